@@ -1,0 +1,371 @@
+//! The configuration as meant: typed, complete, every default resolved. Plain data.
+//!
+//! The text form, and everything that can be wrong with it, lives in [`file`]. Nothing here reads a
+//! file; the caller brings the text.
+
+pub mod file;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::{Handle, Product};
+
+/// The whole configuration, after all included files were read and all names were resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where `state.db`, the lock, the control socket and the quarantine live. Absolute.
+    pub state_dir: PathBuf,
+    /// Where an order named `www` appears as `<install_dir>/www/`. Absolute.
+    pub install_dir: PathBuf,
+    /// What holds for every call.
+    pub calls: Calls,
+    /// At least one; names are unique.
+    pub accounts: Vec<Arc<Account>>,
+    /// In the order in which they were written; names are unique.
+    pub orders: Vec<Order>,
+    /// Names are unique.
+    pub hooks: Vec<Arc<Hook>>,
+    /// The optional listener for metrics, health and status.
+    pub http: Option<Http>,
+    /// The optional listener for the vendor's push notifications.
+    pub push: Option<Push>,
+    /// How to log.
+    pub log: Log,
+}
+
+/// The part of `[polling]` that belongs to the account and not to one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calls {
+    /// Least time between the end of one call of an account and the start of the next.
+    pub call_gap: Duration,
+    /// Time limit for the TCP and TLS handshakes.
+    pub connect_timeout: Duration,
+    /// Time limit for one call as a whole: DNS, connect, TLS, headers and body.
+    pub request_timeout: Duration,
+    /// So many answers in a row that nobody understands, and the order needs attention.
+    pub unknown_tries: u32,
+}
+
+impl Calls {
+    /// Defaults of `[polling]`.
+    pub const CALL_GAP: Duration = Duration::from_secs(10);
+    /// See [`Calls::connect_timeout`].
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+    /// See [`Calls::request_timeout`].
+    pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+    /// See [`Calls::unknown_tries`].
+    pub const UNKNOWN_TRIES: u32 = 10;
+}
+
+/// How often one order is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cadence {
+    /// Least time between two polls of one order.
+    pub interval: Duration,
+    /// What back-off and long waits grow to. Never below `interval`.
+    pub max_interval: Duration,
+    /// How often an installed order is looked at; `None` ends the guard.
+    pub guard_interval: Option<Duration>,
+    /// By how many thousandths an interval may be stretched, so that orders do not march in step.
+    pub spread_permille: u16,
+}
+
+impl Cadence {
+    /// The vendor's own floor (CollectSSL overview: "no more often than once every 3 hours").
+    pub const INTERVAL: Duration = Duration::from_secs(3 * 3600);
+    /// See [`Cadence::max_interval`].
+    pub const MAX_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+    /// See [`Cadence::guard_interval`].
+    pub const GUARD_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+    /// See [`Cadence::spread_permille`]: ten per cent.
+    pub const SPREAD_PERMILLE: u16 = 100;
+}
+
+/// One login at the vendor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The operator's name for it.
+    pub name: Arc<str>,
+    /// `loginName`, at most 64 characters, case sensitive.
+    pub login_name: String,
+    /// Where the password is read from; the password itself is never part of the configuration.
+    pub password: SecretSource,
+    /// `https://host[:port][/path]` without a trailing slash, a query or user information.
+    pub base_url: String,
+    /// PEM file with extra roots for the vendor's TLS.
+    pub ca_file: Option<PathBuf>,
+    /// `http://`, `https://` or `socks5://` proxy; `None` means a direct connection.
+    pub proxy: Option<String>,
+}
+
+impl Account {
+    /// The vendor's current host.
+    pub const BASE_URL: &'static str = "https://secure.trust-provider.com";
+    /// Hosts of the vendor, where an `interval` below three hours gets a warning.
+    pub const VENDOR_HOSTS: [&'static str; 3] =
+        ["secure.trust-provider.com", "secure.sectigo.com", "secure.comodo.net"];
+}
+
+/// Where a secret is read from, each time it is needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// A file; one trailing line end is not part of the secret.
+    File(PathBuf),
+    /// A systemd credential: a file of this name in `$CREDENTIALS_DIRECTORY`.
+    Credential(String),
+    /// A named environment variable.
+    Env(String),
+}
+
+/// One order to collect and guard. Kept small: there can be 100,000 of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// `[a-z0-9._-]`, unique; names the directory.
+    pub name: Arc<str>,
+    /// Name of the account.
+    pub account: Arc<str>,
+    /// How the vendor knows it.
+    pub handle: Handle,
+    /// Names that the certificate must cover; lower case, A-labels.
+    pub domains: Box<[Box<str>]>,
+    /// The private key that the certificate must fit.
+    pub key: KeySource,
+    /// Further real files that are renamed into place after the swap.
+    pub copies: Box<[FileCopy]>,
+    /// Everything else; orders that say the same share one value.
+    pub settings: Arc<OrderSettings>,
+}
+
+/// What many orders have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OrderSettings {
+    /// Which endpoint collects it.
+    pub product: Product,
+    /// How often.
+    pub cadence: Cadence,
+    /// What is written, and how.
+    pub files: Files,
+    /// What must hold before anything is written.
+    pub verify: Verify,
+    /// Names of the hooks, in the order in which they run.
+    pub hooks: Vec<Arc<str>>,
+}
+
+/// Where the order's private key, or what stands for it, is found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum KeySource {
+    /// Not known here: the key check is skipped.
+    None,
+    /// Candidate key files, of which one must match.
+    Keys(Box<[PathBuf]>),
+    /// A certificate signing request whose public key must match.
+    Csr(PathBuf),
+}
+
+/// The files of a generation: a plain file name each, or `None` where it is not wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Files {
+    /// The end-entity certificate, PEM.
+    pub cert: Option<String>,
+    /// The intermediates, the leaf's issuer first, without a self-signed root, PEM.
+    pub chain: Option<String>,
+    /// `cert` and `chain` in one, PEM.
+    pub fullchain: Option<String>,
+    /// The matching private key as it was found, always mode 0600.
+    pub key: Option<String>,
+    /// `key` and `fullchain` in one, never wider than 0640.
+    pub combined: Option<String>,
+    /// The self-signed root, if the answer held it, PEM.
+    pub root: Option<String>,
+    /// All certificates as a certs-only PKCS#7, DER.
+    pub pkcs7: Option<String>,
+    /// The end-entity certificate, DER.
+    pub der: Option<String>,
+    /// User name or number; `None` is the daemon's own.
+    pub owner: Option<String>,
+    /// Group name or number; `None` is the daemon's own.
+    pub group: Option<String>,
+    /// Permission bits of every file but `key`.
+    pub mode: u32,
+}
+
+impl Files {
+    /// Permission bits where nothing else is configured.
+    pub const MODE: u32 = 0o644;
+    /// Permission bits of a copied private key, always.
+    pub const KEY_MODE: u32 = 0o600;
+    /// The widest that a file with a key and more in it may be.
+    pub const COMBINED_MODE: u32 = 0o640;
+}
+
+/// Which of a generation's files is meant, in `[order.files]` and in `[[order.copy]] from`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FileKind {
+    /// See [`Files::cert`].
+    Cert,
+    /// See [`Files::chain`].
+    Chain,
+    /// See [`Files::fullchain`].
+    Fullchain,
+    /// See [`Files::key`].
+    Key,
+    /// See [`Files::combined`].
+    Combined,
+    /// See [`Files::root`].
+    Root,
+    /// See [`Files::pkcs7`].
+    Pkcs7,
+    /// See [`Files::der`].
+    Der,
+}
+
+/// `[[order.copy]]`: a real file elsewhere, renamed into place after the swap.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FileCopy {
+    /// Which content; it need not be one of the files of the generation.
+    pub from: FileKind,
+    /// The absolute path that is replaced.
+    pub to: PathBuf,
+    /// As in [`Files`]; where absent, what [`Files`] says.
+    pub owner: Option<String>,
+    /// As in [`Files`]; where absent, what [`Files`] says.
+    pub group: Option<String>,
+    /// As in [`Files`]; where absent, what [`Files`] says.
+    pub mode: Option<u32>,
+}
+
+/// What a check does when it does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Severity {
+    /// Nothing is installed; the answer goes to quarantine.
+    Block,
+    /// It is installed, and said.
+    Warn,
+    /// It is not looked at.
+    Off,
+}
+
+/// `[order.verify]`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Verify {
+    /// The certificate's public key is that of `key_file` or `csr_file`.
+    pub key: Severity,
+    /// The certificate covers `domains`.
+    pub domains: Severity,
+    /// Leaf and intermediates form a chain, by name and by signature.
+    pub chain: Severity,
+    /// All of it is valid now.
+    pub dates: Severity,
+    /// It is not older than what is installed.
+    pub downgrade: Severity,
+    /// A strict client would accept it against `trust_anchors`, or the platform's store.
+    pub trust: Severity,
+    /// PEM file with the roots for `trust`; `None` is the platform's store.
+    pub trust_anchors: Option<PathBuf>,
+}
+
+/// `[[hook]]`: something that must happen after an event, and is owed until it has worked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// The operator's name for it.
+    pub name: Arc<str>,
+    /// Which events call for it; at least one.
+    pub on: Vec<HookEvent>,
+    /// What is done.
+    pub action: Action,
+    /// After this the hook is ended and counts as failed.
+    pub timeout: Duration,
+    /// Whether orders that owe it within five seconds share one run.
+    pub merge: bool,
+}
+
+impl Hook {
+    /// See [`Hook::timeout`].
+    pub const TIMEOUT: Duration = Duration::from_secs(60);
+}
+
+/// What a hook can wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HookEvent {
+    /// A new generation is in place.
+    Installed,
+    /// The order came to need a person: rejected, revoked, quarantined, attention.
+    Failed,
+    /// The installed certificate nears its end and no newer one is there.
+    Expiring,
+}
+
+impl HookEvent {
+    /// The word used in the config file and as `CERTCOLLECTD_EVENT`.
+    pub fn word(self) -> &'static str {
+        match self {
+            HookEvent::Installed => "installed",
+            HookEvent::Failed => "failed",
+            HookEvent::Expiring => "expiring",
+        }
+    }
+}
+
+/// What a hook does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Run a program: argument vector, no shell; never empty.
+    Run(Vec<String>),
+    /// Send a signal to the process whose number stands in a file.
+    Signal {
+        /// Read anew at each try.
+        pid_file: PathBuf,
+        /// Without the `SIG` prefix, upper case.
+        name: String,
+    },
+    /// One HTTP call; a 2xx answer is success.
+    Http {
+        /// `http://`, `https://` or `http+unix://`.
+        url: String,
+        /// Upper case.
+        method: String,
+    },
+    /// Connect to a unix socket and read one exit status.
+    Socket(PathBuf),
+}
+
+/// `[http]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    /// Address and port.
+    pub listen: std::net::SocketAddr,
+}
+
+/// `[push]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    /// Address and port.
+    pub listen: std::net::SocketAddr,
+    /// The path that the vendor calls; begins with a slash.
+    pub path: String,
+    /// User name of the basic authentication that was agreed with the vendor.
+    pub user: Option<String>,
+    /// Its password.
+    pub password: Option<SecretSource>,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// A level or a filter in the form of `RUST_LOG`, which overrides it.
+    pub level: String,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text; without time where the journal adds its own.
+    Auto,
+    /// Text with time.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

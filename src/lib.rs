@@ -1,0 +1,48 @@
+//! certcollectd collects issued certificates from Sectigo by order number, installs each set of
+//! files in one step, runs the reload hooks until they have worked, and goes on guarding the order.
+//!
+//! ```text
+//!  config ──> Config ───────────┐
+//!  sources ── Event ──> engine (pure) ── Effect ──> effects        daemon.rs is the loop that joins them
+//!    clock                 schedule  who is due          call      one POST; the answer comes back unread
+//!    signal                account   may we call         install   stage, sync, verify, swap
+//!    watch                 api       what did they say   hook      run, bounded
+//!    push, control         cert      unpack, order,      save      state.db
+//!                                    verify              report    log, notify
+//!                          order     phase -> next phase
+//! ```
+//!
+//! The way of one certificate: `config` → `engine::schedule` → `effects::call` → `api::reply` →
+//! `cert::unpack`, `cert::chain`, `cert::verify` → `effects::install` → `effects::hook`;
+//! `engine::order` is the thread through all of them and `state` is what survives.
+//!
+//! # Who may import whom
+//!
+//! | part | may import | may touch outside the process |
+//! | --- | --- | --- |
+//! | `api` | – | nothing |
+//! | `cert` | – | nothing |
+//! | `config` | `api` | nothing: text comes in as `&str` |
+//! | `engine` | `api`, `cert`, `config` | nothing |
+//! | `state`, `status` | `engine`, and what it shows | nothing; `state` is handed an open database |
+//! | `sources` | `engine`, `api`, `config` | clock, signals, file notifications, config and credential files (read), listening sockets |
+//! | `effects` | `engine`, `api`, `cert`, `config`, `state` | network out, disk, child processes |
+//! | `daemon` | `engine`, `sources`, `effects`, `config` | only through these |
+//! | `telemetry` | `config` | stderr, journal, notify socket |
+//! | `sandbox` | nothing of ours, not even `api` | listening sockets |
+//! | `commands` | everything above | stdout, config file |
+//! | `cli`, `main` | `commands` | arguments, exit code |
+//!
+//! `tests/it/architecture.rs` keeps this table true. Two lines carry the weight: `engine` cannot reach
+//! `effects`, so every decision can be tested without a socket or a disk; and `sandbox` shares no code
+//! with `api`, because a misreading shared by client and rehearsal server would pass every test.
+//!
+//! What is deliberately absent: the engine has no clock, no file, no random source and no `await`;
+//! nothing follows a redirect; no test branch exists in the daemon's code.
+
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod cert;
+pub mod config;
+pub mod sandbox;

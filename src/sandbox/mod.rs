@@ -1,0 +1,1 @@
+//! The vendor as the documents describe it, for rehearsal.
