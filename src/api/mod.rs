@@ -1,4 +1,18 @@
 //! What goes over the wire: products, endpoints, parameters, codes and answers. It sends nothing.
+//!
+//! Facts come from the vendor's pages under <https://docs.sectigo.com/sps/>; where those are silent,
+//! from what clients in production had to learn. A tolerance for an odd answer belongs into [`reply`].
+
+pub mod answer;
+pub mod code;
+pub mod foreign;
+pub mod reply;
+pub mod request;
+
+pub use answer::{Answer, Failure, RetryAfter};
+pub use foreign::Foreign;
+pub use reply::Reply;
+pub use request::{Endpoint, Request};
 
 /// The three kinds of order this daemon collects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -20,6 +34,15 @@ impl Product {
             Product::Smime => "smime",
         }
     }
+
+    /// The endpoint that collects orders of this kind.
+    pub fn endpoint(self) -> Endpoint {
+        match self {
+            Product::Ssl => Endpoint::CollectSsl,
+            Product::Mark => Endpoint::CollectMc,
+            Product::Smime => Endpoint::CollectSmime,
+        }
+    }
 }
 
 /// How an order is named to the vendor. All three are opaque text to us.
@@ -31,4 +54,31 @@ pub enum Handle {
     CertificateId(Box<str>),
     /// `baseOrderNumber`, an integer: the newest certificate of a family of orders.
     BaseOrderNumber(Box<str>),
+}
+
+impl Handle {
+    /// The number itself.
+    pub fn text(&self) -> &str {
+        match self {
+            Handle::OrderNumber(text) | Handle::CertificateId(text) | Handle::BaseOrderNumber(text) => text,
+        }
+    }
+
+    /// The vendor's parameter that carries it.
+    pub fn parameter(&self) -> &'static str {
+        match self {
+            Handle::OrderNumber(_) => "orderNumber",
+            Handle::CertificateId(_) => "certificateID",
+            Handle::BaseOrderNumber(_) => "baseOrderNumber",
+        }
+    }
+
+    /// As operators read it: `order 123`, `certificate 123`, `base order 123`.
+    pub fn describe(&self) -> String {
+        match self {
+            Handle::OrderNumber(text) => format!("order {}", Foreign::new(text)),
+            Handle::CertificateId(text) => format!("certificate {}", Foreign::new(text)),
+            Handle::BaseOrderNumber(text) => format!("base order {}", Foreign::new(text)),
+        }
+    }
 }

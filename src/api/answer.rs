@@ -1,0 +1,126 @@
+//! What came back from a call, still unread, or why nothing came back.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::Foreign;
+
+/// One HTTP answer, unread: decoding it is [`super::reply::decode`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status code.
+    pub status: u16,
+    /// The `Content-Type` header, if there was one.
+    pub content_type: Option<Foreign>,
+    /// The `Retry-After` header, if there was one that can be read.
+    pub retry_after: Option<RetryAfter>,
+    /// The whole body, within the size limit.
+    pub body: Bytes,
+}
+
+/// `Retry-After` in either of its forms (RFC 9110 section 10.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// So many seconds from the answer on.
+    Seconds(u64),
+    /// Not before this time, in UNIX seconds.
+    At(i64),
+}
+
+impl RetryAfter {
+    /// Reads the header's value; anything odd (negative, overflow, not a date) is as good as absent.
+    pub fn parse(value: &str) -> Option<Self> {
+        let value = value.trim();
+        if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+            return value.parse().ok().map(RetryAfter::Seconds);
+        }
+        let date = httpdate::parse_http_date(value).ok()?;
+        let seconds = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+        i64::try_from(seconds).ok().map(RetryAfter::At)
+    }
+}
+
+/// Why a call brought no answer that could be read. None of the texts holds anything of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The password could not be read; nothing was sent.
+    Credential(String),
+    /// The client could not be built, for instance because `ca_file` cannot be read; nothing was sent.
+    Setup(String),
+    /// No connection: name, TCP or proxy; nothing was sent.
+    Connect(String),
+    /// The TLS handshake failed or the vendor's certificate was not accepted; nothing was sent.
+    Tls(String),
+    /// The time limit of the whole call ran out; the vendor may have seen it.
+    Timeout,
+    /// The connection broke after the request had gone out.
+    Broken(String),
+    /// The body is larger than the limit, in bytes.
+    TooLarge(usize),
+    /// The headers are larger than the limit, in bytes.
+    HeadersTooLarge(usize),
+    /// The body came with a `Content-Encoding`, which was never asked for.
+    Encoded(Foreign),
+    /// The effect itself came to grief; a bug.
+    Internal(String),
+}
+
+impl Failure {
+    /// Whether it is certain that the vendor saw nothing of this call.
+    pub fn unsent(&self) -> bool {
+        match self {
+            Failure::Credential(_) | Failure::Setup(_) | Failure::Connect(_) | Failure::Tls(_) => true,
+            Failure::Timeout
+            | Failure::Broken(_)
+            | Failure::TooLarge(_)
+            | Failure::HeadersTooLarge(_)
+            | Failure::Encoded(_)
+            | Failure::Internal(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Credential(why) => write!(f, "the password cannot be read: {why}"),
+            Failure::Setup(why) => write!(f, "the call cannot be prepared: {why}"),
+            Failure::Connect(why) => write!(f, "no connection to the vendor: {why}"),
+            Failure::Tls(why) => {
+                write!(f, "TLS with the vendor's host failed, so the login was not sent: {why}")
+            }
+            Failure::Timeout => f.write_str("the vendor did not answer within request_timeout"),
+            Failure::Broken(why) => write!(f, "the connection broke before the answer was complete: {why}"),
+            Failure::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
+            Failure::HeadersTooLarge(limit) => {
+                write!(f, "the answer's headers are larger than {limit} bytes")
+            }
+            Failure::Encoded(coding) => {
+                write!(f, "the answer has content-encoding \"{coding}\", which was not asked for")
+            }
+            Failure::Internal(why) => write!(f, "internal error during the call, please report it: {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(value: &str, expected: Option<RetryAfter>) {
+        assert_eq!(RetryAfter::parse(value), expected, "{value:?}");
+    }
+
+    #[test]
+    fn retry_after_takes_seconds_and_dates() {
+        check("120", Some(RetryAfter::Seconds(120)));
+        check(" 0 ", Some(RetryAfter::Seconds(0)));
+        check("Fri, 20 Nov 2026 09:12:00 GMT", Some(RetryAfter::At(1_795_165_920)));
+        check("-5", None);
+        check("1.5", None);
+        check("99999999999999999999999", None);
+        check("tomorrow", None);
+        check("", None);
+    }
+}

@@ -1,0 +1,224 @@
+//! The table of the vendor's codes: what each means, to which class it belongs, and who must do what.
+//!
+//! Codes and words: the tables "Error codes" of the endpoints' pages under <https://docs.sectigo.com/sps/>.
+//! This is the only place that decides what a code is; what follows from a class in time and in phases is
+//! decided in `engine`.
+
+use super::{Endpoint, Reply};
+
+/// What kind of news a code is. The engine has one reaction for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// The certificates are in the answer.
+    Ready,
+    /// Issued, but the data is not in the answer.
+    Available,
+    /// Not yet; somebody is working on it.
+    Waiting,
+    /// Not yet, and it will take a person: ask less often.
+    WaitingSlowly,
+    /// Passing trouble at the vendor: back off.
+    Transient,
+    /// The login is refused: no further call on this account.
+    AccountClosed,
+    /// Too many calls: a long pause for the whole account.
+    AccountPaused,
+    /// This endpoint is not open to the account; the others are.
+    EndpointRefused,
+    /// The call was wrong: repeating it changes nothing.
+    Ours,
+    /// The account lacks a right: repeating it changes nothing.
+    Permission,
+    /// The order was rejected; final.
+    Rejected,
+    /// The certificate was revoked; final for a pending order.
+    Revoked,
+    /// An answer to an operator's own call, to be shown to the operator.
+    Report,
+    /// Nobody knows; back off, and after some tries in a row ask a person.
+    Unknown,
+}
+
+/// One line of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    /// The vendor's number.
+    pub code: i32,
+    /// See [`Class`].
+    pub class: Class,
+    /// What the vendor means by it, in our words.
+    pub means: &'static str,
+    /// What a person can do about it; empty where nothing needs doing.
+    pub advice: &'static str,
+}
+
+const fn row(code: i32, class: Class, means: &'static str, advice: &'static str) -> Row {
+    Row { code, class, means, advice }
+}
+
+/// Every code that the documents name, in falling order.
+pub const TABLE: [Row; 26] = [
+    row(2, Class::Ready, "certificates attached", ""),
+    row(1, Class::Available, "issued, but the certificate is not in the answer", ""),
+    row(0, Class::Waiting, "being processed by Sectigo", ""),
+    row(-1, Class::Ours, "the request was not made over HTTPS", "check base_url and any proxy in between"),
+    row(-2, Class::Ours, "the vendor does not know one of the arguments", "check product and order number"),
+    row(-3, Class::Ours, "a required argument is missing", "check product and order number"),
+    row(
+        -4,
+        Class::Ours,
+        "the value of an argument is invalid",
+        "most often the order number is wrong: check it",
+    ),
+    row(-13, Class::Report, "the key size in the CSR is not supported", "make a CSR with another key size"),
+    row(-14, Class::Transient, "unknown error at the vendor", ""),
+    row(
+        -16,
+        Class::AccountClosed,
+        "login refused: wrong login, locked account, expired password or blocked source address",
+        "log in at the vendor's web site, mend the cause, then change the password file or run `certcollectd resume --account NAME`",
+    ),
+    row(-17, Class::Ours, "the request arrived as GET", "check base_url and any proxy in between"),
+    row(-20, Class::Rejected, "the order was rejected", "place a new order"),
+    row(-21, Class::Revoked, "the certificate was revoked", "have a new certificate issued"),
+    row(-22, Class::WaitingSlowly, "payment is pending", "have the order paid"),
+    row(-26, Class::Waiting, "being issued right now", ""),
+    row(-42, Class::AccountPaused, "call limit reached", "ask less often: raise interval or call_gap"),
+    row(
+        -90,
+        Class::Permission,
+        "the account may not use this voucher",
+        "ask the vendor's account manager for the right",
+    ),
+    row(
+        -91,
+        Class::Permission,
+        "the account has no permission for this action",
+        "ask the vendor's account manager for the right",
+    ),
+    row(-122, Class::Report, "the order is not in a state that allows this", "look at the order's state"),
+    row(
+        -123,
+        Class::Report,
+        "an agreement has not been accepted",
+        "accept the agreement at the vendor's site",
+    ),
+    row(-124, Class::Report, "required actions are not completed", "complete them at the vendor's site"),
+    row(-125, Class::Waiting, "not issued yet", ""),
+    row(-160, Class::Unknown, "general error at the vendor", "see the vendor's message"),
+    // Not codes of an endpoint that we call, but seen in clients' tables for orders that ended.
+    row(-35, Class::Unknown, "the certificate has expired", "have a new certificate issued"),
+    row(-36, Class::Unknown, "the certificate has expired", "have a new certificate issued"),
+    row(-40, Class::Unknown, "the vendor believes the key is compromised", "have a new key certified"),
+];
+
+const UNKNOWN: Row =
+    row(i32::MIN, Class::Unknown, "a code that is not in the vendor's documents", "see the vendor's message");
+
+/// The row of a code; a code that is not in the table has a row of class [`Class::Unknown`].
+pub fn row_of(code: i32) -> Row {
+    TABLE.iter().find(|row| row.code == code).copied().unwrap_or(Row { code, ..UNKNOWN })
+}
+
+/// The row for a whole reply: some codes mean something else at one endpoint or in one wording.
+pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
+    let row = row_of(reply.code);
+    let names = |word: &str| {
+        let in_text = |text: &super::Foreign| text.as_str().to_ascii_lowercase().contains(word);
+        reply.message.as_ref().is_some_and(in_text) || reply.item.as_ref().is_some_and(in_text)
+    };
+    match row.code {
+        // GetMDCDomainDetails words its -16 "Permission denied!": a right is missing, the login is fine.
+        // Only a text that speaks of the login is about the login.
+        -16 if endpoint == Endpoint::DomainDetails && names("permission") && !names("login") => Row {
+            class: Class::EndpointRefused,
+            means: "this endpoint is not open to the account",
+            advice: "ask the vendor's account manager for the right",
+            ..row
+        },
+        // A login argument that is missing or malformed is refused for every order alike, and each further
+        // try looks like a wrong login.
+        -3 | -4 if names("loginname") || names("loginpassword") => Row {
+            class: Class::AccountClosed,
+            means: "the vendor does not accept the form of login name or password",
+            ..row_of(-16)
+        },
+        // Outside Collect* these end one operator's call, not an order.
+        -20 | -21 | -22 | -26 if !endpoint.collects() => Row { class: Class::Report, ..row },
+        // A positive status beyond 2 is in no document; it must never count as progress.
+        _ => row,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Foreign;
+
+    fn reply(code: i32, message: &str) -> Reply {
+        Reply { code, message: Some(Foreign::new(message)), ..Reply::default() }
+    }
+
+    fn check(code: i32, expected: Class) {
+        assert_eq!(classify(Endpoint::CollectSsl, &reply(code, "some words")).class, expected, "{code}");
+    }
+
+    #[test]
+    fn every_documented_code_has_its_class() {
+        check(2, Class::Ready);
+        check(1, Class::Available);
+        check(0, Class::Waiting);
+        for code in [-1, -2, -3, -4, -17] {
+            check(code, Class::Ours);
+        }
+        check(-13, Class::Report);
+        check(-14, Class::Transient);
+        check(-16, Class::AccountClosed);
+        check(-20, Class::Rejected);
+        check(-21, Class::Revoked);
+        check(-22, Class::WaitingSlowly);
+        check(-26, Class::Waiting);
+        check(-42, Class::AccountPaused);
+        check(-90, Class::Permission);
+        check(-91, Class::Permission);
+        for code in [-122, -123, -124] {
+            check(code, Class::Report);
+        }
+        check(-125, Class::Waiting);
+        check(-160, Class::Unknown);
+    }
+
+    #[test]
+    fn no_other_code_is_ever_progress_or_a_reason_to_close() {
+        for code in (-2000..2000).filter(|code| TABLE.iter().all(|row| row.code != *code)) {
+            check(code, Class::Unknown);
+        }
+        check(i32::MAX, Class::Unknown);
+        check(i32::MIN, Class::Unknown);
+    }
+
+    #[test]
+    fn no_code_stands_twice_in_the_table() {
+        for (at, row) in TABLE.iter().enumerate() {
+            assert!(TABLE[at + 1..].iter().all(|other| other.code != row.code), "{}", row.code);
+        }
+    }
+
+    #[test]
+    fn permission_denied_for_domain_details_is_not_a_refused_login() {
+        let class = |endpoint, message| classify(endpoint, &reply(-16, message)).class;
+        let login =
+            "Incorrect login details, account is locked, password has expired or your source IP is blocked.";
+        assert_eq!(class(Endpoint::DomainDetails, "Permission denied!"), Class::EndpointRefused);
+        assert_eq!(class(Endpoint::DomainDetails, login), Class::AccountClosed);
+        assert_eq!(class(Endpoint::DomainDetails, ""), Class::AccountClosed);
+        assert_eq!(class(Endpoint::CollectSsl, "Permission denied!"), Class::AccountClosed);
+    }
+
+    #[test]
+    fn a_malformed_login_closes_the_account() {
+        let class = |message| classify(Endpoint::CollectMc, &reply(-4, message)).class;
+        assert_eq!(class("The value of the 'loginPassword' argument is invalid!"), Class::AccountClosed);
+        assert_eq!(class("The value of the 'orderNumber' argument is invalid!"), Class::Ours);
+    }
+}

@@ -1,0 +1,85 @@
+//! Text that somebody else wrote, made safe to show.
+//!
+//! Server text is an attack channel: a line break in it forges a log line, an escape sequence forges a
+//! terminal, and a leading `<0>` raises a journal priority. So foreign text becomes printable ASCII of
+//! bounded length at the border and is only shown in that form.
+
+use std::fmt;
+
+/// Foreign text as escaped ASCII of at most [`Foreign::LIMIT`] characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Foreign(Box<str>);
+
+impl Foreign {
+    /// So many characters are kept; what was cut is marked by `...`.
+    pub const LIMIT: usize = 200;
+
+    /// Escapes everything but printable ASCII, and the backslash, as Rust would; cuts.
+    pub fn new(text: &str) -> Self {
+        let mut kept = String::new();
+        for character in text.trim().chars() {
+            let escaped = match character {
+                ' '..='[' | ']'..='~' => character.to_string(),
+                _ => character.escape_default().to_string(),
+            };
+            if kept.len() + escaped.len() > Self::LIMIT - 3 {
+                kept.push_str("...");
+                break;
+            }
+            kept.push_str(&escaped);
+        }
+        Foreign(kept.into_boxed_str())
+    }
+
+    /// The same for bytes that may not be UTF-8.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let start = &bytes[..bytes.len().min(4 * Self::LIMIT)];
+        Self::new(&String::from_utf8_lossy(start))
+    }
+
+    /// The safe text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Foreign {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(input: &str, expected: &str) {
+        assert_eq!(Foreign::new(input).as_str(), expected);
+    }
+
+    #[test]
+    fn foreign_text_is_one_line_of_printable_ascii() {
+        check("  plain words ", "plain words");
+        check("a\nb\tc", r"a\nb\tc");
+        check("\u{1b}[31mred", r"\u{1b}[31mred");
+        check("back\\slash", r"back\\slash");
+        check("\u{202e}bidi", r"\u{202e}bidi");
+        check("caf\u{e9}", r"caf\u{e9}");
+    }
+
+    #[test]
+    fn length_is_bounded_after_escaping() {
+        for text in ["x".repeat(1000), "\u{202e}".repeat(1000)] {
+            let shown = Foreign::new(&text);
+            assert!(shown.as_str().len() <= Foreign::LIMIT, "{}", shown.as_str().len());
+            assert!(shown.as_str().ends_with("..."));
+        }
+    }
+
+    #[test]
+    fn every_byte_value_is_safe() {
+        let all: Vec<u8> = (0..=255).collect();
+        let shown = Foreign::from_bytes(&all);
+        assert!(shown.as_str().bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+    }
+}

@@ -1,0 +1,174 @@
+//! A raw answer becomes a [`Reply`]: code, message, what was said, and the certificates still wrapped.
+//!
+//! Every tolerance for an odd *form* of answer is here; odd wrappings of certificates are undone in
+//! `cert::unpack`. Nothing is guessed from a parse failure: an answer that does not fit is [`Unreadable`],
+//! which is neither "pending" nor "rejected".
+
+mod fields;
+mod lines;
+
+use bytes::Bytes;
+
+use super::{Answer, Endpoint, Foreign};
+
+/// What the vendor said, decoded once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reply {
+    /// The status or error code.
+    pub code: i32,
+    /// The vendor's words, with a negative code.
+    pub message: Option<Foreign>,
+    /// The argument that the vendor complains about, where it says so apart (`errorItem`).
+    pub item: Option<Foreign>,
+    /// The order number that the answer names, if it does.
+    pub order_number: Option<String>,
+    /// The certificate ID that the answer names, if it does.
+    pub certificate_id: Option<String>,
+    /// Certificates, still in whatever wrapping they came.
+    pub parts: Vec<Bytes>,
+    /// Everything else that was said.
+    pub details: Details,
+}
+
+/// The optional facts of an answer. All of them can be missing.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Details {
+    /// `certificateStatus`, for instance `Awaiting Validation`.
+    pub certificate_status: Option<Foreign>,
+    /// `validationStatus`, for instance `Awaiting Brand Validation`.
+    pub validation_status: Option<Foreign>,
+    /// The name the certificate is for; can be empty even when issued.
+    pub fqdn: Option<Foreign>,
+    /// Start of the product term, UNIX seconds.
+    pub term_start: Option<i64>,
+    /// End of the product term, UNIX seconds: no re-issue reaches beyond it.
+    pub term_end: Option<i64>,
+    /// Domain and state word, as given; compare whole words: `NOTVALIDATED` holds `VALIDATED`.
+    pub domains: Vec<(Foreign, Foreign)>,
+    /// The integer statuses by their documented name: -1 not required, 0 not completed, 1 completed, 2 in progress.
+    pub statuses: Vec<(&'static str, i32)>,
+    /// `caaStatus`, a word or two.
+    pub caa: Option<Foreign>,
+    /// Keys that no document names, kept for diagnosis; bounded.
+    pub others: Vec<(Foreign, Foreign)>,
+}
+
+/// The integer statuses, in the order in which they are told.
+pub const STATUSES: [&str; 15] = [
+    "csrStatus",
+    "dcvStatus",
+    "ovCallBackStatus",
+    "organizationValidationStatus",
+    "freeDVUPStatus",
+    "evClickThroughStatus",
+    "brandValStatus",
+    "maStatus",
+    "evAssumedName",
+    "evLegalExistence",
+    "evPhysicalExistence",
+    "evOperationalExistence",
+    "evSignerApproverRequester",
+    "evSignerSecondApproval",
+    "dcvStatusCode",
+];
+
+/// Why an answer could not be understood. Always a passing fault: back off, keep what is installed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// No redirect is ever followed: the body holds the password.
+    #[error(
+        "the vendor's address answered with a redirect (HTTP {0}), which is never followed; check base_url"
+    )]
+    Redirect(u16),
+    /// Any other HTTP status that is not success.
+    #[error("HTTP status {0}")]
+    Http(u16),
+    /// Nothing in it.
+    #[error("the answer is empty")]
+    Empty,
+    /// A web page: a portal, a proxy or an error page.
+    #[error("the answer is a web page, not an answer of the API")]
+    WebPage,
+    /// None of the documented forms.
+    #[error("the answer has none of the documented forms; it begins with \"{0}\"")]
+    Form(Foreign),
+    /// A code that is missing, no number, or given twice and not the same.
+    #[error("the answer's code cannot be read: {0}")]
+    Code(Foreign),
+    /// Larger than any true answer.
+    #[error("the answer has more than {0} parts")]
+    TooMany(usize),
+}
+
+/// At most so many keys or lines are looked at; a true answer has below 60.
+const MAX_ITEMS: usize = 1000;
+/// At most so many unknown keys are kept.
+const MAX_OTHERS: usize = 16;
+/// At most so many domains are kept; the vendor's products end at 250 names.
+const MAX_DOMAINS: usize = 1000;
+
+/// Decodes one answer of an endpoint.
+///
+/// A code counts in answers with HTTP 2xx, and in 4xx where the body is a well-formed error: a login that
+/// is refused with HTTP 401 is refused all the same. A 5xx never counts.
+pub fn decode(endpoint: Endpoint, answer: &Answer) -> Result<Reply, Unreadable> {
+    match answer.status {
+        200..=299 => decode_body(endpoint, &answer.body),
+        300..=399 => Err(Unreadable::Redirect(answer.status)),
+        400..=499 => match decode_body(endpoint, &answer.body) {
+            Ok(reply) if reply.code < 0 => Ok(reply),
+            _ => Err(Unreadable::Http(answer.status)),
+        },
+        _ => Err(Unreadable::Http(answer.status)),
+    }
+}
+
+fn decode_body(endpoint: Endpoint, body: &Bytes) -> Result<Reply, Unreadable> {
+    let body = skip_blank(body);
+    match body.first() {
+        None => Err(Unreadable::Empty),
+        Some(b'<') => Err(Unreadable::WebPage),
+        Some(b'{') => fields::json(&body),
+        // CollectMC, and CollectSSL with responseEncoding=1: "the output will consist simply of the
+        // requested binary structure", so there is no status to read.
+        Some(0x30) if endpoint.collects() && is_der(&body) => Ok(attached(body)),
+        _ if endpoint.collects() && body.starts_with(b"PK\x03\x04") => Ok(attached(body)),
+        // The success sample of CollectMC: armour from the first byte on, no status line.
+        Some(b'-') if endpoint.collects() && lines::is_armour(&body) => Ok(attached(body)),
+        _ if fields::is_urlencoded(&body) => fields::urlencoded(&body),
+        _ => lines::lines(&body),
+    }
+}
+
+/// An answer that is nothing but certificates.
+fn attached(body: Bytes) -> Reply {
+    Reply { code: 2, parts: vec![body], ..Reply::default() }
+}
+
+/// A DER or BER SEQUENCE of any size that holds a certificate begins 0x30 and a long or indefinite length,
+/// 0x80 to 0x84. In text 0x30 is the digit 0, and no text goes on with such a byte.
+fn is_der(body: &[u8]) -> bool {
+    matches!(body, [0x30, 0x80..=0x84, _, ..])
+}
+
+/// Drops a byte order mark and blank space in front; some proxies add either.
+fn skip_blank(body: &Bytes) -> Bytes {
+    let mut start = if body.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    while body.get(start).is_some_and(u8::is_ascii_whitespace) {
+        start += 1;
+    }
+    body.slice(start..)
+}
+
+/// Reads a code: an optional sign and digits, nothing else.
+fn code(text: &str) -> Result<i32, Unreadable> {
+    let text = text.trim();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.is_empty() || digits.len() > 9 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Unreadable::Code(Foreign::new(text)));
+    }
+    text.parse().map_err(|_| Unreadable::Code(Foreign::new(text)))
+}
+
+#[cfg(test)]
+mod tests;

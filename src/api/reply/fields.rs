@@ -1,0 +1,163 @@
+//! Answers made of names and values: URL-encoded and JSON.
+
+use bytes::Bytes;
+
+use super::{Details, MAX_DOMAINS, MAX_ITEMS, MAX_OTHERS, Reply, STATUSES, Unreadable, code};
+use crate::api::Foreign;
+
+/// Whether a body is a URL-encoded answer: the key `errorCode` stands at its start or after a `&`.
+pub(super) fn is_urlencoded(body: &[u8]) -> bool {
+    let start = &body[..body.len().min(64 * 1024)];
+    start.split(|byte| *byte == b'&').take(MAX_ITEMS).any(|pair| {
+        pair.trim_ascii_start().get(..10).is_some_and(|key| key.eq_ignore_ascii_case(b"errorCode="))
+    })
+}
+
+/// `errorCode=…&certificate=…`, keys in any order and any case.
+pub(super) fn urlencoded(body: &Bytes) -> Result<Reply, Unreadable> {
+    let mut gather = Gather::default();
+    for (at, pair) in body.split(|byte| *byte == b'&').enumerate() {
+        if at >= MAX_ITEMS {
+            return Err(Unreadable::TooMany(MAX_ITEMS));
+        }
+        // The vendor's own sample breaks its lines between pairs.
+        let pair = pair.trim_ascii_start();
+        let (key, value) = match pair.iter().position(|byte| *byte == b'=') {
+            Some(equals) => (&pair[..equals], &pair[equals + 1..]),
+            None => (pair, &b""[..]),
+        };
+        gather.take(&String::from_utf8_lossy(&decoded(key)), decoded(value))?;
+    }
+    gather.finish()
+}
+
+/// `{"error":{"code":-16,…}}` or a flat object with the names of the URL-encoded form.
+pub(super) fn json(body: &Bytes) -> Result<Reply, Unreadable> {
+    let form = || Unreadable::Form(Foreign::from_bytes(body));
+    let value: serde_json::Value = serde_json::from_slice(body).map_err(|_| form())?;
+    let mut gather = Gather::default();
+    let object = match value.get("error") {
+        Some(serde_json::Value::Object(error)) => error,
+        _ => value.as_object().ok_or_else(form)?,
+    };
+    for (key, value) in object.iter().take(MAX_ITEMS) {
+        let key = match key.as_str() {
+            "code" => "errorCode",
+            "description" | "message" => "errorMessage",
+            "item" => "errorItem",
+            other => other,
+        };
+        let text = match value {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Null => String::new(),
+            other => other.to_string(),
+        };
+        gather.take(key, text.into_bytes())?;
+    }
+    gather.finish()
+}
+
+/// Percent-decoding to bytes; `+` stands for a space in forms.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let spaced: Vec<u8> = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_encoding::percent_decode(&spaced).collect()
+}
+
+#[derive(Default)]
+struct Gather {
+    code: Option<i32>,
+    reply: Reply,
+}
+
+impl Gather {
+    fn take(&mut self, key: &str, value: Vec<u8>) -> Result<(), Unreadable> {
+        let key = key.trim();
+        let is = |name: &str| key.eq_ignore_ascii_case(name);
+        let text = || String::from_utf8_lossy(&value).trim().to_owned();
+        let words = || Some(Foreign::new(&text())).filter(|words| !words.as_str().is_empty());
+        let details = &mut self.reply.details;
+        if is("errorCode") {
+            let new = code(&text())?;
+            if self.code.is_some_and(|old| old != new) {
+                return Err(Unreadable::Code(Foreign::new("two codes that differ")));
+            }
+            self.code = Some(new);
+        } else if is("certificate")
+            || is("caCertificate")
+            || is("zipFile")
+            || is("pkcs7")
+            || is("netscapeCertificateSequence")
+        {
+            if !text().is_empty() {
+                self.reply.parts.push(Bytes::from(value));
+            }
+        } else if is("errorMessage") {
+            self.reply.message = words();
+        } else if is("errorItem") {
+            self.reply.item = words();
+        } else if is("orderNumber") {
+            self.reply.order_number = Some(text()).filter(|number| !number.is_empty() && number.len() <= 128);
+        } else if is("certificateID") {
+            self.reply.certificate_id =
+                Some(text()).filter(|number| !number.is_empty() && number.len() <= 128);
+        } else if is("certificateStatus") {
+            details.certificate_status = words();
+        } else if is("validationStatus") {
+            details.validation_status = words();
+        } else if is("fqdn") {
+            details.fqdn = words();
+        } else if is("productTermStartDate") {
+            details.term_start = text().parse().ok();
+        } else if is("productTermEndDate") {
+            details.term_end = text().parse().ok();
+        } else if is("mdcDomainDetails") || is("mdcDomainDetails2") {
+            details.take_domains(&text());
+        } else if is("caaStatus") {
+            details.caa = words();
+        } else if let Some(name) = STATUSES.iter().copied().find(|name| is(name)) {
+            details.statuses.extend(text().parse().ok().map(|status: i32| (name, status)));
+        } else if !is("notBefore")
+            && !is("notAfter")
+            && !is("certificateDuration")
+            && !is("productTermDuration")
+            && !key.is_empty()
+        {
+            // Validity is read from the certificate itself, so what the answer says of it is not kept.
+            if details.others.len() < MAX_OTHERS {
+                details.others.extend(words().map(|words| (Foreign::new(key), words)));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Reply, Unreadable> {
+        let code = self.code.ok_or_else(|| Unreadable::Code(Foreign::new("no errorCode")))?;
+        Ok(Reply { code, ..self.reply })
+    }
+}
+
+impl Details {
+    /// `domain STATE, domain STATE`; can itself be URL-encoded once more ("a URL-encoded string containing
+    /// the paired information"). The second, richer list replaces what the first one said of a domain.
+    pub(super) fn take_domains(&mut self, text: &str) {
+        let once_more;
+        let text = if text.contains('%') || (text.contains('+') && !text.contains(' ')) {
+            once_more = decoded(text.as_bytes());
+            String::from_utf8_lossy(&once_more)
+        } else {
+            text.into()
+        };
+        for pair in text.split(',').take(MAX_DOMAINS) {
+            let mut words = pair.split_whitespace();
+            let (Some(domain), Some(state), None) = (words.next(), words.next(), words.next()) else {
+                continue;
+            };
+            let (domain, state) = (Foreign::new(domain), Foreign::new(state));
+            if let Some(known) = self.domains.iter_mut().find(|(known, _)| *known == domain) {
+                known.1 = state;
+            } else if self.domains.len() < MAX_DOMAINS {
+                self.domains.push((domain, state));
+            }
+        }
+    }
+}
