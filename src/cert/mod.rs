@@ -4,11 +4,12 @@
 //! here reads what strangers wrote, so every loop and list has a bound, nothing panics, and no error text
 //! repeats foreign bytes.
 //!
-//! The way of an answer: [`unpack()`] makes certificates of whatever wrapping came, [`certs_only`] wraps the
-//! result again.
+//! The way of an answer: [`unpack()`] makes certificates of whatever wrapping came, [`chain`] orders them,
+//! [`certs_only`] wraps the result again.
 //! Revocation is not looked at: the vendor tells it in the order's status.
 
 pub mod ber;
+pub mod chain;
 pub mod key;
 pub mod pkcs7;
 pub mod san;
@@ -32,6 +33,7 @@ use x509_parser::oid_registry;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
+pub use chain::{Chain, Completeness, signed_by};
 pub use csr::Csr;
 pub use key::{KeyError, PublicKey};
 pub use pkcs7::certs_only;
