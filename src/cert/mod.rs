@@ -4,8 +4,8 @@
 //! here reads what strangers wrote, so every loop and list has a bound, nothing panics, and no error text
 //! repeats foreign bytes.
 //!
-//! The way of an answer: [`unpack()`] makes certificates of whatever wrapping came, [`chain`] orders them,
-//! [`certs_only`] wraps the result again.
+//! The way of an answer: [`unpack()`] makes certificates of whatever wrapping came, [`judge`] chooses the leaf,
+//! lets [`chain`] order the rest and says what does not hold, [`certs_only`] wraps the result again.
 //! Revocation is not looked at: the vendor tells it in the order's status.
 
 pub mod ber;
@@ -14,6 +14,7 @@ pub mod key;
 pub mod pkcs7;
 pub mod san;
 pub mod unpack;
+pub mod verify;
 
 mod csr;
 mod dn;
@@ -40,6 +41,10 @@ pub use pkcs7::certs_only;
 pub use san::SanName;
 pub use signature::SignatureCheck;
 pub use unpack::{UnpackError, unpack, unpack_all};
+pub use verify::{
+    Anchors, Check, Expectation, Finding, Installed, KeyCandidate, KeyExpectation, Level, Policy, Purpose,
+    Verdict, judge,
+};
 
 /// Why bytes are no certificate that we read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
