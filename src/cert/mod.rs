@@ -23,6 +23,8 @@ mod signature;
 
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod hostile;
 
 use std::fmt;
 use std::ops::Range;
