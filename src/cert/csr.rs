@@ -1,0 +1,82 @@
+//! What a certificate request (PKCS#10, RFC 2986) asks for.
+
+use x509_parser::certification_request::X509CertificationRequest;
+use x509_parser::extensions::ParsedExtension;
+use x509_parser::prelude::FromDer;
+
+use super::ber::{self, Reader};
+use super::key::{KeyError, PublicKey};
+use super::san::{self, SanName};
+use super::signature::{SignatureCheck, Signed};
+use super::{pem, unpack};
+
+/// A certificate request, as far as a certificate can be compared with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Csr {
+    public_key: PublicKey,
+    names: Box<[SanName]>,
+    signature: SignatureCheck,
+}
+
+impl Csr {
+    /// The key that the certificate must carry.
+    pub fn public_key(&self) -> &PublicKey {
+        &self.public_key
+    }
+
+    /// The names asked for: those of subjectAltName, else the common name if it is a DNS name.
+    pub fn names(&self) -> &[SanName] {
+        &self.names
+    }
+
+    /// Whether the request was signed with its own key and not changed since.
+    pub fn signature_ok(&self) -> bool {
+        self.signature == SignatureCheck::Good
+    }
+
+    /// As [`Csr::signature_ok`], with the reason.
+    pub fn signature(&self) -> &SignatureCheck {
+        &self.signature
+    }
+}
+
+/// Reads a request in PEM or DER.
+pub(super) fn read(bytes: &[u8]) -> Result<Csr, KeyError> {
+    if bytes.len() > unpack::MAX_INPUT {
+        return Err(KeyError::TooLarge);
+    }
+    if unpack::is_der(bytes) {
+        return read_der(ber::whole(bytes).map_err(|_| KeyError::Malformed)?.raw);
+    }
+    let blocks = pem::blocks(bytes, pem::MAX_BLOCKS).map_err(|_| KeyError::Armour)?;
+    let Some(block) = blocks.iter().find(|block| block.label.ends_with("CERTIFICATE REQUEST")) else {
+        return Err(KeyError::NoRequest);
+    };
+    read_der(&pem::decode(block.body).ok_or(KeyError::Armour)?)
+}
+
+fn read_der(der: &[u8]) -> Result<Csr, KeyError> {
+    let Ok(([], parsed)) = X509CertificationRequest::from_der(der) else { return Err(KeyError::Malformed) };
+    let info = &parsed.certification_request_info;
+    let signed = Signed::read(der).map_err(|_| KeyError::Malformed)?;
+    let asked = parsed.requested_extensions().into_iter().flatten().find_map(|extension| match extension {
+        ParsedExtension::SubjectAlternativeName(names) => Some(san::read(&names.general_names)),
+        _ => None,
+    });
+    let names = asked.unwrap_or_else(|| {
+        let common_name = info.subject.iter_common_name().next().and_then(|name| name.as_str().ok());
+        common_name.and_then(san::read_common_name).into_iter().collect()
+    });
+    let spki = info.subject_pki.raw;
+    Ok(Csr { public_key: PublicKey::from_spki(spki)?, names, signature: signed.check(spki) })
+}
+
+/// Whether this DER has the shape of a request: its version, a small number, comes first of all.
+pub(super) fn looks_like_one(der: &[u8]) -> bool {
+    let first = Reader::new(der)
+        .expect(ber::SEQUENCE)
+        .and_then(|outer| outer.children()?.expect(ber::SEQUENCE))
+        .and_then(|info| info.children()?.element());
+    let subject = |element: &ber::Element<'_>| element.tag == ber::INTEGER && element.content == [0];
+    matches!(first, Ok(Some(element)) if subject(&element))
+}

@@ -1,0 +1,321 @@
+//! Public keys: of a certificate, of a private key, of a request. Whether they are the same one.
+//!
+//! A private key is read for this only; every copy made here is wiped when dropped, and the crypto library
+//! wipes its own. No octet of a key appears in an error or in `Debug`.
+
+use std::fmt;
+
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+
+use super::ber::{self, BerError, Reader, encode};
+use super::csr::{self, Csr};
+use super::{Certificate, pem, unpack};
+
+/// Why a key or a request cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Above [`unpack::MAX_INPUT`].
+    #[error("the file is too large for a key")]
+    TooLarge,
+    /// Nothing in it.
+    #[error("the file is empty")]
+    Empty,
+    /// A PEM block without its end, or a body that is no base64.
+    #[error("its PEM armour is damaged")]
+    Armour,
+    /// PKCS#8 `ENCRYPTED PRIVATE KEY`, or the older `Proc-Type: 4,ENCRYPTED`.
+    #[error("the private key is encrypted; a daemon has nobody to ask for the passphrase")]
+    Encrypted,
+    /// Other PEM blocks, or none.
+    #[error("there is no private key in PEM form in it")]
+    NoKey,
+    /// Other PEM blocks, or none.
+    #[error("there is no certificate request in it")]
+    NoRequest,
+    /// A key that the crypto library refuses and that is not RSA either.
+    #[error("the private key is of a kind that is not supported")]
+    Unsupported,
+    /// A structure that does not hold together.
+    #[error("it is damaged or of an unknown structure")]
+    Malformed,
+}
+
+/// A public key, as SubjectPublicKeyInfo. Two RSA keys are equal if modulus and exponent are: the key type may
+/// say RSASSA-PSS in the one and rsaEncryption in the other.
+#[derive(Clone)]
+pub struct PublicKey(Box<[u8]>);
+
+impl PublicKey {
+    /// Takes a DER SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7).
+    pub fn from_spki(der: &[u8]) -> Result<PublicKey, KeyError> {
+        let raw = || -> Result<&[u8], BerError> {
+            let outer = ber::whole(der)?;
+            let mut fields = outer.children()?;
+            fields.expect(ber::SEQUENCE)?;
+            fields.expect(ber::BIT_STRING)?;
+            Ok(outer.raw)
+        };
+        raw().map(|raw| PublicKey(raw.into())).map_err(|_| KeyError::Malformed)
+    }
+
+    /// SubjectPublicKeyInfo, DER.
+    pub fn spki(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether the certificate carries this key.
+    pub fn matches(&self, certificate: &Certificate) -> bool {
+        same(&self.0, certificate.spki())
+    }
+
+    fn from_rsa(key: &Rsa<'_>) -> PublicKey {
+        let number = encode(ber::SEQUENCE, &[&integer(key.modulus), &integer(key.exponent)]);
+        let bits = encode(ber::BIT_STRING, &[&[0], &number]);
+        let algorithm = encode(ber::SEQUENCE, &[&encode(ber::OID, &[RSA_ENCRYPTION]), &[5, 0]]);
+        PublicKey(encode(ber::SEQUENCE, &[&algorithm, &bits]).into())
+    }
+}
+
+impl PartialEq for PublicKey {
+    fn eq(&self, other: &PublicKey) -> bool {
+        same(&self.0, &other.0)
+    }
+}
+
+impl Eq for PublicKey {}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({})", super::Fingerprint::of(&self.0).short())
+    }
+}
+
+/// The public key that belongs to the first private key in a PEM text: PKCS#1, PKCS#8 or SEC1, with or without
+/// `EC PARAMETERS`, a byte order mark, CRLF, or text in front.
+///
+/// RSA keys that the crypto library refuses because of their size or type are read by structure, so that a
+/// certificate can still be compared with them.
+pub fn from_private_key_pem(text: &[u8]) -> Result<PublicKey, KeyError> {
+    if text.len() > unpack::MAX_INPUT {
+        return Err(KeyError::TooLarge);
+    }
+    if text.trim_ascii().is_empty() {
+        return Err(KeyError::Empty);
+    }
+    let blocks = pem::blocks(text, pem::MAX_BLOCKS).map_err(|_| KeyError::Armour)?;
+    let block = blocks.iter().find(|block| block.label.ends_with("PRIVATE KEY")).ok_or(KeyError::NoKey)?;
+    if block.encrypted || block.label == "ENCRYPTED PRIVATE KEY" {
+        return Err(KeyError::Encrypted);
+    }
+    let der = pem::decode(block.body).ok_or(KeyError::Armour)?;
+    let key = match block.label {
+        "RSA PRIVATE KEY" => PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(&**der)),
+        "EC PRIVATE KEY" => PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(&**der)),
+        "PRIVATE KEY" => PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(&**der)),
+        _ => return Err(KeyError::Unsupported),
+    };
+    if let Some(public_key) = supported(&key) {
+        return Ok(public_key);
+    }
+    let pkcs1 = match block.label {
+        "RSA PRIVATE KEY" => &**der,
+        "PRIVATE KEY" => rsa_in_pkcs8(&der).ok_or(KeyError::Unsupported)?,
+        _ => return Err(KeyError::Unsupported),
+    };
+    let rsa = Rsa::of_private(pkcs1).map_err(|_| KeyError::Malformed)?;
+    if (2048..=8192).contains(&rsa.bits()) {
+        // In this range the library refuses only what does not hold together, such as a modulus that is not the
+        // product of its primes. The type RSASSA-PSS is the exception: without it the key is an ordinary one.
+        return supported(&PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(pkcs1))).ok_or(KeyError::Malformed);
+    }
+    Ok(PublicKey::from_rsa(&rsa))
+}
+
+/// Reads a certificate request (PKCS#10) in PEM or DER.
+pub fn from_csr(bytes: &[u8]) -> Result<Csr, KeyError> {
+    csr::read(bytes)
+}
+
+/// Length of the modulus, if it is an RSA key of either type.
+pub(super) fn rsa_bits(spki: &[u8]) -> Option<usize> {
+    Rsa::of_public(spki).ok().map(|key| key.bits())
+}
+
+fn supported(key: &PrivateKeyDer<'_>) -> Option<PublicKey> {
+    let key = any_supported_type(key).ok()?;
+    Some(PublicKey(key.public_key()?.as_ref().into()))
+}
+
+fn same(one: &[u8], other: &[u8]) -> bool {
+    if one == other {
+        return true;
+    }
+    match (Rsa::of_public(one), Rsa::of_public(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
+/// The two public numbers of an RSA key, without leading zeros.
+#[derive(PartialEq, Eq)]
+struct Rsa<'a> {
+    modulus: &'a [u8],
+    exponent: &'a [u8],
+}
+
+impl<'a> Rsa<'a> {
+    /// From SubjectPublicKeyInfo with the type rsaEncryption or id-RSASSA-PSS (RFC 3279 section 2.3.1, RFC 4055).
+    fn of_public(spki: &'a [u8]) -> Result<Rsa<'a>, BerError> {
+        let mut fields = Reader::new(spki).expect(ber::SEQUENCE)?.children()?;
+        let kind = fields.expect(ber::SEQUENCE)?.children()?.expect(ber::OID)?.content;
+        if kind != RSA_ENCRYPTION && kind != RSASSA_PSS {
+            return Err(BerError::Unexpected);
+        }
+        let bits = fields.expect(ber::BIT_STRING)?.content.strip_prefix(&[0]).ok_or(BerError::Unexpected)?;
+        Rsa::read(Reader::new(bits).expect(ber::SEQUENCE)?.children()?)
+    }
+
+    /// From RSAPrivateKey (RFC 8017 section A.1.2): a version, then the same two numbers.
+    fn of_private(pkcs1: &'a [u8]) -> Result<Rsa<'a>, BerError> {
+        let mut fields = Reader::new(pkcs1).expect(ber::SEQUENCE)?.children()?;
+        fields.expect(ber::INTEGER)?;
+        Rsa::read(fields)
+    }
+
+    fn read(mut fields: Reader<'a>) -> Result<Rsa<'a>, BerError> {
+        let modulus = ber::unsigned(fields.expect(ber::INTEGER)?.content);
+        let exponent = ber::unsigned(fields.expect(ber::INTEGER)?.content);
+        if modulus.is_empty() || exponent.is_empty() {
+            return Err(BerError::Unexpected);
+        }
+        Ok(Rsa { modulus, exponent })
+    }
+
+    fn bits(&self) -> usize {
+        self.modulus.len() * 8 - self.modulus.first().map_or(0, |octet| octet.leading_zeros() as usize)
+    }
+}
+
+/// The RSAPrivateKey inside PrivateKeyInfo (RFC 5958 section 2): version, type, then an OCTET STRING with it.
+fn rsa_in_pkcs8(der: &[u8]) -> Option<&[u8]> {
+    let mut fields = Reader::new(der).expect(ber::SEQUENCE).ok()?.children().ok()?;
+    fields.expect(ber::INTEGER).ok()?;
+    let kind = fields.expect(ber::SEQUENCE).ok()?.children().ok()?.expect(ber::OID).ok()?.content;
+    let key = fields.expect(ber::OCTET_STRING).ok()?.content;
+    (kind == RSA_ENCRYPTION || kind == RSASSA_PSS).then_some(key)
+}
+
+/// A DER INTEGER of a positive number: a zero in front where the first bit would read as a sign.
+fn integer(octets: &[u8]) -> Vec<u8> {
+    let sign: &[u8] = if octets.first().is_none_or(|octet| *octet >= 0x80) { &[0] } else { &[] };
+    encode(ber::INTEGER, &[sign, octets])
+}
+
+/// 1.2.840.113549.1.1.1
+const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+/// 1.2.840.113549.1.1.10
+const RSASSA_PSS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 10];
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{self, certificate};
+    use super::*;
+
+    fn key(name: &str) -> Vec<u8> {
+        fixtures::file(&format!("{name}.key")).to_vec()
+    }
+
+    fn check(text: &[u8], expected: Result<&str, KeyError>) {
+        let found = from_private_key_pem(text);
+        match expected {
+            Ok(name) => {
+                let found = found.unwrap_or_else(|error| panic!("{name}: {error}"));
+                assert!(found.matches(&certificate(name)), "{name}");
+                assert!(!found.matches(&certificate("root")), "{name}");
+            }
+            Err(error) => assert_eq!(found, Err(error)),
+        }
+    }
+
+    #[test]
+    fn reads_every_form_of_key() {
+        check(&key("leaf.sec1"), Ok("leaf"));
+        check(&key("leaf.pkcs8"), Ok("leaf"));
+        check(&key("rsa.pkcs1"), Ok("rsa"));
+        check(&key("rsa.pkcs8"), Ok("rsa"));
+        check(&key("p521"), Ok("p521"));
+        check(&key("ed25519"), Ok("ed25519"));
+        check(&key("rsa1024"), Ok("rsa1024"));
+        check(&key("pss"), Ok("pss"));
+    }
+
+    #[test]
+    fn tolerates_what_editors_and_tools_do() {
+        let text = String::from_utf8(key("leaf.pkcs8")).unwrap();
+        check(format!("\u{feff}{text}").as_bytes(), Ok("leaf"));
+        check(text.replace('\n', "\r\n").as_bytes(), Ok("leaf"));
+        check(format!("the key of www:\n\n{text}\nend").as_bytes(), Ok("leaf"));
+        check(format!("{}{text}", certificate("root").to_pem()).as_bytes(), Ok("leaf"));
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        check(b"", Err(KeyError::Empty));
+        check(b" \r\n", Err(KeyError::Empty));
+        check(b"hello", Err(KeyError::NoKey));
+        check(certificate("leaf").to_pem().as_bytes(), Err(KeyError::NoKey));
+        check(fixtures::file("leaf.csr.pem"), Err(KeyError::NoKey));
+        check(&key("leaf.encrypted"), Err(KeyError::Encrypted));
+        check(&key("leaf.proctype"), Err(KeyError::Encrypted));
+        check(
+            b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----",
+            Err(KeyError::Unsupported),
+        );
+        check(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", Err(KeyError::Unsupported));
+        check(
+            b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----",
+            Err(KeyError::Malformed),
+        );
+        check(b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----", Err(KeyError::Armour));
+        check(b"-----BEGIN PRIVATE KEY-----\nAAAA\n", Err(KeyError::Armour));
+        check(&vec![b'a'; unpack::MAX_INPUT + 1], Err(KeyError::TooLarge));
+    }
+
+    #[test]
+    fn a_damaged_rsa_key_does_not_pass_by_its_modulus() {
+        let text = String::from_utf8(key("rsa.pkcs1")).unwrap();
+        let body = pem::blocks(text.as_bytes(), pem::MAX_BLOCKS).unwrap()[0].body.to_vec();
+        let mut der = pem::decode(&body).unwrap().to_vec();
+        let last = der.len() - 1;
+        der[last / 2] ^= 1;
+        check(pem::encode("RSA PRIVATE KEY", &der).as_bytes(), Err(KeyError::Malformed));
+    }
+
+    #[test]
+    fn reads_requests() {
+        for bytes in [fixtures::file("leaf.csr.pem"), fixtures::file("leaf.csr.der")] {
+            let request = from_csr(bytes).unwrap();
+            assert!(request.signature_ok());
+            assert!(request.public_key().matches(&certificate("leaf")));
+            assert_eq!(request.public_key(), &from_private_key_pem(&key("leaf.sec1")).unwrap());
+            assert_eq!(request.names(), [super::super::SanName::Dns("www.example.com".into())]);
+        }
+        let mut der = fixtures::file("leaf.csr.der").to_vec();
+        let at = der.windows(3).position(|bytes| bytes == b"www").unwrap();
+        der[at] = b'v';
+        assert!(!from_csr(&der).unwrap().signature_ok());
+        der.push(1);
+        assert_eq!(from_csr(&der), Err(KeyError::Malformed));
+        assert_eq!(from_csr(b""), Err(KeyError::NoRequest));
+        assert_eq!(from_csr(certificate("leaf").der()), Err(KeyError::Malformed));
+        assert_eq!(from_csr(certificate("leaf").to_pem().as_bytes()), Err(KeyError::NoRequest));
+    }
+
+    #[test]
+    fn nothing_of_a_key_is_shown() {
+        let text = key("leaf.sec1");
+        let public_key = from_private_key_pem(&text).unwrap();
+        assert_eq!(format!("{public_key:?}").len(), "PublicKey(00000000)".len());
+    }
+}

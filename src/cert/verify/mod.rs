@@ -1,0 +1,315 @@
+//! The gate: is this the certificate that was ordered, and may it replace the installed one?
+//!
+//! Every doubt becomes a named [`Finding`]; what a finding does is the operator's policy. Nothing is repaired
+//! and nothing is dropped in silence. How the checks are divided: `leaf` chooses, `chain` orders, `trust`
+//! asks what a strict client would say, and the rest is here.
+
+mod leaf;
+mod trust;
+
+use std::fmt;
+
+pub use trust::{Anchors, AnchorsError, MAX_ANCHORS, MAX_ANCHORS_INPUT};
+
+use super::chain::{self, Completeness};
+use super::key::PublicKey;
+use super::{Certificate, Chain, Fingerprint, san};
+
+/// By so many seconds clocks may disagree: ours, the CA's, and that of whoever looks at the certificate.
+pub const CLOCK_TOLERANCE: i64 = 600;
+/// Names that a finding lists before it counts the rest.
+const MAX_LISTED: usize = 5;
+
+/// What a check does when it does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Level {
+    /// Nothing is installed.
+    Block,
+    /// It is installed, and said.
+    Warn,
+    /// Nobody is told. A configured key and domains still help to choose the leaf.
+    Off,
+}
+
+/// The level of each check that an operator can choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// The public key is that of the operator's key or request.
+    pub key: Level,
+    /// The configured domains are covered.
+    pub domains: Level,
+    /// Leaf and intermediates form a chain, by name and by signature.
+    pub chain: Level,
+    /// Leaf and intermediates are valid now.
+    pub dates: Level,
+    /// It is not older than what is installed.
+    pub downgrade: Level,
+    /// A strict client would accept it against the anchors.
+    pub trust: Level,
+}
+
+impl Default for Policy {
+    /// All block, but for trust, which warns: a private hierarchy is in no store.
+    fn default() -> Policy {
+        Policy {
+            key: Level::Block,
+            domains: Level::Block,
+            chain: Level::Block,
+            dates: Level::Block,
+            downgrade: Level::Block,
+            trust: Level::Warn,
+        }
+    }
+}
+
+/// What the certificate is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// TLS server: `trust` asks for the usage serverAuth.
+    Server,
+    /// Mark certificate (VMC, CMC), usage 1.3.6.1.5.5.7.3.31.
+    Mark,
+    /// S/MIME, usage emailProtection.
+    Email,
+}
+
+/// A private key that the certificate may belong to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyCandidate {
+    /// How findings call it: the path of its file.
+    pub label: String,
+    /// Its public key, or why it could not be read.
+    pub key: Result<PublicKey, String>,
+}
+
+/// How the right public key is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyExpectation<'a> {
+    /// It is not: the key check has nothing to say. So has it with an empty list of candidates.
+    None,
+    /// It belongs to one of these private keys.
+    Candidates(&'a [KeyCandidate]),
+    /// It is that of the certificate request, or the reason why that could not be read.
+    Csr(Result<&'a PublicKey, String>),
+}
+
+/// The certificate that is in use now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Installed {
+    /// Of its leaf.
+    pub fingerprint: Fingerprint,
+    /// Of its leaf, UNIX seconds.
+    pub not_before: i64,
+    /// Of its leaf, UNIX seconds.
+    pub not_after: i64,
+}
+
+/// What was ordered.
+#[derive(Debug, Clone)]
+pub struct Expectation<'a> {
+    /// What each check does.
+    pub policy: Policy,
+    /// What the certificate is for.
+    pub purpose: Purpose,
+    /// Which public key it must carry.
+    pub key: KeyExpectation<'a>,
+    /// What it must cover: DNS names in A-label form, wildcards, IP addresses, e-mail addresses.
+    pub domains: &'a [Box<str>],
+    /// What it would replace.
+    pub installed: Option<Installed>,
+    /// The roots for `trust`; `None` if they could not be read.
+    pub anchors: Option<&'a Anchors>,
+}
+
+/// The checks, by the words of the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Check {
+    /// Which of the certificates is the one that was ordered. Always blocks: without it there is nothing to install.
+    Leaf,
+    /// See [`Policy::key`].
+    Key,
+    /// See [`Policy::domains`].
+    Domains,
+    /// See [`Policy::chain`].
+    Chain,
+    /// See [`Policy::dates`].
+    Dates,
+    /// See [`Policy::downgrade`].
+    Downgrade,
+    /// See [`Policy::trust`].
+    Trust,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Check::Leaf => "leaf",
+            Check::Key => "key",
+            Check::Domains => "domains",
+            Check::Chain => "chain",
+            Check::Dates => "dates",
+            Check::Downgrade => "downgrade",
+            Check::Trust => "trust",
+        })
+    }
+}
+
+/// Something that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which check found it.
+    pub check: Check,
+    /// What it does: [`Level::Block`] or [`Level::Warn`], never [`Level::Off`].
+    pub level: Level,
+    /// For people: lower case, no full stop, foreign parts in printable ASCII and bounded.
+    pub text: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.check, self.text)
+    }
+}
+
+/// What the gate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The certificate that was ordered. There can be one although the verdict blocks, so that it can be looked at.
+    pub leaf: Option<Certificate>,
+    /// What stands above it.
+    pub chain: Chain,
+    /// Which key candidate it belongs to: an index into [`KeyExpectation::Candidates`].
+    pub key: Option<usize>,
+    /// In the order of [`Check`].
+    pub findings: Vec<Finding>,
+    /// The leaf becomes valid at this time, UNIX seconds: ask again then. Only where dates are looked at.
+    pub not_yet_valid_until: Option<i64>,
+}
+
+impl Verdict {
+    /// Whether it may not be installed.
+    pub fn blocked(&self) -> bool {
+        self.findings.iter().any(|finding| finding.level == Level::Block)
+    }
+}
+
+/// Judges what an answer held, at `now` (UNIX seconds). Whatever is in the pool, this ends, and soon: the search
+/// for a chain and webpki's path check have their own limits on signature checks, and of the pool at most
+/// [`chain::MAX_POOL`] distinct certificates are looked at.
+pub fn judge(pool: &[Certificate], expected: &Expectation<'_>, now: i64) -> Verdict {
+    let mut distinct: Vec<Certificate> = Vec::new();
+    for certificate in pool {
+        if distinct.len() < chain::MAX_POOL && !distinct.contains(certificate) {
+            distinct.push(certificate.clone());
+        }
+    }
+    let mut findings = Findings { policy: expected.policy, list: Vec::new() };
+    let choice = leaf::choose(&distinct, expected, &mut findings);
+    let Some(leaf) = choice.leaf else {
+        let chain = Chain { intermediates: Vec::new(), root: None, complete: Completeness::NoIssuer };
+        return Verdict { leaf: None, chain, key: None, findings: findings.list, not_yet_valid_until: None };
+    };
+    let chain = chain::build(&leaf, &distinct, now);
+    domains(&leaf, expected.domains, &mut findings);
+    links(&leaf, &chain, &mut findings);
+    let not_yet_valid_until = dates(&leaf, &chain, now, &mut findings);
+    downgrade(&leaf, expected.installed, &mut findings);
+    if expected.policy.trust != Level::Off
+        && let Err(text) = trust::check(&leaf, &chain, expected, now)
+    {
+        findings.add(Check::Trust, text);
+    }
+    Verdict { leaf: Some(leaf), chain, key: choice.key, findings: findings.list, not_yet_valid_until }
+}
+
+/// Collects findings at the level that the policy gives them.
+struct Findings {
+    policy: Policy,
+    list: Vec<Finding>,
+}
+
+impl Findings {
+    fn add(&mut self, check: Check, text: String) {
+        let level = match check {
+            Check::Leaf => Level::Block,
+            Check::Key => self.policy.key,
+            Check::Domains => self.policy.domains,
+            Check::Chain => self.policy.chain,
+            Check::Dates => self.policy.dates,
+            Check::Downgrade => self.policy.downgrade,
+            Check::Trust => self.policy.trust,
+        };
+        if level != Level::Off {
+            self.list.push(Finding { check, level, text });
+        }
+    }
+}
+
+fn domains(leaf: &Certificate, wanted: &[Box<str>], findings: &mut Findings) {
+    let missing: Vec<&str> =
+        wanted.iter().map(|domain| &**domain).filter(|domain| !san::covers(leaf.names(), domain)).collect();
+    if !missing.is_empty() {
+        findings.add(Check::Domains, format!("the certificate does not cover {}", list(&missing)));
+    }
+}
+
+fn links(leaf: &Certificate, chain: &Chain, findings: &mut Findings) {
+    if leaf.is_ca() {
+        // No policy allows this one: its key could sign certificates for any name.
+        let text = "the certificate is itself one of a CA".to_owned();
+        findings.list.push(Finding { check: Check::Chain, level: Level::Block, text });
+    }
+    if !chain.complete.is_sound() {
+        findings.add(Check::Chain, chain.complete.to_string());
+    }
+}
+
+fn dates(leaf: &Certificate, chain: &Chain, now: i64, findings: &mut Findings) -> Option<i64> {
+    let mut look = |what: &str, certificate: &Certificate| {
+        let early = now < certificate.not_before().saturating_sub(CLOCK_TOLERANCE);
+        if early {
+            let text = format!("{what} is not valid before {}", date(certificate.not_before()));
+            findings.add(Check::Dates, text);
+        } else if now > certificate.not_after().saturating_add(CLOCK_TOLERANCE) {
+            findings.add(Check::Dates, format!("{what} expired at {}", date(certificate.not_after())));
+        }
+        early
+    };
+    let early = look("the certificate", leaf);
+    for certificate in &chain.intermediates {
+        look(&format!("the intermediate {}", certificate.subject_text()), certificate);
+    }
+    (early && findings.policy.dates != Level::Off).then(|| leaf.not_before())
+}
+
+fn downgrade(leaf: &Certificate, installed: Option<Installed>, findings: &mut Findings) {
+    let Some(installed) = installed.filter(|installed| installed.fingerprint != leaf.fingerprint()) else {
+        return;
+    };
+    let mut compare = |what: &str, new: i64, old: i64| {
+        if new < old {
+            let (new, old) = (date(new), date(old));
+            findings.add(Check::Downgrade, format!("{what} {new}, the installed one's {old}"));
+        }
+    };
+    compare("the new certificate ends earlier: its last day is", leaf.not_after(), installed.not_after);
+    compare("the new certificate is the older one: it begins", leaf.not_before(), installed.not_before);
+}
+
+/// RFC 3339, or the bare number outside the years that it can write.
+fn date(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds)
+        .map_or_else(|_| format!("UNIX second {seconds}"), |time| time.to_string())
+}
+
+/// The first few, and how many more there are.
+fn list(items: &[&str]) -> String {
+    let shown = items[..items.len().min(MAX_LISTED)].join(", ");
+    match items.len().saturating_sub(MAX_LISTED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
