@@ -11,8 +11,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::signature;
-use super::{Certificate, SignatureCheck};
+pub use super::signature::SignatureCheck;
+use super::{Certificate, signature};
 
 /// Signature checks of one search. With the ten certificates of one answer, every pair can be checked.
 pub const MAX_CHECKS: usize = 100;
