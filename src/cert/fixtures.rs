@@ -47,7 +47,12 @@ pub(super) struct Entity {
 
 /// A new key under this common name.
 pub(super) fn entity(name: &'static str) -> Entity {
-    Entity { name, key: KeyPair::generate().unwrap() }
+    entity_with_key(name, KeyPair::generate().unwrap())
+}
+
+/// A name with a key that was made elsewhere.
+pub(super) fn entity_with_key(name: &'static str, key: KeyPair) -> Entity {
+    Entity { name, key }
 }
 
 impl Entity {

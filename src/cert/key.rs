@@ -9,8 +9,8 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 
 use super::ber::{self, BerError, Reader, encode};
-use super::csr::{self, Csr};
-use super::{Certificate, pem, unpack};
+pub use super::csr::Csr;
+use super::{Certificate, csr, pem, unpack};
 
 /// Why a key or a request cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -44,8 +44,8 @@ pub use san::SanName;
 pub use signature::SignatureCheck;
 pub use unpack::{UnpackError, unpack, unpack_all};
 pub use verify::{
-    Anchors, Check, Expectation, Finding, Installed, KeyCandidate, KeyExpectation, Level, Policy, Purpose,
-    Verdict, judge,
+    Anchors, AnchorsError, Check, Expectation, Finding, Installed, KeyCandidate, KeyExpectation, Level,
+    Policy, Purpose, Verdict, judge,
 };
 
 /// Why bytes are no certificate that we read.

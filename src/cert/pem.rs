@@ -183,6 +183,10 @@ mod tests {
     fn finds_blocks_in_every_armour() {
         check("", Ok(&[]));
         check("no armour - none -- at all", Ok(&[]));
+        check("-BEGIN A- YQ -END A-", Ok(&[]));
+        check("--BEGIN A- YQ --END A-", Ok(&[]));
+        check("-BEGIN A-- YQ -END A--", Ok(&[]));
+        check("--BEGIN A-- YQ --END A--", Ok(&["A:YQ"]));
         check("-----BEGIN A-----\nYQ==\n-----END A-----\n", Ok(&["A:YQ=="]));
         check("-----BEGIN A-----\r\nYQ\r\nYQ\r\n-----END A-----\r\n", Ok(&["A:YQYQ"]));
         check("-----BEGIN A-----YQ-----END A-----", Ok(&["A:YQ"]));

@@ -51,7 +51,7 @@ pub fn covers(names: &[SanName], domain: &str) -> bool {
     names.iter().any(|name| match name {
         SanName::Dns(text) => match text.strip_prefix("*.") {
             _ if *text == wanted => true,
-            Some(parent) => below_wildcard == Some(parent) && !wanted.starts_with("*."),
+            Some(parent) => below_wildcard == Some(parent),
             None => false,
         },
         _ => false,
@@ -130,6 +130,10 @@ mod tests {
         {
             check(GeneralName::DNSName(odd), None);
         }
+        let long = ["a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(61)].join(".");
+        check(GeneralName::DNSName(&long), Some(&long));
+        check(GeneralName::DNSName(&format!("{long}d")), None);
+        check(GeneralName::DNSName(&"a".repeat(64)), None);
         check(GeneralName::IPAddress(&[192, 0, 2, 1]), Some("192.0.2.1"));
         check(GeneralName::IPAddress(&[0; 16]), Some("::"));
         check(GeneralName::IPAddress(&[1, 2, 3]), None);

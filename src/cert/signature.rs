@@ -133,7 +133,9 @@ const NAMES: [(&str, &str); 12] = [
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixtures::certificate;
+    use rcgen::KeyPair;
+
+    use super::super::fixtures::{certificate, entity, entity_with_key, file};
     use super::SignatureCheck::{Bad, Good};
     use super::*;
 
@@ -184,12 +186,20 @@ mod tests {
 
     #[test]
     fn the_two_algorithm_identifiers_must_agree() {
-        // ecdsa-with-SHA256 becomes ecdsa-with-SHA384 outside the signed part only.
-        let mut der = certificate("leaf").der().to_vec();
-        let oid = [0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
-        let at = der.windows(oid.len()).rposition(|bytes| bytes == oid).unwrap();
-        der[at + 7] = 3;
-        let changed = Certificate::from_der(&der).unwrap();
-        assert_eq!(super::check(&changed, &certificate("inter")), Bad);
+        // sha256WithRSAEncryption may come with NULL parameters or, wrongly, without: webpki's table has both.
+        // Here the two places differ, and nothing else is changed.
+        let key = str::from_utf8(file("rsa.pkcs8.key")).unwrap();
+        let rsa = entity_with_key("rsa", KeyPair::from_pem(key).unwrap());
+        let child = rsa.leaf(&entity("child"), &[]);
+        let issuer = rsa.root();
+        assert_eq!(super::check(&child, &issuer), Good);
+
+        let signed = Signed::read(child.der()).unwrap();
+        let bare = signed.algorithm.strip_suffix(&[5, 0]).unwrap();
+        let signature = ber::encode(ber::BIT_STRING, &[&[0], signed.signature]);
+        let der =
+            ber::encode(ber::SEQUENCE, &[signed.message, &ber::encode(ber::SEQUENCE, &[bare]), &signature]);
+        assert_eq!(Signed::read(&der).unwrap().check(issuer.spki()), Good);
+        assert_eq!(super::check(&Certificate::from_der(&der).unwrap(), &issuer), Bad);
     }
 }

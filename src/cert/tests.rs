@@ -47,6 +47,9 @@ fn reads_what_strict_readers_refuse() {
     assert_eq!(certificate("mark").extended_key_usages(), ["1.3.6.1.5.5.7.3.31"]);
     let v1 = certificate("v1");
     assert!(v1.is_ca() && v1.names().is_empty() && v1.subject_key_id().is_none());
+    // Version 3 says what is a CA.
+    let subject = entity("x");
+    assert!(!subject.issue(&subject, |params| params.is_ca = rcgen::IsCa::NoCa).is_ca());
     for name in ["pss", "rsa1024", "by-sha1", "p521", "ed25519"] {
         assert!(!certificate(name).spki().is_empty());
     }

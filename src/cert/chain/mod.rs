@@ -11,8 +11,8 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::signature;
-use super::{Certificate, SignatureCheck};
+pub use super::signature::SignatureCheck;
+use super::{Certificate, signature};
 
 /// Signature checks of one search. With the ten certificates of one answer, every pair can be checked.
 pub const MAX_CHECKS: usize = 100;
@@ -118,14 +118,7 @@ pub fn signed_by(child: &Certificate, issuer: &Certificate) -> SignatureCheck {
 /// certificate: it also serves clients that know the older root only. No path visits the same subject and key
 /// twice (RFC 4158 section 5.2).
 pub fn build(leaf: &Certificate, pool: &[Certificate], now: i64) -> Chain {
-    let mut certificates = vec![leaf];
-    for certificate in pool {
-        if certificates.len() <= MAX_POOL && !certificates.contains(&certificate) {
-            certificates.push(certificate);
-        }
-    }
-    let mut search =
-        Search { certificates, now, links: HashMap::new(), checks: MAX_CHECKS, steps: MAX_STEPS, best: None };
+    let mut search = Search::new(leaf, pool, now);
     search.extend(&mut vec![0]);
     let Some((_, path, complete)) = search.best.take() else {
         return Chain { intermediates: Vec::new(), root: None, complete: Completeness::TooCostly };
@@ -171,7 +164,17 @@ struct Search<'a> {
     best: Option<(Rank, Vec<usize>, Completeness)>,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
+    fn new(leaf: &'a Certificate, pool: &'a [Certificate], now: i64) -> Search<'a> {
+        let mut certificates = vec![leaf];
+        for certificate in pool {
+            if certificates.len() <= MAX_POOL && !certificates.contains(&certificate) {
+                certificates.push(certificate);
+            }
+        }
+        Search { certificates, now, links: HashMap::new(), checks: MAX_CHECKS, steps: MAX_STEPS, best: None }
+    }
+
     /// Tries every way to go on from the end of `path`, depth first.
     fn extend(&mut self, path: &mut Vec<usize>) {
         let above = path.len() - 1;
@@ -302,14 +305,15 @@ fn key_ids(child: &Certificate, issuer: &Certificate) -> Option<bool> {
     Some(child.authority_key_id()? == issuer.subject_key_id()?)
 }
 
-/// Which of several troubles tells most: one with a good signature names the true issuer.
+/// Which of several troubles tells most: one with a good signature names the true issuer, and where the search
+/// broke off, nothing is known about the rest.
 fn weight(trouble: &Completeness) -> u8 {
     match trouble {
         Completeness::PathTooLong { .. } => 5,
         Completeness::NotCa { .. } => 4,
-        Completeness::Unsupported { .. } => 3,
-        Completeness::BadSignature { .. } => 2,
-        Completeness::TooCostly => 1,
+        Completeness::TooCostly => 3,
+        Completeness::Unsupported { .. } => 2,
+        Completeness::BadSignature { .. } => 1,
         Completeness::Rooted | Completeness::Open | Completeness::SelfSigned | Completeness::NoIssuer => 0,
     }
 }

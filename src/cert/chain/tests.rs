@@ -81,9 +81,21 @@ fn twins(change: impl Fn(&mut rcgen::CertificateParams)) -> Pool {
 
 #[test]
 fn avoids_an_expired_twin() {
-    twins(|_| {}).check("inter cross|old", Rooted);
+    // Be the twin the older or the newer one.
+    twins(|params| params.not_before = date_time_ymd(2025, 1, 1)).check("inter cross|old", Rooted);
+    twins(|params| params.not_before = date_time_ymd(2026, 2, 1)).check("inter cross|old", Rooted);
     twins(|params| params.not_after = date_time_ymd(2026, 6, 1)).check("inter|root", Rooted);
     twins(|params| params.not_before = date_time_ymd(2027, 6, 1)).check("inter|root", Rooted);
+}
+
+#[test]
+fn avoids_a_twin_that_breaks_off() {
+    let Pool(mut pool) = twins(|_| {});
+    let mut der = pool[3].1.der().to_vec();
+    let last = der.len() - 1;
+    der[last] ^= 1;
+    pool[3].1 = Certificate::from_der(&der).unwrap();
+    Pool(pool).check("inter|root", Rooted);
 }
 
 #[test]
@@ -181,17 +193,39 @@ fn never_loops() {
 }
 
 #[test]
-fn a_web_of_cross_signatures_ends_within_the_limits() {
-    let names = ["a", "b", "c", "d", "e", "f"];
-    let entities: Vec<Entity> = names.into_iter().map(entity).collect();
-    let leaf = entities[0].leaf(&entity("leaf"), &[]);
+fn signature_checks_are_counted() {
+    // All of one name, each signed by the next, and without key identifiers the right one is tried last.
+    let cas: Vec<Entity> = (0..=20).map(|_| entity("ca")).collect();
+    let without_ids =
+        |params: &mut rcgen::CertificateParams| params.use_authority_key_identifier_extension = false;
+    let leaf = cas[0].leaf(&entity("leaf"), &[]);
+    let pool: Vec<_> = (0..20)
+        .map(|at| {
+            cas[at + 1].issue(&cas[at], |params| {
+                without_ids(params);
+                params.not_before = date_time_ymd(2026, 1, 1 + at as u8);
+            })
+        })
+        .collect();
+    assert_eq!(build(&leaf, &pool, NOW).complete, Completeness::TooCostly);
+    assert_eq!(build(&leaf, &pool[..6], NOW).intermediates, pool[..6]);
+}
+
+#[test]
+fn paths_are_counted() {
+    // Ten levels of three certificates with one name and one key: 59,049 ways up, below 100 signatures.
+    let names = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10"];
+    let levels = names.map(entity);
+    let leaf = levels[0].leaf(&entity("leaf"), &[]);
     let mut pool = Vec::new();
-    for issuer in &entities {
-        pool.extend(entities.iter().map(|subject| issuer.issue(subject, |_| {})));
+    for pair in levels.windows(2) {
+        pool.extend((0..3).map(|_| pair[1].issue(&pair[0], |_| {})));
     }
+    let mut search = Search::new(&leaf, &pool, NOW);
+    search.extend(&mut vec![0]);
+    assert_eq!(search.steps, 0);
     let chain = build(&leaf, &pool, NOW);
-    assert!(chain.complete.is_sound(), "{:?}", chain.complete);
-    assert!(chain.intermediates.len() < names.len());
+    assert_eq!((chain.intermediates.len(), chain.complete), (10, Open));
 }
 
 #[test]

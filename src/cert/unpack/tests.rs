@@ -119,6 +119,16 @@ fn base64_without_armour() {
 }
 
 #[test]
+fn a_reading_that_fails_leaves_nothing_behind() {
+    let mut unpacker = Unpacker { found: Vec::new(), work: MAX_WORK, inflated: 0 };
+    let result = unpacker.base64(b"AA AA", |unpacker, _| {
+        unpacker.found.push(certificate("leaf"));
+        Err(UnpackError::TooMany)
+    });
+    assert_eq!((result, unpacker.found), (Err(UnpackError::TooMany), Vec::new()));
+}
+
+#[test]
 fn base64_of_everything_else() {
     let der_files = [
         "certs-only.p7b",
@@ -221,6 +231,7 @@ fn archives_are_measured() {
     let many: Vec<_> = (0..=archive::MAX_ENTRIES).map(|at| (format!("{at}"), b"x")).collect();
     let many: Vec<_> = many.iter().map(|(name, content)| (name.as_str(), &content[..])).collect();
     check(&zip_of(&many), Err(UnpackError::ArchiveTooLarge));
+    check(&zip_of(&[("a", &vec![b' '; archive::MAX_ENTRY + 1])]), Err(UnpackError::ArchiveTooLarge));
     // Each entry is allowed, all of them together are not.
     let large = vec![b' '; archive::MAX_ENTRY];
     check(

@@ -115,6 +115,9 @@ fn of_two_with_the_key_the_newer_is_meant() {
     let expected = Expectation { key: KeyExpectation::Candidates(&candidates), ..expectation() };
     check(&authority.pool(&[&old, &new]), &expected, Some(&new), &[]);
     check(&authority.pool(&[&new, &old]), &expected, Some(&new), &[]);
+    // A CA with that key comes last, however new.
+    let ca = authority.inter.issue(&www, |params| params.not_before = date_time_ymd(2026, 10, 1));
+    check(&authority.pool(&[&old, &ca]), &expected, Some(&old), &[]);
 }
 
 #[test]
@@ -179,7 +182,7 @@ fn without_a_key_elimination_chooses() {
     check(&authority.pool(&[&mail, &leaf]), &for_mail, Some(&mail), &[]);
     // One that nothing says a CA of, and that issued another, is no leaf.
     let silent = authority.root.issue(&odd, |params| params.is_ca = IsCa::NoCa);
-    let below = odd.leaf(&www, &[]);
+    let below = odd.issue(&www, |params| params.is_ca = IsCa::NoCa);
     let text = "chain: the certificate was signed by a certificate that may not sign certificates";
     check(&[silent, below.clone()], &expectation(), Some(&below), &[text]);
 
