@@ -37,6 +37,12 @@ impl Foreign {
         Self::new(&String::from_utf8_lossy(start))
     }
 
+    /// Text that was made safe before, from our own state: kept as it is if it still is safe.
+    pub fn again(text: &str) -> Self {
+        let safe = text.len() <= Self::LIMIT && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        if safe { Foreign(text.into()) } else { Self::new(text) }
+    }
+
     /// The safe text.
     pub fn as_str(&self) -> &str {
         &self.0

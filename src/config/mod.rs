@@ -82,6 +82,17 @@ impl Cadence {
     pub const SPREAD_PERMILLE: u16 = 100;
 }
 
+impl Default for Cadence {
+    fn default() -> Self {
+        Cadence {
+            interval: Self::INTERVAL,
+            max_interval: Self::MAX_INTERVAL,
+            guard_interval: Some(Self::GUARD_INTERVAL),
+            spread_permille: Self::SPREAD_PERMILLE,
+        }
+    }
+}
+
 /// One login at the vendor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -218,6 +229,34 @@ pub enum FileKind {
     Pkcs7,
     /// See [`Files::der`].
     Der,
+}
+
+impl FileKind {
+    /// Every kind.
+    pub const ALL: [FileKind; 8] = [
+        FileKind::Cert,
+        FileKind::Chain,
+        FileKind::Fullchain,
+        FileKind::Key,
+        FileKind::Combined,
+        FileKind::Root,
+        FileKind::Pkcs7,
+        FileKind::Der,
+    ];
+
+    /// The key in `[order.files]`.
+    pub fn word(self) -> &'static str {
+        match self {
+            FileKind::Cert => "cert",
+            FileKind::Chain => "chain",
+            FileKind::Fullchain => "fullchain",
+            FileKind::Key => "key",
+            FileKind::Combined => "combined",
+            FileKind::Root => "root",
+            FileKind::Pkcs7 => "pkcs7",
+            FileKind::Der => "der",
+        }
+    }
 }
 
 /// `[[order.copy]]`: a real file elsewhere, renamed into place after the swap.

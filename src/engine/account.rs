@@ -1,0 +1,228 @@
+//! The gate of one account: may we call now?
+//!
+//! One call in flight, `call_gap` between calls, a pause when the vendor asks for one, and a door that the
+//! first refused login closes for good. Only a changed credential or the operator's word opens it, and then
+//! for exactly one call. The door's state does not depend on time, so no clock can open it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::{CredentialTag, OrderId};
+use super::time::Time;
+
+/// What is remembered of an account, restarts included.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct AccountRecord {
+    /// Set while the vendor refuses the login.
+    pub closed: Option<Closed>,
+    /// One call may go out although the account is closed.
+    pub probe: bool,
+    /// No call before this.
+    pub paused_until: Option<Time>,
+    /// Why it is paused, in words.
+    pub paused_why: Option<Box<str>>,
+    /// Pauses in a row, for the doubling.
+    pub pauses: u32,
+    /// The end of the last call, or its start while it is under way.
+    pub called: Option<Time>,
+    /// A call was begun whose end is not recorded.
+    pub calling: bool,
+    /// Calls so far.
+    pub calls: u64,
+}
+
+/// How the reason of a pause begins when the password cannot be read.
+const NO_PASSWORD: &str = "the password cannot be read";
+
+impl AccountRecord {
+    /// Whether the account is paused because its password cannot be read.
+    pub fn lacks_password(&self) -> bool {
+        self.paused_why.as_ref().is_some_and(|why| why.starts_with(NO_PASSWORD))
+    }
+}
+
+/// Why and since when an account is closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// UNIX seconds.
+    pub since: i64,
+    /// What the vendor said, in our words with the vendor's quoted.
+    pub text: Box<str>,
+    /// The credential that was refused, once it is known.
+    pub refused: Option<CredentialTag>,
+}
+
+/// The gate itself: the record, and what is only true within this process.
+#[derive(Debug)]
+pub struct Gate {
+    /// The account's name.
+    pub name: Arc<str>,
+    /// See [`AccountRecord`].
+    pub record: AccountRecord,
+    /// Orders that may be polled, by when they are due; the operator's word counts as due since ever.
+    pub queue: BTreeSet<(Time, OrderId)>,
+    /// The call under way.
+    pub flight: Option<Flight>,
+    /// A scheduled call may not go out before this, because a crash left a call without an end.
+    pub suspect_until: Option<Time>,
+    /// Whether the configuration no longer has it.
+    pub removed: bool,
+}
+
+/// A call under way.
+#[derive(Debug, Clone, Copy)]
+pub struct Flight {
+    /// For which order.
+    pub order: OrderId,
+    /// Whether it is the one call that a closed account is allowed.
+    pub probe: bool,
+    /// What the order's record said before, in case the vendor sees nothing of the call.
+    pub before: Before,
+}
+
+/// What a call changes in advance, to be undone if nothing was sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Before {
+    /// See [`super::order::OrderRecord::polled`].
+    pub polled: Option<Time>,
+    /// See [`super::order::OrderRecord::due`].
+    pub due: Option<Time>,
+    /// See [`super::order::OrderRecord::failures`].
+    pub failures: u32,
+    /// Whether somebody wanted it polled now.
+    pub urgent: bool,
+}
+
+impl Gate {
+    /// A gate as the state left it, or a fresh one.
+    pub fn new(
+        name: Arc<str>,
+        mut record: AccountRecord,
+        now: Time,
+        call_gap: Duration,
+        timeout: Duration,
+    ) -> Self {
+        let mut suspect_until = None;
+        if record.calling {
+            // The process died in mid-call. The call ended with it at the latest, or at its time limit.
+            let end = record.called.map_or(now, |started| (started + timeout).min(now));
+            record.called = Some(end);
+            record.calling = false;
+            suspect_until = Some(end + call_gap);
+        }
+        Gate { name, record, queue: BTreeSet::new(), flight: None, suspect_until, removed: false }
+    }
+
+    /// From when on the gate lets a call through; `None` while it needs something else than time.
+    pub fn opens(&self, call_gap: Duration) -> Option<Time> {
+        if self.flight.is_some() || self.removed || (self.record.closed.is_some() && !self.record.probe) {
+            return None;
+        }
+        let gap = self.record.called.map_or(Time::MIN, |called| called + call_gap);
+        Some(self.record.paused_until.map_or(gap, |pause| pause.max(gap)))
+    }
+
+    /// When the next call is to go out, whatever order it is for.
+    pub fn next_call(&self, call_gap: Duration) -> Option<Time> {
+        let (due, _) = self.queue.first()?;
+        let opens = self.opens(call_gap)?;
+        // The operator's word comes before suspicion, not before the gap.
+        let suspect = self.suspect_until.filter(|_| *due != Time::MIN).unwrap_or(Time::MIN);
+        Some(opens.max(*due).max(suspect))
+    }
+
+    /// The login was refused.
+    pub fn close(&mut self, since: i64, text: Box<str>) {
+        let since = self.record.closed.as_ref().map_or(since, |closed| closed.since);
+        self.record.closed = Some(Closed { since, text, refused: None });
+        self.record.probe = false;
+    }
+
+    /// The vendor took the login.
+    pub fn open(&mut self) {
+        self.record.closed = None;
+        self.record.probe = false;
+    }
+
+    /// No call before `until`; a pause that is there already is never shortened.
+    pub fn pause(&mut self, until: Time, why: &str) {
+        let until = self.record.paused_until.map_or(until, |known| known.max(until));
+        self.record.paused_until = Some(until);
+        self.record.paused_why = Some(why.into());
+    }
+
+    /// A call went well: the pauses in a row are over.
+    pub fn unpause(&mut self) {
+        self.record.paused_until = None;
+        self.record.paused_why = None;
+        self.record.pauses = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GAP: Duration = Duration::from_secs(10);
+    const TIMEOUT: Duration = Duration::from_secs(60);
+
+    fn at(seconds: i64) -> Time {
+        Time(seconds * 1000)
+    }
+
+    fn gate(record: AccountRecord) -> Gate {
+        let mut gate = Gate::new("main".into(), record, at(1000), GAP, TIMEOUT);
+        gate.queue.insert((at(0), OrderId(1)));
+        gate
+    }
+
+    #[test]
+    fn the_gap_counts_from_the_end_of_the_last_call() {
+        let gate = gate(AccountRecord { called: Some(at(995)), ..AccountRecord::default() });
+        assert_eq!(gate.next_call(GAP), Some(at(1005)));
+    }
+
+    #[test]
+    fn closed_means_closed_at_any_time() {
+        let mut gate = gate(AccountRecord::default());
+        gate.close(77, "refused".into());
+        assert_eq!(gate.next_call(GAP), None);
+        gate.record.probe = true;
+        assert!(gate.next_call(GAP).is_some());
+        gate.close(99, "refused again".into());
+        assert_eq!(gate.next_call(GAP), None);
+        assert_eq!(gate.record.closed.as_ref().unwrap().since, 77);
+        gate.open();
+        assert!(gate.next_call(GAP).is_some());
+    }
+
+    #[test]
+    fn a_call_without_an_end_holds_scheduled_calls_but_not_the_operator() {
+        let crashed = AccountRecord { called: Some(at(990)), calling: true, ..AccountRecord::default() };
+        let mut gate = gate(crashed.clone());
+        assert_eq!(gate.next_call(GAP), Some(at(1010)), "the end is taken to be the restart");
+        gate.suspect_until = Some(at(5000));
+        assert_eq!(gate.next_call(GAP), Some(at(5000)));
+        gate.queue.insert((Time::MIN, OrderId(2)));
+        assert_eq!(gate.next_call(GAP), Some(at(1010)));
+        let long_ago = Gate::new(
+            "main".into(),
+            AccountRecord { called: Some(at(100)), ..crashed },
+            at(1000),
+            GAP,
+            TIMEOUT,
+        );
+        assert_eq!(long_ago.record.called, Some(at(160)), "the time limit ended it");
+    }
+
+    #[test]
+    fn pauses_are_never_shortened() {
+        let mut gate = gate(AccountRecord::default());
+        gate.pause(at(5000), "call limit");
+        gate.pause(at(2000), "outage");
+        assert_eq!(gate.next_call(GAP), Some(at(5000)));
+        gate.unpause();
+        assert_eq!(gate.next_call(GAP), Some(at(0)));
+    }
+}

@@ -1,0 +1,334 @@
+//! The operator's word.
+
+use std::sync::Arc;
+
+use super::event::{Command, CommandReply, Effect, HookResult, Inspection, Level, OrderId, RunId, Token};
+use super::order::{News, Phase};
+use super::time::{Now, rfc3339};
+use super::{Busy, Engine, deploy, hooks};
+use crate::config::{Hook, HookEvent};
+
+/// A rehearsal under way: its hooks run one after the other.
+#[derive(Debug)]
+pub(super) struct Rehearsal {
+    token: Token,
+    order: OrderId,
+    run: Option<RunId>,
+    current: Option<Arc<str>>,
+    left: Vec<Arc<Hook>>,
+    results: Vec<String>,
+    ok: bool,
+}
+
+impl Engine {
+    pub(super) fn commanded(&mut self, token: Token, command: Command, now: Now) {
+        if self.stopping {
+            return self.reply(token, false, "certcollectd is stopping");
+        }
+        if let Command::ResumeAccount(account) = &command {
+            return self.resume_account(token, account, now);
+        }
+        let (Command::Poll(name)
+        | Command::Resume(name)
+        | Command::Accept(name)
+        | Command::Rollback(name)
+        | Command::Rehearse(name)
+        | Command::ResumeAccount(name)) = &command;
+        let Some(id) = self.find(name) else {
+            return self.reply(
+                token,
+                false,
+                &format!("no order named {} is configured", crate::api::Foreign::new(name)),
+            );
+        };
+        match command {
+            Command::Poll(_) => self.poll_now(token, id, now),
+            Command::Resume(_) => self.resume(token, id, now),
+            Command::Accept(_) => self.accept(token, id, now),
+            Command::Rollback(_) => self.want_rollback(token, id, now),
+            Command::Rehearse(_) => self.rehearse(token, id, now),
+            Command::ResumeAccount(_) => {}
+        }
+        self.reindex(id, now);
+    }
+
+    fn reply(&mut self, token: Token, ok: bool, text: &str) {
+        self.told.push(Effect::Reply { token, reply: CommandReply { ok, text: text.to_owned() } });
+    }
+
+    fn poll_now(&mut self, token: Token, id: OrderId, now: Now) {
+        let slot = self.slot(id);
+        let (phase, gate) = (slot.record.phase, slot.gate);
+        let name = self.slot_name(id);
+        if let Some(closed) = &self.gates[gate].record.closed
+            && !self.gates[gate].record.probe
+        {
+            let account = &self.gates[gate].name;
+            let text = format!(
+                "{name} was not polled: account {account} is closed: {}; mend the cause, then change the password file or run \
+                 `certcollectd resume --account {account}`",
+                closed.text
+            );
+            return self.reply(token, false, &text);
+        }
+        if let (Some(until), Some(why)) =
+            (self.gates[gate].record.paused_until, &self.gates[gate].record.paused_why)
+            && until > now.time
+        {
+            let until = rfc3339(now.wall_of(until) / 1000);
+            let text = format!(
+                "{name} was not polled: account {} pauses until {until}: {why}",
+                self.gates[gate].name
+            );
+            return self.reply(token, false, &text);
+        }
+        if matches!(phase, Phase::Attention | Phase::Rejected | Phase::Revoked) {
+            let reason = slot.record.reason.as_deref().unwrap_or("a person must act");
+            let text = format!(
+                "{name} was not polled: {}: {reason}; `certcollectd resume {name}` takes it up again",
+                phase.word()
+            );
+            return self.reply(token, false, &text);
+        }
+        self.ask_now(token, id, now);
+    }
+
+    fn ask_now(&mut self, token: Token, id: OrderId, now: Now) {
+        self.slot_mut(id).urgent = self.slot(id).busy != Busy::Calling;
+        self.waiters.entry(id).or_default().push(token);
+        self.reindex(id, now);
+    }
+
+    /// Replies to those who wait for an order, once it has come to rest.
+    pub(super) fn answer_waiters(&mut self, id: OrderId, now: Now) {
+        let slot = self.slot(id);
+        let at_rest = slot.busy == Busy::Idle && !slot.urgent && !slot.ready;
+        let work = self.local_work(id, now).is_some_and(|(at, _)| at <= now.time);
+        let debts = slot.record.owed().any(|debt| debt.next.is_some_and(|next| next <= now.time));
+        if !at_rest || work || debts || !self.waiters.contains_key(&id) {
+            return;
+        }
+        let text = self.describe(id, now);
+        let ok = !self.slot(id).record.phase.needs_person() && self.slot(id).record.trouble.is_none();
+        for token in self.waiters.remove(&id).unwrap_or_default() {
+            self.reply(token, ok, &text);
+        }
+    }
+
+    /// Where an order stands, in a few sentences.
+    fn describe(&self, id: OrderId, now: Now) -> String {
+        let record = &self.slot(id).record;
+        let name = self.slot_name(id);
+        let mut lines = vec![match &record.reason {
+            Some(reason) => format!("{name} is {}: {reason}", record.phase.word()),
+            None => format!("{name} is {}", record.phase.word()),
+        }];
+        if let Some(heard) = &record.heard {
+            lines.push(format!("the vendor: {}", heard.text));
+        }
+        if let Some(installed) = &record.installed {
+            lines.push(format!(
+                "installed: serial {}, valid until {}",
+                installed.serial,
+                rfc3339(installed.not_after)
+            ));
+        }
+        if let Some(trouble) = &record.trouble {
+            lines.push(format!("trouble: {}", trouble.text));
+        }
+        for debt in record.owed() {
+            let outcome = debt.outcome.as_deref().unwrap_or("not tried yet");
+            lines.push(format!("hook {} is owed: {outcome}", debt.hook));
+        }
+        lines.push(self.next_poll(id, now));
+        lines.join("\n")
+    }
+
+    fn resume(&mut self, token: Token, id: OrderId, now: Now) {
+        let record = &mut self.slot_mut(id).record;
+        let stopped = record.phase.needs_person();
+        record.unknowns = 0;
+        record.failures = 0;
+        if let Some(trouble) = &mut record.trouble {
+            trouble.next = now.time;
+        }
+        for debt in record.debts.iter_mut().filter(|debt| debt.next.is_some()) {
+            debt.next = Some(now.time);
+        }
+        if self.slot(id).bundle.is_some() {
+            self.slot_mut(id).todo.verify = true;
+        }
+        if stopped {
+            self.turn(id, News::Resumed, None, now);
+            self.note(Level::Info, "resumed", Some(id), now, "taken up again by the operator".into());
+        }
+        self.set_due(id, now);
+        self.save_first();
+        self.poll_now(token, id, now);
+    }
+
+    fn resume_account(&mut self, token: Token, account: &str, now: Now) {
+        let Some(gate) = self.gate_of(account).filter(|gate| !self.gates[*gate].removed) else {
+            let text = format!("no account named {} is configured", crate::api::Foreign::new(account));
+            return self.reply(token, false, &text);
+        };
+        if self.gates[gate].record.closed.is_none() {
+            self.gates[gate].unpause();
+            self.touch_gate(gate, now);
+            self.save_first();
+            return self.reply(token, true, &format!("account {account} is open; pauses were ended"));
+        }
+        self.let_one_through(gate, now);
+        let text = format!("account {account}: the operator lets one call through");
+        self.note_account(Level::Info, "account-probe", gate, now, text);
+        match self.gates[gate].queue.first().copied() {
+            Some((_, id)) => self.waiters.entry(id).or_default().push(token),
+            None => self.reply(token, true, &format!("account {account}: the next call is let through")),
+        }
+    }
+
+    fn accept(&mut self, token: Token, id: OrderId, now: Now) {
+        let name = self.slot_name(id);
+        let slot = self.slot_mut(id);
+        if let (None, Some(refused)) = (&slot.bundle, slot.record.refused.take()) {
+            // Rolled back from: collected again, then installed.
+            slot.record.accepted = Some(refused);
+            self.note(
+                Level::Info,
+                "accepted",
+                Some(id),
+                now,
+                "the certificate that was rolled back is accepted again".into(),
+            );
+            self.save_first();
+            return self.poll_now(token, id, now);
+        }
+        let leaf = slot
+            .bundle
+            .as_ref()
+            .filter(|_| slot.record.phase == Phase::Quarantined)
+            .and_then(|bundle| bundle.first());
+        let Some(leaf) = leaf else {
+            return self.reply(token, false, &format!("{name} has nothing in quarantine"));
+        };
+        slot.record.accepted = Some(leaf.fingerprint());
+        slot.todo.verify = true;
+        slot.hold_until = None;
+        self.note(
+            Level::Warn,
+            "accepted",
+            Some(id),
+            now,
+            "the quarantined certificate is accepted by the operator".into(),
+        );
+        self.save_first();
+        self.waiters.entry(id).or_default().push(token);
+        self.touch(id, now);
+    }
+
+    fn want_rollback(&mut self, token: Token, id: OrderId, now: Now) {
+        let name = self.slot_name(id);
+        let slot = self.slot_mut(id);
+        if slot.record.installed.is_none() {
+            return self.reply(token, false, &format!("{name} has nothing installed"));
+        }
+        if slot.record.staged.is_some() || slot.record.phase == Phase::Collected {
+            return self.reply(
+                token,
+                false,
+                &format!("{name} is being deployed; try again when that is done"),
+            );
+        }
+        slot.todo.rollback = true;
+        self.waiters.entry(id).or_default().push(token);
+        self.touch(id, now);
+    }
+
+    pub(super) fn roll_back(&mut self, id: OrderId, inspection: Inspection, now: Now) {
+        let previous = inspection.previous.and_then(|(name, certificates, files)| {
+            let leaf = certificates
+                .iter()
+                .filter(|certificate| !certificate.is_ca())
+                .max_by_key(|leaf| leaf.not_before())?
+                .clone();
+            Some((name, certificates, files, leaf))
+        });
+        let Some((name, certificates, files, leaf)) = previous else {
+            let text = "there is no complete generation before the current one to go back to";
+            for token in self.waiters.remove(&id).unwrap_or_default() {
+                self.reply(token, false, text);
+            }
+            return;
+        };
+        let key = self.slot(id).record.installed.as_ref().and_then(|installed| installed.key.clone());
+        let material = deploy::material(&leaf, &certificates, key, now.unix());
+        let generation = deploy::generation(self.entry(id), &name, &material, files);
+        let slot = self.slot_mut(id);
+        slot.bundle = Some(certificates);
+        slot.material = Some(Box::new(material));
+        slot.record.bundled = true;
+        slot.record.rollback = true;
+        slot.record.staged = Some(Box::new(generation));
+        self.bundles.push(id);
+        self.turn(id, News::Staged, None, now);
+        self.note(
+            Level::Warn,
+            "rollback",
+            Some(id),
+            now,
+            format!("going back to generation {name} at the operator's word"),
+        );
+        self.save_first();
+    }
+
+    fn rehearse(&mut self, token: Token, id: OrderId, now: Now) {
+        let name = self.slot_name(id);
+        if self.slot(id).record.installed.is_none() {
+            return self.reply(token, false, &format!("{name} has nothing installed to rehearse with"));
+        }
+        if self.slot(id).busy != Busy::Idle {
+            return self.reply(token, false, &format!("{name} is busy; try again in a moment"));
+        }
+        let configured = &self.entry(id).settings.hooks;
+        let left: Vec<Arc<Hook>> = configured.iter().filter_map(|hook| self.hook(hook)).cloned().collect();
+        if left.is_empty() {
+            return self.reply(token, true, &format!("{name} has no hooks"));
+        }
+        self.rehearsals.push(Rehearsal {
+            token,
+            order: id,
+            run: None,
+            current: None,
+            left,
+            results: Vec::new(),
+            ok: true,
+        });
+        self.rehearse_on(self.rehearsals.len() - 1, now);
+    }
+
+    fn rehearse_on(&mut self, at: usize, now: Now) {
+        let id = self.rehearsals[at].order;
+        if self.rehearsals[at].left.is_empty() {
+            let done = self.rehearsals.remove(at);
+            self.reply(done.token, done.ok, &done.results.join("\n"));
+            return;
+        }
+        let hook = self.rehearsals[at].left.remove(0);
+        let event = hook.on.first().copied().unwrap_or(HookEvent::Installed);
+        self.rehearsals[at].current = Some(hook.name.clone());
+        let subject = self.subject(id);
+        let run = self.run_hook(hook, event, vec![id], vec![subject], true, now);
+        self.rehearsals[at].run = Some(run);
+    }
+
+    pub(super) fn rehearsed(&mut self, run: RunId, result: &HookResult, now: Now) {
+        let Some(at) = self.rehearsals.iter().position(|rehearsal| rehearsal.run == Some(run)) else {
+            return;
+        };
+        let rehearsal = &mut self.rehearsals[at];
+        let name = rehearsal.current.take().unwrap_or_default();
+        rehearsal.ok &= !matches!(result, HookResult::Failed { .. });
+        rehearsal.results.push(format!("hook {name}: {}", hooks::outcome(result)));
+        self.rehearse_on(at, now);
+    }
+}

@@ -1,0 +1,483 @@
+//! The two closed lists: everything that can set the engine going, and everything it can ask for.
+//!
+//! An effect ends in exactly one event, `Save`, `Report` and `Reply` excepted: a save says nothing unless
+//! it fails, and what is reported is gone.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::api::{Answer, Failure, Foreign, Request};
+use crate::cert::{Anchors, Certificate, KeyCandidate, PublicKey};
+use crate::config::{Config, FileCopy, Files, Hook, HookEvent, KeySource};
+
+use super::account::AccountRecord;
+use super::order::OrderRecord;
+
+/// An order within one process; never used again for another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderId(pub u32);
+
+/// One run of one hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(pub u64);
+
+/// Names the operator's request that waits for a [`Effect::Reply`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub u64);
+
+/// Everything that can set the engine going.
+#[derive(Debug)]
+pub enum Event {
+    /// The state was loaded; look what is owed.
+    Started,
+    /// The time that `next_wake` asked for has come, or may have.
+    Woke,
+    /// A call ended.
+    Answered {
+        /// On which account.
+        account: Arc<str>,
+        /// The answer, unread, or why there is none.
+        outcome: Result<Answer, Failure>,
+    },
+    /// A credential was read for [`Effect::Fingerprint`].
+    Fingerprinted {
+        /// On which account.
+        account: Arc<str>,
+        /// See [`CredentialTag`]; `None` if it cannot be read.
+        tag: Option<CredentialTag>,
+    },
+    /// A file that holds a credential was touched.
+    CredentialTouched {
+        /// On which account.
+        account: Arc<str>,
+    },
+    /// [`Effect::Inspect`] ended.
+    Inspected {
+        /// Of which order.
+        order: OrderId,
+        /// What was found.
+        inspection: Box<Inspection>,
+    },
+    /// [`Effect::Stage`] ended.
+    Staged {
+        /// Of which order.
+        order: OrderId,
+        /// What is there now, complete and durable, but seen by nobody.
+        result: Result<StagedFiles, InstallError>,
+    },
+    /// [`Effect::Activate`] ended.
+    Activated {
+        /// Of which order.
+        order: OrderId,
+        /// Readers see the new generation, or why not.
+        result: Result<(), InstallError>,
+    },
+    /// [`Effect::Sweep`] or [`Effect::Quarantine`] ended.
+    Tidied {
+        /// Of which order.
+        order: OrderId,
+        /// What did not work, in words.
+        problem: Option<String>,
+    },
+    /// [`Effect::RunHook`] ended.
+    HookEnded {
+        /// Which run.
+        run: RunId,
+        /// How.
+        result: HookResult,
+    },
+    /// A save failed; the effects behind it were not carried out.
+    SaveFailed {
+        /// What was to be saved.
+        changes: Box<Changes>,
+        /// What was dropped, in order.
+        dropped: Vec<Effect>,
+        /// Why, in words.
+        error: String,
+    },
+    /// Somebody said that an order has news. Trusted for nothing but that.
+    Hinted {
+        /// The order number that was named.
+        number: String,
+    },
+    /// The operator's word.
+    Commanded {
+        /// Who waits for the reply.
+        token: Token,
+        /// What is wanted.
+        command: Command,
+    },
+    /// The configuration was read anew and is sound.
+    Configured {
+        /// The new one.
+        config: Arc<Config>,
+    },
+    /// Start nothing new; finish what is under way.
+    Stopping,
+}
+
+/// What the operator can ask of a running engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Ask the vendor about this order now.
+    Poll(String),
+    /// Take an order up again that needed attention.
+    Resume(String),
+    /// Let one probe through on a closed account.
+    ResumeAccount(String),
+    /// Install what is in quarantine.
+    Accept(String),
+    /// Put the generation before the current one back.
+    Rollback(String),
+    /// Run the order's hooks as a rehearsal.
+    Rehearse(String),
+}
+
+/// Everything the engine can ask for.
+#[derive(Debug)]
+pub enum Effect {
+    /// Make these changes durable, all or none, before any effect behind it.
+    Save(Box<Changes>),
+    /// One POST.
+    Call(Call),
+    /// Read an account's credential and say whether it is still the same, without saying what it is.
+    Fingerprint {
+        /// Of which account.
+        account: Arc<str>,
+    },
+    /// Look at keys, trust anchors and what is installed.
+    Inspect(Box<Inspect>),
+    /// Write a new generation beside the current one; readers do not see it yet.
+    Stage(Box<Stage>),
+    /// Let readers see a staged generation; then the copies.
+    Activate(Box<Activate>),
+    /// Remove generations that are neither current nor young.
+    Sweep {
+        /// Of which order.
+        order: OrderId,
+        /// Its name.
+        name: Arc<str>,
+        /// The generation that stays whatever its age.
+        current: String,
+    },
+    /// Put a refused bundle where a person can look at it.
+    Quarantine(Box<Quarantine>),
+    /// Run a hook.
+    RunHook(Box<HookRun>),
+    /// Tell people and machines.
+    Report(Note),
+    /// Answer an operator's request.
+    Reply {
+        /// Which request.
+        token: Token,
+        /// The answer.
+        reply: CommandReply,
+    },
+}
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// On which account; login and address are looked up there.
+    pub account: Arc<str>,
+    /// What is sent, but for the login.
+    pub request: Request,
+}
+
+/// Tells a changed credential from the same one: 16 bits of a slow, salted hash. Enough to notice a
+/// change (all but one in 65,536), too little to confirm a guess, and kept only while an account is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CredentialTag(pub u16);
+
+/// What is to be looked at for one order.
+#[derive(Debug, Clone)]
+pub struct Inspect {
+    /// Which order.
+    pub order: OrderId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The keys to read; `None` leaves them alone.
+    pub key: Option<KeySource>,
+    /// Whether trust anchors are wanted: the file, or the platform's store.
+    pub anchors: Option<Option<PathBuf>>,
+    /// What should be there, for comparison; permissions that drifted are put right.
+    pub expected: Vec<InstalledFile>,
+    /// Owner, group and mode that should be there.
+    pub files: Files,
+    /// Whether the generation before the current one is wanted as well.
+    pub previous: bool,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default)]
+pub struct Inspection {
+    /// A candidate for each key file that was read, readable or not.
+    pub keys: Vec<KeyCandidate>,
+    /// The CSR's public key, or why there is none.
+    pub csr: Option<Result<PublicKey, String>>,
+    /// The trust anchors, or why there are none.
+    pub anchors: Option<Result<Arc<Anchors>, String>>,
+    /// What `<install_dir>/<name>` is.
+    pub link: Link,
+    /// The certificates found in the generation that the link names.
+    pub certificates: Vec<Certificate>,
+    /// Name and SHA-256 of each file of that generation.
+    pub files: Vec<(String, [u8; 32])>,
+    /// What was put right, in words.
+    pub repaired: Vec<String>,
+    /// Expected files that are missing.
+    pub missing: Vec<String>,
+    /// Expected files whose content is not what was installed.
+    pub altered: Vec<String>,
+    /// The newest complete generation before the current one: its name, certificates and files.
+    pub previous: Option<(String, Vec<Certificate>, Vec<InstalledFile>)>,
+}
+
+/// What stands where readers look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Link {
+    /// Nothing.
+    #[default]
+    Missing,
+    /// Our link, to this generation.
+    Generation(String),
+    /// Something that is not ours, described.
+    Foreign(String),
+    /// It could not be looked at: why.
+    Unknown(String),
+}
+
+/// A file of an installed generation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InstalledFile {
+    /// Plain file name within the generation.
+    pub name: String,
+    /// SHA-256 of the content.
+    pub digest: [u8; 32],
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// A staged generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StagedFiles {
+    /// Its name.
+    pub generation: String,
+    /// Its files, as read back from the disk.
+    pub files: Vec<InstalledFile>,
+}
+
+/// The verified certificates of one generation.
+#[derive(Debug, Clone)]
+pub struct Material {
+    /// End entity.
+    pub leaf: Certificate,
+    /// Leaf's issuer first, self-signed root left out.
+    pub chain: Vec<Certificate>,
+    /// The self-signed root, if the vendor sent it.
+    pub root: Option<Certificate>,
+    /// The key file that fits.
+    pub key: Option<PathBuf>,
+}
+
+/// A generation to write.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// Which order.
+    pub order: OrderId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Name of the new generation.
+    pub generation: String,
+    /// What is in it.
+    pub material: Material,
+    /// Which files, and how.
+    pub files: Files,
+}
+
+/// A generation to put into place.
+#[derive(Debug, Clone)]
+pub struct Activate {
+    /// Which order.
+    pub order: OrderId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// The generation, which must be complete.
+    pub generation: String,
+    /// What must be in it.
+    pub expected: Vec<InstalledFile>,
+    /// For the copies.
+    pub material: Material,
+    /// For the copies.
+    pub files: Files,
+    /// Real files elsewhere.
+    pub copies: Box<[FileCopy]>,
+}
+
+/// A refused bundle.
+#[derive(Debug, Clone)]
+pub struct Quarantine {
+    /// Which order.
+    pub order: OrderId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// All certificates, the presumed leaf first.
+    pub certificates: Vec<Certificate>,
+    /// The reasons, a line each.
+    pub reason: String,
+}
+
+/// A step of an installation that failed. Shows as `step path: cause`, then what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstallError {
+    /// What was being done, for instance `create`, `sync`, `swap the link`.
+    pub step: &'static str,
+    /// With what.
+    pub path: PathBuf,
+    /// The cause in words.
+    pub cause: String,
+    /// What would help, if that is known.
+    pub advice: Option<String>,
+    /// Whether the staged generation is of no use and must be written again.
+    pub stale: bool,
+}
+
+impl fmt::Display for InstallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot {} {}: {}", self.step, self.path.display(), self.cause)?;
+        match &self.advice {
+            Some(advice) => write!(f, "; {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One run of a hook, for one or several orders.
+#[derive(Debug, Clone)]
+pub struct HookRun {
+    /// Names the run.
+    pub run: RunId,
+    /// What to do.
+    pub hook: Arc<Hook>,
+    /// Why.
+    pub event: HookEvent,
+    /// For whom; at least one.
+    pub subjects: Vec<Subject>,
+    /// Whether this is a rehearsal.
+    pub rehearsal: bool,
+}
+
+/// What a hook is told of one order. Empty where there is nothing to tell.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Subject {
+    /// The order's name.
+    pub order: Arc<str>,
+    /// The number it is known by at the vendor.
+    pub number: String,
+    /// `ssl`, `mark` or `smime`.
+    pub product: &'static str,
+    /// `<install_dir>/<name>`.
+    pub dir: PathBuf,
+    /// Where `cert` is, empty if it is not written.
+    pub cert: PathBuf,
+    /// Where `chain` is, empty if it is not written.
+    pub chain: PathBuf,
+    /// Where `fullchain` is, empty if it is not written.
+    pub fullchain: PathBuf,
+    /// Names in the certificate that are well-formed.
+    pub domains: Vec<String>,
+    /// Lower-case hexadecimal.
+    pub serial: String,
+    /// SHA-256, lower-case hexadecimal.
+    pub fingerprint: String,
+    /// UNIX seconds.
+    pub not_after: Option<i64>,
+    /// The generation's name.
+    pub generation: String,
+}
+
+/// How a hook ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookResult {
+    /// It worked.
+    Done,
+    /// Exit code 42: the hook says that this event is not for it.
+    NotForMe,
+    /// It did not work.
+    Failed {
+        /// In our words: exit status, signal, time limit, what was refused.
+        why: String,
+        /// The last line it printed.
+        last_words: Option<Foreign>,
+    },
+}
+
+/// Rows to write in one transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// Orders whose record changed.
+    pub orders: Vec<(Arc<str>, OrderRecord)>,
+    /// Accounts whose record changed.
+    pub accounts: Vec<(Arc<str>, AccountRecord)>,
+    /// Bundles that were collected (`Some`) or are no longer needed (`None`).
+    pub bundles: Vec<(Arc<str>, Option<Vec<Certificate>>)>,
+    /// Lines for the orders' histories.
+    pub history: Vec<Note>,
+    /// Wall time minus schedule time in milliseconds, if it changed.
+    pub offset: Option<i64>,
+}
+
+impl Changes {
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+            && self.accounts.is_empty()
+            && self.bundles.is_empty()
+            && self.history.is_empty()
+            && self.offset.is_none()
+    }
+}
+
+/// How much a note matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// A person should look now.
+    Error,
+    /// Not as it should be, but being dealt with.
+    Warn,
+    /// As it should be.
+    Info,
+    /// For the curious.
+    Debug,
+}
+
+/// Something worth telling: to the log, to an order's history, to metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// How much it matters.
+    pub level: Level,
+    /// One word for machines, from a short list.
+    pub kind: &'static str,
+    /// About which order.
+    pub order: Option<Arc<str>>,
+    /// About which account.
+    pub account: Option<Arc<str>>,
+    /// When, in UNIX seconds.
+    pub at: i64,
+    /// What happened, what happens next, what to do. No secret, nothing unescaped.
+    pub text: String,
+}
+
+/// The answer to an operator's command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandReply {
+    /// Whether what was wanted was done.
+    pub ok: bool,
+    /// In words, lines separated by line ends.
+    pub text: String,
+}
+
+/// How long a hook may owe company before it runs: orders that owe the same hook within this time share a run.
+pub const MERGE_WINDOW: Duration = Duration::from_secs(5);

@@ -1,0 +1,73 @@
+//! Warnings ahead of a certificate's end, while no newer one is there.
+
+use super::event::{Level, OrderId};
+use super::order::Generation;
+use super::time::{Now, Time, rfc3339};
+use super::{Engine, note};
+use crate::config::HookEvent;
+use std::time::Duration;
+
+/// So many warnings are given for one certificate: near its end, three days before it, and at it.
+pub const EXPIRY_WARNINGS: u8 = 3;
+
+const DAY: i64 = 24 * 3600;
+
+/// How long before its end a certificate counts as near it, in seconds: a quarter of its life, at most 14 days.
+/// A 47-day certificate is re-issued with 11 days to go, a 200-day one with two weeks.
+fn near(installed: &Generation) -> i64 {
+    ((installed.not_after - installed.not_before) / 4).clamp(0, 14 * DAY)
+}
+
+/// When the warning number `stage` is due, in UNIX seconds.
+fn warning_at(installed: &Generation, stage: u8) -> Option<i64> {
+    let before = match stage {
+        0 => near(installed),
+        1 => near(installed).min(3 * DAY),
+        2 => 0,
+        _ => return None,
+    };
+    Some(installed.not_after - before)
+}
+
+/// Whether an installed certificate nears its end at `unix`.
+pub(super) fn is_near(installed: Option<&Generation>, unix: i64) -> bool {
+    installed.is_some_and(|installed| unix >= installed.not_after - near(installed))
+}
+
+impl Engine {
+    /// When the next warning is due.
+    pub(super) fn next_expiry(&self, id: OrderId, now: Now) -> Option<Time> {
+        let record = &self.slot(id).record;
+        let installed = record.installed.as_deref()?;
+        Some(now.time_of(warning_at(installed, record.warned)?))
+    }
+
+    /// Gives the warnings whose time has come; of several that were slept through, one.
+    pub(super) fn warn_of_expiry(&mut self, id: OrderId, now: Now) {
+        let record = &self.slot(id).record;
+        let Some(installed) = record.installed.as_deref() else { return };
+        let due = |stage: &u8| warning_at(installed, *stage).is_some_and(|at| at <= now.unix());
+        let warned = (record.warned..EXPIRY_WARNINGS).take_while(due).last().map(|stage| stage + 1);
+        let Some(warned) = warned else { return };
+        let end = installed.not_after;
+        let left = end - now.unix();
+        self.slot_mut(id).record.warned = warned;
+        self.touch(id, now);
+        let text = if left > 0 {
+            let left = note::duration(Duration::from_secs(left.unsigned_abs()));
+            format!(
+                "the installed certificate ends in {left}, at {}, and the vendor has no newer one; have it re-issued",
+                rfc3339(end)
+            )
+        } else {
+            format!("the installed certificate has ended at {}; have it re-issued", rfc3339(end))
+        };
+        let level = if warned == 1 { Level::Warn } else { Level::Error };
+        self.note(level, "expiring", Some(id), now, text);
+        self.owe_hooks(id, HookEvent::Expiring, now);
+        // From here on it is asked about as often as manners allow.
+        if warned == 1 && self.slot(id).record.due.is_some() {
+            self.set_due(id, now);
+        }
+    }
+}

@@ -1,0 +1,560 @@
+//! Decides; does nothing.
+//!
+//! [`Engine::handle`] is the only way in: an event and the time go in, a list of effects comes out.
+//! [`Engine::next_wake`] says when to come back. It never awaits, and it has no clock, no file and no random
+//! source, so the same events at the same times give the same effects.
+//!
+//! Two rules hold for every list: a [`Effect::Save`] stands before the effects that rely on it, and at most
+//! one effect is under way per order and one call per account.
+
+pub mod account;
+pub mod event;
+pub mod order;
+pub mod schedule;
+pub mod time;
+
+mod commands;
+pub mod contents;
+mod deploy;
+mod expiry;
+mod hooks;
+mod note;
+mod polls;
+mod reload;
+mod summary;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use account::{AccountRecord, Gate};
+use event::{Changes, Effect, Event, Level, Link, Material, Note, OrderId, Token};
+pub use expiry::EXPIRY_WARNINGS;
+use order::{OrderRecord, Phase};
+pub use summary::Summary;
+use time::{Now, Time};
+
+use crate::cert::Certificate;
+use crate::config::{Config, Order};
+
+/// Changes that nothing waits for are saved after this, unless a call carries them along sooner: so a
+/// pending poll costs one sync, shared by its result and the due time of the next.
+const LAZY_SAVE: Duration = Duration::from_secs(1);
+/// A step of the wall clock by more than this is noticed, in milliseconds.
+const CLOCK_STEP: i64 = 1000;
+
+/// What the state file holds of one order.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    /// Its record.
+    pub record: OrderRecord,
+    /// The collected bundle that is not installed yet.
+    pub bundle: Option<Vec<Certificate>>,
+}
+
+/// Everything the state file holds, translated to this boot's line of time.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// By name; orders that are no longer configured included.
+    pub orders: HashMap<Arc<str>, Remembered>,
+    /// By name.
+    pub accounts: HashMap<Arc<str>, AccountRecord>,
+}
+
+/// What one order is busy with, outside the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Busy {
+    #[default]
+    Idle,
+    Calling,
+    Verifying,
+    Looking,
+    FindingPrevious,
+    Staging,
+    Activating,
+    Hook,
+    Tidying,
+}
+
+/// Work that an order owes on this machine, beyond what its record says.
+#[derive(Debug, Clone, Copy, Default)]
+struct Todo {
+    /// The bundle has not been through the gate since it, the keys or the configuration changed.
+    verify: bool,
+    /// Look whether the installed files are still what they were.
+    look: bool,
+    /// Put the generation before the current one back.
+    rollback: bool,
+    /// The bundle at hand is the installed one; it serves only to put missing files back.
+    spare: bool,
+    /// Remove old generations.
+    sweep: bool,
+    /// Write the refused bundle where a person can look at it.
+    quarantine: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    name: Arc<str>,
+    /// Index into the configuration's orders; of no meaning once removed.
+    entry: usize,
+    /// Index into the gates.
+    gate: usize,
+    record: OrderRecord,
+    bundle: Option<Vec<Certificate>>,
+    material: Option<Box<Material>>,
+    busy: Busy,
+    todo: Todo,
+    /// The operator or a hint wants it polled now.
+    urgent: bool,
+    /// Where it stands in its gate's queue.
+    queued: Option<Time>,
+    /// Where it stands in the timers.
+    timed: Option<Time>,
+    /// Its first due debt waits for its run in the ledger.
+    ready: bool,
+    /// Until when a certificate that is not yet valid is waited for.
+    hold_until: Option<Time>,
+    /// The configuration no longer has it.
+    removed: bool,
+    tally: summary::Tally,
+}
+
+/// The deciding part of the daemon.
+#[derive(Debug)]
+pub struct Engine {
+    config: Arc<Config>,
+    slots: Vec<Slot>,
+    names: HashMap<Arc<str>, OrderId>,
+    gates: Vec<Gate>,
+    timers: BTreeSet<(Time, OrderId)>,
+    /// Orders that are doing something outside.
+    busy: BTreeSet<OrderId>,
+    hooks: hooks::Ledger,
+    /// Operators who wait for a poll of an order.
+    waiters: BTreeMap<OrderId, Vec<Token>>,
+    rehearsals: Vec<commands::Rehearsal>,
+    /// Records of orders that are not configured at present.
+    archive: HashMap<Arc<str>, Remembered>,
+    stopping: bool,
+    tallies: summary::Tallies,
+    uncounted: Vec<OrderId>,
+    // What is to be saved, and when.
+    dirty_orders: BTreeSet<OrderId>,
+    dirty_gates: BTreeSet<usize>,
+    bundles: Vec<OrderId>,
+    history: Vec<Note>,
+    offset: Option<i64>,
+    offset_dirty: bool,
+    flush_at: Option<Time>,
+    /// Saves that failed in a row.
+    failed_saves: u32,
+    /// Nothing that relies on a save is started before this.
+    held_until: Option<Time>,
+    // Gathered while one event is handled.
+    effects: Vec<Effect>,
+    told: Vec<Effect>,
+    save_now: bool,
+}
+
+impl Engine {
+    /// An engine for this configuration that goes on where the state ended.
+    pub fn new(config: Arc<Config>, loaded: Loaded, now: Now) -> Engine {
+        let mut engine = Engine {
+            config: config.clone(),
+            slots: Vec::with_capacity(config.orders.len()),
+            names: HashMap::with_capacity(config.orders.len()),
+            gates: Vec::new(),
+            timers: BTreeSet::new(),
+            busy: BTreeSet::new(),
+            hooks: hooks::Ledger::default(),
+            waiters: BTreeMap::new(),
+            rehearsals: Vec::new(),
+            archive: loaded.orders,
+            stopping: false,
+            tallies: summary::Tallies::default(),
+            uncounted: Vec::new(),
+            dirty_orders: BTreeSet::new(),
+            dirty_gates: BTreeSet::new(),
+            bundles: Vec::new(),
+            history: Vec::new(),
+            offset: None,
+            offset_dirty: false,
+            flush_at: None,
+            failed_saves: 0,
+            held_until: None,
+            effects: Vec::new(),
+            told: Vec::new(),
+            save_now: false,
+        };
+        engine.add_gates(loaded.accounts, now);
+        engine.add_orders(now);
+        engine.uncounted = engine.ids().collect();
+        engine.recount();
+        engine
+    }
+
+    /// Takes in one event; gives back what is to be done, in order.
+    pub fn handle(&mut self, event: Event, now: Now) -> Vec<Effect> {
+        if !matches!(event, Event::SaveFailed { .. }) {
+            self.failed_saves = if self.held_until.is_none() { 0 } else { self.failed_saves };
+        }
+        self.notice_clock(now);
+        match event {
+            Event::Started => self.started(now),
+            Event::Woke => {}
+            Event::Answered { account, outcome } => self.answered(&account, outcome, now),
+            Event::Fingerprinted { account, tag } => self.fingerprinted(&account, tag, now),
+            Event::CredentialTouched { account } => self.credential_touched(&account, now),
+            Event::Inspected { order, inspection } => self.inspected(order, *inspection, now),
+            Event::Staged { order, result } => self.staged(order, result, now),
+            Event::Activated { order, result } => self.activated(order, result, now),
+            Event::Tidied { order, problem } => self.tidied(order, problem, now),
+            Event::HookEnded { run, result } => self.hook_ended(run, result, now),
+            Event::SaveFailed { changes, dropped, error } => self.save_failed(*changes, dropped, &error, now),
+            Event::Hinted { number } => self.hinted(&number, now),
+            Event::Commanded { token, command } => self.commanded(token, command, now),
+            Event::Configured { config } => self.configured(config, now),
+            Event::Stopping => self.stopping = true,
+        }
+        if self.held_until.is_some_and(|until| until <= now.time) {
+            self.held_until = None;
+        }
+        if self.may_start() {
+            self.tend_due(now);
+            self.start_hooks(now);
+            self.start_calls(now);
+        }
+        self.recount();
+        self.collect(now)
+    }
+
+    /// When to call [`Engine::handle`] with [`Event::Woke`], if nothing happens before.
+    pub fn next_wake(&self) -> Option<Time> {
+        let held = self.held_until;
+        let timers = self.timers.first().map(|(time, _)| *time);
+        let calls = self.gates.iter().filter_map(|gate| gate.next_call(self.config.calls.call_gap)).min();
+        let hooks = self.hooks.next_wake();
+        let work = [timers, calls, hooks].into_iter().flatten().min().filter(|_| !self.stopping);
+        let work = work.map(|time| held.map_or(time, |held| time.max(held)));
+        [work, self.flush_at].into_iter().flatten().min()
+    }
+
+    /// Whether nothing is under way outside the engine and nothing waits to be saved.
+    pub fn is_idle(&self) -> bool {
+        self.busy.is_empty() && self.gates.iter().all(|gate| gate.flight.is_none()) && self.flush_at.is_none()
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    fn may_start(&self) -> bool {
+        !self.stopping && self.held_until.is_none()
+    }
+
+    fn started(&mut self, now: Now) {
+        for id in self.ids() {
+            self.reindex(id, now);
+        }
+        // A closed account whose credential may have changed while nobody looked.
+        for gate in 0..self.gates.len() {
+            self.check_credential(gate);
+        }
+    }
+
+    /// The wall clock was set: what hangs on dates is timed anew, and the state learns the new relation.
+    fn notice_clock(&mut self, now: Now) {
+        let offset = now.offset();
+        if self.offset.is_some_and(|known| (known - offset).abs() <= CLOCK_STEP) {
+            return;
+        }
+        let first = self.offset.is_none();
+        self.offset = Some(offset);
+        self.offset_dirty = true;
+        self.flush_soon(now);
+        if !first {
+            self.note(
+                Level::Warn,
+                "clock",
+                None,
+                now,
+                "the system clock was set; schedules are not affected".into(),
+            );
+            for id in self.ids() {
+                self.reindex(id, now);
+            }
+        }
+    }
+
+    fn ids(&self) -> impl Iterator<Item = OrderId> + use<> {
+        (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).map(OrderId)
+    }
+
+    fn slot(&self, id: OrderId) -> &Slot {
+        &self.slots[id.0 as usize]
+    }
+
+    fn slot_mut(&mut self, id: OrderId) -> &mut Slot {
+        &mut self.slots[id.0 as usize]
+    }
+
+    fn entry(&self, id: OrderId) -> &Order {
+        &self.config.orders[self.slot(id).entry]
+    }
+
+    fn gate_of(&self, account: &str) -> Option<usize> {
+        self.gates.iter().position(|gate| &*gate.name == account)
+    }
+
+    fn find(&self, name: &str) -> Option<OrderId> {
+        self.names.get(name).copied().filter(|id| !self.slot(*id).removed)
+    }
+
+    /// Marks an order's record as changed.
+    fn touch(&mut self, id: OrderId, now: Now) {
+        self.dirty_orders.insert(id);
+        self.uncounted.push(id);
+        self.flush_soon(now);
+    }
+
+    fn touch_gate(&mut self, gate: usize, now: Now) {
+        self.dirty_gates.insert(gate);
+        self.flush_soon(now);
+    }
+
+    fn flush_soon(&mut self, now: Now) {
+        if self.flush_at.is_none() {
+            self.flush_at = Some(self.held_until.unwrap_or(now.time + LAZY_SAVE));
+        }
+    }
+
+    /// What changed must be durable before anything else happens.
+    fn save_first(&mut self) {
+        self.save_now = true;
+    }
+
+    fn set_busy(&mut self, id: OrderId, busy: Busy) {
+        self.slot_mut(id).busy = busy;
+        match busy {
+            Busy::Idle => self.busy.remove(&id),
+            _ => self.busy.insert(id),
+        };
+    }
+
+    /// Puts an order where it belongs in its gate's queue and in the timers, after any change to it.
+    fn reindex(&mut self, id: OrderId, now: Now) {
+        let queued = self.wanted_in_queue(id);
+        let timed = self.wanted_in_timers(id, now);
+        let slot = &mut self.slots[id.0 as usize];
+        if slot.queued != queued {
+            let queue = &mut self.gates[slot.gate].queue;
+            if let Some(old) = slot.queued {
+                queue.remove(&(old, id));
+            }
+            if let Some(new) = queued {
+                queue.insert((new, id));
+            }
+            slot.queued = queued;
+        }
+        if slot.timed != timed {
+            if let Some(old) = slot.timed {
+                self.timers.remove(&(old, id));
+            }
+            if let Some(new) = timed {
+                self.timers.insert((new, id));
+            }
+            slot.timed = timed;
+        }
+    }
+
+    fn wanted_in_queue(&self, id: OrderId) -> Option<Time> {
+        let slot = self.slot(id);
+        if slot.removed || slot.busy != Busy::Idle {
+            return None;
+        }
+        if slot.urgent {
+            return Some(Time::MIN);
+        }
+        slot.record.due.filter(|_| slot.record.phase.is_polled())
+    }
+
+    fn wanted_in_timers(&self, id: OrderId, now: Now) -> Option<Time> {
+        let slot = self.slot(id);
+        if slot.removed || slot.busy != Busy::Idle {
+            return None;
+        }
+        let work = self.local_work(id, now).map(|(at, _)| at);
+        let debts = slot.record.owed().filter_map(|debt| debt.next).min().filter(|_| !slot.ready);
+        [work, debts, self.next_expiry(id, now)].into_iter().flatten().min()
+    }
+
+    /// Does what has become due on this machine.
+    fn tend_due(&mut self, now: Now) {
+        while let Some((time, id)) = self.timers.first().copied() {
+            if time > now.time {
+                break;
+            }
+            self.timers.pop_first();
+            self.slot_mut(id).timed = None;
+            self.warn_of_expiry(id, now);
+            match self.local_work(id, now).filter(|(at, _)| *at <= now.time) {
+                Some((_, work)) => self.start_local(id, work, now),
+                None => self.queue_debts(id, now),
+            }
+            // What is left has a later time, or the order is busy; the guard is for the case of a mistake here.
+            let timed = self.wanted_in_timers(id, now).map(|at| at.max(now.time + Duration::from_millis(1)));
+            self.slot_mut(id).timed = timed;
+            if let Some(at) = timed {
+                self.timers.insert((at, id));
+            }
+            let queued = self.wanted_in_queue(id);
+            if queued != self.slot(id).queued {
+                self.reindex(id, now);
+            }
+        }
+    }
+
+    /// The list of effects, with the save in its place.
+    fn collect(&mut self, now: Now) -> Vec<Effect> {
+        let relies = self.save_now || !self.effects.is_empty();
+        let due = self.flush_at.is_some_and(|at| at <= now.time);
+        let held = self.held_until.is_some();
+        let mut list = Vec::with_capacity(self.effects.len() + self.told.len() + 1);
+        if (relies && !held) || due || (self.stopping && !held) {
+            let changes = self.take_changes();
+            if !changes.is_empty() {
+                list.push(Effect::Save(Box::new(changes)));
+            }
+        }
+        self.save_now = false;
+        list.append(&mut self.told);
+        list.append(&mut self.effects);
+        list
+    }
+
+    fn take_changes(&mut self) -> Changes {
+        self.flush_at = None;
+        let row = |id: OrderId, engine: &Engine| (engine.slot_name(id), engine.slot(id).record.clone());
+        let orders: Vec<_> =
+            std::mem::take(&mut self.dirty_orders).into_iter().map(|id| row(id, self)).collect();
+        let accounts = std::mem::take(&mut self.dirty_gates)
+            .into_iter()
+            .map(|gate| (self.gates[gate].name.clone(), self.gates[gate].record.clone()))
+            .collect();
+        let bundles = std::mem::take(&mut self.bundles)
+            .into_iter()
+            .map(|id| {
+                (self.slot_name(id), self.slot(id).bundle.clone().filter(|_| self.slot(id).record.bundled))
+            })
+            .collect();
+        let offset = self.offset.filter(|_| std::mem::take(&mut self.offset_dirty));
+        Changes { orders, accounts, bundles, history: std::mem::take(&mut self.history), offset }
+    }
+
+    fn slot_name(&self, id: OrderId) -> Arc<str> {
+        self.slot(id).name.clone()
+    }
+
+    /// The state cannot be written: take back what was not done, and start nothing until it can.
+    fn save_failed(&mut self, changes: Changes, dropped: Vec<Effect>, error: &str, now: Now) {
+        self.failed_saves += 1;
+        let wait = schedule::local(self.failed_saves);
+        self.held_until = Some(now.time + wait);
+        self.flush_at = Some(now.time + wait);
+        for (name, _) in &changes.orders {
+            self.dirty_orders.extend(self.names.get(name));
+        }
+        for (name, _) in &changes.accounts {
+            self.dirty_gates.extend(self.gate_of(name));
+        }
+        for (name, _) in &changes.bundles {
+            self.bundles.extend(self.names.get(name));
+        }
+        self.offset_dirty |= changes.offset.is_some();
+        let newer = std::mem::replace(&mut self.history, changes.history);
+        self.history.extend(newer);
+        for effect in dropped {
+            self.take_back(effect, now);
+        }
+        self.note(
+            Level::Error,
+            "state",
+            None,
+            now,
+            format!(
+                "the state cannot be saved: {error}; no call is made and nothing is installed until it can; next try in {}",
+                note::duration(wait)
+            ),
+        );
+    }
+
+    fn take_back(&mut self, effect: Effect, now: Now) {
+        let idle = match effect {
+            Effect::Save(_) => None,
+            Effect::Report(_) | Effect::Reply { .. } | Effect::Fingerprint { .. } => {
+                self.told.push(effect);
+                None
+            }
+            Effect::Call(call) => self.gate_of(&call.account).and_then(|gate| self.call_unsent(gate, now)),
+            Effect::Inspect(inspect) => {
+                let id = inspect.order;
+                let slot = self.slot_mut(id);
+                slot.todo.look |= inspect.key.is_none() && !inspect.previous;
+                slot.todo.verify |= inspect.key.is_some();
+                slot.todo.rollback |= inspect.previous;
+                Some(id)
+            }
+            Effect::Stage(stage) => Some(stage.order),
+            Effect::Activate(activate) => Some(activate.order),
+            Effect::Sweep { order, .. } => {
+                self.slot_mut(order).todo.sweep = true;
+                Some(order)
+            }
+            Effect::Quarantine(quarantine) => {
+                self.slot_mut(quarantine.order).todo.quarantine = true;
+                Some(quarantine.order)
+            }
+            Effect::RunHook(run) => {
+                self.hook_unstarted(run.run, now);
+                None
+            }
+        };
+        if let Some(id) = idle {
+            self.set_busy(id, Busy::Idle);
+            self.reindex(id, now);
+        }
+    }
+
+    /// Moves an order to another phase, by the table; says whether it is another one.
+    fn turn(&mut self, id: OrderId, news: order::News, reason: Option<String>, now: Now) -> bool {
+        let record = &mut self.slot_mut(id).record;
+        let old = record.phase;
+        let new = order::transition(old, news, record.standing());
+        let reason: Option<Box<str>> = reason.map(String::into_boxed_str);
+        let changed = new != old || (new.needs_person() && record.reason != reason);
+        if new != old {
+            record.phase = new;
+            record.since = now.unix();
+            if new == Phase::Waiting {
+                record.waiting_since = now.time;
+            }
+        }
+        if new != old || reason.is_some() {
+            record.reason = reason;
+        }
+        self.touch(id, now);
+        changed
+    }
+}
+
+impl Link {
+    /// The generation that readers see, if it is one of ours.
+    pub fn generation(&self) -> Option<&str> {
+        match self {
+            Link::Generation(name) => Some(name),
+            Link::Missing | Link::Foreign(_) | Link::Unknown(_) => None,
+        }
+    }
+}

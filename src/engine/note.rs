@@ -1,0 +1,97 @@
+//! What is told: to the log and, where it is worth remembering, to the history.
+
+use std::time::Duration;
+
+use super::Engine;
+use super::event::{Effect, Level, Note, OrderId};
+use super::time::Now;
+
+impl Engine {
+    /// Told and remembered.
+    pub(super) fn note(
+        &mut self,
+        level: Level,
+        kind: &'static str,
+        order: Option<OrderId>,
+        now: Now,
+        text: String,
+    ) {
+        let note = self.compose(level, kind, order, now, text);
+        self.remember(note.clone(), now);
+        self.told.push(Effect::Report(note));
+    }
+
+    /// Told, not remembered: what repeats would push everything else out of a bounded history.
+    pub(super) fn tell(
+        &mut self,
+        level: Level,
+        kind: &'static str,
+        order: Option<OrderId>,
+        now: Now,
+        text: String,
+    ) {
+        let note = self.compose(level, kind, order, now, text);
+        self.told.push(Effect::Report(note));
+    }
+
+    /// Told and remembered, about an account.
+    pub(super) fn note_account(
+        &mut self,
+        level: Level,
+        kind: &'static str,
+        gate: usize,
+        now: Now,
+        text: String,
+    ) {
+        let account = Some(self.gates[gate].name.clone());
+        let note = Note { level, kind, order: None, account, at: now.unix(), text };
+        self.remember(note.clone(), now);
+        self.told.push(Effect::Report(note));
+    }
+
+    fn compose(
+        &self,
+        level: Level,
+        kind: &'static str,
+        order: Option<OrderId>,
+        now: Now,
+        text: String,
+    ) -> Note {
+        Note { level, kind, order: order.map(|id| self.slot_name(id)), account: None, at: now.unix(), text }
+    }
+
+    fn remember(&mut self, note: Note, now: Now) {
+        if self.history.len() < MAX_UNSAVED {
+            self.history.push(note);
+        }
+        self.flush_soon(now);
+    }
+}
+
+/// While the state cannot be saved, so many lines of history are kept for later.
+const MAX_UNSAVED: usize = 1000;
+
+/// `90 s`, `12 min`, `3 h`, `2 days`: as exact as a person wants it.
+pub(super) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0 if !duration.is_zero() => format!("{} ms", duration.as_millis()),
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        7200..=172_799 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_well() {
+        let shown =
+            [0, 1, 119, 120, 7199, 7200, 172_800].map(|seconds| duration(Duration::from_secs(seconds)));
+        assert_eq!(shown, ["0 s", "1 s", "119 s", "2 min", "119 min", "2 h", "2 days"]);
+        assert_eq!(duration(Duration::from_millis(250)), "250 ms");
+    }
+}

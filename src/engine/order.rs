@@ -1,0 +1,370 @@
+//! One order: its phases, every transition in one match, and the record that outlives the process.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::api::reply::Details;
+use crate::cert::Fingerprint;
+use crate::config::HookEvent;
+
+use super::event::InstalledFile;
+use super::time::{Now, Time};
+
+/// Where an order stands. What is owed follows from it, so a restart needs no code of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Not issued yet, as far as we know; polled.
+    Waiting,
+    /// A verified bundle is at hand, not yet in place.
+    Collected,
+    /// A generation is being put into place, or hooks are owed; polled.
+    Deploying,
+    /// Installed, nothing owed; looked at every `guard_interval`.
+    Guarding,
+    /// The vendor's bundle was refused; the old certificate stays; polled.
+    Quarantined,
+    /// A person must act; not polled.
+    Attention,
+    /// The vendor rejected the order; final, not polled.
+    Rejected,
+    /// The vendor revoked the certificate; not polled.
+    Revoked,
+}
+
+impl Phase {
+    /// All phases, in the order of the design.
+    pub const ALL: [Phase; 8] = [
+        Phase::Waiting,
+        Phase::Collected,
+        Phase::Deploying,
+        Phase::Guarding,
+        Phase::Quarantined,
+        Phase::Attention,
+        Phase::Rejected,
+        Phase::Revoked,
+    ];
+
+    /// The word used in `status`, in the state file and in the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Phase::Waiting => "waiting",
+            Phase::Collected => "collected",
+            Phase::Deploying => "deploying",
+            Phase::Guarding => "guarding",
+            Phase::Quarantined => "quarantined",
+            Phase::Attention => "attention",
+            Phase::Rejected => "rejected",
+            Phase::Revoked => "revoked",
+        }
+    }
+
+    /// The phase of that word.
+    pub fn from_word(word: &str) -> Option<Phase> {
+        Phase::ALL.into_iter().find(|phase| phase.word() == word)
+    }
+
+    /// Whether the vendor is asked about the order by itself.
+    pub fn is_polled(self) -> bool {
+        matches!(self, Phase::Waiting | Phase::Deploying | Phase::Guarding | Phase::Quarantined)
+    }
+
+    /// Whether a person must do something before the order goes on.
+    pub fn needs_person(self) -> bool {
+        matches!(self, Phase::Quarantined | Phase::Attention | Phase::Rejected | Phase::Revoked)
+    }
+}
+
+/// What can move an order from one phase to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum News {
+    /// A bundle passed the gate.
+    Verified,
+    /// A bundle was refused by the gate.
+    Refused,
+    /// A complete generation was staged and the intent to use it recorded.
+    Staged,
+    /// What was staged is of no use any more; the bundle is still there.
+    Unstaged,
+    /// Neither what was staged nor the bundle is of use; the vendor has to be asked again.
+    Lost,
+    /// Everything owed for the installed generation has been done.
+    Settled,
+    /// The call is wrong or not allowed, or too many answers in a row made no sense.
+    Stuck,
+    /// The vendor rejected the order.
+    Rejected,
+    /// The vendor revoked the certificate.
+    Revoked,
+    /// The operator, or a changed entry in the configuration, takes it up again.
+    Resumed,
+    /// What is installed is what should be, after all: found so on disk, or offered again by the vendor.
+    InPlace,
+}
+
+/// What an order has achieved so far: where it stands once nothing else is the matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// Nothing is installed.
+    Bare,
+    /// A generation is in place, and its hooks are owed.
+    Owing,
+    /// A generation is in place and nothing is owed.
+    Installed,
+}
+
+/// Every transition.
+pub fn transition(phase: Phase, news: News, standing: Standing) -> Phase {
+    use Phase::{Attention, Collected, Deploying, Guarding, Quarantined, Rejected, Revoked, Waiting};
+    let at_rest = match standing {
+        Standing::Bare => Waiting,
+        Standing::Owing => Deploying,
+        Standing::Installed => Guarding,
+    };
+    match (news, phase) {
+        (News::Verified, _) => Collected,
+        // The refused bundle waits beside the order; whatever else is owed goes on.
+        (News::Refused, Waiting | Collected | Deploying | Guarding | Quarantined) => Quarantined,
+        (News::Refused, Attention | Rejected | Revoked) => Quarantined,
+        (News::Staged, _) => Deploying,
+        (News::Unstaged, Deploying | Collected) => Collected,
+        (News::Unstaged, other) => other,
+        (News::Lost, Deploying | Collected) => at_rest,
+        (News::Lost, other) => other,
+        (News::Settled, Deploying) => Guarding,
+        (News::Settled, other) => other,
+        (News::Stuck, _) => Attention,
+        (News::Rejected, _) => Rejected,
+        (News::Revoked, _) => Revoked,
+        (News::Resumed, Attention | Rejected | Revoked) => at_rest,
+        (News::Resumed, other) => other,
+        (News::InPlace, Waiting | Quarantined) => at_rest,
+        (News::InPlace, other) => other,
+    }
+}
+
+/// What is remembered of an order, restarts included. What never changes after the start is not here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderRecord {
+    /// The account it was last asked on.
+    pub account: Arc<str>,
+    /// The number it was last asked by, with its parameter: `orderNumber 123`.
+    pub handle: Box<str>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// Since when it stands there, UNIX seconds.
+    pub since: i64,
+    /// Why it stands there, in our words, where that is not plain from the phase.
+    pub reason: Option<Box<str>>,
+    /// Since when it has been waiting for the vendor.
+    pub waiting_since: Time,
+    /// End of the last call that may have reached the vendor; start, if its end is not known.
+    pub polled: Option<Time>,
+    /// Next scheduled poll.
+    pub due: Option<Time>,
+    /// Polls so far.
+    pub polls: u32,
+    /// Polls in a row that brought nothing readable.
+    pub failures: u32,
+    /// Answers in a row whose code nobody knows.
+    pub unknowns: u32,
+    /// What the vendor said last.
+    pub heard: Option<Box<Heard>>,
+    /// What readers see.
+    pub installed: Option<Box<Generation>>,
+    /// What is about to be put into place.
+    pub staged: Option<Box<Generation>>,
+    /// Whether what is staged is an older generation that the operator wants back.
+    pub rollback: bool,
+    /// Whether a collected bundle is kept in the state.
+    pub bundled: bool,
+    /// The bundle whose refusals the operator overrode, by its leaf.
+    pub accepted: Option<Fingerprint>,
+    /// The certificate that the operator rolled back from; not installed again unless accepted.
+    pub refused: Option<Fingerprint>,
+    /// Hooks owed, and those done for the current generation.
+    pub debts: Vec<Debt>,
+    /// How many of the warnings ahead of the certificate's end were given.
+    pub warned: u8,
+    /// Trouble on this machine that keeps a bundle from its place.
+    pub trouble: Option<Box<Trouble>>,
+    /// How the files differ from what was installed, in words.
+    pub drift: Option<Box<str>>,
+}
+
+impl OrderRecord {
+    /// An order that was never asked about.
+    pub fn new(account: Arc<str>, handle: Box<str>, now: Now) -> Self {
+        OrderRecord {
+            account,
+            handle,
+            phase: Phase::Waiting,
+            since: now.unix(),
+            reason: None,
+            waiting_since: now.time,
+            polled: None,
+            due: Some(now.time),
+            polls: 0,
+            failures: 0,
+            unknowns: 0,
+            heard: None,
+            installed: None,
+            staged: None,
+            rollback: false,
+            bundled: false,
+            accepted: None,
+            refused: None,
+            debts: Vec::new(),
+            warned: 0,
+            trouble: None,
+            drift: None,
+        }
+    }
+
+    /// See [`Standing`].
+    pub fn standing(&self) -> Standing {
+        match &self.installed {
+            None => Standing::Bare,
+            Some(_) if self.owed().any(|debt| debt.event == HookEvent::Installed) => Standing::Owing,
+            Some(_) => Standing::Installed,
+        }
+    }
+
+    /// Hooks that have not worked yet.
+    pub fn owed(&self) -> impl Iterator<Item = &Debt> {
+        self.debts.iter().filter(|debt| debt.next.is_some())
+    }
+}
+
+/// What the vendor said last, or why nothing was understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heard {
+    /// When, UNIX seconds.
+    pub at: i64,
+    /// The code, if there was one.
+    pub code: Option<i32>,
+    /// The news in our words, the vendor's quoted.
+    pub text: Box<str>,
+    /// Everything else the answer said.
+    pub details: Details,
+}
+
+/// One generation of files: what is in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generation {
+    /// Directory name: UTC time and the start of the leaf's fingerprint.
+    pub name: Box<str>,
+    /// When it was put into place, UNIX seconds; 0 while staged.
+    pub at: i64,
+    /// SHA-256 of the leaf.
+    pub fingerprint: Fingerprint,
+    /// The leaf's serial number, lower-case hexadecimal.
+    pub serial: Box<str>,
+    /// UNIX seconds.
+    pub not_before: i64,
+    /// UNIX seconds.
+    pub not_after: i64,
+    /// Names in the leaf.
+    pub names: Box<[Box<str>]>,
+    /// The key file that fits.
+    pub key: Option<PathBuf>,
+    /// Its files.
+    pub files: Vec<InstalledFile>,
+    /// Tells what was configured when it was written, so that a changed configuration is noticed.
+    pub spec: u64,
+}
+
+/// A hook that is owed, or was done for the current generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Debt {
+    /// Name of the hook.
+    pub hook: Arc<str>,
+    /// The event it is owed for.
+    pub event: HookEvent,
+    /// Owed since, UNIX seconds.
+    pub since: i64,
+    /// Tries so far.
+    pub tries: u32,
+    /// Next try; `None` when it is paid.
+    pub next: Option<Time>,
+    /// A try was begun whose end is not recorded.
+    pub started: bool,
+    /// How the last try ended, in words.
+    pub outcome: Option<Box<str>>,
+    /// When the last try ended, UNIX seconds.
+    pub ended: Option<i64>,
+}
+
+/// Trouble on this machine, tried again by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What does not work, in words.
+    pub text: Box<str>,
+    /// Tries so far.
+    pub tries: u32,
+    /// Next try.
+    pub next: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL_NEWS: [News; 11] = [
+        News::Verified,
+        News::Refused,
+        News::Staged,
+        News::Unstaged,
+        News::Lost,
+        News::Settled,
+        News::Stuck,
+        News::Rejected,
+        News::Revoked,
+        News::Resumed,
+        News::InPlace,
+    ];
+
+    #[test]
+    fn phases_and_words_go_both_ways() {
+        for phase in Phase::ALL {
+            assert_eq!(Phase::from_word(phase.word()), Some(phase));
+        }
+        assert_eq!(Phase::from_word("done"), None);
+    }
+
+    #[test]
+    fn no_phase_is_without_a_way_out() {
+        for phase in Phase::ALL {
+            for standing in [Standing::Bare, Standing::Owing, Standing::Installed] {
+                let leaves = ALL_NEWS.iter().any(|news| transition(phase, *news, standing) != phase);
+                assert!(leaves, "{phase:?} {standing:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stopped_order_is_only_taken_up_by_somebodys_word_or_a_certificate() {
+        for phase in [Phase::Attention, Phase::Rejected, Phase::Revoked] {
+            assert_eq!(transition(phase, News::Resumed, Standing::Bare), Phase::Waiting);
+            assert_eq!(transition(phase, News::Resumed, Standing::Owing), Phase::Deploying);
+            assert_eq!(transition(phase, News::Resumed, Standing::Installed), Phase::Guarding);
+            for news in [News::Unstaged, News::Lost, News::Settled, News::InPlace] {
+                assert_eq!(transition(phase, news, Standing::Installed), phase, "{news:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_an_installed_order_is_guarded() {
+        for phase in Phase::ALL {
+            for news in ALL_NEWS.iter().filter(|news| **news != News::Settled) {
+                if phase != Phase::Guarding {
+                    assert_ne!(
+                        transition(phase, *news, Standing::Bare),
+                        Phase::Guarding,
+                        "{phase:?} {news:?}"
+                    );
+                }
+            }
+        }
+    }
+}

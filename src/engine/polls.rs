@@ -1,0 +1,624 @@
+//! Polls: which order is asked next, and what follows from what the vendor said.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::account::{Before, Flight};
+use super::event::{Call, CredentialTag, Effect, Level, OrderId};
+use super::order::{Heard, News, Phase};
+use super::time::{Now, Time, rfc3339};
+use super::{Busy, Engine, expiry, note, schedule};
+use crate::api::code::{self, Class, Row};
+use crate::api::reply;
+use crate::api::{Answer, Failure, Reply, Request, RetryAfter};
+use crate::cert::{self, Certificate};
+use crate::config::HookEvent;
+
+/// The vendor sees a call a little after it was recorded; see `schedule::before_call`.
+const DISPATCH: Duration = Duration::from_secs(1);
+/// So many failures in a row, and a person should look although nothing was given up.
+const ALARM: u32 = 3;
+
+impl Engine {
+    /// Starts a call on every account whose gate and whose queue allow it.
+    pub(super) fn start_calls(&mut self, now: Now) {
+        let gap = self.config.calls.call_gap;
+        for gate in 0..self.gates.len() {
+            if self.gates[gate].next_call(gap).is_some_and(|at| at <= now.time) {
+                let (_, id) = *self.gates[gate].queue.first().expect("next_call looked at it");
+                self.start_call(gate, id, now);
+            }
+        }
+    }
+
+    fn start_call(&mut self, gate: usize, id: OrderId, now: Now) {
+        let entry = self.entry(id);
+        let request = Request::collect(entry.settings.product, &entry.handle);
+        let account = entry.account.clone();
+        let handle = handle_text(entry).into();
+        let slot = self.slot_mut(id);
+        let urgent = std::mem::take(&mut slot.urgent);
+        let record = &mut slot.record;
+        let before = Before { polled: record.polled, due: record.due, failures: record.failures, urgent };
+        // Recorded before the call, on the assumption that its end will never be heard of.
+        record.account = account.clone();
+        record.handle = handle;
+        record.polled = Some(now.time + DISPATCH);
+        record.failures += 1;
+        record.polls = record.polls.wrapping_add(1);
+        self.set_due(id, now);
+        let gate_state = &mut self.gates[gate];
+        let probe = gate_state.record.closed.is_some();
+        gate_state.record.probe = false;
+        gate_state.record.called = Some(now.time);
+        gate_state.record.calling = true;
+        gate_state.record.calls += 1;
+        gate_state.flight = Some(Flight { order: id, probe, before });
+        self.set_busy(id, Busy::Calling);
+        self.touch(id, now);
+        self.touch_gate(gate, now);
+        self.reindex(id, now);
+        self.effects.push(Effect::Call(Call { account, request }));
+    }
+
+    /// A call that certainly did not reach the vendor leaves no trace in the schedule.
+    pub(super) fn call_unsent(&mut self, gate: usize, now: Now) -> Option<OrderId> {
+        let flight = self.end_flight(gate, now)?;
+        let slot = self.slot_mut(flight.order);
+        slot.urgent = flight.before.urgent;
+        slot.record.polled = flight.before.polled;
+        slot.record.due = flight.before.due;
+        slot.record.failures = flight.before.failures;
+        self.gates[gate].record.probe = flight.probe;
+        self.touch(flight.order, now);
+        Some(flight.order)
+    }
+
+    fn end_flight(&mut self, gate: usize, now: Now) -> Option<Flight> {
+        let flight = self.gates[gate].flight.take()?;
+        let state = &mut self.gates[gate];
+        state.record.called = Some(now.time);
+        state.record.calling = false;
+        state.suspect_until = None;
+        self.touch_gate(gate, now);
+        self.set_busy(flight.order, Busy::Idle);
+        Some(flight)
+    }
+
+    pub(super) fn answered(&mut self, account: &str, outcome: Result<Answer, Failure>, now: Now) {
+        let Some(gate) = self.gate_of(account) else { return };
+        let Some(flight) = self.gates[gate].flight else { return };
+        let id = flight.order;
+        match outcome {
+            Err(failure) if failure.unsent() => {
+                self.call_unsent(gate, now);
+                self.unreachable(gate, id, &failure, now);
+            }
+            outcome => {
+                self.end_flight(gate, now);
+                if self.slot(id).removed {
+                    return;
+                }
+                self.slot_mut(id).record.polled = Some(now.time);
+                match outcome {
+                    Err(failure) => self.no_news(id, failure.to_string(), now),
+                    Ok(answer) => self.read(gate, id, flight, &answer, now),
+                }
+            }
+        }
+        if !self.slot(id).removed {
+            self.reindex(id, now);
+            self.answer_waiters(id, now);
+        }
+    }
+
+    /// Nothing was sent: the order stays due, the account waits.
+    fn unreachable(&mut self, gate: usize, id: OrderId, failure: &Failure, now: Now) {
+        let cadence = self.cadence_for_pauses(gate);
+        let record = &mut self.gates[gate].record;
+        record.pauses += 1;
+        let pauses = record.pauses;
+        let wait = schedule::outage(&cadence, pauses);
+        let text = failure.to_string();
+        self.gates[gate].pause(now.time + wait, &text);
+        let loud = pauses >= ALARM || !matches!(failure, Failure::Connect(_));
+        let level = if loud { Level::Error } else { Level::Warn };
+        let account = self.gates[gate].name.clone();
+        let text =
+            format!("account {account}: {text}; nothing was sent; next try in {}", note::duration(wait));
+        if !self.slot(id).removed {
+            self.heard(id, None, text.clone(), reply::Details::default(), now);
+        }
+        self.note_account(level, "unreachable", gate, now, text);
+    }
+
+    /// The call may have reached the vendor, but brought nothing that can be understood.
+    fn no_news(&mut self, id: OrderId, text: String, now: Now) {
+        self.set_due(id, now);
+        let record = &self.slot(id).record;
+        let failures = record.failures;
+        let level = if failures >= ALARM { Level::Error } else { Level::Warn };
+        let again = if failures > 1 { format!(", {failures} times in a row") } else { String::new() };
+        self.heard(id, None, text.clone(), reply::Details::default(), now);
+        let text = format!("{text}{again}; {}", self.next_poll(id, now));
+        // The history is bounded; the same trouble day after day must not push everything else out of it.
+        if failures <= ALARM {
+            self.note(level, "no-news", Some(id), now, text);
+        } else {
+            self.tell(level, "no-news", Some(id), now, text);
+        }
+    }
+
+    fn read(&mut self, gate: usize, id: OrderId, flight: Flight, answer: &Answer, now: Now) {
+        let endpoint = self.entry(id).settings.product.endpoint();
+        // A mistake of ours in reading one answer must stay that order's trouble.
+        let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer)));
+        let Ok(decoded) = decoded else { return self.broken_by(id, "reading the vendor's answer", now) };
+        if let Some(asked) = answer.retry_after {
+            self.asked_to_wait(gate, asked, now);
+        }
+        match decoded {
+            Err(unreadable) => {
+                if answer.status == 429 {
+                    self.call_limit(gate, "the vendor says that there are too many calls (HTTP 429)", now);
+                }
+                if flight.probe {
+                    self.probe_unclear(gate, now);
+                }
+                self.no_news(id, unreadable.to_string(), now);
+            }
+            Ok(reply) => {
+                let row = code::classify(endpoint, &reply);
+                self.login_result(gate, row, &reply, now);
+                self.take_reply(id, row, reply, now);
+            }
+        }
+    }
+
+    /// What the reply says of the account, whatever it says of the order.
+    fn login_result(&mut self, gate: usize, row: Row, reply: &Reply, now: Now) {
+        let was_closed = self.gates[gate].record.closed.is_some();
+        if row.class == Class::AccountClosed {
+            let text = format!("{} ({})", row.means, said(reply));
+            self.gates[gate].close(now.unix(), text.clone().into());
+            self.touch_gate(gate, now);
+            // Before anything else happens: no crash may forget this.
+            self.save_first();
+            let account = self.gates[gate].name.clone();
+            self.told.push(Effect::Fingerprint { account: account.clone() });
+            self.note_account(
+                Level::Error,
+                "account-closed",
+                gate,
+                now,
+                format!(
+                    "account {account} is closed: {text}; no further call is made on it; mend the cause at the vendor's web \
+                     site, then change the password file or run `certcollectd resume --account {account}`"
+                ),
+            );
+            return;
+        }
+        if was_closed {
+            self.gates[gate].open();
+            self.touch_gate(gate, now);
+            self.save_first();
+            let text =
+                format!("account {} is open again: the vendor accepts the login", self.gates[gate].name);
+            self.note_account(Level::Info, "account-open", gate, now, text);
+        }
+        if row.class == Class::AccountPaused {
+            self.call_limit(gate, &format!("{} ({})", row.means, said(reply)), now);
+        } else if self.gates[gate].record.paused_until.is_none_or(|until| until <= now.time) {
+            self.gates[gate].unpause();
+        }
+    }
+
+    fn call_limit(&mut self, gate: usize, why: &str, now: Now) {
+        let cadence = self.cadence_for_pauses(gate);
+        self.gates[gate].record.pauses += 1;
+        let wait = schedule::call_limit(&cadence, self.gates[gate].record.pauses);
+        self.gates[gate].pause(now.time + wait, why);
+        self.touch_gate(gate, now);
+        self.save_first();
+        let text = format!(
+            "account {}: {why}; no call before {}; raise interval or call_gap if this comes back",
+            self.gates[gate].name,
+            rfc3339(now.wall_of(now.time + wait) / 1000)
+        );
+        self.note_account(Level::Error, "call-limit", gate, now, text);
+    }
+
+    fn asked_to_wait(&mut self, gate: usize, asked: RetryAfter, now: Now) {
+        let wait = match asked {
+            RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
+            RetryAfter::At(unix) => now.time_of(unix).since(now.time),
+        };
+        self.gates[gate]
+            .pause(now.time + schedule::retry_after(wait), "the vendor asked us to wait (Retry-After)");
+        self.touch_gate(gate, now);
+        self.save_first();
+    }
+
+    fn probe_unclear(&mut self, gate: usize, now: Now) {
+        let account = self.gates[gate].name.clone();
+        self.note_account(
+            Level::Error,
+            "account-closed",
+            gate,
+            now,
+            format!(
+                "account {account} stays closed: the one call that was let through brought no readable answer; \
+                 `certcollectd resume --account {account}` lets another one through"
+            ),
+        );
+    }
+
+    /// Pauses are in proportion to how often this account's orders are asked about.
+    fn cadence_for_pauses(&self, gate: usize) -> crate::config::Cadence {
+        let of_order = self.gates[gate].queue.first().map(|(_, id)| self.entry(*id).settings.cadence);
+        let mut cadences = self.slots.iter().filter(|slot| slot.gate == gate && !slot.removed);
+        of_order
+            .or_else(|| cadences.next().map(|slot| self.config.orders[slot.entry].settings.cadence))
+            .unwrap_or_default()
+    }
+
+    fn take_reply(&mut self, id: OrderId, row: Row, reply: Reply, now: Now) {
+        if let (crate::api::Handle::OrderNumber(ours), Some(theirs)) =
+            (&self.entry(id).handle, &reply.order_number)
+            && **ours != **theirs
+        {
+            let theirs = crate::api::Foreign::new(theirs);
+            return self.no_news(id, format!("the answer is about another order ({theirs})"), now);
+        }
+        if !matches!(row.class, Class::Ready | Class::Transient | Class::Unknown) {
+            self.understood(id);
+        }
+        match row.class {
+            Class::Ready => self.issued(id, reply, now),
+            Class::Available if !reply.parts.is_empty() => self.issued(id, reply, now),
+            Class::Available | Class::Waiting | Class::WaitingSlowly => {
+                self.still_waiting(id, row, reply, now)
+            }
+            Class::Transient => self.no_news(id, format!("{} ({})", row.means, said(&reply)), now),
+            Class::AccountClosed | Class::AccountPaused => {
+                self.set_due(id, now);
+                let text = format!("{} ({})", row.means, said(&reply));
+                self.heard(id, Some(reply.code), text, reply.details, now);
+            }
+            Class::Ours | Class::Permission | Class::EndpointRefused | Class::Report => {
+                let text = format!("{} ({})", row.means, said(&reply));
+                self.heard(id, Some(reply.code), text.clone(), reply.details, now);
+                self.stop(id, News::Stuck, text, row.advice, now);
+            }
+            Class::Rejected => {
+                let text = format!("{} ({})", row.means, said(&reply));
+                self.heard(id, Some(reply.code), text.clone(), reply.details, now);
+                self.stop(id, News::Rejected, text, row.advice, now);
+            }
+            Class::Revoked => {
+                let text = format!("{} ({})", row.means, said(&reply));
+                self.heard(id, Some(reply.code), text.clone(), reply.details, now);
+                self.stop(id, News::Revoked, text, row.advice, now);
+            }
+            Class::Unknown => self.not_understood(id, row, reply, now),
+        }
+    }
+
+    /// The answer made sense, whatever it said.
+    fn understood(&mut self, id: OrderId) {
+        let record = &mut self.slot_mut(id).record;
+        record.failures = 0;
+        record.unknowns = 0;
+    }
+
+    fn not_understood(&mut self, id: OrderId, row: Row, reply: Reply, now: Now) {
+        let limit = self.config.calls.unknown_tries;
+        let record = &mut self.slot_mut(id).record;
+        record.unknowns += 1;
+        let text = format!("{} ({})", row.means, said(&reply));
+        if record.unknowns >= limit {
+            self.heard(id, Some(reply.code), text.clone(), reply.details, now);
+            self.stop(id, News::Stuck, format!("{text}; {limit} times in a row"), row.advice, now);
+            return;
+        }
+        self.set_due(id, now);
+        self.heard(id, Some(reply.code), text.clone(), reply.details, now);
+        let text = format!("{text}; {}", self.next_poll(id, now));
+        self.note(Level::Warn, "unknown-code", Some(id), now, text);
+    }
+
+    fn still_waiting(&mut self, id: OrderId, row: Row, reply: Reply, now: Now) {
+        let text = match &reply.message {
+            Some(message) => format!("{} ({} \"{message}\")", row.means, reply.code),
+            None => format!("{} ({})", row.means, reply.code),
+        };
+        let advice = if row.advice.is_empty() { String::new() } else { format!("; {}", row.advice) };
+        let code = reply.code;
+        let told_before = self.slot(id).record.heard.as_ref().is_some_and(|heard| heard.code == Some(code));
+        self.heard(id, Some(code), format!("{text}{advice}"), reply.details, now);
+        self.set_due(id, now);
+        let kind = if row.class == Class::WaitingSlowly { "payment-pending" } else { "pending" };
+        let level = if row.class == Class::WaitingSlowly && !told_before { Level::Warn } else { Level::Info };
+        let text = format!("{text}{advice}; {}", self.next_poll(id, now));
+        if told_before {
+            self.tell(level, kind, Some(id), now, text);
+        } else {
+            self.note(level, kind, Some(id), now, text);
+        }
+    }
+
+    /// The vendor says that the certificate is in the answer.
+    fn issued(&mut self, id: OrderId, reply: Reply, now: Now) {
+        let parts = || reply.parts.iter().map(|part| &part[..]);
+        let unpacked = catch_unwind(AssertUnwindSafe(|| cert::unpack_all(parts())));
+        let bundle = match unpacked {
+            Err(_) => return self.broken_by(id, "unpacking the certificates", now),
+            Ok(Err(why)) => {
+                return self.no_news(id, format!("the vendor says that it is issued, but {why}"), now);
+            }
+            Ok(Ok(bundle)) => bundle,
+        };
+        self.understood(id);
+        self.heard(id, Some(reply.code), "issued".into(), reply.details, now);
+        if self.is_in_place(id, &bundle) {
+            return self.nothing_new(id, bundle, now);
+        }
+        let slot = self.slot_mut(id);
+        slot.bundle = Some(bundle);
+        slot.material = None;
+        slot.hold_until = None;
+        slot.record.bundled = true;
+        slot.record.trouble = None;
+        slot.todo.verify = true;
+        slot.todo.look = false;
+        slot.todo.spare = false;
+        self.bundles.push(id);
+        self.set_due(id, now);
+        self.touch(id, now);
+        self.save_first();
+    }
+
+    /// Whether a bundle brings nothing that is not installed: it holds the installed certificate, and no end
+    /// entity that begins later. The one that the operator rolled back from does not count as news either.
+    fn is_in_place(&self, id: OrderId, bundle: &[Certificate]) -> bool {
+        let record = &self.slot(id).record;
+        let Some(installed) = &record.installed else { return false };
+        if record.staged.is_some() || record.phase == Phase::Collected {
+            return false;
+        }
+        let refused = record.refused;
+        let known = |certificate: &Certificate| {
+            certificate.fingerprint() == installed.fingerprint || Some(certificate.fingerprint()) == refused
+        };
+        bundle.iter().any(known)
+            && !bundle.iter().any(|certificate| {
+                !certificate.is_ca() && !known(certificate) && certificate.not_before() > installed.not_before
+            })
+    }
+
+    /// The guard's usual finding. The bundle serves to put missing files back, and is not kept.
+    fn nothing_new(&mut self, id: OrderId, bundle: Vec<Certificate>, now: Now) {
+        let held_back = self
+            .slot(id)
+            .record
+            .refused
+            .is_some_and(|refused| bundle.iter().any(|certificate| certificate.fingerprint() == refused));
+        if self.slot(id).record.bundled {
+            // A refused re-issue that the vendor no longer offers.
+            self.slot_mut(id).record.bundled = false;
+            self.bundles.push(id);
+        }
+        if self.turn(id, News::InPlace, None, now) {
+            self.note(
+                Level::Info,
+                "in-place",
+                Some(id),
+                now,
+                "the vendor offers the installed certificate again".into(),
+            );
+        }
+        let slot = self.slot_mut(id);
+        slot.bundle = Some(bundle).filter(|_| !held_back);
+        slot.material = None;
+        slot.todo.verify = false;
+        slot.todo.spare = true;
+        slot.todo.look = true;
+        self.set_due(id, now);
+        let text = if held_back {
+            format!(
+                "the vendor still offers the certificate that was rolled back; `certcollectd accept {}` installs it",
+                self.slot_name(id)
+            )
+        } else {
+            format!("no newer certificate; {}", self.next_poll(id, now))
+        };
+        self.tell(Level::Info, "guarded", Some(id), now, text);
+    }
+
+    /// A person must act: the order is not polled any more.
+    fn stop(&mut self, id: OrderId, news: News, text: String, advice: &str, now: Now) {
+        self.slot_mut(id).record.due = None;
+        let name = self.slot_name(id);
+        let installed = self.slot(id).record.installed.is_some();
+        let mut text = text;
+        if !advice.is_empty() {
+            text = format!("{text}; {advice}");
+        }
+        if self.turn(id, news, Some(text.clone()), now) {
+            let stays = if installed { "; what is installed stays" } else { "" };
+            let next = format!(
+                "; it is not polled any more until `certcollectd resume {name}` or a changed entry{stays}"
+            );
+            let kind = self.slot(id).record.phase.word();
+            self.note(Level::Error, kind, Some(id), now, format!("{text}{next}"));
+            self.owe_hooks(id, HookEvent::Failed, now);
+        }
+        self.save_first();
+    }
+
+    /// A mistake of ours became visible while one order was handled: that order waits for a person.
+    pub(super) fn broken_by(&mut self, id: OrderId, doing: &str, now: Now) {
+        let text = format!("internal error while {doing}; please report it");
+        self.stop(id, News::Stuck, text, "", now);
+    }
+
+    /// Sets the next poll from what the record says.
+    pub(super) fn set_due(&mut self, id: OrderId, now: Now) {
+        let due = self.due_after_poll(id, now);
+        self.slot_mut(id).record.due = due;
+        self.touch(id, now);
+    }
+
+    /// When the order is to be polled next, derived from its record alone, so that a restart or a changed
+    /// cadence arrives at the same time again.
+    pub(super) fn due_after_poll(&self, id: OrderId, now: Now) -> Option<Time> {
+        let entry = self.entry(id);
+        let cadence = &entry.settings.cadence;
+        let record = &self.slot(id).record;
+        let Some(polled) = record.polled else { return Some(now.time) };
+        let at = now.wall_of(polled).div_euclid(1000);
+        let waited = polled.since(record.waiting_since);
+        let in_progress =
+            record.heard.as_ref().is_some_and(|heard| matches!(heard.code, Some(0 | 1 | -22 | -26)));
+        let guard = schedule::guarded(cadence, expiry::is_near(record.installed.as_deref(), at));
+        let delay = match record.phase {
+            Phase::Attention | Phase::Rejected | Phase::Revoked => return None,
+            // Without a guard nothing installed is asked about, whatever the last answer was.
+            Phase::Guarding | Phase::Deploying | Phase::Collected if record.installed.is_some() => {
+                let guard = guard?;
+                if record.failures > 0 {
+                    schedule::backed_off(cadence, record.failures).min(guard)
+                } else if in_progress {
+                    cadence.interval.min(guard)
+                } else {
+                    guard
+                }
+            }
+            _ if record.failures > 0 => schedule::backed_off(cadence, record.failures),
+            _ if record.heard.as_ref().is_some_and(|heard| heard.code == Some(-22)) => {
+                schedule::pending_slowly(cadence, waited)
+            }
+            _ => schedule::pending(cadence, waited),
+        };
+        let seed = schedule::seed(&entry.name, entry.handle.text(), u64::from(record.polls));
+        Some(polled + schedule::spread(delay, cadence, seed))
+    }
+
+    /// Remembers what was heard.
+    fn heard(&mut self, id: OrderId, code: Option<i32>, text: String, details: reply::Details, now: Now) {
+        let old = self.slot_mut(id).record.heard.take();
+        // What an answer without details leaves open was said by an earlier one.
+        let details = match old {
+            Some(old) if code.is_none() => old.details,
+            Some(old) => reply::Details {
+                term_start: details.term_start.or(old.details.term_start),
+                term_end: details.term_end.or(old.details.term_end),
+                ..details
+            },
+            None => details,
+        };
+        self.slot_mut(id).record.heard =
+            Some(Box::new(Heard { at: now.unix(), code, text: text.into(), details }));
+        self.touch(id, now);
+    }
+
+    /// `next poll 2026-11-20T14:20:00Z`, or that there is none.
+    pub(super) fn next_poll(&self, id: OrderId, now: Now) -> String {
+        match self.slot(id).record.due {
+            Some(due) => format!("next poll {}", rfc3339(now.wall_of(due).div_euclid(1000))),
+            None => "no further poll".into(),
+        }
+    }
+
+    pub(super) fn fingerprinted(&mut self, account: &str, tag: Option<CredentialTag>, now: Now) {
+        let Some(gate) = self.gate_of(account) else { return };
+        let Some(closed) = &mut self.gates[gate].record.closed else { return };
+        match (closed.refused, tag) {
+            (_, None) => {}
+            (None, Some(tag)) => {
+                closed.refused = Some(tag);
+                self.touch_gate(gate, now);
+                self.save_first();
+            }
+            (Some(refused), Some(tag)) if refused != tag => {
+                closed.refused = Some(tag);
+                let text = format!(
+                    "account {account}: the credential was changed; one call is let through to try it"
+                );
+                self.note_account(Level::Info, "account-probe", gate, now, text);
+                self.let_one_through(gate, now);
+            }
+            (Some(_), Some(_)) => {}
+        }
+    }
+
+    pub(super) fn credential_touched(&mut self, account: &str, now: Now) {
+        let Some(gate) = self.gate_of(account) else { return };
+        self.check_credential(gate);
+        // A password that could not be read may be readable now.
+        let record = &self.gates[gate].record;
+        if record.closed.is_none() && record.lacks_password() {
+            self.gates[gate].unpause();
+            self.touch_gate(gate, now);
+        }
+    }
+
+    /// Has a closed account's credential compared with the refused one.
+    pub(super) fn check_credential(&mut self, gate: usize) {
+        if self.gates[gate].record.closed.is_some() && !self.gates[gate].removed {
+            self.told.push(Effect::Fingerprint { account: self.gates[gate].name.clone() });
+        }
+    }
+
+    /// Opens a closed account for one call, and makes that call with the order that has waited longest.
+    pub(super) fn let_one_through(&mut self, gate: usize, now: Now) {
+        self.gates[gate].record.probe = true;
+        self.gates[gate].unpause();
+        self.touch_gate(gate, now);
+        self.save_first();
+        if let Some((_, id)) = self.gates[gate].queue.first().copied() {
+            self.slot_mut(id).urgent = true;
+            self.reindex(id, now);
+        }
+    }
+
+    pub(super) fn hinted(&mut self, number: &str, now: Now) {
+        let matches = |id: &OrderId| {
+            let slot = self.slot(*id);
+            !slot.removed && slot.record.phase.is_polled() && self.entry(*id).handle.text() == number
+        };
+        let hinted: Vec<OrderId> = self.ids().filter(matches).collect();
+        for id in hinted {
+            let slot = self.slot(id);
+            let rest = self.entry(id).settings.cadence.interval.min(HINT_REST);
+            let rested = slot.record.polled.is_none_or(|polled| now.time.since(polled) >= rest);
+            if rested && !slot.urgent && slot.busy == Busy::Idle {
+                self.slot_mut(id).urgent = true;
+                self.reindex(id, now);
+                self.note(
+                    Level::Info,
+                    "push",
+                    Some(id),
+                    now,
+                    "the vendor has news, it says; asking now".into(),
+                );
+            }
+        }
+    }
+}
+
+/// A hint proves nothing about who gave it, so a forged one must not make us hammer the vendor.
+const HINT_REST: Duration = Duration::from_secs(600);
+
+/// The parameter and its value, as remembered in the state.
+pub(super) fn handle_text(entry: &crate::config::Order) -> String {
+    format!("{} {}", entry.handle.parameter(), entry.handle.text())
+}
+
+/// Code and words of a reply, quoted.
+fn said(reply: &Reply) -> String {
+    match &reply.message {
+        Some(message) => format!("code {}: \"{message}\"", reply.code),
+        None => format!("code {}", reply.code),
+    }
+}

@@ -1,0 +1,327 @@
+//! A configuration is put into force: at the start, and again while orders are under way.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::account::{AccountRecord, Gate};
+use super::event::{Level, OrderId};
+use super::order::{News, OrderRecord, Phase};
+use super::time::{Now, Time};
+use super::{Busy, Engine, Remembered, Slot, Todo, deploy, polls};
+use crate::config::{Config, Order};
+
+/// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
+const FURTHEST: Duration = Duration::from_secs(60 * 24 * 3600);
+
+impl Engine {
+    pub(super) fn add_gates(&mut self, mut known: HashMap<Arc<str>, AccountRecord>, now: Now) {
+        let config = self.config.clone();
+        for account in &config.accounts {
+            if let Some(gate) = self.gate_of(&account.name) {
+                self.gates[gate].removed = false;
+                continue;
+            }
+            let mut record = known.remove(&account.name).unwrap_or_default();
+            record.paused_until = record.paused_until.map(|until| until.min(now.time + FURTHEST));
+            record.called = record.called.map(|called| called.min(now.time));
+            let calls = config.calls;
+            self.gates.push(Gate::new(
+                account.name.clone(),
+                record,
+                now.time,
+                calls.call_gap,
+                calls.request_timeout,
+            ));
+        }
+    }
+
+    /// Adds every configured order that is not there yet.
+    pub(super) fn add_orders(&mut self, now: Now) {
+        let config = self.config.clone();
+        let polled = self.polled_by_handle();
+        for (entry, order) in config.orders.iter().enumerate() {
+            if self.find(&order.name).is_none() {
+                self.add_order(entry, order, &polled, now);
+            }
+        }
+        self.suspect_unfinished_calls();
+    }
+
+    /// The vendor's floor belongs to the number, whatever we call the order today.
+    fn polled_by_handle(&self) -> HashMap<(Arc<str>, Box<str>), Time> {
+        let archived = self.archive.values().map(|known| &known.record);
+        let present = self.slots.iter().map(|slot| &slot.record);
+        let mut polled = HashMap::new();
+        for record in archived.chain(present) {
+            if let Some(time) = record.polled {
+                let known = polled.entry((record.account.clone(), record.handle.clone())).or_insert(time);
+                *known = time.max(*known);
+            }
+        }
+        polled
+    }
+
+    fn add_order(
+        &mut self,
+        entry: usize,
+        order: &Order,
+        polled: &HashMap<(Arc<str>, Box<str>), Time>,
+        now: Now,
+    ) {
+        let handle: Box<str> = polls::handle_text(order).into();
+        let known = self.archive.remove(&order.name);
+        let fresh = known.is_none();
+        let Remembered { mut record, bundle } = known.unwrap_or_else(|| Remembered {
+            record: OrderRecord::new(order.account.clone(), handle.clone(), now),
+            bundle: None,
+        });
+        let another = record.handle != handle || record.account != order.account;
+        if another {
+            become_another(&mut record, order, &handle, now);
+        }
+        if fresh || another {
+            record.polled = polled.get(&(order.account.clone(), handle)).copied();
+        }
+        record.polled = record.polled.map(|polled| polled.min(now.time + Duration::from_secs(1)));
+        for debt in &mut record.debts {
+            // A try without an end is repeated: at least once. The others keep their time, within reason.
+            debt.next =
+                debt.next.map(|next| if debt.started { now.time } else { next.min(now.time + FURTHEST) });
+            debt.started = false;
+        }
+        if let Some(trouble) = &mut record.trouble {
+            // A restart is a good moment to look whether it is over.
+            trouble.next = trouble.next.min(now.time);
+        }
+        let bundle = bundle.filter(|_| !another);
+        if record.bundled && bundle.is_none() {
+            record.bundled = false;
+            if record.phase == Phase::Collected || record.phase == Phase::Quarantined {
+                record.phase = super::order::transition(Phase::Collected, News::Lost, record.standing());
+            }
+        }
+        let todo = Todo {
+            verify: bundle.is_some() && record.staged.is_none(),
+            look: record.installed.as_ref().is_some_and(|installed| installed.spec != deploy::spec_of(order)),
+            ..Todo::default()
+        };
+        let gate = self.gate_of(&order.account).expect("the configuration names only accounts that it has");
+        let id = OrderId(u32::try_from(self.slots.len()).expect("fewer than four thousand million orders"));
+        self.slots.push(Slot {
+            name: order.name.clone(),
+            entry,
+            gate,
+            record,
+            bundle,
+            material: None,
+            busy: Busy::Idle,
+            todo,
+            urgent: false,
+            queued: None,
+            timed: None,
+            ready: false,
+            hold_until: None,
+            removed: false,
+            tally: super::summary::Tally::default(),
+        });
+        self.names.insert(order.name.clone(), id);
+        let due = self.due_after_poll(id, now);
+        let record = &mut self.slot_mut(id).record;
+        if record.due != due || fresh || another {
+            record.due = due;
+            self.touch(id, now);
+        }
+    }
+
+    /// A call without an end may have been a refused login. So nothing is called by itself until the interval
+    /// has passed, as if the call had been answered; the operator may.
+    fn suspect_unfinished_calls(&mut self) {
+        for gate in 0..self.gates.len() {
+            if self.gates[gate].suspect_until.is_some() {
+                let interval = self
+                    .slots
+                    .iter()
+                    .filter(|slot| slot.gate == gate)
+                    .map(|slot| self.config.orders[slot.entry].settings.cadence.interval);
+                let called = self.gates[gate].record.called;
+                self.gates[gate].suspect_until =
+                    called.zip(interval.min()).map(|(called, interval)| called + interval);
+            }
+        }
+    }
+
+    pub(super) fn configured(&mut self, config: Arc<Config>, now: Now) {
+        let old = std::mem::replace(&mut self.config, config.clone());
+        let by_name: HashMap<Arc<str>, usize> =
+            config.orders.iter().enumerate().map(|(at, order)| (order.name.clone(), at)).collect();
+        // Accounts first: orders point at them.
+        for gate in &mut self.gates {
+            gate.removed = !config.accounts.iter().any(|account| account.name == gate.name);
+        }
+        self.add_gates(HashMap::new(), now);
+        for id in self.ids() {
+            if self.slot(id).removed {
+                continue;
+            }
+            let before = &old.orders[self.slot(id).entry];
+            match by_name.get(&self.slot(id).name) {
+                None => self.remove_order(id, now),
+                Some(entry) => {
+                    self.slot_mut(id).entry = *entry;
+                    let after = &config.orders[*entry];
+                    if before != after || old.calls != config.calls {
+                        self.reconfigure(id, before, after, now);
+                    }
+                    self.drop_hooks(id, now);
+                }
+            }
+        }
+        self.add_orders(now);
+        for id in self.ids() {
+            if !self.slot(id).removed {
+                self.reindex(id, now);
+            }
+        }
+        for account in &config.accounts {
+            let before = old.accounts.iter().find(|known| known.name == account.name);
+            if before.is_some_and(|before| before != account) {
+                self.credential_touched(&account.name, now);
+            }
+        }
+        let text = format!(
+            "the configuration was read anew: {} orders, {} accounts",
+            config.orders.len(),
+            config.accounts.len()
+        );
+        self.note(Level::Info, "reloaded", None, now, text);
+        self.save_first();
+    }
+
+    fn reconfigure(&mut self, id: OrderId, before: &Order, after: &Order, now: Now) {
+        let handle: Box<str> = polls::handle_text(after).into();
+        let gate = self.gate_of(&after.account).expect("the configuration names only accounts that it has");
+        if self.slot(id).gate != gate {
+            // It leaves the old gate's queue before it joins the new one's.
+            if let Some(queued) = self.slot_mut(id).queued.take() {
+                let old = self.slot(id).gate;
+                self.gates[old].queue.remove(&(queued, id));
+            }
+            self.slot_mut(id).gate = gate;
+        }
+        let same_number = before.handle == after.handle
+            && before.account == after.account
+            && before.settings.product == after.settings.product;
+        if !same_number {
+            let polled = self.polled_by_handle().get(&(after.account.clone(), handle.clone())).copied();
+            self.unready(id);
+            self.drop_bundle(id);
+            let record = &mut self.slot_mut(id).record;
+            become_another(record, after, &handle, now);
+            record.polled = polled;
+            self.slot_mut(id).todo = Todo::default();
+            self.note(
+                Level::Info,
+                "reconfigured",
+                Some(id),
+                now,
+                format!("now collects {}", after.handle.describe()),
+            );
+        } else if before != after && self.slot(id).record.phase.needs_person() {
+            self.slot_mut(id).record.unknowns = 0;
+            if self.slot(id).bundle.is_some() {
+                self.slot_mut(id).todo.verify = true;
+            }
+            if self.turn(id, News::Resumed, None, now) && self.slot(id).record.phase != Phase::Quarantined {
+                self.note(
+                    Level::Info,
+                    "resumed",
+                    Some(id),
+                    now,
+                    "taken up again: its entry was changed".into(),
+                );
+            }
+        }
+        let key_or_gate = before.key != after.key
+            || before.settings.verify != after.settings.verify
+            || before.domains != after.domains;
+        if key_or_gate && self.slot(id).bundle.is_some() && self.slot(id).record.staged.is_none() {
+            self.slot_mut(id).material = None;
+            self.slot_mut(id).todo.verify = true;
+        }
+        let files = before.settings.files != after.settings.files || before.copies != after.copies;
+        if files && self.slot(id).record.installed.is_some() && self.slot(id).record.phase != Phase::Collected
+        {
+            self.slot_mut(id).todo.look = true;
+        }
+        if self.slot(id).busy != Busy::Calling {
+            self.set_due(id, now);
+        }
+        self.touch(id, now);
+    }
+
+    /// Hooks that an order no longer has are no longer owed.
+    fn drop_hooks(&mut self, id: OrderId, now: Now) {
+        let entry = self.entry(id);
+        let gone: Vec<Arc<str>> = self
+            .slot(id)
+            .record
+            .debts
+            .iter()
+            .filter(|debt| {
+                let listens = self.hook(&debt.hook).is_some_and(|hook| hook.on.contains(&debt.event));
+                !listens || !entry.settings.hooks.contains(&debt.hook)
+            })
+            .map(|debt| debt.hook.clone())
+            .collect();
+        for hook in gone {
+            if self.slot(id).busy != Busy::Hook {
+                self.unready(id);
+            }
+            self.forgive(id, &hook, now);
+        }
+    }
+
+    /// Files stay, the record stays in the state, nothing is polled any more.
+    fn remove_order(&mut self, id: OrderId, now: Now) {
+        let name = self.slot_name(id);
+        self.note(
+            Level::Info,
+            "removed",
+            Some(id),
+            now,
+            "no longer configured: its files stay, it is not polled".into(),
+        );
+        self.unready(id);
+        for token in self.waiters.remove(&id).unwrap_or_default() {
+            let reply =
+                super::event::CommandReply { ok: false, text: format!("{name} is no longer configured") };
+            self.told.push(super::event::Effect::Reply { token, reply });
+        }
+        let slot = self.slot_mut(id);
+        slot.removed = true;
+        self.uncounted.push(id);
+        let slot = self.slot_mut(id);
+        let remembered = Remembered { record: slot.record.clone(), bundle: slot.bundle.take() };
+        let (queued, timed, gate) = (slot.queued.take(), slot.timed.take(), slot.gate);
+        if let Some(queued) = queued {
+            self.gates[gate].queue.remove(&(queued, id));
+        }
+        if let Some(timed) = timed {
+            self.timers.remove(&(timed, id));
+        }
+        self.archive.insert(name.clone(), remembered);
+        self.names.remove(&name);
+        self.dirty_orders.remove(&id);
+        self.bundles.retain(|known| *known != id);
+    }
+}
+
+/// The entry names another order now: what is installed stays and is still compared with; all else is new.
+fn become_another(record: &mut OrderRecord, order: &Order, handle: &str, now: Now) {
+    let old = record.clone();
+    *record = OrderRecord::new(order.account.clone(), handle.into(), now);
+    record.installed = old.installed;
+    record.warned = old.warned;
+    record.debts = old.debts;
+}
