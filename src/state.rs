@@ -1,0 +1,158 @@
+//! The state file's own form: its tables, its rows, and the translation of time from one boot to another.
+//!
+//! The engine's types are not written as they are; these rows are a format of their own, so that a change
+//! in the code is a visible change of the format or none. A row carries a check sum over its text, because
+//! SQLite notices a broken page but not a flipped bit within a value, and a flipped bit could reopen a
+//! closed account. Times on the schedule's line are kept as milliseconds of the boot they belong to, with a
+//! table that says what the wall clock showed at the start of each boot.
+//!
+//! Nothing here opens a file; `effects::save` does.
+
+mod rows;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+
+use crate::cert::Certificate;
+use crate::engine::account::AccountRecord;
+use crate::engine::order::OrderRecord;
+use crate::engine::time::{Now, Time};
+
+/// `PRAGMA user_version` of a state file that this program writes.
+pub const VERSION: i64 = 1;
+/// So many lines of history are kept for each order and each account.
+pub const HISTORY_LIMIT: u32 = 200;
+
+/// The tables of version 1. `record` is JSON; the columns beside it are for people with `sqlite3`.
+pub const SCHEMA: &str = "
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE boots (boot TEXT PRIMARY KEY, offset_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE accounts (
+    name TEXT PRIMARY KEY, state TEXT NOT NULL, boot TEXT NOT NULL, record TEXT NOT NULL, sum INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE orders (
+    name TEXT PRIMARY KEY, phase TEXT NOT NULL, boot TEXT NOT NULL, record TEXT NOT NULL, sum INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE bundles (name TEXT PRIMARY KEY, certificates BLOB NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE history (
+    id INTEGER PRIMARY KEY, subject TEXT NOT NULL, at INTEGER NOT NULL, level TEXT NOT NULL, kind TEXT NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE INDEX history_of ON history (subject, id);
+";
+
+/// Why a row cannot be used. Such a state file is never written to.
+#[derive(Debug, thiserror::Error)]
+pub enum RowError {
+    /// The text is not what was written.
+    #[error("the check sum of {0} does not fit its content")]
+    Sum(String),
+    /// The text has the right sum, but this program does not understand it.
+    #[error("{0} cannot be understood: {1}")]
+    Form(String, String),
+}
+
+/// Names a boot of this machine; the kernel's boot id.
+pub type BootId = str;
+
+/// How the times of a row are to be read: wall time minus schedule time of the boot it was written in, in
+/// milliseconds, or `None` if that is not known; and whether that boot is the present one.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin {
+    /// The present boot needs no translation.
+    pub same_boot: bool,
+    /// Of the boot in which the row was written.
+    pub offset: Option<i64>,
+}
+
+impl Origin {
+    /// The origin of rows written in `boot`.
+    pub fn of(boot: &BootId, present: &BootId, offsets: &HashMap<String, i64>) -> Self {
+        Origin { same_boot: boot == present, offset: offsets.get(boot).copied() }
+    }
+
+    /// A time in the past, on the present line; an unknown one is taken to be now, which asks no sooner.
+    fn past(&self, time: i64, now: Now) -> Time {
+        let time = match (self.same_boot, self.offset) {
+            (true, _) => Time(time),
+            (false, Some(offset)) => Time(time.saturating_add(offset).saturating_sub(now.offset())),
+            (false, None) => now.time,
+        };
+        // A little in the future is how a call's start is recorded; more is a clock that went backwards.
+        time.min(now.time + Duration::from_secs(1))
+    }
+
+    /// A time to come, on the present line; an unknown one has come.
+    fn future(&self, time: i64, now: Now) -> Time {
+        match (self.same_boot, self.offset) {
+            (true, _) => Time(time),
+            (false, Some(offset)) => Time(time.saturating_add(offset).saturating_sub(now.offset())),
+            (false, None) => now.time,
+        }
+    }
+}
+
+/// The record of an order as text.
+pub fn write_order(record: &OrderRecord) -> String {
+    serde_json::to_string(&rows::OrderRow::of(record)).expect("strings, numbers and lists")
+}
+
+/// The record of an order from text.
+pub fn read_order(name: &str, text: &str, origin: Origin, now: Now) -> Result<OrderRecord, RowError> {
+    let form = |why: String| RowError::Form(format!("the record of order {name}"), why);
+    let row: rows::OrderRow = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
+    row.record(origin, now).map_err(form)
+}
+
+/// The record of an account as text.
+pub fn write_account(record: &AccountRecord) -> String {
+    serde_json::to_string(&rows::AccountRow::of(record)).expect("strings, numbers and lists")
+}
+
+/// The record of an account from text.
+pub fn read_account(name: &str, text: &str, origin: Origin, now: Now) -> Result<AccountRecord, RowError> {
+    let form = |why: String| RowError::Form(format!("the record of account {name}"), why);
+    let row: rows::AccountRow = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
+    Ok(row.record(origin, now))
+}
+
+/// A bundle: each certificate as its length in four bytes, big-endian, and its DER.
+pub fn write_bundle(bundle: &[Certificate]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for certificate in bundle {
+        let der = certificate.der();
+        bytes.extend_from_slice(&u32::try_from(der.len()).unwrap_or(u32::MAX).to_be_bytes());
+        bytes.extend_from_slice(der);
+    }
+    bytes
+}
+
+/// A bundle from its bytes.
+pub fn read_bundle(name: &str, mut bytes: &[u8]) -> Result<Vec<Certificate>, RowError> {
+    let form = |why: &str| RowError::Form(format!("the bundle of order {name}"), why.to_owned());
+    let mut bundle = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes(*length) as usize;
+        let der = rest.get(..length).ok_or_else(|| form("it is cut short"))?;
+        bundle.push(Certificate::from_der(der).map_err(|error| form(&error.to_string()))?);
+        bytes = &rest[length..];
+    }
+    if bytes.is_empty() { Ok(bundle) } else { Err(form("it is cut short")) }
+}
+
+/// The check sum of a row: over its table, its key and its content, so that rows cannot change places.
+pub fn sum(table: &str, parts: &[&[u8]]) -> i64 {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(table.as_bytes());
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let digest = context.finish();
+    i64::from_be_bytes(digest.as_ref()[..8].try_into().expect("SHA-256 has 32 bytes"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,446 @@
+//! The rows as they are written: plain data with names of their own.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Origin;
+use crate::api::Foreign;
+use crate::api::reply::{Details, STATUSES};
+use crate::cert::Fingerprint;
+use crate::config::HookEvent;
+use crate::engine::account::{AccountRecord, Closed};
+use crate::engine::event::{CredentialTag, InstalledFile};
+use crate::engine::order::{Debt, Generation, Heard, OrderRecord, Phase, Trouble};
+use crate::engine::time::Now;
+
+fn fingerprint(text: &str) -> Result<Fingerprint, String> {
+    Fingerprint::from_hex(text).ok_or_else(|| "a fingerprint is malformed".to_owned())
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OrderRow {
+    account: String,
+    handle: String,
+    phase: String,
+    since: i64,
+    waiting_since_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    polled_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    due_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    polls: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    failures: u32,
+    #[serde(default, skip_serializing_if = "is_default")]
+    unknowns: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heard: Option<HeardRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    installed: Option<GenerationRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    staged: Option<GenerationRow>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    rollback: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    bundled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    accepted: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    hooks: Vec<DebtRow>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    expiry_warnings: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trouble: Option<TroubleRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drift: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HeardRow {
+    at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<i32>,
+    text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate_status: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    validation_status: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fqdn: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    term_start: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    term_end: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    domains: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    statuses: Vec<(String, i32)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    caa: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    others: Vec<(String, String)>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GenerationRow {
+    name: String,
+    at: i64,
+    fingerprint: String,
+    serial: String,
+    not_before: i64,
+    not_after: i64,
+    names: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<PathBuf>,
+    files: Vec<FileRow>,
+    spec: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileRow {
+    name: String,
+    sha256: String,
+    mode: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DebtRow {
+    hook: String,
+    event: String,
+    since: i64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    tries: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    started: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outcome: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TroubleRow {
+    text: String,
+    tries: u32,
+    next_ms: i64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccountRow {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closed: Option<ClosedRow>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    probe: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused_until_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused_why: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pauses: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    called_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    calling: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    calls: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClosedRow {
+    since: i64,
+    text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused: Option<u16>,
+}
+
+impl OrderRow {
+    pub(super) fn of(record: &OrderRecord) -> Self {
+        let OrderRecord {
+            account,
+            handle,
+            phase,
+            since,
+            reason,
+            waiting_since,
+            polled,
+            due,
+            polls,
+            failures,
+            unknowns,
+            heard,
+            installed,
+            staged,
+            rollback,
+            bundled,
+            accepted,
+            refused,
+            debts,
+            warned,
+            trouble,
+            drift,
+        } = record;
+        OrderRow {
+            account: account.to_string(),
+            handle: handle.to_string(),
+            phase: phase.word().to_owned(),
+            since: *since,
+            waiting_since_ms: waiting_since.0,
+            reason: reason.as_ref().map(ToString::to_string),
+            polled_ms: polled.map(|time| time.0),
+            due_ms: due.map(|time| time.0),
+            polls: *polls,
+            failures: *failures,
+            unknowns: *unknowns,
+            heard: heard.as_ref().map(|heard| HeardRow::of(heard)),
+            installed: installed.as_ref().map(|generation| GenerationRow::of(generation)),
+            staged: staged.as_ref().map(|generation| GenerationRow::of(generation)),
+            rollback: *rollback,
+            bundled: *bundled,
+            accepted: accepted.map(|fingerprint| fingerprint.to_string()),
+            refused: refused.map(|fingerprint| fingerprint.to_string()),
+            hooks: debts.iter().map(DebtRow::of).collect(),
+            expiry_warnings: *warned,
+            trouble: trouble.as_ref().map(|trouble| TroubleRow {
+                text: trouble.text.to_string(),
+                tries: trouble.tries,
+                next_ms: trouble.next.0,
+            }),
+            drift: drift.as_ref().map(ToString::to_string),
+        }
+    }
+
+    pub(super) fn record(self, origin: Origin, now: Now) -> Result<OrderRecord, String> {
+        let known = |text: Option<String>| text.map(|text| fingerprint(&text)).transpose();
+        Ok(OrderRecord {
+            account: self.account.into(),
+            handle: self.handle.into(),
+            phase: Phase::from_word(&self.phase)
+                .ok_or_else(|| format!("there is no phase {:?}", self.phase))?,
+            since: self.since,
+            reason: self.reason.map(Into::into),
+            waiting_since: origin.past(self.waiting_since_ms, now),
+            polled: self.polled_ms.map(|time| origin.past(time, now)),
+            due: self.due_ms.map(|time| origin.future(time, now)),
+            polls: self.polls,
+            failures: self.failures,
+            unknowns: self.unknowns,
+            heard: self.heard.map(|heard| Box::new(heard.heard())),
+            installed: self.installed.map(GenerationRow::generation).transpose()?.map(Box::new),
+            staged: self.staged.map(GenerationRow::generation).transpose()?.map(Box::new),
+            rollback: self.rollback,
+            bundled: self.bundled,
+            accepted: known(self.accepted)?,
+            refused: known(self.refused)?,
+            debts: self.hooks.into_iter().map(|row| row.debt(origin, now)).collect::<Result<_, _>>()?,
+            warned: self.expiry_warnings,
+            trouble: self.trouble.map(|trouble| {
+                let next = origin.future(trouble.next_ms, now);
+                Box::new(Trouble { text: trouble.text.into(), tries: trouble.tries, next })
+            }),
+            drift: self.drift.map(Into::into),
+        })
+    }
+}
+
+impl HeardRow {
+    fn of(heard: &Heard) -> Self {
+        let Heard { at, code, text, details } = heard;
+        let Details {
+            certificate_status,
+            validation_status,
+            fqdn,
+            term_start,
+            term_end,
+            domains,
+            statuses,
+            caa,
+            others,
+        } = details;
+        let words = |text: &Option<Foreign>| text.as_ref().map(ToString::to_string);
+        let pairs = |pairs: &[(Foreign, Foreign)]| {
+            pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect()
+        };
+        HeardRow {
+            at: *at,
+            code: *code,
+            text: text.to_string(),
+            certificate_status: words(certificate_status),
+            validation_status: words(validation_status),
+            fqdn: words(fqdn),
+            term_start: *term_start,
+            term_end: *term_end,
+            domains: pairs(domains),
+            statuses: statuses.iter().map(|(name, status)| ((*name).to_owned(), *status)).collect(),
+            caa: words(caa),
+            others: pairs(others),
+        }
+    }
+
+    fn heard(self) -> Heard {
+        // Escaped once when it came in; escaping it again would show the backslashes double.
+        let words = |text: Option<String>| text.map(|text| Foreign::again(&text));
+        let pairs = |pairs: Vec<(String, String)>| {
+            pairs.into_iter().map(|(a, b)| (Foreign::again(&a), Foreign::again(&b))).collect()
+        };
+        let known = |name: String, status: i32| {
+            STATUSES.iter().find(|known| **known == name).map(|known| (*known, status))
+        };
+        Heard {
+            at: self.at,
+            code: self.code,
+            text: self.text.into(),
+            details: Details {
+                certificate_status: words(self.certificate_status),
+                validation_status: words(self.validation_status),
+                fqdn: words(self.fqdn),
+                term_start: self.term_start,
+                term_end: self.term_end,
+                domains: pairs(self.domains),
+                statuses: self
+                    .statuses
+                    .into_iter()
+                    .filter_map(|(name, status)| known(name, status))
+                    .collect(),
+                caa: words(self.caa),
+                others: pairs(self.others),
+            },
+        }
+    }
+}
+
+impl GenerationRow {
+    fn of(generation: &Generation) -> Self {
+        let Generation { name, at, fingerprint, serial, not_before, not_after, names, key, files, spec } =
+            generation;
+        GenerationRow {
+            name: name.to_string(),
+            at: *at,
+            fingerprint: fingerprint.to_string(),
+            serial: serial.to_string(),
+            not_before: *not_before,
+            not_after: *not_after,
+            names: names.iter().map(ToString::to_string).collect(),
+            key: key.clone(),
+            files: files
+                .iter()
+                .map(|file| FileRow {
+                    name: file.name.clone(),
+                    sha256: Fingerprint::from_bytes(file.digest).to_string(),
+                    mode: file.mode,
+                })
+                .collect(),
+            spec: *spec,
+        }
+    }
+
+    fn generation(self) -> Result<Generation, String> {
+        let file = |row: FileRow| -> Result<InstalledFile, String> {
+            Ok(InstalledFile {
+                digest: *fingerprint(&row.sha256)?.as_bytes(),
+                name: row.name,
+                mode: row.mode,
+            })
+        };
+        Ok(Generation {
+            fingerprint: fingerprint(&self.fingerprint)?,
+            name: self.name.into(),
+            at: self.at,
+            serial: self.serial.into(),
+            not_before: self.not_before,
+            not_after: self.not_after,
+            names: self.names.into_iter().map(Into::into).collect(),
+            key: self.key,
+            files: self.files.into_iter().map(file).collect::<Result<_, _>>()?,
+            spec: self.spec,
+        })
+    }
+}
+
+impl DebtRow {
+    fn of(debt: &Debt) -> Self {
+        let Debt { hook, event, since, tries, next, started, outcome, ended } = debt;
+        DebtRow {
+            hook: hook.to_string(),
+            event: event.word().to_owned(),
+            since: *since,
+            tries: *tries,
+            next_ms: next.map(|time| time.0),
+            started: *started,
+            outcome: outcome.as_ref().map(ToString::to_string),
+            ended: *ended,
+        }
+    }
+
+    fn debt(self, origin: Origin, now: Now) -> Result<Debt, String> {
+        let events = [HookEvent::Installed, HookEvent::Failed, HookEvent::Expiring];
+        let event = events.into_iter().find(|event| event.word() == self.event);
+        Ok(Debt {
+            hook: self.hook.into(),
+            event: event.ok_or_else(|| format!("there is no event {:?}", self.event))?,
+            since: self.since,
+            tries: self.tries,
+            next: self.next_ms.map(|time| origin.future(time, now)),
+            started: self.started,
+            outcome: self.outcome.map(Into::into),
+            ended: self.ended,
+        })
+    }
+}
+
+impl AccountRow {
+    pub(super) fn of(record: &AccountRecord) -> Self {
+        let AccountRecord { closed, probe, paused_until, paused_why, pauses, called, calling, calls } =
+            record;
+        AccountRow {
+            closed: closed.as_ref().map(|closed| ClosedRow {
+                since: closed.since,
+                text: closed.text.to_string(),
+                refused: closed.refused.map(|tag| tag.0),
+            }),
+            probe: *probe,
+            paused_until_ms: paused_until.map(|time| time.0),
+            paused_why: paused_why.as_ref().map(ToString::to_string),
+            pauses: *pauses,
+            called_ms: called.map(|time| time.0),
+            calling: *calling,
+            calls: *calls,
+        }
+    }
+
+    pub(super) fn record(self, origin: Origin, now: Now) -> AccountRecord {
+        AccountRecord {
+            closed: self.closed.map(|closed| Closed {
+                since: closed.since,
+                text: closed.text.into(),
+                refused: closed.refused.map(CredentialTag),
+            }),
+            probe: self.probe,
+            paused_until: self.paused_until_ms.map(|time| origin.future(time, now)),
+            paused_why: self.paused_why.map(Into::into),
+            pauses: self.pauses,
+            called: self.called_ms.map(|time| origin.past(time, now)),
+            calling: self.calling,
+            calls: self.calls,
+        }
+    }
+}
