@@ -1,0 +1,99 @@
+//! The swap: readers see the old generation, then the new one, and nothing in between; then the copies.
+//!
+//! Every step can be repeated: after a crash the whole effect is carried out again from the recorded intent.
+
+use std::path::Path;
+
+use rustix::fs;
+
+use super::dir::{Dir, Ownership, failed, random_name};
+use super::stage;
+use crate::config::FileCopy;
+use crate::engine::event::{Activate, InstallError};
+
+/// A link on its way to its place is named so.
+pub const LINK: &str = ".link-";
+
+/// Carries out [`Activate`].
+pub fn activate(install_dir: &Path, activate: &Activate) -> Result<(), InstallError> {
+    let base = Dir::open(install_dir)?;
+    let store_name = stage::store_name(&activate.name);
+    let stale = |error| InstallError { stale: true, ..error };
+    let store = base.enter(&store_name).map_err(stale)?;
+    let generation = store.enter(&activate.generation).map_err(stale)?;
+    stage::check(&generation, &activate.expected)?;
+    // A crash may have come between the rename of the generation and the sync of its parent.
+    store.sync()?;
+    swap(&base, &store, &store_name, activate)?;
+    for copy in &activate.copies {
+        place_copy(copy, activate)?;
+    }
+    Ok(())
+}
+
+fn swap(base: &Dir, store: &Dir, store_name: &str, activate: &Activate) -> Result<(), InstallError> {
+    let name = &*activate.name;
+    let target = format!("{store_name}/{}", activate.generation);
+    let path = base.path().join(name);
+    match base.link(name) {
+        Ok(Some(current)) if current == Path::new(&target) => return base.sync(),
+        Ok(Some(current)) if !current.starts_with(store_name) => {
+            let what = format!("it is a link to {}, which is not ours", current.display());
+            return Err(in_the_way(&path, what));
+        }
+        Ok(_) => {}
+        Err(_) => {
+            return Err(in_the_way(&path, "it is a file or directory that certcollectd did not make".into()));
+        }
+    }
+    let link = format!("{LINK}{}", random_name());
+    fs::symlinkat(&target, store, &link)
+        .map_err(|why| failed("make the link", &store.path().join(&link), why))?;
+    if let Err(error) = store.rename(&link, base, name) {
+        let _ = store.remove(&link);
+        return Err(error);
+    }
+    base.sync()
+}
+
+fn in_the_way(path: &Path, cause: String) -> InstallError {
+    InstallError {
+        step: "put the link into place at",
+        path: path.to_owned(),
+        cause,
+        advice: Some("move it away; the certificate is installed by itself then".into()),
+        stale: false,
+    }
+}
+
+fn place_copy(copy: &FileCopy, activate: &Activate) -> Result<(), InstallError> {
+    let files = &activate.files;
+    let Some(content) = stage::content(copy.from, &activate.material)? else {
+        return Err(InstallError {
+            step: "write",
+            path: copy.to.clone(),
+            cause: format!("the vendor sent no {}", copy.from.word()),
+            advice: None,
+            stale: false,
+        });
+    };
+    let mode = super::copy_mode(copy, files);
+    let owner = Ownership::lookup(
+        copy.owner.as_deref().or(files.owner.as_deref()),
+        copy.group.as_deref().or(files.group.as_deref()),
+    )?;
+    let (Some(parent), Some(name)) = (copy.to.parent(), copy.to.file_name().and_then(|name| name.to_str()))
+    else {
+        return Err(failed("write", &copy.to, std::io::Error::other("it is no path of a file")));
+    };
+    let dir = Dir::open(parent)?;
+    if let Ok((present, stat)) = dir.read(name, stage::MAX_FILE)
+        && present == **content
+        && stat.st_mode & 0o7777 == mode
+        && owner.uid.is_none_or(|uid| uid == stat.st_uid)
+        && owner.gid.is_none_or(|gid| gid == stat.st_gid)
+    {
+        return dir.sync();
+    }
+    dir.replace(name, &content, mode, owner)
+}

@@ -1,0 +1,221 @@
+//! One POST. The answer goes back unread.
+//!
+//! No redirect is followed, because the body holds the password; no proxy is used that the configuration does
+//! not name; no content-encoding is accepted, because a limit must count what ends up in memory; one time
+//! limit covers the whole call. Nothing of the request ever reaches an error.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{Certificate, Client, Proxy, redirect, retry};
+use zeroize::Zeroizing;
+
+use super::credential;
+use crate::api::{Answer, Failure, Foreign, Request, RetryAfter};
+use crate::config::{Account, Calls, Config};
+
+/// The largest body, in bytes as they arrive; the largest true answer is a mark certificate with its chain, below 200 KB.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// The largest set of headers, names and values together.
+pub const MAX_HEADERS: usize = 16 * 1024;
+/// How long an unused connection is kept. The vendor's side closes long before three hours are over.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// The clients of all accounts, each made when it is first needed.
+#[derive(Debug, Default)]
+pub struct Callers {
+    clients: HashMap<Arc<str>, Arc<Client>>,
+}
+
+/// All that one call needs, so that it can run on its own.
+#[derive(Debug)]
+pub struct Prepared {
+    client: Result<Arc<Client>, Failure>,
+    account: Arc<Account>,
+    timeout: Duration,
+}
+
+impl Callers {
+    /// Forgets the clients whose account or limits are not as they were.
+    pub fn reconfigure(&mut self, before: &Config, after: &Config) {
+        let same = before.calls == after.calls;
+        self.clients.retain(|name, _| {
+            let of = |config: &Config| config.accounts.iter().find(|account| account.name == *name).cloned();
+            same && of(before).is_some() && of(before) == of(after)
+        });
+    }
+
+    /// After a failed handshake the roots are read anew for the next call: the operator may have mended them.
+    pub fn forget(&mut self, account: &str) {
+        self.clients.remove(account);
+    }
+
+    /// Looks up or builds what a call on this account needs.
+    pub fn prepare(&mut self, account: &Arc<Account>, calls: &Calls) -> Prepared {
+        let client = match self.clients.get(&account.name) {
+            Some(client) => Ok(client.clone()),
+            None => build(account, calls).map(|client| {
+                let client = Arc::new(client);
+                self.clients.insert(account.name.clone(), client.clone());
+                client
+            }),
+        };
+        Prepared { client, account: account.clone(), timeout: calls.request_timeout }
+    }
+}
+
+fn build(account: &Account, calls: &Calls) -> Result<Client, Failure> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("certcollectd/", env!("CARGO_PKG_VERSION")))
+        .https_only(true)
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(calls.connect_timeout)
+        .timeout(calls.request_timeout)
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(1)
+        .tcp_nodelay(true);
+    if let Some(path) = &account.ca_file {
+        builder = builder.tls_certs_merge(roots(path)?);
+    }
+    if let Some(proxy) = &account.proxy {
+        builder = builder.proxy(Proxy::all(proxy).map_err(|error| Failure::Setup(chain(&error)))?);
+    }
+    builder.build().map_err(|error| Failure::Setup(chain(&error)))
+}
+
+/// The certificates of `ca_file`.
+pub fn roots(path: &Path) -> Result<Vec<Certificate>, Failure> {
+    let shown = path.display();
+    let pem = std::fs::read(path).map_err(|error| Failure::Setup(format!("ca_file {shown}: {error}")))?;
+    let roots = Certificate::from_pem_bundle(&pem)
+        .map_err(|error| Failure::Setup(format!("ca_file {shown}: {}", chain(&error))))?;
+    if roots.is_empty() {
+        return Err(Failure::Setup(format!("ca_file {shown} holds no PEM certificate")));
+    }
+    Ok(roots)
+}
+
+/// A body that is wiped when the last of its holders lets go.
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Prepared {
+    /// Makes the call.
+    pub async fn send(self, request: &Request) -> Result<Answer, Failure> {
+        let client = self.client?;
+        let body = {
+            let password = credential::read(&self.account.password).map_err(Failure::Credential)?;
+            request.body(&self.account.login_name, &password)
+        };
+        let url = format!("{}{}", self.account.base_url, request.endpoint.path());
+        // The client's own limit begins with the connection; this one covers the wait for a name server, too.
+        match tokio::time::timeout(self.timeout, post(&client, &url, body)).await {
+            Ok(result) => result,
+            Err(_) => Err(Failure::Timeout),
+        }
+    }
+}
+
+async fn post(client: &Client, url: &str, body: Zeroizing<Vec<u8>>) -> Result<Answer, Failure> {
+    let response = client
+        .post(url)
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Bytes::from_owner(Wiped(body)))
+        .send()
+        .await
+        .map_err(failure)?;
+    read(response).await
+}
+
+async fn read(mut response: reqwest::Response) -> Result<Answer, Failure> {
+    let headers = response.headers();
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if size > MAX_HEADERS {
+        return Err(Failure::HeadersTooLarge(MAX_HEADERS));
+    }
+    let text = |name| {
+        headers.get(name).map(|value: &reqwest::header::HeaderValue| Foreign::from_bytes(value.as_bytes()))
+    };
+    if let Some(coding) =
+        text(CONTENT_ENCODING).filter(|coding| !coding.as_str().eq_ignore_ascii_case("identity"))
+    {
+        return Err(Failure::Encoded(coding));
+    }
+    let content_type = text(CONTENT_TYPE);
+    let retry_after = headers.get(RETRY_AFTER).and_then(|value| RetryAfter::parse(value.to_str().ok()?));
+    let claimed = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if claimed.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(Failure::TooLarge(MAX_BODY));
+    }
+    let status = response.status().as_u16();
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(failure)? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(Failure::TooLarge(MAX_BODY));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, content_type, retry_after, body: body.freeze() })
+}
+
+/// Sorts the client's errors by what the vendor can have seen.
+fn failure(error: reqwest::Error) -> Failure {
+    // The URL says nothing that helps at night, and one day somebody will put a secret into one.
+    let error = error.without_url();
+    let text = chain(&error);
+    if error.is_connect() {
+        // A limit that ran out while connecting ran out before anything was sent.
+        return if is_tls(&error) { Failure::Tls(text) } else { Failure::Connect(text) };
+    }
+    if error.is_timeout() {
+        return Failure::Timeout;
+    }
+    if error.is_builder() {
+        return Failure::Setup(text);
+    }
+    Failure::Broken(text)
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut at: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = at {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        at = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner as &(dyn Error + 'static)),
+            None => error.source(),
+        };
+    }
+    false
+}
+
+/// An error with its causes, each said once.
+fn chain(error: &dyn Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let text = error.to_string();
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        at = error.source();
+    }
+    // The first words are the client's own ("error sending request"); the causes say more.
+    let start = usize::from(parts.len() > 1);
+    Foreign::new(&parts[start..].join(": ")).to_string()
+}

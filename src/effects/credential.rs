@@ -1,0 +1,184 @@
+//! Secrets: read anew each time they are needed, wiped when they have served.
+//!
+//! The daemon holds no password between calls. A copy made by the HTTP client while it sends cannot be wiped
+//! by us; the process is not dumpable, so nobody else can look.
+
+use std::io::Read;
+use std::num::NonZeroU32;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::pbkdf2;
+use zeroize::Zeroizing;
+
+use crate::config::{Account, SecretSource};
+use crate::engine::event::CredentialTag;
+
+/// `loginPassword` has at most 128 characters [seed]; a larger file is not a password.
+const MAX_SECRET: usize = 4096;
+/// The tag is kept to 16 bits; the rounds only make it useless for guessing in bulk.
+const ROUNDS: NonZeroU32 = NonZeroU32::new(20_000).expect("not zero");
+
+/// The file behind a source, if it is one.
+pub fn path(source: &SecretSource) -> Result<Option<PathBuf>, String> {
+    match source {
+        SecretSource::File(path) => Ok(Some(path.clone())),
+        SecretSource::Env(_) => Ok(None),
+        SecretSource::Credential(name) => match std::env::var_os("CREDENTIALS_DIRECTORY") {
+            Some(dir) => Ok(Some(Path::new(&dir).join(name))),
+            None => Err(format!(
+                "credential {name}: $CREDENTIALS_DIRECTORY is not set; add LoadCredential={name}:... to the systemd unit"
+            )),
+        },
+    }
+}
+
+/// Reads a secret. The error names the source and the cause, never the content.
+pub fn read(source: &SecretSource) -> Result<Zeroizing<String>, String> {
+    let shown = describe(source);
+    let text = match path(source)? {
+        Some(path) => read_file(&path).map_err(|why| format!("{shown}: {why}"))?,
+        None => {
+            let SecretSource::Env(name) = source else { unreachable!("only the environment has no path") };
+            Zeroizing::new(std::env::var(name).map_err(|_| format!("{shown} is not set, or not UTF-8"))?)
+        }
+    };
+    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    match line {
+        "" => Err(format!("{shown} is empty")),
+        line if line.contains(['\n', '\r', '\0']) => Err(format!("{shown} holds more than one line")),
+        line => Ok(Zeroizing::new(line.to_owned())),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Zeroizing<String>, String> {
+    let why = |error: std::io::Error| {
+        let text = error.to_string();
+        text.split(" (os error").next().unwrap_or_default().to_lowercase()
+    };
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET + 1));
+    let file = std::fs::File::open(path).map_err(why)?;
+    if !file.metadata().map_err(why)?.is_file() {
+        return Err("it is not a regular file".into());
+    }
+    file.take(MAX_SECRET as u64 + 1).read_to_end(&mut bytes).map_err(why)?;
+    if bytes.len() > MAX_SECRET {
+        return Err(format!("it is larger than {MAX_SECRET} bytes, too large for a password"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// The source in words.
+pub fn describe(source: &SecretSource) -> String {
+    match source {
+        SecretSource::File(path) => path.display().to_string(),
+        SecretSource::Credential(name) => format!("credential {name}"),
+        SecretSource::Env(name) => format!("environment variable {name}"),
+    }
+}
+
+/// What is worth a warning about where a secret lies: a file that others may read or change.
+pub fn exposure(source: &SecretSource) -> Option<String> {
+    let path = path(source).ok()??;
+    let mode = std::fs::metadata(&path).ok()?.mode();
+    let shown = path.display();
+    match mode & 0o007 {
+        0 => None,
+        bits if bits & 0o002 != 0 => {
+            Some(format!("{shown} can be changed by everybody on this machine; chmod 600 {shown}"))
+        }
+        _ => Some(format!("{shown} can be read by everybody on this machine; chmod 600 {shown}")),
+    }
+}
+
+/// The tag of an account's present credential; `None` if it cannot be read.
+pub fn tag(account: &Account, salt: &[u8]) -> Option<CredentialTag> {
+    let password = read(&account.password).ok()?;
+    let mut secret = Zeroizing::new(Vec::with_capacity(account.login_name.len() + 1 + password.len()));
+    secret.extend_from_slice(account.login_name.as_bytes());
+    secret.push(0);
+    secret.extend_from_slice(password.as_bytes());
+    let mut hash = [0; 32];
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ROUNDS, salt, &secret, &mut hash);
+    Some(CredentialTag(u16::from_be_bytes([hash[0], hash[1]])))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn check(content: &[u8], expected: Result<&str, &str>) {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("secret");
+        std::fs::write(&path, content).unwrap();
+        let found = read(&SecretSource::File(path));
+        match (found, expected) {
+            (Ok(found), Ok(expected)) => assert_eq!(*found, expected),
+            (Err(found), Err(expected)) => {
+                assert!(found.contains(expected), "{found}");
+                assert!(!found.contains("hunter"), "{found}");
+            }
+            (found, expected) => panic!("{found:?} / {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn one_line_end_is_not_part_of_the_password() {
+        check(b"hunter2", Ok("hunter2"));
+        check(b"hunter2\n", Ok("hunter2"));
+        check(b"hunter2\r\n", Ok("hunter2"));
+        check(b" hunter 2 \n", Ok(" hunter 2 "));
+        check("h\u{fc}nter\n".as_bytes(), Ok("h\u{fc}nter"));
+    }
+
+    #[test]
+    fn what_is_no_password_is_refused_without_being_shown() {
+        check(b"", Err("is empty"));
+        check(b"\n", Err("is empty"));
+        check(b"hunter2\nhunter3\n", Err("more than one line"));
+        check(b"hunter\xff", Err("not UTF-8"));
+        check(&[b'x'; 5000], Err("larger than 4096 bytes"));
+        let error = read(&SecretSource::File("/nowhere/at/all".into())).unwrap_err();
+        assert_eq!(error, "/nowhere/at/all: no such file or directory");
+    }
+
+    #[test]
+    fn files_that_others_may_read_are_noticed() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("secret");
+        std::fs::write(&path, "x").unwrap();
+        let mut found = |mode| {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            exposure(&SecretSource::File(path.clone()))
+        };
+        assert_eq!(found(0o600), None);
+        assert_eq!(found(0o640), None);
+        assert!(found(0o644).unwrap().contains("read by everybody"));
+        assert!(found(0o666).unwrap().contains("changed by everybody"));
+    }
+
+    #[test]
+    fn a_tag_changes_with_login_password_and_salt() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("secret");
+        let account = |login: &str| Account {
+            name: "main".into(),
+            login_name: login.into(),
+            password: SecretSource::File(path.clone()),
+            base_url: Account::BASE_URL.into(),
+            ca_file: None,
+            proxy: None,
+        };
+        assert_eq!(tag(&account("a"), b"salt"), None);
+        std::fs::write(&path, "one").unwrap();
+        let one = tag(&account("a"), b"salt");
+        assert!(one.is_some());
+        assert_eq!(one, tag(&account("a"), b"salt"));
+        assert_ne!(one, tag(&account("b"), b"salt"));
+        assert_ne!(one, tag(&account("a"), b"other"));
+        std::fs::write(&path, "two").unwrap();
+        assert_ne!(one, tag(&account("a"), b"salt"));
+    }
+}

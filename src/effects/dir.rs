@@ -1,0 +1,474 @@
+//! Directories that are held open, and files that appear in them whole or not at all.
+//!
+//! All work on output paths is relative to a directory handle that was reached component by component, so
+//! that nobody who may not write there already can lead us elsewhere by swapping a component for a link.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+
+use crate::engine::event::InstallError;
+
+/// Links followed on the way to one directory, as in the kernel.
+const MAX_LINKS: usize = 40;
+
+/// An open directory and the path by which it was reached, for messages.
+#[derive(Debug)]
+pub struct Dir {
+    handle: OwnedFd,
+    path: PathBuf,
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
+/// Who shall own a file; `None` leaves the daemon's own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ownership {
+    /// User.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+}
+
+impl Ownership {
+    /// Looks names up in the system's user database; numbers stand for themselves.
+    pub fn lookup(owner: Option<&str>, group: Option<&str>) -> Result<Self, InstallError> {
+        let error = |step, name: &str, cause: String| InstallError {
+            step,
+            path: name.into(),
+            cause,
+            advice: Some("create it, or change owner or group in the configuration".into()),
+            stale: false,
+        };
+        let uid = owner.map(|name| match name.parse() {
+            Ok(uid) => Ok(uid),
+            Err(_) => match nix::unistd::User::from_name(name) {
+                Ok(Some(user)) => Ok(user.uid.as_raw()),
+                Ok(None) => Err(error("find the user", name, "there is no user of that name".into())),
+                Err(why) => Err(error("find the user", name, why.to_string())),
+            },
+        });
+        let gid = group.map(|name| match name.parse() {
+            Ok(gid) => Ok(gid),
+            Err(_) => match nix::unistd::Group::from_name(name) {
+                Ok(Some(group)) => Ok(group.gid.as_raw()),
+                Ok(None) => Err(error("find the group", name, "there is no group of that name".into())),
+                Err(why) => Err(error("find the group", name, why.to_string())),
+            },
+        });
+        Ok(Ownership { uid: uid.transpose()?, gid: gid.transpose()? })
+    }
+}
+
+/// A failed step with what usually helps.
+pub fn failed(step: &'static str, path: &Path, error: impl Into<io::Error>) -> InstallError {
+    let error = error.into();
+    let advice = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::ROFS) => {
+            Some("the file system is read-only here; in a systemd unit add the directory to ReadWritePaths=")
+        }
+        Some(Errno::NOSPC) => Some("the disk, or its inodes, are full"),
+        Some(Errno::DQUOT) => Some("the disk quota is used up"),
+        Some(Errno::XDEV) => Some(
+            "source and target are on different mounts; mount, or list in ReadWritePaths=, the directory that holds both",
+        ),
+        Some(Errno::BUSY) => Some("a single file is mounted here; mount its directory instead"),
+        Some(Errno::ACCESS) => Some("give the daemon's user write permission on the directory"),
+        Some(Errno::PERM) if step.contains("owner") => Some(
+            "only root may give files away: run with CAP_CHOWN, or leave owner out and make the daemon's user a member of the group",
+        ),
+        Some(Errno::PERM) => Some("the daemon's user may not do this here"),
+        _ => None,
+    };
+    let cause = match error.raw_os_error() {
+        Some(_) => {
+            let text = error.to_string();
+            text.split(" (os error").next().unwrap_or_default().to_lowercase()
+        }
+        None => error.to_string(),
+    };
+    InstallError { step, path: path.to_owned(), cause, advice: advice.map(str::to_owned), stale: false }
+}
+
+impl Dir {
+    /// Opens a directory by its absolute path. Links on the way are followed if they belong to root or to us;
+    /// a component that others could swap is refused.
+    pub fn open(path: &Path) -> Result<Dir, InstallError> {
+        let me = rustix::process::geteuid();
+        let mut pending: Vec<std::ffi::OsString> = components(path)?;
+        let mut links = 0;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut at = PathBuf::from("/");
+        let mut stack = vec![
+            fs::openat(CWD, "/", flags, Mode::empty()).map_err(|why| failed("open", Path::new("/"), why))?,
+        ];
+        while let Some(component) = pending.pop() {
+            if component == ".." {
+                if stack.len() > 1 {
+                    stack.pop();
+                    at.pop();
+                }
+                continue;
+            }
+            let parent = stack.last().expect("the root stays");
+            let here = at.join(&component);
+            let stat = fs::statat(parent, &component, AtFlags::SYMLINK_NOFOLLOW)
+                .map_err(|why| failed("open", &here, why))?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
+                links += 1;
+                if links > MAX_LINKS {
+                    return Err(failed("open", &here, Errno::LOOP));
+                }
+                trusted_owner(stat.st_uid, me, &here, "link")?;
+                let target = fs::readlinkat(parent, &component, Vec::new())
+                    .map_err(|why| failed("read the link", &here, why))?;
+                let target = PathBuf::from(OsStr::from_bytes(target.as_bytes()));
+                if target.is_absolute() {
+                    stack.truncate(1);
+                    at = PathBuf::from("/");
+                }
+                for part in target.components().rev() {
+                    match part {
+                        Component::Normal(name) => pending.push(name.to_owned()),
+                        Component::ParentDir => pending.push("..".into()),
+                        Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+                    }
+                }
+                continue;
+            }
+            if !safe_from_others(parent, &at)? {
+                trusted_owner(stat.st_uid, me, &here, "directory")?;
+            }
+            let next = fs::openat(parent, &component, flags, Mode::empty())
+                .map_err(|why| failed("open", &here, why))?;
+            stack.push(next);
+            at = here;
+        }
+        let last = stack.pop().expect("the root stays");
+        // O_PATH handles can be walked through, but not synced; reopen the very same directory for that.
+        let handle =
+            fs::openat(&last, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                .map_err(|why| failed("open", path, why))?;
+        safe_from_others(&handle, path)?;
+        Ok(Dir { handle, path: path.to_owned() })
+    }
+
+    /// Opens a directory and, if it is not there, makes it with `mode`; its parent must exist.
+    pub fn open_or_make(path: &Path, mode: u32) -> Result<Dir, InstallError> {
+        match (Dir::open(path), path.parent(), path.file_name()) {
+            (Err(error), Some(parent), Some(name)) if !path.exists() => match Dir::open(parent) {
+                Ok(parent) => parent.make(name, mode)?.done(path),
+                Err(_) => Err(error),
+            },
+            (result, _, _) => result,
+        }
+    }
+
+    fn done(self, path: &Path) -> Result<Dir, InstallError> {
+        Ok(Dir { path: path.to_owned(), ..self })
+    }
+
+    /// The path by which it was reached.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes a directory in it, with this mode whatever the umask, and opens it. One that is there already is
+    /// opened if it is a true directory that belongs to root or to us.
+    pub fn make(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<Dir, InstallError> {
+        let name = name.as_ref();
+        let path = self.path.join(name);
+        let made = match fs::mkdirat(self, name, Mode::from_raw_mode(mode)) {
+            Ok(()) => true,
+            Err(Errno::EXIST) => false,
+            Err(why) => return Err(failed("make the directory", &path, why)),
+        };
+        let dir = self.enter(name)?;
+        if made {
+            fs::fchmod(&dir, Mode::from_raw_mode(mode))
+                .map_err(|why| failed("set the mode of", &path, why))?;
+            self.sync()?;
+        } else {
+            let stat = fs::fstat(&dir).map_err(|why| failed("look at", &path, why))?;
+            trusted_owner(stat.st_uid, rustix::process::geteuid(), &path, "directory")?;
+        }
+        Ok(dir)
+    }
+
+    /// Opens a directory in it; not through a link.
+    pub fn enter(&self, name: impl AsRef<OsStr>) -> Result<Dir, InstallError> {
+        let path = self.path.join(name.as_ref());
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = fs::openat(self, name.as_ref(), flags, Mode::empty())
+            .map_err(|why| failed("open", &path, why))?;
+        Ok(Dir { handle, path })
+    }
+
+    /// Makes its entries durable.
+    pub fn sync(&self) -> Result<(), InstallError> {
+        fs::fsync(self).map_err(|why| failed("sync", &self.path, why))
+    }
+
+    /// A new file with its final owner and mode before the first byte is in it; nothing of that name may be there.
+    /// Not synced: the caller syncs several at once.
+    pub fn create(
+        &self,
+        name: &str,
+        content: &[u8],
+        mode: u32,
+        owner: Ownership,
+    ) -> Result<File, InstallError> {
+        let path = self.path.join(name);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let handle = fs::openat(self, name, flags, Mode::from_raw_mode(0o600))
+            .map_err(|why| failed("create", &path, why))?;
+        if owner != Ownership::default() {
+            fs::fchown(&handle, owner.uid.map(Uid::from_raw), owner.gid.map(Gid::from_raw))
+                .map_err(|why| failed("set the owner of", &path, why))?;
+        }
+        fs::fchmod(&handle, Mode::from_raw_mode(mode))
+            .map_err(|why| failed("set the mode of", &path, why))?;
+        let mut file = File::from(handle);
+        file.write_all(content).map_err(|why| failed("write", &path, why))?;
+        Ok(file)
+    }
+
+    /// Starts the write-back of a file, so that several are on their way when the first is waited for.
+    pub fn start_writeback(&self, file: &File) {
+        // On Linux this advice begins to write dirty pages without waiting. Only a head start; the sync that
+        // follows is what counts.
+        let _ = fs::fadvise(file, 0, None, fs::Advice::DontNeed);
+    }
+
+    /// Waits until a file is on disk. A failed sync is never repeated on the same file: the kernel forgets what
+    /// it could not write, and a second sync would succeed without it.
+    pub fn sync_file(&self, name: &str, file: &File) -> Result<(), InstallError> {
+        fs::fsync(file).map_err(|why| failed("sync", &self.path.join(name), why))
+    }
+
+    /// Replaces or makes one file: written beside it, synced, renamed, directory synced.
+    pub fn replace(
+        &self,
+        name: &str,
+        content: &[u8],
+        mode: u32,
+        owner: Ownership,
+    ) -> Result<(), InstallError> {
+        let staging = format!(".{name}.certcollectd-{}", random_name());
+        let result = self
+            .create(&staging, content, mode, owner)
+            .and_then(|file| self.sync_file(&staging, &file))
+            .and_then(|()| self.rename(&staging, self, name))
+            .and_then(|()| self.sync());
+        if result.is_err() {
+            let _ = fs::unlinkat(self, &staging, AtFlags::empty());
+        }
+        result
+    }
+
+    /// Renames within or between directories of one file system.
+    pub fn rename(&self, from: &str, to_dir: &Dir, to: &str) -> Result<(), InstallError> {
+        fs::renameat(self, from, to_dir, to)
+            .map_err(|why| failed("put into place", &to_dir.path.join(to), why))
+    }
+
+    /// Reads a whole file of at most `limit` bytes; not through a link.
+    pub fn read(&self, name: &str, limit: usize) -> Result<(Vec<u8>, fs::Stat), InstallError> {
+        let path = self.path.join(name);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let handle =
+            fs::openat(self, name, flags, Mode::empty()).map_err(|why| failed("read", &path, why))?;
+        let stat = fs::fstat(&handle).map_err(|why| failed("read", &path, why))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(failed("read", &path, io::Error::other("it is not a regular file")));
+        }
+        let mut content = Vec::new();
+        File::from(handle)
+            .take(limit as u64 + 1)
+            .read_to_end(&mut content)
+            .map_err(|why| failed("read", &path, why))?;
+        if content.len() > limit {
+            return Err(failed("read", &path, io::Error::other(format!("it is larger than {limit} bytes"))));
+        }
+        Ok((content, stat))
+    }
+
+    /// Where a link points to; `None` if there is nothing, an error if there is something else.
+    pub fn link(&self, name: &str) -> Result<Option<PathBuf>, InstallError> {
+        match fs::readlinkat(self, name, Vec::new()) {
+            Ok(target) => Ok(Some(PathBuf::from(OsStr::from_bytes(target.as_bytes())))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(why) => Err(failed("read the link", &self.path.join(name), why)),
+        }
+    }
+
+    /// Names of its entries, at most `limit`, sorted.
+    pub fn list(&self, limit: usize) -> Result<Vec<String>, InstallError> {
+        let entries = fs::Dir::read_from(self).map_err(|why| failed("list", &self.path, why))?;
+        let mut names = Vec::new();
+        for entry in entries.take(limit.saturating_add(2)) {
+            let entry = entry.map_err(|why| failed("list", &self.path, why))?;
+            if let Ok(name) = entry.file_name().to_str()
+                && name != "."
+                && name != ".."
+            {
+                names.push(name.to_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    /// Removes a directory of plain files; deeper trees are not ours and are left.
+    pub fn remove_dir(&self, name: &str) -> Result<(), InstallError> {
+        let dir = self.enter(name)?;
+        for file in dir.list(1000)? {
+            fs::unlinkat(&dir, &file, AtFlags::empty())
+                .map_err(|why| failed("remove", &dir.path.join(&file), why))?;
+        }
+        fs::unlinkat(self, name, AtFlags::REMOVEDIR)
+            .map_err(|why| failed("remove", &self.path.join(name), why))
+    }
+
+    /// Removes a file or a link.
+    pub fn remove(&self, name: &str) -> Result<(), InstallError> {
+        fs::unlinkat(self, name, AtFlags::empty()).map_err(|why| failed("remove", &self.path.join(name), why))
+    }
+}
+
+/// Whether only trusted users may change the entries of a directory. Whoever may write to it may swap what is
+/// in it, unless it is sticky (`false`): then nobody can swap what belongs to a trusted user.
+fn safe_from_others(dir: &OwnedFd, path: &Path) -> Result<bool, InstallError> {
+    let stat = fs::fstat(dir).map_err(|why| failed("look at", path, why))?;
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    if !mode.contains(Mode::WOTH) {
+        return Ok(true);
+    }
+    if mode.contains(Mode::SVTX) {
+        return Ok(false);
+    }
+    Err(InstallError {
+        step: "trust",
+        path: path.to_owned(),
+        cause: "everybody may write to this directory and could swap what is in it".into(),
+        advice: Some("take the write permission of others away, or choose another directory".into()),
+        stale: false,
+    })
+}
+
+fn components(path: &Path) -> Result<Vec<std::ffi::OsString>, InstallError> {
+    if !path.is_absolute() {
+        return Err(failed("open", path, io::Error::other("the path is not absolute")));
+    }
+    let names = path.components().rev().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
+    });
+    Ok(names.collect())
+}
+
+fn ours(uid: u32, me: Uid) -> bool {
+    uid == 0 || uid == me.as_raw()
+}
+
+fn trusted_owner(uid: u32, me: Uid, path: &Path, what: &str) -> Result<(), InstallError> {
+    if ours(uid, me) {
+        return Ok(());
+    }
+    Err(InstallError {
+        step: "trust",
+        path: path.to_owned(),
+        cause: format!("this {what} belongs to user {uid}, who could lead us elsewhere"),
+        advice: Some("it must belong to root or to the daemon's user".into()),
+        stale: false,
+    })
+}
+
+/// A name that nobody can foresee, 16 hexadecimal characters.
+pub fn random_name() -> String {
+    let mut bytes = [0; 8];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn temp() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a directory for the test")
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_to_is_refused() {
+        let temp = temp();
+        let open = temp.path().join("open");
+        std::fs::create_dir_all(open.join("inner")).unwrap();
+        std::fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
+        let error = Dir::open(&open.join("inner")).unwrap_err().to_string();
+        assert!(error.contains("everybody may write"), "{error}");
+        std::fs::set_permissions(&open, PermissionsExt::from_mode(0o1777)).unwrap();
+        Dir::open(&open.join("inner")).unwrap();
+    }
+
+    #[test]
+    fn links_of_ours_are_followed_and_dots_resolved() {
+        let temp = temp();
+        std::fs::create_dir_all(temp.path().join("a/b")).unwrap();
+        std::os::unix::fs::symlink("a/../a", temp.path().join("link")).unwrap();
+        let dir = Dir::open(&temp.path().join("link/b")).unwrap();
+        dir.replace("file", b"text", 0o640, Ownership::default()).unwrap();
+        assert_eq!(std::fs::read(temp.path().join("a/b/file")).unwrap(), b"text");
+        std::os::unix::fs::symlink("loop", temp.path().join("loop")).unwrap();
+        assert!(Dir::open(&temp.path().join("loop")).is_err());
+    }
+
+    #[test]
+    fn files_have_their_mode_whatever_the_umask_and_leave_nothing_beside_them() {
+        let temp = temp();
+        let dir = Dir::open(temp.path()).unwrap();
+        dir.replace("file", b"long content", 0o644, Ownership::default()).unwrap();
+        dir.replace("file", b"short", 0o604, Ownership::default()).unwrap();
+        let mode = std::fs::metadata(temp.path().join("file")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o604);
+        assert_eq!(std::fs::read(temp.path().join("file")).unwrap(), b"short");
+        assert_eq!(dir.list(10).unwrap(), ["file"]);
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_not_followed() {
+        let temp = temp();
+        let dir = Dir::open(temp.path()).unwrap();
+        std::fs::write(temp.path().join("victim"), "victim").unwrap();
+        std::os::unix::fs::symlink("victim", temp.path().join("link")).unwrap();
+        assert!(dir.create("link", b"x", 0o600, Ownership::default()).is_err());
+        assert!(dir.read("link", 100).is_err());
+        assert!(dir.enter("link").is_err());
+        dir.replace("link", b"new", 0o600, Ownership::default()).unwrap();
+        assert_eq!(std::fs::read(temp.path().join("victim")).unwrap(), b"victim");
+        assert!(dir.read("victim", 3).unwrap_err().to_string().contains("larger than 3 bytes"));
+    }
+
+    #[test]
+    fn errors_say_what_would_help() {
+        let shown = |errno| failed("create", Path::new("/x"), errno).to_string();
+        assert_eq!(
+            shown(Errno::NOSPC),
+            "cannot create /x: no space left on device; the disk, or its inodes, are full"
+        );
+        assert!(shown(Errno::ROFS).contains("ReadWritePaths="));
+        assert!(shown(Errno::BUSY).contains("mount its directory instead"));
+    }
+}

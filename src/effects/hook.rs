@@ -1,0 +1,354 @@
+//! Hooks: a program, a signal, an HTTP call or a socket; always with a time limit, never through a shell.
+//!
+//! A program runs in a process group of its own with an environment built from nothing. Its output is read
+//! as it comes, logged line by line up to a limit, and not waited for once the program has ended: a service
+//! that a hook starts may keep the pipe open for ever.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::{reap, web};
+use crate::api::Foreign;
+use crate::config::Action;
+use crate::engine::event::{HookResult, HookRun, Subject};
+use crate::engine::time::rfc3339;
+
+/// Exit code that means "this event is not for me" (the hook protocol of acmetool).
+const NOT_FOR_ME: i32 = 42;
+/// So much output is logged; the rest is read and thrown away.
+pub const MAX_OUTPUT: usize = 64 * 1024;
+/// Between the polite signal and the other one.
+pub const GRACE: Duration = Duration::from_secs(5);
+/// After the end of the program: time for what is in the pipe already to arrive.
+const DRAIN: Duration = Duration::from_millis(100);
+/// An exit status on a socket is a few digits; a chatty bridge may say more before it.
+const MAX_STATUS: usize = 4096;
+
+/// Process numbers of the hooks that run now, which nobody else may wait for.
+pub type Leaders = Arc<Mutex<HashSet<i32>>>;
+
+/// Carries out one run.
+pub async fn run(run: &HookRun, leaders: Leaders) -> HookResult {
+    let limit = run.hook.timeout;
+    match &run.hook.action {
+        Action::Run(arguments) => program(run, arguments, leaders).await,
+        Action::Signal { pid_file, name } => send_signal(pid_file, name),
+        Action::Http { url, method } => match timeout(limit, web::call(url, method)).await {
+            Ok(result) => result,
+            Err(_) => timed_out(limit),
+        },
+        Action::Socket(path) => match timeout(limit, socket(path)).await {
+            Ok(result) => result,
+            Err(_) => timed_out(limit),
+        },
+    }
+}
+
+pub(super) fn failure(why: impl Into<String>) -> HookResult {
+    HookResult::Failed { why: why.into(), last_words: None }
+}
+
+fn timed_out(limit: Duration) -> HookResult {
+    failure(format!("ended at its time limit of {}", humantime::format_duration(limit)))
+}
+
+/// The environment of a hook: nothing but this. Several orders: names and domains are separated by spaces,
+/// everything else stands on a line for each order, in the order of the names.
+pub fn environment(run: &HookRun) -> Vec<(&'static str, OsString)> {
+    let lines = |of: &dyn Fn(&Subject) -> OsString| {
+        let mut all = OsString::new();
+        for (at, subject) in run.subjects.iter().enumerate() {
+            if at > 0 {
+                all.push("\n");
+            }
+            all.push(of(subject));
+        }
+        all
+    };
+    let names: Vec<&str> = run.subjects.iter().map(|subject| &*subject.order).collect();
+    let mut domains: Vec<&str> = Vec::new();
+    for domain in run.subjects.iter().flat_map(|subject| &subject.domains) {
+        if !domains.contains(&domain.as_str()) {
+            domains.push(domain);
+        }
+    }
+    let domains = OsString::from(domains.join(" "));
+    let dir = lines(&|subject| subject.dir.clone().into());
+    let inherited = |name, default: &str| std::env::var_os(name).unwrap_or_else(|| default.into());
+    let mut environment = vec![
+        ("PATH", inherited("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
+        ("LANG", inherited("LANG", "C.UTF-8")),
+        ("CERTCOLLECTD_EVENT", run.event.word().into()),
+        ("CERTCOLLECTD_ORDER", names.join(" ").into()),
+        ("CERTCOLLECTD_ORDER_NUMBER", lines(&|subject| subject.number.clone().into())),
+        ("CERTCOLLECTD_PRODUCT", lines(&|subject| subject.product.into())),
+        ("CERTCOLLECTD_DIR", dir.clone()),
+        ("CERTCOLLECTD_CERT", lines(&|subject| subject.cert.clone().into())),
+        ("CERTCOLLECTD_CHAIN", lines(&|subject| subject.chain.clone().into())),
+        ("CERTCOLLECTD_FULLCHAIN", lines(&|subject| subject.fullchain.clone().into())),
+        ("CERTCOLLECTD_DOMAINS", domains.clone()),
+        ("CERTCOLLECTD_SERIAL", lines(&|subject| subject.serial.clone().into())),
+        ("CERTCOLLECTD_FINGERPRINT", lines(&|subject| subject.fingerprint.clone().into())),
+        (
+            "CERTCOLLECTD_NOT_AFTER",
+            lines(&|subject| subject.not_after.map(rfc3339).unwrap_or_default().into()),
+        ),
+        ("CERTCOLLECTD_GENERATION", lines(&|subject| subject.generation.clone().into())),
+        ("RENEWED_LINEAGE", dir),
+        ("RENEWED_DOMAINS", domains),
+    ];
+    if run.rehearsal {
+        environment.push(("CERTCOLLECTD_REHEARSAL", "1".into()));
+    }
+    environment
+}
+
+/// Where a program is. Looking it up here keeps the start on the fast path (posix_spawn), which a changed
+/// PATH in the child's environment would leave.
+pub fn find_program(name: &str) -> Result<PathBuf, String> {
+    use std::os::unix::fs::PermissionsExt;
+    let is_program = |path: &Path| {
+        std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    if name.contains('/') {
+        let path = PathBuf::from(name);
+        return match (path.exists(), is_program(&path)) {
+            (_, true) => Ok(path),
+            (true, false) => Err(format!("{name} is not executable")),
+            (false, false) => Err(format!("{name} does not exist")),
+        };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|path| is_program(path))
+        .ok_or_else(|| format!("{name} is in none of the directories of PATH"))
+}
+
+async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookResult {
+    let Some((name, rest)) = arguments.split_first() else { return failure("no program is configured") };
+    let path = match find_program(name) {
+        Ok(path) => path,
+        Err(why) => return failure(why),
+    };
+    let environment = environment(run);
+    let spawned = Command::new(&path)
+        .arg0(name)
+        .args(rest)
+        .env_clear()
+        .envs(environment.iter().map(|(key, value)| (key, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => return failure(format!("{} cannot be started: {error}", path.display())),
+    };
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
+    leaders.lock().expect("nobody panics with it").insert(pid);
+    let output = Arc::new(Mutex::new(Output::new(&run.hook.name)));
+    let readers = [
+        child.stdout.take().map(|pipe| tokio::task::spawn_local(drain(pipe, output.clone()))),
+        child.stderr.take().map(|pipe| tokio::task::spawn_local(drain(pipe, output.clone()))),
+    ];
+    let status = match timeout(run.hook.timeout, child.wait()).await {
+        Ok(status) => status.map(Ended::By),
+        Err(_) => end(&mut child, pid).await.map(|_| Ended::AtLimit),
+    };
+    leaders.lock().expect("nobody panics with it").remove(&pid);
+    if matches!(status, Ok(Ended::AtLimit)) {
+        reap::end_strays(&leaders, "CERTCOLLECTD_ORDER", &order_of(&environment));
+    }
+    for reader in readers.into_iter().flatten() {
+        let abort = reader.abort_handle();
+        if timeout(DRAIN, reader).await.is_err() {
+            abort.abort();
+        }
+    }
+    let last_words = output.lock().expect("nobody panics with it").finish();
+    match status {
+        Ok(Ended::By(status)) => by_status(status, last_words),
+        Ok(Ended::AtLimit) => {
+            let HookResult::Failed { why, .. } = timed_out(run.hook.timeout) else {
+                unreachable!("it failed")
+            };
+            HookResult::Failed { why, last_words }
+        }
+        Err(error) => HookResult::Failed { why: format!("its end cannot be learned: {error}"), last_words },
+    }
+}
+
+enum Ended {
+    By(ExitStatus),
+    AtLimit,
+}
+
+fn order_of(environment: &[(&'static str, OsString)]) -> Vec<u8> {
+    let order = environment.iter().find(|(name, _)| *name == "CERTCOLLECTD_ORDER");
+    order.map(|(_, value)| value.as_bytes().to_vec()).unwrap_or_default()
+}
+
+fn by_status(status: ExitStatus, last_words: Option<Foreign>) -> HookResult {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => HookResult::Done,
+        (Some(NOT_FOR_ME), _) => HookResult::NotForMe,
+        (Some(code), _) => HookResult::Failed { why: format!("exit code {code}"), last_words },
+        (None, Some(signal)) => HookResult::Failed { why: format!("ended by signal {signal}"), last_words },
+        (None, None) => HookResult::Failed { why: "ended in an unknown way".into(), last_words },
+    }
+}
+
+/// Ends the whole process group: asks, waits, then does not ask.
+async fn end(child: &mut Child, pid: i32) -> std::io::Result<ExitStatus> {
+    let Some(group) = Pid::from_raw(pid) else { return child.wait().await };
+    let _ = kill_process_group(group, Signal::TERM);
+    let polite = timeout(GRACE, async {
+        let status = child.wait().await;
+        // The leader may end before the others of its group do.
+        while test_kill_process_group(group).is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        status
+    });
+    match polite.await {
+        Ok(status) => status,
+        Err(_) => {
+            let _ = kill_process_group(group, Signal::KILL);
+            child.wait().await
+        }
+    }
+}
+
+/// What a hook prints, on its way to the log.
+struct Output {
+    hook: Arc<str>,
+    left: usize,
+    line: Vec<u8>,
+    last: Option<Foreign>,
+}
+
+impl Output {
+    fn new(hook: &Arc<str>) -> Self {
+        Output { hook: hook.clone(), left: MAX_OUTPUT, line: Vec::new(), last: None }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        let kept = &bytes[..bytes.len().min(self.left)];
+        if self.left > 0 && kept.len() < bytes.len() {
+            tracing::info!(hook = &*self.hook, "more output than {MAX_OUTPUT} bytes; the rest is not logged");
+        }
+        self.left -= kept.len();
+        for byte in kept {
+            match byte {
+                b'\n' => self.end_line(),
+                // A line beyond what is shown of it anyway is cut here.
+                _ if self.line.len() < 4 * Foreign::LIMIT => self.line.push(*byte),
+                _ => {}
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = Foreign::from_bytes(&std::mem::take(&mut self.line));
+        if !line.as_str().is_empty() {
+            tracing::info!(hook = &*self.hook, output = %line, "hook output");
+            self.last = Some(line);
+        }
+    }
+
+    fn finish(&mut self) -> Option<Foreign> {
+        self.end_line();
+        self.last.take()
+    }
+}
+
+async fn drain(mut pipe: impl AsyncRead + Unpin, output: Arc<Mutex<Output>>) {
+    let mut buffer = [0; 8192];
+    while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
+        output.lock().expect("nobody panics with it").take(&buffer[..count]);
+    }
+}
+
+fn send_signal(pid_file: &Path, name: &str) -> HookResult {
+    let shown = pid_file.display();
+    let text = match std::fs::read_to_string(pid_file) {
+        Ok(text) => text,
+        Err(error) => return failure(format!("{shown} cannot be read: {error}")),
+    };
+    let number = text.lines().next().unwrap_or_default().trim();
+    // Zero and negative numbers mean process groups, and everybody.
+    let Some(pid) = number.parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw) else {
+        return failure(format!("{shown} holds no process number but \"{}\"", Foreign::new(number)));
+    };
+    if pid == rustix::process::getpid() {
+        return failure(format!("{shown} names certcollectd itself"));
+    }
+    let Some(signal) = signal_named(name) else { return failure(format!("there is no signal {name}")) };
+    match kill_process(pid, signal) {
+        Ok(()) => HookResult::Done,
+        Err(rustix::io::Errno::SRCH) => failure(format!("there is no process {number}; {shown} is stale")),
+        Err(error) => failure(format!("process {number} cannot be sent {name}: {error}")),
+    }
+}
+
+/// Signals that ask a program to do something, by their name without `SIG`.
+pub fn signal_named(name: &str) -> Option<Signal> {
+    Some(match name {
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "QUIT" => Signal::QUIT,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        "TERM" => Signal::TERM,
+        "CONT" => Signal::CONT,
+        "WINCH" => Signal::WINCH,
+        "ALRM" => Signal::ALARM,
+        "IO" => Signal::IO,
+        "URG" => Signal::URG,
+        "PWR" => Signal::POWER,
+        _ => return None,
+    })
+}
+
+/// The least-privilege bridge: whoever listens does one fixed thing and writes its exit status.
+async fn socket(path: &Path) -> HookResult {
+    let shown = path.display();
+    let mut stream = match tokio::net::UnixStream::connect(path).await {
+        Ok(stream) => stream,
+        Err(error) => return failure(format!("{shown} cannot be connected to: {error}")),
+    };
+    let mut said = Vec::new();
+    let mut buffer = [0; 1024];
+    loop {
+        match stream.read(&mut buffer).await {
+            Ok(0) => break,
+            Ok(count) if said.len() + count <= MAX_STATUS => said.extend_from_slice(&buffer[..count]),
+            Ok(_) => return failure(format!("{shown} said more than {MAX_STATUS} bytes")),
+            Err(error) => return failure(format!("{shown} broke off: {error}")),
+        }
+    }
+    let text = String::from_utf8_lossy(&said);
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).rev();
+    let status = lines.next().unwrap_or_default();
+    let last_words = lines.next().map(Foreign::new);
+    match status.parse::<u8>() {
+        Ok(0) => HookResult::Done,
+        Ok(42) => HookResult::NotForMe,
+        Ok(code) => HookResult::Failed { why: format!("exit status {code} from {shown}"), last_words },
+        Err(_) if status.is_empty() => failure(format!("{shown} closed without an exit status")),
+        Err(_) => failure(format!("{shown} said \"{}\" where an exit status belongs", Foreign::new(status))),
+    }
+}

@@ -1,0 +1,197 @@
+//! Looking: at keys, at trust anchors, and at what readers see. Owner and mode that drifted are put right.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{Gid, Mode, Uid};
+
+use super::dir::{Dir, Ownership};
+use super::stage;
+use crate::cert::{self, Anchors, Certificate, KeyCandidate, PublicKey};
+use crate::config::{Files, KeySource};
+use crate::engine::contents;
+use crate::engine::event::{Inspect, Inspection, InstalledFile, Link};
+
+/// A file of trust anchors larger than this is not one; the platform's bundle has 200 to 300 KB.
+const MAX_ANCHORS: u64 = 8 * 1024 * 1024;
+/// So many generations are looked through for an older one.
+const MAX_GENERATIONS: usize = 1000;
+
+/// Carries out [`Inspect`].
+pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
+    let mut found = Inspection::default();
+    match &inspect.key {
+        Some(KeySource::Keys(paths)) => found.keys = paths.iter().map(|path| candidate(path)).collect(),
+        Some(KeySource::Csr(path)) => found.csr = Some(csr(path)),
+        Some(KeySource::None) | None => {}
+    }
+    found.anchors = inspect.anchors.as_ref().map(|source| anchors(source.as_deref()).map(Arc::new));
+    look(install_dir, inspect, &mut found);
+    found
+}
+
+/// A key file's public key, or why there is none.
+pub fn candidate(path: &Path) -> KeyCandidate {
+    let key = stage::read_key(path)
+        .map_err(|error| error.cause)
+        .and_then(|pem| cert::key::from_private_key_pem(&pem).map_err(|error| error.to_string()));
+    KeyCandidate { label: path.display().to_string(), key }
+}
+
+/// A signing request's public key, or why there is none.
+pub fn csr(path: &Path) -> Result<PublicKey, String> {
+    let shown = path.display();
+    let text = stage::read_key(path).map_err(|error| format!("{shown}: {}", error.cause))?;
+    let csr = cert::key::from_csr(&text).map_err(|error| format!("{shown}: {error}"))?;
+    Ok(csr.public_key().clone())
+}
+
+/// The trust anchors of a file, or of the platform's store.
+pub fn anchors(file: Option<&Path>) -> Result<Anchors, String> {
+    use std::io::Read;
+    let Some(path) = file else {
+        let native = rustls_native_certs::load_native_certs();
+        if native.certs.is_empty() {
+            return Err("the platform's trust store holds no certificate; install ca-certificates or set trust_anchors".into());
+        }
+        return Ok(Anchors::from_ders(native.certs.iter().map(|der| der.as_ref())));
+    };
+    let shown = path.display();
+    let mut pem = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(MAX_ANCHORS).read_to_end(&mut pem))
+        .map_err(|error| format!("trust_anchors {shown}: {error}"))?;
+    Anchors::from_pem(&pem).map_err(|error| format!("trust_anchors {shown}: {error}"))
+}
+
+fn look(install_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
+    let base = match Dir::open(install_dir) {
+        Ok(base) => base,
+        Err(_) if !install_dir.exists() => return,
+        Err(error) => {
+            found.link = Link::Unknown(error.to_string());
+            return;
+        }
+    };
+    let store_name = stage::store_name(&inspect.name);
+    let store = base.enter(&store_name).ok();
+    found.link = link(&base, &store_name, &inspect.name);
+    if let (Some(store), Link::Generation(current)) = (&store, &found.link) {
+        match store.enter(current) {
+            Ok(generation) => look_into(&generation, inspect, found),
+            Err(_) => found.missing = inspect.expected.iter().map(|file| file.name.clone()).collect(),
+        }
+    }
+    if let (true, Some(store)) = (inspect.previous, &store) {
+        found.previous = previous(store, found.link.generation(), &inspect.files);
+    }
+}
+
+fn link(base: &Dir, store_name: &str, name: &str) -> Link {
+    match base.link(name) {
+        Ok(None) => Link::Missing,
+        Ok(Some(target)) => match target.strip_prefix(store_name).ok().and_then(|rest| rest.to_str()) {
+            Some(generation) if !generation.is_empty() && !generation.contains('/') => {
+                Link::Generation(generation.into())
+            }
+            _ => Link::Foreign(format!("a link to {}", target.display())),
+        },
+        Err(error) => match rustix::fs::statat(base, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(_) => Link::Foreign("a file or directory that certcollectd did not make".into()),
+            Err(_) => Link::Unknown(error.to_string()),
+        },
+    }
+}
+
+fn look_into(generation: &Dir, inspect: &Inspect, found: &mut Inspection) {
+    let owner =
+        Ownership::lookup(inspect.files.owner.as_deref(), inspect.files.group.as_deref()).unwrap_or_default();
+    let modes = contents::wanted(&inspect.files);
+    for name in generation.list(100).unwrap_or_default() {
+        let Ok((content, stat)) = generation.read(&name, stage::MAX_FILE) else { continue };
+        let content = zeroize::Zeroizing::new(content);
+        found.files.push((name.clone(), super::sha256(&content)));
+        found.certificates.extend(certificates(&content));
+        if let Some((_, _, mode)) = modes.iter().find(|(_, wanted, _)| *wanted == name) {
+            put_right(generation, &name, *mode, owner, &stat, found);
+        }
+    }
+    found.certificates.dedup_by(|a, b| a.der() == b.der());
+    for file in &inspect.expected {
+        match found.files.iter().find(|(name, _)| *name == file.name) {
+            None => found.missing.push(file.name.clone()),
+            Some((_, digest)) if *digest != file.digest => found.altered.push(file.name.clone()),
+            Some(_) => {}
+        }
+    }
+}
+
+fn put_right(
+    dir: &Dir,
+    name: &str,
+    mode: u32,
+    owner: Ownership,
+    stat: &rustix::fs::Stat,
+    found: &mut Inspection,
+) {
+    use rustix::fs::{OFlags, fchmod, fchown, openat};
+    let is_mode = stat.st_mode & 0o7777;
+    let wrong_mode = is_mode != mode;
+    let wrong_owner =
+        owner.uid.is_some_and(|uid| uid != stat.st_uid) || owner.gid.is_some_and(|gid| gid != stat.st_gid);
+    if !wrong_mode && !wrong_owner {
+        return;
+    }
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let Ok(file) = openat(dir, name, flags, Mode::empty()) else { return };
+    if wrong_owner && fchown(&file, owner.uid.map(Uid::from_raw), owner.gid.map(Gid::from_raw)).is_ok() {
+        found.repaired.push(format!("{name} belonged to {}:{}", stat.st_uid, stat.st_gid));
+    }
+    // After the owner: giving a file away can clear bits of its mode.
+    if fchmod(&file, Mode::from_raw_mode(mode)).is_ok() && wrong_mode {
+        found.repaired.push(format!("{name} had mode {is_mode:04o}"));
+    }
+}
+
+/// The certificates in one of our own files; a key beside them is passed over.
+fn certificates(content: &[u8]) -> Vec<Certificate> {
+    cert::unpack(content).unwrap_or_default()
+}
+
+/// The newest complete generation before the current one.
+fn previous(
+    store: &Dir,
+    current: Option<&str>,
+    files: &Files,
+) -> Option<(String, Vec<Certificate>, Vec<InstalledFile>)> {
+    let current = current?;
+    let mut names = store.list(MAX_GENERATIONS).ok()?;
+    names.retain(|name| !name.starts_with('.') && name.as_str() < current);
+    names.into_iter().rev().find_map(|name| {
+        let dir = store.enter(&name).ok()?;
+        let mut found = Vec::new();
+        let mut pool = Vec::new();
+        for (kind, file, mode) in contents::wanted(files) {
+            match dir.read(file, stage::MAX_FILE) {
+                Ok((content, _)) => {
+                    pool.extend(certificates(&content));
+                    found.push(InstalledFile {
+                        name: file.to_owned(),
+                        digest: super::sha256(&content),
+                        mode,
+                    });
+                }
+                // The vendor may not have sent a root.
+                Err(_) if kind == crate::config::FileKind::Root => {}
+                Err(_) => return None,
+            }
+        }
+        let mut seen = Vec::new();
+        pool.retain(|certificate: &Certificate| {
+            let new = !seen.contains(&certificate.fingerprint());
+            seen.push(certificate.fingerprint());
+            new
+        });
+        pool.iter().any(|certificate| !certificate.is_ca()).then_some((name, pool, found))
+    })
+}

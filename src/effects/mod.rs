@@ -1,0 +1,218 @@
+//! Carries out what was decided. Each effect has a limit and ends in exactly one event.
+
+pub mod activate;
+pub mod call;
+pub mod credential;
+pub mod dir;
+pub mod hook;
+pub mod inspect;
+pub mod probe;
+pub mod reap;
+pub mod save;
+pub mod stage;
+pub mod sweep;
+mod web;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_lc_rs::digest;
+use tokio::task::{Id, JoinError, JoinSet};
+
+use crate::api::Failure;
+use crate::config::{Config, FileCopy, FileKind, Files};
+use crate::engine::event::{Effect, Event, HookResult, Inspection, InstallError, Link, OrderId, RunId};
+
+/// The effects under way.
+#[derive(Debug)]
+pub struct Effects {
+    config: Arc<Config>,
+    salt: Arc<[u8]>,
+    callers: call::Callers,
+    leaders: hook::Leaders,
+    running: JoinSet<Event>,
+    /// What to say of a task that came to grief.
+    kinds: HashMap<Id, Kind>,
+}
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Call(Arc<str>),
+    Fingerprint(Arc<str>),
+    Inspect(OrderId),
+    Stage(OrderId),
+    Activate(OrderId),
+    Tidy(OrderId),
+    Hook(RunId),
+}
+
+impl Effects {
+    /// Nothing under way yet.
+    pub fn new(config: Arc<Config>, salt: &[u8]) -> Effects {
+        Effects {
+            config,
+            salt: salt.into(),
+            callers: call::Callers::default(),
+            leaders: hook::Leaders::default(),
+            running: JoinSet::new(),
+            kinds: HashMap::new(),
+        }
+    }
+
+    /// Later effects see this configuration.
+    pub fn reconfigure(&mut self, config: Arc<Config>) {
+        self.callers.reconfigure(&self.config, &config);
+        self.config = config;
+    }
+
+    /// Whether nothing but calls is under way.
+    pub fn only_calls(&self) -> bool {
+        self.kinds.values().all(|kind| matches!(kind, Kind::Call(_)))
+    }
+
+    /// Collects the exit of processes that hooks left behind.
+    pub fn reap(&self) {
+        reap::reap(&self.leaders);
+    }
+
+    /// Starts an effect. Saves, reports and replies are not for here: the loop carries them out in order.
+    pub fn start(&mut self, effect: Effect, unix: i64) {
+        match effect {
+            Effect::Call(call) => self.call(call),
+            Effect::Fingerprint { account } => {
+                let (config, salt) = (self.config.clone(), self.salt.clone());
+                self.blocking(Kind::Fingerprint(account.clone()), move || {
+                    let known = config.accounts.iter().find(|known| known.name == account);
+                    let tag = known.and_then(|known| credential::tag(known, &salt));
+                    Event::Fingerprinted { account, tag }
+                });
+            }
+            Effect::Inspect(inspect) => {
+                let config = self.config.clone();
+                self.blocking(Kind::Inspect(inspect.order), move || {
+                    let inspection = Box::new(inspect::inspect(&config.install_dir, &inspect));
+                    Event::Inspected { order: inspect.order, inspection }
+                });
+            }
+            Effect::Stage(stage) => {
+                let config = self.config.clone();
+                self.blocking(Kind::Stage(stage.order), move || Event::Staged {
+                    order: stage.order,
+                    result: stage::stage(&config.install_dir, &stage),
+                });
+            }
+            Effect::Activate(activate) => {
+                let config = self.config.clone();
+                self.blocking(Kind::Activate(activate.order), move || Event::Activated {
+                    order: activate.order,
+                    result: activate::activate(&config.install_dir, &activate),
+                });
+            }
+            Effect::Sweep { order, name, current } => {
+                let config = self.config.clone();
+                self.blocking(Kind::Tidy(order), move || {
+                    let result = sweep::sweep(&config.install_dir, &name, &current, unix);
+                    Event::Tidied { order, problem: result.err().map(|error| error.to_string()) }
+                });
+            }
+            Effect::Quarantine(refused) => {
+                let config = self.config.clone();
+                self.blocking(Kind::Tidy(refused.order), move || {
+                    let result = sweep::quarantine(&config.state_dir, &refused);
+                    Event::Tidied {
+                        order: refused.order,
+                        problem: result.err().map(|error| error.to_string()),
+                    }
+                });
+            }
+            Effect::RunHook(run) => {
+                let leaders = self.leaders.clone();
+                let id = run.run;
+                let task =
+                    async move { Event::HookEnded { run: id, result: hook::run(&run, leaders).await } };
+                let id = (self.running.spawn_local(task).id(), id);
+                self.kinds.insert(id.0, Kind::Hook(id.1));
+            }
+            Effect::Save(_) | Effect::Report(_) | Effect::Reply { .. } => {}
+        }
+    }
+
+    fn call(&mut self, call: crate::engine::event::Call) {
+        let account = call.account;
+        let known = self.config.accounts.iter().find(|known| known.name == account).cloned();
+        let prepared = known.map(|known| self.callers.prepare(&known, &self.config.calls));
+        let kind = Kind::Call(account.clone());
+        let task = self.running.spawn_local(async move {
+            let outcome = match prepared {
+                Some(prepared) => prepared.send(&call.request).await,
+                None => Err(Failure::Setup("the account is not configured any more".into())),
+            };
+            Event::Answered { account, outcome }
+        });
+        self.kinds.insert(task.id(), kind);
+    }
+
+    fn blocking(&mut self, kind: Kind, work: impl FnOnce() -> Event + Send + 'static) {
+        let task = self.running.spawn_blocking(work);
+        self.kinds.insert(task.id(), kind);
+    }
+
+    /// The next event of an effect that ended; waits for ever when none is under way.
+    pub async fn next(&mut self) -> Event {
+        match self.running.join_next_with_id().await {
+            None => std::future::pending().await,
+            Some(Ok((id, event))) => {
+                self.kinds.remove(&id);
+                if let Event::Answered {
+                    account,
+                    outcome: Err(Failure::Tls(_) | Failure::Connect(_) | Failure::Setup(_)),
+                } = &event
+                {
+                    self.callers.forget(account);
+                }
+                event
+            }
+            Some(Err(error)) => self.came_to_grief(&error),
+        }
+    }
+
+    /// A panic in one effect is that order's trouble.
+    fn came_to_grief(&mut self, error: &JoinError) -> Event {
+        let why = "internal error, please report it".to_owned();
+        let install = || InstallError {
+            step: "carry out",
+            path: "the installation".into(),
+            cause: why.clone(),
+            advice: None,
+            stale: false,
+        };
+        match self.kinds.remove(&error.id()).expect("every task has a kind") {
+            Kind::Call(account) => {
+                Event::Answered { account, outcome: Err(Failure::Internal("the call ended early".into())) }
+            }
+            Kind::Fingerprint(account) => Event::Fingerprinted { account, tag: None },
+            Kind::Inspect(order) => {
+                let inspection = Box::new(Inspection { link: Link::Unknown(why), ..Inspection::default() });
+                Event::Inspected { order, inspection }
+            }
+            Kind::Stage(order) => Event::Staged { order, result: Err(install()) },
+            Kind::Activate(order) => Event::Activated { order, result: Err(install()) },
+            Kind::Tidy(order) => Event::Tidied { order, problem: Some(why) },
+            Kind::Hook(run) => Event::HookEnded { run, result: HookResult::Failed { why, last_words: None } },
+        }
+    }
+}
+
+/// Permission bits of a copy: its own, or the files'; never wider than its content allows.
+pub fn copy_mode(copy: &FileCopy, files: &Files) -> u32 {
+    let mode = copy.mode.unwrap_or(files.mode);
+    match copy.from {
+        FileKind::Key => copy.mode.map_or(Files::KEY_MODE, |mode| mode & Files::COMBINED_MODE),
+        FileKind::Combined => mode & Files::COMBINED_MODE,
+        _ => mode,
+    }
+}
+
+pub(crate) fn sha256(content: &[u8]) -> [u8; 32] {
+    digest::digest(&digest::SHA256, content).as_ref().try_into().expect("SHA-256 has 32 bytes")
+}

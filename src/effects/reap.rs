@@ -1,0 +1,58 @@
+//! Processes that hooks leave behind. The daemon is their reaper, so a double fork is no way out.
+
+use std::sync::PoisonError;
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
+
+use super::hook::Leaders;
+
+/// Whoever loses its parent below us becomes our child, not that of process 1.
+pub fn become_reaper() {
+    if let Err(error) = set_child_subreaper(Some(rustix::process::getpid())) {
+        tracing::warn!(%error, "processes that hooks leave behind cannot be adopted");
+    }
+}
+
+/// Collects the exit of every child that is not a hook's first process, which its own task waits for.
+pub fn reap(leaders: &Leaders) {
+    for pid in strays(leaders) {
+        let _ = waitpid(Some(pid), WaitOptions::NOHANG);
+    }
+}
+
+/// Ends what a hook left behind when its time was up: our adopted children that carry its environment.
+/// Killing one may hand us its children, hence the rounds.
+pub fn end_strays(leaders: &Leaders, name: &str, value: &[u8]) {
+    const ROUNDS: usize = 16;
+    let mut wanted = format!("{name}=").into_bytes();
+    wanted.extend_from_slice(value);
+    for _ in 0..ROUNDS {
+        let found: Vec<Pid> = strays(leaders).into_iter().filter(|pid| carries(*pid, &wanted)).collect();
+        if found.is_empty() {
+            return;
+        }
+        for pid in found {
+            let _ = kill_process(pid, Signal::KILL);
+            let _ = waitpid(Some(pid), WaitOptions::empty());
+        }
+    }
+}
+
+fn carries(pid: Pid, wanted: &[u8]) -> bool {
+    let environment = std::fs::read(format!("/proc/{}/environ", pid.as_raw_nonzero())).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|entry| entry == wanted)
+}
+
+/// All children but the hooks' first processes.
+fn strays(leaders: &Leaders) -> Vec<Pid> {
+    let leaders = leaders.lock().unwrap_or_else(PoisonError::into_inner);
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    tasks
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
+        .flat_map(|children| {
+            children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()
+        })
+        .filter(|pid| !leaders.contains(pid))
+        .filter_map(Pid::from_raw)
+        .collect()
+}

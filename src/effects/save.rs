@@ -1,0 +1,445 @@
+//! The state file on disk: SQLite, one transaction for each list of effects, synced before anything relies
+//! on it; and the lock that keeps a second process out.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use crate::engine::event::{Changes, Level, Note};
+use crate::engine::time::Now;
+use crate::engine::{Loaded, Remembered};
+use crate::state::{self, HISTORY_LIMIT, Origin, RowError, SCHEMA, VERSION};
+
+/// A reader (`status`, a person with sqlite3) may hold the file for a moment.
+const BUSY: Duration = Duration::from_secs(5);
+/// File systems on which write-ahead logging does not work because memory is not shared between hosts:
+/// NFS, SMB, CIFS, 9p.
+const NETWORK: [u32; 4] = [0x6969, 0xfe53_4d42, 0xff53_4d42, 0x0102_1997];
+
+/// Why the state cannot be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the lock.
+    #[error("certcollectd is already running on {dir}{by}; nothing was sent")]
+    Locked {
+        /// The state directory.
+        dir: PathBuf,
+        /// ` (process 17)`, if it is known.
+        by: String,
+    },
+    /// Written by a newer program.
+    #[error(
+        "{0} was written by a newer certcollectd (format {1}, this one knows {VERSION}); it was left untouched: install the newer \
+         program, or restore an older copy of the file"
+    )]
+    Newer(PathBuf, i64),
+    /// Damaged.
+    #[error(
+        "{path} is damaged ({why}); it was left untouched: restore a copy, or move it and its -wal and -shm files aside, then the \
+         daemon starts without a memory: it collects every order again, politely, and a closed account counts as open"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        why: String,
+    },
+    /// The directory or the file cannot be used.
+    #[error("{step} {path}: {why}")]
+    Io {
+        /// What was being done.
+        step: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// The cause.
+        why: String,
+    },
+    /// Any other answer of SQLite's.
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+fn io(step: &'static str, path: &Path, why: impl ToString) -> StoreError {
+    StoreError::Io { step, path: path.to_owned(), why: why.to_string() }
+}
+
+/// The lock on a state directory. Released by the kernel when the process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock, or says who holds it.
+    pub fn take(dir: &Path) -> Result<Lock, StoreError> {
+        make_dir(dir)?;
+        let path = dir.join("lock");
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&path)
+            .map_err(|why| io("open", &path, why))?;
+        if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut holder = String::new();
+            let _ = file.take(32).read_to_string(&mut holder);
+            let by = holder.trim().parse::<u32>().map(|pid| format!(" (process {pid})")).unwrap_or_default();
+            return Err(StoreError::Locked { dir: dir.to_owned(), by });
+        }
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        Ok(Lock { _file: file })
+    }
+}
+
+/// Makes the state directory, private to us; one that belongs to somebody else is refused, because what we
+/// would write there the daemon could not read.
+fn make_dir(dir: &Path) -> Result<(), StoreError> {
+    match std::fs::metadata(dir) {
+        Ok(found) if found.is_dir() => {
+            let me = rustix::process::geteuid().as_raw();
+            if found.uid() != me {
+                let name = nix::unistd::User::from_uid(found.uid().into()).ok().flatten();
+                let name = name.map_or_else(|| found.uid().to_string(), |user| user.name);
+                let why = format!(
+                    "it belongs to user {name}; run this command as that user, for instance with `sudo -u {name}`"
+                );
+                return Err(io("use", dir, why));
+            }
+            Ok(())
+        }
+        Ok(_) => Err(io("use", dir, "it is not a directory")),
+        Err(_) => std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|why| io("make", dir, why)),
+    }
+}
+
+/// The state file, open for writing.
+#[derive(Debug)]
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+    boot: String,
+    salt: Vec<u8>,
+    _lock: Lock,
+}
+
+impl Store {
+    /// Opens the state file, or makes one; the caller holds the lock.
+    pub fn open(dir: &Path, lock: Lock) -> Result<Store, StoreError> {
+        let path = dir.join("state.db");
+        // Before SQLite does, so that this file and those beside it are private whatever the umask.
+        let file = File::options().read(true).append(true).create(true).mode(0o600).open(&path);
+        drop(file.map_err(|why| io("open", &path, why))?);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+        let mut connection = Connection::open_with_flags(&path, flags).map_err(|why| damaged(&path, why))?;
+        connection.busy_timeout(BUSY)?;
+        let version = version(&connection, &path)?;
+        if version > VERSION {
+            return Err(StoreError::Newer(path, version));
+        }
+        check_pages(&connection, &path)?;
+        prepare(&mut connection, dir, version).map_err(|why| damaged(&path, why))?;
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(|why| io("sync", dir, why))?;
+        let salt = salt(&connection).map_err(|why| damaged(&path, why))?;
+        let boot = boot_id();
+        Ok(Store { connection, path, boot, salt, _lock: lock })
+    }
+
+    /// Random bytes of this installation, for credential tags.
+    pub fn salt(&self) -> &[u8] {
+        &self.salt
+    }
+
+    /// Everything the file holds.
+    pub fn load(&self, now: Now) -> Result<Loaded, StoreError> {
+        load(&self.connection, &self.path, &self.boot, now)
+    }
+
+    /// Writes all changes in one transaction, or none; durable when it returns.
+    pub fn save(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        let boot = &self.boot;
+        let transaction = self.connection.transaction()?;
+        if let Some(offset) = changes.offset {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO boots VALUES (?1, ?2) ON CONFLICT (boot) DO UPDATE SET offset_ms = ?2",
+                )?
+                .execute(params![boot, offset])?;
+        }
+        for (name, record) in &changes.accounts {
+            let text = state::write_account(record);
+            let condition = if record.closed.is_some() { "closed" } else { "open" };
+            let sum = state::sum("accounts", &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]);
+            transaction
+                .prepare_cached(
+                    "REPLACE INTO accounts (name, state, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![&**name, condition, boot, text, sum])?;
+        }
+        for (name, record) in &changes.orders {
+            let text = state::write_order(record);
+            let sum = state::sum("orders", &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]);
+            transaction
+                .prepare_cached(
+                    "REPLACE INTO orders (name, phase, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![&**name, record.phase.word(), boot, text, sum])?;
+        }
+        for (name, bundle) in &changes.bundles {
+            match bundle {
+                Some(bundle) => {
+                    let bytes = state::write_bundle(bundle);
+                    let sum = state::sum("bundles", &[name.as_bytes(), &bytes]);
+                    transaction
+                        .prepare_cached("REPLACE INTO bundles (name, certificates, sum) VALUES (?1, ?2, ?3)")?
+                        .execute(params![&**name, bytes, sum])?;
+                }
+                None => {
+                    transaction.prepare_cached("DELETE FROM bundles WHERE name = ?1")?.execute([&**name])?;
+                }
+            }
+        }
+        for note in &changes.history {
+            write_history(&transaction, note)?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+fn subject(note: &Note) -> String {
+    match (&note.order, &note.account) {
+        (Some(order), _) => format!("order {order}"),
+        (None, Some(account)) => format!("account {account}"),
+        (None, None) => "daemon".to_owned(),
+    }
+}
+
+fn write_history(connection: &Connection, note: &Note) -> Result<(), rusqlite::Error> {
+    let subject = subject(note);
+    let level = match note.level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+    };
+    connection
+        .prepare_cached("INSERT INTO history (subject, at, level, kind, text) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![subject, note.at, level, note.kind, note.text])?;
+    connection
+        .prepare_cached(
+            "DELETE FROM history WHERE subject = ?1 AND id <= \
+             (SELECT id FROM history WHERE subject = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        )?
+        .execute(params![subject, HISTORY_LIMIT])?;
+    Ok(())
+}
+
+/// A damaged file shows itself in more ways than one; anything SQLite says while opening counts.
+fn damaged(path: &Path, why: rusqlite::Error) -> StoreError {
+    use rusqlite::ErrorCode::{
+        CannotOpen, DatabaseBusy, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure,
+    };
+    match why.sqlite_error_code() {
+        Some(CannotOpen | PermissionDenied | ReadOnly | DiskFull | SystemIoFailure | DatabaseBusy) => {
+            io("open", path, why)
+        }
+        _ => StoreError::Damaged { path: path.to_owned(), why: why.to_string() },
+    }
+}
+
+fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|why| damaged(path, why))
+}
+
+/// SQLite's own check of its pages; a row that vanished shows here, a changed value does not.
+fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let found: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|why| damaged(path, why))?;
+    if found == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: path.to_owned(), why: found }) }
+}
+
+fn prepare(connection: &mut Connection, dir: &Path, version: i64) -> Result<(), rusqlite::Error> {
+    let network = rustix::fs::statfs(dir).is_ok_and(|found| NETWORK.contains(&(found.f_type as u32)));
+    let mode = if network { "TRUNCATE" } else { "WAL" };
+    connection.query_row(&format!("PRAGMA journal_mode = {mode}"), [], |_| Ok(()))?;
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304; PRAGMA cache_size = -2000;",
+    )?;
+    connection.set_prepared_statement_cache_capacity(32);
+    if version == 0 {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(SCHEMA)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+fn salt(connection: &Connection) -> Result<Vec<u8>, rusqlite::Error> {
+    let known: Option<String> =
+        connection.query_row("SELECT value FROM meta WHERE key = 'salt'", [], |row| row.get(0)).optional()?;
+    if let Some(known) = known {
+        return Ok(known.into_bytes());
+    }
+    let fresh = format!("{}{}", super::dir::random_name(), super::dir::random_name());
+    connection.execute("INSERT INTO meta VALUES ('salt', ?1)", [&fresh])?;
+    Ok(fresh.into_bytes())
+}
+
+/// The kernel's name for this boot.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
+
+fn load(connection: &Connection, path: &Path, boot: &str, now: Now) -> Result<Loaded, StoreError> {
+    let sqlite = |why| damaged(path, why);
+    let row = |why: RowError| StoreError::Damaged { path: path.to_owned(), why: why.to_string() };
+    let mut offsets: HashMap<String, i64> = HashMap::new();
+    let mut statement = connection.prepare("SELECT boot, offset_ms FROM boots").map_err(sqlite)?;
+    let mut rows = statement.query([]).map_err(sqlite)?;
+    while let Some(found) = rows.next().map_err(sqlite)? {
+        offsets.insert(found.get(0).map_err(sqlite)?, found.get(1).map_err(sqlite)?);
+    }
+    let mut loaded = Loaded::default();
+    let mut statement = connection.prepare("SELECT name, boot, record, sum FROM accounts").map_err(sqlite)?;
+    let mut rows = statement.query([]).map_err(sqlite)?;
+    while let Some(found) = rows.next().map_err(sqlite)? {
+        let (name, text, origin) =
+            checked("accounts", "account", found, boot, &offsets).map_err(|why| why.of(path))?;
+        loaded
+            .accounts
+            .insert(name.as_str().into(), state::read_account(&name, &text, origin, now).map_err(row)?);
+    }
+    let mut bundles = HashMap::new();
+    let mut statement = connection.prepare("SELECT name, certificates, sum FROM bundles").map_err(sqlite)?;
+    let mut rows = statement.query([]).map_err(sqlite)?;
+    while let Some(found) = rows.next().map_err(sqlite)? {
+        let name: String = found.get(0).map_err(sqlite)?;
+        let bytes: Vec<u8> = found.get(1).map_err(sqlite)?;
+        if found.get::<_, i64>(2).map_err(sqlite)? != state::sum("bundles", &[name.as_bytes(), &bytes]) {
+            return Err(row(RowError::Sum(format!("the bundle of order {name}"))));
+        }
+        bundles.insert(name.clone(), state::read_bundle(&name, &bytes).map_err(row)?);
+    }
+    let mut statement = connection.prepare("SELECT name, boot, record, sum FROM orders").map_err(sqlite)?;
+    let mut rows = statement.query([]).map_err(sqlite)?;
+    while let Some(found) = rows.next().map_err(sqlite)? {
+        let (name, text, origin) =
+            checked("orders", "order", found, boot, &offsets).map_err(|why| why.of(path))?;
+        let record = state::read_order(&name, &text, origin, now).map_err(row)?;
+        let bundle = bundles.remove(&name).filter(|_| record.bundled);
+        loaded.orders.insert(Arc::from(name), Remembered { record, bundle });
+    }
+    Ok(loaded)
+}
+
+enum Bad {
+    Sqlite(rusqlite::Error),
+    Row(RowError),
+}
+
+impl Bad {
+    fn of(self, path: &Path) -> StoreError {
+        match self {
+            Bad::Sqlite(why) => damaged(path, why),
+            Bad::Row(why) => StoreError::Damaged { path: path.to_owned(), why: why.to_string() },
+        }
+    }
+}
+
+fn checked(
+    table: &str,
+    what: &str,
+    row: &rusqlite::Row<'_>,
+    present: &str,
+    offsets: &HashMap<String, i64>,
+) -> Result<(String, String, Origin), Bad> {
+    let name: String = row.get(0).map_err(Bad::Sqlite)?;
+    let boot: String = row.get(1).map_err(Bad::Sqlite)?;
+    let text: String = row.get(2).map_err(Bad::Sqlite)?;
+    let sum: i64 = row.get(3).map_err(Bad::Sqlite)?;
+    if sum != state::sum(table, &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]) {
+        return Err(Bad::Row(RowError::Sum(format!("the record of {what} {name}"))));
+    }
+    let origin = Origin::of(&boot, present, offsets);
+    Ok((name, text, origin))
+}
+
+/// The state file, open for reading while the daemon runs or is down.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// One line of history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryLine {
+    /// UNIX seconds.
+    pub at: i64,
+    /// `error`, `warn`, `info` or `debug`.
+    pub level: String,
+    /// One word.
+    pub kind: String,
+    /// What happened.
+    pub text: String,
+}
+
+impl Reader {
+    /// Opens the state file, or says that there is none yet.
+    pub fn open(dir: &Path) -> Result<Option<Reader>, StoreError> {
+        let path = dir.join("state.db");
+        match std::fs::metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io("read", &path, error)),
+            Ok(found) if found.len() == 0 => return Ok(None),
+            Ok(_) => {}
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&path, flags).map_err(|why| damaged(&path, why))?;
+        connection.busy_timeout(BUSY)?;
+        let version = version(&connection, &path)?;
+        match version {
+            0 => Ok(None),
+            VERSION => Ok(Some(Reader { connection, path })),
+            newer => Err(StoreError::Newer(path, newer)),
+        }
+    }
+
+    /// Everything the file holds.
+    pub fn load(&self, now: Now) -> Result<Loaded, StoreError> {
+        load(&self.connection, &self.path, &boot_id(), now)
+    }
+
+    /// The history of an order, oldest first.
+    pub fn history(&self, order: &str) -> Result<Vec<HistoryLine>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT at, level, kind, text FROM history WHERE subject = ?1 ORDER BY id")?;
+        let rows = statement.query_map([format!("order {order}")], |row| {
+            Ok(HistoryLine { at: row.get(0)?, level: row.get(1)?, kind: row.get(2)?, text: row.get(3)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}

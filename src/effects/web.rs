@@ -1,0 +1,118 @@
+//! HTTP hooks: one call to a server of the operator's, over TCP or a unix socket.
+
+use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
+
+use reqwest::{Client, Method, redirect, retry};
+
+use super::hook::failure;
+use crate::api::Foreign;
+use crate::engine::event::HookResult;
+
+const UNIX: &str = "http+unix://";
+
+/// Makes the call. Any 2xx is success; no redirect is followed, no proxy of the environment is used.
+pub(super) async fn call(url: &str, method: &str) -> HookResult {
+    let Ok(method) = Method::from_bytes(method.as_bytes()) else {
+        return failure(format!("there is no method {method}"));
+    };
+    let mut builder = Client::builder()
+        .user_agent(concat!("certcollectd/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .no_proxy();
+    let target = match url.strip_prefix(UNIX) {
+        None => url.to_owned(),
+        Some(rest) => match split_unix(rest) {
+            Ok((socket, path)) => {
+                builder = builder.unix_socket(socket);
+                format!("http://localhost{path}")
+            }
+            Err(why) => return failure(why),
+        },
+    };
+    let client = match builder.build() {
+        Ok(client) => client,
+        Err(error) => return failure(said(error)),
+    };
+    match client.request(method, target).header("content-length", "0").send().await {
+        Ok(answer) if answer.status().is_success() => HookResult::Done,
+        Ok(answer) => {
+            let status = answer.status();
+            HookResult::Failed {
+                why: format!("HTTP status {}", status.as_u16()),
+                last_words: first_words(answer).await,
+            }
+        }
+        Err(error) => failure(said(error)),
+    }
+}
+
+/// What a refusal says in its first bytes: Docker, for one, gives its reason there.
+async fn first_words(mut answer: reqwest::Response) -> Option<Foreign> {
+    let chunk = answer.chunk().await.ok()??;
+    Some(Foreign::from_bytes(&chunk)).filter(|words| !words.as_str().is_empty())
+}
+
+fn said(error: reqwest::Error) -> String {
+    use std::error::Error;
+    let error = error.without_url();
+    let mut text = error.to_string();
+    let mut at = error.source();
+    while let Some(cause) = at {
+        text = cause.to_string();
+        at = cause.source();
+    }
+    Foreign::new(&text).to_string()
+}
+
+/// Tells the socket from the path of the request: `/run/docker.sock/containers/web/kill` names the socket
+/// `/run/docker.sock`, the first part that is not a directory. Percent-encoded (`%2Frun%2Fdocker.sock/...`)
+/// the socket is plain.
+fn split_unix(rest: &str) -> Result<(PathBuf, String), String> {
+    let whole = |path: &str| if path.is_empty() { "/".to_owned() } else { path.to_owned() };
+    if !rest.starts_with('/') {
+        let (socket, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
+        let socket = percent_encoding::percent_decode_str(socket).decode_utf8_lossy().into_owned();
+        if !socket.starts_with('/') {
+            return Err(format!("{UNIX} must be followed by the absolute path of a socket"));
+        }
+        return Ok((PathBuf::from(socket), whole(path)));
+    }
+    let path_end = rest.find('?').unwrap_or(rest.len());
+    let ends = rest[1..path_end].match_indices('/').map(|(at, _)| at + 1).chain([path_end]);
+    for end in ends {
+        let socket = PathBuf::from(&rest[..end]);
+        match std::fs::metadata(&socket) {
+            Ok(found) if found.is_dir() => {}
+            Ok(found) if found.file_type().is_socket() => return Ok((socket, whole(&rest[end..]))),
+            Ok(_) => return Err(format!("{} is not a socket", socket.display())),
+            Err(error) => return Err(format!("{}: {error}", socket.display())),
+        }
+    }
+    Err(format!("no part of {} is a socket", &rest[..path_end]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_socket_ends_where_the_directories_end() {
+        let temp = tempfile::tempdir().unwrap();
+        let socket = temp.path().join("docker.sock");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let shown = socket.display().to_string();
+        let check =
+            |rest: &str, path: &str| assert_eq!(split_unix(rest), Ok((socket.clone(), path.to_owned())));
+        check(&format!("{shown}/containers/web/kill?signal=HUP"), "/containers/web/kill?signal=HUP");
+        check(&shown, "/");
+        check(&format!("{}/x?a=/b", shown.replace('/', "%2F")), "/x?a=/b");
+        assert!(
+            split_unix(&format!("{}/missing.sock/x", temp.path().display()))
+                .unwrap_err()
+                .contains("missing.sock")
+        );
+        assert!(split_unix("run/docker.sock").is_err());
+    }
+}
