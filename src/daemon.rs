@@ -1,0 +1,283 @@
+//! The loop that joins sources, engine and effects.
+//!
+//! One thread, one timer: whatever happens becomes an event, the engine answers with effects, and these are
+//! carried out in their order. A save is carried out here and now; what stands behind a save that failed is
+//! handed back to the engine undone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+use crate::config::Config;
+use crate::effects::Effects;
+use crate::effects::save::Store;
+use crate::engine::event::{Changes, Command, CommandReply, Effect, Event, Token};
+use crate::engine::time::{Now, Time};
+use crate::engine::{Engine, Summary};
+use crate::sources::{Message, clock};
+use crate::telemetry;
+
+/// No sleep is longer: the timer stands still while the machine is suspended, the schedule does not.
+const SLICE: Duration = Duration::from_secs(60);
+/// What the clock can tell apart. A shorter nap would go round and round until the clock moves on.
+const MILLISECOND: Duration = Duration::from_millis(1);
+/// A stop waits so long for the answer to a call; its due time is durable anyway.
+const LAST_CALL: Duration = Duration::from_secs(5);
+
+/// When the loop ends.
+#[derive(Debug)]
+pub enum Goal {
+    /// When it is told to stop.
+    Stop,
+    /// When nothing that was due at the start is left; with a time, when everything is in order or it is over.
+    Settled(Option<Duration>),
+    /// When this command was answered.
+    Answered(Command),
+}
+
+/// How things stood when the loop ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Counts over all orders and accounts.
+    pub summary: Summary,
+    /// The answer to the command, if there was one.
+    pub reply: Option<CommandReply>,
+}
+
+/// Everything the loop joins.
+#[derive(Debug)]
+pub struct Daemon {
+    engine: Engine,
+    store: Store,
+    effects: Effects,
+    inbox: mpsc::Receiver<Message>,
+    /// Reads the configuration anew, on demand.
+    reread: Option<(std::path::PathBuf, mpsc::Sender<Message>)>,
+    replies: HashMap<Token, oneshot::Sender<CommandReply>>,
+    next_token: u64,
+    stopping_since: Option<Time>,
+    told: Option<Summary>,
+    watchdog: Option<Duration>,
+}
+
+impl Daemon {
+    /// Joins what was prepared.
+    pub fn new(engine: Engine, store: Store, inbox: mpsc::Receiver<Message>) -> Daemon {
+        let effects = Effects::new(engine.config().clone(), store.salt());
+        Daemon {
+            engine,
+            store,
+            effects,
+            inbox,
+            reread: None,
+            replies: HashMap::new(),
+            next_token: 0,
+            stopping_since: None,
+            told: None,
+            watchdog: sd_notify::watchdog_enabled().map(|interval| interval / 3),
+        }
+    }
+
+    /// Answers reloads by reading this file anew; the result comes in through `inbox`.
+    pub fn reread_from(&mut self, path: std::path::PathBuf, inbox: mpsc::Sender<Message>) {
+        self.reread = Some((path, inbox));
+    }
+
+    /// Goes round until the goal is reached.
+    pub async fn run(mut self, goal: Goal) -> Outcome {
+        let start = clock::now();
+        self.handle(Event::Started);
+        let mut answer = None;
+        if let Goal::Answered(command) = &goal {
+            answer = Some(self.command(command.clone()));
+        }
+        let mut reply = None;
+        loop {
+            if let Some(receiver) = &mut answer
+                && let Ok(found) = receiver.try_recv()
+            {
+                reply = Some(found);
+                answer = None;
+            }
+            if self.is_over(&goal, start, reply.is_some()) {
+                break;
+            }
+            self.say_how_it_stands();
+            let nap = match &goal {
+                Goal::Settled(Some(wait)) => {
+                    self.nap().min((start.time + *wait).since(clock::now().time).max(MILLISECOND))
+                }
+                _ => self.nap(),
+            };
+            tokio::select! {
+                message = self.inbox.recv() => match message {
+                    Some(message) => self.take(message),
+                    None => std::future::pending().await,
+                },
+                event = self.effects.next() => self.handle(event),
+                () = sleep(nap) => self.handle(Event::Woke),
+            }
+        }
+        Outcome { summary: self.engine.summary(), reply }
+    }
+
+    /// Whether the loop may end. The first time that it may, the engine is told to stop; then what is under
+    /// way is waited for.
+    fn is_over(&mut self, goal: &Goal, start: Now, replied: bool) -> bool {
+        let now = clock::now();
+        if self.stopping_since.is_none() {
+            let reached = match goal {
+                Goal::Stop => false,
+                Goal::Settled(None) => !self.engine.is_occupied(start),
+                Goal::Settled(Some(wait)) => {
+                    let over = now.time.since(start.time) >= *wait;
+                    let summary = self.engine.summary();
+                    // What needs a person does not get better by waiting; what is owed or pending may.
+                    let hopeless = summary.hopeful == 0 && summary.owed_hooks == 0;
+                    over || (hopeless && !self.engine.is_occupied(start))
+                }
+                Goal::Answered(_) => replied,
+            };
+            if !reached {
+                return false;
+            }
+            self.stop(now);
+        }
+        let patience_over = self.stopping_since.is_some_and(|since| now.time.since(since) >= LAST_CALL);
+        self.engine.is_idle() || (patience_over && self.effects.only_calls())
+    }
+
+    fn stop(&mut self, now: Now) {
+        if self.stopping_since.is_none() {
+            self.stopping_since = Some(now.time);
+            telemetry::stopping();
+            self.handle(Event::Stopping);
+        }
+    }
+
+    /// How long there is nothing to do.
+    fn nap(&self) -> Duration {
+        let now = clock::now();
+        let until = |wake: Time| wake.since(now.time);
+        let wake = self.engine.next_wake().map_or(SLICE, until);
+        let stop = self.stopping_since.map_or(SLICE, |since| until(since + LAST_CALL));
+        [wake, stop, self.watchdog.unwrap_or(SLICE), SLICE]
+            .into_iter()
+            .min()
+            .unwrap_or(SLICE)
+            .max(MILLISECOND)
+    }
+
+    fn say_how_it_stands(&mut self) {
+        if self.watchdog.is_some() {
+            telemetry::alive();
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Stop => self.stop(clock::now()),
+            Message::Child => self.effects.reap(),
+            Message::Reload => {
+                if let Some((path, inbox)) = self.reread.clone() {
+                    telemetry::reloading();
+                    tokio::task::spawn_local(async move {
+                        let message = crate::sources::watch::reread(path).await;
+                        let _ = inbox.send(message).await;
+                    });
+                }
+            }
+            Message::Configured { config, warnings } => self.reconfigure(config, &warnings),
+            Message::Misconfigured(text) => {
+                tracing::error!("the new configuration is not sound; the one before stays in force:\n{text}");
+                telemetry::ready();
+            }
+            Message::Credential(account) => self.handle(Event::CredentialTouched { account }),
+            Message::Hint(number) => self.handle(Event::Hinted { number }),
+            Message::Command(command, sender) => {
+                let token = self.token();
+                self.replies.insert(token, sender);
+                self.handle(Event::Commanded { token, command });
+            }
+        }
+    }
+
+    fn reconfigure(&mut self, config: Arc<Config>, warnings: &str) {
+        if !warnings.is_empty() {
+            tracing::warn!("the configuration has weak points:\n{warnings}");
+        }
+        let before = self.engine.config();
+        for (key, same) in [
+            ("state_dir", before.state_dir == config.state_dir),
+            ("[http]", before.http == config.http),
+            ("[push]", before.push == config.push),
+            ("[log]", before.log == config.log),
+        ] {
+            if !same {
+                tracing::warn!("{key} was changed; that takes a restart");
+            }
+        }
+        if before.state_dir == config.state_dir {
+            self.effects.reconfigure(config.clone());
+            self.handle(Event::Configured { config });
+        } else {
+            tracing::error!(
+                "the new configuration names another state_dir; the one before stays in force until a restart"
+            );
+        }
+        telemetry::ready();
+    }
+
+    fn token(&mut self) -> Token {
+        self.next_token += 1;
+        Token(self.next_token)
+    }
+
+    fn command(&mut self, command: Command) -> oneshot::Receiver<CommandReply> {
+        let (sender, receiver) = oneshot::channel();
+        let token = self.token();
+        self.replies.insert(token, sender);
+        self.handle(Event::Commanded { token, command });
+        receiver
+    }
+
+    fn handle(&mut self, event: Event) {
+        let effects = self.engine.handle(event, clock::now());
+        self.carry_out(effects);
+        let summary = self.engine.summary();
+        if self.told != Some(summary) {
+            telemetry::status(&summary);
+            self.told = Some(summary);
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        let unix = clock::now().unix();
+        let mut effects = effects.into_iter();
+        while let Some(effect) = effects.next() {
+            match effect {
+                Effect::Save(changes) => {
+                    if let Err(error) = self.store.save(&changes) {
+                        let dropped = effects.collect();
+                        return self.unsaved(changes, dropped, error.to_string());
+                    }
+                }
+                Effect::Report(note) => telemetry::report(&note),
+                Effect::Reply { token, reply } => {
+                    if let Some(sender) = self.replies.remove(&token) {
+                        // Whoever asked may have gone away.
+                        let _ = sender.send(reply);
+                    }
+                }
+                effect => self.effects.start(effect, unix),
+            }
+        }
+    }
+
+    fn unsaved(&mut self, changes: Box<Changes>, dropped: Vec<Effect>, error: String) {
+        self.handle(Event::SaveFailed { changes, dropped, error });
+    }
+}

@@ -1,0 +1,38 @@
+//! Signals: TERM and INT stop in order, a second one at once; HUP reloads; CHLD has children looked after.
+
+use std::io;
+
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::{Inbox, Message};
+
+/// Exit code of the second stop signal: not in order, and said so.
+const AT_ONCE: i32 = 1;
+
+/// Begins to listen, on a thread of its own: the second stop signal must work even if the loop does not.
+pub fn listen(inbox: Inbox) -> io::Result<()> {
+    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGCHLD])?;
+    std::thread::Builder::new().name("signals".into()).stack_size(128 * 1024).spawn(move || {
+        let mut stopping = false;
+        for signal in signals.forever() {
+            let message = match signal {
+                SIGHUP => Message::Reload,
+                SIGCHLD => Message::Child,
+                _ if stopping => std::process::exit(AT_ONCE),
+                _ => {
+                    stopping = true;
+                    Message::Stop
+                }
+            };
+            // A full inbox must not keep this thread from the second stop signal. Reloads and children are
+            // looked at again with whatever fills the inbox; a stop must arrive.
+            let important = matches!(message, Message::Stop);
+            if inbox.try_send(message).is_err() && important {
+                let inbox = inbox.clone();
+                std::thread::spawn(move || inbox.blocking_send(Message::Stop));
+            }
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,214 @@
+//! Notices that the configuration or a credential changed.
+//!
+//! Directories are watched, not files: an editor or Kubernetes puts a new file into the place of the old one,
+//! and a watch on the old one goes deaf. Any event means "look again"; what counts is whether a file is another
+//! one. Because some mounts report no events at all, everything is looked at once a minute as well.
+
+use std::collections::{BTreeSet, HashMap};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::SendError;
+use tokio::time::{sleep, timeout};
+
+use super::files::{self, Found};
+use super::{Inbox, Message};
+use crate::config::SecretSource;
+use crate::config::file;
+
+/// After the last event things are left to settle for so long: an editor writes in several steps.
+const SETTLE: Duration = Duration::from_millis(300);
+/// A file that never settles is looked at all the same.
+const SETTLE_AT_MOST: u32 = 10;
+/// Without any event.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// What tells one content of a file from another without reading it.
+type Stamp = Option<(u64, u64, i64, i64, u64)>;
+
+/// What is watched, and what it was when it was last looked at.
+#[derive(Debug)]
+pub struct Watch {
+    path: PathBuf,
+    patterns: Vec<String>,
+    files: Vec<(PathBuf, Stamp)>,
+    credentials: HashMap<Arc<str>, (PathBuf, Stamp)>,
+    dirs: BTreeSet<PathBuf>,
+    watcher: Option<RecommendedWatcher>,
+    events: mpsc::Receiver<()>,
+    inbox: Inbox,
+}
+
+impl Watch {
+    /// Begins to watch the configuration that was just read from `path`.
+    pub fn new(path: &Path, found: &Found, inbox: Inbox) -> Watch {
+        let (sender, events) = mpsc::channel(1);
+        // A full channel says already that there is something to look at.
+        let on_event = move |event: notify::Result<notify::Event>| {
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                let _ = sender.try_send(());
+            }
+        };
+        let watcher = notify::recommended_watcher(on_event);
+        if let Err(error) = &watcher {
+            tracing::warn!(%error, "file notifications are not to be had; changes are noticed within a minute");
+        }
+        let mut watch = Watch {
+            path: path.to_owned(),
+            patterns: Vec::new(),
+            files: Vec::new(),
+            credentials: HashMap::new(),
+            dirs: BTreeSet::new(),
+            watcher: watcher.ok(),
+            events,
+            inbox,
+        };
+        watch.follow(found);
+        watch
+    }
+
+    /// Watches until the loop is gone.
+    pub async fn run(mut self) {
+        loop {
+            if timeout(LOOK_AGAIN, self.events.recv()).await.is_ok() {
+                self.settle().await;
+            }
+            if self.look().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn settle(&mut self) {
+        for _ in 0..SETTLE_AT_MOST {
+            sleep(SETTLE).await;
+            if self.events.try_recv().is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Looks whether anything is another than before, and says so.
+    async fn look(&mut self) -> Result<(), SendError<Message>> {
+        let files = stamps(&self.path, &self.patterns);
+        if files != self.files {
+            self.files = files;
+            match read_apart(self.path.clone()).await {
+                Ok(found) => {
+                    self.follow(&found);
+                    self.inbox
+                        .send(Message::Configured { config: found.config, warnings: found.warnings })
+                        .await?;
+                }
+                Err(text) => self.inbox.send(Message::Misconfigured(text)).await?,
+            }
+        }
+        for (account, (path, stamp)) in &mut self.credentials {
+            let now = stamp_of(path);
+            if now != *stamp {
+                *stamp = now;
+                self.inbox.send(Message::Credential(account.clone())).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Watches every directory in which a change of what was read would show.
+    fn follow(&mut self, found: &Found) {
+        self.patterns = found.sources.first().map(file::includes).unwrap_or_default();
+        self.files = stamps(&self.path, &self.patterns);
+        let mut dirs = BTreeSet::new();
+        for (path, _) in &self.files {
+            dirs.extend(dirs_of(path));
+        }
+        dirs.extend(self.patterns.iter().filter_map(|pattern| Some(Path::new(pattern).parent()?.to_owned())));
+        let mut credentials = HashMap::new();
+        for account in &found.config.accounts {
+            if let Some(path) = password_file(&account.password) {
+                dirs.extend(dirs_of(&path));
+                let stamp = match self.credentials.get(&account.name) {
+                    Some((known, stamp)) if *known == path => *stamp,
+                    _ => stamp_of(&path),
+                };
+                credentials.insert(account.name.clone(), (path, stamp));
+            }
+        }
+        self.credentials = credentials;
+        self.watch_dirs(dirs);
+    }
+
+    fn watch_dirs(&mut self, dirs: BTreeSet<PathBuf>) {
+        if let Some(watcher) = &mut self.watcher {
+            for gone in self.dirs.difference(&dirs) {
+                let _ = watcher.unwatch(gone);
+            }
+            for new in dirs.difference(&self.dirs) {
+                if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
+                    tracing::debug!(dir = %new.display(), %error, "cannot be watched; looked at once a minute");
+                }
+            }
+        }
+        self.dirs = dirs;
+    }
+}
+
+/// Reads the configuration away from the loop: a large one takes a while.
+async fn read_apart(path: PathBuf) -> Result<Found, String> {
+    let reading = tokio::task::spawn_blocking(move || files::read(&path, false));
+    reading
+        .await
+        .unwrap_or_else(|_| Err("internal error while reading the configuration, please report it".into()))
+}
+
+/// Answers a reload that was asked for: read anew whatever the files look like.
+pub async fn reread(path: PathBuf) -> Message {
+    match read_apart(path).await {
+        Ok(found) => Message::Configured { config: found.config, warnings: found.warnings },
+        Err(text) => Message::Misconfigured(text),
+    }
+}
+
+fn password_file(source: &SecretSource) -> Option<PathBuf> {
+    match source {
+        SecretSource::File(path) => Some(path.clone()),
+        SecretSource::Credential(name) => {
+            std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| Path::new(&dir).join(name))
+        }
+        SecretSource::Env(_) => None,
+    }
+}
+
+/// The directory of a path, and of every link on the way to the file: `..data` of a Kubernetes volume is one.
+fn dirs_of(path: &Path) -> BTreeSet<PathBuf> {
+    const MAX_LINKS: usize = 16;
+    let mut dirs = BTreeSet::new();
+    let mut at = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        let Some(dir) = at.parent().map(Path::to_owned) else { break };
+        let dir = if dir.as_os_str().is_empty() { PathBuf::from(".") } else { dir };
+        dirs.insert(dir.clone());
+        // A directory on the way may be a link as well.
+        if let Some(above) = dir.parent().filter(|_| dir.is_symlink()) {
+            dirs.insert(above.to_owned());
+        }
+        match std::fs::read_link(&at) {
+            Ok(target) => at = dir.join(target),
+            Err(_) => break,
+        }
+    }
+    dirs
+}
+
+fn stamps(main: &Path, patterns: &[String]) -> Vec<(PathBuf, Stamp)> {
+    let included = files::included(patterns).unwrap_or_default();
+    std::iter::once(main.to_owned()).chain(included).map(|path| (path.clone(), stamp_of(&path))).collect()
+}
+
+fn stamp_of(path: &Path) -> Stamp {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
+}

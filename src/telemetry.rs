@@ -1,0 +1,159 @@
+//! Logging, the service manager, and what a process that holds a password does about itself.
+
+use std::io::IsTerminal;
+use std::os::fd::AsFd;
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use sd_notify::NotifyState;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+use crate::config::{Log, LogFormat};
+use crate::engine::Summary;
+use crate::engine::event::{Level, Note};
+
+/// Crates below us that could, at their most talkative, show what is sent. They never get beyond `info`,
+/// whatever the configuration or `RUST_LOG` asks for.
+const QUIET: [&str; 11] = [
+    "hyper",
+    "hyper_util",
+    "hyper_rustls",
+    "reqwest",
+    "rustls",
+    "rustls_platform_verifier",
+    "tokio",
+    "mio",
+    "h2",
+    "want",
+    "tower",
+];
+
+/// Begins to log to standard error.
+pub fn start_logging(log: &Log) {
+    let wanted = std::env::var("RUST_LOG")
+        .ok()
+        .filter(|filter| !filter.is_empty())
+        .unwrap_or_else(|| log.level.clone());
+    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new("info"));
+    let quiet = QUIET.iter().fold(Targets::new().with_default(LevelFilter::TRACE), |targets, target| {
+        targets.with_target(*target, LevelFilter::INFO)
+    });
+    let base = fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let terminal = std::io::stderr().is_terminal();
+    let layer: Box<dyn Layer<_> + Send + Sync> = match log.format {
+        LogFormat::Json => Box::new(base.json().with_target(true).flatten_event(true)),
+        LogFormat::Text => Box::new(base.with_ansi(terminal)),
+        // The journal has a time of its own.
+        LogFormat::Auto if is_journal() => Box::new(base.with_ansi(false).without_time()),
+        LogFormat::Auto => Box::new(base.with_ansi(terminal)),
+    };
+    // A second start in one process (a test) keeps the first one's logging.
+    let _ = tracing_subscriber::registry().with(layer.with_filter(filter).with_filter(quiet)).try_init();
+}
+
+/// Whether standard error goes to the journal: systemd names the stream's device and inode.
+fn is_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
+    let Ok(stat) = rustix::fs::fstat(std::io::stderr().as_fd()) else { return false };
+    stream == format!("{}:{}", stat.st_dev, stat.st_ino)
+}
+
+/// Tells people.
+pub fn report(note: &Note) {
+    let order = note.order.as_deref();
+    let account = note.account.as_deref();
+    let (kind, text) = (note.kind, note.text.as_str());
+    match note.level {
+        Level::Error => tracing::error!(order, account, kind, "{text}"),
+        Level::Warn => tracing::warn!(order, account, kind, "{text}"),
+        Level::Info => tracing::info!(order, account, kind, "{text}"),
+        Level::Debug => tracing::debug!(order, account, kind, "{text}"),
+    }
+}
+
+/// No core file, and nobody of the same user may look into our memory.
+pub fn protect_memory() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core files cannot be switched off");
+    }
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "the process could not be made undumpable");
+    }
+}
+
+/// Tells the service manager that we are up.
+pub fn ready() {
+    notify(&[NotifyState::Ready]);
+}
+
+/// Tells the service manager that a reload begins. The time stamp is sent always, so that a drop-in can set
+/// Type=notify-reload.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(stamp) => notify(&[NotifyState::Reloading, stamp]),
+        Err(_) => notify(&[NotifyState::Reloading]),
+    }
+}
+
+/// Tells the service manager that we stop in order.
+pub fn stopping() {
+    notify(&[NotifyState::Stopping]);
+}
+
+/// Says that the loop goes round.
+pub fn alive() {
+    notify(&[NotifyState::Watchdog]);
+}
+
+/// How things stand, for `systemctl status`: our own words and numbers only. Foreign text in a status could
+/// hold a line break, and what follows one is a command to the service manager.
+pub fn status(summary: &Summary) {
+    notify(&[NotifyState::Status(&status_text(summary))]);
+}
+
+fn status_text(summary: &Summary) -> String {
+    let Summary { orders, waiting, in_order, attention, owed_hooks, closed, unreadable, hopeful: _ } =
+        *summary;
+    let mut text =
+        format!("{orders} orders: {in_order} in order, {waiting} waiting, {attention} need attention");
+    if owed_hooks > 0 {
+        text.push_str(&format!("; {owed_hooks} hooks owed"));
+    }
+    if closed > 0 {
+        text.push_str(&format!("; {closed} accounts closed"));
+    }
+    if unreadable > 0 {
+        text.push_str(&format!("; {unreadable} passwords cannot be read"));
+    }
+    text
+}
+
+fn notify(state: &[NotifyState<'_>]) {
+    // Without a service manager this does nothing.
+    let _ = sd_notify::notify(state);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_one_line_of_our_own_words() {
+        let summary = Summary {
+            orders: 5,
+            waiting: 1,
+            in_order: 3,
+            attention: 1,
+            owed_hooks: 2,
+            closed: 1,
+            ..Summary::default()
+        };
+        assert_eq!(
+            status_text(&summary),
+            "5 orders: 3 in order, 1 waiting, 1 need attention; 2 hooks owed; 1 accounts closed"
+        );
+    }
+}
