@@ -1,0 +1,279 @@
+//! How every order and account stands, for people and for machines.
+//!
+//! Built from the configuration and the state file, so it is right while the daemon is down.
+
+mod nagios;
+mod table;
+
+use serde::Serialize;
+
+use crate::config::{Config, Order};
+use crate::engine::Loaded;
+use crate::engine::account::AccountRecord;
+use crate::engine::order::{Debt, Generation, OrderRecord};
+use crate::engine::time::{Now, Time, rfc3339};
+
+pub use nagios::{Verdict, verdict};
+
+/// Everything that `status --json` shows.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// When this was put together, RFC 3339.
+    pub at: String,
+    /// One entry for each configured order, in the order of the configuration.
+    pub orders: Vec<OrderStatus>,
+    /// One entry for each configured account.
+    pub accounts: Vec<AccountStatus>,
+    #[serde(skip)]
+    unix: i64,
+}
+
+/// One order.
+#[derive(Debug, Clone, Serialize)]
+pub struct OrderStatus {
+    /// Its name.
+    pub name: String,
+    /// Its account.
+    pub account: String,
+    /// `ssl`, `mark` or `smime`.
+    pub product: &'static str,
+    /// The number it is known by at the vendor.
+    pub order_number: String,
+    /// The phase; `waiting` for one that the daemon has not seen yet.
+    pub phase: &'static str,
+    /// Since when, RFC 3339.
+    pub since: Option<String>,
+    /// Why it stands there.
+    pub reason: Option<String>,
+    /// Last call about it, RFC 3339.
+    pub last_poll: Option<String>,
+    /// Next scheduled call about it, RFC 3339.
+    pub next_poll: Option<String>,
+    /// Calls so far.
+    pub polls: u32,
+    /// What the vendor said last.
+    pub vendor: Option<VendorStatus>,
+    /// What is installed.
+    pub certificate: Option<CertificateStatus>,
+    /// Hooks of the installed generation, owed and done.
+    pub hooks: Vec<HookStatus>,
+    /// Trouble on this machine.
+    pub trouble: Option<String>,
+    /// How the files differ from what was installed.
+    pub drift: Option<String>,
+    /// End of the product term, RFC 3339: no re-issue reaches beyond it.
+    pub subscription_ends: Option<String>,
+    #[serde(skip)]
+    needs_person: bool,
+    #[serde(skip)]
+    waiting_since: Option<i64>,
+    #[serde(skip)]
+    next_in: Option<i64>,
+}
+
+/// What the vendor said last.
+#[derive(Debug, Clone, Serialize)]
+pub struct VendorStatus {
+    /// When, RFC 3339.
+    pub at: String,
+    /// The code, if there was one.
+    pub code: Option<i32>,
+    /// In words.
+    pub text: String,
+}
+
+/// What is installed.
+#[derive(Debug, Clone, Serialize)]
+pub struct CertificateStatus {
+    /// Lower-case hexadecimal.
+    pub serial: String,
+    /// SHA-256 of the certificate, lower-case hexadecimal.
+    pub fingerprint: String,
+    /// RFC 3339.
+    pub not_before: String,
+    /// RFC 3339.
+    pub not_after: String,
+    /// Whole days until then; negative when it is over.
+    pub days_left: i64,
+    /// Names in it.
+    pub names: Vec<String>,
+    /// Directory of the generation.
+    pub generation: String,
+    /// RFC 3339.
+    pub installed_at: String,
+    #[serde(skip)]
+    life: i64,
+    #[serde(skip)]
+    left: i64,
+}
+
+/// One hook.
+#[derive(Debug, Clone, Serialize)]
+pub struct HookStatus {
+    /// Its name.
+    pub hook: String,
+    /// What it is for.
+    pub event: &'static str,
+    /// `owed`, `failing` or `done`.
+    pub state: &'static str,
+    /// Tries so far.
+    pub tries: u32,
+    /// Next try, RFC 3339.
+    pub next_try: Option<String>,
+    /// How the last try ended.
+    pub last: Option<String>,
+}
+
+/// One account.
+#[derive(Debug, Clone, Serialize)]
+pub struct AccountStatus {
+    /// Its name.
+    pub name: String,
+    /// `open`, `paused` or `closed`.
+    pub state: &'static str,
+    /// Since when it is closed, or until when it is paused, RFC 3339.
+    pub when: Option<String>,
+    /// Why it is not open.
+    pub reason: Option<String>,
+    /// Calls so far.
+    pub calls: u64,
+}
+
+impl Status {
+    /// Puts a status together.
+    pub fn new(config: &Config, loaded: &Loaded, now: Now) -> Status {
+        Status {
+            at: rfc3339(now.unix()),
+            orders: config
+                .orders
+                .iter()
+                .map(|order| {
+                    OrderStatus::new(order, loaded.orders.get(&order.name).map(|known| &known.record), now)
+                })
+                .collect(),
+            accounts: config
+                .accounts
+                .iter()
+                .map(|account| AccountStatus::new(&account.name, loaded.accounts.get(&account.name), now))
+                .collect(),
+            unix: now.unix(),
+        }
+    }
+
+    /// Keeps one order only; `false` if there is none of that name.
+    pub fn keep(&mut self, name: &str) -> bool {
+        self.orders.retain(|order| order.name == name);
+        !self.orders.is_empty()
+    }
+
+    /// As people read it: a table of all orders.
+    pub fn table(&self) -> String {
+        table::table(self)
+    }
+
+    /// As people read it: everything about each order.
+    pub fn details(&self) -> String {
+        table::details(self)
+    }
+}
+
+fn when(time: Time, now: Now) -> String {
+    rfc3339(now.wall_of(time).div_euclid(1000))
+}
+
+impl OrderStatus {
+    fn new(order: &Order, record: Option<&OrderRecord>, now: Now) -> Self {
+        let handle = format!("{} {}", order.handle.parameter(), order.handle.text());
+        // A record of another number under the same name tells nothing about this order but what is installed.
+        let same = record.filter(|record| *record.handle == *handle);
+        let due = same.and_then(|record| record.due);
+        OrderStatus {
+            name: order.name.to_string(),
+            account: order.account.to_string(),
+            product: order.settings.product.word(),
+            order_number: order.handle.text().to_owned(),
+            phase: same.map_or("waiting", |record| record.phase.word()),
+            since: same.map(|record| rfc3339(record.since)),
+            reason: same.and_then(|record| record.reason.as_ref()).map(ToString::to_string),
+            last_poll: same.and_then(|record| record.polled).map(|time| when(time, now)),
+            next_poll: due.map(|time| when(time, now)),
+            polls: same.map_or(0, |record| record.polls),
+            vendor: same.and_then(|record| record.heard.as_ref()).map(|heard| VendorStatus {
+                at: rfc3339(heard.at),
+                code: heard.code,
+                text: heard.text.to_string(),
+            }),
+            certificate: record
+                .and_then(|record| record.installed.as_ref())
+                .map(|installed| CertificateStatus::new(installed, now)),
+            hooks: record
+                .map(|record| record.debts.iter().map(|debt| HookStatus::new(debt, now)).collect())
+                .unwrap_or_default(),
+            trouble: same.and_then(|record| record.trouble.as_ref()).map(|trouble| trouble.text.to_string()),
+            drift: same.and_then(|record| record.drift.as_ref()).map(ToString::to_string),
+            subscription_ends: same
+                .and_then(|record| record.heard.as_ref())
+                .and_then(|heard| heard.details.term_end)
+                .map(rfc3339),
+            needs_person: same.is_some_and(|record| record.phase.needs_person()),
+            waiting_since: same.map(|record| now.wall_of(record.waiting_since).div_euclid(1000)),
+            next_in: due.map(|time| (time.0 - now.time.0) / 1000),
+        }
+    }
+}
+
+impl CertificateStatus {
+    fn new(installed: &Generation, now: Now) -> Self {
+        let left = installed.not_after - now.unix();
+        CertificateStatus {
+            serial: installed.serial.to_string(),
+            fingerprint: installed.fingerprint.to_string(),
+            not_before: rfc3339(installed.not_before),
+            not_after: rfc3339(installed.not_after),
+            days_left: left.div_euclid(24 * 3600),
+            names: installed.names.iter().map(ToString::to_string).collect(),
+            generation: installed.name.to_string(),
+            installed_at: rfc3339(installed.at),
+            life: installed.not_after - installed.not_before,
+            left,
+        }
+    }
+}
+
+impl HookStatus {
+    fn new(debt: &Debt, now: Now) -> Self {
+        HookStatus {
+            hook: debt.hook.to_string(),
+            event: debt.event.word(),
+            state: match (debt.next, &debt.outcome) {
+                (None, _) => "done",
+                (Some(_), None) => "owed",
+                (Some(_), Some(_)) => "failing",
+            },
+            tries: debt.tries,
+            next_try: debt.next.map(|time| when(time, now)),
+            last: debt.outcome.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+impl AccountStatus {
+    fn new(name: &str, record: Option<&AccountRecord>, now: Now) -> Self {
+        let closed = record.and_then(|record| record.closed.as_ref());
+        let paused = record.and_then(|record| record.paused_until).filter(|until| *until > now.time);
+        let why = record.and_then(|record| record.paused_why.as_ref());
+        AccountStatus {
+            name: name.to_owned(),
+            state: match (closed, paused) {
+                (Some(_), _) => "closed",
+                (None, Some(_)) => "paused",
+                (None, None) => "open",
+            },
+            when: closed.map(|closed| rfc3339(closed.since)).or_else(|| paused.map(|until| when(until, now))),
+            reason: closed
+                .map(|closed| closed.text.to_string())
+                .or_else(|| paused.and(why).map(ToString::to_string)),
+            calls: record.map_or(0, |record| record.calls),
+        }
+    }
+}

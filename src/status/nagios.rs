@@ -1,0 +1,90 @@
+//! The status as one line and an exit code for Nagios and its many relatives.
+
+use super::{OrderStatus, Status};
+
+/// What a monitoring plugin says; the numbers are its exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// 0
+    Ok,
+    /// 1
+    Warning,
+    /// 2
+    Critical,
+}
+
+const DAY: i64 = 24 * 3600;
+/// Waiting longer than this is worth a look.
+const LONG_WAIT: i64 = 7 * DAY;
+
+/// The worst of all, and the line that says why.
+pub fn verdict(status: &Status) -> (Verdict, String) {
+    let mut findings: Vec<(Verdict, String)> = Vec::new();
+    for account in status.accounts.iter().filter(|account| account.state == "closed") {
+        findings.push((Verdict::Critical, format!("account {} is closed", account.name)));
+    }
+    for order in &status.orders {
+        findings.extend(
+            look_at(order, status.unix).map(|(verdict, why)| (verdict, format!("{} {why}", order.name))),
+        );
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.0));
+    let worst = findings.first().map_or(Verdict::Ok, |finding| finding.0);
+    let word = match worst {
+        Verdict::Ok => "OK",
+        Verdict::Warning => "WARNING",
+        Verdict::Critical => "CRITICAL",
+    };
+    const SHOWN: usize = 5;
+    let mut why: Vec<String> = findings.iter().take(SHOWN).map(|(_, why)| why.clone()).collect();
+    if findings.len() > SHOWN {
+        why.push(format!("and {} more", findings.len() - SHOWN));
+    }
+    if why.is_empty() {
+        why.push(format!("{} orders", status.orders.len()));
+    }
+    let days = status
+        .orders
+        .iter()
+        .filter_map(|order| order.certificate.as_ref())
+        .map(|found| found.days_left)
+        .min();
+    let guarded = status.orders.iter().filter(|order| order.phase == "guarding").count();
+    let days = days.map(|days| format!(" days_left={days}")).unwrap_or_default();
+    let line = format!(
+        "CERTCOLLECTD {word} - {} | orders={} guarding={guarded} problems={}{days}",
+        why.join(", "),
+        status.orders.len(),
+        findings.len()
+    );
+    // A bar in the text would begin the performance data.
+    (worst, line.replacen(" | ", "\u{0}", 1).replace('|', "/").replace('\u{0}', " | "))
+}
+
+fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
+    if order.needs_person {
+        return Some((Verdict::Critical, format!("is {}", order.phase)));
+    }
+    if let Some(installed) = &order.certificate {
+        let near = (installed.life / 4).clamp(0, 14 * DAY);
+        if installed.left <= near.min(3 * DAY) {
+            return Some((Verdict::Critical, format!("has {} days left", installed.days_left)));
+        }
+        if installed.left <= near {
+            return Some((Verdict::Warning, format!("has {} days left", installed.days_left)));
+        }
+    }
+    if let Some(hook) = order.hooks.iter().find(|hook| hook.state == "failing") {
+        let verdict = if hook.tries >= 3 { Verdict::Critical } else { Verdict::Warning };
+        return Some((verdict, format!("hook {} failed {} times", hook.hook, hook.tries)));
+    }
+    if order.trouble.is_some() {
+        return Some((Verdict::Critical, "cannot be installed".into()));
+    }
+    if order.drift.is_some() {
+        return Some((Verdict::Warning, "has files that were changed".into()));
+    }
+    let waits_long =
+        order.phase == "waiting" && order.waiting_since.is_some_and(|since| unix - since > LONG_WAIT);
+    waits_long.then(|| (Verdict::Warning, "has been waiting for more than a week".into()))
+}

@@ -1,0 +1,158 @@
+//! The status as text.
+
+use super::{AccountStatus, OrderStatus, Status};
+
+const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
+
+/// One line for each order, then the accounts that are not open.
+pub(super) fn table(status: &Status) -> String {
+    let rows: Vec<[String; 5]> = status.orders.iter().map(row).collect();
+    let mut widths = HEADINGS.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.len());
+        }
+    }
+    let line = |cells: &[String; 5]| {
+        let mut text = String::new();
+        for (cell, width) in cells.iter().zip(widths) {
+            text.push_str(&format!("{cell:<width$}  "));
+        }
+        text.trim_end().to_owned() + "\n"
+    };
+    let mut text = line(&HEADINGS.map(str::to_owned));
+    text.extend(rows.iter().map(line));
+    text.push_str(&accounts(&status.accounts));
+    text
+}
+
+fn row(order: &OrderStatus) -> [String; 5] {
+    [order.name.clone(), order.phase.to_owned(), next_poll(order), certificate(order), note(order)]
+}
+
+fn next_poll(order: &OrderStatus) -> String {
+    match order.next_in {
+        None if order.last_poll.is_none() && !order.needs_person => "at the start".into(),
+        None => "-".into(),
+        Some(seconds) if seconds <= 0 => "now".into(),
+        Some(seconds) => format!("in {}", span(seconds)),
+    }
+}
+
+fn certificate(order: &OrderStatus) -> String {
+    match &order.certificate {
+        None => "-".into(),
+        Some(installed) if installed.left <= 0 => format!("ended {} ago", span(-installed.left)),
+        Some(installed) => {
+            let day = installed.not_after.split('T').next().unwrap_or_default();
+            format!("until {day} ({} left)", span(installed.left))
+        }
+    }
+}
+
+/// The most pressing thing.
+fn note(order: &OrderStatus) -> String {
+    let failing = order.hooks.iter().find(|hook| hook.state == "failing");
+    let owed = order.hooks.iter().filter(|hook| hook.state != "done").count();
+    if let Some(trouble) = &order.trouble {
+        trouble.clone()
+    } else if let (Some(reason), true) = (&order.reason, order.needs_person) {
+        reason.clone()
+    } else if let Some(hook) = failing {
+        format!("hook {} {}", hook.hook, hook.last.as_deref().unwrap_or("failed"))
+    } else if owed > 0 {
+        format!("{owed} hooks owed")
+    } else if let Some(drift) = &order.drift {
+        drift.clone()
+    } else if order.phase == "waiting" {
+        order.vendor.as_ref().map_or_else(|| "not asked yet".into(), |vendor| vendor.text.clone())
+    } else {
+        String::new()
+    }
+}
+
+fn accounts(accounts: &[AccountStatus]) -> String {
+    let mut text = String::new();
+    for account in accounts.iter().filter(|account| account.state != "open") {
+        let word = if account.state == "closed" { "since" } else { "until" };
+        let when = account.when.as_deref().unwrap_or("-");
+        let reason = account.reason.as_deref().unwrap_or_default();
+        text.push_str(&format!("\naccount {} is {} {word} {when}: {reason}\n", account.name, account.state));
+    }
+    text
+}
+
+/// Everything about each order.
+pub(super) fn details(status: &Status) -> String {
+    let mut text = String::new();
+    for order in &status.orders {
+        let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<14}{value}\n"));
+        line(
+            "order",
+            &format!(
+                "{} ({} {} on account {})",
+                order.name, order.product, order.order_number, order.account
+            ),
+        );
+        let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
+        line("phase", &format!("{}{since}", order.phase));
+        if let Some(reason) = &order.reason {
+            line("because", reason);
+        }
+        if let Some(vendor) = &order.vendor {
+            line("vendor", &format!("{} (at {})", vendor.text, vendor.at));
+        }
+        line("polls", &format!("{}, last {}", order.polls, order.last_poll.as_deref().unwrap_or("never")));
+        line("next poll", order.next_poll.as_deref().unwrap_or("none"));
+        if let Some(installed) = &order.certificate {
+            line("certificate", &format!("serial {}, sha256 {}", installed.serial, installed.fingerprint));
+            line(
+                "valid",
+                &format!(
+                    "{} to {}, {} days left",
+                    installed.not_before, installed.not_after, installed.days_left
+                ),
+            );
+            line("names", &installed.names.join(" "));
+            line("generation", &format!("{}, installed {}", installed.generation, installed.installed_at));
+        }
+        if let Some(end) = &order.subscription_ends {
+            line("subscription", &format!("ends {end}"));
+        }
+        for hook in &order.hooks {
+            let last = hook.last.as_deref().unwrap_or("not tried yet");
+            let next = hook.next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
+            line(
+                "hook",
+                &format!(
+                    "{} ({}): {}, {} tries, {last}{next}",
+                    hook.hook, hook.event, hook.state, hook.tries
+                ),
+            );
+        }
+        if let Some(trouble) = &order.trouble {
+            line("trouble", trouble);
+        }
+        if let Some(drift) = &order.drift {
+            line("drift", drift);
+        }
+    }
+    text + &accounts(&status.accounts)
+}
+
+/// A span of seconds with two units at most.
+fn span(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => {
+            let minutes = seconds % 3600 / 60;
+            if minutes == 0 {
+                format!("{} h", seconds / 3600)
+            } else {
+                format!("{} h {minutes} min", seconds / 3600)
+            }
+        }
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
