@@ -28,7 +28,7 @@
 //! | `sources` | `engine`, `api`, `config` | clock, signals, file notifications, config and credential files (read), listening sockets |
 //! | `effects` | `engine`, `api`, `cert`, `config`, `state` | network out, disk, child processes |
 //! | `daemon` | `engine`, `sources`, `effects`, `config` | only through these |
-//! | `telemetry` | `config` | stderr, journal, notify socket |
+//! | `telemetry` | `config`, `engine` | stderr, journal, notify socket |
 //! | `sandbox` | nothing of ours, not even `api` | listening sockets |
 //! | `commands` | everything above | stdout, config file |
 //! | `cli`, `main` | `commands` | arguments, exit code |
@@ -44,5 +44,14 @@
 
 pub mod api;
 pub mod cert;
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod daemon;
+pub mod effects;
+pub mod engine;
 pub mod sandbox;
+pub mod sources;
+pub mod state;
+pub mod status;
+pub mod telemetry;

@@ -1,0 +1,154 @@
+//! The command line, and the table of exit codes.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands;
+
+/// Exit codes, all of them.
+pub mod exit {
+    /// Everything is in order, or what was wanted was done.
+    pub const OK: u8 = 0;
+    /// What was wanted failed.
+    pub const FAILED: u8 = 1;
+    /// Usage or configuration errors; another process holds the state directory.
+    pub const USAGE: u8 = 2;
+    /// `once`: some orders still wait.
+    pub const WAITING: u8 = 3;
+    /// `once`: some orders need attention.
+    pub const ATTENTION: u8 = 4;
+    /// `once`: an account is closed.
+    pub const CLOSED: u8 = 5;
+    /// `status --nagios`: nothing can be said.
+    pub const UNKNOWN: u8 = 3;
+}
+
+/// Where the configuration lies unless somebody says otherwise.
+pub const CONFIG: &str = "/etc/certcollectd/certcollectd.toml";
+
+/// Collects issued certificates from Sectigo by order number, installs them in one step, runs the reload hooks
+/// until they have worked, and goes on guarding the order.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = "Example: certcollectd check && certcollectd run")]
+pub struct Cli {
+    /// The configuration file
+    #[arg(long, global = true, env = "CERTCOLLECTD_CONFIG", default_value = CONFIG, value_name = "FILE")]
+    pub config: PathBuf,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon in the foreground
+    #[command(after_help = "Example: certcollectd run --config /etc/certcollectd/certcollectd.toml\n\n\
+        SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reads the configuration anew.")]
+    Run,
+    /// Poll what is due, install, run hooks, leave
+    #[command(after_help = "Example: certcollectd once --wait 30m\n\n\
+        Exit codes: 0 all in order, 2 usage or configuration, 3 some orders wait, 4 some need attention, 5 an account is closed.")]
+    Once(Once),
+    /// Read configuration, credentials, keys and paths, and say what is wrong
+    #[command(
+        after_help = "Example: certcollectd check\n\nExit codes: 0 sound, 2 not sound. Nobody is called unless --login is given."
+    )]
+    Check(Check),
+    /// Show how every order stands; works while the daemon is down
+    #[command(after_help = "Example: certcollectd status www")]
+    Status(Status),
+    /// Ask the vendor about an order now, sooner than its interval
+    #[command(after_help = "Example: certcollectd poll www")]
+    Poll(Named),
+    /// Take up an order that needed attention, or let one call through on a closed account
+    #[command(after_help = "Examples: certcollectd resume www\n          certcollectd resume --account main")]
+    Resume(Resume),
+    /// Install what was refused and is in quarantine
+    #[command(after_help = "Example: certcollectd accept www")]
+    Accept(Named),
+    /// Go back to the generation before the current one, and run the hooks
+    #[command(after_help = "Example: certcollectd rollback www")]
+    Rollback(Named),
+    /// Run the order's hooks now against what is installed, with CERTCOLLECTD_REHEARSAL=1
+    #[command(after_help = "Example: certcollectd rehearse www")]
+    Rehearse(Named),
+    /// Run the rehearsal server: the vendor's API on loopback, with its own CA
+    #[command(after_help = "Example: certcollectd sandbox --listen 127.0.0.1:8443 --ca-out ca.pem")]
+    Sandbox(commands::sandbox::SandboxArgs),
+    /// Sandbox and daemon together in a temporary directory: the main job in ten seconds
+    #[command(after_help = "Example: certcollectd demo")]
+    Demo(commands::demo::DemoArgs),
+}
+
+/// `once`.
+#[derive(Debug, Args)]
+pub struct Once {
+    /// Wait so long for orders that are not issued yet
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub wait: Option<Duration>,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Try the login of each account with one call about one of its orders
+    #[arg(long)]
+    pub login: bool,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Everything about this order only
+    pub name: Option<String>,
+    /// For machines
+    #[arg(long, conflicts_with_all = ["watch", "nagios"])]
+    pub json: bool,
+    /// Show it again every two seconds
+    #[arg(long, conflicts_with = "nagios")]
+    pub watch: bool,
+    /// One line and exit code 0, 1, 2 or 3 for monitoring
+    #[arg(long)]
+    pub nagios: bool,
+}
+
+/// A command about one order.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// Name of the order in the configuration
+    pub name: String,
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    /// Name of the order in the configuration
+    #[arg(required_unless_present = "account")]
+    pub name: Option<String>,
+    /// Name of a closed account in the configuration
+    #[arg(long, conflicts_with = "name", value_name = "NAME")]
+    pub account: Option<String>,
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Reads the arguments, does what they say.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; everything else is a usage error.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
+        }
+    };
+    ExitCode::from(commands::dispatch(cli))
+}

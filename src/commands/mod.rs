@@ -1,0 +1,82 @@
+//! One file for each subcommand; here what they need first.
+
+pub mod check;
+pub mod demo;
+pub mod order;
+pub mod run;
+pub mod sandbox;
+pub mod status;
+
+use std::future::Future;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+
+use crate::cli::{Cli, Command, exit};
+use crate::engine::event::Command as Order;
+use crate::sources::files::{self, Found};
+
+/// Threads for work on the disk: the loop itself has one thread, and one order's slow disk must not stop others.
+const DISK_THREADS: usize = 8;
+
+/// Does what the arguments say; gives back the exit code.
+pub fn dispatch(cli: Cli) -> u8 {
+    let config = cli.config.as_path();
+    match cli.command {
+        Command::Run => run::run(config),
+        Command::Once(once) => run::once(config, once.wait),
+        Command::Check(check) => check::check(config, check.login),
+        Command::Status(arguments) => status::status(config, &arguments),
+        Command::Poll(named) => order::command(config, Order::Poll(named.name), named.json),
+        Command::Resume(resume) => match (resume.name, resume.account) {
+            (Some(name), _) => order::command(config, Order::Resume(name), resume.json),
+            (None, account) => {
+                order::command(config, Order::ResumeAccount(account.unwrap_or_default()), resume.json)
+            }
+        },
+        Command::Accept(named) => order::command(config, Order::Accept(named.name), named.json),
+        Command::Rollback(named) => order::command(config, Order::Rollback(named.name), named.json),
+        Command::Rehearse(named) => order::command(config, Order::Rehearse(named.name), named.json),
+        Command::Sandbox(arguments) => sandbox::sandbox(&arguments),
+        Command::Demo(arguments) => demo::demo(&arguments),
+    }
+}
+
+/// Reads the configuration, or says what is wrong with it.
+fn load(config: &Path) -> Result<Found, u8> {
+    files::read(config, std::io::stderr().is_terminal()).map_err(|text| {
+        complain(text.trim_end());
+        exit::USAGE
+    })
+}
+
+/// Runs a future on the one thread that the daemon has.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(DISK_THREADS)
+        .build()
+        .expect("the system gives us an event queue and a timer");
+    let local = LocalSet::new();
+    let result = local.block_on(&runtime, future);
+    // A name look-up that hangs must not hold up the exit.
+    runtime.shutdown_background();
+    result
+}
+
+/// Says something to people; a closed pipe is no reason to fail.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out
+        .write_all(text.as_bytes())
+        .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
+    let _ = out.flush();
+}
+
+/// Says what went wrong.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}

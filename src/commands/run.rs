@@ -1,0 +1,161 @@
+//! `run`, and `once`: the same loop with another end.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::{block_on, complain, load};
+use crate::cli::exit;
+use crate::config::Config;
+use crate::daemon::{Daemon, Goal};
+use crate::effects::save::{Lock, Store, StoreError};
+use crate::effects::{credential, probe, reap};
+use crate::engine::Engine;
+use crate::sources::files::Found;
+use crate::sources::watch::Watch;
+use crate::sources::{INBOX, clock, control, signal};
+use crate::telemetry;
+
+/// `run`.
+pub fn run(path: &Path) -> u8 {
+    let found = match prepare(path) {
+        Ok(found) => found,
+        Err(code) => return code,
+    };
+    let store = match open_store(&found.config) {
+        Ok(store) => store,
+        Err(code) => return code,
+    };
+    block_on(serve(path, found, store))
+}
+
+async fn serve(path: &Path, found: Found, store: Store) -> u8 {
+    let (sender, inbox) = mpsc::channel(INBOX);
+    if let Err(error) = signal::listen(sender.clone()) {
+        complain(&format!("signals cannot be listened to: {error}"));
+        return exit::FAILED;
+    }
+    let config = found.config.clone();
+    match control::bind(&config.state_dir) {
+        Ok(listener) => {
+            tokio::task::spawn_local(control::serve(listener, sender.clone()));
+        }
+        Err(error) => {
+            complain(&format!(
+                "the control socket cannot be made in {}: {error}",
+                config.state_dir.display()
+            ));
+            return exit::FAILED;
+        }
+    }
+    let engine = match engine(&config, &store) {
+        Ok(engine) => engine,
+        Err(code) => return code,
+    };
+    tokio::task::spawn_local(Watch::new(path, &found, sender.clone()).run());
+    drop(found);
+    warn_of_weak_points(&config);
+    let summary = engine.summary();
+    tracing::info!(
+        orders = summary.orders,
+        accounts = config.accounts.len(),
+        "certcollectd {} is up; state in {}, certificates in {}",
+        env!("CARGO_PKG_VERSION"),
+        config.state_dir.display(),
+        config.install_dir.display()
+    );
+    let mut daemon = Daemon::new(engine, store, inbox);
+    daemon.reread_from(path.to_owned(), sender);
+    telemetry::ready();
+    daemon.run(Goal::Stop).await;
+    tracing::info!("stopped in order");
+    let _ = std::fs::remove_file(config.state_dir.join(control::SOCKET));
+    exit::OK
+}
+
+/// `once`.
+pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
+    let found = match prepare(path) {
+        Ok(found) => found,
+        Err(code) => return code,
+    };
+    let config = found.config;
+    let store = match open_store(&config) {
+        Ok(store) => store,
+        Err(code) => return code,
+    };
+    block_on(async {
+        let (sender, inbox) = mpsc::channel(INBOX);
+        if let Err(error) = signal::listen(sender) {
+            complain(&format!("signals cannot be listened to: {error}"));
+            return exit::FAILED;
+        }
+        let engine = match engine(&config, &store) {
+            Ok(engine) => engine,
+            Err(code) => return code,
+        };
+        warn_of_weak_points(&config);
+        let outcome = Daemon::new(engine, store, inbox).run(Goal::Settled(wait)).await;
+        let summary = outcome.summary;
+        if summary.closed > 0 {
+            exit::CLOSED
+        } else if summary.attention > 0 || summary.unreadable > 0 {
+            exit::ATTENTION
+        } else if summary.waiting > 0 {
+            exit::WAITING
+        } else {
+            exit::OK
+        }
+    })
+}
+
+/// What every process that calls the vendor does first.
+pub(super) fn prepare(path: &Path) -> Result<Found, u8> {
+    telemetry::protect_memory();
+    let found = load(path)?;
+    telemetry::start_logging(&found.config.log);
+    reap::become_reaper();
+    if !found.warnings.is_empty() {
+        tracing::warn!("the configuration has weak points:\n{}", found.warnings.trim_end());
+    }
+    Ok(found)
+}
+
+pub(super) fn open_store(config: &Config) -> Result<Store, u8> {
+    let opened = Lock::take(&config.state_dir).and_then(|lock| Store::open(&config.state_dir, lock));
+    opened.map_err(|error| {
+        complain(&error.to_string());
+        match error {
+            StoreError::Locked { .. } => exit::USAGE,
+            _ => exit::FAILED,
+        }
+    })
+}
+
+pub(super) fn engine(config: &Arc<Config>, store: &Store) -> Result<Engine, u8> {
+    let now = clock::now();
+    let loaded = store.load(now).map_err(|error| {
+        complain(&error.to_string());
+        exit::FAILED
+    })?;
+    Ok(Engine::new(config.clone(), loaded, now))
+}
+
+/// What will fail on the day is said today.
+fn warn_of_weak_points(config: &Config) {
+    for account in &config.accounts {
+        match credential::read(&account.password) {
+            Err(why) => tracing::error!(account = &*account.name, "the password cannot be read: {why}"),
+            Ok(_) => {
+                if let Some(exposed) = credential::exposure(&account.password) {
+                    tracing::warn!(account = &*account.name, "{exposed}");
+                }
+            }
+        }
+    }
+    for problem in probe::probe(config) {
+        tracing::error!("nothing can be installed: {problem}");
+    }
+}

@@ -1,0 +1,79 @@
+//! `status`: what the state file says, whether or not the daemon runs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{complain, load, say};
+use crate::cli::{Status as Arguments, exit};
+use crate::config::Config;
+use crate::effects::save::Reader;
+use crate::engine::Loaded;
+use crate::sources::clock;
+use crate::status::{Status, Verdict, verdict};
+
+/// How often `--watch` looks.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// `status`.
+pub fn status(path: &Path, arguments: &Arguments) -> u8 {
+    let failed = if arguments.nagios { exit::UNKNOWN } else { exit::FAILED };
+    let found = match load(path) {
+        Ok(found) => found,
+        Err(code) => return if arguments.nagios { exit::UNKNOWN } else { code },
+    };
+    loop {
+        let mut status = match read(&found.config) {
+            Ok(status) => status,
+            Err(why) => {
+                if arguments.nagios {
+                    say(&format!("CERTCOLLECTD UNKNOWN - {why}"));
+                } else {
+                    complain(&why);
+                }
+                return failed;
+            }
+        };
+        if let Some(name) = &arguments.name
+            && !status.keep(name)
+        {
+            complain(&format!("no order named {} is configured", crate::api::Foreign::new(name)));
+            return if arguments.nagios { exit::UNKNOWN } else { exit::USAGE };
+        }
+        if arguments.nagios {
+            let (verdict, line) = verdict(&status);
+            say(&line);
+            return match verdict {
+                Verdict::Ok => 0,
+                Verdict::Warning => 1,
+                Verdict::Critical => 2,
+            };
+        }
+        if arguments.json {
+            say(&serde_json::to_string_pretty(&status).expect("strings, numbers and lists"));
+            return exit::OK;
+        }
+        let text = if arguments.name.is_some() { status.details() } else { status.table() };
+        if !arguments.watch {
+            say(&text);
+            return exit::OK;
+        }
+        // Clear the screen, go to its corner.
+        say(&format!(
+            "\u{1b}[2J\u{1b}[H{text}\n{} (every {} s; end with Ctrl-C)",
+            status.at,
+            AGAIN.as_secs()
+        ));
+        std::thread::sleep(AGAIN);
+    }
+}
+
+fn read(config: &Config) -> Result<Status, String> {
+    let now = clock::now();
+    let reader = Reader::open(&config.state_dir).map_err(|error| error.to_string())?;
+    let loaded = match reader {
+        Some(reader) => reader.load(now).map_err(|error| error.to_string())?,
+        // The daemon never ran here: every order waits to be asked about.
+        None => Loaded::default(),
+    };
+    Ok(Status::new(config, &loaded, now))
+}
