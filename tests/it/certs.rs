@@ -1,0 +1,69 @@
+//! Certificates made for tests: a root, an intermediate, and leaves for keys that the test knows.
+
+use std::sync::OnceLock;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    KeyUsagePurpose, SerialNumber,
+};
+
+/// A certification authority of two levels.
+pub struct Ca {
+    pub root: CertifiedIssuer<'static, KeyPair>,
+    pub intermediate: CertifiedIssuer<'static, KeyPair>,
+}
+
+/// One authority for all tests; keys take time.
+pub fn ca() -> &'static Ca {
+    static CA: OnceLock<Ca> = OnceLock::new();
+    CA.get_or_init(|| {
+        let params = |name: &str| {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = DistinguishedName::new();
+            params.distinguished_name.push(DnType::CommonName, name);
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+            params.not_before = at(0);
+            params.not_after = at(4_000_000_000);
+            params
+        };
+        let root = CertifiedIssuer::self_signed(params("Test Root"), KeyPair::generate().unwrap()).unwrap();
+        let intermediate =
+            CertifiedIssuer::signed_by(params("Test CA 1"), KeyPair::generate().unwrap(), &root).unwrap();
+        Ca { root, intermediate }
+    })
+}
+
+fn at(unix: i64) -> time::OffsetDateTime {
+    time::OffsetDateTime::from_unix_timestamp(unix).unwrap()
+}
+
+/// A leaf certificate in DER.
+pub fn leaf(key: &KeyPair, names: &[&str], not_before: i64, not_after: i64) -> Vec<u8> {
+    let mut params =
+        CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, names[0]);
+    params.not_before = at(not_before);
+    params.not_after = at(not_after);
+    let mut serial = not_before.to_be_bytes().to_vec();
+    serial.extend(not_after.to_be_bytes());
+    serial[0] = 1;
+    params.serial_number = Some(SerialNumber::from(serial));
+    params.signed_by(key, &ca().intermediate).unwrap().der().to_vec()
+}
+
+/// The vendor's URL-encoded answer with a leaf and its chain, root first.
+pub fn issued(leaf: &[u8]) -> Vec<u8> {
+    let encode =
+        |der: &[u8]| form_urlencoded::byte_serialize(STANDARD.encode(der).as_bytes()).collect::<String>();
+    format!(
+        "errorCode=2&caCertificate={}&caCertificate={}&certificate={}",
+        encode(ca().root.der()),
+        encode(ca().intermediate.der()),
+        encode(leaf)
+    )
+    .into_bytes()
+}

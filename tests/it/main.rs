@@ -1,0 +1,12 @@
+//! What users are promised, tested. One crate, so that it is built and linked once.
+
+#![allow(unreachable_pub)]
+
+/// Certificates made for tests.
+mod certs;
+/// The engine, told one thing after the other: bytes in, effects out.
+mod engine;
+/// The engine in a world made from a seed: the promises as invariants.
+mod simulation;
+/// A world for the engine: clock, vendor, disk, hooks and state, all of them able to fail.
+mod world;

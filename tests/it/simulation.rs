@@ -1,0 +1,1 @@
+//! The engine in a world made from a seed: the promises as invariants.

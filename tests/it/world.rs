@@ -1,0 +1,548 @@
+//! A world for the engine: clock, vendor, disk, hooks and state, all of them able to fail.
+//!
+//! Nothing here touches the machine. The state is kept as the rows that would be written to the file, and
+//! read back at a restart, so that a restart loses what a real one loses.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use certcollectd::api::{Answer, Failure, Handle, Product};
+use certcollectd::cert::{self, Certificate};
+use certcollectd::config::{
+    Account, Action, Cadence, Calls, Config, Files, Hook, HookEvent, KeySource, Log, LogFormat, Order,
+    OrderSettings, SecretSource, Severity, Verify,
+};
+use certcollectd::engine::event::{
+    Activate, Command, CommandReply, CredentialTag, Effect, Event, HookResult, HookRun, Inspect, Inspection,
+    InstallError, InstalledFile, Level, Link, Note, Stage, StagedFiles, Token,
+};
+use certcollectd::engine::time::{Now, Time};
+use certcollectd::engine::{Engine, Loaded, Remembered, contents};
+use certcollectd::state::{self, Origin};
+
+/// Where time begins: the first release.
+pub const START: i64 = 1_795_165_920;
+pub const HOUR: Duration = Duration::from_secs(3600);
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A configuration with one account `main` and these orders, all defaults.
+pub fn config(orders: &[&str]) -> Config {
+    Config {
+        state_dir: "/state".into(),
+        install_dir: "/install".into(),
+        calls: Calls {
+            call_gap: Calls::CALL_GAP,
+            connect_timeout: Calls::CONNECT_TIMEOUT,
+            request_timeout: Calls::REQUEST_TIMEOUT,
+            unknown_tries: Calls::UNKNOWN_TRIES,
+        },
+        accounts: vec![account("main")],
+        orders: orders.iter().map(|name| order(name)).collect(),
+        hooks: Vec::new(),
+        http: None,
+        push: None,
+        log: Log { format: LogFormat::Text, level: "info".into() },
+    }
+}
+
+pub fn account(name: &str) -> Arc<Account> {
+    Arc::new(Account {
+        name: name.into(),
+        login_name: "login".into(),
+        password: SecretSource::File("/secret".into()),
+        base_url: Account::BASE_URL.into(),
+        ca_file: None,
+        proxy: None,
+    })
+}
+
+pub fn settings() -> OrderSettings {
+    OrderSettings {
+        product: Product::Ssl,
+        cadence: Cadence::default(),
+        files: Files {
+            cert: Some("cert.pem".into()),
+            chain: Some("chain.pem".into()),
+            fullchain: Some("fullchain.pem".into()),
+            key: None,
+            combined: None,
+            root: None,
+            pkcs7: None,
+            der: None,
+            owner: None,
+            group: None,
+            mode: Files::MODE,
+        },
+        verify: Verify {
+            key: Severity::Block,
+            domains: Severity::Block,
+            chain: Severity::Block,
+            dates: Severity::Block,
+            downgrade: Severity::Block,
+            trust: Severity::Off,
+            trust_anchors: None,
+        },
+        hooks: Vec::new(),
+    }
+}
+
+/// An order on account `main`; its number is its name.
+pub fn order(name: &str) -> Order {
+    Order {
+        name: name.into(),
+        account: "main".into(),
+        handle: Handle::OrderNumber(name.into()),
+        domains: Box::new([]),
+        key: KeySource::None,
+        copies: Box::new([]),
+        settings: Arc::new(settings()),
+    }
+}
+
+pub fn change(order: &mut Order, change: impl FnOnce(&mut OrderSettings)) {
+    let mut settings = (*order.settings).clone();
+    change(&mut settings);
+    order.settings = Arc::new(settings);
+}
+
+pub fn hook(name: &str) -> Arc<Hook> {
+    Arc::new(Hook {
+        name: name.into(),
+        on: vec![HookEvent::Installed],
+        action: Action::Run(vec!["true".into()]),
+        timeout: Hook::TIMEOUT,
+        merge: true,
+    })
+}
+
+/// What the vendor answers about an order.
+#[derive(Debug, Clone)]
+pub enum Say {
+    Body(u16, Vec<u8>),
+    Fail(Failure),
+}
+
+impl Say {
+    pub fn text(text: &str) -> Say {
+        Say::Body(200, text.as_bytes().to_vec())
+    }
+}
+
+/// What is on the world's disk for one order.
+#[derive(Debug, Clone, Default)]
+pub struct Disk {
+    pub link: Option<String>,
+    pub generations: BTreeMap<String, Generation>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Generation {
+    pub files: BTreeMap<String, Vec<u8>>,
+    pub certificates: Vec<Certificate>,
+}
+
+/// One call that went out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Called {
+    pub at: Time,
+    pub account: String,
+    pub number: String,
+}
+
+/// One run of a hook that was begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    pub at: Time,
+    pub hook: String,
+    pub event: HookEvent,
+    pub orders: Vec<String>,
+    pub generations: Vec<String>,
+    pub rehearsal: bool,
+}
+
+/// Rows as they lie in the state file.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    pub orders: HashMap<String, (u64, String)>,
+    pub accounts: HashMap<String, (u64, String)>,
+    pub bundles: HashMap<String, Vec<u8>>,
+    pub offsets: HashMap<String, i64>,
+    pub history: Vec<Note>,
+}
+
+pub struct World {
+    pub engine: Engine,
+    pub config: Arc<Config>,
+    pub now: Now,
+    pub boot: u64,
+    pub rows: Rows,
+    pub vendor: HashMap<String, Vec<Say>>,
+    pub disks: HashMap<String, Disk>,
+    pub calls: Vec<Called>,
+    pub ran: Vec<Ran>,
+    pub notes: Vec<Note>,
+    pub replies: Vec<(Token, CommandReply)>,
+    /// Answers of hooks by name, the last one again and again; none means that it works.
+    pub hook_results: HashMap<String, Vec<HookResult>>,
+    pub credential: Option<CredentialTag>,
+    pub saves: usize,
+    /// So many of the next saves fail.
+    pub failing_saves: usize,
+    /// So many of the next stagings, and of the next swaps, fail.
+    pub failing_stages: usize,
+    pub failing_swaps: usize,
+    /// Keys that the inspection finds, by order.
+    pub keys: HashMap<String, Vec<cert::KeyCandidate>>,
+    next_token: u64,
+    started: bool,
+}
+
+impl World {
+    pub fn new(config: Config) -> World {
+        let config = Arc::new(config);
+        let now = Now { time: Time(1_000_000), wall: START * 1000 };
+        World {
+            engine: Engine::new(config.clone(), Loaded::default(), now),
+            config,
+            now,
+            boot: 1,
+            rows: Rows::default(),
+            vendor: HashMap::new(),
+            disks: HashMap::new(),
+            calls: Vec::new(),
+            ran: Vec::new(),
+            notes: Vec::new(),
+            replies: Vec::new(),
+            hook_results: HashMap::new(),
+            credential: Some(CredentialTag(1)),
+            saves: 0,
+            failing_saves: 0,
+            failing_stages: 0,
+            failing_swaps: 0,
+            keys: HashMap::new(),
+            next_token: 0,
+            started: false,
+        }
+    }
+
+    /// The engine starts with the first thing that happens, so that the vendor can be told what to say before.
+    fn begin(&mut self) {
+        if !std::mem::replace(&mut self.started, true) {
+            self.handle(Event::Started);
+        }
+    }
+
+    /// What the vendor says about an order, poll after poll; the last again and again.
+    pub fn say(&mut self, order: &str, what: impl IntoIterator<Item = Say>) {
+        self.vendor.insert(order.into(), what.into_iter().collect());
+    }
+
+    /// Tells the engine, and carries out what it asks for, at once and to the end.
+    pub fn handle(&mut self, event: Event) {
+        self.begin();
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let effects = self.engine.handle(event, self.now);
+            events.splice(0..0, self.carry_out(effects));
+        }
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Vec<Event> {
+        let mut events = Vec::new();
+        let mut effects = effects.into_iter();
+        while let Some(effect) = effects.next() {
+            if let Effect::Save(changes) = effect {
+                if self.failing_saves > 0 {
+                    self.failing_saves -= 1;
+                    let dropped = effects.collect();
+                    events.push(Event::SaveFailed { changes, dropped, error: "disk full".into() });
+                    break;
+                }
+                self.save(&changes);
+            } else {
+                events.extend(self.one(effect));
+            }
+        }
+        events.reverse();
+        events
+    }
+
+    pub fn save(&mut self, changes: &certcollectd::engine::event::Changes) {
+        self.saves += 1;
+        self.rows.offsets.extend(changes.offset.map(|offset| (self.boot.to_string(), offset)));
+        for (name, record) in &changes.orders {
+            self.rows.orders.insert(name.to_string(), (self.boot, state::write_order(record)));
+        }
+        for (name, record) in &changes.accounts {
+            self.rows.accounts.insert(name.to_string(), (self.boot, state::write_account(record)));
+        }
+        for (name, bundle) in &changes.bundles {
+            match bundle {
+                Some(bundle) => self.rows.bundles.insert(name.to_string(), state::write_bundle(bundle)),
+                None => self.rows.bundles.remove(&**name),
+            };
+        }
+        self.rows.history.extend(changes.history.iter().cloned());
+    }
+
+    /// Carries out one effect other than a save.
+    pub fn one(&mut self, effect: Effect) -> Option<Event> {
+        match effect {
+            Effect::Save(_) => None,
+            Effect::Call(call) => {
+                let number = call.request.fields[0].1.clone();
+                self.calls.push(Called {
+                    at: self.now.time,
+                    account: call.account.to_string(),
+                    number: number.clone(),
+                });
+                let outcome = self.ask(&number);
+                Some(Event::Answered { account: call.account, outcome })
+            }
+            Effect::Fingerprint { account } => Some(Event::Fingerprinted { account, tag: self.credential }),
+            Effect::Inspect(inspect) => {
+                let inspection = Box::new(self.inspect(&inspect));
+                Some(Event::Inspected { order: inspect.order, inspection })
+            }
+            Effect::Stage(stage) => Some(Event::Staged { order: stage.order, result: self.stage(&stage) }),
+            Effect::Activate(activate) => {
+                Some(Event::Activated { order: activate.order, result: self.activate(&activate) })
+            }
+            Effect::Sweep { order, .. } => Some(Event::Tidied { order, problem: None }),
+            Effect::Quarantine(refused) => Some(Event::Tidied { order: refused.order, problem: None }),
+            Effect::RunHook(run) => {
+                let result = self.run(&run);
+                Some(Event::HookEnded { run: run.run, result })
+            }
+            Effect::Report(note) => {
+                self.notes.push(note);
+                None
+            }
+            Effect::Reply { token, reply } => {
+                self.replies.push((token, reply));
+                None
+            }
+        }
+    }
+
+    fn ask(&mut self, number: &str) -> Result<Answer, Failure> {
+        let script = self.vendor.entry(number.to_owned()).or_insert_with(|| vec![Say::text("errorCode=0")]);
+        let say = if script.len() > 1 { script.remove(0) } else { script[0].clone() };
+        match say {
+            Say::Body(status, body) => {
+                Ok(Answer { status, content_type: None, retry_after: None, body: Bytes::from(body) })
+            }
+            Say::Fail(failure) => Err(failure),
+        }
+    }
+
+    pub fn inspect(&self, inspect: &Inspect) -> Inspection {
+        let mut found = Inspection::default();
+        if inspect.key.is_some() {
+            found.keys = self.keys.get(&*inspect.name).cloned().unwrap_or_default();
+        }
+        let Some(disk) = self.disks.get(&*inspect.name) else { return found };
+        let Some(current) = &disk.link else { return found };
+        found.link = Link::Generation(current.clone());
+        let generation = &disk.generations[current];
+        found.certificates = generation.certificates.clone();
+        found.files =
+            generation.files.iter().map(|(name, content)| (name.clone(), digest(content))).collect();
+        for file in &inspect.expected {
+            match found.files.iter().find(|(name, _)| *name == file.name) {
+                None => found.missing.push(file.name.clone()),
+                Some((_, digest)) if *digest != file.digest => found.altered.push(file.name.clone()),
+                Some(_) => {}
+            }
+        }
+        if inspect.previous {
+            let older = disk.generations.range::<String, _>(..current).next_back();
+            found.previous = older.map(|(name, generation)| {
+                let files = generation.files.iter().map(|(name, content)| file(name, content)).collect();
+                (name.clone(), generation.certificates.clone(), files)
+            });
+        }
+        found
+    }
+
+    pub fn stage(&mut self, stage: &Stage) -> Result<StagedFiles, InstallError> {
+        if self.failing_stages > 0 {
+            self.failing_stages -= 1;
+            return Err(trouble(false));
+        }
+        let mut files = BTreeMap::new();
+        for (kind, name, _) in contents::wanted(&stage.files) {
+            files.extend(
+                contents::without_key(kind, &stage.material).map(|content| (name.to_owned(), content)),
+            );
+        }
+        let listed = files.iter().map(|(name, content)| file(name, content)).collect();
+        let mut certificates = vec![stage.material.leaf.clone()];
+        certificates.extend(stage.material.chain.iter().cloned());
+        let disk = self.disks.entry(stage.name.to_string()).or_default();
+        let mut name = stage.generation.clone();
+        while disk.generations.contains_key(&name) {
+            name.push_str("-1");
+        }
+        disk.generations.insert(name.clone(), Generation { files, certificates });
+        Ok(StagedFiles { generation: name, files: listed })
+    }
+
+    pub fn activate(&mut self, activate: &Activate) -> Result<(), InstallError> {
+        if self.failing_swaps > 0 {
+            self.failing_swaps -= 1;
+            return Err(trouble(false));
+        }
+        let disk = self.disks.entry(activate.name.to_string()).or_default();
+        let complete = disk.generations.get(&activate.generation).is_some_and(|generation| {
+            activate.expected.iter().all(|wanted| {
+                generation.files.get(&wanted.name).is_some_and(|found| digest(found) == wanted.digest)
+            })
+        });
+        if !complete {
+            return Err(trouble(true));
+        }
+        disk.link = Some(activate.generation.clone());
+        Ok(())
+    }
+
+    pub fn run(&mut self, run: &HookRun) -> HookResult {
+        self.ran.push(Ran {
+            at: self.now.time,
+            hook: run.hook.name.to_string(),
+            event: run.event,
+            orders: run.subjects.iter().map(|subject| subject.order.to_string()).collect(),
+            generations: run.subjects.iter().map(|subject| subject.generation.clone()).collect(),
+            rehearsal: run.rehearsal,
+        });
+        match self.hook_results.get_mut(&*run.hook.name) {
+            None => HookResult::Done,
+            Some(results) if results.len() > 1 => results.remove(0),
+            Some(results) => results[0].clone(),
+        }
+    }
+
+    /// The operator's word; the reply comes into `replies`.
+    pub fn command(&mut self, command: Command) -> Token {
+        self.next_token += 1;
+        let token = Token(self.next_token);
+        self.handle(Event::Commanded { token, command });
+        token
+    }
+
+    pub fn reply(&self, token: Token) -> &CommandReply {
+        &self.replies.iter().find(|(known, _)| *known == token).expect("an answer").1
+    }
+
+    /// Lets time pass, waking the engine whenever it asks to be woken.
+    pub fn pass(&mut self, duration: Duration) {
+        self.begin();
+        let end = self.now.time + duration;
+        while let Some(wake) = self.engine.next_wake().filter(|wake| *wake <= end) {
+            let before = self.now.time;
+            self.jump_to(wake.max(self.now.time));
+            self.handle(Event::Woke);
+            let again = self.engine.next_wake();
+            assert!(
+                again.is_none_or(|again| again > before),
+                "the engine asks to be woken at {wake:?} again and again: {again:?}"
+            );
+        }
+        self.jump_to(end);
+    }
+
+    fn jump_to(&mut self, time: Time) {
+        let step = time.0 - self.now.time.0;
+        self.now = Now { time, wall: self.now.wall + step };
+    }
+
+    pub fn load(&self) -> Loaded {
+        let origin = |boot: u64| Origin::of(&boot.to_string(), &self.boot.to_string(), &self.rows.offsets);
+        let mut loaded = Loaded::default();
+        for (name, (boot, text)) in &self.rows.orders {
+            let record = state::read_order(name, text, origin(*boot), self.now).unwrap();
+            let bundle = self
+                .rows
+                .bundles
+                .get(name)
+                .filter(|_| record.bundled)
+                .map(|bytes| state::read_bundle(name, bytes).unwrap());
+            loaded.orders.insert(name.as_str().into(), Remembered { record, bundle });
+        }
+        for (name, (boot, text)) in &self.rows.accounts {
+            loaded.accounts.insert(
+                name.as_str().into(),
+                state::read_account(name, text, origin(*boot), self.now).unwrap(),
+            );
+        }
+        loaded
+    }
+
+    /// The process ends, however, and a new one begins.
+    pub fn restart(&mut self) {
+        self.engine = Engine::new(self.config.clone(), self.load(), self.now);
+        self.started = false;
+        self.begin();
+    }
+
+    /// The machine starts anew: another boot, another line of time.
+    pub fn reboot(&mut self, off: Duration) {
+        self.boot += 1;
+        let off = i64::try_from(off.as_millis()).unwrap();
+        self.now = Now { time: Time(30_000), wall: self.now.wall + off };
+        self.restart();
+    }
+
+    pub fn reload(&mut self, config: Config) {
+        self.config = Arc::new(config);
+        self.handle(Event::Configured { config: self.config.clone() });
+    }
+
+    pub fn phase(&self, order: &str) -> String {
+        self.record(order)["phase"].as_str().unwrap().to_owned()
+    }
+
+    /// The row of an order as it was last written.
+    pub fn record(&self, order: &str) -> serde_json::Value {
+        serde_json::from_str(&self.rows.orders[order].1).unwrap()
+    }
+
+    pub fn account_row(&self, account: &str) -> serde_json::Value {
+        serde_json::from_str(&self.rows.accounts[account].1).unwrap()
+    }
+
+    /// The leaf that readers see.
+    pub fn seen(&self, order: &str) -> Option<String> {
+        let disk = self.disks.get(order)?;
+        let certificates = &disk.generations[disk.link.as_ref()?].certificates;
+        Some(certificates[0].serial_hex())
+    }
+
+    pub fn errors(&self) -> Vec<&str> {
+        self.notes.iter().filter(|note| note.level == Level::Error).map(|note| note.text.as_str()).collect()
+    }
+
+    pub fn kinds(&self) -> Vec<&'static str> {
+        self.notes.iter().map(|note| note.kind).collect()
+    }
+}
+
+fn trouble(stale: bool) -> InstallError {
+    InstallError {
+        step: "create",
+        path: "/install/x".into(),
+        cause: "no space left on device".into(),
+        advice: None,
+        stale,
+    }
+}
+
+fn file(name: &str, content: &[u8]) -> InstalledFile {
+    InstalledFile { name: name.to_owned(), digest: digest(content), mode: 0o644 }
+}
+
+fn digest(content: &[u8]) -> [u8; 32] {
+    *cert::Fingerprint::of(content).as_bytes()
+}
