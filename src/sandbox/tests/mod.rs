@@ -1,0 +1,1 @@
+//! What the sandbox promises, shown from outside.
