@@ -58,6 +58,8 @@
 //! | | `form-errors` | `errorCode=…&errorMessage=…&errorDetail=…` |
 //! | json | `json-flat` | JSON with the keys of the URL-encoded form |
 //! | | `json-nested` | JSON in objects: `{"error":{…}}`, `{"domains":[…]}`, numbers as numbers |
+//! | number | `new-number` | AutoReplaceSMIME tells the number of the new order |
+//! | | `no-new-number` | it does not, although it made one; harsh |
 //! | pkcs7 | `pkcs7` | certs-only for TLS and S/MIME; for mark certificates as in the sample, with signerInfos |
 //! | | `pkcs7-certs-only` | certs-only everywhere |
 //! | | `pkcs7-signed` | with signerInfos everywhere |
@@ -150,6 +152,7 @@ pub(super) struct Shape {
     pub(super) armour_anyway: bool,
     pub(super) form_errors: bool,
     pub(super) nested_json: bool,
+    pub(super) new_number: bool,
     /// `None`: what the product usually gets.
     pub(super) pkcs7: Option<Pkcs7Form>,
     pub(super) zip: ZipContent,
@@ -179,6 +182,7 @@ impl Default for Shape {
             armour_anyway: false,
             form_errors: false,
             nested_json: false,
+            new_number: true,
             pkcs7: None,
             zip: ZipContent::Files,
             seed: 1,
@@ -257,6 +261,8 @@ const NAMES: &[Named] = &[
     named("errors", "form-errors", |shape| shape.form_errors = true),
     named("json", "json-flat", |shape| shape.nested_json = false),
     named("json", "json-nested", |shape| shape.nested_json = true),
+    named("number", "new-number", |shape| shape.new_number = true),
+    harsh("number", "no-new-number", |shape| shape.new_number = false),
     named("pkcs7", "pkcs7", |shape| shape.pkcs7 = None),
     named("pkcs7", "pkcs7-certs-only", |shape| shape.pkcs7 = Some(Pkcs7Form::CertsOnly)),
     named("pkcs7", "pkcs7-signed", |shape| shape.pkcs7 = Some(Pkcs7Form::Signed)),
@@ -421,7 +427,7 @@ mod tests {
         for value in [Value::Der64, Value::Pem64, Value::Pem, Value::Der64Lines, Value::RawPlus] {
             assert!(shapes.iter().any(|shape| shape.value == value), "{value:?}");
         }
-        assert!(shapes.iter().all(|shape| shape.tail != Tail::Junk), "harsh ones are left out");
+        assert!(shapes.iter().all(|shape| shape.tail != Tail::Junk && shape.new_number), "none is harsh");
     }
 
     #[test]

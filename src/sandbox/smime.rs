@@ -46,19 +46,29 @@ fn armoured(csr: &str) -> String {
     format!("-----BEGIN CERTIFICATE REQUEST-----\n{csr}\n-----END CERTIFICATE REQUEST-----\n")
 }
 
-/// The answer with the number of the new order.
+/// The answer with the number of the new order, "which is returned if the replacement order has been
+/// created".
 pub(super) fn replaced(number: &str, format: Format, shape: &Shape) -> Answer {
+    let number = Some(number).filter(|_| shape.new_number);
     match format {
-        Format::Lines => Answer::lines(0, &["0".into(), number.into()], shape),
+        Format::Lines => {
+            let lines: Vec<String> = ["0"].into_iter().chain(number).map(Into::into).collect();
+            Answer::lines(0, &lines, shape)
+        }
         Format::Form => {
-            let pairs: Pairs = vec![("errorCode".into(), 0.into()), ("orderNumber".into(), number.into())];
+            let mut pairs: Pairs = vec![("errorCode".into(), 0.into())];
+            pairs.extend(number.map(|number| ("orderNumber".to_owned(), number.into())));
             form(0, pairs, shape)
         }
-        Format::Json if shape.nested_json => {
-            let number: u64 = number.parse().unwrap_or_default();
-            json(0, &json!({ "errorCode": 0, "orderNumber": number }), shape)
+        Format::Json => {
+            let mut value = json!({ "errorCode": 0 });
+            if let Some(number) = number {
+                // The page does not say whether it is a number or a text.
+                let digits = number.parse::<u64>().ok().filter(|_| shape.nested_json);
+                value["orderNumber"] = digits.map_or_else(|| json!(number), |digits| json!(digits));
+            }
+            json(0, &value, shape)
         }
-        Format::Json => json(0, &json!({ "errorCode": 0, "orderNumber": number }), shape),
     }
 }
 
