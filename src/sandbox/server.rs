@@ -40,6 +40,9 @@ const HANDSHAKE: Duration = Duration::from_secs(30);
 /// What calls in flight have left when the sandbox ends.
 const FAREWELL: Duration = Duration::from_millis(500);
 
+/// Time between two tries to accept a connection when one has failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
 /// First byte of a TLS record with a handshake (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
 
@@ -61,9 +64,12 @@ pub(super) async fn run(
             () = &mut shutdown => handle.stop(),
             _ = stopping.changed() => {}
             accepted = api.accept() => {
-                // An error here is the client's, or a lack of descriptors that the next one meets too.
-                if let Ok((stream, _)) = accepted {
-                    connections.spawn(api_connection(stream, acceptor.clone(), handle.clone()));
+                match accepted {
+                    Ok((stream, _)) => {
+                        connections.spawn(api_connection(stream, acceptor.clone(), handle.clone()));
+                    }
+                    // The client's error, or a lack of descriptors, which must not become a busy loop.
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 }
             }
             accepted = control.accept() => {
