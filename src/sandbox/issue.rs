@@ -51,6 +51,8 @@ pub struct CertificateSpec {
     pub serial: Option<String>,
     /// Size of the logo in a mark certificate, 3,000 to 100,000 bytes; 12,000 where it is left out.
     pub logo_bytes: Option<usize>,
+    /// Whether the logotype extension is critical; it may be either.
+    pub logo_critical: bool,
     /// Certificate ID at the vendor, at most 16 digits; without it, the next free one.
     pub certificate_id: Option<String>,
     /// What is deliberately wrong.
@@ -61,12 +63,12 @@ pub struct CertificateSpec {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeyType {
-    /// ECDSA on P-256.
+    /// `p256`: ECDSA on P-256.
     #[default]
     P256,
-    /// ECDSA on P-384.
+    /// `p384`: ECDSA on P-384.
     P384,
-    /// RSA with 2048 bits; takes a moment to make.
+    /// `rsa2048`: RSA with 2048 bits; takes a moment to make.
     Rsa2048,
 }
 
@@ -74,23 +76,23 @@ pub enum KeyType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flaw {
-    /// The validity ended a day ago.
+    /// `expired`: the validity ended with yesterday.
     Expired,
-    /// The validity begins in thirty days.
+    /// `not-yet-valid`: the validity begins in thirty days.
     NotYetValid,
-    /// It is for a fresh key, whatever key was handed over.
+    /// `other-key`: it is for a fresh key, whatever key was handed over.
     OtherKey,
-    /// The last of the names is missing; a single name is replaced by a foreign one.
+    /// `missing-name`: the last of the names is missing; a single name is replaced by a foreign one.
     MissingName,
-    /// There is no subject alternative name extension at all.
+    /// `no-san`: there is no subject alternative name extension at all.
     NoSan,
-    /// The chain lacks the intermediate.
+    /// `missing-intermediate`: the chain lacks the intermediate.
     MissingIntermediate,
-    /// Issuer name and key identifier are right, the signature is by another key.
+    /// `wrong-signature`: issuer name and key identifier are right, the signature is by another key.
     WrongSignature,
-    /// The leaf says that it is a CA.
+    /// `leaf-is-ca`: the leaf says that it is a CA.
     LeafIsCa,
-    /// Its validity begins and ends a day before that of the order's present certificate.
+    /// `older`: its validity begins and ends a day before that of the order's present certificate.
     Older,
 }
 
@@ -307,7 +309,9 @@ fn leaf_params(
     }];
     if product == Product::Mark {
         let value = logotype(spec.logo_bytes.unwrap_or(LOGO_BYTES));
-        params.custom_extensions.push(CustomExtension::from_oid_content(&LOGOTYPE, value));
+        let mut extension = CustomExtension::from_oid_content(&LOGOTYPE, value);
+        extension.set_criticality(spec.logo_critical);
+        params.custom_extensions.push(extension);
     }
     Ok(params)
 }

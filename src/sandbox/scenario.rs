@@ -32,10 +32,18 @@
 //! order = "123456790"
 //! ```
 //!
-//! JSON has the same keys: `{"account": [{…}], "order": [{…}], "dials": {…}, "fault": [{…}]}`. The tables
-//! are [`AccountSpec`], [`OrderSpec`] with [`Step`] and
-//! [`CertificateSpec`](super::issue::CertificateSpec), [`DialSettings`] and [`FaultSpec`]; an unknown key
-//! is an error everywhere.
+//! JSON has the same keys: `{"account": [{…}], "order": [{…}], "dials": {…}, "fault": [{…}]}`. An unknown
+//! key is an error everywhere. Only the keys in bold are needed; the types tell more about each.
+//!
+//! | table | keys |
+//! | --- | --- |
+//! | account, [`AccountSpec`] | **`login_name`**, **`password`**; `locked`, `ip_blocked`, `password_expired`, `ca_agreement`: true or false; `denied`: endpoint names |
+//! | order, [`OrderSpec`] | **`order_number`**: text; `product`: `ssl`, `mark`, `smime`; `account`: login name; `base_order_number`; `domains`: list; `script`: list of steps; `certificate`: see below; `shape`; `term_days`; `resend_code` |
+//! | step, [`Step`] | `state`: `pending`, `available`, `issued`, `error`; `code`, `message` with `error`; `polls`, `for_ms`, `until`: what ends it; `certificate` with `issued`; `status`: integers by key; `caa`, `certificate_status`, `validation_status`; `dcv`: list of domains |
+//! | domain, [`Dcv`](super::Dcv) | **`domain`**; `method`; **`state`**: `validated`, `not-validated`, `in-progress`, `awaiting-brand` |
+//! | certificate, [`CertificateSpec`](super::CertificateSpec) | `key`: PEM; `new_key`; `key_type`: `p256`, `p384`, `rsa2048`; `names`; `not_before`, `not_after`: UNIX seconds; `days`; `backdate`: seconds; `serial`: hexadecimal; `logo_bytes`, `logo_critical`; `certificate_id`; `flaws`: list of [`Flaw`](super::Flaw) |
+//! | dials, [`DialSettings`] | `shape`: see [`shape`](super::shape); `lockout_after`; `call_limit`: `calls` and `window_ms`; `extra_arguments`: list; `replacement_script`: list of steps |
+//! | fault, [`FaultSpec`] | **`fault`**: see [`faults`](super::faults); `order`, `account`, `endpoint`: whom it is for; `times`, `skip`, `reached` |
 
 use serde::Deserialize;
 

@@ -14,12 +14,12 @@ use super::issue::CertificateSpec;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Product {
-    /// A TLS server certificate: CollectSSL.
+    /// `ssl`: a TLS server certificate, CollectSSL.
     #[default]
     Ssl,
-    /// A mark certificate: CollectMC.
+    /// `mark`: a mark certificate, CollectMC.
     Mark,
-    /// An S/MIME certificate: CollectSMIME.
+    /// `smime`: an S/MIME certificate, CollectSMIME.
     Smime,
 }
 
@@ -107,14 +107,14 @@ pub(super) fn check_script(script: &[Step]) -> Result<(), String> {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// Status 0, "being processed".
+    /// `pending`: status 0, "being processed".
     #[default]
     Pending,
-    /// Status 1, "certificates available", whatever was asked for.
+    /// `available`: status 1, "certificates available", whatever was asked for.
     Available,
-    /// Status 2 with the certificate where the call asked for it, 1 where it did not.
+    /// `issued`: status 2 with the certificate where the call asked for it, 1 where it did not.
     Issued,
-    /// A negative code with its message.
+    /// `error`: a negative code with its message.
     Error,
 }
 
@@ -235,14 +235,14 @@ pub struct Dcv {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DcvState {
-    /// `VALIDATED`; `Validated` in GetMDCDomainDetails.
+    /// `validated`: `VALIDATED`, and `Validated` in GetMDCDomainDetails.
     Validated,
-    /// `NOTVALIDATED`; `Not validated` in GetMDCDomainDetails.
+    /// `not-validated`: `NOTVALIDATED`, and `Not validated` in GetMDCDomainDetails.
     NotValidated,
-    /// `NOTVALIDATED`; `In progress` in GetMDCDomainDetails.
+    /// `in-progress`: `NOTVALIDATED`, and `In progress` in GetMDCDomainDetails.
     InProgress,
-    /// `AWAITINGBRAND`, which only mdcDomainDetails2 knows; `Awaiting brand validation` in
-    /// GetMDCDomainDetails.
+    /// `awaiting-brand`: `AWAITINGBRAND`, which only mdcDomainDetails2 knows, and `Awaiting brand
+    /// validation` in GetMDCDomainDetails.
     AwaitingBrand,
 }
 

@@ -1,6 +1,6 @@
 //! The vendor: all state, and the one way in for a call.
 //!
-//! [`Vendor::call`] is a plain function of the state, the call and the time; sockets are in `server`. The
+//! `Vendor::call` is a plain function of the state, the call and the time; sockets are in `server`. The
 //! order of its checks is the vendor's: the transport, the login, the parameters, the account's rights,
 //! the order.
 

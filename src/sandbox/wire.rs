@@ -14,14 +14,14 @@ use super::answer::Answer;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Length {
-    /// With its true Content-Length.
+    /// `honest`: with its true Content-Length.
     #[default]
     Honest,
-    /// Not at all: the body ends with the connection.
+    /// `none`: not at all; the body ends with the connection.
     None,
-    /// In chunks (RFC 9112, section 7.1).
+    /// `chunked`: in chunks (RFC 9112, section 7.1).
     Chunked,
-    /// With a Content-Length of 64.
+    /// `small`: with a Content-Length of 64.
     Small,
 }
 
