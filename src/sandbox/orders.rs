@@ -76,7 +76,7 @@ pub(super) enum Status {
 
 /// How a call names the order it means.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Handle<'a> {
+pub(super) enum Reference<'a> {
     OrderNumber(&'a str),
     CertificateId(&'a str),
     BaseOrderNumber(&'a str),
@@ -234,19 +234,19 @@ impl Book {
 
     /// Finds what a call names. A base order number finds the order of the family that was issued
     /// last, and where none was, the one that was put in last.
-    pub(super) fn find(&self, handle: Handle<'_>) -> Option<Found> {
-        match handle {
-            Handle::OrderNumber(number) => {
+    pub(super) fn find(&self, reference: Reference<'_>) -> Option<Found> {
+        match reference {
+            Reference::OrderNumber(number) => {
                 self.orders.contains_key(number).then(|| Found { number: number.into(), replaced: None })
             }
-            Handle::CertificateId(id) => {
+            Reference::CertificateId(id) => {
                 let number = self.by_certificate.get(id)?;
                 let certificates = &self.orders.get(number)?.certificates;
                 let at = certificates.iter().position(|certificate| certificate.id == id);
                 let replaced = at.filter(|at| at + 1 < certificates.len());
                 Some(Found { number: number.clone(), replaced })
             }
-            Handle::BaseOrderNumber(base) => {
+            Reference::BaseOrderNumber(base) => {
                 let family = self.orders.values().filter(|order| {
                     order.spec.base_order_number.as_deref() == Some(base) || order.spec.order_number == base
                 });
@@ -480,7 +480,7 @@ mod tests {
         }
 
         fn ask(&mut self, after_ms: u64) -> String {
-            let found = self.book.find(Handle::OrderNumber("123")).unwrap();
+            let found = self.book.find(Reference::OrderNumber("123")).unwrap();
             let now = START.plus(Duration::from_millis(after_ms));
             status_word(&self.book.ask(&found, true, &self.ca, now).unwrap().status)
         }
@@ -545,11 +545,11 @@ mod tests {
         let spec = CertificateSpec { certificate_id: Some("42".into()), ..CertificateSpec::default() };
         let second = order.book.reissue("123", &spec, &order.ca, START).unwrap();
         assert_eq!(second.id, "42");
-        let found = order.book.find(Handle::CertificateId(&first)).unwrap();
+        let found = order.book.find(Reference::CertificateId(&first)).unwrap();
         assert_eq!(found.replaced, Some(0));
         let old = order.book.ask(&found, true, &order.ca, START).unwrap();
         assert_eq!(old.certificate_id, first);
-        let found = order.book.find(Handle::CertificateId("42")).unwrap();
+        let found = order.book.find(Reference::CertificateId("42")).unwrap();
         assert_eq!(found.replaced, None);
         let new = order.book.ask(&found, true, &order.ca, START).unwrap();
         let (Status::Issued(old), Status::Issued(new)) = (old.status, new.status) else {
@@ -563,7 +563,7 @@ mod tests {
     fn a_pending_order_is_found_by_the_id_it_will_have() {
         let mut order = Fixture::with(vec![Step::pending(9)]);
         let id = order.book.get("123").unwrap().certificate_id().to_owned();
-        assert_eq!(order.book.find(Handle::CertificateId(&id)).unwrap().number, "123");
+        assert_eq!(order.book.find(Reference::CertificateId(&id)).unwrap().number, "123");
         let issued = order.book.issue("123", None, &order.ca, START).unwrap();
         assert_eq!(issued.id, id);
         assert!(order.book.issue("123", None, &order.ca, START).is_err(), "issued already");
@@ -578,11 +578,11 @@ mod tests {
             spec.base_order_number = Some("123".into());
             order.book.put(spec, START).unwrap();
         }
-        let base = Handle::BaseOrderNumber("123");
+        let base = Reference::BaseOrderNumber("123");
         assert_eq!(order.book.find(base).unwrap().number, "125", "none is issued: the youngest");
         order.book.issue("124", None, &order.ca, START).unwrap();
         assert_eq!(order.book.find(base).unwrap().number, "124");
-        assert_eq!(order.book.find(Handle::BaseOrderNumber("9")), None);
+        assert_eq!(order.book.find(Reference::BaseOrderNumber("9")), None);
     }
 
     #[test]

@@ -11,11 +11,11 @@ use super::accounts::{AccountSpec, Accounts};
 use super::answer::{Answer, Format, refuse};
 use super::ca::{Authorities, AuthorityPem};
 use super::clock::{Clock, Time};
-use super::collect::{Query, handle, handle_name};
+use super::collect::{Query, reference, reference_name};
 use super::dials::{DialSettings, Dials};
 use super::faults::{Chosen, Fault, FaultSpec, Faults, Subject};
 use super::issue::CertificateSpec;
-use super::orders::{Book, Certificate, Found, Handle, Standing, Status};
+use super::orders::{Book, Certificate, Found, Reference, Standing, Status};
 use super::params::{Args, Endpoint, Form};
 use super::record::{Arrival, Record, Ticket};
 use super::refusal::Refusal;
@@ -280,11 +280,11 @@ impl Vendor {
     /// anything is checked.
     fn named_order(&self, form: &Form) -> Option<String> {
         let named = |name: &str| form.get(name).filter(|value| !value.is_empty());
-        let handle = named("orderNumber")
-            .map(Handle::OrderNumber)
-            .or_else(|| named("certificateID").map(Handle::CertificateId))
-            .or_else(|| named("baseOrderNumber").map(Handle::BaseOrderNumber))?;
-        self.book.find(handle).map(|found| found.number)
+        let reference = named("orderNumber")
+            .map(Reference::OrderNumber)
+            .or_else(|| named("certificateID").map(Reference::CertificateId))
+            .or_else(|| named("baseOrderNumber").map(Reference::BaseOrderNumber))?;
+        self.book.find(reference).map(|found| found.number)
     }
 
     fn shape(&mut self, order: Option<&str>) -> Shape {
@@ -338,13 +338,13 @@ impl Vendor {
         args: Args,
         chosen: &Chosen,
     ) -> Result<Answer, Refusal> {
-        let found = self.own_order(work.endpoint, name, &args)?;
         let query = Query::new(work.endpoint, args, work.format)?;
+        let found = self.own_order(work.endpoint, name, &query.args)?;
         let mut standing = self.ask(work, &found, true)?;
         let mut with_data = true;
         match chosen.main.as_ref().map(|(fault, hits, _)| (fault, hits)) {
             Some((Fault::OtherAnswer { order }, _)) => {
-                if let Some(other) = self.book.find(Handle::OrderNumber(order)) {
+                if let Some(other) = self.book.find(Reference::OrderNumber(order)) {
                     standing = self.ask(work, &other, false)?;
                 }
             }
@@ -387,9 +387,9 @@ impl Vendor {
     /// Finds the order among those of the account and of the endpoint's product. An order of somebody
     /// else is answered like one that does not exist: its number is wrong.
     fn own_order(&self, endpoint: Endpoint, name: &str, args: &Args) -> Result<Found, Refusal> {
-        let handle = handle(args)?;
-        let wrong = || Refusal::invalid(handle_name(handle));
-        let found = self.book.find(handle).ok_or_else(wrong)?;
+        let reference = reference(args)?;
+        let wrong = || Refusal::invalid(reference_name(reference));
+        let found = self.book.find(reference).ok_or_else(wrong)?;
         let spec = &self.book.get(&found.number).ok_or_else(wrong)?.spec;
         let owned = spec.account.as_deref().is_none_or(|owner| owner == name);
         let product = match endpoint {

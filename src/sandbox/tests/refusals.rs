@@ -140,6 +140,12 @@ fn what_needs_query_type_1_is_refused_without() {
         "orderNumber=3&queryType=2&responseType=4",
         "-4\nThe value of the 'responseType' argument is invalid!\n",
     );
+    // The parameters come before the order.
+    check(
+        SSL,
+        "orderNumber=99&queryType=2&responseType=0",
+        "-4\nThe value of the 'responseType' argument is invalid!\n",
+    );
     let mut vendor = vendor();
     for (path, body) in [
         (SSL, binary(0)),
