@@ -97,11 +97,13 @@ use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
-pub use accounts::{AccountSpec, CallLimit};
+pub use accounts::{Account, AccountSpec, CallLimit};
+pub use ca::AuthorityPem;
 pub use clock::Time;
 pub use dials::DialSettings;
-pub use faults::{Fault, FaultSpec};
+pub use faults::{ActiveFault, Fault, FaultSpec};
 pub use issue::{CertificateSpec, Flaw, Issued, KeyType};
+pub use orders::{Book, Certificate, Order};
 pub use record::{Call, Counters, Tally};
 pub use scenario::Scenario;
 pub use script::{Dcv, DcvState, OrderSpec, Product, State, Step};
