@@ -1,1 +1,354 @@
-//! The vendor as the documents describe it, for rehearsal.
+//! The vendor as the documents describe it, and as production behaves: a server to rehearse against.
+//!
+//! It answers CollectSSL, CollectMC, CollectSMIME, GetMDCDomainDetails, AutoReplaceSMIME and
+//! ResendCollectionEmailSMIME over TLS, from an order book that is scripted, and issues real certificates
+//! from authorities that it makes at its start. It is strict where the vendor is, it varies what the
+//! documents leave open ([`shape`]), it breaks answers on purpose ([`faults`]), and it remembers what was
+//! asked of it ([`record`]). A second port takes commands.
+//!
+//! It shares no code with the rest of the program, on purpose: it was written a second time from the
+//! documents, so that a misreading of them does not pass every test. It is no CA for anything but
+//! rehearsals, keeps nothing on disk, and prints nothing.
+//!
+//! ```no_run
+//! use certcollectd::sandbox::{Options, OrderSpec, Product, Sandbox, Step};
+//!
+//! let sandbox = Sandbox::start(Options::demo())?.spawn_thread()?;
+//! let handle = sandbox.handle();
+//! println!("{} {}", handle.base_url(), handle.ca_pem());
+//! let order = OrderSpec::new(Product::Ssl, "42", &["www.example.com"]);
+//! handle.vendor().put_order(order.with_script(vec![Step::pending(2), Step::issued()]))?;
+//! # Ok::<(), certcollectd::sandbox::Error>(())
+//! ```
+//!
+//! # The control port
+//!
+//! Plain HTTP on a loopback address, JSON in and out. A body is needed where the table shows one; an
+//! unknown field is an error. What went well is answered with 200 and what is shown, or `{}`; what did
+//! not, with `{"error": "…"}` and 400, 404 or 405. The parts of a path are percent-encoded. The bodies are
+//! those of a [`scenario`], whose page has examples.
+//!
+//! | call | body | does, answers |
+//! | --- | --- | --- |
+//! | `GET /` | | `{"base_url", "control_url", "now", "ahead_ms", "shapes": […]}`; `now` in milliseconds since 1970 |
+//! | `GET /ca` | | all CA certificates as PEM: `{"api", "root", "root_twin", "legacy_root", "server_ca", "email_ca", "mark_root", "mark_ca"}`; `api` is what a client must trust |
+//! | `POST /clock` | `{"advance_ms": n}` | lets time pass for scripts and new certificates; answers like `GET /` |
+//! | `POST /scenario` | [`Scenario`] | adds accounts, orders, faults; turns dials |
+//! | `GET /accounts` | | `[{"login_name", "locked", "wrong_in_a_row", …}]`, without passwords |
+//! | `POST /accounts` | [`AccountSpec`] | adds or replaces; an account that was locked out is open again |
+//! | `DELETE /accounts/NAME` | | takes it away |
+//! | `GET /orders` | | all orders, each as in the next line |
+//! | `GET /orders/N` | | `{"order_number", "product", "state", "code", "step", "steps", "polls", "certificate_id", "certificates": […]}` |
+//! | `POST /orders` | [`OrderSpec`] | adds or replaces; answers with the order |
+//! | `DELETE /orders/N` | | takes it away |
+//! | `POST /orders/N/script` | `{"script": [`[`Step`]`, …]}` | another script, which begins now; answers with the order |
+//! | `POST /orders/N/advance` | | next step of the script; answers with the order |
+//! | `POST /orders/N/issue` | none, or [`CertificateSpec`] | issues the first certificate, and the order is issued; answers with the certificate |
+//! | `POST /orders/N/reissue` | none, or [`CertificateSpec`] | issues another one; the key stays unless the body has `key` or `new_key`; answers with the certificate |
+//! | `POST /orders/N/reject` | | -20 from here on |
+//! | `POST /orders/N/revoke` | | -21 from here on |
+//! | `GET /orders/N/certificate` | | the present one: `{"certificate_id", "serial", "sha256", "not_before", "not_after", "names", "certificate", "chain": […], "root"}`, the last three as PEM, chain without root |
+//! | `GET /orders/N/certificates` | | all of them, oldest first |
+//! | `GET /orders/N/key` | | `{"key"}`: PKCS#8 PEM of the present certificate's key, where the sandbox made it |
+//! | `GET /dials` | | where the dials stand |
+//! | `POST /dials` | [`DialSettings`] | turns those that are named; answers like `GET /dials` |
+//! | `GET /faults` | | `[{"id", "fault", "hits", …}]` |
+//! | `POST /faults` | [`FaultSpec`] | sets one; answers `{"id"}` |
+//! | `DELETE /faults` | | takes all away |
+//! | `DELETE /faults/ID` | | takes one away |
+//! | `GET /calls` | | `[`[`Call`]`, …]`, the last 10,000; with `?after=n` those with a larger number |
+//! | `GET /counters` | | [`Counters`] |
+//! | `DELETE /calls` | | forgets calls and counters |
+//! | `POST /stop` | | ends the sandbox |
+
+pub mod accounts;
+mod answer;
+mod bundle;
+pub mod ca;
+pub mod clock;
+mod collect;
+mod control;
+mod der;
+pub mod dials;
+mod domains;
+pub mod faults;
+pub mod issue;
+mod keys;
+mod mark;
+pub mod orders;
+mod pack;
+mod params;
+pub mod record;
+mod refusal;
+pub mod scenario;
+pub mod script;
+mod server;
+pub mod shape;
+mod smime;
+pub mod vendor;
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+pub use accounts::{Account, AccountSpec, CallLimit};
+pub use ca::AuthorityPem;
+pub use clock::Time;
+pub use dials::DialSettings;
+pub use faults::{ActiveFault, Fault, FaultSpec};
+pub use issue::{CertificateSpec, Flaw, Issued, KeyType};
+pub use orders::{Book, Certificate, Order};
+pub use record::{Call, Counters, Tally};
+pub use scenario::Scenario;
+pub use script::{Dcv, DcvState, OrderSpec, Product, State, Step};
+pub use vendor::Vendor;
+pub use wire::Length;
+
+use self::der::pem;
+
+/// Where a sandbox listens and what it starts with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address of the API; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Address of the control port; port 0 takes a free one. Only loopback is accepted: whoever reaches
+    /// it can fetch keys.
+    pub control: SocketAddr,
+    /// Accounts, orders, dials and faults at the start.
+    pub scenario: Scenario,
+}
+
+impl Default for Options {
+    /// Free ports on 127.0.0.1, and nothing in the book.
+    fn default() -> Options {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Options { listen: any, control: any, scenario: Scenario::default() }
+    }
+}
+
+impl Options {
+    /// Free ports on 127.0.0.1, and the content of [`Scenario::demo`].
+    pub fn demo() -> Options {
+        Options { scenario: Scenario::demo(), ..Options::default() }
+    }
+}
+
+/// What can go wrong with a sandbox, or with a command given to it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A port cannot be had.
+    #[error("cannot listen on {address} for the {port}")]
+    Bind {
+        /// `API` or `control port`.
+        port: &'static str,
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A listener that was handed over cannot be used.
+    #[error("cannot use the listener")]
+    Listener(#[source] std::io::Error),
+    /// The thread or its runtime cannot be started.
+    #[error("cannot start the sandbox's thread")]
+    Thread(#[source] std::io::Error),
+    /// The authorities cannot be made.
+    #[error("cannot make the authorities")]
+    Authority(#[source] rcgen::Error),
+    /// The TLS configuration is refused.
+    #[error("cannot set up TLS")]
+    Tls(#[source] rustls::Error),
+    /// A scenario cannot be read.
+    #[error("the scenario cannot be read: {0}")]
+    Scenario(String),
+    /// A command or a part of a scenario makes no sense.
+    #[error("{0}")]
+    Refused(String),
+    /// There is no such order.
+    #[error("there is no order {0}")]
+    UnknownOrder(String),
+    /// There is no such account.
+    #[error("there is no account {0}")]
+    UnknownAccount(String),
+    /// There is no such fault.
+    #[error("there is no fault {0}")]
+    UnknownFault(u64),
+}
+
+/// The real time. The sandbox has a clock of its own, because it plays somebody else's computer.
+#[allow(clippy::disallowed_methods)]
+pub(crate) fn now() -> Time {
+    std::time::SystemTime::now().into()
+}
+
+/// A sandbox that is bound to its ports and not yet running.
+pub struct Sandbox {
+    api: TcpListener,
+    control: TcpListener,
+    handle: Handle,
+}
+
+impl Sandbox {
+    /// Binds both ports, makes all keys, and loads the scenario.
+    pub fn start(options: Options) -> Result<Sandbox, Error> {
+        let bind = |port, address| {
+            TcpListener::bind(address).map_err(|source| Error::Bind { port, address, source })
+        };
+        let api = bind("API", options.listen)?;
+        let control = bind("control port", options.control)?;
+        Sandbox::with_listeners(api, control, options.scenario)
+    }
+
+    /// The same on listeners that the caller has bound.
+    pub fn with_listeners(
+        api: TcpListener,
+        control: TcpListener,
+        scenario: Scenario,
+    ) -> Result<Sandbox, Error> {
+        for listener in [&api, &control] {
+            listener.set_nonblocking(true).map_err(Error::Listener)?;
+        }
+        let api_address = api.local_addr().map_err(Error::Listener)?;
+        let control_address = control.local_addr().map_err(Error::Listener)?;
+        if !control_address.ip().is_loopback() {
+            let reason = format!("the control port must be on loopback, not on {control_address}");
+            return Err(Error::Refused(reason));
+        }
+        let vendor = Vendor::new(scenario)?;
+        let ca_pem = vendor.authorities().api;
+        let (stop, _) = watch::channel(false);
+        let shared = Shared { vendor: Mutex::new(vendor), api_address, control_address, ca_pem, stop };
+        Ok(Sandbox { api, control, handle: Handle(Arc::new(shared)) })
+    }
+
+    /// For everything that can be asked of it while it runs.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Serves until `shutdown` is ready or the sandbox is told to stop. Calls in flight have half a second
+    /// to end.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+        server::run(self.api, self.control, self.handle, shutdown).await
+    }
+
+    /// Serves in a thread of its own, for callers that block: tests that run the real program, or the
+    /// demonstration.
+    pub fn spawn_thread(self) -> Result<Running, Error> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Thread)?;
+        let handle = self.handle();
+        let thread = std::thread::Builder::new()
+            .name("sandbox".into())
+            .spawn(move || runtime.block_on(self.run(std::future::pending())))
+            .map_err(Error::Thread)?;
+        Ok(Running { handle, thread: Some(thread) })
+    }
+}
+
+/// A sandbox in a thread of its own. It ends when this is dropped.
+pub struct Running {
+    handle: Handle,
+    thread: Option<JoinHandle<Result<(), Error>>>,
+}
+
+impl Running {
+    /// For everything that can be asked of it.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Whether it still serves: `POST /stop` ends it from outside.
+    pub fn is_running(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.handle.stop();
+        if let Some(thread) = self.thread.take() {
+            // A sandbox that panicked has said so; its end is what is wanted here.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Reaches a sandbox from within the process. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle(Arc<Shared>);
+
+struct Shared {
+    vendor: Mutex<Vendor>,
+    api_address: SocketAddr,
+    control_address: SocketAddr,
+    ca_pem: String,
+    stop: watch::Sender<bool>,
+}
+
+impl Handle {
+    /// Where the API listens.
+    pub fn api_address(&self) -> SocketAddr {
+        self.0.api_address
+    }
+
+    /// Where the control port listens.
+    pub fn control_address(&self) -> SocketAddr {
+        self.0.control_address
+    }
+
+    /// What a client takes for the vendor's address: `https://127.0.0.1:PORT`.
+    pub fn base_url(&self) -> String {
+        let address = self.0.api_address;
+        if address.ip().is_loopback() {
+            format!("https://{address}")
+        } else {
+            // The certificate knows no other name.
+            format!("https://localhost:{}", address.port())
+        }
+    }
+
+    /// Address of the control port: `http://127.0.0.1:PORT`.
+    pub fn control_url(&self) -> String {
+        format!("http://{}", self.0.control_address)
+    }
+
+    /// The root that a client must trust to call the API.
+    pub fn ca_pem(&self) -> &str {
+        &self.0.ca_pem
+    }
+
+    /// Everything that the control port can do, and more, for callers in the process. The sandbox answers
+    /// nobody while the guard is held: do not keep it across an `await`.
+    pub fn vendor(&self) -> MutexGuard<'_, Vendor> {
+        // A panic while the lock was held has failed its test already; the state is plain data.
+        self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The private key of an order's present certificate as PKCS#8 PEM, where the sandbox made it.
+    pub fn key_pem(&self, order_number: &str) -> Option<String> {
+        self.vendor().book().get(order_number)?.certificates.last()?.issued.key_pem.clone()
+    }
+
+    /// An order's present certificate as PEM.
+    pub fn certificate_pem(&self, order_number: &str) -> Option<String> {
+        let vendor = self.vendor();
+        let newest = vendor.book().get(order_number)?.certificates.last()?;
+        Some(pem("CERTIFICATE", &newest.issued.der, "\n"))
+    }
+
+    /// Ends the sandbox.
+    pub fn stop(&self) {
+        self.0.stop.send_replace(true);
+    }
+
+    fn stopping(&self) -> watch::Receiver<bool> {
+        self.0.stop.subscribe()
+    }
+}

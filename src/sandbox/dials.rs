@@ -1,0 +1,93 @@
+//! What can be turned while the sandbox runs, apart from orders, accounts and faults.
+
+use serde::{Deserialize, Serialize};
+
+use super::accounts::CallLimit;
+use super::script::{Step, check_script};
+use super::shape::Choice;
+
+/// The dials. In [`DialSettings`] each may be left out, and then stays as it is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Dials {
+    pub(super) shape: Choice,
+    pub(super) lockout_after: u32,
+    pub(super) call_limit: CallLimit,
+    pub(super) extra_arguments: Vec<String>,
+    pub(super) replacement_script: Vec<Step>,
+}
+
+/// New positions for some of the dials; shown, all of them are there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DialSettings {
+    /// Shape of the answers, see [`shape`](super::shape); `documented` at the start.
+    pub shape: Option<String>,
+    /// An account is locked for good after so many wrong passwords in a row; 0, as at the start, never.
+    pub lockout_after: Option<u32>,
+    /// More calls of one account than this are answered with -42; no limit at the start.
+    pub call_limit: Option<CallLimit>,
+    /// Parameters that AutoReplaceSMIME takes besides those whose names are known: its page lost the
+    /// names of a language and three template ids. None at the start.
+    pub extra_arguments: Option<Vec<String>>,
+    /// Script of the orders that AutoReplaceSMIME makes; pending once, then issued, at the start.
+    pub replacement_script: Option<Vec<Step>>,
+}
+
+impl Dials {
+    /// Turns the dials that are named; all of them or, where one cannot be, none.
+    pub(super) fn set(&mut self, new: DialSettings) -> Result<(), String> {
+        let shape = new.shape.as_deref().map(Choice::parse).transpose()?;
+        if let Some(script) = &new.replacement_script {
+            check_script(script).map_err(|reason| format!("replacement_{reason}"))?;
+        }
+        self.shape = shape.unwrap_or_else(|| self.shape.clone());
+        self.lockout_after = new.lockout_after.unwrap_or(self.lockout_after);
+        self.call_limit = new.call_limit.unwrap_or(self.call_limit);
+        self.extra_arguments = new.extra_arguments.unwrap_or_else(|| self.extra_arguments.clone());
+        self.replacement_script = new.replacement_script.unwrap_or_else(|| self.replacement_script.clone());
+        Ok(())
+    }
+
+    /// Where they stand.
+    pub(super) fn settings(&self) -> DialSettings {
+        DialSettings {
+            shape: Some(self.shape.text().into()),
+            lockout_after: Some(self.lockout_after),
+            call_limit: Some(self.call_limit),
+            extra_arguments: Some(self.extra_arguments.clone()),
+            replacement_script: Some(self.replacement_script()),
+        }
+    }
+
+    pub(super) fn replacement_script(&self) -> Vec<Step> {
+        if self.replacement_script.is_empty() {
+            vec![Step::pending(1), Step::issued()]
+        } else {
+            self.replacement_script.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dial_that_is_not_named_stays() {
+        let mut dials = Dials::default();
+        let json = r#"{"shape":"crlf","lockout_after":3}"#;
+        dials.set(serde_json::from_str(json).unwrap()).unwrap();
+        dials.set(serde_json::from_str(r#"{"lockout_after":4}"#).unwrap()).unwrap();
+        let settings = dials.settings();
+        assert_eq!((settings.shape.as_deref(), settings.lockout_after), (Some("crlf"), Some(4)));
+        assert_eq!(settings.replacement_script.unwrap().len(), 2);
+    }
+
+    #[test]
+    fn a_wrong_position_changes_nothing() {
+        let mut dials = Dials::default();
+        let json = r#"{"shape":"nonsense","lockout_after":3}"#;
+        assert!(dials.set(serde_json::from_str(json).unwrap()).is_err());
+        assert_eq!(dials.lockout_after, 0);
+    }
+}

@@ -1,0 +1,104 @@
+//! Codes below zero and the words that go with them, as the vendor's pages print them.
+//!
+//! The tables of the GetMDCDomainDetails and ResendCollectionEmailSMIME pages are legible; those of the
+//! other pages lost their message column in our copies. Where a page says nothing legible, the words of a
+//! sibling page are used, and for -20, -21, -22, -26 and -42 the description turned into a sentence in the
+//! style of the others. No client may depend on those five texts.
+
+use super::params::Endpoint;
+
+/// An answer below zero.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) code: i32,
+    pub(super) message: String,
+    /// The parameter it is about: `errorItem`, or `item` in JSON.
+    pub(super) item: Option<String>,
+}
+
+/// "Incorrect login details, account is locked, ..." (since CollectSSL 1.20): one text for four causes.
+pub(super) const LOGIN_REFUSED: &str =
+    "Incorrect login details, account is locked, password has expired or your source IP is blocked.";
+
+impl Refusal {
+    /// A code with the vendor's words for it.
+    pub(super) fn of(endpoint: Endpoint, code: i32) -> Refusal {
+        Refusal { code, message: words(endpoint, code).into(), item: None }
+    }
+
+    /// A code with words of one's own.
+    pub(super) fn with(code: i32, message: &str) -> Refusal {
+        Refusal { code, message: message.into(), item: None }
+    }
+
+    /// -2. The ResendCollectionEmailSMIME page has a text that names nothing.
+    pub(super) fn unrecognized(endpoint: Endpoint, name: &str) -> Refusal {
+        let message = match endpoint {
+            Endpoint::ResendSmime => "Unrecognised argument!".into(),
+            Endpoint::CollectSsl
+            | Endpoint::CollectMc
+            | Endpoint::CollectSmime
+            | Endpoint::DomainDetails
+            | Endpoint::ReplaceSmime => format!("'{name}' is an unrecognized argument!"),
+        };
+        Refusal { code: -2, message, item: Some(name.into()) }
+    }
+
+    /// -3.
+    pub(super) fn missing(name: &str) -> Refusal {
+        let message = format!("The '{name}' argument is missing!");
+        Refusal { code: -3, message, item: Some(name.into()) }
+    }
+
+    /// -4.
+    pub(super) fn invalid(name: &str) -> Refusal {
+        let message = format!("The value of the '{name}' argument is invalid!");
+        Refusal { code: -4, message, item: Some(name.into()) }
+    }
+
+    /// -16. The item is the one of the JSON sample on the GetMDCDomainDetails page.
+    pub(super) fn login() -> Refusal {
+        Refusal { code: -16, message: LOGIN_REFUSED.into(), item: Some("loginName".into()) }
+    }
+
+    /// The account may not use this endpoint. GetMDCDomainDetails says it with -16 and other words than
+    /// for a wrong login, the others with -91 (CollectSSL changelog 1.20).
+    pub(super) fn denied(endpoint: Endpoint) -> Refusal {
+        match endpoint {
+            Endpoint::DomainDetails => Refusal::with(-16, "Permission denied!"),
+            Endpoint::CollectSsl
+            | Endpoint::CollectMc
+            | Endpoint::CollectSmime
+            | Endpoint::ReplaceSmime
+            | Endpoint::ResendSmime => Refusal::of(endpoint, -91),
+        }
+    }
+}
+
+/// The message of a code, without the parameter that -2 to -4 name.
+pub(super) fn words(endpoint: Endpoint, code: i32) -> &'static str {
+    match code {
+        -1 if endpoint == Endpoint::ResendSmime => "Request was not made over https!",
+        -1 => "Request was not made over HTTPS!",
+        -2 => "Unrecognised argument!",
+        -3 => "An argument is missing!",
+        -4 => "The value of an argument is invalid!",
+        -13 => "The CSR uses a key with an unsupported key size!",
+        -16 => LOGIN_REFUSED,
+        -17 => "Request used GET rather than POST!",
+        -20 => "The certificate request has been rejected!",
+        -21 => "The certificate has been revoked!",
+        -22 => "Still awaiting payment!",
+        -26 => "The certificate is currently being issued!",
+        -42 => "The maximum number of calls has been reached, try again later!",
+        -90 => "The user does not have permission to use the voucher!",
+        -91 => "Permission denied!",
+        -122 => "The Certificate is in wrong state.",
+        -123 => "The agreement was not passed.",
+        -124 => "The Certificate has actions not yet completed.",
+        -125 => "The Certificate is not issued yet.",
+        -160 => "General error",
+        // -14 and every number that no page lists.
+        _ => "An unknown error occurred!",
+    }
+}

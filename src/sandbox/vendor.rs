@@ -1,0 +1,430 @@
+//! The vendor: all state, and the one way in for a call.
+//!
+//! `Vendor::call` is a plain function of the state, the call and the time; sockets are in `server`. The
+//! order of its checks is the vendor's: the transport, the login, the parameters, the account's rights,
+//! the order.
+
+use std::time::Duration;
+
+use super::Error;
+use super::accounts::{AccountSpec, Accounts};
+use super::answer::{Answer, Format, refuse};
+use super::ca::{Authorities, AuthorityPem};
+use super::clock::{Clock, Time};
+use super::collect::{Query, reference, reference_name};
+use super::dials::{DialSettings, Dials};
+use super::faults::{Chosen, Fault, FaultSpec, Faults, Subject};
+use super::issue::CertificateSpec;
+use super::orders::{Book, Certificate, Found, Reference, Standing, Status};
+use super::params::{Args, Endpoint, Form};
+use super::record::{Arrival, Record, Ticket};
+use super::refusal::Refusal;
+use super::scenario::Scenario;
+use super::script::{OrderSpec, Product, Step};
+use super::shape::Shape;
+use super::wire::Plan;
+use super::{domains, smime};
+
+/// Everything a sandbox knows.
+pub struct Vendor {
+    clock: Clock,
+    accounts: Accounts,
+    book: Book,
+    ca: Authorities,
+    dials: Dials,
+    faults: Faults,
+    record: Record,
+    /// Calls that were answered, for the sequence of random shapes.
+    shaped: u64,
+}
+
+/// A call as the server read it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Incoming<'a> {
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
+    pub(super) query: bool,
+    pub(super) content_type: Option<&'a str>,
+    pub(super) body: &'a [u8],
+    /// Whether it came over TLS.
+    pub(super) tls: bool,
+    pub(super) connection: u64,
+}
+
+/// What the server is to send.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    pub(super) answer: Answer,
+    pub(super) delay: Duration,
+    pub(super) plan: Option<Plan>,
+    pub(super) ticket: Ticket,
+}
+
+impl Vendor {
+    /// A vendor with new authorities and the content of a scenario.
+    pub(super) fn new(scenario: Scenario) -> Result<Vendor, Error> {
+        let mut vendor = Vendor {
+            clock: Clock::default(),
+            accounts: Accounts::default(),
+            book: Book::default(),
+            ca: Authorities::new().map_err(Error::Authority)?,
+            dials: Dials::default(),
+            faults: Faults::default(),
+            record: Record::default(),
+            shaped: 0,
+        };
+        vendor.load(scenario)?;
+        Ok(vendor)
+    }
+
+    /// Adds the content of a scenario; what it names anew replaces what was there. It ends at the first
+    /// part that is wrong.
+    pub fn load(&mut self, scenario: Scenario) -> Result<(), Error> {
+        self.dials.set(scenario.dials).map_err(Error::Refused)?;
+        for account in scenario.account {
+            self.put_account(account)?;
+        }
+        for order in scenario.order {
+            self.put_order(order)?;
+        }
+        for fault in scenario.fault {
+            self.faults.add(fault)?;
+        }
+        Ok(())
+    }
+
+    /// The sandbox's time.
+    pub fn now(&self) -> Time {
+        self.clock.read(super::now())
+    }
+
+    /// By how much the sandbox's time is ahead of the real one.
+    pub fn ahead(&self) -> Duration {
+        self.clock.ahead()
+    }
+
+    /// Lets `span` pass at once, for scripts and new certificates.
+    pub fn advance_clock(&mut self, span: Duration) {
+        self.clock.advance(span);
+    }
+
+    /// Adds or replaces an account.
+    pub fn put_account(&mut self, spec: AccountSpec) -> Result<(), Error> {
+        self.accounts.put(spec)
+    }
+
+    /// All accounts.
+    pub fn accounts(&self) -> &Accounts {
+        &self.accounts
+    }
+
+    /// Takes an account away.
+    pub fn remove_account(&mut self, login_name: &str) -> Result<(), Error> {
+        let removed = self.accounts.remove(login_name);
+        removed.then_some(()).ok_or_else(|| Error::UnknownAccount(login_name.into()))
+    }
+
+    /// Adds or replaces an order.
+    pub fn put_order(&mut self, spec: OrderSpec) -> Result<(), Error> {
+        if let Some(shape) = &spec.shape {
+            super::shape::Choice::parse(shape).map_err(Error::Refused)?;
+        }
+        self.book.put(spec, self.now())
+    }
+
+    /// The order book, to look at.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Takes an order out of the book.
+    pub fn remove_order(&mut self, number: &str) -> Result<(), Error> {
+        self.book.remove(number).then_some(()).ok_or_else(|| Error::UnknownOrder(number.into()))
+    }
+
+    /// Gives an order another script, which begins now.
+    pub fn set_script(&mut self, number: &str, script: Vec<Step>) -> Result<(), Error> {
+        self.book.set_script(number, script, self.now())
+    }
+
+    /// Takes an order to the next step of its script.
+    pub fn advance(&mut self, number: &str) -> Result<(), Error> {
+        self.book.advance(number, self.now())
+    }
+
+    /// Issues an order's first certificate now, as the order or `spec` says.
+    pub fn issue(&mut self, number: &str, spec: Option<CertificateSpec>) -> Result<Certificate, Error> {
+        let now = self.now();
+        self.book.issue(number, spec, &self.ca, now)
+    }
+
+    /// Issues another certificate for an order that has one.
+    pub fn reissue(&mut self, number: &str, spec: &CertificateSpec) -> Result<Certificate, Error> {
+        let now = self.now();
+        self.book.reissue(number, spec, &self.ca, now)
+    }
+
+    /// Rejects an order.
+    pub fn reject(&mut self, number: &str) -> Result<(), Error> {
+        self.book.reject(number, self.now())
+    }
+
+    /// Revokes an order's certificate.
+    pub fn revoke(&mut self, number: &str) -> Result<(), Error> {
+        self.book.revoke(number, self.now())
+    }
+
+    /// All CA certificates.
+    pub fn authorities(&self) -> AuthorityPem {
+        self.ca.as_pem()
+    }
+
+    /// TLS server certificate and key of the API, in DER.
+    pub(super) fn tls_identity(&self) -> (Vec<u8>, Vec<u8>) {
+        (self.ca.tls_certificate.clone(), self.ca.tls_key.serialize_der())
+    }
+
+    /// Turns dials.
+    pub fn set_dials(&mut self, settings: DialSettings) -> Result<(), Error> {
+        let shape = settings.shape.is_some();
+        self.dials.set(settings).map_err(Error::Refused)?;
+        if shape {
+            self.shaped = 0;
+        }
+        Ok(())
+    }
+
+    /// Where the dials stand.
+    pub fn dials(&self) -> DialSettings {
+        self.dials.settings()
+    }
+
+    /// Sets a fault and says by which number it can be taken away.
+    pub fn add_fault(&mut self, spec: FaultSpec) -> Result<u64, Error> {
+        self.faults.add(spec)
+    }
+
+    /// The faults that are set.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Takes one fault away.
+    pub fn remove_fault(&mut self, id: u64) -> Result<(), Error> {
+        self.faults.remove(id).then_some(()).ok_or(Error::UnknownFault(id))
+    }
+
+    /// Takes all faults away.
+    pub fn clear_faults(&mut self) {
+        self.faults.clear();
+    }
+
+    /// What came in.
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Forgets what came in.
+    pub fn reset_record(&mut self) {
+        self.record.reset();
+    }
+
+    pub(super) fn record_mut(&mut self) -> &mut Record {
+        &mut self.record
+    }
+
+    /// Answers a call. `real` is the real time.
+    pub(super) fn call(&mut self, incoming: Incoming<'_>, real: Time) -> Outgoing {
+        let endpoint = Endpoint::at(incoming.path);
+        // A body of another type is no form: the vendor's framework sees no parameters in it.
+        let form = match incoming.content_type {
+            Some(value) if is_form(value) => Form::parse(incoming.body),
+            Some(_) | None => Form::default(),
+        };
+        let login = form.get("loginName").zip(form.get("loginPassword"));
+        let order = endpoint.and_then(|_| self.named_order(&form));
+        let ticket = self.record.arrived(Arrival {
+            at: real,
+            endpoint,
+            path: incoming.path,
+            method: incoming.method,
+            connection: incoming.connection,
+            account: form.get("loginName"),
+            password_right: login.map(|(name, password)| self.accounts.right(name, password)),
+            order: order.as_deref(),
+            parameters: form.names(),
+            query: incoming.query,
+        });
+        let now = self.clock.read(real);
+        let Some(endpoint) = endpoint else {
+            let answer = Answer::html(404, "Not found");
+            self.record.answered(&ticket, None, 404, Vec::new());
+            return Outgoing { answer, delay: Duration::ZERO, plan: None, ticket };
+        };
+        let shape = self.shape(order.as_deref());
+        let account = form.get("loginName");
+        let chosen = self.faults.choose(Subject { endpoint, account, order: order.as_deref() });
+        let answer = chosen.reached().then(|| {
+            let format = Format::of(endpoint, &form, &shape);
+            let work = Work { endpoint, form: &form, format, shape: &shape, now };
+            let done = check_transport(incoming, endpoint).and_then(|()| self.work(work, &ticket, &chosen));
+            done.unwrap_or_else(|refusal| refuse(endpoint, format, &refusal, &shape))
+        });
+        let code = answer.as_ref().and_then(|answer| answer.code);
+        let (answer, plan) = chosen.spoil(answer, now);
+        self.record.answered(&ticket, code, answer.status, chosen.names());
+        Outgoing { answer, delay: chosen.delay(), plan, ticket }
+    }
+
+    /// The order that a call names, if it is in the book: for records, faults and shapes, before
+    /// anything is checked.
+    fn named_order(&self, form: &Form) -> Option<String> {
+        let named = |name: &str| form.get(name).filter(|value| !value.is_empty());
+        let reference = named("orderNumber")
+            .map(Reference::OrderNumber)
+            .or_else(|| named("certificateID").map(Reference::CertificateId))
+            .or_else(|| named("baseOrderNumber").map(Reference::BaseOrderNumber))?;
+        self.book.find(reference).map(|found| found.number)
+    }
+
+    fn shape(&mut self, order: Option<&str>) -> Shape {
+        let call = self.shaped;
+        self.shaped += 1;
+        let own = order.and_then(|number| self.book.get(number)).and_then(|order| order.spec.shape.as_ref());
+        let own = own.and_then(|text| super::shape::Choice::parse(text).ok());
+        own.as_ref().unwrap_or(&self.dials.shape).shape(call)
+    }
+
+    /// Everything from the login on.
+    fn work(&mut self, work: Work<'_>, ticket: &Ticket, chosen: &Chosen) -> Result<Answer, Refusal> {
+        let Work { endpoint, form, now, .. } = work;
+        let (name, password) = form.login()?;
+        if !self.accounts.login(name, password, self.dials.lockout_after) {
+            self.record.login_refused(ticket);
+            return Err(Refusal::login());
+        }
+        let extra: &[String] =
+            if endpoint == Endpoint::ReplaceSmime { &self.dials.extra_arguments } else { &[] };
+        let args = Args::check(endpoint, form, extra)?;
+        if !self.accounts.within(name, self.dials.call_limit, now) {
+            return Err(Refusal::of(endpoint, -42));
+        }
+        let account = self.accounts.get(name);
+        if account.is_some_and(|account| account.denied.iter().any(|denied| denied == endpoint.name())) {
+            return Err(Refusal::denied(endpoint));
+        }
+        let agreement = account.is_some_and(|account| account.ca_agreement);
+        match endpoint {
+            Endpoint::CollectSsl | Endpoint::CollectMc | Endpoint::CollectSmime => {
+                self.collect(work, name, args, chosen)
+            }
+            Endpoint::DomainDetails => {
+                let (_, standing) = self.look(work, name, &args)?;
+                Ok(domains::answer(&standing, args.yes("showStatusDetails"), work.format, work.shape))
+            }
+            Endpoint::ReplaceSmime => self.replace(work, name, &args, agreement),
+            Endpoint::ResendSmime => {
+                let (found, standing) = self.look(work, name, &args)?;
+                let forced = self.book.get(&found.number).and_then(|order| order.spec.resend_code);
+                smime::resend(&standing, forced, work.shape)
+            }
+        }
+    }
+
+    fn collect(
+        &mut self,
+        work: Work<'_>,
+        name: &str,
+        args: Args,
+        chosen: &Chosen,
+    ) -> Result<Answer, Refusal> {
+        let query = Query::new(work.endpoint, args, work.format)?;
+        let found = self.own_order(work.endpoint, name, &query.args)?;
+        let mut standing = self.ask(work, &found, true)?;
+        let mut with_data = true;
+        match chosen.main.as_ref().map(|(fault, hits, _)| (fault, hits)) {
+            Some((Fault::OtherAnswer { order }, _)) => {
+                if let Some(other) = self.book.find(Reference::OrderNumber(order)) {
+                    standing = self.ask(work, &other, false)?;
+                }
+            }
+            Some((Fault::NoCertificate, _)) => with_data = false,
+            Some((Fault::Flapping, hits)) if hits % 2 == 1 => {
+                if let Status::Issued(_) = standing.status {
+                    standing.status = Status::Pending;
+                }
+            }
+            _ => {}
+        }
+        query.answer(&standing, with_data, work.shape, &self.ca.signer)
+    }
+
+    fn replace(
+        &mut self,
+        work: Work<'_>,
+        name: &str,
+        args: &Args,
+        agreement: bool,
+    ) -> Result<Answer, Refusal> {
+        let (found, standing) = self.look(work, name, args)?;
+        let replacement = smime::replacement(args, &standing, agreement)?;
+        let script = self.dials.replacement_script();
+        let failed = |error: Error| Refusal::with(-14, &error.to_string());
+        let number = self.book.replace(&found.number, replacement.csr, script, work.now).map_err(failed)?;
+        if replacement.revoke_old {
+            self.book.revoke(&found.number, work.now).map_err(failed)?;
+        }
+        Ok(smime::replaced(&number, work.format, work.shape))
+    }
+
+    /// The order and what it says, without counting a poll.
+    fn look(&mut self, work: Work<'_>, name: &str, args: &Args) -> Result<(Found, Standing), Refusal> {
+        let found = self.own_order(work.endpoint, name, args)?;
+        let standing = self.ask(work, &found, false)?;
+        Ok((found, standing))
+    }
+
+    /// Finds the order among those of the account and of the endpoint's product. An order of somebody
+    /// else is answered like one that does not exist: its number is wrong.
+    fn own_order(&self, endpoint: Endpoint, name: &str, args: &Args) -> Result<Found, Refusal> {
+        let reference = reference(args)?;
+        let wrong = || Refusal::invalid(reference_name(reference));
+        let found = self.book.find(reference).ok_or_else(wrong)?;
+        let spec = &self.book.get(&found.number).ok_or_else(wrong)?.spec;
+        let owned = spec.account.as_deref().is_none_or(|owner| owner == name);
+        let product = match endpoint {
+            Endpoint::CollectSsl | Endpoint::DomainDetails => Product::Ssl,
+            Endpoint::CollectMc => Product::Mark,
+            Endpoint::CollectSmime | Endpoint::ReplaceSmime | Endpoint::ResendSmime => Product::Smime,
+        };
+        if owned && spec.product == product { Ok(found) } else { Err(wrong()) }
+    }
+
+    fn ask(&mut self, work: Work<'_>, found: &Found, counted: bool) -> Result<Standing, Refusal> {
+        let asked = self.book.ask(found, counted, &self.ca, work.now);
+        asked.map_err(|error| Refusal::with(-14, &error.to_string()))
+    }
+}
+
+/// What all endpoints are given.
+#[derive(Clone, Copy)]
+struct Work<'a> {
+    endpoint: Endpoint,
+    form: &'a Form,
+    format: Format,
+    shape: &'a Shape,
+    now: Time,
+}
+
+fn check_transport(incoming: Incoming<'_>, endpoint: Endpoint) -> Result<(), Refusal> {
+    match incoming {
+        Incoming { tls: false, .. } => Err(Refusal::of(endpoint, -1)),
+        Incoming { method: "POST", .. } => Ok(()),
+        Incoming { .. } => Err(Refusal::of(endpoint, -17)),
+    }
+}
+
+fn is_form(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}
