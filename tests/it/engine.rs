@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use certcollectd::api::Failure;
 use certcollectd::config::HookEvent;
-use certcollectd::engine::event::{Command, CredentialTag, Event, HookResult};
+use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, HookResult};
 use certcollectd::engine::time::Time;
 use rcgen::KeyPair;
 
@@ -74,6 +74,39 @@ fn the_due_time_is_durable_before_the_call() {
         again.pass(Duration::from_secs(30));
     }
     assert!(again.calls.is_empty(), "fifty restarts in {:?} ask nothing", again.now.time.since(before.time));
+}
+
+/// The list of effects that an event leads to, as the engine gives it.
+fn effects(world: &mut World, event: Event) -> Vec<Effect> {
+    world.engine.handle(event, world.now)
+}
+
+#[test]
+fn a_save_with_the_next_due_time_stands_before_the_call() {
+    let mut world = World::new(world::config(&["www"]));
+    let list = effects(&mut world, Event::Started);
+    let [Effect::Save(changes), Effect::Call(_)] = &list[..] else { panic!("{list:?}") };
+    let record = &changes.orders[0].1;
+    assert!(record.due.unwrap() >= world.now.time + 3 * HOUR);
+    assert!(record.polled.unwrap() >= world.now.time);
+    let account = &changes.accounts[0].1;
+    assert!(account.calling);
+}
+
+#[test]
+fn a_refused_login_is_saved_before_anything_else() {
+    let mut world = World::new(world::config(&["a", "b"]));
+    effects(&mut world, Event::Started);
+    let outcome = Ok(certcollectd::api::Answer {
+        status: 200,
+        content_type: None,
+        retry_after: None,
+        body: bytes::Bytes::from_static(b"-16\nno"),
+    });
+    let list = effects(&mut world, Event::Answered { account: "main".into(), outcome });
+    let Effect::Save(changes) = &list[0] else { panic!("{list:?}") };
+    assert!(changes.accounts[0].1.closed.is_some());
+    assert!(!list.iter().any(|effect| matches!(effect, Effect::Call(_))));
 }
 
 #[test]

@@ -1,1 +1,624 @@
 //! The engine in a world made from a seed: the promises as invariants.
+//!
+//! The vendor, the disk, the hooks and the state fail; the process is killed at any effect; the machine
+//! restarts; the clock is set by hours or years; the operator does what operators do. After each step the
+//! promises are looked at, and after a quiet time at the end everything must have come to its right end.
+//!
+//! `SIMULATION_SEEDS` and `SIMULATION_DAYS` lengthen it, `SIMULATION_SEED` runs one seed. A failure prints
+//! its seed and its last thirty events.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use certcollectd::api::Failure;
+use certcollectd::config::Config;
+use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, HookResult, Token};
+use certcollectd::engine::time::Time;
+use rcgen::KeyPair;
+
+use crate::certs;
+use crate::world::{self, DAY, HOUR, START, Say, World};
+
+/// Numbers from a seed (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let a = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let b = (a ^ (a >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        b ^ (b >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    /// True once in so many throws.
+    fn one_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+
+    fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
+        &among[usize::try_from(self.below(among.len() as u64)).unwrap()]
+    }
+}
+
+const ORDERS: [&str; 3] = ["www", "mail", "shop"];
+const LIFE_DAYS: i64 = 47;
+/// A certificate for each of so many days from the start on.
+const STOCK: usize = 420;
+
+/// DER certificates by order and day, made once for all seeds.
+fn stock() -> &'static HashMap<&'static str, Vec<Vec<u8>>> {
+    static STOCKED: OnceLock<HashMap<&'static str, Vec<Vec<u8>>>> = OnceLock::new();
+    STOCKED.get_or_init(|| {
+        let make = |name: &'static str| {
+            let key = KeyPair::generate().unwrap();
+            let domain = format!("{name}.example.com");
+            let leaf = |day: i64| {
+                certs::leaf(&key, &[&domain], START + day * 86_400, START + (day + LIFE_DAYS) * 86_400)
+            };
+            (name, (0..i64::try_from(STOCK).unwrap()).map(|day| leaf(day - 1)).collect())
+        };
+        ORDERS.into_iter().map(make).collect()
+    })
+}
+
+/// The vendor's side of one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Pending,
+    Issued(usize),
+    Rejected,
+    Wrong,
+}
+
+struct Sim {
+    world: World,
+    dice: Dice,
+    seed: u64,
+    orders: HashMap<&'static str, At>,
+    /// Effects that were begun, with the time at which they end.
+    pending: Vec<(Time, Begun)>,
+    /// Whether the vendor accepts the login, and with which credential.
+    right_credential: u16,
+    login_broken: bool,
+    /// A refusal was told and remembered: until somebody acts, nobody may call.
+    refused: bool,
+    /// Calls that somebody's word allows before their time.
+    allowed: HashMap<String, u32>,
+    last_arrival: HashMap<String, Time>,
+    in_flight: u32,
+    calls: u64,
+    words: u64,
+    kills: u64,
+    swaps: HashMap<&'static str, Vec<String>>,
+    ran_well: HashMap<String, u32>,
+    quiet: bool,
+    trace: VecDeque<String>,
+    token: u64,
+}
+
+enum Begun {
+    Call { account: std::sync::Arc<str>, number: String, answer: Say, arrived: bool },
+    Other(Effect),
+}
+
+fn config() -> Config {
+    let mut config = world::config(&ORDERS);
+    config.hooks.push(world::hook("reload"));
+    config.hooks.push(world::hook("copy"));
+    for order in &mut config.orders {
+        order.domains = Box::new([format!("{}.example.com", order.name).into()]);
+        world::change(order, |settings| settings.hooks.extend(["reload".into(), "copy".into()]));
+    }
+    config
+}
+
+impl Sim {
+    fn new(seed: u64) -> Sim {
+        let mut sim = Sim {
+            world: World::new(config()),
+            dice: Dice(seed),
+            seed,
+            orders: ORDERS.iter().map(|name| (*name, At::Pending)).collect(),
+            pending: Vec::new(),
+            right_credential: 1,
+            login_broken: false,
+            refused: false,
+            allowed: HashMap::new(),
+            last_arrival: HashMap::new(),
+            in_flight: 0,
+            calls: 0,
+            words: 0,
+            kills: 0,
+            swaps: HashMap::new(),
+            ran_well: HashMap::new(),
+            quiet: false,
+            trace: VecDeque::new(),
+            token: 0,
+        };
+        sim.tell(Event::Started);
+        sim
+    }
+
+    fn note(&mut self, text: String) {
+        if self.trace.len() == 30 {
+            self.trace.pop_front();
+        }
+        let seconds = self.world.now.time.0 / 1000;
+        self.trace.push_back(format!("{:>4} d {:>5} s  {text}", seconds / 86_400, seconds % 86_400));
+    }
+
+    fn fail(&self, what: &str) -> ! {
+        let trace: Vec<&str> = self.trace.iter().map(String::as_str).collect();
+        panic!("SIMULATION_SEED={}: {what}\n{}", self.seed, trace.join("\n"));
+    }
+
+    fn ensure(&self, holds: bool, what: &str) {
+        if !holds {
+            self.fail(what);
+        }
+    }
+
+    /// Tells the engine and begins what it asks for. Between any two effects the process can be killed.
+    fn tell(&mut self, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            let mut effects = self.world.engine.handle(event, self.world.now).into_iter();
+            while let Some(effect) = effects.next() {
+                if !self.quiet && self.dice.one_in(400) {
+                    return self.kill("between two effects");
+                }
+                match effect {
+                    Effect::Save(changes) => {
+                        if self.world.failing_saves > 0 && !self.quiet {
+                            self.world.failing_saves -= 1;
+                            let dropped = effects.collect();
+                            self.note("a save fails".into());
+                            events.push(Event::SaveFailed { changes, dropped, error: "disk full".into() });
+                            break;
+                        }
+                        self.world.save(&changes);
+                        if let Some((_, record)) = changes.accounts.last() {
+                            self.refused = record.closed.is_some();
+                        }
+                    }
+                    effect => self.begin(effect),
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, effect: Effect) {
+        let latency = match &effect {
+            Effect::Call(_) => Duration::from_millis(50 + self.dice.below(20_000)),
+            Effect::RunHook(_) => Duration::from_millis(self.dice.below(60_000)),
+            _ => Duration::from_millis(self.dice.below(50)),
+        };
+        let end = self.world.now.time + latency;
+        match effect {
+            Effect::Call(call) => {
+                let number = call.request.fields[0].1.clone();
+                let answer = self.answer(&number);
+                // What does not connect is nothing that the vendor sees.
+                let arrived = !matches!(answer, Say::Fail(Failure::Connect(_)));
+                if arrived {
+                    self.arrive(&number);
+                }
+                self.pending.push((end, Begun::Call { account: call.account, number, answer, arrived }));
+            }
+            Effect::Report(note) => {
+                self.note(format!("{:?} {}: {}", note.level, note.kind, note.text));
+            }
+            Effect::Reply { .. } => {}
+            effect => self.pending.push((end, Begun::Other(effect))),
+        }
+    }
+
+    /// The vendor sees a call come in.
+    fn arrive(&mut self, number: &str) {
+        self.note(format!("call for {number}"));
+        self.calls += 1;
+        self.in_flight += 1;
+        self.ensure(self.in_flight == 1, "two calls in flight");
+        if self.refused && !self.take_word("account") {
+            self.fail("a login after a refusal");
+        }
+        let now = self.world.now.time;
+        if let Some(last) = self.last_arrival.insert(number.to_owned(), now) {
+            let early = now.since(last) < 3 * HOUR;
+            if early && !self.take_word(number) && !self.take_word("account-order") {
+                self.fail(&format!("{number} was polled after {:?}", now.since(last)));
+            }
+        }
+    }
+
+    /// Uses up one of the early calls that somebody's word allowed.
+    fn take_word(&mut self, of: &str) -> bool {
+        match self.allowed.get_mut(of) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn allow(&mut self, of: &str) {
+        self.words += 1;
+        self.allowed.insert(of.to_owned(), 1);
+    }
+
+    /// An effect ends.
+    fn end(&mut self, begun: Begun) {
+        match begun {
+            Begun::Call { account, number, answer, arrived } => {
+                self.in_flight -= u32::from(arrived);
+                self.note(format!("answer for {number}: {}", describe(&answer)));
+                self.world.say(&number, [answer]);
+                let call = certcollectd::engine::event::Call {
+                    account,
+                    request: certcollectd::api::Request {
+                        endpoint: certcollectd::api::Endpoint::CollectSsl,
+                        fields: vec![("orderNumber", number)],
+                    },
+                };
+                let event = self.world.one(Effect::Call(call)).expect("an answer");
+                self.world.calls.clear();
+                self.tell(event);
+            }
+            Begun::Other(effect) => {
+                self.spoil(&effect);
+                let event = self.world.one(effect);
+                self.look();
+                if let Some(event) = event {
+                    self.after(&event);
+                    self.tell(event);
+                }
+            }
+        }
+    }
+
+    /// Decides whether the disk or the hook fails this time.
+    fn spoil(&mut self, effect: &Effect) {
+        let fails = !self.quiet && self.dice.one_in(5);
+        match effect {
+            Effect::Stage(_) if fails => self.world.failing_stages = 1,
+            Effect::Activate(_) if fails => self.world.failing_swaps = 1,
+            Effect::RunHook(run) => {
+                let result = if fails {
+                    HookResult::Failed { why: "exit code 1".into(), last_words: None }
+                } else {
+                    HookResult::Done
+                };
+                self.world.hook_results.insert(run.hook.name.to_string(), vec![result]);
+            }
+            _ => {}
+        }
+    }
+
+    fn after(&mut self, event: &Event) {
+        if let Event::HookEnded { result, .. } = event {
+            let ran = self.world.ran.last().expect("it ran").clone();
+            self.note(format!("hook {} for {:?}: {result:?}", ran.hook, ran.orders));
+            if matches!(result, HookResult::Done) {
+                for (order, generation) in ran.orders.iter().zip(&ran.generations) {
+                    *self.ran_well.entry(format!("{} {order} {generation}", ran.hook)).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    /// What readers see is always a complete generation.
+    fn look(&mut self) {
+        for name in ORDERS {
+            let Some(disk) = self.world.disks.get(name) else { continue };
+            let Some(link) = disk.link.clone() else { continue };
+            let complete = disk.generations.get(&link).is_some_and(|generation| generation.files.len() == 3);
+            self.ensure(complete, "readers see an incomplete generation");
+            let seen = self.swaps.entry(name).or_default();
+            if seen.last() != Some(&link) {
+                seen.push(link);
+            }
+        }
+    }
+
+    fn answer(&mut self, number: &str) -> Say {
+        if self.login_broken || self.world.credential != Some(CredentialTag(self.right_credential)) {
+            return Say::text(
+                "-16\nIncorrect login details, account is locked, password has expired or your source IP is blocked.",
+            );
+        }
+        if !self.quiet && self.dice.one_in(6) {
+            let faults = [
+                Say::Fail(Failure::Connect("connection refused".into())),
+                Say::Fail(Failure::Timeout),
+                Say::Fail(Failure::Broken("reset".into())),
+                Say::text(""),
+                Say::text("<html>busy</html>"),
+                Say::Body(503, b"later".to_vec()),
+                Say::text("errorCode=2&certificate=AAAA"),
+                Say::text("-14\nunknown error"),
+                Say::text("-160\ngeneral error"),
+                Say::text("errorCode=-42&errorMessage=limit"),
+            ];
+            return self.dice.pick(&faults).clone();
+        }
+        let name = ORDERS.into_iter().find(|name| *name == number).expect("an order");
+        match self.orders[name] {
+            At::Pending => self
+                .dice
+                .pick(&[Say::text("0\n"), Say::text("errorCode=0"), Say::text("-26\nbeing issued")])
+                .clone(),
+            At::Issued(day) => Say::Body(200, certs::issued(&stock()[name][day])),
+            At::Rejected => Say::text("-20\nrejected"),
+            At::Wrong => Say::text("-4\nThe value of the 'orderNumber' argument is invalid!"),
+        }
+    }
+
+    /// The process dies. What it had begun ends with it, or had just been done.
+    fn kill(&mut self, when: &str) {
+        self.kills += 1;
+        self.note(format!("killed {when}"));
+        self.in_flight = 0;
+        for (_, begun) in std::mem::take(&mut self.pending) {
+            if let Begun::Other(effect @ (Effect::Stage(_) | Effect::Activate(_) | Effect::RunHook(_))) =
+                begun
+                && self.dice.one_in(2)
+            {
+                self.world.one(effect);
+                self.look();
+            }
+        }
+        self.start_anew();
+    }
+
+    fn start_anew(&mut self) {
+        let loaded = self.world.load();
+        self.world.engine =
+            certcollectd::engine::Engine::new(self.world.config.clone(), loaded, self.world.now);
+        self.tell(Event::Started);
+    }
+
+    fn command(&mut self, command: Command) {
+        self.note(format!("operator: {command:?}"));
+        self.token += 1;
+        self.tell(Event::Commanded { token: Token(self.token), command });
+    }
+
+    /// Something from outside.
+    fn chaos(&mut self) {
+        let name = *self.dice.pick(&ORDERS);
+        let day = usize::try_from((self.world.now.time.0 - 1_000_000) / 86_400_000).unwrap() + 1;
+        match self.dice.below(18) {
+            0 => self.kill("at random"),
+            1 => {
+                self.note("reboot".into());
+                self.kills += 1;
+                self.in_flight = 0;
+                self.pending.clear();
+                self.reboot();
+            }
+            2 => {
+                // Hours or years, either way; set right again later by the same means.
+                let step = *self.dice.pick(&[-3_600_000, 7_200_000, -315_360_000_000, 315_360_000_000]);
+                self.note(format!("the clock is set by {} s", step / 1000));
+                self.world.now.wall += step;
+                self.tell(Event::Woke);
+                self.world.now.wall -= step;
+                self.tell(Event::Woke);
+            }
+            3 => self.world.failing_saves = usize::try_from(self.dice.below(5)).unwrap(),
+            4..=8 => {
+                let next = match self.orders[name] {
+                    At::Issued(_) if self.dice.one_in(12) => At::Rejected,
+                    At::Pending if self.dice.one_in(12) => At::Wrong,
+                    At::Issued(old) if day > old + 7 => At::Issued(day.min(STOCK - 1)),
+                    At::Issued(old) => At::Issued(old),
+                    _ => At::Issued(day.min(STOCK - 1)),
+                };
+                self.note(format!("vendor: {name} is {next:?}"));
+                self.orders.insert(name, next);
+            }
+            9 => {
+                self.allow(name);
+                self.command(Command::Poll(name.into()));
+            }
+            10 => {
+                self.allow(name);
+                self.command(Command::Resume(name.into()));
+            }
+            11 => {
+                self.allow(name);
+                self.tell(Event::Hinted { number: name.into() });
+            }
+            12 => {
+                self.login_broken = !self.login_broken;
+                self.note(format!("vendor: login broken: {}", self.login_broken));
+            }
+            13 => {
+                // A new password; the vendor knows it or not.
+                let tag = u16::try_from(self.dice.below(60_000)).unwrap();
+                self.note(format!("a new password, {tag}"));
+                if self.dice.one_in(2) {
+                    self.right_credential = tag;
+                }
+                self.world.credential = Some(CredentialTag(tag));
+                self.allow_probe();
+                self.tell(Event::CredentialTouched { account: "main".into() });
+            }
+            14 => {
+                self.allow_probe();
+                self.command(Command::ResumeAccount("main".into()));
+            }
+            15 => {
+                self.note(format!("a stranger takes the link of {name} away"));
+                if let Some(disk) = self.world.disks.get_mut(name) {
+                    disk.link = None;
+                }
+            }
+            16 => {
+                self.note(format!("a stranger tidies up the unused generations of {name}"));
+                if let Some(disk) = self.world.disks.get_mut(name) {
+                    let link = disk.link.clone();
+                    disk.generations.retain(|generation, _| Some(generation) == link.as_ref());
+                }
+            }
+            _ => {
+                self.note("reload".into());
+                let config = self.world.config.clone();
+                self.tell(Event::Configured { config });
+            }
+        }
+    }
+
+    fn allow_probe(&mut self) {
+        self.allow("account");
+        self.allow("account-order");
+    }
+
+    fn reboot(&mut self) {
+        // The schedule's line begins anew; the world's own bookkeeping moves along with it.
+        let off = Duration::from_secs(60 + self.dice.below(7200));
+        let before = self.world.now.time;
+        self.world.boot += 1;
+        let off_ms = i64::try_from(off.as_millis()).unwrap();
+        self.world.now.wall += off_ms;
+        self.world.now.time = Time(before.0 + off_ms + 1);
+        // As if time since boot had begun elsewhere: rows of the other boot are translated by wall time.
+        self.start_anew();
+    }
+
+    /// Goes on to the next thing that happens, at most to `end`.
+    fn step(&mut self, end: Time) {
+        let wake = self.world.engine.next_wake();
+        let done = self.pending.iter().map(|(at, _)| *at).min();
+        let chaos =
+            (!self.quiet).then(|| self.world.now.time + Duration::from_secs(60 + self.dice.below(4 * 3600)));
+        let next = [wake, done, chaos, Some(end)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(end)
+            .max(self.world.now.time);
+        let step = next.0 - self.world.now.time.0;
+        self.world.now.time = next;
+        self.world.now.wall += step;
+        if done.is_some_and(|done| done <= next) {
+            let at = self.pending.iter().position(|(at, _)| *at <= next).expect("one is done");
+            let (_, begun) = self.pending.remove(at);
+            self.end(begun);
+        } else if wake.is_some_and(|wake| wake <= next) {
+            self.tell(Event::Woke);
+        } else if chaos == Some(next) && next < end {
+            self.chaos();
+        }
+    }
+
+    fn run(mut self, days: u32) -> Totals {
+        let end = self.world.now.time + days * DAY;
+        while self.world.now.time < end {
+            self.step(end);
+        }
+        // Everybody does what is right, and lets it be.
+        self.quiet = true;
+        self.login_broken = false;
+        self.world.failing_saves = 0;
+        let day = usize::try_from(days).unwrap() + 3;
+        for name in ORDERS {
+            self.orders.insert(name, At::Issued(day.min(STOCK - 1)));
+        }
+        self.right_credential = 60_001;
+        self.world.credential = Some(CredentialTag(60_001));
+        self.allow_probe();
+        self.tell(Event::CredentialTouched { account: "main".into() });
+        self.allow_probe();
+        self.command(Command::ResumeAccount("main".into()));
+        let end = self.world.now.time + 3 * DAY;
+        while self.world.now.time < end {
+            self.step(end);
+        }
+        for name in ORDERS {
+            self.allow(name);
+            self.command(Command::Resume(name.into()));
+        }
+        let end = self.world.now.time + 5 * DAY;
+        while self.world.now.time < end {
+            self.step(end);
+        }
+        self.at_its_end(day);
+        let installed = self.swaps.values().map(|seen| seen.len() as u64).sum();
+        Totals { calls: self.calls, kills: self.kills, installed, hooks: self.world.ran.len() as u64 }
+    }
+
+    fn at_its_end(&self, day: usize) {
+        for name in ORDERS {
+            let phase = self.world.phase(name);
+            self.ensure(phase == "guarding", &format!("{name} ends {phase}: {}", self.world.record(name)));
+            let seen = self.world.seen(name);
+            let wanted =
+                certcollectd::cert::Certificate::from_der(&stock()[name][day.min(STOCK - 1)]).unwrap();
+            self.ensure(seen == Some(wanted.serial_hex()), &format!("{name} shows {seen:?}"));
+            let last = self.swaps[name].last().expect("it was installed");
+            for hook in ["reload", "copy"] {
+                let runs = self.ran_well.get(&format!("{hook} {name} {last}")).copied().unwrap_or(0);
+                self.ensure(runs >= 1, &format!("hook {hook} was never run for {name} {last}"));
+                self.ensure(
+                    u64::from(runs) <= self.kills + 1,
+                    &format!("hook {hook} ran {runs} times for {name} {last}"),
+                );
+            }
+        }
+    }
+}
+
+fn describe(say: &Say) -> String {
+    match say {
+        Say::Body(status, body) => {
+            format!("HTTP {status} {}", String::from_utf8_lossy(&body[..body.len().min(30)]))
+        }
+        Say::Fail(failure) => failure.to_string(),
+    }
+}
+
+#[test]
+fn the_promises_hold_in_every_world() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let days = u32::try_from(number("SIMULATION_DAYS", 60)).unwrap();
+    if let Ok(seed) = std::env::var("SIMULATION_SEED") {
+        Sim::new(seed.parse().unwrap()).run(days);
+        return;
+    }
+    let seeds = number("SIMULATION_SEEDS", 200);
+    let mut all = Totals::default();
+    for seed in 0..seeds {
+        let one = Sim::new(seed).run(days);
+        all.calls += one.calls;
+        all.kills += one.kills;
+        all.installed += one.installed;
+        all.hooks += one.hooks;
+    }
+    println!("{seeds} worlds of {days} days: {all:?}");
+    // A world in which nothing happens keeps every promise.
+    assert!(
+        all.calls > 100 * seeds
+            && all.kills > 10 * seeds
+            && all.installed > 5 * seeds
+            && all.hooks > 10 * seeds,
+        "{all:?}"
+    );
+}
+
+/// What happened in all worlds together.
+#[derive(Debug, Default)]
+struct Totals {
+    calls: u64,
+    kills: u64,
+    installed: u64,
+    hooks: u64,
+}
