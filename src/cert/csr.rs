@@ -1,5 +1,7 @@
 //! What a certificate request (PKCS#10, RFC 2986) asks for.
 
+use rustls_pki_types::CertificateSigningRequestDer;
+use rustls_pki_types::pem::PemObject;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
@@ -52,7 +54,14 @@ pub(super) fn read(bytes: &[u8]) -> Result<Csr, KeyError> {
     let Some(block) = blocks.iter().find(|block| block.label.ends_with("CERTIFICATE REQUEST")) else {
         return Err(KeyError::NoRequest);
     };
-    read_der(&pem::decode(block.body).ok_or(KeyError::Armour)?)
+    match CertificateSigningRequestDer::from_pem_slice(pem::without_mark(bytes)) {
+        Ok(der) => read_der(&der),
+        // `NEW CERTIFICATE REQUEST`, which older tools write, is no label of that reader.
+        Err(rustls_pki_types::pem::Error::NoItemsFound) => {
+            read_der(&pem::decode(block.body).ok_or(KeyError::Armour)?)
+        }
+        Err(_) => Err(KeyError::Armour),
+    }
 }
 
 fn read_der(der: &[u8]) -> Result<Csr, KeyError> {

@@ -6,7 +6,9 @@
 use std::fmt;
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer};
+use zeroize::Zeroize;
 
 use super::ber::{self, BerError, Reader, encode};
 pub use super::csr::Csr;
@@ -103,24 +105,28 @@ pub fn from_private_key_pem(text: &[u8]) -> Result<PublicKey, KeyError> {
     if text.trim_ascii().is_empty() {
         return Err(KeyError::Empty);
     }
+    // The reader below passes over what it does not know and would say "no key" of an encrypted one.
     let blocks = pem::blocks(text, pem::MAX_BLOCKS).map_err(|_| KeyError::Armour)?;
     let block = blocks.iter().find(|block| block.label.ends_with("PRIVATE KEY")).ok_or(KeyError::NoKey)?;
     if block.encrypted || block.label == "ENCRYPTED PRIVATE KEY" {
         return Err(KeyError::Encrypted);
     }
-    let der = pem::decode(block.body).ok_or(KeyError::Armour)?;
-    let key = match block.label {
-        "RSA PRIVATE KEY" => PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(&**der)),
-        "EC PRIVATE KEY" => PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(&**der)),
-        "PRIVATE KEY" => PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(&**der)),
-        _ => return Err(KeyError::Unsupported),
-    };
-    if let Some(public_key) = supported(&key) {
+    let mut key = PrivateKeyDer::from_pem_slice(pem::without_mark(text)).map_err(|error| match error {
+        rustls_pki_types::pem::Error::NoItemsFound => KeyError::Unsupported,
+        _ => KeyError::Armour,
+    })?;
+    let public_key = public_key(&key);
+    key.zeroize();
+    public_key
+}
+
+fn public_key(key: &PrivateKeyDer<'_>) -> Result<PublicKey, KeyError> {
+    if let Some(public_key) = supported(key) {
         return Ok(public_key);
     }
-    let pkcs1 = match block.label {
-        "RSA PRIVATE KEY" => &**der,
-        "PRIVATE KEY" => rsa_in_pkcs8(&der).ok_or(KeyError::Unsupported)?,
+    let pkcs1 = match key {
+        PrivateKeyDer::Pkcs1(key) => key.secret_pkcs1_der(),
+        PrivateKeyDer::Pkcs8(key) => rsa_in_pkcs8(key.secret_pkcs8_der()).ok_or(KeyError::Unsupported)?,
         _ => return Err(KeyError::Unsupported),
     };
     let rsa = Rsa::of_private(pkcs1).map_err(|_| KeyError::Malformed)?;

@@ -1,8 +1,10 @@
 //! PEM armour (RFC 7468), read as tolerantly as the vendor writes it.
 //!
-//! `rustls-pki-types` reads PEM too, but not this: the vendor's pages show `----- BEGIN CERTIFICATE -----` closed
-//! by `---- END CERTIFICATE -----`, and a reader that skips labels it does not know cannot say "that is an
-//! encrypted key". Only the armour is found here; what a body holds, the caller decodes.
+//! The operator's own files (keys, requests, trust anchors) are decoded by the `pem` module of
+//! `rustls-pki-types`. The vendor's answers are not always PEM to that reader: the vendor's pages show
+//! `----- BEGIN CERTIFICATE -----` closed by `---- END CERTIFICATE -----`. And because it skips labels that it does
+//! not know, only a look at the labels can say "that is an encrypted key". Only the armour is found here; what a
+//! body holds, the caller decodes.
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -54,6 +56,11 @@ pub(super) fn blocks(text: &[u8], limit: usize) -> Result<Vec<Block<'_>>, PemErr
         }
     }
     if open.is_some() { Err(PemError::CutOff) } else { Ok(found) }
+}
+
+/// Without the byte order mark that some editors put in front; the strict reader finds nothing behind one.
+pub(super) fn without_mark(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
 }
 
 /// Whether there is any armour.

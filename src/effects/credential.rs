@@ -149,7 +149,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("secret");
         std::fs::write(&path, "x").unwrap();
-        let mut found = |mode| {
+        let found = |mode| {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
             exposure(&SecretSource::File(path.clone()))
         };

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{
     EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, anchor_from_trusted_cert,
@@ -49,11 +50,12 @@ impl Anchors {
             return Err(AnchorsError::TooLarge);
         }
         let mut anchors = Vec::new();
-        for block in pem::blocks(text, MAX_ANCHORS).map_err(|_| AnchorsError::Armour)? {
-            if matches!(block.label, "CERTIFICATE" | "X509 CERTIFICATE") {
-                let der = pem::decode(block.body).ok_or(AnchorsError::Armour)?;
-                anchors.push(anchor(&der).ok_or(AnchorsError::Certificate(anchors.len() + 1))?);
+        for der in CertificateDer::pem_slice_iter(pem::without_mark(text)) {
+            if anchors.len() == MAX_ANCHORS {
+                return Err(AnchorsError::Armour);
             }
+            let der = der.map_err(|_| AnchorsError::Armour)?;
+            anchors.push(anchor(&der).ok_or(AnchorsError::Certificate(anchors.len() + 1))?);
         }
         if anchors.is_empty() { Err(AnchorsError::None) } else { Ok(Anchors(anchors.into())) }
     }
