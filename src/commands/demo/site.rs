@@ -1,0 +1,109 @@
+//! A small web site for the demo: a TLS server that serves one certificate, and reads it anew when its
+//! reload address is called.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, Stream};
+
+use crate::cert::Fingerprint;
+
+/// Nobody in the demo takes longer.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// The running site. Its threads end with the process.
+pub(super) struct Site {
+    tls: SocketAddr,
+    reload: SocketAddr,
+}
+
+type Present = Arc<RwLock<Option<Arc<ServerConfig>>>>;
+
+impl Site {
+    /// Starts it; it has no certificate until the first reload.
+    pub(super) fn start(fullchain: &Path, key: &str) -> Result<Site, String> {
+        let listen = || TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string());
+        let (tls, reload) = (listen()?, listen()?);
+        let addresses =
+            [&tls, &reload].map(|listener| listener.local_addr().map_err(|error| error.to_string()));
+        let [tls_address, reload_address] = addresses;
+        let present: Present = Arc::default();
+        let served = present.clone();
+        std::thread::spawn(move || tls.incoming().flatten().for_each(|stream| serve(stream, &served)));
+        let (fullchain, key) = (fullchain.to_owned(), key.to_owned());
+        std::thread::spawn(move || {
+            for stream in reload.incoming().flatten() {
+                answer_reload(stream, &present, &fullchain, &key);
+            }
+        });
+        Ok(Site { tls: tls_address?, reload: reload_address? })
+    }
+
+    /// Where the hook calls.
+    pub(super) fn reload_address(&self) -> SocketAddr {
+        self.reload
+    }
+
+    /// Fingerprint of the certificate that a client sees, after the client has verified it for
+    /// www.example.com against `root`.
+    pub(super) fn handshake(&self, root: &str) -> Result<String, String> {
+        let shown =
+            |error: &dyn std::fmt::Display| format!("the handshake with the web site failed: {error}");
+        let mut roots = RootCertStore::empty();
+        let root = CertificateDer::from_pem_slice(root.as_bytes()).map_err(|error| shown(&error))?;
+        roots.add(root).map_err(|error| shown(&error))?;
+        let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let name = ServerName::try_from("www.example.com").map_err(|error| shown(&error))?;
+        let mut connection = ClientConnection::new(Arc::new(config), name).map_err(|error| shown(&error))?;
+        let mut stream = TcpStream::connect(self.tls).map_err(|error| shown(&error))?;
+        stream.set_read_timeout(Some(SILENCE)).map_err(|error| shown(&error))?;
+        let mut text = String::new();
+        Stream::new(&mut connection, &mut stream).read_to_string(&mut text).map_err(|error| shown(&error))?;
+        let leaf = connection.peer_certificates().and_then(<[_]>::first).ok_or("no certificate was shown")?;
+        Ok(Fingerprint::of(leaf).to_string())
+    }
+}
+
+fn serve(mut stream: TcpStream, present: &Present) {
+    let Some(config) = present.read().ok().and_then(|present| present.clone()) else { return };
+    let Ok(mut connection) = ServerConnection::new(config) else { return };
+    let _ = stream.set_read_timeout(Some(SILENCE));
+    let _ = Stream::new(&mut connection, &mut stream).write_all(b"hello\n");
+    connection.send_close_notify();
+    let _ = connection.complete_io(&mut stream);
+}
+
+/// Any request is a reload; whether it worked is the answer.
+fn answer_reload(mut stream: TcpStream, present: &Present, fullchain: &PathBuf, key: &str) {
+    let _ = stream.set_read_timeout(Some(SILENCE));
+    let mut request = [0; 4096];
+    let _ = stream.read(&mut request);
+    let answer = match load(fullchain, key) {
+        Ok(config) => {
+            if let Ok(mut present) = present.write() {
+                *present = Some(Arc::new(config));
+            }
+            "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n".to_owned()
+        }
+        Err(why) => {
+            format!("HTTP/1.1 500 No\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{why}", why.len())
+        }
+    };
+    let _ = stream.write_all(answer.as_bytes());
+}
+
+fn load(fullchain: &PathBuf, key: &str) -> Result<ServerConfig, String> {
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(fullchain).map_err(|error| error.to_string())?.collect();
+    let chain = chain.map_err(|error| error.to_string())?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| error.to_string())?;
+    ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(|error| error.to_string())
+}
