@@ -40,14 +40,20 @@ pub fn start_logging(log: &Log) {
     let quiet = QUIET.iter().fold(Targets::new().with_default(LevelFilter::TRACE), |targets, target| {
         targets.with_target(*target, LevelFilter::INFO)
     });
-    let base = fmt::layer().with_writer(std::io::stderr).with_target(false);
-    let terminal = std::io::stderr().is_terminal();
+    let base = || fmt::layer().with_writer(std::io::stderr).with_target(false);
+    // In text the sentence says it all; the fields repeat it for machines.
+    let text = || base().with_ansi(std::io::stderr().is_terminal());
+    let sentence = || {
+        fmt::format::debug_fn(|writer, field, value| match field.name() {
+            "message" => write!(writer, "{value:?}"),
+            _ => Ok(()),
+        })
+    };
     let layer: Box<dyn Layer<_> + Send + Sync> = match log.format {
-        LogFormat::Json => Box::new(base.json().with_target(true).flatten_event(true)),
-        LogFormat::Text => Box::new(base.with_ansi(terminal)),
+        LogFormat::Json => Box::new(base().json().with_target(true).flatten_event(true)),
         // The journal has a time of its own.
-        LogFormat::Auto if is_journal() => Box::new(base.with_ansi(false).without_time()),
-        LogFormat::Auto => Box::new(base.with_ansi(terminal)),
+        LogFormat::Auto if is_journal() => Box::new(text().without_time().fmt_fields(sentence())),
+        LogFormat::Auto | LogFormat::Text => Box::new(text().fmt_fields(sentence())),
     };
     // A second start in one process (a test) keeps the first one's logging.
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter).with_filter(quiet)).try_init();
@@ -64,7 +70,11 @@ fn is_journal() -> bool {
 pub fn report(note: &Note) {
     let order = note.order.as_deref();
     let account = note.account.as_deref();
-    let (kind, text) = (note.kind, note.text.as_str());
+    let kind = note.kind;
+    let text = match order {
+        Some(order) => format!("{order}: {}", note.text),
+        None => note.text.clone(),
+    };
     match note.level {
         Level::Error => tracing::error!(order, account, kind, "{text}"),
         Level::Warn => tracing::warn!(order, account, kind, "{text}"),
@@ -77,10 +87,10 @@ pub fn report(note: &Note) {
 pub fn protect_memory() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::warn!(%error, "core files cannot be switched off");
+        tracing::warn!("core files cannot be switched off: {error}");
     }
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::warn!(%error, "the process could not be made undumpable");
+        tracing::warn!("the process could not be made undumpable: {error}");
     }
 }
 

@@ -59,10 +59,10 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
     warn_of_weak_points(&config);
     let summary = engine.summary();
     tracing::info!(
-        orders = summary.orders,
-        accounts = config.accounts.len(),
-        "certcollectd {} is up; state in {}, certificates in {}",
+        "certcollectd {} is up with {} orders on {} accounts; state in {}, certificates in {}",
         env!("CARGO_PKG_VERSION"),
+        summary.orders,
+        config.accounts.len(),
         config.state_dir.display(),
         config.install_dir.display()
     );
@@ -147,10 +147,14 @@ pub(super) fn engine(config: &Arc<Config>, store: &Store) -> Result<Engine, u8> 
 fn warn_of_weak_points(config: &Config) {
     for account in &config.accounts {
         match credential::read(&account.password) {
-            Err(why) => tracing::error!(account = &*account.name, "the password cannot be read: {why}"),
+            Err(why) => tracing::error!(
+                account = &*account.name,
+                "account {}: the password cannot be read: {why}",
+                account.name
+            ),
             Ok(_) => {
                 if let Some(exposed) = credential::exposure(&account.password) {
-                    tracing::warn!(account = &*account.name, "{exposed}");
+                    tracing::warn!(account = &*account.name, "account {}: {exposed}", account.name);
                 }
             }
         }

@@ -117,17 +117,55 @@ impl Prepared {
     /// Makes the call.
     pub async fn send(self, request: &Request) -> Result<Answer, Failure> {
         let client = self.client?;
-        let body = {
-            let password = credential::read(&self.account.password).map_err(Failure::Credential)?;
-            request.body(&self.account.login_name, &password)
-        };
+        let password = credential::read(&self.account.password).map_err(Failure::Credential)?;
+        let body = request.body(&self.account.login_name, &password);
         let url = format!("{}{}", self.account.base_url, request.endpoint.path());
+        tracing::debug!("account {}: calling {}", self.account.name, request.endpoint.name());
         // The client's own limit begins with the connection; this one covers the wait for a name server, too.
-        match tokio::time::timeout(self.timeout, post(&client, &url, body)).await {
+        let result = match tokio::time::timeout(self.timeout, post(&client, &url, body)).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Timeout),
+        };
+        let answer = result.map(|answer| Answer { body: without(answer.body, &password), ..answer });
+        let (account, endpoint) = (&self.account.name, request.endpoint.name());
+        match &answer {
+            Ok(answer) => {
+                tracing::debug!(
+                    "account {account}: {endpoint} answered HTTP {} with {} bytes",
+                    answer.status,
+                    answer.body.len()
+                );
+                tracing::trace!(
+                    "account {account}: the answer begins \"{}\"",
+                    Foreign::from_bytes(&answer.body)
+                );
+            }
+            Err(failure) => tracing::debug!("account {account}: {endpoint}: {failure}"),
+        }
+        answer
+    }
+}
+
+/// A shorter password could stand in a certificate's base64 by chance.
+const MIN_ECHO: usize = 6;
+
+/// A server may echo what it was sent, and parts of an answer are shown to people. So the password is blotted
+/// out of it, plain and form-encoded.
+fn without(body: Bytes, password: &str) -> Bytes {
+    if password.len() < MIN_ECHO {
+        return body;
+    }
+    let encoded: Zeroizing<String> =
+        Zeroizing::new(form_urlencoded::byte_serialize(password.as_bytes()).collect());
+    let mut clean: Option<Vec<u8>> = None;
+    for secret in [password.as_bytes(), encoded.as_bytes()] {
+        let found: Vec<usize> = memchr::memmem::find_iter(&body, secret).collect();
+        for at in found {
+            let clean = clean.get_or_insert_with(|| body.to_vec());
+            clean[at..at + secret.len()].fill(b'*');
         }
     }
+    clean.map_or(body, Bytes::from)
 }
 
 async fn post(client: &Client, url: &str, body: Zeroizing<Vec<u8>>) -> Result<Answer, Failure> {
@@ -218,4 +256,26 @@ fn chain(error: &dyn Error) -> String {
     // The first words are the client's own ("error sending request"); the causes say more.
     let start = usize::from(parts.len() > 1);
     Foreign::new(&parts[start..].join(": ")).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(body: &str, password: &str, expected: &str) {
+        assert_eq!(without(Bytes::copy_from_slice(body.as_bytes()), password), expected);
+    }
+
+    #[test]
+    fn an_echoed_password_is_blotted_out() {
+        check(
+            "-4\n'p&ss=w+rd' is invalid, p&ss=w+rd!",
+            "p&ss=w+rd",
+            "-4\n'*********' is invalid, *********!",
+        );
+        check("errorMessage=p%26ss%3Dw%2Brd", "p&ss=w+rd", "errorMessage=***************");
+        check("nothing of it", "p&ss=w+rd", "nothing of it");
+        // So short that it may be part of a certificate.
+        check("MIIC", "MIIC", "MIIC");
+    }
 }

@@ -248,7 +248,11 @@ impl Output {
     fn take(&mut self, bytes: &[u8]) {
         let kept = &bytes[..bytes.len().min(self.left)];
         if self.left > 0 && kept.len() < bytes.len() {
-            tracing::info!(hook = &*self.hook, "more output than {MAX_OUTPUT} bytes; the rest is not logged");
+            tracing::info!(
+                hook = &*self.hook,
+                "hook {} says more than {MAX_OUTPUT} bytes; the rest is not logged",
+                self.hook
+            );
         }
         self.left -= kept.len();
         for byte in kept {
@@ -264,7 +268,7 @@ impl Output {
     fn end_line(&mut self) {
         let line = Foreign::from_bytes(&std::mem::take(&mut self.line));
         if !line.as_str().is_empty() {
-            tracing::info!(hook = &*self.hook, output = %line, "hook output");
+            tracing::info!(hook = &*self.hook, output = %line, "hook {} says: {line}", self.hook);
             self.last = Some(line);
         }
     }

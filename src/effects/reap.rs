@@ -9,7 +9,7 @@ use super::hook::Leaders;
 /// Whoever loses its parent below us becomes our child, not that of process 1.
 pub fn become_reaper() {
     if let Err(error) = set_child_subreaper(Some(rustix::process::getpid())) {
-        tracing::warn!(%error, "processes that hooks leave behind cannot be adopted");
+        tracing::warn!("processes that hooks leave behind cannot be adopted: {error}");
     }
 }
 

@@ -273,6 +273,8 @@ impl Engine {
         slot.bundle = Some(certificates);
         slot.material = None;
         slot.hold_until = None;
+        // In the new order: `accept` goes by the first one, also after a restart.
+        self.bundles.push(id);
         if self.turn(id, News::Refused, Some(reason.clone()), now) {
             let stays = if self.slot(id).record.installed.is_some() {
                 "; the installed certificate stays"

@@ -242,7 +242,12 @@ impl Engine {
 
     /// Whether nothing is under way outside the engine and nothing waits to be saved.
     pub fn is_idle(&self) -> bool {
-        self.busy.is_empty() && self.gates.iter().all(|gate| gate.flight.is_none()) && self.flush_at.is_none()
+        !self.is_busy() && self.flush_at.is_none()
+    }
+
+    /// Whether anything is under way outside the engine.
+    fn is_busy(&self) -> bool {
+        !self.busy.is_empty() || self.gates.iter().any(|gate| gate.flight.is_some())
     }
 
     /// The configuration in force.

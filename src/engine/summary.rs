@@ -124,7 +124,7 @@ impl Engine {
     /// Whether something is under way, or could be started without waiting for more than `call_gap`, that was
     /// already due at `cutoff`. For `once`: it leaves when nothing of that kind is left.
     pub fn is_occupied(&self, cutoff: Now) -> bool {
-        if !self.is_idle() || self.hooks.has_work() {
+        if self.is_busy() || self.hooks.has_work() {
             return true;
         }
         let work = self.timers.first().is_some_and(|(at, _)| *at <= cutoff.time);

@@ -55,7 +55,9 @@ impl Watch {
         };
         let watcher = notify::recommended_watcher(on_event);
         if let Err(error) = &watcher {
-            tracing::warn!(%error, "file notifications are not to be had; changes are noticed within a minute");
+            tracing::warn!(
+                "file notifications are not to be had, changes are noticed within a minute: {error}"
+            );
         }
         let mut watch = Watch {
             path: path.to_owned(),
@@ -148,7 +150,10 @@ impl Watch {
             }
             for new in dirs.difference(&self.dirs) {
                 if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
-                    tracing::debug!(dir = %new.display(), %error, "cannot be watched; looked at once a minute");
+                    tracing::debug!(
+                        "{} cannot be watched, it is looked at once a minute: {error}",
+                        new.display()
+                    );
                 }
             }
         }

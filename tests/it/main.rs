@@ -6,6 +6,10 @@
 mod certs;
 /// The engine, told one thing after the other: bytes in, effects out.
 mod engine;
+/// The real binary against the sandbox: real TLS, real files, real processes.
+mod rehearsal;
+/// A sandbox, a configuration and the real binary, in a directory of their own.
+mod setting;
 /// The engine in a world made from a seed: the promises as invariants.
 mod simulation;
 /// A world for the engine: clock, vendor, disk, hooks and state, all of them able to fail.
