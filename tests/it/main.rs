@@ -4,6 +4,8 @@
 
 /// Certificates made for tests.
 mod certs;
+/// The real binary killed at random times.
+mod crash;
 /// The engine, told one thing after the other: bytes in, effects out.
 mod engine;
 /// The real binary against the sandbox: real TLS, real files, real processes.

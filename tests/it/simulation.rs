@@ -21,7 +21,7 @@ use crate::certs;
 use crate::world::{self, DAY, HOUR, START, Say, World};
 
 /// Numbers from a seed (SplitMix64).
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -31,7 +31,7 @@ impl Dice {
         b ^ (b >> 31)
     }
 
-    fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 

@@ -1,0 +1,125 @@
+//! The real binary killed at random times: what readers see, what the vendor sees, what the hooks saw.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use certcollectd::sandbox::{CertificateSpec, OrderSpec, Product};
+
+use crate::setting::Setting;
+use crate::simulation::Dice;
+
+const ORDERS: u64 = 3;
+
+/// Watches as a server would: resolves the link once and reads the set. Counts what it saw.
+struct Readers {
+    stop: Arc<AtomicBool>,
+    reads: Arc<AtomicU64>,
+    thread: std::thread::JoinHandle<Result<(), String>>,
+}
+
+impl Readers {
+    fn start(out: PathBuf) -> Readers {
+        let stop = Arc::new(AtomicBool::new(false));
+        let reads = Arc::new(AtomicU64::new(0));
+        let (stopped, counted) = (stop.clone(), reads.clone());
+        let thread = std::thread::spawn(move || {
+            let mut seen = [false; ORDERS as usize];
+            while !stopped.load(Ordering::Relaxed) {
+                for (order, seen) in seen.iter_mut().enumerate() {
+                    if read_set(&out.join(format!("o{order}")), *seen)? {
+                        *seen = true;
+                        counted.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+            Ok(())
+        });
+        Readers { stop, reads, thread }
+    }
+
+    fn end(self) -> u64 {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the readers end").unwrap_or_else(|why| panic!("{why}"));
+        self.reads.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether a complete set was there; what is there and not complete is an error, and so is nothing where
+/// something was before.
+fn read_set(link: &Path, was_there: bool) -> Result<bool, String> {
+    let Ok(target) = std::fs::read_link(link) else {
+        return if was_there { Err(format!("{} is gone", link.display())) } else { Ok(false) };
+    };
+    let dir = link.parent().expect("it is in a directory").join(target);
+    let read = |name: &str| {
+        std::fs::read(dir.join(name)).map_err(|error| format!("{}/{name}: {error}", dir.display()))
+    };
+    let (cert, chain, full) = (read("cert.pem")?, read("chain.pem")?, read("fullchain.pem")?);
+    if cert.is_empty() || chain.is_empty() || full != [cert, chain].concat() {
+        return Err(format!("{} is torn", dir.display()));
+    }
+    Ok(true)
+}
+
+#[test]
+fn killed_at_random_nothing_is_torn_early_or_forgotten() {
+    let number = |name: &str, default: u64| {
+        std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    };
+    let kills = number("CRASH_KILLS", 40);
+    let seed = number("CRASH_SEED", 1);
+    println!("CRASH_SEED={seed} CRASH_KILLS={kills}");
+    let mut dice = Dice(seed);
+    let mut setting = Setting::new();
+    for order in 0..ORDERS {
+        let keys = "key_file = \"$DIR/key.pem\"\nhooks = [\"log\"]\n[order.verify]\ntrust = \"off\"";
+        setting.order(
+            &format!("o{order}"),
+            OrderSpec::new(Product::Ssl, &format!("7{order}"), &["www.example.com"]),
+            keys,
+        );
+    }
+    // One line for each order of the run: its serial as the hook was told.
+    setting.table("[[hook]]\nname = \"log\"\nrun = [\"/bin/sh\", \"-c\", \"echo \\\"$CERTCOLLECTD_SERIAL\\\" >> $DIR/hooks\"]");
+    let readers = Readers::start(setting.path("out"));
+    setting.start();
+    for round in 0..kills {
+        // From before the first call to after the hook: the whole way takes some 50 ms.
+        std::thread::sleep(Duration::from_millis(dice.below(120)));
+        setting.kill();
+        if round % 2 == 0 {
+            let order = dice.below(ORDERS);
+            let spec = CertificateSpec {
+                days: Some(u32::try_from(100 + round).unwrap()),
+                ..CertificateSpec::default()
+            };
+            // Not issued yet in the first rounds; then there is nothing to issue anew.
+            let _ = setting.vendor().vendor().reissue(&format!("7{order}"), &spec);
+        }
+        setting.start_again();
+    }
+    setting.until("everything has come to its end", |setting| {
+        (0..ORDERS).all(|order| {
+            setting.phase(&format!("o{order}")) == "guarding"
+                && setting.read(&format!("out/o{order}/cert.pem")) == setting.newest(&format!("7{order}"))
+        })
+    });
+    let hooks = setting.read("hooks");
+    for order in 0..ORDERS {
+        let serial =
+            setting.order_status(&format!("o{order}"))["certificate"]["serial"].as_str().unwrap().to_owned();
+        let runs = hooks.lines().filter(|line| *line == serial).count() as u64;
+        assert!((1..=kills + 1).contains(&runs), "{runs} runs for o{order}, {serial}\n{hooks}");
+    }
+    assert_eq!(setting.stop(), Some(0));
+    let reads = readers.end();
+    let counters = setting.vendor().vendor().record().counters();
+    assert_eq!(counters.all.max_in_flight, 1);
+    for (order, tally) in &counters.orders {
+        assert!(tally.smallest_gap_ms.is_none_or(|gap| gap >= 300), "{order}: {tally:?}");
+    }
+    println!("{kills} kills, {reads} complete sets read, {} calls", counters.all.calls);
+    assert!(reads > 100, "{reads}");
+}
