@@ -3,7 +3,22 @@
 //! The text form, and everything that can be wrong with it, lives in [`mod@file`]. Nothing here reads a
 //! file; the caller brings the text.
 
+mod account;
+mod address;
+mod cross;
 pub mod file;
+mod hook;
+mod keys;
+mod listener;
+mod order;
+mod output;
+mod polling;
+mod problem;
+mod reader;
+mod render;
+mod secret;
+mod syntax;
+mod value;
 
 use std::path::PathBuf;
 use std::sync::Arc;
