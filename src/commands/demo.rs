@@ -101,7 +101,7 @@ fn play(dir: &Path) -> Result<(), String> {
     daemon.stop()?;
 
     say("\n4. What it installed:");
-    say(&tree(&dir.join("certificates"), &dir.join("certificates"), 1));
+    say(&tree(&dir.join("certificates"), 1));
     verify(dir, vendor, &second)?;
     say(
         "\nA first configuration of your own: config/minimal.toml. Then: certcollectd check, certcollectd run.",
@@ -197,7 +197,7 @@ impl Daemon {
                 lines.lines().map_while(Result::ok).for_each(|line| say(&format!("   | {line}")))
             })
         });
-        let state_dir = config.parent().unwrap_or(Path::new("/")).join("state");
+        let state_dir = config.parent().unwrap_or_else(|| Path::new("/")).join("state");
         Ok(Daemon { child, state_dir, log })
     }
 
@@ -253,7 +253,7 @@ impl Drop for Daemon {
 }
 
 /// The directory as a tree, links with their target, files with their mode.
-fn tree(dir: &Path, root: &Path, depth: usize) -> String {
+fn tree(dir: &Path, depth: usize) -> String {
     use std::os::unix::fs::PermissionsExt;
     let mut entries: Vec<PathBuf> =
         std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
@@ -264,7 +264,7 @@ fn tree(dir: &Path, root: &Path, depth: usize) -> String {
         let indent = "   ".repeat(depth);
         match (std::fs::read_link(&path), path.is_dir()) {
             (Ok(target), _) => text.push_str(&format!("{indent}{name} -> {}\n", target.display())),
-            (Err(_), true) => text.push_str(&format!("{indent}{name}/\n{}", tree(&path, root, depth + 1))),
+            (Err(_), true) => text.push_str(&format!("{indent}{name}/\n{}", tree(&path, depth + 1))),
             (Err(_), false) => {
                 let mode = std::fs::metadata(&path)
                     .map(|found| found.permissions().mode() & 0o7777)

@@ -1,1 +1,288 @@
-//! The configuration as written.
+//! The configuration as written: from the text of all files to [`Config`], or to everything that is wrong with it.
+//!
+//! Nothing here reads a file. The caller reads the main file, asks [`includes`] which others belong to it,
+//! and hands all of them to [`read`].
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+pub use super::keys::{Keys, TABLES};
+pub use super::problem::{Level, Place, Problem, Problems};
+
+use super::listener::Bound;
+use super::order::Orders;
+use super::polling::Polling;
+use super::problem::{Sink, Spot, next_header};
+use super::reader::{Item, Piece, Table};
+use super::value::Wrong;
+use super::{Config, Http, Log, Push, account, cross, hook, keys, listener, polling, secret, syntax, value};
+
+/// A file of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// As the operator knows it; messages begin with it.
+    pub path: PathBuf,
+    /// What it holds.
+    pub text: String,
+}
+
+/// Longest file in bytes: some 400,000 orders. Whatever is longer is not a configuration.
+const LONGEST: usize = 64 * MIB;
+
+/// Longest part of a file in bytes that is parsed at once, which takes some 25 times as much memory, and far more
+/// where it is rubbish.
+const LONGEST_PIECE: usize = 4 * MIB;
+
+const MIB: usize = 1024 * 1024;
+
+/// The patterns of `include` in the main file, joined to its folder. What is wrong with them, or with the text
+/// around them, is left for [`read`] to say.
+///
+/// Only the last part of a pattern holds wildcards: `*` stands for any text, `?` for one character.
+pub fn includes(main: &Source) -> Vec<String> {
+    // `include` stands above the first table, and the text below can be long.
+    let head = &main.text[..next_header(&main.text, 0)];
+    if head.len() > LONGEST_PIECE {
+        return Vec::new();
+    }
+    let (tree, _) = DeTable::parse_recoverable(head);
+    let Some(DeValue::Array(patterns)) = tree.get_ref().get("include").map(Spanned::get_ref) else {
+        return Vec::new();
+    };
+    let folder = main.path.parent().unwrap_or_else(|| Path::new(""));
+    patterns
+        .iter()
+        .filter_map(|pattern| pattern.get_ref().as_str())
+        .filter(|pattern| self::pattern(pattern).is_ok())
+        .map(|pattern| folder.join(pattern).to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Reads the main file, which comes first, and the files it includes, in their order.
+///
+/// # Errors
+///
+/// All problems that were found, warnings included, if there is an error among them.
+pub fn read(sources: &[Source]) -> Result<(Config, Problems), Problems> {
+    let sink = Sink::new(sources);
+    let mut draft = Draft::default();
+    for (index, source) in sources.iter().enumerate() {
+        draft.read(&sink, index as u32, &source.text);
+    }
+    cross::check(&sink, &draft);
+    let problems = sink.finish();
+    if problems.is_error() { Err(problems) } else { Ok((draft.settle(), problems)) }
+}
+
+/// All that was read so far.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) state_dir: Option<(PathBuf, Spot)>,
+    pub(super) install_dir: Option<(PathBuf, Spot)>,
+    pub(super) polling: Polling,
+    pub(super) accounts: Vec<account::Draft>,
+    /// How many there were, the unreadable ones included.
+    pub(super) account_tables: usize,
+    pub(super) orders: Orders,
+    pub(super) hooks: Vec<hook::Draft>,
+    /// How many there were, the unreadable ones included.
+    pub(super) hook_tables: usize,
+    pub(super) http: Bound<Http>,
+    pub(super) push: Bound<Push>,
+    log: Log,
+    /// The tables that may be given once, and where they were.
+    once: HashMap<&'static str, Spot>,
+}
+
+impl Draft {
+    pub(super) fn state_dir(&self) -> Cow<'_, Path> {
+        folder(&self.state_dir, Config::STATE_DIR)
+    }
+
+    pub(super) fn install_dir(&self) -> Cow<'_, Path> {
+        folder(&self.install_dir, Config::INSTALL_DIR)
+    }
+
+    fn read(&mut self, sink: &Sink<'_>, source: u32, text: &str) {
+        let too_long = |what: String, help: &str| {
+            sink.add(Problem::error(what, Spot::whole(source), "").help(help));
+            sink.leave_out(Spot::whole(source));
+        };
+        if text.len() > LONGEST {
+            let what = format!("the file is longer than {} MiB", LONGEST / MIB);
+            return too_long(what, "spread the orders over several files, see `include`");
+        }
+        for range in syntax::pieces(text) {
+            if range.len() > LONGEST_PIECE {
+                let what = format!("more than {} MiB that cannot be read in pieces", LONGEST_PIECE / MIB);
+                return too_long(
+                    what,
+                    "a long file is read from one [[order]] to the next, unless it holds text in three quotes, \
+                     or [account. or [hook. tables after an [[order]]",
+                );
+            }
+            let piece = Piece { sink, source, base: range.start as u32 };
+            let text = &text[range];
+            let (tree, errors) = DeTable::parse_recoverable(text);
+            if errors.is_empty() {
+                self.read_top(&piece, tree.get_ref());
+                continue;
+            }
+            drop(tree);
+            if sink.is_full() {
+                sink.count(errors.len());
+                sink.leave_out(Spot::whole(source));
+                continue;
+            }
+            if let Some(mended) = note_faults(&piece, text) {
+                let (tree, _) = DeTable::parse_recoverable(&mended);
+                self.read_top(&piece, tree.get_ref());
+            }
+        }
+    }
+
+    fn read_top(&mut self, piece: &Piece<'_>, entries: &DeTable<'_>) {
+        let is_main = piece.source == 0;
+        let top = Table::root(*piece, if is_main { &keys::TOP } else { &keys::INCLUDED }, entries);
+        if is_main {
+            self.read_main(&top);
+        }
+        top.tables("account", &keys::ACCOUNT, |table| {
+            self.account_tables += 1;
+            self.accounts.extend(account::account(table));
+        });
+        top.tables("hook", &keys::HOOK, |table| {
+            self.hook_tables += 1;
+            self.hooks.extend(hook::hook(table));
+        });
+        top.tables("order", &keys::ORDER, |table| self.orders.read(table));
+    }
+
+    fn read_main(&mut self, top: &Table<'_>) {
+        let dir = |name| {
+            let item: Item<'_> = top.get(name)?;
+            Some((item.parse("an absolute path in quotes", value::path)?, item.at))
+        };
+        self.state_dir = self.state_dir.take().or_else(|| dir("state_dir"));
+        self.install_dir = self.install_dir.take().or_else(|| dir("install_dir"));
+        if let Some(item) = top.get("include") {
+            item.list("a list of patterns, such as include = [\"orders.d/*.toml\"]", |element| {
+                element.parse("a pattern in quotes", pattern)
+            });
+        }
+        if let Some(table) = self.once(top, "polling", &keys::POLLING) {
+            self.polling = polling::polling(&table);
+        }
+        if let Some(table) = self.once(top, "http", &keys::HTTP) {
+            self.http = listener::http(&table);
+        }
+        if let Some(table) = self.once(top, "push", &keys::PUSH) {
+            self.push = listener::push(&table);
+        }
+        if let Some(table) = self.once(top, "log", &keys::LOG) {
+            self.log = listener::log(&table);
+        }
+    }
+
+    /// Within one piece of text the TOML parser refuses a second table of a name; across pieces this does.
+    fn once<'a>(&mut self, top: &Table<'a>, name: &'static str, keys: &'static Keys) -> Option<Table<'a>> {
+        let item = top.get(name)?;
+        if let Some(first) = self.once.insert(name, item.key_at) {
+            item.sink().add(
+                Problem::error(format!("`{name}` is given twice"), item.key_at, "again here")
+                    .also(first, "first here"),
+            );
+            return None;
+        }
+        item.table(keys)
+    }
+
+    /// To be called when there were no errors, so that nothing is missing.
+    fn settle(self) -> Config {
+        let state_dir = self.state_dir().into_owned();
+        let install_dir = self.install_dir().into_owned();
+        let names: HashMap<Arc<str>, Arc<str>> =
+            self.accounts.iter().map(|draft| (draft.name.clone(), draft.name.clone())).collect();
+        let only = self.accounts.first().map(|draft| draft.name.clone()).unwrap_or_default();
+        let accounts: Vec<Arc<str>> =
+            self.orders.list.iter().map(|order| names.get(&order.account).unwrap_or(&only).clone()).collect();
+        Config {
+            state_dir,
+            install_dir,
+            calls: self.polling.calls,
+            orders: self.orders.settle(&self.polling, accounts.into_iter()),
+            accounts: self.accounts.into_iter().filter_map(|draft| draft.account).map(Arc::new).collect(),
+            hooks: self.hooks.into_iter().filter_map(|draft| draft.hook).map(Arc::new).collect(),
+            http: self.http.map(|(http, _)| http),
+            push: self.push.map(|(push, _)| push),
+            log: self.log,
+        }
+    }
+}
+
+fn folder<'a>(written: &'a Option<(PathBuf, Spot)>, default: &'static str) -> Cow<'a, Path> {
+    match written {
+        Some((path, _)) => Cow::Borrowed(path),
+        None => Cow::Borrowed(Path::new(default)),
+    }
+}
+
+/// Says what is wrong with a damaged piece and returns what can still be read of it.
+fn note_faults(piece: &Piece<'_>, text: &str) -> Option<String> {
+    let mended = syntax::mend(text);
+    for range in secret::suspects(text) {
+        piece.sink.hide(piece.spot(range));
+    }
+    for gap in mended.gaps {
+        piece.sink.leave_out(piece.spot(gap));
+    }
+    for fault in mended.faults {
+        let mut problem = Problem::error(fault.message, piece.spot(fault.span), fault.label);
+        if let Some((also, label)) = fault.also {
+            problem = problem.also(piece.spot(also), label);
+        }
+        problem.help = fault.help;
+        piece.sink.add(problem);
+    }
+    mended.text
+}
+
+/// A path that may hold wildcards in its last part.
+fn pattern(text: &str) -> Result<String, Wrong> {
+    let help = "such as \"orders.d/*.toml\", relative to the folder of this file";
+    let (folder, name) = text.rsplit_once('/').unwrap_or(("", text));
+    if name.is_empty() || text.chars().any(char::is_control) {
+        return Err(Wrong::new("names no file", help));
+    }
+    if folder.contains(['*', '?']) {
+        return Err(Wrong::new(
+            "has a wildcard in a folder",
+            format!("only the file name may have one, {help}"),
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_relative_to_the_main_file() {
+        let main = |text: &str| Source { path: "/etc/x/main.toml".into(), text: text.to_owned() };
+        assert_eq!(
+            includes(&main("include = [\n \"a/*.toml\", \"/b.toml\"\n]\n[polling]\n")),
+            ["/etc/x/a/*.toml", "/b.toml"]
+        );
+        for text in
+            ["", "include = 1", "include = [1, \"a/*/b\", \"\"]", "[x]\ninclude = [\"a\"]", "include = [\""]
+        {
+            assert_eq!(includes(&main(text)), [""; 0], "{text}");
+        }
+    }
+}

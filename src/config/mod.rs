@@ -1,9 +1,24 @@
 //! The configuration as meant: typed, complete, every default resolved. Plain data.
 //!
-//! The text form, and everything that can be wrong with it, lives in [`file`]. Nothing here reads a
+//! The text form, and everything that can be wrong with it, lives in [`mod@file`]. Nothing here reads a
 //! file; the caller brings the text.
 
+mod account;
+mod address;
+mod cross;
 pub mod file;
+mod hook;
+mod keys;
+mod listener;
+mod order;
+mod output;
+mod polling;
+mod problem;
+mod reader;
+mod render;
+mod secret;
+mod syntax;
+mod value;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,6 +49,13 @@ pub struct Config {
     pub log: Log,
 }
 
+impl Config {
+    /// See [`Config::state_dir`].
+    pub const STATE_DIR: &'static str = "/var/lib/certcollectd";
+    /// See [`Config::install_dir`].
+    pub const INSTALL_DIR: &'static str = "/etc/ssl/certcollectd";
+}
+
 /// The part of `[polling]` that belongs to the account and not to one order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Calls {
@@ -56,6 +78,17 @@ impl Calls {
     pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
     /// See [`Calls::unknown_tries`].
     pub const UNKNOWN_TRIES: u32 = 10;
+}
+
+impl Default for Calls {
+    fn default() -> Calls {
+        Calls {
+            call_gap: Calls::CALL_GAP,
+            connect_timeout: Calls::CONNECT_TIMEOUT,
+            request_timeout: Calls::REQUEST_TIMEOUT,
+            unknown_tries: Calls::UNKNOWN_TRIES,
+        }
+    }
 }
 
 /// How often one order is asked about.
@@ -83,12 +116,12 @@ impl Cadence {
 }
 
 impl Default for Cadence {
-    fn default() -> Self {
+    fn default() -> Cadence {
         Cadence {
-            interval: Self::INTERVAL,
-            max_interval: Self::MAX_INTERVAL,
-            guard_interval: Some(Self::GUARD_INTERVAL),
-            spread_permille: Self::SPREAD_PERMILLE,
+            interval: Cadence::INTERVAL,
+            max_interval: Cadence::MAX_INTERVAL,
+            guard_interval: Some(Cadence::GUARD_INTERVAL),
+            spread_permille: Cadence::SPREAD_PERMILLE,
         }
     }
 }
@@ -202,12 +235,51 @@ pub struct Files {
 }
 
 impl Files {
+    /// See [`Files::cert`].
+    pub const CERT: &'static str = "cert.pem";
+    /// See [`Files::chain`].
+    pub const CHAIN: &'static str = "chain.pem";
+    /// See [`Files::fullchain`].
+    pub const FULLCHAIN: &'static str = "fullchain.pem";
     /// Permission bits where nothing else is configured.
     pub const MODE: u32 = 0o644;
     /// Permission bits of a copied private key, always.
     pub const KEY_MODE: u32 = 0o600;
     /// The widest that a file with a key and more in it may be.
     pub const COMBINED_MODE: u32 = 0o640;
+
+    /// The file name of one kind of content, or `None` where it is not wanted.
+    pub fn name(&self, kind: FileKind) -> Option<&str> {
+        let name = match kind {
+            FileKind::Cert => &self.cert,
+            FileKind::Chain => &self.chain,
+            FileKind::Fullchain => &self.fullchain,
+            FileKind::Key => &self.key,
+            FileKind::Combined => &self.combined,
+            FileKind::Root => &self.root,
+            FileKind::Pkcs7 => &self.pkcs7,
+            FileKind::Der => &self.der,
+        };
+        name.as_deref()
+    }
+}
+
+impl Default for Files {
+    fn default() -> Files {
+        Files {
+            cert: Some(Files::CERT.to_owned()),
+            chain: Some(Files::CHAIN.to_owned()),
+            fullchain: Some(Files::FULLCHAIN.to_owned()),
+            key: None,
+            combined: None,
+            root: None,
+            pkcs7: None,
+            der: None,
+            owner: None,
+            group: None,
+            mode: Files::MODE,
+        }
+    }
 }
 
 /// Which of a generation's files is meant, in `[order.files]` and in `[[order.copy]] from`.
@@ -232,7 +304,7 @@ pub enum FileKind {
 }
 
 impl FileKind {
-    /// Every kind.
+    /// All of them, in the order in which they are documented.
     pub const ALL: [FileKind; 8] = [
         FileKind::Cert,
         FileKind::Chain,
@@ -244,7 +316,7 @@ impl FileKind {
         FileKind::Der,
     ];
 
-    /// The key in `[order.files]`.
+    /// The word used in the config file.
     pub fn word(self) -> &'static str {
         match self {
             FileKind::Cert => "cert",
@@ -256,6 +328,11 @@ impl FileKind {
             FileKind::Pkcs7 => "pkcs7",
             FileKind::Der => "der",
         }
+    }
+
+    /// Whether the private key is part of it.
+    pub fn holds_key(self) -> bool {
+        matches!(self, FileKind::Key | FileKind::Combined)
     }
 }
 
@@ -304,6 +381,26 @@ pub struct Verify {
     pub trust_anchors: Option<PathBuf>,
 }
 
+impl Verify {
+    /// What holds where `[order.verify]` says nothing: all checks block, but `trust` warns, and is off for mark
+    /// certificates, whose roots are in no platform's store.
+    pub fn standard(product: Product) -> Verify {
+        let trust = match product {
+            Product::Ssl | Product::Smime => Severity::Warn,
+            Product::Mark => Severity::Off,
+        };
+        Verify {
+            key: Severity::Block,
+            domains: Severity::Block,
+            chain: Severity::Block,
+            dates: Severity::Block,
+            downgrade: Severity::Block,
+            trust,
+            trust_anchors: None,
+        }
+    }
+}
+
 /// `[[hook]]`: something that must happen after an event, and is owed until it has worked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {
@@ -322,6 +419,10 @@ pub struct Hook {
 impl Hook {
     /// See [`Hook::timeout`].
     pub const TIMEOUT: Duration = Duration::from_secs(60);
+    /// See [`Hook::on`].
+    pub const ON: [HookEvent; 1] = [HookEvent::Installed];
+    /// See [`Hook::merge`].
+    pub const MERGE: bool = true;
 }
 
 /// What a hook can wait for.
@@ -336,6 +437,9 @@ pub enum HookEvent {
 }
 
 impl HookEvent {
+    /// All of them.
+    pub const ALL: [HookEvent; 3] = [HookEvent::Installed, HookEvent::Failed, HookEvent::Expiring];
+
     /// The word used in the config file and as `CERTCOLLECTD_EVENT`.
     pub fn word(self) -> &'static str {
         match self {
@@ -369,6 +473,14 @@ pub enum Action {
     Socket(PathBuf),
 }
 
+impl Action {
+    /// The method of an HTTP hook that names none.
+    pub const METHOD: &'static str = "POST";
+    /// The signals that a hook may send: those by which servers are told to reload, reopen or leave.
+    pub const SIGNALS: [&'static str; 13] =
+        ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "ALRM", "CONT", "TTIN", "TTOU", "WINCH", "URG", "IO"];
+}
+
 /// `[http]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
@@ -389,6 +501,11 @@ pub struct Push {
     pub password: Option<SecretSource>,
 }
 
+impl Push {
+    /// See [`Push::path`].
+    pub const PATH: &'static str = "/push";
+}
+
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -396,6 +513,19 @@ pub struct Log {
     pub format: LogFormat,
     /// A level or a filter in the form of `RUST_LOG`, which overrides it.
     pub level: String,
+}
+
+impl Log {
+    /// See [`Log::format`].
+    pub const FORMAT: LogFormat = LogFormat::Auto;
+    /// See [`Log::level`].
+    pub const LEVEL: &'static str = "info";
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log { format: Log::FORMAT, level: Log::LEVEL.to_owned() }
+    }
 }
 
 /// How a log line looks.

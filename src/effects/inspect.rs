@@ -54,7 +54,7 @@ pub fn anchors(file: Option<&Path>) -> Result<Anchors, String> {
         if native.certs.is_empty() {
             return Err("the platform's trust store holds no certificate; install ca-certificates or set trust_anchors".into());
         }
-        return Ok(Anchors::from_ders(native.certs.iter().map(|der| der.as_ref())));
+        return Ok(Anchors::from_ders(native.certs));
     };
     let shown = path.display();
     let mut pem = Vec::new();

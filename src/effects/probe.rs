@@ -19,7 +19,7 @@ pub fn probe(config: &Config) -> Vec<InstallError> {
         for copy in &order.copies {
             let owner = copy.owner.as_deref().or(files.owner.as_deref());
             let group = copy.group.as_deref().or(files.group.as_deref());
-            owners.insert((copy.to.parent().unwrap_or(Path::new("/")).to_owned(), owner, group));
+            owners.insert((copy.to.parent().unwrap_or_else(|| Path::new("/")).to_owned(), owner, group));
             single.push(&copy.to);
         }
     }

@@ -363,12 +363,12 @@ pub(super) fn outcome(result: &HookResult) -> String {
 
 /// Names fit for a hook: letters, digits, dots, hyphens, a wildcard, and what IP and e-mail addresses need.
 fn valid_names(names: &[Box<str>]) -> Vec<String> {
-    let fit = |name: &&Box<str>| {
+    let fit = |name: &&str| {
         !name.is_empty()
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_*:@+".contains(&byte))
             && !name.starts_with('-')
     };
-    names.iter().filter(fit).map(ToString::to_string).collect()
+    names.iter().map(|name| &**name).filter(fit).map(str::to_owned).collect()
 }
 
 fn configured(entry: &Order) -> Vec<String> {

@@ -46,15 +46,20 @@ pub fn sources(path: &Path) -> Result<Vec<Source>, String> {
     Ok(sources)
 }
 
-/// The files that patterns name, each once, in the order of their names.
+/// The files that patterns name, each once, in the order of their names. Wildcards are in the last part of a
+/// pattern only, and do not mean files that begin with a dot: editors leave such behind.
 pub(super) fn included(patterns: &[String]) -> Result<Vec<PathBuf>, String> {
+    let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
     let mut found: Vec<PathBuf> = Vec::new();
     for pattern in patterns {
+        let (folder, name) = pattern.rsplit_once('/').unwrap_or((".", pattern));
         // A pattern that is malformed is reported with its place by the reader.
-        let Ok(paths) = glob::glob(pattern) else { continue };
+        let Ok(paths) = glob::glob_with(&format!("{}/{name}", glob::Pattern::escape(folder)), options) else {
+            continue;
+        };
         for path in paths {
             let path = path.map_err(|error| format!("{}: {}", error.path().display(), error.error()))?;
-            if !found.contains(&path) {
+            if path.is_file() && !found.contains(&path) {
                 found.push(path);
             }
             if found.len() > MAX_FILES {

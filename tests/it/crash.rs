@@ -86,13 +86,13 @@ fn killed_at_random_nothing_is_torn_early_or_forgotten() {
     let readers = Readers::start(setting.path("out"));
     setting.start();
     for round in 0..kills {
-        // From before the first call to after the hook: the whole way takes some 50 ms.
-        std::thread::sleep(Duration::from_millis(dice.below(120)));
+        // From before the first call to after the hook.
+        std::thread::sleep(Duration::from_millis(dice.below(400)));
         setting.kill();
         if round % 2 == 0 {
             let order = dice.below(ORDERS);
             let spec = CertificateSpec {
-                days: Some(u32::try_from(100 + round).unwrap()),
+                days: Some(u32::try_from(200 + round).unwrap()),
                 ..CertificateSpec::default()
             };
             // Not issued yet in the first rounds; then there is nothing to issue anew.
@@ -121,5 +121,6 @@ fn killed_at_random_nothing_is_torn_early_or_forgotten() {
         assert!(tally.smallest_gap_ms.is_none_or(|gap| gap >= 300), "{order}: {tally:?}");
     }
     println!("{kills} kills, {reads} complete sets read, {} calls", counters.all.calls);
-    assert!(reads > 100, "{reads}");
+    // A run in which nothing happens keeps every promise.
+    assert!(reads > 100 && counters.all.calls > kills / 2, "{reads} {}", counters.all.calls);
 }

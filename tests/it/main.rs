@@ -4,6 +4,8 @@
 
 /// Certificates made for tests.
 mod certs;
+/// Each file in `config/` passes; each wrong text yields the message we want.
+mod config;
 /// The real binary killed at random times.
 mod crash;
 /// The engine, told one thing after the other: bytes in, effects out.

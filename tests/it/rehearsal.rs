@@ -112,12 +112,11 @@ fn every_shape_of_a_mark_answer_is_installed() {
     }
     let (code, said) = setting.once(&[]);
     assert_eq!(code, 0, "{said}");
-    for at in 0..shapes.len() {
+    for (at, shape) in shapes.iter().enumerate() {
         assert_eq!(
             setting.read(&format!("out/m{at}/cert.pem")),
             setting.newest(&format!("20{at}")),
-            "{}",
-            shapes[at]
+            "{shape}"
         );
     }
 }

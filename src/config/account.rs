@@ -1,0 +1,103 @@
+//! `[[account]]`.
+
+use std::sync::Arc;
+
+use super::address::{base_url, has_user_info, proxy};
+use super::problem::{Problem, Sink, Spot};
+use super::reader::{Item, Table};
+use super::value::{self, Wrong, file_path};
+use super::{Account, SecretSource, secret};
+
+/// Characters that the vendor takes as `loginName` (CollectSSL, request parameters).
+const LOGIN_CHARS: usize = 64;
+
+/// An account as far as it could be read: enough of it to know its name when an order refers to it.
+pub(super) struct Draft {
+    pub(super) name: Arc<str>,
+    pub(super) name_at: Spot,
+    pub(super) login_at: Spot,
+    /// Nothing where a part of it is wrong.
+    pub(super) account: Option<Account>,
+}
+
+pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
+    let name = table.need("name", "a name of your own, such as name = \"main\"");
+    let login =
+        table.need("login_name", "the login name at the vendor, such as login_name = \"example-login\"");
+    let password = password(table);
+    let base_url = url(table, "base_url", base_url);
+    let proxy = url(table, "proxy", proxy);
+    let ca_file = table.parse("ca_file", "the path of a PEM file", file_path);
+
+    let name_at = name.map_or(table.at, |item| item.at);
+    let name = name.and_then(|item| item.parse(NAME_HELP, |text| value::name(text).map(|()| text)));
+    let login_at = login.map_or(table.at, |item| item.at);
+    let login = login.and_then(|item| item.parse("such as \"example-login\"", login_name));
+    let name: Arc<str> = name?.into();
+    let account = match (login, password) {
+        (Some(login_name), Some(password)) => Some(Account {
+            name: name.clone(),
+            login_name,
+            password,
+            base_url: base_url.unwrap_or_else(|| Account::BASE_URL.to_owned()),
+            ca_file,
+            proxy,
+        }),
+        _ => None,
+    };
+    Some(Draft { name, name_at, login_at, account })
+}
+
+/// What to write where a name is wanted.
+pub(super) const NAME_HELP: &str = "a name in quotes, such as \"main\"";
+
+fn password(table: &Table<'_>) -> Option<SecretSource> {
+    let help = "say where the password is kept: password = { file = \"/run/secrets/sectigo\" }";
+    secret::password(&table.need("password", help)?)
+}
+
+fn login_name(text: &str) -> Result<String, Wrong> {
+    let help = "the login name as the vendor knows it, 1 to 64 characters";
+    if text.is_empty() {
+        return Err(Wrong::new("is empty", help));
+    }
+    if text.chars().count() > LOGIN_CHARS {
+        return Err(Wrong::new(format!("is longer than {LOGIN_CHARS} characters"), help));
+    }
+    if text.chars().any(char::is_control) || text.trim() != text {
+        return Err(Wrong::new("has control characters or blanks around it", help));
+    }
+    Ok(text.to_owned())
+}
+
+/// A URL that is not shown where it might hold a password.
+pub(super) fn url(
+    table: &Table<'_>,
+    name: &'static str,
+    read: impl FnOnce(&str) -> Result<String, Wrong>,
+) -> Option<String> {
+    let item: Item<'_> = table.get(name)?;
+    if item.as_text().is_some_and(has_user_info) {
+        item.hide();
+    }
+    item.parse("a URL in quotes", read)
+}
+
+/// Two accounts with one login would be called at the same time, which the vendor forbids.
+pub(super) fn note_shared_logins(drafts: &[Draft], sink: &Sink<'_>) {
+    for (index, draft) in drafts.iter().enumerate() {
+        let Some(account) = &draft.account else { continue };
+        let same = drafts[..index].iter().find(|earlier| {
+            earlier.account.as_ref().is_some_and(|earlier| {
+                earlier.login_name == account.login_name && earlier.base_url == account.base_url
+            })
+        });
+        if let Some(same) = same {
+            sink.add(
+                Problem::warning("two accounts with the same login name", draft.login_at, "again here")
+                    .also(same.login_at, "first here")
+                    .help("calls of different accounts may overlap, and the vendor asks for one at a time"),
+            );
+        }
+    }
+}

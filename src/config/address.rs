@@ -1,0 +1,365 @@
+//! Text to address: URLs, host names, domains, e-mail addresses, listening sockets.
+//!
+//! A URL can carry a password, so no message here repeats one.
+
+use std::net::{Ipv6Addr, SocketAddr};
+
+use super::value::{Wrong, shown};
+
+/// Bytes that the kernel takes as the path of a unix socket, its closing zero left out.
+const SOCKET_PATH_BYTES: usize = 107;
+
+/// A URL taken apart as far as it matters here.
+struct Url<'a> {
+    scheme: String,
+    authority: &'a str,
+    /// Path, query and fragment.
+    rest: &'a str,
+}
+
+fn split<'a>(text: &'a str, help: &str) -> Result<Url<'a>, Wrong> {
+    if text.bytes().any(|byte| !byte.is_ascii_graphic()) {
+        return Err(Wrong::new("has blanks or characters beyond ASCII", help));
+    }
+    let Some((scheme, after)) = text.split_once("://") else {
+        return Err(Wrong::new("is not a URL", help));
+    };
+    let end = after.find(['/', '?', '#']).unwrap_or(after.len());
+    Ok(Url { scheme: scheme.to_ascii_lowercase(), authority: &after[..end], rest: &after[end..] })
+}
+
+/// `host` or `host:port`, in lower case.
+fn host_port(authority: &str, help: &str) -> Result<String, Wrong> {
+    if authority.contains('@') {
+        return Err(Wrong::new("holds a user name or password", "leave out what stands before the @"));
+    }
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(inner) => {
+            let Some((address, port)) = inner.split_once(']') else {
+                return Err(Wrong::new("has no closing bracket after the address", help));
+            };
+            if address.parse::<Ipv6Addr>().is_err() {
+                return Err(Wrong::new("has no valid address between the brackets", help));
+            }
+            (&authority[..address.len() + 2], port)
+        }
+        None => {
+            let end = authority.find(':').unwrap_or(authority.len());
+            (&authority[..end], &authority[end..])
+        }
+    };
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if host.is_empty() || !host.starts_with('[') && !host.chars().all(is_allowed) {
+        return Err(Wrong::new("has no valid host", help));
+    }
+    let is_port = |digits: &str| {
+        digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    if !port.is_empty() && !port.strip_prefix(':').is_some_and(is_port) {
+        return Err(Wrong::new("has no valid port", help));
+    }
+    Ok(authority.to_ascii_lowercase())
+}
+
+/// The vendor's address: https, nothing but host, port and path, no slash at the end.
+pub(super) fn base_url(text: &str) -> Result<String, Wrong> {
+    let help = "write it like \"https://secure.trust-provider.com\"";
+    let url = split(text, help)?;
+    if url.scheme != "https" {
+        return Err(Wrong::new(
+            "is not https",
+            "the login travels in the request, so it must begin with https://",
+        ));
+    }
+    let host = host_port(url.authority, help)?;
+    if url.rest.contains(['?', '#']) {
+        return Err(Wrong::new("has a query or a fragment", help));
+    }
+    Ok(format!("https://{host}{}", url.rest.trim_end_matches('/')))
+}
+
+/// The host of what [`base_url`] returned.
+pub(super) fn host_of(base_url: &str) -> &str {
+    let after = base_url.split_once("://").map_or(base_url, |(_, after)| after);
+    let authority = after.split('/').next().unwrap_or_default();
+    if authority.starts_with('[') {
+        return authority.split_inclusive(']').next().unwrap_or_default();
+    }
+    authority.split(':').next().unwrap_or_default()
+}
+
+/// A proxy: scheme, host and port.
+pub(super) fn proxy(text: &str) -> Result<String, Wrong> {
+    let help = "write it like \"http://proxy.example.com:3128\"; http, https and socks5 are known";
+    let url = split(text, help)?;
+    if !matches!(url.scheme.as_str(), "http" | "https" | "socks5") {
+        return Err(Wrong::new("has an unknown scheme", help));
+    }
+    let host = host_port(url.authority, help)?;
+    if !matches!(url.rest, "" | "/") {
+        return Err(Wrong::new("has more than a host and a port", help));
+    }
+    Ok(format!("{}://{host}", url.scheme))
+}
+
+/// What a hook may call.
+pub(super) fn hook_url(text: &str) -> Result<String, Wrong> {
+    let help = "http://, https:// or http+unix:// and an address, such as \
+                \"http+unix:///run/docker.sock/containers/web/kill?signal=HUP\"";
+    let url = split(text, help)?;
+    match url.scheme.as_str() {
+        "http" | "https" => {
+            host_port(url.authority, help)?;
+        }
+        "http+unix" => {
+            if !url.authority.is_empty() || !url.rest.starts_with('/') || url.rest.len() < 2 {
+                return Err(Wrong::new(
+                    "does not name a socket",
+                    "after http+unix:// comes the absolute path of the socket, so three slashes in all",
+                ));
+            }
+        }
+        _ => return Err(Wrong::new("has an unknown scheme", help)),
+    }
+    if url.rest.contains('#') {
+        return Err(Wrong::new("has a fragment", "leave out what begins with #; it is never sent"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The method of a hook's call, in upper case.
+pub(super) fn method(text: &str) -> Result<String, Wrong> {
+    if text.is_empty() || text.len() > 20 || !text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        return Err(Wrong::new("is not an HTTP method", "such as \"POST\" or \"PUT\""));
+    }
+    Ok(text.to_ascii_uppercase())
+}
+
+/// Whether a URL may hold a password, so that it is better not shown.
+pub(super) fn has_user_info(text: &str) -> bool {
+    text.contains('@')
+}
+
+/// The path that the vendor's push calls.
+pub(super) fn request_path(text: &str) -> Result<String, Wrong> {
+    let help = "such as \"/push\"";
+    if !text.starts_with('/') {
+        return Err(Wrong::new("does not begin with a slash", help));
+    }
+    if text.contains(['?', '#']) || text.bytes().any(|byte| !byte.is_ascii_graphic()) {
+        return Err(Wrong::new("is more than a path", help));
+    }
+    Ok(text.to_owned())
+}
+
+/// Address and port to listen on.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, Wrong> {
+    text.parse().map_err(|_| {
+        let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
+        let port = port.unwrap_or("9797");
+        Wrong::new(
+            "is not an address with a port",
+            format!("\"127.0.0.1:{port}\" for this host only, \"0.0.0.0:{port}\" or \"[::]:{port}\" for all"),
+        )
+    })
+}
+
+/// The path of a unix socket fits into what the kernel takes.
+pub(super) fn socket_path(text: &str) -> Result<std::path::PathBuf, Wrong> {
+    let path = super::value::file_path(text)?;
+    if path.as_os_str().len() > SOCKET_PATH_BYTES {
+        return Err(Wrong::new(
+            format!("is longer than {SOCKET_PATH_BYTES} bytes"),
+            "the kernel takes no longer path for a socket",
+        ));
+    }
+    Ok(path)
+}
+
+/// A domain in lower case and A-labels, with or without a leading `*.`.
+pub(super) fn domain(text: &str) -> Result<Box<str>, Wrong> {
+    let help = "such as \"www.example.com\" or \"*.example.com\"";
+    if text.contains('@') {
+        return Err(Wrong::new(
+            "is an e-mail address",
+            "e-mail addresses belong to orders of product = \"smime\"",
+        ));
+    }
+    let (star, host) = match text.strip_prefix("*.") {
+        Some(host) => ("*.", host),
+        None => ("", text),
+    };
+    if host.contains('*') {
+        return Err(Wrong::new("has a star that is not the whole first label", help));
+    }
+    if host.ends_with('.') {
+        return Err(Wrong::new("ends with a dot", help));
+    }
+    let is_dot = |byte: &u8| *byte == b'.';
+    let is_a_label = |label: &[u8]| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"xn--"));
+    let host = if host.is_ascii() && !host.as_bytes().split(is_dot).any(is_a_label) {
+        host.to_ascii_lowercase()
+    } else {
+        idna::domain_to_ascii(host).map_err(|_| {
+            Wrong::new(format!("cannot be written in ASCII: {}", shown(text)), "give the xn-- form instead")
+        })?
+    };
+    let is_label = |label: &[u8]| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with(b"-")
+            && !label.ends_with(b"-")
+            && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+    };
+    if host.len() > 253 || !host.as_bytes().split(is_dot).all(is_label) {
+        return Err(Wrong::new("is not a domain name", help));
+    }
+    if !host.contains('.') {
+        return Err(Wrong::new("is only a part of a domain name", help));
+    }
+    Ok(if star.is_empty() { host.into() } else { format!("{star}{host}").into() })
+}
+
+/// An e-mail address in lower case, its domain in A-labels.
+pub(super) fn email(text: &str) -> Result<Box<str>, Wrong> {
+    let help = "an order of product = \"smime\" lists e-mail addresses, such as \"jane@example.com\"";
+    let Some((local, host)) = text.rsplit_once('@') else {
+        return Err(Wrong::new("is not an e-mail address", help));
+    };
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && !b"@\"(),:;<>[\\]".contains(&byte);
+    if local.is_empty() || local.len() > 64 || !local.bytes().all(is_allowed) || host.starts_with("*.") {
+        return Err(Wrong::new("is not an e-mail address", help));
+    }
+    let host = domain(host).map_err(|wrong| Wrong::new(format!("has a domain that {}", wrong.what), help))?;
+    Ok(format!("{}@{host}", local.to_ascii_lowercase()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn what<T: std::fmt::Debug>(result: Result<T, Wrong>) -> String {
+        result.unwrap_err().what
+    }
+
+    #[test]
+    fn base_urls() {
+        for (text, expected) in [
+            ("https://secure.trust-provider.com", "https://secure.trust-provider.com"),
+            ("https://secure.trust-provider.com///", "https://secure.trust-provider.com"),
+            ("HTTPS://Host.Example:8443/Path/", "https://host.example:8443/Path"),
+            ("https://[::1]:8443", "https://[::1]:8443"),
+        ] {
+            assert_eq!(base_url(text).as_deref(), Ok(expected));
+        }
+        for (text, expected) in [
+            ("secure.trust-provider.com", "is not a URL"),
+            ("http://secure.trust-provider.com", "is not https"),
+            ("https://", "has no valid host"),
+            ("https:///path", "has no valid host"),
+            ("https://a b", "has blanks or characters beyond ASCII"),
+            ("https://u:p@host", "holds a user name or password"),
+            ("https://host:", "has no valid port"),
+            ("https://host:0", "has no valid port"),
+            ("https://host:+80", "has no valid port"),
+            ("https://host:70000", "has no valid port"),
+            ("https://[::1", "has no closing bracket after the address"),
+            ("https://[x]", "has no valid address between the brackets"),
+            ("https://[::1]x", "has no valid port"),
+            ("https://ho%st", "has no valid host"),
+            ("https://host?x=1", "has a query or a fragment"),
+            ("https://host/#x", "has a query or a fragment"),
+        ] {
+            assert_eq!(what(base_url(text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_host_of_a_base_url() {
+        assert_eq!(host_of("https://secure.sectigo.com:443/x"), "secure.sectigo.com");
+        assert_eq!(host_of("https://secure.sectigo.com"), "secure.sectigo.com");
+        assert_eq!(host_of("https://[::1]:8443"), "[::1]");
+    }
+
+    #[test]
+    fn proxies() {
+        assert_eq!(proxy("http://proxy:3128/").as_deref(), Ok("http://proxy:3128"));
+        assert_eq!(proxy("socks5://10.0.0.1:1080").as_deref(), Ok("socks5://10.0.0.1:1080"));
+        for text in ["proxy:3128", "ftp://proxy", "http://u:p@proxy", "http://proxy/x", "http://proxy?x"] {
+            assert!(proxy(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn hook_urls() {
+        for text in [
+            "http://127.0.0.1:8080/reload?x=1",
+            "https://example.com",
+            "http+unix:///run/docker.sock/containers/web/kill?signal=HUP",
+        ] {
+            assert_eq!(hook_url(text).as_deref(), Ok(text));
+        }
+        for text in
+            ["", "file:///x", "http+unix://run/docker.sock", "http+unix:///", "http://h/#x", "http://u@h/"]
+        {
+            assert!(hook_url(text).is_err(), "{text}");
+        }
+        assert_eq!(method("post").as_deref(), Ok("POST"));
+        assert!(method("PO ST").is_err());
+    }
+
+    #[test]
+    fn domains_become_lower_case_a_labels() {
+        for (text, expected) in [
+            ("WWW.Example.COM", "www.example.com"),
+            ("*.example.com", "*.example.com"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("*.BÜCHER.example", "*.xn--bcher-kva.example"),
+            ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ] {
+            assert_eq!(domain(text).as_deref(), Ok(expected));
+        }
+        for (text, expected) in [
+            ("", "is not a domain name"),
+            ("www", "is only a part of a domain name"),
+            ("www.example.com.", "ends with a dot"),
+            ("w*.example.com", "has a star that is not the whole first label"),
+            ("*", "has a star that is not the whole first label"),
+            ("-a.example", "is not a domain name"),
+            ("a..example", "is not a domain name"),
+            ("a_b.example", "is not a domain name"),
+            ("https://a.example", "is not a domain name"),
+            ("jane@example.com", "is an e-mail address"),
+            (&format!("{}.example", "a".repeat(64)), "is not a domain name"),
+        ] {
+            assert_eq!(what(domain(text)), expected, "{text}");
+        }
+        assert!(what(domain("xn--a.example")).starts_with("cannot be written in ASCII"));
+    }
+
+    #[test]
+    fn e_mail_addresses() {
+        assert_eq!(email("Jane.Doe@Example.COM").as_deref(), Ok("jane.doe@example.com"));
+        assert_eq!(email("jane@bücher.example").as_deref(), Ok("jane@xn--bcher-kva.example"));
+        for text in ["jane", "@example.com", "ja ne@example.com", "a@b@example.com", "jane@*.example.com"] {
+            assert!(email(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn listening_addresses() {
+        assert!(listen("127.0.0.1:9797").is_ok());
+        assert!(listen("[::1]:0").is_ok());
+        assert!(listen("localhost:8080").unwrap_err().help.contains("127.0.0.1:8080"));
+        assert!(listen("9797").unwrap_err().help.contains("127.0.0.1:9797"));
+    }
+
+    #[test]
+    fn request_paths_and_sockets() {
+        assert!(request_path("/push").is_ok());
+        for text in ["", "push", "/push?x", "/pu sh"] {
+            assert!(request_path(text).is_err(), "{text}");
+        }
+        assert!(socket_path("/run/x.sock").is_ok());
+        assert!(socket_path(&format!("/{}", "x".repeat(107))).is_err());
+    }
+}

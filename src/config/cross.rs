@@ -1,0 +1,352 @@
+//! What can only be said once everything was read: names that lead nowhere, duplicates, and files of one order
+//! in the way of another.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::address::host_of;
+use super::file::Draft;
+use super::order::CopyOrigin;
+use super::polling::{cadence, check as check_pace};
+use super::problem::{Problem, Sink, Spot};
+use super::value::{near, plain, shown};
+use super::{Account, Action, Cadence, Config, KeySource, SecretSource, account, hook, listener};
+use crate::api::Handle;
+
+/// So many names are listed where none is near.
+const LISTED: usize = 10;
+
+/// All of it.
+pub(super) fn check(sink: &Sink<'_>, draft: &Draft) {
+    if draft.account_tables == 0 && sink.is_complete() {
+        sink.add(
+            Problem::error("there is no [[account]]", Spot::whole(0), "")
+                .help("add one with name, login_name and password; config/minimal.toml shows how"),
+        );
+    }
+    if draft.orders.tables == 0 && sink.is_complete() {
+        sink.add(
+            Problem::warning("there is no [[order]], so there is nothing to do", Spot::whole(0), "")
+                .help("add one with name and order_number"),
+        );
+    }
+    same_names(sink, "accounts", draft.accounts.iter().map(|draft| (&draft.name, draft.name_at)));
+    same_names(sink, "hooks", draft.hooks.iter().map(|draft| (&draft.name, draft.name_at)));
+    account::note_shared_logins(&draft.accounts, sink);
+    let accounts = order_accounts(sink, draft);
+    hooks(sink, draft);
+    same_numbers(sink, draft, &accounts);
+    intervals(sink, draft, &accounts);
+    if let Some(problem) = listener::conflict(&draft.http, &draft.push) {
+        sink.add(problem);
+    }
+    folders(sink, draft);
+    key_files(sink, draft);
+    copies(sink, draft);
+}
+
+fn same_names<'a>(sink: &Sink<'_>, what: &str, names: impl Iterator<Item = (&'a Arc<str>, Spot)>) {
+    let mut known: HashMap<&str, Spot> = HashMap::new();
+    for (name, at) in names {
+        if let Some(first) = known.insert(name, at) {
+            sink.add(
+                Problem::error(format!("two {what} with the name `{name}`"), at, "again here")
+                    .also(first, "first here"),
+            );
+        }
+    }
+}
+
+/// The account of each order, as an index into those of the draft.
+fn order_accounts(sink: &Sink<'_>, draft: &Draft) -> Vec<Option<usize>> {
+    let by_name: HashMap<&str, usize> =
+        draft.accounts.iter().enumerate().map(|(index, account)| (&*account.name, index)).collect();
+    // Where some accounts could not be read, a name that is not among the others may be right.
+    let are_known = sink.is_complete() && draft.account_tables == draft.accounts.len();
+    let find = |(order, origin): (&super::Order, &super::order::Origin)| match origin.account {
+        Some(at) => {
+            let found = by_name.get(&*order.account).copied();
+            if found.is_none() && are_known && !draft.accounts.is_empty() {
+                sink.add(unknown("account", &order.account, at, by_name.keys().copied()));
+            }
+            found
+        }
+        None if by_name.len() == 1 && are_known => Some(0),
+        None => {
+            if are_known && !draft.accounts.is_empty() {
+                sink.add(
+                    Problem::error(
+                        format!("the order `{}` does not say which account", order.name),
+                        origin.name,
+                        "",
+                    )
+                    .help(format!("there is more than one; add account = \"{}\"", draft.accounts[0].name)),
+                );
+            }
+            None
+        }
+    };
+    draft.orders.list.iter().zip(&draft.orders.origins).map(find).collect()
+}
+
+fn unknown<'a>(kind: &str, name: &str, at: Spot, known: impl Iterator<Item = &'a str> + Clone) -> Problem {
+    let label = near(name, known.clone()).map(|near| format!("did you mean {near:?}?"));
+    let problem = Problem::error(
+        format!("there is no {kind} with the name {}", shown(name)),
+        at,
+        label.unwrap_or_default(),
+    );
+    let mut names: Vec<&str> = known.collect();
+    names.sort_unstable();
+    let more = names.len().saturating_sub(LISTED);
+    names.truncate(LISTED);
+    problem.help(match (names.is_empty(), more) {
+        (true, _) => format!("there is no [[{kind}]] at all"),
+        (false, 0) => format!("known: {}", names.join(", ")),
+        (false, more) => format!("known: {} and {more} more", names.join(", ")),
+    })
+}
+
+fn hooks(sink: &Sink<'_>, draft: &Draft) {
+    let known: HashSet<&str> = draft.hooks.iter().map(|hook| &*hook.name).collect();
+    let are_known = sink.is_complete() && draft.hook_tables == draft.hooks.len();
+    let mut used: HashSet<&str> = HashSet::new();
+    let mut are_found = true;
+    for shared in &draft.orders.shared {
+        for (name, at) in shared.written.hooks.iter().zip(&shared.hooks) {
+            used.insert(name);
+            if are_known && !known.contains(&**name) {
+                are_found = false;
+                sink.add(unknown("hook", name, *at, known.iter().copied()));
+            }
+        }
+    }
+    // A hook that is not used may be the one that was meant by an unknown name.
+    if sink.is_complete() && are_found && draft.orders.tables > 0 {
+        draft.hooks.iter().filter(|hook| !used.contains(&*hook.name)).for_each(|hook| {
+            sink.add(hook::unused(hook));
+        });
+    }
+}
+
+/// Two entries for one number would poll it twice as often as the vendor allows: the floor belongs to the number.
+fn same_numbers(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
+    let orders = &draft.orders;
+    let mut known: HashMap<(usize, &Handle), usize> = HashMap::with_capacity(orders.list.len());
+    for (index, (order, account)) in orders.list.iter().zip(accounts).enumerate() {
+        let Some(account) = account else { continue };
+        let first = known.insert((*account, &order.handle), index);
+        // With the same name as well, more was said already.
+        if let Some(first) = first.filter(|first| orders.list[*first].name != order.name) {
+            sink.add(
+                Problem::error(
+                    format!("`{}` and `{}` are the same order", orders.list[first].name, order.name),
+                    orders.origins[index].handle,
+                    "again here",
+                )
+                .also(orders.origins[first].handle, "first here")
+                .help("the vendor allows one poll per interval of an order; [[order.copy]] installs it in further places"),
+            );
+        }
+    }
+}
+
+/// What orders with the same settings say about intervals is said once.
+fn intervals(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
+    let polling = &draft.polling;
+    let mut is_vendors = vec![false; draft.orders.shared.len()];
+    for (origin, account) in draft.orders.origins.iter().zip(accounts) {
+        let account = account.and_then(|index| draft.accounts[index].account.as_ref());
+        let is_vendor =
+            account.is_some_and(|account| Account::VENDOR_HOSTS.contains(&host_of(&account.base_url)));
+        is_vendors[origin.settings as usize] |= is_vendor;
+    }
+    let mut said: HashSet<Spot> = HashSet::new();
+    for (shared, is_vendor) in draft.orders.shared.iter().zip(is_vendors) {
+        let pace = &shared.written.pace;
+        if *pace != Default::default() {
+            check_pace(sink, polling, pace, &shared.pace);
+        }
+        let interval = cadence(&polling.pace, pace).interval;
+        let at = shared.pace.interval(polling);
+        if let Some(at) = at.filter(|at| is_vendor && interval < Cadence::INTERVAL && said.insert(*at)) {
+            sink.add(
+                Problem::warning("`interval` is shorter than the vendor allows", at, plain(interval)).help(
+                    "Sectigo asks for polling \"no more often than once every 3 hours\" and may answer \
+                     more with a refusal of the whole account",
+                ),
+            );
+        }
+    }
+}
+
+fn folders(sink: &Sink<'_>, draft: &Draft) {
+    let (state, install) = (draft.state_dir(), draft.install_dir());
+    let what = if state == install {
+        "`state_dir` and `install_dir` are the same folder"
+    } else if state.starts_with(&install) {
+        "`state_dir` lies in `install_dir`"
+    } else if install.starts_with(&state) {
+        "`install_dir` lies in `state_dir`"
+    } else {
+        return;
+    };
+    let help = format!("keep them apart; the defaults are {} and {}", Config::STATE_DIR, Config::INSTALL_DIR);
+    let written = [&draft.state_dir, &draft.install_dir].map(|dir| dir.as_ref().map(|(_, at)| *at));
+    let problem = match written {
+        [Some(state), Some(install)] => Problem::error(what, install, "").also(state, ""),
+        [Some(at), None] | [None, Some(at)] => Problem::error(what, at, ""),
+        [None, None] => Problem::error(what, Spot::whole(0), ""),
+    };
+    sink.add(problem.help(help));
+}
+
+/// The order whose installed files a path is among, if it is.
+fn installed<'a>(draft: &Draft, install: &Path, path: &'a Path) -> Option<&'a str> {
+    let bytes = |path: &'a Path| path.as_os_str().as_encoded_bytes();
+    if !bytes(path).starts_with(install.as_os_str().as_encoded_bytes()) {
+        return None;
+    }
+    let inside = path.strip_prefix(install).ok()?;
+    let first = inside.components().next()?.as_os_str().to_str()?;
+    // `.www` holds the generations of `www`.
+    let name = first.strip_prefix('.').unwrap_or(first);
+    draft.orders.has(name).then_some(name)
+}
+
+/// A key among the installed files would be gone with the next generation.
+fn key_files(sink: &Sink<'_>, draft: &Draft) {
+    let install = draft.install_dir();
+    for (order, origin) in draft.orders.list.iter().zip(&draft.orders.origins) {
+        let (paths, what): (&[PathBuf], &str) = match &order.key {
+            KeySource::None => continue,
+            KeySource::Keys(paths) => (paths, "key_file"),
+            KeySource::Csr(path) => (std::slice::from_ref(path), "csr_file"),
+        };
+        for path in paths {
+            if let Some(name) = installed(draft, &install, path) {
+                sink.add(
+                    Problem::error(
+                        format!("the {what} of `{}` lies among the installed files of `{name}`", order.name),
+                        origin.name,
+                        "",
+                    )
+                    .help("these are replaced as a whole with each new certificate; keep it elsewhere"),
+                );
+            }
+        }
+    }
+}
+
+fn copies(sink: &Sink<'_>, draft: &Draft) {
+    if draft.orders.copies.is_empty() {
+        return;
+    }
+    let orders = &draft.orders;
+    let path_of = |origin: &CopyOrigin| -> &Path {
+        &orders.list[origin.order as usize].copies[origin.copy as usize].to
+    };
+    let name_of = |origin: &CopyOrigin| &orders.list[origin.order as usize].name;
+    let mut sorted: Vec<&CopyOrigin> = orders.copies.iter().collect();
+    // Stable, so of two equal paths the later one is reported. What lies below a path follows it directly.
+    sorted.sort_by_key(|origin| path_of(origin));
+    for pair in sorted.windows(2) {
+        let (first, second) = (pair[0], pair[1]);
+        if path_of(first) == path_of(second) {
+            sink.add(
+                Problem::error(
+                    format!("`{}` and `{}` write the same file", name_of(first), name_of(second)),
+                    second.to,
+                    "again here",
+                )
+                .also(first.to, "first here"),
+            );
+        } else if path_of(second).starts_with(path_of(first)) {
+            sink.add(
+                Problem::error("one copy needs a folder where another writes a file", second.to, "")
+                    .also(first.to, "this is the file"),
+            );
+        }
+    }
+    let (state, install) = (draft.state_dir(), draft.install_dir());
+    let inputs = inputs(draft);
+    for origin in &orders.copies {
+        let path = path_of(origin);
+        let refuse = |what: String| {
+            sink.add(
+                Problem::error(what, origin.to, "")
+                    .help("give the copy a path of its own; what stands there is replaced"),
+            );
+        };
+        if path.starts_with(&state) || state.starts_with(path) {
+            refuse("a copy in the way of `state_dir`".to_owned());
+        } else if install.starts_with(path) {
+            refuse("a copy in the way of `install_dir`".to_owned());
+        } else if let Some(name) = installed(draft, &install, path) {
+            refuse(format!("a copy among the installed files of `{name}`"));
+        } else if let Some(input) = inputs.get(path) {
+            refuse(match input {
+                Input::Order(what, order) => {
+                    format!("a copy over the {what} of `{}`", orders.list[*order].name)
+                }
+                Input::Other(what) => format!("a copy over {what}"),
+            });
+        }
+    }
+}
+
+/// A file that is read, and whose.
+enum Input {
+    Order(&'static str, usize),
+    Other(&'static str),
+}
+
+fn inputs(draft: &Draft) -> HashMap<&Path, Input> {
+    let mut inputs: HashMap<&Path, Input> = HashMap::new();
+    for (index, order) in draft.orders.list.iter().enumerate() {
+        match &order.key {
+            KeySource::None => {}
+            KeySource::Keys(paths) => {
+                inputs.extend(paths.iter().map(|path| (path.as_path(), Input::Order("key_file", index))));
+            }
+            KeySource::Csr(path) => {
+                inputs.insert(path, Input::Order("csr_file", index));
+            }
+        }
+    }
+    for shared in &draft.orders.shared {
+        if let Some(path) = shared.written.verify.as_ref().and_then(|verify| verify.trust_anchors.as_ref()) {
+            inputs.insert(path, Input::Other("a file of trust_anchors"));
+        }
+    }
+    for account in draft.accounts.iter().filter_map(|draft| draft.account.as_ref()) {
+        if let Some(path) = &account.ca_file {
+            inputs.insert(path, Input::Other("the ca_file of an account"));
+        }
+        if let SecretSource::File(path) = &account.password {
+            inputs.insert(path, Input::Other("the password of an account"));
+        }
+    }
+    if let Some(SecretSource::File(path)) = draft.push.as_ref().and_then(|(push, _)| push.password.as_ref()) {
+        inputs.insert(path, Input::Other("the password of [push]"));
+    }
+    for hook in draft.hooks.iter().filter_map(|draft| draft.hook.as_ref()) {
+        match &hook.action {
+            Action::Run(arguments) => {
+                // The first is the program; the others are its own affair.
+                if let Some(program) = arguments.first() {
+                    inputs.insert(Path::new(program), Input::Other("the program of a hook"));
+                }
+            }
+            Action::Signal { pid_file, .. } => {
+                inputs.insert(pid_file, Input::Other("the pid_file of a hook"));
+            }
+            Action::Http { .. } => {}
+            Action::Socket(path) => {
+                inputs.insert(path, Input::Other("the socket of a hook"));
+            }
+        }
+    }
+    inputs
+}

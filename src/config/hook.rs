@@ -1,0 +1,164 @@
+//! `[[hook]]`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::account::NAME_HELP;
+use super::address::{has_user_info, hook_url, method, socket_path};
+use super::problem::{Problem, Spot};
+use super::reader::{Item, Table};
+use super::value::{self, DURATION_HELP, SHORTEST, Wrong, duration, file_path, near};
+use super::{Action, Hook, HookEvent, keys};
+
+/// Longest time for a hook: one that needs more waits for something that will not come.
+const LONGEST: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
+
+/// A hook as far as it could be read: enough of it to know its name when an order refers to it.
+pub(super) struct Draft {
+    pub(super) name: Arc<str>,
+    pub(super) name_at: Spot,
+    /// Nothing where a part of it is wrong.
+    pub(super) hook: Option<Hook>,
+}
+
+pub(super) fn hook(table: &Table<'_>) -> Option<Draft> {
+    let name = table.need("name", "a name of your own, such as name = \"nginx\"");
+    let on = events(table);
+    let help = "what to do, such as run = [\"systemctl\", \"reload\", \"nginx\"]";
+    let action = table.one_of(&["run", "signal", "http", "socket"], help).and_then(|item| action(&item));
+    let timeout = table.parse("timeout", DURATION_HELP, |text| duration(text, SHORTEST, LONGEST));
+    let merge = table.flag("merge").unwrap_or(Hook::MERGE);
+
+    let name_at = name.map_or(table.at, |item| item.at);
+    let name = name.and_then(|item| item.parse(NAME_HELP, |text| value::name(text).map(|()| text)))?;
+    let name: Arc<str> = name.into();
+    let hook = action.map(|action| Hook {
+        name: name.clone(),
+        on,
+        action,
+        timeout: timeout.unwrap_or(Hook::TIMEOUT),
+        merge,
+    });
+    Some(Draft { name, name_at, hook })
+}
+
+fn events(table: &Table<'_>) -> Vec<HookEvent> {
+    let Some(item) = table.get("on") else { return Hook::ON.to_vec() };
+    let help = "a list of events, such as on = [\"installed\", \"failed\"]";
+    let words = HookEvent::ALL.map(|event| (event.word(), event));
+    if item.elements().is_some_and(|elements| elements.len() == 0) {
+        item.refuse(&Wrong::new("is empty, so the hook would never run", help));
+    }
+    item.list(help, |element| element.word(&words))
+}
+
+fn action(item: &Item<'_>) -> Option<Action> {
+    match item.name {
+        "run" => run(item),
+        "signal" => signal(&item.table(&keys::SIGNAL)?),
+        "http" => http(&item.table(&keys::REQUEST)?),
+        _ => item.parse("the path of a socket in quotes", socket_path).map(Action::Socket),
+    }
+}
+
+fn run(item: &Item<'_>) -> Option<Action> {
+    let help = "the program and its arguments, one by one: run = [\"systemctl\", \"reload\", \"nginx\"]";
+    let Some(elements) = item.elements() else {
+        item.wrong_type("a list", &format!("{help}; no shell takes part"));
+        return None;
+    };
+    let mut arguments = Vec::new();
+    let mut is_sound = true;
+    for (index, element) in elements.enumerate() {
+        let read = |text: &str| if index == 0 { program(text) } else { argument(text) };
+        match element.parse(help, read) {
+            Some(text) => arguments.push(text),
+            None => is_sound = false,
+        }
+    }
+    if is_sound && arguments.is_empty() {
+        item.refuse(&Wrong::new("is empty", help));
+        return None;
+    }
+    is_sound.then_some(Action::Run(arguments))
+}
+
+fn program(text: &str) -> Result<String, Wrong> {
+    let help = "the name of a program in PATH, or its absolute path";
+    if text.trim().is_empty() {
+        return Err(Wrong::new("names no program", help));
+    }
+    if text.contains('/') && !Path::new(text).is_absolute() {
+        return Err(Wrong::new("names a program by a relative path", help));
+    }
+    argument(text)
+}
+
+fn argument(text: &str) -> Result<String, Wrong> {
+    if text.contains('\0') {
+        return Err(Wrong::new("has a NUL character", "no program can be given one"));
+    }
+    Ok(text.to_owned())
+}
+
+fn signal(table: &Table<'_>) -> Option<Action> {
+    let pid_file = table.need("pid_file", "write signal = { pid_file = \"/run/nginx.pid\", name = \"HUP\" }");
+    let name = table.need("name", "write signal = { pid_file = \"/run/nginx.pid\", name = \"HUP\" }");
+    let pid_file = pid_file.and_then(|item| item.parse("the path of a file in quotes", file_path));
+    let name = name.and_then(|item| item.parse("the name of a signal, such as \"HUP\"", signal_name));
+    Some(Action::Signal { pid_file: pid_file?, name: name? })
+}
+
+fn signal_name(text: &str) -> Result<String, Wrong> {
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    if Action::SIGNALS.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    let near = near(name, Action::SIGNALS.into_iter()).map(|near| format!("did you mean {near:?}? "));
+    Err(Wrong::new(
+        "is not a signal that a hook may send",
+        format!("{}one of {}", near.unwrap_or_default(), Action::SIGNALS.join(", ")),
+    ))
+}
+
+fn http(table: &Table<'_>) -> Option<Action> {
+    let url = table.need("url", "write http = { url = \"http://127.0.0.1:8080/reload\" }");
+    if let Some(item) = url.filter(|item| item.as_text().is_some_and(has_user_info)) {
+        item.hide();
+    }
+    let url = url.and_then(|item| item.parse("a URL in quotes", hook_url));
+    let method = table.parse("method", "such as \"POST\"", method);
+    Some(Action::Http { url: url?, method: method.unwrap_or_else(|| Action::METHOD.to_owned()) })
+}
+
+/// Hooks that no order names never run, which is seldom meant.
+pub(super) fn unused(draft: &Draft) -> Problem {
+    Problem::warning(format!("no order names the hook `{}`", draft.name), draft.name_at, "")
+        .help(format!("add hooks = [\"{}\"] to the orders that need it", draft.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_with_and_without_their_prefix() {
+        for text in ["HUP", "SIGHUP", "hup", "sighup"] {
+            assert_eq!(signal_name(text).as_deref(), Ok("HUP"));
+        }
+        assert!(signal_name("HPU").unwrap_err().help.starts_with("did you mean \"HUP\"?"));
+        for text in ["", "SIG", "KILL", "9"] {
+            assert!(signal_name(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn programs() {
+        assert!(program("systemctl").is_ok());
+        assert!(program("/usr/bin/systemctl").is_ok());
+        for text in ["", " ", "./reload", "~/reload", "a\0b"] {
+            assert!(program(text).is_err(), "{text}");
+        }
+    }
+}

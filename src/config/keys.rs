@@ -1,0 +1,146 @@
+//! Every key that a configuration file may hold, table by table.
+//!
+//! The reader refuses what is not listed here, and a test holds `config/certcollectd.toml` against it.
+
+/// One kind of table and the keys it takes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Keys {
+    /// How the table is written, as messages name it.
+    pub title: &'static str,
+    /// Its keys, in the order in which the example file shows them.
+    pub names: &'static [&'static str],
+}
+
+pub(super) static TOP: Keys = Keys {
+    title: "the top of the file",
+    names: &[
+        "state_dir",
+        "install_dir",
+        "include",
+        "polling",
+        "account",
+        "order",
+        "hook",
+        "http",
+        "push",
+        "log",
+    ],
+};
+
+/// What a file named by `include` may hold.
+pub(super) static INCLUDED: Keys = Keys { title: "an included file", names: &["account", "order", "hook"] };
+
+pub(super) static POLLING: Keys = Keys {
+    title: "[polling]",
+    names: &[
+        "interval",
+        "max_interval",
+        "guard_interval",
+        "spread",
+        "call_gap",
+        "connect_timeout",
+        "request_timeout",
+        "unknown_tries",
+    ],
+};
+
+pub(super) static ACCOUNT: Keys =
+    Keys { title: "[[account]]", names: &["name", "login_name", "password", "base_url", "ca_file", "proxy"] };
+
+pub(super) static PASSWORD: Keys =
+    Keys { title: "password = { … }", names: &["file", "credential", "env"] };
+
+pub(super) static ORDER: Keys = Keys {
+    title: "[[order]]",
+    names: &[
+        "name",
+        "account",
+        "product",
+        "order_number",
+        "certificate_id",
+        "base_order_number",
+        "domains",
+        "key_file",
+        "csr_file",
+        "hooks",
+        "interval",
+        "max_interval",
+        "guard_interval",
+        "spread",
+        "files",
+        "verify",
+        "copy",
+    ],
+};
+
+pub(super) static FILES: Keys = Keys {
+    title: "[order.files]",
+    names: &[
+        "cert",
+        "chain",
+        "fullchain",
+        "key",
+        "combined",
+        "root",
+        "pkcs7",
+        "der",
+        "owner",
+        "group",
+        "mode",
+    ],
+};
+
+pub(super) static VERIFY: Keys = Keys {
+    title: "[order.verify]",
+    names: &["key", "domains", "chain", "dates", "downgrade", "trust", "trust_anchors"],
+};
+
+pub(super) static COPY: Keys =
+    Keys { title: "[[order.copy]]", names: &["from", "to", "owner", "group", "mode"] };
+
+pub(super) static HOOK: Keys =
+    Keys { title: "[[hook]]", names: &["name", "on", "run", "signal", "http", "socket", "timeout", "merge"] };
+
+pub(super) static SIGNAL: Keys = Keys { title: "signal = { … }", names: &["pid_file", "name"] };
+
+pub(super) static REQUEST: Keys = Keys { title: "http = { … }", names: &["url", "method"] };
+
+pub(super) static HTTP: Keys = Keys { title: "[http]", names: &["listen"] };
+
+pub(super) static PUSH: Keys = Keys { title: "[push]", names: &["listen", "path", "user", "password"] };
+
+pub(super) static LOG: Keys = Keys { title: "[log]", names: &["format", "level"] };
+
+/// All tables, the top of the file first.
+pub static TABLES: [&Keys; 14] = [
+    &TOP, &POLLING, &ACCOUNT, &PASSWORD, &ORDER, &FILES, &VERIFY, &COPY, &HOOK, &SIGNAL, &REQUEST, &HTTP,
+    &PUSH, &LOG,
+];
+
+/// Most keys that a table takes.
+pub(super) const MOST_KEYS: usize = 17;
+
+impl Keys {
+    pub(super) fn index(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|known| *known == name)
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names.contains(&name)
+    }
+}
+
+/// The tables that take `name`, for "it belongs there".
+pub(super) fn homes(name: &str) -> impl Iterator<Item = &'static Keys> {
+    TABLES.into_iter().filter(move |keys| keys.has(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_has_room() {
+        assert_eq!(TABLES.iter().map(|keys| keys.names.len()).max(), Some(MOST_KEYS));
+    }
+}

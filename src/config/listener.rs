@@ -1,0 +1,55 @@
+//! `[http]`, `[push]` and `[log]`.
+
+use std::net::SocketAddr;
+
+use super::address::{listen, request_path};
+use super::problem::{Problem, Spot};
+use super::reader::Table;
+use super::value::log_filter;
+use super::{Http, Log, LogFormat, Push, secret};
+
+/// A listener and the place of its address.
+pub(super) type Bound<T> = Option<(T, Spot)>;
+
+pub(super) fn http(table: &Table<'_>) -> Bound<Http> {
+    let (listen, at) = address(table, "127.0.0.1:9797")?;
+    Some((Http { listen }, at))
+}
+
+pub(super) fn push(table: &Table<'_>) -> Bound<Push> {
+    let address = address(table, "127.0.0.1:9798");
+    let path = table.parse("path", "a path in quotes, such as \"/push\"", request_path);
+    let (user, password) = secret::user_and_password(table);
+    let (listen, at) = address?;
+    let path = path.unwrap_or_else(|| Push::PATH.to_owned());
+    Some((Push { listen, path, user, password }, at))
+}
+
+fn address(table: &Table<'_>, example: &str) -> Option<(SocketAddr, Spot)> {
+    let help = format!("an address with a port, such as listen = {example:?}");
+    let item = table.need("listen", &help)?;
+    Some((item.parse(&help, listen)?, item.at))
+}
+
+/// Two listeners on one port: the second would fail at start.
+pub(super) fn conflict(http: &Bound<Http>, push: &Bound<Push>) -> Option<Problem> {
+    let ((http, http_at), (push, push_at)) = (http.as_ref()?, push.as_ref()?);
+    let (one, other) = (http.listen, push.listen);
+    let is_same_host = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    let is_conflict = one.port() != 0 && one.port() == other.port() && is_same_host;
+    is_conflict.then(|| {
+        Problem::error("[http] and [push] listen on the same port", *push_at, "")
+            .also(*http_at, "the other one")
+            .help("give one of them another port")
+    })
+}
+
+pub(super) fn log(table: &Table<'_>) -> Log {
+    let format = table.get("format").and_then(|item| {
+        item.word(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)])
+    });
+    let level = table.parse("level", "a level in quotes, such as \"info\"", |text| {
+        log_filter(text).map(|()| text.to_owned())
+    });
+    Log { format: format.unwrap_or(Log::FORMAT), level: level.unwrap_or_else(|| Log::LEVEL.to_owned()) }
+}

@@ -1,0 +1,295 @@
+//! `[[order]]`: reading one, and keeping 100,000 of them small.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::account::NAME_HELP;
+use super::address::{domain, email};
+use super::polling::{Pace, PaceSpots, Polling, cadence, pace};
+use super::problem::{Problem, Spot};
+use super::reader::{Item, Table};
+use super::value::{self, Wrong, file_path};
+use super::{FileCopy, Files, KeySource, Order, OrderSettings, Verify, keys, output};
+use crate::api::{Handle, Product};
+
+/// Digits of a `certificateID` (CollectSSL, request parameters).
+const CERTIFICATE_ID_DIGITS: usize = 16;
+
+/// Digits of a `baseOrderNumber`, which the vendor calls an integer without saying how long.
+const BASE_ORDER_DIGITS: usize = 128;
+
+/// All orders that were read, and what is needed to check them against each other.
+#[derive(Default)]
+pub(super) struct Orders {
+    /// Their accounts and settings are filled in by [`Orders::settle`].
+    pub(super) list: Vec<Order>,
+    /// One for each of `list`.
+    pub(super) origins: Vec<Origin>,
+    pub(super) copies: Vec<CopyOrigin>,
+    /// One for each set of settings that occurs.
+    pub(super) shared: Vec<Shared>,
+    /// How many `[[order]]` tables there were, the unreadable ones included.
+    pub(super) tables: usize,
+    known: HashMap<Written, u32>,
+    by_name: HashMap<Arc<str>, Spot>,
+    words: HashSet<Arc<str>>,
+    blank: Option<Arc<OrderSettings>>,
+}
+
+/// Where an order was written.
+pub(super) struct Origin {
+    pub(super) name: Spot,
+    pub(super) handle: Spot,
+    /// Nothing where the order names no account.
+    pub(super) account: Option<Spot>,
+    /// Index into [`Orders::shared`].
+    pub(super) settings: u32,
+}
+
+/// Where an `[[order.copy]]` was written: indices of the order and of its copy.
+pub(super) struct CopyOrigin {
+    pub(super) order: u32,
+    pub(super) copy: u32,
+    pub(super) to: Spot,
+}
+
+/// A set of settings, and where the first order wrote it that has them.
+pub(super) struct Shared {
+    pub(super) written: Written,
+    pub(super) pace: PaceSpots,
+    pub(super) hooks: Vec<Spot>,
+}
+
+/// [`OrderSettings`] before `[polling]` is known, which may stand below the orders. What is absent is a default.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Written {
+    pub(super) product: Product,
+    pub(super) pace: Pace,
+    pub(super) files: Option<Files>,
+    pub(super) verify: Option<Verify>,
+    pub(super) hooks: Vec<Arc<str>>,
+}
+
+impl Orders {
+    pub(super) fn read(&mut self, table: &Table<'_>) {
+        self.tables += 1;
+        let name = table.need("name", "a name of your own, such as name = \"www\"; it names the folder");
+        let name_at = name.map_or(table.at, |item| item.at);
+        let name = name.and_then(|item| item.parse(NAME_HELP, |text| value::name(text).map(|()| text)));
+        let name: Option<Arc<str>> = name.map(Arc::from);
+        if let Some(name) = &name {
+            self.note_name(table, name, name_at);
+        }
+        let product_item = table.get("product");
+        let product = product_item.and_then(|item| item.word(&PRODUCTS)).unwrap_or(Product::Ssl);
+        let account = table.get("account");
+        let account_name = account.and_then(|item| item.text(NAME_HELP));
+        let handle = handle(table, product, product_item);
+        let domains: Box<[Box<str>]> = table
+            .get("domains")
+            .map(|item| item.list(DOMAINS_HELP, |element| covered(element, product)))
+            .unwrap_or_default()
+            .into();
+        let key = key(table);
+        let has_key = matches!(key, KeySource::Keys(_)) || table.get("key_file").is_some();
+        let has_any_key = has_key || table.get("csr_file").is_some();
+
+        let (pace, pace_spots) = pace(table);
+        let files = table.table("files", &keys::FILES);
+        let verify = table.table("verify", &keys::VERIFY);
+        let (hooks, hook_spots) = self.hooks(table);
+        let written = Written {
+            product,
+            pace,
+            files: files.map(|table| output::files(&table, has_key)),
+            verify: verify.map(|table| output::verify(&table, product, has_any_key, !domains.is_empty())),
+            hooks,
+        };
+        let mut copies: Vec<(FileCopy, Spot)> = Vec::new();
+        table.tables("copy", &keys::COPY, |table| copies.extend(output::copy(table, has_key)));
+
+        let settings = self.share(written, pace_spots, hook_spots);
+        // Whatever is missing here was said above, and there will be no configuration.
+        let (Some(name), Some((handle, handle_at))) = (name, handle) else { return };
+        let order = self.list.len() as u32;
+        self.copies.extend(copies.iter().zip(0..).map(|((_, to), copy)| CopyOrigin { order, copy, to: *to }));
+        let account_at = account.map(|item| item.at);
+        self.origins.push(Origin { name: name_at, handle: handle_at, account: account_at, settings });
+        let account = self.word(account_name.unwrap_or_default());
+        self.list.push(Order {
+            name,
+            account,
+            handle,
+            domains,
+            key,
+            copies: copies.into_iter().map(|(copy, _)| copy).collect(),
+            settings: self.blank.get_or_insert_with(blank).clone(),
+        });
+    }
+
+    fn note_name(&mut self, table: &Table<'_>, name: &Arc<str>, at: Spot) {
+        match self.by_name.entry(name.clone()) {
+            Entry::Vacant(entry) => {
+                entry.insert(at);
+            }
+            Entry::Occupied(entry) => table.sink().add(
+                Problem::error(format!("two orders with the name `{name}`"), at, "again here")
+                    .also(*entry.get(), "first here")
+                    .help("the name is the order's folder, so each needs its own"),
+            ),
+        }
+    }
+
+    /// Whether there is an order of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
+    fn hooks(&mut self, table: &Table<'_>) -> (Vec<Arc<str>>, Vec<Spot>) {
+        let Some(item) = table.get("hooks") else { return Default::default() };
+        let mut spots = Vec::new();
+        let hooks = item.list("names of hooks, such as hooks = [\"nginx\"]", |element| {
+            let name = element.text("the name of a [[hook]] in quotes")?;
+            spots.push(element.at);
+            Some(self.word(name))
+        });
+        (hooks, spots)
+    }
+
+    /// One `Arc` for each name, however many orders use it.
+    fn word(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.words.get(text) {
+            return known.clone();
+        }
+        let word: Arc<str> = text.into();
+        self.words.insert(word.clone());
+        word
+    }
+
+    fn share(&mut self, written: Written, pace: PaceSpots, hooks: Vec<Spot>) -> u32 {
+        // Neighbours are mostly alike.
+        if let Some(last) = self.origins.last().map(|origin| origin.settings)
+            && self.shared[last as usize].written == written
+        {
+            return last;
+        }
+        if let Some(known) = self.known.get(&written) {
+            return *known;
+        }
+        let index = self.shared.len() as u32;
+        self.known.insert(written.clone(), index);
+        self.shared.push(Shared { written, pace, hooks });
+        index
+    }
+
+    /// The finished orders. `accounts` holds one name for each.
+    pub(super) fn settle(self, polling: &Polling, accounts: impl Iterator<Item = Arc<str>>) -> Vec<Order> {
+        let mut same: HashMap<OrderSettings, Arc<OrderSettings>> = HashMap::new();
+        let settings: Vec<Arc<OrderSettings>> = self
+            .shared
+            .into_iter()
+            .map(|Shared { written, .. }| {
+                let settings = OrderSettings {
+                    product: written.product,
+                    cadence: cadence(&polling.pace, &written.pace),
+                    files: written.files.unwrap_or_default(),
+                    verify: written.verify.unwrap_or_else(|| Verify::standard(written.product)),
+                    hooks: written.hooks,
+                };
+                same.entry(settings).or_insert_with_key(|settings| Arc::new(settings.clone())).clone()
+            })
+            .collect();
+        let mut list = self.list;
+        list.shrink_to_fit();
+        for ((order, origin), account) in list.iter_mut().zip(self.origins).zip(accounts) {
+            order.account = account;
+            order.settings = settings[origin.settings as usize].clone();
+        }
+        list
+    }
+}
+
+/// Stands in until `[polling]` is known.
+fn blank() -> Arc<OrderSettings> {
+    Arc::new(OrderSettings {
+        product: Product::Ssl,
+        cadence: Default::default(),
+        files: Files::default(),
+        verify: Verify::standard(Product::Ssl),
+        hooks: Vec::new(),
+    })
+}
+
+const PRODUCTS: [(&str, Product); 3] =
+    [("ssl", Product::Ssl), ("mark", Product::Mark), ("smime", Product::Smime)];
+
+const DOMAINS_HELP: &str = "a list of names, such as domains = [\"www.example.com\"]";
+
+/// How the vendor knows the order.
+fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -> Option<(Handle, Spot)> {
+    let help = "the number that the vendor gave the order, such as order_number = \"123456789\"";
+    let item = table.one_of(&["order_number", "certificate_id", "base_order_number"], help)?;
+    if item.name != "order_number" && product != Product::Ssl {
+        let problem = Problem::error(
+            format!("`{}` with product = \"{}\"", item.name, product.word()),
+            item.key_at,
+            "only for product = \"ssl\"",
+        );
+        let problem = match product_item {
+            Some(product) => problem.also(product.at, ""),
+            None => problem,
+        };
+        item.sink().add(problem.help("give its order_number"));
+        return None;
+    }
+    if let Some(integer) = item.as_integer() {
+        // A number would lose its leading zeros, and some are no numbers at all.
+        item.wrong_type("text", &format!("put it in quotes: {} = \"{integer}\"", item.name));
+        return None;
+    }
+    let check = |text: &str| match item.name {
+        "order_number" => value::order_number(text, product),
+        "certificate_id" => value::digits(text, CERTIFICATE_ID_DIGITS),
+        _ => value::digits(text, BASE_ORDER_DIGITS),
+    };
+    let text: Box<str> = item.parse(help, |text| check(text).map(|()| text))?.into();
+    let handle = match item.name {
+        "order_number" => Handle::OrderNumber(text),
+        "certificate_id" => Handle::CertificateId(text),
+        _ => Handle::BaseOrderNumber(text),
+    };
+    Some((handle, item.at))
+}
+
+fn covered(element: &Item<'_>, product: Product) -> Option<Box<str>> {
+    let read = match product {
+        Product::Ssl | Product::Mark => domain,
+        Product::Smime => email,
+    };
+    element.parse("a name in quotes", read)
+}
+
+fn key(table: &Table<'_>) -> KeySource {
+    let key = table.get("key_file");
+    let csr = table.get("csr_file");
+    if let (Some(key), Some(csr)) = (&key, &csr) {
+        table.note_both(key, csr);
+    }
+    if let Some(item) = key {
+        let help = "the path of a PEM file in quotes, or a list of them";
+        let read = |item: &Item<'_>| item.parse(help, file_path);
+        let is_list = item.elements().is_some();
+        let files = if is_list {
+            item.list(help, read)
+        } else {
+            read(&item).map_or_else(Vec::new, |path| vec![path])
+        };
+        if is_list && item.elements().is_some_and(|elements| elements.len() == 0) {
+            item.refuse(&Wrong::new("is an empty list", "leave it out where the key is not known here"));
+        }
+        return KeySource::Keys(files.into());
+    }
+    let csr = csr.and_then(|item| item.parse("the path of a PEM file in quotes", file_path));
+    csr.map_or(KeySource::None, KeySource::Csr)
+}

@@ -1,0 +1,167 @@
+//! What an order writes and what must hold before: `[order.files]`, `[order.verify]`, `[[order.copy]]`.
+
+use std::path::PathBuf;
+
+use super::problem::{Problem, Spot};
+use super::reader::{Item, Table};
+use super::value::{MODE_HELP, Wrong, file_name, file_path, mode, principal};
+use super::{FileCopy, FileKind, Files, Severity, Verify};
+use crate::api::Product;
+
+const PRINCIPAL_HELP: &str = "a name or a number in quotes, such as \"root\" or \"33\"";
+
+/// `[order.files]` over the defaults. `has_key` says whether the order names a `key_file`.
+pub(super) fn files(table: &Table<'_>, has_key: bool) -> Files {
+    let mut files = Files::default();
+    let mut written: Vec<(FileKind, Item<'_>)> = Vec::new();
+    for kind in FileKind::ALL {
+        let Some(item) = table.get(kind.word()) else { continue };
+        let Some(name) = wanted(&item) else { continue };
+        if name.is_some() && kind.holds_key() && !has_key {
+            item.refuse(&Wrong::new(
+                "needs the order's private key",
+                "name its key_file; with a csr_file or without either, the key is not known here",
+            ));
+        }
+        *slot(&mut files, kind) = name;
+        written.push((kind, item));
+    }
+    for (kind, item) in &written {
+        let Some(name) = files.name(*kind) else { continue };
+        let mut others = FileKind::ALL.into_iter().filter(|other| other != kind);
+        let Some(other) = others.find(|other| files.name(*other) == Some(name)) else { continue };
+        let problem = Problem::error(format!("two files of one order with the name {name:?}"), item.at, "");
+        match written.iter().find(|(kind, _)| *kind == other) {
+            // Said once, at the later of the two.
+            Some((_, first)) if first.at.start > item.at.start => {}
+            Some((_, first)) => table.sink().add(problem.also(first.at, "the other one")),
+            None => table.sink().add(
+                problem.help(format!("it is the default of `{}`, which false switches off", other.word())),
+            ),
+        }
+    }
+    if FileKind::ALL.into_iter().all(|kind| files.name(kind).is_none()) {
+        let at = written.first().map_or(table.at, |(_, item)| item.at);
+        table.sink().add(
+            Problem::error("all files of the order are switched off", at, "")
+                .help("leave at least one; it is what shows which certificate is installed"),
+        );
+    }
+    files.owner = owner(table, "owner");
+    files.group = owner(table, "group");
+    files.mode = table.parse("mode", MODE_HELP, mode).unwrap_or(Files::MODE);
+    files
+}
+
+/// A name, `None` for `false`, nothing where it is wrong.
+fn wanted(item: &Item<'_>) -> Option<Option<String>> {
+    let help = "a file name in quotes, or false for no such file";
+    match item.as_flag() {
+        Some(false) => Some(None),
+        Some(true) => {
+            item.refuse(&Wrong::new("does not say which name", help));
+            None
+        }
+        None => item.parse(help, |text| file_name(text).map(|()| Some(text.to_owned()))),
+    }
+}
+
+fn slot(files: &mut Files, kind: FileKind) -> &mut Option<String> {
+    match kind {
+        FileKind::Cert => &mut files.cert,
+        FileKind::Chain => &mut files.chain,
+        FileKind::Fullchain => &mut files.fullchain,
+        FileKind::Key => &mut files.key,
+        FileKind::Combined => &mut files.combined,
+        FileKind::Root => &mut files.root,
+        FileKind::Pkcs7 => &mut files.pkcs7,
+        FileKind::Der => &mut files.der,
+    }
+}
+
+fn owner(table: &Table<'_>, name: &'static str) -> Option<String> {
+    let item = table.get(name)?;
+    if let Some(integer) = item.as_integer() {
+        item.wrong_type("text", &format!("put it in quotes: {name} = \"{integer}\""));
+        return None;
+    }
+    item.parse(PRINCIPAL_HELP, |text| principal(text).map(|()| text.to_owned()))
+}
+
+/// `[order.verify]` over the defaults of the product.
+pub(super) fn verify(table: &Table<'_>, product: Product, has_key: bool, has_domains: bool) -> Verify {
+    let standard = Verify::standard(product);
+    let severity = |name, default| {
+        let item = table.get(name);
+        (item.as_ref().and_then(|item| item.word(&SEVERITIES)).unwrap_or(default), item)
+    };
+    let (key, key_item) = severity("key", standard.key);
+    let (domains, domains_item) = severity("domains", standard.domains);
+    let (trust, trust_item) = severity("trust", standard.trust);
+    let anchors = table.get("trust_anchors");
+    let idle = |item: Option<Item<'_>>, is_idle: bool, what: &str, help: &str| {
+        if let Some(item) = item.filter(|_| is_idle) {
+            table.sink().add(Problem::warning(what, item.key_at, "").help(help));
+        }
+    };
+    idle(
+        key_item,
+        !has_key && key != Severity::Off,
+        "there is no key to verify against",
+        "name the order's key_file or csr_file",
+    );
+    idle(
+        domains_item,
+        !has_domains && domains != Severity::Off,
+        "there are no domains to verify",
+        "list the names that the certificate must cover in the order's domains",
+    );
+    idle(
+        anchors,
+        trust == Severity::Off,
+        "`trust_anchors` is not used",
+        match (trust_item.is_some(), product) {
+            (false, Product::Mark) => "for mark certificates trust is off unless set; add trust = \"warn\"",
+            _ => "trust is \"off\"",
+        },
+    );
+    Verify {
+        key,
+        domains,
+        chain: severity("chain", standard.chain).0,
+        dates: severity("dates", standard.dates).0,
+        downgrade: severity("downgrade", standard.downgrade).0,
+        trust,
+        trust_anchors: anchors.and_then(|item| item.parse("the path of a PEM file", file_path)),
+    }
+}
+
+const SEVERITIES: [(&str, Severity); 3] =
+    [("block", Severity::Block), ("warn", Severity::Warn), ("off", Severity::Off)];
+
+/// `[[order.copy]]`, and where its path stands.
+pub(super) fn copy(table: &Table<'_>, has_key: bool) -> Option<(FileCopy, Spot)> {
+    let from = table.need("from", "which content, such as from = \"fullchain\"");
+    let to = table.need("to", "an absolute path, such as to = \"/etc/haproxy/site.pem\"");
+    let kind = from.and_then(|item| item.word(&FileKind::ALL.map(|kind| (kind.word(), kind))));
+    let path: Option<PathBuf> = to.and_then(|item| item.parse("an absolute path in quotes", file_path));
+    let bits = table.parse("mode", MODE_HELP, mode);
+    let (owner, group) = (owner(table, "owner"), owner(table, "group"));
+    let (kind, from) = (kind?, from?);
+    if kind.holds_key() && !has_key {
+        from.refuse(&Wrong::new(
+            "needs the order's private key",
+            "name its key_file; with a csr_file or without either, the key is not known here",
+        ));
+    }
+    if let Some(item) = table.get("mode").filter(|_| kind.holds_key())
+        && bits.is_some_and(|bits| bits & !Files::COMBINED_MODE != 0)
+    {
+        item.refuse(&Wrong::new(
+            "is too wide for a private key",
+            format!("at most \"{:04o}\" for a file with the key in it", Files::COMBINED_MODE),
+        ));
+    }
+    let copy = FileCopy { from: kind, to: path?, owner, group, mode: bits };
+    Some((copy, to?.at))
+}

@@ -1,0 +1,175 @@
+//! `[polling]`, and the four keys of it that an order may set for itself.
+
+use std::time::Duration;
+
+use super::problem::{Problem, Sink, Spot};
+use super::reader::{Item, Table};
+use super::value::{self, DURATION_HELP, LONGEST, SHORTEST, Wrong, duration, plain};
+use super::{Cadence, Calls};
+
+/// Longest pause between two calls: with a longer one, a handful of orders would never all be asked.
+const LONGEST_GAP: Duration = Duration::from_secs(3600);
+
+/// Longest time for one call: a vendor that needs more will not answer at all.
+const LONGEST_CALL: Duration = Duration::from_secs(600);
+
+/// Most tries at an answer that nobody understands.
+const MOST_TRIES: f64 = 1000.0;
+
+/// The cadence as written: what is absent is inherited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(super) struct Pace {
+    interval: Option<Duration>,
+    max_interval: Option<Duration>,
+    guard_interval: Option<Option<Duration>>,
+    spread_permille: Option<u16>,
+}
+
+/// Where it was written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PaceSpots {
+    interval: Option<Spot>,
+    max_interval: Option<Spot>,
+    guard_interval: Option<Spot>,
+}
+
+/// `[polling]` as written.
+#[derive(Debug, Default)]
+pub(super) struct Polling {
+    pub(super) pace: Pace,
+    pub(super) spots: PaceSpots,
+    pub(super) calls: Calls,
+}
+
+pub(super) fn polling(table: &Table<'_>) -> Polling {
+    let (pace, spots) = pace(table);
+    let request = timeout(table, "request_timeout");
+    let connect = timeout(table, "connect_timeout");
+    let request_timeout = request.map_or(Calls::REQUEST_TIMEOUT, |(value, _)| value);
+    if let (Some((connect, at)), Some((request, request_at))) = (connect, request)
+        && connect > request
+    {
+        table.sink().add(
+            Problem::error("`connect_timeout` is longer than `request_timeout`", at, plain(connect))
+                .also(request_at, plain(request))
+                .help("the time for the connection is a part of the time for the whole call"),
+        );
+    }
+    // A short limit for the whole, given alone, shortens the part as well.
+    let connect_timeout = connect.map_or(Calls::CONNECT_TIMEOUT, |(value, _)| value).min(request_timeout);
+    let gap = table.parse("call_gap", DURATION_HELP, |text| duration(text, Duration::ZERO, LONGEST_GAP));
+    let tries = table.get("unknown_tries").and_then(|item| tries(&item));
+    let calls = Calls {
+        call_gap: gap.unwrap_or(Calls::CALL_GAP),
+        connect_timeout,
+        request_timeout,
+        unknown_tries: tries.unwrap_or(Calls::UNKNOWN_TRIES),
+    };
+    let polling = Polling { pace, spots, calls };
+    check(table.sink(), &polling, &Pace::default(), &PaceSpots::default());
+    polling
+}
+
+/// The four keys that `[polling]` and `[[order]]` share.
+pub(super) fn pace(table: &Table<'_>) -> (Pace, PaceSpots) {
+    let interval = table.get("interval");
+    let max = table.get("max_interval");
+    let guard = table.get("guard_interval");
+    let wait = |item: &Item<'_>| item.parse(DURATION_HELP, |text| duration(text, SHORTEST, LONGEST));
+    let pace = Pace {
+        interval: interval.as_ref().and_then(wait),
+        max_interval: max.as_ref().and_then(wait),
+        guard_interval: guard.as_ref().and_then(|item| {
+            item.parse(GUARD_HELP, |text| match text {
+                "off" => Ok(None),
+                _ => duration(text, SHORTEST, LONGEST)
+                    .map(Some)
+                    .map_err(|wrong| Wrong::new(wrong.what, GUARD_HELP)),
+            })
+        }),
+        spread_permille: table.get("spread").and_then(|item| spread(&item)),
+    };
+    let spot = |item: Option<Item<'_>>| item.map(|item| item.at);
+    let spots = PaceSpots { interval: spot(interval), max_interval: spot(max), guard_interval: spot(guard) };
+    (pace, spots)
+}
+
+const GUARD_HELP: &str = "a duration with a unit, such as \"24h\", or \"off\" to end the guard";
+
+fn timeout(table: &Table<'_>, name: &'static str) -> Option<(Duration, Spot)> {
+    let item = table.get(name)?;
+    let value = item.parse(DURATION_HELP, |text| duration(text, SHORTEST, LONGEST_CALL))?;
+    Some((value, item.at))
+}
+
+fn spread(item: &Item<'_>) -> Option<u16> {
+    let Some(share) = item.as_number() else {
+        item.wrong_type("a number", "write it without quotes, such as spread = 0.1");
+        return None;
+    };
+    value::spread(share).map_err(|wrong| item.refuse(&wrong)).ok()
+}
+
+fn tries(item: &Item<'_>) -> Option<u32> {
+    let help = "a whole number from 1 to 1000, without quotes";
+    if item.as_integer().is_none() {
+        item.wrong_type("an integer", help);
+        return None;
+    }
+    let tries = item.as_number().filter(|tries| (1.0..=MOST_TRIES).contains(tries));
+    if tries.is_none() {
+        item.refuse(&Wrong::new("is out of range", help));
+    }
+    tries.map(|tries| tries as u32)
+}
+
+/// What holds for an order: its own word, else that of `[polling]`, else the default. A default gives way
+/// to a longer `interval`; what was written does not, and [`check`] has said so.
+pub(super) fn cadence(polling: &Pace, own: &Pace) -> Cadence {
+    let interval = own.interval.or(polling.interval).unwrap_or(Cadence::INTERVAL);
+    let max = own.max_interval.or(polling.max_interval);
+    let guard = own.guard_interval.or(polling.guard_interval);
+    Cadence {
+        interval,
+        max_interval: max.unwrap_or_else(|| Cadence::MAX_INTERVAL.max(interval)),
+        guard_interval: guard.unwrap_or_else(|| Some(Cadence::GUARD_INTERVAL.max(interval))),
+        spread_permille: own.spread_permille.or(polling.spread_permille).unwrap_or(Cadence::SPREAD_PERMILLE),
+    }
+}
+
+/// No interval may be shorter than `interval`, or it would not be the least time between two polls.
+pub(super) fn check(sink: &Sink<'_>, polling: &Polling, own: &Pace, spots: &PaceSpots) {
+    let cadence = cadence(&polling.pace, own);
+    let interval_at = spots.interval.or(polling.spots.interval);
+    let note = |name: &str, value: Duration, at: Spot, is_own: bool| {
+        // What `[polling]` says about itself is said once and not for every order.
+        let is_said = !is_own && spots.interval.is_none() && *own != Pace::default();
+        if value >= cadence.interval || is_said {
+            return;
+        }
+        let problem = Problem::error(
+            format!("`{name}` is shorter than `interval`, {}", plain(cadence.interval)),
+            at,
+            plain(value),
+        );
+        sink.add(match interval_at {
+            Some(interval_at) => problem.also(interval_at, "`interval`"),
+            None => problem.help("`interval` is the least time between two polls; shorten it as well"),
+        });
+    };
+    if let Some(at) = spots.max_interval.or(polling.spots.max_interval) {
+        note("max_interval", cadence.max_interval, at, spots.max_interval.is_some());
+    }
+    if let (Some(value), Some(at)) =
+        (cadence.guard_interval, spots.guard_interval.or(polling.spots.guard_interval))
+    {
+        note("guard_interval", value, at, spots.guard_interval.is_some());
+    }
+}
+
+impl PaceSpots {
+    /// Where the interval that holds was written, if it was: in the order, or in `[polling]`.
+    pub(super) fn interval(&self, polling: &Polling) -> Option<Spot> {
+        self.interval.or(polling.spots.interval)
+    }
+}

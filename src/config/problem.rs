@@ -1,0 +1,275 @@
+//! What is wrong with a configuration: collected while it is read, all of it, each with its place.
+//!
+//! How a problem looks on paper is the matter of `render`.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::file::Source;
+
+/// All that was found, errors and warnings, in the order of the files and lines they point at.
+///
+/// At most [`Problems::SHOWN`] of each kind are kept; the others are only counted.
+#[derive(Debug, Clone, Default)]
+pub struct Problems {
+    pub(super) kept: Vec<Problem>,
+    pub(super) paths: Vec<PathBuf>,
+    /// Ranges whose text is never shown, whatever points at their line.
+    pub(super) hidden: Vec<Spot>,
+    errors: usize,
+    warnings: usize,
+}
+
+/// One mistake, or one thing that is allowed and probably not meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Whether the configuration can be used all the same.
+    pub level: Level,
+    /// What is wrong: lower case, no full stop, no secret.
+    pub message: String,
+    /// Where.
+    pub at: Place,
+    /// Further places that belong to it, such as the first of two duplicates.
+    pub also: Vec<Place>,
+    /// What is allowed, or what to write.
+    pub help: Option<String>,
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// The configuration cannot be used.
+    Error,
+    /// It can be used.
+    Warning,
+}
+
+/// A place in one of the sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Which of the sources, counted from 0; [`Problems::path`] names it.
+    pub source: usize,
+    /// The bytes meant; `None` is the file as a whole.
+    pub span: Option<Range<usize>>,
+    /// What stands under the caret; may be empty.
+    pub label: String,
+}
+
+/// A place while reading: small, because there is one for each order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Spot {
+    pub(super) source: u32,
+    pub(super) start: u32,
+    pub(super) end: u32,
+}
+
+impl Spot {
+    /// A source as a whole.
+    pub(super) fn whole(source: u32) -> Spot {
+        Spot { source, start: u32::MAX, end: u32::MAX }
+    }
+
+    fn place(self, label: String) -> Place {
+        let span = (self.start != u32::MAX).then_some(self.start as usize..self.end as usize);
+        Place { source: self.source as usize, span, label }
+    }
+}
+
+impl Problem {
+    pub(super) fn error(message: impl Into<String>, at: Spot, label: impl Into<String>) -> Problem {
+        Problem {
+            level: Level::Error,
+            message: message.into(),
+            at: at.place(label.into()),
+            also: Vec::new(),
+            help: None,
+        }
+    }
+
+    pub(super) fn warning(message: impl Into<String>, at: Spot, label: impl Into<String>) -> Problem {
+        Problem { level: Level::Warning, ..Problem::error(message, at, label) }
+    }
+
+    pub(super) fn also(mut self, at: Spot, label: impl Into<String>) -> Problem {
+        self.also.push(at.place(label.into()));
+        self
+    }
+
+    pub(super) fn help(mut self, help: impl Into<String>) -> Problem {
+        self.help = Some(help.into());
+        self
+    }
+
+    fn order(&self) -> (usize, usize, Level) {
+        let start = self.at.span.as_ref().map_or(0, |span| span.start);
+        (self.at.source, start, self.level)
+    }
+}
+
+impl Problems {
+    /// So many are shown; a file with more of them has one cause that is worth mending first.
+    pub const SHOWN: usize = 100;
+
+    /// Whether there is an error among them, so that the configuration cannot be used.
+    pub fn is_error(&self) -> bool {
+        self.errors > 0
+    }
+
+    /// Whether nothing at all was found.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many were found, those that are only counted included.
+    pub fn len(&self) -> usize {
+        self.errors + self.warnings
+    }
+
+    /// How many errors were found.
+    pub fn errors(&self) -> usize {
+        self.errors
+    }
+
+    /// How many warnings were found.
+    pub fn warnings(&self) -> usize {
+        self.warnings
+    }
+
+    /// Those that are shown, at most [`Problems::SHOWN`], errors before warnings where there is no room for
+    /// all, in the order of their places.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        let room = Problems::SHOWN.saturating_sub(self.errors);
+        let mut warnings = 0;
+        self.kept.iter().filter(move |problem| match problem.level {
+            Level::Error => true,
+            Level::Warning => {
+                warnings += 1;
+                warnings <= room
+            }
+        })
+    }
+
+    /// The file that a place is in.
+    pub fn path(&self, place: &Place) -> &Path {
+        self.paths.get(place.source).map_or_else(|| Path::new(""), PathBuf::as_path)
+    }
+
+    fn add(&mut self, problem: Problem) {
+        let count = match problem.level {
+            Level::Error => &mut self.errors,
+            Level::Warning => &mut self.warnings,
+        };
+        *count += 1;
+        if *count <= Problems::SHOWN {
+            self.kept.push(problem);
+        }
+    }
+}
+
+/// Where the reader puts what it finds. It is shared by every table reader of one run.
+pub(super) struct Sink<'a> {
+    pub(super) sources: &'a [Source],
+    problems: RefCell<Problems>,
+    /// Parts that were left out because of a syntax error: what is missing there is not missed.
+    gaps: RefCell<Vec<Spot>>,
+}
+
+impl<'a> Sink<'a> {
+    pub(super) fn new(sources: &'a [Source]) -> Sink<'a> {
+        let paths = sources.iter().map(|source| source.path.clone()).collect();
+        Sink {
+            sources,
+            problems: RefCell::new(Problems { paths, ..Problems::default() }),
+            gaps: RefCell::default(),
+        }
+    }
+
+    pub(super) fn add(&self, problem: Problem) {
+        self.problems.borrow_mut().add(problem);
+    }
+
+    /// Whether nothing that is added from now on will be shown.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.borrow().errors >= Problems::SHOWN
+    }
+
+    /// Counts errors that will not be shown, where to describe them would take time.
+    pub(super) fn count(&self, errors: usize) {
+        self.problems.borrow_mut().errors += errors;
+    }
+
+    /// Never shows the text at `spot`.
+    pub(super) fn hide(&self, spot: Spot) {
+        self.problems.borrow_mut().hidden.push(spot);
+    }
+
+    pub(super) fn leave_out(&self, spot: Spot) {
+        self.gaps.borrow_mut().push(spot);
+    }
+
+    /// Whether everything that was written has been read.
+    pub(super) fn is_complete(&self) -> bool {
+        self.gaps.borrow().is_empty()
+    }
+
+    /// Whether something of the table that begins at `header` was left out.
+    pub(super) fn has_gap_after(&self, header: Spot) -> bool {
+        let gaps = self.gaps.borrow();
+        if gaps.is_empty() {
+            return false;
+        }
+        let text = self.sources[header.source as usize].text.as_str();
+        let start = if header.start == u32::MAX { 0 } else { header.end as usize };
+        let end = next_header(text, start);
+        gaps.iter()
+            .any(|gap| gap.source == header.source && gap.start as usize <= end && gap.end as usize >= start)
+    }
+
+    pub(super) fn finish(self) -> Problems {
+        let mut problems = self.problems.into_inner();
+        problems.kept.sort_by_key(Problem::order);
+        problems.hidden.sort_unstable();
+        problems.hidden.dedup();
+        problems
+    }
+}
+
+/// The start of the next line that begins a table, or the end of the text.
+pub(super) fn next_header(text: &str, from: usize) -> usize {
+    let mut at = from;
+    while let Some(found) = text.get(at..).and_then(|rest| rest.find('\n')) {
+        at += found + 1;
+        if text[at..].trim_start_matches([' ', '\t']).starts_with('[') {
+            return at;
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_ends_where_the_next_one_begins() {
+        let text = "a = 1\nb = [\n1]\n  [c]\nd = 1\n";
+        assert_eq!(next_header(text, 0), 15);
+        assert_eq!(next_header(text, 18), text.len());
+        assert_eq!(next_header(text, 999), text.len());
+    }
+
+    #[test]
+    fn only_so_many_are_kept_and_all_are_counted() {
+        let sink = Sink::new(&[]);
+        for start in (0..250).rev() {
+            sink.add(Problem::error("x", Spot { source: 0, start, end: start }, ""));
+            sink.add(Problem::warning("y", Spot { source: 0, start, end: start }, ""));
+        }
+        let problems = sink.finish();
+        assert_eq!((problems.errors(), problems.warnings(), problems.len()), (250, 250, 500));
+        assert_eq!(problems.iter().count(), Problems::SHOWN);
+        assert!(problems.iter().all(|problem| problem.level == Level::Error));
+        assert!(problems.iter().is_sorted_by_key(|problem| problem.at.span.clone().unwrap().start));
+    }
+}

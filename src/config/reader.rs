@@ -1,0 +1,400 @@
+//! Takes keys out of a TOML table, says what is wrong with them, and notes those that nobody knows.
+//!
+//! Serde stops at the first error; this reader goes on, so that one look at the output is enough.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue};
+
+use super::address::has_user_info;
+use super::keys::{self, Keys, MOST_KEYS};
+use super::problem::{Problem, Sink, Spot};
+use super::secret::is_harmless;
+use super::value::{Wrong, near};
+
+/// Where a tree came from.
+#[derive(Clone, Copy)]
+pub(super) struct Piece<'a> {
+    pub(super) sink: &'a Sink<'a>,
+    pub(super) source: u32,
+    /// Offset of the piece within its source.
+    pub(super) base: u32,
+}
+
+impl Piece<'_> {
+    pub(super) fn spot(&self, span: Range<usize>) -> Spot {
+        // Sources are shorter than 4 GiB, which `read` makes sure of.
+        let at = |offset: usize| self.base + offset as u32;
+        Spot { source: self.source, start: at(span.start), end: at(span.end) }
+    }
+}
+
+/// A table whose keys are known.
+pub(super) struct Table<'a> {
+    piece: Piece<'a>,
+    keys: &'static Keys,
+    /// The header, or the whole of it where it is written within one line.
+    pub(super) at: Spot,
+    /// What was found for each of `keys`. A large file asks for far more keys than it holds, and a lookup in
+    /// the tree for each of them would take a quarter of the time.
+    found: [Option<Entry<'a>>; MOST_KEYS],
+}
+
+type Entry<'a> = (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>);
+
+/// A key's value, or one element of it.
+#[derive(Clone, Copy)]
+pub(super) struct Item<'a> {
+    piece: Piece<'a>,
+    pub(super) name: &'static str,
+    pub(super) key_at: Spot,
+    pub(super) at: Spot,
+    is_element: bool,
+    value: &'a DeValue<'a>,
+}
+
+impl<'a> Table<'a> {
+    /// The top of a file.
+    pub(super) fn root(piece: Piece<'a>, keys: &'static Keys, entries: &'a DeTable<'a>) -> Table<'a> {
+        Table::new(piece, keys, Spot::whole(piece.source), entries)
+    }
+
+    fn new(piece: Piece<'a>, keys: &'static Keys, at: Spot, entries: &'a DeTable<'a>) -> Table<'a> {
+        let mut table = Table { piece, keys, at, found: [None; MOST_KEYS] };
+        for (key, value) in entries.iter() {
+            match keys.index(key.get_ref()) {
+                Some(index) => table.found[index] = Some((key, value)),
+                None => table.note_unknown(key.get_ref(), key.span(), value),
+            }
+        }
+        table
+    }
+
+    pub(super) fn sink(&self) -> &'a Sink<'a> {
+        self.piece.sink
+    }
+
+    pub(super) fn get(&self, name: &'static str) -> Option<Item<'a>> {
+        let index = self.keys.index(name);
+        debug_assert!(index.is_some(), "`{name}` is not listed for {}", self.keys.title);
+        let (key, value) = self.found[index?]?;
+        let piece = self.piece;
+        Some(Item {
+            piece,
+            name,
+            key_at: piece.spot(key.span()),
+            at: piece.spot(value.span()),
+            is_element: false,
+            value: value.get_ref(),
+        })
+    }
+
+    /// As [`Table::get`]; that it is missing is an error.
+    pub(super) fn need(&self, name: &'static str, help: &str) -> Option<Item<'a>> {
+        let item = self.get(name);
+        if item.is_none() {
+            self.note_missing(&format!("`{name}`"), help);
+        }
+        item
+    }
+
+    /// Exactly one of several keys.
+    pub(super) fn one_of(&self, names: &[&'static str], help: &str) -> Option<Item<'a>> {
+        let mut found = names.iter().filter_map(|name| self.get(name));
+        let Some(first) = found.next() else {
+            let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            self.note_missing(&list.join(", "), help);
+            return None;
+        };
+        let mut is_only = true;
+        for other in found {
+            is_only = false;
+            self.note_both(&first, &other);
+        }
+        is_only.then_some(first)
+    }
+
+    /// Two keys of which only one may be given.
+    pub(super) fn note_both(&self, first: &Item<'_>, second: &Item<'_>) {
+        let (first, second) =
+            if first.key_at.start < second.key_at.start { (first, second) } else { (second, first) };
+        self.sink().add(
+            Problem::error(
+                format!("both `{}` and `{}` in {}", first.name, second.name, self.keys.title),
+                second.key_at,
+                "only one of them may be given",
+            )
+            .also(first.key_at, "the other one"),
+        );
+    }
+
+    fn note_missing(&self, what: &str, help: &str) {
+        if self.sink().has_gap_after(self.at) {
+            return;
+        }
+        let problem = if what.contains(", ") {
+            Problem::error(format!("{} needs one of {what}", self.keys.title), self.at, "")
+        } else {
+            Problem::error(format!("{} needs {what}", self.keys.title), self.at, "it is missing here")
+        };
+        self.sink().add(problem.help(help));
+    }
+
+    fn note_unknown(&self, name: &str, span: Range<usize>, value: &Spanned<DeValue<'_>>) {
+        if self.sink().is_full() {
+            return self.sink().count(1);
+        }
+        let homes: Vec<&str> = keys::homes(name).map(|keys| keys.title).collect();
+        let meant = near(name, self.keys.names.iter().copied());
+        let elsewhere = near(name, keys::TABLES.iter().flat_map(|keys| keys.names).copied());
+        // Whoever misspells `password` has a password behind it.
+        let known = if homes.is_empty() { meant.or(elsewhere) } else { Some(name) };
+        let is_url = value.get_ref().as_str().is_some_and(has_user_info);
+        if *self.keys == keys::PASSWORD || !is_harmless(name, known) || is_url {
+            self.hide_values(&span, value);
+        }
+        let at = self.piece.spot(span);
+        let title = self.keys.title;
+        if *self.keys == keys::INCLUDED && keys::TOP.has(name) {
+            self.sink().add(
+                Problem::error(format!("`{name}` in an included file"), at, "belongs to the main file")
+                    .help("an included file holds [[account]], [[order]] and [[hook]] only"),
+            );
+            return;
+        }
+        let place = if *self.keys == keys::TOP { "at" } else { "in" };
+        let problem = Problem::error(format!("unknown key `{name}` {place} {title}"), at, "");
+        self.sink().add(if let Some(meant) = meant {
+            let mut problem = problem;
+            problem.at.label = format!("did you mean `{meant}`?");
+            problem
+        } else if homes.contains(&keys::TOP.title) {
+            problem.help(format!("`{name}` belongs to the top of the file, before the first [table]"))
+        } else if !homes.is_empty() {
+            problem.help(format!("`{name}` belongs to {}", homes.join(" or ")))
+        } else if let Some(meant) = elsewhere {
+            let homes: Vec<&str> = keys::homes(meant).map(|keys| keys.title).collect();
+            problem.help(format!("did you mean `{meant}` of {}?", homes.join(" or ")))
+        } else {
+            problem.help(format!("keys of {title}: {}", self.keys.names.join(", ")))
+        });
+    }
+
+    fn hide_values(&self, key: &Range<usize>, value: &Spanned<DeValue<'_>>) {
+        let span = value.span();
+        if span.start >= key.end {
+            self.sink().hide(self.piece.spot(span));
+        } else if let (DeValue::Table(entries), true) = (value.get_ref(), span == *key) {
+            // `passwrod.value = "…"`: a table without a header of its own.
+            for (key, value) in entries.iter() {
+                self.hide_values(&key.span(), value);
+            }
+        }
+    }
+
+    /// Reads a text with `read` where the key is present.
+    pub(super) fn parse<T>(
+        &self,
+        name: &'static str,
+        help: &str,
+        read: impl FnOnce(&'a str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        self.get(name)?.parse(help, read)
+    }
+
+    pub(super) fn flag(&self, name: &'static str) -> Option<bool> {
+        let item = self.get(name)?;
+        let DeValue::Boolean(flag) = item.value else {
+            item.wrong_type("true or false", &format!("write {name} = true, without quotes"));
+            return None;
+        };
+        Some(*flag)
+    }
+
+    /// A single table, `[name]`.
+    pub(super) fn table(&self, name: &'static str, keys: &'static Keys) -> Option<Table<'a>> {
+        self.get(name)?.table(keys)
+    }
+
+    /// A list of tables, `[[name]]`, each handed to `read`.
+    pub(super) fn tables(&self, name: &'static str, keys: &'static Keys, mut read: impl FnMut(&Table<'a>)) {
+        let Some(item) = self.get(name) else { return };
+        match item.value {
+            DeValue::Array(elements) => {
+                let tables = elements.iter().filter_map(|value| item.element(value).table(keys));
+                tables.for_each(|table| read(&table));
+            }
+            DeValue::Table(entries) => {
+                item.wrong_type("a list of tables", &format!("write {} with double brackets", keys.title));
+                read(&Table::new(item.piece, keys, item.at, entries));
+            }
+            _ => item.wrong_type("a list of tables", &format!("write {}", keys.title)),
+        }
+    }
+}
+
+impl<'a> Item<'a> {
+    pub(super) fn sink(&self) -> &'a Sink<'a> {
+        self.piece.sink
+    }
+
+    /// The value is not what it should be.
+    pub(super) fn refuse(&self, wrong: &Wrong) {
+        let problem = Problem::error(format!("{} {}", self.subject(), wrong.what), self.at, "");
+        self.sink().add(problem.help(wrong.help.as_str()));
+    }
+
+    /// The value is of another kind than it should be.
+    pub(super) fn wrong_type(&self, expected: &str, help: &str) {
+        let kind = self.kind();
+        self.sink().add(
+            Problem::error(
+                format!("{} must be {expected}", self.subject()),
+                self.at,
+                format!("this is {kind}"),
+            )
+            .help(help),
+        );
+    }
+
+    fn subject(&self) -> String {
+        if self.is_element { format!("an entry of `{}`", self.name) } else { format!("`{}`", self.name) }
+    }
+
+    pub(super) fn hide(&self) {
+        self.sink().hide(self.at);
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.value {
+            DeValue::String(_) => "text",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a number",
+            DeValue::Boolean(_) => "true or false",
+            DeValue::Datetime(_) => "a date",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        }
+    }
+
+    pub(super) fn is_table(&self) -> bool {
+        matches!(self.value, DeValue::Table(_))
+    }
+
+    pub(super) fn as_text(&self) -> Option<&'a str> {
+        match self.value {
+            DeValue::String(text) => Some(text.as_ref()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn as_flag(&self) -> Option<bool> {
+        match self.value {
+            DeValue::Boolean(flag) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    /// An integer as it was written.
+    pub(super) fn as_integer(&self) -> Option<String> {
+        match self.value {
+            DeValue::Integer(integer) => Some(integer.to_string()),
+            _ => None,
+        }
+    }
+
+    /// An integer or a number with a point.
+    pub(super) fn as_number(&self) -> Option<f64> {
+        match self.value {
+            DeValue::Integer(integer) => {
+                i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|integer| integer as f64)
+            }
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn text(&self, help: &str) -> Option<&'a str> {
+        let text = self.as_text();
+        if text.is_none() {
+            self.wrong_type("text", help);
+        }
+        text
+    }
+
+    pub(super) fn parse<T>(&self, help: &str, read: impl FnOnce(&'a str) -> Result<T, Wrong>) -> Option<T> {
+        match read(self.text(help)?) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                self.refuse(&wrong);
+                None
+            }
+        }
+    }
+
+    /// One word of a short list.
+    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+        let list: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
+        let list = format!("one of {}", list.join(", "));
+        let text = self.text(&list)?;
+        let found = words.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            let label = near(text, words.iter().map(|(word, _)| *word));
+            let label = label.map(|near| format!("did you mean {near:?}?")).unwrap_or_default();
+            self.sink().add(
+                Problem::error(format!("{} has an unknown value", self.subject()), self.at, label).help(list),
+            );
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    pub(super) fn table(&self, keys: &'static Keys) -> Option<Table<'a>> {
+        let DeValue::Table(entries) = self.value else {
+            self.wrong_type("a table", &format!("write {}", keys.title));
+            return None;
+        };
+        Some(Table::new(self.piece, keys, self.at, entries))
+    }
+
+    /// The elements of a list.
+    pub(super) fn elements(&self) -> Option<impl ExactSizeIterator<Item = Item<'a>> + use<'a>> {
+        let DeValue::Array(elements) = self.value else { return None };
+        let item = *self;
+        Some(elements.iter().map(move |value| item.element(value)))
+    }
+
+    /// A list whose elements are read with `read`; one that occurs twice is kept once and gets a warning.
+    pub(super) fn list<T: PartialEq>(
+        &self,
+        help: &str,
+        mut read: impl FnMut(&Item<'a>) -> Option<T>,
+    ) -> Vec<T> {
+        let Some(elements) = self.elements() else {
+            self.wrong_type("a list", help);
+            return Vec::new();
+        };
+        let mut values: Vec<(T, Spot)> = Vec::with_capacity(elements.len());
+        for element in elements {
+            let Some(value) = read(&element) else { continue };
+            // Lists are short; only a generated one is longer, and it has no duplicates to warn of.
+            let first = values.iter().take(LIST).find(|(known, _)| *known == value);
+            if let Some((_, first)) = first {
+                self.sink().add(
+                    Problem::warning(format!("listed twice in `{}`", self.name), element.at, "again here")
+                        .also(*first, "first here"),
+                );
+                continue;
+            }
+            values.push((value, element.at));
+        }
+        values.into_iter().map(|(value, _)| value).collect()
+    }
+
+    fn element(&self, value: &'a Spanned<DeValue<'a>>) -> Item<'a> {
+        Item { at: self.piece.spot(value.span()), is_element: true, value: value.get_ref(), ..*self }
+    }
+}
+
+/// So many elements of a list are compared with each other; beyond that the time would grow with the square.
+const LIST: usize = 64;

@@ -1,0 +1,238 @@
+//! Where a password comes from, and how one that should not be in the file stays out of every message.
+//!
+//! Once a piece of text was parsed, the values to hide are known by their place. Where it could not be parsed,
+//! they are found line by line, and rather too much is hidden than too little.
+
+use std::ops::Range;
+
+use super::SecretSource;
+use super::address::has_user_info;
+use super::keys::{self, TABLES};
+use super::problem::Problem;
+use super::reader::{Item, Table};
+use super::value::{Wrong, file_name, file_path, near, variable};
+
+const FORMS: &str = "password = { file = \"/run/secrets/sectigo\" }, or { credential = \"sectigo\" } for a systemd \
+                     credential, or { env = \"NAME\" } for an environment variable";
+
+/// `password` of a table that has one.
+pub(super) fn password(item: &Item<'_>) -> Option<SecretSource> {
+    if !item.is_table() {
+        item.hide();
+        item.sink().add(
+            Problem::error(
+                "`password` must say where the password is kept",
+                item.at,
+                "a password does not belong into this file",
+            )
+            .help(format!("write {FORMS}")),
+        );
+        return None;
+    }
+    let table = item.table(&keys::PASSWORD)?;
+    let form = table.one_of(keys::PASSWORD.names, &format!("write {FORMS}"))?;
+    match form.name {
+        "file" => guarded(&form, file_path).map(SecretSource::File),
+        "credential" => guarded(&form, credential).map(SecretSource::Credential),
+        _ => guarded(&form, |text| variable(text).map(|()| text.to_owned())).map(SecretSource::Env),
+    }
+}
+
+/// What is not a path or a name may be the password itself.
+fn guarded<T>(item: &Item<'_>, read: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+    let value = item.parse(&format!("write {FORMS}"), read);
+    if value.is_none() {
+        item.hide();
+    }
+    value
+}
+
+fn credential(text: &str) -> Result<String, Wrong> {
+    if file_name(text).is_err() {
+        return Err(Wrong::new(
+            "is not the name of a credential",
+            "the name that the unit gives it in LoadCredential=, such as \"sectigo\"",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// User and password of a table that may have both or none.
+pub(super) fn user_and_password(table: &Table<'_>) -> (Option<String>, Option<SecretSource>) {
+    let user = table.get("user");
+    let secret = table.get("password");
+    if let (Some(one), None) | (None, Some(one)) = (&user, &secret) {
+        let other = if user.is_some() { "password" } else { "user" };
+        table.sink().add(
+            Problem::error(format!("`{}` without `{other}`", one.name), one.key_at, "")
+                .help("basic authentication needs both; leave out both for none"),
+        );
+    }
+    let user = user.and_then(|item| {
+        item.parse("such as user = \"sectigo\"", |text| {
+            if text.is_empty() || text.contains(':') || text.chars().any(char::is_control) {
+                return Err(Wrong::new(
+                    "is not a user name",
+                    "not empty, without a colon or control characters",
+                ));
+            }
+            Ok(text.to_owned())
+        })
+    });
+    (user, secret.and_then(|item| password(&item)))
+}
+
+/// Words after which a secret may follow.
+const SUSPECTS: [&str; 5] = ["pass", "secret", "token", "pwd", "pw"];
+
+/// Whether the value of a key may be shown. `meant` is the known key that it is, or is near to.
+pub(super) fn is_harmless(name: &str, meant: Option<&str>) -> bool {
+    let lower = name.to_ascii_lowercase();
+    meant.is_some_and(|meant| meant != "password") && !SUSPECTS.iter().any(|word| lower.contains(word))
+}
+
+/// The parts of a damaged piece of text that may be secrets: all that does not clearly belong to a harmless key.
+pub(super) fn suspects(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut state = State::Plain;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let start = at;
+        at += line.len();
+        let content = line.trim_end();
+        let indent = content.len() - content.trim_start().len();
+        if content.len() == indent {
+            continue;
+        }
+        let from = match state {
+            State::Inside(quotes) => {
+                if content.contains(quotes) {
+                    state = State::Plain;
+                }
+                found.push(start + indent..start + content.len());
+                continue;
+            }
+            State::Awaited => Some(indent),
+            State::Plain | State::List => suspicious(content, matches!(state, State::List)),
+        };
+        let value = content[from.unwrap_or(0)..].trim_start();
+        let Some(_) = from else {
+            state = match state {
+                State::List if !value.contains(['=', ']']) => State::List,
+                _ if value.split_once('=').is_some_and(|(_, list)| is_open(list)) => State::List,
+                _ => State::Plain,
+            };
+            continue;
+        };
+        found.push(start + content.len() - value.len()..start + content.len());
+        let quotes = ["\"\"\"", "'''"].into_iter().find(|quotes| value.starts_with(quotes));
+        state = match quotes {
+            _ if value.is_empty() => State::Awaited,
+            Some(quotes) if !value[quotes.len()..].contains(quotes) => State::Inside(quotes),
+            _ => State::Plain,
+        };
+    }
+    found
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    Plain,
+    /// In a list of several lines under a harmless key.
+    List,
+    /// The value of a suspicious key is expected on the next line.
+    Awaited,
+    /// In a string of several lines under a suspicious key; it ends with these quotes.
+    Inside(&'static str),
+}
+
+fn is_open(value: &str) -> bool {
+    value.trim_start().starts_with('[') && !value.contains(']')
+}
+
+/// Where in a line the part begins that must not be shown.
+fn suspicious(line: &str, is_in_list: bool) -> Option<usize> {
+    let lower = line.to_ascii_lowercase();
+    if let Some(word) = SUSPECTS.iter().filter_map(|word| Some(lower.find(word)? + word.len())).min() {
+        // Without `=`, whatever is left of the key may be a part of the secret.
+        let indent = line.len() - line.trim_start().len();
+        let value = line[word..].find('=').map_or(indent, |found| word + found + 1);
+        return (!is_reference(&line[value..])).then_some(value);
+    }
+    if let Some(address) = line.find("://").filter(|found| has_user_info(&line[*found..])) {
+        return Some(address);
+    }
+    let content = line.trim_start();
+    let equals = line.find('=');
+    if equals.is_none() && (is_in_list || content.starts_with(['#', '[', ']', '}'])) {
+        return None;
+    }
+    // `spread 0.1`: the sign is missing, the key is there.
+    let key = match equals {
+        Some(equals) => {
+            line[..equals].rsplit('.').next().unwrap_or_default().trim().trim_matches(['"', '\''])
+        }
+        None => content.split([' ', '\t', ':']).next().unwrap_or_default(),
+    };
+    let known = if TABLES.iter().any(|keys| keys.has(key)) {
+        Some(key)
+    } else {
+        near(key, TABLES.iter().flat_map(|keys| keys.names).copied())
+    };
+    let begin = equals.map_or(line.len() - content.len(), |equals| equals + 1);
+    (!is_harmless(key, known)).then_some(begin)
+}
+
+/// `{ file = "/…`: says where the secret is, and is not the secret.
+fn is_reference(value: &str) -> bool {
+    let Some(inner) = value.trim_start().strip_prefix('{') else { return false };
+    keys::PASSWORD.names.iter().any(|form| {
+        let place =
+            inner.trim_start().strip_prefix(form).and_then(|rest| rest.trim_start().strip_prefix('='));
+        place.is_some_and(|place| {
+            *form != "file" || place.trim_start().trim_start_matches(['"', '\'']).starts_with('/')
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, hidden: &[&str]) {
+        let found: Vec<&str> = suspects(text).into_iter().map(|range| text[range].trim()).collect();
+        assert_eq!(found, hidden, "{text:?}");
+    }
+
+    #[test]
+    fn known_keys_are_shown() {
+        check("name = \"a\n[[order]]\n# a comment\nhooks = [\"a\"\nintervall = 3h\n", &[]);
+        check("password = { file = \"/run/secrets/sectigo }\n", &[]);
+        check("hooks = [\n\"a\"\n\"b\"]\nspread 0.1\nspread: 0.1\n", &[]);
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_hidden() {
+        check("password = hunter2\n", &["hunter2"]);
+        check("  \"password\" = \"hunter2\n", &["\"hunter2"]);
+        check("account.password = 'hunter2\n", &["'hunter2"]);
+        check("password \"hunter2\"\n", &["password \"hunter2\""]);
+        check("password: hunter2\n", &["password: hunter2"]);
+        check("passwrod = hunter2\n", &["hunter2"]);
+        check("Login-Passwd = hunter2\n", &["hunter2"]);
+        check("pAssword = hunter2\npxssword = hunter2\n", &["hunter2", "hunter2"]);
+        check("proxy = \"http://u:hunter2@h\n", &["://u:hunter2@h"]);
+        check("phrase = hunter2\nhunter2\n\"hunter2\"\n", &["hunter2", "hunter2", "\"hunter2\""]);
+        check("account = [{ name = \"a\", password = \"hunter2\" }\n", &["\"hunter2\" }"]);
+        check("password = { value = \"hunter2 }\n", &["{ value = \"hunter2 }"]);
+    }
+
+    #[test]
+    fn secrets_of_several_lines_are_hidden() {
+        check("password =\n\"hunter2\"\nname = \"a\"\n", &["", "\"hunter2\""]);
+        check("password =  \n\n   hunter2\n", &["", "hunter2"]);
+        check("password = '''\n'''\nhunter2\n", &["'''", "'''", "hunter2"]);
+        check("password = \"\"\"\nhunter=2\n", &["\"\"\"", "hunter=2"]);
+        check("password = '''\nhunter=2\n'''\nname = a\n", &["'''", "hunter=2", "'''"]);
+    }
+}

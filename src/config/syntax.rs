@@ -1,0 +1,422 @@
+//! From text to TOML trees, a piece at a time, with every syntax error found on the way.
+//!
+//! A file with 100,000 orders is parsed in pieces, because the tree of the whole of it would take some
+//! 350 MB and twice the time. The TOML parser recovers from most errors but drops the rest of the text after
+//! some of them; here the damaged lines are blanked and the text is parsed again, so that one slip does
+//! not hide the others.
+
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue, Error};
+
+use super::keys::TABLES;
+use super::problem::next_header;
+
+/// Bytes of a piece: small enough to stay in the processor's cache, large enough not to be noticed.
+const PIECE: usize = 64 * 1024;
+
+/// How often damaged lines are blanked in one piece before the rest of it is given up.
+const ROUNDS: usize = 20;
+
+/// Bytes to parse in all while mending, which bounds the time for a long file that cannot be cut.
+const BUDGET: usize = 8 * 1024 * 1024;
+
+/// So many errors of a piece that was given up are looked at.
+const LISTED: usize = 100;
+
+/// A syntax error, as the operator should read it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) span: Range<usize>,
+    pub(super) message: String,
+    pub(super) label: String,
+    /// A place that belongs to it, and what it is.
+    pub(super) also: Option<(Range<usize>, &'static str)>,
+    pub(super) help: Option<String>,
+}
+
+/// What could be saved of a damaged piece.
+pub(super) struct Mended {
+    /// The piece with blanks where it was damaged, or nothing where that did not help.
+    pub(super) text: Option<String>,
+    pub(super) faults: Vec<Fault>,
+    pub(super) gaps: Vec<Range<usize>>,
+}
+
+/// Where to cut: each piece but the first begins with an `[[order]]` line.
+pub(super) fn pieces(text: &str) -> Vec<Range<usize>> {
+    pieces_of(text, PIECE)
+}
+
+fn pieces_of(text: &str, size: usize) -> Vec<Range<usize>> {
+    let whole = vec![Range { start: 0, end: text.len() }];
+    // A line within a string of several lines may look like a header.
+    if text.len() <= size || has_three_quotes(text.as_bytes()) {
+        return whole;
+    }
+    let mut pieces: Vec<Range<usize>> = Vec::new();
+    let mut start = 0;
+    let mut current = "";
+    let mut at = next_header(text, 0);
+    while at < text.len() {
+        let line = &text[at..text[at..].find('\n').map_or(text.len(), |end| at + end)];
+        if line.starts_with("[[order]]") {
+            if at - start >= size {
+                pieces.push(start..at);
+                start = at;
+            }
+            current = "order";
+        } else {
+            let name = line.trim_start_matches([' ', '\t', '[']);
+            let root = name.split(['.', ']', ' ', '\t']).next().unwrap_or_default();
+            let is_dotted = name.split(']').next().is_some_and(|name| name.contains('.'));
+            if is_dotted && root != current {
+                // `[account.password]` after an order: it needs what stands before.
+                return whole;
+            }
+            current = root;
+        }
+        at = next_header(text, at);
+    }
+    pieces.push(start..text.len());
+    pieces
+}
+
+fn has_three_quotes(text: &[u8]) -> bool {
+    // One of three neighbours is always at an index that three divides.
+    (2..text.len()).step_by(3).any(|at| {
+        let quote = text[at];
+        let is_quote = |at: usize| text.get(at) == Some(&quote);
+        matches!(quote, b'"' | b'\'')
+            && (is_quote(at - 1) && (is_quote(at - 2) || is_quote(at + 1))
+                || is_quote(at + 1) && is_quote(at + 2))
+    })
+}
+
+/// Parses again and again, each time without the lines around the first error.
+pub(super) fn mend(piece: &str) -> Mended {
+    let mut text = piece.to_owned();
+    let mut mended = Mended { text: None, faults: Vec::new(), gaps: Vec::new() };
+    let rounds = (BUDGET / text.len().max(1)).clamp(1, ROUNDS);
+    for _ in 0..rounds {
+        let (tree, errors) = DeTable::parse_recoverable(&text);
+        let Some(first) = first_error(&text, &errors) else {
+            mended.text = Some(text);
+            return mended;
+        };
+        let span = span_of(first, &text);
+        let (gap, fault) = damaged(&text, tree.get_ref(), first.message(), span);
+        mended.note(piece, fault);
+        let blanked = blank(&text, &gap);
+        drop(tree);
+        mended.gaps.push(gap);
+        if blanked == text {
+            break;
+        }
+        text = blanked;
+    }
+    let (_, errors) = DeTable::parse_recoverable(&text);
+    for error in errors.iter().take(LISTED) {
+        mended.note(piece, fault(piece, error.message(), span_of(error, &text)));
+    }
+    mended.gaps.push(0..piece.len());
+    mended
+}
+
+/// The first error of the first line that has one. Within a line the parser's order counts: what is wrong with the
+/// structure comes before the words.
+fn first_error<'a>(text: &str, errors: &'a [Error]) -> Option<&'a Error> {
+    let start = |error: &Error| span_of(error, text).start;
+    let line = line_of(text, errors.iter().map(start).min()?);
+    errors.iter().find(|error| (line.start..=line.end).contains(&start(error)))
+}
+
+impl Mended {
+    /// Of several errors in one line, the first is the cause and the others are its shadow.
+    fn note(&mut self, piece: &str, fault: Fault) {
+        let line = line_of(piece, fault.span.start);
+        if !self.faults.iter().any(|known| line.start <= known.span.start && known.span.start <= line.end) {
+            self.faults.push(fault);
+        }
+    }
+}
+
+fn span_of(error: &Error, text: &str) -> Range<usize> {
+    let span = error.span().unwrap_or(0..0);
+    let start = text.floor_char_boundary(span.start.min(text.len()));
+    start..text.ceil_char_boundary(span.end.clamp(start, text.len()))
+}
+
+/// What is wrong, and the lines to leave out: those of the value that the error is in if it began on an earlier
+/// line, the whole table where its header is broken, and else one line.
+fn damaged(text: &str, tree: &DeTable<'_>, message: &str, span: Range<usize>) -> (Range<usize>, Fault) {
+    let line = line_of(text, span.start);
+    let content = text[line.clone()].trim_start();
+    let mut fault = fault(text, message, span.clone());
+    let around = tree.values().find_map(|value| enclosing(value.get_ref(), &value.span(), line.start, &span));
+    let Some(value) = around else {
+        let end = if content.starts_with('[') { next_header(text, line.start) } else { line.end };
+        return (line.start..end, fault);
+    };
+    let start = line_of(text, value.start).start;
+    let begin = value.start..value.start + 1;
+    // A setting or a header where an element should be: the value has no end, and this line is sound.
+    if message.starts_with("unexpected `=`") || is_header(content) {
+        fault.message = "a value without its end".to_owned();
+        fault.span = begin;
+        fault.label = "it begins here".to_owned();
+        fault.also = Some((line.end - content.len()..line.end, "and here something else begins"));
+        fault.help = None;
+        return (start..line.start, fault);
+    }
+    fault.also = Some((begin, "the value begins here"));
+    fault.help = Some("if the value should have ended before this, close it there".to_owned());
+    (start..line_of(text, value.end).end, fault)
+}
+
+/// `[name]` or `[[name]]`, and not a list of something.
+fn is_header(line: &str) -> bool {
+    let inner = line.trim_start_matches('[');
+    let name = inner.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    line.starts_with('[') && inner.starts_with(|c: char| c.is_ascii_alphabetic()) && name.starts_with(']')
+}
+
+fn enclosing(
+    value: &DeValue<'_>,
+    span: &Range<usize>,
+    line: usize,
+    error: &Range<usize>,
+) -> Option<Range<usize>> {
+    // The span of a table with a header is the header, which is a single line and never matches.
+    if span.start < line && error.start <= span.end {
+        return Some(span.clone());
+    }
+    match value {
+        DeValue::Table(table) => {
+            table.values().find_map(|value| enclosing(value.get_ref(), &value.span(), line, error))
+        }
+        DeValue::Array(array) => {
+            array.iter().find_map(|value| enclosing(value.get_ref(), &value.span(), line, error))
+        }
+        _ => None,
+    }
+}
+
+fn line_of(text: &str, at: usize) -> Range<usize> {
+    let at = at.min(text.len());
+    let start = text.as_bytes()[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |found| found + 1);
+    let end =
+        text.as_bytes()[at..].iter().position(|byte| *byte == b'\n').map_or(text.len(), |found| at + found);
+    start..end
+}
+
+/// Blanks instead of cutting, so that every place keeps its offset.
+fn blank(text: &str, range: &Range<usize>) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for byte in &mut bytes[range.clone()] {
+        if *byte != b'\n' {
+            *byte = b' ';
+        }
+    }
+    String::from_utf8(bytes).expect("only whole lines are blanked, so no character is cut")
+}
+
+fn fault(text: &str, message: &str, span: Range<usize>) -> Fault {
+    let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
+    let help = |text: &str| Some(text.to_owned());
+    let mut fault = Fault {
+        message: what.to_owned(),
+        label: if expected.is_empty() { String::new() } else { format!("expected {expected}") },
+        also: None,
+        help: None,
+        span,
+    };
+    match what {
+        "duplicate key" => {
+            let key = &text[fault.span.clone()];
+            fault.message = format!("`{key}` is given twice");
+            fault.label = "again here".to_owned();
+            fault.also = first_of(text, fault.span.start, key).map(|first| (first, "first here"));
+            let line = text[line_of(text, fault.span.start)].trim_start();
+            if line.starts_with('[') {
+                let name = header_name(line);
+                // A second [order] was meant as one more, a second [polling] was not.
+                let is_list = TABLES.iter().any(|keys| keys.title == format!("[[{name}]]"));
+                fault.help = Some(match is_list {
+                    true => format!("write [[{name}]] with double brackets, each time"),
+                    false => "put all of it into one table".to_owned(),
+                });
+            }
+        }
+        "unexpected leading zero" => {
+            fault.label = String::new();
+            fault.help = help(
+                "a number does not begin with 0; a mode is text, such as \"0644\", and so is an order number",
+            );
+        }
+        "string values must be quoted" | "invalid literal string" if fault.span.is_empty() => {
+            fault.message = "there is no value".to_owned();
+            fault.label = "expected a value".to_owned();
+        }
+        "string values must be quoted" => {
+            fault.message = "text without quotes".to_owned();
+            fault.label = String::new();
+            fault.help = help("put text between double quotes; numbers, true and false go without");
+        }
+        "key with no value" => {
+            fault.message = "a key without `=` and a value".to_owned();
+            fault.help = help("a setting is written: key = value; a comment begins with #");
+        }
+        "invalid unquoted key" | "unquoted keys cannot be empty" => {
+            fault.message = "this is not a key".to_owned();
+            fault.help = help("a setting is written: key = value; a comment begins with #");
+        }
+        "invalid basic string" | "invalid multi-line basic string" => {
+            fault.message = "text without its closing quote".to_owned();
+        }
+        _ => {}
+    }
+    fault
+}
+
+/// The first of two duplicates: the TOML parser knows it but does not say.
+fn first_of(text: &str, again: usize, key: &str) -> Option<Range<usize>> {
+    let line = line_of(text, again);
+    let is_header = text[line.clone()].trim_start().starts_with('[');
+    let header = header_name(&text[line.clone()]);
+    let mut end = line.start;
+    while end > 0 {
+        let line = line_of(text, end - 1);
+        let content = text[line.clone()].trim_start();
+        let start = line.end - content.len();
+        if content.starts_with('[') {
+            if !is_header {
+                return None;
+            }
+            if header_name(content) == header {
+                let start = start + content.find(header)?;
+                return Some(start..start + header.len());
+            }
+        } else if !is_header && content.split('=').next().is_some_and(|found| found.trim() == key) {
+            return Some(start..start + key.len());
+        }
+        end = line.start;
+    }
+    None
+}
+
+fn header_name(line: &str) -> &str {
+    line.split('#').next().unwrap_or_default().trim().trim_matches(['[', ']']).trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, faults: &[(&str, &str)], rest: &str) {
+        let mended = mend(text);
+        let found: Vec<(&str, &str)> =
+            mended.faults.iter().map(|fault| (fault.message.as_str(), &text[fault.span.clone()])).collect();
+        assert_eq!(found, faults, "{text:?}");
+        let kept: Vec<&str> = mended
+            .text
+            .as_deref()
+            .unwrap_or_default()
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .collect();
+        assert_eq!(kept.join(" | "), rest, "{text:?}");
+    }
+
+    #[test]
+    fn sound_text_is_left_alone() {
+        check("a = 1\n[b]\nc = 2\n", &[], "a = 1 | [b] | c = 2");
+    }
+
+    #[test]
+    fn each_broken_line_is_left_out() {
+        check("a = 3h\nb = 1\n", &[("text without quotes", "3h")], "b = 1");
+        check("a = \nb = 1\n", &[("there is no value", "")], "b = 1");
+        check("a 1\nb = 1\n", &[("a key without `=` and a value", "")], "b = 1");
+        check("a: 1\nb = 1\n", &[("a key without `=` and a value", "")], "b = 1");
+        check("a! = 1\nb = 1\n", &[("this is not a key", "!")], "b = 1");
+        check("a = \"x\nb = 1\n", &[("text without its closing quote", "")], "b = 1");
+        check("a = 1\na = 2\nb = 1\n", &[("`a` is given twice", "a")], "a = 1 | b = 1");
+        check(
+            "a = x\nb = 1\nc d\ne = 2\nf = \"\\q\"\n",
+            &[
+                ("text without quotes", "x"),
+                ("a key without `=` and a value", ""),
+                ("missing escaped value", ""),
+            ],
+            "b = 1 | e = 2",
+        );
+    }
+
+    #[test]
+    fn a_broken_header_takes_its_table_along() {
+        check("[a\nb = 1\n[c]\nd = 1\n", &[("unclosed table", "")], "[c] | d = 1");
+        check(
+            "[a]\nb = 1\n[c]\n[a]\nb = 2\n[d]\n",
+            &[("`a` is given twice", "a")],
+            "[a] | b = 1 | [c] | [d]",
+        );
+    }
+
+    #[test]
+    fn a_value_of_several_lines_is_left_out_as_a_whole() {
+        check("a = [\n 1\n 2,\n]\nb = 1\n", &[("missing comma between array elements", "")], "b = 1");
+        check("a = [1,\nb = 2\n[c]\nd = 1\n", &[("a value without its end", "[")], "b = 2 | [c] | d = 1");
+        check("a = [1,\n[c]\nd = 1\n", &[("a value without its end", "[")], "[c] | d = 1");
+        check("b = 1\na = \"\"\"\nx\ny = 1\n", &[("text without its closing quote", "")], "b = 1");
+    }
+
+    #[test]
+    fn both_places_of_a_duplicate_are_known() {
+        let text = "[x]\na = 1 # a\n[y]\n  a = 1\na = 2\n[x] # again\n";
+        let firsts: Vec<&str> =
+            mend(text).faults.into_iter().filter_map(|fault| Some(&text[fault.also?.0])).collect();
+        assert_eq!(firsts, ["a", "x"]);
+    }
+
+    #[test]
+    fn rubbish_comes_to_an_end() {
+        for text in
+            ["\u{1}\u{2}", "[[[[[[", "=\n=\n=\n", "\"\"\"", "a = {", "\u{feff}", "]\n".repeat(50).as_str()]
+        {
+            let mended = mend(text);
+            assert!(mended.faults.len() <= 60, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn pieces_begin_with_an_order_and_lose_nothing() {
+        let text = "a = 1\n[[order]]\nb = 1\n[order.files]\n[[order]]\nb = 2\n[[order]]\nb = 3\n";
+        let pieces = pieces_of(text, 10);
+        assert_eq!(pieces.len(), 3);
+        assert!(pieces[1..].iter().all(|piece| text[piece.clone()].starts_with("[[order]]")));
+        assert_eq!(pieces.into_iter().map(|piece| &text[piece]).collect::<String>(), text);
+    }
+
+    #[test]
+    fn three_quotes_are_found_anywhere() {
+        for before in 0..7 {
+            let text = format!("{}\"\"\"x", "-".repeat(before));
+            assert!(has_three_quotes(text.as_bytes()), "{text}");
+        }
+        for text in ["", "\"\"", "a = \"\"\nb = ''", "\"'\"'\"'"] {
+            assert!(!has_three_quotes(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_that_cannot_be_cut_stays_whole() {
+        for text in [
+            "[[account]]\na = 1\n[[order]]\nb = 1\n[account.password]\nc = 1\n[[order]]\nb = 2\n",
+            "[[order]]\nb = '''\n[[order]]\n'''\n[[order]]\nb = 2\n",
+        ] {
+            assert_eq!(pieces_of(text, 5).len(), 1, "{text}");
+        }
+    }
+}

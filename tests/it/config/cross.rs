@@ -1,0 +1,414 @@
+//! Settings that are right alone and wrong together.
+
+use insta::assert_snapshot;
+
+use super::{ACCOUNT, ORDER, said, said_of, said_of_order};
+
+#[test]
+fn folders() {
+    assert_snapshot!(said_of("state_dir = \"var/lib/x\"\ninstall_dir = \"/etc/../x\"\n"), @r#"
+    error: `state_dir` is not an absolute path
+     --> config.toml:1:13
+      |
+    1 | state_dir = "var/lib/x"
+      |             ^^^^^^^^^^^
+      |
+      = help: begin with a slash; the daemon has no working directory of its own
+
+    error: `install_dir` has `..` in it
+     --> config.toml:2:15
+      |
+    2 | install_dir = "/etc/../x"
+      |               ^^^^^^^^^^^
+      |
+      = help: write the path without the detour
+
+    config.toml: 2 errors
+    "#);
+    assert_snapshot!(said_of("state_dir = \"/etc/ssl/certcollectd/state\"\n"), @r#"
+    error: `state_dir` lies in `install_dir`
+     --> config.toml:1:13
+      |
+    1 | state_dir = "/etc/ssl/certcollectd/state"
+      |             ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: keep them apart; the defaults are /var/lib/certcollectd and /etc/ssl/certcollectd
+
+    config.toml: 1 error
+    "#);
+    assert_snapshot!(said_of("state_dir = \"/srv\"\ninstall_dir = \"/srv/certs\"\n"), @r#"
+    error: `install_dir` lies in `state_dir`
+     --> config.toml:2:15
+      |
+    1 | state_dir = "/srv"
+      |             ------
+    2 | install_dir = "/srv/certs"
+      |               ^^^^^^^^^^^^
+      |
+      = help: keep them apart; the defaults are /var/lib/certcollectd and /etc/ssl/certcollectd
+
+    config.toml: 1 error
+    "#);
+}
+
+#[test]
+fn names_given_twice() {
+    assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}{ORDER}{}", ACCOUNT.replace("example-login", "other"))), @r#"
+    error: two orders with the name `www`
+      --> config.toml:12:8
+       |
+     8 | name = "www"
+       |        ----- first here
+    ...
+    12 | name = "www"
+       |        ^^^^^ again here
+       |
+       = help: the name is the order's folder, so each needs its own
+
+    error: two accounts with the name `main`
+      --> config.toml:16:8
+       |
+    16 | name = "main"
+       |        ^^^^^^ again here
+       |
+      ::: config.toml:3:8
+       |
+     3 | name = "main"
+       |        ------ first here
+
+    config.toml: 2 errors
+    "#);
+}
+
+#[test]
+fn one_order_under_two_names() {
+    assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}{}", ORDER.replace("www", "mail"))), @r#"
+    error: `www` and `mail` are the same order
+      --> config.toml:13:16
+       |
+     9 | order_number = "1"
+       |                --- first here
+    ...
+    13 | order_number = "1"
+       |                ^^^ again here
+       |
+       = help: the vendor allows one poll per interval of an order; [[order.copy]] installs it in further places
+
+    config.toml: 1 error
+    "#);
+}
+
+#[test]
+fn checks_that_cannot_be_made() {
+    assert_snapshot!(said_of_order(
+        "[[order]]\nname = \"a\"\norder_number = \"1\"\n\
+         [order.verify]\nkey = \"block\"\ndomains = \"warn\"\nchain = \"of\"\n\
+         [[order]]\nname = \"b\"\norder_number = \"2\"\nproduct = \"mark\"\n\
+         [order.verify]\ntrust_anchors = \"/roots.pem\"\n"
+    ), @r#"
+    warning: there is no key to verify against
+     --> config.toml:5:1
+      |
+    5 | key = "block"
+      | ^^^
+      |
+      = help: name the order's key_file or csr_file
+
+    warning: there are no domains to verify
+     --> config.toml:6:1
+      |
+    6 | domains = "warn"
+      | ^^^^^^^
+      |
+      = help: list the names that the certificate must cover in the order's domains
+
+    error: `chain` has an unknown value
+     --> config.toml:7:9
+      |
+    7 | chain = "of"
+      |         ^^^^ did you mean "off"?
+      |
+      = help: one of "block", "warn", "off"
+
+    warning: `trust_anchors` is not used
+      --> config.toml:13:1
+       |
+    13 | trust_anchors = "/roots.pem"
+       | ^^^^^^^^^^^^^
+       |
+       = help: for mark certificates trust is off unless set; add trust = "warn"
+
+    config.toml: 1 error, 3 warnings
+    "#);
+}
+
+#[test]
+fn files_in_each_others_way() {
+    assert_snapshot!(said_of_order(
+        "[[order]]\nname = \"a\"\norder_number = \"1\"\nkey_file = \"/k/a.key\"\n\
+         [[order.copy]]\nfrom = \"cert\"\nto = \"/etc/x.pem\"\n\
+         [[order.copy]]\nfrom = \"cert\"\nto = \"/etc/ssl/certcollectd/.b/x.pem\"\n\
+         [[order.copy]]\nfrom = \"cert\"\nto = \"/var/lib/certcollectd/state.db\"\n\
+         [[order.copy]]\nfrom = \"cert\"\nto = \"/etc/ssl\"\n\
+         [[order]]\nname = \"b\"\norder_number = \"2\"\nkey_file = \"/etc/ssl/certcollectd/a/key.pem\"\n\
+         [[order.copy]]\nfrom = \"cert\"\nto = \"/etc//x.pem\"\n\
+         [[order.copy]]\nfrom = \"cert\"\nto = \"/etc/x.pem/y.pem\"\n\
+         [[order.copy]]\nfrom = \"cert\"\nto = \"/k/a.key\"\n\
+         [[order.copy]]\nfrom = \"cert\"\nto = \"/etc/ssl/certcollectd/shared.pem\"\n"
+    ), @r#"
+    error: one copy needs a folder where another writes a file
+      --> config.toml:10:6
+       |
+    10 | to = "/etc/ssl/certcollectd/.b/x.pem"
+       |      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+    ...
+    16 | to = "/etc/ssl"
+       |      ---------- this is the file
+
+    error: a copy among the installed files of `b`
+      --> config.toml:10:6
+       |
+    10 | to = "/etc/ssl/certcollectd/.b/x.pem"
+       |      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: give the copy a path of its own; what stands there is replaced
+
+    error: a copy in the way of `state_dir`
+      --> config.toml:13:6
+       |
+    13 | to = "/var/lib/certcollectd/state.db"
+       |      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: give the copy a path of its own; what stands there is replaced
+
+    error: a copy in the way of `install_dir`
+      --> config.toml:16:6
+       |
+    16 | to = "/etc/ssl"
+       |      ^^^^^^^^^^
+       |
+       = help: give the copy a path of its own; what stands there is replaced
+
+    error: the key_file of `b` lies among the installed files of `a`
+      --> config.toml:18:8
+       |
+    18 | name = "b"
+       |        ^^^
+       |
+       = help: these are replaced as a whole with each new certificate; keep it elsewhere
+
+    error: `a` and `b` write the same file
+      --> config.toml:23:6
+       |
+    23 | to = "/etc//x.pem"
+       |      ^^^^^^^^^^^^^ again here
+       |
+      ::: config.toml:7:6
+       |
+     7 | to = "/etc/x.pem"
+       |      ------------ first here
+
+    error: one copy needs a folder where another writes a file
+      --> config.toml:26:6
+       |
+    23 | to = "/etc//x.pem"
+       |      ------------- this is the file
+    ...
+    26 | to = "/etc/x.pem/y.pem"
+       |      ^^^^^^^^^^^^^^^^^^
+
+    error: a copy over the key_file of `a`
+      --> config.toml:29:6
+       |
+    29 | to = "/k/a.key"
+       |      ^^^^^^^^^^
+       |
+       = help: give the copy a path of its own; what stands there is replaced
+
+    config.toml: 8 errors
+    "#);
+}
+
+#[test]
+fn names_that_lead_nowhere() {
+    assert_snapshot!(said(&format!("{ACCOUNT}
+[[hook]]
+name = \"nginx\"
+run = [\"true\"]
+[[order]]
+name = \"a\"
+account = \"mian\"
+order_number = \"1\"
+hooks = [\"ngnix\", \"haproxy\"]
+")), @r#"
+    error: there is no account with the name "mian"
+      --> config.toml:12:11
+       |
+    12 | account = "mian"
+       |           ^^^^^^ did you mean "main"?
+       |
+       = help: known: main
+
+    error: there is no hook with the name "ngnix"
+      --> config.toml:14:10
+       |
+    14 | hooks = ["ngnix", "haproxy"]
+       |          ^^^^^^^ did you mean "nginx"?
+       |
+       = help: known: nginx
+
+    error: there is no hook with the name "haproxy"
+      --> config.toml:14:19
+       |
+    14 | hooks = ["ngnix", "haproxy"]
+       |                   ^^^^^^^^^
+       |
+       = help: known: nginx
+
+    config.toml: 3 errors
+    "#);
+}
+
+#[test]
+fn an_order_says_which_account_where_there_are_two() {
+    let other = ACCOUNT.replace("main", "other").replace("example-login", "x");
+    assert_snapshot!(said(&format!("{ORDER}{ACCOUNT}{other}")), @r#"
+    error: the order `www` does not say which account
+     --> config.toml:3:8
+      |
+    3 | name = "www"
+      |        ^^^^^
+      |
+      = help: there is more than one; add account = "main"
+
+    config.toml: 1 error
+    "#);
+}
+
+#[test]
+fn a_hook_for_nobody() {
+    assert_snapshot!(said_of("[[hook]]\nname = \"nginx\"\nrun = [\"true\"]\n"), @r#"
+    warning: no order names the hook `nginx`
+     --> config.toml:2:8
+      |
+    2 | name = "nginx"
+      |        ^^^^^^^
+      |
+      = help: add hooks = ["nginx"] to the orders that need it
+
+    config.toml: 1 warning
+    "#);
+}
+
+#[test]
+fn two_accounts_with_one_login() {
+    let other = ACCOUNT.replace("main", "other");
+    assert_snapshot!(said(&format!("{ACCOUNT}{other}{}account = \"main\"\n", ORDER)), @r#"
+    warning: two accounts with the same login name
+     --> config.toml:9:14
+      |
+    4 | login_name = "example-login"
+      |              --------------- first here
+    ...
+    9 | login_name = "example-login"
+      |              ^^^^^^^^^^^^^^^ again here
+      |
+      = help: calls of different accounts may overlap, and the vendor asks for one at a time
+
+    config.toml: 1 warning
+    "#);
+}
+
+#[test]
+fn intervals_that_contradict_each_other() {
+    assert_snapshot!(said_of("[polling]\n\
+        interval = \"12h\"\n\
+        max_interval = \"6h\"\n\
+        guard_interval = \"3h\"\n\
+        connect_timeout = \"2m\"\n\
+        request_timeout = \"1m\"\n"), @r#"
+    error: `max_interval` is shorter than `interval`, 12h
+     --> config.toml:3:16
+      |
+    2 | interval = "12h"
+      |            ----- `interval`
+    3 | max_interval = "6h"
+      |                ^^^^ 6h
+
+    error: `guard_interval` is shorter than `interval`, 12h
+     --> config.toml:4:18
+      |
+    2 | interval = "12h"
+      |            ----- `interval`
+    3 | max_interval = "6h"
+    4 | guard_interval = "3h"
+      |                  ^^^^ 3h
+
+    error: `connect_timeout` is longer than `request_timeout`
+     --> config.toml:5:19
+      |
+    5 | connect_timeout = "2m"
+      |                   ^^^^ 2m
+    6 | request_timeout = "1m"
+      |                   ---- 1m
+      |
+      = help: the time for the connection is a part of the time for the whole call
+
+    config.toml: 3 errors
+    "#);
+    assert_snapshot!(said(&format!("[polling]\n\
+        max_interval = \"24h\"\n\
+        {ACCOUNT}{ORDER}interval = \"2d\"\n")), @r#"
+    error: `max_interval` is shorter than `interval`, 2d
+      --> config.toml:2:16
+       |
+     2 | max_interval = "24h"
+       |                ^^^^^ 1d
+       |
+      ::: config.toml:12:12
+       |
+    12 | interval = "2d"
+       |            ---- `interval`
+
+    config.toml: 1 error
+    "#);
+    assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}guard_interval = \"1h\"\n")), @r#"
+    error: `guard_interval` is shorter than `interval`, 3h
+      --> config.toml:10:18
+       |
+    10 | guard_interval = "1h"
+       |                  ^^^^ 1h
+       |
+       = help: `interval` is the least time between two polls; shorten it as well
+
+    config.toml: 1 error
+    "#);
+}
+
+#[test]
+fn the_vendors_rule_is_quoted() {
+    assert_snapshot!(said_of("[polling]\ninterval = \"1h\"\n"), @r#"
+    warning: `interval` is shorter than the vendor allows
+     --> config.toml:2:12
+      |
+    2 | interval = "1h"
+      |            ^^^^ 1h
+      |
+      = help: Sectigo asks for polling "no more often than once every 3 hours" and may answer more with a refusal of the whole account
+
+    config.toml: 1 warning
+    "#);
+    assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}interval = \"10m\"\n")), @r#"
+    warning: `interval` is shorter than the vendor allows
+      --> config.toml:10:12
+       |
+    10 | interval = "10m"
+       |            ^^^^^ 10m
+       |
+       = help: Sectigo asks for polling "no more often than once every 3 hours" and may answer more with a refusal of the whole account
+
+    config.toml: 1 warning
+    "#);
+    let elsewhere = format!("{ACCOUNT}base_url = \"https://127.0.0.1:8443\"\n");
+    assert_eq!(said(&format!("[polling]\ninterval = \"1s\"\n{elsewhere}{ORDER}")), "");
+}

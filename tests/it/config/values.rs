@@ -1,0 +1,475 @@
+//! Values that are of the right kind and still wrong.
+
+use insta::assert_snapshot;
+
+use super::{ACCOUNT, ORDER, said, said_of, said_of_order};
+
+#[test]
+fn durations_out_of_range() {
+    assert_snapshot!(said_of("[polling]\n\
+        interval = \"0s\"\n\
+        max_interval = \"400d\"\n\
+        guard_interval = \"never\"\n\
+        call_gap = \"2h\"\n\
+        connect_timeout = \"30 bananas\"\n\
+        request_timeout = \"3M\"\n"), @r#"
+    error: `interval` is too short: at least 1ms
+     --> config.toml:2:12
+      |
+    2 | interval = "0s"
+      |            ^^^^
+      |
+      = help: a duration is text with a unit, such as "3h", "1d12h" or "250ms"
+
+    error: `max_interval` is too long: at most 366d
+     --> config.toml:3:16
+      |
+    3 | max_interval = "400d"
+      |                ^^^^^^
+      |
+      = help: a duration is text with a unit, such as "3h", "1d12h" or "250ms"
+
+    error: `guard_interval` is not a duration
+     --> config.toml:4:18
+      |
+    4 | guard_interval = "never"
+      |                  ^^^^^^^
+      |
+      = help: a duration with a unit, such as "24h", or "off" to end the guard
+
+    error: `call_gap` is too long: at most 1h
+     --> config.toml:5:12
+      |
+    5 | call_gap = "2h"
+      |            ^^^^
+      |
+      = help: a duration is text with a unit, such as "3h", "1d12h" or "250ms"
+
+    error: `connect_timeout` has the unknown unit "bananas"
+     --> config.toml:6:19
+      |
+    6 | connect_timeout = "30 bananas"
+      |                   ^^^^^^^^^^^^
+      |
+      = help: units are ms, s, m, h, d and w
+
+    error: `request_timeout` uses the unit "M", which has no fixed length
+     --> config.toml:7:19
+      |
+    7 | request_timeout = "3M"
+      |                   ^^^^
+      |
+      = help: m is minutes; write months and years as days, such as "30d"
+
+    config.toml: 6 errors
+    "#);
+}
+
+#[test]
+fn numbers_out_of_range() {
+    assert_snapshot!(said_of("[polling]\nspread = 10\nunknown_tries = 0\n"), @r#"
+    error: `spread` is out of range
+     --> config.toml:2:10
+      |
+    2 | spread = 10
+      |          ^^
+      |
+      = help: a number from 0 to 0.5: 0.1 stretches an interval by up to ten per cent
+
+    error: `unknown_tries` is out of range
+     --> config.toml:3:17
+      |
+    3 | unknown_tries = 0
+      |                 ^
+      |
+      = help: a whole number from 1 to 1000, without quotes
+
+    config.toml: 2 errors
+    "#);
+}
+
+#[test]
+fn names() {
+    assert_snapshot!(said_of_order("[[order]]\n\
+        name = \"WWW\"\n\
+        order_number = \"1\"\n\
+        [[order]]\n\
+        name = \".www\"\n\
+        order_number = \"2\"\n\
+        [[order]]\n\
+        name = \"www/mail\"\n\
+        order_number = \"3\"\n"), @r#"
+    error: `name` has capital letters
+     --> config.toml:2:8
+      |
+    2 | name = "WWW"
+      |        ^^^^^
+      |
+      = help: write "www"
+
+    error: `name` begins with a dot
+     --> config.toml:5:8
+      |
+    5 | name = ".www"
+      |        ^^^^^^
+      |
+      = help: names are 1 to 100 of the characters a-z 0-9 . _ - and do not begin with a dot
+
+    error: `name` has the character '/'
+     --> config.toml:8:8
+      |
+    8 | name = "www/mail"
+      |        ^^^^^^^^^^
+      |
+      = help: names are 1 to 100 of the characters a-z 0-9 . _ - and do not begin with a dot
+
+    config.toml: 3 errors
+    "#);
+}
+
+#[test]
+fn addresses_of_the_vendor() {
+    assert_snapshot!(said("[[account]]\nname = \"a\"\nlogin_name = \"x\"\npassword = { env = \"X\" }\n\
+         base_url = \"http://secure.trust-provider.com\"\nproxy = \"proxy:3128\"\nca_file = \"ca.pem\"\n\
+         [[account]]\nname = \"b\"\nlogin_name = \"y\"\npassword = { env = \"X\" }\n\
+         base_url = \"https://secure.trust-provider.com/?x\"\nproxy = \"http://u:hunter2@proxy\"\n"), @r#"
+    warning: there is no [[order]], so there is nothing to do
+    --> config.toml
+     = help: add one with name and order_number
+
+    error: `base_url` is not https
+     --> config.toml:5:12
+      |
+    5 | base_url = "http://secure.trust-provider.com"
+      |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: the login travels in the request, so it must begin with https://
+
+    error: `proxy` is not a URL
+     --> config.toml:6:9
+      |
+    6 | proxy = "proxy:3128"
+      |         ^^^^^^^^^^^^
+      |
+      = help: write it like "http://proxy.example.com:3128"; http, https and socks5 are known
+
+    error: `ca_file` is not an absolute path
+     --> config.toml:7:11
+      |
+    7 | ca_file = "ca.pem"
+      |           ^^^^^^^^
+      |
+      = help: begin with a slash; the daemon has no working directory of its own
+
+    error: `base_url` has a query or a fragment
+      --> config.toml:12:12
+       |
+    12 | base_url = "https://secure.trust-provider.com/?x"
+       |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: write it like "https://secure.trust-provider.com"
+
+    error: `proxy` holds a user name or password
+      --> config.toml:13:9
+       |
+    13 | proxy = ******
+       |         ^^^^^^
+       |
+       = help: leave out what stands before the @
+
+    config.toml: 5 errors, 1 warning
+    "#);
+}
+
+#[test]
+fn hooks() {
+    assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}
+[[hook]]
+name = \"a\"
+run = \"systemctl reload nginx\"
+[[hook]]
+name = \"b\"
+run = []
+on = []
+[[hook]]
+name = \"c\"
+run = [\"./reload\"]
+signal = {{ pid_file = \"/run/x.pid\", name = \"HUP\" }}
+[[hook]]
+name = \"d\"
+signal = {{ pid_file = \"x.pid\", name = \"SIGKILL\" }}
+on = [\"instaled\"]
+[[hook]]
+name = \"e\"
+http = {{ url = \"docker.sock\", method = \"P OST\" }}
+timeout = 60
+merge = \"no\"
+[[hook]]
+name = \"f\"
+http = {{ url = \"http+unix://run/docker.sock\" }}
+on = [\"failed\", \"failed\"]
+")), @r#"
+    warning: no order names the hook `a`
+      --> config.toml:12:8
+       |
+    12 | name = "a"
+       |        ^^^
+       |
+       = help: add hooks = ["a"] to the orders that need it
+
+    error: `run` must be a list
+      --> config.toml:13:7
+       |
+    13 | run = "systemctl reload nginx"
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^ this is text
+       |
+       = help: the program and its arguments, one by one: run = ["systemctl", "reload", "nginx"]; no shell takes part
+
+    warning: no order names the hook `b`
+      --> config.toml:15:8
+       |
+    15 | name = "b"
+       |        ^^^
+       |
+       = help: add hooks = ["b"] to the orders that need it
+
+    error: `run` is empty
+      --> config.toml:16:7
+       |
+    16 | run = []
+       |       ^^
+       |
+       = help: the program and its arguments, one by one: run = ["systemctl", "reload", "nginx"]
+
+    error: `on` is empty, so the hook would never run
+      --> config.toml:17:6
+       |
+    17 | on = []
+       |      ^^
+       |
+       = help: a list of events, such as on = ["installed", "failed"]
+
+    warning: no order names the hook `c`
+      --> config.toml:19:8
+       |
+    19 | name = "c"
+       |        ^^^
+       |
+       = help: add hooks = ["c"] to the orders that need it
+
+    error: both `run` and `signal` in [[hook]]
+      --> config.toml:21:1
+       |
+    20 | run = ["./reload"]
+       | --- the other one
+    21 | signal = { pid_file = "/run/x.pid", name = "HUP" }
+       | ^^^^^^ only one of them may be given
+
+    warning: no order names the hook `d`
+      --> config.toml:23:8
+       |
+    23 | name = "d"
+       |        ^^^
+       |
+       = help: add hooks = ["d"] to the orders that need it
+
+    error: `pid_file` is not an absolute path
+      --> config.toml:24:23
+       |
+    24 | signal = { pid_file = "x.pid", name = "SIGKILL" }
+       |                       ^^^^^^^
+       |
+       = help: begin with a slash; the daemon has no working directory of its own
+
+    error: `name` is not a signal that a hook may send
+      --> config.toml:24:39
+       |
+    24 | signal = { pid_file = "x.pid", name = "SIGKILL" }
+       |                                       ^^^^^^^^^
+       |
+       = help: one of HUP, INT, QUIT, TERM, USR1, USR2, ALRM, CONT, TTIN, TTOU, WINCH, URG, IO
+
+    error: an entry of `on` has an unknown value
+      --> config.toml:25:7
+       |
+    25 | on = ["instaled"]
+       |       ^^^^^^^^^^ did you mean "installed"?
+       |
+       = help: one of "installed", "failed", "expiring"
+
+    warning: no order names the hook `e`
+      --> config.toml:27:8
+       |
+    27 | name = "e"
+       |        ^^^
+       |
+       = help: add hooks = ["e"] to the orders that need it
+
+    error: `url` is not a URL
+      --> config.toml:28:16
+       |
+    28 | http = { url = "docker.sock", method = "P OST" }
+       |                ^^^^^^^^^^^^^
+       |
+       = help: http://, https:// or http+unix:// and an address, such as "http+unix:///run/docker.sock/containers/web/kill?signal=HUP"
+
+    error: `method` is not an HTTP method
+      --> config.toml:28:40
+       |
+    28 | http = { url = "docker.sock", method = "P OST" }
+       |                                        ^^^^^^^
+       |
+       = help: such as "POST" or "PUT"
+
+    error: `timeout` must be text
+      --> config.toml:29:11
+       |
+    29 | timeout = 60
+       |           ^^ this is an integer
+       |
+       = help: a duration is text with a unit, such as "3h", "1d12h" or "250ms"
+
+    error: `merge` must be true or false
+      --> config.toml:30:9
+       |
+    30 | merge = "no"
+       |         ^^^^ this is text
+       |
+       = help: write merge = true, without quotes
+
+    warning: no order names the hook `f`
+      --> config.toml:32:8
+       |
+    32 | name = "f"
+       |        ^^^
+       |
+       = help: add hooks = ["f"] to the orders that need it
+
+    error: `url` does not name a socket
+      --> config.toml:33:16
+       |
+    33 | http = { url = "http+unix://run/docker.sock" }
+       |                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: after http+unix:// comes the absolute path of the socket, so three slashes in all
+
+    warning: listed twice in `on`
+      --> config.toml:34:17
+       |
+    34 | on = ["failed", "failed"]
+       |       --------  ^^^^^^^^ again here
+       |       |
+       |       first here
+
+    config.toml: 12 errors, 7 warnings
+    "#);
+}
+
+#[test]
+fn listeners() {
+    assert_snapshot!(said_of("[http]\n\
+        listen = \"localhost:9797\"\n\
+        [push]\n\
+        listen = \"127.0.0.1\"\n\
+        path = \"push?x\"\n\
+        user = \"a:b\"\n"), @r#"
+    error: `listen` is not an address with a port
+     --> config.toml:2:10
+      |
+    2 | listen = "localhost:9797"
+      |          ^^^^^^^^^^^^^^^^
+      |
+      = help: "127.0.0.1:9797" for this host only, "0.0.0.0:9797" or "[::]:9797" for all
+
+    error: `listen` is not an address with a port
+     --> config.toml:4:10
+      |
+    4 | listen = "127.0.0.1"
+      |          ^^^^^^^^^^^
+      |
+      = help: "127.0.0.1:9797" for this host only, "0.0.0.0:9797" or "[::]:9797" for all
+
+    error: `path` does not begin with a slash
+     --> config.toml:5:8
+      |
+    5 | path = "push?x"
+      |        ^^^^^^^^
+      |
+      = help: such as "/push"
+
+    error: `user` without `password`
+     --> config.toml:6:1
+      |
+    6 | user = "a:b"
+      | ^^^^
+      |
+      = help: basic authentication needs both; leave out both for none
+
+    error: `user` is not a user name
+     --> config.toml:6:8
+      |
+    6 | user = "a:b"
+      |        ^^^^^
+      |
+      = help: not empty, without a colon or control characters
+
+    config.toml: 5 errors
+    "#);
+    assert_snapshot!(said_of("[http]\n\
+        listen = \"0.0.0.0:80\"\n\
+        [push]\n\
+        listen = \"127.0.0.1:80\"\n\
+        password = \"hunter2\"\n"), @r#"
+    error: [http] and [push] listen on the same port
+     --> config.toml:4:10
+      |
+    2 | listen = "0.0.0.0:80"
+      |          ------------ the other one
+    3 | [push]
+    4 | listen = "127.0.0.1:80"
+      |          ^^^^^^^^^^^^^^
+      |
+      = help: give one of them another port
+
+    error: `password` without `user`
+     --> config.toml:5:1
+      |
+    5 | password = ******
+      | ^^^^^^^^
+      |
+      = help: basic authentication needs both; leave out both for none
+
+    error: `password` must say where the password is kept
+     --> config.toml:5:12
+      |
+    5 | password = ******
+      |            ^^^^^^ a password does not belong into this file
+      |
+      = help: write password = { file = "/run/secrets/sectigo" }, or { credential = "sectigo" } for a systemd credential, or { env = "NAME" } for an environment variable
+
+    config.toml: 3 errors
+    "#);
+}
+
+#[test]
+fn logging() {
+    assert_snapshot!(said_of("[log]\nformat = \"jason\"\nlevel = \"inof\"\n"), @r#"
+    error: `format` has an unknown value
+     --> config.toml:2:10
+      |
+    2 | format = "jason"
+      |          ^^^^^^^ did you mean "json"?
+      |
+      = help: one of "auto", "text", "json"
+
+    error: `level` has the unknown level "inof"
+     --> config.toml:3:9
+      |
+    3 | level = "inof"
+      |         ^^^^^^
+      |
+      = help: did you mean "info"? error, warn, info, debug, trace or off, or a filter such as "info,certcollectd::engine=debug"
+
+    config.toml: 2 errors
+    "#);
+}
