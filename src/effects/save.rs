@@ -144,7 +144,7 @@ impl Store {
         let path = dir.join("state.db");
         // Before SQLite does, so that this file and those beside it are private whatever the umask.
         let file = File::options().read(true).append(true).create(true).mode(0o600).open(&path);
-        drop(file.map_err(|why| io("open", &path, why))?);
+        check_header(file.map_err(|why| io("open", &path, why))?, &path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX
             | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -267,6 +267,18 @@ fn damaged(path: &Path, why: rusqlite::Error) -> StoreError {
 
 fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|why| damaged(path, why))
+}
+
+/// SQLite takes a file of a few bytes for a new one. Only an empty one is.
+fn check_header(file: File, path: &Path) -> Result<(), StoreError> {
+    const MAGIC: &[u8] = b"SQLite format 3\0";
+    const HEADER: u64 = 100;
+    let mut start = Vec::new();
+    file.take(HEADER).read_to_end(&mut start).map_err(|why| io("read", path, why))?;
+    if start.is_empty() || (start.len() as u64 == HEADER && start.starts_with(MAGIC)) {
+        return Ok(());
+    }
+    Err(StoreError::Damaged { path: path.to_owned(), why: "it does not begin like a state file".into() })
 }
 
 /// SQLite's own check of its pages; a row that vanished shows here, a changed value does not.

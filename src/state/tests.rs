@@ -1,1 +1,177 @@
+use std::time::Duration;
 
+use super::*;
+use crate::api::Foreign;
+use crate::api::reply::Details;
+use crate::cert::Fingerprint;
+use crate::config::HookEvent;
+use crate::engine::account::Closed;
+use crate::engine::event::{CredentialTag, InstalledFile};
+use crate::engine::order::{Debt, Generation, Heard, Phase, Trouble};
+
+const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
+
+fn here() -> Origin {
+    Origin { same_boot: true, offset: Some(NOW.offset()) }
+}
+
+/// A record in which no field has its default.
+fn full() -> OrderRecord {
+    let generation = |name: &str| Generation {
+        name: name.into(),
+        at: 17,
+        fingerprint: Fingerprint::from_bytes([7; 32]),
+        serial: "0a0b".into(),
+        not_before: 1,
+        not_after: 2,
+        names: Box::new(["a.example".into(), "b.example".into()]),
+        key: Some("/etc/key.pem".into()),
+        files: vec![InstalledFile { name: "cert.pem".into(), digest: [9; 32], mode: 0o640 }],
+        spec: u64::MAX,
+    };
+    OrderRecord {
+        account: "main".into(),
+        handle: "orderNumber 12".into(),
+        phase: Phase::Quarantined,
+        since: 3,
+        reason: Some("key: does not fit".into()),
+        waiting_since: Time(4),
+        polled: Some(Time(5)),
+        due: Some(Time(6)),
+        polls: 7,
+        failures: 8,
+        unknowns: 9,
+        heard: Some(Box::new(Heard {
+            at: 10,
+            code: Some(-4),
+            text: "words".into(),
+            details: Details {
+                certificate_status: Some(Foreign::new("Issued")),
+                validation_status: Some(Foreign::new("Complete")),
+                fqdn: Some(Foreign::new("a.example")),
+                term_start: Some(11),
+                term_end: Some(12),
+                domains: vec![(Foreign::new("a.example"), Foreign::new("VALIDATED"))],
+                statuses: vec![("dcvStatus", 2)],
+                caa: Some(Foreign::new("a\nb")),
+                others: vec![(Foreign::new("x"), Foreign::new("y"))],
+            },
+        })),
+        installed: Some(Box::new(generation("one"))),
+        staged: Some(Box::new(generation("two"))),
+        rollback: true,
+        bundled: true,
+        accepted: Some(Fingerprint::from_bytes([1; 32])),
+        refused: Some(Fingerprint::from_bytes([2; 32])),
+        debts: vec![Debt {
+            hook: "nginx".into(),
+            event: HookEvent::Expiring,
+            since: 13,
+            tries: 14,
+            next: Some(Time(15)),
+            started: true,
+            outcome: Some("failed: exit code 1".into()),
+            ended: Some(16),
+        }],
+        warned: 2,
+        trouble: Some(Box::new(Trouble { text: "disk full".into(), tries: 18, next: Time(19) })),
+        drift: Some("cert.pem was changed".into()),
+    }
+}
+
+#[test]
+fn a_record_comes_back_as_it_was() {
+    let record = full();
+    assert_eq!(read_order("www", &write_order(&record), here(), NOW).unwrap(), record);
+    let record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
+    let text = write_order(&record);
+    assert_eq!(read_order("www", &text, here(), NOW).unwrap(), record);
+    assert!(text.len() < 200, "a fresh record is short: {text}");
+}
+
+#[test]
+fn an_account_comes_back_as_it_was() {
+    let record = AccountRecord {
+        closed: Some(Closed { since: 1, text: "refused".into(), refused: Some(CredentialTag(u16::MAX)) }),
+        probe: true,
+        paused_until: Some(Time(2)),
+        paused_why: Some("limit".into()),
+        pauses: 3,
+        called: Some(Time(4)),
+        calling: true,
+        calls: 5,
+    };
+    assert_eq!(read_account("main", &write_account(&record), here(), NOW).unwrap(), record);
+    let fresh = AccountRecord::default();
+    assert_eq!(read_account("main", &write_account(&fresh), here(), NOW).unwrap(), fresh);
+}
+
+#[test]
+fn text_that_is_not_ours_is_an_error_and_names_the_row() {
+    for text in ["", "{}", "[]", "null", "{\"phase\": \"done\"}"] {
+        assert!(
+            read_order("www", text, here(), NOW).unwrap_err().to_string().contains("order www"),
+            "{text}"
+        );
+    }
+    let odd = write_order(&full()).replace("\"quarantined\"", "\"done\"");
+    assert!(read_order("www", &odd, here(), NOW).unwrap_err().to_string().contains("no phase \"done\""));
+    // A field of a later version must not be dropped in silence.
+    let newer = write_order(&full()).replacen('{', "{\"new_field\":1,", 1);
+    assert!(read_order("www", &newer, here(), NOW).is_err());
+}
+
+#[test]
+fn times_of_another_boot_are_translated_by_the_wall_clock() {
+    // That boot began a day before this one.
+    let day = 24 * 3600 * 1000;
+    let origin = Origin { same_boot: false, offset: Some(NOW.offset() - day) };
+    let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
+    record.polled = Some(Time(NOW.time.0 + day - 3_600_000));
+    record.due = Some(Time(NOW.time.0 + day + 7_200_000));
+    let read = read_order("www", &write_order(&record), origin, NOW).unwrap();
+    assert_eq!(read.polled, Some(NOW.time - Duration::from_secs(3600)));
+    assert_eq!(read.due, Some(NOW.time + Duration::from_secs(7200)));
+}
+
+#[test]
+fn times_of_an_unknown_boot_ask_no_sooner_than_an_interval_from_now() {
+    let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
+    record.polled = Some(Time(1));
+    let read =
+        read_order("www", &write_order(&record), Origin { same_boot: false, offset: None }, NOW).unwrap();
+    assert_eq!(read.polled, Some(NOW.time));
+}
+
+#[test]
+fn a_poll_of_the_future_is_a_clock_that_went_back() {
+    let origin = Origin { same_boot: false, offset: Some(NOW.offset() + 315_360_000_000) };
+    let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
+    record.polled = Some(Time(NOW.time.0));
+    let read = read_order("www", &write_order(&record), origin, NOW).unwrap();
+    assert_eq!(read.polled, Some(NOW.time + Duration::from_secs(1)));
+}
+
+#[test]
+fn bundles_come_back_and_cut_ones_do_not() {
+    let pem = include_bytes!("../../tests/data/cert/bundle.pem");
+    let bundle = crate::cert::unpack(pem).unwrap();
+    let bytes = write_bundle(&bundle);
+    assert_eq!(read_bundle("www", &bytes).unwrap(), bundle);
+    for end in 1..bytes.len() {
+        // Where one certificate ends a shorter bundle is whole; the check sum of the row tells it apart.
+        if let Ok(shorter) = read_bundle("www", &bytes[..end]) {
+            assert!(shorter.len() < bundle.len() && bundle.starts_with(&shorter), "{end}");
+        }
+    }
+    assert!(read_bundle("www", b"").unwrap().is_empty());
+}
+
+#[test]
+fn rows_cannot_change_places() {
+    let parts: [&[u8]; 3] = [b"www", b"boot", b"text"];
+    let right = sum("orders", &parts);
+    assert_ne!(right, sum("accounts", &parts));
+    assert_ne!(right, sum("orders", &[b"mail", b"boot", b"text"]));
+    assert_ne!(right, sum("orders", &[b"wwwb", b"oot", b"text"]));
+}

@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub)]
 
+/// House rules: who may import whom, who reads the clock.
+mod architecture;
 /// Certificates made for tests.
 mod certs;
 /// Each file in `config/` passes; each wrong text yields the message we want.
@@ -16,5 +18,7 @@ mod rehearsal;
 mod setting;
 /// The engine in a world made from a seed: the promises as invariants.
 mod simulation;
+/// The state file: damaged, newer, restored.
+mod store;
 /// A world for the engine: clock, vendor, disk, hooks and state, all of them able to fail.
 mod world;

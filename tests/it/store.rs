@@ -1,0 +1,178 @@
+//! The state file: damaged, of a newer version, restored, full of what it should be.
+
+use std::time::Duration;
+
+use certcollectd::effects::save::{Lock, Reader, Store, StoreError};
+use certcollectd::engine::account::{AccountRecord, Closed};
+use certcollectd::engine::event::{Changes, Level, Note};
+use certcollectd::engine::order::OrderRecord;
+use certcollectd::sources::clock;
+
+fn open(dir: &std::path::Path) -> Result<Store, StoreError> {
+    Store::open(dir, Lock::take(dir)?)
+}
+
+/// A state with a closed account, some orders and a bundle.
+fn fill(dir: &std::path::Path) {
+    let now = clock::now();
+    let mut store = open(dir).unwrap();
+    let mut changes = Changes { offset: Some(now.offset()), ..Changes::default() };
+    let closed = Closed { since: 1, text: "refused".into(), refused: None };
+    changes
+        .accounts
+        .push(("main".into(), AccountRecord { closed: Some(closed), ..AccountRecord::default() }));
+    for at in 0..20 {
+        let mut record = OrderRecord::new("main".into(), format!("orderNumber {at}").into(), now);
+        record.bundled = at == 0;
+        changes.orders.push((format!("o{at}").into(), record));
+    }
+    let bundle = certcollectd::cert::unpack(include_bytes!("../data/cert/bundle.pem")).unwrap();
+    changes.bundles.push(("o0".into(), Some(bundle)));
+    store.save(&changes).unwrap();
+}
+
+#[test]
+fn what_was_saved_is_loaded() {
+    let temp = tempfile::tempdir().unwrap();
+    fill(temp.path());
+    let store = open(temp.path()).unwrap();
+    let loaded = store.load(clock::now()).unwrap();
+    assert_eq!(loaded.orders.len(), 20);
+    assert!(loaded.orders["o0"].bundle.is_some());
+    assert!(loaded.accounts["main"].closed.is_some());
+    // While it is open for writing, it can be read.
+    let read = Reader::open(temp.path()).unwrap().unwrap().load(clock::now()).unwrap();
+    assert_eq!(read.orders.len(), 20);
+}
+
+#[test]
+fn a_second_process_is_kept_out_and_told_by_whom() {
+    let temp = tempfile::tempdir().unwrap();
+    let lock = Lock::take(temp.path()).unwrap();
+    let error = Lock::take(temp.path()).unwrap_err().to_string();
+    assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+    drop(lock);
+    Lock::take(temp.path()).unwrap();
+}
+
+#[test]
+fn history_is_bounded_for_each_order() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut store = open(temp.path()).unwrap();
+    for at in 0..250 {
+        let note = |order: &str| Note {
+            level: Level::Info,
+            kind: "test",
+            order: Some(order.into()),
+            account: None,
+            at,
+            text: format!("line {at}"),
+        };
+        store.save(&Changes { history: vec![note("a"), note("b")], ..Changes::default() }).unwrap();
+    }
+    let lines = Reader::open(temp.path()).unwrap().unwrap().history("a").unwrap();
+    assert_eq!(lines.len(), 200);
+    assert_eq!((lines[0].text.as_str(), lines[199].text.as_str()), ("line 50", "line 249"));
+}
+
+#[test]
+fn a_newer_state_is_left_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    fill(temp.path());
+    let path = temp.path().join("state.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    let before = std::fs::read(&path).unwrap();
+    let error = open(temp.path()).unwrap_err();
+    assert!(matches!(error, StoreError::Newer(_, 99)), "{error}");
+    assert!(error.to_string().contains("newer certcollectd"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// Damage is noticed, or does no harm: in no case does a closed account come out as open, or an order vanish.
+fn is_noticed_or_harmless(dir: &std::path::Path, what: &str) -> bool {
+    match open(dir).and_then(|store| store.load(clock::now())) {
+        Err(StoreError::Damaged { .. } | StoreError::Newer(..) | StoreError::Io { .. }) => true,
+        Err(error) => panic!("{what}: {error:?}"),
+        Ok(loaded) => {
+            assert!(
+                loaded.accounts.get("main").is_some_and(|main| main.closed.is_some()),
+                "{what}: the account opened"
+            );
+            assert_eq!(loaded.orders.len(), 20, "{what}: an order vanished");
+            false
+        }
+    }
+}
+
+#[test]
+fn a_damaged_state_is_noticed_wherever_it_is_damaged() {
+    let temp = tempfile::tempdir().unwrap();
+    fill(temp.path());
+    let good = std::fs::read(temp.path().join("state.db")).unwrap();
+    assert!(!temp.path().join("state.db-wal").exists(), "the state was closed in order");
+    let step = if std::env::var_os("STATE_EVERY_OFFSET").is_some() { 1 } else { 97 };
+    let mut noticed = 0;
+    let mut tried = 0;
+    for offset in (0..good.len()).step_by(step) {
+        for (how, bytes) in [("flipped", flip(&good, offset)), ("truncated", good[..offset].to_vec())] {
+            // An empty file is a lost one: a cold start.
+            if bytes.is_empty() {
+                continue;
+            }
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::write(dir.path().join("state.db"), bytes).unwrap();
+            tried += 1;
+            noticed += u32::from(is_noticed_or_harmless(dir.path(), &format!("{how} at {offset}")));
+        }
+    }
+    println!("{noticed} of {tried} damages were noticed, the others did no harm");
+    assert!(noticed > tried / 2);
+}
+
+fn flip(good: &[u8], offset: usize) -> Vec<u8> {
+    let mut bytes = good.to_vec();
+    bytes[offset] ^= 0x55;
+    bytes
+}
+
+#[test]
+fn a_damaged_state_is_never_overwritten() {
+    let temp = tempfile::tempdir().unwrap();
+    fill(temp.path());
+    let path = temp.path().join("state.db");
+    let good = std::fs::read(&path).unwrap();
+    // Within the text of a record: only the check sum can tell.
+    let at = good.windows(13).position(|word| word == b"orderNumber 7").unwrap();
+    let bad = flip(&good, at + 12);
+    std::fs::write(&path, &bad).unwrap();
+    let error =
+        open(temp.path()).and_then(|store| store.load(clock::now()).map(drop)).unwrap_err().to_string();
+    assert!(error.contains("is damaged") && error.contains("move it"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), bad);
+    assert!(Reader::open(temp.path()).unwrap().unwrap().load(clock::now()).is_err(), "status says so, too");
+}
+
+#[test]
+fn a_state_of_another_boot_keeps_its_schedule() {
+    let temp = tempfile::tempdir().unwrap();
+    let now = clock::now();
+    let mut store = open(temp.path()).unwrap();
+    let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), now);
+    record.due = Some(now.time + Duration::from_secs(3600));
+    let changes =
+        Changes { orders: vec![("www".into(), record)], offset: Some(now.offset()), ..Changes::default() };
+    store.save(&changes).unwrap();
+    drop(store);
+    // As if written an hour and a boot ago: by then the clock of that boot had begun elsewhere.
+    let connection = rusqlite::Connection::open(temp.path().join("state.db")).unwrap();
+    connection.execute("UPDATE boots SET boot = 'another', offset_ms = offset_ms - 600000", []).unwrap();
+    let text: String = connection.query_row("SELECT record FROM orders", [], |row| row.get(0)).unwrap();
+    let sum = certcollectd::state::sum("orders", &[b"www", b"another", text.as_bytes()]);
+    connection.execute("UPDATE orders SET boot = 'another', sum = ?1", [sum]).unwrap();
+    drop(connection);
+    let loaded = open(temp.path()).unwrap().load(now).unwrap();
+    let due = loaded.orders["www"].record.due.unwrap();
+    assert_eq!(due, now.time + Duration::from_secs(3000));
+}
