@@ -17,11 +17,14 @@ mod commands;
 pub mod contents;
 mod deploy;
 mod expiry;
+mod guard;
 mod hooks;
+mod login;
 mod note;
 mod polls;
 mod reload;
 mod summary;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

@@ -4,17 +4,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::account::{Before, Flight};
-use super::event::{Call, CredentialTag, Effect, Level, OrderId};
+use super::event::{Call, Effect, Level, OrderId};
 use super::order::{Heard, News, Phase};
 use super::time::{Now, Time, rfc3339};
-use super::{Busy, Engine, expiry, note, schedule};
+use super::{Busy, Engine, expiry, schedule};
 use crate::api::code::{self, Class, Row};
 use crate::api::reply;
-use crate::api::{Answer, Failure, Reply, Request, RetryAfter};
-use crate::cert::{self, Certificate};
+use crate::api::{Answer, Failure, Reply, Request};
+use crate::cert;
 use crate::config::HookEvent;
 
-/// The vendor sees a call a little after it was recorded; see `schedule::before_call`.
+/// The vendor sees a call a little after it was recorded; so even a crash in mid-call keeps the vendor's floor.
 const DISPATCH: Duration = Duration::from_secs(1);
 /// So many failures in a row, and a person should look although nothing was given up.
 const ALARM: u32 = 3;
@@ -112,26 +112,6 @@ impl Engine {
         }
     }
 
-    /// Nothing was sent: the order stays due, the account waits.
-    fn unreachable(&mut self, gate: usize, id: OrderId, failure: &Failure, now: Now) {
-        let cadence = self.cadence_for_pauses(gate);
-        let record = &mut self.gates[gate].record;
-        record.pauses += 1;
-        let pauses = record.pauses;
-        let wait = schedule::outage(&cadence, pauses);
-        let text = failure.to_string();
-        self.gates[gate].pause(now.time + wait, &text);
-        let loud = pauses >= ALARM || !matches!(failure, Failure::Connect(_));
-        let level = if loud { Level::Error } else { Level::Warn };
-        let account = self.gates[gate].name.clone();
-        let text =
-            format!("account {account}: {text}; nothing was sent; next try in {}", note::duration(wait));
-        if !self.slot(id).removed {
-            self.heard(id, None, text.clone(), reply::Details::default(), now);
-        }
-        self.note_account(level, "unreachable", gate, now, text);
-    }
-
     /// The call may have reached the vendor, but brought nothing that can be understood.
     fn no_news(&mut self, id: OrderId, text: String, now: Now) {
         self.set_due(id, now);
@@ -173,93 +153,6 @@ impl Engine {
                 self.take_reply(id, row, reply, now);
             }
         }
-    }
-
-    /// What the reply says of the account, whatever it says of the order.
-    fn login_result(&mut self, gate: usize, row: Row, reply: &Reply, now: Now) {
-        let was_closed = self.gates[gate].record.closed.is_some();
-        if row.class == Class::AccountClosed {
-            let text = format!("{} ({})", row.means, said(reply));
-            self.gates[gate].close(now.unix(), text.clone().into());
-            self.touch_gate(gate, now);
-            // Before anything else happens: no crash may forget this.
-            self.save_first();
-            let account = self.gates[gate].name.clone();
-            self.told.push(Effect::Fingerprint { account: account.clone() });
-            self.note_account(
-                Level::Error,
-                "account-closed",
-                gate,
-                now,
-                format!(
-                    "account {account} is closed: {text}; no further call is made on it; mend the cause at the vendor's web \
-                     site, then change the password file or run `certcollectd resume --account {account}`"
-                ),
-            );
-            return;
-        }
-        if was_closed {
-            self.gates[gate].open();
-            self.touch_gate(gate, now);
-            self.save_first();
-            let text =
-                format!("account {} is open again: the vendor accepts the login", self.gates[gate].name);
-            self.note_account(Level::Info, "account-open", gate, now, text);
-        }
-        if row.class == Class::AccountPaused {
-            self.call_limit(gate, &format!("{} ({})", row.means, said(reply)), now);
-        } else if self.gates[gate].record.paused_until.is_none_or(|until| until <= now.time) {
-            self.gates[gate].unpause();
-        }
-    }
-
-    fn call_limit(&mut self, gate: usize, why: &str, now: Now) {
-        let cadence = self.cadence_for_pauses(gate);
-        self.gates[gate].record.pauses += 1;
-        let wait = schedule::call_limit(&cadence, self.gates[gate].record.pauses);
-        self.gates[gate].pause(now.time + wait, why);
-        self.touch_gate(gate, now);
-        self.save_first();
-        let text = format!(
-            "account {}: {why}; no call before {}; raise interval or call_gap if this comes back",
-            self.gates[gate].name,
-            rfc3339(now.wall_of(now.time + wait) / 1000)
-        );
-        self.note_account(Level::Error, "call-limit", gate, now, text);
-    }
-
-    fn asked_to_wait(&mut self, gate: usize, asked: RetryAfter, now: Now) {
-        let wait = match asked {
-            RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
-            RetryAfter::At(unix) => now.time_of(unix).since(now.time),
-        };
-        self.gates[gate]
-            .pause(now.time + schedule::retry_after(wait), "the vendor asked us to wait (Retry-After)");
-        self.touch_gate(gate, now);
-        self.save_first();
-    }
-
-    fn probe_unclear(&mut self, gate: usize, now: Now) {
-        let account = self.gates[gate].name.clone();
-        self.note_account(
-            Level::Error,
-            "account-closed",
-            gate,
-            now,
-            format!(
-                "account {account} stays closed: the one call that was let through brought no readable answer; \
-                 `certcollectd resume --account {account}` lets another one through"
-            ),
-        );
-    }
-
-    /// Pauses are in proportion to how often this account's orders are asked about.
-    fn cadence_for_pauses(&self, gate: usize) -> crate::config::Cadence {
-        let of_order = self.gates[gate].queue.first().map(|(_, id)| self.entry(*id).settings.cadence);
-        let mut cadences = self.slots.iter().filter(|slot| slot.gate == gate && !slot.removed);
-        of_order
-            .or_else(|| cadences.next().map(|slot| self.config.orders[slot.entry].settings.cadence))
-            .unwrap_or_default()
     }
 
     fn take_reply(&mut self, id: OrderId, row: Row, reply: Reply, now: Now) {
@@ -378,63 +271,6 @@ impl Engine {
         self.save_first();
     }
 
-    /// Whether a bundle brings nothing that is not installed: it holds the installed certificate, and no end
-    /// entity that begins later. The one that the operator rolled back from does not count as news either.
-    fn is_in_place(&self, id: OrderId, bundle: &[Certificate]) -> bool {
-        let record = &self.slot(id).record;
-        let Some(installed) = &record.installed else { return false };
-        if record.staged.is_some() || record.phase == Phase::Collected {
-            return false;
-        }
-        let refused = record.refused;
-        let known = |certificate: &Certificate| {
-            certificate.fingerprint() == installed.fingerprint || Some(certificate.fingerprint()) == refused
-        };
-        bundle.iter().any(known)
-            && !bundle.iter().any(|certificate| {
-                !certificate.is_ca() && !known(certificate) && certificate.not_before() > installed.not_before
-            })
-    }
-
-    /// The guard's usual finding. The bundle serves to put missing files back, and is not kept.
-    fn nothing_new(&mut self, id: OrderId, bundle: Vec<Certificate>, now: Now) {
-        let held_back = self
-            .slot(id)
-            .record
-            .refused
-            .is_some_and(|refused| bundle.iter().any(|certificate| certificate.fingerprint() == refused));
-        if self.slot(id).record.bundled {
-            // A refused re-issue that the vendor no longer offers.
-            self.slot_mut(id).record.bundled = false;
-            self.bundles.push(id);
-        }
-        if self.turn(id, News::InPlace, None, now) {
-            self.note(
-                Level::Info,
-                "in-place",
-                Some(id),
-                now,
-                "the vendor offers the installed certificate again".into(),
-            );
-        }
-        let slot = self.slot_mut(id);
-        slot.bundle = Some(bundle).filter(|_| !held_back);
-        slot.material = None;
-        slot.todo.verify = false;
-        slot.todo.spare = true;
-        slot.todo.look = true;
-        self.set_due(id, now);
-        let text = if held_back {
-            format!(
-                "the vendor still offers the certificate that was rolled back; `certcollectd accept {}` installs it",
-                self.slot_name(id)
-            )
-        } else {
-            format!("no newer certificate; {}", self.next_poll(id, now))
-        };
-        self.tell(Level::Info, "guarded", Some(id), now, text);
-    }
-
     /// A person must act: the order is not polled any more.
     fn stop(&mut self, id: OrderId, news: News, text: String, advice: &str, now: Now) {
         self.slot_mut(id).record.due = None;
@@ -505,7 +341,14 @@ impl Engine {
     }
 
     /// Remembers what was heard.
-    fn heard(&mut self, id: OrderId, code: Option<i32>, text: String, details: reply::Details, now: Now) {
+    pub(super) fn heard(
+        &mut self,
+        id: OrderId,
+        code: Option<i32>,
+        text: String,
+        details: reply::Details,
+        now: Now,
+    ) {
         let old = self.slot_mut(id).record.heard.take();
         // What an answer without details leaves open was said by an earlier one.
         let details = match old {
@@ -527,58 +370,6 @@ impl Engine {
         match self.slot(id).record.due {
             Some(due) => format!("next poll {}", rfc3339(now.wall_of(due).div_euclid(1000))),
             None => "no further poll".into(),
-        }
-    }
-
-    pub(super) fn fingerprinted(&mut self, account: &str, tag: Option<CredentialTag>, now: Now) {
-        let Some(gate) = self.gate_of(account) else { return };
-        let Some(closed) = &mut self.gates[gate].record.closed else { return };
-        match (closed.refused, tag) {
-            (_, None) => {}
-            (None, Some(tag)) => {
-                closed.refused = Some(tag);
-                self.touch_gate(gate, now);
-                self.save_first();
-            }
-            (Some(refused), Some(tag)) if refused != tag => {
-                closed.refused = Some(tag);
-                let text = format!(
-                    "account {account}: the credential was changed; one call is let through to try it"
-                );
-                self.note_account(Level::Info, "account-probe", gate, now, text);
-                self.let_one_through(gate, now);
-            }
-            (Some(_), Some(_)) => {}
-        }
-    }
-
-    pub(super) fn credential_touched(&mut self, account: &str, now: Now) {
-        let Some(gate) = self.gate_of(account) else { return };
-        self.check_credential(gate);
-        // A password that could not be read may be readable now.
-        let record = &self.gates[gate].record;
-        if record.closed.is_none() && record.lacks_password() {
-            self.gates[gate].unpause();
-            self.touch_gate(gate, now);
-        }
-    }
-
-    /// Has a closed account's credential compared with the refused one.
-    pub(super) fn check_credential(&mut self, gate: usize) {
-        if self.gates[gate].record.closed.is_some() && !self.gates[gate].removed {
-            self.told.push(Effect::Fingerprint { account: self.gates[gate].name.clone() });
-        }
-    }
-
-    /// Opens a closed account for one call, and makes that call with the order that has waited longest.
-    pub(super) fn let_one_through(&mut self, gate: usize, now: Now) {
-        self.gates[gate].record.probe = true;
-        self.gates[gate].unpause();
-        self.touch_gate(gate, now);
-        self.save_first();
-        if let Some((_, id)) = self.gates[gate].queue.first().copied() {
-            self.slot_mut(id).urgent = true;
-            self.reindex(id, now);
         }
     }
 
@@ -616,7 +407,7 @@ pub(super) fn handle_text(entry: &crate::config::Order) -> String {
 }
 
 /// Code and words of a reply, quoted.
-fn said(reply: &Reply) -> String {
+pub(super) fn said(reply: &Reply) -> String {
     match &reply.message {
         Some(message) => format!("code {}: \"{message}\"", reply.code),
         None => format!("code {}", reply.code),

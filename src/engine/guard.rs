@@ -1,0 +1,131 @@
+//! The guard of an installed order: is there a newer certificate, and are the files still what they were?
+
+use super::Engine;
+use super::deploy::{material, spec_of};
+use super::event::{Inspection, Level, Link, OrderId};
+use super::order::{News, Phase};
+use super::time::Now;
+use crate::cert::Certificate;
+
+impl Engine {
+    /// The guard's look: put back what is missing, say what was changed by hand, leave it alone.
+    pub(super) fn look_at_files(&mut self, id: OrderId, inspection: &Inspection, now: Now) {
+        let record = &self.slot(id).record;
+        let Some(installed) = &record.installed else { return self.forget_spare(id) };
+        let respec = installed.spec != spec_of(self.entry(id));
+        let lost = inspection.link == Link::Missing || !inspection.missing.is_empty();
+        let elsewhere = inspection.link.generation().is_some_and(|name| name != &*installed.name);
+        let mut drift = Vec::new();
+        match &inspection.link {
+            Link::Foreign(what) => drift.push(format!("the place of the link is taken: {what}")),
+            Link::Unknown(why) => drift.push(format!("the installed files cannot be looked at: {why}")),
+            Link::Generation(name) if elsewhere => {
+                drift.push(format!("the link was set to generation {name} by somebody else"))
+            }
+            Link::Generation(_) | Link::Missing => {}
+        }
+        drift.extend(inspection.altered.iter().map(|file| format!("{file} was changed by somebody else")));
+        let foreign = !drift.is_empty();
+        let drift = Some(drift.join("; ")).filter(|drift| !drift.is_empty());
+        if (lost || respec) && !foreign {
+            let spare = self.slot(id).bundle.clone().unwrap_or_else(|| inspection.certificates.clone());
+            let leaf = spare.iter().find(|known| known.fingerprint() == installed.fingerprint).cloned();
+            if let Some(leaf) = leaf {
+                let key = installed.key.clone();
+                let why = if lost {
+                    "installed files are missing"
+                } else {
+                    "the configuration of the files changed"
+                };
+                let text = format!("{why}; they are written anew");
+                let material = material(&leaf, &spare, key, now.unix());
+                let slot = self.slot_mut(id);
+                slot.bundle = Some(spare);
+                slot.material = Some(Box::new(material));
+                slot.record.bundled = true;
+                slot.todo.spare = false;
+                self.bundles.push(id);
+                self.turn(id, News::Verified, None, now);
+                self.note(Level::Warn, "rewrite", Some(id), now, text);
+                return;
+            }
+            let text =
+                if lost { "installed files are missing" } else { "the configuration of the files changed" };
+            self.tell(Level::Warn, "rewrite", Some(id), now, format!("{text}; written with the next poll"));
+        }
+        let drift: Option<Box<str>> = drift.map(String::into_boxed_str);
+        if self.slot(id).record.drift != drift {
+            if let Some(text) = &drift {
+                let text = format!("{text}; left as it is");
+                self.note(Level::Warn, "drift", Some(id), now, text);
+            }
+            self.slot_mut(id).record.drift = drift;
+            self.touch(id, now);
+        }
+        self.forget_spare(id);
+    }
+
+    fn forget_spare(&mut self, id: OrderId) {
+        let slot = self.slot_mut(id);
+        if std::mem::take(&mut slot.todo.spare) {
+            slot.bundle = None;
+        }
+    }
+
+    /// Whether a bundle brings nothing that is not installed: it holds the installed certificate, and no end
+    /// entity that begins later. The one that the operator rolled back from does not count as news either.
+    pub(super) fn is_in_place(&self, id: OrderId, bundle: &[Certificate]) -> bool {
+        let record = &self.slot(id).record;
+        let Some(installed) = &record.installed else { return false };
+        if record.staged.is_some() || record.phase == Phase::Collected {
+            return false;
+        }
+        let refused = record.refused;
+        let known = |certificate: &Certificate| {
+            certificate.fingerprint() == installed.fingerprint || Some(certificate.fingerprint()) == refused
+        };
+        bundle.iter().any(known)
+            && !bundle.iter().any(|certificate| {
+                !certificate.is_ca() && !known(certificate) && certificate.not_before() > installed.not_before
+            })
+    }
+
+    /// The guard's usual finding. The bundle serves to put missing files back, and is not kept.
+    pub(super) fn nothing_new(&mut self, id: OrderId, bundle: Vec<Certificate>, now: Now) {
+        let held_back = self
+            .slot(id)
+            .record
+            .refused
+            .is_some_and(|refused| bundle.iter().any(|certificate| certificate.fingerprint() == refused));
+        if self.slot(id).record.bundled {
+            // A refused re-issue that the vendor no longer offers.
+            self.slot_mut(id).record.bundled = false;
+            self.bundles.push(id);
+        }
+        if self.turn(id, News::InPlace, None, now) {
+            self.note(
+                Level::Info,
+                "in-place",
+                Some(id),
+                now,
+                "the vendor offers the installed certificate again".into(),
+            );
+        }
+        let slot = self.slot_mut(id);
+        slot.bundle = Some(bundle).filter(|_| !held_back);
+        slot.material = None;
+        slot.todo.verify = false;
+        slot.todo.spare = true;
+        slot.todo.look = true;
+        self.set_due(id, now);
+        let text = if held_back {
+            format!(
+                "the vendor still offers the certificate that was rolled back; `certcollectd accept {}` installs it",
+                self.slot_name(id)
+            )
+        } else {
+            format!("no newer certificate; {}", self.next_poll(id, now))
+        };
+        self.tell(Level::Info, "guarded", Some(id), now, text);
+    }
+}

@@ -1,0 +1,179 @@
+//! What a call tells about its account: refused, paused, out of reach, open again.
+//!
+//! The first refused login closes the account before anything else happens. Only a changed credential or the
+//! operator's word lets one call through.
+
+use std::time::Duration;
+
+use super::event::{CredentialTag, Effect, Level, OrderId};
+use super::polls::said;
+use super::time::{Now, rfc3339};
+use super::{Engine, note, schedule};
+use crate::api::code::{Class, Row};
+use crate::api::reply::Details;
+use crate::api::{Failure, Reply, RetryAfter};
+use crate::config::Cadence;
+
+/// So many failures to reach the host in a row, and a person should look.
+const ALARM: u32 = 3;
+
+impl Engine {
+    /// What the reply says of the account, whatever it says of the order.
+    pub(super) fn login_result(&mut self, gate: usize, row: Row, reply: &Reply, now: Now) {
+        let was_closed = self.gates[gate].record.closed.is_some();
+        if row.class == Class::AccountClosed {
+            let text = format!("{} ({})", row.means, said(reply));
+            self.gates[gate].close(now.unix(), text.clone().into());
+            self.touch_gate(gate, now);
+            // Before anything else happens: no crash may forget this.
+            self.save_first();
+            let account = self.gates[gate].name.clone();
+            self.told.push(Effect::Fingerprint { account: account.clone() });
+            self.note_account(
+                Level::Error,
+                "account-closed",
+                gate,
+                now,
+                format!(
+                    "account {account} is closed: {text}; no further call is made on it; mend the cause at the vendor's web \
+                     site, then change the password file or run `certcollectd resume --account {account}`"
+                ),
+            );
+            return;
+        }
+        if was_closed {
+            self.gates[gate].open();
+            self.touch_gate(gate, now);
+            self.save_first();
+            let text =
+                format!("account {} is open again: the vendor accepts the login", self.gates[gate].name);
+            self.note_account(Level::Info, "account-open", gate, now, text);
+        }
+        if row.class == Class::AccountPaused {
+            self.call_limit(gate, &format!("{} ({})", row.means, said(reply)), now);
+        } else if self.gates[gate].record.paused_until.is_none_or(|until| until <= now.time) {
+            self.gates[gate].unpause();
+        }
+    }
+
+    pub(super) fn call_limit(&mut self, gate: usize, why: &str, now: Now) {
+        let cadence = self.cadence_for_pauses(gate);
+        self.gates[gate].record.pauses += 1;
+        let wait = schedule::call_limit(&cadence, self.gates[gate].record.pauses);
+        self.gates[gate].pause(now.time + wait, why);
+        self.touch_gate(gate, now);
+        self.save_first();
+        let text = format!(
+            "account {}: {why}; no call before {}; raise interval or call_gap if this comes back",
+            self.gates[gate].name,
+            rfc3339(now.wall_of(now.time + wait) / 1000)
+        );
+        self.note_account(Level::Error, "call-limit", gate, now, text);
+    }
+
+    pub(super) fn asked_to_wait(&mut self, gate: usize, asked: RetryAfter, now: Now) {
+        let wait = match asked {
+            RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
+            RetryAfter::At(unix) => now.time_of(unix).since(now.time),
+        };
+        self.gates[gate]
+            .pause(now.time + schedule::retry_after(wait), "the vendor asked us to wait (Retry-After)");
+        self.touch_gate(gate, now);
+        self.save_first();
+    }
+
+    pub(super) fn probe_unclear(&mut self, gate: usize, now: Now) {
+        let account = self.gates[gate].name.clone();
+        self.note_account(
+            Level::Error,
+            "account-closed",
+            gate,
+            now,
+            format!(
+                "account {account} stays closed: the one call that was let through brought no readable answer; \
+                 `certcollectd resume --account {account}` lets another one through"
+            ),
+        );
+    }
+
+    /// Pauses are in proportion to how often this account's orders are asked about.
+    fn cadence_for_pauses(&self, gate: usize) -> Cadence {
+        let of_order = self.gates[gate].queue.first().map(|(_, id)| self.entry(*id).settings.cadence);
+        let mut cadences = self.slots.iter().filter(|slot| slot.gate == gate && !slot.removed);
+        of_order
+            .or_else(|| cadences.next().map(|slot| self.config.orders[slot.entry].settings.cadence))
+            .unwrap_or_default()
+    }
+
+    /// Nothing was sent: the order stays due, the account waits.
+    pub(super) fn unreachable(&mut self, gate: usize, id: OrderId, failure: &Failure, now: Now) {
+        let cadence = self.cadence_for_pauses(gate);
+        let record = &mut self.gates[gate].record;
+        record.pauses += 1;
+        let pauses = record.pauses;
+        let wait = schedule::outage(&cadence, pauses);
+        let text = failure.to_string();
+        self.gates[gate].pause(now.time + wait, &text);
+        let loud = pauses >= ALARM || !matches!(failure, Failure::Connect(_));
+        let level = if loud { Level::Error } else { Level::Warn };
+        let account = self.gates[gate].name.clone();
+        let text =
+            format!("account {account}: {text}; nothing was sent; next try in {}", note::duration(wait));
+        if !self.slot(id).removed {
+            self.heard(id, None, text.clone(), Details::default(), now);
+        }
+        self.note_account(level, "unreachable", gate, now, text);
+    }
+
+    pub(super) fn fingerprinted(&mut self, account: &str, tag: Option<CredentialTag>, now: Now) {
+        let Some(gate) = self.gate_of(account) else { return };
+        let Some(closed) = &mut self.gates[gate].record.closed else { return };
+        match (closed.refused, tag) {
+            (_, None) => {}
+            (None, Some(tag)) => {
+                closed.refused = Some(tag);
+                self.touch_gate(gate, now);
+                self.save_first();
+            }
+            (Some(refused), Some(tag)) if refused != tag => {
+                closed.refused = Some(tag);
+                let text = format!(
+                    "account {account}: the credential was changed; one call is let through to try it"
+                );
+                self.note_account(Level::Info, "account-probe", gate, now, text);
+                self.let_one_through(gate, now);
+            }
+            (Some(_), Some(_)) => {}
+        }
+    }
+
+    pub(super) fn credential_touched(&mut self, account: &str, now: Now) {
+        let Some(gate) = self.gate_of(account) else { return };
+        self.check_credential(gate);
+        // A password that could not be read may be readable now.
+        let record = &self.gates[gate].record;
+        if record.closed.is_none() && record.lacks_password() {
+            self.gates[gate].unpause();
+            self.touch_gate(gate, now);
+        }
+    }
+
+    /// Has a closed account's credential compared with the refused one.
+    pub(super) fn check_credential(&mut self, gate: usize) {
+        if self.gates[gate].record.closed.is_some() && !self.gates[gate].removed {
+            self.told.push(Effect::Fingerprint { account: self.gates[gate].name.clone() });
+        }
+    }
+
+    /// Opens a closed account for one call, and makes that call with the order that has waited longest.
+    pub(super) fn let_one_through(&mut self, gate: usize, now: Now) {
+        self.gates[gate].record.probe = true;
+        self.gates[gate].unpause();
+        self.touch_gate(gate, now);
+        self.save_first();
+        if let Some((_, id)) = self.gates[gate].queue.first().copied() {
+            self.slot_mut(id).urgent = true;
+            self.reindex(id, now);
+        }
+    }
+}
