@@ -17,7 +17,7 @@ use crate::effects::save::Store;
 use crate::engine::event::{Changes, Command, CommandReply, Effect, Event, Token};
 use crate::engine::time::{Now, Time};
 use crate::engine::{Engine, Summary};
-use crate::sources::{Message, clock};
+use crate::sources::{Message, Snapshot, clock};
 use crate::telemetry;
 
 /// No sleep is longer: the timer stands still while the machine is suspended, the schedule does not.
@@ -196,7 +196,13 @@ impl Daemon {
                 telemetry::ready();
             }
             Message::Credential(account) => self.handle(Event::CredentialTouched { account }),
-            Message::Hint(number) => self.handle(Event::Hinted { number }),
+            Message::Hint(hint) => self.handle(Event::Hinted { hint }),
+            Message::Snapshot(sender) => {
+                let config = self.engine.config().clone();
+                let failed_saves = self.engine.failed_saves();
+                // Whoever asked may have gone away.
+                let _ = sender.send(Snapshot { config, loaded: self.engine.records(), failed_saves });
+            }
             Message::Command(command, sender) => {
                 let token = self.token();
                 self.replies.insert(token, sender);

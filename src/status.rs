@@ -2,7 +2,9 @@
 //!
 //! Built from the configuration and the state file, so it is right while the daemon is down.
 
+mod metrics;
 mod nagios;
+mod page;
 mod table;
 
 use serde::Serialize;
@@ -102,6 +104,8 @@ pub struct CertificateStatus {
     /// RFC 3339.
     pub installed_at: String,
     #[serde(skip)]
+    at: i64,
+    #[serde(skip)]
     life: i64,
     #[serde(skip)]
     left: i64,
@@ -171,6 +175,16 @@ impl Status {
         table::table(self)
     }
 
+    /// As OpenMetrics text.
+    pub fn metrics(&self, failed_saves: u32) -> String {
+        metrics::metrics(self, failed_saves).expect("writing to a string")
+    }
+
+    /// As a page for a browser.
+    pub fn page(&self) -> String {
+        page::page(self)
+    }
+
     /// As people read it: everything about each order.
     pub fn details(&self) -> String {
         table::details(self)
@@ -234,6 +248,7 @@ impl CertificateStatus {
             names: installed.names.iter().map(ToString::to_string).collect(),
             generation: installed.name.to_string(),
             installed_at: rfc3339(installed.at),
+            at: installed.at,
             life: installed.not_after - installed.not_before,
             left,
         }

@@ -6,6 +6,7 @@
 pub mod answer;
 pub mod code;
 pub mod foreign;
+pub mod push;
 pub mod reply;
 pub mod request;
 

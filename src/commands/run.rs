@@ -15,7 +15,8 @@ use crate::effects::{credential, probe, reap};
 use crate::engine::Engine;
 use crate::sources::files::Found;
 use crate::sources::watch::Watch;
-use crate::sources::{INBOX, clock, control, signal};
+use crate::sources::{INBOX, Inbox, Snapshot, clock, control, http, push, signal};
+use crate::status::Status;
 use crate::telemetry;
 
 /// `run`.
@@ -50,6 +51,10 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
             return exit::FAILED;
         }
     }
+    if let Err(why) = listen(&config, &sender).await {
+        complain(&why);
+        return exit::FAILED;
+    }
     let engine = match engine(&config, &store) {
         Ok(engine) => engine,
         Err(code) => return code,
@@ -73,6 +78,34 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
     tracing::info!("stopped in order");
     let _ = std::fs::remove_file(config.state_dir.join(control::SOCKET));
     exit::OK
+}
+
+/// The optional listeners.
+async fn listen(config: &Config, inbox: &Inbox) -> Result<(), String> {
+    if let Some(found) = &config.http {
+        let renderers = http::Renderers {
+            metrics: |snapshot| status_of(snapshot).metrics(snapshot.failed_saves),
+            status: |snapshot| {
+                serde_json::to_string_pretty(&status_of(snapshot)).expect("strings, numbers and lists")
+            },
+            page: |snapshot| status_of(snapshot).page(),
+        };
+        let address = found.listen;
+        http::listen(found.clone(), renderers, inbox.clone())
+            .await
+            .map_err(|error| format!("[http] listen {address}: {error}"))?;
+    }
+    if let Some(found) = &config.push {
+        let address = found.listen;
+        push::listen(found.clone(), credential::read, inbox.clone())
+            .await
+            .map_err(|error| format!("[push] listen {address}: {error}"))?;
+    }
+    Ok(())
+}
+
+fn status_of(snapshot: &Snapshot) -> Status {
+    Status::new(&snapshot.config, &snapshot.loaded, clock::now())
 }
 
 /// `once`.

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::api::push::Hint;
 use crate::api::{Answer, Failure, Foreign, Request};
 use crate::cert::{Anchors, Certificate, KeyCandidate, PublicKey};
 use crate::config::{Config, FileCopy, Files, Hook, HookEvent, KeySource};
@@ -99,8 +100,8 @@ pub enum Event {
     },
     /// Somebody said that an order has news. Trusted for nothing but that.
     Hinted {
-        /// The order number that was named.
-        number: String,
+        /// Which, and why.
+        hint: Hint,
     },
     /// The operator's word.
     Commanded {

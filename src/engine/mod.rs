@@ -215,7 +215,7 @@ impl Engine {
             Event::Tidied { order, problem } => self.tidied(order, problem, now),
             Event::HookEnded { run, result } => self.hook_ended(run, result, now),
             Event::SaveFailed { changes, dropped, error } => self.save_failed(*changes, dropped, &error, now),
-            Event::Hinted { number } => self.hinted(&number, now),
+            Event::Hinted { hint } => self.hinted(&hint, now),
             Event::Commanded { token, command } => self.commanded(token, command, now),
             Event::Configured { config } => self.configured(config, now),
             Event::Stopping => self.stopping = true,
@@ -251,6 +251,22 @@ impl Engine {
     /// Whether anything is under way outside the engine.
     fn is_busy(&self) -> bool {
         !self.busy.is_empty() || self.gates.iter().any(|gate| gate.flight.is_some())
+    }
+
+    /// All records, without bundles; costs a pass over all orders.
+    pub fn records(&self) -> Loaded {
+        let present = self.slots.iter().filter(|slot| !slot.removed);
+        Loaded {
+            orders: present
+                .map(|slot| (slot.name.clone(), Remembered { record: slot.record.clone(), bundle: None }))
+                .collect(),
+            accounts: self.gates.iter().map(|gate| (gate.name.clone(), gate.record.clone())).collect(),
+        }
+    }
+
+    /// Saves that failed in a row.
+    pub fn failed_saves(&self) -> u32 {
+        self.failed_saves
     }
 
     /// The configuration in force.

@@ -9,6 +9,7 @@ use super::order::{Heard, News, Phase};
 use super::time::{Now, Time, rfc3339};
 use super::{Busy, Engine, expiry, schedule};
 use crate::api::code::{self, Class, Row};
+use crate::api::push::Hint;
 use crate::api::reply;
 use crate::api::{Answer, Failure, Reply, Request};
 use crate::cert;
@@ -373,10 +374,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn hinted(&mut self, number: &str, now: Now) {
+    pub(super) fn hinted(&mut self, hint: &Hint, now: Now) {
         let matches = |id: &OrderId| {
             let slot = self.slot(*id);
-            !slot.removed && slot.record.phase.is_polled() && self.entry(*id).handle.text() == number
+            !slot.removed && slot.record.phase.is_polled() && self.entry(*id).handle.text() == hint.number
         };
         let hinted: Vec<OrderId> = self.ids().filter(matches).collect();
         for id in hinted {
@@ -391,7 +392,7 @@ impl Engine {
                     "push",
                     Some(id),
                     now,
-                    "the vendor has news, it says; asking now".into(),
+                    format!("a push notification says: {}; asking now", hint.why),
                 );
             }
         }

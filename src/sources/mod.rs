@@ -3,6 +3,9 @@
 pub mod clock;
 pub mod control;
 pub mod files;
+pub mod http;
+mod listener;
+pub mod push;
 pub mod signal;
 pub mod watch;
 
@@ -10,7 +13,9 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::api::push::Hint;
 use crate::config::Config;
+use crate::engine::Loaded;
 use crate::engine::event::{Command, CommandReply};
 
 /// What the sources tell the loop.
@@ -34,9 +39,22 @@ pub enum Message {
     /// An account's credential file was touched.
     Credential(Arc<str>),
     /// Somebody said that an order has news.
-    Hint(String),
+    Hint(Hint),
+    /// How does everything stand?
+    Snapshot(oneshot::Sender<Snapshot>),
     /// The operator's word, and where the answer goes.
     Command(Command, oneshot::Sender<CommandReply>),
+}
+
+/// How everything stands at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The configuration in force.
+    pub config: Arc<Config>,
+    /// Records of all orders and accounts, without bundles.
+    pub loaded: Loaded,
+    /// Saves that failed in a row.
+    pub failed_saves: u32,
 }
 
 /// Where sources put their messages. Bounded: a flood waits at its source.

@@ -2,7 +2,7 @@
 
 use super::{AccountStatus, OrderStatus, Status};
 
-const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
+pub(super) const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
 
 /// One line for each order, then the accounts that are not open.
 pub(super) fn table(status: &Status) -> String {
@@ -26,7 +26,7 @@ pub(super) fn table(status: &Status) -> String {
     text
 }
 
-fn row(order: &OrderStatus) -> [String; 5] {
+pub(super) fn row(order: &OrderStatus) -> [String; 5] {
     [order.name.clone(), order.phase.to_owned(), next_poll(order), certificate(order), note(order)]
 }
 

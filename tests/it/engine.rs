@@ -665,13 +665,17 @@ fn rehearsal_runs_the_hooks_and_owes_nothing() {
     assert_eq!(world.phase("www"), "guarding");
 }
 
+fn hint(number: &str) -> certcollectd::api::push::Hint {
+    certcollectd::api::push::Hint { number: number.into(), why: "issued".into() }
+}
+
 #[test]
 fn a_hint_wakes_an_order_but_not_again_and_again() {
     let mut world = World::new(world::config(&["www"]));
     world.pass(HOUR);
     for _ in 0..100 {
-        world.handle(Event::Hinted { number: "www".into() });
-        world.handle(Event::Hinted { number: "other".into() });
+        world.handle(Event::Hinted { hint: hint("www") });
+        world.handle(Event::Hinted { hint: hint("other") });
         world.pass(Duration::from_secs(20));
     }
     assert!((2..=5).contains(&(world.calls.len() - 1)), "{}", world.calls.len());

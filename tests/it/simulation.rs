@@ -433,7 +433,8 @@ impl Sim {
             }
             11 => {
                 self.allow(name);
-                self.tell(Event::Hinted { number: name.into() });
+                let hint = certcollectd::api::push::Hint { number: name.into(), why: "issued".into() };
+                self.tell(Event::Hinted { hint });
             }
             12 => {
                 self.login_broken = !self.login_broken;

@@ -1,0 +1,76 @@
+//! The listener for the vendor's push notifications. A call wakes an order, and is trusted for nothing else.
+
+use std::io;
+use std::rc::Rc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
+use hyper::{Method, Request, StatusCode};
+
+use super::listener::{self, Answer, line};
+use super::{Inbox, Message};
+use crate::api::push;
+use crate::config::{Push, SecretSource};
+
+/// A notification with a certificate and its chain has some 10 KB, one with a mark certificate 200 KB.
+const MAX_BODY: usize = 512 * 1024;
+
+/// Reads a secret anew each time, so that a changed one counts at once.
+pub type ReadSecret = fn(&SecretSource) -> Result<zeroize::Zeroizing<String>, String>;
+
+/// Binds the listener and serves until the process ends.
+pub async fn listen(push: Push, read: ReadSecret, inbox: Inbox) -> io::Result<()> {
+    let listener = listener::bind("[push]", push.listen).await?;
+    let push = Rc::new(push);
+    tokio::task::spawn_local(listener::serve(listener, move |request| {
+        answer(request, push.clone(), read, inbox.clone())
+    }));
+    Ok(())
+}
+
+async fn answer(request: Request<Incoming>, push: Rc<Push>, read: ReadSecret, inbox: Inbox) -> Answer {
+    if request.uri().path() != push.path {
+        return line(StatusCode::NOT_FOUND, "there is nothing here");
+    }
+    if !is_authorized(request.headers().get(AUTHORIZATION), &push, read) {
+        let mut answer = line(StatusCode::UNAUTHORIZED, "user name and password are needed");
+        answer
+            .headers_mut()
+            .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"certcollectd\""));
+        return answer;
+    }
+    let hint = match *request.method() {
+        Method::GET => push::parse(request.uri().query().unwrap_or_default().as_bytes()),
+        Method::POST => {
+            let query = push::parse(request.uri().query().unwrap_or_default().as_bytes());
+            match listener::body(request, MAX_BODY).await {
+                Some(body) => push::parse(&body).or(query),
+                None => return line(StatusCode::PAYLOAD_TOO_LARGE, "that is too large"),
+            }
+        }
+        _ => return line(StatusCode::METHOD_NOT_ALLOWED, "GET or POST"),
+    };
+    let Some(hint) = hint else { return line(StatusCode::BAD_REQUEST, "no order is named") };
+    // A flood fills the inbox; the vendor tries again, and polling goes on anyway.
+    match inbox.try_send(Message::Hint(hint)) {
+        Ok(()) => line(StatusCode::OK, "OK"),
+        Err(_) => line(StatusCode::SERVICE_UNAVAILABLE, "busy"),
+    }
+}
+
+/// Compares without telling by its time how much was right.
+fn is_authorized(header: Option<&HeaderValue>, push: &Push, read: ReadSecret) -> bool {
+    let (Some(user), Some(source)) = (&push.user, &push.password) else { return true };
+    let Ok(password) = read(source) else { return false };
+    let wanted = zeroize::Zeroizing::new(format!("{user}:{}", *password));
+    let given = header
+        .and_then(|header| header.to_str().ok())
+        .and_then(|header| header.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+        .and_then(|(_, encoded)| STANDARD.decode(encoded.trim()).ok());
+    given.is_some_and(|given| {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&given, wanted.as_bytes()).is_ok()
+    })
+}
