@@ -48,7 +48,7 @@ pub fn parse(form: &[u8]) -> Option<Hint> {
     let fits = |number: &String| {
         !number.is_empty() && number.len() <= MAX_NUMBER && !number.contains(char::is_control)
     };
-    let number = order.filter(fits).or(certificate.filter(fits))?;
+    let number = order.filter(fits).or_else(|| certificate.filter(fits))?;
     let status = status.and_then(|status| status.parse::<i32>().ok());
     let known = status.and_then(|status| STATUS.iter().find(|(code, _)| *code == status));
     let why = match (known, event) {

@@ -123,23 +123,25 @@ fn tries(item: &Item<'_>) -> Option<u32> {
     tries.map(|tries| tries as u32)
 }
 
-/// What holds for an order: its own word, else that of `[polling]`, else the default. A default gives way
-/// to a longer `interval`; what was written does not, and [`check`] has said so.
+/// What holds for an order: its own word, else that of `[polling]`, else the default. Whatever is shorter than
+/// `interval` gives way to it; where that was written, [`check`] has said so.
 pub(super) fn cadence(polling: &Pace, own: &Pace) -> Cadence {
     let interval = own.interval.or(polling.interval).unwrap_or(Cadence::INTERVAL);
     let max = own.max_interval.or(polling.max_interval);
     let guard = own.guard_interval.or(polling.guard_interval);
     Cadence {
         interval,
-        max_interval: max.unwrap_or_else(|| Cadence::MAX_INTERVAL.max(interval)),
-        guard_interval: guard.unwrap_or_else(|| Some(Cadence::GUARD_INTERVAL.max(interval))),
+        max_interval: max.unwrap_or(Cadence::MAX_INTERVAL).max(interval),
+        guard_interval: guard.unwrap_or(Some(Cadence::GUARD_INTERVAL)).map(|guard| guard.max(interval)),
         spread_permille: own.spread_permille.or(polling.spread_permille).unwrap_or(Cadence::SPREAD_PERMILLE),
     }
 }
 
-/// No interval may be shorter than `interval`, or it would not be the least time between two polls.
+/// No interval is shorter than `interval`, or that would not be the least time between two polls.
 pub(super) fn check(sink: &Sink<'_>, polling: &Polling, own: &Pace, spots: &PaceSpots) {
     let cadence = cadence(&polling.pace, own);
+    let max = own.max_interval.or(polling.pace.max_interval);
+    let guard = own.guard_interval.or(polling.pace.guard_interval).flatten();
     let interval_at = spots.interval.or(polling.spots.interval);
     let note = |name: &str, value: Duration, at: Spot, is_own: bool| {
         // What `[polling]` says about itself is said once and not for every order.
@@ -147,8 +149,8 @@ pub(super) fn check(sink: &Sink<'_>, polling: &Polling, own: &Pace, spots: &Pace
         if value >= cadence.interval || is_said {
             return;
         }
-        let problem = Problem::error(
-            format!("`{name}` is shorter than `interval`, {}", plain(cadence.interval)),
+        let problem = Problem::warning(
+            format!("`{name}` is shorter than `interval`, so {} holds", plain(cadence.interval)),
             at,
             plain(value),
         );
@@ -158,11 +160,9 @@ pub(super) fn check(sink: &Sink<'_>, polling: &Polling, own: &Pace, spots: &Pace
         });
     };
     if let Some(at) = spots.max_interval.or(polling.spots.max_interval) {
-        note("max_interval", cadence.max_interval, at, spots.max_interval.is_some());
+        note("max_interval", max.unwrap_or(cadence.max_interval), at, spots.max_interval.is_some());
     }
-    if let (Some(value), Some(at)) =
-        (cadence.guard_interval, spots.guard_interval.or(polling.spots.guard_interval))
-    {
+    if let (Some(value), Some(at)) = (guard, spots.guard_interval.or(polling.spots.guard_interval)) {
         note("guard_interval", value, at, spots.guard_interval.is_some());
     }
 }

@@ -327,7 +327,7 @@ fn intervals_that_contradict_each_other() {
         guard_interval = \"3h\"\n\
         connect_timeout = \"2m\"\n\
         request_timeout = \"1m\"\n"), @r#"
-    error: `max_interval` is shorter than `interval`, 12h
+    warning: `max_interval` is shorter than `interval`, so 12h holds
      --> config.toml:3:16
       |
     2 | interval = "12h"
@@ -335,7 +335,7 @@ fn intervals_that_contradict_each_other() {
     3 | max_interval = "6h"
       |                ^^^^ 6h
 
-    error: `guard_interval` is shorter than `interval`, 12h
+    warning: `guard_interval` is shorter than `interval`, so 12h holds
      --> config.toml:4:18
       |
     2 | interval = "12h"
@@ -354,12 +354,12 @@ fn intervals_that_contradict_each_other() {
       |
       = help: the time for the connection is a part of the time for the whole call
 
-    config.toml: 3 errors
+    config.toml: 1 error, 2 warnings
     "#);
     assert_snapshot!(said(&format!("[polling]\n\
         max_interval = \"24h\"\n\
         {ACCOUNT}{ORDER}interval = \"2d\"\n")), @r#"
-    error: `max_interval` is shorter than `interval`, 2d
+    warning: `max_interval` is shorter than `interval`, so 2d holds
       --> config.toml:2:16
        |
      2 | max_interval = "24h"
@@ -370,10 +370,10 @@ fn intervals_that_contradict_each_other() {
     12 | interval = "2d"
        |            ---- `interval`
 
-    config.toml: 1 error
+    config.toml: 1 warning
     "#);
     assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}guard_interval = \"1h\"\n")), @r#"
-    error: `guard_interval` is shorter than `interval`, 3h
+    warning: `guard_interval` is shorter than `interval`, so 3h holds
       --> config.toml:10:18
        |
     10 | guard_interval = "1h"
@@ -381,7 +381,7 @@ fn intervals_that_contradict_each_other() {
        |
        = help: `interval` is the least time between two polls; shorten it as well
 
-    config.toml: 1 error
+    config.toml: 1 warning
     "#);
 }
 
