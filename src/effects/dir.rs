@@ -163,19 +163,14 @@ impl Dir {
         Ok(Dir { handle, path: path.to_owned() })
     }
 
-    /// Opens a directory and, if it is not there, makes it with `mode`; its parent must exist.
+    /// Opens a directory; what is missing of its path is made with `mode`.
     pub fn open_or_make(path: &Path, mode: u32) -> Result<Dir, InstallError> {
-        match (Dir::open(path), path.parent(), path.file_name()) {
-            (Err(error), Some(parent), Some(name)) if !path.exists() => match Dir::open(parent) {
-                Ok(parent) => parent.make(name, mode)?.done(path),
-                Err(_) => Err(error),
-            },
-            (result, _, _) => result,
+        match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) if std::fs::symlink_metadata(path).is_err() => {
+                Dir::open_or_make(parent, mode)?.make(name, mode)
+            }
+            _ => Dir::open(path),
         }
-    }
-
-    fn done(self, path: &Path) -> Result<Dir, InstallError> {
-        Ok(Dir { path: path.to_owned(), ..self })
     }
 
     /// The path by which it was reached.
