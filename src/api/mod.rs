@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod code;
+pub mod dcv;
 pub mod foreign;
 pub mod push;
 pub mod reply;

@@ -45,12 +45,37 @@ pub struct Details {
     pub term_end: Option<i64>,
     /// Domain and state word, as given; compare whole words: `NOTVALIDATED` holds `VALIDATED`.
     pub domains: Vec<(Foreign, Foreign)>,
+    /// What GetMDCDomainDetails says of each domain, in the vendor's numbering.
+    pub dcv: Vec<Dcv>,
     /// The integer statuses by their documented name: -1 not required, 0 not completed, 1 completed, 2 in progress.
     pub statuses: Vec<(&'static str, i32)>,
     /// `caaStatus`, a word or two.
     pub caa: Option<Foreign>,
     /// Keys that no document names, kept for diagnosis; bounded.
     pub others: Vec<(Foreign, Foreign)>,
+}
+
+/// One domain of an order, as GetMDCDomainDetails shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dcv {
+    /// Its name, or an IP address.
+    pub domain: Foreign,
+    /// `CNAME_CSR_HASH`, `HTTP_CSR_HASH`, `HTTPS_CSR_HASH`, `EMAIL`, an e-mail address, ...; can be missing.
+    pub method: Option<Foreign>,
+    /// `Validated`, `In progress`, ...; compare whole words.
+    pub status: Option<Foreign>,
+}
+
+impl Dcv {
+    /// Whether control of the domain is proven. `Not Validated` is not.
+    pub fn is_validated(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| is_validated(status.as_str()))
+    }
+}
+
+/// Whether a state word says that control is proven: the whole word, because `NOTVALIDATED` holds `VALIDATED`.
+pub fn is_validated(state: &str) -> bool {
+    state.trim().eq_ignore_ascii_case("validated")
 }
 
 /// The integer statuses, in the order in which they are told.

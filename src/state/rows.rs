@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Origin;
 use crate::api::Foreign;
-use crate::api::reply::{Details, STATUSES};
+use crate::api::reply::{Dcv, Details, STATUSES};
 use crate::cert::Fingerprint;
 use crate::config::HookEvent;
 use crate::engine::account::{AccountRecord, Closed};
@@ -85,6 +85,8 @@ struct HeardRow {
     term_end: Option<i64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     domains: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    dcv: Vec<(String, Option<String>, Option<String>)>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     statuses: Vec<(String, i32)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -272,6 +274,7 @@ impl HeardRow {
             term_start,
             term_end,
             domains,
+            dcv,
             statuses,
             caa,
             others,
@@ -290,6 +293,10 @@ impl HeardRow {
             term_start: *term_start,
             term_end: *term_end,
             domains: pairs(domains),
+            dcv: dcv
+                .iter()
+                .map(|dcv| (dcv.domain.to_string(), words(&dcv.method), words(&dcv.status)))
+                .collect(),
             statuses: statuses.iter().map(|(name, status)| ((*name).to_owned(), *status)).collect(),
             caa: words(caa),
             others: pairs(others),
@@ -316,6 +323,15 @@ impl HeardRow {
                 term_start: self.term_start,
                 term_end: self.term_end,
                 domains: pairs(self.domains),
+                dcv: self
+                    .dcv
+                    .into_iter()
+                    .map(|(domain, method, status)| Dcv {
+                        domain: Foreign::again(&domain),
+                        method: words(method),
+                        status: words(status),
+                    })
+                    .collect(),
                 statuses: self
                     .statuses
                     .into_iter()

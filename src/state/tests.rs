@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::api::Foreign;
-use crate::api::reply::Details;
+use crate::api::reply::{Dcv, Details};
 use crate::cert::Fingerprint;
 use crate::config::HookEvent;
 use crate::engine::account::Closed;
@@ -52,6 +52,11 @@ fn full() -> OrderRecord {
                 term_start: Some(11),
                 term_end: Some(12),
                 domains: vec![(Foreign::new("a.example"), Foreign::new("VALIDATED"))],
+                dcv: vec![Dcv {
+                    domain: Foreign::new("a.example"),
+                    method: Some(Foreign::new("EMAIL")),
+                    status: Some(Foreign::new("In progress")),
+                }],
                 statuses: vec![("dcvStatus", 2)],
                 caa: Some(Foreign::new("a\nb")),
                 others: vec![(Foreign::new("x"), Foreign::new("y"))],

@@ -1,8 +1,10 @@
 //! Answers made of names and values: URL-encoded and JSON.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
-use super::{Details, MAX_DOMAINS, MAX_ITEMS, MAX_OTHERS, Reply, STATUSES, Unreadable, code};
+use super::{Dcv, Details, MAX_DOMAINS, MAX_ITEMS, MAX_OTHERS, Reply, STATUSES, Unreadable, code};
 use crate::api::Foreign;
 
 /// Whether a body is a URL-encoded answer: the key `errorCode` stands at its start or after a `&`.
@@ -40,7 +42,11 @@ pub(super) fn json(body: &Bytes) -> Result<Reply, Unreadable> {
         Some(serde_json::Value::Object(error)) => error,
         _ => value.as_object().ok_or_else(form)?,
     };
+    gather.take_domain_objects(object);
     for (key, value) in object.iter().take(MAX_ITEMS) {
+        if value.is_object() || value.is_array() {
+            continue;
+        }
         let key = match key.as_str() {
             "code" => "errorCode",
             "description" | "message" => "errorMessage",
@@ -67,7 +73,12 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 struct Gather {
     code: Option<i32>,
     reply: Reply,
+    /// `N_domainName`, `N_dcvMethod` and `N_dcvStatus`, by N.
+    numbered: BTreeMap<u32, [Option<Foreign>; 3]>,
 }
+
+/// What is known of each domain, by the name of its key after the number.
+const OF_DOMAIN: [&str; 3] = ["domainName", "dcvMethod", "dcvStatus"];
 
 impl Gather {
     fn take(&mut self, key: &str, value: Vec<u8>) -> Result<(), Unreadable> {
@@ -75,6 +86,12 @@ impl Gather {
         let is = |name: &str| key.eq_ignore_ascii_case(name);
         let text = || String::from_utf8_lossy(&value).trim().to_owned();
         let words = || Some(Foreign::new(&text())).filter(|words| !words.as_str().is_empty());
+        if let Some((number, at)) = numbered(key) {
+            if self.numbered.len() < MAX_DOMAINS || self.numbered.contains_key(&number) {
+                self.numbered.entry(number).or_default()[at] = words();
+            }
+            return Ok(());
+        }
         let details = &mut self.reply.details;
         if is("errorCode") {
             let new = code(&text())?;
@@ -132,8 +149,37 @@ impl Gather {
 
     fn finish(self) -> Result<Reply, Unreadable> {
         let code = self.code.ok_or_else(|| Unreadable::Code(Foreign::new("no errorCode")))?;
-        Ok(Reply { code, ..self.reply })
+        let mut reply = Reply { code, ..self.reply };
+        let domains = self
+            .numbered
+            .into_values()
+            .filter_map(|[domain, method, status]| Some(Dcv { domain: domain?, method, status }));
+        reply.details.dcv = domains.collect();
+        Ok(reply)
     }
+
+    /// The JSON success of GetMDCDomainDetails is not documented: any list of objects that name a domain counts.
+    fn take_domain_objects(&mut self, object: &serde_json::Map<String, serde_json::Value>) {
+        let lists = object.values().filter_map(|value| value.as_array());
+        let objects = lists.flatten().filter_map(|value| value.as_object()).take(MAX_DOMAINS);
+        for (number, object) in (1u32..).zip(objects) {
+            let field = |name: &str| {
+                let (_, value) = object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+                Some(Foreign::new(value.as_str()?)).filter(|text| !text.as_str().is_empty())
+            };
+            let found = OF_DOMAIN.map(field);
+            if found[0].is_some() {
+                self.numbered.insert(number, found);
+            }
+        }
+    }
+}
+
+/// `12_dcvStatus` is number 12, third field.
+fn numbered(key: &str) -> Option<(u32, usize)> {
+    let (number, name) = key.split_once('_')?;
+    let at = OF_DOMAIN.iter().position(|known| known.eq_ignore_ascii_case(name))?;
+    Some((number.parse().ok()?, at))
 }
 
 impl Details {

@@ -109,6 +109,45 @@ fn domain_details_may_be_encoded_twice() {
     assert_eq!(domains, ["a.example=VALIDATED", "b.example=NOTVALIDATED"]);
 }
 
+fn domains(body: &str) -> Vec<String> {
+    let reply = decode(Endpoint::DomainDetails, &answer(200, body.as_bytes())).expect(body);
+    let show = |text: &Option<Foreign>| text.as_ref().map_or("-", Foreign::as_str).to_owned();
+    reply
+        .details
+        .dcv
+        .iter()
+        .map(|dcv| format!("{} {} {}", dcv.domain, show(&dcv.method), show(&dcv.status)))
+        .collect()
+}
+
+#[test]
+fn domain_details_in_both_forms() {
+    // The vendor's own sample breaks its lines between pairs.
+    let form = "errorCode=0&\n2_domainName=www.example.com&\n2_dcvMethod=CNAME_CSR_HASH&\n2_dcvStatus=In+progress&\n\
+        1_domainName=example.com&\n1_dcvStatus=Validated&\ndcvStatusCode=2&3_dcvStatus=Validated&_domainName=x";
+    let expected = ["example.com - Validated", "www.example.com CNAME_CSR_HASH In progress"];
+    assert_eq!(domains(form), expected);
+    let flat = r#"{"errorCode":0,"1_domainName":"example.com","1_dcvStatus":"Validated",
+        "2_domainName":"www.example.com","2_dcvMethod":"CNAME_CSR_HASH","2_dcvStatus":"In progress"}"#;
+    assert_eq!(domains(flat), expected);
+    let list = r#"{"errorCode":0,"domains":[{"domainName":"example.com","dcvMethod":null,"dcvStatus":"Validated"},
+        {"DomainName":"www.example.com","dcvMethod":"CNAME_CSR_HASH","dcvStatus":"In progress"},{"other":1},7]}"#;
+    assert_eq!(domains(list), expected);
+}
+
+#[test]
+fn not_validated_is_not_validated() {
+    for (state, expected) in [
+        ("Validated", true),
+        ("VALIDATED", true),
+        ("NOTVALIDATED", false),
+        ("Not Validated", false),
+        ("", false),
+    ] {
+        assert_eq!(is_validated(state), expected, "{state}");
+    }
+}
+
 #[test]
 fn repeated_certificate_values_are_all_kept() {
     let reply = ok("caCertificate=AAA%3D&errorCode=2&caCertificate=BBB+C&certificate=CCC&certificate=");

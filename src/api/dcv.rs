@@ -1,0 +1,223 @@
+//! Domain control validation: what the vendor looks for, computed from a certificate request.
+//!
+//! Sources: the request token, <https://docs.sectigo.com/sps/domain-control-validation/request-token>; the CNAME
+//! record, <https://www.sectigo.com/faqs/detail/complete-dv-using-cname-method>; the file,
+//! <https://www.sectigo.com/knowledge-base/detail/complete-domain-validation-using-http-http-s-method>. An order may add
+//! a unique value as a third part of the token; it is not in the request, so it cannot be computed.
+
+use std::fmt::Write;
+
+use aws_lc_rs::digest;
+use md5::{Digest, Md5};
+
+/// The names in CAA records by which the vendor may issue: <https://sectigo.com/knowledge-base>, "CAA records".
+pub const CAA_NAMES: [&str; 5] =
+    ["sectigo.com", "comodoca.com", "comodo.com", "usertrust.com", "trust-provider.com"];
+
+/// What proves control of a domain, as far as it follows from the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// MD5 of the DER request, upper-case hexadecimal: names the record and the file.
+    pub name: String,
+    /// SHA-256 of the DER request, upper-case hexadecimal.
+    pub hash: String,
+}
+
+/// What a record that was found proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Match {
+    /// The token, without a unique value.
+    Exact,
+    /// The token with a unique value in it, which only the order knows.
+    WithUniqueValue,
+    /// Some other request's token, or none.
+    Other,
+}
+
+impl Token {
+    /// The token of a certificate request in DER.
+    pub fn of(csr: &[u8]) -> Token {
+        Token { name: hex(&Md5::digest(csr)), hash: hex(digest::digest(&digest::SHA256, csr).as_ref()) }
+    }
+
+    /// The names at which the vendor looks for the record: the domain and each of its parents, the domain first.
+    /// The last of them may be a public suffix, where nobody has a record.
+    pub fn record_names(&self, domain: &str) -> Vec<String> {
+        authorization_names(domain).into_iter().map(|name| format!("_{}.{name}", self.name)).collect()
+    }
+
+    /// Where the record points: the hash in two labels of 32 characters, because a label has at most 63.
+    pub fn record_target(&self) -> String {
+        let (first, last) = self.hash.split_at(32);
+        format!("{first}.{last}.sectigo.com")
+    }
+
+    /// What a record that was found proves. Case does not count in names.
+    pub fn matches(&self, target: &str) -> Match {
+        let target = target.trim_end_matches('.').to_ascii_lowercase();
+        let (first, last) = self.hash.split_at(32);
+        let Some(rest) = target.strip_prefix(&format!("{first}.{last}.").to_ascii_lowercase()) else {
+            return Match::Other;
+        };
+        // The vendor's former name is still answered for.
+        match rest.strip_suffix("sectigo.com").or_else(|| rest.strip_suffix("comodoca.com")) {
+            Some("") => Match::Exact,
+            Some(unique)
+                if unique.ends_with('.')
+                    && unique.trim_end_matches('.').bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
+            {
+                Match::WithUniqueValue
+            }
+            _ => Match::Other,
+        }
+    }
+
+    /// Where the file must be, below `http://` or `https://` and the domain. Not for wildcards.
+    pub fn file_path(&self) -> String {
+        format!("/.well-known/pki-validation/{}.txt", self.name)
+    }
+
+    /// What the file must hold; a unique value would be a third line.
+    pub fn file_content(&self) -> String {
+        format!("{}\nsectigo.com\n", self.hash)
+    }
+}
+
+/// The domain without a wildcard, and each parent that has at least two labels.
+pub fn authorization_names(domain: &str) -> Vec<String> {
+    let domain = domain.trim_end_matches('.').strip_prefix("*.").unwrap_or(domain).to_ascii_lowercase();
+    let mut names = Vec::new();
+    let mut rest = domain.as_str();
+    while rest.contains('.') {
+        names.push(rest.to_owned());
+        rest = rest.split_once('.').map_or("", |(_, parent)| parent);
+    }
+    names
+}
+
+/// One property of a CAA record set (RFC 8659 section 4.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caa {
+    /// Whether an issuer that does not understand the tag must refuse.
+    pub critical: bool,
+    /// `issue`, `issuewild`, `iodef`, ...
+    pub tag: String,
+    /// As it stands in the record.
+    pub value: String,
+}
+
+/// Why a CAA record set refuses the vendor, or `None` if it does not (RFC 8659 section 4.2 and 4.3).
+pub fn caa_refusal(records: &[Caa], wildcard: bool) -> Option<String> {
+    let known = ["issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"];
+    let tag = |record: &Caa| record.tag.to_ascii_lowercase();
+    if let Some(odd) = records.iter().find(|record| record.critical && !known.contains(&tag(record).as_str()))
+    {
+        return Some(format!(
+            "it has a critical tag \"{}\" that the vendor may not know",
+            super::Foreign::new(&odd.tag)
+        ));
+    }
+    let of = |name: &str| records.iter().filter(|record| tag(record) == name).collect::<Vec<_>>();
+    let wild = of("issuewild");
+    // For a wildcard, issuewild counts where there is one.
+    let relevant = if wildcard && !wild.is_empty() { wild } else { of("issue") };
+    if relevant.is_empty() {
+        return None;
+    }
+    let issuer =
+        |record: &&Caa| record.value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let allowed: Vec<String> = relevant.iter().map(issuer).collect();
+    if allowed.iter().any(|name| CAA_NAMES.contains(&name.as_str())) {
+        return None;
+    }
+    let others: Vec<&String> = allowed.iter().filter(|name| !name.is_empty()).collect();
+    Some(match others.as_slice() {
+        [] => "it allows nobody".to_owned(),
+        others => {
+            let names: Vec<&str> = others.iter().map(|name| name.as_str()).collect();
+            format!("it allows only {}", super::Foreign::new(&names.join(", ")))
+        }
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02X}").expect("writing to a string");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token() -> Token {
+        Token::of(b"abc")
+    }
+
+    #[test]
+    fn record_and_file_follow_from_the_request() {
+        let token = token();
+        // RFC 1321 appendix A.5 and FIPS 180-2 appendix B.1 give both hashes of "abc".
+        assert_eq!(token.name, "900150983CD24FB0D6963F7D28E17F72");
+        assert_eq!(
+            token.record_target(),
+            "BA7816BF8F01CFEA414140DE5DAE2223.B00361A396177A9CB410FF61F20015AD.sectigo.com"
+        );
+        assert_eq!(
+            token.record_names("*.a.example.com"),
+            [
+                "_900150983CD24FB0D6963F7D28E17F72.a.example.com",
+                "_900150983CD24FB0D6963F7D28E17F72.example.com"
+            ]
+        );
+        assert_eq!(token.file_path(), "/.well-known/pki-validation/900150983CD24FB0D6963F7D28E17F72.txt");
+        assert_eq!(
+            token.file_content(),
+            "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD\nsectigo.com\n"
+        );
+    }
+
+    #[test]
+    fn records_that_were_found_are_told_apart() {
+        let check = |target: &str, expected: Match| assert_eq!(token().matches(target), expected, "{target}");
+        let hash = "ba7816bf8f01cfea414140de5dae2223.b00361a396177a9cb410ff61f20015ad";
+        check(&format!("{hash}.sectigo.com."), Match::Exact);
+        check(&format!("{}.Sectigo.com", hash.to_uppercase()), Match::Exact);
+        check(&format!("{hash}.comodoca.com."), Match::Exact);
+        check(&format!("{hash}.b6gnGbHI.sectigo.com."), Match::WithUniqueValue);
+        check(&format!("{hash}.evilsectigo.com."), Match::Other);
+        check(&format!("{hash}.a.b.sectigo.com."), Match::Other);
+        check("sectigo.com.", Match::Other);
+        check(&format!("0{}.sectigo.com.", &hash[1..]), Match::Other);
+    }
+
+    #[test]
+    fn authorization_names_end_before_the_last_label() {
+        assert_eq!(authorization_names("WWW.Example.COM."), ["www.example.com", "example.com"]);
+        assert_eq!(authorization_names("*.example.com"), ["example.com"]);
+        assert_eq!(authorization_names("localhost"), [""; 0]);
+    }
+
+    #[test]
+    fn caa_refuses_only_where_it_speaks_of_somebody_else() {
+        let record = |tag: &str, value: &str| Caa { critical: false, tag: tag.into(), value: value.into() };
+        let check = |records: &[Caa], wildcard, expected: Option<&str>| {
+            assert_eq!(caa_refusal(records, wildcard).as_deref(), expected, "{records:?} {wildcard}");
+        };
+        check(&[], false, None);
+        check(&[record("iodef", "mailto:a@example.com")], false, None);
+        check(&[record("issue", "sectigo.com")], false, None);
+        check(&[record("ISSUE", " Sectigo.com ; validationmethods=dns")], false, None);
+        check(&[record("issue", "letsencrypt.org"), record("issue", "comodoca.com")], false, None);
+        check(&[record("issue", "letsencrypt.org")], false, Some("it allows only letsencrypt.org"));
+        check(&[record("issue", ";")], false, Some("it allows nobody"));
+        check(&[record("issue", "sectigo.com"), record("issuewild", ";")], true, Some("it allows nobody"));
+        check(&[record("issue", "sectigo.com"), record("issuewild", ";")], false, None);
+        check(&[record("issuewild", "letsencrypt.org")], false, None);
+        check(&[record("issue", "letsencrypt.org"), record("issuewild", "sectigo.com")], true, None);
+        let odd = Caa { critical: true, tag: "tbs".into(), value: "x".into() };
+        check(&[odd], false, Some("it has a critical tag \"tbs\" that the vendor may not know"));
+    }
+}
