@@ -3,6 +3,7 @@
 //! Built from the configuration and the state file, so it is right while the daemon is down.
 
 mod metrics;
+mod missing;
 mod nagios;
 mod page;
 mod table;
@@ -15,6 +16,7 @@ use crate::engine::account::AccountRecord;
 use crate::engine::order::{Debt, Generation, OrderRecord};
 use crate::engine::time::{Now, Time, rfc3339};
 
+pub use missing::{Missing, missing};
 pub use nagios::{Verdict, verdict};
 
 /// Everything that `status --json` shows.

@@ -10,7 +10,8 @@ use std::fmt::Write;
 use aws_lc_rs::digest;
 use md5::{Digest, Md5};
 
-/// The names in CAA records by which the vendor may issue: <https://sectigo.com/knowledge-base>, "CAA records".
+/// The names in CAA records by which the vendor may issue, as the vendor's statement is quoted at
+/// <https://ssl247.com/knowledge-base/detail/internal-caa-records/ka01n000000xnreqao>.
 pub const CAA_NAMES: [&str; 5] =
     ["sectigo.com", "comodoca.com", "comodo.com", "usertrust.com", "trust-provider.com"];
 
@@ -85,9 +86,10 @@ impl Token {
 
 /// The domain without a wildcard, and each parent that has at least two labels.
 pub fn authorization_names(domain: &str) -> Vec<String> {
-    let domain = domain.trim_end_matches('.').strip_prefix("*.").unwrap_or(domain).to_ascii_lowercase();
+    let domain = domain.trim_end_matches('.').to_ascii_lowercase();
+    let domain = domain.strip_prefix("*.").unwrap_or(&domain);
     let mut names = Vec::new();
-    let mut rest = domain.as_str();
+    let mut rest = domain;
     while rest.contains('.') {
         names.push(rest.to_owned());
         rest = rest.split_once('.').map_or("", |(_, parent)| parent);

@@ -1,0 +1,233 @@
+//! What an order still waits for, and who must act: the vendor's status integers and words, put into words.
+
+use crate::api::reply::{Dcv, Details, is_validated};
+
+/// One thing that is not done yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Missing {
+    /// What, for instance `b.example.com: CNAME not seen yet`.
+    pub what: String,
+    /// Who must act.
+    pub who: &'static str,
+}
+
+const SECTIGO: &str = "Sectigo";
+const DNS: &str = "DNS team";
+const WEB: &str = "web team";
+const MAILBOX: &str = "whoever reads that mailbox";
+const OWNER: &str = "whoever runs the domain";
+const ORGANISATION: &str = "the organisation's contact";
+const ORDERER: &str = "whoever placed the order";
+
+/// The integer statuses: name, what is not done, who must act when it has not begun, who while it is in
+/// progress. Values: -1 not required, 0 not completed, 1 completed, 2 in progress [seed: GetMDCDomainDetails].
+const STATUSES: [(&str, &str, &str, &str); 12] = [
+    ("csrStatus", "the certificate request is not accepted", ORDERER, SECTIGO),
+    ("ovCallBackStatus", "the call-back to the organisation has not taken place", ORGANISATION, ORGANISATION),
+    ("organizationValidationStatus", "the organisation is not validated", SECTIGO, SECTIGO),
+    ("freeDVUPStatus", "the free upgrade from DV is not done", SECTIGO, SECTIGO),
+    (
+        "evClickThroughStatus",
+        "the EV agreement is not accepted",
+        "the contract signer",
+        "the contract signer",
+    ),
+    ("brandValStatus", "the brand is not validated", SECTIGO, SECTIGO),
+    ("evAssumedName", "EV: the assumed name is not verified", ORGANISATION, SECTIGO),
+    ("evLegalExistence", "EV: the legal existence is not verified", ORGANISATION, SECTIGO),
+    ("evPhysicalExistence", "EV: the physical existence is not verified", ORGANISATION, SECTIGO),
+    ("evOperationalExistence", "EV: the operational existence is not verified", ORGANISATION, SECTIGO),
+    (
+        "evSignerApproverRequester",
+        "EV: signer, approver and requester are not verified",
+        ORGANISATION,
+        SECTIGO,
+    ),
+    ("evSignerSecondApproval", "EV: the second approval is missing", SECTIGO, SECTIGO),
+];
+
+/// Everything that is not done, from the last answer of the collecting endpoint and, where it was asked, from
+/// GetMDCDomainDetails.
+pub fn missing(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Missing> {
+    let mut found = Vec::new();
+    let of_domains = of_domains(collect, domains);
+    let named = !of_domains.is_empty();
+    found.extend(of_domains);
+    let statuses = || [domains, collect].into_iter().flatten().flat_map(|details| &details.statuses);
+    let value = |name: &str| statuses().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    // Which domain it is matters more than that it is one of them.
+    let control = value("dcvStatusCode").or_else(|| value("dcvStatus"));
+    if !named && matches!(control, Some(0 | 2)) {
+        found.push(Missing { what: "control of a domain is not proven".into(), who: "DNS team or web team" });
+    }
+    for (name, what, open, in_progress) in STATUSES {
+        match value(name) {
+            Some(0) => found.push(Missing { what: what.into(), who: open }),
+            Some(2) => found.push(Missing { what: format!("{what}, it is in progress"), who: in_progress }),
+            _ => {}
+        }
+    }
+    if let Some(2 | 0) = value("maStatus") {
+        found.push(Missing {
+            what: "the check that the vendor calls maStatus is not done".into(),
+            who: SECTIGO,
+        });
+    }
+    found.extend(collect.into_iter().chain(domains).find_map(of_caa));
+    found.extend(collect.and_then(of_validation));
+    found
+}
+
+fn of_domains(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Missing> {
+    let listed: Vec<&Dcv> = domains.iter().flat_map(|details| &details.dcv).collect();
+    if !listed.is_empty() {
+        return listed.into_iter().filter(|dcv| !dcv.is_validated()).map(of_domain).collect();
+    }
+    let words = collect.iter().flat_map(|details| &details.domains);
+    words
+        .filter(|(_, state)| !is_validated(state.as_str()))
+        .map(|(domain, state)| match state.as_str().to_ascii_uppercase().as_str() {
+            "AWAITINGBRAND" => {
+                Missing { what: format!("{domain}: the brand is not validated"), who: SECTIGO }
+            }
+            "NOTVALIDATED" => Missing { what: format!("{domain}: control is not proven"), who: OWNER },
+            _ => Missing { what: format!("{domain}: the vendor says {state}"), who: OWNER },
+        })
+        .collect()
+}
+
+fn of_domain(dcv: &Dcv) -> Missing {
+    let domain = &dcv.domain;
+    let method = dcv.method.as_ref().map(|method| method.as_str()).unwrap_or_default();
+    let file = |scheme: &str| {
+        format!("{domain}: file not seen yet below {scheme}://{domain}/.well-known/pki-validation/")
+    };
+    match method.to_ascii_uppercase().as_str() {
+        "CNAME_CSR_HASH" | "CNAME" => Missing { what: format!("{domain}: CNAME not seen yet"), who: DNS },
+        "TXT_CSR_HASH" | "TXT" => Missing { what: format!("{domain}: TXT record not seen yet"), who: DNS },
+        "HTTP_CSR_HASH" | "HTTP" => Missing { what: file("http"), who: WEB },
+        "HTTPS_CSR_HASH" | "HTTPS" => Missing { what: file("https"), who: WEB },
+        "" => Missing { what: format!("{domain}: control is not proven"), who: OWNER },
+        _ if method.contains('@') => {
+            Missing { what: format!("{domain}: the mail to {method} is not answered"), who: MAILBOX }
+        }
+        "EMAIL" => Missing { what: format!("{domain}: the validation mail is not answered"), who: MAILBOX },
+        _ => Missing { what: format!("{domain}: control is not proven by {method}"), who: OWNER },
+    }
+}
+
+/// The words of `caaStatus` [doc].
+fn of_caa(details: &Details) -> Option<Missing> {
+    let caa = details.caa.as_ref()?;
+    let (what, who) = match caa.as_str().to_ascii_lowercase().as_str() {
+        "authorized" | "empty" => return None,
+        "not authorized" => ("a CAA record does not allow Sectigo to issue".to_owned(), DNS),
+        "unrecognized critical tag" => {
+            ("a CAA record has a critical tag that Sectigo does not know".to_owned(), DNS)
+        }
+        "malformed response" | "timeout" | "error" => {
+            (format!("the look-up of CAA records failed ({caa})"), DNS)
+        }
+        "awaiting completion" => ("the check of CAA records is not done".to_owned(), SECTIGO),
+        _ => (format!("the check of CAA records ended with \"{caa}\""), DNS),
+    };
+    Some(Missing { what, who })
+}
+
+/// The words of `validationStatus` [seed: CollectSSL].
+fn of_validation(details: &Details) -> Option<Missing> {
+    let status = details.validation_status.as_ref()?;
+    let (what, who) = match status.as_str().to_ascii_lowercase().as_str() {
+        "complete" => return None,
+        "awaiting legal documents" => ("Sectigo waits for legal documents".to_owned(), ORGANISATION),
+        "awaiting document translation" => ("documents are being translated".to_owned(), SECTIGO),
+        "awaiting private whois entry release" => {
+            ("the private WHOIS entry is not released".to_owned(), OWNER)
+        }
+        "awaiting brand validation" => ("the brand is not validated".to_owned(), SECTIGO),
+        _ => (format!("the validation status is \"{status}\""), SECTIGO),
+    };
+    Some(Missing { what, who })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::reply::decode;
+    use crate::api::{Answer, Endpoint};
+
+    fn details(endpoint: Endpoint, body: &str) -> Details {
+        let body = bytes::Bytes::copy_from_slice(body.as_bytes());
+        let answer = Answer { status: 200, content_type: None, retry_after: None, body };
+        decode(endpoint, &answer).unwrap().details
+    }
+
+    fn check(collect: &str, domains: &str, expected: &[&str]) {
+        let collect = details(Endpoint::CollectSsl, collect);
+        let domains =
+            Some(domains).filter(|body| !body.is_empty()).map(|body| details(Endpoint::DomainDetails, body));
+        let found: Vec<String> = missing(Some(&collect), domains.as_ref())
+            .into_iter()
+            .map(|missing| format!("{}; {}", missing.what, missing.who))
+            .collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn each_domain_says_what_is_missing_and_who_must_act() {
+        check(
+            "errorCode=0&dcvStatus=2",
+            "errorCode=0&1_domainName=a.example.com&1_dcvMethod=CNAME_CSR_HASH&1_dcvStatus=Validated\
+             &2_domainName=b.example.com&2_dcvMethod=CNAME_CSR_HASH&2_dcvStatus=In+progress\
+             &3_domainName=c.example.com&3_dcvMethod=HTTP_CSR_HASH&3_dcvStatus=Not+Validated\
+             &4_domainName=d.example.com&4_dcvMethod=admin%40example.com&4_dcvStatus=In+progress\
+             &5_domainName=e.example.com&dcvStatusCode=2",
+            &[
+                "b.example.com: CNAME not seen yet; DNS team",
+                "c.example.com: file not seen yet below http://c.example.com/.well-known/pki-validation/; web team",
+                "d.example.com: the mail to admin@example.com is not answered; whoever reads that mailbox",
+                "e.example.com: control is not proven; whoever runs the domain",
+            ],
+        );
+    }
+
+    #[test]
+    fn words_are_compared_whole() {
+        check(
+            "errorCode=0&mdcDomainDetails=a.example+VALIDATED,+b.example+NOTVALIDATED,+c.example+AWAITINGBRAND,+d.example+ODD",
+            "",
+            &[
+                "b.example: control is not proven; whoever runs the domain",
+                "c.example: the brand is not validated; Sectigo",
+                "d.example: the vendor says ODD; whoever runs the domain",
+            ],
+        );
+    }
+
+    #[test]
+    fn integers_are_told_by_their_meaning() {
+        check(
+            "errorCode=0&csrStatus=1&dcvStatus=0&ovCallBackStatus=0&organizationValidationStatus=2&evClickThroughStatus=-1\
+             &evLegalExistence=0&caaStatus=Not+Authorized&validationStatus=Awaiting+Legal+Documents",
+            "",
+            &[
+                "control of a domain is not proven; DNS team or web team",
+                "the call-back to the organisation has not taken place; the organisation's contact",
+                "the organisation is not validated, it is in progress; Sectigo",
+                "EV: the legal existence is not verified; the organisation's contact",
+                "a CAA record does not allow Sectigo to issue; DNS team",
+                "Sectigo waits for legal documents; the organisation's contact",
+            ],
+        );
+        check(
+            "errorCode=0&csrStatus=1&dcvStatus=1&ovCallBackStatus=-1&caaStatus=Empty&validationStatus=Complete",
+            "",
+            &[],
+        );
+        check(
+            "errorCode=0&csrStatus=7&caaStatus=Error+42",
+            "",
+            &["the check of CAA records ended with \"Error 42\"; DNS team"],
+        );
+    }
+}
