@@ -14,7 +14,7 @@ pub mod request;
 pub use answer::{Answer, Failure, RetryAfter};
 pub use foreign::Foreign;
 pub use reply::Reply;
-pub use request::{Endpoint, Request};
+pub use request::{Endpoint, Replace, Request, Response};
 
 /// The three kinds of order this daemon collects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,6 +3,8 @@
 //! The vendor refuses an argument it does not know (-2), so each endpoint sends exactly the documented
 //! ones, in the documented spelling.
 
+use std::borrow::Cow;
+
 use zeroize::Zeroizing;
 
 use super::{Handle, Product};
@@ -55,47 +57,180 @@ impl Endpoint {
     }
 }
 
+/// In which form an answer with certificates is asked for, where the operator wants another one than the
+/// product's most robust.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Response {
+    container: Container,
+    form: Form,
+}
+
+/// `responseType`: what holds the certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Container {
+    Zip,
+    Netscape,
+    Pkcs7,
+    Individual,
+    Cmmf,
+}
+
+/// `responseFormat` and `responseEncoding`: how it travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Form {
+    UrlEncoded,
+    Lines,
+    Binary,
+}
+
+impl Response {
+    /// Every form that can be asked for, by the word of the configuration.
+    pub const ALL: [(&'static str, Response); 12] = [
+        ("individual", Response::new(Container::Individual, Form::UrlEncoded)),
+        ("pkcs7", Response::new(Container::Pkcs7, Form::UrlEncoded)),
+        ("zip", Response::new(Container::Zip, Form::UrlEncoded)),
+        ("netscape", Response::new(Container::Netscape, Form::UrlEncoded)),
+        ("pkcs7-binary", Response::new(Container::Pkcs7, Form::Binary)),
+        ("zip-binary", Response::new(Container::Zip, Form::Binary)),
+        ("individual-lines", Response::new(Container::Individual, Form::Lines)),
+        ("pkcs7-lines", Response::new(Container::Pkcs7, Form::Lines)),
+        ("zip-lines", Response::new(Container::Zip, Form::Lines)),
+        ("netscape-lines", Response::new(Container::Netscape, Form::Lines)),
+        ("cmmf", Response::new(Container::Cmmf, Form::Lines)),
+        ("cmmf-binary", Response::new(Container::Cmmf, Form::Binary)),
+    ];
+
+    const fn new(container: Container, form: Form) -> Self {
+        Response { container, form }
+    }
+
+    /// The form of that word.
+    pub fn from_word(word: &str) -> Option<Response> {
+        Response::ALL.iter().find(|(known, _)| *known == word).map(|(_, response)| *response)
+    }
+
+    /// The product's most robust form. CollectSSL: URL-encoded, because the position of the optional lines of
+    /// the other form is not pinned down. CollectMC: PKCS#7 in binary, the one combination that all of the
+    /// vendor's pages allow. CollectSMIME answers in lines only.
+    pub const fn standard(product: Product) -> Response {
+        match product {
+            Product::Ssl => Response::new(Container::Individual, Form::UrlEncoded),
+            Product::Mark => Response::new(Container::Pkcs7, Form::Binary),
+            Product::Smime => Response::new(Container::Individual, Form::Lines),
+        }
+    }
+
+    /// Whether the product's endpoint has this form: the columns of its page.
+    pub fn fits(self, product: Product) -> bool {
+        use Container::{Cmmf, Individual, Netscape, Pkcs7, Zip};
+        let container = match product {
+            Product::Ssl => matches!(self.container, Zip | Netscape | Pkcs7 | Individual),
+            Product::Mark => matches!(self.container, Zip | Pkcs7 | Individual),
+            Product::Smime => matches!(self.container, Netscape | Pkcs7 | Individual | Cmmf),
+        };
+        // Binary is for a single structure; and the page of CollectSMIME has it for PKCS#7 only.
+        let form = match (product, self.form) {
+            (Product::Smime, Form::Binary) => self.container == Pkcs7,
+            (_, Form::Binary) => matches!(self.container, Zip | Pkcs7),
+            _ => true,
+        };
+        container && form
+    }
+
+    fn response_type(self) -> &'static str {
+        match self.container {
+            Container::Zip => "0",
+            Container::Netscape => "1",
+            Container::Pkcs7 => "2",
+            Container::Individual => "3",
+            Container::Cmmf => "4",
+        }
+    }
+}
+
 /// One call without its login: the endpoint and its own parameters, in the order in which they are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// Where it goes.
     pub endpoint: Endpoint,
     /// Name and value, unencoded.
-    pub fields: Vec<(&'static str, String)>,
+    pub fields: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Request {
-    /// Asks for an order's status and, if it is issued, for the certificates in the same call.
-    ///
-    /// CollectSSL: `queryType=1`, because a poll with `queryType=0` never gets further than status 1;
-    /// `responseFormat=1`, because the position of the optional lines of format 0 is not pinned down.
-    /// CollectMC: PKCS#7 in binary, the one combination that all of the vendor's pages allow.
-    pub fn collect(product: Product, handle: &Handle) -> Self {
-        let mut fields = vec![(handle.parameter(), handle.text().to_owned())];
-        let mut add = |name: &'static str, value: &str| fields.push((name, value.to_owned()));
+    /// Asks for an order's status and, if it is issued, for the certificates in the same call:
+    /// `queryType=1`, because a poll with `queryType=0` never gets further than status 1. A form that the
+    /// product does not have gives way to its standard one.
+    pub fn collect(product: Product, handle: &Handle, response: Option<Response>) -> Self {
+        let response = response.filter(|wanted| wanted.fits(product)).unwrap_or(Response::standard(product));
+        let mut request = Request::new(product.endpoint()).with(handle.parameter(), handle.text());
+        if product != Product::Mark {
+            request = request.with("queryType", "1");
+        }
+        request = request.with("responseType", response.response_type());
+        if response.form == Form::Binary {
+            request = request.with("responseEncoding", "1");
+        }
         match product {
             Product::Ssl => {
-                add("queryType", "1");
-                add("responseType", "3");
-                add("responseFormat", "1");
-                add("showValidityPeriod", "Y");
-                add("showFQDN", "Y");
-                add("showExtStatus", "Y");
-                add("showMDCDomainDetails", "Y");
-                add("showMDCDomainDetails2", "Y");
-                add("showStatusDetails", "Y");
+                if response.form == Form::UrlEncoded {
+                    request = request.with("responseFormat", "1");
+                }
+                for option in [
+                    "showValidityPeriod",
+                    "showFQDN",
+                    "showExtStatus",
+                    "showMDCDomainDetails",
+                    "showMDCDomainDetails2",
+                    "showStatusDetails",
+                ] {
+                    request = request.with(option, "Y");
+                }
+                request
             }
-            Product::Mark => {
-                add("responseType", "2");
-                add("responseEncoding", "1");
-            }
-            Product::Smime => {
-                add("queryType", "1");
-                add("responseType", "3");
-                add("showValidityPeriod", "Y");
-            }
+            Product::Mark => request,
+            Product::Smime => request.with("showValidityPeriod", "Y"),
         }
-        Request { endpoint: product.endpoint(), fields }
+    }
+
+    /// Asks for the state of each domain of an order, with the integer statuses.
+    pub fn domain_details(order_number: &str) -> Self {
+        Request::new(Endpoint::DomainDetails)
+            .with("orderNumber", order_number)
+            .with("showStatusDetails", "Y")
+            .with("responseFormat", "1")
+    }
+
+    /// Has the collection mail of an S/MIME order sent again.
+    pub fn resend_smime(order_number: &str) -> Self {
+        Request::new(Endpoint::ResendSmime).with("orderNumber", order_number)
+    }
+
+    /// Has an S/MIME certificate replaced by one for another request. Not idempotent.
+    pub fn replace_smime(replace: &Replace) -> Self {
+        let mut request = Request::new(Endpoint::ReplaceSmime)
+            .with("orderNumber", &replace.order_number)
+            .with("csr", &replace.csr);
+        if let Some(hash) = &replace.signature_hash {
+            request = request.with("signatureHash", hash);
+        }
+        if replace.revoke_old {
+            request = request.with("revokeOldOrder", "Y");
+        }
+        request = request.with("responseFormat", "1");
+        for (name, value) in &replace.parameters {
+            request.fields.push((Cow::Owned(name.clone()), value.clone()));
+        }
+        request
+    }
+
+    fn new(endpoint: Endpoint) -> Self {
+        Request { endpoint, fields: Vec::new() }
+    }
+
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.fields.push((Cow::Borrowed(name), value.to_owned()));
+        self
     }
 
     /// The whole form body, login included. It is wiped when dropped, and must not be shown to anyone.
@@ -103,23 +238,50 @@ impl Request {
         let pairs = || {
             [("loginName", login_name), ("loginPassword", password)]
                 .into_iter()
-                .chain(self.fields.iter().map(|(name, value)| (*name, value.as_str())))
+                .chain(self.fields.iter().map(|(name, value)| (&**name, value.as_str())))
         };
         // Sized once, for the case that every byte is escaped: a growing buffer would leave unwiped copies.
-        let most = pairs().map(|(name, value)| name.len() + 3 * value.len() + 2).sum();
+        let most = pairs().map(|(name, value)| 3 * (name.len() + value.len()) + 2).sum();
         let mut body = Zeroizing::new(Vec::with_capacity(most));
         for (name, value) in pairs() {
             if !body.is_empty() {
                 body.push(b'&');
             }
-            body.extend_from_slice(name.as_bytes());
+            encode(name, &mut body);
             body.push(b'=');
-            for piece in form_urlencoded::byte_serialize(value.as_bytes()) {
-                body.extend_from_slice(piece.as_bytes());
-            }
+            encode(value, &mut body);
         }
         body
     }
+}
+
+fn encode(text: &str, body: &mut Vec<u8>) {
+    for piece in form_urlencoded::byte_serialize(text.as_bytes()) {
+        body.extend_from_slice(piece.as_bytes());
+    }
+}
+
+/// What AutoReplaceSMIME is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Replace {
+    /// The order whose certificate is replaced, at most 128 characters.
+    pub order_number: String,
+    /// PKCS#10 in base64, with or without armour, at most [`Replace::MAX_CSR`] characters.
+    pub csr: String,
+    /// One of [`Replace::SIGNATURE_HASHES`].
+    pub signature_hash: Option<String>,
+    /// Whether the old certificate is revoked.
+    pub revoke_old: bool,
+    /// Further parameters, name and value, passed through as they are: language, template ids, `caCertificateID`.
+    pub parameters: Vec<(String, String)>,
+}
+
+impl Replace {
+    /// Characters of `csr` that the vendor takes [seed: AutoReplaceSMIME].
+    pub const MAX_CSR: usize = 32_767;
+    /// Values of `signatureHash` [doc].
+    pub const SIGNATURE_HASHES: [&'static str; 5] =
+        ["NO_PREFERENCE", "INFER_FROM_CSR", "PREFER_SHA2", "PREFER_SHA1", "REQUIRE_SHA2"];
 }
 
 #[cfg(test)]
@@ -131,33 +293,77 @@ mod tests {
         assert_eq!(String::from_utf8(body.to_vec()).unwrap(), expected);
     }
 
+    const LOGIN: &str = "loginName=acme+login&loginPassword=p%26s%3Ds%2Bw%25rd";
+
     #[test]
     fn each_product_sends_its_documented_parameters() {
-        let login = "loginName=acme+login&loginPassword=p%26s%3Ds%2Bw%25rd";
+        let shown = "&showValidityPeriod=Y&showFQDN=Y&showExtStatus=Y&showMDCDomainDetails=Y&showMDCDomainDetails2=Y\
+                     &showStatusDetails=Y";
+        let number = |text: &str| Handle::OrderNumber(text.into());
         check(
-            &Request::collect(Product::Ssl, &Handle::OrderNumber("12 3".into())),
+            &Request::collect(Product::Ssl, &number("12 3"), None),
+            &format!("{LOGIN}&orderNumber=12+3&queryType=1&responseType=3&responseFormat=1{shown}"),
+        );
+        check(
+            &Request::collect(Product::Mark, &number("77"), None),
+            &format!("{LOGIN}&orderNumber=77&responseType=2&responseEncoding=1"),
+        );
+        check(
+            &Request::collect(Product::Smime, &number("5"), None),
+            &format!("{LOGIN}&orderNumber=5&queryType=1&responseType=3&showValidityPeriod=Y"),
+        );
+        check(
+            &Request::domain_details("5"),
+            &format!("{LOGIN}&orderNumber=5&showStatusDetails=Y&responseFormat=1"),
+        );
+        check(&Request::resend_smime("5"), &format!("{LOGIN}&orderNumber=5"));
+        let replace = Replace {
+            order_number: "5".into(),
+            csr: "MII+".into(),
+            signature_hash: Some("REQUIRE_SHA2".into()),
+            revoke_old: true,
+            parameters: vec![("odd name".into(), "a=b".into())],
+        };
+        check(
+            &Request::replace_smime(&replace),
             &format!(
-                "{login}&orderNumber=12+3&queryType=1&responseType=3&responseFormat=1&showValidityPeriod=Y\
-                 &showFQDN=Y&showExtStatus=Y&showMDCDomainDetails=Y&showMDCDomainDetails2=Y&showStatusDetails=Y"
+                "{LOGIN}&orderNumber=5&csr=MII%2B&signatureHash=REQUIRE_SHA2&revokeOldOrder=Y&responseFormat=1&odd+name=a%3Db"
             ),
-        );
-        check(
-            &Request::collect(Product::Mark, &Handle::OrderNumber("77".into())),
-            &format!("{login}&orderNumber=77&responseType=2&responseEncoding=1"),
-        );
-        check(
-            &Request::collect(Product::Smime, &Handle::OrderNumber("5".into())),
-            &format!("{login}&orderNumber=5&queryType=1&responseType=3&showValidityPeriod=Y"),
-        );
-        check(
-            &Request { endpoint: Endpoint::ResendSmime, fields: vec![("orderNumber", "5".into())] },
-            &format!("{login}&orderNumber=5"),
         );
     }
 
     #[test]
+    fn the_operator_can_choose_the_form_where_the_product_has_it() {
+        let fields = |product, word: &str| {
+            let response = Response::from_word(word);
+            assert!(response.is_some(), "{word}");
+            let request = Request::collect(product, &Handle::OrderNumber("1".into()), response);
+            let of = |name: &str| {
+                request
+                    .fields
+                    .iter()
+                    .find(|(known, _)| known == name)
+                    .map_or("-", |(_, value)| value)
+                    .to_owned()
+            };
+            [of("responseType"), of("responseEncoding"), of("responseFormat")].join(" ")
+        };
+        assert_eq!(fields(Product::Ssl, "zip"), "0 - 1");
+        assert_eq!(fields(Product::Ssl, "netscape-lines"), "1 - -");
+        assert_eq!(fields(Product::Ssl, "pkcs7-binary"), "2 1 -");
+        assert_eq!(fields(Product::Ssl, "cmmf"), "3 - 1", "not a form of this product");
+        assert_eq!(fields(Product::Mark, "individual"), "3 - -");
+        assert_eq!(fields(Product::Mark, "zip"), "0 - -");
+        assert_eq!(fields(Product::Mark, "netscape"), "2 1 -", "not a form of this product");
+        assert_eq!(fields(Product::Smime, "cmmf"), "4 - -");
+        assert_eq!(fields(Product::Smime, "pkcs7-binary"), "2 1 -");
+        assert_eq!(fields(Product::Smime, "zip"), "3 - -", "not a form of this product");
+        assert_eq!(Response::from_word("pkcs12"), None);
+    }
+
+    #[test]
     fn the_body_never_grows_beyond_its_first_allocation() {
-        let request = Request::collect(Product::Ssl, &Handle::OrderNumber("\u{fe}".repeat(128).into()));
+        let request = Request::collect(Product::Ssl, &Handle::OrderNumber("\u{fe}".repeat(128).into()), None);
         let most = request.body("\u{fe}", "\u{fe}");
         assert!(most.len() <= most.capacity());
         let name = Handle::BaseOrderNumber("1".into());

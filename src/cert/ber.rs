@@ -18,6 +18,8 @@ pub const SEQUENCE: u8 = 0x30;
 pub const SET: u8 = 0x31;
 /// `[0]`, constructed.
 pub const CONTEXT_0: u8 = 0xa0;
+/// `[1]`, constructed.
+pub const CONTEXT_1: u8 = 0xa1;
 
 /// Levels of nesting. A certificate inside SignedData lies five deep.
 pub const MAX_DEPTH: u8 = 12;

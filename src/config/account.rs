@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::api::Response;
+
 use super::address::{base_url, has_user_info, proxy};
 use super::problem::{Problem, Sink, Spot};
 use super::reader::{Item, Table};
@@ -27,6 +29,9 @@ pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
     let password = password(table);
     let base_url = url(table, "base_url", base_url);
     let proxy = url(table, "proxy", proxy);
+    let response = table.parse("response", RESPONSE_HELP, |text| {
+        Response::from_word(text).ok_or_else(|| Wrong::new("is no form of an answer", RESPONSE_HELP))
+    });
     let ca_file = table.parse("ca_file", "the path of a PEM file", file_path);
 
     let name_at = name.map_or(table.at, |item| item.at);
@@ -42,6 +47,7 @@ pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
             base_url: base_url.unwrap_or_else(|| Account::BASE_URL.to_owned()),
             ca_file,
             proxy,
+            response,
         }),
         _ => None,
     };
@@ -50,6 +56,9 @@ pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
 
 /// What to write where a name is wanted.
 pub(super) const NAME_HELP: &str = "a name in quotes, such as \"main\"";
+
+const RESPONSE_HELP: &str =
+    "individual, pkcs7, zip or netscape; with -lines or (pkcs7, zip) -binary behind; or cmmf";
 
 fn password(table: &Table<'_>) -> Option<SecretSource> {
     let help = "say where the password is kept: password = { file = \"/run/secrets/sectigo\" }";
@@ -94,9 +103,9 @@ pub(super) fn note_shared_logins(drafts: &[Draft], sink: &Sink<'_>) {
         });
         if let Some(same) = same {
             sink.add(
-                Problem::warning("two accounts with the same login name", draft.login_at, "again here")
+                Problem::error("two accounts with the same login name", draft.login_at, "again here")
                     .also(same.login_at, "first here")
-                    .help("calls of different accounts may overlap, and the vendor asks for one at a time"),
+                    .help("the vendor asks for one call at a time, so one login is one [[account]]"),
             );
         }
     }

@@ -44,8 +44,10 @@ pub(super) static POLLING: Keys = Keys {
     ],
 };
 
-pub(super) static ACCOUNT: Keys =
-    Keys { title: "[[account]]", names: &["name", "login_name", "password", "base_url", "ca_file", "proxy"] };
+pub(super) static ACCOUNT: Keys = Keys {
+    title: "[[account]]",
+    names: &["name", "login_name", "password", "base_url", "ca_file", "proxy", "response"],
+};
 
 pub(super) static PASSWORD: Keys =
     Keys { title: "password = { … }", names: &["file", "credential", "env"] };

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{Handle, Product};
+use crate::api::{Handle, Product, Response};
 
 /// The whole configuration, after all included files were read and all names were resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -141,6 +141,9 @@ pub struct Account {
     pub ca_file: Option<PathBuf>,
     /// `http://`, `https://` or `socks5://` proxy; `None` means a direct connection.
     pub proxy: Option<String>,
+    /// In which form answers are asked for; `None` means each product's most robust one. A product that does not
+    /// have the form keeps its own.
+    pub response: Option<Response>,
 }
 
 impl Account {

@@ -170,6 +170,7 @@ mod tests {
             base_url: Account::BASE_URL.into(),
             ca_file: None,
             proxy: None,
+            response: None,
         };
         assert_eq!(tag(&account("a"), b"salt"), None);
         std::fs::write(&path, "one").unwrap();

@@ -34,7 +34,13 @@ impl Engine {
 
     fn start_call(&mut self, gate: usize, id: OrderId, now: Now) {
         let entry = self.entry(id);
-        let request = Request::collect(entry.settings.product, &entry.handle);
+        let response = self
+            .config
+            .accounts
+            .iter()
+            .find(|known| known.name == entry.account)
+            .and_then(|known| known.response);
+        let request = Request::collect(entry.settings.product, &entry.handle, response);
         let account = entry.account.clone();
         let handle = handle_text(entry).into();
         let slot = self.slot_mut(id);

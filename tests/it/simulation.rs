@@ -263,7 +263,7 @@ impl Sim {
                     account,
                     request: certcollectd::api::Request {
                         endpoint: certcollectd::api::Endpoint::CollectSsl,
-                        fields: vec![("orderNumber", number)],
+                        fields: vec![("orderNumber".into(), number)],
                     },
                 };
                 let event = self.world.one(Effect::Call(call)).expect("an answer");

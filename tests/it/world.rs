@@ -55,6 +55,7 @@ pub fn account(name: &str) -> Arc<Account> {
         base_url: Account::BASE_URL.into(),
         ca_file: None,
         proxy: None,
+        response: None,
     })
 }
 

@@ -255,6 +255,7 @@ impl Unpacker {
             }
             ber::SEQUENCE => self.certificate(outer.raw),
             ber::INTEGER => Err(UnpackError::Nothing(after_version(first.content))),
+            ber::CONTEXT_1 => self.anywhere(&outer, 0),
             _ => Err(UnpackError::Nothing(Seen::Der)),
         }
     }
@@ -304,6 +305,23 @@ impl Unpacker {
         result
     }
 
+    /// CertRepContent, which CollectSMIME calls CMMF (RFC 4210 section 5.3.4: `[1] caPubs`, then the responses, each
+    /// with a certificate some levels down). Whatever is a certificate in it counts.
+    fn anywhere(&mut self, element: &Element<'_>, depth: u8) -> Result<(), UnpackError> {
+        let mut result = Err(UnpackError::Nothing(Seen::Der));
+        let Ok(mut children) = element.children() else { return result };
+        while let Some(child) = children.element()? {
+            self.work = self.work.checked_sub(child.raw.len()).ok_or(UnpackError::TooDeep)?;
+            if child.tag == ber::SEQUENCE && Certificate::from_der(child.raw).is_ok() {
+                self.certificate(child.raw)?;
+                result = Ok(());
+            } else if depth < MAX_LEVELS && self.anywhere(&child, depth + 1).is_ok() {
+                result = Ok(());
+            }
+        }
+        result
+    }
+
     fn certificate(&mut self, der: &[u8]) -> Result<(), UnpackError> {
         let number = self.found.len() + 1;
         let certificate =
@@ -317,6 +335,9 @@ impl Unpacker {
         Ok(())
     }
 }
+
+/// Levels of a CertRepContent that are looked into; its certificates are at most six down.
+const MAX_LEVELS: u8 = 8;
 
 /// EncryptedPrivateKeyInfo (RFC 5958 section 3): an algorithm and an OCTET STRING.
 fn is_encrypted_key(first: &Element<'_>, mut fields: Reader<'_>) -> bool {

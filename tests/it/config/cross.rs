@@ -304,7 +304,7 @@ fn a_hook_for_nobody() {
 fn two_accounts_with_one_login() {
     let other = ACCOUNT.replace("main", "other");
     assert_snapshot!(said(&format!("{ACCOUNT}{other}{}account = \"main\"\n", ORDER)), @r#"
-    warning: two accounts with the same login name
+    error: two accounts with the same login name
      --> config.toml:9:14
       |
     4 | login_name = "example-login"
@@ -313,9 +313,9 @@ fn two_accounts_with_one_login() {
     9 | login_name = "example-login"
       |              ^^^^^^^^^^^^^^^ again here
       |
-      = help: calls of different accounts may overlap, and the vendor asks for one at a time
+      = help: the vendor asks for one call at a time, so one login is one [[account]]
 
-    config.toml: 1 warning
+    config.toml: 1 error
     "#);
 }
 
