@@ -8,6 +8,7 @@
 //!
 //! Nothing here opens a file; `effects::save` does.
 
+mod accounts;
 mod rows;
 
 use std::collections::HashMap;
@@ -16,17 +17,19 @@ use std::time::Duration;
 use aws_lc_rs::digest;
 
 use crate::cert::Certificate;
+use crate::engine::Adopted;
 use crate::engine::account::AccountRecord;
 use crate::engine::order::OrderRecord;
 use crate::engine::time::{Now, Time};
 
 /// `PRAGMA user_version` of a state file that this program writes.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 /// So many lines of history are kept for each order and each account.
 pub const HISTORY_LIMIT: u32 = 200;
 
-/// The tables of version 1. `record` is JSON; the columns beside it are for people with `sqlite3`.
-pub const SCHEMA: &str = "
+/// What each version added, the first version first. `record` is JSON; the columns beside it are for people with `sqlite3`.
+pub const MIGRATIONS: [&str; VERSION as usize] = [
+    "
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE boots (boot TEXT PRIMARY KEY, offset_ms INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE accounts (
@@ -41,7 +44,11 @@ CREATE TABLE history (
     text TEXT NOT NULL
 );
 CREATE INDEX history_of ON history (subject, id);
-";
+",
+    "
+CREATE TABLE adopted (name TEXT PRIMARY KEY, record TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
+",
+];
 
 /// Why a row cannot be used. Such a state file is never written to.
 #[derive(Debug, thiserror::Error)]
@@ -108,14 +115,26 @@ pub fn read_order(name: &str, text: &str, origin: Origin, now: Now) -> Result<Or
 
 /// The record of an account as text.
 pub fn write_account(record: &AccountRecord) -> String {
-    serde_json::to_string(&rows::AccountRow::of(record)).expect("strings, numbers and lists")
+    serde_json::to_string(&accounts::AccountRow::of(record)).expect("strings, numbers and lists")
 }
 
 /// The record of an account from text.
 pub fn read_account(name: &str, text: &str, origin: Origin, now: Now) -> Result<AccountRecord, RowError> {
     let form = |why: String| RowError::Form(format!("the record of account {name}"), why);
-    let row: rows::AccountRow = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
-    Ok(row.record(origin, now))
+    let row: accounts::AccountRow = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
+    row.record(origin, now).map_err(form)
+}
+
+/// An adopted order as text.
+pub fn write_adopted(adopted: &Adopted) -> String {
+    serde_json::to_string(&accounts::AdoptedRow::of(adopted)).expect("strings and numbers")
+}
+
+/// An adopted order from text.
+pub fn read_adopted(name: &str, text: &str) -> Result<Adopted, RowError> {
+    let form = |why: String| RowError::Form(format!("the adopted order {name}"), why);
+    let row: accounts::AdoptedRow = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
+    Ok(row.adopted(name))
 }
 
 /// A bundle: each certificate as its length in four bytes, big-endian, and its DER.

@@ -59,6 +59,9 @@ pub enum Handle {
 }
 
 impl Handle {
+    /// Characters of `orderNumber` that the vendor takes [seed: CollectSSL].
+    pub const MAX_ORDER_NUMBER: usize = 128;
+
     /// The number itself.
     pub fn text(&self) -> &str {
         match self {

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{Handle, Product};
@@ -262,7 +263,7 @@ fn encode(text: &str, body: &mut Vec<u8>) {
 }
 
 /// What AutoReplaceSMIME is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Replace {
     /// The order whose certificate is replaced, at most 128 characters.
     pub order_number: String,

@@ -10,11 +10,15 @@ pub mod status;
 use std::future::Future;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
 use crate::cli::{Cli, Command, exit};
+use crate::config::Config;
+use crate::effects::save::Reader;
+use crate::engine;
 use crate::engine::event::Command as Order;
 use crate::sources::files::{self, Found};
 
@@ -50,6 +54,14 @@ fn load(config: &Path) -> Result<Found, u8> {
         complain(text.trim_end());
         exit::USAGE
     })
+}
+
+/// The configuration with the orders that were adopted after a replacement. A state that cannot be read is said
+/// by whoever needs it.
+fn with_adopted(config: &Arc<Config>) -> Arc<Config> {
+    let reader = Reader::open(&config.state_dir).ok().flatten();
+    let adopted = reader.and_then(|reader| reader.adopted().ok()).unwrap_or_default();
+    engine::joined(config, &adopted)
 }
 
 /// Runs a future on the one thread that the daemon has.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::run::{engine, open_store, prepare};
-use super::{block_on, complain, load, say};
+use super::{block_on, complain, load, say, with_adopted};
 use crate::cli::exit;
 use crate::config::Config;
 use crate::daemon::{Daemon, Goal};
-use crate::engine::event::{Command, CommandReply};
+use crate::engine::event::{Command, CommandReply, Target};
+use crate::sources::files::Found;
 use crate::sources::{INBOX, control};
 
 /// Carries out a command and says how it went.
@@ -20,17 +21,22 @@ pub fn command(path: &Path, command: Command, json: bool) -> u8 {
         Ok(found) => found,
         Err(code) => return code,
     };
-    if let Some(wrong) = unknown_name(&found.config, &command) {
-        complain(&wrong);
-        return exit::USAGE;
-    }
-    match carry_out(path, &found.config, command) {
+    match ask_about(path, &found, command) {
         Ok(reply) => {
             show(&reply, json);
             if reply.ok { exit::OK } else { exit::FAILED }
         }
         Err(code) => code,
     }
+}
+
+/// Carries out a command whose names are checked first.
+pub(super) fn ask_about(path: &Path, found: &Found, command: Command) -> Result<CommandReply, u8> {
+    if let Some(wrong) = unknown_name(&with_adopted(&found.config), &command) {
+        complain(&wrong);
+        return Err(exit::USAGE);
+    }
+    carry_out(path, &found.config, command)
 }
 
 /// Carries out a command: by the daemon, or here.
@@ -45,9 +51,14 @@ pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> 
     }
 }
 
-fn show(reply: &CommandReply, json: bool) {
+/// Shows a reply to people, or to machines.
+pub(super) fn show(reply: &CommandReply, json: bool) {
     if json {
-        say(&serde_json::json!({ "ok": reply.ok, "text": reply.text }).to_string());
+        let mut shown = serde_json::json!({ "ok": reply.ok, "text": reply.text });
+        if !reply.data.is_null() {
+            shown["data"] = reply.data.clone();
+        }
+        say(&shown.to_string());
     } else if reply.ok {
         say(&reply.text);
     } else {
@@ -55,21 +66,40 @@ fn show(reply: &CommandReply, json: bool) {
     }
 }
 
-/// A name that is not configured is a usage error, with the names that are.
-fn unknown_name(config: &Config, command: &Command) -> Option<String> {
-    let (what, name, known): (_, _, Vec<&str>) = match command {
-        Command::ResumeAccount(name) => {
-            ("account", name, config.accounts.iter().map(|known| &*known.name).collect())
-        }
+/// The order or account that a command names.
+enum Named<'a> {
+    Order(&'a str),
+    Account(&'a str),
+    /// It names a number of the vendor's, or nothing.
+    Nothing,
+}
+
+fn named(command: &Command) -> Named<'_> {
+    match command {
         Command::Poll(name)
         | Command::Resume(name)
         | Command::Accept(name)
         | Command::Rollback(name)
-        | Command::Rehearse(name) => {
-            ("order", name, config.orders.iter().map(|known| &*known.name).collect())
+        | Command::Rehearse(name)
+        | Command::Domains(Target::Order(name))
+        | Command::Resend(Target::Order(name)) => Named::Order(name),
+        Command::ResumeAccount(name) => Named::Account(name),
+        Command::Domains(Target::Number { account, .. })
+        | Command::Resend(Target::Number { account, .. }) => {
+            account.as_deref().map_or(Named::Nothing, Named::Account)
         }
+        Command::Replace(command) => command.account.as_deref().map_or(Named::Nothing, Named::Account),
+    }
+}
+
+/// A name that is not configured is a usage error, with the names that are.
+fn unknown_name(config: &Config, command: &Command) -> Option<String> {
+    let (what, name, known): (_, _, Vec<&str>) = match named(command) {
+        Named::Account(name) => ("account", name, config.accounts.iter().map(|known| &*known.name).collect()),
+        Named::Order(name) => ("order", name, config.orders.iter().map(|known| &*known.name).collect()),
+        Named::Nothing => return None,
     };
-    if known.contains(&name.as_str()) {
+    if known.contains(&name) {
         return None;
     }
     const SHOWN: usize = 20;
@@ -93,36 +123,35 @@ async fn ask(address: &Path, command: &Command) -> Result<CommandReply, String> 
     let failed =
         |error: reqwest::Error| format!("the running daemon did not answer: {}", error.without_url());
     let client = reqwest::Client::builder().unix_socket(address).no_proxy().build().map_err(failed)?;
-    let url = format!("http://localhost{}", control::path_of(command));
-    let answer = client.post(url).send().await.map_err(failed)?.bytes().await.map_err(failed)?;
+    let body = serde_json::to_vec(command).expect("strings, numbers and lists");
+    let url = format!("http://localhost{}", control::PATH);
+    let answer = client.post(url).body(body).send().await.map_err(failed)?.bytes().await.map_err(failed)?;
     let odd = || "the running daemon's answer cannot be read; is it another version?".to_owned();
     let answer: serde_json::Value = serde_json::from_slice(&answer).map_err(|_| odd())?;
     let ok = answer["ok"].as_bool().ok_or_else(odd)?;
-    Ok(CommandReply { ok, text: answer["text"].as_str().ok_or_else(odd)?.to_owned() })
+    let text = answer["text"].as_str().ok_or_else(odd)?.to_owned();
+    Ok(CommandReply { ok, text, data: answer["data"].clone() })
 }
 
 /// Without a daemon: the same engine, for this one order, until it has answered.
 fn directly(path: &Path, command: Command) -> Result<CommandReply, u8> {
     let found = prepare(path)?;
-    let mut config = (*found.config).clone();
-    match &command {
-        // Nothing is polled for an account's sake alone: the next call is let through, whoever makes it.
-        Command::ResumeAccount(_) => config.orders.clear(),
-        Command::Poll(name)
-        | Command::Resume(name)
-        | Command::Accept(name)
-        | Command::Rollback(name)
-        | Command::Rehearse(name) => config.orders.retain(|order| *order.name == **name),
-    }
-    let config = Arc::new(config);
-    let store = open_store(&config)?;
+    let store = open_store(&found.config)?;
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);
         if let Err(error) = crate::sources::signal::listen(sender) {
             complain(&format!("signals cannot be listened to: {error}"));
             return Err(exit::FAILED);
         }
-        let engine = engine(&config, &store)?;
+        let mut engine = engine(&found.config, &store)?;
+        // Nothing is polled for the sake of an account or of a number: that one call is all.
+        engine.attend_to(match &command {
+            Command::Domains(_) | Command::Resend(_) => None,
+            other => match named(other) {
+                Named::Order(name) => Some(name),
+                Named::Account(_) | Named::Nothing => None,
+            },
+        });
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Answered(command)).await;
         outcome.reply.ok_or_else(|| {
             complain("stopped before the command was done");

@@ -1,13 +1,14 @@
 //! `status`: what the state file says, whether or not the daemon runs.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{complain, load, say};
 use crate::cli::{Status as Arguments, exit};
 use crate::config::Config;
 use crate::effects::save::Reader;
-use crate::engine::Loaded;
+use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::{Status, Verdict, verdict};
 
@@ -67,7 +68,7 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
     }
 }
 
-fn read(config: &Config) -> Result<Status, String> {
+fn read(config: &Arc<Config>) -> Result<Status, String> {
     let now = clock::now();
     let reader = Reader::open(&config.state_dir).map_err(|error| error.to_string())?;
     let loaded = match reader {
@@ -75,5 +76,6 @@ fn read(config: &Config) -> Result<Status, String> {
         // The daemon never ran here: every order waits to be asked about.
         None => Loaded::default(),
     };
-    Ok(Status::new(config, &loaded, now))
+    let config = engine::joined(config, &loaded.adopted);
+    Ok(Status::new(&config, &loaded, now))
 }

@@ -16,7 +16,7 @@ pub use super::problem::{Level, Place, Problem, Problems};
 
 use super::listener::Bound;
 use super::order::Orders;
-use super::polling::Polling;
+use super::polling::{Pace, Polling, cadence};
 use super::problem::{Sink, Spot, next_header};
 use super::reader::{Item, Piece, Table};
 use super::value::Wrong;
@@ -215,6 +215,7 @@ impl Draft {
             state_dir,
             install_dir,
             calls: self.polling.calls,
+            cadence: cadence(&self.polling.pace, &Pace::default()),
             orders: self.orders.settle(&self.polling, accounts.into_iter()),
             accounts: self.accounts.into_iter().filter_map(|draft| draft.account).map(Arc::new).collect(),
             hooks: self.hooks.into_iter().filter_map(|draft| draft.hook).map(Arc::new).collect(),

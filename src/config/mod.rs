@@ -35,6 +35,8 @@ pub struct Config {
     pub install_dir: PathBuf,
     /// What holds for every call.
     pub calls: Calls,
+    /// How often an order is asked about that says nothing else.
+    pub cadence: Cadence,
     /// At least one; names are unique.
     pub accounts: Vec<Arc<Account>>,
     /// In the order in which they were written; names are unique.
@@ -54,6 +56,11 @@ impl Config {
     pub const STATE_DIR: &'static str = "/var/lib/certcollectd";
     /// See [`Config::install_dir`].
     pub const INSTALL_DIR: &'static str = "/etc/ssl/certcollectd";
+}
+
+/// Whether an order, an account or a hook may have this name.
+pub fn is_name(text: &str) -> bool {
+    value::name(text).is_ok()
 }
 
 /// The part of `[polling]` that belongs to the account and not to one order.

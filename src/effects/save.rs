@@ -13,8 +13,8 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use crate::engine::event::{Changes, Level, Note};
 use crate::engine::time::Now;
-use crate::engine::{Loaded, Remembered};
-use crate::state::{self, HISTORY_LIMIT, Origin, RowError, SCHEMA, VERSION};
+use crate::engine::{Adopted, Loaded, Remembered};
+use crate::state::{self, HISTORY_LIMIT, MIGRATIONS, Origin, RowError, VERSION};
 
 /// A reader (`status`, a person with sqlite3) may hold the file for a moment.
 const BUSY: Duration = Duration::from_secs(5);
@@ -216,6 +216,20 @@ impl Store {
                 }
             }
         }
+        for (name, adopted) in &changes.adopted {
+            match adopted {
+                Some(adopted) => {
+                    let text = state::write_adopted(adopted);
+                    let sum = state::sum("adopted", &[name.as_bytes(), text.as_bytes()]);
+                    transaction
+                        .prepare_cached("REPLACE INTO adopted (name, record, sum) VALUES (?1, ?2, ?3)")?
+                        .execute(params![&**name, text, sum])?;
+                }
+                None => {
+                    transaction.prepare_cached("DELETE FROM adopted WHERE name = ?1")?.execute([&**name])?;
+                }
+            }
+        }
         for note in &changes.history {
             write_history(&transaction, note)?;
         }
@@ -297,9 +311,11 @@ fn prepare(connection: &mut Connection, dir: &Path, version: i64) -> Result<(), 
         "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304; PRAGMA cache_size = -2000;",
     )?;
     connection.set_prepared_statement_cache_capacity(32);
-    if version == 0 {
+    if version < VERSION {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(SCHEMA)?;
+        for step in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
+            transaction.execute_batch(step)?;
+        }
         transaction.pragma_update(None, "user_version", VERSION)?;
         transaction.commit()?;
     }
@@ -363,7 +379,33 @@ fn load(connection: &Connection, path: &Path, boot: &str, now: Now) -> Result<Lo
         let bundle = bundles.remove(&name).filter(|_| record.bundled);
         loaded.orders.insert(Arc::from(name), Remembered { record, bundle });
     }
+    loaded.adopted = load_adopted(connection, path)?;
     Ok(loaded)
+}
+
+/// The version that brought adopted orders.
+const ADOPTED_SINCE: i64 = 2;
+
+fn load_adopted(connection: &Connection, path: &Path) -> Result<Vec<Adopted>, StoreError> {
+    let sqlite = |why| damaged(path, why);
+    let row = |why: RowError| StoreError::Damaged { path: path.to_owned(), why: why.to_string() };
+    let mut adopted = Vec::new();
+    // A reader may come before the first start of a new program has brought the file up to date.
+    if version(connection, path)? < ADOPTED_SINCE {
+        return Ok(adopted);
+    }
+    let mut statement = connection.prepare("SELECT name, record, sum FROM adopted").map_err(sqlite)?;
+    let mut rows = statement.query([]).map_err(sqlite)?;
+    while let Some(found) = rows.next().map_err(sqlite)? {
+        let name: String = found.get(0).map_err(sqlite)?;
+        let text: String = found.get(1).map_err(sqlite)?;
+        let sum: i64 = found.get(2).map_err(sqlite)?;
+        if sum != state::sum("adopted", &[name.as_bytes(), text.as_bytes()]) {
+            return Err(row(RowError::Sum(format!("the adopted order {name}"))));
+        }
+        adopted.push(state::read_adopted(&name, &text).map_err(row)?);
+    }
+    Ok(adopted)
 }
 
 enum Bad {
@@ -434,7 +476,7 @@ impl Reader {
         let version = version(&connection, &path)?;
         match version {
             0 => Ok(None),
-            VERSION => Ok(Some(Reader { connection, path })),
+            1..=VERSION => Ok(Some(Reader { connection, path })),
             newer => Err(StoreError::Newer(path, newer)),
         }
     }
@@ -442,6 +484,11 @@ impl Reader {
     /// Everything the file holds.
     pub fn load(&self, now: Now) -> Result<Loaded, StoreError> {
         load(&self.connection, &self.path, &boot_id(), now)
+    }
+
+    /// The orders that were adopted after a replacement.
+    pub fn adopted(&self) -> Result<Vec<Adopted>, StoreError> {
+        load_adopted(&self.connection, &self.path)
     }
 
     /// The history of an order, oldest first.

@@ -4,11 +4,13 @@
 //! first refused login closes for good. Only a changed credential or the operator's word opens it, and then
 //! for exactly one call. The door's state does not depend on time, so no clock can open it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::errand::Errand;
 use super::event::{CredentialTag, OrderId};
+use super::replacement::Replacement;
 use super::time::Time;
 
 /// What is remembered of an account, restarts included.
@@ -30,6 +32,23 @@ pub struct AccountRecord {
     pub calling: bool,
     /// Calls so far.
     pub calls: u64,
+    /// Set while GetMDCDomainDetails is not open to the account, so that it is not asked by itself.
+    pub details_refused: Option<Refused>,
+    /// S/MIME replacements that were sent, oldest first: what must not be sent twice by mistake.
+    pub replacements: Vec<Replacement>,
+}
+
+/// Why an endpoint is not asked any more, and with which login that was so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// UNIX seconds.
+    pub since: i64,
+    /// What the vendor said, in our words with the vendor's quoted.
+    pub text: Box<str>,
+    /// The credential of that time, once it is known.
+    pub tag: Option<CredentialTag>,
+    /// Stands for the account's entry of that time, see [`super::errand::login_of`].
+    pub login: u64,
 }
 
 /// How the reason of a pause begins when the password cannot be read.
@@ -62,6 +81,10 @@ pub struct Gate {
     pub record: AccountRecord,
     /// Orders that may be polled, by when they are due; the operator's word counts as due since ever.
     pub queue: BTreeSet<(Time, OrderId)>,
+    /// The operator's other calls; these wait for nothing but the gate.
+    pub errands: VecDeque<Errand>,
+    /// Orders whose domain details the daemon wants to know, when nothing else is due.
+    pub wishes: BTreeSet<OrderId>,
     /// The call under way.
     pub flight: Option<Flight>,
     /// A scheduled call may not go out before this, because a crash left a call without an end.
@@ -71,14 +94,37 @@ pub struct Gate {
 }
 
 /// A call under way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Flight {
-    /// For which order.
-    pub order: OrderId,
+    /// What it is for.
+    pub purpose: Purpose,
     /// Whether it is the one call that a closed account is allowed.
     pub probe: bool,
-    /// What the order's record said before, in case the vendor sees nothing of the call.
-    pub before: Before,
+}
+
+/// What a call is for.
+#[derive(Debug, Clone)]
+pub enum Purpose {
+    /// An order's poll.
+    Poll {
+        /// Which order.
+        order: OrderId,
+        /// What the order's record said before, in case the vendor sees nothing of the call.
+        before: Before,
+    },
+    /// Anything else.
+    Errand(Errand),
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The first of [`Gate::errands`].
+    Errand,
+    /// This order's poll.
+    Poll(OrderId),
+    /// This order's domain details.
+    Wish(OrderId),
 }
 
 /// What a call changes in advance, to be undone if nothing was sent.
@@ -111,7 +157,16 @@ impl Gate {
             record.calling = false;
             suspect_until = Some(end + call_gap);
         }
-        Gate { name, record, queue: BTreeSet::new(), flight: None, suspect_until, removed: false }
+        Gate {
+            name,
+            record,
+            queue: BTreeSet::new(),
+            errands: VecDeque::new(),
+            wishes: BTreeSet::new(),
+            flight: None,
+            suspect_until,
+            removed: false,
+        }
     }
 
     /// From when on the gate lets a call through; `None` while it needs something else than time.
@@ -123,13 +178,44 @@ impl Gate {
         Some(self.record.paused_until.map_or(gap, |pause| pause.max(gap)))
     }
 
-    /// When the next call is to go out, whatever order it is for.
+    /// When the next call is to go out, whatever it is for.
     pub fn next_call(&self, call_gap: Duration) -> Option<Time> {
-        let (due, _) = self.queue.first()?;
         let opens = self.opens(call_gap)?;
+        let errand = self.errands.front().map(|_| opens);
+        let poll = self.poll_at().map(|at| at.max(opens));
+        let wish = self.wishes.first().map(|_| self.suspect_until.map_or(opens, |until| until.max(opens)));
+        [errand, poll, wish].into_iter().flatten().min()
+    }
+
+    /// Who may call now, if anybody may: the operator first, then what is due, then what is only wished for.
+    pub fn turn(&self, call_gap: Duration, now: Time) -> Option<Turn> {
+        if self.next_call(call_gap)? > now {
+            return None;
+        }
+        if !self.errands.is_empty() {
+            return Some(Turn::Errand);
+        }
+        match (self.queue.first(), self.wishes.first()) {
+            (Some((_, id)), _) if self.poll_at().is_some_and(|at| at <= now) => Some(Turn::Poll(*id)),
+            (_, Some(id)) => Some(Turn::Wish(*id)),
+            (_, None) => None,
+        }
+    }
+
+    /// When the first poll of the queue may start, as far as the queue knows.
+    fn poll_at(&self) -> Option<Time> {
+        let (due, _) = self.queue.first()?;
         // The operator's word comes before suspicion, not before the gap.
         let suspect = self.suspect_until.filter(|_| *due != Time::MIN).unwrap_or(Time::MIN);
-        Some(opens.max(*due).max(suspect))
+        Some(suspect.max(*due))
+    }
+
+    /// Whether an errand of this kind is under way.
+    pub fn flies(&self, is_it: impl Fn(&Errand) -> bool) -> bool {
+        self.flight.as_ref().is_some_and(|flight| match &flight.purpose {
+            Purpose::Errand(errand) => is_it(errand),
+            Purpose::Poll { .. } => false,
+        })
     }
 
     /// The login was refused.
@@ -162,6 +248,7 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
+    use super::super::event::Token;
     use super::*;
 
     const GAP: Duration = Duration::from_secs(10);
@@ -214,6 +301,24 @@ mod tests {
             TIMEOUT,
         );
         assert_eq!(long_ago.record.called, Some(at(160)), "the time limit ended it");
+    }
+
+    #[test]
+    fn wishes_give_way_to_what_is_due_and_all_to_the_operator() {
+        let mut gate = gate(AccountRecord::default());
+        let turn = |gate: &Gate| gate.turn(GAP, at(1000));
+        gate.wishes.insert(OrderId(7));
+        assert_eq!(turn(&gate), Some(Turn::Poll(OrderId(1))));
+        gate.queue.clear();
+        gate.queue.insert((at(2000), OrderId(1)));
+        assert_eq!(turn(&gate), Some(Turn::Wish(OrderId(7))));
+        gate.suspect_until = Some(at(1500));
+        assert_eq!(turn(&gate), None, "a wish is no operator's word");
+        assert_eq!(gate.next_call(GAP), Some(at(1500)));
+        gate.errands.push_back(Errand::resend("5", Token(1)));
+        assert_eq!(turn(&gate), Some(Turn::Errand));
+        gate.close(77, "refused".into());
+        assert_eq!(turn(&gate), None);
     }
 
     #[test]

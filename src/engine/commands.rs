@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::account::Gate;
 use super::event::{Command, CommandReply, Effect, HookResult, Inspection, Level, OrderId, RunId, Token};
 use super::order::{News, Phase};
 use super::time::{Now, rfc3339};
@@ -28,12 +29,17 @@ impl Engine {
         if let Command::ResumeAccount(account) = &command {
             return self.resume_account(token, account, now);
         }
-        let (Command::Poll(name)
-        | Command::Resume(name)
-        | Command::Accept(name)
-        | Command::Rollback(name)
-        | Command::Rehearse(name)
-        | Command::ResumeAccount(name)) = &command;
+        let name = match &command {
+            Command::Poll(name)
+            | Command::Resume(name)
+            | Command::Accept(name)
+            | Command::Rollback(name)
+            | Command::Rehearse(name)
+            | Command::ResumeAccount(name) => name,
+            Command::Domains(target) => return self.want_domains(token, target, now),
+            Command::Resend(target) => return self.want_resend(token, target, now),
+            Command::Replace(command) => return self.want_replacement(token, command.clone(), now),
+        };
         let Some(id) = self.find(name) else {
             return self.reply(
                 token,
@@ -47,41 +53,39 @@ impl Engine {
             Command::Accept(_) => self.accept(token, id, now),
             Command::Rollback(_) => self.want_rollback(token, id, now),
             Command::Rehearse(_) => self.rehearse(token, id, now),
-            Command::ResumeAccount(_) => {}
+            _ => {}
         }
         self.reindex(id, now);
     }
 
-    fn reply(&mut self, token: Token, ok: bool, text: &str) {
-        self.told.push(Effect::Reply { token, reply: CommandReply { ok, text: text.to_owned() } });
+    pub(super) fn reply(&mut self, token: Token, ok: bool, text: &str) {
+        self.told.push(Effect::Reply { token, reply: CommandReply::new(ok, text) });
+    }
+
+    /// Why no call can be made on an account at present, whoever wants one.
+    pub(super) fn shut(&self, gate: usize, now: Now) -> Option<String> {
+        let Gate { name: account, record, .. } = &self.gates[gate];
+        if let Some(closed) = record.closed.as_ref().filter(|_| !record.probe) {
+            return Some(format!(
+                "account {account} is closed: {}; mend the cause, then change the password file or run \
+                 `certcollectd resume --account {account}`",
+                closed.text
+            ));
+        }
+        let until = record.paused_until.filter(|until| *until > now.time)?;
+        let until = rfc3339(now.wall_of(until) / 1000);
+        let why = record.paused_why.as_deref().unwrap_or("the vendor asked for it");
+        Some(format!("account {account} pauses until {until}: {why}"))
     }
 
     fn poll_now(&mut self, token: Token, id: OrderId, now: Now) {
         let slot = self.slot(id);
         let (phase, gate) = (slot.record.phase, slot.gate);
         let name = self.slot_name(id);
-        if let Some(closed) = &self.gates[gate].record.closed
-            && !self.gates[gate].record.probe
-        {
-            let account = &self.gates[gate].name;
-            let text = format!(
-                "{name} was not polled: account {account} is closed: {}; mend the cause, then change the password file or run \
-                 `certcollectd resume --account {account}`",
-                closed.text
-            );
-            return self.reply(token, false, &text);
+        if let Some(why) = self.shut(gate, now) {
+            return self.reply(token, false, &format!("{name} was not polled: {why}"));
         }
-        if let (Some(until), Some(why)) =
-            (self.gates[gate].record.paused_until, &self.gates[gate].record.paused_why)
-            && until > now.time
-        {
-            let until = rfc3339(now.wall_of(until) / 1000);
-            let text = format!(
-                "{name} was not polled: account {} pauses until {until}: {why}",
-                self.gates[gate].name
-            );
-            return self.reply(token, false, &text);
-        }
+        let slot = self.slot(id);
         if matches!(phase, Phase::Attention | Phase::Rejected | Phase::Revoked) {
             let reason = slot.record.reason.as_deref().unwrap_or("a person must act");
             let text = format!(

@@ -120,7 +120,7 @@ impl Engine {
         Stage {
             order: id,
             name: entry.name.clone(),
-            generation: generation_name(&material.leaf, now),
+            generation: generation_name(&material.leaf, self.slot(id).record.installed.as_deref(), now),
             material,
             files: entry.settings.files.clone(),
         }
@@ -324,8 +324,15 @@ pub(super) fn material(
 }
 
 /// `20261120T091200Z-5f3a9c01`: sorts by time, tells which certificate.
-pub(super) fn generation_name(leaf: &Certificate, now: Now) -> String {
-    let time = jiff::Timestamp::from_second(now.unix()).unwrap_or_default();
+/// Names sort in the order in which generations were made, also within one second and when the clock was put back.
+fn generation_name(leaf: &Certificate, installed: Option<&Generation>, now: Now) -> String {
+    let made = |name: &str| {
+        let (time, _) = name.split_once('-')?;
+        let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", time).ok()?;
+        Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+    };
+    let before = installed.and_then(|installed| made(&installed.name)).unwrap_or(i64::MIN);
+    let time = jiff::Timestamp::from_second(now.unix().max(before.saturating_add(1))).unwrap_or_default();
     let fingerprint = leaf.fingerprint().to_string();
     format!("{}-{}", time.strftime("%Y%m%dT%H%M%SZ"), &fingerprint[..16])
 }

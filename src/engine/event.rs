@@ -8,11 +8,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::api::push::Hint;
-use crate::api::{Answer, Failure, Foreign, Request};
+use crate::api::{Answer, Failure, Foreign, Replace, Request};
 use crate::cert::{Anchors, Certificate, KeyCandidate, PublicKey};
 use crate::config::{Config, FileCopy, Files, Hook, HookEvent, KeySource};
 
+use super::Adopted;
 use super::account::AccountRecord;
 use super::order::OrderRecord;
 
@@ -120,7 +123,8 @@ pub enum Event {
 }
 
 /// What the operator can ask of a running engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Command {
     /// Ask the vendor about this order now.
     Poll(String),
@@ -134,6 +138,42 @@ pub enum Command {
     Rollback(String),
     /// Run the order's hooks as a rehearsal.
     Rehearse(String),
+    /// Ask the vendor for the state of an order's domains.
+    Domains(Target),
+    /// Have the collection mail of an S/MIME order sent again.
+    Resend(Target),
+    /// Have an S/MIME certificate replaced.
+    Replace(Box<ReplaceCommand>),
+}
+
+/// Which order of the vendor's a command is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// One that is configured, by its name.
+    Order(String),
+    /// Any, by its number.
+    Number {
+        /// `orderNumber`, 1 to 128 characters.
+        number: String,
+        /// On which account; needed where there are several and no configured order has the number.
+        account: Option<String>,
+    },
+}
+
+/// What `smime replace` wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplaceCommand {
+    /// On which account, see [`Target::Number`].
+    pub account: Option<String>,
+    /// What is sent.
+    pub replace: Replace,
+    /// Where the request was read, if from a file; an adopted order is compared with it.
+    pub csr_file: Option<PathBuf>,
+    /// The name under which the new order is to be collected.
+    pub adopt: Option<String>,
+    /// Sent although it may have been sent before.
+    pub again: bool,
 }
 
 /// Everything the engine can ask for.
@@ -424,6 +464,8 @@ pub struct Changes {
     pub accounts: Vec<(Arc<str>, AccountRecord)>,
     /// Bundles that were collected (`Some`) or are no longer needed (`None`).
     pub bundles: Vec<(Arc<str>, Option<Vec<Certificate>>)>,
+    /// Adopted orders that are new (`Some`) or are none any more (`None`).
+    pub adopted: Vec<(Arc<str>, Option<Adopted>)>,
     /// Lines for the orders' histories.
     pub history: Vec<Note>,
     /// Wall time minus schedule time in milliseconds, if it changed.
@@ -436,6 +478,7 @@ impl Changes {
         self.orders.is_empty()
             && self.accounts.is_empty()
             && self.bundles.is_empty()
+            && self.adopted.is_empty()
             && self.history.is_empty()
             && self.offset.is_none()
     }
@@ -478,6 +521,15 @@ pub struct CommandReply {
     pub ok: bool,
     /// In words, lines separated by line ends.
     pub text: String,
+    /// The same for machines, where there is more to tell than the words; else null.
+    pub data: serde_json::Value,
+}
+
+impl CommandReply {
+    /// Words only.
+    pub fn new(ok: bool, text: impl Into<String>) -> Self {
+        CommandReply { ok, text: text.into(), data: serde_json::Value::Null }
+    }
 }
 
 /// How long a hook may owe company before it runs: orders that owe the same hook within this time share a run.

@@ -106,7 +106,7 @@ impl Engine {
     }
 
     /// Nothing was sent: the order stays due, the account waits.
-    pub(super) fn unreachable(&mut self, gate: usize, id: OrderId, failure: &Failure, now: Now) {
+    pub(super) fn unreachable(&mut self, gate: usize, order: Option<OrderId>, failure: &Failure, now: Now) {
         let cadence = self.cadence_for_pauses(gate);
         let record = &mut self.gates[gate].record;
         record.pauses += 1;
@@ -119,7 +119,7 @@ impl Engine {
         let account = self.gates[gate].name.clone();
         let text =
             format!("account {account}: {text}; nothing was sent; next try in {}", note::duration(wait));
-        if !self.slot(id).removed {
+        if let Some(id) = order.filter(|id| !self.slot(*id).removed) {
             self.heard(id, None, text.clone(), Details::default(), now);
         }
         self.note_account(level, "unreachable", gate, now, text);
@@ -127,6 +127,7 @@ impl Engine {
 
     pub(super) fn fingerprinted(&mut self, account: &str, tag: Option<CredentialTag>, now: Now) {
         let Some(gate) = self.gate_of(account) else { return };
+        self.details_fingerprinted(gate, tag, now);
         let Some(closed) = &mut self.gates[gate].record.closed else { return };
         match (closed.refused, tag) {
             (_, None) => {}
@@ -158,9 +159,11 @@ impl Engine {
         }
     }
 
-    /// Has a closed account's credential compared with the refused one.
+    /// Has the credential of an account that was refused something compared with the one of that time.
     pub(super) fn check_credential(&mut self, gate: usize) {
-        if self.gates[gate].record.closed.is_some() && !self.gates[gate].removed {
+        let record = &self.gates[gate].record;
+        let refused = record.closed.is_some() || record.details_refused.is_some();
+        if refused && !self.gates[gate].removed {
             self.told.push(Effect::Fingerprint { account: self.gates[gate].name.clone() });
         }
     }

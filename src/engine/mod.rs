@@ -8,14 +8,18 @@
 //! one effect is under way per order and one call per account.
 
 pub mod account;
+pub mod errand;
 pub mod event;
 pub mod order;
+pub mod replacement;
 pub mod schedule;
 pub mod time;
 
+mod adopted;
 mod commands;
 pub mod contents;
 mod deploy;
+mod domains;
 mod expiry;
 mod guard;
 mod hooks;
@@ -31,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use account::{AccountRecord, Gate};
+pub use adopted::{Adopted, joined};
 use event::{Changes, Effect, Event, Level, Link, Material, Note, OrderId, Token};
 pub use expiry::EXPIRY_WARNINGS;
 use order::{OrderRecord, Phase};
@@ -62,6 +67,8 @@ pub struct Loaded {
     pub orders: HashMap<Arc<str>, Remembered>,
     /// By name.
     pub accounts: HashMap<Arc<str>, AccountRecord>,
+    /// Orders that came from a replacement and are in no configuration, by name.
+    pub adopted: Vec<Adopted>,
 }
 
 /// What one order is busy with, outside the engine.
@@ -120,6 +127,8 @@ struct Slot {
     hold_until: Option<Time>,
     /// The configuration no longer has it.
     removed: bool,
+    /// This process is not here for it.
+    quiet: bool,
     tally: summary::Tally,
 }
 
@@ -137,6 +146,8 @@ pub struct Engine {
     /// Operators who wait for a poll of an order.
     waiters: BTreeMap<OrderId, Vec<Token>>,
     rehearsals: Vec<commands::Rehearsal>,
+    /// Orders from replacements; those that the configuration does not have are part of `config` here.
+    adopted: Vec<Adopted>,
     /// Records of orders that are not configured at present.
     archive: HashMap<Arc<str>, Remembered>,
     stopping: bool,
@@ -146,6 +157,7 @@ pub struct Engine {
     dirty_orders: BTreeSet<OrderId>,
     dirty_gates: BTreeSet<usize>,
     bundles: Vec<OrderId>,
+    adopted_dirty: BTreeSet<Arc<str>>,
     history: Vec<Note>,
     offset: Option<i64>,
     offset_dirty: bool,
@@ -163,16 +175,19 @@ pub struct Engine {
 impl Engine {
     /// An engine for this configuration that goes on where the state ended.
     pub fn new(config: Arc<Config>, loaded: Loaded, now: Now) -> Engine {
+        let written = config;
+        let config = joined(&written, &loaded.adopted);
         let mut engine = Engine {
-            config: config.clone(),
             slots: Vec::with_capacity(config.orders.len()),
             names: HashMap::with_capacity(config.orders.len()),
+            config,
             gates: Vec::new(),
             timers: BTreeSet::new(),
             busy: BTreeSet::new(),
             hooks: hooks::Ledger::default(),
             waiters: BTreeMap::new(),
             rehearsals: Vec::new(),
+            adopted: loaded.adopted,
             archive: loaded.orders,
             stopping: false,
             tallies: summary::Tallies::default(),
@@ -180,6 +195,7 @@ impl Engine {
             dirty_orders: BTreeSet::new(),
             dirty_gates: BTreeSet::new(),
             bundles: Vec::new(),
+            adopted_dirty: BTreeSet::new(),
             history: Vec::new(),
             offset: None,
             offset_dirty: false,
@@ -192,9 +208,17 @@ impl Engine {
         };
         engine.add_gates(loaded.accounts, now);
         engine.add_orders(now);
+        engine.give_up_adopted(&written, now);
         engine.uncounted = engine.ids().collect();
         engine.recount();
         engine
+    }
+
+    /// Nothing is done by itself but for the order of this name: one command is all that is wanted.
+    pub fn attend_to(&mut self, name: Option<&str>) {
+        for slot in &mut self.slots {
+            slot.quiet = name.is_none_or(|name| &*slot.name != name);
+        }
     }
 
     /// Takes in one event; gives back what is to be done, in order.
@@ -261,6 +285,7 @@ impl Engine {
                 .map(|slot| (slot.name.clone(), Remembered { record: slot.record.clone(), bundle: None }))
                 .collect(),
             accounts: self.gates.iter().map(|gate| (gate.name.clone(), gate.record.clone())).collect(),
+            adopted: self.adopted.clone(),
         }
     }
 
@@ -401,12 +426,12 @@ impl Engine {
         if slot.urgent {
             return Some(Time::MIN);
         }
-        slot.record.due.filter(|_| slot.record.phase.is_polled())
+        slot.record.due.filter(|_| slot.record.phase.is_polled() && !slot.quiet)
     }
 
     fn wanted_in_timers(&self, id: OrderId, now: Now) -> Option<Time> {
         let slot = self.slot(id);
-        if slot.removed || slot.busy != Busy::Idle {
+        if slot.removed || slot.quiet || slot.busy != Busy::Idle {
             return None;
         }
         let work = self.local_work(id, now).map(|(at, _)| at);
@@ -474,7 +499,14 @@ impl Engine {
             })
             .collect();
         let offset = self.offset.filter(|_| std::mem::take(&mut self.offset_dirty));
-        Changes { orders, accounts, bundles, history: std::mem::take(&mut self.history), offset }
+        let adopted = std::mem::take(&mut self.adopted_dirty)
+            .into_iter()
+            .map(|name| {
+                let known = self.adopted.iter().find(|known| known.name == name).cloned();
+                (name, known)
+            })
+            .collect();
+        Changes { orders, accounts, bundles, adopted, history: std::mem::take(&mut self.history), offset }
     }
 
     fn slot_name(&self, id: OrderId) -> Arc<str> {
@@ -496,6 +528,7 @@ impl Engine {
         for (name, _) in &changes.bundles {
             self.bundles.extend(self.names.get(name));
         }
+        self.adopted_dirty.extend(changes.adopted.into_iter().map(|(name, _)| name));
         self.offset_dirty |= changes.offset.is_some();
         let newer = std::mem::replace(&mut self.history, changes.history);
         self.history.extend(newer);
@@ -521,7 +554,7 @@ impl Engine {
                 self.told.push(effect);
                 None
             }
-            Effect::Call(call) => self.gate_of(&call.account).and_then(|gate| self.call_unsent(gate, now)),
+            Effect::Call(call) => self.gate_of(&call.account).and_then(|gate| self.call_dropped(gate, now)),
             Effect::Inspect(inspect) => {
                 let id = inspect.order;
                 let slot = self.slot_mut(id);

@@ -169,6 +169,8 @@ pub struct OrderRecord {
     pub unknowns: u32,
     /// What the vendor said last.
     pub heard: Option<Box<Heard>>,
+    /// What is known of its domains from GetMDCDomainDetails.
+    pub domains: Option<Box<Domains>>,
     /// What readers see.
     pub installed: Option<Box<Generation>>,
     /// What is about to be put into place.
@@ -207,6 +209,7 @@ impl OrderRecord {
             failures: 0,
             unknowns: 0,
             heard: None,
+            domains: None,
             installed: None,
             staged: None,
             rollback: false,
@@ -233,6 +236,15 @@ impl OrderRecord {
     pub fn owed(&self) -> impl Iterator<Item = &Debt> {
         self.debts.iter().filter(|debt| debt.next.is_some())
     }
+}
+
+/// When GetMDCDomainDetails was asked, and what it said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Domains {
+    /// The end of the last call that may have reached the vendor.
+    pub asked: Time,
+    /// The last answer that could be used.
+    pub heard: Option<Heard>,
 }
 
 /// What the vendor said last, or why nothing was understood.

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::account::{Before, Flight};
+use super::account::{Before, Flight, Purpose, Turn};
 use super::event::{Call, Effect, Level, OrderId};
 use super::order::{Heard, News, Phase};
 use super::time::{Now, Time, rfc3339};
@@ -21,13 +21,17 @@ const DISPATCH: Duration = Duration::from_secs(1);
 const ALARM: u32 = 3;
 
 impl Engine {
-    /// Starts a call on every account whose gate and whose queue allow it.
+    /// Starts a call on every account whose gate allows one and where something is to be asked.
     pub(super) fn start_calls(&mut self, now: Now) {
         let gap = self.config.calls.call_gap;
         for gate in 0..self.gates.len() {
-            if self.gates[gate].next_call(gap).is_some_and(|at| at <= now.time) {
-                let (_, id) = *self.gates[gate].queue.first().expect("next_call looked at it");
-                self.start_call(gate, id, now);
+            self.refuse_errands(gate, now);
+            while let Some(turn) = self.gates[gate].turn(gap, now.time) {
+                match turn {
+                    Turn::Errand => self.start_next_errand(gate, now),
+                    Turn::Poll(id) => self.start_call(gate, id, now),
+                    Turn::Wish(id) => self.start_wish(gate, id, now),
+                }
             }
         }
     }
@@ -54,31 +58,51 @@ impl Engine {
         record.failures += 1;
         record.polls = record.polls.wrapping_add(1);
         self.set_due(id, now);
-        let gate_state = &mut self.gates[gate];
-        let probe = gate_state.record.closed.is_some();
-        gate_state.record.probe = false;
-        gate_state.record.called = Some(now.time);
-        gate_state.record.calling = true;
-        gate_state.record.calls += 1;
-        gate_state.flight = Some(Flight { order: id, probe, before });
         self.set_busy(id, Busy::Calling);
         self.touch(id, now);
-        self.touch_gate(gate, now);
         self.reindex(id, now);
+        self.take_off(gate, Purpose::Poll { order: id, before }, request, now);
+    }
+
+    /// A call goes out; that it does is recorded first.
+    pub(super) fn take_off(&mut self, gate: usize, purpose: Purpose, request: Request, now: Now) {
+        let state = &mut self.gates[gate];
+        let probe = state.record.closed.is_some();
+        state.record.probe = false;
+        state.record.called = Some(now.time);
+        state.record.calling = true;
+        state.record.calls += 1;
+        state.flight = Some(Flight { purpose, probe });
+        let account = state.name.clone();
+        self.touch_gate(gate, now);
         self.effects.push(Effect::Call(Call { account, request }));
     }
 
-    /// A call that certainly did not reach the vendor leaves no trace in the schedule.
-    pub(super) fn call_unsent(&mut self, gate: usize, now: Now) -> Option<OrderId> {
+    /// A poll that certainly did not reach the vendor leaves no trace in the schedule.
+    fn poll_unsent(&mut self, gate: usize, id: OrderId, before: Before, probe: bool, now: Now) {
+        let slot = self.slot_mut(id);
+        slot.urgent = before.urgent;
+        slot.record.polled = before.polled;
+        slot.record.due = before.due;
+        slot.record.failures = before.failures;
+        self.gates[gate].record.probe = probe;
+        self.touch(id, now);
+    }
+
+    /// The save in front of a call failed, so the call was not made.
+    pub(super) fn call_dropped(&mut self, gate: usize, now: Now) -> Option<OrderId> {
         let flight = self.end_flight(gate, now)?;
-        let slot = self.slot_mut(flight.order);
-        slot.urgent = flight.before.urgent;
-        slot.record.polled = flight.before.polled;
-        slot.record.due = flight.before.due;
-        slot.record.failures = flight.before.failures;
-        self.gates[gate].record.probe = flight.probe;
-        self.touch(flight.order, now);
-        Some(flight.order)
+        match flight.purpose {
+            Purpose::Poll { order, before } => {
+                self.poll_unsent(gate, order, before, flight.probe, now);
+                Some(order)
+            }
+            Purpose::Errand(errand) => {
+                self.gates[gate].record.probe = flight.probe;
+                self.errand_dropped(gate, errand, now);
+                None
+            }
+        }
     }
 
     fn end_flight(&mut self, gate: usize, now: Now) -> Option<Flight> {
@@ -88,28 +112,41 @@ impl Engine {
         state.record.calling = false;
         state.suspect_until = None;
         self.touch_gate(gate, now);
-        self.set_busy(flight.order, Busy::Idle);
+        if let Purpose::Poll { order, .. } = &flight.purpose {
+            self.set_busy(*order, Busy::Idle);
+        }
         Some(flight)
     }
 
     pub(super) fn answered(&mut self, account: &str, outcome: Result<Answer, Failure>, now: Now) {
         let Some(gate) = self.gate_of(account) else { return };
-        let Some(flight) = self.gates[gate].flight else { return };
-        let id = flight.order;
+        let Some(flight) = self.end_flight(gate, now) else { return };
+        match flight.purpose {
+            Purpose::Poll { order, before } => self.polled(gate, order, before, flight.probe, outcome, now),
+            Purpose::Errand(errand) => self.errand_answered(gate, errand, flight.probe, outcome, now),
+        }
+    }
+
+    fn polled(
+        &mut self,
+        gate: usize,
+        id: OrderId,
+        before: Before,
+        probe: bool,
+        outcome: Result<Answer, Failure>,
+        now: Now,
+    ) {
         match outcome {
             Err(failure) if failure.unsent() => {
-                self.call_unsent(gate, now);
-                self.unreachable(gate, id, &failure, now);
+                self.poll_unsent(gate, id, before, probe, now);
+                self.unreachable(gate, Some(id), &failure, now);
             }
+            _ if self.slot(id).removed => return,
             outcome => {
-                self.end_flight(gate, now);
-                if self.slot(id).removed {
-                    return;
-                }
                 self.slot_mut(id).record.polled = Some(now.time);
                 match outcome {
                     Err(failure) => self.no_news(id, failure.to_string(), now),
-                    Ok(answer) => self.read(gate, id, flight, &answer, now),
+                    Ok(answer) => self.read(gate, id, probe, &answer, now),
                 }
             }
         }
@@ -136,7 +173,7 @@ impl Engine {
         }
     }
 
-    fn read(&mut self, gate: usize, id: OrderId, flight: Flight, answer: &Answer, now: Now) {
+    fn read(&mut self, gate: usize, id: OrderId, probe: bool, answer: &Answer, now: Now) {
         let endpoint = self.entry(id).settings.product.endpoint();
         // A mistake of ours in reading one answer must stay that order's trouble.
         let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer)));
@@ -149,7 +186,7 @@ impl Engine {
                 if answer.status == 429 {
                     self.call_limit(gate, "the vendor says that there are too many calls (HTTP 429)", now);
                 }
-                if flight.probe {
+                if probe {
                     self.probe_unclear(gate, now);
                 }
                 self.no_news(id, unreadable.to_string(), now);
@@ -238,6 +275,7 @@ impl Engine {
         self.heard(id, Some(code), format!("{text}{advice}"), reply.details, now);
         self.set_due(id, now);
         let kind = if row.class == Class::WaitingSlowly { "payment-pending" } else { "pending" };
+        self.wish_for_domains(id, now);
         let level = if row.class == Class::WaitingSlowly && !told_before { Level::Warn } else { Level::Info };
         let text = format!("{text}{advice}; {}", self.next_poll(id, now));
         if told_before {

@@ -25,6 +25,8 @@ impl Engine {
             let mut record = known.remove(&account.name).unwrap_or_default();
             record.paused_until = record.paused_until.map(|until| until.min(now.time + FURTHEST));
             record.called = record.called.map(|called| called.min(now.time));
+            record.details_refused =
+                record.details_refused.filter(|refused| refused.login == super::errand::login_of(account));
             let calls = config.calls;
             self.gates.push(Gate::new(
                 account.name.clone(),
@@ -123,6 +125,7 @@ impl Engine {
             ready: false,
             hold_until: None,
             removed: false,
+            quiet: false,
             tally: super::summary::Tally::default(),
         });
         self.names.insert(order.name.clone(), id);
@@ -152,6 +155,8 @@ impl Engine {
     }
 
     pub(super) fn configured(&mut self, config: Arc<Config>, now: Now) {
+        let written = config;
+        let config = super::joined(&written, &self.adopted);
         let old = std::mem::replace(&mut self.config, config.clone());
         let by_name: HashMap<Arc<str>, usize> =
             config.orders.iter().enumerate().map(|(at, order)| (order.name.clone(), at)).collect();
@@ -178,6 +183,7 @@ impl Engine {
             }
         }
         self.add_orders(now);
+        self.give_up_adopted(&written, now);
         for id in self.ids() {
             if !self.slot(id).removed {
                 self.reindex(id, now);
@@ -186,6 +192,7 @@ impl Engine {
         for account in &config.accounts {
             let before = old.accounts.iter().find(|known| known.name == account.name);
             if before.is_some_and(|before| before != account) {
+                self.details_allowed_again(&account.name, now);
                 self.credential_touched(&account.name, now);
             }
         }
@@ -294,9 +301,7 @@ impl Engine {
         );
         self.unready(id);
         for token in self.waiters.remove(&id).unwrap_or_default() {
-            let reply =
-                super::event::CommandReply { ok: false, text: format!("{name} is no longer configured") };
-            self.told.push(super::event::Effect::Reply { token, reply });
+            self.reply(token, false, &format!("{name} is no longer configured"));
         }
         let slot = self.slot_mut(id);
         slot.removed = true;
@@ -307,6 +312,7 @@ impl Engine {
         if let Some(queued) = queued {
             self.gates[gate].queue.remove(&(queued, id));
         }
+        self.gates[gate].wishes.remove(&id);
         if let Some(timed) = timed {
             self.timers.remove(&(timed, id));
         }

@@ -29,6 +29,11 @@ impl Endpoint {
         Endpoint::ResendSmime,
     ];
 
+    /// Whether it brings certificates.
+    pub(super) fn collects(self) -> bool {
+        matches!(self, Endpoint::CollectSsl | Endpoint::CollectMc | Endpoint::CollectSmime)
+    }
+
     /// The vendor's name, also used in `denied`, in faults and in the records.
     pub(super) fn name(self) -> &'static str {
         match self {

@@ -82,7 +82,7 @@ pub struct Counters {
     pub endpoints: BTreeMap<String, u64>,
     /// By login name as sent.
     pub accounts: BTreeMap<String, Tally>,
-    /// By order number.
+    /// Calls that collect, by order number: the vendor's floor is about these.
     pub orders: BTreeMap<String, Tally>,
 }
 
@@ -139,11 +139,12 @@ impl Record {
     /// Notes a call.
     pub(super) fn arrived(&mut self, arrival: Arrival<'_>) -> Ticket {
         let Arrival { at, account, order, .. } = arrival;
+        let polled = order.filter(|_| arrival.endpoint.is_some_and(Endpoint::collects));
         self.all.start(at);
         if let Some(account) = account {
             self.accounts.entry(account.into()).or_default().start(at);
         }
-        if let Some(order) = order {
+        if let Some(order) = polled {
             self.orders.entry(order.into()).or_default().start(at);
         }
         let endpoint = match arrival.endpoint {
@@ -172,7 +173,7 @@ impl Record {
             in_flight: self.all.in_flight,
             ended: false,
         });
-        Ticket { number, era: self.era, account: account.map(Into::into), order: order.map(Into::into) }
+        Ticket { number, era: self.era, account: account.map(Into::into), order: polled.map(Into::into) }
     }
 
     /// Notes what a call is answered.

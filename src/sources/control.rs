@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -18,7 +18,7 @@ use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
 use super::{Inbox, Message};
-use crate::engine::event::{Command, CommandReply};
+use crate::engine::event::CommandReply;
 
 /// File name of the socket in the state directory.
 pub const SOCKET: &str = "control.sock";
@@ -69,13 +69,21 @@ pub async fn serve(listener: UnixListener, inbox: Inbox) {
     }
 }
 
-/// `POST /v1/<command>/<name>`; the answer is `{"ok": …, "text": …}`.
+/// `POST /v1/command` with a command in JSON, such as `{"poll": "www"}`; the answer is
+/// `{"ok": …, "text": …, "data": …}`.
 async fn answer(request: Request<Incoming>, inbox: Inbox) -> Result<Response<Full<Bytes>>, Infallible> {
-    let refuse = |status, text: &str| respond(status, &CommandReply { ok: false, text: text.to_owned() });
+    let refuse = |status, text: &str| respond(status, &CommandReply::new(false, text));
     if request.method() != Method::POST {
         return Ok(refuse(StatusCode::METHOD_NOT_ALLOWED, "commands are sent with POST"));
     }
-    let Some(command) = parse(request.uri().path()) else {
+    let known = request.uri().path() == PATH;
+    let body = Limited::new(request.into_body(), MAX_COMMAND);
+    let body = tokio::time::timeout(SILENCE, body.collect()).await;
+    let Ok(Ok(body)) = body else {
+        return Ok(refuse(StatusCode::BAD_REQUEST, "the command did not arrive whole"));
+    };
+    let command = serde_json::from_slice(&body.to_bytes()).ok().filter(|_| known);
+    let Some(command) = command else {
         return Ok(refuse(StatusCode::NOT_FOUND, "this certcollectd does not know that command"));
     };
     let (sender, receiver) = oneshot::channel();
@@ -91,61 +99,44 @@ async fn answer(request: Request<Incoming>, inbox: Inbox) -> Result<Response<Ful
 }
 
 fn respond(status: StatusCode, reply: &CommandReply) -> Response<Full<Bytes>> {
-    let body = serde_json::json!({ "ok": reply.ok, "text": reply.text }).to_string();
+    let body = serde_json::json!({ "ok": reply.ok, "text": reply.text, "data": reply.data }).to_string();
     let mut response = Response::new(Full::from(body));
     *response.status_mut() = status;
     response
 }
 
-/// The path of a command.
-pub fn path_of(command: &Command) -> String {
-    let (word, name) = match command {
-        Command::Poll(name) => ("poll", name),
-        Command::Resume(name) => ("resume", name),
-        Command::ResumeAccount(name) => ("resume-account", name),
-        Command::Accept(name) => ("accept", name),
-        Command::Rollback(name) => ("rollback", name),
-        Command::Rehearse(name) => ("rehearse", name),
-    };
-    let name = percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC);
-    format!("/v1/{word}/{name}")
-}
-
-fn parse(path: &str) -> Option<Command> {
-    let (word, name) = path.strip_prefix("/v1/")?.split_once('/')?;
-    let name = percent_encoding::percent_decode_str(name).decode_utf8().ok()?.into_owned();
-    Some(match word {
-        "poll" => Command::Poll(name),
-        "resume" => Command::Resume(name),
-        "resume-account" => Command::ResumeAccount(name),
-        "accept" => Command::Accept(name),
-        "rollback" => Command::Rollback(name),
-        "rehearse" => Command::Rehearse(name),
-        _ => return None,
-    })
-}
+/// Where commands are sent.
+pub const PATH: &str = "/v1/command";
+/// The largest command: a request of the largest size and some parameters.
+const MAX_COMMAND: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+
+    use crate::api::Replace;
+    use crate::engine::event::{Command, ReplaceCommand, Target};
 
     #[test]
-    fn commands_and_paths_go_both_ways() {
-        for name in ["www", "a b/c", "\u{fc}"] {
-            let commands = [
-                Command::Poll(name.into()),
-                Command::Resume(name.into()),
-                Command::ResumeAccount(name.into()),
-                Command::Accept(name.into()),
-                Command::Rollback(name.into()),
-                Command::Rehearse(name.into()),
-            ];
-            for command in commands {
-                assert_eq!(parse(&path_of(&command)), Some(command));
-            }
+    fn commands_go_both_ways() {
+        let number = Target::Number { number: "5".into(), account: Some("main".into()) };
+        let replace = ReplaceCommand {
+            account: None,
+            replace: Replace { order_number: "5".into(), csr: "MII=".into(), ..Replace::default() },
+            csr_file: Some("/etc/ssl/mail.csr".into()),
+            adopt: Some("mail".into()),
+            again: false,
+        };
+        let commands = [
+            Command::Poll("www".into()),
+            Command::ResumeAccount("a b/c".into()),
+            Command::Domains(Target::Order("\u{fc}".into())),
+            Command::Resend(number),
+            Command::Replace(Box::new(replace)),
+        ];
+        for command in commands {
+            let text = serde_json::to_string(&command).unwrap();
+            assert_eq!(serde_json::from_str::<Command>(&text).unwrap(), command, "{text}");
         }
-        for path in ["/", "/v1/", "/v1/poll", "/v2/poll/www", "/v1/stop/www", "/v1/poll/%ff"] {
-            assert_eq!(parse(path), None, "{path}");
-        }
+        assert_eq!(serde_json::to_string(&Command::Poll("www".into())).unwrap(), r#"{"poll":"www"}"#);
     }
 }

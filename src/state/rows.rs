@@ -1,4 +1,4 @@
-//! The rows as they are written: plain data with names of their own.
+//! The rows of orders as they are written: plain data with names of their own.
 
 use std::path::PathBuf;
 
@@ -9,16 +9,15 @@ use crate::api::Foreign;
 use crate::api::reply::{Dcv, Details, STATUSES};
 use crate::cert::Fingerprint;
 use crate::config::HookEvent;
-use crate::engine::account::{AccountRecord, Closed};
-use crate::engine::event::{CredentialTag, InstalledFile};
-use crate::engine::order::{Debt, Generation, Heard, OrderRecord, Phase, Trouble};
+use crate::engine::event::InstalledFile;
+use crate::engine::order::{Debt, Domains, Generation, Heard, OrderRecord, Phase, Trouble};
 use crate::engine::time::Now;
 
-fn fingerprint(text: &str) -> Result<Fingerprint, String> {
+pub(super) fn fingerprint(text: &str) -> Result<Fingerprint, String> {
     Fingerprint::from_hex(text).ok_or_else(|| "a fingerprint is malformed".to_owned())
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -45,6 +44,8 @@ pub(super) struct OrderRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     heard: Option<HeardRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    domains: Option<DomainsRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     installed: Option<GenerationRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     staged: Option<GenerationRow>,
@@ -64,6 +65,14 @@ pub(super) struct OrderRow {
     trouble: Option<TroubleRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     drift: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DomainsRow {
+    asked_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heard: Option<HeardRow>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -145,36 +154,6 @@ struct TroubleRow {
     next_ms: i64,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AccountRow {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    closed: Option<ClosedRow>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    probe: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    paused_until_ms: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    paused_why: Option<String>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pauses: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    called_ms: Option<i64>,
-    #[serde(default, skip_serializing_if = "is_default")]
-    calling: bool,
-    #[serde(default, skip_serializing_if = "is_default")]
-    calls: u64,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ClosedRow {
-    since: i64,
-    text: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    refused: Option<u16>,
-}
-
 impl OrderRow {
     pub(super) fn of(record: &OrderRecord) -> Self {
         let OrderRecord {
@@ -190,6 +169,7 @@ impl OrderRow {
             failures,
             unknowns,
             heard,
+            domains,
             installed,
             staged,
             rollback,
@@ -214,6 +194,10 @@ impl OrderRow {
             failures: *failures,
             unknowns: *unknowns,
             heard: heard.as_ref().map(|heard| HeardRow::of(heard)),
+            domains: domains.as_ref().map(|known| DomainsRow {
+                asked_ms: known.asked.0,
+                heard: known.heard.as_ref().map(HeardRow::of),
+            }),
             installed: installed.as_ref().map(|generation| GenerationRow::of(generation)),
             staged: staged.as_ref().map(|generation| GenerationRow::of(generation)),
             rollback: *rollback,
@@ -247,6 +231,10 @@ impl OrderRow {
             failures: self.failures,
             unknowns: self.unknowns,
             heard: self.heard.map(|heard| Box::new(heard.heard())),
+            domains: self.domains.map(|row| {
+                let asked = origin.past(row.asked_ms, now);
+                Box::new(Domains { asked, heard: row.heard.map(HeardRow::heard) })
+            }),
             installed: self.installed.map(GenerationRow::generation).transpose()?.map(Box::new),
             staged: self.staged.map(GenerationRow::generation).transpose()?.map(Box::new),
             rollback: self.rollback,
@@ -420,43 +408,5 @@ impl DebtRow {
             outcome: self.outcome.map(Into::into),
             ended: self.ended,
         })
-    }
-}
-
-impl AccountRow {
-    pub(super) fn of(record: &AccountRecord) -> Self {
-        let AccountRecord { closed, probe, paused_until, paused_why, pauses, called, calling, calls } =
-            record;
-        AccountRow {
-            closed: closed.as_ref().map(|closed| ClosedRow {
-                since: closed.since,
-                text: closed.text.to_string(),
-                refused: closed.refused.map(|tag| tag.0),
-            }),
-            probe: *probe,
-            paused_until_ms: paused_until.map(|time| time.0),
-            paused_why: paused_why.as_ref().map(ToString::to_string),
-            pauses: *pauses,
-            called_ms: called.map(|time| time.0),
-            calling: *calling,
-            calls: *calls,
-        }
-    }
-
-    pub(super) fn record(self, origin: Origin, now: Now) -> AccountRecord {
-        AccountRecord {
-            closed: self.closed.map(|closed| Closed {
-                since: closed.since,
-                text: closed.text.into(),
-                refused: closed.refused.map(CredentialTag),
-            }),
-            probe: self.probe,
-            paused_until: self.paused_until_ms.map(|time| origin.future(time, now)),
-            paused_why: self.paused_why.map(Into::into),
-            pauses: self.pauses,
-            called: self.called_ms.map(|time| origin.past(time, now)),
-            calling: self.calling,
-            calls: self.calls,
-        }
     }
 }

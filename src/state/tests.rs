@@ -5,9 +5,10 @@ use crate::api::Foreign;
 use crate::api::reply::{Dcv, Details};
 use crate::cert::Fingerprint;
 use crate::config::HookEvent;
-use crate::engine::account::Closed;
+use crate::engine::account::{Closed, Refused};
 use crate::engine::event::{CredentialTag, InstalledFile};
-use crate::engine::order::{Debt, Generation, Heard, Phase, Trouble};
+use crate::engine::order::{Debt, Domains, Generation, Heard, Phase, Trouble};
+use crate::engine::replacement::{Outcome, Replacement};
 
 const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
 
@@ -62,6 +63,18 @@ fn full() -> OrderRecord {
                 others: vec![(Foreign::new("x"), Foreign::new("y"))],
             },
         })),
+        domains: Some(Box::new(Domains {
+            asked: Time(20),
+            heard: Some(Heard {
+                at: 21,
+                code: Some(0),
+                text: "1 of 1".into(),
+                details: Details {
+                    dcv: vec![Dcv { domain: Foreign::new("a.example"), method: None, status: None }],
+                    ..Details::default()
+                },
+            }),
+        })),
         installed: Some(Box::new(generation("one"))),
         staged: Some(Box::new(generation("two"))),
         rollback: true,
@@ -105,10 +118,42 @@ fn an_account_comes_back_as_it_was() {
         called: Some(Time(4)),
         calling: true,
         calls: 5,
+        details_refused: Some(Refused {
+            since: 6,
+            text: "Permission denied!".into(),
+            tag: Some(CredentialTag(7)),
+            login: u64::MAX,
+        }),
+        replacements: [
+            Outcome::Unknown(None),
+            Outcome::Unknown(Some("timeout".into())),
+            Outcome::Made(None),
+            Outcome::Made(Some("12".into())),
+        ]
+        .map(|outcome| Replacement {
+            number: "5".into(),
+            csr: Fingerprint::from_bytes([3; 32]),
+            at: 8,
+            outcome,
+        })
+        .into(),
     };
     assert_eq!(read_account("main", &write_account(&record), here(), NOW).unwrap(), record);
     let fresh = AccountRecord::default();
     assert_eq!(read_account("main", &write_account(&fresh), here(), NOW).unwrap(), fresh);
+}
+
+#[test]
+fn an_adopted_order_comes_back_as_it_was() {
+    let adopted = Adopted {
+        name: "mail".into(),
+        account: "main".into(),
+        number: "12".into(),
+        replaced: "5".into(),
+        csr_file: Some("/etc/ssl/mail.csr".into()),
+        since: 9,
+    };
+    assert_eq!(read_adopted("mail", &write_adopted(&adopted)).unwrap(), adopted);
 }
 
 #[test]

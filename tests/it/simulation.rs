@@ -12,13 +12,13 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use certcollectd::api::Failure;
-use certcollectd::config::Config;
-use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, HookResult, Token};
+use certcollectd::config::{Cadence, Config};
+use certcollectd::engine::event::{Call, Command, CredentialTag, Effect, Event, HookResult, Token};
 use certcollectd::engine::time::Time;
 use rcgen::KeyPair;
 
 use crate::certs;
-use crate::world::{self, DAY, HOUR, START, Say, World};
+use crate::world::{self, DAY, START, Say, World};
 
 /// Numbers from a seed (SplitMix64).
 pub struct Dice(pub u64);
@@ -66,6 +66,9 @@ fn stock() -> &'static HashMap<&'static str, Vec<Vec<u8>>> {
     })
 }
 
+/// How a call for domain details is named.
+const DETAILS: &str = "GetMDCDomainDetails ";
+
 /// The vendor's side of one order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
@@ -102,7 +105,7 @@ struct Sim {
 }
 
 enum Begun {
-    Call { account: std::sync::Arc<str>, number: String, answer: Say, arrived: bool },
+    Call { call: Call, answer: Say, arrived: bool },
     Other(Effect),
 }
 
@@ -201,14 +204,14 @@ impl Sim {
         let end = self.world.now.time + latency;
         match effect {
             Effect::Call(call) => {
-                let number = call.request.fields[0].1.clone();
+                let number = world::asked(&call.request);
                 let answer = self.answer(&number);
                 // What does not connect is nothing that the vendor sees.
                 let arrived = !matches!(answer, Say::Fail(Failure::Connect(_)));
                 if arrived {
                     self.arrive(&number);
                 }
-                self.pending.push((end, Begun::Call { account: call.account, number, answer, arrived }));
+                self.pending.push((end, Begun::Call { call, answer, arrived }));
             }
             Effect::Report(note) => {
                 self.note(format!("{:?} {}: {}", note.level, note.kind, note.text));
@@ -229,7 +232,8 @@ impl Sim {
         }
         let now = self.world.now.time;
         if let Some(last) = self.last_arrival.insert(number.to_owned(), now) {
-            let early = now.since(last) < 3 * HOUR;
+            let least = if number.starts_with(DETAILS) { Cadence::MAX_INTERVAL } else { Cadence::INTERVAL };
+            let early = now.since(last) < least;
             if early && !self.take_word(number) && !self.take_word("account-order") {
                 self.fail(&format!("{number} was polled after {:?}", now.since(last)));
             }
@@ -255,17 +259,11 @@ impl Sim {
     /// An effect ends.
     fn end(&mut self, begun: Begun) {
         match begun {
-            Begun::Call { account, number, answer, arrived } => {
+            Begun::Call { call, answer, arrived } => {
+                let number = world::asked(&call.request);
                 self.in_flight -= u32::from(arrived);
                 self.note(format!("answer for {number}: {}", describe(&answer)));
                 self.world.say(&number, [answer]);
-                let call = certcollectd::engine::event::Call {
-                    account,
-                    request: certcollectd::api::Request {
-                        endpoint: certcollectd::api::Endpoint::CollectSsl,
-                        fields: vec![("orderNumber".into(), number)],
-                    },
-                };
                 let event = self.world.one(Effect::Call(call)).expect("an answer");
                 self.world.calls.clear();
                 self.tell(event);
@@ -346,6 +344,13 @@ impl Sim {
                 Say::text("errorCode=-42&errorMessage=limit"),
             ];
             return self.dice.pick(&faults).clone();
+        }
+        if number.starts_with(DETAILS) {
+            let answers = [
+                Say::text("errorCode=0&1_domainName=a.example.com&1_dcvMethod=EMAIL&1_dcvStatus=In+progress"),
+                Say::text("errorCode=-16&errorMessage=Permission+denied!"),
+            ];
+            return self.dice.pick(&answers).clone();
         }
         let name = ORDERS.into_iter().find(|name| *name == number).expect("an order");
         match self.orders[name] {

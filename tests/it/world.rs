@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use certcollectd::api::{Answer, Failure, Handle, Product};
+use certcollectd::api::{Answer, Failure, Handle, Product, Request};
 use certcollectd::cert::{self, Certificate};
 use certcollectd::config::{
     Account, Action, Cadence, Calls, Config, Files, Hook, HookEvent, KeySource, Log, LogFormat, Order,
@@ -27,6 +27,12 @@ pub const START: i64 = 1_795_165_920;
 pub const HOUR: Duration = Duration::from_secs(3600);
 pub const DAY: Duration = Duration::from_secs(24 * 3600);
 
+/// What a call is about: the order's number, behind the endpoint's name if it is not a poll.
+pub fn asked(request: &Request) -> String {
+    let number = &request.fields[0].1;
+    if request.endpoint.collects() { number.clone() } else { format!("{} {number}", request.endpoint.name()) }
+}
+
 /// A configuration with one account `main` and these orders, all defaults.
 pub fn config(orders: &[&str]) -> Config {
     Config {
@@ -38,6 +44,7 @@ pub fn config(orders: &[&str]) -> Config {
             request_timeout: Calls::REQUEST_TIMEOUT,
             unknown_tries: Calls::UNKNOWN_TRIES,
         },
+        cadence: Cadence::default(),
         accounts: vec![account("main")],
         orders: orders.iter().map(|name| order(name)).collect(),
         hooks: Vec::new(),
@@ -181,7 +188,10 @@ pub struct World {
     pub rows: Rows,
     pub vendor: HashMap<String, Vec<Say>>,
     pub disks: HashMap<String, Disk>,
+    /// Polls, in their order.
     pub calls: Vec<Called>,
+    /// Calls that are not polls, in their order.
+    pub errands: Vec<Called>,
     pub ran: Vec<Ran>,
     pub notes: Vec<Note>,
     pub replies: Vec<(Token, CommandReply)>,
@@ -213,6 +223,7 @@ impl World {
             vendor: HashMap::new(),
             disks: HashMap::new(),
             calls: Vec::new(),
+            errands: Vec::new(),
             ran: Vec::new(),
             notes: Vec::new(),
             replies: Vec::new(),
@@ -293,12 +304,11 @@ impl World {
         match effect {
             Effect::Save(_) => None,
             Effect::Call(call) => {
-                let number = call.request.fields[0].1.clone();
-                self.calls.push(Called {
-                    at: self.now.time,
-                    account: call.account.to_string(),
-                    number: number.clone(),
-                });
+                let number = asked(&call.request);
+                let called =
+                    Called { at: self.now.time, account: call.account.to_string(), number: number.clone() };
+                let polls = call.request.endpoint.collects();
+                if polls { &mut self.calls } else { &mut self.errands }.push(called);
                 let outcome = self.ask(&number);
                 Some(Event::Answered { account: call.account, outcome })
             }

@@ -1,0 +1,112 @@
+//! Orders that came from a replacement: collected although no configuration names them, until one does.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::Engine;
+use super::event::Level;
+use super::time::Now;
+use crate::api::{Handle, Product};
+use crate::config::{Config, Files, KeySource, Order, OrderSettings, Verify};
+
+/// An order that the vendor made when it replaced another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopted {
+    /// As in the configuration; names the directory.
+    pub name: Arc<str>,
+    /// The account it is collected on.
+    pub account: Arc<str>,
+    /// Its `orderNumber`.
+    pub number: Box<str>,
+    /// The order that it replaces. A configured order of this number lends its settings.
+    pub replaced: Box<str>,
+    /// The request that was sent, if it was read from a file.
+    pub csr_file: Option<PathBuf>,
+    /// When it was adopted, UNIX seconds.
+    pub since: i64,
+}
+
+impl Adopted {
+    /// Whether the configuration has the order itself, by name or by number.
+    fn is_configured(&self, config: &Config) -> bool {
+        config.orders.iter().any(|order| {
+            order.name == self.name || (order.account == self.account && order.handle == self.handle())
+        })
+    }
+
+    fn handle(&self) -> Handle {
+        Handle::OrderNumber(self.number.clone())
+    }
+
+    /// The order as a configuration would have it. Copies elsewhere are not lent: two orders would write them.
+    fn order(&self, config: &Config) -> Order {
+        let replaced = Handle::OrderNumber(self.replaced.clone());
+        let lender = config.orders.iter().find(|order| {
+            order.account == self.account
+                && order.handle == replaced
+                && order.settings.product == Product::Smime
+        });
+        let settings = lender.map(|order| order.settings.clone()).unwrap_or_else(|| {
+            Arc::new(OrderSettings {
+                product: Product::Smime,
+                cadence: config.cadence,
+                files: Files::default(),
+                verify: Verify::standard(Product::Smime),
+                hooks: Vec::new(),
+            })
+        });
+        Order {
+            name: self.name.clone(),
+            account: self.account.clone(),
+            handle: self.handle(),
+            domains: Box::default(),
+            key: self.csr_file.clone().map_or(KeySource::None, KeySource::Csr),
+            copies: Box::default(),
+            settings,
+        }
+    }
+}
+
+/// The configuration with the adopted orders that it does not have itself.
+pub fn joined(config: &Arc<Config>, adopted: &[Adopted]) -> Arc<Config> {
+    let known = |account: &Arc<str>| config.accounts.iter().any(|known| known.name == *account);
+    let missing: Vec<Order> = adopted
+        .iter()
+        .filter(|adopted| known(&adopted.account) && !adopted.is_configured(config))
+        .map(|adopted| adopted.order(config))
+        .collect();
+    if missing.is_empty() {
+        return config.clone();
+    }
+    let mut joined = (**config).clone();
+    joined.orders.extend(missing);
+    Arc::new(joined)
+}
+
+impl Engine {
+    /// What the configuration, as it was written, has itself is adopted no longer: there it also ends.
+    pub(super) fn give_up_adopted(&mut self, written: &Config, now: Now) {
+        let (taken, left) =
+            std::mem::take(&mut self.adopted).into_iter().partition(|adopted| adopted.is_configured(written));
+        self.adopted = left;
+        for gone in taken {
+            let text = format!(
+                "order {} was adopted as {} after a replacement; the configuration has it now and decides from here on",
+                gone.number, gone.name
+            );
+            self.note(Level::Info, "taken-over", self.find(&gone.name), now, text);
+            self.adopted_dirty.insert(gone.name);
+        }
+    }
+
+    /// Adds an order to those that are collected.
+    pub(super) fn adopt_order(&mut self, adopted: Adopted, now: Now) {
+        self.adopted_dirty.insert(adopted.name.clone());
+        self.adopted.push(adopted);
+        self.config = joined(&self.config, &self.adopted);
+        self.add_orders(now);
+        if let Some(id) = self.slots.len().checked_sub(1).and_then(|last| u32::try_from(last).ok()) {
+            self.reindex(super::event::OrderId(id), now);
+        }
+    }
+}

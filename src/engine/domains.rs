@@ -1,0 +1,213 @@
+//! What the vendor knows of an order's domains: when the daemon asks by itself, and what it keeps.
+//!
+//! GetMDCDomainDetails says which domain lacks what, which CollectSSL does not. It is asked for orders that
+//! wait longer than one interval or whose answer shows open validation, no more often than `max_interval`, and
+//! not at all once the vendor says that this endpoint is not open to the account.
+
+use serde_json::json;
+
+use super::Engine;
+use super::account::Refused;
+use super::errand::{Errand, login_of};
+use super::event::{CommandReply, CredentialTag, Effect, Level, OrderId, Target, Token};
+use super::order::{Domains, Heard, OrderRecord, Phase};
+use super::time::{Now, rfc3339};
+use crate::api::reply::{Details, is_validated};
+use crate::api::{Handle, Product, Reply};
+
+impl Engine {
+    pub(super) fn want_domains(&mut self, token: Token, target: &Target, now: Now) {
+        let found = self.resolve(target).and_then(|(gate, number, id)| {
+            if let Some(other) =
+                id.map(|id| self.entry(id).settings.product).filter(|product| *product != Product::Ssl)
+            {
+                return Err(format!(
+                    "order {number} is of product {}; the vendor tells domains of ssl orders only",
+                    other.word()
+                ));
+            }
+            match self.shut(gate, now) {
+                Some(why) => Err(format!("nothing was asked: {why}")),
+                None => Ok((gate, number, id)),
+            }
+        });
+        match found {
+            Ok((gate, number, id)) => {
+                self.gates[gate].errands.push_back(Errand::domains(&number, id, Some(token)));
+            }
+            Err(why) => self.reply(token, false, &why),
+        }
+    }
+
+    /// After an answer that the order still waits: would its domains tell more?
+    pub(super) fn wish_for_domains(&mut self, id: OrderId, now: Now) {
+        if self.wants_domains(id, now) {
+            let gate = self.slot(id).gate;
+            self.gates[gate].wishes.insert(id);
+        }
+    }
+
+    fn wants_domains(&self, id: OrderId, now: Now) -> bool {
+        let slot = self.slot(id);
+        let entry = self.entry(id);
+        let record = &slot.record;
+        let cadence = &entry.settings.cadence;
+        let asked_lately =
+            record.domains.as_ref().is_some_and(|known| now.time.since(known.asked) < cadence.max_interval);
+        entry.settings.product == Product::Ssl
+            && matches!(entry.handle, Handle::OrderNumber(_))
+            && record.phase == Phase::Waiting
+            && self.gates[slot.gate].record.details_refused.is_none()
+            && !asked_lately
+            && (now.time.since(record.waiting_since) > cadence.interval
+                || record.heard.as_ref().is_some_and(|heard| shows_open_validation(&heard.details)))
+    }
+
+    /// The turn of a wish has come, if it still is one.
+    pub(super) fn start_wish(&mut self, gate: usize, id: OrderId, now: Now) {
+        self.gates[gate].wishes.remove(&id);
+        if self.slot(id).removed || self.slot(id).gate != gate || !self.wants_domains(id, now) {
+            return;
+        }
+        let number = self.entry(id).handle.text().to_owned();
+        self.start_errand(gate, Errand::domains(&number, Some(id), None), now);
+    }
+
+    /// Recorded before the call, so that no crash makes us ask sooner than we may.
+    pub(super) fn domains_asked(&mut self, order: Option<OrderId>, now: Now) {
+        if let Some(record) = self.domains_record(order) {
+            match &mut record.domains {
+                Some(known) => known.asked = now.time,
+                None => record.domains = Some(Box::new(Domains { asked: now.time, heard: None })),
+            }
+        }
+        if let Some(id) = order {
+            self.touch(id, now);
+        }
+    }
+
+    fn domains_record(&mut self, order: Option<OrderId>) -> Option<&mut OrderRecord> {
+        let id = order.filter(|id| !self.slot(*id).removed)?;
+        Some(&mut self.slot_mut(id).record)
+    }
+
+    /// No answer, or none that helps: what was known before stays.
+    pub(super) fn domains_unknown(&mut self, order: Option<OrderId>, number: &str, why: &str, now: Now) {
+        let text = format!(
+            "the domains of order {number} could not be asked for: {why}; the order is polled all the same"
+        );
+        self.tell(Level::Warn, "domains", order.filter(|id| !self.slot(*id).removed), now, text);
+    }
+
+    pub(super) fn domains_heard(
+        &mut self,
+        order: Option<OrderId>,
+        number: &str,
+        token: Option<Token>,
+        reply: &Reply,
+        now: Now,
+    ) {
+        let details = &reply.details;
+        let open = details.dcv.iter().filter(|dcv| !dcv.is_validated()).count();
+        let text = match details.dcv.len() {
+            0 => "the vendor names no domains".to_owned(),
+            all if open == 0 => format!("all {all} domains are validated"),
+            all => format!("{open} of {all} domains are not validated"),
+        };
+        let heard = Heard {
+            at: now.unix(),
+            code: Some(reply.code),
+            text: text.clone().into(),
+            details: details.clone(),
+        };
+        let mut changed = false;
+        if let Some(record) = self.domains_record(order) {
+            let known =
+                record.domains.get_or_insert_with(|| Box::new(Domains { asked: now.time, heard: None }));
+            known.asked = now.time;
+            changed = known.heard.as_ref().is_none_or(|known| known.details.dcv != details.dcv);
+            known.heard = Some(heard);
+        }
+        if let Some(id) = order.filter(|id| changed && !self.slot(*id).removed) {
+            self.touch(id, now);
+            let name = self.slot_name(id);
+            let more = if open > 0 {
+                format!("; `certcollectd explain {name}` says what is missing")
+            } else {
+                String::new()
+            };
+            self.note(Level::Info, "domains", Some(id), now, format!("{text}{more}"));
+        }
+        if let Some(token) = token {
+            let data = as_data(number, details, now);
+            let text = format!("order {number}: {text}");
+            self.told.push(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });
+        }
+    }
+
+    /// "Permission denied!": the login is fine, this endpoint is not for us.
+    pub(super) fn details_refused(&mut self, gate: usize, text: &str, now: Now) {
+        let account = self.gates[gate].name.clone();
+        let Some(entry) = self.config.accounts.iter().find(|known| known.name == account) else { return };
+        let login = login_of(entry);
+        let first = self.gates[gate].record.details_refused.is_none();
+        self.gates[gate].record.details_refused =
+            Some(Refused { since: now.unix(), text: text.into(), tag: None, login });
+        self.gates[gate].wishes.clear();
+        self.touch_gate(gate, now);
+        self.told.push(Effect::Fingerprint { account: account.clone() });
+        if first {
+            let text = format!(
+                "account {account}: {text}; not asked again by itself until the account's entry or credential changes"
+            );
+            self.note_account(Level::Warn, "domains-refused", gate, now, text);
+        }
+    }
+
+    /// The credential was read: another one than the refused one may be allowed more.
+    pub(super) fn details_fingerprinted(&mut self, gate: usize, tag: Option<CredentialTag>, now: Now) {
+        let Some(refused) = &mut self.gates[gate].record.details_refused else { return };
+        match (refused.tag, tag) {
+            (_, None) => return,
+            (None, Some(tag)) => refused.tag = Some(tag),
+            (Some(known), Some(tag)) if known != tag => self.gates[gate].record.details_refused = None,
+            (Some(_), Some(_)) => return,
+        }
+        self.touch_gate(gate, now);
+    }
+
+    /// The account's entry was changed.
+    pub(super) fn details_allowed_again(&mut self, account: &str, now: Now) {
+        if let Some(gate) = self.gate_of(account)
+            && self.gates[gate].record.details_refused.take().is_some()
+        {
+            self.touch_gate(gate, now);
+        }
+    }
+}
+
+/// Whether an answer of CollectSSL says that control of a domain is not proven yet.
+fn shows_open_validation(details: &Details) -> bool {
+    let open = |(name, status): &(&str, i32)| *name == "dcvStatus" && matches!(status, 0 | 2);
+    details.statuses.iter().any(open)
+        || details.domains.iter().any(|(_, state)| !is_validated(state.as_str()))
+}
+
+/// For machines, and for the table of `domains`.
+fn as_data(number: &str, details: &Details, now: Now) -> serde_json::Value {
+    let domains: Vec<_> = details
+        .dcv
+        .iter()
+        .map(|dcv| {
+            json!({
+                "domain": dcv.domain.as_str(),
+                "method": dcv.method.as_ref().map(|method| method.as_str()),
+                "state": dcv.status.as_ref().map(|status| status.as_str()),
+                "validated": dcv.is_validated(),
+            })
+        })
+        .collect();
+    let statuses: serde_json::Map<String, serde_json::Value> =
+        details.statuses.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    json!({ "order_number": number, "at": rfc3339(now.unix()), "domains": domains, "statuses": statuses, "caa": details.caa.as_ref().map(|caa| caa.as_str()) })
+}

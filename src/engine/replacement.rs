@@ -1,0 +1,251 @@
+//! S/MIME replacements: AutoReplaceSMIME is not idempotent, so what was sent is remembered before it is sent,
+//! and nothing is sent twice but at the operator's explicit word.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::account::AccountRecord;
+use super::adopted::Adopted;
+use super::errand::Errand;
+use super::event::{CommandReply, Effect, Level, ReplaceCommand, Token};
+use super::polls::said;
+use super::time::{Now, rfc3339};
+use crate::api::code::{Class, Row};
+use crate::api::{Foreign, Handle, Replace, Reply, Request};
+use crate::cert::Fingerprint;
+
+/// So many replacements are remembered for each account.
+const REMEMBERED: usize = 100;
+
+/// A replacement that was sent, or was about to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replacement {
+    /// The order whose certificate was to be replaced.
+    pub number: Box<str>,
+    /// SHA-256 of the request as it was sent.
+    pub csr: Fingerprint,
+    /// When it was sent, UNIX seconds.
+    pub at: i64,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of a replacement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nobody knows: no answer was understood, for this reason, or the process ended before it came.
+    Unknown(Option<Box<str>>),
+    /// The vendor made it; under this number, if it named one.
+    Made(Option<Box<str>>),
+}
+
+impl Engine {
+    pub(super) fn want_replacement(&mut self, token: Token, command: Box<ReplaceCommand>, now: Now) {
+        let number = command.replace.order_number.clone();
+        let found = self.gate_for_number(&number, command.account.as_deref());
+        let wrong =
+            found.as_ref().err().cloned().or_else(|| self.refusal(*found.as_ref().ok()?, &command, now));
+        if let Some(wrong) = wrong {
+            return self.reply(token, false, &wrong);
+        }
+        let Ok(gate) = found else { return };
+        self.gates[gate].errands.push_back(Errand::replace(command, token));
+    }
+
+    /// What speaks against sending this replacement.
+    fn refusal(&self, gate: usize, command: &ReplaceCommand, now: Now) -> Option<String> {
+        let replace = &command.replace;
+        let number = &replace.order_number;
+        if replace.csr.len() > Replace::MAX_CSR {
+            return Some(format!("the request has more than {} characters", Replace::MAX_CSR));
+        }
+        if let Some(name) = &command.adopt {
+            if !crate::config::is_name(name) {
+                return Some(format!("{} cannot be the name of an order", Foreign::new(name)));
+            }
+            if self.find(name).is_some() {
+                return Some(format!("there is an order named {name} already; nothing was sent"));
+            }
+        }
+        let same = |errand: &Errand| errand.replaced_number() == Some(number.as_str());
+        if self.gates[gate].errands.iter().any(same) || self.gates[gate].flies(same) {
+            return Some(format!("a replacement of order {number} is under way already"));
+        }
+        if let Some(why) = self.shut(gate, now) {
+            return Some(format!("nothing was sent: {why}"));
+        }
+        if command.again {
+            return None;
+        }
+        let known = |known: &&Replacement| *known.number == **number;
+        let sent = self.gates[gate].record.replacements.iter().rev().find(known)?;
+        let at = rfc3339(sent.at);
+        match &sent.outcome {
+            Outcome::Unknown(why) => Some(unclear(number, &at, why.as_deref())),
+            Outcome::Made(made) if sent.csr == request_hash(command) => {
+                let made = made.as_ref().map(|made| format!(" by order {made}")).unwrap_or_default();
+                Some(format!(
+                    "nothing was sent: order {number} was replaced{made} at {at} with this very request; --again replaces it once more"
+                ))
+            }
+            Outcome::Made(_) => None,
+        }
+    }
+
+    /// Before anything is sent: from here on an answer that never comes is an unknown outcome.
+    pub(super) fn intend(&mut self, gate: usize, command: &ReplaceCommand, now: Now) -> Request {
+        let replacements = &mut self.gates[gate].record.replacements;
+        if replacements.len() >= REMEMBERED {
+            // What is known to have been made says least.
+            let at = replacements.iter().position(|known| matches!(known.outcome, Outcome::Made(_)));
+            replacements.remove(at.unwrap_or(0));
+        }
+        replacements.push(Replacement {
+            number: command.replace.order_number.as_str().into(),
+            csr: request_hash(command),
+            at: now.unix(),
+            outcome: Outcome::Unknown(None),
+        });
+        self.touch_gate(gate, now);
+        let text = format!("replacing the certificate of order {}", command.replace.order_number);
+        self.note_account(Level::Info, "replace", gate, now, text);
+        Request::replace_smime(&command.replace)
+    }
+
+    fn pending(record: &mut AccountRecord, command: &ReplaceCommand) -> Option<usize> {
+        record.replacements.iter().rposition(|known| {
+            *known.number == *command.replace.order_number && known.csr == request_hash(command)
+        })
+    }
+
+    /// The vendor certainly saw nothing of it.
+    pub(super) fn not_replaced(&mut self, gate: usize, command: &ReplaceCommand, now: Now) {
+        let record = &mut self.gates[gate].record;
+        if let Some(at) = Self::pending(record, command) {
+            record.replacements.remove(at);
+        }
+        self.touch_gate(gate, now);
+        self.save_first();
+    }
+
+    /// It was sent, and no answer was understood.
+    pub(super) fn replacement_unclear(
+        &mut self,
+        gate: usize,
+        command: &ReplaceCommand,
+        token: Option<Token>,
+        why: &str,
+        now: Now,
+    ) {
+        let record = &mut self.gates[gate].record;
+        if let Some(at) = Self::pending(record, command) {
+            record.replacements[at].outcome = Outcome::Unknown(Some(why.into()));
+        }
+        self.touch_gate(gate, now);
+        self.save_first();
+        let text = unclear(&command.replace.order_number, &rfc3339(now.unix()), Some(why));
+        self.note_account(Level::Error, "replace-unclear", gate, now, text.clone());
+        if let Some(token) = token {
+            self.reply(token, false, &text);
+        }
+    }
+
+    /// The vendor said something.
+    pub(super) fn replacement_answered(
+        &mut self,
+        gate: usize,
+        command: &ReplaceCommand,
+        token: Option<Token>,
+        (row, reply): (Row, &Reply),
+        now: Now,
+    ) {
+        let number = &command.replace.order_number;
+        if reply.code >= 0 {
+            return self.replaced(gate, command, token, reply, now);
+        }
+        if matches!(row.class, Class::Transient | Class::Unknown) {
+            // "Unknown error" says nothing of how far the vendor got.
+            let why = format!("{} ({})", row.means, said(reply));
+            return self.replacement_unclear(gate, command, token, &why, now);
+        }
+        self.not_replaced(gate, command, now);
+        let advice = if row.advice.is_empty() { String::new() } else { format!("; {}", row.advice) };
+        let text = format!("order {number} was not replaced: {} ({}){advice}", row.means, said(reply));
+        self.note_account(Level::Error, "not-replaced", gate, now, text.clone());
+        if let Some(token) = token {
+            self.reply(token, false, &text);
+        }
+    }
+
+    fn replaced(
+        &mut self,
+        gate: usize,
+        command: &ReplaceCommand,
+        token: Option<Token>,
+        reply: &Reply,
+        now: Now,
+    ) {
+        let number = &command.replace.order_number;
+        let usable = |made: &&String| {
+            !made.is_empty()
+                && made.chars().count() <= Handle::MAX_ORDER_NUMBER
+                && !made.contains(char::is_control)
+        };
+        let made: Option<Box<str>> =
+            reply.order_number.as_ref().filter(usable).map(|made| made.as_str().into());
+        let record = &mut self.gates[gate].record;
+        if let Some(at) = Self::pending(record, command) {
+            record.replacements[at].outcome = Outcome::Made(made.clone());
+        }
+        self.touch_gate(gate, now);
+        self.save_first();
+        let mut lines = vec![match &made {
+            Some(made) => format!("order {number} was replaced; the new order is {}", Foreign::new(made)),
+            None => format!("order {number} was replaced; the vendor named no new order number"),
+        }];
+        match (&command.adopt, &made) {
+            (Some(name), Some(made)) if self.find(name).is_none() => {
+                self.adopt_order(
+                    Adopted {
+                        name: Arc::from(name.as_str()),
+                        account: self.gates[gate].name.clone(),
+                        number: made.clone(),
+                        replaced: number.as_str().into(),
+                        csr_file: command.csr_file.clone(),
+                        since: now.unix(),
+                    },
+                    now,
+                );
+                lines.push(format!("it is collected as {name} from now on; an [[order]] of that name or number takes over"));
+            }
+            (Some(name), Some(_)) => {
+                lines.push(format!("there is an order named {name} by now, so the new one was not adopted"));
+            }
+            (Some(name), None) => lines.push(format!(
+                "so nothing could be adopted as {name}; look the number up at the vendor's web site and add an [[order]]"
+            )),
+            (None, _) => {}
+        }
+        let text = lines.join("\n");
+        self.note_account(Level::Info, "replaced", gate, now, text.clone());
+        if let Some(token) = token {
+            let data = serde_json::json!({ "order_number": number, "new_order_number": made, "adopted": command.adopt.as_ref().filter(|_| made.is_some()) });
+            self.told.push(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });
+        }
+    }
+}
+
+/// Tells a repetition from another replacement.
+fn request_hash(command: &ReplaceCommand) -> Fingerprint {
+    Fingerprint::of(command.replace.csr.as_bytes())
+}
+
+/// What a person must know and do when nobody can say whether the vendor replaced the certificate.
+fn unclear(number: &str, at: &str, why: Option<&str>) -> String {
+    let why = why.map_or_else(|| "the answer was never heard".to_owned(), str::to_owned);
+    format!(
+        "a replacement of order {number} was sent at {at}, and it is not known whether it was made: {why}. It is not sent again by \
+         itself. Look at the vendor's web site, or into the mailbox that gets the collection mail, for a new order; if there is none, \
+         run the command again with --again"
+    )
+}

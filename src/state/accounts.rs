@@ -1,0 +1,199 @@
+//! The rows of accounts, and of orders that were adopted after a replacement.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Origin;
+use super::rows::{fingerprint, is_default};
+use crate::engine::Adopted;
+use crate::engine::account::{AccountRecord, Closed, Refused};
+use crate::engine::event::CredentialTag;
+use crate::engine::replacement::{Outcome, Replacement};
+use crate::engine::time::Now;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AccountRow {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    closed: Option<ClosedRow>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    probe: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused_until_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused_why: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pauses: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    called_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    calling: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    calls: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    details_refused: Option<RefusedRow>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    replacements: Vec<ReplacementRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefusedRow {
+    since: i64,
+    text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tag: Option<u16>,
+    login: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReplacementRow {
+    number: String,
+    csr: String,
+    at: i64,
+    made: bool,
+    /// The new order's number, or why nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    said: Option<String>,
+}
+
+/// An adopted order.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdoptedRow {
+    account: String,
+    number: String,
+    replaced: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    csr_file: Option<PathBuf>,
+    since: i64,
+}
+
+impl AdoptedRow {
+    pub(super) fn of(adopted: &Adopted) -> Self {
+        // The name is the row's key.
+        let Adopted { name: _, account, number, replaced, csr_file, since } = adopted;
+        AdoptedRow {
+            account: account.to_string(),
+            number: number.to_string(),
+            replaced: replaced.to_string(),
+            csr_file: csr_file.clone(),
+            since: *since,
+        }
+    }
+
+    pub(super) fn adopted(self, name: &str) -> Adopted {
+        Adopted {
+            name: name.into(),
+            account: self.account.into(),
+            number: self.number.into(),
+            replaced: self.replaced.into(),
+            csr_file: self.csr_file,
+            since: self.since,
+        }
+    }
+}
+
+impl ReplacementRow {
+    fn of(replacement: &Replacement) -> Self {
+        let Replacement { number, csr, at, outcome } = replacement;
+        let (made, said) = match outcome {
+            Outcome::Unknown(why) => (false, why),
+            Outcome::Made(number) => (true, number),
+        };
+        ReplacementRow {
+            number: number.to_string(),
+            csr: csr.to_string(),
+            at: *at,
+            made,
+            said: said.as_ref().map(ToString::to_string),
+        }
+    }
+
+    fn replacement(self) -> Result<Replacement, String> {
+        let said = self.said.map(Into::into);
+        Ok(Replacement {
+            number: self.number.into(),
+            csr: fingerprint(&self.csr)?,
+            at: self.at,
+            outcome: if self.made { Outcome::Made(said) } else { Outcome::Unknown(said) },
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClosedRow {
+    since: i64,
+    text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused: Option<u16>,
+}
+
+impl AccountRow {
+    pub(super) fn of(record: &AccountRecord) -> Self {
+        let AccountRecord {
+            closed,
+            probe,
+            paused_until,
+            paused_why,
+            pauses,
+            called,
+            calling,
+            calls,
+            details_refused,
+            replacements,
+        } = record;
+        AccountRow {
+            closed: closed.as_ref().map(|closed| ClosedRow {
+                since: closed.since,
+                text: closed.text.to_string(),
+                refused: closed.refused.map(|tag| tag.0),
+            }),
+            probe: *probe,
+            paused_until_ms: paused_until.map(|time| time.0),
+            paused_why: paused_why.as_ref().map(ToString::to_string),
+            pauses: *pauses,
+            called_ms: called.map(|time| time.0),
+            calling: *calling,
+            calls: *calls,
+            details_refused: details_refused.as_ref().map(|refused| RefusedRow {
+                since: refused.since,
+                text: refused.text.to_string(),
+                tag: refused.tag.map(|tag| tag.0),
+                login: refused.login,
+            }),
+            replacements: replacements.iter().map(ReplacementRow::of).collect(),
+        }
+    }
+
+    pub(super) fn record(self, origin: Origin, now: Now) -> Result<AccountRecord, String> {
+        Ok(AccountRecord {
+            closed: self.closed.map(|closed| Closed {
+                since: closed.since,
+                text: closed.text.into(),
+                refused: closed.refused.map(CredentialTag),
+            }),
+            probe: self.probe,
+            paused_until: self.paused_until_ms.map(|time| origin.future(time, now)),
+            paused_why: self.paused_why.map(Into::into),
+            pauses: self.pauses,
+            called: self.called_ms.map(|time| origin.past(time, now)),
+            calling: self.calling,
+            calls: self.calls,
+            details_refused: self.details_refused.map(|refused| Refused {
+                since: refused.since,
+                text: refused.text.into(),
+                tag: refused.tag.map(CredentialTag),
+                login: refused.login,
+            }),
+            replacements: self
+                .replacements
+                .into_iter()
+                .map(ReplacementRow::replacement)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
