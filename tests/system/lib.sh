@@ -61,7 +61,7 @@ refused() {
 says() {
     local text=$1 pattern=$2 said; shift 2
     said=$("$@" 2>&1) || true
-    if grep -qE -- "$pattern" <<<"$said"; then ok "$text"; else not_ok "$text" "no /$pattern/ in: $said"; fi
+    if grep -qiE -- "$pattern" <<<"$said"; then ok "$text"; else not_ok "$text" "no /$pattern/ in: $said"; fi
 }
 
 # is TEXT FOUND EXPECTED
@@ -137,6 +137,7 @@ end() {
 cleanup() {
     local code=$?
     set +e
+    trap - ERR
     [ ${#PIDS[@]} = 0 ] || end "${PIDS[@]}"
     if declare -F cleanup_more >/dev/null; then cleanup_more; fi
     if [ "$FINISHED" = no ]; then
@@ -145,6 +146,8 @@ cleanup() {
         echo "1..$NUMBER"
         code=1
     fi
+    # The mounts of a check lie under its directory; the deepest go first.
+    awk -v dir="$DIR/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r point; do umount -l "$point"; done
     rm -rf --one-file-system "$DIR"
     exit "$code"
 }
