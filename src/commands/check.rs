@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{complain, load, order, say};
 use crate::cli::exit;
 use crate::config::{Account, Action, Config, Hook, KeySource, Order, Severity};
-use crate::effects::{call, credential, hook, inspect, probe};
+use crate::effects::{call, credential, hook, inspect, probe, save};
 use crate::engine::event::Command;
 
 /// What was found, as it is found.
@@ -167,24 +167,17 @@ fn check_state_dir(config: &Config, report: &mut Report) {
     match std::fs::metadata(dir) {
         Ok(found) if !found.is_dir() => report.error(&format!("state_dir {shown} is not a directory")),
         Ok(_) => {
-            let file = tempfile_in(dir);
-            if let Err(error) = file {
+            if let Err(error) = save::try_write(dir) {
                 report.error(&format!("state_dir {shown}: {error}"));
             }
         }
         Err(_) => {
             let parent = dir.ancestors().skip(1).find(|parent| parent.exists());
-            if let Some(Err(error)) = parent.map(tempfile_in) {
+            if let Some(Err(error)) = parent.map(save::try_write) {
                 report.error(&format!("state_dir {shown} is not there and cannot be made: {error}"));
             }
         }
     }
-}
-
-fn tempfile_in(dir: &Path) -> std::io::Result<()> {
-    let path = dir.join(format!(".certcollectd-probe-{}", crate::effects::dir::random_name()));
-    std::fs::File::options().write(true).create_new(true).open(&path)?;
-    std::fs::remove_file(path)
 }
 
 /// One call for each account, through its gate: about the first of its orders.

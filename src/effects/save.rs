@@ -266,6 +266,17 @@ fn write_history(connection: &Connection, note: &Note) -> Result<(), rusqlite::E
     Ok(())
 }
 
+/// Writes a file of one block into the state directory and takes it away again: an empty one can be made on a
+/// disk that is full. The error is the system's own.
+pub fn try_write(dir: &Path) -> std::io::Result<()> {
+    const BLOCK: [u8; 4096] = [0; 4096];
+    let path = dir.join(format!(".certcollectd-probe-{}", super::dir::random_name()));
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+    let written = file.write_all(&BLOCK).and_then(|()| file.sync_all());
+    std::fs::remove_file(path)?;
+    written
+}
+
 /// A damaged file shows itself in more ways than one; anything SQLite says while opening counts.
 fn damaged(path: &Path, why: rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode::{
@@ -273,7 +284,11 @@ fn damaged(path: &Path, why: rusqlite::Error) -> StoreError {
     };
     match why.sqlite_error_code() {
         Some(CannotOpen | PermissionDenied | ReadOnly | DiskFull | SystemIoFailure | DatabaseBusy) => {
-            io("open", path, why)
+            // SQLite's words ("unable to open database file") do not tell a full disk from anything else.
+            match try_write(path.parent().unwrap_or(path)) {
+                Ok(()) => io("open", path, why),
+                Err(cause) => io("open", path, format!("{cause} ({why})")),
+            }
         }
         _ => StoreError::Damaged { path: path.to_owned(), why: why.to_string() },
     }
