@@ -75,9 +75,11 @@ fn split_certificates(rest: &Bytes) -> Result<(Vec<String>, Option<Bytes>), Unre
         let text = line.trim_ascii();
         let begins = is_armour(text);
         let ends = text.starts_with(b"----") && text.trim_ascii_start().windows(3).any(|word| word == b"END");
-        // Only the first line of unarmoured base64 must be long; the last one can be a few characters.
-        in_base64 = is_base64(text) && (in_base64 || text.len() >= 40);
-        if in_armour || begins || ends || in_base64 {
+        // Only the first line of unarmoured base64 must be long; the last one can be a few characters. What is
+        // between CR and LF, or a blank line, says nothing either way.
+        in_base64 =
+            if text.is_empty() { in_base64 } else { is_base64(text) && (in_base64 || text.len() >= 40) };
+        if in_armour || begins || ends || (in_base64 && !text.is_empty()) {
             in_armour = (in_armour || begins) && !ends;
             stretch = Some(stretch.map_or(range.start, |known| known.start)..range.end);
         } else if !text.is_empty() {

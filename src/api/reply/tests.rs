@@ -201,6 +201,21 @@ fn base64_and_binary_after_a_status_line_are_parts() {
 }
 
 #[test]
+fn base64_in_lines_keeps_its_short_last_line_whatever_ends_a_line() {
+    let long = "MIIC".repeat(16);
+    for end in ["\n", "\r\n", "\r"] {
+        for blank in ["", end] {
+            let data = [&long, &long, "TUlJQw"].join(&format!("{end}{blank}"));
+            let reply = ok(&format!("2{end}Issued{end}{data}{end}{end}Complete{end}"));
+            assert_eq!(reply.parts.len(), 1, "{end:?}");
+            assert_eq!(reply.parts[0].trim_ascii_end(), data.as_bytes(), "{end:?}");
+            assert!(reply.details.others.is_empty(), "{end:?} {:?}", reply.details.others);
+            assert!(reply.details.validation_status.is_some(), "{end:?}");
+        }
+    }
+}
+
+#[test]
 fn bounded_however_long_the_answer() {
     let many = "a=b&".repeat(5000) + "errorCode=0";
     assert!(matches!(
