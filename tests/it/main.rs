@@ -16,6 +16,8 @@ mod crash;
 mod engine;
 /// A network that does its worst, between the real binary and the vendor.
 mod network;
+/// A mistake of ours while one order is handled.
+mod panics;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
 /// A sandbox, a configuration and the real binary, in a directory of their own.
