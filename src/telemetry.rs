@@ -1,5 +1,6 @@
 //! Logging, the service manager, and what a process that holds a password does about itself.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
@@ -81,6 +82,27 @@ pub fn report(note: &Note) {
         Level::Info => tracing::info!(order, account, kind, "{text}"),
         Level::Debug => tracing::debug!(order, account, kind, "{text}"),
     }
+}
+
+/// A panic is a mistake of ours that one order pays for. It goes to the log as one line like everything else:
+/// its text may quote what came from outside.
+pub fn report_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let backtrace = Backtrace::capture();
+        tracing::error!("{}", panic_line(&place, info.payload_as_str().unwrap_or("no reason given")));
+        if backtrace.status() == BacktraceStatus::Captured {
+            tracing::error!("where it happened:\n{backtrace}");
+        }
+    }));
+}
+
+/// So many characters of a panic's text are shown.
+const PANIC_TEXT: usize = 400;
+
+fn panic_line(place: &str, text: &str) -> String {
+    let shown: String = text.escape_default().take(PANIC_TEXT).collect();
+    format!("internal error at {place}, please report it: {shown}")
 }
 
 /// No core file, and nobody of the same user may look into our memory.
@@ -165,5 +187,18 @@ mod tests {
             status_text(&summary),
             "5 orders: 3 in order, 1 waiting, 1 need attention; 2 hooks owed; 1 accounts closed"
         );
+    }
+
+    #[test]
+    fn a_panic_is_one_line_of_plain_characters() {
+        let line =
+            panic_line("src/x.rs:1:2", &format!("byte 3 of `a\n<0>\u{1b}[2J\u{202e}`{}", "x".repeat(5000)));
+        assert!(
+            line.starts_with(
+                "internal error at src/x.rs:1:2, please report it: byte 3 of `a\\n<0>\\u{1b}[2J\\u{202e}`x"
+            ),
+            "{line}"
+        );
+        assert!(line.len() < 500 && line.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{line}");
     }
 }

@@ -22,7 +22,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::api::Failure;
 use crate::config::{Config, FileCopy, FileKind, Files};
-use crate::engine::event::{Effect, Event, HookResult, Inspection, InstallError, Link, OrderId, RunId};
+use crate::engine::event::{Effect, Event, HookResult, OrderId, RunId};
 
 /// The effects under way.
 #[derive(Debug)]
@@ -180,24 +180,12 @@ impl Effects {
     /// A panic in one effect is that order's trouble.
     fn came_to_grief(&mut self, error: &JoinError) -> Event {
         let why = "internal error, please report it".to_owned();
-        let install = || InstallError {
-            step: "carry out",
-            path: "the installation".into(),
-            cause: why.clone(),
-            advice: None,
-            stale: false,
-        };
         match self.kinds.remove(&error.id()).expect("every task has a kind") {
             Kind::Call(account) => {
                 Event::Answered { account, outcome: Err(Failure::Internal("the call ended early".into())) }
             }
             Kind::Fingerprint(account) => Event::Fingerprinted { account, tag: None },
-            Kind::Inspect(order) => {
-                let inspection = Box::new(Inspection { link: Link::Unknown(why), ..Inspection::default() });
-                Event::Inspected { order, inspection }
-            }
-            Kind::Stage(order) => Event::Staged { order, result: Err(install()) },
-            Kind::Activate(order) => Event::Activated { order, result: Err(install()) },
+            Kind::Inspect(order) | Kind::Stage(order) | Kind::Activate(order) => Event::CameToGrief { order },
             Kind::Tidy(order) => Event::Tidied { order, problem: Some(why) },
             Kind::Hook(run) => Event::HookEnded { run, result: HookResult::Failed { why, last_words: None } },
         }
@@ -216,4 +204,46 @@ pub fn copy_mode(copy: &FileCopy, files: &Files) -> u32 {
 
 pub(crate) fn sha256(content: &[u8]) -> [u8; 32] {
     digest::digest(&digest::SHA256, content).as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::file::{Source, read};
+
+    fn effects() -> Effects {
+        let text =
+            "[[account]]\nname = \"main\"\nlogin_name = \"x\"\npassword = { env = \"X\" }\n".to_owned();
+        let (config, _) = read(&[Source { path: "/c.toml".into(), text }]).expect("it is sound");
+        Effects::new(Arc::new(config), b"salt")
+    }
+
+    /// What an effect of this kind tells when it panics.
+    fn grief(kind: Kind) -> Event {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let mut effects = effects();
+        runtime.block_on(async {
+            effects.blocking(kind, || panic!("made for the test"));
+            let event = effects.next().await;
+            assert!(effects.kinds.is_empty(), "nothing is left of it");
+            event
+        })
+    }
+
+    #[test]
+    fn a_panic_ends_one_effect_and_says_whose_it_was() {
+        let order = OrderId(7);
+        for kind in [Kind::Inspect(order), Kind::Stage(order), Kind::Activate(order)] {
+            assert!(matches!(grief(kind), Event::CameToGrief { order: OrderId(7) }));
+        }
+        let tidied = grief(Kind::Tidy(order));
+        assert!(matches!(tidied, Event::Tidied { order: OrderId(7), problem: Some(_) }), "{tidied:?}");
+        let called = grief(Kind::Call("main".into()));
+        assert!(matches!(called, Event::Answered { outcome: Err(Failure::Internal(_)), .. }), "{called:?}");
+        let hook = grief(Kind::Hook(RunId(3)));
+        let failed = matches!(hook, Event::HookEnded { run: RunId(3), result: HookResult::Failed { .. } });
+        assert!(failed, "{hook:?}");
+        let tag = grief(Kind::Fingerprint("main".into()));
+        assert!(matches!(tag, Event::Fingerprinted { tag: None, .. }), "{tag:?}");
+    }
 }

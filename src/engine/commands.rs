@@ -149,6 +149,7 @@ impl Engine {
     }
 
     fn resume(&mut self, token: Token, id: OrderId, now: Now) {
+        self.slot_mut(id).todo.broken = false;
         let record = &mut self.slot_mut(id).record;
         let stopped = record.phase.needs_person();
         record.unknowns = 0;

@@ -32,6 +32,9 @@ impl Engine {
     pub(super) fn local_work(&self, id: OrderId, _now: Now) -> Option<(Time, Work)> {
         let slot = self.slot(id);
         let record = &slot.record;
+        if slot.todo.broken {
+            return None;
+        }
         let retry = record.trouble.as_ref().map_or(Time::MIN, |trouble| trouble.next);
         if record.staged.is_some() {
             return Some((retry, Work::Activate));
@@ -297,6 +300,25 @@ impl Engine {
         } else {
             self.note(Level::Error, "install-failed", Some(id), now, text);
         }
+    }
+
+    /// Work on this machine ended in a panic: the same work would end the same way, so a person is asked. What
+    /// was collected or staged stays recorded, and is gone on with when the order is taken up again.
+    pub(super) fn came_to_grief(&mut self, id: OrderId, now: Now) {
+        let doing = match self.slot(id).busy {
+            Busy::Verifying => "reading the keys for its certificate",
+            Busy::Staging => "writing its files",
+            Busy::Activating => "putting its files into place",
+            _ => "looking at its installed files",
+        };
+        self.set_busy(id, Busy::Idle);
+        if self.slot(id).removed {
+            return;
+        }
+        self.slot_mut(id).todo.broken = true;
+        self.broken_by(id, doing, now);
+        self.reindex(id, now);
+        self.answer_waiters(id, now);
     }
 
     pub(super) fn tidied(&mut self, id: OrderId, problem: Option<String>, now: Now) {

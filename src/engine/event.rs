@@ -85,6 +85,11 @@ pub enum Event {
         /// What did not work, in words.
         problem: Option<String>,
     },
+    /// [`Effect::Inspect`], [`Effect::Stage`] or [`Effect::Activate`] ended in a panic.
+    CameToGrief {
+        /// Of which order.
+        order: OrderId,
+    },
     /// [`Effect::RunHook`] ended.
     HookEnded {
         /// Which run.

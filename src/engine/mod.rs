@@ -101,6 +101,8 @@ struct Todo {
     sweep: bool,
     /// Write the refused bundle where a person can look at it.
     quarantine: bool,
+    /// A mistake of ours ended such work; there is none until a person, or a new start, takes the order up.
+    broken: bool,
 }
 
 #[derive(Debug)]
@@ -237,6 +239,7 @@ impl Engine {
             Event::Staged { order, result } => self.staged(order, result, now),
             Event::Activated { order, result } => self.activated(order, result, now),
             Event::Tidied { order, problem } => self.tidied(order, problem, now),
+            Event::CameToGrief { order } => self.came_to_grief(order, now),
             Event::HookEnded { run, result } => self.hook_ended(run, result, now),
             Event::SaveFailed { changes, dropped, error } => self.save_failed(*changes, dropped, &error, now),
             Event::Hinted { hint } => self.hinted(&hint, now),

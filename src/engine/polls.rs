@@ -145,6 +145,7 @@ impl Engine {
             outcome => {
                 self.slot_mut(id).record.polled = Some(now.time);
                 match outcome {
+                    Err(Failure::Internal(_)) => self.broken_by(id, "calling the vendor", now),
                     Err(failure) => self.no_news(id, failure.to_string(), now),
                     Ok(answer) => self.read(gate, id, probe, &answer, now),
                 }

@@ -236,6 +236,7 @@ impl Engine {
             );
         } else if before != after && self.slot(id).record.phase.needs_person() {
             self.slot_mut(id).record.unknowns = 0;
+            self.slot_mut(id).todo.broken = false;
             if self.slot(id).bundle.is_some() {
                 self.slot_mut(id).todo.verify = true;
             }

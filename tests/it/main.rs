@@ -8,10 +8,16 @@ mod architecture;
 mod certs;
 /// Each file in `config/` passes; each wrong text yields the message we want.
 mod config;
+/// The corpus of the fuzzers, through the functions that they call.
+mod corpus;
 /// The real binary killed at random times.
 mod crash;
 /// The engine, told one thing after the other: bytes in, effects out.
 mod engine;
+/// A network that does its worst, between the real binary and the vendor.
+mod network;
+/// A mistake of ours while one order is handled.
+mod panics;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
 /// A sandbox, a configuration and the real binary, in a directory of their own.

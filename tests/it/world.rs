@@ -180,6 +180,14 @@ pub struct Rows {
     pub history: Vec<Note>,
 }
 
+/// Work on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    Inspect,
+    Stage,
+    Activate,
+}
+
 pub struct World {
     pub engine: Engine,
     pub config: Arc<Config>,
@@ -204,6 +212,8 @@ pub struct World {
     /// So many of the next stagings, and of the next swaps, fail.
     pub failing_stages: usize,
     pub failing_swaps: usize,
+    /// The name of an order, and what of its work on this machine ends in a panic.
+    pub panicking: Option<(&'static str, Work)>,
     /// Keys that the inspection finds, by order.
     pub keys: HashMap<String, Vec<cert::KeyCandidate>>,
     next_token: u64,
@@ -233,6 +243,7 @@ impl World {
             failing_saves: 0,
             failing_stages: 0,
             failing_swaps: 0,
+            panicking: None,
             keys: HashMap::new(),
             next_token: 0,
             started: false,
@@ -301,6 +312,17 @@ impl World {
 
     /// Carries out one effect other than a save.
     pub fn one(&mut self, effect: Effect) -> Option<Event> {
+        let work = match &effect {
+            Effect::Inspect(inspect) => Some((Work::Inspect, inspect.order, &inspect.name)),
+            Effect::Stage(stage) => Some((Work::Stage, stage.order, &stage.name)),
+            Effect::Activate(activate) => Some((Work::Activate, activate.order, &activate.name)),
+            _ => None,
+        };
+        if let (Some((work, order, name)), Some(panicking)) = (work, self.panicking)
+            && panicking == (&**name, work)
+        {
+            return Some(Event::CameToGrief { order });
+        }
         match effect {
             Effect::Save(_) => None,
             Effect::Call(call) => {
