@@ -12,6 +12,8 @@ mod config;
 mod crash;
 /// The engine, told one thing after the other: bytes in, effects out.
 mod engine;
+/// Suites for `tests/proof`: too long, or too demanding, for every day.
+mod proof;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
 /// A sandbox, a configuration and the real binary, in a directory of their own.
