@@ -17,6 +17,8 @@ use crate::engine::event::InstallError;
 
 /// Links followed on the way to one directory, as in the kernel.
 const MAX_LINKS: usize = 40;
+/// So many entries of a directory are looked through for leftovers.
+const MAX_ENTRIES: usize = 100_000;
 
 /// An open directory and the path by which it was reached, for messages.
 #[derive(Debug)]
@@ -259,7 +261,9 @@ impl Dir {
         mode: u32,
         owner: Ownership,
     ) -> Result<(), InstallError> {
-        let staging = format!(".{name}.certcollectd-{}", random_name());
+        let prefix = format!(".{name}.certcollectd-");
+        self.clear_leftovers(&prefix);
+        let staging = format!("{prefix}{}", random_name());
         let result = self
             .create(&staging, content, mode, owner)
             .and_then(|file| self.sync_file(&staging, &file))
@@ -269,6 +273,17 @@ impl Dir {
             let _ = fs::unlinkat(self, &staging, AtFlags::empty());
         }
         result
+    }
+
+    /// What a process that was killed in the middle of a replacement left behind; it can hold a private key.
+    /// A file has one writer, so nobody is at work on one of these.
+    fn clear_leftovers(&self, prefix: &str) {
+        for name in self.list(MAX_ENTRIES).unwrap_or_default() {
+            let random = name.strip_prefix(prefix).unwrap_or_default();
+            if random.len() == RANDOM_NAME && random.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                let _ = self.remove(&name);
+            }
+        }
     }
 
     /// Renames within or between directories of one file system.
@@ -390,9 +405,12 @@ fn trusted_owner(uid: u32, me: Uid, path: &Path, what: &str) -> Result<(), Insta
     })
 }
 
+/// Characters of a [`random_name`].
+const RANDOM_NAME: usize = 16;
+
 /// A name that nobody can foresee, 16 hexadecimal characters.
 pub fn random_name() -> String {
-    let mut bytes = [0; 8];
+    let mut bytes = [0; RANDOM_NAME / 2];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -440,6 +458,22 @@ mod tests {
         assert_eq!(mode & 0o7777, 0o604);
         assert_eq!(std::fs::read(temp.path().join("file")).unwrap(), b"short");
         assert_eq!(dir.list(10).unwrap(), ["file"]);
+    }
+
+    #[test]
+    fn what_a_killed_replacement_left_is_removed() {
+        let temp = temp();
+        let left = temp.path().join(".site.pem.certcollectd-0123456789abcdef");
+        std::fs::write(left, "half a key").unwrap();
+        for foreign in [".site.pem.certcollectd-old", ".other.pem.certcollectd-0123456789abcdef"] {
+            std::fs::write(temp.path().join(foreign), "not ours").unwrap();
+        }
+        let dir = Dir::open(temp.path()).unwrap();
+        dir.replace("site.pem", b"whole", 0o600, Ownership::default()).unwrap();
+        assert_eq!(
+            dir.list(10).unwrap(),
+            [".other.pem.certcollectd-0123456789abcdef", ".site.pem.certcollectd-old", "site.pem"]
+        );
     }
 
     #[test]

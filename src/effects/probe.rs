@@ -3,11 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use rustix::fs;
+use rustix::fs::{self, FlockOperation};
 
 use super::dir::{Dir, Ownership, failed, random_name};
 use crate::config::Config;
 use crate::engine::event::InstallError;
+
+/// A rehearsal's directory is named so, and its link with [`LINK`] behind that.
+const PROBE: &str = ".certcollectd-probe-";
+const LINK: &str = ".link";
+/// So many entries of a directory are looked through for leftovers.
+const MAX_ENTRIES: usize = 100_000;
 
 /// Tries every output directory of a configuration once, and every owner in it; leaves nothing behind.
 pub fn probe(config: &Config) -> Vec<InstallError> {
@@ -46,14 +52,38 @@ fn probe_dir(
 ) -> Result<(), InstallError> {
     let base = if is_install_dir { Dir::open_or_make(path, 0o755)? } else { Dir::open(path)? };
     let owner = Ownership::lookup(owner, group)?;
-    let name = format!(".certcollectd-probe-{}", random_name());
-    let inner = base.make(&name, 0o700)?;
-    let result = walk_through(&base, &inner, &name, owner);
-    let _ = inner.remove("file");
-    let _ = inner.remove("link");
-    let _ = base.remove(&format!("{name}.link"));
-    let _ = base.remove_dir(&name);
-    result
+    clear_leftovers(&base);
+    // Between making and locking it, another process may have taken ours for a leftover; not twice.
+    for last in [false, true] {
+        let name = format!("{PROBE}{}", random_name());
+        let inner = base.make(&name, 0o700)?;
+        // Held until the handle is closed, however that comes about: says that this one is no leftover.
+        let _ = fs::flock(&inner, FlockOperation::NonBlockingLockExclusive);
+        let result = walk_through(&base, &inner, &name, owner);
+        let vanished = result.is_err() && base.enter(&name).is_err();
+        remove(&base, &name);
+        if last || !vanished {
+            return result;
+        }
+    }
+    Ok(())
+}
+
+/// What a process that was killed in the middle of its probe left behind.
+fn clear_leftovers(base: &Dir) {
+    for name in base.list(MAX_ENTRIES).unwrap_or_default() {
+        let Some(probe) = name.strip_prefix(PROBE) else { continue };
+        let probe = format!("{PROBE}{}", probe.trim_end_matches(LINK));
+        match base.enter(&probe) {
+            Ok(inner) if fs::flock(&inner, FlockOperation::NonBlockingLockExclusive).is_err() => {}
+            _ => remove(base, &probe),
+        }
+    }
+}
+
+fn remove(base: &Dir, name: &str) {
+    let _ = base.remove(&format!("{name}{LINK}"));
+    let _ = base.remove_dir(name);
 }
 
 /// The steps of an installation: a file with its owner, a link, and its rename into the directory.
@@ -62,7 +92,7 @@ fn walk_through(base: &Dir, inner: &Dir, name: &str, owner: Ownership) -> Result
     inner.sync_file("file", &file)?;
     fs::symlinkat(format!("{name}/file"), inner, "link")
         .map_err(|why| failed("make a link in", inner.path(), why))?;
-    inner.rename("link", base, &format!("{name}.link"))?;
+    inner.rename("link", base, &format!("{name}{LINK}"))?;
     base.sync()
 }
 
@@ -78,4 +108,27 @@ fn mounted_files(paths: &[&Path]) -> Vec<InstallError> {
         .filter(|path| path.to_str().is_some_and(|path| points.contains(path.replace(' ', "\\040").as_str())))
         .map(|path| failed("replace", path, rustix::io::Errno::BUSY))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_probe_left_is_removed_and_a_living_one_stays() {
+        let temp = tempfile::tempdir().unwrap();
+        for dead in ["1", "2"] {
+            let dir = temp.path().join(format!("{PROBE}{dead}"));
+            std::fs::create_dir(&dir).unwrap();
+            std::fs::write(dir.join("file"), "probe\n").unwrap();
+        }
+        std::os::unix::fs::symlink("x", temp.path().join(format!("{PROBE}1{LINK}"))).unwrap();
+        std::os::unix::fs::symlink("x", temp.path().join(format!("{PROBE}3{LINK}"))).unwrap();
+        std::fs::write(temp.path().join("site.pem"), "not ours").unwrap();
+        let base = Dir::open(temp.path()).unwrap();
+        let living = base.make(format!("{PROBE}4"), 0o700).unwrap();
+        fs::flock(&living, FlockOperation::NonBlockingLockExclusive).unwrap();
+        probe_dir(temp.path(), true, None, None).unwrap();
+        assert_eq!(base.list(100).unwrap(), [&format!("{PROBE}4"), "site.pem"]);
+    }
 }

@@ -41,8 +41,8 @@ pub fn stage(install_dir: &Path, stage: &Stage) -> Result<StagedFiles, InstallEr
     result
 }
 
-/// What a crash left behind. One effect per order: nobody else is staging here.
-fn clear_leftovers(store: &Dir) -> Result<(), InstallError> {
+/// Removes what a crash left behind. One effect per order: nobody else is staging here.
+pub fn clear_leftovers(store: &Dir) -> Result<(), InstallError> {
     for name in store.list(10_000)? {
         if name.starts_with(STAGING) {
             store.remove_dir(&name)?;

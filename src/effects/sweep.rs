@@ -11,9 +11,11 @@ const KEPT: usize = 3;
 /// Younger generations than this stay as well, in seconds.
 const KEPT_FOR: i64 = 30 * 24 * 3600;
 
-/// Removes the generations of an order that are none of: current, among the newest three, younger than 30 days.
+/// Removes the generations of an order that are none of: current, among the newest three, younger than 30 days;
+/// and what a crash left of a staging or a swap.
 pub fn sweep(install_dir: &Path, order: &str, current: &str, unix: i64) -> Result<(), InstallError> {
     let store = Dir::open(install_dir)?.enter(stage::store_name(order))?;
+    stage::clear_leftovers(&store)?;
     let names = store.list(100_000)?;
     let mut generations: Vec<(&String, i64)> =
         names.iter().filter_map(|name| Some((name, made_at(name)?))).collect();
@@ -99,6 +101,8 @@ mod tests {
             std::fs::create_dir_all(store.join(name)).unwrap();
             std::fs::write(store.join(name).join("cert.pem"), name).unwrap();
         }
+        std::fs::create_dir(store.join(".staging-0123456789abcdef")).unwrap();
+        std::os::unix::fs::symlink("x", store.join(".link-0123456789abcdef")).unwrap();
         sweep(temp.path(), "www", names[1], 1_795_165_920).unwrap();
         let mut left: Vec<String> = std::fs::read_dir(&store)
             .unwrap()

@@ -48,7 +48,7 @@ impl Readers {
 
 /// Whether a complete set was there; what is there and not complete is an error, and so is nothing where
 /// something was before.
-fn read_set(link: &Path, was_there: bool) -> Result<bool, String> {
+pub fn read_set(link: &Path, was_there: bool) -> Result<bool, String> {
     let Ok(target) = std::fs::read_link(link) else {
         return if was_there { Err(format!("{} is gone", link.display())) } else { Ok(false) };
     };

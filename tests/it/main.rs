@@ -18,6 +18,8 @@ mod engine;
 mod network;
 /// A mistake of ours while one order is handled.
 mod panics;
+/// Suites for `tests/proof`: too long, or too demanding, for every day.
+mod proof;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
 /// A sandbox, a configuration and the real binary, in a directory of their own.
