@@ -14,6 +14,8 @@ mod crash;
 mod engine;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
+/// Every documented sample decodes to what its page says.
+mod seeds;
 /// A sandbox, a configuration and the real binary, in a directory of their own.
 mod setting;
 /// The engine in a world made from a seed: the promises as invariants.

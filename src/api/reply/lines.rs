@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::{MAX_ITEMS, Reply, Unreadable, code};
-use crate::api::Foreign;
+use crate::api::{Endpoint, Foreign};
 
 /// Values of "certificate status" [seed: CollectSSL].
 const CERTIFICATE_STATES: [&str; 4] = ["Awaiting Validation", "Issued", "Revoked", "NO STATUS"];
@@ -29,7 +29,7 @@ pub(super) fn is_armour(body: &[u8]) -> bool {
 }
 
 /// The newline-delimited form.
-pub(super) fn lines(body: &Bytes) -> Result<Reply, Unreadable> {
+pub(super) fn lines(endpoint: Endpoint, body: &Bytes) -> Result<Reply, Unreadable> {
     let end_of_first = body.iter().position(|byte| *byte == b'\n' || *byte == b'\r').unwrap_or(body.len());
     let first = std::str::from_utf8(&body[..end_of_first]).unwrap_or("?");
     let code = code(first).map_err(|_| Unreadable::Form(Foreign::from_bytes(body)))?;
@@ -41,6 +41,12 @@ pub(super) fn lines(body: &Bytes) -> Result<Reply, Unreadable> {
         let message: Vec<&str> =
             text.lines().map(str::trim).filter(|line| !line.is_empty()).take(4).collect();
         reply.message = Some(Foreign::new(&message.join(" "))).filter(|message| !message.as_str().is_empty());
+        return Ok(reply);
+    }
+    if endpoint == Endpoint::ReplaceSmime {
+        // "The second line contains a new order number, which is returned if the replacement order has been created."
+        let number = String::from_utf8_lossy(&rest).trim().to_owned();
+        reply.order_number = Some(number).filter(|number| super::is_number(number));
         return Ok(reply);
     }
     // Binary structures after a status line have no lines to look at.
