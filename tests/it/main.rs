@@ -12,12 +12,16 @@ mod config;
 mod crash;
 /// The engine, told one thing after the other: bytes in, effects out.
 mod engine;
+/// Order number, certificate ID, base order number: one of them, end to end.
+mod handles;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
 /// Every documented sample decodes to what its page says.
 mod seeds;
 /// A sandbox, a configuration and the real binary, in a directory of their own.
 mod setting;
+/// Every shape of an answer, from bytes and from the sandbox.
+mod shapes;
 /// The engine in a world made from a seed: the promises as invariants.
 mod simulation;
 /// The state file: damaged, newer, restored.
