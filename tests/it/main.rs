@@ -6,6 +6,8 @@
 mod architecture;
 /// Certificates made for tests.
 mod certs;
+/// Every code of the vendor: what becomes of the order, what people read, what is next.
+mod codes;
 /// Each file in `config/` passes; each wrong text yields the message we want.
 mod config;
 /// The real binary killed at random times.
