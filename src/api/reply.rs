@@ -161,7 +161,7 @@ fn decode_body(endpoint: Endpoint, body: &Bytes) -> Result<Reply, Unreadable> {
         // The success sample of CollectMC: armour from the first byte on, no status line.
         Some(b'-') if endpoint.collects() && lines::is_armour(&body) => Ok(attached(body)),
         _ if fields::is_urlencoded(&body) => fields::urlencoded(&body),
-        _ => lines::lines(&body),
+        _ => lines::lines(endpoint, &body),
     }
 }
 
@@ -183,6 +183,11 @@ fn skip_blank(body: &Bytes) -> Bytes {
         start += 1;
     }
     body.slice(start..)
+}
+
+/// Whether a text can be the number of an order or a certificate, which are opaque words of at most 128 characters.
+fn is_number(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Reads a code: an optional sign and digits, nothing else.

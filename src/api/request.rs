@@ -85,8 +85,9 @@ enum Form {
 }
 
 impl Response {
-    /// Every form that can be asked for, by the word of the configuration.
-    pub const ALL: [(&'static str, Response); 12] = [
+    /// Every form that can be asked for, by the word of the configuration. CMMF is not among the structures that the
+    /// vendor sends in binary: "queryType must be 1 and responseType must be 0 or 2" [doc: CollectSSL].
+    pub const ALL: [(&'static str, Response); 11] = [
         ("individual", Response::new(Container::Individual, Form::UrlEncoded)),
         ("pkcs7", Response::new(Container::Pkcs7, Form::UrlEncoded)),
         ("zip", Response::new(Container::Zip, Form::UrlEncoded)),
@@ -98,7 +99,6 @@ impl Response {
         ("zip-lines", Response::new(Container::Zip, Form::Lines)),
         ("netscape-lines", Response::new(Container::Netscape, Form::Lines)),
         ("cmmf", Response::new(Container::Cmmf, Form::Lines)),
-        ("cmmf-binary", Response::new(Container::Cmmf, Form::Binary)),
     ];
 
     const fn new(container: Container, form: Form) -> Self {
@@ -359,7 +359,13 @@ mod tests {
         assert_eq!(fields(Product::Smime, "cmmf"), "4 - -");
         assert_eq!(fields(Product::Smime, "pkcs7-binary"), "2 1 -");
         assert_eq!(fields(Product::Smime, "zip"), "3 - -", "not a form of this product");
-        assert_eq!(Response::from_word("pkcs12"), None);
+        for word in ["pkcs12", "cmmf-binary", "netscape-binary", "individual-binary", ""] {
+            assert_eq!(Response::from_word(word), None, "{word}");
+        }
+        for (word, response) in Response::ALL {
+            let products = [Product::Ssl, Product::Mark, Product::Smime];
+            assert!(products.into_iter().any(|product| response.fits(product)), "{word} is for nobody");
+        }
     }
 
     #[test]

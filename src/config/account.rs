@@ -18,6 +18,8 @@ pub(super) struct Draft {
     pub(super) name: Arc<str>,
     pub(super) name_at: Spot,
     pub(super) login_at: Spot,
+    /// Nothing where no form of answers is chosen.
+    pub(super) response_at: Option<Spot>,
     /// Nothing where a part of it is wrong.
     pub(super) account: Option<Account>,
 }
@@ -51,7 +53,8 @@ pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
         }),
         _ => None,
     };
-    Some(Draft { name, name_at, login_at, account })
+    let response_at = table.get("response").map(|item| item.at);
+    Some(Draft { name, name_at, login_at, response_at, account })
 }
 
 /// What to write where a name is wanted.

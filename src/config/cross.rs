@@ -12,7 +12,7 @@ use super::polling::{cadence, check as check_pace};
 use super::problem::{Problem, Sink, Spot};
 use super::value::{near, plain, shown};
 use super::{Account, Action, Cadence, Config, KeySource, SecretSource, account, hook, listener};
-use crate::api::Handle;
+use crate::api::{Handle, Product, Response};
 
 /// So many names are listed where none is near.
 const LISTED: usize = 10;
@@ -38,6 +38,7 @@ pub(super) fn check(sink: &Sink<'_>, draft: &Draft) {
     hooks(sink, draft);
     same_numbers(sink, draft, &accounts);
     intervals(sink, draft, &accounts);
+    responses(sink, draft, &accounts);
     if let Some(problem) = listener::conflict(&draft.http, &draft.push) {
         sink.add(problem);
     }
@@ -178,6 +179,32 @@ fn intervals(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
                 ),
             );
         }
+    }
+}
+
+/// A form of answers that an account asks for and a product of its orders does not have, said once for each product.
+fn responses(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
+    let mut said: HashSet<(usize, Product)> = HashSet::new();
+    for (index, (order, account)) in draft.orders.list.iter().zip(accounts).enumerate() {
+        let Some(number) = *account else { continue };
+        let written = &draft.accounts[number];
+        let Some(response) = written.account.as_ref().and_then(|account| account.response) else { continue };
+        let origin = &draft.orders.origins[index];
+        let product = draft.orders.shared[origin.settings as usize].written.product;
+        if response.fits(product) || !said.insert((number, product)) {
+            continue;
+        }
+        let fitting: Vec<&str> =
+            Response::ALL.iter().filter(|(_, form)| form.fits(product)).map(|(word, _)| *word).collect();
+        sink.add(
+            Problem::warning(
+                format!("`response` is no form that product = \"{}\" has", product.word()),
+                written.response_at.unwrap_or(written.name_at),
+                "",
+            )
+            .also(origin.name, format!("`{}` is asked for in its product's own form", order.name))
+            .help(format!("it has {}", fitting.join(", "))),
+        );
     }
 }
 

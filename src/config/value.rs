@@ -260,20 +260,25 @@ pub(super) fn order_number(text: &str, product: Product) -> Result<(), Wrong> {
         return Err(Wrong::new("is longer than 128 characters", help));
     }
     match product {
-        Product::Ssl | Product::Smime => Ok(()),
-        Product::Mark => digits(text, 128),
+        Product::Ssl => Ok(()),
+        // CollectMC and CollectSMIME take an integer.
+        Product::Mark | Product::Smime => digits(text, 128),
     }
 }
 
 /// Digits only.
 pub(super) fn digits(text: &str, most: usize) -> Result<(), Wrong> {
-    if text.is_empty() || text.len() > most || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Wrong::new(
-            "is not a number",
-            format!("1 to {most} digits in quotes, such as \"123456789\""),
-        ));
+    let wrong =
+        |what: &str| Err(Wrong::new(what, format!("1 to {most} digits in quotes, such as \"123456789\"")));
+    if text.is_empty() {
+        wrong("is empty")
+    } else if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        wrong("is not a number")
+    } else if text.len() > most {
+        wrong(&format!("has more than {most} digits"))
+    } else {
+        Ok(())
     }
-    Ok(())
 }
 
 /// The name of an environment variable.
@@ -464,7 +469,7 @@ mod tests {
     #[test]
     fn order_numbers_are_opaque() {
         assert_eq!(order_number("123456789", Product::Ssl), Ok(()));
-        assert_eq!(order_number("AB 12-x", Product::Smime), Ok(()));
+        assert_eq!(order_number("AB 12-x", Product::Ssl), Ok(()));
         assert_eq!(order_number(&"9".repeat(128), Product::Mark), Ok(()));
         for (text, product) in [
             ("", Product::Ssl),
@@ -472,6 +477,7 @@ mod tests {
             ("1\t2", Product::Ssl),
             (&"9".repeat(129), Product::Ssl),
             ("A1", Product::Mark),
+            ("A1", Product::Smime),
         ] {
             assert!(order_number(text, product).is_err(), "{text}");
         }

@@ -146,7 +146,7 @@ impl Engine {
                 self.slot_mut(id).record.polled = Some(now.time);
                 match outcome {
                     Err(Failure::Internal(_)) => self.broken_by(id, "calling the vendor", now),
-                    Err(failure) => self.no_news(id, failure.to_string(), now),
+                    Err(failure) => self.no_news(id, None, failure.to_string(), now),
                     Ok(answer) => self.read(gate, id, probe, &answer, now),
                 }
             }
@@ -157,14 +157,15 @@ impl Engine {
         }
     }
 
-    /// The call may have reached the vendor, but brought nothing that can be understood.
-    fn no_news(&mut self, id: OrderId, text: String, now: Now) {
+    /// The call may have reached the vendor, but brought nothing that helps: no answer that can be understood, or a
+    /// code for trouble that passes.
+    fn no_news(&mut self, id: OrderId, code: Option<i32>, text: String, now: Now) {
         self.set_due(id, now);
         let record = &self.slot(id).record;
         let failures = record.failures;
         let level = if failures >= ALARM { Level::Error } else { Level::Warn };
         let again = if failures > 1 { format!(", {failures} times in a row") } else { String::new() };
-        self.heard(id, None, text.clone(), reply::Details::default(), now);
+        self.heard(id, code, text.clone(), reply::Details::default(), now);
         let text = format!("{text}{again}; {}", self.next_poll(id, now));
         // The history is bounded; the same trouble day after day must not push everything else out of it.
         if failures <= ALARM {
@@ -190,7 +191,7 @@ impl Engine {
                 if probe {
                     self.probe_unclear(gate, now);
                 }
-                self.no_news(id, unreadable.to_string(), now);
+                self.no_news(id, None, unreadable.to_string(), now);
             }
             Ok(reply) => {
                 let row = code::classify(endpoint, &reply);
@@ -206,7 +207,7 @@ impl Engine {
             && **ours != **theirs
         {
             let theirs = crate::api::Foreign::new(theirs);
-            return self.no_news(id, format!("the answer is about another order ({theirs})"), now);
+            return self.no_news(id, None, format!("the answer is about another order ({theirs})"), now);
         }
         if !matches!(row.class, Class::Ready | Class::Transient | Class::Unknown) {
             self.understood(id);
@@ -217,7 +218,9 @@ impl Engine {
             Class::Available | Class::Waiting | Class::WaitingSlowly => {
                 self.still_waiting(id, row, reply, now)
             }
-            Class::Transient => self.no_news(id, format!("{} ({})", row.means, said(&reply)), now),
+            Class::Transient => {
+                self.no_news(id, Some(reply.code), format!("{} ({})", row.means, said(&reply)), now);
+            }
             Class::AccountClosed | Class::AccountPaused => {
                 self.set_due(id, now);
                 let text = format!("{} ({})", row.means, said(&reply));
@@ -288,12 +291,16 @@ impl Engine {
 
     /// The vendor says that the certificate is in the answer.
     fn issued(&mut self, id: OrderId, reply: Reply, now: Now) {
+        if reply.parts.is_empty() {
+            let text = "the vendor says that it is issued, but no certificate is in the answer";
+            return self.no_news(id, None, text.into(), now);
+        }
         let parts = || reply.parts.iter().map(|part| &part[..]);
         let unpacked = catch_unwind(AssertUnwindSafe(|| cert::unpack_all(parts())));
         let bundle = match unpacked {
             Err(_) => return self.broken_by(id, "unpacking the certificates", now),
             Ok(Err(why)) => {
-                return self.no_news(id, format!("the vendor says that it is issued, but {why}"), now);
+                return self.no_news(id, None, format!("the vendor says that it is issued, but {why}"), now);
             }
             Ok(Ok(bundle)) => bundle,
         };
@@ -361,7 +368,7 @@ impl Engine {
         let at = now.wall_of(polled).div_euclid(1000);
         let waited = polled.since(record.waiting_since);
         let in_progress =
-            record.heard.as_ref().is_some_and(|heard| matches!(heard.code, Some(0 | 1 | -22 | -26)));
+            record.heard.as_ref().is_some_and(|heard| matches!(heard.code, Some(0 | 1 | -22 | -26 | -125)));
         let guard = schedule::guarded(cadence, expiry::is_near(record.installed.as_deref(), at));
         let delay = match record.phase {
             Phase::Attention | Phase::Rejected | Phase::Revoked => return None,
@@ -398,7 +405,9 @@ impl Engine {
         let old = self.slot_mut(id).record.heard.take();
         // What an answer without details leaves open was said by an earlier one.
         let details = match old {
-            Some(old) if code.is_none() => old.details,
+            Some(old) if code.is_none_or(|code| code < 0) && details == reply::Details::default() => {
+                old.details
+            }
             Some(old) => reply::Details {
                 term_start: details.term_start.or(old.details.term_start),
                 term_end: details.term_end.or(old.details.term_end),

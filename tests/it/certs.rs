@@ -4,9 +4,10 @@ use std::sync::OnceLock;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use certcollectd::api::Product;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
-    KeyUsagePurpose, SerialNumber,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, KeyPair, KeyUsagePurpose, SerialNumber,
 };
 
 /// A certification authority of two levels.
@@ -40,12 +41,33 @@ fn at(unix: i64) -> time::OffsetDateTime {
     time::OffsetDateTime::from_unix_timestamp(unix).unwrap()
 }
 
-/// A leaf certificate in DER.
+/// A leaf certificate in DER, for any purpose.
 pub fn leaf(key: &KeyPair, names: &[&str], not_before: i64, not_after: i64) -> Vec<u8> {
+    leaf_with(key, names, Vec::new(), not_before, not_after)
+}
+
+/// A leaf certificate in DER with its product's purpose.
+pub fn leaf_for(key: &KeyPair, product: Product, names: &[&str], not_before: i64, not_after: i64) -> Vec<u8> {
+    let usage = match product {
+        Product::Ssl => ExtendedKeyUsagePurpose::ServerAuth,
+        Product::Mark => ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 5, 5, 7, 3, 31]),
+        Product::Smime => ExtendedKeyUsagePurpose::EmailProtection,
+    };
+    leaf_with(key, names, vec![usage], not_before, not_after)
+}
+
+fn leaf_with(
+    key: &KeyPair,
+    names: &[&str],
+    usages: Vec<ExtendedKeyUsagePurpose>,
+    not_before: i64,
+    not_after: i64,
+) -> Vec<u8> {
     let mut params =
         CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, names[0]);
+    params.extended_key_usages = usages;
     params.not_before = at(not_before);
     params.not_after = at(not_after);
     let mut serial = not_before.to_be_bytes().to_vec();

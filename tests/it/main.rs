@@ -6,6 +6,8 @@
 mod architecture;
 /// Certificates made for tests.
 mod certs;
+/// Every code of the vendor: what becomes of the order, what people read, what is next.
+mod codes;
 /// Each file in `config/` passes; each wrong text yields the message we want.
 mod config;
 /// The corpus of the fuzzers, through the functions that they call.
@@ -14,6 +16,8 @@ mod corpus;
 mod crash;
 /// The engine, told one thing after the other: bytes in, effects out.
 mod engine;
+/// Order number, certificate ID, base order number: one of them, end to end.
+mod handles;
 /// A network that does its worst, between the real binary and the vendor.
 mod network;
 /// A mistake of ours while one order is handled.
@@ -22,8 +26,12 @@ mod panics;
 mod proof;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
+/// Every documented sample decodes to what its page says.
+mod seeds;
 /// A sandbox, a configuration and the real binary, in a directory of their own.
 mod setting;
+/// Every shape of an answer, from bytes and from the sandbox.
+mod shapes;
 /// The engine in a world made from a seed: the promises as invariants.
 mod simulation;
 /// The state file: damaged, newer, restored.

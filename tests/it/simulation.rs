@@ -583,7 +583,7 @@ impl Sim {
 
 fn describe(say: &Say) -> String {
     match say {
-        Say::Body(status, body) => {
+        Say::Body(status, body) | Say::Later(status, _, body) => {
             format!("HTTP {status} {}", String::from_utf8_lossy(&body[..body.len().min(30)]))
         }
         Say::Fail(failure) => failure.to_string(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use certcollectd::api::{Answer, Failure, Handle, Product, Request};
+use certcollectd::api::{Answer, Failure, Handle, Product, Request, RetryAfter};
 use certcollectd::cert::{self, Certificate};
 use certcollectd::config::{
     Account, Action, Cadence, Calls, Config, Files, Hook, HookEvent, KeySource, Log, LogFormat, Order,
@@ -129,6 +129,8 @@ pub fn hook(name: &str) -> Arc<Hook> {
 #[derive(Debug, Clone)]
 pub enum Say {
     Body(u16, Vec<u8>),
+    /// With a `Retry-After`.
+    Later(u16, RetryAfter, Vec<u8>),
     Fail(Failure),
 }
 
@@ -367,6 +369,12 @@ impl World {
             Say::Body(status, body) => {
                 Ok(Answer { status, content_type: None, retry_after: None, body: Bytes::from(body) })
             }
+            Say::Later(status, retry_after, body) => Ok(Answer {
+                status,
+                content_type: None,
+                retry_after: Some(retry_after),
+                body: Bytes::from(body),
+            }),
             Say::Fail(failure) => Err(failure),
         }
     }

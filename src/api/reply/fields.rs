@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Dcv, Details, MAX_DOMAINS, MAX_ITEMS, MAX_OTHERS, Reply, STATUSES, Unreadable, code};
+use super::{Dcv, Details, MAX_DOMAINS, MAX_ITEMS, MAX_OTHERS, Reply, STATUSES, Unreadable, code, is_number};
 use crate::api::Foreign;
 
 /// Whether a body is a URL-encoded answer: the key `errorCode` stands at its start or after a `&`.
@@ -113,10 +113,9 @@ impl Gather {
         } else if is("errorItem") {
             self.reply.item = words();
         } else if is("orderNumber") {
-            self.reply.order_number = Some(text()).filter(|number| !number.is_empty() && number.len() <= 128);
+            self.reply.order_number = Some(text()).filter(|number| is_number(number));
         } else if is("certificateID") {
-            self.reply.certificate_id =
-                Some(text()).filter(|number| !number.is_empty() && number.len() <= 128);
+            self.reply.certificate_id = Some(text()).filter(|number| is_number(number));
         } else if is("certificateStatus") {
             details.certificate_status = words();
         } else if is("validationStatus") {

@@ -6,8 +6,8 @@
 
 use bytes::Bytes;
 
-use super::{MAX_ITEMS, Reply, Unreadable, code};
-use crate::api::Foreign;
+use super::{MAX_ITEMS, Reply, STATUSES, Unreadable, code};
+use crate::api::{Endpoint, Foreign};
 
 /// Values of "certificate status" [seed: CollectSSL].
 const CERTIFICATE_STATES: [&str; 4] = ["Awaiting Validation", "Issued", "Revoked", "NO STATUS"];
@@ -29,7 +29,7 @@ pub(super) fn is_armour(body: &[u8]) -> bool {
 }
 
 /// The newline-delimited form.
-pub(super) fn lines(body: &Bytes) -> Result<Reply, Unreadable> {
+pub(super) fn lines(endpoint: Endpoint, body: &Bytes) -> Result<Reply, Unreadable> {
     let end_of_first = body.iter().position(|byte| *byte == b'\n' || *byte == b'\r').unwrap_or(body.len());
     let first = std::str::from_utf8(&body[..end_of_first]).unwrap_or("?");
     let code = code(first).map_err(|_| Unreadable::Form(Foreign::from_bytes(body)))?;
@@ -41,6 +41,12 @@ pub(super) fn lines(body: &Bytes) -> Result<Reply, Unreadable> {
         let message: Vec<&str> =
             text.lines().map(str::trim).filter(|line| !line.is_empty()).take(4).collect();
         reply.message = Some(Foreign::new(&message.join(" "))).filter(|message| !message.as_str().is_empty());
+        return Ok(reply);
+    }
+    if endpoint == Endpoint::ReplaceSmime {
+        // "The second line contains a new order number, which is returned if the replacement order has been created."
+        let number = String::from_utf8_lossy(&rest).trim().to_owned();
+        reply.order_number = Some(number).filter(|number| super::is_number(number));
         return Ok(reply);
     }
     // Binary structures after a status line have no lines to look at.
@@ -72,6 +78,10 @@ fn split_certificates(rest: &Bytes) -> Result<(Vec<String>, Option<Bytes>), Unre
     for (number, line) in rest.split_inclusive(|byte| *byte == b'\n' || *byte == b'\r').enumerate() {
         let range = at..at + line.len();
         at = range.end;
+        if line == b"\n" && range.start > 0 && rest[range.start - 1] == b'\r' {
+            // The second half of a line end is no empty line.
+            continue;
+        }
         let text = line.trim_ascii();
         let begins = is_armour(text);
         let ends = text.starts_with(b"----") && text.trim_ascii_start().windows(3).any(|word| word == b"END");
@@ -128,6 +138,10 @@ fn take_line(reply: &mut Reply, line: &str) {
         details.certificate_status = Some(Foreign::new(known));
     } else if let Some(known) = VALIDATION_STATES.iter().find(|known| known.eq_ignore_ascii_case(line)) {
         details.validation_status = Some(Foreign::new(known));
+    } else if let Some((name, value)) = status(line) {
+        details.statuses.push((name, value));
+    } else if let Some(caa) = line.strip_prefix("caaStatus=") {
+        details.caa = Some(Foreign::new(caa)).filter(|caa| !caa.as_str().is_empty());
     } else if words.len() >= 2
         && line.split(',').all(|pair| pair.split_whitespace().count() == 2)
         && line.contains('.')
@@ -138,4 +152,11 @@ fn take_line(reply: &mut Reply, line: &str) {
     } else if details.others.len() < super::MAX_OTHERS {
         details.others.push((Foreign::new("line"), Foreign::new(line)));
     }
+}
+
+/// `csrStatus=1`: no page shows how showStatusDetails looks in this form, so the other form's pairs count.
+fn status(line: &str) -> Option<(&'static str, i32)> {
+    let (key, value) = line.split_once('=')?;
+    let name = STATUSES.into_iter().find(|name| name.eq_ignore_ascii_case(key))?;
+    Some((name, value.trim().parse().ok()?))
 }

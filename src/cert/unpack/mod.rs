@@ -253,6 +253,8 @@ impl Unpacker {
             ber::SEQUENCE if is_encrypted_key(&first, fields.clone()) => {
                 Err(UnpackError::Nothing(Seen::EncryptedPrivateKey))
             }
+            // A certificate has three elements; a CertRepContent without caPubs has its responses only.
+            ber::SEQUENCE if matches!(fields.clone().element(), Ok(None)) => self.anywhere(&outer, 0),
             ber::SEQUENCE => self.certificate(outer.raw),
             ber::INTEGER => Err(UnpackError::Nothing(after_version(first.content))),
             ber::CONTEXT_1 => self.anywhere(&outer, 0),

@@ -412,3 +412,36 @@ fn the_vendors_rule_is_quoted() {
     let elsewhere = format!("{ACCOUNT}base_url = \"https://127.0.0.1:8443\"\n");
     assert_eq!(said(&format!("[polling]\ninterval = \"1s\"\n{elsewhere}{ORDER}")), "");
 }
+
+#[test]
+fn a_form_of_answers_that_a_product_does_not_have() {
+    let order = |name: &str, product: &str, number: &str| {
+        format!("[[order]]\nname = \"{name}\"\nproduct = \"{product}\"\norder_number = \"{number}\"\n")
+    };
+    let orders = order("www", "ssl", "1") + &order("jane", "smime", "2") + &order("joe", "smime", "3");
+    assert_snapshot!(said(&format!("{ACCOUNT}response = \"zip\"\n{orders}")), @r##"
+    warning: `response` is no form that product = "smime" has
+      --> config.toml:6:12
+       |
+     6 | response = "zip"
+       |            ^^^^^
+    ...
+    12 | name = "jane"
+       |        ------ `jane` is asked for in its product's own form
+       |
+       = help: it has individual, pkcs7, netscape, pkcs7-binary, individual-lines, pkcs7-lines, netscape-lines, cmmf
+
+    config.toml: 1 warning
+    "##);
+    assert_snapshot!(said(&format!("{ACCOUNT}response = \"cmmf-binary\"\n{orders}")), @r##"
+    error: `response` is no form of an answer
+     --> config.toml:6:12
+      |
+    6 | response = "cmmf-binary"
+      |            ^^^^^^^^^^^^^
+      |
+      = help: individual, pkcs7, zip or netscape; with -lines or (pkcs7, zip) -binary behind; or cmmf
+
+    config.toml: 1 error
+    "##);
+}

@@ -14,7 +14,7 @@ fn order_numbers() {
          [[order]]\nname = \"e\"\nproduct = \"mark\"\norder_number = \"A1\"\n\
          [[order]]\nname = \"f\"\nproduct = \"smime\"\ncertificate_id = \"1\"\n\
          [[order]]\nname = \"g\"\nproduct = \"tls\"\norder_number = \"1\"\n"
-    ), @r#"
+    ), @r##"
     error: `order_number` must be text
      --> config.toml:3:16
       |
@@ -39,7 +39,7 @@ fn order_numbers() {
     10 | certificate_id = "2"
        | ^^^^^^^^^^^^^^ only one of them may be given
 
-    error: `certificate_id` is not a number
+    error: `certificate_id` has more than 16 digits
       --> config.toml:13:18
        |
     13 | certificate_id = "12345678901234567"
@@ -74,7 +74,7 @@ fn order_numbers() {
        = help: one of "ssl", "mark", "smime"
 
     config.toml: 7 errors
-    "#);
+    "##);
 }
 
 #[test]
@@ -307,4 +307,125 @@ fn copies() {
 
     config.toml: 4 errors
     "#);
+}
+
+#[test]
+fn handles() {
+    let long = "9".repeat(129);
+    assert_snapshot!(said_of_order(&format!(
+        "[[order]]\nname = \"a\"\n\
+         [[order]]\nname = \"b\"\ncertificate_id = \"1\"\nbase_order_number = \"2\"\n\
+         [[order]]\nname = \"c\"\norder_number = \"\"\n\
+         [[order]]\nname = \"d\"\norder_number = \"{long}\"\n\
+         [[order]]\nname = \"e\"\ncertificate_id = \"\"\n\
+         [[order]]\nname = \"f\"\ncertificate_id = \"12a\"\n\
+         [[order]]\nname = \"g\"\nbase_order_number = \"\"\n\
+         [[order]]\nname = \"h\"\nbase_order_number = \"B1\"\n\
+         [[order]]\nname = \"i\"\nbase_order_number = \"{long}\"\n\
+         [[order]]\nname = \"j\"\nproduct = \"mark\"\ncertificate_id = \"1\"\n\
+         [[order]]\nname = \"k\"\nproduct = \"smime\"\nbase_order_number = \"1\"\n\
+         [[order]]\nname = \"l\"\nproduct = \"smime\"\norder_number = \"S-1\"\n"
+    )), @r##"
+    error: [[order]] needs one of `order_number`, `certificate_id`, `base_order_number`
+     --> config.toml:1:1
+      |
+    1 | [[order]]
+      | ^^^^^^^^^
+      |
+      = help: the number that the vendor gave the order, such as order_number = "123456789"
+
+    error: both `certificate_id` and `base_order_number` in [[order]]
+     --> config.toml:6:1
+      |
+    5 | certificate_id = "1"
+      | -------------- the other one
+    6 | base_order_number = "2"
+      | ^^^^^^^^^^^^^^^^^ only one of them may be given
+
+    error: `order_number` is empty
+     --> config.toml:9:16
+      |
+    9 | order_number = ""
+      |                ^^
+      |
+      = help: write the number as the vendor gave it, such as "123456789"
+
+    error: `order_number` is longer than 128 characters
+      --> config.toml:12:16
+       |
+    12 | ... = "999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999"
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: write the number as the vendor gave it, such as "123456789"
+
+    error: `certificate_id` is empty
+      --> config.toml:15:18
+       |
+    15 | certificate_id = ""
+       |                  ^^
+       |
+       = help: 1 to 16 digits in quotes, such as "123456789"
+
+    error: `certificate_id` is not a number
+      --> config.toml:18:18
+       |
+    18 | certificate_id = "12a"
+       |                  ^^^^^
+       |
+       = help: 1 to 16 digits in quotes, such as "123456789"
+
+    error: `base_order_number` is empty
+      --> config.toml:21:21
+       |
+    21 | base_order_number = ""
+       |                     ^^
+       |
+       = help: 1 to 128 digits in quotes, such as "123456789"
+
+    error: `base_order_number` is not a number
+      --> config.toml:24:21
+       |
+    24 | base_order_number = "B1"
+       |                     ^^^^
+       |
+       = help: 1 to 128 digits in quotes, such as "123456789"
+
+    error: `base_order_number` has more than 128 digits
+      --> config.toml:27:21
+       |
+    27 | ... = "999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999"
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: 1 to 128 digits in quotes, such as "123456789"
+
+    error: `certificate_id` with product = "mark"
+      --> config.toml:31:1
+       |
+    30 | product = "mark"
+       |           ------
+    31 | certificate_id = "1"
+       | ^^^^^^^^^^^^^^ only for product = "ssl"
+       |
+       = help: give its order_number
+
+    error: `base_order_number` with product = "smime"
+      --> config.toml:35:1
+       |
+    34 | product = "smime"
+       |           -------
+    35 | base_order_number = "1"
+       | ^^^^^^^^^^^^^^^^^ only for product = "ssl"
+       |
+       = help: give its order_number
+
+    error: `order_number` is not a number
+      --> config.toml:39:16
+       |
+    39 | order_number = "S-1"
+       |                ^^^^^
+       |
+       = help: 1 to 128 digits in quotes, such as "123456789"
+
+    config.toml: 12 errors
+    "##);
 }

@@ -123,7 +123,8 @@ fn killed_at_every_call_of_a_refused_login() {
     };
     let threads = usize::try_from(number("PROOF_THREADS", 2)).unwrap();
     let most = AtomicU64::new(0);
-    let points = for_each(threads, |at| kill_and_be_refused(&nth, at, &most)).unwrap_or_else(|why| panic!("{why}"));
+    let points =
+        for_each(threads, |at| kill_and_be_refused(&nth, at, &most)).unwrap_or_else(|why| panic!("{why}"));
     figure(&format!(
         "{points} calls up to the refusal on disk, killed at each, then 4 starts: at most {} refused logins, one for each life of the \
          process that did not see the refusal recorded",

@@ -55,7 +55,8 @@ impl Nth {
             Err(error) => return Err(format!("a C compiler is needed: {error}")),
         }
         let nth = Nth { binary, _dir: dir };
-        let tried = Command::new(&nth.binary).args(["--log", "/dev/null", "--", "/bin/true"]).output().unwrap();
+        let tried =
+            Command::new(&nth.binary).args(["--log", "/dev/null", "--", "/bin/true"]).output().unwrap();
         if !tried.status.success() {
             return Err(format!("processes cannot be traced here: {}", said(&tried).1));
         }
@@ -143,7 +144,8 @@ fn leftovers(setting: &Setting) -> Vec<String> {
         let entries = std::fs::read_dir(dir).into_iter().flatten();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap())
     };
-    let mut found: Vec<String> = list(setting.path("out")).filter(|name| name != "www" && name != ".www").collect();
+    let mut found: Vec<String> =
+        list(setting.path("out")).filter(|name| name != "www" && name != ".www").collect();
     found.extend(list(setting.path("out/.www")).filter(|name| name.starts_with('.')));
     found.extend(list(setting.path("copies")).filter(|name| name != "www.pem"));
     found
