@@ -76,12 +76,37 @@ pub enum Command {
     /// Run the order's hooks now against what is installed, with CERTCOLLECTD_REHEARSAL=1
     #[command(after_help = "Example: certcollectd rehearse www")]
     Rehearse(Named),
+    /// Say in plain sentences how an order stands, what is missing and who must act
+    #[command(after_help = "Example: certcollectd explain www")]
+    Explain(Named),
+    /// Ask the vendor for the state of each domain of an order (GetMDCDomainDetails)
+    #[command(
+        after_help = "Examples: certcollectd domains www\n          certcollectd domains --order 123456789 --account main"
+    )]
+    Domains(commands::domains::Domains),
+    /// S/MIME orders: replace a certificate, have the collection mail sent again
+    #[command(subcommand)]
+    Smime(commands::smime::Smime),
     /// Run the rehearsal server: the vendor's API on loopback, with its own CA
     #[command(after_help = "Example: certcollectd sandbox --listen 127.0.0.1:8443 --ca-out ca.pem")]
     Sandbox(commands::sandbox::SandboxArgs),
     /// Sandbox and daemon together in a temporary directory: the main job in ten seconds
     #[command(after_help = "Example: certcollectd demo")]
     Demo(commands::demo::DemoArgs),
+    /// Write the completions of a shell to standard output
+    #[command(
+        after_help = "Example: certcollectd completions bash > /usr/share/bash-completion/completions/certcollectd"
+    )]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a directory
+    #[command(after_help = "Example: certcollectd man /usr/local/share/man/man1")]
+    Man {
+        /// The directory, which is made if it is missing
+        dir: PathBuf,
+    },
 }
 
 /// `once`.

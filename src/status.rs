@@ -2,6 +2,7 @@
 //!
 //! Built from the configuration and the state file, so it is right while the daemon is down.
 
+mod explain;
 mod metrics;
 mod missing;
 mod nagios;
@@ -16,6 +17,7 @@ use crate::engine::account::AccountRecord;
 use crate::engine::order::{Debt, Generation, OrderRecord};
 use crate::engine::time::{Now, Time, rfc3339};
 
+pub use explain::{Explanation, HistoryEntry};
 pub use missing::{Missing, missing};
 pub use nagios::{Verdict, verdict};
 

@@ -2,9 +2,13 @@
 
 pub mod check;
 pub mod demo;
+pub mod domains;
+mod explain;
+mod generate;
 pub mod order;
 pub mod run;
 pub mod sandbox;
+pub mod smime;
 pub mod status;
 
 use std::future::Future;
@@ -43,6 +47,11 @@ pub fn dispatch(cli: Cli) -> u8 {
         Command::Accept(named) => order::command(config, Order::Accept(named.name), named.json),
         Command::Rollback(named) => order::command(config, Order::Rollback(named.name), named.json),
         Command::Rehearse(named) => order::command(config, Order::Rehearse(named.name), named.json),
+        Command::Explain(named) => explain::explain(config, &named.name, named.json),
+        Command::Domains(arguments) => domains::domains(config, arguments),
+        Command::Smime(smime) => smime::smime(config, smime),
+        Command::Completions { shell } => generate::completions(shell),
+        Command::Man { dir } => generate::man(&dir),
         Command::Sandbox(arguments) => sandbox::sandbox(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
     }

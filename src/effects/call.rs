@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use memchr::memmem;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Certificate, Client, Proxy, redirect, retry};
 use zeroize::Zeroizing;
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 use super::{credential, echo};
 use crate::api::{Answer, Failure, Foreign, Request, RetryAfter};
 use crate::config::{Account, Calls, Config};
+use crate::engine::event::CredentialTag;
 
 /// The largest body, in bytes as they arrive; the largest true answer is a mark certificate with its chain, below 200 KB.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -113,16 +115,40 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
+/// No login is refused without this code.
+const REFUSED: &[u8] = b"-16";
+
 impl Prepared {
-    /// Makes the call.
-    pub async fn send(self, request: &Request) -> Result<Answer, Failure> {
+    /// Makes the call. Where the answer may be a refused login, it also says which credential that was: by the
+    /// time the answer is read, the file may hold another one.
+    pub async fn send(
+        self,
+        request: &Request,
+        salt: Arc<[u8]>,
+    ) -> (Result<Answer, Failure>, Option<CredentialTag>) {
+        let password = match credential::read(&self.account.password).map_err(Failure::Credential) {
+            Ok(password) => password,
+            Err(failure) => return (Err(failure), None),
+        };
+        let account = self.account.clone();
+        let outcome = self.call(request, &password).await;
+        let refused = outcome.as_ref().is_ok_and(|answer| memmem::find(&answer.body, REFUSED).is_some());
+        let tag = if refused {
+            let work = move || credential::tag_of(&account.login_name, &password, &salt);
+            tokio::task::spawn_blocking(work).await.ok()
+        } else {
+            None
+        };
+        (outcome, tag)
+    }
+
+    async fn call(self, request: &Request, password: &str) -> Result<Answer, Failure> {
         let client = self.client?;
-        let password = credential::read(&self.account.password).map_err(Failure::Credential)?;
-        let body = request.body(&self.account.login_name, &password);
+        let body = request.body(&self.account.login_name, password);
         let url = format!("{}{}", self.account.base_url, request.endpoint.path());
         tracing::debug!("account {}: calling {}", self.account.name, request.endpoint.name());
         // The client's own limit begins with the connection; this one covers the wait for a name server, too.
-        let answer = match tokio::time::timeout(self.timeout, post(&client, &url, body, &password)).await {
+        let answer = match tokio::time::timeout(self.timeout, post(&client, &url, body, password)).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Timeout),
         };

@@ -94,14 +94,18 @@ pub fn exposure(source: &SecretSource) -> Option<String> {
 
 /// The tag of an account's present credential; `None` if it cannot be read.
 pub fn tag(account: &Account, salt: &[u8]) -> Option<CredentialTag> {
-    let password = read(&account.password).ok()?;
-    let mut secret = Zeroizing::new(Vec::with_capacity(account.login_name.len() + 1 + password.len()));
-    secret.extend_from_slice(account.login_name.as_bytes());
+    Some(tag_of(&account.login_name, &read(&account.password).ok()?, salt))
+}
+
+/// The tag of this very credential. Takes a few milliseconds, by intent.
+pub fn tag_of(login_name: &str, password: &str, salt: &[u8]) -> CredentialTag {
+    let mut secret = Zeroizing::new(Vec::with_capacity(login_name.len() + 1 + password.len()));
+    secret.extend_from_slice(login_name.as_bytes());
     secret.push(0);
     secret.extend_from_slice(password.as_bytes());
     let mut hash = [0; 32];
     pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ROUNDS, salt, &secret, &mut hash);
-    Some(CredentialTag(u16::from_be_bytes([hash[0], hash[1]])))
+    CredentialTag(u16::from_be_bytes([hash[0], hash[1]]))
 }
 
 #[cfg(test)]

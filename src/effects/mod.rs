@@ -143,12 +143,13 @@ impl Effects {
         let known = self.config.accounts.iter().find(|known| known.name == account).cloned();
         let prepared = known.map(|known| self.callers.prepare(&known, &self.config.calls));
         let kind = Kind::Call(account.clone());
+        let salt = self.salt.clone();
         let task = self.running.spawn_local(async move {
-            let outcome = match prepared {
-                Some(prepared) => prepared.send(&call.request).await,
-                None => Err(Failure::Setup("the account is not configured any more".into())),
+            let (outcome, credential) = match prepared {
+                Some(prepared) => prepared.send(&call.request, salt).await,
+                None => (Err(Failure::Setup("the account is not configured any more".into())), None),
             };
-            Event::Answered { account, outcome }
+            Event::Answered { account, outcome, credential }
         });
         self.kinds.insert(task.id(), kind);
     }
@@ -167,6 +168,7 @@ impl Effects {
                 if let Event::Answered {
                     account,
                     outcome: Err(Failure::Tls(_) | Failure::Connect(_) | Failure::Setup(_)),
+                    ..
                 } = &event
                 {
                     self.callers.forget(account);
@@ -182,7 +184,8 @@ impl Effects {
         let why = "internal error, please report it".to_owned();
         match self.kinds.remove(&error.id()).expect("every task has a kind") {
             Kind::Call(account) => {
-                Event::Answered { account, outcome: Err(Failure::Internal("the call ended early".into())) }
+                let outcome = Err(Failure::Internal("the call ended early".into()));
+                Event::Answered { account, outcome, credential: None }
             }
             Kind::Fingerprint(account) => Event::Fingerprinted { account, tag: None },
             Kind::Inspect(order) | Kind::Stage(order) | Kind::Activate(order) => Event::CameToGrief { order },

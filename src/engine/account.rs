@@ -85,6 +85,8 @@ pub struct Gate {
     pub errands: VecDeque<Errand>,
     /// Orders whose domain details the daemon wants to know, when nothing else is due.
     pub wishes: BTreeSet<OrderId>,
+    /// The credential of the call that was answered last, where it is known.
+    pub sent: Option<CredentialTag>,
     /// The call under way.
     pub flight: Option<Flight>,
     /// A scheduled call may not go out before this, because a crash left a call without an end.
@@ -163,6 +165,7 @@ impl Gate {
             queue: BTreeSet::new(),
             errands: VecDeque::new(),
             wishes: BTreeSet::new(),
+            sent: None,
             flight: None,
             suspect_until,
             removed: false,
@@ -221,7 +224,7 @@ impl Gate {
     /// The login was refused.
     pub fn close(&mut self, since: i64, text: Box<str>) {
         let since = self.record.closed.as_ref().map_or(since, |closed| closed.since);
-        self.record.closed = Some(Closed { since, text, refused: None });
+        self.record.closed = Some(Closed { since, text, refused: self.sent });
         self.record.probe = false;
     }
 

@@ -44,6 +44,8 @@ pub enum Event {
         account: Arc<str>,
         /// The answer, unread, or why there is none.
         outcome: Result<Answer, Failure>,
+        /// The credential that was sent, where the answer may refuse it.
+        credential: Option<CredentialTag>,
     },
     /// A credential was read for [`Effect::Fingerprint`].
     Fingerprinted {

@@ -28,6 +28,7 @@ impl Engine {
             // Before anything else happens: no crash may forget this.
             self.save_first();
             let account = self.gates[gate].name.clone();
+            // The file may hold another credential by now than the one that was refused.
             self.told.push(Effect::Fingerprint { account: account.clone() });
             self.note_account(
                 Level::Error,

@@ -232,7 +232,9 @@ impl Engine {
         match event {
             Event::Started => self.started(now),
             Event::Woke => {}
-            Event::Answered { account, outcome } => self.answered(&account, outcome, now),
+            Event::Answered { account, outcome, credential } => {
+                self.answered(&account, outcome, credential, now);
+            }
             Event::Fingerprinted { account, tag } => self.fingerprinted(&account, tag, now),
             Event::CredentialTouched { account } => self.credential_touched(&account, now),
             Event::Inspected { order, inspection } => self.inspected(order, *inspection, now),

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::account::{Before, Flight, Purpose, Turn};
-use super::event::{Call, Effect, Level, OrderId};
+use super::event::{Call, CredentialTag, Effect, Level, OrderId};
 use super::order::{Heard, News, Phase};
 use super::time::{Now, Time, rfc3339};
 use super::{Busy, Engine, expiry, schedule};
@@ -118,8 +118,15 @@ impl Engine {
         Some(flight)
     }
 
-    pub(super) fn answered(&mut self, account: &str, outcome: Result<Answer, Failure>, now: Now) {
+    pub(super) fn answered(
+        &mut self,
+        account: &str,
+        outcome: Result<Answer, Failure>,
+        credential: Option<CredentialTag>,
+        now: Now,
+    ) {
         let Some(gate) = self.gate_of(account) else { return };
+        self.gates[gate].sent = credential;
         let Some(flight) = self.end_flight(gate, now) else { return };
         match flight.purpose {
             Purpose::Poll { order, before } => self.polled(gate, order, before, flight.probe, outcome, now),

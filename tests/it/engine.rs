@@ -103,7 +103,7 @@ fn a_refused_login_is_saved_before_anything_else() {
         retry_after: None,
         body: bytes::Bytes::from_static(b"-16\nno"),
     });
-    let list = effects(&mut world, Event::Answered { account: "main".into(), outcome });
+    let list = effects(&mut world, Event::Answered { account: "main".into(), outcome, credential: None });
     let Effect::Save(changes) = &list[0] else { panic!("{list:?}") };
     assert!(changes.accounts[0].1.closed.is_some());
     assert!(!list.iter().any(|effect| matches!(effect, Effect::Call(_))));

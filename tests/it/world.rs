@@ -198,6 +198,8 @@ pub struct World {
     pub rows: Rows,
     pub vendor: HashMap<String, Vec<Say>>,
     pub disks: HashMap<String, Disk>,
+    /// What a call says of the credential that it sent.
+    pub sent_credential: Option<CredentialTag>,
     /// Polls, in their order.
     pub calls: Vec<Called>,
     /// Calls that are not polls, in their order.
@@ -234,6 +236,7 @@ impl World {
             rows: Rows::default(),
             vendor: HashMap::new(),
             disks: HashMap::new(),
+            sent_credential: None,
             calls: Vec::new(),
             errands: Vec::new(),
             ran: Vec::new(),
@@ -334,7 +337,7 @@ impl World {
                 let polls = call.request.endpoint.collects();
                 if polls { &mut self.calls } else { &mut self.errands }.push(called);
                 let outcome = self.ask(&number);
-                Some(Event::Answered { account: call.account, outcome })
+                Some(Event::Answered { account: call.account, outcome, credential: self.sent_credential })
             }
             Effect::Fingerprint { account } => Some(Event::Fingerprinted { account, tag: self.credential }),
             Effect::Inspect(inspect) => {

@@ -1,0 +1,118 @@
+//! `domains`: GetMDCDomainDetails as a table.
+
+use std::path::Path;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::order::{ask_about, show};
+use super::{complain, load, say};
+use crate::api::Handle;
+use crate::cli::exit;
+use crate::engine::event::{Command, CommandReply, Target};
+
+/// `domains`.
+#[derive(Debug, Args)]
+pub struct Domains {
+    /// Name of the order in the configuration
+    #[arg(required_unless_present = "order")]
+    pub name: Option<String>,
+    /// Any order of the vendor's, by its number
+    #[arg(long, conflicts_with = "name", value_name = "NUMBER")]
+    pub order: Option<String>,
+    /// On which account, where there are several
+    #[arg(long, requires = "order", value_name = "NAME")]
+    pub account: Option<String>,
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `domains`.
+pub fn domains(path: &Path, arguments: Domains) -> u8 {
+    let target = match (arguments.name, arguments.order) {
+        (Some(name), _) => Target::Order(name),
+        (None, number) => {
+            let number = number.unwrap_or_default();
+            if let Some(wrong) = wrong_number(&number) {
+                complain(&wrong);
+                return exit::USAGE;
+            }
+            Target::Number { number, account: arguments.account }
+        }
+    };
+    let found = match load(path) {
+        Ok(found) => found,
+        Err(code) => return code,
+    };
+    match ask_about(path, &found, Command::Domains(target)) {
+        Err(code) => code,
+        Ok(reply) => {
+            match table(&reply) {
+                Some(table) if !arguments.json => say(&table),
+                _ => show(&reply, arguments.json),
+            }
+            if reply.ok { exit::OK } else { exit::FAILED }
+        }
+    }
+}
+
+/// Why the vendor would refuse this order number, before a call is spent on it.
+pub(super) fn wrong_number(number: &str) -> Option<String> {
+    let most = Handle::MAX_ORDER_NUMBER;
+    match number.chars().count() {
+        0 => Some("--order is empty; it is the number that the vendor gave the order".into()),
+        length if length > most => {
+            Some(format!("--order has {length} characters; the vendor takes at most {most}"))
+        }
+        _ if number.contains(char::is_control) => Some("--order has control characters".into()),
+        _ => None,
+    }
+}
+
+const HEADINGS: [&str; 3] = ["DOMAIN", "METHOD", "STATE"];
+
+/// The answer for people: a line for each domain, then the words.
+fn table(reply: &CommandReply) -> Option<String> {
+    let domains = reply.data["domains"].as_array().filter(|domains| reply.ok && !domains.is_empty())?;
+    let cell = |domain: &Value, key: &str| domain[key].as_str().unwrap_or("-").to_owned();
+    let rows = domains.iter().map(|domain| ["domain", "method", "state"].map(|key| cell(domain, key)));
+    let rows: Vec<[String; 3]> = std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
+    let (first, second) = (width(0), width(1));
+    let mut text = String::new();
+    for [domain, method, state] in &rows {
+        text.push_str(&format!("{domain:<first$}  {method:<second$}  {state}\n"));
+    }
+    Some(format!("{text}\n{}\n", reply.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_checked_before_a_call_is_spent() {
+        assert_eq!(wrong_number("123"), None);
+        assert_eq!(wrong_number(&"9".repeat(128)), None);
+        assert!(wrong_number("").is_some());
+        assert!(wrong_number(&"9".repeat(129)).is_some_and(|wrong| wrong.contains("129")));
+        assert!(wrong_number("1\n2").is_some());
+    }
+
+    #[test]
+    fn each_domain_has_a_line() {
+        let data = serde_json::json!({ "domains": [
+            { "domain": "a.example.com", "method": "CNAME_CSR_HASH", "state": "Validated" },
+            { "domain": "*.b.example.com", "method": null, "state": "In progress" },
+        ]});
+        let reply = CommandReply { ok: true, text: "order 5: 1 of 2 domains are not validated".into(), data };
+        assert_eq!(
+            table(&reply).unwrap(),
+            "DOMAIN           METHOD          STATE\n\
+             a.example.com    CNAME_CSR_HASH  Validated\n\
+             *.b.example.com  -               In progress\n\n\
+             order 5: 1 of 2 domains are not validated\n"
+        );
+    }
+}

@@ -1,0 +1,58 @@
+//! `explain`: one order's history and next step in sentences.
+
+use std::path::Path;
+
+use super::{complain, load, say};
+use crate::cli::exit;
+use crate::effects::save::Reader;
+use crate::engine::{self, Loaded};
+use crate::sources::clock;
+use crate::status::Explanation;
+
+/// `explain`.
+pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
+    let found = match load(path) {
+        Ok(found) => found,
+        Err(code) => return code,
+    };
+    let now = clock::now();
+    let read = || {
+        let Some(reader) = Reader::open(&found.config.state_dir)? else {
+            // The daemon never ran here.
+            return Ok((Loaded::default(), Vec::new()));
+        };
+        Ok((reader.load(now)?, reader.history(name)?))
+    };
+    let (loaded, history) = match read() {
+        Ok(read) => read,
+        Err::<_, crate::effects::save::StoreError>(error) => {
+            complain(&error.to_string());
+            return exit::FAILED;
+        }
+    };
+    let config = engine::joined(&found.config, &loaded.adopted);
+    let history = history
+        .into_iter()
+        .map(|line| crate::status::HistoryEntry {
+            at: engine::time::rfc3339(line.at),
+            level: line.level,
+            kind: line.kind,
+            text: line.text,
+        })
+        .collect();
+    let Some(explanation) = Explanation::new(&config, &loaded, name, history, now) else {
+        let known: Vec<&str> = config.orders.iter().take(20).map(|order| &*order.name).collect();
+        complain(&format!(
+            "no order named {} is configured; there are: {}",
+            crate::api::Foreign::new(name),
+            known.join(", ")
+        ));
+        return exit::USAGE;
+    };
+    if json {
+        say(&serde_json::to_string_pretty(&explanation).expect("strings, numbers and lists"));
+    } else {
+        say(&explanation.text());
+    }
+    exit::OK
+}

@@ -1,0 +1,248 @@
+//! One order in plain sentences: where it stands, what is missing and who must act, what is next, what was.
+
+use serde::Serialize;
+
+use super::{AccountStatus, OrderStatus, Status, missing};
+use crate::api::reply::Details;
+use crate::config::Config;
+use crate::engine::Loaded;
+use crate::engine::order::{Heard, Phase};
+use crate::engine::time::{Now, rfc3339};
+
+/// So many lines of history are shown to people; machines get all.
+const SHOWN: usize = 20;
+
+/// Everything that `explain` tells.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explanation {
+    /// As in `status`.
+    pub order: OrderStatus,
+    /// Its account, as in `status`.
+    pub account: Option<AccountStatus>,
+    /// Where it stands, in sentences.
+    pub standing: Vec<String>,
+    /// What the vendor still waits for.
+    pub missing: Vec<MissingEntry>,
+    /// The vendor's integer statuses, in words.
+    pub statuses: Vec<StatusEntry>,
+    /// When the domains were asked about last, RFC 3339.
+    pub domains_at: Option<String>,
+    /// What happens next, or what a person can do.
+    pub next: Vec<String>,
+    /// Oldest first.
+    pub history: Vec<HistoryEntry>,
+}
+
+/// One thing that is not done.
+#[derive(Debug, Clone, Serialize)]
+pub struct MissingEntry {
+    /// What.
+    pub what: String,
+    /// Who must act.
+    pub who: String,
+}
+
+/// One of the vendor's integer statuses.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatusEntry {
+    /// The documented name.
+    pub name: String,
+    /// -1, 0, 1 or 2.
+    pub value: i32,
+    /// What that means.
+    pub means: &'static str,
+}
+
+/// One line of history.
+#[derive(Debug, Clone, Serialize)]
+pub struct HistoryEntry {
+    /// RFC 3339.
+    pub at: String,
+    /// `error`, `warn`, `info` or `debug`.
+    pub level: String,
+    /// One word.
+    pub kind: String,
+    /// What happened.
+    pub text: String,
+}
+
+impl Explanation {
+    /// Puts it together; `None` if there is no such order.
+    pub fn new(
+        config: &Config,
+        loaded: &Loaded,
+        name: &str,
+        history: Vec<HistoryEntry>,
+        now: Now,
+    ) -> Option<Explanation> {
+        let mut status = Status::new(config, loaded, now);
+        if !status.keep(name) {
+            return None;
+        }
+        let order = status.orders.pop()?;
+        let account = status.accounts.into_iter().find(|account| account.name == order.account);
+        let record = loaded.orders.get(name).map(|known| &known.record);
+        let heard = record.and_then(|record| record.heard.as_deref());
+        let domains =
+            record.and_then(|record| record.domains.as_deref()).and_then(|known| known.heard.as_ref());
+        let waits = record.is_none_or(|record| matches!(record.phase, Phase::Waiting | Phase::Attention));
+        let details = |heard: Option<&Heard>| heard.map(|heard| heard.details.clone());
+        let (collected, named) = (details(heard), details(domains));
+        let missing = if waits { missing(collected.as_ref(), named.as_ref()) } else { Vec::new() };
+        Some(Explanation {
+            standing: standing(&order, account.as_ref()),
+            missing: missing
+                .into_iter()
+                .map(|missing| MissingEntry { what: missing.what, who: missing.who.to_owned() })
+                .collect(),
+            statuses: statuses(named.as_ref().filter(|_| waits).or(collected.as_ref())),
+            domains_at: domains.map(|heard| rfc3339(heard.at)),
+            next: next(&order, account.as_ref()),
+            order,
+            account,
+            history,
+        })
+    }
+
+    /// As people read it.
+    pub fn text(&self) -> String {
+        let mut text = format!(
+            "{} is {} order {} on account {}.\n",
+            self.order.name, self.order.product, self.order.order_number, self.order.account
+        );
+        let mut part = |title: &str, lines: &mut dyn Iterator<Item = String>| {
+            let mut lines = lines.peekable();
+            if lines.peek().is_some() {
+                text.push_str(&format!("\n{title}\n"));
+                lines.for_each(|line| text.push_str(&format!("  {line}\n")));
+            }
+        };
+        part("Now:", &mut self.standing.iter().cloned());
+        part(
+            "Missing, and who must act:",
+            &mut self.missing.iter().map(|missing| format!("{}; {}", missing.what, missing.who)),
+        );
+        part(
+            "The vendor's own words for it:",
+            &mut self
+                .statuses
+                .iter()
+                .map(|status| format!("{} {}: {}", status.name, status.value, status.means)),
+        );
+        part("Next:", &mut self.next.iter().cloned());
+        let skipped = self.history.len().saturating_sub(SHOWN);
+        let title = if skipped > 0 {
+            format!("History, the last {SHOWN} of {} lines (--json has all):", self.history.len())
+        } else {
+            "History:".to_owned()
+        };
+        part(
+            &title,
+            &mut self.history.iter().skip(skipped).map(|line| format!("{}  {}", line.at, line.text)),
+        );
+        text
+    }
+}
+
+fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
+    let phase = match order.phase {
+        "waiting" if order.polls == 0 => "The vendor has not been asked about it yet".to_owned(),
+        "waiting" => format!("It has been waiting for the vendor{since}"),
+        "collected" => {
+            format!("The certificate has been collected and verified{since}; it is about to be installed")
+        }
+        "deploying" => {
+            format!("It is being deployed{since}: the files are put into place, or hooks are owed")
+        }
+        "guarding" => format!("It has been installed and guarded{since}"),
+        "quarantined" => format!("What the vendor sent was refused, and has been in quarantine{since}"),
+        "attention" => format!("It needs a person{since}; it is not polled"),
+        "rejected" => format!("The vendor has rejected the order{since}; it is not polled"),
+        "revoked" => format!("The vendor has revoked the certificate{since}; it is not polled"),
+        other => format!("It is {other}{since}"),
+    };
+    let because = order.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    lines.push(format!("{phase}{because}."));
+    if let Some(vendor) = &order.vendor {
+        lines.push(format!(
+            "The vendor's last answer, of {}: {}.",
+            vendor.at,
+            vendor.text.trim_end_matches('.')
+        ));
+    }
+    if let Some(installed) = &order.certificate {
+        lines.push(format!(
+            "Installed is serial {}, valid until {}, {} days left, for {}.",
+            installed.serial,
+            installed.not_after,
+            installed.days_left,
+            installed.names.join(" ")
+        ));
+    }
+    for hook in order.hooks.iter().filter(|hook| hook.state != "done") {
+        let last = hook.last.as_deref().unwrap_or("not tried yet");
+        let next = hook.next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
+        lines.push(format!("Hook {} is owed for {}: {last}{next}.", hook.hook, hook.event));
+    }
+    if let Some(trouble) = &order.trouble {
+        lines.push(format!("Trouble on this machine: {trouble}."));
+    }
+    if let Some(drift) = &order.drift {
+        lines.push(format!("The files are not as they were installed: {drift}."));
+    }
+    if let Some(end) = &order.subscription_ends {
+        let day = end.split('T').next().unwrap_or_default();
+        lines.push(format!("The subscription ends {day}; no re-issue reaches beyond it."));
+    }
+    if let Some(account) = account.filter(|account| account.state != "open") {
+        let word = if account.state == "closed" { "since" } else { "until" };
+        lines.push(format!(
+            "Account {} is {} {word} {}: {}.",
+            account.name,
+            account.state,
+            account.when.as_deref().unwrap_or("-"),
+            account.reason.as_deref().unwrap_or("-")
+        ));
+    }
+    lines
+}
+
+fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
+    let name = &order.name;
+    let mut lines = Vec::new();
+    if let Some(closed) = account.filter(|account| account.state == "closed") {
+        lines.push(format!(
+            "Nothing is asked on account {0} before its password is changed or `certcollectd resume --account {0}` is given.",
+            closed.name
+        ));
+    }
+    match order.phase {
+        "attention" | "rejected" | "revoked" => {
+            lines.push(format!("When the cause is mended: `certcollectd resume {name}`, or change its entry."));
+        }
+        "quarantined" => lines.push(format!(
+            "Look at the quarantine in the state directory; `certcollectd accept {name}` installs it all the same."
+        )),
+        _ => {}
+    }
+    if let Some(next) = &order.next_poll {
+        lines.push(format!("The vendor is asked again at {next}; `certcollectd poll {name}` asks now."));
+    }
+    lines
+}
+
+/// The meaning of the integers [seed: GetMDCDomainDetails].
+fn statuses(details: Option<&Details>) -> Vec<StatusEntry> {
+    let means = |value: i32| match value {
+        -1 => "not required",
+        0 => "not completed",
+        1 => "completed",
+        2 => "in progress",
+        _ => "a value that no document names",
+    };
+    let all = details.into_iter().flat_map(|details| &details.statuses);
+    all.map(|(name, value)| StatusEntry { name: (*name).to_owned(), value: *value, means: means(*value) })
+        .collect()
+}
