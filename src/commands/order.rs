@@ -3,14 +3,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::run::{engine, open_store, prepare};
+use super::run::{engine, open_store_with, prepare};
 use super::{block_on, complain, load, say, with_adopted};
 use crate::cli::exit;
 use crate::config::Config;
 use crate::daemon::{Daemon, Goal};
+use crate::effects::save::{Lock, Store, StoreError};
 use crate::engine::event::{Command, CommandReply, Target};
 use crate::sources::files::Found;
 use crate::sources::{INBOX, control};
@@ -41,15 +43,33 @@ pub(super) fn ask_about(path: &Path, found: &Found, command: Command) -> Result<
 
 /// Carries out a command: by the daemon, or here.
 pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> Result<CommandReply, u8> {
-    match block_on(ask_daemon(&config.state_dir, &command)) {
-        Some(Ok(reply)) => Ok(reply),
-        Some(Err(why)) => {
-            complain(&why);
-            Err(exit::FAILED)
+    let mut prepared = None;
+    for looks_left in (0..LOOKS).rev() {
+        match block_on(ask_daemon(&config.state_dir, &command)) {
+            Some(Ok(reply)) => return Ok(reply),
+            Some(Err(why)) => {
+                complain(&why);
+                return Err(exit::FAILED);
+            }
+            None => {}
         }
-        None => directly(path, command),
+        let found = match &prepared {
+            Some(found) => found,
+            None => prepared.insert(prepare(path)?),
+        };
+        match Lock::take(&found.config.state_dir) {
+            // A daemon that is just starting holds the lock before it listens.
+            Err(StoreError::Locked { .. }) if looks_left > 0 => std::thread::sleep(AGAIN),
+            lock => return directly(found, open_store_with(&found.config, lock)?, command),
+        }
     }
+    Err(exit::FAILED)
 }
+
+/// So often is looked whether a daemon that holds the lock listens by now: for five seconds.
+const LOOKS: u32 = 50;
+/// Between two looks.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Shows a reply to people, or to machines.
 pub(super) fn show(reply: &CommandReply, json: bool) {
@@ -134,9 +154,7 @@ async fn ask(address: &Path, command: &Command) -> Result<CommandReply, String> 
 }
 
 /// Without a daemon: the same engine, for this one order, until it has answered.
-fn directly(path: &Path, command: Command) -> Result<CommandReply, u8> {
-    let found = prepare(path)?;
-    let store = open_store(&found.config)?;
+fn directly(found: &Found, store: Store, command: Command) -> Result<CommandReply, u8> {
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);
         if let Err(error) = crate::sources::signal::listen(sender) {

@@ -158,8 +158,12 @@ pub(super) fn prepare(path: &Path) -> Result<Found, u8> {
 }
 
 pub(super) fn open_store(config: &Config) -> Result<Store, u8> {
-    let opened = Lock::take(&config.state_dir).and_then(|lock| Store::open(&config.state_dir, lock));
-    opened.map_err(|error| {
+    open_store_with(config, Lock::take(&config.state_dir))
+}
+
+/// Opens the state under a lock, or says why not.
+pub(super) fn open_store_with(config: &Config, lock: Result<Lock, StoreError>) -> Result<Store, u8> {
+    lock.and_then(|lock| Store::open(&config.state_dir, lock)).map_err(|error| {
         complain(&error.to_string());
         match error {
             StoreError::Locked { .. } => exit::USAGE,

@@ -16,6 +16,8 @@ mod corpus;
 mod crash;
 /// The engine, told one thing after the other: bytes in, effects out.
 mod engine;
+/// Domain details, S/MIME replacements, the collection mail.
+mod errands;
 /// Order number, certificate ID, base order number: one of them, end to end.
 mod handles;
 /// A network that does its worst, between the real binary and the vendor.

@@ -178,6 +178,7 @@ pub struct Rows {
     pub orders: HashMap<String, (u64, String)>,
     pub accounts: HashMap<String, (u64, String)>,
     pub bundles: HashMap<String, Vec<u8>>,
+    pub adopted: BTreeMap<String, String>,
     pub offsets: HashMap<String, i64>,
     pub history: Vec<Note>,
 }
@@ -310,6 +311,12 @@ impl World {
             match bundle {
                 Some(bundle) => self.rows.bundles.insert(name.to_string(), state::write_bundle(bundle)),
                 None => self.rows.bundles.remove(&**name),
+            };
+        }
+        for (name, adopted) in &changes.adopted {
+            match adopted {
+                Some(adopted) => self.rows.adopted.insert(name.to_string(), state::write_adopted(adopted)),
+                None => self.rows.adopted.remove(&**name),
             };
         }
         self.rows.history.extend(changes.history.iter().cloned());
@@ -521,6 +528,8 @@ impl World {
                 state::read_account(name, text, origin(*boot), self.now).unwrap(),
             );
         }
+        let adopted = self.rows.adopted.iter();
+        loaded.adopted.extend(adopted.map(|(name, text)| state::read_adopted(name, text).unwrap()));
         loaded
     }
 
