@@ -303,6 +303,10 @@ fn send_signal(pid_file: &Path, name: &str) -> HookResult {
     let Some(signal) = signal_named(name) else { return failure(format!("there is no signal {name}")) };
     match kill_process(pid, signal) {
         Ok(()) => HookResult::Done,
+        Err(rustix::io::Errno::PERM) => failure(format!(
+            "process {number} of {shown} belongs to another user, whom only root or CAP_KILL may send {name}; \
+             let the hook ask another unit"
+        )),
         Err(rustix::io::Errno::SRCH) => failure(format!("there is no process {number}; {shown} is stale")),
         Err(error) => failure(format!("process {number} cannot be sent {name}: {error}")),
     }
