@@ -53,7 +53,7 @@ pub struct OrderStatus {
     pub reason: Option<String>,
     /// Last call about it, RFC 3339.
     pub last_poll: Option<String>,
-    /// Next scheduled call about it, RFC 3339.
+    /// Next scheduled call about it, RFC 3339; nothing while its account is closed.
     pub next_poll: Option<String>,
     /// Calls so far.
     pub polls: u32,
@@ -67,12 +67,18 @@ pub struct OrderStatus {
     pub trouble: Option<String>,
     /// How the files differ from what was installed.
     pub drift: Option<String>,
+    /// Whether an older generation is in place at the operator's word, until a newer certificate than the one
+    /// rolled back from comes, or `accept`.
+    pub rolled_back: bool,
     /// End of the product term, RFC 3339: no re-issue reaches beyond it.
     pub subscription_ends: Option<String>,
     #[serde(skip)]
     needs_person: bool,
     #[serde(skip)]
     waiting_since: Option<i64>,
+    /// A poll would be due, but the account is closed.
+    #[serde(skip)]
+    barred: bool,
     #[serde(skip)]
     next_in: Option<i64>,
 }
@@ -156,7 +162,8 @@ impl Status {
                 .orders
                 .iter()
                 .map(|order| {
-                    OrderStatus::new(order, loaded.orders.get(&order.name).map(|known| &known.record), now)
+                    let record = loaded.orders.get(&order.name).map(|known| &known.record);
+                    OrderStatus::new(order, record, loaded.accounts.get(&order.account), now)
                 })
                 .collect(),
             accounts: config
@@ -200,11 +207,13 @@ fn when(time: Time, now: Now) -> String {
 }
 
 impl OrderStatus {
-    fn new(order: &Order, record: Option<&OrderRecord>, now: Now) -> Self {
+    fn new(order: &Order, record: Option<&OrderRecord>, account: Option<&AccountRecord>, now: Now) -> Self {
         let handle = format!("{} {}", order.handle.parameter(), order.handle.text());
         // A record of another number under the same name tells nothing about this order but what is installed.
         let same = record.filter(|record| *record.handle == *handle);
         let due = same.and_then(|record| record.due);
+        let barred = due.is_some() && account.is_some_and(|account| account.not_before(Time::MIN).is_none());
+        let due = due.and_then(|due| account.map_or(Some(due), |account| account.not_before(due)));
         OrderStatus {
             name: order.name.to_string(),
             account: order.account.to_string(),
@@ -235,6 +244,8 @@ impl OrderStatus {
                 .map(rfc3339),
             needs_person: same.is_some_and(|record| record.phase.needs_person()),
             waiting_since: same.map(|record| now.wall_of(record.waiting_since).div_euclid(1000)),
+            barred,
+            rolled_back: same.is_some_and(|record| record.refused.is_some()),
             next_in: due.map(|time| (time.0 - now.time.0) / 1000),
         }
     }

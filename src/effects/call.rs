@@ -265,6 +265,10 @@ fn chain(error: &dyn Error) -> String {
         }
         at = error.source();
     }
+    // Some of the TLS library's texts end in the address of a manual for programmers.
+    for part in &mut parts {
+        part.truncate(part.find(": https://docs.rs/").unwrap_or(part.len()));
+    }
     // The first words are the client's own ("error sending request"); the causes say more.
     let start = usize::from(parts.len() > 1);
     Foreign::new(&parts[start..].join(": ")).to_string()

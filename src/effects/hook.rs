@@ -155,6 +155,12 @@ async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookR
         .spawn();
     let mut child = match spawned {
         Ok(child) => child,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let shown = path.display();
+            return failure(format!(
+                "{shown} cannot be started: the program that its first line names is not there"
+            ));
+        }
         Err(error) => return failure(format!("{} cannot be started: {error}", path.display())),
     };
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
@@ -237,25 +243,24 @@ struct Output {
     hook: Arc<str>,
     left: usize,
     line: Vec<u8>,
-    last: Option<Foreign>,
+    last: Vec<u8>,
 }
 
 impl Output {
     fn new(hook: &Arc<str>) -> Self {
-        Output { hook: hook.clone(), left: MAX_OUTPUT, line: Vec::new(), last: None }
+        Output { hook: hook.clone(), left: MAX_OUTPUT, line: Vec::new(), last: Vec::new() }
     }
 
     fn take(&mut self, bytes: &[u8]) {
-        let kept = &bytes[..bytes.len().min(self.left)];
-        if self.left > 0 && kept.len() < bytes.len() {
-            tracing::info!(
-                hook = &*self.hook,
-                "hook {} says more than {MAX_OUTPUT} bytes; the rest is not logged",
-                self.hook
-            );
-        }
-        self.left -= kept.len();
-        for byte in kept {
+        for byte in bytes {
+            if self.left == 1 {
+                tracing::info!(
+                    hook = &*self.hook,
+                    "hook {} says more than {MAX_OUTPUT} bytes; the rest is not logged",
+                    self.hook
+                );
+            }
+            self.left = self.left.saturating_sub(1);
             match byte {
                 b'\n' => self.end_line(),
                 // A line beyond what is shown of it anyway is cut here.
@@ -265,17 +270,24 @@ impl Output {
         }
     }
 
+    /// The last line is remembered however much came before it: that is where the error stands.
     fn end_line(&mut self) {
-        let line = Foreign::from_bytes(&std::mem::take(&mut self.line));
-        if !line.as_str().is_empty() {
-            tracing::info!(hook = &*self.hook, output = %line, "hook {} says: {line}", self.hook);
-            self.last = Some(line);
+        let mut line = std::mem::take(&mut self.line);
+        if line.trim_ascii().is_empty() {
+            return;
         }
+        if self.left > 0 {
+            let line = Foreign::from_bytes(&line);
+            tracing::info!(hook = &*self.hook, output = %line, "hook {} says: {line}", self.hook);
+        }
+        std::mem::swap(&mut self.last, &mut line);
+        line.clear();
+        self.line = line;
     }
 
     fn finish(&mut self) -> Option<Foreign> {
         self.end_line();
-        self.last.take()
+        Some(Foreign::from_bytes(&self.last)).filter(|line| !line.as_str().is_empty())
     }
 }
 
@@ -358,5 +370,21 @@ async fn socket(path: &Path) -> HookResult {
         Ok(code) => HookResult::Failed { why: format!("exit status {code} from {shown}"), last_words },
         Err(_) if status.is_empty() => failure(format!("{shown} closed without an exit status")),
         Err(_) => failure(format!("{shown} said \"{}\" where an exit status belongs", Foreign::new(status))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_are_the_last_ones_however_much_was_said() {
+        let mut output = Output::new(&"reload".into());
+        for _ in 0..3 {
+            output.take(&[b"chatter\n".repeat(MAX_OUTPUT / 8), b"and more".to_vec()].concat());
+        }
+        output.take(b"\ncannot bind: address in use\n\n");
+        assert_eq!(output.finish().unwrap().as_str(), "cannot bind: address in use");
+        assert!(Output::new(&"quiet".into()).finish().is_none());
     }
 }

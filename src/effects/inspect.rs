@@ -76,9 +76,15 @@ fn look(install_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
     let store_name = stage::store_name(&inspect.name);
     let store = base.enter(&store_name).ok();
     found.link = link(&base, &store_name, &inspect.name);
+    if let Some(store) = &store {
+        close_to_others(store, found);
+    }
     if let (Some(store), Link::Generation(current)) = (&store, &found.link) {
         match store.enter(current) {
-            Ok(generation) => look_into(&generation, inspect, found),
+            Ok(generation) => {
+                close_to_others(&generation, found);
+                look_into(&generation, inspect, found);
+            }
             Err(_) => found.missing = inspect.expected.iter().map(|file| file.name.clone()).collect(),
         }
     }
@@ -137,19 +143,47 @@ fn put_right(
     use rustix::fs::{OFlags, fchmod, fchown, openat};
     let is_mode = stat.st_mode & 0o7777;
     let wrong_mode = is_mode != mode;
-    let wrong_owner =
-        owner.uid.is_some_and(|uid| uid != stat.st_uid) || owner.gid.is_some_and(|gid| gid != stat.st_gid);
+    // Where no owner is configured it is the daemon itself. The group may come from the directory.
+    let uid = owner.uid.unwrap_or_else(|| rustix::process::geteuid().as_raw());
+    let wrong_owner = uid != stat.st_uid || owner.gid.is_some_and(|gid| gid != stat.st_gid);
     if !wrong_mode && !wrong_owner {
         return;
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let Ok(file) = openat(dir, name, flags, Mode::empty()) else { return };
-    if wrong_owner && fchown(&file, owner.uid.map(Uid::from_raw), owner.gid.map(Gid::from_raw)).is_ok() {
-        found.repaired.push(format!("{name} belonged to {}:{}", stat.st_uid, stat.st_gid));
+    if wrong_owner {
+        let was = format!("{name} belonged to {}:{}", stat.st_uid, stat.st_gid);
+        found.done(was, fchown(&file, Some(Uid::from_raw(uid)), owner.gid.map(Gid::from_raw)));
     }
     // After the owner: giving a file away can clear bits of its mode.
-    if fchmod(&file, Mode::from_raw_mode(mode)).is_ok() && wrong_mode {
-        found.repaired.push(format!("{name} had mode {is_mode:04o}"));
+    let done = fchmod(&file, Mode::from_raw_mode(mode));
+    if wrong_mode {
+        found.done(format!("{name} had mode {is_mode:04o}"), done);
+    }
+}
+
+/// Who may write to a directory can replace the files in it, whatever their mode.
+fn close_to_others(dir: &Dir, found: &mut Inspection) {
+    use rustix::fs::{fchmod, fchown, fstat};
+    let Ok(stat) = fstat(dir) else { return };
+    let (me, shown) = (rustix::process::geteuid(), dir.path().display());
+    if stat.st_uid != me.as_raw() && stat.st_uid != 0 {
+        found.done(format!("{shown} belonged to {}", stat.st_uid), fchown(dir, Some(me), None));
+    }
+    let mode = stat.st_mode & 0o7777;
+    if mode & 0o022 != 0 {
+        let closed = Mode::from_raw_mode(mode & !0o022);
+        found.done(format!("{shown} had mode {mode:04o}"), fchmod(dir, closed));
+    }
+}
+
+impl Inspection {
+    /// Notes how an attempt to put something right has ended.
+    fn done(&mut self, what: String, result: rustix::io::Result<()>) {
+        match result {
+            Ok(()) => self.repaired.push(what),
+            Err(why) => self.unmended.push(format!("{what}, which cannot be put right: {why}")),
+        }
     }
 }
 

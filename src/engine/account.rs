@@ -59,6 +59,12 @@ impl AccountRecord {
     pub fn lacks_password(&self) -> bool {
         self.paused_why.as_ref().is_some_and(|why| why.starts_with(NO_PASSWORD))
     }
+
+    /// When an order that is due may be called about: not within a pause, and never while the account is closed.
+    pub fn not_before(&self, due: Time) -> Option<Time> {
+        let open = self.closed.is_none() || self.probe;
+        open.then(|| self.paused_until.map_or(due, |until| until.max(due)))
+    }
 }
 
 /// Why and since when an account is closed.

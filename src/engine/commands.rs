@@ -113,7 +113,10 @@ impl Engine {
             return;
         }
         let text = self.describe(id, now);
-        let ok = !self.slot(id).record.phase.needs_person() && self.slot(id).record.trouble.is_none();
+        let slot = self.slot(id);
+        let refused = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some())
+            && slot.record.heard.as_ref().is_some_and(|heard| heard.code == Some(-16));
+        let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none() && !refused;
         for token in self.waiters.remove(&id).unwrap_or_default() {
             self.reply(token, ok, &text);
         }

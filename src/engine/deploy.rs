@@ -235,10 +235,13 @@ impl Engine {
             super::time::rfc3339(generation.not_after)
         );
         let slot = self.slot_mut(id);
+        let old = old.map(|old| old.fingerprint);
         slot.record.refused = if rolled_back {
-            old.map(|old| old.fingerprint)
+            // Two steps back: the vendor still offers the one from which the first step was made.
+            slot.record.refused.or(old)
         } else {
-            slot.record.refused.filter(|refused| *refused != generation.fingerprint)
+            // Files put back leave it as it is; anything newer ends it.
+            slot.record.refused.filter(|_| old == Some(generation.fingerprint))
         };
         slot.record.accepted = None;
         slot.record.warned = 0;

@@ -275,6 +275,8 @@ pub struct Inspection {
     pub files: Vec<(String, [u8; 32])>,
     /// What was put right, in words.
     pub repaired: Vec<String>,
+    /// What drifted and could not be put right, in words.
+    pub unmended: Vec<String>,
     /// Expected files that are missing.
     pub missing: Vec<String>,
     /// Expected files whose content is not what was installed.

@@ -26,6 +26,7 @@ impl Engine {
         }
         drift.extend(inspection.altered.iter().map(|file| format!("{file} was changed by somebody else")));
         let foreign = !drift.is_empty();
+        drift.extend(inspection.unmended.iter().cloned());
         let drift = Some(drift.join("; ")).filter(|drift| !drift.is_empty());
         if (lost || respec) && !foreign {
             let spare = self.slot(id).bundle.clone().unwrap_or_else(|| inspection.certificates.clone());

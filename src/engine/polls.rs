@@ -427,10 +427,15 @@ impl Engine {
         self.touch(id, now);
     }
 
-    /// `next poll 2026-11-20T14:20:00Z`, or that there is none.
+    /// `next poll 2026-11-20T14:20:00Z`, or why there is none.
     pub(super) fn next_poll(&self, id: OrderId, now: Now) -> String {
-        match self.slot(id).record.due {
-            Some(due) => format!("next poll {}", rfc3339(now.wall_of(due).div_euclid(1000))),
+        let slot = self.slot(id);
+        let gate = self.gates.get(slot.gate);
+        match slot.record.due {
+            Some(due) => match gate.map_or(Some(due), |gate| gate.record.not_before(due)) {
+                Some(due) => format!("next poll {}", rfc3339(now.wall_of(due).div_euclid(1000))),
+                None => format!("no poll while account {} is closed", slot.record.account),
+            },
             None => "no further poll".into(),
         }
     }

@@ -142,14 +142,17 @@ impl Engine {
     /// Right in everything but that its time has not come.
     fn hold(&mut self, id: OrderId, from: i64, now: Now) {
         let first = self.slot(id).hold_until.is_none();
+        let clock = if now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
+        let text = format!("the certificate is valid from {} on; it is installed then{clock}", rfc3339(from));
         let until = now.time_of(from).min(now.time + HOLD_CHECK).max(now.time + Duration::from_secs(1));
         let slot = self.slot_mut(id);
         slot.hold_until = Some(until);
         slot.todo.verify = true;
+        if let Some(heard) = &mut slot.record.heard {
+            // What stands in `status` while the order waits.
+            heard.text = format!("issued; {text}").into();
+        }
         if first {
-            let clock = if now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
-            let text =
-                format!("the certificate is valid from {} on; it is installed then{clock}", rfc3339(from));
             self.note(Level::Info, "not-yet-valid", Some(id), now, text);
         }
         self.touch(id, now);

@@ -57,6 +57,10 @@ pub(super) fn included(patterns: &[String]) -> Result<Vec<PathBuf>, String> {
         let Ok(paths) = glob::glob_with(&format!("{}/{name}", glob::Pattern::escape(folder)), options) else {
             continue;
         };
+        // A pattern may match nothing. A plain name that does is a slip of the pen, and orders would be missing.
+        if !name.contains(['*', '?']) && !Path::new(pattern).is_file() {
+            return Err(format!("include names {pattern}, which is not there"));
+        }
         for path in paths {
             let path = path.map_err(|error| format!("{}: {}", error.path().display(), error.error()))?;
             if path.is_file() && !found.contains(&path) {
@@ -86,4 +90,20 @@ fn source(path: &Path) -> io::Result<Source> {
         io::Error::other(format!("line {line} is not UTF-8 text"))
     })?;
     Ok(Source { path: path.to_owned(), text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_may_match_nothing_and_a_plain_name_may_not() {
+        let scratch = tempfile::tempdir().unwrap();
+        let pattern = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
+        assert_eq!(included(&[pattern("orders.d/*.toml")]), Ok(Vec::new()));
+        let missing = included(&[pattern("more.toml")]).unwrap_err();
+        assert!(missing.ends_with("more.toml, which is not there"), "{missing}");
+        std::fs::write(scratch.path().join("more.toml"), "").unwrap();
+        assert_eq!(included(&[pattern("more.toml")]).map(|found| found.len()), Ok(1));
+    }
 }

@@ -32,6 +32,7 @@ pub(super) fn row(order: &OrderStatus) -> [String; 5] {
 
 fn next_poll(order: &OrderStatus) -> String {
     match order.next_in {
+        None if order.barred => "account closed".into(),
         None if order.last_poll.is_none() && !order.needs_person => "at the start".into(),
         None => "-".into(),
         Some(seconds) if seconds <= 0 => "now".into(),
@@ -61,9 +62,12 @@ fn note(order: &OrderStatus) -> String {
     } else if let Some(hook) = failing {
         format!("hook {} {}", hook.hook, hook.last.as_deref().unwrap_or("failed"))
     } else if owed > 0 {
-        format!("{owed} hooks owed")
+        let s = if owed == 1 { "" } else { "s" };
+        format!("{owed} hook{s} owed")
     } else if let Some(drift) = &order.drift {
         drift.clone()
+    } else if order.rolled_back {
+        format!("rolled back; `certcollectd accept {}` installs the newer certificate", order.name)
     } else if order.phase == "waiting" {
         order.vendor.as_ref().map_or_else(|| "not asked yet".into(), |vendor| vendor.text.clone())
     } else {
@@ -115,7 +119,8 @@ pub(super) fn details(status: &Status) -> String {
             line("vendor", &format!("{} (at {})", vendor.text, vendor.at));
         }
         line("polls", &format!("{}, last {}", order.polls, order.last_poll.as_deref().unwrap_or("never")));
-        line("next poll", order.next_poll.as_deref().unwrap_or("none"));
+        let none = if order.barred { "none while the account is closed" } else { "none" };
+        line("next poll", order.next_poll.as_deref().unwrap_or(none));
         if let Some(installed) = &order.certificate {
             line("certificate", &format!("serial {}, sha256 {}", installed.serial, installed.fingerprint));
             line(
@@ -127,6 +132,12 @@ pub(super) fn details(status: &Status) -> String {
             );
             line("names", &installed.names.join(" "));
             line("generation", &format!("{}, installed {}", installed.generation, installed.installed_at));
+        }
+        if order.rolled_back {
+            line(
+                "rolled back",
+                &format!("a newer certificate waits for `certcollectd accept {}`", order.name),
+            );
         }
         if let Some(end) = &order.subscription_ends {
             line("subscription", &format!("ends {end}"));

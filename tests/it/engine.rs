@@ -427,6 +427,8 @@ fn a_certificate_of_tomorrow_is_installed_tomorrow() {
     world.pass(12 * HOUR);
     assert_eq!(world.phase("www"), "waiting");
     assert!(world.seen("www").is_none());
+    let heard = &world.record("www")["heard"]["text"];
+    assert!(heard.as_str().unwrap().contains("it is installed then"), "{heard}");
     world.restart();
     world.pass(13 * HOUR);
     assert_eq!((world.phase("www").as_str(), world.ran.len()), ("guarding", 1));
@@ -514,6 +516,50 @@ fn rolled_back_stays_rolled_back_until_accepted() {
     assert!(world.reply(accept).ok, "{}", world.reply(accept).text);
     assert_eq!(world.seen("www").unwrap(), second);
     assert_eq!(world.ran.len(), 4);
+}
+
+#[test]
+fn rolled_back_twice_stays_there_too() {
+    let mut world = World::new(with_hook("www"));
+    let [first, second, third] = [issued(-1, 90), issued(3, 90), issued(6, 90)];
+    let mut says = vec![first; 4];
+    says.extend(vec![second; 3]);
+    says.push(third);
+    world.say("www", says);
+    world.pass(2 * DAY);
+    let first = world.seen("www").unwrap();
+    world.pass(9 * DAY);
+    let third = world.seen("www").unwrap();
+    assert_eq!(world.disks["www"].generations.len(), 3);
+    for _ in 0..2 {
+        let rollback = world.command(Command::Rollback("www".into()));
+        assert!(world.reply(rollback).ok, "{}", world.reply(rollback).text);
+    }
+    assert_eq!(world.seen("www").unwrap(), first);
+    world.pass(3 * DAY);
+    assert_eq!(world.seen("www").unwrap(), first, "{:#?}", world.notes);
+    world.command(Command::Accept("www".into()));
+    world.pass(HOUR);
+    assert_eq!(world.seen("www").unwrap(), third);
+}
+
+#[test]
+fn a_newer_certificate_ends_a_rollback() {
+    let mut world = World::new(with_hook("www"));
+    let [first, second, third] = [issued(-1, 90), issued(3, 90), issued(9, 90)];
+    let mut says = vec![first; 4];
+    says.extend(vec![second.clone(); 8]);
+    says.push(third);
+    world.say("www", says);
+    world.pass(6 * DAY);
+    let rollback = world.command(Command::Rollback("www".into()));
+    assert!(world.reply(rollback).ok);
+    world.pass(2 * DAY);
+    assert!(!world.record("www")["refused"].is_null(), "{:#?}", world.record("www"));
+    world.pass(8 * DAY);
+    assert!(world.record("www")["refused"].is_null(), "{:#?}", world.record("www"));
+    let accept = world.command(Command::Accept("www".into()));
+    assert!(!world.reply(accept).ok, "there is nothing left to accept");
 }
 
 #[test]
@@ -646,6 +692,49 @@ fn poll_waits_for_the_gap_and_answers_with_what_was_heard() {
     assert!(world.reply(token).text.contains("being processed by Sectigo"), "{}", world.reply(token).text);
     let gap = world.calls.windows(2).map(|pair| pair[1].at.since(pair[0].at)).min().unwrap();
     assert!(gap >= Duration::from_secs(10));
+}
+
+#[test]
+fn the_operator_is_told_when_the_login_is_refused_again() {
+    let mut world = World::new(world::config(&["a", "b"]));
+    world.say("a", [Say::text("-16\nIncorrect login details")]);
+    world.say("b", [Say::text("-16\nIncorrect login details")]);
+    world.pass(HOUR);
+    let token = world.command(Command::ResumeAccount("main".into()));
+    world.pass(HOUR);
+    let reply = world.reply(token);
+    assert!(!reply.ok, "{}", reply.text);
+    assert!(reply.text.contains("no poll while account main is closed"), "{}", reply.text);
+    assert!(!reply.text.contains("next poll"), "{}", reply.text);
+}
+
+#[test]
+fn a_poll_that_meets_a_refused_login_has_failed() {
+    let mut world = World::new(world::config(&["www"]));
+    world.say("www", [Say::text("errorCode=0"), Say::text("-16\nIncorrect login details")]);
+    world.pass(HOUR);
+    let token = world.command(Command::Poll("www".into()));
+    world.pass(HOUR);
+    assert!(!world.reply(token).ok, "{}", world.reply(token).text);
+}
+
+#[test]
+fn the_next_poll_is_not_before_the_end_of_a_pause() {
+    let mut world = World::new(world::config(&["www"]));
+    world.say("www", [Say::text("errorCode=0"), Say::text("-42\nCall limit reached")]);
+    world.pass(HOUR);
+    let token = world.command(Command::Poll("www".into()));
+    world.pass(Duration::from_secs(30));
+    let calls = world.calls.len();
+    let text = world.reply(token).text.clone();
+    let told: jiff::Timestamp =
+        text.lines().last().unwrap().strip_prefix("next poll ").expect(&text).parse().unwrap();
+    world.pass(Duration::from_secs(
+        u64::try_from(told.as_second() - world.now.unix() - 1).expect("in the future"),
+    ));
+    assert_eq!(world.calls.len(), calls);
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.calls.len(), calls + 1, "{text}");
 }
 
 #[test]

@@ -255,6 +255,8 @@ fn one_login_after_a_refusal_over_restarts_reloads_and_kills() {
         assert!(said.contains("account main is closed"), "{said}");
     }
     assert_eq!(setting.all_calls(), 1);
+    assert!(setting.order_status("o1")["next_poll"].is_null(), "no call is made, so none is announced");
+    assert!(setting.call(&["status"]).1.contains("account closed"));
     setting.kill();
     assert_eq!(setting.call(&["once"]).0, 5);
     assert_eq!(setting.all_calls(), 1);
@@ -451,6 +453,26 @@ fn files_have_owner_group_and_mode_and_the_key_is_private() {
     let (code, said) = setting.call(&["poll", "www"]);
     assert_eq!(code, 0, "{said}");
     assert_eq!(mode("out/www/key.pem"), 0o600, "{said}");
+    // A directory in which everybody may replace the files.
+    std::fs::set_permissions(setting.path("out/www/"), PermissionsExt::from_mode(0o777)).unwrap();
+    std::fs::set_permissions(setting.path("out/.www"), PermissionsExt::from_mode(0o775)).unwrap();
+    let (code, said) = setting.call(&["poll", "www"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!((mode("out/www/"), mode("out/.www")), (0o755, 0o755), "{said}");
+}
+
+#[test]
+fn a_file_that_was_given_away_comes_back_to_the_daemon() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\n[order.files]\nkey = \"key.pem\"\n{OWN_ROOT}"));
+    assert_eq!(setting.once(&[]).0, 0);
+    let me = rustix::process::geteuid();
+    let given = chown(setting.path("out/www/key.pem"), Some(65_534), None);
+    assert_eq!(given.is_ok(), me.is_root(), "only root can give a file away");
+    let (code, said) = setting.call(&["poll", "www"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(std::fs::metadata(setting.path("out/www/key.pem")).unwrap().uid(), me.as_raw(), "{said}");
 }
 
 #[test]
