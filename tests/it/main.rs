@@ -20,6 +20,8 @@ mod network;
 mod panics;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
+/// A password, and a search for it in everything that leaves the daemon.
+mod secrets;
 /// A sandbox, a configuration and the real binary, in a directory of their own.
 mod setting;
 /// The engine in a world made from a seed: the promises as invariants.

@@ -1,0 +1,250 @@
+//! A server may echo what it was sent, and parts of an answer are shown to people. So the password is blotted out
+//! of the answer before anybody reads it, in every way of writing that an echo may have.
+//!
+//! A byte of it may stand there as it is, percent-encoded once or again, or as an escape of JSON or HTML, each
+//! byte in its own way, because every encoder leaves other characters alone. The whole of it may stand there
+//! in base64 or hexadecimal, at any place within something longer.
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use zeroize::Zeroizing;
+
+/// A shorter password could stand in a certificate's base64 by chance.
+const MIN_ECHO: usize = 6;
+/// So many times the percent sign itself may have been encoded: `%2526`, `%252526`.
+const MAX_LAYERS: usize = 3;
+/// So many backslashes may stand before a character: a text that was quoted four times.
+const MAX_QUOTES: usize = 16;
+/// A backslash as an escape; the first two stand after one.
+const ESCAPED: [&[u8]; 4] = [b"u005c", b"x5c", b"&#92;", b"&#x5c;"];
+
+/// The body with stars where the password stood. Lengths stay as they are.
+pub(super) fn without(body: Bytes, password: &str) -> Bytes {
+    if password.len() < MIN_ECHO {
+        return body;
+    }
+    let mut clean: Option<Vec<u8>> = None;
+    let mut blot = |from: usize, to: usize| {
+        clean.get_or_insert_with(|| body.to_vec())[from..to].fill(b'*');
+    };
+    let mut at = 0;
+    while at < body.len() {
+        match spelled(&body, at, password) {
+            Some(end) => {
+                blot(at, end);
+                at = end;
+            }
+            None => at += 1,
+        }
+    }
+    for secret in as_a_whole(password).iter().filter(|secret| secret.len() >= MIN_ECHO) {
+        for at in memchr::memmem::find_iter(&body, secret.as_slice()) {
+            blot(at, at + secret.len());
+        }
+    }
+    clean.map_or(body, Bytes::from)
+}
+
+/// Where the password ends if it begins here, however its characters are written. Backslashes count on neither
+/// side: how many there are depends on how often a text was quoted.
+fn spelled(body: &[u8], start: usize, password: &str) -> Option<usize> {
+    let mut at = start;
+    let mut length = 0;
+    for character in password.chars().filter(|character| *character != '\\') {
+        let mut bytes = [0; 4];
+        let encoded = character.encode_utf8(&mut bytes).as_bytes();
+        at = escaped(body, at, character)
+            .or_else(|| encoded.iter().try_fold(at, |at, byte| octet(body, at, *byte)))?;
+        length += encoded.len();
+    }
+    (length >= MIN_ECHO).then_some(at)
+}
+
+/// Past the backslashes here, however they are written themselves, and what then follows; whether there were any.
+fn unquoted(body: &[u8], at: usize) -> (usize, &[u8], bool) {
+    let rest = body.get(at..).unwrap_or_default();
+    let mut past = 0;
+    for _ in 0..MAX_QUOTES {
+        let here = &rest[past..];
+        past += match here {
+            [b'\\', ..] => 1,
+            [b'%', ..] => match (1..=MAX_LAYERS + 1).find(|layers| is_octet(here, *layers, b'\\')) {
+                Some(layers) => 1 + 2 * layers,
+                None => break,
+            },
+            _ => match ESCAPED
+                .iter()
+                .find(|form| here.len() >= form.len() && here[..form.len()].eq_ignore_ascii_case(form))
+            {
+                Some(form) if past > 0 || form[0] == b'&' => form.len(),
+                _ => break,
+            },
+        };
+    }
+    (at + past, &rest[past..], past > 0)
+}
+
+/// Whether this is a byte, percent-encoded so many times: `%22`, `%2522`, `%252522`.
+fn is_octet(rest: &[u8], layers: usize, byte: u8) -> bool {
+    let digits = 1 + 2 * (layers - 1);
+    let outer = rest.get(1..digits).is_some_and(|outer| outer.chunks(2).all(|layer| layer == b"25"));
+    outer && matches!(rest.get(digits..digits + 2), Some([high, low]) if hex(*high, *low) == Some(byte))
+}
+
+/// One byte: as it is, after backslashes, percent-encoded, or a space as `+`.
+fn octet(body: &[u8], at: usize, byte: u8) -> Option<usize> {
+    let (at, rest, quoted) = unquoted(body, at);
+    match rest {
+        [b'x', high, low, ..] if quoted && hex(*high, *low) == Some(byte) => Some(at + 3),
+        // Before the byte itself: a password may hold percent signs. Most layers first, for the same reason.
+        [b'%', ..] => {
+            let found = (1..=MAX_LAYERS + 1).rev().find(|layers| {
+                // A space may have become a plus, which was then encoded itself.
+                is_octet(rest, *layers, byte) || (byte == b' ' && is_octet(rest, *layers, b'+'))
+            });
+            found.map(|layers| at + 1 + 2 * layers).or((byte == b'%').then_some(at + 1))
+        }
+        [b'+', ..] if byte == b' ' => Some(at + 1),
+        [first, ..] if *first == byte => Some(at + 1),
+        _ => None,
+    }
+}
+
+/// One character as an escape of JSON, HTML or a programming language.
+fn escaped(body: &[u8], at: usize, character: char) -> Option<usize> {
+    let (at, rest, quoted) = unquoted(body, at);
+    let code = u32::from(character);
+    let begins = |rest: &[u8], form: &str| {
+        rest.get(..form.len()).is_some_and(|found| found.eq_ignore_ascii_case(form.as_bytes()))
+    };
+    if quoted && rest.first() == Some(&b'u') {
+        let braced = format!("u{{{code:x}}}");
+        if begins(rest, &braced) {
+            return Some(at + braced.len());
+        }
+        let mut units = [0; 2];
+        return character.encode_utf16(&mut units).iter().try_fold(at, |at, unit| {
+            let (at, rest, _) = unquoted(body, at);
+            let form = format!("u{unit:04x}");
+            begins(rest, &form).then_some(at + form.len())
+        });
+    }
+    if rest.first() != Some(&b'&') {
+        return None;
+    }
+    let named = match character {
+        '&' => "&amp;",
+        '<' => "&lt;",
+        '>' => "&gt;",
+        '"' => "&quot;",
+        _ => "&apos;",
+    };
+    // Decimal references are often written with leading zeros (`&#039;`).
+    let mut forms = vec![format!("&#{code};"), format!("&#0{code};"), format!("&#x{code:x};")];
+    if named != "&apos;" || character == '\'' {
+        forms.push(named.to_owned());
+    }
+    forms.iter().find(|form| begins(rest, form)).map(|form| at + form.len())
+}
+
+fn hex(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+}
+
+/// The password as it is and form-encoded, which a walk byte by byte may miss where it holds something like `%25`
+/// itself; within a longer text in base64, at each of the three places it can have there; and in hexadecimal.
+fn as_a_whole(password: &str) -> Vec<Zeroizing<Vec<u8>>> {
+    let encoded: String = form_urlencoded::byte_serialize(password.as_bytes()).collect();
+    let mut forms = vec![Zeroizing::new(password.as_bytes().to_vec()), Zeroizing::new(encoded.into_bytes())];
+    for before in 0..3 {
+        let mut bytes = Zeroizing::new(vec![0; before]);
+        bytes.extend_from_slice(password.as_bytes());
+        // Characters that hold bits of a neighbour as well are not the same in every text.
+        let first = (before * 8).div_ceil(6);
+        let last = bytes.len() * 8 / 6;
+        for text in [STANDARD_NO_PAD.encode(&*bytes), URL_SAFE_NO_PAD.encode(&*bytes)].map(Zeroizing::new) {
+            forms.push(Zeroizing::new(text.as_bytes()[first..last].to_vec()));
+        }
+    }
+    let lower: Zeroizing<String> =
+        Zeroizing::new(password.bytes().map(|byte| format!("{byte:02x}")).collect());
+    forms.push(Zeroizing::new(lower.to_ascii_uppercase().into_bytes()));
+    forms.push(Zeroizing::new(lower.as_bytes().to_vec()));
+    forms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(body: &str, password: &str, expected: &str) {
+        let clean = without(Bytes::copy_from_slice(body.as_bytes()), password);
+        assert_eq!(String::from_utf8_lossy(&clean), expected);
+    }
+
+    #[test]
+    fn an_echoed_password_is_blotted_out() {
+        check(
+            "-4\n'p&ss=w+rd' is invalid, p&ss=w+rd!",
+            "p&ss=w+rd",
+            "-4\n'*********' is invalid, *********!",
+        );
+        check("errorMessage=p%26ss%3Dw%2Brd", "p&ss=w+rd", "errorMessage=***************");
+        check("nothing of it", "p&ss=w+rd", "nothing of it");
+        // So short that it may be part of a certificate.
+        check("MIIC", "MIIC", "MIIC");
+    }
+
+    #[test]
+    fn however_it_is_written() {
+        let password = "a-b~c d\"e\\f%g<\u{e9}";
+        for echo in [
+            "a-b~c d\"e\\f%g<\u{e9}",
+            "a-b%7Ec+d%22e%5Cf%25g%3C%C3%A9",
+            "a%2db~c%20d%22e%5cf%25g%3c%c3%a9",
+            "a-b%257Ec%2520d%2522e%255Cf%2525g%253C%25C3%25A9",
+            "a-b%257Ec%2Bd%2522e%255Cf%2525g%253C%25C3%25A9",
+            "a-b~c d\\\"e\\\\f%g<\\u00e9",
+            "a-b~c d\\u0022e\\u005Cf%g\\u003c\\u00E9",
+            "a-b~c d\\\\\\\"e\\\\\\\\f%g<\\\\u00e9",
+            "a-b~c d\\\"e\\\\f%g<\\u{e9}",
+            "a-b~c d\\x22e\\\\f%g<\\xc3\\xa9",
+            "a-b~c d&quot;e\\f%g&lt;&#233;",
+            "a-b~c d&#34;e&#x5c;f%g&#060;&#xE9;",
+        ] {
+            check(&format!("<{echo}>"), password, &format!("<{}>", "*".repeat(echo.len())));
+        }
+        check(
+            "-16\n\u{1f511}key-2 \\ud83d\\udd11key-2",
+            "\u{1f511}key-2",
+            "-16\n********* *****************",
+        );
+    }
+
+    #[test]
+    fn within_something_longer_that_was_packed() {
+        for before in ["", "x", "xy", "xyz"] {
+            for after in ["", "1", "12"] {
+                let text = format!("{before}correct horse?>{after}");
+                for packed in [STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)] {
+                    let clean = without(Bytes::from(packed.clone()), "correct horse?>");
+                    let left = clean.iter().filter(|byte| **byte != b'*').count();
+                    assert!(left <= before.len() + after.len() + 5, "{packed} {clean:?}");
+                }
+            }
+        }
+        check("x%25y%%25\nx%2525y%25%2525", "x%25y%%25", "*********\n***************");
+        check("=636f7272656374=", "correct", "=**************=");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_input_panics_and_the_password_is_gone(body: Vec<u8>, password in "[ -~]{6,20}") {
+            let clean = without(Bytes::from(body.clone()), &password);
+            proptest::prop_assert_eq!(clean.len(), body.len());
+            proptest::prop_assert!(!clean.windows(password.len()).any(|part| part == password.as_bytes()));
+        }
+    }
+}
