@@ -15,6 +15,7 @@ use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
 use crate::cli::{Cli, Command, exit};
+use crate::effects::dir::keep_owners_rights;
 use crate::engine::event::Command as Order;
 use crate::sources::files::{self, Found};
 
@@ -23,6 +24,7 @@ const DISK_THREADS: usize = 8;
 
 /// Does what the arguments say; gives back the exit code.
 pub fn dispatch(cli: Cli) -> u8 {
+    keep_owners_rights();
     let config = cli.config.as_path();
     match cli.command {
         Command::Run => run::run(config),

@@ -18,6 +18,8 @@ mod engine;
 mod network;
 /// A mistake of ours while one order is handled.
 mod panics;
+/// Output paths in bad company.
+mod paths;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
 /// A password, and a search for it in everything that leaves the daemon.
