@@ -21,6 +21,7 @@ use tokio::task::LocalSet;
 
 use crate::cli::{Cli, Command, exit};
 use crate::config::Config;
+use crate::effects::dir::keep_owners_rights;
 use crate::effects::save::Reader;
 use crate::engine;
 use crate::engine::event::Command as Order;
@@ -31,6 +32,7 @@ const DISK_THREADS: usize = 8;
 
 /// Does what the arguments say; gives back the exit code.
 pub fn dispatch(cli: Cli) -> u8 {
+    keep_owners_rights();
     let config = cli.config.as_path();
     match cli.command {
         Command::Run => run::run(config),

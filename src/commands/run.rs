@@ -151,6 +151,7 @@ pub(super) fn prepare(path: &Path) -> Result<Found, u8> {
     telemetry::start_logging(&found.config.log);
     telemetry::report_panics();
     reap::become_reaper();
+    reap::keep_descriptors();
     if !found.warnings.is_empty() {
         tracing::warn!("the configuration has weak points:\n{}", found.warnings.trim_end());
     }

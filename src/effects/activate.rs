@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use rustix::fs;
+use rustix::fs::{self, AtFlags, FileType};
 
 use super::dir::{Dir, Ownership, failed, random_name};
 use super::stage;
@@ -58,7 +58,7 @@ fn swap(base: &Dir, store: &Dir, store_name: &str, activate: &Activate) -> Resul
 
 fn in_the_way(path: &Path, cause: String) -> InstallError {
     InstallError {
-        step: "put the link into place at",
+        step: "put a file into place at",
         path: path.to_owned(),
         cause,
         advice: Some("move it away; the certificate is installed by itself then".into()),
@@ -87,6 +87,19 @@ fn place_copy(copy: &FileCopy, activate: &Activate) -> Result<(), InstallError> 
         return Err(failed("write", &copy.to, std::io::Error::other("it is no path of a file")));
     };
     let dir = Dir::open(parent)?;
+    let present =
+        fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode));
+    if let Ok(what) = present
+        && !matches!(what, FileType::RegularFile | FileType::Symlink)
+    {
+        let what = match what {
+            FileType::Directory => "a directory",
+            FileType::Fifo => "a FIFO",
+            FileType::Socket => "a socket",
+            _ => "a device",
+        };
+        return Err(in_the_way(&copy.to, format!("it is {what}")));
+    }
     if let Ok((present, stat)) = dir.read(name, stage::MAX_FILE)
         && present == **content
         && stat.st_mode & 0o7777 == mode

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTE
 use reqwest::{Certificate, Client, Proxy, redirect, retry};
 use zeroize::Zeroizing;
 
+use super::dir::open_file;
 use super::{credential, echo};
 use crate::api::{Answer, Failure, Foreign, Request, RetryAfter};
 use crate::config::{Account, Calls, Config};
@@ -25,6 +27,8 @@ use crate::engine::event::CredentialTag;
 pub const MAX_BODY: usize = 1024 * 1024;
 /// The largest set of headers, names and values together.
 pub const MAX_HEADERS: usize = 16 * 1024;
+/// A file of roots larger than this is not one; the platform's bundle has 200 to 300 KB.
+const MAX_ROOTS: u64 = 8 * 1024 * 1024;
 /// How long an unused connection is kept. The vendor's side closes long before three hours are over.
 const IDLE: Duration = Duration::from_secs(90);
 
@@ -97,7 +101,10 @@ fn build(account: &Account, calls: &Calls) -> Result<Client, Failure> {
 /// The certificates of `ca_file`.
 pub fn roots(path: &Path) -> Result<Vec<Certificate>, Failure> {
     let shown = path.display();
-    let pem = std::fs::read(path).map_err(|error| Failure::Setup(format!("ca_file {shown}: {error}")))?;
+    let mut pem = Vec::new();
+    open_file(path)
+        .and_then(|file| file.take(MAX_ROOTS).read_to_end(&mut pem))
+        .map_err(|error| Failure::Setup(format!("ca_file {shown}: {error}")))?;
     let roots = Certificate::from_pem_bundle(&pem)
         .map_err(|error| Failure::Setup(format!("ca_file {shown}: {}", chain(&error))))?;
     if roots.is_empty() {

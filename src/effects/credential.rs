@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::pbkdf2;
 use zeroize::Zeroizing;
 
+use super::dir::open_file;
 use crate::config::{Account, SecretSource};
 use crate::engine::event::CredentialTag;
 
@@ -57,10 +58,7 @@ fn read_file(path: &Path) -> Result<Zeroizing<String>, String> {
         text.split(" (os error").next().unwrap_or_default().to_lowercase()
     };
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET + 1));
-    let file = std::fs::File::open(path).map_err(why)?;
-    if !file.metadata().map_err(why)?.is_file() {
-        return Err("it is not a regular file".into());
-    }
+    let file = open_file(path).map_err(why)?;
     file.take(MAX_SECRET as u64 + 1).read_to_end(&mut bytes).map_err(why)?;
     if bytes.len() > MAX_SECRET {
         return Err(format!("it is larger than {MAX_SECRET} bytes, too large for a password"));

@@ -102,6 +102,23 @@ pub fn failed(step: &'static str, path: &Path, error: impl Into<io::Error>) -> I
     InstallError { step, path: path.to_owned(), cause, advice: advice.map(str::to_owned), stale: false }
 }
 
+/// Modes are set explicitly wherever they matter; what an inherited umask may never take away is the owner's own
+/// right to what was just made.
+pub fn keep_owners_rights() {
+    use rustix::process::umask;
+    let inherited = umask(Mode::RWXU | Mode::RWXG | Mode::RWXO);
+    umask(inherited.difference(Mode::RWXU));
+}
+
+/// Opens a file of the operator's. Links are followed; what would keep the reader waiting, such as a FIFO, and
+/// devices are refused.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
 impl Dir {
     /// Opens a directory by its absolute path. Links on the way are followed if they belong to root or to us;
     /// a component that others could swap is refused.

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use super::dir::open_file;
 use super::{reap, web};
 use crate::api::Foreign;
 use crate::config::Action;
@@ -300,8 +302,9 @@ async fn drain(mut pipe: impl AsyncRead + Unpin, output: Arc<Mutex<Output>>) {
 
 fn send_signal(pid_file: &Path, name: &str) -> HookResult {
     let shown = pid_file.display();
-    let text = match std::fs::read_to_string(pid_file) {
-        Ok(text) => text,
+    let mut text = String::new();
+    match open_file(pid_file).and_then(|file| file.take(MAX_STATUS as u64).read_to_string(&mut text)) {
+        Ok(_) => {}
         Err(error) => return failure(format!("{shown} cannot be read: {error}")),
     };
     let number = text.lines().next().unwrap_or_default().trim();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Gid, Mode, Uid};
 
-use super::dir::{Dir, Ownership};
+use super::dir::{Dir, Ownership, open_file};
 use super::stage;
 use crate::cert::{self, Anchors, Certificate, KeyCandidate, PublicKey};
 use crate::config::{Files, KeySource};
@@ -58,7 +58,7 @@ pub fn anchors(file: Option<&Path>) -> Result<Anchors, String> {
     };
     let shown = path.display();
     let mut pem = Vec::new();
-    std::fs::File::open(path)
+    open_file(path)
         .and_then(|file| file.take(MAX_ANCHORS).read_to_end(&mut pem))
         .map_err(|error| format!("trust_anchors {shown}: {error}"))?;
     Anchors::from_pem(&pem).map_err(|error| format!("trust_anchors {shown}: {error}"))
@@ -149,8 +149,15 @@ fn put_right(
     if !wrong_mode && !wrong_owner {
         return;
     }
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let Ok(file) = openat(dir, name, flags, Mode::empty()) else { return };
+    // What we write has one name. A second one may be somebody else's file, hard-linked here so that we open
+    // it to everybody; and what was looked at is not what lies here now if it was swapped.
+    let ours = rustix::fs::fstat(&file)
+        .is_ok_and(|now| now.st_nlink == 1 && (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino));
+    if !ours {
+        return;
+    }
     if wrong_owner {
         let was = format!("{name} belonged to {}:{}", stat.st_uid, stat.st_gid);
         found.done(was, fchown(&file, Some(Uid::from_raw(uid)), owner.gid.map(Gid::from_raw)));

@@ -13,6 +13,12 @@ pub fn become_reaper() {
     }
 }
 
+/// Keeps to ourselves what we inherited beside standard input and output: our own descriptors are closed in every
+/// hook anyway, but a pipe of whoever started us would stay open in a service that a hook starts.
+pub fn keep_descriptors() {
+    close_fds::set_fds_cloexec_threadsafe(3, &[]);
+}
+
 /// Collects the exit of every child that is not a hook's first process, which its own task waits for.
 pub fn reap(leaders: &Leaders) {
     for pid in strays(leaders) {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::dir::{Dir, Ownership, failed, random_name};
+use super::dir::{Dir, Ownership, failed, open_file, random_name};
 use crate::cert;
 use crate::config::FileKind;
 use crate::engine::contents;
@@ -138,7 +138,7 @@ pub fn content(kind: FileKind, material: &Material) -> Result<Option<Zeroizing<V
 /// A private key file, as it is.
 pub fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, InstallError> {
     use std::io::Read;
-    let mut file = std::fs::File::open(path).map_err(|why| failed("read the key", path, why))?;
+    let mut file = open_file(path).map_err(|why| failed("read the key", path, why))?;
     // Sized once: a growing buffer would leave copies behind that nobody wipes.
     let mut key = Zeroizing::new(Vec::with_capacity(MAX_KEY + 1));
     file.by_ref()

@@ -24,10 +24,14 @@ mod handles;
 mod network;
 /// A mistake of ours while one order is handled.
 mod panics;
+/// Output paths in bad company.
+mod paths;
 /// Suites for `tests/proof`: too long, or too demanding, for every day.
 mod proof;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
+/// A password, and a search for it in everything that leaves the daemon.
+mod secrets;
 /// Every documented sample decodes to what its page says.
 mod seeds;
 /// A sandbox, a configuration and the real binary, in a directory of their own.

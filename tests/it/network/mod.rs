@@ -3,8 +3,8 @@
 //!
 //! `NETWORK_SEEDS=50` makes the long form; each seed places the faults elsewhere.
 
-mod proxy;
-mod servers;
+pub mod proxy;
+pub mod servers;
 
 use std::sync::Arc;
 
@@ -143,7 +143,7 @@ fn account<'a>(status: &'a Value, name: &str) -> &'a Value {
 }
 
 /// A daemon with one order whose vendor is `address`.
-fn with_vendor(address: std::net::SocketAddr, ca_pem: &str, product: &str) -> Setting {
+pub fn with_vendor(address: std::net::SocketAddr, ca_pem: &str, product: &str) -> Setting {
     let mut setting = Setting::new();
     setting.polling(
         "interval = \"100ms\"\nmax_interval = \"200ms\"\ncall_gap = \"0s\"\nrequest_timeout = \"5s\"",
@@ -249,7 +249,7 @@ fn no_redirect_leads_the_password_elsewhere() {
     let number = answers.len();
     let server = servers::Answering::start(identity.server.clone(), {
         let answers: Vec<Vec<u8>> = answers.iter().map(|(_, bytes)| bytes.clone()).collect();
-        move |call| servers::Reply::Bytes(answers[call % answers.len()].clone())
+        move |call, _| servers::Reply::Bytes(answers[call % answers.len()].clone())
     });
     let mut setting = with_vendor(server.address, &identity.ca_pem, "ssl");
     setting.start();
@@ -269,7 +269,7 @@ fn answers_without_end_or_measure_are_dropped() {
     let bombs = Arc::new(bombs);
     let server = servers::Answering::start(identity.server.clone(), {
         let bombs = bombs.clone();
-        move |call| (bombs[call % bombs.len()].1)()
+        move |call, _| (bombs[call % bombs.len()].1)()
     });
     // CollectMC takes a bare ZIP archive for an answer.
     let mut setting = with_vendor(server.address, &identity.ca_pem, "mark");
@@ -292,7 +292,7 @@ fn answers_without_end_or_measure_are_dropped() {
 }
 
 /// A line of /proc/PID/status in KiB.
-fn memory(setting: &Setting, key: &str) -> u64 {
+pub fn memory(setting: &Setting, key: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", setting.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).unwrap();
     line.trim().trim_end_matches(" kB").trim().parse().unwrap()

@@ -156,16 +156,16 @@ pub struct Answering {
 impl Answering {
     pub fn start(
         config: Arc<ServerConfig>,
-        answer: impl Fn(usize) -> Reply + Send + Sync + 'static,
+        answer: impl Fn(usize, &[u8]) -> Reply + Send + Sync + 'static,
     ) -> Answering {
         let counts = Arc::new(Counts::default());
         let counting = counts.clone();
         let address = accept(counts.clone(), move |stream| {
             let tls = ServerConnection::new(config.clone()).expect("the configuration is sound");
             let mut stream = StreamOwned::new(tls, stream);
-            while request(&mut stream).is_some() {
+            while let Some(request) = request(&mut stream) {
                 let call = counting.calls.fetch_add(1, Ordering::SeqCst);
-                let sent = match answer(call) {
+                let sent = match answer(call, &request) {
                     Reply::Bytes(bytes) => stream.write_all(&bytes),
                     Reply::Endless(start, again, limit) => {
                         let mut sent = stream.write_all(&start);
