@@ -91,8 +91,9 @@ impl Drop for Image {
 
 /// EXT4_IOC_SHUTDOWN and XFS_IOC_GOINGDOWN are one number; 2: the log is not flushed.
 const CUT: &str = "import fcntl, os, struct, sys, time
+files = [os.open(path, os.O_RDONLY) for path in sys.argv[2:]]
 time.sleep(float(sys.argv[1]))
-for path in sys.argv[2:]: fcntl.ioctl(os.open(path, os.O_RDONLY), 0x8004587d, struct.pack('I', 2))";
+for file in files: fcntl.ioctl(file, 0x8004587d, struct.pack('I', 2))";
 
 /// Cuts the power of these file systems, in this order, after so many milliseconds.
 fn cut(after: u64, paths: [&Path; 2]) -> Result<(), String> {
@@ -177,7 +178,10 @@ fn obstacle(kind: Kind) -> Option<String> {
     }
     let temp = tempfile::tempdir().unwrap();
     let image = Image::make(kind, temp.path().join("img"), temp.path().join("at"));
-    image.and_then(|image| cut(0, [&image.at, &image.at])).err()
+    image
+        .and_then(|image| cut(0, [&image.at, &image.at]))
+        .err()
+        .map(|why| why.lines().last().unwrap_or_default().to_owned())
 }
 
 #[test]
