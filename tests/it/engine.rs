@@ -179,6 +179,21 @@ fn the_operator_lets_one_call_through_a_closed_account() {
 }
 
 #[test]
+fn a_clock_set_right_after_a_reboot_makes_no_poll_early_at_the_next_start() {
+    let mut world = World::new(world::config(&["a"]));
+    world.pass(HOUR);
+    assert_eq!(world.calls.len(), 1);
+    world.reboot(Duration::from_secs(60));
+    // The clock was wrong all the time, by ten years.
+    world.now.wall += 315_360_000_000;
+    world.handle(Event::Woke);
+    world.pass(HOUR / 6);
+    world.restart();
+    world.pass(HOUR);
+    assert_eq!(world.calls.len(), 1, "{:?}", world.calls);
+}
+
+#[test]
 fn two_words_during_one_probe_are_one_call() {
     let mut world = World::new(world::config(&["a", "b", "c"]));
     world.pass(HOUR);
@@ -198,8 +213,10 @@ fn two_words_during_one_probe_are_one_call() {
     let answer = world.one(first.remove(0)).expect("an answer");
     world.handle(answer);
     world.pass(HOUR);
-    let early: Vec<_> =
-        ["a", "b", "c"].into_iter().filter(|name| gaps(&world, name).iter().any(|gap| *gap < 3 * HOUR)).collect();
+    let early: Vec<_> = ["a", "b", "c"]
+        .into_iter()
+        .filter(|name| gaps(&world, name).iter().any(|gap| *gap < 3 * HOUR))
+        .collect();
     assert!(early.len() <= 1, "one call was let through, not {early:?}: {:?}", &world.calls[before..]);
 }
 
