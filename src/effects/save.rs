@@ -141,25 +141,13 @@ pub struct Store {
 impl Store {
     /// Opens the state file, or makes one; the caller holds the lock.
     pub fn open(dir: &Path, lock: Lock) -> Result<Store, StoreError> {
-        let path = dir.join("state.db");
-        // Before SQLite does, so that this file and those beside it are private whatever the umask.
-        let file = File::options().read(true).append(true).create(true).mode(0o600).open(&path);
-        check_header(file.map_err(|why| io("open", &path, why))?, &path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-        let mut connection = Connection::open_with_flags(&path, flags).map_err(|why| damaged(&path, why))?;
-        connection.busy_timeout(BUSY)?;
-        let version = version(&connection, &path)?;
-        if version > VERSION {
-            return Err(StoreError::Newer(path, version));
-        }
-        check_pages(&connection, &path)?;
-        prepare(&mut connection, dir, version).map_err(|why| damaged(&path, why))?;
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(|why| io("sync", dir, why))?;
-        let salt = salt(&connection).map_err(|why| damaged(&path, why))?;
-        let boot = boot_id();
-        Ok(Store { connection, path, boot, salt, _lock: lock })
+        let (connection, path, salt) = match connect(dir) {
+            // SQLite can take a read that failed for damage. What is damaged is so the second time as well, and
+            // nobody shall be told to move a sound file away.
+            Err(StoreError::Damaged { .. }) => connect(dir)?,
+            other => other?,
+        };
+        Ok(Store { connection, path, boot: boot_id(), salt, _lock: lock })
     }
 
     /// Random bytes of this installation, for credential tags.
@@ -236,6 +224,27 @@ impl Store {
         transaction.commit()?;
         Ok(())
     }
+}
+
+/// The state file, checked and ready to be written, with its path and its salt.
+fn connect(dir: &Path) -> Result<(Connection, PathBuf, Vec<u8>), StoreError> {
+    let path = dir.join("state.db");
+    // Before SQLite does, so that this file and those beside it are private whatever the umask.
+    let file = File::options().read(true).append(true).create(true).mode(0o600).open(&path);
+    check_header(file.map_err(|why| io("open", &path, why))?, &path)?;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let mut connection = Connection::open_with_flags(&path, flags).map_err(|why| damaged(&path, why))?;
+    connection.busy_timeout(BUSY)?;
+    let version = version(&connection, &path)?;
+    if version > VERSION {
+        return Err(StoreError::Newer(path, version));
+    }
+    check_pages(&connection, &path)?;
+    prepare(&mut connection, dir, version).map_err(|why| damaged(&path, why))?;
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|why| io("sync", dir, why))?;
+    let salt = salt(&connection).map_err(|why| damaged(&path, why))?;
+    Ok((connection, path, salt))
 }
 
 fn subject(note: &Note) -> String {

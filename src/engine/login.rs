@@ -175,6 +175,10 @@ impl Engine {
         self.gates[gate].unpause();
         self.touch_gate(gate, now);
         self.save_first();
+        // A second word while the first one's call is under way is no call more: after it, the schedule holds.
+        if self.gates[gate].flight.is_some() {
+            return;
+        }
         if let Some((_, id)) = self.gates[gate].queue.first().copied() {
             self.slot_mut(id).urgent = true;
             self.reindex(id, now);

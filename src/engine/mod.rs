@@ -336,7 +336,15 @@ impl Engine {
                 now,
                 "the system clock was set; schedules are not affected".into(),
             );
+            // What an earlier boot wrote is read by wall time at a start; from now on that would be off by this
+            // step. Written anew, it is on this boot's own line of time.
+            for gate in 0..self.gates.len() {
+                self.touch_gate(gate, now);
+            }
             for id in self.ids() {
+                if !self.slot(id).removed {
+                    self.touch(id, now);
+                }
                 self.reindex(id, now);
             }
         }

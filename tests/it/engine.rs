@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use certcollectd::api::Failure;
 use certcollectd::config::HookEvent;
-use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, HookResult};
+use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, HookResult, Token};
 use certcollectd::engine::time::Time;
 use rcgen::KeyPair;
 
@@ -176,6 +176,48 @@ fn the_operator_lets_one_call_through_a_closed_account() {
     assert!(world.replies.iter().any(|(token, _)| *token == resume), "the operator gets an answer");
     world.pass(2 * DAY);
     assert_eq!(world.calls.len(), 2);
+}
+
+#[test]
+fn a_clock_set_right_after_a_reboot_makes_no_poll_early_at_the_next_start() {
+    let mut world = World::new(world::config(&["a"]));
+    world.pass(HOUR);
+    assert_eq!(world.calls.len(), 1);
+    world.reboot(Duration::from_secs(60));
+    // The clock was wrong all the time, by ten years.
+    world.now.wall += 315_360_000_000;
+    world.handle(Event::Woke);
+    world.pass(HOUR / 6);
+    world.restart();
+    world.pass(HOUR);
+    assert_eq!(world.calls.len(), 1, "{:?}", world.calls);
+}
+
+#[test]
+fn two_words_during_one_probe_are_one_call() {
+    let mut world = World::new(world::config(&["a", "b", "c"]));
+    world.pass(HOUR);
+    world.say("a", [Say::text("-16\nno")]);
+    world.say("b", [Say::text("errorCode=0")]);
+    world.pass(3 * HOUR);
+    assert!(world.account_row("main").get("closed").is_some(), "{:?}", world.calls);
+    let word =
+        |token| Event::Commanded { token: Token(token), command: Command::ResumeAccount("main".into()) };
+    let calls = |effects: Vec<Effect>| -> Vec<Effect> {
+        effects.into_iter().filter(|effect| matches!(effect, Effect::Call(_))).collect()
+    };
+    let mut first = calls(world.engine.handle(word(101), world.now));
+    assert_eq!((first.len(), calls(world.engine.handle(word(102), world.now)).len()), (1, 0));
+    world.say("a", [Say::text("errorCode=0")]);
+    let before = world.calls.len();
+    let answer = world.one(first.remove(0)).expect("an answer");
+    world.handle(answer);
+    world.pass(HOUR);
+    let early: Vec<_> = ["a", "b", "c"]
+        .into_iter()
+        .filter(|name| gaps(&world, name).iter().any(|gap| *gap < 3 * HOUR))
+        .collect();
+    assert!(early.len() <= 1, "one call was let through, not {early:?}: {:?}", &world.calls[before..]);
 }
 
 #[test]

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use certcollectd::api::Failure;
 use certcollectd::config::{Cadence, Config};
-use certcollectd::engine::event::{Call, Command, CredentialTag, Effect, Event, HookResult, Token};
+use certcollectd::engine::event::{Call, Changes, Command, CredentialTag, Effect, Event, HookResult, Token};
+use certcollectd::engine::order::Phase;
 use certcollectd::engine::time::Time;
 use rcgen::KeyPair;
 
@@ -47,6 +48,8 @@ impl Dice {
 
 const ORDERS: [&str; 3] = ["www", "mail", "shop"];
 const LIFE_DAYS: i64 = 47;
+/// Least time between the end of a call and the start of the next.
+const CALL_GAP: Duration = Duration::from_secs(10);
 /// A certificate for each of so many days from the start on.
 const STOCK: usize = 420;
 
@@ -93,6 +96,12 @@ struct Sim {
     /// Calls that somebody's word allows before their time.
     allowed: HashMap<String, u32>,
     last_arrival: HashMap<String, Time>,
+    /// End of the last call that the vendor saw.
+    last_end: Option<Time>,
+    /// The vendor's call limit was told and remembered: no call before this.
+    limited_until: Time,
+    /// By how much the wall clock is wrong, in milliseconds.
+    skew: i64,
     in_flight: u32,
     calls: u64,
     words: u64,
@@ -133,6 +142,9 @@ impl Sim {
             refused: false,
             allowed: HashMap::new(),
             last_arrival: HashMap::new(),
+            last_end: None,
+            limited_until: Time::MIN,
+            skew: 0,
             in_flight: 0,
             calls: 0,
             words: 0,
@@ -185,12 +197,27 @@ impl Sim {
                             break;
                         }
                         self.world.save(&changes);
+                        self.settled(&changes);
                         if let Some((_, record)) = changes.accounts.last() {
                             self.refused = record.closed.is_some();
                         }
                     }
                     effect => self.begin(effect),
                 }
+            }
+        }
+    }
+
+    /// An order that is on record as guarded has had each of its hooks run for what is installed.
+    fn settled(&self, changes: &Changes) {
+        for (name, record) in changes.orders.iter().filter(|(_, record)| record.phase == Phase::Guarding) {
+            let Some(installed) = &record.installed else { self.fail(&format!("{name} guards nothing")) };
+            for hook in ["reload", "copy"] {
+                let ran = self.ran_well.contains_key(&format!("{hook} {name} {}", installed.name));
+                self.ensure(
+                    ran,
+                    &format!("{name} is guarded, but {hook} was not run for {}", installed.name),
+                );
             }
         }
     }
@@ -227,16 +254,25 @@ impl Sim {
         self.calls += 1;
         self.in_flight += 1;
         self.ensure(self.in_flight == 1, "two calls in flight");
+        let now = self.world.now.time;
+        if let Some(end) = self.last_end {
+            let gap = now.since(end);
+            self.ensure(gap >= CALL_GAP, &format!("a call {gap:?} after the last one"));
+        }
+        self.ensure(now >= self.limited_until, "a call within the pause after the vendor's call limit");
         if self.refused && !self.take_word("account") {
             self.fail("a login after a refusal");
         }
-        let now = self.world.now.time;
         if let Some(last) = self.last_arrival.insert(number.to_owned(), now) {
             let least = if number.starts_with(DETAILS) { Cadence::MAX_INTERVAL } else { Cadence::INTERVAL };
             let early = now.since(last) < least;
             if early && !self.take_word(number) && !self.take_word("account-order") {
                 self.fail(&format!("{number} was polled after {:?}", now.since(last)));
             }
+        }
+        // A word is good for one call, even if that one was not early.
+        for word in [number, "account", "account-order"] {
+            self.allowed.remove(word);
         }
     }
 
@@ -263,10 +299,16 @@ impl Sim {
                 let number = world::asked(&call.request);
                 self.in_flight -= u32::from(arrived);
                 self.note(format!("answer for {number}: {}", describe(&answer)));
+                let limited = matches!(&answer, Say::Body(_, body) if body.starts_with(b"errorCode=-42"));
                 self.world.say(&number, [answer]);
                 let event = self.world.one(Effect::Call(call)).expect("an answer");
                 self.world.calls.clear();
+                self.last_end = Some(self.world.now.time).filter(|_| arrived).or(self.last_end);
+                let (kills, failing) = (self.kills, self.world.failing_saves);
                 self.tell(event);
+                if limited && kills == self.kills && failing == 0 {
+                    self.limited_until = self.world.now.time + 4 * 3 * HOUR;
+                }
             }
             Begun::Other(effect) => {
                 self.spoil(&effect);
@@ -368,7 +410,7 @@ impl Sim {
     fn kill(&mut self, when: &str) {
         self.kills += 1;
         self.note(format!("killed {when}"));
-        self.in_flight = 0;
+        self.hang_up();
         for (_, begun) in std::mem::take(&mut self.pending) {
             if let Begun::Other(effect @ (Effect::Stage(_) | Effect::Activate(_) | Effect::RunHook(_))) =
                 begun
@@ -379,6 +421,13 @@ impl Sim {
             }
         }
         self.start_anew();
+    }
+
+    /// A call under way ends with the process.
+    fn hang_up(&mut self) {
+        if std::mem::take(&mut self.in_flight) > 0 {
+            self.last_end = Some(self.world.now.time);
+        }
     }
 
     fn start_anew(&mut self) {
@@ -398,23 +447,22 @@ impl Sim {
     fn chaos(&mut self) {
         let name = *self.dice.pick(&ORDERS);
         let day = usize::try_from((self.world.now.time.0 - 1_000_000) / 86_400_000).unwrap() + 1;
-        match self.dice.below(18) {
+        match self.dice.below(19) {
             0 => self.kill("at random"),
+            // A clock that is set and a power cut before that was saved: nobody could know of both.
+            1 if self.world.rows.offsets.get(&self.world.boot.to_string())
+                != Some(&self.world.now.offset()) => {}
             1 => {
                 self.note("reboot".into());
                 self.kills += 1;
-                self.in_flight = 0;
+                self.hang_up();
                 self.pending.clear();
                 self.reboot();
             }
             2 => {
-                // Hours or years, either way; set right again later by the same means.
-                let step = *self.dice.pick(&[-3_600_000, 7_200_000, -315_360_000_000, 315_360_000_000]);
-                self.note(format!("the clock is set by {} s", step / 1000));
-                self.world.now.wall += step;
-                self.tell(Event::Woke);
-                self.world.now.wall -= step;
-                self.tell(Event::Woke);
+                // Hours or years, either way; set right again when this comes up the next time.
+                let wrong = *self.dice.pick(&[-3_600_000, 7_200_000, -315_360_000_000, 315_360_000_000]);
+                self.set_clock(if self.skew == 0 { wrong } else { 0 });
             }
             3 => self.world.failing_saves = usize::try_from(self.dice.below(5)).unwrap(),
             4..=8 => {
@@ -473,6 +521,12 @@ impl Sim {
                     disk.generations.retain(|generation, _| Some(generation) == link.as_ref());
                 }
             }
+            17 => {
+                let asleep = i64::try_from(60_000 + self.dice.below(48 * 3_600_000)).unwrap();
+                self.note(format!("the machine sleeps for {} s", asleep / 1000));
+                self.world.now.time.0 += asleep;
+                self.world.now.wall += asleep;
+            }
             _ => {
                 self.note("reload".into());
                 let config = self.world.config.clone();
@@ -481,7 +535,17 @@ impl Sim {
         }
     }
 
+    /// Sets the wall clock wrong by so much; 0 sets it right.
+    fn set_clock(&mut self, skew: i64) {
+        self.note(format!("the clock is wrong by {} s", skew / 1000));
+        self.world.now.wall += skew - self.skew;
+        self.skew = skew;
+        self.tell(Event::Woke);
+    }
+
+    /// The operator's word ends a pause as well.
     fn allow_probe(&mut self) {
+        self.limited_until = Time::MIN;
         self.allow("account");
         self.allow("account-order");
     }
@@ -539,6 +603,7 @@ impl Sim {
         }
         self.right_credential = 60_001;
         self.world.credential = Some(CredentialTag(60_001));
+        self.set_clock(0);
         self.allow_probe();
         self.tell(Event::CredentialTouched { account: "main".into() });
         self.allow_probe();
@@ -547,6 +612,9 @@ impl Sim {
         while self.world.now.time < end {
             self.step(end);
         }
+        // A call that was under way at the first word may have been refused after it.
+        self.allow_probe();
+        self.command(Command::ResumeAccount("main".into()));
         for name in ORDERS {
             self.allow(name);
             self.command(Command::Resume(name.into()));

@@ -2,16 +2,13 @@
 //! something: the first, the second, and so on until one run is over before it is hit.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use certcollectd::sandbox::CertificateSpec;
 
-use super::{Nth, at_its_end, figure, for_each, look, number, setting, skip};
+use super::{INTERVAL, Nth, at_its_end, figure, for_each, go_on, look, number, setting, skip};
 
 /// Killed by the tracer: 128 + 9.
 const KILLED: i32 = 137;
-/// The least time between two polls in a [`setting`].
-const INTERVAL: Duration = Duration::from_millis(300);
 
 fn kill_at(at: u64) -> Vec<String> {
     ["--kill", "--at", &(at + 1).to_string()].map(str::to_owned).to_vec()
@@ -20,12 +17,6 @@ fn kill_at(at: u64) -> Vec<String> {
 /// What was hit, for the failure's text.
 fn last_call(setting: &crate::setting::Setting) -> String {
     setting.read("calls").lines().last().unwrap_or("nothing").to_owned()
-}
-
-/// Whether the vendor's newest certificate is in place and nothing is owed. Killed early, none was issued yet.
-fn is_newest(setting: &crate::setting::Setting) -> bool {
-    let shown = std::fs::read_to_string(setting.path("out/www/cert.pem")).ok();
-    shown.is_some() && shown == setting.vendor().certificate_pem("1") && setting.phase("www") == "guarding"
 }
 
 /// Kills at call `at` of the installation of a first certificate, or of a second one over it.
@@ -47,18 +38,7 @@ fn kill_and_go_on(nth: &Nth, at: u64, second: bool) -> Result<bool, String> {
         let end = if code == 0 { at_its_end(&setting, 0) } else { Err(format!("exit code {code}")) };
         return end.map(|()| false).map_err(complain);
     }
-    let mut rounds = 0;
-    // A crash in the middle of a call closes nothing, but waits for an interval; a second certificate may
-    // come with the poll after that.
-    while !is_newest(&setting) {
-        let (code, said) = setting.once(&["--wait", "60s"]);
-        rounds += 1;
-        if code != 0 || rounds > 20 {
-            return Err(complain(format!("then exit code {code} in round {rounds}: {said}")));
-        }
-        look(&setting, second).map_err(complain)?;
-        std::thread::sleep(INTERVAL.div_f64(3.0));
-    }
+    go_on(&setting, |setting| look(setting, second).map(drop)).map_err(complain)?;
     // One more start owes nothing and repeats nothing.
     let before = setting.read("hooks");
     let (code, said_then) = setting.once(&[]);

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use certcollectd::sandbox::{OrderSpec, Product};
 
@@ -18,6 +19,9 @@ mod calls;
 mod disk;
 /// Power cuts: file systems that are shut down in the middle of work.
 mod power;
+
+/// The least time between two polls in a [`setting`].
+const INTERVAL: Duration = Duration::from_millis(300);
 
 /// The figure of a suite, for `tests/proof`.
 fn figure(text: &str) {
@@ -93,6 +97,10 @@ fn setting() -> Setting {
     setting.table(
         "[[hook]]\nname = \"log\"\nrun = [\"/bin/sh\", \"-c\", \"echo \\\"$CERTCOLLECTD_SERIAL\\\" >> $DIR/hooks\"]",
     );
+    // A start after a crash in the middle of a call takes it that the call lasted until now, at most so long.
+    setting.polling(
+        "interval = \"300ms\"\ncall_gap = \"0s\"\nguard_interval = \"300ms\"\nmax_interval = \"1s\"\nconnect_timeout = \"2s\"\nrequest_timeout = \"2s\"",
+    );
     setting.write("hooks", "");
     setting.write_configuration();
     setting
@@ -136,6 +144,29 @@ fn at_its_end(setting: &Setting, faults: u64) -> Result<(), String> {
     ensure(left.is_empty(), &|| format!("left over: {left:?}"))?;
     let counters = setting.vendor().vendor().record().counters();
     ensure(counters.all.max_in_flight <= 1, &|| "two calls in flight".into())
+}
+
+/// Starts `once` again and again, as cron would, until the vendor's newest certificate is in place and nothing
+/// is owed. `each` is asked after each.
+fn go_on(setting: &Setting, each: impl Fn(&Setting) -> Result<(), String>) -> Result<(), String> {
+    const ROUNDS: u32 = 40;
+    for _ in 0..ROUNDS {
+        let (code, said) = setting.call(&["once", "--wait", "60s"]);
+        if code != 0 {
+            return Err(format!("exit code {code} of the next start: {said}"));
+        }
+        each(setting)?;
+        let shown = std::fs::read_to_string(setting.path("out/www/cert.pem")).ok();
+        if shown.is_some()
+            && shown == setting.vendor().certificate_pem("1")
+            && setting.phase("www") == "guarding"
+        {
+            return Ok(());
+        }
+        // Due again, by the clock that the daemon reads as well.
+        std::thread::sleep(INTERVAL.mul_f64(1.2));
+    }
+    Err(format!("not in place after {ROUNDS} starts: {:#}", setting.order_status("www")))
 }
 
 /// Names beside the installed files that no installation left on purpose.
