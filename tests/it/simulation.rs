@@ -19,7 +19,7 @@ use certcollectd::engine::time::Time;
 use rcgen::KeyPair;
 
 use crate::certs;
-use crate::world::{self, DAY, START, Say, World};
+use crate::world::{self, DAY, HOUR, START, Say, World};
 
 /// Numbers from a seed (SplitMix64).
 pub struct Dice(pub u64);
