@@ -3,11 +3,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::run::{engine, open_store_with, prepare};
+use super::run::{AGAIN, LOOKS, engine, open_store_with, prepare};
 use super::{block_on, complain, load, say, with_adopted};
 use crate::cli::exit;
 use crate::config::Config;
@@ -65,11 +64,6 @@ pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> 
     }
     Err(exit::FAILED)
 }
-
-/// So often is looked whether a daemon that holds the lock listens by now: for five seconds.
-const LOOKS: u32 = 50;
-/// Between two looks.
-const AGAIN: Duration = Duration::from_millis(100);
 
 /// Shows a reply to people, or to machines.
 pub(super) fn show(reply: &CommandReply, json: bool) {

@@ -159,8 +159,22 @@ pub(super) fn prepare(path: &Path) -> Result<Found, u8> {
 }
 
 pub(super) fn open_store(config: &Config) -> Result<Store, u8> {
-    open_store_with(config, Lock::take(&config.state_dir))
+    for looks_left in (0..LOOKS).rev() {
+        match Lock::take(&config.state_dir) {
+            // A command holds the lock for a moment and does not listen; a daemon does both.
+            Err(StoreError::Locked { .. }) if looks_left > 0 && !control::is_served(&config.state_dir) => {
+                std::thread::sleep(AGAIN);
+            }
+            lock => return open_store_with(config, lock),
+        }
+    }
+    Err(exit::FAILED)
 }
+
+/// So often is looked whether the lock is free, or who holds it: for five seconds.
+pub(super) const LOOKS: u32 = 50;
+/// Between two looks.
+pub(super) const AGAIN: Duration = Duration::from_millis(100);
 
 /// Opens the state under a lock, or says why not.
 pub(super) fn open_store_with(config: &Config, lock: Result<Lock, StoreError>) -> Result<Store, u8> {

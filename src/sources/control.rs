@@ -39,6 +39,12 @@ pub fn address(state_dir: &Path) -> io::Result<(PathBuf, Option<std::fs::File>)>
     Ok((PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd())), Some(dir)))
 }
 
+/// Whether somebody listens on the socket; a crash leaves the file behind, which means nothing.
+pub fn is_served(state_dir: &Path) -> bool {
+    address(state_dir)
+        .is_ok_and(|(address, _handle)| std::os::unix::net::UnixStream::connect(address).is_ok())
+}
+
 /// Binds the socket. The caller holds the lock, so a socket that is there already is a leftover.
 pub fn bind(state_dir: &Path) -> io::Result<UnixListener> {
     let _ = std::fs::remove_file(state_dir.join(SOCKET));

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use certcollectd::sandbox::{CertificateSpec, OrderSpec, Product};
+use certcollectd::sources::clock;
 
 use crate::setting::Setting;
 use crate::simulation::Dice;
@@ -84,10 +85,13 @@ fn killed_at_random_nothing_is_torn_early_or_forgotten() {
     // One line for each order of the run: its serial as the hook was told.
     setting.table("[[hook]]\nname = \"log\"\nrun = [\"/bin/sh\", \"-c\", \"echo \\\"$CERTCOLLECTD_SERIAL\\\" >> $DIR/hooks\"]");
     let readers = Readers::start(setting.path("out"));
+    let begin = clock::now();
     setting.start();
+    setting.until("it is up", |setting| setting.log().contains(" is up with "));
+    let start = u64::try_from(clock::now().time.since(begin.time).as_millis()).unwrap();
     for round in 0..kills {
-        // From before the first call to after the hook.
-        std::thread::sleep(Duration::from_millis(dice.below(400)));
+        // From before the first call to after the hook, however slow the machine is today.
+        std::thread::sleep(Duration::from_millis(dice.below(400 + 2 * start)));
         setting.kill();
         if round % 2 == 0 {
             let order = dice.below(ORDERS);

@@ -142,6 +142,8 @@ fn hostile_answers_install_nothing_and_stop_nobody() {
         Fault::Redirect { status: 302, location: "/products/download/CollectSSL".into() },
     ];
     let mut setting = Setting::new();
+    // So that one poll is one poll, however slow the machine is.
+    setting.polling("interval = \"1h\"\ncall_gap = \"0s\"");
     for (at, fault) in faults.iter().enumerate() {
         let number = format!("30{at}");
         setting.order(&format!("h{at}"), ssl(&number), KEY);
