@@ -76,6 +76,9 @@ pub enum Command {
     /// Run the order's hooks now against what is installed, with CERTCOLLECTD_REHEARSAL=1
     #[command(after_help = "Example: certcollectd rehearse www")]
     Rehearse(Named),
+    /// Find out what keeps an order from being issued
+    #[command(after_help = "Example: certcollectd doctor dcv www")]
+    Doctor(commands::doctor::DoctorArgs),
     /// Run the rehearsal server: the vendor's API on loopback, with its own CA
     #[command(after_help = "Example: certcollectd sandbox --listen 127.0.0.1:8443 --ca-out ca.pem")]
     Sandbox(commands::sandbox::SandboxArgs),

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod order;
 pub mod run;
 pub mod sandbox;
@@ -39,6 +40,7 @@ pub fn dispatch(cli: Cli) -> u8 {
         Command::Accept(named) => order::command(config, Order::Accept(named.name), named.json),
         Command::Rollback(named) => order::command(config, Order::Rollback(named.name), named.json),
         Command::Rehearse(named) => order::command(config, Order::Rehearse(named.name), named.json),
+        Command::Doctor(arguments) => doctor::doctor(config, &arguments),
         Command::Sandbox(arguments) => sandbox::sandbox(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
     }

@@ -12,6 +12,10 @@ mod codes;
 mod config;
 /// The real binary killed at random times.
 mod crash;
+/// A name server on loopback.
+mod dns;
+/// `doctor dcv` against that name server.
+mod doctor;
 /// The engine, told one thing after the other: bytes in, effects out.
 mod engine;
 /// Order number, certificate ID, base order number: one of them, end to end.
