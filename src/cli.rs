@@ -87,6 +87,9 @@ pub enum Command {
     /// S/MIME orders: replace a certificate, have the collection mail sent again
     #[command(subcommand)]
     Smime(commands::smime::Smime),
+    /// Find out what keeps an order from being issued
+    #[command(after_help = "Example: certcollectd doctor dcv www")]
+    Doctor(commands::doctor::DoctorArgs),
     /// Run the rehearsal server: the vendor's API on loopback, with its own CA
     #[command(after_help = "Example: certcollectd sandbox --listen 127.0.0.1:8443 --ca-out ca.pem")]
     Sandbox(commands::sandbox::SandboxArgs),

@@ -5,6 +5,8 @@
 //! <https://www.sectigo.com/knowledge-base/detail/complete-domain-validation-using-http-http-s-method>. An order may add
 //! a unique value as a third part of the token; it is not in the request, so it cannot be computed.
 
+pub mod survey;
+
 use std::fmt::Write;
 
 use aws_lc_rs::digest;
@@ -108,12 +110,18 @@ pub struct Caa {
     pub value: String,
 }
 
+/// The first property that an issuer must understand and that is in no document (RFC 8659 section 4.5): no issuer may
+/// then issue, whatever else the set says.
+pub fn unknown_critical(records: &[Caa]) -> Option<&Caa> {
+    let known = ["issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"];
+    let is_known = |record: &Caa| known.iter().any(|tag| record.tag.eq_ignore_ascii_case(tag));
+    records.iter().find(|record| record.critical && !is_known(record))
+}
+
 /// Why a CAA record set refuses the vendor, or `None` if it does not (RFC 8659 section 4.2 and 4.3).
 pub fn caa_refusal(records: &[Caa], wildcard: bool) -> Option<String> {
-    let known = ["issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"];
     let tag = |record: &Caa| record.tag.to_ascii_lowercase();
-    if let Some(odd) = records.iter().find(|record| record.critical && !known.contains(&tag(record).as_str()))
-    {
+    if let Some(odd) = unknown_critical(records) {
         return Some(format!(
             "it has a critical tag \"{}\" that the vendor may not know",
             super::Foreign::new(&odd.tag)

@@ -15,14 +15,14 @@ use super::{pem, unpack};
 /// A certificate request, as far as a certificate can be compared with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Csr {
+    der: Box<[u8]>,
     public_key: PublicKey,
     names: Box<[SanName]>,
     signature: SignatureCheck,
-    der: Box<[u8]>,
 }
 
 impl Csr {
-    /// The request itself, in DER.
+    /// The whole request, as it was signed.
     pub fn der(&self) -> &[u8] {
         &self.der
     }
@@ -83,7 +83,7 @@ fn read_der(der: &[u8]) -> Result<Csr, KeyError> {
         common_name.and_then(san::read_common_name).into_iter().collect()
     });
     let spki = info.subject_pki.raw;
-    Ok(Csr { public_key: PublicKey::from_spki(spki)?, names, signature: signed.check(spki), der: der.into() })
+    Ok(Csr { der: der.into(), public_key: PublicKey::from_spki(spki)?, names, signature: signed.check(spki) })
 }
 
 /// Whether this DER has the shape of a request: its version, a small number, comes first of all.

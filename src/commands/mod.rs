@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod demo;
+pub mod doctor;
 pub mod domains;
 mod explain;
 mod generate;
@@ -54,6 +55,7 @@ pub fn dispatch(cli: Cli) -> u8 {
         Command::Smime(smime) => smime::smime(config, smime),
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { dir } => generate::man(&dir),
+        Command::Doctor(arguments) => doctor::doctor(config, &arguments),
         Command::Sandbox(arguments) => sandbox::sandbox(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
     }

@@ -20,7 +20,9 @@ use super::polling::{Pace, Polling, cadence};
 use super::problem::{Sink, Spot, next_header};
 use super::reader::{Item, Piece, Table};
 use super::value::Wrong;
-use super::{Config, Http, Log, Push, account, cross, hook, keys, listener, polling, secret, syntax, value};
+use super::{
+    Config, Dns, Http, Log, Push, account, cross, hook, keys, listener, polling, secret, syntax, value,
+};
 
 /// A file of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +96,7 @@ pub(super) struct Draft {
     pub(super) hook_tables: usize,
     pub(super) http: Bound<Http>,
     pub(super) push: Bound<Push>,
+    dns: Dns,
     log: Log,
     /// The tables that may be given once, and where they were.
     once: HashMap<&'static str, Spot>,
@@ -184,6 +187,9 @@ impl Draft {
         if let Some(table) = self.once(top, "push", &keys::PUSH) {
             self.push = listener::push(&table);
         }
+        if let Some(table) = self.once(top, "dns", &keys::DNS) {
+            self.dns = listener::dns(&table);
+        }
         if let Some(table) = self.once(top, "log", &keys::LOG) {
             self.log = listener::log(&table);
         }
@@ -221,6 +227,7 @@ impl Draft {
             hooks: self.hooks.into_iter().filter_map(|draft| draft.hook).map(Arc::new).collect(),
             http: self.http.map(|(http, _)| http),
             push: self.push.map(|(push, _)| push),
+            dns: self.dns,
             log: self.log,
         }
     }

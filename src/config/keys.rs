@@ -23,6 +23,7 @@ pub(super) static TOP: Keys = Keys {
         "hook",
         "http",
         "push",
+        "dns",
         "log",
     ],
 };
@@ -111,12 +112,14 @@ pub(super) static HTTP: Keys = Keys { title: "[http]", names: &["listen"] };
 
 pub(super) static PUSH: Keys = Keys { title: "[push]", names: &["listen", "path", "user", "password"] };
 
+pub(super) static DNS: Keys = Keys { title: "[dns]", names: &["resolver"] };
+
 pub(super) static LOG: Keys = Keys { title: "[log]", names: &["format", "level"] };
 
 /// All tables, the top of the file first.
-pub static TABLES: [&Keys; 14] = [
+pub static TABLES: [&Keys; 15] = [
     &TOP, &POLLING, &ACCOUNT, &PASSWORD, &ORDER, &FILES, &VERIFY, &COPY, &HOOK, &SIGNAL, &REQUEST, &HTTP,
-    &PUSH, &LOG,
+    &PUSH, &DNS, &LOG,
 ];
 
 /// Most keys that a table takes.

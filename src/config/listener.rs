@@ -1,12 +1,12 @@
-//! `[http]`, `[push]` and `[log]`.
+//! `[http]`, `[push]`, `[dns]` and `[log]`.
 
 use std::net::SocketAddr;
 
 use super::address::{listen, request_path};
 use super::problem::{Problem, Spot};
 use super::reader::Table;
-use super::value::log_filter;
-use super::{Http, Log, LogFormat, Push, secret};
+use super::value::{Wrong, log_filter};
+use super::{Dns, Http, Log, LogFormat, Push, secret};
 
 /// A listener and the place of its address.
 pub(super) type Bound<T> = Option<(T, Spot)>;
@@ -42,6 +42,15 @@ pub(super) fn conflict(http: &Bound<Http>, push: &Bound<Push>) -> Option<Problem
             .also(*http_at, "the other one")
             .help("give one of them another port")
     })
+}
+
+pub(super) fn dns(table: &Table<'_>) -> Dns {
+    let help =
+        "IP addresses with a port or without, such as resolver = [\"192.0.2.53\", \"[2001:db8::53]:5353\"]";
+    let read =
+        |text: &str| Dns::address(text).ok_or_else(|| Wrong::new("is not the address of a resolver", help));
+    let resolver = table.get("resolver").map(|item| item.list(help, |element| element.parse(help, read)));
+    Dns { resolver: resolver.unwrap_or_default() }
 }
 
 pub(super) fn log(table: &Table<'_>) -> Log {

@@ -47,6 +47,8 @@ pub struct Config {
     pub http: Option<Http>,
     /// The optional listener for the vendor's push notifications.
     pub push: Option<Push>,
+    /// Whom `doctor` asks.
+    pub dns: Dns,
     /// How to log.
     pub log: Log,
 }
@@ -514,6 +516,29 @@ pub struct Push {
 impl Push {
     /// See [`Push::path`].
     pub const PATH: &'static str = "/push";
+}
+
+/// `[dns]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dns {
+    /// The resolvers that `doctor` asks, in this order; none means the system's.
+    pub resolver: Vec<std::net::SocketAddr>,
+}
+
+impl Dns {
+    /// The port of a resolver that is given without one.
+    pub const PORT: u16 = 53;
+
+    /// An IP address, with a port or without.
+    pub fn address(text: &str) -> Option<std::net::SocketAddr> {
+        let plain = |text: &str| Some(std::net::SocketAddr::new(text.parse().ok()?, Dns::PORT));
+        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        text.parse()
+            .ok()
+            .or_else(|| plain(text))
+            .or_else(|| plain(bare?))
+            .filter(|address| address.port() != 0)
+    }
 }
 
 /// `[log]`.

@@ -40,10 +40,14 @@ pub fn candidate(path: &Path) -> KeyCandidate {
 
 /// A signing request's public key, or why there is none.
 pub fn csr(path: &Path) -> Result<PublicKey, String> {
+    Ok(request(path)?.public_key().clone())
+}
+
+/// A signing request, or why there is none.
+pub fn request(path: &Path) -> Result<cert::Csr, String> {
     let shown = path.display();
     let text = stage::read_key(path).map_err(|error| format!("{shown}: {}", error.cause))?;
-    let csr = cert::key::from_csr(&text).map_err(|error| format!("{shown}: {error}"))?;
-    Ok(csr.public_key().clone())
+    cert::key::from_csr(&text).map_err(|error| format!("{shown}: {error}"))
 }
 
 /// The trust anchors of a file, or of the platform's store.

@@ -4,6 +4,7 @@ pub mod activate;
 pub mod call;
 pub mod credential;
 pub mod dir;
+pub mod dns;
 mod echo;
 pub mod hook;
 pub mod inspect;

@@ -66,17 +66,17 @@ fn tell(world: &World) -> String {
     let account = &status.accounts[0];
     let code = order.vendor.as_ref().and_then(|vendor| vendor.code);
     let due = world.record("www")["due_ms"].as_i64().map(|due| (due - world.now.time.0) / 3_600_000);
-    let next = match (due, &*account.state) {
+    let next = match (due, account.state) {
         (None, _) => "not polled".to_owned(),
         (Some(hours), "open") => format!("poll in {hours} h"),
         (Some(hours), "paused") => format!("poll in {hours} h, account paused"),
         (Some(_), state) => format!("account {state}"),
     };
-    let said = order.reason.clone().or(order.vendor.as_ref().map(|vendor| vendor.text.clone()));
+    let said = order.reason.clone().or_else(|| order.vendor.as_ref().map(|vendor| vendor.text.clone()));
     let mut text = format!(
         "{}, code {}, {next}\n    {}\n",
         order.phase,
-        code.map_or("-".into(), |code| code.to_string()),
+        code.map_or_else(|| "-".into(), |code| code.to_string()),
         said.unwrap_or_default()
     );
     if let Some(reason) = account.reason.as_ref().filter(|_| account.state != "open") {

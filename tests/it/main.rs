@@ -14,6 +14,10 @@ mod config;
 mod corpus;
 /// The real binary killed at random times.
 mod crash;
+/// A name server on loopback.
+mod dns;
+/// `doctor dcv` against that name server.
+mod doctor;
 /// The engine, told one thing after the other: bytes in, effects out.
 mod engine;
 /// Domain details, S/MIME replacements, the collection mail.

@@ -158,9 +158,8 @@ fn every_sample_decodes_to_what_its_page_says() {
         let reading = match how {
             Whole(endpoint) => reading(*endpoint, bytes),
             Part(before, endpoint) => reading(*endpoint, [before.as_bytes(), &bytes].concat()),
-            Push => {
-                push::parse(&bytes).map_or("no hint".into(), |hint| format!("{}: {}", hint.number, hint.why))
-            }
+            Push => push::parse(&bytes)
+                .map_or_else(|| "no hint".into(), |hint| format!("{}: {}", hint.number, hint.why)),
             As::Request(endpoint) => request(*endpoint, &String::from_utf8(bytes).unwrap()),
         };
         if reading != *expected {

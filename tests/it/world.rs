@@ -50,6 +50,7 @@ pub fn config(orders: &[&str]) -> Config {
         hooks: Vec::new(),
         http: None,
         push: None,
+        dns: Default::default(),
         log: Log { format: LogFormat::Text, level: "info".into() },
     }
 }

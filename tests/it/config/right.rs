@@ -197,3 +197,14 @@ fn included_files_add_to_the_main_one() {
     assert_eq!(config.orders.iter().map(|order| &*order.name).collect::<Vec<_>>(), ["www", "mail"]);
     assert_eq!(config.hooks.len(), 1);
 }
+
+#[test]
+fn resolvers_with_a_port_and_without() {
+    let text = "[dns]\nresolver = [\"192.0.2.53\", \"192.0.2.54:5353\", \"2001:db8::1\", \"[2001:db8::2]:54\", \"[2001:db8::3]\"]\n";
+    let dns = config(&format!("{text}{ACCOUNT}{ORDER}")).dns;
+    let shown: Vec<String> = dns.resolver.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        shown,
+        ["192.0.2.53:53", "192.0.2.54:5353", "[2001:db8::1]:53", "[2001:db8::2]:54", "[2001:db8::3]:53"]
+    );
+}

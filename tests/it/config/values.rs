@@ -473,3 +473,53 @@ fn logging() {
     config.toml: 2 errors
     "#);
 }
+
+#[test]
+fn resolvers() {
+    assert_snapshot!(said_of("[dns]\nresolver = [\"dns.example.com\", \"192.0.2.1:0\", 53]\nservers = []\n"), @r##"
+    error: an entry of `resolver` is not the address of a resolver
+     --> config.toml:2:13
+      |
+    2 | resolver = ["dns.example.com", "192.0.2.1:0", 53]
+      |             ^^^^^^^^^^^^^^^^^
+      |
+      = help: IP addresses with a port or without, such as resolver = ["192.0.2.53", "[2001:db8::53]:5353"]
+
+    error: an entry of `resolver` is not the address of a resolver
+     --> config.toml:2:32
+      |
+    2 | resolver = ["dns.example.com", "192.0.2.1:0", 53]
+      |                                ^^^^^^^^^^^^^
+      |
+      = help: IP addresses with a port or without, such as resolver = ["192.0.2.53", "[2001:db8::53]:5353"]
+
+    error: an entry of `resolver` must be text
+     --> config.toml:2:47
+      |
+    2 | resolver = ["dns.example.com", "192.0.2.1:0", 53]
+      |                                               ^^ this is an integer
+      |
+      = help: IP addresses with a port or without, such as resolver = ["192.0.2.53", "[2001:db8::53]:5353"]
+
+    error: unknown key `servers` in [dns]
+     --> config.toml:3:1
+      |
+    3 | servers = ******
+      | ^^^^^^^
+      |
+      = help: keys of [dns]: resolver
+
+    config.toml: 4 errors
+    "##);
+    assert_snapshot!(said_of("[dns]\nresolver = \"192.0.2.1\"\n"), @r##"
+    error: `resolver` must be a list
+     --> config.toml:2:12
+      |
+    2 | resolver = "192.0.2.1"
+      |            ^^^^^^^^^^^ this is text
+      |
+      = help: IP addresses with a port or without, such as resolver = ["192.0.2.53", "[2001:db8::53]:5353"]
+
+    config.toml: 1 error
+    "##);
+}

@@ -1,0 +1,429 @@
+//! What DNS shows of an order's domains, judged: can the vendor see the records, and may it issue?
+//!
+//! It looks nothing up: the look-ups come in as [`Found`]. It says what it cannot know: the name of the record
+//! follows from the certificate request, a unique value only from the order, and a file is not fetched.
+
+use super::{Caa, Match, Token, caa_refusal, unknown_critical};
+use crate::api::Foreign;
+use crate::api::reply::{Details, is_validated};
+
+/// So many domains are looked at; the vendor's products end at 250 names.
+pub const MAX_DOMAINS: usize = 300;
+
+/// What one look-up found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found<T> {
+    /// Records of the kind that was asked for.
+    Records(Vec<T>),
+    /// The name is there and has none of that kind.
+    NoRecord,
+    /// There is no such name (NXDOMAIN).
+    NoName,
+    /// Nothing is known, with the reason in words.
+    Failed(String),
+}
+
+/// One domain of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Its name, a wildcard included.
+    pub domain: String,
+    /// The vendor's word for how control is proven, where it is known.
+    pub method: Option<String>,
+    /// Whether the vendor has said that control is proven.
+    pub validated: bool,
+}
+
+/// How control of a domain is proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// A CNAME record.
+    Cname,
+    /// A file, over HTTP or HTTPS.
+    File(&'static str),
+    /// A mail, a TXT record or something else that cannot be computed here.
+    Other,
+    /// Nobody has said.
+    Unknown,
+}
+
+/// How a finding counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// As it should be.
+    Ok,
+    /// Worth knowing, neither good nor bad.
+    Note,
+    /// What the vendor looks for is not there.
+    Missing,
+    /// The vendor may not issue.
+    Refused,
+    /// It cannot be told.
+    Unknown,
+}
+
+impl State {
+    /// The word that people and machines read.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Ok => "ok",
+            State::Note => "note",
+            State::Missing => "missing",
+            State::Refused => "refused",
+            State::Unknown => "unknown",
+        }
+    }
+
+    /// Whether nobody needs to do anything.
+    pub fn is_fine(self) -> bool {
+        matches!(self, State::Ok | State::Note)
+    }
+}
+
+/// One thing that was found out about one domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// `cname`, `caa` or `file`.
+    pub check: &'static str,
+    /// How it counts.
+    pub state: State,
+    /// In words; further lines are what to write into a zone or a file.
+    pub text: String,
+}
+
+impl Finding {
+    fn new(check: &'static str, state: State, text: impl Into<String>) -> Finding {
+        Finding { check, state, text: text.into() }
+    }
+}
+
+/// The domains to look at: what GetMDCDomainDetails said, else what the collecting call said, else the names of the
+/// configuration, else those of the request.
+pub fn subjects(details: Option<&Details>, configured: &[Box<str>], requested: &[String]) -> Vec<Subject> {
+    let plain = |domain: &str| Subject { domain: domain.to_owned(), method: None, validated: false };
+    let detailed = details.map(|details| details.dcv.as_slice()).unwrap_or_default();
+    let listed = details.map(|details| details.domains.as_slice()).unwrap_or_default();
+    let mut list: Vec<Subject> = if !detailed.is_empty() {
+        let subject = |dcv: &crate::api::reply::Dcv| Subject {
+            domain: dcv.domain.as_str().to_owned(),
+            method: dcv.method.as_ref().map(|method| method.as_str().to_owned()),
+            validated: dcv.is_validated(),
+        };
+        detailed.iter().map(subject).collect()
+    } else if !listed.is_empty() {
+        let subject = |(domain, state): &(Foreign, Foreign)| Subject {
+            validated: is_validated(state.as_str()),
+            ..plain(domain.as_str())
+        };
+        listed.iter().map(subject).collect()
+    } else if !configured.is_empty() {
+        configured.iter().map(|domain| plain(domain)).collect()
+    } else {
+        requested.iter().map(|domain| plain(domain)).collect()
+    };
+    list.truncate(MAX_DOMAINS);
+    list
+}
+
+impl Subject {
+    /// How control is proven, by the vendor's word [doc: GetMDCDomainDetails].
+    pub fn way(&self) -> Way {
+        let method = self.method.as_deref().unwrap_or_default().to_ascii_uppercase();
+        match method.as_str() {
+            "" => Way::Unknown,
+            "CNAME_CSR_HASH" | "CNAME" => Way::Cname,
+            "HTTP_CSR_HASH" | "HTTP" => Way::File("http"),
+            "HTTPS_CSR_HASH" | "HTTPS" => Way::File("https"),
+            _ => Way::Other,
+        }
+    }
+
+    /// Whether it is a wildcard.
+    pub fn is_wildcard(&self) -> bool {
+        self.domain.starts_with("*.")
+    }
+
+    /// Whether DNS has anything to say: an IP address has neither CNAME nor CAA records.
+    pub fn is_name(&self) -> bool {
+        self.domain.parse::<std::net::IpAddr>().is_err()
+    }
+
+    /// Whether the CNAME record is to be looked up.
+    pub fn wants_cname(&self) -> bool {
+        !self.validated && self.is_name() && matches!(self.way(), Way::Cname | Way::Unknown)
+    }
+
+    /// The names whose CAA records count, the first that has any alone: the domain and each parent, the root left
+    /// out (RFC 8659 section 3).
+    pub fn caa_names(&self) -> Vec<String> {
+        let domain = self.domain.trim_end_matches('.').to_ascii_lowercase();
+        let mut rest = domain.strip_prefix("*.").unwrap_or(&domain);
+        let mut names = Vec::new();
+        while !rest.is_empty() {
+            names.push(rest.to_owned());
+            rest = rest.split_once('.').map_or("", |(_, parent)| parent);
+        }
+        names
+    }
+}
+
+/// One place where the CNAME record may be, and what was found there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The name that was asked for.
+    pub name: String,
+    /// Where it points.
+    pub found: Found<String>,
+    /// Where that points in turn, if it was asked.
+    pub further: Option<Found<String>>,
+}
+
+impl Seen {
+    /// What the record, or the one it points to, proves.
+    pub fn proves(&self, token: &Token) -> Match {
+        let of = |found: &Found<String>| match found {
+            Found::Records(targets) => targets
+                .iter()
+                .map(|target| token.matches(target))
+                .find(|seen| *seen != Match::Other)
+                .unwrap_or(Match::Other),
+            Found::NoRecord | Found::NoName | Found::Failed(_) => Match::Other,
+        };
+        match of(&self.found) {
+            Match::Other => self.further.as_ref().map_or(Match::Other, of),
+            proof => proof,
+        }
+    }
+}
+
+/// What stands to say about control of a domain. `seen` holds the look-ups of [`Token::record_names`], in their order,
+/// up to the first that proves control.
+pub fn control(subject: &Subject, token: Option<&Token>, seen: &[Seen]) -> Vec<Finding> {
+    if subject.validated {
+        return vec![Finding::new("cname", State::Ok, "the vendor has seen the proof of control")];
+    }
+    if !subject.is_name() {
+        let text = "an IP address has neither CNAME nor CAA records; its control is proven by a file";
+        return file(subject, token, "http")
+            .into_iter()
+            .chain([Finding::new("cname", State::Note, text)])
+            .collect();
+    }
+    match subject.way() {
+        Way::File(scheme) => file(subject, token, scheme),
+        Way::Other => {
+            let method = Foreign::new(subject.method.as_deref().unwrap_or_default());
+            let text = format!("control is proven by {method}, which DNS does not show");
+            vec![Finding::new("cname", State::Note, text)]
+        }
+        Way::Cname | Way::Unknown => match token {
+            None => vec![Finding::new(
+                "cname",
+                State::Unknown,
+                "the record's name is a hash of the certificate request, which is not known here; give the order a csr_file",
+            )],
+            Some(token) => cname(subject, token, seen),
+        },
+    }
+}
+
+fn cname(subject: &Subject, token: &Token, seen: &[Seen]) -> Vec<Finding> {
+    if let Some(proof) = seen.iter().find(|seen| seen.proves(token) != Match::Other) {
+        let mut text = format!("CNAME {} points to {}", proof.name, shown(&proof.found));
+        if let Some(further) = &proof.further {
+            text += &format!(", and that one to {}", shown(further));
+        }
+        text += match (proof.proves(token), &proof.further) {
+            (Match::WithUniqueValue, _) => {
+                ", which fits the request; whether its unique value is the order's only the vendor knows"
+            }
+            // A resolver that is asked for an address would follow; one that is asked for the CNAME does not.
+            (_, Some(_)) => {
+                ", which fits the request; the vendor's pages do not say whether it follows so far"
+            }
+            (Match::Exact | Match::Other, None) => ", as it should",
+        };
+        return vec![Finding::new("cname", State::Ok, text)];
+    }
+    let failed = seen.iter().find_map(|seen| match &seen.found {
+        Found::Failed(why) => Some(format!("CNAME {}: {why}", seen.name)),
+        Found::Records(_) | Found::NoRecord | Found::NoName => None,
+    });
+    let tell = |seen: &Seen| match &seen.found {
+        Found::Records(_) => {
+            let further = match &seen.further {
+                Some(further @ Found::Records(_)) => format!(" and on to {}", shown(further)),
+                Some(Found::NoRecord | Found::NoName | Found::Failed(_)) | None => String::new(),
+            };
+            format!("{} points elsewhere, to {}{further}", seen.name, shown(&seen.found))
+        }
+        Found::NoRecord => format!("{} has no CNAME record", seen.name),
+        Found::NoName => format!("{} does not exist", seen.name),
+        Found::Failed(why) => format!("{}: {why}", seen.name),
+    };
+    let (state, text) = match failed {
+        Some(text) => (State::Unknown, text),
+        None => {
+            let told: Vec<String> = seen.iter().map(tell).collect();
+            (State::Missing, format!("no CNAME that fits the request: {}", told.join("; ")))
+        }
+    };
+    let name = token.record_names(&subject.domain).into_iter().next().unwrap_or_default();
+    let text = format!("{text}; it should be\n{name}. CNAME {}.", token.record_target());
+    let mut findings = vec![Finding::new("cname", state, text)];
+    if subject.way() == Way::Unknown {
+        findings.extend(file(subject, Some(token), "http").into_iter().map(|finding| Finding {
+            state: State::Note,
+            text: format!("if the order is validated by a file instead: {}", finding.text),
+            ..finding
+        }));
+    }
+    findings
+}
+
+fn shown(found: &Found<String>) -> String {
+    match found {
+        Found::Records(targets) => {
+            targets.iter().map(|target| Foreign::new(target).to_string()).collect::<Vec<_>>().join(", ")
+        }
+        Found::NoRecord | Found::NoName | Found::Failed(_) => "nothing".into(),
+    }
+}
+
+/// Where the file must be and what must be in it
+/// (<https://www.sectigo.com/knowledge-base/detail/complete-domain-validation-using-http-http-s-method>). A wildcard
+/// cannot be validated by a file.
+fn file(subject: &Subject, token: Option<&Token>, scheme: &str) -> Vec<Finding> {
+    if subject.is_wildcard() {
+        let text = "a wildcard cannot be validated by a file; ask the vendor for CNAME validation";
+        return vec![Finding::new("file", State::Missing, text)];
+    }
+    let Some(token) = token else {
+        return vec![Finding::new(
+            "file",
+            State::Unknown,
+            "the file's name is a hash of the certificate request, which is not known here; give the order a csr_file",
+        )];
+    };
+    let text = format!(
+        "{scheme}://{}{} must hold these lines; it is not fetched here\n{}",
+        Foreign::new(&subject.domain),
+        token.file_path(),
+        token.file_content().trim_end()
+    );
+    vec![Finding::new("file", State::Note, text)]
+}
+
+/// What stands to say about CAA. `climbed` holds the look-ups of [`Subject::caa_names`], in their order, up to the
+/// first with records.
+pub fn caa(subject: &Subject, climbed: &[(String, Found<Caa>)]) -> Finding {
+    for (name, found) in climbed {
+        match found {
+            Found::Records(records) => return judged(subject, name, records),
+            Found::Failed(why) => {
+                let text = format!(
+                    "CAA {name}: {why}; the vendor may refuse to issue where it cannot look up CAA either"
+                );
+                return Finding::new("caa", State::Unknown, text);
+            }
+            Found::NoRecord | Found::NoName => {}
+        }
+    }
+    let text = match climbed.first() {
+        Some((name, Found::NoName)) => {
+            format!("no CAA record ({name} does not exist), so any authority may issue")
+        }
+        _ => "no CAA record, so any authority may issue".to_owned(),
+    };
+    Finding::new("caa", State::Ok, text)
+}
+
+fn judged(subject: &Subject, name: &str, records: &[Caa]) -> Finding {
+    let Some(why) = caa_refusal(records, subject.is_wildcard()) else {
+        return Finding::new(
+            "caa",
+            State::Ok,
+            format!("the CAA record set of {name} allows the vendor to issue"),
+        );
+    };
+    let reports = records.iter().find(|record| record.tag.eq_ignore_ascii_case("iodef"));
+    let reports = reports
+        .map(|record| format!("; a refusal may be reported to {}", Foreign::new(&record.value)))
+        .unwrap_or_default();
+    let remedy = match unknown_critical(records) {
+        Some(_) => "remove that record, or its critical flag".to_owned(),
+        None => {
+            let tag = if subject.is_wildcard() { "issuewild" } else { "issue" };
+            format!("add\n{name}. CAA 0 {tag} \"sectigo.com\"")
+        }
+    };
+    let text = format!("the CAA record set of {name} refuses the vendor: {why}{reports}; {remedy}");
+    Finding::new("caa", State::Refused, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::reply::Dcv;
+
+    fn subject(domain: &str, method: &str) -> Subject {
+        let method = Some(method.to_owned()).filter(|method| !method.is_empty());
+        Subject { domain: domain.into(), method, validated: false }
+    }
+
+    #[test]
+    fn caa_climbs_to_the_top_but_not_to_the_root() {
+        assert_eq!(subject("*.a.Example.com.", "").caa_names(), ["a.example.com", "example.com", "com"]);
+        assert_eq!(subject("com", "").caa_names(), ["com"]);
+        assert_eq!(subject("", "").caa_names(), [""; 0]);
+    }
+
+    #[test]
+    fn only_the_first_records_count() {
+        let record = |tag: &str, value: &str| Caa { critical: false, tag: tag.into(), value: value.into() };
+        let check = |climbed: &[(&str, Found<Caa>)], state: State| {
+            let climbed: Vec<_> =
+                climbed.iter().map(|(name, found)| ((*name).to_owned(), found.clone())).collect();
+            assert_eq!(caa(&subject("a.example.com", ""), &climbed).state, state, "{climbed:?}");
+        };
+        let ours = Found::Records(vec![record("issue", "sectigo.com")]);
+        let others = Found::Records(vec![record("issue", "letsencrypt.org")]);
+        check(&[], State::Ok);
+        check(&[("a.example.com", ours.clone()), ("example.com", others.clone())], State::Ok);
+        check(&[("a.example.com", Found::NoName), ("example.com", others)], State::Refused);
+        check(&[("a.example.com", Found::Failed("x".into())), ("example.com", ours)], State::Unknown);
+    }
+
+    #[test]
+    fn what_the_vendor_said_comes_before_the_configuration() {
+        let foreign = |text: &str| Foreign::new(text);
+        let names = |list: Vec<Subject>| {
+            list.into_iter()
+                .map(|subject| format!("{} {:?} {}", subject.domain, subject.way(), subject.validated))
+                .collect::<Vec<_>>()
+        };
+        let configured: [Box<str>; 1] = ["c.example".into()];
+        let mut details = Details::default();
+        assert_eq!(names(subjects(None, &[], &["r.example".into()])), ["r.example Unknown false"]);
+        assert_eq!(names(subjects(Some(&details), &configured, &[])), ["c.example Unknown false"]);
+        details.domains = vec![(foreign("d.example"), foreign("NOTVALIDATED"))];
+        assert_eq!(names(subjects(Some(&details), &configured, &[])), ["d.example Unknown false"]);
+        details.dcv = vec![Dcv {
+            domain: foreign("e.example"),
+            method: Some(foreign("CNAME_CSR_HASH")),
+            status: Some(foreign("Validated")),
+        }];
+        assert_eq!(names(subjects(Some(&details), &configured, &[])), ["e.example Cname true"]);
+    }
+
+    #[test]
+    fn files_are_not_for_wildcards_and_need_the_request() {
+        let token = Token::of(b"abc");
+        let state = |domain: &str, token: Option<&Token>| {
+            control(&subject(domain, "HTTP_CSR_HASH"), token, &[])[0].state
+        };
+        assert_eq!(state("*.example.com", Some(&token)), State::Missing);
+        assert_eq!(state("example.com", None), State::Unknown);
+        assert_eq!(state("192.0.2.1", Some(&token)), State::Note);
+    }
+}

@@ -1,0 +1,242 @@
+//! `doctor dcv`: whether the vendor can see what proves control of an order's domains, and may issue for them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::{block_on, complain, load, say};
+use crate::api::dcv::Token;
+use crate::api::dcv::survey::{self, Finding, Found, Seen, State, Subject};
+use crate::api::{Foreign, Product};
+use crate::cert::SanName;
+use crate::cli::exit;
+use crate::config::{Config, Dns as Settings, KeySource, Order};
+use crate::effects::dns::Dns;
+use crate::effects::inspect;
+use crate::effects::save::Reader;
+use crate::sources::clock;
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// What to look at
+    #[command(subcommand)]
+    pub subject: What,
+}
+
+/// What to look at.
+#[derive(Debug, Subcommand)]
+pub enum What {
+    /// Look up over DNS what proves control of an order's domains, and whether CAA lets the vendor issue
+    #[command(after_help = "Example: certcollectd doctor dcv www --resolver 192.0.2.53\n\n\
+        Exit codes: 0 everything is seen, 1 something is missing, refused or cannot be told, 2 usage or configuration.")]
+    Dcv(DcvArgs),
+}
+
+/// `doctor dcv`.
+#[derive(Debug, Args)]
+pub struct DcvArgs {
+    /// Name of the order in the configuration
+    pub name: String,
+    /// Ask this resolver instead of the configured one or the system's
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = resolver)]
+    pub resolver: Option<SocketAddr>,
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn resolver(text: &str) -> Result<SocketAddr, String> {
+    Settings::address(text)
+        .ok_or_else(|| "an IP address, with a port or without: 192.0.2.53, [2001:db8::53]:5353".into())
+}
+
+/// `doctor`.
+pub fn doctor(path: &Path, arguments: &DoctorArgs) -> u8 {
+    match &arguments.subject {
+        What::Dcv(arguments) => dcv(path, arguments),
+    }
+}
+
+fn dcv(path: &Path, arguments: &DcvArgs) -> u8 {
+    let config = match load(path) {
+        Ok(found) => found.config,
+        Err(code) => return code,
+    };
+    let Some(order) = config.orders.iter().find(|order| *order.name == *arguments.name) else {
+        complain(&format!("no order named {} is configured", Foreign::new(&arguments.name)));
+        return exit::USAGE;
+    };
+    if order.settings.product != Product::Ssl {
+        complain(&format!(
+            "order {} is of product {}; control of domains can be looked at for orders of product ssl",
+            order.name,
+            order.settings.product.word()
+        ));
+        return exit::USAGE;
+    }
+    let request = match request(order) {
+        Ok(request) => request,
+        Err(why) => {
+            complain(&format!("order {}: csr_file {why}", order.name));
+            return exit::USAGE;
+        }
+    };
+    let (token, requested) = request.map_or((None, Vec::new()), |(token, names)| (Some(token), names));
+    let subjects = match subjects(&config, order, &requested) {
+        Ok(subjects) => subjects,
+        Err(why) => {
+            complain(&why);
+            return exit::FAILED;
+        }
+    };
+    if subjects.is_empty() {
+        complain(&format!(
+            "order {}: no domain is known; give it `domains` or a csr_file, or wait until the vendor has been asked",
+            order.name
+        ));
+        return exit::USAGE;
+    }
+    let servers = arguments.resolver.map_or_else(|| config.dns.resolver.clone(), |server| vec![server]);
+    let looked = block_on(async {
+        let dns = Dns::new(&servers)?;
+        let mut all = Vec::with_capacity(subjects.len());
+        for subject in subjects {
+            let findings = look(&dns, &subject, token.as_ref()).await;
+            all.push((subject, findings));
+        }
+        Ok::<_, String>((dns.describe().to_owned(), all))
+    });
+    let (asked, all) = match looked {
+        Ok(looked) => looked,
+        Err(why) => {
+            complain(&why);
+            return exit::FAILED;
+        }
+    };
+    say(&if arguments.json { machine(order, &asked, &all) } else { text(order, &asked, &all) });
+    if is_fine(&all) { exit::OK } else { exit::FAILED }
+}
+
+type Looked = [(Subject, Vec<Finding>)];
+
+fn is_fine(all: &Looked) -> bool {
+    all.iter().all(|(_, findings)| findings.iter().all(|finding| finding.state.is_fine()))
+}
+
+/// The token of the order's request and the DNS names in it, where the order has a request.
+fn request(order: &Order) -> Result<Option<(Token, Vec<String>)>, String> {
+    let KeySource::Csr(path) = &order.key else { return Ok(None) };
+    let csr = inspect::request(path)?;
+    let names = csr.names().iter().filter_map(|name| match name {
+        SanName::Dns(name) => Some(name.clone()),
+        SanName::Ip(_) | SanName::Email(_) | SanName::Uri(_) => None,
+    });
+    Ok(Some((Token::of(csr.der()), names.collect())))
+}
+
+/// The order's domains, from what the state remembers of the vendor's words, else from the configuration.
+fn subjects(config: &Config, order: &Order, requested: &[String]) -> Result<Vec<Subject>, String> {
+    let reader = Reader::open(&config.state_dir).map_err(|error| error.to_string())?;
+    let loaded = match reader {
+        Some(reader) => reader.load(clock::now()).map_err(|error| error.to_string())?,
+        None => crate::engine::Loaded::default(),
+    };
+    let handle = format!("{} {}", order.handle.parameter(), order.handle.text());
+    let record =
+        loaded.orders.get(&order.name).map(|known| &known.record).filter(|record| *record.handle == *handle);
+    let details = record.and_then(|record| record.heard.as_ref()).map(|heard| &heard.details);
+    Ok(survey::subjects(details, &order.domains, requested))
+}
+
+async fn look(dns: &Dns, subject: &Subject, token: Option<&Token>) -> Vec<Finding> {
+    let mut seen = Vec::new();
+    if let Some(token) = token.filter(|_| subject.wants_cname()) {
+        for name in token.record_names(&subject.domain) {
+            let found = dns.cname(&name).await;
+            let one = follow(dns, token, name, found).await;
+            let proven = one.proves(token) != crate::api::dcv::Match::Other;
+            seen.push(one);
+            if proven {
+                break;
+            }
+        }
+    }
+    let mut findings = survey::control(subject, token, &seen);
+    if subject.is_name() {
+        let mut climbed = Vec::new();
+        for name in subject.caa_names() {
+            let found = dns.caa(&name).await;
+            let more = matches!(found, Found::NoRecord | Found::NoName);
+            climbed.push((name, found));
+            if !more {
+                break;
+            }
+        }
+        findings.push(survey::caa(subject, &climbed));
+    }
+    findings
+}
+
+/// Where a record points that does not prove anything itself, one step further: a zone may hand the names of its
+/// proofs to another one.
+async fn follow(dns: &Dns, token: &Token, name: String, found: Found<String>) -> Seen {
+    let seen = Seen { name, found, further: None };
+    match &seen.found {
+        Found::Records(targets) if seen.proves(token) == crate::api::dcv::Match::Other => {
+            let further = match targets.first() {
+                Some(target) => Some(dns.cname(target).await),
+                None => None,
+            };
+            Seen { further, ..seen }
+        }
+        Found::Records(_) | Found::NoRecord | Found::NoName | Found::Failed(_) => seen,
+    }
+}
+
+/// As people read it.
+fn text(order: &Order, asked: &str, all: &Looked) -> String {
+    let mut text = format!("order {}, asked {asked}\n", order.name);
+    for (subject, findings) in all {
+        let method = subject.method.as_deref().map(|method| format!(" ({})", Foreign::new(method)));
+        text += &format!("\n{}{}\n", Foreign::new(&subject.domain), method.unwrap_or_default());
+        for finding in findings {
+            let mut lines = finding.text.lines();
+            text += &format!("  {:<8} {}\n", finding.state.word(), lines.next().unwrap_or_default());
+            text.extend(lines.map(|line| format!("             {line}\n")));
+        }
+    }
+    let open =
+        all.iter().filter(|(_, findings)| findings.iter().any(|finding| !finding.state.is_fine())).count();
+    text + &match open {
+        0 => "\neverything that can be seen over DNS is in order\n".to_owned(),
+        open => {
+            format!("\n{open} of {} domains: something is missing, refused or cannot be told\n", all.len())
+        }
+    }
+}
+
+/// As machines read it.
+fn machine(order: &Order, asked: &str, all: &Looked) -> String {
+    let domains: Vec<serde_json::Value> = all
+        .iter()
+        .map(|(subject, findings)| {
+            let findings: Vec<_> = findings
+                .iter()
+                .map(|finding| {
+                    json!({ "check": finding.check, "state": State::word(finding.state), "text": finding.text })
+                })
+                .collect();
+            json!({
+                "domain": subject.domain,
+                "method": subject.method,
+                "validated": subject.validated,
+                "findings": findings,
+            })
+        })
+        .collect();
+    let value = json!({ "order": *order.name, "resolver": asked, "ok": is_fine(all), "domains": domains });
+    serde_json::to_string_pretty(&value).expect("strings, lists and truth values")
+}

@@ -1,0 +1,154 @@
+//! Look-ups in DNS, each with a time limit, for `doctor`. What was found is judged in `api::dcv::survey`.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{
+    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+};
+use hickory_resolver::lookup::Lookup;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+
+use crate::api::dcv::Caa;
+use crate::api::dcv::survey::Found;
+
+/// One try of one query.
+const TRY: Duration = Duration::from_secs(2);
+/// Tries after the first.
+const RETRIES: usize = 1;
+/// One look-up with all that it leads to, TCP after a truncated answer and CNAMEs included.
+const LIMIT: Duration = Duration::from_secs(10);
+/// After so many look-ups in a row without any answer nobody is asked any more.
+const SILENT: u32 = 3;
+
+/// A resolver.
+pub struct Dns {
+    resolver: TokioResolver,
+    silent: Cell<u32>,
+    shown: String,
+}
+
+impl std::fmt::Debug for Dns {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Dns").field("servers", &self.shown).finish_non_exhaustive()
+    }
+}
+
+impl Dns {
+    /// A resolver that asks these servers, or the system's where none is named. Within a tokio runtime.
+    pub fn new(servers: &[SocketAddr]) -> Result<Dns, String> {
+        let provider = TokioRuntimeProvider::default();
+        let (mut builder, shown) = if servers.is_empty() {
+            let builder = TokioResolver::builder_tokio()
+                .map_err(|error| format!("the system's resolver configuration cannot be read: {error}"))?;
+            (builder, "the system's resolver".to_owned())
+        } else {
+            let list = servers.iter().map(server).collect();
+            let config = ResolverConfig::from_parts(None, Vec::new(), list);
+            let shown: Vec<String> = servers.iter().map(ToString::to_string).collect();
+            (TokioResolver::builder_with_config(config, provider), shown.join(", "))
+        };
+        set_limits(builder.options_mut());
+        let resolver = builder.build().map_err(|error| format!("the resolver cannot be set up: {error}"))?;
+        Ok(Dns { resolver, silent: Cell::new(0), shown })
+    }
+
+    /// Who is asked, in words.
+    pub fn describe(&self) -> &str {
+        &self.shown
+    }
+
+    /// Where a name's CNAME record points, without the dot at the end.
+    pub async fn cname(&self, name: &str) -> Found<String> {
+        let target = |data: &RData| match data {
+            RData::CNAME(target) => Some(target.0.to_ascii().trim_end_matches('.').to_owned()),
+            _ => None,
+        };
+        self.look_up(name, RecordType::CNAME, target).await
+    }
+
+    /// The CAA records of a name; a CNAME in between is followed by the resolver (RFC 8659 section 3).
+    pub async fn caa(&self, name: &str) -> Found<Caa> {
+        let property = |data: &RData| match data {
+            RData::CAA(caa) => Some(Caa {
+                critical: caa.issuer_critical,
+                tag: caa.tag.clone(),
+                value: String::from_utf8_lossy(&caa.value).into_owned(),
+            }),
+            _ => None,
+        };
+        self.look_up(name, RecordType::CAA, property).await
+    }
+
+    async fn look_up<T>(&self, name: &str, kind: RecordType, read: impl Fn(&RData) -> Option<T>) -> Found<T> {
+        if self.silent.get() >= SILENT {
+            return Found::Failed(format!("not looked up, because {} does not answer", self.shown));
+        }
+        let Ok(mut query) = Name::from_ascii(name) else {
+            return Found::Failed("this is no name that DNS can hold".into());
+        };
+        // No search list: the name is meant as it stands.
+        query.set_fqdn(true);
+        let found = match tokio::time::timeout(LIMIT, self.resolver.lookup(query, kind)).await {
+            Ok(result) => result,
+            Err(_) => Err(NetError::Timeout),
+        };
+        if matches!(found, Err(NetError::Timeout)) {
+            self.silent.set(self.silent.get() + 1);
+        } else {
+            self.silent.set(0);
+        }
+        self.tell(found, read)
+    }
+
+    fn tell<T>(&self, found: Result<Lookup, NetError>, read: impl Fn(&RData) -> Option<T>) -> Found<T> {
+        let code = match found {
+            Ok(lookup) => {
+                let records: Vec<T> =
+                    lookup.answers().iter().filter_map(|record| read(&record.data)).collect();
+                return if records.is_empty() { Found::NoRecord } else { Found::Records(records) };
+            }
+            Err(NetError::Dns(DnsError::NoRecordsFound(none))) => none.response_code,
+            Err(NetError::Dns(DnsError::ResponseCode(code))) => code,
+            Err(NetError::Timeout) => {
+                return Found::Failed(format!("{} did not answer in time", self.shown));
+            }
+            Err(error) => {
+                let why = crate::api::Foreign::new(&error.to_string());
+                return Found::Failed(format!("{} cannot be asked: {why}", self.shown));
+            }
+        };
+        match code {
+            ResponseCode::NoError => Found::NoRecord,
+            ResponseCode::NXDomain => Found::NoName,
+            ResponseCode::ServFail => Found::Failed(
+                "the zone's name servers do not answer, or its DNSSEC signatures are wrong (SERVFAIL)".into(),
+            ),
+            ResponseCode::Refused => Found::Failed(format!("{} refuses to answer (REFUSED)", self.shown)),
+            code => Found::Failed(format!("the look-up ended with \"{code}\"")),
+        }
+    }
+}
+
+fn server(address: &SocketAddr) -> NameServerConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()]
+        .into_iter()
+        .map(|mut connection| {
+            connection.port = address.port();
+            connection
+        })
+        .collect();
+    NameServerConfig::new(address.ip(), true, connections)
+}
+
+fn set_limits(options: &mut ResolverOpts) {
+    options.timeout = TRY;
+    options.attempts = RETRIES;
+    options.edns0 = true;
+    options.use_hosts_file = ResolveHosts::Never;
+}
