@@ -162,7 +162,8 @@ impl Request {
     /// `queryType=1`, because a poll with `queryType=0` never gets further than status 1. A form that the
     /// product does not have gives way to its standard one.
     pub fn collect(product: Product, handle: &Handle, response: Option<Response>) -> Self {
-        let response = response.filter(|wanted| wanted.fits(product)).unwrap_or(Response::standard(product));
+        let response =
+            response.filter(|wanted| wanted.fits(product)).unwrap_or_else(|| Response::standard(product));
         let mut request = Request::new(product.endpoint()).with(handle.parameter(), handle.text());
         if product != Product::Mark {
             request = request.with("queryType", "1");
@@ -279,7 +280,7 @@ pub struct Replace {
 impl Replace {
     /// Characters of `csr` that the vendor takes [seed: AutoReplaceSMIME].
     pub const MAX_CSR: usize = 32_767;
-    /// Values of `signatureHash` [doc].
+    /// Values of `signatureHash` \[doc\].
     pub const SIGNATURE_HASHES: [&'static str; 5] =
         ["NO_PREFERENCE", "INFER_FROM_CSR", "PREFER_SHA2", "PREFER_SHA1", "REQUIRE_SHA2"];
 }

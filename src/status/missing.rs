@@ -98,7 +98,7 @@ fn of_domains(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Missi
 
 fn of_domain(dcv: &Dcv) -> Missing {
     let domain = &dcv.domain;
-    let method = dcv.method.as_ref().map(|method| method.as_str()).unwrap_or_default();
+    let method = dcv.method.as_ref().map(crate::api::Foreign::as_str).unwrap_or_default();
     let file = |scheme: &str| {
         format!("{domain}: file not seen yet below {scheme}://{domain}/.well-known/pki-validation/")
     };
