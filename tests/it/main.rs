@@ -16,6 +16,8 @@ mod engine;
 mod proof;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
+/// A start from each phase, whatever lies on the disk.
+mod resume;
 /// A sandbox, a configuration and the real binary, in a directory of their own.
 mod setting;
 /// The engine in a world made from a seed: the promises as invariants.
