@@ -212,3 +212,48 @@ fn each_phase_goes_on_from_whatever_lies_on_the_disk() {
     assert_eq!(setting.stop(), Some(0));
     println!("PROOF-FIGURE {} pairs of phase and disk, each at its right end", PHASES.len() * DISKS.len());
 }
+
+/// A state file of before the second certificate, or none at all, under the files of the second: nothing goes
+/// back, no hook is repeated for what is in place, and the vendor is asked no more often than by a restart.
+#[test]
+fn a_state_older_than_the_disk_takes_nothing_back() {
+    for lost in [false, true] {
+        let mut setting = Setting::new();
+        setting.order(
+            "www",
+            OrderSpec::new(Product::Ssl, "1", &["www.example.com"]),
+            "key_file = \"$DIR/key.pem\"\nhooks = [\"log\"]\n[order.verify]\ntrust = \"off\"",
+        );
+        setting.table("[[hook]]\nname = \"log\"\nrun = [\"/bin/sh\", \"-c\", \"echo \\\"$CERTCOLLECTD_SERIAL\\\" >> $DIR/hooks\"]");
+        setting.start();
+        setting.until_phase("www", "guarding");
+        assert_eq!(setting.stop(), Some(0));
+        std::fs::copy(setting.path("state/state.db"), setting.path("backup")).unwrap();
+        reissue(&setting, "1", 250, "www.example.com");
+        setting.start_again();
+        setting.until("the second certificate is in place", |setting| {
+            setting.read("out/www/cert.pem") == setting.newest("1") && setting.phase("www") == "guarding"
+        });
+        assert_eq!(setting.stop(), Some(0));
+        let second = setting.newest("1");
+        let (hooks, link) = (setting.read("hooks"), std::fs::read_link(setting.installed("www")).unwrap());
+        for name in ["state.db", "state.db-wal", "state.db-shm"] {
+            let _ = std::fs::remove_file(setting.path("state").join(name));
+        }
+        if !lost {
+            std::fs::copy(setting.path("backup"), setting.path("state/state.db")).unwrap();
+        }
+        let calls = setting.all_calls();
+        setting.start_again();
+        setting.until("it has asked twice, and is at rest", |setting| {
+            assert_eq!(setting.read("out/www/cert.pem"), second, "lost {lost}: what was installed stays");
+            setting.all_calls() >= calls + 2 && setting.phase("www") == "guarding"
+        });
+        assert_eq!(setting.stop(), Some(0));
+        assert_eq!(std::fs::read_link(setting.installed("www")).unwrap(), link, "lost {lost}: no swap");
+        assert_eq!(setting.read("hooks"), hooks, "lost {lost}: no hook for what was in place");
+        assert_eq!(setting.order_status("www")["drift"], serde_json::Value::Null, "lost {lost}");
+        let gap = setting.vendor().vendor().record().counters().orders["1"].smallest_gap_ms;
+        assert!(gap.is_none_or(|gap| gap >= 300), "lost {lost}: {gap:?}");
+    }
+}
