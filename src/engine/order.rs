@@ -137,7 +137,7 @@ pub fn transition(phase: Phase, news: News, standing: Standing) -> Phase {
         (News::Revoked, _) => Revoked,
         (News::Resumed, Attention | Rejected | Revoked) => at_rest,
         (News::Resumed, other) => other,
-        (News::InPlace, Waiting | Quarantined) => at_rest,
+        (News::InPlace, Waiting | Collected | Quarantined) => at_rest,
         (News::InPlace, other) => other,
     }
 }

@@ -158,7 +158,8 @@ impl Engine {
         self.touch(id, now);
     }
 
-    /// After a loss of the state: what is on disk is what would be installed, to the byte.
+    /// After a loss of the state, or under one restored from a backup: what readers see is another generation than
+    /// the one on record, and to the byte what would be installed.
     fn already_there(
         &self,
         id: OrderId,
@@ -168,7 +169,8 @@ impl Engine {
     ) -> Option<Generation> {
         let record = &self.slot(id).record;
         let name = inspection.link.generation()?;
-        if record.installed.is_some() || record.staged.is_some() {
+        let on_record = record.installed.as_ref().is_some_and(|installed| *installed.name == *name);
+        if on_record || record.staged.is_some() {
             return None;
         }
         let entry = self.entry(id);
@@ -193,6 +195,8 @@ impl Engine {
         );
         let slot = self.slot_mut(id);
         slot.record.installed = Some(Box::new(generation));
+        slot.record.drift = None;
+        slot.record.warned = 0;
         self.drop_bundle(id);
         self.turn(id, News::InPlace, None, now);
         self.set_due(id, now);

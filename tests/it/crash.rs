@@ -124,7 +124,10 @@ fn killed_at_random_nothing_is_torn_early_or_forgotten() {
     for (order, tally) in &counters.orders {
         assert!(tally.smallest_gap_ms.is_none_or(|gap| gap >= 300), "{order}: {tally:?}");
     }
-    println!("{kills} kills, {reads} complete sets read, {} calls", counters.all.calls);
+    println!(
+        "PROOF-FIGURE {kills} kills at random, {reads} complete sets read and none torn, {} calls, none early, seed {seed}",
+        counters.all.calls
+    );
     // A run in which nothing happens keeps every promise.
     assert!(reads > 100 && counters.all.calls > kills / 2, "{reads} {}", counters.all.calls);
 }

@@ -38,6 +38,8 @@ mod rehearsal;
 mod secrets;
 /// Every documented sample decodes to what its page says.
 mod seeds;
+/// A start from each phase, whatever lies on the disk.
+mod resume;
 /// A sandbox, a configuration and the real binary, in a directory of their own.
 mod setting;
 /// Every shape of an answer, from bytes and from the sandbox.

@@ -68,6 +68,11 @@ impl Setting {
         self
     }
 
+    /// Takes all tables of the configuration away again.
+    pub fn clear_tables(&mut self) {
+        self.tables.clear();
+    }
+
     /// An order at the vendor and in the configuration: `name` with its number, keys of the entry, sub-tables.
     /// A TLS order is for this setting's key.
     pub fn order(&mut self, name: &str, mut spec: OrderSpec, keys: &str) -> &mut Setting {

@@ -677,7 +677,10 @@ fn the_promises_hold_in_every_world() {
         all.installed += one.installed;
         all.hooks += one.hooks;
     }
-    println!("{seeds} worlds of {days} days: {all:?}");
+    println!(
+        "PROOF-FIGURE {seeds} worlds of {days} days: {} calls, {} kills, {} installations, {} hook runs, no promise broken",
+        all.calls, all.kills, all.installed, all.hooks
+    );
     // A world in which nothing happens keeps every promise.
     assert!(
         all.calls > 100 * seeds

@@ -92,14 +92,13 @@ fn hit_and_go_on(
     let in_state = hits.iter().any(|hit| hit.contains(&state));
     let words =
         if in_state { format!("{words}|disk i/o error|database is locked") } else { words.to_owned() };
-    if code != 0 || said.contains("ERROR") {
-        if !words.split('|').any(|word| lower.contains(word)) {
-            let name = hits.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
-            let text = said.lines().find(|line| line.contains("ERROR")).unwrap_or(said.trim());
-            let text = text.split_once("ERROR").map_or(text, |(_, text)| text);
-            let text = text.replace(&setting.dir.path().display().to_string(), "$DIR");
-            *silent.lock().unwrap().entry(format!("{how:?} {name}: {text}")).or_default() += 1;
-        }
+    let failed = code != 0 || said.contains("ERROR");
+    if failed && !words.split('|').any(|word| lower.contains(word)) {
+        let name = hits.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
+        let text = said.lines().find(|line| line.contains("ERROR")).unwrap_or(said.trim());
+        let text = text.split_once("ERROR").map_or(text, |(_, text)| text);
+        let text = text.replace(&setting.dir.path().display().to_string(), "$DIR");
+        *silent.lock().unwrap().entry(format!("{how:?} {name}: {text}")).or_default() += 1;
     }
     go_on(&setting, |setting| look(setting, false).map(drop)).map_err(complain)?;
     at_its_end(&setting, 1).map_err(complain)?;
