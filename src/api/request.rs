@@ -280,7 +280,7 @@ pub struct Replace {
 impl Replace {
     /// Characters of `csr` that the vendor takes [seed: AutoReplaceSMIME].
     pub const MAX_CSR: usize = 32_767;
-    /// Values of `signatureHash` [doc].
+    /// Values of `signatureHash`, as documented.
     pub const SIGNATURE_HASHES: [&'static str; 5] =
         ["NO_PREFERENCE", "INFER_FROM_CSR", "PREFER_SHA2", "PREFER_SHA1", "REQUIRE_SHA2"];
 }
