@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use crate::config::{Config, Order};
 use crate::engine::Loaded;
+use crate::engine::TERM_WARNING;
 use crate::engine::account::AccountRecord;
 use crate::engine::order::{Debt, Generation, OrderRecord};
 use crate::engine::time::{Now, Time, rfc3339};
@@ -72,6 +73,8 @@ pub struct OrderStatus {
     pub rolled_back: bool,
     /// End of the product term, RFC 3339: no re-issue reaches beyond it.
     pub subscription_ends: Option<String>,
+    #[serde(skip)]
+    term_left: Option<i64>,
     #[serde(skip)]
     needs_person: bool,
     #[serde(skip)]
@@ -202,6 +205,20 @@ impl Status {
     }
 }
 
+impl OrderStatus {
+    /// `subscription ends 2027-05-02`, if the vendor has told it.
+    fn subscription(&self) -> Option<String> {
+        let day = self.subscription_ends.as_deref()?.split('T').next().unwrap_or_default();
+        let verb = if self.term_left? > 0 { "ends" } else { "ended" };
+        Some(format!("subscription {verb} {day}"))
+    }
+
+    /// Whether it ends so soon that a person was warned.
+    fn term_is_near(&self) -> bool {
+        self.certificate.is_some() && self.term_left.is_some_and(|left| left <= TERM_WARNING)
+    }
+}
+
 fn when(time: Time, now: Now) -> String {
     rfc3339(now.wall_of(time).div_euclid(1000))
 }
@@ -214,6 +231,7 @@ impl OrderStatus {
         let due = same.and_then(|record| record.due);
         let barred = due.is_some() && account.is_some_and(|account| account.not_before(Time::MIN).is_none());
         let due = due.and_then(|due| account.map_or(Some(due), |account| account.not_before(due)));
+        let term_end = same.and_then(|record| record.heard.as_ref()).and_then(|heard| heard.details.term_end);
         OrderStatus {
             name: order.name.to_string(),
             account: order.account.to_string(),
@@ -238,10 +256,8 @@ impl OrderStatus {
                 .unwrap_or_default(),
             trouble: same.and_then(|record| record.trouble.as_ref()).map(|trouble| trouble.text.to_string()),
             drift: same.and_then(|record| record.drift.as_ref()).map(ToString::to_string),
-            subscription_ends: same
-                .and_then(|record| record.heard.as_ref())
-                .and_then(|heard| heard.details.term_end)
-                .map(rfc3339),
+            subscription_ends: term_end.map(rfc3339),
+            term_left: term_end.map(|end| end.saturating_sub(now.unix())),
             needs_person: same.is_some_and(|record| record.phase.needs_person()),
             waiting_since: same.map(|record| now.wall_of(record.waiting_since).div_euclid(1000)),
             barred,

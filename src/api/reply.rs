@@ -190,6 +190,12 @@ fn is_number(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
+/// Reads a moment in UNIX seconds; what lies before 1970 or beyond the year 9999 is none.
+fn moment(text: &str) -> Option<i64> {
+    const END: i64 = 253_402_300_799;
+    text.trim().parse().ok().filter(|unix| (0..=END).contains(unix))
+}
+
 /// Reads a code: an optional sign and digits, nothing else.
 fn code(text: &str) -> Result<i32, Unreadable> {
     let text = text.trim();

@@ -1,7 +1,8 @@
-//! Warnings ahead of a certificate's end, while no newer one is there.
+//! Warnings ahead of a certificate's end, while no newer one is there, and ahead of the end of the subscription, beyond
+//! which no re-issue reaches.
 
 use super::event::{Level, OrderId};
-use super::order::Generation;
+use super::order::{Generation, OrderRecord};
 use super::time::{Now, Time, rfc3339};
 use super::{Engine, note};
 use crate::config::HookEvent;
@@ -9,6 +10,9 @@ use std::time::Duration;
 
 /// So many warnings are given for one certificate: near its end, three days before it, and at it.
 pub const EXPIRY_WARNINGS: u8 = 3;
+
+/// How long before the end of the product term a person is told, in seconds: ordering anew takes validation anew.
+pub const TERM_WARNING: i64 = 30 * DAY;
 
 const DAY: i64 = 24 * 3600;
 
@@ -34,12 +38,44 @@ pub(super) fn is_near(installed: Option<&Generation>, unix: i64) -> bool {
     installed.is_some_and(|installed| unix >= installed.not_after - near(installed))
 }
 
+/// The end of the product term, if the vendor has told it and nobody was warned of it yet.
+fn unwarned_term(record: &OrderRecord) -> Option<i64> {
+    record.heard.as_ref()?.details.term_end.filter(|end| record.term_warned != Some(*end))
+}
+
 impl Engine {
     /// When the next warning is due.
     pub(super) fn next_expiry(&self, id: OrderId, now: Now) -> Option<Time> {
         let record = &self.slot(id).record;
         let installed = record.installed.as_deref()?;
-        Some(now.time_of(warning_at(installed, record.warned)?))
+        let expiry = warning_at(installed, record.warned);
+        let term = unwarned_term(record).map(|end| end - TERM_WARNING);
+        Some(now.time_of([expiry, term].into_iter().flatten().min()?))
+    }
+
+    /// Tells once that the subscription of an installed order ends.
+    pub(super) fn warn_of_term(&mut self, id: OrderId, now: Now) {
+        let record = &self.slot(id).record;
+        let end = unwarned_term(record)
+            .filter(|end| record.installed.is_some() && end - TERM_WARNING <= now.unix());
+        let Some(end) = end else { return };
+        self.slot_mut(id).record.term_warned = Some(end);
+        self.touch(id, now);
+        let left = end - now.unix();
+        let text = if left > 0 {
+            let left = note::duration(Duration::from_secs(left.unsigned_abs()));
+            format!(
+                "the subscription ends in {left}, at {}: no re-issue reaches beyond it; renew it, or place a new order",
+                rfc3339(end)
+            )
+        } else {
+            format!(
+                "the subscription has ended at {}: there will be no re-issue; renew it, or place a new order",
+                rfc3339(end)
+            )
+        };
+        self.note(Level::Warn, "term-ending", Some(id), now, text);
+        self.owe_hooks(id, HookEvent::Expiring, now);
     }
 
     /// Gives the warnings whose time has come; of several that were slept through, one.

@@ -37,7 +37,7 @@ use std::time::Duration;
 use account::{AccountRecord, Gate};
 pub use adopted::{Adopted, joined};
 use event::{Changes, Effect, Event, Level, Link, Material, Note, OrderId, Token};
-pub use expiry::EXPIRY_WARNINGS;
+pub use expiry::{EXPIRY_WARNINGS, TERM_WARNING};
 use order::{OrderRecord, Phase};
 pub use summary::Summary;
 use time::{Now, Time};
@@ -461,6 +461,7 @@ impl Engine {
             self.timers.pop_first();
             self.slot_mut(id).timed = None;
             self.warn_of_expiry(id, now);
+            self.warn_of_term(id, now);
             match self.local_work(id, now).filter(|(at, _)| *at <= now.time) {
                 Some((_, work)) => self.start_local(id, work, now),
                 None => self.queue_debts(id, now),

@@ -187,6 +187,8 @@ pub struct OrderRecord {
     pub debts: Vec<Debt>,
     /// How many of the warnings ahead of the certificate's end were given.
     pub warned: u8,
+    /// The end of the product term that was warned of, UNIX seconds.
+    pub term_warned: Option<i64>,
     /// Trouble on this machine that keeps a bundle from its place.
     pub trouble: Option<Box<Trouble>>,
     /// How the files differ from what was installed, in words.
@@ -218,6 +220,7 @@ impl OrderRecord {
             refused: None,
             debts: Vec::new(),
             warned: 0,
+            term_warned: None,
             trouble: None,
             drift: None,
         }

@@ -62,6 +62,8 @@ pub(super) struct OrderRow {
     #[serde(default, skip_serializing_if = "is_default")]
     expiry_warnings: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    term_warned: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     trouble: Option<TroubleRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     drift: Option<String>,
@@ -178,6 +180,7 @@ impl OrderRow {
             refused,
             debts,
             warned,
+            term_warned,
             trouble,
             drift,
         } = record;
@@ -206,6 +209,7 @@ impl OrderRow {
             refused: refused.map(|fingerprint| fingerprint.to_string()),
             hooks: debts.iter().map(DebtRow::of).collect(),
             expiry_warnings: *warned,
+            term_warned: *term_warned,
             trouble: trouble.as_ref().map(|trouble| TroubleRow {
                 text: trouble.text.to_string(),
                 tries: trouble.tries,
@@ -243,6 +247,7 @@ impl OrderRow {
             refused: known(self.refused)?,
             debts: self.hooks.into_iter().map(|row| row.debt(origin, now)).collect::<Result<_, _>>()?,
             warned: self.expiry_warnings,
+            term_warned: self.term_warned,
             trouble: self.trouble.map(|trouble| {
                 let next = origin.future(trouble.next_ms, now);
                 Box::new(Trouble { text: trouble.text.into(), tries: trouble.tries, next })

@@ -92,6 +92,7 @@ fn full() -> OrderRecord {
             ended: Some(16),
         }],
         warned: 2,
+        term_warned: Some(20),
         trouble: Some(Box::new(Trouble { text: "disk full".into(), tries: 18, next: Time(19) })),
         drift: Some("cert.pem was changed".into()),
     }

@@ -84,6 +84,9 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
     if order.drift.is_some() {
         return Some((Verdict::Warning, "has files that were changed".into()));
     }
+    if order.term_is_near() {
+        return order.subscription().map(|subscription| (Verdict::Warning, subscription));
+    }
     let waits_long =
         order.phase == "waiting" && order.waiting_since.is_some_and(|since| unix - since > LONG_WAIT);
     waits_long.then(|| (Verdict::Warning, "has been waiting for more than a week".into()))

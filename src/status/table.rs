@@ -71,7 +71,7 @@ fn note(order: &OrderStatus) -> String {
     } else if order.phase == "waiting" {
         order.vendor.as_ref().map_or_else(|| "not asked yet".into(), |vendor| vendor.text.clone())
     } else {
-        String::new()
+        order.subscription().unwrap_or_default()
     }
 }
 
@@ -139,8 +139,8 @@ pub(super) fn details(status: &Status) -> String {
                 &format!("a newer certificate waits for `certcollectd accept {}`", order.name),
             );
         }
-        if let Some(end) = &order.subscription_ends {
-            line("subscription", &format!("ends {end}"));
+        if let Some(subscription) = order.subscription() {
+            line("term", &subscription);
         }
         for hook in &order.hooks {
             let last = hook.last.as_deref().unwrap_or("not tried yet");

@@ -48,5 +48,7 @@ mod shapes;
 mod simulation;
 /// The state file: damaged, newer, restored.
 mod store;
+/// The product term: shown, and warned of before it ends.
+mod term;
 /// A world for the engine: clock, vendor, disk, hooks and state, all of them able to fail.
 mod world;

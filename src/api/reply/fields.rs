@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{Dcv, Details, MAX_DOMAINS, MAX_ITEMS, MAX_OTHERS, Reply, STATUSES, Unreadable, code, is_number};
+use super::{
+    Dcv, Details, MAX_DOMAINS, MAX_ITEMS, MAX_OTHERS, Reply, STATUSES, Unreadable, code, is_number, moment,
+};
 use crate::api::Foreign;
 
 /// Whether a body is a URL-encoded answer: the key `errorCode` stands at its start or after a `&`.
@@ -123,9 +125,9 @@ impl Gather {
         } else if is("fqdn") {
             details.fqdn = words();
         } else if is("productTermStartDate") {
-            details.term_start = text().parse().ok();
+            details.term_start = moment(&text());
         } else if is("productTermEndDate") {
-            details.term_end = text().parse().ok();
+            details.term_end = moment(&text());
         } else if is("mdcDomainDetails") || is("mdcDomainDetails2") {
             details.take_domains(&text());
         } else if is("caaStatus") {

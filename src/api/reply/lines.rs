@@ -127,7 +127,7 @@ fn take_line(reply: &mut Reply, line: &str) {
             // Validity is read from the certificate itself.
             return;
         }
-        if let (Ok(start), Ok(end)) = (first.parse::<i64>(), second.parse::<i64>()) {
+        if let (Some(start), Some(end)) = (super::moment(first), super::moment(second)) {
             // "1761696000 1793232000": the product term.
             details.term_start = Some(start);
             details.term_end = Some(end);
