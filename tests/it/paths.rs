@@ -270,7 +270,8 @@ fn with_copy() -> Setting {
 
 #[test]
 fn what_is_in_the_way_stays_and_is_named() {
-    let kinds: [(&str, fn(&Path)); 4] = [
+    type Make = fn(&Path);
+    let kinds: [(&str, Make); 4] = [
         ("a FIFO", |path| make_fifo(path)),
         ("a socket", |path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
         ("a directory", |path| std::fs::create_dir(path).unwrap()),
