@@ -14,8 +14,11 @@ use certcollectd::state::{self, Origin};
 /// 20 November 2026, when most of the corpus is valid.
 const NOW: i64 = 1_795_165_920;
 
+/// What is done with one input.
+type Target = fn(&[u8]);
+
 /// The targets by name; each has a folder of this name in `fuzz/corpus`.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("reply", reply),
     ("unpack", unpack),
     ("chain", chain),

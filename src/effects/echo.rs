@@ -128,7 +128,7 @@ fn octet(body: &[u8], at: usize, byte: u8) -> Option<usize> {
                 // A space may have become a plus, which was then encoded itself.
                 is_octet(rest, *layers, byte) || (byte == b' ' && is_octet(rest, *layers, b'+'))
             });
-            found.map(|layers| at + 1 + 2 * layers).or((byte == b'%').then_some(at + 1))
+            found.map(|layers| at + 1 + 2 * layers).or_else(|| (byte == b'%').then_some(at + 1))
         }
         [b'+', ..] if byte == b' ' => Some(at + 1),
         [first, ..] if *first == byte => Some(at + 1),

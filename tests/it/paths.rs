@@ -156,7 +156,7 @@ fn attack(parent: &Path, victims: &Path, go_on: impl Fn() -> bool) -> u64 {
 
 #[test]
 fn nothing_outside_is_touched_while_names_are_swapped() {
-    let rounds = count_of("PATH_RACES", 100);
+    let rounds = count_of("PATH_RACES", 40);
     let dir = tempfile::tempdir().unwrap();
     let parent = dir.path().join("parent");
     let victims = dir.path().join("victims");
@@ -270,7 +270,8 @@ fn with_copy() -> Setting {
 
 #[test]
 fn what_is_in_the_way_stays_and_is_named() {
-    let kinds: [(&str, fn(&Path)); 4] = [
+    type Make = fn(&Path);
+    let kinds: [(&str, Make); 4] = [
         ("a FIFO", |path| make_fifo(path)),
         ("a socket", |path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
         ("a directory", |path| std::fs::create_dir(path).unwrap()),

@@ -328,3 +328,62 @@ fn nobody_of_the_same_user_looks_into_the_daemon_and_it_leaves_no_core() {
     assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()));
     assert!(!status.core_dumped());
 }
+
+/// Copies of the password in the writable memory of a process, in every writing, and how much memory that is.
+fn copies_in_memory(pid: u32) -> (usize, usize) {
+    use std::os::unix::fs::FileExt;
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let writings = writings(CANARY);
+    let (mut copies, mut size) = (0, 0);
+    for line in maps.lines() {
+        let mut words = line.split_whitespace();
+        let (range, rights) = (words.next().unwrap(), words.next().unwrap());
+        let (start, end) = range.split_once('-').unwrap();
+        let [start, end] = [start, end].map(|text| u64::from_str_radix(text, 16).unwrap());
+        let mut part = vec![0; (end - start) as usize];
+        // Some pages of the kernel's cannot be read.
+        if rights.starts_with("rw") && memory.read_exact_at(&mut part, start).is_ok() {
+            size += part.len();
+            copies += writings
+                .iter()
+                .filter(|(name, _)| !name.starts_with("its "))
+                .map(|(_, secret)| memchr::memmem::find_iter(&part, secret).count())
+                .sum::<usize>();
+        }
+    }
+    (copies, size)
+}
+
+#[test]
+fn an_idle_daemon_holds_no_copy_of_the_password() {
+    if !rustix::process::geteuid().is_root() {
+        println!("skipped: only root may look into the memory of a process that is not dumpable");
+        return;
+    }
+    let mut setting = Setting::new();
+    setting.polling("interval = \"1h\"\ncall_gap = \"0s\"");
+    setting.write("canary", CANARY);
+    setting.vendor().vendor().put_account(AccountSpec::new("canary", CANARY)).unwrap();
+    let url = setting.vendor().base_url();
+    setting.table(&format!(
+        "[[account]]\nname = \"canary\"\nlogin_name = \"canary\"\npassword = {{ file = \"$DIR/canary\" }}\n\
+         base_url = \"{url}\"\nca_file = \"$DIR/ca.pem\""
+    ));
+    for number in 1..=5 {
+        let order = OrderSpec::new(Product::Ssl, &number.to_string(), &["www.example.com"]);
+        setting.order(&format!("o{number}"), order, "account = \"canary\"\n[order.verify]\ntrust = \"off\"");
+    }
+    setting.start();
+    for number in 1..=5 {
+        setting.until_phase(&format!("o{number}"), "guarding");
+    }
+    // A copy that is still there will not go away by itself: nothing is due for an hour.
+    setting.until("no copy is left", |setting| copies_in_memory(setting.pid()).0 == 0);
+    let (copies, size) = copies_in_memory(setting.pid());
+    println!(
+        "figure: memory: {copies} copies of the password in {} KiB of an idle daemon's writable memory",
+        size / 1024
+    );
+    assert_eq!(setting.stop(), Some(0));
+}

@@ -53,7 +53,7 @@ fn all_toxics(seed: u64) -> (u64, u32) {
     let mut setting = Setting::new();
     setting.polling(&format!(
         "interval = \"{INTERVAL}ms\"\nmax_interval = \"1s\"\ncall_gap = \"0s\"\nguard_interval = \"1h\"\n\
-         request_timeout = \"3s\""
+         request_timeout = \"2s\""
     ));
     let identity = Identity::new();
     setting.write("proxy-ca.pem", &identity.ca_pem);
