@@ -108,6 +108,7 @@ impl Engine {
             name: entry.name.clone(),
             key,
             anchors,
+            copies: expected.is_some().then(|| entry.copies.clone()).unwrap_or_default(),
             expected: expected.unwrap_or_default(),
             files: entry.settings.files.clone(),
             previous,
