@@ -108,7 +108,8 @@ impl Engine {
             name: entry.name.clone(),
             key,
             anchors,
-            copies: expected.is_some().then(|| entry.copies.clone()).unwrap_or_default(),
+            // Before the first installation there are none to look at.
+            copies: if expected.is_some() { entry.copies.clone() } else { Box::default() },
             expected: expected.unwrap_or_default(),
             files: entry.settings.files.clone(),
             previous,
