@@ -140,8 +140,11 @@ impl Gate {
 
     /// The login was refused.
     pub fn close(&mut self, since: i64, text: Box<str>) {
-        let since = self.record.closed.as_ref().map_or(since, |closed| closed.since);
-        self.record.closed = Some(Closed { since, text, refused: None });
+        let before = self.record.closed.take();
+        let since = before.as_ref().map_or(since, |closed| closed.since);
+        // A probe of a changed credential was refused with that one; it may have changed again since.
+        let refused = before.and_then(|closed| closed.refused);
+        self.record.closed = Some(Closed { since, text, refused });
         self.record.probe = false;
     }
 
@@ -187,6 +190,17 @@ mod tests {
     fn the_gap_counts_from_the_end_of_the_last_call() {
         let gate = gate(AccountRecord { called: Some(at(995)), ..AccountRecord::default() });
         assert_eq!(gate.next_call(GAP), Some(at(1005)));
+    }
+
+    #[test]
+    fn what_was_probed_is_what_was_refused() {
+        let mut gate = gate(AccountRecord::default());
+        gate.close(77, "refused".into());
+        assert_eq!(gate.record.closed.as_ref().unwrap().refused, None, "to be learned");
+        gate.record.closed.as_mut().unwrap().refused = Some(CredentialTag(2));
+        gate.close(99, "refused again".into());
+        let closed = gate.record.closed.unwrap();
+        assert_eq!((closed.since, closed.refused), (77, Some(CredentialTag(2))));
     }
 
     #[test]

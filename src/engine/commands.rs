@@ -181,6 +181,10 @@ impl Engine {
             self.save_first();
             return self.reply(token, true, &format!("account {account} is open; pauses were ended"));
         }
+        if let Some(closed) = &mut self.gates[gate].record.closed {
+            // Which credential this call will be made with is learned after it.
+            closed.refused = None;
+        }
         self.let_one_through(gate, now);
         let text = format!("account {account}: the operator lets one call through");
         self.note_account(Level::Info, "account-probe", gate, now, text);
