@@ -8,7 +8,7 @@ use rustix::fs::{Gid, Mode, Uid};
 use super::dir::{Dir, Ownership, open_file};
 use super::stage;
 use crate::cert::{self, Anchors, Certificate, KeyCandidate, PublicKey};
-use crate::config::{Files, KeySource};
+use crate::config::{FileCopy, FileKind, Files, KeySource};
 use crate::engine::contents;
 use crate::engine::event::{Inspect, Inspection, InstalledFile, Link};
 
@@ -126,6 +126,9 @@ fn look_into(generation: &Dir, inspect: &Inspect, found: &mut Inspection) {
             put_right(generation, &name, *mode, owner, &stat, found);
         }
     }
+    for copy in &inspect.copies {
+        look_at_copy(copy, inspect, generation, found);
+    }
     found.certificates.dedup_by(|a, b| a.der() == b.der());
     for file in &inspect.expected {
         match found.files.iter().find(|(name, _)| *name == file.name) {
@@ -134,6 +137,42 @@ fn look_into(generation: &Dir, inspect: &Inspect, found: &mut Inspection) {
             Some(_) => {}
         }
     }
+}
+
+/// A copy elsewhere is what a server reads, so it is guarded like the generation's own files.
+fn look_at_copy(copy: &FileCopy, inspect: &Inspect, generation: &Dir, found: &mut Inspection) {
+    let files = &inspect.files;
+    let shown = copy.to.display().to_string();
+    let (Some(parent), Some(name)) = (copy.to.parent(), copy.to.file_name().and_then(|name| name.to_str()))
+    else {
+        return;
+    };
+    let dir = match Dir::open(parent) {
+        Ok(dir) => dir,
+        Err(error) => return found.unmended.push(error.to_string()),
+    };
+    let (content, stat) = match dir.read(name, stage::MAX_FILE) {
+        Ok(read) => read,
+        Err(_) if std::fs::symlink_metadata(&copy.to).is_err() => return found.missing.push(shown),
+        Err(error) => return found.unmended.push(error.to_string()),
+    };
+    let content = zeroize::Zeroizing::new(content);
+    let of_kind = |kind| contents::wanted(files).into_iter().find(|(known, ..)| *known == kind);
+    let kept = |kind| generation.read(of_kind(kind)?.1, stage::MAX_FILE).ok().map(|(content, _)| content);
+    // What the generation does not have cannot be compared; its certificates can.
+    let same = match (kept(copy.from).map(zeroize::Zeroizing::new), copy.from) {
+        (Some(kept), _) => *kept == *content,
+        (None, FileKind::Combined) => {
+            kept(FileKind::Fullchain).is_none_or(|fullchain| content.ends_with(&fullchain))
+        }
+        (None, _) => true,
+    };
+    if !same {
+        found.altered.push(shown.clone());
+    }
+    let owner = copy.owner.as_deref().or(files.owner.as_deref());
+    let owner = Ownership::lookup(owner, copy.group.as_deref().or(files.group.as_deref()));
+    put_right(&dir, name, super::copy_mode(copy, files), owner.unwrap_or_default(), &stat, found);
 }
 
 fn put_right(
@@ -227,7 +266,7 @@ fn previous(
                     });
                 }
                 // The vendor may not have sent a root.
-                Err(_) if kind == crate::config::FileKind::Root => {}
+                Err(_) if kind == FileKind::Root => {}
                 Err(_) => return None,
             }
         }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -116,6 +116,17 @@ fn make_dir(dir: &Path) -> Result<(), StoreError> {
                     "it belongs to user {name}; run this command as that user, for instance with `sudo -u {name}`"
                 );
                 return Err(io("use", dir, why));
+            }
+            let mode = found.mode() & 0o7777;
+            if mode & 0o022 != 0 {
+                // A volume made for a container often begins like this.
+                let closed = std::fs::Permissions::from_mode(mode & !0o022);
+                std::fs::set_permissions(dir, closed)
+                    .map_err(|why| io("take the write permission of others from", dir, why))?;
+                tracing::warn!(
+                    "state_dir {} had mode {mode:04o}; the write permission of others was taken away",
+                    dir.display()
+                );
             }
             Ok(())
         }

@@ -111,6 +111,8 @@ impl Engine {
             name: entry.name.clone(),
             key,
             anchors,
+            // Before the first installation there are none to look at.
+            copies: if expected.is_some() { entry.copies.clone() } else { Box::default() },
             expected: expected.unwrap_or_default(),
             files: entry.settings.files.clone(),
             previous,

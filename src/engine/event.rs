@@ -254,6 +254,8 @@ pub struct Inspect {
     pub expected: Vec<InstalledFile>,
     /// Owner, group and mode that should be there.
     pub files: Files,
+    /// The copies that should be elsewhere.
+    pub copies: Box<[FileCopy]>,
     /// Whether the generation before the current one is wanted as well.
     pub previous: bool,
 }

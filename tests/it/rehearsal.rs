@@ -464,6 +464,48 @@ fn files_have_owner_group_and_mode_and_the_key_is_private() {
 }
 
 #[test]
+fn copies_are_guarded_like_the_files_they_were_made_of() {
+    let mut setting = Setting::new();
+    let copies = "[[order.copy]]\nfrom = \"combined\"\nto = \"$DIR/site.pem\"\n\
+                  [[order.copy]]\nfrom = \"chain\"\nto = \"$DIR/issuers.pem\"";
+    setting.order("www", ssl("1"), &format!("{KEY}\n{OWN_ROOT}\n{copies}"));
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    let site = setting.read("site.pem");
+    let look = |setting: &Setting| {
+        let (code, said) = setting.call(&["poll", "www"]);
+        assert_eq!(code, 0, "{said}");
+        setting.order_status("www")["drift"].clone()
+    };
+    assert!(look(&setting).is_null());
+    std::fs::set_permissions(setting.path("site.pem"), PermissionsExt::from_mode(0o666)).unwrap();
+    assert!(look(&setting).is_null());
+    assert_eq!(std::fs::metadata(setting.path("site.pem")).unwrap().permissions().mode() & 0o7777, 0o640);
+    std::fs::remove_file(setting.path("site.pem")).unwrap();
+    assert!(look(&setting).is_null());
+    assert_eq!(setting.read("site.pem"), site);
+    for name in ["site.pem", "issuers.pem"] {
+        std::fs::write(setting.path(name), "by hand\n").unwrap();
+        let drift = look(&setting);
+        assert!(drift.as_str().unwrap().contains(&format!("{name} was changed")), "{drift}");
+        assert_eq!(setting.read(name), "by hand\n", "left as it is");
+    }
+}
+
+#[test]
+fn others_may_not_write_to_the_state_directory() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\n{OWN_ROOT}"));
+    std::fs::create_dir(setting.path("state")).unwrap();
+    std::fs::set_permissions(setting.path("state"), PermissionsExt::from_mode(0o777)).unwrap();
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    let mode = std::fs::metadata(setting.path("state")).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o755, "{said}");
+    assert!(said.contains("had mode 0777"), "{said}");
+}
+
+#[test]
 fn a_file_that_was_given_away_comes_back_to_the_daemon() {
     use std::os::unix::fs::{MetadataExt, chown};
     let mut setting = Setting::new();
