@@ -13,7 +13,7 @@ use super::event::{CommandReply, CredentialTag, Effect, Level, OrderId, Target, 
 use super::order::{Domains, Heard, OrderRecord, Phase};
 use super::time::{Now, rfc3339};
 use crate::api::reply::{Details, is_validated};
-use crate::api::{Handle, Product, Reply};
+use crate::api::{Foreign, Handle, Product, Reply};
 
 impl Engine {
     pub(super) fn want_domains(&mut self, token: Token, target: &Target, now: Now) {
@@ -201,13 +201,13 @@ fn as_data(number: &str, details: &Details, now: Now) -> serde_json::Value {
         .map(|dcv| {
             json!({
                 "domain": dcv.domain.as_str(),
-                "method": dcv.method.as_ref().map(|method| method.as_str()),
-                "state": dcv.status.as_ref().map(|status| status.as_str()),
+                "method": dcv.method.as_ref().map(Foreign::as_str),
+                "state": dcv.status.as_ref().map(Foreign::as_str),
                 "validated": dcv.is_validated(),
             })
         })
         .collect();
     let statuses: serde_json::Map<String, serde_json::Value> =
         details.statuses.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    json!({ "order_number": number, "at": rfc3339(now.unix()), "domains": domains, "statuses": statuses, "caa": details.caa.as_ref().map(|caa| caa.as_str()) })
+    json!({ "order_number": number, "at": rfc3339(now.unix()), "domains": domains, "statuses": statuses, "caa": details.caa.as_ref().map(Foreign::as_str) })
 }

@@ -34,12 +34,12 @@ mod paths;
 mod proof;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
+/// A start from each phase, whatever lies on the disk.
+mod resume;
 /// A password, and a search for it in everything that leaves the daemon.
 mod secrets;
 /// Every documented sample decodes to what its page says.
 mod seeds;
-/// A start from each phase, whatever lies on the disk.
-mod resume;
 /// A sandbox, a configuration and the real binary, in a directory of their own.
 mod setting;
 /// Every shape of an answer, from bytes and from the sandbox.

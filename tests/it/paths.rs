@@ -105,6 +105,7 @@ fn install(install_dir: &Path, copy: &Path, round: u64) -> bool {
         anchors: None,
         expected: staged.files,
         files: files(),
+        copies: wanted.copies.clone(),
         previous: true,
     };
     let _ = inspect::inspect(install_dir, &look);
@@ -249,6 +250,7 @@ fn a_hard_link_in_a_generation_is_not_put_right() {
         anchors: None,
         expected: Vec::new(),
         files: files(),
+        copies: Box::default(),
         previous: false,
     };
     let found = inspect::inspect(&out, &look);

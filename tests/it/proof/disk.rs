@@ -95,7 +95,7 @@ fn hit_and_go_on(
     let failed = code != 0 || said.contains("ERROR");
     if failed && !words.split('|').any(|word| lower.contains(word)) {
         let name = hits.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();
-        let text = said.lines().find(|line| line.contains("ERROR")).unwrap_or(said.trim());
+        let text = said.lines().find(|line| line.contains("ERROR")).unwrap_or_else(|| said.trim());
         let text = text.split_once("ERROR").map_or(text, |(_, text)| text);
         let text = text.replace(&setting.dir.path().display().to_string(), "$DIR");
         *silent.lock().unwrap().entry(format!("{how:?} {name}: {text}")).or_default() += 1;
