@@ -286,6 +286,14 @@ fn write_history(connection: &Connection, note: &Note) -> Result<(), rusqlite::E
     Ok(())
 }
 
+/// The file and its version, for one who only reads.
+fn open_to_read(path: &Path, flags: OpenFlags) -> Result<(Connection, i64), rusqlite::Error> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok((connection, version))
+}
+
 /// Writes a file of one block into the state directory and takes it away again: an empty one can be made on a
 /// disk that is full. The error is the system's own.
 pub fn try_write(dir: &Path) -> std::io::Result<()> {
@@ -505,10 +513,15 @@ impl Reader {
             Ok(found) if found.len() == 0 => return Ok(None),
             Ok(_) => {}
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags).map_err(|why| damaged(&path, why))?;
-        connection.busy_timeout(BUSY)?;
-        let version = version(&connection, &path)?;
+        let (connection, version) = match open_to_read(&path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            // A cut in the middle of a transaction leaves a journal that must be rolled back before anybody can
+            // read. Until the daemon starts again nobody else does that.
+            Err(why) if why.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => {
+                open_to_read(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW)
+            }
+            other => other,
+        }
+        .map_err(|why| damaged(&path, why))?;
         match version {
             0 => Ok(None),
             1..=VERSION => Ok(Some(Reader { connection, path })),

@@ -46,6 +46,22 @@ fn what_was_saved_is_loaded() {
 }
 
 #[test]
+fn a_state_that_was_cut_off_in_a_transaction_can_be_read_before_the_next_start() {
+    let (temp, after) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fill(temp.path());
+    // The first start writes with a journal, and so does a state on NFS.
+    let connection = rusqlite::Connection::open(temp.path().join("state.db")).unwrap();
+    connection.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(())).unwrap();
+    connection.execute_batch("BEGIN; DELETE FROM orders").unwrap();
+    connection.cache_flush().unwrap();
+    for name in ["state.db", "state.db-journal"] {
+        std::fs::copy(temp.path().join(name), after.path().join(name)).unwrap();
+    }
+    let read = Reader::open(after.path()).unwrap().unwrap().load(clock::now()).unwrap();
+    assert_eq!(read.orders.len(), 20);
+}
+
+#[test]
 fn a_second_process_is_kept_out_and_told_by_whom() {
     let temp = tempfile::tempdir().unwrap();
     let lock = Lock::take(temp.path()).unwrap();
