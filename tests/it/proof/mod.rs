@@ -38,6 +38,33 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// Builds `tests/proof.d/<name>.c` into a directory.
+fn compile(name: &str, dir: &Path) -> Result<PathBuf, String> {
+    let binary = dir.join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/proof.d/{name}.c"));
+    match Command::new("cc").arg("-O1").arg("-o").arg(&binary).arg(source).output() {
+        Ok(output) if output.status.success() => Ok(binary),
+        Ok(output) => Err(format!("cc: {}", said(&output).1)),
+        Err(error) => Err(format!("a C compiler is needed: {error}")),
+    }
+}
+
+/// Runs a program that is to succeed.
+fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new(program).args(arguments).output().map_err(|why| format!("{program}: {why}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{program} {}: {}", arguments.join(" "), said(&output).1.trim()))
+}
+
+/// Gives this thread, and what it starts, mounts of its own. They end with it; and no namespace that anybody
+/// makes meanwhile holds a copy of them, which would keep a file system alive that was unmounted here.
+fn own_mounts() -> Result<(), String> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).map_err(|why| format!("own mounts: {why}"))?;
+    run("mount", &["--make-rprivate", "/"])
+}
+
 /// `tests/proof.d/nth.c`, built for this run: it hits the n-th system call of a whole process.
 struct Nth {
     binary: PathBuf,
@@ -50,15 +77,7 @@ impl Nth {
             return Err("the tracer is written for Linux on x86-64".into());
         }
         let dir = tempfile::tempdir().unwrap();
-        let binary = dir.path().join("nth");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/proof.d/nth.c");
-        let built = Command::new("cc").arg("-O1").arg("-o").arg(&binary).arg(source).output();
-        match built {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => return Err(format!("cc: {}", said(&output).1)),
-            Err(error) => return Err(format!("a C compiler is needed: {error}")),
-        }
-        let nth = Nth { binary, _dir: dir };
+        let nth = Nth { binary: compile("nth", dir.path())?, _dir: dir };
         let tried =
             Command::new(&nth.binary).args(["--log", "/dev/null", "--", "/bin/true"]).output().unwrap();
         if !tried.status.success() {

@@ -6,25 +6,21 @@ use std::process::Command;
 use std::time::Duration;
 
 use certcollectd::sandbox::CertificateSpec;
+use certcollectd::sources::clock;
 
-use super::{at_its_end, figure, go_on, look, number, setting, skip};
-use crate::setting::{Setting, said};
+use super::{at_its_end, figure, go_on, look, number, own_mounts, run, setting, skip};
+use crate::setting::Setting;
 use crate::simulation::Dice;
 
 /// Room for a journal.
 const IMAGE_MB: u64 = 32;
 /// XFS makes none smaller.
 const XFS_MB: u64 = 300;
+/// What holds an unmounted file system for a moment (a look at all block devices) has let go within this.
+const PATIENCE: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_millis(5);
 /// A cut comes at most so long after the start: from the first write to after the hook.
 const LATEST_MS: u64 = 500;
-
-fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new(program).args(arguments).output().map_err(|why| format!("{program}: {why}"))?;
-    if output.status.success() {
-        return Ok(());
-    }
-    Err(format!("{program} {}: {}", arguments.join(" "), said(&output).1.trim()))
-}
 
 /// A file system in a file, mounted while this lives.
 struct Image {
@@ -35,14 +31,14 @@ struct Image {
 }
 
 /// A kind of file system: its name here, the program that makes it, mount options.
-type Kind = (&'static str, &'static str, &'static str);
+pub(super) type Kind = (&'static str, &'static str, &'static str);
 
-const KINDS: [Kind; 4] = [
-    ("ext4", "mkfs.ext4", "loop"),
-    ("ext4 data=writeback", "mkfs.ext4", "loop,data=writeback,noauto_da_alloc"),
-    ("ext4 noauto_da_alloc", "mkfs.ext4", "loop,noauto_da_alloc"),
-    ("XFS", "mkfs.xfs", "loop"),
-];
+pub(super) const EXT4: Kind = ("ext4", "mkfs.ext4", "loop");
+pub(super) const EXT4_WRITEBACK: Kind =
+    ("ext4 data=writeback", "mkfs.ext4", "loop,data=writeback,noauto_da_alloc");
+pub(super) const XFS: Kind = ("XFS", "mkfs.xfs", "loop");
+const KINDS: [Kind; 4] =
+    [EXT4, EXT4_WRITEBACK, ("ext4 noauto_da_alloc", "mkfs.ext4", "loop,noauto_da_alloc"), XFS];
 
 impl Image {
     fn make(kind: Kind, file: PathBuf, at: PathBuf) -> Result<Image, String> {
@@ -64,11 +60,27 @@ impl Image {
         Ok(())
     }
 
+    /// Until the file system is gone: where anybody still holds it, the next mount would not be a new one of
+    /// what is on the disk, but this one, shut down as it is.
     fn unmount(&mut self) -> Result<(), String> {
-        if std::mem::take(&mut self.mounted) {
-            return run("umount", &[self.at.to_str().unwrap()]);
+        if !std::mem::take(&mut self.mounted) {
+            return Ok(());
+        }
+        run("umount", &[self.at.to_str().unwrap()])?;
+        let start = clock::now().time;
+        while self.is_attached()? {
+            if clock::now().time.since(start) > PATIENCE {
+                return Err(format!("{} was unmounted, and something still holds it", self.at.display()));
+            }
+            std::thread::sleep(LOOK);
         }
         Ok(())
+    }
+
+    /// Whether a loop device has the file; it lets go with the last mount, wherever that is.
+    fn is_attached(&self) -> Result<bool, String> {
+        let output = Command::new("losetup").arg("--associated").arg(&self.file).output();
+        output.map(|output| !output.stdout.is_empty()).map_err(|why| format!("losetup: {why}"))
     }
 
     /// The check of the tool that belongs to it; the journal has been replayed.
@@ -176,6 +188,9 @@ fn obstacle(kind: Kind) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("only root mounts file systems".into());
     }
+    if let Err(why) = own_mounts() {
+        return Some(why);
+    }
     let temp = tempfile::tempdir().unwrap();
     let image = Image::make(kind, temp.path().join("img"), temp.path().join("at"));
     image
@@ -189,8 +204,8 @@ fn obstacle(kind: Kind) -> Option<String> {
 fn power_cuts_lose_nothing() {
     let (cuts, seed, seconds) =
         (number("PROOF_CUTS", 40), number("PROOF_SEED", 1), number("PROOF_SECONDS", 1800));
-    let start = certcollectd::sources::clock::now().time;
-    let is_late = || certcollectd::sources::clock::now().time.since(start) > Duration::from_secs(seconds);
+    let start = clock::now().time;
+    let is_late = || clock::now().time.since(start) > Duration::from_secs(seconds);
     let mut done = Vec::new();
     for (at, kind) in (0..).zip(KINDS) {
         if let Some(why) = obstacle(kind) {
@@ -200,7 +215,7 @@ fn power_cuts_lose_nothing() {
         let mut cycles = Cycles::new(kind, seed + at).unwrap();
         // In the time of this kind, so that each gets its share.
         let share = Duration::from_secs(seconds / KINDS.len() as u64) * (u32::try_from(at).unwrap() + 1);
-        let late = || is_late() || certcollectd::sources::clock::now().time.since(start) > share;
+        let late = || is_late() || clock::now().time.since(start) > share;
         while cycles.cuts < cuts / KINDS.len() as u64 && !late() {
             let cut = cycles.cuts;
             cycles.cycle().unwrap_or_else(|why| panic!("{} PROOF_SEED={seed}, cut {cut}: {why}", kind.0));
