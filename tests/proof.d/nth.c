@@ -3,13 +3,15 @@
  * something, counted over all its threads. strace counts for each thread by itself, so that an enumeration by
  * it misses calls of a program whose disk work wanders between threads.
  *
- *   nth [--under DIR]... [--reads] [--at N] [--times K] [--kill | --errno E | --short] [--only NAME] --log FILE -- PROGRAM ARG...
+ *   nth [--under DIR]... [--only NAME]... [--reads] [--at N] [--times K] [--kill | --errno E | --short | --pretend]
+ *       --log FILE -- PROGRAM ARG...
  *
  * --under  count only calls on files in these directories; without it, everything that counts is counted
+ * --only   count only calls of these names
  * --reads  count reading calls as well
  * --at     the first call that is hit, from 1; without it, nothing is hit
  * --times  so many calls from there on are hit; 1 if not given
- * --only   count only calls of this name
+ * --pretend  the calls that are hit are not made, and the program is told that they went well
  *
  * The log has one line for each counted call: number, name, path, and what was done to it. The exit code is the
  * program's; 137 after a kill. x86-64 Linux only.
@@ -80,13 +82,13 @@ static const struct call { long nr; const char *name; int kind; int where; int a
     { SYS_fcntl, "fcntl", READS, FD, 0 },
 };
 
-static const char *under[8], *only;
-static int unders, reads, do_kill, do_short, error;
+static const char *under[8], *only[8];
+static int unders, onlys, reads, do_kill, do_short, do_pretend, error;
 static long at, times = 1, counted;
 static FILE *log_file;
 static pid_t program;
-/* Threads whose call is to fail when it returns, with the error. */
-static struct { pid_t tid; int error; } failing[64];
+/* Threads whose call is not made, with the error that they get; 0 is none. */
+static struct { pid_t tid; int error; } answered[64];
 
 static void die(const char *what) { perror(what); exit(125); }
 
@@ -127,7 +129,9 @@ static void where(pid_t tid, const struct call *call, const unsigned long long *
 
 static int counts(const struct call *call, const unsigned long long *args, const char *path) {
     if (call->kind == READS && !reads) return 0;
-    if (only && strcmp(only, call->name)) return 0;
+    int named = !onlys;
+    for (int i = 0; i < onlys; i++) named |= !strcmp(only[i], call->name);
+    if (!named) return 0;
     if (!reads && (call->nr == SYS_openat || call->nr == SYS_open)) {
         /* Opening to read changes nothing. */
         unsigned long long flags = args[call->nr == SYS_openat ? 2 : 1];
@@ -157,12 +161,12 @@ static void entered(pid_t tid, struct __ptrace_syscall_info *info) {
         if (hit && do_kill) {
             done = "killed";
             kill(program, SIGKILL);
-        } else if (hit && error) {
-            done = "failed";
-            for (size_t slot = 0; slot < sizeof failing / sizeof *failing; slot++) {
-                if (failing[slot].tid) continue;
-                failing[slot].tid = tid;
-                failing[slot].error = error;
+        } else if (hit && (error || do_pretend)) {
+            done = error ? "failed" : "pretended";
+            for (size_t slot = 0; slot < sizeof answered / sizeof *answered; slot++) {
+                if (answered[slot].tid) continue;
+                answered[slot].tid = tid;
+                answered[slot].error = error;
                 /* No call of that number: nothing happens. */
                 ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, orig_rax), -1L);
                 break;
@@ -178,10 +182,10 @@ static void entered(pid_t tid, struct __ptrace_syscall_info *info) {
 }
 
 static void left(pid_t tid) {
-    for (size_t slot = 0; slot < sizeof failing / sizeof *failing; slot++) {
-        if (failing[slot].tid != tid) continue;
-        failing[slot].tid = 0;
-        ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, rax), (long)-failing[slot].error);
+    for (size_t slot = 0; slot < sizeof answered / sizeof *answered; slot++) {
+        if (answered[slot].tid != tid) continue;
+        answered[slot].tid = 0;
+        ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, rax), (long)-answered[slot].error);
     }
 }
 
@@ -196,7 +200,8 @@ int main(int argc, char **argv) {
         else if (!strcmp(argv[i], "--kill")) do_kill = 1;
         else if (!strcmp(argv[i], "--short")) do_short = 1;
         else if (!strcmp(argv[i], "--errno")) error = atoi(argv[++i]);
-        else if (!strcmp(argv[i], "--only")) only = argv[++i];
+        else if (!strcmp(argv[i], "--pretend")) do_pretend = 1;
+        else if (!strcmp(argv[i], "--only") && onlys < 8) only[onlys++] = argv[++i];
         else if (!strcmp(argv[i], "--log")) log_path = argv[++i];
         else { fprintf(stderr, "nth: unknown option %s\n", argv[i]); return 125; }
     }

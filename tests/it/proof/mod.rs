@@ -13,6 +13,8 @@ use certcollectd::sandbox::{OrderSpec, Product};
 
 use crate::setting::{Setting, said};
 
+/// Power cuts, write by write: what a disk can hold after one, put together from what was written.
+mod blocks;
 /// kill -9 at every system call.
 mod calls;
 /// Errors at every system call on a file of ours, and disks that are really full.
