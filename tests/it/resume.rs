@@ -3,9 +3,10 @@
 
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use certcollectd::sandbox::{CertificateSpec, OrderSpec, Product, Step};
+use certcollectd::sources::clock;
 
 use crate::crash::read_set;
 use crate::setting::Setting;
@@ -238,7 +239,7 @@ fn a_state_older_than_the_disk_takes_nothing_back() {
             setting.read("out/www/cert.pem") == setting.newest("1") && setting.phase("www") == "guarding"
         });
         assert_eq!(setting.stop(), Some(0));
-        let stopped = Instant::now();
+        let stopped = clock::now().time;
         let second = setting.newest("1");
         let (hooks, link) = (setting.read("hooks"), std::fs::read_link(setting.installed("www")).unwrap());
         for name in ["state.db", "state.db-wal", "state.db-shm"] {
@@ -249,7 +250,9 @@ fn a_state_older_than_the_disk_takes_nothing_back() {
         }
         let calls = setting.all_calls();
         // No state can tell of a call that was made after its backup; the interval does, once it is over.
-        setting.until("the interval since the last call is over", |_| stopped.elapsed() >= INTERVAL);
+        setting.until("the interval since the last call is over", |_| {
+            clock::now().time.since(stopped) >= INTERVAL
+        });
         setting.start_again();
         setting.until("it has asked twice, and is at rest", |setting| {
             assert_eq!(setting.read("out/www/cert.pem"), second, "lost {lost}: what was installed stays");
