@@ -149,18 +149,24 @@ pub fn status(summary: &Summary) {
 fn status_text(summary: &Summary) -> String {
     let Summary { orders, waiting, in_order, attention, owed_hooks, closed, unreadable, hopeful: _ } =
         *summary;
-    let mut text =
-        format!("{orders} orders: {in_order} in order, {waiting} waiting, {attention} need attention");
+    let mut text = format!(
+        "{}: {in_order} in order, {waiting} waiting, {attention} to attend to",
+        count(orders, "order", "orders")
+    );
     if owed_hooks > 0 {
-        text.push_str(&format!("; {owed_hooks} hooks owed"));
+        text.push_str(&format!("; {} owed", count(owed_hooks, "hook", "hooks")));
     }
     if closed > 0 {
-        text.push_str(&format!("; {closed} accounts closed"));
+        text.push_str(&format!("; {} closed", count(closed, "account", "accounts")));
     }
     if unreadable > 0 {
-        text.push_str(&format!("; {unreadable} passwords cannot be read"));
+        text.push_str(&format!("; {} cannot be read", count(unreadable, "password", "passwords")));
     }
     text
+}
+
+fn count(number: usize, one: &str, more: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { more })
 }
 
 fn notify(state: &[NotifyState<'_>]) {
@@ -185,7 +191,7 @@ mod tests {
         };
         assert_eq!(
             status_text(&summary),
-            "5 orders: 3 in order, 1 waiting, 1 need attention; 2 hooks owed; 1 accounts closed"
+            "5 orders: 3 in order, 1 waiting, 1 to attend to; 2 hooks owed; 1 account closed"
         );
     }
 

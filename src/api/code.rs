@@ -33,6 +33,8 @@ pub enum Class {
     Rejected,
     /// The certificate was revoked; final for a pending order.
     Revoked,
+    /// What an operator's own call asked for is done.
+    Done,
     /// An answer to an operator's own call, to be shown to the operator.
     Report,
     /// Nobody knows; back off, and after some tries in a row ask a person.
@@ -143,6 +145,8 @@ pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
             means: "the vendor does not accept the form of login name or password",
             ..row_of(-16)
         },
+        // Status and error code share their numbers; where nothing is collected, 0 is plain success.
+        0 if !endpoint.collects() => Row { class: Class::Done, means: "done", ..row },
         // Outside Collect* these end one operator's call, not an order.
         -20 | -21 | -22 | -26 if !endpoint.collects() => Row { class: Class::Report, ..row },
         // A positive status beyond 2 is in no document; it must never count as progress.
@@ -186,6 +190,13 @@ mod tests {
         }
         check(-125, Class::Waiting);
         check(-160, Class::Unknown);
+    }
+
+    #[test]
+    fn zero_is_success_where_nothing_is_collected() {
+        for endpoint in [Endpoint::DomainDetails, Endpoint::ReplaceSmime, Endpoint::ResendSmime] {
+            assert_eq!(classify(endpoint, &reply(0, "")).class, Class::Done);
+        }
     }
 
     #[test]

@@ -147,8 +147,10 @@ fn subjects(config: &Config, order: &Order, requested: &[String]) -> Result<Vec<
     let handle = format!("{} {}", order.handle.parameter(), order.handle.text());
     let record =
         loaded.orders.get(&order.name).map(|known| &known.record).filter(|record| *record.handle == *handle);
-    let details = record.and_then(|record| record.heard.as_ref()).map(|heard| &heard.details);
-    Ok(survey::subjects(details, &order.domains, requested))
+    let named = record.and_then(|record| record.domains.as_deref()).and_then(|known| known.heard.as_ref());
+    let collected = record.and_then(|record| record.heard.as_deref());
+    let told: Vec<_> = named.into_iter().chain(collected).map(|heard| &heard.details).collect();
+    Ok(survey::subjects(&told, &order.domains, requested))
 }
 
 async fn look(dns: &Dns, subject: &Subject, token: Option<&Token>) -> Vec<Finding> {

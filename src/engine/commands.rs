@@ -191,7 +191,7 @@ impl Engine {
         self.note_account(Level::Info, "account-probe", gate, now, text);
         match self.gates[gate].queue.first().copied() {
             Some((_, id)) => self.waiters.entry(id).or_default().push(token),
-            None => self.reply(token, true, &format!("account {account}: the next call is let through")),
+            None => self.reply(token, true, &format!("account {account}: the next call is let through; the daemon makes it when an order is due, or `once`")),
         }
     }
 

@@ -233,7 +233,7 @@ impl Engine {
                 let text = format!("{} ({})", row.means, said(&reply));
                 self.heard(id, Some(reply.code), text, reply.details, now);
             }
-            Class::Ours | Class::Permission | Class::EndpointRefused | Class::Report => {
+            Class::Ours | Class::Permission | Class::EndpointRefused | Class::Done | Class::Report => {
                 let text = format!("{} ({})", row.means, said(&reply));
                 self.heard(id, Some(reply.code), text.clone(), reply.details, now);
                 self.stop(id, News::Stuck, text, row.advice, now);

@@ -16,6 +16,8 @@ pub enum Verdict {
 const DAY: i64 = 24 * 3600;
 /// Waiting longer than this is worth a look.
 const LONG_WAIT: i64 = 7 * DAY;
+/// A poll that is late by more than this was forgotten by everybody: even `once` in a daily job is sooner.
+const LATE: i64 = DAY;
 
 /// The worst of all, and the line that says why.
 pub fn verdict(status: &Status) -> (Verdict, String) {
@@ -80,6 +82,10 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
     }
     if order.trouble.is_some() {
         return Some((Verdict::Critical, "cannot be installed".into()));
+    }
+    if let Some(late) = order.next_in.map(|left| -left).filter(|late| *late > LATE && !order.barred) {
+        let why = format!("should have been asked about {} hours ago: is the daemon running?", late / 3600);
+        return Some((Verdict::Warning, why));
     }
     if order.drift.is_some() {
         return Some((Verdict::Warning, "has files that were changed".into()));

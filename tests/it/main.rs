@@ -24,6 +24,8 @@ mod engine;
 mod errands;
 /// Order number, certificate ID, base order number: one of them, end to end.
 mod handles;
+/// What a monitoring system is told when nobody is at work any more.
+mod nagios;
 /// A network that does its worst, between the real binary and the vendor.
 mod network;
 /// A mistake of ours while one order is handled.

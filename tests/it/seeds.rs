@@ -48,7 +48,7 @@ const ROWS: &[(&str, As, &str)] = &[
     (
         "mdc-form-broken-lines.txt",
         Whole(DomainDetails),
-        "0 Waiting; example.com - Validated; www.example.com CNAME_CSR_HASH In progress; csrStatus=1 \
+        "0 Done; example.com - Validated; www.example.com CNAME_CSR_HASH In progress; csrStatus=1 \
          ovCallBackStatus=-1 organizationValidationStatus=1 freeDVUPStatus=-1 evClickThroughStatus=0 evAssumedName=0 \
          evLegalExistence=0 evPhysicalExistence=0 evOperationalExistence=0 evSignerApproverRequester=0 \
          evSignerSecondApproval=0 dcvStatusCode=2",
@@ -56,7 +56,7 @@ const ROWS: &[(&str, As, &str)] = &[
     (
         "mdc-form.txt",
         Whole(DomainDetails),
-        "0 Waiting; 123456789012345678901wuuu.tk - Validated; 123578901234578901wuuu.tk - Validated; \
+        "0 Done; 123456789012345678901wuuu.tk - Validated; 123578901234578901wuuu.tk - Validated; \
          test.com - Validated; csrStatus=1 ovCallBackStatus=-1 organizationValidationStatus=2 freeDVUPStatus=-1 \
          evClickThroughStatus=1 evAssumedName=-1 evLegalExistence=0 evPhysicalExistence=0 evOperationalExistence=0 \
          evSignerApproverRequester=0 evSignerSecondApproval=0 dcvStatusCode=1",
@@ -70,16 +70,16 @@ const ROWS: &[(&str, As, &str)] = &[
     (
         "mdc-no-method.txt",
         Whole(DomainDetails),
-        "0 Waiting; example.com - Validated; 192.0.2.7 HTTP_CSR_HASH In progress",
+        "0 Done; example.com - Validated; 192.0.2.7 HTTP_CSR_HASH In progress",
     ),
     ("mdc-permission.txt", Whole(DomainDetails), "-16 EndpointRefused \"Permission denied!\""),
     ("push-caa.txt", Push, "123456789: failed before signing (status 3)"),
     ("push-get.txt", Push, "123456789: issued, not yet collected (status 9)"),
     ("push-post.txt", Push, "123456789: issued, not yet collected (status 9)"),
-    ("replace-form.txt", Whole(ReplaceSmime), "0 Waiting; order 7654321"),
-    ("replace-json.txt", Whole(ReplaceSmime), "0 Waiting; order 7654321"),
-    ("replace-lines.txt", Whole(ReplaceSmime), "0 Waiting; order 7654321"),
-    ("replace-none.txt", Whole(ReplaceSmime), "0 Waiting"),
+    ("replace-form.txt", Whole(ReplaceSmime), "0 Done; order 7654321"),
+    ("replace-json.txt", Whole(ReplaceSmime), "0 Done; order 7654321"),
+    ("replace-lines.txt", Whole(ReplaceSmime), "0 Done; order 7654321"),
+    ("replace-none.txt", Whole(ReplaceSmime), "0 Done"),
     ("request-mc.txt", As::Request(CollectMc), "orderNumber responseType=2 responseEncoding=1"),
     ("request-mdc.txt", As::Request(DomainDetails), "orderNumber showStatusDetails=Y responseFormat"),
     ("request-replace.txt", As::Request(ReplaceSmime), "orderNumber csr responseFormat revokeOldOrder=Y"),
@@ -90,7 +90,7 @@ const ROWS: &[(&str, As, &str)] = &[
         "orderNumber queryType showStatusDetails=Y responseType=3 responseFormat=1 showExtStatus=Y showValidityPeriod=Y",
     ),
     ("resend-error.txt", Whole(ResendSmime), "-122 Report \"The Certificate is in wrong state.\""),
-    ("resend-success.txt", Whole(ResendSmime), "0 Waiting"),
+    ("resend-success.txt", Whole(ResendSmime), "0 Done"),
     ("smime-lines-cmmf.txt", Whole(CollectSmime), CHAIN),
     ("ssl-certificates.txt", Part("2\n", CollectSsl), PICTURE),
     (

@@ -98,11 +98,16 @@ impl Finding {
 }
 
 /// The domains to look at: what GetMDCDomainDetails said, else what the collecting call said, else the names of the
-/// configuration, else those of the request.
-pub fn subjects(details: Option<&Details>, configured: &[Box<str>], requested: &[String]) -> Vec<Subject> {
+/// configuration, else those of the request. `told` holds what the vendor said, the most telling answer first.
+pub fn subjects(told: &[&Details], configured: &[Box<str>], requested: &[String]) -> Vec<Subject> {
     let plain = |domain: &str| Subject { domain: domain.to_owned(), method: None, validated: false };
-    let detailed = details.map(|details| details.dcv.as_slice()).unwrap_or_default();
-    let listed = details.map(|details| details.domains.as_slice()).unwrap_or_default();
+    let detailed =
+        told.iter().map(|details| details.dcv.as_slice()).find(|dcv| !dcv.is_empty()).unwrap_or_default();
+    let listed = told
+        .iter()
+        .map(|details| details.domains.as_slice())
+        .find(|listed| !listed.is_empty())
+        .unwrap_or_default();
     let mut list: Vec<Subject> = if !detailed.is_empty() {
         let subject = |dcv: &crate::api::reply::Dcv| Subject {
             domain: dcv.domain.as_str().to_owned(),
@@ -404,16 +409,25 @@ mod tests {
         };
         let configured: [Box<str>; 1] = ["c.example".into()];
         let mut details = Details::default();
-        assert_eq!(names(subjects(None, &[], &["r.example".into()])), ["r.example Unknown false"]);
-        assert_eq!(names(subjects(Some(&details), &configured, &[])), ["c.example Unknown false"]);
+        assert_eq!(names(subjects(&[], &[], &["r.example".into()])), ["r.example Unknown false"]);
+        assert_eq!(names(subjects(&[&details], &configured, &[])), ["c.example Unknown false"]);
         details.domains = vec![(foreign("d.example"), foreign("NOTVALIDATED"))];
-        assert_eq!(names(subjects(Some(&details), &configured, &[])), ["d.example Unknown false"]);
+        assert_eq!(names(subjects(&[&details], &configured, &[])), ["d.example Unknown false"]);
         details.dcv = vec![Dcv {
             domain: foreign("e.example"),
             method: Some(foreign("CNAME_CSR_HASH")),
             status: Some(foreign("Validated")),
         }];
-        assert_eq!(names(subjects(Some(&details), &configured, &[])), ["e.example Cname true"]);
+        assert_eq!(names(subjects(&[&details], &configured, &[])), ["e.example Cname true"]);
+        // What was told of the domains alone says how each is proven, whichever of the two came last.
+        let plain =
+            Details { domains: vec![(foreign("e.example"), foreign("VALIDATED"))], ..Details::default() };
+        assert_eq!(names(subjects(&[&details, &plain], &configured, &[])), ["e.example Cname true"]);
+        assert_eq!(names(subjects(&[&plain], &configured, &[])), ["e.example Unknown true"]);
+        assert_eq!(
+            names(subjects(&[&Details::default(), &plain], &configured, &[])),
+            ["e.example Unknown true"]
+        );
     }
 
     #[test]

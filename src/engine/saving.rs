@@ -1,0 +1,140 @@
+//! When the state is saved, what of it, and what becomes of the effects behind a save that failed.
+
+use std::time::Duration;
+
+use super::event::{Changes, Effect, Level, OrderId};
+use super::slot::Busy;
+use super::time::Now;
+use super::{Engine, note, schedule};
+
+/// Changes that nothing waits for are saved after this, unless a call carries them along sooner: so a
+/// pending poll costs one sync, shared by its result and the due time of the next.
+const LAZY_SAVE: Duration = Duration::from_secs(1);
+
+impl Engine {
+    pub(super) fn flush_soon(&mut self, now: Now) {
+        if self.flush_at.is_none() {
+            self.flush_at = Some(self.held_until.unwrap_or(now.time + LAZY_SAVE));
+        }
+    }
+
+    /// What changed must be durable before anything else happens.
+    pub(super) fn save_first(&mut self) {
+        self.save_now = true;
+    }
+
+    /// The list of effects, with the save in its place.
+    pub(super) fn collect(&mut self, now: Now) -> Vec<Effect> {
+        let relies = self.save_now || !self.effects.is_empty();
+        let due = self.flush_at.is_some_and(|at| at <= now.time);
+        let held = self.held_until.is_some();
+        let mut list = Vec::with_capacity(self.effects.len() + self.told.len() + 1);
+        if (relies && !held) || due || (self.stopping && !held) {
+            let changes = self.take_changes();
+            if !changes.is_empty() {
+                list.push(Effect::Save(Box::new(changes)));
+            }
+        }
+        self.save_now = false;
+        list.append(&mut self.told);
+        list.append(&mut self.effects);
+        list
+    }
+
+    fn take_changes(&mut self) -> Changes {
+        self.flush_at = None;
+        let row = |id: OrderId, engine: &Engine| (engine.slot_name(id), engine.slot(id).record.clone());
+        let orders: Vec<_> =
+            std::mem::take(&mut self.dirty_orders).into_iter().map(|id| row(id, self)).collect();
+        let accounts = std::mem::take(&mut self.dirty_gates)
+            .into_iter()
+            .map(|gate| (self.gates[gate].name.clone(), self.gates[gate].record.clone()))
+            .collect();
+        let bundles = std::mem::take(&mut self.bundles)
+            .into_iter()
+            .map(|id| {
+                (self.slot_name(id), self.slot(id).bundle.clone().filter(|_| self.slot(id).record.bundled))
+            })
+            .collect();
+        let offset = self.offset.filter(|_| std::mem::take(&mut self.offset_dirty));
+        let adopted = std::mem::take(&mut self.adopted_dirty)
+            .into_iter()
+            .map(|name| {
+                let known = self.adopted.iter().find(|known| known.name == name).cloned();
+                (name, known)
+            })
+            .collect();
+        Changes { orders, accounts, bundles, adopted, history: std::mem::take(&mut self.history), offset }
+    }
+
+    /// The state cannot be written: take back what was not done, and start nothing until it can.
+    pub(super) fn save_failed(&mut self, changes: Changes, dropped: Vec<Effect>, error: &str, now: Now) {
+        self.failed_saves += 1;
+        let wait = schedule::local(self.failed_saves);
+        self.held_until = Some(now.time + wait);
+        self.flush_at = Some(now.time + wait);
+        for (name, _) in &changes.orders {
+            self.dirty_orders.extend(self.names.get(name));
+        }
+        for (name, _) in &changes.accounts {
+            self.dirty_gates.extend(self.gate_of(name));
+        }
+        for (name, _) in &changes.bundles {
+            self.bundles.extend(self.names.get(name));
+        }
+        self.adopted_dirty.extend(changes.adopted.into_iter().map(|(name, _)| name));
+        self.offset_dirty |= changes.offset.is_some();
+        let newer = std::mem::replace(&mut self.history, changes.history);
+        self.history.extend(newer);
+        for effect in dropped {
+            self.take_back(effect, now);
+        }
+        self.note(
+            Level::Error,
+            "state",
+            None,
+            now,
+            format!(
+                "the state cannot be saved: {error}; no call is made and nothing is installed until it can; next try in {}",
+                note::duration(wait)
+            ),
+        );
+    }
+
+    fn take_back(&mut self, effect: Effect, now: Now) {
+        let idle = match effect {
+            Effect::Save(_) => None,
+            Effect::Report(_) | Effect::Reply { .. } | Effect::Fingerprint { .. } => {
+                self.told.push(effect);
+                None
+            }
+            Effect::Call(call) => self.gate_of(&call.account).and_then(|gate| self.call_dropped(gate, now)),
+            Effect::Inspect(inspect) => {
+                let id = inspect.order;
+                let slot = self.slot_mut(id);
+                slot.todo.look |= inspect.key.is_none() && !inspect.previous;
+                slot.todo.verify |= inspect.key.is_some();
+                slot.todo.rollback |= inspect.previous;
+                Some(id)
+            }
+            Effect::Stage(stage) => Some(stage.order),
+            Effect::Activate(activate) => Some(activate.order),
+            Effect::Sweep { order, .. } => {
+                self.slot_mut(order).todo.sweep = true;
+                Some(order)
+            }
+            Effect::Quarantine(quarantine) => {
+                self.slot_mut(quarantine.order).todo.quarantine = true;
+                Some(quarantine.order)
+            }
+            Effect::RunHook(run) => {
+                self.hook_unstarted(run.run, now);
+                None
+            }
+        };
+        if let Some(id) = idle {
+            self.set_busy(id, Busy::Idle);
+            self.reindex(id, now);
+        }
+    }
+}

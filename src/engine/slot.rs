@@ -1,0 +1,73 @@
+//! What the engine knows of one order beyond its record: what it is busy with, what it owes on this machine, and
+//! where it stands in queue and timers.
+
+use std::sync::Arc;
+
+use super::event::Material;
+use super::order::OrderRecord;
+use super::summary;
+use super::time::Time;
+use crate::cert::Certificate;
+
+/// What one order is busy with, outside the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Busy {
+    #[default]
+    Idle,
+    Calling,
+    Verifying,
+    Looking,
+    FindingPrevious,
+    Staging,
+    Activating,
+    Hook,
+    Tidying,
+}
+
+/// Work that an order owes on this machine, beyond what its record says.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Todo {
+    /// The bundle has not been through the gate since it, the keys or the configuration changed.
+    pub(super) verify: bool,
+    /// Look whether the installed files are still what they were.
+    pub(super) look: bool,
+    /// Put the generation before the current one back.
+    pub(super) rollback: bool,
+    /// The bundle at hand is the installed one; it serves only to put missing files back.
+    pub(super) spare: bool,
+    /// Remove old generations.
+    pub(super) sweep: bool,
+    /// Write the refused bundle where a person can look at it.
+    pub(super) quarantine: bool,
+    /// A mistake of ours ended such work; there is none until a person, or a new start, takes the order up.
+    pub(super) broken: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) name: Arc<str>,
+    /// Index into the configuration's orders; of no meaning once removed.
+    pub(super) entry: usize,
+    /// Index into the gates.
+    pub(super) gate: usize,
+    pub(super) record: OrderRecord,
+    pub(super) bundle: Option<Vec<Certificate>>,
+    pub(super) material: Option<Box<Material>>,
+    pub(super) busy: Busy,
+    pub(super) todo: Todo,
+    /// The operator or a hint wants it polled now.
+    pub(super) urgent: bool,
+    /// Where it stands in its gate's queue.
+    pub(super) queued: Option<Time>,
+    /// Where it stands in the timers.
+    pub(super) timed: Option<Time>,
+    /// Its first due debt waits for its run in the ledger.
+    pub(super) ready: bool,
+    /// Until when a certificate that is not yet valid is waited for.
+    pub(super) hold_until: Option<Time>,
+    /// The configuration no longer has it.
+    pub(super) removed: bool,
+    /// This process is not here for it.
+    pub(super) quiet: bool,
+    pub(super) tally: summary::Tally,
+}

@@ -1,0 +1,37 @@
+//! What a monitoring system is told when nobody is at work any more.
+
+use certcollectd::engine::time::{Now, Time};
+use certcollectd::status::{Status, Verdict, verdict};
+use insta::assert_snapshot;
+
+use crate::world::{self, DAY, HOUR, Say, World};
+
+/// The verdict at a moment to which the daemon did not live.
+fn later(world: &World, hours: i64) -> (Verdict, String) {
+    let millis = hours * 3_600_000;
+    let now = Now { time: Time(world.now.time.0 + millis), wall: world.now.wall + millis };
+    verdict(&Status::new(&world.config, &world.load(), now))
+}
+
+#[test]
+fn a_poll_that_nobody_makes_is_warned_of_after_a_day() {
+    let mut world = World::new(world::config(&["www"]));
+    world.say("www", [Say::text("errorCode=0")]);
+    world.pass(HOUR);
+    assert_eq!(later(&world, 0).0, Verdict::Ok);
+    // A daily `once` is late by 21 hours each time.
+    assert_eq!(later(&world, 24).0, Verdict::Ok);
+    let (worst, line) = later(&world, 30);
+    assert_eq!(worst, Verdict::Warning);
+    assert_snapshot!(line, @"CERTCOLLECTD WARNING - www should have been asked about 27 hours ago: is the daemon running? | orders=1 guarding=0 problems=1");
+}
+
+#[test]
+fn a_poll_that_a_closed_account_bars_is_not_late() {
+    let mut world = World::new(world::config(&["www"]));
+    world.say("www", [Say::text("errorCode=-16&errorMessage=Incorrect+login+details")]);
+    world.pass(DAY);
+    let (worst, line) = later(&world, 48);
+    assert_eq!(worst, Verdict::Critical);
+    assert_snapshot!(line, @"CERTCOLLECTD CRITICAL - account main is closed | orders=1 guarding=0 problems=1");
+}
