@@ -95,7 +95,9 @@ pub struct Gate {
     pub sent: Option<CredentialTag>,
     /// The call under way.
     pub flight: Option<Flight>,
-    /// A scheduled call may not go out before this, because a crash left a call without an end.
+    /// When the call began that a crash left without an end.
+    pub lost: Option<Time>,
+    /// A scheduled call may not go out before this, because of that call.
     pub suspect_until: Option<Time>,
     /// Whether the configuration no longer has it.
     pub removed: bool,
@@ -157,11 +159,11 @@ impl Gate {
         call_gap: Duration,
         timeout: Duration,
     ) -> Self {
-        let mut suspect_until = None;
+        let (mut lost, mut suspect_until) = (None, None);
         if record.calling {
             // The process died in mid-call. The call ended with it at the latest, or at its time limit.
             let end = record.called.map_or(now, |started| (started + timeout).min(now));
-            record.called = Some(end);
+            lost = record.called.replace(end);
             record.calling = false;
             suspect_until = Some(end + call_gap);
         }
@@ -173,6 +175,7 @@ impl Gate {
             wishes: BTreeSet::new(),
             sent: None,
             flight: None,
+            lost,
             suspect_until,
             removed: false,
         }

@@ -17,6 +17,8 @@ use crate::config::HookEvent;
 
 /// The vendor sees a call a little after it was recorded; so even a crash in mid-call keeps the vendor's floor.
 const DISPATCH: Duration = Duration::from_secs(1);
+/// A reading of the clock is rounded down to this, and what has just ended may have ended so much later.
+pub(super) const TICK: Duration = Duration::from_millis(1);
 /// So many failures in a row, and a person should look although nothing was given up.
 const ALARM: u32 = 3;
 
@@ -150,7 +152,7 @@ impl Engine {
             }
             _ if self.slot(id).removed => return,
             outcome => {
-                self.slot_mut(id).record.polled = Some(now.time);
+                self.slot_mut(id).record.polled = Some(now.time + TICK);
                 match outcome {
                     Err(Failure::Internal(_)) => self.broken_by(id, "calling the vendor", now),
                     Err(failure) => self.no_news(id, None, failure.to_string(), now),

@@ -47,7 +47,7 @@ impl Engine {
                 self.add_order(entry, order, &polled, now);
             }
         }
-        self.suspect_unfinished_calls();
+        self.suspect_unfinished_calls(now);
     }
 
     /// The vendor's floor belongs to the number, whatever we call the order today.
@@ -139,9 +139,10 @@ impl Engine {
 
     /// A call without an end may have been a refused login. So nothing is called by itself until the interval
     /// has passed, as if the call had been answered; the operator may.
-    fn suspect_unfinished_calls(&mut self) {
+    fn suspect_unfinished_calls(&mut self, now: Now) {
         for gate in 0..self.gates.len() {
             if self.gates[gate].suspect_until.is_some() {
+                self.count_from_the_end(gate, now);
                 let interval = self
                     .slots
                     .iter()
@@ -150,6 +151,23 @@ impl Engine {
                 let called = self.gates[gate].record.called;
                 self.gates[gate].suspect_until =
                     called.zip(interval.min()).map(|(called, interval)| called + interval);
+            }
+        }
+    }
+
+    /// The call may have left late, after a slow connection. So the order that it was about, of which only the
+    /// start is on record, waits as if it had left at the last moment.
+    fn count_from_the_end(&mut self, gate: usize, now: Now) {
+        let Gate { lost: Some(began), record: AccountRecord { called: Some(end), .. }, .. } =
+            self.gates[gate]
+        else {
+            return;
+        };
+        for id in self.ids() {
+            let slot = self.slot_mut(id);
+            if slot.gate == gate && slot.record.polled > Some(began + polls::TICK) {
+                slot.record.polled = slot.record.polled.max(Some(end));
+                self.set_due(id, now);
             }
         }
     }

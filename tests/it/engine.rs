@@ -5,11 +5,14 @@ use std::time::Duration;
 use certcollectd::api::Failure;
 use certcollectd::config::HookEvent;
 use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, HookResult, Token};
-use certcollectd::engine::time::Time;
+use certcollectd::engine::time::{Now, Time};
+use certcollectd::engine::{Engine, Loaded, Remembered};
 use rcgen::KeyPair;
 
 use crate::certs;
 use crate::world::{self, DAY, HOUR, START, Say, Work, World};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn certificate(names: &[&str], from_days: i64, days: i64) -> Vec<u8> {
     let from = START + from_days * 86_400;
@@ -91,6 +94,56 @@ fn a_save_with_the_next_due_time_stands_before_the_call() {
     assert!(record.polled.unwrap() >= world.now.time);
     let account = &changes.accounts[0].1;
     assert!(account.calling);
+}
+
+/// One order whose interval is not spread.
+fn to_the_millisecond() -> certcollectd::config::Config {
+    let mut config = world::config(&["www"]);
+    world::change(&mut config.orders[0], |settings| settings.cadence.spread_permille = 0);
+    config
+}
+
+/// An engine that goes on from what a save has written.
+fn restarted(world: &World, list: &[Effect], after: Duration) -> (Engine, Now) {
+    let Effect::Save(changes) = &list[0] else { panic!("{list:?}") };
+    let now = Now { time: world.now.time + after, wall: world.now.wall + after.as_millis() as i64 };
+    let orders = changes.orders.iter().map(|(name, record)| {
+        let remembered = Remembered { record: record.clone(), bundle: None };
+        (name.clone(), remembered)
+    });
+    let loaded = Loaded {
+        orders: orders.collect(),
+        accounts: changes.accounts.iter().cloned().collect(),
+        ..Loaded::default()
+    };
+    (Engine::new(world.engine.config().clone(), loaded, now), now)
+}
+
+#[test]
+fn a_call_that_left_late_before_a_crash_keeps_the_interval() {
+    let mut world = World::new(to_the_millisecond());
+    let list = effects(&mut world, Event::Started);
+    // Connecting took most of the time limit; the vendor saw the call in the moment of the crash.
+    let late = Duration::from_secs(50);
+    let (mut engine, now) = restarted(&world, &list, late);
+    let at_start = engine.handle(Event::Started, now);
+    assert!(!at_start.iter().any(|effect| matches!(effect, Effect::Call(_))), "{at_start:?}");
+    let due = engine.records().orders["www"].record.due.unwrap();
+    assert!(due >= now.time + 3 * HOUR, "{:?} after the restart", due.since(now.time));
+    // The next start, before anything was called, does not know of that call any more, and needs not.
+    let saved = engine.handle(Event::Woke, Now { time: now.time + 2 * SECOND, wall: now.wall + 2000 });
+    let (engine, _) = restarted(&world, &saved, late + 3 * SECOND);
+    assert!(engine.records().orders["www"].record.due.unwrap() >= now.time + 3 * HOUR);
+}
+
+#[test]
+fn the_interval_counts_from_the_end_of_the_millisecond() {
+    let mut world = World::new(to_the_millisecond());
+    effects(&mut world, Event::Started);
+    let outcome = Err(Failure::Timeout);
+    effects(&mut world, Event::Answered { account: "main".into(), outcome, credential: None });
+    let due = world.engine.records().orders["www"].record.due.unwrap();
+    assert!(due > world.now.time + 3 * HOUR, "the clock may have shown this for most of a millisecond");
 }
 
 #[test]

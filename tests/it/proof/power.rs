@@ -8,7 +8,7 @@ use std::time::Duration;
 use certcollectd::sandbox::CertificateSpec;
 use certcollectd::sources::clock;
 
-use super::{at_its_end, figure, go_on, look, number, own_mounts, run, setting, skip};
+use super::{INTERVAL, at_its_end, figure, go_on, look, number, own_mounts, run, setting, skip};
 use crate::setting::Setting;
 use crate::simulation::Dice;
 
@@ -148,6 +148,7 @@ impl Cycles {
         cut(after, paths)?;
         self.setting.kill();
         self.cuts += 1;
+        self.none_early()?;
         for image in [&mut self.state, &mut self.out] {
             image.unmount()?;
             image.mount()?;
@@ -165,16 +166,21 @@ impl Cycles {
         self.setting.order_status("www")["certificate"].is_object()
     }
 
+    /// With the times of the calls, since such a thing depends on them.
+    fn none_early(&self) -> Result<(), String> {
+        let vendor = self.setting.vendor().vendor();
+        let times: Vec<i64> = vendor.record().calls(0).map(|call| call.at.unix_ms).collect();
+        let early = times.windows(2).position(|pair| pair[1] - pair[0] < INTERVAL.as_millis() as i64);
+        early.map_or(Ok(()), |at| Err(format!("polled too early: {:?}", &times[at.saturating_sub(3)..])))
+    }
+
     fn end(mut self) -> Result<u64, String> {
         go_on(&self.setting, |_| Ok(()))?;
         look(&self.setting, true)?;
         // lost+found is of ext4's making.
         let _ = std::fs::remove_dir(self.setting.path("out/lost+found"));
         at_its_end(&self.setting, self.cuts)?;
-        let gap = self.setting.vendor().vendor().record().counters().orders["1"].smallest_gap_ms;
-        if gap.is_some_and(|gap| gap < 300) {
-            return Err(format!("polled again after {gap:?} ms"));
-        }
+        self.none_early()?;
         for image in [&mut self.state, &mut self.out] {
             image.unmount()?;
             image.check()?;
