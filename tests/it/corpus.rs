@@ -126,5 +126,10 @@ fn a_lot_of_anything_takes_a_little_time() {
             }
         }
     }
-    println!("figure: long inputs: {inputs} of {} KiB, slowest {:?}: {}", size / 1024, slowest.0, slowest.1);
+    println!(
+        "PROOF-FIGURE long inputs: {inputs} of {} KiB, slowest {:?}: {}",
+        size / 1024,
+        slowest.0,
+        slowest.1
+    );
 }

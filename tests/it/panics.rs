@@ -87,4 +87,8 @@ fn a_panic_in_one_orders_call_leaves_the_others_alone() {
     assert_eq!(bad["phase"], "attention", "{bad:#}");
     assert!(bad["reason"].as_str().unwrap().contains("internal error while calling the vendor"), "{bad:#}");
     assert_eq!((setting.calls("1"), setting.calls("2")), (0, 1));
+    println!(
+        "PROOF-FIGURE a panic in the call of one of 2 orders: {} waits for a person, {} installed",
+        outcome.summary.attention, outcome.summary.in_order
+    );
 }

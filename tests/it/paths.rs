@@ -182,7 +182,9 @@ fn nothing_outside_is_touched_while_names_are_swapped() {
         command.uid(STRANGER).gid(STRANGER).stdin(Stdio::piped()).stdout(Stdio::piped());
         match command.spawn() {
             Ok(child) => other = Some(child),
-            Err(error) => println!("skipped: another user cannot start this program where it lies: {error}"),
+            Err(error) => {
+                println!("PROOF-SKIP another user cannot start this program where it lies: {error}")
+            }
         }
     }
     if other.is_none() {
@@ -211,7 +213,7 @@ fn nothing_outside_is_touched_while_names_are_swapped() {
     };
     assert!(swaps > 0, "nothing was swapped");
     println!(
-        "figure: paths: {rounds} installations against {attacker}, {swaps} swaps, {done} of them completed: \
+        "PROOF-FIGURE paths: {rounds} installations against {attacker}, {swaps} swaps, {done} of them completed: \
          0 files outside written, renamed, chmod'ed or chowned"
     );
 }
@@ -392,13 +394,13 @@ fn modes_are_the_same_whatever_the_umask() {
         let output = match command.output() {
             Ok(output) => output,
             Err(error) => {
-                println!("skipped: user {STRANGER} cannot start a shell: {error}");
+                println!("PROOF-SKIP user {STRANGER} cannot start a shell: {error}");
                 return;
             }
         };
         let (code, text) = said(&output);
         if code == 126 {
-            println!("skipped: user {STRANGER} cannot start the binary where it lies: {text}");
+            println!("PROOF-SKIP user {STRANGER} cannot start the binary where it lies: {text}");
             return;
         }
         assert_eq!(code, 0, "umask {umask}: {text}");
@@ -418,13 +420,13 @@ fn modes_are_the_same_whatever_the_umask() {
     for (umask, found) in &all {
         assert_eq!(found, first, "umask {umask}");
     }
-    println!("figure: umask: {} umasks, {} paths: the same modes", all.len(), first.len());
+    println!("PROOF-FIGURE umask: {} umasks, {} paths: the same modes", all.len(), first.len());
 }
 
 #[test]
 fn mounts_that_do_not_bear_it_are_named() {
     if !is_root() {
-        println!("skipped: mounts need root");
+        println!("PROOF-SKIP mounts need root");
         return;
     }
     let cases = [
@@ -453,7 +455,7 @@ fn mounts_that_do_not_bear_it_are_named() {
             .unwrap();
         let (code, text) = said(&output);
         if text.contains("Operation not permitted") || text.contains("unshare failed") {
-            println!("skipped: no mount namespaces here: {text}");
+            println!("PROOF-SKIP no mount namespaces here: {text}");
             return;
         }
         assert_ne!(code, 0, "{mount}: {text}");

@@ -269,7 +269,7 @@ fn no_trace_of_the_password_in_anything_that_leaves_the_daemon() {
         "the log is talkative, and something was blotted out"
     );
     println!(
-        "figure: secrets: {} ways of writing, {} ways of an echo, {} places, {} bytes: 0 traces; 0 connections to proxies of the environment",
+        "PROOF-FIGURE secrets: {} ways of writing, {} ways of an echo, {} places, {} bytes: 0 traces; 0 connections to proxies of the environment",
         search.writings.len(),
         ECHOES.load(std::sync::atomic::Ordering::SeqCst),
         search.places,
@@ -305,7 +305,7 @@ fn nobody_of_the_same_user_looks_into_the_daemon_and_it_leaves_no_core() {
     let child = match command.spawn() {
         Ok(child) => child,
         Err(error) if me.is_root() => {
-            println!("skipped: user {user} cannot start the binary where it lies: {error}");
+            println!("PROOF-SKIP user {user} cannot start the binary where it lies: {error}");
             return;
         }
         Err(error) => panic!("{error}"),
@@ -327,6 +327,9 @@ fn nobody_of_the_same_user_looks_into_the_daemon_and_it_leaves_no_core() {
     let status = setting.daemon.take().unwrap().wait().unwrap();
     assert_eq!(status.signal(), Some(Signal::ABORT.as_raw()));
     assert!(!status.core_dumped());
+    println!(
+        "PROOF-FIGURE same user: environ, mem, maps and fd of the daemon belong to root; no core after an abort"
+    );
 }
 
 /// Copies of the password in the writable memory of a process, in every writing, and how much memory that is.
@@ -358,7 +361,7 @@ fn copies_in_memory(pid: u32) -> (usize, usize) {
 #[test]
 fn an_idle_daemon_holds_no_copy_of_the_password() {
     if !rustix::process::geteuid().is_root() {
-        println!("skipped: only root may look into the memory of a process that is not dumpable");
+        println!("PROOF-SKIP only root may look into the memory of a process that is not dumpable");
         return;
     }
     let mut setting = Setting::new();
@@ -382,7 +385,7 @@ fn an_idle_daemon_holds_no_copy_of_the_password() {
     setting.until("no copy is left", |setting| copies_in_memory(setting.pid()).0 == 0);
     let (copies, size) = copies_in_memory(setting.pid());
     println!(
-        "figure: memory: {copies} copies of the password in {} KiB of an idle daemon's writable memory",
+        "PROOF-FIGURE memory: {copies} copies of the password in {} KiB of an idle daemon's writable memory",
         size / 1024
     );
     assert_eq!(setting.stop(), Some(0));

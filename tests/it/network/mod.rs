@@ -39,7 +39,7 @@ fn every_toxic_at_every_moment_of_a_call() {
         spoilt += bad;
     }
     println!(
-        "figure: network: {} cases ({} toxics x {} moments x {seeds} seeds), {calls} calls seen by the vendor, \
+        "PROOF-FIGURE network: {} cases ({} toxics x {} moments x {seeds} seeds), {calls} calls seen by the vendor, \
          {spoilt} calls spoilt: 0 orders lost, 0 accounts closed, 0 calls at the same time, 0 polls too early, \
          0 hooks missed, 0 passwords in the log",
         TOXICS.len() * MOMENTS.len() * seeds as usize,
@@ -211,7 +211,7 @@ fn a_vendor_that_cannot_prove_its_name_is_told_nothing() {
         assert_eq!(server.application_data(), 0, "{name}: application data was sent");
     }
     println!(
-        "figure: tls: 7 kinds of server that is not the vendor's (5 certificates, TLS 1.0, TLS 1.1), 0 bytes of application data"
+        "PROOF-FIGURE tls: 7 kinds of server that is not the vendor's (5 certificates, TLS 1.0, TLS 1.1), 0 bytes of application data"
     );
 }
 
@@ -257,7 +257,7 @@ fn no_redirect_leads_the_password_elsewhere() {
     assert_eq!(setting.stop(), Some(0));
     assert_eq!(thief.connections(), 0, "somebody was led elsewhere");
     assert!(setting.log().contains("never followed"), "{}", setting.log());
-    println!("figure: redirects: 8 kinds, {number} answers: 0 connections to the second host");
+    println!("PROOF-FIGURE redirects: 8 kinds, {number} answers: 0 connections to the second host");
 }
 
 #[test]
@@ -284,7 +284,7 @@ fn answers_without_end_or_measure_are_dropped() {
     // The largest bomb has 256 MiB; what is accepted has 1 MiB, and unpacking it may take some copies.
     assert!(peak < before + 24 * 1024, "{before} KiB before, {peak} KiB at the peak");
     println!(
-        "figure: bombs: {number} kinds ({}): {} KiB resident at the peak, {} KiB of them for the bombs",
+        "PROOF-FIGURE bombs: {number} kinds ({}): {} KiB resident at the peak, {} KiB of them for the bombs",
         names.join(", "),
         peak,
         peak.saturating_sub(before)
