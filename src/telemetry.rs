@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use sd_notify::NotifyState;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter, Targets};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
@@ -37,7 +37,7 @@ pub fn start_logging(log: &Log) {
         .ok()
         .filter(|filter| !filter.is_empty())
         .unwrap_or_else(|| log.level.clone());
-    let filter = EnvFilter::try_new(&wanted).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = targets(&wanted).unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let quiet = QUIET.iter().fold(Targets::new().with_default(LevelFilter::TRACE), |targets, target| {
         targets.with_target(*target, LevelFilter::INFO)
     });
@@ -58,6 +58,11 @@ pub fn start_logging(log: &Log) {
     };
     // A second start in one process (a test) keeps the first one's logging.
     let _ = tracing_subscriber::registry().with(layer.with_filter(filter).with_filter(quiet)).try_init();
+}
+
+/// A level, or levels by target, as RUST_LOG is commonly written: `info,certcollectd=trace`.
+fn targets(text: &str) -> Option<Targets> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",").parse().ok()
 }
 
 /// Whether standard error goes to the journal: systemd names the stream's device and inode.
@@ -193,6 +198,18 @@ mod tests {
             status_text(&summary),
             "5 orders: 3 in order, 1 waiting, 1 to attend to; 2 hooks owed; 1 account closed"
         );
+    }
+
+    #[test]
+    fn levels_are_read_as_they_are_commonly_written() {
+        use tracing::Level;
+        let enabled = |text: &str, target: &str, level| targets(text).unwrap().would_enable(target, &level);
+        assert!(enabled("debug", "certcollectd::daemon", Level::DEBUG));
+        assert!(!enabled("debug", "certcollectd::daemon", Level::TRACE));
+        assert!(enabled(" warn, certcollectd=trace,", "certcollectd::daemon", Level::TRACE));
+        assert!(!enabled(" warn, certcollectd=trace,", "hickory_net", Level::INFO));
+        assert!(!enabled("off", "certcollectd", Level::ERROR));
+        assert!(targets("certcollectd=loud").is_none());
     }
 
     #[test]
