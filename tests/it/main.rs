@@ -28,6 +28,8 @@ mod handles;
 mod nagios;
 /// A network that does its worst, between the real binary and the vendor.
 mod network;
+/// The first hour with it, and a bad night.
+mod newcomer;
 /// A mistake of ours while one order is handled.
 mod panics;
 /// Output paths in bad company.

@@ -1,0 +1,152 @@
+//! The first hour with it, and a bad night: whatever is wrong, what is said tells what, where and what to do.
+
+use std::os::unix::fs::PermissionsExt;
+
+use certcollectd::sandbox::{OrderSpec, Product, Step};
+
+use crate::setting::{Setting, said};
+
+fn ssl(number: &str) -> OrderSpec {
+    OrderSpec::new(Product::Ssl, number, &["www.example.com"])
+}
+
+fn pending(number: &str) -> OrderSpec {
+    ssl(number).with_script(vec![Step::pending(1_000_000)])
+}
+
+/// Where in the configuration a text begins, as messages write it.
+fn place(setting: &Setting, text: &str) -> String {
+    let written = setting.read("certcollectd.toml");
+    let at = written.find(text).unwrap_or_else(|| panic!("{text} is not in:\n{written}"));
+    let line = written[..at].matches('\n').count() + 1;
+    let column = at - written[..at].rfind('\n').map_or(0, |end| end + 1) + 1;
+    format!("{}:{line}:{column}\n", setting.path("certcollectd.toml").display())
+}
+
+/// A message with its place below.
+fn says_where(said: &str, message: &str, place: &str) {
+    let found = said.find(message).unwrap_or_else(|| panic!("{message:?} is not said:\n{said}"));
+    let below = said[found..].lines().nth(1).unwrap_or_default();
+    assert!(below.trim_end().ends_with(place.trim_end()), "{message:?} is to point at {place}:\n{said}");
+}
+
+#[test]
+fn what_include_names_and_is_not_there_is_said_with_its_line_and_with_everything_else() {
+    let mut setting = Setting::new();
+    setting.order("www", pending("1"), "hooks = [\"nginx\"]\ndomain = [\"www.example.com\"]");
+    let text = format!("include = [\"hooks.toml\", \"orders.d/*.toml\"]\n{}", setting.configuration());
+    setting.write("certcollectd.toml", &text);
+    let (code, said) = setting.call(&["check"]);
+    assert_eq!(code, 2, "{said}");
+    says_where(&said, "hooks.toml, which is not there", &place(&setting, "\"hooks.toml\""));
+    assert!(said.contains("did you mean `domains`?"), "the other mistakes are said as well: {said}");
+    assert!(!said.contains("no hook"), "the hook may be in the file that is missing: {said}");
+    // One that may not be read.
+    setting.write("certcollectd.toml", &text.replace("domain =", "domains ="));
+    setting.write("hooks.toml", "\u{fffd}");
+    std::fs::write(setting.path("hooks.toml"), b"name = \"\xff\"").unwrap();
+    let (code, said) = setting.call(&["check"]);
+    assert_eq!(code, 2, "{said}");
+    says_where(&said, "hooks.toml: line 1 is not UTF-8 text", &place(&setting, "\"hooks.toml\""));
+    setting.write("hooks.toml", "[[hook]]\nname = \"nginx\"\nrun = [\"true\"]\n");
+    let (code, said) = setting.call(&["check"]);
+    assert_eq!(code, 0, "{said}");
+}
+
+#[test]
+fn without_a_configuration_it_is_said_what_to_do() {
+    let setting = Setting::new();
+    let (code, said) = setting.call(&["run"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("certcollectd.toml: no such file or directory"), "{said}");
+    assert!(said.contains("config/minimal.toml") && said.contains("--config"), "{said}");
+}
+
+#[test]
+fn what_is_missing_on_this_machine_is_said_with_its_line() {
+    let mut setting = Setting::new();
+    let dir = setting.dir.path().to_owned();
+    setting.order(
+        "www",
+        pending("1"),
+        &format!(
+            "key_file = [\"$DIR/key.pem\", \"$DIR/nokey.pem\"]\nhooks = [\"nginx\"]\n[order.files]\nowner = \"nosuchuser\"\n\
+             group = \"nosuchgroup\"\n[[order.copy]]\nfrom = \"fullchain\"\nto = \"{}/nodir/site.pem\"\nowner = \"root\"\ngroup = \"root\"",
+            dir.display()
+        ),
+    );
+    setting.order("mail", pending("2"), "[order.files]\nowner = \"strangeuser\"");
+    setting.table("[[hook]]\nname = \"nginx\"\nrun = [\"no-such-program\", \"reload\"]");
+    setting.write_configuration();
+    std::fs::remove_file(setting.path("password")).unwrap();
+    let (code, said) = setting.call(&["check"]);
+    assert_eq!(code, 2, "{said}");
+    let here = |text: &str| place(&setting, text);
+    says_where(
+        &said,
+        "account main: the password cannot be read",
+        &here(&format!("\"{}/password\"", dir.display())),
+    );
+    assert!(said.contains("install -m 600 /dev/stdin"), "{said}");
+    says_where(&said, "order www: key_file", &here(&format!("\"{}/nokey.pem\"", dir.display())));
+    says_where(&said, "cannot find the user nosuchuser", &here("\"nosuchuser\""));
+    says_where(&said, "cannot find the group nosuchgroup", &here("\"nosuchgroup\""));
+    says_where(&said, "cannot find the user strangeuser", &here("\"strangeuser\""));
+    says_where(&said, "hook nginx: no-such-program is in none", &here("\"no-such-program\""));
+    says_where(
+        &said,
+        &format!("cannot open {}/nodir", dir.display()),
+        &here(&format!("\"{}/nodir/site.pem\"", dir.display())),
+    );
+    assert!(said.contains("7 errors"), "{said}");
+
+    // The daemon starts all the same, and its log names the same places.
+    setting.start();
+    setting.until("it is up", |setting| setting.log().contains(" is up with "));
+    let log = setting.log();
+    for (about, text) in [("the password cannot be read", "{ file = "), ("nosuchuser", "\"nosuchuser\"")] {
+        let place = place(&setting, text);
+        let line = log.lines().find(|line| line.contains(about)).unwrap_or_else(|| panic!("{about}: {log}"));
+        assert!(line.ends_with(&format!("see {}", place.trim_end())), "{line} must end with {place}");
+    }
+}
+
+#[test]
+fn a_credential_of_systemd_is_no_fault_of_who_checks_by_hand() {
+    let mut setting = Setting::new();
+    setting.order("www", pending("1"), "");
+    let file = format!("{{ file = \"{}/password\" }}", setting.dir.path().display());
+    let text = setting.configuration().replace(&file, "{ credential = \"sectigo\" }");
+    setting.write("certcollectd.toml", &text);
+    let mut by_hand = setting.command(&["check"]);
+    let (code, by_hand) = said(&by_hand.env_remove("CREDENTIALS_DIRECTORY").output().unwrap());
+    assert_eq!(code, 0, "{by_hand}");
+    says_where(&by_hand, "systemd hands it to the unit only", &place(&setting, "\"sectigo\""));
+    // In the unit it is looked at.
+    let mut in_unit = setting.command(&["check"]);
+    let (code, in_unit) = said(&in_unit.env("CREDENTIALS_DIRECTORY", setting.dir.path()).output().unwrap());
+    assert_eq!(code, 2, "{in_unit}");
+    says_where(&in_unit, "credential sectigo: no such file", &place(&setting, "\"sectigo\""));
+}
+
+#[test]
+fn root_is_told_that_the_daemon_is_somebody_else() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("only root can give a directory away, so this was not looked at");
+        return;
+    }
+    let mut setting = Setting::new();
+    setting.order("www", pending("1"), "");
+    setting.write_configuration();
+    std::fs::create_dir(setting.path("state")).unwrap();
+    std::fs::set_permissions(setting.path("state"), PermissionsExt::from_mode(0o700)).unwrap();
+    std::os::unix::fs::chown(setting.path("state"), Some(4_000_123), None).unwrap();
+    let (code, said) = setting.call(&["check"]);
+    assert_eq!(code, 0, "{said}");
+    says_where(
+        &said,
+        "this was checked as root, and the daemon runs as user 4000123",
+        &place(&setting, "\""),
+    );
+    assert!(said.contains("sudo -u '#4000123' certcollectd check"), "{said}");
+}
