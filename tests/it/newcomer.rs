@@ -130,6 +130,25 @@ fn a_credential_of_systemd_is_no_fault_of_who_checks_by_hand() {
 }
 
 #[test]
+fn a_daemon_that_cannot_be_reached_is_named_with_the_socket_and_what_to_do() {
+    let mut setting = Setting::new();
+    setting.polling("interval = \"1h\"\nmax_interval = \"1h\"\nguard_interval = \"1h\"\ncall_gap = \"0s\"");
+    setting.order("www", pending("1"), "");
+    setting.start();
+    setting.until("it was asked about", |setting| setting.calls("1") == 1);
+    std::fs::remove_file(setting.path("state/control.sock")).unwrap();
+    let (code, said) = setting.call(&["poll", "www"]);
+    assert_eq!(code, 2, "{said}");
+    let pid = format!("(process {}: certcollectd run --config ", setting.pid());
+    for part in
+        [&*pid, "state/control.sock does not answer: it is missing", "nothing was sent", "systemctl restart"]
+    {
+        assert!(said.contains(part), "{part:?} is to be said: {said}");
+    }
+    assert_eq!(setting.calls("1"), 1);
+}
+
+#[test]
 fn root_is_told_that_the_daemon_is_somebody_else() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("only root can give a directory away, so this was not looked at");
