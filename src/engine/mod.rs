@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use account::{AccountRecord, Gate};
 pub use adopted::{Adopted, joined};
-use event::{Effect, Event, Level, Link, Note, OrderId, Token};
+use event::{Effect, Event, Level, Link, Note, OrderId};
 pub use expiry::{EXPIRY_WARNINGS, TERM_WARNING};
 use order::{OrderRecord, Phase};
 use slot::{Busy, Slot, Todo};
@@ -83,7 +83,7 @@ pub struct Engine {
     busy: BTreeSet<OrderId>,
     hooks: hooks::Ledger,
     /// Operators who wait for a poll of an order.
-    waiters: BTreeMap<OrderId, Vec<Token>>,
+    waiters: BTreeMap<OrderId, Vec<commands::Waiter>>,
     rehearsals: Vec<commands::Rehearsal>,
     /// Orders from replacements; those that the configuration does not have are part of `config` here.
     adopted: Vec<Adopted>,

@@ -301,8 +301,8 @@ impl Engine {
             "no longer configured: its files stay, it is not polled".into(),
         );
         self.unready(id);
-        for token in self.waiters.remove(&id).unwrap_or_default() {
-            self.reply(token, false, &format!("{name} is no longer configured"));
+        for waiter in self.waiters.remove(&id).unwrap_or_default() {
+            self.reply(waiter.token, false, &format!("{name} is no longer configured"));
         }
         let slot = self.slot_mut(id);
         slot.removed = true;

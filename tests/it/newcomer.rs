@@ -14,6 +14,10 @@ fn pending(number: &str) -> OrderSpec {
     ssl(number).with_script(vec![Step::pending(1_000_000)])
 }
 
+const KEY: &str = "key_file = \"$DIR/key.pem\"";
+/// The sandbox's root is in no platform's store.
+const OWN_ROOT: &str = "[order.verify]\ntrust = \"off\"";
+
 /// Where in the configuration a text begins, as messages write it.
 fn place(setting: &Setting, text: &str) -> String {
     let written = setting.read("certcollectd.toml");
@@ -146,6 +150,30 @@ fn a_daemon_that_cannot_be_reached_is_named_with_the_socket_and_what_to_do() {
         assert!(said.contains(part), "{part:?} is to be said: {said}");
     }
     assert_eq!(setting.calls("1"), 1);
+}
+
+#[test]
+fn accept_and_rollback_work_while_the_account_is_closed() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\ndomains = [\"other.example.com\"]\n{OWN_ROOT}"));
+    assert_eq!(setting.once(&[]).0, 4, "quarantined");
+    setting.write("password", "wrong");
+    setting.until("the order is due and its login is refused", |setting| setting.once(&[]).0 == 5);
+    let calls = setting.all_calls();
+    let status = setting.order_status("www");
+    assert_eq!((&status["phase"], &status["vendor"]["code"]), (&"quarantined".into(), &(-16).into()));
+
+    let (code, said) = setting.call(&["accept", "www"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(setting.read("out/www/cert.pem"), setting.newest("1"));
+    assert_eq!(setting.phase("www"), "guarding");
+    // With a daemon it is the same; a poll, which needs a call, still fails.
+    setting.start();
+    let (code, said) = setting.call(&["rollback", "www"]);
+    assert!(code == 1 && said.contains("no complete generation before"), "{said}");
+    let (code, said) = setting.call(&["poll", "www"]);
+    assert!(code == 1 && said.contains("account main is closed"), "{said}");
+    assert_eq!(setting.all_calls(), calls, "neither needs a call");
 }
 
 #[test]
