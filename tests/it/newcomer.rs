@@ -177,6 +177,56 @@ fn accept_and_rollback_work_while_the_account_is_closed() {
 }
 
 #[test]
+fn a_broken_configuration_does_not_hide_how_things_stand() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\n{OWN_ROOT}"));
+    setting.order("mail", pending("2"), "");
+    setting.start();
+    setting.until_phase("www", "guarding");
+    let sound = setting.configuration();
+    let place = |text: &str| place(&setting, text);
+
+    // A slip in an entry: the other one is shown, and this one as well, as far as it can be read.
+    setting.write(
+        "certcollectd.toml",
+        &sound.replace("product = \"ssl\"\norder_number = \"2\"", "product = \"tls\"\norder_number = \"2\""),
+    );
+    let (code, said) = setting.call(&["status"]);
+    assert_eq!(code, 2, "{said}");
+    says_where(&said, "`product` has an unknown value", &place("\"tls\""));
+    assert!(said.contains("a daemon runs, with the configuration as it was"), "{said}");
+    assert!(said.contains("www    guarding") && said.contains("mail   waiting"), "{said}");
+    let output = setting.command(&["status", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["orders"].as_array().unwrap().len(), 2);
+    let (code, said) = setting.call(&["explain", "www"]);
+    assert!(code == 2 && said.contains("valid until"), "{said}");
+    let (code, said) = setting.call(&["status", "--nagios"]);
+    assert!(code == 3 && said.contains("UNKNOWN - the configuration is not sound: "), "{said}");
+    assert!(said.contains(place("\"tls\"").trim_end()), "{said}");
+
+    // An entry without its name cannot be shown, and that is said.
+    let nameless = sound.replace("[[order]]\nname = \"mail\"\n", "[[order]]\n");
+    setting.write("certcollectd.toml", &nameless);
+    let (code, said) = setting.call(&["status", "mail"]);
+    assert!(code == 2 && said.contains("no entry of an order named mail can be read"), "{said}");
+
+    // Where the state directory may have been named, nothing is guessed.
+    setting.write("certcollectd.toml", &sound.replacen("state_dir = \"", "state_dir = ", 1));
+    let (code, said) = setting.call(&["status"]);
+    assert!(code == 2 && !said.contains("ORDER"), "{said}");
+    let (code, said) = setting.call(&["status", "--nagios"]);
+    assert!(code == 3 && said.contains("CERTCOLLECTD UNKNOWN - "), "{said}");
+
+    // Down, it is the same.
+    setting.stop();
+    setting.write("certcollectd.toml", &nameless);
+    let (code, said) = setting.call(&["status"]);
+    assert!(code == 2 && said.contains("no daemon runs") && said.contains("www    guarding"), "{said}");
+}
+
+#[test]
 fn root_is_told_that_the_daemon_is_somebody_else() {
     if !rustix::process::geteuid().is_root() {
         eprintln!("only root can give a directory away, so this was not looked at");
