@@ -74,7 +74,7 @@ pub fn check(path: &Path, login: bool) -> u8 {
     let located = point::located(&found.sources, &report.findings);
     let text = located.paragraphs(&found.sources, std::io::stderr().is_terminal());
     if !text.is_empty() {
-        complain(text.trim_end());
+        complain(&format!("{}\n", text.trim_end()));
     }
     let errors = report.count(Level::Error);
     let counts = format!(

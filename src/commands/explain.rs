@@ -23,13 +23,14 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
         };
         Ok((reader.load(now)?, reader.history(name)?))
     };
-    let (loaded, history) = match read() {
+    let (mut loaded, history) = match read() {
         Ok(read) => read,
         Err::<_, crate::effects::save::StoreError>(error) => {
             complain(&error.to_string());
             return exit::FAILED;
         }
     };
+    loaded.follow_renames(&config);
     let config = engine::joined(&config, &loaded.adopted);
     let history = history
         .into_iter()

@@ -86,11 +86,12 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
 fn read(config: &Arc<Config>) -> Result<Status, String> {
     let now = clock::now();
     let reader = Reader::open(&config.state_dir).map_err(|error| error.to_string())?;
-    let loaded = match reader {
+    let mut loaded = match reader {
         Some(reader) => reader.load(now).map_err(|error| error.to_string())?,
         // The daemon never ran here: every order waits to be asked about.
         None => Loaded::default(),
     };
+    loaded.follow_renames(config);
     let config = engine::joined(config, &loaded.adopted);
     Ok(Status::new(&config, &loaded, now))
 }

@@ -38,6 +38,8 @@ mod paths;
 mod proof;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
+/// An account that the configuration calls something else from now on.
+mod renamed;
 /// A start from each phase, whatever lies on the disk.
 mod resume;
 /// A password, and a search for it in everything that leaves the daemon.
