@@ -1,31 +1,44 @@
 //! `check`: what would fail on the day, said today. Calls nobody, unless asked to.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::FileTypeExt;
+use std::io::IsTerminal;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{complain, load, order, say};
 use crate::cli::exit;
-use crate::config::{Account, Action, Config, Hook, KeySource, Order, Severity};
+use crate::config::file::Level;
+use crate::config::point::{self, Finding, Key};
+use crate::config::{Account, Action, Config, Hook, KeySource, Order, SecretSource, Severity};
 use crate::effects::{call, credential, hook, inspect, probe, save};
 use crate::engine::event::Command;
+
+/// Is there where systemd runs the machine (sd_booted(3)).
+const SYSTEMD: &str = "/run/systemd/system";
 
 /// What was found, as it is found.
 #[derive(Debug, Default)]
 struct Report {
-    errors: usize,
-    warnings: usize,
+    findings: Vec<Finding>,
 }
 
 impl Report {
-    fn error(&mut self, text: &str) {
-        self.errors += 1;
-        complain(&format!("error: {text}"));
+    fn error(&mut self, about: Key, text: String, help: &str) {
+        self.add(Level::Error, about, text, help);
     }
 
-    fn warning(&mut self, text: &str) {
-        self.warnings += 1;
-        complain(&format!("warning: {text}"));
+    fn warning(&mut self, about: Key, text: String, help: &str) {
+        self.add(Level::Warning, about, text, help);
+    }
+
+    fn add(&mut self, level: Level, about: Key, message: String, help: &str) {
+        let help = (!help.is_empty()).then(|| help.to_owned());
+        self.findings.push(Finding { level, message, about: Some(about), help });
+    }
+
+    fn count(&self, level: Level) -> usize {
+        self.findings.iter().filter(|finding| finding.level == level).count()
     }
 }
 
@@ -39,7 +52,6 @@ pub fn check(path: &Path, login: bool) -> u8 {
     let mut report = Report::default();
     if !found.warnings.is_empty() {
         complain(found.warnings.trim_end());
-        report.warnings += 1;
     }
     for account in &config.accounts {
         check_account(account, &mut report);
@@ -53,20 +65,27 @@ pub fn check(path: &Path, login: bool) -> u8 {
     }
     check_state_dir(&config, &mut report);
     for problem in probe::probe(&config) {
-        report.error(&problem.to_string());
+        report.error(problem.about, problem.error.to_string(), "");
     }
-    if login && report.errors == 0 {
+    check_who(&config, &mut report);
+    if login && report.count(Level::Error) == 0 {
         check_logins(path, &config, &mut report);
     }
+    let located = point::located(&found.sources, &report.findings);
+    let text = located.paragraphs(&found.sources, std::io::stderr().is_terminal());
+    if !text.is_empty() {
+        complain(&format!("{}\n", text.trim_end()));
+    }
+    let errors = report.count(Level::Error);
     let counts = format!(
         "{} orders, {} accounts, {} hooks: {} errors, {} warnings",
         config.orders.len(),
         config.accounts.len(),
         config.hooks.len(),
-        report.errors,
-        report.warnings
+        errors,
+        report.count(Level::Warning) + usize::from(!found.warnings.is_empty())
     );
-    if report.errors > 0 {
+    if errors > 0 {
         complain(&counts);
         return exit::USAGE;
     }
@@ -74,44 +93,86 @@ pub fn check(path: &Path, login: bool) -> u8 {
     exit::OK
 }
 
+/// What to do about a file that is not there or must not be read, if there is something to say.
+fn next_step(why: &str, missing: &str) -> String {
+    if why.contains("no such file") {
+        missing.to_owned()
+    } else if why.contains("permission denied") {
+        "whoever runs certcollectd must be able to read it, and to pass every folder on the way".into()
+    } else {
+        String::new()
+    }
+}
+
 fn check_account(account: &Account, report: &mut Report) {
+    let name = &account.name;
+    let source = match &account.password {
+        SecretSource::File(_) => "file",
+        SecretSource::Credential(_) => "credential",
+        SecretSource::Env(_) => "env",
+    };
+    let about = Key::account(name, &["password", source]);
     match credential::read(&account.password) {
-        Err(why) => report.error(&format!("account {}: the password cannot be read: {why}", account.name)),
-        Ok(password) if password.chars().count() > 128 => {
-            report.error(&format!(
-                "account {}: the password is longer than the vendor's 128 characters",
-                account.name
-            ));
+        // Only the service manager can hand it over; whoever checks by hand has not got it, and need not.
+        Err(_) if credential::is_out_of_reach(&account.password) => report.warning(
+            about,
+            format!("account {name}: the password was not looked at: systemd hands it to the unit only"),
+            "the unit names its file in LoadCredential=; the daemon says at its start if it cannot read it",
+        ),
+        Err(why) => {
+            let help = match &account.password {
+                SecretSource::File(path) => next_step(
+                    &why,
+                    &format!("write the password into it: install -m 600 /dev/stdin {}", path.display()),
+                ),
+                _ => String::new(),
+            };
+            report.error(about, format!("account {name}: the password cannot be read: {why}"), &help);
         }
+        Ok(password) if password.chars().count() > 128 => report.error(
+            about,
+            format!("account {name}: the password is longer than the vendor's 128 characters"),
+            "it must be the login's password and nothing else",
+        ),
         Ok(_) => {
             if let Some(exposed) = credential::exposure(&account.password) {
-                report.warning(&format!("account {}: {exposed}", account.name));
+                report.warning(about, format!("account {name}: {exposed}"), "");
             }
         }
     }
     if let Some(path) = &account.ca_file
         && let Err(failure) = call::roots(path)
     {
-        report.error(&format!("account {}: {failure}", account.name));
+        let about = Key::account(name, &["ca_file"]);
+        let text = format!("account {name}: {failure}");
+        let help = next_step(
+            &text.to_lowercase(),
+            "correct the path, or take ca_file out where nothing looks inside the connection",
+        );
+        report.error(about, text, &help);
     }
 }
 
 fn check_keys(order: &Order, report: &mut Report) {
-    let blocks = order.settings.verify.key == Severity::Block;
-    let mut say = |text: String| {
-        if blocks { report.error(&text) } else { report.warning(&text) }
-    };
+    let level = if order.settings.verify.key == Severity::Block { Level::Error } else { Level::Warning };
+    let name = &order.name;
+    let missing = "correct the path, or take it out where the key is not known here";
     match &order.key {
         KeySource::None => {}
         KeySource::Csr(path) => {
             if let Err(why) = inspect::csr(path) {
-                say(format!("order {}: csr_file {why}", order.name));
+                let about = Key::order(name, &["csr_file"]);
+                let help = next_step(&why, missing);
+                report.add(level, about, format!("order {name}: csr_file {why}"), &help);
             }
         }
         KeySource::Keys(paths) => {
             for candidate in paths.iter().map(|path| inspect::candidate(path)) {
                 if let Err(why) = candidate.key {
-                    say(format!("order {}: key_file {}: {why}", order.name, candidate.label));
+                    let about = Key::order(name, &["key_file"]).with(candidate.label.as_str());
+                    let help = next_step(&why, missing);
+                    let text = format!("order {name}: key_file {}: {why}", candidate.label);
+                    report.add(level, about, text, &help);
                 }
             }
         }
@@ -119,17 +180,20 @@ fn check_keys(order: &Order, report: &mut Report) {
 }
 
 fn check_anchors(config: &Config, report: &mut Report) {
-    let wanted = config
-        .orders
-        .iter()
-        .map(|order| &order.settings.verify)
-        .filter(|verify| verify.trust != Severity::Off);
+    let wanted = config.orders.iter().filter(|order| order.settings.verify.trust != Severity::Off);
     let mut seen = BTreeSet::new();
-    for verify in wanted {
+    for order in wanted {
+        let verify = &order.settings.verify;
         if seen.insert(verify.trust_anchors.clone())
             && let Err(why) = inspect::anchors(verify.trust_anchors.as_deref())
         {
-            if verify.trust == Severity::Block { report.error(&why) } else { report.warning(&why) }
+            let level = if verify.trust == Severity::Block { Level::Error } else { Level::Warning };
+            let about = Key::order(&order.name, &["verify", "trust_anchors"]);
+            let help = next_step(
+                &why.to_lowercase(),
+                "correct the path, or take trust_anchors out for the system's",
+            );
+            report.add(level, about, why, &help);
         }
     }
 }
@@ -138,61 +202,110 @@ fn check_hook(hook: &Hook, config: &Config, report: &mut Report) {
     let name = &hook.name;
     match &hook.action {
         Action::Run(arguments) => {
-            if let Err(why) = hook::find_program(arguments.first().map(String::as_str).unwrap_or_default()) {
-                report.error(&format!("hook {name}: {why}"));
+            let program = arguments.first().map(String::as_str).unwrap_or_default();
+            if let Err(why) = hook::find_program(program) {
+                let about = Key::hook(name, &["run"]).with(program);
+                report.error(
+                    about,
+                    format!("hook {name}: {why}"),
+                    "the first entry of run is the program, with its path if it is in none of the usual places",
+                );
             }
         }
         Action::Signal { pid_file, .. } => {
             if !pid_file.exists() {
-                report.warning(&format!("hook {name}: {} is not there now", pid_file.display()));
+                report.warning(
+                    Key::hook(name, &["signal", "pid_file"]),
+                    format!("hook {name}: {} is not there now", pid_file.display()),
+                    "the hook fails, and is tried again, until the server has written it",
+                );
             }
         }
-        Action::Socket(path) => match std::fs::metadata(path) {
-            Ok(found) if found.file_type().is_socket() => {}
-            Ok(_) => report.error(&format!("hook {name}: {} is not a socket", path.display())),
-            Err(error) => {
-                report.warning(&format!("hook {name}: {} is not there now: {error}", path.display()))
+        Action::Socket(path) => {
+            let about = Key::hook(name, &["socket"]);
+            match std::fs::metadata(path) {
+                Ok(found) if found.file_type().is_socket() => {}
+                Ok(_) => report.error(
+                    about,
+                    format!("hook {name}: {} is not a socket", path.display()),
+                    "it is the path of the socket that the bridge listens on, see docs/hooks.md",
+                ),
+                Err(error) => report.warning(
+                    about,
+                    format!("hook {name}: {} is not there now: {error}", path.display()),
+                    "start what listens there: systemctl enable --now NAME.socket, see docs/hooks.md",
+                ),
             }
-        },
+        }
         Action::Http { .. } => {}
     }
     if !config.orders.iter().any(|order| order.settings.hooks.contains(name)) {
-        report.warning(&format!("hook {name} is not used by any order"));
+        report.warning(Key::hook(name, &["name"]), format!("hook {name} is not used by any order"), "");
     }
 }
 
 fn check_state_dir(config: &Config, report: &mut Report) {
     let dir = &config.state_dir;
     let shown = dir.display();
+    let about = Key::top("state_dir");
     match std::fs::metadata(dir) {
-        Ok(found) if !found.is_dir() => report.error(&format!("state_dir {shown} is not a directory")),
+        Ok(found) if !found.is_dir() => {
+            report.error(about, format!("state_dir {shown} is not a directory"), "");
+        }
         Ok(_) => {
             if let Err(error) = save::try_write(dir) {
-                report.error(&format!("state_dir {shown}: {error}"));
+                report.error(about, format!("state_dir {shown}: {error}"), "");
             }
         }
         Err(_) => {
             let parent = dir.ancestors().skip(1).find(|parent| parent.exists());
             if let Some(Err(error)) = parent.map(save::try_write) {
-                report.error(&format!("state_dir {shown} is not there and cannot be made: {error}"));
+                let text = format!("state_dir {shown} is not there and cannot be made: {error}");
+                // The shipped unit makes the default one when it starts first.
+                let is_made = dir == Path::new(Config::STATE_DIR) && Path::new(SYSTEMD).exists();
+                let level = if is_made { Level::Warning } else { Level::Error };
+                report.add(
+                    level,
+                    about,
+                    text,
+                    "the unit makes it with StateDirectory=; elsewhere make it for the daemon's user, with mode 0700",
+                );
             }
         }
     }
 }
 
+/// Root may read what the daemon's own user may not; a check by root does not tell.
+fn check_who(config: &Config, report: &mut Report) {
+    let of = |dir: &Path| std::fs::metadata(dir).ok().map(|found| found.uid());
+    let owner = of(&config.state_dir).or_else(|| of(&config.install_dir));
+    if let Some(uid) = owner.filter(|uid| *uid != 0 && rustix::process::geteuid().is_root()) {
+        let user = save::user_name(uid);
+        report.warning(
+            Key::top("state_dir"),
+            format!("this was checked as root, and the daemon runs as user {user}, who may read less"),
+            &format!("run it as that user: sudo -u {} certcollectd check", save::sudo_user(uid)),
+        );
+    }
+}
+
 /// One call for each account, through its gate: about the first of its orders.
-fn check_logins(path: &Path, config: &std::sync::Arc<Config>, report: &mut Report) {
+fn check_logins(path: &Path, config: &Arc<Config>, report: &mut Report) {
     for account in &config.accounts {
+        let about = Key::account(&account.name, &[]);
         let Some(order) = config.orders.iter().find(|order| order.account == account.name) else {
-            report.warning(&format!("account {}: no order to try the login with", account.name));
+            let text = format!("account {}: no order to try the login with", account.name);
+            report.warning(about, text, "");
             continue;
         };
         match order::carry_out(path, config, Command::Poll(order.name.to_string())) {
             Ok(reply) if reply.ok => {
-                say(&format!("account {}: the login is accepted\n{}", account.name, reply.text))
+                say(&format!("account {}: the login is accepted\n{}", account.name, reply.text));
             }
-            Ok(reply) => report.error(&format!("account {}: {}", account.name, reply.text)),
-            Err(_) => report.error(&format!("account {}: the login could not be tried", account.name)),
+            Ok(reply) => report.error(about, format!("account {}: {}", account.name, reply.text), ""),
+            Err(_) => {
+                report.error(about, format!("account {}: the login could not be tried", account.name), "");
+            }
         }
     }
 }

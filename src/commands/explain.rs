@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{complain, load, say};
+use super::{complain, load_some, say, unreadable};
 use crate::cli::exit;
 use crate::effects::save::Reader;
 use crate::engine::{self, Loaded};
@@ -11,26 +11,27 @@ use crate::status::Explanation;
 
 /// `explain`.
 pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
-    let found = match load(path) {
+    let (config, flaw) = match load_some(path) {
         Ok(found) => found,
         Err(code) => return code,
     };
     let now = clock::now();
     let read = || {
-        let Some(reader) = Reader::open(&found.config.state_dir)? else {
+        let Some(reader) = Reader::open(&config.state_dir)? else {
             // The daemon never ran here.
             return Ok((Loaded::default(), Vec::new()));
         };
         Ok((reader.load(now)?, reader.history(name)?))
     };
-    let (loaded, history) = match read() {
+    let (mut loaded, history) = match read() {
         Ok(read) => read,
         Err::<_, crate::effects::save::StoreError>(error) => {
             complain(&error.to_string());
             return exit::FAILED;
         }
     };
-    let config = engine::joined(&found.config, &loaded.adopted);
+    loaded.follow_renames(&config);
+    let config = engine::joined(&config, &loaded.adopted);
     let history = history
         .into_iter()
         .map(|line| crate::status::HistoryEntry {
@@ -41,6 +42,10 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
         })
         .collect();
     let Some(explanation) = Explanation::new(&config, &loaded, name, history, now) else {
+        if flaw.is_some() {
+            complain(&unreadable(name));
+            return exit::USAGE;
+        }
         let known: Vec<&str> = config.orders.iter().take(20).map(|order| &*order.name).collect();
         complain(&format!(
             "no order named {} is configured; there are: {}",
@@ -54,5 +59,5 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
     } else {
         say(&explanation.text());
     }
-    exit::OK
+    if flaw.is_some() { exit::USAGE } else { exit::OK }
 }

@@ -26,6 +26,7 @@ use crate::effects::dir::keep_owners_rights;
 use crate::effects::save::Reader;
 use crate::engine;
 use crate::engine::event::Command as Order;
+use crate::sources::control;
 use crate::sources::files::{self, Found};
 
 /// Threads for work on the disk: the loop itself has one thread, and one order's slow disk must not stop others.
@@ -67,6 +68,40 @@ fn load(config: &Path) -> Result<Found, u8> {
         complain(text.trim_end());
         exit::USAGE
     })
+}
+
+/// Reads the configuration for those who only show how things stand. What is wrong with it is said, and what can be
+/// made out of it is given back all the same, with the exit code that will say so.
+fn load_some(config: &Path) -> Result<(Arc<Config>, Option<Flaw>), u8> {
+    let unsound = match files::read_some(config, std::io::stderr().is_terminal()) {
+        Ok(found) => return Ok((found.config, None)),
+        Err(unsound) => unsound,
+    };
+    complain(unsound.text.trim_end());
+    let Some(remains) = unsound.remains.filter(|config| Reader::exists(&config.state_dir)) else {
+        return Err(exit::USAGE);
+    };
+    let served = if control::is_served(&remains.state_dir) {
+        "a daemon runs, with the configuration as it was when it was last sound"
+    } else {
+        "no daemon runs"
+    };
+    complain(&format!(
+        "\nthe configuration is not sound ({served}); what follows is what the state in {} says of the entries that can be read",
+        remains.state_dir.display()
+    ));
+    Ok((remains, Some(Flaw { first: unsound.first })))
+}
+
+/// Nothing can be said of an order.
+fn unreadable(name: &str) -> String {
+    format!("no entry of an order named {} can be read in it", crate::api::Foreign::new(name))
+}
+
+/// That a configuration is not sound.
+struct Flaw {
+    /// The first of its problems, in one line.
+    first: String,
 }
 
 /// The configuration with the orders that were adopted after a replacement. A state that cannot be read is said

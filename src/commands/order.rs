@@ -11,7 +11,7 @@ use super::{block_on, complain, load, say, with_adopted};
 use crate::cli::exit;
 use crate::config::Config;
 use crate::daemon::{Daemon, Goal};
-use crate::effects::save::{Lock, Store, StoreError};
+use crate::effects::save::{Lock, Store, StoreError, holder};
 use crate::engine::event::{Command, CommandReply, Target};
 use crate::sources::files::Found;
 use crate::sources::{INBOX, control};
@@ -59,10 +59,28 @@ pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> 
         match Lock::take(&found.config.state_dir) {
             // A daemon that is just starting holds the lock before it listens.
             Err(StoreError::Locked { .. }) if looks_left > 0 => std::thread::sleep(AGAIN),
+            Err(StoreError::Locked { dir, by }) => {
+                complain(&deaf(&dir, by));
+                return Err(exit::USAGE);
+            }
             lock => return directly(found, open_store_with(&found.config, lock)?, command),
         }
     }
     Err(exit::FAILED)
+}
+
+/// Somebody holds the lock and does not listen: what an operator can do about it.
+fn deaf(state_dir: &Path, by: Option<u32>) -> String {
+    let socket = state_dir.join(control::SOCKET);
+    let why = if socket.exists() { "nobody listens there" } else { "it is missing" };
+    format!(
+        "the lock on {} is held ({}), but the control socket {} does not answer: {why}; nothing was sent. \
+         If that is the daemon, restart it, for instance with `systemctl restart certcollectd`: it makes the socket anew and \
+         goes on where it was. If it is another command, such as `once`, try again when it has ended",
+        state_dir.display(),
+        holder(by),
+        socket.display()
+    )
 }
 
 /// Shows a reply to people, or to machines.

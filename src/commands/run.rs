@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::{block_on, complain, load};
 use crate::cli::exit;
 use crate::config::Config;
+use crate::config::point::{self, Key};
 use crate::daemon::{Daemon, Goal};
 use crate::effects::save::{Lock, Store, StoreError};
 use crate::effects::{credential, probe, reap};
@@ -60,8 +61,8 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
         Err(code) => return code,
     };
     tokio::task::spawn_local(Watch::new(path, &found, sender.clone()).run());
+    warn_of_weak_points(&found);
     drop(found);
-    warn_of_weak_points(&config);
     let summary = engine.summary();
     tracing::info!(
         "certcollectd {} is up with {} orders on {} accounts; state in {}, certificates in {}",
@@ -114,7 +115,7 @@ pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
         Ok(found) => found,
         Err(code) => return code,
     };
-    let config = found.config;
+    let config = found.config.clone();
     let store = match open_store(&config) {
         Ok(store) => store,
         Err(code) => return code,
@@ -129,7 +130,8 @@ pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
             Ok(engine) => engine,
             Err(code) => return code,
         };
-        warn_of_weak_points(&config);
+        warn_of_weak_points(&found);
+        drop(found);
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Settled(wait)).await;
         let summary = outcome.summary;
         if summary.closed > 0 {
@@ -197,13 +199,14 @@ pub(super) fn engine(config: &Arc<Config>, store: &Store) -> Result<Engine, u8> 
 }
 
 /// What will fail on the day is said today.
-fn warn_of_weak_points(config: &Config) {
-    for account in &config.accounts {
+fn warn_of_weak_points(found: &Found) {
+    for account in &found.config.accounts {
         match credential::read(&account.password) {
             Err(why) => tracing::error!(
                 account = &*account.name,
-                "account {}: the password cannot be read: {why}",
-                account.name
+                "account {}: the password cannot be read: {why}; {}",
+                account.name,
+                place(found, Key::account(&account.name, &["password"]))
             ),
             Ok(_) => {
                 if let Some(exposed) = credential::exposure(&account.password) {
@@ -212,7 +215,13 @@ fn warn_of_weak_points(config: &Config) {
             }
         }
     }
-    for problem in probe::probe(config) {
-        tracing::error!("nothing can be installed: {problem}");
+    for problem in probe::probe(&found.config) {
+        let what = if problem.about == Key::top("install_dir") { "nothing" } else { "not everything" };
+        tracing::error!("{what} can be installed: {}; {}", problem.error, place(found, problem.about));
     }
+}
+
+/// Where something stands, for the log: `see FILE:LINE:COLUMN`.
+fn place(found: &Found, key: Key) -> String {
+    format!("see {}", point::place(&found.sources, &key))
 }

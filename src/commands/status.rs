@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{complain, load, say};
+use super::{complain, load_some, say, unreadable};
 use crate::cli::{Status as Arguments, exit};
 use crate::config::Config;
 use crate::effects::save::Reader;
@@ -18,12 +18,19 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// `status`.
 pub fn status(path: &Path, arguments: &Arguments) -> u8 {
     let failed = if arguments.nagios { exit::UNKNOWN } else { exit::FAILED };
-    let found = match load(path) {
+    let (config, flaw) = match load_some(path) {
         Ok(found) => found,
-        Err(code) => return if arguments.nagios { exit::UNKNOWN } else { code },
+        Err(code) => {
+            if !arguments.nagios {
+                return code;
+            }
+            say("CERTCOLLECTD UNKNOWN - the configuration cannot be read; `certcollectd check` says why");
+            return exit::UNKNOWN;
+        }
     };
+    let shown = if flaw.is_some() { exit::USAGE } else { exit::OK };
     loop {
-        let mut status = match read(&found.config) {
+        let mut status = match read(&config) {
             Ok(status) => status,
             Err(why) => {
                 if arguments.nagios {
@@ -37,11 +44,19 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
         if let Some(name) = &arguments.name
             && !status.keep(name)
         {
-            complain(&format!("no order named {} is configured", crate::api::Foreign::new(name)));
+            complain(&match flaw {
+                Some(_) => unreadable(name),
+                None => format!("no order named {} is configured", crate::api::Foreign::new(name)),
+            });
             return if arguments.nagios { exit::UNKNOWN } else { exit::USAGE };
         }
         if arguments.nagios {
             let (verdict, line) = verdict(&status);
+            // Worse than not knowing all is only to know of something critical.
+            if let Some(flaw) = flaw.filter(|_| !matches!(verdict, Verdict::Critical)) {
+                say(&format!("CERTCOLLECTD UNKNOWN - the configuration is not sound: {}", flaw.first));
+                return exit::UNKNOWN;
+            }
             say(&line);
             return match verdict {
                 Verdict::Ok => 0,
@@ -51,12 +66,12 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
         }
         if arguments.json {
             say(&serde_json::to_string_pretty(&status).expect("strings, numbers and lists"));
-            return exit::OK;
+            return shown;
         }
         let text = if arguments.name.is_some() { status.details() } else { status.table() };
         if !arguments.watch {
             say(&text);
-            return exit::OK;
+            return shown;
         }
         // Clear the screen, go to its corner.
         say(&format!(
@@ -71,11 +86,12 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
 fn read(config: &Arc<Config>) -> Result<Status, String> {
     let now = clock::now();
     let reader = Reader::open(&config.state_dir).map_err(|error| error.to_string())?;
-    let loaded = match reader {
+    let mut loaded = match reader {
         Some(reader) => reader.load(now).map_err(|error| error.to_string())?,
         // The daemon never ran here: every order waits to be asked about.
         None => Loaded::default(),
     };
+    loaded.follow_renames(config);
     let config = engine::joined(config, &loaded.adopted);
     Ok(Status::new(&config, &loaded, now))
 }

@@ -4,7 +4,8 @@
 //! and hands all of them to [`read`].
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -42,11 +43,27 @@ const LONGEST_PIECE: usize = 4 * MIB;
 
 const MIB: usize = 1024 * 1024;
 
+/// A file that `include` names and that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Which of [`includes`] names it.
+    pub include: usize,
+    /// What is wrong: lower case, no full stop.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
 /// The patterns of `include` in the main file, joined to its folder. What is wrong with them, or with the text
 /// around them, is left for [`read`] to say.
 ///
 /// Only the last part of a pattern holds wildcards: `*` stands for any text, `?` for one character.
 pub fn includes(main: &Source) -> Vec<String> {
+    patterns(main).into_iter().map(|(pattern, _)| pattern).collect()
+}
+
+/// As [`includes`], with the place of each.
+fn patterns(main: &Source) -> Vec<(String, Range<usize>)> {
     // `include` stands above the first table, and the text below can be long.
     let head = &main.text[..next_header(&main.text, 0)];
     if head.len() > LONGEST_PIECE {
@@ -59,9 +76,9 @@ pub fn includes(main: &Source) -> Vec<String> {
     let folder = main.path.parent().unwrap_or_else(|| Path::new(""));
     patterns
         .iter()
-        .filter_map(|pattern| pattern.get_ref().as_str())
-        .filter(|pattern| self::pattern(pattern).is_ok())
-        .map(|pattern| folder.join(pattern).to_string_lossy().into_owned())
+        .filter_map(|pattern| Some((pattern.get_ref().as_str()?, pattern.span())))
+        .filter(|(pattern, _)| self::pattern(pattern).is_ok())
+        .map(|(pattern, span)| (folder.join(pattern).to_string_lossy().into_owned(), span))
         .collect()
 }
 
@@ -71,20 +88,58 @@ pub fn includes(main: &Source) -> Vec<String> {
 ///
 /// All problems that were found, warnings included, if there is an error among them.
 pub fn read(sources: &[Source]) -> Result<(Config, Problems), Problems> {
+    let (draft, problems) = read_all(sources, &[]);
+    if problems.is_error() { Err(problems) } else { Ok((draft.settle(), problems)) }
+}
+
+/// All problems of files of which some could not be read; `sources` are the others.
+pub fn problems(sources: &[Source], unread: &[Unread]) -> Problems {
+    read_all(sources, unread).1
+}
+
+/// What can be made out of files that are not sound, good enough to show how things stand: accounts and orders
+/// whose own entries can be read, with defaults for what is wrong in them. Nothing if the state directory may
+/// have stood where nothing can be read.
+pub fn remains(sources: &[Source]) -> Option<Config> {
     let sink = Sink::new(sources);
-    let mut draft = Draft::default();
-    for (index, source) in sources.iter().enumerate() {
-        draft.read(&sink, index as u32, &source.text);
+    let draft = Draft::of(&sink);
+    if draft.state_dir.is_none() && (draft.state_dir_is_wrong || sink.has_gap_after(Spot::whole(0))) {
+        return None;
+    }
+    let mut config = draft.settle();
+    let mut names = HashSet::new();
+    config.orders.retain(|order| names.insert(order.name.clone()));
+    Some(config)
+}
+
+fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, Problems) {
+    let sink = Sink::new(sources);
+    let draft = Draft::of(&sink);
+    let places = match sources.first() {
+        Some(main) if !unread.is_empty() => patterns(main),
+        _ => Vec::new(),
+    };
+    for unread in unread {
+        let place = places.get(unread.include).map(|(_, span)| span.clone());
+        let at = place.map_or_else(
+            || Spot::whole(0),
+            |span| Spot { source: 0, start: span.start as u32, end: span.end as u32 },
+        );
+        sink.add(Problem::error(unread.message.as_str(), at, "").help(unread.help.as_str()));
+        // Accounts and hooks that are not known may be in there.
+        sink.leave_out(at);
     }
     cross::check(&sink, &draft);
     let problems = sink.finish();
-    if problems.is_error() { Err(problems) } else { Ok((draft.settle(), problems)) }
+    (draft, problems)
 }
 
 /// All that was read so far.
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) state_dir: Option<(PathBuf, Spot)>,
+    /// It is given, and cannot be used.
+    state_dir_is_wrong: bool,
     pub(super) install_dir: Option<(PathBuf, Spot)>,
     pub(super) polling: Polling,
     pub(super) accounts: Vec<account::Draft>,
@@ -103,6 +158,14 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    fn of(sink: &Sink<'_>) -> Draft {
+        let mut draft = Draft::default();
+        for (index, source) in sink.sources.iter().enumerate() {
+            draft.read(sink, index as u32, &source.text);
+        }
+        draft
+    }
+
     pub(super) fn state_dir(&self) -> Cow<'_, Path> {
         folder(&self.state_dir, Config::STATE_DIR)
     }
@@ -172,6 +235,7 @@ impl Draft {
             Some((item.parse("an absolute path in quotes", value::path)?, item.at))
         };
         self.state_dir = self.state_dir.take().or_else(|| dir("state_dir"));
+        self.state_dir_is_wrong |= self.state_dir.is_none() && top.get("state_dir").is_some();
         self.install_dir = self.install_dir.take().or_else(|| dir("install_dir"));
         if let Some(item) = top.get("include") {
             item.list("a list of patterns, such as include = [\"orders.d/*.toml\"]", |element| {
@@ -208,7 +272,7 @@ impl Draft {
         item.table(keys)
     }
 
-    /// To be called when there were no errors, so that nothing is missing.
+    /// Nothing is missing when there were no errors.
     fn settle(self) -> Config {
         let state_dir = self.state_dir().into_owned();
         let install_dir = self.install_dir().into_owned();

@@ -12,6 +12,7 @@ mod keys;
 mod listener;
 mod order;
 mod output;
+pub mod point;
 mod polling;
 mod problem;
 mod reader;

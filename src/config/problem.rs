@@ -70,7 +70,7 @@ impl Spot {
         Spot { source, start: u32::MAX, end: u32::MAX }
     }
 
-    fn place(self, label: String) -> Place {
+    pub(super) fn place(self, label: String) -> Place {
         let span = (self.start != u32::MAX).then_some(self.start as usize..self.end as usize);
         Place { source: self.source as usize, span, label }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::ops::Range;
+use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Tag, Renderer, Snippet};
 
@@ -22,6 +23,16 @@ impl Problems {
     /// The problems as text for a terminal, in the manner of the Rust compiler, and a line that counts them.
     /// `sources` are those that were read; `color` adds terminal colours. No secret is shown.
     pub fn render(&self, sources: &[Source], color: bool) -> String {
+        let mut text = self.paragraphs(sources, color);
+        if !self.is_empty() {
+            let path = self.paths.first().map(|path| path.display().to_string()).unwrap_or_default();
+            let _ = writeln!(text, "{path}: {}", self.count());
+        }
+        text
+    }
+
+    /// As [`Problems::render`], without the line that counts them.
+    pub fn paragraphs(&self, sources: &[Source], color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
         for problem in self.iter() {
@@ -35,10 +46,6 @@ impl Problems {
         if self.len() > shown {
             let _ = writeln!(text, "and {} more\n", self.len() - shown);
         }
-        if !self.is_empty() {
-            let path = self.paths.first().map(|path| path.display().to_string()).unwrap_or_default();
-            let _ = writeln!(text, "{path}: {}", self.count());
-        }
         text
     }
 
@@ -50,12 +57,7 @@ impl Problems {
                     Level::Error => "error",
                     Level::Warning => "warning",
                 };
-                let mut line = self.path(&problem.at).display().to_string();
-                let span = problem.at.span.as_ref();
-                if let (Some(span), Some(source)) = (span, sources.get(problem.at.source)) {
-                    let (number, column) = position(&source.text, span.start);
-                    let _ = write!(line, ":{number}:{column}");
-                }
+                let mut line = address(self.path(&problem.at), &problem.at, sources);
                 let _ = write!(line, ": {level}: {}", problem.message);
                 for more in [&problem.at.label, problem.help.as_ref().unwrap_or(&String::new())] {
                     if !more.is_empty() {
@@ -142,6 +144,18 @@ impl Problems {
                     .annotations(annotations)
             })
             .collect()
+    }
+}
+
+/// `FILE:LINE:COLUMN`, or the file alone where it is meant as a whole.
+pub(super) fn address(path: &Path, place: &Place, sources: &[Source]) -> String {
+    let path = path.display();
+    match (place.span.as_ref(), sources.get(place.source)) {
+        (Some(span), Some(source)) => {
+            let (number, column) = position(&source.text, span.start);
+            format!("{path}:{number}:{column}")
+        }
+        _ => path.to_string(),
     }
 }
 

@@ -34,6 +34,11 @@ pub fn path(source: &SecretSource) -> Result<Option<PathBuf>, String> {
     }
 }
 
+/// Whether this is a credential of systemd's and this process is none of its units.
+pub fn is_out_of_reach(source: &SecretSource) -> bool {
+    matches!(source, SecretSource::Credential(_)) && path(source).is_err()
+}
+
 /// Reads a secret. The error names the source and the cause, never the content.
 pub fn read(source: &SecretSource) -> Result<Zeroizing<String>, String> {
     let shown = describe(source);

@@ -1,12 +1,13 @@
 //! A rehearsal of the installation in each output directory: what fails here would fail on the day.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, FlockOperation};
 
 use super::dir::{Dir, Ownership, failed, random_name};
 use crate::config::Config;
+use crate::config::point::Key;
 use crate::engine::event::InstallError;
 
 /// A rehearsal's directory is named so, and its link with [`LINK`] behind that.
@@ -15,32 +16,68 @@ const LINK: &str = ".link";
 /// So many entries of a directory are looked through for leftovers.
 const MAX_ENTRIES: usize = 100_000;
 
+/// What would fail, and what of the configuration it is about.
+#[derive(Debug)]
+pub struct Hindrance {
+    /// The step that failed.
+    pub error: InstallError,
+    /// The directory, the owner or the copy.
+    pub about: Key,
+}
+
 /// Tries every output directory of a configuration once, and every owner in it; leaves nothing behind.
-pub fn probe(config: &Config) -> Vec<InstallError> {
-    let mut owners: BTreeSet<(PathBuf, Option<&str>, Option<&str>)> = BTreeSet::new();
-    let mut single: Vec<&Path> = Vec::new();
+pub fn probe(config: &Config) -> Vec<Hindrance> {
+    let mut dirs: BTreeMap<(PathBuf, Option<&str>, Option<&str>), Key> = BTreeMap::new();
+    let mut names: BTreeMap<(bool, &str), Key> = BTreeMap::new();
+    let mut single: Vec<(&Path, Key)> = Vec::new();
     for order in &config.orders {
         let files = &order.settings.files;
-        owners.insert((config.install_dir.clone(), files.owner.as_deref(), files.group.as_deref()));
+        let (owner, group) = (files.owner.as_deref(), files.group.as_deref());
+        let mut name = |is_group, name, key: &dyn Fn() -> Key| {
+            if let Some(name) = name {
+                names.entry((is_group, name)).or_insert_with(key);
+            }
+        };
+        name(false, owner, &|| Key::order(&order.name, &["files", "owner"]));
+        name(true, group, &|| Key::order(&order.name, &["files", "group"]));
+        dirs.entry((config.install_dir.clone(), owner, group)).or_insert_with(|| Key::top("install_dir"));
         for copy in &order.copies {
-            let owner = copy.owner.as_deref().or(files.owner.as_deref());
-            let group = copy.group.as_deref().or(files.group.as_deref());
-            owners.insert((copy.to.parent().unwrap_or_else(|| Path::new("/")).to_owned(), owner, group));
-            single.push(&copy.to);
+            let (its_owner, its_group) = (copy.owner.as_deref(), copy.group.as_deref());
+            let of = |part, value: Option<&str>| {
+                Key::order(&order.name, &["copy", part]).with(value.unwrap_or_default())
+            };
+            name(false, its_owner, &|| of("owner", its_owner));
+            name(true, its_group, &|| of("group", its_group));
+            let to = Key::order(&order.name, &["copy", "to"]).with(copy.to.to_string_lossy());
+            let dir = copy.to.parent().unwrap_or_else(|| Path::new("/")).to_owned();
+            dirs.entry((dir, its_owner.or(owner), its_group.or(group))).or_insert_with(|| to.clone());
+            single.push((&copy.to, to));
         }
     }
     let mut problems = Vec::new();
+    // A name that nobody knows is said once, and is no fault of the directories.
+    let mut strangers: BTreeSet<(bool, &str)> = BTreeSet::new();
+    for ((is_group, name), about) in names {
+        let (owner, group) = if is_group { (None, Some(name)) } else { (Some(name), None) };
+        if let Err(error) = Ownership::lookup(owner, group) {
+            strangers.insert((is_group, name));
+            problems.push(Hindrance { error, about });
+        }
+    }
     let mut broken: Option<PathBuf> = None;
-    for (dir, owner, group) in owners {
-        if broken.as_ref() == Some(&dir) {
+    for ((dir, owner, group), about) in dirs {
+        let is_strange = |is_group, name: Option<&str>| {
+            name.is_some_and(|name| strangers.iter().any(|known| *known == (is_group, name)))
+        };
+        if broken.as_ref() == Some(&dir) || is_strange(false, owner) || is_strange(true, group) {
             continue;
         }
         if let Err(error) = probe_dir(&dir, dir == config.install_dir, owner, group) {
-            problems.push(error);
+            problems.push(Hindrance { error, about });
             broken = Some(dir);
         }
     }
-    problems.extend(mounted_files(&single));
+    problems.extend(mounted_files(single));
     problems
 }
 
@@ -97,16 +134,18 @@ fn walk_through(base: &Dir, inner: &Dir, name: &str, owner: Ownership) -> Result
 }
 
 /// A file that is a mount of its own cannot be replaced; its directory has to be mounted instead.
-fn mounted_files(paths: &[&Path]) -> Vec<InstallError> {
+fn mounted_files(paths: Vec<(&Path, Key)>) -> Vec<Hindrance> {
     if paths.is_empty() {
         return Vec::new();
     }
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let points: BTreeSet<&str> = mounts.lines().filter_map(|line| line.split(' ').nth(4)).collect();
+    let is_mounted =
+        |path: &Path| path.to_str().is_some_and(|path| points.contains(path.replace(' ', "\\040").as_str()));
     paths
-        .iter()
-        .filter(|path| path.to_str().is_some_and(|path| points.contains(path.replace(' ', "\\040").as_str())))
-        .map(|path| failed("replace", path, rustix::io::Errno::BUSY))
+        .into_iter()
+        .filter(|(path, _)| is_mounted(path))
+        .map(|(path, about)| Hindrance { error: failed("replace", path, rustix::io::Errno::BUSY), about })
         .collect()
 }
 

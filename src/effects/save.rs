@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
+use crate::api::Foreign;
 use crate::engine::event::{Changes, Level, Note};
 use crate::engine::time::Now;
 use crate::engine::{Adopted, Loaded, Remembered};
@@ -26,12 +27,12 @@ const NETWORK: [u32; 4] = [0x6969, 0xfe53_4d42, 0xff53_4d42, 0x0102_1997];
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another process holds the lock.
-    #[error("certcollectd is already running on {dir}{by}; nothing was sent")]
+    #[error("certcollectd is already running on {dir} ({}); nothing was sent", holder(*.by))]
     Locked {
         /// The state directory.
         dir: PathBuf,
-        /// ` (process 17)`, if it is known.
-        by: String,
+        /// Its number, if it is known.
+        by: Option<u32>,
     },
     /// Written by a newer program.
     #[error(
@@ -69,6 +70,25 @@ fn io(step: &'static str, path: &Path, why: impl ToString) -> StoreError {
     StoreError::Io { step, path: path.to_owned(), why: why.to_string() }
 }
 
+/// A process that holds a lock, in words: its number and what it was started with.
+pub fn holder(pid: Option<u32>) -> String {
+    let Some(pid) = pid else { return "a process that has not said which it is".into() };
+    // No argument of ours is a secret. In another namespace of processes, there is nothing to see.
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words: Vec<String> = line
+        .split(|byte| *byte == 0)
+        .filter(|word| !word.is_empty())
+        .map(|word| Foreign::from_bytes(word).to_string())
+        .collect();
+    match words.split_first() {
+        Some((program, rest)) => {
+            let program = program.rsplit('/').next().unwrap_or(program);
+            format!("process {pid}: {}", [&[program.to_owned()], rest].concat().join(" "))
+        }
+        None => format!("process {pid}"),
+    }
+}
+
 /// The lock on a state directory. Released by the kernel when the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
@@ -92,8 +112,7 @@ impl Lock {
         if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut holder = String::new();
             let _ = file.take(32).read_to_string(&mut holder);
-            let by = holder.trim().parse::<u32>().map(|pid| format!(" (process {pid})")).unwrap_or_default();
-            return Err(StoreError::Locked { dir: dir.to_owned(), by });
+            return Err(StoreError::Locked { dir: dir.to_owned(), by: holder.trim().parse().ok() });
         }
         let _ = file
             .set_len(0)
@@ -110,10 +129,10 @@ fn make_dir(dir: &Path) -> Result<(), StoreError> {
         Ok(found) if found.is_dir() => {
             let me = rustix::process::geteuid().as_raw();
             if found.uid() != me {
-                let name = nix::unistd::User::from_uid(found.uid().into()).ok().flatten();
-                let name = name.map_or_else(|| found.uid().to_string(), |user| user.name);
                 let why = format!(
-                    "it belongs to user {name}; run this command as that user, for instance with `sudo -u {name}`"
+                    "it belongs to user {}; run this command as that user, for instance with `sudo -u {}`",
+                    user_name(found.uid()),
+                    sudo_user(found.uid())
                 );
                 return Err(io("use", dir, why));
             }
@@ -137,6 +156,18 @@ fn make_dir(dir: &Path) -> Result<(), StoreError> {
             .create(dir)
             .map_err(|why| io("make", dir, why)),
     }
+}
+
+/// A user's name, or the number of one without.
+pub fn user_name(uid: u32) -> String {
+    let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
+}
+
+/// A user as `sudo -u` takes it; a number needs a mark there, and quotes in a shell.
+pub fn sudo_user(uid: u32) -> String {
+    let name = user_name(uid);
+    if name == uid.to_string() { format!("'#{uid}'") } else { name }
 }
 
 /// The state file, open for writing.
@@ -504,6 +535,11 @@ pub struct HistoryLine {
 }
 
 impl Reader {
+    /// Whether there is a state file, sound or not.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join("state.db").exists()
+    }
+
     /// Opens the state file, or says that there is none yet.
     pub fn open(dir: &Path) -> Result<Option<Reader>, StoreError> {
         let path = dir.join("state.db");

@@ -20,6 +20,8 @@ pub struct AccountRecord {
     pub closed: Option<Closed>,
     /// One call may go out although the account is closed.
     pub probe: bool,
+    /// Stands for login and address, see [`super::errand::login_of`]; nothing in a state that is older than this.
+    pub login: Option<u64>,
     /// No call before this.
     pub paused_until: Option<Time>,
     /// Why it is paused, in words.
@@ -83,6 +85,10 @@ pub struct Closed {
 pub struct Gate {
     /// The account's name.
     pub name: Arc<str>,
+    /// Its name before the configuration renamed it, until the call comes back that was under way then.
+    pub former: Option<Arc<str>>,
+    /// Its name is another one's former one: no call until that one's has come back.
+    pub held: bool,
     /// See [`AccountRecord`].
     pub record: AccountRecord,
     /// Orders that may be polled, by when they are due; the operator's word counts as due since ever.
@@ -169,6 +175,8 @@ impl Gate {
         }
         Gate {
             name,
+            former: None,
+            held: false,
             record,
             queue: BTreeSet::new(),
             errands: VecDeque::new(),
@@ -183,7 +191,11 @@ impl Gate {
 
     /// From when on the gate lets a call through; `None` while it needs something else than time.
     pub fn opens(&self, call_gap: Duration) -> Option<Time> {
-        if self.flight.is_some() || self.removed || (self.record.closed.is_some() && !self.record.probe) {
+        if self.flight.is_some()
+            || self.removed
+            || self.held
+            || (self.record.closed.is_some() && !self.record.probe)
+        {
             return None;
         }
         let gap = self.record.called.map_or(Time::MIN, |called| called + call_gap);

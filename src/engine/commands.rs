@@ -21,6 +21,14 @@ pub(super) struct Rehearsal {
     ok: bool,
 }
 
+/// Somebody who waits for an order to come to rest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiter {
+    pub(super) token: Token,
+    /// Whether a call is part of what is wanted, so that a refused login is a failure.
+    needs_call: bool,
+}
+
 impl Engine {
     pub(super) fn commanded(&mut self, token: Token, command: Command, now: Now) {
         if self.stopping {
@@ -99,8 +107,12 @@ impl Engine {
 
     fn ask_now(&mut self, token: Token, id: OrderId, now: Now) {
         self.slot_mut(id).urgent = self.slot(id).busy != Busy::Calling;
-        self.waiters.entry(id).or_default().push(token);
+        self.wait_for(id, token, true);
         self.reindex(id, now);
+    }
+
+    fn wait_for(&mut self, id: OrderId, token: Token, needs_call: bool) {
+        self.waiters.entry(id).or_default().push(Waiter { token, needs_call });
     }
 
     /// Replies to those who wait for an order, once it has come to rest.
@@ -116,9 +128,9 @@ impl Engine {
         let slot = self.slot(id);
         let refused = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some())
             && slot.record.heard.as_ref().is_some_and(|heard| heard.code == Some(-16));
-        let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none() && !refused;
-        for token in self.waiters.remove(&id).unwrap_or_default() {
-            self.reply(token, ok, &text);
+        let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none();
+        for waiter in self.waiters.remove(&id).unwrap_or_default() {
+            self.reply(waiter.token, ok && !(waiter.needs_call && refused), &text);
         }
     }
 
@@ -190,7 +202,7 @@ impl Engine {
         let text = format!("account {account}: the operator lets one call through");
         self.note_account(Level::Info, "account-probe", gate, now, text);
         match self.gates[gate].queue.first().copied() {
-            Some((_, id)) => self.waiters.entry(id).or_default().push(token),
+            Some((_, id)) => self.wait_for(id, token, true),
             None => self.reply(token, true, &format!("account {account}: the next call is let through; the daemon makes it when an order is due, or `once`")),
         }
     }
@@ -209,6 +221,12 @@ impl Engine {
                 "the certificate that was rolled back is accepted again".into(),
             );
             self.save_first();
+            let gate = self.slot(id).gate;
+            if let Some(why) = self.shut(gate, now) {
+                let text =
+                    format!("{name}: accepted; it is installed once it has been collected again, but {why}");
+                return self.reply(token, false, &text);
+            }
             return self.poll_now(token, id, now);
         }
         let leaf = slot
@@ -230,7 +248,7 @@ impl Engine {
             "the quarantined certificate is accepted by the operator".into(),
         );
         self.save_first();
-        self.waiters.entry(id).or_default().push(token);
+        self.wait_for(id, token, false);
         self.touch(id, now);
     }
 
@@ -248,7 +266,7 @@ impl Engine {
             );
         }
         slot.todo.rollback = true;
-        self.waiters.entry(id).or_default().push(token);
+        self.wait_for(id, token, false);
         self.touch(id, now);
     }
 
@@ -263,8 +281,8 @@ impl Engine {
         });
         let Some((name, certificates, files, leaf)) = previous else {
             let text = "there is no complete generation before the current one to go back to";
-            for token in self.waiters.remove(&id).unwrap_or_default() {
-                self.reply(token, false, text);
+            for waiter in self.waiters.remove(&id).unwrap_or_default() {
+                self.reply(waiter.token, false, text);
             }
             return;
         };

@@ -91,8 +91,19 @@ impl Engine {
         Some(&mut self.slot_mut(id).record)
     }
 
-    /// No answer, or none that helps: what was known before stays.
-    pub(super) fn domains_unknown(&mut self, order: Option<OrderId>, number: &str, why: &str, now: Now) {
+    /// No answer, or none that helps: what was known before stays. Whoever asked is told; the log is for what the
+    /// daemon asked by itself.
+    pub(super) fn domains_unknown(
+        &mut self,
+        asker: Option<Token>,
+        order: Option<OrderId>,
+        number: &str,
+        why: &str,
+        now: Now,
+    ) {
+        if asker.is_some() {
+            return;
+        }
         let text = format!(
             "the domains of order {number} could not be asked for: {why}; the order is polled all the same"
         );

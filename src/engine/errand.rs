@@ -231,7 +231,7 @@ impl Engine {
         match &errand.kind {
             Kind::Replace(command) => self.replacement_unclear(gate, command, errand.token, why, now),
             Kind::Domains { number, order } => {
-                self.domains_unknown(*order, number, why, now);
+                self.domains_unknown(errand.token, *order, number, why, now);
                 self.tell_asker(errand, &format!("the domains of order {number} are not known: {why}"));
             }
             Kind::Resend { number } => {
@@ -264,7 +264,7 @@ impl Engine {
                     self.domains_heard(*order, number, errand.token, reply, now);
                 } else {
                     let text = refused(&format!("the domains of order {number} are not told"), row, reply);
-                    self.domains_unknown(*order, number, &text, now);
+                    self.domains_unknown(errand.token, *order, number, &text, now);
                     self.tell_asker(&errand, &text);
                 }
             }

@@ -27,6 +27,7 @@ mod login;
 mod note;
 mod polls;
 mod reload;
+mod renamed;
 mod saving;
 mod slot;
 mod summary;
@@ -38,7 +39,7 @@ use std::time::Duration;
 
 use account::{AccountRecord, Gate};
 pub use adopted::{Adopted, joined};
-use event::{Effect, Event, Level, Link, Note, OrderId, Token};
+use event::{Effect, Event, Level, Link, Note, OrderId};
 pub use expiry::{EXPIRY_WARNINGS, TERM_WARNING};
 use order::{OrderRecord, Phase};
 use slot::{Busy, Slot, Todo};
@@ -83,7 +84,7 @@ pub struct Engine {
     busy: BTreeSet<OrderId>,
     hooks: hooks::Ledger,
     /// Operators who wait for a poll of an order.
-    waiters: BTreeMap<OrderId, Vec<Token>>,
+    waiters: BTreeMap<OrderId, Vec<commands::Waiter>>,
     rehearsals: Vec<commands::Rehearsal>,
     /// Orders from replacements; those that the configuration does not have are part of `config` here.
     adopted: Vec<Adopted>,
@@ -113,8 +114,9 @@ pub struct Engine {
 
 impl Engine {
     /// An engine for this configuration that goes on where the state ended.
-    pub fn new(config: Arc<Config>, loaded: Loaded, now: Now) -> Engine {
+    pub fn new(config: Arc<Config>, mut loaded: Loaded, now: Now) -> Engine {
         let written = config;
+        let (renamed, adopted) = loaded.follow_renames(&written);
         let config = joined(&written, &loaded.adopted);
         let mut engine = Engine {
             slots: Vec::with_capacity(config.orders.len()),
@@ -134,7 +136,7 @@ impl Engine {
             dirty_orders: BTreeSet::new(),
             dirty_gates: BTreeSet::new(),
             bundles: Vec::new(),
-            adopted_dirty: BTreeSet::new(),
+            adopted_dirty: adopted.into_iter().collect(),
             history: Vec::new(),
             offset: None,
             offset_dirty: false,
@@ -146,6 +148,12 @@ impl Engine {
             save_now: false,
         };
         engine.add_gates(loaded.accounts, now);
+        for account in renamed {
+            if let Some(gate) = engine.gate_of(&account) {
+                engine.touch_gate(gate, now);
+                engine.save_first();
+            }
+        }
         engine.add_orders(now);
         engine.give_up_adopted(&written, now);
         engine.uncounted = engine.ids().collect();

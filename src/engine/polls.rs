@@ -109,6 +109,9 @@ impl Engine {
 
     fn end_flight(&mut self, gate: usize, now: Now) -> Option<Flight> {
         let flight = self.gates[gate].flight.take()?;
+        if self.gates[gate].former.take().is_some() {
+            self.hold_names();
+        }
         let state = &mut self.gates[gate];
         state.record.called = Some(now.time);
         state.record.calling = false;
@@ -127,7 +130,7 @@ impl Engine {
         credential: Option<CredentialTag>,
         now: Now,
     ) {
-        let Some(gate) = self.gate_of(account) else { return };
+        let Some(gate) = self.gate_of_call(account) else { return };
         self.gates[gate].sent = credential;
         let Some(flight) = self.end_flight(gate, now) else { return };
         match flight.purpose {

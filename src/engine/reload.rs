@@ -18,11 +18,16 @@ impl Engine {
     pub(super) fn add_gates(&mut self, mut known: HashMap<Arc<str>, AccountRecord>, now: Now) {
         let config = self.config.clone();
         for account in &config.accounts {
+            let login = Some(super::errand::login_of(account));
             if let Some(gate) = self.gate_of(&account.name) {
                 self.gates[gate].removed = false;
+                if std::mem::replace(&mut self.gates[gate].record.login, login) != login {
+                    self.touch_gate(gate, now);
+                }
                 continue;
             }
             let mut record = known.remove(&account.name).unwrap_or_default();
+            let is_new = std::mem::replace(&mut record.login, login) != login;
             record.paused_until = record.paused_until.map(|until| until.min(now.time + FURTHEST));
             record.called = record.called.map(|called| called.min(now.time));
             record.details_refused =
@@ -35,6 +40,9 @@ impl Engine {
                 calls.call_gap,
                 calls.request_timeout,
             ));
+            if is_new {
+                self.touch_gate(self.gates.len() - 1, now);
+            }
         }
     }
 
@@ -174,6 +182,7 @@ impl Engine {
 
     pub(super) fn configured(&mut self, config: Arc<Config>, now: Now) {
         let written = config;
+        let renamed = self.follow_renames(&written, now);
         let config = super::joined(&written, &self.adopted);
         let old = std::mem::replace(&mut self.config, config.clone());
         let by_name: HashMap<Arc<str>, usize> =
@@ -183,6 +192,7 @@ impl Engine {
             gate.removed = !config.accounts.iter().any(|account| account.name == gate.name);
         }
         self.add_gates(HashMap::new(), now);
+        self.hold_names();
         for id in self.ids() {
             if self.slot(id).removed {
                 continue;
@@ -208,7 +218,10 @@ impl Engine {
             }
         }
         for account in &config.accounts {
-            let before = old.accounts.iter().find(|known| known.name == account.name);
+            let before = old.accounts.iter().find(|known| {
+                let name = renamed.get(&known.name).unwrap_or(&known.name);
+                *name == account.name
+            });
             if before.is_some_and(|before| before != account) {
                 self.details_allowed_again(&account.name, now);
                 self.credential_touched(&account.name, now);
@@ -226,7 +239,8 @@ impl Engine {
     fn reconfigure(&mut self, id: OrderId, before: &Order, after: &Order, now: Now) {
         let handle: Box<str> = polls::handle_text(after).into();
         let gate = self.gate_of(&after.account).expect("the configuration names only accounts that it has");
-        if self.slot(id).gate != gate {
+        let same_account = self.slot(id).gate == gate;
+        if !same_account {
             // It leaves the old gate's queue before it joins the new one's.
             if let Some(queued) = self.slot_mut(id).queued.take() {
                 let old = self.slot(id).gate;
@@ -235,7 +249,7 @@ impl Engine {
             self.slot_mut(id).gate = gate;
         }
         let same_number = before.handle == after.handle
-            && before.account == after.account
+            && same_account
             && before.settings.product == after.settings.product;
         if !same_number {
             let polled = self.polled_by_handle().get(&(after.account.clone(), handle.clone())).copied();
@@ -319,8 +333,8 @@ impl Engine {
             "no longer configured: its files stay, it is not polled".into(),
         );
         self.unready(id);
-        for token in self.waiters.remove(&id).unwrap_or_default() {
-            self.reply(token, false, &format!("{name} is no longer configured"));
+        for waiter in self.waiters.remove(&id).unwrap_or_default() {
+            self.reply(waiter.token, false, &format!("{name} is no longer configured"));
         }
         let slot = self.slot_mut(id);
         slot.removed = true;

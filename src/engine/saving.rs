@@ -108,7 +108,9 @@ impl Engine {
                 self.told.push(effect);
                 None
             }
-            Effect::Call(call) => self.gate_of(&call.account).and_then(|gate| self.call_dropped(gate, now)),
+            Effect::Call(call) => {
+                self.gate_of_call(&call.account).and_then(|gate| self.call_dropped(gate, now))
+            }
             Effect::Inspect(inspect) => {
                 let id = inspect.order;
                 let slot = self.slot_mut(id);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::config::file::{self, Source};
+use crate::config::file::{self, Source, Unread};
 
 /// A configuration larger than this is none; 100,000 orders have some 10 MB.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -23,35 +23,103 @@ pub struct Found {
     pub sources: Vec<Source>,
 }
 
+/// Why a configuration cannot be used, and what of it can be made out all the same.
+#[derive(Debug)]
+pub struct Unsound {
+    /// What people read: every problem with its place.
+    pub text: String,
+    /// The first problem in one line.
+    pub first: String,
+    /// See [`file::remains`].
+    pub remains: Option<Arc<Config>>,
+}
+
 /// Reads and checks a configuration. The error is what people read: every problem with its place.
 pub fn read(path: &Path, color: bool) -> Result<Found, String> {
-    let sources = sources(path)?;
+    let (sources, unread) = sources(path)?;
+    check(sources, &unread, color).map_err(|(_, problems)| problems)
+}
+
+/// As [`read`], for those who can do something with a part of it.
+pub fn read_some(path: &Path, color: bool) -> Result<Found, Unsound> {
+    let (sources, unread) =
+        sources(path).map_err(|text| Unsound { first: text.clone(), text, remains: None })?;
+    check(sources, &unread, color).map_err(|(sources, text)| {
+        let problems = file::problems(&sources, &unread).lines(&sources);
+        let first = problems.iter().find(|line| line.contains(": error: ")).cloned().unwrap_or_default();
+        Unsound { text, first, remains: file::remains(&sources).map(Arc::new) }
+    })
+}
+
+fn check(sources: Vec<Source>, unread: &[Unread], color: bool) -> Result<Found, (Vec<Source>, String)> {
+    if !unread.is_empty() {
+        let text = file::problems(&sources, unread).render(&sources, color);
+        return Err((sources, text));
+    }
     match file::read(&sources) {
         Ok((config, problems)) => {
             let warnings = if problems.is_empty() { String::new() } else { problems.render(&sources, color) };
             Ok(Found { config: Arc::new(config), warnings, sources })
         }
-        Err(problems) => Err(problems.render(&sources, color)),
+        Err(problems) => {
+            let text = problems.render(&sources, color);
+            Err((sources, text))
+        }
     }
 }
 
-/// The text of every file.
-pub fn sources(path: &Path) -> Result<Vec<Source>, String> {
-    let main = source(path).map_err(|error| format!("{}: {error}", path.display()))?;
+/// The text of every file, and what `include` names that cannot be read.
+fn sources(path: &Path) -> Result<(Vec<Source>, Vec<Unread>), String> {
+    let main = source(path).map_err(|error| without_main(path, &error))?;
     let patterns = file::includes(&main);
     let mut sources = vec![main];
-    for path in included(&patterns)? {
-        sources.push(source(&path).map_err(|error| format!("{}: {error}", path.display()))?);
+    let (paths, mut unread) = included(&patterns);
+    for (include, path) in paths {
+        match source(&path) {
+            Ok(source) => sources.push(source),
+            Err(error) => unread.push(Unread {
+                include,
+                message: format!("{}: {}", path.display(), words(&error)),
+                help: "it is part of the configuration, so it must be readable text for whoever runs certcollectd"
+                    .into(),
+            }),
+        }
     }
-    Ok(sources)
+    Ok((sources, unread))
 }
 
-/// The files that patterns name, each once, in the order of their names. Wildcards are in the last part of a
-/// pattern only, and do not mean files that begin with a dot: editors leave such behind.
-pub(super) fn included(patterns: &[String]) -> Result<Vec<PathBuf>, String> {
+/// There is no line to point at; so the next step is said.
+fn without_main(path: &Path, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::NotFound => {
+            "; write it there (config/minimal.toml is the shortest), or say where it is with --config FILE"
+        }
+        io::ErrorKind::PermissionDenied => "; run this as root or as the daemon's user",
+        io::ErrorKind::IsADirectory => "; --config wants the file in it",
+        _ => "",
+    };
+    format!("{}: {}{advice}", path.display(), words(error))
+}
+
+/// An error without the number that only programmers know.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(_) => text.split(" (os error").next().unwrap_or_default().to_lowercase(),
+        None => text,
+    }
+}
+
+/// The files that patterns name, each once, in the order of their names, with the index of its pattern. Wildcards
+/// are in the last part of a pattern only, and do not mean files that begin with a dot: editors leave such behind.
+pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unread>) {
     let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
-    let mut found: Vec<PathBuf> = Vec::new();
-    for pattern in patterns {
+    let mut found: Vec<(usize, PathBuf)> = Vec::new();
+    let mut unread = Vec::new();
+    let mut miss = |include, message: String, help: &str| {
+        unread.push(Unread { include, message, help: help.to_owned() });
+    };
+    for (include, pattern) in patterns.iter().enumerate() {
         let (folder, name) = pattern.rsplit_once('/').unwrap_or((".", pattern));
         // A pattern that is malformed is reported with its place by the reader.
         let Ok(paths) = glob::glob_with(&format!("{}/{name}", glob::Pattern::escape(folder)), options) else {
@@ -59,19 +127,34 @@ pub(super) fn included(patterns: &[String]) -> Result<Vec<PathBuf>, String> {
         };
         // A pattern may match nothing. A plain name that does is a slip of the pen, and orders would be missing.
         if !name.contains(['*', '?']) && !Path::new(pattern).is_file() {
-            return Err(format!("include names {pattern}, which is not there"));
+            miss(
+                include,
+                format!("include names {pattern}, which is not there"),
+                "correct the name, or take it out; a pattern such as \"orders.d/*.toml\" may match nothing",
+            );
+            continue;
         }
         for path in paths {
-            let path = path.map_err(|error| format!("{}: {}", error.path().display(), error.error()))?;
-            if path.is_file() && !found.contains(&path) {
-                found.push(path);
+            match path {
+                Ok(path) if path.is_file() && !found.iter().any(|(_, known)| *known == path) => {
+                    found.push((include, path));
+                }
+                Ok(_) => {}
+                Err(error) => miss(
+                    include,
+                    format!("{}: {}", error.path().display(), words(error.error())),
+                    "the folder must be readable for whoever runs certcollectd",
+                ),
             }
             if found.len() > MAX_FILES {
-                return Err(format!("include names more than {MAX_FILES} files"));
+                found.truncate(MAX_FILES);
+                let message = format!("include names more than {MAX_FILES} files");
+                miss(include, message, "a file may hold any number of orders");
+                return (found, unread);
             }
         }
     }
-    Ok(found)
+    (found, unread)
 }
 
 fn source(path: &Path) -> io::Result<Source> {
@@ -100,10 +183,14 @@ mod tests {
     fn a_pattern_may_match_nothing_and_a_plain_name_may_not() {
         let scratch = tempfile::tempdir().unwrap();
         let pattern = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
-        assert_eq!(included(&[pattern("orders.d/*.toml")]), Ok(Vec::new()));
-        let missing = included(&[pattern("more.toml")]).unwrap_err();
-        assert!(missing.ends_with("more.toml, which is not there"), "{missing}");
+        assert_eq!(included(&[pattern("orders.d/*.toml")]), (Vec::new(), Vec::new()));
+        let both = [pattern("orders.d/*.toml"), pattern("more.toml")];
+        let (found, missing) = included(&both);
+        assert_eq!((found.len(), missing.len(), missing[0].include), (0, 1, 1));
+        let said = &missing[0].message;
+        assert!(said.ends_with("more.toml, which is not there"), "{said}");
         std::fs::write(scratch.path().join("more.toml"), "").unwrap();
-        assert_eq!(included(&[pattern("more.toml")]).map(|found| found.len()), Ok(1));
+        let (found, missing) = included(&both);
+        assert_eq!((found.len(), missing.len()), (1, 0));
     }
 }

@@ -209,8 +209,9 @@ fn dirs_of(path: &Path) -> BTreeSet<PathBuf> {
 }
 
 fn stamps(main: &Path, patterns: &[String]) -> Vec<(PathBuf, Stamp)> {
-    let included = files::included(patterns).unwrap_or_default();
-    std::iter::once(main.to_owned()).chain(included).map(|path| (path.clone(), stamp_of(&path))).collect()
+    let (included, _) = files::included(patterns);
+    let paths = included.into_iter().map(|(_, path)| path);
+    std::iter::once(main.to_owned()).chain(paths).map(|path| (path.clone(), stamp_of(&path))).collect()
 }
 
 fn stamp_of(path: &Path) -> Stamp {

@@ -20,6 +20,8 @@ pub(super) struct AccountRow {
     #[serde(default, skip_serializing_if = "is_default")]
     probe: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    login: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     paused_until_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     paused_why: Option<String>,
@@ -137,6 +139,7 @@ impl AccountRow {
         let AccountRecord {
             closed,
             probe,
+            login,
             paused_until,
             paused_why,
             pauses,
@@ -153,6 +156,7 @@ impl AccountRow {
                 refused: closed.refused.map(|tag| tag.0),
             }),
             probe: *probe,
+            login: *login,
             paused_until_ms: paused_until.map(|time| time.0),
             paused_why: paused_why.as_ref().map(ToString::to_string),
             pauses: *pauses,
@@ -177,6 +181,7 @@ impl AccountRow {
                 refused: closed.refused.map(CredentialTag),
             }),
             probe: self.probe,
+            login: self.login,
             paused_until: self.paused_until_ms.map(|time| origin.future(time, now)),
             paused_why: self.paused_why.map(Into::into),
             pauses: self.pauses,

@@ -112,6 +112,7 @@ fn a_record_comes_back_as_it_was() {
 fn an_account_comes_back_as_it_was() {
     let record = AccountRecord {
         closed: Some(Closed { since: 1, text: "refused".into(), refused: Some(CredentialTag(u16::MAX)) }),
+        login: Some(u64::MAX),
         probe: true,
         paused_until: Some(Time(2)),
         paused_why: Some("limit".into()),

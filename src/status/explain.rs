@@ -194,7 +194,10 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
     }
     if let Some(end) = &order.subscription_ends {
         let day = end.split('T').next().unwrap_or_default();
-        lines.push(format!("The subscription ends {day}; no re-issue reaches beyond it."));
+        lines.push(match order.term_left {
+            Some(left) if left <= 0 => format!("The subscription ended {day}; there will be no re-issue."),
+            _ => format!("The subscription ends {day}; no re-issue reaches beyond it."),
+        });
     }
     if let Some(account) = account.filter(|account| account.state != "open") {
         let word = if account.state == "closed" { "since" } else { "until" };

@@ -273,6 +273,41 @@ fn what_the_vendor_said_is_remembered_from_the_last_poll() {
 }
 
 #[test]
+fn what_the_vendor_said_of_each_domain_counts_before_what_it_said_of_the_order() {
+    let server = Server::start(&[]);
+    let mut setting = Setting::new();
+    let dcv = |domain: &str, method: &str| Dcv {
+        domain: domain.into(),
+        method: Some(method.into()),
+        state: DcvState::NotValidated,
+    };
+    let step = Step {
+        dcv: vec![dcv("file.example.com", "HTTP_CSR_HASH"), dcv("mail.example.com", "admin@example.com")],
+        ..Step::default()
+    };
+    setting.write("order.csr", include_str!("../data/cert/leaf.csr.pem"));
+    let spec = OrderSpec::new(Product::Ssl, "1", &["file.example.com"]).with_script(vec![step]);
+    setting.order("www", spec, CSR);
+    assert_eq!(setting.once(&[]).0, 3);
+    // CollectSSL names the domains, GetMDCDomainDetails how control of each is proven.
+    assert_eq!(setting.call(&["domains", "www"]).0, 0);
+    let (_, said) = doctor(&setting, &server, &["--json"]);
+    let json: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let told: Vec<String> = json["domains"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|domain| format!("{} {}", domain["domain"], domain["method"]))
+        .collect();
+    assert_eq!(
+        told,
+        ["\"file.example.com\" \"HTTP_CSR_HASH\"", "\"mail.example.com\" \"admin@example.com\""]
+    );
+    let asked = server.asked();
+    assert!(!asked.iter().any(|asked| asked.starts_with("CNAME ")), "no CNAME proves these: {asked:?}");
+}
+
+#[test]
 fn the_resolver_of_the_configuration_is_asked_unless_another_is_named() {
     let server = Server::start(&[("com", Says::Records(Vec::new()))]);
     let other = Server::start(&[("com", Says::Records(Vec::new()))]);

@@ -28,6 +28,8 @@ mod handles;
 mod nagios;
 /// A network that does its worst, between the real binary and the vendor.
 mod network;
+/// The first hour with it, and a bad night.
+mod newcomer;
 /// A mistake of ours while one order is handled.
 mod panics;
 /// Output paths in bad company.
@@ -36,6 +38,8 @@ mod paths;
 mod proof;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
+/// An account that the configuration calls something else from now on.
+mod renamed;
 /// A start from each phase, whatever lies on the disk.
 mod resume;
 /// A password, and a search for it in everything that leaves the daemon.

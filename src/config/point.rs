@@ -1,0 +1,216 @@
+//! Points at what is sound in itself and still wrong on this machine: a file that is not there, an owner whom the
+//! system does not know.
+//!
+//! The places are looked for when there is something to say. Keeping them would cost memory for each of 100,000
+//! orders.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::path::Path;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::file::Source;
+use super::problem::{Level, Problem, Problems, Sink, Spot};
+use super::render::address;
+use super::syntax;
+
+/// Something in the configuration, by the words that lead to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    table: Option<(&'static str, String)>,
+    path: Vec<&'static str>,
+    value: Option<String>,
+}
+
+impl Key {
+    /// A key above the first table.
+    pub fn top(name: &'static str) -> Key {
+        Key { table: None, path: vec![name], value: None }
+    }
+
+    /// Of an `[[account]]`.
+    pub fn account(name: &str, path: &[&'static str]) -> Key {
+        Key::of("account", name, path)
+    }
+
+    /// Of an `[[order]]`.
+    pub fn order(name: &str, path: &[&'static str]) -> Key {
+        Key::of("order", name, path)
+    }
+
+    /// Of a `[[hook]]`.
+    pub fn hook(name: &str, path: &[&'static str]) -> Key {
+        Key::of("hook", name, path)
+    }
+
+    fn of(table: &'static str, name: &str, path: &[&'static str]) -> Key {
+        Key { table: Some((table, name.to_owned())), path: path.to_owned(), value: None }
+    }
+
+    /// Among several, the one with this text.
+    pub fn with(mut self, value: impl Into<String>) -> Key {
+        self.value = Some(value.into());
+        self
+    }
+}
+
+/// What was found out about a configuration that could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// What is wrong.
+    pub message: String,
+    /// What it is about, if that is something in the configuration.
+    pub about: Option<Key>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+/// Findings as problems, each with its place, in the order of the files and lines.
+pub fn located(sources: &[Source], findings: &[Finding]) -> Problems {
+    let sink = Sink::new(sources);
+    let spots = find(sources, findings.iter().map(|finding| finding.about.as_ref()));
+    for (finding, spot) in findings.iter().zip(spots) {
+        let mut problem = match finding.level {
+            Level::Error => Problem::error(finding.message.as_str(), spot, ""),
+            Level::Warning => Problem::warning(finding.message.as_str(), spot, ""),
+        };
+        problem.help.clone_from(&finding.help);
+        sink.add(problem);
+    }
+    sink.finish()
+}
+
+/// The place of one key, `FILE:LINE:COLUMN`.
+pub fn place(sources: &[Source], key: &Key) -> String {
+    let spot = find(sources, std::iter::once(Some(key))).into_iter().next();
+    let place = spot.unwrap_or_else(|| Spot::whole(0)).place(String::new());
+    let path = sources.get(place.source).map(|source| source.path.as_path()).unwrap_or_else(|| Path::new(""));
+    address(path, &place, sources)
+}
+
+/// The place of each key: its value, else the name of its table, else the main file.
+fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> Vec<Spot> {
+    let keys: Vec<Option<&Key>> = keys.collect();
+    let mut spots = vec![Spot::whole(0); keys.len()];
+    let mut wanted: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+    for (index, key) in keys.iter().enumerate() {
+        if let Some((kind, name)) = key.and_then(|key| key.table.as_ref()) {
+            wanted.entry((kind, name)).or_default().push(index);
+        }
+    }
+    for (number, source) in (0..).zip(sources) {
+        for piece in syntax::pieces(&source.text) {
+            let spot = |span: Range<usize>| {
+                let at = |offset: usize| (piece.start + offset) as u32;
+                Spot { source: number, start: at(span.start), end: at(span.end) }
+            };
+            let (tree, _) = DeTable::parse_recoverable(&source.text[piece.clone()]);
+            let tree = tree.get_ref();
+            if number == 0 {
+                for (index, key) in keys.iter().enumerate() {
+                    let Some(key) = key.filter(|key| key.table.is_none()) else { continue };
+                    if let Some(span) = key.path.first().and_then(|name| tree.get(*name)).map(Spanned::span) {
+                        spots[index] = spot(span);
+                    }
+                }
+            }
+            for kind in ["account", "order", "hook"] {
+                let Some(DeValue::Array(tables)) = tree.get(kind).map(Spanned::get_ref) else { continue };
+                for table in tables.iter() {
+                    let Some(name) = step(table.get_ref(), "name") else { continue };
+                    let Some(text) = name.get_ref().as_str() else { continue };
+                    for index in wanted.get(&(kind, text)).into_iter().flatten() {
+                        let Some(key) = keys[*index] else { continue };
+                        let span = lead(table, &key.path, key.value.as_deref())
+                            .or_else(|| lead(table, &key.path, None))
+                            .unwrap_or_else(|| name.span());
+                        spots[*index] = spot(span);
+                    }
+                }
+            }
+        }
+    }
+    spots
+}
+
+fn step<'a, 'b>(table: &'a DeValue<'b>, name: &str) -> Option<&'a Spanned<DeValue<'b>>> {
+    match table {
+        DeValue::Table(entries) => entries.get(name),
+        _ => None,
+    }
+}
+
+/// Follows a path down; of a list, the first element that leads on.
+fn lead(value: &Spanned<DeValue<'_>>, path: &[&str], text: Option<&str>) -> Option<Range<usize>> {
+    match (path.split_first(), value.get_ref()) {
+        (Some((name, rest)), table @ DeValue::Table(_)) => lead(step(table, name)?, rest, text),
+        (Some(_), DeValue::Array(elements)) => elements.iter().find_map(|element| lead(element, path, text)),
+        (None, DeValue::Array(elements)) if text.is_some() => {
+            elements.iter().find_map(|element| lead(element, path, text))
+        }
+        (None, found) if text.is_none() || found.as_str() == text => Some(value.span()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAIN: &str =
+        "install_dir = \"/srv\"\n\n[[account]]\nname = \"main\"\npassword = { file = \"/pw\" }\n";
+    const MORE: &str = "[[order]]\nname = \"a\"\nkey_file = [\"/1\", \"/2\"]\n[order.files]\nowner = \"x\"\n\
+        [[order.copy]]\nto = \"/c\"\n[[order.copy]]\nto = \"/d\"\n[[order]]\nname = \"b\"\n";
+
+    fn lines(keys: &[Option<Key>]) -> Vec<String> {
+        let sources = [("main.toml", MAIN), ("more.toml", MORE)]
+            .map(|(path, text)| Source { path: path.into(), text: text.to_owned() });
+        let finding = |key: &Option<Key>| Finding {
+            level: Level::Error,
+            message: "x".into(),
+            about: key.clone(),
+            help: None,
+        };
+        let findings: Vec<Finding> = keys.iter().map(finding).collect();
+        located(&sources, &findings).lines(&sources)
+    }
+
+    #[test]
+    fn each_key_is_found_where_it_is_written() {
+        let keys = [
+            Key::top("install_dir"),
+            Key::account("main", &["password", "file"]),
+            Key::order("a", &["key_file"]).with("/2"),
+            Key::order("a", &["files", "owner"]),
+            Key::order("a", &["copy", "to"]).with("/d"),
+        ];
+        assert_eq!(
+            lines(&keys.map(Some)),
+            [
+                "main.toml:1:15: error: x",
+                "main.toml:5:21: error: x",
+                "more.toml:3:19: error: x",
+                "more.toml:5:9: error: x",
+                "more.toml:9:6: error: x"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_written_is_found_at_what_it_belongs_to() {
+        let keys = [
+            None,
+            Some(Key::top("state_dir")),
+            Some(Key::account("main", &["ca_file"])),
+            Some(Key::hook("none", &["run"])),
+            Some(Key::order("b", &["files", "owner"])),
+        ];
+        let mut expected = vec!["main.toml: error: x"; 3];
+        expected.extend(["main.toml:4:8: error: x", "more.toml:11:8: error: x"]);
+        assert_eq!(lines(&keys), expected);
+    }
+}

@@ -1,0 +1,130 @@
+//! An account that has another name today is the same one to the vendor: its door, its pauses, and when its orders were
+//! asked about hold under the new name as well. What tells accounts apart is the login and the address.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::errand::login_of;
+use super::time::Now;
+use super::{Engine, Loaded};
+use crate::config::Config;
+
+impl Loaded {
+    /// Puts what is known of accounts, and of the orders on them, under the names that they have now. Gives back the
+    /// accounts and the adopted orders that are to be saved for it.
+    pub fn follow_renames(&mut self, config: &Config) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
+        let today: HashMap<u64, Arc<str>> =
+            config.accounts.iter().map(|account| (login_of(account), account.name.clone())).collect();
+        let mut records = HashMap::new();
+        let mut names: HashMap<Arc<str>, Arc<str>> = HashMap::new();
+        for (name, record) in &self.accounts {
+            let Some(new) = record.login.and_then(|login| today.get(&login)) else { continue };
+            // Of several names, the one that made the last call knows best; the present one, if that is a draw.
+            let rank = (record.called, name == new);
+            let best = records.get(new).is_none_or(|(known, _)| *known < rank);
+            if best {
+                records.insert(new.clone(), (rank, record.clone()));
+            }
+            if name != new {
+                names.insert(name.clone(), new.clone());
+            }
+        }
+        if names.is_empty() {
+            return Default::default();
+        }
+        let mut moved = Vec::new();
+        for (name, (_, record)) in records {
+            if self.accounts.get(&name) != Some(&record) {
+                moved.push(name.clone());
+                self.accounts.insert(name, record);
+            }
+        }
+        for known in self.orders.values_mut() {
+            rename(&mut known.record.account, &names);
+        }
+        let adopted = self
+            .adopted
+            .iter_mut()
+            .filter_map(|adopted| rename(&mut adopted.account, &names).then(|| adopted.name.clone()));
+        (moved, adopted.collect())
+    }
+}
+
+fn rename(name: &mut Arc<str>, names: &HashMap<Arc<str>, Arc<str>>) -> bool {
+    match names.get(name) {
+        Some(new) => {
+            *name = new.clone();
+            true
+        }
+        None => false,
+    }
+}
+
+impl Engine {
+    /// The same while it runs: gates are given the names of the configuration that comes into force. Gives back the
+    /// old names with the new ones.
+    pub(super) fn follow_renames(&mut self, config: &Config, now: Now) -> HashMap<Arc<str>, Arc<str>> {
+        let mut names: HashMap<Arc<str>, Arc<str>> = HashMap::new();
+        let mut gates: Vec<(usize, Arc<str>)> = Vec::new();
+        for account in &config.accounts {
+            let login = Some(login_of(account));
+            let same = (0..self.gates.len()).filter(|gate| self.gates[*gate].record.login == login);
+            let latest = same.max_by_key(|gate| {
+                let gate = &self.gates[*gate];
+                (!gate.removed, gate.record.called)
+            });
+            let Some(gate) = latest.filter(|gate| self.gates[*gate].name != account.name) else { continue };
+            names.insert(self.gates[gate].name.clone(), account.name.clone());
+            gates.push((gate, account.name.clone()));
+        }
+        if gates.is_empty() {
+            return names;
+        }
+        let renamed: Vec<usize> = gates.iter().map(|(gate, _)| *gate).collect();
+        for (at, gate) in self.gates.iter_mut().enumerate().filter(|(at, _)| !renamed.contains(at)) {
+            // Whoever had one of these names before, and gets no other, is gone.
+            if gates.iter().any(|(_, new)| *new == gate.name) {
+                gate.name = "".into();
+                self.dirty_gates.remove(&at);
+            }
+        }
+        for (gate, new) in gates {
+            let state = &mut self.gates[gate];
+            let old = std::mem::replace(&mut state.name, new);
+            // What is under way comes back under the name with which it went.
+            if state.flight.is_some() && state.former.is_none() {
+                state.former = Some(old);
+            }
+            self.touch_gate(gate, now);
+        }
+        for id in self.ids() {
+            if rename(&mut self.slot_mut(id).record.account, &names) {
+                self.touch(id, now);
+            }
+        }
+        for known in self.archive.values_mut() {
+            rename(&mut known.record.account, &names);
+        }
+        for adopted in &mut self.adopted {
+            if rename(&mut adopted.account, &names) {
+                self.adopted_dirty.insert(adopted.name.clone());
+            }
+        }
+        self.save_first();
+        names
+    }
+
+    /// Whose call comes back under this name.
+    pub(super) fn gate_of_call(&self, account: &str) -> Option<usize> {
+        let went = self.gates.iter().position(|gate| gate.former.as_deref() == Some(account));
+        went.or_else(|| self.gate_of(account))
+    }
+
+    /// A name under which another one's call is still to come back must not be used for a second one.
+    pub(super) fn hold_names(&mut self) {
+        let held: Vec<Arc<str>> = self.gates.iter().filter_map(|gate| gate.former.clone()).collect();
+        for gate in &mut self.gates {
+            gate.held = held.contains(&gate.name);
+        }
+    }
+}
