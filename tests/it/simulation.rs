@@ -93,6 +93,8 @@ struct Sim {
     login_broken: bool,
     /// A refusal was told and remembered: until somebody acts, nobody may call.
     refused: bool,
+    /// The vendor took the login of the last call.
+    accepted: bool,
     /// Calls that somebody's word allows before their time.
     allowed: HashMap<String, u32>,
     last_arrival: HashMap<String, Time>,
@@ -139,6 +141,7 @@ impl Sim {
             pending: Vec::new(),
             right_credential: 1,
             login_broken: false,
+            accepted: false,
             refused: false,
             allowed: HashMap::new(),
             last_arrival: HashMap::new(),
@@ -199,7 +202,9 @@ impl Sim {
                         self.world.save(&changes);
                         self.settled(&changes);
                         if let Some((_, record)) = changes.accounts.last() {
-                            self.refused = record.closed.is_some();
+                            let closed = record.closed.is_some();
+                            self.ensure(closed || !self.refused || self.accepted, "a refusal is forgotten");
+                            self.refused = closed;
                         }
                     }
                     effect => self.begin(effect),
@@ -367,7 +372,9 @@ impl Sim {
     }
 
     fn answer(&mut self, number: &str) -> Say {
-        if self.login_broken || self.world.credential != Some(CredentialTag(self.right_credential)) {
+        self.accepted =
+            !self.login_broken && self.world.credential == Some(CredentialTag(self.right_credential));
+        if !self.accepted {
             return Say::text(
                 "-16\nIncorrect login details, account is locked, password has expired or your source IP is blocked.",
             );

@@ -48,7 +48,7 @@ suite systemd "the shipped units under a real systemd: credential, reload, watch
 # tests FILTER...: tests of the one test binary, the ignored ones included.
 tests() { "$binary" "$@" --include-ignored --nocapture; }
 
-# system NAME: a check of tests/system, with the release binary.
+# system NAME: a check of tests/system, with the binary of the same build.
 system() {
     local code=0 said
     said=$(tests/system/run --binary "$(dirname "$binary")/../certcollectd" "$1" 2>&1) || code=$?
