@@ -19,7 +19,8 @@ use zeroize::Zeroizing;
 
 use super::dir::open_file;
 use super::{credential, echo};
-use crate::api::{Answer, Failure, Foreign, Request, RetryAfter};
+use crate::api::code::{self, Class};
+use crate::api::{Answer, Endpoint, Failure, Foreign, Request, RetryAfter, reply};
 use crate::config::{Account, Calls, Config};
 use crate::engine::event::CredentialTag;
 
@@ -155,10 +156,13 @@ impl Prepared {
         let url = format!("{}{}", self.account.base_url, request.endpoint.path());
         tracing::debug!("account {}: calling {}", self.account.name, request.endpoint.name());
         // The client's own limit begins with the connection; this one covers the wait for a name server, too.
-        let answer = match tokio::time::timeout(self.timeout, post(&client, &url, body, password)).await {
+        let mut arrived = Arrived::default();
+        let call = post(&client, &url, body, password, &mut arrived);
+        let answer = match tokio::time::timeout(self.timeout, call).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Timeout),
         };
+        let answer = answer.or_else(|failure| arrived.refusal(request.endpoint, password).ok_or(failure));
         let (account, endpoint) = (&self.account.name, request.endpoint.name());
         match &answer {
             Ok(answer) => {
@@ -178,11 +182,33 @@ impl Prepared {
     }
 }
 
+/// What has arrived of an answer so far.
+#[derive(Default)]
+struct Arrived {
+    status: u16,
+    body: BytesMut,
+}
+
+impl Arrived {
+    /// Half an answer decides nothing, but for a refused login: to call again after that may lock the account.
+    fn refusal(self, endpoint: Endpoint, password: &str) -> Option<Answer> {
+        // There, what follows the code decides what it means.
+        if endpoint == Endpoint::DomainDetails || memmem::find(&self.body, REFUSED).is_none() {
+            return None;
+        }
+        let body = echo::without(self.body.freeze(), password);
+        let answer = Answer { status: self.status, content_type: None, retry_after: None, body };
+        let reply = reply::decode(endpoint, &answer).ok()?;
+        (code::classify(endpoint, &reply).class == Class::AccountClosed).then_some(answer)
+    }
+}
+
 async fn post(
     client: &Client,
     url: &str,
     body: Zeroizing<Vec<u8>>,
     password: &str,
+    arrived: &mut Arrived,
 ) -> Result<Answer, Failure> {
     let response = client
         .post(url)
@@ -191,11 +217,15 @@ async fn post(
         .send()
         .await
         .map_err(failure)?;
-    read(response, password).await
+    read(response, password, arrived).await
 }
 
 /// Reads the answer, with the password blotted out wherever the server repeats it.
-async fn read(mut response: reqwest::Response, password: &str) -> Result<Answer, Failure> {
+async fn read(
+    mut response: reqwest::Response,
+    password: &str,
+    arrived: &mut Arrived,
+) -> Result<Answer, Failure> {
     let headers = response.headers();
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if size > MAX_HEADERS {
@@ -218,14 +248,14 @@ async fn read(mut response: reqwest::Response, password: &str) -> Result<Answer,
         return Err(Failure::TooLarge(MAX_BODY));
     }
     let status = response.status().as_u16();
-    let mut body = BytesMut::new();
+    arrived.status = status;
     while let Some(chunk) = response.chunk().await.map_err(failure)? {
-        if body.len() + chunk.len() > MAX_BODY {
+        if arrived.body.len() + chunk.len() > MAX_BODY {
             return Err(Failure::TooLarge(MAX_BODY));
         }
-        body.extend_from_slice(&chunk);
+        arrived.body.extend_from_slice(&chunk);
     }
-    let body = echo::without(body.freeze(), password);
+    let body = echo::without(std::mem::take(&mut arrived.body).freeze(), password);
     Ok(Answer { status, content_type, retry_after, body })
 }
 

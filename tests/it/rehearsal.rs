@@ -234,6 +234,26 @@ fn accept_and_rollback_while_the_daemon_is_down() {
     assert_eq!(code, 1, "nothing before it: {said}");
 }
 
+/// Half an answer decides nothing, but a refused login in it is one.
+#[test]
+fn a_refusal_closes_the_account_even_if_the_answer_breaks_off() {
+    let faults = [
+        Fault::Cut { after: 40, polite: false, length: true },
+        Fault::Cut { after: 40, polite: false, length: false },
+        Fault::Stall { after: 40, ms: 60_000 },
+    ];
+    for fault in faults {
+        let mut setting = Setting::new();
+        setting.order("www", ssl("1"), "");
+        setting.polling("interval = \"1h\"\ncall_gap = \"0s\"\nrequest_timeout = \"2s\"");
+        setting.write("password", "wrong");
+        setting.vendor().vendor().add_fault(FaultSpec::always(fault.clone())).unwrap();
+        let (code, said) = setting.once(&[]);
+        assert_eq!(code, 5, "{fault:?}: {said}");
+        assert_eq!(setting.calls("1"), 1, "{fault:?}");
+    }
+}
+
 #[test]
 fn one_login_after_a_refusal_over_restarts_reloads_and_kills() {
     let mut setting = Setting::new();
