@@ -157,7 +157,7 @@ fn config(data: &[u8]) {
 fn rows(data: &[u8]) {
     let [which, data @ ..] = data else { return };
     let now = Now { time: Time(5_000_000), wall: NOW * 1000 };
-    let origin = Origin { same_boot: true, offset: None };
+    let origin = Origin { same_boot: true, offset: None, present: None };
     match which % 3 {
         0 => {
             let Ok(text) = str::from_utf8(data) else { return };
@@ -166,7 +166,7 @@ fn rows(data: &[u8]) {
             let again =
                 state::read_order("www", &written, origin, now).expect("what was written can be read");
             assert_eq!(state::write_order(&again), written);
-            let other = Origin { same_boot: false, offset: Some(i64::MAX) };
+            let other = Origin { same_boot: false, offset: Some(i64::MAX), present: Some(i64::MIN) };
             let _ = state::read_order("www", text, other, now);
         }
         1 => {

@@ -72,19 +72,31 @@ pub struct Origin {
     pub same_boot: bool,
     /// Of the boot in which the row was written.
     pub offset: Option<i64>,
+    /// Of the present boot, as it was recorded: a clock that was set since says nothing about an earlier boot.
+    pub present: Option<i64>,
 }
 
 impl Origin {
     /// The origin of rows written in `boot`.
     pub fn of(boot: &BootId, present: &BootId, offsets: &HashMap<String, i64>) -> Self {
-        Origin { same_boot: boot == present, offset: offsets.get(boot).copied() }
+        Origin {
+            same_boot: boot == present,
+            offset: offsets.get(boot).copied(),
+            present: offsets.get(present).copied(),
+        }
+    }
+
+    /// A time of another boot on the present line.
+    fn translated(&self, time: i64, offset: i64, now: Now) -> Time {
+        let present = self.present.unwrap_or_else(|| now.offset());
+        Time(time.saturating_add(offset).saturating_sub(present))
     }
 
     /// A time in the past, on the present line; an unknown one is taken to be now, which asks no sooner.
     fn past(&self, time: i64, now: Now) -> Time {
         let time = match (self.same_boot, self.offset) {
             (true, _) => Time(time),
-            (false, Some(offset)) => Time(time.saturating_add(offset).saturating_sub(now.offset())),
+            (false, Some(offset)) => self.translated(time, offset, now),
             (false, None) => now.time,
         };
         // A little in the future is how a call's start is recorded; more is a clock that went backwards.
@@ -95,7 +107,7 @@ impl Origin {
     fn future(&self, time: i64, now: Now) -> Time {
         match (self.same_boot, self.offset) {
             (true, _) => Time(time),
-            (false, Some(offset)) => Time(time.saturating_add(offset).saturating_sub(now.offset())),
+            (false, Some(offset)) => self.translated(time, offset, now),
             (false, None) => now.time,
         }
     }

@@ -13,7 +13,7 @@ use crate::engine::replacement::{Outcome, Replacement};
 const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
 
 fn here() -> Origin {
-    Origin { same_boot: true, offset: Some(NOW.offset()) }
+    Origin { same_boot: true, offset: Some(NOW.offset()), present: Some(NOW.offset()) }
 }
 
 /// A record in which no field has its default.
@@ -177,7 +177,7 @@ fn text_that_is_not_ours_is_an_error_and_names_the_row() {
 fn times_of_another_boot_are_translated_by_the_wall_clock() {
     // That boot began a day before this one.
     let day = 24 * 3600 * 1000;
-    let origin = Origin { same_boot: false, offset: Some(NOW.offset() - day) };
+    let origin = Origin { same_boot: false, offset: Some(NOW.offset() - day), present: None };
     let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
     record.polled = Some(Time(NOW.time.0 + day - 3_600_000));
     record.due = Some(Time(NOW.time.0 + day + 7_200_000));
@@ -187,17 +187,35 @@ fn times_of_another_boot_are_translated_by_the_wall_clock() {
 }
 
 #[test]
+fn a_clock_that_was_set_in_this_boot_does_not_age_what_an_earlier_one_wrote() {
+    // Both boots began under a clock that was ten years behind; then it was set right.
+    let years = 315_360_000_000;
+    let origin =
+        Origin { same_boot: false, offset: Some(NOW.offset() - years), present: Some(NOW.offset() - years) };
+    let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
+    record.polled = Some(Time(NOW.time.0 - 3_600_000));
+    record.due = Some(Time(NOW.time.0 + 7_200_000));
+    let read = read_order("www", &write_order(&record), origin, NOW).unwrap();
+    assert_eq!((read.polled, read.due), (record.polled, record.due));
+}
+
+#[test]
 fn times_of_an_unknown_boot_ask_no_sooner_than_an_interval_from_now() {
     let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
     record.polled = Some(Time(1));
-    let read =
-        read_order("www", &write_order(&record), Origin { same_boot: false, offset: None }, NOW).unwrap();
+    let read = read_order(
+        "www",
+        &write_order(&record),
+        Origin { same_boot: false, offset: None, present: None },
+        NOW,
+    )
+    .unwrap();
     assert_eq!(read.polled, Some(NOW.time));
 }
 
 #[test]
 fn a_poll_of_the_future_is_a_clock_that_went_back() {
-    let origin = Origin { same_boot: false, offset: Some(NOW.offset() + 315_360_000_000) };
+    let origin = Origin { same_boot: false, offset: Some(NOW.offset() + 315_360_000_000), present: None };
     let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
     record.polled = Some(Time(NOW.time.0));
     let read = read_order("www", &write_order(&record), origin, NOW).unwrap();
