@@ -227,7 +227,10 @@ impl Bench {
             let dir = self.setting.dir.path().join(std::fs::read_link(self.setting.path(name)).unwrap());
             std::fs::DirBuilder::new().mode(0o700).create(dir).unwrap();
         }
-        run("sync", &[])?;
+        // These disks only: other ones may be in the middle of a run.
+        for place in &self.places {
+            run("sync", &["--file-system", place.to_str().unwrap()])?;
+        }
         let length = |bench: &Bench| std::fs::metadata(bench.mem("log")).unwrap().len();
         let begin = length(self);
         for name in ["hooks", "marks"] {
