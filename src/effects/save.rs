@@ -339,10 +339,23 @@ pub fn try_write(dir: &Path) -> std::io::Result<()> {
 /// A damaged file shows itself in more ways than one; anything SQLite says while opening counts.
 fn damaged(path: &Path, why: rusqlite::Error) -> StoreError {
     use rusqlite::ErrorCode::{
-        CannotOpen, DatabaseBusy, DiskFull, PermissionDenied, ReadOnly, SystemIoFailure,
+        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OperationInterrupted,
+        OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure,
     };
     match why.sqlite_error_code() {
-        Some(CannotOpen | PermissionDenied | ReadOnly | DiskFull | SystemIoFailure | DatabaseBusy) => {
+        // Locks that the system does not give say nothing about the content.
+        Some(
+            CannotOpen
+            | PermissionDenied
+            | ReadOnly
+            | DiskFull
+            | SystemIoFailure
+            | DatabaseBusy
+            | DatabaseLocked
+            | FileLockingProtocolFailed
+            | OperationInterrupted
+            | OutOfMemory,
+        ) => {
             // SQLite's words ("unable to open database file") do not tell a full disk from anything else.
             match try_write(path.parent().unwrap_or(path)) {
                 Ok(()) => io("open", path, why),
@@ -584,5 +597,25 @@ impl Reader {
             Ok(HistoryLine { at: row.get(0)?, level: row.get(1)?, kind: row.get(2)?, text: row.get(3)? })
         })?;
         Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_with_locks_or_memory_is_no_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let told = |code| {
+            damaged(&path, rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)).to_string()
+        };
+        for code in
+            [rusqlite::ffi::SQLITE_PROTOCOL, rusqlite::ffi::SQLITE_LOCKED, rusqlite::ffi::SQLITE_NOMEM]
+        {
+            assert!(!told(code).contains("move it"), "{}", told(code));
+        }
+        assert!(told(rusqlite::ffi::SQLITE_CORRUPT).contains("move it"));
     }
 }

@@ -61,12 +61,21 @@ system() {
     return "$code"
 }
 
+# no_fuzzers: why they cannot be built here, if they cannot.
+no_fuzzers() {
+    local toolchain=${FUZZ_TOOLCHAIN:-nightly}
+    cargo fuzz --version >/dev/null 2>&1 || { echo "cargo-fuzz is not installed"; return; }
+    cargo "+$toolchain" --version >/dev/null 2>&1 || { echo "there is no $toolchain toolchain"; return; }
+    return 1
+}
+
+# They are built for the sanitizer, in a directory of their own, which takes some minutes the first time.
+build_fuzzers() { (cd fuzz && env -u CARGO_TARGET_DIR cargo "+${FUZZ_TOOLCHAIN:-nightly}" fuzz build --fuzz-dir .); }
+
 # fuzzers: all of them, where they can be built.
 fuzzers() {
-    local toolchain=${FUZZ_TOOLCHAIN:-nightly}
-    if ! cargo fuzz --version >/dev/null 2>&1; then echo "PROOF-SKIP cargo-fuzz is not installed"; return; fi
-    if ! cargo "+$toolchain" --version >/dev/null 2>&1; then echo "PROOF-SKIP there is no $toolchain toolchain"; return; fi
-    # They are built for the sanitizer, in a directory of their own.
+    local why
+    if why=$(no_fuzzers); then echo "PROOF-SKIP $why"; return; fi
     env -u CARGO_TARGET_DIR fuzz/run | sed 's/^figure: fuzz /PROOF-FIGURE /'
     return "${PIPESTATUS[0]}"
 }

@@ -90,8 +90,11 @@ fn hit_and_go_on(
     // SQLite tells a full disk from any other error, and no more.
     let state = setting.path("state").display().to_string();
     let in_state = hits.iter().any(|hit| hit.contains(&state));
-    let words =
-        if in_state { format!("{words}|disk i/o error|database is locked") } else { words.to_owned() };
+    let words = if in_state {
+        format!("{words}|disk i/o error|database is locked|locking protocol")
+    } else {
+        words.to_owned()
+    };
     let failed = code != 0 || said.contains("ERROR");
     if failed && !words.split('|').any(|word| lower.contains(word)) {
         let name = hits.first().and_then(|line| line.split(' ').nth(1)).unwrap_or_default();

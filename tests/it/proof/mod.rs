@@ -90,7 +90,12 @@ impl Nth {
 
     /// `once --wait 60s` of a setting under the tracer; its exit code and what it said.
     fn once(&self, setting: &Setting, options: &[String]) -> (i32, String) {
-        let plain = setting.command(&["once", "--wait", "60s"]);
+        self.call(setting, &["once", "--wait", "60s"], options)
+    }
+
+    /// The binary with these arguments under the tracer.
+    fn call(&self, setting: &Setting, arguments: &[&str], options: &[String]) -> (i32, String) {
+        let plain = setting.command(arguments);
         let mut command = Command::new(&self.binary);
         command.args(options).arg("--log").arg(setting.path("calls")).arg("--").arg(plain.get_program());
         command.args(plain.get_args());
