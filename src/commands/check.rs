@@ -11,7 +11,7 @@ use crate::cli::exit;
 use crate::config::file::Level;
 use crate::config::point::{self, Finding, Key};
 use crate::config::{Account, Action, Config, Hook, KeySource, Order, SecretSource, Severity};
-use crate::effects::{call, credential, hook, inspect, probe, save};
+use crate::effects::{call, credential, hook, inspect, lock, probe, save};
 use crate::engine::event::Command;
 
 /// Is there where systemd runs the machine (sd_booted(3)).
@@ -280,11 +280,11 @@ fn check_who(config: &Config, report: &mut Report) {
     let of = |dir: &Path| std::fs::metadata(dir).ok().map(|found| found.uid());
     let owner = of(&config.state_dir).or_else(|| of(&config.install_dir));
     if let Some(uid) = owner.filter(|uid| *uid != 0 && rustix::process::geteuid().is_root()) {
-        let user = save::user_name(uid);
+        let user = lock::user_name(uid);
         report.warning(
             Key::top("state_dir"),
             format!("this was checked as root, and the daemon runs as user {user}, who may read less"),
-            &format!("run it as that user: sudo -u {} certcollectd check", save::sudo_user(uid)),
+            &format!("run it as that user: sudo -u {} certcollectd check", lock::sudo_user(uid)),
         );
     }
 }

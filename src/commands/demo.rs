@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{complain, say};
 use crate::cli::exit;
-use crate::effects::save::Reader;
+use crate::effects::load::Reader;
 use crate::engine::order::{OrderRecord, Phase};
 use crate::sandbox::{CertificateSpec, Handle, Options, OrderSpec, Product, Sandbox, Scenario, Step};
 use crate::sources::clock;

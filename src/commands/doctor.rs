@@ -15,7 +15,7 @@ use crate::cli::exit;
 use crate::config::{Config, Dns as Settings, KeySource, Order};
 use crate::effects::dns::Dns;
 use crate::effects::inspect;
-use crate::effects::save::Reader;
+use crate::effects::load::Reader;
 use crate::sources::clock;
 
 /// `doctor`.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{complain, load_some, say, unreadable};
 use crate::cli::exit;
-use crate::effects::save::Reader;
+use crate::effects::load::Reader;
 use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::Explanation;

@@ -23,7 +23,7 @@ use tokio::task::LocalSet;
 use crate::cli::{Cli, Command, exit};
 use crate::config::Config;
 use crate::effects::dir::keep_owners_rights;
-use crate::effects::save::Reader;
+use crate::effects::load::Reader;
 use crate::engine;
 use crate::engine::event::Command as Order;
 use crate::sources::control;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{complain, load_some, say, unreadable};
 use crate::cli::{Status as Arguments, exit};
 use crate::config::Config;
-use crate::effects::save::Reader;
+use crate::effects::load::Reader;
 use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::{Status, Verdict, verdict};

@@ -8,6 +8,8 @@ pub mod dns;
 mod echo;
 pub mod hook;
 pub mod inspect;
+pub mod load;
+pub mod lock;
 pub mod probe;
 pub mod reap;
 pub mod save;

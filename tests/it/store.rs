@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use certcollectd::effects::save::{Lock, Reader, Store, StoreError};
+use certcollectd::effects::load::Reader;
+use certcollectd::effects::lock::Lock;
+use certcollectd::effects::save::{Store, StoreError};
 use certcollectd::engine::account::{AccountRecord, Closed};
 use certcollectd::engine::event::{Changes, Level, Note};
 use certcollectd::engine::order::OrderRecord;

@@ -1,0 +1,200 @@
+//! What the state file holds, for the daemon at its start and for those who only read.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::save::{BUSY, StoreError, damaged, io, version};
+use crate::engine::time::Now;
+use crate::engine::{Adopted, Loaded, Remembered};
+use crate::state::{self, Origin, RowError, VERSION};
+
+/// The state file, open for reading while the daemon runs or is down.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// One line of history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HistoryLine {
+    /// UNIX seconds.
+    pub at: i64,
+    /// `error`, `warn`, `info` or `debug`.
+    pub level: String,
+    /// One word.
+    pub kind: String,
+    /// What happened.
+    pub text: String,
+}
+
+impl Reader {
+    /// Whether there is a state file, sound or not.
+    pub fn exists(dir: &Path) -> bool {
+        dir.join("state.db").exists()
+    }
+
+    /// Opens the state file, or says that there is none yet.
+    pub fn open(dir: &Path) -> Result<Option<Reader>, StoreError> {
+        let path = dir.join("state.db");
+        match std::fs::metadata(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io("read", &path, error)),
+            Ok(found) if found.len() == 0 => return Ok(None),
+            Ok(_) => {}
+        }
+        let (connection, version) = match open_to_read(&path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
+            // A cut in the middle of a transaction leaves a journal that must be rolled back before anybody can
+            // read. Until the daemon starts again nobody else does that.
+            Err(why) if why.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => {
+                open_to_read(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW)
+            }
+            other => other,
+        }
+        .map_err(|why| damaged(&path, why))?;
+        match version {
+            0 => Ok(None),
+            1..=VERSION => Ok(Some(Reader { connection, path })),
+            newer => Err(StoreError::Newer(path, newer)),
+        }
+    }
+
+    /// Everything the file holds.
+    pub fn load(&self, now: Now) -> Result<Loaded, StoreError> {
+        load(&self.connection, &self.path, &boot_id(), now)
+    }
+
+    /// The orders that were adopted after a replacement.
+    pub fn adopted(&self) -> Result<Vec<Adopted>, StoreError> {
+        load_adopted(&self.connection, &self.path)
+    }
+
+    /// The history of an order, oldest first.
+    pub fn history(&self, order: &str) -> Result<Vec<HistoryLine>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT at, level, kind, text FROM history WHERE subject = ?1 ORDER BY id")?;
+        let rows = statement.query_map([format!("order {order}")], |row| {
+            Ok(HistoryLine { at: row.get(0)?, level: row.get(1)?, kind: row.get(2)?, text: row.get(3)? })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// The file and its version, for one who only reads.
+fn open_to_read(path: &Path, flags: OpenFlags) -> Result<(Connection, i64), rusqlite::Error> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY)?;
+    let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok((connection, version))
+}
+
+/// The kernel's name for this boot.
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}
+
+pub(super) fn load(connection: &Connection, path: &Path, boot: &str, now: Now) -> Result<Loaded, StoreError> {
+    let sqlite = |why| damaged(path, why);
+    let row = |why: RowError| StoreError::Damaged { path: path.to_owned(), why: why.to_string() };
+    let mut offsets: HashMap<String, i64> = HashMap::new();
+    let mut statement = connection.prepare("SELECT boot, offset_ms FROM boots").map_err(sqlite)?;
+    let mut rows = statement.query([]).map_err(sqlite)?;
+    while let Some(found) = rows.next().map_err(sqlite)? {
+        offsets.insert(found.get(0).map_err(sqlite)?, found.get(1).map_err(sqlite)?);
+    }
+    let mut loaded = Loaded::default();
+    let mut statement = connection.prepare("SELECT name, boot, record, sum FROM accounts").map_err(sqlite)?;
+    let mut rows = statement.query([]).map_err(sqlite)?;
+    while let Some(found) = rows.next().map_err(sqlite)? {
+        let (name, text, origin) =
+            checked("accounts", "account", found, boot, &offsets).map_err(|why| why.of(path))?;
+        loaded
+            .accounts
+            .insert(name.as_str().into(), state::read_account(&name, &text, origin, now).map_err(row)?);
+    }
+    let mut bundles = HashMap::new();
+    let mut statement = connection.prepare("SELECT name, certificates, sum FROM bundles").map_err(sqlite)?;
+    let mut rows = statement.query([]).map_err(sqlite)?;
+    while let Some(found) = rows.next().map_err(sqlite)? {
+        let name: String = found.get(0).map_err(sqlite)?;
+        let bytes: Vec<u8> = found.get(1).map_err(sqlite)?;
+        if found.get::<_, i64>(2).map_err(sqlite)? != state::sum("bundles", &[name.as_bytes(), &bytes]) {
+            return Err(row(RowError::Sum(format!("the bundle of order {name}"))));
+        }
+        bundles.insert(name.clone(), state::read_bundle(&name, &bytes).map_err(row)?);
+    }
+    let mut statement = connection.prepare("SELECT name, boot, record, sum FROM orders").map_err(sqlite)?;
+    let mut rows = statement.query([]).map_err(sqlite)?;
+    while let Some(found) = rows.next().map_err(sqlite)? {
+        let (name, text, origin) =
+            checked("orders", "order", found, boot, &offsets).map_err(|why| why.of(path))?;
+        let record = state::read_order(&name, &text, origin, now).map_err(row)?;
+        let bundle = bundles.remove(&name).filter(|_| record.bundled);
+        loaded.orders.insert(Arc::from(name), Remembered { record, bundle });
+    }
+    loaded.adopted = load_adopted(connection, path)?;
+    Ok(loaded)
+}
+
+/// The version that brought adopted orders.
+const ADOPTED_SINCE: i64 = 2;
+
+fn load_adopted(connection: &Connection, path: &Path) -> Result<Vec<Adopted>, StoreError> {
+    let sqlite = |why| damaged(path, why);
+    let row = |why: RowError| StoreError::Damaged { path: path.to_owned(), why: why.to_string() };
+    let mut adopted = Vec::new();
+    // A reader may come before the first start of a new program has brought the file up to date.
+    if version(connection, path)? < ADOPTED_SINCE {
+        return Ok(adopted);
+    }
+    let mut statement = connection.prepare("SELECT name, record, sum FROM adopted").map_err(sqlite)?;
+    let mut rows = statement.query([]).map_err(sqlite)?;
+    while let Some(found) = rows.next().map_err(sqlite)? {
+        let name: String = found.get(0).map_err(sqlite)?;
+        let text: String = found.get(1).map_err(sqlite)?;
+        let sum: i64 = found.get(2).map_err(sqlite)?;
+        if sum != state::sum("adopted", &[name.as_bytes(), text.as_bytes()]) {
+            return Err(row(RowError::Sum(format!("the adopted order {name}"))));
+        }
+        adopted.push(state::read_adopted(&name, &text).map_err(row)?);
+    }
+    Ok(adopted)
+}
+
+enum Bad {
+    Sqlite(rusqlite::Error),
+    Row(RowError),
+}
+
+impl Bad {
+    fn of(self, path: &Path) -> StoreError {
+        match self {
+            Bad::Sqlite(why) => damaged(path, why),
+            Bad::Row(why) => StoreError::Damaged { path: path.to_owned(), why: why.to_string() },
+        }
+    }
+}
+
+fn checked(
+    table: &str,
+    what: &str,
+    row: &rusqlite::Row<'_>,
+    present: &str,
+    offsets: &HashMap<String, i64>,
+) -> Result<(String, String, Origin), Bad> {
+    let name: String = row.get(0).map_err(Bad::Sqlite)?;
+    let boot: String = row.get(1).map_err(Bad::Sqlite)?;
+    let text: String = row.get(2).map_err(Bad::Sqlite)?;
+    let sum: i64 = row.get(3).map_err(Bad::Sqlite)?;
+    if sum != state::sum(table, &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]) {
+        return Err(Bad::Row(RowError::Sum(format!("the record of {what} {name}"))));
+    }
+    let origin = Origin::of(&boot, present, offsets);
+    Ok((name, text, origin))
+}
