@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::load::{boot_id, load};
@@ -103,6 +104,12 @@ impl Store {
 
     /// Writes all changes in one transaction, or none; durable when it returns.
     pub fn save(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        let saved = self.write(changes);
+        leave_log(&self.connection, saved.is_err());
+        saved
+    }
+
+    fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let boot = &self.boot;
         let transaction = self.connection.transaction()?;
         if let Some(offset) = changes.offset {
@@ -177,6 +184,7 @@ fn connect(dir: &Path) -> Result<(Connection, PathBuf, Vec<u8>), StoreError> {
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(&path, flags).map_err(|why| damaged(&path, why))?;
     connection.busy_timeout(BUSY)?;
+    leave_log(&connection, true);
     let version = version(&connection, &path)?;
     if version > VERSION {
         return Err(StoreError::Newer(path, version));
@@ -185,7 +193,15 @@ fn connect(dir: &Path) -> Result<(Connection, PathBuf, Vec<u8>), StoreError> {
     prepare(&mut connection, dir, version).map_err(|why| damaged(&path, why))?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(|why| io("sync", dir, why))?;
     let salt = salt(&connection).map_err(|why| damaged(&path, why))?;
+    leave_log(&connection, false);
     Ok((connection, path, salt))
+}
+
+/// Whether the log stays as it is when the file is closed. After a failure it must: to be put into the file it would
+/// be synced again, and a sync that failed once succeeds the next time, whatever was lost.
+fn leave_log(connection: &Connection, stays: bool) {
+    // Only a connection of another program's could refuse this.
+    let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, stays);
 }
 
 fn subject(note: &Note) -> String {
