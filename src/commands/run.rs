@@ -127,10 +127,13 @@ pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
             complain(&format!("signals cannot be listened to: {error}"));
             return exit::FAILED;
         }
-        let engine = match engine(&config, &store) {
+        let mut engine = match engine(&config, &store) {
             Ok(engine) => engine,
             Err(code) => return code,
         };
+        if wait.is_none() {
+            engine.poll_only_until(clock::now().time);
+        }
         warn_of_weak_points(&found);
         drop(found);
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Settled(wait)).await;

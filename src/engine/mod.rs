@@ -101,6 +101,8 @@ pub struct Engine {
     history: Vec<Note>,
     offset: Option<i64>,
     offset_dirty: bool,
+    /// What is due later is left to another process.
+    horizon: Option<Time>,
     flush_at: Option<Time>,
     /// Saves that failed in a row.
     failed_saves: u32,
@@ -140,6 +142,7 @@ impl Engine {
             history: Vec::new(),
             offset: None,
             offset_dirty: false,
+            horizon: None,
             flush_at: None,
             failed_saves: 0,
             held_until: None,
@@ -166,6 +169,12 @@ impl Engine {
         for slot in &mut self.slots {
             slot.quiet = name.is_none_or(|name| &*slot.name != name);
         }
+    }
+
+    /// Polls that come due after this are not made: with many orders, the first are due again before the last have been
+    /// asked about, and a process that is to end would not.
+    pub fn poll_only_until(&mut self, horizon: Time) {
+        self.horizon = Some(horizon);
     }
 
     /// Takes in one event; gives back what is to be done, in order.
@@ -373,7 +382,8 @@ impl Engine {
         if slot.urgent {
             return Some(Time::MIN);
         }
-        slot.record.due.filter(|_| slot.record.phase.is_polled() && !slot.quiet)
+        let due = slot.record.due.filter(|_| slot.record.phase.is_polled() && !slot.quiet);
+        due.filter(|due| self.horizon.is_none_or(|horizon| *due <= horizon))
     }
 
     fn wanted_in_timers(&self, id: OrderId, now: Now) -> Option<Time> {

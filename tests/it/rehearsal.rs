@@ -234,6 +234,21 @@ fn accept_and_rollback_while_the_daemon_is_down() {
     assert_eq!(code, 1, "nothing before it: {said}");
 }
 
+/// The first orders are due again before the last has been asked about; it leaves all the same.
+#[test]
+fn once_asks_about_each_order_once() {
+    let mut setting = Setting::new();
+    setting.polling("interval = \"1ms\"\ncall_gap = \"10ms\"");
+    for at in 0..5 {
+        setting.order(&format!("o{at}"), ssl(&format!("51{at}")).with_script(vec![Step::pending(100)]), "");
+    }
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 3, "{said}");
+    for at in 0..5 {
+        assert_eq!(setting.calls(&format!("51{at}")), 1, "{said}");
+    }
+}
+
 /// Half an answer decides nothing, but a refused login in it is one.
 #[test]
 fn a_refusal_closes_the_account_even_if_the_answer_breaks_off() {
