@@ -22,8 +22,6 @@ pub fn activate(install_dir: &Path, activate: &Activate) -> Result<(), InstallEr
     let store = base.enter(&store_name).map_err(stale)?;
     let generation = store.enter(&activate.generation).map_err(stale)?;
     stage::check(&generation, &activate.expected)?;
-    // A crash may have come between the rename of the generation and the sync of its parent.
-    store.sync()?;
     swap(&base, &store, &store_name, activate)?;
     for copy in &activate.copies {
         place_copy(copy, activate)?;
@@ -50,7 +48,9 @@ fn swap(base: &Dir, store: &Dir, store_name: &str, activate: &Activate) -> Resul
     let link = format!("{LINK}{}", random_name());
     fs::symlinkat(&target, store, &link)
         .map_err(|why| failed("make the link", &store.path().join(&link), why))?;
-    if let Err(error) = store.rename(&link, base, name) {
+    // A crash may have come between the rename of the generation and the sync of its parent. The new link in it makes
+    // this a sync of something new, should the one before have failed.
+    if let Err(error) = store.sync().and_then(|()| store.rename(&link, base, name)) {
         let _ = store.remove(&link);
         return Err(error);
     }
