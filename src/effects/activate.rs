@@ -41,7 +41,12 @@ fn swap(base: &Dir, store: &Dir, store_name: &str, activate: &Activate) -> Resul
             return Err(in_the_way(&path, what));
         }
         Ok(_) => {}
-        Err(_) => {
+        Err(error) => {
+            let found = fs::statat(base, name, AtFlags::SYMLINK_NOFOLLOW);
+            if found.is_err() || found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_symlink())
+            {
+                return Err(error);
+            }
             return Err(in_the_way(&path, "it is a file or directory that certcollectd did not make".into()));
         }
     }
