@@ -41,7 +41,7 @@ suite secrets "no trace of the password in anything that leaves the daemon" \
 suite paths "whatever is in the way of an installation, nothing outside is touched" \
     tests paths:: --skip the_attacker
 suite panics "a panic in one order's work is that order's trouble alone" \
-    tests panics:: engine::a_panic
+    tests panics:: engine::panics::
 suite systemd "the shipped units under a real systemd: credential, reload, watchdog, restart, stop, each recipe for hooks" \
     system systemd
 

@@ -149,7 +149,7 @@ cleanup() {
     # The mounts of a check lie under its directory; the deepest go first.
     awk -v dir="$DIR/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r point; do umount -l "$point"; done
     # What was ended a moment ago may still be putting its things away.
-    rm -rf --one-file-system "$DIR" 2>/dev/null || { sleep 2; rm -rf --one-file-system "$DIR"; }
+    eventually rm -rf --one-file-system "$DIR"
     exit "$code"
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use certcollectd::sandbox::CertificateSpec;
 
-use super::{INTERVAL, Nth, at_its_end, figure, for_each, go_on, look, number, setting, skip};
+use super::{INTERVAL, Nth, at_its_end, figure, for_each, go_on, look, number, setting, skip, until_due};
 
 /// Killed by the tracer: 128 + 9.
 const KILLED: i32 = 137;
@@ -27,8 +27,7 @@ fn kill_and_go_on(nth: &Nth, at: u64, second: bool) -> Result<bool, String> {
         assert_eq!(code, 0, "{said}");
         let spec = CertificateSpec { days: Some(300), ..CertificateSpec::default() };
         setting.vendor().vendor().reissue("1", &spec).unwrap();
-        // Due again, by the clock that the daemon reads as well.
-        std::thread::sleep(INTERVAL.mul_f64(1.2));
+        until_due(&setting);
     }
     let (code, said) = nth.once(&setting, &kill_at(at));
     let hit = last_call(&setting);
@@ -79,7 +78,7 @@ fn kill_and_be_refused(nth: &Nth, at: u64, most: &AtomicU64) -> Result<bool, Str
     let (code, said) = nth.once(&setting, &kill_at(at));
     let hit = last_call(&setting);
     for _ in 0..4 {
-        std::thread::sleep(INTERVAL.mul_f64(1.2));
+        until_due(&setting);
         let (code, said) = setting.once(&["--wait", "60s"]);
         if code != 5 {
             return Err(format!("killed at call {at} ({hit}): exit code {code}: {said}"));

@@ -90,10 +90,12 @@ fn hit_and_go_on(
     let state = setting.path("state").display().to_string();
     no_sync_again(&calls, &state).map_err(complain)?;
     let lower = said.to_lowercase();
-    // SQLite tells a full disk from any other error, and no more.
+    // SQLite tells a full disk from any other error, and no more; after a call that failed once, nobody can find out.
     let in_state = hits.iter().any(|hit| hit.contains(&state));
     let words = if in_state {
-        format!("{words}|disk i/o error|database is locked|locking protocol")
+        format!(
+            "{words}|disk i/o error|database is locked|locking protocol|unable to open database file|readonly database"
+        )
     } else {
         words.to_owned()
     };

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use certcollectd::sandbox::{OrderSpec, Product};
+use certcollectd::sources::clock;
 
 use crate::setting::{Setting, said};
 
@@ -172,6 +173,13 @@ fn at_its_end(setting: &Setting, faults: u64) -> Result<(), String> {
     ensure(counters.all.max_in_flight <= 1, &|| "two calls in flight".into())
 }
 
+/// Until every order is due again, whenever it was asked about last, by the clock that the daemon reads as well: the
+/// interval with its spread is over.
+fn until_due(setting: &Setting) {
+    let due = clock::now().time + INTERVAL.mul_f64(1.2);
+    setting.until("the interval is over", |_| clock::now().time >= due);
+}
+
 /// Starts `once` again and again, as cron would, until the vendor's newest certificate is in place and nothing
 /// is owed. `each` is asked after each.
 fn go_on(setting: &Setting, each: impl Fn(&Setting) -> Result<(), String>) -> Result<(), String> {
@@ -189,8 +197,7 @@ fn go_on(setting: &Setting, each: impl Fn(&Setting) -> Result<(), String>) -> Re
         {
             return Ok(());
         }
-        // Due again, by the clock that the daemon reads as well.
-        std::thread::sleep(INTERVAL.mul_f64(1.2));
+        until_due(setting);
     }
     Err(format!("not in place after {ROUNDS} starts: {:#}", setting.order_status("www")))
 }

@@ -7,13 +7,18 @@
 //! `SIMULATION_SEEDS` and `SIMULATION_DAYS` lengthen it, `SIMULATION_SEED` runs one seed. A failure prints
 //! its seed and its last thirty events.
 
+/// What goes wrong, and what operators do.
+mod chaos;
+/// The vendor's side.
+mod vendor;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use certcollectd::api::Failure;
-use certcollectd::config::{Cadence, Config};
-use certcollectd::engine::event::{Call, Changes, Command, CredentialTag, Effect, Event, HookResult, Token};
+use certcollectd::config::Config;
+use certcollectd::engine::event::{Call, Changes, Command, CredentialTag, Effect, Event, HookResult};
 use certcollectd::engine::order::Phase;
 use certcollectd::engine::time::Time;
 use rcgen::KeyPair;
@@ -253,50 +258,6 @@ impl Sim {
         }
     }
 
-    /// The vendor sees a call come in.
-    fn arrive(&mut self, number: &str) {
-        self.note(format!("call for {number}"));
-        self.calls += 1;
-        self.in_flight += 1;
-        self.ensure(self.in_flight == 1, "two calls in flight");
-        let now = self.world.now.time;
-        if let Some(end) = self.last_end {
-            let gap = now.since(end);
-            self.ensure(gap >= CALL_GAP, &format!("a call {gap:?} after the last one"));
-        }
-        self.ensure(now >= self.limited_until, "a call within the pause after the vendor's call limit");
-        if self.refused && !self.take_word("account") {
-            self.fail("a login after a refusal");
-        }
-        if let Some(last) = self.last_arrival.insert(number.to_owned(), now) {
-            let least = if number.starts_with(DETAILS) { Cadence::MAX_INTERVAL } else { Cadence::INTERVAL };
-            let early = now.since(last) < least;
-            if early && !self.take_word(number) && !self.take_word("account-order") {
-                self.fail(&format!("{number} was polled after {:?}", now.since(last)));
-            }
-        }
-        // A word is good for one call, even if that one was not early.
-        for word in [number, "account", "account-order"] {
-            self.allowed.remove(word);
-        }
-    }
-
-    /// Uses up one of the early calls that somebody's word allowed.
-    fn take_word(&mut self, of: &str) -> bool {
-        match self.allowed.get_mut(of) {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn allow(&mut self, of: &str) {
-        self.words += 1;
-        self.allowed.insert(of.to_owned(), 1);
-    }
-
     /// An effect ends.
     fn end(&mut self, begun: Begun) {
         match begun {
@@ -327,24 +288,6 @@ impl Sim {
         }
     }
 
-    /// Decides whether the disk or the hook fails this time.
-    fn spoil(&mut self, effect: &Effect) {
-        let fails = !self.quiet && self.dice.one_in(5);
-        match effect {
-            Effect::Stage(_) if fails => self.world.failing_stages = 1,
-            Effect::Activate(_) if fails => self.world.failing_swaps = 1,
-            Effect::RunHook(run) => {
-                let result = if fails {
-                    HookResult::Failed { why: "exit code 1".into(), last_words: None }
-                } else {
-                    HookResult::Done
-                };
-                self.world.hook_results.insert(run.hook.name.to_string(), vec![result]);
-            }
-            _ => {}
-        }
-    }
-
     fn after(&mut self, event: &Event) {
         if let Event::HookEnded { result, .. } = event {
             let ran = self.world.ran.last().expect("it ran").clone();
@@ -369,204 +312,6 @@ impl Sim {
                 seen.push(link);
             }
         }
-    }
-
-    fn answer(&mut self, number: &str) -> Say {
-        self.accepted =
-            !self.login_broken && self.world.credential == Some(CredentialTag(self.right_credential));
-        if !self.accepted {
-            return Say::text(
-                "-16\nIncorrect login details, account is locked, password has expired or your source IP is blocked.",
-            );
-        }
-        if !self.quiet && self.dice.one_in(6) {
-            let faults = [
-                Say::Fail(Failure::Connect("connection refused".into())),
-                Say::Fail(Failure::Timeout),
-                Say::Fail(Failure::Broken("reset".into())),
-                Say::text(""),
-                Say::text("<html>busy</html>"),
-                Say::Body(503, b"later".to_vec()),
-                Say::text("errorCode=2&certificate=AAAA"),
-                Say::text("-14\nunknown error"),
-                Say::text("-160\ngeneral error"),
-                Say::text("errorCode=-42&errorMessage=limit"),
-            ];
-            return self.dice.pick(&faults).clone();
-        }
-        if number.starts_with(DETAILS) {
-            let answers = [
-                Say::text("errorCode=0&1_domainName=a.example.com&1_dcvMethod=EMAIL&1_dcvStatus=In+progress"),
-                Say::text("errorCode=-16&errorMessage=Permission+denied!"),
-            ];
-            return self.dice.pick(&answers).clone();
-        }
-        let name = ORDERS.into_iter().find(|name| *name == number).expect("an order");
-        match self.orders[name] {
-            At::Pending => self
-                .dice
-                .pick(&[Say::text("0\n"), Say::text("errorCode=0"), Say::text("-26\nbeing issued")])
-                .clone(),
-            At::Issued(day) => Say::Body(200, certs::issued(&stock()[name][day])),
-            At::Rejected => Say::text("-20\nrejected"),
-            At::Wrong => Say::text("-4\nThe value of the 'orderNumber' argument is invalid!"),
-        }
-    }
-
-    /// The process dies. What it had begun ends with it, or had just been done.
-    fn kill(&mut self, when: &str) {
-        self.kills += 1;
-        self.note(format!("killed {when}"));
-        self.hang_up();
-        for (_, begun) in std::mem::take(&mut self.pending) {
-            if let Begun::Other(effect @ (Effect::Stage(_) | Effect::Activate(_) | Effect::RunHook(_))) =
-                begun
-                && self.dice.one_in(2)
-            {
-                self.world.one(effect);
-                self.look();
-            }
-        }
-        self.start_anew();
-    }
-
-    /// A call under way ends with the process.
-    fn hang_up(&mut self) {
-        if std::mem::take(&mut self.in_flight) > 0 {
-            self.last_end = Some(self.world.now.time);
-        }
-    }
-
-    fn start_anew(&mut self) {
-        let loaded = self.world.load();
-        self.world.engine =
-            certcollectd::engine::Engine::new(self.world.config.clone(), loaded, self.world.now);
-        self.tell(Event::Started);
-    }
-
-    fn command(&mut self, command: Command) {
-        self.note(format!("operator: {command:?}"));
-        self.token += 1;
-        self.tell(Event::Commanded { token: Token(self.token), command });
-    }
-
-    /// Something from outside.
-    fn chaos(&mut self) {
-        let name = *self.dice.pick(&ORDERS);
-        let day = usize::try_from((self.world.now.time.0 - 1_000_000) / 86_400_000).unwrap() + 1;
-        match self.dice.below(19) {
-            0 => self.kill("at random"),
-            // A clock that is set and a power cut before that was saved: nobody could know of both.
-            1 if self.world.rows.offsets.get(&self.world.boot.to_string())
-                != Some(&self.world.now.offset()) => {}
-            1 => {
-                self.note("reboot".into());
-                self.kills += 1;
-                self.hang_up();
-                self.pending.clear();
-                self.reboot();
-            }
-            2 => {
-                // Hours or years, either way; set right again when this comes up the next time.
-                let wrong = *self.dice.pick(&[-3_600_000, 7_200_000, -315_360_000_000, 315_360_000_000]);
-                self.set_clock(if self.skew == 0 { wrong } else { 0 });
-            }
-            3 => self.world.failing_saves = usize::try_from(self.dice.below(5)).unwrap(),
-            4..=8 => {
-                let next = match self.orders[name] {
-                    At::Issued(_) if self.dice.one_in(12) => At::Rejected,
-                    At::Pending if self.dice.one_in(12) => At::Wrong,
-                    At::Issued(old) if day > old + 7 => At::Issued(day.min(STOCK - 1)),
-                    At::Issued(old) => At::Issued(old),
-                    _ => At::Issued(day.min(STOCK - 1)),
-                };
-                self.note(format!("vendor: {name} is {next:?}"));
-                self.orders.insert(name, next);
-            }
-            9 => {
-                self.allow(name);
-                self.command(Command::Poll(name.into()));
-            }
-            10 => {
-                self.allow(name);
-                self.command(Command::Resume(name.into()));
-            }
-            11 => {
-                self.allow(name);
-                let hint = certcollectd::api::push::Hint { number: name.into(), why: "issued".into() };
-                self.tell(Event::Hinted { hint });
-            }
-            12 => {
-                self.login_broken = !self.login_broken;
-                self.note(format!("vendor: login broken: {}", self.login_broken));
-            }
-            13 => {
-                // A new password; the vendor knows it or not.
-                let tag = u16::try_from(self.dice.below(60_000)).unwrap();
-                self.note(format!("a new password, {tag}"));
-                if self.dice.one_in(2) {
-                    self.right_credential = tag;
-                }
-                self.world.credential = Some(CredentialTag(tag));
-                self.allow_probe();
-                self.tell(Event::CredentialTouched { account: "main".into() });
-            }
-            14 => {
-                self.allow_probe();
-                self.command(Command::ResumeAccount("main".into()));
-            }
-            15 => {
-                self.note(format!("a stranger takes the link of {name} away"));
-                if let Some(disk) = self.world.disks.get_mut(name) {
-                    disk.link = None;
-                }
-            }
-            16 => {
-                self.note(format!("a stranger tidies up the unused generations of {name}"));
-                if let Some(disk) = self.world.disks.get_mut(name) {
-                    let link = disk.link.clone();
-                    disk.generations.retain(|generation, _| Some(generation) == link.as_ref());
-                }
-            }
-            17 => {
-                let asleep = i64::try_from(60_000 + self.dice.below(48 * 3_600_000)).unwrap();
-                self.note(format!("the machine sleeps for {} s", asleep / 1000));
-                self.world.now.time.0 += asleep;
-                self.world.now.wall += asleep;
-            }
-            _ => {
-                self.note("reload".into());
-                let config = self.world.config.clone();
-                self.tell(Event::Configured { config });
-            }
-        }
-    }
-
-    /// Sets the wall clock wrong by so much; 0 sets it right.
-    fn set_clock(&mut self, skew: i64) {
-        self.note(format!("the clock is wrong by {} s", skew / 1000));
-        self.world.now.wall += skew - self.skew;
-        self.skew = skew;
-        self.tell(Event::Woke);
-    }
-
-    /// The operator's word ends a pause as well.
-    fn allow_probe(&mut self) {
-        self.limited_until = Time::MIN;
-        self.allow("account");
-        self.allow("account-order");
-    }
-
-    fn reboot(&mut self) {
-        // The schedule's line begins anew; the world's own bookkeeping moves along with it.
-        let off = Duration::from_secs(60 + self.dice.below(7200));
-        let before = self.world.now.time;
-        self.world.boot += 1;
-        let off_ms = i64::try_from(off.as_millis()).unwrap();
-        self.world.now.wall += off_ms;
-        self.world.now.time = Time(before.0 + off_ms + 1);
-        // As if time since boot had begun elsewhere: rows of the other boot are translated by wall time.
-        self.start_anew();
     }
 
     /// Goes on to the next thing that happens, at most to `end`.

@@ -1,0 +1,228 @@
+//! The account gate: one call at a time, with its gap; what closes it, what pauses it, and what lets one call through.
+
+use std::time::Duration;
+
+use certcollectd::api::Failure;
+use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, Token};
+
+use super::{effects, gaps};
+use crate::world::{self, DAY, HOUR, Say, World};
+
+#[test]
+fn a_refused_login_is_saved_before_anything_else() {
+    let mut world = World::new(world::config(&["a", "b"]));
+    effects(&mut world, Event::Started);
+    let outcome = Ok(certcollectd::api::Answer {
+        status: 200,
+        content_type: None,
+        retry_after: None,
+        body: bytes::Bytes::from_static(b"-16\nno"),
+    });
+    let list = effects(&mut world, Event::Answered { account: "main".into(), outcome, credential: None });
+    let Effect::Save(changes) = &list[0] else { panic!("{list:?}") };
+    assert!(changes.accounts[0].1.closed.is_some());
+    assert!(!list.iter().any(|effect| matches!(effect, Effect::Call(_))));
+}
+
+#[test]
+fn a_refused_login_closes_the_account_for_good() {
+    let mut world = World::new(world::config(&["a", "b", "c"]));
+    for name in ["a", "b", "c"] {
+        world.say(name, [Say::text("-16\nIncorrect login details")]);
+    }
+    world.pass(DAY);
+    for _ in 0..20 {
+        world.restart();
+        world.pass(DAY);
+        world.reload(world::config(&["a", "b", "c"]));
+        world.handle(Event::CredentialTouched { account: "main".into() });
+        world.reboot(HOUR);
+        world.pass(DAY);
+    }
+    assert_eq!(world.calls.len(), 1, "one login, however often it is started anew");
+    assert_eq!(world.phase("a"), "waiting", "the order stays");
+    assert!(world.errors()[0].contains("resume --account main"), "{:?}", world.errors());
+}
+
+#[test]
+fn a_changed_credential_lets_exactly_one_call_through() {
+    let mut world = World::new(world::config(&["a", "b"]));
+    world.say("a", [Say::text("-16\nno")]);
+    world.say("b", [Say::text("-16\nno")]);
+    world.pass(HOUR);
+    assert_eq!(world.calls.len(), 1);
+    for tag in 2..12 {
+        world.credential = Some(CredentialTag(tag));
+        world.handle(Event::CredentialTouched { account: "main".into() });
+        world.pass(DAY);
+        world.handle(Event::CredentialTouched { account: "main".into() });
+        world.restart();
+        world.pass(DAY);
+        assert_eq!(world.calls.len(), usize::from(tag), "one for each changed credential");
+    }
+    // Changed while nobody looked.
+    world.credential = Some(CredentialTag(99));
+    world.restart();
+    world.pass(DAY);
+    assert_eq!(world.calls.len(), 12);
+    // The right one: the account opens and everything goes on.
+    world.say("a", [Say::text("errorCode=0")]);
+    world.say("b", [Say::text("errorCode=0")]);
+    world.credential = Some(CredentialTag(100));
+    world.handle(Event::CredentialTouched { account: "main".into() });
+    world.pass(DAY);
+    assert!(world.calls.len() >= 14, "both orders are asked about again: {}", world.calls.len());
+    assert!(world.account_row("main").get("closed").is_none());
+}
+
+#[test]
+fn the_operator_lets_one_call_through_a_closed_account() {
+    let mut world = World::new(world::config(&["a", "b"]));
+    world.say("a", [Say::text("-16\nno")]);
+    world.say("b", [Say::text("-16\nno")]);
+    world.pass(HOUR);
+    let poll = world.command(Command::Poll("a".into()));
+    assert!(!world.reply(poll).ok);
+    assert!(world.reply(poll).text.contains("account main is closed"), "{}", world.reply(poll).text);
+    assert_eq!(world.calls.len(), 1);
+    let resume = world.command(Command::ResumeAccount("main".into()));
+    world.pass(HOUR);
+    assert_eq!(world.calls.len(), 2);
+    assert!(world.replies.iter().any(|(token, _)| *token == resume), "the operator gets an answer");
+    world.pass(2 * DAY);
+    assert_eq!(world.calls.len(), 2);
+}
+
+#[test]
+fn two_words_during_one_probe_are_one_call() {
+    let mut world = World::new(world::config(&["a", "b", "c"]));
+    world.pass(HOUR);
+    world.say("a", [Say::text("-16\nno")]);
+    world.say("b", [Say::text("errorCode=0")]);
+    world.pass(3 * HOUR);
+    assert!(world.account_row("main").get("closed").is_some(), "{:?}", world.calls);
+    let word =
+        |token| Event::Commanded { token: Token(token), command: Command::ResumeAccount("main".into()) };
+    let calls = |effects: Vec<Effect>| -> Vec<Effect> {
+        effects.into_iter().filter(|effect| matches!(effect, Effect::Call(_))).collect()
+    };
+    let mut first = calls(world.engine.handle(word(101), world.now));
+    assert_eq!((first.len(), calls(world.engine.handle(word(102), world.now)).len()), (1, 0));
+    world.say("a", [Say::text("errorCode=0")]);
+    let before = world.calls.len();
+    let answer = world.one(first.remove(0)).expect("an answer");
+    world.handle(answer);
+    world.pass(HOUR);
+    let early: Vec<_> = ["a", "b", "c"]
+        .into_iter()
+        .filter(|name| gaps(&world, name).iter().any(|gap| *gap < 3 * HOUR))
+        .collect();
+    assert!(early.len() <= 1, "one call was let through, not {early:?}: {:?}", &world.calls[before..]);
+}
+
+#[test]
+fn a_probe_that_never_left_is_not_spent() {
+    let mut world = World::new(world::config(&["a"]));
+    world.say(
+        "a",
+        [Say::text("-16\nno"), Say::Fail(Failure::Connect("refused".into())), Say::text("errorCode=0")],
+    );
+    world.pass(HOUR);
+    world.command(Command::ResumeAccount("main".into()));
+    world.pass(HOUR);
+    assert_eq!(world.calls.len(), 3, "one refused, one that did not connect, one that opened the account");
+    assert!(world.account_row("main").get("closed").is_none());
+}
+
+#[test]
+fn a_probe_without_a_readable_answer_is_spent() {
+    let mut world = World::new(world::config(&["a"]));
+    world.say("a", [Say::text("-16\nno"), Say::Fail(Failure::Timeout), Say::text("errorCode=0")]);
+    world.pass(HOUR);
+    world.command(Command::ResumeAccount("main".into()));
+    world.pass(3 * DAY);
+    assert_eq!(world.calls.len(), 2);
+    assert!(world.account_row("main").get("closed").is_some());
+}
+
+#[test]
+fn calls_keep_their_gap() {
+    let names: Vec<String> = (0..30).map(|at| format!("o{at}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = World::new(world::config(&names));
+    world.pass(2 * DAY);
+    let gap = world.calls.windows(2).map(|pair| pair[1].at.since(pair[0].at)).min().unwrap();
+    assert!(gap >= Duration::from_secs(10), "{gap:?}");
+    for name in names {
+        assert!(gaps(&world, name).iter().all(|gap| *gap >= 3 * HOUR), "{name}");
+    }
+}
+
+#[test]
+fn call_limit_and_retry_after_pause_the_whole_account() {
+    let mut world = World::new(world::config(&["a", "b"]));
+    world.say("a", [Say::text("errorCode=-42&errorMessage=Call+limit+reached"), Say::text("errorCode=0")]);
+    world.pass(11 * HOUR);
+    assert_eq!(world.calls.len(), 1);
+    world.pass(2 * HOUR);
+    assert_eq!(world.calls.len(), 3);
+    let row = world.account_row("main");
+    assert!(row.get("paused_until_ms").is_none(), "{row}");
+}
+
+#[test]
+fn a_refused_login_is_honoured_even_if_it_cannot_be_saved() {
+    let mut world = World::new(world::config(&["a", "b"]));
+    world.pass(HOUR);
+    world.say("a", [Say::text("-16\nno")]);
+    world.command(Command::Poll("a".into()));
+    world.failing_saves = 0;
+    let calls = world.calls.len();
+    world.failing_saves = 3;
+    world.pass(DAY);
+    assert_eq!(world.calls.len(), calls);
+    assert!(world.account_row("main").get("closed").is_some(), "saved once it could be");
+}
+
+#[test]
+fn the_operator_is_told_when_the_login_is_refused_again() {
+    let mut world = World::new(world::config(&["a", "b"]));
+    world.say("a", [Say::text("-16\nIncorrect login details")]);
+    world.say("b", [Say::text("-16\nIncorrect login details")]);
+    world.pass(HOUR);
+    let token = world.command(Command::ResumeAccount("main".into()));
+    world.pass(HOUR);
+    let reply = world.reply(token);
+    assert!(!reply.ok, "{}", reply.text);
+    assert!(reply.text.contains("no poll while account main is closed"), "{}", reply.text);
+    assert!(!reply.text.contains("next poll"), "{}", reply.text);
+}
+
+#[test]
+fn a_poll_that_meets_a_refused_login_has_failed() {
+    let mut world = World::new(world::config(&["www"]));
+    world.say("www", [Say::text("errorCode=0"), Say::text("-16\nIncorrect login details")]);
+    world.pass(HOUR);
+    let token = world.command(Command::Poll("www".into()));
+    world.pass(HOUR);
+    assert!(!world.reply(token).ok, "{}", world.reply(token).text);
+}
+
+#[test]
+fn the_next_poll_is_not_before_the_end_of_a_pause() {
+    let mut world = World::new(world::config(&["www"]));
+    world.say("www", [Say::text("errorCode=0"), Say::text("-42\nCall limit reached")]);
+    world.pass(HOUR);
+    let token = world.command(Command::Poll("www".into()));
+    world.pass(Duration::from_secs(30));
+    let calls = world.calls.len();
+    let text = world.reply(token).text.clone();
+    let told: jiff::Timestamp =
+        text.lines().last().unwrap().strip_prefix("next poll ").expect(&text).parse().unwrap();
+    world.pass(Duration::from_secs(
+        u64::try_from(told.as_second() - world.now.unix() - 1).expect("in the future"),
+    ));
+    assert_eq!(world.calls.len(), calls);
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.calls.len(), calls + 1, "{text}");
+}

@@ -1,0 +1,212 @@
+//! From a verified bundle to files in place, and back: what is refused, what waits, what a disk does.
+
+use std::time::Duration;
+
+use certcollectd::engine::event::Command;
+
+use super::{issued, with_hook};
+use crate::world::{self, DAY, HOUR, START, Say, World};
+
+#[test]
+fn a_newer_certificate_replaces_an_older_one_and_never_the_other_way() {
+    let mut world = World::new(with_hook("www"));
+    let old = issued(-1, 90);
+    let new = issued(3, 90);
+    world.say("www", [old.clone(), old.clone(), old.clone(), old.clone(), new.clone(), old.clone()]);
+    world.pass(3 * DAY);
+    let first = world.seen("www").unwrap();
+    world.pass(2 * DAY);
+    let second = world.seen("www").unwrap();
+    assert_ne!(first, second);
+    assert_eq!(world.ran.len(), 2);
+    // The vendor goes back to the older one: refused, the newer one stays.
+    world.pass(3 * DAY);
+    assert_eq!(world.seen("www").unwrap(), second);
+    assert_eq!(world.phase("www"), "quarantined");
+    assert!(world.errors().iter().any(|text| text.contains("downgrade")), "{:?}", world.errors());
+    // Offered the right one again, it settles by itself.
+    world.say("www", [new]);
+    world.pass(3 * DAY);
+    assert_eq!(world.phase("www"), "guarding");
+    assert_eq!(world.ran.len(), 2);
+}
+
+#[test]
+fn what_was_refused_is_installed_at_the_operators_word() {
+    let mut config = with_hook("www");
+    config.orders[0].domains = Box::new(["other.example.com".into()]);
+    let mut world = World::new(config);
+    world.say("www", [issued(-1, 90)]);
+    world.pass(HOUR);
+    assert_eq!(world.phase("www"), "quarantined");
+    assert!(world.seen("www").is_none());
+    assert!(world.record("www")["reason"].as_str().unwrap().contains("other.example.com"));
+    world.restart();
+    let calls = world.calls.len();
+    let accept = world.command(Command::Accept("www".into()));
+    assert!(world.reply(accept).ok, "{}", world.reply(accept).text);
+    assert_eq!((world.phase("www").as_str(), world.ran.len()), ("guarding", 1));
+    assert_eq!(world.calls.len(), calls, "from the bundle that was kept");
+    let again = world.command(Command::Accept("www".into()));
+    assert!(!world.reply(again).ok);
+}
+
+#[test]
+fn a_mended_configuration_lets_a_refused_bundle_through_without_a_call() {
+    let mut config = with_hook("www");
+    config.orders[0].domains = Box::new(["other.example.com".into()]);
+    let mut world = World::new(config.clone());
+    world.say("www", [issued(-1, 90)]);
+    world.pass(HOUR);
+    let calls = world.calls.len();
+    config.orders[0].domains = Box::new(["www.example.com".into()]);
+    world.reload(config);
+    world.pass(Duration::from_secs(10));
+    assert_eq!((world.phase("www").as_str(), world.calls.len()), ("guarding", calls));
+}
+
+#[test]
+fn a_certificate_of_tomorrow_is_installed_tomorrow() {
+    let mut world = World::new(with_hook("www"));
+    world.say("www", [issued(1, 90)]);
+    world.pass(12 * HOUR);
+    assert_eq!(world.phase("www"), "waiting");
+    assert!(world.seen("www").is_none());
+    let heard = &world.record("www")["heard"]["text"];
+    assert!(heard.as_str().unwrap().contains("it is installed then"), "{heard}");
+    world.restart();
+    world.pass(13 * HOUR);
+    assert_eq!((world.phase("www").as_str(), world.ran.len()), ("guarding", 1));
+    let ran = world.now.wall_of(world.ran[0].at) / 1000;
+    assert!((START + 86_400 - 600..=START + 86_400 + 3600).contains(&ran), "{}", ran - START);
+}
+
+#[test]
+fn a_full_disk_delays_and_loses_nothing() {
+    let mut world = World::new(with_hook("www"));
+    world.say("www", [issued(-1, 90), Say::text("errorCode=0")]);
+    world.failing_stages = 4;
+    world.failing_swaps = 3;
+    world.pass(Duration::from_secs(5));
+    assert_eq!(world.phase("www"), "collected");
+    world.restart();
+    world.pass(HOUR);
+    assert_eq!((world.phase("www").as_str(), world.ran.len()), ("guarding", 1));
+    assert_eq!(world.calls.len(), 1, "the certificate was not asked for again");
+}
+
+#[test]
+fn without_a_state_that_can_be_written_nobody_is_called() {
+    let mut world = World::new(world::config(&["a", "b"]));
+    world.pass(Duration::ZERO);
+    let calls = world.calls.len();
+    world.failing_saves = 5;
+    world.pass(Duration::from_secs(100));
+    let during = world.calls.len();
+    assert_eq!(during, calls, "calls wait for the state: {:?}", world.errors());
+    world.pass(HOUR);
+    assert_eq!(world.failing_saves, 0);
+    assert!(world.calls.len() > calls);
+    assert!(world.errors()[0].contains("the state cannot be saved"));
+    assert_eq!(world.record("b")["heard"]["code"], 0);
+}
+
+#[test]
+fn a_lost_state_is_a_cold_start_that_runs_no_hook() {
+    let mut world = World::new(with_hook("www"));
+    world.say("www", [issued(-1, 90)]);
+    world.pass(DAY);
+    assert_eq!(world.ran.len(), 1);
+    world.rows = world::Rows::default();
+    world.restart();
+    world.pass(DAY);
+    assert_eq!((world.phase("www").as_str(), world.ran.len()), ("guarding", 1));
+    assert_eq!(world.disks["www"].generations.len(), 1, "nothing was written");
+    assert!(world.kinds().contains(&"adopted"));
+}
+
+#[test]
+fn rolled_back_stays_rolled_back_until_accepted() {
+    let mut world = World::new(with_hook("www"));
+    let (old, new) = (issued(-1, 90), issued(3, 90));
+    world.say("www", [old.clone(), old.clone(), old.clone(), old.clone(), new.clone()]);
+    world.pass(3 * DAY);
+    let first = world.seen("www").unwrap();
+    world.pass(3 * DAY);
+    let second = world.seen("www").unwrap();
+    assert_ne!(first, second);
+    let rollback = world.command(Command::Rollback("www".into()));
+    assert!(world.reply(rollback).ok, "{}", world.reply(rollback).text);
+    assert_eq!(world.seen("www").unwrap(), first);
+    assert_eq!(world.ran.len(), 3);
+    world.restart();
+    world.pass(3 * DAY);
+    assert_eq!((world.seen("www").unwrap(), world.phase("www")), (first, "guarding".to_owned()));
+    let accept = world.command(Command::Accept("www".into()));
+    world.pass(HOUR);
+    assert!(world.reply(accept).ok, "{}", world.reply(accept).text);
+    assert_eq!(world.seen("www").unwrap(), second);
+    assert_eq!(world.ran.len(), 4);
+}
+
+#[test]
+fn rolled_back_twice_stays_there_too() {
+    let mut world = World::new(with_hook("www"));
+    let [first, second, third] = [issued(-1, 90), issued(3, 90), issued(6, 90)];
+    let mut says = vec![first; 4];
+    says.extend(vec![second; 3]);
+    says.push(third);
+    world.say("www", says);
+    world.pass(2 * DAY);
+    let first = world.seen("www").unwrap();
+    world.pass(9 * DAY);
+    let third = world.seen("www").unwrap();
+    assert_eq!(world.disks["www"].generations.len(), 3);
+    for _ in 0..2 {
+        let rollback = world.command(Command::Rollback("www".into()));
+        assert!(world.reply(rollback).ok, "{}", world.reply(rollback).text);
+    }
+    assert_eq!(world.seen("www").unwrap(), first);
+    world.pass(3 * DAY);
+    assert_eq!(world.seen("www").unwrap(), first, "{:#?}", world.notes);
+    world.command(Command::Accept("www".into()));
+    world.pass(HOUR);
+    assert_eq!(world.seen("www").unwrap(), third);
+}
+
+#[test]
+fn a_newer_certificate_ends_a_rollback() {
+    let mut world = World::new(with_hook("www"));
+    let [first, second, third] = [issued(-1, 90), issued(3, 90), issued(9, 90)];
+    let mut says = vec![first; 4];
+    says.extend(vec![second.clone(); 8]);
+    says.push(third);
+    world.say("www", says);
+    world.pass(6 * DAY);
+    let rollback = world.command(Command::Rollback("www".into()));
+    assert!(world.reply(rollback).ok);
+    world.pass(2 * DAY);
+    assert!(!world.record("www")["refused"].is_null(), "{:#?}", world.record("www"));
+    world.pass(8 * DAY);
+    assert!(world.record("www")["refused"].is_null(), "{:#?}", world.record("www"));
+    let accept = world.command(Command::Accept("www".into()));
+    assert!(!world.reply(accept).ok, "there is nothing left to accept");
+}
+
+#[test]
+fn missing_files_are_put_back_and_changed_ones_reported() {
+    let mut world = World::new(with_hook("www"));
+    world.say("www", [issued(-1, 90)]);
+    world.pass(HOUR);
+    world.disks.get_mut("www").unwrap().link = None;
+    world.pass(2 * DAY);
+    assert!(world.seen("www").is_some());
+    assert_eq!(world.ran.len(), 2, "readers may have lost it, so they are told again");
+    let disk = world.disks.get_mut("www").unwrap();
+    let current = disk.link.clone().unwrap();
+    disk.generations.get_mut(&current).unwrap().files.insert("cert.pem".into(), b"by hand".to_vec());
+    world.pass(3 * DAY);
+    assert!(world.record("www")["drift"].as_str().unwrap().contains("cert.pem was changed"));
+    assert_eq!(world.disks["www"].generations[&current].files["cert.pem"], b"by hand");
+    assert_eq!(world.kinds().iter().filter(|kind| **kind == "drift").count(), 1, "said once");
+}

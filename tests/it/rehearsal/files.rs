@@ -1,0 +1,121 @@
+//! Files on disk: owners, modes, copies, keys.
+
+use std::os::unix::fs::PermissionsExt;
+
+use certcollectd::sandbox::CertificateSpec;
+
+use super::{KEY, OWN_ROOT, ssl};
+use crate::setting::Setting;
+
+#[test]
+fn files_have_owner_group_and_mode_and_the_key_is_private() {
+    let mut setting = Setting::new();
+    let me = rustix::process::geteuid().as_raw();
+    let keys = format!(
+        "{KEY}\n[order.files]\nkey = \"key.pem\"\ncombined = \"all.pem\"\nroot = \"root.pem\"\npkcs7 = \"chain.p7b\"\nder = \"cert.der\"\n\
+         owner = \"{me}\"\ngroup = \"{}\"\nmode = \"0644\"\n{OWN_ROOT}\n[[order.copy]]\nfrom = \"combined\"\nto = \"$DIR/site.pem\"",
+        rustix::process::getegid().as_raw()
+    );
+    setting.order("www", ssl("1"), &keys);
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    let mode = |path: &str| std::fs::metadata(setting.path(path)).unwrap().permissions().mode() & 0o7777;
+    for name in ["cert.pem", "chain.pem", "fullchain.pem", "root.pem", "chain.p7b", "cert.der"] {
+        assert_eq!(mode(&format!("out/www/{name}")), 0o644, "{name}");
+    }
+    assert_eq!(mode("out/www/key.pem"), 0o600);
+    assert_eq!(mode("out/www/all.pem"), 0o640);
+    assert_eq!(mode("site.pem"), 0o640);
+    assert_eq!(setting.read("site.pem"), setting.read("out/www/all.pem"));
+    assert_eq!(setting.read("out/www/key.pem"), setting.read("key.pem"));
+    assert!(!std::fs::symlink_metadata(setting.path("site.pem")).unwrap().is_symlink());
+    assert_eq!(mode("state"), 0o700);
+    assert_eq!(mode("state/state.db"), 0o600);
+    // Widened by hand: put right at the guard's next look.
+    std::fs::set_permissions(setting.path("out/www/key.pem"), PermissionsExt::from_mode(0o644)).unwrap();
+    let (code, said) = setting.call(&["poll", "www"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(mode("out/www/key.pem"), 0o600, "{said}");
+    // A directory in which everybody may replace the files.
+    std::fs::set_permissions(setting.path("out/www/"), PermissionsExt::from_mode(0o777)).unwrap();
+    std::fs::set_permissions(setting.path("out/.www"), PermissionsExt::from_mode(0o775)).unwrap();
+    let (code, said) = setting.call(&["poll", "www"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!((mode("out/www/"), mode("out/.www")), (0o755, 0o755), "{said}");
+}
+
+#[test]
+fn copies_are_guarded_like_the_files_they_were_made_of() {
+    let mut setting = Setting::new();
+    let copies = "[[order.copy]]\nfrom = \"combined\"\nto = \"$DIR/site.pem\"\n\
+                  [[order.copy]]\nfrom = \"chain\"\nto = \"$DIR/issuers.pem\"";
+    setting.order("www", ssl("1"), &format!("{KEY}\n{OWN_ROOT}\n{copies}"));
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    let site = setting.read("site.pem");
+    let look = |setting: &Setting| {
+        let (code, said) = setting.call(&["poll", "www"]);
+        assert_eq!(code, 0, "{said}");
+        setting.order_status("www")["drift"].clone()
+    };
+    assert!(look(&setting).is_null());
+    std::fs::set_permissions(setting.path("site.pem"), PermissionsExt::from_mode(0o666)).unwrap();
+    assert!(look(&setting).is_null());
+    assert_eq!(std::fs::metadata(setting.path("site.pem")).unwrap().permissions().mode() & 0o7777, 0o640);
+    std::fs::remove_file(setting.path("site.pem")).unwrap();
+    assert!(look(&setting).is_null());
+    assert_eq!(setting.read("site.pem"), site);
+    for name in ["site.pem", "issuers.pem"] {
+        std::fs::write(setting.path(name), "by hand\n").unwrap();
+        let drift = look(&setting);
+        assert!(drift.as_str().unwrap().contains(&format!("{name} was changed")), "{drift}");
+        assert_eq!(setting.read(name), "by hand\n", "left as it is");
+    }
+}
+
+#[test]
+fn others_may_not_write_to_the_state_directory() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\n{OWN_ROOT}"));
+    std::fs::create_dir(setting.path("state")).unwrap();
+    std::fs::set_permissions(setting.path("state"), PermissionsExt::from_mode(0o777)).unwrap();
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    let mode = std::fs::metadata(setting.path("state")).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode, 0o755, "{said}");
+    assert!(said.contains("had mode 0777"), "{said}");
+}
+
+#[test]
+fn a_file_that_was_given_away_comes_back_to_the_daemon() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\n[order.files]\nkey = \"key.pem\"\n{OWN_ROOT}"));
+    assert_eq!(setting.once(&[]).0, 0);
+    let me = rustix::process::geteuid();
+    let given = chown(setting.path("out/www/key.pem"), Some(65_534), None);
+    assert_eq!(given.is_ok(), me.is_root(), "only root can give a file away");
+    let (code, said) = setting.call(&["poll", "www"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(std::fs::metadata(setting.path("out/www/key.pem")).unwrap().uid(), me.as_raw(), "{said}");
+}
+
+#[test]
+fn the_matching_key_of_several_is_installed_with_the_certificate() {
+    let mut setting = Setting::new();
+    let other = rcgen::KeyPair::generate().unwrap();
+    setting.write("other.pem", &other.serialize_pem());
+    let keys = format!(
+        "key_file = [\"$DIR/other.pem\", \"$DIR/key.pem\"]\n[order.files]\nkey = \"key.pem\"\n{OWN_ROOT}"
+    );
+    setting.order("www", ssl("1"), &keys);
+    assert_eq!(setting.once(&[]).0, 0);
+    assert_eq!(setting.read("out/www/key.pem"), setting.read("key.pem"));
+    // A re-issue with the new key: pair and chain switch together.
+    let spec =
+        CertificateSpec { key: Some(other.serialize_pem()), days: Some(300), ..CertificateSpec::default() };
+    setting.vendor().vendor().reissue("1", &spec).unwrap();
+    let (code, said) = setting.call(&["poll", "www"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(setting.read("out/www/key.pem"), setting.read("other.pem"));
+}

@@ -1,0 +1,124 @@
+//! Hooks as real processes, over kill and restart.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::{KEY, OWN_ROOT, ssl};
+use crate::setting::Setting;
+
+#[test]
+fn hooks_are_owed_over_kill_and_restart() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\nhooks = [\"deploy\", \"other\"]\n{OWN_ROOT}"));
+    // The first run never ends by itself; the second fails; the third works.
+    setting.write(
+        "deploy.sh",
+        "#!/bin/sh\necho \"$CERTCOLLECTD_EVENT $CERTCOLLECTD_ORDER $CERTCOLLECTD_ORDER_NUMBER $CERTCOLLECTD_PRODUCT\" >> \"$1/runs\"\n\
+         case $(wc -l < \"$1/runs\") in 1) echo begun > \"$1/begun\"; sleep 600;; 2) echo no luck >&2; exit 1;; *) env > \"$1/env\";; esac\n",
+    );
+    std::fs::set_permissions(setting.path("deploy.sh"), PermissionsExt::from_mode(0o755)).unwrap();
+    setting.table("[[hook]]\nname = \"deploy\"\nrun = [\"$DIR/deploy.sh\", \"$DIR\"]");
+    setting.table("[[hook]]\nname = \"other\"\nrun = [\"/bin/sh\", \"-c\", \"exit 42\"]");
+    setting.start();
+    setting.until("the hook runs", |setting| setting.path("begun").exists());
+    setting.kill();
+    assert_eq!(setting.phase("www"), "deploying");
+    setting.start_again();
+    setting.until("it failed", |setting| setting.order_status("www")["hooks"][0]["state"] == "failing");
+    let hook = setting.order_status("www")["hooks"][0].clone();
+    assert!(hook["last"].as_str().unwrap().contains("exit code 1"), "{hook}");
+    assert!(hook["last"].as_str().unwrap().contains("no luck"), "{hook}");
+    setting.until("the other hook said that it is not meant", |setting| {
+        setting.order_status("www")["hooks"][1]["state"] == "done"
+    });
+    // The operator does not want to wait for the minute.
+    let (code, said) = setting.call(&["resume", "www"]);
+    assert_eq!(code, 0, "{said}");
+    setting.until_phase("www", "guarding");
+    assert_eq!(setting.read("runs"), "installed www 1 ssl\n".repeat(3));
+    let environment = setting.read("env");
+    let dir = setting.dir.path().display().to_string();
+    for line in [
+        "CERTCOLLECTD_EVENT=installed".to_owned(),
+        format!("CERTCOLLECTD_DIR={dir}/out/www"),
+        format!("CERTCOLLECTD_FULLCHAIN={dir}/out/www/fullchain.pem"),
+        "CERTCOLLECTD_DOMAINS=www.example.com".to_owned(),
+        format!("RENEWED_LINEAGE={dir}/out/www"),
+        "RENEWED_DOMAINS=www.example.com".to_owned(),
+    ] {
+        assert!(environment.lines().any(|found| found == line), "{line}\n{environment}");
+    }
+    assert!(!environment.contains("SECRET") && !environment.contains("HOME="), "{environment}");
+    setting.stop();
+}
+
+#[test]
+fn a_hook_that_hangs_is_ended_with_all_its_children() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\nhooks = [\"hang\"]\n{OWN_ROOT}"));
+    let script = "trap '' TERM; setsid sleep 7654 & sleep 7655 & echo $$ > $DIR/pid; sleep 7656";
+    setting.table(&format!(
+        "[[hook]]\nname = \"hang\"\ntimeout = \"200ms\"\nrun = [\"/bin/sh\", \"-c\", \"{script}\"]"
+    ));
+    setting.start();
+    setting.until("it was ended", |setting| setting.order_status("www")["hooks"][0]["state"] == "failing");
+    let hook = setting.order_status("www")["hooks"][0].clone();
+    assert!(hook["last"].as_str().unwrap().contains("time limit of 200ms"), "{hook}");
+    let sleepers = || {
+        let output = std::process::Command::new("ps").args(["-eo", "args"]).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).lines().filter(|line| line.starts_with("sleep 765")).count()
+    };
+    setting.until("nobody is left", |_| sleepers() == 0);
+    assert_eq!(setting.stop(), Some(0));
+}
+
+#[test]
+fn signal_http_and_socket_hooks_work() {
+    let mut setting = Setting::new();
+    let keys = format!("{KEY}\nhooks = [\"signal\", \"http\", \"unix\", \"socket\"]\n{OWN_ROOT}");
+    setting.order("www", ssl("1"), &keys);
+    let mut target = std::process::Command::new("/bin/sh")
+        .args([
+            "-c",
+            &format!(
+                "trap 'echo hup > {}/hup; exit' HUP; while :; do sleep 0.05; done",
+                setting.dir.path().display()
+            ),
+        ])
+        .spawn()
+        .unwrap();
+    setting.write("target.pid", &format!("{}\n", target.id()));
+    let web = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = web.local_addr().unwrap();
+    let docker = std::os::unix::net::UnixListener::bind(setting.path("docker.sock")).unwrap();
+    let bridge = std::os::unix::net::UnixListener::bind(setting.path("bridge.sock")).unwrap();
+    let web = std::thread::spawn(move || answer(web.accept().unwrap().0));
+    let docker = std::thread::spawn(move || answer(docker.accept().unwrap().0));
+    let bridge = std::thread::spawn(move || {
+        use std::io::Write;
+        bridge.accept().unwrap().0.write_all(b"reloading\n0\n").unwrap();
+    });
+    setting.table("[[hook]]\nname = \"signal\"\nsignal = { pid_file = \"$DIR/target.pid\", name = \"HUP\" }");
+    setting.table(&format!("[[hook]]\nname = \"http\"\nhttp = {{ url = \"http://{address}/reload?a=b\" }}"));
+    setting.table("[[hook]]\nname = \"unix\"\nhttp = { url = \"http+unix://$DIR/docker.sock/containers/web/kill?signal=HUP\", method = \"POST\" }");
+    setting.table("[[hook]]\nname = \"socket\"\nsocket = \"$DIR/bridge.sock\"");
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(web.join().unwrap(), "POST /reload?a=b HTTP/1.1");
+    assert_eq!(docker.join().unwrap(), "POST /containers/web/kill?signal=HUP HTTP/1.1");
+    bridge.join().unwrap();
+    setting.until("the signal arrived", |setting| setting.path("hup").exists());
+    target.wait().unwrap();
+}
+
+/// Answers one request; its first line.
+fn answer(mut stream: impl std::io::Read + std::io::Write) -> String {
+    let mut request = Vec::new();
+    let mut buffer = [0; 1024];
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        let count = stream.read(&mut buffer).unwrap();
+        assert!(count > 0, "{}", String::from_utf8_lossy(&request));
+        request.extend_from_slice(&buffer[..count]);
+    }
+    stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
+    String::from_utf8_lossy(&request).lines().next().unwrap_or_default().to_owned()
+}
