@@ -1,6 +1,7 @@
 //! Power cuts. State and output lie on two file systems in image files; while the daemon works, both are shut
 //! down as `xfstests` does it: what was not synced is gone, as with the power. Then they are mounted again.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -19,8 +20,8 @@ const XFS_MB: u64 = 300;
 /// What holds an unmounted file system for a moment (a look at all block devices) has let go within this.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(5);
-/// A cut comes at most so long after the start: from the first write to after the hook.
-const LATEST_MS: u64 = 500;
+/// A cut comes at most so long after the daemon is up, which is measured: from the first write to after the hook.
+const LATEST_MS: u64 = 300;
 
 /// A file system in a file, mounted while this lives.
 struct Image {
@@ -119,7 +120,20 @@ struct Cycles {
     out: Image,
     dice: Dice,
     cuts: u64,
+    /// Cuts before the newest certificate was issued.
+    before: u64,
     issued: u32,
+    /// How long the start of a daemon takes here.
+    start_ms: u64,
+}
+
+/// What the cuts met.
+#[derive(Default)]
+struct Met {
+    cuts: u64,
+    calls: u64,
+    /// Certificates whose hook ran.
+    installed: u64,
 }
 
 impl Cycles {
@@ -127,7 +141,14 @@ impl Cycles {
         let setting = setting();
         let image = |name: &str| Image::make(kind, setting.path(&format!("{name}.img")), setting.path(name));
         let (state, out) = (image("state")?, image("out")?);
-        Ok(Cycles { setting, state, out, dice: Dice(seed), cuts: 0, issued: 200 })
+        let mut cycles =
+            Cycles { setting, state, out, dice: Dice(seed), cuts: 0, before: 0, issued: 200, start_ms: 0 };
+        let begin = clock::now().time;
+        cycles.setting.start_again();
+        cycles.setting.until("it is up", |setting| setting.log().contains(" is up with "));
+        cycles.start_ms = u64::try_from(clock::now().time.since(begin).as_millis()).unwrap();
+        cycles.setting.kill();
+        Ok(cycles)
     }
 
     /// Something new to install, most of the time; then a cut in the middle of it.
@@ -136,11 +157,13 @@ impl Cycles {
             self.issued += 1;
             let spec = CertificateSpec { days: Some(self.issued), ..CertificateSpec::default() };
             // Not issued yet before the first call; then there is nothing to issue anew.
-            let _ = self.setting.vendor().vendor().reissue("1", &spec);
+            if self.setting.vendor().vendor().reissue("1", &spec).is_ok() {
+                self.before = self.cuts;
+            }
         }
         let was_there = self.setting.installed("www").exists();
         self.setting.start_again();
-        let after = self.dice.below(LATEST_MS);
+        let after = self.dice.below(self.start_ms + LATEST_MS);
         let mut paths = [self.state.at.as_path(), self.out.at.as_path()];
         if self.dice.below(2) == 0 {
             paths.reverse();
@@ -154,16 +177,11 @@ impl Cycles {
             image.mount()?;
         }
         // Whatever readers saw before the cut, and no half.
-        crate::crash::read_set(&self.setting.installed("www"), was_there && self.durable())?;
+        crate::crash::read_set(&self.setting.installed("www"), was_there)?;
         if self.setting.call(&["status", "--json"]).0 != 0 {
             return Err(format!("status: {}", self.setting.call(&["status"]).1));
         }
         Ok(())
-    }
-
-    /// Whether an installation was on record before: from then on there is always a complete set.
-    fn durable(&self) -> bool {
-        self.setting.order_status("www")["certificate"].is_object()
     }
 
     /// With the times of the calls, since such a thing depends on them.
@@ -174,18 +192,27 @@ impl Cycles {
         early.map_or(Ok(()), |at| Err(format!("polled too early: {:?}", &times[at.saturating_sub(3)..])))
     }
 
-    fn end(mut self) -> Result<u64, String> {
+    fn end(mut self) -> Result<Met, String> {
         go_on(&self.setting, |_| Ok(()))?;
         look(&self.setting, true)?;
         // lost+found is of ext4's making.
         let _ = std::fs::remove_dir(self.setting.path("out/lost+found"));
-        at_its_end(&self.setting, self.cuts)?;
+        at_its_end(&self.setting, self.cuts - self.before)?;
         self.none_early()?;
         for image in [&mut self.state, &mut self.out] {
             image.unmount()?;
             image.check()?;
         }
-        Ok(self.cuts)
+        let installed = self.setting.read("hooks").lines().collect::<BTreeSet<_>>().len() as u64;
+        let met = Met { cuts: self.cuts, calls: self.setting.all_calls(), installed };
+        // Cuts in which nothing happens find nothing.
+        if met.calls < self.cuts / 4 || met.installed < self.cuts / 16 {
+            return Err(format!(
+                "{} cuts met {} calls and {} hooks only",
+                met.cuts, met.calls, met.installed
+            ));
+        }
+        Ok(met)
     }
 }
 
@@ -212,7 +239,7 @@ fn power_cuts_lose_nothing() {
         (number("PROOF_CUTS", 40), number("PROOF_SEED", 1), number("PROOF_SECONDS", 1800));
     let start = clock::now().time;
     let is_late = || clock::now().time.since(start) > Duration::from_secs(seconds);
-    let mut done = Vec::new();
+    let (mut done, mut all) = (Vec::new(), Met::default());
     for (at, kind) in (0..).zip(KINDS) {
         if let Some(why) = obstacle(kind) {
             skip(&format!("{}: {why}", kind.0));
@@ -226,13 +253,20 @@ fn power_cuts_lose_nothing() {
             let cut = cycles.cuts;
             cycles.cycle().unwrap_or_else(|why| panic!("{} PROOF_SEED={seed}, cut {cut}: {why}", kind.0));
         }
-        let count = cycles.end().unwrap_or_else(|why| panic!("{} PROOF_SEED={seed}: {why}", kind.0));
-        done.push(format!("{count} on {}", kind.0));
+        let met = cycles.end().unwrap_or_else(|why| panic!("{} PROOF_SEED={seed}: {why}", kind.0));
+        done.push(format!("{} on {}", met.cuts, kind.0));
+        all.cuts += met.cuts;
+        all.calls += met.calls;
+        all.installed += met.installed;
     }
     if !done.is_empty() {
         figure(&format!(
-            "{} power cuts, state and output on two file systems: 0 torn sets, 0 lost installs, 0 damaged states, 0 early polls",
-            done.join(", ")
+            "{} power cuts ({}), state and output on two file systems, {} certificates installed and {} calls between them: \
+             0 torn sets, 0 lost installs, 0 damaged states, 0 early polls",
+            all.cuts,
+            done.join(", "),
+            all.installed,
+            all.calls
         ));
     }
 }

@@ -206,8 +206,8 @@ impl Bench {
         Ok(())
     }
 
-    /// A first installation and a second over it, on disks that write down what they are asked.
-    fn record(&mut self, server: &PathBuf, nth: &Nth, without: Without) -> Result<Run, String> {
+    /// Disks that write down what they are asked, mounted.
+    fn serve(&mut self, server: &PathBuf) -> Result<Vec<PathBuf>, String> {
         let disks: Vec<PathBuf> = (0..self.places.len()).map(|at| self.mem(&format!("disk{at}"))).collect();
         let mut command = Command::new(server);
         command.arg(self.mem("log"));
@@ -223,6 +223,12 @@ impl Bench {
             return Err("the disks cannot be served".into());
         }
         self.mount(&disks)?;
+        Ok(disks)
+    }
+
+    /// A first installation and a second over it, on such disks.
+    fn record(&mut self, server: &PathBuf, nth: &Nth, without: Without) -> Result<Run, String> {
+        let disks = self.serve(server)?;
         for name in DIRS {
             let dir = self.setting.dir.path().join(std::fs::read_link(self.setting.path(name)).unwrap());
             std::fs::DirBuilder::new().mode(0o700).create(dir).unwrap();
@@ -466,11 +472,11 @@ fn jobs(states: u64) -> Vec<Job> {
     whole.into_iter().chain(controls).collect()
 }
 
-/// Whether this machine can serve a disk at all, and mount such a file system on it.
-fn obstacle(job: Job, server: &PathBuf, nth: &Nth) -> Option<String> {
+/// Why this machine cannot serve such disks or mount them, if it cannot. Nothing of the product runs.
+fn obstacle(job: Job, server: &PathBuf) -> Option<String> {
     let attempt = || {
         own_mounts()?;
-        Bench::new(job)?.record(server, nth, Without::Nothing).map(drop)
+        Bench::new(job)?.serve(server).map(drop)
     };
     // In a thread of its own, whose mounts end with it.
     std::thread::scope(|scope| scope.spawn(attempt).join().expect("it says what it found")).err()
@@ -494,7 +500,7 @@ fn any_writes_that_a_power_cut_leaves_are_borne() {
     let (states, seed) = (number("PROOF_STATES", 60), number("PROOF_SEED", 1));
     let mut jobs = jobs(states);
     jobs.retain(|job| {
-        let why = obstacle(*job, &server, &nth);
+        let why = obstacle(*job, &server);
         if let Some(why) = &why {
             skip(&format!("{}: {why}", job.name()));
         }
@@ -531,6 +537,7 @@ fn any_writes_that_a_power_cut_leaves_are_borne() {
         controls.push(format!("{bad} of {states} without {left_out}"));
     }
     if !whole.is_empty() {
+        assert!(!controls.is_empty(), "nothing shows that a lost sync would be found");
         figure(&format!(
             "{total} states after a cut between any two writes ({}), each mounted and looked at, the binary started on each: all sound \
              and at their right end; found bad, as must be: {}",
