@@ -51,7 +51,8 @@ pub enum Command {
     Run,
     /// Poll what is due, install, run hooks, leave
     #[command(after_help = "Example: certcollectd once --wait 30m\n\n\
-        Exit codes: 0 all in order, 2 usage or configuration, 3 some orders wait, 4 some need attention, 5 an account is closed.")]
+        Exit codes: 0 all in order; 1 the state cannot be used; 2 usage or configuration, or another \
+        certcollectd runs; 3 some orders wait; 4 some need attention, hooks that have not worked included; 5 an account is closed.")]
     Once(Once),
     /// Read configuration, credentials, keys and paths, and say what is wrong
     #[command(
@@ -59,7 +60,9 @@ pub enum Command {
     )]
     Check(Check),
     /// Show how every order stands; works while the daemon is down
-    #[command(after_help = "Example: certcollectd status www")]
+    #[command(after_help = "Example: certcollectd status www\n\n\
+        Exit codes: 0 shown, 1 the state cannot be read, 2 usage, or shown although the configuration is not sound. \
+        With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")]
     Status(Status),
     /// Ask the vendor about an order now, sooner than its interval
     #[command(after_help = "Example: certcollectd poll www")]
@@ -77,7 +80,8 @@ pub enum Command {
     #[command(after_help = "Example: certcollectd rehearse www")]
     Rehearse(Named),
     /// Say in plain sentences how an order stands, what is missing and who must act
-    #[command(after_help = "Example: certcollectd explain www")]
+    #[command(after_help = "Example: certcollectd explain www\n\n\
+        Exit codes: 0 shown, 1 the state cannot be read, 2 usage, or shown although the configuration is not sound.")]
     Explain(Named),
     /// Ask the vendor for the state of each domain of an order (GetMDCDomainDetails)
     #[command(

@@ -154,6 +154,8 @@ pub struct AccountStatus {
     pub reason: Option<String>,
     /// Calls so far.
     pub calls: u64,
+    #[serde(skip)]
+    lacks_password: bool,
 }
 
 impl Status {
@@ -320,6 +322,7 @@ impl AccountStatus {
                 .map(|closed| closed.text.to_string())
                 .or_else(|| paused.and(why).map(ToString::to_string)),
             calls: record.map_or(0, |record| record.calls),
+            lacks_password: closed.is_none() && record.is_some_and(AccountRecord::lacks_password),
         }
     }
 }

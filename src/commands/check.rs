@@ -11,8 +11,11 @@ use crate::cli::exit;
 use crate::config::file::Level;
 use crate::config::point::{self, Finding, Key};
 use crate::config::{Account, Action, Config, Hook, KeySource, Order, SecretSource, Severity};
-use crate::effects::{call, credential, hook, inspect, lock, probe, save};
+use crate::effects::load::Reader;
+use crate::effects::store_error::try_write;
+use crate::effects::{call, credential, hook, inspect, lock, probe};
 use crate::engine::event::Command;
+use crate::sources::clock;
 
 /// Is there where systemd runs the machine (sd_booted(3)).
 const SYSTEMD: &str = "/run/systemd/system";
@@ -253,13 +256,18 @@ fn check_state_dir(config: &Config, report: &mut Report) {
             report.error(about, format!("state_dir {shown} is not a directory"), "");
         }
         Ok(_) => {
-            if let Err(error) = save::try_write(dir) {
-                report.error(about, format!("state_dir {shown}: {error}"), "");
+            if let Err(why) = try_write(dir) {
+                report.error(about.clone(), format!("state_dir {shown}: {why}"), "");
+            }
+            let reader =
+                Reader::open(dir).and_then(|found| found.map_or(Ok(()), |found| found.check(clock::now())));
+            if let Err(error) = reader {
+                report.error(about, error.to_string(), "");
             }
         }
         Err(_) => {
             let parent = dir.ancestors().skip(1).find(|parent| parent.exists());
-            if let Some(Err(error)) = parent.map(save::try_write) {
+            if let Some(Err(error)) = parent.map(try_write) {
                 let text = format!("state_dir {shown} is not there and cannot be made: {error}");
                 // The shipped unit makes the default one when it starts first.
                 let is_made = dir == Path::new(Config::STATE_DIR) && Path::new(SYSTEMD).exists();

@@ -25,7 +25,7 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
     };
     let (mut loaded, history) = match read() {
         Ok(read) => read,
-        Err::<_, crate::effects::save::StoreError>(error) => {
+        Err::<_, crate::effects::store_error::StoreError>(error) => {
             complain(&error.to_string());
             return exit::FAILED;
         }

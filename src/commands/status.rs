@@ -31,7 +31,16 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
     let shown = if flaw.is_some() { exit::USAGE } else { exit::OK };
     loop {
         let mut status = match read(&config) {
-            Ok(status) => status,
+            Ok(Some(status)) => status,
+            Ok(None) if arguments.nagios => {
+                let dir = config.state_dir.display();
+                say(&format!(
+                    "CERTCOLLECTD UNKNOWN - the daemon has never run here: there is no state in {dir}"
+                ));
+                return exit::UNKNOWN;
+            }
+            // Every order waits to be asked about.
+            Ok(None) => Status::new(&config, &Loaded::default(), clock::now()),
             Err(why) => {
                 if arguments.nagios {
                     say(&format!("CERTCOLLECTD UNKNOWN - {why}"));
@@ -83,15 +92,14 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
     }
 }
 
-fn read(config: &Arc<Config>) -> Result<Status, String> {
+/// What the state file says, if there is one.
+fn read(config: &Arc<Config>) -> Result<Option<Status>, String> {
     let now = clock::now();
-    let reader = Reader::open(&config.state_dir).map_err(|error| error.to_string())?;
-    let mut loaded = match reader {
-        Some(reader) => reader.load(now).map_err(|error| error.to_string())?,
-        // The daemon never ran here: every order waits to be asked about.
-        None => Loaded::default(),
+    let Some(reader) = Reader::open(&config.state_dir).map_err(|error| error.to_string())? else {
+        return Ok(None);
     };
+    let mut loaded = reader.load(now).map_err(|error| error.to_string())?;
     loaded.follow_renames(config);
     let config = engine::joined(config, &loaded.adopted);
-    Ok(Status::new(&config, &loaded, now))
+    Ok(Some(Status::new(&config, &loaded, now)))
 }

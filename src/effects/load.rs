@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::save::{BUSY, StoreError, damaged, io, version};
+use super::save::{BUSY, check_pages, version};
+use super::store_error::{StoreError, damaged, failed};
 use crate::engine::time::Now;
 use crate::engine::{Adopted, Loaded, Remembered};
 use crate::state::{self, Origin, RowError, VERSION};
@@ -42,7 +43,7 @@ impl Reader {
         let path = dir.join("state.db");
         match std::fs::metadata(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io("read", &path, error)),
+            Err(error) => return Err(failed("read", &path, error)),
             Ok(found) if found.len() == 0 => return Ok(None),
             Ok(_) => {}
         }
@@ -67,6 +68,12 @@ impl Reader {
         load(&self.connection, &self.path, &boot_id(), now)
     }
 
+    /// Whether a start would find the file sound.
+    pub fn check(&self, now: Now) -> Result<(), StoreError> {
+        check_pages(&self.connection, &self.path)?;
+        self.load(now).map(drop)
+    }
+
     /// The orders that were adopted after a replacement.
     pub fn adopted(&self) -> Result<Vec<Adopted>, StoreError> {
         load_adopted(&self.connection, &self.path)
@@ -74,13 +81,16 @@ impl Reader {
 
     /// The history of an order, oldest first.
     pub fn history(&self, order: &str) -> Result<Vec<HistoryLine>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT at, level, kind, text FROM history WHERE subject = ?1 ORDER BY id")?;
-        let rows = statement.query_map([format!("order {order}")], |row| {
-            Ok(HistoryLine { at: row.get(0)?, level: row.get(1)?, kind: row.get(2)?, text: row.get(3)? })
-        })?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let read = || {
+            let mut statement = self
+                .connection
+                .prepare("SELECT at, level, kind, text FROM history WHERE subject = ?1 ORDER BY id")?;
+            let rows = statement.query_map([format!("order {order}")], |row| {
+                Ok(HistoryLine { at: row.get(0)?, level: row.get(1)?, kind: row.get(2)?, text: row.get(3)? })
+            })?;
+            rows.collect::<Result<_, _>>()
+        };
+        read().map_err(|why| damaged(&self.path, why))
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::save::{StoreError, io};
+use super::store_error::{StoreError, failed, io};
 use crate::api::Foreign;
 
 /// A process that holds a lock, in words: its number and what it was started with.
@@ -46,7 +46,7 @@ impl Lock {
             .mode(0o600)
             .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(&path)
-            .map_err(|why| io("open", &path, why))?;
+            .map_err(|why| failed("open", &path, why))?;
         if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
             let mut holder = String::new();
             let _ = file.take(32).read_to_string(&mut holder);
@@ -79,7 +79,7 @@ fn make_dir(dir: &Path) -> Result<(), StoreError> {
                 // A volume made for a container often begins like this.
                 let closed = std::fs::Permissions::from_mode(mode & !0o022);
                 std::fs::set_permissions(dir, closed)
-                    .map_err(|why| io("take the write permission of others from", dir, why))?;
+                    .map_err(|why| failed("take the write permission of others from", dir, why))?;
                 tracing::warn!(
                     "state_dir {} had mode {mode:04o}; the write permission of others was taken away",
                     dir.display()
@@ -92,7 +92,7 @@ fn make_dir(dir: &Path) -> Result<(), StoreError> {
             .recursive(true)
             .mode(0o700)
             .create(dir)
-            .map_err(|why| io("make", dir, why)),
+            .map_err(|why| failed("make", dir, why)),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod probe;
 pub mod reap;
 pub mod save;
 pub mod stage;
+pub mod store_error;
 pub mod sweep;
 mod web;
 

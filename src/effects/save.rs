@@ -2,7 +2,7 @@
 //! on it.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +11,8 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::load::{boot_id, load};
-use super::lock::{Lock, holder};
+use super::lock::Lock;
+use super::store_error::{StoreError, damaged, failed, unsaved};
 use crate::engine::Loaded;
 use crate::engine::event::{Changes, Level, Note};
 use crate::engine::time::Now;
@@ -22,53 +23,6 @@ pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// File systems on which write-ahead logging does not work because memory is not shared between hosts:
 /// NFS, SMB, CIFS, 9p.
 const NETWORK: [u32; 4] = [0x6969, 0xfe53_4d42, 0xff53_4d42, 0x0102_1997];
-
-/// Why the state cannot be opened, read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process holds the lock.
-    #[error("certcollectd is already running on {dir} ({}); nothing was sent", holder(*.by))]
-    Locked {
-        /// The state directory.
-        dir: PathBuf,
-        /// Its number, if it is known.
-        by: Option<u32>,
-    },
-    /// Written by a newer program.
-    #[error(
-        "{0} was written by a newer certcollectd (format {1}, this one knows {VERSION}); it was left untouched: install the newer \
-         program, or restore an older copy of the file"
-    )]
-    Newer(PathBuf, i64),
-    /// Damaged.
-    #[error(
-        "{path} is damaged ({why}); it was left untouched: restore a copy, or move it and its -wal and -shm files aside, then the \
-         daemon starts without a memory: it collects every order again, politely, and a closed account counts as open"
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        why: String,
-    },
-    /// The directory or the file cannot be used.
-    #[error("{step} {path}: {why}")]
-    Io {
-        /// What was being done.
-        step: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// The cause.
-        why: String,
-    },
-    /// Any other answer of SQLite's.
-    #[error("{0}")]
-    Sqlite(#[from] rusqlite::Error),
-}
-
-pub(super) fn io(step: &'static str, path: &Path, why: impl ToString) -> StoreError {
-    StoreError::Io { step, path: path.to_owned(), why: why.to_string() }
-}
 
 /// The state file, open for writing.
 #[derive(Debug)]
@@ -106,10 +60,10 @@ impl Store {
     pub fn save(&mut self, changes: &Changes) -> Result<(), StoreError> {
         let saved = self.write(changes);
         leave_log(&self.connection, saved.is_err());
-        saved
+        saved.map_err(|why| unsaved(&self.path, why))
     }
 
-    fn write(&mut self, changes: &Changes) -> Result<(), StoreError> {
+    fn write(&mut self, changes: &Changes) -> Result<(), rusqlite::Error> {
         let boot = &self.boot;
         let transaction = self.connection.transaction()?;
         if let Some(offset) = changes.offset {
@@ -179,11 +133,11 @@ fn connect(dir: &Path) -> Result<(Connection, PathBuf, Vec<u8>), StoreError> {
     let path = dir.join("state.db");
     // Before SQLite does, so that this file and those beside it are private whatever the umask.
     let file = File::options().read(true).append(true).create(true).mode(0o600).open(&path);
-    check_header(file.map_err(|why| io("open", &path, why))?, &path)?;
+    check_header(file.map_err(|why| failed("open", &path, why))?, &path)?;
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(&path, flags).map_err(|why| damaged(&path, why))?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(BUSY).map_err(|why| damaged(&path, why))?;
     leave_log(&connection, true);
     let version = version(&connection, &path)?;
     if version > VERSION {
@@ -191,7 +145,7 @@ fn connect(dir: &Path) -> Result<(Connection, PathBuf, Vec<u8>), StoreError> {
     }
     check_pages(&connection, &path)?;
     prepare(&mut connection, dir, version).map_err(|why| damaged(&path, why))?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|why| io("sync", dir, why))?;
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|why| failed("sync", dir, why))?;
     let salt = salt(&connection).map_err(|why| damaged(&path, why))?;
     leave_log(&connection, false);
     Ok((connection, path, salt))
@@ -232,47 +186,6 @@ fn write_history(connection: &Connection, note: &Note) -> Result<(), rusqlite::E
     Ok(())
 }
 
-/// Writes a file of one block into the state directory and takes it away again: an empty one can be made on a
-/// disk that is full. The error is the system's own.
-pub fn try_write(dir: &Path) -> std::io::Result<()> {
-    const BLOCK: [u8; 4096] = [0; 4096];
-    let path = dir.join(format!(".certcollectd-probe-{}", super::dir::random_name()));
-    let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-    let written = file.write_all(&BLOCK).and_then(|()| file.sync_all());
-    std::fs::remove_file(path)?;
-    written
-}
-
-/// A damaged file shows itself in more ways than one; anything SQLite says while opening counts.
-pub(super) fn damaged(path: &Path, why: rusqlite::Error) -> StoreError {
-    use rusqlite::ErrorCode::{
-        CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OperationInterrupted,
-        OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure,
-    };
-    match why.sqlite_error_code() {
-        // Locks that the system does not give say nothing about the content.
-        Some(
-            CannotOpen
-            | PermissionDenied
-            | ReadOnly
-            | DiskFull
-            | SystemIoFailure
-            | DatabaseBusy
-            | DatabaseLocked
-            | FileLockingProtocolFailed
-            | OperationInterrupted
-            | OutOfMemory,
-        ) => {
-            // SQLite's words ("unable to open database file") do not tell a full disk from anything else.
-            match try_write(path.parent().unwrap_or(path)) {
-                Ok(()) => io("open", path, why),
-                Err(cause) => io("open", path, format!("{cause} ({why})")),
-            }
-        }
-        _ => StoreError::Damaged { path: path.to_owned(), why: why.to_string() },
-    }
-}
-
 pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
     connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|why| damaged(path, why))
 }
@@ -282,7 +195,7 @@ fn check_header(file: File, path: &Path) -> Result<(), StoreError> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     const HEADER: u64 = 100;
     let mut start = Vec::new();
-    file.take(HEADER).read_to_end(&mut start).map_err(|why| io("read", path, why))?;
+    file.take(HEADER).read_to_end(&mut start).map_err(|why| failed("read", path, why))?;
     if start.is_empty() || (start.len() as u64 == HEADER && start.starts_with(MAGIC)) {
         return Ok(());
     }
@@ -290,7 +203,7 @@ fn check_header(file: File, path: &Path) -> Result<(), StoreError> {
 }
 
 /// SQLite's own check of its pages; a row that vanished shows here, a changed value does not.
-fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+pub(super) fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
     let found: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|why| damaged(path, why))?;
@@ -325,24 +238,4 @@ fn salt(connection: &Connection) -> Result<Vec<u8>, rusqlite::Error> {
     let fresh = format!("{}{}", super::dir::random_name(), super::dir::random_name());
     connection.execute("INSERT INTO meta VALUES ('salt', ?1)", [&fresh])?;
     Ok(fresh.into_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn trouble_with_locks_or_memory_is_no_damage() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("state.db");
-        let told = |code| {
-            damaged(&path, rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)).to_string()
-        };
-        for code in
-            [rusqlite::ffi::SQLITE_PROTOCOL, rusqlite::ffi::SQLITE_LOCKED, rusqlite::ffi::SQLITE_NOMEM]
-        {
-            assert!(!told(code).contains("move it"), "{}", told(code));
-        }
-        assert!(told(rusqlite::ffi::SQLITE_CORRUPT).contains("move it"));
-    }
 }

@@ -22,8 +22,13 @@ const LATE: i64 = DAY;
 /// The worst of all, and the line that says why.
 pub fn verdict(status: &Status) -> (Verdict, String) {
     let mut findings: Vec<(Verdict, String)> = Vec::new();
-    for account in status.accounts.iter().filter(|account| account.state == "closed") {
-        findings.push((Verdict::Critical, format!("account {} is closed", account.name)));
+    for account in &status.accounts {
+        if account.state == "closed" {
+            findings.push((Verdict::Critical, format!("account {} is closed", account.name)));
+        } else if account.lacks_password {
+            let why = format!("the password of account {} cannot be read", account.name);
+            findings.push((Verdict::Critical, why));
+        }
     }
     for order in &status.orders {
         findings.extend(

@@ -1,9 +1,11 @@
 //! What a monitoring system is told when nobody is at work any more.
 
 use certcollectd::engine::time::{Now, Time};
+use certcollectd::sandbox::{OrderSpec, Product};
 use certcollectd::status::{Status, Verdict, verdict};
 use insta::assert_snapshot;
 
+use crate::setting::{PASSWORD, Setting};
 use crate::world::{self, DAY, HOUR, Say, World};
 
 /// The verdict at a moment to which the daemon did not live.
@@ -34,4 +36,29 @@ fn a_poll_that_a_closed_account_bars_is_not_late() {
     let (worst, line) = later(&world, 48);
     assert_eq!(worst, Verdict::Critical);
     assert_snapshot!(line, @"CERTCOLLECTD CRITICAL - account main is closed | orders=1 guarding=0 problems=1");
+}
+
+#[test]
+fn where_the_daemon_never_ran_nothing_is_known() {
+    let mut setting = Setting::new();
+    setting.order("www", OrderSpec::new(Product::Ssl, "1", &["www.example.com"]), "");
+    setting.write_configuration();
+    let (code, said) = setting.call(&["status", "--nagios"]);
+    assert!(code == 3 && said.contains("UNKNOWN - the daemon has never run here"), "{said}");
+    // For people it is a list of orders that wait.
+    let (code, said) = setting.call(&["status"]);
+    assert!(code == 0 && said.contains("not asked yet"), "{said}");
+}
+
+#[test]
+fn a_password_that_cannot_be_read_is_critical() {
+    let mut setting = Setting::new();
+    setting.order("www", OrderSpec::new(Product::Ssl, "1", &["www.example.com"]), "");
+    std::fs::remove_file(setting.path("password")).unwrap();
+    assert_eq!(setting.once(&[]).0, 4);
+    let (code, said) = setting.call(&["status", "--nagios"]);
+    assert!(code == 2 && said.contains("CRITICAL - the password of account main cannot be read"), "{said}");
+    setting.write("password", PASSWORD);
+    setting.until("it is read again", |setting| setting.once(&[]).0 == 0);
+    assert_eq!(setting.call(&["status", "--nagios"]).0, 0);
 }

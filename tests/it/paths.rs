@@ -212,8 +212,9 @@ fn nothing_outside_is_touched_while_names_are_swapped() {
         (None, thread) => ("a thread", thread.unwrap().join().unwrap()),
     };
     assert!(swaps > 0, "nothing was swapped");
+    assert!(done > 0, "nothing was installed in {rounds} tries");
     println!(
-        "PROOF-FIGURE paths: {rounds} installations against {attacker}, {swaps} swaps, {done} of them completed: \
+        "PROOF-FIGURE paths: {rounds} installations tried against {attacker}, {swaps} swaps, {done} completed: \
          0 files outside written, renamed, chmod'ed or chowned"
     );
 }

@@ -4,11 +4,15 @@ use std::time::Duration;
 
 use certcollectd::effects::load::Reader;
 use certcollectd::effects::lock::Lock;
-use certcollectd::effects::save::{Store, StoreError};
+use certcollectd::effects::save::Store;
+use certcollectd::effects::store_error::StoreError;
 use certcollectd::engine::account::{AccountRecord, Closed};
 use certcollectd::engine::event::{Changes, Level, Note};
 use certcollectd::engine::order::OrderRecord;
+use certcollectd::sandbox::{OrderSpec, Product};
 use certcollectd::sources::clock;
+
+use crate::setting::Setting;
 
 fn open(dir: &std::path::Path) -> Result<Store, StoreError> {
     let start = clock::now().time;
@@ -115,6 +119,29 @@ fn a_newer_state_is_left_alone() {
     assert!(matches!(error, StoreError::Newer(_, 99)), "{error}");
     assert!(error.to_string().contains("newer certcollectd"), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn check_finds_what_a_start_would_stumble_over() {
+    let mut setting = Setting::new();
+    setting.order("www", OrderSpec::new(Product::Ssl, "1", &["www.example.com"]), "");
+    setting.once(&[]);
+    let (code, said) = setting.call(&["check"]);
+    assert_eq!(code, 0, "{said}");
+    let path = setting.path("state/state.db");
+    let sound = std::fs::read(&path).unwrap();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 99).unwrap();
+    drop(connection);
+    let (code, said) = setting.call(&["check"]);
+    assert!(code == 2 && said.contains("written by a newer certcollectd"), "{said}");
+    for damage in [&sound[..sound.len() / 2], b"something else".as_slice()] {
+        std::fs::write(&path, damage).unwrap();
+        let (code, said) = setting.call(&["check"]);
+        assert!(code == 2 && said.contains("state.db is damaged"), "{said}");
+        assert!(said.contains("state_dir = "), "with its place: {said}");
+        assert_eq!(std::fs::read(&path).unwrap(), damage, "left as it was");
+    }
 }
 
 /// Damage is noticed, or does no harm: in no case does a closed account come out as open, or an order vanish.

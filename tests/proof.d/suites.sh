@@ -72,9 +72,10 @@ no_fuzzers() {
 # They are built for the sanitizer, in a directory of their own, which takes some minutes the first time.
 build_fuzzers() { (cd fuzz && env -u CARGO_TARGET_DIR cargo "+${FUZZ_TOOLCHAIN:-nightly}" fuzz build --fuzz-dir .); }
 
-# fuzzers: all of them, where they can be built.
+# fuzzers: their corpus and long inputs with the program as it is built here; all of them, where they can be built.
 fuzzers() {
     local why
+    FUZZ_KIB=${FUZZ_KIB:-1024} tests corpus:: || return
     if why=$(no_fuzzers); then echo "PROOF-SKIP $why"; return; fi
     env -u CARGO_TARGET_DIR fuzz/run | sed 's/^figure: fuzz /PROOF-FIGURE /'
     return "${PIPESTATUS[0]}"

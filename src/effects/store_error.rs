@@ -1,0 +1,195 @@
+//! Why the state cannot be opened, read or written, in words that name the cause.
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+
+use super::dir;
+use super::lock::holder;
+use crate::state::VERSION;
+
+/// Why the state cannot be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process holds the lock.
+    #[error("certcollectd is already running on {dir} ({}); nothing was sent", holder(*.by))]
+    Locked {
+        /// The state directory.
+        dir: PathBuf,
+        /// Its number, if it is known.
+        by: Option<u32>,
+    },
+    /// Written by a newer program.
+    #[error(
+        "{0} was written by a newer certcollectd (format {1}, this one knows {VERSION}); it was left untouched: install the newer \
+         program, or restore an older copy of the file"
+    )]
+    Newer(PathBuf, i64),
+    /// Damaged.
+    #[error(
+        "{path} is damaged ({why}); it was left untouched: restore a copy, or move it and its -wal and -shm files aside, then the \
+         daemon starts without a memory: it collects every order again, politely, and a closed account counts as open"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        why: String,
+    },
+    /// The directory or the file cannot be used.
+    #[error("{step} {path}: {why}")]
+    Io {
+        /// What was being done.
+        step: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// The cause.
+        why: String,
+    },
+}
+
+/// A step that failed for this reason.
+pub(super) fn io(step: &'static str, path: &Path, why: impl Into<String>) -> StoreError {
+    StoreError::Io { step, path: path.to_owned(), why: why.into() }
+}
+
+/// A step that the system refused, with what usually helps.
+pub(super) fn failed(step: &'static str, path: &Path, why: std::io::Error) -> StoreError {
+    io(step, path, words(step, path, why))
+}
+
+fn words(step: &'static str, path: &Path, why: std::io::Error) -> String {
+    let failed = dir::failed(step, path, why);
+    failed.advice.map_or_else(|| failed.cause.clone(), |advice| format!("{}; {advice}", failed.cause))
+}
+
+/// Writes a file of one block into the state directory and takes it away again: an empty one can be made on a
+/// disk that is full. The error is in words.
+pub fn try_write(dir: &Path) -> Result<(), String> {
+    const BLOCK: [u8; 4096] = [0; 4096];
+    let path = dir.join(format!(".certcollectd-probe-{}", dir::random_name()));
+    let attempt = || {
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
+        let written = file.write_all(&BLOCK).and_then(|()| file.sync_all());
+        std::fs::remove_file(&path)?;
+        written
+    };
+    attempt().map_err(|why| words("write", dir, why))
+}
+
+/// SQLite's error while the state is opened or read. A damaged file shows itself in more ways than one; anything
+/// that says nothing about the machine counts.
+pub(super) fn damaged(path: &Path, why: rusqlite::Error) -> StoreError {
+    if is_of_the_machine(&why) {
+        io("open", path, cause(path, &why))
+    } else {
+        StoreError::Damaged { path: path.to_owned(), why: why.to_string() }
+    }
+}
+
+/// SQLite's error while changes are written.
+pub(super) fn unsaved(path: &Path, why: rusqlite::Error) -> StoreError {
+    io("write", path, cause(path, &why))
+}
+
+/// Whether it may be over without anybody mending the file.
+fn is_of_the_machine(why: &rusqlite::Error) -> bool {
+    matches!(
+        why.sqlite_error_code(),
+        Some(
+            ErrorCode::CannotOpen
+                | ErrorCode::PermissionDenied
+                | ErrorCode::ReadOnly
+                | ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::FileLockingProtocolFailed
+                | ErrorCode::OperationInterrupted
+                | ErrorCode::OutOfMemory
+        )
+    )
+}
+
+/// SQLite's words ("unable to open database file", "disk I/O error") tell no full disk from a missing right, so
+/// what it could not do is tried again here, where the system says why.
+fn cause(path: &Path, why: &rusqlite::Error) -> String {
+    match why.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            return format!("another program holds it: {why}");
+        }
+        Some(ErrorCode::OutOfMemory) => return why.to_string(),
+        code if code.is_none() || !is_of_the_machine(why) => return why.to_string(),
+        _ => {}
+    }
+    match obstacle(path) {
+        Some(cause) => format!("{cause} ({why})"),
+        None => format!("{why}; looked at right after that, its files could be opened and its disk had room"),
+    }
+}
+
+/// What is in the way of whoever writes the state: its directory and disk, its file, and those that SQLite keeps
+/// beside it.
+fn obstacle(path: &Path) -> Option<String> {
+    if let Err(cause) = try_write(path.parent().unwrap_or(path)) {
+        return Some(cause);
+    }
+    ["", "-wal", "-shm", "-journal"].iter().find_map(|end| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        let file = PathBuf::from(name);
+        match File::options().read(true).append(true).open(&file) {
+            Err(why) if why.kind() != ErrorKind::NotFound => {
+                Some(format!("{}: {}", file.display(), words("open", &file, why)))
+            }
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn sqlite(code: i32) -> rusqlite::Error {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
+    }
+
+    #[test]
+    fn trouble_with_locks_or_memory_is_no_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let told = |code| damaged(&path, sqlite(code)).to_string();
+        for code in [ffi::SQLITE_PROTOCOL, ffi::SQLITE_LOCKED, ffi::SQLITE_NOMEM] {
+            assert!(!told(code).contains("move it"), "{}", told(code));
+        }
+        assert!(told(ffi::SQLITE_CORRUPT).contains("move it"));
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.db");
+        let told = || unsaved(&path, sqlite(ffi::SQLITE_CANTOPEN)).to_string();
+        assert!(told().contains("its disk had room"), "{}", told());
+        // Something that nobody can open, not even root.
+        let log = dir.path().join("state.db-wal");
+        symlink("state.db-wal", &log).unwrap();
+        assert!(
+            told().contains(&format!("{}: too many levels of symbolic links", log.display())),
+            "{}",
+            told()
+        );
+        std::fs::remove_file(log).unwrap();
+        let gone = dir.path().join("gone/state.db");
+        let told = unsaved(&gone, sqlite(ffi::SQLITE_CANTOPEN)).to_string();
+        assert!(told.contains("no such file or directory (unable to open"), "{told}");
+    }
+}
