@@ -6,6 +6,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
+use rustix::fs::Access;
+use rustix::io::Errno;
 
 use super::dir;
 use super::lock::holder;
@@ -62,8 +64,15 @@ pub(super) fn failed(step: &'static str, path: &Path, why: std::io::Error) -> St
 }
 
 fn words(step: &'static str, path: &Path, why: std::io::Error) -> String {
+    let denied = why.kind() == ErrorKind::PermissionDenied;
     let failed = dir::failed(step, path, why);
-    failed.advice.map_or_else(|| failed.cause.clone(), |advice| format!("{}; {advice}", failed.cause))
+    // Those who only read may be anybody.
+    let advice = if denied {
+        Some("the state directory belongs to the daemon's user; run this as that user".to_owned())
+    } else {
+        failed.advice
+    };
+    advice.map_or_else(|| failed.cause.clone(), |advice| format!("{}; {advice}", failed.cause))
 }
 
 /// Writes a file of one block into the state directory and takes it away again: an empty one can be made on a
@@ -141,9 +150,10 @@ fn obstacle(path: &Path) -> Option<String> {
         let mut name = path.as_os_str().to_owned();
         name.push(end);
         let file = PathBuf::from(name);
-        match File::options().read(true).append(true).open(&file) {
-            Err(why) if why.kind() != ErrorKind::NotFound => {
-                Some(format!("{}: {}", file.display(), words("open", &file, why)))
+        // Asked for, not opened: to close a file of SQLite's takes away the locks that SQLite holds on it (fcntl(2)).
+        match rustix::fs::access(&file, Access::READ_OK | Access::WRITE_OK) {
+            Err(why) if why != Errno::NOENT => {
+                Some(format!("{}: {}", file.display(), words("open", &file, why.into())))
             }
             _ => None,
         }
@@ -190,6 +200,6 @@ mod tests {
         std::fs::remove_file(log).unwrap();
         let gone = dir.path().join("gone/state.db");
         let told = unsaved(&gone, sqlite(ffi::SQLITE_CANTOPEN)).to_string();
-        assert!(told.contains("no such file or directory (unable to open"), "{told}");
+        assert!(told.contains("no such file or directory ("), "{told}");
     }
 }
