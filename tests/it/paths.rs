@@ -60,19 +60,7 @@ fn material() -> Material {
 }
 
 fn files() -> Files {
-    Files {
-        cert: Some("cert.pem".into()),
-        chain: None,
-        fullchain: Some("fullchain.pem".into()),
-        key: None,
-        combined: None,
-        root: None,
-        pkcs7: None,
-        der: None,
-        owner: None,
-        group: None,
-        mode: 0o644,
-    }
+    Files { chain: None, ..Files::default() }
 }
 
 /// Installs once by the daemon's own functions, with a copy; whether all of it went well.

@@ -71,19 +71,7 @@ pub fn settings() -> OrderSettings {
     OrderSettings {
         product: Product::Ssl,
         cadence: Cadence::default(),
-        files: Files {
-            cert: Some("cert.pem".into()),
-            chain: Some("chain.pem".into()),
-            fullchain: Some("fullchain.pem".into()),
-            key: None,
-            combined: None,
-            root: None,
-            pkcs7: None,
-            der: None,
-            owner: None,
-            group: None,
-            mode: Files::MODE,
-        },
+        files: Files::default(),
         verify: Verify {
             key: Severity::Block,
             domains: Severity::Block,
