@@ -1,5 +1,9 @@
-//! Power cuts. State and output lie on two file systems in image files; while the daemon works, both are shut
-//! down as `xfstests` does it: what was not synced is gone, as with the power. Then they are mounted again.
+//! Power cuts. State and output lie on two file systems in image files; while the daemon works, it is killed and
+//! both are shut down as `xfstests` does it: what was not synced is gone, as with the power. Then they are mounted
+//! again.
+//!
+//! The kill comes first, since with the power the program is gone as well. One that lives on can be told by ext4 that a
+//! sync succeeded which the shutdown dropped: the sync finds its transaction neither running nor being committed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -104,14 +108,16 @@ impl Drop for Image {
 
 /// EXT4_IOC_SHUTDOWN and XFS_IOC_GOINGDOWN are one number; 2: the log is not flushed.
 const CUT: &str = "import fcntl, os, struct, sys, time
-files = [os.open(path, os.O_RDONLY) for path in sys.argv[2:]]
+files = [os.open(path, os.O_RDONLY) for path in sys.argv[3:]]
 time.sleep(float(sys.argv[1]))
+if sys.argv[2] != 'nobody': os.kill(int(sys.argv[2]), 9)
 for file in files: fcntl.ioctl(file, 0x8004587d, struct.pack('I', 2))";
 
-/// Cuts the power of these file systems, in this order, after so many milliseconds.
-fn cut(after: u64, paths: [&Path; 2]) -> Result<(), String> {
+/// Cuts the power of a process and of these file systems, in this order, after so many milliseconds.
+fn cut(after: u64, process: Option<u32>, paths: [&Path; 2]) -> Result<(), String> {
     let seconds = (after as f64 / 1000.0).to_string();
-    run("python3", &["-c", CUT, &seconds, paths[0].to_str().unwrap(), paths[1].to_str().unwrap()])
+    let process = process.map_or_else(|| "nobody".to_owned(), |id| id.to_string());
+    run("python3", &["-c", CUT, &seconds, &process, paths[0].to_str().unwrap(), paths[1].to_str().unwrap()])
 }
 
 struct Cycles {
@@ -168,7 +174,7 @@ impl Cycles {
         if self.dice.below(2) == 0 {
             paths.reverse();
         }
-        cut(after, paths)?;
+        cut(after, Some(self.setting.pid()), paths)?;
         self.setting.kill();
         self.cuts += 1;
         self.none_early()?;
@@ -227,7 +233,7 @@ fn obstacle(kind: Kind) -> Option<String> {
     let temp = tempfile::tempdir().unwrap();
     let image = Image::make(kind, temp.path().join("img"), temp.path().join("at"));
     image
-        .and_then(|image| cut(0, [&image.at, &image.at]))
+        .and_then(|image| cut(0, None, [&image.at, &image.at]))
         .err()
         .map(|why| why.lines().last().unwrap_or_default().to_owned())
 }
