@@ -12,6 +12,7 @@ use super::errand::Errand;
 use super::event::{CredentialTag, OrderId};
 use super::replacement::Replacement;
 use super::time::Time;
+use crate::api::Endpoint;
 
 /// What is remembered of an account, restarts included.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -125,8 +126,8 @@ pub enum Purpose {
     Poll {
         /// Which order.
         order: OrderId,
-        /// What the order's record said before, in case the vendor sees nothing of the call.
-        before: Before,
+        /// What was asked about: the entry may name something else by the time of the answer.
+        asked: Asked,
     },
     /// Anything else.
     Errand(Errand),
@@ -141,6 +142,17 @@ pub enum Turn {
     Poll(OrderId),
     /// This order's domain details.
     Wish(OrderId),
+}
+
+/// What a poll asked about.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// See [`super::order::OrderRecord::handle`].
+    pub handle: Box<str>,
+    /// Where it was asked.
+    pub endpoint: Endpoint,
+    /// What the order's record said before, in case the vendor sees nothing of the call.
+    pub before: Before,
 }
 
 /// What a call changes in advance, to be undone if nothing was sent.

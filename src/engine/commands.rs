@@ -347,6 +347,19 @@ impl Engine {
         self.rehearsals[at].run = Some(run);
     }
 
+    /// What is under way comes to its end; nothing else is run for an order that is gone.
+    pub(super) fn end_rehearsals(&mut self, id: OrderId) {
+        let name = self.slot_name(id);
+        for rehearsal in self.rehearsals.iter_mut().filter(|rehearsal| rehearsal.order == id) {
+            for hook in std::mem::take(&mut rehearsal.left) {
+                rehearsal.ok = false;
+                rehearsal
+                    .results
+                    .push(format!("hook {}: not run, {name} is no longer configured", hook.name));
+            }
+        }
+    }
+
     pub(super) fn rehearsed(&mut self, run: RunId, result: &HookResult, now: Now) {
         let Some(at) = self.rehearsals.iter().position(|rehearsal| rehearsal.run == Some(run)) else {
             return;

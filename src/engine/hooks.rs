@@ -100,7 +100,7 @@ impl Engine {
         let due = slot.record.owed().find(|debt| debt.next.is_some_and(|next| next <= now.time));
         let Some(key) = due.map(|debt| (debt.hook.clone(), debt.event)) else { return };
         if self.hook(&key.0).is_none() {
-            return self.forgive(id, &key.0, now);
+            return self.forgive(id, &key.0, key.1, now);
         }
         let ready = self.hooks.ready.entry(key).or_insert_with(|| Ready {
             orders: BTreeSet::new(),
@@ -112,13 +112,16 @@ impl Engine {
     }
 
     /// A hook that the configuration no longer has cannot be run; said, and struck out.
-    pub(super) fn forgive(&mut self, id: OrderId, hook: &str, now: Now) {
+    pub(super) fn forgive(&mut self, id: OrderId, hook: &str, event: HookEvent, now: Now) {
         let record = &mut self.slot_mut(id).record;
-        let owed = record.owed().any(|debt| &*debt.hook == hook);
-        record.debts.retain(|debt| &*debt.hook != hook);
+        let is_meant = |debt: &Debt| &*debt.hook == hook && debt.event == event;
+        let owed = record.owed().any(is_meant);
+        record.debts.retain(|debt| !is_meant(debt));
         if owed {
-            let text =
-                format!("hook {hook} was owed, but is no longer configured for this order; struck out");
+            let text = format!(
+                "hook {hook} was owed ({}), but is no longer configured for this order; struck out",
+                event.word()
+            );
             self.note(Level::Warn, "hook-dropped", Some(id), now, text);
         }
         self.settle(id, now);

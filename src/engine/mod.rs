@@ -23,6 +23,7 @@ mod domains;
 mod expiry;
 mod guard;
 mod hooks;
+mod late;
 mod login;
 mod note;
 mod polls;

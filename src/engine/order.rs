@@ -159,6 +159,8 @@ pub struct OrderRecord {
     pub waiting_since: Time,
     /// End of the last call that may have reached the vendor; start, if its end is not known.
     pub polled: Option<Time>,
+    /// Numbers that the entry named before, and when they were asked about: the vendor's floor is the number's.
+    pub former: Vec<Former>,
     /// Next scheduled poll.
     pub due: Option<Time>,
     /// Polls so far.
@@ -195,6 +197,17 @@ pub struct OrderRecord {
     pub drift: Option<Box<str>>,
 }
 
+/// A number that an entry named before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Former {
+    /// See [`OrderRecord::account`].
+    pub account: Arc<str>,
+    /// See [`OrderRecord::handle`].
+    pub handle: Box<str>,
+    /// See [`OrderRecord::polled`].
+    pub polled: Time,
+}
+
 impl OrderRecord {
     /// An order that was never asked about.
     pub fn new(account: Arc<str>, handle: Box<str>, now: Now) -> Self {
@@ -206,6 +219,7 @@ impl OrderRecord {
             reason: None,
             waiting_since: now.time,
             polled: None,
+            former: Vec::new(),
             due: Some(now.time),
             polls: 0,
             failures: 0,

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::account::{Before, Flight, Purpose, Turn};
+use super::account::{Asked, Before, Flight, Purpose, Turn};
 use super::event::{Call, CredentialTag, Effect, Level, OrderId};
 use super::order::{Heard, News, Phase};
 use super::time::{Now, Time, rfc3339};
@@ -11,7 +11,7 @@ use super::{Busy, Engine, expiry, schedule};
 use crate::api::code::{self, Class, Row};
 use crate::api::push::Hint;
 use crate::api::reply;
-use crate::api::{Answer, Failure, Reply, Request};
+use crate::api::{Answer, Endpoint, Failure, Reply, Request};
 use crate::cert;
 use crate::config::HookEvent;
 
@@ -48,14 +48,15 @@ impl Engine {
             .and_then(|known| known.response);
         let request = Request::collect(entry.settings.product, &entry.handle, response);
         let account = entry.account.clone();
-        let handle = handle_text(entry).into();
+        let (handle, endpoint): (Box<str>, _) =
+            (handle_text(entry).into(), entry.settings.product.endpoint());
         let slot = self.slot_mut(id);
         let urgent = std::mem::take(&mut slot.urgent);
         let record = &mut slot.record;
         let before = Before { polled: record.polled, due: record.due, failures: record.failures, urgent };
         // Recorded before the call, on the assumption that its end will never be heard of.
         record.account = account.clone();
-        record.handle = handle;
+        record.handle = handle.clone();
         record.polled = Some(now.time + DISPATCH);
         record.failures += 1;
         record.polls = record.polls.wrapping_add(1);
@@ -63,7 +64,12 @@ impl Engine {
         self.set_busy(id, Busy::Calling);
         self.touch(id, now);
         self.reindex(id, now);
-        self.take_off(gate, Purpose::Poll { order: id, before }, request, now);
+        self.take_off(
+            gate,
+            Purpose::Poll { order: id, asked: Asked { handle, endpoint, before } },
+            request,
+            now,
+        );
     }
 
     /// A call goes out; that it does is recorded first.
@@ -81,13 +87,17 @@ impl Engine {
     }
 
     /// A poll that certainly did not reach the vendor leaves no trace in the schedule.
-    fn poll_unsent(&mut self, gate: usize, id: OrderId, before: Before, probe: bool, now: Now) {
+    fn poll_unsent(&mut self, gate: usize, id: OrderId, asked: &Asked, probe: bool, now: Now) {
+        self.gates[gate].record.probe = probe;
+        if !self.still_means(gate, id, asked) {
+            return;
+        }
+        let before = asked.before;
         let slot = self.slot_mut(id);
         slot.urgent = before.urgent;
         slot.record.polled = before.polled;
         slot.record.due = before.due;
         slot.record.failures = before.failures;
-        self.gates[gate].record.probe = probe;
         self.touch(id, now);
     }
 
@@ -95,8 +105,8 @@ impl Engine {
     pub(super) fn call_dropped(&mut self, gate: usize, now: Now) -> Option<OrderId> {
         let flight = self.end_flight(gate, now)?;
         match flight.purpose {
-            Purpose::Poll { order, before } => {
-                self.poll_unsent(gate, order, before, flight.probe, now);
+            Purpose::Poll { order, asked } => {
+                self.poll_unsent(gate, order, &asked, flight.probe, now);
                 Some(order)
             }
             Purpose::Errand(errand) => {
@@ -134,7 +144,9 @@ impl Engine {
         self.gates[gate].sent = credential;
         let Some(flight) = self.end_flight(gate, now) else { return };
         match flight.purpose {
-            Purpose::Poll { order, before } => self.polled(gate, order, before, flight.probe, outcome, now),
+            Purpose::Poll { order, asked } => {
+                self.polled(gate, order, &asked, flight.probe, outcome, now);
+            }
             Purpose::Errand(errand) => self.errand_answered(gate, errand, flight.probe, outcome, now),
         }
     }
@@ -143,17 +155,18 @@ impl Engine {
         &mut self,
         gate: usize,
         id: OrderId,
-        before: Before,
+        asked: &Asked,
         probe: bool,
         outcome: Result<Answer, Failure>,
         now: Now,
     ) {
+        let meant = self.still_means(gate, id, asked);
         match outcome {
             Err(failure) if failure.unsent() => {
-                self.poll_unsent(gate, id, before, probe, now);
-                self.unreachable(gate, Some(id), &failure, now);
+                self.poll_unsent(gate, id, asked, probe, now);
+                self.unreachable(gate, meant.then_some(id), &failure, now);
             }
-            _ if self.slot(id).removed => return,
+            outcome if !meant => self.answered_too_late(gate, id, asked, probe, outcome, now),
             outcome => {
                 self.slot_mut(id).record.polled = Some(now.time + TICK);
                 match outcome {
@@ -189,9 +202,25 @@ impl Engine {
 
     fn read(&mut self, gate: usize, id: OrderId, probe: bool, answer: &Answer, now: Now) {
         let endpoint = self.entry(id).settings.product.endpoint();
+        match self.hear(gate, endpoint, probe, answer, now) {
+            Ok((row, reply)) => self.take_reply(id, row, reply, now),
+            Err(Some(why)) => self.no_news(id, None, why, now),
+            Err(None) => self.broken_by(id, "reading the vendor's answer", now),
+        }
+    }
+
+    /// What an answer says; what it says of the account is taken in. Otherwise why it cannot be read, which is nothing
+    /// where that is a mistake of ours.
+    pub(super) fn hear(
+        &mut self,
+        gate: usize,
+        endpoint: Endpoint,
+        probe: bool,
+        answer: &Answer,
+        now: Now,
+    ) -> Result<(Row, Reply), Option<String>> {
         // A mistake of ours in reading one answer must stay that order's trouble.
-        let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer)));
-        let Ok(decoded) = decoded else { return self.broken_by(id, "reading the vendor's answer", now) };
+        let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer))).map_err(|_| None)?;
         if let Some(asked) = answer.retry_after {
             self.asked_to_wait(gate, asked, now);
         }
@@ -203,12 +232,12 @@ impl Engine {
                 if probe {
                     self.probe_unclear(gate, now);
                 }
-                self.no_news(id, None, unreadable.to_string(), now);
+                Err(Some(unreadable.to_string()))
             }
             Ok(reply) => {
                 let row = code::classify(endpoint, &reply);
                 self.login_result(gate, row, &reply, now);
-                self.take_reply(id, row, reply, now);
+                Ok((row, reply))
             }
         }
     }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::account::{AccountRecord, Gate};
 use super::event::{Level, OrderId};
+use super::late::become_another;
 use super::order::{News, OrderRecord, Phase};
 use super::time::{Now, Time};
 use super::{Busy, Engine, Remembered, Slot, Todo, deploy, polls};
-use crate::config::{Config, Order};
+use crate::config::{Config, HookEvent, Order};
 
 /// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
 const FURTHEST: Duration = Duration::from_secs(60 * 24 * 3600);
@@ -64,8 +65,10 @@ impl Engine {
         let present = self.slots.iter().map(|slot| &slot.record);
         let mut polled = HashMap::new();
         for record in archived.chain(present) {
-            if let Some(time) = record.polled {
-                let known = polled.entry((record.account.clone(), record.handle.clone())).or_insert(time);
+            let now = record.polled.map(|time| (&record.account, &record.handle, time));
+            let before = record.former.iter().map(|former| (&former.account, &former.handle, former.polled));
+            for (account, handle, time) in now.into_iter().chain(before) {
+                let known = polled.entry((account.clone(), handle.clone())).or_insert(time);
                 *known = time.max(*known);
             }
         }
@@ -154,7 +157,7 @@ impl Engine {
                 let interval = self
                     .slots
                     .iter()
-                    .filter(|slot| slot.gate == gate)
+                    .filter(|slot| slot.gate == gate && !slot.removed)
                     .map(|slot| self.config.orders[slot.entry].settings.cadence.interval);
                 let called = self.gates[gate].record.called;
                 self.gates[gate].suspect_until =
@@ -173,7 +176,7 @@ impl Engine {
         };
         for id in self.ids() {
             let slot = self.slot_mut(id);
-            if slot.gate == gate && slot.record.polled > Some(began + polls::TICK) {
+            if slot.gate == gate && !slot.removed && slot.record.polled > Some(began + polls::TICK) {
                 slot.record.polled = slot.record.polled.max(Some(end));
                 self.set_due(id, now);
             }
@@ -203,7 +206,9 @@ impl Engine {
                 Some(entry) => {
                     self.slot_mut(id).entry = *entry;
                     let after = &config.orders[*entry];
-                    if before != after || old.calls != config.calls {
+                    // The name of its account may have gone to another login.
+                    let moved = self.gate_of(&after.account) != Some(self.slot(id).gate);
+                    if before != after || moved || old.calls != config.calls {
                         self.reconfigure(id, before, after, now);
                     }
                     self.drop_hooks(id, now);
@@ -303,7 +308,7 @@ impl Engine {
     /// Hooks that an order no longer has are no longer owed.
     fn drop_hooks(&mut self, id: OrderId, now: Now) {
         let entry = self.entry(id);
-        let gone: Vec<Arc<str>> = self
+        let gone: Vec<(Arc<str>, HookEvent)> = self
             .slot(id)
             .record
             .debts
@@ -312,13 +317,13 @@ impl Engine {
                 let listens = self.hook(&debt.hook).is_some_and(|hook| hook.on.contains(&debt.event));
                 !listens || !entry.settings.hooks.contains(&debt.hook)
             })
-            .map(|debt| debt.hook.clone())
+            .map(|debt| (debt.hook.clone(), debt.event))
             .collect();
-        for hook in gone {
+        for (hook, event) in gone {
             if self.slot(id).busy != Busy::Hook {
                 self.unready(id);
             }
-            self.forgive(id, &hook, now);
+            self.forgive(id, &hook, event, now);
         }
     }
 
@@ -336,6 +341,7 @@ impl Engine {
         for waiter in self.waiters.remove(&id).unwrap_or_default() {
             self.reply(waiter.token, false, &format!("{name} is no longer configured"));
         }
+        self.end_rehearsals(id);
         let slot = self.slot_mut(id);
         slot.removed = true;
         self.uncounted.push(id);
@@ -354,13 +360,4 @@ impl Engine {
         self.dirty_orders.remove(&id);
         self.bundles.retain(|known| *known != id);
     }
-}
-
-/// The entry names another order now: what is installed stays and is still compared with; all else is new.
-fn become_another(record: &mut OrderRecord, order: &Order, handle: &str, now: Now) {
-    let old = record.clone();
-    *record = OrderRecord::new(order.account.clone(), handle.into(), now);
-    record.installed = old.installed;
-    record.warned = old.warned;
-    record.debts = old.debts;
 }

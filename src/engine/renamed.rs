@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::errand::login_of;
+use super::order::OrderRecord;
 use super::time::Now;
 use super::{Engine, Loaded};
 use crate::config::Config;
@@ -40,7 +41,7 @@ impl Loaded {
             }
         }
         for known in self.orders.values_mut() {
-            rename(&mut known.record.account, &names);
+            rename_all(&mut known.record, &names);
         }
         let adopted = self
             .adopted
@@ -48,6 +49,14 @@ impl Loaded {
             .filter_map(|adopted| rename(&mut adopted.account, &names).then(|| adopted.name.clone()));
         (moved, adopted.collect())
     }
+}
+
+fn rename_all(record: &mut OrderRecord, names: &HashMap<Arc<str>, Arc<str>>) -> bool {
+    let mut changed = rename(&mut record.account, names);
+    for former in &mut record.former {
+        changed |= rename(&mut former.account, names);
+    }
+    changed
 }
 
 fn rename(name: &mut Arc<str>, names: &HashMap<Arc<str>, Arc<str>>) -> bool {
@@ -84,7 +93,10 @@ impl Engine {
         for (at, gate) in self.gates.iter_mut().enumerate().filter(|(at, _)| !renamed.contains(at)) {
             // Whoever had one of these names before, and gets no other, is gone.
             if gates.iter().any(|(_, new)| *new == gate.name) {
-                gate.name = "".into();
+                let old = std::mem::replace(&mut gate.name, "".into());
+                if gate.flight.is_some() && gate.former.is_none() {
+                    gate.former = Some(old);
+                }
                 self.dirty_gates.remove(&at);
             }
         }
@@ -98,12 +110,12 @@ impl Engine {
             self.touch_gate(gate, now);
         }
         for id in self.ids() {
-            if rename(&mut self.slot_mut(id).record.account, &names) {
+            if rename_all(&mut self.slot_mut(id).record, &names) {
                 self.touch(id, now);
             }
         }
         for known in self.archive.values_mut() {
-            rename(&mut known.record.account, &names);
+            rename_all(&mut known.record, &names);
         }
         for adopted in &mut self.adopted {
             if rename(&mut adopted.account, &names) {

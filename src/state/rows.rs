@@ -10,7 +10,7 @@ use crate::api::reply::{Dcv, Details, STATUSES};
 use crate::cert::Fingerprint;
 use crate::config::HookEvent;
 use crate::engine::event::InstalledFile;
-use crate::engine::order::{Debt, Domains, Generation, Heard, OrderRecord, Phase, Trouble};
+use crate::engine::order::{Debt, Domains, Former, Generation, Heard, OrderRecord, Phase, Trouble};
 use crate::engine::time::Now;
 
 pub(super) fn fingerprint(text: &str) -> Result<Fingerprint, String> {
@@ -33,6 +33,8 @@ pub(super) struct OrderRow {
     reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     polled_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<FormerRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     due_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -67,6 +69,14 @@ pub(super) struct OrderRow {
     trouble: Option<TroubleRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     drift: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FormerRow {
+    account: String,
+    handle: String,
+    polled_ms: i64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -166,6 +176,7 @@ impl OrderRow {
             reason,
             waiting_since,
             polled,
+            former,
             due,
             polls,
             failures,
@@ -192,6 +203,7 @@ impl OrderRow {
             waiting_since_ms: waiting_since.0,
             reason: reason.as_ref().map(ToString::to_string),
             polled_ms: polled.map(|time| time.0),
+            former: former.iter().map(FormerRow::of).collect(),
             due_ms: due.map(|time| time.0),
             polls: *polls,
             failures: *failures,
@@ -230,6 +242,7 @@ impl OrderRow {
             reason: self.reason.map(Into::into),
             waiting_since: origin.past(self.waiting_since_ms, now),
             polled: self.polled_ms.map(|time| origin.past(time, now)),
+            former: self.former.into_iter().map(|row| row.former(origin, now)).collect(),
             due: self.due_ms.map(|time| origin.future(time, now)),
             polls: self.polls,
             failures: self.failures,
@@ -254,6 +267,21 @@ impl OrderRow {
             }),
             drift: self.drift.map(Into::into),
         })
+    }
+}
+
+impl FormerRow {
+    fn of(former: &Former) -> Self {
+        let Former { account, handle, polled } = former;
+        FormerRow { account: account.to_string(), handle: handle.to_string(), polled_ms: polled.0 }
+    }
+
+    fn former(self, origin: Origin, now: Now) -> Former {
+        Former {
+            account: self.account.into(),
+            handle: self.handle.into(),
+            polled: origin.past(self.polled_ms, now),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cert::Fingerprint;
 use crate::config::HookEvent;
 use crate::engine::account::{Closed, Refused};
 use crate::engine::event::{CredentialTag, InstalledFile};
-use crate::engine::order::{Debt, Domains, Generation, Heard, Phase, Trouble};
+use crate::engine::order::{Debt, Domains, Former, Generation, Heard, Phase, Trouble};
 use crate::engine::replacement::{Outcome, Replacement};
 
 const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
@@ -38,6 +38,7 @@ fn full() -> OrderRecord {
         reason: Some("key: does not fit".into()),
         waiting_since: Time(4),
         polled: Some(Time(5)),
+        former: vec![Former { account: "main".into(), handle: "orderNumber 11".into(), polled: Time(2) }],
         due: Some(Time(6)),
         polls: 7,
         failures: 8,

@@ -8,6 +8,8 @@ mod deploy;
 mod hooks;
 /// A mistake of ours in one order's work.
 mod panics;
+/// Another configuration in the middle of work.
+mod reload;
 
 use std::time::Duration;
 

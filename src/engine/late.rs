@@ -1,0 +1,104 @@
+//! Answers to a question that the configuration has changed or dropped meanwhile. They say nothing of any order as it
+//! is now, but as much of the account as ever; and the vendor's floor counts from them.
+
+use super::account::Asked;
+use super::event::{Level, OrderId};
+use super::order::{Former, OrderRecord};
+use super::polls::TICK;
+use super::time::{Now, Time};
+use super::{Busy, Engine};
+use crate::api::{Answer, Failure};
+use crate::config::Order;
+
+/// So many numbers that an entry named before are remembered.
+const FORMER: usize = 4;
+
+impl Engine {
+    /// Whether the order's entry still names what was asked about, and where.
+    pub(super) fn still_means(&self, gate: usize, id: OrderId, asked: &Asked) -> bool {
+        let slot = self.slot(id);
+        !slot.removed
+            && slot.gate == gate
+            && slot.record.handle == asked.handle
+            && self.entry(id).settings.product.endpoint() == asked.endpoint
+    }
+
+    /// Takes from such an answer what it says of the account.
+    pub(super) fn answered_too_late(
+        &mut self,
+        gate: usize,
+        id: OrderId,
+        asked: &Asked,
+        probe: bool,
+        outcome: Result<Answer, Failure>,
+        now: Now,
+    ) {
+        self.asked_until(gate, &asked.handle, now.time + TICK, now);
+        let said = match outcome {
+            Err(failure) => failure.to_string(),
+            Ok(answer) => match self.hear(gate, asked.endpoint, probe, &answer, now) {
+                Ok((_, reply)) => super::polls::said(&reply),
+                Err(Some(why)) => why,
+                Err(None) => "it cannot be read".into(),
+            },
+        };
+        if !self.slot(id).removed {
+            self.set_due(id, now);
+        }
+        let text = format!(
+            "the answer about {} ({said}) came after the configuration had changed; it counts for the account only",
+            asked.handle
+        );
+        self.note_account(Level::Info, "late-answer", gate, now, text);
+    }
+
+    /// A call about this number has just ended, under whatever name and entry the number is known today.
+    fn asked_until(&mut self, gate: usize, handle: &str, end: Time, now: Now) {
+        let account = self.gates[gate].name.clone();
+        let count = |record: &mut OrderRecord| {
+            let mut changed = false;
+            if record.account == account && *record.handle == *handle {
+                record.polled = record.polled.max(Some(end));
+                changed = true;
+            }
+            for former in &mut record.former {
+                if former.account == account && *former.handle == *handle {
+                    former.polled = former.polled.max(end);
+                    changed = true;
+                }
+            }
+            changed
+        };
+        for known in self.archive.values_mut() {
+            count(&mut known.record);
+        }
+        for id in self.ids() {
+            let slot = self.slot_mut(id);
+            if slot.removed || !count(&mut slot.record) {
+                continue;
+            }
+            if slot.busy != Busy::Calling {
+                self.set_due(id, now);
+                self.reindex(id, now);
+            }
+            self.touch(id, now);
+        }
+    }
+}
+
+/// The entry names another order now: what is installed stays and is still compared with; all else is new. When the
+/// old one was asked about stays known, in case the entry names it again.
+pub(super) fn become_another(record: &mut OrderRecord, order: &Order, handle: &str, now: Now) {
+    let old = record.clone();
+    *record = OrderRecord::new(order.account.clone(), handle.into(), now);
+    record.installed = old.installed;
+    record.warned = old.warned;
+    record.debts = old.debts;
+    record.former = old.former;
+    if let Some(polled) = old.polled {
+        record.former.push(Former { account: old.account, handle: old.handle, polled });
+    }
+    record.former.retain(|former| former.account != order.account || *former.handle != *handle);
+    record.former.sort_by_key(|former| std::cmp::Reverse(former.polled));
+    record.former.truncate(FORMER);
+}
