@@ -1,9 +1,12 @@
 //! Answers to a question that the configuration has changed or dropped meanwhile. They say nothing of any order as it
 //! is now, but as much of the account as ever; and the vendor's floor counts from them.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::account::Asked;
 use super::event::{Level, OrderId};
-use super::order::{Former, OrderRecord};
+use super::order::{Domains, Former, OrderRecord};
 use super::polls::TICK;
 use super::time::{Now, Time};
 use super::{Busy, Engine};
@@ -86,18 +89,28 @@ impl Engine {
     }
 }
 
+/// When numbers were asked about, by account and number: polls, and calls for the domain details.
+pub(super) type Floors = HashMap<(Arc<str>, Box<str>), (Time, Option<Time>)>;
+
+/// The vendor's floor is the number's, whatever we call the order today.
+pub(super) fn keep_floor(record: &mut OrderRecord, floors: &Floors) {
+    let Some((polled, asked)) = floors.get(&(record.account.clone(), record.handle.clone())) else { return };
+    record.polled = Some(*polled);
+    if record.domains.is_none() {
+        record.domains = asked.map(|asked| Box::new(Domains { asked, heard: None }));
+    }
+}
+
 /// The entry names another order now: what is installed stays and is still compared with; all else is new. When the
 /// old one was asked about stays known, in case the entry names it again.
 pub(super) fn become_another(record: &mut OrderRecord, order: &Order, handle: &str, now: Now) {
     let old = record.clone();
     *record = OrderRecord::new(order.account.clone(), handle.into(), now);
-    record.installed = old.installed;
+    record.installed.clone_from(&old.installed);
     record.warned = old.warned;
-    record.debts = old.debts;
-    record.former = old.former;
-    if let Some(polled) = old.polled {
-        record.former.push(Former { account: old.account, handle: old.handle, polled });
-    }
+    record.debts.clone_from(&old.debts);
+    record.former.clone_from(&old.former);
+    record.former.extend(Former::of(&old));
     record.former.retain(|former| former.account != order.account || *former.handle != *handle);
     record.former.sort_by_key(|former| std::cmp::Reverse(former.polled));
     record.former.truncate(FORMER);

@@ -99,6 +99,10 @@ pub struct Engine {
     dirty_gates: BTreeSet<usize>,
     bundles: Vec<OrderId>,
     adopted_dirty: BTreeSet<Arc<str>>,
+    /// Orders that changed although they are not configured.
+    archive_dirty: BTreeSet<Arc<str>>,
+    /// Former names of accounts, whose rows must not be taken for the account again.
+    left_names: BTreeSet<Arc<str>>,
     history: Vec<Note>,
     offset: Option<i64>,
     offset_dirty: bool,
@@ -119,7 +123,7 @@ impl Engine {
     /// An engine for this configuration that goes on where the state ended.
     pub fn new(config: Arc<Config>, mut loaded: Loaded, now: Now) -> Engine {
         let written = config;
-        let (renamed, adopted) = loaded.follow_renames(&written);
+        let renamed = loaded.follow_renames(&written);
         let config = joined(&written, &loaded.adopted);
         let mut engine = Engine {
             slots: Vec::with_capacity(config.orders.len()),
@@ -139,7 +143,9 @@ impl Engine {
             dirty_orders: BTreeSet::new(),
             dirty_gates: BTreeSet::new(),
             bundles: Vec::new(),
-            adopted_dirty: adopted.into_iter().collect(),
+            adopted_dirty: renamed.adopted.into_iter().collect(),
+            archive_dirty: renamed.orders.into_iter().collect(),
+            left_names: renamed.left.into_iter().collect(),
             history: Vec::new(),
             offset: None,
             offset_dirty: false,
@@ -152,13 +158,19 @@ impl Engine {
             save_now: false,
         };
         engine.add_gates(loaded.accounts, now);
-        for account in renamed {
+        for account in renamed.accounts {
             if let Some(gate) = engine.gate_of(&account) {
                 engine.touch_gate(gate, now);
                 engine.save_first();
             }
         }
         engine.add_orders(now);
+        for name in std::mem::take(&mut engine.archive_dirty) {
+            match engine.names.get(&name).copied() {
+                Some(id) => engine.touch(id, now),
+                None => _ = engine.archive_dirty.insert(name),
+            }
+        }
         engine.give_up_adopted(&written, now);
         engine.uncounted = engine.ids().collect();
         engine.recount();

@@ -206,6 +206,20 @@ pub struct Former {
     pub handle: Box<str>,
     /// See [`OrderRecord::polled`].
     pub polled: Time,
+    /// See [`Domains::asked`].
+    pub asked: Option<Time>,
+}
+
+impl Former {
+    /// What is to be remembered of the number that a record is about, if it was ever asked about.
+    pub fn of(record: &OrderRecord) -> Option<Former> {
+        record.polled.map(|polled| Former {
+            account: record.account.clone(),
+            handle: record.handle.clone(),
+            polled,
+            asked: record.domains.as_ref().map(|domains| domains.asked),
+        })
+    }
 }
 
 impl OrderRecord {

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::account::{AccountRecord, Gate};
 use super::event::{Level, OrderId};
-use super::late::become_another;
-use super::order::{News, OrderRecord, Phase};
-use super::time::{Now, Time};
+use super::late::{Floors, become_another, keep_floor};
+use super::order::{Former, News, OrderRecord, Phase};
+use super::time::Now;
 use super::{Busy, Engine, Remembered, Slot, Todo, deploy, polls};
 use crate::config::{Config, HookEvent, Order};
 
@@ -50,38 +50,31 @@ impl Engine {
     /// Adds every configured order that is not there yet.
     pub(super) fn add_orders(&mut self, now: Now) {
         let config = self.config.clone();
-        let polled = self.polled_by_handle();
+        let floors = self.floors();
         for (entry, order) in config.orders.iter().enumerate() {
             if self.find(&order.name).is_none() {
-                self.add_order(entry, order, &polled, now);
+                self.add_order(entry, order, &floors, now);
             }
         }
         self.suspect_unfinished_calls(now);
     }
 
     /// The vendor's floor belongs to the number, whatever we call the order today.
-    fn polled_by_handle(&self) -> HashMap<(Arc<str>, Box<str>), Time> {
+    fn floors(&self) -> Floors {
         let archived = self.archive.values().map(|known| &known.record);
         let present = self.slots.iter().map(|slot| &slot.record);
-        let mut polled = HashMap::new();
+        let mut floors = Floors::new();
         for record in archived.chain(present) {
-            let now = record.polled.map(|time| (&record.account, &record.handle, time));
-            let before = record.former.iter().map(|former| (&former.account, &former.handle, former.polled));
-            for (account, handle, time) in now.into_iter().chain(before) {
-                let known = polled.entry((account.clone(), handle.clone())).or_insert(time);
-                *known = time.max(*known);
+            for former in record.former.iter().cloned().chain(Former::of(record)) {
+                let Former { account, handle, polled, asked } = former;
+                let known = floors.entry((account, handle)).or_insert((polled, asked));
+                *known = (known.0.max(polled), known.1.max(asked));
             }
         }
-        polled
+        floors
     }
 
-    fn add_order(
-        &mut self,
-        entry: usize,
-        order: &Order,
-        polled: &HashMap<(Arc<str>, Box<str>), Time>,
-        now: Now,
-    ) {
+    fn add_order(&mut self, entry: usize, order: &Order, floors: &Floors, now: Now) {
         let handle: Box<str> = polls::handle_text(order).into();
         let known = self.archive.remove(&order.name);
         let fresh = known.is_none();
@@ -94,7 +87,7 @@ impl Engine {
             become_another(&mut record, order, &handle, now);
         }
         if fresh || another {
-            record.polled = polled.get(&(order.account.clone(), handle)).copied();
+            keep_floor(&mut record, floors);
         }
         record.polled = record.polled.map(|polled| polled.min(now.time + Duration::from_secs(1)));
         for debt in &mut record.debts {
@@ -257,13 +250,19 @@ impl Engine {
             && same_account
             && before.settings.product == after.settings.product;
         if !same_number {
-            let polled = self.polled_by_handle().get(&(after.account.clone(), handle.clone())).copied();
+            let floors = self.floors();
             self.unready(id);
             self.drop_bundle(id);
             let record = &mut self.slot_mut(id).record;
             become_another(record, after, &handle, now);
-            record.polled = polled;
+            keep_floor(record, &floors);
             self.slot_mut(id).todo = Todo::default();
+            // Whoever wanted it polled now meant the other number.
+            self.slot_mut(id).urgent = false;
+            let name = self.slot_name(id);
+            for waiter in self.waiters.remove(&id).unwrap_or_default() {
+                self.reply(waiter.token, false, &format!("{name} names another order now"));
+            }
             self.note(
                 Level::Info,
                 "reconfigured",

@@ -10,10 +10,22 @@ use super::time::Now;
 use super::{Engine, Loaded};
 use crate::config::Config;
 
+/// What is to be saved after [`Loaded::follow_renames`], by name.
+#[derive(Debug, Default)]
+pub struct Renamed {
+    /// Accounts.
+    pub accounts: Vec<Arc<str>>,
+    /// Orders, configured or not.
+    pub orders: Vec<Arc<str>>,
+    /// Adopted orders.
+    pub adopted: Vec<Arc<str>>,
+    /// Names that accounts had before.
+    pub left: Vec<Arc<str>>,
+}
+
 impl Loaded {
-    /// Puts what is known of accounts, and of the orders on them, under the names that they have now. Gives back the
-    /// accounts and the adopted orders that are to be saved for it.
-    pub fn follow_renames(&mut self, config: &Config) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
+    /// Puts what is known of accounts, and of the orders on them, under the names that they have now.
+    pub fn follow_renames(&mut self, config: &Config) -> Renamed {
         let today: HashMap<u64, Arc<str>> =
             config.accounts.iter().map(|account| (login_of(account), account.name.clone())).collect();
         let mut records = HashMap::new();
@@ -31,7 +43,7 @@ impl Loaded {
             }
         }
         if names.is_empty() {
-            return Default::default();
+            return Renamed::default();
         }
         let mut moved = Vec::new();
         for (name, (_, record)) in records {
@@ -40,14 +52,18 @@ impl Loaded {
                 self.accounts.insert(name, record);
             }
         }
-        for known in self.orders.values_mut() {
-            rename_all(&mut known.record, &names);
+        let mut orders = Vec::new();
+        for (name, known) in &mut self.orders {
+            if rename_all(&mut known.record, &names) {
+                orders.push(name.clone());
+            }
         }
         let adopted = self
             .adopted
             .iter_mut()
             .filter_map(|adopted| rename(&mut adopted.account, &names).then(|| adopted.name.clone()));
-        (moved, adopted.collect())
+        let adopted = adopted.collect();
+        Renamed { accounts: moved, orders, adopted, left: names.into_keys().collect() }
     }
 }
 
@@ -104,6 +120,9 @@ impl Engine {
             let state = &mut self.gates[gate];
             let old = std::mem::replace(&mut state.name, new);
             // What is under way comes back under the name with which it went.
+            if !old.is_empty() {
+                self.left_names.insert(old.clone());
+            }
             if state.flight.is_some() && state.former.is_none() {
                 state.former = Some(old);
             }
@@ -114,8 +133,10 @@ impl Engine {
                 self.touch(id, now);
             }
         }
-        for known in self.archive.values_mut() {
-            rename_all(&mut known.record, &names);
+        for (name, known) in &mut self.archive {
+            if rename_all(&mut known.record, &names) {
+                self.archive_dirty.insert(name.clone());
+            }
         }
         for adopted in &mut self.adopted {
             if rename(&mut adopted.account, &names) {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::account::AccountRecord;
 use super::event::{Changes, Effect, Level, OrderId};
 use super::slot::Busy;
 use super::time::Now;
@@ -44,11 +45,21 @@ impl Engine {
     fn take_changes(&mut self) -> Changes {
         self.flush_at = None;
         let row = |id: OrderId, engine: &Engine| (engine.slot_name(id), engine.slot(id).record.clone());
-        let orders: Vec<_> =
+        let mut orders: Vec<_> =
             std::mem::take(&mut self.dirty_orders).into_iter().map(|id| row(id, self)).collect();
-        let accounts = std::mem::take(&mut self.dirty_gates)
-            .into_iter()
-            .map(|gate| (self.gates[gate].name.clone(), self.gates[gate].record.clone()))
+        for name in std::mem::take(&mut self.archive_dirty) {
+            if let Some(known) = self.archive.get(&name) {
+                orders.push((name, known.record.clone()));
+            }
+        }
+        // Which of two rows of one login is the newer one cannot be told once the clock was wrong.
+        let left = std::mem::take(&mut self.left_names);
+        let dirty = std::mem::take(&mut self.dirty_gates);
+        let left = left.into_iter().filter(|name| self.gate_of(name).is_none());
+        let dirty = dirty.into_iter().map(|gate| &self.gates[gate]);
+        let accounts = left
+            .map(|name| (name, AccountRecord::default()))
+            .chain(dirty.map(|gate| (gate.name.clone(), gate.record.clone())))
             .collect();
         let bundles = std::mem::take(&mut self.bundles)
             .into_iter()
@@ -74,10 +85,16 @@ impl Engine {
         self.held_until = Some(now.time + wait);
         self.flush_at = Some(now.time + wait);
         for (name, _) in &changes.orders {
-            self.dirty_orders.extend(self.names.get(name));
+            match self.names.get(name) {
+                Some(id) => _ = self.dirty_orders.insert(*id),
+                None => _ = self.archive_dirty.insert(name.clone()),
+            }
         }
         for (name, _) in &changes.accounts {
-            self.dirty_gates.extend(self.gate_of(name));
+            match self.gate_of(name) {
+                Some(gate) => _ = self.dirty_gates.insert(gate),
+                None => _ = self.left_names.insert(name.clone()),
+            }
         }
         for (name, _) in &changes.bundles {
             self.bundles.extend(self.names.get(name));

@@ -77,6 +77,8 @@ struct FormerRow {
     account: String,
     handle: String,
     polled_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    asked_ms: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -272,8 +274,13 @@ impl OrderRow {
 
 impl FormerRow {
     fn of(former: &Former) -> Self {
-        let Former { account, handle, polled } = former;
-        FormerRow { account: account.to_string(), handle: handle.to_string(), polled_ms: polled.0 }
+        let Former { account, handle, polled, asked } = former;
+        FormerRow {
+            account: account.to_string(),
+            handle: handle.to_string(),
+            polled_ms: polled.0,
+            asked_ms: asked.map(|time| time.0),
+        }
     }
 
     fn former(self, origin: Origin, now: Now) -> Former {
@@ -281,6 +288,7 @@ impl FormerRow {
             account: self.account.into(),
             handle: self.handle.into(),
             polled: origin.past(self.polled_ms, now),
+            asked: self.asked_ms.map(|time| origin.past(time, now)),
         }
     }
 }

@@ -38,7 +38,12 @@ fn full() -> OrderRecord {
         reason: Some("key: does not fit".into()),
         waiting_since: Time(4),
         polled: Some(Time(5)),
-        former: vec![Former { account: "main".into(), handle: "orderNumber 11".into(), polled: Time(2) }],
+        former: vec![Former {
+            account: "main".into(),
+            handle: "orderNumber 11".into(),
+            polled: Time(2),
+            asked: Some(Time(1)),
+        }],
         due: Some(Time(6)),
         polls: 7,
         failures: 8,

@@ -15,7 +15,7 @@ use crate::network::servers::{Answering, Listener, Reply};
 use crate::setting::Setting;
 
 /// Special to forms, JSON, HTML, shells, terminals and logs. Its parts do not occur by chance.
-const CANARY: &str = "qAnArX \"q\\b&a+p=e%41%p<l>'s;\u{fc}~-*zZz";
+const CANARY: &str = "qAnArX \"q\\b&a+p=e%41%p<l>'s;\u{fc}~-*zZzQxVw";
 
 /// The ways in which a password can be written.
 fn writings(secret: &str) -> Vec<(String, Vec<u8>)> {
@@ -53,7 +53,7 @@ fn writings(secret: &str) -> Vec<(String, Vec<u8>)> {
         ("in hexadecimal upper case".into(), hex.to_ascii_uppercase()),
         // A part that every escaping leaves alone: beginning and end.
         ("its beginning".into(), "qAnArX".into()),
-        ("its end".into(), "zZz".into()),
+        ("its end".into(), "zZzQxVw".into()),
     ];
     for before in 0..3 {
         let bytes = [&vec![0; before], secret.as_bytes()].concat();

@@ -223,3 +223,21 @@ fn a_hook_that_stops_listening_to_one_event_is_still_owed_for_another() {
     world.pass(HOUR);
     assert_eq!((world.phase("www"), world.ran.len()), ("guarding".into(), 3));
 }
+
+#[test]
+fn a_word_about_one_number_is_none_about_another() {
+    let mut world = World::new(world::config(&["a", "b"]));
+    world.pass(HOUR);
+    world.command(Command::Poll("a".into()));
+    // Within the gap after that call.
+    let token = world.command(Command::Poll("b".into()));
+    let mut config = world::config(&["a", "b"]);
+    config.orders[1].handle = Handle::OrderNumber("new".into());
+    world.reload(config.clone());
+    assert!(world.reply(token).text.contains("names another order now"));
+    world.pass(Duration::from_secs(60));
+    config.orders[1].handle = Handle::OrderNumber("b".into());
+    world.reload(config);
+    world.pass(DAY);
+    assert!(gaps(&world, "b").iter().all(|gap| *gap >= 3 * HOUR), "{:?}", world.calls);
+}

@@ -1,7 +1,9 @@
 //! What goes wrong: the state, the disk, the process, the machine, its clock; and what operators do meanwhile.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use certcollectd::config::{Account, Config};
 use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, HookResult, Token};
 use certcollectd::engine::time::Time;
 
@@ -67,7 +69,7 @@ impl Sim {
     pub(super) fn chaos(&mut self) {
         let name = *self.dice.pick(&ORDERS);
         let day = usize::try_from((self.world.now.time.0 - 1_000_000) / 86_400_000).unwrap() + 1;
-        match self.dice.below(19) {
+        match self.dice.below(20) {
             0 => self.kill("at random"),
             // A clock that is set and a power cut before that was saved: nobody could know of both.
             1 if self.world.rows.offsets.get(&self.world.boot.to_string())
@@ -97,11 +99,11 @@ impl Sim {
                 self.orders.insert(name, next);
             }
             9 => {
-                self.allow(name);
+                self.allow(&self.number_of(name));
                 self.command(Command::Poll(name.into()));
             }
             10 => {
-                self.allow(name);
+                self.allow(&self.number_of(name));
                 self.command(Command::Resume(name.into()));
             }
             11 => {
@@ -122,11 +124,13 @@ impl Sim {
                 }
                 self.world.credential = Some(CredentialTag(tag));
                 self.allow_probe();
-                self.tell(Event::CredentialTouched { account: "main".into() });
+                let account = self.account();
+                self.tell(Event::CredentialTouched { account });
             }
             14 => {
                 self.allow_probe();
-                self.command(Command::ResumeAccount("main".into()));
+                let account = self.account();
+                self.command(Command::ResumeAccount(account.to_string()));
             }
             15 => {
                 self.note(format!("a stranger takes the link of {name} away"));
@@ -147,12 +151,58 @@ impl Sim {
                 self.world.now.time.0 += asleep;
                 self.world.now.wall += asleep;
             }
-            _ => {
+            18 => {
                 self.note("reload".into());
                 let config = self.world.config.clone();
                 self.tell(Event::Configured { config });
             }
+            _ => self.edit(name),
         }
+    }
+
+    /// Somebody edits the configuration, and all of it is put right again half of the time.
+    fn edit(&mut self, name: &str) {
+        let mut config = (*self.world.config).clone();
+        let what = match self.dice.below(6) {
+            0 if config.orders.len() > 1 => {
+                config.orders.retain(|order| &*order.name != name);
+                format!("{name} is taken out")
+            }
+            1 if config.orders.len() > 1 => {
+                let (first, rest) = config.orders.split_at_mut(1);
+                std::mem::swap(&mut first[0].handle, &mut rest[0].handle);
+                format!("{} and {} swap their numbers", first[0].name, rest[0].name)
+            }
+            2 => {
+                let account = if &*self.account() == "main" { "second" } else { "main" };
+                rename_account(&mut config, account);
+                format!("the account is called {account}")
+            }
+            _ => {
+                config = super::config();
+                "all is as it was".into()
+            }
+        };
+        self.put(config, &what);
+    }
+
+    /// Puts a configuration into force.
+    pub(super) fn put(&mut self, config: Config, what: &str) {
+        self.note(format!("reload: {what}"));
+        self.world.config = Arc::new(config);
+        let config = self.world.config.clone();
+        self.tell(Event::Configured { config });
+    }
+
+    /// The name of the one account today.
+    pub(super) fn account(&self) -> Arc<str> {
+        self.world.config.accounts[0].name.clone()
+    }
+
+    /// The number that an entry has today, if there is such an entry.
+    fn number_of(&self, name: &str) -> String {
+        let order = self.world.config.orders.iter().find(|order| &*order.name == name);
+        order.map_or_else(|| "nothing".to_owned(), |order| order.handle.text().to_owned())
     }
 
     /// Sets the wall clock wrong by so much; 0 sets it right.
@@ -180,5 +230,14 @@ impl Sim {
         self.world.now.time = Time(before.0 + off_ms + 1);
         // As if time since boot had begun elsewhere: rows of the other boot are translated by wall time.
         self.start_anew();
+    }
+}
+
+fn rename_account(config: &mut Config, name: &str) {
+    for account in &mut config.accounts {
+        *account = Arc::new(Account { name: name.into(), ..(**account).clone() });
+    }
+    for order in &mut config.orders {
+        order.account = name.into();
     }
 }

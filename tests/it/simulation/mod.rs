@@ -206,7 +206,9 @@ impl Sim {
                         }
                         self.world.save(&changes);
                         self.settled(&changes);
-                        if let Some((_, record)) = changes.accounts.last() {
+                        let account = self.account();
+                        if let Some((_, record)) = changes.accounts.iter().find(|(name, _)| *name == account)
+                        {
                             let closed = record.closed.is_some();
                             self.ensure(closed || !self.refused || self.accepted, "a refusal is forgotten");
                             self.refused = closed;
@@ -357,6 +359,7 @@ impl Sim {
         self.world.credential = Some(CredentialTag(60_001));
         self.set_clock(0);
         self.allow_probe();
+        self.put(config(), "all is as it was");
         self.tell(Event::CredentialTouched { account: "main".into() });
         self.allow_probe();
         self.command(Command::ResumeAccount("main".into()));
