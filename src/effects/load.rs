@@ -1,12 +1,15 @@
 //! What the state file holds, for the daemon at its start and for those who only read.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::save::{BUSY, check_pages, version};
+use super::save::{BUSY, PLAIN, check_header, check_pages, no_version, version};
 use super::store_error::{StoreError, damaged, failed};
 use crate::engine::time::Now;
 use crate::engine::{Adopted, Loaded, Remembered};
@@ -40,14 +43,23 @@ impl Reader {
 
     /// Opens the state file, or says that there is none yet.
     pub fn open(dir: &Path) -> Result<Option<Reader>, StoreError> {
-        let path = dir.join("state.db");
-        match std::fs::metadata(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        let path = match std::fs::canonicalize(dir) {
+            Ok(dir) => dir.join("state.db"),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed("use", dir, error)),
+        };
+        let file = match File::options().read(true).custom_flags(PLAIN).open(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed("read", &path, error)),
-            Ok(found) if found.len() == 0 => return Ok(None),
-            Ok(_) => {}
+            Ok(file) => file,
+        };
+        if file.metadata().is_ok_and(|found| found.is_file() && found.len() == 0) {
+            return Ok(None);
         }
-        let (connection, version) = match open_to_read(&path, OpenFlags::SQLITE_OPEN_READ_ONLY) {
+        check_header(file, &path)?;
+        let resting = rests(&path).then(|| open_resting(&path)).and_then(Result::ok);
+        let opened = resting.map_or_else(|| open_to_read(&path, OpenFlags::SQLITE_OPEN_READ_ONLY), Ok);
+        let (connection, version) = match opened {
             // A cut in the middle of a transaction leaves a journal that must be rolled back before anybody can
             // read. Until the daemon starts again nobody else does that.
             Err(why) if why.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => {
@@ -59,6 +71,7 @@ impl Reader {
         match version {
             0 => Ok(None),
             1..=VERSION => Ok(Some(Reader { connection, path })),
+            ..0 => Err(no_version(&path, version)),
             newer => Err(StoreError::Newer(path, newer)),
         }
     }
@@ -92,6 +105,25 @@ impl Reader {
         };
         read().map_err(|why| damaged(&self.path, why))
     }
+}
+
+/// Whether nobody works with the file and its last writer ended in order: there is no log beside it.
+fn rests(path: &Path) -> bool {
+    // Offset 18 of the header says that there would be a log (2), in <https://sqlite.org/fileformat2.html>.
+    let mut start = [0; 19];
+    let logged = File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start[18] == 2;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    logged && std::fs::metadata(log).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+/// Opens it without making anything: the files that SQLite would keep beside it would belong to whoever reads, and need
+/// room on the disk.
+fn open_resting(path: &Path) -> Result<(Connection, i64), rusqlite::Error> {
+    let name: String = form_urlencoded::byte_serialize(path.as_os_str().as_encoded_bytes()).collect();
+    // A plus sign means itself in SQLite's URIs.
+    let uri = PathBuf::from(format!("file:{}?immutable=1", name.replace('+', "%20")));
+    open_to_read(&uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)
 }
 
 /// The file and its version, for one who only reads.

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rustix::fs::OFlags;
 
 use super::load::{boot_id, load};
 use super::lock::Lock;
-use super::store_error::{StoreError, damaged, failed, unsaved};
+use super::store_error::{StoreError, damaged, failed, io, unsaved};
 use crate::engine::Loaded;
 use crate::engine::event::{Changes, Level, Note};
 use crate::engine::time::Now;
@@ -130,9 +131,11 @@ impl Store {
 
 /// The state file, checked and ready to be written, with its path and its salt.
 fn connect(dir: &Path) -> Result<(Connection, PathBuf, Vec<u8>), StoreError> {
+    let dir = &real(dir)?;
     let path = dir.join("state.db");
     // Before SQLite does, so that this file and those beside it are private whatever the umask.
-    let file = File::options().read(true).append(true).create(true).mode(0o600).open(&path);
+    let mut options = File::options();
+    let file = options.read(true).append(true).create(true).mode(0o600).custom_flags(PLAIN).open(&path);
     check_header(file.map_err(|why| failed("open", &path, why))?, &path)?;
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
@@ -142,6 +145,8 @@ fn connect(dir: &Path) -> Result<(Connection, PathBuf, Vec<u8>), StoreError> {
     let version = version(&connection, &path)?;
     if version > VERSION {
         return Err(StoreError::Newer(path, version));
+    } else if version < 0 {
+        return Err(no_version(&path, version));
     }
     check_pages(&connection, &path)?;
     prepare(&mut connection, dir, version).map_err(|why| damaged(&path, why))?;
@@ -190,10 +195,25 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, Store
     connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|why| damaged(path, why))
 }
 
+/// The directory itself: SQLite is told to follow no links, and there may be some on the way to it.
+pub(super) fn real(dir: &Path) -> Result<PathBuf, StoreError> {
+    std::fs::canonicalize(dir).map_err(|why| failed("use", dir, why))
+}
+
+/// No link, and nothing that keeps whoever opens it waiting.
+pub(super) const PLAIN: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
+
+pub(super) fn no_version(path: &Path, version: i64) -> StoreError {
+    StoreError::Damaged { path: path.to_owned(), why: format!("there is no version {version} of it") }
+}
+
 /// SQLite takes a file of a few bytes for a new one. Only an empty one is.
-fn check_header(file: File, path: &Path) -> Result<(), StoreError> {
+pub(super) fn check_header(file: File, path: &Path) -> Result<(), StoreError> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     const HEADER: u64 = 100;
+    if !file.metadata().is_ok_and(|found| found.is_file()) {
+        return Err(io("open", path, "it is not a regular file"));
+    }
     let mut start = Vec::new();
     file.take(HEADER).read_to_end(&mut start).map_err(|why| failed("read", path, why))?;
     if start.is_empty() || (start.len() as u64 == HEADER && start.starts_with(MAGIC)) {

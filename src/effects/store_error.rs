@@ -2,15 +2,15 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
-use rustix::fs::Access;
+use rustix::fs::{Access, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::dir;
-use super::lock::holder;
+use super::lock::{holder, user_name};
 use crate::state::VERSION;
 
 /// Why the state cannot be opened, read or written.
@@ -66,27 +66,46 @@ pub(super) fn failed(step: &'static str, path: &Path, why: std::io::Error) -> St
 fn words(step: &'static str, path: &Path, why: std::io::Error) -> String {
     let denied = why.kind() == ErrorKind::PermissionDenied;
     let failed = dir::failed(step, path, why);
-    // Those who only read may be anybody.
-    let advice = if denied {
-        Some("the state directory belongs to the daemon's user; run this as that user".to_owned())
-    } else {
-        failed.advice
-    };
+    let advice = if denied { Some(who_may(path)) } else { failed.advice };
     advice.map_or_else(|| failed.cause.clone(), |advice| format!("{}; {advice}", failed.cause))
 }
 
-/// Writes a file of one block into the state directory and takes it away again: an empty one can be made on a
-/// disk that is full. The error is in words.
+/// Those who only read may be anybody; and what belongs to the daemon's user can have a wrong owner or mode.
+fn who_may(path: &Path) -> String {
+    let owner = path.ancestors().find_map(|path| std::fs::metadata(path).ok()).map(|found| found.uid());
+    match owner {
+        Some(uid) if uid != rustix::process::geteuid().as_raw() => {
+            format!(
+                "it belongs to user {}: run this as that user, or give it to the daemon's user",
+                user_name(uid)
+            )
+        }
+        _ => "look at its mode, its attributes (lsattr) and those of the directories on the way".to_owned(),
+    }
+}
+
+/// Writes a file of one block into the state directory, which is gone when it is closed: an empty one can be made on
+/// a disk that is full. The error is in words.
 pub fn try_write(dir: &Path) -> Result<(), String> {
     const BLOCK: [u8; 4096] = [0; 4096];
-    let path = dir.join(format!(".certcollectd-probe-{}", dir::random_name()));
-    let attempt = || {
+    let nameless = || {
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::open(dir, flags, Mode::RUSR | Mode::WUSR)?);
+        file.write_all(&BLOCK).and_then(|()| file.sync_all())
+    };
+    let named = || {
+        let path = dir.join(format!(".certcollectd-probe-{}", dir::random_name()));
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
         let written = file.write_all(&BLOCK).and_then(|()| file.sync_all());
         std::fs::remove_file(&path)?;
         written
     };
-    attempt().map_err(|why| words("write", dir, why))
+    let attempt = match nameless() {
+        // Not every file system has such files; what else is wrong shows itself again.
+        Err(why) if matches!(why.kind(), ErrorKind::Unsupported | ErrorKind::IsADirectory) => named(),
+        attempt => attempt,
+    };
+    attempt.map_err(|why| words("write", dir, why))
 }
 
 /// SQLite's error while the state is opened or read. A damaged file shows itself in more ways than one; anything
@@ -136,7 +155,7 @@ fn cause(path: &Path, why: &rusqlite::Error) -> String {
     }
     match obstacle(path) {
         Some(cause) => format!("{cause} ({why})"),
-        None => format!("{why}; looked at right after that, its files could be opened and its disk had room"),
+        None => format!("{why}; looked at right after that, nothing was in the way"),
     }
 }
 
@@ -188,7 +207,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.db");
         let told = || unsaved(&path, sqlite(ffi::SQLITE_CANTOPEN)).to_string();
-        assert!(told().contains("its disk had room"), "{}", told());
+        assert!(told().contains("nothing was in the way"), "{}", told());
         // Something that nobody can open, not even root.
         let log = dir.path().join("state.db-wal");
         symlink("state.db-wal", &log).unwrap();

@@ -131,16 +131,63 @@ fn check_finds_what_a_start_would_stumble_over() {
     let path = setting.path("state/state.db");
     let sound = std::fs::read(&path).unwrap();
     let connection = rusqlite::Connection::open(&path).unwrap();
-    connection.pragma_update(None, "user_version", 99).unwrap();
+    for (version, words) in [(99, "written by a newer certcollectd"), (-5, "there is no version -5 of it")] {
+        connection.pragma_update(None, "user_version", version).unwrap();
+        for arguments in [&["check"][..], &["once"]] {
+            let (code, said) = setting.call(arguments);
+            assert!(matches!(code, 1 | 2) && said.contains(words), "{said}");
+        }
+    }
     drop(connection);
-    let (code, said) = setting.call(&["check"]);
-    assert!(code == 2 && said.contains("written by a newer certcollectd"), "{said}");
-    for damage in [&sound[..sound.len() / 2], b"something else".as_slice()] {
+    for damage in [&sound[..sound.len() / 2], &sound[..50], b"something else".as_slice()] {
         std::fs::write(&path, damage).unwrap();
         let (code, said) = setting.call(&["check"]);
         assert!(code == 2 && said.contains("state.db is damaged"), "{said}");
         assert!(said.contains("state_dir = "), "with its place: {said}");
         assert_eq!(std::fs::read(&path).unwrap(), damage, "left as it was");
+    }
+}
+
+/// What is in a directory, without the lock.
+fn names(dir: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn reading_leaves_nothing_behind_and_needs_no_room() {
+    let temp = tempfile::tempdir().unwrap();
+    // Characters that mean something in a URI.
+    let dir = temp.path().join("a+b %41?c=d#e");
+    fill(&dir);
+    let before = names(&dir);
+    assert!(!before.iter().any(|name| name.ends_with("-wal")), "its writer ended in order: {before:?}");
+    let reader = Reader::open(&dir).unwrap().unwrap();
+    assert_eq!(reader.load(clock::now()).unwrap().orders.len(), 20);
+    reader.check(clock::now()).unwrap();
+    assert_eq!(names(&dir), before);
+    // While somebody works with it, what is in its log is read as well.
+    let mut store = open(&dir).unwrap();
+    let record = OrderRecord::new("main".into(), "orderNumber 99".into(), clock::now());
+    store.save(&Changes { orders: vec![("new".into(), record)], ..Changes::default() }).unwrap();
+    let reader = Reader::open(&dir).unwrap().unwrap();
+    assert_eq!(reader.load(clock::now()).unwrap().orders.len(), 21);
+}
+
+#[test]
+fn there_may_be_links_on_the_way_to_the_state() {
+    let temp = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(temp.path().join("disk/lib")).unwrap();
+    std::os::unix::fs::symlink("disk", temp.path().join("var")).unwrap();
+    let dir = temp.path().join("var/lib/state");
+    fill(&dir);
+    std::os::unix::fs::symlink("disk/lib/state", temp.path().join("link")).unwrap();
+    for dir in [dir, temp.path().join("link")] {
+        assert_eq!(open(&dir).unwrap().load(clock::now()).unwrap().orders.len(), 20);
+        assert_eq!(Reader::open(&dir).unwrap().unwrap().load(clock::now()).unwrap().orders.len(), 20);
     }
 }
 
