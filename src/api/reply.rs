@@ -144,7 +144,11 @@ pub fn decode(endpoint: Endpoint, answer: &Answer) -> Result<Reply, Unreadable> 
             Ok(reply) if reply.code < 0 => Ok(reply),
             _ => Err(Unreadable::Http(answer.status)),
         },
-        _ => Err(Unreadable::Http(answer.status)),
+        // Whatever else is wrong there: a refused login is refused, and to call again may lock the account.
+        _ => match decode_body(endpoint, &answer.body) {
+            Ok(reply) if reply.code == LOGIN_REFUSED => Ok(reply),
+            _ => Err(Unreadable::Http(answer.status)),
+        },
     }
 }
 
@@ -164,6 +168,9 @@ fn decode_body(endpoint: Endpoint, body: &Bytes) -> Result<Reply, Unreadable> {
         _ => lines::lines(endpoint, &body),
     }
 }
+
+/// "Incorrect login details, account is locked, password has expired or your source IP is blocked."
+const LOGIN_REFUSED: i32 = -16;
 
 /// An answer that is nothing but certificates.
 fn attached(body: Bytes) -> Reply {

@@ -217,7 +217,9 @@ fn answers_that_are_no_code() {
         ("204", say(204, "")),
         ("100", say(100, "errorCode=0")),
         ("999", say(999, "errorCode=0")),
-        ("two codes", say(200, "errorCode=0&errorCode=-16")),
+        ("two codes", say(200, "errorCode=0&errorCode=-4")),
+        ("two codes, the login refused in one", say(200, "errorCode=0&errorCode=-16")),
+        ("500 with a refused login", say(500, "errorCode=-16&errorMessage=Incorrect+login")),
         ("a login argument is missing", say(200, "-3\nThe 'loginName' argument is missing!")),
         ("-16 for a missing right", say(200, "-16\nPermission denied!")),
         ("issued without a certificate", say(200, "errorCode=2")),
@@ -274,6 +276,12 @@ fn answers_that_are_no_code() {
         HTTP status 999
     two codes: waiting, code -, poll in 3 h
         the answer's code cannot be read: two codes that differ
+    two codes, the login refused in one: waiting, code -16, account closed
+        login refused: wrong login, locked account, expired password or blocked source address (code -16)
+        account: login refused: wrong login, locked account, expired password or blocked source address (code -16)
+    500 with a refused login: waiting, code -16, account closed
+        login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login")
+        account: login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login")
     a login argument is missing: waiting, code -3, account closed
         the vendor does not accept the form of login name or password (code -3: "The 'loginName' argument is missing!")
         account: the vendor does not accept the form of login name or password (code -3: "The 'loginName' argument is missing!")

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::{
-    Dcv, Details, MAX_DOMAINS, MAX_ITEMS, MAX_OTHERS, Reply, STATUSES, Unreadable, code, is_number, moment,
+    Dcv, Details, LOGIN_REFUSED, MAX_DOMAINS, MAX_ITEMS, MAX_OTHERS, Reply, STATUSES, Unreadable, code,
+    is_number, moment,
 };
 use crate::api::Foreign;
 
@@ -97,10 +98,12 @@ impl Gather {
         let details = &mut self.reply.details;
         if is("errorCode") {
             let new = code(&text())?;
-            if self.code.is_some_and(|old| old != new) {
+            let refused = [self.code, Some(new)].contains(&Some(LOGIN_REFUSED));
+            if self.code.is_some_and(|old| old != new) && !refused {
                 return Err(Unreadable::Code(Foreign::new("two codes that differ")));
             }
-            self.code = Some(new);
+            // Of two that differ, nothing follows but that the login may be refused.
+            self.code = Some(if refused { LOGIN_REFUSED } else { new });
         } else if is("certificate")
             || is("caCertificate")
             || is("zipFile")

@@ -66,7 +66,7 @@ fn what_is_no_answer_is_never_a_code() {
     check_unreadable(b"{}", "code");
     check_unreadable(b"errorCode=", "code");
     check_unreadable(b"errorCode=two", "code");
-    check_unreadable(b"errorCode=2&errorCode=-16", "two codes");
+    check_unreadable(b"errorCode=2&errorCode=-4", "two codes");
     check_unreadable(&[0xff; 40], "documented forms");
 }
 
@@ -74,7 +74,13 @@ fn what_is_no_answer_is_never_a_code() {
 fn http_status_decides_what_counts() {
     let decode = |status, body: &str| decode(Endpoint::CollectSsl, &answer(status, body.as_bytes()));
     assert_eq!(decode(302, "0"), Err(Unreadable::Redirect(302)));
-    assert_eq!(decode(500, "-16"), Err(Unreadable::Http(500)));
+    for body in ["-14", "0", "2\n-----BEGIN"] {
+        assert_eq!(decode(500, body), Err(Unreadable::Http(500)));
+    }
+    assert_eq!(decode(500, "errorCode=-16&errorMessage=Incorrect+login").map(|reply| reply.code), Ok(-16));
+    for body in ["errorCode=2&errorCode=-16", "errorCode=-16&errorCode=0"] {
+        assert_eq!(decode(200, body).map(|reply| reply.code), Ok(-16));
+    }
     assert_eq!(decode(404, "<html>"), Err(Unreadable::Http(404)));
     assert_eq!(decode(403, "2"), Err(Unreadable::Http(403)));
     assert_eq!(decode(401, "-16\nLogin").map(|reply| reply.code), Ok(-16));
