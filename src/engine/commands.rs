@@ -6,8 +6,9 @@ use super::account::Gate;
 use super::event::{Command, CommandReply, Effect, HookResult, Inspection, Level, OrderId, RunId, Token};
 use super::order::{News, Phase};
 use super::time::{Now, rfc3339};
-use super::{Busy, Engine, deploy, hooks};
-use crate::config::{Hook, HookEvent};
+use super::{Busy, Engine, contents, deploy, hooks};
+use crate::cert::KeyCandidate;
+use crate::config::{FileCopy, Hook, HookEvent, KeySource};
 
 /// A rehearsal under way: its hooks run one after the other.
 #[derive(Debug)]
@@ -271,7 +272,8 @@ impl Engine {
     }
 
     pub(super) fn roll_back(&mut self, id: OrderId, inspection: Inspection, now: Now) {
-        let previous = inspection.previous.and_then(|(name, certificates, files)| {
+        let Inspection { keys, previous, .. } = inspection;
+        let previous = previous.and_then(|(name, certificates, files)| {
             let leaf = certificates
                 .iter()
                 .filter(|certificate| !certificate.is_ca())
@@ -281,13 +283,33 @@ impl Engine {
         });
         let Some((name, certificates, files, leaf)) = previous else {
             let text = "there is no complete generation before the current one to go back to";
-            for waiter in self.waiters.remove(&id).unwrap_or_default() {
-                self.reply(waiter.token, false, text);
-            }
-            return;
+            return self.refuse_rollback(id, text);
         };
-        let key = self.slot(id).record.installed.as_ref().and_then(|installed| installed.key.clone());
+        let key = match &self.entry(id).key {
+            KeySource::Keys(paths) => {
+                let fits = |known: &KeyCandidate| known.key.as_ref().is_ok_and(|key| key.matches(&leaf));
+                keys.iter().position(fits).and_then(|at| paths.get(at).cloned())
+            }
+            KeySource::None | KeySource::Csr(_) => None,
+        };
         let material = deploy::material(&leaf, &certificates, key, now.unix());
+        // The generation itself is complete; what lies elsewhere is written anew.
+        let cannot_be_made = |copy: &&FileCopy| match copy.from.holds_key() {
+            true => material.key.is_none(),
+            false => contents::without_key(copy.from, &material).is_none(),
+        };
+        if let Some(copy) = self.entry(id).copies.iter().find(cannot_be_made) {
+            let (to, from, serial) = (copy.to.display(), copy.from.word(), leaf.serial_hex());
+            let why = if copy.from.holds_key() {
+                let files = looked_at(&keys);
+                format!(
+                    "the key of serial {serial}, which is in none of the key files ({files}); name its file in key_file as well"
+                )
+            } else {
+                format!("`{from}`, which generation {name} does not have")
+            };
+            return self.refuse_rollback(id, &format!("not rolled back: {to} needs {why}"));
+        }
         let generation = deploy::generation(self.entry(id), &name, &material, files);
         let slot = self.slot_mut(id);
         slot.bundle = Some(certificates);
@@ -305,6 +327,12 @@ impl Engine {
             format!("going back to generation {name} at the operator's word"),
         );
         self.save_first();
+    }
+
+    fn refuse_rollback(&mut self, id: OrderId, why: &str) {
+        for waiter in self.waiters.remove(&id).unwrap_or_default() {
+            self.reply(waiter.token, false, why);
+        }
     }
 
     fn rehearse(&mut self, token: Token, id: OrderId, now: Now) {
@@ -357,4 +385,13 @@ impl Engine {
         rehearsal.results.push(format!("hook {name}: {}", hooks::outcome(result)));
         self.rehearse_on(at, now);
     }
+}
+
+/// Each key file, and why it could not be read.
+fn looked_at(keys: &[KeyCandidate]) -> String {
+    let file = |candidate: &KeyCandidate| match &candidate.key {
+        Ok(_) => candidate.label.clone(),
+        Err(why) => format!("{} ({why})", candidate.label),
+    };
+    keys.iter().map(file).collect::<Vec<_>>().join(", ")
 }

@@ -69,7 +69,7 @@ impl Engine {
             },
             Work::Previous => {
                 self.slot_mut(id).todo.rollback = false;
-                (Busy::FindingPrevious, Effect::Inspect(Box::new(self.inspection(id, false, true))))
+                (Busy::FindingPrevious, Effect::Inspect(Box::new(self.inspection(id, true, true))))
             }
             Work::Verify => {
                 self.slot_mut(id).todo.verify = false;
@@ -104,7 +104,8 @@ impl Engine {
         let entry = self.entry(id);
         let verify = &entry.settings.verify;
         let key = Some(entry.key.clone()).filter(|_| keys);
-        let anchors = Some(verify.trust_anchors.clone()).filter(|_| keys && verify.trust != Severity::Off);
+        let anchors =
+            Some(verify.trust_anchors.clone()).filter(|_| keys && !previous && verify.trust != Severity::Off);
         let expected = self.slot(id).record.installed.as_ref().map(|installed| installed.files.clone());
         Inspect {
             order: id,

@@ -8,6 +8,8 @@ mod deploy;
 mod hooks;
 /// A mistake of ours in one order's work.
 mod panics;
+/// Back to the generation before.
+mod rollback;
 
 use std::time::Duration;
 

@@ -1,0 +1,89 @@
+//! Back to the generation before, at the operator's word.
+
+use certcollectd::cert::{KeyCandidate, key};
+use certcollectd::config::{Config, FileCopy, FileKind, KeySource};
+use certcollectd::engine::event::Command;
+use rcgen::KeyPair;
+
+use crate::certs;
+use crate::world::{self, DAY, START, Say, World};
+
+fn candidate(label: &str, pair: &KeyPair) -> KeyCandidate {
+    let key = key::from_private_key_pem(pair.serialize_pem().as_bytes()).map_err(|why| why.to_string());
+    KeyCandidate { label: label.into(), key }
+}
+
+/// A second certificate, for a new key, in place of the first.
+fn re_keyed(config: impl FnOnce(&mut Config)) -> (World, [KeyPair; 2]) {
+    let mut configuration = world::config(&["www"]);
+    configuration.orders[0].key = KeySource::Keys(vec!["/k1".into(), "/k2".into()].into());
+    config(&mut configuration);
+    let mut world = World::new(configuration);
+    let pairs = [KeyPair::generate().unwrap(), KeyPair::generate().unwrap()];
+    let [one, two] = &pairs;
+    world.keys.insert("www".into(), vec![candidate("/k1", one), candidate("/k2", two)]);
+    let issued = |pair: &KeyPair, days: i64| {
+        let leaf =
+            certs::leaf(pair, &["www.example.com"], START - 86_400 + days, START + (90 + days) * 86_400);
+        Say::Body(200, certs::issued(&leaf))
+    };
+    world.say("www", [issued(one, 0), issued(two, 1)]);
+    world.pass(3 * DAY);
+    assert_eq!(world.record("www")["installed"]["key"], "/k2", "{:#?}", world.notes);
+    (world, pairs)
+}
+
+fn combined_elsewhere(config: &mut Config) {
+    let copy = FileCopy {
+        from: FileKind::Combined,
+        to: "/etc/haproxy/site.pem".into(),
+        owner: None,
+        group: None,
+        mode: None,
+    };
+    config.orders[0].copies = Box::new([copy]);
+}
+
+#[test]
+fn the_key_of_the_older_generation_goes_back_with_it() {
+    let (mut world, _) = re_keyed(combined_elsewhere);
+    let second = world.seen("www");
+    let rollback = world.command(Command::Rollback("www".into()));
+    assert!(world.reply(rollback).ok, "{}", world.reply(rollback).text);
+    assert_ne!(world.seen("www"), second);
+    assert_eq!(world.record("www")["installed"]["key"], "/k1");
+}
+
+#[test]
+fn a_rollback_for_which_a_copy_cannot_be_made_is_refused() {
+    let (mut world, [_, two]) = re_keyed(combined_elsewhere);
+    let second = world.seen("www");
+    let unreadable = KeyCandidate { label: "/k1".into(), key: Err("permission denied".into()) };
+    world.keys.insert("www".into(), vec![unreadable, candidate("/k2", &two)]);
+    let rollback = world.command(Command::Rollback("www".into()));
+    let reply = world.reply(rollback);
+    assert!(!reply.ok, "{}", reply.text);
+    for part in ["/etc/haproxy/site.pem", "/k1 (permission denied), /k2", "key_file"] {
+        assert!(reply.text.contains(part), "{}", reply.text);
+    }
+    assert_eq!((world.seen("www"), world.phase("www")), (second, "guarding".into()));
+    assert!(world.record("www")["staged"].is_null());
+
+    // Nor where it needs a root, which the generation does not keep.
+    let (mut world, _) = re_keyed(|config| {
+        combined_elsewhere(config);
+        config.orders[0].copies[0].from = FileKind::Root;
+    });
+    let rollback = world.command(Command::Rollback("www".into()));
+    let reply = world.reply(rollback);
+    assert!(!reply.ok && reply.text.contains("needs `root`"), "{}", reply.text);
+
+    // What needs no key outside its generation goes back all the same.
+    let (mut world, [_, two]) = re_keyed(|_| ());
+    let second = world.seen("www");
+    world.keys.insert("www".into(), vec![candidate("/k2", &two)]);
+    let rollback = world.command(Command::Rollback("www".into()));
+    assert!(world.reply(rollback).ok, "{}", world.reply(rollback).text);
+    assert_ne!(world.seen("www"), second);
+    assert!(world.record("www")["installed"]["key"].is_null());
+}
