@@ -95,7 +95,7 @@ impl Engine {
             return self.reply(token, false, &format!("{name} was not polled: {why}"));
         }
         let slot = self.slot(id);
-        if matches!(phase, Phase::Attention | Phase::Rejected | Phase::Revoked) {
+        if phase.is_stopped() {
             let reason = slot.record.reason.as_deref().unwrap_or("a person must act");
             let text = format!(
                 "{name} was not polled: {}: {reason}; `certcollectd resume {name}` takes it up again",
@@ -236,7 +236,12 @@ impl Engine {
             .filter(|_| slot.record.phase == Phase::Quarantined)
             .and_then(|bundle| bundle.first());
         let Some(leaf) = leaf else {
-            return self.reply(token, false, &format!("{name} has nothing in quarantine"));
+            let phase = slot.record.phase;
+            let stopped = match phase.is_stopped() {
+                true => format!(": it is {}; `certcollectd resume {name}` takes it up again", phase.word()),
+                false => String::new(),
+            };
+            return self.reply(token, false, &format!("{name} has nothing in quarantine{stopped}"));
         };
         slot.record.accepted = Some(leaf.fingerprint());
         slot.todo.verify = true;

@@ -181,6 +181,7 @@ impl Engine {
         slot.hold_until = None;
         slot.todo.verify = false;
         slot.todo.spare = false;
+        slot.todo.quarantine = false;
         slot.record.trouble = None;
         if std::mem::take(&mut slot.record.bundled) {
             self.bundles.push(id);

@@ -339,6 +339,12 @@ impl Engine {
     /// A person must act: the order is not polled any more.
     fn stop(&mut self, id: OrderId, news: News, text: String, advice: &str, now: Now) {
         self.slot_mut(id).record.due = None;
+        if matches!(news, News::Rejected | News::Revoked) && !self.slot(id).record.rollback {
+            // Neither what waits for its time nor what is in quarantine is any good now. An older generation that the
+            // operator wants back is gone on with.
+            self.slot_mut(id).record.staged = None;
+            self.drop_bundle(id);
+        }
         let name = self.slot_name(id);
         let installed = self.slot(id).record.installed.is_some();
         let mut text = text;

@@ -10,6 +10,8 @@ mod hooks;
 mod panics;
 /// Back to the generation before.
 mod rollback;
+/// Orders that wait for a person.
+mod stopped;
 
 use std::time::Duration;
 
