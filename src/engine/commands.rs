@@ -88,22 +88,21 @@ impl Engine {
     }
 
     fn poll_now(&mut self, token: Token, id: OrderId, now: Now) {
-        let slot = self.slot(id);
-        let (phase, gate) = (slot.record.phase, slot.gate);
-        let name = self.slot_name(id);
-        if let Some(why) = self.shut(gate, now) {
-            return self.reply(token, false, &format!("{name} was not polled: {why}"));
-        }
-        let slot = self.slot(id);
-        if phase.is_stopped() {
-            let reason = slot.record.reason.as_deref().unwrap_or("a person must act");
-            let text = format!(
-                "{name} was not polled: {}: {reason}; `certcollectd resume {name}` takes it up again",
-                phase.word()
-            );
+        if let Some(why) = self.why_not_polled(id, now) {
+            let text = format!("{} was not polled: {why}", self.slot_name(id));
             return self.reply(token, false, &text);
         }
         self.ask_now(token, id, now);
+    }
+
+    fn why_not_polled(&self, id: OrderId, now: Now) -> Option<String> {
+        let record = &self.slot(id).record;
+        let stopped = || {
+            let reason = record.reason.as_deref().unwrap_or("a person must act");
+            let (phase, name) = (record.phase.word(), self.slot_name(id));
+            format!("it is {phase}: {reason}; `certcollectd resume {name}` takes it up again")
+        };
+        self.shut(self.slot(id).gate, now).or_else(|| record.phase.is_stopped().then(stopped))
     }
 
     fn ask_now(&mut self, token: Token, id: OrderId, now: Now) {
@@ -211,51 +210,42 @@ impl Engine {
     fn accept(&mut self, token: Token, id: OrderId, now: Now) {
         let name = self.slot_name(id);
         let slot = self.slot_mut(id);
-        if let (None, Some(refused)) = (&slot.bundle, slot.record.refused.take()) {
-            // Rolled back from: collected again, then installed.
-            slot.record.accepted = Some(refused);
-            self.note(
-                Level::Info,
-                "accepted",
-                Some(id),
-                now,
-                "the certificate that was rolled back is accepted again".into(),
-            );
-            self.save_first();
-            let gate = self.slot(id).gate;
-            if let Some(why) = self.shut(gate, now) {
-                let text =
-                    format!("{name}: accepted; it is installed once it has been collected again, but {why}");
-                return self.reply(token, false, &text);
-            }
-            return self.poll_now(token, id, now);
+        let record = &mut slot.record;
+        if record.staged.is_some() || record.phase == Phase::Collected {
+            return self.reply(token, false, &being_deployed(&name));
         }
-        let leaf = slot
-            .bundle
-            .as_ref()
-            .filter(|_| slot.record.phase == Phase::Quarantined)
-            .and_then(|bundle| bundle.first());
-        let Some(leaf) = leaf else {
-            let phase = slot.record.phase;
-            let stopped = match phase.is_stopped() {
-                true => format!(": it is {}; `certcollectd resume {name}` takes it up again", phase.word()),
+        let leaf = slot.bundle.as_ref().filter(|_| record.phase == Phase::Quarantined);
+        if let Some(leaf) = leaf.and_then(|bundle| bundle.first()) {
+            record.accepted = Some(leaf.fingerprint());
+            slot.todo.verify = true;
+            slot.hold_until = None;
+            let text = "the quarantined certificate is accepted by the operator";
+            self.note(Level::Warn, "accepted", Some(id), now, text.into());
+            self.save_first();
+            self.wait_for(id, token, false);
+            return self.touch(id, now);
+        }
+        let Some(refused) = record.refused.take() else {
+            let stopped = match record.phase.is_stopped() {
+                true => {
+                    format!(": it is {}; `certcollectd resume {name}` takes it up again", record.phase.word())
+                }
                 false => String::new(),
             };
             return self.reply(token, false, &format!("{name} has nothing in quarantine{stopped}"));
         };
-        slot.record.accepted = Some(leaf.fingerprint());
-        slot.todo.verify = true;
-        slot.hold_until = None;
-        self.note(
-            Level::Warn,
-            "accepted",
-            Some(id),
-            now,
-            "the quarantined certificate is accepted by the operator".into(),
-        );
-        self.save_first();
-        self.wait_for(id, token, false);
+        // Rolled back from: collected again, then installed.
+        record.accepted = Some(refused);
+        let text = "the certificate that was rolled back is accepted again";
+        self.note(Level::Info, "accepted", Some(id), now, text.into());
         self.touch(id, now);
+        self.save_first();
+        if let Some(why) = self.why_not_polled(id, now) {
+            let text =
+                format!("{name}: accepted; it is installed once it has been collected again, but {why}");
+            return self.reply(token, false, &text);
+        }
+        self.ask_now(token, id, now);
     }
 
     fn want_rollback(&mut self, token: Token, id: OrderId, now: Now) {
@@ -265,11 +255,7 @@ impl Engine {
             return self.reply(token, false, &format!("{name} has nothing installed"));
         }
         if slot.record.staged.is_some() || slot.record.phase == Phase::Collected {
-            return self.reply(
-                token,
-                false,
-                &format!("{name} is being deployed; try again when that is done"),
-            );
+            return self.reply(token, false, &being_deployed(&name));
         }
         slot.todo.rollback = true;
         self.wait_for(id, token, false);
@@ -390,6 +376,10 @@ impl Engine {
         rehearsal.results.push(format!("hook {name}: {}", hooks::outcome(result)));
         self.rehearse_on(at, now);
     }
+}
+
+fn being_deployed(name: &str) -> String {
+    format!("{name} is being deployed; try again when that is done")
 }
 
 /// Each key file, and why it could not be read.

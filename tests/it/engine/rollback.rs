@@ -6,7 +6,7 @@ use certcollectd::engine::event::Command;
 use rcgen::KeyPair;
 
 use crate::certs;
-use crate::world::{self, DAY, START, Say, World};
+use crate::world::{self, DAY, HOUR, START, Say, World};
 
 fn candidate(label: &str, pair: &KeyPair) -> KeyCandidate {
     let key = key::from_private_key_pem(pair.serialize_pem().as_bytes()).map_err(|why| why.to_string());
@@ -86,4 +86,92 @@ fn a_rollback_for_which_a_copy_cannot_be_made_is_refused() {
     assert!(world.reply(rollback).ok, "{}", world.reply(rollback).text);
     assert_ne!(world.seen("www"), second);
     assert!(world.record("www")["installed"]["key"].is_null());
+}
+
+/// Three certificates: installed first, installed second, and one that begins in `days`.
+fn three(days: i64) -> [Say; 3] {
+    [super::issued(-2, 90), super::issued(-1, 91), super::issued(days, 92)]
+}
+
+#[test]
+fn accept_ends_a_rollback_although_a_newer_certificate_waits_for_its_time() {
+    let mut world = World::new(world::config(&["www"]));
+    let [first, second, third] = three(9);
+    world.say("www", [first, second.clone(), third.clone()]);
+    world.pass(2 * DAY - 2 * HOUR);
+    let second_seen = world.seen("www");
+    let rollback = world.command(Command::Rollback("www".into()));
+    assert!(world.reply(rollback).ok, "{}", world.reply(rollback).text);
+    let first_seen = world.seen("www");
+    world.pass(DAY);
+    assert!(world.record("www")["heard"]["text"].as_str().unwrap().contains("it is installed then"));
+    assert_eq!(world.seen("www"), first_seen);
+    world.say("www", [second]);
+    let accept = world.command(Command::Accept("www".into()));
+    world.pass(HOUR);
+    assert!(world.reply(accept).ok, "{}", world.reply(accept).text);
+    assert_eq!(world.seen("www"), second_seen);
+    // And what was never rolled back, or is back already, has nothing to accept.
+    let again = world.command(Command::Accept("www".into()));
+    assert!(!world.reply(again).ok, "{}", world.reply(again).text);
+}
+
+#[test]
+fn an_accept_that_does_nothing_leaves_a_rollback_as_it_is() {
+    let mut world = World::new(world::config(&["www"]));
+    let [first, second, third] = three(1);
+    world.say("www", [first, second.clone(), third, second.clone()]);
+    world.pass(2 * DAY - 2 * HOUR);
+    world.command(Command::Rollback("www".into()));
+    let first_seen = world.seen("www");
+    // The newer one is on its way, but there is no room for it.
+    world.failing_stages = 1000;
+    world.pass(DAY);
+    assert_eq!(world.phase("www"), "collected", "{:#?}", world.notes);
+    let accept = world.command(Command::Accept("www".into()));
+    let reply = world.reply(accept);
+    assert!(!reply.ok && reply.text.contains("is being deployed"), "{}", reply.text);
+    assert!(!world.record("www")["refused"].is_null());
+    assert_eq!(world.seen("www"), first_seen);
+}
+
+#[test]
+fn accept_of_what_is_in_quarantine_leaves_the_rollback_to_the_installation() {
+    let mut config = world::config(&["www"]);
+    let mut world = World::new(config.clone());
+    let [first, second, third] = three(1);
+    world.say("www", [first, second, third]);
+    world.pass(2 * DAY - 2 * HOUR);
+    world.command(Command::Rollback("www".into()));
+    config.orders[0].domains = Box::new(["other.example.com".into()]);
+    world.reload(config);
+    world.pass(DAY);
+    assert_eq!(world.phase("www"), "quarantined", "{:#?}", world.notes);
+    world.failing_stages = 1;
+    world.command(Command::Accept("www".into()));
+    assert!(!world.record("www")["refused"].is_null(), "until the accepted one is in place");
+    world.pass(HOUR);
+    assert_eq!(world.phase("www"), "guarding");
+    assert!(world.record("www")["refused"].is_null());
+}
+
+#[test]
+fn an_accepted_certificate_of_a_stopped_order_comes_when_it_is_taken_up() {
+    let mut world = World::new(world::config(&["www"]));
+    let [first, second, _] = three(1);
+    world.say("www", [first, second.clone(), Say::text("-3\n")]);
+    world.pass(2 * DAY - 2 * HOUR);
+    let second_seen = world.seen("www");
+    world.command(Command::Rollback("www".into()));
+    world.pass(DAY);
+    assert_eq!(world.phase("www"), "attention");
+    let accept = world.command(Command::Accept("www".into()));
+    let reply = world.reply(accept);
+    for part in ["accepted; it is installed once it has been collected again, but", "certcollectd resume www"]
+    {
+        assert!(!reply.ok && reply.text.contains(part), "{}", reply.text);
+    }
+    world.say("www", [second]);
+    world.command(Command::Resume("www".into()));
+    assert_eq!(world.seen("www"), second_seen);
 }
