@@ -320,6 +320,18 @@ impl Engine {
         self.save_first();
     }
 
+    /// What is installed stays.
+    pub(super) fn give_rollback_up(&mut self, id: OrderId, why: &str, now: Now) {
+        self.drop_bundle(id);
+        self.turn(id, News::Lost, None, now);
+        self.slot_mut(id).todo.look = true;
+        self.set_due(id, now);
+        let text = format!("{why}; the rollback was given up");
+        self.refuse_rollback(id, &text);
+        self.note(Level::Error, "rollback", Some(id), now, text);
+        self.save_first();
+    }
+
     fn refuse_rollback(&mut self, id: OrderId, why: &str) {
         for waiter in self.waiters.remove(&id).unwrap_or_default() {
             self.reply(waiter.token, false, why);

@@ -269,11 +269,14 @@ impl Engine {
         }
     }
 
-    /// What was staged cannot be used; the bundle is still there and is staged again.
+    /// What was staged cannot be used; the bundle is still there and is staged again. An older generation that is spoilt
+    /// is not made anew.
     fn unstage(&mut self, id: OrderId, why: &str, now: Now) {
         let slot = self.slot_mut(id);
         slot.record.staged = None;
-        slot.record.rollback = false;
+        if std::mem::take(&mut slot.record.rollback) {
+            return self.give_rollback_up(id, why, now);
+        }
         let again = slot.bundle.is_some();
         slot.todo.verify = again;
         slot.material = None;

@@ -318,6 +318,12 @@ impl Engine {
         };
         self.understood(id);
         self.heard(id, Some(reply.code), "issued".into(), reply.details, now);
+        if self.slot(id).record.rollback {
+            // The older generation first, from the bundle that is kept for it. What is newer still is offered again.
+            self.set_due(id, now);
+            let text = format!("issued; looked at after the rollback; {}", self.next_poll(id, now));
+            return self.tell(Level::Info, "guarded", Some(id), now, text);
+        }
         if self.is_in_place(id, &bundle) {
             return self.nothing_new(id, bundle, now);
         }

@@ -1,5 +1,7 @@
 //! Back to the generation before, at the operator's word.
 
+use std::time::Duration;
+
 use certcollectd::cert::{KeyCandidate, key};
 use certcollectd::config::{Config, FileCopy, FileKind, KeySource};
 use certcollectd::engine::event::Command;
@@ -174,4 +176,61 @@ fn an_accepted_certificate_of_a_stopped_order_comes_when_it_is_taken_up() {
     world.say("www", [second]);
     world.command(Command::Resume("www".into()));
     assert_eq!(world.seen("www"), second_seen);
+}
+
+#[test]
+fn a_rollback_that_waits_for_the_disk_stays_wanted() {
+    let mut world = World::new(world::config(&["www"]));
+    let [first, second, third] = three(2);
+    world.say("www", [first, second.clone()]);
+    world.pass(2 * DAY - 2 * HOUR);
+    let second_seen = world.seen("www");
+    world.failing_swaps = 3;
+    let rollback = world.command(Command::Rollback("www".into()));
+    assert!(!world.reply(rollback).ok && world.reply(rollback).text.contains("no space left"));
+    // Asked in between, the vendor offers what it is to be rolled back from, or something newer.
+    for offered in [second, third] {
+        world.say("www", [offered]);
+        let poll = world.command(Command::Poll("www".into()));
+        world.pass(Duration::from_secs(10));
+        assert!(!world.reply(poll).ok, "{}", world.reply(poll).text);
+        world.restart();
+        world.failing_swaps = 1;
+    }
+    world.failing_swaps = 0;
+    world.pass(HOUR);
+    assert_eq!(world.phase("www"), "guarding", "{:#?}", world.notes);
+    assert_ne!(world.seen("www"), second_seen);
+    assert!(!world.record("www")["refused"].is_null());
+    // What is newer than both is not lost.
+    let rolled_back = world.seen("www");
+    world.pass(3 * DAY);
+    assert_ne!(world.seen("www"), rolled_back);
+    assert_ne!(world.seen("www"), second_seen);
+}
+
+#[test]
+fn a_rollback_whose_generation_is_spoilt_meanwhile_is_given_up() {
+    let mut world = World::new(world::config(&["www"]));
+    let [first, second, _] = three(2);
+    world.say("www", [first, second]);
+    world.pass(2 * DAY - 2 * HOUR);
+    let second_seen = world.seen("www");
+    world.failing_swaps = 1;
+    world.command(Command::Rollback("www".into()));
+    let disk = world.disks.get_mut("www").unwrap();
+    disk.generations.first_entry().unwrap().get_mut().files.clear();
+    world.pass(Duration::from_secs(60));
+    assert_eq!(
+        (world.phase("www").as_str(), world.seen("www")),
+        ("guarding", second_seen),
+        "{:#?}",
+        world.notes
+    );
+    assert!(
+        world.notes.iter().any(|note| note.text.contains("the rollback was given up")),
+        "{:#?}",
+        world.notes
+    );
+    assert!(!world.rows.bundles.contains_key("www"));
 }
