@@ -70,7 +70,7 @@ pub enum Command {
     /// Take up an order that needed attention, or let one call through on a closed account
     #[command(after_help = "Examples: certcollectd resume www\n          certcollectd resume --account main")]
     Resume(Resume),
-    /// Install what was refused and is in quarantine
+    /// Install what is in quarantine, or what was rolled back from
     #[command(after_help = "Example: certcollectd accept www")]
     Accept(Named),
     /// Go back to the generation before the current one, and run the hooks

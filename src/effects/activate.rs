@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use rustix::fs::{self, AtFlags, FileType};
+use zeroize::Zeroizing;
 
 use super::dir::{Dir, Ownership, failed, random_name};
 use super::stage;
@@ -22,11 +23,19 @@ pub fn activate(install_dir: &Path, activate: &Activate) -> Result<(), InstallEr
     let store = base.enter(&store_name).map_err(stale)?;
     let generation = store.enter(&activate.generation).map_err(stale)?;
     stage::check(&generation, &activate.expected)?;
+    // Before readers see anything: a key that does not fit any more would leave the link ahead of the copies.
+    let copies: Vec<Copy<'_>> =
+        activate.copies.iter().map(|copy| prepare_copy(copy, activate)).collect::<Result<_, _>>()?;
     swap(&base, &store, &store_name, activate)?;
-    for copy in &activate.copies {
-        place_copy(copy, activate)?;
-    }
-    Ok(())
+    copies.iter().try_for_each(place_copy)
+}
+
+/// A real file elsewhere that only has to be put there.
+struct Copy<'a> {
+    to: &'a Path,
+    content: Zeroizing<Vec<u8>>,
+    mode: u32,
+    owner: Ownership,
 }
 
 fn swap(base: &Dir, store: &Dir, store_name: &str, activate: &Activate) -> Result<(), InstallError> {
@@ -72,7 +81,7 @@ fn in_the_way(path: &Path, cause: String) -> InstallError {
     }
 }
 
-fn place_copy(copy: &FileCopy, activate: &Activate) -> Result<(), InstallError> {
+fn prepare_copy<'a>(copy: &'a FileCopy, activate: &Activate) -> Result<Copy<'a>, InstallError> {
     let files = &activate.files;
     let Some(content) = stage::content(copy.from, &activate.material)? else {
         return Err(InstallError {
@@ -83,14 +92,17 @@ fn place_copy(copy: &FileCopy, activate: &Activate) -> Result<(), InstallError> 
             stale: false,
         });
     };
-    let mode = super::copy_mode(copy, files);
     let owner = Ownership::lookup(
         copy.owner.as_deref().or(files.owner.as_deref()),
         copy.group.as_deref().or(files.group.as_deref()),
     )?;
+    Ok(Copy { to: &copy.to, content, mode: super::copy_mode(copy, files), owner })
+}
+
+fn place_copy(copy: &Copy<'_>) -> Result<(), InstallError> {
     let (Some(parent), Some(name)) = (copy.to.parent(), copy.to.file_name().and_then(|name| name.to_str()))
     else {
-        return Err(failed("write", &copy.to, std::io::Error::other("it is no path of a file")));
+        return Err(failed("write", copy.to, std::io::Error::other("it is no path of a file")));
     };
     let dir = Dir::open(parent)?;
     let present =
@@ -104,7 +116,7 @@ fn place_copy(copy: &FileCopy, activate: &Activate) -> Result<(), InstallError> 
             FileType::Socket => "a socket",
             _ => "a device",
         };
-        return Err(in_the_way(&copy.to, format!("it is {what}")));
+        return Err(in_the_way(copy.to, format!("it is {what}")));
     }
-    dir.replace(name, &content, mode, owner)
+    dir.replace(name, &copy.content, copy.mode, copy.owner)
 }

@@ -6,8 +6,9 @@ use super::account::Gate;
 use super::event::{Command, CommandReply, Effect, HookResult, Inspection, Level, OrderId, RunId, Token};
 use super::order::{News, Phase};
 use super::time::{Now, rfc3339};
-use super::{Busy, Engine, deploy, hooks};
-use crate::config::{Hook, HookEvent};
+use super::{Busy, Engine, contents, deploy, hooks};
+use crate::cert::KeyCandidate;
+use crate::config::{FileCopy, Hook, HookEvent, KeySource};
 
 /// A rehearsal under way: its hooks run one after the other.
 #[derive(Debug)]
@@ -87,22 +88,21 @@ impl Engine {
     }
 
     fn poll_now(&mut self, token: Token, id: OrderId, now: Now) {
-        let slot = self.slot(id);
-        let (phase, gate) = (slot.record.phase, slot.gate);
-        let name = self.slot_name(id);
-        if let Some(why) = self.shut(gate, now) {
-            return self.reply(token, false, &format!("{name} was not polled: {why}"));
-        }
-        let slot = self.slot(id);
-        if matches!(phase, Phase::Attention | Phase::Rejected | Phase::Revoked) {
-            let reason = slot.record.reason.as_deref().unwrap_or("a person must act");
-            let text = format!(
-                "{name} was not polled: {}: {reason}; `certcollectd resume {name}` takes it up again",
-                phase.word()
-            );
+        if let Some(why) = self.why_not_polled(id, now) {
+            let text = format!("{} was not polled: {why}", self.slot_name(id));
             return self.reply(token, false, &text);
         }
         self.ask_now(token, id, now);
+    }
+
+    fn why_not_polled(&self, id: OrderId, now: Now) -> Option<String> {
+        let record = &self.slot(id).record;
+        let stopped = || {
+            let reason = record.reason.as_deref().unwrap_or("a person must act");
+            let (phase, name) = (record.phase.word(), self.slot_name(id));
+            format!("it is {phase}: {reason}; `certcollectd resume {name}` takes it up again")
+        };
+        self.shut(self.slot(id).gate, now).or_else(|| record.phase.is_stopped().then(stopped))
     }
 
     fn ask_now(&mut self, token: Token, id: OrderId, now: Now) {
@@ -210,46 +210,42 @@ impl Engine {
     fn accept(&mut self, token: Token, id: OrderId, now: Now) {
         let name = self.slot_name(id);
         let slot = self.slot_mut(id);
-        if let (None, Some(refused)) = (&slot.bundle, slot.record.refused.take()) {
-            // Rolled back from: collected again, then installed.
-            slot.record.accepted = Some(refused);
-            self.note(
-                Level::Info,
-                "accepted",
-                Some(id),
-                now,
-                "the certificate that was rolled back is accepted again".into(),
-            );
-            self.save_first();
-            let gate = self.slot(id).gate;
-            if let Some(why) = self.shut(gate, now) {
-                let text =
-                    format!("{name}: accepted; it is installed once it has been collected again, but {why}");
-                return self.reply(token, false, &text);
-            }
-            return self.poll_now(token, id, now);
+        let record = &mut slot.record;
+        if record.staged.is_some() || record.phase == Phase::Collected {
+            return self.reply(token, false, &being_deployed(&name));
         }
-        let leaf = slot
-            .bundle
-            .as_ref()
-            .filter(|_| slot.record.phase == Phase::Quarantined)
-            .and_then(|bundle| bundle.first());
-        let Some(leaf) = leaf else {
-            return self.reply(token, false, &format!("{name} has nothing in quarantine"));
+        let leaf = slot.bundle.as_ref().filter(|_| record.phase == Phase::Quarantined);
+        if let Some(leaf) = leaf.and_then(|bundle| bundle.first()) {
+            record.accepted = Some(leaf.fingerprint());
+            slot.todo.verify = true;
+            slot.hold_until = None;
+            let text = "the quarantined certificate is accepted by the operator";
+            self.note(Level::Warn, "accepted", Some(id), now, text.into());
+            self.save_first();
+            self.wait_for(id, token, false);
+            return self.touch(id, now);
+        }
+        let Some(refused) = record.refused.take() else {
+            let stopped = match record.phase.is_stopped() {
+                true => {
+                    format!(": it is {}; `certcollectd resume {name}` takes it up again", record.phase.word())
+                }
+                false => String::new(),
+            };
+            return self.reply(token, false, &format!("{name} has nothing in quarantine{stopped}"));
         };
-        slot.record.accepted = Some(leaf.fingerprint());
-        slot.todo.verify = true;
-        slot.hold_until = None;
-        self.note(
-            Level::Warn,
-            "accepted",
-            Some(id),
-            now,
-            "the quarantined certificate is accepted by the operator".into(),
-        );
-        self.save_first();
-        self.wait_for(id, token, false);
+        // Rolled back from: collected again, then installed.
+        record.accepted = Some(refused);
+        let text = "the certificate that was rolled back is accepted again";
+        self.note(Level::Info, "accepted", Some(id), now, text.into());
         self.touch(id, now);
+        self.save_first();
+        if let Some(why) = self.why_not_polled(id, now) {
+            let text =
+                format!("{name}: accepted; it is installed once it has been collected again, but {why}");
+            return self.reply(token, false, &text);
+        }
+        self.ask_now(token, id, now);
     }
 
     fn want_rollback(&mut self, token: Token, id: OrderId, now: Now) {
@@ -259,11 +255,7 @@ impl Engine {
             return self.reply(token, false, &format!("{name} has nothing installed"));
         }
         if slot.record.staged.is_some() || slot.record.phase == Phase::Collected {
-            return self.reply(
-                token,
-                false,
-                &format!("{name} is being deployed; try again when that is done"),
-            );
+            return self.reply(token, false, &being_deployed(&name));
         }
         slot.todo.rollback = true;
         self.wait_for(id, token, false);
@@ -271,7 +263,8 @@ impl Engine {
     }
 
     pub(super) fn roll_back(&mut self, id: OrderId, inspection: Inspection, now: Now) {
-        let previous = inspection.previous.and_then(|(name, certificates, files)| {
+        let Inspection { keys, previous, .. } = inspection;
+        let previous = previous.and_then(|(name, certificates, files)| {
             let leaf = certificates
                 .iter()
                 .filter(|certificate| !certificate.is_ca())
@@ -281,13 +274,33 @@ impl Engine {
         });
         let Some((name, certificates, files, leaf)) = previous else {
             let text = "there is no complete generation before the current one to go back to";
-            for waiter in self.waiters.remove(&id).unwrap_or_default() {
-                self.reply(waiter.token, false, text);
-            }
-            return;
+            return self.refuse_rollback(id, text);
         };
-        let key = self.slot(id).record.installed.as_ref().and_then(|installed| installed.key.clone());
+        let key = match &self.entry(id).key {
+            KeySource::Keys(paths) => {
+                let fits = |known: &KeyCandidate| known.key.as_ref().is_ok_and(|key| key.matches(&leaf));
+                keys.iter().position(fits).and_then(|at| paths.get(at).cloned())
+            }
+            KeySource::None | KeySource::Csr(_) => None,
+        };
         let material = deploy::material(&leaf, &certificates, key, now.unix());
+        // The generation itself is complete; what lies elsewhere is written anew.
+        let cannot_be_made = |copy: &&FileCopy| match copy.from.holds_key() {
+            true => material.key.is_none(),
+            false => contents::without_key(copy.from, &material).is_none(),
+        };
+        if let Some(copy) = self.entry(id).copies.iter().find(cannot_be_made) {
+            let (to, from, serial) = (copy.to.display(), copy.from.word(), leaf.serial_hex());
+            let why = if copy.from.holds_key() {
+                let files = looked_at(&keys);
+                format!(
+                    "the key of serial {serial}, which is in none of the key files ({files}); name its file in key_file as well"
+                )
+            } else {
+                format!("`{from}`, which generation {name} does not have")
+            };
+            return self.refuse_rollback(id, &format!("not rolled back: {to} needs {why}"));
+        }
         let generation = deploy::generation(self.entry(id), &name, &material, files);
         let slot = self.slot_mut(id);
         slot.bundle = Some(certificates);
@@ -305,6 +318,24 @@ impl Engine {
             format!("going back to generation {name} at the operator's word"),
         );
         self.save_first();
+    }
+
+    /// What is installed stays.
+    pub(super) fn give_rollback_up(&mut self, id: OrderId, why: &str, now: Now) {
+        self.drop_bundle(id);
+        self.turn(id, News::Lost, None, now);
+        self.slot_mut(id).todo.look = true;
+        self.set_due(id, now);
+        let text = format!("{why}; the rollback was given up");
+        self.refuse_rollback(id, &text);
+        self.note(Level::Error, "rollback", Some(id), now, text);
+        self.save_first();
+    }
+
+    fn refuse_rollback(&mut self, id: OrderId, why: &str) {
+        for waiter in self.waiters.remove(&id).unwrap_or_default() {
+            self.reply(waiter.token, false, why);
+        }
     }
 
     fn rehearse(&mut self, token: Token, id: OrderId, now: Now) {
@@ -370,4 +401,17 @@ impl Engine {
         rehearsal.results.push(format!("hook {name}: {}", hooks::outcome(result)));
         self.rehearse_on(at, now);
     }
+}
+
+fn being_deployed(name: &str) -> String {
+    format!("{name} is being deployed; try again when that is done")
+}
+
+/// Each key file, and why it could not be read.
+fn looked_at(keys: &[KeyCandidate]) -> String {
+    let file = |candidate: &KeyCandidate| match &candidate.key {
+        Ok(_) => candidate.label.clone(),
+        Err(why) => format!("{} ({why})", candidate.label),
+    };
+    keys.iter().map(file).collect::<Vec<_>>().join(", ")
 }

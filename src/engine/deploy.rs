@@ -69,7 +69,7 @@ impl Engine {
             },
             Work::Previous => {
                 self.slot_mut(id).todo.rollback = false;
-                (Busy::FindingPrevious, Effect::Inspect(Box::new(self.inspection(id, false, true))))
+                (Busy::FindingPrevious, Effect::Inspect(Box::new(self.inspection(id, true, true))))
             }
             Work::Verify => {
                 self.slot_mut(id).todo.verify = false;
@@ -104,7 +104,8 @@ impl Engine {
         let entry = self.entry(id);
         let verify = &entry.settings.verify;
         let key = Some(entry.key.clone()).filter(|_| keys);
-        let anchors = Some(verify.trust_anchors.clone()).filter(|_| keys && verify.trust != Severity::Off);
+        let anchors =
+            Some(verify.trust_anchors.clone()).filter(|_| keys && !previous && verify.trust != Severity::Off);
         let expected = self.slot(id).record.installed.as_ref().map(|installed| installed.files.clone());
         Inspect {
             order: id,
@@ -180,6 +181,7 @@ impl Engine {
         slot.hold_until = None;
         slot.todo.verify = false;
         slot.todo.spare = false;
+        slot.todo.quarantine = false;
         slot.record.trouble = None;
         if std::mem::take(&mut slot.record.bundled) {
             self.bundles.push(id);
@@ -267,11 +269,14 @@ impl Engine {
         }
     }
 
-    /// What was staged cannot be used; the bundle is still there and is staged again.
+    /// What was staged cannot be used; the bundle is still there and is staged again. An older generation that is spoilt
+    /// is not made anew.
     fn unstage(&mut self, id: OrderId, why: &str, now: Now) {
         let slot = self.slot_mut(id);
         slot.record.staged = None;
-        slot.record.rollback = false;
+        if std::mem::take(&mut slot.record.rollback) {
+            return self.give_rollback_up(id, why, now);
+        }
         let again = slot.bundle.is_some();
         slot.todo.verify = again;
         slot.material = None;

@@ -139,7 +139,7 @@ pub enum Command {
     Resume(String),
     /// Let one probe through on a closed account.
     ResumeAccount(String),
-    /// Install what is in quarantine.
+    /// Install what is in quarantine, or what was rolled back from.
     Accept(String),
     /// Put the generation before the current one back.
     Rollback(String),

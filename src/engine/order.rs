@@ -68,6 +68,11 @@ impl Phase {
         matches!(self, Phase::Waiting | Phase::Deploying | Phase::Guarding | Phase::Quarantined)
     }
 
+    /// Whether nothing happens by itself until a person, or a changed entry, takes the order up again.
+    pub fn is_stopped(self) -> bool {
+        matches!(self, Phase::Attention | Phase::Rejected | Phase::Revoked)
+    }
+
     /// Whether a person must do something before the order goes on.
     pub fn needs_person(self) -> bool {
         matches!(self, Phase::Quarantined | Phase::Attention | Phase::Rejected | Phase::Revoked)

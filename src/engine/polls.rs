@@ -347,6 +347,12 @@ impl Engine {
         };
         self.understood(id);
         self.heard(id, Some(reply.code), "issued".into(), reply.details, now);
+        if self.slot(id).record.rollback {
+            // The older generation first, from the bundle that is kept for it. What is newer still is offered again.
+            self.set_due(id, now);
+            let text = format!("issued; looked at after the rollback; {}", self.next_poll(id, now));
+            return self.tell(Level::Info, "guarded", Some(id), now, text);
+        }
         if self.is_in_place(id, &bundle) {
             return self.nothing_new(id, bundle, now);
         }
@@ -368,6 +374,12 @@ impl Engine {
     /// A person must act: the order is not polled any more.
     fn stop(&mut self, id: OrderId, news: News, text: String, advice: &str, now: Now) {
         self.slot_mut(id).record.due = None;
+        if matches!(news, News::Rejected | News::Revoked) && !self.slot(id).record.rollback {
+            // Neither what waits for its time nor what is in quarantine is any good now. An older generation that the
+            // operator wants back is gone on with.
+            self.slot_mut(id).record.staged = None;
+            self.drop_bundle(id);
+        }
         let name = self.slot_name(id);
         let installed = self.slot(id).record.installed.is_some();
         let mut text = text;

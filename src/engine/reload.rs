@@ -108,7 +108,7 @@ impl Engine {
             }
         }
         let todo = Todo {
-            verify: bundle.is_some() && record.staged.is_none(),
+            verify: bundle.is_some() && record.staged.is_none() && !record.phase.is_stopped(),
             look: record.installed.as_ref().is_some_and(|installed| installed.spec != deploy::spec_of(order)),
             ..Todo::default()
         };

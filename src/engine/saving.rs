@@ -132,7 +132,7 @@ impl Engine {
                 let id = inspect.order;
                 let slot = self.slot_mut(id);
                 slot.todo.look |= inspect.key.is_none() && !inspect.previous;
-                slot.todo.verify |= inspect.key.is_some();
+                slot.todo.verify |= inspect.key.is_some() && !inspect.previous;
                 slot.todo.rollback |= inspect.previous;
                 Some(id)
             }

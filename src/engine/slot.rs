@@ -39,7 +39,8 @@ pub(super) struct Todo {
     pub(super) sweep: bool,
     /// Write the refused bundle where a person can look at it.
     pub(super) quarantine: bool,
-    /// A mistake of ours ended such work; there is none until a person, or a new start, takes the order up.
+    /// A mistake of ours ended such work; there is none until a person takes the order up, or a new start what was
+    /// staged.
     pub(super) broken: bool,
 }
 

@@ -10,6 +10,8 @@ mod certs;
 mod codes;
 /// Each file in `config/` passes; each wrong text yields the message we want.
 mod config;
+/// Real files elsewhere, and the link.
+mod copies;
 /// The corpus of the fuzzers, through the functions that they call.
 mod corpus;
 /// The real binary killed at random times.

@@ -10,6 +10,10 @@ mod hooks;
 mod panics;
 /// Another configuration in the middle of work.
 mod reload;
+/// Back to the generation before.
+mod rollback;
+/// Orders that wait for a person.
+mod stopped;
 
 use std::time::Duration;
 

@@ -1,0 +1,98 @@
+//! `[[order.copy]]`: real files elsewhere show the same certificate as the link, or neither changes.
+
+use std::path::Path;
+
+use certcollectd::cert::Certificate;
+use certcollectd::config::{FileCopy, FileKind, Files};
+use certcollectd::effects::{activate, stage};
+use certcollectd::engine::event::{Activate, InstallError, Material, OrderId, Stage};
+use certcollectd::sandbox::{CertificateSpec, OrderSpec, Product};
+use rcgen::KeyPair;
+
+use crate::certs;
+use crate::setting::Setting;
+
+/// Installs a certificate for `key` by the daemon's own functions, with a copy of it and its key in `site.pem`. Between
+/// staging and swap the file of the key holds `found`.
+fn install(dir: &Path, generation: &str, key: &KeyPair, found: &KeyPair) -> Result<(), InstallError> {
+    let file = dir.join("key.pem");
+    std::fs::write(&file, key.serialize_pem()).unwrap();
+    let leaf = certs::leaf(key, &["www.example.com"], 0, 4_000_000_000);
+    let leaf = Certificate::from_der(&leaf).unwrap();
+    let material = Material { leaf, chain: Vec::new(), root: None, key: Some(file.clone()) };
+    let files = Files { chain: None, ..Files::default() };
+    let staged = Stage {
+        order: OrderId(0),
+        name: "www".into(),
+        generation: generation.into(),
+        material: material.clone(),
+        files: files.clone(),
+    };
+    let staged = stage::stage(&dir.join("out"), &staged)?;
+    std::fs::write(file, found.serialize_pem()).unwrap();
+    let to = dir.join("site.pem");
+    let copy = FileCopy { from: FileKind::Combined, to, owner: None, group: None, mode: None };
+    let wanted = Activate {
+        order: OrderId(0),
+        name: "www".into(),
+        generation: staged.generation,
+        expected: staged.files,
+        material,
+        files,
+        copies: Box::new([copy]),
+    };
+    activate::activate(&dir.join("out"), &wanted)
+}
+
+#[test]
+fn a_copy_that_cannot_be_made_leaves_the_link_where_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let [old, new] = [KeyPair::generate().unwrap(), KeyPair::generate().unwrap()];
+    install(dir, "20261120T091200Z-aa", &old, &old).unwrap();
+    let shown = || {
+        let read = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+        (read("out/www/cert.pem"), read("site.pem"))
+    };
+    let before = shown();
+    assert!(before.1.ends_with(&before.0), "{before:?}");
+    let error = install(dir, "20261121T091200Z-bb", &new, &old).unwrap_err();
+    assert!(error.to_string().contains("does not fit the certificate any more"), "{error}");
+    assert_eq!(shown(), before);
+    install(dir, "20261121T091300Z-cc", &new, &new).unwrap();
+    let after = shown();
+    assert!(after.0 != before.0 && after.1.ends_with(&after.0), "{after:?}");
+}
+
+#[test]
+fn a_rollback_over_a_new_key_takes_link_and_copies_back_together() {
+    let mut setting = Setting::new();
+    let new = KeyPair::generate().unwrap().serialize_pem();
+    setting.write("new-key.pem", &new);
+    setting.order(
+        "www",
+        OrderSpec::new(Product::Ssl, "1", &["www.example.com"]),
+        "key_file = [\"$DIR/key.pem\", \"$DIR/new-key.pem\"]\n[order.verify]\ntrust = \"off\"\n\
+         [[order.copy]]\nfrom = \"combined\"\nto = \"$DIR/site.pem\"",
+    );
+    assert_eq!(setting.once(&[]).0, 0);
+    let shown = || (setting.read("out/www/fullchain.pem"), setting.read("site.pem"));
+    let first = shown();
+    let spec = CertificateSpec { days: Some(300), key: Some(new), ..CertificateSpec::default() };
+    setting.vendor().vendor().reissue("1", &spec).unwrap();
+    let (code, said) = setting.call(&["poll", "www"]);
+    assert_eq!(code, 0, "{said}");
+    let second = shown();
+    assert!(second.0 != first.0 && second.1.ends_with(&second.0), "{said}");
+
+    std::fs::rename(setting.path("key.pem"), setting.path("old-key.pem")).unwrap();
+    let (code, said) = setting.call(&["rollback", "www"]);
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("site.pem needs the key") && said.contains("/key.pem ("), "{said}");
+    assert_eq!(shown(), second);
+
+    std::fs::rename(setting.path("old-key.pem"), setting.path("key.pem")).unwrap();
+    let (code, said) = setting.call(&["rollback", "www"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(shown(), first);
+}
