@@ -61,7 +61,7 @@ pub enum RowError {
     Form(String, String),
 }
 
-/// Names a boot of this machine; the kernel's boot id.
+/// Names a boot of this machine: the kernel's boot id, or nothing where it could not be read.
 pub type BootId = str;
 
 /// How the times of a row are to be read: wall time minus schedule time of the boot it was written in, in
@@ -77,12 +77,14 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin of rows written in `boot`.
+    /// The origin of rows written in `boot`. Two boots without a name may be different ones, and taking a time of
+    /// another boot for one of this would freeze what waits for it; the wall clock translates well either way.
     pub fn of(boot: &BootId, present: &BootId, offsets: &HashMap<String, i64>) -> Self {
+        let named = !present.is_empty();
         Origin {
-            same_boot: boot == present,
+            same_boot: named && boot == present,
             offset: offsets.get(boot).copied(),
-            present: offsets.get(present).copied(),
+            present: offsets.get(present).copied().filter(|_| named),
         }
     }
 

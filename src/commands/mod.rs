@@ -22,6 +22,7 @@ use tokio::task::LocalSet;
 
 use crate::cli::{Cli, Command, exit};
 use crate::config::Config;
+use crate::effects::DISK_AT_ONCE;
 use crate::effects::dir::keep_owners_rights;
 use crate::effects::load::Reader;
 use crate::engine;
@@ -29,8 +30,9 @@ use crate::engine::event::Command as Order;
 use crate::sources::control;
 use crate::sources::files::{self, Found};
 
-/// Threads for work on the disk: the loop itself has one thread, and one order's slow disk must not stop others.
-const DISK_THREADS: usize = 8;
+/// Threads beside that of the loop: for work on the disk, since one order's slow disk must not stop others, and some
+/// more, since a disk that hangs must not stop calls, each of which looks up a name.
+const THREADS: usize = DISK_AT_ONCE + 4;
 
 /// Does what the arguments say; gives back the exit code.
 pub fn dispatch(cli: Cli) -> u8 {
@@ -117,7 +119,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .max_blocking_threads(DISK_THREADS)
+        .max_blocking_threads(THREADS)
         .build()
         .expect("the system gives us an event queue and a timer");
     let local = LocalSet::new();

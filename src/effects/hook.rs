@@ -7,7 +7,6 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -19,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::dir::open_file;
+use super::dir::{open_file, random_name};
 use super::{reap, web};
 use crate::api::Foreign;
 use crate::config::Action;
@@ -36,6 +35,10 @@ pub const GRACE: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_millis(100);
 /// An exit status on a socket is a few digits; a chatty bridge may say more before it.
 const MAX_STATUS: usize = 4096;
+
+/// A variable that has another value in each run. What the run leaves behind is known by it: an order alone would not
+/// do, since an earlier run may have started a service that is to stay.
+const MARK: &str = "CERTCOLLECTD_RUN";
 
 /// Process numbers of the hooks that run now, which nobody else may wait for.
 pub type Leaders = Arc<Mutex<HashSet<i32>>>;
@@ -65,7 +68,7 @@ fn timed_out(limit: Duration) -> HookResult {
     failure(format!("ended at its time limit of {}", humantime::format_duration(limit)))
 }
 
-/// The environment of a hook: nothing but this. Several orders: names and domains are separated by spaces,
+/// The environment of a hook: nothing but this, and the mark of the run. Several orders: names and domains are separated by spaces,
 /// everything else stands on a line for each order, in the order of the names.
 pub fn environment(run: &HookRun) -> Vec<(&'static str, OsString)> {
     let lines = |of: &dyn Fn(&Subject) -> OsString| {
@@ -144,12 +147,13 @@ async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookR
         Ok(path) => path,
         Err(why) => return failure(why),
     };
-    let environment = environment(run);
+    let mark = random_name();
     let spawned = Command::new(&path)
         .arg0(name)
         .args(rest)
         .env_clear()
-        .envs(environment.iter().map(|(key, value)| (key, value)))
+        .envs(environment(run))
+        .env(MARK, &mark)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -178,7 +182,7 @@ async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookR
     };
     leaders.lock().expect("nobody panics with it").remove(&pid);
     if matches!(status, Ok(Ended::AtLimit)) {
-        reap::end_strays(&leaders, "CERTCOLLECTD_ORDER", &order_of(&environment));
+        reap::end_strays(&leaders, MARK, &mark);
     }
     for reader in readers.into_iter().flatten() {
         let abort = reader.abort_handle();
@@ -202,11 +206,6 @@ async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookR
 enum Ended {
     By(ExitStatus),
     AtLimit,
-}
-
-fn order_of(environment: &[(&'static str, OsString)]) -> Vec<u8> {
-    let order = environment.iter().find(|(name, _)| *name == "CERTCOLLECTD_ORDER");
-    order.map(|(_, value)| value.as_bytes().to_vec()).unwrap_or_default()
 }
 
 fn by_status(status: ExitStatus, last_words: Option<Foreign>) -> HookResult {

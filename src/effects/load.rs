@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::dir::random_name;
 use super::save::{BUSY, PLAIN, check_header, check_pages, no_version, version};
 use super::store_error::{StoreError, damaged, failed};
 use crate::engine::time::Now;
@@ -134,16 +135,24 @@ fn open_to_read(path: &Path, flags: OpenFlags) -> Result<(Connection, i64), rusq
     Ok((connection, version))
 }
 
-/// The kernel's name for this boot.
+/// The kernel's name for this boot. Where it is hidden, a name that no other process has: what others wrote is then
+/// read by the wall clock, in this boot or another, and what this one writes finds its own line in `boots`.
 pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
+    boot_named(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().as_deref())
+}
+
+fn boot_named(id: Option<&str>) -> String {
+    match id.map(str::trim) {
+        Some(id) if !id.is_empty() => id.to_owned(),
+        _ => format!("unknown-{}", random_name()),
+    }
 }
 
 pub(super) fn load(connection: &Connection, path: &Path, boot: &str, now: Now) -> Result<Loaded, StoreError> {
     let sqlite = |why| damaged(path, why);
     let row = |why: RowError| StoreError::Damaged { path: path.to_owned(), why: why.to_string() };
+    // One state of the file, whatever the daemon writes meanwhile: a record without its boot has no times.
+    let _snapshot = connection.unchecked_transaction().map_err(sqlite)?;
     let mut offsets: HashMap<String, i64> = HashMap::new();
     let mut statement = connection.prepare("SELECT boot, offset_ms FROM boots").map_err(sqlite)?;
     let mut rows = statement.query([]).map_err(sqlite)?;
@@ -239,4 +248,17 @@ fn checked(
     }
     let origin = Origin::of(&boot, present, offsets);
     Ok((name, text, origin))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_that_is_hidden_is_like_no_other() {
+        assert_eq!(boot_named(Some("5f3a\n")), "5f3a");
+        for hidden in [None, Some(""), Some("\n")] {
+            assert_ne!(boot_named(hidden), boot_named(hidden));
+        }
+    }
 }

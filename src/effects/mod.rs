@@ -1,4 +1,6 @@
-//! Carries out what was decided. Each effect has a limit and ends in exactly one event.
+//! Carries out what was decided. Each effect ends in exactly one event. Calls and hooks have a time limit; work on the
+//! disk has none, since no system call to a file can be taken back, and has threads of its own instead: a mount that
+//! hangs stops the orders that are installed there, and with enough of them those on other mounts, but no call.
 
 pub mod activate;
 pub mod call;
@@ -19,14 +21,20 @@ pub mod sweep;
 mod web;
 
 use std::collections::HashMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::sync::Semaphore;
+use tokio::task::{Id, JoinError, JoinSet, spawn_blocking};
 
 use crate::api::Failure;
 use crate::config::{Config, FileCopy, FileKind, Files};
 use crate::engine::event::{Effect, Event, HookResult, OrderId, RunId};
+
+/// So much work on the disk goes on at once. A runtime needs more threads than this for what else may wait: name
+/// look-ups, credentials, the configuration.
+pub const DISK_AT_ONCE: usize = 8;
 
 /// The effects under way.
 #[derive(Debug)]
@@ -35,6 +43,7 @@ pub struct Effects {
     salt: Arc<[u8]>,
     callers: call::Callers,
     leaders: hook::Leaders,
+    disk: Arc<Semaphore>,
     running: JoinSet<Event>,
     /// What to say of a task that came to grief.
     kinds: HashMap<Id, Kind>,
@@ -59,6 +68,7 @@ impl Effects {
             salt: salt.into(),
             callers: call::Callers::default(),
             leaders: hook::Leaders::default(),
+            disk: Arc::new(Semaphore::new(DISK_AT_ONCE)),
             running: JoinSet::new(),
             kinds: HashMap::new(),
         }
@@ -94,35 +104,35 @@ impl Effects {
             }
             Effect::Inspect(inspect) => {
                 let config = self.config.clone();
-                self.blocking(Kind::Inspect(inspect.order), move || {
+                self.on_disk(Kind::Inspect(inspect.order), move || {
                     let inspection = Box::new(inspect::inspect(&config.install_dir, &inspect));
                     Event::Inspected { order: inspect.order, inspection }
                 });
             }
             Effect::Stage(stage) => {
                 let config = self.config.clone();
-                self.blocking(Kind::Stage(stage.order), move || Event::Staged {
+                self.on_disk(Kind::Stage(stage.order), move || Event::Staged {
                     order: stage.order,
                     result: stage::stage(&config.install_dir, &stage),
                 });
             }
             Effect::Activate(activate) => {
                 let config = self.config.clone();
-                self.blocking(Kind::Activate(activate.order), move || Event::Activated {
+                self.on_disk(Kind::Activate(activate.order), move || Event::Activated {
                     order: activate.order,
                     result: activate::activate(&config.install_dir, &activate),
                 });
             }
             Effect::Sweep { order, name, current } => {
                 let config = self.config.clone();
-                self.blocking(Kind::Tidy(order), move || {
+                self.on_disk(Kind::Tidy(order), move || {
                     let result = sweep::sweep(&config.install_dir, &name, &current, unix);
                     Event::Tidied { order, problem: result.err().map(|error| error.to_string()) }
                 });
             }
             Effect::Quarantine(refused) => {
                 let config = self.config.clone();
-                self.blocking(Kind::Tidy(refused.order), move || {
+                self.on_disk(Kind::Tidy(refused.order), move || {
                     let result = sweep::quarantine(&config.state_dir, &refused);
                     Event::Tidied {
                         order: refused.order,
@@ -154,6 +164,19 @@ impl Effects {
                 None => (Err(Failure::Setup("the account is not configured any more".into())), None),
             };
             Event::Answered { account, outcome, credential }
+        });
+        self.kinds.insert(task.id(), kind);
+    }
+
+    /// Work on files that orders name, when its turn has come.
+    fn on_disk(&mut self, kind: Kind, work: impl FnOnce() -> Event + Send + 'static) {
+        let disk = self.disk.clone();
+        let task = self.running.spawn_local(async move {
+            let _turn = disk.acquire().await.expect("it is never closed");
+            match spawn_blocking(work).await {
+                Ok(event) => event,
+                Err(error) => resume_unwind(error.into_panic()),
+            }
         });
         self.kinds.insert(task.id(), kind);
     }
@@ -225,16 +248,55 @@ mod tests {
         Effects::new(Arc::new(config), b"salt")
     }
 
+    /// Runs on as many threads as there is work on the disk at once, and one more.
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.max_blocking_threads(DISK_AT_ONCE + 1).build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, future)
+    }
+
     /// What an effect of this kind tells when it panics.
     fn grief(kind: Kind) -> Event {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let mut effects = effects();
-        runtime.block_on(async {
-            effects.blocking(kind, || panic!("made for the test"));
+        block_on(async {
+            let mut effects = effects();
+            match kind {
+                Kind::Inspect(_) | Kind::Stage(_) | Kind::Activate(_) | Kind::Tidy(_) => {
+                    effects.on_disk(kind, || panic!("made for the test"));
+                }
+                _ => effects.blocking(kind, || panic!("made for the test")),
+            }
             let event = effects.next().await;
             assert!(effects.kinds.is_empty(), "nothing is left of it");
             event
         })
+    }
+
+    #[test]
+    fn a_disk_that_hangs_does_not_stop_what_needs_no_disk() {
+        block_on(async {
+            let mut effects = effects();
+            let (release, hang) = std::sync::mpsc::channel::<()>();
+            let hang = Arc::new(std::sync::Mutex::new(hang));
+            let orders = u32::try_from(2 * DISK_AT_ONCE).unwrap();
+            for order in (0..orders).map(OrderId) {
+                let hang = hang.clone();
+                effects.on_disk(Kind::Tidy(order), move || {
+                    let _ = hang.lock().map(|hang| hang.recv());
+                    Event::Tidied { order, problem: None }
+                });
+            }
+            // Everything that may begin has begun.
+            while effects.disk.available_permits() > 0 {
+                tokio::task::yield_now().await;
+            }
+            effects.start(Effect::Fingerprint { account: "main".into() }, 0);
+            let first = effects.next().await;
+            assert!(matches!(first, Event::Fingerprinted { .. }), "{first:?}");
+            drop(release);
+            for _ in 0..orders {
+                assert!(matches!(effects.next().await, Event::Tidied { problem: None, .. }));
+            }
+        });
     }
 
     #[test]

@@ -26,14 +26,14 @@ pub fn reap(leaders: &Leaders) {
     }
 }
 
-/// Ends what a hook left behind when its time was up: our adopted children that carry its environment.
+/// Ends what a hook left behind when its time was up: our adopted children that carry the mark of its run.
 /// Killing one may hand us its children, hence the rounds.
-pub fn end_strays(leaders: &Leaders, name: &str, value: &[u8]) {
+pub fn end_strays(leaders: &Leaders, name: &str, value: &str) {
     const ROUNDS: usize = 16;
-    let mut wanted = format!("{name}=").into_bytes();
-    wanted.extend_from_slice(value);
+    let wanted = format!("{name}={value}");
     for _ in 0..ROUNDS {
-        let found: Vec<Pid> = strays(leaders).into_iter().filter(|pid| carries(*pid, &wanted)).collect();
+        let found: Vec<Pid> =
+            strays(leaders).into_iter().filter(|pid| carries(*pid, wanted.as_bytes())).collect();
         if found.is_empty() {
             return;
         }

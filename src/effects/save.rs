@@ -21,6 +21,8 @@ use crate::state::{self, HISTORY_LIMIT, MIGRATIONS, VERSION};
 
 /// A reader (`status`, a person with sqlite3) may hold the file for a moment.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
+/// More boots than this are looked through for those of which nothing is left.
+const BOOTS_KEPT: u32 = 64;
 /// File systems on which write-ahead logging does not work because memory is not shared between hosts:
 /// NFS, SMB, CIFS, 9p.
 const NETWORK: [u32; 4] = [0x6969, 0xfe53_4d42, 0xff53_4d42, 0x0102_1997];
@@ -38,13 +40,18 @@ pub struct Store {
 impl Store {
     /// Opens the state file, or makes one; the caller holds the lock.
     pub fn open(dir: &Path, lock: Lock) -> Result<Store, StoreError> {
+        Store::open_in_boot(dir, lock, boot_id())
+    }
+
+    /// As [`Store::open`], in a boot of this name.
+    pub fn open_in_boot(dir: &Path, lock: Lock, boot: String) -> Result<Store, StoreError> {
         let (connection, path, salt) = match connect(dir) {
             // SQLite can take a read that failed for damage. What is damaged is so the second time as well, and
             // nobody shall be told to move a sound file away.
             Err(StoreError::Damaged { .. }) => connect(dir)?,
             other => other?,
         };
-        Ok(Store { connection, path, boot: boot_id(), salt, _lock: lock })
+        Ok(Store { connection, path, boot, salt, _lock: lock })
     }
 
     /// Random bytes of this installation, for credential tags.
@@ -73,6 +80,7 @@ impl Store {
                     "INSERT INTO boots VALUES (?1, ?2) ON CONFLICT (boot) DO UPDATE SET offset_ms = ?2",
                 )?
                 .execute(params![boot, offset])?;
+            forget_boots(&transaction, boot)?;
         }
         for (name, record) in &changes.accounts {
             let text = state::write_account(record);
@@ -188,6 +196,19 @@ fn write_history(connection: &Connection, note: &Note) -> Result<(), rusqlite::E
              (SELECT id FROM history WHERE subject = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
         )?
         .execute(params![subject, HISTORY_LIMIT])?;
+    Ok(())
+}
+
+/// Takes out boots of which nothing is left. A few do no harm, and to look through all records for them takes a while.
+fn forget_boots(connection: &Connection, present: &str) -> Result<(), rusqlite::Error> {
+    let known: u32 = connection.query_row("SELECT count(*) FROM boots", [], |row| row.get(0))?;
+    if known > BOOTS_KEPT {
+        connection.execute(
+            "DELETE FROM boots WHERE boot <> ?1 AND boot NOT IN \
+             (SELECT boot FROM orders UNION SELECT boot FROM accounts)",
+            [present],
+        )?;
+    }
     Ok(())
 }
 

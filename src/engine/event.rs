@@ -450,6 +450,18 @@ pub struct Subject {
     pub generation: String,
 }
 
+impl Subject {
+    /// At most so many bytes this order takes in any one variable of a hook, with what parts it from the next.
+    pub(super) fn longest(&self) -> usize {
+        let domains = self.domains.iter().map(|domain| domain.len() + 1).sum();
+        let paths =
+            [&self.dir, &self.cert, &self.chain, &self.fullchain].map(|path| path.as_os_str().len() + 1);
+        let texts =
+            [&self.number, &self.serial, &self.fingerprint, &self.generation].map(|text| text.len() + 1);
+        paths.into_iter().chain(texts).fold(domains, usize::max).max(self.order.len() + 1)
+    }
+}
+
 /// How a hook ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HookResult {

@@ -11,12 +11,15 @@ use super::event::{Effect, HookResult, HookRun, Level, MERGE_WINDOW, OrderId, Ru
 use super::order::{Debt, Phase};
 use super::time::{Now, Time};
 use super::{Busy, Engine, note, schedule};
-use crate::config::{Hook, HookEvent, Order};
+use crate::config::{Action, Hook, HookEvent, Order};
 
 /// So many different hooks run at once: one that hangs until its time limit must not hold up all others.
 const MAX_PARALLEL: usize = 4;
 /// So many failures in a row, and a person should look. It is tried on all the same.
 const ALARM: u32 = 3;
+/// So many bytes each variable of a shared run holds at most: Linux starts no program with one of 128 KiB, and all
+/// of them together have 2 MiB.
+const MAX_VALUE: usize = 64 * 1024;
 /// So many queued orders are looked at to see whether one could still join; beyond, one surely can.
 const JOINERS_LOOKED_AT: usize = 256;
 
@@ -156,14 +159,9 @@ impl Engine {
             self.hooks.ready.get_mut(key).expect("looked at above").wait = Some(end);
             return;
         }
+        let (orders, subjects) = self.company(&hook, &ready.orders);
         let ready = self.hooks.ready.get_mut(key).expect("looked at above");
         ready.wait = None;
-        let slots = &self.slots;
-        let mut orders: Vec<OrderId> =
-            ready.orders.iter().copied().filter(|id| slots[id.0 as usize].busy == Busy::Idle).collect();
-        if !hook.merge {
-            orders.truncate(1);
-        }
         if orders.is_empty() {
             return;
         }
@@ -182,8 +180,26 @@ impl Engine {
             }
             self.touch(*id, now);
         }
-        let subjects = orders.iter().map(|id| self.subject(*id)).collect();
         self.run_hook(hook, key.1, orders, subjects, false, now);
+    }
+
+    /// The idle orders that share the next run, and what it is told of them. Those that a program could not be told
+    /// of in one environment are left for the run after it.
+    fn company(&self, hook: &Hook, ready: &BTreeSet<OrderId>) -> (Vec<OrderId>, Vec<Subject>) {
+        let is_told = matches!(hook.action, Action::Run(_));
+        let mut left = MAX_VALUE;
+        let mut company = (Vec::new(), Vec::new());
+        for id in ready.iter().copied().filter(|id| self.slot(*id).busy == Busy::Idle) {
+            let subject = self.subject(id);
+            let takes = if is_told { subject.longest() } else { 0 };
+            if !company.0.is_empty() && (!hook.merge || takes > left) {
+                break;
+            }
+            left = left.saturating_sub(takes);
+            company.0.push(id);
+            company.1.push(subject);
+        }
+        company
     }
 
     pub(super) fn run_hook(

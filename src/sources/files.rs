@@ -1,6 +1,7 @@
 //! Reads the configuration's files: the main one, then those that its `include` names.
 
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -21,6 +22,16 @@ pub struct Found {
     pub warnings: String,
     /// The files as they were read, for comparison.
     pub sources: Vec<Source>,
+    /// What each of them was when it was read.
+    pub(super) stamps: Vec<(PathBuf, Stamp)>,
+}
+
+/// What tells one content of a file from another without reading it.
+pub(super) type Stamp = Option<(u64, u64, i64, i64, u64)>;
+
+pub(super) fn stamp_of(path: &Path) -> Stamp {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
 }
 
 /// Why a configuration cannot be used, and what of it can be made out all the same.
@@ -34,50 +45,59 @@ pub struct Unsound {
     pub remains: Option<Arc<Config>>,
 }
 
+/// The text of every file, and what `include` names that cannot be read.
+struct Files {
+    sources: Vec<Source>,
+    stamps: Vec<(PathBuf, Stamp)>,
+    unread: Vec<Unread>,
+}
+
 /// Reads and checks a configuration. The error is what people read: every problem with its place.
 pub fn read(path: &Path, color: bool) -> Result<Found, String> {
-    let (sources, unread) = sources(path)?;
-    check(sources, &unread, color).map_err(|(_, problems)| problems)
+    check(files(path)?, color).map_err(|(_, problems)| problems)
 }
 
 /// As [`read`], for those who can do something with a part of it.
 pub fn read_some(path: &Path, color: bool) -> Result<Found, Unsound> {
-    let (sources, unread) =
-        sources(path).map_err(|text| Unsound { first: text.clone(), text, remains: None })?;
-    check(sources, &unread, color).map_err(|(sources, text)| {
+    let files = files(path).map_err(|text| Unsound { first: text.clone(), text, remains: None })?;
+    check(files, color).map_err(|(Files { sources, unread, .. }, text)| {
         let problems = file::problems(&sources, &unread).lines(&sources);
         let first = problems.iter().find(|line| line.contains(": error: ")).cloned().unwrap_or_default();
         Unsound { text, first, remains: file::remains(&sources).map(Arc::new) }
     })
 }
 
-fn check(sources: Vec<Source>, unread: &[Unread], color: bool) -> Result<Found, (Vec<Source>, String)> {
+fn check(files: Files, color: bool) -> Result<Found, (Files, String)> {
+    let Files { sources, unread, .. } = &files;
     if !unread.is_empty() {
-        let text = file::problems(&sources, unread).render(&sources, color);
-        return Err((sources, text));
+        let text = file::problems(sources, unread).render(sources, color);
+        return Err((files, text));
     }
-    match file::read(&sources) {
+    match file::read(sources) {
         Ok((config, problems)) => {
-            let warnings = if problems.is_empty() { String::new() } else { problems.render(&sources, color) };
-            Ok(Found { config: Arc::new(config), warnings, sources })
+            let warnings = if problems.is_empty() { String::new() } else { problems.render(sources, color) };
+            let Files { sources, stamps, .. } = files;
+            Ok(Found { config: Arc::new(config), warnings, sources, stamps })
         }
         Err(problems) => {
-            let text = problems.render(&sources, color);
-            Err((sources, text))
+            let text = problems.render(sources, color);
+            Err((files, text))
         }
     }
 }
 
-/// The text of every file, and what `include` names that cannot be read.
-fn sources(path: &Path) -> Result<(Vec<Source>, Vec<Unread>), String> {
-    let main = source(path).map_err(|error| without_main(path, &error))?;
+fn files(path: &Path) -> Result<Files, String> {
+    let (main, stamp) = source(path).map_err(|error| without_main(path, &error))?;
     let patterns = file::includes(&main);
-    let mut sources = vec![main];
-    let (paths, mut unread) = included(&patterns);
+    let (paths, unread) = included(&patterns);
+    let mut files = Files { sources: vec![main], stamps: vec![(path.to_owned(), stamp)], unread };
     for (include, path) in paths {
         match source(&path) {
-            Ok(source) => sources.push(source),
-            Err(error) => unread.push(Unread {
+            Ok((source, stamp)) => {
+                files.sources.push(source);
+                files.stamps.push((path, stamp));
+            }
+            Err(error) => files.unread.push(Unread {
                 include,
                 message: format!("{}: {}", path.display(), words(&error)),
                 help: "it is part of the configuration, so it must be readable text for whoever runs certcollectd"
@@ -85,7 +105,7 @@ fn sources(path: &Path) -> Result<(Vec<Source>, Vec<Unread>), String> {
             }),
         }
     }
-    Ok((sources, unread))
+    Ok(files)
 }
 
 /// There is no line to point at; so the next step is said.
@@ -157,7 +177,9 @@ pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unrea
     (found, unread)
 }
 
-fn source(path: &Path) -> io::Result<Source> {
+/// The text of a file, and what the file was before it was read: what is written from then on is a change.
+fn source(path: &Path) -> io::Result<(Source, Stamp)> {
+    let stamp = stamp_of(path);
     let file = std::fs::File::open(path)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
@@ -172,7 +194,7 @@ fn source(path: &Path) -> io::Result<Source> {
             + 1;
         io::Error::other(format!("line {line} is not UTF-8 text"))
     })?;
-    Ok(Source { path: path.to_owned(), text })
+    Ok((Source { path: path.to_owned(), text }, stamp))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 //! one. Because some mounts report no events at all, everything is looked at once a minute as well.
 
 use std::collections::{BTreeSet, HashMap};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendError;
 use tokio::time::{sleep, timeout};
 
-use super::files::{self, Found};
+use super::files::{self, Found, Stamp, stamp_of};
 use super::{Inbox, Message};
 use crate::config::SecretSource;
 use crate::config::file;
@@ -26,9 +25,6 @@ const SETTLE: Duration = Duration::from_millis(300);
 const SETTLE_AT_MOST: u32 = 10;
 /// Without any event.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-
-/// What tells one content of a file from another without reading it.
-type Stamp = Option<(u64, u64, i64, i64, u64)>;
 
 /// What is watched, and what it was when it was last looked at.
 #[derive(Debug)]
@@ -73,14 +69,12 @@ impl Watch {
         watch
     }
 
-    /// Watches until the loop is gone.
+    /// Watches until the loop is gone. The first look is for what changed before anything was watched: between the
+    /// reading of the configuration and now, the lock may have been waited for.
     pub async fn run(mut self) {
-        loop {
+        while self.look().await.is_ok() {
             if timeout(LOOK_AGAIN, self.events.recv()).await.is_ok() {
                 self.settle().await;
-            }
-            if self.look().await.is_err() {
-                return;
             }
         }
     }
@@ -122,7 +116,7 @@ impl Watch {
     /// Watches every directory in which a change of what was read would show.
     fn follow(&mut self, found: &Found) {
         self.patterns = found.sources.first().map(file::includes).unwrap_or_default();
-        self.files = stamps(&self.path, &self.patterns);
+        self.files = found.stamps.clone();
         let mut dirs = BTreeSet::new();
         for (path, _) in &self.files {
             dirs.extend(dirs_of(path));
@@ -214,7 +208,38 @@ fn stamps(main: &Path, patterns: &[String]) -> Vec<(PathBuf, Stamp)> {
     std::iter::once(main.to_owned()).chain(paths).map(|path| (path.clone(), stamp_of(&path))).collect()
 }
 
-fn stamp_of(path: &Path) -> Stamp {
-    let found = std::fs::metadata(path).ok()?;
-    Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOUND: &str = "include = [\"more.d/*.toml\"]\n[[account]]\nname = \"main\"\nlogin_name = \"x\"\npassword = { env = \"X\" }\n";
+
+    /// What the watch tells first when `change` comes after the configuration was read and before it is watched.
+    fn told(change: impl FnOnce(&Path)) -> Option<Message> {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("c.toml");
+        std::fs::create_dir(scratch.path().join("more.d")).unwrap();
+        std::fs::write(scratch.path().join("more.d/a.toml"), "\n").unwrap();
+        std::fs::write(&path, SOUND).unwrap();
+        let found = files::read(&path, false).unwrap();
+        change(scratch.path());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (sender, mut inbox) = mpsc::channel(8);
+            let mut watch = Watch::new(&path, &found, sender);
+            watch.look().await.unwrap();
+            inbox.try_recv().ok()
+        })
+    }
+
+    #[test]
+    fn a_change_between_reading_and_watching_is_noticed() {
+        assert!(told(|_| {}).is_none(), "nothing changed");
+        let main = |dir: &Path| std::fs::write(dir.join("c.toml"), format!("{SOUND}# more\n")).unwrap();
+        assert!(matches!(told(main), Some(Message::Configured { .. })));
+        let included = |dir: &Path| std::fs::write(dir.join("more.d/a.toml"), "# more\n").unwrap();
+        assert!(matches!(told(included), Some(Message::Configured { .. })));
+        let new = |dir: &Path| std::fs::write(dir.join("more.d/b.toml"), "not = sound").unwrap();
+        assert!(matches!(told(new), Some(Message::Misconfigured(_))));
+    }
 }

@@ -206,6 +206,24 @@ fn a_clock_that_was_set_in_this_boot_does_not_age_what_an_earlier_one_wrote() {
 }
 
 #[test]
+fn a_boot_without_a_name_is_not_taken_for_another_one_without() {
+    // The machine was up for twenty days, and its boot id could be read neither then nor now.
+    let days = 20 * 24 * 3600 * 1000;
+    let offsets = HashMap::from([(String::new(), NOW.offset() - days)]);
+    let mut record = full();
+    record.debts[0].next = Some(Time(NOW.time.0 + days + 60_000));
+    let read = read_order("www", &write_order(&record), Origin::of("", "", &offsets), NOW).unwrap();
+    assert_eq!(read.debts[0].next, Some(NOW.time + Duration::from_secs(60)));
+    // Within one boot the wall clock leads to the same moment.
+    let offsets = HashMap::from([(String::new(), NOW.offset())]);
+    let read = read_order("www", &write_order(&full()), Origin::of("", "", &offsets), NOW).unwrap();
+    assert_eq!(read, full());
+    let offsets = HashMap::from([("named".to_owned(), NOW.offset())]);
+    let origin = Origin::of("named", "named", &offsets);
+    assert!(origin.same_boot && origin.present.is_some());
+}
+
+#[test]
 fn times_of_an_unknown_boot_ask_no_sooner_than_an_interval_from_now() {
     let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
     record.polled = Some(Time(1));

@@ -1,5 +1,7 @@
 //! The status as one line and an exit code for Nagios and its many relatives.
 
+use std::cmp::Reverse;
+
 use super::{OrderStatus, Status};
 
 /// What a monitoring plugin says; the numbers are its exit codes.
@@ -35,7 +37,7 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
             look_at(order, status.unix).map(|(verdict, why)| (verdict, format!("{} {why}", order.name))),
         );
     }
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.0));
+    findings.sort_by_key(|finding| Reverse(finding.0));
     let worst = findings.first().map_or(Verdict::Ok, |finding| finding.0);
     let word = match worst {
         Verdict::Ok => "OK",
@@ -68,37 +70,41 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
     (worst, line.replacen(" | ", "\u{0}", 1).replace('|', "/").replace('\u{0}', " | "))
 }
 
+/// The worst that can be said of an order; of several that are as bad, the one that stands first here.
 fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
     if order.needs_person {
         return Some((Verdict::Critical, format!("is {}", order.phase)));
     }
+    let mut findings = Vec::new();
+    let mut find = |verdict, why| findings.push((verdict, why));
     if let Some(installed) = &order.certificate {
         let near = (installed.life / 4).clamp(0, 14 * DAY);
-        if installed.left <= near.min(3 * DAY) {
-            return Some((Verdict::Critical, format!("has {} days left", installed.days_left)));
-        }
         if installed.left <= near {
-            return Some((Verdict::Warning, format!("has {} days left", installed.days_left)));
+            let last_days = installed.left <= near.min(3 * DAY);
+            let verdict = if last_days { Verdict::Critical } else { Verdict::Warning };
+            find(verdict, format!("has {} days left", installed.days_left));
         }
     }
-    if let Some(hook) = order.hooks.iter().find(|hook| hook.state == "failing") {
+    let failing = order.hooks.iter().filter(|hook| hook.state == "failing");
+    if let Some(hook) = failing.min_by_key(|hook| Reverse(hook.tries)) {
         let verdict = if hook.tries >= 3 { Verdict::Critical } else { Verdict::Warning };
-        return Some((verdict, format!("hook {} failed {} times", hook.hook, hook.tries)));
+        find(verdict, format!("hook {} failed {} times", hook.hook, hook.tries));
     }
     if order.trouble.is_some() {
-        return Some((Verdict::Critical, "cannot be installed".into()));
+        find(Verdict::Critical, "cannot be installed".into());
     }
     if let Some(late) = order.next_in.map(|left| -left).filter(|late| *late > LATE && !order.barred) {
         let why = format!("should have been asked about {} hours ago: is the daemon running?", late / 3600);
-        return Some((Verdict::Warning, why));
+        find(Verdict::Warning, why);
     }
     if order.drift.is_some() {
-        return Some((Verdict::Warning, "has files that were changed".into()));
+        find(Verdict::Warning, "has files that were changed".into());
     }
-    if order.term_is_near() {
-        return order.subscription().map(|subscription| (Verdict::Warning, subscription));
+    if let Some(subscription) = order.subscription().filter(|_| order.term_is_near()) {
+        find(Verdict::Warning, subscription);
     }
-    let waits_long =
-        order.phase == "waiting" && order.waiting_since.is_some_and(|since| unix - since > LONG_WAIT);
-    waits_long.then(|| (Verdict::Warning, "has been waiting for more than a week".into()))
+    if order.phase == "waiting" && order.waiting_since.is_some_and(|since| unix - since > LONG_WAIT) {
+        find(Verdict::Warning, "has been waiting for more than a week".into());
+    }
+    findings.into_iter().min_by_key(|(verdict, _)| Reverse(*verdict))
 }

@@ -1,12 +1,16 @@
 //! What a monitoring system is told when nobody is at work any more.
 
+use std::time::Duration;
+
+use certcollectd::engine::event::HookResult;
 use certcollectd::engine::time::{Now, Time};
 use certcollectd::sandbox::{OrderSpec, Product};
 use certcollectd::status::{Status, Verdict, verdict};
 use insta::assert_snapshot;
 
+use crate::certs;
 use crate::setting::{PASSWORD, Setting};
-use crate::world::{self, DAY, HOUR, Say, World};
+use crate::world::{self, DAY, HOUR, START, Say, World};
 
 /// The verdict at a moment to which the daemon did not live.
 fn later(world: &World, hours: i64) -> (Verdict, String) {
@@ -36,6 +40,34 @@ fn a_poll_that_a_closed_account_bars_is_not_late() {
     let (worst, line) = later(&world, 48);
     assert_eq!(worst, Verdict::Critical);
     assert_snapshot!(line, @"CERTCOLLECTD CRITICAL - account main is closed | orders=1 guarding=0 problems=1");
+}
+
+#[test]
+fn the_worst_that_can_be_said_of_an_order_decides() {
+    for (tries, verdict, why) in [
+        (1, Verdict::Warning, "www has 12 days left"),
+        (2, Verdict::Warning, "www has 12 days left"),
+        (3, Verdict::Critical, "www hook reload failed 3 times"),
+    ] {
+        let mut config = world::config(&["www"]);
+        config.hooks.push(world::hook("reload"));
+        world::change(&mut config.orders[0], |settings| settings.hooks.push("reload".into()));
+        let mut world = World::new(config);
+        let leaf = certs::leaf(
+            &rcgen::KeyPair::generate().unwrap(),
+            &["www.example.com"],
+            START - 77 * 86_400,
+            START + 13 * 86_400,
+        );
+        world.say("www", [Say::Body(200, certs::issued(&leaf))]);
+        let failed = HookResult::Failed { why: "exit code 1".into(), last_words: None };
+        world.hook_results.insert("reload".into(), vec![failed]);
+        // It is tried again after a minute, and after two more.
+        world.pass([1, 90, 300].map(Duration::from_secs)[tries - 1]);
+        let (worst, line) = later(&world, 0);
+        assert_eq!(worst, verdict, "{line}");
+        assert!(line.contains(why), "{line}");
+    }
 }
 
 #[test]

@@ -9,12 +9,17 @@ use certcollectd::effects::store_error::StoreError;
 use certcollectd::engine::account::{AccountRecord, Closed};
 use certcollectd::engine::event::{Changes, Level, Note};
 use certcollectd::engine::order::OrderRecord;
+use certcollectd::engine::time::{Now, Time};
 use certcollectd::sandbox::{OrderSpec, Product};
 use certcollectd::sources::clock;
 
 use crate::setting::Setting;
 
 fn open(dir: &std::path::Path) -> Result<Store, StoreError> {
+    Store::open(dir, lock(dir)?)
+}
+
+fn lock(dir: &std::path::Path) -> Result<Lock, StoreError> {
     let start = clock::now().time;
     loop {
         match Lock::take(dir) {
@@ -22,7 +27,7 @@ fn open(dir: &std::path::Path) -> Result<Store, StoreError> {
             Err(StoreError::Locked { .. }) if clock::now().time.since(start) < Duration::from_secs(10) => {
                 std::thread::yield_now();
             }
-            lock => return Store::open(dir, lock?),
+            lock => return lock,
         }
     }
 }
@@ -278,4 +283,52 @@ fn a_state_of_another_boot_keeps_its_schedule() {
     let loaded = open(temp.path()).unwrap().load(now).unwrap();
     let due = loaded.orders["www"].record.due.unwrap();
     assert_eq!(due, now.time + Duration::from_secs(3000));
+}
+
+#[test]
+fn boots_of_which_nothing_is_left_are_forgotten() {
+    let temp = tempfile::tempdir().unwrap();
+    let boots = || -> u32 {
+        let connection = rusqlite::Connection::open(temp.path().join("state.db")).unwrap();
+        connection.query_row("SELECT count(*) FROM boots", [], |row| row.get(0)).unwrap()
+    };
+    let now = clock::now();
+    for at in 0..200 {
+        let mut store =
+            Store::open_in_boot(temp.path(), lock(temp.path()).unwrap(), format!("boot {at}")).unwrap();
+        let record = OrderRecord::new("main".into(), "orderNumber 1".into(), now);
+        // One order was last written in the first boot, another one in each.
+        let name = if at == 0 { "old" } else { "www" };
+        let orders = vec![(name.into(), record)];
+        store.save(&Changes { orders, offset: Some(now.offset() + at), ..Changes::default() }).unwrap();
+        assert!(boots() <= 65, "{} boots after {at} starts", boots());
+    }
+    let connection = rusqlite::Connection::open(temp.path().join("state.db")).unwrap();
+    let left: i64 = connection
+        .query_row("SELECT offset_ms FROM boots WHERE boot = 'boot 0'", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, now.offset(), "a record is left of it");
+}
+
+#[test]
+fn a_start_that_cannot_learn_its_boot_keeps_the_schedule_of_every_start_before() {
+    let temp = tempfile::tempdir().unwrap();
+    let now = clock::now();
+    let due = Duration::from_secs(3600);
+    // Three boots without an id, each a hundred days longer up than the one before, and a start within the last.
+    for (at, days) in [(0, 0), (1, 100), (2, 200), (3, 200)] {
+        let time = Time(now.time.0 + days * 86_400_000);
+        let then = Now { time, wall: now.wall };
+        let unknown = if at == 1 { String::new() } else { format!("unknown-{at}") };
+        let mut store = Store::open_in_boot(temp.path(), lock(temp.path()).unwrap(), unknown).unwrap();
+        let loaded = store.load(then).unwrap();
+        assert_eq!(loaded.orders.len(), at);
+        for (name, order) in &loaded.orders {
+            assert_eq!(order.record.due, Some(then.time + due), "{name} at start {at}");
+        }
+        let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), then);
+        record.due = Some(then.time + due);
+        let orders = vec![(format!("o{at}").into(), record)];
+        store.save(&Changes { orders, offset: Some(then.offset()), ..Changes::default() }).unwrap();
+    }
 }

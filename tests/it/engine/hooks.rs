@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certcollectd::config::HookEvent;
+use certcollectd::config::{Action, HookEvent};
 use certcollectd::engine::event::{Command, HookResult};
 
 use super::{failed, issued, with_hook};
@@ -55,6 +55,51 @@ fn identical_hooks_owed_within_five_seconds_run_once() {
     assert_eq!(world.ran.len(), 1, "{:?}", world.ran);
     assert_eq!(world.ran[0].orders, ["a", "b", "c"]);
     assert!(["a", "b", "c"].iter().all(|name| world.phase(name) == "guarding"));
+}
+
+#[test]
+fn no_more_orders_share_a_run_than_a_program_can_be_told_of() {
+    let names: Vec<String> = (0..100).map(|at| format!("customer-{at:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut config = world::config(&names);
+    config.calls.call_gap = Duration::ZERO;
+    config.install_dir = format!("/{}", "long/".repeat(400)).into();
+    let told = |order: &String| config.install_dir.join(order).join("fullchain.pem").as_os_str().len() + 1;
+    config.hooks.push(world::hook("reload"));
+    let mut call = (*world::hook("call")).clone();
+    call.action = Action::Socket("/run/reload.sock".into());
+    config.hooks.push(call.into());
+    for order in &mut config.orders {
+        world::change(order, |settings| settings.hooks.extend(["call".into(), "reload".into()]));
+    }
+    let mut world = World::new(config.clone());
+    let answer = issued(-1, 90);
+    for name in &names {
+        world.say(name, [answer.clone()]);
+    }
+    world.hook_results.insert("reload".into(), vec![failed("exit code 1"), HookResult::Done]);
+    world.pass(HOUR);
+    let runs = |hook: &str| -> Vec<&Vec<String>> {
+        world.ran.iter().filter(|ran| ran.hook == hook).map(|ran| &ran.orders).collect()
+    };
+    for orders in runs("reload") {
+        assert!(orders.iter().map(told).sum::<usize>() <= 64 * 1024, "{} orders", orders.len());
+    }
+    // One run failed and was made once more.
+    assert_eq!(runs("reload").len(), 5);
+    // Nobody tells a socket anything.
+    assert!(runs("call").iter().any(|orders| orders.len() > 50), "{:?}", runs("call").len());
+    assert!(names.iter().all(|name| world.phase(name) == "guarding"));
+}
+
+#[test]
+fn an_order_that_one_environment_cannot_hold_runs_alone() {
+    let mut config = with_hook("www");
+    config.install_dir = format!("/{}", "long/".repeat(20_000)).into();
+    let mut world = World::new(config);
+    world.say("www", [issued(-1, 90)]);
+    world.pass(HOUR);
+    assert_eq!((world.phase("www").as_str(), world.ran.len()), ("guarding", 1));
 }
 
 #[test]

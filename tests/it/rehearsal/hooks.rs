@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+
 use super::{KEY, OWN_ROOT, ssl};
 use crate::setting::Setting;
 
@@ -69,6 +71,28 @@ fn a_hook_that_hangs_is_ended_with_all_its_children() {
     };
     setting.until("nobody is left", |_| sleepers() == 0);
     assert_eq!(setting.stop(), Some(0));
+}
+
+#[test]
+fn what_an_earlier_hook_started_outlives_the_time_limit_of_a_later_one() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\nhooks = [\"start\", \"hang\"]\n{OWN_ROOT}"));
+    let service = "setsid sleep 600 > /dev/null 2>&1 & echo $! > $DIR/service";
+    setting.table(&format!("[[hook]]\nname = \"start\"\nrun = [\"/bin/sh\", \"-c\", \"{service}\"]"));
+    let hang = "setsid sleep 600 > /dev/null 2>&1 & echo $! > $DIR/stray; sleep 600";
+    setting.table(&format!(
+        "[[hook]]\nname = \"hang\"\ntimeout = \"500ms\"\nrun = [\"/bin/sh\", \"-c\", \"{hang}\"]"
+    ));
+    setting.start();
+    setting.until("it was ended", |setting| {
+        let failing = setting.order_status("www")["hooks"][1]["state"] == "failing";
+        failing && setting.path("stray").exists() && setting.read("stray").ends_with('\n')
+    });
+    let process = |name: &str| Pid::from_raw(setting.read(name).trim().parse().unwrap()).unwrap();
+    let (service, stray) = (process("service"), process("stray"));
+    setting.until("the stray of the same run is ended", |_| test_kill_process(stray).is_err());
+    assert_eq!(setting.stop(), Some(0));
+    assert!(kill_process(service, Signal::KILL).is_ok(), "the service lives");
 }
 
 #[test]
