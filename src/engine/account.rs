@@ -53,6 +53,8 @@ pub struct Refused {
     pub login: u64,
 }
 
+/// What stands between a refusal and what came of the call that was let through since.
+const LET_THROUGH: &str = "; the call let through since does not tell whether the login is accepted now: ";
 /// How the reason of a pause begins when the password cannot be read.
 const NO_PASSWORD: &str = "the password cannot be read";
 
@@ -74,7 +76,7 @@ impl AccountRecord {
 pub struct Closed {
     /// UNIX seconds.
     pub since: i64,
-    /// What the vendor said, in our words with the vendor's quoted.
+    /// What the vendor said, in our words with the vendor's quoted; also of a call that was let through since.
     pub text: Box<str>,
     /// The credential that was refused, once it is known.
     pub refused: Option<CredentialTag>,
@@ -207,7 +209,7 @@ impl Gate {
         let opens = self.opens(call_gap)?;
         let errand = self.errands.front().map(|_| opens);
         let poll = self.poll_at().map(|at| at.max(opens));
-        let wish = self.wishes.first().map(|_| self.suspect_until.map_or(opens, |until| until.max(opens)));
+        let wish = self.wish().map(|_| self.suspect_until.map_or(opens, |until| until.max(opens)));
         [errand, poll, wish].into_iter().flatten().min()
     }
 
@@ -219,11 +221,17 @@ impl Gate {
         if !self.errands.is_empty() {
             return Some(Turn::Errand);
         }
-        match (self.queue.first(), self.wishes.first()) {
+        match (self.queue.first(), self.wish()) {
             (Some((_, id)), _) if self.poll_at().is_some_and(|at| at <= now) => Some(Turn::Poll(*id)),
-            (_, Some(id)) => Some(Turn::Wish(*id)),
+            (_, Some(id)) => Some(Turn::Wish(id)),
             (_, None) => None,
         }
+    }
+
+    /// Whose domain details are wished for; not while the account is closed: the one call that is let through is for
+    /// what can open it.
+    fn wish(&self) -> Option<OrderId> {
+        self.wishes.first().copied().filter(|_| self.record.closed.is_none())
     }
 
     /// When the first poll of the queue may start, as far as the queue knows.
@@ -247,6 +255,14 @@ impl Gate {
         let since = self.record.closed.as_ref().map_or(since, |closed| closed.since);
         self.record.closed = Some(Closed { since, text, refused: self.sent });
         self.record.probe = false;
+    }
+
+    /// The one call that was let through did not tell whether the vendor takes the login.
+    pub fn still_closed(&mut self, what: &str) {
+        if let Some(closed) = &mut self.record.closed {
+            let refusal = closed.text.split(LET_THROUGH).next().unwrap_or_default();
+            closed.text = format!("{refusal}{LET_THROUGH}{what}").into();
+        }
     }
 
     /// The vendor took the login.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::account::Gate;
 use super::event::{Command, CommandReply, Effect, HookResult, Inspection, Level, OrderId, RunId, Token};
 use super::order::{News, Phase};
+use super::slot::Brought;
 use super::time::{Now, rfc3339};
 use super::{Busy, Engine, deploy, hooks};
 use crate::config::{Hook, HookEvent};
@@ -25,7 +26,7 @@ pub(super) struct Rehearsal {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiter {
     pub(super) token: Token,
-    /// Whether a call is part of what is wanted, so that a refused login is a failure.
+    /// Whether a call is part of what is wanted, so that a closed account is a failure.
     needs_call: bool,
 }
 
@@ -127,7 +128,7 @@ impl Engine {
         let text = self.describe(id, now);
         let slot = self.slot(id);
         let refused = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some())
-            && slot.record.heard.as_ref().is_some_and(|heard| heard.code == Some(-16));
+            && slot.brought != Brought::Login;
         let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none();
         for waiter in self.waiters.remove(&id).unwrap_or_default() {
             self.reply(waiter.token, ok && !(waiter.needs_call && refused), &text);

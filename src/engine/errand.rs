@@ -192,7 +192,7 @@ impl Engine {
             }
             Err(failure) => {
                 if probe {
-                    self.probe_unclear(gate, now);
+                    self.probe_unclear(gate, &failure.to_string(), now);
                 }
                 self.errand_lost(gate, &errand, &failure.to_string(), now);
             }
@@ -204,6 +204,9 @@ impl Engine {
                 match catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, &answer))) {
                     Err(_) => {
                         let why = "internal error while reading the vendor's answer; please report it";
+                        if probe {
+                            self.probe_unclear(gate, why, now);
+                        }
                         self.errand_lost(gate, &errand, why, now);
                     }
                     Ok(Err(unreadable)) => {
@@ -212,7 +215,7 @@ impl Engine {
                             self.call_limit(gate, why, now);
                         }
                         if probe {
-                            self.probe_unclear(gate, now);
+                            self.probe_unclear(gate, &unreadable.to_string(), now);
                         }
                         self.errand_lost(gate, &errand, &unreadable.to_string(), now);
                     }

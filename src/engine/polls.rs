@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::account::{Before, Flight, Purpose, Turn};
 use super::event::{Call, CredentialTag, Effect, Level, OrderId};
 use super::order::{Heard, News, Phase};
+use super::slot::Brought;
 use super::time::{Now, Time, rfc3339};
 use super::{Busy, Engine, expiry, schedule};
 use crate::api::code::{self, Class, Row};
@@ -51,6 +52,7 @@ impl Engine {
         let handle = handle_text(entry).into();
         let slot = self.slot_mut(id);
         let urgent = std::mem::take(&mut slot.urgent);
+        slot.brought = Brought::Nothing;
         let record = &mut slot.record;
         let before = Before { polled: record.polled, due: record.due, failures: record.failures, urgent };
         // Recorded before the call, on the assumption that its end will never be heard of.
@@ -156,6 +158,9 @@ impl Engine {
             _ if self.slot(id).removed => return,
             outcome => {
                 self.slot_mut(id).record.polled = Some(now.time + TICK);
+                if let (Err(failure), true) = (&outcome, probe) {
+                    self.probe_unclear(gate, &failure.to_string(), now);
+                }
                 match outcome {
                     Err(Failure::Internal(_)) => self.broken_by(id, "calling the vendor", now),
                     Err(failure) => self.no_news(id, None, failure.to_string(), now),
@@ -191,7 +196,12 @@ impl Engine {
         let endpoint = self.entry(id).settings.product.endpoint();
         // A mistake of ours in reading one answer must stay that order's trouble.
         let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer)));
-        let Ok(decoded) = decoded else { return self.broken_by(id, "reading the vendor's answer", now) };
+        let Ok(decoded) = decoded else {
+            if probe {
+                self.probe_unclear(gate, "an internal error while reading the answer", now);
+            }
+            return self.broken_by(id, "reading the vendor's answer", now);
+        };
         if let Some(asked) = answer.retry_after {
             self.asked_to_wait(gate, asked, now);
         }
@@ -201,12 +211,13 @@ impl Engine {
                     self.call_limit(gate, "the vendor says that there are too many calls (HTTP 429)", now);
                 }
                 if probe {
-                    self.probe_unclear(gate, now);
+                    self.probe_unclear(gate, &unreadable.to_string(), now);
                 }
                 self.no_news(id, None, unreadable.to_string(), now);
             }
             Ok(reply) => {
                 let row = code::classify(endpoint, &reply);
+                self.slot_mut(id).brought = if row.shows_login() { Brought::Login } else { Brought::Answer };
                 self.login_result(gate, row, &reply, now);
                 self.take_reply(id, row, reply, now);
             }

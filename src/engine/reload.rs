@@ -128,6 +128,7 @@ impl Engine {
             busy: Busy::Idle,
             todo,
             urgent: false,
+            brought: super::slot::Brought::default(),
             queued: None,
             timed: None,
             ready: false,

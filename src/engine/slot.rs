@@ -24,6 +24,18 @@ pub(super) enum Busy {
     Tidying,
 }
 
+/// What the last call about an order brought, for whoever waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Brought {
+    /// No answer that can be understood, so far.
+    #[default]
+    Nothing,
+    /// An answer that leaves it open whether the vendor takes the login.
+    Answer,
+    /// An answer that cannot come without an accepted login.
+    Login,
+}
+
 /// Work that an order owes on this machine, beyond what its record says.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Todo {
@@ -57,6 +69,7 @@ pub(super) struct Slot {
     pub(super) todo: Todo,
     /// The operator or a hint wants it polled now.
     pub(super) urgent: bool,
+    pub(super) brought: Brought,
     /// Where it stands in its gate's queue.
     pub(super) queued: Option<Time>,
     /// Where it stands in the timers.

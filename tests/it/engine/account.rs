@@ -145,6 +145,71 @@ fn a_probe_without_a_readable_answer_is_spent() {
     assert!(world.account_row("main").get("closed").is_some());
 }
 
+/// Arguments, transport and "unknown error" may be told before the login is looked at.
+#[test]
+fn a_probe_that_does_not_tell_of_the_login_is_spent_and_opens_nothing() {
+    for answer in [
+        "-14\nUnknown error",
+        "-4\nThe value of the 'orderNumber' argument is invalid!",
+        "-2\nwhat",
+        "-1\nno https",
+        "-42\nCall limit reached",
+        "-160\ngeneral error",
+        "3\n",
+    ] {
+        let mut world = World::new(world::config(&["a", "b", "c"]));
+        for name in ["a", "c"] {
+            world.say(name, [Say::text("-16\nno")]);
+        }
+        world.say("b", [Say::text(answer), Say::text("-16\nno")]);
+        world.pass(HOUR);
+        let token = world.command(Command::ResumeAccount("main".into()));
+        world.pass(3 * DAY);
+        let called: Vec<&str> = world.calls.iter().map(|call| &*call.number).collect();
+        assert_eq!(called, ["a", "b"], "{answer:?}");
+        assert!(!world.reply(token).ok, "{}", world.reply(token).text);
+        let row = world.account_row("main");
+        let text = row["closed"]["text"].as_str().expect("it stays closed");
+        let code = answer.split('\n').next().unwrap();
+        assert!(text.contains("login refused") && text.contains(code), "{text}");
+        let tells = |said: &&str| {
+            said.contains("stays closed") && said.contains(code) && said.contains("resume --account main")
+        };
+        assert!(world.errors().iter().any(tells), "{:?}", world.errors());
+        // Another word is one more.
+        world.say("c", [Say::text("-14\nUnknown error")]);
+        world.command(Command::ResumeAccount("main".into()));
+        world.pass(DAY);
+        assert_eq!(world.calls.len(), 3, "{answer:?}");
+        let row = world.account_row("main");
+        let text = row["closed"]["text"].as_str().unwrap();
+        assert_eq!(text.matches("let through").count(), 1, "only the last one is told: {text}");
+    }
+}
+
+#[test]
+fn what_is_said_of_an_order_or_a_right_opens_the_account() {
+    for answer in ["errorCode=0", "-20\nRejected", "-22\nPayment pending", "-91\nno permission"] {
+        let mut world = World::new(world::config(&["a"]));
+        world.say("a", [Say::text("-16\nno"), Say::text(answer)]);
+        world.pass(HOUR);
+        world.command(Command::ResumeAccount("main".into()));
+        world.pass(HOUR);
+        assert!(world.account_row("main").get("closed").is_none(), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_probe_whose_answer_never_came_is_told() {
+    let mut world = World::new(world::config(&["a"]));
+    world.say("a", [Say::text("-16\nno"), Say::Fail(Failure::Timeout)]);
+    world.pass(HOUR);
+    world.command(Command::ResumeAccount("main".into()));
+    world.pass(HOUR);
+    let said = world.errors().last().unwrap().to_string();
+    assert!(said.contains("main stays closed") && said.contains("did not answer"), "{said}");
+}
+
 #[test]
 fn calls_keep_their_gap() {
     let names: Vec<String> = (0..30).map(|at| format!("o{at}")).collect();
