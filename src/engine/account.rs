@@ -93,7 +93,8 @@ pub struct Gate {
     pub held: bool,
     /// See [`AccountRecord`].
     pub record: AccountRecord,
-    /// Orders that may be polled, by when they are due; the operator's word counts as due since ever.
+    /// Orders that may be polled, by when they are due; the operator's word counts as due since ever, a push
+    /// notification as due right after that.
     pub queue: BTreeSet<(Time, OrderId)>,
     /// The operator's other calls; these wait for nothing but the gate.
     pub errands: VecDeque<Errand>,
@@ -154,8 +155,10 @@ pub struct Before {
     pub due: Option<Time>,
     /// See [`super::order::OrderRecord::failures`].
     pub failures: u32,
-    /// Whether somebody wanted it polled now.
+    /// Whether the operator wanted it polled now.
     pub urgent: bool,
+    /// Whether a push notification wanted it polled.
+    pub hinted: bool,
 }
 
 impl Gate {
@@ -237,7 +240,7 @@ impl Gate {
     /// When the first poll of the queue may start, as far as the queue knows.
     fn poll_at(&self) -> Option<Time> {
         let (due, _) = self.queue.first()?;
-        // The operator's word comes before suspicion, not before the gap.
+        // The operator's word comes before suspicion, not before the gap; a push notification before neither.
         let suspect = self.suspect_until.filter(|_| *due != Time::MIN).unwrap_or(Time::MIN);
         Some(suspect.max(*due))
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::account::{Before, Flight, Purpose, Turn};
 use super::event::{Call, CredentialTag, Effect, Level, OrderId};
 use super::order::{Heard, News, Phase};
-use super::slot::Brought;
+use super::slot::{Brought, Slot};
 use super::time::{Now, Time, rfc3339};
 use super::{Busy, Engine, expiry, schedule};
 use crate::api::code::{self, Class, Row};
@@ -51,10 +51,11 @@ impl Engine {
         let account = entry.account.clone();
         let handle = handle_text(entry).into();
         let slot = self.slot_mut(id);
-        let urgent = std::mem::take(&mut slot.urgent);
+        let (urgent, hinted) = (std::mem::take(&mut slot.urgent), std::mem::take(&mut slot.hinted));
         slot.brought = Brought::Nothing;
         let record = &mut slot.record;
-        let before = Before { polled: record.polled, due: record.due, failures: record.failures, urgent };
+        let before =
+            Before { polled: record.polled, due: record.due, failures: record.failures, urgent, hinted };
         // Recorded before the call, on the assumption that its end will never be heard of.
         record.account = account.clone();
         record.handle = handle;
@@ -86,6 +87,7 @@ impl Engine {
     fn poll_unsent(&mut self, gate: usize, id: OrderId, before: Before, probe: bool, now: Now) {
         let slot = self.slot_mut(id);
         slot.urgent = before.urgent;
+        slot.hinted = before.hinted;
         slot.record.polled = before.polled;
         slot.record.due = before.due;
         slot.record.failures = before.failures;
@@ -447,7 +449,13 @@ impl Engine {
     pub(super) fn next_poll(&self, id: OrderId, now: Now) -> String {
         let slot = self.slot(id);
         let gate = self.gates.get(slot.gate);
-        match slot.record.due {
+        let suspect = || gate.and_then(|gate| gate.suspect_until).unwrap_or(Time::MIN);
+        let due = match slot {
+            Slot { urgent: true, .. } => Some(now.time),
+            Slot { hinted: true, .. } => Some(now.time.max(suspect())),
+            _ => slot.record.due,
+        };
+        match due {
             Some(due) => match gate.map_or(Some(due), |gate| gate.record.not_before(due)) {
                 Some(due) => format!("next poll {}", rfc3339(now.wall_of(due).div_euclid(1000))),
                 None => format!("no poll while account {} is closed", slot.record.account),
@@ -466,22 +474,24 @@ impl Engine {
             let slot = self.slot(id);
             let rest = self.entry(id).settings.cadence.interval.min(HINT_REST);
             let rested = slot.record.polled.is_none_or(|polled| now.time.since(polled) >= rest);
-            if rested && !slot.urgent && slot.busy == Busy::Idle {
-                self.slot_mut(id).urgent = true;
+            if rested && !slot.urgent && !slot.hinted && slot.busy == Busy::Idle {
+                self.slot_mut(id).hinted = true;
                 self.reindex(id, now);
+                let next = self.next_poll(id, now);
                 self.note(
                     Level::Info,
                     "push",
                     Some(id),
                     now,
-                    format!("a push notification says: {}; asking now", hint.why),
+                    format!("a push notification says: {}; {next}", hint.why),
                 );
             }
         }
     }
 }
 
-/// A hint proves nothing about who gave it, so a forged one must not make us hammer the vendor.
+/// A hint proves nothing about who gave it, so a forged one must not make us hammer the vendor, or log in while it is
+/// not known whether the last login was refused.
 const HINT_REST: Duration = Duration::from_secs(600);
 
 /// The parameter and its value, as remembered in the state.

@@ -128,6 +128,7 @@ impl Engine {
             busy: Busy::Idle,
             todo,
             urgent: false,
+            hinted: false,
             brought: super::slot::Brought::default(),
             queued: None,
             timed: None,
@@ -147,7 +148,7 @@ impl Engine {
     }
 
     /// A call without an end may have been a refused login. So nothing is called by itself until the interval
-    /// has passed, as if the call had been answered; the operator may.
+    /// has passed, as if the call had been answered, and for no push notification; the operator may.
     fn suspect_unfinished_calls(&mut self, now: Now) {
         for gate in 0..self.gates.len() {
             if self.gates[gate].suspect_until.is_some() {

@@ -67,8 +67,10 @@ pub(super) struct Slot {
     pub(super) material: Option<Box<Material>>,
     pub(super) busy: Busy,
     pub(super) todo: Todo,
-    /// The operator or a hint wants it polled now.
+    /// The operator wants it polled now, or a changed credential is to be tried with it.
     pub(super) urgent: bool,
+    /// A push notification wants it polled as soon as a scheduled poll could be made.
+    pub(super) hinted: bool,
     pub(super) brought: Brought,
     /// Where it stands in its gate's queue.
     pub(super) queued: Option<Time>,
