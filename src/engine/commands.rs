@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::account::Gate;
+use super::account::{Gate, Purpose};
 use super::event::{Command, CommandReply, Effect, HookResult, Inspection, Level, OrderId, RunId, Token};
 use super::order::{News, Phase};
 use super::slot::Brought;
@@ -26,7 +26,7 @@ pub(super) struct Rehearsal {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiter {
     pub(super) token: Token,
-    /// Whether a call is part of what is wanted, so that a closed account is a failure.
+    /// Whether a call is part of what is wanted, so that a closed account, or no answer, is a failure.
     needs_call: bool,
 }
 
@@ -129,9 +129,44 @@ impl Engine {
         let slot = self.slot(id);
         let refused = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some())
             && slot.brought != Brought::Login;
+        let called = slot.brought != Brought::Nothing && !refused;
         let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none();
         for waiter in self.waiters.remove(&id).unwrap_or_default() {
-            self.reply(waiter.token, ok && !(waiter.needs_call && refused), &text);
+            self.reply(waiter.token, ok && (called || !waiter.needs_call), &text);
+        }
+    }
+
+    /// Whoever waits for a poll that cannot be made at present need not wait for that to end. The order stays due; but an
+    /// account that is closed can be so for weeks, and then the poll is no longer what was wanted.
+    pub(super) fn refuse_waiters(&mut self, gate: usize, now: Now) {
+        if self.waiters.is_empty() || self.gates[gate].flight.is_some() {
+            return;
+        }
+        let Some(why) = self.shut(gate, now) else { return };
+        let waiting = |id: &OrderId| self.slot(*id).gate == gate && self.slot(*id).urgent;
+        let ids: Vec<OrderId> = self.waiters.keys().copied().filter(waiting).collect();
+        for id in ids {
+            if self.gates[gate].record.not_before(now.time).is_none() {
+                self.slot_mut(id).urgent = false;
+                self.reindex(id, now);
+            }
+            let (name, next) = (self.slot_name(id), self.next_poll(id, now));
+            let (refused, others) = self
+                .waiters
+                .remove(&id)
+                .unwrap_or_default()
+                .into_iter()
+                .partition::<Vec<_>, _>(|waiter| waiter.needs_call);
+            if !others.is_empty() {
+                self.waiters.insert(id, others);
+            }
+            for waiter in refused {
+                self.reply(
+                    waiter.token,
+                    false,
+                    &format!("{name} was not polled: nothing was sent: {why}; {next}"),
+                );
+            }
         }
     }
 
@@ -202,8 +237,14 @@ impl Engine {
         self.let_one_through(gate, now);
         let text = format!("account {account}: the operator lets one call through");
         self.note_account(Level::Info, "account-probe", gate, now, text);
-        match self.gates[gate].queue.first().copied() {
-            Some((_, id)) => self.wait_for(id, token, true),
+        // A call that is under way already comes before the one that is let through.
+        let polled = self.gates[gate].flight.as_ref().and_then(|flight| match &flight.purpose {
+            Purpose::Poll { order, .. } => Some(*order),
+            Purpose::Errand(_) => None,
+        });
+        let first = self.gates[gate].queue.first().map(|(_, id)| *id);
+        match polled.or(first.filter(|_| self.gates[gate].flight.is_none())) {
+            Some(id) => self.wait_for(id, token, true),
             None => self.reply(token, true, &format!("account {account}: the next call is let through; the daemon makes it when an order is due, or `once`")),
         }
     }

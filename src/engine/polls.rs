@@ -29,6 +29,7 @@ impl Engine {
         let gap = self.config.calls.call_gap;
         for gate in 0..self.gates.len() {
             self.refuse_errands(gate, now);
+            self.refuse_waiters(gate, now);
             while let Some(turn) = self.gates[gate].turn(gap, now.time) {
                 match turn {
                     Turn::Errand => self.start_next_errand(gate, now),

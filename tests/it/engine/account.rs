@@ -273,6 +273,94 @@ fn a_poll_that_meets_a_refused_login_has_failed() {
     assert!(!world.reply(token).ok, "{}", world.reply(token).text);
 }
 
+/// What the vendor is known not to have seen is said at once, with what comes next.
+#[test]
+fn a_poll_that_cannot_be_sent_is_answered() {
+    for failure in [
+        Failure::Credential("permission denied".into()),
+        Failure::Connect("connection refused".into()),
+        Failure::Setup("ca_file".into()),
+        Failure::Tls("expired".into()),
+    ] {
+        let mut world = World::new(world::config(&["a", "b"]));
+        world.pass(HOUR);
+        world.say("a", [Say::Fail(failure.clone()), Say::text("errorCode=0")]);
+        let word =
+            |token, name: &str| Event::Commanded { token: Token(token), command: Command::Poll(name.into()) };
+        world.handle(word(71, "a"));
+        let reply = world.reply(Token(71)).clone();
+        assert!(!reply.ok, "{}", reply.text);
+        for part in ["a was not polled: nothing was sent", &failure.to_string(), "next poll 2026-"] {
+            assert!(reply.text.contains(part), "{part}: {}", reply.text);
+        }
+        // It does so by itself.
+        let calls = world.calls.len();
+        world.pass(HOUR);
+        assert_eq!(world.calls.len(), calls + 1);
+    }
+}
+
+#[test]
+fn whoever_waits_for_the_gap_is_answered_when_the_account_closes_or_pauses() {
+    for (answer, why) in [("-16\nno", "account main is closed"), ("-42\nlimit", "account main pauses until")]
+    {
+        let mut world = World::new(world::config(&["a", "b", "c"]));
+        world.pass(HOUR);
+        world.say("a", [Say::text(answer), Say::text("errorCode=0")]);
+        let word =
+            |token, name: &str| Event::Commanded { token: Token(token), command: Command::Poll(name.into()) };
+        let calls = |list: Vec<Effect>| list.into_iter().find(|effect| matches!(effect, Effect::Call(_)));
+        let call = calls(effects(&mut world, word(71, "a"))).expect("a call");
+        assert!(calls(effects(&mut world, word(72, "c"))).is_none());
+        let answered = world.one(call).expect("an answer");
+        world.handle(answered);
+        assert!(world.replies.iter().any(|(token, _)| *token == Token(71)));
+        let reply = world.reply(Token(72)).clone();
+        assert!(!reply.ok && reply.text.contains(why), "{}", reply.text);
+        assert!(reply.text.contains("c was not polled: nothing was sent"), "{}", reply.text);
+        if answer.starts_with("-16") {
+            // What was said not to be done is not done when the account opens, be it weeks later.
+            let calls = world.calls.len();
+            world.command(Command::ResumeAccount("main".into()));
+            world.pass(HOUR);
+            let called: Vec<&str> = world.calls[calls..].iter().map(|call| &*call.number).collect();
+            assert_eq!(called, ["b"], "the one that is due first");
+        }
+    }
+}
+
+#[test]
+fn a_second_word_during_the_one_call_is_answered_with_it() {
+    let mut world = World::new(world::config(&["a", "b", "c"]));
+    world.say("a", [Say::text("-16\nno")]);
+    world.say("b", [Say::text("-16\nno")]);
+    world.pass(HOUR);
+    let word =
+        |token| Event::Commanded { token: Token(token), command: Command::ResumeAccount("main".into()) };
+    let calls = |list: Vec<Effect>| list.into_iter().find(|effect| matches!(effect, Effect::Call(_)));
+    let call = calls(effects(&mut world, word(101))).expect("a call");
+    assert!(calls(effects(&mut world, word(102))).is_none());
+    let answered = world.one(call).expect("an answer");
+    world.handle(answered);
+    for token in [101, 102] {
+        assert!(!world.reply(Token(token)).ok);
+    }
+}
+
+#[test]
+fn a_poll_without_a_readable_answer_has_failed() {
+    for answer in
+        [Say::Fail(Failure::Timeout), Say::Body(500, b"x".to_vec()), Say::text("<html>portal"), Say::text("")]
+    {
+        let mut world = World::new(world::config(&["a"]));
+        world.pass(HOUR);
+        world.say("a", [answer]);
+        let token = world.command(Command::Poll("a".into()));
+        assert!(!world.reply(token).ok, "{}", world.reply(token).text);
+        assert!(world.reply(token).text.contains("next poll"), "{}", world.reply(token).text);
+    }
+}
+
 #[test]
 fn the_next_poll_is_not_before_the_end_of_a_pause() {
     let mut world = World::new(world::config(&["www"]));
