@@ -73,7 +73,10 @@ impl Engine {
 
     /// Why no call can be made on an account at present, whoever wants one.
     pub(super) fn shut(&self, gate: usize, now: Now) -> Option<String> {
-        let Gate { name: account, record, .. } = &self.gates[gate];
+        let Gate { name: account, record, removed, .. } = &self.gates[gate];
+        if *removed {
+            return Some("its account is no longer configured".into());
+        }
         if let Some(closed) = record.closed.as_ref().filter(|_| !record.probe) {
             return Some(format!(
                 "account {account} is closed: {}; mend the cause, then change the password file or run \

@@ -128,7 +128,8 @@ impl Engine {
         }
     }
 
-    /// The account was closed or paused since: whoever waits need not wait for that to end.
+    /// The account was closed, paused or removed since: whoever waits need not wait for that to end, and nobody should
+    /// find it done when that has ended.
     pub(super) fn refuse_errands(&mut self, gate: usize, now: Now) {
         if self.gates[gate].errands.is_empty() || self.gates[gate].flight.is_some() {
             return;

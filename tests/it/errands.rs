@@ -139,6 +139,31 @@ fn a_wish_does_not_use_up_the_one_call_of_a_closed_account() {
 }
 
 #[test]
+fn what_waits_on_an_account_that_is_removed_is_dropped() {
+    let mut config = world::config(&["a"]);
+    let mut second = (*config.accounts[0]).clone();
+    (second.name, second.login_name) = ("second".into(), "other".into());
+    config.accounts.push(second.clone().into());
+    let mut world = World::new(config.clone());
+    world.pass(HOUR);
+    let target = Target::Number { number: "7".into(), account: Some("second".into()) };
+    world.command(Command::Domains(target.clone()));
+    let within_the_gap = world.command(Command::Resend(target));
+    let sent = |world: &World| world.errands.iter().filter(|errand| errand.account == "second").count();
+    assert_eq!(sent(&world), 1);
+    config.accounts.pop();
+    world.reload(config.clone());
+    let reply = world.reply(within_the_gap);
+    assert!(!reply.ok && reply.text.contains("nothing was sent"), "{}", reply.text);
+    assert!(reply.text.contains("no longer configured"), "{}", reply.text);
+    world.pass(30 * DAY);
+    config.accounts.push(second.into());
+    world.reload(config);
+    world.pass(HOUR);
+    assert_eq!(sent(&world), 1);
+}
+
+#[test]
 fn a_credential_that_changed_during_the_call_is_tried() {
     let mut world = World::new(world::config(&["www"]));
     world.say("www", [Say::text("-16\nno"), Say::text("errorCode=0")]);
