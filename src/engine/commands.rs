@@ -84,6 +84,9 @@ impl Engine {
                 closed.text
             ));
         }
+        if self.cannot_save() {
+            return Some("the state cannot be saved; see the log".into());
+        }
         let until = record.paused_until.filter(|until| *until > now.time)?;
         let until = rfc3339(now.wall_of(until) / 1000);
         let why = record.paused_why.as_deref().unwrap_or("the vendor asked for it");

@@ -330,6 +330,22 @@ fn whoever_waits_for_the_gap_is_answered_when_the_account_closes_or_pauses() {
 }
 
 #[test]
+fn a_poll_whose_record_cannot_be_saved_is_answered() {
+    let mut world = World::new(world::config(&["a"]));
+    world.pass(HOUR);
+    world.failing_saves = 1;
+    let token = world.command(Command::Poll("a".into()));
+    assert!(!world.reply(token).ok);
+    assert!(world.reply(token).text.contains("the state cannot be saved"), "{}", world.reply(token).text);
+    // Nor is anybody kept waiting who comes meanwhile.
+    let calls = world.calls.len();
+    let token = world.command(Command::Poll("a".into()));
+    assert!(world.reply(token).text.contains("the state cannot be saved"), "{}", world.reply(token).text);
+    world.pass(HOUR);
+    assert_eq!(world.calls.len(), calls + 1);
+}
+
+#[test]
 fn a_second_word_during_the_one_call_is_answered_with_it() {
     let mut world = World::new(world::config(&["a", "b", "c"]));
     world.say("a", [Say::text("-16\nno")]);

@@ -383,6 +383,32 @@ fn after_a_crash_in_mid_call_a_hint_waits_and_the_operator_need_not() {
 }
 
 #[test]
+fn a_process_that_is_to_end_gives_up_after_the_third_save_that_failed() {
+    let mut world = World::new(world::config(&["a"]));
+    world.failing_saves = usize::MAX;
+    let start = world.now;
+    world.engine.poll_only_until(start.time);
+    let mut tries = Vec::new();
+    world.pass(Duration::ZERO);
+    while world.engine.is_occupied(start) {
+        tries.push(world.engine.failed_saves());
+        world.pass(SECOND);
+    }
+    tries.dedup();
+    assert_eq!(tries, [1, 2]);
+    assert!(world.engine.gives_up_saving());
+    assert!(world.calls.is_empty());
+    // What is over by the second try does not end it.
+    let mut world = World::new(world::config(&["a"]));
+    world.failing_saves = 1;
+    world.pass(SECOND);
+    assert!(world.engine.is_occupied(start) && !world.engine.gives_up_saving());
+    world.pass(20 * SECOND);
+    assert!(!world.engine.is_occupied(start) && !world.engine.cannot_save());
+    assert_eq!(world.calls.len(), 1);
+}
+
+#[test]
 fn one_pending_poll_is_one_save() {
     let mut config = world::config(&["a", "b", "c", "d"]);
     config.calls.call_gap = Duration::ZERO;
