@@ -133,12 +133,20 @@ impl Engine {
         }
         let text = self.describe(id, now);
         let slot = self.slot(id);
-        let refused = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some())
-            && slot.brought != Brought::Login;
-        let called = slot.brought != Brought::Nothing && !refused;
+        let closed = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some());
+        let (called, login) = match slot.brought {
+            Brought::Nothing => (false, "unknown"),
+            Brought::Answer => (!closed, "unknown"),
+            Brought::Refused => (false, CommandReply::REFUSED),
+            Brought::Login => (true, CommandReply::ACCEPTED),
+        };
         let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none();
         for waiter in self.waiters.remove(&id).unwrap_or_default() {
-            self.reply(waiter.token, ok && (called || !waiter.needs_call), &text);
+            let mut reply = CommandReply::new(ok && (called || !waiter.needs_call), &*text);
+            if waiter.needs_call {
+                reply.data = serde_json::json!({ CommandReply::LOGIN: login });
+            }
+            self.told.push(Effect::Reply { token: waiter.token, reply });
         }
     }
 
@@ -249,7 +257,7 @@ impl Engine {
             Purpose::Errand(_) => None,
         });
         let first = self.gates[gate].queue.first().map(|(_, id)| *id);
-        match polled.or(first.filter(|_| self.gates[gate].flight.is_none())) {
+        match polled.or_else(|| first.filter(|_| self.gates[gate].flight.is_none())) {
             Some(id) => self.wait_for(id, token, true),
             None => self.reply(token, true, &format!("account {account}: the next call is let through; the daemon makes it when an order is due, or `once`")),
         }

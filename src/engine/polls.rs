@@ -220,7 +220,11 @@ impl Engine {
             }
             Ok(reply) => {
                 let row = code::classify(endpoint, &reply);
-                self.slot_mut(id).brought = if row.shows_login() { Brought::Login } else { Brought::Answer };
+                self.slot_mut(id).brought = match row.class {
+                    Class::AccountClosed => Brought::Refused,
+                    _ if row.shows_login() => Brought::Login,
+                    _ => Brought::Answer,
+                };
                 self.login_result(gate, row, &reply, now);
                 self.take_reply(id, row, reply, now);
             }

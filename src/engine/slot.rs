@@ -32,6 +32,8 @@ pub(super) enum Brought {
     Nothing,
     /// An answer that leaves it open whether the vendor takes the login.
     Answer,
+    /// The vendor refused the login.
+    Refused,
     /// An answer that cannot come without an accepted login.
     Login,
 }

@@ -372,8 +372,9 @@ fn a_poll_without_a_readable_answer_has_failed() {
         world.pass(HOUR);
         world.say("a", [answer]);
         let token = world.command(Command::Poll("a".into()));
-        assert!(!world.reply(token).ok, "{}", world.reply(token).text);
-        assert!(world.reply(token).text.contains("next poll"), "{}", world.reply(token).text);
+        let reply = world.reply(token);
+        assert!(!reply.ok && reply.text.contains("next poll"), "{}", reply.text);
+        assert_eq!(reply.data["login"], "unknown");
     }
 }
 
