@@ -51,7 +51,7 @@ pub enum Command {
     Run,
     /// Poll what is due, install, run hooks, leave
     #[command(after_help = "Example: certcollectd once --wait 30m\n\n\
-        Exit codes: 0 all in order; 1 the state cannot be used; 2 usage or configuration, or another \
+        Exit codes: 0 all in order; 1 the state cannot be used or saved; 2 usage or configuration, or another \
         certcollectd runs; 3 some orders wait; 4 some need attention, hooks that have not worked included; 5 an account is closed.")]
     Once(Once),
     /// Read configuration, credentials, keys and paths, and say what is wrong

@@ -45,6 +45,8 @@ pub struct Outcome {
     pub summary: Summary,
     /// The answer to the command, if there was one.
     pub reply: Option<CommandReply>,
+    /// The state could not be saved to the end.
+    pub unsaved: bool,
 }
 
 /// Everything the loop joins.
@@ -121,7 +123,7 @@ impl Daemon {
                 () = sleep(nap) => self.handle(Event::Woke),
             }
         }
-        Outcome { summary: self.engine.summary(), reply }
+        Outcome { summary: self.engine.summary(), reply, unsaved: self.engine.cannot_save() }
     }
 
     /// Whether the loop may end. The first time that it may, the engine is told to stop; then what is under
@@ -141,7 +143,9 @@ impl Daemon {
                 }
                 Goal::Answered(_) => replied,
             };
-            if !reached {
+            // A daemon waits for the disk; whoever started anything else waits for its end.
+            let gives_up = !matches!(goal, Goal::Stop) && self.engine.gives_up_saving();
+            if !reached && !gives_up {
                 return false;
             }
             self.stop(now);

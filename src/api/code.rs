@@ -58,6 +58,24 @@ const fn row(code: i32, class: Class, means: &'static str, advice: &'static str)
     Row { code, class, means, advice }
 }
 
+impl Row {
+    /// Whether the vendor cannot have said this without taking the login: certificates or the state of an order, a
+    /// right that the account has not got. What is said of the call itself (its transport, its arguments, its
+    /// frequency) may come before the login is looked at, and nobody knows when "unknown error" comes.
+    pub fn shows_login(&self) -> bool {
+        match self.class {
+            Class::Ready | Class::Available | Class::Waiting | Class::WaitingSlowly | Class::Done => true,
+            Class::Rejected | Class::Revoked | Class::Permission => true,
+            // The key size is one of the arguments.
+            Class::Report => self.code != -13,
+            // GetMDCDomainDetails has no other word for -16, and a refused login may be told with it as well.
+            Class::EndpointRefused => false,
+            Class::AccountClosed | Class::AccountPaused | Class::Ours => false,
+            Class::Transient | Class::Unknown => false,
+        }
+    }
+}
+
 /// Every code that the documents name, in falling order.
 pub const TABLE: [Row; 26] = [
     row(2, Class::Ready, "certificates attached", ""),
@@ -190,6 +208,19 @@ mod tests {
         }
         check(-125, Class::Waiting);
         check(-160, Class::Unknown);
+    }
+
+    #[test]
+    fn only_the_state_of_an_order_and_a_missing_right_show_that_the_login_is_taken() {
+        let shows = |endpoint, code| classify(endpoint, &reply(code, "some words")).shows_login();
+        for endpoint in [Endpoint::CollectSsl, Endpoint::ReplaceSmime] {
+            let shown: Vec<i32> = (-2000..2000).filter(|code| shows(endpoint, *code)).collect();
+            let mut expected = vec![-125, -124, -123, -122, -91, -90, -26, -22, -21, -20, 0, 1, 2];
+            expected.sort_unstable();
+            assert_eq!(shown, expected, "{endpoint:?}");
+        }
+        let denied = classify(Endpoint::DomainDetails, &reply(-16, "Permission denied!"));
+        assert!(!denied.shows_login());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::config::{Account, Action, Config, Hook, KeySource, Order, SecretSourc
 use crate::effects::load::Reader;
 use crate::effects::store_error::try_write;
 use crate::effects::{call, credential, hook, inspect, lock, probe};
-use crate::engine::event::Command;
+use crate::engine::event::{Command, CommandReply};
 use crate::sources::clock;
 
 /// Is there where systemd runs the machine (sd_booted(3)).
@@ -307,10 +307,18 @@ fn check_logins(path: &Path, config: &Arc<Config>, report: &mut Report) {
             continue;
         };
         match order::carry_out(path, config, Command::Poll(order.name.to_string())) {
-            Ok(reply) if reply.ok => {
-                say(&format!("account {}: the login is accepted\n{}", account.name, reply.text));
-            }
-            Ok(reply) => report.error(about, format!("account {}: {}", account.name, reply.text), ""),
+            Ok(reply) => match reply.data[CommandReply::LOGIN].as_str() {
+                Some(CommandReply::ACCEPTED) if reply.ok => {
+                    say(&format!("account {}: the login is accepted\n{}", account.name, reply.text));
+                }
+                Some(CommandReply::ACCEPTED | CommandReply::REFUSED) => {
+                    report.error(about, format!("account {}: {}", account.name, reply.text), "");
+                }
+                _ => {
+                    let what = "it cannot be said whether the login is accepted";
+                    report.error(about, format!("account {}: {what}: {}", account.name, reply.text), "");
+                }
+            },
             Err(_) => {
                 report.error(about, format!("account {}: the login could not be tried", account.name), "");
             }

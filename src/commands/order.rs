@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::run::{AGAIN, LOOKS, engine, open_store_with, prepare};
+use super::run::{AGAIN, LOOKS, UNSAVED, engine, open_store_with, prepare};
 use super::{block_on, complain, load, say, with_adopted};
 use crate::cli::exit;
 use crate::config::Config;
@@ -186,7 +186,7 @@ fn directly(found: &Found, store: Store, command: Command) -> Result<CommandRepl
         });
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Answered(command)).await;
         outcome.reply.ok_or_else(|| {
-            complain("stopped before the command was done");
+            complain(if outcome.unsaved { UNSAVED } else { "stopped before the command was done" });
             exit::FAILED
         })
     })

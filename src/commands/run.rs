@@ -139,7 +139,10 @@ pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
         drop(found);
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Settled(wait)).await;
         let summary = outcome.summary;
-        if summary.closed > 0 {
+        if outcome.unsaved {
+            complain(UNSAVED);
+            exit::FAILED
+        } else if summary.closed > 0 {
             exit::CLOSED
         } else if summary.attention > 0 || summary.unreadable > 0 {
             exit::ATTENTION
@@ -177,6 +180,10 @@ pub(super) fn open_store(config: &Config) -> Result<Store, u8> {
     }
     Err(exit::FAILED)
 }
+
+/// What is left to say after the log has named the cause.
+pub(super) const UNSAVED: &str =
+    "gave up: the state cannot be saved, and without that nothing is called or installed; the log says why";
 
 /// So often is looked whether the lock is free, or who holds it: for five seconds.
 pub(super) const LOOKS: u32 = 50;

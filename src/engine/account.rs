@@ -54,6 +54,8 @@ pub struct Refused {
     pub login: u64,
 }
 
+/// What stands between a refusal and what came of the call that was let through since.
+const LET_THROUGH: &str = "; the call let through since does not tell whether the login is accepted now: ";
 /// How the reason of a pause begins when the password cannot be read.
 const NO_PASSWORD: &str = "the password cannot be read";
 
@@ -75,7 +77,7 @@ impl AccountRecord {
 pub struct Closed {
     /// UNIX seconds.
     pub since: i64,
-    /// What the vendor said, in our words with the vendor's quoted.
+    /// What the vendor said, in our words with the vendor's quoted; also of a call that was let through since.
     pub text: Box<str>,
     /// The credential that was refused, once it is known.
     pub refused: Option<CredentialTag>,
@@ -92,7 +94,8 @@ pub struct Gate {
     pub held: bool,
     /// See [`AccountRecord`].
     pub record: AccountRecord,
-    /// Orders that may be polled, by when they are due; the operator's word counts as due since ever.
+    /// Orders that may be polled, by when they are due; the operator's word counts as due since ever, a push
+    /// notification as due right after that.
     pub queue: BTreeSet<(Time, OrderId)>,
     /// The operator's other calls; these wait for nothing but the gate.
     pub errands: VecDeque<Errand>,
@@ -164,8 +167,10 @@ pub struct Before {
     pub due: Option<Time>,
     /// See [`super::order::OrderRecord::failures`].
     pub failures: u32,
-    /// Whether somebody wanted it polled now.
+    /// Whether the operator wanted it polled now.
     pub urgent: bool,
+    /// Whether a push notification wanted it polled.
+    pub hinted: bool,
 }
 
 impl Gate {
@@ -219,7 +224,7 @@ impl Gate {
         let opens = self.opens(call_gap)?;
         let errand = self.errands.front().map(|_| opens);
         let poll = self.poll_at().map(|at| at.max(opens));
-        let wish = self.wishes.first().map(|_| self.suspect_until.map_or(opens, |until| until.max(opens)));
+        let wish = self.wish().map(|_| self.suspect_until.map_or(opens, |until| until.max(opens)));
         [errand, poll, wish].into_iter().flatten().min()
     }
 
@@ -231,17 +236,23 @@ impl Gate {
         if !self.errands.is_empty() {
             return Some(Turn::Errand);
         }
-        match (self.queue.first(), self.wishes.first()) {
+        match (self.queue.first(), self.wish()) {
             (Some((_, id)), _) if self.poll_at().is_some_and(|at| at <= now) => Some(Turn::Poll(*id)),
-            (_, Some(id)) => Some(Turn::Wish(*id)),
+            (_, Some(id)) => Some(Turn::Wish(id)),
             (_, None) => None,
         }
+    }
+
+    /// Whose domain details are wished for; not while the account is closed: the one call that is let through is for
+    /// what can open it.
+    fn wish(&self) -> Option<OrderId> {
+        self.wishes.first().copied().filter(|_| self.record.closed.is_none())
     }
 
     /// When the first poll of the queue may start, as far as the queue knows.
     fn poll_at(&self) -> Option<Time> {
         let (due, _) = self.queue.first()?;
-        // The operator's word comes before suspicion, not before the gap.
+        // The operator's word comes before suspicion, not before the gap; a push notification before neither.
         let suspect = self.suspect_until.filter(|_| *due != Time::MIN).unwrap_or(Time::MIN);
         Some(suspect.max(*due))
     }
@@ -259,6 +270,14 @@ impl Gate {
         let since = self.record.closed.as_ref().map_or(since, |closed| closed.since);
         self.record.closed = Some(Closed { since, text, refused: self.sent });
         self.record.probe = false;
+    }
+
+    /// The one call that was let through did not tell whether the vendor takes the login.
+    pub fn still_closed(&mut self, what: &str) {
+        if let Some(closed) = &mut self.record.closed {
+            let refusal = closed.text.split(LET_THROUGH).next().unwrap_or_default();
+            closed.text = format!("{refusal}{LET_THROUGH}{what}").into();
+        }
     }
 
     /// The vendor took the login.

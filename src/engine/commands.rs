@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::account::Gate;
+use super::account::{Gate, Purpose};
 use super::event::{Command, CommandReply, Effect, HookResult, Inspection, Level, OrderId, RunId, Token};
 use super::order::{News, Phase};
+use super::slot::Brought;
 use super::time::{Now, rfc3339};
 use super::{Busy, Engine, contents, deploy, hooks};
 use crate::cert::KeyCandidate;
@@ -26,7 +27,7 @@ pub(super) struct Rehearsal {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiter {
     pub(super) token: Token,
-    /// Whether a call is part of what is wanted, so that a refused login is a failure.
+    /// Whether a call is part of what is wanted, so that a closed account, or no answer, is a failure.
     needs_call: bool,
 }
 
@@ -73,13 +74,19 @@ impl Engine {
 
     /// Why no call can be made on an account at present, whoever wants one.
     pub(super) fn shut(&self, gate: usize, now: Now) -> Option<String> {
-        let Gate { name: account, record, .. } = &self.gates[gate];
+        let Gate { name: account, record, removed, .. } = &self.gates[gate];
+        if *removed {
+            return Some("its account is no longer configured".into());
+        }
         if let Some(closed) = record.closed.as_ref().filter(|_| !record.probe) {
             return Some(format!(
                 "account {account} is closed: {}; mend the cause, then change the password file or run \
                  `certcollectd resume --account {account}`",
                 closed.text
             ));
+        }
+        if self.cannot_save() {
+            return Some("the state cannot be saved; see the log".into());
         }
         let until = record.paused_until.filter(|until| *until > now.time)?;
         let until = rfc3339(now.wall_of(until) / 1000);
@@ -126,11 +133,54 @@ impl Engine {
         }
         let text = self.describe(id, now);
         let slot = self.slot(id);
-        let refused = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some())
-            && slot.record.heard.as_ref().is_some_and(|heard| heard.code == Some(-16));
+        let closed = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some());
+        let (called, login) = match slot.brought {
+            Brought::Nothing => (false, "unknown"),
+            Brought::Answer => (!closed, "unknown"),
+            Brought::Refused => (false, CommandReply::REFUSED),
+            Brought::Login => (true, CommandReply::ACCEPTED),
+        };
         let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none();
         for waiter in self.waiters.remove(&id).unwrap_or_default() {
-            self.reply(waiter.token, ok && !(waiter.needs_call && refused), &text);
+            let mut reply = CommandReply::new(ok && (called || !waiter.needs_call), &*text);
+            if waiter.needs_call {
+                reply.data = serde_json::json!({ CommandReply::LOGIN: login });
+            }
+            self.told.push(Effect::Reply { token: waiter.token, reply });
+        }
+    }
+
+    /// Whoever waits for a poll that cannot be made at present need not wait for that to end. The order stays due; but an
+    /// account that is closed can be so for weeks, and then the poll is no longer what was wanted.
+    pub(super) fn refuse_waiters(&mut self, gate: usize, now: Now) {
+        if self.waiters.is_empty() || self.gates[gate].flight.is_some() {
+            return;
+        }
+        let Some(why) = self.shut(gate, now) else { return };
+        let waiting = |id: &OrderId| self.slot(*id).gate == gate && self.slot(*id).urgent;
+        let ids: Vec<OrderId> = self.waiters.keys().copied().filter(waiting).collect();
+        for id in ids {
+            if self.gates[gate].record.not_before(now.time).is_none() {
+                self.slot_mut(id).urgent = false;
+                self.reindex(id, now);
+            }
+            let (name, next) = (self.slot_name(id), self.next_poll(id, now));
+            let (refused, others) = self
+                .waiters
+                .remove(&id)
+                .unwrap_or_default()
+                .into_iter()
+                .partition::<Vec<_>, _>(|waiter| waiter.needs_call);
+            if !others.is_empty() {
+                self.waiters.insert(id, others);
+            }
+            for waiter in refused {
+                self.reply(
+                    waiter.token,
+                    false,
+                    &format!("{name} was not polled: nothing was sent: {why}; {next}"),
+                );
+            }
         }
     }
 
@@ -201,8 +251,14 @@ impl Engine {
         self.let_one_through(gate, now);
         let text = format!("account {account}: the operator lets one call through");
         self.note_account(Level::Info, "account-probe", gate, now, text);
-        match self.gates[gate].queue.first().copied() {
-            Some((_, id)) => self.wait_for(id, token, true),
+        // A call that is under way already comes before the one that is let through.
+        let polled = self.gates[gate].flight.as_ref().and_then(|flight| match &flight.purpose {
+            Purpose::Poll { order, .. } => Some(*order),
+            Purpose::Errand(_) => None,
+        });
+        let first = self.gates[gate].queue.first().map(|(_, id)| *id);
+        match polled.or_else(|| first.filter(|_| self.gates[gate].flight.is_none())) {
+            Some(id) => self.wait_for(id, token, true),
             None => self.reply(token, true, &format!("account {account}: the next call is let through; the daemon makes it when an order is due, or `once`")),
         }
     }

@@ -128,7 +128,8 @@ impl Engine {
         }
     }
 
-    /// The account was closed or paused since: whoever waits need not wait for that to end.
+    /// The account was closed, paused or removed since: whoever waits need not wait for that to end, and nobody should
+    /// find it done when that has ended.
     pub(super) fn refuse_errands(&mut self, gate: usize, now: Now) {
         if self.gates[gate].errands.is_empty() || self.gates[gate].flight.is_some() {
             return;
@@ -192,7 +193,7 @@ impl Engine {
             }
             Err(failure) => {
                 if probe {
-                    self.probe_unclear(gate, now);
+                    self.probe_unclear(gate, &failure.to_string(), now);
                 }
                 self.errand_lost(gate, &errand, &failure.to_string(), now);
             }
@@ -204,6 +205,9 @@ impl Engine {
                 match catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, &answer))) {
                     Err(_) => {
                         let why = "internal error while reading the vendor's answer; please report it";
+                        if probe {
+                            self.probe_unclear(gate, why, now);
+                        }
                         self.errand_lost(gate, &errand, why, now);
                     }
                     Ok(Err(unreadable)) => {
@@ -212,7 +216,7 @@ impl Engine {
                             self.call_limit(gate, why, now);
                         }
                         if probe {
-                            self.probe_unclear(gate, now);
+                            self.probe_unclear(gate, &unreadable.to_string(), now);
                         }
                         self.errand_lost(gate, &errand, &unreadable.to_string(), now);
                     }

@@ -549,6 +549,13 @@ pub struct CommandReply {
 }
 
 impl CommandReply {
+    /// The key in [`CommandReply::data`] after a poll: what its answer says of the login.
+    pub const LOGIN: &str = "login";
+    /// Its value where the answer cannot have come without an accepted login.
+    pub const ACCEPTED: &str = "accepted";
+    /// Its value where the vendor refused the login.
+    pub const REFUSED: &str = "refused";
+
     /// Words only.
     pub fn new(ok: bool, text: impl Into<String>) -> Self {
         CommandReply { ok, text: text.into(), data: serde_json::Value::Null }

@@ -38,7 +38,12 @@ impl Engine {
     ) {
         self.asked_until(gate, &asked.handle, now.time + TICK, now);
         let said = match outcome {
-            Err(failure) => failure.to_string(),
+            Err(failure) => {
+                if probe {
+                    self.probe_unclear(gate, &failure.to_string(), now);
+                }
+                failure.to_string()
+            }
             Ok(answer) => match self.hear(gate, asked.endpoint, probe, &answer, now) {
                 Ok((_, reply)) => super::polls::said(&reply),
                 Err(Some(why)) => why,

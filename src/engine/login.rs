@@ -1,7 +1,7 @@
 //! What a call tells about its account: refused, paused, out of reach, open again.
 //!
 //! The first refused login closes the account before anything else happens. Only a changed credential or the
-//! operator's word lets one call through.
+//! operator's word lets one call through, and only an answer that cannot come without an accepted login opens it.
 
 use std::time::Duration;
 
@@ -42,7 +42,9 @@ impl Engine {
             );
             return;
         }
-        if was_closed {
+        if was_closed && !row.shows_login() {
+            self.probe_unclear(gate, &format!("{} ({})", row.means, said(reply)), now);
+        } else if was_closed {
             self.gates[gate].open();
             self.touch_gate(gate, now);
             self.save_first();
@@ -83,16 +85,20 @@ impl Engine {
         self.save_first();
     }
 
-    pub(super) fn probe_unclear(&mut self, gate: usize, now: Now) {
+    /// The call that was let through is spent, and does not tell whether the vendor takes the login.
+    pub(super) fn probe_unclear(&mut self, gate: usize, what: &str, now: Now) {
         let account = self.gates[gate].name.clone();
+        self.gates[gate].still_closed(what);
+        self.touch_gate(gate, now);
+        self.save_first();
         self.note_account(
             Level::Error,
             "account-closed",
             gate,
             now,
             format!(
-                "account {account} stays closed: the one call that was let through brought no readable answer; \
-                 `certcollectd resume --account {account}` lets another one through"
+                "account {account} stays closed: what came of the one call that was let through does not tell whether the \
+                 login is accepted: {what}; `certcollectd resume --account {account}` lets another one through"
             ),
         );
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::account::{Asked, Before, Flight, Purpose, Turn};
 use super::event::{Call, CredentialTag, Effect, Level, OrderId};
 use super::order::{Heard, News, Phase};
+use super::slot::{Brought, Slot};
 use super::time::{Now, Time, rfc3339};
 use super::{Busy, Engine, expiry, schedule};
 use crate::api::code::{self, Class, Row};
@@ -28,6 +29,7 @@ impl Engine {
         let gap = self.config.calls.call_gap;
         for gate in 0..self.gates.len() {
             self.refuse_errands(gate, now);
+            self.refuse_waiters(gate, now);
             while let Some(turn) = self.gates[gate].turn(gap, now.time) {
                 match turn {
                     Turn::Errand => self.start_next_errand(gate, now),
@@ -51,9 +53,11 @@ impl Engine {
         let (handle, endpoint): (Box<str>, _) =
             (handle_text(entry).into(), entry.settings.product.endpoint());
         let slot = self.slot_mut(id);
-        let urgent = std::mem::take(&mut slot.urgent);
+        let (urgent, hinted) = (std::mem::take(&mut slot.urgent), std::mem::take(&mut slot.hinted));
+        slot.brought = Brought::Nothing;
         let record = &mut slot.record;
-        let before = Before { polled: record.polled, due: record.due, failures: record.failures, urgent };
+        let before =
+            Before { polled: record.polled, due: record.due, failures: record.failures, urgent, hinted };
         // Recorded before the call, on the assumption that its end will never be heard of.
         record.account = account.clone();
         record.handle = handle.clone();
@@ -95,6 +99,7 @@ impl Engine {
         let before = asked.before;
         let slot = self.slot_mut(id);
         slot.urgent = before.urgent;
+        slot.hinted = before.hinted;
         slot.record.polled = before.polled;
         slot.record.due = before.due;
         slot.record.failures = before.failures;
@@ -169,6 +174,9 @@ impl Engine {
             outcome if !meant => self.answered_too_late(gate, id, asked, probe, outcome, now),
             outcome => {
                 self.slot_mut(id).record.polled = Some(now.time + TICK);
+                if let (Err(failure), true) = (&outcome, probe) {
+                    self.probe_unclear(gate, &failure.to_string(), now);
+                }
                 match outcome {
                     Err(Failure::Internal(_)) => self.broken_by(id, "calling the vendor", now),
                     Err(failure) => self.no_news(id, None, failure.to_string(), now),
@@ -203,7 +211,14 @@ impl Engine {
     fn read(&mut self, gate: usize, id: OrderId, probe: bool, answer: &Answer, now: Now) {
         let endpoint = self.entry(id).settings.product.endpoint();
         match self.hear(gate, endpoint, probe, answer, now) {
-            Ok((row, reply)) => self.take_reply(id, row, reply, now),
+            Ok((row, reply)) => {
+                self.slot_mut(id).brought = match row.class {
+                    Class::AccountClosed => Brought::Refused,
+                    _ if row.shows_login() => Brought::Login,
+                    _ => Brought::Answer,
+                };
+                self.take_reply(id, row, reply, now);
+            }
             Err(Some(why)) => self.no_news(id, None, why, now),
             Err(None) => self.broken_by(id, "reading the vendor's answer", now),
         }
@@ -220,7 +235,13 @@ impl Engine {
         now: Now,
     ) -> Result<(Row, Reply), Option<String>> {
         // A mistake of ours in reading one answer must stay that order's trouble.
-        let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer))).map_err(|_| None)?;
+        let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer)));
+        let Ok(decoded) = decoded else {
+            if probe {
+                self.probe_unclear(gate, "an internal error while reading the answer", now);
+            }
+            return Err(None);
+        };
         if let Some(asked) = answer.retry_after {
             self.asked_to_wait(gate, asked, now);
         }
@@ -230,7 +251,7 @@ impl Engine {
                     self.call_limit(gate, "the vendor says that there are too many calls (HTTP 429)", now);
                 }
                 if probe {
-                    self.probe_unclear(gate, now);
+                    self.probe_unclear(gate, &unreadable.to_string(), now);
                 }
                 Err(Some(unreadable.to_string()))
             }
@@ -477,7 +498,13 @@ impl Engine {
     pub(super) fn next_poll(&self, id: OrderId, now: Now) -> String {
         let slot = self.slot(id);
         let gate = self.gates.get(slot.gate);
-        match slot.record.due {
+        let suspect = || gate.and_then(|gate| gate.suspect_until).unwrap_or(Time::MIN);
+        let due = match slot {
+            Slot { urgent: true, .. } => Some(now.time),
+            Slot { hinted: true, .. } => Some(now.time.max(suspect())),
+            _ => slot.record.due,
+        };
+        match due {
             Some(due) => match gate.map_or(Some(due), |gate| gate.record.not_before(due)) {
                 Some(due) => format!("next poll {}", rfc3339(now.wall_of(due).div_euclid(1000))),
                 None => format!("no poll while account {} is closed", slot.record.account),
@@ -496,22 +523,24 @@ impl Engine {
             let slot = self.slot(id);
             let rest = self.entry(id).settings.cadence.interval.min(HINT_REST);
             let rested = slot.record.polled.is_none_or(|polled| now.time.since(polled) >= rest);
-            if rested && !slot.urgent && slot.busy == Busy::Idle {
-                self.slot_mut(id).urgent = true;
+            if rested && !slot.urgent && !slot.hinted && slot.busy == Busy::Idle {
+                self.slot_mut(id).hinted = true;
                 self.reindex(id, now);
+                let next = self.next_poll(id, now);
                 self.note(
                     Level::Info,
                     "push",
                     Some(id),
                     now,
-                    format!("a push notification says: {}; asking now", hint.why),
+                    format!("a push notification says: {}; {next}", hint.why),
                 );
             }
         }
     }
 }
 
-/// A hint proves nothing about who gave it, so a forged one must not make us hammer the vendor.
+/// A hint proves nothing about who gave it, so a forged one must not make us hammer the vendor, or log in while it is
+/// not known whether the last login was refused.
 const HINT_REST: Duration = Duration::from_secs(600);
 
 /// The parameter and its value, as remembered in the state.

@@ -124,6 +124,8 @@ impl Engine {
             busy: Busy::Idle,
             todo,
             urgent: false,
+            hinted: false,
+            brought: super::slot::Brought::default(),
             queued: None,
             timed: None,
             ready: false,
@@ -142,7 +144,7 @@ impl Engine {
     }
 
     /// A call without an end may have been a refused login. So nothing is called by itself until the interval
-    /// has passed, as if the call had been answered; the operator may.
+    /// has passed, as if the call had been answered, and for no push notification; the operator may.
     fn suspect_unfinished_calls(&mut self, now: Now) {
         for gate in 0..self.gates.len() {
             if self.gates[gate].suspect_until.is_some() {
@@ -259,6 +261,7 @@ impl Engine {
             self.slot_mut(id).todo = Todo::default();
             // Whoever wanted it polled now meant the other number.
             self.slot_mut(id).urgent = false;
+            self.slot_mut(id).hinted = false;
             let name = self.slot_name(id);
             for waiter in self.waiters.remove(&id).unwrap_or_default() {
                 self.reply(waiter.token, false, &format!("{name} names another order now"));

@@ -12,7 +12,20 @@ use super::{Engine, note, schedule};
 /// pending poll costs one sync, shared by its result and the due time of the next.
 const LAZY_SAVE: Duration = Duration::from_secs(1);
 
+/// So many saves that failed in a row, and a process that is to end does so: the cause may outlast it.
+const PATIENCE: u32 = 3;
+
 impl Engine {
+    /// Whether the last save failed; nothing is started until one succeeds.
+    pub fn cannot_save(&self) -> bool {
+        self.held_until.is_some()
+    }
+
+    /// Whether saving has failed so often that a process which somebody waits for must not wait for it any longer.
+    pub fn gives_up_saving(&self) -> bool {
+        self.cannot_save() && self.failed_saves >= PATIENCE
+    }
+
     pub(super) fn flush_soon(&mut self, now: Now) {
         if self.flush_at.is_none() {
             self.flush_at = Some(self.held_until.unwrap_or(now.time + LAZY_SAVE));
@@ -116,6 +129,10 @@ impl Engine {
                 note::duration(wait)
             ),
         );
+        for gate in 0..self.gates.len() {
+            self.refuse_errands(gate, now);
+            self.refuse_waiters(gate, now);
+        }
     }
 
     fn take_back(&mut self, effect: Effect, now: Now) {

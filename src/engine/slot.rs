@@ -24,6 +24,20 @@ pub(super) enum Busy {
     Tidying,
 }
 
+/// What the last call about an order brought, for whoever waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Brought {
+    /// No answer that can be understood, so far.
+    #[default]
+    Nothing,
+    /// An answer that leaves it open whether the vendor takes the login.
+    Answer,
+    /// The vendor refused the login.
+    Refused,
+    /// An answer that cannot come without an accepted login.
+    Login,
+}
+
 /// Work that an order owes on this machine, beyond what its record says.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Todo {
@@ -56,8 +70,11 @@ pub(super) struct Slot {
     pub(super) material: Option<Box<Material>>,
     pub(super) busy: Busy,
     pub(super) todo: Todo,
-    /// The operator or a hint wants it polled now.
+    /// The operator wants it polled now, or a changed credential is to be tried with it.
     pub(super) urgent: bool,
+    /// A push notification wants it polled as soon as a scheduled poll could be made.
+    pub(super) hinted: bool,
+    pub(super) brought: Brought,
     /// Where it stands in its gate's queue.
     pub(super) queued: Option<Time>,
     /// Where it stands in the timers.

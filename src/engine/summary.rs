@@ -122,8 +122,12 @@ impl Engine {
     }
 
     /// Whether something is under way, or could be started without waiting for more than `call_gap`, that was
-    /// already due at `cutoff`. For `once`: it leaves when nothing of that kind is left.
+    /// already due at `cutoff`; while the state cannot be saved, whether it is to be tried again. For `once`: it leaves
+    /// when nothing of that kind is left.
     pub fn is_occupied(&self, cutoff: Now) -> bool {
+        if self.cannot_save() {
+            return !self.gives_up_saving();
+        }
         if self.is_busy() || self.hooks.has_work() {
             return true;
         }

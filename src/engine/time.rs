@@ -15,6 +15,9 @@ impl Time {
     /// Before everything.
     pub const MIN: Time = Time(i64::MIN);
 
+    /// Right after that, and before everything else.
+    pub const SOON: Time = Time(i64::MIN + 1);
+
     /// How long after `earlier` this is; zero if it is not after it.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

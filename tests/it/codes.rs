@@ -219,7 +219,6 @@ fn answers_that_are_no_code() {
         ("999", say(999, "errorCode=0")),
         ("two codes", say(200, "errorCode=0&errorCode=-4")),
         ("two codes, the login refused in one", say(200, "errorCode=0&errorCode=-16")),
-        ("500 with a refused login", say(500, "errorCode=-16&errorMessage=Incorrect+login")),
         ("a login argument is missing", say(200, "-3\nThe 'loginName' argument is missing!")),
         ("-16 for a missing right", say(200, "-16\nPermission denied!")),
         ("issued without a certificate", say(200, "errorCode=2")),
@@ -241,8 +240,9 @@ fn answers_that_are_no_code() {
         the order was rejected (code -20: "\u{1b}[31mRejected\u{7}\r\nforged line"); place a new order
     a long message: rejected, code -20, not polled
         the order was rejected (code -20: "word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word word wo..."); place a new order
-    500 with a code: waiting, code -, poll in 3 h
-        HTTP status 500
+    500 with a code: waiting, code -16, account closed
+        login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login details")
+        account: login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login details")
     502 with a page: waiting, code -, poll in 3 h
         HTTP status 502
     503 that asks to wait: waiting, code -, poll in 3 h, account paused
@@ -279,9 +279,6 @@ fn answers_that_are_no_code() {
     two codes, the login refused in one: waiting, code -16, account closed
         login refused: wrong login, locked account, expired password or blocked source address (code -16)
         account: login refused: wrong login, locked account, expired password or blocked source address (code -16)
-    500 with a refused login: waiting, code -16, account closed
-        login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login")
-        account: login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login")
     a login argument is missing: waiting, code -3, account closed
         the vendor does not accept the form of login name or password (code -3: "The 'loginName' argument is missing!")
         account: the vendor does not accept the form of login name or password (code -3: "The 'loginName' argument is missing!")

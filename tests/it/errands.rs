@@ -98,6 +98,72 @@ fn a_refused_login_on_an_errand_closes_the_account() {
 }
 
 #[test]
+fn permission_denied_does_not_open_a_closed_account() {
+    let mut config = world::config(&["www"]);
+    config.orders.push(world::order("b"));
+    let mut world = World::new(config);
+    // At rest before the refusal, so that nothing of it can be the one call.
+    world.say("www", [Say::text("-20\nRejected")]);
+    world.say("b", [Say::text("-16\nno")]);
+    world.say(DETAILS, [Say::text("errorCode=-16&errorMessage=Permission+denied!")]);
+    world.pass(HOUR);
+    assert!(world.account_row("main").get("closed").is_some());
+    let mut config = (*world.config).clone();
+    config.orders.pop();
+    world.reload(config);
+    world.command(Command::ResumeAccount("main".into()));
+    world.pass(HOUR);
+    assert_eq!((world.calls.len(), asked(&world)), (2, 0), "no order is due");
+    let token = world.command(Command::Domains(Target::Order("www".into())));
+    world.pass(HOUR);
+    assert_eq!(asked(&world), 1);
+    assert!(!world.reply(token).ok);
+    let row = world.account_row("main");
+    assert!(row["closed"]["text"].as_str().is_some_and(|text| text.contains("Permission denied!")), "{row}");
+}
+
+#[test]
+fn a_wish_does_not_use_up_the_one_call_of_a_closed_account() {
+    let mut config = world::config(&["www", "b"]);
+    world::change(&mut config.orders[0], |settings| settings.cadence.interval = DAY);
+    let mut world = World::new(config);
+    world.say("www", [Say::text("errorCode=0&dcvStatus=0")]);
+    world.say("b", [Say::text("-16\nno"), Say::text("errorCode=0")]);
+    world.say(DETAILS, [Say::text("errorCode=-16&errorMessage=Permission+denied!")]);
+    world.pass(HOUR);
+    assert_eq!((world.calls.len(), asked(&world)), (2, 0), "the refusal came before the wish had its turn");
+    world.command(Command::ResumeAccount("main".into()));
+    world.pass(HOUR);
+    assert!(world.account_row("main").get("closed").is_none());
+    assert_eq!((world.calls.len(), asked(&world)), (3, 1));
+}
+
+#[test]
+fn what_waits_on_an_account_that_is_removed_is_dropped() {
+    let mut config = world::config(&["a"]);
+    let mut second = (*config.accounts[0]).clone();
+    (second.name, second.login_name) = ("second".into(), "other".into());
+    config.accounts.push(second.clone().into());
+    let mut world = World::new(config.clone());
+    world.pass(HOUR);
+    let target = Target::Number { number: "7".into(), account: Some("second".into()) };
+    world.command(Command::Domains(target.clone()));
+    let within_the_gap = world.command(Command::Resend(target));
+    let sent = |world: &World| world.errands.iter().filter(|errand| errand.account == "second").count();
+    assert_eq!(sent(&world), 1);
+    config.accounts.pop();
+    world.reload(config.clone());
+    let reply = world.reply(within_the_gap);
+    assert!(!reply.ok && reply.text.contains("nothing was sent"), "{}", reply.text);
+    assert!(reply.text.contains("no longer configured"), "{}", reply.text);
+    world.pass(30 * DAY);
+    config.accounts.push(second.into());
+    world.reload(config);
+    world.pass(HOUR);
+    assert_eq!(sent(&world), 1);
+}
+
+#[test]
 fn a_credential_that_changed_during_the_call_is_tried() {
     let mut world = World::new(world::config(&["www"]));
     world.say("www", [Say::text("-16\nno"), Say::text("errorCode=0")]);

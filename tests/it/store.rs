@@ -10,10 +10,10 @@ use certcollectd::engine::account::{AccountRecord, Closed};
 use certcollectd::engine::event::{Changes, Level, Note};
 use certcollectd::engine::order::OrderRecord;
 use certcollectd::engine::time::{Now, Time};
-use certcollectd::sandbox::{OrderSpec, Product};
+use certcollectd::sandbox::{OrderSpec, Product, Step};
 use certcollectd::sources::clock;
 
-use crate::setting::Setting;
+use crate::setting::{Setting, said};
 
 fn open(dir: &std::path::Path) -> Result<Store, StoreError> {
     Store::open(dir, lock(dir)?)
@@ -124,6 +124,30 @@ fn a_newer_state_is_left_alone() {
     assert!(matches!(error, StoreError::Newer(_, 99)), "{error}");
     assert!(error.to_string().contains("newer certcollectd"), "{error}");
     assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+/// Files may not grow beyond what opening the state takes: soon each save fails, and goes on failing.
+#[test]
+fn once_and_poll_give_up_when_the_state_cannot_be_saved() {
+    let mut setting = Setting::new();
+    for at in 0..40 {
+        let spec = OrderSpec::new(Product::Ssl, &format!("70{at}"), &["www.example.com"]);
+        setting.order(&format!("o{at}"), spec.with_script(vec![Step::pending(1_000_000)]), "");
+    }
+    setting.polling("interval = \"300ms\"\ncall_gap = \"0s\"");
+    assert_eq!(setting.once(&[]).0, 3);
+    let confined = |arguments: &[&str]| {
+        let plain = setting.command(arguments);
+        let mut command = std::process::Command::new("/bin/sh");
+        command.args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh"]).arg(plain.get_program());
+        said(&command.args(plain.get_args()).output().unwrap())
+    };
+    let (code, text) = confined(&["once"]);
+    assert_eq!(code, 1, "{text}");
+    assert_eq!(text.matches("the state cannot be saved: ").count(), 3, "{text}");
+    assert!(text.contains("gave up"), "{text}");
+    let (code, text) = confined(&["poll", "o1"]);
+    assert_eq!(code, 1, "{text}");
 }
 
 #[test]

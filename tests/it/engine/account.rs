@@ -145,6 +145,71 @@ fn a_probe_without_a_readable_answer_is_spent() {
     assert!(world.account_row("main").get("closed").is_some());
 }
 
+/// Arguments, transport and "unknown error" may be told before the login is looked at.
+#[test]
+fn a_probe_that_does_not_tell_of_the_login_is_spent_and_opens_nothing() {
+    for answer in [
+        "-14\nUnknown error",
+        "-4\nThe value of the 'orderNumber' argument is invalid!",
+        "-2\nwhat",
+        "-1\nno https",
+        "-42\nCall limit reached",
+        "-160\ngeneral error",
+        "3\n",
+    ] {
+        let mut world = World::new(world::config(&["a", "b", "c"]));
+        for name in ["a", "c"] {
+            world.say(name, [Say::text("-16\nno")]);
+        }
+        world.say("b", [Say::text(answer), Say::text("-16\nno")]);
+        world.pass(HOUR);
+        let token = world.command(Command::ResumeAccount("main".into()));
+        world.pass(3 * DAY);
+        let called: Vec<&str> = world.calls.iter().map(|call| &*call.number).collect();
+        assert_eq!(called, ["a", "b"], "{answer:?}");
+        assert!(!world.reply(token).ok, "{}", world.reply(token).text);
+        let row = world.account_row("main");
+        let text = row["closed"]["text"].as_str().expect("it stays closed");
+        let code = answer.split('\n').next().unwrap();
+        assert!(text.contains("login refused") && text.contains(code), "{text}");
+        let tells = |said: &&str| {
+            said.contains("stays closed") && said.contains(code) && said.contains("resume --account main")
+        };
+        assert!(world.errors().iter().any(tells), "{:?}", world.errors());
+        // Another word is one more.
+        world.say("c", [Say::text("-14\nUnknown error")]);
+        world.command(Command::ResumeAccount("main".into()));
+        world.pass(DAY);
+        assert_eq!(world.calls.len(), 3, "{answer:?}");
+        let row = world.account_row("main");
+        let text = row["closed"]["text"].as_str().unwrap();
+        assert_eq!(text.matches("let through").count(), 1, "only the last one is told: {text}");
+    }
+}
+
+#[test]
+fn what_is_said_of_an_order_or_a_right_opens_the_account() {
+    for answer in ["errorCode=0", "-20\nRejected", "-22\nPayment pending", "-91\nno permission"] {
+        let mut world = World::new(world::config(&["a"]));
+        world.say("a", [Say::text("-16\nno"), Say::text(answer)]);
+        world.pass(HOUR);
+        world.command(Command::ResumeAccount("main".into()));
+        world.pass(HOUR);
+        assert!(world.account_row("main").get("closed").is_none(), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_probe_whose_answer_never_came_is_told() {
+    let mut world = World::new(world::config(&["a"]));
+    world.say("a", [Say::text("-16\nno"), Say::Fail(Failure::Timeout)]);
+    world.pass(HOUR);
+    world.command(Command::ResumeAccount("main".into()));
+    world.pass(HOUR);
+    let said = world.errors().last().unwrap().to_string();
+    assert!(said.contains("main stays closed") && said.contains("did not answer"), "{said}");
+}
+
 #[test]
 fn calls_keep_their_gap() {
     let names: Vec<String> = (0..30).map(|at| format!("o{at}")).collect();
@@ -206,6 +271,111 @@ fn a_poll_that_meets_a_refused_login_has_failed() {
     let token = world.command(Command::Poll("www".into()));
     world.pass(HOUR);
     assert!(!world.reply(token).ok, "{}", world.reply(token).text);
+}
+
+/// What the vendor is known not to have seen is said at once, with what comes next.
+#[test]
+fn a_poll_that_cannot_be_sent_is_answered() {
+    for failure in [
+        Failure::Credential("permission denied".into()),
+        Failure::Connect("connection refused".into()),
+        Failure::Setup("ca_file".into()),
+        Failure::Tls("expired".into()),
+    ] {
+        let mut world = World::new(world::config(&["a", "b"]));
+        world.pass(HOUR);
+        world.say("a", [Say::Fail(failure.clone()), Say::text("errorCode=0")]);
+        let word =
+            |token, name: &str| Event::Commanded { token: Token(token), command: Command::Poll(name.into()) };
+        world.handle(word(71, "a"));
+        let reply = world.reply(Token(71)).clone();
+        assert!(!reply.ok, "{}", reply.text);
+        for part in ["a was not polled: nothing was sent", &failure.to_string(), "next poll 2026-"] {
+            assert!(reply.text.contains(part), "{part}: {}", reply.text);
+        }
+        // It does so by itself.
+        let calls = world.calls.len();
+        world.pass(HOUR);
+        assert_eq!(world.calls.len(), calls + 1);
+    }
+}
+
+#[test]
+fn whoever_waits_for_the_gap_is_answered_when_the_account_closes_or_pauses() {
+    for (answer, why) in [("-16\nno", "account main is closed"), ("-42\nlimit", "account main pauses until")]
+    {
+        let mut world = World::new(world::config(&["a", "b", "c"]));
+        world.pass(HOUR);
+        world.say("a", [Say::text(answer), Say::text("errorCode=0")]);
+        let word =
+            |token, name: &str| Event::Commanded { token: Token(token), command: Command::Poll(name.into()) };
+        let calls = |list: Vec<Effect>| list.into_iter().find(|effect| matches!(effect, Effect::Call(_)));
+        let call = calls(effects(&mut world, word(71, "a"))).expect("a call");
+        assert!(calls(effects(&mut world, word(72, "c"))).is_none());
+        let answered = world.one(call).expect("an answer");
+        world.handle(answered);
+        assert!(world.replies.iter().any(|(token, _)| *token == Token(71)));
+        let reply = world.reply(Token(72)).clone();
+        assert!(!reply.ok && reply.text.contains(why), "{}", reply.text);
+        assert!(reply.text.contains("c was not polled: nothing was sent"), "{}", reply.text);
+        if answer.starts_with("-16") {
+            // What was said not to be done is not done when the account opens, be it weeks later.
+            let calls = world.calls.len();
+            world.command(Command::ResumeAccount("main".into()));
+            world.pass(HOUR);
+            let called: Vec<&str> = world.calls[calls..].iter().map(|call| &*call.number).collect();
+            assert_eq!(called, ["b"], "the one that is due first");
+        }
+    }
+}
+
+#[test]
+fn a_poll_whose_record_cannot_be_saved_is_answered() {
+    let mut world = World::new(world::config(&["a"]));
+    world.pass(HOUR);
+    world.failing_saves = 1;
+    let token = world.command(Command::Poll("a".into()));
+    assert!(!world.reply(token).ok);
+    assert!(world.reply(token).text.contains("the state cannot be saved"), "{}", world.reply(token).text);
+    // Nor is anybody kept waiting who comes meanwhile.
+    let calls = world.calls.len();
+    let token = world.command(Command::Poll("a".into()));
+    assert!(world.reply(token).text.contains("the state cannot be saved"), "{}", world.reply(token).text);
+    world.pass(HOUR);
+    assert_eq!(world.calls.len(), calls + 1);
+}
+
+#[test]
+fn a_second_word_during_the_one_call_is_answered_with_it() {
+    let mut world = World::new(world::config(&["a", "b", "c"]));
+    world.say("a", [Say::text("-16\nno")]);
+    world.say("b", [Say::text("-16\nno")]);
+    world.pass(HOUR);
+    let word =
+        |token| Event::Commanded { token: Token(token), command: Command::ResumeAccount("main".into()) };
+    let calls = |list: Vec<Effect>| list.into_iter().find(|effect| matches!(effect, Effect::Call(_)));
+    let call = calls(effects(&mut world, word(101))).expect("a call");
+    assert!(calls(effects(&mut world, word(102))).is_none());
+    let answered = world.one(call).expect("an answer");
+    world.handle(answered);
+    for token in [101, 102] {
+        assert!(!world.reply(Token(token)).ok);
+    }
+}
+
+#[test]
+fn a_poll_without_a_readable_answer_has_failed() {
+    for answer in
+        [Say::Fail(Failure::Timeout), Say::Body(500, b"x".to_vec()), Say::text("<html>portal"), Say::text("")]
+    {
+        let mut world = World::new(world::config(&["a"]));
+        world.pass(HOUR);
+        world.say("a", [answer]);
+        let token = world.command(Command::Poll("a".into()));
+        let reply = world.reply(token);
+        assert!(!reply.ok && reply.text.contains("next poll"), "{}", reply.text);
+        assert_eq!(reply.data["login"], "unknown");
+    }
 }
 
 #[test]

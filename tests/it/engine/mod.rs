@@ -355,6 +355,65 @@ fn a_hint_wakes_an_order_but_not_again_and_again() {
     assert!((2..=5).contains(&(world.calls.len() - 1)), "{}", world.calls.len());
 }
 
+/// A hint can come from anybody, and the lost answer may have been a refused login.
+#[test]
+fn after_a_crash_in_mid_call_a_hint_waits_and_the_operator_need_not() {
+    for operator in [false, true] {
+        let mut world = World::new(world::config(&["a", "b"]));
+        let list = effects(&mut world, Event::Started);
+        let Some(Effect::Save(changes)) = list.into_iter().next() else { panic!("no save") };
+        world.save(&changes);
+        world.restart();
+        world.pass(120 * SECOND);
+        assert_eq!(world.calls.len(), 0);
+        world.handle(Event::Hinted { hint: hint("b") });
+        world.handle(Event::Hinted { hint: hint("b") });
+        let told: Vec<&str> =
+            world.notes.iter().map(|note| &*note.text).filter(|text| text.contains("push")).collect();
+        let [told] = told[..] else { panic!("{told:?}") };
+        let (_, at) = told.split_once("next poll ").expect(told);
+        let at: jiff::Timestamp = at.parse().unwrap();
+        assert!(at.as_second() > world.now.unix() + 2 * 3600, "{told}");
+        world.pass(HOUR);
+        assert_eq!(world.calls.len(), 0);
+        if operator {
+            world.command(Command::Poll("a".into()));
+            world.pass(60 * SECOND);
+            let called: Vec<&str> = world.calls.iter().map(|call| &*call.number).collect();
+            assert_eq!(called, ["a", "b"], "the answer to the operator's call ends the suspicion");
+        } else {
+            world.pass(2 * HOUR);
+            assert!(world.calls.iter().any(|call| call.number == "b"), "the hint is not forgotten");
+        }
+    }
+}
+
+#[test]
+fn a_process_that_is_to_end_gives_up_after_the_third_save_that_failed() {
+    let mut world = World::new(world::config(&["a"]));
+    world.failing_saves = usize::MAX;
+    let start = world.now;
+    world.engine.poll_only_until(start.time);
+    let mut tries = Vec::new();
+    world.pass(Duration::ZERO);
+    while world.engine.is_occupied(start) {
+        tries.push(world.engine.failed_saves());
+        world.pass(SECOND);
+    }
+    tries.dedup();
+    assert_eq!(tries, [1, 2]);
+    assert!(world.engine.gives_up_saving());
+    assert!(world.calls.is_empty());
+    // What is over by the second try does not end it.
+    let mut world = World::new(world::config(&["a"]));
+    world.failing_saves = 1;
+    world.pass(SECOND);
+    assert!(world.engine.is_occupied(start) && !world.engine.gives_up_saving());
+    world.pass(20 * SECOND);
+    assert!(!world.engine.is_occupied(start) && !world.engine.cannot_save());
+    assert_eq!(world.calls.len(), 1);
+}
+
 #[test]
 fn one_pending_poll_is_one_save() {
     let mut config = world::config(&["a", "b", "c", "d"]);

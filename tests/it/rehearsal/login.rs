@@ -26,6 +26,42 @@ fn a_refusal_closes_the_account_even_if_the_answer_breaks_off() {
     }
 }
 
+/// What is no answer says nothing of the login, and nor does what may be said before it is looked at.
+#[test]
+fn check_takes_a_login_for_accepted_only_if_the_answer_shows_it() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1").with_script(vec![Step::pending(1_000_000)]), "");
+    setting.polling("interval = \"1h\"\ncall_gap = \"0s\"\nrequest_timeout = \"2s\"");
+    setting.write_configuration();
+    let faults = [
+        (Fault::HttpStatus { status: 500, retry_after: None, retry_after_date: false }, "HTTP status 500"),
+        (Fault::Html, "www is waiting"),
+        (Fault::Delay { ms: 60_000 }, "did not answer"),
+    ];
+    for (fault, what) in faults {
+        setting.vendor().vendor().add_fault(FaultSpec::always(fault.clone())).unwrap();
+        let (code, said) = setting.call(&["check", "--login"]);
+        assert_eq!(code, 2, "{fault:?}: {said}");
+        assert!(said.contains("account main: it cannot be said whether the login is accepted"), "{said}");
+        assert!(said.contains(what) && !said.contains("the login is accepted\n"), "{said}");
+        setting.vendor().vendor().clear_faults();
+    }
+    let (code, said) = setting.call(&["check", "--login"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("account main: the login is accepted\n"), "{said}");
+    let elsewhere = setting.configuration().replace(&setting.vendor().base_url(), "https://127.0.0.1:1");
+    setting.write("certcollectd.toml", &elsewhere);
+    let (code, said) = setting.call(&["check", "--login"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("nothing was sent") && said.contains("no connection to the vendor"), "{said}");
+    setting.write_configuration();
+    setting.call(&["resume", "--account", "main"]);
+    setting.write("password", "wrong");
+    let (code, said) = setting.call(&["check", "--login"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("login refused"), "{said}");
+}
+
 #[test]
 fn one_login_after_a_refusal_over_restarts_reloads_and_kills() {
     let mut setting = Setting::new();
