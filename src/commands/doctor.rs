@@ -110,11 +110,12 @@ fn dcv(path: &Path, arguments: &DcvArgs) -> u8 {
         Ok::<_, String>((dns.describe().to_owned(), all))
     });
     let (asked, all) = match looked {
-        Ok(looked) => looked,
-        Err(why) => {
+        Ok(Ok(looked)) => looked,
+        Ok(Err(why)) => {
             complain(&why);
             return exit::FAILED;
         }
+        Err(code) => return code,
     };
     say(&if arguments.json { machine(order, &asked, &all) } else { text(order, &asked, &all) });
     if is_fine(&all) { exit::OK } else { exit::FAILED }

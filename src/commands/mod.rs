@@ -115,18 +115,17 @@ fn with_adopted(config: &Arc<Config>) -> Arc<Config> {
 }
 
 /// Runs a future on the one thread that the daemon has.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .max_blocking_threads(THREADS)
-        .build()
-        .expect("the system gives us an event queue and a timer");
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T, u8> {
+    let built = Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(THREADS).build();
+    let runtime = built.map_err(|error| {
+        complain(&format!("the system does not give what a process needs to wait for anything: {error}"));
+        exit::FAILED
+    })?;
     let local = LocalSet::new();
     let result = local.block_on(&runtime, future);
     // A name look-up that hangs must not hold up the exit.
     runtime.shutdown_background();
-    result
+    Ok(result)
 }
 
 /// Says something to people; a closed pipe is no reason to fail.

@@ -46,7 +46,7 @@ pub(super) fn ask_about(path: &Path, found: &Found, command: Command) -> Result<
 pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> Result<CommandReply, u8> {
     let mut prepared = None;
     for looks_left in (0..LOOKS).rev() {
-        match block_on(ask_daemon(&config.state_dir, &command)) {
+        match block_on(ask_daemon(&config.state_dir, &command))? {
             Some(Ok(reply)) => return Ok(reply),
             Some(Err(why)) => {
                 complain(&why);
@@ -189,5 +189,5 @@ fn directly(found: &Found, store: Store, command: Command) -> Result<CommandRepl
             complain(if outcome.unsaved { UNSAVED } else { "stopped before the command was done" });
             exit::FAILED
         })
-    })
+    })?
 }

@@ -32,7 +32,7 @@ pub fn run(path: &Path) -> u8 {
         Ok(store) => store,
         Err(code) => return code,
     };
-    block_on(serve(path, found, store))
+    block_on(serve(path, found, store)).unwrap_or_else(|code| code)
 }
 
 async fn serve(path: &Path, found: Found, store: Store) -> u8 {
@@ -77,9 +77,16 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
     let mut daemon = Daemon::new(engine, store, inbox);
     daemon.reread_from(path.to_owned(), sender);
     telemetry::ready();
-    daemon.run(Goal::Stop).await;
-    tracing::info!("stopped in order");
+    let outcome = daemon.run(Goal::Stop).await;
     let _ = std::fs::remove_file(config.state_dir.join(control::SOCKET));
+    if outcome.unsaved {
+        tracing::error!(
+            "stopped, and what happened since the state could last be saved is forgotten: if a login was refused since then \
+             (see above), do not start again before the cause is mended"
+        );
+        return exit::FAILED;
+    }
+    tracing::info!("stopped in order");
     exit::OK
 }
 
@@ -152,6 +159,7 @@ pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
             exit::OK
         }
     })
+    .unwrap_or_else(|code| code)
 }
 
 /// What every process that calls the vendor does first.

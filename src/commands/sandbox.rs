@@ -76,8 +76,9 @@ pub fn sandbox(arguments: &SandboxArgs) -> u8 {
         sandbox.run(stopped).await
     });
     match result {
-        Ok(()) => exit::OK,
-        Err(error) => {
+        Ok(Ok(())) => exit::OK,
+        Err(code) => code,
+        Ok(Err(error)) => {
             complain(&with_cause(&error));
             exit::FAILED
         }

@@ -214,7 +214,7 @@ impl Engine {
             Event::Hinted { hint } => self.hinted(&hint, now),
             Event::Commanded { token, command } => self.commanded(token, command, now),
             Event::Configured { config } => self.configured(config, now),
-            Event::Stopping => self.stopping = true,
+            Event::Stopping => self.wind_up(now),
         }
         if self.held_until.is_some_and(|until| until <= now.time) {
             self.held_until = None;

@@ -15,7 +15,31 @@ const LAZY_SAVE: Duration = Duration::from_secs(1);
 /// So many saves that failed in a row, and a process that is to end does so: the cause may outlast it.
 const PATIENCE: u32 = 3;
 
+/// Between two tries to save what would be forgotten with the end of the process.
+const LAST_TRIES: Duration = Duration::from_secs(1);
+
+/// Nobody shall take for done what the next start knows nothing of.
+fn not_on_record(effect: &mut Effect) {
+    if let Effect::Reply { reply, .. } = effect
+        && reply.ok
+    {
+        reply.ok = false;
+        reply.text.push_str(
+            "\nthis is not on record yet, because the state cannot be saved (the log says why); it is saved as soon as it can be, \
+             and forgotten if certcollectd ends before",
+        );
+    }
+}
+
 impl Engine {
+    /// Nothing new is begun. What could not be saved so far is tried again at once: the disk may have room by now.
+    pub(super) fn wind_up(&mut self, now: Now) {
+        self.stopping = true;
+        if self.held_until.is_some() {
+            self.flush_at = Some(now.time);
+        }
+    }
+
     /// Whether the last save failed; nothing is started until one succeeds.
     pub fn cannot_save(&self) -> bool {
         self.held_until.is_some()
@@ -48,6 +72,9 @@ impl Engine {
             if !changes.is_empty() {
                 list.push(Effect::Save(Box::new(changes)));
             }
+        }
+        if held && list.is_empty() {
+            self.told.iter_mut().for_each(not_on_record);
         }
         self.save_now = false;
         list.append(&mut self.told);
@@ -95,6 +122,7 @@ impl Engine {
     pub(super) fn save_failed(&mut self, changes: Changes, dropped: Vec<Effect>, error: &str, now: Now) {
         self.failed_saves += 1;
         let wait = schedule::local(self.failed_saves);
+        let wait = if self.stopping { wait.min(LAST_TRIES) } else { wait };
         self.held_until = Some(now.time + wait);
         self.flush_at = Some(now.time + wait);
         for (name, _) in &changes.orders {
@@ -138,8 +166,13 @@ impl Engine {
     fn take_back(&mut self, effect: Effect, now: Now) {
         let idle = match effect {
             Effect::Save(_) => None,
-            Effect::Report(_) | Effect::Reply { .. } | Effect::Fingerprint { .. } => {
+            Effect::Report(_) | Effect::Fingerprint { .. } => {
                 self.told.push(effect);
+                None
+            }
+            mut reply @ Effect::Reply { .. } => {
+                not_on_record(&mut reply);
+                self.told.push(reply);
                 None
             }
             Effect::Call(call) => {

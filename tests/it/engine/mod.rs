@@ -12,6 +12,8 @@ mod panics;
 mod reload;
 /// Back to the generation before.
 mod rollback;
+/// A state that cannot be saved.
+mod saving;
 /// Orders that wait for a person.
 mod stopped;
 
