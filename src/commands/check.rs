@@ -12,7 +12,7 @@ use crate::config::file::Level;
 use crate::config::point::{self, Finding, Key};
 use crate::config::{Account, Action, Config, Hook, KeySource, Order, SecretSource, Severity};
 use crate::effects::load::Reader;
-use crate::effects::store_error::try_write;
+use crate::effects::store_error::{obstacle, try_write};
 use crate::effects::{call, credential, hook, inspect, lock, probe};
 use crate::engine::event::{Command, CommandReply};
 use crate::sources::clock;
@@ -256,7 +256,7 @@ fn check_state_dir(config: &Config, report: &mut Report) {
             report.error(about, format!("state_dir {shown} is not a directory"), "");
         }
         Ok(_) => {
-            if let Err(why) = try_write(dir) {
+            if let Some(why) = obstacle(dir) {
                 report.error(about.clone(), format!("state_dir {shown}: {why}"), "");
             }
             let reader =

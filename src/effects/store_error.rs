@@ -153,22 +153,20 @@ fn cause(path: &Path, why: &rusqlite::Error) -> String {
         code if code.is_none() || !is_of_the_machine(why) => return why.to_string(),
         _ => {}
     }
-    match obstacle(path) {
+    match obstacle(path.parent().unwrap_or(path)) {
         Some(cause) => format!("{cause} ({why})"),
         None => format!("{why}; looked at right after that, nothing was in the way"),
     }
 }
 
-/// What is in the way of whoever writes the state: its directory and disk, its file, and those that SQLite keeps
-/// beside it.
-fn obstacle(path: &Path) -> Option<String> {
-    if let Err(cause) = try_write(path.parent().unwrap_or(path)) {
+/// What is in the way of whoever writes the state in this directory: the directory and its disk, the lock, the file, and
+/// those that SQLite keeps beside it.
+pub fn obstacle(dir: &Path) -> Option<String> {
+    if let Err(cause) = try_write(dir) {
         return Some(cause);
     }
-    ["", "-wal", "-shm", "-journal"].iter().find_map(|end| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        let file = PathBuf::from(name);
+    let names = ["state.db", "state.db-wal", "state.db-shm", "state.db-journal", "lock"];
+    names.iter().map(|name| dir.join(name)).find_map(|file| {
         // Asked for, not opened: to close a file of SQLite's takes away the locks that SQLite holds on it (fcntl(2)).
         match rustix::fs::access(&file, Access::READ_OK | Access::WRITE_OK) {
             Err(why) if why != Errno::NOENT => {

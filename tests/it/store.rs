@@ -172,6 +172,13 @@ fn check_finds_what_a_start_would_stumble_over() {
         }
     }
     drop(connection);
+    // Something that nobody can open, not even root.
+    let lock = setting.path("state/lock");
+    std::fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink("lock", &lock).unwrap();
+    let (code, said) = setting.call(&["check"]);
+    assert!(code == 2 && said.contains("state/lock: too many levels of symbolic links"), "{said}");
+    std::fs::remove_file(&lock).unwrap();
     for damage in [&sound[..sound.len() / 2], &sound[..50], b"something else".as_slice()] {
         std::fs::write(&path, damage).unwrap();
         let (code, said) = setting.call(&["check"]);
