@@ -1,27 +1,11 @@
 //! The operator's word.
 
-use std::sync::Arc;
-
 use super::account::{Gate, Purpose};
-use super::event::{Command, CommandReply, Effect, HookResult, Inspection, Level, OrderId, RunId, Token};
+use super::event::{Command, CommandReply, Effect, Level, OrderId, Token};
 use super::order::{News, Phase};
 use super::slot::Brought;
 use super::time::{Now, rfc3339};
-use super::{Busy, Engine, contents, deploy, hooks};
-use crate::cert::KeyCandidate;
-use crate::config::{FileCopy, Hook, HookEvent, KeySource};
-
-/// A rehearsal under way: its hooks run one after the other.
-#[derive(Debug)]
-pub(super) struct Rehearsal {
-    token: Token,
-    order: OrderId,
-    run: Option<RunId>,
-    current: Option<Arc<str>>,
-    left: Vec<Arc<Hook>>,
-    results: Vec<String>,
-    ok: bool,
-}
+use super::{Busy, Engine};
 
 /// Somebody who waits for an order to come to rest.
 #[derive(Debug, Clone, Copy)]
@@ -118,7 +102,7 @@ impl Engine {
         self.reindex(id, now);
     }
 
-    fn wait_for(&mut self, id: OrderId, token: Token, needs_call: bool) {
+    pub(super) fn wait_for(&mut self, id: OrderId, token: Token, needs_call: bool) {
         self.waiters.entry(id).or_default().push(Waiter { token, needs_call });
     }
 
@@ -303,171 +287,8 @@ impl Engine {
         }
         self.ask_now(token, id, now);
     }
-
-    fn want_rollback(&mut self, token: Token, id: OrderId, now: Now) {
-        let name = self.slot_name(id);
-        let slot = self.slot_mut(id);
-        if slot.record.installed.is_none() {
-            return self.reply(token, false, &format!("{name} has nothing installed"));
-        }
-        if slot.record.staged.is_some() || slot.record.phase == Phase::Collected {
-            return self.reply(token, false, &being_deployed(&name));
-        }
-        slot.todo.rollback = true;
-        self.wait_for(id, token, false);
-        self.touch(id, now);
-    }
-
-    pub(super) fn roll_back(&mut self, id: OrderId, inspection: Inspection, now: Now) {
-        let Inspection { keys, previous, .. } = inspection;
-        let previous = previous.and_then(|(name, certificates, files)| {
-            let leaf = certificates
-                .iter()
-                .filter(|certificate| !certificate.is_ca())
-                .max_by_key(|leaf| leaf.not_before())?
-                .clone();
-            Some((name, certificates, files, leaf))
-        });
-        let Some((name, certificates, files, leaf)) = previous else {
-            let text = "there is no complete generation before the current one to go back to";
-            return self.refuse_rollback(id, text);
-        };
-        let key = match &self.entry(id).key {
-            KeySource::Keys(paths) => {
-                let fits = |known: &KeyCandidate| known.key.as_ref().is_ok_and(|key| key.matches(&leaf));
-                keys.iter().position(fits).and_then(|at| paths.get(at).cloned())
-            }
-            KeySource::None | KeySource::Csr(_) => None,
-        };
-        let material = deploy::material(&leaf, &certificates, key, now.unix());
-        // The generation itself is complete; what lies elsewhere is written anew.
-        let cannot_be_made = |copy: &&FileCopy| match copy.from.holds_key() {
-            true => material.key.is_none(),
-            false => contents::without_key(copy.from, &material).is_none(),
-        };
-        if let Some(copy) = self.entry(id).copies.iter().find(cannot_be_made) {
-            let (to, from, serial) = (copy.to.display(), copy.from.word(), leaf.serial_hex());
-            let why = if copy.from.holds_key() {
-                let files = looked_at(&keys);
-                format!(
-                    "the key of serial {serial}, which is in none of the key files ({files}); name its file in key_file as well"
-                )
-            } else {
-                format!("`{from}`, which generation {name} does not have")
-            };
-            return self.refuse_rollback(id, &format!("not rolled back: {to} needs {why}"));
-        }
-        let generation = deploy::generation(self.entry(id), &name, &material, files);
-        let slot = self.slot_mut(id);
-        slot.bundle = Some(certificates);
-        slot.material = Some(Box::new(material));
-        slot.record.bundled = true;
-        slot.record.rollback = true;
-        slot.record.staged = Some(Box::new(generation));
-        self.bundles.push(id);
-        self.turn(id, News::Staged, None, now);
-        self.note(
-            Level::Warn,
-            "rollback",
-            Some(id),
-            now,
-            format!("going back to generation {name} at the operator's word"),
-        );
-        self.save_first();
-    }
-
-    /// What is installed stays.
-    pub(super) fn give_rollback_up(&mut self, id: OrderId, why: &str, now: Now) {
-        self.drop_bundle(id);
-        self.turn(id, News::Lost, None, now);
-        self.slot_mut(id).todo.look = true;
-        self.set_due(id, now);
-        let text = format!("{why}; the rollback was given up");
-        self.refuse_rollback(id, &text);
-        self.note(Level::Error, "rollback", Some(id), now, text);
-        self.save_first();
-    }
-
-    fn refuse_rollback(&mut self, id: OrderId, why: &str) {
-        for waiter in self.waiters.remove(&id).unwrap_or_default() {
-            self.reply(waiter.token, false, why);
-        }
-    }
-
-    fn rehearse(&mut self, token: Token, id: OrderId, now: Now) {
-        let name = self.slot_name(id);
-        if self.slot(id).record.installed.is_none() {
-            return self.reply(token, false, &format!("{name} has nothing installed to rehearse with"));
-        }
-        if self.slot(id).busy != Busy::Idle {
-            return self.reply(token, false, &format!("{name} is busy; try again in a moment"));
-        }
-        let configured = &self.entry(id).settings.hooks;
-        let left: Vec<Arc<Hook>> = configured.iter().filter_map(|hook| self.hook(hook)).cloned().collect();
-        if left.is_empty() {
-            return self.reply(token, true, &format!("{name} has no hooks"));
-        }
-        self.rehearsals.push(Rehearsal {
-            token,
-            order: id,
-            run: None,
-            current: None,
-            left,
-            results: Vec::new(),
-            ok: true,
-        });
-        self.rehearse_on(self.rehearsals.len() - 1, now);
-    }
-
-    fn rehearse_on(&mut self, at: usize, now: Now) {
-        let id = self.rehearsals[at].order;
-        if self.rehearsals[at].left.is_empty() {
-            let done = self.rehearsals.remove(at);
-            self.reply(done.token, done.ok, &done.results.join("\n"));
-            return;
-        }
-        let hook = self.rehearsals[at].left.remove(0);
-        let event = hook.on.first().copied().unwrap_or(HookEvent::Installed);
-        self.rehearsals[at].current = Some(hook.name.clone());
-        let subject = self.subject(id);
-        let run = self.run_hook(hook, event, vec![id], vec![subject], true, now);
-        self.rehearsals[at].run = Some(run);
-    }
-
-    /// What is under way comes to its end; nothing else is run for an order that is gone.
-    pub(super) fn end_rehearsals(&mut self, id: OrderId) {
-        let name = self.slot_name(id);
-        for rehearsal in self.rehearsals.iter_mut().filter(|rehearsal| rehearsal.order == id) {
-            for hook in std::mem::take(&mut rehearsal.left) {
-                rehearsal.ok = false;
-                rehearsal
-                    .results
-                    .push(format!("hook {}: not run, {name} is no longer configured", hook.name));
-            }
-        }
-    }
-
-    pub(super) fn rehearsed(&mut self, run: RunId, result: &HookResult, now: Now) {
-        let Some(at) = self.rehearsals.iter().position(|rehearsal| rehearsal.run == Some(run)) else {
-            return;
-        };
-        let rehearsal = &mut self.rehearsals[at];
-        let name = rehearsal.current.take().unwrap_or_default();
-        rehearsal.ok &= !matches!(result, HookResult::Failed { .. });
-        rehearsal.results.push(format!("hook {name}: {}", hooks::outcome(result)));
-        self.rehearse_on(at, now);
-    }
 }
 
-fn being_deployed(name: &str) -> String {
+pub(super) fn being_deployed(name: &str) -> String {
     format!("{name} is being deployed; try again when that is done")
-}
-
-/// Each key file, and why it could not be read.
-fn looked_at(keys: &[KeyCandidate]) -> String {
-    let file = |candidate: &KeyCandidate| match &candidate.key {
-        Ok(_) => candidate.label.clone(),
-        Err(why) => format!("{} ({why})", candidate.label),
-    };
-    keys.iter().map(file).collect::<Vec<_>>().join(", ")
 }

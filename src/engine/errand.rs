@@ -5,8 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Engine;
 use super::account::Purpose;
+use super::answers::said;
 use super::event::{OrderId, ReplaceCommand, Target, Token};
-use super::polls::said;
 use super::time::Now;
 use crate::api::code::{self, Class, Row};
 use crate::api::{Answer, Endpoint, Failure, Foreign, Handle, Reply, Request, reply};

@@ -45,7 +45,7 @@ impl Engine {
                 failure.to_string()
             }
             Ok(answer) => match self.hear(gate, asked.endpoint, probe, &answer, now) {
-                Ok((_, reply)) => super::polls::said(&reply),
+                Ok((_, reply)) => super::answers::said(&reply),
                 Err(Some(why)) => why,
                 Err(None) => "it cannot be read".into(),
             },

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use super::answers::said;
 use super::event::{CredentialTag, Effect, Level, OrderId};
-use super::polls::said;
 use super::time::{Now, rfc3339};
 use super::{Engine, note, schedule};
 use crate::api::code::{Class, Row};

@@ -16,6 +16,7 @@ pub mod schedule;
 pub mod time;
 
 mod adopted;
+mod answers;
 mod commands;
 pub mod contents;
 mod deploy;
@@ -27,8 +28,10 @@ mod late;
 mod login;
 mod note;
 mod polls;
+mod rehearsal;
 mod reload;
 mod renamed;
+mod rollback;
 mod saving;
 mod slot;
 mod summary;
@@ -86,7 +89,7 @@ pub struct Engine {
     hooks: hooks::Ledger,
     /// Operators who wait for a poll of an order.
     waiters: BTreeMap<OrderId, Vec<commands::Waiter>>,
-    rehearsals: Vec<commands::Rehearsal>,
+    rehearsals: Vec<rehearsal::Rehearsal>,
     /// Orders from replacements; those that the configuration does not have are part of `config` here.
     adopted: Vec<Adopted>,
     /// Records of orders that are not configured at present.

@@ -1,0 +1,86 @@
+//! Rehearsals: an order's hooks run one after the other against what is installed.
+
+use std::sync::Arc;
+
+use super::event::{HookResult, OrderId, RunId, Token};
+use super::time::Now;
+use super::{Busy, Engine, hooks};
+use crate::config::{Hook, HookEvent};
+
+/// A rehearsal under way: its hooks run one after the other.
+#[derive(Debug)]
+pub(super) struct Rehearsal {
+    token: Token,
+    order: OrderId,
+    run: Option<RunId>,
+    current: Option<Arc<str>>,
+    left: Vec<Arc<Hook>>,
+    results: Vec<String>,
+    ok: bool,
+}
+
+impl Engine {
+    pub(super) fn rehearse(&mut self, token: Token, id: OrderId, now: Now) {
+        let name = self.slot_name(id);
+        if self.slot(id).record.installed.is_none() {
+            return self.reply(token, false, &format!("{name} has nothing installed to rehearse with"));
+        }
+        if self.slot(id).busy != Busy::Idle {
+            return self.reply(token, false, &format!("{name} is busy; try again in a moment"));
+        }
+        let configured = &self.entry(id).settings.hooks;
+        let left: Vec<Arc<Hook>> = configured.iter().filter_map(|hook| self.hook(hook)).cloned().collect();
+        if left.is_empty() {
+            return self.reply(token, true, &format!("{name} has no hooks"));
+        }
+        self.rehearsals.push(Rehearsal {
+            token,
+            order: id,
+            run: None,
+            current: None,
+            left,
+            results: Vec::new(),
+            ok: true,
+        });
+        self.rehearse_on(self.rehearsals.len() - 1, now);
+    }
+
+    fn rehearse_on(&mut self, at: usize, now: Now) {
+        let id = self.rehearsals[at].order;
+        if self.rehearsals[at].left.is_empty() {
+            let done = self.rehearsals.remove(at);
+            self.reply(done.token, done.ok, &done.results.join("\n"));
+            return;
+        }
+        let hook = self.rehearsals[at].left.remove(0);
+        let event = hook.on.first().copied().unwrap_or(HookEvent::Installed);
+        self.rehearsals[at].current = Some(hook.name.clone());
+        let subject = self.subject(id);
+        let run = self.run_hook(hook, event, vec![id], vec![subject], true, now);
+        self.rehearsals[at].run = Some(run);
+    }
+
+    /// What is under way comes to its end; nothing else is run for an order that is gone.
+    pub(super) fn end_rehearsals(&mut self, id: OrderId) {
+        let name = self.slot_name(id);
+        for rehearsal in self.rehearsals.iter_mut().filter(|rehearsal| rehearsal.order == id) {
+            for hook in std::mem::take(&mut rehearsal.left) {
+                rehearsal.ok = false;
+                rehearsal
+                    .results
+                    .push(format!("hook {}: not run, {name} is no longer configured", hook.name));
+            }
+        }
+    }
+
+    pub(super) fn rehearsed(&mut self, run: RunId, result: &HookResult, now: Now) {
+        let Some(at) = self.rehearsals.iter().position(|rehearsal| rehearsal.run == Some(run)) else {
+            return;
+        };
+        let rehearsal = &mut self.rehearsals[at];
+        let name = rehearsal.current.take().unwrap_or_default();
+        rehearsal.ok &= !matches!(result, HookResult::Failed { .. });
+        rehearsal.results.push(format!("hook {name}: {}", hooks::outcome(result)));
+        self.rehearse_on(at, now);
+    }
+}

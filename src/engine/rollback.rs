@@ -1,0 +1,110 @@
+//! Back to the generation before the current one, at the operator's word.
+
+use super::commands::being_deployed;
+use super::event::{Inspection, Level, OrderId, Token};
+use super::order::{News, Phase};
+use super::time::Now;
+use super::{Engine, contents, deploy};
+use crate::cert::KeyCandidate;
+use crate::config::{FileCopy, KeySource};
+
+impl Engine {
+    pub(super) fn want_rollback(&mut self, token: Token, id: OrderId, now: Now) {
+        let name = self.slot_name(id);
+        let slot = self.slot_mut(id);
+        if slot.record.installed.is_none() {
+            return self.reply(token, false, &format!("{name} has nothing installed"));
+        }
+        if slot.record.staged.is_some() || slot.record.phase == Phase::Collected {
+            return self.reply(token, false, &being_deployed(&name));
+        }
+        slot.todo.rollback = true;
+        self.wait_for(id, token, false);
+        self.touch(id, now);
+    }
+
+    pub(super) fn roll_back(&mut self, id: OrderId, inspection: Inspection, now: Now) {
+        let Inspection { keys, previous, .. } = inspection;
+        let previous = previous.and_then(|(name, certificates, files)| {
+            let leaf = certificates
+                .iter()
+                .filter(|certificate| !certificate.is_ca())
+                .max_by_key(|leaf| leaf.not_before())?
+                .clone();
+            Some((name, certificates, files, leaf))
+        });
+        let Some((name, certificates, files, leaf)) = previous else {
+            let text = "there is no complete generation before the current one to go back to";
+            return self.refuse_rollback(id, text);
+        };
+        let key = match &self.entry(id).key {
+            KeySource::Keys(paths) => {
+                let fits = |known: &KeyCandidate| known.key.as_ref().is_ok_and(|key| key.matches(&leaf));
+                keys.iter().position(fits).and_then(|at| paths.get(at).cloned())
+            }
+            KeySource::None | KeySource::Csr(_) => None,
+        };
+        let material = deploy::material(&leaf, &certificates, key, now.unix());
+        // The generation itself is complete; what lies elsewhere is written anew.
+        let cannot_be_made = |copy: &&FileCopy| match copy.from.holds_key() {
+            true => material.key.is_none(),
+            false => contents::without_key(copy.from, &material).is_none(),
+        };
+        if let Some(copy) = self.entry(id).copies.iter().find(cannot_be_made) {
+            let (to, from, serial) = (copy.to.display(), copy.from.word(), leaf.serial_hex());
+            let why = if copy.from.holds_key() {
+                let files = looked_at(&keys);
+                format!(
+                    "the key of serial {serial}, which is in none of the key files ({files}); name its file in key_file as well"
+                )
+            } else {
+                format!("`{from}`, which generation {name} does not have")
+            };
+            return self.refuse_rollback(id, &format!("not rolled back: {to} needs {why}"));
+        }
+        let generation = deploy::generation(self.entry(id), &name, &material, files);
+        let slot = self.slot_mut(id);
+        slot.bundle = Some(certificates);
+        slot.material = Some(Box::new(material));
+        slot.record.bundled = true;
+        slot.record.rollback = true;
+        slot.record.staged = Some(Box::new(generation));
+        self.bundles.push(id);
+        self.turn(id, News::Staged, None, now);
+        self.note(
+            Level::Warn,
+            "rollback",
+            Some(id),
+            now,
+            format!("going back to generation {name} at the operator's word"),
+        );
+        self.save_first();
+    }
+
+    /// What is installed stays.
+    pub(super) fn give_rollback_up(&mut self, id: OrderId, why: &str, now: Now) {
+        self.drop_bundle(id);
+        self.turn(id, News::Lost, None, now);
+        self.slot_mut(id).todo.look = true;
+        self.set_due(id, now);
+        let text = format!("{why}; the rollback was given up");
+        self.refuse_rollback(id, &text);
+        self.note(Level::Error, "rollback", Some(id), now, text);
+        self.save_first();
+    }
+
+    fn refuse_rollback(&mut self, id: OrderId, why: &str) {
+        for waiter in self.waiters.remove(&id).unwrap_or_default() {
+            self.reply(waiter.token, false, why);
+        }
+    }
+}
+
+/// Each key file, and why it could not be read.
+fn looked_at(keys: &[KeyCandidate]) -> String {
+    let file = |candidate: &KeyCandidate| match &candidate.key {
+        Ok(_) => candidate.label.clone(),
+        Err(why) => format!("{} ({why})", candidate.label),
+    };
+    keys.iter().map(file).collect::<Vec<_>>().join(", ")
+}
