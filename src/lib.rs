@@ -12,8 +12,8 @@
 //!                          order     phase -> next phase
 //! ```
 //!
-//! The way of one certificate: `config` → `engine::schedule` → `effects::call` → `api::reply` →
-//! `cert::unpack`, `cert::chain`, `cert::verify` → `effects::install` → `effects::hook`;
+//! The way of one certificate: `config` → `engine::polls` → `effects::call` → `api::reply` → `engine::answers` →
+//! `cert::unpack`, `cert::chain`, `cert::verify` → `effects::stage`, `effects::activate` → `effects::hook`;
 //! `engine::order` is the thread through all of them and `state` is what survives.
 //!
 //! # Who may import whom
