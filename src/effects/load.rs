@@ -21,6 +21,8 @@ use crate::state::{self, Origin, RowError, VERSION};
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
+    /// Opened while nobody worked with the file, and without a lock.
+    resting: bool,
 }
 
 /// One line of history.
@@ -59,6 +61,7 @@ impl Reader {
         }
         check_header(file, &path)?;
         let resting = rests(&path).then(|| open_resting(&path)).and_then(Result::ok);
+        let rested = resting.is_some();
         let opened = resting.map_or_else(|| open_to_read(&path, OpenFlags::SQLITE_OPEN_READ_ONLY), Ok);
         let (connection, version) = match opened {
             // A cut in the middle of a transaction leaves a journal that must be rolled back before anybody can
@@ -71,7 +74,7 @@ impl Reader {
         .map_err(|why| damaged(&path, why))?;
         match version {
             0 => Ok(None),
-            1..=VERSION => Ok(Some(Reader { connection, path })),
+            1..=VERSION => Ok(Some(Reader { connection, path, resting: rested })),
             ..0 => Err(no_version(&path, version)),
             newer => Err(StoreError::Newer(path, newer)),
         }
@@ -79,13 +82,26 @@ impl Reader {
 
     /// Everything the file holds.
     pub fn load(&self, now: Now) -> Result<Loaded, StoreError> {
-        load(&self.connection, &self.path, &boot_id(), now)
+        self.surely(|connection| load(connection, &self.path, &boot_id(), now))
     }
 
     /// Whether a start would find the file sound.
     pub fn check(&self, now: Now) -> Result<(), StoreError> {
-        check_pages(&self.connection, &self.path)?;
-        self.load(now).map(drop)
+        self.surely(|connection| {
+            check_pages(connection, &self.path)?;
+            load(connection, &self.path, &boot_id(), now).map(drop)
+        })
+    }
+
+    /// Reads once more, with locks, what seems damaged while somebody has begun to work with the file.
+    fn surely<T>(&self, read: impl Fn(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match read(&self.connection) {
+            Err(StoreError::Damaged { .. }) if self.resting && !rests(&self.path) => {
+                let again = open_to_read(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+                read(&again.map_err(|why| damaged(&self.path, why))?.0)
+            }
+            read => read,
+        }
     }
 
     /// The orders that were adopted after a replacement.

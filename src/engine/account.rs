@@ -186,8 +186,8 @@ impl Gate {
         if record.calling {
             // The process died in mid-call. The call ended with it at the latest, or at its time limit.
             let end = record.called.map_or(now, |started| (started + timeout).min(now));
+            // On record it stays a lost call until another one was answered.
             lost = record.called.replace(end);
-            record.calling = false;
             suspect_until = Some(end + call_gap);
         }
         Gate {

@@ -39,11 +39,7 @@ impl Engine {
         let endpoint = self.entry(id).settings.product.endpoint();
         match self.hear(gate, endpoint, probe, answer, now) {
             Ok((row, reply)) => {
-                self.slot_mut(id).brought = match row.class {
-                    Class::AccountClosed => Brought::Refused,
-                    _ if row.shows_login() => Brought::Login,
-                    _ => Brought::Answer,
-                };
+                self.slot_mut(id).brought = Brought::of(row);
                 self.take_reply(id, row, reply, now);
             }
             Err(Some(why)) => self.no_news(id, None, why, now),
@@ -225,7 +221,9 @@ impl Engine {
         if matches!(news, News::Rejected | News::Revoked) && !self.slot(id).record.rollback {
             // Neither what waits for its time nor what is in quarantine is any good now. An older generation that the
             // operator wants back is gone on with.
-            self.slot_mut(id).record.staged = None;
+            let slot = self.slot_mut(id);
+            // Its link may be in place although its copies are not; then the files are not what is on record.
+            slot.todo.look |= slot.record.staged.take().is_some();
             self.drop_bundle(id);
         }
         let name = self.slot_name(id);

@@ -109,7 +109,7 @@ impl Engine {
     /// Replies to those who wait for an order, once it has come to rest.
     pub(super) fn answer_waiters(&mut self, id: OrderId, now: Now) {
         let slot = self.slot(id);
-        let at_rest = slot.busy == Busy::Idle && !slot.urgent && !slot.ready;
+        let at_rest = slot.busy == Busy::Idle && !slot.ready;
         let work = self.local_work(id, now).is_some_and(|(at, _)| at <= now.time);
         let debts = slot.record.owed().any(|debt| debt.next.is_some_and(|next| next <= now.time));
         if !at_rest || work || debts || !self.waiters.contains_key(&id) {
@@ -125,7 +125,15 @@ impl Engine {
             Brought::Login => (true, CommandReply::ACCEPTED),
         };
         let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none();
-        for waiter in self.waiters.remove(&id).unwrap_or_default() {
+        let urgent = slot.urgent;
+        let waiters = self.waiters.remove(&id).unwrap_or_default();
+        // A poll that is still to be made holds up nobody who waits for something else.
+        let (calls, done): (Vec<_>, Vec<_>) =
+            waiters.into_iter().partition(|waiter| urgent && waiter.needs_call);
+        if !calls.is_empty() {
+            self.waiters.insert(id, calls);
+        }
+        for waiter in done {
             let mut reply = CommandReply::new(ok && (called || !waiter.needs_call), &*text);
             if waiter.needs_call {
                 reply.data = serde_json::json!({ CommandReply::LOGIN: login });
@@ -165,6 +173,7 @@ impl Engine {
                     &format!("{name} was not polled: nothing was sent: {why}; {next}"),
                 );
             }
+            self.answer_waiters(id, now);
         }
     }
 
@@ -237,7 +246,7 @@ impl Engine {
         self.note_account(Level::Info, "account-probe", gate, now, text);
         // A call that is under way already comes before the one that is let through.
         let polled = self.gates[gate].flight.as_ref().and_then(|flight| match &flight.purpose {
-            Purpose::Poll { order, .. } => Some(*order),
+            Purpose::Poll { order, .. } => Some(*order).filter(|order| !self.slot(*order).removed),
             Purpose::Errand(_) => None,
         });
         let first = self.gates[gate].queue.first().map(|(_, id)| *id);
@@ -251,6 +260,14 @@ impl Engine {
         let name = self.slot_name(id);
         let slot = self.slot_mut(id);
         let record = &mut slot.record;
+        if record.rollback && record.trouble.is_some() {
+            // What keeps the older generation from its place must not keep newer ones out.
+            self.give_rollback_up(id, "the newer certificate is wanted", now);
+            let text = format!(
+                "{name}: the rollback was given up; what is installed now stays, newer certificates are taken again"
+            );
+            return self.reply(token, true, &text);
+        }
         if record.staged.is_some() || record.phase == Phase::Collected {
             return self.reply(token, false, &being_deployed(&name));
         }

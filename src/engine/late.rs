@@ -8,6 +8,7 @@ use super::account::Asked;
 use super::event::{Level, OrderId};
 use super::order::{Domains, Former, OrderRecord};
 use super::polls::TICK;
+use super::slot::Brought;
 use super::time::{Now, Time};
 use super::{Busy, Engine};
 use crate::api::{Answer, Failure};
@@ -45,7 +46,10 @@ impl Engine {
                 failure.to_string()
             }
             Ok(answer) => match self.hear(gate, asked.endpoint, probe, &answer, now) {
-                Ok((_, reply)) => super::answers::said(&reply),
+                Ok((row, reply)) => {
+                    self.slot_mut(id).brought = Brought::of(row);
+                    super::answers::said(&reply)
+                }
                 Err(Some(why)) => why,
                 Err(None) => "it cannot be read".into(),
             },
@@ -77,9 +81,12 @@ impl Engine {
             }
             changed
         };
-        for known in self.archive.values_mut() {
-            count(&mut known.record);
+        for (name, known) in &mut self.archive {
+            if count(&mut known.record) {
+                self.archive_dirty.insert(name.clone());
+            }
         }
+        self.flush_soon(now);
         for id in self.ids() {
             let slot = self.slot_mut(id);
             if slot.removed || !count(&mut slot.record) {

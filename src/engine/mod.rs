@@ -160,7 +160,14 @@ impl Engine {
             told: Vec::new(),
             save_now: false,
         };
-        engine.add_gates(loaded.accounts, now);
+        for (name, record) in engine.add_gates(loaded.accounts, now) {
+            engine.keep_account(name, record, now);
+        }
+        for (name, record) in renamed.nameless {
+            let gate = engine.keep_account(name, record, now);
+            engine.touch_gate(gate, now);
+            engine.save_first();
+        }
         for account in renamed.accounts {
             if let Some(gate) = engine.gate_of(&account) {
                 engine.touch_gate(gate, now);

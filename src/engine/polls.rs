@@ -101,7 +101,7 @@ impl Engine {
 
     /// The save in front of a call failed, so the call was not made.
     pub(super) fn call_dropped(&mut self, gate: usize, now: Now) -> Option<OrderId> {
-        let flight = self.end_flight(gate, now)?;
+        let flight = self.end_flight(gate, false, now)?;
         match flight.purpose {
             Purpose::Poll { order, asked } => {
                 self.poll_unsent(gate, order, &asked, flight.probe, now);
@@ -115,15 +115,16 @@ impl Engine {
         }
     }
 
-    fn end_flight(&mut self, gate: usize, now: Now) -> Option<Flight> {
+    /// A call ends. One that was not sent tells nothing about a lost one before it.
+    fn end_flight(&mut self, gate: usize, sent: bool, now: Now) -> Option<Flight> {
         let flight = self.gates[gate].flight.take()?;
         if self.gates[gate].former.take().is_some() {
             self.hold_names();
         }
         let state = &mut self.gates[gate];
         state.record.called = Some(now.time);
-        state.record.calling = false;
-        state.suspect_until = None;
+        state.suspect_until = state.suspect_until.filter(|until| !sent && *until > now.time);
+        state.record.calling = state.suspect_until.is_some();
         self.touch_gate(gate, now);
         if let Purpose::Poll { order, .. } = &flight.purpose {
             self.set_busy(*order, Busy::Idle);
@@ -140,7 +141,8 @@ impl Engine {
     ) {
         let Some(gate) = self.gate_of_call(account) else { return };
         self.gates[gate].sent = credential;
-        let Some(flight) = self.end_flight(gate, now) else { return };
+        let sent = !outcome.as_ref().is_err_and(Failure::unsent);
+        let Some(flight) = self.end_flight(gate, sent, now) else { return };
         match flight.purpose {
             Purpose::Poll { order, asked } => {
                 self.polled(gate, order, &asked, flight.probe, outcome, now);

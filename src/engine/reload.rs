@@ -1,6 +1,6 @@
 //! A configuration is put into force: at the start, and again while orders are under way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,12 @@ use crate::config::{Config, HookEvent, Order};
 const FURTHEST: Duration = Duration::from_secs(60 * 24 * 3600);
 
 impl Engine {
-    pub(super) fn add_gates(&mut self, mut known: HashMap<Arc<str>, AccountRecord>, now: Now) {
+    /// Adds every configured account that is not there yet; gives back what was known of others.
+    pub(super) fn add_gates(
+        &mut self,
+        mut known: HashMap<Arc<str>, AccountRecord>,
+        now: Now,
+    ) -> BTreeMap<Arc<str>, AccountRecord> {
         let config = self.config.clone();
         for account in &config.accounts {
             let login = Some(super::errand::login_of(account));
@@ -45,6 +50,16 @@ impl Engine {
                 self.touch_gate(self.gates.len() - 1, now);
             }
         }
+        known.into_iter().filter(|(_, record)| record.login.is_some()).collect()
+    }
+
+    /// An account that is not configured: it may come back by a reload, and a refused login is still refused then.
+    pub(super) fn keep_account(&mut self, name: Arc<str>, record: AccountRecord, now: Now) -> usize {
+        let calls = self.config.calls;
+        let mut gate = Gate::new(name, record, now.time, calls.call_gap, calls.request_timeout);
+        gate.removed = true;
+        self.gates.push(gate);
+        self.gates.len() - 1
     }
 
     /// Adds every configured order that is not there yet.
@@ -359,7 +374,9 @@ impl Engine {
         }
         self.archive.insert(name.clone(), remembered);
         self.names.remove(&name);
-        self.dirty_orders.remove(&id);
+        if self.dirty_orders.remove(&id) {
+            self.archive_dirty.insert(name);
+        }
         self.bundles.retain(|known| *known != id);
     }
 }

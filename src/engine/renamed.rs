@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::account::AccountRecord;
 use super::errand::login_of;
 use super::order::OrderRecord;
 use super::time::Now;
@@ -15,6 +16,8 @@ use crate::config::Config;
 pub struct Renamed {
     /// Accounts.
     pub accounts: Vec<Arc<str>>,
+    /// Accounts that are not configured any more and whose name is another one's now, with the name they are kept under.
+    pub nameless: Vec<(Arc<str>, AccountRecord)>,
     /// Orders, configured or not.
     pub orders: Vec<Arc<str>>,
     /// Adopted orders.
@@ -45,11 +48,14 @@ impl Loaded {
         if names.is_empty() {
             return Renamed::default();
         }
-        let mut moved = Vec::new();
+        let (mut moved, mut nameless_ones) = (Vec::new(), Vec::new());
         for (name, (_, record)) in records {
             if self.accounts.get(&name) != Some(&record) {
                 moved.push(name.clone());
-                self.accounts.insert(name, record);
+                let displaced = self.accounts.insert(name, record);
+                let another =
+                    displaced.filter(|old| old.login.is_some_and(|login| !today.contains_key(&login)));
+                nameless_ones.extend(another.map(|record| (nameless(record.login), record)));
             }
         }
         let mut orders = Vec::new();
@@ -63,8 +69,15 @@ impl Loaded {
             .iter_mut()
             .filter_map(|adopted| rename(&mut adopted.account, &names).then(|| adopted.name.clone()));
         let adopted = adopted.collect();
-        Renamed { accounts: moved, orders, adopted, left: names.into_keys().collect() }
+        let left = names.into_keys().collect();
+        Renamed { accounts: moved, nameless: nameless_ones, orders, adopted, left }
     }
+}
+
+/// Under what an account is kept that lost its name to another one and is not configured: a login that was refused is
+/// still refused when it is configured again. No account can be called so.
+fn nameless(login: Option<u64>) -> Arc<str> {
+    format!("/{:016x}", login.unwrap_or_default()).into()
 }
 
 fn rename_all(record: &mut OrderRecord, names: &HashMap<Arc<str>, Arc<str>>) -> bool {
@@ -109,26 +122,24 @@ impl Engine {
         for (at, gate) in self.gates.iter_mut().enumerate().filter(|(at, _)| !renamed.contains(at)) {
             // Whoever had one of these names before, and gets no other, is gone.
             if gates.iter().any(|(_, new)| *new == gate.name) {
-                let old = std::mem::replace(&mut gate.name, "".into());
+                let old = std::mem::replace(&mut gate.name, nameless(gate.record.login));
                 if gate.flight.is_some() && gate.former.is_none() {
                     gate.former = Some(old);
                 }
-                self.dirty_gates.remove(&at);
+                self.dirty_gates.insert(at);
             }
         }
         for (gate, new) in gates {
             let state = &mut self.gates[gate];
             let old = std::mem::replace(&mut state.name, new);
             // What is under way comes back under the name with which it went.
-            if !old.is_empty() {
-                self.left_names.insert(old.clone());
-            }
+            self.left_names.insert(old.clone());
             if state.flight.is_some() && state.former.is_none() {
                 state.former = Some(old);
             }
             self.touch_gate(gate, now);
         }
-        for id in self.ids() {
+        for id in self.ids().filter(|id| !self.slot(*id).removed).collect::<Vec<_>>() {
             if rename_all(&mut self.slot_mut(id).record, &names) {
                 self.touch(id, now);
             }

@@ -18,6 +18,13 @@ impl Engine {
         if slot.record.staged.is_some() || slot.record.phase == Phase::Collected {
             return self.reply(token, false, &being_deployed(&name));
         }
+        if slot.todo.broken {
+            let text = format!(
+                "{name} was not rolled back: {}",
+                "its last work ended with an internal error; `certcollectd resume` takes it up again"
+            );
+            return self.reply(token, false, &text);
+        }
         slot.todo.rollback = true;
         self.wait_for(id, token, false);
         self.touch(id, now);

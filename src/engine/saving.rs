@@ -35,7 +35,7 @@ impl Engine {
     /// Nothing new is begun. What could not be saved so far is tried again at once: the disk may have room by now.
     pub(super) fn wind_up(&mut self, now: Now) {
         self.stopping = true;
-        if self.held_until.is_some() {
+        if self.held_until.take().is_some() {
             self.flush_at = Some(now.time);
         }
     }

@@ -7,6 +7,7 @@ use super::event::Material;
 use super::order::OrderRecord;
 use super::summary;
 use super::time::Time;
+use crate::api::code::{Class, Row};
 use crate::cert::Certificate;
 
 /// What one order is busy with, outside the engine.
@@ -36,6 +37,17 @@ pub(super) enum Brought {
     Refused,
     /// An answer that cannot come without an accepted login.
     Login,
+}
+
+impl Brought {
+    /// What an answer of this meaning brings.
+    pub(super) fn of(row: Row) -> Brought {
+        match row.class {
+            Class::AccountClosed => Brought::Refused,
+            _ if row.shows_login() => Brought::Login,
+            _ => Brought::Answer,
+        }
+    }
 }
 
 /// Work that an order owes on this machine, beyond what its record says.

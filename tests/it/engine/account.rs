@@ -396,3 +396,54 @@ fn the_next_poll_is_not_before_the_end_of_a_pause() {
     world.pass(Duration::from_secs(60));
     assert_eq!(world.calls.len(), calls + 1, "{text}");
 }
+
+#[test]
+fn a_call_that_was_not_sent_ends_no_suspicion() {
+    for restarts in [0, 1, 3] {
+        let mut world = World::new(world::config(&["a", "b"]));
+        world.pass(HOUR);
+        world.pass(3 * HOUR);
+        // Dies in mid-call.
+        let mut called = false;
+        while !called {
+            world.now.time.0 += 60_000;
+            world.now.wall += 60_000;
+            for effect in world.engine.handle(Event::Woke, world.now) {
+                match effect {
+                    Effect::Save(changes) => world.save(&changes),
+                    Effect::Call(_) => called = true,
+                    _ => {}
+                }
+            }
+        }
+        let died = world.now.time;
+        world.restart();
+        world.pass(Duration::from_secs(60));
+        let before = world.calls.len();
+        world.say("a", [Say::Fail(Failure::Connect("no route".into())), Say::text("errorCode=0")]);
+        world.command(Command::Poll("a".into()));
+        for _ in 0..restarts {
+            world.restart();
+            world.pass(Duration::from_secs(60));
+        }
+        world.command(Command::Poll("nobody".into()));
+        world.pass(DAY);
+        // The operator's own word, and then nothing before the interval is over.
+        let next: Vec<_> = world.calls[before..].iter().map(|call| call.at.since(died)).collect();
+        let own = usize::from(restarts == 0) + 1;
+        assert!(next.len() > own, "{next:?}");
+        assert!(next[own..].iter().all(|after| *after >= 3 * HOUR), "restarts {restarts}: {next:?}");
+    }
+}
+
+#[test]
+fn a_poll_that_waits_holds_up_no_rollback() {
+    let mut world = World::new(world::config(&["www"]));
+    world.say("www", [super::issued(-2, 90), super::issued(-1, 90)]);
+    world.pass(2 * DAY);
+    world.say("www", vec![Say::Fail(Failure::Connect("no route".into())); 1000]);
+    let poll = world.command(Command::Poll("www".into()));
+    assert!(!world.reply(poll).ok);
+    let back = world.command(Command::Rollback("www".into()));
+    assert!(world.reply(back).ok, "{}", world.reply(back).text);
+}

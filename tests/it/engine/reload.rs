@@ -241,3 +241,83 @@ fn a_word_about_one_number_is_none_about_another() {
     world.pass(DAY);
     assert!(gaps(&world, "b").iter().all(|gap| *gap >= 3 * HOUR), "{:?}", world.calls);
 }
+
+#[test]
+fn a_closed_account_that_loses_its_name_stays_closed() {
+    for restart in [false, true] {
+        let with = |accounts: &[(&str, &str)]| {
+            let mut config = world::config(&["www", "b"]);
+            config.accounts = accounts.iter().map(|(name, login)| account(name, login)).collect();
+            config.orders[0].account = accounts[0].0.into();
+            config.orders[1].account = accounts[accounts.len() - 1].0.into();
+            config
+        };
+        let mut world = World::new(with(&[("a", "one"), ("b", "two")]));
+        world.say("b", [Say::text("-16\nno")]);
+        world.pass(HOUR);
+        // The first login takes the name of the one that is closed, and that one is gone.
+        let put = |world: &mut World, config: Config| {
+            if restart {
+                world.config = Arc::new(config);
+                world.restart();
+            } else {
+                world.reload(config);
+            }
+        };
+        put(&mut world, with(&[("b", "one")]));
+        world.pass(HOUR);
+        world.restart();
+        let before = world.calls.len();
+        put(&mut world, with(&[("b", "one"), ("c", "two")]));
+        world.pass(10 * DAY);
+        assert!(world.calls.len() > before);
+        let refused = world.calls[before..].iter().filter(|call| call.account == "c").count();
+        assert_eq!(refused, 0, "restart {restart}");
+    }
+}
+
+#[test]
+fn an_order_that_was_removed_and_added_again_is_what_it_is_now() {
+    let with = |account_of_www: Option<&str>, first: &str| {
+        let mut config = world::config(&["b", "www"]);
+        config.accounts = vec![account(first, "one"), account("c", "two")];
+        config.orders[0].account = first.into();
+        match account_of_www {
+            Some(name) => config.orders[1].account = name.into(),
+            None => _ = config.orders.pop(),
+        }
+        config
+    };
+    let mut world = World::new(with(Some("a"), "a"));
+    world.say("b", [Say::text("-16\nno")]);
+    world.say("www", [issued(-1, 90)]);
+    world.pass(HOUR);
+    world.reload(with(None, "a"));
+    world.reload(with(Some("c"), "a"));
+    world.pass(HOUR);
+    assert_eq!(world.phase("www"), "guarding");
+    world.reload(with(Some("c"), "a2"));
+    let calls = world.calls.len();
+    world.restart();
+    world.pass(HOUR);
+    assert_eq!(world.phase("www"), "guarding");
+    assert_eq!(world.calls.len(), calls, "neither forgotten nor asked about anew");
+}
+
+#[test]
+fn the_floor_of_a_removed_order_is_saved() {
+    let mut world = World::new(world::config(&["a", "b"]));
+    world.say("a", [Say::text("errorCode=0")]);
+    let flying = fly(&mut world, Event::Started);
+    world.reload(world::config(&["b"]));
+    world.now.time.0 += 50_000;
+    world.now.wall += 50_000;
+    let answered = world.now.time;
+    land(&mut world, flying);
+    world.pass(Duration::from_secs(60));
+    world.restart();
+    world.reload(world::config(&["a", "b"]));
+    world.pass(DAY);
+    let again = world.calls.iter().filter(|call| call.number == "a").nth(1).expect("it is asked about again");
+    assert!(again.at.since(answered) >= 3 * HOUR, "{:?}", again.at.since(answered));
+}

@@ -29,6 +29,7 @@ fn a_stop_saves_what_could_not_be_saved_before() {
     let mut world = refused_and_not_saved(1);
     world.handle(Event::Stopping);
     assert!(world.account_row("main").get("closed").is_some());
+    assert!(world.engine.is_idle() && !world.engine.cannot_save());
     world.restart();
     world.pass(HOUR);
     assert_eq!(world.calls.len(), 1, "one login");
@@ -41,7 +42,7 @@ fn a_stop_goes_on_trying_every_second() {
     assert!(!world.engine.is_idle());
     world.pass(std::time::Duration::from_secs(3));
     assert!(world.account_row("main").get("closed").is_some());
-    assert!(world.engine.is_idle());
+    assert!(world.engine.is_idle() && !world.engine.cannot_save());
 }
 
 #[test]
