@@ -50,7 +50,10 @@ impl Engine {
                 self.touch_gate(self.gates.len() - 1, now);
             }
         }
-        known.into_iter().filter(|(_, record)| record.login.is_some()).collect()
+        // What a configured account left behind under a former name is no account of its own.
+        let present: Vec<Option<u64>> = self.gates.iter().map(|gate| gate.record.login).collect();
+        let another = |record: &AccountRecord| record.login.is_some() && !present.contains(&record.login);
+        known.into_iter().filter(|(_, record)| another(record)).collect()
     }
 
     /// An account that is not configured: it may come back by a reload, and a refused login is still refused then.

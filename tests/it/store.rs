@@ -150,7 +150,10 @@ fn once_gives_up_when_the_state_cannot_be_saved() {
         }
     };
     assert_eq!(code, 1, "{text}");
-    assert_eq!(text.matches("the state cannot be saved: ").count(), 3, "{text}");
+    assert!(
+        text.matches("the state cannot be saved: ").count() >= 3,
+        "it tries again before it gives up: {text}"
+    );
     assert!(text.contains("gave up"), "{text}");
 }
 
