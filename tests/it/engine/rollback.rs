@@ -234,3 +234,21 @@ fn a_rollback_whose_generation_is_spoilt_meanwhile_is_given_up() {
     );
     assert!(!world.rows.bundles.contains_key("www"));
 }
+
+#[test]
+fn accept_gives_a_rollback_up_that_cannot_be_brought_to_its_end() {
+    let mut world = World::new(world::config(&["www"]));
+    world.say("www", three(2));
+    world.pass(2 * DAY - 2 * HOUR);
+    let second = world.seen("www");
+    world.failing_swaps = 100_000;
+    world.command(Command::Rollback("www".into()));
+    world.pass(2 * DAY);
+    assert_eq!(world.seen("www"), second, "neither the older one nor a newer one");
+    let accept = world.command(Command::Accept("www".into()));
+    assert!(world.reply(accept).ok, "{}", world.reply(accept).text);
+    world.failing_swaps = 0;
+    world.pass(3 * DAY);
+    assert_eq!(world.phase("www"), "guarding");
+    assert_ne!(world.seen("www"), second, "the newer one");
+}
