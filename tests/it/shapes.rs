@@ -446,3 +446,19 @@ fn an_smime_order_is_collected_installed_and_guarded_by_the_daemon() {
     });
     assert_eq!(setting.stop(), Some(0));
 }
+
+/// Without padding, the last character of a base64 text can be a `+`, which arrives as a space.
+#[test]
+fn a_plus_that_arrives_as_a_space_is_kept_at_the_very_end() {
+    let key = KeyPair::generate().unwrap();
+    let leaf = |later: i64| certs::leaf(&key, &["www.example.com"], START - 86_400 + later, START + 86_400);
+    let der =
+        (0..20_000).map(leaf).find(|der| STANDARD.encode(der).ends_with('+')).expect("one in 192 is so");
+    let fingerprint = Certificate::from_der(&der).unwrap().fingerprint();
+    for end in ["", "\n", "\r\n", "\t"] {
+        let text = STANDARD.encode(&der).replace('+', " ") + end;
+        let found =
+            certcollectd::cert::unpack(text.as_bytes()).unwrap_or_else(|why| panic!("{end:?}: {why}"));
+        assert!(found.len() == 1 && found[0].fingerprint() == fingerprint, "{end:?}");
+    }
+}

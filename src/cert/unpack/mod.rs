@@ -177,7 +177,9 @@ impl Unpacker {
         } else if text.starts_with(b"<") {
             Err(UnpackError::Nothing(Seen::Html))
         } else {
-            self.bare_base64(text, depth)
+            // A space at the end can have been a plus sign, an end of line cannot.
+            let ends = bytes.len() - bytes.iter().rev().take_while(|byte| b"\r\n\t".contains(byte)).count();
+            self.bare_base64(&bytes[..ends], depth)
         }
     }
 
