@@ -176,9 +176,12 @@ pub(super) fn socket_path(text: &str) -> Result<std::path::PathBuf, Wrong> {
     Ok(path)
 }
 
-/// A domain in lower case and A-labels, with or without a leading `*.`.
+/// A domain in lower case and A-labels, with or without a leading `*.`; or an IP address.
 pub(super) fn domain(text: &str) -> Result<Box<str>, Wrong> {
     let help = "such as \"www.example.com\" or \"*.example.com\"";
+    if let Ok(address) = text.parse::<std::net::IpAddr>() {
+        return Ok(address.to_string().into());
+    }
     if text.contains('@') {
         return Err(Wrong::new(
             "is an e-mail address",

@@ -182,7 +182,7 @@ async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookR
     };
     leaders.lock().expect("nobody panics with it").remove(&pid);
     if matches!(status, Ok(Ended::AtLimit)) {
-        reap::end_strays(&leaders, MARK, &mark);
+        reap::end_strays(&leaders, MARK, &mark).await;
     }
     for reader in readers.into_iter().flatten() {
         let abort = reader.abort_handle();
@@ -234,7 +234,13 @@ async fn end(child: &mut Child, pid: i32) -> std::io::Result<ExitStatus> {
         Ok(status) => status,
         Err(_) => {
             let _ = kill_process_group(group, Signal::KILL);
-            child.wait().await
+            // What hangs in the kernel, on a dead mount for instance, ends when it can.
+            match timeout(GRACE, child.wait()).await {
+                Ok(status) => status,
+                Err(_) => {
+                    Err(std::io::Error::other("it was killed and does not end; it hangs in the kernel"))
+                }
+            }
         }
     }
 }

@@ -114,8 +114,7 @@ fn link(base: &Dir, store_name: &str, name: &str) -> Link {
 }
 
 fn look_into(generation: &Dir, inspect: &Inspect, found: &mut Inspection) {
-    let owner =
-        Ownership::lookup(inspect.files.owner.as_deref(), inspect.files.group.as_deref()).unwrap_or_default();
+    let owner = wanted_owner(inspect.files.owner.as_deref(), inspect.files.group.as_deref(), found);
     let modes = contents::wanted(&inspect.files);
     for name in generation.list(100).unwrap_or_default() {
         let Ok((content, stat)) = generation.read(&name, stage::MAX_FILE) else { continue };
@@ -171,15 +170,21 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, generation: &Dir, found: &mu
         found.altered.push(shown.clone());
     }
     let owner = copy.owner.as_deref().or(files.owner.as_deref());
-    let owner = Ownership::lookup(owner, copy.group.as_deref().or(files.group.as_deref()));
-    put_right(&dir, name, super::copy_mode(copy, files), owner.unwrap_or_default(), &stat, found);
+    let owner = wanted_owner(owner, copy.group.as_deref().or(files.group.as_deref()), found);
+    put_right(&dir, name, super::copy_mode(copy, files), owner, &stat, found);
+}
+
+/// Whose the files are to be. A name that cannot be looked up just now says nothing about the files: they stay whose they
+/// are.
+fn wanted_owner(owner: Option<&str>, group: Option<&str>, found: &mut Inspection) -> Option<Ownership> {
+    Ownership::lookup(owner, group).map_err(|error| found.unmended.push(error.to_string())).ok()
 }
 
 fn put_right(
     dir: &Dir,
     name: &str,
     mode: u32,
-    owner: Ownership,
+    owner: Option<Ownership>,
     stat: &rustix::fs::Stat,
     found: &mut Inspection,
 ) {
@@ -187,8 +192,12 @@ fn put_right(
     let is_mode = stat.st_mode & 0o7777;
     let wrong_mode = is_mode != mode;
     // Where no owner is configured it is the daemon itself. The group may come from the directory.
-    let uid = owner.uid.unwrap_or_else(|| rustix::process::geteuid().as_raw());
-    let wrong_owner = uid != stat.st_uid || owner.gid.is_some_and(|gid| gid != stat.st_gid);
+    let uid = match owner {
+        Some(owner) => owner.uid.unwrap_or_else(|| rustix::process::geteuid().as_raw()),
+        None => stat.st_uid,
+    };
+    let gid = owner.and_then(|owner| owner.gid);
+    let wrong_owner = uid != stat.st_uid || gid.is_some_and(|gid| gid != stat.st_gid);
     if !wrong_mode && !wrong_owner {
         return;
     }
@@ -203,7 +212,7 @@ fn put_right(
     }
     if wrong_owner {
         let was = format!("{name} belonged to {}:{}", stat.st_uid, stat.st_gid);
-        found.done(was, fchown(&file, Some(Uid::from_raw(uid)), owner.gid.map(Gid::from_raw)));
+        found.done(was, fchown(&file, Some(Uid::from_raw(uid)), gid.map(Gid::from_raw)));
     }
     // After the owner: giving a file away can clear bits of its mode.
     let done = fchmod(&file, Mode::from_raw_mode(mode));

@@ -1,6 +1,7 @@
 //! Processes that hooks leave behind. The daemon is their reaper, so a double fork is no way out.
 
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
 
@@ -27,9 +28,11 @@ pub fn reap(leaders: &Leaders) {
 }
 
 /// Ends what a hook left behind when its time was up: our adopted children that carry the mark of its run.
-/// Killing one may hand us its children, hence the rounds.
-pub fn end_strays(leaders: &Leaders, name: &str, value: &str) {
-    const ROUNDS: usize = 16;
+/// Killing one may hand us its children, hence the rounds. What hangs in the kernel ends when it can, and is not waited
+/// for.
+pub async fn end_strays(leaders: &Leaders, name: &str, value: &str) {
+    const ROUNDS: usize = 100;
+    const PAUSE: Duration = Duration::from_millis(10);
     let wanted = format!("{name}={value}");
     for _ in 0..ROUNDS {
         let found: Vec<Pid> =
@@ -39,8 +42,9 @@ pub fn end_strays(leaders: &Leaders, name: &str, value: &str) {
         }
         for pid in found {
             let _ = kill_process(pid, Signal::KILL);
-            let _ = waitpid(Some(pid), WaitOptions::empty());
+            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
         }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

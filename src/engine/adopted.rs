@@ -46,7 +46,12 @@ impl Adopted {
                 && order.handle == replaced
                 && order.settings.product == Product::Smime
         });
-        let settings = lender.map(|order| order.settings.clone()).unwrap_or_else(|| {
+        let lent = lender.map(|order| {
+            // The key is nowhere but with whoever made the request, so no file can hold it.
+            let files = Files { key: None, combined: None, ..order.settings.files.clone() };
+            Arc::new(OrderSettings { files, ..(*order.settings).clone() })
+        });
+        let settings = lent.unwrap_or_else(|| {
             Arc::new(OrderSettings {
                 product: Product::Smime,
                 cadence: config.cadence,

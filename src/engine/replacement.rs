@@ -14,8 +14,8 @@ use crate::api::code::{Class, Row};
 use crate::api::{Foreign, Handle, Replace, Reply, Request};
 use crate::cert::Fingerprint;
 
-/// So many replacements are remembered for each account.
-const REMEMBERED: usize = 100;
+/// So many replacements are remembered for each account; they are written with each of its calls.
+const REMEMBERED: usize = 500;
 
 /// A replacement that was sent, or was about to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +37,10 @@ pub enum Outcome {
     Unknown(Option<Box<str>>),
     /// The vendor made it; under this number, if it named one.
     Made(Option<Box<str>>),
+}
+
+fn is_unknown(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Unknown(_))
 }
 
 impl Engine {
@@ -77,12 +81,22 @@ impl Engine {
         if command.again {
             return None;
         }
-        let known = |known: &&Replacement| *known.number == **number;
-        let sent = self.gates[gate].record.replacements.iter().rev().find(known)?;
+        let remembered = &self.gates[gate].record.replacements;
+        if remembered.len() >= REMEMBERED && remembered.iter().all(|known| is_unknown(&known.outcome)) {
+            return Some(format!(
+                "nothing was sent: of the last {REMEMBERED} replacements it is not known whether they were made; look at them at the \
+                 vendor's first; --again sends this one all the same"
+            ));
+        }
+        let request = request_hash(command);
+        let mut known = remembered.iter().rev().filter(|known| *known.number == **number);
+        // The same request decides, whatever was sent after it; else the last one.
+        let same = known.clone().find(|known| known.csr == request);
+        let sent = same.or_else(|| known.next())?;
         let at = rfc3339(sent.at);
         match &sent.outcome {
             Outcome::Unknown(why) => Some(unclear(number, &at, why.as_deref())),
-            Outcome::Made(made) if sent.csr == request_hash(command) => {
+            Outcome::Made(made) if sent.csr == request => {
                 let made = made.as_ref().map(|made| format!(" by order {made}")).unwrap_or_default();
                 Some(format!(
                     "nothing was sent: order {number} was replaced{made} at {at} with this very request; --again replaces it once more"
@@ -97,7 +111,7 @@ impl Engine {
         let replacements = &mut self.gates[gate].record.replacements;
         if replacements.len() >= REMEMBERED {
             // What is known to have been made says least.
-            let at = replacements.iter().position(|known| matches!(known.outcome, Outcome::Made(_)));
+            let at = replacements.iter().position(|known| !is_unknown(&known.outcome));
             replacements.remove(at.unwrap_or(0));
         }
         replacements.push(Replacement {

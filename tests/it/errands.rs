@@ -218,6 +218,40 @@ fn a_replacement_is_never_sent_twice_by_itself() {
 }
 
 #[test]
+fn a_request_that_was_sent_is_known_whatever_was_sent_after_it() {
+    let of = |csr: &str, again: bool| {
+        let replace = certcollectd::api::Replace {
+            order_number: "5".into(),
+            csr: csr.into(),
+            ..certcollectd::api::Replace::default()
+        };
+        Command::Replace(Box::new(ReplaceCommand {
+            account: None,
+            replace,
+            csr_file: None,
+            adopt: None,
+            again,
+        }))
+    };
+    for first in [Say::Fail(Failure::Timeout), Say::text("0\n777")] {
+        let mut world = World::new(world::config(&["www"]));
+        world.say(REPLACE, [first, Say::text("0\n778"), Say::text("0\n779")]);
+        for (csr, again) in [("MIIA", false), ("MIIB", true)] {
+            world.command(of(csr, again));
+            world.pass(HOUR);
+        }
+        let token = world.command(of("MIIA", false));
+        world.pass(HOUR);
+        assert!(world.reply(token).text.contains("--again"), "{}", world.reply(token).text);
+        assert_eq!(sent(&world), 2);
+        // Another one is another matter.
+        let token = world.command(of("MIIC", false));
+        world.pass(HOUR);
+        assert!(world.reply(token).ok, "{}", world.reply(token).text);
+    }
+}
+
+#[test]
 fn what_was_certainly_not_made_may_be_tried_again() {
     for no in [Say::Fail(Failure::Connect("refused".into())), Say::text("-13\nkey size")] {
         let mut world = World::new(world::config(&["www"]));

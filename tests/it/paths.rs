@@ -255,6 +255,34 @@ fn a_hard_link_in_a_generation_is_not_put_right() {
     assert_eq!(found.repaired, ["fullchain.pem had mode 0666"]);
 }
 
+#[test]
+fn files_stay_whose_they_are_while_their_owner_cannot_be_looked_up() {
+    if !is_root() {
+        eprintln!("only root can give a file away, so this was not looked at");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    assert!(install(&out, &dir.path().join("site.pem"), 1));
+    let file = out.join("www/cert.pem");
+    std::os::unix::fs::chown(&file, Some(STRANGER), Some(STRANGER)).unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
+    let look = Inspect {
+        order: OrderId(0),
+        name: "www".into(),
+        key: None,
+        anchors: None,
+        expected: Vec::new(),
+        files: Files { owner: Some("nosuchuser".into()), ..files() },
+        copies: Box::default(),
+        previous: false,
+    };
+    let found = inspect::inspect(&out, &look);
+    assert_eq!(std::fs::metadata(&file).unwrap().uid(), STRANGER);
+    assert_eq!(found.repaired, ["cert.pem had mode 0666"]);
+    assert!(found.unmended.iter().any(|why| why.contains("nosuchuser")), "{:?}", found.unmended);
+}
+
 /// An order that is issued, and a copy of its certificate.
 fn with_copy() -> Setting {
     let mut setting = Setting::new();

@@ -208,3 +208,11 @@ fn resolvers_with_a_port_and_without() {
         ["192.0.2.53:53", "192.0.2.54:5353", "[2001:db8::1]:53", "[2001:db8::2]:54", "[2001:db8::3]:53"]
     );
 }
+
+#[test]
+fn a_certificate_can_be_for_addresses() {
+    let text = "[[account]]\nname = \"a\"\nlogin_name = \"x\"\npassword = { env = \"X\" }\n[[order]]\nname = \"www\"\n\
+                order_number = \"1\"\ndomains = [\"192.0.2.1\", \"2001:DB8::1\"]\n";
+    let order = &config(text).orders[0];
+    assert_eq!(order.domains.iter().map(|name| &**name).collect::<Vec<_>>(), ["192.0.2.1", "2001:db8::1"]);
+}
