@@ -11,6 +11,8 @@ use super::Foreign;
 pub struct Hint {
     /// `orderNumber`, or `certificateID` where that is all there is.
     pub number: String,
+    /// `certificateID` where both are given: an order can be known here by either.
+    pub certificate: Option<String>,
     /// Why, in our own words where the code is documented.
     pub why: String,
 }
@@ -48,7 +50,11 @@ pub fn parse(form: &[u8]) -> Option<Hint> {
     let fits = |number: &String| {
         !number.is_empty() && number.len() <= MAX_NUMBER && !number.contains(char::is_control)
     };
-    let number = order.filter(fits).or_else(|| certificate.filter(fits))?;
+    let (order, certificate) = (order.filter(fits), certificate.filter(fits));
+    let (number, certificate) = match order {
+        Some(order) => (order, certificate),
+        None => (certificate?, None),
+    };
     let status = status.and_then(|status| status.parse::<i32>().ok());
     let known = status.and_then(|status| STATUS.iter().find(|(code, _)| *code == status));
     let why = match (known, event) {
@@ -56,7 +62,7 @@ pub fn parse(form: &[u8]) -> Option<Hint> {
         (None, Some(event)) => format!("event {}", Foreign::new(&event)),
         (None, None) => "no reason given".to_owned(),
     };
-    Some(Hint { number, why })
+    Some(Hint { number, certificate, why })
 }
 
 #[cfg(test)]
@@ -79,6 +85,9 @@ mod tests {
         check("certificateID=9&eventType=Pre%0aRevocation", Some(("9", "event Pre\\nRevocation")));
         check("orderNumber=1&statusCode=99&eventType=CallBack", Some(("1", "event CallBack")));
         check("orderNumber=1&orderNumber=2", Some(("1", "no reason given")));
+        let certificate = |form: &str| parse(form.as_bytes()).and_then(|hint| hint.certificate);
+        assert_eq!(certificate("orderNumber=1&certificateID=9").as_deref(), Some("9"));
+        assert_eq!(certificate("certificateID=9"), None);
     }
 
     #[test]

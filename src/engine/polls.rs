@@ -9,7 +9,7 @@ use super::slot::{Brought, Slot};
 use super::time::{Now, Time, rfc3339};
 use super::{Busy, Engine, expiry, schedule};
 use crate::api::push::Hint;
-use crate::api::{Answer, Failure, Request};
+use crate::api::{Answer, Failure, Handle, Request};
 
 /// The vendor sees a call a little after it was recorded; so even a crash in mid-call keeps the vendor's floor.
 const DISPATCH: Duration = Duration::from_secs(1);
@@ -249,7 +249,13 @@ impl Engine {
     pub(super) fn hinted(&mut self, hint: &Hint, now: Now) {
         let matches = |id: &OrderId| {
             let slot = self.slot(*id);
-            !slot.removed && slot.record.phase.is_polled() && self.entry(*id).handle.text() == hint.number
+            if slot.removed || !slot.record.phase.is_polled() {
+                return false;
+            }
+            let handle = &self.entry(*id).handle;
+            let by_certificate = matches!(handle, Handle::CertificateId(_))
+                && hint.certificate.as_deref() == Some(handle.text());
+            by_certificate || handle.text() == hint.number
         };
         let hinted: Vec<OrderId> = self.ids().filter(matches).collect();
         for id in hinted {

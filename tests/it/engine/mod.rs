@@ -342,7 +342,11 @@ fn poll_waits_for_the_gap_and_answers_with_what_was_heard() {
 }
 
 fn hint(number: &str) -> certcollectd::api::push::Hint {
-    certcollectd::api::push::Hint { number: number.into(), why: "issued".into() }
+    certcollectd::api::push::Hint {
+        number: number.into(),
+        certificate: Some("9".into()),
+        why: "issued".into(),
+    }
 }
 
 #[test]
@@ -355,6 +359,25 @@ fn a_hint_wakes_an_order_but_not_again_and_again() {
         world.pass(Duration::from_secs(20));
     }
     assert!((2..=5).contains(&(world.calls.len() - 1)), "{}", world.calls.len());
+}
+
+#[test]
+fn a_hint_wakes_an_order_that_is_known_by_its_certificate() {
+    use certcollectd::api::Handle;
+    for (handle, woken) in [
+        (Handle::CertificateId("9".into()), true),
+        (Handle::CertificateId("8".into()), false),
+        (Handle::OrderNumber("9".into()), false),
+    ] {
+        let mut config = world::config(&["www"]);
+        config.orders[0].handle = handle;
+        let mut world = World::new(config);
+        world.pass(HOUR);
+        let before = world.calls.len();
+        world.handle(Event::Hinted { hint: hint("123") });
+        world.pass(Duration::from_secs(20));
+        assert_eq!(world.calls.len() > before, woken);
+    }
 }
 
 /// A hint can come from anybody, and the lost answer may have been a refused login.

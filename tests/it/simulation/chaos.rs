@@ -108,7 +108,11 @@ impl Sim {
             }
             11 => {
                 self.allow(name);
-                let hint = certcollectd::api::push::Hint { number: name.into(), why: "issued".into() };
+                let hint = certcollectd::api::push::Hint {
+                    number: name.into(),
+                    certificate: None,
+                    why: "issued".into(),
+                };
                 self.tell(Event::Hinted { hint });
             }
             12 => {
