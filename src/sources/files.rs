@@ -43,6 +43,17 @@ pub struct Unsound {
     pub first: String,
     /// See [`file::remains`].
     pub remains: Option<Arc<Config>>,
+    /// What `include` names; nothing where the main file cannot be read.
+    pub(super) patterns: Option<Vec<String>>,
+    /// What each file that was read was then.
+    pub(super) stamps: Vec<(PathBuf, Stamp)>,
+}
+
+impl Unsound {
+    /// Words only.
+    pub(super) fn only(text: String) -> Unsound {
+        Unsound { first: text.clone(), text, remains: None, patterns: None, stamps: Vec::new() }
+    }
 }
 
 /// The text of every file, and what `include` names that cannot be read.
@@ -59,11 +70,12 @@ pub fn read(path: &Path, color: bool) -> Result<Found, String> {
 
 /// As [`read`], for those who can do something with a part of it.
 pub fn read_some(path: &Path, color: bool) -> Result<Found, Unsound> {
-    let files = files(path).map_err(|text| Unsound { first: text.clone(), text, remains: None })?;
-    check(files, color).map_err(|(Files { sources, unread, .. }, text)| {
+    let files = files(path).map_err(Unsound::only)?;
+    check(files, color).map_err(|(Files { sources, unread, stamps }, text)| {
         let problems = file::problems(&sources, &unread).lines(&sources);
         let first = problems.iter().find(|line| line.contains(": error: ")).cloned().unwrap_or_default();
-        Unsound { text, first, remains: file::remains(&sources).map(Arc::new) }
+        let patterns = sources.first().map(file::includes);
+        Unsound { text, first, remains: file::remains(&sources).map(Arc::new), patterns, stamps }
     })
 }
 

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendError;
 use tokio::time::{sleep, timeout};
 
-use super::files::{self, Found, Stamp, stamp_of};
+use super::files::{self, Found, Stamp, Unsound, stamp_of};
 use super::{Inbox, Message};
 use crate::config::SecretSource;
 use crate::config::file;
@@ -100,7 +100,10 @@ impl Watch {
                         .send(Message::Configured { config: found.config, warnings: found.warnings })
                         .await?;
                 }
-                Err(text) => self.inbox.send(Message::Misconfigured(text)).await?,
+                Err(unsound) => {
+                    self.follow_unsound(&unsound);
+                    self.inbox.send(Message::Misconfigured(unsound.text)).await?;
+                }
             }
         }
         for (account, (path, stamp)) in &mut self.credentials {
@@ -137,6 +140,23 @@ impl Watch {
         self.watch_dirs(dirs);
     }
 
+    /// What is wrong can lie in a file that was included just now, and is to be noticed when it is mended.
+    fn follow_unsound(&mut self, unsound: &Unsound) {
+        let Some(patterns) = &unsound.patterns else { return };
+        self.patterns.clone_from(patterns);
+        self.files = stamps(&self.path, patterns);
+        for (path, stamp) in &mut self.files {
+            // As it was when it was read; what could not be read is as it is now.
+            if let Some((_, read)) = unsound.stamps.iter().find(|(known, _)| known == path) {
+                *stamp = *read;
+            }
+        }
+        let mut dirs = self.dirs.clone();
+        dirs.extend(self.files.iter().flat_map(|(path, _)| dirs_of(path)));
+        dirs.extend(patterns.iter().filter_map(|pattern| Some(Path::new(pattern).parent()?.to_owned())));
+        self.watch_dirs(dirs);
+    }
+
     fn watch_dirs(&mut self, dirs: BTreeSet<PathBuf>) {
         if let Some(watcher) = &mut self.watcher {
             for gone in self.dirs.difference(&dirs) {
@@ -156,18 +176,17 @@ impl Watch {
 }
 
 /// Reads the configuration away from the loop: a large one takes a while.
-async fn read_apart(path: PathBuf) -> Result<Found, String> {
-    let reading = tokio::task::spawn_blocking(move || files::read(&path, false));
-    reading
-        .await
-        .unwrap_or_else(|_| Err("internal error while reading the configuration, please report it".into()))
+async fn read_apart(path: PathBuf) -> Result<Found, Unsound> {
+    let reading = tokio::task::spawn_blocking(move || files::read_some(&path, false));
+    let internal = "internal error while reading the configuration, please report it";
+    reading.await.unwrap_or_else(|_| Err(Unsound::only(internal.into())))
 }
 
 /// Answers a reload that was asked for: read anew whatever the files look like.
 pub async fn reread(path: PathBuf) -> Message {
     match read_apart(path).await {
         Ok(found) => Message::Configured { config: found.config, warnings: found.warnings },
-        Err(text) => Message::Misconfigured(text),
+        Err(unsound) => Message::Misconfigured(unsound.text),
     }
 }
 

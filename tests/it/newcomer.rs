@@ -247,3 +247,19 @@ fn root_is_told_that_the_daemon_is_somebody_else() {
     );
     assert!(said.contains("sudo -u '#4000123' certcollectd check"), "{said}");
 }
+
+#[test]
+fn what_a_new_include_brings_is_watched_though_it_is_broken() {
+    let mut setting = Setting::new();
+    setting.order("www", pending("1"), "");
+    setting.start();
+    setting.until_phase("www", "waiting");
+    std::fs::create_dir(setting.path("new.d")).unwrap();
+    setting.write("new.d/a.toml", "[[hook]]\nname = \"a\"\nrum = [\"true\"]\n");
+    let text = format!("include = [\"new.d/*.toml\"]\n{}", setting.configuration());
+    setting.write("certcollectd.toml", &text);
+    setting.until("it is said", |setting| setting.log().contains("the one before stays in force"));
+    setting.write("new.d/a.toml", "[[hook]]\nname = \"a\"\nrun = [\"true\"]\n");
+    setting.until("the mended file is read", |setting| setting.log().contains("was read anew"));
+    assert_eq!(setting.stop(), Some(0));
+}
