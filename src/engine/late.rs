@@ -54,14 +54,19 @@ impl Engine {
                 Err(None) => "it cannot be read".into(),
             },
         };
-        if !self.slot(id).removed {
-            self.set_due(id, now);
-        }
+        self.reschedule_changed(id, now);
         let text = format!(
             "the answer about {} ({said}) came after the configuration had changed; it counts for the account only",
             asked.handle
         );
         self.note_account(Level::Info, "late-answer", gate, now, text);
+    }
+
+    /// While a call is under way, a change of the entry leaves the schedule alone; now it is made anew.
+    pub(super) fn reschedule_changed(&mut self, id: OrderId, now: Now) {
+        if !self.slot(id).removed {
+            self.set_due(id, now);
+        }
     }
 
     /// A call about this number has just ended, under whatever name and entry the number is known today.

@@ -87,7 +87,8 @@ impl Engine {
     fn poll_unsent(&mut self, gate: usize, id: OrderId, asked: &Asked, probe: bool, now: Now) {
         self.gates[gate].record.probe = probe;
         if !self.still_means(gate, id, asked) {
-            return;
+            // The schedule is another number's now, and stood still while the call was under way.
+            return self.reschedule_changed(id, now);
         }
         let before = asked.before;
         let slot = self.slot_mut(id);

@@ -321,3 +321,28 @@ fn the_floor_of_a_removed_order_is_saved() {
     let again = world.calls.iter().filter(|call| call.number == "a").nth(1).expect("it is asked about again");
     assert!(again.at.since(answered) >= 3 * HOUR, "{:?}", again.at.since(answered));
 }
+
+#[test]
+fn a_number_keeps_its_interval_though_a_call_about_another_was_not_sent() {
+    let swapped = || {
+        let mut config = world::config(&["a", "b"]);
+        config.orders[0].handle = Handle::OrderNumber("b".into());
+        config.orders[1].handle = Handle::OrderNumber("a".into());
+        config
+    };
+    for saved in [true, false] {
+        let mut world = World::new(world::config(&["a", "b"]));
+        world.pass(HOUR);
+        // Both were asked about; the operator wants `a` asked about again.
+        world.say("a", [Say::Fail(Failure::Connect("no route".into())), Say::text("errorCode=0")]);
+        let word = Event::Commanded { token: Token(9), command: Command::Poll("a".into()) };
+        let flying = fly(&mut world, word);
+        world.failing_saves = usize::from(!saved);
+        world.reload(swapped());
+        land(&mut world, flying);
+        let before = world.calls.iter().filter(|call| call.number == "b").count();
+        world.pass(HOUR);
+        let after = world.calls.iter().filter(|call| call.number == "b").count();
+        assert_eq!(after, before, "saved {saved}: {:?}", gaps(&world, "b"));
+    }
+}
