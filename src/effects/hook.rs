@@ -68,8 +68,8 @@ fn timed_out(limit: Duration) -> HookResult {
     failure(format!("ended at its time limit of {}", humantime::format_duration(limit)))
 }
 
-/// The environment of a hook: nothing but this, and the mark of the run. Several orders: names and domains are separated by spaces,
-/// everything else stands on a line for each order, in the order of the names.
+/// The environment of a hook: nothing but this, and the mark of the run. Several orders: names and domains are
+/// separated by spaces, everything else stands on a line for each order, in the order of the names.
 pub fn environment(run: &HookRun) -> Vec<(&'static str, OsString)> {
     let lines = |of: &dyn Fn(&Subject) -> OsString| {
         let mut all = OsString::new();

@@ -86,16 +86,8 @@ fn install(install_dir: &Path, copy: &Path, round: u64) -> bool {
         copies: Box::new([copy]),
     };
     let done = activate::activate(install_dir, &wanted).is_ok();
-    let look = Inspect {
-        order: OrderId(0),
-        name: "www".into(),
-        key: None,
-        anchors: None,
-        expected: staged.files,
-        files: files(),
-        copies: wanted.copies.clone(),
-        previous: true,
-    };
+    let look =
+        Inspect { expected: staged.files, copies: wanted.copies.clone(), previous: true, ..guard(files()) };
     let _ = inspect::inspect(install_dir, &look);
     done
 }
@@ -226,6 +218,20 @@ fn the_attacker() {
     writeln!(std::io::stdout(), "\nswaps {swaps}").unwrap();
 }
 
+/// A look of the guard at what is installed.
+fn guard(files: Files) -> Inspect {
+    Inspect {
+        order: OrderId(0),
+        name: "www".into(),
+        key: None,
+        anchors: None,
+        expected: Vec::new(),
+        files,
+        copies: Box::default(),
+        previous: false,
+    }
+}
+
 #[test]
 fn a_hard_link_in_a_generation_is_not_put_right() {
     let dir = tempfile::tempdir().unwrap();
@@ -236,16 +242,7 @@ fn a_hard_link_in_a_generation_is_not_put_right() {
     std::fs::set_permissions(&victim, PermissionsExt::from_mode(0o600)).unwrap();
     std::fs::remove_file(out.join("www/cert.pem")).unwrap();
     std::fs::hard_link(&victim, out.join("www/cert.pem")).unwrap();
-    let look = Inspect {
-        order: OrderId(0),
-        name: "www".into(),
-        key: None,
-        anchors: None,
-        expected: Vec::new(),
-        files: files(),
-        copies: Box::default(),
-        previous: false,
-    };
+    let look = guard(files());
     let found = inspect::inspect(&out, &look);
     assert_eq!(portrait(&victim).1 & 0o7777, 0o600, "somebody else's file was made readable");
     assert!(found.repaired.is_empty(), "{:?}", found.repaired);
@@ -267,16 +264,7 @@ fn files_stay_whose_they_are_while_their_owner_cannot_be_looked_up() {
     let file = out.join("www/cert.pem");
     std::os::unix::fs::chown(&file, Some(STRANGER), Some(STRANGER)).unwrap();
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
-    let look = Inspect {
-        order: OrderId(0),
-        name: "www".into(),
-        key: None,
-        anchors: None,
-        expected: Vec::new(),
-        files: Files { owner: Some("nosuchuser".into()), ..files() },
-        copies: Box::default(),
-        previous: false,
-    };
+    let look = guard(Files { owner: Some("nosuchuser".into()), ..files() });
     let found = inspect::inspect(&out, &look);
     assert_eq!(std::fs::metadata(&file).unwrap().uid(), STRANGER);
     assert_eq!(found.repaired, ["cert.pem had mode 0666"]);
