@@ -91,7 +91,7 @@ fn kill(kills: u64, seed: u64) -> Seen {
     let readers = Readers::start(setting.path("out"));
     let begin = clock::now();
     setting.start();
-    setting.until("it is up", |setting| setting.log().contains(" is up with "));
+    setting.until_up(1);
     let start = u64::try_from(clock::now().time.since(begin.time).as_millis()).unwrap();
     // The kills that there had been when the newest certificate of each order was issued.
     let mut issued = [0; ORDERS as usize];

@@ -106,7 +106,7 @@ fn what_is_missing_on_this_machine_is_said_with_its_line() {
 
     // The daemon starts all the same, and its log names the same places.
     setting.start();
-    setting.until("it is up", |setting| setting.log().contains(" is up with "));
+    setting.until_up(1);
     let log = setting.log();
     for (about, text) in [("the password cannot be read", "{ file = "), ("nosuchuser", "\"nosuchuser\"")] {
         let place = place(&setting, text);
@@ -253,7 +253,7 @@ fn what_a_new_include_brings_is_watched_though_it_is_broken() {
     let mut setting = Setting::new();
     setting.order("www", pending("1"), "");
     setting.start();
-    setting.until_phase("www", "waiting");
+    setting.until_up(1);
     std::fs::create_dir(setting.path("new.d")).unwrap();
     setting.write("new.d/a.toml", "[[hook]]\nname = \"a\"\nrum = [\"true\"]\n");
     let text = format!("include = [\"new.d/*.toml\"]\n{}", setting.configuration());

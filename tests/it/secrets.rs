@@ -311,7 +311,7 @@ fn nobody_of_the_same_user_looks_into_the_daemon_and_it_leaves_no_core() {
         Err(error) => panic!("{error}"),
     };
     setting.daemon = Some(child);
-    setting.until("it is up", |setting| setting.log().contains(" is up with "));
+    setting.until_up(1);
     let pid = setting.pid();
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     assert!(status.contains(&format!("Uid:\t{user}\t{user}")), "{status}");

@@ -211,6 +211,14 @@ impl Setting {
         }
     }
 
+    /// Waits until the daemon is up for the `starts`-th time. A phase does not tell that: `status` knows an order's
+    /// without a daemon.
+    pub fn until_up(&self, starts: usize) {
+        self.until(&format!("it is up for the {starts}. time"), |setting| {
+            setting.log().matches(" is up with ").count() >= starts
+        });
+    }
+
     pub fn until_phase(&self, name: &str, phase: &str) {
         self.until(&format!("{name} is {phase}"), |setting| setting.phase(name) == phase);
     }

@@ -282,7 +282,7 @@ fn answers_without_end_or_measure_are_dropped() {
     // CollectMC takes a bare ZIP archive for an answer.
     let mut setting = with_vendor(server.address, &identity.ca_pem, "mark");
     setting.start();
-    setting.until("it is up", |setting| setting.log().contains(" is up with "));
+    setting.until_up(1);
     let before = memory(&setting, "VmRSS");
     setting.until("each was sent twice", |_| server.calls() > 2 * number);
     let peak = memory(&setting, "VmHWM");

@@ -151,7 +151,7 @@ impl Cycles {
             Cycles { setting, state, out, dice: Dice(seed), cuts: 0, before: 0, issued: 200, start_ms: 0 };
         let begin = clock::now().time;
         cycles.setting.start_again();
-        cycles.setting.until("it is up", |setting| setting.log().contains(" is up with "));
+        cycles.setting.until_up(1);
         cycles.start_ms = u64::try_from(clock::now().time.since(begin).as_millis()).unwrap();
         cycles.setting.kill();
         Ok(cycles)

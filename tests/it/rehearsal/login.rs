@@ -78,7 +78,7 @@ fn one_login_after_a_refusal_over_restarts_reloads_and_kills() {
             assert_eq!(setting.stop(), Some(0));
         }
         setting.start_again();
-        setting.until("it is up", |setting| setting.log().matches(" is up with ").count() >= round + 2);
+        setting.until_up(round + 2);
         setting.signal(Signal::HUP);
         let (code, said) = setting.call(&["poll", "o1"]);
         assert_eq!(code, 1, "{said}");

@@ -260,7 +260,7 @@ fn a_changed_configuration_is_taken_up_and_a_bad_one_is_not() {
     let mut setting = Setting::new();
     setting.table("[[hook]]\nname = \"unused\"\nrun = [\"true\"]");
     setting.start();
-    setting.until("it is up", |setting| setting.log().contains(" is up with 0 orders"));
+    setting.until_up(1);
     setting.order("www", ssl("1"), &format!("{KEY}\n{OWN_ROOT}"));
     setting.write_configuration();
     setting.until_phase("www", "guarding");
@@ -341,6 +341,6 @@ fn ten_thousand_orders_start_at_once() {
     assert_eq!(start["phase"], "waiting");
     assert_eq!(setting.stop(), Some(0));
     setting.start_again();
-    setting.until("it is up", |setting| setting.log().matches(" is up with 10000 orders").count() == 2);
+    setting.until_up(2);
     assert_eq!(setting.stop(), Some(0));
 }
