@@ -169,8 +169,8 @@ pub struct Before {
     pub failures: u32,
     /// Whether the operator wanted it polled now.
     pub urgent: bool,
-    /// Whether a push notification wanted it polled.
-    pub hinted: bool,
+    /// From when on a push notification wanted it polled.
+    pub hinted: Option<Time>,
 }
 
 impl Gate {

@@ -11,7 +11,7 @@ use super::order::{Generation, News, Phase, Trouble};
 use super::time::{Now, Time};
 use super::{Busy, Engine, contents, note, schedule};
 use crate::cert::{self, Certificate};
-use crate::config::{HookEvent, Order, Severity};
+use crate::config::{FileCopy, FileKind, HookEvent, Order, Severity};
 
 /// So many tries on this machine, and a person should look.
 const ALARM: u32 = 3;
@@ -132,19 +132,26 @@ impl Engine {
         }
     }
 
-    /// The intent as recorded, with the certificates from the bundle, which is kept until this is done.
-    fn activation(&self, id: OrderId) -> Option<Activate> {
+    /// The certificates of the recorded intent, from the bundle, which is kept until this is done.
+    fn staged_material(&self, id: OrderId) -> Option<Material> {
         let slot = self.slot(id);
         let staged = slot.record.staged.as_ref()?;
-        let entry = self.entry(id);
-        let material = match &slot.material {
-            Some(material) if material.leaf.fingerprint() == staged.fingerprint => (**material).clone(),
+        match &slot.material {
+            Some(material) if material.leaf.fingerprint() == staged.fingerprint => Some((**material).clone()),
             _ => {
                 let bundle = slot.bundle.as_ref()?;
                 let leaf = bundle.iter().find(|known| known.fingerprint() == staged.fingerprint)?;
-                material(leaf, bundle, staged.key.clone(), staged.not_before)
+                Some(material(leaf, bundle, staged.key.clone(), staged.not_before))
             }
-        };
+        }
+    }
+
+    /// The intent as recorded.
+    fn activation(&self, id: OrderId) -> Option<Activate> {
+        let staged = self.slot(id).record.staged.as_ref()?;
+        let entry = self.entry(id);
+        let material = self.staged_material(id)?;
+        let copies = entry.copies.iter().filter(|copy| can_be_made(copy, &material)).cloned().collect();
         Some(Activate {
             order: id,
             name: entry.name.clone(),
@@ -152,7 +159,7 @@ impl Engine {
             expected: staged.files.clone(),
             material,
             files: entry.settings.files.clone(),
-            copies: entry.copies.clone(),
+            copies,
         })
     }
 
@@ -228,7 +235,13 @@ impl Engine {
 
     /// Readers see the new generation.
     fn in_place(&mut self, id: OrderId, now: Now) {
+        let material = self.staged_material(id);
         let Some(staged) = self.slot_mut(id).record.staged.take() else { return };
+        let left: Vec<_> = material
+            .iter()
+            .flat_map(|material| self.entry(id).copies.iter().filter(|copy| !can_be_made(copy, material)))
+            .map(|copy| copy.to.display().to_string())
+            .collect();
         let generation = Generation { at: now.unix(), ..*staged };
         let old = self.slot(id).record.installed.clone();
         let rolled_back = std::mem::take(&mut self.slot_mut(id).record.rollback);
@@ -254,6 +267,11 @@ impl Engine {
         slot.todo.sweep = true;
         self.drop_bundle(id);
         self.note(Level::Info, "installed", Some(id), now, text);
+        if !left.is_empty() {
+            let text =
+                format!("no root was sent with the certificate, so {} stays as it is", left.join(", "));
+            self.note(Level::Warn, "installed", Some(id), now, text);
+        }
         self.owe_hooks(id, HookEvent::Installed, now);
         self.settle(id, now);
         self.set_due(id, now);
@@ -342,6 +360,11 @@ impl Engine {
         self.reindex(id, now);
         self.answer_waiters(id, now);
     }
+}
+
+/// Roots are often left out, and no server needs one to serve what was sent: what wants it waits for one.
+fn can_be_made(copy: &FileCopy, material: &Material) -> bool {
+    copy.from != FileKind::Root || material.root.is_some()
 }
 
 /// Leaf and chain of certificates that went through the gate before.

@@ -1,11 +1,13 @@
 //! The guard of an installed order: is there a newer certificate, and are the files still what they were?
 
+use std::path::PathBuf;
+
 use super::Engine;
 use super::deploy::{material, spec_of};
-use super::event::{Inspection, Level, Link, OrderId};
+use super::event::{Inspection, Level, Link, Material, OrderId};
 use super::order::{News, Phase};
 use super::time::Now;
-use crate::cert::Certificate;
+use crate::cert::{Certificate, chain};
 
 impl Engine {
     /// The guard's look: put back what is missing, say what was changed by hand, leave it alone.
@@ -39,7 +41,9 @@ impl Engine {
                     "the configuration of the files changed"
                 };
                 let text = format!("{why}; they are written anew");
-                let material = material(&leaf, &spare, key, now.unix());
+                let material = lasting(&leaf, &spare, key, now.unix());
+                let spare = std::iter::once(&leaf).chain(&material.chain).chain(&material.root);
+                let spare = spare.cloned().collect();
                 let slot = self.slot_mut(id);
                 slot.bundle = Some(spare);
                 slot.material = Some(Box::new(material));
@@ -129,4 +133,12 @@ impl Engine {
         };
         self.tell(Level::Info, "guarded", Some(id), now, text);
     }
+}
+
+/// What to put back: without a cross-signed CA certificate that has expired, where a chain is left without it.
+fn lasting(leaf: &Certificate, spare: &[Certificate], key: Option<PathBuf>, at: i64) -> Material {
+    let lasts = |known: &&Certificate| known.is_self_issued() || known.not_after() >= at;
+    let lasting: Vec<Certificate> = spare.iter().filter(lasts).cloned().collect();
+    let pool = if chain::build(leaf, &lasting, at).complete.is_sound() { &lasting } else { spare };
+    material(leaf, pool, key, at)
 }

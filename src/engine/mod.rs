@@ -405,11 +405,9 @@ impl Engine {
         if slot.urgent {
             return Some(Time::MIN);
         }
-        if slot.hinted {
-            return Some(Time::SOON);
-        }
         let due = slot.record.due.filter(|_| slot.record.phase.is_polled() && !slot.quiet);
-        due.filter(|due| self.horizon.is_none_or(|horizon| *due <= horizon))
+        let due = due.filter(|due| self.horizon.is_none_or(|horizon| *due <= horizon));
+        [slot.hint(), due].into_iter().flatten().min()
     }
 
     fn wanted_in_timers(&self, id: OrderId, now: Now) -> Option<Time> {

@@ -93,7 +93,7 @@ impl Engine {
         let before = asked.before;
         let slot = self.slot_mut(id);
         slot.urgent = before.urgent;
-        slot.hinted = before.hinted;
+        slot.hinted = before.hinted.or(slot.hinted);
         slot.record.polled = before.polled;
         slot.record.due = before.due;
         slot.record.failures = before.failures;
@@ -233,10 +233,10 @@ impl Engine {
         let slot = self.slot(id);
         let gate = self.gates.get(slot.gate);
         let suspect = || gate.and_then(|gate| gate.suspect_until).unwrap_or(Time::MIN);
+        let hint = slot.hint().map(|hint| hint.max(now.time));
         let due = match slot {
             Slot { urgent: true, .. } => Some(now.time),
-            Slot { hinted: true, .. } => Some(now.time.max(suspect())),
-            _ => slot.record.due,
+            _ => [hint, slot.record.due].into_iter().flatten().min().map(|due| due.max(suspect())),
         };
         match due {
             Some(due) => match gate.map_or(Some(due), |gate| gate.record.not_before(due)) {
@@ -262,9 +262,10 @@ impl Engine {
         for id in hinted {
             let slot = self.slot(id);
             let rest = self.entry(id).settings.cadence.interval.min(HINT_REST);
-            let rested = slot.record.polled.is_none_or(|polled| now.time.since(polled) >= rest);
-            if rested && !slot.urgent && !slot.hinted && slot.busy == Busy::Idle {
-                self.slot_mut(id).hinted = true;
+            // What is asked just now may have been answered before it came true.
+            let rested = slot.record.polled.map(|polled| polled + rest).filter(|rested| *rested > now.time);
+            if !slot.urgent && slot.hinted.is_none() {
+                self.slot_mut(id).hinted = Some(rested.unwrap_or(Time::SOON));
                 self.reindex(id, now);
                 let next = self.next_poll(id, now);
                 self.note(
@@ -279,8 +280,8 @@ impl Engine {
     }
 }
 
-/// A hint proves nothing about who gave it, so a forged one must not make us hammer the vendor, or log in while it is
-/// not known whether the last login was refused.
+/// After a poll a hint waits for so long. It proves nothing about who gave it, so a forged one must not make us hammer
+/// the vendor, or log in while it is not known whether the last login was refused.
 const HINT_REST: Duration = Duration::from_secs(600);
 
 /// The parameter and its value, as remembered in the state.

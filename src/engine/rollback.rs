@@ -4,7 +4,7 @@ use super::commands::being_deployed;
 use super::event::{Inspection, Level, OrderId, Token};
 use super::order::{News, Phase};
 use super::time::Now;
-use super::{Engine, contents, deploy};
+use super::{Engine, deploy};
 use crate::cert::KeyCandidate;
 use crate::config::{FileCopy, KeySource};
 
@@ -53,20 +53,12 @@ impl Engine {
         };
         let material = deploy::material(&leaf, &certificates, key, now.unix());
         // The generation itself is complete; what lies elsewhere is written anew.
-        let cannot_be_made = |copy: &&FileCopy| match copy.from.holds_key() {
-            true => material.key.is_none(),
-            false => contents::without_key(copy.from, &material).is_none(),
-        };
-        if let Some(copy) = self.entry(id).copies.iter().find(cannot_be_made) {
-            let (to, from, serial) = (copy.to.display(), copy.from.word(), leaf.serial_hex());
-            let why = if copy.from.holds_key() {
-                let files = looked_at(&keys);
-                format!(
-                    "the key of serial {serial}, which is in none of the key files ({files}); name its file in key_file as well"
-                )
-            } else {
-                format!("`{from}`, which generation {name} does not have")
-            };
+        let lacks_key = |copy: &&FileCopy| copy.from.holds_key() && material.key.is_none();
+        if let Some(copy) = self.entry(id).copies.iter().find(lacks_key) {
+            let (to, serial, files) = (copy.to.display(), leaf.serial_hex(), looked_at(&keys));
+            let why = format!(
+                "the key of serial {serial}, which is in none of the key files ({files}); name its file in key_file as well"
+            );
             return self.refuse_rollback(id, &format!("not rolled back: {to} needs {why}"));
         }
         let generation = deploy::generation(self.entry(id), &name, &material, files);

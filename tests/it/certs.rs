@@ -20,21 +20,31 @@ pub struct Ca {
 pub fn ca() -> &'static Ca {
     static CA: OnceLock<Ca> = OnceLock::new();
     CA.get_or_init(|| {
-        let params = |name: &str| {
-            let mut params = CertificateParams::default();
-            params.distinguished_name = DistinguishedName::new();
-            params.distinguished_name.push(DnType::CommonName, name);
-            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-            params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-            params.not_before = at(0);
-            params.not_after = at(4_000_000_000);
-            params
-        };
+        let params = |name| authority(name, 4_000_000_000);
         let root = CertifiedIssuer::self_signed(params("Test Root"), KeyPair::generate().unwrap()).unwrap();
         let intermediate =
             CertifiedIssuer::signed_by(params("Test CA 1"), KeyPair::generate().unwrap(), &root).unwrap();
         Ca { root, intermediate }
     })
+}
+
+fn authority(name: &str, not_after: i64) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.not_before = at(0);
+    params.not_after = at(not_after);
+    params
+}
+
+/// The root's twin in DER, signed by an older root.
+pub fn cross(not_after: i64) -> Vec<u8> {
+    let key = KeyPair::generate().unwrap();
+    let old = CertifiedIssuer::self_signed(authority("Older Root", not_after), key).unwrap();
+    let twin = authority("Test Root", not_after).signed_by(ca().root.key(), &old).unwrap();
+    twin.der().to_vec()
 }
 
 fn at(unix: i64) -> time::OffsetDateTime {
@@ -79,13 +89,14 @@ fn leaf_with(
 
 /// The vendor's URL-encoded answer with a leaf and its chain, root first.
 pub fn issued(leaf: &[u8]) -> Vec<u8> {
+    issued_with(&[ca().root.der(), ca().intermediate.der()], leaf)
+}
+
+/// Such an answer with CA certificates of one's own choice.
+pub fn issued_with(authorities: &[&[u8]], leaf: &[u8]) -> Vec<u8> {
     let encode =
         |der: &[u8]| form_urlencoded::byte_serialize(STANDARD.encode(der).as_bytes()).collect::<String>();
-    format!(
-        "errorCode=2&caCertificate={}&caCertificate={}&certificate={}",
-        encode(ca().root.der()),
-        encode(ca().intermediate.der()),
-        encode(leaf)
-    )
-    .into_bytes()
+    let authorities: String =
+        authorities.iter().map(|der| format!("caCertificate={}&", encode(der))).collect();
+    format!("errorCode=2&{authorities}certificate={}", encode(leaf)).into_bytes()
 }

@@ -96,3 +96,43 @@ fn a_rollback_over_a_new_key_takes_link_and_copies_back_together() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(shown(), first);
 }
+
+#[test]
+fn a_root_that_was_not_sent_holds_nothing_up() {
+    let mut setting = Setting::new();
+    let mut order = OrderSpec::new(Product::Ssl, "1", &["www.example.com"]);
+    order.shape = Some("no-root".into());
+    setting.order(
+        "www",
+        order,
+        "key_file = \"$DIR/key.pem\"\n[order.verify]\ntrust = \"off\"\n\
+         [[order.copy]]\nfrom = \"root\"\nto = \"$DIR/root.pem\"\n\
+         [[order.copy]]\nfrom = \"cert\"\nto = \"$DIR/site.pem\"",
+    );
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(
+        said.contains("no root was sent with the certificate, so ") && said.contains("/root.pem stays"),
+        "{said}"
+    );
+    let first = setting.newest("1");
+    let shown = |setting: &Setting| (setting.read("out/www/cert.pem"), setting.read("site.pem"));
+    assert_eq!(shown(&setting), (first.clone(), first.clone()));
+    assert!(!setting.path("root.pem").exists());
+
+    setting.start_again();
+    setting.until("it looked at the files", |setting| setting.calls("1") >= 4);
+    assert_eq!(setting.stop(), Some(0));
+    assert!(!setting.log().contains("written anew"), "{}", setting.log());
+
+    // Going back needs no root either, and what is there of one stays.
+    let spec = CertificateSpec { days: Some(300), ..CertificateSpec::default() };
+    setting.vendor().vendor().reissue("1", &spec).unwrap();
+    assert_eq!(setting.call(&["poll", "www"]).0, 0);
+    assert_eq!(shown(&setting).0, setting.newest("1"));
+    setting.write("root.pem", "what there was");
+    let (code, said) = setting.call(&["rollback", "www"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(shown(&setting), (first.clone(), first));
+    assert_eq!(setting.read("root.pem"), "what there was");
+}

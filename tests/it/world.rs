@@ -210,6 +210,8 @@ pub struct World {
     pub panicking: Option<(&'static str, Work)>,
     /// Keys that the inspection finds, by order.
     pub keys: HashMap<String, Vec<cert::KeyCandidate>>,
+    /// Roots that it finds.
+    pub anchors: Option<Arc<cert::Anchors>>,
     next_token: u64,
     started: bool,
 }
@@ -240,6 +242,7 @@ impl World {
             failing_swaps: 0,
             panicking: None,
             keys: HashMap::new(),
+            anchors: None,
             next_token: 0,
             started: false,
         }
@@ -383,6 +386,7 @@ impl World {
         if inspect.key.is_some() {
             found.keys = self.keys.get(&*inspect.name).cloned().unwrap_or_default();
         }
+        found.anchors = self.anchors.clone().map(Ok);
         let Some(disk) = self.disks.get(&*inspect.name) else { return found };
         let Some(current) = &disk.link else { return found };
         found.link = Link::Generation(current.clone());
@@ -443,6 +447,14 @@ impl World {
         });
         if !complete {
             return Err(trouble(true));
+        }
+        // Copies are made of the material, perhaps by another process than the one that staged the generation.
+        for (kind, name, _) in contents::wanted(&activate.files) {
+            let copied = contents::without_key(kind, &activate.material).map(|content| digest(&content));
+            let listed = activate.expected.iter().find(|file| file.name == name);
+            if let (Some(copied), Some(listed)) = (copied, listed) {
+                assert_eq!(copied, listed.digest, "{name} and copies of it");
+            }
         }
         disk.link = Some(activate.generation.clone());
         Ok(())

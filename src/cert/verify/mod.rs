@@ -210,6 +210,7 @@ pub fn judge(pool: &[Certificate], expected: &Expectation<'_>, now: i64) -> Verd
         return Verdict { leaf: None, chain, key: None, findings: findings.list, not_yet_valid_until: None };
     };
     let chain = chain::build(&leaf, &distinct, now);
+    let chain = without_expired(&leaf, chain, expected, now, &mut findings);
     domains(&leaf, expected.domains, &mut findings);
     links(&leaf, &chain, &mut findings);
     let not_yet_valid_until = dates(&leaf, &chain, now, &mut findings);
@@ -253,6 +254,37 @@ fn domains(leaf: &Certificate, wanted: &[Box<str>], findings: &mut Findings) {
     }
 }
 
+/// Bundles go on holding a cross-signed CA certificate after it has expired. Where a trusted root stands below it, it helps
+/// nobody any more and breaks clients that look at it; where none does, it stays, and is a finding of the dates.
+fn without_expired(
+    leaf: &Certificate,
+    chain: Chain,
+    expected: &Expectation<'_>,
+    now: i64,
+    findings: &mut Findings,
+) -> Chain {
+    let expired = chain.intermediates.iter().position(|certificate| has_expired(certificate, now));
+    let Some(keep) = expired.filter(|keep| *keep > 0 && expected.policy.dates != Level::Off) else {
+        return chain;
+    };
+    let intermediates = chain.intermediates[..keep].to_vec();
+    let shorter = Chain { intermediates, root: None, complete: Completeness::Open };
+    if trust::check(leaf, &shorter, expected, now).is_err() {
+        return chain;
+    }
+    let (what, since) = (&chain.intermediates[keep], date(chain.intermediates[keep].not_after()));
+    let text = format!(
+        "the intermediate {} expired at {since}; it is left out, as the chain below it is trusted",
+        what.subject_text()
+    );
+    findings.list.push(Finding { check: Check::Dates, level: Level::Warn, text });
+    shorter
+}
+
+fn has_expired(certificate: &Certificate, now: i64) -> bool {
+    now > certificate.not_after().saturating_add(CLOCK_TOLERANCE)
+}
+
 fn links(leaf: &Certificate, chain: &Chain, findings: &mut Findings) {
     if leaf.is_ca() {
         // No policy allows this one: its key could sign certificates for any name.
@@ -270,7 +302,7 @@ fn dates(leaf: &Certificate, chain: &Chain, now: i64, findings: &mut Findings) -
         if early {
             let text = format!("{what} is not valid before {}", date(certificate.not_before()));
             findings.add(Check::Dates, text);
-        } else if now > certificate.not_after().saturating_add(CLOCK_TOLERANCE) {
+        } else if has_expired(certificate, now) {
             findings.add(Check::Dates, format!("{what} expired at {}", date(certificate.not_after())));
         }
         early

@@ -354,6 +354,38 @@ fn the_policy_decides_what_a_finding_does() {
 }
 
 #[test]
+fn an_expired_cross_signed_ca_is_left_out_where_nobody_needs_it() {
+    let [old, root, inter, www] = ["old", "root", "inter", "www"].map(entity);
+    let expires = |params: &mut rcgen::CertificateParams| params.not_after = date_time_ymd(2026, 6, 1);
+    let leaf = inter.leaf(&www, &["www.example.com"]);
+    let issuer = root.issue(&inter, |_| {});
+    let cross = old.issue(&root, expires);
+    let pool = [leaf.clone(), issuer.clone(), cross.clone(), old.issue(&old, expires)];
+    let trusted = Anchors::from_ders([root.root().der()]);
+    let strangers = Anchors::from_ders([old.root().der()]);
+    let judge = |pool: &[Certificate], anchors, level, findings: &[&str]| {
+        let policy = Policy { trust: level, ..Policy::default() };
+        let expected = Expectation { policy, anchors, ..expectation() };
+        check(pool, &expected, Some(&leaf), findings).chain.intermediates
+    };
+    let expired = "dates: the intermediate CN=root expired at 2026-06-01T00:00:00Z";
+    let left = format!("?{expired}; it is left out, as the chain below it is trusted");
+    assert_eq!(judge(&pool, Some(&trusted), Level::Warn, &[&left]), slice::from_ref(&issuer));
+    // Somebody may need it, or nobody can tell.
+    let untrusted = "?trust: a certificate of the chain has expired";
+    let whole = [issuer.clone(), cross];
+    assert_eq!(judge(&pool, Some(&strangers), Level::Warn, &[expired, untrusted]), whole);
+    assert_eq!(judge(&pool, None, Level::Off, &[expired]), whole);
+    // Nothing is missed where the root itself was sent: the chain does not go through the other one.
+    let rooted = [&pool[..], &[root.root()]].concat();
+    assert_eq!(judge(&rooted, None, Level::Off, &[]), slice::from_ref(&issuer));
+    // Without its own issuer a certificate is no use to anybody, however it is trusted.
+    let pool = [leaf.clone(), root.issue(&inter, expires)];
+    let expired = "dates: the intermediate CN=inter expired at 2026-06-01T00:00:00Z";
+    judge(&pool, Some(&trusted), Level::Warn, &[expired, untrusted]);
+}
+
+#[test]
 fn trust_is_a_second_opinion() {
     let authority = authority();
     let [www, mail] = ["www", "mail"].map(entity);
