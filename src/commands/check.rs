@@ -161,7 +161,7 @@ fn check_keys(order: &Order, report: &mut Report) {
     let name = &order.name;
     let missing = "correct the path, or take it out where the key is not known here";
     match &order.key {
-        KeySource::None => {}
+        KeySource::None | KeySource::Request(_) => {}
         KeySource::Csr(path) => {
             if let Err(why) = inspect::csr(path) {
                 let about = Key::order(name, &["csr_file"]);

@@ -129,8 +129,11 @@ fn is_fine(all: &Looked) -> bool {
 
 /// The token of the order's request and the DNS names in it, where the order has a request.
 fn request(order: &Order) -> Result<Option<(Token, Vec<String>)>, String> {
-    let KeySource::Csr(path) = &order.key else { return Ok(None) };
-    let csr = inspect::request(path)?;
+    let csr = match &order.key {
+        KeySource::Csr(path) => inspect::request(path)?,
+        KeySource::Request(text) => inspect::sent_request(text)?,
+        KeySource::None | KeySource::Keys(_) => return Ok(None),
+    };
     let names = csr.names().iter().filter_map(|name| match name {
         SanName::Dns(name) => Some(name.clone()),
         SanName::Ip(_) | SanName::Email(_) | SanName::Uri(_) => None,

@@ -147,8 +147,6 @@ fn replacement(arguments: ReplaceArgs) -> Result<ReplaceCommand, String> {
             revoke_old: arguments.revoke_old,
             parameters: arguments.parameters,
         },
-        // The daemon reads it from a directory of its own.
-        csr_file: if from_file { std::fs::canonicalize(&arguments.csr).ok() } else { None },
         adopt: arguments.adopt,
         again: arguments.again,
     })

@@ -247,7 +247,7 @@ fn key_files(sink: &Sink<'_>, draft: &Draft) {
     let install = draft.install_dir();
     for (order, origin) in draft.orders.list.iter().zip(&draft.orders.origins) {
         let (paths, what): (&[PathBuf], &str) = match &order.key {
-            KeySource::None => continue,
+            KeySource::None | KeySource::Request(_) => continue,
             KeySource::Keys(paths) => (paths, "key_file"),
             KeySource::Csr(path) => (std::slice::from_ref(path), "csr_file"),
         };
@@ -333,7 +333,7 @@ fn inputs(draft: &Draft) -> HashMap<&Path, Input> {
     let mut inputs: HashMap<&Path, Input> = HashMap::new();
     for (index, order) in draft.orders.list.iter().enumerate() {
         match &order.key {
-            KeySource::None => {}
+            KeySource::None | KeySource::Request(_) => {}
             KeySource::Keys(paths) => {
                 inputs.extend(paths.iter().map(|path| (path.as_path(), Input::Order("key_file", index))));
             }

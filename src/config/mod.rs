@@ -218,6 +218,8 @@ pub enum KeySource {
     Keys(Box<[PathBuf]>),
     /// A certificate signing request whose public key must match.
     Csr(PathBuf),
+    /// Such a request itself, DER in base64 without armour: an adopted order has the one that was sent.
+    Request(Box<str>),
 }
 
 /// The files of a generation: a plain file name each, or `None` where it is not wanted.

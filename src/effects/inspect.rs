@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{Gid, Mode, Uid};
 
 use super::dir::{Dir, Ownership, open_file};
@@ -23,6 +25,9 @@ pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
     match &inspect.key {
         Some(KeySource::Keys(paths)) => found.keys = paths.iter().map(|path| candidate(path)).collect(),
         Some(KeySource::Csr(path)) => found.csr = Some(csr(path)),
+        Some(KeySource::Request(text)) => {
+            found.csr = Some(sent_request(text).map(|csr| csr.public_key().clone()));
+        }
         Some(KeySource::None) | None => {}
     }
     found.anchors = inspect.anchors.as_ref().map(|source| anchors(source.as_deref()).map(Arc::new));
@@ -48,6 +53,12 @@ pub fn request(path: &Path) -> Result<cert::Csr, String> {
     let shown = path.display();
     let text = stage::read_key(path).map_err(|error| format!("{shown}: {}", error.cause))?;
     cert::key::from_csr(&text).map_err(|error| format!("{shown}: {error}"))
+}
+
+/// A signing request in base64 without armour.
+pub fn sent_request(text: &str) -> Result<cert::Csr, String> {
+    let der = STANDARD.decode(text).map_err(|error| format!("the request that was sent: {error}"))?;
+    cert::key::from_csr(&der).map_err(|error| format!("the request that was sent: {error}"))
 }
 
 /// The trust anchors of a file, or of the platform's store.

@@ -1,6 +1,5 @@
 //! Orders that came from a replacement: collected although no configuration names them, until one does.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::Engine;
@@ -20,8 +19,8 @@ pub struct Adopted {
     pub number: Box<str>,
     /// The order that it replaces. A configured order of this number lends its settings.
     pub replaced: Box<str>,
-    /// The request that was sent, if it was read from a file.
-    pub csr_file: Option<PathBuf>,
+    /// The request that was sent, DER in base64: its key is what the certificate has to have.
+    pub request: Box<str>,
     /// When it was adopted, UNIX seconds.
     pub since: i64,
 }
@@ -64,8 +63,8 @@ impl Adopted {
             name: self.name.clone(),
             account: self.account.clone(),
             handle: self.handle(),
-            domains: Box::default(),
-            key: self.csr_file.clone().map_or(KeySource::None, KeySource::Csr),
+            domains: lender.map(|order| order.domains.clone()).unwrap_or_default(),
+            key: KeySource::Request(self.request.clone()),
             copies: Box::default(),
             settings,
         }

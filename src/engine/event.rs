@@ -175,8 +175,6 @@ pub struct ReplaceCommand {
     pub account: Option<String>,
     /// What is sent.
     pub replace: Replace,
-    /// Where the request was read, if from a file; an adopted order is compared with it.
-    pub csr_file: Option<PathBuf>,
     /// The name under which the new order is to be collected.
     pub adopt: Option<String>,
     /// Sent although it may have been sent before.

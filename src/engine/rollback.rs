@@ -49,7 +49,7 @@ impl Engine {
                 let fits = |known: &KeyCandidate| known.key.as_ref().is_ok_and(|key| key.matches(&leaf));
                 keys.iter().position(fits).and_then(|at| paths.get(at).cloned())
             }
-            KeySource::None | KeySource::Csr(_) => None,
+            KeySource::None | KeySource::Csr(_) | KeySource::Request(_) => None,
         };
         let material = deploy::material(&leaf, &certificates, key, now.unix());
         // The generation itself is complete; what lies elsewhere is written anew.

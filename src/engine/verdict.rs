@@ -68,7 +68,7 @@ impl Engine {
         }
         let key = verdict.key.and_then(|index| match &self.entry(id).key {
             KeySource::Keys(paths) => paths.get(index).cloned(),
-            KeySource::None | KeySource::Csr(_) => None,
+            KeySource::None | KeySource::Csr(_) | KeySource::Request(_) => None,
         });
         let material = Material { leaf, chain: verdict.chain.intermediates, root: verdict.chain.root, key };
         self.keep_only_what_leads_to(id, &material);
@@ -234,8 +234,12 @@ fn expectation<'a>(
     let key = match (&entry.key, &inspection.csr) {
         (KeySource::None, _) => KeyExpectation::None,
         (KeySource::Keys(_), _) => KeyExpectation::Candidates(&inspection.keys),
-        (KeySource::Csr(_), Some(csr)) => KeyExpectation::Csr(csr.as_ref().map_err(Clone::clone)),
-        (KeySource::Csr(_), None) => KeyExpectation::Csr(Err("it was not read".into())),
+        (KeySource::Csr(_) | KeySource::Request(_), Some(csr)) => {
+            KeyExpectation::Csr(csr.as_ref().map_err(Clone::clone))
+        }
+        (KeySource::Csr(_) | KeySource::Request(_), None) => {
+            KeyExpectation::Csr(Err("it was not read".into()))
+        }
     };
     Expectation {
         policy: cert::Policy {

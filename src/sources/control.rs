@@ -128,7 +128,6 @@ mod tests {
         let replace = ReplaceCommand {
             account: None,
             replace: Replace { order_number: "5".into(), csr: "MII=".into(), ..Replace::default() },
-            csr_file: Some("/etc/ssl/mail.csr".into()),
             adopt: Some("mail".into()),
             again: false,
         };

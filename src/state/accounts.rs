@@ -1,7 +1,5 @@
 //! The rows of accounts, and of orders that were adopted after a replacement.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
@@ -68,20 +66,19 @@ pub(super) struct AdoptedRow {
     account: String,
     number: String,
     replaced: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    csr_file: Option<PathBuf>,
+    request: String,
     since: i64,
 }
 
 impl AdoptedRow {
     pub(super) fn of(adopted: &Adopted) -> Self {
         // The name is the row's key.
-        let Adopted { name: _, account, number, replaced, csr_file, since } = adopted;
+        let Adopted { name: _, account, number, replaced, request, since } = adopted;
         AdoptedRow {
             account: account.to_string(),
             number: number.to_string(),
             replaced: replaced.to_string(),
-            csr_file: csr_file.clone(),
+            request: request.to_string(),
             since: *since,
         }
     }
@@ -92,7 +89,7 @@ impl AdoptedRow {
             account: self.account.into(),
             number: self.number.into(),
             replaced: self.replaced.into(),
-            csr_file: self.csr_file,
+            request: self.request.into(),
             since: self.since,
         }
     }

@@ -158,7 +158,7 @@ fn an_adopted_order_comes_back_as_it_was() {
         account: "main".into(),
         number: "12".into(),
         replaced: "5".into(),
-        csr_file: Some("/etc/ssl/mail.csr".into()),
+        request: "MII=".into(),
         since: 9,
     };
     assert_eq!(read_adopted("mail", &write_adopted(&adopted)).unwrap(), adopted);

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use certcollectd::api::Product;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, KeyPair, KeyUsagePurpose, SerialNumber,
+    IsCa, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
 };
 
 /// A certification authority of two levels.
@@ -73,8 +73,11 @@ fn leaf_with(
     not_before: i64,
     not_after: i64,
 ) -> Vec<u8> {
+    let (mailboxes, others): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| name.contains('@'));
     let mut params =
-        CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        CertificateParams::new(others.into_iter().map(str::to_owned).collect::<Vec<_>>()).unwrap();
+    let mailboxes = mailboxes.into_iter().map(|name| SanType::Rfc822Name(name.try_into().unwrap()));
+    params.subject_alt_names.extend(mailboxes);
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, names[0]);
     params.extended_key_usages = usages;

@@ -1,13 +1,16 @@
 //! Calls that are not polls: domain details, S/MIME replacements, the collection mail. What the engine decides,
 //! and the commands of the real binary against the sandbox.
 
-use certcollectd::api::Failure;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use certcollectd::api::{self, Failure};
 use certcollectd::engine::event::{Command, CredentialTag, Event, ReplaceCommand, Target};
 use certcollectd::sandbox::{Fault, FaultSpec, OrderSpec, Product, Step};
 use rcgen::{CertificateParams, KeyPair};
 
+use crate::certs;
 use crate::setting::Setting;
-use crate::world::{self, DAY, HOUR, Say, World};
+use crate::world::{self, DAY, HOUR, START, Say, World};
 
 const DETAILS: &str = "GetMDCDomainDetails www";
 const REPLACE: &str = "AutoReplaceSMIME 5";
@@ -53,7 +56,7 @@ fn open_validation_is_looked_into_at_once() {
 #[test]
 fn domains_of_orders_that_have_none_are_not_asked_for() {
     let mut config = world::config(&["www"]);
-    world::change(&mut config.orders[0], |settings| settings.product = certcollectd::api::Product::Mark);
+    world::change(&mut config.orders[0], |settings| settings.product = api::Product::Mark);
     let mut world = World::new(config);
     world.say("www", [Say::text("0\n")]);
     world.pass(3 * DAY);
@@ -176,13 +179,9 @@ fn a_credential_that_changed_during_the_call_is_tried() {
 }
 
 fn replace(again: bool) -> Command {
-    let replace = certcollectd::api::Replace {
-        order_number: "5".into(),
-        csr: "MIIC".into(),
-        ..certcollectd::api::Replace::default()
-    };
+    let replace = api::Replace { order_number: "5".into(), csr: "MIIC".into(), ..api::Replace::default() };
     let adopt = Some("mail".to_owned());
-    Command::Replace(Box::new(ReplaceCommand { account: None, replace, csr_file: None, adopt, again }))
+    Command::Replace(Box::new(ReplaceCommand { account: None, replace, adopt, again }))
 }
 
 fn sent(world: &World) -> usize {
@@ -220,18 +219,8 @@ fn a_replacement_is_never_sent_twice_by_itself() {
 #[test]
 fn a_request_that_was_sent_is_known_whatever_was_sent_after_it() {
     let of = |csr: &str, again: bool| {
-        let replace = certcollectd::api::Replace {
-            order_number: "5".into(),
-            csr: csr.into(),
-            ..certcollectd::api::Replace::default()
-        };
-        Command::Replace(Box::new(ReplaceCommand {
-            account: None,
-            replace,
-            csr_file: None,
-            adopt: None,
-            again,
-        }))
+        let replace = api::Replace { order_number: "5".into(), csr: csr.into(), ..api::Replace::default() };
+        Command::Replace(Box::new(ReplaceCommand { account: None, replace, adopt: None, again }))
     };
     for first in [Say::Fail(Failure::Timeout), Say::text("0\n777")] {
         let mut world = World::new(world::config(&["www"]));
@@ -284,8 +273,8 @@ fn an_adopted_order_is_collected_over_restarts_until_the_configuration_takes_ove
     // The configuration takes it over, and then ends it.
     let mut config = world::config(&["www"]);
     let mut taken = world::order("mail");
-    taken.handle = certcollectd::api::Handle::OrderNumber("777".into());
-    world::change(&mut taken, |settings| settings.product = certcollectd::api::Product::Smime);
+    taken.handle = api::Handle::OrderNumber("777".into());
+    world::change(&mut taken, |settings| settings.product = api::Product::Smime);
     config.orders.push(taken);
     world.reload(config);
     world.reload(world::config(&["www"]));
@@ -293,6 +282,39 @@ fn an_adopted_order_is_collected_over_restarts_until_the_configuration_takes_ove
     let before = polls(&world);
     world.pass(3 * DAY);
     assert_eq!(polls(&world), before);
+}
+
+/// The file of the request may be gone, or not be the daemon's to read; what was sent tells the key all the same.
+#[test]
+fn what_is_collected_for_an_adopted_order_has_the_key_of_the_request_and_the_mailbox_of_the_order() {
+    let [sent, foreign] = [KeyPair::generate().unwrap(), KeyPair::generate().unwrap()];
+    let params = CertificateParams::new(vec!["jane@example.com".to_owned()]).unwrap();
+    let csr = STANDARD.encode(params.serialize_request(&sent).unwrap().der());
+    for (key, mailbox, refused) in [
+        (&foreign, "jane@example.com", Some("key: ")),
+        (&sent, "john@example.com", Some("domains: ")),
+        (&sent, "jane@example.com", None),
+    ] {
+        let mut config = world::config(&["jane"]);
+        world::change(&mut config.orders[0], |settings| settings.product = api::Product::Smime);
+        config.orders[0].handle = api::Handle::OrderNumber("5".into());
+        config.orders[0].domains = Box::new(["jane@example.com".into()]);
+        let mut world = World::new(config);
+        world.say(REPLACE, [Say::text("errorCode=0&orderNumber=777")]);
+        let leaf = certs::leaf_for(key, api::Product::Smime, &[mailbox], START - 86_400, START + 90 * 86_400);
+        world.say("777", [Say::Body(200, certs::issued(&leaf))]);
+        let Command::Replace(mut command) = replace(false) else { unreachable!() };
+        command.replace.csr.clone_from(&csr);
+        world.command(Command::Replace(command));
+        world.pass(HOUR);
+        world.restart();
+        world.pass(DAY);
+        let reason = world.record("mail")["reason"].as_str().unwrap_or_default().to_owned();
+        match refused {
+            Some(why) => assert!(reason.contains(why), "{reason}: {}", world.phase("mail")),
+            None => assert_eq!((world.phase("mail").as_str(), reason.as_str()), ("guarding", "")),
+        }
+    }
 }
 
 fn smime(number: &str) -> OrderSpec {

@@ -14,6 +14,7 @@ use certcollectd::config::{
     Account, Action, Cadence, Calls, Config, Files, Hook, HookEvent, KeySource, Log, LogFormat, Order,
     OrderSettings, SecretSource, Severity, Verify,
 };
+use certcollectd::effects::inspect::sent_request;
 use certcollectd::engine::event::{
     Activate, Command, CommandReply, CredentialTag, Effect, Event, HookResult, HookRun, Inspect, Inspection,
     InstallError, InstalledFile, Level, Link, Note, Stage, StagedFiles, Token,
@@ -385,6 +386,9 @@ impl World {
         let mut found = Inspection::default();
         if inspect.key.is_some() {
             found.keys = self.keys.get(&*inspect.name).cloned().unwrap_or_default();
+        }
+        if let Some(KeySource::Request(text)) = &inspect.key {
+            found.csr = Some(sent_request(text).map(|csr| csr.public_key().clone()));
         }
         found.anchors = self.anchors.clone().map(Ok);
         let Some(disk) = self.disks.get(&*inspect.name) else { return found };
