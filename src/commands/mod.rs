@@ -22,17 +22,12 @@ use tokio::task::LocalSet;
 
 use crate::cli::{Cli, Command, exit};
 use crate::config::Config;
-use crate::effects::DISK_AT_ONCE;
 use crate::effects::dir::keep_owners_rights;
 use crate::effects::load::Reader;
 use crate::engine;
 use crate::engine::event::Command as Order;
 use crate::sources::control;
 use crate::sources::files::{self, Found};
-
-/// Threads beside that of the loop: for work on the disk, since one order's slow disk must not stop others, and some
-/// more, since a disk that hangs must not stop calls, each of which looks up a name.
-const THREADS: usize = DISK_AT_ONCE + 4;
 
 /// Does what the arguments say; gives back the exit code.
 pub fn dispatch(cli: Cli) -> u8 {
@@ -116,7 +111,7 @@ fn with_adopted(config: &Arc<Config>) -> Arc<Config> {
 
 /// Runs a future on the one thread that the daemon has.
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T, u8> {
-    let built = Builder::new_current_thread().enable_io().enable_time().max_blocking_threads(THREADS).build();
+    let built = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = built.map_err(|error| {
         complain(&format!("the system does not give what a process needs to wait for anything: {error}"));
         exit::FAILED

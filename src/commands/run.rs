@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -17,8 +18,7 @@ use crate::effects::store_error::StoreError;
 use crate::effects::{credential, probe, reap};
 use crate::engine::Engine;
 use crate::sources::files::Found;
-use crate::sources::watch::Watch;
-use crate::sources::{INBOX, Inbox, Snapshot, clock, control, http, push, signal};
+use crate::sources::{INBOX, Inbox, Snapshot, clock, control, http, push, signal, watch};
 use crate::status::Status;
 use crate::telemetry;
 
@@ -62,9 +62,13 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
         Ok(engine) => engine,
         Err(code) => return code,
     };
-    tokio::task::spawn_local(Watch::new(path, &found, sender.clone()).run());
+    let found = Arc::new(found);
     warn_of_weak_points(&found);
-    drop(found);
+    if let Err(error) = watch::start(path, found, sender.clone()) {
+        tracing::warn!(
+            "changes of the configuration are not noticed by themselves, reload after each: {error}"
+        );
+    }
     let summary = engine.summary();
     tracing::info!(
         "certcollectd {} is up with {} orders on {} accounts; state in {}, certificates in {}",
@@ -142,8 +146,7 @@ pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
         if wait.is_none() {
             engine.poll_only_until(clock::now().time);
         }
-        warn_of_weak_points(&found);
-        drop(found);
+        warn_of_weak_points(&Arc::new(found));
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Settled(wait)).await;
         let summary = outcome.summary;
         if outcome.unsaved {
@@ -189,6 +192,9 @@ pub(super) fn open_store(config: &Config) -> Result<Store, u8> {
     Err(exit::FAILED)
 }
 
+/// A start waits so long for a look at what the configuration names.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
+
 /// What is left to say after the log has named the cause.
 pub(super) const UNSAVED: &str =
     "gave up: the state cannot be saved, and without that nothing is called or installed; the log says why";
@@ -218,8 +224,27 @@ pub(super) fn engine(config: &Arc<Config>, store: &Store) -> Result<Engine, u8> 
     Ok(Engine::new(config.clone(), loaded, now))
 }
 
-/// What will fail on the day is said today.
-fn warn_of_weak_points(found: &Found) {
+/// What will fail on the day is said today. On a mount that hangs looking takes for ever, so that is not waited for.
+fn warn_of_weak_points(found: &Arc<Found>) {
+    let (looking, looked) = std::sync::mpsc::channel::<()>();
+    let apart = found.clone();
+    let thread = std::thread::Builder::new().name("weak points".into()).spawn(move || {
+        look_for_weak_points(&apart);
+        drop(looking);
+    });
+    if thread.is_err() {
+        return look_for_weak_points(found);
+    }
+    if looked.recv_timeout(FIRST_LOOK) == Err(RecvTimeoutError::Timeout) {
+        tracing::warn!(
+            "not all files and directories that the configuration names could be looked at within {} s; does a mount \
+             hang? Whatever needs nothing of it goes on",
+            FIRST_LOOK.as_secs()
+        );
+    }
+}
+
+fn look_for_weak_points(found: &Found) {
     for account in &found.config.accounts {
         match credential::read(&account.password) {
             Err(why) => tracing::error!(

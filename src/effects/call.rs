@@ -8,15 +8,17 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Certificate, Client, Proxy, redirect, retry};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::apart::{self, apart};
 use super::dir::open_file;
 use super::{credential, echo};
 use crate::api::code::{self, Class};
@@ -36,15 +38,17 @@ const IDLE: Duration = Duration::from_secs(90);
 /// The clients of all accounts, each made when it is first needed.
 #[derive(Debug, Default)]
 pub struct Callers {
-    clients: HashMap<Arc<str>, Arc<Client>>,
+    clients: HashMap<Arc<str>, Arc<OnceLock<Client>>>,
+    turns: HashMap<Arc<str>, Arc<Semaphore>>,
 }
 
 /// All that one call needs, so that it can run on its own.
 #[derive(Debug)]
 pub struct Prepared {
-    client: Result<Arc<Client>, Failure>,
+    client: Arc<OnceLock<Client>>,
     account: Arc<Account>,
-    timeout: Duration,
+    calls: Calls,
+    turn: Arc<Semaphore>,
 }
 
 impl Callers {
@@ -62,17 +66,16 @@ impl Callers {
         self.clients.remove(account);
     }
 
-    /// Looks up or builds what a call on this account needs.
+    /// Looks up what a call on this account needs; what needs files is read when it is made.
     pub fn prepare(&mut self, account: &Arc<Account>, calls: &Calls) -> Prepared {
-        let client = match self.clients.get(&account.name) {
-            Some(client) => Ok(client.clone()),
-            None => build(account, calls).map(|client| {
-                let client = Arc::new(client);
-                self.clients.insert(account.name.clone(), client.clone());
-                client
-            }),
-        };
-        Prepared { client, account: account.clone(), timeout: calls.request_timeout }
+        let client = self.clients.entry(account.name.clone()).or_default().clone();
+        let turn = self.turn(&account.name);
+        Prepared { client, account: account.clone(), calls: *calls, turn }
+    }
+
+    /// The turn of whoever reads a file of this account's.
+    pub fn turn(&mut self, account: &Arc<str>) -> Arc<Semaphore> {
+        self.turns.entry(account.clone()).or_insert_with(apart::turn).clone()
     }
 }
 
@@ -134,12 +137,12 @@ impl Prepared {
         request: &Request,
         salt: Arc<[u8]>,
     ) -> (Result<Answer, Failure>, Option<CredentialTag>) {
-        let password = match credential::read(&self.account.password).map_err(Failure::Credential) {
-            Ok(password) => password,
+        let (client, password) = match self.read().await {
+            Ok(read) => read,
             Err(failure) => return (Err(failure), None),
         };
         let account = self.account.clone();
-        let outcome = self.call(request, &password).await;
+        let outcome = self.call(client, request, &password).await;
         let refused = outcome.as_ref().is_ok_and(|answer| memmem::find(&answer.body, REFUSED).is_some());
         let tag = if refused {
             let work = move || credential::tag_of(&account.login_name, &password, &salt);
@@ -150,15 +153,32 @@ impl Prepared {
         (outcome, tag)
     }
 
-    async fn call(self, request: &Request, password: &str) -> Result<Answer, Failure> {
-        let client = self.client?;
+    /// What lies in files: the password, read anew for each call, and the roots, with which the client is made.
+    async fn read(&self) -> Result<(Client, Zeroizing<String>), Failure> {
+        let account = self.account.clone();
+        let password = apart(&self.turn, move || credential::read(&account.password))
+            .await
+            .unwrap_or_else(|why| Err(format!("{}: {why}", credential::describe(&self.account.password))))
+            .map_err(Failure::Credential)?;
+        if let Some(client) = self.client.get() {
+            return Ok((client.clone(), password));
+        }
+        let (account, calls) = (self.account.clone(), self.calls);
+        let client = apart(&self.turn, move || build(&account, &calls)).await.unwrap_or_else(|why| {
+            let file = self.account.ca_file.as_ref().map(|path| format!("ca_file {}: ", path.display()));
+            Err(Failure::Setup(format!("{}{why}", file.unwrap_or_default())))
+        })?;
+        Ok((self.client.get_or_init(|| client).clone(), password))
+    }
+
+    async fn call(self, client: Client, request: &Request, password: &str) -> Result<Answer, Failure> {
         let body = request.body(&self.account.login_name, password);
         let url = format!("{}{}", self.account.base_url, request.endpoint.path());
         tracing::debug!("account {}: calling {}", self.account.name, request.endpoint.name());
         // The client's own limit begins with the connection; this one covers the wait for a name server, too.
         let mut arrived = Arrived::default();
         let call = post(&client, &url, body, password, &mut arrived);
-        let answer = match tokio::time::timeout(self.timeout, call).await {
+        let answer = match tokio::time::timeout(self.calls.request_timeout, call).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Timeout),
         };

@@ -4,10 +4,10 @@
 //! as it comes, logged line by line up to a limit, and not waited for once the program has ended: a service
 //! that a hook starts may keep the pipe open for ever.
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -16,9 +16,11 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::dir::{open_file, random_name};
+use super::reap::Leaders;
 use super::{reap, web};
 use crate::api::Foreign;
 use crate::config::Action;
@@ -40,15 +42,18 @@ const MAX_STATUS: usize = 4096;
 /// do, since an earlier run may have started a service that is to stay.
 const MARK: &str = "CERTCOLLECTD_RUN";
 
-/// Process numbers of the hooks that run now, which nobody else may wait for.
-pub type Leaders = Arc<Mutex<HashSet<i32>>>;
-
 /// Carries out one run.
 pub async fn run(run: &HookRun, leaders: Leaders) -> HookResult {
     let limit = run.hook.timeout;
     match &run.hook.action {
         Action::Run(arguments) => program(run, arguments, leaders).await,
-        Action::Signal { pid_file, name } => send_signal(pid_file, name),
+        Action::Signal { pid_file, name } => {
+            let (pid_file, name) = (pid_file.clone(), name.clone());
+            match timeout(limit, spawn_blocking(move || send_signal(&pid_file, &name))).await {
+                Ok(sent) => sent.unwrap_or_else(|error| resume_unwind(error.into_panic())),
+                Err(_) => timed_out(limit),
+            }
+        }
         Action::Http { url, method } => match timeout(limit, web::call(url, method)).await {
             Ok(result) => result,
             Err(_) => timed_out(limit),
@@ -142,35 +147,13 @@ pub fn find_program(name: &str) -> Result<PathBuf, String> {
 }
 
 async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookResult {
-    let Some((name, rest)) = arguments.split_first() else { return failure("no program is configured") };
-    let path = match find_program(name) {
-        Ok(path) => path,
+    let mark = random_name();
+    let mut environment = environment(run);
+    environment.push((MARK, (&mark).into()));
+    let (mut child, pid) = match start(arguments, environment, run.hook.timeout, &leaders).await {
+        Ok(started) => started,
         Err(why) => return failure(why),
     };
-    let mark = random_name();
-    let spawned = Command::new(&path)
-        .arg0(name)
-        .args(rest)
-        .env_clear()
-        .envs(environment(run))
-        .env(MARK, &mark)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn();
-    let mut child = match spawned {
-        Ok(child) => child,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let shown = path.display();
-            return failure(format!(
-                "{shown} cannot be started: the program that its first line names is not there"
-            ));
-        }
-        Err(error) => return failure(format!("{} cannot be started: {error}", path.display())),
-    };
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
-    leaders.lock().expect("nobody panics with it").insert(pid);
     let output = Arc::new(Mutex::new(Output::new(&run.hook.name)));
     let readers = [
         child.stdout.take().map(|pipe| tokio::task::spawn_local(drain(pipe, output.clone()))),
@@ -180,7 +163,7 @@ async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookR
         Ok(status) => status.map(Ended::By),
         Err(_) => end(&mut child, pid).await.map(|_| Ended::AtLimit),
     };
-    leaders.lock().expect("nobody panics with it").remove(&pid);
+    leaders.ended(pid);
     if matches!(status, Ok(Ended::AtLimit)) {
         reap::end_strays(&leaders, MARK, &mark).await;
     }
@@ -201,6 +184,66 @@ async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookR
         }
         Err(error) => HookResult::Failed { why: format!("its end cannot be learned: {error}"), last_words },
     }
+}
+
+/// Starts a program in a process group of its own; its number comes along. On a thread apart: on a mount that hangs the
+/// kernel does not come back before it has read the program.
+async fn start(
+    arguments: &[String],
+    environment: Vec<(&'static str, OsString)>,
+    limit: Duration,
+    leaders: &Leaders,
+) -> Result<(Child, i32), String> {
+    let (arguments, known) = (arguments.to_vec(), leaders.starting());
+    let mut starting = spawn_blocking(move || {
+        let child = spawn(&arguments, environment)?;
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
+        known.done(pid);
+        Ok((child, pid))
+    });
+    let started = timeout(limit, &mut starting).await;
+    match started {
+        Ok(started) => {
+            // What ended meanwhile was left to this.
+            reap::reap(leaders);
+            started.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+        }
+        Err(_) => {
+            let leaders = leaders.clone();
+            tokio::task::spawn_local(async move {
+                if let Ok(Ok((mut child, pid))) = starting.await {
+                    let _ = end(&mut child, pid).await;
+                    leaders.ended(pid);
+                }
+            });
+            let limit = humantime::format_duration(limit);
+            Err(format!("it could not be started within its time limit of {limit}; does its mount hang?"))
+        }
+    }
+}
+
+fn spawn(arguments: &[String], environment: Vec<(&'static str, OsString)>) -> Result<Child, String> {
+    let (name, rest) = arguments.split_first().ok_or("no program is configured")?;
+    let path = find_program(name)?;
+    let spawned = Command::new(&path)
+        .arg0(name)
+        .args(rest)
+        .env_clear()
+        .envs(environment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn();
+    spawned.map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            format!(
+                "{} cannot be started: the program that its first line names is not there",
+                path.display()
+            )
+        }
+        _ => format!("{} cannot be started: {error}", path.display()),
+    })
 }
 
 enum Ended {

@@ -3,6 +3,7 @@
 //! hangs stops the orders that are installed there, and with enough of them those on other mounts, but no call.
 
 pub mod activate;
+pub mod apart;
 pub mod call;
 pub mod credential;
 pub mod dir;
@@ -28,13 +29,14 @@ use aws_lc_rs::digest;
 use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinError, JoinSet, spawn_blocking};
 
+use self::apart::apart;
 use crate::api::Failure;
 use crate::config::{Config, FileCopy, FileKind, Files};
 use crate::engine::event::{Effect, Event, HookResult, OrderId, RunId};
 
-/// So much work on the disk goes on at once. A runtime needs more threads than this for what else may wait: name
-/// look-ups, credentials, the configuration.
-pub const DISK_AT_ONCE: usize = 8;
+/// So much work on the disk goes on at once. What else may hang has threads beside these: name look-ups, credentials,
+/// the configuration, the start of hooks.
+const DISK_AT_ONCE: usize = 8;
 
 /// The effects under way.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ pub struct Effects {
     config: Arc<Config>,
     salt: Arc<[u8]>,
     callers: call::Callers,
-    leaders: hook::Leaders,
+    leaders: reap::Leaders,
     disk: Arc<Semaphore>,
     running: JoinSet<Event>,
     /// What to say of a task that came to grief.
@@ -67,7 +69,7 @@ impl Effects {
             config,
             salt: salt.into(),
             callers: call::Callers::default(),
-            leaders: hook::Leaders::default(),
+            leaders: reap::Leaders::default(),
             disk: Arc::new(Semaphore::new(DISK_AT_ONCE)),
             running: JoinSet::new(),
             kinds: HashMap::new(),
@@ -96,9 +98,14 @@ impl Effects {
             Effect::Call(call) => self.call(call),
             Effect::Fingerprint { account } => {
                 let (config, salt) = (self.config.clone(), self.salt.clone());
-                self.blocking(Kind::Fingerprint(account.clone()), move || {
-                    let known = config.accounts.iter().find(|known| known.name == account);
-                    let tag = known.and_then(|known| credential::tag(known, &salt));
+                let turn = self.callers.turn(&account);
+                self.spawn(Kind::Fingerprint(account.clone()), async move {
+                    let known = config.accounts.iter().find(|known| known.name == account).cloned();
+                    let tag =
+                        apart(&turn, move || credential::tag(&*known?, &salt)).await.unwrap_or_else(|why| {
+                            tracing::warn!("account {account}: its password is not looked at: {why}");
+                            None
+                        });
                     Event::Fingerprinted { account, tag }
                 });
             }
@@ -142,11 +149,9 @@ impl Effects {
             }
             Effect::RunHook(run) => {
                 let leaders = self.leaders.clone();
-                let id = run.run;
-                let task =
-                    async move { Event::HookEnded { run: id, result: hook::run(&run, leaders).await } };
-                let id = (self.running.spawn_local(task).id(), id);
-                self.kinds.insert(id.0, Kind::Hook(id.1));
+                self.spawn(Kind::Hook(run.run), async move {
+                    Event::HookEnded { run: run.run, result: hook::run(&run, leaders).await }
+                });
             }
             Effect::Save(_) | Effect::Report(_) | Effect::Reply { .. } => {}
         }
@@ -156,33 +161,30 @@ impl Effects {
         let account = call.account;
         let known = self.config.accounts.iter().find(|known| known.name == account).cloned();
         let prepared = known.map(|known| self.callers.prepare(&known, &self.config.calls));
-        let kind = Kind::Call(account.clone());
         let salt = self.salt.clone();
-        let task = self.running.spawn_local(async move {
+        self.spawn(Kind::Call(account.clone()), async move {
             let (outcome, credential) = match prepared {
                 Some(prepared) => prepared.send(&call.request, salt).await,
                 None => (Err(Failure::Setup("the account is not configured any more".into())), None),
             };
             Event::Answered { account, outcome, credential }
         });
-        self.kinds.insert(task.id(), kind);
     }
 
     /// Work on files that orders name, when its turn has come.
     fn on_disk(&mut self, kind: Kind, work: impl FnOnce() -> Event + Send + 'static) {
         let disk = self.disk.clone();
-        let task = self.running.spawn_local(async move {
+        self.spawn(kind, async move {
             let _turn = disk.acquire().await.expect("it is never closed");
             match spawn_blocking(work).await {
                 Ok(event) => event,
                 Err(error) => resume_unwind(error.into_panic()),
             }
         });
-        self.kinds.insert(task.id(), kind);
     }
 
-    fn blocking(&mut self, kind: Kind, work: impl FnOnce() -> Event + Send + 'static) {
-        let task = self.running.spawn_blocking(work);
+    fn spawn(&mut self, kind: Kind, work: impl Future<Output = Event> + 'static) {
+        let task = self.running.spawn_local(work);
         self.kinds.insert(task.id(), kind);
     }
 
@@ -251,7 +253,7 @@ mod tests {
     /// Runs on as many threads as there is work on the disk at once, and one more.
     fn block_on<T>(future: impl Future<Output = T>) -> T {
         let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = builder.max_blocking_threads(DISK_AT_ONCE + 1).build().unwrap();
+        let runtime = builder.enable_time().max_blocking_threads(DISK_AT_ONCE + 1).build().unwrap();
         tokio::task::LocalSet::new().block_on(&runtime, future)
     }
 
@@ -263,7 +265,7 @@ mod tests {
                 Kind::Inspect(_) | Kind::Stage(_) | Kind::Activate(_) | Kind::Tidy(_) => {
                     effects.on_disk(kind, || panic!("made for the test"));
                 }
-                _ => effects.blocking(kind, || panic!("made for the test")),
+                _ => effects.spawn(kind, async { panic!("made for the test") }),
             }
             let event = effects.next().await;
             assert!(effects.kinds.is_empty(), "nothing is left of it");

@@ -1,11 +1,60 @@
 //! Processes that hooks leave behind. The daemon is their reaper, so a double fork is no way out.
 
-use std::sync::PoisonError;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
 
-use super::hook::Leaders;
+/// The hooks that run now, whose exit only their own tasks may collect.
+#[derive(Debug, Clone, Default)]
+pub struct Leaders(Arc<Mutex<Running>>);
+
+#[derive(Debug, Default)]
+struct Running {
+    pids: HashSet<i32>,
+    /// Programs that are being started on other threads: their process numbers are not known yet.
+    starting: usize,
+}
+
+impl Leaders {
+    /// A program is about to be started; until the result is dropped nobody collects anything.
+    pub fn starting(&self) -> Starting {
+        self.running().starting += 1;
+        Starting { leaders: self.clone(), pid: None }
+    }
+
+    /// Its exit was collected.
+    pub fn ended(&self, pid: i32) {
+        self.running().pids.remove(&pid);
+    }
+
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The start of a program.
+#[derive(Debug)]
+pub struct Starting {
+    leaders: Leaders,
+    pid: Option<i32>,
+}
+
+impl Starting {
+    /// It was started, and this is its number.
+    pub fn done(mut self, pid: i32) {
+        self.pid = Some(pid);
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        let mut running = self.leaders.running();
+        running.starting -= 1;
+        running.pids.extend(self.pid);
+    }
+}
 
 /// Whoever loses its parent below us becomes our child, not that of process 1.
 pub fn become_reaper() {
@@ -53,16 +102,19 @@ fn carries(pid: Pid, wanted: &[u8]) -> bool {
     environment.split(|byte| *byte == 0).any(|entry| entry == wanted)
 }
 
-/// All children but the hooks' first processes.
+/// All children but the hooks' first processes; none while one of these may be among them unknown.
 fn strays(leaders: &Leaders) -> Vec<Pid> {
-    let leaders = leaders.lock().unwrap_or_else(PoisonError::into_inner);
+    let running = leaders.running();
+    if running.starting > 0 {
+        return Vec::new();
+    }
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     tasks
         .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
         .flat_map(|children| {
             children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()
         })
-        .filter(|pid| !leaders.contains(pid))
+        .filter(|pid| !running.pids.contains(pid))
         .filter_map(Pid::from_raw)
         .collect()
 }

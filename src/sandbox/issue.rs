@@ -76,7 +76,8 @@ pub enum KeyType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Flaw {
-    /// `expired`: the validity ended with yesterday.
+    /// `expired`: the validity ended with the day before yesterday, so that at any time of the day no tolerance of clocks
+    /// covers it.
     Expired,
     /// `not-yet-valid`: the validity begins in thirty days.
     NotYetValid,
@@ -259,7 +260,7 @@ fn validity(spec: &CertificateSpec, before: Option<&Issued>, now: Time) -> Resul
     }
     let days = spec.days.map_or(DAYS, i64::from);
     if has(Flaw::Expired) {
-        let end = now.midnight().unix() - 1;
+        let end = now.midnight().unix() - DAY - 1;
         return Ok((end + 1 - days.max(1) * DAY, end));
     }
     let start = match spec.not_before {

@@ -2,12 +2,15 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, StatusCode};
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use super::listener::{self, Answer, line};
 use super::{Inbox, Message};
@@ -23,18 +26,26 @@ pub type ReadSecret = fn(&SecretSource) -> Result<zeroize::Zeroizing<String>, St
 /// Binds the listener and serves until the process ends.
 pub async fn listen(push: Push, read: ReadSecret, inbox: Inbox) -> io::Result<()> {
     let listener = listener::bind("[push]", push.listen).await?;
-    let push = Rc::new(push);
+    let door = Rc::new(Door { push, read, turn: Arc::new(Semaphore::new(1)) });
     tokio::task::spawn_local(listener::serve(listener, move |request| {
-        answer(request, push.clone(), read, inbox.clone())
+        answer(request, door.clone(), inbox.clone())
     }));
     Ok(())
 }
 
-async fn answer(request: Request<Incoming>, push: Rc<Push>, read: ReadSecret, inbox: Inbox) -> Answer {
-    if request.uri().path() != push.path {
+/// Who is let in.
+struct Door {
+    push: Push,
+    read: ReadSecret,
+    /// Whoever reads the password keeps it until the file is read: on a mount that hangs one thread waits, and no more.
+    turn: Arc<Semaphore>,
+}
+
+async fn answer(request: Request<Incoming>, door: Rc<Door>, inbox: Inbox) -> Answer {
+    if request.uri().path() != door.push.path {
         return line(StatusCode::NOT_FOUND, "there is nothing here");
     }
-    if !is_authorized(request.headers().get(AUTHORIZATION), &push, read) {
+    if !door.lets_in(request.headers().get(AUTHORIZATION)).await {
         let mut answer = line(StatusCode::UNAUTHORIZED, "user name and password are needed");
         answer
             .headers_mut()
@@ -60,17 +71,26 @@ async fn answer(request: Request<Incoming>, push: Rc<Push>, read: ReadSecret, in
     }
 }
 
-/// Compares without telling by its time how much was right.
-fn is_authorized(header: Option<&HeaderValue>, push: &Push, read: ReadSecret) -> bool {
-    let (Some(user), Some(source)) = (&push.user, &push.password) else { return true };
-    let Ok(password) = read(source) else { return false };
-    let wanted = zeroize::Zeroizing::new(format!("{user}:{}", *password));
-    let given = header
-        .and_then(|header| header.to_str().ok())
-        .and_then(|header| header.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
-        .and_then(|(_, encoded)| STANDARD.decode(encoded.trim()).ok());
-    given.is_some_and(|given| {
-        aws_lc_rs::constant_time::verify_slices_are_equal(&given, wanted.as_bytes()).is_ok()
-    })
+impl Door {
+    /// Compares without telling by its time how much was right.
+    async fn lets_in(&self, header: Option<&HeaderValue>) -> bool {
+        let (Some(user), Some(source)) = (&self.push.user, &self.push.password) else { return true };
+        let Ok(turn) = self.turn.clone().acquire_owned().await else { return false };
+        let (read, source) = (self.read, source.clone());
+        let reading = spawn_blocking(move || {
+            let password = read(&source);
+            drop(turn);
+            password
+        });
+        let Ok(Ok(password)) = reading.await else { return false };
+        let wanted = zeroize::Zeroizing::new(format!("{user}:{}", *password));
+        let given = header
+            .and_then(|header| header.to_str().ok())
+            .and_then(|header| header.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+            .and_then(|(_, encoded)| STANDARD.decode(encoded.trim()).ok());
+        given.is_some_and(|given| {
+            aws_lc_rs::constant_time::verify_slices_are_equal(&given, wanted.as_bytes()).is_ok()
+        })
+    }
 }

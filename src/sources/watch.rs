@@ -5,11 +5,13 @@
 //! one. Because some mounts report no events at all, everything is looked at once a minute as well.
 
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendError;
 use tokio::time::{sleep, timeout};
@@ -27,8 +29,7 @@ const SETTLE_AT_MOST: u32 = 10;
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// What is watched, and what it was when it was last looked at.
-#[derive(Debug)]
-pub struct Watch {
+struct Watch {
     path: PathBuf,
     patterns: Vec<String>,
     files: Vec<(PathBuf, Stamp)>,
@@ -39,9 +40,21 @@ pub struct Watch {
     inbox: Inbox,
 }
 
+/// Begins to watch the configuration that was just read from `path`, on a thread of its own: looking at a mount that
+/// hangs must keep nobody else waiting.
+pub fn start(path: &Path, found: Arc<Found>, inbox: Inbox) -> io::Result<()> {
+    let path = path.to_owned();
+    let runtime = Builder::new_current_thread().enable_time().build()?;
+    std::thread::Builder::new().name("watch".into()).spawn(move || {
+        let watch = Watch::new(&path, &found, inbox);
+        drop(found);
+        runtime.block_on(watch.run());
+    })?;
+    Ok(())
+}
+
 impl Watch {
-    /// Begins to watch the configuration that was just read from `path`.
-    pub fn new(path: &Path, found: &Found, inbox: Inbox) -> Watch {
+    fn new(path: &Path, found: &Found, inbox: Inbox) -> Watch {
         let (sender, events) = mpsc::channel(1);
         // A full channel says already that there is something to look at.
         let on_event = move |event: notify::Result<notify::Event>| {
@@ -71,7 +84,7 @@ impl Watch {
 
     /// Watches until the loop is gone. The first look is for what changed before anything was watched: between the
     /// reading of the configuration and now, the lock may have been waited for.
-    pub async fn run(mut self) {
+    async fn run(mut self) {
         while self.look().await.is_ok() {
             if timeout(LOOK_AGAIN, self.events.recv()).await.is_ok() {
                 self.settle().await;
@@ -242,7 +255,7 @@ mod tests {
         std::fs::write(&path, SOUND).unwrap();
         let found = files::read(&path, false).unwrap();
         change(scratch.path());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let (sender, mut inbox) = mpsc::channel(8);
             let mut watch = Watch::new(&path, &found, sender);

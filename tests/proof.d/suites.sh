@@ -42,6 +42,8 @@ suite paths "whatever is in the way of an installation, nothing outside is touch
     tests paths:: --skip the_attacker
 suite panics "a panic in one order's work is that order's trouble alone" \
     tests panics:: engine::panics::
+suite hung "a mount that hangs under a password, a key, a copy, a program or an include stops nobody who needs nothing of it" \
+    system hung
 suite systemd "the shipped units under a real systemd: credential, reload, watchdog, restart, stop, each recipe for hooks" \
     system systemd
 

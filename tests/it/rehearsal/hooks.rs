@@ -57,7 +57,10 @@ fn hooks_are_owed_over_kill_and_restart() {
 fn a_hook_that_hangs_is_ended_with_all_its_children() {
     let mut setting = Setting::new();
     setting.order("www", ssl("1"), &format!("{KEY}\nhooks = [\"hang\"]\n{OWN_ROOT}"));
-    let script = "trap '' TERM; setsid sleep 7654 & sleep 7655 & echo $$ > $DIR/pid; sleep 7656";
+    // Known by the time that they would sleep, which nobody else's children do.
+    let long = format!("1{:09}", std::process::id());
+    let script =
+        format!("trap '' TERM; setsid sleep {long}1 & sleep {long}2 & echo $$ > $DIR/pid; sleep {long}3");
     setting.table(&format!(
         "[[hook]]\nname = \"hang\"\ntimeout = \"200ms\"\nrun = [\"/bin/sh\", \"-c\", \"{script}\"]"
     ));
@@ -67,7 +70,10 @@ fn a_hook_that_hangs_is_ended_with_all_its_children() {
     assert!(hook["last"].as_str().unwrap().contains("time limit of 200ms"), "{hook}");
     let sleepers = || {
         let output = std::process::Command::new("ps").args(["-eo", "args"]).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).lines().filter(|line| line.starts_with("sleep 765")).count()
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .filter(|line| line.starts_with(&format!("sleep {long}")))
+            .count()
     };
     setting.until("nobody is left", |_| sleepers() == 0);
     assert_eq!(setting.stop(), Some(0));

@@ -1,0 +1,78 @@
+//! Reading files of the operator's without keeping the loop waiting.
+//!
+//! A mount that hangs keeps whoever touches it in the kernel, and nothing takes that back. So such files are read on
+//! threads of their own, and after a while nobody waits for them any more. Whoever reads takes a turn and keeps it
+//! until the kernel lets go: however often it is tried again, one thread hangs and not a hundred.
+
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+/// Reading a small file takes milliseconds, over a network some more.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A turn for one reader at a time.
+pub fn turn() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(1))
+}
+
+/// Does the work when it is its turn. `Err`, in words, when it takes longer than [`PATIENCE`]; it may still be done
+/// then, and its result is dropped.
+pub async fn apart<T: Send + 'static>(
+    turn: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    within(PATIENCE, turn, work).await
+}
+
+async fn within<T: Send + 'static>(
+    patience: Duration,
+    turn: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let turn = turn.clone();
+    let all = async move {
+        let turn = turn.acquire_owned().await.expect("it is never closed");
+        let done = spawn_blocking(move || {
+            let done = work();
+            drop(turn);
+            done
+        });
+        match done.await {
+            Ok(done) => done,
+            Err(error) => resume_unwind(error.into_panic()),
+        }
+    };
+    timeout(patience, all).await.map_err(|_| {
+        format!("it cannot be read within {} s; does the mount that it lies on hang?", patience.as_secs())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn what_hangs_is_given_up_and_costs_one_thread() {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = builder.enable_time().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let hanging = turn();
+            let (release, hang) = mpsc::channel::<()>();
+            let short = Duration::from_millis(50);
+            let first = within(short, &hanging, move || hang.recv().is_err()).await;
+            assert!(first.unwrap_err().contains("hang"));
+            // Nobody else begins, so that there is no second thread to hang.
+            let second = within(short, &hanging, || true).await;
+            assert!(second.is_err());
+            drop(release);
+            assert_eq!(apart(&hanging, || 3).await, Ok(3), "and goes on by itself");
+        });
+    }
+}
