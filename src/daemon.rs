@@ -5,10 +5,11 @@
 //! handed back to the engine undone.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::sleep;
 
 use crate::config::Config;
@@ -26,6 +27,9 @@ const SLICE: Duration = Duration::from_secs(60);
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// A stop waits so long for the answer to a call; its due time is durable anyway.
 const LAST_CALL: Duration = Duration::from_secs(5);
+
+/// One reading of the configuration that is under way, and one that waits for it: what was asked for since begins later.
+const REREADINGS: usize = 2;
 
 /// When the loop ends.
 #[derive(Debug)]
@@ -58,6 +62,8 @@ pub struct Daemon {
     inbox: mpsc::Receiver<Message>,
     /// Reads the configuration anew, on demand.
     reread: Option<(std::path::PathBuf, mpsc::Sender<Message>)>,
+    /// One reading at a time; each that is under way or waits holds it as well.
+    rereading: Rc<Semaphore>,
     replies: HashMap<Token, oneshot::Sender<CommandReply>>,
     next_token: u64,
     stopping_since: Option<Time>,
@@ -75,6 +81,7 @@ impl Daemon {
             effects,
             inbox,
             reread: None,
+            rereading: Rc::new(Semaphore::new(1)),
             replies: HashMap::new(),
             next_token: 0,
             stopping_since: None,
@@ -185,15 +192,7 @@ impl Daemon {
         match message {
             Message::Stop => self.stop(clock::now()),
             Message::Child => self.effects.reap(),
-            Message::Reload => {
-                if let Some((path, inbox)) = self.reread.clone() {
-                    telemetry::reloading();
-                    tokio::task::spawn_local(async move {
-                        let message = crate::sources::watch::reread(path).await;
-                        let _ = inbox.send(message).await;
-                    });
-                }
-            }
+            Message::Reload => self.reread(),
             Message::Configured { config, warnings } => self.reconfigure(config, &warnings),
             Message::Misconfigured(text) => {
                 tracing::error!("the new configuration is not sound; the one before stays in force:\n{text}");
@@ -213,6 +212,21 @@ impl Daemon {
                 self.handle(Event::Commanded { token, command });
             }
         }
+    }
+
+    /// Reads the configuration anew, once at a time; asked meanwhile, once more afterwards.
+    fn reread(&self) {
+        let Some((path, inbox)) = self.reread.clone() else { return };
+        telemetry::reloading();
+        if Rc::strong_count(&self.rereading) > REREADINGS {
+            return;
+        }
+        let turn = self.rereading.clone();
+        tokio::task::spawn_local(async move {
+            let _turn = turn.acquire().await;
+            let message = crate::sources::watch::reread(path).await;
+            let _ = inbox.send(message).await;
+        });
     }
 
     fn reconfigure(&mut self, config: Arc<Config>, warnings: &str) {

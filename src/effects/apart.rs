@@ -29,26 +29,34 @@ pub async fn apart<T: Send + 'static>(
     within(PATIENCE, turn, work).await
 }
 
+/// Does the work when it is its turn, however long that takes: for what nobody waits for.
+pub async fn at_leisure<T: Send + 'static>(
+    turn: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    let turn = turn.clone().acquire_owned().await.expect("it is never closed");
+    let done = spawn_blocking(move || {
+        let done = work();
+        drop(turn);
+        done
+    });
+    done.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+}
+
 async fn within<T: Send + 'static>(
     patience: Duration,
     turn: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
-    let turn = turn.clone();
-    let all = async move {
-        let turn = turn.acquire_owned().await.expect("it is never closed");
-        let done = spawn_blocking(move || {
-            let done = work();
-            drop(turn);
-            done
-        });
-        match done.await {
-            Ok(done) => done,
-            Err(error) => resume_unwind(error.into_panic()),
+    let free = turn.available_permits() > 0;
+    timeout(patience, at_leisure(turn, work)).await.map_err(|_| {
+        let seconds = patience.as_secs();
+        match free {
+            true => format!("it cannot be read within {seconds} s; does the mount that it lies on hang?"),
+            false => format!(
+                "it was not read for {seconds} s, because an earlier try hangs still; does the mount that it lies on hang?"
+            ),
         }
-    };
-    timeout(patience, all).await.map_err(|_| {
-        format!("it cannot be read within {} s; does the mount that it lies on hang?", patience.as_secs())
     })
 }
 
@@ -70,7 +78,7 @@ mod tests {
             assert!(first.unwrap_err().contains("hang"));
             // Nobody else begins, so that there is no second thread to hang.
             let second = within(short, &hanging, || true).await;
-            assert!(second.is_err());
+            assert!(second.unwrap_err().contains("an earlier try"));
             drop(release);
             assert_eq!(apart(&hanging, || 3).await, Ok(3), "and goes on by itself");
         });

@@ -52,13 +52,15 @@ pub struct Prepared {
 }
 
 impl Callers {
-    /// Forgets the clients whose account or limits are not as they were.
+    /// Forgets the clients whose account or limits are not as they were. Who waits for the files of such an account waits
+    /// no longer for what hangs: it may be other files now.
     pub fn reconfigure(&mut self, before: &Config, after: &Config) {
-        let same = before.calls == after.calls;
-        self.clients.retain(|name, _| {
+        let same = |name: &Arc<str>| {
             let of = |config: &Config| config.accounts.iter().find(|account| account.name == *name).cloned();
-            same && of(before).is_some() && of(before) == of(after)
-        });
+            of(before).is_some() && of(before) == of(after)
+        };
+        self.clients.retain(|name, _| before.calls == after.calls && same(name));
+        self.turns.retain(|name, _| same(name));
     }
 
     /// After a failed handshake the roots are read anew for the next call: the operator may have mended them.

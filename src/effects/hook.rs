@@ -42,14 +42,23 @@ const MAX_STATUS: usize = 4096;
 /// do, since an earlier run may have started a service that is to stay.
 const MARK: &str = "CERTCOLLECTD_RUN";
 
+/// Why a hook is not begun once more.
+const HANGS: &str =
+    "an earlier try of it hangs still; does the mount hang that its program, or its pid_file, lies on?";
+
 /// Carries out one run.
 pub async fn run(run: &HookRun, leaders: Leaders) -> HookResult {
     let limit = run.hook.timeout;
     match &run.hook.action {
         Action::Run(arguments) => program(run, arguments, leaders).await,
         Action::Signal { pid_file, name } => {
+            let Some(begun) = leaders.begin(&run.hook.name) else { return failure(HANGS) };
             let (pid_file, name) = (pid_file.clone(), name.clone());
-            match timeout(limit, spawn_blocking(move || send_signal(&pid_file, &name))).await {
+            let sending = spawn_blocking(move || {
+                let _until_sent = begun;
+                send_signal(&pid_file, &name)
+            });
+            match timeout(limit, sending).await {
                 Ok(sent) => sent.unwrap_or_else(|error| resume_unwind(error.into_panic())),
                 Err(_) => timed_out(limit),
             }
@@ -150,7 +159,7 @@ async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookR
     let mark = random_name();
     let mut environment = environment(run);
     environment.push((MARK, (&mark).into()));
-    let (mut child, pid) = match start(arguments, environment, run.hook.timeout, &leaders).await {
+    let (mut child, pid) = match start(arguments, environment, run, &leaders).await {
         Ok(started) => started,
         Err(why) => return failure(why),
     };
@@ -191,9 +200,11 @@ async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookR
 async fn start(
     arguments: &[String],
     environment: Vec<(&'static str, OsString)>,
-    limit: Duration,
+    run: &HookRun,
     leaders: &Leaders,
 ) -> Result<(Child, i32), String> {
+    let limit = run.hook.timeout;
+    let begun = leaders.begin(&run.hook.name).ok_or(HANGS)?;
     let (arguments, known) = (arguments.to_vec(), leaders.starting());
     let mut starting = spawn_blocking(move || {
         let child = spawn(&arguments, environment)?;
@@ -215,6 +226,8 @@ async fn start(
                     let _ = end(&mut child, pid).await;
                     leaders.ended(pid);
                 }
+                reap::reap(&leaders);
+                drop(begun);
             });
             let limit = humantime::format_duration(limit);
             Err(format!("it could not be started within its time limit of {limit}; does its mount hang?"))

@@ -166,11 +166,7 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, generation: &Dir, found: &mu
     let (content, stat) = match dir.read(name, stage::MAX_FILE) {
         Ok(read) => read,
         Err(_) if std::fs::symlink_metadata(&copy.to).is_err() => {
-            // No root may have been sent. Where the generation has one, it was.
-            if copy.from != FileKind::Root || kept(FileKind::Root).is_some() {
-                found.missing.push(shown);
-            }
-            return;
+            return found.missing.push(shown);
         }
         Err(error) => return found.unmended.push(error.to_string()),
     };

@@ -29,7 +29,7 @@ use aws_lc_rs::digest;
 use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinError, JoinSet, spawn_blocking};
 
-use self::apart::apart;
+use self::apart::at_leisure;
 use crate::api::Failure;
 use crate::config::{Config, FileCopy, FileKind, Files};
 use crate::engine::event::{Effect, Event, HookResult, OrderId, RunId};
@@ -82,9 +82,9 @@ impl Effects {
         self.config = config;
     }
 
-    /// Whether nothing but calls is under way.
+    /// Whether nothing is under way but calls and looks at passwords, which a stop need not wait for.
     pub fn only_calls(&self) -> bool {
-        self.kinds.values().all(|kind| matches!(kind, Kind::Call(_)))
+        self.kinds.values().all(|kind| matches!(kind, Kind::Call(_) | Kind::Fingerprint(_)))
     }
 
     /// Collects the exit of processes that hooks left behind.
@@ -101,11 +101,8 @@ impl Effects {
                 let turn = self.callers.turn(&account);
                 self.spawn(Kind::Fingerprint(account.clone()), async move {
                     let known = config.accounts.iter().find(|known| known.name == account).cloned();
-                    let tag =
-                        apart(&turn, move || credential::tag(&*known?, &salt)).await.unwrap_or_else(|why| {
-                            tracing::warn!("account {account}: its password is not looked at: {why}");
-                            None
-                        });
+                    // Nobody looks a second time, so this outlasts a mount that hangs.
+                    let tag = at_leisure(&turn, move || credential::tag(&*known?, &salt)).await;
                     Event::Fingerprinted { account, tag }
                 });
             }

@@ -15,6 +15,8 @@ struct Running {
     pids: HashSet<i32>,
     /// Programs that are being started on other threads: their process numbers are not known yet.
     starting: usize,
+    /// Hooks of which something is still being started or sent.
+    begun: HashSet<Arc<str>>,
 }
 
 impl Leaders {
@@ -24,6 +26,13 @@ impl Leaders {
         Starting { leaders: self.clone(), pid: None }
     }
 
+    /// Something of this hook is about to be started or sent; `None` while it has not come to its end since the last
+    /// time, as on a mount that hangs: it would be done twice later on, and cost a thread each time.
+    pub fn begin(&self, hook: &Arc<str>) -> Option<Begun> {
+        let new = self.running().begun.insert(hook.clone());
+        new.then(|| Begun { leaders: self.clone(), hook: hook.clone() })
+    }
+
     /// Its exit was collected.
     pub fn ended(&self, pid: i32) {
         self.running().pids.remove(&pid);
@@ -31,6 +40,19 @@ impl Leaders {
 
     fn running(&self) -> MutexGuard<'_, Running> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What [`Leaders::begin`] is about.
+#[derive(Debug)]
+pub struct Begun {
+    leaders: Leaders,
+    hook: Arc<str>,
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.leaders.running().begun.remove(&self.hook);
     }
 }
 
@@ -84,17 +106,17 @@ pub async fn end_strays(leaders: &Leaders, name: &str, value: &str) {
     const PAUSE: Duration = Duration::from_millis(10);
     let wanted = format!("{name}={value}");
     for _ in 0..ROUNDS {
-        let found: Vec<Pid> =
-            strays(leaders).into_iter().filter(|pid| carries(*pid, wanted.as_bytes())).collect();
+        let found: Vec<Pid> = children().filter(|pid| carries(*pid, wanted.as_bytes())).collect();
         if found.is_empty() {
-            return;
+            break;
         }
         for pid in found {
             let _ = kill_process(pid, Signal::KILL);
-            let _ = waitpid(Some(pid), WaitOptions::NOHANG);
         }
+        reap(leaders);
         tokio::time::sleep(PAUSE).await;
     }
+    reap(leaders);
 }
 
 fn carries(pid: Pid, wanted: &[u8]) -> bool {
@@ -108,13 +130,15 @@ fn strays(leaders: &Leaders) -> Vec<Pid> {
     if running.starting > 0 {
         return Vec::new();
     }
+    children().filter(|pid| !running.pids.contains(&pid.as_raw_nonzero().get())).collect()
+}
+
+fn children() -> impl Iterator<Item = Pid> {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
     tasks
         .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
         .flat_map(|children| {
             children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()
         })
-        .filter(|pid| !running.pids.contains(pid))
         .filter_map(Pid::from_raw)
-        .collect()
 }

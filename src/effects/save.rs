@@ -232,7 +232,7 @@ pub(super) fn no_version(path: &Path, version: i64) -> StoreError {
 pub(super) fn check_header(file: File, path: &Path) -> Result<(), StoreError> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
     const HEADER: u64 = 100;
-    if !file.metadata().is_ok_and(|found| found.is_file()) {
+    if !file.metadata().map_err(|why| failed("read", path, why))?.is_file() {
         return Err(io("open", path, "it is not a regular file"));
     }
     let mut start = Vec::new();

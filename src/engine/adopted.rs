@@ -19,8 +19,9 @@ pub struct Adopted {
     pub number: Box<str>,
     /// The order that it replaces. A configured order of this number lends its settings.
     pub replaced: Box<str>,
-    /// The request that was sent, DER in base64: its key is what the certificate has to have.
-    pub request: Box<str>,
+    /// The request that was sent, DER in base64: its key is what the certificate has to have. Nothing where an earlier
+    /// version adopted it.
+    pub request: Option<Box<str>>,
     /// When it was adopted, UNIX seconds.
     pub since: i64,
 }
@@ -64,7 +65,7 @@ impl Adopted {
             account: self.account.clone(),
             handle: self.handle(),
             domains: lender.map(|order| order.domains.clone()).unwrap_or_default(),
-            key: KeySource::Request(self.request.clone()),
+            key: self.request.clone().map_or(KeySource::None, KeySource::Request),
             copies: Box::default(),
             settings,
         }

@@ -10,7 +10,7 @@ use super::event::{
 use super::order::{Generation, News, Phase, Trouble};
 use super::time::{Now, Time};
 use super::{Busy, Engine, contents, note, schedule};
-use crate::cert::{self, Certificate};
+use crate::cert::{self, Certificate, Fingerprint};
 use crate::config::{FileCopy, FileKind, HookEvent, Order, Severity};
 
 /// So many tries on this machine, and a person should look.
@@ -106,15 +106,21 @@ impl Engine {
         let key = Some(entry.key.clone()).filter(|_| keys);
         let anchors =
             Some(verify.trust_anchors.clone()).filter(|_| keys && !previous && verify.trust != Severity::Off);
-        let expected = self.slot(id).record.installed.as_ref().map(|installed| installed.files.clone());
+        let installed = self.slot(id).record.installed.as_ref();
         Inspect {
             order: id,
             name: entry.name.clone(),
             key,
             anchors,
-            // Before the first installation there are none to look at.
-            copies: if expected.is_some() { entry.copies.clone() } else { Box::default() },
-            expected: expected.unwrap_or_default(),
+            // Before the first installation there are none to look at, and without a root none of it.
+            copies: installed
+                .iter()
+                .flat_map(|installed| {
+                    entry.copies.iter().filter(|copy| copy.from != FileKind::Root || installed.root.is_some())
+                })
+                .cloned()
+                .collect(),
+            expected: installed.map(|installed| installed.files.clone()).unwrap_or_default(),
             files: entry.settings.files.clone(),
             previous,
         }
@@ -138,11 +144,7 @@ impl Engine {
         let staged = slot.record.staged.as_ref()?;
         match &slot.material {
             Some(material) if material.leaf.fingerprint() == staged.fingerprint => Some((**material).clone()),
-            _ => {
-                let bundle = slot.bundle.as_ref()?;
-                let leaf = bundle.iter().find(|known| known.fingerprint() == staged.fingerprint)?;
-                Some(material(leaf, bundle, staged.key.clone(), staged.not_before))
-            }
+            _ => made_of(staged, slot.bundle.as_ref()?, staged.not_before),
         }
     }
 
@@ -268,8 +270,10 @@ impl Engine {
         self.drop_bundle(id);
         self.note(Level::Info, "installed", Some(id), now, text);
         if !left.is_empty() {
-            let text =
-                format!("no root was sent with the certificate, so {} stays as it is", left.join(", "));
+            let text = format!(
+                "no root is at hand, so {} stays as it is until the vendor sends one",
+                left.join(", ")
+            );
             self.note(Level::Warn, "installed", Some(id), now, text);
         }
         self.owe_hooks(id, HookEvent::Installed, now);
@@ -367,6 +371,17 @@ fn can_be_made(copy: &FileCopy, material: &Material) -> bool {
     copy.from != FileKind::Root || material.root.is_some()
 }
 
+/// What a generation was made of, out of certificates among which there may be others. They went through the gate
+/// before: a chain that is searched anew, at another time, could be another one.
+pub(super) fn made_of(generation: &Generation, pool: &[Certificate], at: i64) -> Option<Material> {
+    let find = |wanted: &Fingerprint| pool.iter().find(|known| known.fingerprint() == *wanted).cloned();
+    let leaf = find(&generation.fingerprint)?;
+    let chain: Option<Vec<_>> = generation.chain.as_ref().and_then(|chain| chain.iter().map(find).collect());
+    let Some(chain) = chain else { return Some(material(&leaf, pool, generation.key.clone(), at)) };
+    let root = generation.root.as_ref().and_then(find);
+    Some(Material { leaf, chain, root, key: generation.key.clone() })
+}
+
 /// Leaf and chain of certificates that went through the gate before.
 pub(super) fn material(
     leaf: &Certificate,
@@ -407,6 +422,8 @@ pub(super) fn generation(
         not_before: leaf.not_before(),
         not_after: leaf.not_after(),
         names: leaf.names().iter().map(|name| name.to_string().into()).collect(),
+        chain: Some(material.chain.iter().map(Certificate::fingerprint).collect()),
+        root: material.root.as_ref().map(Certificate::fingerprint),
         key: material.key.clone(),
         files,
         spec: spec_of(entry),

@@ -1,13 +1,12 @@
 //! The guard of an installed order: is there a newer certificate, and are the files still what they were?
 
-use std::path::PathBuf;
-
 use super::Engine;
-use super::deploy::{material, spec_of};
+use super::deploy::{made_of, spec_of};
 use super::event::{Inspection, Level, Link, Material, OrderId};
 use super::order::{News, Phase};
 use super::time::Now;
-use crate::cert::{Certificate, chain};
+use crate::cert::{self, Certificate, SignatureCheck};
+use crate::config::{FileKind, Order};
 
 impl Engine {
     /// The guard's look: put back what is missing, say what was changed by hand, leave it alone.
@@ -30,33 +29,42 @@ impl Engine {
         let foreign = !drift.is_empty();
         drift.extend(inspection.unmended.iter().cloned());
         let drift = Some(drift.join("; ")).filter(|drift| !drift.is_empty());
-        if (lost || respec) && !foreign {
-            let spare = self.slot(id).bundle.clone().unwrap_or_else(|| inspection.certificates.clone());
-            let leaf = spare.iter().find(|known| known.fingerprint() == installed.fingerprint).cloned();
-            if let Some(leaf) = leaf {
-                let key = installed.key.clone();
-                let why = if lost {
-                    "installed files are missing"
-                } else {
-                    "the configuration of the files changed"
-                };
-                let text = format!("{why}; they are written anew");
-                let material = lasting(&leaf, &spare, key, now.unix());
-                let spare = std::iter::once(&leaf).chain(&material.chain).chain(&material.root);
-                let spare = spare.cloned().collect();
-                let slot = self.slot_mut(id);
-                slot.bundle = Some(spare);
-                slot.material = Some(Box::new(material));
-                slot.record.bundled = true;
-                slot.todo.spare = false;
-                self.bundles.push(id);
-                self.turn(id, News::Verified, None, now);
-                self.note(Level::Warn, "rewrite", Some(id), now, text);
-                return;
+        let rootless = installed.root.is_none() && wants_root(self.entry(id));
+        if (lost || respec || rootless) && !foreign {
+            let mut spare = self.slot(id).bundle.clone().unwrap_or_default();
+            let found = inspection.certificates.iter().filter(|found| !spare.contains(found)).cloned();
+            let found: Vec<Certificate> = found.collect();
+            spare.extend(found);
+            let mut material = made_of(installed, &spare, now.unix());
+            if let Some(material) = material.as_mut().filter(|material| material.root.is_none()) {
+                material.root = root_of(material, &spare);
             }
-            let text =
-                if lost { "installed files are missing" } else { "the configuration of the files changed" };
-            self.tell(Level::Warn, "rewrite", Some(id), now, format!("{text}; written with the next poll"));
+            let rooted = rootless && material.as_ref().is_some_and(|material| material.root.is_some());
+            let why = match (lost, respec) {
+                (true, _) => "installed files are missing",
+                (false, true) => "the configuration of the files changed",
+                (false, false) => "the vendor sends a root now",
+            };
+            match material {
+                Some(material) if lost || respec || rooted => {
+                    let slot = self.slot_mut(id);
+                    slot.bundle = Some(spare);
+                    slot.material = Some(Box::new(material));
+                    slot.record.bundled = true;
+                    slot.todo.spare = false;
+                    self.bundles.push(id);
+                    self.turn(id, News::Verified, None, now);
+                    let text = format!("{why}; the files are written anew");
+                    self.note(Level::Warn, "rewrite", Some(id), now, text);
+                    return;
+                }
+                Some(_) => {}
+                None if lost || respec => {
+                    let text = format!("{why}; written with the next poll");
+                    self.tell(Level::Warn, "rewrite", Some(id), now, text);
+                }
+                None => {}
+            }
         }
         let drift: Option<Box<str>> = drift.map(String::into_boxed_str);
         if self.slot(id).record.drift != drift {
@@ -135,10 +143,18 @@ impl Engine {
     }
 }
 
-/// What to put back: without a cross-signed CA certificate that has expired, where a chain is left without it.
-fn lasting(leaf: &Certificate, spare: &[Certificate], key: Option<PathBuf>, at: i64) -> Material {
-    let lasts = |known: &&Certificate| known.is_self_issued() || known.not_after() >= at;
-    let lasting: Vec<Certificate> = spare.iter().filter(lasts).cloned().collect();
-    let pool = if chain::build(leaf, &lasting, at).complete.is_sound() { &lasting } else { spare };
-    material(leaf, pool, key, at)
+/// Whether a file of the order, or a copy, is the root.
+fn wants_root(entry: &Order) -> bool {
+    entry.settings.files.root.is_some() || entry.copies.iter().any(|copy| copy.from == FileKind::Root)
+}
+
+/// The self-signed certificate of whoever signed the end of a chain, or else of the end itself where it is cross-signed.
+fn root_of(chain: &Material, pool: &[Certificate]) -> Option<Certificate> {
+    let top = chain.chain.last().unwrap_or(&chain.leaf);
+    let mut roots = pool.iter().filter(|known| known.is_self_issued());
+    let twin = |root: &&Certificate| root.subject() == top.subject() && root.spki() == top.spki();
+    let signed = |root: &&Certificate| {
+        root.subject() == top.issuer() && cert::signed_by(top, root) == SignatureCheck::Good
+    };
+    roots.clone().find(signed).or_else(|| roots.find(twin)).cloned()
 }

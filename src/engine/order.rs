@@ -313,6 +313,10 @@ pub struct Generation {
     pub not_after: i64,
     /// Names in the leaf.
     pub names: Box<[Box<str>]>,
+    /// SHA-256 of each intermediate, the leaf's issuer first; nothing where an earlier version wrote it.
+    pub chain: Option<Box<[Fingerprint]>>,
+    /// SHA-256 of the root, if one was at hand.
+    pub root: Option<Fingerprint>,
     /// The key file that fits.
     pub key: Option<PathBuf>,
     /// Its files.

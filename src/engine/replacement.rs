@@ -225,7 +225,7 @@ impl Engine {
                         account: self.gates[gate].name.clone(),
                         number: made.clone(),
                         replaced: number.as_str().into(),
-                        request: command.replace.csr.as_str().into(),
+                        request: Some(command.replace.csr.as_str().into()),
                         since: now.unix(),
                     },
                     now,

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::deploy::{generation, material, sha256};
+use super::deploy::{generation, sha256};
 use super::event::{Inspection, InstalledFile, Level, Material, OrderId};
 use super::order::{Generation, News, Phase};
 use super::time::{Now, rfc3339};
@@ -71,7 +71,6 @@ impl Engine {
             KeySource::None | KeySource::Csr(_) | KeySource::Request(_) => None,
         });
         let material = Material { leaf, chain: verdict.chain.intermediates, root: verdict.chain.root, key };
-        self.keep_only_what_leads_to(id, &material);
         if let Some(generation) = self.already_there(id, &material, inspection, now) {
             return self.adopt(id, generation, now);
         }
@@ -87,20 +86,6 @@ impl Engine {
         self.turn(id, News::Verified, None, now);
         if !known {
             self.note(Level::Info, "collected", Some(id), now, text);
-        }
-    }
-
-    /// After a crash the chain is built from the kept bundle anew, at another time and without trust anchors. Where that
-    /// would give another chain than the one that was judged, the bundle is reduced to this one.
-    fn keep_only_what_leads_to(&mut self, id: OrderId, judged: &Material) {
-        let slot = self.slot_mut(id);
-        let Some(bundle) = &mut slot.bundle else { return };
-        let leaf = &judged.leaf;
-        if material(leaf, bundle, None, leaf.not_before()).chain != judged.chain {
-            let all = std::iter::once(leaf).chain(&judged.chain).chain(&judged.root);
-            *bundle = all.cloned().collect();
-            slot.record.bundled = true;
-            self.bundles.push(id);
         }
     }
 

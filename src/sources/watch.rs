@@ -46,7 +46,11 @@ pub fn start(path: &Path, found: Arc<Found>, inbox: Inbox) -> io::Result<()> {
     let path = path.to_owned();
     let runtime = Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("watch".into()).spawn(move || {
-        let watch = Watch::new(&path, &found, inbox);
+        let watch = Watch::new(&path, &found, inbox.clone());
+        // What changed before there was anything to compare with.
+        for account in &found.config.accounts {
+            let _ = inbox.blocking_send(Message::Credential(account.name.clone()));
+        }
         drop(found);
         runtime.block_on(watch.run());
     })?;

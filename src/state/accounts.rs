@@ -1,5 +1,6 @@
 //! The rows of accounts, and of orders that were adopted after a replacement.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
@@ -66,7 +67,12 @@ pub(super) struct AdoptedRow {
     account: String,
     number: String,
     replaced: String,
-    request: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    request: Option<String>,
+    /// Written by an earlier version, and of no use since: the file was that of whoever gave the command.
+    #[serde(default, skip_serializing)]
+    #[expect(dead_code)]
+    csr_file: Option<IgnoredAny>,
     since: i64,
 }
 
@@ -78,7 +84,8 @@ impl AdoptedRow {
             account: account.to_string(),
             number: number.to_string(),
             replaced: replaced.to_string(),
-            request: request.to_string(),
+            request: request.as_ref().map(ToString::to_string),
+            csr_file: None,
             since: *since,
         }
     }
@@ -89,7 +96,7 @@ impl AdoptedRow {
             account: self.account.into(),
             number: self.number.into(),
             replaced: self.replaced.into(),
-            request: self.request.into(),
+            request: self.request.map(Into::into),
             since: self.since,
         }
     }

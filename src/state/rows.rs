@@ -129,6 +129,10 @@ struct GenerationRow {
     not_after: i64,
     names: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    chain: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    root: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<PathBuf>,
     files: Vec<FileRow>,
     spec: u64,
@@ -375,8 +379,20 @@ impl HeardRow {
 
 impl GenerationRow {
     fn of(generation: &Generation) -> Self {
-        let Generation { name, at, fingerprint, serial, not_before, not_after, names, key, files, spec } =
-            generation;
+        let Generation {
+            name,
+            at,
+            fingerprint,
+            serial,
+            not_before,
+            not_after,
+            names,
+            chain,
+            root,
+            key,
+            files,
+            spec,
+        } = generation;
         GenerationRow {
             name: name.to_string(),
             at: *at,
@@ -385,6 +401,8 @@ impl GenerationRow {
             not_before: *not_before,
             not_after: *not_after,
             names: names.iter().map(ToString::to_string).collect(),
+            chain: chain.as_ref().map(|chain| chain.iter().map(ToString::to_string).collect()),
+            root: root.map(|root| root.to_string()),
             key: key.clone(),
             files: files
                 .iter()
@@ -414,6 +432,11 @@ impl GenerationRow {
             not_before: self.not_before,
             not_after: self.not_after,
             names: self.names.into_iter().map(Into::into).collect(),
+            chain: self
+                .chain
+                .map(|chain| chain.iter().map(|text| fingerprint(text)).collect::<Result<_, _>>())
+                .transpose()?,
+            root: self.root.map(|text| fingerprint(&text)).transpose()?,
             key: self.key,
             files: self.files.into_iter().map(file).collect::<Result<_, _>>()?,
             spec: self.spec,

@@ -26,6 +26,8 @@ fn full() -> OrderRecord {
         not_before: 1,
         not_after: 2,
         names: Box::new(["a.example".into(), "b.example".into()]),
+        chain: Some(Box::new([Fingerprint::from_bytes([8; 32])])),
+        root: Some(Fingerprint::from_bytes([6; 32])),
         key: Some("/etc/key.pem".into()),
         files: vec![InstalledFile { name: "cert.pem".into(), digest: [9; 32], mode: 0o640 }],
         spec: u64::MAX,
@@ -158,10 +160,13 @@ fn an_adopted_order_comes_back_as_it_was() {
         account: "main".into(),
         number: "12".into(),
         replaced: "5".into(),
-        request: "MII=".into(),
+        request: Some("MII=".into()),
         since: 9,
     };
     assert_eq!(read_adopted("mail", &write_adopted(&adopted)).unwrap(), adopted);
+    let earlier = write_adopted(&adopted).replace("\"request\":\"MII=\"", "\"csr_file\":\"/etc/mail.csr\"");
+    assert!(earlier.contains("csr_file"), "{earlier}");
+    assert_eq!(read_adopted("mail", &earlier).unwrap(), Adopted { request: None, ..adopted });
 }
 
 #[test]

@@ -40,11 +40,12 @@ fn authority(name: &str, not_after: i64) -> CertificateParams {
 }
 
 /// The root's twin in DER, signed by an older root.
-pub fn cross(not_after: i64) -> Vec<u8> {
+pub fn cross(not_before: i64, not_after: i64) -> Vec<u8> {
     let key = KeyPair::generate().unwrap();
     let old = CertifiedIssuer::self_signed(authority("Older Root", not_after), key).unwrap();
-    let twin = authority("Test Root", not_after).signed_by(ca().root.key(), &old).unwrap();
-    twin.der().to_vec()
+    let mut twin = authority("Test Root", not_after);
+    twin.not_before = at(not_before);
+    twin.signed_by(ca().root.key(), &old).unwrap().der().to_vec()
 }
 
 fn at(unix: i64) -> time::OffsetDateTime {

@@ -111,10 +111,7 @@ fn a_root_that_was_not_sent_holds_nothing_up() {
     );
     let (code, said) = setting.once(&[]);
     assert_eq!(code, 0, "{said}");
-    assert!(
-        said.contains("no root was sent with the certificate, so ") && said.contains("/root.pem stays"),
-        "{said}"
-    );
+    assert!(said.contains("no root is at hand, so ") && said.contains("/root.pem stays"), "{said}");
     let first = setting.newest("1");
     let shown = |setting: &Setting| (setting.read("out/www/cert.pem"), setting.read("site.pem"));
     assert_eq!(shown(&setting), (first.clone(), first.clone()));
@@ -135,4 +132,29 @@ fn a_root_that_was_not_sent_holds_nothing_up() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(shown(&setting), (first.clone(), first));
     assert_eq!(setting.read("root.pem"), "what there was");
+}
+
+#[test]
+fn a_root_that_is_sent_is_put_back_and_made_for_a_new_copy() {
+    let mut setting = Setting::new();
+    let keys = "key_file = \"$DIR/key.pem\"\n[order.verify]\ntrust = \"off\"\n";
+    let copy = |name: &str| format!("[[order.copy]]\nfrom = \"root\"\nto = \"$DIR/{name}\"\n");
+    let order = || OrderSpec::new(Product::Ssl, "1", &["www.example.com"]);
+    setting.order("www", order(), keys);
+    assert_eq!(setting.once(&[]).0, 0);
+    setting.clear_tables();
+    setting.order("www", order(), &format!("{keys}{}", copy("root.pem")));
+    setting.start();
+    setting.until("the new copy is made", |setting| setting.path("root.pem").exists());
+    let root = setting.read("root.pem");
+    assert!(root.contains("BEGIN CERTIFICATE"), "{root}");
+    std::fs::remove_file(setting.path("root.pem")).unwrap();
+    setting.until("it is put back", |setting| setting.path("root.pem").exists());
+    assert_eq!(setting.read("root.pem"), root);
+    setting.until_phase("www", "guarding");
+    let rewrites = |setting: &Setting| setting.log().matches("written anew").count();
+    let (before, calls) = (rewrites(&setting), setting.calls("1"));
+    setting.until("it has looked some more times", |setting| setting.calls("1") >= calls + 4);
+    assert_eq!(rewrites(&setting), before, "and nothing is written again and again");
+    assert_eq!(setting.stop(), Some(0));
 }
