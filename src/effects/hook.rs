@@ -16,6 +16,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
@@ -52,11 +53,15 @@ pub async fn run(run: &HookRun, leaders: Leaders) -> HookResult {
     match &run.hook.action {
         Action::Run(arguments) => program(run, arguments, leaders).await,
         Action::Signal { pid_file, name } => {
-            let Some(begun) = leaders.begin(&run.hook.name) else { return failure(HANGS) };
+            let begun = match turn(run, &leaders).await {
+                Ok(begun) => begun,
+                Err(why) => return failure(why),
+            };
             let (pid_file, name) = (pid_file.clone(), name.clone());
             let sending = spawn_blocking(move || {
-                let _until_sent = begun;
-                send_signal(&pid_file, &name)
+                let sent = send_signal(&pid_file, &name);
+                drop(begun);
+                sent
             });
             match timeout(limit, sending).await {
                 Ok(sent) => sent.unwrap_or_else(|error| resume_unwind(error.into_panic())),
@@ -195,6 +200,13 @@ async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookR
     }
 }
 
+/// Waits until nothing of the hook is still being started.
+async fn turn(run: &HookRun, leaders: &Leaders) -> Result<OwnedSemaphorePermit, String> {
+    let turn = leaders.turn(&run.hook.name).acquire_owned();
+    let turn = timeout(run.hook.timeout, turn).await.map_err(|_| HANGS.to_owned())?;
+    Ok(turn.expect("it is never closed"))
+}
+
 /// Starts a program in a process group of its own; its number comes along. On a thread apart: on a mount that hangs the
 /// kernel does not come back before it has read the program.
 async fn start(
@@ -204,7 +216,7 @@ async fn start(
     leaders: &Leaders,
 ) -> Result<(Child, i32), String> {
     let limit = run.hook.timeout;
-    let begun = leaders.begin(&run.hook.name).ok_or(HANGS)?;
+    let begun = turn(run, leaders).await?;
     let (arguments, known) = (arguments.to_vec(), leaders.starting());
     let mut starting = spawn_blocking(move || {
         let child = spawn(&arguments, environment)?;

@@ -161,16 +161,14 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, generation: &Dir, found: &mu
         Ok(dir) => dir,
         Err(error) => return found.unmended.push(error.to_string()),
     };
-    let of_kind = |kind| contents::wanted(files).into_iter().find(|(known, ..)| *known == kind);
-    let kept = |kind| generation.read(of_kind(kind)?.1, stage::MAX_FILE).ok().map(|(content, _)| content);
     let (content, stat) = match dir.read(name, stage::MAX_FILE) {
         Ok(read) => read,
-        Err(_) if std::fs::symlink_metadata(&copy.to).is_err() => {
-            return found.missing.push(shown);
-        }
+        Err(_) if std::fs::symlink_metadata(&copy.to).is_err() => return found.missing.push(shown),
         Err(error) => return found.unmended.push(error.to_string()),
     };
     let content = zeroize::Zeroizing::new(content);
+    let of_kind = |kind| contents::wanted(files).into_iter().find(|(known, ..)| *known == kind);
+    let kept = |kind| generation.read(of_kind(kind)?.1, stage::MAX_FILE).ok().map(|(content, _)| content);
     // What the generation does not have cannot be compared; its certificates can.
     let same = match (kept(copy.from).map(zeroize::Zeroizing::new), copy.from) {
         (Some(kept), _) => *kept == *content,

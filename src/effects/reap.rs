@@ -1,10 +1,13 @@
 //! Processes that hooks leave behind. The daemon is their reaper, so a double fork is no way out.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
+use tokio::sync::Semaphore;
+
+use super::apart;
 
 /// The hooks that run now, whose exit only their own tasks may collect.
 #[derive(Debug, Clone, Default)]
@@ -15,8 +18,8 @@ struct Running {
     pids: HashSet<i32>,
     /// Programs that are being started on other threads: their process numbers are not known yet.
     starting: usize,
-    /// Hooks of which something is still being started or sent.
-    begun: HashSet<Arc<str>>,
+    /// By hook.
+    turns: HashMap<Arc<str>, Arc<Semaphore>>,
 }
 
 impl Leaders {
@@ -26,11 +29,10 @@ impl Leaders {
         Starting { leaders: self.clone(), pid: None }
     }
 
-    /// Something of this hook is about to be started or sent; `None` while it has not come to its end since the last
-    /// time, as on a mount that hangs: it would be done twice later on, and cost a thread each time.
-    pub fn begin(&self, hook: &Arc<str>) -> Option<Begun> {
-        let new = self.running().begun.insert(hook.clone());
-        new.then(|| Begun { leaders: self.clone(), hook: hook.clone() })
+    /// The turn of whoever starts or sends something of this hook, kept until the kernel is done with it: what hangs on a
+    /// mount would be done twice later on, and cost a thread each time.
+    pub fn turn(&self, hook: &Arc<str>) -> Arc<Semaphore> {
+        self.running().turns.entry(hook.clone()).or_insert_with(apart::turn).clone()
     }
 
     /// Its exit was collected.
@@ -40,19 +42,6 @@ impl Leaders {
 
     fn running(&self) -> MutexGuard<'_, Running> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What [`Leaders::begin`] is about.
-#[derive(Debug)]
-pub struct Begun {
-    leaders: Leaders,
-    hook: Arc<str>,
-}
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        self.leaders.running().begun.remove(&self.hook);
     }
 }
 
