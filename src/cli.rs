@@ -176,11 +176,7 @@ pub struct Resume {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are asked for; everything else is a usage error.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::OK });
-        }
+        Err(error) => return ExitCode::from(commands::explain_usage(&error)),
     };
     ExitCode::from(commands::dispatch(cli))
 }

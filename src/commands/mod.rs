@@ -7,6 +7,7 @@ pub mod domains;
 mod explain;
 mod generate;
 pub mod order;
+mod print;
 pub mod run;
 pub mod sandbox;
 pub mod smime;
@@ -17,9 +18,11 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use clap::error::Error as Usage;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
+use self::print::{complain, say};
 use crate::cli::{Cli, Command, exit};
 use crate::config::Config;
 use crate::effects::dir::keep_owners_rights;
@@ -32,6 +35,20 @@ use crate::sources::files::{self, Found};
 /// Does what the arguments say; gives back the exit code.
 pub fn dispatch(cli: Cli) -> u8 {
     keep_owners_rights();
+    print::outcome(carry_out(cli))
+}
+
+/// Help and version are asked for and go to standard output; everything else is a usage error.
+pub fn explain_usage(error: &Usage) -> u8 {
+    let written = error.print().and_then(|()| std::io::stdout().flush());
+    if error.use_stderr() {
+        return exit::USAGE;
+    }
+    print::printed(written);
+    print::outcome(exit::OK)
+}
+
+fn carry_out(cli: Cli) -> u8 {
     let config = cli.config.as_path();
     match cli.command {
         Command::Run => run::run(config),
@@ -121,18 +138,4 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T, u8> {
     // A name look-up that hangs must not hold up the exit.
     runtime.shutdown_background();
     Ok(result)
-}
-
-/// Says something to people; a closed pipe is no reason to fail.
-fn say(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out
-        .write_all(text.as_bytes())
-        .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") });
-    let _ = out.flush();
-}
-
-/// Says what went wrong.
-fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::print::tell;
 use super::{complain, load_some, say, unreadable};
 use crate::cli::{Status as Arguments, exit};
 use crate::config::Config;
@@ -83,11 +84,14 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
             return shown;
         }
         // Clear the screen, go to its corner.
-        say(&format!(
+        let is_read = tell(&format!(
             "\u{1b}[2J\u{1b}[H{text}\n{} (every {} s; end with Ctrl-C)",
             status.at,
             AGAIN.as_secs()
         ));
+        if !is_read {
+            return shown;
+        }
         std::thread::sleep(AGAIN);
     }
 }

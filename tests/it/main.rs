@@ -32,6 +32,8 @@ mod nagios;
 mod network;
 /// The first hour with it, and a bad night.
 mod newcomer;
+/// What a command prints, where it cannot be printed.
+mod output;
 /// A mistake of ours while one order is handled.
 mod panics;
 /// Output paths in bad company.
