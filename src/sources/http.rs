@@ -3,14 +3,17 @@
 use std::io;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::{Method, Request, StatusCode};
+use hyper::http::request::Parts;
+use hyper::{Method, StatusCode};
+use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::listener::{self, Answer, line, respond};
+use super::listener::{self, Answer, Asked, line, respond};
 use super::{Inbox, Message, Snapshot};
 use crate::config::Http;
 
+/// Connections at once.
+const PLACES: usize = 32;
 /// The loop answers within this, or something is very wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -27,22 +30,23 @@ pub struct Renderers {
 
 /// Binds the listener and serves until the process ends.
 pub async fn listen(http: Http, renderers: Renderers, inbox: Inbox) -> io::Result<()> {
-    let listener = listener::bind("[http]", http.listen).await?;
-    tokio::task::spawn_local(listener::serve(listener, move |request| {
-        answer(request, renderers, inbox.clone())
-    }));
+    let listener = TcpListener::bind(http.listen).await?;
+    tracing::info!("[http] listens on {}", listener.local_addr()?);
+    let accept = async move || Ok(listener.accept().await?.0);
+    let answer = async move |asked: Asked| answer(&asked.parts, renderers, &inbox).await;
+    tokio::task::spawn_local(listener::serve(PLACES, accept, answer));
     Ok(())
 }
 
-async fn answer(request: Request<Incoming>, renderers: Renderers, inbox: Inbox) -> Answer {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+async fn answer(request: &Parts, renderers: Renderers, inbox: &Inbox) -> Answer {
+    if !matches!(request.method, Method::GET | Method::HEAD) {
         return line(StatusCode::METHOD_NOT_ALLOWED, "GET only");
     }
-    let path = request.uri().path();
+    let path = request.uri.path();
     if !["/", "/metrics", "/healthz", "/readyz", "/api/v1/status"].contains(&path) {
         return line(StatusCode::NOT_FOUND, "there are: / /metrics /healthz /readyz /api/v1/status");
     }
-    let Some(snapshot) = snapshot(&inbox).await else {
+    let Some(snapshot) = snapshot(inbox).await else {
         return line(StatusCode::SERVICE_UNAVAILABLE, "the loop does not answer");
     };
     match path {

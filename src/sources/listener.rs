@@ -1,75 +1,212 @@
-//! What the listeners on TCP have in common: one request at a time on a connection, with limits on everything.
+//! What everything that listens has in common: one request on a connection, with limits on everything.
+//!
+//! A client keeps a place only as long as it takes us to answer. While we wait for the client (for its request, or until
+//! it has taken the answer) its time is limited in all, and when every place is taken the one that has been waited for
+//! the longest goes. So whoever opens connections and says nothing keeps nobody else out.
 
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::task::{AbortHandle, spawn_local};
+use tokio::time::{sleep, timeout};
 
-/// Connections at once; further ones wait in the system's queue.
-const CONNECTIONS: usize = 32;
-/// A client that says nothing is let go.
-const SILENCE: Duration = Duration::from_secs(10);
-/// A whole exchange takes no longer.
-const EXCHANGE: Duration = Duration::from_secs(30);
+/// From the connection to the end of the request's headers.
+const HEADERS: Duration = Duration::from_secs(3);
+/// From there to the end of its body.
+const BODY: Duration = Duration::from_secs(10);
+/// From the answer until the client has taken it.
+const TAKING: Duration = Duration::from_secs(10);
+/// A request's headers take no more bytes.
+const MAX_HEADERS: usize = 32 * 1024;
+/// Out of descriptors, most likely; there is no hurry.
+const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// What a request is answered with.
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// Binds an address for a table of the configuration.
-pub(super) async fn bind(table: &str, address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await?;
-    tracing::info!("{table} listens on {}", listener.local_addr()?);
-    Ok(listener)
-}
-
-/// Answers requests for ever.
-pub(super) async fn serve<A, F>(listener: TcpListener, answer: A)
+/// Answers requests for ever, on at most `places` connections at once. `accept` gives the next connection; `answer`
+/// decides by itself how long it takes.
+pub(super) async fn serve<S, L, A>(places: usize, accept: L, answer: A)
 where
-    A: Fn(Request<Incoming>) -> F + 'static,
-    F: Future<Output = Answer> + 'static,
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    L: AsyncFn() -> io::Result<S>,
+    A: AsyncFn(Asked) -> Answer + 'static,
 {
     let answer = Rc::new(answer);
-    let free = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Places::new(places);
     loop {
-        let Ok(permit) = free.clone().acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, most likely; there is no hurry.
-            tokio::time::sleep(Duration::from_secs(1)).await;
+        let Ok(stream) = accept().await else {
+            sleep(AFTER_ERROR).await;
             continue;
         };
-        let answer = answer.clone();
-        tokio::task::spawn_local(async move {
-            let service = service_fn(move |request| {
-                let answer = answer.clone();
-                async move { Ok::<_, Infallible>(answer(request).await) }
-            });
-            let connection = hyper::server::conn::http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(SILENCE)
-                .max_buf_size(32 * 1024)
-                .serve_connection(TokioIo::new(stream), service);
-            let _ = tokio::time::timeout(EXCHANGE, connection).await;
-            drop(permit);
-        });
+        let place = places.take().await;
+        let task = spawn_local(one(stream, place.clone(), answer.clone()));
+        place.is_of(task.abort_handle());
+        // What has arrived already is read before anybody can be sent away for it.
+        tokio::task::yield_now().await;
     }
 }
 
-/// The body of a request, if it is no larger than `limit` bytes.
-pub(super) async fn body(request: Request<Incoming>, limit: usize) -> Option<Bytes> {
-    Some(Limited::new(request.into_body(), limit).collect().await.ok()?.to_bytes())
+/// One connection, to its end.
+async fn one<S, A>(stream: S, place: Rc<Place>, answer: Rc<A>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    A: AsyncFn(Asked) -> Answer + 'static,
+{
+    let its = place.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let (answer, place) = (answer.clone(), its.clone());
+        async move {
+            let (parts, body) = request.into_parts();
+            let asked = Asked { parts, body: Body { body, place: place.clone() } };
+            place.wait_for_client(false);
+            let answer = answer(asked).await;
+            place.wait_for_client(true);
+            place.answered.notify_one();
+            Ok::<_, Infallible>(answer)
+        }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS)
+        .max_buf_size(MAX_HEADERS)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    let taken = async {
+        place.answered.notified().await;
+        sleep(TAKING).await;
+    };
+    tokio::select! {
+        _ = connection => {}
+        () = taken => {}
+    }
+}
+
+/// A request whose headers have arrived.
+pub(super) struct Asked {
+    /// Everything but the body.
+    pub(super) parts: Parts,
+    /// The body, unread.
+    pub(super) body: Body,
+}
+
+/// The body of a request.
+pub(super) struct Body {
+    body: Incoming,
+    place: Rc<Place>,
+}
+
+/// Why a body was not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is larger than the limit.
+    TooLarge,
+    /// It did not arrive whole.
+    NotWhole,
+}
+
+impl Body {
+    /// Reads it, if it is no larger than `limit` bytes and arrives in time.
+    pub(super) async fn read(self, limit: usize) -> Result<Bytes, Unread> {
+        self.place.wait_for_client(true);
+        let read = timeout(BODY, Limited::new(self.body, limit).collect()).await;
+        self.place.wait_for_client(false);
+        match read {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),
+            Ok(Err(_)) | Err(_) => Err(Unread::NotWhole),
+        }
+    }
+}
+
+/// The places of one listener.
+struct Places {
+    free: Arc<Semaphore>,
+    queue: Rc<Queue>,
+    arrived: Cell<u64>,
+}
+
+/// The connections whose client is waited for, the oldest first.
+#[derive(Default)]
+struct Queue {
+    waited_for: RefCell<BTreeMap<u64, AbortHandle>>,
+    changed: Notify,
+}
+
+/// The place of one connection, given back with its end.
+struct Place {
+    queue: Rc<Queue>,
+    /// Counts up with each connection.
+    number: u64,
+    task: OnceCell<AbortHandle>,
+    answered: Notify,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Places {
+    fn new(places: usize) -> Places {
+        Places { free: Arc::new(Semaphore::new(places)), queue: Rc::default(), arrived: Cell::new(0) }
+    }
+
+    /// A place for one more; where there is none, the oldest connection whose client is waited for ends.
+    async fn take(&self) -> Rc<Place> {
+        let permit = loop {
+            if let Ok(permit) = self.free.clone().try_acquire_owned() {
+                break permit;
+            }
+            let oldest = self.queue.waited_for.borrow_mut().pop_first();
+            match oldest {
+                Some((_, task)) => {
+                    task.abort();
+                    break self.free.clone().acquire_owned().await.expect("it is never closed");
+                }
+                None => self.queue.changed.notified().await,
+            }
+        };
+        let number = self.arrived.get();
+        self.arrived.set(number + 1);
+        let queue = self.queue.clone();
+        Rc::new(Place { queue, number, task: OnceCell::new(), answered: Notify::new(), _permit: permit })
+    }
+}
+
+impl Place {
+    /// It is this task's; the client's request is waited for.
+    fn is_of(&self, task: AbortHandle) {
+        let _ = self.task.set(task);
+        self.wait_for_client(true);
+    }
+
+    /// Whether it is the client that is waited for, and not us.
+    fn wait_for_client(&self, waits: bool) {
+        let mut waited_for = self.queue.waited_for.borrow_mut();
+        match self.task.get().filter(|_| waits) {
+            Some(task) => _ = waited_for.insert(self.number, task.clone()),
+            None => _ = waited_for.remove(&self.number),
+        }
+        self.queue.changed.notify_one();
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.wait_for_client(false);
+    }
 }
 
 /// An answer with a body. Nothing here is to be kept by caches, framed, or guessed at.

@@ -1,22 +1,27 @@
 //! The listener for the vendor's push notifications. A call wakes an order, and is trusted for nothing else.
 
 use std::io;
-use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, StatusCode};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
-use super::listener::{self, Answer, line};
+use super::listener::{self, Answer, Asked, Unread, line};
 use super::{Inbox, Message};
 use crate::api::push;
 use crate::config::{Push, SecretSource};
 
+/// Connections at once.
+const PLACES: usize = 32;
+/// A mount that hangs under the password is not waited for any longer.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// A notification with a certificate and its chain has some 10 KB, one with a mark certificate 200 KB.
 const MAX_BODY: usize = 512 * 1024;
 
@@ -25,11 +30,12 @@ pub type ReadSecret = fn(&SecretSource) -> Result<zeroize::Zeroizing<String>, St
 
 /// Binds the listener and serves until the process ends.
 pub async fn listen(push: Push, read: ReadSecret, inbox: Inbox) -> io::Result<()> {
-    let listener = listener::bind("[push]", push.listen).await?;
-    let door = Rc::new(Door { push, read, turn: Arc::new(Semaphore::new(1)) });
-    tokio::task::spawn_local(listener::serve(listener, move |request| {
-        answer(request, door.clone(), inbox.clone())
-    }));
+    let listener = TcpListener::bind(push.listen).await?;
+    tracing::info!("[push] listens on {}", listener.local_addr()?);
+    let door = Door { push, read, turn: Arc::new(Semaphore::new(1)) };
+    let accept = async move || Ok(listener.accept().await?.0);
+    let answer = async move |asked: Asked| answer(asked, &door, &inbox).await;
+    tokio::task::spawn_local(listener::serve(PLACES, accept, answer));
     Ok(())
 }
 
@@ -41,24 +47,32 @@ struct Door {
     turn: Arc<Semaphore>,
 }
 
-async fn answer(request: Request<Incoming>, door: Rc<Door>, inbox: Inbox) -> Answer {
-    if request.uri().path() != door.push.path {
+async fn answer(asked: Asked, door: &Door, inbox: &Inbox) -> Answer {
+    let Asked { parts: request, body } = asked;
+    if request.uri.path() != door.push.path {
         return line(StatusCode::NOT_FOUND, "there is nothing here");
     }
-    if !door.lets_in(request.headers().get(AUTHORIZATION)).await {
+    let door = timeout(PATIENCE, door.lets_in(request.headers.get(AUTHORIZATION)));
+    let Ok(lets_in) = door.await else {
+        return line(StatusCode::SERVICE_UNAVAILABLE, "the password cannot be looked at now");
+    };
+    if !lets_in {
         let mut answer = line(StatusCode::UNAUTHORIZED, "user name and password are needed");
         answer
             .headers_mut()
             .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"certcollectd\""));
         return answer;
     }
-    let hint = match *request.method() {
-        Method::GET => push::parse(request.uri().query().unwrap_or_default().as_bytes()),
+    let hint = match request.method {
+        Method::GET => push::parse(request.uri.query().unwrap_or_default().as_bytes()),
         Method::POST => {
-            let query = push::parse(request.uri().query().unwrap_or_default().as_bytes());
-            match listener::body(request, MAX_BODY).await {
-                Some(body) => push::parse(&body).or(query),
-                None => return line(StatusCode::PAYLOAD_TOO_LARGE, "that is too large"),
+            let query = push::parse(request.uri.query().unwrap_or_default().as_bytes());
+            match body.read(MAX_BODY).await {
+                Ok(body) => push::parse(&body).or(query),
+                Err(Unread::TooLarge) => return line(StatusCode::PAYLOAD_TOO_LARGE, "that is too large"),
+                Err(Unread::NotWhole) => {
+                    return line(StatusCode::REQUEST_TIMEOUT, "the request did not arrive whole");
+                }
             }
         }
         _ => return line(StatusCode::METHOD_NOT_ALLOWED, "GET or POST"),

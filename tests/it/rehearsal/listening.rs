@@ -1,5 +1,9 @@
 //! What listens: metrics, health, status, and the push notifications.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use certcollectd::sandbox::{CertificateSpec, Step};
 
 use super::{KEY, OWN_ROOT, ssl};
@@ -14,11 +18,38 @@ fn address_of(setting: &Setting, table: &str) -> String {
     log[at..].lines().next().unwrap().trim().to_owned()
 }
 
+/// Nothing that is answered takes a tenth of this, on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A connection on which this much of a request was sent.
+fn begin(address: &str, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    stream
+}
+
+/// Whether nobody has ended the connection, and nothing has been answered.
+fn is_open(mut stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let read = stream.read(&mut [0]);
+    matches!(read, Err(error) if error.kind() == ErrorKind::WouldBlock)
+}
+
+/// So many clients that never come to the end of their request.
+const SLOW: usize = 1000;
+
+/// There must be room for their connections; a test of another kind does not mind.
+fn make_room() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
 /// One request in plain text; status line, headers and body.
 fn ask(address: &str, request: &str) -> String {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
+    let mut stream = begin(address, request);
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -104,5 +135,50 @@ fn a_push_wakes_an_order_and_proves_nothing() {
     assert!(setting.calls("1") <= calls + 2, "a flood of pushes is no flood of calls");
     let gap = setting.vendor().vendor().record().counters().orders["1"].smallest_gap_ms;
     assert!(gap.unwrap() >= 2000, "{gap:?}");
+    assert_eq!(setting.stop(), Some(0));
+}
+
+#[test]
+fn slow_clients_keep_nobody_waiting() {
+    make_room();
+    let mut setting = Setting::new();
+    setting.table("[http]\nlisten = \"127.0.0.1:0\"\n[push]\nlisten = \"127.0.0.1:0\"");
+    setting.start();
+    let (http, push) = (address_of(&setting, "[http]"), address_of(&setting, "[push]"));
+    let head = "GET /healthz HTTP/1.1\r\nhost: x\r\nx-more: ";
+    let body = "POST /push HTTP/1.1\r\nhost: x\r\ncontent-length: 20\r\n\r\norderNumber=";
+    let hint = "/push?orderNumber=999&statusCode=9";
+    for (address, slow, path) in [(&http, head, "/healthz"), (&push, body, hint), (&push, head, hint)] {
+        let held: Vec<TcpStream> = (0..SLOW).map(|_| begin(address, slow)).collect();
+        setting.until("it is answered while a slow client is still there", |_| {
+            let last = begin(address, slow);
+            let answer = get(address, path);
+            assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+            is_open(&last)
+        });
+        assert!(!is_open(&held[0]), "the oldest went first");
+    }
+    assert_eq!(setting.stop(), Some(0));
+}
+
+#[test]
+fn a_client_that_goes_on_for_ever_is_let_go() {
+    let mut setting = Setting::new();
+    setting.table("[http]\nlisten = \"127.0.0.1:0\"\n[push]\nlisten = \"127.0.0.1:0\"");
+    setting.start();
+    let (http, push) = (address_of(&setting, "[http]"), address_of(&setting, "[push]"));
+    let slow = [
+        begin(&http, "GET /healthz HTTP/1.1\r\nhost: x\r\nx-more: "),
+        begin(&push, "POST /push HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\norderNumber="),
+    ];
+    setting.until("both have gone", |_| {
+        let gone = slow.iter().filter(|stream| {
+            let mut stream: &TcpStream = stream;
+            // A byte now and then does not help.
+            let _ = stream.write(b"1");
+            !is_open(stream)
+        });
+        gone.count() == slow.len()
+    });
     assert_eq!(setting.stop(), Some(0));
 }
