@@ -68,6 +68,8 @@ pub struct OrderStatus {
     pub trouble: Option<String>,
     /// How the files differ from what was installed.
     pub drift: Option<String>,
+    /// What of the installed files readers do not find, or why that cannot be told.
+    pub lost: Option<String>,
     /// Whether an older generation is in place at the operator's word, until a newer certificate than the one
     /// rolled back from comes, or `accept`.
     pub rolled_back: bool,
@@ -258,6 +260,7 @@ impl OrderStatus {
                 .unwrap_or_default(),
             trouble: same.and_then(|record| record.trouble.as_ref()).map(|trouble| trouble.text.to_string()),
             drift: same.and_then(|record| record.drift.as_ref()).map(ToString::to_string),
+            lost: record.and_then(|record| record.lost.as_ref()).map(ToString::to_string),
             subscription_ends: term_end.map(rfc3339),
             term_left: term_end.map(|end| end.saturating_sub(now.unix())),
             needs_person: same.is_some_and(|record| record.phase.needs_person()),

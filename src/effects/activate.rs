@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{self, AtFlags, FileType};
 use zeroize::Zeroizing;
 
-use super::dir::{Dir, Ownership, failed, random_name};
+use super::dir::{Dir, Ownership, failed, kind_of, random_name};
 use super::stage;
 use crate::config::FileCopy;
 use crate::engine::event::{Activate, InstallError};
@@ -110,13 +110,7 @@ fn place_copy(copy: &Copy<'_>) -> Result<(), InstallError> {
     if let Ok(what) = present
         && !matches!(what, FileType::RegularFile | FileType::Symlink)
     {
-        let what = match what {
-            FileType::Directory => "a directory",
-            FileType::Fifo => "a FIFO",
-            FileType::Socket => "a socket",
-            _ => "a device",
-        };
-        return Err(in_the_way(copy.to, format!("it is {what}")));
+        return Err(in_the_way(copy.to, format!("it is {}", kind_of(what))));
     }
     dir.replace(name, &copy.content, copy.mode, copy.owner)
 }

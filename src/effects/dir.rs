@@ -228,6 +228,28 @@ impl Dir {
         Ok(Dir { handle, path })
     }
 
+    /// As [`Dir::enter`]; `None` if there is nothing of that name.
+    pub fn find(&self, name: impl AsRef<OsStr>) -> Result<Option<Dir>, InstallError> {
+        let name = name.as_ref();
+        match fs::statat(self, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(None),
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => {
+                let what = kind_of(FileType::from_raw_mode(stat.st_mode));
+                let mut error = failed("open", &self.path.join(name), Errno::NOTDIR);
+                error.cause = format!("it is {what}, where a directory of certcollectd should be");
+                error.advice = Some("move it away".into());
+                Err(error)
+            }
+            Ok(_) | Err(_) => match self.enter(name) {
+                Ok(dir) => Ok(Some(dir)),
+                Err(error) => Err(InstallError {
+                    advice: Some("the daemon's user must be able to enter and to write to it".into()),
+                    ..error
+                }),
+            },
+        }
+    }
+
     /// Makes its entries durable.
     pub fn sync(&self) -> Result<(), InstallError> {
         fs::fsync(self).map_err(|why| failed("sync", &self.path, why))
@@ -311,21 +333,21 @@ impl Dir {
 
     /// Reads a whole file of at most `limit` bytes; not through a link.
     pub fn read(&self, name: &str, limit: usize) -> Result<(Vec<u8>, fs::Stat), InstallError> {
-        let path = self.path.join(name);
+        self.try_read(name, limit).map_err(|why| failed("read", &self.path.join(name), why))
+    }
+
+    /// As [`Dir::read`], with the system's own error.
+    pub fn try_read(&self, name: &str, limit: usize) -> io::Result<(Vec<u8>, fs::Stat)> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let handle =
-            fs::openat(self, name, flags, Mode::empty()).map_err(|why| failed("read", &path, why))?;
-        let stat = fs::fstat(&handle).map_err(|why| failed("read", &path, why))?;
+        let handle = fs::openat(self, name, flags, Mode::empty())?;
+        let stat = fs::fstat(&handle)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(failed("read", &path, io::Error::other("it is not a regular file")));
+            return Err(io::Error::other("it is not a regular file"));
         }
         let mut content = Vec::new();
-        File::from(handle)
-            .take(limit as u64 + 1)
-            .read_to_end(&mut content)
-            .map_err(|why| failed("read", &path, why))?;
+        File::from(handle).take(limit as u64 + 1).read_to_end(&mut content)?;
         if content.len() > limit {
-            return Err(failed("read", &path, io::Error::other(format!("it is larger than {limit} bytes"))));
+            return Err(io::Error::other(format!("it is larger than {limit} bytes")));
         }
         Ok((content, stat))
     }
@@ -370,6 +392,18 @@ impl Dir {
     /// Removes a file or a link.
     pub fn remove(&self, name: &str) -> Result<(), InstallError> {
         fs::unlinkat(self, name, AtFlags::empty()).map_err(|why| failed("remove", &self.path.join(name), why))
+    }
+}
+
+/// What something is, with its article.
+pub fn kind_of(what: FileType) -> &'static str {
+    match what {
+        FileType::RegularFile => "a file",
+        FileType::Symlink => "a link",
+        FileType::Directory => "a directory",
+        FileType::Fifo => "a FIFO",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => "a device",
     }
 }
 

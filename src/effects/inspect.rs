@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{Gid, Mode, Uid};
 
-use super::dir::{Dir, Ownership, open_file};
+use super::dir::{Dir, Ownership, failed, open_file};
 use super::stage;
 use crate::cert::{self, Anchors, Certificate, KeyCandidate, PublicKey};
 use crate::config::{FileCopy, FileKind, Files, KeySource};
@@ -82,30 +82,66 @@ pub fn anchors(file: Option<&Path>) -> Result<Anchors, String> {
 fn look(install_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
     let base = match Dir::open(install_dir) {
         Ok(base) => base,
-        Err(_) if !install_dir.exists() => return,
+        Err(_) if is_gone(install_dir) => return miss_all(inspect, found),
         Err(error) => {
             found.link = Link::Unknown(error.to_string());
-            return;
+            return found.unreadable.push(error.to_string());
         }
     };
     let store_name = stage::store_name(&inspect.name);
-    let store = base.enter(&store_name).ok();
     found.link = link(&base, &store_name, &inspect.name);
-    if let Some(store) = &store {
-        close_to_others(store, found);
+    match &found.link {
+        Link::Missing | Link::Generation(_) => {}
+        Link::Unknown(why) => found.unreadable.push(why.clone()),
+        Link::Foreign(_) => {
+            // What stands there may still hold what readers look for.
+            let place = install_dir.join(&*inspect.name);
+            let names = inspect.expected.iter().map(|file| file.name.clone());
+            found.missing = names.filter(|name| is_gone(&place.join(name))).collect();
+        }
     }
-    if let (Some(store), Link::Generation(current)) = (&store, &found.link) {
-        match store.enter(current) {
-            Ok(generation) => {
+    let store = match base.find(&store_name) {
+        Ok(Some(store)) => store,
+        Ok(None) => return miss_all(inspect, found),
+        Err(error) => return found.unreadable.push(error.to_string()),
+    };
+    close_to_others(&store, found);
+    if let Link::Generation(current) = found.link.clone() {
+        match store.find(&current) {
+            Ok(Some(generation)) => {
                 close_to_others(&generation, found);
                 look_into(&generation, inspect, found);
             }
-            Err(_) => found.missing = inspect.expected.iter().map(|file| file.name.clone()).collect(),
+            Ok(None) => miss_all(inspect, found),
+            Err(error) => found.unreadable.push(error.to_string()),
         }
     }
-    if let (true, Some(store)) = (inspect.previous, &store) {
-        found.previous = previous(store, found.link.generation(), &inspect.files);
+    if found.certificates.is_empty() {
+        found.certificates = kept(&store, inspect);
     }
+    if inspect.previous {
+        found.previous = previous(&store, found.link.generation(), &inspect.files);
+    }
+}
+
+/// Whether a path leads to nothing. Where that cannot be told, it is not said.
+fn is_gone(path: &Path) -> bool {
+    std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// Neither the order's own files nor what they were copied from is there; copies are written with them.
+fn miss_all(inspect: &Inspect, found: &mut Inspection) {
+    if !matches!(found.link, Link::Foreign(_)) {
+        found.missing = inspect.expected.iter().map(|file| file.name.clone()).collect();
+    }
+}
+
+/// The certificates of the generation on record, where no link leads to it any more.
+fn kept(store: &Dir, inspect: &Inspect) -> Vec<Certificate> {
+    let generation = inspect.current.as_deref().and_then(|current| store.find(current).ok().flatten());
+    let Some(generation) = generation else { return Vec::new() };
+    let names = inspect.expected.iter().filter_map(|file| generation.read(&file.name, stage::MAX_FILE).ok());
+    names.flat_map(|(content, _)| certificates(&zeroize::Zeroizing::new(content))).collect()
 }
 
 fn link(base: &Dir, store_name: &str, name: &str) -> Link {
@@ -127,58 +163,101 @@ fn link(base: &Dir, store_name: &str, name: &str) -> Link {
 fn look_into(generation: &Dir, inspect: &Inspect, found: &mut Inspection) {
     let owner = wanted_owner(inspect.files.owner.as_deref(), inspect.files.group.as_deref(), found);
     let modes = contents::wanted(&inspect.files);
-    for name in generation.list(100).unwrap_or_default() {
-        let Ok((content, stat)) = generation.read(&name, stage::MAX_FILE) else { continue };
+    let mut names: Vec<&str> = modes.iter().map(|(_, name, _)| *name).collect();
+    names.extend(
+        inspect
+            .expected
+            .iter()
+            .map(|file| &*file.name)
+            .filter(|name| !names.contains(name))
+            .collect::<Vec<_>>(),
+    );
+    for name in names {
+        let expected = inspect.expected.iter().find(|file| file.name == name);
+        let (content, stat) = match generation.try_read(name, stage::MAX_FILE) {
+            Ok(read) => read,
+            Err(error) => {
+                if expected.is_some() {
+                    match is_shortage(&error) {
+                        true => found
+                            .unreadable
+                            .push(failed("read", &generation.path().join(name), error).to_string()),
+                        // Whatever else is the matter with it, a new one takes its place.
+                        false => found.missing.push(name.to_owned()),
+                    }
+                }
+                continue;
+            }
+        };
         let content = zeroize::Zeroizing::new(content);
-        found.files.push((name.clone(), super::sha256(&content)));
+        let digest = super::sha256(&content);
+        let kind = modes.iter().find(|(_, wanted, _)| *wanted == name);
+        if let Some(expected) = expected.filter(|expected| expected.digest != digest) {
+            match kind.is_some_and(|(kind, ..)| contents::is_ruined(*kind, &content)) {
+                true => found.missing.push(expected.name.clone()),
+                false => found.altered.push(expected.name.clone()),
+            }
+        }
+        found.files.push((name.to_owned(), digest));
         found.certificates.extend(certificates(&content));
-        if let Some((_, _, mode)) = modes.iter().find(|(_, wanted, _)| *wanted == name) {
-            put_right(generation, &name, *mode, owner, &stat, found);
+        if let Some((_, _, mode)) = kind {
+            put_right(generation, name, *mode, owner, &stat, found);
         }
     }
     for copy in &inspect.copies {
-        look_at_copy(copy, inspect, generation, found);
+        look_at_copy(copy, inspect, found);
     }
     found.certificates.dedup_by(|a, b| a.der() == b.der());
-    for file in &inspect.expected {
-        match found.files.iter().find(|(name, _)| *name == file.name) {
-            None => found.missing.push(file.name.clone()),
-            Some((_, digest)) if *digest != file.digest => found.altered.push(file.name.clone()),
-            Some(_) => {}
-        }
-    }
+}
+
+/// The system has run out of something for a moment; that tells nothing about a file.
+fn is_shortage(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    const PASSING: [Errno; 8] = [
+        Errno::MFILE,
+        Errno::NFILE,
+        Errno::NOMEM,
+        Errno::AGAIN,
+        Errno::INTR,
+        Errno::TIMEDOUT,
+        Errno::STALE,
+        Errno::NOBUFS,
+    ];
+    error.raw_os_error().is_some_and(|code| PASSING.contains(&Errno::from_raw_os_error(code)))
 }
 
 /// A copy elsewhere is what a server reads, so it is guarded like the generation's own files.
-fn look_at_copy(copy: &FileCopy, inspect: &Inspect, generation: &Dir, found: &mut Inspection) {
+fn look_at_copy(copy: &FileCopy, inspect: &Inspect, found: &mut Inspection) {
     let files = &inspect.files;
     let shown = copy.to.display().to_string();
     let (Some(parent), Some(name)) = (copy.to.parent(), copy.to.file_name().and_then(|name| name.to_str()))
     else {
         return;
     };
-    let dir = match Dir::open(parent) {
-        Ok(dir) => dir,
-        Err(error) => return found.unmended.push(error.to_string()),
-    };
-    let (content, stat) = match dir.read(name, stage::MAX_FILE) {
+    let read = Dir::open(parent).and_then(|dir| Ok((dir.read(name, stage::MAX_FILE)?, dir)));
+    let ((content, stat), dir) = match read {
         Ok(read) => read,
-        Err(_) if std::fs::symlink_metadata(&copy.to).is_err() => return found.missing.push(shown),
+        Err(_) if is_gone(&copy.to) => return found.missing.push(shown),
         Err(error) => return found.unmended.push(error.to_string()),
     };
     let content = zeroize::Zeroizing::new(content);
-    let of_kind = |kind| contents::wanted(files).into_iter().find(|(known, ..)| *known == kind);
-    let kept = |kind| generation.read(of_kind(kind)?.1, stage::MAX_FILE).ok().map(|(content, _)| content);
-    // What the generation does not have cannot be compared; its certificates can.
-    let same = match (kept(copy.from).map(zeroize::Zeroizing::new), copy.from) {
-        (Some(kept), _) => *kept == *content,
-        (None, FileKind::Combined) => {
-            kept(FileKind::Fullchain).is_none_or(|fullchain| content.ends_with(&fullchain))
+    let file = contents::wanted(files).into_iter().find(|(kind, ..)| *kind == copy.from);
+    let expected = file.and_then(|(_, name, _)| inspect.expected.iter().find(|file| file.name == name));
+    let same = match (expected, inspect.leaf) {
+        (Some(expected), _) => expected.digest == super::sha256(&content),
+        // The generation has no such file to compare with; the certificate in it is known.
+        (None, Some(leaf)) => {
+            !contents::is_ruined(copy.from, &content) && contents::may_show(copy.from, &content, leaf)
         }
-        (None, _) => true,
+        (None, None) => true,
     };
-    if !same {
-        found.altered.push(shown.clone());
+    // A chain without intermediates is an empty file.
+    let bare = expected.is_none() && copy.from == FileKind::Chain && content.is_empty();
+    if !same && !bare && contents::is_ruined(copy.from, &content) {
+        return found.missing.push(shown);
+    }
+    if !same && !bare {
+        found.altered.push(shown);
     }
     let owner = copy.owner.as_deref().or(files.owner.as_deref());
     let owner = wanted_owner(owner, copy.group.as_deref().or(files.group.as_deref()), found);

@@ -1,6 +1,6 @@
 //! The bytes of a generation's files, from verified certificates. Always encoded anew, never copied text.
 
-use crate::cert;
+use crate::cert::{self, Fingerprint};
 use crate::config::{FileKind, Files};
 
 use super::event::Material;
@@ -40,6 +40,35 @@ pub fn with_key(kind: FileKind, material: &Material, key_pem: &[u8]) -> Option<z
     }
     content.extend_from_slice(&fullchain);
     Some(content)
+}
+
+/// Whether a file that is not what was written is of no use to anybody: empty, cut off, or something else altogether. What
+/// is of use is a person's doing.
+pub fn is_ruined(kind: FileKind, content: &[u8]) -> bool {
+    let certificates = || cert::unpack(content).is_ok();
+    let key = || cert::key::from_private_key_pem(content).is_ok();
+    match kind {
+        FileKind::Key => !key(),
+        FileKind::Combined => !key() || !certificates(),
+        FileKind::Cert
+        | FileKind::Chain
+        | FileKind::Fullchain
+        | FileKind::Root
+        | FileKind::Pkcs7
+        | FileKind::Der => !certificates(),
+    }
+}
+
+/// Whether a file of this kind may belong to the certificate; of some kinds that cannot be told.
+pub fn may_show(kind: FileKind, content: &[u8], leaf: Fingerprint) -> bool {
+    let found = cert::unpack(content).unwrap_or_default();
+    match kind {
+        FileKind::Cert | FileKind::Fullchain | FileKind::Combined | FileKind::Der => {
+            found.first().is_some_and(|first| first.fingerprint() == leaf)
+        }
+        FileKind::Pkcs7 => found.iter().any(|certificate| certificate.fingerprint() == leaf),
+        FileKind::Chain | FileKind::Root | FileKind::Key => true,
+    }
 }
 
 /// Kind, file name and permission bits of every file that is wanted, in the order in which they are written.

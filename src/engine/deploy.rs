@@ -51,6 +51,9 @@ impl Engine {
         if slot.todo.look {
             return Some((Time::MIN, Work::Look));
         }
+        if let Some(from) = slot.look_from.filter(|_| !slot.quiet) {
+            return Some((from, Work::Look));
+        }
         if slot.todo.quarantine {
             return Some((Time::MIN, Work::Quarantine));
         }
@@ -77,6 +80,7 @@ impl Engine {
             }
             Work::Look => {
                 self.slot_mut(id).todo.look = false;
+                self.slot_mut(id).look_from = None;
                 (Busy::Looking, Effect::Inspect(Box::new(self.inspection(id, false, false))))
             }
             Work::Stage => (Busy::Staging, Effect::Stage(Box::new(self.staging(id, now)))),
@@ -120,6 +124,8 @@ impl Engine {
                 })
                 .cloned()
                 .collect(),
+            current: installed.map(|installed| installed.name.clone()),
+            leaf: installed.map(|installed| installed.fingerprint),
             expected: installed.map(|installed| installed.files.clone()).unwrap_or_default(),
             files: entry.settings.files.clone(),
             previous,
@@ -265,6 +271,7 @@ impl Engine {
         slot.record.accepted = None;
         slot.record.warned = 0;
         slot.record.drift = None;
+        slot.record.lost = None;
         slot.record.installed = Some(Box::new(generation));
         slot.todo.sweep = true;
         self.drop_bundle(id);

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::push::Hint;
 use crate::api::{Answer, Failure, Foreign, Replace, Request};
-use crate::cert::{Anchors, Certificate, KeyCandidate, PublicKey};
+use crate::cert::{Anchors, Certificate, Fingerprint, KeyCandidate, PublicKey};
 use crate::config::{Config, FileCopy, Files, Hook, HookEvent, KeySource};
 
 use super::Adopted;
@@ -248,6 +248,10 @@ pub struct Inspect {
     pub key: Option<KeySource>,
     /// Whether trust anchors are wanted: the file, or the platform's store.
     pub anchors: Option<Option<PathBuf>>,
+    /// The generation on record; its certificates are wanted even where no link leads there.
+    pub current: Option<Box<str>>,
+    /// The end entity on record.
+    pub leaf: Option<Fingerprint>,
     /// What should be there, for comparison; permissions that drifted are put right.
     pub expected: Vec<InstalledFile>,
     /// Owner, group and mode that should be there.
@@ -269,7 +273,7 @@ pub struct Inspection {
     pub anchors: Option<Result<Arc<Anchors>, String>>,
     /// What `<install_dir>/<name>` is.
     pub link: Link,
-    /// The certificates found in the generation that the link names.
+    /// The certificates found in the generation that the link names, or else in the one on record.
     pub certificates: Vec<Certificate>,
     /// Name and SHA-256 of each file of that generation.
     pub files: Vec<(String, [u8; 32])>,
@@ -277,7 +281,9 @@ pub struct Inspection {
     pub repaired: Vec<String>,
     /// What drifted and could not be put right, in words.
     pub unmended: Vec<String>,
-    /// Expected files that are missing.
+    /// Why it cannot be told whether readers find what was installed, in words.
+    pub unreadable: Vec<String>,
+    /// Expected files that are missing, or of no use to anybody.
     pub missing: Vec<String>,
     /// Expected files whose content is not what was installed.
     pub altered: Vec<String>,

@@ -1,5 +1,7 @@
 //! The guard of an installed order: is there a newer certificate, and are the files still what they were?
 
+use std::time::Duration;
+
 use super::Engine;
 use super::deploy::{made_of, spec_of};
 use super::event::{Inspection, Level, Link, Material, OrderId};
@@ -8,29 +10,53 @@ use super::time::Now;
 use crate::cert::{self, Certificate, SignatureCheck};
 use crate::config::{FileKind, Order};
 
+/// Files that readers lack, or that cannot be looked at, are looked at again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(300);
+/// So many orders are looked at as soon as the program starts; of those beyond, one in each [`STEP`].
+const AT_ONCE: usize = 500;
+const STEP: Duration = Duration::from_millis(2);
+
 impl Engine {
+    /// What happened to the installed files while nobody looked is found at a start, without a call. With very many orders
+    /// the looks follow one another.
+    pub(super) fn look_at_all(&mut self, now: Now) {
+        let mut from = now.time;
+        let installed = self.slots.iter_mut().filter(|slot| slot.record.installed.is_some());
+        for (at, slot) in installed.enumerate() {
+            if at >= AT_ONCE {
+                from = from + STEP;
+            }
+            slot.look_from = Some(from);
+        }
+    }
+
     /// The guard's look: put back what is missing, say what was changed by hand, leave it alone.
     pub(super) fn look_at_files(&mut self, id: OrderId, inspection: &Inspection, now: Now) {
         let record = &self.slot(id).record;
         let Some(installed) = &record.installed else { return self.forget_spare(id) };
         let respec = installed.spec != spec_of(self.entry(id));
-        let lost = inspection.link == Link::Missing || !inspection.missing.is_empty();
-        let elsewhere = inspection.link.generation().is_some_and(|name| name != &*installed.name);
+        let missing = inspection.link == Link::Missing || !inspection.missing.is_empty();
+        // A link that leads to nothing is nobody's wish.
+        let elsewhere = !missing && inspection.link.generation().is_some_and(|name| name != &*installed.name);
         let mut drift = Vec::new();
         match &inspection.link {
-            Link::Foreign(what) => drift.push(format!("the place of the link is taken: {what}")),
-            Link::Unknown(why) => drift.push(format!("the installed files cannot be looked at: {why}")),
+            Link::Foreign(what) => {
+                drift.push(format!("the place of the link is taken: {what}; move it away"));
+            }
             Link::Generation(name) if elsewhere => {
                 drift.push(format!("the link was set to generation {name} by somebody else"))
             }
-            Link::Generation(_) | Link::Missing => {}
+            Link::Generation(_) | Link::Missing | Link::Unknown(_) => {}
         }
+        let in_the_way = !drift.is_empty() || !inspection.unreadable.is_empty();
         drift.extend(inspection.altered.iter().map(|file| format!("{file} was changed by somebody else")));
-        let foreign = !drift.is_empty();
+        let foreign = in_the_way || !drift.is_empty();
         drift.extend(inspection.unmended.iter().cloned());
         let drift = Some(drift.join("; ")).filter(|drift| !drift.is_empty());
         let rootless = installed.root.is_none() && wants_root(self.entry(id));
-        if (lost || respec || rootless) && !foreign {
+        // Files that were put back take the order up again, so where a person must act first they are not.
+        let lost = missing && !in_the_way && !record.phase.is_stopped();
+        if lost || ((respec || rootless) && !foreign) {
             let mut spare = self.slot(id).bundle.clone().unwrap_or_default();
             let found = inspection.certificates.iter().filter(|found| !spare.contains(found)).cloned();
             let found: Vec<Certificate> = found.collect();
@@ -41,9 +67,9 @@ impl Engine {
             }
             let rooted = rootless && material.as_ref().is_some_and(|material| material.root.is_some());
             let why = match (lost, respec) {
-                (true, _) => "installed files are missing",
-                (false, true) => "the configuration of the files changed",
-                (false, false) => "the vendor sends a root now",
+                (true, _) => format!("installed files are missing: {}", not_found(inspection)),
+                (false, true) => "the configuration of the files changed".to_owned(),
+                (false, false) => "the vendor sends a root now".to_owned(),
             };
             match material {
                 Some(material) if lost || respec || rooted => {
@@ -54,18 +80,23 @@ impl Engine {
                     slot.todo.spare = false;
                     self.bundles.push(id);
                     self.turn(id, News::Verified, None, now);
-                    let text = format!("{why}; the files are written anew");
+                    let replaced = match &drift {
+                        Some(drift) if lost => format!(" ({drift})"),
+                        _ => String::new(),
+                    };
+                    let text = format!("{why}{replaced}; the files are written anew");
                     self.note(Level::Warn, "rewrite", Some(id), now, text);
                     return;
                 }
                 Some(_) => {}
-                None if lost || respec => {
+                None if respec && !lost => {
                     let text = format!("{why}; written with the next poll");
                     self.tell(Level::Warn, "rewrite", Some(id), now, text);
                 }
                 None => {}
             }
         }
+        self.tell_lost(id, inspection, missing, now);
         let drift: Option<Box<str>> = drift.map(String::into_boxed_str);
         if self.slot(id).record.drift != drift {
             if let Some(text) = &drift {
@@ -76,6 +107,41 @@ impl Engine {
             self.touch(id, now);
         }
         self.forget_spare(id);
+    }
+
+    /// What readers lack is an alarm for as long as they lack it.
+    fn tell_lost(&mut self, id: OrderId, inspection: &Inspection, missing: bool, now: Now) {
+        let record = &self.slot(id).record;
+        let mut lost = inspection.unreadable.clone();
+        if missing {
+            let next = if record.phase.is_stopped() {
+                format!("`certcollectd resume {}` puts them back", self.slot_name(id))
+            } else if matches!(inspection.link, Link::Foreign(_)) {
+                "they are written anew once nothing is in their place".to_owned()
+            } else if inspection.unreadable.is_empty() {
+                "they are written anew with the next poll".to_owned()
+            } else {
+                "they are written anew once that is mended".to_owned()
+            };
+            lost.push(format!("readers do not find {}; {next}", not_found(inspection)));
+        }
+        let lost: Option<Box<str>> =
+            Some(lost.join("; ")).filter(|lost| !lost.is_empty()).map(String::into_boxed_str);
+        if lost.is_some() {
+            self.slot_mut(id).look_from = Some(now.time + LOOK_AGAIN);
+        }
+        if self.slot(id).record.lost == lost {
+            return;
+        }
+        match &lost {
+            Some(text) => self.note(Level::Error, "lost", Some(id), now, text.to_string()),
+            None => {
+                let text = "readers find what was installed again".to_owned();
+                self.note(Level::Info, "found", Some(id), now, text);
+            }
+        }
+        self.slot_mut(id).record.lost = lost;
+        self.touch(id, now);
     }
 
     fn forget_spare(&mut self, id: OrderId) {
@@ -140,6 +206,17 @@ impl Engine {
             format!("no newer certificate; {}", self.next_poll(id, now))
         };
         self.tell(Level::Info, "guarded", Some(id), now, text);
+    }
+}
+
+/// The names of what is missing; at most five, then how many more.
+fn not_found(inspection: &Inspection) -> String {
+    const SHOWN: usize = 5;
+    let missing = &inspection.missing;
+    match missing.len() {
+        0 => "any of them: there is no link to them".to_owned(),
+        ..=SHOWN => missing.join(", "),
+        all => format!("{} and {} more", missing[..SHOWN].join(", "), all - SHOWN),
     }
 }
 

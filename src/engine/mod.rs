@@ -286,6 +286,7 @@ impl Engine {
     }
 
     fn started(&mut self, now: Now) {
+        self.look_at_all(now);
         for id in self.ids() {
             self.reindex(id, now);
         }

@@ -200,6 +200,8 @@ pub struct OrderRecord {
     pub trouble: Option<Box<Trouble>>,
     /// How the files differ from what was installed, in words.
     pub drift: Option<Box<str>>,
+    /// What of the installed files readers do not find, or why that cannot be told, in words; nothing while it is mended.
+    pub lost: Option<Box<str>>,
 }
 
 /// A number that an entry named before.
@@ -256,6 +258,7 @@ impl OrderRecord {
             term_warned: None,
             trouble: None,
             drift: None,
+            lost: None,
         }
     }
 

@@ -147,6 +147,7 @@ impl Engine {
             queued: None,
             timed: None,
             ready: false,
+            look_from: None,
             hold_until: None,
             removed: false,
             quiet: false,

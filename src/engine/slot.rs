@@ -93,6 +93,8 @@ pub(super) struct Slot {
     pub(super) timed: Option<Time>,
     /// Its first due debt waits for its run in the ledger.
     pub(super) ready: bool,
+    /// The installed files are looked at then, without a poll.
+    pub(super) look_from: Option<Time>,
     /// Until when a certificate that is not yet valid is waited for.
     pub(super) hold_until: Option<Time>,
     /// The configuration no longer has it.

@@ -76,13 +76,14 @@ fn tally(slot: &Slot) -> Tally {
     }
     let record = &slot.record;
     let failing = record.owed().any(|debt| debt.outcome.is_some());
-    let standing = if record.phase.needs_person() || record.trouble.is_some() || failing {
-        Counted::Attention
-    } else if record.phase == Phase::Guarding {
-        Counted::InOrder
-    } else {
-        Counted::Waiting
-    };
+    let standing =
+        if record.phase.needs_person() || record.trouble.is_some() || record.lost.is_some() || failing {
+            Counted::Attention
+        } else if record.phase == Phase::Guarding {
+            Counted::InOrder
+        } else {
+            Counted::Waiting
+        };
     Tally { standing, owed: record.owed().count(), gate: slot.gate }
 }
 

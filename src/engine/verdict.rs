@@ -196,6 +196,7 @@ impl Engine {
         let slot = self.slot_mut(id);
         slot.record.installed = Some(Box::new(generation));
         slot.record.drift = None;
+        slot.record.lost = None;
         slot.record.warned = 0;
         self.drop_bundle(id);
         self.turn(id, News::InPlace, None, now);

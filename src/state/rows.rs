@@ -69,6 +69,8 @@ pub(super) struct OrderRow {
     trouble: Option<TroubleRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     drift: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lost: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -200,6 +202,7 @@ impl OrderRow {
             term_warned,
             trouble,
             drift,
+            lost,
         } = record;
         OrderRow {
             account: account.to_string(),
@@ -234,6 +237,7 @@ impl OrderRow {
                 next_ms: trouble.next.0,
             }),
             drift: drift.as_ref().map(ToString::to_string),
+            lost: lost.as_ref().map(ToString::to_string),
         }
     }
 
@@ -272,6 +276,7 @@ impl OrderRow {
                 Box::new(Trouble { text: trouble.text.into(), tries: trouble.tries, next })
             }),
             drift: self.drift.map(Into::into),
+            lost: self.lost.map(Into::into),
         })
     }
 }

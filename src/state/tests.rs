@@ -103,6 +103,7 @@ fn full() -> OrderRecord {
         term_warned: Some(20),
         trouble: Some(Box::new(Trouble { text: "disk full".into(), tries: 18, next: Time(19) })),
         drift: Some("cert.pem was changed".into()),
+        lost: Some("readers do not find chain.pem".into()),
     }
 }
 

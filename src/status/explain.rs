@@ -189,6 +189,9 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
     if let Some(trouble) = &order.trouble {
         lines.push(format!("Trouble on this machine: {trouble}."));
     }
+    if let Some(lost) = &order.lost {
+        lines.push(format!("What was installed is not all there: {lost}."));
+    }
     if let Some(drift) = &order.drift {
         lines.push(format!("The files are not as they were installed: {drift}."));
     }

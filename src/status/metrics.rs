@@ -66,6 +66,8 @@ fn of_orders(status: &Status, registry: &mut Registry) {
         family("order_needs_attention", "1 while a person must act or something fails on this machine");
     let owed = family("order_hooks_owed", "Hooks that have not worked yet");
     let failed = family("order_hook_failures", "Failures in a row of the hook that has failed most often");
+    let lost =
+        family("order_files_lost", "1 while readers do not find the installed files, or that cannot be told");
     let drift = family("order_drift", "1 while installed files differ from what was installed");
     let polls = Family::<ByOrder, Counter<u64, AtomicU64>>::default();
     registry.register("order_polls", "Calls about the order", polls.clone());
@@ -89,10 +91,12 @@ fn of_orders(status: &Status, registry: &mut Registry) {
         }
         let waiting: Vec<_> = order.hooks.iter().filter(|hook| hook.state != "done").collect();
         let failures = waiting.iter().filter(|hook| hook.state == "failing").map(|hook| hook.tries).max();
-        let trouble = order.needs_person || order.trouble.is_some() || failures.is_some();
+        let trouble =
+            order.needs_person || order.trouble.is_some() || order.lost.is_some() || failures.is_some();
         set(&attention, trouble.into());
         set(&owed, i64::try_from(waiting.len()).unwrap_or(i64::MAX));
         set(&failed, failures.unwrap_or(0).into());
+        set(&lost, order.lost.is_some().into());
         set(&drift, order.drift.is_some().into());
         polls.get_or_create(&by).inc_by(order.polls.into());
         phases.get_or_create(&ByPhase { phase: order.phase }).inc();

@@ -76,6 +76,9 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
         return Some((Verdict::Critical, format!("is {}", order.phase)));
     }
     let mut findings = Vec::new();
+    if order.lost.is_some() {
+        findings.push((Verdict::Critical, "lacks installed files".to_owned()));
+    }
     let mut find = |verdict, why| findings.push((verdict, why));
     if let Some(installed) = &order.certificate {
         let near = (installed.life / 4).clamp(0, 14 * DAY);

@@ -57,6 +57,8 @@ fn note(order: &OrderStatus) -> String {
     let owed = order.hooks.iter().filter(|hook| hook.state != "done").count();
     if let Some(trouble) = &order.trouble {
         trouble.clone()
+    } else if let Some(lost) = &order.lost {
+        lost.clone()
     } else if let (Some(reason), true) = (&order.reason, order.needs_person) {
         reason.clone()
     } else if let Some(hook) = failing {
@@ -155,6 +157,9 @@ pub(super) fn details(status: &Status) -> String {
         }
         if let Some(trouble) = &order.trouble {
             line("trouble", trouble);
+        }
+        if let Some(lost) = &order.lost {
+            line("lost", lost);
         }
         if let Some(drift) = &order.drift {
             line("drift", drift);

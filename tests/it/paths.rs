@@ -225,6 +225,8 @@ fn guard(files: Files) -> Inspect {
         name: "www".into(),
         key: None,
         anchors: None,
+        current: None,
+        leaf: None,
         expected: Vec::new(),
         files,
         copies: Box::default(),

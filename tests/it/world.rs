@@ -135,6 +135,8 @@ impl Say {
 pub struct Disk {
     pub link: Option<String>,
     pub generations: BTreeMap<String, Generation>,
+    /// Why nothing of it can be looked at.
+    pub unreadable: Option<String>,
 }
 
 #[derive(Debug, Clone)]
@@ -392,19 +394,31 @@ impl World {
         }
         found.anchors = self.anchors.clone().map(Ok);
         let Some(disk) = self.disks.get(&*inspect.name) else { return found };
-        let Some(current) = &disk.link else { return found };
-        found.link = Link::Generation(current.clone());
-        let generation = &disk.generations[current];
-        found.certificates = generation.certificates.clone();
-        found.files =
-            generation.files.iter().map(|(name, content)| (name.clone(), digest(content))).collect();
+        if let Some(why) = &disk.unreadable {
+            found.link = Link::Generation(disk.link.clone().unwrap_or_default());
+            found.unreadable.push(why.clone());
+            return found;
+        }
+        let shown = disk.link.as_ref().and_then(|current| disk.generations.get(current));
+        let kept = inspect.current.as_ref().and_then(|current| disk.generations.get(&**current));
+        found.link = disk.link.clone().map_or(Link::Missing, Link::Generation);
+        found.certificates = shown.or(kept).map(|kept| kept.certificates.clone()).unwrap_or_default();
+        let none = BTreeMap::new();
+        let files = shown.map_or(&none, |generation| &generation.files);
+        found.files = files.iter().map(|(name, content)| (name.clone(), digest(content))).collect();
         for file in &inspect.expected {
-            match found.files.iter().find(|(name, _)| *name == file.name) {
+            let kinds = contents::wanted(&inspect.files);
+            let kind = kinds.iter().find(|(_, name, _)| *name == file.name).map(|(kind, ..)| *kind);
+            match files.get(&file.name) {
                 None => found.missing.push(file.name.clone()),
-                Some((_, digest)) if *digest != file.digest => found.altered.push(file.name.clone()),
-                Some(_) => {}
+                Some(content) if digest(content) == file.digest => {}
+                Some(content) if kind.is_some_and(|kind| contents::is_ruined(kind, content)) => {
+                    found.missing.push(file.name.clone());
+                }
+                Some(_) => found.altered.push(file.name.clone()),
             }
         }
+        let Some(current) = &disk.link else { return found };
         if inspect.previous {
             let older = disk.generations.range::<String, _>(..current).next_back();
             found.previous = older.map(|(name, generation)| {

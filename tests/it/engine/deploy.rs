@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use certcollectd::engine::event::Command;
 
-use super::{issued, with_hook};
+use certcollectd::cert::Certificate;
+
+use super::{certificate, issued, with_hook};
 use crate::world::{self, DAY, HOUR, START, Say, World};
 
 #[test]
@@ -202,11 +204,91 @@ fn missing_files_are_put_back_and_changed_ones_reported() {
     world.pass(2 * DAY);
     assert!(world.seen("www").is_some());
     assert_eq!(world.ran.len(), 2, "readers may have lost it, so they are told again");
+    // Another certificate is a person's doing; what is no certificate is nobody's.
     let disk = world.disks.get_mut("www").unwrap();
     let current = disk.link.clone().unwrap();
-    disk.generations.get_mut(&current).unwrap().files.insert("cert.pem".into(), b"by hand".to_vec());
+    let other = pem_of("other.example.com");
+    disk.generations.get_mut(&current).unwrap().files.insert("cert.pem".into(), other.clone());
     world.pass(3 * DAY);
     assert!(world.record("www")["drift"].as_str().unwrap().contains("cert.pem was changed"));
-    assert_eq!(world.disks["www"].generations[&current].files["cert.pem"], b"by hand");
+    assert_eq!(world.disks["www"].generations[&current].files["cert.pem"], other);
     assert_eq!(world.kinds().iter().filter(|kind| **kind == "drift").count(), 1, "said once");
+    for ruined in [&b""[..], b"by hand", &other[..other.len() / 2]] {
+        let disk = world.disks.get_mut("www").unwrap();
+        let current = disk.link.clone().unwrap();
+        disk.generations.get_mut(&current).unwrap().files.insert("chain.pem".into(), ruined.to_vec());
+        world.pass(3 * DAY);
+        assert_ne!(world.disks["www"].link.as_ref(), Some(&current), "{ruined:?}");
+        assert!(world.record("www")["drift"].is_null(), "{}", world.record("www"));
+    }
+}
+
+fn pem_of(name: &str) -> Vec<u8> {
+    Certificate::from_der(&certificate(&[name], -1, 90)).unwrap().to_pem().into_bytes()
+}
+
+#[test]
+fn a_link_that_leads_to_nothing_is_set_right() {
+    let mut world = World::new(with_hook("www"));
+    world.say("www", [issued(-1, 90)]);
+    world.pass(HOUR);
+    let current = world.disks["www"].link.clone().unwrap();
+    for (link, gone) in [(Some("20200101T000000Z-00"), false), (None, false), (Some(&*current), true)] {
+        let disk = world.disks.get_mut("www").unwrap();
+        disk.link = link.map(str::to_owned);
+        if gone {
+            disk.generations.clear();
+        }
+        world.pass(2 * DAY);
+        let disk = &world.disks["www"];
+        assert!(disk.generations.contains_key(disk.link.as_ref().unwrap()), "{link:?}");
+        assert_eq!(world.phase("www"), "guarding");
+        assert!(world.record("www")["lost"].is_null());
+    }
+}
+
+#[test]
+fn a_start_looks_at_the_files_without_a_call() {
+    let mut world = World::new(with_hook("www"));
+    world.say("www", [issued(-1, 90)]);
+    world.pass(HOUR);
+    let (calls, ran) = (world.calls.len(), world.ran.len());
+    world.disks.get_mut("www").unwrap().link = None;
+    world.restart();
+    assert!(world.seen("www").is_some());
+    assert_eq!((world.calls.len(), world.ran.len()), (calls, ran + 1));
+    // With all of it gone there is nothing to write it from: said until the vendor hands it out again.
+    world.disks.get_mut("www").unwrap().generations.clear();
+    world.rows.bundles.clear();
+    world.restart();
+    let mended = world.phase("www") == "guarding" && world.record("www")["lost"].is_null();
+    if !mended {
+        let lost = world.record("www")["lost"].to_string();
+        assert!(lost.contains("readers do not find cert.pem, chain.pem, fullchain.pem"), "{lost}");
+        assert_eq!(world.engine.summary().attention, 1);
+    }
+    world.pass(2 * DAY);
+    assert!(world.record("www")["lost"].is_null());
+    assert!(world.seen("www").is_some());
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_an_alarm_until_it_can() {
+    let mut world = World::new(with_hook("www"));
+    world.say("www", [issued(-1, 90)]);
+    world.pass(HOUR);
+    let installed = world.seen("www").unwrap();
+    world.disks.get_mut("www").unwrap().unreadable =
+        Some("cannot open /install/.www: permission denied".into());
+    world.pass(2 * DAY);
+    assert_eq!(world.record("www")["lost"], "cannot open /install/.www: permission denied");
+    assert_eq!(world.kinds().iter().filter(|kind| **kind == "lost").count(), 1, "said once");
+    assert_eq!(world.engine.summary().attention, 1);
+    world.disks.get_mut("www").unwrap().unreadable = None;
+    // Without a poll.
+    let calls = world.calls.len();
+    world.pass(Duration::from_secs(301));
+    assert_eq!(world.calls.len(), calls);
+    assert!(world.record("www")["lost"].is_null());
+    assert_eq!((world.seen("www").unwrap(), world.ran.len()), (installed, 1));
 }

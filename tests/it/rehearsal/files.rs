@@ -65,11 +65,99 @@ fn copies_are_guarded_like_the_files_they_were_made_of() {
     std::fs::remove_file(setting.path("site.pem")).unwrap();
     assert!(look(&setting).is_null());
     assert_eq!(setting.read("site.pem"), site);
+    // Something else that a server can read is a person's doing; what none can is nobody's.
+    let other = format!("{}{}", setting.read("ca.pem"), setting.read("key.pem"));
     for name in ["site.pem", "issuers.pem"] {
-        std::fs::write(setting.path(name), "by hand\n").unwrap();
+        let before = setting.read(name);
+        for ruined in ["", "by hand\n", &before[..before.len() - 40]] {
+            std::fs::write(setting.path(name), ruined).unwrap();
+            assert!(look(&setting).is_null());
+            assert_eq!(setting.read(name), before, "{name} with {ruined:?}");
+        }
+        std::fs::write(setting.path(name), &other).unwrap();
         let drift = look(&setting);
         assert!(drift.as_str().unwrap().contains(&format!("{name} was changed")), "{drift}");
-        assert_eq!(setting.read(name), "by hand\n", "left as it is");
+        assert_eq!(setting.read(name), other, "left as it is");
+    }
+}
+
+/// What a mount, a backup or a careless hand leaves of the installed files, and what puts them back.
+#[test]
+fn a_store_that_is_gone_is_put_back_by_whatever_looks() {
+    let looks: [&[&str]; 2] = [&["poll", "www"], &["once"]];
+    for look in looks {
+        let mut setting = Setting::new();
+        setting.order("www", ssl("1"), &format!("{KEY}\n{OWN_ROOT}"));
+        assert_eq!(setting.once(&[]).0, 0);
+        let whole = setting.read("out/www/fullchain.pem");
+        for harm in ["store", "link", "generation", "empty", "cut", "dangling"] {
+            let (link, store) = (setting.path("out/www"), setting.path("out/.www"));
+            match harm {
+                "store" => std::fs::remove_dir_all(store).unwrap(),
+                "link" => std::fs::remove_file(link).unwrap(),
+                "generation" => std::fs::remove_dir_all(std::fs::canonicalize(link).unwrap()).unwrap(),
+                "empty" => {
+                    for entry in std::fs::read_dir(link).unwrap() {
+                        std::fs::remove_file(entry.unwrap().path()).unwrap();
+                    }
+                }
+                "cut" => std::fs::write(setting.path("out/www/cert.pem"), "").unwrap(),
+                _ => {
+                    std::fs::remove_file(&link).unwrap();
+                    std::os::unix::fs::symlink(".www/20200101T000000Z-00", link).unwrap();
+                }
+            }
+            let mut said = setting.call(look).1;
+            // What is not there at all comes with the next answer of the vendor.
+            if !setting.path("out/www/fullchain.pem").exists() {
+                assert_eq!(setting.call(&["status", "--nagios"]).0, 2, "{harm}: {said}");
+                said = setting.call(&["poll", "www"]).1;
+            }
+            assert_eq!(setting.read("out/www/fullchain.pem"), whole, "{look:?} {harm}: {said}");
+            assert_eq!(setting.read("out/www/cert.pem"), setting.newest("1"), "{look:?} {harm}: {said}");
+            assert!(setting.order_status("www")["lost"].is_null(), "{look:?} {harm}");
+            assert_eq!(setting.call(&["status", "--nagios"]).0, 0, "{look:?} {harm}");
+        }
+    }
+}
+
+#[test]
+fn a_store_that_cannot_be_entered_is_an_alarm() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\n{OWN_ROOT}"));
+    assert_eq!(setting.once(&[]).0, 0);
+    let aside = setting.path("aside");
+    for what in ["file", "link", "directory"] {
+        let store = setting.path("out/.www");
+        let place = if what == "directory" { setting.path("out/www") } else { store.clone() };
+        std::fs::rename(&store, &aside).unwrap();
+        match what {
+            "file" => std::fs::write(&place, "in the way").unwrap(),
+            "link" => std::os::unix::fs::symlink(&aside, &place).unwrap(),
+            // A restore that follows links, without the hidden entries.
+            _ => {
+                std::fs::remove_file(&place).unwrap();
+                std::fs::create_dir(&place).unwrap();
+            }
+        }
+        let (_, said) = setting.call(&["poll", "www"]);
+        let (code, line) = setting.call(&["status", "--nagios"]);
+        assert_eq!(code, 2, "{what}: {said}{line}");
+        let lost = setting.order_status("www")["lost"].to_string();
+        let why = if what == "directory" { "cert.pem" } else { "out/.www: it is a " };
+        assert!(lost.contains(why), "{what}: {lost}");
+        assert_eq!(setting.call(&["once"]).0, 4, "{what}");
+        // Moved away, all is as it was.
+        if what == "directory" {
+            std::fs::remove_dir(&place).unwrap();
+        } else {
+            std::fs::remove_file(&place).unwrap();
+        }
+        std::fs::rename(&aside, &store).unwrap();
+        let (code, said) = setting.call(&["poll", "www"]);
+        assert_eq!(code, 0, "{what}: {said}");
+        assert_eq!(setting.read("out/www/cert.pem"), setting.newest("1"), "{what}: {said}");
+        assert!(setting.order_status("www")["lost"].is_null(), "{what}");
     }
 }
 
