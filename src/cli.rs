@@ -68,7 +68,11 @@ pub enum Command {
     #[command(after_help = "Example: certcollectd poll www")]
     Poll(Named),
     /// Take up an order that needed attention, or let one call through on a closed account
-    #[command(after_help = "Examples: certcollectd resume www\n          certcollectd resume --account main")]
+    #[command(
+        after_help = "Examples: certcollectd resume www\n          certcollectd resume --account main\n\n\
+        On a closed account the password that was refused is not sent again without --same-password. \
+        Exit codes: 0 done, 1 refused or failed, 2 usage."
+    )]
     Resume(Resume),
     /// Install what is in quarantine, or what was rolled back from
     #[command(after_help = "Example: certcollectd accept www")]
@@ -167,6 +171,9 @@ pub struct Resume {
     /// Name of a closed account in the configuration
     #[arg(long, conflicts_with = "name", value_name = "NAME")]
     pub account: Option<String>,
+    /// Send the password that was refused once more: it is right now, the account was unlocked
+    #[arg(long, requires = "account", conflicts_with = "name")]
+    pub same_password: bool,
     /// For machines
     #[arg(long)]
     pub json: bool,

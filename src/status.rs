@@ -11,7 +11,7 @@ mod table;
 
 use serde::Serialize;
 
-use crate::config::{Config, Order};
+use crate::config::{Account, Config, Order};
 use crate::engine::Loaded;
 use crate::engine::TERM_WARNING;
 use crate::engine::account::AccountRecord;
@@ -154,6 +154,8 @@ pub struct AccountStatus {
     pub when: Option<String>,
     /// Why it is not open.
     pub reason: Option<String>,
+    /// What a person does about a refused login, or a password that cannot be read.
+    pub advice: Option<String>,
     /// Calls so far.
     pub calls: u64,
     #[serde(skip)]
@@ -176,7 +178,7 @@ impl Status {
             accounts: config
                 .accounts
                 .iter()
-                .map(|account| AccountStatus::new(&account.name, loaded.accounts.get(&account.name), now))
+                .map(|account| AccountStatus::new(account, loaded.accounts.get(&account.name), now))
                 .collect(),
             unix: now.unix(),
         }
@@ -309,12 +311,13 @@ impl HookStatus {
 }
 
 impl AccountStatus {
-    fn new(name: &str, record: Option<&AccountRecord>, now: Now) -> Self {
+    fn new(account: &Account, record: Option<&AccountRecord>, now: Now) -> Self {
         let closed = record.and_then(|record| record.closed.as_ref());
         let paused = record.and_then(|record| record.paused_until).filter(|until| *until > now.time);
         let why = record.and_then(|record| record.paused_why.as_ref());
+        let lacks_password = closed.is_none() && record.is_some_and(AccountRecord::lacks_password);
         AccountStatus {
-            name: name.to_owned(),
+            name: account.name.to_string(),
             state: match (closed, paused) {
                 (Some(_), _) => "closed",
                 (None, Some(_)) => "paused",
@@ -324,8 +327,12 @@ impl AccountStatus {
             reason: closed
                 .map(|closed| closed.text.to_string())
                 .or_else(|| paused.and(why).map(ToString::to_string)),
+            advice: match closed {
+                Some(_) => Some(account.when_refused()),
+                None => lacks_password.then(|| account.password.remedy()),
+            },
             calls: record.map_or(0, |record| record.calls),
-            lacks_password: closed.is_none() && record.is_some_and(AccountRecord::lacks_password),
+            lacks_password,
         }
     }
 }

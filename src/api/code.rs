@@ -96,7 +96,7 @@ pub const TABLE: [Row; 26] = [
         -16,
         Class::AccountClosed,
         "login refused: wrong login, locked account, expired password or blocked source address",
-        "log in at the vendor's web site, mend the cause, then change the password file or run `certcollectd resume --account NAME`",
+        "log in at the vendor's web site and mend the cause; `certcollectd status` says what to do then",
     ),
     row(-17, Class::Ours, "the request arrived as GET", "check base_url and any proxy in between"),
     row(-20, Class::Rejected, "the order was rejected", "place a new order"),

@@ -59,7 +59,12 @@ fn carry_out(cli: Cli) -> u8 {
         Command::Resume(resume) => match (resume.name, resume.account) {
             (Some(name), _) => order::command(config, Order::Resume(name), resume.json),
             (None, account) => {
-                order::command(config, Order::ResumeAccount(account.unwrap_or_default()), resume.json)
+                let account = account.unwrap_or_default();
+                let command = match resume.same_password {
+                    true => Order::ResumeSamePassword(account),
+                    false => Order::ResumeAccount(account),
+                };
+                order::command(config, command, resume.json)
             }
         },
         Command::Accept(named) => order::command(config, Order::Accept(named.name), named.json),

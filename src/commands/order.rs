@@ -117,7 +117,7 @@ fn named(command: &Command) -> Named<'_> {
         | Command::Rehearse(name)
         | Command::Domains(Target::Order(name))
         | Command::Resend(Target::Order(name)) => Named::Order(name),
-        Command::ResumeAccount(name) => Named::Account(name),
+        Command::ResumeAccount(name) | Command::ResumeSamePassword(name) => Named::Account(name),
         Command::Domains(Target::Number { account, .. })
         | Command::Resend(Target::Number { account, .. }) => {
             account.as_deref().map_or(Named::Nothing, Named::Account)

@@ -162,6 +162,16 @@ impl Account {
     /// Hosts of the vendor, where an `interval` below three hours gets a warning.
     pub const VENDOR_HOSTS: [&'static str; 3] =
         ["secure.trust-provider.com", "secure.sectigo.com", "secure.comodo.net"];
+
+    /// What a person does about a refused login.
+    pub fn when_refused(&self) -> String {
+        format!(
+            "mend the cause at the vendor's web site; a new password: {}; if the one there is right: \
+             `certcollectd resume --account {} --same-password` lets one call through",
+            self.password.remedy(),
+            self.name
+        )
+    }
 }
 
 /// Where a secret is read from, each time it is needed.
@@ -173,6 +183,40 @@ pub enum SecretSource {
     Credential(String),
     /// A named environment variable.
     Env(String),
+}
+
+impl SecretSource {
+    /// The source in words.
+    pub fn describe(&self) -> String {
+        match self {
+            SecretSource::File(path) => path.display().to_string(),
+            SecretSource::Credential(name) => format!("credential {name}"),
+            SecretSource::Env(name) => format!("environment variable {name}"),
+        }
+    }
+
+    /// What to do about a secret that cannot be read.
+    pub fn when_unread(&self) -> String {
+        match self {
+            SecretSource::File(_) => {
+                "write the password into it, readable for the daemon's user: it is tried at once".into()
+            }
+            SecretSource::Credential(_) | SecretSource::Env(_) => self.remedy(),
+        }
+    }
+
+    /// How another secret gets into force: the one thing to do.
+    pub fn remedy(&self) -> String {
+        match self {
+            SecretSource::File(path) => format!("write it into {}, it is tried at once", path.display()),
+            SecretSource::Credential(name) => format!(
+                "write it to where the unit's LoadCredential={name}: reads it, then `systemctl restart certcollectd`"
+            ),
+            SecretSource::Env(name) => {
+                format!("set {name} where the daemon gets its environment from, then restart the daemon")
+            }
+        }
+    }
 }
 
 /// One order to collect and guard. Kept small: there can be 100,000 of them.

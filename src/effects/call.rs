@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -128,8 +129,18 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
-/// No login is refused without this code.
+/// The code of a refused login. Whatever holds it is looked at as one.
 const REFUSED: &[u8] = b"-16";
+
+/// Whether an answer may refuse the login, by this code or in other words.
+fn may_refuse(endpoint: Endpoint, answer: &Answer) -> bool {
+    let closes = || {
+        let reply = reply::decode(endpoint, answer).ok();
+        reply.is_some_and(|reply| code::classify(endpoint, &reply).class == Class::AccountClosed)
+    };
+    // Reading what is as broken as an answer can be may end in a panic; that is the engine's to say.
+    memmem::find(&answer.body, REFUSED).is_some() || catch_unwind(AssertUnwindSafe(closes)).unwrap_or(true)
+}
 
 impl Prepared {
     /// Makes the call. Where the answer may be a refused login, it also says which credential that was: by the
@@ -145,7 +156,7 @@ impl Prepared {
         };
         let account = self.account.clone();
         let outcome = self.call(client, request, &password).await;
-        let refused = outcome.as_ref().is_ok_and(|answer| memmem::find(&answer.body, REFUSED).is_some());
+        let refused = outcome.as_ref().is_ok_and(|answer| may_refuse(request.endpoint, answer));
         let tag = if refused {
             let work = move || credential::tag_of(&account.login_name, &password, &salt);
             tokio::task::spawn_blocking(work).await.ok()
@@ -160,8 +171,8 @@ impl Prepared {
         let account = self.account.clone();
         let password = apart(&self.turn, move || credential::read(&account.password))
             .await
-            .unwrap_or_else(|why| Err(format!("{}: {why}", credential::describe(&self.account.password))))
-            .map_err(Failure::Credential)?;
+            .unwrap_or_else(|why| Err(format!("{}: {why}", self.account.password.describe())))
+            .map_err(|why| Failure::Credential(format!("{why}; {}", self.account.password.when_unread())))?;
         if let Some(client) = self.client.get() {
             return Ok((client.clone(), password));
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::errand::Errand;
-use super::event::{CredentialTag, OrderId};
+use super::event::{CredentialTag, OrderId, Token};
 use super::replacement::Replacement;
 use super::time::Time;
 use crate::api::Endpoint;
@@ -79,8 +79,12 @@ pub struct Closed {
     pub since: i64,
     /// What the vendor said, in our words with the vendor's quoted; also of a call that was let through since.
     pub text: Box<str>,
+    /// When it was refused last, UNIX seconds.
+    pub again: i64,
     /// The credential that was refused, once it is known.
     pub refused: Option<CredentialTag>,
+    /// Another one that a call was let through with since, without an answer that tells anything.
+    pub tried: Option<CredentialTag>,
 }
 
 /// The gate itself: the record, and what is only true within this process.
@@ -103,6 +107,8 @@ pub struct Gate {
     pub wishes: BTreeSet<OrderId>,
     /// The credential of the call that was answered last, where it is known.
     pub sent: Option<CredentialTag>,
+    /// Operators who want a call let through, until the credential has been compared with the one that was refused.
+    pub resuming: Vec<Token>,
     /// The call under way.
     pub flight: Option<Flight>,
     /// When the call began that a crash left without an end.
@@ -199,6 +205,7 @@ impl Gate {
             errands: VecDeque::new(),
             wishes: BTreeSet::new(),
             sent: None,
+            resuming: Vec::new(),
             flight: None,
             lost,
             suspect_until,
@@ -266,9 +273,9 @@ impl Gate {
     }
 
     /// The login was refused.
-    pub fn close(&mut self, since: i64, text: Box<str>) {
-        let since = self.record.closed.as_ref().map_or(since, |closed| closed.since);
-        self.record.closed = Some(Closed { since, text, refused: self.sent });
+    pub fn close(&mut self, at: i64, text: Box<str>) {
+        let since = self.record.closed.as_ref().map_or(at, |closed| closed.since);
+        self.record.closed = Some(Closed { since, text, again: at, refused: self.sent, tried: None });
         self.record.probe = false;
     }
 
@@ -303,7 +310,6 @@ impl Gate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::Token;
     use super::*;
 
     const GAP: Duration = Duration::from_secs(10);

@@ -1,6 +1,6 @@
 //! The operator's word.
 
-use super::account::{Gate, Purpose};
+use super::account::Gate;
 use super::event::{Command, CommandReply, Effect, Level, OrderId, Token};
 use super::order::{News, Phase};
 use super::slot::Brought;
@@ -20,16 +20,14 @@ impl Engine {
         if self.stopping {
             return self.reply(token, false, "certcollectd is stopping");
         }
-        if let Command::ResumeAccount(account) = &command {
-            return self.resume_account(token, account, now);
-        }
         let name = match &command {
             Command::Poll(name)
             | Command::Resume(name)
             | Command::Accept(name)
             | Command::Rollback(name)
-            | Command::Rehearse(name)
-            | Command::ResumeAccount(name) => name,
+            | Command::Rehearse(name) => name,
+            Command::ResumeAccount(account) => return self.resume_account(token, account, false, now),
+            Command::ResumeSamePassword(account) => return self.resume_account(token, account, true, now),
             Command::Domains(target) => return self.want_domains(token, target, now),
             Command::Resend(target) => return self.want_resend(token, target, now),
             Command::Replace(command) => return self.want_replacement(token, command.clone(), now),
@@ -64,9 +62,9 @@ impl Engine {
         }
         if let Some(closed) = record.closed.as_ref().filter(|_| !record.probe) {
             return Some(format!(
-                "account {account} is closed: {}; mend the cause, then change the password file or run \
-                 `certcollectd resume --account {account}`",
-                closed.text
+                "account {account} is closed: {}; {}",
+                closed.text,
+                self.when_refused(gate)
             ));
         }
         if self.cannot_save() {
@@ -228,32 +226,6 @@ impl Engine {
         self.set_due(id, now);
         self.save_first();
         self.poll_now(token, id, now);
-    }
-
-    fn resume_account(&mut self, token: Token, account: &str, now: Now) {
-        let Some(gate) = self.gate_of(account).filter(|gate| !self.gates[*gate].removed) else {
-            let text = format!("no account named {} is configured", crate::api::Foreign::new(account));
-            return self.reply(token, false, &text);
-        };
-        if self.gates[gate].record.closed.is_none() {
-            self.gates[gate].unpause();
-            self.touch_gate(gate, now);
-            self.save_first();
-            return self.reply(token, true, &format!("account {account} is open; pauses were ended"));
-        }
-        self.let_one_through(gate, now);
-        let text = format!("account {account}: the operator lets one call through");
-        self.note_account(Level::Info, "account-probe", gate, now, text);
-        // A call that is under way already comes before the one that is let through.
-        let polled = self.gates[gate].flight.as_ref().and_then(|flight| match &flight.purpose {
-            Purpose::Poll { order, .. } => Some(*order).filter(|order| !self.slot(*order).removed),
-            Purpose::Errand(_) => None,
-        });
-        let first = self.gates[gate].queue.first().map(|(_, id)| *id);
-        match polled.or_else(|| first.filter(|_| self.gates[gate].flight.is_none())) {
-            Some(id) => self.wait_for(id, token, true),
-            None => self.reply(token, true, &format!("account {account}: the next call is let through; the daemon makes it when an order is due, or `once`")),
-        }
     }
 
     fn accept(&mut self, token: Token, id: OrderId, now: Now) {

@@ -137,8 +137,10 @@ pub enum Command {
     Poll(String),
     /// Take an order up again that needed attention.
     Resume(String),
-    /// Let one probe through on a closed account.
+    /// Let one probe through on a closed account, with another password than the one that was refused.
     ResumeAccount(String),
+    /// The same with whatever password is there.
+    ResumeSamePassword(String),
     /// Install what is in quarantine, or what was rolled back from.
     Accept(String),
     /// Put the generation before the current one back.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::answers::said;
-use super::event::{CredentialTag, Effect, Level, OrderId};
+use super::event::{Effect, Level, OrderId};
 use super::time::{Now, rfc3339};
 use super::{Engine, note, schedule};
 use crate::api::code::{Class, Row};
@@ -30,16 +30,11 @@ impl Engine {
             let account = self.gates[gate].name.clone();
             // The file may hold another credential by now than the one that was refused.
             self.told.push(Effect::Fingerprint { account: account.clone() });
-            self.note_account(
-                Level::Error,
-                "account-closed",
-                gate,
-                now,
-                format!(
-                    "account {account} is closed: {text}; no further call is made on it; mend the cause at the vendor's web \
-                     site, then change the password file or run `certcollectd resume --account {account}`"
-                ),
+            let text = format!(
+                "account {account} is closed: {text}; no further call is made on it; {}",
+                self.when_refused(gate)
             );
+            self.note_account(Level::Error, "account-closed", gate, now, text);
             return;
         }
         if was_closed && !row.shows_login() {
@@ -91,6 +86,7 @@ impl Engine {
         self.gates[gate].still_closed(what);
         self.touch_gate(gate, now);
         self.save_first();
+        let flag = self.flag_for_another_try(gate);
         self.note_account(
             Level::Error,
             "account-closed",
@@ -98,7 +94,7 @@ impl Engine {
             now,
             format!(
                 "account {account} stays closed: what came of the one call that was let through does not tell whether the \
-                 login is accepted: {what}; `certcollectd resume --account {account}` lets another one through"
+                 login is accepted: {what}; `certcollectd resume --account {account}{flag}` lets another one through"
             ),
         );
     }
@@ -130,29 +126,6 @@ impl Engine {
             self.heard(id, None, text.clone(), Details::default(), now);
         }
         self.note_account(level, "unreachable", gate, now, text);
-    }
-
-    pub(super) fn fingerprinted(&mut self, account: &str, tag: Option<CredentialTag>, now: Now) {
-        let Some(gate) = self.gate_of(account) else { return };
-        self.details_fingerprinted(gate, tag, now);
-        let Some(closed) = &mut self.gates[gate].record.closed else { return };
-        match (closed.refused, tag) {
-            (_, None) => {}
-            (None, Some(tag)) => {
-                closed.refused = Some(tag);
-                self.touch_gate(gate, now);
-                self.save_first();
-            }
-            (Some(refused), Some(tag)) if refused != tag => {
-                closed.refused = Some(tag);
-                let text = format!(
-                    "account {account}: the credential was changed; one call is let through to try it"
-                );
-                self.note_account(Level::Info, "account-probe", gate, now, text);
-                self.let_one_through(gate, now);
-            }
-            (Some(_), Some(_)) => {}
-        }
     }
 
     pub(super) fn credential_touched(&mut self, account: &str, now: Now) {

@@ -31,6 +31,7 @@ mod polls;
 mod rehearsal;
 mod reload;
 mod renamed;
+mod resume;
 mod rollback;
 mod saving;
 mod slot;

@@ -210,6 +210,7 @@ impl Engine {
         }
         self.add_gates(HashMap::new(), now);
         self.hold_names();
+        self.compare_again();
         for id in self.ids() {
             if self.slot(id).removed {
                 continue;

@@ -134,6 +134,7 @@ mod tests {
         let commands = [
             Command::Poll("www".into()),
             Command::ResumeAccount("a b/c".into()),
+            Command::ResumeSamePassword("main".into()),
             Command::Domains(Target::Order("\u{fc}".into())),
             Command::Resend(number),
             Command::Replace(Box::new(replace)),

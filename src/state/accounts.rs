@@ -135,7 +135,11 @@ struct ClosedRow {
     since: i64,
     text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    again: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     refused: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tried: Option<u16>,
 }
 
 impl AccountRow {
@@ -157,7 +161,9 @@ impl AccountRow {
             closed: closed.as_ref().map(|closed| ClosedRow {
                 since: closed.since,
                 text: closed.text.to_string(),
+                again: Some(closed.again).filter(|again| *again != closed.since),
                 refused: closed.refused.map(|tag| tag.0),
+                tried: closed.tried.map(|tag| tag.0),
             }),
             probe: *probe,
             login: *login,
@@ -182,7 +188,9 @@ impl AccountRow {
             closed: self.closed.map(|closed| Closed {
                 since: closed.since,
                 text: closed.text.into(),
+                again: closed.again.unwrap_or(closed.since),
                 refused: closed.refused.map(CredentialTag),
+                tried: closed.tried.map(CredentialTag),
             }),
             probe: self.probe,
             login: self.login,

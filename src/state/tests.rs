@@ -120,7 +120,13 @@ fn a_record_comes_back_as_it_was() {
 #[test]
 fn an_account_comes_back_as_it_was() {
     let record = AccountRecord {
-        closed: Some(Closed { since: 1, text: "refused".into(), refused: Some(CredentialTag(u16::MAX)) }),
+        closed: Some(Closed {
+            since: 1,
+            text: "refused".into(),
+            again: 2,
+            refused: Some(CredentialTag(u16::MAX)),
+            tried: Some(CredentialTag(3)),
+        }),
         login: Some(u64::MAX),
         probe: true,
         paused_until: Some(Time(2)),

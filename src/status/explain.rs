@@ -219,10 +219,8 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
     let name = &order.name;
     let mut lines = Vec::new();
     if let Some(closed) = account.filter(|account| account.state == "closed") {
-        lines.push(format!(
-            "Nothing is asked on account {0} before its password is changed or `certcollectd resume --account {0}` is given.",
-            closed.name
-        ));
+        let advice = closed.advice.as_deref().unwrap_or_default();
+        lines.push(format!("Nothing is asked on account {}: {advice}.", closed.name));
     }
     match order.phase {
         "attention" | "rejected" | "revoked" => {

@@ -26,9 +26,11 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
     let mut findings: Vec<(Verdict, String)> = Vec::new();
     for account in &status.accounts {
         if account.state == "closed" {
-            findings.push((Verdict::Critical, format!("account {} is closed", account.name)));
+            let advice = account.advice.as_deref().unwrap_or_default();
+            findings.push((Verdict::Critical, format!("account {} is closed: {advice}", account.name)));
         } else if account.lacks_password {
-            let why = format!("the password of account {} cannot be read", account.name);
+            let advice = account.advice.as_deref().unwrap_or_default();
+            let why = format!("the password of account {} cannot be read: {advice}", account.name);
             findings.push((Verdict::Critical, why));
         }
     }

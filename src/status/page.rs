@@ -17,12 +17,14 @@ pub(super) fn page(status: &Status) -> String {
          <meta http-equiv=\"refresh\" content=\"30\"><title>certcollectd</title><style>{STYLE}</style><h1>certcollectd</h1>"
     );
     for account in status.accounts.iter().filter(|account| account.state != "open") {
+        let advice = account.advice.as_ref().filter(|_| account.state == "closed");
         html.push_str(&format!(
-            "<p class=\"{}\">account {} is {}: {}</p>",
+            "<p class=\"{}\">account {} is {}: {}{}</p>",
             account.state,
             escaped(&account.name),
             account.state,
-            escaped(account.reason.as_deref().unwrap_or_default())
+            escaped(account.reason.as_deref().unwrap_or_default()),
+            advice.map(|advice| format!("; {}", escaped(advice))).unwrap_or_default()
         ));
     }
     html.push_str("<table><tr>");

@@ -83,15 +83,9 @@ fn accounts(accounts: &[AccountStatus]) -> String {
         let word = if account.state == "closed" { "since" } else { "until" };
         let when = account.when.as_deref().unwrap_or("-");
         let reason = account.reason.as_deref().unwrap_or_default();
-        let advice = if account.state == "closed" {
-            format!(
-                "; mend the cause at the vendor's web site, then change the password file or run \
-                 `certcollectd resume --account {}`",
-                account.name
-            )
-        } else {
-            String::new()
-        };
+        // What to do about a password that cannot be read is part of the reason.
+        let advice = account.advice.as_ref().filter(|_| account.state == "closed");
+        let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
         text.push_str(&format!(
             "\naccount {} is {} {word} {when}: {reason}{advice}\n",
             account.name, account.state

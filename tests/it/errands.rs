@@ -114,7 +114,7 @@ fn permission_denied_does_not_open_a_closed_account() {
     let mut config = (*world.config).clone();
     config.orders.pop();
     world.reload(config);
-    world.command(Command::ResumeAccount("main".into()));
+    world.command(Command::ResumeSamePassword("main".into()));
     world.pass(HOUR);
     assert_eq!((world.calls.len(), asked(&world)), (2, 0), "no order is due");
     let token = world.command(Command::Domains(Target::Order("www".into())));
@@ -135,7 +135,7 @@ fn a_wish_does_not_use_up_the_one_call_of_a_closed_account() {
     world.say(DETAILS, [Say::text("errorCode=-16&errorMessage=Permission+denied!")]);
     world.pass(HOUR);
     assert_eq!((world.calls.len(), asked(&world)), (2, 0), "the refusal came before the wish had its turn");
-    world.command(Command::ResumeAccount("main".into()));
+    world.command(Command::ResumeSamePassword("main".into()));
     world.pass(HOUR);
     assert!(world.account_row("main").get("closed").is_none());
     assert_eq!((world.calls.len(), asked(&world)), (3, 1));

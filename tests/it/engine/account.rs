@@ -85,7 +85,7 @@ fn the_operator_lets_one_call_through_a_closed_account() {
     assert!(!world.reply(poll).ok);
     assert!(world.reply(poll).text.contains("account main is closed"), "{}", world.reply(poll).text);
     assert_eq!(world.calls.len(), 1);
-    let resume = world.command(Command::ResumeAccount("main".into()));
+    let resume = world.command(Command::ResumeSamePassword("main".into()));
     world.pass(HOUR);
     assert_eq!(world.calls.len(), 2);
     assert!(world.replies.iter().any(|(token, _)| *token == resume), "the operator gets an answer");
@@ -102,7 +102,7 @@ fn two_words_during_one_probe_are_one_call() {
     world.pass(3 * HOUR);
     assert!(world.account_row("main").get("closed").is_some(), "{:?}", world.calls);
     let word =
-        |token| Event::Commanded { token: Token(token), command: Command::ResumeAccount("main".into()) };
+        |token| Event::Commanded { token: Token(token), command: Command::ResumeSamePassword("main".into()) };
     let calls = |effects: Vec<Effect>| -> Vec<Effect> {
         effects.into_iter().filter(|effect| matches!(effect, Effect::Call(_))).collect()
     };
@@ -128,7 +128,7 @@ fn a_probe_that_never_left_is_not_spent() {
         [Say::text("-16\nno"), Say::Fail(Failure::Connect("refused".into())), Say::text("errorCode=0")],
     );
     world.pass(HOUR);
-    world.command(Command::ResumeAccount("main".into()));
+    world.command(Command::ResumeSamePassword("main".into()));
     world.pass(HOUR);
     assert_eq!(world.calls.len(), 3, "one refused, one that did not connect, one that opened the account");
     assert!(world.account_row("main").get("closed").is_none());
@@ -139,7 +139,7 @@ fn a_probe_without_a_readable_answer_is_spent() {
     let mut world = World::new(world::config(&["a"]));
     world.say("a", [Say::text("-16\nno"), Say::Fail(Failure::Timeout), Say::text("errorCode=0")]);
     world.pass(HOUR);
-    world.command(Command::ResumeAccount("main".into()));
+    world.command(Command::ResumeSamePassword("main".into()));
     world.pass(3 * DAY);
     assert_eq!(world.calls.len(), 2);
     assert!(world.account_row("main").get("closed").is_some());
@@ -163,7 +163,7 @@ fn a_probe_that_does_not_tell_of_the_login_is_spent_and_opens_nothing() {
         }
         world.say("b", [Say::text(answer), Say::text("-16\nno")]);
         world.pass(HOUR);
-        let token = world.command(Command::ResumeAccount("main".into()));
+        let token = world.command(Command::ResumeSamePassword("main".into()));
         world.pass(3 * DAY);
         let called: Vec<&str> = world.calls.iter().map(|call| &*call.number).collect();
         assert_eq!(called, ["a", "b"], "{answer:?}");
@@ -178,7 +178,7 @@ fn a_probe_that_does_not_tell_of_the_login_is_spent_and_opens_nothing() {
         assert!(world.errors().iter().any(tells), "{:?}", world.errors());
         // Another word is one more.
         world.say("c", [Say::text("-14\nUnknown error")]);
-        world.command(Command::ResumeAccount("main".into()));
+        world.command(Command::ResumeSamePassword("main".into()));
         world.pass(DAY);
         assert_eq!(world.calls.len(), 3, "{answer:?}");
         let row = world.account_row("main");
@@ -193,7 +193,7 @@ fn what_is_said_of_an_order_or_a_right_opens_the_account() {
         let mut world = World::new(world::config(&["a"]));
         world.say("a", [Say::text("-16\nno"), Say::text(answer)]);
         world.pass(HOUR);
-        world.command(Command::ResumeAccount("main".into()));
+        world.command(Command::ResumeSamePassword("main".into()));
         world.pass(HOUR);
         assert!(world.account_row("main").get("closed").is_none(), "{answer:?}");
     }
@@ -204,7 +204,7 @@ fn a_probe_whose_answer_never_came_is_told() {
     let mut world = World::new(world::config(&["a"]));
     world.say("a", [Say::text("-16\nno"), Say::Fail(Failure::Timeout)]);
     world.pass(HOUR);
-    world.command(Command::ResumeAccount("main".into()));
+    world.command(Command::ResumeSamePassword("main".into()));
     world.pass(HOUR);
     let said = world.errors().last().unwrap().to_string();
     assert!(said.contains("main stays closed") && said.contains("did not answer"), "{said}");
@@ -255,7 +255,7 @@ fn the_operator_is_told_when_the_login_is_refused_again() {
     world.say("a", [Say::text("-16\nIncorrect login details")]);
     world.say("b", [Say::text("-16\nIncorrect login details")]);
     world.pass(HOUR);
-    let token = world.command(Command::ResumeAccount("main".into()));
+    let token = world.command(Command::ResumeSamePassword("main".into()));
     world.pass(HOUR);
     let reply = world.reply(token);
     assert!(!reply.ok, "{}", reply.text);
@@ -321,7 +321,7 @@ fn whoever_waits_for_the_gap_is_answered_when_the_account_closes_or_pauses() {
         if answer.starts_with("-16") {
             // What was said not to be done is not done when the account opens, be it weeks later.
             let calls = world.calls.len();
-            world.command(Command::ResumeAccount("main".into()));
+            world.command(Command::ResumeSamePassword("main".into()));
             world.pass(HOUR);
             let called: Vec<&str> = world.calls[calls..].iter().map(|call| &*call.number).collect();
             assert_eq!(called, ["b"], "the one that is due first");
@@ -352,7 +352,7 @@ fn a_second_word_during_the_one_call_is_answered_with_it() {
     world.say("b", [Say::text("-16\nno")]);
     world.pass(HOUR);
     let word =
-        |token| Event::Commanded { token: Token(token), command: Command::ResumeAccount("main".into()) };
+        |token| Event::Commanded { token: Token(token), command: Command::ResumeSamePassword("main".into()) };
     let calls = |list: Vec<Effect>| list.into_iter().find(|effect| matches!(effect, Effect::Call(_)));
     let call = calls(effects(&mut world, word(101))).expect("a call");
     assert!(calls(effects(&mut world, word(102))).is_none());
@@ -411,7 +411,7 @@ fn a_call_that_was_not_sent_ends_no_suspicion() {
         world.restart();
         // Whatever else is saved of the account meanwhile.
         world.handle(Event::CredentialTouched { account: "main".into() });
-        world.command(Command::ResumeAccount("main".into()));
+        world.command(Command::ResumeSamePassword("main".into()));
         world.restart();
         // A new order would be asked about at once.
         world.reload(world::config(&["a", "new"]));

@@ -12,6 +12,7 @@ mod hooks;
 mod panics;
 /// Another configuration in the middle of work.
 mod reload;
+mod resume;
 /// Back to the generation before.
 mod rollback;
 /// A state that cannot be saved.

@@ -62,6 +62,49 @@ fn check_takes_a_login_for_accepted_only_if_the_answer_shows_it() {
     assert!(said.contains("login refused"), "{said}");
 }
 
+/// Through the daemon and without one.
+#[test]
+fn the_password_that_was_refused_is_not_sent_again_by_mistake() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), KEY);
+    setting.write("password", "wrong");
+    setting.start();
+    setting.until("the account is closed", |setting| setting.status()["accounts"][0]["state"] == "closed");
+    let path = setting.path("password").display().to_string();
+    let refuses = |setting: &Setting, calls: u64| {
+        let (code, said) = setting.call(&["resume", "--account", "main"]);
+        assert_eq!(code, 1, "{said}");
+        for part in ["the one that the vendor refused at 20", &path, "tried at once", "--same-password"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert_eq!(setting.all_calls(), calls);
+    };
+    refuses(&setting, 1);
+    // Another byte at the end of a line is no other password.
+    setting.write("password", "wrong\r\n");
+    refuses(&setting, 1);
+    let (code, said) = setting.call(&["resume", "--account", "main", "--same-password"]);
+    assert_eq!((code, setting.all_calls()), (1, 2), "{said}");
+    assert_eq!(setting.stop(), Some(0));
+    refuses(&setting, 2);
+    for (arguments, says) in [
+        (&["status"][..], "tried at once"),
+        (&["status", "--nagios"], "tried at once"),
+        (&["explain", "www"], "tried at once"),
+        (&["poll", "www"], "tried at once"),
+    ] {
+        let said = setting.call(arguments).1;
+        assert!(said.contains(says) && said.contains(&path), "{arguments:?}: {said}");
+    }
+    assert_eq!(setting.call(&["resume", "www", "--same-password"]).0, 2, "it is about an account");
+    assert_eq!(setting.call(&["resume", "--account", "main", "--same-password"]).0, 0);
+    assert_eq!(setting.all_calls(), 2, "without an order that is due nothing is sent");
+    setting.write("password", PASSWORD);
+    setting.start_again();
+    setting.until_phase("www", "guarding");
+    assert_eq!(setting.stop(), Some(0));
+}
+
 #[test]
 fn one_login_after_a_refusal_over_restarts_reloads_and_kills() {
     let mut setting = Setting::new();

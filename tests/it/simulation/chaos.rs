@@ -134,7 +134,11 @@ impl Sim {
             14 => {
                 self.allow_probe();
                 let account = self.account();
-                self.command(Command::ResumeAccount(account.to_string()));
+                let account = account.to_string();
+                let same = self.dice.one_in(2);
+                let command =
+                    if same { Command::ResumeSamePassword(account) } else { Command::ResumeAccount(account) };
+                self.command(command);
             }
             15 => {
                 self.note(format!("a stranger takes the link of {name} away"));

@@ -362,14 +362,14 @@ impl Sim {
         self.put(config(), "all is as it was");
         self.tell(Event::CredentialTouched { account: "main".into() });
         self.allow_probe();
-        self.command(Command::ResumeAccount("main".into()));
+        self.command(Command::ResumeSamePassword("main".into()));
         let end = self.world.now.time + 3 * DAY;
         while self.world.now.time < end {
             self.step(end);
         }
         // A call that was under way at the first word may have been refused after it.
         self.allow_probe();
-        self.command(Command::ResumeAccount("main".into()));
+        self.command(Command::ResumeSamePassword("main".into()));
         for name in ORDERS {
             self.allow(name);
             self.command(Command::Resume(name.into()));

@@ -1,0 +1,165 @@
+//! What opens a closed account for one call: another credential, or the operator's word.
+//!
+//! The vendor counts refused logins, so a password that was refused is not sent again by mistake: the present
+//! credential is compared with that one first, unless the operator says that it is right now.
+
+use super::Engine;
+use super::account::Purpose;
+use super::event::{CredentialTag, Effect, Level, Token};
+use super::time::{Now, rfc3339};
+
+/// What the present credential is, compared with the one that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compared {
+    /// It cannot be read.
+    Unreadable,
+    /// Nobody knows which one was refused.
+    Unknown,
+    /// It was refused.
+    Refused,
+    /// It was tried, and no answer told whether it is accepted.
+    Tried,
+    /// Nobody has seen it yet.
+    New,
+}
+
+impl Engine {
+    pub(super) fn resume_account(&mut self, token: Token, account: &str, same_password: bool, now: Now) {
+        let Some(gate) = self.gate_of(account).filter(|gate| !self.gates[*gate].removed) else {
+            let text = format!("no account named {} is configured", crate::api::Foreign::new(account));
+            return self.reply(token, false, &text);
+        };
+        if self.gates[gate].record.closed.is_none() {
+            self.gates[gate].unpause();
+            self.touch_gate(gate, now);
+            self.save_first();
+            return self.reply(token, true, &format!("account {account} is open; pauses were ended"));
+        }
+        if same_password || self.gates[gate].record.probe {
+            return self.let_operator_through(gate, vec![token], now);
+        }
+        self.gates[gate].resuming.push(token);
+        self.told.push(Effect::Fingerprint { account: self.gates[gate].name.clone() });
+    }
+
+    /// The operator's one call; whoever waits is told what came of it.
+    fn let_operator_through(&mut self, gate: usize, tokens: Vec<Token>, now: Now) {
+        self.let_one_through(gate, now);
+        let account = self.gates[gate].name.clone();
+        let text = format!("account {account}: the operator lets one call through");
+        self.note_account(Level::Info, "account-probe", gate, now, text);
+        self.answer_with_probe(gate, tokens);
+    }
+
+    /// Has these wait for the call that is let through, if there is one to be made now.
+    fn answer_with_probe(&mut self, gate: usize, tokens: Vec<Token>) {
+        let account = self.gates[gate].name.clone();
+        // A call that is under way already comes before the one that is let through.
+        let polled = self.gates[gate].flight.as_ref().and_then(|flight| match &flight.purpose {
+            Purpose::Poll { order, .. } => Some(*order).filter(|order| !self.slot(*order).removed),
+            Purpose::Errand(_) => None,
+        });
+        let first = self.gates[gate].queue.first().map(|(_, id)| *id);
+        let waited_for = polled.or_else(|| first.filter(|_| self.gates[gate].flight.is_none()));
+        for token in tokens {
+            match waited_for {
+                Some(id) => self.wait_for(id, token, true),
+                None => self.reply(token, true, &format!("account {account}: the next call is let through; the daemon makes it when an order is due, or `once`")),
+            }
+        }
+    }
+
+    /// The present credential was read.
+    pub(super) fn fingerprinted(&mut self, account: &str, tag: Option<CredentialTag>, now: Now) {
+        let Some(gate) = self.gate_of(account) else { return };
+        self.details_fingerprinted(gate, tag, now);
+        let resuming = std::mem::take(&mut self.gates[gate].resuming);
+        let Some(closed) = &mut self.gates[gate].record.closed else {
+            return resuming.into_iter().for_each(|token| {
+                self.reply(token, true, &format!("account {account} is open by now"));
+            });
+        };
+        let compared = match (closed.refused, tag) {
+            (_, None) => Compared::Unreadable,
+            (None, Some(_)) => Compared::Unknown,
+            (Some(refused), Some(tag)) if refused == tag => Compared::Refused,
+            (Some(_), Some(tag)) if closed.tried == Some(tag) => Compared::Tried,
+            (Some(_), Some(_)) => Compared::New,
+        };
+        match compared {
+            Compared::Unreadable | Compared::Refused | Compared::Tried => {}
+            Compared::Unknown => {
+                closed.refused = tag;
+                self.touch_gate(gate, now);
+                self.save_first();
+            }
+            Compared::New => {
+                closed.tried = tag;
+                let text = format!(
+                    "account {account}: the credential was changed; one call is let through to try it"
+                );
+                self.note_account(Level::Info, "account-probe", gate, now, text);
+                self.let_one_through(gate, now);
+            }
+        }
+        if resuming.is_empty() {
+            return;
+        }
+        match compared {
+            Compared::New => self.answer_with_probe(gate, resuming),
+            Compared::Tried => self.let_operator_through(gate, resuming, now),
+            Compared::Unreadable | Compared::Unknown | Compared::Refused => {
+                let text = self.not_resumed(gate, compared);
+                resuming.into_iter().for_each(|token| self.reply(token, false, &text));
+            }
+        }
+    }
+
+    /// Why no call is let through for the operator, and what to do.
+    fn not_resumed(&self, gate: usize, compared: Compared) -> String {
+        let account = &self.gates[gate].name;
+        let at = self.gates[gate].record.closed.as_ref().map(|closed| rfc3339(closed.again));
+        let at = at.unwrap_or_default();
+        let why = match compared {
+            Compared::Unreadable => "its password cannot be read now".to_owned(),
+            Compared::Unknown => format!(
+                "the vendor refused a password at {at}, and it is not on record whether it was the one that is there now"
+            ),
+            Compared::Refused | Compared::Tried | Compared::New => {
+                format!("the password that is there is the one that the vendor refused at {at}")
+            }
+        };
+        format!("account {account}: nothing was sent: {why}; {}", self.when_refused(gate))
+    }
+
+    /// The account was renamed or taken away while its credential was read for somebody.
+    pub(super) fn compare_again(&mut self) {
+        for gate in 0..self.gates.len() {
+            let state = &mut self.gates[gate];
+            if state.resuming.is_empty() {
+                continue;
+            }
+            let account = state.name.clone();
+            if !state.removed {
+                self.told.push(Effect::Fingerprint { account });
+                continue;
+            }
+            for token in std::mem::take(&mut state.resuming) {
+                self.reply(token, false, &format!("account {account} is no longer configured"));
+            }
+        }
+    }
+
+    /// What a person does about the refused login of an account.
+    pub(super) fn when_refused(&self, gate: usize) -> String {
+        let name = &self.gates[gate].name;
+        let account = self.config.accounts.iter().find(|account| account.name == *name);
+        account.map(|account| account.when_refused()).unwrap_or_default()
+    }
+
+    /// ` --same-password` where the credential that was let through is the refused one, for all that is known.
+    pub(super) fn flag_for_another_try(&self, gate: usize) -> &'static str {
+        let closed = self.gates[gate].record.closed.as_ref();
+        if closed.is_some_and(|closed| closed.tried.is_some()) { "" } else { " --same-password" }
+    }
+}
