@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::{complain, load, order, say};
 use crate::cli::exit;
 use crate::config::file::Level;
+use crate::config::invisible;
 use crate::config::point::{self, Finding, Key};
 use crate::config::{Account, Action, Config, Hook, KeySource, Order, SecretSource, Severity};
 use crate::effects::load::Reader;
@@ -109,40 +110,9 @@ fn next_step(why: &str, missing: &str) -> String {
 
 fn check_account(account: &Account, report: &mut Report) {
     let name = &account.name;
-    let source = match &account.password {
-        SecretSource::File(_) => "file",
-        SecretSource::Credential(_) => "credential",
-        SecretSource::Env(_) => "env",
-    };
-    let about = Key::account(name, &["password", source]);
-    match credential::read(&account.password) {
-        // Only the service manager can hand it over; whoever checks by hand has not got it, and need not.
-        Err(_) if credential::is_out_of_reach(&account.password) => report.warning(
-            about,
-            format!("account {name}: the password was not looked at: systemd hands it to the unit only"),
-            "the unit names its file in LoadCredential=; the daemon says at its start if it cannot read it",
-        ),
-        Err(why) => {
-            let help = match &account.password {
-                SecretSource::File(path) => next_step(
-                    &why,
-                    &format!("write the password into it: install -m 600 /dev/stdin {}", path.display()),
-                ),
-                _ => String::new(),
-            };
-            report.error(about, format!("account {name}: the password cannot be read: {why}"), &help);
-        }
-        Ok(password) if password.chars().count() > 128 => report.error(
-            about,
-            format!("account {name}: the password is longer than the vendor's 128 characters"),
-            "it must be the login's password and nothing else",
-        ),
-        Ok(_) => {
-            if let Some(exposed) = credential::exposure(&account.password) {
-                report.warning(about, format!("account {name}: {exposed}"), "");
-            }
-        }
-    }
+    let who = format!("account {name}: the password");
+    let about = Key::account(name, &["password", source_key(&account.password)]);
+    check_secret(&account.password, Some(128), &who, &about, report);
     if let Some(path) = &account.ca_file
         && let Err(failure) = call::roots(path)
     {
@@ -154,6 +124,65 @@ fn check_account(account: &Account, report: &mut Report) {
         );
         report.error(about, text, &help);
     }
+}
+
+/// The key that says where a secret is.
+fn source_key(source: &SecretSource) -> &'static str {
+    match source {
+        SecretSource::File(_) => "file",
+        SecretSource::Credential(_) => "credential",
+        SecretSource::Env(_) => "env",
+    }
+}
+
+/// A secret of at most so many characters; `who` is `account main: the password`.
+fn check_secret(source: &SecretSource, longest: Option<usize>, who: &str, about: &Key, report: &mut Report) {
+    match credential::read(source) {
+        // Only the service manager can hand it over; whoever checks by hand has not got it, and need not.
+        Err(_) if credential::is_out_of_reach(source) => report.warning(
+            about.clone(),
+            format!("{who} was not looked at: systemd hands it to the unit only"),
+            &format!("the daemon says at its start if it cannot read it; {}", how_to_try(source)),
+        ),
+        Err(why) => {
+            let help = match source {
+                SecretSource::File(path) => next_step(
+                    &why,
+                    &format!("write the password into it: install -m 600 /dev/stdin {}", path.display()),
+                ),
+                SecretSource::Credential(_) | SecretSource::Env(_) => source.remedy(),
+            };
+            report.error(about.clone(), format!("{who} cannot be read: {why}"), &help);
+        }
+        Ok(secret) if longest.is_some_and(|longest| secret.chars().count() > longest) => report.error(
+            about.clone(),
+            format!("{who} is longer than the vendor's {} characters", longest.unwrap_or_default()),
+            "it must be the login's password and nothing else",
+        ),
+        Ok(secret) => {
+            let odd = invisible::oddities(&secret);
+            if !odd.is_empty() {
+                let help = format!(
+                    "nobody sees it, and a login with it may be refused; without it: {}",
+                    source.remedy()
+                );
+                report.warning(about.clone(), format!("{who} has {}", odd.join(", ")), &help);
+            }
+            if let Some(exposed) = credential::exposure(source) {
+                let owner = who.split(':').next().unwrap_or_default();
+                report.warning(about.clone(), format!("{owner}: {exposed}"), "");
+            }
+        }
+    }
+}
+
+/// How a login with a systemd credential is tried, with a daemon and without.
+fn how_to_try(source: &SecretSource) -> String {
+    let SecretSource::Credential(name) = source else { return String::new() };
+    format!(
+        "to try the login, have the daemon do it: `certcollectd poll NAME` or, while it runs, `certcollectd check --login`; \
+         without it: `systemd-run --pipe --wait -p LoadCredential={name}:FILE certcollectd check --login`"
+    )
 }
 
 fn check_keys(order: &Order, report: &mut Report) {

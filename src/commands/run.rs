@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::{block_on, complain, load};
 use crate::cli::exit;
 use crate::config::Config;
+use crate::config::invisible;
 use crate::config::point::{self, Key};
 use crate::daemon::{Daemon, Goal};
 use crate::effects::lock::Lock;
@@ -249,11 +250,22 @@ fn look_for_weak_points(found: &Found) {
         match credential::read(&account.password) {
             Err(why) => tracing::error!(
                 account = &*account.name,
-                "account {}: the password cannot be read: {why}; {}",
+                "account {}: the password cannot be read: {why}; {}; {}",
                 account.name,
+                account.password.when_unread(),
                 place(found, Key::account(&account.name, &["password"]))
             ),
-            Ok(_) => {
+            Ok(password) => {
+                let odd = invisible::oddities(&password);
+                if !odd.is_empty() {
+                    tracing::warn!(
+                        account = &*account.name,
+                        "account {}: the password has {}, which nobody sees; if that is not meant: {}",
+                        account.name,
+                        odd.join(", "),
+                        account.password.remedy()
+                    );
+                }
                 if let Some(exposed) = credential::exposure(&account.password) {
                     tracing::warn!(account = &*account.name, "account {}: {exposed}", account.name);
                 }

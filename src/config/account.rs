@@ -8,7 +8,7 @@ use super::address::{base_url, has_user_info, proxy};
 use super::problem::{Problem, Sink, Spot};
 use super::reader::{Item, Table};
 use super::value::{self, Wrong, file_path};
-use super::{Account, SecretSource, secret};
+use super::{Account, SecretSource, invisible, secret};
 
 /// Characters that the vendor takes as `loginName` (CollectSSL, request parameters).
 const LOGIN_CHARS: usize = 64;
@@ -76,8 +76,8 @@ fn login_name(text: &str) -> Result<String, Wrong> {
     if text.chars().count() > LOGIN_CHARS {
         return Err(Wrong::new(format!("is longer than {LOGIN_CHARS} characters"), help));
     }
-    if text.chars().any(char::is_control) || text.trim() != text {
-        return Err(Wrong::new("has control characters or blanks around it", help));
+    if let Some(odd) = invisible::oddities(text).first() {
+        return Err(Wrong::new(format!("has {odd}"), help));
     }
     Ok(text.to_owned())
 }

@@ -8,6 +8,7 @@ mod address;
 mod cross;
 pub mod file;
 mod hook;
+pub mod invisible;
 mod keys;
 mod listener;
 mod order;

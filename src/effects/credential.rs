@@ -41,7 +41,7 @@ pub fn is_out_of_reach(source: &SecretSource) -> bool {
 
 /// Reads a secret. The error names the source and the cause, never the content.
 pub fn read(source: &SecretSource) -> Result<Zeroizing<String>, String> {
-    let shown = describe(source);
+    let shown = source.describe();
     let text = match path(source)? {
         Some(path) => read_file(&path).map_err(|why| format!("{shown}: {why}"))?,
         None => {
@@ -49,7 +49,9 @@ pub fn read(source: &SecretSource) -> Result<Zeroizing<String>, String> {
             Zeroizing::new(std::env::var(name).map_err(|_| format!("{shown} is not set, or not UTF-8"))?)
         }
     };
-    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    // Editors put a mark at the start of what they take for UTF-8; no person means it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     match line {
         "" => Err(format!("{shown} is empty")),
         line if line.contains(['\n', '\r', '\0']) => Err(format!("{shown} holds more than one line")),
@@ -68,17 +70,24 @@ fn read_file(path: &Path) -> Result<Zeroizing<String>, String> {
     if bytes.len() > MAX_SECRET {
         return Err(format!("it is larger than {MAX_SECRET} bytes, too large for a password"));
     }
+    if is_utf_16(&bytes) {
+        return Err(
+            "it is UTF-16 text, as some editors on Windows write it; save it as UTF-8, for instance with \
+                    `iconv -f UTF-16 -t UTF-8`"
+                .into(),
+        );
+    }
     let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// The source in words.
-pub fn describe(source: &SecretSource) -> String {
-    match source {
-        SecretSource::File(path) => path.display().to_string(),
-        SecretSource::Credential(name) => format!("credential {name}"),
-        SecretSource::Env(name) => format!("environment variable {name}"),
-    }
+/// By its byte order mark, or by every other byte being zero.
+fn is_utf_16(bytes: &[u8]) -> bool {
+    let zeros = |from: usize| {
+        let mut half = bytes.iter().skip(from).step_by(2).peekable();
+        half.peek().is_some() && half.all(|byte| *byte == 0)
+    };
+    bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || zeros(0) || zeros(1)
 }
 
 /// What is worth a warning about where a secret lies: a file that others may read or change.
@@ -138,6 +147,7 @@ mod tests {
         check(b"hunter2\r\n", Ok("hunter2"));
         check(b" hunter 2 \n", Ok(" hunter 2 "));
         check("h\u{fc}nter\n".as_bytes(), Ok("h\u{fc}nter"));
+        check("\u{feff}hunter2\r\n".as_bytes(), Ok("hunter2"));
     }
 
     #[test]
@@ -146,6 +156,15 @@ mod tests {
         check(b"\n", Err("is empty"));
         check(b"hunter2\nhunter3\n", Err("more than one line"));
         check(b"hunter\xff", Err("not UTF-8"));
+        check("\u{feff}\n".as_bytes(), Err("is empty"));
+        for big in [false, true] {
+            let encode = |text: &str| -> Vec<u8> {
+                let order = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
+                text.encode_utf16().flat_map(order).collect()
+            };
+            check(&encode("\u{feff}hunter2\r\n"), Err("it is UTF-16 text"));
+            check(&encode("hunter2"), Err("it is UTF-16 text"));
+        }
         check(&[b'x'; 5000], Err("larger than 4096 bytes"));
         let error = read(&SecretSource::File("/nowhere/at/all".into())).unwrap_err();
         assert_eq!(error, "/nowhere/at/all: no such file or directory");

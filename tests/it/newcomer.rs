@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use certcollectd::sandbox::{OrderSpec, Product, Step};
 
-use crate::setting::{Setting, said};
+use crate::setting::{PASSWORD, Setting, said};
 
 fn ssl(number: &str) -> OrderSpec {
     OrderSpec::new(Product::Ssl, number, &["www.example.com"])
@@ -126,11 +126,48 @@ fn a_credential_of_systemd_is_no_fault_of_who_checks_by_hand() {
     let (code, by_hand) = said(&by_hand.env_remove("CREDENTIALS_DIRECTORY").output().unwrap());
     assert_eq!(code, 0, "{by_hand}");
     says_where(&by_hand, "systemd hands it to the unit only", &place(&setting, "\"sectigo\""));
+    for part in ["certcollectd poll NAME", "systemd-run", "LoadCredential=sectigo:FILE"] {
+        assert!(by_hand.contains(part), "{part}: {by_hand}");
+    }
     // In the unit it is looked at.
     let mut in_unit = setting.command(&["check"]);
     let (code, in_unit) = said(&in_unit.env("CREDENTIALS_DIRECTORY", setting.dir.path()).output().unwrap());
     assert_eq!(code, 2, "{in_unit}");
     says_where(&in_unit, "credential sectigo: no such file", &place(&setting, "\"sectigo\""));
+}
+
+/// A byte that nobody sees spends the one login that is allowed.
+#[test]
+fn what_nobody_sees_in_a_password_is_told_and_not_shown() {
+    let mut setting = Setting::new();
+    setting.order("www", pending("1"), "");
+    setting.write_configuration();
+    for (content, tells) in [
+        (format!("\u{feff}{PASSWORD}\r\n"), None),
+        (format!("{PASSWORD} \n"), Some("a blank at its end")),
+        (format!("\t{PASSWORD}"), Some("a tab at its start")),
+        (format!("{PASSWORD}\u{a0}\n"), Some("a no-break space at its end")),
+        (format!("\u{200b}{PASSWORD}\n"), Some("a character of no width at its start")),
+        (format!("\u{feff}\u{feff}{PASSWORD}"), Some("a byte order mark at its start")),
+        (format!("{PASSWORD}\u{1b}[A\n"), Some("a control character inside it")),
+    ] {
+        setting.write("password", &content);
+        let (code, said) = setting.call(&["check"]);
+        assert_eq!(code, 0, "{content:?}: {said}");
+        match tells {
+            Some(tells) => says_where(
+                &said,
+                &format!("account main: the password has {tells}"),
+                &place(&setting, &format!("\"{}/password\"", setting.dir.path().display())),
+            ),
+            None => assert!(!said.contains("the password has"), "{said}"),
+        }
+        assert!(!said.contains(PASSWORD.trim()), "{said}");
+    }
+    let wide: Vec<u8> = PASSWORD.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(setting.path("password"), [&[0xff, 0xfe], &wide[..]].concat()).unwrap();
+    let (code, said) = setting.call(&["check"]);
+    assert!(code == 2 && said.contains("it is UTF-16 text"), "{said}");
 }
 
 #[test]
