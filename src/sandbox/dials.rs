@@ -14,6 +14,25 @@ pub(super) struct Dials {
     pub(super) call_limit: CallLimit,
     pub(super) extra_arguments: Vec<String>,
     pub(super) replacement_script: Vec<Step>,
+    pub(super) login_words: LoginWords,
+    pub(super) ignore_empty: bool,
+}
+
+/// How a refused login is worded. Clients in production met all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoginWords {
+    /// `four-causes`: -16 with one text for four causes, as the pages say since CollectSSL 1.20.
+    #[default]
+    FourCauses,
+    /// `permission-denied`: -16 "Permission denied!", the wording of every endpoint until 2020.
+    PermissionDenied,
+    /// `missing-password`: -3 that names loginPassword.
+    MissingPassword,
+    /// `invalid-password`: -4 that names loginPassword.
+    InvalidPassword,
+    /// `invalid-name`: -4 that names loginName.
+    InvalidName,
 }
 
 /// New positions for some of the dials; shown, all of them are there.
@@ -31,6 +50,10 @@ pub struct DialSettings {
     pub extra_arguments: Option<Vec<String>>,
     /// Script of the orders that AutoReplaceSMIME makes; pending once, then issued, at the start.
     pub replacement_script: Option<Vec<Step>>,
+    /// How a refused login is worded; `four-causes` at the start.
+    pub login_words: Option<LoginWords>,
+    /// Whether a parameter with an empty value counts as not sent; at the start it is invalid, as nothing says otherwise.
+    pub ignore_empty: Option<bool>,
 }
 
 impl Dials {
@@ -45,6 +68,8 @@ impl Dials {
         self.call_limit = new.call_limit.unwrap_or(self.call_limit);
         self.extra_arguments = new.extra_arguments.unwrap_or_else(|| self.extra_arguments.clone());
         self.replacement_script = new.replacement_script.unwrap_or_else(|| self.replacement_script.clone());
+        self.login_words = new.login_words.unwrap_or(self.login_words);
+        self.ignore_empty = new.ignore_empty.unwrap_or(self.ignore_empty);
         Ok(())
     }
 
@@ -56,6 +81,8 @@ impl Dials {
             call_limit: Some(self.call_limit),
             extra_arguments: Some(self.extra_arguments.clone()),
             replacement_script: Some(self.replacement_script()),
+            login_words: Some(self.login_words),
+            ignore_empty: Some(self.ignore_empty),
         }
     }
 

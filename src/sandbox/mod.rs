@@ -100,7 +100,7 @@ use tokio::sync::watch;
 pub use accounts::{Account, AccountSpec, CallLimit};
 pub use ca::AuthorityPem;
 pub use clock::Time;
-pub use dials::DialSettings;
+pub use dials::{DialSettings, LoginWords};
 pub use faults::{ActiveFault, Fault, FaultSpec};
 pub use issue::{CertificateSpec, Flaw, Issued, KeyType};
 pub use orders::{Book, Certificate, Order};

@@ -184,6 +184,11 @@ impl Form {
         Form { pairs: form_urlencoded::parse(body).into_owned().collect() }
     }
 
+    /// Takes the parameters of a URL's query in as well, after those of the body.
+    pub(super) fn add(&mut self, query: &[u8]) {
+        self.pairs.extend(form_urlencoded::parse(query).into_owned());
+    }
+
     /// The first value of this name, in any case.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(sent, _)| sent.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
@@ -218,10 +223,16 @@ pub(super) struct Args {
 
 impl Args {
     /// Checks a form against the endpoint's table. `extra` are names that it takes besides: the
-    /// AutoReplaceSMIME page lost the names of its template parameters.
-    pub(super) fn check(endpoint: Endpoint, form: &Form, extra: &[String]) -> Result<Args, Refusal> {
+    /// AutoReplaceSMIME page lost the names of its template parameters. Where `ignore_empty` is set, an empty
+    /// value counts as not sent: some clients send every field, and no page says what comes of it.
+    pub(super) fn check(
+        endpoint: Endpoint,
+        form: &Form,
+        extra: &[String],
+        ignore_empty: bool,
+    ) -> Result<Args, Refusal> {
         let mut values = BTreeMap::new();
-        for (sent, value) in &form.pairs {
+        for (sent, value) in form.pairs.iter().filter(|(_, value)| !(ignore_empty && value.is_empty())) {
             if [LOGIN_NAME, LOGIN_PASSWORD].iter().any(|rule| sent.eq_ignore_ascii_case(rule.name)) {
                 continue;
             }
@@ -276,7 +287,7 @@ mod tests {
 
     fn check(endpoint: Endpoint, body: &str, expected: &str) {
         let form = Form::parse(body.as_bytes());
-        let got = match Args::check(endpoint, &form, &["emailTemplateID".into()]) {
+        let got = match Args::check(endpoint, &form, &["emailTemplateID".into()], false) {
             Ok(_) => "fine".into(),
             Err(refusal) => format!("{} {}", refusal.code, refusal.message),
         };

@@ -5,6 +5,7 @@
 //! sibling page are used, and for -20, -21, -22, -26 and -42 the description turned into a sentence in the
 //! style of the others. No client may depend on those five texts.
 
+use super::dials::LoginWords;
 use super::params::Endpoint;
 
 /// An answer below zero.
@@ -56,9 +57,18 @@ impl Refusal {
         Refusal { code: -4, message, item: Some(name.into()) }
     }
 
-    /// -16. The item is the one of the JSON sample on the GetMDCDomainDetails page.
-    pub(super) fn login() -> Refusal {
-        Refusal { code: -16, message: LOGIN_REFUSED.into(), item: Some("loginName".into()) }
+    /// The login is refused, in the words that the dial is set to. The item of -16 is the one of the JSON sample on the
+    /// GetMDCDomainDetails page.
+    pub(super) fn login(words: LoginWords) -> Refusal {
+        let refused =
+            |message: &str| Refusal { code: -16, message: message.into(), item: Some("loginName".into()) };
+        match words {
+            LoginWords::FourCauses => refused(LOGIN_REFUSED),
+            LoginWords::PermissionDenied => refused("Permission denied!"),
+            LoginWords::MissingPassword => Refusal::missing("loginPassword"),
+            LoginWords::InvalidPassword => Refusal::invalid("loginPassword"),
+            LoginWords::InvalidName => Refusal::invalid("loginName"),
+        }
     }
 
     /// The account may not use this endpoint. GetMDCDomainDetails says it with -16 and other words than

@@ -42,7 +42,7 @@
 //! | step, [`Step`] | `state`: `pending`, `available`, `issued`, `error`; `code`, `message` with `error`; `polls`, `for_ms`, `until`: what ends it; `certificate` with `issued`; `status`: integers by key; `caa`, `certificate_status`, `validation_status`; `dcv`: list of domains |
 //! | domain, [`Dcv`](super::Dcv) | **`domain`**; `method`; **`state`**: `validated`, `not-validated`, `in-progress`, `awaiting-brand` |
 //! | certificate, [`CertificateSpec`](super::CertificateSpec) | `key`: PEM; `new_key`; `key_type`: `p256`, `p384`, `rsa2048`; `names`; `not_before`, `not_after`: UNIX seconds; `days`; `backdate`: seconds; `serial`: hexadecimal; `logo_bytes`, `logo_critical`; `certificate_id`; `flaws`: list of [`Flaw`](super::Flaw) |
-//! | dials, [`DialSettings`] | `shape`: see [`shape`](super::shape); `lockout_after`; `call_limit`: `calls` and `window_ms`; `extra_arguments`: list; `replacement_script`: list of steps |
+//! | dials, [`DialSettings`] | `shape`: see [`shape`](super::shape); `lockout_after`; `call_limit`: `calls` and `window_ms`; `extra_arguments`: list; `replacement_script`: list of steps; `login_words`: see [`LoginWords`](super::LoginWords); `ignore_empty` |
 //! | fault, [`FaultSpec`] | **`fault`**: see [`faults`](super::faults); `order`, `account`, `endpoint`: whom it is for; `times`, `skip`, `reached` |
 
 use serde::Deserialize;

@@ -174,7 +174,7 @@ async fn answer(
     let incoming = Incoming {
         method: head.method.as_str(),
         path: head.uri.path(),
-        query: head.uri.query().is_some(),
+        query: head.uri.query(),
         content_type: head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()),
         body: &body,
         tls,

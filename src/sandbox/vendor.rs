@@ -43,7 +43,7 @@ pub struct Vendor {
 pub(super) struct Incoming<'a> {
     pub(super) method: &'a str,
     pub(super) path: &'a str,
-    pub(super) query: bool,
+    pub(super) query: Option<&'a str>,
     pub(super) content_type: Option<&'a str>,
     pub(super) body: &'a [u8],
     /// Whether it came over TLS.
@@ -237,10 +237,12 @@ impl Vendor {
     pub(super) fn call(&mut self, incoming: Incoming<'_>, real: Time) -> Outgoing {
         let endpoint = Endpoint::at(incoming.path);
         // A body of another type is no form: the vendor's framework sees no parameters in it.
-        let form = match incoming.content_type {
+        let mut form = match incoming.content_type {
             Some(value) if is_form(value) => Form::parse(incoming.body),
             Some(_) | None => Form::default(),
         };
+        // Some clients put everything into the URL of their POST, and the vendor takes it.
+        form.add(incoming.query.unwrap_or_default().as_bytes());
         let login = form.get("loginName").zip(form.get("loginPassword"));
         let order = endpoint.and_then(|_| self.named_order(&form));
         let ticket = self.record.arrived(Arrival {
@@ -253,7 +255,7 @@ impl Vendor {
             password_right: login.map(|(name, password)| self.accounts.right(name, password)),
             order: order.as_deref(),
             parameters: form.names(),
-            query: incoming.query,
+            query: incoming.query.is_some(),
         });
         let now = self.clock.read(real);
         let Some(endpoint) = endpoint else {
@@ -301,11 +303,11 @@ impl Vendor {
         let (name, password) = form.login()?;
         if !self.accounts.login(name, password, self.dials.lockout_after) {
             self.record.login_refused(ticket);
-            return Err(Refusal::login());
+            return Err(Refusal::login(self.dials.login_words));
         }
         let extra: &[String] =
             if endpoint == Endpoint::ReplaceSmime { &self.dials.extra_arguments } else { &[] };
-        let args = Args::check(endpoint, form, extra)?;
+        let args = Args::check(endpoint, form, extra, self.dials.ignore_empty)?;
         if !self.accounts.within(name, self.dials.call_limit, now) {
             return Err(Refusal::of(endpoint, -42));
         }

@@ -53,7 +53,7 @@ fn form(path: &str, body: &str, answer: impl FnOnce(Incoming<'_>) -> Answer) -> 
     answer(Incoming {
         method: "POST",
         path,
-        query: false,
+        query: None,
         content_type: Some("application/x-www-form-urlencoded"),
         body: body.as_bytes(),
         tls: true,

@@ -1,7 +1,7 @@
 //! The server refuses what the vendor refuses, in the vendor's order and words.
 
 use super::*;
-use crate::sandbox::{CallLimit, DialSettings};
+use crate::sandbox::{CallLimit, DialSettings, LoginWords};
 
 fn check(path: &str, body: &str, expected: &str) {
     let mut vendor = vendor();
@@ -16,7 +16,7 @@ fn the_transport_comes_first() {
         let incoming = Incoming {
             method,
             path: SSL,
-            query: method == "GET",
+            query: (method == "GET").then_some(""),
             content_type: Some("application/x-www-form-urlencoded"),
             body: b"loginName=nobody",
             tls,
@@ -40,13 +40,66 @@ fn a_body_of_another_type_has_no_parameters() {
         let incoming = Incoming {
             method: "POST",
             path: SSL,
-            query: false,
+            query: None,
             content_type,
             body: b"loginName=demo&loginPassword=Secret&orderNumber=1&queryType=0",
             tls: true,
             connection: 1,
         };
         assert_eq!(text(&vendor.call(incoming, crate::sandbox::now()).answer), expected, "{content_type:?}");
+    }
+}
+
+#[test]
+fn parameters_may_stand_in_the_query_of_a_post() {
+    let mut vendor = vendor();
+    let incoming = Incoming {
+        method: "POST",
+        path: SSL,
+        query: Some("LOGINNAME=demo&LOGINPASSWORD=Secret&orderNumber=1&queryType=0"),
+        content_type: None,
+        body: b"",
+        tls: true,
+        connection: 1,
+    };
+    assert_eq!(text(&vendor.call(incoming, crate::sandbox::now()).answer), "1\n");
+    assert!(vendor.record().calls(0).next().unwrap().query, "a place where secrets have no business");
+}
+
+#[test]
+fn an_empty_value_is_invalid_or_not_sent_as_the_dial_says() {
+    let mut vendor = vendor();
+    let body = "orderNumber=1&queryType=0&certificateID=&baseOrderNumber=&responseType=";
+    assert_eq!(
+        text(&post(&mut vendor, SSL, body)),
+        "-4\nThe value of the 'baseOrderNumber' argument is invalid!\n"
+            .replace("baseOrderNumber", "certificateID")
+    );
+    vendor.set_dials(DialSettings { ignore_empty: Some(true), ..Default::default() }).unwrap();
+    assert_eq!(text(&post(&mut vendor, SSL, body)), "1\n");
+    assert_eq!(
+        text(&post(&mut vendor, SSL, "orderNumber=1&queryType=")),
+        "-3\nThe 'queryType' argument is missing!\n"
+    );
+}
+
+#[test]
+fn a_wrong_login_is_worded_as_the_dial_says() {
+    let wrong = "loginName=demo&loginPassword=x&orderNumber=1&queryType=0";
+    for (words, expected) in [
+        (
+            LoginWords::FourCauses,
+            "-16\nIncorrect login details, account is locked, password has expired or your source IP is blocked.\n",
+        ),
+        (LoginWords::PermissionDenied, "-16\nPermission denied!\n"),
+        (LoginWords::MissingPassword, "-3\nThe 'loginPassword' argument is missing!\n"),
+        (LoginWords::InvalidPassword, "-4\nThe value of the 'loginPassword' argument is invalid!\n"),
+        (LoginWords::InvalidName, "-4\nThe value of the 'loginName' argument is invalid!\n"),
+    ] {
+        let mut vendor = vendor();
+        vendor.set_dials(DialSettings { login_words: Some(words), ..Default::default() }).unwrap();
+        assert_eq!(text(&post_raw(&mut vendor, SSL, wrong)), expected);
+        assert_eq!(vendor.record().counters().all.logins_refused, 1, "whatever it is called");
     }
 }
 
