@@ -170,7 +170,8 @@ impl Query {
         if self.args.yes("showMDCDomainDetails2") && code == 0 {
             statuses.push(domain_details(standing, DcvState::word2));
         }
-        if split && data.is_some() && !statuses.is_empty() {
+        // Behind the certificates they begin with an empty line, by which clients in production find them.
+        if shape.lines != Lines::Early && data.is_some() && !statuses.is_empty() {
             statuses.insert(0, String::new());
         }
         let status = vec![code.to_string()];
@@ -265,7 +266,9 @@ impl<'a> Data<'a> {
             list.push((None, self.issued.der.as_slice()));
         }
         match self.shape.position {
-            Position::RootFirst => {}
+            // What takes the first certificate of a PKCS#7 for the leaf works in production.
+            Position::Usual if self.query.container == Container::Pkcs7 => list.reverse(),
+            Position::Usual | Position::RootFirst => {}
             Position::IssuerFirst => list.reverse(),
             Position::Shuffled => Dice::new(self.shape.seed).shuffle(&mut list),
         }
@@ -399,7 +402,15 @@ pub(super) fn details(standing: &Standing, shape: &Shape) -> Vec<(&'static str, 
         let value = standing.step.status.get(key).copied().unwrap_or_else(|| usual(key));
         (key, value)
     };
-    let shown = STATUS_KEYS.into_iter().map(of).filter(|(_, value)| *value != -1 || !shape.sparse_details);
+    // Production leaves these two out of the answer unless the order has extended validation: unless they say something.
+    let of_ev_only = |key: &str| {
+        matches!(key, "evClickThroughStatus" | "brandValStatus") && !standing.step.status.contains_key(key)
+    };
+    let shown = STATUS_KEYS
+        .into_iter()
+        .filter(|key| !of_ev_only(key))
+        .map(of)
+        .filter(|(_, value)| *value != -1 || !shape.sparse_details);
     let mut list: Vec<(&'static str, String)> = shown.map(|(key, value)| (key, value.to_string())).collect();
     let caa = if pending { "Awaiting Completion" } else { "Authorized" };
     list.push(("caaStatus", standing.step.caa.clone().unwrap_or_else(|| caa.into())));

@@ -16,7 +16,8 @@
 //! | | `pem` | a PEM text as it is |
 //! | | `der64-lines` | base64 with a line break after 64 characters |
 //! | | `raw-plus` | base64 whose `+` is not percent-encoded, so that it arrives as a space |
-//! | position | `root-first` | root, intermediate, leaf (CollectSSL page) |
+//! | position | `usual-order` | root, intermediate, leaf (CollectSSL page); in a PKCS#7 the leaf first, on which clients in production rely |
+//! | | `root-first` | root, intermediate, leaf in every container |
 //! | | `issuer-first` | leaf, intermediate, root |
 //! | | `shuffled` | in no order |
 //! | chain | `chain` | intermediate and self-signed root |
@@ -84,6 +85,7 @@ pub(super) enum Value {
 /// Order of certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Position {
+    Usual,
     RootFirst,
     IssuerFirst,
     Shuffled,
@@ -164,7 +166,7 @@ impl Default for Shape {
     fn default() -> Shape {
         Shape {
             value: Value::Der64,
-            position: Position::RootFirst,
+            position: Position::Usual,
             chain: ChainContent::Chain,
             keys: KeyCase::Documented,
             shuffled_pairs: false,
@@ -219,6 +221,7 @@ const NAMES: &[Named] = &[
     named("value", "pem", |shape| shape.value = Value::Pem),
     named("value", "der64-lines", |shape| shape.value = Value::Der64Lines),
     named("value", "raw-plus", |shape| shape.value = Value::RawPlus),
+    named("position", "usual-order", |shape| shape.position = Position::Usual),
     named("position", "root-first", |shape| shape.position = Position::RootFirst),
     named("position", "issuer-first", |shape| shape.position = Position::IssuerFirst),
     named("position", "shuffled", |shape| shape.position = Position::Shuffled),

@@ -72,7 +72,10 @@ fn lines(answer: &Answer) -> Vec<String> {
 
 fn statuses() -> Vec<String> {
     let mut lines = vec!["csrStatus=1".to_owned(), "dcvStatus=1".to_owned()];
-    lines.extend(crate::sandbox::script::STATUS_KEYS[2..].iter().map(|key| format!("{key}=-1")));
+    let others = crate::sandbox::script::STATUS_KEYS[2..].iter();
+    // Of orders with extended validation only.
+    let others = others.filter(|key| !["evClickThroughStatus", "brandValStatus"].contains(key));
+    lines.extend(others.map(|key| format!("{key}=-1")));
     lines.push("caaStatus=Authorized".into());
     lines
 }
@@ -85,7 +88,7 @@ fn an_issued_order_in_lines() {
 
     let page = lines(&post(&mut vendor, SSL, &body));
     let dates = "29/10/2025 28/10/2026";
-    let start = owned(&["2", dates, "www.example.com", "PEM", "Issued", "Complete"]);
+    let start = owned(&["2", dates, "www.example.com", "PEM", "", "Issued", "Complete"]);
     assert_eq!(page, [start, statuses(), owned(&["1761696000 1793232000"])].concat());
 
     set_shape(&mut vendor, "early-lines");

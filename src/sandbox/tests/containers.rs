@@ -81,6 +81,23 @@ fn the_order_of_certificates_is_a_matter_of_shape() {
 }
 
 #[test]
+fn a_pkcs7_begins_with_the_leaf_unless_the_shape_says_otherwise() {
+    let mut vendor = vendor();
+    for (shape, first) in [("documented", true), ("issuer-first", true), ("root-first", false)] {
+        set_shape(&mut vendor, shape);
+        let answer = post(&mut vendor, SSL, "orderNumber=1&queryType=1&responseType=2&responseEncoding=1");
+        let leaf = leaf(&vendor, "1");
+        let at = |der: &[u8]| answer.body.windows(der.len()).position(|window| window == der).unwrap();
+        let root = pem_of(&vendor.authorities().root);
+        assert_eq!(at(&leaf) < at(&root), first, "{shape}");
+    }
+}
+
+fn pem_of(text: &str) -> Vec<u8> {
+    from_pem(text).remove(0)
+}
+
+#[test]
 fn pkcs7_is_what_openssl_understands() {
     let mut vendor = vendor();
     for (path, body, order, certificates) in [
