@@ -1,4 +1,4 @@
-//! The commands of the control port. Their table is in the documentation of [`sandbox`](super).
+//! The commands of the control port: the table, which `GET /` shows, and what each does. docs/rehearsal.md tells more.
 
 use aws_lc_rs::digest;
 use serde::Deserialize;
@@ -17,6 +17,50 @@ use super::{Error, Handle, shape};
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) value: Json,
+}
+
+/// Every command: method and path, and what it does. `N`, `NAME` and `ID` stand for an order number, a login name, a
+/// number of a fault.
+const COMMANDS: [(&str, &str); 30] = [
+    ("GET /", "addresses, time, names of shapes, and these commands"),
+    ("GET /ca", "all CA certificates as PEM; `api` is what a client must trust"),
+    ("POST /clock", "lets time pass"),
+    ("POST /scenario", "adds accounts, orders and faults, turns dials"),
+    ("GET /accounts", "all accounts, without their passwords"),
+    ("POST /accounts", "adds or replaces an account, which opens one that was locked out"),
+    ("DELETE /accounts/NAME", "takes an account away"),
+    ("GET /orders", "all orders"),
+    ("GET /orders/N", "an order"),
+    ("POST /orders", "adds or replaces an order"),
+    ("DELETE /orders/N", "takes an order away"),
+    ("POST /orders/N/script", "another script, which begins now"),
+    ("POST /orders/N/advance", "the next step of the script"),
+    ("POST /orders/N/issue", "issues the first certificate"),
+    ("POST /orders/N/reissue", "issues another one"),
+    ("POST /orders/N/reject", "-20 from here on"),
+    ("POST /orders/N/revoke", "-21 from here on"),
+    ("GET /orders/N/certificate", "the present certificate"),
+    ("GET /orders/N/certificates", "all certificates, oldest first"),
+    ("GET /orders/N/key", "the present certificate's key, where the sandbox made it"),
+    ("GET /dials", "where the dials stand"),
+    ("POST /dials", "turns the dials that are named"),
+    ("GET /faults", "the faults that are set"),
+    ("POST /faults", "sets a fault"),
+    ("DELETE /faults", "takes all faults away"),
+    ("DELETE /faults/ID", "takes a fault away"),
+    ("GET /calls", "the last 10,000 calls; with ?after=n those with a larger number"),
+    ("GET /counters", "what was called, and how politely"),
+    ("DELETE /calls", "forgets calls and counters"),
+    ("POST /stop", "ends the sandbox"),
+];
+
+/// Whether there is a command at this path, with whatever method.
+fn exists(parts: &[&str]) -> bool {
+    COMMANDS.iter().any(|(call, _)| {
+        let path = call.split_once(" /").map_or("", |(_, path)| path);
+        let same = |(known, part): (&str, &&str)| matches!(known, "N" | "NAME" | "ID") || known == *part;
+        path.split('/').count() == parts.len() && path.split('/').zip(parts).all(same)
+    })
 }
 
 /// Body of `POST /clock`.
@@ -53,7 +97,7 @@ pub(super) fn command(handle: &Handle, method: &str, path: &str, query: Option<&
         Ok(value) => Reply { status: 200, value },
         Err(failure) => {
             let (status, reason) = match failure {
-                Failure::NoSuchPath => (404, format!("there is no {path}; the documentation has a table")),
+                Failure::NoSuchPath => (404, format!("there is no {path}; GET / lists what there is")),
                 Failure::WrongMethod => (405, format!("{path} does not take {method}")),
                 Failure::Body(reason) => (400, format!("{method} {path}: {reason}")),
                 Failure::Vendor(error) => match error {
@@ -103,7 +147,9 @@ fn route(
         }
         ("GET", ["orders", number]) => order(&vendor, number),
         ("DELETE", ["orders", number]) => done(vendor.remove_order(number)),
-        (_, ["orders", number, command]) => about_order(&mut vendor, method, number, command, body),
+        (_, ["orders", number, command]) if exists(&parts) => {
+            about_order(&mut vendor, method, number, command, body)
+        }
         ("GET", ["dials"]) => Ok(json!(vendor.dials())),
         ("POST", ["dials"]) => {
             vendor.set_dials(parse(body)?)?;
@@ -129,23 +175,7 @@ fn route(
             handle.stop();
             Ok(json!({}))
         }
-        (
-            _,
-            [""]
-            | ["ca"]
-            | ["clock"]
-            | ["scenario"]
-            | ["accounts"]
-            | ["accounts", _]
-            | ["orders"]
-            | ["orders", _]
-            | ["dials"]
-            | ["faults"]
-            | ["faults", _]
-            | ["calls"]
-            | ["counters"]
-            | ["stop"],
-        ) => Err(Failure::WrongMethod),
+        _ if exists(&parts) => Err(Failure::WrongMethod),
         _ => Err(Failure::NoSuchPath),
     }
 }
@@ -196,12 +226,7 @@ fn about_order(
                 Err(Error::Refused(reason).into())
             }
         },
-        (
-            _,
-            "script" | "advance" | "issue" | "reissue" | "reject" | "revoke" | "certificate" | "certificates"
-            | "key",
-        ) => Err(Failure::WrongMethod),
-        _ => Err(Failure::NoSuchPath),
+        _ => Err(Failure::WrongMethod),
     }
 }
 
@@ -221,6 +246,7 @@ fn overview(handle: &Handle, vendor: &Vendor) -> Json {
         "now": vendor.now(),
         "ahead_ms": u64::try_from(vendor.ahead().as_millis()).unwrap_or(u64::MAX),
         "shapes": shape::names().collect::<Vec<_>>(),
+        "commands": COMMANDS.map(|(call, does)| format!("{call}: {does}")),
     })
 }
 
@@ -300,4 +326,31 @@ fn after(query: Option<&str>) -> Result<u64, Failure> {
 fn decode(part: &str) -> String {
     let pair = format!("={}", part.replace('+', "%2B"));
     form_urlencoded::parse(pair.as_bytes()).next().map_or_else(String::new, |(_, value)| value.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, Sandbox};
+    use super::*;
+
+    #[test]
+    fn every_command_of_the_table_is_carried_out_and_explained() {
+        let sandbox = Sandbox::start(Options::demo()).unwrap();
+        let handle = sandbox.handle();
+        let page = include_str!("../../docs/rehearsal.md");
+        for (call, _) in COMMANDS {
+            let (method, path) = call.split_once(' ').unwrap();
+            let path = path.replace("/N", "/1000001");
+            let Reply { status, value } = command(&handle, method, &path, None, b"");
+            let routed = !value.to_string().contains("there is no /") && status != 405;
+            assert!(routed, "{call}: {status} {value}");
+            assert!(page.contains(&format!("| `{call}` |")), "docs/rehearsal.md lacks {call}");
+        }
+        let rows = page.lines().filter(|line| {
+            ["| `GET /", "| `POST /", "| `DELETE /"].iter().any(|start| line.starts_with(start))
+        });
+        assert_eq!(rows.count(), COMMANDS.len());
+        assert_eq!(command(&handle, "PUT", "/orders/1000001/issue", None, b"").status, 405);
+        assert_eq!(command(&handle, "POST", "/orders/1000001/melt", None, b"").status, 404);
+    }
 }

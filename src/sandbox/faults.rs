@@ -8,26 +8,7 @@
 //! {"fault": "close", "endpoint": "AutoReplaceSMIME", "times": 1}
 //! ```
 //!
-//! | group | fault | what it does |
-//! | --- | --- | --- |
-//! | with others | `{"delay": {"ms": n}}` | the answer comes n ms later; several add up |
-//! | | `connection-close` | the connection is closed after the answer, and says so |
-//! | | `{"content-type": {"value": s}}` | another Content-Type |
-//! | | `gzip` | the body is gzipped, with its Content-Encoding, whoever accepts it |
-//! | untrue | `no-certificate` | status 2 with nothing attached |
-//! | | `{"other-answer": {"order": s}}` | what another order would be told |
-//! | | `flapping` | an issued order: every second answer is 0 |
-//! | page | `html` | an HTML page with HTTP 200 |
-//! | | `{"http-status": {"status": n, "retry_after": s, "retry_after_date": b}}` | that status with an HTML page; Retry-After, if given, in seconds or as a date |
-//! | | `{"redirect": {"status": n, "location": s}}` | 301, 302, 303, 307 or 308 to a URL |
-//! | | `empty` | HTTP 200 without a body |
-//! | | `{"garbage": {"bytes": n}}` | a body of bytes without meaning, 200 |
-//! | wire | `close` | the connection is closed instead of an answer |
-//! | | `{"cut": {"after": n, "polite": b, "length": b}}` | only n bytes of the body; `length`: Content-Length announces all of them (default true); `polite`: TLS is closed in order (default false) |
-//! | | `{"stall": {"after": n, "ms": m}}` | n bytes of the body, then nothing for m ms, then closed |
-//! | | `{"huge": {"mib": n, "length": l}}` | a body of n MiB; `l`: `honest`, `none` (until close), `chunked`, or `small` (announces 64 bytes) |
-//! | | `endless-headers` | header lines until the client leaves, or 64 MiB |
-//! | | `raw-garbage` | bytes that are no HTTP |
+//! `docs/rehearsal.md` has the table of the faults.
 //!
 //! Of the group "with others" all that match are applied to a call, of the rest the first that matches.
 //! A fault used up by its `times` is gone, so that several of them follow one another.
@@ -73,7 +54,7 @@ pub struct FaultSpec {
     pub reached: Option<bool>,
 }
 
-/// What can go wrong; the table of the module tells what each does.
+/// What can go wrong; the table in `docs/rehearsal.md` tells what each does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
@@ -526,8 +507,8 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_is_in_the_table_above() {
-        let page = include_str!("faults.rs");
+    fn every_fault_is_in_the_table() {
+        let page = include_str!("../../docs/rehearsal.md");
         for fault in [
             Fault::Delay { ms: 1 },
             Fault::ConnectionClose,

@@ -1,49 +1,14 @@
 //! A scenario: accounts, orders, dials and faults in one TOML or JSON text.
 //!
 //! ```toml
-//! [[account]]
-//! login_name = "demo"
-//! password = "demo-password"
-//!
-//! [[order]]
-//! order_number = "123456789"            # product "ssl", issued at the first call
-//! domains = ["www.example.com"]
-//!
-//! [[order]]
-//! order_number = "123456790"
-//! domains = ["shop.example.com", "www.shop.example.com"]
-//! certificate = { days = 90, flaws = ["missing-name"] }
-//! script = [
-//!     { state = "pending", polls = 2, status = { dcvStatus = 2 }, dcv = [
-//!         { domain = "shop.example.com", method = "CNAME_CSR_HASH", state = "validated" },
-//!         { domain = "www.shop.example.com", state = "in-progress" },
-//!     ] },
-//!     { state = "error", code = -26, for_ms = 60000 },
-//!     { state = "issued" },
-//! ]
-//!
-//! [dials]
-//! shape = "issuer-first+crlf"
-//! lockout_after = 5
-//! call_limit = { calls = 100, window_ms = 3600000 }
-//!
-//! [[fault]]
-//! fault = { delay = { ms = 200 } }
-//! order = "123456790"
+#![doc = include_str!("example.toml")]
 //! ```
 //!
 //! JSON has the same keys: `{"account": [{…}], "order": [{…}], "dials": {…}, "fault": [{…}]}`. An unknown
-//! key is an error everywhere. Only the keys in bold are needed; the types tell more about each.
+//! key is an error everywhere.
 //!
-//! | table | keys |
-//! | --- | --- |
-//! | account, [`AccountSpec`] | **`login_name`**, **`password`**; `locked`, `ip_blocked`, `password_expired`, `ca_agreement`: true or false; `denied`: endpoint names |
-//! | order, [`OrderSpec`] | **`order_number`**: text; `product`: `ssl`, `mark`, `smime`; `account`: login name; `base_order_number`; `domains`: list; `script`: list of steps; `certificate`: see below; `shape`; `term_days`; `resend_code` |
-//! | step, [`Step`] | `state`: `pending`, `available`, `issued`, `error`; `code`, `message` with `error`; `polls`, `for_ms`, `until`: what ends it; `certificate` with `issued`; `status`: integers by key; `caa`, `certificate_status`, `validation_status`; `dcv`: list of domains |
-//! | domain, [`Dcv`](super::Dcv) | **`domain`**; `method`; **`state`**: `validated`, `not-validated`, `in-progress`, `awaiting-brand` |
-//! | certificate, [`CertificateSpec`](super::CertificateSpec) | `key`: PEM; `new_key`; `key_type`: `p256`, `p384`, `rsa2048`; `names`; `not_before`, `not_after`: UNIX seconds; `days`; `backdate`: seconds; `serial`: hexadecimal; `logo_bytes`, `logo_critical`; `certificate_id`; `flaws`: list of [`Flaw`](super::Flaw) |
-//! | dials, [`DialSettings`] | `shape`: see [`shape`](super::shape); `lockout_after`; `call_limit`: `calls` and `window_ms`; `extra_arguments`: list; `replacement_script`: list of steps; `login_words`: see [`LoginWords`](super::LoginWords); `ignore_empty` |
-//! | fault, [`FaultSpec`] | **`fault`**: see [`faults`](super::faults); `order`, `account`, `endpoint`: whom it is for; `times`, `skip`, `reached` |
+//! The keys are those of [`AccountSpec`], [`OrderSpec`], [`DialSettings`] and [`FaultSpec`]; `docs/rehearsal.md` has
+//! them in a table.
 
 use serde::Deserialize;
 
@@ -116,6 +81,9 @@ impl Scenario {
         }
     }
 
+    /// A scenario with a bit of everything, as TOML.
+    pub const EXAMPLE: &'static str = include_str!("example.toml");
+
     /// Password of the account `demo`.
     pub const DEMO_PASSWORD: &'static str = "demo-password";
 }
@@ -125,17 +93,9 @@ mod tests {
     use super::*;
     use crate::sandbox::vendor::Vendor;
 
-    /// The example at the top of this file.
-    fn example() -> String {
-        let page = include_str!("scenario.rs");
-        let begin = page.find("```toml\n").unwrap() + 8;
-        let end = begin + page[begin..].find("//! ```").unwrap();
-        page[begin..end].lines().map(|line| line.trim_start_matches("//!").to_owned() + "\n").collect()
-    }
-
     #[test]
     fn the_example_is_a_scenario() {
-        let scenario = Scenario::parse(&example()).unwrap();
+        let scenario = Scenario::parse(Scenario::EXAMPLE).unwrap();
         assert_eq!((scenario.account.len(), scenario.order.len(), scenario.fault.len()), (1, 2, 1));
         assert_eq!(scenario.order[1].script[0].dcv.len(), 2);
         let vendor = Vendor::new(scenario).unwrap();

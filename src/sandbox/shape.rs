@@ -9,66 +9,7 @@
 //! believe is a [fault](super::faults). The first name of each aspect is the documented one, or, where
 //! the documents show both, the one they show first. "Harsh" ones are never chosen by `random`.
 //!
-//! | aspect | name | what it does |
-//! | --- | --- | --- |
-//! | value | `der64` | a certificate in the URL-encoded form is base64 of its DER, then URL-encoded |
-//! | | `pem64` | base64 of a whole PEM text |
-//! | | `pem` | a PEM text as it is |
-//! | | `der64-lines` | base64 with a line break after 64 characters |
-//! | | `raw-plus` | base64 whose `+` is not percent-encoded, so that it arrives as a space |
-//! | position | `usual-order` | root, intermediate, leaf (CollectSSL page); in a PKCS#7 the leaf first, on which clients in production rely |
-//! | | `root-first` | root, intermediate, leaf in every container |
-//! | | `issuer-first` | leaf, intermediate, root |
-//! | | `shuffled` | in no order |
-//! | chain | `chain` | intermediate and self-signed root |
-//! | | `twin` | besides, the root's CA signed by an older root, and that root (TLS and S/MIME) |
-//! | | `duplicates` | intermediate and root twice |
-//! | | `no-root` | the intermediate only |
-//! | keys | `documented-keys` | `caCertificate` |
-//! | | `upper-keys` | `CACERTIFICATE` |
-//! | | `lower-keys` | `cacertificate` |
-//! | pairs | `ordered-pairs` | `errorCode` first, then as the page lists them |
-//! | | `shuffled-pairs` | in no order |
-//! | extra | `no-extra-keys` | documented keys only |
-//! | | `extra-keys` | keys that no page lists |
-//! | ids | `no-ids` | neither `orderNumber` nor `certificateID` in a Collect answer |
-//! | | `ids` | both |
-//! | spaces | `plus-space` | a space in a URL-encoded value is `+` |
-//! | | `percent-space` | it is `%20` |
-//! | details | `all-details` | every integer status that showStatusDetails knows |
-//! | | `sparse-details` | those that are -1 are missing |
-//! | fqdn | `fqdn` | the name |
-//! | | `empty-fqdn` | the key with an empty value, although issued |
-//! | item | `error-item` | `errorItem` where a parameter is at fault |
-//! | | `no-error-item` | never |
-//! | lines | `page-lines` | newline form in the order of the CollectSSL page: certificates before the statuses, product term last |
-//! | | `early-lines` | everything else before the certificates |
-//! | | `split-dates` | each date on a line of its own, and an empty line before the statuses |
-//! | eol | `lf` | lines end with LF |
-//! | | `crlf` | lines end with CRLF; in the URL-encoded form, line breaks within values and the end of the body |
-//! | bom | `no-bom` | no byte order mark |
-//! | | `bom` | UTF-8 byte order mark before a text body |
-//! | tail | `no-tail` | nothing after the answer |
-//! | | `newline-tail` | two line ends after it |
-//! | | `junk-tail` | an HTML comment after a text body, zero bytes after a binary one; harsh |
-//! | status | `status-line` | CollectMC, base64: the status line stands before the data |
-//! | | `no-status-line` | the data alone, as in the sample of the page |
-//! | armour | `binary` | binary is binary |
-//! | | `armour-anyway` | CollectMC answers responseEncoding=1 with PEM and no status line: what the page's sample request and sample answer show together |
-//! | errors | `line-errors` | CollectMC errors: the code, and on the next line its message |
-//! | | `form-errors` | `errorCode=…&errorMessage=…&errorDetail=…` |
-//! | json | `json-flat` | JSON with the keys of the URL-encoded form |
-//! | | `json-nested` | JSON in objects: `{"error":{…}}`, `{"domains":[…]}`, numbers as numbers |
-//! | number | `new-number` | AutoReplaceSMIME tells the number of the new order |
-//! | | `no-new-number` | it does not, although it made one; harsh |
-//! | pkcs7 | `pkcs7` | certs-only for TLS and S/MIME; for mark certificates as in the sample, with signerInfos |
-//! | | `pkcs7-certs-only` | certs-only everywhere |
-//! | | `pkcs7-signed` | with signerInfos everywhere |
-//! | | `pkcs7-unrelated` | the signer's certificate, which belongs to no chain, among the others |
-//! | | `pkcs7-ber` | as signed, BER with indefinite lengths |
-//! | zip | `zip-files` | one `.crt` (PEM) for each certificate |
-//! | | `zip-bundle` | the leaf as `.crt`, the others in one `.ca-bundle` |
-//! | | `zip-der` | one `.cer` (DER) for each |
+//! `docs/rehearsal.md` has the table of the names.
 
 use super::bundle::Pkcs7Form;
 
@@ -434,8 +375,8 @@ mod tests {
     }
 
     #[test]
-    fn every_name_is_in_the_table_above() {
-        let page = include_str!("shape.rs");
+    fn every_name_is_in_the_table() {
+        let page = include_str!("../../docs/rehearsal.md");
         for name in names() {
             assert!(page.contains(&format!("| `{name}` |")), "{name} is not documented");
         }

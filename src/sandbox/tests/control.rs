@@ -202,24 +202,3 @@ async fn it_can_be_stopped_from_outside() {
     }
     panic!("it still runs");
 }
-
-#[test]
-fn every_line_of_the_table_is_a_route() {
-    let sandbox = Sandbox::start(Options::demo()).unwrap();
-    let handle = sandbox.handle();
-    let page = include_str!("../mod.rs");
-    let mut lines = 0;
-    for line in page.lines().filter_map(|line| line.strip_prefix("//! | `")) {
-        let Some((call, _)) = line.split_once('`') else { continue };
-        let Some((method, path)) = call.split_once(' ').filter(|(_, path)| path.starts_with('/')) else {
-            continue;
-        };
-        lines += 1;
-        let path = path.replace("/N", "/1000001").replace("NAME", "demo").replace("ID", "7");
-        let reply = crate::sandbox::control::command(&handle, method, &path, None, b"");
-        let error = reply.value["error"].as_str().unwrap_or_default().to_owned();
-        assert!(!error.contains("the documentation has a table"), "{method} {path}: {error}");
-        assert_ne!(reply.status, 405, "{method} {path}");
-    }
-    assert!(lines >= 28, "{lines} lines");
-}
