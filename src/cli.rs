@@ -99,7 +99,9 @@ pub enum Command {
     #[command(after_help = "Example: certcollectd doctor dcv www")]
     Doctor(commands::doctor::DoctorArgs),
     /// Run the rehearsal server: the vendor's API on loopback, with its own CA
-    #[command(after_help = "Example: certcollectd sandbox --listen 127.0.0.1:8443 --ca-out ca.pem")]
+    #[command(after_help = "Examples: certcollectd sandbox | tee rehearsal.toml\n          \
+        certcollectd sandbox --listen 0.0.0.0:8443 --host vendor --dir /rehearsal\n\n\
+        Prints a configuration that is ready to be used. docs/rehearsal.md has scenarios, faults and the control port.")]
     Sandbox(commands::sandbox::SandboxArgs),
     /// Sandbox and daemon together in a temporary directory: the main job in ten seconds
     #[command(after_help = "Example: certcollectd demo")]

@@ -90,7 +90,8 @@ pub struct AuthorityPem {
 
 impl Authorities {
     /// Makes all keys (P-256) and CA certificates.
-    pub(super) fn new() -> Result<Authorities, rcgen::Error> {
+    /// The API's certificate is for localhost, both loopback addresses, and `hosts`: names or addresses.
+    pub(super) fn new(hosts: &[String]) -> Result<Authorities, rcgen::Error> {
         let legacy_root = root("Sandbox Legacy Certification Authority")?;
         let root_ca = root("Sandbox Public Root R46")?;
         let root_twin =
@@ -101,7 +102,8 @@ impl Authorities {
         let mark_ca = below(&mark_root, "Sandbox Mark Issuing CA")?;
         let tls_root = root("Sandbox API Root")?;
         let tls_key = KeyPair::generate()?;
-        let tls_certificate = tls_params().signed_by(&tls_key, &tls_root.issuer())?.der().as_ref().to_vec();
+        let tls_certificate =
+            tls_params(hosts)?.signed_by(&tls_key, &tls_root.issuer())?.der().as_ref().to_vec();
         let signer_key = KeyPair::generate()?;
         let certificate = params("Sandbox Delivery Signer").self_signed(&signer_key)?.der().as_ref().to_vec();
         Ok(Authorities {
@@ -177,16 +179,22 @@ pub(super) fn serial() -> SerialNumber {
     SerialNumber::from_slice(&bytes)
 }
 
-fn tls_params() -> CertificateParams {
+fn tls_params(hosts: &[String]) -> Result<CertificateParams, rcgen::Error> {
     let mut params = params("localhost");
     params.is_ca = IsCa::ExplicitNoCa;
     params.subject_alt_names = vec![
-        SanType::DnsName("localhost".try_into().expect("the name is ASCII")),
+        SanType::DnsName("localhost".try_into()?),
         SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         SanType::IpAddress(IpAddr::V6(Ipv6Addr::LOCALHOST)),
     ];
+    for host in hosts {
+        params.subject_alt_names.push(match host.parse() {
+            Ok(address) => SanType::IpAddress(address),
+            Err(_) => SanType::DnsName(host.as_str().try_into()?),
+        });
+    }
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     params.use_authority_key_identifier_extension = true;
-    params
+    Ok(params)
 }

@@ -23,43 +23,11 @@
 //!
 //! # The control port
 //!
-//! Plain HTTP on a loopback address, JSON in and out. A body is needed where the table shows one; an
-//! unknown field is an error. What went well is answered with 200 and what is shown, or `{}`; what did
-//! not, with `{"error": "…"}` and 400, 404 or 405. The parts of a path are percent-encoded. The bodies are
-//! those of a [`scenario`], whose page has examples.
-//!
-//! | call | body | does, answers |
-//! | --- | --- | --- |
-//! | `GET /` | | `{"base_url", "control_url", "now", "ahead_ms", "shapes": […]}`; `now` in milliseconds since 1970 |
-//! | `GET /ca` | | all CA certificates as PEM: `{"api", "root", "root_twin", "legacy_root", "server_ca", "email_ca", "mark_root", "mark_ca"}`; `api` is what a client must trust |
-//! | `POST /clock` | `{"advance_ms": n}` | lets time pass for scripts and new certificates; answers like `GET /` |
-//! | `POST /scenario` | [`Scenario`] | adds accounts, orders, faults; turns dials |
-//! | `GET /accounts` | | `[{"login_name", "locked", "wrong_in_a_row", …}]`, without passwords |
-//! | `POST /accounts` | [`AccountSpec`] | adds or replaces; an account that was locked out is open again |
-//! | `DELETE /accounts/NAME` | | takes it away |
-//! | `GET /orders` | | all orders, each as in the next line |
-//! | `GET /orders/N` | | `{"order_number", "product", "state", "code", "step", "steps", "polls", "certificate_id", "certificates": […]}` |
-//! | `POST /orders` | [`OrderSpec`] | adds or replaces; answers with the order |
-//! | `DELETE /orders/N` | | takes it away |
-//! | `POST /orders/N/script` | `{"script": [`[`Step`]`, …]}` | another script, which begins now; answers with the order |
-//! | `POST /orders/N/advance` | | next step of the script; answers with the order |
-//! | `POST /orders/N/issue` | none, or [`CertificateSpec`] | issues the first certificate, and the order is issued; answers with the certificate |
-//! | `POST /orders/N/reissue` | none, or [`CertificateSpec`] | issues another one; the key stays unless the body has `key` or `new_key`; answers with the certificate |
-//! | `POST /orders/N/reject` | | -20 from here on |
-//! | `POST /orders/N/revoke` | | -21 from here on |
-//! | `GET /orders/N/certificate` | | the present one: `{"certificate_id", "serial", "sha256", "not_before", "not_after", "names", "certificate", "chain": […], "root"}`, the last three as PEM, chain without root |
-//! | `GET /orders/N/certificates` | | all of them, oldest first |
-//! | `GET /orders/N/key` | | `{"key"}`: PKCS#8 PEM of the present certificate's key, where the sandbox made it |
-//! | `GET /dials` | | where the dials stand |
-//! | `POST /dials` | [`DialSettings`] | turns those that are named; answers like `GET /dials` |
-//! | `GET /faults` | | `[{"id", "fault", "hits", …}]` |
-//! | `POST /faults` | [`FaultSpec`] | sets one; answers `{"id"}` |
-//! | `DELETE /faults` | | takes all away |
-//! | `DELETE /faults/ID` | | takes one away |
-//! | `GET /calls` | | `[`[`Call`]`, …]`, the last 10,000; with `?after=n` those with a larger number |
-//! | `GET /counters` | | [`Counters`] |
-//! | `DELETE /calls` | | forgets calls and counters |
-//! | `POST /stop` | | ends the sandbox |
+//! Plain HTTP on a loopback address, JSON in and out; an unknown field is an error. What went well is answered with
+//! 200 and what is shown, or `{}`; what did not, with `{"error": "…"}` and 400, 404 or 405. `GET /` lists the
+//! commands, `docs/rehearsal.md` tells what each takes and answers; the bodies are the types here
+//! ([`Scenario`], [`AccountSpec`], [`OrderSpec`], [`Step`], [`CertificateSpec`], [`DialSettings`],
+//! [`FaultSpec`]), what is shown are [`Counters`] and [`Call`]s.
 
 pub mod accounts;
 mod answer;
@@ -120,6 +88,9 @@ pub struct Options {
     /// Address of the control port; port 0 takes a free one. Only loopback is accepted: whoever reaches
     /// it can fetch keys.
     pub control: SocketAddr,
+    /// Names and addresses under which clients reach the API, besides localhost: they are in its TLS certificate, and the
+    /// first of them is in the base URL.
+    pub hosts: Vec<String>,
     /// Accounts, orders, dials and faults at the start.
     pub scenario: Scenario,
 }
@@ -128,7 +99,7 @@ impl Default for Options {
     /// Free ports on 127.0.0.1, and nothing in the book.
     fn default() -> Options {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        Options { listen: any, control: any, scenario: Scenario::default() }
+        Options { listen: any, control: any, hosts: Vec::new(), scenario: Scenario::default() }
     }
 }
 
@@ -181,6 +152,17 @@ pub enum Error {
     UnknownFault(u64),
 }
 
+/// Whether a TLS client can look for this in a certificate: an address, or labels of letters, digits, hyphens and
+/// underscores (container engines allow those).
+fn is_host(text: &str) -> bool {
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
+    text.parse::<std::net::IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
+}
+
 /// The real time. The sandbox has a clock of its own, because it plays somebody else's computer.
 #[allow(clippy::disallowed_methods)]
 pub(crate) fn now() -> Time {
@@ -202,15 +184,6 @@ impl Sandbox {
         };
         let api = bind("API", options.listen)?;
         let control = bind("control port", options.control)?;
-        Sandbox::with_listeners(api, control, options.scenario)
-    }
-
-    /// The same on listeners that the caller has bound.
-    pub fn with_listeners(
-        api: TcpListener,
-        control: TcpListener,
-        scenario: Scenario,
-    ) -> Result<Sandbox, Error> {
         for listener in [&api, &control] {
             listener.set_nonblocking(true).map_err(Error::Listener)?;
         }
@@ -220,10 +193,14 @@ impl Sandbox {
             let reason = format!("the control port must be on loopback, not on {control_address}");
             return Err(Error::Refused(reason));
         }
-        let vendor = Vendor::new(scenario)?;
+        if let Some(host) = options.hosts.iter().find(|host| !is_host(host)) {
+            return Err(Error::Refused(format!("'{host}' is no host name and no address")));
+        }
+        let vendor = Vendor::at(&options.hosts, options.scenario)?;
         let ca_pem = vendor.authorities().api;
         let (stop, _) = watch::channel(false);
-        let shared = Shared { vendor: Mutex::new(vendor), api_address, control_address, ca_pem, stop };
+        let host = options.hosts.into_iter().next();
+        let shared = Shared { vendor: Mutex::new(vendor), host, api_address, control_address, ca_pem, stop };
         Ok(Sandbox { api, control, handle: Handle(Arc::new(shared)) })
     }
 
@@ -286,6 +263,7 @@ pub struct Handle(Arc<Shared>);
 
 struct Shared {
     vendor: Mutex<Vendor>,
+    host: Option<String>,
     api_address: SocketAddr,
     control_address: SocketAddr,
     ca_pem: String,
@@ -303,14 +281,15 @@ impl Handle {
         self.0.control_address
     }
 
-    /// What a client takes for the vendor's address: `https://127.0.0.1:PORT`.
+    /// What a client takes for the vendor's address: `https://127.0.0.1:PORT`, or the first of [`Options::hosts`].
     pub fn base_url(&self) -> String {
         let address = self.0.api_address;
-        if address.ip().is_loopback() {
-            format!("https://{address}")
-        } else {
+        match &self.0.host {
+            Some(host) if host.contains(':') => format!("https://[{host}]:{}", address.port()),
+            Some(host) => format!("https://{host}:{}", address.port()),
+            None if address.ip().is_loopback() => format!("https://{address}"),
             // The certificate knows no other name.
-            format!("https://localhost:{}", address.port())
+            None => format!("https://localhost:{}", address.port()),
         }
     }
 

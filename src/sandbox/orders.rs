@@ -476,7 +476,7 @@ mod tests {
             let mut book = Book::default();
             let spec = OrderSpec::new(Product::Ssl, "123", &["www.example.com"]).with_script(script);
             book.put(spec, START).unwrap();
-            Fixture { book, ca: Authorities::new().unwrap() }
+            Fixture { book, ca: Authorities::new(&[]).unwrap() }
         }
 
         fn ask(&mut self, after_ms: u64) -> String {

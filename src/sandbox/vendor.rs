@@ -61,13 +61,19 @@ pub(super) struct Outgoing {
 }
 
 impl Vendor {
-    /// A vendor with new authorities and the content of a scenario.
+    /// A vendor with new authorities and the content of a scenario, for localhost.
+    #[cfg(test)]
     pub(super) fn new(scenario: Scenario) -> Result<Vendor, Error> {
+        Vendor::at(&[], scenario)
+    }
+
+    /// The same under these names besides.
+    pub(super) fn at(hosts: &[String], scenario: Scenario) -> Result<Vendor, Error> {
         let mut vendor = Vendor {
             clock: Clock::default(),
             accounts: Accounts::default(),
             book: Book::default(),
-            ca: Authorities::new().map_err(Error::Authority)?,
+            ca: Authorities::new(hosts).map_err(Error::Authority)?,
             dials: Dials::default(),
             faults: Faults::default(),
             record: Record::default(),

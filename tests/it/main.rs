@@ -42,6 +42,8 @@ mod paths;
 mod proof;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
+/// The rehearsal server as a newcomer meets it.
+mod rehearsal_server;
 /// An account that the configuration calls something else from now on.
 mod renamed;
 /// A start from each phase, whatever lies on the disk.
