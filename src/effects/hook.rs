@@ -4,8 +4,9 @@
 //! as it comes, logged line by line up to a limit, and not waited for once the program has ended: a service
 //! that a hook starts may keep the pipe open for ever.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
@@ -20,6 +22,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::access::{self, Reason, Wish};
 use super::dir::{open_file, random_name};
 use super::reap::Leaders;
 use super::{reap, web};
@@ -36,8 +39,12 @@ pub const MAX_OUTPUT: usize = 64 * 1024;
 pub const GRACE: Duration = Duration::from_secs(5);
 /// After the end of the program: time for what is in the pipe already to arrive.
 const DRAIN: Duration = Duration::from_millis(100);
-/// An exit status on a socket is a few digits; a chatty bridge may say more before it.
+/// An exit status on a socket is a few digits, so is a process number in a file; a chatty bridge may say more.
 const MAX_STATUS: usize = 4096;
+/// So many of the last lines are told when it failed: the cause often stands above a hint where to look.
+const LAST_LINES: usize = 3;
+/// A variable that is passed on is not longer, or its default is told instead.
+const MAX_INHERITED: usize = 8 * 1024;
 
 /// A variable that has another value in each run. What the run leaves behind is known by it: an order alone would not
 /// do, since an earlier run may have started a service that is to stay.
@@ -80,15 +87,25 @@ pub async fn run(run: &HookRun, leaders: Leaders) -> HookResult {
 }
 
 pub(super) fn failure(why: impl Into<String>) -> HookResult {
-    HookResult::Failed { why: why.into(), last_words: None }
+    HookResult::failed(why)
+}
+
+/// A failure with the one thing to do.
+fn advised(why: impl Into<String>, remedy: impl Into<String>) -> HookResult {
+    HookResult::Failed { why: why.into(), last_words: Vec::new(), remedy: Some(remedy.into()) }
 }
 
 fn timed_out(limit: Duration) -> HookResult {
-    failure(format!("ended at its time limit of {}", humantime::format_duration(limit)))
+    failure(over(limit))
+}
+
+fn over(limit: Duration) -> String {
+    format!("ended at its time limit of {}", humantime::format_duration(limit))
 }
 
 /// The environment of a hook: nothing but this, and the mark of the run. Several orders: names and domains are
-/// separated by spaces, everything else stands on a line for each order, in the order of the names.
+/// separated by spaces, everything else stands on a line for each order, in the order of the names; what certbot tells its
+/// hooks is about one certificate, and is not told.
 pub fn environment(run: &HookRun) -> Vec<(&'static str, OsString)> {
     let lines = |of: &dyn Fn(&Subject) -> OsString| {
         let mut all = OsString::new();
@@ -109,7 +126,9 @@ pub fn environment(run: &HookRun) -> Vec<(&'static str, OsString)> {
     }
     let domains = OsString::from(domains.join(" "));
     let dir = lines(&|subject| subject.dir.clone().into());
-    let inherited = |name, default: &str| std::env::var_os(name).unwrap_or_else(|| default.into());
+    let inherited = |name, default: &str| {
+        std::env::var_os(name).filter(|value| value.len() <= MAX_INHERITED).unwrap_or_else(|| default.into())
+    };
     let mut environment = vec![
         ("PATH", inherited("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
         ("LANG", inherited("LANG", "C.UTF-8")),
@@ -129,9 +148,10 @@ pub fn environment(run: &HookRun) -> Vec<(&'static str, OsString)> {
             lines(&|subject| subject.not_after.map(rfc3339).unwrap_or_default().into()),
         ),
         ("CERTCOLLECTD_GENERATION", lines(&|subject| subject.generation.clone().into())),
-        ("RENEWED_LINEAGE", dir),
-        ("RENEWED_DOMAINS", domains),
     ];
+    if run.subjects.len() == 1 {
+        environment.extend([("RENEWED_LINEAGE", dir), ("RENEWED_DOMAINS", domains)]);
+    }
     if run.rehearsal {
         environment.push(("CERTCOLLECTD_REHEARSAL", "1".into()));
     }
@@ -190,13 +210,12 @@ async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookR
     let last_words = output.lock().expect("nobody panics with it").finish();
     match status {
         Ok(Ended::By(status)) => by_status(status, last_words),
-        Ok(Ended::AtLimit) => {
-            let HookResult::Failed { why, .. } = timed_out(run.hook.timeout) else {
-                unreachable!("it failed")
-            };
-            HookResult::Failed { why, last_words }
-        }
-        Err(error) => HookResult::Failed { why: format!("its end cannot be learned: {error}"), last_words },
+        Ok(Ended::AtLimit) => HookResult::Failed { why: over(run.hook.timeout), last_words, remedy: None },
+        Err(error) => HookResult::Failed {
+            why: format!("its end cannot be learned: {error}"),
+            last_words,
+            remedy: None,
+        },
     }
 }
 
@@ -260,14 +279,25 @@ fn spawn(arguments: &[String], environment: Vec<(&'static str, OsString)>) -> Re
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn();
-    spawned.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
-            format!(
-                "{} cannot be started: the program that its first line names is not there",
-                path.display()
-            )
-        }
-        _ => format!("{} cannot be started: {error}", path.display()),
+    spawned.map_err(|error| {
+        let why = match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::NOENT) => "the program that its first line names is not there".to_owned(),
+            Some(Errno::NOEXEC) => {
+                "it is no program for this machine, and no first line such as #!/bin/sh names one for it"
+                    .to_owned()
+            }
+            Some(Errno::ACCESS) => {
+                "permission denied; may the daemon's user run it and the program that its first line \
+                                    names, and is its mount not noexec?"
+                    .to_owned()
+            }
+            Some(Errno::TXTBSY) => "somebody is writing it just now".to_owned(),
+            Some(Errno::TOOBIG) => {
+                "this system lets a program be told less; is LimitSTACK= very small?".to_owned()
+            }
+            _ => access::cause(&error),
+        };
+        format!("{} cannot be started: {why}", path.display())
     })
 }
 
@@ -276,14 +306,15 @@ enum Ended {
     AtLimit,
 }
 
-fn by_status(status: ExitStatus, last_words: Option<Foreign>) -> HookResult {
-    match (status.code(), status.signal()) {
-        (Some(0), _) => HookResult::Done,
-        (Some(NOT_FOR_ME), _) => HookResult::NotForMe,
-        (Some(code), _) => HookResult::Failed { why: format!("exit code {code}"), last_words },
-        (None, Some(signal)) => HookResult::Failed { why: format!("ended by signal {signal}"), last_words },
-        (None, None) => HookResult::Failed { why: "ended in an unknown way".into(), last_words },
-    }
+fn by_status(status: ExitStatus, last_words: Vec<Foreign>) -> HookResult {
+    let why = match (status.code(), status.signal()) {
+        (Some(0), _) => return HookResult::Done,
+        (Some(NOT_FOR_ME), _) => return HookResult::NotForMe,
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("ended by signal {signal}"),
+        (None, None) => "ended in an unknown way".into(),
+    };
+    HookResult::Failed { why, last_words, remedy: None }
 }
 
 /// Ends the whole process group: asks, waits, then does not ask.
@@ -318,12 +349,12 @@ struct Output {
     hook: Arc<str>,
     left: usize,
     line: Vec<u8>,
-    last: Vec<u8>,
+    last: VecDeque<Foreign>,
 }
 
 impl Output {
     fn new(hook: &Arc<str>) -> Self {
-        Output { hook: hook.clone(), left: MAX_OUTPUT, line: Vec::new(), last: Vec::new() }
+        Output { hook: hook.clone(), left: MAX_OUTPUT, line: Vec::new(), last: VecDeque::new() }
     }
 
     fn take(&mut self, bytes: &[u8]) {
@@ -345,24 +376,26 @@ impl Output {
         }
     }
 
-    /// The last line is remembered however much came before it: that is where the error stands.
+    /// The last lines are remembered however much came before them: that is where the error stands.
     fn end_line(&mut self) {
         let mut line = std::mem::take(&mut self.line);
-        if line.trim_ascii().is_empty() {
-            return;
+        if !line.trim_ascii().is_empty() {
+            let words = Foreign::from_bytes(&line);
+            if self.left > 0 {
+                tracing::info!(hook = &*self.hook, output = %words, "hook {} says: {words}", self.hook);
+            }
+            self.last.push_back(words);
+            if self.last.len() > LAST_LINES {
+                self.last.pop_front();
+            }
         }
-        if self.left > 0 {
-            let line = Foreign::from_bytes(&line);
-            tracing::info!(hook = &*self.hook, output = %line, "hook {} says: {line}", self.hook);
-        }
-        std::mem::swap(&mut self.last, &mut line);
         line.clear();
         self.line = line;
     }
 
-    fn finish(&mut self) -> Option<Foreign> {
+    fn finish(&mut self) -> Vec<Foreign> {
         self.end_line();
-        Some(Foreign::from_bytes(&self.last)).filter(|line| !line.as_str().is_empty())
+        self.last.drain(..).collect()
     }
 }
 
@@ -378,7 +411,14 @@ fn send_signal(pid_file: &Path, name: &str) -> HookResult {
     let mut text = String::new();
     match open_file(pid_file).and_then(|file| file.take(MAX_STATUS as u64).read_to_string(&mut text)) {
         Ok(_) => {}
-        Err(error) => return failure(format!("{shown} cannot be read: {error}")),
+        Err(error) => {
+            let Reason { cause, remedy } = access::reason(pid_file, Wish::Read, &error);
+            let why = format!("pid_file {shown} cannot be read: {cause}");
+            return advised(
+                why,
+                remedy.unwrap_or_else(|| "is the service running, and is that its file?".into()),
+            );
+        }
     };
     let number = text.lines().next().unwrap_or_default().trim();
     // Zero and negative numbers mean process groups, and everybody.
@@ -391,12 +431,18 @@ fn send_signal(pid_file: &Path, name: &str) -> HookResult {
     let Some(signal) = signal_named(name) else { return failure(format!("there is no signal {name}")) };
     match kill_process(pid, signal) {
         Ok(()) => HookResult::Done,
-        Err(rustix::io::Errno::PERM) => failure(format!(
-            "process {number} of {shown} belongs to another user, whom only root or CAP_KILL may send {name}; \
-             let the hook ask another unit"
-        )),
-        Err(rustix::io::Errno::SRCH) => failure(format!("there is no process {number}; {shown} is stale")),
-        Err(error) => failure(format!("process {number} cannot be sent {name}: {error}")),
+        Err(Errno::PERM) => advised(
+            format!(
+                "process {number} of {shown} belongs to another user, whom only root or CAP_KILL may send {name}"
+            ),
+            "let the hook ask another unit",
+        ),
+        Err(Errno::SRCH) => {
+            advised(format!("there is no process {number}; {shown} is stale"), "is the service running?")
+        }
+        Err(error) => {
+            failure(format!("process {number} cannot be sent {name}: {}", access::cause(&error.into())))
+        }
     }
 }
 
@@ -419,33 +465,105 @@ pub fn signal_named(name: &str) -> Option<Signal> {
     })
 }
 
-/// The least-privilege bridge: whoever listens does one fixed thing and writes its exit status.
+/// The least-privilege bridge: whoever listens does one fixed thing, writes its exit status, and behind it the last line
+/// of what that said.
 async fn socket(path: &Path) -> HookResult {
     let shown = path.display();
     let mut stream = match tokio::net::UnixStream::connect(path).await {
         Ok(stream) => stream,
-        Err(error) => return failure(format!("{shown} cannot be connected to: {error}")),
+        Err(error) => return cannot_connect(path, error).await,
     };
     let mut said = Vec::new();
     let mut buffer = [0; 1024];
     loop {
         match stream.read(&mut buffer).await {
             Ok(0) => break,
-            Ok(count) if said.len() + count <= MAX_STATUS => said.extend_from_slice(&buffer[..count]),
-            Ok(_) => return failure(format!("{shown} said more than {MAX_STATUS} bytes")),
-            Err(error) => return failure(format!("{shown} broke off: {error}")),
+            Ok(count) => said.extend_from_slice(&buffer[..count]),
+            Err(error) => return failure(format!("{shown} broke off: {}", access::cause(&error))),
+        }
+        if said.len() > MAX_STATUS {
+            let Some(begin) =
+                said.iter().position(|byte| *byte == b'\n').filter(|end| status_in(&said[..*end]).is_some())
+            else {
+                return failure(format!("{shown} said more than {MAX_STATUS} bytes and no exit status"));
+            };
+            // With the status known, only the end of what it says is of interest.
+            said.drain(begin + 1..said.len() - MAX_STATUS / 2);
         }
     }
-    let text = String::from_utf8_lossy(&said);
-    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty()).rev();
-    let status = lines.next().unwrap_or_default();
-    let last_words = lines.next().map(Foreign::new);
-    match status.parse::<u8>() {
-        Ok(0) => HookResult::Done,
-        Ok(42) => HookResult::NotForMe,
-        Ok(code) => HookResult::Failed { why: format!("exit status {code} from {shown}"), last_words },
-        Err(_) if status.is_empty() => failure(format!("{shown} closed without an exit status")),
-        Err(_) => failure(format!("{shown} said \"{}\" where an exit status belongs", Foreign::new(status))),
+    let bridge = Bridge::read(&said);
+    let why = match bridge.status {
+        Ok(0) => return HookResult::Done,
+        Ok(NOT_FOR_ME) => return HookResult::NotForMe,
+        Ok(code) => format!("exit status {code} from {shown}"),
+        Err(text) if text.as_str().is_empty() => format!("{shown} closed without an exit status"),
+        Err(text) => format!("{shown} said \"{text}\" where an exit status belongs"),
+    };
+    let remedy = match unit_behind(path) {
+        Some(unit) => format!("see `journalctl -u '{unit}@*'`"),
+        None => "see the log of what listens there".into(),
+    };
+    HookResult::Failed { why, last_words: bridge.words.into_iter().collect(), remedy: Some(remedy) }
+}
+
+/// What a bridge said: the exit status on the first line and the last line of the output behind it, or output and the
+/// exit status on the last line.
+struct Bridge {
+    /// Or what stands in its place.
+    status: Result<i32, Foreign>,
+    words: Option<Foreign>,
+}
+
+impl Bridge {
+    fn read(said: &[u8]) -> Bridge {
+        let lines: Vec<&[u8]> = said
+            .split(|byte| *byte == b'\n')
+            .map(<[u8]>::trim_ascii)
+            .filter(|line| !line.is_empty())
+            .collect();
+        let words = |line: Option<&&[u8]>| line.map(|line| Foreign::from_bytes(line));
+        match &lines[..] {
+            [first, rest @ ..] if status_in(first).is_some() => {
+                Bridge { status: Ok(status_in(first).unwrap_or_default()), words: words(rest.last()) }
+            }
+            [rest @ .., last] => Bridge {
+                status: status_in(last).ok_or_else(|| Foreign::from_bytes(last)),
+                words: words(rest.last()),
+            },
+            [] => Bridge { status: Err(Foreign::new("")), words: None },
+        }
+    }
+}
+
+/// An exit status, 0 to 255.
+fn status_in(line: &[u8]) -> Option<i32> {
+    std::str::from_utf8(line.trim_ascii()).ok()?.parse::<u8>().ok().map(i32::from)
+}
+
+/// The systemd unit behind a bridge that is named as the shipped one: `/run/certcollectd-reload/nginx.sock`.
+fn unit_behind(socket: &Path) -> Option<String> {
+    let of_ours = socket.parent()?.file_name()? == "certcollectd-reload";
+    let name = socket.file_stem()?.to_str().filter(|name| crate::config::is_name(name))?;
+    of_ours.then(|| format!("certcollectd-reload-{name}"))
+}
+
+/// Why nobody answers at a socket. Apart, since the way to it is looked at.
+pub(super) async fn cannot_connect(socket: &Path, error: std::io::Error) -> HookResult {
+    let path = socket.to_owned();
+    let kind = error.kind();
+    let looked = spawn_blocking(move || access::reason(&path, Wish::Connect, &error)).await;
+    let Reason { cause, remedy } = looked.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+    let start = || match unit_behind(socket) {
+        Some(unit) => format!("`systemctl enable --now {unit}.socket` makes it"),
+        None => "start what listens there".into(),
+    };
+    let cause = if kind == ErrorKind::ConnectionRefused { "nobody listens there".into() } else { cause };
+    let remedy =
+        remedy.or_else(|| matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused).then(start));
+    HookResult::Failed {
+        why: format!("cannot connect to {}: {cause}", socket.display()),
+        last_words: Vec::new(),
+        remedy,
     }
 }
 
@@ -460,7 +578,64 @@ mod tests {
             output.take(&[b"chatter\n".repeat(MAX_OUTPUT / 8), b"and more".to_vec()].concat());
         }
         output.take(b"\ncannot bind: address in use\n\n");
-        assert_eq!(output.finish().unwrap().as_str(), "cannot bind: address in use");
-        assert!(Output::new(&"quiet".into()).finish().is_none());
+        let words = output.finish();
+        let words: Vec<&str> = words.iter().map(Foreign::as_str).collect();
+        assert_eq!(words, ["chatter", "and more", "cannot bind: address in use"]);
+        assert!(Output::new(&"quiet".into()).finish().is_empty());
+    }
+
+    #[test]
+    fn what_is_told_at_most_is_what_linux_grants_at_least() {
+        // The bounds of the engine and of the configuration, a little above.
+        let domains = vec!["x".repeat(255); 64 * 1024 / 2 / 256];
+        let hook = crate::config::Hook {
+            name: "reload".into(),
+            on: vec![crate::config::HookEvent::Installed],
+            action: Action::Run(vec!["x".repeat(32 * 1024)]),
+            timeout: crate::config::Hook::TIMEOUT,
+            merge: true,
+        };
+        let run = HookRun {
+            run: crate::engine::event::RunId(0),
+            hook: Arc::new(hook),
+            event: crate::config::HookEvent::Installed,
+            subjects: vec![Subject { domains, ..Subject::default() }],
+            rehearsal: true,
+        };
+        let told = environment(&run);
+        let strings: usize = told.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let all = strings + 32 * 1024 + 8 * (told.len() + 8);
+        // The system's own part, and what a script adds that starts the real program.
+        assert!(all + 8 * 1024 <= 128 * 1024, "{all}");
+        assert!(told.iter().all(|(_, value)| value.len() < 64 * 1024));
+    }
+
+    #[test]
+    fn a_bridge_says_its_status_first_or_last() {
+        let read = |said: &str| {
+            let Bridge { status, words } = Bridge::read(said.as_bytes());
+            (
+                status.map_err(|text| text.to_string()),
+                words.map(|words| words.to_string()).unwrap_or_default(),
+            )
+        };
+        assert_eq!(read("0\n"), (Ok(0), String::new()));
+        assert_eq!(read(" 42"), (Ok(42), String::new()));
+        assert_eq!(read("1\nnginx is not active.\n"), (Ok(1), "nginx is not active.".into()));
+        assert_eq!(read("1\r\nfirst\nlast\n\n"), (Ok(1), "last".into()));
+        assert_eq!(read("reloading\ndone\n0\n"), (Ok(0), "done".into()));
+        assert_eq!(read("256\n"), (Err("256".into()), String::new()));
+        assert_eq!(read("no\nidea\n"), (Err("idea".into()), "no".into()));
+        assert_eq!(read(""), (Err(String::new()), String::new()));
+        let long = read(&format!("1\n{}\x07\n", "x".repeat(5000))).1;
+        assert!(long.len() <= Foreign::LIMIT && long.is_ascii());
+    }
+
+    #[test]
+    fn the_unit_behind_a_bridge_is_named_after_it() {
+        let unit = |path: &str| unit_behind(Path::new(path));
+        assert_eq!(unit("/run/certcollectd-reload/nginx.sock").as_deref(), Some("certcollectd-reload-nginx"));
+        assert_eq!(unit("/run/haproxy/admin.sock"), None);
+        assert_eq!(unit("/run/certcollectd-reload/a b.sock"), None);
     }
 }

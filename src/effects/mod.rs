@@ -2,6 +2,7 @@
 //! disk has none, since no system call to a file can be taken back, and has threads of its own instead: a mount that
 //! hangs stops the orders that are installed there, and with enough of them those on other mounts, but no call.
 
+pub mod access;
 pub mod activate;
 pub mod apart;
 pub mod call;
@@ -216,7 +217,7 @@ impl Effects {
             Kind::Fingerprint(account) => Event::Fingerprinted { account, tag: None },
             Kind::Inspect(order) | Kind::Stage(order) | Kind::Activate(order) => Event::CameToGrief { order },
             Kind::Tidy(order) => Event::Tidied { order, problem: Some(why) },
-            Kind::Hook(run) => Event::HookEnded { run, result: HookResult::Failed { why, last_words: None } },
+            Kind::Hook(run) => Event::HookEnded { run, result: HookResult::failed(why) },
         }
     }
 }

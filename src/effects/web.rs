@@ -1,11 +1,12 @@
 //! HTTP hooks: one call to a server of the operator's, over TCP or a unix socket.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 use reqwest::{Client, Method, redirect, retry};
 
-use super::hook::failure;
+use super::hook::{cannot_connect, failure};
 use crate::api::Foreign;
 use crate::engine::event::HookResult;
 
@@ -21,31 +22,61 @@ pub(super) async fn call(url: &str, method: &str) -> HookResult {
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .no_proxy();
+    let mut socket = None;
     let target = match url.strip_prefix(UNIX) {
         None => url.to_owned(),
         Some(rest) => match split_unix(rest) {
-            Ok((socket, path)) => {
-                builder = builder.unix_socket(socket);
+            Ok((found, path)) => {
+                builder = builder.unix_socket(found.clone());
+                socket = Some(found);
                 format!("http://localhost{path}")
             }
-            Err(why) => return failure(why),
+            Err(NoSocket::Unreachable(path, error)) => return cannot_connect(&path, error).await,
+            Err(NoSocket::Wrong(why)) => return failure(why),
         },
     };
     let client = match builder.build() {
         Ok(client) => client,
-        Err(error) => return failure(said(error)),
+        Err(error) => return failure(format!("{} cannot be called: {}", shown(url), said(error))),
     };
     match client.request(method, target).header("content-length", "0").send().await {
         Ok(answer) if answer.status().is_success() => HookResult::Done,
         Ok(answer) => {
             let status = answer.status();
             HookResult::Failed {
-                why: format!("HTTP status {}", status.as_u16()),
-                last_words: first_words(answer).await,
+                why: format!("HTTP status {} from {}", status.as_u16(), shown(url)),
+                last_words: first_words(answer).await.into_iter().collect(),
+                remedy: None,
             }
         }
-        Err(error) => failure(said(error)),
+        Err(error) => match (&socket, system_error(&error)) {
+            (Some(socket), Some(cause)) if error.is_connect() => cannot_connect(socket, cause).await,
+            (None, Some(cause)) if cause.kind() == ErrorKind::ConnectionRefused => HookResult::Failed {
+                why: format!("cannot connect to {}: nobody listens there", shown(url)),
+                last_words: Vec::new(),
+                remedy: Some("is the server running?".into()),
+            },
+            _ => failure(format!("{} cannot be called: {}", shown(url), said(error))),
+        },
     }
+}
+
+/// Whom a URL means, without what it asks for.
+fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return Foreign::new(url).to_string() };
+    let end = if scheme == "http+unix" { rest.find('?') } else { rest.find(['/', '?']) };
+    format!("{scheme}://{}", Foreign::new(&rest[..end.unwrap_or(rest.len())]))
+}
+
+/// The system's own error at the bottom of one of the library's.
+fn system_error(error: &reqwest::Error) -> Option<std::io::Error> {
+    let mut at = std::error::Error::source(error);
+    let mut number = None;
+    while let Some(cause) = at {
+        number = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error).or(number);
+        at = cause.source();
+    }
+    number.map(std::io::Error::from_raw_os_error)
 }
 
 /// What a refusal says in its first bytes: Docker, for one, gives its reason there.
@@ -69,13 +100,13 @@ fn said(error: reqwest::Error) -> String {
 /// Tells the socket from the path of the request: `/run/docker.sock/containers/web/kill` names the socket
 /// `/run/docker.sock`, the first part that is not a directory. Percent-encoded (`%2Frun%2Fdocker.sock/...`)
 /// the socket is plain.
-fn split_unix(rest: &str) -> Result<(PathBuf, String), String> {
+fn split_unix(rest: &str) -> Result<(PathBuf, String), NoSocket> {
     let whole = |path: &str| if path.is_empty() { "/".to_owned() } else { path.to_owned() };
     if !rest.starts_with('/') {
         let (socket, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         let socket = percent_encoding::percent_decode_str(socket).decode_utf8_lossy().into_owned();
         if !socket.starts_with('/') {
-            return Err(format!("{UNIX} must be followed by the absolute path of a socket"));
+            return Err(NoSocket::Wrong(format!("{UNIX} must be followed by the absolute path of a socket")));
         }
         return Ok((PathBuf::from(socket), whole(path)));
     }
@@ -86,11 +117,18 @@ fn split_unix(rest: &str) -> Result<(PathBuf, String), String> {
         match std::fs::metadata(&socket) {
             Ok(found) if found.is_dir() => {}
             Ok(found) if found.file_type().is_socket() => return Ok((socket, whole(&rest[end..]))),
-            Ok(_) => return Err(format!("{} is not a socket", socket.display())),
-            Err(error) => return Err(format!("{}: {error}", socket.display())),
+            Ok(_) => return Err(NoSocket::Wrong(format!("{} is not a socket", socket.display()))),
+            Err(error) => return Err(NoSocket::Unreachable(socket, error)),
         }
     }
-    Err(format!("no part of {} is a socket", &rest[..path_end]))
+    Err(NoSocket::Wrong(format!("no part of {} is a socket", &rest[..path_end])))
+}
+
+/// Why there is no socket to connect to.
+#[derive(Debug)]
+enum NoSocket {
+    Wrong(String),
+    Unreachable(PathBuf, std::io::Error),
 }
 
 #[cfg(test)]
@@ -104,15 +142,13 @@ mod tests {
         let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
         let shown = socket.display().to_string();
         let check =
-            |rest: &str, path: &str| assert_eq!(split_unix(rest), Ok((socket.clone(), path.to_owned())));
+            |rest: &str, path: &str| assert_eq!(split_unix(rest).unwrap(), (socket.clone(), path.to_owned()));
         check(&format!("{shown}/containers/web/kill?signal=HUP"), "/containers/web/kill?signal=HUP");
         check(&shown, "/");
         check(&format!("{}/x?a=/b", shown.replace('/', "%2F")), "/x?a=/b");
-        assert!(
-            split_unix(&format!("{}/missing.sock/x", temp.path().display()))
-                .unwrap_err()
-                .contains("missing.sock")
-        );
+        let missing = temp.path().join("missing.sock");
+        let found = split_unix(&format!("{}/x", missing.display()));
+        assert!(matches!(found, Err(NoSocket::Unreachable(path, _)) if path == missing));
         assert!(split_unix("run/docker.sock").is_err());
     }
 }

@@ -479,9 +479,18 @@ pub enum HookResult {
     Failed {
         /// In our words: exit status, signal, time limit, what was refused.
         why: String,
-        /// The last line it printed.
-        last_words: Option<Foreign>,
+        /// The last lines that it printed, three at most.
+        last_words: Vec<Foreign>,
+        /// The one thing to do, where that is known.
+        remedy: Option<String>,
     },
+}
+
+impl HookResult {
+    /// It did not work, and that is all that is known.
+    pub fn failed(why: impl Into<String>) -> HookResult {
+        HookResult::Failed { why: why.into(), last_words: Vec::new(), remedy: None }
+    }
 }
 
 /// Rows to write in one transaction.

@@ -289,8 +289,7 @@ impl Engine {
             self.reindex(*id, now);
         }
         if running.rehearsal {
-            let why = "the state cannot be saved".to_owned();
-            self.rehearsed(run, &HookResult::Failed { why, last_words: None }, now);
+            self.rehearsed(run, &HookResult::failed("the state cannot be saved"), now);
         }
     }
 
@@ -373,10 +372,15 @@ pub(super) fn outcome(result: &HookResult) -> String {
     match result {
         HookResult::Done => "done".into(),
         HookResult::NotForMe => "not for this hook (exit code 42)".into(),
-        HookResult::Failed { why, last_words: Some(words) } if !words.as_str().is_empty() => {
-            format!("failed: {why}; its last words: \"{words}\"")
+        HookResult::Failed { why, last_words, remedy } => {
+            let quoted: Vec<String> = last_words.iter().map(|line| format!("\"{line}\"")).collect();
+            let words = match quoted[..] {
+                [] => String::new(),
+                _ => format!("; its last words: {}", quoted.join(", ")),
+            };
+            let remedy = remedy.iter().map(|remedy| format!("; {remedy}")).collect::<String>();
+            format!("failed: {why}{words}{remedy}")
         }
-        HookResult::Failed { why, .. } => format!("failed: {why}"),
     }
 }
 

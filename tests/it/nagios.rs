@@ -60,7 +60,7 @@ fn the_worst_that_can_be_said_of_an_order_decides() {
             START + 13 * 86_400,
         );
         world.say("www", [Say::Body(200, certs::issued(&leaf))]);
-        let failed = HookResult::Failed { why: "exit code 1".into(), last_words: None };
+        let failed = HookResult::failed("exit code 1");
         world.hook_results.insert("reload".into(), vec![failed]);
         // It is tried again after a minute, and after two more.
         world.pass([1, 90, 300].map(Duration::from_secs)[tries - 1]);

@@ -43,7 +43,7 @@ fn issued(from_days: i64, days: i64) -> Say {
 }
 
 fn failed(why: &str) -> HookResult {
-    HookResult::Failed { why: why.into(), last_words: None }
+    HookResult::failed(why)
 }
 
 fn with_hook(name: &str) -> certcollectd::config::Config {

@@ -140,6 +140,101 @@ fn signal_http_and_socket_hooks_work() {
     target.wait().unwrap();
 }
 
+#[test]
+fn a_failed_hook_says_what_stood_in_the_way_and_what_to_do() {
+    let mut setting = Setting::new();
+    let keys =
+        format!("{KEY}\nhooks = [\"run\", \"bridge\", \"gone\", \"quiet\", \"docker\", \"web\"]\n{OWN_ROOT}");
+    setting.order("www", ssl("1"), &keys);
+    setting.table(
+        "[[hook]]\nname = \"run\"\nrun = [\"/bin/sh\", \"-c\", \"echo one; echo two; echo the cause >&2; echo see the log >&2; exit 1\"]",
+    );
+    std::fs::create_dir(setting.path("certcollectd-reload")).unwrap();
+    let bridge =
+        std::os::unix::net::UnixListener::bind(setting.path("certcollectd-reload/nginx.sock")).unwrap();
+    let bridge = std::thread::spawn(move || {
+        use std::io::Write;
+        bridge.accept().unwrap().0.write_all(b"1\nnginx.service is not active, cannot reload.\n").unwrap();
+    });
+    setting.table("[[hook]]\nname = \"bridge\"\nsocket = \"$DIR/certcollectd-reload/nginx.sock\"");
+    setting.table("[[hook]]\nname = \"gone\"\nsocket = \"$DIR/certcollectd-reload/postfix.sock\"");
+    drop(std::os::unix::net::UnixListener::bind(setting.path("quiet.sock")).unwrap());
+    setting.table("[[hook]]\nname = \"quiet\"\nsocket = \"$DIR/quiet.sock\"");
+    setting.table(
+        "[[hook]]\nname = \"docker\"\nhttp = { url = \"http+unix://$DIR/quiet.sock/containers/web/kill\" }",
+    );
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    setting
+        .table(&format!("[[hook]]\nname = \"web\"\nhttp = {{ url = \"http://{closed}/reload?key=value\" }}"));
+    setting.start();
+    let dir = setting.dir.path().display().to_string();
+    for (at, name, expected) in [
+        (0, "run", vec!["failed: exit code 1", "\"two\", \"the cause\", \"see the log\""]),
+        (
+            1,
+            "bridge",
+            vec![
+                "failed: exit status 1 from $DIR/certcollectd-reload/nginx.sock",
+                "\"nginx.service is not active, cannot reload.\"",
+                "; see `journalctl -u 'certcollectd-reload-nginx@*'`",
+            ],
+        ),
+        (
+            2,
+            "gone",
+            vec![
+                "cannot connect to $DIR/certcollectd-reload/postfix.sock: it does not exist",
+                "`systemctl enable --now certcollectd-reload-postfix.socket`",
+            ],
+        ),
+        (
+            3,
+            "quiet",
+            vec!["cannot connect to $DIR/quiet.sock: nobody listens there", "start what listens there"],
+        ),
+        (4, "docker", vec!["cannot connect to $DIR/quiet.sock: nobody listens there"]),
+        (
+            5,
+            "web",
+            vec!["cannot connect to http://127.0.0.1:", "nobody listens there", "is the server running?"],
+        ),
+    ] {
+        setting.until(name, |setting| setting.order_status("www")["hooks"][at]["state"] == "failing");
+        let last = setting.order_status("www")["hooks"][at]["last"].as_str().unwrap().to_owned();
+        for expected in expected {
+            let expected = expected.replace("$DIR", &dir);
+            assert!(last.contains(&expected), "{name}: {expected}\n{last}");
+        }
+        assert!(!last.contains("os error") && !last.contains("key=value"), "{last}");
+    }
+    bridge.join().unwrap();
+    assert_eq!(setting.stop(), Some(0));
+}
+
+#[test]
+fn what_certbot_tells_its_hooks_is_about_one_certificate() {
+    let mut setting = Setting::new();
+    let keys = format!("{KEY}\nhooks = [\"shared\", \"alone\"]\n{OWN_ROOT}");
+    for (name, number) in [("a", "1"), ("b", "2")] {
+        setting.order(name, ssl(number), &keys);
+    }
+    let print = "echo $CERTCOLLECTD_ORDER ${RENEWED_LINEAGE-unset} ${RENEWED_DOMAINS-unset} >> $DIR/$HOOK";
+    for (hook, merge) in [("shared", true), ("alone", false)] {
+        let print = print.replace("$HOOK", hook);
+        setting.table(&format!(
+            "[[hook]]\nname = \"{hook}\"\nmerge = {merge}\nrun = [\"/bin/sh\", \"-c\", \"{print}\"]"
+        ));
+    }
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    let dir = setting.dir.path().display().to_string();
+    assert_eq!(setting.read("shared"), "a b unset unset\n");
+    let mut alone: Vec<String> = setting.read("alone").lines().map(str::to_owned).collect();
+    alone.sort();
+    let line = |name| format!("{name} {dir}/out/{name} www.example.com");
+    assert_eq!(alone, [line("a"), line("b")]);
+}
+
 /// Answers one request; its first line.
 fn answer(mut stream: impl std::io::Read + std::io::Write) -> String {
     let mut request = Vec::new();

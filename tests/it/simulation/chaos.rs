@@ -17,11 +17,7 @@ impl Sim {
             Effect::Stage(_) if fails => self.world.failing_stages = 1,
             Effect::Activate(_) if fails => self.world.failing_swaps = 1,
             Effect::RunHook(run) => {
-                let result = if fails {
-                    HookResult::Failed { why: "exit code 1".into(), last_words: None }
-                } else {
-                    HookResult::Done
-                };
+                let result = if fails { HookResult::failed("exit code 1") } else { HookResult::Done };
                 self.world.hook_results.insert(run.hook.name.to_string(), vec![result]);
             }
             _ => {}

@@ -1,0 +1,140 @@
+//! Why something of the operator's cannot be used: who is let in, and what would let the daemon in.
+
+use std::io;
+use std::path::Path;
+
+use nix::unistd::{Gid, Group, Uid, User};
+use rustix::fs::{Access, AtFlags, CWD, accessat, stat};
+use rustix::io::Errno;
+
+/// What is wanted of a file or socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Its content.
+    Read,
+    /// A connection, for which the right to write is needed (unix(7)).
+    Connect,
+}
+
+impl Wish {
+    fn bits(self) -> u32 {
+        match self {
+            Wish::Read => 0o444,
+            Wish::Connect => 0o222,
+        }
+    }
+}
+
+/// Why something does not work, and the one thing to do where that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// In words, lower case, without the number of the error.
+    pub cause: String,
+    /// What would help.
+    pub remedy: Option<String>,
+}
+
+/// An error of the system in words, without its number.
+pub fn cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(_) => text.split(" (os error").next().unwrap_or_default().to_lowercase(),
+        None => text,
+    }
+}
+
+/// Why a file or socket cannot be used. Looks at the way to it and asks for names of users, so it may take its time.
+pub fn reason(path: &Path, wish: Wish, error: &io::Error) -> Reason {
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::ACCESS | Errno::PERM) => denied(path, wish),
+        Some(Errno::NOENT | Errno::NOTDIR) => Reason {
+            cause: match missing(path) {
+                Some(parent) => format!("there is no {}", parent.display()),
+                None => "it does not exist".into(),
+            },
+            remedy: None,
+        },
+        Some(Errno::IO | Errno::STALE | Errno::NOTCONN | Errno::HOSTDOWN) => {
+            Reason { cause: cause(error), remedy: Some("look at its disk or mount".into()) }
+        }
+        _ => Reason { cause: cause(error), remedy: None },
+    }
+}
+
+/// The first directory on the way that is not there.
+fn missing(path: &Path) -> Option<&Path> {
+    let parents: Vec<&Path> = path.ancestors().skip(1).collect();
+    parents.into_iter().rev().find(|parent| stat(*parent).is_err_and(|error| error == Errno::NOENT))
+}
+
+/// The first thing on the way that does not let this process through, and whom it lets through.
+fn denied(path: &Path, wish: Wish) -> Reason {
+    let may_enter = |dir: &&Path| accessat(CWD, *dir, Access::EXEC_OK, AtFlags::empty()).is_ok();
+    let parents: Vec<&Path> = path.ancestors().skip(1).collect();
+    let closed = parents.into_iter().rev().find(|dir| !may_enter(dir));
+    let (at, bits) = closed.map_or((path, wish.bits()), |dir| (dir, 0o111));
+    let Ok(found) = stat(at) else {
+        return Reason { cause: "permission denied".into(), remedy: None };
+    };
+    let what = closed.map_or("it".to_owned(), |dir| dir.display().to_string());
+    let mode = found.st_mode & 0o7777;
+    if mode & bits & 0o070 == 0 {
+        let user = user_named(found.st_uid);
+        return Reason {
+            cause: format!("permission denied; {what} belongs to user {user}, mode {mode:04o}"),
+            remedy: Some("give it a group that the daemon's user is in, and that group the right".into()),
+        };
+    }
+    let group = Group::from_gid(Gid::from_raw(found.st_gid)).ok().flatten().map(|group| group.name);
+    let number = found.st_gid;
+    let shown = group.as_ref().map_or(number.to_string(), |name| format!("{number} ({name})"));
+    let name = group.unwrap_or_else(|| number.to_string());
+    Reason {
+        cause: format!("permission denied; {what} belongs to group {shown}, mode {mode:04o}"),
+        remedy: Some(format!(
+            "make the daemon's user a member of it: SupplementaryGroups={name} in `systemctl edit certcollectd`, then \
+             restart"
+        )),
+    }
+}
+
+fn user_named(number: u32) -> String {
+    let user = User::from_uid(Uid::from_raw(number)).ok().flatten();
+    user.map_or(number.to_string(), |user| format!("{number} ({})", user.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn what_is_missing_is_the_first_that_is() {
+        let temp = tempfile::tempdir().unwrap();
+        let gone = io::Error::from_raw_os_error(Errno::NOENT.raw_os_error());
+        let path = temp.path().join("mount/keys/www.key");
+        let why = reason(&path, Wish::Read, &gone);
+        assert_eq!(why.cause, format!("there is no {}", temp.path().join("mount").display()));
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        assert_eq!(reason(&path, Wish::Read, &gone).cause, "it does not exist");
+    }
+
+    #[test]
+    fn whoever_is_let_in_is_named() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join("docker.sock");
+        std::fs::write(&path, "").unwrap();
+        let denied = io::Error::from_raw_os_error(Errno::ACCESS.raw_os_error());
+        let own = stat(&path).unwrap();
+        let mut say = |mode, wish| {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            reason(&path, wish, &denied)
+        };
+        let by_group = say(0o660, Wish::Connect);
+        assert!(by_group.cause.contains(&format!("it belongs to group {}", own.st_gid)), "{by_group:?}");
+        assert!(by_group.remedy.unwrap().contains("SupplementaryGroups="));
+        let by_owner = say(0o640, Wish::Connect);
+        assert!(by_owner.cause.contains(&format!("it belongs to user {}", own.st_uid)), "{by_owner:?}");
+        assert!(say(0o640, Wish::Read).cause.contains("mode 0640"));
+    }
+}
