@@ -13,6 +13,10 @@ use super::{Action, Hook, HookEvent, keys};
 /// Longest time for a hook: one that needs more waits for something that will not come.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
+/// So many bytes a program and its arguments take at most, each with the NUL at its end. Together with what a hook is told
+/// they stay below 128 KiB, which Linux grants whatever the limits are (execve(2)).
+const MOST_ARGUMENTS: usize = 32 * 1024;
+
 /// A hook as far as it could be read: enough of it to know its name when an order refers to it.
 pub(super) struct Draft {
     pub(super) name: Arc<str>,
@@ -78,6 +82,13 @@ fn run(item: &Item<'_>) -> Option<Action> {
     }
     if is_sound && arguments.is_empty() {
         item.refuse(&Wrong::new("is empty", help));
+        return None;
+    }
+    let length: usize = arguments.iter().map(|argument| argument.len() + 1).sum();
+    if length > MOST_ARGUMENTS {
+        let what =
+            format!("is {length} bytes long, more than the {MOST_ARGUMENTS} that are passed on to a program");
+        item.refuse(&Wrong::new(&what, "put it into a script, and name that"));
         return None;
     }
     is_sound.then_some(Action::Run(arguments))

@@ -42,6 +42,7 @@ pub(super) static POLLING: Keys = Keys {
         "connect_timeout",
         "request_timeout",
         "unknown_tries",
+        "merge_window",
     ],
 };
 

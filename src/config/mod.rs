@@ -78,6 +78,8 @@ pub struct Calls {
     pub request_timeout: Duration,
     /// So many answers in a row that nobody understands, and the order needs attention.
     pub unknown_tries: u32,
+    /// As long as more is due, orders that come to owe the same hook share a run up to this.
+    pub merge_window: Duration,
 }
 
 impl Calls {
@@ -89,6 +91,8 @@ impl Calls {
     pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
     /// See [`Calls::unknown_tries`].
     pub const UNKNOWN_TRIES: u32 = 10;
+    /// See [`Calls::merge_window`].
+    pub const MERGE_WINDOW: Duration = Duration::from_secs(120);
 }
 
 impl Default for Calls {
@@ -98,6 +102,7 @@ impl Default for Calls {
             connect_timeout: Calls::CONNECT_TIMEOUT,
             request_timeout: Calls::REQUEST_TIMEOUT,
             unknown_tries: Calls::UNKNOWN_TRIES,
+            merge_window: Calls::MERGE_WINDOW,
         }
     }
 }
@@ -472,7 +477,7 @@ pub struct Hook {
     pub action: Action,
     /// After this the hook is ended and counts as failed.
     pub timeout: Duration,
-    /// Whether orders that owe it within five seconds share one run.
+    /// Whether orders that come to owe it in one sweep share one run.
     pub merge: bool,
 }
 

@@ -10,6 +10,9 @@ use super::{Cadence, Calls};
 /// Longest pause between two calls: with a longer one, a handful of orders would never all be asked.
 const LONGEST_GAP: Duration = Duration::from_secs(3600);
 
+/// Longest time that a hook of one order waits for the others.
+const LONGEST_MERGE: Duration = Duration::from_secs(3600);
+
 /// Longest time for one call: a vendor that needs more will not answer at all.
 const LONGEST_CALL: Duration = Duration::from_secs(600);
 
@@ -58,12 +61,15 @@ pub(super) fn polling(table: &Table<'_>) -> Polling {
     // A short limit for the whole, given alone, shortens the part as well.
     let connect_timeout = connect.map_or(Calls::CONNECT_TIMEOUT, |(value, _)| value).min(request_timeout);
     let gap = table.parse("call_gap", DURATION_HELP, |text| duration(text, Duration::ZERO, LONGEST_GAP));
+    let merge =
+        table.parse("merge_window", DURATION_HELP, |text| duration(text, Duration::ZERO, LONGEST_MERGE));
     let tries = table.get("unknown_tries").and_then(|item| tries(&item));
     let calls = Calls {
         call_gap: gap.unwrap_or(Calls::CALL_GAP),
         connect_timeout,
         request_timeout,
         unknown_tries: tries.unwrap_or(Calls::UNKNOWN_TRIES),
+        merge_window: merge.unwrap_or(Calls::MERGE_WINDOW),
     };
     let polling = Polling { pace, spots, calls };
     check(table.sink(), &polling, &Pace::default(), &PaceSpots::default());

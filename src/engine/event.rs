@@ -6,7 +6,6 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -454,18 +453,8 @@ pub struct Subject {
     pub not_after: Option<i64>,
     /// The generation's name.
     pub generation: String,
-}
-
-impl Subject {
-    /// At most so many bytes this order takes in any one variable of a hook, with what parts it from the next.
-    pub(super) fn longest(&self) -> usize {
-        let domains = self.domains.iter().map(|domain| domain.len() + 1).sum();
-        let paths =
-            [&self.dir, &self.cert, &self.chain, &self.fullchain].map(|path| path.as_os_str().len() + 1);
-        let texts =
-            [&self.number, &self.serial, &self.fingerprint, &self.generation].map(|text| text.len() + 1);
-        paths.into_iter().chain(texts).fold(domains, usize::max).max(self.order.len() + 1)
-    }
+    /// What was left out because it is too long: variables without their `CERTCOLLECTD_`.
+    pub untold: Vec<&'static str>,
 }
 
 /// How a hook ended.
@@ -576,6 +565,3 @@ impl CommandReply {
         CommandReply { ok, text: text.into(), data: serde_json::Value::Null }
     }
 }
-
-/// How long a hook may owe company before it runs: orders that owe the same hook within this time share a run.
-pub const MERGE_WINDOW: Duration = Duration::from_secs(5);

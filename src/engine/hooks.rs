@@ -1,14 +1,14 @@
 //! The hook ledger: what is owed, when it is tried, and who shares a run.
 //!
 //! A hook is owed until it has worked. Each order tries its hooks one after the other, in the order of its
-//! configuration; a hook never runs twice at once; orders that owe the same hook within five seconds share
-//! a run. The wait for company ends early when nobody is left who could join, so a single order does not wait.
+//! configuration; a hook never runs twice at once; who shares a run is decided in [`super::company`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::event::{Effect, HookResult, HookRun, Level, MERGE_WINDOW, OrderId, RunId, Subject};
-use super::order::{Debt, Phase};
+use super::company::{Company, Key, Queue, Ready};
+use super::event::{Effect, HookResult, HookRun, Level, OrderId, RunId, Subject};
+use super::order::Debt;
 use super::time::{Now, Time};
 use super::{Busy, Engine, note, schedule};
 use crate::config::{Action, Hook, HookEvent, Order};
@@ -17,27 +17,14 @@ use crate::config::{Action, Hook, HookEvent, Order};
 const MAX_PARALLEL: usize = 4;
 /// So many failures in a row, and a person should look. It is tried on all the same.
 const ALARM: u32 = 3;
-/// So many bytes each variable of a shared run holds at most: Linux starts no program with one of 128 KiB, and all
-/// of them together have 2 MiB.
-const MAX_VALUE: usize = 64 * 1024;
-/// So many queued orders are looked at to see whether one could still join; beyond, one surely can.
-const JOINERS_LOOKED_AT: usize = 256;
-
 /// What waits for a run, and what runs.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    ready: BTreeMap<(Arc<str>, HookEvent), Ready>,
+    pub(super) ready: Queue,
     running: BTreeMap<RunId, Running>,
     next_run: u64,
-}
-
-#[derive(Debug)]
-struct Ready {
-    orders: BTreeSet<OrderId>,
-    /// When the first of them came to owe it.
-    since: Time,
-    /// Company is waited for until then.
-    wait: Option<Time>,
+    /// For whom a hook failed in runs of their own, since one worked.
+    pub(super) in_vain: BTreeMap<Arc<str>, BTreeSet<OrderId>>,
 }
 
 #[derive(Debug)]
@@ -45,6 +32,7 @@ struct Running {
     hook: Arc<str>,
     event: HookEvent,
     orders: Vec<OrderId>,
+    apart: bool,
     rehearsal: bool,
 }
 
@@ -105,12 +93,8 @@ impl Engine {
         if self.hook(&key.0).is_none() {
             return self.forgive(id, &key.0, key.1, now);
         }
-        let ready = self.hooks.ready.entry(key).or_insert_with(|| Ready {
-            orders: BTreeSet::new(),
-            since: now.time,
-            wait: None,
-        });
-        ready.orders.insert(id);
+        let apart = Engine::runs_apart(&self.slot(id).record, &key);
+        self.hooks.ready.entry(key).or_insert_with(|| Ready::new(now)).join(id, apart, now);
         self.slot_mut(id).ready = true;
     }
 
@@ -131,17 +115,18 @@ impl Engine {
         self.touch(id, now);
     }
 
-    /// Starts every run that may start.
+    /// Starts every run that may start; the hook that has waited longest is the first.
     pub(super) fn start_hooks(&mut self, now: Now) {
         if self.hooks.ready.is_empty() {
             return;
         }
-        let keys: Vec<(Arc<str>, HookEvent)> = self.hooks.ready.keys().cloned().collect();
-        for key in keys {
-            if self.hooks.running.len() >= MAX_PARALLEL {
-                break;
-            }
-            if self.hooks.running.values().any(|running| running.hook == key.0) {
+        let mut keys: Vec<(Time, Key)> =
+            self.hooks.ready.iter().map(|(key, ready)| (ready.turn, key.clone())).collect();
+        keys.sort();
+        for (_, key) in keys {
+            let running = &self.hooks.running;
+            if running.len() >= MAX_PARALLEL || running.values().any(|running| running.hook == key.0) {
+                // Looked at again when a run ends.
                 if let Some(ready) = self.hooks.ready.get_mut(&key) {
                     ready.wait = None;
                 }
@@ -151,27 +136,21 @@ impl Engine {
         }
     }
 
-    fn start_ready(&mut self, key: &(Arc<str>, HookEvent), now: Now) {
+    fn start_ready(&mut self, key: &Key, now: Now) {
         let Some(hook) = self.hook(&key.0).cloned() else { return };
-        let Some(ready) = self.hooks.ready.get(key) else { return };
-        let end = ready.since + MERGE_WINDOW;
-        if hook.merge && now.time < end && self.company_may_come(key, end, now) {
-            self.hooks.ready.get_mut(key).expect("looked at above").wait = Some(end);
+        let company = self.next_company(key, &hook, now);
+        let Some(ready) = self.hooks.ready.get_mut(key) else { return };
+        if company.orders.is_empty() {
             return;
         }
-        let (orders, subjects) = self.company(&hook, &ready.orders);
-        let ready = self.hooks.ready.get_mut(key).expect("looked at above");
-        ready.wait = None;
-        if orders.is_empty() {
-            return;
+        ready.turn = now.time;
+        for id in &company.orders {
+            ready.leave(*id);
         }
-        for id in &orders {
-            ready.orders.remove(id);
-        }
-        if ready.orders.is_empty() {
+        if ready.is_empty() {
             self.hooks.ready.remove(key);
         }
-        for id in &orders {
+        for id in &company.orders {
             self.slot_mut(*id).ready = false;
             let debts = &mut self.slot_mut(*id).record.debts;
             for debt in debts.iter_mut().filter(|debt| debt.hook == key.0 && debt.event == key.1) {
@@ -180,73 +159,40 @@ impl Engine {
             }
             self.touch(*id, now);
         }
-        self.run_hook(hook, key.1, orders, subjects, false, now);
-    }
-
-    /// The idle orders that share the next run, and what it is told of them. Those that a program could not be told
-    /// of in one environment are left for the run after it.
-    fn company(&self, hook: &Hook, ready: &BTreeSet<OrderId>) -> (Vec<OrderId>, Vec<Subject>) {
-        let is_told = matches!(hook.action, Action::Run(_));
-        let mut left = MAX_VALUE;
-        let mut company = (Vec::new(), Vec::new());
-        for id in ready.iter().copied().filter(|id| self.slot(*id).busy == Busy::Idle) {
-            let subject = self.subject(id);
-            let takes = if is_told { subject.longest() } else { 0 };
-            if !company.0.is_empty() && (!hook.merge || takes > left) {
-                break;
-            }
-            left = left.saturating_sub(takes);
-            company.0.push(id);
-            company.1.push(subject);
-        }
-        company
+        self.run_hook(hook, key.1, company, false, now);
     }
 
     pub(super) fn run_hook(
         &mut self,
         hook: Arc<Hook>,
         event: HookEvent,
-        orders: Vec<OrderId>,
-        subjects: Vec<Subject>,
+        company: Company,
         rehearsal: bool,
         now: Now,
     ) -> RunId {
+        let Company { orders, subjects, apart } = company;
         let run = RunId(self.hooks.next_run);
         self.hooks.next_run += 1;
+        if matches!(hook.action, Action::Run(_)) {
+            for (id, subject) in
+                orders.iter().zip(&subjects).filter(|(_, subject)| !subject.untold.is_empty())
+            {
+                let text = format!(
+                    "hook {}: CERTCOLLECTD_{} is left empty, because it is longer than a program can be told; \
+                     the installed files have it",
+                    hook.name,
+                    subject.untold.join(", _")
+                );
+                self.tell(Level::Warn, "hook-untold", Some(*id), now, text);
+            }
+        }
         for id in &orders {
             self.set_busy(*id, Busy::Hook);
             self.reindex(*id, now);
         }
-        self.hooks.running.insert(run, Running { hook: hook.name.clone(), event, orders, rehearsal });
+        self.hooks.running.insert(run, Running { hook: hook.name.clone(), event, orders, apart, rehearsal });
         self.effects.push(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal })));
         run
-    }
-
-    /// Whether another order could come to owe the same hook before `end`: it is being deployed, or it may be
-    /// polled by then.
-    fn company_may_come(&self, (hook, event): &(Arc<str>, HookEvent), end: Time, now: Now) -> bool {
-        if *event != HookEvent::Installed {
-            return false;
-        }
-        let present = &self.hooks.ready[&(hook.clone(), *event)].orders;
-        let uses = |id: &OrderId| {
-            !present.contains(id) && !self.slot(*id).removed && self.entry(*id).settings.hooks.contains(hook)
-        };
-        if self.busy.iter().any(uses) {
-            return true;
-        }
-        // Deployments that wait for their turn on this machine.
-        let soon = self.timers.range(..=(end, OrderId(u32::MAX))).map(|(_, id)| id);
-        if soon.take(JOINERS_LOOKED_AT).any(|id| uses(id) && self.slot(*id).record.phase == Phase::Collected)
-        {
-            return true;
-        }
-        let gap = self.config.calls.call_gap;
-        self.gates.iter().any(|gate| {
-            let in_time = gate.next_call(gap).is_some_and(|at| at.max(now.time) < end);
-            let mut queued = gate.queue.range(..=(end, OrderId(u32::MAX))).map(|(_, id)| id);
-            in_time && (queued.by_ref().take(JOINERS_LOOKED_AT).any(uses) || queued.next().is_some())
-        })
     }
 
     /// What a hook is told of an order.
@@ -271,7 +217,9 @@ impl Engine {
             not_after: installed.map(|installed| installed.not_after),
             generation: installed.map(|installed| installed.name.to_string()).unwrap_or_default(),
             dir,
+            untold: Vec::new(),
         }
+        .fit()
     }
 
     /// A run that was never begun, because the save before it failed.
@@ -301,6 +249,7 @@ impl Engine {
         if running.rehearsal {
             self.rehearsed(run, &result, now);
         } else {
+            self.count_in_vain(&running, &result);
             for id in &running.orders {
                 if !self.slot(*id).removed {
                     self.record_result(*id, &running, &result, now);
@@ -313,6 +262,19 @@ impl Engine {
                 self.queue_debts(id, now);
                 self.reindex(id, now);
                 self.answer_waiters(id, now);
+            }
+        }
+    }
+
+    /// Tells a hook that is at fault from orders that are: see [`super::company`].
+    fn count_in_vain(&mut self, running: &Running, result: &HookResult) {
+        match result {
+            HookResult::Failed { .. } if running.apart => {
+                let failed = self.hooks.in_vain.entry(running.hook.clone()).or_default();
+                failed.extend(&running.orders);
+            }
+            HookResult::Failed { .. } | HookResult::Done | HookResult::NotForMe => {
+                self.hooks.in_vain.remove(&running.hook);
             }
         }
     }
@@ -330,10 +292,14 @@ impl Engine {
         debt.outcome = Some(outcome.as_str().into());
         let tries = debt.tries;
         let (hook, event) = (&running.hook, running.event.word());
+        let (shared, next) = match running.orders.len() {
+            0 | 1 => (String::new(), ""),
+            orders => (format!(" in a run for {orders} orders"), ", each in a run of its own"),
+        };
         match result {
             HookResult::Done | HookResult::NotForMe => {
                 debt.next = None;
-                let text = format!("hook {hook} ({event}): {outcome}");
+                let text = format!("hook {hook} ({event}){shared}: {outcome}");
                 self.note(Level::Info, "hook-done", Some(id), now, text);
                 self.settle(id, now);
             }
@@ -342,7 +308,7 @@ impl Engine {
                 debt.next = Some(now.time + wait);
                 let often = if tries > 1 { format!(", {tries} times in a row") } else { String::new() };
                 let text = format!(
-                    "hook {hook} ({event}): {outcome}{often}; the files stay installed, next try in {}",
+                    "hook {hook} ({event}){shared}: {outcome}{often}; the files stay installed, next try in {}{next}",
                     note::duration(wait)
                 );
                 let level = if tries >= ALARM { Level::Error } else { Level::Warn };
@@ -360,8 +326,8 @@ impl Engine {
     pub(super) fn unready(&mut self, id: OrderId) {
         if std::mem::take(&mut self.slot_mut(id).ready) {
             self.hooks.ready.retain(|_, ready| {
-                ready.orders.remove(&id);
-                !ready.orders.is_empty()
+                ready.leave(id);
+                !ready.is_empty()
             });
         }
     }

@@ -18,6 +18,7 @@ pub mod time;
 mod adopted;
 mod answers;
 mod commands;
+mod company;
 pub mod contents;
 mod deploy;
 mod domains;

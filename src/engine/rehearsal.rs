@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::company::Company;
 use super::event::{HookResult, OrderId, RunId, Token};
 use super::time::Now;
 use super::{Busy, Engine, hooks};
@@ -55,8 +56,8 @@ impl Engine {
         let hook = self.rehearsals[at].left.remove(0);
         let event = hook.on.first().copied().unwrap_or(HookEvent::Installed);
         self.rehearsals[at].current = Some(hook.name.clone());
-        let subject = self.subject(id);
-        let run = self.run_hook(hook, event, vec![id], vec![subject], true, now);
+        let company = Company { orders: vec![id], subjects: vec![self.subject(id)], apart: true };
+        let run = self.run_hook(hook, event, company, true, now);
         self.rehearsals[at].run = Some(run);
     }
 

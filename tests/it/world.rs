@@ -39,12 +39,7 @@ pub fn config(orders: &[&str]) -> Config {
     Config {
         state_dir: "/state".into(),
         install_dir: "/install".into(),
-        calls: Calls {
-            call_gap: Calls::CALL_GAP,
-            connect_timeout: Calls::CONNECT_TIMEOUT,
-            request_timeout: Calls::REQUEST_TIMEOUT,
-            unknown_tries: Calls::UNKNOWN_TRIES,
-        },
+        calls: Calls::default(),
         cadence: Cadence::default(),
         accounts: vec![account("main")],
         orders: orders.iter().map(|name| order(name)).collect(),
@@ -202,6 +197,10 @@ pub struct World {
     pub replies: Vec<(Token, CommandReply)>,
     /// Answers of hooks by name, the last one again and again; none means that it works.
     pub hook_results: HashMap<String, Vec<HookResult>>,
+    /// Every run fails in which one of these orders takes part.
+    pub spoilt: Vec<String>,
+    /// No run of a hook comes to its end.
+    pub hooks_hang: bool,
     pub credential: Option<CredentialTag>,
     pub saves: usize,
     /// So many of the next saves fail.
@@ -238,6 +237,8 @@ impl World {
             notes: Vec::new(),
             replies: Vec::new(),
             hook_results: HashMap::new(),
+            spoilt: Vec::new(),
+            hooks_hang: false,
             credential: Some(CredentialTag(1)),
             saves: 0,
             failing_saves: 0,
@@ -354,7 +355,7 @@ impl World {
             Effect::Quarantine(refused) => Some(Event::Tidied { order: refused.order, problem: None }),
             Effect::RunHook(run) => {
                 let result = self.run(&run);
-                Some(Event::HookEnded { run: run.run, result })
+                (!self.hooks_hang).then_some(Event::HookEnded { run: run.run, result })
             }
             Effect::Report(note) => {
                 self.notes.push(note);
@@ -487,6 +488,9 @@ impl World {
             generations: run.subjects.iter().map(|subject| subject.generation.clone()).collect(),
             rehearsal: run.rehearsal,
         });
+        if run.subjects.iter().any(|subject| self.spoilt.iter().any(|name| **name == *subject.order)) {
+            return HookResult::failed("exit code 1");
+        }
         match self.hook_results.get_mut(&*run.hook.name) {
             None => HookResult::Done,
             Some(results) if results.len() > 1 => results.remove(0),

@@ -1,0 +1,270 @@
+//! Who shares a run of a hook. Orders that come to owe the same hook in one sweep run it once; an order for which it
+//! failed has a run of its own after that, so that no order's trouble becomes another one's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::{OrderId, Subject};
+use super::order::{OrderRecord, Phase};
+use super::time::{Now, Time};
+use super::{Busy, Engine};
+use crate::config::{Action, Hook, HookEvent};
+
+/// So long an order waits for others that are being deployed, or come due without being late.
+const MOMENT: Duration = Duration::from_secs(5);
+/// What a program is told of all orders of one run takes at most so many bytes. Linux starts no program with a string of
+/// 128 KiB, nor, where its stack is limited, with 128 KiB in all (execve(2)); what the hook starts needs room as well.
+const MAX_TOLD: usize = 64 * 1024;
+/// So many orders in a row for which the hook failed although each had a run of its own: the hook itself is at fault, and
+/// the others share a run to find out.
+const IN_VAIN: usize = 8;
+/// So many queued orders are looked at to see whether one could still join; beyond, one surely can.
+const JOINERS_LOOKED_AT: usize = 256;
+
+/// A hook, and the event that it is owed for.
+pub(super) type Key = (Arc<str>, HookEvent);
+
+/// Orders that wait for a run of one hook.
+#[derive(Debug)]
+pub(super) struct Ready {
+    /// Those that share a run.
+    together: BTreeSet<OrderId>,
+    /// Those that have one of their own.
+    apart: BTreeSet<OrderId>,
+    /// When the first of `together` came to owe it.
+    since: Time,
+    /// Since when nobody is left whom the vendor is still to be asked about.
+    asked: Option<Time>,
+    /// Company is waited for until then.
+    pub(super) wait: Option<Time>,
+    /// Whose turn it is, among hooks: the one that has waited longest.
+    pub(super) turn: Time,
+}
+
+/// Hooks that wait for a run.
+pub(super) type Queue = BTreeMap<Key, Ready>;
+
+impl Ready {
+    pub(super) fn new(now: Now) -> Ready {
+        Ready {
+            together: BTreeSet::new(),
+            apart: BTreeSet::new(),
+            since: now.time,
+            asked: None,
+            wait: None,
+            turn: now.time,
+        }
+    }
+
+    pub(super) fn join(&mut self, id: OrderId, apart: bool, now: Now) {
+        if apart {
+            self.apart.insert(id);
+            return;
+        }
+        if self.together.is_empty() {
+            self.since = now.time;
+        }
+        self.together.insert(id);
+        self.asked = None;
+    }
+
+    pub(super) fn leave(&mut self, id: OrderId) {
+        self.together.remove(&id);
+        self.apart.remove(&id);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.together.is_empty() && self.apart.is_empty()
+    }
+}
+
+/// Who runs next.
+#[derive(Debug, Default)]
+pub(super) struct Company {
+    pub(super) orders: Vec<OrderId>,
+    pub(super) subjects: Vec<Subject>,
+    /// Whether it is one order whose last run failed.
+    pub(super) apart: bool,
+}
+
+impl Engine {
+    /// Whether the hook failed for this order before, so that it has the next run for itself.
+    pub(super) fn runs_apart(record: &OrderRecord, (hook, event): &Key) -> bool {
+        let mut debts = record.owed().filter(|debt| debt.hook == *hook && debt.event == *event);
+        debts.any(|debt| debt.outcome.is_some())
+    }
+
+    /// The orders that share the next run, and what it is told of them; nobody while company is waited for.
+    pub(super) fn next_company(&mut self, key: &Key, hook: &Hook, now: Now) -> Company {
+        let wait = if hook.merge { self.wait_for_company(key, now) } else { None };
+        let Some(ready) = self.hooks.ready.get_mut(key) else { return Company::default() };
+        ready.wait = wait;
+        let ready = &self.hooks.ready[key];
+        if wait.is_none() {
+            let company = self.company(hook, &ready.together, hook.merge);
+            if !company.orders.is_empty() {
+                return company;
+            }
+        }
+        let at_fault =
+            hook.merge && self.hooks.in_vain.get(&key.0).is_some_and(|orders| orders.len() >= IN_VAIN);
+        Company { apart: !at_fault, ..self.company(hook, &ready.apart, at_fault) }
+    }
+
+    /// The idle ones among these: one, or as many as a program can be told of in one environment. The others are left for
+    /// the run after it.
+    fn company(&self, hook: &Hook, ready: &BTreeSet<OrderId>, merge: bool) -> Company {
+        let is_told = matches!(hook.action, Action::Run(_));
+        let mut left = MAX_TOLD;
+        let mut company = Company::default();
+        for id in ready.iter().copied().filter(|id| self.slot(*id).busy == Busy::Idle) {
+            let subject = self.subject(id);
+            let takes = if is_told { subject.told() } else { 0 };
+            if !company.orders.is_empty() && (!merge || takes > left) {
+                break;
+            }
+            left = left.saturating_sub(takes);
+            company.orders.push(id);
+            company.subjects.push(subject);
+        }
+        company
+    }
+
+    /// Until when company is waited for. A sweep shares its runs as long as more is due, up to the merge window; a single
+    /// order with nothing else due does not wait.
+    fn wait_for_company(&mut self, key: &Key, now: Now) -> Option<Time> {
+        let ready = self.hooks.ready.get(key)?;
+        let end = ready.since + self.config.calls.merge_window;
+        if ready.together.is_empty() || key.1 != HookEvent::Installed || now.time >= end {
+            return None;
+        }
+        // An operator who waits for one order's poll does not wait for a sweep.
+        let is_watched = ready.together.iter().any(|id| self.waiters.contains_key(id));
+        let limit = if is_watched { end.min(ready.since + MOMENT) } else { end };
+        if now.time < limit && self.more_may_be_collected(&key.0, ready, limit, now) {
+            self.hooks.ready.get_mut(key)?.asked = None;
+            return Some(limit);
+        }
+        let ready = self.hooks.ready.get_mut(key)?;
+        let soon = (*ready.asked.get_or_insert(now.time) + MOMENT).min(end);
+        let ready = &self.hooks.ready[key];
+        (now.time < soon && self.more_may_be_deployed(&key.0, ready, soon)).then_some(soon)
+    }
+
+    /// Whether this order uses the hook and does not wait for its run already.
+    fn may_join(&self, hook: &Arc<str>, ready: &Ready, id: OrderId) -> bool {
+        !ready.together.contains(&id)
+            && !self.slot(id).removed
+            && self.entry(id).settings.hooks.contains(hook)
+    }
+
+    /// Whether the vendor is being asked, or will be before `limit`, about an order that could come to owe the hook: one
+    /// that is due, and that was not asked about since the first of them came to owe it.
+    fn more_may_be_collected(&self, hook: &Arc<str>, ready: &Ready, limit: Time, now: Now) -> bool {
+        let is_asked = |id: &OrderId| self.slot(*id).busy == Busy::Calling && self.may_join(hook, ready, *id);
+        if self.busy.iter().any(is_asked) {
+            return true;
+        }
+        let comes = |id: &OrderId| {
+            self.slot(*id).record.polled.is_none_or(|polled| polled <= ready.since)
+                && self.may_join(hook, ready, *id)
+        };
+        let gap = self.config.calls.call_gap;
+        self.gates.iter().any(|gate| {
+            let Some(at) = gate.next_call(gap).map(|at| at.max(now.time)).filter(|at| *at < limit) else {
+                return false;
+            };
+            let due = at.max(ready.since + MOMENT).min(limit);
+            let mut queued = gate.queue.range(..=(due, OrderId(u32::MAX))).map(|(_, id)| id);
+            queued.by_ref().take(JOINERS_LOOKED_AT).any(comes) || queued.next().is_some()
+        })
+    }
+
+    /// Whether an order that could come to owe the hook is being put into place, or waits for its turn on this machine.
+    fn more_may_be_deployed(&self, hook: &Arc<str>, ready: &Ready, soon: Time) -> bool {
+        if self.busy.iter().any(|id| self.may_join(hook, ready, *id)) {
+            return true;
+        }
+        let mut timed =
+            self.timers.range(..=(soon, OrderId(u32::MAX))).map(|(_, id)| *id).take(JOINERS_LOOKED_AT);
+        timed.any(|id| self.slot(id).record.phase == Phase::Collected && self.may_join(hook, ready, id))
+    }
+}
+
+impl Subject {
+    /// So many bytes a program is told of this order, with what parts it from the next: directory and names twice, once
+    /// for hooks of other tools.
+    fn told(&self) -> usize {
+        let domains: usize = self.domains.iter().map(|domain| domain.len() + 1).sum();
+        let paths = [&self.dir, &self.dir, &self.cert, &self.chain, &self.fullchain];
+        let paths: usize = paths.iter().map(|path| path.as_os_str().len() + 1).sum();
+        let texts =
+            [&*self.order, &self.number, self.product, &self.serial, &self.fingerprint, &self.generation];
+        let texts: usize = texts.iter().map(|text| text.len() + 1).sum();
+        let date = "2026-11-28T00:00:00Z\n".len();
+        2 * domains + paths + texts + date
+    }
+
+    /// Leaves out the longest values until a program can be told the rest.
+    pub(super) fn fit(mut self) -> Subject {
+        while self.told() > MAX_TOLD {
+            let domains: usize = self.domains.iter().map(|domain| 2 * (domain.len() + 1)).sum();
+            let sizes = [
+                ("DOMAINS", domains),
+                ("DIR", 2 * self.dir.as_os_str().len()),
+                ("CERT", self.cert.as_os_str().len()),
+                ("CHAIN", self.chain.as_os_str().len()),
+                ("FULLCHAIN", self.fullchain.as_os_str().len()),
+                ("ORDER_NUMBER", self.number.len()),
+                ("SERIAL", self.serial.len()),
+                ("GENERATION", self.generation.len()),
+            ];
+            let Some((longest, 1..)) = sizes.into_iter().max_by_key(|(_, size)| *size) else { break };
+            match longest {
+                "DOMAINS" => self.domains.clear(),
+                "DIR" => self.dir.clear(),
+                "CERT" => self.cert.clear(),
+                "CHAIN" => self.chain.clear(),
+                "FULLCHAIN" => self.fullchain.clear(),
+                "ORDER_NUMBER" => self.number.clear(),
+                "SERIAL" => self.serial.clear(),
+                _ => self.generation.clear(),
+            }
+            self.untold.push(longest);
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_program_cannot_be_told_is_left_out_the_longest_first() {
+        let names: Vec<String> = (0..10_000).map(|at| format!("host-{at}.example.com")).collect();
+        let subject = Subject {
+            order: "www".into(),
+            domains: names.clone(),
+            cert: "/install/www/cert.pem".into(),
+            ..Subject::default()
+        };
+        let fit = subject.fit();
+        assert!(fit.domains.is_empty() && fit.told() <= MAX_TOLD);
+        assert_eq!(fit.untold, ["DOMAINS"]);
+        assert_eq!(fit.cert.to_str(), Some("/install/www/cert.pem"), "the rest is told");
+        let subject = Subject { domains: names[..1000].to_vec(), ..Subject::default() };
+        assert_eq!(subject.clone().fit(), subject, "what fits is left as it is");
+        let long = "x".repeat(MAX_TOLD);
+        let subject = Subject {
+            serial: long.clone(),
+            dir: long.clone().into(),
+            cert: long.into(),
+            ..Subject::default()
+        };
+        let fit = subject.fit();
+        assert!(fit.told() <= MAX_TOLD);
+        assert_eq!(fit.untold, ["DIR", "SERIAL", "CERT"]);
+    }
+}
