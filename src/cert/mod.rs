@@ -48,6 +48,9 @@ pub use verify::{
     Policy, Purpose, Verdict, judge,
 };
 
+/// So many octets of a serial number are shown.
+const MAX_SERIAL: usize = 64;
+
 /// Why bytes are no certificate that we read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CertError {
@@ -160,6 +163,16 @@ impl Certificate {
     pub fn serial_hex(&self) -> String {
         let octets = ber::unsigned(&self.0.der[self.0.serial.clone()]);
         if octets.is_empty() { "00".to_owned() } else { hex(octets) }
+    }
+
+    /// The serial number for people and for the state: as [`Certificate::serial_hex`], but beyond 64 octets only its start
+    /// and its length. RFC 5280 section 4.1.2.2 allows 20.
+    pub fn serial_text(&self) -> String {
+        let hex = self.serial_hex();
+        match hex.len() / 2 {
+            0..=MAX_SERIAL => hex,
+            octets => format!("{}... ({octets} octets)", &hex[..40]),
+        }
     }
 
     /// SHA-256 of the DER.

@@ -69,6 +69,17 @@ fn serial_numbers_have_no_padding() {
 }
 
 #[test]
+fn an_absurd_serial_number_is_not_shown_whole() {
+    let text = |octets: usize| {
+        let subject = entity("x");
+        let serial = rcgen::SerialNumber::from_slice(&vec![0x5a; octets]);
+        subject.issue(&subject, |params| params.serial_number = Some(serial)).serial_text()
+    };
+    assert_eq!(text(64), "5a".repeat(64));
+    assert_eq!(text(64 * 1024), format!("{}... (65536 octets)", "5a".repeat(20)));
+}
+
+#[test]
 fn says_why_not() {
     let der = certificate("leaf").der().to_vec();
     let check = |bytes: &[u8], expected: CertError| assert_eq!(Certificate::from_der(bytes), Err(expected));

@@ -126,7 +126,7 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         let denied = io::Error::from_raw_os_error(Errno::ACCESS.raw_os_error());
         let own = stat(&path).unwrap();
-        let mut say = |mode, wish| {
+        let say = |mode, wish| {
             std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
             reason(&path, wish, &denied)
         };

@@ -59,7 +59,7 @@ pub fn quarantine(state_dir: &Path, refused: &Quarantine) -> Result<(), InstallE
             "\n{at}.pem\n  subject    {}\n  issuer     {}\n  serial     {}\n  valid      {} to {}\n  sha256     {}\n",
             certificate.subject_text(),
             certificate.issuer_text(),
-            certificate.serial_hex(),
+            certificate.serial_text(),
             crate::engine::time::rfc3339(certificate.not_before()),
             crate::engine::time::rfc3339(certificate.not_after()),
             certificate.fingerprint()

@@ -425,7 +425,7 @@ pub(super) fn generation(
         name: name.into(),
         at: 0,
         fingerprint: leaf.fingerprint(),
-        serial: leaf.serial_hex().into(),
+        serial: leaf.serial_text().into(),
         not_before: leaf.not_before(),
         not_after: leaf.not_after(),
         names: leaf.names().iter().map(|name| name.to_string().into()).collect(),

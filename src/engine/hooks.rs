@@ -212,7 +212,7 @@ impl Engine {
             domains: installed
                 .map(|installed| valid_names(&installed.names))
                 .unwrap_or_else(|| configured(entry)),
-            serial: installed.map(|installed| installed.serial.to_string()).unwrap_or_default(),
+            serial: installed.map(|installed| whole_serial(&installed.serial)).unwrap_or_default(),
             fingerprint: installed.map(|installed| installed.fingerprint.to_string()).unwrap_or_default(),
             not_after: installed.map(|installed| installed.not_after),
             generation: installed.map(|installed| installed.name.to_string()).unwrap_or_default(),
@@ -348,6 +348,14 @@ pub(super) fn outcome(result: &HookResult) -> String {
             format!("failed: {why}{words}{remedy}")
         }
     }
+}
+
+/// A serial number that is not shown whole is told no program.
+fn whole_serial(shown: &str) -> String {
+    Some(shown)
+        .filter(|shown| shown.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Names fit for a hook: letters, digits, dots, hyphens, a wildcard, and what IP and e-mail addresses need.

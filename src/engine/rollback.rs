@@ -55,7 +55,7 @@ impl Engine {
         // The generation itself is complete; what lies elsewhere is written anew.
         let lacks_key = |copy: &&FileCopy| copy.from.holds_key() && material.key.is_none();
         if let Some(copy) = self.entry(id).copies.iter().find(lacks_key) {
-            let (to, serial, files) = (copy.to.display(), leaf.serial_hex(), looked_at(&keys));
+            let (to, serial, files) = (copy.to.display(), leaf.serial_text(), looked_at(&keys));
             let why = format!(
                 "the key of serial {serial}, which is in none of the key files ({files}); name its file in key_file as well"
             );

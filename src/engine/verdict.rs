@@ -76,7 +76,7 @@ impl Engine {
         }
         let text = format!(
             "collected a certificate with serial {} that ends {}",
-            material.leaf.serial_hex(),
+            material.leaf.serial_text(),
             rfc3339(material.leaf.not_after())
         );
         let known = self.slot(id).record.phase == Phase::Collected;

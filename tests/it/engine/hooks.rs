@@ -5,7 +5,8 @@ use std::time::Duration;
 use certcollectd::config::{Action, HookEvent};
 use certcollectd::engine::event::{Command, HookResult};
 
-use super::{SECOND, failed, issued, with_hook};
+use super::{SECOND, certificate, failed, issued, with_hook};
+use crate::certs;
 use crate::world::{self, DAY, HOUR, START, Say, World};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -104,6 +105,17 @@ fn an_order_that_one_environment_cannot_hold_runs_alone() {
     let told: Vec<&str> =
         world.notes.iter().filter(|note| note.kind == "hook-untold").map(|note| &*note.text).collect();
     assert!(told.len() == 1 && told[0].contains("CERTCOLLECTD_DIR"), "{told:?}");
+}
+
+#[test]
+fn a_certificate_of_ten_thousand_names_starts_its_hook() {
+    let names: Vec<String> = (0..10_000).map(|at| format!("host-{at}.example.com")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = World::new(with_hook("www"));
+    world.say("www", [Say::Body(200, certs::issued(&certificate(&names, -1, 90)))]);
+    world.pass(HOUR);
+    assert_eq!((world.phase("www").as_str(), world.ran.len()), ("guarding", 1), "{:?}", world.errors());
+    assert!(world.notes.iter().any(|note| note.text.contains("CERTCOLLECTD_DOMAINS is left empty")));
 }
 
 #[test]
