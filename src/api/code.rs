@@ -77,7 +77,7 @@ impl Row {
 }
 
 /// Every code that the documents name, in falling order.
-pub const TABLE: [Row; 26] = [
+pub const TABLE: [Row; 27] = [
     row(2, Class::Ready, "certificates attached", ""),
     row(1, Class::Available, "issued, but the certificate is not in the answer", ""),
     row(0, Class::Waiting, "being processed by Sectigo", ""),
@@ -102,6 +102,14 @@ pub const TABLE: [Row; 26] = [
     row(-20, Class::Rejected, "the order was rejected", "place a new order"),
     row(-21, Class::Revoked, "the certificate was revoked", "have a new certificate issued"),
     row(-22, Class::WaitingSlowly, "payment is pending", "have the order paid"),
+    // Listed by CollectSSL from 1.18 to 1.20 without words that are known; since then a replaced certificate is collected by
+    // certificateID (changelog 1.21).
+    row(
+        -23,
+        Class::Unknown,
+        "the certificate may have been replaced",
+        "give certificate_id for a certain one",
+    ),
     row(-26, Class::Waiting, "being issued right now", ""),
     row(-42, Class::AccountPaused, "call limit reached", "ask less often: raise interval or call_gap"),
     row(
@@ -143,6 +151,10 @@ pub fn row_of(code: i32) -> Row {
 /// The row for a whole reply: some codes mean something else at one endpoint or in one wording.
 pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
     let row = row_of(reply.code);
+    // The status of the certificate weighs more than that of the order, which stays 2 after a revocation.
+    if endpoint.collects() && reply.code >= 0 && reply.details.is_revoked() {
+        return Row { means: "the certificate was revoked: its certificateStatus says so", ..row_of(-21) };
+    }
     let names = |word: &str| {
         let in_text = |text: &super::Foreign| text.as_str().to_ascii_lowercase().contains(word);
         reply.message.as_ref().is_some_and(in_text) || reply.item.as_ref().is_some_and(in_text)
@@ -167,6 +179,12 @@ pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
         0 if !endpoint.collects() => Row { class: Class::Done, means: "done", ..row },
         // Outside Collect* these end one operator's call, not an order.
         -20 | -21 | -22 | -26 if !endpoint.collects() => Row { class: Class::Report, ..row },
+        -35 if !endpoint.collects() => Row {
+            class: Class::Report,
+            means: "the name may not be an IP address",
+            advice: "make a CSR without the address",
+            ..row
+        },
         // A positive status beyond 2 is in no document; it must never count as progress.
         _ => row,
     }
@@ -255,6 +273,33 @@ mod tests {
         assert_eq!(class(Endpoint::DomainDetails, login), Class::AccountClosed);
         assert_eq!(class(Endpoint::DomainDetails, ""), Class::AccountClosed);
         assert_eq!(class(Endpoint::CollectSsl, "Permission denied!"), Class::AccountClosed);
+    }
+
+    #[test]
+    fn a_revoked_certificate_is_revoked_whatever_the_order_is() {
+        let reply = |code, status: &str| {
+            let mut reply = Reply { code, ..Reply::default() };
+            reply.details.certificate_status = Some(Foreign::new(status));
+            reply
+        };
+        for code in [0, 1, 2, 3] {
+            for status in ["Revoked", " revoked ", "REVOKED"] {
+                let row = classify(Endpoint::CollectSsl, &reply(code, status));
+                assert_eq!(row.class, Class::Revoked, "{code} {status}");
+                assert!(row.shows_login());
+            }
+        }
+        assert_eq!(classify(Endpoint::CollectSsl, &reply(2, "Issued")).class, Class::Ready);
+        assert_eq!(classify(Endpoint::CollectSsl, &reply(2, "Not Revoked")).class, Class::Ready);
+        assert_eq!(classify(Endpoint::CollectSsl, &reply(-16, "Revoked")).class, Class::AccountClosed);
+        assert_eq!(classify(Endpoint::DomainDetails, &reply(0, "Revoked")).class, Class::Done);
+    }
+
+    #[test]
+    fn the_same_number_means_other_things_where_orders_are_placed() {
+        let means = |endpoint| classify(endpoint, &reply(-35, "")).means;
+        assert!(means(Endpoint::CollectSsl).contains("expired"));
+        assert!(means(Endpoint::ReplaceSmime).contains("IP address"));
     }
 
     #[test]

@@ -55,6 +55,15 @@ pub struct Details {
     pub others: Vec<(Foreign, Foreign)>,
 }
 
+impl Details {
+    /// Whether `certificateStatus` says that the certificate is revoked; case and blanks around it do not count.
+    pub fn is_revoked(&self) -> bool {
+        self.certificate_status
+            .as_ref()
+            .is_some_and(|status| status.as_str().trim().eq_ignore_ascii_case("revoked"))
+    }
+}
+
 /// One domain of an order, as GetMDCDomainDetails shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dcv {

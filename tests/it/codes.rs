@@ -145,6 +145,8 @@ fn every_code_in_both_forms() {
         the certificate was revoked (code -21: "Words of the vendor."); have a new certificate issued
     -22 WaitingSlowly: waiting, code -22, poll in 12 h
         payment is pending (-22 "Words of the vendor."); have the order paid
+    -23 Unknown: waiting, code -23, poll in 3 h
+        the certificate may have been replaced (code -23: "Words of the vendor.")
     -26 Waiting: waiting, code -26, poll in 3 h
         being issued right now (-26 "Words of the vendor.")
     -42 AccountPaused: waiting, code -42, poll in 3 h, account paused
