@@ -17,6 +17,7 @@ pub mod lock;
 pub mod probe;
 pub mod reap;
 pub mod save;
+mod spare;
 pub mod stage;
 pub mod store_error;
 pub mod sweep;
@@ -110,7 +111,8 @@ impl Effects {
             Effect::Inspect(inspect) => {
                 let config = self.config.clone();
                 self.on_disk(Kind::Inspect(inspect.order), move || {
-                    let inspection = Box::new(inspect::inspect(&config.install_dir, &inspect));
+                    let mut inspection = Box::new(inspect::inspect(&config.install_dir, &inspect));
+                    spare::tend(&config.state_dir, &inspect, &mut inspection);
                     Event::Inspected { order: inspect.order, inspection }
                 });
             }
@@ -123,9 +125,12 @@ impl Effects {
             }
             Effect::Activate(activate) => {
                 let config = self.config.clone();
-                self.on_disk(Kind::Activate(activate.order), move || Event::Activated {
-                    order: activate.order,
-                    result: activate::activate(&config.install_dir, &activate),
+                self.on_disk(Kind::Activate(activate.order), move || {
+                    let result = activate::activate(&config.install_dir, &activate);
+                    if result.is_ok() {
+                        spare::keep(&config.state_dir, &activate);
+                    }
+                    Event::Activated { order: activate.order, result }
                 });
             }
             Effect::Sweep { order, name, current } => {

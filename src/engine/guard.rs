@@ -144,6 +144,15 @@ impl Engine {
         self.touch(id, now);
     }
 
+    /// What is installed is looked after whatever the vendor says, and although it says nothing; not while another
+    /// certificate is about to take its place.
+    pub(super) fn look_after(&mut self, id: OrderId) {
+        let slot = self.slot_mut(id);
+        let record = &slot.record;
+        let rests = record.installed.is_some() && record.staged.is_none() && record.phase.is_polled();
+        slot.todo.look |= rests && !slot.todo.verify;
+    }
+
     fn forget_spare(&mut self, id: OrderId) {
         let slot = self.slot_mut(id);
         if std::mem::take(&mut slot.todo.spare) {

@@ -9,7 +9,7 @@ use super::event::{Inspection, InstalledFile, Level, Material, OrderId};
 use super::order::{Generation, News, Phase};
 use super::time::{Now, rfc3339};
 use super::{Engine, contents};
-use crate::api::Product;
+use crate::api::{Foreign, Product};
 use crate::cert::{self, Certificate, Expectation, KeyExpectation, Verdict};
 use crate::config::{HookEvent, KeySource, Order, Severity};
 
@@ -74,18 +74,27 @@ impl Engine {
         if let Some(generation) = self.already_there(id, &material, inspection, now) {
             return self.adopt(id, generation, now);
         }
-        let text = format!(
+        let mut text = format!(
             "collected a certificate with serial {} that ends {}",
             material.leaf.serial_text(),
             rfc3339(material.leaf.not_after())
         );
+        let first = self.slot(id).record.installed.is_none();
+        let unpinned = self.entry(id).is_unpinned();
+        if first && unpinned {
+            text.push_str(&format!(
+                ", for {}; nothing in its entry says whether that is right: set domains, key_file or csr_file",
+                shown_names(&material.leaf)
+            ));
+        }
+        let level = if first && unpinned { Level::Warn } else { Level::Info };
         let known = self.slot(id).record.phase == Phase::Collected;
         let slot = self.slot_mut(id);
         slot.material = Some(Box::new(material));
         slot.hold_until = None;
         self.turn(id, News::Verified, None, now);
         if !known {
-            self.note(Level::Info, "collected", Some(id), now, text);
+            self.note(level, "collected", Some(id), now, text);
         }
     }
 
@@ -136,6 +145,7 @@ impl Engine {
         if self.slot(id).record.due.is_none() {
             self.set_due(id, now);
         }
+        self.look_after(id);
         self.save_first();
     }
 
@@ -250,6 +260,19 @@ fn expectation<'a>(
             .and_then(|anchors| anchors.as_ref().ok())
             .map(|anchors| &**anchors),
     }
+}
+
+/// The first of its names.
+fn shown_names(leaf: &Certificate) -> String {
+    const SHOWN: usize = 10;
+    let mut names: Vec<String> =
+        leaf.names().iter().take(SHOWN).map(|name| Foreign::new(&name.to_string()).to_string()).collect();
+    match leaf.names().len() {
+        0 => return "no name at all".into(),
+        all if all > SHOWN => names.push(format!("and {} more", all - SHOWN)),
+        _ => {}
+    }
+    names.join(", ")
 }
 
 /// The end entity among the certificates of the generation that readers see.

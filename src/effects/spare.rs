@@ -1,0 +1,62 @@
+//! The certificates of each order's installed generation once more, beside the state: what files are put back from when
+//! they are gone while the vendor has nothing to give, as during a re-issue.
+//!
+//! Nothing relies on them: they are written without a sync, a fault on the way is passed over, and what is read is told
+//! from anything else by its fingerprint, which is on record.
+
+use std::fs::{DirBuilder, read, rename, write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::dir::random_name;
+use crate::cert::{self, Certificate};
+use crate::engine::event::{Activate, Inspect, Inspection, Link};
+
+/// Below the state directory.
+const DIR: &str = "installed";
+
+/// After an installation: its certificates.
+pub(super) fn keep(state_dir: &Path, activate: &Activate) {
+    let material = &activate.material;
+    let all: Vec<&Certificate> =
+        std::iter::once(&material.leaf).chain(&material.chain).chain(&material.root).collect();
+    put(state_dir, &activate.name, &all);
+}
+
+/// After a look at an order's files: what is gone is found here, and what is here no longer is kept anew.
+pub(super) fn tend(state_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
+    // Only the guard looks without keys.
+    if inspect.key.is_some() || inspect.previous || inspect.expected.is_empty() {
+        return;
+    }
+    let kept = take(state_dir, &inspect.name);
+    let whole =
+        matches!(found.link, Link::Generation(_)) && found.missing.is_empty() && found.altered.is_empty();
+    if !whole {
+        let new: Vec<Certificate> =
+            kept.into_iter().filter(|known| !found.certificates.contains(known)).collect();
+        found.certificates.extend(new);
+    } else if found.certificates.iter().any(|certificate| !kept.contains(certificate)) {
+        put(state_dir, &inspect.name, &found.certificates.iter().collect::<Vec<_>>());
+    }
+}
+
+fn path_of(state_dir: &Path, name: &str) -> PathBuf {
+    state_dir.join(DIR).join(format!("{name}.pem"))
+}
+
+fn take(state_dir: &Path, name: &str) -> Vec<Certificate> {
+    let content = read(path_of(state_dir, name)).unwrap_or_default();
+    cert::unpack(&content).unwrap_or_default()
+}
+
+fn put(state_dir: &Path, name: &str, certificates: &[&Certificate]) {
+    let path = path_of(state_dir, name);
+    let pem: String = certificates.iter().map(|certificate| certificate.to_pem()).collect();
+    let _ = DirBuilder::new().mode(0o700).create(state_dir.join(DIR));
+    let fresh = path.with_file_name(format!(".{}", random_name()));
+    let put = write(&fresh, pem).and_then(|()| rename(&fresh, &path));
+    if put.is_err() {
+        let _ = std::fs::remove_file(&fresh);
+    }
+}
