@@ -219,6 +219,9 @@ impl Engine {
         if self.slot(id).bundle.is_some() {
             self.slot_mut(id).todo.verify = true;
         }
+        if let Some(number) = self.known_number(id).map(str::to_owned) {
+            self.settle_replacement(self.slot(id).gate, |known| known == number, now);
+        }
         if stopped {
             self.turn(id, News::Resumed, None, now);
             self.note(Level::Info, "resumed", Some(id), now, "taken up again by the operator".into());

@@ -275,6 +275,9 @@ impl Engine {
         slot.record.installed = Some(Box::new(generation));
         slot.todo.sweep = true;
         self.drop_bundle(id);
+        if let Some(material) = &material {
+            self.settle_collected(self.slot(id).gate, &material.leaf, now);
+        }
         self.note(Level::Info, "installed", Some(id), now, text);
         if !left.is_empty() {
             let text = format!(

@@ -3,16 +3,19 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::Engine;
 use super::account::AccountRecord;
 use super::adopted::Adopted;
 use super::answers::said;
 use super::errand::Errand;
-use super::event::{CommandReply, Effect, Level, ReplaceCommand, Token};
+use super::event::{CommandReply, Effect, Level, OrderId, ReplaceCommand, Token};
 use super::time::{Now, rfc3339};
 use crate::api::code::{Class, Row};
 use crate::api::{Foreign, Handle, Replace, Reply, Request};
-use crate::cert::Fingerprint;
+use crate::cert::{self, Certificate, Fingerprint};
 
 /// So many replacements are remembered for each account; they are written with each of its calls.
 const REMEMBERED: usize = 500;
@@ -24,10 +27,35 @@ pub struct Replacement {
     pub number: Box<str>,
     /// SHA-256 of the request as it was sent.
     pub csr: Fingerprint,
+    /// SHA-256 of the public key in the request; nothing where an earlier version sent it.
+    pub key: Option<Fingerprint>,
     /// When it was sent, UNIX seconds.
     pub at: i64,
     /// What came of it.
     pub outcome: Outcome,
+    /// Whether it is settled although its outcome is not known: a person has looked, or it was collected.
+    pub settled: bool,
+}
+
+/// The replacements of which nobody knows whether they were made: the last one of each order, unless it is settled.
+pub fn open(replacements: &[Replacement]) -> impl Iterator<Item = &Replacement> {
+    let last = |known: &(usize, &Replacement)| {
+        let (at, known) = known;
+        replacements[at + 1..].iter().all(|later| later.number != known.number)
+    };
+    let found = replacements.iter().enumerate().filter(last).map(|(_, known)| known);
+    found.filter(|known| is_unknown(&known.outcome) && !known.settled)
+}
+
+impl Replacement {
+    /// What a person must know and do while it is open.
+    pub fn told(&self) -> String {
+        let why = match &self.outcome {
+            Outcome::Unknown(why) => why.as_deref(),
+            Outcome::Made(_) => None,
+        };
+        unclear(&Foreign::new(&self.number).to_string(), &rfc3339(self.at), why)
+    }
 }
 
 /// What came of a replacement.
@@ -117,8 +145,10 @@ impl Engine {
         replacements.push(Replacement {
             number: command.replace.order_number.as_str().into(),
             csr: request_hash(command),
+            key: key_of(&command.replace.csr),
             at: now.unix(),
             outcome: Outcome::Unknown(None),
+            settled: false,
         });
         self.touch_gate(gate, now);
         let text = format!("replacing the certificate of order {}", command.replace.order_number);
@@ -130,6 +160,56 @@ impl Engine {
         record.replacements.iter().rposition(|known| {
             *known.number == *command.replace.order_number && known.csr == request_hash(command)
         })
+    }
+
+    /// At the operator's word: whoever resumes an order has looked what became of its replacement. It stays on record, so
+    /// the same request is still not sent twice by mistake.
+    pub(super) fn settle_replacement(&mut self, gate: usize, wanted: impl Fn(&str) -> bool, now: Now) {
+        let record = &mut self.gates[gate].record;
+        let open: Vec<Box<str>> = open(&record.replacements)
+            .filter(|known| wanted(&known.number))
+            .map(|known| known.number.clone())
+            .collect();
+        for known in record.replacements.iter_mut().filter(|known| open.contains(&known.number)) {
+            known.settled |= is_unknown(&known.outcome);
+        }
+        if !open.is_empty() {
+            self.touch_gate(gate, now);
+            self.save_first();
+        }
+        for number in &open {
+            let text = format!("the unclear replacement of order {} counts as settled", Foreign::new(number));
+            self.note_account(Level::Info, "replacement-settled", gate, now, text);
+        }
+    }
+
+    /// As [`Engine::settle_replacement`], for orders that have no name here.
+    pub(super) fn settle_nameless(&mut self, gate: usize, now: Now) {
+        let open: Vec<Box<str>> =
+            open(&self.gates[gate].record.replacements).map(|known| known.number.clone()).collect();
+        let named = |number: &str| {
+            let of_gate = |id: &OrderId| !self.slot(*id).removed && self.slot(*id).gate == gate;
+            self.ids().filter(of_gate).any(|id| self.known_number(id) == Some(number))
+        };
+        let nameless: Vec<Box<str>> = open.into_iter().filter(|number| !named(number)).collect();
+        if !nameless.is_empty() {
+            self.settle_replacement(gate, |number| nameless.iter().any(|known| **known == *number), now);
+        }
+    }
+
+    /// A certificate for the key of a lost replacement was collected: so it was made.
+    pub(super) fn settle_collected(&mut self, gate: usize, leaf: &Certificate, now: Now) {
+        // Certificates begin with the day, or with the hour, of their issue.
+        const DAY: i64 = 24 * 3600;
+        let key = Fingerprint::of(leaf.spki());
+        let is_made = |known: &&Replacement| known.key == Some(key) && leaf.not_before() + DAY > known.at;
+        let numbers: Vec<Box<str>> = open(&self.gates[gate].record.replacements)
+            .filter(is_made)
+            .map(|known| known.number.clone())
+            .collect();
+        if !numbers.is_empty() {
+            self.settle_replacement(gate, |number| numbers.iter().any(|known| **known == *number), now);
+        }
     }
 
     /// The vendor certainly saw nothing of it.
@@ -252,6 +332,14 @@ impl Engine {
 /// Tells a repetition from another replacement.
 fn request_hash(command: &ReplaceCommand) -> Fingerprint {
     Fingerprint::of(command.replace.csr.as_bytes())
+}
+
+/// Of a request in base64, with or without armour.
+fn key_of(csr: &str) -> Option<Fingerprint> {
+    let plain: String = csr.split_whitespace().collect();
+    let der = STANDARD.decode(plain).ok();
+    let csr = cert::key::from_csr(der.as_deref().unwrap_or(csr.as_bytes())).ok()?;
+    Some(Fingerprint::of(csr.public_key().spki()))
 }
 
 /// What a person must know and do when nobody can say whether the vendor replaced the certificate.

@@ -29,6 +29,7 @@ impl Engine {
             let text = format!("no account named {} is configured", crate::api::Foreign::new(account));
             return self.reply(token, false, &text);
         };
+        self.settle_nameless(gate, now);
         if self.gates[gate].record.closed.is_none() {
             self.gates[gate].unpause();
             self.touch_gate(gate, now);

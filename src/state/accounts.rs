@@ -55,6 +55,10 @@ struct ReplacementRow {
     csr: String,
     at: i64,
     made: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    settled: bool,
     /// The new order's number, or why nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     said: Option<String>,
@@ -104,7 +108,7 @@ impl AdoptedRow {
 
 impl ReplacementRow {
     fn of(replacement: &Replacement) -> Self {
-        let Replacement { number, csr, at, outcome } = replacement;
+        let Replacement { number, csr, key, at, outcome, settled } = replacement;
         let (made, said) = match outcome {
             Outcome::Unknown(why) => (false, why),
             Outcome::Made(number) => (true, number),
@@ -114,6 +118,8 @@ impl ReplacementRow {
             csr: csr.to_string(),
             at: *at,
             made,
+            key: key.as_ref().map(ToString::to_string),
+            settled: *settled,
             said: said.as_ref().map(ToString::to_string),
         }
     }
@@ -123,6 +129,8 @@ impl ReplacementRow {
         Ok(Replacement {
             number: self.number.into(),
             csr: fingerprint(&self.csr)?,
+            key: self.key.as_deref().map(fingerprint).transpose()?,
+            settled: self.settled,
             at: self.at,
             outcome: if self.made { Outcome::Made(said) } else { Outcome::Unknown(said) },
         })
