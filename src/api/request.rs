@@ -138,6 +138,17 @@ impl Response {
         container && form
     }
 
+    /// The words of the forms that a product has.
+    pub fn fitting(product: Product) -> Vec<&'static str> {
+        Response::ALL.iter().filter(|(_, form)| form.fits(product)).map(|(word, _)| *word).collect()
+    }
+
+    /// Whether the vendor's pages contradict each other: of the two about CollectMC, the older one knows ZIP and PKCS#7
+    /// in binary only, the newer one all that [`Response::fits`] lets pass.
+    pub fn is_disputed(self, product: Product) -> bool {
+        product == Product::Mark && self.fits(product) && self.form != Form::Binary
+    }
+
     fn response_type(self) -> &'static str {
         match self.container {
             Container::Zip => "0",
@@ -195,6 +206,28 @@ impl Request {
         }
     }
 
+    /// The same with further parameters of the operator's.
+    pub fn along<'a>(mut self, more: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let more = more.into_iter().map(|(name, value)| (Cow::Owned(name.to_owned()), value.to_owned()));
+        self.fields.extend(more);
+        self
+    }
+
+    /// Whether a call that collects may set this parameter by itself. The vendor folds the case of names.
+    pub fn is_own(name: &str) -> bool {
+        let handles: [fn(Box<str>) -> Handle; 3] =
+            [Handle::OrderNumber, Handle::CertificateId, Handle::BaseOrderNumber];
+        let forms = || Response::ALL.into_iter().map(|(_, response)| response);
+        let mut requests = [Product::Ssl, Product::Mark, Product::Smime].into_iter().flat_map(|product| {
+            handles.into_iter().flat_map(move |handle| {
+                forms().map(move |form| Request::collect(product, &handle("1".into()), Some(form)))
+            })
+        });
+        let is_it = |known: &str| known.eq_ignore_ascii_case(name);
+        LOGIN.into_iter().any(is_it)
+            || requests.any(|request| request.fields.iter().any(|(known, _)| is_it(known)))
+    }
+
     /// Asks for the state of each domain of an order, with the integer statuses.
     pub fn domain_details(order_number: &str) -> Self {
         Request::new(Endpoint::DomainDetails)
@@ -238,8 +271,9 @@ impl Request {
     /// The whole form body, login included. It is wiped when dropped, and must not be shown to anyone.
     pub fn body(&self, login_name: &str, password: &str) -> Zeroizing<Vec<u8>> {
         let pairs = || {
-            [("loginName", login_name), ("loginPassword", password)]
+            LOGIN
                 .into_iter()
+                .zip([login_name, password])
                 .chain(self.fields.iter().map(|(name, value)| (&**name, value.as_str())))
         };
         // Sized once, for the case that every byte is escaped: a growing buffer would leave unwiped copies.
@@ -256,6 +290,9 @@ impl Request {
         body
     }
 }
+
+/// The names of the login.
+const LOGIN: [&str; 2] = ["loginName", "loginPassword"];
 
 fn encode(text: &str, body: &mut Vec<u8>) {
     for piece in form_urlencoded::byte_serialize(text.as_bytes()) {

@@ -8,7 +8,7 @@ use super::address::{base_url, has_user_info, proxy};
 use super::problem::{Problem, Sink, Spot};
 use super::reader::{Item, Table};
 use super::value::{self, Wrong, file_path};
-use super::{Account, SecretSource, invisible, secret};
+use super::{Account, SecretSource, invisible, params, secret};
 
 /// Characters that the vendor takes as `loginName` (CollectSSL, request parameters).
 const LOGIN_CHARS: usize = 64;
@@ -31,9 +31,8 @@ pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
     let password = password(table);
     let base_url = url(table, "base_url", base_url);
     let proxy = url(table, "proxy", proxy);
-    let response = table.parse("response", RESPONSE_HELP, |text| {
-        Response::from_word(text).ok_or_else(|| Wrong::new("is no form of an answer", RESPONSE_HELP))
-    });
+    let response = table.parse("response", RESPONSE_HELP, response);
+    let params = params::params(table);
     let ca_file = table.parse("ca_file", "the path of a PEM file", file_path);
 
     let name_at = name.map_or(table.at, |item| item.at);
@@ -50,6 +49,7 @@ pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
             ca_file,
             proxy,
             response,
+            params,
         }),
         _ => None,
     };
@@ -57,10 +57,14 @@ pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
     Some(Draft { name, name_at, login_at, response_at, account })
 }
 
+pub(super) fn response(text: &str) -> Result<Response, Wrong> {
+    Response::from_word(text).ok_or_else(|| Wrong::new("is no form of an answer", RESPONSE_HELP))
+}
+
 /// What to write where a name is wanted.
 pub(super) const NAME_HELP: &str = "a name in quotes, such as \"main\"";
 
-const RESPONSE_HELP: &str =
+pub(super) const RESPONSE_HELP: &str =
     "individual, pkcs7, zip or netscape; with -lines or (pkcs7, zip) -binary behind; or cmmf";
 
 fn password(table: &Table<'_>) -> Option<SecretSource> {

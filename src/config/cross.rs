@@ -190,12 +190,11 @@ fn responses(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
         let written = &draft.accounts[number];
         let Some(response) = written.account.as_ref().and_then(|account| account.response) else { continue };
         let origin = &draft.orders.origins[index];
-        let product = draft.orders.shared[origin.settings as usize].written.product;
-        if response.fits(product) || !said.insert((number, product)) {
+        let settings = &draft.orders.shared[origin.settings as usize].written;
+        let product = settings.product;
+        if settings.response.is_some() || response.fits(product) || !said.insert((number, product)) {
             continue;
         }
-        let fitting: Vec<&str> =
-            Response::ALL.iter().filter(|(_, form)| form.fits(product)).map(|(word, _)| *word).collect();
         sink.add(
             Problem::warning(
                 format!("`response` is no form that product = \"{}\" has", product.word()),
@@ -203,7 +202,7 @@ fn responses(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
                 "",
             )
             .also(origin.name, format!("`{}` is asked for in its product's own form", order.name))
-            .help(format!("it has {}", fitting.join(", "))),
+            .help(format!("it has {}", Response::fitting(product).join(", "))),
         );
     }
 }

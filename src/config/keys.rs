@@ -48,7 +48,7 @@ pub(super) static POLLING: Keys = Keys {
 
 pub(super) static ACCOUNT: Keys = Keys {
     title: "[[account]]",
-    names: &["name", "login_name", "password", "base_url", "ca_file", "proxy", "response"],
+    names: &["name", "login_name", "password", "base_url", "ca_file", "proxy", "response", "params"],
 };
 
 pub(super) static PASSWORD: Keys =
@@ -67,6 +67,8 @@ pub(super) static ORDER: Keys = Keys {
         "key_file",
         "csr_file",
         "hooks",
+        "response",
+        "params",
         "interval",
         "max_interval",
         "guard_interval",
@@ -124,7 +126,7 @@ pub static TABLES: [&Keys; 15] = [
 ];
 
 /// Most keys that a table takes.
-pub(super) const MOST_KEYS: usize = 17;
+pub(super) const MOST_KEYS: usize = 19;
 
 impl Keys {
     pub(super) fn index(&self, name: &str) -> Option<usize> {

@@ -13,6 +13,7 @@ mod keys;
 mod listener;
 mod order;
 mod output;
+mod params;
 pub mod point;
 mod polling;
 mod problem;
@@ -65,6 +66,11 @@ impl Config {
 /// Whether an order, an account or a hook may have this name.
 pub fn is_name(text: &str) -> bool {
     value::name(text).is_ok()
+}
+
+/// A name as [`Order::domains`] holds it, if it is one.
+pub fn normal_domain(text: &str) -> Option<Box<str>> {
+    address::domain(text).ok()
 }
 
 /// The part of `[polling]` that belongs to the account and not to one order.
@@ -160,6 +166,8 @@ pub struct Account {
     /// In which form answers are asked for; `None` means each product's most robust one. A product that does not
     /// have the form keeps its own.
     pub response: Option<Response>,
+    /// Sent along when one of its `ssl` orders is collected.
+    pub params: Params,
 }
 
 impl Account {
@@ -179,6 +187,9 @@ impl Account {
         )
     }
 }
+
+/// Names and values, in the order in which they were written. A name occurs once, whatever its case.
+pub type Params = Box<[(Box<str>, Box<str>)]>;
 
 /// Where a secret is read from, each time it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -244,6 +255,13 @@ pub struct Order {
     pub settings: Arc<OrderSettings>,
 }
 
+impl Order {
+    /// Whether nothing says what the certificate must be for: any certificate of the number is installed.
+    pub fn is_unpinned(&self) -> bool {
+        self.domains.is_empty() && self.key == KeySource::None
+    }
+}
+
 /// What many orders have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OrderSettings {
@@ -251,6 +269,10 @@ pub struct OrderSettings {
     pub product: Product,
     /// How often.
     pub cadence: Cadence,
+    /// In which form it is asked for; `None` is as its account says.
+    pub response: Option<Response>,
+    /// Sent along when it is collected; what stands here counts before the same name at its account.
+    pub params: Params,
     /// What is written, and how.
     pub files: Files,
     /// What must hold before anything is written.

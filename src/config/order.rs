@@ -10,8 +10,10 @@ use super::polling::{Pace, PaceSpots, Polling, cadence, pace};
 use super::problem::{Problem, Spot};
 use super::reader::{Item, Table};
 use super::value::{self, Wrong, file_path};
-use super::{FileCopy, Files, KeySource, Order, OrderSettings, Verify, keys, output};
-use crate::api::{Handle, Product};
+use super::{
+    FileCopy, Files, KeySource, Order, OrderSettings, Params, Verify, account, keys, output, params,
+};
+use crate::api::{Handle, Product, Response};
 
 /// Digits of a `certificateID` (CollectSSL, request parameters).
 const CERTIFICATE_ID_DIGITS: usize = 16;
@@ -66,6 +68,8 @@ pub(super) struct Shared {
 pub(super) struct Written {
     pub(super) product: Product,
     pub(super) pace: Pace,
+    pub(super) response: Option<Response>,
+    pub(super) params: Params,
     pub(super) files: Option<Files>,
     pub(super) verify: Option<Verify>,
     pub(super) hooks: Vec<Arc<str>>,
@@ -102,6 +106,8 @@ impl Orders {
         let written = Written {
             product,
             pace,
+            response: response(table, product),
+            params: params::params(table),
             files: files.map(|table| output::files(&table, has_key)),
             verify: verify.map(|table| output::verify(&table, product, has_any_key, !domains.is_empty())),
             hooks,
@@ -193,6 +199,8 @@ impl Orders {
                 let settings = OrderSettings {
                     product: written.product,
                     cadence: cadence(&polling.pace, &written.pace),
+                    response: written.response,
+                    params: written.params,
                     files: written.files.unwrap_or_default(),
                     verify: written.verify.unwrap_or_else(|| Verify::standard(written.product)),
                     hooks: written.hooks,
@@ -215,6 +223,8 @@ fn blank() -> Arc<OrderSettings> {
     Arc::new(OrderSettings {
         product: Product::Ssl,
         cadence: Default::default(),
+        response: None,
+        params: Params::default(),
         files: Files::default(),
         verify: Verify::standard(Product::Ssl),
         hooks: Vec::new(),
@@ -260,6 +270,17 @@ fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -
         _ => Handle::BaseOrderNumber(text),
     };
     Some((handle, item.at))
+}
+
+/// A form that the product does not have can only be a mistake here; an account's is shared by several products.
+fn response(table: &Table<'_>, product: Product) -> Option<Response> {
+    let item = table.get("response")?;
+    let response = item.parse(account::RESPONSE_HELP, account::response)?;
+    if !response.fits(product) {
+        let what = format!("is no form that product = \"{}\" has", product.word());
+        item.refuse(&Wrong::new(what, format!("it has {}", Response::fitting(product).join(", "))));
+    }
+    Some(response)
 }
 
 fn covered(element: &Item<'_>, product: Product) -> Option<Box<str>> {

@@ -357,6 +357,15 @@ impl<'a> Item<'a> {
         Some(Table::new(self.piece, keys, self.at, entries))
     }
 
+    /// The entries of a table whose keys are the operator's.
+    pub(super) fn entries(&self) -> Option<impl Iterator<Item = (&'a str, Item<'a>)> + use<'a>> {
+        let DeValue::Table(entries) = self.value else { return None };
+        let item = *self;
+        Some(entries.iter().map(move |(key, value)| {
+            (&**key.get_ref(), Item { key_at: item.piece.spot(key.span()), ..item.element(value) })
+        }))
+    }
+
     /// The elements of a list.
     pub(super) fn elements(&self) -> Option<impl ExactSizeIterator<Item = Item<'a>> + use<'a>> {
         let DeValue::Array(elements) = self.value else { return None };

@@ -197,6 +197,7 @@ mod tests {
             ca_file: None,
             proxy: None,
             response: None,
+            params: Box::default(),
         };
         assert_eq!(tag(&account("a"), b"salt"), None);
         std::fs::write(&path, "one").unwrap();

@@ -6,7 +6,7 @@ use super::Engine;
 use super::event::Level;
 use super::time::Now;
 use crate::api::{Handle, Product};
-use crate::config::{Config, Files, KeySource, Order, OrderSettings, Verify};
+use crate::config::{Config, Files, KeySource, Order, OrderSettings, Params, Verify};
 
 /// An order that the vendor made when it replaced another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,8 @@ impl Adopted {
             Arc::new(OrderSettings {
                 product: Product::Smime,
                 cadence: config.cadence,
+                response: None,
+                params: Params::default(),
                 files: Files::default(),
                 verify: Verify::standard(Product::Smime),
                 hooks: Vec::new(),

@@ -17,6 +17,7 @@ pub mod time;
 
 mod adopted;
 mod answers;
+mod asking;
 mod commands;
 mod company;
 pub mod contents;
@@ -27,6 +28,7 @@ mod guard;
 mod hooks;
 mod late;
 mod login;
+pub mod names;
 mod note;
 mod polls;
 mod rehearsal;

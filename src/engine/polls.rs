@@ -34,14 +34,8 @@ impl Engine {
     }
 
     fn start_call(&mut self, gate: usize, id: OrderId, now: Now) {
+        let request = self.collect_request(id);
         let entry = self.entry(id);
-        let response = self
-            .config
-            .accounts
-            .iter()
-            .find(|known| known.name == entry.account)
-            .and_then(|known| known.response);
-        let request = Request::collect(entry.settings.product, &entry.handle, response);
         let account = entry.account.clone();
         let (handle, endpoint): (Box<str>, _) =
             (handle_text(entry).into(), entry.settings.product.endpoint());
@@ -181,6 +175,7 @@ impl Engine {
             }
         }
         if !self.slot(id).removed {
+            self.look_after(id);
             self.reindex(id, now);
             self.answer_waiters(id, now);
         }

@@ -60,6 +60,7 @@ pub fn account(name: &str) -> Arc<Account> {
         ca_file: None,
         proxy: None,
         response: None,
+        params: Box::default(),
     })
 }
 
@@ -67,6 +68,8 @@ pub fn settings() -> OrderSettings {
     OrderSettings {
         product: Product::Ssl,
         cadence: Cadence::default(),
+        response: None,
+        params: Box::default(),
         files: Files::default(),
         verify: Verify {
             key: Severity::Block,

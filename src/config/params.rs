@@ -1,0 +1,77 @@
+//! `params`: what is sent along when a certificate is asked for, by the names of the vendor's pages.
+
+use super::Params;
+use super::problem::Problem;
+use super::reader::Table;
+use super::value::Wrong;
+use crate::api::Request;
+
+/// So many are enough for everything that a page of the vendor lists.
+const MOST: usize = 16;
+/// Characters of a name.
+const NAME: usize = 64;
+/// Characters of a value; the longest that a page allows for what is no request and no number of an order.
+const VALUE: usize = 256;
+
+const HELP: &str =
+    "a name of the vendor's page and its value in quotes, such as params = { behaviourVersion = \"1\" }";
+
+/// `params = { name = "value" }`.
+pub(super) fn params(table: &Table<'_>) -> Params {
+    let Some(item) = table.get("params") else { return Params::default() };
+    let Some(entries) = item.entries() else {
+        item.wrong_type("a table", HELP);
+        return Params::default();
+    };
+    let mut found: Vec<(Box<str>, Box<str>)> = Vec::new();
+    for (name, entry) in entries {
+        if found.len() == MOST {
+            item.refuse(&Wrong::new(format!("has more than {MOST} entries"), "leave out what is not needed"));
+            break;
+        }
+        let same = |(known, _): &(Box<str>, Box<str>)| known.eq_ignore_ascii_case(name);
+        let wrong = if found.iter().any(same) {
+            Some(Wrong::new("is there twice", "the vendor does not tell capital letters from small ones"))
+        } else {
+            wrong_name(name)
+        };
+        if let Some(wrong) = wrong {
+            let what = format!("`{}` in `params` {}", crate::api::Foreign::new(name), wrong.what);
+            entry.sink().add(Problem::error(what, entry.key_at, "").help(wrong.help));
+            continue;
+        }
+        if let Some(integer) = entry.as_integer() {
+            entry.wrong_type("text", &format!("put it in quotes: {name} = \"{integer}\""));
+            continue;
+        }
+        if let Some(value) = entry.parse(HELP, value) {
+            found.push((name.into(), value.into()));
+        }
+    }
+    found.into()
+}
+
+fn wrong_name(name: &str) -> Option<Wrong> {
+    let is_ours = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let well = (1..=NAME).contains(&name.len()) && name.bytes().all(is_ours);
+    if !well {
+        let help = format!("1 to {NAME} of the characters A-Z a-z 0-9 _ - .");
+        return Some(Wrong::new("is no name of a parameter", help));
+    }
+    Request::is_own(name).then(|| {
+        Wrong::new(
+            "is sent by certcollectd itself",
+            "take it out; what can be chosen of it has a key of its own, such as order_number or response",
+        )
+    })
+}
+
+fn value(text: &str) -> Result<&str, Wrong> {
+    if text.chars().count() > VALUE {
+        return Err(Wrong::new(format!("has more than {VALUE} characters"), HELP));
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Wrong::new("holds a control character", HELP));
+    }
+    Ok(text)
+}
