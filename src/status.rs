@@ -11,11 +11,14 @@ mod table;
 
 use serde::Serialize;
 
+use crate::api::{Foreign, Handle};
 use crate::config::{Account, Config, Order};
 use crate::engine::Loaded;
 use crate::engine::TERM_WARNING;
 use crate::engine::account::AccountRecord;
-use crate::engine::order::{Debt, Generation, OrderRecord};
+use crate::engine::names;
+use crate::engine::order::{Debt, Generation, Mood, OrderRecord};
+use crate::engine::replacement::{self, Replacement};
 use crate::engine::time::{Now, Time, rfc3339};
 
 pub use explain::{Explanation, HistoryEntry};
@@ -52,6 +55,12 @@ pub struct OrderStatus {
     pub since: Option<String>,
     /// Why it stands there.
     pub reason: Option<String>,
+    /// The name that the vendor has for it.
+    pub fqdn: Option<String>,
+    /// The same, where it goes with none of the order's domains: the number may be somebody else's.
+    pub other_name: Option<String>,
+    /// Since when another certificate beside the installed one is waited for, RFC 3339.
+    pub reissue_since: Option<String>,
     /// Last call about it, RFC 3339.
     pub last_poll: Option<String>,
     /// Next scheduled call about it, RFC 3339; nothing while its account is closed.
@@ -64,6 +73,8 @@ pub struct OrderStatus {
     pub certificate: Option<CertificateStatus>,
     /// Hooks of the installed generation, owed and done.
     pub hooks: Vec<HookStatus>,
+    /// Of its replacement nobody knows whether it was made: what is known, and what a person must do.
+    pub replacement: Option<String>,
     /// Trouble on this machine.
     pub trouble: Option<String>,
     /// How the files differ from what was installed.
@@ -79,8 +90,12 @@ pub struct OrderStatus {
     term_left: Option<i64>,
     #[serde(skip)]
     needs_person: bool,
+    /// Since when a certificate is waited for, the first one or another one, UNIX seconds.
     #[serde(skip)]
-    waiting_since: Option<i64>,
+    waits_since: Option<i64>,
+    /// What lasts, and since when, UNIX seconds.
+    #[serde(skip)]
+    mood: Option<(Mood, i64)>,
     /// A poll would be due, but the account is closed.
     #[serde(skip)]
     barred: bool,
@@ -158,6 +173,9 @@ pub struct AccountStatus {
     pub advice: Option<String>,
     /// Calls so far.
     pub calls: u64,
+    /// Replacements of orders that are not configured here, of which nobody knows whether they were made: what is known,
+    /// and what a person must do.
+    pub replacements: Vec<String>,
     #[serde(skip)]
     lacks_password: bool,
 }
@@ -178,7 +196,13 @@ impl Status {
             accounts: config
                 .accounts
                 .iter()
-                .map(|account| AccountStatus::new(account, loaded.accounts.get(&account.name), now))
+                .map(|account| {
+                    let record = loaded.accounts.get(&account.name);
+                    AccountStatus {
+                        replacements: nameless(config, loaded, &account.name),
+                        ..AccountStatus::new(account, record, now)
+                    }
+                })
                 .collect(),
             unix: now.unix(),
         }
@@ -219,10 +243,60 @@ impl OrderStatus {
         Some(format!("subscription {verb} {day}"))
     }
 
+    /// `a re-issue waits: …`, if one does.
+    fn reissue(&self) -> Option<String> {
+        self.reissue_since.as_ref()?;
+        let said = self.vendor.as_ref().map_or("", |vendor| &vendor.text);
+        Some(format!("re-issue waits: {said}"))
+    }
+
+    /// `it is for … at the vendor`, if that goes with none of its domains.
+    fn misfit(&self) -> Option<String> {
+        let name = self.other_name.as_ref()?;
+        Some(format!("is for {name} at the vendor, which goes with none of its domains"))
+    }
+
     /// Whether it ends so soon that a person was warned.
     fn term_is_near(&self) -> bool {
         self.certificate.is_some() && self.term_left.is_some_and(|left| left <= TERM_WARNING)
     }
+}
+
+/// The number by which AutoReplaceSMIME knows an order.
+fn number<'a>(order: &'a Order, record: Option<&'a OrderRecord>) -> Option<&'a str> {
+    match &order.handle {
+        Handle::OrderNumber(number) => Some(number),
+        Handle::CertificateId(_) | Handle::BaseOrderNumber(_) => record?.number.as_deref(),
+    }
+}
+
+/// The advice for a replacement that is open.
+fn told(replacement: &Replacement, settle: &str) -> String {
+    format!("{}; when you know what became of it: `certcollectd resume {settle}`", replacement.told())
+}
+
+/// The open replacements of an account whose order has no name here.
+fn nameless(config: &Config, loaded: &Loaded, account: &str) -> Vec<String> {
+    let record = loaded.accounts.get(account);
+    let open = record.into_iter().flat_map(|record| replacement::open(&record.replacements));
+    let is_named = |known: &Replacement| {
+        config.orders.iter().any(|order| {
+            let record = loaded.orders.get(&order.name).map(|known| &known.record);
+            *order.account == *account && number(order, record) == Some(&*known.number)
+        })
+    };
+    let settle = format!("--account {account}");
+    open.filter(|known| !is_named(known)).map(|known| told(known, &settle)).collect()
+}
+
+fn replacement_of(order: &Order, record: Option<&OrderRecord>, account: &AccountRecord) -> Option<String> {
+    let number = number(order, record)?;
+    let found = replacement::open(&account.replacements).find(|known| *known.number == *number)?;
+    Some(told(found, &order.name))
+}
+
+fn fqdn(record: &OrderRecord) -> Option<&Foreign> {
+    record.heard.as_ref()?.details.fqdn.as_ref()
 }
 
 fn when(time: Time, now: Now) -> String {
@@ -260,13 +334,26 @@ impl OrderStatus {
             hooks: record
                 .map(|record| record.debts.iter().map(|debt| HookStatus::new(debt, now)).collect())
                 .unwrap_or_default(),
+            replacement: account.and_then(|account| replacement_of(order, same, account)),
             trouble: same.and_then(|record| record.trouble.as_ref()).map(|trouble| trouble.text.to_string()),
             drift: same.and_then(|record| record.drift.as_ref()).map(ToString::to_string),
             lost: record.and_then(|record| record.lost.as_ref()).map(ToString::to_string),
             subscription_ends: term_end.map(rfc3339),
             term_left: term_end.map(|end| end.saturating_sub(now.unix())),
             needs_person: same.is_some_and(|record| record.phase.needs_person()),
-            waiting_since: same.map(|record| now.wall_of(record.waiting_since).div_euclid(1000)),
+            waits_since: match same {
+                Some(record) => record.waits_since().map(|since| now.wall_of(since).div_euclid(1000)),
+                None => None,
+            },
+            mood: same
+                .and_then(|record| record.heard.as_ref())
+                .map(|heard| (Mood::of(heard.code), heard.since)),
+            fqdn: same.and_then(fqdn).map(ToString::to_string),
+            other_name: same
+                .filter(|record| record.waits_since().is_some())
+                .and_then(|record| names::misfit(order, record))
+                .map(ToString::to_string),
+            reissue_since: same.and_then(|record| record.reissue).map(|since| when(since, now)),
             barred,
             rolled_back: same.is_some_and(|record| record.refused.is_some()),
             next_in: due.map(|time| (time.0 - now.time.0) / 1000),
@@ -332,6 +419,7 @@ impl AccountStatus {
                 None => lacks_password.then(|| account.password.remedy()),
             },
             calls: record.map_or(0, |record| record.calls),
+            replacements: Vec::new(),
             lacks_password,
         }
     }

@@ -2,14 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::Engine;
 use super::event::{Level, OrderId};
-use super::order::{Heard, News};
+use super::order::{Heard, Mood, News};
 use super::slot::Brought;
 use super::time::Now;
+use super::{Engine, names};
 use crate::api::code::{self, Class, Row};
 use crate::api::reply;
-use crate::api::{Answer, Endpoint, Reply};
+use crate::api::{Answer, Endpoint, Foreign, Reply};
 use crate::cert;
 use crate::config::HookEvent;
 
@@ -91,9 +91,10 @@ impl Engine {
             (&self.entry(id).handle, &reply.order_number)
             && **ours != **theirs
         {
-            let theirs = crate::api::Foreign::new(theirs);
+            let theirs = Foreign::new(theirs);
             return self.no_news(id, None, format!("the answer is about another order ({theirs})"), now);
         }
+        self.learn_number(id, reply.order_number.as_deref(), now);
         if !matches!(row.class, Class::Ready | Class::Transient | Class::Unknown) {
             self.understood(id);
         }
@@ -158,20 +159,44 @@ impl Engine {
             Some(message) => format!("{} ({} \"{message}\")", row.means, reply.code),
             None => format!("{} ({})", row.means, reply.code),
         };
+        // "Issued, but not in the answer" is said of the installed certificate.
+        let record = &mut self.slot_mut(id).record;
+        if record.installed.is_some() && row.class != Class::Available {
+            record.reissue.get_or_insert(now.time);
+        }
+        let reissue = if record.reissue.is_some() { "a re-issue waits: " } else { "" };
         let advice = if row.advice.is_empty() { String::new() } else { format!("; {}", row.advice) };
         let code = reply.code;
-        let told_before = self.slot(id).record.heard.as_ref().is_some_and(|heard| heard.code == Some(code));
+        let before = self.slot(id).record.heard.as_ref();
+        let told_before = before.is_some_and(|heard| heard.code == Some(code));
+        let known_as = before.and_then(|heard| heard.details.fqdn.clone());
         self.heard(id, Some(code), format!("{text}{advice}"), reply.details, now);
         self.set_due(id, now);
+        self.tell_misfit(id, known_as.as_ref(), now);
         let kind = if row.class == Class::WaitingSlowly { "payment-pending" } else { "pending" };
         self.wish_for_domains(id, now);
         let level = if row.class == Class::WaitingSlowly && !told_before { Level::Warn } else { Level::Info };
-        let text = format!("{text}{advice}; {}", self.next_poll(id, now));
+        let text = format!("{reissue}{text}{advice}; {}", self.next_poll(id, now));
         if told_before {
             self.tell(level, kind, Some(id), now, text);
         } else {
             self.note(level, kind, Some(id), now, text);
         }
+    }
+
+    /// The order number may be somebody else's: said once for each name.
+    fn tell_misfit(&mut self, id: OrderId, known_as: Option<&Foreign>, now: Now) {
+        let entry = self.entry(id);
+        let Some(name) = names::misfit(entry, &self.slot(id).record) else { return };
+        if Some(name) == known_as {
+            return;
+        }
+        let text = format!(
+            "at the vendor {} is for {name}, which goes with none of its domains ({}); check the number and the domains",
+            entry.handle.describe(),
+            entry.domains.join(", ")
+        );
+        self.note(Level::Warn, "other-name", Some(id), now, text);
     }
 
     /// The vendor says that the certificate is in the answer.
@@ -190,6 +215,7 @@ impl Engine {
             Ok(Ok(bundle)) => bundle,
         };
         self.understood(id);
+        self.slot_mut(id).record.reissue = None;
         self.heard(id, Some(reply.code), "issued".into(), reply.details, now);
         if self.slot(id).record.rollback {
             // The older generation first, from the bundle that is kept for it. What is newer still is offered again.
@@ -218,6 +244,7 @@ impl Engine {
     /// A person must act: the order is not polled any more.
     fn stop(&mut self, id: OrderId, news: News, text: String, advice: &str, now: Now) {
         self.slot_mut(id).record.due = None;
+        self.slot_mut(id).record.reissue = None;
         if matches!(news, News::Rejected | News::Revoked) && !self.slot(id).record.rollback {
             // Neither what waits for its time nor what is in quarantine is any good now. An older generation that the
             // operator wants back is gone on with.
@@ -260,6 +287,8 @@ impl Engine {
         now: Now,
     ) {
         let old = self.slot_mut(id).record.heard.take();
+        let lasts = old.as_ref().filter(|old| Mood::of(old.code) == Mood::of(code));
+        let since = lasts.map_or(now.unix(), |old| old.since);
         // What an answer without details leaves open was said by an earlier one.
         let details = match old {
             Some(old) if code.is_none_or(|code| code < 0) && details == reply::Details::default() => {
@@ -273,7 +302,7 @@ impl Engine {
             None => details,
         };
         self.slot_mut(id).record.heard =
-            Some(Box::new(Heard { at: now.unix(), code, text: text.into(), details }));
+            Some(Box::new(Heard { at: now.unix(), since, code, text: text.into(), details }));
         self.touch(id, now);
     }
 }

@@ -1,7 +1,7 @@
 //! What the vendor knows of an order's domains: when the daemon asks by itself, and what it keeps.
 //!
 //! GetMDCDomainDetails says which domain lacks what, which CollectSSL does not. It is asked for orders that
-//! wait longer than one interval or whose answer shows open validation, no more often than `max_interval`, and
+//! wait, for their first certificate or for another one, longer than one interval or whose answer shows open validation, no more often than `max_interval`, and
 //! not at all once the vendor says that this endpoint is not open to the account.
 
 use serde_json::json;
@@ -10,7 +10,7 @@ use super::Engine;
 use super::account::Refused;
 use super::errand::{Errand, login_of};
 use super::event::{CommandReply, CredentialTag, Effect, Level, OrderId, Target, Token};
-use super::order::{Domains, Heard, OrderRecord, Phase};
+use super::order::{Domains, Heard, OrderRecord};
 use super::time::{Now, rfc3339};
 use crate::api::reply::{Details, is_validated};
 use crate::api::{Foreign, Handle, Product, Reply};
@@ -54,12 +54,14 @@ impl Engine {
         let cadence = &entry.settings.cadence;
         let asked_lately =
             record.domains.as_ref().is_some_and(|known| now.time.since(known.asked) < cadence.max_interval);
+        let Some(waits_since) = record.waits_since().filter(|_| record.phase.is_polled()) else {
+            return false;
+        };
         entry.settings.product == Product::Ssl
-            && matches!(entry.handle, Handle::OrderNumber(_))
-            && record.phase == Phase::Waiting
+            && self.known_number(id).is_some()
             && self.gates[slot.gate].record.details_refused.is_none()
             && !asked_lately
-            && (now.time.since(record.waiting_since) > cadence.interval
+            && (now.time.since(waits_since) > cadence.interval
                 || record.heard.as_ref().is_some_and(|heard| shows_open_validation(&heard.details)))
     }
 
@@ -69,8 +71,27 @@ impl Engine {
         if self.slot(id).removed || self.slot(id).gate != gate || !self.wants_domains(id, now) {
             return;
         }
-        let number = self.entry(id).handle.text().to_owned();
+        let Some(number) = self.known_number(id).map(str::to_owned) else { return };
         self.start_errand(gate, Errand::domains(&number, Some(id), None), now);
+    }
+
+    /// The order number: its entry's, or the one that answers name.
+    pub(super) fn known_number(&self, id: OrderId) -> Option<&str> {
+        match &self.entry(id).handle {
+            Handle::OrderNumber(number) => Some(number),
+            Handle::CertificateId(_) | Handle::BaseOrderNumber(_) => self.slot(id).record.number.as_deref(),
+        }
+    }
+
+    /// An answer names the order's number, which its entry may not. The newest of a family has another one in time.
+    pub(super) fn learn_number(&mut self, id: OrderId, told: Option<&str>, now: Now) {
+        let told = told.filter(|_| !matches!(self.entry(id).handle, Handle::OrderNumber(_)));
+        if let Some(told) = told
+            && self.slot(id).record.number.as_deref() != Some(told)
+        {
+            self.slot_mut(id).record.number = Some(told.into());
+            self.touch(id, now);
+        }
     }
 
     /// Recorded before the call, so that no crash makes us ask sooner than we may.
@@ -127,6 +148,7 @@ impl Engine {
         };
         let heard = Heard {
             at: now.unix(),
+            since: now.unix(),
             code: Some(reply.code),
             text: text.clone().into(),
             details: details.clone(),

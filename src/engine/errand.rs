@@ -73,19 +73,21 @@ impl Engine {
                 let id = self
                     .find(name)
                     .ok_or_else(|| format!("no order named {} is configured", Foreign::new(name)))?;
-                match &self.entry(id).handle {
-                    Handle::OrderNumber(number) => Ok((self.slot(id).gate, number.to_string(), Some(id))),
-                    other => Err(format!(
-                        "{name} is known to us as {} only, and this call needs the order number: use --order N",
-                        other.describe()
+                match self.known_number(id) {
+                    Some(number) => Ok((self.slot(id).gate, number.to_owned(), Some(id))),
+                    None => Err(format!(
+                        "{name} is known to us as {} only, no answer of the vendor has named its order number so far, and this \
+                         call needs it: use --order N",
+                        self.entry(id).handle.describe()
                     )),
                 }
             }
             Target::Number { number, account } => {
                 let gate = self.gate_for_number(number, account.as_deref())?;
-                let handle = Handle::OrderNumber(number.as_str().into());
                 let id = self.ids().find(|id| {
-                    !self.slot(*id).removed && self.slot(*id).gate == gate && self.entry(*id).handle == handle
+                    !self.slot(*id).removed
+                        && self.slot(*id).gate == gate
+                        && self.known_number(*id) == Some(number)
                 });
                 Ok((gate, number.clone(), id))
             }

@@ -87,16 +87,20 @@ impl Engine {
         let Some(warned) = warned else { return };
         let end = installed.not_after;
         let left = end - now.unix();
+        let act = match record.reissue {
+            Some(_) => "its re-issue still waits: see `certcollectd explain`",
+            None => "have it re-issued",
+        };
         self.slot_mut(id).record.warned = warned;
         self.touch(id, now);
         let text = if left > 0 {
             let left = note::duration(Duration::from_secs(left.unsigned_abs()));
             format!(
-                "the installed certificate ends in {left}, at {}, and the vendor has no newer one; have it re-issued",
+                "the installed certificate ends in {left}, at {}, and the vendor has no newer one; {act}",
                 rfc3339(end)
             )
         } else {
-            format!("the installed certificate has ended at {}; have it re-issued", rfc3339(end))
+            format!("the installed certificate has ended at {}; {act}", rfc3339(end))
         };
         let level = if warned == 1 { Level::Warn } else { Level::Error };
         self.note(level, "expiring", Some(id), now, text);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::api::code::{Class, row_of};
 use crate::api::reply::Details;
 use crate::cert::Fingerprint;
 use crate::config::HookEvent;
@@ -174,6 +175,10 @@ pub struct OrderRecord {
     pub failures: u32,
     /// Answers in a row whose code nobody knows.
     pub unknowns: u32,
+    /// Since when the vendor has been at work on another certificate beside the installed one.
+    pub reissue: Option<Time>,
+    /// The order number as answers name it, where the order is asked about by another one.
+    pub number: Option<Box<str>>,
     /// What the vendor said last.
     pub heard: Option<Box<Heard>>,
     /// What is known of its domains from GetMDCDomainDetails.
@@ -245,6 +250,8 @@ impl OrderRecord {
             polls: 0,
             failures: 0,
             unknowns: 0,
+            reissue: None,
+            number: None,
             heard: None,
             domains: None,
             installed: None,
@@ -260,6 +267,11 @@ impl OrderRecord {
             drift: None,
             lost: None,
         }
+    }
+
+    /// Since when a certificate is waited for: the first one, or another one.
+    pub fn waits_since(&self) -> Option<Time> {
+        if self.phase == Phase::Waiting { Some(self.waiting_since) } else { self.reissue }
     }
 
     /// See [`Standing`].
@@ -291,12 +303,45 @@ pub struct Domains {
 pub struct Heard {
     /// When, UNIX seconds.
     pub at: i64,
+    /// Since when answers have left the order in the same [`Mood`], UNIX seconds.
+    pub since: i64,
     /// The code, if there was one.
     pub code: Option<i32>,
     /// The news in our words, the vendor's quoted.
     pub text: Box<str>,
     /// Everything else the answer said.
     pub details: Details,
+}
+
+/// How an answer leaves an order, as far as somebody should look when it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mood {
+    /// It goes its way.
+    Well,
+    /// It waits for its payment.
+    Unpaid,
+    /// There was no answer, or none that helps.
+    Troubled,
+}
+
+impl Mood {
+    /// What follows from a code, or from none.
+    pub fn of(code: Option<i32>) -> Mood {
+        let Some(code) = code else { return Mood::Troubled };
+        match row_of(code).class {
+            Class::Transient | Class::Unknown | Class::AccountPaused => Mood::Troubled,
+            Class::WaitingSlowly => Mood::Unpaid,
+            Class::Ready | Class::Available | Class::Waiting | Class::Done => Mood::Well,
+            // The account, or the phase, tells of these.
+            Class::AccountClosed
+            | Class::EndpointRefused
+            | Class::Ours
+            | Class::Permission
+            | Class::Rejected
+            | Class::Revoked
+            | Class::Report => Mood::Well,
+        }
+    }
 }
 
 /// One generation of files: what is in it.

@@ -71,6 +71,9 @@ pub(super) struct OrderRow {
     drift: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lost: Option<String>,
+    reissue_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    number: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -95,6 +98,9 @@ struct DomainsRow {
 #[serde(deny_unknown_fields)]
 struct HeardRow {
     at: i64,
+    /// Left out where it is the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    since: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     code: Option<i32>,
     text: String,
@@ -189,6 +195,8 @@ impl OrderRow {
             polls,
             failures,
             unknowns,
+            reissue,
+            number,
             heard,
             domains,
             installed,
@@ -238,6 +246,8 @@ impl OrderRow {
             }),
             drift: drift.as_ref().map(ToString::to_string),
             lost: lost.as_ref().map(ToString::to_string),
+            reissue_ms: reissue.map(|time| time.0),
+            number: number.as_ref().map(ToString::to_string),
         }
     }
 
@@ -257,6 +267,8 @@ impl OrderRow {
             polls: self.polls,
             failures: self.failures,
             unknowns: self.unknowns,
+            reissue: self.reissue_ms.map(|time| origin.past(time, now)),
+            number: self.number.map(Into::into),
             heard: self.heard.map(|heard| Box::new(heard.heard())),
             domains: self.domains.map(|row| {
                 let asked = origin.past(row.asked_ms, now);
@@ -304,7 +316,7 @@ impl FormerRow {
 
 impl HeardRow {
     fn of(heard: &Heard) -> Self {
-        let Heard { at, code, text, details } = heard;
+        let Heard { at, since, code, text, details } = heard;
         let Details {
             certificate_status,
             validation_status,
@@ -323,6 +335,7 @@ impl HeardRow {
         };
         HeardRow {
             at: *at,
+            since: Some(*since).filter(|since| since != at),
             code: *code,
             text: text.to_string(),
             certificate_status: words(certificate_status),
@@ -352,6 +365,7 @@ impl HeardRow {
         };
         Heard {
             at: self.at,
+            since: self.since.unwrap_or(self.at),
             code: self.code,
             text: self.text.into(),
             details: Details {

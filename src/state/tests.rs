@@ -50,8 +50,11 @@ fn full() -> OrderRecord {
         polls: 7,
         failures: 8,
         unknowns: 9,
+        reissue: Some(Time(4)),
+        number: Some("13".into()),
         heard: Some(Box::new(Heard {
             at: 10,
+            since: 9,
             code: Some(-4),
             text: "words".into(),
             details: Details {
@@ -75,6 +78,7 @@ fn full() -> OrderRecord {
             asked: Time(20),
             heard: Some(Heard {
                 at: 21,
+                since: 21,
                 code: Some(0),
                 text: "1 of 1".into(),
                 details: Details {
@@ -150,7 +154,9 @@ fn an_account_comes_back_as_it_was() {
         .map(|outcome| Replacement {
             number: "5".into(),
             csr: Fingerprint::from_bytes([3; 32]),
+            key: Some(Fingerprint::from_bytes([4; 32])),
             at: 8,
+            settled: outcome == Outcome::Made(None),
             outcome,
         })
         .into(),

@@ -6,7 +6,7 @@ use super::{AccountStatus, OrderStatus, Status, missing};
 use crate::api::reply::Details;
 use crate::config::Config;
 use crate::engine::Loaded;
-use crate::engine::order::{Heard, Phase};
+use crate::engine::order::{Heard, Mood, Phase};
 use crate::engine::time::{Now, rfc3339};
 
 /// So many lines of history are shown to people; machines get all.
@@ -85,10 +85,21 @@ impl Explanation {
         let heard = record.and_then(|record| record.heard.as_deref());
         let domains =
             record.and_then(|record| record.domains.as_deref()).and_then(|known| known.heard.as_ref());
-        let waits = record.is_none_or(|record| matches!(record.phase, Phase::Waiting | Phase::Attention));
+        let reissue = record.and_then(|record| record.reissue);
+        let waits = reissue.is_some()
+            || record.is_none_or(|record| matches!(record.phase, Phase::Waiting | Phase::Attention));
+        // What was proven for the certificate before says nothing of another one.
+        let begun = reissue.map(|since| now.wall_of(since).div_euclid(1000));
+        let domains = domains.filter(|heard| begun.is_none_or(|begun| heard.at >= begun));
         let details = |heard: Option<&Heard>| heard.map(|heard| heard.details.clone());
         let (collected, named) = (details(heard), details(domains));
-        let missing = if waits { missing(collected.as_ref(), named.as_ref()) } else { Vec::new() };
+        let mut missing = if waits { missing(collected.as_ref(), named.as_ref()) } else { Vec::new() };
+        if waits && heard.is_some_and(|heard| Mood::of(heard.code) == Mood::Unpaid) {
+            missing.insert(0, missing::unpaid());
+        }
+        if let Some(name) = &order.other_name {
+            missing.insert(0, missing::misfit(name));
+        }
         Some(Explanation {
             standing: standing(&order, account.as_ref()),
             missing: missing
@@ -165,6 +176,14 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
     };
     let because = order.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     lines.push(format!("{phase}{because}."));
+    if let Some(since) = &order.reissue_since {
+        lines.push(format!(
+            "Another certificate is being made for it: its re-issue has been waiting since {since}."
+        ));
+    }
+    if let Some(name) = &order.fqdn {
+        lines.push(format!("At the vendor it is for {name}."));
+    }
     if let Some(vendor) = &order.vendor {
         lines.push(format!(
             "The vendor's last answer, of {}: {}.",
@@ -185,6 +204,9 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
         let last = hook.last.as_deref().unwrap_or("not tried yet");
         let next = hook.next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
         lines.push(format!("Hook {} is owed for {}: {last}{next}.", hook.hook, hook.event));
+    }
+    if let Some(replacement) = &order.replacement {
+        lines.push(format!("{}.", replacement.replacen("a replacement", "A replacement", 1)));
     }
     if let Some(trouble) = &order.trouble {
         lines.push(format!("Trouble on this machine: {trouble}."));

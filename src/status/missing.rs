@@ -1,5 +1,6 @@
 //! What an order still waits for, and who must act: the vendor's status integers and words, put into words.
 
+use crate::api::Foreign;
 use crate::api::reply::{Dcv, Details, is_validated};
 
 /// One thing that is not done yet.
@@ -18,6 +19,10 @@ const MAILBOX: &str = "whoever reads that mailbox";
 const OWNER: &str = "whoever runs the domain";
 const ORGANISATION: &str = "the organisation's contact";
 const ORDERER: &str = "whoever placed the order";
+const PAYER: &str = "whoever pays for the order";
+const WRITER: &str = "whoever wrote its number into the configuration";
+
+const BRAND: &str = "brandValStatus";
 
 /// The integer statuses: name, what is not done, who must act when it has not begun, who while it is in
 /// progress. Values: -1 not required, 0 not completed, 1 completed, 2 in progress [seed: GetMDCDomainDetails].
@@ -32,7 +37,7 @@ const STATUSES: [(&str, &str, &str, &str); 12] = [
         "the contract signer",
         "the contract signer",
     ),
-    ("brandValStatus", "the brand is not validated", SECTIGO, SECTIGO),
+    (BRAND, "the brand is not validated", SECTIGO, SECTIGO),
     ("evAssumedName", "EV: the assumed name is not verified", ORGANISATION, SECTIGO),
     ("evLegalExistence", "EV: the legal existence is not verified", ORGANISATION, SECTIGO),
     ("evPhysicalExistence", "EV: the physical existence is not verified", ORGANISATION, SECTIGO),
@@ -46,13 +51,25 @@ const STATUSES: [(&str, &str, &str, &str); 12] = [
     ("evSignerSecondApproval", "EV: the second approval is missing", SECTIGO, SECTIGO),
 ];
 
+/// The vendor waits for the money.
+pub(super) fn unpaid() -> Missing {
+    Missing { what: "the order is not paid".into(), who: PAYER }
+}
+
+/// The vendor's name for it goes with none of the order's domains.
+pub(super) fn misfit(name: &str) -> Missing {
+    Missing { what: format!("it is for {name}, which goes with none of its domains"), who: WRITER }
+}
+
 /// Everything that is not done, from the last answer of the collecting endpoint and, where it was asked, from
 /// GetMDCDomainDetails.
 pub fn missing(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Missing> {
     let mut found = Vec::new();
     let of_domains = of_domains(collect, domains);
     let named = !of_domains.is_empty();
-    found.extend(of_domains);
+    // Up to three fields tell of the brand, from the most to the least exact.
+    let mut brand = of_domains.iter().any(|(brand, _)| *brand);
+    found.extend(of_domains.into_iter().map(|(_, missing)| missing));
     let statuses = || [domains, collect].into_iter().flatten().flat_map(|details| &details.statuses);
     let value = |name: &str| statuses().find(|(known, _)| *known == name).map(|(_, value)| *value);
     // Which domain it is matters more than that it is one of them.
@@ -61,6 +78,10 @@ pub fn missing(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Miss
         found.push(Missing { what: "control of a domain is not proven".into(), who: "DNS team or web team" });
     }
     for (name, what, open, in_progress) in STATUSES {
+        if name == BRAND && (brand || !matches!(value(name), Some(0 | 2))) {
+            continue;
+        }
+        brand |= name == BRAND;
         match value(name) {
             Some(0) => found.push(Missing { what: what.into(), who: open }),
             Some(2) => found.push(Missing { what: format!("{what}, it is in progress"), who: in_progress }),
@@ -74,31 +95,52 @@ pub fn missing(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Miss
         });
     }
     found.extend(collect.into_iter().chain(domains).find_map(of_caa));
-    found.extend(collect.and_then(of_validation));
+    let told = |details: &&Details| !(brand && details.validation_status.as_ref().is_some_and(awaits_brand));
+    found.extend(collect.filter(told).and_then(of_validation));
     found
 }
 
-fn of_domains(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Missing> {
+/// `AWAITINGBRAND`, `Awaiting brand validation`.
+fn awaits_brand(state: &Foreign) -> bool {
+    let letters = state.as_str().bytes().filter(u8::is_ascii_alphabetic);
+    letters.take(13).map(|letter| letter.to_ascii_uppercase()).eq(*b"AWAITINGBRAND")
+}
+
+/// What is missing for each domain, and whether it is the brand.
+fn of_domains(collect: Option<&Details>, domains: Option<&Details>) -> Vec<(bool, Missing)> {
     let listed: Vec<&Dcv> = domains.iter().flat_map(|details| &details.dcv).collect();
     if !listed.is_empty() {
-        return listed.into_iter().filter(|dcv| !dcv.is_validated()).map(of_domain).collect();
+        let open = listed.into_iter().filter(|dcv| !dcv.is_validated());
+        return open
+            .map(|dcv| match dcv.status.as_ref().is_some_and(awaits_brand) {
+                true => (true, brand_of(&dcv.domain)),
+                false => (false, of_domain(dcv)),
+            })
+            .collect();
     }
     let words = collect.iter().flat_map(|details| &details.domains);
     words
         .filter(|(_, state)| !is_validated(state.as_str()))
-        .map(|(domain, state)| match state.as_str().to_ascii_uppercase().as_str() {
-            "AWAITINGBRAND" => {
-                Missing { what: format!("{domain}: the brand is not validated"), who: SECTIGO }
+        .map(|(domain, state)| {
+            if awaits_brand(state) {
+                return (true, brand_of(domain));
             }
-            "NOTVALIDATED" => Missing { what: format!("{domain}: control is not proven"), who: OWNER },
-            _ => Missing { what: format!("{domain}: the vendor says {state}"), who: OWNER },
+            let what = match state.as_str().to_ascii_uppercase().as_str() {
+                "NOTVALIDATED" => format!("{domain}: control is not proven"),
+                _ => format!("{domain}: the vendor says {state}"),
+            };
+            (false, Missing { what, who: OWNER })
         })
         .collect()
 }
 
+fn brand_of(domain: &Foreign) -> Missing {
+    Missing { what: format!("{domain}: the brand is not validated"), who: SECTIGO }
+}
+
 fn of_domain(dcv: &Dcv) -> Missing {
     let domain = &dcv.domain;
-    let method = dcv.method.as_ref().map(crate::api::Foreign::as_str).unwrap_or_default();
+    let method = dcv.method.as_ref().map(Foreign::as_str).unwrap_or_default();
     let file = |scheme: &str| {
         format!("{domain}: file not seen yet below {scheme}://{domain}/.well-known/pki-validation/")
     };
@@ -202,6 +244,27 @@ mod tests {
                 "d.example: the vendor says ODD; whoever runs the domain",
             ],
         );
+    }
+
+    #[test]
+    fn the_brand_is_told_once_by_whichever_field_is_most_exact() {
+        let word = "&validationStatus=Awaiting+Brand+Validation";
+        let listed =
+            "&mdcDomainDetails=a.example.com+NOTVALIDATED&mdcDomainDetails2=a.example.com+AWAITINGBRAND";
+        let of_domain = ["a.example.com: the brand is not validated; Sectigo"];
+        check(&format!("errorCode=0&brandValStatus=0{listed}{word}"), "", &of_domain);
+        check(
+            &format!("errorCode=0&brandValStatus=0{word}"),
+            "errorCode=0&1_domainName=a.example.com&1_dcvMethod=CNAME_CSR_HASH&1_dcvStatus=Awaiting+brand+validation",
+            &of_domain,
+        );
+        check(
+            &format!("errorCode=0&brandValStatus=2{word}"),
+            "",
+            &["the brand is not validated, it is in progress; Sectigo"],
+        );
+        check(&format!("errorCode=0{word}"), "", &["the brand is not validated; Sectigo"]);
+        check(&format!("errorCode=0&brandValStatus=1{word}"), "", &["the brand is not validated; Sectigo"]);
     }
 
     #[test]

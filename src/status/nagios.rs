@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use super::{OrderStatus, Status};
+use crate::engine::order::Mood;
 
 /// What a monitoring plugin says; the numbers are its exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,6 +19,8 @@ pub enum Verdict {
 const DAY: i64 = 24 * 3600;
 /// Waiting longer than this is worth a look.
 const LONG_WAIT: i64 = 7 * DAY;
+/// Payment pending, or no answer that helps, for longer than this is worth a look.
+const LONG_TROUBLE: i64 = DAY;
 /// A poll that is late by more than this was forgotten by everybody: even `once` in a daily job is sooner.
 const LATE: i64 = DAY;
 
@@ -33,6 +36,10 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
             let why = format!("the password of account {} cannot be read: {advice}", account.name);
             findings.push((Verdict::Critical, why));
         }
+    }
+    for account in status.accounts.iter().filter(|account| !account.replacements.is_empty()) {
+        let why = format!("account {} has a replacement whose outcome is not known", account.name);
+        findings.push((Verdict::Warning, why));
     }
     for order in &status.orders {
         findings.extend(
@@ -108,8 +115,25 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
     if let Some(subscription) = order.subscription().filter(|_| order.term_is_near()) {
         find(Verdict::Warning, subscription);
     }
-    if order.phase == "waiting" && order.waiting_since.is_some_and(|since| unix - since > LONG_WAIT) {
-        find(Verdict::Warning, "has been waiting for more than a week".into());
+    if order.replacement.is_some() {
+        find(Verdict::Warning, "has a replacement whose outcome is not known".into());
+    }
+    if let Some(misfit) = order.misfit() {
+        find(Verdict::Warning, misfit);
+    }
+    if order.waits_since.is_some_and(|since| unix - since > LONG_WAIT) {
+        let what = if order.reissue_since.is_some() { "has a re-issue that has" } else { "has" };
+        find(Verdict::Warning, format!("{what} been waiting for more than a week"));
+    }
+    match order.mood.filter(|(_, since)| unix - since > LONG_TROUBLE) {
+        Some((Mood::Unpaid, _)) => {
+            find(Verdict::Warning, "has waited for its payment for more than a day".into())
+        }
+        Some((Mood::Troubled, _)) => {
+            let said = order.vendor.as_ref().map_or("", |vendor| &vendor.text);
+            find(Verdict::Warning, format!("has had no answer that helps for more than a day: {said}"));
+        }
+        Some((Mood::Well, _)) | None => {}
     }
     findings.into_iter().min_by_key(|(verdict, _)| Reverse(*verdict))
 }

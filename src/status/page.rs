@@ -27,6 +27,9 @@ pub(super) fn page(status: &Status) -> String {
             advice.map(|advice| format!("; {}", escaped(advice))).unwrap_or_default()
         ));
     }
+    for replacement in status.accounts.iter().flat_map(|account| &account.replacements) {
+        html.push_str(&format!("<p class=\"attention\">{}</p>", escaped(replacement)));
+    }
     html.push_str("<table><tr>");
     for heading in HEADINGS {
         html.push_str(&format!("<th>{heading}</th>"));

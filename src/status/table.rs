@@ -70,6 +70,12 @@ fn note(order: &OrderStatus) -> String {
         drift.clone()
     } else if order.rolled_back {
         format!("rolled back; `certcollectd accept {}` installs the newer certificate", order.name)
+    } else if let Some(replacement) = &order.replacement {
+        replacement.clone()
+    } else if let Some(misfit) = order.misfit() {
+        misfit
+    } else if let Some(reissue) = order.reissue() {
+        reissue
     } else if order.phase == "waiting" {
         order.vendor.as_ref().map_or_else(|| "not asked yet".into(), |vendor| vendor.text.clone())
     } else {
@@ -91,6 +97,9 @@ fn accounts(accounts: &[AccountStatus]) -> String {
             account.name, account.state
         ));
     }
+    for replacement in accounts.iter().flat_map(|account| &account.replacements) {
+        text.push_str(&format!("\n{replacement}\n"));
+    }
     text
 }
 
@@ -106,10 +115,17 @@ pub(super) fn details(status: &Status) -> String {
                 order.name, order.product, order.order_number, order.account
             ),
         );
+        if let Some(fqdn) = &order.fqdn {
+            let but = if order.other_name.is_some() { ", which goes with none of its domains" } else { "" };
+            line("for", &format!("{fqdn}{but}"));
+        }
         let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
         line("phase", &format!("{}{since}", order.phase));
         if let Some(reason) = &order.reason {
             line("because", reason);
+        }
+        if let Some(since) = &order.reissue_since {
+            line("re-issue", &format!("waits since {since}"));
         }
         if let Some(vendor) = &order.vendor {
             line("vendor", &format!("{} (at {})", vendor.text, vendor.at));
@@ -148,6 +164,9 @@ pub(super) fn details(status: &Status) -> String {
                     hook.hook, hook.event, hook.state, hook.tries
                 ),
             );
+        }
+        if let Some(replacement) = &order.replacement {
+            line("replacement", replacement);
         }
         if let Some(trouble) = &order.trouble {
             line("trouble", trouble);

@@ -62,5 +62,7 @@ mod simulation;
 mod store;
 /// The product term: shown, and warned of before it ends.
 mod term;
+/// What the vendor says reaches a person; files are guarded during a re-issue.
+mod told;
 /// A world for the engine: clock, vendor, disk, hooks and state, all of them able to fail.
 mod world;
