@@ -4,8 +4,9 @@
 //! Nothing relies on them: they are written without a sync, a fault on the way is passed over, and what is read is told
 //! from anything else by its fingerprint, which is on record.
 
-use std::fs::{DirBuilder, read, rename, write};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{DirBuilder, File, read, remove_file, rename};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::dir::random_name;
@@ -55,8 +56,12 @@ fn put(state_dir: &Path, name: &str, certificates: &[&Certificate]) {
     let pem: String = certificates.iter().map(|certificate| certificate.to_pem()).collect();
     let _ = DirBuilder::new().mode(0o700).create(state_dir.join(DIR));
     let fresh = path.with_file_name(format!(".{}", random_name()));
-    let put = write(&fresh, pem).and_then(|()| rename(&fresh, &path));
-    if put.is_err() {
-        let _ = std::fs::remove_file(&fresh);
+    let write = || {
+        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        file.write_all(pem.as_bytes())?;
+        rename(&fresh, &path)
+    };
+    if write().is_err() {
+        let _ = remove_file(&fresh);
     }
 }

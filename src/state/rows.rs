@@ -71,6 +71,7 @@ pub(super) struct OrderRow {
     drift: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lost: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     reissue_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     number: Option<String>,
