@@ -186,8 +186,12 @@ fn rows(data: &[u8]) {
 
 /// Notifications, foreign text, and the one header that is read.
 fn push(data: &[u8]) {
-    if let Some(hint) = push::parse(data) {
-        assert!(!hint.number.is_empty() && !hint.number.contains(char::is_control), "{hint:?}");
+    let (query, body) = data.split_at(data.len() / 2);
+    for hint in [push::parse(data, b""), push::parse(query, body)].into_iter().flatten() {
+        let names = hint.numbers.iter().chain(&hint.certificates).chain(&hint.serials);
+        assert!(names.clone().all(|name| !name.is_empty() && !name.contains(char::is_control)), "{hint:?}");
+        assert!(hint.revocation || names.count() > 0, "{hint:?}");
+        assert!(hint.why.len() <= push::Hint::WORDS, "{hint:?}");
         assert!(hint.why.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{hint:?}");
     }
     is_shown_safely(&Foreign::from_bytes(data));

@@ -9,6 +9,7 @@
 //! Nothing here opens a file; `effects::save` does.
 
 mod accounts;
+mod pushed;
 mod rows;
 
 use std::collections::HashMap;
@@ -26,6 +27,8 @@ use crate::engine::time::{Now, Time};
 pub const VERSION: i64 = 3;
 /// So many lines of history are kept for each order and each account.
 pub const HISTORY_LIMIT: u32 = 200;
+/// So many of them at most are push notifications, which anybody may be able to send.
+pub const PUSH_LIMIT: u32 = 60;
 
 /// What each version added, the first version first. `record` is JSON; the columns beside it are for people with `sqlite3`.
 pub const MIGRATIONS: [&str; VERSION as usize] = [

@@ -18,6 +18,7 @@ use crate::engine::TERM_WARNING;
 use crate::engine::account::AccountRecord;
 use crate::engine::names;
 use crate::engine::order::{Debt, Generation, Mood, OrderRecord};
+use crate::engine::push::Announced;
 use crate::engine::replacement::{self, Replacement};
 use crate::engine::time::{Now, Time, rfc3339};
 
@@ -79,6 +80,8 @@ pub struct OrderStatus {
     pub trouble: Option<String>,
     /// How the files differ from what was installed.
     pub drift: Option<String>,
+    /// The vendor is said to be about to revoke the certificate; until a newer one is in place.
+    pub revocation_announced: Option<Announcement>,
     /// What of the installed files readers do not find, or why that cannot be told.
     pub lost: Option<String>,
     /// Whether an older generation is in place at the operator's word, until a newer certificate than the one
@@ -101,6 +104,24 @@ pub struct OrderStatus {
     barred: bool,
     #[serde(skip)]
     next_in: Option<i64>,
+}
+
+/// A revocation that a push notification announces.
+#[derive(Debug, Clone, Serialize)]
+pub struct Announcement {
+    /// When that was heard, RFC 3339.
+    pub at: String,
+    /// What was said.
+    pub text: String,
+    /// Whether whoever said it knew the password of the listener.
+    pub proven: bool,
+}
+
+impl Announcement {
+    fn new(announced: &Announced) -> Self {
+        let Announced { at, text, leaf: _, proven } = announced;
+        Announcement { at: rfc3339(*at), text: text.to_string(), proven: *proven }
+    }
 }
 
 /// What the vendor said last.
@@ -176,6 +197,8 @@ pub struct AccountStatus {
     /// Replacements of orders that are not configured here, of which nobody knows whether they were made: what is known,
     /// and what a person must do.
     pub replacements: Vec<String>,
+    /// The vendor is said to be about to revoke a certificate that is no order's here.
+    pub revocation_announced: Option<Announcement>,
     #[serde(skip)]
     lacks_password: bool,
 }
@@ -308,7 +331,7 @@ impl OrderStatus {
         let handle = format!("{} {}", order.handle.parameter(), order.handle.text());
         // A record of another number under the same name tells nothing about this order but what is installed.
         let same = record.filter(|record| *record.handle == *handle);
-        let due = same.and_then(|record| record.due);
+        let due = same.and_then(|record| record.wanted(now));
         let barred = due.is_some() && account.is_some_and(|account| account.not_before(Time::MIN).is_none());
         let due = due.and_then(|due| account.map_or(Some(due), |account| account.not_before(due)));
         let term_end = same.and_then(|record| record.heard.as_ref()).and_then(|heard| heard.details.term_end);
@@ -337,6 +360,7 @@ impl OrderStatus {
             replacement: account.and_then(|account| replacement_of(order, same, account)),
             trouble: same.and_then(|record| record.trouble.as_ref()).map(|trouble| trouble.text.to_string()),
             drift: same.and_then(|record| record.drift.as_ref()).map(ToString::to_string),
+            revocation_announced: record.and_then(OrderRecord::revocation).map(Announcement::new),
             lost: record.and_then(|record| record.lost.as_ref()).map(ToString::to_string),
             subscription_ends: term_end.map(rfc3339),
             term_left: term_end.map(|end| end.saturating_sub(now.unix())),
@@ -420,6 +444,10 @@ impl AccountStatus {
             },
             calls: record.map_or(0, |record| record.calls),
             replacements: Vec::new(),
+            revocation_announced: record
+                .and_then(|record| record.announced.as_deref())
+                .filter(|announced| announced.is_shown(now.unix()))
+                .map(Announcement::new),
             lacks_password,
         }
     }

@@ -1,93 +1,338 @@
-//! Push notifications: the vendor calls us when an order has news.
-//!
-//! <https://docs.sectigo.com/sps/certificate-issuance-push/>. A `GET` with a query, or a `POST` with a form
-//! that holds certificates as well. The call proves nothing about who sent it, so all that is taken from it
-//! is which order to look at, and a word about why; never a certificate.
+//! The vendor's push notifications [doc certificate-issuance-push]. They prove nothing about who sent them. What is
+//! taken from one are orders to look at, and words about why; never a certificate.
+
+use std::borrow::Cow;
 
 use super::Foreign;
 
 /// What a notification hints at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hint {
-    /// `orderNumber`, or `certificateID` where that is all there is.
-    pub number: String,
-    /// `certificateID` where both are given: an order can be known here by either.
-    pub certificate: Option<String>,
-    /// Why, in our own words where the code is documented.
+    /// Order numbers that it names.
+    pub numbers: Vec<String>,
+    /// Each `certificateID` that it names.
+    pub certificates: Vec<String>,
+    /// Serial numbers of certificates that it names: hexadecimal, lower case, no leading zeros.
+    pub serials: Vec<String>,
+    /// What it says, in our own words where they are documented; printable, at most [`Hint::WORDS`] characters.
     pub why: String,
+    /// Whether a person should look at the order, because something failed or was taken back.
+    pub bad: bool,
+    /// Whether it announces that a certificate will be revoked.
+    pub revocation: bool,
+    /// Whether whoever sent it knew the password that was agreed with the vendor.
+    pub proven: bool,
 }
 
-/// `statusCode` of an event of type Certificate, and what it means.
-const STATUS: [(i32, &str); 8] = [
-    (3, "failed before signing"),
-    (5, "failed after signing"),
-    (6, "issued"),
-    (7, "rejected"),
-    (8, "revoked"),
-    (9, "issued, not yet collected"),
-    (12, "awaiting brand validation"),
-    (14, "replaced"),
+impl Hint {
+    /// The longest [`Hint::why`].
+    pub const WORDS: usize = 1000;
+
+    /// Whether it names anything by which an order may be known.
+    pub fn names_something(&self) -> bool {
+        !(self.numbers.is_empty() && self.certificates.is_empty() && self.serials.is_empty())
+    }
+}
+
+/// `statusCode` of an event of type Certificate, what it means, and whether it is bad.
+const STATUS: [(i32, &str, bool); 8] = [
+    (3, "failed before signing", true),
+    (5, "failed after signing", true),
+    (6, "issued", false),
+    (7, "rejected", true),
+    (8, "revoked", true),
+    (9, "issued, not yet collected", false),
+    (12, "awaiting brand validation", false),
+    (14, "replaced", false),
 ];
 
+/// `revocationReasonCode`, as RFC 5280 (5.3.1) names it.
+const REASONS: [(i32, &str); 10] = [
+    (0, "unspecified"),
+    (1, "keyCompromise"),
+    (2, "cACompromise"),
+    (3, "affiliationChanged"),
+    (4, "superseded"),
+    (5, "cessationOfOperation"),
+    (6, "certificateHold"),
+    (8, "removeFromCRL"),
+    (9, "privilegeWithdrawn"),
+    (10, "aACompromise"),
+];
+
+/// What the announcement of a revocation calls itself, in lower case and without what is between the words.
+const PRE_REVOCATION: &str = "prerevocation";
 /// An order number has at most 128 characters [doc: CollectSSL].
 const MAX_NUMBER: usize = 128;
 /// No notification has more names than this.
 const MAX_NAMES: usize = 200;
+/// So many orders, certificates or serial numbers one notification names at most.
+const MAX_MEANT: usize = 100;
+/// So many bytes of a body that is neither a form nor JSON are looked through.
+const MAX_TEXT: usize = 64 * 1024;
 
-/// Reads a query or a form body; `None` if it names no order.
-pub fn parse(form: &[u8]) -> Option<Hint> {
-    let (mut order, mut certificate, mut event, mut status) = (None, None, None, None);
-    for (name, value) in form_urlencoded::parse(form).take(MAX_NAMES) {
-        let slot = match name.to_ascii_lowercase().as_str() {
-            "ordernumber" => &mut order,
-            "certificateid" => &mut certificate,
-            "eventtype" => &mut event,
-            "statuscode" => &mut status,
-            _ => continue,
-        };
-        slot.get_or_insert_with(|| value.trim().to_owned());
+/// Reads a notification, of which a part may stand in the query and a part in the body, as a form or as JSON. `None`
+/// if it names nothing and announces no revocation.
+pub fn parse(query: &[u8], body: &[u8]) -> Option<Hint> {
+    let mut pairs = read(body);
+    pairs.extend(form(query));
+    pairs.truncate(MAX_NAMES);
+    let mut hint = Hint::default();
+    for (name, value) in &pairs {
+        match name.plain.as_str() {
+            "ordernumber" | "ordernumbers" | "orderid" | "baseordernumber" => {
+                numbers(value, &mut hint.numbers);
+            }
+            "certificateid" | "certificateids" | "certid" => numbers(value, &mut hint.certificates),
+            plain if plain.contains("serial") => serials(value, &mut hint.serials),
+            _ => {}
+        }
     }
-    let fits = |number: &String| {
-        !number.is_empty() && number.len() <= MAX_NUMBER && !number.contains(char::is_control)
+    hint.revocation = announces(&pairs, body);
+    if !hint.revocation && !hint.names_something() {
+        return None;
+    }
+    let words = if hint.revocation { Words::of_announcement(&pairs) } else { Words::of_event(&pairs) };
+    (hint.why, hint.bad) = (words.text, words.bad || hint.revocation);
+    Some(hint)
+}
+
+/// A parameter's name as it came, and in lower case with nothing but letters and digits.
+struct Name {
+    given: String,
+    plain: String,
+}
+
+impl Name {
+    fn new(given: &str) -> Name {
+        Name { given: given.to_owned(), plain: plain(given) }
+    }
+}
+
+fn plain(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).map(|character| character.to_ascii_lowercase()).collect()
+}
+
+type Pair = (Name, String);
+
+fn form(text: &[u8]) -> Vec<Pair> {
+    let pairs = form_urlencoded::parse(text).take(MAX_NAMES);
+    pairs.map(|(name, value): (Cow<'_, str>, _)| (Name::new(&name), value.trim().to_owned())).collect()
+}
+
+fn read(body: &[u8]) -> Vec<Pair> {
+    let is_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
+    match is_json.then(|| serde_json::from_slice::<serde_json::Value>(body)) {
+        Some(Ok(value)) => {
+            let mut pairs = Vec::new();
+            flatten("", &value, &mut pairs);
+            pairs
+        }
+        _ => form(body),
+    }
+}
+
+/// Every value with the name next to it; what stands in a list has the list's.
+fn flatten(name: &str, value: &serde_json::Value, pairs: &mut Vec<Pair>) {
+    if pairs.len() >= MAX_NAMES {
+        return;
+    }
+    let mut push = |text: String| pairs.push((Name::new(name), text.trim().to_owned()));
+    match value {
+        serde_json::Value::Null => push(String::new()),
+        serde_json::Value::Bool(value) => push(value.to_string()),
+        serde_json::Value::Number(value) => push(value.to_string()),
+        serde_json::Value::String(value) => push(value.clone()),
+        serde_json::Value::Array(values) => values.iter().for_each(|value| flatten(name, value, pairs)),
+        serde_json::Value::Object(values) => {
+            // An object may stand for an event of its name.
+            if plain(name).starts_with(PRE_REVOCATION) {
+                pairs.push((Name::new(name), String::new()));
+            }
+            values.iter().for_each(|(name, value)| flatten(name, value, pairs));
+        }
+    }
+}
+
+/// One number, or several with something between them.
+fn numbers(value: &str, into: &mut Vec<String>) {
+    let parts = value.split([',', ';', '|', ' ', '\t', '\n', '\r']).map(str::trim);
+    for number in std::iter::once(value).chain(parts) {
+        let fits = !number.is_empty() && number.len() <= MAX_NUMBER && !number.contains(char::is_control);
+        if fits && into.len() < MAX_MEANT && !into.iter().any(|known| known == number) {
+            into.push(number.to_owned());
+        }
+    }
+}
+
+fn serials(value: &str, into: &mut Vec<String>) {
+    for part in value.split([',', ';', '|']) {
+        let hex = plain(part);
+        let hex = hex.strip_prefix("0x").unwrap_or(&hex).trim_start_matches('0');
+        let fits =
+            !hex.is_empty() && hex.len() <= MAX_NUMBER && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if fits && into.len() < MAX_MEANT && !into.iter().any(|known| known == hex) {
+            into.push(hex.to_owned());
+        }
+    }
+}
+
+/// Whether it is the announcement of a revocation, whatever its form. Its parameters are on no page that we have.
+fn announces(pairs: &[Pair], body: &[u8]) -> bool {
+    let says = |(name, value): &Pair| {
+        let value = if value.len() <= MAX_NUMBER { plain(value) } else { String::new() };
+        let is_kind =
+            ["event", "type", "notification", "action", "name"].iter().any(|word| name.plain.contains(word));
+        name.plain.starts_with(PRE_REVOCATION)
+            || value == "prerevocationnotification"
+            || (is_kind && value.starts_with(PRE_REVOCATION))
     };
-    let (order, certificate) = (order.filter(fits), certificate.filter(fits));
-    let (number, certificate) = match order {
-        Some(order) => (order, certificate),
-        None => (certificate?, None),
-    };
-    let status = status.and_then(|status| status.parse::<i32>().ok());
-    let known = status.and_then(|status| STATUS.iter().find(|(code, _)| *code == status));
-    let why = match (known, event) {
-        (Some((code, words)), _) => format!("{words} (status {code})"),
-        (None, Some(event)) => format!("event {}", Foreign::new(&event)),
-        (None, None) => "no reason given".to_owned(),
-    };
-    Some(Hint { number, certificate, why })
+    if pairs.iter().any(says) {
+        return true;
+    }
+    // What is no list of parameters at all.
+    let is_event = pairs.iter().any(|(name, _)| matches!(name.plain.as_str(), "eventtype" | "statuscode"));
+    let text = || plain(&String::from_utf8_lossy(&body[..body.len().min(MAX_TEXT)]));
+    !is_event && text().contains(PRE_REVOCATION)
+}
+
+/// What is said of a notification.
+struct Words {
+    text: String,
+    bad: bool,
+}
+
+impl Words {
+    fn of_event(pairs: &[Pair]) -> Words {
+        let get = |wanted: &str| {
+            let found = pairs.iter().find(|(name, _)| name.plain == wanted).map(|(_, value)| value.as_str());
+            found.filter(|value| !value.is_empty())
+        };
+        let code = get("statuscode");
+        let known = code.and_then(|code| code.parse::<i32>().ok());
+        let known = known.and_then(|code| STATUS.iter().find(|(known, ..)| *known == code));
+        let mut words = Words { text: String::new(), bad: known.is_some_and(|(.., bad)| *bad) };
+        match (known, code) {
+            (Some((code, means, _)), _) => words.add(&format!("{means} (status {code})")),
+            (None, Some(code)) => words.add(&format!("status {}", Foreign::new(code))),
+            (None, None) => {}
+        }
+        if let Some(event) = get("eventtype").filter(|event| known.is_none() || plain(event) != "certificate")
+        {
+            words.add(&format!("event {}", Foreign::new(event)));
+        }
+        if let Some(status) = get("status").filter(|_| known.is_none()) {
+            words.add(&format!("status \"{}\"", Foreign::new(status)));
+        }
+        if let Some(described) = get("statusdesc") {
+            words.add(&format!("\"{}\"", Foreign::new(described)));
+        }
+        if let Some(domains) = get("removeddomains") {
+            words.add(&format!("removed domains: {}", Foreign::new(domains)));
+        }
+        match (get("revocationreasoncode"), get("revocationreasonname")) {
+            (None, None) => {}
+            (code, name) => words.add(&format!("reason of the revocation: {}", reason(code, name))),
+        }
+        for (name, shown) in [("bimil", "bimi-l"), ("bimia", "bimi-a")] {
+            if let Some(address) = get(name) {
+                words.add(&format!("{shown}: {}", Foreign::new(address)));
+            }
+        }
+        if words.text.is_empty() {
+            words.add("no reason given");
+        }
+        words
+    }
+
+    /// Everything it says, since nobody knows beforehand what matters: a date, a reason, a domain.
+    fn of_announcement(pairs: &[Pair]) -> Words {
+        let mut words = Words { text: "PreRevocationNotification".to_owned(), bad: true };
+        for (name, value) in pairs {
+            let said = plain(value).starts_with(PRE_REVOCATION) || value.is_empty();
+            if !said && !value.contains("-----BEGIN") {
+                words.add(&format!("{} {}", Foreign::new(&name.given), Foreign::new(value)));
+            }
+        }
+        words
+    }
+
+    fn add(&mut self, text: &str) {
+        let between = if self.text.is_empty() { "" } else { ", " };
+        if self.text.len() + between.len() + text.len() <= Hint::WORDS {
+            self.text.push_str(between);
+            self.text.push_str(text);
+        }
+    }
+}
+
+fn reason(code: Option<&str>, name: Option<&str>) -> String {
+    let known = code.and_then(|code| code.parse::<i32>().ok());
+    let known = known.and_then(|code| REASONS.iter().find(|(known, _)| *known == code));
+    match (name, known, code) {
+        (Some(name), _, Some(code)) => format!("{} ({})", Foreign::new(name), Foreign::new(code)),
+        (Some(name), _, None) => Foreign::new(name).to_string(),
+        (None, Some((code, words)), _) => format!("{words} ({code})"),
+        (None, None, code) => format!("code {}", Foreign::new(code.unwrap_or("unknown"))),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn shown(hint: Option<&Hint>) -> Option<(String, &str)> {
+        let hint = hint?;
+        let mut names = hint.numbers.clone();
+        names.extend(hint.certificates.iter().map(|id| format!("c{id}")));
+        names.extend(hint.serials.iter().map(|serial| format!("s{serial}")));
+        Some((names.join(" "), hint.why.as_str()))
+    }
+
+    #[track_caller]
     fn check(form: &str, expected: Option<(&str, &str)>) {
-        let found = parse(form.as_bytes());
-        let found = found.as_ref().map(|hint| (hint.number.as_str(), hint.why.as_str()));
-        assert_eq!(found, expected, "{form}");
+        for found in [parse(form.as_bytes(), b""), parse(b"", form.as_bytes())] {
+            let found = shown(found.as_ref());
+            let found = found.as_ref().map(|(names, why)| (names.as_str(), *why));
+            assert_eq!(found, expected, "{form}");
+        }
     }
 
     #[test]
     fn a_hint_names_an_order_and_a_reason() {
         check(
             "orderNumber=123&certificateID=9&eventType=Certificate&status=Issued&statusCode=9&statusDesc=x",
-            Some(("123", "issued, not yet collected (status 9)")),
+            Some(("123 c9", "issued, not yet collected (status 9), \"x\"")),
         );
         check("ORDERNUMBER=+7+&certificate=-----BEGIN", Some(("7", "no reason given")));
-        check("certificateID=9&eventType=Pre%0aRevocation", Some(("9", "event Pre\\nRevocation")));
-        check("orderNumber=1&statusCode=99&eventType=CallBack", Some(("1", "event CallBack")));
-        check("orderNumber=1&orderNumber=2", Some(("1", "no reason given")));
-        let certificate = |form: &str| parse(form.as_bytes()).and_then(|hint| hint.certificate);
-        assert_eq!(certificate("orderNumber=1&certificateID=9").as_deref(), Some("9"));
-        assert_eq!(certificate("certificateID=9"), None);
+        check("certificateID=9&eventType=Pre%0aTest", Some(("c9", "event Pre\\nTest")));
+        check("orderNumber=1&statusCode=99&eventType=CallBack", Some(("1", "status 99, event CallBack")));
+        check("orderNumber=1&orderNumber=2", Some(("1 2", "no reason given")));
+    }
+
+    #[test]
+    fn everything_that_the_page_names_is_told() {
+        check(
+            "orderNumber=1&eventType=Certificate&statusCode=3&statusDesc=CAA+record+of+a.example%1b",
+            Some(("1", "failed before signing (status 3), \"CAA record of a.example\\u{1b}\"")),
+        );
+        check(
+            "orderNumber=1&statusCode=8&revocationReasonCode=1&removedDomains=a.example,b.example",
+            Some((
+                "1",
+                "revoked (status 8), removed domains: a.example,b.example, reason of the revocation: keyCompromise (1)",
+            )),
+        );
+        check(
+            "orderNumber=1&statusCode=6&revocationReasonName=superseded&bimi-l=https://l&bimi-a=https://a",
+            Some((
+                "1",
+                "issued (status 6), reason of the revocation: superseded, bimi-l: https://l, bimi-a: https://a",
+            )),
+        );
+        let bad = |code: i32| parse(format!("orderNumber=1&statusCode={code}").as_bytes(), b"").unwrap().bad;
+        assert_eq!([3, 5, 7, 8].map(bad), [true; 4]);
+        assert_eq!([6, 9, 12, 14, 99].map(bad), [false; 5]);
     }
 
     #[test]
@@ -97,12 +342,53 @@ mod tests {
         check("eventType=Certificate", None);
         check(&format!("orderNumber={}", "1".repeat(200)), None);
         check("orderNumber=1%00", None);
+        // The words alone, somewhere in the text of another event, are no announcement.
+        check("eventType=Certificate&statusDesc=no+pre-revocation", None);
+    }
+
+    #[test]
+    fn an_announced_revocation_is_heard_in_any_form() {
+        for body in [
+            "eventType=PreRevocationNotification",
+            "EVENTTYPE=prerevocationnotification",
+            "event=Pre-Revocation+Notification",
+            "notification_type=PRE_REVOCATION_NOTIFICATION&x=1",
+            "PreRevocationNotification=",
+            "{\"eventType\": \"PreRevocationNotification\"}",
+            "{\"PreRevocationNotification\": {\"date\": \"2026-12-01\"}}",
+            "[{\"type\": \"PreRevocation\"}]",
+            "<event>PreRevocationNotification</event>",
+        ] {
+            for hint in [parse(b"", body.as_bytes()), parse(body.as_bytes(), b"x=1")] {
+                let asked = body.starts_with(['{', '[', '<']);
+                let Some(hint) = hint else {
+                    // A query is a list of parameters and nothing else.
+                    assert!(asked, "{body}");
+                    continue;
+                };
+                assert!(hint.revocation && hint.bad && !hint.names_something(), "{body}: {hint:?}");
+            }
+        }
+        let all = b"{\"eventType\": \"PreRevocationNotification\", \"orders\": [{\"orderNumber\": 12, \"certificateId\": \"34\", \
+            \"serialNumber\": \"00:AB:cd\"}], \"revocationDate\": \"2026-12-01\", \"reason\": \"bad \\u001b\"}";
+        let hint = parse(b"", all).unwrap();
+        let (names, why) = shown(Some(&hint)).unwrap();
+        assert_eq!(names, "12 c34 sabcd");
+        for part in ["PreRevocationNotification, ", "revocationDate 2026-12-01", "reason bad \\u{1b}"] {
+            assert!(why.contains(part), "{why}");
+        }
+        // Its parts may stand in two places.
+        let hint = parse(b"orderNumber=5,6", b"eventType=PreRevocationNotification").unwrap();
+        assert!(hint.revocation && hint.numbers.contains(&"6".to_owned()), "{hint:?}");
+        let long = format!("eventType=PreRevocationNotification{}", "&a=b+c".repeat(1000));
+        assert!(parse(b"", long.as_bytes()).unwrap().why.len() <= Hint::WORDS);
     }
 
     proptest::proptest! {
         #[test]
         fn no_input_panics(form in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
-            let _ = parse(&form);
+            let (query, body) = form.split_at(form.len() / 2);
+            let _ = parse(query, body);
         }
     }
 }

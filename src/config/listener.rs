@@ -21,6 +21,14 @@ pub(super) fn push(table: &Table<'_>) -> Bound<Push> {
     let path = table.parse("path", "a path in quotes, such as \"/push\"", request_path);
     let (user, password) = secret::user_and_password(table);
     let (listen, at) = address?;
+    let asks = table.get("user").is_some() || table.get("password").is_some();
+    if !asks && !listen.ip().to_canonical().is_loopback() {
+        table.sink().add(
+            Problem::warning("[push] asks for no password and can be reached from other hosts", at, "")
+                .help("whoever reaches it can have orders polled sooner, and raise a false alarm: agree on user and password with the \
+                       vendor, or listen on 127.0.0.1 behind a server that asks for them"),
+        );
+    }
     let path = path.unwrap_or_else(|| Push::PATH.to_owned());
     Some((Push { listen, path, user, password }, at))
 }

@@ -17,7 +17,7 @@ use super::store_error::{StoreError, damaged, failed, io, unsaved};
 use crate::engine::Loaded;
 use crate::engine::event::{Changes, Level, Note};
 use crate::engine::time::Now;
-use crate::state::{self, HISTORY_LIMIT, MIGRATIONS, VERSION};
+use crate::state::{self, HISTORY_LIMIT, MIGRATIONS, PUSH_LIMIT, VERSION};
 
 /// A reader (`status`, a person with sqlite3) may hold the file for a moment.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
@@ -196,6 +196,14 @@ fn write_history(connection: &Connection, note: &Note) -> Result<(), rusqlite::E
              (SELECT id FROM history WHERE subject = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
         )?
         .execute(params![subject, HISTORY_LIMIT])?;
+    if note.kind == Note::PUSH {
+        connection
+            .prepare_cached(
+                "DELETE FROM history WHERE subject = ?1 AND kind = ?2 AND id <= \
+                 (SELECT id FROM history WHERE subject = ?1 AND kind = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)",
+            )?
+            .execute(params![subject, Note::PUSH, PUSH_LIMIT])?;
+    }
     Ok(())
 }
 

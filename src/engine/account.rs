@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::errand::Errand;
 use super::event::{CredentialTag, OrderId, Token};
+use super::push::Announced;
 use super::replacement::Replacement;
 use super::time::Time;
 use crate::api::Endpoint;
@@ -37,6 +38,8 @@ pub struct AccountRecord {
     pub calls: u64,
     /// Set while GetMDCDomainDetails is not open to the account, so that it is not asked by itself.
     pub details_refused: Option<Refused>,
+    /// The announcement of a revocation that is about no order known here.
+    pub announced: Option<Box<Announced>>,
     /// S/MIME replacements that were sent, oldest first: what must not be sent twice by mistake.
     pub replacements: Vec<Replacement>,
 }

@@ -216,6 +216,7 @@ impl Engine {
         };
         self.understood(id);
         self.slot_mut(id).record.reissue = None;
+        self.certificate_named(id, reply.certificate_id.as_deref());
         self.heard(id, Some(reply.code), "issued".into(), reply.details, now);
         if self.slot(id).record.rollback {
             // The older generation first, from the bundle that is kept for it. What is newer still is offered again.

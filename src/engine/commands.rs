@@ -258,6 +258,11 @@ impl Engine {
             return self.touch(id, now);
         }
         let Some(refused) = record.refused.take() else {
+            if self.revocation_accepted(id, now) {
+                let text = format!("{name}: the announced revocation is no alarm any more");
+                return self.reply(token, true, &text);
+            }
+            let record = &self.slot(id).record;
             let stopped = match record.phase.is_stopped() {
                 true => {
                     format!(": it is {}; `certcollectd resume {name}` takes it up again", record.phase.word())

@@ -274,6 +274,7 @@ impl Engine {
         slot.record.lost = None;
         slot.record.installed = Some(Box::new(generation));
         slot.todo.sweep = true;
+        self.revocation_answered(id, rolled_back, now);
         self.drop_bundle(id);
         if let Some(material) = &material {
             self.settle_collected(self.slot(id).gate, &material.leaf, now);

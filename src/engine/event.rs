@@ -541,6 +541,11 @@ pub struct Note {
     pub text: String,
 }
 
+impl Note {
+    /// The kind of what a push notification says.
+    pub const PUSH: &str = "push";
+}
+
 /// The answer to an operator's command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandReply {

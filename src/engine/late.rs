@@ -124,6 +124,7 @@ pub(super) fn become_another(record: &mut OrderRecord, order: &Order, handle: &s
     let old = record.clone();
     *record = OrderRecord::new(order.account.clone(), handle.into(), now);
     record.installed.clone_from(&old.installed);
+    record.pushed = super::push::of_another_number(&old);
     record.warned = old.warned;
     record.debts.clone_from(&old.debts);
     record.former.clone_from(&old.former);

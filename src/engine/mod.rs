@@ -11,6 +11,7 @@ pub mod account;
 pub mod errand;
 pub mod event;
 pub mod order;
+pub mod push;
 pub mod replacement;
 pub mod schedule;
 pub mod time;
@@ -94,6 +95,8 @@ pub struct Engine {
     /// Operators who wait for a poll of an order.
     waiters: BTreeMap<OrderId, Vec<commands::Waiter>>,
     rehearsals: Vec<rehearsal::Rehearsal>,
+    /// Push notifications that were kept lately.
+    recent: push::Recent,
     /// Orders from replacements; those that the configuration does not have are part of `config` here.
     adopted: Vec<Adopted>,
     /// Records of orders that are not configured at present.
@@ -142,6 +145,7 @@ impl Engine {
             hooks: hooks::Ledger::default(),
             waiters: BTreeMap::new(),
             rehearsals: Vec::new(),
+            recent: push::Recent::default(),
             adopted: loaded.adopted,
             archive: loaded.orders,
             stopping: false,
@@ -411,8 +415,9 @@ impl Engine {
             return Some(Time::MIN);
         }
         let due = slot.record.due.filter(|_| slot.record.phase.is_polled() && !slot.quiet);
-        let due = due.filter(|due| self.horizon.is_none_or(|horizon| *due <= horizon));
-        [slot.hint(), due].into_iter().flatten().min()
+        let hint = slot.record.hint().filter(|_| !slot.quiet);
+        let wanted = [hint, due].into_iter().flatten().min();
+        wanted.filter(|wanted| self.horizon.is_none_or(|horizon| *wanted <= horizon))
     }
 
     fn wanted_in_timers(&self, id: OrderId, now: Now) -> Option<Time> {

@@ -9,6 +9,7 @@ use crate::cert::Fingerprint;
 use crate::config::HookEvent;
 
 use super::event::InstalledFile;
+use super::push::Pushed;
 use super::time::{Now, Time};
 
 /// Where an order stands. What is owed follows from it, so a restart needs no code of its own.
@@ -201,6 +202,8 @@ pub struct OrderRecord {
     pub warned: u8,
     /// The end of the product term that was warned of, UNIX seconds.
     pub term_warned: Option<i64>,
+    /// What push notifications have left behind.
+    pub pushed: Option<Box<Pushed>>,
     /// Trouble on this machine that keeps a bundle from its place.
     pub trouble: Option<Box<Trouble>>,
     /// How the files differ from what was installed, in words.
@@ -263,6 +266,7 @@ impl OrderRecord {
             debts: Vec::new(),
             warned: 0,
             term_warned: None,
+            pushed: None,
             trouble: None,
             drift: None,
             lost: None,

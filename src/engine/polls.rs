@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use super::account::{Asked, Before, Flight, Purpose, Turn};
-use super::event::{Call, CredentialTag, Effect, Level, OrderId};
+use super::event::{Call, CredentialTag, Effect, OrderId};
 use super::order::Phase;
 use super::slot::{Brought, Slot};
 use super::time::{Now, Time, rfc3339};
 use super::{Busy, Engine, expiry, schedule};
-use crate::api::push::Hint;
-use crate::api::{Answer, Failure, Handle, Request};
+use crate::api::{Answer, Failure, Request};
 
 /// The vendor sees a call a little after it was recorded; so even a crash in mid-call keeps the vendor's floor.
 const DISPATCH: Duration = Duration::from_secs(1);
@@ -40,7 +39,7 @@ impl Engine {
         let (handle, endpoint): (Box<str>, _) =
             (handle_text(entry).into(), entry.settings.product.endpoint());
         let slot = self.slot_mut(id);
-        let (urgent, hinted) = (std::mem::take(&mut slot.urgent), std::mem::take(&mut slot.hinted));
+        let (urgent, hinted) = (std::mem::take(&mut slot.urgent), slot.record.take_hint());
         slot.brought = Brought::Nothing;
         let record = &mut slot.record;
         let before =
@@ -87,7 +86,9 @@ impl Engine {
         let before = asked.before;
         let slot = self.slot_mut(id);
         slot.urgent = before.urgent;
-        slot.hinted = before.hinted.or(slot.hinted);
+        if before.hinted.is_some() {
+            slot.record.pushed().hinted = before.hinted;
+        }
         slot.record.polled = before.polled;
         slot.record.due = before.due;
         slot.record.failures = before.failures;
@@ -164,6 +165,7 @@ impl Engine {
             outcome if !meant => self.answered_too_late(gate, id, asked, probe, outcome, now),
             outcome => {
                 self.slot_mut(id).record.polled = Some(now.time + TICK);
+                let known = asked.before.hinted.map(|_| self.known_before_hint(id));
                 if let (Err(failure), true) = (&outcome, probe) {
                     self.probe_unclear(gate, &failure.to_string(), now);
                 }
@@ -171,6 +173,9 @@ impl Engine {
                     Err(Failure::Internal(_)) => self.broken_by(id, "calling the vendor", now),
                     Err(failure) => self.no_news(id, None, failure.to_string(), now),
                     Ok(answer) => self.read(gate, id, probe, &answer, now),
+                }
+                if let Some(known) = known {
+                    self.hint_followed(id, &known, now);
                 }
             }
         }
@@ -228,10 +233,9 @@ impl Engine {
         let slot = self.slot(id);
         let gate = self.gates.get(slot.gate);
         let suspect = || gate.and_then(|gate| gate.suspect_until).unwrap_or(Time::MIN);
-        let hint = slot.hint().map(|hint| hint.max(now.time));
         let due = match slot {
             Slot { urgent: true, .. } => Some(now.time),
-            _ => [hint, slot.record.due].into_iter().flatten().min().map(|due| due.max(suspect())),
+            _ => slot.record.wanted(now).map(|due| due.max(suspect())),
         };
         match due {
             Some(due) => match gate.map_or(Some(due), |gate| gate.record.not_before(due)) {
@@ -241,43 +245,7 @@ impl Engine {
             None => "no further poll".into(),
         }
     }
-
-    pub(super) fn hinted(&mut self, hint: &Hint, now: Now) {
-        let matches = |id: &OrderId| {
-            let slot = self.slot(*id);
-            if slot.removed || !slot.record.phase.is_polled() {
-                return false;
-            }
-            let handle = &self.entry(*id).handle;
-            let by_certificate = matches!(handle, Handle::CertificateId(_))
-                && hint.certificate.as_deref() == Some(handle.text());
-            by_certificate || handle.text() == hint.number
-        };
-        let hinted: Vec<OrderId> = self.ids().filter(matches).collect();
-        for id in hinted {
-            let slot = self.slot(id);
-            let rest = self.entry(id).settings.cadence.interval.min(HINT_REST);
-            // What is asked just now may have been answered before it came true.
-            let rested = slot.record.polled.map(|polled| polled + rest).filter(|rested| *rested > now.time);
-            if !slot.urgent && slot.hinted.is_none() {
-                self.slot_mut(id).hinted = Some(rested.unwrap_or(Time::SOON));
-                self.reindex(id, now);
-                let next = self.next_poll(id, now);
-                self.note(
-                    Level::Info,
-                    "push",
-                    Some(id),
-                    now,
-                    format!("a push notification says: {}; {next}", hint.why),
-                );
-            }
-        }
-    }
 }
-
-/// After a poll a hint waits for so long. It proves nothing about who gave it, so a forged one must not make us hammer
-/// the vendor, or log in while it is not known whether the last login was refused.
-const HINT_REST: Duration = Duration::from_secs(600);
 
 /// The parameter and its value, as remembered in the state.
 pub(super) fn handle_text(entry: &crate::config::Order) -> String {

@@ -142,7 +142,6 @@ impl Engine {
             busy: Busy::Idle,
             todo,
             urgent: false,
-            hinted: None,
             brought: super::slot::Brought::default(),
             queued: None,
             timed: None,
@@ -281,7 +280,6 @@ impl Engine {
             self.slot_mut(id).todo = Todo::default();
             // Whoever wanted it polled now meant the other number.
             self.slot_mut(id).urgent = false;
-            self.slot_mut(id).hinted = None;
             let name = self.slot_name(id);
             for waiter in self.waiters.remove(&id).unwrap_or_default() {
                 self.reply(waiter.token, false, &format!("{name} names another order now"));

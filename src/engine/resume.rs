@@ -30,6 +30,7 @@ impl Engine {
             return self.reply(token, false, &text);
         };
         self.settle_nameless(gate, now);
+        self.revocation_of_a_stranger_known(gate, now);
         if self.gates[gate].record.closed.is_none() {
             self.gates[gate].unpause();
             self.touch_gate(gate, now);

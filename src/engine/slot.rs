@@ -84,8 +84,6 @@ pub(super) struct Slot {
     pub(super) todo: Todo,
     /// The operator wants it polled now, or a changed credential is to be tried with it.
     pub(super) urgent: bool,
-    /// A push notification wants it polled, from then on. See [`Slot::hint`].
-    pub(super) hinted: Option<Time>,
     pub(super) brought: Brought,
     /// Where it stands in its gate's queue.
     pub(super) queued: Option<Time>,
@@ -102,11 +100,4 @@ pub(super) struct Slot {
     /// This process is not here for it.
     pub(super) quiet: bool,
     pub(super) tally: summary::Tally,
-}
-
-impl Slot {
-    /// From when on a push notification wants it polled; not when the polls have come to their end meanwhile.
-    pub(super) fn hint(&self) -> Option<Time> {
-        self.hinted.filter(|_| self.record.phase.is_polled())
-    }
 }

@@ -79,6 +79,8 @@ fn tally(slot: &Slot) -> Tally {
     let standing =
         if record.phase.needs_person() || record.trouble.is_some() || record.lost.is_some() || failing {
             Counted::Attention
+        } else if record.phase == Phase::Guarding && record.revocation().is_some() {
+            Counted::Attention
         } else if record.phase == Phase::Guarding {
             Counted::InOrder
         } else {

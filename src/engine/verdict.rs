@@ -208,6 +208,7 @@ impl Engine {
         slot.record.drift = None;
         slot.record.lost = None;
         slot.record.warned = 0;
+        self.revocation_answered(id, false, now);
         self.drop_bundle(id);
         self.turn(id, News::InPlace, None, now);
         self.set_due(id, now);

@@ -52,6 +52,7 @@ async fn answer(asked: Asked, door: &Door, inbox: &Inbox) -> Answer {
     if request.uri.path() != door.push.path {
         return line(StatusCode::NOT_FOUND, "there is nothing here");
     }
+    let proven = door.push.password.is_some();
     let door = timeout(PATIENCE, door.lets_in(request.headers.get(AUTHORIZATION)));
     let Ok(lets_in) = door.await else {
         return line(StatusCode::SERVICE_UNAVAILABLE, "the password cannot be looked at now");
@@ -63,25 +64,29 @@ async fn answer(asked: Asked, door: &Door, inbox: &Inbox) -> Answer {
             .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"certcollectd\""));
         return answer;
     }
+    let query = request.uri.query().unwrap_or_default().as_bytes();
     let hint = match request.method {
-        Method::GET => push::parse(request.uri.query().unwrap_or_default().as_bytes()),
-        Method::POST => {
-            let query = push::parse(request.uri.query().unwrap_or_default().as_bytes());
-            match body.read(MAX_BODY).await {
-                Ok(body) => push::parse(&body).or(query),
-                Err(Unread::TooLarge) => return line(StatusCode::PAYLOAD_TOO_LARGE, "that is too large"),
-                Err(Unread::NotWhole) => {
-                    return line(StatusCode::REQUEST_TIMEOUT, "the request did not arrive whole");
-                }
+        Method::GET => push::parse(query, b""),
+        Method::POST => match body.read(MAX_BODY).await {
+            Ok(body) => push::parse(query, &body),
+            Err(Unread::TooLarge) => return line(StatusCode::PAYLOAD_TOO_LARGE, "that is too large"),
+            Err(Unread::NotWhole) => {
+                return line(StatusCode::REQUEST_TIMEOUT, "the request did not arrive whole");
             }
-        }
+        },
         _ => return line(StatusCode::METHOD_NOT_ALLOWED, "GET or POST"),
     };
-    let Some(hint) = hint else { return line(StatusCode::BAD_REQUEST, "no order is named") };
-    // A flood fills the inbox; the vendor tries again, and polling goes on anyway.
-    match inbox.try_send(Message::Hint(hint)) {
-        Ok(()) => line(StatusCode::OK, "OK"),
-        Err(_) => line(StatusCode::SERVICE_UNAVAILABLE, "busy"),
+    let Some(mut hint) = hint else { return line(StatusCode::BAD_REQUEST, "no order is named") };
+    hint.proven = proven;
+    // A flood fills the inbox; the vendor tries again, and polling goes on anyway. An announced revocation waits for a
+    // place: it may be told once.
+    let taken = match hint.revocation {
+        true => timeout(PATIENCE, inbox.send(Message::Hint(hint))).await.is_ok_and(|sent| sent.is_ok()),
+        false => inbox.try_send(Message::Hint(hint)).is_ok(),
+    };
+    match taken {
+        true => line(StatusCode::OK, "OK"),
+        false => line(StatusCode::SERVICE_UNAVAILABLE, "busy"),
     }
 }
 

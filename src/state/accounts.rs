@@ -4,6 +4,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
+use super::pushed::AnnouncedRow;
 use super::rows::{fingerprint, is_default};
 use crate::engine::Adopted;
 use crate::engine::account::{AccountRecord, Closed, Refused};
@@ -34,6 +35,8 @@ pub(super) struct AccountRow {
     calls: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     details_refused: Option<RefusedRow>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    announced: Option<AnnouncedRow>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replacements: Vec<ReplacementRow>,
 }
@@ -163,6 +166,7 @@ impl AccountRow {
             calling,
             calls,
             details_refused,
+            announced,
             replacements,
         } = record;
         AccountRow {
@@ -187,6 +191,7 @@ impl AccountRow {
                 tag: refused.tag.map(|tag| tag.0),
                 login: refused.login,
             }),
+            announced: announced.as_ref().map(|announced| AnnouncedRow::of(announced)),
             replacements: replacements.iter().map(ReplacementRow::of).collect(),
         }
     }
@@ -214,6 +219,7 @@ impl AccountRow {
                 tag: refused.tag.map(CredentialTag),
                 login: refused.login,
             }),
+            announced: self.announced.map(AnnouncedRow::announced).transpose()?.map(Box::new),
             replacements: self
                 .replacements
                 .into_iter()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Origin;
+use super::pushed::PushedRow;
 use crate::api::Foreign;
 use crate::api::reply::{Dcv, Details, STATUSES};
 use crate::cert::Fingerprint;
@@ -65,6 +66,8 @@ pub(super) struct OrderRow {
     expiry_warnings: u8,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     term_warned: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pushed: Option<PushedRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     trouble: Option<TroubleRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -209,6 +212,7 @@ impl OrderRow {
             debts,
             warned,
             term_warned,
+            pushed,
             trouble,
             drift,
             lost,
@@ -240,6 +244,7 @@ impl OrderRow {
             hooks: debts.iter().map(DebtRow::of).collect(),
             expiry_warnings: *warned,
             term_warned: *term_warned,
+            pushed: pushed.as_ref().map(|pushed| PushedRow::of(pushed)),
             trouble: trouble.as_ref().map(|trouble| TroubleRow {
                 text: trouble.text.to_string(),
                 tries: trouble.tries,
@@ -284,6 +289,7 @@ impl OrderRow {
             debts: self.hooks.into_iter().map(|row| row.debt(origin, now)).collect::<Result<_, _>>()?,
             warned: self.expiry_warnings,
             term_warned: self.term_warned,
+            pushed: self.pushed.map(|row| row.pushed(origin, now)).transpose()?.map(Box::new),
             trouble: self.trouble.map(|trouble| {
                 let next = origin.future(trouble.next_ms, now);
                 Box::new(Trouble { text: trouble.text.into(), tries: trouble.tries, next })

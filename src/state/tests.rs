@@ -8,12 +8,17 @@ use crate::config::HookEvent;
 use crate::engine::account::{Closed, Refused};
 use crate::engine::event::{CredentialTag, InstalledFile};
 use crate::engine::order::{Debt, Domains, Former, Generation, Heard, Phase, Trouble};
+use crate::engine::push::{Announced, Pushed};
 use crate::engine::replacement::{Outcome, Replacement};
 
 const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
 
 fn here() -> Origin {
     Origin { same_boot: true, offset: Some(NOW.offset()), present: Some(NOW.offset()) }
+}
+
+fn announced() -> Announced {
+    Announced { at: 23, text: "soon".into(), leaf: Some(Fingerprint::from_bytes([4; 32])), proven: true }
 }
 
 /// A record in which no field has its default.
@@ -105,6 +110,12 @@ fn full() -> OrderRecord {
         }],
         warned: 2,
         term_warned: Some(20),
+        pushed: Some(Box::new(Pushed {
+            hinted: Some(Time(22)),
+            idle: 3,
+            certificate: Some("99".into()),
+            revocation: Some(announced()),
+        })),
         trouble: Some(Box::new(Trouble { text: "disk full".into(), tries: 18, next: Time(19) })),
         drift: Some("cert.pem was changed".into()),
         lost: Some("readers do not find chain.pem".into()),
@@ -145,6 +156,7 @@ fn an_account_comes_back_as_it_was() {
             tag: Some(CredentialTag(7)),
             login: u64::MAX,
         }),
+        announced: Some(Box::new(announced())),
         replacements: [
             Outcome::Unknown(None),
             Outcome::Unknown(Some("timeout".into())),

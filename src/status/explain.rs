@@ -200,6 +200,12 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
             installed.names.join(" ")
         ));
     }
+    if let Some(announced) = &order.revocation_announced {
+        lines.push(format!(
+            "At {} a push notification announced that the vendor will revoke the certificate: {}.",
+            announced.at, announced.text
+        ));
+    }
     for hook in order.hooks.iter().filter(|hook| hook.state != "done") {
         let last = hook.last.as_deref().unwrap_or("not tried yet");
         let next = hook.next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
@@ -234,6 +240,11 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
             account.reason.as_deref().unwrap_or("-")
         ));
     }
+    if let Some((account, announced)) =
+        account.and_then(|account| Some((account, account.revocation_announced.as_ref()?)))
+    {
+        lines.push(format!("On {}.", super::table::stranger(account, announced)));
+    }
     lines
 }
 
@@ -243,6 +254,11 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
     if let Some(closed) = account.filter(|account| account.state == "closed") {
         let advice = closed.advice.as_deref().unwrap_or_default();
         lines.push(format!("Nothing is asked on account {}: {advice}.", closed.name));
+    }
+    if order.revocation_announced.is_some() {
+        lines.push(format!(
+            "Have it re-issued under the same number now. A newer certificate ends the alarm, or `certcollectd accept {name}`."
+        ));
     }
     match order.phase {
         "attention" | "rejected" | "revoked" => {

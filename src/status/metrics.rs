@@ -69,6 +69,10 @@ fn of_orders(status: &Status, registry: &mut Registry) {
     let lost =
         family("order_files_lost", "1 while readers do not find the installed files, or that cannot be told");
     let drift = family("order_drift", "1 while installed files differ from what was installed");
+    let announced = family(
+        "order_revocation_announced",
+        "1 while the vendor is said to be about to revoke the order's certificate",
+    );
     let polls = Family::<ByOrder, Counter<u64, AtomicU64>>::default();
     registry.register("order_polls", "Calls about the order", polls.clone());
     let phases = Family::<ByPhase, Gauge<i64>>::default();
@@ -93,11 +97,13 @@ fn of_orders(status: &Status, registry: &mut Registry) {
         let failures = waiting.iter().filter(|hook| hook.state == "failing").map(|hook| hook.tries).max();
         let trouble =
             order.needs_person || order.trouble.is_some() || order.lost.is_some() || failures.is_some();
+        let trouble = trouble || order.revocation_announced.is_some();
         set(&attention, trouble.into());
         set(&owed, i64::try_from(waiting.len()).unwrap_or(i64::MAX));
         set(&failed, failures.unwrap_or(0).into());
         set(&lost, order.lost.is_some().into());
         set(&drift, order.drift.is_some().into());
+        set(&announced, order.revocation_announced.is_some().into());
         polls.get_or_create(&by).inc_by(order.polls.into());
         phases.get_or_create(&ByPhase { phase: order.phase }).inc();
     }
@@ -112,12 +118,19 @@ fn of_accounts(status: &Status, registry: &mut Registry) {
         "1 while no call is made, by the vendor's wish or for want of a connection",
         paused.clone(),
     );
+    let announced = OfAccount::default();
+    registry.register(
+        "account_revocation_announced",
+        "1 while the vendor is said to be about to revoke a certificate that is no order's here",
+        announced.clone(),
+    );
     let calls = Family::<ByAccount, Counter<u64, AtomicU64>>::default();
     registry.register("account_calls", "Calls on the account", calls.clone());
     for account in &status.accounts {
         let by = ByAccount { account: account.name.clone() };
         closed.get_or_create(&by).set((account.state == "closed").into());
         paused.get_or_create(&by).set((account.state == "paused").into());
+        announced.get_or_create(&by).set(account.revocation_announced.is_some().into());
         calls.get_or_create(&by).inc_by(account.calls);
     }
 }

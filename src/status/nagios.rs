@@ -41,6 +41,16 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
         let why = format!("account {} has a replacement whose outcome is not known", account.name);
         findings.push((Verdict::Warning, why));
     }
+    for account in &status.accounts {
+        let Some(announced) = &account.revocation_announced else { continue };
+        // Where no password is asked for, anybody may have said so.
+        let verdict = if announced.proven { Verdict::Critical } else { Verdict::Warning };
+        let why = format!(
+            "account {}: the revocation of a certificate that is no order's here is announced ({})",
+            account.name, announced.text
+        );
+        findings.push((verdict, why));
+    }
     for order in &status.orders {
         findings.extend(
             look_at(order, status.unix).map(|(verdict, why)| (verdict, format!("{} {why}", order.name))),
@@ -71,12 +81,12 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
     let days = days.map(|days| format!(" days_left={days}")).unwrap_or_default();
     let line = format!(
         "CERTCOLLECTD {word} - {} | orders={} guarding={guarded} problems={}{days}",
-        why.join(", "),
+        // A bar in the text would begin the performance data.
+        why.join(", ").replace('|', "/"),
         status.orders.len(),
         findings.len()
     );
-    // A bar in the text would begin the performance data.
-    (worst, line.replacen(" | ", "\u{0}", 1).replace('|', "/").replace('\u{0}', " | "))
+    (worst, line)
 }
 
 /// The worst that can be said of an order; of several that are as bad, the one that stands first here.
@@ -89,6 +99,12 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
         findings.push((Verdict::Critical, "lacks installed files".to_owned()));
     }
     let mut find = |verdict, why| findings.push((verdict, why));
+    if let Some(announced) = &order.revocation_announced {
+        find(
+            Verdict::Critical,
+            format!("is about to be revoked: have it re-issued now ({})", announced.text),
+        );
+    }
     if let Some(installed) = &order.certificate {
         let near = (installed.life / 4).clamp(0, 14 * DAY);
         if installed.left <= near {

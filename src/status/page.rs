@@ -1,7 +1,7 @@
 //! The status as a page for a browser: one table, no script.
 
 use super::Status;
-use super::table::{HEADINGS, row};
+use super::table::{HEADINGS, row, stranger};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#222;background:#fff}\
 table{border-collapse:collapse}th,td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid #ddd;vertical-align:top}\
@@ -30,6 +30,13 @@ pub(super) fn page(status: &Status) -> String {
     for replacement in status.accounts.iter().flat_map(|account| &account.replacements) {
         html.push_str(&format!("<p class=\"attention\">{}</p>", escaped(replacement)));
     }
+    for account in &status.accounts {
+        if let Some(announced) = &account.revocation_announced {
+            let class = if announced.proven { "closed" } else { "paused" };
+            let text = escaped(&stranger(account, announced));
+            html.push_str(&format!("<p class=\"{class}\">{text}</p>"));
+        }
+    }
     html.push_str("<table><tr>");
     for heading in HEADINGS {
         html.push_str(&format!("<th>{heading}</th>"));
@@ -37,7 +44,8 @@ pub(super) fn page(status: &Status) -> String {
     html.push_str("</tr>");
     for order in &status.orders {
         let cells: String = row(order).iter().map(|cell| format!("<td>{}</td>", escaped(cell))).collect();
-        html.push_str(&format!("<tr class=\"{}\">{cells}</tr>", order.phase));
+        let class = if order.revocation_announced.is_some() { "revoked" } else { order.phase };
+        html.push_str(&format!("<tr class=\"{class}\">{cells}</tr>"));
     }
     html.push_str(&format!("</table><p>{}</p></html>\n", status.at));
     html

@@ -1,6 +1,6 @@
 //! The status as text.
 
-use super::{AccountStatus, OrderStatus, Status};
+use super::{AccountStatus, Announcement, OrderStatus, Status};
 
 pub(super) const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
 
@@ -55,7 +55,9 @@ fn certificate(order: &OrderStatus) -> String {
 fn note(order: &OrderStatus) -> String {
     let failing = order.hooks.iter().find(|hook| hook.state == "failing");
     let owed = order.hooks.iter().filter(|hook| hook.state != "done").count();
-    if let Some(trouble) = &order.trouble {
+    if let Some(announced) = &order.revocation_announced {
+        format!("revocation announced: have it re-issued now ({})", announced.text)
+    } else if let Some(trouble) = &order.trouble {
         trouble.clone()
     } else if let Some(lost) = &order.lost {
         lost.clone()
@@ -100,7 +102,25 @@ fn accounts(accounts: &[AccountStatus]) -> String {
     for replacement in accounts.iter().flat_map(|account| &account.replacements) {
         text.push_str(&format!("\n{replacement}\n"));
     }
+    for account in accounts {
+        let Some(announced) = &account.revocation_announced else { continue };
+        text.push_str(&format!("\n{}\n", stranger(account, announced)));
+    }
     text
+}
+
+/// What is said of an announced revocation that is about no order here.
+pub(super) fn stranger(account: &AccountStatus, announced: &Announcement) -> String {
+    let doubt = if announced.proven {
+        ""
+    } else {
+        "; the listener asks for no password, so anybody may have said so"
+    };
+    format!(
+        "account {0}: at {1} the revocation of a certificate that is no order's here was announced: {2}{doubt}; look at the \
+         vendor's web site which one it is; told for seven days, or until `certcollectd resume --account {0}`",
+        account.name, announced.at, announced.text
+    )
 }
 
 /// Everything about each order.
@@ -144,6 +164,9 @@ pub(super) fn details(status: &Status) -> String {
             );
             line("names", &installed.names.join(" "));
             line("generation", &format!("{}, installed {}", installed.generation, installed.installed_at));
+        }
+        if let Some(announced) = &order.revocation_announced {
+            line("alarm", &format!("revocation announced at {}: {}", announced.at, announced.text));
         }
         if order.rolled_back {
             line(

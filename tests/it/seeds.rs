@@ -73,7 +73,7 @@ const ROWS: &[(&str, As, &str)] = &[
         "0 Done; example.com - Validated; 192.0.2.7 HTTP_CSR_HASH In progress",
     ),
     ("mdc-permission.txt", Whole(DomainDetails), "-16 EndpointRefused \"Permission denied!\""),
-    ("push-caa.txt", Push, "123456789: failed before signing (status 3)"),
+    ("push-caa.txt", Push, "123456789: failed before signing (status 3), \"CAA check failed\""),
     ("push-get.txt", Push, "123456789: issued, not yet collected (status 9)"),
     ("push-post.txt", Push, "123456789: issued, not yet collected (status 9)"),
     ("replace-form.txt", Whole(ReplaceSmime), "0 Done; order 7654321"),
@@ -158,8 +158,8 @@ fn every_sample_decodes_to_what_its_page_says() {
         let reading = match how {
             Whole(endpoint) => reading(*endpoint, bytes),
             Part(before, endpoint) => reading(*endpoint, [before.as_bytes(), &bytes].concat()),
-            Push => push::parse(&bytes)
-                .map_or_else(|| "no hint".into(), |hint| format!("{}: {}", hint.number, hint.why)),
+            Push => push::parse(b"", &bytes)
+                .map_or_else(|| "no hint".into(), |hint| format!("{}: {}", hint.numbers.join(" "), hint.why)),
             As::Request(endpoint) => request(*endpoint, &String::from_utf8(bytes).unwrap()),
         };
         if reading != *expected {

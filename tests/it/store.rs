@@ -111,6 +111,26 @@ fn history_is_bounded_for_each_order() {
     assert_eq!((lines[0].text.as_str(), lines[199].text.as_str()), ("line 50", "line 249"));
 }
 
+/// Anybody may be able to send a push notification.
+#[test]
+fn push_notifications_push_nothing_else_out_of_a_history() {
+    let temp = tempfile::tempdir().unwrap();
+    let mut store = open(temp.path()).unwrap();
+    let note = |kind: &'static str, at| Note {
+        level: Level::Info,
+        kind,
+        order: Some("a".into()),
+        account: None,
+        at,
+        text: format!("line {at}"),
+    };
+    let history = (0..50).map(|at| note("test", at)).chain((50..1000).map(|at| note(Note::PUSH, at)));
+    store.save(&Changes { history: history.collect(), ..Changes::default() }).unwrap();
+    let lines = Reader::open(temp.path()).unwrap().unwrap().history("a").unwrap();
+    assert_eq!(lines.len(), 110);
+    assert_eq!((lines[0].text.as_str(), lines[109].text.as_str()), ("line 0", "line 999"));
+}
+
 #[test]
 fn a_newer_state_is_left_alone() {
     let temp = tempfile::tempdir().unwrap();

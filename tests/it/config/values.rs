@@ -523,3 +523,24 @@ fn resolvers() {
     config.toml: 1 error
     "##);
 }
+
+#[test]
+fn a_push_listener_that_anybody_can_reach_asks_for_a_password() {
+    let open = "[push] asks for no password and can be reached from other hosts";
+    let login = "\nuser = \"a\"\npassword = { env = \"B\" }\n";
+    for (listen, warned) in [
+        ("0.0.0.0:1", true),
+        ("[::]:1", true),
+        ("192.0.2.1:1", true),
+        ("127.0.0.1:1", false),
+        ("127.8.9.1:1", false),
+        ("[::1]:1", false),
+        ("[::ffff:127.0.0.1]:1", false),
+    ] {
+        let text = format!("[push]\nlisten = \"{listen}\"\n");
+        let found = said_of(&text);
+        assert_eq!(found.contains(open), warned, "{found}");
+        assert!(!found.contains("error"), "{found}");
+        assert!(!said_of(&(text + login)).contains(open), "{listen}");
+    }
+}

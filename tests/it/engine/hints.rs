@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use certcollectd::engine::event::{Command, Effect, Event};
+use certcollectd::status::{Status, Verdict, verdict};
 
 use super::{SECOND, effects, gaps};
-use crate::world::{self, HOUR, World};
+use crate::world::{self, HOUR, Say, World};
 
 fn hint(number: &str) -> certcollectd::api::push::Hint {
     certcollectd::api::push::Hint {
-        number: number.into(),
-        certificate: Some("9".into()),
+        numbers: vec![number.into()],
+        certificates: vec!["9".into()],
         why: "issued".into(),
+        ..Default::default()
     }
 }
 
@@ -25,6 +27,97 @@ fn a_hint_wakes_an_order_but_not_again_and_again() {
         world.pass(Duration::from_secs(20));
     }
     assert!((2..=5).contains(&(world.calls.len() - 1)), "{}", world.calls.len());
+}
+
+/// Whoever sends hints that bring nothing, all day, over restarts, gains next to nothing.
+#[test]
+fn hints_that_bring_nothing_wait_longer_each_time() {
+    let mut world = World::new(world::config(&["www"]));
+    let flood = |world: &mut World, duration: Duration| {
+        let end = world.now.time + duration;
+        while world.now.time < end {
+            world.handle(Event::Hinted { hint: hint("www") });
+            world.pass(Duration::from_secs(20));
+        }
+    };
+    world.pass(HOUR);
+    flood(&mut world, 12 * HOUR);
+    world.restart();
+    flood(&mut world, 12 * HOUR);
+    let gaps = gaps(&world, "www");
+    assert!(gaps.len() <= 14, "{gaps:?}");
+    assert!(gaps[0] >= HOUR);
+    for (gap, rest) in gaps[1..].iter().zip([600, 1200, 2400, 4800, 9600, 10_800, 10_800]) {
+        assert!(*gap >= Duration::from_secs(rest), "{gaps:?}");
+    }
+    // One that brings news ends that.
+    world.say("www", [super::issued(-1, 90)]);
+    let end = world.now.time + 4 * HOUR;
+    while world.phase("www") != "guarding" {
+        assert!(world.now.time < end, "the hints are followed in the end");
+        flood(&mut world, 20 * SECOND);
+    }
+    let before = world.calls.len();
+    flood(&mut world, Duration::from_secs(1300));
+    assert!(world.calls.len() > before, "ten minutes again");
+}
+
+/// What is told of how things stand is built from the state file.
+#[test]
+fn the_poll_that_follows_a_hint_is_shown_and_outlasts_a_restart() {
+    let mut world = World::new(world::config(&["www"]));
+    world.pass(120 * SECOND);
+    let next = |world: &World| {
+        let status = Status::new(&world.config, &world.load(), world.now);
+        let at: jiff::Timestamp = status.orders[0].next_poll.as_ref().unwrap().parse().unwrap();
+        at.as_second() - world.now.unix()
+    };
+    assert!(next(&world) > 3600);
+    world.handle(Event::Hinted { hint: hint("www") });
+    world.pass(2 * SECOND);
+    assert!((400..600).contains(&next(&world)), "{}", next(&world));
+    world.restart();
+    world.pass(600 * SECOND);
+    assert_eq!(world.calls.len(), 2);
+    // Long after the last poll it is now.
+    world.pass(2 * HOUR);
+    world.engine.attend_to(None);
+    world.handle(Event::Hinted { hint: hint("www") });
+    world.pass(2 * SECOND);
+    assert_eq!((next(&world), world.calls.len()), (0, 2), "a process that is here for something else");
+    assert_eq!(verdict(&Status::new(&world.config, &world.load(), world.now)).0, Verdict::Ok);
+    world.reboot(HOUR);
+    world.pass(30 * SECOND);
+    assert_eq!(world.calls.len(), 3);
+}
+
+#[test]
+fn every_notification_is_kept_and_a_flood_leaves_room_for_the_rest() {
+    let mut world = World::new(world::config(&["www", "gone"]));
+    world.say("gone", [Say::text("-20\nRejected")]);
+    world.pass(120 * SECOND);
+    let kept = |world: &World, order: &str| -> Vec<String> {
+        let notes = world.rows.history.iter().filter(|note| note.kind == "push");
+        notes.filter(|note| note.order.as_deref() == Some(order)).map(|note| note.text.clone()).collect()
+    };
+    let push = |form: &str| certcollectd::api::push::parse(form.as_bytes(), b"").unwrap();
+    for order in ["www", "gone"] {
+        for said in ["statusCode=12", "statusCode=3&statusDesc=CAA", "statusCode=3&statusDesc=CAA"] {
+            world.handle(Event::Hinted { hint: push(&format!("orderNumber={order}&{said}")) });
+        }
+        world.pass(2 * SECOND);
+        let kept = kept(&world, order);
+        assert_eq!(kept.len(), 2, "{kept:?}");
+        assert!(kept[0].contains("awaiting brand validation"), "{kept:?}");
+        assert!(kept[1].contains("failed before signing (status 3), \"CAA\""), "{kept:?}");
+        let follows = if order == "www" { "next poll 2026-" } else { "no further poll" };
+        assert!(kept.iter().all(|text| text.contains(follows)), "{kept:?}");
+    }
+    for at in 0..2000 {
+        world.handle(Event::Hinted { hint: push(&format!("orderNumber=gone&statusDesc={at}")) });
+        world.pass(2 * SECOND);
+    }
+    assert!(kept(&world, "gone").len() <= 2 + 2 * 9, "{}", kept(&world, "gone").len());
 }
 
 /// The vendor's word can come right after a poll that was answered a moment before it came true.

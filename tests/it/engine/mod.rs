@@ -13,6 +13,7 @@ mod panics;
 /// Another configuration in the middle of work.
 mod reload;
 mod resume;
+mod revocation;
 /// Back to the generation before.
 mod rollback;
 /// A state that cannot be saved.

@@ -98,6 +98,64 @@ fn metrics_health_and_status_are_served() {
     assert_eq!(setting.stop(), Some(0));
 }
 
+/// In whatever form it comes.
+#[test]
+fn an_announced_revocation_is_an_alarm_over_restarts() {
+    let mut setting = Setting::new();
+    setting.polling("interval = \"1h\"\nmax_interval = \"24h\"\ncall_gap = \"0s\"\nguard_interval = \"24h\"");
+    let order = format!("hooks = [\"page\"]\n{KEY}\n{OWN_ROOT}");
+    setting.order("www", ssl("1").with_script(vec![Step::issued()]), &order);
+    setting.table("[push]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"");
+    setting.table(
+        "[[hook]]\nname = \"page\"\non = [\"failed\"]\nrun = [\"/bin/sh\", \"-c\", \"echo $CERTCOLLECTD_EVENT >> $DIR/paged\"]",
+    );
+    setting.start();
+    setting.until_phase("www", "guarding");
+    assert_eq!(setting.call(&["status", "--nagios"]).0, 0);
+    let (push, http) = (address_of(&setting, "[push]"), address_of(&setting, "[http]"));
+    let post = |path: &str, content_type: &str, body: &str| {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        let answer = ask(&push, &(head + body));
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path} {body}: {answer}");
+    };
+    // About an order that nobody knows here, on a listener without a password.
+    let form = "application/x-www-form-urlencoded";
+    post("/push", form, "eventType=PreRevocationNotification&x=y");
+    setting.until("it is said", |setting| setting.call(&["status", "--nagios"]).0 == 1);
+    post(
+        "/push",
+        "application/json",
+        "{\"EventType\": \"preRevocationNotification\", \"OrderNumber\": \"1\", \"when\": \"soon\"}",
+    );
+    setting.until("it is an alarm", |setting| setting.call(&["status", "--nagios"]).0 == 2);
+    post("/push?eventtype=PREREVOCATIONNOTIFICATION&ORDERNUMBER=1", form, "");
+    setting.until("the hook ran", |setting| setting.read("paged") == "failed\n");
+    let (code, said) = setting.call(&["explain", "www"]);
+    assert_eq!(code, 0, "{said}");
+    for part in
+        ["announced that the vendor will revoke", "when soon", "Have it re-issued", "certcollectd accept www"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(get(&http, "/metrics").contains("certcollectd_order_revocation_announced{order=\"www\"} 1"));
+    assert!(get(&http, "/").contains("revocation announced"));
+    setting.kill();
+    assert_eq!(setting.call(&["status", "--nagios"]).0, 2);
+    setting.start_again();
+    setting.until_phase("www", "guarding");
+    let spec = CertificateSpec { days: Some(300), ..CertificateSpec::default() };
+    setting.vendor().vendor().reissue("1", &spec).unwrap();
+    assert_eq!(setting.call(&["poll", "www"]).0, 0);
+    assert_eq!(setting.call(&["status", "--nagios"]).0, 1, "the other one is told for a week");
+    assert_eq!(setting.call(&["resume", "--account", "main"]).0, 0);
+    assert_eq!(setting.call(&["status", "--nagios"]).0, 0);
+    assert_eq!(setting.read("paged"), "failed\n");
+    assert_eq!(setting.stop(), Some(0));
+}
+
 #[test]
 fn a_push_wakes_an_order_and_proves_nothing() {
     let mut setting = Setting::new();

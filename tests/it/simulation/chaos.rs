@@ -105,9 +105,9 @@ impl Sim {
             11 => {
                 self.allow(name);
                 let hint = certcollectd::api::push::Hint {
-                    number: name.into(),
-                    certificate: None,
+                    numbers: vec![name.into()],
                     why: "issued".into(),
+                    ..Default::default()
                 };
                 self.tell(Event::Hinted { hint });
             }
