@@ -207,6 +207,7 @@ impl Engine {
         let certificate = pushed.and_then(|pushed| pushed.certificate.as_deref());
         let serial = slot.record.installed.as_ref().map(|installed| installed.serial.trim_start_matches('0'));
         by_handle
+            || slot.record.number.as_deref().is_some_and(|number| among(&hint.numbers, number))
             || certificate.is_some_and(|certificate| among(&hint.certificates, certificate))
             || serial.is_some_and(|serial| among(&hint.serials, serial))
     }
