@@ -1,7 +1,5 @@
 //! What a certificate request (PKCS#10, RFC 2986) asks for.
 
-use rustls_pki_types::CertificateSigningRequestDer;
-use rustls_pki_types::pem::PemObject;
 use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer;
@@ -56,17 +54,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Csr, KeyError> {
     if unpack::is_der(bytes) {
         return read_der(ber::whole(bytes).map_err(|_| KeyError::Malformed)?.raw);
     }
-    let blocks = pem::blocks(bytes, pem::MAX_BLOCKS).map_err(|_| KeyError::Armour)?;
-    let Some(block) = blocks.iter().find(|block| block.label.ends_with("CERTIFICATE REQUEST")) else {
-        return Err(KeyError::NoRequest);
-    };
-    match CertificateSigningRequestDer::from_pem_slice(pem::without_mark(bytes)) {
-        Ok(der) => read_der(&der),
-        // `NEW CERTIFICATE REQUEST`, which older tools write, is no label of that reader.
-        Err(rustls_pki_types::pem::Error::NoItemsFound) => {
-            read_der(&pem::decode(block.body).ok_or(KeyError::Armour)?)
-        }
-        Err(_) => Err(KeyError::Armour),
+    let items = pem::read(bytes, pem::MAX_BLOCKS)?;
+    // `NEW CERTIFICATE REQUEST` is what older tools write.
+    let mut requests = items.iter().filter(|item| item.label.ends_with("CERTIFICATE REQUEST"));
+    let request = requests.next().ok_or(KeyError::NoRequest)?;
+    match requests.next() {
+        Some(_) => Err(KeyError::SeveralRequests),
+        None => read_der(&request.der),
     }
 }
 

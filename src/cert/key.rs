@@ -6,9 +6,8 @@
 use std::fmt;
 
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer};
-use zeroize::Zeroize;
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+use zeroize::Zeroizing;
 
 use super::ber::{self, BerError, Reader, encode};
 pub use super::csr::Csr;
@@ -23,9 +22,9 @@ pub enum KeyError {
     /// Nothing in it.
     #[error("the file is empty")]
     Empty,
-    /// A PEM block without its end, or a body that is no base64.
-    #[error("its PEM armour is damaged")]
-    Armour,
+    /// A PEM block without its end, or a body that is no base64; on this line, counted from 1.
+    #[error("its PEM armour is damaged at line {0}")]
+    Armour(usize),
     /// PKCS#8 `ENCRYPTED PRIVATE KEY`, or the older `Proc-Type: 4,ENCRYPTED`.
     #[error("the private key is encrypted; a daemon has nobody to ask for the passphrase")]
     Encrypted,
@@ -35,6 +34,9 @@ pub enum KeyError {
     /// Other PEM blocks, or none.
     #[error("there is no certificate request in it")]
     NoRequest,
+    /// Which of them the certificate was ordered with cannot be told.
+    #[error("there are several certificate requests in it; leave only the one that was sent to the vendor")]
+    SeveralRequests,
     /// A key that the crypto library refuses and that is not RSA either.
     #[error("the private key is of a kind that is not supported")]
     Unsupported,
@@ -93,31 +95,93 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// The public key that belongs to the first private key in a PEM text: PKCS#1, PKCS#8 or SEC1, with or without
-/// `EC PARAMETERS`, a byte order mark, CRLF, or text in front.
+/// Public keys of which the certificate may carry any: those of the private keys in one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKeys(Box<[PublicKey]>);
+
+impl PublicKeys {
+    /// Whether the certificate carries one of them.
+    pub fn matches(&self, certificate: &Certificate) -> bool {
+        self.0.iter().any(|key| key.matches(certificate))
+    }
+
+    /// The first of them; there is at least one.
+    pub fn first(&self) -> &PublicKey {
+        &self.0[0]
+    }
+}
+
+/// A private key that was read, and can be written again without what stood beside it.
+pub struct PrivateKey {
+    public: PublicKey,
+    /// PKCS#1, SEC1 or PKCS#8, as in the file; wiped when dropped.
+    der: Zeroizing<Vec<u8>>,
+    label: &'static str,
+}
+
+impl PrivateKey {
+    /// The public key that belongs to it.
+    pub fn public(&self) -> &PublicKey {
+        &self.public
+    }
+
+    /// PEM of the kind that it had: 64 columns, line feeds, one at the end. Wiped when dropped.
+    pub fn to_pem(&self) -> Zeroizing<Vec<u8>> {
+        pem::encode_secret(self.label, &self.der)
+    }
+}
+
+/// The public keys of all private keys in a PEM text, see [`private_keys`].
+pub fn from_private_key_pem(text: &[u8]) -> Result<PublicKeys, KeyError> {
+    Ok(PublicKeys(private_keys(text)?.into_iter().map(|key| key.public).collect()))
+}
+
+/// All private keys in a PEM text, at least one: PKCS#1, PKCS#8 or SEC1, with or without a byte order mark, other
+/// blocks, and text between them, whatever its line ends. Those that cannot be used are passed over if another can.
 ///
 /// RSA keys that the crypto library refuses because of their size or type are read by structure, so that a
 /// certificate can still be compared with them.
-pub fn from_private_key_pem(text: &[u8]) -> Result<PublicKey, KeyError> {
+pub fn private_keys(text: &[u8]) -> Result<Vec<PrivateKey>, KeyError> {
     if text.len() > unpack::MAX_INPUT {
         return Err(KeyError::TooLarge);
     }
     if text.trim_ascii().is_empty() {
         return Err(KeyError::Empty);
     }
-    // The reader below passes over what it does not know and would say "no key" of an encrypted one.
-    let blocks = pem::blocks(text, pem::MAX_BLOCKS).map_err(|_| KeyError::Armour)?;
-    let block = blocks.iter().find(|block| block.label.ends_with("PRIVATE KEY")).ok_or(KeyError::NoKey)?;
-    if block.encrypted || block.label == "ENCRYPTED PRIVATE KEY" {
+    let mut keys = Vec::new();
+    let mut unusable = None;
+    for item in pem::read(text, pem::MAX_BLOCKS)? {
+        if item.label.ends_with("PRIVATE KEY") {
+            match private_key(item) {
+                Ok(key) => keys.push(key),
+                Err(error) => _ = unusable.get_or_insert(error),
+            }
+        }
+    }
+    if keys.is_empty() { Err(unusable.unwrap_or(KeyError::NoKey)) } else { Ok(keys) }
+}
+
+fn private_key(item: pem::Item<'_>) -> Result<PrivateKey, KeyError> {
+    if item.encrypted || item.label == "ENCRYPTED PRIVATE KEY" {
         return Err(KeyError::Encrypted);
     }
-    let mut key = PrivateKeyDer::from_pem_slice(pem::without_mark(text)).map_err(|error| match error {
-        rustls_pki_types::pem::Error::NoItemsFound => KeyError::Unsupported,
-        _ => KeyError::Armour,
-    })?;
-    let public_key = public_key(&key);
-    key.zeroize();
-    public_key
+    let (label, key) = match item.label {
+        "RSA PRIVATE KEY" => ("RSA PRIVATE KEY", PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(&**item.der))),
+        "EC PRIVATE KEY" => ("EC PRIVATE KEY", PrivateKeyDer::Sec1(PrivateSec1KeyDer::from(&**item.der))),
+        "PRIVATE KEY" => ("PRIVATE KEY", PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(&**item.der))),
+        _ => return Err(KeyError::Unsupported),
+    };
+    let public = public_key(&key)?;
+    Ok(PrivateKey { public, der: item.der, label })
+}
+
+impl From<pem::PemError> for KeyError {
+    fn from(error: pem::PemError) -> KeyError {
+        match error {
+            pem::PemError::CutOff(line) | pem::PemError::Base64(line) => KeyError::Armour(line),
+            pem::PemError::TooMany => KeyError::TooLarge,
+        }
+    }
 }
 
 fn public_key(key: &PrivateKeyDer<'_>) -> Result<PublicKey, KeyError> {
@@ -266,6 +330,37 @@ mod tests {
     }
 
     #[test]
+    fn every_key_of_a_file_is_read_and_written_clean() {
+        let [sec1, pkcs8, rsa] =
+            ["leaf.sec1", "leaf.pkcs8", "rsa.pkcs1"].map(|name| String::from_utf8(key(name)).unwrap());
+        let clean = |text: &str| {
+            let blocks = pem::read(text.as_bytes(), pem::MAX_BLOCKS).unwrap();
+            let own: Vec<_> = blocks.iter().filter(|item| item.label.ends_with("PRIVATE KEY")).collect();
+            own.iter().map(|item| pem::encode(item.label, &item.der)).collect::<String>()
+        };
+        let certificate_text = certificate("root").to_pem();
+        let mac = |text: &str| text.replace('\n', "\r");
+        let joined = |text: &str| text.trim_end().to_owned();
+        for file in [
+            format!("{certificate_text}{rsa}{sec1}"),
+            format!("\u{feff}{}{}", mac(&rsa), mac(&pkcs8)),
+            format!("{}{}{}", joined(&rsa), joined(&pkcs8), joined(&certificate_text)),
+            format!("{}\n{rsa}{sec1}", String::from_utf8(key("leaf.encrypted")).unwrap()),
+        ] {
+            let keys = private_keys(file.as_bytes()).unwrap();
+            let written: String =
+                keys.iter().map(|key| String::from_utf8(key.to_pem().to_vec()).unwrap()).collect();
+            let expected = clean(&file);
+            assert!(expected.ends_with(&written), "{file}");
+            assert!(written.lines().all(|line| line.len() <= 64 && !line.contains('\r')));
+            for name in ["leaf", "rsa"] {
+                let fits = keys.iter().filter(|key| key.public().matches(&certificate(name))).count();
+                assert_eq!(fits, 1, "{name} in {file}");
+            }
+        }
+    }
+
+    #[test]
     fn says_what_is_wrong() {
         check(b"", Err(KeyError::Empty));
         check(b" \r\n", Err(KeyError::Empty));
@@ -283,8 +378,8 @@ mod tests {
             b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----",
             Err(KeyError::Malformed),
         );
-        check(b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----", Err(KeyError::Armour));
-        check(b"-----BEGIN PRIVATE KEY-----\nAAAA\n", Err(KeyError::Armour));
+        check(b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----", Err(KeyError::Armour(1)));
+        check(b"-----BEGIN PRIVATE KEY-----\nAAAA\n", Err(KeyError::Armour(1)));
         check(&vec![b'a'; unpack::MAX_INPUT + 1], Err(KeyError::TooLarge));
     }
 
@@ -304,7 +399,7 @@ mod tests {
             let request = from_csr(bytes).unwrap();
             assert!(request.signature_ok());
             assert!(request.public_key().matches(&certificate("leaf")));
-            assert_eq!(request.public_key(), &from_private_key_pem(&key("leaf.sec1")).unwrap());
+            assert_eq!(request.public_key(), from_private_key_pem(&key("leaf.sec1")).unwrap().first());
             assert_eq!(request.names(), [super::super::SanName::Dns("www.example.com".into())]);
         }
         let mut der = fixtures::file("leaf.csr.der").to_vec();
@@ -321,7 +416,7 @@ mod tests {
     #[test]
     fn nothing_of_a_key_is_shown() {
         let text = key("leaf.sec1");
-        let public_key = from_private_key_pem(&text).unwrap();
+        let public_key = from_private_key_pem(&text).unwrap().first().clone();
         assert_eq!(format!("{public_key:?}").len(), "PublicKey(00000000)".len());
     }
 }

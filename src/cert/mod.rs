@@ -38,14 +38,14 @@ use x509_parser::x509::X509Version;
 
 pub use chain::{Chain, Completeness, signed_by};
 pub use csr::Csr;
-pub use key::{KeyError, PublicKey};
+pub use key::{KeyError, PrivateKey, PublicKey, PublicKeys};
 pub use pkcs7::certs_only;
 pub use san::SanName;
 pub use signature::SignatureCheck;
 pub use unpack::{UnpackError, unpack, unpack_all};
 pub use verify::{
     Anchors, AnchorsError, Check, Expectation, Finding, Installed, KeyCandidate, KeyExpectation, Level,
-    Policy, Purpose, Verdict, judge,
+    MAX_ANCHORS_INPUT, Policy, Purpose, Verdict, judge, read_roots,
 };
 
 /// So many octets of a serial number are shown.
@@ -66,6 +66,12 @@ pub enum CertError {
     /// RFC 5280 section 4.2: "a certificate MUST NOT include more than one instance of a particular extension".
     #[error("its extension {0} is there twice")]
     Twice(&'static str),
+}
+
+/// Label and content of every PEM block in a text, whatever stands between them; nothing if one of them cannot be read.
+pub fn pem_blocks(text: &[u8]) -> Option<Vec<(String, zeroize::Zeroizing<Vec<u8>>)>> {
+    let items = pem::read(text, pem::MAX_BLOCKS).ok()?;
+    Some(items.into_iter().map(|item| (item.label.to_owned(), item.der)).collect())
 }
 
 /// An X.509 certificate, read once. Cloning shares the memory; two are equal if their DER is.

@@ -1,10 +1,10 @@
 //! PEM armour (RFC 7468), read as tolerantly as the vendor writes it.
 //!
-//! The operator's own files (keys, requests, trust anchors) are decoded by the `pem` module of
-//! `rustls-pki-types`. The vendor's answers are not always PEM to that reader: the vendor's pages show
-//! `----- BEGIN CERTIFICATE -----` closed by `---- END CERTIFICATE -----`. And because it skips labels that it does
-//! not know, only a look at the labels can say "that is an encrypted key". Only the armour is found here; what a
-//! body holds, the caller decodes.
+//! The vendor's answers are not always PEM to a strict reader: the vendor's pages show
+//! `----- BEGIN CERTIFICATE -----` closed by `---- END CERTIFICATE -----`. The operator's own files (keys, requests,
+//! trust anchors) are not always either: `cat` joins two of them on one line where the first has no line end at its
+//! own end. A reader that passes over what it does not know reads such a file as far as it goes and calls it sound,
+//! so [`read`] reads all of a file or says which line it does not understand.
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -16,9 +16,12 @@ pub(super) const MAX_BLOCKS: usize = 64;
 /// Why a text's armour cannot be followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum PemError {
-    /// A BEGIN without its END, an END without its BEGIN, or one whose label differs.
-    #[error("a PEM block is cut off")]
-    CutOff,
+    /// A BEGIN without its END, an END without its BEGIN, or one whose label differs; on this line, counted from 1.
+    #[error("a PEM block is cut off at line {0}")]
+    CutOff(usize),
+    /// The block that begins on this line is no base64.
+    #[error("the PEM block that begins on line {0} is not valid base64")]
+    Base64(usize),
     /// More blocks than the caller allows.
     #[error("it has too many PEM blocks")]
     TooMany,
@@ -33,6 +36,30 @@ pub(super) struct Block<'a> {
     pub(super) body: &'a [u8],
     /// Whether headers say that it is encrypted (RFC 1421 section 4.6.1.1, as openssl's older key files have it).
     pub(super) encrypted: bool,
+    /// On which line it begins, counted from 1.
+    pub(super) line: usize,
+}
+
+/// A block of the operator's, decoded.
+pub(super) struct Item<'a> {
+    /// As in [`Block::label`].
+    pub(super) label: &'a str,
+    /// What it holds.
+    pub(super) der: Zeroizing<Vec<u8>>,
+    /// As in [`Block::encrypted`].
+    pub(super) encrypted: bool,
+    /// As in [`Block::line`].
+    pub(super) line: usize,
+}
+
+/// Reads every block of one of the operator's files, at most `limit`: as many as there are BEGINs, or an error.
+pub(super) fn read(text: &[u8], limit: usize) -> Result<Vec<Item<'_>>, PemError> {
+    let mut items = Vec::new();
+    for Block { label, body, encrypted, line } in blocks(text, limit)? {
+        let der = decode(body).ok_or(PemError::Base64(line))?;
+        items.push(Item { label, der, encrypted, line });
+    }
+    Ok(items)
 }
 
 /// Finds all blocks, whatever stands before, between and after them; more than `limit` are an error.
@@ -50,17 +77,22 @@ pub(super) fn blocks(text: &[u8], limit: usize) -> Result<Vec<Block<'_>>, PemErr
                 }
                 let (headers, body) = split_headers(&text[begin.end..marker.start]);
                 let encrypted = headers.windows(9).any(|word| word == b"ENCRYPTED");
-                found.push(Block { label: begin.label, body, encrypted });
+                found.push(Block { label: begin.label, body, encrypted, line: line_at(text, begin.start) });
             }
-            _ => return Err(PemError::CutOff),
+            _ => return Err(PemError::CutOff(line_at(text, marker.start))),
         }
     }
-    if open.is_some() { Err(PemError::CutOff) } else { Ok(found) }
+    match open {
+        Some(begin) => Err(PemError::CutOff(line_at(text, begin.start))),
+        None => Ok(found),
+    }
 }
 
-/// Without the byte order mark that some editors put in front; the strict reader finds nothing behind one.
-pub(super) fn without_mark(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+/// The line of an offset, counted from 1; lines end as on Unix, as on Windows or as on old Macs.
+fn line_at(text: &[u8], offset: usize) -> usize {
+    let before = &text[..offset];
+    let returns = before.iter().filter(|byte| **byte == b'\r').count();
+    1 + before.iter().filter(|byte| **byte == b'\n').count().max(returns)
 }
 
 /// Whether there is any armour.
@@ -94,6 +126,21 @@ pub(super) fn encode(label: &str, der: &[u8]) -> String {
     text
 }
 
+/// As [`encode`], for a private key: no copy of it is left behind.
+pub(super) fn encode_secret(label: &str, der: &[u8]) -> Zeroizing<Vec<u8>> {
+    let engine = base64::engine::general_purpose::STANDARD;
+    let mut body = Zeroizing::new(vec![0; der.len().div_ceil(3) * 4]);
+    let length = engine.encode_slice(der, &mut body).expect("it is as long as base64 is");
+    let mut text = Zeroizing::new(Vec::with_capacity(length + length / 64 + 2 * label.len() + 64));
+    text.extend_from_slice(format!("-----BEGIN {label}-----\n").as_bytes());
+    for line in body[..length].chunks(64) {
+        text.extend_from_slice(line);
+        text.push(b'\n');
+    }
+    text.extend_from_slice(format!("-----END {label}-----\n").as_bytes());
+    text
+}
+
 /// Padding may be missing and left-over bits may be set: neither changes what was meant.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
@@ -124,7 +171,13 @@ fn next_marker(text: &[u8], from: usize) -> Option<Marker<'_>> {
         }
         let label_start = word + if begins { 5 } else { 3 };
         let label_end = label_start + run(text, label_start, is_label).min(MAX_LABEL);
-        let closing = run(text, label_end, |byte| byte == b'-');
+        let mut closing = run(text, label_end, |byte| byte == b'-');
+        let next = label_end + closing;
+        let next = next + run(text, next, is_blank);
+        if closing >= 4 && (text[next..].starts_with(b"BEGIN") || text[next..].starts_with(b"END")) {
+            // Two lines that were joined: half of the dashes belong to each.
+            closing /= 2;
+        }
         let label = str::from_utf8(&text[label_start..label_end]).unwrap_or_default().trim();
         if closing >= 2 && !label.is_empty() {
             return Some(Marker { begins, label, start, end: label_end + closing });
@@ -207,6 +260,31 @@ mod tests {
     }
 
     #[test]
+    fn joined_lines_are_two() {
+        for joined in ["----------", "---- -----", "-----\t-----", "-----", "----"] {
+            let text =
+                format!("-----BEGIN A-----\nYQ\n-----END A{joined}BEGIN B-----\nYg\n-----END B-----\n");
+            check(&text, Ok(&["A:YQ", "B:Yg"]));
+        }
+        let one = "-----BEGIN A-----YQ-----END A-----";
+        check(&format!("{one}{one}{one}"), Ok(&["A:YQ", "A:YQ", "A:YQ"]));
+        check("-----BEGIN A----------END A-----", Ok(&["A:"]));
+    }
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let read = |text: &str| {
+            read(text.as_bytes(), 3).map(|items| items.iter().map(|item| item.line).collect::<Vec<_>>())
+        };
+        let one = "-----BEGIN A-----\nYQ\n-----END A-----\n";
+        assert_eq!(read(&format!("{one}text\n{one}")), Ok(vec![1, 5]));
+        assert_eq!(read(&format!("{one}{}", one.replace("YQ", "Y*"))), Err(PemError::Base64(4)));
+        assert_eq!(read(&format!("{one}{}", &one[..20])), Err(PemError::CutOff(4)));
+        assert_eq!(read(&one.repeat(4)), Err(PemError::TooMany));
+        assert_eq!(read(&one.repeat(2).replace('\n', "\r")), Ok(vec![1, 4]));
+    }
+
+    #[test]
     fn reads_headers() {
         let head =
             "-----BEGIN K-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nYQ\n-----END K-----";
@@ -217,11 +295,19 @@ mod tests {
 
     #[test]
     fn notices_what_is_cut_off() {
-        check("-----BEGIN A-----\nYQ", Err(PemError::CutOff));
-        check("YQ\n-----END A-----", Err(PemError::CutOff));
-        check("-----BEGIN A-----\nYQ\n-----END B-----", Err(PemError::CutOff));
-        check("-----BEGIN A-----\n-----BEGIN A-----\n-----END A-----", Err(PemError::CutOff));
+        check("-----BEGIN A-----\nYQ", Err(PemError::CutOff(1)));
+        check("YQ\n-----END A-----", Err(PemError::CutOff(2)));
+        check("-----BEGIN A-----\nYQ\n-----END B-----", Err(PemError::CutOff(3)));
+        check("-----BEGIN A-----\r\n-----BEGIN A-----\r\n-----END A-----", Err(PemError::CutOff(2)));
         check(&"-----BEGIN A-----\n-----END A-----\n".repeat(MAX_BLOCKS + 1), Err(PemError::TooMany));
+    }
+
+    #[test]
+    fn a_secret_is_written_like_anything_else() {
+        for length in [0, 1, 2, 3, 47, 48, 49, 1000] {
+            let der = vec![0xa5; length];
+            assert_eq!(*encode_secret("A KEY", &der), encode("A KEY", &der).into_bytes(), "{length}");
+        }
     }
 
     #[test]

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -20,10 +19,11 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::apart::{self, apart};
-use super::dir::open_file;
+use super::dir::read_file;
 use super::{credential, echo};
 use crate::api::code::{self, Class};
 use crate::api::{Answer, Endpoint, Failure, Foreign, Request, RetryAfter, reply};
+use crate::cert::{self, MAX_ANCHORS_INPUT};
 use crate::config::{Account, Calls, Config};
 use crate::engine::event::CredentialTag;
 
@@ -31,8 +31,6 @@ use crate::engine::event::CredentialTag;
 pub const MAX_BODY: usize = 1024 * 1024;
 /// The largest set of headers, names and values together.
 pub const MAX_HEADERS: usize = 16 * 1024;
-/// A file of roots larger than this is not one; the platform's bundle has 200 to 300 KB.
-const MAX_ROOTS: u64 = 8 * 1024 * 1024;
 /// How long an unused connection is kept. The vendor's side closes long before three hours are over.
 const IDLE: Duration = Duration::from_secs(90);
 
@@ -108,16 +106,10 @@ fn build(account: &Account, calls: &Calls) -> Result<Client, Failure> {
 /// The certificates of `ca_file`.
 pub fn roots(path: &Path) -> Result<Vec<Certificate>, Failure> {
     let shown = path.display();
-    let mut pem = Vec::new();
-    open_file(path)
-        .and_then(|file| file.take(MAX_ROOTS).read_to_end(&mut pem))
-        .map_err(|error| Failure::Setup(format!("ca_file {shown}: {error}")))?;
-    let roots = Certificate::from_pem_bundle(&pem)
-        .map_err(|error| Failure::Setup(format!("ca_file {shown}: {}", chain(&error))))?;
-    if roots.is_empty() {
-        return Err(Failure::Setup(format!("ca_file {shown} holds no PEM certificate")));
-    }
-    Ok(roots)
+    let wrong = |why: String| Failure::Setup(format!("ca_file {shown}: {why}"));
+    let pem = read_file(path, MAX_ANCHORS_INPUT).map_err(|error| wrong(error.to_string()))?;
+    let roots = cert::read_roots(&pem).map_err(|error| wrong(error.to_string()))?;
+    roots.iter().map(|root| Certificate::from_der(root).map_err(|error| wrong(chain(&error)))).collect()
 }
 
 /// A body that is wiped when the last of its holders lets go.

@@ -12,6 +12,7 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
+use zeroize::Zeroizing;
 
 use crate::engine::event::InstallError;
 
@@ -117,6 +118,19 @@ pub fn open_file(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
+}
+
+/// Reads a file of the operator's, of at most `limit` bytes: whole, or not at all. Wiped when dropped.
+pub fn read_file(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let file = open_file(path)?;
+    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+    // Sized once: a growing buffer would leave copies of a key behind that nobody wipes.
+    let mut content = Zeroizing::new(Vec::with_capacity(size.max(4096).min(limit) + 1));
+    file.take(limit as u64 + 1).read_to_end(&mut content)?;
+    if content.len() > limit {
+        return Err(io::Error::other(format!("it is larger than {limit} bytes")));
+    }
+    Ok(content)
 }
 
 impl Dir {

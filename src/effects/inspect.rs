@@ -7,15 +7,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{Gid, Mode, Uid};
 
-use super::dir::{Dir, Ownership, failed, open_file};
+use super::dir::{Dir, Ownership, failed, read_file};
 use super::stage;
 use crate::cert::{self, Anchors, Certificate, KeyCandidate, PublicKey};
 use crate::config::{FileCopy, FileKind, Files, KeySource};
 use crate::engine::contents;
 use crate::engine::event::{Inspect, Inspection, InstalledFile, Link};
 
-/// A file of trust anchors larger than this is not one; the platform's bundle has 200 to 300 KB.
-const MAX_ANCHORS: u64 = 8 * 1024 * 1024;
 /// So many generations are looked through for an older one.
 const MAX_GENERATIONS: usize = 1000;
 
@@ -63,7 +61,6 @@ pub fn sent_request(text: &str) -> Result<cert::Csr, String> {
 
 /// The trust anchors of a file, or of the platform's store.
 pub fn anchors(file: Option<&Path>) -> Result<Anchors, String> {
-    use std::io::Read;
     let Some(path) = file else {
         let native = rustls_native_certs::load_native_certs();
         if native.certs.is_empty() {
@@ -72,9 +69,7 @@ pub fn anchors(file: Option<&Path>) -> Result<Anchors, String> {
         return Ok(Anchors::from_ders(native.certs));
     };
     let shown = path.display();
-    let mut pem = Vec::new();
-    open_file(path)
-        .and_then(|file| file.take(MAX_ANCHORS).read_to_end(&mut pem))
+    let pem = read_file(path, cert::MAX_ANCHORS_INPUT)
         .map_err(|error| format!("trust_anchors {shown}: {error}"))?;
     Anchors::from_pem(&pem).map_err(|error| format!("trust_anchors {shown}: {error}"))
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::dir::{Dir, Ownership, failed, open_file, random_name};
-use crate::cert;
+use super::dir::{Dir, Ownership, failed, random_name, read_file};
+use crate::cert::{self, PrivateKey};
 use crate::config::FileKind;
 use crate::engine::contents;
 use crate::engine::event::{InstallError, InstalledFile, Material, Stage, StagedFiles};
@@ -94,8 +94,43 @@ fn publish(
         }
     }
     store.sync()?;
-    check(&store.enter(&generation)?, &files)?;
+    let read_back = store.enter(&generation).and_then(|dir| {
+        check(&dir, &files)?;
+        judge(&dir, stage)
+    });
+    if let Err(error) = read_back {
+        // It must not be what a rollback goes back to one day.
+        let _ = store.remove_dir(&generation);
+        return Err(error);
+    }
     Ok(StagedFiles { generation, files })
+}
+
+/// Whether the files of a generation are what a server needs, by their content alone.
+fn judge(generation: &Dir, stage: &Stage) -> Result<(), InstallError> {
+    for (kind, name, _) in contents::wanted(&stage.files) {
+        let found = generation.try_read(name, MAX_FILE).map(|(content, _)| Zeroizing::new(content));
+        let flaw = match found {
+            Ok(content) => contents::flaw(kind, &content, &stage.material),
+            Err(_) if kind == FileKind::Root && stage.material.root.is_none() => None,
+            Err(why) => return Err(failed("read", &generation.path().join(name), why)),
+        };
+        if let Some(flaw) = flaw {
+            return Err(unlike(generation, name, flaw));
+        }
+    }
+    Ok(())
+}
+
+/// A file that was read back and is not what it should be.
+fn unlike(generation: &Dir, name: &str, cause: &str) -> InstallError {
+    InstallError {
+        step: "verify",
+        path: generation.path().join(name),
+        cause: cause.to_owned(),
+        advice: None,
+        stale: true,
+    }
 }
 
 /// Reads a generation back and compares it with what was meant.
@@ -104,13 +139,7 @@ pub fn check(generation: &Dir, files: &[InstalledFile]) -> Result<(), InstallErr
         let (content, _) =
             generation.read(&file.name, MAX_FILE).map_err(|error| InstallError { stale: true, ..error })?;
         if super::sha256(&content) != file.digest {
-            return Err(InstallError {
-                step: "verify",
-                path: generation.path().join(&file.name),
-                cause: "its content is not what was written".into(),
-                advice: None,
-                stale: true,
-            });
+            return Err(unlike(generation, &file.name, "its content is not what was written"));
         }
     }
     Ok(())
@@ -127,9 +156,7 @@ pub fn content(kind: FileKind, material: &Material) -> Result<Option<Zeroizing<V
                 advice: Some("set key_file, or leave key and combined out of the files".into()),
                 stale: false,
             })?;
-            let key = read_key(path)?;
-            fits(&key, path, material)?;
-            Ok(contents::with_key(kind, material, &key))
+            Ok(contents::with_key(kind, material, &fitting_key(path, material)?.to_pem()))
         }
         _ => Ok(contents::without_key(kind, material).map(Zeroizing::new)),
     }
@@ -137,32 +164,103 @@ pub fn content(kind: FileKind, material: &Material) -> Result<Option<Zeroizing<V
 
 /// A private key file, as it is.
 pub fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, InstallError> {
-    use std::io::Read;
-    let mut file = open_file(path).map_err(|why| failed("read the key", path, why))?;
-    // Sized once: a growing buffer would leave copies behind that nobody wipes.
-    let mut key = Zeroizing::new(Vec::with_capacity(MAX_KEY + 1));
-    file.by_ref()
-        .take(MAX_KEY as u64 + 1)
-        .read_to_end(&mut key)
-        .map_err(|why| failed("read the key", path, why))?;
-    if key.len() > MAX_KEY {
-        return Err(failed("read the key", path, std::io::Error::other("it is too large for a private key")));
-    }
-    Ok(key)
+    read_file(path, MAX_KEY).map_err(|why| failed("read the key", path, why))
 }
 
-/// The key may have been exchanged since the gate looked at it.
-fn fits(key: &[u8], path: &Path, material: &Material) -> Result<(), InstallError> {
-    let public = cert::key::from_private_key_pem(key)
+/// The one private key that fits, without what stands beside it in its file: a server takes the first certificate that
+/// it finds. The file may have been exchanged since the gate looked at it.
+fn fitting_key(path: &Path, material: &Material) -> Result<PrivateKey, InstallError> {
+    let keys = cert::key::private_keys(&*read_key(path)?)
         .map_err(|why| failed("read the key", path, std::io::Error::other(why.to_string())))?;
-    if public.matches(&material.leaf) {
-        return Ok(());
-    }
-    Err(InstallError {
+    keys.into_iter().find(|key| key.public().matches(&material.leaf)).ok_or_else(|| InstallError {
         step: "use the key",
         path: path.to_owned(),
         cause: "it does not fit the certificate any more".into(),
         advice: Some("put the key that the certificate was issued for back into place".into()),
         stale: false,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Files;
+    use crate::engine::event::OrderId;
+
+    /// A generation that is about to be published.
+    struct Written {
+        dir: tempfile::TempDir,
+        store: Dir,
+        stage: Stage,
+        files: Vec<InstalledFile>,
+    }
+
+    const STAGED: &str = ".staging-0123456789abcdef";
+    const NAME: &str = "20261120T091200Z-5f3a9c0112345678";
+
+    fn written() -> Written {
+        let dir = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(["www.example.com".to_owned()]).unwrap();
+        let leaf = cert::Certificate::from_der(params.self_signed(&key).unwrap().der()).unwrap();
+        let file = dir.path().join("site.pem");
+        std::fs::write(&file, format!("{}{}", leaf.to_pem(), key.serialize_pem())).unwrap();
+        let files = Files {
+            key: Some("key.pem".into()),
+            combined: Some("site.pem".into()),
+            pkcs7: Some("chain.p7b".into()),
+            der: Some("cert.der".into()),
+            ..Files::default()
+        };
+        let material = Material { leaf, chain: Vec::new(), root: None, key: Some(file) };
+        let stage = Stage { order: OrderId(0), name: "www".into(), generation: NAME.into(), material, files };
+        let store = Dir::open_or_make(&dir.path().join(".www"), DIR_MODE).unwrap();
+        let files = fill(&store, STAGED, &stage, Ownership::default()).unwrap();
+        Written { dir, store, stage, files }
+    }
+
+    #[test]
+    fn what_was_written_is_read_back_and_compared() {
+        let Written { dir: _dir, store, stage, files } = written();
+        assert_eq!(publish(&store, STAGED, &stage, files).unwrap().generation, NAME);
+        for name in ["cert.pem", "fullchain.pem", "key.pem", "site.pem", "chain.p7b", "cert.der"] {
+            let Written { dir, store, stage, files } = written();
+            let path = dir.path().join(".www").join(STAGED).join(name);
+            let mut content = std::fs::read(&path).unwrap();
+            let middle = content.len() / 2;
+            content[middle] ^= 1;
+            std::fs::write(&path, &content).unwrap();
+            let error = publish(&store, STAGED, &stage, files).unwrap_err();
+            assert!(
+                error.to_string().contains(&format!("{name}: its content is not what was written")),
+                "{error}"
+            );
+            assert!(error.stale);
+            assert_eq!(store.list(10).unwrap(), Vec::<String>::new(), "nothing to roll back to");
+        }
+    }
+
+    #[test]
+    fn a_mistake_in_what_is_to_be_written_is_found_as_well() {
+        // What the digest says is what was meant, so only a look at the content can tell.
+        for (name, flaw) in [
+            ("cert.pem", "its certificates are not those that were collected"),
+            ("fullchain.pem", "its certificates are not those that were collected"),
+            ("key.pem", "it is not the one private key that fits, and nothing else"),
+            ("site.pem", "it is not the one private key that fits, then the certificates"),
+            ("cert.der", "its certificates are not those that were collected"),
+        ] {
+            let Written { dir, store, stage, mut files } = written();
+            let path = dir.path().join(".www").join(STAGED).join(name);
+            let other = written();
+            let kept = std::fs::read(&path).unwrap();
+            let strange = std::fs::read(other.dir.path().join(".www").join(STAGED).join(name)).unwrap();
+            let content = if name == "cert.der" { strange } else { [strange, kept].concat() };
+            std::fs::write(&path, &content).unwrap();
+            let file = files.iter_mut().find(|file| file.name == name).unwrap();
+            file.digest = super::super::sha256(&content);
+            let error = publish(&store, STAGED, &stage, files).unwrap_err();
+            assert!(error.to_string().contains(flaw), "{name}: {error}");
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! The bytes of a generation's files, from verified certificates. Always encoded anew, never copied text.
 
-use crate::cert::{self, Fingerprint};
+use zeroize::Zeroizing;
+
+use crate::cert::{self, Certificate, Fingerprint};
 use crate::config::{FileKind, Files};
 
 use super::event::Material;
@@ -9,8 +11,8 @@ use super::event::Material;
 /// it (a root that the vendor did not send).
 pub fn without_key(kind: FileKind, material: &Material) -> Option<Vec<u8>> {
     let Material { leaf, chain, root, .. } = material;
-    let pem = |certificates: &mut dyn Iterator<Item = &cert::Certificate>| {
-        certificates.map(cert::Certificate::to_pem).collect::<String>().into_bytes()
+    let pem = |certificates: &mut dyn Iterator<Item = &Certificate>| {
+        certificates.map(Certificate::to_pem).collect::<String>().into_bytes()
     };
     match kind {
         FileKind::Cert => Some(pem(&mut std::iter::once(leaf))),
@@ -18,7 +20,7 @@ pub fn without_key(kind: FileKind, material: &Material) -> Option<Vec<u8>> {
         FileKind::Fullchain => Some(pem(&mut std::iter::once(leaf).chain(chain))),
         FileKind::Root => root.as_ref().map(|root| pem(&mut std::iter::once(root))),
         FileKind::Pkcs7 => {
-            let all: Vec<cert::Certificate> = std::iter::once(leaf).chain(chain).cloned().collect();
+            let all: Vec<Certificate> = std::iter::once(leaf).chain(chain).cloned().collect();
             Some(cert::certs_only(&all))
         }
         FileKind::Der => Some(leaf.der().to_vec()),
@@ -27,19 +29,59 @@ pub fn without_key(kind: FileKind, material: &Material) -> Option<Vec<u8>> {
 }
 
 /// The content of one file that holds the private key; the key text ends in a line end of its own.
-pub fn with_key(kind: FileKind, material: &Material, key_pem: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+pub fn with_key(kind: FileKind, material: &Material, key_pem: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let fullchain = match kind {
         FileKind::Key => Vec::new(),
         FileKind::Combined => without_key(FileKind::Fullchain, material)?,
         _ => return None,
     };
-    let mut content = zeroize::Zeroizing::new(Vec::with_capacity(key_pem.len() + 1 + fullchain.len()));
+    let mut content = Zeroizing::new(Vec::with_capacity(key_pem.len() + 1 + fullchain.len()));
     content.extend_from_slice(key_pem);
     if !key_pem.ends_with(b"\n") {
         content.push(b'\n');
     }
     content.extend_from_slice(&fullchain);
     Some(content)
+}
+
+/// What is wrong with the content of a file, judged as a server would read it and not by how it was made.
+pub fn flaw(kind: FileKind, content: &[u8], material: &Material) -> Option<&'static str> {
+    let Material { leaf, chain, root, .. } = material;
+    let all = || std::iter::once(leaf).chain(chain);
+    let blocks = || cert::pem_blocks(content).unwrap_or_default();
+    let are = |blocks: &[(String, Zeroizing<Vec<u8>>)], wanted: &mut dyn Iterator<Item = &Certificate>| {
+        let mut wanted = wanted.map(|certificate| ("CERTIFICATE", certificate.der()));
+        let mut found = blocks.iter().map(|(label, der)| (&**label, &***der));
+        found.by_ref().all(|block| wanted.next() == Some(block)) && wanted.next().is_none()
+    };
+    let one_key = |blocks: &[(String, Zeroizing<Vec<u8>>)]| {
+        blocks.first().is_some_and(|(label, _)| label.ends_with("PRIVATE KEY"))
+            && cert::key::private_keys(content)
+                .is_ok_and(|keys| matches!(&keys[..], [key] if key.public().matches(leaf)))
+    };
+    let certificates = "its certificates are not those that were collected";
+    let right = match kind {
+        FileKind::Cert => are(&blocks(), &mut std::iter::once(leaf)),
+        FileKind::Chain => are(&blocks(), &mut chain.iter()),
+        FileKind::Fullchain => are(&blocks(), &mut all()),
+        FileKind::Root => are(&blocks(), &mut root.iter()),
+        FileKind::Der => content == leaf.der(),
+        FileKind::Pkcs7 => cert::unpack(content).is_ok_and(|found| {
+            all().all(|wanted| found.contains(wanted))
+                && found.iter().all(|one| all().any(|wanted| wanted == one))
+        }),
+        FileKind::Key => {
+            let blocks = blocks();
+            let right = blocks.len() == 1 && one_key(&blocks);
+            return (!right).then_some("it is not the one private key that fits, and nothing else");
+        }
+        FileKind::Combined => {
+            let blocks = blocks();
+            let right = one_key(&blocks) && are(&blocks[1..], &mut all());
+            return (!right).then_some("it is not the one private key that fits, then the certificates");
+        }
+    };
+    (!right).then_some(certificates)
 }
 
 /// Whether a file that is not what was written is of no use to anybody: empty, cut off, or something else altogether. What

@@ -9,10 +9,10 @@ mod trust;
 
 use std::fmt;
 
-pub use trust::{Anchors, AnchorsError, MAX_ANCHORS, MAX_ANCHORS_INPUT};
+pub use trust::{Anchors, AnchorsError, MAX_ANCHORS, MAX_ANCHORS_INPUT, read_roots};
 
 use super::chain::{self, Completeness};
-use super::key::PublicKey;
+use super::key::{PublicKey, PublicKeys};
 use super::{Certificate, Chain, Fingerprint, san};
 
 /// By so many seconds clocks may disagree: ours, the CA's, and that of whoever looks at the certificate.
@@ -78,8 +78,8 @@ pub enum Purpose {
 pub struct KeyCandidate {
     /// How findings call it: the path of its file.
     pub label: String,
-    /// Its public key, or why it could not be read.
-    pub key: Result<PublicKey, String>,
+    /// The public keys of all private keys in it, or why none could be read.
+    pub key: Result<PublicKeys, String>,
 }
 
 /// How the right public key is known.

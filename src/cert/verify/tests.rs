@@ -98,7 +98,7 @@ fn the_key_chooses_the_leaf() {
     assert_eq!(check(&pool, &expected, Some(&mine), &[]).key, Some(2));
 
     let public_key = candidates[2].key.clone().unwrap();
-    let expected = Expectation { key: KeyExpectation::Csr(Ok(&public_key)), ..expectation() };
+    let expected = Expectation { key: KeyExpectation::Csr(Ok(public_key.first())), ..expectation() };
     assert_eq!(check(&pool, &expected, Some(&mine), &[]).key, None);
 }
 
@@ -145,7 +145,7 @@ fn a_key_that_fits_nothing_is_named() {
     with(&many, "key: the certificate's public key fits none of /k/0, /k/1, /k/2, /k/3, /k/4 and 3 more");
 
     let public_key = candidate("", &other).key.unwrap();
-    let key = KeyExpectation::Csr(Ok(&public_key));
+    let key = KeyExpectation::Csr(Ok(public_key.first()));
     let text = "key: the certificate's public key is not that of the certificate request";
     check(&pool, &Expectation { key, ..expectation() }, Some(&leaf), &[text]);
     let key = KeyExpectation::Csr(Err("no such file".to_owned()));
@@ -450,8 +450,34 @@ fn anchors_come_from_files_that_someone_chose() {
     check(file("bundle.pem"), Ok(3));
     check(certificate("v1").to_pem().as_bytes(), Ok(1));
     check(b"", Err(AnchorsError::None));
-    check(file("leaf.sec1.key"), Err(AnchorsError::None));
-    check(&file("bundle.pem")[..900], Err(AnchorsError::Armour));
-    check(file("nseq.pem"), Err(AnchorsError::Certificate(1)));
+    let other = |number, line| Err(AnchorsError::NoCertificate { number, line });
+    check(file("leaf.sec1.key"), other(1, 1));
+    check(&file("bundle.pem")[..900], Err(AnchorsError::Armour(1)));
+    check(file("nseq.pem"), other(1, 1));
+    check(file("trusted.pem"), other(1, 1));
+    // As many as there are BEGINs, or an error: whatever the line ends, joined lines included.
+    let [one, two] = ["root", "inter"].map(|name| certificate(name).to_pem());
+    let joined = format!("{}{two}", one.trim_end());
+    let mac = joined.replace('\n', "\r");
+    for text in [
+        &joined,
+        &mac,
+        &format!("\u{feff}# roots\r\n{one}\r\n{two}"),
+        &format!("{two}{one}").replace("X509 ", ""),
+    ] {
+        check(text.as_bytes(), Ok(2));
+    }
+    let rubbish = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let lines = one.lines().count();
+    for stranger in
+        [rubbish, &rubbish.replace("CERTIFICATE", "X509 CRL"), str::from_utf8(file("leaf.sec1.key")).unwrap()]
+    {
+        check(format!("{one}{stranger}{two}").as_bytes(), other(2, lines + 1));
+    }
+    check(
+        format!("{one}{}{two}", rubbish.replace("AAAA", "A*A")).as_bytes(),
+        Err(AnchorsError::Armour(lines + 1)),
+    );
+    check(one.replacen("-----END", "-----ENDE", 1).as_bytes(), Err(AnchorsError::Armour(lines)));
     check(&vec![b'\n'; MAX_ANCHORS_INPUT + 1], Err(AnchorsError::TooLarge));
 }

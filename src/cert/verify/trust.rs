@@ -7,13 +7,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{
     EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, anchor_from_trusted_cert,
 };
 
-use super::super::{Certificate, Chain, pem};
+use super::super::pem::{self, PemError};
+use super::super::{Certificate, Chain};
 use super::{CLOCK_TOLERANCE, Expectation, Purpose};
 
 /// Bytes of a file with roots. The usual bundle has 150 roots and 250 KB.
@@ -25,39 +25,57 @@ pub const MAX_ANCHORS: usize = 2000;
 #[derive(Clone)]
 pub struct Anchors(Box<[TrustAnchor<'static>]>);
 
-/// Why a file with roots cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why a file with roots cannot be used. Blocks are counted from 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AnchorsError {
     /// Above [`MAX_ANCHORS_INPUT`].
     #[error("the file is larger than {MAX_ANCHORS_INPUT} bytes")]
     TooLarge,
-    /// A block without its end, more than [`MAX_ANCHORS`] of them, or one that is no base64.
-    #[error("its PEM armour is damaged, or it has more than {MAX_ANCHORS} blocks")]
-    Armour,
+    /// More than [`MAX_ANCHORS`].
+    #[error("it has more than {MAX_ANCHORS} blocks")]
+    TooMany,
     /// Not a single certificate in PEM form.
     #[error("there is no certificate in PEM form in it")]
     None,
-    /// This one, counted from 1, cannot be read.
-    #[error("certificate number {0} in it is damaged")]
-    Certificate(usize),
+    /// A block without its end, or one that is no base64, on this line.
+    #[error("its PEM armour is damaged at line {0}")]
+    Armour(usize),
+    /// This block holds something else, by its label or in fact.
+    #[error("block {number}, on line {line}, is no certificate")]
+    NoCertificate {
+        /// Which block.
+        number: usize,
+        /// On which line it begins.
+        line: usize,
+    },
+}
+
+/// Reads a file of root certificates in PEM, as `trust_anchors` and `ca_file` name it. All of it must be readable: the
+/// operator chose each of them, and one that is passed over is missed by nobody until the day.
+pub fn read_roots(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, AnchorsError> {
+    if text.len() > MAX_ANCHORS_INPUT {
+        return Err(AnchorsError::TooLarge);
+    }
+    let items = pem::read(text, MAX_ANCHORS).map_err(|error| match error {
+        PemError::CutOff(line) | PemError::Base64(line) => AnchorsError::Armour(line),
+        PemError::TooMany => AnchorsError::TooMany,
+    })?;
+    if items.is_empty() {
+        return Err(AnchorsError::None);
+    }
+    let root = |(at, item): (usize, &pem::Item<'_>)| {
+        let labelled = matches!(item.label, "CERTIFICATE" | "X509 CERTIFICATE");
+        let root = labelled.then(|| CertificateDer::from(item.der.to_vec()));
+        root.filter(|root| anchor(root).is_some())
+            .ok_or(AnchorsError::NoCertificate { number: at + 1, line: item.line })
+    };
+    items.iter().enumerate().map(root).collect()
 }
 
 impl Anchors {
-    /// Reads a file of root certificates in PEM, as `trust_anchors` names it. All of them must be readable: the
-    /// operator chose each.
+    /// As [`read_roots`].
     pub fn from_pem(text: &[u8]) -> Result<Anchors, AnchorsError> {
-        if text.len() > MAX_ANCHORS_INPUT {
-            return Err(AnchorsError::TooLarge);
-        }
-        let mut anchors = Vec::new();
-        for der in CertificateDer::pem_slice_iter(pem::without_mark(text)) {
-            if anchors.len() == MAX_ANCHORS {
-                return Err(AnchorsError::Armour);
-            }
-            let der = der.map_err(|_| AnchorsError::Armour)?;
-            anchors.push(anchor(&der).ok_or(AnchorsError::Certificate(anchors.len() + 1))?);
-        }
-        if anchors.is_empty() { Err(AnchorsError::None) } else { Ok(Anchors(anchors.into())) }
+        Ok(Anchors::from_ders(read_roots(text)?))
     }
 
     /// Takes the platform's roots, DER. Those that cannot be read are left out, as TLS libraries do: nobody chose

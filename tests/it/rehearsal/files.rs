@@ -2,9 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use certcollectd::cert::Certificate;
 use certcollectd::sandbox::CertificateSpec;
 
 use super::{KEY, OWN_ROOT, ssl};
+use crate::certs;
 use crate::setting::Setting;
 
 #[test]
@@ -78,6 +80,91 @@ fn copies_are_guarded_like_the_files_they_were_made_of() {
         let drift = look(&setting);
         assert!(drift.as_str().unwrap().contains(&format!("{name} was changed")), "{drift}");
         assert_eq!(setting.read(name), other, "left as it is");
+    }
+}
+
+/// The file that a server had before: its old certificate, other keys, and no line end at its end.
+#[test]
+fn a_key_file_may_hold_more_than_the_key() {
+    let mut setting = Setting::new();
+    let [other, old] = [(); 2].map(|()| rcgen::KeyPair::generate().unwrap());
+    let certificate = |key: &rcgen::KeyPair| {
+        let der = certs::leaf(key, &["www.example.com"], 0, 4_000_000_000);
+        Certificate::from_der(&der).unwrap().to_pem()
+    };
+    let (mine, own) = (setting.key.serialize_pem(), certificate(&setting.key));
+    let new = rcgen::KeyPair::generate().unwrap();
+    let parts = [certificate(&old), other.serialize_pem(), own, mine, new.serialize_pem()];
+    let joined: String = parts.iter().map(|part| part.trim_end()).collect();
+    setting.write("site.pem", &joined);
+    let keys = format!(
+        "key_file = \"$DIR/site.pem\"\n[order.files]\nkey = \"key.pem\"\ncombined = \"all.pem\"\n{OWN_ROOT}\n\
+         [[order.copy]]\nfrom = \"key\"\nto = \"$DIR/copy.key\"\n[[order.copy]]\nfrom = \"combined\"\nto = \"$DIR/copy.pem\""
+    );
+    setting.order("www", ssl("1"), &keys);
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    let shows = |setting: &Setting, key: &str| {
+        assert_eq!(setting.read("out/www/key.pem"), key);
+        assert_eq!(
+            setting.read("out/www/all.pem"),
+            format!("{key}{}", setting.read("out/www/fullchain.pem"))
+        );
+        assert_eq!(setting.read("copy.key"), key);
+        assert_eq!(setting.read("copy.pem"), setting.read("out/www/all.pem"));
+        assert!(setting.read("copy.pem").contains(&setting.newest("1")));
+    };
+    shows(&setting, &setting.key.serialize_pem());
+    // A re-issue with another key of the same file.
+    let spec =
+        CertificateSpec { key: Some(new.serialize_pem()), days: Some(300), ..CertificateSpec::default() };
+    setting.vendor().vendor().reissue("1", &spec).unwrap();
+    let (code, said) = setting.call(&["poll", "www"]);
+    assert_eq!(code, 0, "{said}");
+    shows(&setting, &new.serialize_pem());
+    let (code, said) = setting.call(&["rollback", "www"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(setting.read("copy.key"), setting.key.serialize_pem());
+}
+
+#[test]
+fn roots_are_read_whole_or_refused() {
+    let mut setting = Setting::new();
+    let ca = setting.read("ca.pem");
+    let stranger = {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(["Another Root".to_owned()]).unwrap();
+        params.self_signed(&key).unwrap().pem()
+    };
+    setting.order("www", ssl("1"), &format!("{KEY}\n{OWN_ROOT}"));
+    setting.order(
+        "web",
+        ssl("2"),
+        &format!("{KEY}\n[order.verify]\ntrust = \"block\"\ntrust_anchors = \"$DIR/roots.pem\""),
+    );
+    let root = setting.vendor().vendor().authorities().root;
+    setting.write_configuration();
+    // Written by `cat` from a file without a line end: the one that is needed comes second.
+    setting.write("ca.pem", &format!("{}{ca}", stranger.trim_end()));
+    setting.write("roots.pem", &format!("{}{root}", stranger.trim_end()));
+    let (code, said) = setting.call(&["check"]);
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    for (text, why) in [
+        (format!("{stranger}{}", setting.key.serialize_pem()), "block 2, on line"),
+        (format!("{ca}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "is no certificate"),
+        (format!("{ca}{}", &ca[..ca.len() / 2]), "its PEM armour is damaged at line"),
+        (format!("{ca}{}", " ".repeat(9 << 20)), "larger than"),
+    ] {
+        for name in ["ca.pem", "roots.pem"] {
+            let before = setting.read(name);
+            setting.write(name, &text);
+            let (code, said) = setting.call(&["check"]);
+            assert_eq!(code, 2, "{name}: {said}");
+            assert!(said.contains(name) && said.contains(why), "{name}: {said}");
+            setting.write(name, &before);
+        }
     }
 }
 
