@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use super::apart::{self, apart};
 use super::dir::read_file;
+use super::transport::{self, Cause, Route};
 use super::{credential, echo};
 use crate::api::code::{self, Class};
 use crate::api::{Answer, Endpoint, Failure, Foreign, Request, RetryAfter, reply};
@@ -93,6 +94,7 @@ fn build(account: &Account, calls: &Calls) -> Result<Client, Failure> {
         .timeout(calls.request_timeout)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(1)
+        .dns_resolver(transport::Names)
         .tcp_nodelay(true);
     if let Some(path) = &account.ca_file {
         builder = builder.tls_certs_merge(roots(path)?);
@@ -182,9 +184,12 @@ impl Prepared {
         tracing::debug!("account {}: calling {}", self.account.name, request.endpoint.name());
         // The client's own limit begins with the connection; this one covers the wait for a name server, too.
         let mut arrived = Arrived::default();
-        let call = post(&client, &url, body, password, &mut arrived);
+        let route = Route::new(&self.account, self.calls.connect_timeout);
+        let call = post(&client, &url, body, password, &mut arrived, &route);
         let answer = match tokio::time::timeout(self.calls.request_timeout, call).await {
-            Ok(result) => result,
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(Unanswered::Failed(failure))) => Err(route.named(failure)),
+            Ok(Err(Unanswered::NoWay(cause))) => Err(route.failure(cause).await),
             Err(_) => Err(Failure::Timeout),
         };
         let answer = answer.or_else(|failure| arrived.refusal(request.endpoint, password).ok_or(failure));
@@ -228,21 +233,32 @@ impl Arrived {
     }
 }
 
+/// Why there is no answer.
+enum Unanswered {
+    Failed(Failure),
+    /// Nothing was sent.
+    NoWay(Cause),
+}
+
 async fn post(
     client: &Client,
     url: &str,
     body: Zeroizing<Vec<u8>>,
     password: &str,
     arrived: &mut Arrived,
-) -> Result<Answer, Failure> {
+    route: &Route,
+) -> Result<Answer, Unanswered> {
     let response = client
         .post(url)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Bytes::from_owner(Wiped(body)))
         .send()
         .await
-        .map_err(failure)?;
-    read(response, password, arrived).await
+        .map_err(|error| match transport::cause(&error, route) {
+            Some(cause) => Unanswered::NoWay(cause),
+            None => Unanswered::Failed(failure(error)),
+        })?;
+    read(response, password, arrived).await.map_err(Unanswered::Failed)
 }
 
 /// Reads the answer, with the password blotted out wherever the server repeats it.
@@ -284,40 +300,19 @@ async fn read(
     Ok(Answer { status, content_type, retry_after, body })
 }
 
-/// Sorts the client's errors by what the vendor can have seen.
+/// Sorts the client's errors on an open connection by what the vendor can have seen.
 fn failure(error: reqwest::Error) -> Failure {
     // The URL says nothing that helps at night, and one day somebody will put a secret into one.
     let error = error.without_url();
-    let text = chain(&error);
-    if error.is_connect() {
-        // A limit that ran out while connecting ran out before anything was sent.
-        return if is_tls(&error) { Failure::Tls(text) } else { Failure::Connect(text) };
-    }
     if error.is_timeout() {
         return Failure::Timeout;
     }
-    if error.is_builder() {
-        return Failure::Setup(text);
-    }
-    Failure::Broken(text)
-}
-
-fn is_tls(error: &reqwest::Error) -> bool {
-    let mut at: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = at {
-        if error.is::<rustls::Error>() {
-            return true;
-        }
-        at = match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
-            Some(inner) => Some(inner as &(dyn Error + 'static)),
-            None => error.source(),
-        };
-    }
-    false
+    let text = chain(&error);
+    if error.is_builder() { Failure::Setup(text) } else { Failure::Broken(text) }
 }
 
 /// An error with its causes, each said once.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut at = Some(error);
     while let Some(error) = at {

@@ -21,6 +21,7 @@ mod spare;
 pub mod stage;
 pub mod store_error;
 pub mod sweep;
+mod transport;
 mod web;
 
 use std::collections::HashMap;

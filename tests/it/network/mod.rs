@@ -4,6 +4,7 @@
 //! `NETWORK_SEEDS=50` makes the long form; each seed places the faults elsewhere.
 
 pub mod proxy;
+mod reasons;
 pub mod servers;
 
 use std::sync::Arc;

@@ -1,0 +1,332 @@
+//! Why a call found no way to the vendor: with whom, why, and the one thing to do.
+//!
+//! The cause is taken from the types of the client's errors; the sentence is a pure function of cause and route.
+
+mod inquiry;
+mod names;
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
+
+use crate::api::{Failure, Foreign};
+use crate::config::Account;
+use crate::engine::time::rfc3339;
+
+pub(super) use self::names::Names;
+
+/// The way of an account's calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route {
+    /// The vendor's `host:port`.
+    host: String,
+    /// `scheme://host:port`.
+    proxy: Option<String>,
+    /// Whether a login for the proxy is configured.
+    has_proxy_login: bool,
+    ca_file: Option<String>,
+    connect_timeout: Duration,
+}
+
+/// Why there was no way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// A name that could not be looked up.
+    NoName { name: String, why: Foreign },
+    /// A port on which nobody listens.
+    Refused,
+    /// A network or host to which there is no route.
+    Unreachable,
+    /// The machine's own rules.
+    Forbidden,
+    /// Nothing within `connect_timeout`.
+    Slow,
+    /// Closed before TLS was agreed.
+    Closed,
+    /// The proxy made no tunnel; with the HTTP status, if it is known.
+    NoTunnel(Option<u16>),
+    /// The first bytes of the answer are no TLS.
+    NotTls,
+    /// Nobody who is trusted issued the certificate; its highest issuer, if it was seen.
+    UnknownIssuer(Option<Foreign>),
+    /// The end of the certificate and this machine's time, UNIX seconds.
+    Expired(Option<Span>),
+    /// The begin of the certificate and this machine's time, UNIX seconds.
+    NotYetValid(Option<Span>),
+    /// A certificate for these names.
+    WrongName(Foreign),
+    /// No version or cipher in common.
+    Incompatible,
+    /// The other side broke the handshake off.
+    Alert(AlertDescription),
+    /// Anything else about TLS.
+    Tls(Foreign),
+    /// Anything else.
+    Other(Foreign),
+}
+
+/// A limit of a certificate, and the time of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    limit: i64,
+    now: i64,
+}
+
+impl Route {
+    pub(super) fn new(account: &Account, connect_timeout: Duration) -> Route {
+        Route {
+            host: with_port(&account.base_url, 443),
+            proxy: account.proxy.clone(),
+            has_proxy_login: false,
+            ca_file: account.ca_file.as_ref().map(|path| path.display().to_string()),
+            connect_timeout,
+        }
+    }
+
+    /// Whom the first connection is made to.
+    fn peer(&self) -> String {
+        match &self.proxy {
+            Some(proxy) => format!("the proxy {proxy}"),
+            None => self.host.clone(),
+        }
+    }
+
+    /// A call that broke, with whom.
+    pub(super) fn named(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Broken(why) => Failure::Broken(format!("{}: {why}", self.host)),
+            other => other,
+        }
+    }
+
+    /// The failure of a call that found no way; what the client's error does not tell is asked for once more.
+    pub(super) async fn failure(&self, cause: Cause) -> Failure {
+        let cause = inquiry::ask(self, cause).await;
+        let words = words(&cause, self);
+        if is_tls(&cause) { Failure::Tls(words) } else { Failure::Connect(words) }
+    }
+}
+
+/// What kept a connection from coming about, in types. `None` if it did come about.
+pub(super) fn cause(error: &reqwest::Error, route: &Route) -> Option<Cause> {
+    if !error.is_connect() {
+        return None;
+    }
+    let mut of_system = None;
+    let mut at: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = at {
+        if let Some(names::Unknown { name, why }) = error.downcast_ref() {
+            return Some(Cause::NoName { name: name.clone(), why: why.clone() });
+        }
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return Some(of_tls(error));
+        }
+        let inner = match error.downcast_ref::<io::Error>() {
+            Some(error) => {
+                of_system = of_kind(error.kind()).or(of_system);
+                error.get_ref().map(|inner| inner as &(dyn Error + 'static))
+            }
+            None => None,
+        };
+        at = inner.or_else(|| error.source());
+    }
+    Some(match of_system {
+        Some(cause) => cause,
+        None if error.is_timeout() => Cause::Slow,
+        // Whatever else fails between us and a proxy is its refusal: the client keeps the type to itself.
+        None if route.proxy.is_some() => Cause::NoTunnel(None),
+        None => Cause::Other(Foreign::new(&super::call::chain(error))),
+    })
+}
+
+fn of_kind(kind: ErrorKind) -> Option<Cause> {
+    match kind {
+        ErrorKind::ConnectionRefused => Some(Cause::Refused),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+            Some(Cause::Unreachable)
+        }
+        ErrorKind::PermissionDenied => Some(Cause::Forbidden),
+        ErrorKind::TimedOut => Some(Cause::Slow),
+        ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof => Some(Cause::Closed),
+        _ => None,
+    }
+}
+
+fn of_tls(error: &rustls::Error) -> Cause {
+    let seconds = |time: &rustls_pki_types::UnixTime| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    match error {
+        rustls::Error::InvalidCertificate(error) => match error {
+            CertificateError::UnknownIssuer => Cause::UnknownIssuer(None),
+            CertificateError::Expired => Cause::Expired(None),
+            CertificateError::ExpiredContext { time, not_after } => {
+                Cause::Expired(Some(Span { limit: seconds(not_after), now: seconds(time) }))
+            }
+            CertificateError::NotValidYet => Cause::NotYetValid(None),
+            CertificateError::NotValidYetContext { time, not_before } => {
+                Cause::NotYetValid(Some(Span { limit: seconds(not_before), now: seconds(time) }))
+            }
+            CertificateError::NotValidForNameContext { presented, .. } => {
+                Cause::WrongName(Foreign::new(&presented.join(", ")))
+            }
+            CertificateError::Other(error) if is_own_issuer(&*error.0) => Cause::UnknownIssuer(None),
+            other => Cause::Tls(Foreign::new(&other.to_string())),
+        },
+        rustls::Error::InvalidMessage(
+            InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
+        ) => Cause::NotTls,
+        rustls::Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => Cause::Incompatible,
+        rustls::Error::AlertReceived(
+            AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure,
+        ) => Cause::Incompatible,
+        rustls::Error::AlertReceived(alert) => Cause::Alert(*alert),
+        other => Cause::Tls(Foreign::new(&other.to_string())),
+    }
+}
+
+/// A certificate that is its own authority, which nobody made a root.
+fn is_own_issuer(error: &(dyn Error + 'static)) -> bool {
+    matches!(error.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
+}
+
+fn is_tls(cause: &Cause) -> bool {
+    match cause {
+        Cause::NotTls
+        | Cause::UnknownIssuer(_)
+        | Cause::Expired(_)
+        | Cause::NotYetValid(_)
+        | Cause::WrongName(_)
+        | Cause::Incompatible
+        | Cause::Alert(_)
+        | Cause::Tls(_) => true,
+        Cause::NoName { .. }
+        | Cause::Refused
+        | Cause::Unreachable
+        | Cause::Forbidden
+        | Cause::Slow
+        | Cause::Closed
+        | Cause::NoTunnel(_)
+        | Cause::Other(_) => false,
+    }
+}
+
+fn words(cause: &Cause, route: &Route) -> String {
+    let (host, peer) = (&route.host, route.peer());
+    // Behind an https proxy there are two of them, and the error does not say whose certificate it was.
+    let owner = match &route.proxy {
+        Some(proxy) if proxy.starts_with("https://") => format!("{host} (or of the proxy {proxy})"),
+        Some(proxy) => format!("{host}, reached by the proxy {proxy},"),
+        None => host.clone(),
+    };
+    let clock = "set this machine's clock (timedatectl says whether it is kept right)";
+    match cause {
+        Cause::NoName { name, why } => {
+            let of_proxy = route.proxy.as_ref().is_some_and(|proxy| has_host(proxy, name));
+            let key = if of_proxy { "proxy" } else { "base_url" };
+            format!(
+                "the name {name} cannot be looked up ({why}); is it right in {key}? The name servers are those of \
+                 /etc/resolv.conf"
+            )
+        }
+        Cause::Refused => {
+            format!("{peer} refuses the connection: nobody listens on that port, or a firewall forbids it")
+        }
+        Cause::Unreachable => {
+            format!("there is no way to {peer}: look at this machine's network and its routes")
+        }
+        Cause::Forbidden => format!(
+            "this machine does not let us connect to {peer}: look at its firewall, and at IPAddressDeny= of the unit"
+        ),
+        Cause::Slow => format!(
+            "{peer} does not answer within connect_timeout ({}): a firewall that drops packets looks like this",
+            humantime::format_duration(route.connect_timeout)
+        ),
+        Cause::Closed => format!(
+            "{peer} closes the connection before TLS is agreed: a firewall that dislikes the name {} does so, and a port \
+             that is not for https",
+            name_of(host)
+        ),
+        Cause::NoTunnel(Some(407)) if route.has_proxy_login => {
+            format!("{peer} refuses its login (HTTP 407): look at proxy_user and proxy_password")
+        }
+        Cause::NoTunnel(Some(407)) => {
+            format!("{peer} wants a login (HTTP 407): set proxy_user and proxy_password")
+        }
+        Cause::NoTunnel(status) => {
+            let status = status.map(|status| format!(": HTTP {status} to CONNECT")).unwrap_or_default();
+            format!(
+                "{peer} does not connect us to {host}{status}; whoever runs the proxy must allow it, or `proxy` is wrong"
+            )
+        }
+        Cause::NotTls => format!(
+            "something that is not TLS answers at {host}: a login page of a network, or a port for plain HTTP?"
+        ),
+        Cause::UnknownIssuer(issuer) => {
+            let by = issuer.as_ref().map(|issuer| format!(", but by \"{issuer}\"")).unwrap_or_default();
+            let remedy = match &route.ca_file {
+                Some(path) => format!("is the right root in ca_file {path}?"),
+                None => "if a proxy or firewall looks into connections, put its root into a ca_file of the account; else \
+                         install ca-certificates"
+                    .to_owned(),
+            };
+            format!("the certificate of {owner} was issued by nobody who is trusted here{by}; {remedy}")
+        }
+        Cause::Expired(span) => {
+            let dates = span.map(|span| {
+                format!(" on {}, and this machine's clock says {}", rfc3339(span.limit), rfc3339(span.now))
+            });
+            format!(
+                "the certificate of {owner} has ended{}; if the clock is wrong, {clock}; if it is right, the owner of the \
+                 certificate must renew it",
+                dates.unwrap_or_default()
+            )
+        }
+        Cause::NotYetValid(span) => {
+            let dates = span.map(|span| {
+                format!(
+                    " before {}, and this machine's clock says {}",
+                    rfc3339(span.limit),
+                    rfc3339(span.now)
+                )
+            });
+            format!("the certificate of {owner} is not valid{}; {clock}", dates.as_deref().unwrap_or(" yet"))
+        }
+        Cause::WrongName(names) => {
+            format!("the certificate of {owner} is for other names ({names}); is base_url right?")
+        }
+        Cause::Incompatible => format!(
+            "{owner} and we have no version of TLS, or no cipher, in common; ours are 1.2 and 1.3: is base_url right?"
+        ),
+        Cause::Alert(alert) => format!("{owner} breaks TLS off with the alert {alert:?}"),
+        Cause::Tls(why) => format!("{owner}: {why}"),
+        Cause::Other(why) => format!("{peer}: {why}"),
+    }
+}
+
+/// `host:port` of a URL.
+fn with_port(url: &str, default: u16) -> String {
+    let after = url.split_once("://").map_or(url, |(_, after)| after);
+    let authority = after.split('/').next().unwrap_or_default();
+    // In front of the bracket the colons are those of an IPv6 address.
+    let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
+    if has_port { authority.to_owned() } else { format!("{authority}:{default}") }
+}
+
+/// The name in `host:port`.
+fn name_of(host: &str) -> &str {
+    host.rsplit_once(':').map_or(host, |(name, _)| name)
+}
+
+fn has_host(proxy: &str, name: &str) -> bool {
+    name_of(&with_port(proxy, 80)) == name
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+use super::*;
+
+fn route(proxy: Option<&str>, ca_file: Option<&str>) -> Route {
+    Route {
+        host: "secure.example.com:443".into(),
+        proxy: proxy.map(Into::into),
+        has_proxy_login: false,
+        ca_file: ca_file.map(Into::into),
+        connect_timeout: Duration::from_secs(10),
+    }
+}
+
+const PROXY: Option<&str> = Some("http://proxy.example.com:3128");
+
+fn causes() -> Vec<Cause> {
+    let foreign = Foreign::new("x");
+    let span = Some(Span { limit: 1_000_000_000, now: 86_400 });
+    vec![
+        Cause::NoName { name: "secure.example.com".into(), why: foreign.clone() },
+        Cause::Refused,
+        Cause::Unreachable,
+        Cause::Forbidden,
+        Cause::Slow,
+        Cause::Closed,
+        Cause::NoTunnel(None),
+        Cause::NoTunnel(Some(403)),
+        Cause::NoTunnel(Some(407)),
+        Cause::NotTls,
+        Cause::UnknownIssuer(None),
+        Cause::UnknownIssuer(Some(foreign.clone())),
+        Cause::Expired(None),
+        Cause::Expired(span),
+        Cause::NotYetValid(None),
+        Cause::NotYetValid(span),
+        Cause::WrongName(foreign.clone()),
+        Cause::Incompatible,
+        Cause::Alert(AlertDescription::AccessDenied),
+        Cause::Tls(foreign.clone()),
+        Cause::Other(foreign),
+    ]
+}
+
+#[test]
+fn every_sentence_says_with_whom() {
+    for cause in causes() {
+        let direct = words(&cause, &route(None, None));
+        assert!(direct.contains("secure.example.com") || direct.contains("proxy"), "{direct}");
+        let through = words(&cause, &route(PROXY, None));
+        let is_of_proxy = through.contains("proxy.example.com:3128");
+        let names_host = matches!(cause, Cause::NoName { .. } | Cause::NotTls);
+        assert!(is_of_proxy || names_host, "{through}");
+    }
+}
+
+fn check(cause: Cause, route: &Route, parts: &[&str]) {
+    let text = words(&cause, route);
+    for part in parts {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn each_cause_has_its_remedy() {
+    let direct = route(None, None);
+    let span = Some(Span { limit: 1_700_000_000, now: 86_400 });
+    check(
+        Cause::NotYetValid(span),
+        &direct,
+        &["2023-11-14T22:13:20Z", "1970-01-02T00:00:00Z", "set this machine's clock"],
+    );
+    check(Cause::Expired(span), &direct, &["2023-11-14T22:13:20Z", "if the clock is wrong"]);
+    let issuer = || Cause::UnknownIssuer(Some(Foreign::new("CN=Corp Proxy CA")));
+    check(issuer(), &direct, &["\"CN=Corp Proxy CA\"", "ca_file of the account"]);
+    check(issuer(), &route(None, Some("/etc/corp.pem")), &["\"CN=Corp Proxy CA\"", "ca_file /etc/corp.pem"]);
+    check(Cause::NoTunnel(Some(403)), &route(PROXY, None), &["HTTP 403", "secure.example.com:443"]);
+    check(Cause::NoTunnel(Some(407)), &route(PROXY, None), &["HTTP 407", "proxy_user"]);
+    let name = |name: &str| Cause::NoName { name: name.into(), why: Foreign::new("x") };
+    check(name("secure.example.com"), &route(PROXY, None), &["base_url", "/etc/resolv.conf"]);
+    check(name("proxy.example.com"), &route(PROXY, None), &["right in proxy"]);
+    check(Cause::Slow, &direct, &["connect_timeout (10s)"]);
+}
+
+#[test]
+fn hosts_have_a_port() {
+    for (url, host, name) in [
+        ("https://secure.example.com", "secure.example.com:443", "secure.example.com"),
+        ("https://secure.example.com:8443/path", "secure.example.com:8443", "secure.example.com"),
+        ("https://[::1]/x", "[::1]:443", "[::1]"),
+        ("https://[::1]:8443", "[::1]:8443", "[::1]"),
+    ] {
+        assert_eq!(with_port(url, 443), host);
+        assert_eq!(name_of(host), name);
+    }
+}
