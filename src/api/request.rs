@@ -28,6 +28,16 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// All of them.
+    pub const ALL: [Endpoint; 6] = [
+        Endpoint::CollectSsl,
+        Endpoint::CollectMc,
+        Endpoint::CollectSmime,
+        Endpoint::DomainDetails,
+        Endpoint::ReplaceSmime,
+        Endpoint::ResendSmime,
+    ];
+
     /// Path below the account's base URL.
     pub fn path(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 use std::net::{Ipv6Addr, SocketAddr};
 
 use super::value::{Wrong, shown};
+use crate::api::Endpoint;
 
 /// Bytes that the kernel takes as the path of a unix socket, its closing zero left out.
 const SOCKET_PATH_BYTES: usize = 107;
@@ -75,7 +76,29 @@ pub(super) fn base_url(text: &str) -> Result<String, Wrong> {
     if url.rest.contains(['?', '#']) {
         return Err(Wrong::new("has a query or a fragment", help));
     }
-    Ok(format!("https://{host}{}", url.rest.trim_end_matches('/')))
+    let path = url.rest.trim_end_matches('/');
+    if let Some(front) = without_endpoint(path) {
+        return Err(Wrong::new(
+            "has the path of an endpoint in it",
+            format!("the paths of the endpoints are added to it: \"https://{host}{front}\""),
+        ));
+    }
+    Ok(format!("https://{host}{path}"))
+}
+
+/// What stands in front of an endpoint's path, or of the beginning of one, at the end of a path.
+fn without_endpoint(path: &str) -> Option<&str> {
+    let beginnings = Endpoint::ALL.into_iter().flat_map(|endpoint| {
+        let whole = endpoint.path();
+        whole.match_indices('/').skip(1).map(|(at, _)| &whole[..at]).chain([whole])
+    });
+    let longest = beginnings.filter(|beginning| ends_with(path, beginning)).map(str::len).max()?;
+    Some(&path[..path.len() - longest])
+}
+
+fn ends_with(path: &str, end: &str) -> bool {
+    let at = path.len().checked_sub(end.len());
+    at.and_then(|at| path.get(at..)).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
 }
 
 /// The host of what [`base_url`] returned.

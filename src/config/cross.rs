@@ -124,7 +124,8 @@ fn hooks(sink: &Sink<'_>, draft: &Draft) {
         }
     }
     // A hook that is not used may be the one that was meant by an unknown name.
-    if sink.is_complete() && are_found && draft.orders.tables > 0 {
+    let are_read = sink.is_complete() && !draft.orders.has_unread_hooks;
+    if are_read && are_found && draft.orders.tables > 0 {
         draft.hooks.iter().filter(|hook| !used.contains(&*hook.name)).for_each(|hook| {
             sink.add(hook::unused(hook));
         });
@@ -296,7 +297,7 @@ fn copies(sink: &Sink<'_>, draft: &Draft) {
         }
     }
     let (state, install) = (draft.state_dir(), draft.install_dir());
-    let inputs = inputs(draft);
+    let inputs = inputs(sink, draft);
     for origin in &orders.copies {
         let path = path_of(origin);
         let refuse = |what: String| {
@@ -328,8 +329,11 @@ enum Input {
     Other(&'static str),
 }
 
-fn inputs(draft: &Draft) -> HashMap<&Path, Input> {
+fn inputs<'a>(sink: &Sink<'a>, draft: &'a Draft) -> HashMap<&'a Path, Input> {
     let mut inputs: HashMap<&Path, Input> = HashMap::new();
+    inputs.extend(
+        sink.sources.iter().map(|source| (&*source.path, Input::Other("a file of the configuration"))),
+    );
     for (index, order) in draft.orders.list.iter().enumerate() {
         match &order.key {
             KeySource::None | KeySource::Request(_) => {}

@@ -68,6 +68,10 @@ fn action(item: &Item<'_>) -> Option<Action> {
 fn run(item: &Item<'_>) -> Option<Action> {
     let help = "the program and its arguments, one by one: run = [\"systemctl\", \"reload\", \"nginx\"]";
     let Some(elements) = item.elements() else {
+        let pieces: Vec<&str> =
+            item.as_text().map(|text| text.split_whitespace().collect()).unwrap_or_default();
+        let help =
+            if pieces.is_empty() { help.to_owned() } else { format!("one argument each: run = {pieces:?}") };
         item.wrong_type("a list", &format!("{help}; no shell takes part"));
         return None;
     };

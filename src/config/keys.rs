@@ -2,6 +2,8 @@
 //!
 //! The reader refuses what is not listed here, and a test holds `config/certcollectd.toml` against it.
 
+use super::value::near;
+
 /// One kind of table and the keys it takes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Keys {
@@ -125,12 +127,52 @@ pub static TABLES: [&Keys; 15] = [
     &PUSH, &DNS, &LOG,
 ];
 
+/// What other programs call a key: the table, their word, ours.
+static OTHER_WORDS: [(&str, &str, &str); 18] = [
+    (PASSWORD.title, "path", "file"),
+    (PASSWORD.title, "filename", "file"),
+    (PASSWORD.title, "from_file", "file"),
+    (PASSWORD.title, "secret", "credential"),
+    (PASSWORD.title, "cred", "credential"),
+    (PASSWORD.title, "variable", "env"),
+    (PASSWORD.title, "environment", "env"),
+    (ACCOUNT.title, "login", "login_name"),
+    (ACCOUNT.title, "username", "login_name"),
+    (ACCOUNT.title, "url", "base_url"),
+    (ORDER.title, "number", "order_number"),
+    (ORDER.title, "order", "order_number"),
+    (ORDER.title, "private_key", "key_file"),
+    (ORDER.title, "csr", "csr_file"),
+    (HOOK.title, "command", "run"),
+    (HOOK.title, "cmd", "run"),
+    (HOOK.title, "exec", "run"),
+    (SIGNAL.title, "pid", "pid_file"),
+];
+
 /// Most keys that a table takes.
 pub(super) const MOST_KEYS: usize = 19;
 
 impl Keys {
     pub(super) fn index(&self, name: &str) -> Option<usize> {
         self.names.iter().position(|known| *known == name)
+    }
+
+    /// The key that was meant by one that is not here: the nearest, or what others call it.
+    pub(super) fn meant(&self, name: &str) -> Option<&'static str> {
+        let other = || {
+            let lower = name.to_ascii_lowercase();
+            OTHER_WORDS.iter().find(|(title, word, _)| *title == self.title && *word == lower)
+        };
+        near(name, self.names.iter().copied()).or_else(|| other().map(|(_, _, key)| *key))
+    }
+
+    /// How to write it.
+    pub(super) fn example(&self) -> &'static str {
+        match self.title {
+            title if title == SIGNAL.title => "signal = { pid_file = \"/run/nginx.pid\", name = \"HUP\" }",
+            title if title == REQUEST.title => "http = { url = \"http://127.0.0.1:8080/reload\" }",
+            title => title,
+        }
     }
 
     pub(super) fn has(&self, name: &str) -> bool {

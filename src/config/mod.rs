@@ -510,6 +510,14 @@ impl Hook {
     pub const ON: [HookEvent; 1] = [HookEvent::Installed];
     /// See [`Hook::merge`].
     pub const MERGE: bool = true;
+
+    /// The program that it runs, if it runs one.
+    pub fn program(&self) -> Option<&str> {
+        match &self.action {
+            Action::Run(arguments) => arguments.first().map(String::as_str),
+            Action::Signal { .. } | Action::Http { .. } | Action::Socket(_) => None,
+        }
+    }
 }
 
 /// What a hook can wait for.

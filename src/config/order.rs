@@ -33,6 +33,8 @@ pub(super) struct Orders {
     pub(super) shared: Vec<Shared>,
     /// How many `[[order]]` tables there were, the unreadable ones included.
     pub(super) tables: usize,
+    /// Whether an order names hooks that could not be read.
+    pub(super) has_unread_hooks: bool,
     known: HashMap<Written, u32>,
     by_name: HashMap<Arc<str>, Spot>,
     words: HashSet<Arc<str>>,
@@ -95,6 +97,9 @@ impl Orders {
             .map(|item| item.list(DOMAINS_HELP, |element| covered(element, product)))
             .unwrap_or_default()
             .into();
+        // What is written and cannot be read was said above; that it is missing would be no news.
+        let has_domains =
+            !domains.is_empty() || table.get("domains").is_some_and(|item| !item.is_empty_list());
         let key = key(table);
         let has_key = matches!(key, KeySource::Keys(_)) || table.get("key_file").is_some();
         let has_any_key = has_key || table.get("csr_file").is_some();
@@ -109,7 +114,7 @@ impl Orders {
             response: response(table, product),
             params: params::params(table),
             files: files.map(|table| output::files(&table, has_key)),
-            verify: verify.map(|table| output::verify(&table, product, has_any_key, !domains.is_empty())),
+            verify: verify.map(|table| output::verify(&table, product, has_any_key, has_domains)),
             hooks,
         };
         let mut copies: Vec<(FileCopy, Spot)> = Vec::new();
@@ -118,6 +123,9 @@ impl Orders {
         let settings = self.share(written, pace_spots, hook_spots);
         // Whatever is missing here was said above, and there will be no configuration.
         let (Some(name), Some((handle, handle_at))) = (name, handle) else { return };
+        if account.is_some() && account_name.is_none() {
+            return;
+        }
         let order = self.list.len() as u32;
         self.copies.extend(copies.iter().zip(0..).map(|((_, to), copy)| CopyOrigin { order, copy, to: *to }));
         let account_at = account.map(|item| item.at);
@@ -155,11 +163,14 @@ impl Orders {
     fn hooks(&mut self, table: &Table<'_>) -> (Vec<Arc<str>>, Vec<Spot>) {
         let Some(item) = table.get("hooks") else { return Default::default() };
         let mut spots = Vec::new();
+        let mut read = 0;
         let hooks = item.list("names of hooks, such as hooks = [\"nginx\"]", |element| {
             let name = element.text("the name of a [[hook]] in quotes")?;
             spots.push(element.at);
+            read += 1;
             Some(self.word(name))
         });
+        self.has_unread_hooks |= item.elements().is_none_or(|elements| elements.len() != read);
         (hooks, spots)
     }
 
@@ -264,6 +275,9 @@ fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -
         _ => value::digits(text, BASE_ORDER_DIGITS),
     };
     let text: Box<str> = item.parse(help, |text| check(text).map(|()| text))?.into();
+    if let Some((what, help)) = value::odd_order_number(&text) {
+        item.sink().add(Problem::warning(format!("`{}` {what}", item.name), item.at, "").help(help));
+    }
     let handle = match item.name {
         "order_number" => Handle::OrderNumber(text),
         "certificate_id" => Handle::CertificateId(text),

@@ -39,6 +39,8 @@ pub(super) struct Table<'a> {
     /// What was found for each of `keys`. A large file asks for far more keys than it holds, and a lookup in
     /// the tree for each of them would take a quarter of the time.
     found: [Option<Entry<'a>>; MOST_KEYS],
+    /// Keys that were meant by others which nobody knows: they are not missing as well.
+    meant: Vec<&'static str>,
 }
 
 type Entry<'a> = (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>);
@@ -61,11 +63,15 @@ impl<'a> Table<'a> {
     }
 
     fn new(piece: Piece<'a>, keys: &'static Keys, at: Spot, entries: &'a DeTable<'a>) -> Table<'a> {
-        let mut table = Table { piece, keys, at, found: [None; MOST_KEYS] };
+        let mut table = Table { piece, keys, at, found: [None; MOST_KEYS], meant: Vec::new() };
         for (key, value) in entries.iter() {
             match keys.index(key.get_ref()) {
                 Some(index) => table.found[index] = Some((key, value)),
-                None => table.note_unknown(key.get_ref(), key.span(), value),
+                None => {
+                    let meant = keys.meant(key.get_ref());
+                    table.meant.extend(meant);
+                    table.note_unknown(key.get_ref(), meant, key.span(), value);
+                }
             }
         }
         table
@@ -93,7 +99,7 @@ impl<'a> Table<'a> {
     /// As [`Table::get`]; that it is missing is an error.
     pub(super) fn need(&self, name: &'static str, help: &str) -> Option<Item<'a>> {
         let item = self.get(name);
-        if item.is_none() {
+        if item.is_none() && !self.meant.contains(&name) {
             self.note_missing(&format!("`{name}`"), help);
         }
         item
@@ -103,6 +109,9 @@ impl<'a> Table<'a> {
     pub(super) fn one_of(&self, names: &[&'static str], help: &str) -> Option<Item<'a>> {
         let mut found = names.iter().filter_map(|name| self.get(name));
         let Some(first) = found.next() else {
+            if names.iter().any(|name| self.meant.contains(name)) {
+                return None;
+            }
             let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
             self.note_missing(&list.join(", "), help);
             return None;
@@ -141,12 +150,17 @@ impl<'a> Table<'a> {
         self.sink().add(problem.help(help));
     }
 
-    fn note_unknown(&self, name: &str, span: Range<usize>, value: &Spanned<DeValue<'_>>) {
+    fn note_unknown(
+        &self,
+        name: &str,
+        meant: Option<&'static str>,
+        span: Range<usize>,
+        value: &Spanned<DeValue<'_>>,
+    ) {
         if self.sink().is_full() {
             return self.sink().count(1);
         }
         let homes: Vec<&str> = keys::homes(name).map(|keys| keys.title).collect();
-        let meant = near(name, self.keys.names.iter().copied());
         let elsewhere = near(name, keys::TABLES.iter().flat_map(|keys| keys.names).copied());
         // Whoever misspells `password` has a password behind it.
         let known = if homes.is_empty() { meant.or(elsewhere) } else { Some(name) };
@@ -278,6 +292,10 @@ impl<'a> Item<'a> {
         }
     }
 
+    pub(super) fn is_empty_list(&self) -> bool {
+        matches!(self.value, DeValue::Array(elements) if elements.is_empty())
+    }
+
     pub(super) fn is_table(&self) -> bool {
         matches!(self.value, DeValue::Table(_))
     }
@@ -351,7 +369,7 @@ impl<'a> Item<'a> {
 
     pub(super) fn table(&self, keys: &'static Keys) -> Option<Table<'a>> {
         let DeValue::Table(entries) = self.value else {
-            self.wrong_type("a table", &format!("write {}", keys.title));
+            self.wrong_type("a table", &format!("write {}", keys.example()));
             return None;
         };
         Some(Table::new(self.piece, keys, self.at, entries))

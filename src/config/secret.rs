@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::SecretSource;
-use super::address::has_user_info;
+use super::address::{domain, has_user_info};
 use super::keys::{self, TABLES};
 use super::problem::Problem;
 use super::reader::{Item, Table};
@@ -95,6 +95,8 @@ pub(super) fn is_harmless(name: &str, meant: Option<&str>) -> bool {
 pub(super) fn suspects(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut state = State::Plain;
+    // What follows a hidden line may be the rest of it.
+    let mut is_near = false;
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let start = at;
@@ -102,8 +104,10 @@ pub(super) fn suspects(text: &str) -> Vec<Range<usize>> {
         let content = line.trim_end();
         let indent = content.len() - content.trim_start().len();
         if content.len() == indent {
+            is_near = false;
             continue;
         }
+        let was_near = std::mem::replace(&mut is_near, true);
         let from = match state {
             State::Inside(quotes) => {
                 if content.contains(quotes) {
@@ -113,10 +117,12 @@ pub(super) fn suspects(text: &str) -> Vec<Range<usize>> {
                 continue;
             }
             State::Awaited => Some(indent),
-            State::Plain | State::List => suspicious(content, matches!(state, State::List)),
+            State::Plain | State::List => suspicious(content, matches!(state, State::List))
+                .filter(|_| was_near || !is_no_secret(content)),
         };
         let value = content[from.unwrap_or(0)..].trim_start();
         let Some(_) = from else {
+            is_near = false;
             state = match state {
                 State::List if !value.contains(['=', ']']) => State::List,
                 _ if value.split_once('=').is_some_and(|(_, list)| is_open(list)) => State::List,
@@ -183,6 +189,30 @@ fn suspicious(line: &str, is_in_list: bool) -> Option<usize> {
     (!is_harmless(key, known)).then_some(begin)
 }
 
+/// A stray line that says what it is: words, domains, paths and marks, as YAML or prose has them, and no word after which
+/// a secret may follow. What has capitals, digits or signs in one word may be a password.
+fn is_no_secret(line: &str) -> bool {
+    let lower = line.to_ascii_lowercase();
+    if SUSPECTS.iter().any(|word| lower.contains(word)) || line.contains('=') {
+        return false;
+    }
+    let mut words =
+        line.split_whitespace().filter(|word| !word.bytes().all(|byte| byte.is_ascii_punctuation()));
+    let has_value = words.clone().nth(1).is_some();
+    match words.clone().next().and_then(|word| word.strip_suffix(':')) {
+        // A key of YAML. What stands behind one that we have is shown, as it would be in our own form.
+        Some(key) if TABLES.iter().any(|keys| keys.has(key)) => true,
+        Some(_) if has_value => false,
+        _ => words.all(|word| is_plain_word(word.trim_end_matches([':', ',', '.']))),
+    }
+}
+
+fn is_plain_word(word: &str) -> bool {
+    let is_word = word.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-'));
+    let is_path = word.starts_with('/') && word[1..].contains('/');
+    is_word || is_path || (word.contains('.') && domain(word).is_ok())
+}
+
 /// `{ file = "/…`: says where the secret is, and is not the secret.
 fn is_reference(value: &str) -> bool {
     let Some(inner) = value.trim_start().strip_prefix('{') else { return false };
@@ -225,6 +255,22 @@ mod tests {
         check("phrase = hunter2\nhunter2\n\"hunter2\"\n", &["hunter2", "hunter2", "\"hunter2\""]);
         check("account = [{ name = \"a\", password = \"hunter2\" }\n", &["\"hunter2\" }"]);
         check("password = { value = \"hunter2 }\n", &["{ value = \"hunter2 }"]);
+    }
+
+    #[test]
+    fn stray_lines_that_are_no_secrets_are_shown() {
+        check(
+            "accounts:\n  - name: main\n    login_name: Tester1\n    password:\n      file: /run/x\n",
+            &["password:"],
+        );
+        check("---\norders:\n- name: www\n  domains:\n  - www.example.com\n", &[]);
+        check("todo\nthis is a note.\n/etc/ssl/www.key\n", &[]);
+        // What could be one is not.
+        check("Hunter2\n", &["Hunter2"]);
+        check("hunter2\n", &["hunter2"]);
+        check("p4ss!word\n\nsecret: hunter\n", &["p4ss!word", "secret: hunter"]);
+        check("phrase = hunter\nhunter\n", &["hunter", "hunter"]);
+        check("phrase: hunter\n", &["phrase: hunter"]);
     }
 
     #[test]

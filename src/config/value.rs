@@ -266,6 +266,16 @@ pub(super) fn order_number(text: &str, product: Product) -> Result<(), Wrong> {
     }
 }
 
+/// What makes a number look as if it were not the one that the vendor gave, and what to do.
+pub(super) fn odd_order_number(text: &str) -> Option<(String, &'static str)> {
+    if let Some(odd) = text.chars().find(|c| !c.is_ascii()) {
+        let help = "type it anew: some characters look like a digit or like nothing, and the vendor knows no such number";
+        return Some((format!("has the character {odd:?} (U+{:04X})", u32::from(odd)), help));
+    }
+    let odd = text.chars().find(|c| matches!(c, ' ' | ',' | ';' | '/' | '\'' | '"'))?;
+    Some((format!("has {odd:?} in it"), "one order has one number; a second one is a second [[order]]"))
+}
+
 /// Digits only.
 pub(super) fn digits(text: &str, most: usize) -> Result<(), Wrong> {
     let wrong =

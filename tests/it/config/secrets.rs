@@ -73,21 +73,13 @@ fn a_password_in_the_wrong_form_is_not_shown() {
        |              |
        |              the other one
 
-    error: [[account]] needs `password`
-      --> config.toml:17:1
-       |
-    17 | [[account]]
-       | ^^^^^^^^^^^ it is missing here
-       |
-       = help: say where the password is kept: password = { file = "/run/secrets/sectigo" }
-
     error: unknown key `passwrod` in [[account]]
       --> config.toml:20:1
        |
     20 | passwrod = ******
        | ^^^^^^^^ did you mean `password`?
 
-    config.toml: 7 errors, 1 warning
+    config.toml: 6 errors, 1 warning
     "#);
 }
 

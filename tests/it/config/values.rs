@@ -223,7 +223,7 @@ on = [\"failed\", \"failed\"]
     13 | run = "systemctl reload nginx"
        |       ^^^^^^^^^^^^^^^^^^^^^^^^ this is text
        |
-       = help: the program and its arguments, one by one: run = ["systemctl", "reload", "nginx"]; no shell takes part
+       = help: one argument each: run = ["systemctl", "reload", "nginx"]; no shell takes part
 
     warning: no order names the hook `b`
       --> config.toml:15:8
