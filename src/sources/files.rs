@@ -5,8 +5,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::mounts;
 use crate::config::Config;
 use crate::config::file::{self, Source, Unread};
+use crate::config::point;
 
 /// A configuration larger than this is none; 100,000 orders have some 10 MB.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -20,6 +22,8 @@ pub struct Found {
     pub config: Arc<Config>,
     /// Warnings as people read them; empty if there are none.
     pub warnings: String,
+    /// How many of them there are.
+    pub warning_count: usize,
     /// The files as they were read, for comparison.
     pub sources: Vec<Source>,
     /// What each of them was when it was read.
@@ -87,9 +91,12 @@ fn check(files: Files, color: bool) -> Result<Found, (Files, String)> {
     }
     match file::read(sources) {
         Ok((config, problems)) => {
-            let warnings = if problems.is_empty() { String::new() } else { problems.render(sources, color) };
+            let mounted = mounts::warnings(sources);
+            let warning_count = problems.warnings() + mounted.len();
+            let warnings = point::located(sources, &mounted).paragraphs(sources, color);
+            let warnings = warnings + &problems.render(sources, color);
             let Files { sources, stamps, .. } = files;
-            Ok(Found { config: Arc::new(config), warnings, sources, stamps })
+            Ok(Found { config: Arc::new(config), warnings, warning_count, sources, stamps })
         }
         Err(problems) => {
             let text = problems.render(sources, color);

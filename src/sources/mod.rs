@@ -5,6 +5,7 @@ pub mod control;
 pub mod files;
 pub mod http;
 mod listener;
+mod mounts;
 pub mod push;
 pub mod signal;
 pub mod watch;

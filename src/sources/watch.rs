@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
+use rustix::io::Errno;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendError;
@@ -36,6 +37,8 @@ struct Watch {
     credentials: HashMap<Arc<str>, (PathBuf, Stamp)>,
     dirs: BTreeSet<PathBuf>,
     watcher: Option<RecommendedWatcher>,
+    /// That the system has no more watches was said.
+    is_exhausted: bool,
     events: mpsc::Receiver<()>,
     inbox: Inbox,
 }
@@ -68,9 +71,7 @@ impl Watch {
         };
         let watcher = notify::recommended_watcher(on_event);
         if let Err(error) = &watcher {
-            tracing::warn!(
-                "file notifications are not to be had, changes are noticed within a minute: {error}"
-            );
+            tracing::warn!("{}", words(error));
         }
         let mut watch = Watch {
             path: path.to_owned(),
@@ -79,6 +80,7 @@ impl Watch {
             credentials: HashMap::new(),
             dirs: BTreeSet::new(),
             watcher: watcher.ok(),
+            is_exhausted: false,
             events,
             inbox,
         };
@@ -181,6 +183,11 @@ impl Watch {
             }
             for new in dirs.difference(&self.dirs) {
                 if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
+                    if matches!(error.kind, ErrorKind::MaxFilesWatch)
+                        && !std::mem::replace(&mut self.is_exhausted, true)
+                    {
+                        tracing::warn!("{}", words(&error));
+                    }
                     tracing::debug!(
                         "{} cannot be watched, it is looked at once a minute: {error}",
                         new.display()
@@ -190,6 +197,36 @@ impl Watch {
         }
         self.dirs = dirs;
     }
+}
+
+/// Why changes of files in a directory would be noticed late, if this process were to watch it.
+pub fn obstacle(dir: &Path) -> Option<String> {
+    let watching = notify::recommended_watcher(|_: notify::Result<notify::Event>| {})
+        .and_then(|mut watcher| watcher.watch(dir, RecursiveMode::NonRecursive));
+    // A directory that cannot be read or is not there is another matter.
+    let error = watching.err()?;
+    let is_of_the_system = match &error.kind {
+        ErrorKind::MaxFilesWatch => true,
+        ErrorKind::Io(error) => error.raw_os_error() == Some(Errno::MFILE.raw_os_error()),
+        _ => false,
+    };
+    is_of_the_system.then(|| words(&error))
+}
+
+/// What is used up, and what to do.
+fn words(error: &notify::Error) -> String {
+    let what = match &error.kind {
+        ErrorKind::MaxFilesWatch => {
+            "its file watches are used up; raise fs.inotify.max_user_watches (sysctl)".into()
+        }
+        ErrorKind::Io(error) if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => {
+            "its watchers are used up; raise fs.inotify.max_user_instances (sysctl)".into()
+        }
+        _ => error.to_string(),
+    };
+    format!(
+        "the system reports no changes of files to this user, so changed files are noticed within a minute: {what}"
+    )
 }
 
 /// Reads the configuration away from the loop: a large one takes a while.

@@ -1,0 +1,57 @@
+//! Files of the configuration that are mounts of their own: what replaces them on the host is never seen here.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::config::file::{Level, Source};
+use crate::config::point::Finding;
+
+/// A warning for each file that is a mount point.
+pub(super) fn warnings(sources: &[Source]) -> Vec<Finding> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = points(&mounts);
+    let single = sources.iter().filter(|source| is_among(&source.path, &points));
+    single
+        .map(|source| Finding {
+            level: Level::Warning,
+            message: format!(
+                "{} is mounted as a single file: where an editor or a deployment replaces it outside, the old content \
+                 stays here, whatever is reloaded",
+                source.path.display()
+            ),
+            about: None,
+            help: Some("mount the directory that it lies in".into()),
+        })
+        .collect()
+}
+
+/// The fifth field of each line of mountinfo, proc(5).
+fn points(mounts: &str) -> BTreeSet<PathBuf> {
+    mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(|point| unescape(point).into()).collect()
+}
+
+/// The path itself, or the place of the link in front of it.
+fn is_among(path: &Path, points: &BTreeSet<PathBuf>) -> bool {
+    let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    points.contains(path) || points.contains(&real)
+}
+
+/// Blanks and the like are written in octal there.
+fn unescape(point: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(point.to_owned(), |text, (code, character)| text.replace(code, character))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fifth_field_is_the_mount_point() {
+        let line = "640 610 0:12 /c.toml /etc/my\\040dir/c.toml rw,relatime - ext4 /dev/sda1 rw";
+        let points = points(line);
+        assert!(is_among(Path::new("/etc/my dir/c.toml"), &points));
+        assert!(!is_among(Path::new("/etc/my dir"), &points));
+    }
+}
