@@ -2,24 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::print::count;
 use super::{complain, load, order, say};
 use crate::cli::exit;
-use crate::config::file::Level;
+use crate::config::file::{Level, Source};
 use crate::config::invisible;
 use crate::config::point::{self, Finding, Key};
 use crate::config::{Account, Action, Config, Hook, KeySource, Order, SecretSource, Severity};
 use crate::effects::load::Reader;
+use crate::effects::preflight::User;
 use crate::effects::store_error::{obstacle, try_write};
-use crate::effects::{call, credential, hook, inspect, lock, probe};
+use crate::effects::{call, credential, hook, inspect, preflight, probe};
 use crate::engine::event::{Command, CommandReply};
-use crate::sources::clock;
-
-/// Is there where systemd runs the machine (sd_booted(3)).
-const SYSTEMD: &str = "/run/systemd/system";
+use crate::sources::{clock, control, watch};
 
 /// What was found, as it is found.
 #[derive(Debug, Default)]
@@ -50,7 +49,14 @@ impl Report {
 pub fn check(path: &Path, login: bool) -> u8 {
     let found = match load(path) {
         Ok(found) => found,
-        Err(code) => return code,
+        Err(code) => {
+            if path.is_file() {
+                complain(
+                    "keys, files, hooks and rights are looked at when the configuration can be read; more may follow then",
+                );
+            }
+            return code;
+        }
     };
     let config = found.config;
     let mut report = Report::default();
@@ -68,10 +74,12 @@ pub fn check(path: &Path, login: bool) -> u8 {
         check_hook(hook, &config, &mut report);
     }
     check_state_dir(&config, &mut report);
-    for problem in probe::probe(&config) {
+    let service = check_rights(&found.sources, &config, &mut report);
+    let hindrances =
+        if service.is_some() { probe::probe_for_another(&config) } else { probe::probe(&config) };
+    for problem in hindrances {
         report.error(problem.about, problem.error.to_string(), "");
     }
-    check_who(&config, &mut report);
     if login && report.count(Level::Error) == 0 {
         check_logins(path, &config, &mut report);
     }
@@ -81,13 +89,15 @@ pub fn check(path: &Path, login: bool) -> u8 {
         complain(&format!("{}\n", text.trim_end()));
     }
     let errors = report.count(Level::Error);
+    let warnings = report.count(Level::Warning) + found.warning_count;
     let counts = format!(
-        "{} orders, {} accounts, {} hooks: {} errors, {} warnings",
-        config.orders.len(),
-        config.accounts.len(),
-        config.hooks.len(),
-        errors,
-        report.count(Level::Warning) + usize::from(!found.warnings.is_empty())
+        "{}{}, {}, {}: {}, {}",
+        service.map(|user| format!("{}\n", looked_as(&user))).unwrap_or_default(),
+        count(config.orders.len(), "order"),
+        count(config.accounts.len(), "account"),
+        count(config.hooks.len(), "hook"),
+        count(errors, "error"),
+        count(warnings, "warning")
     );
     if errors > 0 {
         complain(&counts);
@@ -95,6 +105,36 @@ pub fn check(path: &Path, login: bool) -> u8 {
     }
     say(&counts);
     exit::OK
+}
+
+/// What lies in the way, who may change what, and what the daemon's user may not do where root asks for it.
+fn check_rights(sources: &[Source], config: &Config, report: &mut Report) -> Option<User> {
+    let files: Vec<&Path> = sources.iter().map(|source| &*source.path).collect();
+    let service = preflight::service(config);
+    report.findings.extend(preflight::look(config, &files, &service));
+    if let Some(dir) = files.first().and_then(|path| path.parent())
+        && let Some(why) = watch::obstacle(if dir.as_os_str().is_empty() { Path::new(".") } else { dir })
+    {
+        report.findings.push(Finding { level: Level::Warning, message: why, about: None, help: None });
+    }
+    // The daemon holds its ports itself.
+    if !control::is_served(&config.state_dir) {
+        report.findings.extend(preflight::taken_ports(config, &service));
+    }
+    if service == User::me() {
+        return None;
+    }
+    report.findings.extend(preflight::look_as(config, &files, &service));
+    Some(service)
+}
+
+fn looked_as(user: &User) -> String {
+    let groups = user.group_names();
+    let groups = if groups.is_empty() { String::new() } else { format!(" in {}", groups.join(", ")) };
+    format!(
+        "checked as root; what user {user}{groups}, who runs the daemon, may do was judged by owners, modes and access \
+         lists. What the unit's sandbox forbids besides shows itself at the daemon's start"
+    )
 }
 
 /// What to do about a file that is not there or must not be read, if there is something to say.
@@ -299,7 +339,7 @@ fn check_state_dir(config: &Config, report: &mut Report) {
             if let Some(Err(error)) = parent.map(try_write) {
                 let text = format!("state_dir {shown} is not there and cannot be made: {error}");
                 // The shipped unit makes the default one when it starts first.
-                let is_made = dir == Path::new(Config::STATE_DIR) && Path::new(SYSTEMD).exists();
+                let is_made = dir == Path::new(Config::STATE_DIR) && Path::new(preflight::SYSTEMD).exists();
                 let level = if is_made { Level::Warning } else { Level::Error };
                 report.add(
                     level,
@@ -309,20 +349,6 @@ fn check_state_dir(config: &Config, report: &mut Report) {
                 );
             }
         }
-    }
-}
-
-/// Root may read what the daemon's own user may not; a check by root does not tell.
-fn check_who(config: &Config, report: &mut Report) {
-    let of = |dir: &Path| std::fs::metadata(dir).ok().map(|found| found.uid());
-    let owner = of(&config.state_dir).or_else(|| of(&config.install_dir));
-    if let Some(uid) = owner.filter(|uid| *uid != 0 && rustix::process::geteuid().is_root()) {
-        let user = lock::user_name(uid);
-        report.warning(
-            Key::top("state_dir"),
-            format!("this was checked as root, and the daemon runs as user {user}, who may read less"),
-            &format!("run it as that user: sudo -u {} certcollectd check", lock::sudo_user(uid)),
-        );
     }
 }
 

@@ -45,3 +45,9 @@ pub(super) fn outcome(code: u8) -> u8 {
 pub(super) fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
+
+/// "1 order", "2 orders".
+pub(super) fn count(number: usize, what: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{s}")
+}

@@ -10,13 +10,15 @@ use tokio::sync::mpsc;
 use super::{block_on, complain, load};
 use crate::cli::exit;
 use crate::config::Config;
+use crate::config::file::Level;
 use crate::config::invisible;
 use crate::config::point::{self, Key};
 use crate::daemon::{Daemon, Goal};
 use crate::effects::lock::Lock;
+use crate::effects::preflight::User;
 use crate::effects::save::Store;
 use crate::effects::store_error::StoreError;
-use crate::effects::{credential, probe, reap};
+use crate::effects::{credential, preflight, probe, reap};
 use crate::engine::Engine;
 use crate::sources::files::Found;
 use crate::sources::{INBOX, Inbox, Snapshot, clock, control, http, push, signal, watch};
@@ -270,6 +272,15 @@ fn look_for_weak_points(found: &Found) {
                     tracing::warn!(account = &*account.name, "account {}: {exposed}", account.name);
                 }
             }
+        }
+    }
+    let files: Vec<&Path> = found.sources.iter().map(|source| &*source.path).collect();
+    for finding in preflight::look(&found.config, &files, &User::me()) {
+        let help = finding.help.map(|help| format!("; {help}")).unwrap_or_default();
+        let place = finding.about.map(|about| format!("; {}", place(found, about))).unwrap_or_default();
+        match finding.level {
+            Level::Error => tracing::error!("{}{help}{place}", finding.message),
+            Level::Warning => tracing::warn!("{}{help}{place}", finding.message),
         }
     }
     for problem in probe::probe(&found.config) {

@@ -2,7 +2,8 @@
 //!
 //! Every step can be repeated: after a crash the whole effect is carried out again from the recorded intent.
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, FileType};
 use zeroize::Zeroizing;
@@ -41,24 +42,9 @@ struct Copy<'a> {
 fn swap(base: &Dir, store: &Dir, store_name: &str, activate: &Activate) -> Result<(), InstallError> {
     let name = &*activate.name;
     let target = format!("{store_name}/{}", activate.generation);
-    let path = base.path().join(name);
     // A link that is right already is put there once more: if the sync of its directory failed, another sync alone
     // would succeed without it.
-    match base.link(name) {
-        Ok(Some(current)) if !current.starts_with(store_name) => {
-            let what = format!("it is a link to {}, which is not ours", current.display());
-            return Err(in_the_way(&path, what));
-        }
-        Ok(_) => {}
-        Err(error) => {
-            let found = fs::statat(base, name, AtFlags::SYMLINK_NOFOLLOW);
-            if found.is_err() || found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_symlink())
-            {
-                return Err(error);
-            }
-            return Err(in_the_way(&path, "it is a file or directory that certcollectd did not make".into()));
-        }
-    }
+    in_place(base, name)?;
     let link = format!("{LINK}{}", random_name());
     fs::symlinkat(&target, store, &link)
         .map_err(|why| failed("make the link", &store.path().join(&link), why))?;
@@ -69,6 +55,62 @@ fn swap(base: &Dir, store: &Dir, store_name: &str, activate: &Activate) -> Resul
         return Err(error);
     }
     base.sync()
+}
+
+/// Whether an order's link can be put into its place: nothing is there, or a link of ours.
+pub(super) fn in_place(base: &Dir, name: &str) -> Result<(), InstallError> {
+    let path = base.path().join(name);
+    match base.link(name) {
+        Ok(Some(current)) if !current.starts_with(stage::store_name(name)) => {
+            let what = format!("it is a link to {}, which is not ours", current.display());
+            Err(in_the_way(&path, what))
+        }
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let found = fs::statat(base, name, AtFlags::SYMLINK_NOFOLLOW);
+            if found.is_err() || found.is_ok_and(|found| FileType::from_raw_mode(found.st_mode).is_symlink())
+            {
+                return Err(error);
+            }
+            Err(in_the_way(&path, "it is a file or directory that certcollectd did not make".into()))
+        }
+    }
+}
+
+/// Whether an order's store is a directory, if it is anything.
+pub(super) fn is_store(base: &Dir, store_name: &str) -> Result<(), InstallError> {
+    match fs::statat(base, store_name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) if FileType::from_raw_mode(found.st_mode) != FileType::Directory => {
+            let what = "the generations of the order belong into a directory of that name".to_owned();
+            Err(in_the_way(&base.path().join(store_name), what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is at the place of a copy and can be replaced.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Nothing, as far as can be seen.
+    Free,
+    /// A file.
+    File,
+    /// A link, which will be a file; where it leads.
+    Link(PathBuf),
+}
+
+/// What is at the place of a copy.
+pub(super) fn place(to: &Path) -> Result<Place, InstallError> {
+    let Ok(found) = std::fs::symlink_metadata(to) else { return Ok(Place::Free) };
+    replaceable(FileType::from_raw_mode(found.mode()), to)?;
+    Ok(if found.is_symlink() { Place::Link(std::fs::read_link(to).unwrap_or_default()) } else { Place::File })
+}
+
+fn replaceable(what: FileType, to: &Path) -> Result<(), InstallError> {
+    match what {
+        FileType::RegularFile | FileType::Symlink => Ok(()),
+        _ => Err(in_the_way(to, format!("it is {}", kind_of(what)))),
+    }
 }
 
 fn in_the_way(path: &Path, cause: String) -> InstallError {
@@ -105,12 +147,8 @@ fn place_copy(copy: &Copy<'_>) -> Result<(), InstallError> {
         return Err(failed("write", copy.to, std::io::Error::other("it is no path of a file")));
     };
     let dir = Dir::open(parent)?;
-    let present =
-        fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode));
-    if let Ok(what) = present
-        && !matches!(what, FileType::RegularFile | FileType::Symlink)
-    {
-        return Err(in_the_way(copy.to, format!("it is {}", kind_of(what))));
+    if let Ok(present) = fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        replaceable(FileType::from_raw_mode(present.st_mode), copy.to)?;
     }
     dir.replace(name, &copy.content, copy.mode, copy.owner)
 }

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use super::access::{self, Reason, Wish};
 use super::dir::{open_file, random_name};
 use super::reap::Leaders;
-use super::{reap, web};
+use super::{reap, script, web};
 use crate::api::Foreign;
 use crate::config::Action;
 use crate::engine::event::{HookResult, HookRun, Subject};
@@ -161,6 +161,14 @@ pub fn environment(run: &HookRun) -> Vec<(&'static str, OsString)> {
 /// Where a program is. Looking it up here keeps the start on the fast path (posix_spawn), which a changed
 /// PATH in the child's environment would leave.
 pub fn find_program(name: &str) -> Result<PathBuf, String> {
+    look_for_program(name).map_err(|why| match name.split_whitespace().collect::<Vec<_>>() {
+        // A command line in one piece, as a shell would take it.
+        words if words.len() > 1 => format!("{why}; give one argument each: {words:?}"),
+        _ => why,
+    })
+}
+
+fn look_for_program(name: &str) -> Result<PathBuf, String> {
     use std::os::unix::fs::PermissionsExt;
     let is_program = |path: &Path| {
         std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
@@ -280,23 +288,26 @@ fn spawn(arguments: &[String], environment: Vec<(&'static str, OsString)>) -> Re
         .process_group(0)
         .spawn();
     spawned.map_err(|error| {
-        let why = match error.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::NOENT) => "the program that its first line names is not there".to_owned(),
-            Some(Errno::NOEXEC) => {
-                "it is no program for this machine, and no first line such as #!/bin/sh names one for it"
-                    .to_owned()
-            }
-            Some(Errno::ACCESS) => {
-                "permission denied; may the daemon's user run it and the program that its first line \
+        // What the kernel says of a script in one word, the script itself tells.
+        let why = script::startable(&path).err().unwrap_or_else(|| {
+            match error.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::NOENT) => "the program that its first line names is not there".to_owned(),
+                Some(Errno::NOEXEC) => {
+                    "it is no program for this machine, and no first line such as #!/bin/sh names one for it"
+                        .to_owned()
+                }
+                Some(Errno::ACCESS) => {
+                    "permission denied; may the daemon's user run it and the program that its first line \
                                     names, and is its mount not noexec?"
-                    .to_owned()
+                        .to_owned()
+                }
+                Some(Errno::TXTBSY) => "somebody is writing it just now".to_owned(),
+                Some(Errno::TOOBIG) => {
+                    "this system lets a program be told less; is LimitSTACK= very small?".to_owned()
+                }
+                _ => access::cause(&error),
             }
-            Some(Errno::TXTBSY) => "somebody is writing it just now".to_owned(),
-            Some(Errno::TOOBIG) => {
-                "this system lets a program be told less; is LimitSTACK= very small?".to_owned()
-            }
-            _ => access::cause(&error),
-        };
+        });
         format!("{} cannot be started: {why}", path.display())
     })
 }

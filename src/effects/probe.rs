@@ -25,8 +25,18 @@ pub struct Hindrance {
     pub about: Key,
 }
 
-/// Tries every output directory of a configuration once, and every owner in it; leaves nothing behind.
+/// Tries every output directory of a configuration once, and every owner in it; leaves nothing behind but an
+/// `install_dir` that was missing.
 pub fn probe(config: &Config) -> Vec<Hindrance> {
+    probe_all(config, true)
+}
+
+/// As [`probe`] by somebody who is not the daemon's user, and must not make a directory that would not be the daemon's.
+pub fn probe_for_another(config: &Config) -> Vec<Hindrance> {
+    probe_all(config, config.install_dir.exists())
+}
+
+fn probe_all(config: &Config, has_install_dir: bool) -> Vec<Hindrance> {
     let mut dirs: BTreeMap<(PathBuf, Option<&str>, Option<&str>), Key> = BTreeMap::new();
     let mut names: BTreeMap<(bool, &str), Key> = BTreeMap::new();
     let mut single: Vec<(&Path, Key)> = Vec::new();
@@ -72,7 +82,11 @@ pub fn probe(config: &Config) -> Vec<Hindrance> {
         if broken.as_ref() == Some(&dir) || is_strange(false, owner) || is_strange(true, group) {
             continue;
         }
-        if let Err(error) = probe_dir(&dir, dir == config.install_dir, owner, group) {
+        let is_install_dir = dir == config.install_dir;
+        if is_install_dir && !has_install_dir {
+            continue;
+        }
+        if let Err(error) = probe_dir(&dir, is_install_dir, owner, group) {
             problems.push(Hindrance { error, about });
             broken = Some(dir);
         }

@@ -6,6 +6,8 @@
 mod architecture;
 /// Certificates made for tests.
 mod certs;
+/// What would fail on the day, said today.
+mod check;
 /// Every code of the vendor: what becomes of the order, what people read, what is next.
 mod codes;
 /// Each file in `config/` passes; each wrong text yields the message we want.

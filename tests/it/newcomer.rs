@@ -1,7 +1,5 @@
 //! The first hour with it, and a bad night: whatever is wrong, what is said tells what, where and what to do.
 
-use std::os::unix::fs::PermissionsExt;
-
 use certcollectd::sandbox::{OrderSpec, Product, Step};
 
 use crate::setting::{PASSWORD, Setting, said};
@@ -261,28 +259,6 @@ fn a_broken_configuration_does_not_hide_how_things_stand() {
     setting.write("certcollectd.toml", &nameless);
     let (code, said) = setting.call(&["status"]);
     assert!(code == 2 && said.contains("no daemon runs") && said.contains("www    guarding"), "{said}");
-}
-
-#[test]
-fn root_is_told_that_the_daemon_is_somebody_else() {
-    if !rustix::process::geteuid().is_root() {
-        eprintln!("only root can give a directory away, so this was not looked at");
-        return;
-    }
-    let mut setting = Setting::new();
-    setting.order("www", pending("1"), "");
-    setting.write_configuration();
-    std::fs::create_dir(setting.path("state")).unwrap();
-    std::fs::set_permissions(setting.path("state"), PermissionsExt::from_mode(0o700)).unwrap();
-    std::os::unix::fs::chown(setting.path("state"), Some(4_000_123), None).unwrap();
-    let (code, said) = setting.call(&["check"]);
-    assert_eq!(code, 0, "{said}");
-    says_where(
-        &said,
-        "this was checked as root, and the daemon runs as user 4000123",
-        &place(&setting, "\""),
-    );
-    assert!(said.contains("sudo -u '#4000123' certcollectd check"), "{said}");
 }
 
 #[test]

@@ -1,0 +1,157 @@
+//! Files that others may change, or read: whoever may change the configuration or a hook's program runs what he likes as
+//! the daemon's user.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Group, Uid, User as Entry};
+
+use super::{User, finding};
+use crate::config::file::Level;
+use crate::config::point::{Finding, Key};
+use crate::config::{Config, KeySource};
+use crate::effects::credential;
+use crate::effects::hook::find_program;
+
+/// Who but root, the daemon's user and whoever looks has a right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Other {
+    Everybody,
+    Group(String),
+    Owner(String),
+}
+
+/// A right that is too wide: at the file, or at a directory above it.
+type Weakness = (PathBuf, Other);
+
+pub(super) fn look(config: &Config, files: &[&Path], service: &User, found: &mut Vec<Finding>) {
+    let mut looked = Looked { service, found, known: BTreeMap::new() };
+    for path in files {
+        looked.at(path, "the configuration", || None);
+    }
+    for hook in &config.hooks {
+        let Some(program) = hook.program() else { continue };
+        if let Ok(path) = find_program(program) {
+            let about = || Some(Key::hook(&hook.name, &["run"]).with(program));
+            looked.at(&path, &format!("the program of hook {}", hook.name), about);
+        }
+    }
+    for account in &config.accounts {
+        let name = &account.name;
+        if let Some(path) = &account.ca_file {
+            let about = || Some(Key::account(name, &["ca_file"]));
+            looked.at(path, &format!("the ca_file of account {name}"), about);
+        }
+        if let Ok(Some(path)) = credential::path(&account.password) {
+            let about = || Some(Key::account(name, &["password"]));
+            let what = format!("the password of account {name}");
+            looked.at(&path, &what, about);
+            looked.at_readers(&path, &what, 0o040, about);
+        }
+    }
+    for order in &config.orders {
+        let KeySource::Keys(paths) = &order.key else { continue };
+        for path in paths {
+            let about = || Some(Key::order(&order.name, &["key_file"]).with(path.to_string_lossy()));
+            let what = format!("the key_file of order {}", order.name);
+            looked.at(path, &what, about);
+            looked.at_readers(path, &what, 0o004, about);
+        }
+    }
+}
+
+struct Looked<'a> {
+    service: &'a User,
+    found: &'a mut Vec<Finding>,
+    /// Many orders may share a directory, and hooks a program.
+    known: BTreeMap<PathBuf, Option<Other>>,
+}
+
+impl Looked<'_> {
+    fn at(&mut self, path: &Path, what: &str, about: impl Fn() -> Option<Key>) {
+        let Some((at, other)) = self.weakness(path) else { return };
+        let (shown, place) = (path.display(), at.display());
+        let where_ =
+            if at == path { format!("{what}, {shown},") } else { format!("{what} lies in {place}, which") };
+        let (level, who, help) = match &other {
+            Other::Everybody => {
+                (Level::Error, "everybody on this machine".to_owned(), format!("chmod o-w {place}"))
+            }
+            Other::Group(name) => (Level::Warning, format!("group {name}"), format!("chmod g-w {place}")),
+            Other::Owner(name) => {
+                (Level::Warning, format!("its owner {name}"), format!("chown root {place}"))
+            }
+        };
+        self.found.push(finding(level, about(), format!("{where_} can be changed by {who}"), &help));
+    }
+
+    /// Whoever may read a secret knows it. `bit` is the permission that is too much.
+    fn at_readers(&mut self, path: &Path, what: &str, bit: u32, about: impl Fn() -> Option<Key>) {
+        let Ok(stat) = std::fs::metadata(path) else { return };
+        if stat.mode() & bit == 0 {
+            return;
+        }
+        let shown = path.display();
+        let (who, chmod) = if bit & 0o007 == 0 {
+            let Some(name) = self.foreign_group(&stat) else { return };
+            (format!("group {name}"), "g-rwx")
+        } else {
+            ("everybody on this machine".to_owned(), "o-rwx")
+        };
+        let text = format!("{what}, {shown}, can be read by {who}");
+        self.found.push(finding(Level::Warning, about(), text, &format!("chmod {chmod} {shown}")));
+    }
+
+    /// The nearest right that is too wide on the way up from the file.
+    fn weakness(&mut self, path: &Path) -> Option<Weakness> {
+        let real = std::fs::canonicalize(path).ok()?;
+        for at in real.ancestors() {
+            let other = match self.known.get(at) {
+                Some(known) => known.clone(),
+                None => {
+                    let other = std::fs::metadata(at).ok().and_then(|stat| self.other(&stat));
+                    self.known.insert(at.to_owned(), other.clone());
+                    other
+                }
+            };
+            if let Some(other) = other {
+                // Named as the operator wrote it, where that is the same file.
+                let at = if at == real { path.to_owned() } else { at.to_owned() };
+                return Some((at, other));
+            }
+        }
+        None
+    }
+
+    fn other(&self, stat: &std::fs::Metadata) -> Option<Other> {
+        let mode = stat.mode();
+        // In a sticky directory nobody can replace what belongs to somebody else.
+        let is_guarded = stat.is_dir() && mode & 0o1000 != 0;
+        if mode & 0o002 != 0 && !is_guarded {
+            return Some(Other::Everybody);
+        }
+        if mode & 0o020 != 0
+            && !is_guarded
+            && let Some(name) = self.foreign_group(stat)
+        {
+            return Some(Other::Group(name));
+        }
+        let is_trusted = [0, self.service.uid, rustix::process::geteuid().as_raw()].contains(&stat.uid());
+        // In a container the number of a user of the host says nothing.
+        let owner = Entry::from_uid(Uid::from_raw(stat.uid())).ok().flatten();
+        owner.filter(|_| !is_trusted).map(|owner| Other::Owner(owner.name))
+    }
+
+    /// The group of a file, if somebody else is in it: not root's, not the daemon's own, not its owner's private one.
+    fn foreign_group(&self, stat: &std::fs::Metadata) -> Option<String> {
+        let gid = stat.gid();
+        if gid == 0 || gid == self.service.gid {
+            return None;
+        }
+        let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten()?;
+        let owner = Entry::from_uid(Uid::from_raw(stat.uid())).ok().flatten();
+        let is_private = group.mem.is_empty() && owner.is_some_and(|owner| owner.gid.as_raw() == gid);
+        (!is_private).then_some(group.name)
+    }
+}

@@ -1,0 +1,329 @@
+//! What another user may do with files, judged by owner, group, mode and access lists: root looks through the eyes of the
+//! daemon's user. What a unit's sandbox or a security module forbids besides is not seen.
+
+use std::ffi::CString;
+use std::fmt;
+use std::fs::Metadata;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Group, Uid, User as Entry, getgrouplist};
+
+use super::finding;
+use crate::config::file::Level;
+use crate::config::point::{Finding, Key};
+use crate::config::{Action, Config, KeySource, SecretSource, Severity};
+use crate::effects::hook::find_program;
+
+/// A user with his groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// Name, or number of one without.
+    name: String,
+    pub(super) uid: u32,
+    /// The first of its groups.
+    pub(super) gid: u32,
+    pub(super) groups: Vec<u32>,
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+impl User {
+    /// This process.
+    pub fn me() -> User {
+        let mut user = User::of(rustix::process::geteuid().as_raw(), &[]);
+        user.gid = rustix::process::getegid().as_raw();
+        user.groups.push(user.gid);
+        user.groups.extend(rustix::process::getgroups().unwrap_or_default().iter().map(|gid| gid.as_raw()));
+        user
+    }
+
+    /// As the system knows this number, with further groups by name.
+    pub fn of(uid: u32, more: &[String]) -> User {
+        let entry = Entry::from_uid(Uid::from_raw(uid)).ok().flatten();
+        let mut groups = Vec::new();
+        if let Some(entry) = &entry
+            && let Ok(name) = CString::new(entry.name.as_str())
+        {
+            let known = getgrouplist(&name, entry.gid).unwrap_or_default();
+            groups.push(entry.gid.as_raw());
+            groups.extend(known.iter().map(|gid| gid.as_raw()));
+        }
+        let named = |name: &String| match name.parse() {
+            Ok(gid) => Some(gid),
+            Err(_) => Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw()),
+        };
+        groups.extend(more.iter().filter_map(named));
+        if entry.is_none() {
+            // In a container user and group have one number as a rule.
+            groups.push(uid);
+        }
+        User {
+            uid,
+            gid: entry.as_ref().map_or(uid, |entry| entry.gid.as_raw()),
+            name: entry.map_or_else(|| uid.to_string(), |entry| entry.name),
+            groups,
+        }
+    }
+
+    /// Whether no mode keeps it out.
+    pub fn is_root(&self) -> bool {
+        self.uid == 0
+    }
+
+    /// Its groups by name.
+    pub fn group_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.groups.iter().map(|gid| group_name(*gid)).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Whether it may do this with a path, and pass every directory on the way.
+    pub(super) fn may(&self, path: &Path, right: Right) -> Result<(), Denied> {
+        if self.is_root() {
+            return Ok(());
+        }
+        let real = std::fs::canonicalize(path).ok();
+        let above = path.ancestors().skip(1);
+        let above: Vec<&Path> = above.chain(real.iter().flat_map(|path| path.ancestors().skip(1))).collect();
+        for dir in above.into_iter().rev().filter(|dir| !dir.as_os_str().is_empty()) {
+            self.has(dir, Right::PASS)?;
+        }
+        self.has(path, right)
+    }
+
+    /// What is not there is said by whoever looks for it.
+    fn has(&self, path: &Path, right: Right) -> Result<(), Denied> {
+        let Ok(stat) = std::fs::metadata(path) else { return Ok(()) };
+        let bits = access_list(path).map_or_else(|| self.by_mode(&stat), |list| self.by_list(&stat, &list));
+        if bits & right.0 == right.0 {
+            return Ok(());
+        }
+        Err(Denied {
+            at: path.to_owned(),
+            mode: stat.mode() & 0o7777,
+            uid: stat.uid(),
+            gid: stat.gid(),
+            right,
+        })
+    }
+
+    fn by_mode(&self, stat: &Metadata) -> u32 {
+        let mode = stat.mode();
+        if stat.uid() == self.uid {
+            mode >> 6 & 7
+        } else if self.groups.contains(&stat.gid()) {
+            mode >> 3 & 7
+        } else {
+            mode & 7
+        }
+    }
+
+    /// acl(5), "access check algorithm".
+    fn by_list(&self, stat: &Metadata, list: &[AclEntry]) -> u32 {
+        let of = |tag: u16| list.iter().find(|entry| entry.tag == tag).map(|entry| u32::from(entry.bits));
+        if stat.uid() == self.uid {
+            return of(USER_OBJ).unwrap_or_default();
+        }
+        let mask = of(MASK).unwrap_or(7);
+        if let Some(entry) = list.iter().find(|entry| entry.tag == USER && entry.id == self.uid) {
+            return u32::from(entry.bits) & mask;
+        }
+        let mut groups = list.iter().filter(|entry| match entry.tag {
+            GROUP_OBJ => self.groups.contains(&stat.gid()),
+            GROUP => self.groups.contains(&entry.id),
+            _ => false,
+        });
+        // One of them must have all of the rights that are wanted; they are not added up. The widest will do here.
+        match groups.next() {
+            Some(first) => {
+                groups.fold(u32::from(first.bits), |bits, entry| bits.max(u32::from(entry.bits))) & mask
+            }
+            None => of(OTHER).unwrap_or_default(),
+        }
+    }
+}
+
+/// A right, as in the last digit of a mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Right(u32);
+
+impl Right {
+    pub(super) const READ: Right = Right(4);
+    const WRITE: Right = Right(2);
+    const PASS: Right = Right(1);
+    const START: Right = Right(1);
+    /// To make and rename entries of a directory.
+    const CHANGE: Right = Right(3);
+}
+
+/// Where a user is kept out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Denied {
+    pub(super) at: PathBuf,
+    mode: u32,
+    uid: u32,
+    gid: u32,
+    right: Right,
+}
+
+impl Denied {
+    /// What follows the path in a sentence.
+    fn why(&self, path: &Path) -> String {
+        let at = if self.at == path { ", which".to_owned() } else { format!(": {}", self.at.display()) };
+        let owner = crate::effects::lock::user_name(self.uid);
+        format!("{at} belongs to {owner}:{} with mode {:04o}", group_name(self.gid), self.mode)
+    }
+
+    /// What to do: join the group that has the right, if there is one, else be let in.
+    fn remedy(&self, user: &User) -> String {
+        let letters = match self.right.0 {
+            4 => "r",
+            2 => "w",
+            3 => "wx",
+            _ => "x",
+        };
+        let acl = format!("setfacl -m u:{user}:{letters} {}", self.at.display());
+        if self.gid != 0 && self.mode >> 3 & self.right.0 == self.right.0 {
+            let group = group_name(self.gid);
+            return format!(
+                "let it be in group {group}: SupplementaryGroups={group} in a drop-in of the unit (systemctl edit \
+                 certcollectd), then restart; or {acl}"
+            );
+        }
+        acl
+    }
+}
+
+pub(super) fn group_name(gid: u32) -> String {
+    let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+    group.map_or_else(|| gid.to_string(), |group| group.name)
+}
+
+/// One entry of an access list.
+struct AclEntry {
+    tag: u16,
+    bits: u16,
+    id: u32,
+}
+
+const USER_OBJ: u16 = 0x01;
+const USER: u16 = 0x02;
+const GROUP_OBJ: u16 = 0x04;
+const GROUP: u16 = 0x08;
+const MASK: u16 = 0x10;
+const OTHER: u16 = 0x20;
+
+/// `system.posix_acl_access`: a version of four octets, then tag, rights and number of each entry, little endian.
+fn access_list(path: &Path) -> Option<Vec<AclEntry>> {
+    let mut buffer = vec![0; 4096];
+    let length = rustix::fs::getxattr(path, "system.posix_acl_access", &mut buffer[..]).ok()?;
+    let entries = buffer.get(4..length)?.chunks_exact(8);
+    Some(
+        entries
+            .map(|entry| AclEntry {
+                tag: u16::from_le_bytes([entry[0], entry[1]]),
+                bits: u16::from_le_bytes([entry[2], entry[3]]),
+                id: u32::from_le_bytes([entry[4], entry[5], entry[6], entry[7]]),
+            })
+            .collect(),
+    )
+}
+
+pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Vec<Finding>) {
+    let mut need = |path: &Path, right: Right, level: Level, about: Option<Key>, what: &str| {
+        let Err(denied) = user.may(path, right) else { return };
+        let verb = match right {
+            Right::READ => "read",
+            Right::START => "start",
+            Right::WRITE => "use",
+            _ => "write to",
+        };
+        let (shown, why) = (path.display(), denied.why(path));
+        let text = format!("{what}: user {user}, who runs the daemon, may not {verb} {shown}{why}");
+        found.push(finding(level, about, text, &denied.remedy(user)));
+    };
+    for path in files {
+        need(path, Right::READ, Level::Error, None, "configuration");
+    }
+    // What is not there is made, in what is there.
+    let dir = config.install_dir.ancestors().find(|dir| dir.exists()).unwrap_or(&config.install_dir);
+    need(dir, Right::CHANGE, Level::Error, Some(Key::top("install_dir")), "install_dir");
+    for account in &config.accounts {
+        let name = &account.name;
+        if let SecretSource::File(path) = &account.password {
+            let about = Key::account(name, &["password", "file"]);
+            need(path, Right::READ, Level::Error, Some(about), &format!("account {name}: password"));
+        }
+        if let Some(path) = &account.ca_file {
+            let about = Key::account(name, &["ca_file"]);
+            need(path, Right::READ, Level::Error, Some(about), &format!("account {name}: ca_file"));
+        }
+    }
+    for order in &config.orders {
+        let name = &order.name;
+        let verify = &order.settings.verify;
+        let level = if verify.key == Severity::Block { Level::Error } else { Level::Warning };
+        match &order.key {
+            KeySource::None | KeySource::Request(_) => {}
+            KeySource::Keys(paths) => {
+                for path in paths {
+                    let about = Key::order(name, &["key_file"]).with(path.to_string_lossy());
+                    need(path, Right::READ, level, Some(about), &format!("order {name}: key_file"));
+                }
+            }
+            KeySource::Csr(path) => {
+                let about = Key::order(name, &["csr_file"]);
+                need(path, Right::READ, level, Some(about), &format!("order {name}: csr_file"));
+            }
+        }
+        if let Some(path) = verify.trust_anchors.as_ref().filter(|_| verify.trust != Severity::Off) {
+            let level = if verify.trust == Severity::Block { Level::Error } else { Level::Warning };
+            let about = Key::order(name, &["verify", "trust_anchors"]);
+            need(path, Right::READ, level, Some(about), &format!("order {name}: trust_anchors"));
+        }
+        for copy in &order.copies {
+            let Some(dir) = copy.to.parent() else { continue };
+            let about = Key::order(name, &["copy", "to"]).with(copy.to.to_string_lossy());
+            need(dir, Right::CHANGE, Level::Error, Some(about), &format!("order {name}: copy"));
+        }
+    }
+    for hook in &config.hooks {
+        let name = &hook.name;
+        match &hook.action {
+            Action::Run(_) => {
+                let program = hook.program().unwrap_or_default();
+                let Ok(path) = find_program(program) else { continue };
+                let about = || Some(Key::hook(name, &["run"]).with(program));
+                let what = format!("hook {name}");
+                need(&path, Right::START, Level::Error, about(), &what);
+                // What an interpreter runs, it reads.
+                if is_script(&path) {
+                    need(&path, Right::READ, Level::Error, about(), &what);
+                }
+            }
+            Action::Signal { pid_file, .. } => {
+                let about = Key::hook(name, &["signal", "pid_file"]);
+                need(pid_file, Right::READ, Level::Error, Some(about), &format!("hook {name}"));
+            }
+            Action::Socket(path) => {
+                if std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+                    let about = Key::hook(name, &["socket"]);
+                    need(path, Right::WRITE, Level::Error, Some(about), &format!("hook {name}"));
+                }
+            }
+            Action::Http { .. } => {}
+        }
+    }
+}
+
+fn is_script(path: &Path) -> bool {
+    use std::io::Read;
+    let mut head = [0; 2];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut head)).is_ok() && head == *b"#!"
+}

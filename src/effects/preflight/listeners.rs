@@ -1,0 +1,47 @@
+//! Ports that somebody else holds.
+
+use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
+
+use super::{User, finding};
+use crate::config::Config;
+use crate::config::file::Level;
+use crate::config::point::{Finding, Key};
+
+/// Binds each configured address for a moment. Not for when the daemon runs, which holds them itself.
+pub fn taken(config: &Config, service: &User) -> Vec<Finding> {
+    let http = config.http.as_ref().map(|found| ("http", found.listen));
+    let push = config.push.as_ref().map(|found| ("push", found.listen));
+    let all = http.into_iter().chain(push);
+    let refused = |(table, address): (&'static str, SocketAddr)| {
+        let why = obstacle(address, service)?;
+        let text = format!("[{table}] cannot listen on {address}: {why}");
+        Some(finding(
+            Level::Error,
+            Some(Key::top(table)),
+            text,
+            "free the port, or choose another one in `listen`",
+        ))
+    };
+    all.filter_map(refused).collect()
+}
+
+fn obstacle(address: SocketAddr, service: &User) -> Option<String> {
+    let of_root = first_free_port();
+    if address.port() != 0 && address.port() < of_root && !service.is_root() {
+        return Some(format!("user {service} may only use ports from {of_root} on"));
+    }
+    let error = TcpListener::bind(address).err()?;
+    Some(match error.kind() {
+        ErrorKind::AddrInUse => "another program listens there (ss -ltnp says which)".into(),
+        ErrorKind::AddrNotAvailable => "this machine has no such address".into(),
+        ErrorKind::PermissionDenied => "the system does not allow it".into(),
+        _ => error.to_string(),
+    })
+}
+
+/// Ports below need a capability, ip(7).
+fn first_free_port() -> u16 {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+    text.trim().parse().unwrap_or(1024)
+}

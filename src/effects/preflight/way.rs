@@ -1,0 +1,107 @@
+//! What lies where something of ours is to be put.
+
+use std::collections::HashMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::finding;
+use crate::config::file::Level;
+use crate::config::point::{Finding, Key};
+use crate::config::{Config, KeySource, SecretSource};
+use crate::effects::activate::{self, Place};
+use crate::effects::dir::Dir;
+use crate::effects::hook::find_program;
+use crate::effects::{credential, stage};
+
+pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
+    // Where there is no directory yet, nothing is in the way in it.
+    if let Ok(base) = Dir::open(&config.install_dir) {
+        for order in &config.orders {
+            let error = activate::in_place(&base, &order.name)
+                .and_then(|()| activate::is_store(&base, &stage::store_name(&order.name)));
+            if let Err(error) = error {
+                let about = Key::order(&order.name, &["name"]);
+                found.push(finding(Level::Error, Some(about), format!("order {}: {error}", order.name), ""));
+            }
+        }
+    }
+    if config.orders.iter().all(|order| order.copies.is_empty()) {
+        return;
+    }
+    let inputs = inputs(config, files);
+    for order in &config.orders {
+        for copy in &order.copies {
+            let about = Key::order(&order.name, &["copy", "to"]).with(copy.to.to_string_lossy());
+            let (name, shown) = (&order.name, copy.to.display());
+            let input = identity(&copy.to).and_then(|id| inputs.get(&id));
+            if let Some(what) = input {
+                found.push(finding(
+                    Level::Error,
+                    Some(about),
+                    format!("order {name}: the copy to {shown} would replace {what}"),
+                    "give the copy a path of its own",
+                ));
+                continue;
+            }
+            match activate::place(&copy.to) {
+                Ok(Place::Link(target)) => found.push(finding(
+                    Level::Warning,
+                    Some(about),
+                    format!(
+                        "order {name}: {shown} is a link to {target}; it will be replaced by a file, and {target} stays \
+                         as it is",
+                        target = target.display()
+                    ),
+                    "if a server reads the file behind the link, name that file in `to`",
+                )),
+                Ok(Place::Free | Place::File) => {}
+                Err(error) => {
+                    found.push(finding(Level::Error, Some(about), format!("order {name}: {error}"), ""));
+                }
+            }
+        }
+    }
+}
+
+/// Device and number of what a path leads to.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
+/// Every file that is read, by what it is and not by how it is written.
+fn inputs(config: &Config, files: &[&Path]) -> HashMap<(u64, u64), String> {
+    let mut all: Vec<(PathBuf, String)> = Vec::new();
+    all.extend(files.iter().map(|path| (path.to_path_buf(), "a file of the configuration".to_owned())));
+    for name in ["state.db", "state.db-wal", "state.db-shm", "lock", "control.sock"] {
+        all.push((config.state_dir.join(name), "a file of state_dir".to_owned()));
+    }
+    for account in &config.accounts {
+        let name = &account.name;
+        if let Ok(Some(path)) = credential::path(&account.password) {
+            all.push((path, format!("the password of account {name}")));
+        }
+        all.extend(account.ca_file.clone().map(|path| (path, format!("the ca_file of account {name}"))));
+    }
+    let password = config.push.as_ref().and_then(|push| push.password.as_ref());
+    if let Some(SecretSource::File(path)) = password {
+        all.push((path.clone(), "the password of [push]".to_owned()));
+    }
+    for order in &config.orders {
+        let name = &order.name;
+        match &order.key {
+            KeySource::None | KeySource::Request(_) => {}
+            KeySource::Keys(paths) => {
+                all.extend(paths.iter().map(|path| (path.clone(), format!("the key_file of order {name}"))));
+            }
+            KeySource::Csr(path) => all.push((path.clone(), format!("the csr_file of order {name}"))),
+        }
+        let anchors = order.settings.verify.trust_anchors.clone();
+        all.extend(anchors.map(|path| (path, "a file of trust_anchors".to_owned())));
+    }
+    for hook in &config.hooks {
+        let program = hook.program().and_then(|program| find_program(program).ok());
+        all.extend(program.map(|path| (path, format!("the program of hook {}", hook.name))));
+    }
+    all.into_iter().filter_map(|(path, what)| Some((identity(&path)?, what))).collect()
+}

@@ -1,0 +1,358 @@
+//! What would fail on the day, said by `check` today.
+
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::Path;
+
+use certcollectd::sandbox::{OrderSpec, Product};
+
+use crate::setting::{Setting, said};
+
+fn setting(tables: &str) -> Setting {
+    let mut setting = Setting::new();
+    setting.order(
+        "www",
+        OrderSpec::new(Product::Ssl, "1", &["www.example.com"]),
+        &format!("key_file = \"$DIR/key.pem\"\n{tables}\n[order.verify]\ntrust = \"off\""),
+    );
+    setting.write_configuration();
+    setting
+}
+
+/// A setting whose order has a copy, or further tables.
+fn with_tables(tables: &str) -> Setting {
+    let mut setting = setting("");
+    setting.table(tables);
+    setting.write_configuration();
+    setting
+}
+
+fn expect(setting: &Setting, code: i32, parts: &[&str]) -> String {
+    let (found, said) = setting.call(&["check"]);
+    assert_eq!(found, code, "{said}");
+    for part in parts {
+        assert!(said.contains(part), "{part} is missing in: {said}");
+    }
+    said
+}
+
+fn is_root() -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        eprintln!("only root can give files away, so this was not looked at");
+    }
+    is_root
+}
+
+fn mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn one_of_a_thing_is_one() {
+    let setting = setting("");
+    expect(&setting, 0, &["1 order, 1 account, 0 hooks: 0 errors, 0 warnings"]);
+}
+
+#[test]
+fn what_lies_in_the_place_of_an_order() {
+    let setting = setting("");
+    std::fs::create_dir(setting.path("out")).unwrap();
+    let place = setting.installed("www");
+    let moved = "move it away; the certificate is installed by itself then";
+    std::fs::create_dir(&place).unwrap();
+    expect(
+        &setting,
+        2,
+        &["order www: cannot put a file into place at", "file or directory that certcollectd", moved],
+    );
+    std::fs::remove_dir(&place).unwrap();
+    std::fs::write(&place, "x").unwrap();
+    expect(&setting, 2, &["file or directory that certcollectd did not make", moved]);
+    std::fs::remove_file(&place).unwrap();
+    for target in ["/etc", "/nowhere/at/all", "../other"] {
+        symlink(target, &place).unwrap();
+        expect(&setting, 2, &[&format!("it is a link to {target}, which is not ours"), moved]);
+        std::fs::remove_file(&place).unwrap();
+    }
+    std::fs::write(setting.path("out/.www"), "x").unwrap();
+    expect(&setting, 2, &["out/.www", moved]);
+    std::fs::remove_file(setting.path("out/.www")).unwrap();
+    symlink(".www/20260101T000000Z-00", &place).unwrap();
+    expect(&setting, 0, &["0 errors, 0 warnings"]);
+}
+
+#[test]
+fn what_lies_in_the_place_of_a_copy() {
+    let copy = |to: &str| with_tables(&format!("[[order.copy]]\nfrom = \"fullchain\"\nto = \"{to}\""));
+    let setting = copy("$DIR/copy.pem");
+    let place = setting.path("copy.pem");
+    std::fs::write(setting.path("site.pem"), "old").unwrap();
+    let target = setting.path("site.pem");
+    symlink(&target, &place).unwrap();
+    let warned = format!(
+        "copy.pem is a link to {0}; it will be replaced by a file, and {0} stays as it is",
+        target.display()
+    );
+    expect(&setting, 0, &[&warned, "0 errors, 1 warning"]);
+    std::fs::remove_file(&place).unwrap();
+    std::fs::create_dir(&place).unwrap();
+    expect(&setting, 2, &["copy.pem: it is a directory; move it away"]);
+    for (what, to) in [
+        ("a copy over a file of the configuration", "$DIR/certcollectd.toml"),
+        ("a copy over the password of an account", "$DIR/password"),
+        ("a copy over the key_file of `www`", "$DIR/key.pem"),
+        ("a copy over the ca_file of an account", "$DIR/ca.pem"),
+        ("a copy in the way of `state_dir`", "$DIR/state/state.db"),
+    ] {
+        expect(&copy(to), 2, &[what]);
+    }
+    // By another way to the same file.
+    let setting = copy("$DIR/way/certcollectd.toml");
+    symlink(setting.dir.path(), setting.path("way")).unwrap();
+    expect(&setting, 2, &["the copy to ", "way/certcollectd.toml would replace a file of the configuration"]);
+    let setting = copy("$DIR/hard");
+    std::fs::hard_link(setting.path("key.pem"), setting.path("hard")).unwrap();
+    expect(&setting, 2, &["/hard would replace the key_file of order www"]);
+}
+
+#[test]
+fn a_link_in_the_place_of_a_copy_is_said_at_the_start_as_well() {
+    let mut setting = with_tables("[[order.copy]]\nfrom = \"fullchain\"\nto = \"$DIR/copy.pem\"");
+    symlink("/nowhere/site.pem", setting.path("copy.pem")).unwrap();
+    setting.start_again();
+    setting.until("it is said", |setting| {
+        setting.log().contains("copy.pem is a link to /nowhere/site.pem; it will be replaced by a file")
+    });
+    assert_eq!(setting.stop(), Some(0));
+}
+
+fn with_hook(run: &str) -> Setting {
+    let setting = setting("hooks = [\"reload\"]");
+    let text = format!("{}\n[[hook]]\nname = \"reload\"\nrun = {run}\n", setting.configuration());
+    setting.write("certcollectd.toml", &text.replace("$DIR", &setting.dir.path().display().to_string()));
+    setting
+}
+
+fn script(setting: &Setting, content: &str) {
+    setting.write("hook.sh", content);
+    mode(&setting.path("hook.sh"), 0o700);
+}
+
+#[test]
+fn hooks_that_cannot_start() {
+    let setting = with_hook("[\"$DIR/hook.sh\"]");
+    for (content, part) in [
+        ("#!/bin/sh\r\nexit 0\r\n", "its first line ends in a carriage return"),
+        ("exit 0\n", "it has no first line that says what runs it, such as #!/bin/sh"),
+        ("#!/nowhere/bash\n", "/nowhere/bash, is not there"),
+    ] {
+        script(&setting, content);
+        expect(&setting, 2, &["hook reload: ", "hook.sh cannot be started: ", part]);
+    }
+    script(&setting, "#!/bin/sh\nexit 0\n");
+    expect(&setting, 0, &["0 errors, 0 warnings"]);
+    let whole = with_hook("[\"systemctl-not-here reload nginx\"]");
+    expect(&whole, 2, &["give one argument each: [\"systemctl-not-here\", \"reload\", \"nginx\"]"]);
+    let text = with_hook("\"systemctl reload nginx\"");
+    expect(&text, 2, &["one argument each: run = [\"systemctl\", \"reload\", \"nginx\"]"]);
+}
+
+#[test]
+fn the_daemon_says_why_a_script_cannot_start() {
+    let setting = with_hook("[\"$DIR/hook.sh\"]");
+    script(&setting, "exit 0\n");
+    setting.vendor().vendor().issue("1", None).unwrap();
+    let (code, said) = setting.call(&["once"]);
+    let said = format!("{said}{}", setting.call(&["status", "www"]).1);
+    assert!(said.contains("it has no first line that says what runs it"), "{code} {said}");
+    assert!(!said.contains("os error"), "{said}");
+}
+
+#[test]
+fn files_that_others_may_change_or_read() {
+    let setting = with_hook("[\"$DIR/hook.sh\"]");
+    script(&setting, "#!/bin/sh\n");
+    for (name, what) in [
+        ("certcollectd.toml", "the configuration"),
+        ("hook.sh", "the program of hook reload"),
+        ("key.pem", "the key_file of order www"),
+        ("ca.pem", "the ca_file of account main"),
+        ("password", "the password of account main"),
+    ] {
+        let path = setting.path(name);
+        let before = std::fs::metadata(&path).unwrap().permissions();
+        mode(&path, before.mode() | 0o002);
+        let text = format!("{what}, {}, can be changed by everybody on this machine", path.display());
+        expect(&setting, 2, &[&text, &format!("chmod o-w {}", path.display())]);
+        std::fs::set_permissions(&path, before).unwrap();
+    }
+    mode(&setting.path("key.pem"), 0o644);
+    expect(&setting, 0, &["can be read by everybody on this machine", "1 warning"]);
+    mode(&setting.path("key.pem"), 0o600);
+    // Whoever may write to the directory may replace what is in it.
+    mode(setting.dir.path(), 0o777);
+    expect(&setting, 2, &["the configuration lies in ", "which can be changed by everybody"]);
+    mode(setting.dir.path(), 0o1777);
+    expect(&setting, 0, &["0 errors, 0 warnings"]);
+    mode(setting.dir.path(), 0o700);
+    if !is_root() {
+        return;
+    }
+    // The group tty has no owner of ours.
+    chown(setting.path("password"), None, Some(5)).unwrap();
+    mode(&setting.path("password"), 0o640);
+    expect(&setting, 0, &["can be read by group tty", "1 warning"]);
+    mode(&setting.path("password"), 0o600);
+    chown(setting.path("hook.sh"), Some(2), None).unwrap();
+    expect(&setting, 0, &["can be changed by its owner bin", "1 warning"]);
+}
+
+#[test]
+fn numbers_and_addresses_that_cannot_be_right() {
+    for (number, part) in [
+        ("1234\u{a0}5", "U+00A0"),
+        ("12\u{ff13}45", "U+FF13"),
+        ("123, 456", "has ',' in it"),
+        ("123 456", "has ' ' in it"),
+    ] {
+        let mut setting = Setting::new();
+        setting.table(&format!(
+            "[[order]]\nname = \"www\"\norder_number = \"{number}\"\n[order.verify]\ntrust = \"off\""
+        ));
+        setting.write_configuration();
+        expect(&setting, 0, &["`order_number` has", part, "1 warning"]);
+    }
+    for (path, front) in [
+        ("/products/download/CollectSSL", ""),
+        ("/products/download/", ""),
+        ("/Products", ""),
+        ("/gateway/products/!AutoReplaceSMIME", "/gateway"),
+    ] {
+        let setting = setting("");
+        let url = setting.vendor().base_url().to_string();
+        setting.write("certcollectd.toml", &setting.configuration().replace(&url, &format!("{url}{path}")));
+        expect(&setting, 2, &["has the path of an endpoint in it", &format!("{url}{front}\"")]);
+    }
+    let setting = setting("");
+    let url = setting.vendor().base_url().to_string();
+    setting
+        .write("certcollectd.toml", &setting.configuration().replace(&url, &format!("{url}/our-products")));
+    expect(&setting, 0, &["0 errors"]);
+}
+
+#[test]
+fn ports_that_are_taken() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    for table in ["http", "push"] {
+        let mut setting = with_tables(&format!("[{table}]\nlisten = \"{address}\""));
+        let text = format!("[{table}] cannot listen on {address}: another program listens there");
+        expect(&setting, 2, &[&text]);
+        // Our own daemon holds its port, and that is right.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let text = setting.configuration().replace(&address.to_string(), &free.to_string());
+        setting.write("certcollectd.toml", &text);
+        setting.start_again();
+        setting.until_up(1);
+        let said = expect(&setting, 0, &[]);
+        assert!(!said.contains("cannot listen"), "{said}");
+        assert_eq!(setting.stop(), Some(0));
+    }
+    let elsewhere = with_tables("[http]\nlisten = \"192.0.2.1:9797\"");
+    expect(&elsewhere, 2, &["[http] cannot listen on 192.0.2.1:9797: this machine has no such address"]);
+}
+
+#[test]
+fn root_looks_through_the_eyes_of_the_daemons_user() {
+    if !is_root() {
+        return;
+    }
+    let setting = with_hook("[\"$DIR/hook.sh\"]");
+    script(&setting, "#!/bin/sh\n");
+    let user = 4_000_123;
+    std::fs::create_dir(setting.path("state")).unwrap();
+    chown(setting.path("state"), Some(user), Some(user)).unwrap();
+    mode(&setting.path("state"), 0o700);
+    // Everything is root's own: the directory lets nobody pass.
+    mode(setting.dir.path(), 0o700);
+    let dir = setting.dir.path().display().to_string();
+    expect(
+        &setting,
+        2,
+        &[
+            "checked as root; what user 4000123 in 4000123, who runs the daemon",
+            &format!(
+                "order www: key_file: user 4000123, who runs the daemon, may not read {dir}/key.pem: {dir} belongs to root:root with mode 0700"
+            ),
+            "hook reload: user 4000123, who runs the daemon, may not start",
+        ],
+    );
+    mode(setting.dir.path(), 0o755);
+    for name in ["certcollectd.toml", "password", "ca.pem", "hook.sh"] {
+        chown(setting.path(name), Some(user), None).unwrap();
+    }
+    // What root would make now would be root's.
+    assert!(!setting.path("out").exists());
+    std::fs::create_dir(setting.path("out")).unwrap();
+    chown(setting.path("out"), Some(user), None).unwrap();
+    let said = expect(
+        &setting,
+        2,
+        &["may not read", "key.pem, which", "setfacl -m u:4000123:r ", "1 error, 0 warnings"],
+    );
+    assert!(!said.contains("may not start"), "{said}");
+    // As Debian has it: the right comes by a group, which the message names.
+    chown(setting.path("key.pem"), None, Some(5)).unwrap();
+    mode(&setting.path("key.pem"), 0o640);
+    expect(&setting, 2, &["key.pem, which belongs to root:tty with mode 0640", "SupplementaryGroups=tty"]);
+    chown(setting.path("key.pem"), None, Some(user)).unwrap();
+    expect(&setting, 0, &["0 errors, 0 warnings"]);
+}
+
+#[test]
+fn rights_that_only_root_has() {
+    if !is_root() {
+        return;
+    }
+    let setting = with_hook("[\"$DIR/systemctl\", \"reload\", \"nginx\"]");
+    script(&setting, "#!/bin/sh\n");
+    std::fs::rename(setting.path("hook.sh"), setting.path("systemctl")).unwrap();
+    expect(&setting, 0, &["0 warnings"]);
+    std::fs::create_dir(setting.path("state")).unwrap();
+    chown(setting.path("state"), Some(4_000_123), None).unwrap();
+    expect(
+        &setting,
+        2,
+        &["hook reload: systemctl asks for rights that user 4000123 most likely has not got", "socket = "],
+    );
+}
+
+#[test]
+fn a_configuration_that_is_a_mount_of_its_own() {
+    if !is_root() {
+        return;
+    }
+    let setting = setting("");
+    let config = setting.path("certcollectd.toml");
+    let script = "mount --bind \"$1\" \"$1\" || exit 77; shift; exec \"$@\"";
+    let mut command = std::process::Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, "sh"]).arg(&config);
+    let check = setting.command(&["check"]);
+    command.arg(check.get_program()).args(check.get_args());
+    let (code, text) = match command.output() {
+        Ok(output) => said(&output),
+        Err(error) => return eprintln!("unshare is not to be had, so this was not looked at: {error}"),
+    };
+    if code == 77 || text.contains("unshare failed") {
+        return eprintln!("nothing can be mounted here, so this was not looked at: {text}");
+    }
+    assert!(code == 0 && text.contains("is mounted as a single file"), "{code} {text}");
+    assert!(text.contains("mount the directory that it lies in") && text.contains("1 warning"), "{text}");
+}
+
+#[test]
+fn what_was_not_looked_at_is_said() {
+    let setting = setting("");
+    setting.write("certcollectd.toml", &format!("{}\nnonsense = = 3\n", setting.configuration()));
+    expect(&setting, 2, &["more may follow"]);
+}
