@@ -105,6 +105,7 @@ fn chain(data: &[u8]) {
     let policy = Policy {
         key: Level::Warn,
         domains: Level::Block,
+        coverage: Level::Warn,
         chain: Level::Block,
         dates: Level::Block,
         downgrade: Level::Block,
@@ -119,6 +120,7 @@ fn chain(data: &[u8]) {
             purpose,
             key: KeyExpectation::None,
             domains: &domains,
+            covered: &domains,
             installed: None,
             anchors: Some(&anchors),
         };

@@ -12,7 +12,8 @@ mod table;
 use serde::Serialize;
 
 use crate::api::{Foreign, Handle};
-use crate::config::{Account, Config, Order};
+use crate::cert;
+use crate::config::{Account, Config, Order, Severity};
 use crate::engine::Loaded;
 use crate::engine::TERM_WARNING;
 use crate::engine::account::AccountRecord;
@@ -84,6 +85,8 @@ pub struct OrderStatus {
     pub revocation_announced: Option<Announcement>,
     /// What of the installed files readers do not find, or why that cannot be told.
     pub lost: Option<String>,
+    /// Names that a certificate before covered and the installed one does not, until `accept`.
+    pub uncovered: Vec<String>,
     /// Whether an older generation is in place at the operator's word, until a newer certificate than the one
     /// rolled back from comes, or `accept`.
     pub rolled_back: bool,
@@ -259,6 +262,12 @@ impl Status {
 }
 
 impl OrderStatus {
+    /// `no longer covers mail.example.com`, if that was not accepted.
+    fn coverage(&self) -> Option<String> {
+        let names = cert::listed(self.uncovered.iter().map(String::as_str));
+        (!names.is_empty()).then(|| format!("no longer covers {names}"))
+    }
+
     /// `subscription ends 2027-05-02`, if the vendor has told it.
     fn subscription(&self) -> Option<String> {
         let day = self.subscription_ends.as_deref()?.split('T').next().unwrap_or_default();
@@ -362,6 +371,10 @@ impl OrderStatus {
             drift: same.and_then(|record| record.drift.as_ref()).map(ToString::to_string),
             revocation_announced: record.and_then(OrderRecord::revocation).map(Announcement::new),
             lost: record.and_then(|record| record.lost.as_ref()).map(ToString::to_string),
+            uncovered: record
+                .filter(|_| order.settings.verify.coverage != Severity::Off)
+                .map(|record| record.uncovered.iter().map(ToString::to_string).collect())
+                .unwrap_or_default(),
             subscription_ends: term_end.map(rfc3339),
             term_left: term_end.map(|end| end.saturating_sub(now.unix())),
             needs_person: same.is_some_and(|record| record.phase.needs_person()),

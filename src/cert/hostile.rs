@@ -56,6 +56,7 @@ fn everything(bytes: &[u8]) {
         key: KeyExpectation::None,
         domains: &domains,
         installed: None,
+        covered: &[],
         anchors: Some(&anchors),
     };
     let mut pool = match unpack(bytes) {

@@ -45,7 +45,7 @@ pub use signature::SignatureCheck;
 pub use unpack::{UnpackError, unpack, unpack_all};
 pub use verify::{
     Anchors, AnchorsError, Check, Expectation, Finding, Installed, KeyCandidate, KeyExpectation, Level,
-    MAX_ANCHORS_INPUT, Policy, Purpose, Verdict, judge, read_roots,
+    MAX_ANCHORS_INPUT, Policy, Purpose, Verdict, judge, listed, read_roots,
 };
 
 /// So many octets of a serial number are shown.
@@ -66,6 +66,11 @@ pub enum CertError {
     /// RFC 5280 section 4.2: "a certificate MUST NOT include more than one instance of a particular extension".
     #[error("its extension {0} is there twice")]
     Twice(&'static str),
+}
+
+/// Whether a certificate covers a name that another one covered, as [`SanName`] is written.
+pub fn still_covers(certificate: &Certificate, name: &str) -> bool {
+    san::still_covers(certificate.names(), name)
 }
 
 /// Label and content of every PEM block in a text, whatever stands between them; nothing if one of them cannot be read.

@@ -100,7 +100,7 @@ pub(super) static FILES: Keys = Keys {
 
 pub(super) static VERIFY: Keys = Keys {
     title: "[order.verify]",
-    names: &["key", "domains", "chain", "dates", "downgrade", "trust", "trust_anchors"],
+    names: &["key", "domains", "coverage", "chain", "dates", "downgrade", "trust", "trust_anchors"],
 };
 
 pub(super) static COPY: Keys =

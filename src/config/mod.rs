@@ -456,6 +456,8 @@ pub struct Verify {
     pub key: Severity,
     /// The certificate covers `domains`.
     pub domains: Severity,
+    /// The certificate covers every name that the installed one covers.
+    pub coverage: Severity,
     /// Leaf and intermediates form a chain, by name and by signature.
     pub chain: Severity,
     /// All of it is valid now.
@@ -469,8 +471,8 @@ pub struct Verify {
 }
 
 impl Verify {
-    /// What holds where `[order.verify]` says nothing: all checks block, but `trust` warns, and is off for mark
-    /// certificates, whose roots are in no platform's store.
+    /// What holds where `[order.verify]` says nothing: all checks block, but `coverage` and `trust` warn, and
+    /// `trust` is off for mark certificates, whose roots are in no platform's store.
     pub fn standard(product: Product) -> Verify {
         let trust = match product {
             Product::Ssl | Product::Smime => Severity::Warn,
@@ -479,6 +481,7 @@ impl Verify {
         Verify {
             key: Severity::Block,
             domains: Severity::Block,
+            coverage: Severity::Warn,
             chain: Severity::Block,
             dates: Severity::Block,
             downgrade: Severity::Block,

@@ -128,6 +128,7 @@ pub(super) fn verify(table: &Table<'_>, product: Product, has_key: bool, has_dom
     Verify {
         key,
         domains,
+        coverage: severity("coverage", standard.coverage).0,
         chain: severity("chain", standard.chain).0,
         dates: severity("dates", standard.dates).0,
         downgrade: severity("downgrade", standard.downgrade).0,

@@ -262,6 +262,9 @@ impl Engine {
                 let text = format!("{name}: the announced revocation is no alarm any more");
                 return self.reply(token, true, &text);
             }
+            if self.accept_coverage(token, id, now) {
+                return;
+            }
             let record = &self.slot(id).record;
             let stopped = match record.phase.is_stopped() {
                 true => {

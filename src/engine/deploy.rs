@@ -9,7 +9,7 @@ use super::event::{
 };
 use super::order::{Generation, News, Phase, Trouble};
 use super::time::{Now, Time};
-use super::{Busy, Engine, contents, note, schedule};
+use super::{Busy, Engine, contents, coverage, note, schedule};
 use crate::cert::{self, Certificate, Fingerprint};
 use crate::config::{FileCopy, FileKind, HookEvent, Order, Severity};
 
@@ -253,6 +253,9 @@ impl Engine {
         let generation = Generation { at: now.unix(), ..*staged };
         let old = self.slot(id).record.installed.clone();
         let rolled_back = std::mem::take(&mut self.slot_mut(id).record.rollback);
+        let accepted = self.slot(id).record.accepted == Some(generation.fingerprint);
+        let leaf = material.as_ref().map(|material| &material.leaf);
+        let uncovered = coverage::uncovered(&self.slot(id).record, leaf, accepted, rolled_back);
         let text = format!(
             "installed generation {} with serial {}, valid until {}",
             generation.name,
@@ -272,6 +275,7 @@ impl Engine {
         slot.record.warned = 0;
         slot.record.drift = None;
         slot.record.lost = None;
+        slot.record.uncovered = uncovered;
         slot.record.installed = Some(Box::new(generation));
         slot.todo.sweep = true;
         self.revocation_answered(id, rolled_back, now);

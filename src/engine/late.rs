@@ -125,6 +125,8 @@ pub(super) fn become_another(record: &mut OrderRecord, order: &Order, handle: &s
     *record = OrderRecord::new(order.account.clone(), handle.into(), now);
     record.installed.clone_from(&old.installed);
     record.pushed = super::push::of_another_number(&old);
+    record.lost.clone_from(&old.lost);
+    record.uncovered.clone_from(&old.uncovered);
     record.warned = old.warned;
     record.debts.clone_from(&old.debts);
     record.former.clone_from(&old.former);

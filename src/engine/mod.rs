@@ -22,6 +22,7 @@ mod asking;
 mod commands;
 mod company;
 pub mod contents;
+mod coverage;
 mod deploy;
 mod domains;
 mod expiry;

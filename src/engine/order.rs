@@ -210,6 +210,8 @@ pub struct OrderRecord {
     pub drift: Option<Box<str>>,
     /// What of the installed files readers do not find, or why that cannot be told, in words; nothing while it is mended.
     pub lost: Option<Box<str>>,
+    /// Names that a certificate before covered and the installed one does not, until the operator accepts that.
+    pub uncovered: Box<[Box<str>]>,
 }
 
 /// A number that an entry named before.
@@ -270,6 +272,7 @@ impl OrderRecord {
             trouble: None,
             drift: None,
             lost: None,
+            uncovered: Box::default(),
         }
     }
 

@@ -28,13 +28,14 @@ impl Engine {
             not_before: installed.not_before,
             not_after: installed.not_after,
         });
+        let covered = self.promised(id, found_leaf(inspection));
         let verdict = catch_unwind(AssertUnwindSafe(|| {
             let on_disk = found_leaf(inspection).map(|leaf| cert::Installed {
                 fingerprint: leaf.fingerprint(),
                 not_before: leaf.not_before(),
                 not_after: leaf.not_after(),
             });
-            cert::judge(&bundle, &expectation(entry, inspection, installed.or(on_disk)), now.unix())
+            cert::judge(&bundle, &expectation(entry, inspection, installed.or(on_disk), &covered), now.unix())
         }));
         let Ok(verdict) = verdict else { return self.broken_by(id, "verifying the certificate", now) };
         let overridden = verdict
@@ -221,6 +222,7 @@ fn expectation<'a>(
     entry: &'a Order,
     inspection: &'a Inspection,
     installed: Option<cert::Installed>,
+    covered: &'a [Box<str>],
 ) -> Expectation<'a> {
     let verify = &entry.settings.verify;
     let level = |severity: Severity| match severity {
@@ -242,6 +244,7 @@ fn expectation<'a>(
         policy: cert::Policy {
             key: level(verify.key),
             domains: level(verify.domains),
+            coverage: level(verify.coverage),
             chain: level(verify.chain),
             dates: level(verify.dates),
             downgrade: level(verify.downgrade),
@@ -255,6 +258,7 @@ fn expectation<'a>(
         key,
         domains: &entry.domains,
         installed,
+        covered,
         anchors: inspection
             .anchors
             .as_ref()

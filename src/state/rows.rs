@@ -78,6 +78,8 @@ pub(super) struct OrderRow {
     reissue_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     number: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    uncovered: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -216,6 +218,7 @@ impl OrderRow {
             trouble,
             drift,
             lost,
+            uncovered,
         } = record;
         OrderRow {
             account: account.to_string(),
@@ -254,6 +257,7 @@ impl OrderRow {
             lost: lost.as_ref().map(ToString::to_string),
             reissue_ms: reissue.map(|time| time.0),
             number: number.as_ref().map(ToString::to_string),
+            uncovered: uncovered.iter().map(ToString::to_string).collect(),
         }
     }
 
@@ -296,6 +300,7 @@ impl OrderRow {
             }),
             drift: self.drift.map(Into::into),
             lost: self.lost.map(Into::into),
+            uncovered: self.uncovered.into_iter().map(Into::into).collect(),
         })
     }
 }

@@ -119,6 +119,7 @@ fn full() -> OrderRecord {
         trouble: Some(Box::new(Trouble { text: "disk full".into(), tries: 18, next: Time(19) })),
         drift: Some("cert.pem was changed".into()),
         lost: Some("readers do not find chain.pem".into()),
+        uncovered: Box::new(["mail.example.com".into()]),
     }
 }
 

@@ -217,6 +217,9 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
     if let Some(trouble) = &order.trouble {
         lines.push(format!("Trouble on this machine: {trouble}."));
     }
+    if let Some(coverage) = order.coverage() {
+        lines.push(format!("The installed certificate {coverage}, which the one before covered."));
+    }
     if let Some(lost) = &order.lost {
         lines.push(format!("What was installed is not all there: {lost}."));
     }
@@ -268,6 +271,11 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
             "Look at the quarantine in the state directory; `certcollectd accept {name}` installs it all the same."
         )),
         _ => {}
+    }
+    if order.coverage().is_some() {
+        lines.push(format!(
+            "If the names were left out on purpose: `certcollectd accept {name}`; else order a re-issue with them."
+        ));
     }
     if let Some(next) = &order.next_poll {
         lines.push(format!("The vendor is asked again at {next}; `certcollectd poll {name}` asks now."));

@@ -68,6 +68,10 @@ fn of_orders(status: &Status, registry: &mut Registry) {
     let failed = family("order_hook_failures", "Failures in a row of the hook that has failed most often");
     let lost =
         family("order_files_lost", "1 while readers do not find the installed files, or that cannot be told");
+    let uncovered = family(
+        "order_uncovered_names",
+        "Names that a certificate before covered and the installed one does not, until accepted",
+    );
     let drift = family("order_drift", "1 while installed files differ from what was installed");
     let announced = family(
         "order_revocation_announced",
@@ -102,6 +106,7 @@ fn of_orders(status: &Status, registry: &mut Registry) {
         set(&owed, i64::try_from(waiting.len()).unwrap_or(i64::MAX));
         set(&failed, failures.unwrap_or(0).into());
         set(&lost, order.lost.is_some().into());
+        set(&uncovered, i64::try_from(order.uncovered.len()).unwrap_or(i64::MAX));
         set(&drift, order.drift.is_some().into());
         set(&announced, order.revocation_announced.is_some().into());
         polls.get_or_create(&by).inc_by(order.polls.into());

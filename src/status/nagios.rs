@@ -125,6 +125,9 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
         let why = format!("should have been asked about {} hours ago: is the daemon running?", late / 3600);
         find(Verdict::Warning, why);
     }
+    if let Some(coverage) = order.coverage() {
+        find(Verdict::Warning, coverage);
+    }
     if order.drift.is_some() {
         find(Verdict::Warning, "has files that were changed".into());
     }

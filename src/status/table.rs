@@ -70,6 +70,8 @@ fn note(order: &OrderStatus) -> String {
         format!("{owed} hook{s} owed")
     } else if let Some(drift) = &order.drift {
         drift.clone()
+    } else if let Some(coverage) = order.coverage() {
+        format!("{coverage}; `certcollectd accept {}` if that is right", order.name)
     } else if order.rolled_back {
         format!("rolled back; `certcollectd accept {}` installs the newer certificate", order.name)
     } else if let Some(replacement) = &order.replacement {
@@ -193,6 +195,10 @@ pub(super) fn details(status: &Status) -> String {
         }
         if let Some(trouble) = &order.trouble {
             line("trouble", trouble);
+        }
+        if let Some(coverage) = order.coverage() {
+            let word = format!("{coverage}; `certcollectd accept {}` if that is right", order.name);
+            line("coverage", &word);
         }
         if let Some(lost) = &order.lost {
             line("lost", lost);

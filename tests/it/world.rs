@@ -74,6 +74,7 @@ pub fn settings() -> OrderSettings {
         verify: Verify {
             key: Severity::Block,
             domains: Severity::Block,
+            coverage: Severity::Warn,
             chain: Severity::Block,
             dates: Severity::Block,
             downgrade: Severity::Block,

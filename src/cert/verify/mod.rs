@@ -38,6 +38,8 @@ pub struct Policy {
     pub key: Level,
     /// The configured domains are covered.
     pub domains: Level,
+    /// What the installed certificate covers is covered.
+    pub coverage: Level,
     /// Leaf and intermediates form a chain, by name and by signature.
     pub chain: Level,
     /// Leaf and intermediates are valid now.
@@ -49,11 +51,13 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// All block, but for trust, which warns: a private hierarchy is in no store.
+    /// All block, but for trust, which warns: a private hierarchy is in no store; and for coverage: names are also left
+    /// out on purpose.
     fn default() -> Policy {
         Policy {
             key: Level::Block,
             domains: Level::Block,
+            coverage: Level::Warn,
             chain: Level::Block,
             dates: Level::Block,
             downgrade: Level::Block,
@@ -117,6 +121,8 @@ pub struct Expectation<'a> {
     pub domains: &'a [Box<str>],
     /// What it would replace.
     pub installed: Option<Installed>,
+    /// The names of that, as [`san::SanName`] is written.
+    pub covered: &'a [Box<str>],
     /// The roots for `trust`; `None` if they could not be read.
     pub anchors: Option<&'a Anchors>,
 }
@@ -130,6 +136,8 @@ pub enum Check {
     Key,
     /// See [`Policy::domains`].
     Domains,
+    /// See [`Policy::coverage`].
+    Coverage,
     /// See [`Policy::chain`].
     Chain,
     /// See [`Policy::dates`].
@@ -146,6 +154,7 @@ impl fmt::Display for Check {
             Check::Leaf => "leaf",
             Check::Key => "key",
             Check::Domains => "domains",
+            Check::Coverage => "coverage",
             Check::Chain => "chain",
             Check::Dates => "dates",
             Check::Downgrade => "downgrade",
@@ -212,6 +221,7 @@ pub fn judge(pool: &[Certificate], expected: &Expectation<'_>, now: i64) -> Verd
     let chain = chain::build(&leaf, &distinct, now);
     let chain = without_expired(&leaf, chain, expected, now, &mut findings);
     domains(&leaf, expected.domains, &mut findings);
+    coverage(&leaf, expected.covered, &mut findings);
     links(&leaf, &chain, &mut findings);
     let not_yet_valid_until = dates(&leaf, &chain, now, &mut findings);
     downgrade(&leaf, expected.installed, &mut findings);
@@ -235,6 +245,7 @@ impl Findings {
             Check::Leaf => Level::Block,
             Check::Key => self.policy.key,
             Check::Domains => self.policy.domains,
+            Check::Coverage => self.policy.coverage,
             Check::Chain => self.policy.chain,
             Check::Dates => self.policy.dates,
             Check::Downgrade => self.policy.downgrade,
@@ -251,6 +262,16 @@ fn domains(leaf: &Certificate, wanted: &[Box<str>], findings: &mut Findings) {
         wanted.iter().map(|domain| &**domain).filter(|domain| !san::covers(leaf.names(), domain)).collect();
     if !missing.is_empty() {
         findings.add(Check::Domains, format!("the certificate does not cover {}", list(&missing)));
+    }
+}
+
+fn coverage(leaf: &Certificate, covered: &[Box<str>], findings: &mut Findings) {
+    let lost: Vec<&str> =
+        covered.iter().map(|name| &**name).filter(|name| !san::still_covers(leaf.names(), name)).collect();
+    if !lost.is_empty() {
+        let text =
+            format!("the certificate no longer covers {}, which the installed one covers", list(&lost));
+        findings.add(Check::Coverage, text);
     }
 }
 
@@ -332,6 +353,11 @@ fn downgrade(leaf: &Certificate, installed: Option<Installed>, findings: &mut Fi
 fn date(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds)
         .map_or_else(|_| format!("UNIX second {seconds}"), |time| time.to_string())
+}
+
+/// The first five of a list, and how many more there are.
+pub fn listed<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
+    list(&items.into_iter().collect::<Vec<_>>())
 }
 
 /// The first few, and how many more there are.

@@ -30,7 +30,15 @@ impl Authority {
 fn expectation() -> Expectation<'static> {
     let policy = Policy { trust: Level::Off, ..Policy::default() };
     let key = KeyExpectation::None;
-    Expectation { policy, purpose: Purpose::Server, key, domains: &[], installed: None, anchors: None }
+    Expectation {
+        policy,
+        purpose: Purpose::Server,
+        key,
+        domains: &[],
+        installed: None,
+        covered: &[],
+        anchors: None,
+    }
 }
 
 /// Judges, and compares the leaf and the findings; a finding that warns has a `?` in front.

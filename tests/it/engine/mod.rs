@@ -4,6 +4,8 @@
 mod account;
 /// From a verified bundle to files in place.
 mod chain;
+/// Names that a re-issue left out.
+mod coverage;
 mod deploy;
 mod hints;
 /// Hooks that are owed.

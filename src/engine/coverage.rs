@@ -1,0 +1,57 @@
+//! The installed certificate as a promise: what it covers, the next one should cover as well.
+
+use super::Engine;
+use super::event::{Level, OrderId, Token};
+use super::order::OrderRecord;
+use super::time::Now;
+use crate::cert::{self, Certificate};
+use crate::config::Severity;
+
+/// Names that certificates before covered and this one does not. Where it was installed at the operator's word (`accepted`),
+/// nothing is missed; where the operator went back to it (`rolled_back`), only what was missed already.
+pub(super) fn uncovered(
+    record: &OrderRecord,
+    leaf: Option<&Certificate>,
+    accepted: bool,
+    rolled_back: bool,
+) -> Box<[Box<str>]> {
+    let Some(leaf) = leaf else { return record.uncovered.clone() };
+    let installed = record.installed.iter().filter(|_| !rolled_back).flat_map(|before| &before.names);
+    let mut names: Vec<Box<str>> = Vec::new();
+    for name in record.uncovered.iter().chain(installed).filter(|_| !accepted) {
+        if !cert::still_covers(leaf, name) && !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names.into()
+}
+
+impl Engine {
+    /// What an order's certificate would have to cover; nothing where the operator does not want to know.
+    pub(super) fn promised(&self, id: OrderId, on_disk: Option<&Certificate>) -> Vec<Box<str>> {
+        if self.entry(id).settings.verify.coverage == Severity::Off {
+            return Vec::new();
+        }
+        match (&self.slot(id).record.installed, on_disk) {
+            (Some(installed), _) => installed.names.to_vec(),
+            (None, Some(leaf)) => leaf.names().iter().map(|name| name.to_string().into()).collect(),
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// The operator does not miss the names; `false` if none are missed.
+    pub(super) fn accept_coverage(&mut self, token: Token, id: OrderId, now: Now) -> bool {
+        let names = std::mem::take(&mut self.slot_mut(id).record.uncovered);
+        if names.is_empty() {
+            return false;
+        }
+        let missed = cert::listed(names.iter().map(|name| &**name));
+        let text = format!("the operator accepts that the certificate no longer covers {missed}");
+        self.note(Level::Info, "accepted", Some(id), now, text);
+        self.touch(id, now);
+        self.save_first();
+        let text = format!("{}: accepted; {missed} is not missed any more", self.slot_name(id));
+        self.reply(token, true, &text);
+        true
+    }
+}
