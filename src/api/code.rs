@@ -66,8 +66,8 @@ impl Row {
         match self.class {
             Class::Ready | Class::Available | Class::Waiting | Class::WaitingSlowly | Class::Done => true,
             Class::Rejected | Class::Revoked | Class::Permission => true,
-            // The key size is one of the arguments.
-            Class::Report => self.code != -13,
+            // The key size and the name are part of an argument.
+            Class::Report => !matches!(self.code, -13 | -35),
             // GetMDCDomainDetails has no other word for -16, and a refused login may be told with it as well.
             Class::EndpointRefused => false,
             Class::AccountClosed | Class::AccountPaused | Class::Ours => false,

@@ -174,6 +174,8 @@ fn decode_body(endpoint: Endpoint, body: &Bytes) -> Result<Reply, Unreadable> {
         // The success sample of CollectMC: armour from the first byte on, no status line.
         Some(b'-') if endpoint.collects() && lines::is_armour(&body) => Ok(attached(body)),
         _ if fields::is_urlencoded(&body) => fields::urlencoded(&body),
+        // Where a page shows certificates without a status line, their base64 may come without armour as well.
+        _ if endpoint.collects() && lines::is_bare(&body) => Ok(attached(body)),
         _ => lines::lines(endpoint, &body),
     }
 }

@@ -72,6 +72,16 @@ fn decoded(text: &[u8]) -> Vec<u8> {
     percent_encoding::percent_decode(&spaced).collect()
 }
 
+/// A certificate value whose encoding was undone once. "Base64-encoded and then URL-encoded" stands on the page in the same
+/// words as for the lists of domains, which arrive encoded twice. Neither base64 nor PEM has a percent sign; text of
+/// somebody's around PEM may have one, which then stands for itself.
+fn plain(value: Vec<u8>) -> Vec<u8> {
+    let is_escape = |rest: &[u8]| rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit);
+    let mut escapes = value.split(|byte| *byte == b'%').skip(1).peekable();
+    let encoded = escapes.peek().is_some() && escapes.all(is_escape);
+    if encoded { decoded(&value) } else { value }
+}
+
 #[derive(Default)]
 struct Gather {
     code: Option<i32>,
@@ -111,7 +121,7 @@ impl Gather {
             || is("netscapeCertificateSequence")
         {
             if !text().is_empty() {
-                self.reply.parts.push(Bytes::from(value));
+                self.reply.parts.push(Bytes::from(plain(value)));
             }
         } else if is("errorMessage") {
             self.reply.message = words();

@@ -112,6 +112,17 @@ fn is_base64(text: &[u8]) -> bool {
         && !CERTIFICATE_STATES.iter().chain(&VALIDATION_STATES).any(is_status)
 }
 
+/// Whether a body is nothing but base64 of a structure, an archive or PEM: DER and BER begin 0x30 0x80 to 0x84, ZIP with
+/// `PK` 3 4.
+pub(super) fn is_bare(body: &[u8]) -> bool {
+    const BEGINNINGS: [&[u8]; 7] = [b"MIA", b"MIE", b"MII", b"MIM", b"MIQ", b"UEsDB", b"LS0tLS"];
+    let is_whole =
+        |byte: &u8| byte.is_ascii_alphanumeric() || byte.is_ascii_whitespace() || b"+/=".contains(byte);
+    BEGINNINGS.iter().any(|beginning| body.starts_with(beginning))
+        && body.iter().filter(|byte| !byte.is_ascii_whitespace()).count() >= 40
+        && body.iter().all(is_whole)
+}
+
 fn take_line(reply: &mut Reply, line: &str) {
     let details = &mut reply.details;
     let words: Vec<&str> = line.split_whitespace().collect();

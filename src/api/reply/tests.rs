@@ -108,6 +108,50 @@ fn the_url_encoded_form_keeps_what_was_said() {
 }
 
 #[test]
+fn certificate_values_may_be_encoded_twice() {
+    let part = |value: &str| {
+        let reply = ok(&format!("errorCode=2&certificate={value}"));
+        String::from_utf8(reply.parts[0].to_vec()).unwrap()
+    };
+    let twice = |text: &str| {
+        let once: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        form_urlencoded::byte_serialize(once.as_bytes()).collect::<String>()
+    };
+    for text in
+        ["MIIB+/==", "MIIB+\r\nabc/", "-----BEGIN CERTIFICATE-----\nMIIB+/==\n-----END CERTIFICATE-----\n"]
+    {
+        assert_eq!(part(&twice(text)), text);
+    }
+    assert_eq!(part("MIIB%2B%2F%3D%3D"), "MIIB+/==");
+    // Not an encoding, but somebody's words.
+    for text in ["100%25+sure", "%25", "%25zz", "%2541%25"] {
+        assert!(part(text).contains('%'), "{text}");
+    }
+}
+
+#[test]
+fn bare_base64_is_certificates_where_they_are_collected() {
+    let base64 = "MIICWjCCAgGgAwIBAgIUVENaRQ0WyPOdHsSJ2XNkvWMFEKQwCgYIKoZIzj0EAwIw";
+    for body in [
+        base64.to_owned(),
+        format!("{base64}\r\n{base64}\r\nMA==\r\n"),
+        format!("\n{}", base64.replace("MIIC", "MIAG")),
+        base64.replace("MIICW", "UEsDB"),
+        base64.replace("MIICWj", "LS0tLS"),
+    ] {
+        for endpoint in [Endpoint::CollectMc, Endpoint::CollectSsl, Endpoint::CollectSmime] {
+            let reply = decode(endpoint, &answer(200, body.as_bytes())).expect(&body);
+            assert_eq!((reply.code, reply.parts.len()), (2, 1), "{body}");
+        }
+        assert!(decode(Endpoint::DomainDetails, &answer(200, body.as_bytes())).is_err(), "{body}");
+        assert!(decode(Endpoint::CollectMc, &answer(500, body.as_bytes())).is_err(), "{body}");
+    }
+    check_unreadable(b"MIIC", "documented forms");
+    check_unreadable(format!("{base64} and more!").as_bytes(), "documented forms");
+    check_unreadable(b"Maintenance is under way at present and will be over in a while", "documented forms");
+}
+
+#[test]
 fn domain_details_may_be_encoded_twice() {
     let reply = ok("errorCode=0&mdcDomainDetails=a.example%2BVALIDATED%252C%2Bb.example%2BNOTVALIDATED");
     let domains: Vec<String> =
