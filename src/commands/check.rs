@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::print::count;
-use super::{complain, load, order, say};
+use super::{asked, complain, load, order, say};
 use crate::cli::exit;
 use crate::config::file::{Level, Source};
 use crate::config::invisible;
@@ -69,6 +69,7 @@ pub fn check(path: &Path, login: bool) -> u8 {
     for order in &config.orders {
         check_keys(order, &mut report);
     }
+    asked::look(&config, |about, text, help| report.warning(about, text, help));
     check_anchors(&config, &mut report);
     for hook in &config.hooks {
         check_hook(hook, &config, &mut report);

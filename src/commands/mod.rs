@@ -1,5 +1,6 @@
 //! One file for each subcommand; here what they need first.
 
+mod asked;
 pub mod check;
 pub mod demo;
 pub mod doctor;

@@ -44,7 +44,7 @@ pub struct ReplaceArgs {
     /// Revoke the old certificate
     #[arg(long)]
     pub revoke_old: bool,
-    /// The signature's hash
+    /// The signature's hash; PREFER_SHA1 is in the page's text, but not in its list of values
     #[arg(long, value_name = "HASH", value_parser = Replace::SIGNATURE_HASHES)]
     pub signature_hash: Option<String>,
     /// A further parameter of the vendor's, passed through as it is; can be repeated

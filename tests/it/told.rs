@@ -504,3 +504,99 @@ fn a_lost_replacement_of_an_order_without_a_name_is_told_with_its_account() {
     world.pass(HOUR);
     assert_eq!(nagios(&world).0, Verdict::Ok);
 }
+
+/// Name and value of what went along with the last call, without what each such call has.
+fn along(world: &World) -> Vec<String> {
+    let request = world.request.as_ref().unwrap();
+    let own = |name: &str| certcollectd::api::Request::is_own(name);
+    let more = request.fields.iter().filter(|(name, _)| !own(name));
+    more.map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+#[test]
+fn parameters_of_the_operator_go_with_the_call_that_collects_and_with_no_other() {
+    let pairs = |text: &str| {
+        text.split_whitespace()
+            .map(|pair| pair.split_once('=').unwrap())
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    };
+    for (product, of_order, of_account, expected) in [
+        (certcollectd::api::Product::Ssl, "", "behaviourVersion=1", &["behaviourVersion=1"][..]),
+        (
+            certcollectd::api::Product::Ssl,
+            "behaviourversion=2",
+            "behaviourVersion=1 x=3",
+            &["behaviourversion=2", "x=3"],
+        ),
+        (certcollectd::api::Product::Mark, "", "behaviourVersion=1", &[]),
+        (
+            certcollectd::api::Product::Mark,
+            "responseMimeType=application/zip",
+            "x=1",
+            &["responseMimeType=application/zip"],
+        ),
+        (certcollectd::api::Product::Smime, "x=1", "", &["x=1"]),
+    ] {
+        let mut config = world::config(&["www"]);
+        world::change(&mut config.orders[0], |settings| {
+            settings.product = product;
+            settings.params = pairs(of_order);
+        });
+        let account = (*config.accounts[0]).clone();
+        config.accounts[0] = certcollectd::config::Account { params: pairs(of_account), ..account }.into();
+        let mut world = World::new(config);
+        world.say("www", [Say::text("0")]);
+        world.pass(HOUR);
+        assert_eq!(along(&world), expected, "{of_order} {of_account}");
+        if product == certcollectd::api::Product::Ssl {
+            world.command(Command::Domains(Target::Order("www".into())));
+            world.pass(HOUR);
+            assert_eq!(world.request.as_ref().unwrap().fields.len(), 3, "{:?}", world.request);
+        }
+    }
+}
+
+#[test]
+fn an_order_can_be_asked_for_in_a_form_of_its_own() {
+    let form = |order: Option<&str>, account: Option<&str>| {
+        let word = |word: Option<&str>| certcollectd::api::Response::from_word(word?);
+        let mut config = world::config(&["www"]);
+        world::change(&mut config.orders[0], |settings| settings.response = word(order));
+        let of_main = (*config.accounts[0]).clone();
+        config.accounts[0] = certcollectd::config::Account { response: word(account), ..of_main }.into();
+        let mut world = World::new(config);
+        world.pass(HOUR);
+        let fields = world.request.as_ref().unwrap().fields.clone();
+        fields.into_iter().find(|(name, _)| name == "responseType").unwrap().1
+    };
+    assert_eq!(form(None, None), "3");
+    assert_eq!(form(None, Some("zip")), "0");
+    assert_eq!(form(Some("pkcs7"), Some("zip")), "2");
+}
+
+#[test]
+fn check_warns_of_orders_that_nothing_pins_down_and_of_forms_in_dispute() {
+    let mut setting = Setting::new();
+    setting.order("www", OrderSpec::new(Product::Ssl, "1", &["www.example.com"]), "");
+    setting.order(
+        "keyed",
+        OrderSpec::new(Product::Ssl, "2", &["www.example.com"]),
+        "key_file = \"$DIR/key.pem\"",
+    );
+    setting.order(
+        "named",
+        OrderSpec::new(Product::Ssl, "3", &["www.example.com"]),
+        "domains = [\"www.example.com\"]",
+    );
+    for (name, number, response) in [("zip", "4", "zip"), ("both", "5", "zip-binary")] {
+        let keys = format!("domains = [\"example.com\"]\nresponse = \"{response}\"");
+        setting.order(name, OrderSpec::new(Product::Mark, number, &["example.com"]), &keys);
+    }
+    setting.write_configuration();
+    let (_, said) = setting.call(&["check"]);
+    let unpinned = said.matches("nothing says what its certificate is for").count();
+    assert!(unpinned == 1 && said.contains("order www: nothing says"), "{said}");
+    let disputed = said.matches("only the newer of the vendor's two pages about CollectMC").count();
+    assert!(disputed == 1 && said.contains("order zip: only the newer"), "{said}");
+}

@@ -189,6 +189,8 @@ pub struct World {
     pub boot: u64,
     pub rows: Rows,
     pub vendor: HashMap<String, Vec<Say>>,
+    /// The last call as it went out.
+    pub request: Option<Request>,
     pub disks: HashMap<String, Disk>,
     /// What a call says of the credential that it sent.
     pub sent_credential: Option<CredentialTag>,
@@ -233,6 +235,7 @@ impl World {
             boot: 1,
             rows: Rows::default(),
             vendor: HashMap::new(),
+            request: None,
             disks: HashMap::new(),
             sent_credential: None,
             calls: Vec::new(),
@@ -342,6 +345,7 @@ impl World {
                 let called =
                     Called { at: self.now.time, account: call.account.to_string(), number: number.clone() };
                 let polls = call.request.endpoint.collects();
+                self.request = Some(call.request.clone());
                 if polls { &mut self.calls } else { &mut self.errands }.push(called);
                 let outcome = self.ask(&number);
                 Some(Event::Answered { account: call.account, outcome, credential: self.sent_credential })

@@ -445,3 +445,73 @@ fn a_form_of_answers_that_a_product_does_not_have() {
     config.toml: 1 error
     "##);
 }
+
+#[test]
+fn a_form_of_answers_of_one_order() {
+    let order = |product: &str, response: &str| {
+        format!(
+            "[[order]]\nname = \"www\"\nproduct = \"{product}\"\norder_number = \"1\"\nresponse = \"{response}\"\n"
+        )
+    };
+    // What the account says is for the others.
+    assert_eq!(said(&format!("{ACCOUNT}response = \"netscape\"\n{}", order("mark", "zip"))), "");
+    assert_snapshot!(said(&format!("{ACCOUNT}{}", order("smime", "zip"))), @r##"
+    error: `response` is no form that product = "smime" has
+      --> config.toml:10:12
+       |
+    10 | response = "zip"
+       |            ^^^^^
+       |
+       = help: it has individual, pkcs7, netscape, pkcs7-binary, individual-lines, pkcs7-lines, netscape-lines, cmmf
+
+    config.toml: 1 error
+    "##);
+}
+
+#[test]
+fn parameters_that_are_sent_along() {
+    let params = |text: &str| said_of_order(&format!("{ORDER}params = {{ {text} }}\n"));
+    assert_eq!(params("behaviourVersion = \"1\", responseMimeType = \"\""), "");
+    assert_eq!(said(&format!("{ACCOUNT}params = {{ behaviourVersion = \"1\" }}\n{ORDER}")), "");
+    for own in [
+        "loginName",
+        "LOGINPASSWORD",
+        "ordernumber",
+        "certificateID",
+        "baseOrderNumber",
+        "querytype",
+        "responseType",
+        "responseEncoding",
+        "responseFormat",
+        "showFQDN",
+        "showvalidityperiod",
+        "showExtStatus",
+        "showMDCDomainDetails",
+        "showMDCDomainDetails2",
+        "showStatusDetails",
+    ] {
+        let said = params(&format!("{own} = \"1\""));
+        assert!(
+            said.contains(&format!("error: `{own}` in `params` is sent by certcollectd itself")),
+            "{said}"
+        );
+    }
+    for (odd, why) in [
+        ("\"\" = \"1\"", "is no name of a parameter"),
+        ("\"a b\" = \"1\"", "is no name of a parameter"),
+        ("\"a&b\" = \"1\"", "is no name of a parameter"),
+        ("\"\u{e4}\" = \"1\"", "is no name of a parameter"),
+        (&*format!("{} = \"1\"", "a".repeat(65)), "is no name of a parameter"),
+        ("a = \"1\", A = \"2\"", "is there twice"),
+        ("a = 1", "must be text"),
+        ("a = [\"1\"]", "must be text"),
+        ("a = \"x\\ny\"", "holds a control character"),
+        (&*format!("a = \"{}\"", "x".repeat(257)), "has more than 256 characters"),
+    ] {
+        let said = params(odd);
+        assert!(said.contains(why) && said.contains("1 error"), "{odd}: {said}");
+    }
+    let many: Vec<String> = (0..17).map(|number| format!("p{number} = \"1\"")).collect();
+    assert!(params(&many.join(", ")).contains("has more than 16 entries"));
+    assert!(said_of_order(&format!("{ORDER}params = \"x\"\n")).contains("`params` must be a table"));
+}

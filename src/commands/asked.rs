@@ -1,0 +1,43 @@
+//! `check`, of what is asked for: in which form, and whether anything says that what comes is right.
+
+use std::collections::BTreeSet;
+
+use crate::config::Config;
+use crate::config::point::Key;
+
+/// Hands each warning on: what it is about, its text, what to do.
+pub(super) fn look(config: &Config, mut warn: impl FnMut(Key, String, &str)) {
+    let mut said = BTreeSet::new();
+    for order in &config.orders {
+        let name = &order.name;
+        if order.is_unpinned() {
+            warn(
+                Key::order(name, &["name"]),
+                format!(
+                    "order {name}: nothing says what its certificate is for: with a slip in the number somebody else's is installed"
+                ),
+                "name its domains, or its key_file or csr_file",
+            );
+        }
+        let product = order.settings.product;
+        let own = order.settings.response;
+        let account = config.accounts.iter().find(|known| known.name == order.account);
+        let response = own.or_else(|| account.and_then(|account| account.response));
+        if !response.is_some_and(|response| response.is_disputed(product)) {
+            continue;
+        }
+        let about = match own {
+            Some(_) => Key::order(name, &["response"]),
+            None if said.insert(&order.account) => Key::account(&order.account, &["response"]),
+            None => continue,
+        };
+        warn(
+            about,
+            format!(
+                "order {name}: only the newer of the vendor's two pages about {} has this form of an answer",
+                product.endpoint().name()
+            ),
+            "both have pkcs7-binary, which is the default, and zip-binary",
+        );
+    }
+}
