@@ -12,7 +12,7 @@ use crate::cli::exit;
 use crate::config::file::{Level, Source};
 use crate::config::invisible;
 use crate::config::point::{self, Finding, Key};
-use crate::config::{Account, Action, Config, Hook, KeySource, Order, SecretSource, Severity};
+use crate::config::{Account, Action, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity};
 use crate::effects::load::Reader;
 use crate::effects::preflight::User;
 use crate::effects::store_error::{obstacle, try_write};
@@ -65,6 +65,9 @@ pub fn check(path: &Path, login: bool) -> u8 {
     }
     for account in &config.accounts {
         check_account(account, &mut report);
+    }
+    if let Some(source) = config.push.as_ref().and_then(|push| push.password.as_ref()) {
+        check_secret(source, |_| None, "[push]: the password", &Key::top("push"), &mut report);
     }
     for order in &config.orders {
         check_keys(order, &mut report);
@@ -153,7 +156,12 @@ fn check_account(account: &Account, report: &mut Report) {
     let name = &account.name;
     let who = format!("account {name}: the password");
     let about = Key::account(name, &["password", source_key(&account.password)]);
-    check_secret(&account.password, Some(128), &who, &about, report);
+    check_secret(&account.password, too_long_for_vendor, &who, &about, report);
+    if let Some(ProxyLogin { password, .. }) = &account.proxy_login {
+        let who = format!("account {name}: the password of the proxy");
+        let about = Key::account(name, &["proxy_password", source_key(password)]);
+        check_secret(password, too_long_for_proxy, &who, &about, report);
+    }
     if let Some(path) = &account.ca_file
         && let Err(failure) = call::roots(path)
     {
@@ -176,8 +184,22 @@ fn source_key(source: &SecretSource) -> &'static str {
     }
 }
 
-/// A secret of at most so many characters; `who` is `account main: the password`.
-fn check_secret(source: &SecretSource, longest: Option<usize>, who: &str, about: &Key, report: &mut Report) {
+fn too_long_for_vendor(secret: &str) -> Option<&'static str> {
+    (secret.chars().count() > 128).then_some("the vendor's 128 characters")
+}
+
+fn too_long_for_proxy(secret: &str) -> Option<&'static str> {
+    (secret.len() > ProxyLogin::LONGEST).then_some("255 bytes")
+}
+
+/// A secret; `who` is `account main: the password`, and `longer` says than what it is longer, if it is too long.
+fn check_secret(
+    source: &SecretSource,
+    longer: fn(&str) -> Option<&'static str>,
+    who: &str,
+    about: &Key,
+    report: &mut Report,
+) {
     match credential::read(source) {
         // Only the service manager can hand it over; whoever checks by hand has not got it, and need not.
         Err(_) if credential::is_out_of_reach(source) => report.warning(
@@ -195,12 +217,11 @@ fn check_secret(source: &SecretSource, longest: Option<usize>, who: &str, about:
             };
             report.error(about.clone(), format!("{who} cannot be read: {why}"), &help);
         }
-        Ok(secret) if longest.is_some_and(|longest| secret.chars().count() > longest) => report.error(
-            about.clone(),
-            format!("{who} is longer than the vendor's {} characters", longest.unwrap_or_default()),
-            "it must be the login's password and nothing else",
-        ),
         Ok(secret) => {
+            if let Some(limit) = longer(&secret) {
+                let text = format!("{who} is longer than {limit}");
+                return report.error(about.clone(), text, "it must be the password and nothing else");
+            }
             let odd = invisible::oddities(&secret);
             if !odd.is_empty() {
                 let help = format!(

@@ -9,10 +9,10 @@ use tokio::sync::mpsc;
 
 use super::{block_on, complain, load};
 use crate::cli::exit;
-use crate::config::Config;
 use crate::config::file::Level;
 use crate::config::invisible;
 use crate::config::point::{self, Key};
+use crate::config::{Config, SecretSource};
 use crate::daemon::{Daemon, Goal};
 use crate::effects::lock::Lock;
 use crate::effects::preflight::User;
@@ -249,29 +249,8 @@ fn warn_of_weak_points(found: &Arc<Found>) {
 
 fn look_for_weak_points(found: &Found) {
     for account in &found.config.accounts {
-        match credential::read(&account.password) {
-            Err(why) => tracing::error!(
-                account = &*account.name,
-                "account {}: the password cannot be read: {why}; {}; {}",
-                account.name,
-                account.password.when_unread(),
-                place(found, Key::account(&account.name, &["password"]))
-            ),
-            Ok(password) => {
-                let odd = invisible::oddities(&password);
-                if !odd.is_empty() {
-                    tracing::warn!(
-                        account = &*account.name,
-                        "account {}: the password has {}, which nobody sees; if that is not meant: {}",
-                        account.name,
-                        odd.join(", "),
-                        account.password.remedy()
-                    );
-                }
-                if let Some(exposed) = credential::exposure(&account.password) {
-                    tracing::warn!(account = &*account.name, "account {}: {exposed}", account.name);
-                }
-            }
+        for (key, source) in account.secrets() {
+            look_at_secret(found, &account.name, key, source);
         }
     }
     let files: Vec<&Path> = found.sources.iter().map(|source| &*source.path).collect();
@@ -286,6 +265,34 @@ fn look_for_weak_points(found: &Found) {
     for problem in probe::probe(&found.config) {
         let what = if problem.about == Key::top("install_dir") { "nothing" } else { "not everything" };
         tracing::error!("{what} can be installed: {}; {}", problem.error, place(found, problem.about));
+    }
+}
+
+fn look_at_secret(found: &Found, account: &str, key: &'static str, source: &SecretSource) {
+    let place = || place(found, Key::account(account, &[key]));
+    match credential::read(source) {
+        Err(why) => {
+            let advice = source.when_unread();
+            let what = if key == "password" { "the password" } else { key };
+            tracing::error!(
+                account,
+                "account {account}: {what} cannot be read: {why}; {advice}; {}",
+                place()
+            );
+        }
+        Ok(secret) => {
+            let odd = invisible::oddities(&secret);
+            if !odd.is_empty() {
+                let (odd, remedy) = (odd.join(", "), source.remedy());
+                tracing::warn!(
+                    account,
+                    "account {account}: {key} has {odd}, which nobody sees; if that is not meant: {remedy}"
+                );
+            }
+            if let Some(exposed) = credential::exposure(source) {
+                tracing::warn!(account, "account {account}: {exposed}");
+            }
+        }
     }
 }
 

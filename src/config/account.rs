@@ -8,7 +8,7 @@ use super::address::{base_url, has_user_info, proxy};
 use super::problem::{Problem, Sink, Spot};
 use super::reader::{Item, Table};
 use super::value::{self, Wrong, file_path};
-use super::{Account, SecretSource, invisible, params, secret};
+use super::{Account, ProxyLogin, SecretSource, invisible, params, secret};
 
 /// Characters that the vendor takes as `loginName` (CollectSSL, request parameters).
 const LOGIN_CHARS: usize = 64;
@@ -31,6 +31,7 @@ pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
     let password = password(table);
     let base_url = url(table, "base_url", base_url);
     let proxy = url(table, "proxy", proxy);
+    let proxy_login = proxy_login(table);
     let response = table.parse("response", RESPONSE_HELP, response);
     let params = params::params(table);
     let ca_file = table.parse("ca_file", "the path of a PEM file", file_path);
@@ -48,6 +49,7 @@ pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
             base_url: base_url.unwrap_or_else(|| Account::BASE_URL.to_owned()),
             ca_file,
             proxy,
+            proxy_login,
             response,
             params,
         }),
@@ -70,6 +72,32 @@ pub(super) const RESPONSE_HELP: &str =
 fn password(table: &Table<'_>) -> Option<SecretSource> {
     let help = "say where the password is kept: password = { file = \"/run/secrets/sectigo\" }";
     secret::password(&table.need("password", help)?)
+}
+
+/// `proxy_user` and `proxy_password`, both or none, and none without `proxy`.
+fn proxy_login(table: &Table<'_>) -> Option<ProxyLogin> {
+    const KEYS: [&str; 2] = ["proxy_user", "proxy_password"];
+    let given = KEYS.into_iter().find_map(|key| table.get(key));
+    if let Some(item) = given.filter(|_| table.get("proxy").is_none()) {
+        table.sink().add(
+            Problem::error(format!("`{}` without `proxy`", item.name), item.key_at, "")
+                .help("say which one: proxy = \"http://proxy.example.com:3128\"; proxies of the environment are not used"),
+        );
+    }
+    let (user, password) = secret::login(table, KEYS);
+    let user = user.filter(|user| {
+        let fits = user.len() <= ProxyLogin::LONGEST;
+        if let (false, Some(item)) = (fits, table.get("proxy_user")) {
+            let longest = ProxyLogin::LONGEST;
+            table.sink().add(Problem::error(
+                format!("`proxy_user` is longer than {longest} bytes"),
+                item.at,
+                "",
+            ));
+        }
+        fits
+    });
+    Some(ProxyLogin { user: user?, password: password? })
 }
 
 fn login_name(text: &str) -> Result<String, Wrong> {

@@ -118,7 +118,13 @@ pub(super) fn proxy(text: &str) -> Result<String, Wrong> {
     if !matches!(url.scheme.as_str(), "http" | "https" | "socks5") {
         return Err(Wrong::new("has an unknown scheme", help));
     }
-    let host = host_port(url.authority, help)?;
+    let host = host_port(url.authority, help).map_err(|wrong| match has_user_info(url.authority) {
+        true => Wrong::new(
+            wrong.what,
+            "leave out what stands before the @; proxy_user and proxy_password are for it",
+        ),
+        false => wrong,
+    })?;
     if !matches!(url.rest, "" | "/") {
         return Err(Wrong::new("has more than a host and a port", help));
     }

@@ -50,7 +50,18 @@ pub(super) static POLLING: Keys = Keys {
 
 pub(super) static ACCOUNT: Keys = Keys {
     title: "[[account]]",
-    names: &["name", "login_name", "password", "base_url", "ca_file", "proxy", "response", "params"],
+    names: &[
+        "name",
+        "login_name",
+        "password",
+        "base_url",
+        "ca_file",
+        "proxy",
+        "proxy_user",
+        "proxy_password",
+        "response",
+        "params",
+    ],
 };
 
 pub(super) static PASSWORD: Keys =

@@ -19,7 +19,7 @@ pub(super) fn http(table: &Table<'_>) -> Bound<Http> {
 pub(super) fn push(table: &Table<'_>) -> Bound<Push> {
     let address = address(table, "127.0.0.1:9798");
     let path = table.parse("path", "a path in quotes, such as \"/push\"", request_path);
-    let (user, password) = secret::user_and_password(table);
+    let (user, password) = secret::login(table, ["user", "password"]);
     let (listen, at) = address?;
     let asks = table.get("user").is_some() || table.get("password").is_some();
     if !asks && !listen.ip().to_canonical().is_loopback() {

@@ -163,6 +163,8 @@ pub struct Account {
     pub ca_file: Option<PathBuf>,
     /// `http://`, `https://` or `socks5://` proxy; `None` means a direct connection.
     pub proxy: Option<String>,
+    /// What the proxy is told of who we are; only with [`Account::proxy`].
+    pub proxy_login: Option<ProxyLogin>,
     /// In which form answers are asked for; `None` means each product's most robust one. A product that does not
     /// have the form keeps its own.
     pub response: Option<Response>,
@@ -191,6 +193,20 @@ impl Account {
 /// Names and values, in the order in which they were written. A name occurs once, whatever its case.
 pub type Params = Box<[(Box<str>, Box<str>)]>;
 
+/// `proxy_user` and `proxy_password`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyLogin {
+    /// Without a colon; 1 to 255 bytes.
+    pub user: String,
+    /// Where its password is read from.
+    pub password: SecretSource,
+}
+
+impl ProxyLogin {
+    /// A longer name or password has no place in the login of SOCKS5 (RFC 1929).
+    pub const LONGEST: usize = 255;
+}
+
 /// Where a secret is read from, each time it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
@@ -200,6 +216,14 @@ pub enum SecretSource {
     Credential(String),
     /// A named environment variable.
     Env(String),
+}
+
+impl Account {
+    /// Everything secret that its calls need, with the key that names it.
+    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
+        let proxy = self.proxy_login.as_ref().map(|login| ("proxy_password", &login.password));
+        std::iter::once(("password", &self.password)).chain(proxy)
+    }
 }
 
 impl SecretSource {

@@ -12,35 +12,41 @@ use super::problem::Problem;
 use super::reader::{Item, Table};
 use super::value::{Wrong, file_name, file_path, near, variable};
 
-const FORMS: &str = "password = { file = \"/run/secrets/sectigo\" }, or { credential = \"sectigo\" } for a systemd \
-                     credential, or { env = \"NAME\" } for an environment variable";
+/// What may stand behind the key.
+fn forms(key: &str) -> String {
+    format!(
+        "{key} = {{ file = \"/run/secrets/sectigo\" }}, or {{ credential = \"sectigo\" }} for a systemd credential, or \
+         {{ env = \"NAME\" }} for an environment variable"
+    )
+}
 
-/// `password` of a table that has one.
+/// `password` of a table that has one, or a key of its kind.
 pub(super) fn password(item: &Item<'_>) -> Option<SecretSource> {
+    let help = format!("write {}", forms(item.name));
     if !item.is_table() {
         item.hide();
         item.sink().add(
             Problem::error(
-                "`password` must say where the password is kept",
+                format!("`{}` must say where the password is kept", item.name),
                 item.at,
                 "a password does not belong into this file",
             )
-            .help(format!("write {FORMS}")),
+            .help(help),
         );
         return None;
     }
     let table = item.table(&keys::PASSWORD)?;
-    let form = table.one_of(keys::PASSWORD.names, &format!("write {FORMS}"))?;
+    let form = table.one_of(keys::PASSWORD.names, &help)?;
     match form.name {
-        "file" => guarded(&form, file_path).map(SecretSource::File),
-        "credential" => guarded(&form, credential).map(SecretSource::Credential),
-        _ => guarded(&form, |text| variable(text).map(|()| text.to_owned())).map(SecretSource::Env),
+        "file" => guarded(&form, &help, file_path).map(SecretSource::File),
+        "credential" => guarded(&form, &help, credential).map(SecretSource::Credential),
+        _ => guarded(&form, &help, |text| variable(text).map(|()| text.to_owned())).map(SecretSource::Env),
     }
 }
 
 /// What is not a path or a name may be the password itself.
-fn guarded<T>(item: &Item<'_>, read: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
-    let value = item.parse(&format!("write {FORMS}"), read);
+fn guarded<T>(item: &Item<'_>, help: &str, read: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+    let value = item.parse(help, read);
     if value.is_none() {
         item.hide();
     }
@@ -57,19 +63,18 @@ fn credential(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
-/// User and password of a table that may have both or none.
-pub(super) fn user_and_password(table: &Table<'_>) -> (Option<String>, Option<SecretSource>) {
-    let user = table.get("user");
-    let secret = table.get("password");
+/// User and password of a table that may have both or none, under these keys.
+pub(super) fn login(table: &Table<'_>, keys: [&'static str; 2]) -> (Option<String>, Option<SecretSource>) {
+    let [user, secret] = keys.map(|key| table.get(key));
     if let (Some(one), None) | (None, Some(one)) = (&user, &secret) {
-        let other = if user.is_some() { "password" } else { "user" };
+        let other = keys[usize::from(user.is_some())];
         table.sink().add(
             Problem::error(format!("`{}` without `{other}`", one.name), one.key_at, "")
                 .help("basic authentication needs both; leave out both for none"),
         );
     }
     let user = user.and_then(|item| {
-        item.parse("such as user = \"sectigo\"", |text| {
+        item.parse(&format!("such as {} = \"sectigo\"", item.name), |text| {
             if text.is_empty() || text.contains(':') || text.chars().any(char::is_control) {
                 return Err(Wrong::new(
                     "is not a user name",
@@ -82,13 +87,17 @@ pub(super) fn user_and_password(table: &Table<'_>) -> (Option<String>, Option<Se
     (user, secret.and_then(|item| password(&item)))
 }
 
+/// The keys behind which a password could stand by mistake.
+const PASSWORDS: [&str; 2] = ["password", "proxy_password"];
+
 /// Words after which a secret may follow.
 const SUSPECTS: [&str; 5] = ["pass", "secret", "token", "pwd", "pw"];
 
 /// Whether the value of a key may be shown. `meant` is the known key that it is, or is near to.
 pub(super) fn is_harmless(name: &str, meant: Option<&str>) -> bool {
     let lower = name.to_ascii_lowercase();
-    meant.is_some_and(|meant| meant != "password") && !SUSPECTS.iter().any(|word| lower.contains(word))
+    meant.is_some_and(|meant| !PASSWORDS.contains(&meant))
+        && !SUSPECTS.iter().any(|word| lower.contains(word))
 }
 
 /// The parts of a damaged piece of text that may be secrets: all that does not clearly belong to a harmless key.

@@ -6,14 +6,17 @@
 
 use std::collections::HashMap;
 use std::error::Error;
+use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, Proxy, redirect, retry};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
@@ -21,11 +24,11 @@ use zeroize::Zeroizing;
 use super::apart::{self, apart};
 use super::dir::read_file;
 use super::transport::{self, Cause, Route};
-use super::{credential, echo};
+use super::{credential, echo, sha256};
 use crate::api::code::{self, Class};
 use crate::api::{Answer, Endpoint, Failure, Foreign, Request, RetryAfter, reply};
 use crate::cert::{self, MAX_ANCHORS_INPUT};
-use crate::config::{Account, Calls, Config};
+use crate::config::{Account, Calls, Config, ProxyLogin};
 use crate::engine::event::CredentialTag;
 
 /// The largest body, in bytes as they arrive; the largest true answer is a mark certificate with its chain, below 200 KB.
@@ -38,14 +41,24 @@ const IDLE: Duration = Duration::from_secs(90);
 /// The clients of all accounts, each made when it is first needed.
 #[derive(Debug, Default)]
 pub struct Callers {
-    clients: HashMap<Arc<str>, Arc<OnceLock<Client>>>,
+    clients: HashMap<Arc<str>, Kept>,
     turns: HashMap<Arc<str>, Arc<Semaphore>>,
+}
+
+/// An account's client, once it was made.
+type Kept = Arc<Mutex<Option<Made>>>;
+
+/// A client, and what tells another password of the proxy from the one that it was made with.
+#[derive(Debug)]
+struct Made {
+    client: Client,
+    proxy_password: Option<[u8; 32]>,
 }
 
 /// All that one call needs, so that it can run on its own.
 #[derive(Debug)]
 pub struct Prepared {
-    client: Arc<OnceLock<Client>>,
+    client: Kept,
     account: Arc<Account>,
     calls: Calls,
     turn: Arc<Semaphore>,
@@ -81,7 +94,7 @@ impl Callers {
     }
 }
 
-fn build(account: &Account, calls: &Calls) -> Result<Client, Failure> {
+fn build(account: &Account, calls: &Calls, proxy_password: Option<&str>) -> Result<Client, Failure> {
     let mut builder = Client::builder()
         .user_agent(concat!("certcollectd/", env!("CARGO_PKG_VERSION")))
         .https_only(true)
@@ -99,10 +112,35 @@ fn build(account: &Account, calls: &Calls) -> Result<Client, Failure> {
     if let Some(path) = &account.ca_file {
         builder = builder.tls_certs_merge(roots(path)?);
     }
-    if let Some(proxy) = &account.proxy {
-        builder = builder.proxy(Proxy::all(proxy).map_err(|error| Failure::Setup(chain(&error)))?);
+    if let Some(address) = &account.proxy {
+        let mut proxy = Proxy::all(address).map_err(|error| Failure::Setup(chain(&error)))?;
+        if let (Some(login), Some(password)) = (&account.proxy_login, proxy_password) {
+            proxy = match address.starts_with("socks5:") {
+                true => proxy.basic_auth(&percent(&login.user), &percent(password)),
+                false => proxy.custom_http_auth(basic(&login.user, password)),
+            };
+        }
+        builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| Failure::Setup(chain(&error)))
+}
+
+/// `Proxy-Authorization`; it is sent with CONNECT, and never beyond the proxy.
+fn basic(user: &str, password: &str) -> HeaderValue {
+    let login = Zeroizing::new(format!("{user}:{password}"));
+    let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(login.as_bytes())));
+    let mut value = HeaderValue::from_str(&value).expect("base64 is printable ASCII");
+    value.set_sensitive(true);
+    value
+}
+
+/// Each byte percent-encoded: the client puts them into a URL, and leaves a percent sign in there as it is.
+fn percent(text: &str) -> Zeroizing<String> {
+    let mut encoded = Zeroizing::new(String::with_capacity(3 * text.len()));
+    for byte in text.bytes() {
+        write!(encoded, "%{byte:02X}").expect("writing to a string");
+    }
+    encoded
 }
 
 /// The certificates of `ca_file`.
@@ -167,15 +205,40 @@ impl Prepared {
             .await
             .unwrap_or_else(|why| Err(format!("{}: {why}", self.account.password.describe())))
             .map_err(|why| Failure::Credential(format!("{why}; {}", self.account.password.when_unread())))?;
-        if let Some(client) = self.client.get() {
-            return Ok((client.clone(), password));
+        let proxy_password = self.proxy_password().await?;
+        let digest = proxy_password.as_ref().map(|password| sha256(password.as_bytes()));
+        if let Some(made) = self.kept().as_ref().filter(|made| made.proxy_password == digest) {
+            return Ok((made.client.clone(), password));
         }
         let (account, calls) = (self.account.clone(), self.calls);
-        let client = apart(&self.turn, move || build(&account, &calls)).await.unwrap_or_else(|why| {
+        let work = move || build(&account, &calls, proxy_password.as_ref().map(|password| password.as_str()));
+        let client = apart(&self.turn, work).await.unwrap_or_else(|why| {
             let file = self.account.ca_file.as_ref().map(|path| format!("ca_file {}: ", path.display()));
             Err(Failure::Setup(format!("{}{why}", file.unwrap_or_default())))
         })?;
-        Ok((self.client.get_or_init(|| client).clone(), password))
+        *self.kept() = Some(Made { client: client.clone(), proxy_password: digest });
+        Ok((client, password))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Made>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The password of the proxy, read anew for each call like the account's: a changed one counts at once.
+    async fn proxy_password(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+        let Some(ProxyLogin { password: source, .. }) = self.account.proxy_login.clone() else {
+            return Ok(None);
+        };
+        let shown = source.describe();
+        let advice = source.when_unread();
+        let longest = ProxyLogin::LONGEST;
+        match apart(&self.turn, move || credential::read(&source)).await {
+            Ok(Ok(password)) if password.len() <= longest => Ok(Some(password)),
+            Ok(Ok(_)) => Err(format!("{shown} is longer than {longest} bytes")),
+            Ok(Err(why)) => Err(why),
+            Err(why) => Err(format!("{shown}: {why}")),
+        }
+        .map_err(|why| Failure::Setup(format!("the password of the proxy cannot be read: {why}; {advice}")))
     }
 
     async fn call(self, client: Client, request: &Request, password: &str) -> Result<Answer, Failure> {
@@ -273,7 +336,7 @@ async fn read(
         return Err(Failure::HeadersTooLarge(MAX_HEADERS));
     }
     let text = |name| {
-        headers.get(name).map(|value: &reqwest::header::HeaderValue| {
+        headers.get(name).map(|value: &HeaderValue| {
             Foreign::from_bytes(&echo::without(Bytes::copy_from_slice(value.as_bytes()), password))
         })
     };

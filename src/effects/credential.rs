@@ -196,6 +196,7 @@ mod tests {
             base_url: Account::BASE_URL.into(),
             ca_file: None,
             proxy: None,
+            proxy_login: None,
             response: None,
             params: Box::default(),
         };

@@ -34,7 +34,7 @@ struct Watch {
     path: PathBuf,
     patterns: Vec<String>,
     files: Vec<(PathBuf, Stamp)>,
-    credentials: HashMap<Arc<str>, (PathBuf, Stamp)>,
+    credentials: HashMap<(Arc<str>, PathBuf), Stamp>,
     dirs: BTreeSet<PathBuf>,
     watcher: Option<RecommendedWatcher>,
     /// That the system has no more watches was said.
@@ -125,7 +125,7 @@ impl Watch {
                 }
             }
         }
-        for (account, (path, stamp)) in &mut self.credentials {
+        for ((account, path), stamp) in &mut self.credentials {
             let now = stamp_of(path);
             if now != *stamp {
                 *stamp = now;
@@ -146,13 +146,11 @@ impl Watch {
         dirs.extend(self.patterns.iter().filter_map(|pattern| Some(Path::new(pattern).parent()?.to_owned())));
         let mut credentials = HashMap::new();
         for account in &found.config.accounts {
-            if let Some(path) = password_file(&account.password) {
+            for path in account.secrets().filter_map(|(_, source)| password_file(source)) {
                 dirs.extend(dirs_of(&path));
-                let stamp = match self.credentials.get(&account.name) {
-                    Some((known, stamp)) if *known == path => *stamp,
-                    _ => stamp_of(&path),
-                };
-                credentials.insert(account.name.clone(), (path, stamp));
+                let key = (account.name.clone(), path);
+                let stamp = self.credentials.get(&key).copied().unwrap_or_else(|| stamp_of(&key.1));
+                credentials.insert(key, stamp);
             }
         }
         self.credentials = credentials;

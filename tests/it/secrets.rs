@@ -10,6 +10,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use certcollectd::sandbox::{AccountSpec, OrderSpec, Product};
 use rustix::process::Signal;
 
+use crate::network::forward::{Forward, Kind};
 use crate::network::proxy::{Identity, end_of_head};
 use crate::network::servers::{Answering, Listener, Reply};
 use crate::setting::Setting;
@@ -275,6 +276,64 @@ fn no_trace_of_the_password_in_anything_that_leaves_the_daemon() {
         search.places,
         search.bytes
     );
+}
+
+/// The password of a proxy goes to the proxy, for each kind of one, and to nobody else.
+#[test]
+fn no_trace_of_the_password_of_a_proxy() {
+    let identity = Identity::new();
+    for kind in [Kind::Http, Kind::Https(identity.server.clone()), Kind::Socks5] {
+        let proxy = Forward::start(kind, "svc \u{fc}%41@x", CANARY);
+        let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let hears = asked.clone();
+        let vendor = Answering::start(identity.server.clone(), move |_, request| {
+            hears.lock().unwrap().extend_from_slice(request);
+            Reply::Bytes(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n0\n".to_vec())
+        });
+        let mut setting = Setting::new();
+        setting.polling("interval = \"100ms\"\nmax_interval = \"100ms\"\ncall_gap = \"0s\"");
+        setting.write("other-ca.pem", &identity.ca_pem);
+        setting.write("canary", CANARY);
+        setting.write("password", "the account's");
+        setting.table(&format!(
+            "[[account]]\nname = \"far\"\nlogin_name = \"x\"\npassword = {{ file = \"$DIR/password\" }}\n\
+             base_url = \"https://{}\"\nca_file = \"$DIR/other-ca.pem\"\nproxy = \"{}\"\nproxy_user = \"svc \u{fc}%41@x\"\n\
+             proxy_password = {{ file = \"$DIR/canary\" }}",
+            vendor.address,
+            proxy.url()
+        ));
+        setting.table("[[order]]\nname = \"www\"\naccount = \"far\"\norder_number = \"7\"");
+        setting.start();
+        setting.until("it is asked through the proxy", |_| vendor.calls() > 2);
+        assert!(proxy.tunnels() > 0 && proxy.refused() == 0, "{}", proxy.url());
+        // Another password is wanted: said with what to do, and taken as soon as it is there.
+        proxy.want("another one");
+        setting.until("the proxy refuses", |setting| {
+            setting.call(&["poll", "www"]);
+            proxy.refused() > 0
+        });
+        let said = setting.call(&["poll", "www"]).1;
+        for part in ["refuses the login of proxy_user \"svc ", "/canary, it is tried at once"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        let mut search = Search::new();
+        for arguments in
+            [&["status"][..], &["explain", "www"], &["status", "--json"], &["check"], &["poll", "www"]]
+        {
+            search.look(&arguments.join(" "), setting.call(arguments).1.as_bytes());
+        }
+        let calls = vendor.calls();
+        setting.write("canary", "another one");
+        setting.until("the new one is taken", |_| vendor.calls() > calls + 1);
+        assert_eq!(setting.stop(), Some(0));
+        let dir = setting.dir.path().to_owned();
+        search.look_below(&dir);
+        let asked = asked.lock().unwrap();
+        search.look("what the vendor is asked", &asked);
+        let asked = String::from_utf8_lossy(&asked).to_lowercase();
+        assert!(asked.contains("loginpassword") && !asked.contains("proxy-authorization"), "{asked}");
+        assert!(setting.log().contains(" TRACE "));
+    }
 }
 
 fn get(address: &str, path: &str) -> String {

@@ -59,6 +59,7 @@ pub fn account(name: &str) -> Arc<Account> {
         base_url: Account::BASE_URL.into(),
         ca_file: None,
         proxy: None,
+        proxy_login: None,
         response: None,
         params: Box::default(),
     })

@@ -26,7 +26,8 @@ const MAX_ANSWER: usize = 8192;
 pub(super) async fn ask(route: &Route, cause: Cause) -> Cause {
     let limit = route.connect_timeout.min(LIMIT);
     match cause {
-        Cause::NoTunnel(None) => {
+        // Without its login a proxy says something else than with it.
+        Cause::NoTunnel(None) if route.proxy_login.is_none() => {
             let answer = timeout(limit, connect(route)).await;
             Cause::NoTunnel(match answer {
                 Ok(Some(Reached::Refused(status))) => Some(status),

@@ -24,8 +24,8 @@ pub(super) struct Route {
     host: String,
     /// `scheme://host:port`.
     proxy: Option<String>,
-    /// Whether a login for the proxy is configured.
-    has_proxy_login: bool,
+    /// As whom we log in at the proxy, and how another password gets into force.
+    proxy_login: Option<(Foreign, String)>,
     ca_file: Option<String>,
     connect_timeout: Duration,
 }
@@ -47,6 +47,8 @@ pub(super) enum Cause {
     Closed,
     /// The proxy made no tunnel; with the HTTP status, if it is known.
     NoTunnel(Option<u16>),
+    /// A SOCKS proxy wants a login, or refuses ours.
+    NoLogin,
     /// The first bytes of the answer are no TLS.
     NotTls,
     /// Nobody who is trusted issued the certificate; its highest issuer, if it was seen.
@@ -79,7 +81,10 @@ impl Route {
         Route {
             host: with_port(&account.base_url, 443),
             proxy: account.proxy.clone(),
-            has_proxy_login: false,
+            proxy_login: account
+                .proxy_login
+                .as_ref()
+                .map(|login| (Foreign::new(&login.user), login.password.remedy())),
             ca_file: account.ca_file.as_ref().map(|path| path.display().to_string()),
             connect_timeout,
         }
@@ -135,10 +140,23 @@ pub(super) fn cause(error: &reqwest::Error, route: &Route) -> Option<Cause> {
     Some(match of_system {
         Some(cause) => cause,
         None if error.is_timeout() => Cause::Slow,
-        // Whatever else fails between us and a proxy is its refusal: the client keeps the type to itself.
-        None if route.proxy.is_some() => Cause::NoTunnel(None),
+        None if route.proxy.is_some() => of_proxy(&super::call::chain(error)),
         None => Cause::Other(Foreign::new(&super::call::chain(error))),
     })
+}
+
+/// Whatever else fails between us and a proxy is its refusal. The client keeps the type to itself, so its words have to do.
+fn of_proxy(words: &str) -> Cause {
+    // hyper-util's `TunnelError` and, for SOCKS5, `AuthError`.
+    const LOGIN: [&str; 3] =
+        ["credentials not accepted", "user/pass authentication", "implements authentication incorrectly"];
+    if words.contains("proxy authorization required") {
+        Cause::NoTunnel(Some(407))
+    } else if LOGIN.iter().any(|login| words.contains(login)) {
+        Cause::NoLogin
+    } else {
+        Cause::NoTunnel(None)
+    }
 }
 
 fn of_kind(kind: ErrorKind) -> Option<Cause> {
@@ -213,6 +231,7 @@ fn is_tls(cause: &Cause) -> bool {
         | Cause::Slow
         | Cause::Closed
         | Cause::NoTunnel(_)
+        | Cause::NoLogin
         | Cause::Other(_) => false,
     }
 }
@@ -253,11 +272,14 @@ fn words(cause: &Cause, route: &Route) -> String {
              that is not for https",
             name_of(host)
         ),
-        Cause::NoTunnel(Some(407)) if route.has_proxy_login => {
-            format!("{peer} refuses its login (HTTP 407): look at proxy_user and proxy_password")
-        }
-        Cause::NoTunnel(Some(407)) => {
-            format!("{peer} wants a login (HTTP 407): set proxy_user and proxy_password")
+        Cause::NoTunnel(Some(407)) | Cause::NoLogin => {
+            let status = if matches!(cause, Cause::NoLogin) { "" } else { " (HTTP 407)" };
+            match &route.proxy_login {
+                Some((user, remedy)) => format!(
+                    "{peer} refuses the login of proxy_user \"{user}\"{status}; is it the right one? A new password: {remedy}"
+                ),
+                None => format!("{peer} wants a login{status}: set proxy_user and proxy_password"),
+            }
         }
         Cause::NoTunnel(status) => {
             let status = status.map(|status| format!(": HTTP {status} to CONNECT")).unwrap_or_default();

@@ -4,7 +4,7 @@ fn route(proxy: Option<&str>, ca_file: Option<&str>) -> Route {
     Route {
         host: "secure.example.com:443".into(),
         proxy: proxy.map(Into::into),
-        has_proxy_login: false,
+        proxy_login: None,
         ca_file: ca_file.map(Into::into),
         connect_timeout: Duration::from_secs(10),
     }
@@ -25,6 +25,7 @@ fn causes() -> Vec<Cause> {
         Cause::NoTunnel(None),
         Cause::NoTunnel(Some(403)),
         Cause::NoTunnel(Some(407)),
+        Cause::NoLogin,
         Cause::NotTls,
         Cause::UnknownIssuer(None),
         Cause::UnknownIssuer(Some(foreign.clone())),
@@ -74,6 +75,12 @@ fn each_cause_has_its_remedy() {
     check(issuer(), &route(None, Some("/etc/corp.pem")), &["\"CN=Corp Proxy CA\"", "ca_file /etc/corp.pem"]);
     check(Cause::NoTunnel(Some(403)), &route(PROXY, None), &["HTTP 403", "secure.example.com:443"]);
     check(Cause::NoTunnel(Some(407)), &route(PROXY, None), &["HTTP 407", "proxy_user"]);
+    check(Cause::NoLogin, &route(PROXY, None), &["wants a login", "proxy_user"]);
+    let login = Some((Foreign::new("svc"), "write it into /p".to_owned()));
+    let with_login = Route { proxy_login: login, ..route(PROXY, None) };
+    for cause in [Cause::NoTunnel(Some(407)), Cause::NoLogin] {
+        check(cause, &with_login, &["refuses the login", "proxy_user \"svc\"", "write it into /p"]);
+    }
     let name = |name: &str| Cause::NoName { name: name.into(), why: Foreign::new("x") };
     check(name("secure.example.com"), &route(PROXY, None), &["base_url", "/etc/resolv.conf"]);
     check(name("proxy.example.com"), &route(PROXY, None), &["right in proxy"]);

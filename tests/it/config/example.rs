@@ -163,7 +163,7 @@ fn each_key_that_is_listed_is_looked_at() {
             };
             let problems = read(&[source(&text)]).expect_err("a date is never right");
             let is_said = problems.iter().any(|problem| {
-                let is_password = *name == "password" && problem.message.starts_with("`password` must say");
+                let is_password = problem.message.starts_with(&format!("`{name}` must say"));
                 problem.message.starts_with(&format!("`{name}` must be")) || is_password
             });
             assert!(is_said, "`{name}` of {} is not looked at", keys.title);

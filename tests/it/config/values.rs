@@ -175,7 +175,7 @@ fn addresses_of_the_vendor() {
     13 | proxy = ******
        |         ^^^^^^
        |
-       = help: leave out what stands before the @
+       = help: leave out what stands before the @; proxy_user and proxy_password are for it
 
     config.toml: 5 errors, 1 warning
     "#);
@@ -542,5 +542,42 @@ fn a_push_listener_that_anybody_can_reach_asks_for_a_password() {
         assert_eq!(found.contains(open), warned, "{found}");
         assert!(!found.contains("error"), "{found}");
         assert!(!said_of(&(text + login)).contains(open), "{listen}");
+    }
+}
+
+#[test]
+fn the_login_of_a_proxy_is_whole_or_not_there() {
+    let account = |more: &str| said(&format!("{}{more}{ORDER}", ACCOUNT.trim_end().to_owned() + "\n"));
+    let (proxy, user, password) = (
+        "proxy = \"http://proxy:3128\"\n",
+        "proxy_user = \"svc\"\n",
+        "proxy_password = { file = \"/run/secrets/proxy\" }\n",
+    );
+    for (written, wrong) in [
+        ([proxy, user, password].concat(), None),
+        ([proxy].concat(), None),
+        ([proxy, user].concat(), Some("`proxy_user` without `proxy_password`")),
+        ([proxy, password].concat(), Some("`proxy_password` without `proxy_user`")),
+        ([user, password].concat(), Some("`proxy_user` without `proxy`")),
+        ([proxy, password, "proxy_user = \"a:b\"\n"].concat(), Some("`proxy_user` is not a user name")),
+        (
+            [proxy, password, &format!("proxy_user = \"{}\"\n", "x".repeat(256))].concat(),
+            Some("is longer than 255"),
+        ),
+        (
+            [proxy, user, "proxy_password = \"hunter2\"\n"].concat(),
+            Some("`proxy_password` must say where the password is kept"),
+        ),
+        ([proxy, user, "proxy_password = { file = \"hunter2\" }\n"].concat(), Some("`file`")),
+    ] {
+        let found = account(&written);
+        assert!(!found.contains("hunter2"), "{found}");
+        match wrong {
+            Some(wrong) => assert!(
+                found.contains(&format!("error: {wrong}")) || found.contains(wrong),
+                "{wrong}: {found}"
+            ),
+            None => assert_eq!(found, "", "{written}"),
+        }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! `NETWORK_SEEDS=50` makes the long form; each seed places the faults elsewhere.
 
+pub mod forward;
 pub mod proxy;
 mod reasons;
 pub mod servers;
