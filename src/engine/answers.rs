@@ -289,7 +289,7 @@ impl Engine {
     ) {
         let old = self.slot_mut(id).record.heard.take();
         let lasts = old.as_ref().filter(|old| Mood::of(old.code) == Mood::of(code));
-        let since = lasts.map_or(now.unix(), |old| old.since);
+        let since = lasts.map_or_else(|| now.unix(), |old| old.since);
         // What an answer without details leaves open was said by an earlier one.
         let details = match old {
             Some(old) if code.is_none_or(|code| code < 0) && details == reply::Details::default() => {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use certcollectd::api::Failure;
 use certcollectd::engine::event::{Command, ReplaceCommand, Target};
 use certcollectd::engine::time::{Now, Time};
-use certcollectd::sandbox::{OrderSpec, Product, State, Step};
+use certcollectd::sandbox::{CertificateSpec, OrderSpec, Product, State, Step};
 use certcollectd::status::{Explanation, Status, Verdict, verdict};
 use insta::assert_snapshot;
 use rcgen::KeyPair;
@@ -599,4 +599,53 @@ fn check_warns_of_orders_that_nothing_pins_down_and_of_forms_in_dispute() {
     assert!(unpinned == 1 && said.contains("order www: nothing says"), "{said}");
     let disputed = said.matches("only the newer of the vendor's two pages about CollectMC").count();
     assert!(disputed == 1 && said.contains("order zip: only the newer"), "{said}");
+}
+
+const KEY: &str = "key_file = \"$DIR/key.pem\"\n";
+const OWN_ROOT: &str = "[order.verify]\ntrust = \"off\"";
+
+#[test]
+fn revocation_reaches_the_binary_in_every_form() {
+    for response in ["individual", "individual-lines", "pkcs7-lines", "zip"] {
+        for installed in [false, true] {
+            let revoked = Step { certificate_status: Some("Revoked".into()), ..Step::issued() };
+            let script = if installed { vec![Step::issued().polls(1), revoked] } else { vec![revoked] };
+            let mut setting = Setting::new();
+            let spec = OrderSpec::new(Product::Ssl, "1", &["www.example.com"]).with_script(script);
+            setting.order("www", spec, &format!("{KEY}response = \"{response}\"\n{OWN_ROOT}"));
+            setting.once(&[]);
+            if installed {
+                assert_eq!(setting.phase("www"), "guarding", "{response}");
+                setting.call(&["poll", "www"]);
+            }
+            assert_eq!(setting.phase("www"), "revoked", "{response} {installed}");
+            assert_eq!(setting.path("out/www/cert.pem").exists(), installed, "{response}");
+            assert_eq!(setting.call(&["status", "--nagios"]).0, 2, "{response}");
+        }
+    }
+}
+
+#[test]
+fn files_are_looked_after_while_a_re_issue_is_in_quarantine() {
+    let mut setting = Setting::new();
+    let other = CertificateSpec {
+        key: Some(KeyPair::generate().unwrap().serialize_pem()),
+        ..CertificateSpec::default()
+    };
+    let refused = Step { certificate: Some(other), ..Step::issued() };
+    let spec = OrderSpec::new(Product::Ssl, "1", &["www.example.com"])
+        .with_script(vec![Step::issued().polls(1), refused]);
+    setting.order("www", spec, &format!("{KEY}{OWN_ROOT}"));
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    let installed = setting.read("out/www/cert.pem");
+    setting.call(&["poll", "www"]);
+    assert_eq!(setting.phase("www"), "quarantined");
+    for what in ["link", "all"] {
+        damage(&setting, what);
+        setting.call(&["poll", "www"]);
+        assert_eq!(setting.read("out/www/cert.pem"), installed, "{what}");
+    }
+    setting.call(&["poll", "www"]);
+    assert_eq!(setting.phase("www"), "quarantined");
 }
