@@ -36,6 +36,8 @@ pub struct AccountRecord {
     pub calling: bool,
     /// Calls so far.
     pub calls: u64,
+    /// When the vendor answered last so that it could be understood, UNIX seconds.
+    pub answered: Option<i64>,
     /// Set while GetMDCDomainDetails is not open to the account, so that it is not asked by itself.
     pub details_refused: Option<Refused>,
     /// The announcement of a revocation that is about no order known here.

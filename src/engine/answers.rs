@@ -79,6 +79,7 @@ impl Engine {
                 Err(Some(unreadable.to_string()))
             }
             Ok(reply) => {
+                self.gates[gate].record.answered = Some(now.unix());
                 let row = code::classify(endpoint, &reply);
                 self.login_result(gate, row, &reply, now);
                 Ok((row, reply))

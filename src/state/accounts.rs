@@ -34,6 +34,8 @@ pub(super) struct AccountRow {
     #[serde(default, skip_serializing_if = "is_default")]
     calls: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    answered: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     details_refused: Option<RefusedRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     announced: Option<AnnouncedRow>,
@@ -165,6 +167,7 @@ impl AccountRow {
             called,
             calling,
             calls,
+            answered,
             details_refused,
             announced,
             replacements,
@@ -185,6 +188,7 @@ impl AccountRow {
             called_ms: called.map(|time| time.0),
             calling: *calling,
             calls: *calls,
+            answered: *answered,
             details_refused: details_refused.as_ref().map(|refused| RefusedRow {
                 since: refused.since,
                 text: refused.text.to_string(),
@@ -213,6 +217,7 @@ impl AccountRow {
             called: self.called_ms.map(|time| origin.past(time, now)),
             calling: self.calling,
             calls: self.calls,
+            answered: self.answered,
             details_refused: self.details_refused.map(|refused| Refused {
                 since: refused.since,
                 text: refused.text.into(),

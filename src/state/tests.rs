@@ -151,6 +151,7 @@ fn an_account_comes_back_as_it_was() {
         called: Some(Time(4)),
         calling: true,
         calls: 5,
+        answered: Some(9),
         details_refused: Some(Refused {
             since: 6,
             text: "Permission denied!".into(),
