@@ -16,7 +16,7 @@ use crate::config::{Account, Action, Config, Hook, KeySource, Order, ProxyLogin,
 use crate::effects::load::Reader;
 use crate::effects::preflight::User;
 use crate::effects::store_error::{obstacle, try_write};
-use crate::effects::{call, credential, hook, inspect, preflight, probe};
+use crate::effects::{call, credential, hook, inspect, preflight, probe, web};
 use crate::engine::event::{Command, CommandReply};
 use crate::sources::{clock, control, watch};
 
@@ -64,7 +64,7 @@ pub fn check(path: &Path, login: bool) -> u8 {
         complain(found.warnings.trim_end());
     }
     for account in &config.accounts {
-        check_account(account, &mut report);
+        check_account(account, &config, &mut report);
     }
     if let Some(source) = config.push.as_ref().and_then(|push| push.password.as_ref()) {
         check_secret(source, |_| None, "[push]: the password", &Key::top("push"), &mut report);
@@ -152,7 +152,7 @@ fn next_step(why: &str, missing: &str) -> String {
     }
 }
 
-fn check_account(account: &Account, report: &mut Report) {
+fn check_account(account: &Account, config: &Config, report: &mut Report) {
     let name = &account.name;
     let who = format!("account {name}: the password");
     let about = Key::account(name, &["password", source_key(&account.password)]);
@@ -172,6 +172,13 @@ fn check_account(account: &Account, report: &mut Report) {
             "correct the path, or take ca_file out where nothing looks inside the connection",
         );
         report.error(about, text, &help);
+    } else if let Some(failure) = call::obstacle(account, &config.calls) {
+        let help = format!("{ROOTS}; or name the root that the vendor's certificate comes from in ca_file");
+        report.error(
+            Key::account(name, &["name"]),
+            format!("account {name}: the vendor cannot be called: {failure}"),
+            &help,
+        );
     }
 }
 
@@ -246,6 +253,10 @@ fn how_to_try(source: &SecretSource) -> String {
          without it: `systemd-run --pipe --wait -p LoadCredential={name}:FILE certcollectd check --login`"
     )
 }
+
+/// What is there on every machine but the smallest.
+const ROOTS: &str =
+    "install the roots of the system (Debian: ca-certificates), or set SSL_CERT_FILE to a PEM file with them";
 
 fn check_keys(order: &Order, report: &mut Report) {
     let level = if order.settings.verify.key == Severity::Block { Level::Error } else { Level::Warning };
@@ -331,7 +342,12 @@ fn check_hook(hook: &Hook, config: &Config, report: &mut Report) {
                 ),
             }
         }
-        Action::Http { .. } => {}
+        Action::Http { url, .. } => {
+            if let Some(why) = web::obstacle(url) {
+                let about = Key::hook(name, &["http", "url"]);
+                report.error(about, format!("hook {name}: {url} cannot be called: {why}"), ROOTS);
+            }
+        }
     }
     if !config.orders.iter().any(|order| order.settings.hooks.contains(name)) {
         report.warning(Key::hook(name, &["name"]), format!("hook {name} is not used by any order"), "");

@@ -143,6 +143,11 @@ fn percent(text: &str) -> Zeroizing<String> {
     encoded
 }
 
+/// Why no connection of this account can be made from this machine, whoever is there: no roots, most often.
+pub fn obstacle(account: &Account, calls: &Calls) -> Option<Failure> {
+    build(account, calls, None).err()
+}
+
 /// The certificates of `ca_file`.
 pub fn roots(path: &Path) -> Result<Vec<Certificate>, Failure> {
     let shown = path.display();

@@ -11,6 +11,7 @@ pub mod dir;
 pub mod dns;
 mod echo;
 pub mod hook;
+pub mod in_place;
 pub mod inspect;
 pub mod load;
 pub mod lock;
@@ -24,7 +25,7 @@ pub mod stage;
 pub mod store_error;
 pub mod sweep;
 mod transport;
-mod web;
+pub mod web;
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;

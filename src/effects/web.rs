@@ -4,24 +4,40 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
-use reqwest::{Client, Method, redirect, retry};
+use reqwest::{Client, ClientBuilder, Method, redirect, retry};
 
 use super::hook::{cannot_connect, failure};
 use crate::api::Foreign;
 use crate::engine::event::HookResult;
 
 const UNIX: &str = "http+unix://";
+const HTTPS: &str = "https://";
+
+/// Whether a call to this address speaks TLS, and needs roots for it.
+pub fn needs_roots(url: &str) -> bool {
+    url.get(..HTTPS.len()).is_some_and(|start| start.eq_ignore_ascii_case(HTTPS))
+}
+
+fn client(url: &str) -> ClientBuilder {
+    let builder = Client::builder()
+        .user_agent(concat!("certcollectd/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .no_proxy();
+    if needs_roots(url) { builder } else { builder.tls_certs_only([]) }
+}
+
+/// Why no call to this address can be made from this machine, whoever is there.
+pub fn obstacle(url: &str) -> Option<String> {
+    client(url).build().err().map(said)
+}
 
 /// Makes the call. Any 2xx is success; no redirect is followed, no proxy of the environment is used.
 pub(super) async fn call(url: &str, method: &str) -> HookResult {
     let Ok(method) = Method::from_bytes(method.as_bytes()) else {
         return failure(format!("there is no method {method}"));
     };
-    let mut builder = Client::builder()
-        .user_agent(concat!("certcollectd/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .no_proxy();
+    let mut builder = client(url);
     let mut socket = None;
     let target = match url.strip_prefix(UNIX) {
         None => url.to_owned(),
