@@ -83,6 +83,11 @@ pub enum Command {
     /// Run the order's hooks now against what is installed, with CERTCOLLECTD_REHEARSAL=1
     #[command(after_help = "Example: certcollectd rehearse www")]
     Rehearse(Named),
+    /// Say whether the daemon's loop is alive
+    #[command(after_help = "Example: HEALTHCHECK CMD [\"certcollectd\", \"health\"]\n\n\
+        Exit codes: 0 alive, 1 not. The daemon is asked over its control socket and has five seconds to answer. How orders, \
+        accounts and hooks stand does not count: a restart would not help them.")]
+    Health(Health),
     /// Say in plain sentences how an order stands, what is missing and who must act
     #[command(after_help = "Example: certcollectd explain www\n\n\
         Exit codes: 0 shown, 1 the state cannot be read, 2 usage, or shown although the configuration is not sound.")]
@@ -159,6 +164,14 @@ pub struct Status {
 pub struct Named {
     /// Name of the order in the configuration
     pub name: String,
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `health`.
+#[derive(Debug, Args)]
+pub struct Health {
     /// For machines
     #[arg(long)]
     pub json: bool,

@@ -17,6 +17,7 @@ use crate::effects::Effects;
 use crate::effects::save::Store;
 use crate::engine::event::{Changes, Command, CommandReply, Effect, Event, Token};
 use crate::engine::time::{Now, Time};
+use crate::engine::vitals::Vitals;
 use crate::engine::{Engine, Summary};
 use crate::sources::{Message, Snapshot, clock};
 use crate::telemetry;
@@ -67,7 +68,10 @@ pub struct Daemon {
     replies: HashMap<Token, oneshot::Sender<CommandReply>>,
     next_token: u64,
     stopping_since: Option<Time>,
-    told: Option<Summary>,
+    told: Option<(Summary, usize)>,
+    vitals: Vitals,
+    /// Has what the configuration names looked at again.
+    lookout: Option<std::sync::mpsc::Sender<()>>,
     watchdog: Option<Duration>,
 }
 
@@ -86,6 +90,8 @@ impl Daemon {
             next_token: 0,
             stopping_since: None,
             told: None,
+            vitals: Vitals { configured_at: clock::now().unix(), ..Vitals::default() },
+            lookout: None,
             watchdog: sd_notify::watchdog_enabled().map(|interval| interval / 3),
         }
     }
@@ -93,6 +99,11 @@ impl Daemon {
     /// Answers reloads by reading this file anew; the result comes in through `inbox`.
     pub fn reread_from(&mut self, path: std::path::PathBuf, inbox: mpsc::Sender<Message>) {
         self.reread = Some((path, inbox));
+    }
+
+    /// Tells this one whenever another configuration is in force.
+    pub fn look_out_with(&mut self, lookout: std::sync::mpsc::Sender<()>) {
+        self.lookout = Some(lookout);
     }
 
     /// Goes round until the goal is reached.
@@ -195,6 +206,7 @@ impl Daemon {
             Message::Reload => self.reread(),
             Message::Configured { config, warnings } => self.reconfigure(config, &warnings),
             Message::Misconfigured(text) => {
+                self.vitals.misconfigured = true;
                 tracing::error!("the new configuration is not sound; the one before stays in force:\n{text}");
                 telemetry::ready();
             }
@@ -202,9 +214,14 @@ impl Daemon {
             Message::Hint(hint) => self.handle(Event::Hinted { hint }),
             Message::Snapshot(sender) => {
                 let config = self.engine.config().clone();
-                let failed_saves = self.engine.failed_saves();
+                let vitals = self.vitals();
                 // Whoever asked may have gone away.
-                let _ = sender.send(Snapshot { config, loaded: self.engine.records(), failed_saves });
+                let _ = sender.send(Snapshot { config, loaded: self.engine.records(), vitals });
+            }
+            Message::Ping(sender) => _ = sender.send(self.vitals()),
+            Message::Finding { text, holds } => {
+                self.vitals.find(text, holds);
+                self.tell_status();
             }
             Message::Command(command, sender) => {
                 let token = self.token();
@@ -247,7 +264,13 @@ impl Daemon {
         if before.state_dir == config.state_dir {
             self.effects.reconfigure(config.clone());
             self.handle(Event::Configured { config });
+            self.vitals.configured_at = clock::now().unix();
+            self.vitals.misconfigured = false;
+            if let Some(lookout) = &self.lookout {
+                let _ = lookout.send(());
+            }
         } else {
+            self.vitals.misconfigured = true;
             tracing::error!(
                 "the new configuration names another state_dir; the one before stays in force until a restart"
             );
@@ -271,10 +294,19 @@ impl Daemon {
     fn handle(&mut self, event: Event) {
         let effects = self.engine.handle(event, clock::now());
         self.carry_out(effects);
-        let summary = self.engine.summary();
-        if self.told != Some(summary) {
-            telemetry::status(&summary);
-            self.told = Some(summary);
+        self.tell_status();
+    }
+
+    fn vitals(&self) -> Vitals {
+        Vitals { failed_saves: self.engine.failed_saves(), ..self.vitals.clone() }
+    }
+
+    /// Tells the service manager, where something is new.
+    fn tell_status(&mut self) {
+        let now = (self.engine.summary(), self.vitals.findings.len());
+        if self.told != Some(now) {
+            telemetry::status(&now.0, now.1);
+            self.told = Some(now);
         }
     }
 

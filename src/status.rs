@@ -3,6 +3,7 @@
 //! Built from the configuration and the state file, so it is right while the daemon is down.
 
 mod explain;
+mod exposition;
 mod metrics;
 mod missing;
 mod nagios;
@@ -22,8 +23,10 @@ use crate::engine::order::{Debt, Generation, Mood, OrderRecord};
 use crate::engine::push::Announced;
 use crate::engine::replacement::{self, Replacement};
 use crate::engine::time::{Now, Time, rfc3339};
+use crate::engine::vitals::Vitals;
 
 pub use explain::{Explanation, HistoryEntry};
+pub use exposition::Exposition;
 pub use missing::{Missing, missing};
 pub use nagios::{Verdict, verdict};
 
@@ -36,6 +39,10 @@ pub struct Status {
     pub orders: Vec<OrderStatus>,
     /// One entry for each configured account.
     pub accounts: Vec<AccountStatus>,
+    /// What does not work on this machine and is tried again by itself; known while a daemon runs.
+    pub findings: Vec<String>,
+    #[serde(skip)]
+    vitals: Option<Vitals>,
     #[serde(skip)]
     unix: i64,
 }
@@ -204,6 +211,8 @@ pub struct AccountStatus {
     pub revocation_announced: Option<Announcement>,
     #[serde(skip)]
     lacks_password: bool,
+    #[serde(skip)]
+    answered: Option<i64>,
 }
 
 impl Status {
@@ -230,8 +239,17 @@ impl Status {
                     }
                 })
                 .collect(),
+            findings: Vec::new(),
+            vitals: None,
             unix: now.unix(),
         }
+    }
+
+    /// Adds what a running daemon knows of itself.
+    pub fn with(mut self, vitals: &Vitals) -> Status {
+        self.findings = vitals.findings.iter().cloned().collect();
+        self.vitals = Some(vitals.clone());
+        self
     }
 
     /// Keeps one order only; `false` if there is none of that name.
@@ -245,9 +263,9 @@ impl Status {
         table::table(self)
     }
 
-    /// As OpenMetrics text.
-    pub fn metrics(&self, failed_saves: u32) -> String {
-        metrics::metrics(self, failed_saves).expect("writing to a string")
+    /// As metrics.
+    pub fn metrics(&self, exposition: Exposition) -> String {
+        metrics::metrics(self, exposition)
     }
 
     /// As a page for a browser.
@@ -461,6 +479,7 @@ impl AccountStatus {
                 .and_then(|record| record.announced.as_deref())
                 .filter(|announced| announced.is_shown(now.unix()))
                 .map(Announcement::new),
+            answered: record.and_then(|record| record.answered),
             lacks_password,
         }
     }

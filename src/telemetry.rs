@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use sd_notify::NotifyState;
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -50,8 +51,10 @@ pub fn start_logging(log: &Log) {
             _ => Ok(()),
         })
     };
+    let journal = if log.format == LogFormat::Auto && is_journal() { journal() } else { None };
     let layer: Box<dyn Layer<_> + Send + Sync> = match log.format {
         LogFormat::Json => Box::new(base().json().with_target(true).flatten_event(true)),
+        LogFormat::Auto if journal.is_some() => Box::new(journal),
         // The journal has a time of its own.
         LogFormat::Auto if is_journal() => Box::new(text().without_time().fmt_fields(sentence())),
         LogFormat::Auto | LogFormat::Text => Box::new(text().fmt_fields(sentence())),
@@ -65,8 +68,23 @@ fn targets(text: &str) -> Option<Targets> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",").parse().ok()
 }
 
+/// The journal by its own protocol: each entry has its priority, and the fields ORDER, ACCOUNT and KIND where they say
+/// something. Nothing where it cannot be reached.
+fn journal() -> Option<tracing_journald::Layer> {
+    let layer = tracing_journald::layer().ok()?;
+    let priorities = PriorityMappings {
+        error: Priority::Error,
+        warn: Priority::Warning,
+        info: Priority::Informational,
+        debug: Priority::Debug,
+        trace: Priority::Debug,
+    };
+    let layer = layer.with_field_prefix(None).with_syslog_identifier("certcollectd".into());
+    Some(layer.with_priority_mappings(priorities))
+}
+
 /// Whether standard error goes to the journal: systemd names the stream's device and inode.
-fn is_journal() -> bool {
+pub fn is_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else { return false };
     let Ok(stat) = rustix::fs::fstat(std::io::stderr().as_fd()) else { return false };
     stream == format!("{}:{}", stat.st_dev, stat.st_ino)
@@ -147,11 +165,11 @@ pub fn alive() {
 
 /// How things stand, for `systemctl status`: our own words and numbers only. Foreign text in a status could
 /// hold a line break, and what follows one is a command to the service manager.
-pub fn status(summary: &Summary) {
-    notify(&[NotifyState::Status(&status_text(summary))]);
+pub fn status(summary: &Summary, findings: usize) {
+    notify(&[NotifyState::Status(&status_text(summary, findings))]);
 }
 
-fn status_text(summary: &Summary) -> String {
+fn status_text(summary: &Summary, findings: usize) -> String {
     let Summary { orders, waiting, in_order, attention, owed_hooks, closed, unreadable, hopeful: _ } =
         *summary;
     let mut text = format!(
@@ -166,6 +184,10 @@ fn status_text(summary: &Summary) -> String {
     }
     if unreadable > 0 {
         text.push_str(&format!("; {} cannot be read", count(unreadable, "password", "passwords")));
+    }
+    if findings > 0 {
+        let what = count(findings, "thing does", "things do");
+        text.push_str(&format!("; {what} not work on this machine, `certcollectd health` says which"));
     }
     text
 }
@@ -195,8 +217,13 @@ mod tests {
             ..Summary::default()
         };
         assert_eq!(
-            status_text(&summary),
+            status_text(&summary, 0),
             "5 orders: 3 in order, 1 waiting, 1 to attend to; 2 hooks owed; 1 account closed"
+        );
+        assert_eq!(
+            status_text(&Summary::default(), 1),
+            "0 orders: 0 in order, 0 waiting, 0 to attend to; 1 thing does not work on this machine, \
+             `certcollectd health` says which"
         );
     }
 

@@ -7,11 +7,14 @@ pub mod doctor;
 pub mod domains;
 mod explain;
 mod generate;
+pub mod health;
+mod lookout;
 pub mod order;
 mod print;
 pub mod run;
 pub mod sandbox;
 pub mod smime;
+mod socket;
 pub mod status;
 
 use std::future::Future;
@@ -71,6 +74,7 @@ fn carry_out(cli: Cli) -> u8 {
         Command::Accept(named) => order::command(config, Order::Accept(named.name), named.json),
         Command::Rollback(named) => order::command(config, Order::Rollback(named.name), named.json),
         Command::Rehearse(named) => order::command(config, Order::Rehearse(named.name), named.json),
+        Command::Health(arguments) => health::health(config, arguments.json),
         Command::Explain(named) => explain::explain(config, &named.name, named.json),
         Command::Domains(arguments) => domains::domains(config, arguments),
         Command::Smime(smime) => smime::smime(config, smime),

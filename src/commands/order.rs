@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::run::{AGAIN, LOOKS, UNSAVED, engine, open_store_with, prepare};
-use super::{block_on, complain, load, say, with_adopted};
+use super::{block_on, complain, load, say, socket, with_adopted};
 use crate::cli::exit;
 use crate::config::Config;
 use crate::daemon::{Daemon, Goal};
@@ -46,7 +46,7 @@ pub(super) fn ask_about(path: &Path, found: &Found, command: Command) -> Result<
 pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> Result<CommandReply, u8> {
     let mut prepared = None;
     for looks_left in (0..LOOKS).rev() {
-        match block_on(ask_daemon(&config.state_dir, &command))? {
+        match block_on(socket::ask(&config.state_dir, &command))? {
             Some(Ok(reply)) => return Ok(reply),
             Some(Err(why)) => {
                 complain(&why);
@@ -143,28 +143,6 @@ fn unknown_name(config: &Config, command: &Command) -> Option<String> {
         "no {what} named {} is configured; there are: {known}{more}",
         crate::api::Foreign::new(name)
     ))
-}
-
-/// `None` when no daemon listens.
-async fn ask_daemon(state_dir: &Path, command: &Command) -> Option<Result<CommandReply, String>> {
-    let (address, _handle) = control::address(state_dir).ok()?;
-    // Only a socket that somebody listens on means that a daemon runs; a crash leaves the file behind.
-    std::os::unix::net::UnixStream::connect(&address).ok()?;
-    Some(ask(&address, command).await)
-}
-
-async fn ask(address: &Path, command: &Command) -> Result<CommandReply, String> {
-    let failed =
-        |error: reqwest::Error| format!("the running daemon did not answer: {}", error.without_url());
-    let client = reqwest::Client::builder().unix_socket(address).no_proxy().build().map_err(failed)?;
-    let body = serde_json::to_vec(command).expect("strings, numbers and lists");
-    let url = format!("http://localhost{}", control::PATH);
-    let answer = client.post(url).body(body).send().await.map_err(failed)?.bytes().await.map_err(failed)?;
-    let odd = || "the running daemon's answer cannot be read; is it another version?".to_owned();
-    let answer: serde_json::Value = serde_json::from_slice(&answer).map_err(|_| odd())?;
-    let ok = answer["ok"].as_bool().ok_or_else(odd)?;
-    let text = answer["text"].as_str().ok_or_else(odd)?.to_owned();
-    Ok(CommandReply { ok, text, data: answer["data"].clone() })
 }
 
 /// Without a daemon: the same engine, for this one order, until it has answered.

@@ -1,28 +1,24 @@
 //! `run`, and `once`: the same loop with another end.
 
+use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{block_on, complain, load};
+use super::{block_on, complain, lookout};
 use crate::cli::exit;
-use crate::config::file::Level;
-use crate::config::invisible;
-use crate::config::point::{self, Key};
-use crate::config::{Config, SecretSource};
+use crate::config::{Config, Log};
 use crate::daemon::{Daemon, Goal};
 use crate::effects::lock::Lock;
-use crate::effects::preflight::User;
 use crate::effects::save::Store;
 use crate::effects::store_error::StoreError;
-use crate::effects::{credential, preflight, probe, reap};
+use crate::effects::{credential, in_place, reap};
 use crate::engine::Engine;
-use crate::sources::files::Found;
+use crate::sources::files::{self, Found};
 use crate::sources::{INBOX, Inbox, Snapshot, clock, control, http, push, signal, watch};
-use crate::status::Status;
+use crate::status::{Exposition, Status};
 use crate::telemetry;
 
 /// `run`.
@@ -41,32 +37,18 @@ pub fn run(path: &Path) -> u8 {
 async fn serve(path: &Path, found: Found, store: Store) -> u8 {
     let (sender, inbox) = mpsc::channel(INBOX);
     if let Err(error) = signal::listen(sender.clone()) {
-        complain(&format!("signals cannot be listened to: {error}"));
+        give_up(&format!("signals cannot be listened to: {error}"));
         return exit::FAILED;
     }
     let config = found.config.clone();
-    match control::bind(&config.state_dir) {
-        Ok(listener) => {
-            tokio::task::spawn_local(control::serve(listener, sender.clone()));
-        }
-        Err(error) => {
-            complain(&format!(
-                "the control socket cannot be made in {}: {error}",
-                config.state_dir.display()
-            ));
-            return exit::FAILED;
-        }
-    }
-    if let Err(why) = listen(&config, &sender).await {
-        complain(&why);
-        return exit::FAILED;
-    }
+    control::listen(config.state_dir.clone(), sender.clone());
+    listen(&config, &sender).await;
     let engine = match engine(&config, &store) {
         Ok(engine) => engine,
         Err(code) => return code,
     };
     let found = Arc::new(found);
-    warn_of_weak_points(&found);
+    let lookout = lookout::start(path, found.clone(), sender.clone());
     if let Err(error) = watch::start(path, found, sender.clone()) {
         tracing::warn!(
             "changes of the configuration are not noticed by themselves, reload after each: {error}"
@@ -83,6 +65,9 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
     );
     let mut daemon = Daemon::new(engine, store, inbox);
     daemon.reread_from(path.to_owned(), sender);
+    if let Some(lookout) = lookout {
+        daemon.look_out_with(lookout);
+    }
     telemetry::ready();
     let outcome = daemon.run(Goal::Stop).await;
     let _ = std::fs::remove_file(config.state_dir.join(control::SOCKET));
@@ -98,31 +83,28 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
 }
 
 /// The optional listeners.
-async fn listen(config: &Config, inbox: &Inbox) -> Result<(), String> {
+async fn listen(config: &Config, inbox: &Inbox) {
     if let Some(found) = &config.http {
         let renderers = http::Renderers {
-            metrics: |snapshot| status_of(snapshot).metrics(snapshot.failed_saves),
+            metrics: |snapshot, accept| {
+                let exposition = Exposition::accepted(accept);
+                (exposition.content_type(), status_of(snapshot).metrics(exposition))
+            },
             status: |snapshot| {
                 serde_json::to_string_pretty(&status_of(snapshot)).expect("strings, numbers and lists")
             },
             page: |snapshot| status_of(snapshot).page(),
+            absent: in_place::absent,
         };
-        let address = found.listen;
-        http::listen(found.clone(), renderers, inbox.clone())
-            .await
-            .map_err(|error| format!("[http] listen {address}: {error}"))?;
+        http::listen(found.clone(), renderers, inbox.clone()).await;
     }
     if let Some(found) = &config.push {
-        let address = found.listen;
-        push::listen(found.clone(), credential::read, inbox.clone())
-            .await
-            .map_err(|error| format!("[push] listen {address}: {error}"))?;
+        push::listen(found.clone(), credential::read, inbox.clone()).await;
     }
-    Ok(())
 }
 
 fn status_of(snapshot: &Snapshot) -> Status {
-    Status::new(&snapshot.config, &snapshot.loaded, clock::now())
+    Status::new(&snapshot.config, &snapshot.loaded, clock::now()).with(&snapshot.vitals)
 }
 
 /// `once`.
@@ -139,7 +121,7 @@ pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);
         if let Err(error) = signal::listen(sender) {
-            complain(&format!("signals cannot be listened to: {error}"));
+            give_up(&format!("signals cannot be listened to: {error}"));
             return exit::FAILED;
         }
         let mut engine = match engine(&config, &store) {
@@ -149,11 +131,11 @@ pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
         if wait.is_none() {
             engine.poll_only_until(clock::now().time);
         }
-        warn_of_weak_points(&Arc::new(found));
+        lookout::once(&Arc::new(found));
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Settled(wait)).await;
         let summary = outcome.summary;
         if outcome.unsaved {
-            complain(UNSAVED);
+            give_up(UNSAVED);
             exit::FAILED
         } else if summary.closed > 0 {
             exit::CLOSED
@@ -171,7 +153,10 @@ pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
 /// What every process that calls the vendor does first.
 pub(super) fn prepare(path: &Path) -> Result<Found, u8> {
     telemetry::protect_memory();
-    let found = load(path)?;
+    let found = files::read(path, std::io::stderr().is_terminal()).map_err(|text| {
+        give_up(text.trim_end());
+        exit::USAGE
+    })?;
     telemetry::start_logging(&found.config.log);
     telemetry::report_panics();
     reap::become_reaper();
@@ -180,6 +165,16 @@ pub(super) fn prepare(path: &Path) -> Result<Found, u8> {
         tracing::warn!("the configuration has weak points:\n{}", found.warnings.trim_end());
     }
     Ok(found)
+}
+
+/// Says why a start or a command ends here: in the journal as an error, since nobody reads a unit's plain lines.
+fn give_up(text: &str) {
+    if telemetry::is_journal() {
+        telemetry::start_logging(&Log { format: Log::FORMAT, level: Log::LEVEL.into() });
+        tracing::error!("{text}");
+    } else {
+        complain(text);
+    }
 }
 
 pub(super) fn open_store(config: &Config) -> Result<Store, u8> {
@@ -195,9 +190,6 @@ pub(super) fn open_store(config: &Config) -> Result<Store, u8> {
     Err(exit::FAILED)
 }
 
-/// A start waits so long for a look at what the configuration names.
-const FIRST_LOOK: Duration = Duration::from_secs(3);
-
 /// What is left to say after the log has named the cause.
 pub(super) const UNSAVED: &str =
     "gave up: the state cannot be saved, and without that nothing is called or installed; the log says why";
@@ -210,7 +202,7 @@ pub(super) const AGAIN: Duration = Duration::from_millis(100);
 /// Opens the state under a lock, or says why not.
 pub(super) fn open_store_with(config: &Config, lock: Result<Lock, StoreError>) -> Result<Store, u8> {
     lock.and_then(|lock| Store::open(&config.state_dir, lock)).map_err(|error| {
-        complain(&error.to_string());
+        give_up(&error.to_string());
         match error {
             StoreError::Locked { .. } => exit::USAGE,
             _ => exit::FAILED,
@@ -221,82 +213,8 @@ pub(super) fn open_store_with(config: &Config, lock: Result<Lock, StoreError>) -
 pub(super) fn engine(config: &Arc<Config>, store: &Store) -> Result<Engine, u8> {
     let now = clock::now();
     let loaded = store.load(now).map_err(|error| {
-        complain(&error.to_string());
+        give_up(&error.to_string());
         exit::FAILED
     })?;
     Ok(Engine::new(config.clone(), loaded, now))
-}
-
-/// What will fail on the day is said today. On a mount that hangs looking takes for ever, so that is not waited for.
-fn warn_of_weak_points(found: &Arc<Found>) {
-    let (looking, looked) = std::sync::mpsc::channel::<()>();
-    let apart = found.clone();
-    let thread = std::thread::Builder::new().name("weak points".into()).spawn(move || {
-        look_for_weak_points(&apart);
-        drop(looking);
-    });
-    if thread.is_err() {
-        return look_for_weak_points(found);
-    }
-    if looked.recv_timeout(FIRST_LOOK) == Err(RecvTimeoutError::Timeout) {
-        tracing::warn!(
-            "not all files and directories that the configuration names could be looked at within {} s; does a mount \
-             hang? Whatever needs nothing of it goes on",
-            FIRST_LOOK.as_secs()
-        );
-    }
-}
-
-fn look_for_weak_points(found: &Found) {
-    for account in &found.config.accounts {
-        for (key, source) in account.secrets() {
-            look_at_secret(found, &account.name, key, source);
-        }
-    }
-    let files: Vec<&Path> = found.sources.iter().map(|source| &*source.path).collect();
-    for finding in preflight::look(&found.config, &files, &User::me()) {
-        let help = finding.help.map(|help| format!("; {help}")).unwrap_or_default();
-        let place = finding.about.map(|about| format!("; {}", place(found, about))).unwrap_or_default();
-        match finding.level {
-            Level::Error => tracing::error!("{}{help}{place}", finding.message),
-            Level::Warning => tracing::warn!("{}{help}{place}", finding.message),
-        }
-    }
-    for problem in probe::probe(&found.config) {
-        let what = if problem.about == Key::top("install_dir") { "nothing" } else { "not everything" };
-        tracing::error!("{what} can be installed: {}; {}", problem.error, place(found, problem.about));
-    }
-}
-
-fn look_at_secret(found: &Found, account: &str, key: &'static str, source: &SecretSource) {
-    let place = || place(found, Key::account(account, &[key]));
-    match credential::read(source) {
-        Err(why) => {
-            let advice = source.when_unread();
-            let what = if key == "password" { "the password" } else { key };
-            tracing::error!(
-                account,
-                "account {account}: {what} cannot be read: {why}; {advice}; {}",
-                place()
-            );
-        }
-        Ok(secret) => {
-            let odd = invisible::oddities(&secret);
-            if !odd.is_empty() {
-                let (odd, remedy) = (odd.join(", "), source.remedy());
-                tracing::warn!(
-                    account,
-                    "account {account}: {key} has {odd}, which nobody sees; if that is not meant: {remedy}"
-                );
-            }
-            if let Some(exposed) = credential::exposure(source) {
-                tracing::warn!(account, "account {account}: {exposed}");
-            }
-        }
-    }
-}
-
-/// Where something stands, for the log: `see FILE:LINE:COLUMN`.
-fn place(found: &Found, key: Key) -> String {
-    format!("see {}", point::place(&found.sources, &key))
 }

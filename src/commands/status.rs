@@ -5,16 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::print::tell;
-use super::{complain, load_some, say, unreadable};
+use super::{block_on, complain, load_some, say, socket, unreadable};
 use crate::cli::{Status as Arguments, exit};
 use crate::config::Config;
 use crate::effects::load::Reader;
+use crate::engine::vitals::Vitals;
 use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::{Status, Verdict, verdict};
 
 /// How often `--watch` looks.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// A daemon that is alive answers at once.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `status`.
 pub fn status(path: &Path, arguments: &Arguments) -> u8 {
@@ -105,5 +109,11 @@ fn read(config: &Arc<Config>) -> Result<Option<Status>, String> {
     let mut loaded = reader.load(now).map_err(|error| error.to_string())?;
     loaded.follow_renames(config);
     let config = engine::joined(config, &loaded.adopted);
-    Ok(Some(Status::new(&config, &loaded, now)))
+    let status = Status::new(&config, &loaded, now);
+    Ok(Some(match block_on(socket::ping(&config.state_dir, PATIENCE)) {
+        Ok(Some(Ok(vitals))) => status.with(&vitals),
+        Ok(Some(Err(why))) => status.with(&Vitals { findings: [why].into(), ..Vitals::default() }),
+        // No daemon runs, or it is another user's.
+        Ok(None) | Err(_) => status,
+    }))
 }

@@ -42,6 +42,7 @@ mod saving;
 mod slot;
 mod summary;
 mod verdict;
+pub mod vitals;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

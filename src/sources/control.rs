@@ -17,7 +17,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
-use super::{Inbox, Message};
+use super::{Inbox, Message, listener};
 use crate::engine::event::CommandReply;
 
 /// File name of the socket in the state directory.
@@ -54,6 +54,17 @@ pub fn bind(state_dir: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+/// Serves commands from now on, or from when the socket can be made.
+pub fn listen(state_dir: PathBuf, inbox: Inbox) {
+    let first = bind(&state_dir);
+    tokio::task::spawn_local(async move {
+        let shown = state_dir.join(SOCKET).display().to_string();
+        let again = async || bind(&state_dir);
+        let listener = listener::open("the control socket", &shown, first, again, &inbox).await;
+        serve(listener, inbox).await;
+    });
+}
+
 /// Serves commands until the loop is gone.
 pub async fn serve(listener: UnixListener, inbox: Inbox) {
     while !inbox.is_closed() {
@@ -75,14 +86,25 @@ pub async fn serve(listener: UnixListener, inbox: Inbox) {
     }
 }
 
-/// `POST /v1/command` with a command in JSON, such as `{"poll": "www"}`; the answer is
+/// `POST /v1/command` with a command in JSON, such as `{"poll": "www"}`, or `GET /v1/health`; the answer is
 /// `{"ok": …, "text": …, "data": …}`.
 async fn answer(request: Request<Incoming>, inbox: Inbox) -> Result<Response<Full<Bytes>>, Infallible> {
     let refuse = |status, text: &str| respond(status, &CommandReply::new(false, text));
+    if request.uri().path() == HEALTH {
+        let (sender, receiver) = oneshot::channel();
+        let sent = inbox.send(Message::Ping(sender)).await.is_ok();
+        return Ok(match receiver.await {
+            Ok(vitals) if sent => {
+                let data = serde_json::json!(vitals);
+                respond(StatusCode::OK, &CommandReply { ok: true, text: "alive".into(), data })
+            }
+            _ => refuse(StatusCode::SERVICE_UNAVAILABLE, "certcollectd is stopping"),
+        });
+    }
     if request.method() != Method::POST {
         return Ok(refuse(StatusCode::METHOD_NOT_ALLOWED, "commands are sent with POST"));
     }
-    let known = request.uri().path() == PATH;
+    let known = request.uri().path() == COMMANDS;
     let body = Limited::new(request.into_body(), MAX_COMMAND);
     let body = tokio::time::timeout(SILENCE, body.collect()).await;
     let Ok(Ok(body)) = body else {
@@ -112,7 +134,9 @@ fn respond(status: StatusCode, reply: &CommandReply) -> Response<Full<Bytes>> {
 }
 
 /// Where commands are sent.
-pub const PATH: &str = "/v1/command";
+pub const COMMANDS: &str = "/v1/command";
+/// Where the loop says that it is alive, and how it stands: [`crate::engine::vitals::Vitals`].
+pub const HEALTH: &str = "/v1/health";
 /// The largest command: a request of the largest size and some parameters.
 const MAX_COMMAND: usize = 256 * 1024;
 

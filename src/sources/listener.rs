@@ -7,7 +7,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{sleep, timeout};
 
+use super::{Inbox, Message};
+
 /// From the connection to the end of the request's headers.
 const HEADERS: Duration = Duration::from_secs(3);
 /// From there to the end of its body.
@@ -38,6 +40,57 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// What a request is answered with.
 pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Between two tries to listen: this, then twice as long each time, up to a minute.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Something to listen on, as soon as it is to be had: until then that is a finding, and everything else goes on.
+/// `first` is how the first try ended; `what` and `whereat` are for people: `[http]`, and its address.
+pub(super) async fn open<T>(
+    what: &str,
+    whereat: &str,
+    first: io::Result<T>,
+    again: impl AsyncFn() -> io::Result<T>,
+    inbox: &Inbox,
+) -> T {
+    let mut finding: Option<String> = None;
+    let mut pause = FIRST_PAUSE;
+    let mut tried = first;
+    loop {
+        let now =
+            tried.as_ref().err().map(|error| format!("{what} cannot listen on {whereat}: {}", why(error)));
+        if now != finding {
+            if let Some(text) = finding.take() {
+                let _ = inbox.send(Message::Finding { text, holds: false }).await;
+            }
+            if let Some(text) = &now {
+                tracing::error!("{text}; it is tried again by itself, and everything else goes on");
+                let _ = inbox.send(Message::Finding { text: text.clone(), holds: true }).await;
+            }
+            finding = now;
+        }
+        match tried {
+            Ok(opened) => return opened,
+            Err(_) => sleep(pause).await,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        tried = again().await;
+    }
+}
+
+/// Why nothing can listen there, and what would help.
+fn why(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::AddrInUse => "another program listens there (`ss -ltnp` shows which)".into(),
+        ErrorKind::AddrNotAvailable => "no interface of this machine has that address now".into(),
+        ErrorKind::PermissionDenied => {
+            "permission denied; a port below 1024 takes AmbientCapabilities=CAP_NET_BIND_SERVICE, or choose another one"
+                .into()
+        }
+        _ => error.to_string(),
+    }
+}
 
 /// Answers requests for ever, on at most `places` connections at once. `accept` gives the next connection; `answer`
 /// decides by itself how long it takes.

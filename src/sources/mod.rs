@@ -18,6 +18,7 @@ use crate::api::push::Hint;
 use crate::config::Config;
 use crate::engine::Loaded;
 use crate::engine::event::{Command, CommandReply};
+use crate::engine::vitals::Vitals;
 
 /// What the sources tell the loop.
 #[derive(Debug)]
@@ -41,6 +42,15 @@ pub enum Message {
     Credential(Arc<str>),
     /// Somebody said that an order has news.
     Hint(Hint),
+    /// Something on this machine does not work and is tried again, or works again.
+    Finding {
+        /// What, in a sentence.
+        text: String,
+        /// Whether it is so.
+        holds: bool,
+    },
+    /// Is the loop alive, and what does it know of itself?
+    Ping(oneshot::Sender<Vitals>),
     /// How does everything stand?
     Snapshot(oneshot::Sender<Snapshot>),
     /// The operator's word, and where the answer goes.
@@ -54,8 +64,8 @@ pub struct Snapshot {
     pub config: Arc<Config>,
     /// Records of all orders and accounts, without bundles.
     pub loaded: Loaded,
-    /// Saves that failed in a row.
-    pub failed_saves: u32,
+    /// What the process knows of itself.
+    pub vitals: Vitals,
 }
 
 /// Where sources put their messages. Bounded: a flood waits at its source.

@@ -1,6 +1,5 @@
 //! The listener for the vendor's push notifications. A call wakes an order, and is trusted for nothing else.
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,15 +27,20 @@ const MAX_BODY: usize = 512 * 1024;
 /// Reads a secret anew each time, so that a changed one counts at once.
 pub type ReadSecret = fn(&SecretSource) -> Result<zeroize::Zeroizing<String>, String>;
 
-/// Binds the listener and serves until the process ends.
-pub async fn listen(push: Push, read: ReadSecret, inbox: Inbox) -> io::Result<()> {
-    let listener = TcpListener::bind(push.listen).await?;
-    tracing::info!("[push] listens on {}", listener.local_addr()?);
+/// Serves from now on, or from when the address can be had.
+pub async fn listen(push: Push, read: ReadSecret, inbox: Inbox) {
+    let address = push.listen;
+    let bind = async move || TcpListener::bind(address).await;
+    let first = bind().await;
     let door = Door { push, read, turn: Arc::new(Semaphore::new(1)) };
-    let accept = async move || Ok(listener.accept().await?.0);
-    let answer = async move |asked: Asked| answer(asked, &door, &inbox).await;
-    tokio::task::spawn_local(listener::serve(PLACES, accept, answer));
-    Ok(())
+    tokio::task::spawn_local(async move {
+        let listener = listener::open("[push]", &address.to_string(), first, bind, &inbox).await;
+        let address = listener.local_addr().unwrap_or(address);
+        tracing::info!("[push] listens on {address}");
+        let accept = async move || Ok(listener.accept().await?.0);
+        let answer = async move |asked: Asked| answer(asked, &door, &inbox).await;
+        listener::serve(PLACES, accept, answer).await;
+    });
 }
 
 /// Who is let in.

@@ -1,141 +1,194 @@
-//! The status as OpenMetrics text. Built anew for each scrape: there is nothing to keep in step.
+//! The status as metrics. Built anew for each scrape: there is nothing to keep in step.
 
-use std::fmt::Error;
-use std::sync::atomic::AtomicU64;
+use std::collections::BTreeMap;
 
-use prometheus_client::encoding::{EncodeLabelSet, text};
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
-
-use super::Status;
+use super::exposition::{Exposition, Family, Kind};
+use super::{AccountStatus, OrderStatus, Status};
 use crate::engine::order::Phase;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByOrder {
-    order: String,
-}
+/// What one order or account adds to a metric, if anything.
+type Sample<T> = fn(&T, &Status) -> Option<i64>;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByAccount {
-    account: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ByPhase {
-    phase: &'static str,
-}
-
-type OfOrder = Family<ByOrder, Gauge<i64>>;
-type OfAccount = Family<ByAccount, Gauge<i64>>;
-
-/// All metrics of a status.
-pub(super) fn metrics(status: &Status, failed_saves: u32) -> Result<String, Error> {
-    let mut registry = Registry::with_prefix("certcollectd");
-    registry.register(
-        "build",
-        "The running program",
-        Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
-    );
-    let failing = Gauge::<i64>::default();
-    failing.set(failed_saves.into());
-    registry.register("state_save_failures", "Saves of the state that failed in a row", failing);
-    of_orders(status, &mut registry);
-    of_accounts(status, &mut registry);
-    let mut text = String::new();
-    text::encode(&mut text, &registry)?;
-    Ok(text)
-}
-
-fn of_orders(status: &Status, registry: &mut Registry) {
-    let mut family = |name: &str, help: &str| {
-        let family = OfOrder::default();
-        registry.register(name, help, family.clone());
-        family
-    };
-    let not_before =
-        family("certificate_not_before_seconds", "Start of the installed certificate's validity, UNIX time");
-    let not_after =
-        family("certificate_not_after_seconds", "End of the installed certificate's validity, UNIX time");
-    let installed_at =
-        family("certificate_installed_seconds", "When the certificate was installed, UNIX time");
-    let next_poll = family("order_next_poll_seconds", "Next scheduled call about the order, UNIX time");
-    let attention =
-        family("order_needs_attention", "1 while a person must act or something fails on this machine");
-    let owed = family("order_hooks_owed", "Hooks that have not worked yet");
-    let failed = family("order_hook_failures", "Failures in a row of the hook that has failed most often");
-    let lost =
-        family("order_files_lost", "1 while readers do not find the installed files, or that cannot be told");
-    let uncovered = family(
+/// A metric with one sample for each order: kind, name, help, value.
+const OF_ORDERS: [(Kind, &str, &str, Sample<OrderStatus>); 14] = [
+    (
+        Kind::Gauge,
+        "certificate_not_before_seconds",
+        "Start of the installed certificate's validity, UNIX time",
+        |order, status| order.certificate.as_ref().map(|found| status.unix + found.left - found.life),
+    ),
+    (
+        Kind::Gauge,
+        "certificate_not_after_seconds",
+        "End of the installed certificate's validity, UNIX time",
+        |order, status| order.certificate.as_ref().map(|found| status.unix + found.left),
+    ),
+    (
+        Kind::Gauge,
+        "certificate_installed_seconds",
+        "When the certificate was installed, UNIX time",
+        |order, _| order.certificate.as_ref().map(|found| found.at),
+    ),
+    (
+        Kind::Gauge,
+        "order_next_poll_seconds",
+        "Next scheduled call about the order, UNIX time",
+        |order, status| order.next_in.map(|next_in| status.unix + next_in),
+    ),
+    (
+        Kind::Gauge,
+        "order_waiting_since_seconds",
+        "Since when the vendor has been asked for a certificate that is not issued, UNIX time",
+        |order, _| order.waits_since,
+    ),
+    (
+        Kind::Gauge,
+        "order_subscription_end_seconds",
+        "End of the product term as the vendor tells it, UNIX time",
+        |order, status| order.term_left.map(|left| status.unix.saturating_add(left)),
+    ),
+    (
+        Kind::Gauge,
+        "order_needs_attention",
+        "1 while a person must act or something fails on this machine",
+        |order, _| {
+            let trouble = order.trouble.is_some() || order.lost.is_some();
+            let trouble = trouble || order.needs_person || failures(order) > 0;
+            let trouble = trouble || order.revocation_announced.is_some();
+            Some(trouble.into())
+        },
+    ),
+    (Kind::Gauge, "order_hooks_owed", "Hooks that have not worked yet", |order, _| {
+        i64::try_from(order.hooks.iter().filter(|hook| hook.state != "done").count()).ok()
+    }),
+    (
+        Kind::Gauge,
+        "order_hook_failures",
+        "Failures in a row of the hook that has failed most often",
+        |order, _| Some(failures(order)),
+    ),
+    (
+        Kind::Gauge,
+        "order_files_lost",
+        "1 while readers do not find the installed files, or that cannot be told",
+        |order, _| Some(order.lost.is_some().into()),
+    ),
+    (Kind::Gauge, "order_drift", "1 while installed files differ from what was installed", |order, _| {
+        Some(order.drift.is_some().into())
+    }),
+    (
+        Kind::Gauge,
         "order_uncovered_names",
         "Names that a certificate before covered and the installed one does not, until accepted",
-    );
-    let drift = family("order_drift", "1 while installed files differ from what was installed");
-    let announced = family(
+        |order, _| i64::try_from(order.uncovered.len()).ok(),
+    ),
+    (
+        Kind::Gauge,
         "order_revocation_announced",
         "1 while the vendor is said to be about to revoke the order's certificate",
-    );
-    let polls = Family::<ByOrder, Counter<u64, AtomicU64>>::default();
-    registry.register("order_polls", "Calls about the order", polls.clone());
-    let phases = Family::<ByPhase, Gauge<i64>>::default();
-    registry.register("orders", "Orders in each phase", phases.clone());
-    for phase in Phase::ALL {
-        phases.get_or_create(&ByPhase { phase: phase.word() }).set(0);
-    }
-    for order in &status.orders {
-        let by = ByOrder { order: order.name.clone() };
-        let set = |family: &OfOrder, value: i64| {
-            family.get_or_create(&by).set(value);
-        };
-        if let Some(installed) = &order.certificate {
-            set(&not_before, status.unix + installed.left - installed.life);
-            set(&not_after, status.unix + installed.left);
-            set(&installed_at, installed.at);
-        }
-        if let Some(next_in) = order.next_in {
-            set(&next_poll, status.unix + next_in);
-        }
-        let waiting: Vec<_> = order.hooks.iter().filter(|hook| hook.state != "done").collect();
-        let failures = waiting.iter().filter(|hook| hook.state == "failing").map(|hook| hook.tries).max();
-        let trouble =
-            order.needs_person || order.trouble.is_some() || order.lost.is_some() || failures.is_some();
-        let trouble = trouble || order.revocation_announced.is_some();
-        set(&attention, trouble.into());
-        set(&owed, i64::try_from(waiting.len()).unwrap_or(i64::MAX));
-        set(&failed, failures.unwrap_or(0).into());
-        set(&lost, order.lost.is_some().into());
-        set(&uncovered, i64::try_from(order.uncovered.len()).unwrap_or(i64::MAX));
-        set(&drift, order.drift.is_some().into());
-        set(&announced, order.revocation_announced.is_some().into());
-        polls.get_or_create(&by).inc_by(order.polls.into());
-        phases.get_or_create(&ByPhase { phase: order.phase }).inc();
-    }
-}
+        |order, _| Some(order.revocation_announced.is_some().into()),
+    ),
+    (Kind::Counter, "order_polls", "Calls about the order", |order, _| Some(order.polls.into())),
+];
 
-fn of_accounts(status: &Status, registry: &mut Registry) {
-    let closed = OfAccount::default();
-    registry.register("account_closed", "1 while the vendor refuses the login", closed.clone());
-    let paused = OfAccount::default();
-    registry.register(
+/// A metric with one sample for each account.
+const OF_ACCOUNTS: [(Kind, &str, &str, Sample<AccountStatus>); 6] = [
+    (Kind::Gauge, "account_closed", "1 while the vendor refuses the login", |account, _| {
+        Some((account.state == "closed").into())
+    }),
+    (
+        Kind::Gauge,
         "account_paused",
         "1 while no call is made, by the vendor's wish or for want of a connection",
-        paused.clone(),
-    );
-    let announced = OfAccount::default();
-    registry.register(
+        |account, _| Some((account.state == "paused").into()),
+    ),
+    (
+        Kind::Gauge,
+        "account_password_readable",
+        "0 while no call is made because the password cannot be read",
+        |account, _| Some((!account.lacks_password).into()),
+    ),
+    (
+        Kind::Gauge,
+        "account_last_answer_seconds",
+        "When the vendor answered last so that it could be understood, UNIX time",
+        |account, _| account.answered,
+    ),
+    (
+        Kind::Gauge,
         "account_revocation_announced",
         "1 while the vendor is said to be about to revoke a certificate that is no order's here",
-        announced.clone(),
-    );
-    let calls = Family::<ByAccount, Counter<u64, AtomicU64>>::default();
-    registry.register("account_calls", "Calls on the account", calls.clone());
-    for account in &status.accounts {
-        let by = ByAccount { account: account.name.clone() };
-        closed.get_or_create(&by).set((account.state == "closed").into());
-        paused.get_or_create(&by).set((account.state == "paused").into());
-        announced.get_or_create(&by).set(account.revocation_announced.is_some().into());
-        calls.get_or_create(&by).inc_by(account.calls);
+        |account, _| Some(account.revocation_announced.is_some().into()),
+    ),
+    (Kind::Counter, "account_calls", "Calls on the account", |account, _| i64::try_from(account.calls).ok()),
+];
+
+fn failures(order: &OrderStatus) -> i64 {
+    let failing = order.hooks.iter().filter(|hook| hook.state == "failing");
+    failing.map(|hook| hook.tries.into()).max().unwrap_or(0)
+}
+
+/// All metrics of a status.
+pub(super) fn metrics(status: &Status, exposition: Exposition) -> String {
+    let mut families = of_the_process(status);
+    let mut phases: BTreeMap<&str, i64> = BTreeMap::new();
+    for order in &status.orders {
+        *phases.entry(order.phase).or_default() += 1;
     }
+    let mut orders = Family::new(Kind::Gauge, "orders", "Orders in each phase");
+    for phase in Phase::ALL {
+        orders.set("phase", phase.word(), phases.get(phase.word()).copied().unwrap_or(0));
+    }
+    families.push(orders);
+    for (kind, name, help, sample) in OF_ORDERS {
+        let mut family = Family::new(kind, name, help);
+        for order in &status.orders {
+            if let Some(value) = sample(order, status) {
+                family.set("order", &order.name, value);
+            }
+        }
+        families.push(family);
+    }
+    for (kind, name, help, sample) in OF_ACCOUNTS {
+        let mut family = Family::new(kind, name, help);
+        for account in &status.accounts {
+            if let Some(value) = sample(account, status) {
+                family.set("account", &account.name, value);
+            }
+        }
+        families.push(family);
+    }
+    exposition.document(&families)
+}
+
+fn of_the_process(status: &Status) -> Vec<Family> {
+    let mut build = Family::new(Kind::Info, "build", "The running program");
+    build.set("version", env!("CARGO_PKG_VERSION"), 1);
+    let mut families = vec![build];
+    if let Some(vitals) = &status.vitals {
+        let gauge = |name, help, value| Family::new(Kind::Gauge, name, help).only(value);
+        families.extend([
+            gauge(
+                "state_save_failures",
+                "Saves of the state that failed in a row",
+                vitals.failed_saves.into(),
+            ),
+            gauge(
+                "findings",
+                "Things that do not work on this machine and are tried again: listeners, passwords, directories",
+                i64::try_from(vitals.findings.len()).unwrap_or(i64::MAX),
+            ),
+            gauge(
+                "config_last_reload_success",
+                "0 while the configuration was changed and is not sound; the one before is in force then",
+                (!vitals.misconfigured).into(),
+            ),
+            gauge(
+                "config_last_reload_success_timestamp_seconds",
+                "When the configuration in force was read, UNIX time",
+                vitals.configured_at,
+            ),
+        ]);
+    }
+    families
 }

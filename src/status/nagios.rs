@@ -56,6 +56,7 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
             look_at(order, status.unix).map(|(verdict, why)| (verdict, format!("{} {why}", order.name))),
         );
     }
+    findings.extend(status.findings.iter().map(|finding| (Verdict::Warning, finding.clone())));
     findings.sort_by_key(|finding| Reverse(finding.0));
     let worst = findings.first().map_or(Verdict::Ok, |finding| finding.0);
     let word = match worst {

@@ -37,6 +37,9 @@ pub(super) fn page(status: &Status) -> String {
             html.push_str(&format!("<p class=\"{class}\">{text}</p>"));
         }
     }
+    for finding in &status.findings {
+        html.push_str(&format!("<p class=\"attention\">{}</p>", escaped(finding)));
+    }
     html.push_str("<table><tr>");
     for heading in HEADINGS {
         html.push_str(&format!("<th>{heading}</th>"));

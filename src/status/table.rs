@@ -23,7 +23,13 @@ pub(super) fn table(status: &Status) -> String {
     let mut text = line(&HEADINGS.map(str::to_owned));
     text.extend(rows.iter().map(line));
     text.push_str(&accounts(&status.accounts));
+    text.push_str(&findings(status));
     text
+}
+
+/// What does not work on this machine, apart from orders and accounts.
+fn findings(status: &Status) -> String {
+    status.findings.iter().map(|finding| format!("\n{finding}\n")).collect()
 }
 
 pub(super) fn row(order: &OrderStatus) -> [String; 5] {

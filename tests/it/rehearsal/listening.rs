@@ -10,7 +10,7 @@ use super::{KEY, OWN_ROOT, ssl};
 use crate::setting::Setting;
 
 /// The address on which the daemon says that a table of its configuration listens.
-fn address_of(setting: &Setting, table: &str) -> String {
+pub(super) fn address_of(setting: &Setting, table: &str) -> String {
     let words = format!("{table} listens on ");
     setting.until("it listens", |setting| setting.log().contains(&words));
     let log = setting.log();
@@ -55,7 +55,7 @@ fn ask(address: &str, request: &str) -> String {
     answer
 }
 
-fn get(address: &str, path: &str) -> String {
+pub(super) fn get(address: &str, path: &str) -> String {
     ask(address, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
 }
 
@@ -73,18 +73,37 @@ fn metrics_health_and_status_are_served() {
     let address = address_of(&setting, "[http]");
     assert!(get(&address, "/healthz").starts_with("HTTP/1.1 200"), "{}", get(&address, "/healthz"));
     setting.until_phase("www", "guarding");
-    let ready = get(&address, "/readyz");
-    assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("1 of 2 orders"), "{ready}");
     let metrics = get(&address, "/metrics");
+    assert!(metrics.contains("content-type: text/plain; version=0.0.4"), "{metrics}");
     for line in [
         "certcollectd_orders{phase=\"guarding\"} 1",
         "certcollectd_orders{phase=\"attention\"} 0",
         "certcollectd_account_closed{account=\"main\"} 0",
         "certcollectd_order_hooks_owed{order=\"www\"} 0",
-        "# EOF",
+        "certcollectd_account_password_readable{account=\"main\"} 1",
+        "certcollectd_config_last_reload_success 1",
+        "certcollectd_state_save_failures 0",
+        "certcollectd_findings 0",
     ] {
         assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
     }
+    for series in [
+        "order_waiting_since_seconds{order=\"slow\"} 1",
+        "account_last_answer_seconds{account=\"main\"} 1",
+        "config_last_reload_success_timestamp_seconds 1",
+    ] {
+        assert!(metrics.contains(&format!("certcollectd_{series}")), "{series}\n{metrics}");
+    }
+    assert!(!metrics.contains("order_waiting_since_seconds{order=\"www\"}"), "{metrics}");
+    every_series_is_described(&metrics);
+    let open = ask(
+        &address,
+        "GET /metrics HTTP/1.1\r\nhost: x\r\naccept: application/openmetrics-text\r\nconnection: close\r\n\r\n",
+    );
+    assert!(
+        open.contains("content-type: application/openmetrics-text") && open.ends_with("# EOF\n"),
+        "{open}"
+    );
     assert!(metrics.contains("certcollectd_certificate_not_after_seconds{order=\"www\"} 1"), "{metrics}");
     let status = get(&address, "/api/v1/status");
     let body: serde_json::Value = serde_json::from_str(&status[status.find("\r\n\r\n").unwrap()..]).unwrap();
@@ -153,6 +172,49 @@ fn an_announced_revocation_is_an_alarm_over_restarts() {
     assert_eq!(setting.call(&["resume", "--account", "main"]).0, 0);
     assert_eq!(setting.call(&["status", "--nagios"]).0, 0);
     assert_eq!(setting.read("paged"), "failed\n");
+    assert_eq!(setting.stop(), Some(0));
+}
+
+/// As a scraper of the text format reads it: a help and a type under the very name of each series.
+fn every_series_is_described(answer: &str) {
+    let text = answer.split("\r\n\r\n").nth(1).unwrap();
+    let names = |start: &str| -> Vec<&str> {
+        text.lines().filter_map(|line| line.strip_prefix(start)?.split(' ').next()).collect()
+    };
+    let (helps, types) = (names("# HELP "), names("# TYPE "));
+    let series: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split(['{', ' ']).next().unwrap())
+        .collect();
+    assert!(series.len() > 20, "{text}");
+    for name in series {
+        assert!(helps.contains(&name) && types.contains(&name), "{name}\n{text}");
+    }
+}
+
+#[test]
+fn ready_is_that_what_was_installed_still_is() {
+    let mut setting = Setting::new();
+    setting.polling("interval = \"1h\"\nguard_interval = \"1h\"\ncall_gap = \"0s\"");
+    setting.order("www", ssl("1"), &format!("{KEY}\n{OWN_ROOT}"));
+    setting.order("slow", ssl("2").with_script(vec![Step::pending(1_000_000)]), KEY);
+    setting.table("[http]\nlisten = \"127.0.0.1:0\"");
+    setting.start();
+    let address = address_of(&setting, "[http]");
+    setting.until_phase("www", "guarding");
+    setting.until("the other was asked about", |setting| setting.calls("2") == 1);
+    // One that was never installed takes nobody out of service.
+    let ready = get(&address, "/readyz");
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    for path in ["out/www/chain.pem", "out/www"] {
+        std::fs::rename(setting.path(path), setting.path("aside")).unwrap();
+        let ready = get(&address, "/readyz");
+        assert!(ready.starts_with("HTTP/1.1 503") && ready.contains("www was installed"), "{path}: {ready}");
+        std::fs::rename(setting.path("aside"), setting.path(path)).unwrap();
+        let ready = get(&address, "/readyz");
+        assert!(ready.starts_with("HTTP/1.1 200"), "{path}: {ready}");
+    }
     assert_eq!(setting.stop(), Some(0));
 }
 

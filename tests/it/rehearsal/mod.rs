@@ -1,5 +1,7 @@
 //! The real binary against the sandbox: real TLS, real files, real processes, port 0.
 
+/// That it lives.
+mod alive;
 /// Files with owners and modes.
 mod files;
 /// Hooks as real processes.

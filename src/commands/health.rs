@@ -1,0 +1,65 @@
+//! `health`: whether the daemon's loop goes round, for those who would restart it otherwise.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::{block_on, complain, say, socket};
+use crate::cli::exit;
+use crate::engine::vitals::Vitals;
+use crate::sources::{control, files};
+
+/// A loop that is alive answers at once; who asks gives up after 30 s as a rule.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// `health`: one line, and 0 or 1.
+pub fn health(path: &Path, json: bool) -> u8 {
+    let asked = find(path);
+    let (ok, text) = match &asked {
+        Ok(vitals) => (true, alive(vitals)),
+        Err(why) => (false, why.clone()),
+    };
+    if json {
+        let data = asked.ok().map(|vitals| serde_json::json!(vitals));
+        say(&serde_json::json!({ "ok": ok, "text": text, "data": data }).to_string());
+    } else if ok {
+        say(&text);
+    } else {
+        complain(&text);
+    }
+    if ok { exit::OK } else { exit::FAILED }
+}
+
+fn find(path: &Path) -> Result<Vitals, String> {
+    // A daemon goes on with the configuration of before when it is broken now, and listens where that said.
+    let config = match files::read_some(path, false) {
+        Ok(found) => found.config,
+        Err(unsound) => unsound.remains.ok_or_else(|| {
+            format!(
+                "where the daemon would listen is not known, since the configuration cannot be read: {}",
+                unsound.first
+            )
+        })?,
+    };
+    match block_on(socket::ping(&config.state_dir, PATIENCE)) {
+        Ok(Some(answer)) => answer,
+        Ok(None) => Err(format!(
+            "no daemon listens on {}; `certcollectd run` does, as this user or another one who may open it",
+            config.state_dir.join(control::SOCKET).display()
+        )),
+        Err(_) => Err("the daemon could not be asked".into()),
+    }
+}
+
+fn alive(vitals: &Vitals) -> String {
+    let mut text = "certcollectd is alive".to_owned();
+    if vitals.failed_saves > 0 {
+        text.push_str("; the state cannot be saved, so nothing is called or installed");
+    }
+    if vitals.misconfigured {
+        text.push_str("; the configuration is not sound now, the one before is in force");
+    }
+    for finding in &vitals.findings {
+        text.push_str(&format!("; {finding}"));
+    }
+    text
+}

@@ -1,0 +1,224 @@
+//! What will fail on the day is said today: passwords that cannot be read, directories in which nothing can be
+//! installed. A daemon looks again until it is mended, and after each change of the configuration.
+//!
+//! On a mount that hangs looking takes for ever, so all of it happens on a thread of its own.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::Builder;
+use std::time::Duration;
+
+use crate::config::SecretSource;
+use crate::config::file::Level;
+use crate::config::invisible;
+use crate::config::point::{self, Key};
+use crate::effects::preflight::User;
+use crate::effects::{credential, preflight, probe};
+use crate::sources::files::{self, Found};
+use crate::sources::{Inbox, Message};
+
+/// A start waits so long for the first look.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
+/// Until the second look: this, then twice as long each time, up to a minute.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Looks once, and says what is wrong.
+pub(super) fn once(found: &Arc<Found>) {
+    let (done, looked) = channel::<()>();
+    let apart = found.clone();
+    let thread = Builder::new().name("lookout".into()).spawn(move || {
+        let _done = done;
+        look(&apart).iter().for_each(Finding::log);
+    });
+    match thread {
+        Ok(_) => wait(&looked),
+        Err(_) => look(found).iter().for_each(Finding::log),
+    }
+}
+
+/// Looks, says what is wrong, and looks again until nothing is. What is sent to the sender that is given back has the
+/// configuration read and looked at anew.
+pub(super) fn start(path: &Path, found: Arc<Found>, inbox: Inbox) -> Option<Sender<()>> {
+    let (done, looked) = channel::<()>();
+    let (again, asked) = channel::<()>();
+    let lookout = Lookout { path: path.to_owned(), inbox, known: BTreeSet::new() };
+    let thread = Builder::new().name("lookout".into()).spawn(move || lookout.run(found, &asked, done));
+    match thread {
+        Ok(_) => {
+            wait(&looked);
+            Some(again)
+        }
+        Err(error) => {
+            tracing::warn!(
+                "passwords and directories are not looked at before they are needed: no thread: {error}"
+            );
+            None
+        }
+    }
+}
+
+fn wait(looked: &Receiver<()>) {
+    if looked.recv_timeout(FIRST_LOOK) == Err(RecvTimeoutError::Timeout) {
+        tracing::warn!(
+            "not all files and directories that the configuration names could be looked at within {} s; does a mount \
+             hang? Whatever needs nothing of it goes on",
+            FIRST_LOOK.as_secs()
+        );
+    }
+}
+
+struct Lookout {
+    path: PathBuf,
+    inbox: Inbox,
+    /// What was told and holds.
+    known: BTreeSet<String>,
+}
+
+impl Lookout {
+    fn run(mut self, found: Arc<Found>, asked: &Receiver<()>, done: Sender<()>) {
+        let (mut fails, news) = self.look(&found);
+        // The loop that takes them in may wait for this.
+        drop(done);
+        self.tell(news);
+        // Kept only while something is to be looked at again: with many orders it is large.
+        let mut found = fails.then_some(found);
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let waited = match &found {
+                Some(_) => asked.recv_timeout(pause),
+                None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match waited {
+                // Broken again meanwhile: that is said by whoever reads it for the loop.
+                Ok(()) => {
+                    pause = FIRST_PAUSE;
+                    found = files::read(&self.path, false).ok().map(Arc::new).or(found);
+                }
+                Err(RecvTimeoutError::Timeout) => pause = (pause * 2).min(LONGEST_PAUSE),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            if let Some(now) = &found {
+                let news;
+                (fails, news) = self.look(now);
+                self.tell(news);
+                found = found.filter(|_| fails);
+            }
+        }
+    }
+
+    /// Whether anything fails, and what is new: what is wrong now, and what no longer is.
+    fn look(&mut self, found: &Found) -> (bool, Vec<(String, bool)>) {
+        let findings = look(found);
+        let mut news = Vec::new();
+        for finding in findings.iter().filter(|finding| !self.known.contains(&finding.text)) {
+            finding.log();
+            news.extend(finding.fails.then(|| (finding.text.clone(), true)));
+        }
+        let fails = findings.iter().any(|finding| finding.fails);
+        let now: BTreeSet<String> = findings.into_iter().map(|finding| finding.text).collect();
+        for text in self.known.difference(&now) {
+            tracing::info!("mended: {text}");
+            news.push((text.clone(), false));
+        }
+        self.known = now;
+        (fails, news)
+    }
+
+    fn tell(&self, news: Vec<(String, bool)>) {
+        for (text, holds) in news {
+            let _ = self.inbox.blocking_send(Message::Finding { text, holds });
+        }
+    }
+}
+
+/// One thing that is wrong.
+struct Finding {
+    account: Option<Arc<str>>,
+    text: String,
+    /// Where it stands in the configuration.
+    place: Option<String>,
+    /// It does not work, and will when it is mended; otherwise it only could be better.
+    fails: bool,
+}
+
+impl Finding {
+    fn log(&self) {
+        let Finding { account, text, place, fails } = self;
+        let account = account.as_deref();
+        let place = place.as_ref().map(|place| format!("; {place}")).unwrap_or_default();
+        if *fails {
+            tracing::error!(account, "{text}{place}");
+        } else {
+            tracing::warn!(account, "{text}{place}");
+        }
+    }
+}
+
+fn look(found: &Found) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for account in &found.config.accounts {
+        for (key, source) in account.secrets() {
+            findings.extend(look_at_secret(found, &account.name, key, source));
+        }
+    }
+    let files: Vec<&Path> = found.sources.iter().map(|source| &*source.path).collect();
+    for finding in preflight::look(&found.config, &files, &User::me()) {
+        let help = finding.help.map(|help| format!("; {help}")).unwrap_or_default();
+        findings.push(Finding {
+            account: None,
+            text: format!("{}{help}", finding.message),
+            place: finding.about.map(|about| place(found, about)),
+            fails: match finding.level {
+                Level::Error => true,
+                Level::Warning => false,
+            },
+        });
+    }
+    for problem in probe::probe(&found.config) {
+        let what = if problem.about == Key::top("install_dir") { "nothing" } else { "not everything" };
+        findings.push(Finding {
+            account: None,
+            text: format!("{what} can be installed: {}", problem.error),
+            place: Some(place(found, problem.about)),
+            fails: true,
+        });
+    }
+    findings
+}
+
+fn look_at_secret(
+    found: &Found,
+    account: &Arc<str>,
+    key: &'static str,
+    source: &SecretSource,
+) -> Vec<Finding> {
+    let what = if key == "password" { "the password" } else { key };
+    let of = |text: String, fails| Finding {
+        account: Some(account.clone()),
+        text: format!("account {account}: {text}"),
+        place: Some(place(found, Key::account(account, &[key]))),
+        fails,
+    };
+    let secret = match credential::read(source) {
+        Ok(secret) => secret,
+        Err(why) => {
+            let advice = source.when_unread();
+            return vec![of(format!("{what} cannot be read: {why}; {advice}"), true)];
+        }
+    };
+    let odd = invisible::oddities(&secret);
+    let odd = (!odd.is_empty()).then(|| {
+        let (odd, remedy) = (odd.join(", "), source.remedy());
+        format!("{what} has {odd}, which nobody sees; if that is not meant: {remedy}")
+    });
+    let warnings = [odd, credential::exposure(source)].into_iter().flatten();
+    warnings.map(|text| of(text, false)).collect()
+}
+
+/// Where something stands, for the log: `see FILE:LINE:COLUMN`.
+fn place(found: &Found, key: Key) -> String {
+    format!("see {}", point::place(&found.sources, &key))
+}

@@ -1,0 +1,32 @@
+//! What only a running process knows of itself: for health, metrics, the service manager and `status`.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// What goes beyond this is in the log only.
+const MAX_FINDINGS: usize = 100;
+
+/// How a running process stands, apart from its orders and accounts.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Vitals {
+    /// Saves of the state that failed in a row.
+    pub failed_saves: u32,
+    /// What does not work on this machine and is tried again by itself, a sentence each.
+    pub findings: BTreeSet<String>,
+    /// When the configuration in force was read, UNIX seconds.
+    pub configured_at: i64,
+    /// The configuration was read again since, and is not sound.
+    pub misconfigured: bool,
+}
+
+impl Vitals {
+    /// Takes in that something does not work, or works again.
+    pub fn find(&mut self, finding: String, holds: bool) {
+        if holds && self.findings.len() < MAX_FINDINGS {
+            self.findings.insert(finding);
+        } else if !holds {
+            self.findings.remove(&finding);
+        }
+    }
+}
