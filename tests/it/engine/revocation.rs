@@ -4,7 +4,7 @@ use certcollectd::api::push::{Hint, parse};
 use certcollectd::config::HookEvent;
 use certcollectd::engine::event::{Command, Event};
 use certcollectd::engine::time::Now;
-use certcollectd::status::{Status, Verdict, verdict};
+use certcollectd::status::{Exposition, Status, Verdict, verdict};
 
 use super::{SECOND, issued, with_hook};
 use crate::world::{self, DAY, HOUR, Say, World};
@@ -63,7 +63,7 @@ fn it_is_an_alarm_until_a_newer_certificate_is_in_place() {
         world.reboot(DAY);
         alarmed(&world);
         let shown = status(&world);
-        for text in [shown.table(), shown.details(), shown.page(), shown.metrics(0)] {
+        for text in [shown.table(), shown.details(), shown.page(), shown.metrics(Exposition::Text)] {
             let tells = ["revocation announced", "order_revocation_announced{order=\"www\"} 1"];
             assert!(tells.iter().any(|tells| text.contains(tells)), "{text}");
         }
@@ -147,7 +147,11 @@ fn one_about_no_order_of_ours_alarms_the_account_for_a_week_or_until_a_word() {
         let (found, line) = verdict(&status(&world));
         assert_eq!(found, worst, "{line}");
         assert!(line.contains("account main") && line.contains("2026-12-01"), "{line}");
-        assert!(status(&world).metrics(0).contains("account_revocation_announced{account=\"main\"} 1"));
+        assert!(
+            status(&world)
+                .metrics(Exposition::Text)
+                .contains("account_revocation_announced{account=\"main\"} 1")
+        );
         let later = |world: &World, hours: i64| {
             let millis = hours * 3_600_000;
             let now = Now { time: world.now.time, wall: world.now.wall + millis };
