@@ -14,6 +14,7 @@ use tokio::time::sleep;
 
 use crate::config::Config;
 use crate::effects::Effects;
+use crate::effects::keys;
 use crate::effects::save::Store;
 use crate::engine::event::{Changes, Command, CommandReply, Effect, Event, Token};
 use crate::engine::time::{Now, Time};
@@ -109,6 +110,7 @@ impl Daemon {
     /// Goes round until the goal is reached.
     pub async fn run(mut self, goal: Goal) -> Outcome {
         let start = clock::now();
+        keys::tell_of_unreadable(self.engine.config().clone());
         self.handle(Event::Started);
         let mut answer = None;
         if let Goal::Answered(command) = &goal {
@@ -263,6 +265,7 @@ impl Daemon {
         }
         if before.state_dir == config.state_dir {
             self.effects.reconfigure(config.clone());
+            keys::tell_of_unreadable(config.clone());
             self.handle(Event::Configured { config });
             self.vitals.configured_at = clock::now().unix();
             self.vitals.misconfigured = false;

@@ -12,7 +12,7 @@ use super::stage;
 use crate::cert::{self, Anchors, Certificate, KeyCandidate, PublicKey};
 use crate::config::{FileCopy, FileKind, Files, KeySource};
 use crate::engine::contents;
-use crate::engine::event::{Inspect, Inspection, InstalledFile, Link};
+use crate::engine::event::{Inspect, Inspection, InstallError, InstalledFile, Link};
 
 /// So many generations are looked through for an older one.
 const MAX_GENERATIONS: usize = 1000;
@@ -21,8 +21,18 @@ const MAX_GENERATIONS: usize = 1000;
 pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
     let mut found = Inspection::default();
     match &inspect.key {
-        Some(KeySource::Keys(paths)) => found.keys = paths.iter().map(|path| candidate(path)).collect(),
-        Some(KeySource::Csr(path)) => found.csr = Some(csr(path)),
+        Some(KeySource::Keys(paths)) => {
+            for path in paths {
+                let read = stage::read_key(path);
+                found.unread.extend(read.as_ref().err().cloned());
+                found.keys.push(candidate_of(path, read));
+            }
+        }
+        Some(KeySource::Csr(path)) => {
+            let read = read_request(path);
+            found.unread.extend(read.as_ref().err().cloned());
+            found.csr = Some(request_of(path, read).map(|csr| csr.public_key().clone()));
+        }
         Some(KeySource::Request(text)) => {
             found.csr = Some(sent_request(text).map(|csr| csr.public_key().clone()));
         }
@@ -35,7 +45,11 @@ pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
 
 /// A key file's public key, or why there is none.
 pub fn candidate(path: &Path) -> KeyCandidate {
-    let key = stage::read_key(path)
+    candidate_of(path, stage::read_key(path))
+}
+
+fn candidate_of(path: &Path, read: Result<zeroize::Zeroizing<Vec<u8>>, InstallError>) -> KeyCandidate {
+    let key = read
         .map_err(|error| error.cause)
         .and_then(|pem| cert::key::from_private_key_pem(&pem).map_err(|error| error.to_string()));
     KeyCandidate { label: path.display().to_string(), key }
@@ -48,8 +62,19 @@ pub fn csr(path: &Path) -> Result<PublicKey, String> {
 
 /// A signing request, or why there is none.
 pub fn request(path: &Path) -> Result<cert::Csr, String> {
+    request_of(path, read_request(path))
+}
+
+pub(super) fn read_request(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, InstallError> {
+    stage::read_whole("read the request", path)
+}
+
+fn request_of(
+    path: &Path,
+    read: Result<zeroize::Zeroizing<Vec<u8>>, InstallError>,
+) -> Result<cert::Csr, String> {
     let shown = path.display();
-    let text = stage::read_key(path).map_err(|error| format!("{shown}: {}", error.cause))?;
+    let text = read.map_err(|error| format!("{shown}: {}", error.cause))?;
     cert::key::from_csr(&text).map_err(|error| format!("{shown}: {error}"))
 }
 

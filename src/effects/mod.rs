@@ -13,6 +13,7 @@ mod echo;
 pub mod hook;
 pub mod in_place;
 pub mod inspect;
+pub mod keys;
 pub mod load;
 pub mod lock;
 pub mod preflight;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::access::{self, Reason, Wish};
 use super::dir::{Dir, Ownership, failed, random_name, read_file};
 use crate::cert::{self, PrivateKey};
 use crate::config::FileKind;
@@ -164,7 +165,15 @@ pub fn content(kind: FileKind, material: &Material) -> Result<Option<Zeroizing<V
 
 /// A private key file, as it is.
 pub fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, InstallError> {
-    read_file(path, MAX_KEY).map_err(|why| failed("read the key", path, why))
+    read_whole("read the key", path)
+}
+
+/// A key file or a signing request, as it is; `step` says which.
+pub fn read_whole(step: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, InstallError> {
+    read_file(path, MAX_KEY).map_err(|why| {
+        let Reason { cause, remedy } = access::reason(path, Wish::Read, &why);
+        InstallError { step, path: path.to_owned(), cause, advice: remedy, stale: false }
+    })
 }
 
 /// The one private key that fits, without what stands beside it in its file: a server takes the first certificate that

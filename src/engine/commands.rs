@@ -243,6 +243,10 @@ impl Engine {
             );
             return self.reply(token, true, &text);
         }
+        if let Some(trouble) = record.trouble.as_ref().filter(|_| slot.todo.unread) {
+            let text = format!("{name} waits to be installed, not to be accepted: {}", trouble.text);
+            return self.reply(token, false, &text);
+        }
         if record.staged.is_some() || record.phase == Phase::Collected {
             return self.reply(token, false, &being_deployed(&name));
         }

@@ -11,7 +11,7 @@ use super::order::{Generation, News, Phase, Trouble};
 use super::time::{Now, Time};
 use super::{Busy, Engine, contents, coverage, note, schedule};
 use crate::cert::{self, Certificate, Fingerprint};
-use crate::config::{FileCopy, FileKind, HookEvent, Order, Severity};
+use crate::config::{FileCopy, FileKind, HookEvent, KeySource, Order, Severity};
 
 /// So many tries on this machine, and a person should look.
 const ALARM: u32 = 3;
@@ -332,7 +332,8 @@ impl Engine {
     /// Trouble on this machine: tried again by itself, with less and less haste.
     fn trouble(&mut self, id: OrderId, error: &InstallError, now: Now) {
         let tries = self.slot(id).record.trouble.as_ref().map_or(0, |trouble| trouble.tries) + 1;
-        let wait = schedule::local(tries);
+        let is_key = matches!(&self.entry(id).key, KeySource::Keys(paths) if paths.contains(&error.path));
+        let wait = if is_key { schedule::unread(tries) } else { schedule::local(tries) };
         let text = error.to_string();
         let same = self.slot(id).record.trouble.as_ref().is_some_and(|trouble| *trouble.text == text);
         self.slot_mut(id).record.trouble =

@@ -41,6 +41,7 @@ mod rollback;
 mod saving;
 mod slot;
 mod summary;
+mod unread;
 mod verdict;
 pub mod vitals;
 

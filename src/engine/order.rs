@@ -17,7 +17,7 @@ use super::time::{Now, Time};
 pub enum Phase {
     /// Not issued yet, as far as we know; polled.
     Waiting,
-    /// A verified bundle is at hand, not yet in place.
+    /// A bundle is at hand, verified or waiting for a key that cannot be read, and not yet in place.
     Collected,
     /// A generation is being put into place, or hooks are owed; polled.
     Deploying,
@@ -88,6 +88,8 @@ pub enum News {
     Verified,
     /// A bundle was refused by the gate.
     Refused,
+    /// A bundle cannot be judged yet, because of something on this machine.
+    Unjudged,
     /// A complete generation was staged and the intent to use it recorded.
     Staged,
     /// What was staged is of no use any more; the bundle is still there.
@@ -128,7 +130,7 @@ pub fn transition(phase: Phase, news: News, standing: Standing) -> Phase {
         Standing::Installed => Guarding,
     };
     match (news, phase) {
-        (News::Verified, _) => Collected,
+        (News::Verified | News::Unjudged, _) => Collected,
         // The refused bundle waits beside the order; whatever else is owed goes on.
         (News::Refused, Waiting | Collected | Deploying | Guarding | Quarantined) => Quarantined,
         (News::Refused, Attention | Rejected | Revoked) => Quarantined,
@@ -416,9 +418,10 @@ pub struct Trouble {
 mod tests {
     use super::*;
 
-    const ALL_NEWS: [News; 11] = [
+    const ALL_NEWS: [News; 12] = [
         News::Verified,
         News::Refused,
+        News::Unjudged,
         News::Staged,
         News::Unstaged,
         News::Lost,

@@ -311,8 +311,12 @@ impl Engine {
             || before.settings.verify != after.settings.verify
             || before.domains != after.domains;
         if key_or_gate && self.slot(id).bundle.is_some() && self.slot(id).record.staged.is_none() {
-            self.slot_mut(id).material = None;
-            self.slot_mut(id).todo.verify = true;
+            let slot = self.slot_mut(id);
+            slot.material = None;
+            slot.todo.verify = true;
+            if let Some(trouble) = &mut slot.record.trouble {
+                trouble.next = now.time;
+            }
         }
         let files = before.settings.files != after.settings.files || before.copies != after.copies;
         if files && self.slot(id).record.installed.is_some() && self.slot(id).record.phase != Phase::Collected

@@ -25,6 +25,8 @@ const HOOK_CAP: Duration = Duration::from_secs(3600);
 /// Local trouble (a full disk, a missing right): first and longest delay between tries.
 const LOCAL_START: Duration = Duration::from_secs(10);
 const LOCAL_CAP: Duration = Duration::from_secs(600);
+/// A key that cannot be read: it is to be in use within half a minute of being readable.
+const UNREAD_CAP: Duration = Duration::from_secs(20);
 /// Still pending after `waited`: the plain interval, doubled for each full [`LONG_WAIT`], up to the cap.
 pub fn pending(cadence: &Cadence, waited: Duration) -> Duration {
     let weeks = u32::try_from(waited.as_secs() / LONG_WAIT.as_secs()).unwrap_or(u32::MAX);
@@ -91,6 +93,11 @@ pub fn local(tries: u32) -> Duration {
     doubled(LOCAL_START, tries.saturating_sub(1), LOCAL_CAP)
 }
 
+/// Until a file of the operator's that could not be read is tried again, after `tries` (at least one): 10 s, then 20 s.
+pub fn unread(tries: u32) -> Duration {
+    doubled(LOCAL_START, tries.saturating_sub(1), UNREAD_CAP)
+}
+
 fn doubled(start: Duration, times: u32, cap: Duration) -> Duration {
     start.saturating_mul(2u32.saturating_pow(times.min(31))).min(cap.max(start))
 }
@@ -135,6 +142,7 @@ mod tests {
         assert_eq!([1, 2, 7, 9].map(|times| outage(&cadence, times).as_secs()), [60, 120, 3600, 3600]);
         assert_eq!([1, 2, 3, 6, 7, 99].map(|times| hook(times).as_secs() / 60), [1, 2, 4, 32, 60, 60]);
         assert_eq!([1, 2, 9].map(|times| local(times).as_secs()), [10, 20, 600]);
+        assert_eq!([1, 2, 9].map(|times| unread(times).as_secs()), [10, 20, 20]);
         assert_eq!(guarded(&cadence, false), Some(24 * HOUR));
         assert_eq!(guarded(&cadence, true), Some(3 * HOUR));
         assert_eq!(guarded(&Cadence { guard_interval: None, ..cadence }, true), None);

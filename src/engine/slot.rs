@@ -65,6 +65,8 @@ pub(super) struct Todo {
     pub(super) sweep: bool,
     /// Write the refused bundle where a person can look at it.
     pub(super) quarantine: bool,
+    /// The bundle could not be judged, because a file of this machine could not be read; that is the trouble on record.
+    pub(super) unread: bool,
     /// A mistake of ours ended such work; there is none until a person takes the order up, or a new start what was
     /// staged.
     pub(super) broken: bool,

@@ -8,6 +8,7 @@ use super::deploy::{generation, sha256};
 use super::event::{Inspection, InstalledFile, Level, Material, OrderId};
 use super::order::{Generation, News, Phase};
 use super::time::{Now, rfc3339};
+use super::unread::unread;
 use super::{Engine, contents};
 use crate::api::{Foreign, Product};
 use crate::cert::{self, Certificate, Expectation, KeyExpectation, Verdict};
@@ -46,11 +47,15 @@ impl Engine {
             Some(_) if !verdict.blocked() || overridden => {
                 self.pass(id, verdict, inspection, overridden, now)
             }
-            _ => self.refuse(id, &bundle, verdict, now),
+            _ => match unread(&verdict, inspection) {
+                Some(why) => self.postpone(id, &why, now),
+                None => self.refuse(id, &bundle, verdict, now),
+            },
         }
     }
 
     fn pass(&mut self, id: OrderId, verdict: Verdict, inspection: &Inspection, overridden: bool, now: Now) {
+        self.end_postponement(id);
         let leaf = verdict.leaf.expect("the caller looked");
         let fingerprint = leaf.fingerprint();
         let record = &self.slot(id).record;
@@ -100,6 +105,7 @@ impl Engine {
     }
 
     fn refuse(&mut self, id: OrderId, bundle: &[Certificate], verdict: Verdict, now: Now) {
+        self.end_postponement(id);
         let blocking: Vec<String> = verdict
             .findings
             .iter()

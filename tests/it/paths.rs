@@ -352,8 +352,8 @@ fn a_file_that_never_ends_or_begins_holds_nobody_up() {
     setting.order("good", order("5"), &format!("account = \"main\"\n{OWN_ROOT}"));
     setting.start();
     setting.until_phase("good", "guarding");
-    setting.until_phase("key", "quarantined");
-    setting.until_phase("anchors", "quarantined");
+    setting.until_phase("key", "collected");
+    setting.until_phase("anchors", "collected");
     for (name, why) in [("pipe", "password-fifo"), ("roots", "ca-fifo")] {
         setting.until(&format!("{name} says why"), |setting| {
             setting.order_status(name)["vendor"]["text"].as_str().is_some_and(|text| text.contains(why))

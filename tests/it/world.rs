@@ -219,6 +219,8 @@ pub struct World {
     pub panicking: Option<(&'static str, Work)>,
     /// Keys that the inspection finds, by order.
     pub keys: HashMap<String, Vec<cert::KeyCandidate>>,
+    /// Key files that it cannot read, by order.
+    pub unread: HashMap<String, Vec<InstallError>>,
     /// Roots that it finds.
     pub anchors: Option<Arc<cert::Anchors>>,
     next_token: u64,
@@ -254,6 +256,7 @@ impl World {
             failing_swaps: 0,
             panicking: None,
             keys: HashMap::new(),
+            unread: HashMap::new(),
             anchors: None,
             next_token: 0,
             started: false,
@@ -398,6 +401,7 @@ impl World {
         let mut found = Inspection::default();
         if inspect.key.is_some() {
             found.keys = self.keys.get(&*inspect.name).cloned().unwrap_or_default();
+            found.unread = self.unread.get(&*inspect.name).cloned().unwrap_or_default();
         }
         if let Some(KeySource::Request(text)) = &inspect.key {
             found.csr = Some(sent_request(text).map(|csr| csr.public_key().clone()));

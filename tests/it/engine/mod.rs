@@ -22,6 +22,8 @@ mod rollback;
 mod saving;
 /// Orders that wait for a person.
 mod stopped;
+/// Keys that cannot be read.
+mod unread;
 
 use std::time::Duration;
 

@@ -1,0 +1,74 @@
+//! A certificate that cannot be judged, because a key, a request or trust anchors of this machine cannot be read. That is
+//! our trouble and not the vendor's: it waits, is looked at again soon, and the working certificate stays.
+
+use super::event::{Inspection, Level, OrderId};
+use super::order::{News, Trouble};
+use super::time::Now;
+use super::{Engine, note, schedule};
+use crate::cert::{self, Check, Finding, Verdict};
+
+/// So many tries in vain before it is told once more: an hour and a half.
+const TELL_AGAIN: u32 = 256;
+
+/// Why a refusal says nothing about the certificate: all that stands against it is that something could not be read.
+pub(super) fn unread(verdict: &Verdict, inspection: &Inspection) -> Option<String> {
+    let anchors = inspection.anchors.as_ref().and_then(|anchors| anchors.as_ref().err());
+    let is_ours = |finding: &Finding| match finding.check {
+        // Several could be the one that was ordered, which the key would tell.
+        Check::Leaf | Check::Key => !inspection.unread.is_empty(),
+        Check::Trust => anchors.is_some(),
+        Check::Dates => verdict.not_yet_valid_until.is_some(),
+        Check::Domains | Check::Coverage | Check::Chain | Check::Downgrade => false,
+    };
+    let blocking = |finding: &&Finding| finding.level == cert::Level::Block;
+    let about = |checks: &[Check]| {
+        verdict.findings.iter().filter(blocking).any(|finding| checks.contains(&finding.check))
+    };
+    if !verdict.findings.iter().filter(blocking).all(is_ours) {
+        return None;
+    }
+    let mut why = Vec::new();
+    if about(&[Check::Leaf, Check::Key]) {
+        why.extend(inspection.unread.iter().map(ToString::to_string));
+    }
+    if about(&[Check::Trust]) {
+        why.extend(anchors.cloned());
+    }
+    Some(why.join("; ")).filter(|why| !why.is_empty())
+}
+
+impl Engine {
+    /// Looks again soon, until it can be read.
+    pub(super) fn postpone(&mut self, id: OrderId, why: &str, now: Now) {
+        let slot = self.slot_mut(id);
+        let before = slot.record.trouble.as_ref().filter(|trouble| *trouble.text == *why);
+        let tries = before.map_or(0, |trouble| trouble.tries).saturating_add(1);
+        let wait = schedule::unread(tries);
+        slot.record.trouble = Some(Box::new(Trouble { text: why.into(), tries, next: now.time + wait }));
+        slot.material = None;
+        slot.hold_until = None;
+        slot.todo.verify = true;
+        slot.todo.unread = true;
+        self.turn(id, News::Unjudged, None, now);
+        let kept =
+            if self.slot(id).record.installed.is_some() { "; the installed certificate stays" } else { "" };
+        let text = format!(
+            "the collected certificate waits: {why}{kept}; nothing is lost, looked at again every {} and installed then",
+            note::duration(schedule::unread(u32::MAX))
+        );
+        if tries == 1 {
+            self.note(Level::Warn, "unread", Some(id), now, text);
+        } else if tries.is_multiple_of(TELL_AGAIN) {
+            self.tell(Level::Warn, "unread", Some(id), now, text);
+        }
+        self.save_first();
+    }
+
+    /// It can be read now.
+    pub(super) fn end_postponement(&mut self, id: OrderId) {
+        let slot = self.slot_mut(id);
+        if std::mem::take(&mut slot.todo.unread) {
+            slot.record.trouble = None;
+        }
+    }
+}
