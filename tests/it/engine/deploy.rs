@@ -128,6 +128,20 @@ fn a_lost_state_is_a_cold_start_that_runs_no_hook() {
 }
 
 #[test]
+fn a_lost_state_runs_no_hook_where_a_root_is_wanted_that_was_never_sent() {
+    let mut config = with_hook("www");
+    world::change(&mut config.orders[0], |settings| settings.files.root = Some("root.pem".into()));
+    let mut world = World::new(config);
+    world.say("www", [issued(-1, 90)]);
+    world.pass(DAY);
+    world.rows = world::Rows::default();
+    world.restart();
+    world.pass(DAY);
+    assert_eq!((world.phase("www").as_str(), world.ran.len()), ("guarding", 1));
+    assert_eq!(world.disks["www"].generations.len(), 1, "nothing was written");
+}
+
+#[test]
 fn rolled_back_stays_rolled_back_until_accepted() {
     let mut world = World::new(with_hook("www"));
     let (old, new) = (issued(-1, 90), issued(3, 90));

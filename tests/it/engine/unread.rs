@@ -105,10 +105,10 @@ fn what_can_be_read_decides_where_it_can() {
 #[test]
 fn what_is_wrong_whatever_the_key_says_is_quarantined() {
     let (mut world, pair) = with_keys(&["/k"]);
-    world.say("www", [issued_for(&pair, "www.example.com")]);
     let mut config = (*world.config).clone();
     config.orders[0].domains = Box::new(["other.example.com".into()]);
-    world.reload(config);
+    world = World::new(config);
+    world.say("www", [issued_for(&pair, "www.example.com")]);
     world.keys.insert("www".into(), vec![unreadable("/k")]);
     world.unread.insert("www".into(), vec![unread("/k")]);
     world.pass(HOUR);

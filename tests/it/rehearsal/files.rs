@@ -10,6 +10,34 @@ use crate::certs;
 use crate::setting::Setting;
 
 #[test]
+fn a_key_that_is_not_there_yet_is_waited_for_and_told_of_at_once() {
+    let mut setting = Setting::new();
+    let keys = format!("key_file = \"$DIR/mount/key.pem\"\n[order.files]\nkey = \"privkey.pem\"\n{OWN_ROOT}");
+    setting.order("www", ssl("1"), &keys);
+    setting.start();
+    let why = |setting: &Setting| {
+        let dir = setting.dir.path().display().to_string();
+        format!("cannot read the key {dir}/mount/key.pem: there is no {dir}/mount")
+    };
+    setting.until("it is told at the start", |setting| {
+        setting.log().contains(&format!("order www: {}", why(setting)))
+    });
+    setting.until_phase("www", "collected");
+    let status = setting.order_status("www");
+    assert!(status["trouble"].as_str().unwrap().contains(&why(&setting)), "{status}");
+    let (code, said) = setting.call(&["status", "--nagios"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(!setting.log().contains("certcollectd accept"), "{}", setting.log());
+    let calls = setting.calls("1");
+    std::fs::create_dir(setting.path("mount")).unwrap();
+    std::fs::copy(setting.path("key.pem"), setting.path("mount/key.pem")).unwrap();
+    setting.until_phase("www", "guarding");
+    assert_eq!(calls, 1, "the vendor was not asked meanwhile");
+    assert_eq!(setting.read("out/www/privkey.pem"), setting.key.serialize_pem());
+    assert_eq!(setting.stop(), Some(0));
+}
+
+#[test]
 fn files_have_owner_group_and_mode_and_the_key_is_private() {
     let mut setting = Setting::new();
     let me = rustix::process::geteuid().as_raw();
