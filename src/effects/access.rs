@@ -72,11 +72,11 @@ fn denied(path: &Path, wish: Wish) -> Reason {
     let may_enter = |dir: &&Path| accessat(CWD, *dir, Access::EXEC_OK, AtFlags::empty()).is_ok();
     let parents: Vec<&Path> = path.ancestors().skip(1).collect();
     let closed = parents.into_iter().rev().find(|dir| !may_enter(dir));
-    let (at, bits) = closed.map_or((path, wish.bits()), |dir| (dir, 0o111));
+    let (at, bits) = closed.map_or_else(|| (path, wish.bits()), |dir| (dir, 0o111));
     let Ok(found) = stat(at) else {
         return Reason { cause: "permission denied".into(), remedy: None };
     };
-    let what = closed.map_or("it".to_owned(), |dir| dir.display().to_string());
+    let what = closed.map_or_else(|| "it".to_owned(), |dir| dir.display().to_string());
     let mode = found.st_mode & 0o7777;
     if mode & bits & 0o070 == 0 {
         let user = user_named(found.st_uid);
@@ -87,7 +87,7 @@ fn denied(path: &Path, wish: Wish) -> Reason {
     }
     let group = Group::from_gid(Gid::from_raw(found.st_gid)).ok().flatten().map(|group| group.name);
     let number = found.st_gid;
-    let shown = group.as_ref().map_or(number.to_string(), |name| format!("{number} ({name})"));
+    let shown = group.as_ref().map_or_else(|| number.to_string(), |name| format!("{number} ({name})"));
     let name = group.unwrap_or_else(|| number.to_string());
     Reason {
         cause: format!("permission denied; {what} belongs to group {shown}, mode {mode:04o}"),
@@ -100,7 +100,7 @@ fn denied(path: &Path, wish: Wish) -> Reason {
 
 fn user_named(number: u32) -> String {
     let user = User::from_uid(Uid::from_raw(number)).ok().flatten();
-    user.map_or(number.to_string(), |user| format!("{number} ({})", user.name))
+    user.map_or_else(|| number.to_string(), |user| format!("{number} ({})", user.name))
 }
 
 #[cfg(test)]
