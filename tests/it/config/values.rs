@@ -581,3 +581,15 @@ fn the_login_of_a_proxy_is_whole_or_not_there() {
         }
     }
 }
+
+#[test]
+fn a_program_is_told_no_more_than_linux_lets_it() {
+    let hook = |length: usize| {
+        let argument = "x".repeat(length - "/bin/echo\0\0".len());
+        said_of(&format!("[[hook]]\nname = \"a\"\nrun = [\"/bin/echo\", \"{argument}\"]\n"))
+    };
+    let said = hook(32 * 1024 + 1);
+    assert!(said.contains("`run` is 32769 bytes long, more than the 32768"), "{said:.400}");
+    assert!(said.contains("put it into a script"), "{said:.400}");
+    assert!(!hook(32 * 1024).contains("bytes long"));
+}
