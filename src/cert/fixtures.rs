@@ -67,6 +67,12 @@ impl Entity {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.use_authority_key_identifier_extension = true;
         change(&mut params);
+        // Every server certificate has a name; here one that nobody asks for.
+        let is_plain = !matches!(params.is_ca, IsCa::Ca(_)) && params.custom_extensions.is_empty();
+        if is_plain && params.subject_alt_names.is_empty() {
+            let unnamed = CertificateParams::new(["unnamed.example".to_owned()]).unwrap();
+            params.subject_alt_names = unnamed.subject_alt_names;
+        }
         let issuer = self.params();
         let issuer = Issuer::from_params(&issuer, &self.key);
         params.signed_by(&subject.key, &issuer).unwrap().der().to_vec()

@@ -38,7 +38,10 @@ pub enum KeyError {
     #[error("there are several certificate requests in it; leave only the one that was sent to the vendor")]
     SeveralRequests,
     /// A key that the crypto library refuses and that is not RSA either.
-    #[error("the private key is of a kind that is not supported")]
+    #[error(
+        "the private key is of a kind that is not supported: RSA, ECDSA on P-256, P-384 or P-521, and Ed25519 are; \
+         a csr_file can have a key of any kind"
+    )]
     Unsupported,
     /// A structure that does not hold together.
     #[error("it is damaged or of an unknown structure")]
@@ -212,6 +215,19 @@ pub(super) fn rsa_bits(spki: &[u8]) -> Option<usize> {
     Rsa::of_public(spki).ok().map(|key| key.bits())
 }
 
+/// Modulus and exponent without leading zeros, or why they cannot be read; `None` if it says that it is no RSA key.
+pub(super) fn rsa_numbers(spki: &[u8]) -> Option<Result<(&[u8], &[u8]), BerError>> {
+    let mut fields = Reader::new(spki).expect(ber::SEQUENCE).ok()?.children().ok()?;
+    let kind = fields.expect(ber::SEQUENCE).ok()?.children().ok()?.expect(ber::OID).ok()?.content;
+    let is_rsa = kind == RSA_ENCRYPTION || kind == RSASSA_PSS;
+    is_rsa.then(|| Rsa::of_public(spki).map(|key| (key.modulus, key.exponent)))
+}
+
+/// Length of a number without leading zeros.
+pub(super) fn bits(number: &[u8]) -> usize {
+    number.len() * 8 - number.first().map_or(0, |octet| octet.leading_zeros() as usize)
+}
+
 fn supported(key: &PrivateKeyDer<'_>) -> Option<PublicKey> {
     let key = any_supported_type(key).ok()?;
     Some(PublicKey(key.public_key()?.as_ref().into()))
@@ -263,7 +279,7 @@ impl<'a> Rsa<'a> {
     }
 
     fn bits(&self) -> usize {
-        self.modulus.len() * 8 - self.modulus.first().map_or(0, |octet| octet.leading_zeros() as usize)
+        bits(self.modulus)
     }
 }
 

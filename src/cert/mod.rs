@@ -20,6 +20,7 @@ mod csr;
 mod dn;
 mod pem;
 mod signature;
+mod strength;
 
 #[cfg(test)]
 mod fixtures;

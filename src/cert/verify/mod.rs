@@ -13,7 +13,7 @@ pub use trust::{Anchors, AnchorsError, MAX_ANCHORS, MAX_ANCHORS_INPUT, read_root
 
 use super::chain::{self, Completeness};
 use super::key::{PublicKey, PublicKeys};
-use super::{Certificate, Chain, Fingerprint, san};
+use super::{Certificate, Chain, Fingerprint, SanName, san, strength};
 
 /// By so many seconds clocks may disagree: ours, the CA's, and that of whoever looks at the certificate.
 pub const CLOCK_TOLERANCE: i64 = 600;
@@ -130,7 +130,8 @@ pub struct Expectation<'a> {
 /// The checks, by the words of the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Check {
-    /// Which of the certificates is the one that was ordered. Always blocks: without it there is nothing to install.
+    /// Which of the certificates is the one that was ordered, and whether it is of any use. Always blocks: without it there
+    /// is nothing to install.
     Leaf,
     /// See [`Policy::key`].
     Key,
@@ -218,6 +219,7 @@ pub fn judge(pool: &[Certificate], expected: &Expectation<'_>, now: i64) -> Verd
         let chain = Chain { intermediates: Vec::new(), root: None, complete: Completeness::NoIssuer };
         return Verdict { leaf: None, chain, key: None, findings: findings.list, not_yet_valid_until: None };
     };
+    usable(&leaf, expected.purpose, &mut findings);
     let chain = chain::build(&leaf, &distinct, now);
     let chain = without_expired(&leaf, chain, expected, now, &mut findings);
     domains(&leaf, expected.domains, &mut findings);
@@ -254,6 +256,18 @@ impl Findings {
         if level != Level::Off {
             self.list.push(Finding { check, level, text });
         }
+    }
+}
+
+/// What no policy allows, since it would protect nobody.
+fn usable(leaf: &Certificate, purpose: Purpose, findings: &mut Findings) {
+    if let Some(weakness) = strength::weakness(leaf.spki()) {
+        findings.add(Check::Leaf, format!("the certificate's {weakness}"));
+    }
+    let named = leaf.names().iter().any(|name| matches!(name, SanName::Dns(_) | SanName::Ip(_)));
+    if purpose == Purpose::Server && !named && !leaf.is_ca() {
+        let text = "the certificate names no server: its subjectAltName is missing, empty or cannot be read";
+        findings.add(Check::Leaf, text.to_owned());
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::slice;
 
-use rcgen::{ExtendedKeyUsagePurpose, IsCa, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CustomExtension, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, NameConstraints,
+    date_time_ymd,
+};
 
 use super::*;
 use crate::cert::fixtures::{Entity, NOW, certificate, entity};
@@ -170,8 +173,59 @@ fn keys_that_the_library_refuses_are_compared_all_the_same() {
         let candidates = [KeyCandidate { label: "/k".to_owned(), key }];
         let expected = Expectation { key: KeyExpectation::Candidates(&candidates), ..expectation() };
         let pool = ["root", "inter", "leaf", "rsa", name].map(certificate);
-        check(&pool, &expected, Some(&pool[4]), &[]);
+        let weak = ["leaf: the certificate's RSA key has only 1024 bits"];
+        check(&pool, &expected, Some(&pool[4]), if name == "rsa1024" { &weak } else { &[] });
     }
+}
+
+#[test]
+fn a_certificate_that_protects_nobody_is_refused_whatever_the_policy() {
+    let off = Policy {
+        key: Level::Off,
+        domains: Level::Off,
+        coverage: Level::Off,
+        chain: Level::Off,
+        dates: Level::Off,
+        downgrade: Level::Off,
+        trust: Level::Off,
+    };
+    let authority = authority();
+    let www = entity("www");
+    // Names that are missing, none at all, nothing that can be read, and nothing that a client can compare.
+    let san = |content: &[u8]| vec![CustomExtension::from_oid_content(&[2, 5, 29, 17], content.to_vec())];
+    let other = vec![CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 1], vec![5, 0])];
+    for extensions in
+        [other, san(&[0x30, 0]), san(b"garbage"), san(&[]), san(&[0x30, 4, 0x82, 2, 0xff, 0xfe])]
+    {
+        let leaf = authority.inter.issue(&www, |params| {
+            params.is_ca = IsCa::NoCa;
+            params.custom_extensions = extensions;
+        });
+        let text =
+            "leaf: the certificate names no server: its subjectAltName is missing, empty or cannot be read";
+        for policy in [off, Policy { trust: Level::Off, ..Policy::default() }] {
+            check(&authority.pool(&[&leaf]), &Expectation { policy, ..expectation() }, Some(&leaf), &[text]);
+        }
+        let mail = Expectation { purpose: Purpose::Email, ..expectation() };
+        check(&authority.pool(&[&leaf]), &mail, Some(&leaf), &[]);
+    }
+    let weak = certificate("rsa1024");
+    let pool = [weak.clone(), certificate("inter"), certificate("root")];
+    for purpose in [Purpose::Server, Purpose::Mark, Purpose::Email] {
+        let text = "leaf: the certificate's RSA key has only 1024 bits";
+        check(&pool, &Expectation { policy: off, purpose, ..expectation() }, Some(&weak), &[text]);
+    }
+}
+
+#[test]
+fn a_weak_intermediate_is_said_to_be_weak() {
+    let pool = ["by-rsa1024", "rsa1024root"].map(certificate);
+    let anchors = Anchors::from_ders([pool[1].der()]);
+    // As an intermediate it is one of a chain that nobody would follow.
+    let chain = Chain { intermediates: vec![pool[1].clone()], root: None, complete: Completeness::Open };
+    let expected = Expectation { anchors: Some(&anchors), ..expectation() };
+    let found = trust::check(&pool[0], &chain, &expected, NOW).unwrap_err();
+    assert!(found.ends_with("is weak: its RSA key has only 1024 bits"), "{found}");
 }
 
 #[test]
@@ -447,6 +501,77 @@ fn trust_is_a_second_opinion() {
     let mark = ["mark", "inter"].map(certificate);
     let text = "?trust: a critical extension is unknown to strict clients";
     check(NOW, &mark, Some(&strangers), Purpose::Mark, &mark[0], &[text]);
+}
+
+/// Leaf and intermediates as they would be installed, judged against these anchors.
+fn trusted(
+    leaf: &Certificate,
+    intermediates: &[&Certificate],
+    anchors: &[&Certificate],
+) -> Result<(), String> {
+    let anchors = Anchors::from_ders(anchors.iter().map(|anchor| anchor.der()));
+    let intermediates = intermediates.iter().map(|&ca| ca.clone()).collect();
+    let chain = Chain { intermediates, root: None, complete: Completeness::Open };
+    trust::check(leaf, &chain, &Expectation { anchors: Some(&anchors), ..expectation() }, NOW)
+}
+
+#[test]
+fn trust_says_the_true_reason() {
+    let [root, other, inter, www] = ["root", "root", "inter", "www"].map(entity);
+    let leaf = inter.leaf(&www, &["www.example.com"]);
+    let issuer = root.issue(&inter, |_| {});
+    let check = |found: Result<(), String>, reason: &str| assert_eq!(found.unwrap_err(), reason);
+    assert_eq!(trusted(&leaf, &[&issuer], &[&other.root(), &root.root()]), Ok(()));
+    check(
+        trusted(&leaf, &[&issuer], &[&other.root()]),
+        "the trust anchor CN=root has another key than the chain's issuer",
+    );
+    // Neither this nor what follows is about a signature, though an anchor of that name has another key.
+    let limited =
+        |limit| root.issue(&inter, |params| params.is_ca = IsCa::Ca(BasicConstraints::Constrained(limit)));
+    let sub = entity("sub");
+    let long = sub.leaf(&www, &["www.example.com"]);
+    check(
+        trusted(&long, &[&inter.issue(&sub, |_| {}), &limited(0)], &[&other.root(), &root.root()]),
+        "an issuer does not allow so many intermediates below it",
+    );
+    let renewed = entity("inter");
+    let by_renewed = renewed.leaf(&www, &["www.example.com"]);
+    let own = inter.issue(&renewed, |_| {});
+    assert!(own.is_self_issued());
+    check(
+        trusted(&by_renewed, &[&own, &limited(0)], &[&other.root(), &root.root()]),
+        "strict clients count an intermediate that issued itself against the path length, which RFC 5280 does not",
+    );
+    let names = |subtree: GeneralSubtree| {
+        root.issue(&inter, |params| {
+            params.name_constraints =
+                Some(NameConstraints { permitted_subtrees: vec![subtree], excluded_subtrees: Vec::new() });
+        })
+    };
+    check(
+        trusted(
+            &leaf,
+            &[&names(GeneralSubtree::DnsName("example.org".into()))],
+            &[&other.root(), &root.root()],
+        ),
+        "a name lies outside what an issuer may certify",
+    );
+    let mut organisation = rcgen::DistinguishedName::new();
+    organisation.push(rcgen::DnType::OrganizationName, "Example");
+    check(
+        trusted(
+            &leaf,
+            &[&names(GeneralSubtree::DirectoryName(organisation))],
+            &[&other.root(), &root.root()],
+        ),
+        "an issuer limits names of a kind that is not judged here (directory names, e-mail addresses, URIs)",
+    );
+    let [child, weak] = ["by-rsa1024", "rsa1024root"].map(certificate);
+    check(
+        trusted(&child, &[], &[&weak]),
+        &format!("the trust anchor {} is weak: its RSA key has only 1024 bits", weak.subject_text()),
+    );
 }
 
 #[test]

@@ -11,9 +11,13 @@ use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{
     EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, anchor_from_trusted_cert,
 };
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::{GeneralName, GeneralSubtree, ParsedExtension};
+use x509_parser::prelude::FromDer;
 
 use super::super::pem::{self, PemError};
-use super::super::{Certificate, Chain};
+use super::super::signature::{SignatureCheck, Signed};
+use super::super::{Certificate, Chain, ber, strength};
 use super::{CLOCK_TOLERANCE, Expectation, Purpose};
 
 /// Bytes of a file with roots. The usual bundle has 150 roots and 250 KB.
@@ -119,6 +123,12 @@ pub(super) fn check(
     let Some(anchors) = expected.anchors else {
         return Err("it could not be checked: there are no trust anchors".to_owned());
     };
+    // Strict clients refuse it, and webpki would blame a signature.
+    for ca in &chain.intermediates {
+        if let Some(weakness) = strength::weakness(ca.spki()) {
+            return Err(format!("the intermediate {} is weak: its {weakness}", ca.subject_text()));
+        }
+    }
     // The tolerance of the date check, which webpki does not know.
     let now = match (leaf.not_before(), leaf.not_after()) {
         (start, _) if now < start && start.saturating_sub(now) <= CLOCK_TOLERANCE => start,
@@ -132,13 +142,69 @@ pub(super) fn check(
         Purpose::Mark | Purpose::Email => Usage::Any,
     };
     let der = CertificateDer::from(leaf.der());
-    EndEntityCert::try_from(&der)
-        .and_then(|leaf| {
+    let verify = |anchors: &[TrustAnchor<'_>]| {
+        EndEntityCert::try_from(&der).and_then(|leaf| {
             let algorithms = webpki::ALL_VERIFICATION_ALGS;
-            leaf.verify_for_usage(algorithms, &anchors.0, &intermediates, time, usage, None, None).map(|_| ())
+            leaf.verify_for_usage(algorithms, anchors, &intermediates, time, &usage, None, None).map(|_| ())
         })
-        .map_err(|error| reason(&error))
+    };
+    verify(&anchors.0).map_err(|error| match error {
+        // Of several ways that fail webpki tells of the worst, which is a signature by another key of the same name.
+        webpki::Error::InvalidSignatureForPublicKey if chain.complete.is_sound() => {
+            match signers(leaf, chain, anchors) {
+                // Among certificates of one name it tells of the signatures that do not fit even then; those that do are
+                // proven, so what is left is how it counts them.
+                Ok(signers) => match verify(&signers) {
+                    Err(webpki::Error::InvalidSignatureForPublicKey)
+                        if chain.intermediates.iter().any(|ca| ca.path_len().is_some()) =>
+                    {
+                        reason(&webpki::Error::PathLenConstraintViolated, chain)
+                    }
+                    Err(error) => reason(&error, chain),
+                    Ok(()) => reason(&error, chain),
+                },
+                Err(why) => why,
+            }
+        }
+        error => reason(&error, chain),
+    })
 }
+
+/// The anchors whose key signed the end of the chain, or why there is none.
+fn signers(
+    leaf: &Certificate,
+    chain: &Chain,
+    anchors: &Anchors,
+) -> Result<Vec<TrustAnchor<'static>>, String> {
+    let top = chain.intermediates.last().unwrap_or(leaf);
+    let signed = Signed::read(top.der()).map_err(|_| "a signature cannot be read".to_owned())?;
+    let whole = |content: &[u8]| ber::encode(ber::SEQUENCE, &[content]);
+    let named = anchors.0.iter().filter(|anchor| whole(anchor.subject.as_ref()) == top.issuer());
+    let mut why = NO_ANCHOR.to_owned();
+    let mut good = Vec::new();
+    for anchor in named {
+        let spki = whole(anchor.subject_public_key_info.as_ref());
+        match (signed.check(&spki), strength::weakness(&spki)) {
+            (SignatureCheck::Good, _) => good.push(anchor.clone()),
+            (_, Some(weakness)) => {
+                why = format!("the trust anchor {} is weak: its {weakness}", top.issuer_text())
+            }
+            (SignatureCheck::Unsupported(what), None) => {
+                why = format!(
+                    "the signature by the trust anchor {} cannot be checked: {what}",
+                    top.issuer_text()
+                );
+            }
+            (SignatureCheck::Bad, None) => {
+                why =
+                    format!("the trust anchor {} has another key than the chain's issuer", top.issuer_text());
+            }
+        }
+    }
+    if good.is_empty() { Err(why) } else { Ok(good) }
+}
+
+const NO_ANCHOR: &str = "the chain ends at no trust anchor";
 
 /// webpki's own validator asks for one usage; marks and mail are judged by `leaf` and may carry several.
 enum Usage {
@@ -146,7 +212,7 @@ enum Usage {
     Any,
 }
 
-impl ExtendedKeyUsageValidator for Usage {
+impl ExtendedKeyUsageValidator for &Usage {
     fn validate(&self, mut usages: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
         match self {
             Usage::Server(server) => server.validate(usages),
@@ -155,10 +221,10 @@ impl ExtendedKeyUsageValidator for Usage {
     }
 }
 
-fn reason(error: &webpki::Error) -> String {
+fn reason(error: &webpki::Error, chain: &Chain) -> String {
     use webpki::Error;
     let known = match error {
-        Error::UnknownIssuer => "the chain ends at no trust anchor",
+        Error::UnknownIssuer => NO_ANCHOR,
         Error::CertExpired { .. } => "a certificate of the chain has expired",
         Error::CertNotValidYet { .. } => "a certificate of the chain is not valid yet",
         Error::CaUsedAsEndEntity => "the certificate is itself one of a CA",
@@ -166,7 +232,16 @@ fn reason(error: &webpki::Error) -> String {
         Error::RequiredEkuNotFoundContext(_) => "the certificate is not meant for TLS servers",
         Error::UnsupportedCriticalExtension => "a critical extension is unknown to strict clients",
         Error::UnsupportedCertVersion => "a certificate is not of version 3",
+        Error::NameConstraintViolation if chain.intermediates.iter().any(limits_other_names) => {
+            "an issuer limits names of a kind that is not judged here (directory names, e-mail addresses, URIs)"
+        }
         Error::NameConstraintViolation => "a name lies outside what an issuer may certify",
+        // Everywhere else the path length was judged already, by RFC 5280, 6.1.4.
+        Error::PathLenConstraintViolated
+            if chain.complete.is_sound() && chain.intermediates.iter().any(Certificate::is_self_issued) =>
+        {
+            "strict clients count an intermediate that issued itself against the path length, which RFC 5280 does not"
+        }
         Error::PathLenConstraintViolated => "an issuer does not allow so many intermediates below it",
         Error::MaximumPathDepthExceeded => "the chain has more than six intermediates",
         Error::InvalidSignatureForPublicKey => "a signature was not made by its issuer",
@@ -182,4 +257,21 @@ fn reason(error: &webpki::Error) -> String {
         }
     };
     known.to_owned()
+}
+
+/// Whether an issuer's name constraints (RFC 5280 section 4.2.1.10) are about more than DNS names and IP addresses.
+fn limits_other_names(issuer: &Certificate) -> bool {
+    let Ok((_, parsed)) = X509Certificate::from_der(issuer.der()) else { return false };
+    let trees = |trees: &Option<Vec<GeneralSubtree<'_>>>| {
+        trees
+            .iter()
+            .flatten()
+            .any(|tree| !matches!(tree.base, GeneralName::DNSName(_) | GeneralName::IPAddress(_)))
+    };
+    parsed.extensions().iter().any(|extension| match extension.parsed_extension() {
+        ParsedExtension::NameConstraints(limits) => {
+            trees(&limits.permitted_subtrees) || trees(&limits.excluded_subtrees)
+        }
+        _ => false,
+    })
 }

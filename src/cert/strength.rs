@@ -1,0 +1,150 @@
+//! Public keys that protect nothing, whoever signed them.
+//!
+//! What is only unusual (Ed448, secp256k1, brainpool, post-quantum) is no weakness: it is for the operator's servers to
+//! take it or not.
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P384_SHA384_ASN1, ECDSA_P521_SHA512_ASN1, EcdsaVerificationAlgorithm,
+    ParsedPublicKey,
+};
+
+use super::ber::{self, BerError, Reader};
+use super::key;
+
+/// RSA below this is refused by every public CA (CA/Browser Forum Baseline Requirements, section 6.1.5).
+const MIN_RSA_BITS: usize = 2048;
+/// Curves over smaller fields give less than RSA with 2048 bits (NIST SP 800-57 part 1, table 2).
+const MIN_FIELD_OCTETS: usize = 28;
+
+/// What is wrong with the key of a SubjectPublicKeyInfo, said so that "its" can stand in front of it.
+pub(super) fn weakness(spki: &[u8]) -> Option<String> {
+    look(spki).unwrap_or_else(|_| Some("public key cannot be read".to_owned()))
+}
+
+fn look(spki: &[u8]) -> Result<Option<String>, BerError> {
+    let mut fields = Reader::new(spki).expect(ber::SEQUENCE)?.children()?;
+    let mut algorithm = fields.expect(ber::SEQUENCE)?.children()?;
+    let kind = algorithm.expect(ber::OID)?.content;
+    let key = match fields.expect(ber::BIT_STRING)?.content {
+        [0, key @ ..] => key,
+        _ => return Err(BerError::Unexpected),
+    };
+    if let Some(rsa) = key::rsa_numbers(spki) {
+        return Ok(rsa_weakness(rsa?));
+    }
+    let curve = algorithm.element()?.filter(|parameters| parameters.tag == ber::OID);
+    Ok(match ber::dotted(kind).as_str() {
+        "1.2.840.10040.4.1" => Some("key is a DSA key, which no client accepts any more".to_owned()),
+        "1.2.840.10045.2.1" => point_weakness(curve.map(|curve| ber::dotted(curve.content)).as_deref(), key),
+        "1.3.101.112" if key.len() != 32 => Some("public key is not of an Ed25519 key's length".to_owned()),
+        "1.3.101.113" if key.len() != 57 => Some("public key is not of an Ed448 key's length".to_owned()),
+        _ => None,
+    })
+}
+
+fn rsa_weakness((modulus, exponent): (&[u8], &[u8])) -> Option<String> {
+    let bits = key::bits(modulus);
+    let odd = |number: &[u8]| number.last().is_some_and(|octet| octet & 1 == 1);
+    if bits < MIN_RSA_BITS {
+        Some(format!("RSA key has only {bits} bits"))
+    } else if exponent == [1] || !odd(exponent) {
+        Some("RSA key has an exponent that protects nothing (1, or an even number)".to_owned())
+    } else if !odd(modulus) {
+        Some("RSA key has an even modulus".to_owned())
+    } else {
+        None
+    }
+}
+
+/// `curve` is a dotted identifier; `point` as in SEC 1, section 2.3.3.
+fn point_weakness(curve: Option<&str>, point: &[u8]) -> Option<String> {
+    const NO_POINT: &str = "public key is no point of its curve";
+    let field = match point {
+        [0] => return Some("public key is the point at infinity".to_owned()),
+        [2 | 3, x @ ..] => x.len(),
+        [4 | 6 | 7, both @ ..] => both.len() / 2,
+        _ => return Some(NO_POINT.to_owned()),
+    };
+    let algorithm: &'static EcdsaVerificationAlgorithm = match curve {
+        Some("1.2.840.10045.3.1.7") => &ECDSA_P256_SHA256_ASN1,
+        Some("1.3.132.0.34") => &ECDSA_P384_SHA384_ASN1,
+        Some("1.3.132.0.35") => &ECDSA_P521_SHA512_ASN1,
+        _ if field < MIN_FIELD_OCTETS => {
+            return Some(format!("elliptic curve has only {} bits", field * 8));
+        }
+        _ => return None,
+    };
+    ParsedPublicKey::new(algorithm, point).is_err().then(|| NO_POINT.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixtures::{ALL, certificate};
+    use super::*;
+
+    fn spki(kind: &[u8], parameters: &[u8], key: &[u8]) -> Vec<u8> {
+        let algorithm = ber::encode(ber::SEQUENCE, &[&ber::encode(ber::OID, &[kind]), parameters]);
+        ber::encode(ber::SEQUENCE, &[&algorithm, &ber::encode(ber::BIT_STRING, &[&[0], key])])
+    }
+
+    fn rsa(bits: usize, exponent: &[u8], last: u8) -> Option<String> {
+        let mut modulus = vec![0xa5; bits / 8];
+        *modulus.last_mut().unwrap() = last;
+        let number = |octets: &[u8]| ber::encode(ber::INTEGER, &[&[0], octets]);
+        let key = ber::encode(ber::SEQUENCE, &[&number(&modulus), &number(exponent)]);
+        weakness(&spki(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1], &[5, 0], &key))
+    }
+
+    const EC: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+    const P256: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    const P192: &[u8] = &[6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 1];
+    const SECP256K1: &[u8] = &[6, 5, 0x2b, 0x81, 4, 0, 10];
+
+    #[test]
+    fn ordinary_keys_are_not_weak() {
+        let ders = ALL.iter().filter_map(|(name, _)| name.strip_suffix(".der"));
+        let weak: Vec<_> = ders
+            .filter(|name| !name.contains("csr") && *name != "nseq")
+            .filter_map(|name| Some(format!("{name}: {}", weakness(certificate(name).spki())?)))
+            .collect();
+        assert_eq!(weak, ["rsa1024: RSA key has only 1024 bits", "rsa1024root: RSA key has only 1024 bits"]);
+        assert_eq!(rsa(2048, &[1, 0, 1], 0xa5), None);
+        assert_eq!(rsa(3072, &[3], 1), None);
+        // Whatever servers make of it: a key like another.
+        assert_eq!(weakness(&spki(EC, SECP256K1, &[&[4][..], &[9; 64]].concat())), None);
+        assert_eq!(weakness(&spki(&[0x2b, 0x65, 113], &[], &[1; 57])), None);
+        assert_eq!(weakness(&spki(&[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 3, 18], &[], &[1; 1952])), None);
+    }
+
+    #[test]
+    fn keys_that_protect_nothing_are() {
+        let check = |found: Option<String>, text: &str| assert_eq!(found.as_deref(), Some(text));
+        check(rsa(512, &[1, 0, 1], 1), "RSA key has only 512 bits");
+        check(rsa(2040, &[1, 0, 1], 1), "RSA key has only 2040 bits");
+        let exponent = "RSA key has an exponent that protects nothing (1, or an even number)";
+        check(rsa(2048, &[1], 1), exponent);
+        check(rsa(2048, &[1, 0, 0], 1), exponent);
+        check(rsa(2048, &[2], 1), exponent);
+        check(rsa(2048, &[1, 0, 1], 2), "RSA key has an even modulus");
+        let dsa = spki(&[0x2a, 0x86, 0x48, 0xce, 0x38, 4, 1], &[], &[2, 1, 5]);
+        check(weakness(&dsa), "key is a DSA key, which no client accepts any more");
+        check(weakness(&spki(EC, P192, &[&[4][..], &[9; 48]].concat())), "elliptic curve has only 192 bits");
+        check(weakness(&spki(EC, P192, &[&[2][..], &[9; 24]].concat())), "elliptic curve has only 192 bits");
+        for curve in [P256, SECP256K1] {
+            check(weakness(&spki(EC, curve, &[0])), "public key is the point at infinity");
+        }
+        for point in [&[][..], &[4], &[&[4][..], &[9; 64]].concat(), &[&[4][..], &[9; 63]].concat(), &[1; 65]]
+        {
+            check(weakness(&spki(EC, P256, point)), "public key is no point of its curve");
+        }
+        check(
+            weakness(&spki(&[0x2b, 0x65, 112], &[], &[1; 31])),
+            "public key is not of an Ed25519 key's length",
+        );
+        check(weakness(&[0x30, 0]), "public key cannot be read");
+        check(
+            weakness(&spki(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1], &[5, 0], &[1, 2])),
+            "public key cannot be read",
+        );
+    }
+}
