@@ -215,8 +215,11 @@ pub(super) fn rsa_bits(spki: &[u8]) -> Option<usize> {
     Rsa::of_public(spki).ok().map(|key| key.bits())
 }
 
+/// Modulus and exponent.
+type Numbers<'a> = (&'a [u8], &'a [u8]);
+
 /// Modulus and exponent without leading zeros, or why they cannot be read; `None` if it says that it is no RSA key.
-pub(super) fn rsa_numbers(spki: &[u8]) -> Option<Result<(&[u8], &[u8]), BerError>> {
+pub(super) fn rsa_numbers(spki: &[u8]) -> Option<Result<Numbers<'_>, BerError>> {
     let mut fields = Reader::new(spki).expect(ber::SEQUENCE).ok()?.children().ok()?;
     let kind = fields.expect(ber::SEQUENCE).ok()?.children().ok()?.expect(ber::OID).ok()?.content;
     let is_rsa = kind == RSA_ENCRYPTION || kind == RSASSA_PSS;

@@ -25,9 +25,8 @@ fn look(spki: &[u8]) -> Result<Option<String>, BerError> {
     let mut fields = Reader::new(spki).expect(ber::SEQUENCE)?.children()?;
     let mut algorithm = fields.expect(ber::SEQUENCE)?.children()?;
     let kind = algorithm.expect(ber::OID)?.content;
-    let key = match fields.expect(ber::BIT_STRING)?.content {
-        [0, key @ ..] => key,
-        _ => return Err(BerError::Unexpected),
+    let [0, key @ ..] = fields.expect(ber::BIT_STRING)?.content else {
+        return Err(BerError::Unexpected);
     };
     if let Some(rsa) = key::rsa_numbers(spki) {
         return Ok(rsa_weakness(rsa?));

@@ -179,7 +179,7 @@ pub fn read_whole(step: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>,
 /// The one private key that fits, without what stands beside it in its file: a server takes the first certificate that
 /// it finds. The file may have been exchanged since the gate looked at it.
 fn fitting_key(path: &Path, material: &Material) -> Result<PrivateKey, InstallError> {
-    let keys = cert::key::private_keys(&*read_key(path)?)
+    let keys = cert::key::private_keys(&read_key(path)?)
         .map_err(|why| failed("read the key", path, std::io::Error::other(why.to_string())))?;
     keys.into_iter().find(|key| key.public().matches(&material.leaf)).ok_or_else(|| InstallError {
         step: "use the key",

@@ -224,7 +224,7 @@ fn not_found(inspection: &Inspection) -> String {
     let missing = &inspection.missing;
     match missing.len() {
         0 => "any of them: there is no link to them".to_owned(),
-        ..=SHOWN => missing.join(", "),
+        1..=SHOWN => missing.join(", "),
         all => format!("{} and {} more", missing[..SHOWN].join(", "), all - SHOWN),
     }
 }
