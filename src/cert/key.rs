@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::ber::{self, BerError, Reader, encode};
 pub use super::csr::Csr;
+use super::lookalike::{self, Lookalike};
 use super::{Certificate, csr, pem, unpack};
 
 /// Why a key or a request cannot be used.
@@ -28,6 +29,9 @@ pub enum KeyError {
     /// PKCS#8 `ENCRYPTED PRIVATE KEY`, or the older `Proc-Type: 4,ENCRYPTED`.
     #[error("the private key is encrypted; a daemon has nobody to ask for the passphrase")]
     Encrypted,
+    /// Something else that has a name.
+    #[error("{0}")]
+    Instead(Lookalike),
     /// Other PEM blocks, or none.
     #[error("there is no private key in PEM form in it")]
     NoKey,
@@ -151,6 +155,15 @@ pub fn private_keys(text: &[u8]) -> Result<Vec<PrivateKey>, KeyError> {
     if text.trim_ascii().is_empty() {
         return Err(KeyError::Empty);
     }
+    in_armour(text).map_err(|error| match (error, lookalike::of(text)) {
+        (KeyError::NoKey | KeyError::Armour(_) | KeyError::Unsupported, Some(what)) => {
+            KeyError::Instead(what)
+        }
+        (error, _) => error,
+    })
+}
+
+fn in_armour(text: &[u8]) -> Result<Vec<PrivateKey>, KeyError> {
     let mut keys = Vec::new();
     let mut unusable = None;
     for item in pem::read(text, pem::MAX_BLOCKS)? {
@@ -390,7 +403,7 @@ mod tests {
         check(&key("leaf.proctype"), Err(KeyError::Encrypted));
         check(
             b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----",
-            Err(KeyError::Unsupported),
+            Err(KeyError::Instead(Lookalike::OpenSsh)),
         );
         check(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----", Err(KeyError::Unsupported));
         check(

@@ -11,6 +11,7 @@
 pub mod ber;
 pub mod chain;
 pub mod key;
+pub mod lookalike;
 pub mod pkcs7;
 pub mod san;
 pub mod unpack;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Tag, Renderer, Snippet};
 
+use super::count;
 use super::file::Source;
 use super::problem::{Level, Place, Problem, Problems, Spot};
 
@@ -71,11 +72,7 @@ impl Problems {
 
     /// "2 errors, 1 warning".
     fn count(&self) -> String {
-        let some = |count: usize, what: &str| match count {
-            0 => None,
-            1 => Some(format!("1 {what}")),
-            _ => Some(format!("{count} {what}s")),
-        };
+        let some = |number: usize, what: &str| (number > 0).then(|| count(number, what));
         let counts = [some(self.errors(), "error"), some(self.warnings(), "warning")];
         counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
