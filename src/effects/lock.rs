@@ -5,6 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
+use super::hook::find_program;
 use super::store_error::{StoreError, failed, io};
 use crate::api::Foreign;
 
@@ -68,9 +69,9 @@ fn make_dir(dir: &Path) -> Result<(), StoreError> {
             let me = rustix::process::geteuid().as_raw();
             if found.uid() != me {
                 let why = format!(
-                    "it belongs to user {}; run this command as that user, for instance with `sudo -u {}`",
+                    "it belongs to user {}; {}",
                     user_name(found.uid()),
-                    sudo_user(found.uid())
+                    remedy(dir, found.uid(), me)
                 );
                 return Err(io("use", dir, why));
             }
@@ -93,6 +94,24 @@ fn make_dir(dir: &Path) -> Result<(), StoreError> {
             .mode(0o700)
             .create(dir)
             .map_err(|why| failed("make", dir, why)),
+    }
+}
+
+/// In a container nobody becomes another user: its volume is given to the one that it runs as.
+fn remedy(dir: &Path, owner: u32, me: u32) -> String {
+    let marked = ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists());
+    let switch = ["sudo", "runuser"].into_iter().find(|program| find_program(program).is_ok());
+    match switch {
+        Some(program) if std::process::id() != 1 && !marked => {
+            format!("run this command as that user, for instance with `{program} -u {}`", sudo_user(owner))
+        }
+        Some(_) | None => {
+            let group = rustix::process::getegid().as_raw();
+            format!(
+                "give the volume to user {me}, whom this runs as: chown {me}:{group} {}, or run the container as user {owner}",
+                dir.display()
+            )
+        }
     }
 }
 
