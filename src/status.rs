@@ -252,9 +252,16 @@ impl Status {
         self
     }
 
-    /// Keeps one order only; `false` if there is none of that name.
+    /// Whether there is an order of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.orders.iter().any(|order| order.name == name)
+    }
+
+    /// Keeps one order and its account only; `false` if there is none of that name.
     pub fn keep(&mut self, name: &str) -> bool {
         self.orders.retain(|order| order.name == name);
+        let orders = &self.orders;
+        self.accounts.retain(|account| orders.iter().any(|order| order.account == account.name));
         !self.orders.is_empty()
     }
 

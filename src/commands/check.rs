@@ -6,13 +6,14 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::print::count;
 use super::{asked, complain, load, order, say};
 use crate::cli::exit;
 use crate::config::file::{Level, Source};
 use crate::config::invisible;
 use crate::config::point::{self, Finding, Key};
-use crate::config::{Account, Action, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity};
+use crate::config::{
+    Account, Action, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity, count,
+};
 use crate::effects::load::Reader;
 use crate::effects::preflight::User;
 use crate::effects::store_error::{obstacle, try_write};

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{block_on, complain, load, say};
+use super::{block_on, complain, load, print, say};
 use crate::api::dcv::Token;
 use crate::api::dcv::survey::{self, Finding, Found, Seen, State, Subject};
 use crate::api::{Foreign, Product};
@@ -66,7 +66,11 @@ fn dcv(path: &Path, arguments: &DcvArgs) -> u8 {
         Err(code) => return code,
     };
     let Some(order) = config.orders.iter().find(|order| *order.name == *arguments.name) else {
-        complain(&format!("no order named {} is configured", Foreign::new(&arguments.name)));
+        complain(&format!(
+            "no order named {} is configured; {}",
+            Foreign::new(&arguments.name),
+            print::known(config.orders.iter().map(|order| &*order.name))
+        ));
         return exit::USAGE;
     };
     if order.settings.product != Product::Ssl {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{complain, load_some, say, unreadable};
+use super::{complain, load_some, print, say, unreadable};
 use crate::cli::exit;
 use crate::effects::load::Reader;
 use crate::engine::{self, Loaded};
@@ -46,11 +46,10 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
             complain(&unreadable(name));
             return exit::USAGE;
         }
-        let known: Vec<&str> = config.orders.iter().take(20).map(|order| &*order.name).collect();
         complain(&format!(
-            "no order named {} is configured; there are: {}",
+            "no order named {} is configured; {}",
             crate::api::Foreign::new(name),
-            known.join(", ")
+            print::known(config.orders.iter().map(|order| &*order.name))
         ));
         return exit::USAGE;
     };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::print;
 use super::run::{AGAIN, LOOKS, UNSAVED, engine, open_store_with, prepare};
 use super::{block_on, complain, load, say, socket, with_adopted};
 use crate::cli::exit;
@@ -136,12 +137,10 @@ fn unknown_name(config: &Config, command: &Command) -> Option<String> {
     if known.contains(&name) {
         return None;
     }
-    const SHOWN: usize = 20;
-    let more = if known.len() > SHOWN { format!(" and {} more", known.len() - SHOWN) } else { String::new() };
-    let known = known[..known.len().min(SHOWN)].join(", ");
     Some(format!(
-        "no {what} named {} is configured; there are: {known}{more}",
-        crate::api::Foreign::new(name)
+        "no {what} named {} is configured; {}",
+        crate::api::Foreign::new(name),
+        print::known(known.into_iter())
     ))
 }
 

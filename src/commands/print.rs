@@ -46,8 +46,16 @@ pub(super) fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// "1 order", "2 orders".
-pub(super) fn count(number: usize, what: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{s}")
+/// The names that there are, where another one was asked for.
+pub(super) fn known<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    const SHOWN: usize = 20;
+    let names: Vec<&str> = names.collect();
+    let more = match names.len().checked_sub(SHOWN) {
+        Some(more @ 1..) => format!(" and {more} more"),
+        _ => String::new(),
+    };
+    match names.is_empty() {
+        true => "there is none at all".into(),
+        false => format!("there are: {}{more}", names[..names.len().min(SHOWN)].join(", ")),
+    }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::print::tell;
+use super::print::{self, tell};
 use super::{block_on, complain, load_some, say, socket, unreadable};
 use crate::cli::{Status as Arguments, exit};
 use crate::config::Config;
@@ -56,13 +56,20 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
             }
         };
         if let Some(name) = &arguments.name
-            && !status.keep(name)
+            && !status.has(name)
         {
             complain(&match flaw {
                 Some(_) => unreadable(name),
-                None => format!("no order named {} is configured", crate::api::Foreign::new(name)),
+                None => format!(
+                    "no order named {} is configured; {}",
+                    crate::api::Foreign::new(name),
+                    print::known(status.orders.iter().map(|order| &*order.name))
+                ),
             });
             return if arguments.nagios { exit::UNKNOWN } else { exit::USAGE };
+        }
+        if let Some(name) = &arguments.name {
+            status.keep(name);
         }
         if arguments.nagios {
             let (verdict, line) = verdict(&status);

@@ -63,6 +63,13 @@ impl Config {
     pub const INSTALL_DIR: &'static str = "/etc/ssl/certcollectd";
 }
 
+/// "1 order", "2 orders".
+pub fn count<N: TryInto<i64>>(number: N, what: &str) -> String {
+    let number = number.try_into().unwrap_or(i64::MAX);
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{s}")
+}
+
 /// Whether an order, an account or a hook may have this name.
 pub fn is_name(text: &str) -> bool {
     value::name(text).is_ok()

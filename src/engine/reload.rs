@@ -10,7 +10,7 @@ use super::late::{Floors, become_another, keep_floor};
 use super::order::{Former, News, OrderRecord, Phase};
 use super::time::Now;
 use super::{Busy, Engine, Remembered, Slot, Todo, deploy, polls};
-use crate::config::{Config, HookEvent, Order};
+use crate::config::{Config, HookEvent, Order, count};
 
 /// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
 const FURTHEST: Duration = Duration::from_secs(60 * 24 * 3600);
@@ -247,12 +247,29 @@ impl Engine {
             }
         }
         let text = format!(
-            "the configuration was read anew: {} orders, {} accounts",
-            config.orders.len(),
-            config.accounts.len()
+            "the configuration was read anew: {}, {}{}",
+            count(config.orders.len(), "order"),
+            count(config.accounts.len(), "account"),
+            self.closed_words()
         );
         self.note(Level::Info, "reloaded", None, now, text);
         self.save_first();
+    }
+
+    /// What a reload does not end.
+    fn closed_words(&self) -> String {
+        let closed = self.gates.iter().filter(|gate| !gate.removed && gate.record.closed.is_some());
+        let names: Vec<&str> = closed.take(5).map(|gate| &*gate.name).collect();
+        match names.as_slice() {
+            [] => String::new(),
+            names => {
+                let (first, all) = (names[0], names.join(", "));
+                format!(
+                    "; still closed is account {all}: a reload does not open it, a changed password or `certcollectd resume \
+                     --account {first}` does"
+                )
+            }
+        }
     }
 
     fn reconfigure(&mut self, id: OrderId, before: &Order, after: &Order, now: Now) {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{AccountStatus, OrderStatus, Status, missing};
 use crate::api::reply::Details;
-use crate::config::Config;
+use crate::config::{Config, count};
 use crate::engine::Loaded;
 use crate::engine::order::{Heard, Mood, Phase};
 use crate::engine::time::{Now, rfc3339};
@@ -193,10 +193,10 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
     }
     if let Some(installed) = &order.certificate {
         lines.push(format!(
-            "Installed is serial {}, valid until {}, {} days left, for {}.",
+            "Installed is serial {}, valid until {}, {} left, for {}.",
             installed.serial,
             installed.not_after,
-            installed.days_left,
+            count(installed.days_left, "day"),
             installed.names.join(" ")
         ));
     }
@@ -205,6 +205,12 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
             "At {} a push notification announced that the vendor will revoke the certificate: {}.",
             announced.at, announced.text
         ));
+    }
+    if order.rolled_back {
+        lines.push(
+            "It was rolled back: an older generation is in place at the operator's word, and a newer certificate waits."
+                .to_owned(),
+        );
     }
     for hook in order.hooks.iter().filter(|hook| hook.state != "done") {
         let last = hook.last.as_deref().unwrap_or("not tried yet");
@@ -275,6 +281,12 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
     if order.coverage().is_some() {
         lines.push(format!(
             "If the names were left out on purpose: `certcollectd accept {name}`; else order a re-issue with them."
+        ));
+    }
+    if order.rolled_back {
+        lines.push(format!(
+            "`certcollectd accept {name}` installs the newer certificate that was rolled back from; one that is newer still \
+             is installed by itself."
         ));
     }
     if let Some(next) = &order.next_poll {

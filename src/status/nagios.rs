@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use super::{OrderStatus, Status};
+use crate::config::count;
 use crate::engine::order::Mood;
 
 /// What a monitoring plugin says; the numbers are its exit codes.
@@ -70,7 +71,7 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
         why.push(format!("and {} more", findings.len() - SHOWN));
     }
     if why.is_empty() {
-        why.push(format!("{} orders", status.orders.len()));
+        why.push(count(status.orders.len(), "order"));
     }
     let days = status
         .orders
@@ -111,7 +112,7 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
         if installed.left <= near {
             let last_days = installed.left <= near.min(3 * DAY);
             let verdict = if last_days { Verdict::Critical } else { Verdict::Warning };
-            find(verdict, format!("has {} days left", installed.days_left));
+            find(verdict, format!("has {} left", count(installed.days_left, "day")));
         }
     }
     let failing = order.hooks.iter().filter(|hook| hook.state == "failing");
@@ -123,7 +124,10 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
         find(Verdict::Critical, "cannot be installed".into());
     }
     if let Some(late) = order.next_in.map(|left| -left).filter(|late| *late > LATE && !order.barred) {
-        let why = format!("should have been asked about {} hours ago: is the daemon running?", late / 3600);
+        let why = format!(
+            "should have been asked about {} ago: is the daemon running?",
+            count(late / 3600, "hour")
+        );
         find(Verdict::Warning, why);
     }
     if let Some(coverage) = order.coverage() {

@@ -1,6 +1,7 @@
 //! The status as text.
 
 use super::{AccountStatus, Announcement, OrderStatus, Status};
+use crate::config::count;
 
 pub(super) const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
 
@@ -166,8 +167,10 @@ pub(super) fn details(status: &Status) -> String {
             line(
                 "valid",
                 &format!(
-                    "{} to {}, {} days left",
-                    installed.not_before, installed.not_after, installed.days_left
+                    "{} to {}, {} left",
+                    installed.not_before,
+                    installed.not_after,
+                    count(installed.days_left, "day")
                 ),
             );
             line("names", &installed.names.join(" "));
@@ -191,8 +194,11 @@ pub(super) fn details(status: &Status) -> String {
             line(
                 "hook",
                 &format!(
-                    "{} ({}): {}, {} tries, {last}{next}",
-                    hook.hook, hook.event, hook.state, hook.tries
+                    "{} ({}): {}, {}, {last}{next}",
+                    hook.hook,
+                    hook.event,
+                    hook.state,
+                    if hook.tries == 1 { "1 try".to_owned() } else { format!("{} tries", hook.tries) }
                 ),
             );
         }

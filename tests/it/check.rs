@@ -217,7 +217,7 @@ fn numbers_and_addresses_that_cannot_be_right() {
     ] {
         let mut setting = Setting::new();
         setting.table(&format!(
-            "[[order]]\nname = \"www\"\norder_number = \"{number}\"\n[order.verify]\ntrust = \"off\""
+            "[[order]]\nname = \"www\"\norder_number = \"{number}\"\ndomains = [\"www.example.com\"]\n[order.verify]\ntrust = \"off\""
         ));
         setting.write_configuration();
         expect(&setting, 0, &["`order_number` has", part, "1 warning"]);
@@ -355,4 +355,59 @@ fn what_was_not_looked_at_is_said() {
     let setting = setting("");
     setting.write("certcollectd.toml", &format!("{}\nnonsense = = 3\n", setting.configuration()));
     expect(&setting, 2, &["more may follow"]);
+}
+
+#[test]
+fn keys_in_other_forms_are_named() {
+    let setting = setting("");
+    let der = setting.key.serialize_der();
+    std::fs::write(setting.path("key.pem"), &der).unwrap();
+    expect(&setting, 2, &["key.pem: it is a private key in DER form", "openssl pkey -inform DER -in FILE"]);
+    let wide: Vec<u8> = setting.key.serialize_pem().encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(setting.path("key.pem"), [&b"\xff\xfe"[..], &wide].concat()).unwrap();
+    expect(&setting, 2, &["it is UTF-16 text", "iconv -f UTF-16"]);
+}
+
+#[test]
+fn a_status_of_one_order_is_about_its_account_only() {
+    let mut setting = setting("");
+    setting.table(
+        "[[account]]\nname = \"other\"\nlogin_name = \"nobody\"\npassword = { file = \"$DIR/password\" }\n\
+         base_url = \"https://127.0.0.1:1\"\n[[order]]\nname = \"shop\"\naccount = \"other\"\norder_number = \"2\"\n\
+         [order.verify]\ntrust = \"off\"",
+    );
+    let text =
+        setting.configuration().replace("order_number = \"1\"", "order_number = \"1\"\naccount = \"main\"");
+    setting.write("certcollectd.toml", &text);
+    setting.call(&["once"]);
+    let (_, all) = setting.call(&["status"]);
+    assert!(all.contains("account other is paused"), "{all}");
+    let (_, one) = setting.call(&["status", "www"]);
+    assert!(!one.contains("other"), "{one}");
+    let (_, one) = setting.call(&["status", "www", "--json"]);
+    let one: serde_json::Value = serde_json::from_str(&one).unwrap();
+    let names: Vec<&str> =
+        one["accounts"].as_array().unwrap().iter().map(|account| account["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["main"]);
+    let (code, said) = setting.call(&["status", "nope"]);
+    assert!(code == 2 && said.contains("no order named nope is configured; there are: www, shop"), "{said}");
+}
+
+#[test]
+fn where_nobody_can_become_another_user_the_volume_is_given_away() {
+    if !is_root() {
+        return;
+    }
+    let setting = setting("");
+    std::fs::create_dir(setting.path("state")).unwrap();
+    chown(setting.path("state"), Some(4_000_123), None).unwrap();
+    // No sudo in these directories.
+    let output = setting.command(&["once"]).env("PATH", setting.dir.path()).output().unwrap();
+    let (code, text) = said(&output);
+    assert_eq!(code, 1, "{text}");
+    let remedy = format!(
+        "give the volume to user 0, whom this runs as: chown 0:0 {}",
+        setting.path("state").display()
+    );
+    assert!(text.contains(&remedy) && text.contains("or run the container as user 4000123"), "{text}");
 }

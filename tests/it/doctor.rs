@@ -350,10 +350,10 @@ fn usage_errors_ask_nobody() {
     }
     let text = text.replace(&setting.dir.path().display().to_string(), "$DIR");
     assert_snapshot!(text, @r##"
-    no order named nobody is configured
+    no order named nobody is configured; there are: www, logo, bare, lost
     order logo is of product mark; control of domains can be looked at for orders of product ssl
     order bare: no domain is known; give it `domains` or a csr_file, or wait until the vendor has been asked
-    order lost: csr_file $DIR/nowhere.csr: no such file or directory
+    order lost: csr_file $DIR/nowhere.csr: it does not exist
     error: invalid value 'dns.example.com' for '--resolver <ADDR[:PORT]>': an IP address, with a port or without: 192.0.2.53, [2001:db8::53]:5353
     error: invalid value '192.0.2.1:0' for '--resolver <ADDR[:PORT]>': an IP address, with a port or without: 192.0.2.53, [2001:db8::53]:5353
     "##);
