@@ -269,7 +269,7 @@ impl Engine {
         let known = record.pushed().revocation.take();
         let news = known.is_none();
         record.pushed().revocation = Some(Announced {
-            at: known.as_ref().map_or(now.unix(), |known| known.at),
+            at: known.as_ref().map_or_else(|| now.unix(), |known| known.at),
             text: hint.why.as_str().into(),
             leaf: known.as_ref().map_or(leaf, |known| known.leaf),
             proven: hint.proven || known.is_some_and(|known| known.proven),

@@ -76,16 +76,15 @@ fn tally(slot: &Slot) -> Tally {
     }
     let record = &slot.record;
     let failing = record.owed().any(|debt| debt.outcome.is_some());
-    let standing =
-        if record.phase.needs_person() || record.trouble.is_some() || record.lost.is_some() || failing {
-            Counted::Attention
-        } else if record.phase == Phase::Guarding && record.revocation().is_some() {
-            Counted::Attention
-        } else if record.phase == Phase::Guarding {
-            Counted::InOrder
-        } else {
-            Counted::Waiting
-        };
+    let alarmed = record.phase == Phase::Guarding && record.revocation().is_some();
+    let held_up = record.trouble.is_some() || record.lost.is_some() || failing;
+    let standing = if record.phase.needs_person() || held_up || alarmed {
+        Counted::Attention
+    } else if record.phase == Phase::Guarding {
+        Counted::InOrder
+    } else {
+        Counted::Waiting
+    };
     Tally { standing, owed: record.owed().count(), gate: slot.gate }
 }
 
