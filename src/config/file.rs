@@ -43,11 +43,13 @@ const LONGEST_PIECE: usize = 4 * MIB;
 
 const MIB: usize = 1024 * 1024;
 
-/// A file that `include` names and that cannot be read.
+/// What `include` names and does not yield.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
     /// Which of [`includes`] names it.
     pub include: usize,
+    /// An error where something cannot be read that may hold orders.
+    pub level: Level,
     /// What is wrong: lower case, no full stop.
     pub message: String,
     /// What to do about it.
@@ -88,7 +90,16 @@ fn patterns(main: &Source) -> Vec<(String, Range<usize>)> {
 ///
 /// All problems that were found, warnings included, if there is an error among them.
 pub fn read(sources: &[Source]) -> Result<(Config, Problems), Problems> {
-    let (draft, problems) = read_all(sources, &[]);
+    read_with(sources, &[])
+}
+
+/// As [`read`], with what `include` does not yield.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_with(sources: &[Source], unread: &[Unread]) -> Result<(Config, Problems), Problems> {
+    let (draft, problems) = read_all(sources, unread);
     if problems.is_error() { Err(problems) } else { Ok((draft.settle(), problems)) }
 }
 
@@ -125,9 +136,15 @@ fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, Problems) {
             || Spot::whole(0),
             |span| Spot { source: 0, start: span.start as u32, end: span.end as u32 },
         );
-        sink.add(Problem::error(unread.message.as_str(), at, "").help(unread.help.as_str()));
-        // Accounts and hooks that are not known may be in there.
-        sink.leave_out(at);
+        let problem = match unread.level {
+            Level::Error => {
+                // Accounts and hooks that are not known may be in there.
+                sink.leave_out(at);
+                Problem::error(unread.message.as_str(), at, "")
+            }
+            Level::Warning => Problem::warning(unread.message.as_str(), at, ""),
+        };
+        sink.add(problem.help(unread.help.as_str()));
     }
     cross::check(&sink, &draft);
     let problems = sink.finish();

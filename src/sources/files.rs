@@ -1,5 +1,6 @@
 //! Reads the configuration's files: the main one, then those that its `include` names.
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::sync::Arc;
 
 use super::mounts;
 use crate::config::Config;
-use crate::config::file::{self, Source, Unread};
+use crate::config::file::{self, Level, Source, Unread};
 use crate::config::point;
 
 /// A configuration larger than this is none; 100,000 orders have some 10 MB.
@@ -85,11 +86,7 @@ pub fn read_some(path: &Path, color: bool) -> Result<Found, Unsound> {
 
 fn check(files: Files, color: bool) -> Result<Found, (Files, String)> {
     let Files { sources, unread, .. } = &files;
-    if !unread.is_empty() {
-        let text = file::problems(sources, unread).render(sources, color);
-        return Err((files, text));
-    }
-    match file::read(sources) {
+    match file::read_with(sources, unread) {
         Ok((config, problems)) => {
             let mounted = mounts::warnings(sources);
             let warning_count = problems.warnings() + mounted.len();
@@ -118,6 +115,7 @@ fn files(path: &Path) -> Result<Files, String> {
             }
             Err(error) => files.unread.push(Unread {
                 include,
+                level: Level::Error,
                 message: format!("{}: {}", path.display(), words(&error)),
                 help: "it is part of the configuration, so it must be readable text for whoever runs certcollectd"
                     .into(),
@@ -151,49 +149,126 @@ fn words(error: &io::Error) -> String {
 
 /// The files that patterns name, each once, in the order of their names, with the index of its pattern. Wildcards
 /// are in the last part of a pattern only, and do not mean files that begin with a dot: editors leave such behind.
+/// Nothing is passed over: orders that are missing without a word are guarded by nobody.
 pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unread>) {
     let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
     let mut found: Vec<(usize, PathBuf)> = Vec::new();
+    let mut known: HashSet<PathBuf> = HashSet::new();
     let mut unread = Vec::new();
-    let mut miss = |include, message: String, help: &str| {
-        unread.push(Unread { include, message, help: help.to_owned() });
-    };
     for (include, pattern) in patterns.iter().enumerate() {
+        let mut miss = |level, message: String, help: &str| {
+            unread.push(Unread { include, level, message, help: help.to_owned() });
+        };
         let (folder, name) = pattern.rsplit_once('/').unwrap_or((".", pattern));
         // A pattern that is malformed is reported with its place by the reader.
         let Ok(paths) = glob::glob_with(&format!("{}/{name}", glob::Pattern::escape(folder)), options) else {
             continue;
         };
-        // A pattern may match nothing. A plain name that does is a slip of the pen, and orders would be missing.
+        // What a folder that is not there holds, nobody knows.
+        if let Some(why) = no_folder(Path::new(if folder.is_empty() { "/" } else { folder })) {
+            miss(
+                Level::Error,
+                format!("include names {pattern}, but the folder {folder} {why}"),
+                "make the folder, mount it, or correct the name; orders may be missing, so nothing is read without it",
+            );
+            continue;
+        }
+        // A plain name that matches nothing is a slip of the pen, and orders would be missing.
         if !name.contains(['*', '?']) && !Path::new(pattern).is_file() {
             miss(
-                include,
+                Level::Error,
                 format!("include names {pattern}, which is not there"),
                 "correct the name, or take it out; a pattern such as \"orders.d/*.toml\" may match nothing",
             );
             continue;
         }
+        let mut matches = false;
         for path in paths {
-            match path {
-                Ok(path) if path.is_file() && !found.iter().any(|(_, known)| *known == path) => {
-                    found.push((include, path));
+            let path = match path {
+                Ok(path) => path,
+                Err(error) => {
+                    matches = true;
+                    miss(
+                        Level::Error,
+                        format!("{}: {}", error.path().display(), words(error.error())),
+                        "the folder must be readable for whoever runs certcollectd",
+                    );
+                    continue;
                 }
-                Ok(_) => {}
-                Err(error) => miss(
-                    include,
-                    format!("{}: {}", error.path().display(), words(error.error())),
-                    "the folder must be readable for whoever runs certcollectd",
-                ),
+            };
+            match what_is(&path) {
+                Match::File => {
+                    matches = true;
+                    if known.insert(path.clone()) {
+                        found.push((include, path));
+                    }
+                }
+                Match::Vanished => {}
+                Match::Bad(level, why) => {
+                    matches = true;
+                    let help = "mend it, or take it away; what is named so is part of the configuration";
+                    miss(level, format!("{} {why}", path.display()), help);
+                }
             }
             if found.len() > MAX_FILES {
                 found.truncate(MAX_FILES);
                 let message = format!("include names more than {MAX_FILES} files");
-                miss(include, message, "a file may hold any number of orders");
+                miss(Level::Error, message, "a file may hold any number of orders");
                 return (found, unread);
             }
         }
+        if !matches {
+            miss(
+                Level::Warning,
+                format!("include names {pattern}, and no file matches that"),
+                "correct the pattern, or take it out; a file that comes later is noticed by itself",
+            );
+        }
     }
     (found, unread)
+}
+
+/// Why something is no folder, if it is none.
+fn no_folder(folder: &Path) -> Option<String> {
+    match std::fs::metadata(folder) {
+        Ok(found) if found.is_dir() => None,
+        Ok(_) => Some("is none".into()),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Some(nowhere(folder)),
+        Err(why) => Some(format!("cannot be used: {}", words(&why))),
+    }
+}
+
+/// Something that is not there, or a link to that.
+fn nowhere(path: &Path) -> String {
+    match std::fs::read_link(path) {
+        Ok(target) => format!("is a link to {}, which is not there", target.display()),
+        Err(_) => "is not there".into(),
+    }
+}
+
+/// What a name is that matches a pattern.
+enum Match {
+    File,
+    /// Taken away since the folder was read.
+    Vanished,
+    /// It may hold orders, or was meant to; why it cannot be read.
+    Bad(Level, String),
+}
+
+fn what_is(path: &Path) -> Match {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => Match::File,
+        Ok(found) if found.is_dir() => Match::Bad(Level::Warning, "is a folder, and is passed over".into()),
+        Ok(_) => Match::Bad(Level::Warning, "is no regular file, and is passed over".into()),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => {
+            if path.is_symlink() {
+                Match::Bad(Level::Error, nowhere(path))
+            } else {
+                Match::Vanished
+            }
+        }
+        Err(why) => Match::Bad(Level::Error, format!("cannot be looked at: {}", words(&why))),
+    }
 }
 
 /// The text of a file, and what the file was before it was read: what is written from then on is a change.
@@ -220,18 +295,58 @@ fn source(path: &Path) -> io::Result<(Source, Stamp)> {
 mod tests {
     use super::*;
 
+    /// What `included` says of these patterns, each with its level, relative to a folder.
+    fn said(folder: &Path, names: &[&str]) -> (usize, Vec<(usize, Level, String)>) {
+        let patterns: Vec<String> =
+            names.iter().map(|name| folder.join(name).to_str().unwrap().to_owned()).collect();
+        let (found, unread) = included(&patterns);
+        let prefix = format!("{}/", folder.display());
+        let said = unread
+            .into_iter()
+            .map(|unread| (unread.include, unread.level, unread.message.replace(&prefix, "")));
+        (found.len(), said.collect())
+    }
+
     #[test]
-    fn a_pattern_may_match_nothing_and_a_plain_name_may_not() {
+    fn what_include_does_not_yield_is_said() {
+        use std::os::unix::fs::symlink;
         let scratch = tempfile::tempdir().unwrap();
-        let pattern = |name: &str| scratch.path().join(name).to_str().unwrap().to_owned();
-        assert_eq!(included(&[pattern("orders.d/*.toml")]), (Vec::new(), Vec::new()));
-        let both = [pattern("orders.d/*.toml"), pattern("more.toml")];
-        let (found, missing) = included(&both);
-        assert_eq!((found.len(), missing.len(), missing[0].include), (0, 1, 1));
-        let said = &missing[0].message;
-        assert!(said.ends_with("more.toml, which is not there"), "{said}");
-        std::fs::write(scratch.path().join("more.toml"), "").unwrap();
-        let (found, missing) = included(&both);
-        assert_eq!((found.len(), missing.len()), (1, 0));
+        let here = scratch.path();
+        let error = |text: &str| (0, Level::Error, text.to_owned());
+        let warning = |text: &str| (0, Level::Warning, text.to_owned());
+        let said = |name: &str| said(here, &[name]);
+        let gone = "include names orders.d/*.toml, but the folder orders.d is not there";
+        assert_eq!(said("orders.d/*.toml"), (0, vec![error(gone)]));
+        symlink("elsewhere", here.join("orders.d")).unwrap();
+        let astray = "include names orders.d/*.toml, but the folder orders.d is a link to elsewhere, which is not there";
+        assert_eq!(said("orders.d/*.toml"), (0, vec![error(astray)]));
+        std::fs::create_dir(here.join("elsewhere")).unwrap();
+        let none = "include names orders.d/*.toml, and no file matches that";
+        assert_eq!(said("orders.d/*.toml"), (0, vec![warning(none)]));
+        std::fs::write(here.join("elsewhere/.hidden.toml"), "").unwrap();
+        std::fs::write(here.join("elsewhere/a.tml"), "").unwrap();
+        assert_eq!(said("orders.d/*.toml"), (0, vec![warning(none)]));
+        symlink("../lost.toml", here.join("elsewhere/b.toml")).unwrap();
+        let lost = "orders.d/b.toml is a link to ../lost.toml, which is not there";
+        assert_eq!(said("orders.d/*.toml"), (0, vec![error(lost)]));
+        std::fs::write(here.join("lost.toml"), "").unwrap();
+        assert_eq!(said("orders.d/*.toml"), (1, vec![]));
+        std::fs::create_dir(here.join("elsewhere/c.toml")).unwrap();
+        let folder = "orders.d/c.toml is a folder, and is passed over";
+        assert_eq!(said("orders.d/*.toml"), (1, vec![warning(folder)]));
+        assert_eq!(
+            said("lost.toml/*.toml").1[0].2,
+            "include names lost.toml/*.toml, but the folder lost.toml is none"
+        );
+        assert_eq!(said("more.toml"), (0, vec![error("include names more.toml, which is not there")]));
+    }
+
+    #[test]
+    fn a_file_that_two_patterns_name_is_read_once() {
+        let scratch = tempfile::tempdir().unwrap();
+        std::fs::write(scratch.path().join("a.toml"), "").unwrap();
+        assert_eq!(said(scratch.path(), &["*.toml", "a.toml", "b*.toml"]).0, 1);
+        let (_, unread) = said(scratch.path(), &["*.toml", "a.toml", "b*.toml"]);
+        assert_eq!(unread.iter().map(|(include, ..)| *include).collect::<Vec<_>>(), [2]);
     }
 }
