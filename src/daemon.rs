@@ -29,6 +29,8 @@ const SLICE: Duration = Duration::from_secs(60);
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// A stop waits so long for the answer to a call; its due time is durable anyway.
 const LAST_CALL: Duration = Duration::from_secs(5);
+/// While the files of the state are not in their place, so often is looked whether they are back.
+const LOST_LOOK: Duration = Duration::from_secs(5);
 
 /// One reading of the configuration that is under way, and one that waits for it: what was asked for since begins later.
 const REREADINGS: usize = 2;
@@ -74,6 +76,8 @@ pub struct Daemon {
     /// Has what the configuration names looked at again.
     lookout: Option<std::sync::mpsc::Sender<()>>,
     watchdog: Option<Duration>,
+    /// The files of the state are not in their place.
+    lost: bool,
 }
 
 impl Daemon {
@@ -94,6 +98,7 @@ impl Daemon {
             vitals: Vitals { configured_at: clock::now().unix(), ..Vitals::default() },
             lookout: None,
             watchdog: sd_notify::watchdog_enabled().map(|interval| interval / 3),
+            lost: false,
         }
     }
 
@@ -111,6 +116,7 @@ impl Daemon {
     pub async fn run(mut self, goal: Goal) -> Outcome {
         let start = clock::now();
         keys::tell_of_unreadable(self.engine.config().clone());
+        let answers = tokio::task::spawn_local(self.store.answer());
         self.handle(Event::Started);
         let mut answer = None;
         if let Goal::Answered(command) = &goal {
@@ -118,6 +124,7 @@ impl Daemon {
         }
         let mut reply = None;
         loop {
+            self.look_at_store();
             if let Some(receiver) = &mut answer
                 && let Ok(found) = receiver.try_recv()
             {
@@ -143,6 +150,7 @@ impl Daemon {
                 () = sleep(nap) => self.handle(Event::Woke),
             }
         }
+        answers.abort();
         Outcome { summary: self.engine.summary(), reply, unsaved: self.engine.cannot_save() }
     }
 
@@ -188,11 +196,29 @@ impl Daemon {
         let until = |wake: Time| wake.since(now.time);
         let wake = self.engine.next_wake().map_or(SLICE, until);
         let stop = self.stopping_since.map_or(SLICE, |since| until(since + LAST_CALL));
-        [wake, stop, self.watchdog.unwrap_or(SLICE), SLICE]
+        let lost = if self.lost { LOST_LOOK } else { SLICE };
+        [wake, stop, lost, self.watchdog.unwrap_or(SLICE), SLICE]
             .into_iter()
             .min()
             .unwrap_or(SLICE)
             .max(MILLISECOND)
+    }
+
+    /// Notices a state that was taken away while there is nothing to save, and one that is back.
+    fn look_at_store(&mut self) {
+        match self.store.compare() {
+            Err(error) => {
+                self.lost = true;
+                if !self.engine.cannot_save() {
+                    self.unsaved(Box::default(), Vec::new(), error.to_string());
+                }
+            }
+            Ok(()) => {
+                if std::mem::take(&mut self.lost) {
+                    self.handle(Event::StateBack);
+                }
+            }
+        }
     }
 
     fn say_how_it_stands(&mut self) {
@@ -215,6 +241,7 @@ impl Daemon {
             Message::Credential(account) => self.handle(Event::CredentialTouched { account }),
             Message::Hint(hint) => self.handle(Event::Hinted { hint }),
             Message::Snapshot(sender) => {
+                self.look_at_store();
                 let config = self.engine.config().clone();
                 let vitals = self.vitals();
                 // Whoever asked may have gone away.
@@ -315,6 +342,8 @@ impl Daemon {
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
         let unix = clock::now().unix();
+        // Nothing is done beside a state that was taken away, even where nothing is to be saved before.
+        let mut compared = false;
         let mut effects = effects.into_iter();
         while let Some(effect) = effects.next() {
             match effect {
@@ -323,6 +352,7 @@ impl Daemon {
                         let dropped = effects.collect();
                         return self.unsaved(changes, dropped, error.to_string());
                     }
+                    compared = true;
                 }
                 Effect::Report(note) => telemetry::report(&note),
                 Effect::Reply { token, reply } => {
@@ -331,7 +361,14 @@ impl Daemon {
                         let _ = sender.send(reply);
                     }
                 }
-                effect => self.effects.start(effect, unix),
+                effect => {
+                    if !compared && let Err(error) = self.store.compare() {
+                        let dropped = std::iter::once(effect).chain(effects).collect();
+                        return self.unsaved(Box::default(), dropped, error.to_string());
+                    }
+                    compared = true;
+                    self.effects.start(effect, unix);
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Built from the configuration and the state file, so it is right while the daemon is down.
 
+mod absent;
 mod explain;
 mod exposition;
 mod metrics;
@@ -25,6 +26,7 @@ use crate::engine::replacement::{self, Replacement};
 use crate::engine::time::{Now, Time, rfc3339};
 use crate::engine::vitals::Vitals;
 
+pub use absent::Absent;
 pub use explain::{Explanation, HistoryEntry};
 pub use exposition::Exposition;
 pub use missing::{Missing, missing};
@@ -43,6 +45,10 @@ pub struct Status {
     pub findings: Vec<String>,
     #[serde(skip)]
     vitals: Option<Vitals>,
+    /// Orders that hold an installed certificate and are configured no more, by name.
+    pub absent: Vec<Absent>,
+    /// The daemon's files are not in their place: what it says. What is shown is then not what it knows.
+    pub state_lost: Option<String>,
     #[serde(skip)]
     unix: i64,
 }
@@ -241,6 +247,8 @@ impl Status {
                 .collect(),
             findings: Vec::new(),
             vitals: None,
+            absent: absent::absent(config, loaded, now),
+            state_lost: None,
             unix: now.unix(),
         }
     }

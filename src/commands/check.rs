@@ -17,7 +17,7 @@ use crate::config::{
 use crate::effects::load::Reader;
 use crate::effects::preflight::User;
 use crate::effects::store_error::{obstacle, try_write};
-use crate::effects::{call, credential, hook, inspect, preflight, probe, web};
+use crate::effects::{call, credential, hook, inspect, preflight, presence, probe, web};
 use crate::engine::event::{Command, CommandReply};
 use crate::sources::{clock, control, watch};
 
@@ -366,6 +366,9 @@ fn check_state_dir(config: &Config, report: &mut Report) {
         Ok(_) => {
             if let Some(why) = obstacle(dir) {
                 report.error(about.clone(), format!("state_dir {shown}: {why}"), "");
+            }
+            if let Some(why) = presence::complaint(dir) {
+                report.error(about.clone(), why, "");
             }
             let reader =
                 Reader::open(dir).and_then(|found| found.map_or(Ok(()), |found| found.check(clock::now())));

@@ -5,6 +5,8 @@ use std::path::Path;
 use super::{complain, load_some, print, say, unreadable};
 use crate::cli::exit;
 use crate::effects::load::Reader;
+use crate::effects::presence;
+use crate::effects::store_error::StoreError;
 use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::Explanation;
@@ -16,8 +18,15 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
         Err(code) => return code,
     };
     let now = clock::now();
+    let lost = presence::complaint(&config.state_dir);
+    if let Some(why) = &lost {
+        complain(why);
+    }
     let read = || {
         let Some(reader) = Reader::open(&config.state_dir)? else {
+            if lost.is_some() {
+                return Err(None);
+            }
             // The daemon never ran here.
             return Ok((Loaded::default(), Vec::new()));
         };
@@ -25,8 +34,10 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
     };
     let (mut loaded, history) = match read() {
         Ok(read) => read,
-        Err::<_, crate::effects::store_error::StoreError>(error) => {
-            complain(&error.to_string());
+        Err::<_, Option<StoreError>>(error) => {
+            if let Some(error) = error {
+                complain(&error.to_string());
+            }
             return exit::FAILED;
         }
     };
@@ -58,5 +69,9 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
     } else {
         say(&explanation.text());
     }
-    if flaw.is_some() { exit::USAGE } else { exit::OK }
+    match (flaw, lost) {
+        (_, Some(_)) => exit::FAILED,
+        (Some(_), None) => exit::USAGE,
+        (None, None) => exit::OK,
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::print;
-use super::run::{AGAIN, LOOKS, UNSAVED, engine, open_store_with, prepare};
+use super::run::{AGAIN, LOOKS, SILENCES, UNSAVED, engine, open_store_with, prepare};
 use super::{block_on, complain, load, say, socket, with_adopted};
 use crate::cli::exit;
 use crate::config::Config;
@@ -62,6 +62,9 @@ pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> 
         match Lock::take(&found.config.state_dir) {
             // A daemon that is just starting holds the lock before it listens.
             Err(StoreError::Locked { .. }) if looks_left > 0 => std::thread::sleep(AGAIN),
+            Err(StoreError::Orphaned { why: None, .. }) if looks_left > LOOKS - SILENCES => {
+                std::thread::sleep(AGAIN);
+            }
             Err(StoreError::Locked { dir, by }) => {
                 complain(&deaf(&dir, by));
                 return Err(exit::USAGE);

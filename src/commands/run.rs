@@ -184,6 +184,9 @@ pub(super) fn open_store(config: &Config) -> Result<Store, u8> {
             Err(StoreError::Locked { .. }) if looks_left > 0 && !control::is_served(&config.state_dir) => {
                 std::thread::sleep(AGAIN);
             }
+            Err(StoreError::Orphaned { why: None, .. }) if looks_left > LOOKS - SILENCES => {
+                std::thread::sleep(AGAIN);
+            }
             lock => return open_store_with(config, lock),
         }
     }
@@ -196,6 +199,8 @@ pub(super) const UNSAVED: &str =
 
 /// So often is looked whether the lock is free, or who holds it: for five seconds.
 pub(super) const LOOKS: u32 = 50;
+/// Of these, so many for a process that shows itself and says nothing: one that is just ending is gone by then.
+pub(super) const SILENCES: u32 = 2;
 /// Between two looks.
 pub(super) const AGAIN: Duration = Duration::from_millis(100);
 
@@ -204,7 +209,7 @@ pub(super) fn open_store_with(config: &Config, lock: Result<Lock, StoreError>) -
     lock.and_then(|lock| Store::open(&config.state_dir, lock)).map_err(|error| {
         give_up(&error.to_string());
         match error {
-            StoreError::Locked { .. } => exit::USAGE,
+            StoreError::Locked { .. } | StoreError::Orphaned { .. } => exit::USAGE,
             _ => exit::FAILED,
         }
     })

@@ -9,11 +9,14 @@ use super::{block_on, complain, load_some, say, socket, unreadable};
 use crate::cli::{Status as Arguments, exit};
 use crate::config::Config;
 use crate::effects::load::Reader;
+use crate::effects::presence;
 use crate::engine::vitals::Vitals;
 use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::{Status, Verdict, verdict};
 
+/// What `--nagios` ends with when something is critical.
+const CRITICAL: u8 = 2;
 /// How often `--watch` looks.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -35,7 +38,18 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
     };
     let shown = if flaw.is_some() { exit::USAGE } else { exit::OK };
     loop {
+        let lost = presence::complaint(&config.state_dir);
         let mut status = match read(&config) {
+            // What there is was not written by the daemon that runs, or is nothing at all.
+            Ok(None) | Err(_) if lost.is_some() => {
+                let why = lost.unwrap_or_default();
+                if arguments.nagios {
+                    say(&format!("CERTCOLLECTD CRITICAL - {why}"));
+                    return CRITICAL;
+                }
+                complain(&why);
+                return exit::FAILED;
+            }
             Ok(Some(status)) => status,
             Ok(None) if arguments.nagios => {
                 let dir = config.state_dir.display();
@@ -55,6 +69,7 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
                 return failed;
             }
         };
+        status.state_lost = lost;
         if let Some(name) = &arguments.name
             && !status.has(name)
         {
@@ -82,9 +97,10 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
             return match verdict {
                 Verdict::Ok => 0,
                 Verdict::Warning => 1,
-                Verdict::Critical => 2,
+                Verdict::Critical => CRITICAL,
             };
         }
+        let shown = if status.state_lost.is_some() { exit::FAILED } else { shown };
         if arguments.json {
             say(&serde_json::to_string_pretty(&status).expect("strings, numbers and lists"));
             return shown;

@@ -6,6 +6,11 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsE
 use std::path::Path;
 
 use super::hook::find_program;
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use super::custody::Identity;
+use super::presence::{self, Answer, Presence, Trust};
 use super::store_error::{StoreError, failed, io};
 use crate::api::Foreign;
 
@@ -31,34 +36,101 @@ pub fn holder(pid: Option<u32>) -> String {
 /// The lock on a state directory. Released by the kernel when the process ends, however it ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+    /// Where the file is taken away from it, the directory is still locked.
+    _dir: Option<File>,
+    /// Where the directory is taken away as well, this process can still be found.
+    presence: Presence,
 }
+
+/// A lock file that is replaced again and again is not waited for.
+const TRIES: u32 = 10;
 
 impl Lock {
     /// Takes the lock, or says who holds it.
     pub fn take(dir: &Path) -> Result<Lock, StoreError> {
-        make_dir(dir)?;
         let path = dir.join("lock");
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&path)
-            .map_err(|why| failed("open", &path, why))?;
-        if rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
-            let mut holder = String::new();
-            let _ = file.take(32).read_to_string(&mut holder);
-            return Err(StoreError::Locked { dir: dir.to_owned(), by: holder.trim().parse().ok() });
+        // Nothing is made beside a process that works on the directory that was here.
+        if !path.exists() {
+            let user = Trust::User(rustix::process::geteuid().as_raw());
+            for answer in presence::ask(dir, user) {
+                match answer {
+                    Answer::InPlace => {}
+                    other => return Err(orphaned(dir, other)),
+                }
+            }
         }
-        let _ = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Lock { _file: file })
+        make_dir(dir)?;
+        let whole = lock_dir(dir)?;
+        for _ in 0..TRIES {
+            let mut file = open(&path)?;
+            if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+                return Err(StoreError::Locked { dir: dir.to_owned(), by: number(file) });
+            }
+            // Somebody may have taken it away between these two steps.
+            let held = file.metadata().map_err(|why| failed("look at", &path, why))?;
+            let named = std::fs::symlink_metadata(&path);
+            if named.is_ok_and(|named| Identity::of(&named) == Identity::of(&held)) {
+                let presence = Presence::show(dir).map_err(|answer| orphaned(dir, answer))?;
+                let _ = file
+                    .set_len(0)
+                    .and_then(|()| file.rewind())
+                    .and_then(|()| writeln!(file, "{}", std::process::id()));
+                return Ok(Lock { file, _dir: whole, presence });
+            }
+        }
+        Err(io("lock", &path, "somebody replaces it again and again"))
     }
+
+    /// What is locked.
+    pub(super) fn identity(&self) -> std::io::Result<Identity> {
+        self.file.metadata().map(|found| Identity::of(&found))
+    }
+
+    /// What answers those who ask for this process, once.
+    pub(super) fn presence(&mut self) -> Presence {
+        std::mem::take(&mut self.presence)
+    }
+}
+
+fn open(path: &Path) -> Result<File, StoreError> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+        .map_err(|why| failed("open", path, why))
+}
+
+/// The process number that a lock file holds.
+fn number(file: File) -> Option<u32> {
+    let mut holder = String::new();
+    let _ = file.take(32).read_to_string(&mut holder);
+    holder.trim().parse().ok()
+}
+
+/// Locks the directory itself, where its file system can.
+fn lock_dir(dir: &Path) -> Result<Option<File>, StoreError> {
+    let Ok(opened) = File::open(dir) else { return Ok(None) };
+    match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(opened)),
+        Err(Errno::WOULDBLOCK) => {
+            let by = File::open(dir.join("lock")).ok().and_then(number);
+            Err(StoreError::Locked { dir: dir.to_owned(), by })
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+fn orphaned(dir: &Path, answer: Answer) -> StoreError {
+    let (by, why) = match answer {
+        Answer::Lost { pid, why } => (pid, Some(why)),
+        Answer::InPlace | Answer::Silent => (None, None),
+    };
+    StoreError::Orphaned { dir: dir.to_owned(), by, why }
 }
 
 /// Makes the state directory, private to us; one that belongs to somebody else is refused, because what we

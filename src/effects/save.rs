@@ -5,12 +5,14 @@ use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use rustix::fs::OFlags;
 
+use super::custody::Custody;
 use super::load::{boot_id, load};
 use super::lock::Lock;
 use super::store_error::{StoreError, damaged, failed, io, unsaved};
@@ -26,6 +28,8 @@ const BOOTS_KEPT: u32 = 64;
 /// File systems on which write-ahead logging does not work because memory is not shared between hosts:
 /// NFS, SMB, CIFS, 9p.
 const NETWORK: [u32; 4] = [0x6969, 0xfe53_4d42, 0xff53_4d42, 0x0102_1997];
+/// More file systems on which the time of a write may be set later, and elsewhere: FUSE, Ceph.
+const ELSEWHERE: [u32; 2] = [0x6573_5546, 0x00c3_6400];
 
 /// The state file, open for writing.
 #[derive(Debug)]
@@ -34,7 +38,8 @@ pub struct Store {
     path: PathBuf,
     boot: String,
     salt: Vec<u8>,
-    _lock: Lock,
+    custody: Rc<Custody>,
+    lock: Lock,
 }
 
 impl Store {
@@ -51,7 +56,25 @@ impl Store {
             Err(StoreError::Damaged { .. }) => connect(dir)?,
             other => other?,
         };
-        Ok(Store { connection, path, boot, salt, _lock: lock })
+        let locked = lock.identity().map_err(|why| failed("look at", &dir.join("lock"), why))?;
+        let custody = Rc::new(Custody::take(dir, locked, tells_each_write(dir))?);
+        Ok(Store { connection, path, boot, salt, custody, lock })
+    }
+
+    /// Whether the open files are the ones under `state_dir`, as we left them. Without that, nothing may be done that
+    /// the next start must know of.
+    pub fn compare(&self) -> Result<(), StoreError> {
+        let compared = self.custody.compare();
+        if compared.is_err() {
+            // Into a database that is not ours any more, SQLite must not put its log when it is closed.
+            leave_log(&self.connection, !self.custody.holds_database());
+        }
+        compared
+    }
+
+    /// Tells whoever asks, once, and for ever.
+    pub fn answer(&mut self) -> impl Future<Output = ()> + use<> {
+        self.lock.presence().answer(self.custody.clone())
     }
 
     /// Random bytes of this installation, for credential tags.
@@ -65,8 +88,12 @@ impl Store {
     }
 
     /// Writes all changes in one transaction, or none; durable when it returns.
+    ///
+    /// A file that was lost is an error like a full disk.
     pub fn save(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        self.compare()?;
         let saved = self.write(changes);
+        self.custody.wrote();
         leave_log(&self.connection, saved.is_err());
         saved.map_err(|why| unsaved(&self.path, why))
     }
@@ -259,9 +286,18 @@ pub(super) fn check_pages(connection: &Connection, path: &Path) -> Result<(), St
     if found == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: path.to_owned(), why: found }) }
 }
 
+/// Whether a directory is on one of these file systems.
+fn is_on(dir: &Path, kinds: &[u32]) -> bool {
+    rustix::fs::statfs(dir).is_ok_and(|found| kinds.contains(&(found.f_type as u32)))
+}
+
+/// Whether a file that nobody writes to keeps the time of its last write.
+fn tells_each_write(dir: &Path) -> bool {
+    !is_on(dir, &NETWORK) && !is_on(dir, &ELSEWHERE)
+}
+
 fn prepare(connection: &mut Connection, dir: &Path, version: i64) -> Result<(), rusqlite::Error> {
-    let network = rustix::fs::statfs(dir).is_ok_and(|found| NETWORK.contains(&(found.f_type as u32)));
-    let mode = if network { "TRUNCATE" } else { "WAL" };
+    let mode = if is_on(dir, &NETWORK) { "TRUNCATE" } else { "WAL" };
     connection.query_row(&format!("PRAGMA journal_mode = {mode}"), [], |_| Ok(()))?;
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304; PRAGMA cache_size = -2000;",

@@ -1,5 +1,6 @@
 //! Why the state cannot be opened, read or written, in words that name the cause.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -41,6 +42,24 @@ pub enum StoreError {
         /// What was found.
         why: String,
     },
+    /// A process works on this directory whose files were taken away.
+    #[error("certcollectd is at work on {dir} ({}), {}", holder(*.by), orphan(.why))]
+    Orphaned {
+        /// The state directory.
+        dir: PathBuf,
+        /// Its number, if it is known.
+        by: Option<u32>,
+        /// What it says itself; nothing if it does not answer.
+        why: Option<String>,
+    },
+    /// A file that is open is no longer the one under its path.
+    #[error("{path} {how}")]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// How it was lost.
+        how: Loss,
+    },
     /// The directory or the file cannot be used.
     #[error("{step} {path}: {why}")]
     Io {
@@ -51,6 +70,64 @@ pub enum StoreError {
         /// The cause.
         why: String,
     },
+}
+
+/// What became of a file that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Its path names nothing.
+    Gone,
+    /// Its path names another file.
+    Another,
+    /// Somebody else wrote into it.
+    Overwritten,
+}
+
+impl Loss {
+    const ALL: [Loss; 3] = [Loss::Gone, Loss::Another, Loss::Overwritten];
+
+    /// As one process tells another.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Loss::Gone => "gone",
+            Loss::Another => "another",
+            Loss::Overwritten => "overwritten",
+        }
+    }
+
+    /// What this word means.
+    pub(super) fn from_word(word: &str) -> Option<Loss> {
+        Loss::ALL.into_iter().find(|loss| loss.word() == word)
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Loss::Gone => {
+                "is gone: move it back, then certcollectd goes on by itself; if it cannot be moved back, stop certcollectd, restore \
+                 a copy of state.db without -wal and -shm files, or accept that what it held is forgotten (closed accounts count as \
+                 open), and start it again"
+            }
+            Loss::Another => {
+                "is another file than the one that certcollectd works with: move that one back, then it goes on by itself; or, if the \
+                 other file is the one to go on with, stop certcollectd, remove state.db-wal and state.db-shm unless they came with \
+                 it, and start it again"
+            }
+            Loss::Overwritten => {
+                "was written to by another program: stop certcollectd; if a copy was restored, restore it once more, remove \
+                 state.db-wal and state.db-shm, and start it again"
+            }
+        })
+    }
+}
+
+/// What is known of a process whose files were taken away.
+fn orphan(why: &Option<String>) -> String {
+    match why {
+        Some(why) => format!("but it has stopped calling and installing: {why}"),
+        None => "which does not answer: if it is stopped or hangs, end it".to_owned(),
+    }
 }
 
 /// A step that failed for this reason.

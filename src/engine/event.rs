@@ -107,6 +107,8 @@ pub enum Event {
         /// Why, in words.
         error: String,
     },
+    /// What kept the state from being saved is over, as far as can be seen.
+    StateBack,
     /// Somebody said that an order has news. Trusted for nothing but that.
     Hinted {
         /// Which, and why.

@@ -232,6 +232,7 @@ impl Engine {
             Event::CameToGrief { order } => self.came_to_grief(order, now),
             Event::HookEnded { run, result } => self.hook_ended(run, result, now),
             Event::SaveFailed { changes, dropped, error } => self.save_failed(*changes, dropped, &error, now),
+            Event::StateBack => self.state_back(now),
             Event::Hinted { hint } => self.hinted(&hint, now),
             Event::Commanded { token, command } => self.commanded(token, command, now),
             Event::Configured { config } => self.configured(config, now),

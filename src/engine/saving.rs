@@ -163,6 +163,15 @@ impl Engine {
         }
     }
 
+    /// The next try need not be waited for.
+    pub(super) fn state_back(&mut self, now: Now) {
+        if let Some(held) = &mut self.held_until {
+            *held = now.time;
+            self.flush_at = Some(now.time);
+            self.note(Level::Info, "state", None, now, "the state's files are in their place again".into());
+        }
+    }
+
     fn take_back(&mut self, effect: Effect, now: Now) {
         let idle = match effect {
             Effect::Save(_) => None,

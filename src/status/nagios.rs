@@ -28,6 +28,9 @@ const LATE: i64 = DAY;
 /// The worst of all, and the line that says why.
 pub fn verdict(status: &Status) -> (Verdict, String) {
     let mut findings: Vec<(Verdict, String)> = Vec::new();
+    if let Some(why) = &status.state_lost {
+        findings.push((Verdict::Critical, why.clone()));
+    }
     for account in &status.accounts {
         if account.state == "closed" {
             let advice = account.advice.as_deref().unwrap_or_default();
@@ -58,6 +61,13 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
         );
     }
     findings.extend(status.findings.iter().map(|finding| (Verdict::Warning, finding.clone())));
+    for absent in &status.absent {
+        let why = format!("{} is installed, but no longer configured", absent.describe());
+        findings.push((Verdict::Warning, why));
+    }
+    if status.orders.is_empty() {
+        findings.push((Verdict::Warning, "no order is configured".into()));
+    }
     findings.sort_by_key(|finding| Reverse(finding.0));
     let worst = findings.first().map_or(Verdict::Ok, |finding| finding.0);
     let word = match worst {

@@ -21,16 +21,25 @@ pub(super) fn table(status: &Status) -> String {
         }
         text.trim_end().to_owned() + "\n"
     };
-    let mut text = line(&HEADINGS.map(str::to_owned));
+    let mut text = lost(status);
+    text.push_str(&line(&HEADINGS.map(str::to_owned)));
     text.extend(rows.iter().map(line));
     text.push_str(&accounts(&status.accounts));
     text.push_str(&findings(status));
+    if let Some(line) = super::absent::line(&status.absent) {
+        text.push_str(&format!("\n{line}\n"));
+    }
     text
 }
 
 /// What does not work on this machine, apart from orders and accounts.
 fn findings(status: &Status) -> String {
     status.findings.iter().map(|finding| format!("\n{finding}\n")).collect()
+}
+
+/// Before everything else: what follows may not be so.
+fn lost(status: &Status) -> String {
+    status.state_lost.as_ref().map(|why| format!("{why}\n\n")).unwrap_or_default()
 }
 
 pub(super) fn row(order: &OrderStatus) -> [String; 5] {
@@ -134,7 +143,7 @@ pub(super) fn stranger(account: &AccountStatus, announced: &Announcement) -> Str
 
 /// Everything about each order.
 pub(super) fn details(status: &Status) -> String {
-    let mut text = String::new();
+    let mut text = lost(status);
     for order in &status.orders {
         let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<14}{value}\n"));
         line(

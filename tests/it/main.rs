@@ -66,5 +66,7 @@ mod store;
 mod term;
 /// What the vendor says reaches a person; files are guarded during a re-issue.
 mod told;
+/// The state taken away from under a daemon at work.
+mod vanish;
 /// A world for the engine: clock, vendor, disk, hooks and state, all of them able to fail.
 mod world;

@@ -27,7 +27,7 @@ mod power;
 const INTERVAL: Duration = Duration::from_millis(300);
 
 /// The figure of a suite, for `tests/proof`.
-fn figure(text: &str) {
+pub fn figure(text: &str) {
     println!("PROOF-FIGURE {text}");
 }
 
@@ -37,7 +37,7 @@ fn skip(why: &str) {
 }
 
 /// A number from the environment.
-fn number(name: &str, default: u64) -> u64 {
+pub fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
@@ -217,7 +217,7 @@ fn leftovers(setting: &Setting) -> Vec<String> {
 
 /// Does `work` for 0, 1, 2, ... on several threads until it says that there is no more; the first complaint
 /// ends it.
-fn for_each(threads: usize, work: impl Fn(u64) -> Result<bool, String> + Sync) -> Result<u64, String> {
+pub fn for_each(threads: usize, work: impl Fn(u64) -> Result<bool, String> + Sync) -> Result<u64, String> {
     let (next, over, done) = (AtomicU64::new(0), AtomicBool::new(false), AtomicU64::new(0));
     let results = std::thread::scope(|scope| {
         let one = || {

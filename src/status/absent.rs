@@ -1,0 +1,75 @@
+//! Orders that hold an installed certificate and are configured no more: nobody guards them.
+
+use std::collections::HashSet;
+
+use serde::Serialize;
+
+use crate::config::Config;
+use crate::engine::Loaded;
+use crate::engine::time::{Now, rfc3339};
+
+/// An order that the state knows and the configuration does not.
+#[derive(Debug, Clone, Serialize)]
+pub struct Absent {
+    /// The name it had.
+    pub name: String,
+    /// Its account.
+    pub account: String,
+    /// The number it is known by at the vendor.
+    pub order_number: String,
+    /// End of the installed certificate, RFC 3339.
+    pub not_after: String,
+    /// Whole days until then; negative when it is over.
+    pub days_left: i64,
+}
+
+impl Absent {
+    /// `www (orderNumber 123, until 2027-01-02)`.
+    pub(super) fn describe(&self) -> String {
+        let day = self.not_after.split('T').next().unwrap_or_default();
+        format!("{} (order {}, until {day})", self.name, self.order_number)
+    }
+}
+
+/// By name. An order whose number is configured under another name is not gone.
+pub(super) fn absent(config: &Config, loaded: &Loaded, now: Now) -> Vec<Absent> {
+    let names: HashSet<&str> = config.orders.iter().map(|order| &*order.name).collect();
+    let handle =
+        |order: &crate::config::Order| format!("{} {}", order.handle.parameter(), order.handle.text());
+    let numbers: HashSet<(&str, String)> =
+        config.orders.iter().map(|order| (&*order.account, handle(order))).collect();
+    let mut found: Vec<Absent> = loaded
+        .orders
+        .iter()
+        .filter(|(name, _)| !names.contains(&***name))
+        .filter_map(|(name, known)| Some((name, &known.record, known.record.installed.as_ref()?)))
+        .filter(|(_, record, _)| !numbers.contains(&(&*record.account, record.handle.to_string())))
+        .map(|(name, record, installed)| Absent {
+            name: name.to_string(),
+            account: record.account.to_string(),
+            order_number: record.handle.split_once(' ').map_or(&*record.handle, |(_, text)| text).to_owned(),
+            not_after: rfc3339(installed.not_after),
+            days_left: (installed.not_after - now.unix()).div_euclid(24 * 3600),
+        })
+        .collect();
+    found.sort_by(|a, b| a.name.cmp(&b.name));
+    found
+}
+
+/// How many are named before the rest is only counted.
+const SHOWN: usize = 5;
+
+/// One sentence about all of them; nothing where there are none.
+pub(super) fn line(absent: &[Absent]) -> Option<String> {
+    let first = absent.first()?;
+    let named: Vec<String> = absent.iter().take(SHOWN).map(Absent::describe).collect();
+    let more = absent.len().saturating_sub(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let (are, they) = if absent.len() == 1 { ("is", "it is") } else { ("are", "they are") };
+    Some(format!(
+        "installed, but no longer configured, so nobody guards what {they}: {}{more} {are} to be put back into the \
+         configuration, or ended with `certcollectd forget {}`",
+        named.join(", "),
+        first.name
+    ))
+}
