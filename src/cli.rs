@@ -88,6 +88,11 @@ pub enum Command {
         Exit codes: 0 alive, 1 not. The daemon is asked over its control socket and has five seconds to answer. How orders, \
         accounts and hooks stand does not count: a restart would not help them.")]
     Health(Health),
+    /// End what is remembered of an order that is no longer configured
+    #[command(after_help = "Example: certcollectd forget www\n\n\
+        Its files stay where they are, and its number keeps the time of its next poll should it be configured again.\n\
+        Exit codes: 0 forgotten, 1 not done, 2 usage: it is configured, or nothing is remembered of it.")]
+    Forget(Forgotten),
     /// Say in plain sentences how an order stands, what is missing and who must act
     #[command(after_help = "Example: certcollectd explain www\n\n\
         Exit codes: 0 shown, 1 the state cannot be read, 2 usage, or shown although the configuration is not sound.")]
@@ -172,6 +177,16 @@ pub struct Named {
 /// `health`.
 #[derive(Debug, Args)]
 pub struct Health {
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `forget`.
+#[derive(Debug, Args)]
+pub struct Forgotten {
+    /// Name that the order had in the configuration
+    pub name: String,
     /// For machines
     #[arg(long)]
     pub json: bool,

@@ -270,7 +270,13 @@ impl Status {
         self.orders.retain(|order| order.name == name);
         let orders = &self.orders;
         self.accounts.retain(|account| orders.iter().any(|order| order.account == account.name));
+        self.absent.retain(|absent| absent.name == name);
         !self.orders.is_empty()
+    }
+
+    /// One sentence about the orders that are installed and configured no more; nothing where there are none.
+    pub fn told_absent(&self) -> Option<String> {
+        absent::line(&self.absent)
     }
 
     /// As people read it: a table of all orders.

@@ -75,6 +75,7 @@ fn carry_out(cli: Cli) -> u8 {
         Command::Rollback(named) => order::command(config, Order::Rollback(named.name), named.json),
         Command::Rehearse(named) => order::command(config, Order::Rehearse(named.name), named.json),
         Command::Health(arguments) => health::health(config, arguments.json),
+        Command::Forget(named) => order::forget(config, named.name, named.json),
         Command::Explain(named) => explain::explain(config, &named.name, named.json),
         Command::Domains(arguments) => domains::domains(config, arguments),
         Command::Smime(smime) => smime::smime(config, smime),

@@ -1,4 +1,4 @@
-//! `poll`, `resume`, `accept`, `rollback`, `rehearse`: the operator's word, through the control socket if the
+//! `poll`, `resume`, `accept`, `rollback`, `rehearse`, `forget`: the operator's word, through the control socket if the
 //! daemon runs, else directly under the lock.
 
 use std::path::Path;
@@ -12,12 +12,14 @@ use super::{block_on, complain, load, say, socket, with_adopted};
 use crate::cli::exit;
 use crate::config::Config;
 use crate::daemon::{Daemon, Goal};
+use crate::effects::load::Reader;
 use crate::effects::lock::{Lock, holder};
 use crate::effects::save::Store;
 use crate::effects::store_error::StoreError;
 use crate::engine::event::{Command, CommandReply, Target};
+use crate::engine::forget::why_not;
 use crate::sources::files::Found;
-use crate::sources::{INBOX, control};
+use crate::sources::{INBOX, clock, control};
 
 /// Carries out a command and says how it went.
 pub fn command(path: &Path, command: Command, json: bool) -> u8 {
@@ -32,6 +34,25 @@ pub fn command(path: &Path, command: Command, json: bool) -> u8 {
         }
         Err(code) => code,
     }
+}
+
+/// `forget`: what is configured, or not known, is a usage error.
+pub(super) fn forget(path: &Path, name: String, json: bool) -> u8 {
+    let config = match load(path) {
+        Ok(found) => with_adopted(&found.config),
+        Err(code) => return code,
+    };
+    let reader = Reader::open(&config.state_dir).ok().flatten();
+    // What cannot be read is said by whoever needs it.
+    if let Some(loaded) = reader.and_then(|reader| reader.load(clock::now()).ok()) {
+        let is_configured = config.orders.iter().any(|order| *order.name == *name);
+        let known = loaded.orders.iter().map(|(name, known)| (&**name, known));
+        if let Some(why) = why_not(&name, is_configured, known) {
+            complain(&why);
+            return exit::USAGE;
+        }
+    }
+    command(path, Command::Forget(name), json)
 }
 
 /// Carries out a command whose names are checked first.
@@ -122,6 +143,8 @@ fn named(command: &Command) -> Named<'_> {
         | Command::Domains(Target::Order(name))
         | Command::Resend(Target::Order(name)) => Named::Order(name),
         Command::ResumeAccount(name) | Command::ResumeSamePassword(name) => Named::Account(name),
+        // It is in no configuration.
+        Command::Forget(_) => Named::Nothing,
         Command::Domains(Target::Number { account, .. })
         | Command::Resend(Target::Number { account, .. }) => {
             account.as_deref().map_or(Named::Nothing, Named::Account)
@@ -158,7 +181,7 @@ fn directly(found: &Found, store: Store, command: Command) -> Result<CommandRepl
         let mut engine = engine(&found.config, &store)?;
         // Nothing is polled for the sake of an account or of a number: that one call is all.
         engine.attend_to(match &command {
-            Command::Domains(_) | Command::Resend(_) => None,
+            Command::Domains(_) | Command::Resend(_) | Command::Forget(_) => None,
             other => match named(other) {
                 Named::Order(name) => Some(name),
                 Named::Account(_) | Named::Nothing => None,

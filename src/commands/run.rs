@@ -54,6 +54,9 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
             "changes of the configuration are not noticed by themselves, reload after each: {error}"
         );
     }
+    if let Some(line) = Status::new(engine.config(), &engine.records(), clock::now()).told_absent() {
+        tracing::warn!("{line}");
+    }
     let summary = engine.summary();
     tracing::info!(
         "certcollectd {} is up with {} orders on {} accounts; state in {}, certificates in {}",

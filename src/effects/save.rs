@@ -156,6 +156,11 @@ impl Store {
                 }
             }
         }
+        for name in &changes.forgotten {
+            transaction.prepare_cached("DELETE FROM bundles WHERE name = ?1")?.execute([&**name])?;
+            let subject = format!("order {name}");
+            transaction.prepare_cached("DELETE FROM history WHERE subject = ?1")?.execute([subject])?;
+        }
         for note in &changes.history {
             write_history(&transaction, note)?;
         }

@@ -28,6 +28,7 @@ impl Engine {
             | Command::Rehearse(name) => name,
             Command::ResumeAccount(account) => return self.resume_account(token, account, false, now),
             Command::ResumeSamePassword(account) => return self.resume_account(token, account, true, now),
+            Command::Forget(name) => return self.forget(token, name, now),
             Command::Domains(target) => return self.want_domains(token, target, now),
             Command::Resend(target) => return self.want_resend(token, target, now),
             Command::Replace(command) => return self.want_replacement(token, command.clone(), now),

@@ -148,6 +148,8 @@ pub enum Command {
     Rollback(String),
     /// Run the order's hooks as a rehearsal.
     Rehearse(String),
+    /// End what is remembered of an order that is configured no more.
+    Forget(String),
     /// Ask the vendor for the state of an order's domains.
     Domains(Target),
     /// Have the collection mail of an S/MIME order sent again.
@@ -497,6 +499,8 @@ pub struct Changes {
     pub bundles: Vec<(Arc<str>, Option<Vec<Certificate>>)>,
     /// Adopted orders that are new (`Some`) or are none any more (`None`).
     pub adopted: Vec<(Arc<str>, Option<Adopted>)>,
+    /// Orders whose history and bundle go.
+    pub forgotten: Vec<Arc<str>>,
     /// Lines for the orders' histories.
     pub history: Vec<Note>,
     /// Wall time minus schedule time in milliseconds, if it changed.
@@ -510,6 +514,7 @@ impl Changes {
             && self.accounts.is_empty()
             && self.bundles.is_empty()
             && self.adopted.is_empty()
+            && self.forgotten.is_empty()
             && self.history.is_empty()
             && self.offset.is_none()
     }

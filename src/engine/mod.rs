@@ -10,6 +10,7 @@
 pub mod account;
 pub mod errand;
 pub mod event;
+pub mod forget;
 pub mod order;
 pub mod push;
 pub mod replacement;
@@ -114,6 +115,8 @@ pub struct Engine {
     adopted_dirty: BTreeSet<Arc<str>>,
     /// Orders that changed although they are not configured.
     archive_dirty: BTreeSet<Arc<str>>,
+    /// Orders whose history and bundle go.
+    forgotten: BTreeSet<Arc<str>>,
     /// Former names of accounts, whose rows must not be taken for the account again.
     left_names: BTreeSet<Arc<str>>,
     history: Vec<Note>,
@@ -159,6 +162,7 @@ impl Engine {
             bundles: Vec::new(),
             adopted_dirty: renamed.adopted.into_iter().collect(),
             archive_dirty: renamed.orders.into_iter().collect(),
+            forgotten: BTreeSet::new(),
             left_names: renamed.left.into_iter().collect(),
             history: Vec::new(),
             offset: None,
@@ -274,9 +278,12 @@ impl Engine {
     /// All records, without bundles; costs a pass over all orders.
     pub fn records(&self) -> Loaded {
         let present = self.slots.iter().filter(|slot| !slot.removed);
+        let present = present.map(|slot| (&slot.name, &slot.record));
+        let others = self.archive.iter().map(|(name, known)| (name, &known.record));
         Loaded {
             orders: present
-                .map(|slot| (slot.name.clone(), Remembered { record: slot.record.clone(), bundle: None }))
+                .chain(others)
+                .map(|(name, record)| (name.clone(), Remembered { record: record.clone(), bundle: None }))
                 .collect(),
             accounts: self.gates.iter().map(|gate| (gate.name.clone(), gate.record.clone())).collect(),
             adopted: self.adopted.clone(),

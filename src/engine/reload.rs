@@ -371,13 +371,7 @@ impl Engine {
     /// Files stay, the record stays in the state, nothing is polled any more.
     fn remove_order(&mut self, id: OrderId, now: Now) {
         let name = self.slot_name(id);
-        self.note(
-            Level::Info,
-            "removed",
-            Some(id),
-            now,
-            "no longer configured: its files stay, it is not polled".into(),
-        );
+        self.tell_removed(id, now);
         self.unready(id);
         for waiter in self.waiters.remove(&id).unwrap_or_default() {
             self.reply(waiter.token, false, &format!("{name} is no longer configured"));

@@ -115,7 +115,16 @@ impl Engine {
                 (name, known)
             })
             .collect();
-        Changes { orders, accounts, bundles, adopted, history: std::mem::take(&mut self.history), offset }
+        let forgotten = std::mem::take(&mut self.forgotten).into_iter().collect();
+        Changes {
+            orders,
+            accounts,
+            bundles,
+            adopted,
+            forgotten,
+            history: std::mem::take(&mut self.history),
+            offset,
+        }
     }
 
     /// The state cannot be written: take back what was not done, and start nothing until it can.
@@ -141,6 +150,7 @@ impl Engine {
             self.bundles.extend(self.names.get(name));
         }
         self.adopted_dirty.extend(changes.adopted.into_iter().map(|(name, _)| name));
+        self.forgotten.extend(changes.forgotten);
         self.offset_dirty |= changes.offset.is_some();
         let newer = std::mem::replace(&mut self.history, changes.history);
         self.history.extend(newer);
@@ -167,6 +177,7 @@ impl Engine {
     pub(super) fn state_back(&mut self, now: Now) {
         if let Some(held) = &mut self.held_until {
             *held = now.time;
+            self.failed_saves = 0;
             self.flush_at = Some(now.time);
             self.note(Level::Info, "state", None, now, "the state's files are in their place again".into());
         }

@@ -326,6 +326,10 @@ impl World {
                 None => self.rows.adopted.remove(&**name),
             };
         }
+        for name in &changes.forgotten {
+            self.rows.bundles.remove(&**name);
+            self.rows.history.retain(|note| note.order.as_ref() != Some(name));
+        }
         self.rows.history.extend(changes.history.iter().cloned());
     }
 

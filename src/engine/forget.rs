@@ -1,0 +1,112 @@
+//! Orders that are configured no more: said when they go, and forgotten at the operator's word.
+//!
+//! When the number was asked about is kept: to forget an order and to add it again must not make a poll early.
+
+use std::sync::Arc;
+
+use super::event::{Level, Token};
+use super::order::{Domains, OrderRecord};
+use super::time::Now;
+use super::{Engine, Remembered};
+
+/// So many names are listed.
+const SHOWN: usize = 20;
+
+/// Whether there is anything to forget but when the number was asked about.
+fn holds(known: &Remembered) -> bool {
+    let record = &known.record;
+    record.installed.is_some() || record.staged.is_some() || record.heard.is_some() || record.bundled
+}
+
+/// Why a name cannot be forgotten, if it cannot. `configured` are the names in force, `known` all in the state.
+pub fn why_not<'a>(
+    name: &str,
+    is_configured: bool,
+    known: impl Iterator<Item = (&'a str, &'a Remembered)>,
+) -> Option<String> {
+    let shown = crate::api::Foreign::new(name);
+    if is_configured {
+        return Some(format!(
+            "{shown} is configured: take its entry out of the configuration first, then run this again"
+        ));
+    }
+    let mut others: Vec<&str> = Vec::new();
+    for (known, remembered) in known {
+        match holds(remembered) {
+            true if known == name => return None,
+            true => others.push(known),
+            false => {}
+        }
+    }
+    others.sort_unstable();
+    let more = others.len().saturating_sub(SHOWN);
+    others.truncate(SHOWN);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Some(match others[..] {
+        [] => format!(
+            "nothing is remembered of an order named {shown}, nor of any other that is not configured"
+        ),
+        _ => format!(
+            "nothing is remembered of an order named {shown} that is not configured; there are: {}{more}",
+            others.join(", ")
+        ),
+    })
+}
+
+/// A record that knows nothing but when its number, and those before it, were asked about.
+fn stripped(record: &OrderRecord, now: Now) -> OrderRecord {
+    let mut bare = OrderRecord::new(record.account.clone(), record.handle.clone(), now);
+    bare.polled = record.polled;
+    bare.former.clone_from(&record.former);
+    bare.domains =
+        record.domains.as_ref().map(|domains| Box::new(Domains { asked: domains.asked, heard: None }));
+    bare.due = None;
+    bare
+}
+
+impl Engine {
+    /// Ends what is remembered of an order that is not configured.
+    pub(super) fn forget(&mut self, token: Token, name: &str, now: Now) {
+        let known = self.archive.iter().map(|(name, known)| (&**name, known));
+        if let Some(why) = why_not(name, self.find(name).is_some(), known) {
+            return self.reply(token, false, &why);
+        }
+        let name: Arc<str> = name.into();
+        if let Some(known) = self.archive.get_mut(&name) {
+            *known = Remembered { record: stripped(&known.record, now), bundle: None };
+        }
+        self.archive_dirty.insert(name.clone());
+        self.forgotten.insert(name.clone());
+        self.note(Level::Info, "forgotten", None, now, format!("{name}: forgotten at the operator's word"));
+        self.save_first();
+        let text = format!(
+            "{name} is forgotten; its files in {} stay, remove them when nothing uses them any more",
+            self.config.install_dir.join(&*name).display()
+        );
+        self.reply(token, true, &text);
+    }
+
+    /// That an order goes which holds an installed certificate. Nobody guards it from now on.
+    pub(super) fn tell_removed(&mut self, id: super::OrderId, now: Now) {
+        let slot = self.slot(id);
+        let number = slot.record.handle.split_once(' ').map_or(&*slot.record.handle, |(_, text)| text);
+        let (level, text) = match &slot.record.installed {
+            Some(installed) => {
+                let day = super::time::rfc3339(installed.not_after);
+                let day = day.split('T').next().unwrap_or_default();
+                let text = format!(
+                    "order {number} is no longer configured, and it holds an installed certificate: its files stay, but nobody \
+                     guards them, and the certificate ends on {day}; put it back into the configuration, or run \
+                     `certcollectd forget {}`",
+                    slot.name
+                );
+                (Level::Warn, text)
+            }
+            None => (
+                Level::Info,
+                format!("order {number} is no longer configured: its files stay, it is not polled"),
+            ),
+        };
+        self.note(level, "removed", Some(id), now, text);
+    }
+}
