@@ -17,7 +17,7 @@ use crate::effects::store_error::StoreError;
 use crate::effects::{credential, in_place, reap};
 use crate::engine::Engine;
 use crate::sources::files::{self, Found};
-use crate::sources::{INBOX, Inbox, Snapshot, clock, control, http, push, signal, watch};
+use crate::sources::{INBOX, Inbox, Snapshot, clock, control, http, push, signal, threads, watch};
 use crate::status::{Exposition, Status};
 use crate::telemetry;
 
@@ -162,6 +162,13 @@ pub(super) fn prepare(path: &Path) -> Result<Found, u8> {
     })?;
     telemetry::start_logging(&found.config.log);
     telemetry::report_panics();
+    if let Err(error) = threads::spare(THREADS) {
+        give_up(&format!(
+            "the system gives no {THREADS} threads more: {error}; nothing was sent. Raise the limit of processes of this user or \
+             unit (ulimit -u, TasksMax=, the pids limit of a container), or end what uses it up, and start again"
+        ));
+        return Err(exit::FAILED);
+    }
     reap::become_reaper();
     reap::keep_descriptors();
     if !found.warnings.is_empty() {
@@ -195,6 +202,9 @@ pub(super) fn open_store(config: &Config) -> Result<Store, u8> {
     }
     Err(exit::FAILED)
 }
+
+/// For signals, for the first look, and for what is done on the disk.
+const THREADS: usize = 3;
 
 /// What is left to say after the log has named the cause.
 pub(super) const UNSAVED: &str =

@@ -8,6 +8,7 @@ mod listener;
 mod mounts;
 pub mod push;
 pub mod signal;
+pub mod threads;
 pub mod watch;
 
 use std::sync::Arc;

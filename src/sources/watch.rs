@@ -29,6 +29,9 @@ const SETTLE_AT_MOST: u32 = 10;
 /// Without any event.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
+/// This one, the one that hears of changes, one that reads, and one left for the effects.
+const THREADS: usize = 4;
+
 /// What is watched, and what it was when it was last looked at.
 struct Watch {
     path: PathBuf,
@@ -46,6 +49,7 @@ struct Watch {
 /// Begins to watch the configuration that was just read from `path`, on a thread of its own: looking at a mount that
 /// hangs must keep nobody else waiting.
 pub fn start(path: &Path, found: Arc<Found>, inbox: Inbox) -> io::Result<()> {
+    super::threads::spare(THREADS)?;
     let path = path.to_owned();
     let runtime = Builder::new_current_thread().enable_time().build()?;
     std::thread::Builder::new().name("watch".into()).spawn(move || {
