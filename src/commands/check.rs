@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::config::{
 };
 use crate::effects::load::Reader;
 use crate::effects::preflight::User;
+use crate::effects::save::foreign_owner;
 use crate::effects::store_error::{obstacle, try_write};
 use crate::effects::{call, credential, hook, inspect, preflight, presence, probe, web};
 use crate::engine::event::{Command, CommandReply};
@@ -363,9 +365,26 @@ fn check_state_dir(config: &Config, report: &mut Report) {
         Ok(found) if !found.is_dir() => {
             report.error(about, format!("state_dir {shown} is not a directory"), "");
         }
-        Ok(_) => {
+        Ok(found) => {
+            let owner = found.uid();
+            if found.mode() & 0o022 != 0 {
+                let mode = found.mode() & 0o7777;
+                let text = format!(
+                    "state_dir {shown} has mode {mode:04o}: whoever may write there may change what the daemon remembers"
+                );
+                report.warning(
+                    about.clone(),
+                    text,
+                    &format!("chmod 0700 {shown}; a start takes that permission away"),
+                );
+            }
             if let Some(why) = obstacle(dir) {
                 report.error(about.clone(), format!("state_dir {shown}: {why}"), "");
+            }
+            let database = dir.join("state.db");
+            if let Some(found) = std::fs::metadata(&database).ok().filter(|file| file.uid() != owner) {
+                let why = foreign_owner(found.uid(), owner);
+                report.error(about.clone(), format!("{}: {why}", database.display()), "");
             }
             if let Some(why) = presence::complaint(dir) {
                 report.error(about.clone(), why, "");

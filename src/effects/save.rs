@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 
 use super::custody::Custody;
 use super::load::{boot_id, load};
-use super::lock::Lock;
+use super::lock::{Lock, user_name};
 use super::store_error::{StoreError, damaged, failed, io, unsaved};
 use crate::engine::Loaded;
 use crate::engine::event::{Changes, Level, Note};
@@ -176,7 +176,9 @@ fn connect(dir: &Path) -> Result<(Connection, PathBuf, Vec<u8>), StoreError> {
     // Before SQLite does, so that this file and those beside it are private whatever the umask.
     let mut options = File::options();
     let file = options.read(true).append(true).create(true).mode(0o600).custom_flags(PLAIN).open(&path);
-    check_header(file.map_err(|why| failed("open", &path, why))?, &path)?;
+    let file = file.map_err(|why| failed("open", &path, why))?;
+    check_owner(&file, &path)?;
+    check_header(file, &path)?;
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(&path, flags).map_err(|why| damaged(&path, why))?;
@@ -194,6 +196,35 @@ fn connect(dir: &Path) -> Result<(Connection, PathBuf, Vec<u8>), StoreError> {
     let salt = salt(&connection).map_err(|why| damaged(&path, why))?;
     leave_log(&connection, false);
     Ok((connection, path, salt))
+}
+
+/// A state that belongs to somebody else was written by somebody else, and could be again.
+fn check_owner(file: &File, path: &Path) -> Result<(), StoreError> {
+    let found = file.metadata().map_err(|why| failed("look at", path, why))?;
+    let me = rustix::process::geteuid().as_raw();
+    if found.uid() != me {
+        return Err(io("use", path, foreign_owner(found.uid(), me)));
+    }
+    let mode = found.mode() & 0o7777;
+    if mode & 0o022 != 0 {
+        file.set_permissions(std::fs::Permissions::from_mode(mode & !0o022))
+            .map_err(|why| failed("take the write permission of others from", path, why))?;
+        tracing::warn!(
+            "{} had mode {mode:04o}; the write permission of others was taken away",
+            path.display()
+        );
+    }
+    Ok(())
+}
+
+/// What is wrong with a state of somebody else's, and what to do.
+pub fn foreign_owner(owner: u32, ours: u32) -> String {
+    format!(
+        "it belongs to user {}, not to {}: if you know that it is the right one, chown it, or else move it and its -wal and \
+         -shm files aside",
+        user_name(owner),
+        user_name(ours)
+    )
 }
 
 /// Whether the log stays as it is when the file is closed. After a failure it must: to be put into the file it would
