@@ -41,7 +41,7 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
         return exit::FAILED;
     }
     let config = found.config.clone();
-    control::listen(config.state_dir.clone(), sender.clone());
+    let socket = control::listen(config.state_dir.clone(), sender.clone()).await;
     listen(&config, &sender).await;
     let engine = match engine(&config, &store) {
         Ok(engine) => engine,
@@ -73,7 +73,9 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
     }
     telemetry::ready();
     let outcome = daemon.run(Goal::Stop).await;
-    let _ = std::fs::remove_file(config.state_dir.join(control::SOCKET));
+    if let Some(socket) = socket.get() {
+        socket.remove();
+    }
     if outcome.unsaved {
         tracing::error!(
             "stopped, and what happened since the state could last be saved is forgotten: if a login was refused since then \

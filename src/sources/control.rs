@@ -2,30 +2,30 @@
 //!
 //! Whoever may open the socket (mode 0600, in a directory of mode 0700) may command.
 
-use std::convert::Infallible;
+use std::cell::OnceCell;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper::{Method, StatusCode};
 use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
-use super::{Inbox, Message, listener};
+use super::listener::{self, Answer, Asked};
+use super::{Inbox, Message};
 use crate::engine::event::CommandReply;
 
 /// File name of the socket in the state directory.
 pub const SOCKET: &str = "control.sock";
 /// The address of a unix socket has room for 107 bytes.
 const MAX_ADDRESS: usize = 107;
-/// A client that says nothing is let go.
-const SILENCE: Duration = Duration::from_secs(10);
+/// Connections at once.
+const PLACES: usize = 64;
+/// So often, and so far apart, is looked whether a process that held the lock before is gone.
+const PREDECESSOR_LOOKS: u32 = 20;
+const PREDECESSOR_AGAIN: Duration = Duration::from_millis(100);
 
 /// An address of the socket that fits, however long the path of the state directory is; the handle must live
 /// as long as the address is used.
@@ -45,92 +45,125 @@ pub fn is_served(state_dir: &Path) -> bool {
         .is_ok_and(|(address, _handle)| std::os::unix::net::UnixStream::connect(address).is_ok())
 }
 
-/// Binds the socket. The caller holds the lock, so a socket that is there already is a leftover.
-pub fn bind(state_dir: &Path) -> io::Result<UnixListener> {
-    let _ = std::fs::remove_file(state_dir.join(SOCKET));
-    let (address, _handle) = address(state_dir)?;
-    let listener = UnixListener::bind(&address)?;
-    std::fs::set_permissions(&address, PermissionsExt::from_mode(0o600))?;
-    Ok(listener)
+/// The socket of this process.
+#[derive(Debug)]
+pub struct Socket {
+    path: PathBuf,
+    /// Device and inode.
+    identity: (u64, u64),
 }
 
-/// Serves commands from now on, or from when the socket can be made.
-pub fn listen(state_dir: PathBuf, inbox: Inbox) {
-    let first = bind(&state_dir);
+impl Socket {
+    /// Takes it away, unless another one is in its place by now.
+    pub fn remove(&self) {
+        if identity(&self.path).is_ok_and(|found| found == self.identity) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
+}
+
+/// Nobody but us can look into it, so the socket has its mode before anybody can open it.
+const MAKING: &str = ".control";
+
+/// Binds the socket. The caller holds the lock, so a socket that is there already is a leftover; one on which somebody
+/// listens is not taken over.
+pub async fn bind(state_dir: &Path) -> io::Result<(UnixListener, Socket)> {
+    // Whoever held the lock before us may be at its last words.
+    for _ in 0..PREDECESSOR_LOOKS {
+        if !is_served(state_dir) {
+            break;
+        }
+        tokio::time::sleep(PREDECESSOR_AGAIN).await;
+    }
+    if is_served(state_dir) {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another process listens on it; end that one first",
+        ));
+    }
+    let (making, path) = (state_dir.join(MAKING), state_dir.join(SOCKET));
+    let unfinished = || {
+        let _ = std::fs::remove_file(making.join(SOCKET));
+        let _ = std::fs::remove_dir(&making);
+    };
+    unfinished();
+    std::fs::DirBuilder::new().mode(0o700).create(&making)?;
+    let bound = || {
+        let (address, _handle) = address(&making)?;
+        let listener = UnixListener::bind(&address)?;
+        std::fs::set_permissions(&address, PermissionsExt::from_mode(0o600))?;
+        std::fs::rename(making.join(SOCKET), &path)?;
+        let identity = identity(&path)?;
+        Ok((listener, Socket { path: path.clone(), identity }))
+    };
+    let bound = bound();
+    unfinished();
+    bound
+}
+
+/// Serves commands from now on, or from when the socket can be made; what is given back holds the socket from then on.
+pub async fn listen(state_dir: PathBuf, inbox: Inbox) -> Rc<OnceCell<Socket>> {
+    let made = Rc::new(OnceCell::new());
+    let first = bind(&state_dir).await;
+    let its = made.clone();
     tokio::task::spawn_local(async move {
         let shown = state_dir.join(SOCKET).display().to_string();
-        let again = async || bind(&state_dir);
-        let listener = listener::open("the control socket", &shown, first, again, &inbox).await;
+        let again = async || bind(&state_dir).await;
+        let (listener, socket) = listener::open("the control socket", &shown, first, again, &inbox).await;
+        let _ = its.set(socket);
         serve(listener, inbox).await;
     });
+    made
 }
 
-/// Serves commands until the loop is gone.
-pub async fn serve(listener: UnixListener, inbox: Inbox) {
-    while !inbox.is_closed() {
-        let Ok((stream, _)) = listener.accept().await else {
-            // Out of descriptors, most likely; there is no hurry.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            continue;
-        };
-        let inbox = inbox.clone();
-        tokio::task::spawn_local(async move {
-            let service = service_fn(move |request| answer(request, inbox.clone()));
-            let _ = hyper::server::conn::http1::Builder::new()
-                .timer(hyper_util::rt::TokioTimer::new())
-                .header_read_timeout(SILENCE)
-                .keep_alive(false)
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
-    }
+/// Serves commands for ever.
+async fn serve(listener: UnixListener, inbox: Inbox) {
+    let accept = async move || listener.accept().await.map(|(stream, _)| stream);
+    listener::serve(PLACES, accept, async move |asked| answer(asked, &inbox).await).await;
 }
 
 /// `POST /v1/command` with a command in JSON, such as `{"poll": "www"}`, or `GET /v1/health`; the answer is
 /// `{"ok": …, "text": …, "data": …}`.
-async fn answer(request: Request<Incoming>, inbox: Inbox) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(asked: Asked, inbox: &Inbox) -> Answer {
     let refuse = |status, text: &str| respond(status, &CommandReply::new(false, text));
-    if request.uri().path() == HEALTH {
+    if asked.parts.uri.path() == HEALTH {
         let (sender, receiver) = oneshot::channel();
         let sent = inbox.send(Message::Ping(sender)).await.is_ok();
-        return Ok(match receiver.await {
+        return match receiver.await {
             Ok(vitals) if sent => {
                 let data = serde_json::json!(vitals);
                 respond(StatusCode::OK, &CommandReply { ok: true, text: "alive".into(), data })
             }
             _ => refuse(StatusCode::SERVICE_UNAVAILABLE, "certcollectd is stopping"),
-        });
+        };
     }
-    if request.method() != Method::POST {
-        return Ok(refuse(StatusCode::METHOD_NOT_ALLOWED, "commands are sent with POST"));
+    if asked.parts.method != Method::POST {
+        return refuse(StatusCode::METHOD_NOT_ALLOWED, "commands are sent with POST");
     }
-    let known = request.uri().path() == COMMANDS;
-    let body = Limited::new(request.into_body(), MAX_COMMAND);
-    let body = tokio::time::timeout(SILENCE, body.collect()).await;
-    let Ok(Ok(body)) = body else {
-        return Ok(refuse(StatusCode::BAD_REQUEST, "the command did not arrive whole"));
+    let known = asked.parts.uri.path() == COMMANDS;
+    let Ok(body) = asked.body.read(MAX_COMMAND).await else {
+        return refuse(StatusCode::BAD_REQUEST, "the command did not arrive whole");
     };
-    let command = serde_json::from_slice(&body.to_bytes()).ok().filter(|_| known);
-    let Some(command) = command else {
-        return Ok(refuse(StatusCode::NOT_FOUND, "this certcollectd does not know that command"));
+    let Some(command) = serde_json::from_slice(&body).ok().filter(|_| known) else {
+        return refuse(StatusCode::NOT_FOUND, "this certcollectd does not know that command");
     };
     let (sender, receiver) = oneshot::channel();
     if inbox.send(Message::Command(command, sender)).await.is_err() {
-        return Ok(refuse(StatusCode::SERVICE_UNAVAILABLE, "certcollectd is stopping"));
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "certcollectd is stopping");
     }
     match receiver.await {
-        Ok(reply) => Ok(respond(StatusCode::OK, &reply)),
-        Err(_) => {
-            Ok(refuse(StatusCode::SERVICE_UNAVAILABLE, "certcollectd stopped before the command was done"))
-        }
+        Ok(reply) => respond(StatusCode::OK, &reply),
+        Err(_) => refuse(StatusCode::SERVICE_UNAVAILABLE, "certcollectd stopped before the command was done"),
     }
 }
 
-fn respond(status: StatusCode, reply: &CommandReply) -> Response<Full<Bytes>> {
+fn respond(status: StatusCode, reply: &CommandReply) -> Answer {
     let body = serde_json::json!({ "ok": reply.ok, "text": reply.text, "data": reply.data }).to_string();
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    response
+    listener::respond(status, "application/json", body)
 }
 
 /// Where commands are sent.
@@ -142,9 +175,37 @@ const MAX_COMMAND: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
-
+    use super::*;
     use crate::api::Replace;
     use crate::engine::event::{Command, ReplaceCommand, Target};
+
+    /// Whoever may look into the directory sees the socket with its mode, or not at all.
+    #[test]
+    fn nobody_else_can_ever_open_the_socket() {
+        let temp = tempfile::tempdir().unwrap();
+        let long = temp.path().join("x".repeat(120));
+        for dir in [temp.path(), &long] {
+            std::fs::create_dir_all(dir).unwrap();
+            std::fs::set_permissions(dir, PermissionsExt::from_mode(0o755)).unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                std::fs::write(dir.join(SOCKET), "a leftover").unwrap();
+                let (listener, socket) = bind(dir).await.unwrap();
+                let mode = std::fs::metadata(dir.join(SOCKET)).unwrap().mode();
+                assert_eq!(mode & 0o7777, 0o600);
+                assert!(!dir.join(MAKING).exists(), "nothing is left over");
+                assert!(is_served(dir));
+                assert_eq!(bind(dir).await.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+                drop(listener);
+                // Another one took its place meanwhile.
+                let (_second, its) = bind(dir).await.unwrap();
+                socket.remove();
+                assert!(is_served(dir), "it was not ours to remove");
+                its.remove();
+                assert!(!dir.join(SOCKET).exists());
+            });
+        }
+    }
 
     #[test]
     fn commands_go_both_ways() {
