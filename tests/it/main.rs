@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub)]
 
+/// Orders that vanish from the configuration.
+mod absent;
 /// House rules: who may import whom, who reads the clock.
 mod architecture;
 /// Certificates made for tests.

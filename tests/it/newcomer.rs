@@ -52,7 +52,12 @@ fn what_include_names_and_is_not_there_is_said_with_its_line_and_with_everything
     says_where(&said, "hooks.toml: line 1 is not UTF-8 text", &place(&setting, "\"hooks.toml\""));
     setting.write("hooks.toml", "[[hook]]\nname = \"nginx\"\nrun = [\"true\"]\n");
     let (code, said) = setting.call(&["check"]);
+    assert_eq!(code, 2, "{said}");
+    says_where(&said, "orders.d is not there", &place(&setting, "\"orders.d"));
+    std::fs::create_dir(setting.path("orders.d")).unwrap();
+    let (code, said) = setting.call(&["check"]);
     assert_eq!(code, 0, "{said}");
+    says_where(&said, "and no file matches that", &place(&setting, "\"orders.d"));
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod chain;
 /// Names that a re-issue left out.
 mod coverage;
 mod deploy;
+/// Orders that leave the configuration.
+mod forget;
 mod hints;
 /// Hooks that are owed.
 mod hooks;
