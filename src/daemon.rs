@@ -29,6 +29,8 @@ const SLICE: Duration = Duration::from_secs(60);
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// A stop waits so long for the answer to a call; its due time is durable anyway.
 const LAST_CALL: Duration = Duration::from_secs(5);
+/// However much there is to do, so often is looked at the files of the state beside each save.
+const STORE_LOOK: Duration = Duration::from_secs(1);
 /// While the files of the state are not in their place, so often is looked whether they are back.
 const LOST_LOOK: Duration = Duration::from_secs(5);
 
@@ -78,6 +80,8 @@ pub struct Daemon {
     watchdog: Option<Duration>,
     /// The files of the state are not in their place.
     lost: bool,
+    /// When that was looked at last while there was nothing to save.
+    looked: Option<Time>,
 }
 
 impl Daemon {
@@ -99,6 +103,7 @@ impl Daemon {
             lookout: None,
             watchdog: sd_notify::watchdog_enabled().map(|interval| interval / 3),
             lost: false,
+            looked: None,
         }
     }
 
@@ -124,7 +129,10 @@ impl Daemon {
         }
         let mut reply = None;
         loop {
-            self.look_at_store();
+            let now = clock::now().time;
+            if self.lost || self.looked.is_none_or(|looked| now.since(looked) >= STORE_LOOK) {
+                self.look_at_store();
+            }
             if let Some(receiver) = &mut answer
                 && let Ok(found) = receiver.try_recv()
             {
@@ -206,6 +214,7 @@ impl Daemon {
 
     /// Notices a state that was taken away while there is nothing to save, and one that is back.
     fn look_at_store(&mut self) {
+        self.looked = Some(clock::now().time);
         match self.store.compare() {
             Err(error) => {
                 self.lost = true;

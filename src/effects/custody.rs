@@ -40,7 +40,10 @@ impl Stamp {
     }
 }
 
-/// The database and the log, after our last write.
+/// What only we write to.
+const STAMPED: [&str; 2] = [DATABASE, LOG];
+
+/// What [`STAMPED`] was after our last write.
 type Stamps = [Option<Stamp>; 2];
 
 /// The open files of a state directory, and what is known of them.
@@ -56,16 +59,17 @@ pub struct Custody {
 impl Custody {
     /// Of files that were opened just now. `lock` is what was locked; `exact` says that the file system tells each write.
     pub(super) fn take(dir: &Path, lock: Identity, exact: bool) -> Result<Custody, StoreError> {
-        let mut files = vec![("lock", lock)];
+        let mut files = Vec::new();
         for name in [DATABASE, LOG, INDEX] {
             let path = dir.join(name);
-            match std::fs::metadata(&path) {
+            match std::fs::symlink_metadata(&path) {
                 Ok(found) => files.push((name, Identity::of(&found))),
                 // With a journal, there is neither of the others.
                 Err(why) if why.kind() == ErrorKind::NotFound && name != DATABASE => {}
                 Err(why) => return Err(failed("look at", &path, why)),
             }
         }
+        files.push(("lock", lock));
         let custody = Custody { dir: dir.to_owned(), files, stamps: exact.then(Cell::default) };
         custody.wrote();
         custody.compare()?;
@@ -74,38 +78,43 @@ impl Custody {
 
     /// Whether every file is where it was, and as it was left.
     pub fn compare(&self) -> Result<(), StoreError> {
+        let stamps = self.stamps.as_ref().map(Cell::get);
         for (name, identity) in &self.files {
             let path = self.dir.join(name);
-            match std::fs::metadata(&path) {
-                Ok(found) if Identity::of(&found) == *identity => {}
-                Ok(_) => return Err(lost(path, Loss::Another)),
+            let beside = *name != DATABASE;
+            let found = match std::fs::symlink_metadata(&path) {
+                Ok(found) => found,
                 Err(why) if why.kind() == ErrorKind::NotFound => {
-                    let whole = !self.dir.exists();
-                    return Err(lost(if whole { self.dir.clone() } else { path }, Loss::Gone));
+                    if !self.dir.exists() {
+                        return Err(lost(self.dir.clone(), Loss::Gone));
+                    }
+                    return Err(lost(path, if beside { Loss::GoneBeside } else { Loss::Gone }));
                 }
                 Err(why) => return Err(failed("look at", &path, why)),
+            };
+            if Identity::of(&found) != *identity {
+                return Err(lost(path, if beside { Loss::AnotherBeside } else { Loss::Another }));
             }
-        }
-        let Some(stamps) = &self.stamps else { return Ok(()) };
-        let (known, found) = (stamps.get(), self.look());
-        for (at, name) in [DATABASE, LOG].iter().enumerate() {
-            if known[at] != found[at] {
-                return Err(lost(self.dir.join(name), Loss::Overwritten));
+            let stamp =
+                stamps.and_then(|stamps| STAMPED.iter().zip(stamps).find(|(known, _)| *known == name));
+            if stamp.is_some_and(|(_, stamp)| stamp != Some(Stamp::of(&found))) {
+                return Err(lost(path, Loss::Overwritten));
             }
         }
         Ok(())
     }
 
-    /// Whether the database itself is still ours: then the log may be put into it at the end.
-    pub(super) fn holds_database(&self) -> bool {
-        let database = std::fs::metadata(self.dir.join(DATABASE)).ok();
-        let known = self.files.iter().find(|(name, _)| *name == DATABASE).map(|(_, identity)| *identity);
-        let same = database.as_ref().map(Identity::of) == known;
-        let as_left = self
-            .stamps
-            .as_ref()
-            .is_none_or(|known| known.get()[0] == database.map(|found| Stamp::of(&found)));
-        same && as_left
+    /// Whether the log that we hold may be put into the database at the end: the database is ours, and nobody wrote into
+    /// either. A log that was only taken away is still whole to us.
+    pub(super) fn may_fold(&self) -> bool {
+        let known = |name: &str| self.files.iter().find(|(known, _)| *known == name).map(|(_, found)| *found);
+        let [database, log] = STAMPED.map(|name| std::fs::symlink_metadata(self.dir.join(name)).ok());
+        let same = |name, found: &Option<Metadata>| found.as_ref().map(Identity::of) == known(name);
+        let stamps = self.stamps.as_ref().map(Cell::get);
+        let as_left = |at: usize, found: &Option<Metadata>| {
+            stamps.is_none_or(|stamps| stamps[at] == found.as_ref().map(Stamp::of))
+        };
+        same(DATABASE, &database) && as_left(0, &database) && (!same(LOG, &log) || as_left(1, &log))
     }
 
     /// Somebody wrote, and it was us.
@@ -116,7 +125,7 @@ impl Custody {
     }
 
     fn look(&self) -> Stamps {
-        [DATABASE, LOG].map(|name| std::fs::metadata(self.dir.join(name)).ok().map(|found| Stamp::of(&found)))
+        STAMPED.map(|name| std::fs::symlink_metadata(self.dir.join(name)).ok().map(|found| Stamp::of(&found)))
     }
 }
 

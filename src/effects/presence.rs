@@ -227,7 +227,7 @@ mod tests {
     fn answers_are_understood() {
         assert_eq!(understand(&tell(Ok(()))), Answer::InPlace);
         let pid = Some(std::process::id());
-        for how in [Loss::Gone, Loss::Another, Loss::Overwritten] {
+        for how in Loss::ALL {
             let lost = || StoreError::Lost { path: "/s t/lock".into(), how };
             assert_eq!(understand(&tell(Err(lost()))), Answer::Lost { pid, why: lost().to_string() });
         }

@@ -66,8 +66,8 @@ impl Store {
     pub fn compare(&self) -> Result<(), StoreError> {
         let compared = self.custody.compare();
         if compared.is_err() {
-            // Into a database that is not ours any more, SQLite must not put its log when it is closed.
-            leave_log(&self.connection, !self.custody.holds_database());
+            // Into a database that is not ours any more, SQLite must not put its log when it is closed, nor somebody else's.
+            leave_log(&self.connection, !self.custody.may_fold());
         }
         compared
     }

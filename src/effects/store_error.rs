@@ -79,18 +79,26 @@ pub enum Loss {
     Gone,
     /// Its path names another file.
     Another,
+    /// The same of a file whose loss takes nothing along, if the process ends in order.
+    GoneBeside,
+    /// See [`Loss::GoneBeside`].
+    AnotherBeside,
     /// Somebody else wrote into it.
     Overwritten,
 }
 
 impl Loss {
-    const ALL: [Loss; 3] = [Loss::Gone, Loss::Another, Loss::Overwritten];
+    /// All of them.
+    pub(super) const ALL: [Loss; 5] =
+        [Loss::Gone, Loss::Another, Loss::GoneBeside, Loss::AnotherBeside, Loss::Overwritten];
 
     /// As one process tells another.
     pub(super) fn word(self) -> &'static str {
         match self {
             Loss::Gone => "gone",
             Loss::Another => "another",
+            Loss::GoneBeside => "gone-beside",
+            Loss::AnotherBeside => "another-beside",
             Loss::Overwritten => "overwritten",
         }
     }
@@ -113,6 +121,14 @@ impl fmt::Display for Loss {
                 "is another file than the one that certcollectd works with: move that one back, then it goes on by itself; or, if the \
                  other file is the one to go on with, stop certcollectd, remove state.db-wal and state.db-shm unless they came with \
                  it, and start it again"
+            }
+            Loss::GoneBeside => {
+                "is gone: stop certcollectd in order and start it again, with `systemctl restart certcollectd` or the like, then nothing \
+                 is lost; moved back, it goes on by itself"
+            }
+            Loss::AnotherBeside => {
+                "is another file than the one that certcollectd works with: stop certcollectd in order and start it again, with \
+                 `systemctl restart certcollectd` or the like, then nothing is lost; with the old one in its place, it goes on by itself"
             }
             Loss::Overwritten => {
                 "was written to by another program: stop certcollectd; if a copy was restored, restore it once more, remove \

@@ -204,6 +204,7 @@ fn later(setting: &Setting) {
 fn one(what: What, way: Way, moment: Moment) -> Checked {
     let mut setting = setting(moment);
     until(&mut setting, moment);
+    let polls = setting.order_status("www")["polls"].as_u64();
     take(&setting, what, way);
     // A call whose way was free just before may still come in.
     let most = setting.calls("1") + 1;
@@ -257,15 +258,21 @@ fn one(what: What, way: Way, moment: Moment) -> Checked {
         ensure(setting.stop() == Some(0), || "no end in order".into())?;
     } else {
         setting.stop();
-        // What it says to do: the other one is to be gone on with, or nothing.
-        if what != What::Lock {
+        let beside = matches!(what, What::Log | What::Index | What::Lock) && way != Way::CopiedOver;
+        // What it says to do.
+        if !beside {
             for name in ["state.db-wal", "state.db-shm"] {
                 let _ = fs::remove_file(setting.path("state").join(name));
             }
         }
         setting.start_again();
         setting.until_up(2);
-        if moment == Moment::Idle && what != What::Lock {
+        if beside {
+            let known = setting.order_status("www")["polls"].as_u64();
+            ensure(known >= polls, || format!("{polls:?} polls were known, now {known:?}"))?;
+            let told = setting.log().contains("then nothing is lost");
+            ensure(told, || "it is not said that nothing is lost".into())?;
+        } else if moment == Moment::Idle {
             // A state that is gone is a cold start; from an older one it goes on.
             setting.until("it is known", |setting| setting.order_status("www")["polls"] != 0);
         }
