@@ -61,7 +61,7 @@ pub enum Command {
     Check(Check),
     /// Show how every order stands; works while the daemon is down
     #[command(after_help = "Example: certcollectd status www\n\n\
-        Exit codes: 0 shown, 1 the state cannot be read, 2 usage, or shown although the configuration is not sound. \
+        Exit codes: 0 shown, 1 the state cannot be read or was taken away, 2 usage, or shown although the configuration is not sound. \
         With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")]
     Status(Status),
     /// Ask the vendor about an order now, sooner than its interval
@@ -95,7 +95,7 @@ pub enum Command {
     Forget(Forgotten),
     /// Say in plain sentences how an order stands, what is missing and who must act
     #[command(after_help = "Example: certcollectd explain www\n\n\
-        Exit codes: 0 shown, 1 the state cannot be read, 2 usage, or shown although the configuration is not sound.")]
+        Exit codes: 0 shown, 1 the state cannot be read or was taken away, 2 usage, or shown although the configuration is not sound.")]
     Explain(Named),
     /// Ask the vendor for the state of each domain of an order (GetMDCDomainDetails)
     #[command(

@@ -30,6 +30,8 @@ suite full "a disk that is really full, in bytes or in inodes, is survived and t
     tests proof::disk::a_disk_that_is_really_full_is_survived
 suite state "a damaged, newer, lost or restored state file: no panic, no login more, no install lost" \
     tests store::
+suite vanish "the state taken away from under a daemon at work: nothing is done beside it, and nobody begins a second" \
+    tests vanish::
 suite simulation "in every simulated world the promises hold after each event" \
     tests simulation::
 suite network "a network that does its worst: no order lost, no account closed, nobody polled early" \
