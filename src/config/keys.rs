@@ -43,6 +43,7 @@ pub(super) static POLLING: Keys = Keys {
         "call_gap",
         "connect_timeout",
         "request_timeout",
+        "settle",
         "unknown_tries",
         "merge_window",
     ],

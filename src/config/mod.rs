@@ -89,6 +89,9 @@ pub struct Calls {
     pub connect_timeout: Duration,
     /// Time limit for one call as a whole: DNS, connect, TLS, headers and body.
     pub request_timeout: Duration,
+    /// So long a request may still arrive after we gave up on it: the kernel's user timeout of the connection, and the
+    /// least rest of the account after a call without an answer.
+    pub settle: Duration,
     /// So many answers in a row that nobody understands, and the order needs attention.
     pub unknown_tries: u32,
     /// As long as more is due, orders that come to owe the same hook share a run up to this.
@@ -102,6 +105,12 @@ impl Calls {
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
     /// See [`Calls::request_timeout`].
     pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+    /// See [`Calls::settle`].
+    pub const SETTLE: Duration = Duration::from_secs(20);
+    /// The longest [`Calls::request_timeout`]: a vendor that needs more will not answer at all.
+    pub const LONGEST: Duration = Duration::from_secs(600);
+    /// The longest [`Calls::settle`].
+    pub const LONGEST_SETTLE: Duration = Duration::from_secs(600);
     /// See [`Calls::unknown_tries`].
     pub const UNKNOWN_TRIES: u32 = 10;
     /// See [`Calls::merge_window`].
@@ -114,6 +123,7 @@ impl Default for Calls {
             call_gap: Calls::CALL_GAP,
             connect_timeout: Calls::CONNECT_TIMEOUT,
             request_timeout: Calls::REQUEST_TIMEOUT,
+            settle: Calls::SETTLE,
             unknown_tries: Calls::UNKNOWN_TRIES,
             merge_window: Calls::MERGE_WINDOW,
         }

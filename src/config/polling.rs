@@ -13,8 +13,8 @@ const LONGEST_GAP: Duration = Duration::from_secs(3600);
 /// Longest time that a hook of one order waits for the others.
 const LONGEST_MERGE: Duration = Duration::from_secs(3600);
 
-/// Longest time for one call: a vendor that needs more will not answer at all.
-const LONGEST_CALL: Duration = Duration::from_secs(600);
+/// Shortest user timeout that is worth one: a packet may be lost once.
+const SHORTEST_SETTLE: Duration = Duration::from_secs(1);
 
 /// Most tries at an answer that nobody understands.
 const MOST_TRIES: f64 = 1000.0;
@@ -63,11 +63,14 @@ pub(super) fn polling(table: &Table<'_>) -> Polling {
     let gap = table.parse("call_gap", DURATION_HELP, |text| duration(text, Duration::ZERO, LONGEST_GAP));
     let merge =
         table.parse("merge_window", DURATION_HELP, |text| duration(text, Duration::ZERO, LONGEST_MERGE));
+    let settle =
+        table.parse("settle", DURATION_HELP, |text| duration(text, SHORTEST_SETTLE, Calls::LONGEST_SETTLE));
     let tries = table.get("unknown_tries").and_then(|item| tries(&item));
     let calls = Calls {
         call_gap: gap.unwrap_or(Calls::CALL_GAP),
         connect_timeout,
         request_timeout,
+        settle: settle.unwrap_or(Calls::SETTLE),
         unknown_tries: tries.unwrap_or(Calls::UNKNOWN_TRIES),
         merge_window: merge.unwrap_or(Calls::MERGE_WINDOW),
     };
@@ -104,7 +107,7 @@ const GUARD_HELP: &str = "a duration with a unit, such as \"24h\", or \"off\" to
 
 fn timeout(table: &Table<'_>, name: &'static str) -> Option<(Duration, Spot)> {
     let item = table.get(name)?;
-    let value = item.parse(DURATION_HELP, |text| duration(text, SHORTEST, LONGEST_CALL))?;
+    let value = item.parse(DURATION_HELP, |text| duration(text, SHORTEST, Calls::LONGEST))?;
     Some((value, item.at))
 }
 

@@ -56,6 +56,7 @@ fn everything_that_can_be_set_is_read() {
         spread = 0
         call_gap = "0s"
         request_timeout = "5s"
+        settle = "10m"
         unknown_tries = 3
         merge_window = "0s"
         [[account]]
@@ -93,6 +94,7 @@ fn everything_that_can_be_set_is_read() {
     assert_eq!(config.calls.call_gap.as_secs(), 0);
     assert_eq!(config.calls.unknown_tries, 3);
     assert_eq!(config.calls.merge_window.as_secs(), 0);
+    assert_eq!(config.calls.settle, std::time::Duration::from_secs(600));
     // Shortened along with the whole call, because it was not set itself.
     assert_eq!(config.calls.connect_timeout.as_secs(), 5);
     let [a, b, c] = &config.orders[..] else { panic!("three orders") };

@@ -250,7 +250,7 @@ fn unknown_keys() {
     6 | whatever = ******
       | ^^^^^^^^
       |
-      = help: keys of [polling]: interval, max_interval, guard_interval, spread, call_gap, connect_timeout, request_timeout, unknown_tries, merge_window
+      = help: keys of [polling]: interval, max_interval, guard_interval, spread, call_gap, connect_timeout, request_timeout, settle, unknown_tries, merge_window
 
     error: unknown key `orders` at the top of the file
      --> config.toml:7:2

@@ -66,6 +66,32 @@ fn durations_out_of_range() {
 }
 
 #[test]
+fn settle_out_of_range() {
+    assert_snapshot!(said_of("[polling]\nsettle = \"999ms\"\n"), @r#"
+    error: `settle` is too short: at least 1s
+     --> config.toml:2:10
+      |
+    2 | settle = "999ms"
+      |          ^^^^^^^
+      |
+      = help: a duration is text with a unit, such as "3h", "1d12h" or "250ms"
+
+    config.toml: 1 error
+    "#);
+    assert_snapshot!(said_of("[polling]\nsettle = \"601s\"\n"), @r#"
+    error: `settle` is too long: at most 10m
+     --> config.toml:2:10
+      |
+    2 | settle = "601s"
+      |          ^^^^^^
+      |
+      = help: a duration is text with a unit, such as "3h", "1d12h" or "250ms"
+
+    config.toml: 1 error
+    "#);
+}
+
+#[test]
 fn numbers_out_of_range() {
     assert_snapshot!(said_of("[polling]\nspread = 10\nunknown_tries = 0\n"), @r#"
     error: `spread` is out of range
