@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use super::apart::{self, apart};
 use super::dir::read_file;
+use super::limit::Limit;
 use super::transport::{self, Cause, Route};
 use super::{credential, echo, sha256};
 use crate::api::code::{self, Class};
@@ -76,7 +77,8 @@ impl Callers {
         self.turns.retain(|name, _| same(name));
     }
 
-    /// After a failed handshake the roots are read anew for the next call: the operator may have mended them.
+    /// After a call without an answer the next one is made on a connection of its own, and what the kernel may still send
+    /// on the old one ends with the user timeout. The roots are read anew: the operator may have mended them.
     pub fn forget(&mut self, account: &str) {
         self.clients.remove(account);
     }
@@ -105,6 +107,7 @@ fn build(account: &Account, calls: &Calls, proxy_password: Option<&str>) -> Resu
         .referer(false)
         .connect_timeout(calls.connect_timeout)
         .timeout(calls.request_timeout)
+        .tcp_user_timeout(calls.settle)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(1)
         .dns_resolver(transport::Names)
@@ -180,8 +183,8 @@ fn may_refuse(endpoint: Endpoint, answer: &Answer) -> bool {
 }
 
 impl Prepared {
-    /// Makes the call. Where the answer may be a refused login, it also says which credential that was: by the
-    /// time the answer is read, the file may hold another one.
+    /// Makes the call. Where the answer may be a refused login, or may have been if it had been heard, it also says which
+    /// credential that was: by the time the answer is read, the file may hold another one.
     pub async fn send(
         self,
         request: &Request,
@@ -193,8 +196,11 @@ impl Prepared {
         };
         let account = self.account.clone();
         let outcome = self.call(client, request, &password).await;
-        let refused = outcome.as_ref().is_ok_and(|answer| may_refuse(request.endpoint, answer));
-        let tag = if refused {
+        let suspicious = match &outcome {
+            Ok(answer) => may_refuse(request.endpoint, answer),
+            Err(failure) => !failure.unsent(),
+        };
+        let tag = if suspicious {
             let work = move || credential::tag_of(&account.login_name, &password, &salt);
             tokio::task::spawn_blocking(work).await.ok()
         } else {
@@ -250,15 +256,21 @@ impl Prepared {
         let body = request.body(&self.account.login_name, password);
         let url = format!("{}{}", self.account.base_url, request.endpoint.path());
         tracing::debug!("account {}: calling {}", self.account.name, request.endpoint.name());
-        // The client's own limit begins with the connection; this one covers the wait for a name server, too.
+        // The client's own limit begins with the connection, and stands still while the machine is suspended; this one
+        // covers the wait for a name server, too, and goes on.
         let mut arrived = Arrived::default();
         let route = Route::new(&self.account, self.calls.connect_timeout);
         let call = post(&client, &url, body, password, &mut arrived, &route);
-        let answer = match tokio::time::timeout(self.calls.request_timeout, call).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(Unanswered::Failed(failure))) => Err(route.named(failure)),
-            Ok(Err(Unanswered::NoWay(cause))) => Err(route.failure(cause).await),
-            Err(_) => Err(Failure::Timeout),
+        let limit = Limit::new(self.calls.request_timeout);
+        let answer = match limit.hold(call).await {
+            Some(Ok(late)) if limit.is_out() => {
+                arrived.is_late(late);
+                Err(Failure::Timeout)
+            }
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(Unanswered::Failed(failure))) => Err(route.named(failure)),
+            Some(Err(Unanswered::NoWay(cause))) => Err(route.failure(cause).await),
+            None => Err(Failure::Timeout),
         };
         let answer = answer.or_else(|failure| arrived.refusal(request.endpoint, password).ok_or(failure));
         let (account, endpoint) = (&self.account.name, request.endpoint.name());
@@ -288,6 +300,11 @@ struct Arrived {
 }
 
 impl Arrived {
+    /// A whole answer that came after the end counts as little as half of one.
+    fn is_late(&mut self, answer: Answer) {
+        *self = Arrived { status: answer.status, body: answer.body.into() };
+    }
+
     /// Half an answer decides nothing, but for a refused login: to call again after that may lock the account.
     fn refusal(self, endpoint: Endpoint, password: &str) -> Option<Answer> {
         // There, what follows the code decides what it means.

@@ -15,6 +15,7 @@ pub mod hook;
 pub mod in_place;
 pub mod inspect;
 pub mod keys;
+mod limit;
 pub mod load;
 pub mod lock;
 pub mod preflight;
@@ -204,12 +205,7 @@ impl Effects {
             None => std::future::pending().await,
             Some(Ok((id, event))) => {
                 self.kinds.remove(&id);
-                if let Event::Answered {
-                    account,
-                    outcome: Err(Failure::Tls(_) | Failure::Connect(_) | Failure::Setup(_)),
-                    ..
-                } = &event
-                {
+                if let Event::Answered { account, outcome: Err(_), .. } = &event {
                     self.callers.forget(account);
                 }
                 event
@@ -223,6 +219,7 @@ impl Effects {
         let why = "internal error, please report it".to_owned();
         match self.kinds.remove(&error.id()).expect("every task has a kind") {
             Kind::Call(account) => {
+                self.callers.forget(&account);
                 let outcome = Err(Failure::Internal("the call ended early".into()));
                 Event::Answered { account, outcome, credential: None }
             }
