@@ -12,16 +12,15 @@ mod accounts;
 mod pushed;
 mod rows;
 
-use std::collections::HashMap;
-use std::time::Duration;
-
 use aws_lc_rs::digest;
+use std::collections::HashMap;
 
 use crate::cert::Certificate;
 use crate::engine::Adopted;
 use crate::engine::account::AccountRecord;
 use crate::engine::order::OrderRecord;
 use crate::engine::time::{Now, Time};
+use crate::engine::unheard::FURTHEST;
 
 /// `PRAGMA user_version` of a state file that this program writes.
 pub const VERSION: i64 = 3;
@@ -106,8 +105,8 @@ impl Origin {
             (false, Some(offset)) => self.translated(time, offset, now),
             (false, None) => now.time,
         };
-        // A little in the future is how a call's start is recorded; more is a clock that went backwards.
-        time.min(now.time + Duration::from_secs(1))
+        // A little in the future is how a call is recorded that was not answered; more is a clock that went backwards.
+        time.min(now.time + FURTHEST)
     }
 
     /// A time to come, on the present line; an unknown one has come.

@@ -21,6 +21,7 @@ use crate::engine::TERM_WARNING;
 use crate::engine::account::AccountRecord;
 use crate::engine::names;
 use crate::engine::order::{Debt, Generation, Mood, OrderRecord};
+use crate::engine::pause::Cause;
 use crate::engine::push::Announced;
 use crate::engine::replacement::{self, Replacement};
 use crate::engine::time::{Now, Time, rfc3339};
@@ -206,8 +207,12 @@ pub struct AccountStatus {
     pub when: Option<String>,
     /// Why it is not open.
     pub reason: Option<String>,
-    /// What a person does about a refused login, or a password that cannot be read.
+    /// What a person does about a refused login, a password that cannot be read, or a pause.
     pub advice: Option<String>,
+    /// What a pause is for: `password`, `connection`, `garbled`, `retry-after`, `call-limit` or `unanswered`.
+    pub cause: Option<&'static str>,
+    /// Calls in a row without an answer.
+    pub unanswered: u32,
     /// Calls so far.
     pub calls: u64,
     /// Replacements of orders that are not configured here, of which nobody knows whether they were made: what is known,
@@ -219,6 +224,11 @@ pub struct AccountStatus {
     lacks_password: bool,
     #[serde(skip)]
     answered: Option<i64>,
+    #[serde(skip)]
+    rests: bool,
+    /// Seconds until a pause ends.
+    #[serde(skip)]
+    paused_for: Option<i64>,
 }
 
 impl Status {
@@ -391,7 +401,8 @@ impl OrderStatus {
             phase: same.map_or("waiting", |record| record.phase.word()),
             since: same.map(|record| rfc3339(record.since)),
             reason: same.and_then(|record| record.reason.as_ref()).map(ToString::to_string),
-            last_poll: same.and_then(|record| record.polled).map(|time| when(time, now)),
+            // While a call is under way, and after one without an answer, the record says when it has arrived at the latest.
+            last_poll: same.and_then(|record| record.polled).map(|time| when(time.min(now.time), now)),
             next_poll: due.map(|time| when(time, now)),
             polls: same.map_or(0, |record| record.polls),
             vendor: same.and_then(|record| record.heard.as_ref()).map(|heard| VendorStatus {
@@ -490,10 +501,19 @@ impl AccountStatus {
             reason: closed
                 .map(|closed| closed.text.to_string())
                 .or_else(|| paused.and(why).map(ToString::to_string)),
-            advice: match closed {
-                Some(_) => Some(account.when_refused()),
-                None => lacks_password.then(|| account.password.remedy()),
+            advice: match (closed, paused) {
+                (Some(_), _) => Some(account.when_refused()),
+                _ if lacks_password => Some(account.password.remedy()),
+                (None, Some(_)) => {
+                    Some(format!("`certcollectd resume --account {}` ends that", account.name))
+                }
+                (None, None) => None,
             },
+            cause: record
+                .filter(|_| closed.is_none() && paused.is_some())
+                .and_then(|record| record.paused_for)
+                .map(Cause::word),
+            unanswered: record.and_then(|record| record.unheard.as_ref()).map_or(0, |unheard| unheard.calls),
             calls: record.map_or(0, |record| record.calls),
             replacements: Vec::new(),
             revocation_announced: record
@@ -501,6 +521,8 @@ impl AccountStatus {
                 .filter(|announced| announced.is_shown(now.unix()))
                 .map(Announcement::new),
             answered: record.and_then(|record| record.answered),
+            rests: closed.is_none() && record.is_some_and(|record| record.rests(now.time)),
+            paused_for: paused.map(|until| (until.0 - now.time.0) / 1000),
             lacks_password,
         }
     }

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use super::errand::Errand;
 use super::event::{CredentialTag, OrderId, Token};
+use super::pause::Cause;
 use super::push::Announced;
 use super::replacement::Replacement;
 use super::time::Time;
+use super::unheard::Unheard;
 use crate::api::Endpoint;
 
 /// What is remembered of an account, restarts included.
@@ -28,12 +30,20 @@ pub struct AccountRecord {
     pub paused_until: Option<Time>,
     /// Why it is paused, in words.
     pub paused_why: Option<Box<str>>,
+    /// What it is paused for.
+    pub paused_for: Option<Cause>,
+    /// Stands for the way to the vendor at that time: host, roots and proxy.
+    pub paused_way: Option<u64>,
     /// Pauses in a row, for the doubling.
     pub pauses: u32,
     /// The end of the last call, or its start while it is under way.
     pub called: Option<Time>,
     /// A call was begun whose end is not recorded.
     pub calling: bool,
+    /// When that call ends at the latest.
+    pub ends: Option<Time>,
+    /// Set while the last calls had no answer.
+    pub unheard: Option<Unheard>,
     /// Calls so far.
     pub calls: u64,
     /// When the vendor answered last so that it could be understood, UNIX seconds.
@@ -61,18 +71,18 @@ pub struct Refused {
 
 /// What stands between a refusal and what came of the call that was let through since.
 const LET_THROUGH: &str = "; the call let through since does not tell whether the login is accepted now: ";
-/// How the reason of a pause begins when the password cannot be read.
-const NO_PASSWORD: &str = "the password cannot be read";
 
 impl AccountRecord {
     /// Whether the account is paused because its password cannot be read.
     pub fn lacks_password(&self) -> bool {
-        self.paused_why.as_ref().is_some_and(|why| why.starts_with(NO_PASSWORD))
+        self.paused_for == Some(Cause::Password)
     }
 
-    /// When an order that is due may be called about: not within a pause, and never while the account is closed.
+    /// When an order that is due may be called about: not within a pause, not while a call without an answer may still
+    /// arrive, and never while the account is closed.
     pub fn not_before(&self, due: Time) -> Option<Time> {
         let open = self.closed.is_none() || self.probe;
+        let due = due.max(self.settles());
         open.then(|| self.paused_until.map_or(due, |until| until.max(due)))
     }
 }
@@ -116,10 +126,6 @@ pub struct Gate {
     pub resuming: Vec<Token>,
     /// The call under way.
     pub flight: Option<Flight>,
-    /// When the call began that a crash left without an end.
-    pub lost: Option<Time>,
-    /// A scheduled call may not go out before this, because of that call.
-    pub suspect_until: Option<Time>,
     /// Whether the configuration no longer has it.
     pub removed: bool,
 }
@@ -186,21 +192,7 @@ pub struct Before {
 
 impl Gate {
     /// A gate as the state left it, or a fresh one.
-    pub fn new(
-        name: Arc<str>,
-        mut record: AccountRecord,
-        now: Time,
-        call_gap: Duration,
-        timeout: Duration,
-    ) -> Self {
-        let (mut lost, mut suspect_until) = (None, None);
-        if record.calling {
-            // The process died in mid-call. The call ended with it at the latest, or at its time limit.
-            let end = record.called.map_or(now, |started| (started + timeout).min(now));
-            // On record it stays a lost call until another one was answered.
-            lost = record.called.replace(end);
-            suspect_until = Some(end + call_gap);
-        }
+    pub fn new(name: Arc<str>, record: AccountRecord) -> Self {
         Gate {
             name,
             former: None,
@@ -212,8 +204,6 @@ impl Gate {
             sent: None,
             resuming: Vec::new(),
             flight: None,
-            lost,
-            suspect_until,
             removed: false,
         }
     }
@@ -227,7 +217,7 @@ impl Gate {
         {
             return None;
         }
-        let gap = self.record.called.map_or(Time::MIN, |called| called + call_gap);
+        let gap = self.record.called.map_or(Time::MIN, |called| called + call_gap).max(self.record.settles());
         Some(self.record.paused_until.map_or(gap, |pause| pause.max(gap)))
     }
 
@@ -235,8 +225,8 @@ impl Gate {
     pub fn next_call(&self, call_gap: Duration) -> Option<Time> {
         let opens = self.opens(call_gap)?;
         let errand = self.errands.front().map(|_| opens);
-        let poll = self.poll_at().map(|at| at.max(opens));
-        let wish = self.wish().map(|_| self.suspect_until.map_or(opens, |until| until.max(opens)));
+        let poll = self.queue.first().map(|(due, _)| opens.max(*due));
+        let wish = self.wish().map(|_| opens);
         [errand, poll, wish].into_iter().flatten().min()
     }
 
@@ -249,7 +239,7 @@ impl Gate {
             return Some(Turn::Errand);
         }
         match (self.queue.first(), self.wish()) {
-            (Some((_, id)), _) if self.poll_at().is_some_and(|at| at <= now) => Some(Turn::Poll(*id)),
+            (Some((due, id)), _) if *due <= now => Some(Turn::Poll(*id)),
             (_, Some(id)) => Some(Turn::Wish(id)),
             (_, None) => None,
         }
@@ -259,14 +249,6 @@ impl Gate {
     /// what can open it.
     fn wish(&self) -> Option<OrderId> {
         self.wishes.first().copied().filter(|_| self.record.closed.is_none())
-    }
-
-    /// When the first poll of the queue may start, as far as the queue knows.
-    fn poll_at(&self) -> Option<Time> {
-        let (due, _) = self.queue.first()?;
-        // The operator's word comes before suspicion, not before the gap; a push notification before neither.
-        let suspect = self.suspect_until.filter(|_| *due != Time::MIN).unwrap_or(Time::MIN);
-        Some(suspect.max(*due))
     }
 
     /// Whether an errand of this kind is under way.
@@ -297,20 +279,6 @@ impl Gate {
         self.record.closed = None;
         self.record.probe = false;
     }
-
-    /// No call before `until`; a pause that is there already is never shortened.
-    pub fn pause(&mut self, until: Time, why: &str) {
-        let until = self.record.paused_until.map_or(until, |known| known.max(until));
-        self.record.paused_until = Some(until);
-        self.record.paused_why = Some(why.into());
-    }
-
-    /// A call went well: the pauses in a row are over.
-    pub fn unpause(&mut self) {
-        self.record.paused_until = None;
-        self.record.paused_why = None;
-        self.record.pauses = 0;
-    }
 }
 
 #[cfg(test)]
@@ -318,14 +286,13 @@ mod tests {
     use super::*;
 
     const GAP: Duration = Duration::from_secs(10);
-    const TIMEOUT: Duration = Duration::from_secs(60);
 
     fn at(seconds: i64) -> Time {
         Time(seconds * 1000)
     }
 
     fn gate(record: AccountRecord) -> Gate {
-        let mut gate = Gate::new("main".into(), record, at(1000), GAP, TIMEOUT);
+        let mut gate = Gate::new("main".into(), record);
         gate.queue.insert((at(0), OrderId(1)));
         gate
     }
@@ -351,22 +318,14 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_an_end_holds_scheduled_calls_but_not_the_operator() {
-        let crashed = AccountRecord { called: Some(at(990)), calling: true, ..AccountRecord::default() };
-        let mut gate = gate(crashed.clone());
-        assert_eq!(gate.next_call(GAP), Some(at(1010)), "the end is taken to be the restart");
-        gate.suspect_until = Some(at(5000));
-        assert_eq!(gate.next_call(GAP), Some(at(5000)));
+    fn what_may_still_arrive_holds_the_operator_as_well() {
+        let unheard = Some(Unheard { calls: 1, until: at(1020), tag: None });
+        let mut gate = gate(AccountRecord { called: Some(at(1000)), unheard, ..AccountRecord::default() });
+        assert_eq!(gate.next_call(GAP), Some(at(1020)));
         gate.queue.insert((Time::MIN, OrderId(2)));
-        assert_eq!(gate.next_call(GAP), Some(at(1010)));
-        let long_ago = Gate::new(
-            "main".into(),
-            AccountRecord { called: Some(at(100)), ..crashed },
-            at(1000),
-            GAP,
-            TIMEOUT,
-        );
-        assert_eq!(long_ago.record.called, Some(at(160)), "the time limit ended it");
+        gate.errands.push_back(Errand::resend("5", Token(1)));
+        assert_eq!(gate.next_call(GAP), Some(at(1020)));
+        assert_eq!(gate.next_call(3 * GAP), Some(at(1030)), "a longer gap holds");
     }
 
     #[test]
@@ -378,9 +337,6 @@ mod tests {
         gate.queue.clear();
         gate.queue.insert((at(2000), OrderId(1)));
         assert_eq!(turn(&gate), Some(Turn::Wish(OrderId(7))));
-        gate.suspect_until = Some(at(1500));
-        assert_eq!(turn(&gate), None, "a wish is no operator's word");
-        assert_eq!(gate.next_call(GAP), Some(at(1500)));
         gate.errands.push_back(Errand::resend("5", Token(1)));
         assert_eq!(turn(&gate), Some(Turn::Errand));
         gate.close(77, "refused".into());
@@ -388,10 +344,9 @@ mod tests {
     }
 
     #[test]
-    fn pauses_are_never_shortened() {
+    fn nothing_is_called_within_a_pause() {
         let mut gate = gate(AccountRecord::default());
-        gate.pause(at(5000), "call limit");
-        gate.pause(at(2000), "outage");
+        gate.pause(at(5000), Cause::Limit, "call limit", at(1000));
         assert_eq!(gate.next_call(GAP), Some(at(5000)));
         gate.unpause();
         assert_eq!(gate.next_call(GAP), Some(at(0)));

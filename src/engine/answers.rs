@@ -72,6 +72,8 @@ impl Engine {
             Err(unreadable) => {
                 if answer.status == 429 {
                     self.call_limit(gate, "the vendor says that there are too many calls (HTTP 429)", now);
+                } else {
+                    self.garbled(gate, &unreadable.to_string(), now);
                 }
                 if probe {
                     self.probe_unclear(gate, &unreadable.to_string(), now);

@@ -74,7 +74,9 @@ impl Engine {
         let until = record.paused_until.filter(|until| *until > now.time)?;
         let until = rfc3339(now.wall_of(until) / 1000);
         let why = record.paused_why.as_deref().unwrap_or("the vendor asked for it");
-        Some(format!("account {account} pauses until {until}: {why}"))
+        Some(format!(
+            "account {account} pauses until {until}: {why}; `certcollectd resume --account {account}` ends that"
+        ))
     }
 
     fn poll_now(&mut self, token: Token, id: OrderId, now: Now) {

@@ -96,10 +96,11 @@ impl Engine {
 
     /// Recorded before the call, so that no crash makes us ask sooner than we may.
     pub(super) fn domains_asked(&mut self, order: Option<OrderId>, now: Now) {
+        let asked = self.latest_arrival(now);
         if let Some(record) = self.domains_record(order) {
             match &mut record.domains {
-                Some(known) => known.asked = now.time,
-                None => record.domains = Some(Box::new(Domains { asked: now.time, heard: None })),
+                Some(known) => known.asked = asked,
+                None => record.domains = Some(Box::new(Domains { asked, heard: None })),
             }
         }
         if let Some(id) = order {

@@ -1,15 +1,13 @@
 //! Calls that are not polls: domain details, which the daemon also asks for by itself, and the operator's
 //! S/MIME commands. They pass the same gate, and none of them is ever repeated blindly.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::Engine;
 use super::account::Purpose;
 use super::answers::said;
 use super::event::{OrderId, ReplaceCommand, Target, Token};
 use super::time::Now;
-use crate::api::code::{self, Class, Row};
-use crate::api::{Answer, Endpoint, Failure, Foreign, Handle, Reply, Request, reply};
+use crate::api::code::{Class, Row};
+use crate::api::{Answer, Endpoint, Failure, Foreign, Handle, Reply, Request};
 use crate::config::Account;
 
 /// A call that is not a poll, waiting for its turn or under way.
@@ -199,36 +197,14 @@ impl Engine {
                 }
                 self.errand_lost(gate, &errand, &failure.to_string(), now);
             }
-            Ok(answer) => {
-                if let Some(asked) = answer.retry_after {
-                    self.asked_to_wait(gate, asked, now);
+            Ok(answer) => match self.hear(gate, endpoint, probe, &answer, now) {
+                Ok((row, reply)) => self.errand_done(gate, errand, row, &reply, now),
+                Err(Some(why)) => self.errand_lost(gate, &errand, &why, now),
+                Err(None) => {
+                    let why = "internal error while reading the vendor's answer; please report it";
+                    self.errand_lost(gate, &errand, why, now);
                 }
-                // A mistake of ours in reading one answer must stay that call's trouble.
-                match catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, &answer))) {
-                    Err(_) => {
-                        let why = "internal error while reading the vendor's answer; please report it";
-                        if probe {
-                            self.probe_unclear(gate, why, now);
-                        }
-                        self.errand_lost(gate, &errand, why, now);
-                    }
-                    Ok(Err(unreadable)) => {
-                        if answer.status == 429 {
-                            let why = "the vendor says that there are too many calls (HTTP 429)";
-                            self.call_limit(gate, why, now);
-                        }
-                        if probe {
-                            self.probe_unclear(gate, &unreadable.to_string(), now);
-                        }
-                        self.errand_lost(gate, &errand, &unreadable.to_string(), now);
-                    }
-                    Ok(Ok(reply)) => {
-                        let row = code::classify(endpoint, &reply);
-                        self.login_result(gate, row, &reply, now);
-                        self.errand_done(gate, errand, row, &reply, now);
-                    }
-                }
-            }
+            },
         }
     }
 

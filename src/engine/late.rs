@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::account::Asked;
 use super::event::{Level, OrderId};
 use super::order::{Domains, Former, OrderRecord};
-use super::polls::TICK;
 use super::slot::Brought;
 use super::time::{Now, Time};
+use super::unheard::Ending;
 use super::{Busy, Engine};
 use crate::api::{Answer, Failure};
 use crate::config::Order;
@@ -37,7 +37,8 @@ impl Engine {
         outcome: Result<Answer, Failure>,
         now: Now,
     ) {
-        self.asked_until(gate, &asked.handle, now.time + TICK, now);
+        let seen = self.seen_by(Ending::of(&outcome), now);
+        self.asked_until(gate, &asked.handle, seen, now);
         let said = match outcome {
             Err(failure) => {
                 if probe {
@@ -69,7 +70,7 @@ impl Engine {
         }
     }
 
-    /// A call about this number has just ended, under whatever name and entry the number is known today.
+    /// The vendor has seen the last of a call about this number, under whatever name and entry the number is known today.
     fn asked_until(&mut self, gate: usize, handle: &str, end: Time, now: Now) {
         let account = self.gates[gate].name.clone();
         let count = |record: &mut OrderRecord| {

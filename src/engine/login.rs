@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::answers::said;
 use super::event::{Effect, Level, OrderId};
+use super::pause::Cause;
 use super::time::{Now, rfc3339};
 use super::{Engine, note, schedule};
 use crate::api::code::{Class, Row};
@@ -58,8 +59,7 @@ impl Engine {
         let cadence = self.cadence_for_pauses(gate);
         self.gates[gate].record.pauses += 1;
         let wait = schedule::call_limit(&cadence, self.gates[gate].record.pauses);
-        self.gates[gate].pause(now.time + wait, why);
-        self.touch_gate(gate, now);
+        self.pause(gate, now.time + wait, Cause::Limit, why, now);
         self.save_first();
         let text = format!(
             "account {}: {why}; no call before {}; raise interval or call_gap if this comes back",
@@ -74,9 +74,8 @@ impl Engine {
             RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
             RetryAfter::At(unix) => now.time_of(unix).since(now.time),
         };
-        self.gates[gate]
-            .pause(now.time + schedule::retry_after(wait), "the vendor asked us to wait (Retry-After)");
-        self.touch_gate(gate, now);
+        let until = now.time + schedule::retry_after(wait);
+        self.pause(gate, until, Cause::Asked, "the vendor asked us to wait (Retry-After)", now);
         self.save_first();
     }
 
@@ -116,7 +115,19 @@ impl Engine {
         let pauses = record.pauses;
         let wait = schedule::outage(&cadence, pauses);
         let text = failure.to_string();
-        self.gates[gate].pause(now.time + wait, &text);
+        let cause = match failure {
+            Failure::Credential(_) => Cause::Password,
+            Failure::Setup(_)
+            | Failure::Connect(_)
+            | Failure::Tls(_)
+            | Failure::Timeout
+            | Failure::Broken(_)
+            | Failure::TooLarge(_)
+            | Failure::HeadersTooLarge(_)
+            | Failure::Encoded(_)
+            | Failure::Internal(_) => Cause::Connection,
+        };
+        self.pause(gate, now.time + wait, cause, &text, now);
         let loud = pauses >= ALARM || !matches!(failure, Failure::Connect(_));
         let level = if loud { Level::Error } else { Level::Warn };
         let account = self.gates[gate].name.clone();
@@ -126,6 +137,20 @@ impl Engine {
             self.heard(id, None, text.clone(), Details::default(), now);
         }
         self.note_account(level, "unreachable", gate, now, text);
+    }
+
+    /// An HTTP answer came, and none of the vendor's: whatever gave it is let alone for a while, like a host that cannot be
+    /// reached.
+    pub(super) fn garbled(&mut self, gate: usize, why: &str, now: Now) {
+        let cadence = self.cadence_for_pauses(gate);
+        self.gates[gate].record.pauses += 1;
+        let pauses = self.gates[gate].record.pauses;
+        let wait = schedule::outage(&cadence, pauses);
+        self.pause(gate, now.time + wait, Cause::Garbled, why, now);
+        let level = if pauses >= ALARM { Level::Error } else { Level::Warn };
+        let text =
+            format!("account {}: {why}; no call on it for {}", self.gates[gate].name, note::duration(wait));
+        self.note_account(level, "garbled", gate, now, text);
     }
 
     pub(super) fn credential_touched(&mut self, account: &str, now: Now) {
@@ -139,18 +164,18 @@ impl Engine {
         }
     }
 
-    /// Has the credential of an account that was refused something compared with the one of that time.
+    /// Has the credential of an account that was refused something, or may have been, compared with the one of that time.
     pub(super) fn check_credential(&mut self, gate: usize) {
         let record = &self.gates[gate].record;
-        let refused = record.closed.is_some() || record.details_refused.is_some();
+        let refused = record.closed.is_some() || record.details_refused.is_some() || record.unheard.is_some();
         if refused && !self.gates[gate].removed {
             self.told.push(Effect::Fingerprint { account: self.gates[gate].name.clone() });
         }
     }
 
-    /// Opens a closed account for one call, and makes that call with the order that has waited longest.
+    /// Opens a closed account, or one that rests, for one call, and makes that call with the order that has waited longest.
     pub(super) fn let_one_through(&mut self, gate: usize, now: Now) {
-        self.gates[gate].record.probe = true;
+        self.gates[gate].record.probe = self.gates[gate].record.closed.is_some();
         self.gates[gate].unpause();
         self.touch_gate(gate, now);
         self.save_first();

@@ -12,10 +12,12 @@ pub mod errand;
 pub mod event;
 pub mod forget;
 pub mod order;
+pub mod pause;
 pub mod push;
 pub mod replacement;
 pub mod schedule;
 pub mod time;
+pub mod unheard;
 
 mod adopted;
 mod answers;
@@ -176,10 +178,10 @@ impl Engine {
             save_now: false,
         };
         for (name, record) in engine.add_gates(loaded.accounts, now) {
-            engine.keep_account(name, record, now);
+            engine.keep_account(name, record);
         }
         for (name, record) in renamed.nameless {
-            let gate = engine.keep_account(name, record, now);
+            let gate = engine.keep_account(name, record);
             engine.touch_gate(gate, now);
             engine.save_first();
         }

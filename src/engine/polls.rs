@@ -7,11 +7,10 @@ use super::event::{Call, CredentialTag, Effect, OrderId};
 use super::order::Phase;
 use super::slot::{Brought, Slot};
 use super::time::{Now, Time, rfc3339};
+use super::unheard::Ending;
 use super::{Busy, Engine, expiry, schedule};
 use crate::api::{Answer, Failure, Request};
 
-/// The vendor sees a call a little after it was recorded; so even a crash in mid-call keeps the vendor's floor.
-const DISPATCH: Duration = Duration::from_secs(1);
 /// A reading of the clock is rounded down to this, and what has just ended may have ended so much later.
 pub(super) const TICK: Duration = Duration::from_millis(1);
 
@@ -38,6 +37,7 @@ impl Engine {
         let account = entry.account.clone();
         let (handle, endpoint): (Box<str>, _) =
             (handle_text(entry).into(), entry.settings.product.endpoint());
+        let arrives = self.latest_arrival(now);
         let slot = self.slot_mut(id);
         let (urgent, hinted) = (std::mem::take(&mut slot.urgent), slot.record.take_hint());
         slot.brought = Brought::Nothing;
@@ -47,7 +47,7 @@ impl Engine {
         // Recorded before the call, on the assumption that its end will never be heard of.
         record.account = account.clone();
         record.handle = handle.clone();
-        record.polled = Some(now.time + DISPATCH);
+        record.polled = Some(arrives);
         record.failures += 1;
         record.polls = record.polls.wrapping_add(1);
         self.set_due(id, now);
@@ -64,11 +64,13 @@ impl Engine {
 
     /// A call goes out; that it does is recorded first.
     pub(super) fn take_off(&mut self, gate: usize, purpose: Purpose, request: Request, now: Now) {
+        let limit = self.config.calls.request_timeout;
         let state = &mut self.gates[gate];
         let probe = state.record.closed.is_some();
         state.record.probe = false;
         state.record.called = Some(now.time);
         state.record.calling = true;
+        state.record.ends = Some(now.time + limit);
         state.record.calls += 1;
         state.flight = Some(Flight { purpose, probe });
         let account = state.name.clone();
@@ -97,7 +99,7 @@ impl Engine {
 
     /// The save in front of a call failed, so the call was not made.
     pub(super) fn call_dropped(&mut self, gate: usize, now: Now) -> Option<OrderId> {
-        let flight = self.end_flight(gate, false, now)?;
+        let flight = self.end_flight(gate, now)?;
         match flight.purpose {
             Purpose::Poll { order, asked } => {
                 self.poll_unsent(gate, order, &asked, flight.probe, now);
@@ -111,16 +113,16 @@ impl Engine {
         }
     }
 
-    /// A call ends. One that was not sent tells nothing about a lost one before it.
-    fn end_flight(&mut self, gate: usize, sent: bool, now: Now) -> Option<Flight> {
+    /// A call ends.
+    fn end_flight(&mut self, gate: usize, now: Now) -> Option<Flight> {
         let flight = self.gates[gate].flight.take()?;
         if self.gates[gate].former.take().is_some() {
             self.hold_names();
         }
         let state = &mut self.gates[gate];
         state.record.called = Some(now.time);
-        state.suspect_until = state.suspect_until.filter(|until| !sent && *until > now.time);
-        state.record.calling = state.suspect_until.is_some();
+        state.record.calling = false;
+        state.record.ends = None;
         self.touch_gate(gate, now);
         if let Purpose::Poll { order, .. } = &flight.purpose {
             self.set_busy(*order, Busy::Idle);
@@ -137,8 +139,8 @@ impl Engine {
     ) {
         let Some(gate) = self.gate_of_call(account) else { return };
         self.gates[gate].sent = credential;
-        let sent = !outcome.as_ref().is_err_and(Failure::unsent);
-        let Some(flight) = self.end_flight(gate, sent, now) else { return };
+        let Some(flight) = self.end_flight(gate, now) else { return };
+        self.count(gate, outcome.as_ref().map(|_| ()), now);
         match flight.purpose {
             Purpose::Poll { order, asked } => {
                 self.polled(gate, order, &asked, flight.probe, outcome, now);
@@ -164,7 +166,7 @@ impl Engine {
             }
             outcome if !meant => self.answered_too_late(gate, id, asked, probe, outcome, now),
             outcome => {
-                self.slot_mut(id).record.polled = Some(now.time + TICK);
+                self.slot_mut(id).record.polled = Some(self.seen_by(Ending::of(&outcome), now));
                 let known = asked.before.hinted.map(|_| self.known_before_hint(id));
                 if let (Err(failure), true) = (&outcome, probe) {
                     self.probe_unclear(gate, &failure.to_string(), now);
@@ -232,10 +234,9 @@ impl Engine {
     pub(super) fn next_poll(&self, id: OrderId, now: Now) -> String {
         let slot = self.slot(id);
         let gate = self.gates.get(slot.gate);
-        let suspect = || gate.and_then(|gate| gate.suspect_until).unwrap_or(Time::MIN);
         let due = match slot {
             Slot { urgent: true, .. } => Some(now.time),
-            _ => slot.record.wanted(now).map(|due| due.max(suspect())),
+            _ => slot.record.wanted(now),
         };
         match due {
             Some(due) => match gate.map_or(Some(due), |gate| gate.record.not_before(due)) {

@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use super::Engine;
 use super::event::{Level, Note, OrderId};
 use super::order::{Generation, OrderRecord, Phase};
 use super::time::{Now, Time};
+use super::{Busy, Engine};
 use crate::api::Handle;
 use crate::api::push::Hint;
 use crate::api::reply::Details;
@@ -221,8 +221,9 @@ impl Engine {
         }
         let idle = record.pushed.as_ref().map_or(0, |pushed| pushed.idle).min(MAX_DOUBLINGS);
         let rest = self.entry(id).settings.cadence.interval.min(HINT_REST * (1 << idle));
-        // What is asked just now may have been answered before it came true.
-        let rested = record.polled.map(|polled| polled + rest).filter(|rested| *rested > now.time);
+        // What is asked just now may have been answered before it came true. On record, that call is as late as it may be.
+        let polled = if slot.busy == Busy::Calling { Some(now.time) } else { record.polled };
+        let rested = polled.map(|polled| polled + rest).filter(|rested| *rested > now.time);
         self.slot_mut(id).record.pushed().hinted = Some(rested.unwrap_or(Time::SOON));
         self.touch(id, now);
         self.reindex(id, now);

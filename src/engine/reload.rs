@@ -9,7 +9,7 @@ use super::event::{Level, OrderId};
 use super::late::{Floors, become_another, keep_floor};
 use super::order::{Former, News, OrderRecord, Phase};
 use super::time::Now;
-use super::{Busy, Engine, Remembered, Slot, Todo, deploy, polls};
+use super::{Busy, Engine, Remembered, Slot, Todo, deploy, polls, unheard};
 use crate::config::{Config, HookEvent, Order, count};
 
 /// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
@@ -36,16 +36,12 @@ impl Engine {
             let is_new = std::mem::replace(&mut record.login, login) != login;
             record.paused_until = record.paused_until.map(|until| until.min(now.time + FURTHEST));
             record.called = record.called.map(|called| called.min(now.time));
+            if let Some(unheard) = &mut record.unheard {
+                unheard.until = unheard.until.min(now.time + unheard::FURTHEST);
+            }
             record.details_refused =
                 record.details_refused.filter(|refused| refused.login == super::errand::login_of(account));
-            let calls = config.calls;
-            self.gates.push(Gate::new(
-                account.name.clone(),
-                record,
-                now.time,
-                calls.call_gap,
-                calls.request_timeout,
-            ));
+            self.gates.push(Gate::new(account.name.clone(), record));
             if is_new {
                 self.touch_gate(self.gates.len() - 1, now);
             }
@@ -57,9 +53,8 @@ impl Engine {
     }
 
     /// An account that is not configured: it may come back by a reload, and a refused login is still refused then.
-    pub(super) fn keep_account(&mut self, name: Arc<str>, record: AccountRecord, now: Now) -> usize {
-        let calls = self.config.calls;
-        let mut gate = Gate::new(name, record, now.time, calls.call_gap, calls.request_timeout);
+    pub(super) fn keep_account(&mut self, name: Arc<str>, record: AccountRecord) -> usize {
+        let mut gate = Gate::new(name, record);
         gate.removed = true;
         self.gates.push(gate);
         self.gates.len() - 1
@@ -74,7 +69,8 @@ impl Engine {
                 self.add_order(entry, order, &floors, now);
             }
         }
-        self.suspect_unfinished_calls(now);
+        self.count_lost_calls(now);
+        self.leave_old_ways(now);
     }
 
     /// The vendor's floor belongs to the number, whatever we call the order today.
@@ -107,7 +103,7 @@ impl Engine {
         if fresh || another {
             keep_floor(&mut record, floors);
         }
-        record.polled = record.polled.map(|polled| polled.min(now.time + Duration::from_secs(1)));
+        record.polled = record.polled.map(|polled| polled.min(now.time + unheard::FURTHEST));
         for debt in &mut record.debts {
             // A try without an end is repeated: at least once. The others keep their time, within reason.
             debt.next =
@@ -158,41 +154,6 @@ impl Engine {
         if record.due != due || fresh || another {
             record.due = due;
             self.touch(id, now);
-        }
-    }
-
-    /// A call without an end may have been a refused login. So nothing is called by itself until the interval
-    /// has passed, as if the call had been answered, and for no push notification; the operator may.
-    fn suspect_unfinished_calls(&mut self, now: Now) {
-        for gate in 0..self.gates.len() {
-            if self.gates[gate].suspect_until.is_some() {
-                self.count_from_the_end(gate, now);
-                let interval = self
-                    .slots
-                    .iter()
-                    .filter(|slot| slot.gate == gate && !slot.removed)
-                    .map(|slot| self.config.orders[slot.entry].settings.cadence.interval);
-                let called = self.gates[gate].record.called;
-                self.gates[gate].suspect_until =
-                    called.zip(interval.min()).map(|(called, interval)| called + interval);
-            }
-        }
-    }
-
-    /// The call may have left late, after a slow connection. So the order that it was about, of which only the
-    /// start is on record, waits as if it had left at the last moment.
-    fn count_from_the_end(&mut self, gate: usize, now: Now) {
-        let Gate { lost: Some(began), record: AccountRecord { called: Some(end), .. }, .. } =
-            self.gates[gate]
-        else {
-            return;
-        };
-        for id in self.ids() {
-            let slot = self.slot_mut(id);
-            if slot.gate == gate && !slot.removed && slot.record.polled > Some(began + polls::TICK) {
-                slot.record.polled = slot.record.polled.max(Some(end));
-                self.set_due(id, now);
-            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! What opens a closed account for one call: another credential, or the operator's word.
+//! What opens a closed account, or one that rests, for one call: another credential, or the operator's word.
 //!
 //! The vendor counts refused logins, so a password that was refused is not sent again by mistake: the present
 //! credential is compared with that one first, unless the operator says that it is right now.
@@ -31,7 +31,11 @@ impl Engine {
         };
         self.settle_nameless(gate, now);
         self.revocation_of_a_stranger_known(gate, now);
-        if self.gates[gate].record.closed.is_none() {
+        let is_open = self.gates[gate].record.closed.is_none();
+        if is_open && self.gates[gate].record.rests(now.time) {
+            return self.let_operator_through(gate, vec![token], now);
+        }
+        if is_open {
             self.gates[gate].unpause();
             self.touch_gate(gate, now);
             self.save_first();
@@ -77,9 +81,10 @@ impl Engine {
         self.details_fingerprinted(gate, tag, now);
         let resuming = std::mem::take(&mut self.gates[gate].resuming);
         let Some(closed) = &mut self.gates[gate].record.closed else {
-            return resuming.into_iter().for_each(|token| {
+            resuming.into_iter().for_each(|token| {
                 self.reply(token, true, &format!("account {account} is open by now"));
             });
+            return self.unheard_fingerprinted(gate, tag, now);
         };
         let compared = match (closed.refused, tag) {
             (_, None) => Compared::Unreadable,

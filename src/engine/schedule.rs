@@ -78,6 +78,11 @@ pub fn outage(cadence: &Cadence, times: u32) -> Duration {
     doubled(OUTAGE_START.min(cadence.interval), times.saturating_sub(1), cap)
 }
 
+/// The rest of an account after calls in a row without an answer, the `times`th of a row (at least one).
+pub fn rest(cadence: &Cadence, times: u32) -> Duration {
+    doubled(cadence.interval, times.saturating_sub(1), cadence.max_interval)
+}
+
 /// What the vendor asks for, within reason.
 pub fn retry_after(asked: Duration) -> Duration {
     asked.min(RETRY_AFTER_CAP)

@@ -138,8 +138,7 @@ impl Engine {
         let calls = self.gates.iter().any(|gate| {
             let due = gate.queue.first().is_some_and(|(due, _)| *due <= cutoff.time);
             let paused = gate.record.paused_until.is_some_and(|until| until > cutoff.time + gap);
-            let suspect = gate.suspect_until.is_some_and(|until| until > cutoff.time + gap);
-            due && !paused && !suspect && gate.opens(gap).is_some()
+            due && !paused && gate.opens(gap).is_some()
         });
         work || calls
     }

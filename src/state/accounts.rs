@@ -9,8 +9,10 @@ use super::rows::{fingerprint, is_default};
 use crate::engine::Adopted;
 use crate::engine::account::{AccountRecord, Closed, Refused};
 use crate::engine::event::CredentialTag;
+use crate::engine::pause::Cause;
 use crate::engine::replacement::{Outcome, Replacement};
 use crate::engine::time::Now;
+use crate::engine::unheard::Unheard;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,12 +27,20 @@ pub(super) struct AccountRow {
     paused_until_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     paused_why: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused_for: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paused_way: Option<u64>,
     #[serde(default, skip_serializing_if = "is_default")]
     pauses: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     called_ms: Option<i64>,
     #[serde(default, skip_serializing_if = "is_default")]
     calling: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ends_ms: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unheard: Option<UnheardRow>,
     #[serde(default, skip_serializing_if = "is_default")]
     calls: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +51,33 @@ pub(super) struct AccountRow {
     announced: Option<AnnouncedRow>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     replacements: Vec<ReplacementRow>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UnheardRow {
+    calls: u32,
+    until_ms: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tag: Option<u16>,
+}
+
+/// Version 2 wrote what a pause is for in its words only.
+const CAUSES_OF_VERSION_2: [(&str, Cause); 5] = [
+    ("the password cannot be read", Cause::Password),
+    ("no connection to the vendor", Cause::Connection),
+    ("TLS with the vendor's host failed", Cause::Connection),
+    ("the call cannot be prepared", Cause::Connection),
+    ("the vendor asked us to wait", Cause::Asked),
+];
+
+fn cause(word: Option<&str>, why: Option<&str>) -> Result<Option<Cause>, String> {
+    let Some(word) = word else {
+        let known = |why: &str| CAUSES_OF_VERSION_2.iter().find(|(start, _)| why.starts_with(start));
+        return Ok(why.map(|why| known(why).map_or(Cause::Limit, |(_, cause)| *cause)));
+    };
+    let found = Cause::ALL.into_iter().find(|cause| cause.word() == word);
+    found.map(Some).ok_or_else(|| format!("there is no cause of a pause {word:?}"))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -163,9 +200,13 @@ impl AccountRow {
             login,
             paused_until,
             paused_why,
+            paused_for,
+            paused_way,
             pauses,
             called,
             calling,
+            ends,
+            unheard,
             calls,
             answered,
             details_refused,
@@ -184,9 +225,17 @@ impl AccountRow {
             login: *login,
             paused_until_ms: paused_until.map(|time| time.0),
             paused_why: paused_why.as_ref().map(ToString::to_string),
+            paused_for: paused_for.map(|cause| cause.word().to_owned()),
+            paused_way: *paused_way,
             pauses: *pauses,
             called_ms: called.map(|time| time.0),
             calling: *calling,
+            ends_ms: ends.map(|time| time.0),
+            unheard: unheard.as_ref().map(|unheard| UnheardRow {
+                calls: unheard.calls,
+                until_ms: unheard.until.0,
+                tag: unheard.tag.map(|tag| tag.0),
+            }),
             calls: *calls,
             answered: *answered,
             details_refused: details_refused.as_ref().map(|refused| RefusedRow {
@@ -212,10 +261,18 @@ impl AccountRow {
             probe: self.probe,
             login: self.login,
             paused_until: self.paused_until_ms.map(|time| origin.future(time, now)),
+            paused_for: cause(self.paused_for.as_deref(), self.paused_why.as_deref())?,
             paused_why: self.paused_why.map(Into::into),
+            paused_way: self.paused_way,
             pauses: self.pauses,
             called: self.called_ms.map(|time| origin.past(time, now)),
             calling: self.calling,
+            ends: self.ends_ms.map(|time| origin.future(time, now)),
+            unheard: self.unheard.map(|unheard| Unheard {
+                calls: unheard.calls,
+                until: origin.future(unheard.until_ms, now),
+                tag: unheard.tag.map(CredentialTag),
+            }),
             calls: self.calls,
             answered: self.answered,
             details_refused: self.details_refused.map(|refused| Refused {

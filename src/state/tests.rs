@@ -8,8 +8,10 @@ use crate::config::HookEvent;
 use crate::engine::account::{Closed, Refused};
 use crate::engine::event::{CredentialTag, InstalledFile};
 use crate::engine::order::{Debt, Domains, Former, Generation, Heard, Phase, Trouble};
+use crate::engine::pause::Cause;
 use crate::engine::push::{Announced, Pushed};
 use crate::engine::replacement::{Outcome, Replacement};
+use crate::engine::unheard::Unheard;
 
 const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
 
@@ -147,9 +149,13 @@ fn an_account_comes_back_as_it_was() {
         probe: true,
         paused_until: Some(Time(2)),
         paused_why: Some("limit".into()),
+        paused_for: Some(Cause::Unheard),
+        paused_way: Some(u64::MAX),
         pauses: 3,
         called: Some(Time(4)),
         calling: true,
+        ends: Some(Time(9)),
+        unheard: Some(Unheard { calls: 2, until: Time(10), tag: Some(CredentialTag(11)) }),
         calls: 5,
         answered: Some(9),
         details_refused: Some(Refused {
@@ -178,6 +184,27 @@ fn an_account_comes_back_as_it_was() {
     assert_eq!(read_account("main", &write_account(&record), here(), NOW).unwrap(), record);
     let fresh = AccountRecord::default();
     assert_eq!(read_account("main", &write_account(&fresh), here(), NOW).unwrap(), fresh);
+}
+
+#[test]
+fn what_version_2_wrote_of_accounts_is_read() {
+    let read = |text: &str| read_account("main", text, here(), NOW).unwrap();
+    for (why, cause) in [
+        ("the password cannot be read: /run/secrets/sectigo: no such file or directory", Cause::Password),
+        ("no connection to the vendor: connection refused", Cause::Connection),
+        ("TLS with the vendor's host failed, so the login was not sent: expired", Cause::Connection),
+        ("the call cannot be prepared: ca_file /etc/ca.pem: no such file or directory", Cause::Connection),
+        ("the vendor asked us to wait (Retry-After)", Cause::Asked),
+        ("call limit reached (code -42)", Cause::Limit),
+    ] {
+        let record = read(&format!(r#"{{"paused_until_ms":9,"paused_why":"{why}","pauses":1}}"#));
+        assert_eq!(record.paused_for, Some(cause), "{why}");
+        assert_eq!(record.lacks_password(), cause == Cause::Password);
+    }
+    let record = read(r#"{"called_ms":7,"calling":true,"calls":3}"#);
+    assert_eq!((record.called, record.calling, record.ends), (Some(Time(7)), true, None));
+    let odd = read_account("main", r#"{"paused_why":"x","paused_for":"y"}"#, here(), NOW);
+    assert!(odd.unwrap_err().to_string().contains("no cause of a pause \"y\""));
 }
 
 #[test]
@@ -275,7 +302,7 @@ fn a_poll_of_the_future_is_a_clock_that_went_back() {
     let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
     record.polled = Some(Time(NOW.time.0));
     let read = read_order("www", &write_order(&record), origin, NOW).unwrap();
-    assert_eq!(read.polled, Some(NOW.time + Duration::from_secs(1)));
+    assert_eq!(read.polled, Some(NOW.time + FURTHEST));
 }
 
 #[test]

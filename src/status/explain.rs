@@ -269,6 +269,14 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
             "Have it re-issued under the same number now. A newer certificate ends the alarm, or `certcollectd accept {name}`."
         ));
     }
+    if let Some(paused) = account.filter(|account| account.state == "paused") {
+        let until = paused.when.as_deref().unwrap_or("-");
+        let reason = paused.reason.as_deref().unwrap_or("the vendor asked for it").trim_end_matches('.');
+        lines.push(format!(
+            "Nothing is asked on account {0} before {until}: {reason}. `certcollectd resume --account {0}` ends that.",
+            paused.name
+        ));
+    }
     match order.phase {
         "attention" | "rejected" | "revoked" => {
             lines.push(format!("When the cause is mended: `certcollectd resume {name}`, or change its entry."));
@@ -290,7 +298,11 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
         ));
     }
     if let Some(next) = &order.next_poll {
-        lines.push(format!("The vendor is asked again at {next}; `certcollectd poll {name}` asks now."));
+        let now = match account {
+            Some(account) if account.state == "paused" => String::new(),
+            _ => format!("; `certcollectd poll {name}` asks now"),
+        };
+        lines.push(format!("The vendor is asked again at {next}{now}."));
     }
     lines
 }

@@ -92,16 +92,25 @@ const OF_ORDERS: [(Kind, &str, &str, Sample<OrderStatus>); 14] = [
 ];
 
 /// A metric with one sample for each account.
-const OF_ACCOUNTS: [(Kind, &str, &str, Sample<AccountStatus>); 6] = [
+const OF_ACCOUNTS: [(Kind, &str, &str, Sample<AccountStatus>); 8] = [
     (Kind::Gauge, "account_closed", "1 while the vendor refuses the login", |account, _| {
         Some((account.state == "closed").into())
     }),
     (
         Kind::Gauge,
         "account_paused",
-        "1 while no call is made, by the vendor's wish or for want of a connection",
+        "1 while no call is made: by the vendor's wish, for want of a connection or of answers",
         |account, _| Some((account.state == "paused").into()),
     ),
+    (
+        Kind::Gauge,
+        "account_paused_until_seconds",
+        "End of the account's pause, UNIX time",
+        |account, status| account.paused_for.map(|left| status.unix + left),
+    ),
+    (Kind::Gauge, "account_unanswered_calls", "Calls in a row without an answer", |account, _| {
+        Some(account.unanswered.into())
+    }),
     (
         Kind::Gauge,
         "account_password_readable",

@@ -39,6 +39,14 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
             let advice = account.advice.as_deref().unwrap_or_default();
             let why = format!("the password of account {} cannot be read: {advice}", account.name);
             findings.push((Verdict::Critical, why));
+        } else if account.rests {
+            let why = format!(
+                "account {} rests until {}: {} calls in a row without an answer",
+                account.name,
+                account.when.as_deref().unwrap_or("-"),
+                account.unanswered
+            );
+            findings.push((Verdict::Warning, why));
         }
     }
     for account in status.accounts.iter().filter(|account| !account.replacements.is_empty()) {

@@ -17,7 +17,7 @@ pub(super) fn page(status: &Status) -> String {
          <meta http-equiv=\"refresh\" content=\"30\"><title>certcollectd</title><style>{STYLE}</style><h1>certcollectd</h1>"
     );
     for account in status.accounts.iter().filter(|account| account.state != "open") {
-        let advice = account.advice.as_ref().filter(|_| account.state == "closed");
+        let advice = account.advice.as_ref().filter(|_| !account.lacks_password);
         html.push_str(&format!(
             "<p class=\"{}\">account {} is {}: {}{}</p>",
             account.state,

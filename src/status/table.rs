@@ -110,7 +110,7 @@ fn accounts(accounts: &[AccountStatus]) -> String {
         let when = account.when.as_deref().unwrap_or("-");
         let reason = account.reason.as_deref().unwrap_or_default();
         // What to do about a password that cannot be read is part of the reason.
-        let advice = account.advice.as_ref().filter(|_| account.state == "closed");
+        let advice = account.advice.as_ref().filter(|_| !account.lacks_password);
         let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
         text.push_str(&format!(
             "\naccount {} is {} {word} {when}: {reason}{advice}\n",

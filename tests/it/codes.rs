@@ -230,12 +230,15 @@ fn answers_that_are_no_code() {
         cases.into_iter().map(|(what, say)| format!("{what}: {}", outcome(Product::Ssl, say))).collect();
     assert!(text.chars().all(|c| c == '\n' || (' '..='~').contains(&c)), "{text}");
     assert_snapshot!(text, @r##"
-    huge number: waiting, code -, poll in 3 h
+    huge number: waiting, code -, poll in 3 h, account paused
         the answer has none of the documented forms; it begins with "99999999999999999999"
-    huge negative number: waiting, code -, poll in 3 h
+        account: the answer has none of the documented forms; it begins with "99999999999999999999"
+    huge negative number: waiting, code -, poll in 3 h, account paused
         the answer's code cannot be read: -99999999999999999999
-    no number: waiting, code -, poll in 3 h
+        account: the answer's code cannot be read: -99999999999999999999
+    no number: waiting, code -, poll in 3 h, account paused
         the answer's code cannot be read: \u{0}\u{1b}[2J
+        account: the answer's code cannot be read: \u{0}\u{1b}[2J
     control characters: rejected, code -20, not polled
         the order was rejected (code -20: "\u{1b}[31mRejected\u{7}\r\u{202e}gpj.exe\u{0}\tdone"); place a new order
     control characters, form: rejected, code -20, not polled
@@ -245,8 +248,9 @@ fn answers_that_are_no_code() {
     500 with a code: waiting, code -16, account closed
         login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login details")
         account: login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login details")
-    502 with a page: waiting, code -, poll in 3 h
+    502 with a page: waiting, code -, poll in 3 h, account paused
         HTTP status 502
+        account: HTTP status 502
     503 that asks to wait: waiting, code -, poll in 3 h, account paused
         HTTP status 503
         account: the vendor asked us to wait (Retry-After)
@@ -259,25 +263,33 @@ fn answers_that_are_no_code() {
     429 with a code: waiting, code -42, poll in 3 h, account paused
         call limit reached (code -42: "Call limit reached")
         account: call limit reached (code -42: "Call limit reached")
-    301: waiting, code -, poll in 3 h
+    301: waiting, code -, poll in 3 h, account paused
         the vendor's address answered with a redirect (HTTP 301), which is never followed; check base_url
-    307 with a code: waiting, code -, poll in 3 h
+        account: the vendor's address answered with a redirect (HTTP 301), which is never followed; check base_url
+    307 with a code: waiting, code -, poll in 3 h, account paused
         the vendor's address answered with a redirect (HTTP 307), which is never followed; check base_url
+        account: the vendor's address answered with a redirect (HTTP 307), which is never followed; check base_url
     401 with a code: waiting, code -16, account closed
         login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login details")
         account: login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login details")
-    403 with a page: waiting, code -, poll in 3 h
+    403 with a page: waiting, code -, poll in 3 h, account paused
         HTTP status 403
-    404 with a success: waiting, code -, poll in 3 h
+        account: HTTP status 403
+    404 with a success: waiting, code -, poll in 3 h, account paused
         HTTP status 404
-    204: waiting, code -, poll in 3 h
+        account: HTTP status 404
+    204: waiting, code -, poll in 3 h, account paused
         the answer is empty
-    100: waiting, code -, poll in 3 h
+        account: the answer is empty
+    100: waiting, code -, poll in 3 h, account paused
         HTTP status 100
-    999: waiting, code -, poll in 3 h
+        account: HTTP status 100
+    999: waiting, code -, poll in 3 h, account paused
         HTTP status 999
-    two codes: waiting, code -, poll in 3 h
+        account: HTTP status 999
+    two codes: waiting, code -, poll in 3 h, account paused
         the answer's code cannot be read: two codes that differ
+        account: the answer's code cannot be read: two codes that differ
     two codes, the login refused in one: waiting, code -16, account closed
         login refused: wrong login, locked account, expired password or blocked source address (code -16)
         account: login refused: wrong login, locked account, expired password or blocked source address (code -16)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use certcollectd::api::Failure;
-use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, Target, Token};
+use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, Token};
 
 use super::{effects, gaps};
 use crate::world::{self, DAY, HOUR, Say, World};
@@ -395,39 +395,6 @@ fn the_next_poll_is_not_before_the_end_of_a_pause() {
     assert_eq!(world.calls.len(), calls);
     world.pass(Duration::from_secs(60));
     assert_eq!(world.calls.len(), calls + 1, "{text}");
-}
-
-#[test]
-fn a_call_that_was_not_sent_ends_no_suspicion() {
-    for restarts in [false, true] {
-        let mut world = World::new(world::config(&["a"]));
-        // The process dies in mid-call.
-        effects(&mut world, Event::Started).into_iter().for_each(|effect| {
-            if let Effect::Save(changes) = effect {
-                world.save(&changes);
-            }
-        });
-        let died = world.now.time;
-        world.restart();
-        // Whatever else is saved of the account meanwhile.
-        world.handle(Event::CredentialTouched { account: "main".into() });
-        world.command(Command::ResumeSamePassword("main".into()));
-        world.restart();
-        // A new order would be asked about at once.
-        world.reload(world::config(&["a", "new"]));
-        world.say("GetMDCDomainDetails a", [Say::Fail(Failure::Connect("no route".into()))]);
-        let domains = world.command(Command::Domains(Target::Order("a".into())));
-        world.pass(Duration::from_secs(60));
-        assert!(world.reply(domains).text.contains("no route"), "{}", world.reply(domains).text);
-        world.pass(HOUR);
-        if restarts {
-            world.restart();
-        }
-        world.pass(DAY);
-        let first =
-            world.calls.iter().find(|call| call.number == "new").expect("in the end it is asked about");
-        assert!(first.at.since(died) >= 3 * HOUR, "restarts {restarts}: {:?}", first.at.since(died));
-    }
 }
 
 #[test]

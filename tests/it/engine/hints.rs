@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use certcollectd::api::Failure;
 use certcollectd::engine::event::{Command, Effect, Event};
 use certcollectd::status::{Status, Verdict, verdict};
 
@@ -163,33 +164,23 @@ fn a_hint_wakes_an_order_that_is_known_by_its_certificate() {
 
 /// A hint can come from anybody, and the lost answer may have been a refused login.
 #[test]
-fn after_a_crash_in_mid_call_a_hint_waits_and_the_operator_need_not() {
-    for operator in [false, true] {
-        let mut world = World::new(world::config(&["a", "b"]));
-        let list = effects(&mut world, Event::Started);
-        let Some(Effect::Save(changes)) = list.into_iter().next() else { panic!("no save") };
-        world.save(&changes);
-        world.restart();
-        world.pass(120 * SECOND);
-        assert_eq!(world.calls.len(), 0);
-        world.handle(Event::Hinted { hint: hint("b") });
-        world.handle(Event::Hinted { hint: hint("b") });
-        let told: Vec<&str> =
-            world.notes.iter().map(|note| &*note.text).filter(|text| text.contains("push")).collect();
-        let [told] = told[..] else { panic!("{told:?}") };
-        let (_, at) = told.split_once("next poll ").expect(told);
-        let at: jiff::Timestamp = at.parse().unwrap();
-        assert!(at.as_second() > world.now.unix() + 2 * 3600, "{told}");
-        world.pass(HOUR);
-        assert_eq!(world.calls.len(), 0);
-        if operator {
-            world.command(Command::Poll("a".into()));
-            world.pass(60 * SECOND);
-            let called: Vec<&str> = world.calls.iter().map(|call| &*call.number).collect();
-            assert_eq!(called, ["a", "b"], "the answer to the operator's call ends the suspicion");
-        } else {
-            world.pass(2 * HOUR);
-            assert!(world.calls.iter().any(|call| call.number == "b"), "the hint is not forgotten");
-        }
-    }
+fn a_hint_waits_while_the_account_rests() {
+    let mut world = World::new(world::config(&["a", "b"]));
+    world.pass(HOUR);
+    world.say("a", [Say::Fail(Failure::Timeout), Say::text("errorCode=0")]);
+    world.say("b", [Say::Fail(Failure::Timeout), Say::text("errorCode=0")]);
+    world.command(Command::Poll("a".into()));
+    world.command(Command::Poll("b".into()));
+    world.pass(60 * SECOND);
+    assert_eq!(world.calls.len(), 4, "two calls in a row had no answer");
+    let rested = world.now.time;
+    world.handle(Event::Hinted { hint: hint("b") });
+    let told = world.notes.iter().map(|note| &*note.text).find(|text| text.contains("push")).expect("a note");
+    let (_, at) = told.split_once("next poll ").expect(told);
+    let at: jiff::Timestamp = at.parse().unwrap();
+    assert!(at.as_second() > world.now.unix() + 2 * 3600, "{told}");
+    world.pass(4 * HOUR);
+    let next = &world.calls[4];
+    assert!(next.at.since(rested) > 2 * HOUR, "{next:?}");
+    assert!(world.calls[4..].iter().any(|call| call.number == "b"), "the hint is not forgotten");
 }

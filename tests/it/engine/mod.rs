@@ -24,6 +24,8 @@ mod rollback;
 mod saving;
 /// Orders that wait for a person.
 mod stopped;
+/// Calls without an answer.
+mod unheard;
 /// Keys that cannot be read.
 mod unread;
 

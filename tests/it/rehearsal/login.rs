@@ -45,6 +45,8 @@ fn check_takes_a_login_for_accepted_only_if_the_answer_shows_it() {
         assert!(said.contains("account main: it cannot be said whether the login is accepted"), "{said}");
         assert!(said.contains(what) && !said.contains("the login is accepted\n"), "{said}");
         setting.vendor().vendor().clear_faults();
+        // After what is no answer of the vendor's the account pauses.
+        setting.call(&["resume", "--account", "main"]);
     }
     let (code, said) = setting.call(&["check", "--login"]);
     assert_eq!(code, 0, "{said}");

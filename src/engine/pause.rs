@@ -1,0 +1,143 @@
+//! Why an account makes no call for a while, and what ends that before its time.
+
+use super::Engine;
+use super::account::Gate;
+use super::event::Level;
+use super::time::{Now, Time};
+use crate::config::Account;
+
+/// What a pause is for. Of two that are in force together, the later one here decides what ends them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// The password cannot be read; nothing was sent.
+    Password,
+    /// No connection, or none that can be trusted; nothing was sent.
+    Connection,
+    /// An HTTP answer that is none of the vendor's: an error of the server, a web page, garbage.
+    Garbled,
+    /// The vendor asked us to wait (`Retry-After`).
+    Asked,
+    /// Too many calls.
+    Limit,
+    /// Calls in a row without an answer: refused logins, perhaps.
+    Unheard,
+}
+
+impl Cause {
+    /// In the order in which they weigh.
+    pub const ALL: [Cause; 6] =
+        [Cause::Password, Cause::Connection, Cause::Garbled, Cause::Asked, Cause::Limit, Cause::Unheard];
+
+    /// As it is written into the state and shown to machines.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Cause::Password => "password",
+            Cause::Connection => "connection",
+            Cause::Garbled => "garbled",
+            Cause::Asked => "retry-after",
+            Cause::Limit => "call-limit",
+            Cause::Unheard => "unanswered",
+        }
+    }
+
+    /// Whether another way to the vendor may help: it says nothing of the vendor's wishes, nor of the login.
+    fn is_of_the_way(self) -> bool {
+        match self {
+            Cause::Connection | Cause::Garbled => true,
+            Cause::Password | Cause::Asked | Cause::Limit | Cause::Unheard => false,
+        }
+    }
+}
+
+/// Stands for the way on which an account's calls reach the vendor: host, roots and proxy.
+fn way_of(account: &Account) -> u64 {
+    let roots = account.ca_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+    let proxy = account.proxy.as_deref().unwrap_or_default();
+    super::schedule::seed(&account.base_url, &format!("{roots}\0{proxy}"), 0)
+}
+
+impl Gate {
+    /// No call before `until`; a pause that is in force is never shortened.
+    pub(super) fn pause(&mut self, until: Time, cause: Cause, why: &str, now: Time) {
+        let record = &mut self.record;
+        let known = record.paused_until.filter(|known| *known > now);
+        record.paused_until = Some(known.map_or(until, |known| known.max(until)));
+        if known.is_none() || record.paused_for <= Some(cause) {
+            record.paused_why = Some(why.into());
+            record.paused_for = Some(cause);
+        }
+    }
+
+    /// The pauses in a row are over.
+    pub(super) fn unpause(&mut self) {
+        let record = &mut self.record;
+        record.paused_until = None;
+        record.paused_why = None;
+        record.paused_for = None;
+        record.paused_way = None;
+        record.pauses = 0;
+    }
+}
+
+impl Engine {
+    /// See [`Gate::pause`]; remembers on which way that was.
+    pub(super) fn pause(&mut self, gate: usize, until: Time, cause: Cause, why: &str, now: Now) {
+        let way = self.account_of(gate).map(|account| way_of(account));
+        let state = &mut self.gates[gate];
+        state.pause(until, cause, why, now.time);
+        state.record.paused_way = way;
+        self.touch_gate(gate, now);
+    }
+
+    fn account_of(&self, gate: usize) -> Option<&Account> {
+        let name = &self.gates[gate].name;
+        self.config.accounts.iter().find(|account| account.name == *name).map(|account| &**account)
+    }
+
+    /// What did not work on one way to the vendor may work on another: by a reload, or since the last start.
+    pub(super) fn leave_old_ways(&mut self, now: Now) {
+        for gate in 0..self.gates.len() {
+            let Some(way) = self.account_of(gate).map(way_of) else { continue };
+            let record = &self.gates[gate].record;
+            let elsewhere = record.paused_way.is_some_and(|known| known != way);
+            let in_force = record.paused_until.is_some_and(|until| until > now.time);
+            if elsewhere && in_force && record.paused_for.is_some_and(Cause::is_of_the_way) {
+                self.gates[gate].unpause();
+                self.touch_gate(gate, now);
+                let text = format!(
+                    "account {}: base_url, ca_file or proxy was changed, so its pause is over",
+                    self.gates[gate].name
+                );
+                self.note_account(Level::Info, "pause-over", gate, now, text);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::account::AccountRecord;
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time(seconds * 1000)
+    }
+
+    #[test]
+    fn of_two_pauses_the_later_end_and_the_weightier_cause_hold() {
+        let mut gate = Gate::new("main".into(), AccountRecord::default());
+        let held = |gate: &Gate| (gate.record.paused_until, gate.record.paused_for);
+        gate.pause(at(5000), Cause::Limit, "call limit", at(1000));
+        gate.pause(at(2000), Cause::Connection, "outage", at(1000));
+        assert_eq!(held(&gate), (Some(at(5000)), Some(Cause::Limit)));
+        gate.pause(at(6000), Cause::Connection, "outage", at(5000));
+        assert_eq!(held(&gate), (Some(at(6000)), Some(Cause::Connection)), "the first one is over");
+        gate.unpause();
+        assert_eq!(held(&gate), (None, None));
+    }
+
+    #[test]
+    fn causes_stand_by_weight() {
+        assert!(Cause::ALL.is_sorted());
+    }
+}

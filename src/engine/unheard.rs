@@ -1,0 +1,210 @@
+//! Calls that nobody heard an answer to: a time limit ran out, a connection broke, the process ended.
+//!
+//! Such a call is not over when we stop waiting: what was written can reach the vendor for as long as the kernel goes on
+//! sending it, and the answer that was lost may have been a refused login. So the account waits until nothing can arrive
+//! any more, and then makes one more call. From the second in a row on, whatever they were for, it rests as if it had been
+//! refused: for an interval, then for twice that. Any answer that is heard ends the row.
+
+use std::time::Duration;
+
+use super::account::AccountRecord;
+use super::event::{CredentialTag, Level};
+use super::pause::Cause;
+use super::polls::TICK;
+use super::time::{Now, Time, rfc3339};
+use super::{Engine, schedule};
+use crate::api::Failure;
+use crate::config::{Cadence, Calls};
+
+/// A call that was begun is on record as one that ends, and arrives, as late as it may. What is on record beyond that is
+/// the work of a wrong clock.
+pub const FURTHEST: Duration = Calls::LONGEST.saturating_add(Calls::LONGEST_SETTLE);
+
+/// From so many calls in a row on, the account rests.
+const SUSPICIOUS: u32 = 2;
+
+/// The last calls of an account, none of which was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unheard {
+    /// So many in a row, over all orders, commands and starts; at least one.
+    pub calls: u32,
+    /// Until then the last of them may still reach the vendor: no other begins before.
+    pub until: Time,
+    /// The credential of the last of them where it is known.
+    pub tag: Option<CredentialTag>,
+}
+
+impl AccountRecord {
+    /// Whether it makes no call because too many in a row had no answer.
+    pub fn rests(&self, now: Time) -> bool {
+        self.paused_for == Some(Cause::Unheard) && self.paused_until.is_some_and(|until| until > now)
+    }
+
+    /// Before this, a call without an answer may still reach the vendor.
+    pub fn settles(&self) -> Time {
+        self.unheard.as_ref().map_or(Time::MIN, |unheard| unheard.until)
+    }
+}
+
+/// How a call counts, whatever was said in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The vendor certainly saw nothing of it.
+    Unsent,
+    /// It may have been seen, and its answer was not.
+    Unheard,
+    /// It was answered.
+    Heard,
+}
+
+impl Ending {
+    pub(super) fn of<T>(outcome: &Result<T, Failure>) -> Ending {
+        match outcome {
+            Ok(_) => Ending::Heard,
+            Err(failure) if failure.unsent() => Ending::Unsent,
+            Err(_) => Ending::Unheard,
+        }
+    }
+}
+
+impl Engine {
+    /// The latest that a call which begins now can reach the vendor.
+    pub(super) fn latest_arrival(&self, now: Now) -> Time {
+        now.time + self.config.calls.request_timeout + self.config.calls.settle
+    }
+
+    /// When the vendor has seen the last of a call that ends now, for the floor of what it was about.
+    pub(super) fn seen_by(&self, ending: Ending, now: Now) -> Time {
+        match ending {
+            Ending::Unsent | Ending::Heard => now.time + TICK,
+            Ending::Unheard => now.time + self.config.calls.settle,
+        }
+    }
+
+    /// A call has ended.
+    pub(super) fn count(&mut self, gate: usize, outcome: Result<(), &Failure>, now: Now) {
+        match outcome {
+            Ok(()) => self.gates[gate].record.unheard = None,
+            Err(failure) if failure.unsent() => {}
+            Err(failure) => {
+                let tag = self.gates[gate].sent;
+                self.count_unheard(gate, now.time, tag, &failure.to_string(), now);
+            }
+        }
+    }
+
+    /// A call was on record whose end was not: the process has ended meanwhile. It counts as one that ran to its time
+    /// limit, because the vendor may still be at work on it.
+    pub(super) fn count_lost_calls(&mut self, now: Now) {
+        for gate in 0..self.gates.len() {
+            let state = &mut self.gates[gate];
+            if !state.record.calling || state.flight.is_some() {
+                continue;
+            }
+            let began = state.record.called.unwrap_or(now.time);
+            let limit = self.config.calls.request_timeout;
+            let end = state.record.ends.take().max(Some(began + limit)).unwrap_or(now.time);
+            let end = end.min(now.time + Calls::LONGEST);
+            state.record.calling = false;
+            state.record.called = Some(end);
+            self.floor_of_lost_call(gate, began, end, now);
+            let settled = end + self.config.calls.settle.max(self.config.calls.call_gap);
+            if settled > now.time {
+                let text = format!(
+                    "account {}: certcollectd ended in the middle of a call, which may still reach the vendor; no call before {}",
+                    self.gates[gate].name,
+                    rfc3339(now.wall_of(settled).div_euclid(1000))
+                );
+                self.note_account(Level::Warn, "unanswered", gate, now, text);
+            }
+            self.count_unheard(gate, end, None, "certcollectd ended before the answer came", now);
+        }
+    }
+
+    /// An earlier version put no more than the start of the call on the order's record.
+    fn floor_of_lost_call(&mut self, gate: usize, began: Time, end: Time, now: Now) {
+        let floor = end + self.config.calls.settle;
+        for id in self.ids() {
+            let slot = self.slot_mut(id);
+            if slot.gate == gate && !slot.removed && slot.record.polled > Some(began + TICK) {
+                slot.record.polled = slot.record.polled.max(Some(floor));
+                self.set_due(id, now);
+            }
+        }
+    }
+
+    fn count_unheard(&mut self, gate: usize, end: Time, tag: Option<CredentialTag>, why: &str, now: Now) {
+        let calls = self.config.calls;
+        let record = &mut self.gates[gate].record;
+        let before = record.unheard.take();
+        let in_a_row = before.as_ref().map_or(0, |before| before.calls).saturating_add(1);
+        record.unheard = Some(Unheard {
+            calls: in_a_row,
+            until: end + calls.settle.max(calls.call_gap),
+            tag: tag.or(before.and_then(|before| before.tag)),
+        });
+        self.touch_gate(gate, now);
+        if in_a_row >= SUSPICIOUS {
+            self.rest(gate, in_a_row, end, why, now);
+        }
+        // The file may hold another credential by now than the one that was sent.
+        self.check_credential(gate);
+    }
+
+    fn rest(&mut self, gate: usize, in_a_row: u32, end: Time, why: &str, now: Now) {
+        let until = end + schedule::rest(&self.longest_cadence(gate), in_a_row + 1 - SUSPICIOUS);
+        if until <= now.time {
+            return;
+        }
+        let text = format!(
+            "{in_a_row} calls in a row without an answer, the last one because {why}; the login may be refused without our hearing it"
+        );
+        self.pause(gate, until, Cause::Unheard, &text, now);
+        self.save_first();
+        if self.gates[gate].record.closed.is_some() {
+            return;
+        }
+        let account = self.gates[gate].name.clone();
+        let until = rfc3339(now.wall_of(until).div_euclid(1000));
+        let text = format!(
+            "account {account} rests until {until}: {text}; see at the vendor's web site whether the login works and is not \
+             locked; a changed password or `certcollectd resume --account {account}` lets one call through"
+        );
+        self.note_account(Level::Error, "unanswered", gate, now, text);
+    }
+
+    /// As seldom as the most patient of the account's orders is asked about: any of them may be next.
+    fn longest_cadence(&self, gate: usize) -> Cadence {
+        let orders = self.slots.iter().filter(|slot| slot.gate == gate && !slot.removed);
+        let cadences = orders.map(|slot| self.config.orders[slot.entry].settings.cadence);
+        let longest = cadences.reduce(|one, other| Cadence {
+            interval: one.interval.max(other.interval),
+            max_interval: one.max_interval.max(other.max_interval),
+            ..one
+        });
+        longest.unwrap_or(self.config.cadence)
+    }
+
+    /// The credential was read: with another one than that of the unanswered calls, one more may be tried.
+    pub(super) fn unheard_fingerprinted(&mut self, gate: usize, tag: Option<CredentialTag>, now: Now) {
+        let record = &mut self.gates[gate].record;
+        let rests = record.rests(now.time);
+        let (Some(unheard), Some(tag)) = (&mut record.unheard, tag) else { return };
+        let another = unheard.tag.is_some_and(|known| known != tag);
+        if another && !rests {
+            // Whatever was sent without an answer is told by the call itself.
+            return;
+        }
+        if unheard.tag.replace(tag) != Some(tag) {
+            self.touch_gate(gate, now);
+        }
+        if another {
+            let text = format!(
+                "account {}: the credential was changed; one call is let through to try it",
+                self.gates[gate].name
+            );
+            self.note_account(Level::Info, "account-probe", gate, now, text);
+            self.let_one_through(gate, now);
+        }
+    }
+}
