@@ -73,6 +73,17 @@ impl Setting {
         self.tables.clear();
     }
 
+    /// Another account at the vendor and in the configuration, with the same password.
+    pub fn account(&mut self, name: &str) -> &mut Setting {
+        let login = format!("{LOGIN}-{name}");
+        self.vendor().vendor().put_account(AccountSpec::new(&login, PASSWORD)).unwrap();
+        let base_url = self.vendor().base_url();
+        self.table(&format!(
+            "[[account]]\nname = \"{name}\"\nlogin_name = \"{login}\"\npassword = {{ file = \"$DIR/password\" }}\n\
+             base_url = \"{base_url}\"\nca_file = \"$DIR/ca.pem\""
+        ))
+    }
+
     /// An order at the vendor and in the configuration: `name` with its number, keys of the entry, sub-tables.
     /// A TLS order is for this setting's key.
     pub fn order(&mut self, name: &str, mut spec: OrderSpec, keys: &str) -> &mut Setting {

@@ -152,12 +152,14 @@ fn hostile_answers_install_nothing_and_stop_nobody() {
     let mut setting = Setting::new();
     // So that one poll is one poll, however slow the machine is.
     setting.polling("interval = \"1h\"\ncall_gap = \"0s\"");
+    // Each on an account of its own: what is no answer of the vendor's makes an account back off.
     for (at, fault) in faults.iter().enumerate() {
         let number = format!("30{at}");
-        setting.order(&format!("h{at}"), ssl(&number), KEY);
+        setting.account(&format!("a{at}"));
+        setting.order(&format!("h{at}"), ssl(&number), &format!("account = \"a{at}\"\n{KEY}"));
         setting.vendor().vendor().add_fault(FaultSpec::always(fault.clone()).for_order(&number)).unwrap();
     }
-    setting.order("good", ssl("399"), &format!("{KEY}\n{OWN_ROOT}"));
+    setting.order("good", ssl("399"), &format!("account = \"main\"\n{KEY}\n{OWN_ROOT}"));
     let (code, said) = setting.once(&[]);
     assert_eq!(code, 3, "{said}");
     assert_eq!(setting.phase("good"), "guarding");
