@@ -156,9 +156,16 @@ impl Engine {
     pub(super) fn credential_touched(&mut self, account: &str, now: Now) {
         let Some(gate) = self.gate_of(account) else { return };
         self.check_credential(gate);
-        // A password that could not be read may be readable now.
+        // A password that could not be read may be readable now, and the proxy may take another one.
+        let proxy =
+            self.config.accounts.iter().any(|known| *known.name == *account && known.proxy_login.is_some());
         let record = &self.gates[gate].record;
-        if record.closed.is_none() && record.lacks_password() {
+        let mended = match record.paused_for {
+            Some(Cause::Password) => true,
+            Some(Cause::Connection) => proxy,
+            Some(Cause::Garbled | Cause::Asked | Cause::Limit | Cause::Unheard) | None => false,
+        };
+        if record.closed.is_none() && mended {
             self.gates[gate].unpause();
             self.touch_gate(gate, now);
         }

@@ -53,7 +53,8 @@ impl Cause {
 fn way_of(account: &Account) -> u64 {
     let roots = account.ca_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let proxy = account.proxy.as_deref().unwrap_or_default();
-    super::schedule::seed(&account.base_url, &format!("{roots}\0{proxy}"), 0)
+    let user = account.proxy_login.as_ref().map(|login| login.user.as_str()).unwrap_or_default();
+    super::schedule::seed(&account.base_url, &format!("{roots}\0{proxy}\0{user}"), 0)
 }
 
 impl Gate {
@@ -82,7 +83,7 @@ impl Gate {
 impl Engine {
     /// See [`Gate::pause`]; remembers on which way that was.
     pub(super) fn pause(&mut self, gate: usize, until: Time, cause: Cause, why: &str, now: Now) {
-        let way = self.account_of(gate).map(|account| way_of(account));
+        let way = self.account_of(gate).map(way_of);
         let state = &mut self.gates[gate];
         state.pause(until, cause, why, now.time);
         state.record.paused_way = way;

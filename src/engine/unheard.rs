@@ -141,7 +141,7 @@ impl Engine {
         record.unheard = Some(Unheard {
             calls: in_a_row,
             until: end + calls.settle.max(calls.call_gap),
-            tag: tag.or(before.and_then(|before| before.tag)),
+            tag: tag.or_else(|| before.and_then(|before| before.tag)),
         });
         self.touch_gate(gate, now);
         if in_a_row >= SUSPICIOUS {
