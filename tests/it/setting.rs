@@ -243,6 +243,11 @@ impl Setting {
         std::fs::read_to_string(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
+    /// Whether a file is there already and holds just this.
+    pub fn holds(&self, path: &str, content: &str) -> bool {
+        std::fs::read_to_string(self.path(path)).is_ok_and(|found| found == content)
+    }
+
     /// The sandbox's newest certificate of an order, as PEM.
     pub fn newest(&self, number: &str) -> String {
         self.vendor().certificate_pem(number).expect("it was issued")

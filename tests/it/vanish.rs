@@ -139,7 +139,7 @@ fn until(setting: &mut Setting, moment: Moment) {
                 all.calls > before + 1 && all.in_flight > 0
             });
         }
-        Moment::Hook => setting.until("the hook runs", |setting| setting.read("hooks") == "run\n"),
+        Moment::Hook => setting.until("the hook runs", |setting| setting.holds("hooks", "run\n")),
     }
 }
 

@@ -151,7 +151,7 @@ fn an_announced_revocation_is_an_alarm_over_restarts() {
     );
     setting.until("it is an alarm", |setting| setting.call(&["status", "--nagios"]).0 == 2);
     post("/push?eventtype=PREREVOCATIONNOTIFICATION&ORDERNUMBER=1", form, "");
-    setting.until("the hook ran", |setting| setting.read("paged") == "failed\n");
+    setting.until("the hook ran", |setting| setting.holds("paged", "failed\n"));
     let (code, said) = setting.call(&["explain", "www"]);
     assert_eq!(code, 0, "{said}");
     for part in

@@ -301,7 +301,7 @@ fn the_certificate_of_a_reissue_reaches_the_server_by_itself() {
             .vendor()
             .reissue("1", &CertificateSpec { days: Some(days), ..CertificateSpec::default() })
             .unwrap();
-        setting.until("it is installed", |setting| setting.read("out/www/cert.pem") == setting.newest("1"));
+        setting.until("it is installed", |setting| setting.holds("out/www/cert.pem", &setting.newest("1")));
     }
     setting.until_phase("www", "guarding");
     let serials = setting.read("serials");
