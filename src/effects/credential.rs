@@ -90,18 +90,14 @@ fn is_utf_16(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || zeros(0) || zeros(1)
 }
 
-/// What is worth a warning about where a secret lies: a file that others may read or change.
+/// What is worth a warning about where a secret lies: a file that everybody may read. Who may change it is looked at with
+/// the other files (`preflight`).
 pub fn exposure(source: &SecretSource) -> Option<String> {
     let path = path(source).ok()??;
     let mode = std::fs::metadata(&path).ok()?.mode();
     let shown = path.display();
-    match mode & 0o007 {
-        0 => None,
-        bits if bits & 0o002 != 0 => {
-            Some(format!("{shown} can be changed by everybody on this machine; chmod 600 {shown}"))
-        }
-        _ => Some(format!("{shown} can be read by everybody on this machine; chmod 600 {shown}")),
-    }
+    (mode & 0o004 != 0)
+        .then(|| format!("{shown} can be read by everybody on this machine; chmod 600 {shown}"))
 }
 
 /// The tag of an account's present credential; `None` if it cannot be read.
@@ -182,7 +178,7 @@ mod tests {
         assert_eq!(found(0o600), None);
         assert_eq!(found(0o640), None);
         assert!(found(0o644).unwrap().contains("read by everybody"));
-        assert!(found(0o666).unwrap().contains("changed by everybody"));
+        assert!(found(0o662).is_none(), "that is told with the other files that others may change");
     }
 
     #[test]

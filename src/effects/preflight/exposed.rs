@@ -43,12 +43,18 @@ pub(super) fn look(config: &Config, files: &[&Path], service: &User, found: &mut
             let about = || Some(Key::account(name, &["ca_file"]));
             looked.at(path, &format!("the ca_file of account {name}"), about);
         }
-        if let Ok(Some(path)) = credential::path(&account.password) {
-            let about = || Some(Key::account(name, &["password"]));
-            let what = format!("the password of account {name}");
+        for (key, secret) in account.secrets() {
+            let Ok(Some(path)) = credential::path(secret) else { continue };
+            let about = || Some(Key::account(name, &[key]));
+            let what = format!("the {key} of account {name}");
             looked.at(&path, &what, about);
             looked.at_readers(&path, &what, 0o040, about);
         }
+    }
+    if let Some(password) = config.push.as_ref().and_then(|push| push.password.as_ref())
+        && let Ok(Some(path)) = credential::path(password)
+    {
+        looked.at(&path, "the password of [push]", || Some(Key::top("push")));
     }
     for order in &config.orders {
         let KeySource::Keys(paths) = &order.key else { continue };

@@ -256,9 +256,11 @@ pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Ve
     need(dir, Right::CHANGE, Level::Error, Some(Key::top("install_dir")), "install_dir");
     for account in &config.accounts {
         let name = &account.name;
-        if let SecretSource::File(path) = &account.password {
-            let about = Key::account(name, &["password", "file"]);
-            need(path, Right::READ, Level::Error, Some(about), &format!("account {name}: password"));
+        for (key, secret) in account.secrets() {
+            if let SecretSource::File(path) = secret {
+                let about = Key::account(name, &[key, "file"]);
+                need(path, Right::READ, Level::Error, Some(about), &format!("account {name}: {key}"));
+            }
         }
         if let Some(path) = &account.ca_file {
             let about = Key::account(name, &["ca_file"]);

@@ -78,8 +78,10 @@ fn inputs(config: &Config, files: &[&Path]) -> HashMap<(u64, u64), String> {
     }
     for account in &config.accounts {
         let name = &account.name;
-        if let Ok(Some(path)) = credential::path(&account.password) {
-            all.push((path, format!("the password of account {name}")));
+        for (key, secret) in account.secrets() {
+            if let Ok(Some(path)) = credential::path(secret) {
+                all.push((path, format!("the {key} of account {name}")));
+            }
         }
         all.extend(account.ca_file.clone().map(|path| (path, format!("the ca_file of account {name}"))));
     }
