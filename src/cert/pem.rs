@@ -4,10 +4,12 @@
 //! `----- BEGIN CERTIFICATE -----` closed by `---- END CERTIFICATE -----`. The operator's own files (keys, requests,
 //! trust anchors) are not always either: `cat` joins two of them on one line where the first has no line end at its
 //! own end. A reader that passes over what it does not know reads such a file as far as it goes and calls it sound,
-//! so [`read`] reads all of a file or says which line it does not understand.
+//! so [`read`] finds every block of a file, or says which line it does not understand; what is in a block is then
+//! read by `rustls_pki_types::pem`, which decodes private keys in constant time.
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use rustls_pki_types::pem::{Error, PemObject, SectionKind};
 use zeroize::Zeroizing;
 
 /// Blocks in one answer or key file. A bundle has ten certificates, and perhaps a key and its parameters.
@@ -56,10 +58,24 @@ pub(super) struct Item<'a> {
 pub(super) fn read(text: &[u8], limit: usize) -> Result<Vec<Item<'_>>, PemError> {
     let mut items = Vec::new();
     for Block { label, body, encrypted, line } in blocks(text, limit)? {
-        let der = decode(body).ok_or(PemError::Base64(line))?;
-        items.push(Item { label, der, encrypted, line });
+        let der = if encrypted { decode(body) } else { octets(label, body) };
+        items.push(Item { label, der: der.ok_or(PemError::Base64(line))?, encrypted, line });
     }
     Ok(items)
+}
+
+/// What a block holds; `None` if it is no base64. A label that the library does not know is decoded here, so that what is
+/// of no use can be named for what it is.
+fn octets(label: &str, body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut text = Zeroizing::new(Vec::with_capacity(body.len() + 2 * label.len() + 64));
+    text.extend_from_slice(format!("-----BEGIN {label}-----\n").as_bytes());
+    text.extend(body.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    text.extend_from_slice(format!("\n-----END {label}-----\n").as_bytes());
+    match <(SectionKind, Vec<u8>)>::from_pem_slice(&text) {
+        Ok((_, der)) => Some(Zeroizing::new(der)),
+        Err(Error::NoItemsFound) => decode(body),
+        Err(_) => None,
+    }
 }
 
 /// Finds all blocks, whatever stands before, between and after them; more than `limit` are an error.
