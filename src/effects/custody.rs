@@ -43,7 +43,7 @@ impl Stamp {
 /// What only we write to.
 const STAMPED: [&str; 2] = [DATABASE, LOG];
 
-/// What [`STAMPED`] was after our last write.
+/// What [`STAMPED`] was after our last write; nothing where it could not be looked at then, and what is found next counts.
 type Stamps = [Option<Stamp>; 2];
 
 /// The open files of a state directory, and what is known of them.
@@ -78,7 +78,6 @@ impl Custody {
 
     /// Whether every file is where it was, and as it was left.
     pub fn compare(&self) -> Result<(), StoreError> {
-        let stamps = self.stamps.as_ref().map(Cell::get);
         for (name, identity) in &self.files {
             let path = self.dir.join(name);
             let beside = *name != DATABASE;
@@ -95,13 +94,21 @@ impl Custody {
             if Identity::of(&found) != *identity {
                 return Err(lost(path, if beside { Loss::AnotherBeside } else { Loss::Another }));
             }
-            let stamp =
-                stamps.and_then(|stamps| STAMPED.iter().zip(stamps).find(|(known, _)| *known == name));
-            if stamp.is_some_and(|(_, stamp)| stamp != Some(Stamp::of(&found))) {
+            if !self.is_as_left(name, Stamp::of(&found)) {
                 return Err(lost(path, Loss::Overwritten));
             }
         }
         Ok(())
+    }
+
+    fn is_as_left(&self, name: &str, found: Stamp) -> bool {
+        let (Some(cell), Some(at)) = (&self.stamps, STAMPED.iter().position(|known| *known == name)) else {
+            return true;
+        };
+        let mut stamps = cell.get();
+        let left = *stamps[at].get_or_insert(found);
+        cell.set(stamps);
+        left == found
     }
 
     /// Whether the log that we hold may be put into the database at the end: the database is ours, and nobody wrote into
@@ -112,7 +119,9 @@ impl Custody {
         let same = |name, found: &Option<Metadata>| found.as_ref().map(Identity::of) == known(name);
         let stamps = self.stamps.as_ref().map(Cell::get);
         let as_left = |at: usize, found: &Option<Metadata>| {
-            stamps.is_none_or(|stamps| stamps[at] == found.as_ref().map(Stamp::of))
+            stamps
+                .and_then(|stamps| stamps[at])
+                .is_none_or(|left| found.as_ref().map(Stamp::of) == Some(left))
         };
         same(DATABASE, &database) && as_left(0, &database) && (!same(LOG, &log) || as_left(1, &log))
     }
