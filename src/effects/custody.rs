@@ -141,3 +141,27 @@ impl Custody {
 fn lost(path: PathBuf, how: Loss) -> StoreError {
     StoreError::Lost { path, how }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A look right after our own write can fail; that write is not somebody else's for that.
+    #[test]
+    fn what_could_not_be_looked_at_once_is_learnt_and_watched_from_then_on() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = temp.path();
+        std::fs::write(dir.join(DATABASE), "ours").unwrap();
+        std::fs::write(dir.join("lock"), "").unwrap();
+        let lock = Identity::of(&std::fs::metadata(dir.join("lock")).unwrap());
+        let custody = Custody::take(dir, lock, true).unwrap();
+        std::fs::write(dir.join(DATABASE), "ours, too").unwrap();
+        custody.stamps.as_ref().unwrap().set([None, None]);
+        custody.compare().unwrap();
+        assert!(custody.may_fold());
+        std::fs::write(dir.join(DATABASE), "somebody else's").unwrap();
+        let found = custody.compare().unwrap_err();
+        assert!(matches!(found, StoreError::Lost { how: Loss::Overwritten, .. }), "{found}");
+        assert!(!custody.may_fold());
+    }
+}
