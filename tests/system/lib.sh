@@ -97,6 +97,8 @@ in_namespace() {
     if [ -n "${IN_NAMESPACE:-}" ]; then return 0; fi
     unshare "$@" true 2>/dev/null || skip_all "unshare $* is not permitted here"
     export IN_NAMESPACE=yes
+    # The next run of this makes one of its own.
+    rmdir "$DIR"
     exec unshare "$@" bash "$0"
 }
 
