@@ -55,7 +55,7 @@ impl Setting {
         self.sandbox.handle()
     }
 
-    /// The body of `[polling]`; `settle` is 1 s unless it says otherwise.
+    /// The body of `[polling]`; `settle` is 1 s and `request_timeout` 10 s unless it says otherwise.
     pub fn polling(&mut self, text: &str) -> &mut Setting {
         self.polling = text.to_owned();
         self
@@ -113,12 +113,17 @@ impl Setting {
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
     }
 
-    /// The configuration as it stands; nothing waits longer than a second for what may still arrive; `trust` is off, because the sandbox's root is in no store.
+    /// The configuration as it stands; `trust` is off, because the sandbox's root is in no store.
     pub fn configuration(&self) -> String {
         let dir = self.dir.path().display();
-        let settle = if self.polling.contains("settle") { "" } else { "settle = \"1s\"" };
+        // After a kill in the middle of a call both are waited out.
+        let short = [("settle", "1s"), ("request_timeout", "10s")]
+            .iter()
+            .filter(|(key, _)| !self.polling.contains(key))
+            .map(|(key, value)| format!("{key} = \"{value}\"\n"))
+            .collect::<String>();
         format!(
-            "state_dir = \"{dir}/state\"\ninstall_dir = \"{dir}/out\"\n[polling]\n{}\n{settle}\n[[account]]\nname = \"main\"\n\
+            "state_dir = \"{dir}/state\"\ninstall_dir = \"{dir}/out\"\n[polling]\n{}\n{short}[[account]]\nname = \"main\"\n\
              login_name = \"{LOGIN}\"\npassword = {{ file = \"{dir}/password\" }}\nbase_url = \"{}\"\nca_file = \"{dir}/ca.pem\"\n{}",
             self.polling,
             self.vendor().base_url(),
