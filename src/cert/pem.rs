@@ -81,34 +81,49 @@ fn octets(label: &str, body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 /// Finds all blocks, whatever stands before, between and after them; more than `limit` are an error.
 pub(super) fn blocks(text: &[u8], limit: usize) -> Result<Vec<Block<'_>>, PemError> {
     let mut found = Vec::new();
-    let mut open: Option<Marker<'_>> = None;
+    let mut open: Option<(Marker<'_>, usize)> = None;
     let mut at = 0;
+    let mut lines = Lines::default();
     while let Some(marker) = next_marker(text, at) {
+        let line = lines.to(text, marker.start);
         at = marker.end;
         match (marker.begins, open.take()) {
-            (true, None) => open = Some(marker),
-            (false, Some(begin)) if begin.label == marker.label => {
+            (true, None) => open = Some((marker, line)),
+            (false, Some((begin, line))) if begin.label == marker.label => {
                 if found.len() == limit {
                     return Err(PemError::TooMany);
                 }
                 let (headers, body) = split_headers(&text[begin.end..marker.start]);
                 let encrypted = headers.windows(9).any(|word| word == b"ENCRYPTED");
-                found.push(Block { label: begin.label, body, encrypted, line: line_at(text, begin.start) });
+                found.push(Block { label: begin.label, body, encrypted, line });
             }
-            _ => return Err(PemError::CutOff(line_at(text, marker.start))),
+            _ => return Err(PemError::CutOff(line)),
         }
     }
     match open {
-        Some(begin) => Err(PemError::CutOff(line_at(text, begin.start))),
+        Some((_, line)) => Err(PemError::CutOff(line)),
         None => Ok(found),
     }
 }
 
-/// The line of an offset, counted from 1; lines end as on Unix, as on Windows or as on old Macs.
-fn line_at(text: &[u8], offset: usize) -> usize {
-    let before = &text[..offset];
-    let returns = before.iter().filter(|byte| **byte == b'\r').count();
-    1 + before.iter().filter(|byte| **byte == b'\n').count().max(returns)
+/// Counts the lines of a text on the way through it, so that each byte is looked at once.
+#[derive(Default)]
+struct Lines {
+    at: usize,
+    feeds: usize,
+    returns: usize,
+}
+
+impl Lines {
+    /// The line of an offset, counted from 1, which is not before the last one asked for; lines end as on Unix, as on
+    /// Windows or as on old Macs.
+    fn to(&mut self, text: &[u8], offset: usize) -> usize {
+        let between = &text[self.at..offset];
+        self.at = offset;
+        self.feeds += between.iter().filter(|byte| **byte == b'\n').count();
+        self.returns += between.iter().filter(|byte| **byte == b'\r').count();
+        1 + self.feeds.max(self.returns)
+    }
 }
 
 /// Whether there is any armour.
