@@ -8,7 +8,7 @@ use super::address::{has_user_info, hook_url, method, socket_path};
 use super::problem::{Problem, Spot};
 use super::reader::{Item, Table};
 use super::value::{self, DURATION_HELP, SHORTEST, Wrong, duration, file_path, near};
-use super::{Action, Hook, HookEvent, keys};
+use super::{Action, Hook, HookEvent, HookSignal, keys};
 
 /// Longest time for a hook: one that needs more waits for something that will not come.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
@@ -121,20 +121,20 @@ fn signal(table: &Table<'_>) -> Option<Action> {
     let name = table.need("name", "write signal = { pid_file = \"/run/nginx.pid\", name = \"HUP\" }");
     let pid_file = pid_file.and_then(|item| item.parse("the path of a file in quotes", file_path));
     let name = name.and_then(|item| item.parse("the name of a signal, such as \"HUP\"", signal_name));
-    Some(Action::Signal { pid_file: pid_file?, name: name? })
+    Some(Action::Signal { pid_file: pid_file?, signal: name? })
 }
 
-fn signal_name(text: &str) -> Result<String, Wrong> {
-    let upper = text.to_ascii_uppercase();
-    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    if Action::SIGNALS.contains(&name) {
-        return Ok(name.to_owned());
-    }
-    let near = near(name, Action::SIGNALS.into_iter()).map(|near| format!("did you mean {near:?}? "));
-    Err(Wrong::new(
-        "is not a signal that a hook may send",
-        format!("{}one of {}", near.unwrap_or_default(), Action::SIGNALS.join(", ")),
-    ))
+fn signal_name(text: &str) -> Result<HookSignal, Wrong> {
+    HookSignal::named(text).ok_or_else(|| {
+        let names = HookSignal::ALL.map(HookSignal::as_str);
+        let upper = text.to_ascii_uppercase();
+        let near = near(upper.strip_prefix("SIG").unwrap_or(&upper), names.into_iter());
+        let near = near.map(|near| format!("did you mean {near:?}? "));
+        Wrong::new(
+            "is not a signal that a hook may send",
+            format!("{}one of {}", near.unwrap_or_default(), names.join(", ")),
+        )
+    })
 }
 
 fn http(table: &Table<'_>) -> Option<Action> {
@@ -160,7 +160,10 @@ mod tests {
     #[test]
     fn signals_with_and_without_their_prefix() {
         for text in ["HUP", "SIGHUP", "hup", "sighup"] {
-            assert_eq!(signal_name(text).as_deref(), Ok("HUP"));
+            assert_eq!(signal_name(text).ok(), Some(HookSignal::Hup));
+        }
+        for signal in HookSignal::ALL {
+            assert_eq!(signal_name(signal.as_str()).ok(), Some(signal));
         }
         assert!(signal_name("HPU").unwrap_err().help.starts_with("did you mean \"HUP\"?"));
         for text in ["", "SIG", "KILL", "9"] {

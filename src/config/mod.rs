@@ -20,6 +20,7 @@ mod problem;
 mod reader;
 mod render;
 mod secret;
+mod signal;
 mod syntax;
 mod value;
 
@@ -28,6 +29,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::api::{Handle, Product, Response};
+
+pub use signal::HookSignal;
 
 /// The whole configuration, after all included files were read and all names were resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -598,8 +601,8 @@ pub enum Action {
     Signal {
         /// Read anew at each try.
         pid_file: PathBuf,
-        /// Without the `SIG` prefix, upper case.
-        name: String,
+        /// What the process is sent.
+        signal: HookSignal,
     },
     /// One HTTP call; a 2xx answer is success.
     Http {
@@ -615,9 +618,6 @@ pub enum Action {
 impl Action {
     /// The method of an HTTP hook that names none.
     pub const METHOD: &'static str = "POST";
-    /// The signals that a hook may send: those by which servers are told to reload, reopen or leave.
-    pub const SIGNALS: [&'static str; 13] =
-        ["HUP", "INT", "QUIT", "TERM", "USR1", "USR2", "ALRM", "CONT", "TTIN", "TTOU", "WINCH", "URG", "IO"];
 }
 
 /// `[http]`.

@@ -27,7 +27,7 @@ use super::dir::{open_file, random_name};
 use super::reap::Leaders;
 use super::{reap, script, web};
 use crate::api::Foreign;
-use crate::config::Action;
+use crate::config::{Action, HookSignal};
 use crate::engine::event::{HookResult, HookRun, Subject};
 use crate::engine::time::rfc3339;
 
@@ -59,14 +59,14 @@ pub async fn run(run: &HookRun, leaders: Leaders) -> HookResult {
     let limit = run.hook.timeout;
     match &run.hook.action {
         Action::Run(arguments) => program(run, arguments, leaders).await,
-        Action::Signal { pid_file, name } => {
+        Action::Signal { pid_file, signal } => {
             let begun = match turn(run, &leaders).await {
                 Ok(begun) => begun,
                 Err(why) => return failure(why),
             };
-            let (pid_file, name) = (pid_file.clone(), name.clone());
+            let (pid_file, signal) = (pid_file.clone(), *signal);
             let sending = spawn_blocking(move || {
-                let sent = send_signal(&pid_file, &name);
+                let sent = send_signal(&pid_file, signal);
                 drop(begun);
                 sent
             });
@@ -417,7 +417,7 @@ async fn drain(mut pipe: impl AsyncRead + Unpin, output: Arc<Mutex<Output>>) {
     }
 }
 
-fn send_signal(pid_file: &Path, name: &str) -> HookResult {
+fn send_signal(pid_file: &Path, signal: HookSignal) -> HookResult {
     let shown = pid_file.display();
     let mut text = String::new();
     match open_file(pid_file).and_then(|file| file.take(MAX_STATUS as u64).read_to_string(&mut text)) {
@@ -439,12 +439,11 @@ fn send_signal(pid_file: &Path, name: &str) -> HookResult {
     if pid == rustix::process::getpid() {
         return failure(format!("{shown} names certcollectd itself"));
     }
-    let Some(signal) = signal_named(name) else { return failure(format!("there is no signal {name}")) };
-    match kill_process(pid, signal) {
+    match kill_process(pid, number_of(signal)) {
         Ok(()) => HookResult::Done,
         Err(Errno::PERM) => advised(
             format!(
-                "process {number} of {shown} belongs to another user, whom only root or CAP_KILL may send {name}"
+                "process {number} of {shown} belongs to another user, whom only root or CAP_KILL may send {signal}"
             ),
             "let the hook ask another unit",
         ),
@@ -452,28 +451,28 @@ fn send_signal(pid_file: &Path, name: &str) -> HookResult {
             advised(format!("there is no process {number}; {shown} is stale"), "is the service running?")
         }
         Err(error) => {
-            failure(format!("process {number} cannot be sent {name}: {}", access::cause(&error.into())))
+            failure(format!("process {number} cannot be sent {signal}: {}", access::cause(&error.into())))
         }
     }
 }
 
-/// Signals that ask a program to do something, by their name without `SIG`.
-pub fn signal_named(name: &str) -> Option<Signal> {
-    Some(match name {
-        "HUP" => Signal::HUP,
-        "INT" => Signal::INT,
-        "QUIT" => Signal::QUIT,
-        "USR1" => Signal::USR1,
-        "USR2" => Signal::USR2,
-        "TERM" => Signal::TERM,
-        "CONT" => Signal::CONT,
-        "WINCH" => Signal::WINCH,
-        "ALRM" => Signal::ALARM,
-        "IO" => Signal::IO,
-        "URG" => Signal::URG,
-        "PWR" => Signal::POWER,
-        _ => return None,
-    })
+/// The system's number of a signal.
+fn number_of(signal: HookSignal) -> Signal {
+    match signal {
+        HookSignal::Hup => Signal::HUP,
+        HookSignal::Int => Signal::INT,
+        HookSignal::Quit => Signal::QUIT,
+        HookSignal::Term => Signal::TERM,
+        HookSignal::Usr1 => Signal::USR1,
+        HookSignal::Usr2 => Signal::USR2,
+        HookSignal::Alrm => Signal::ALARM,
+        HookSignal::Cont => Signal::CONT,
+        HookSignal::Ttin => Signal::TTIN,
+        HookSignal::Ttou => Signal::TTOU,
+        HookSignal::Winch => Signal::WINCH,
+        HookSignal::Urg => Signal::URG,
+        HookSignal::Io => Signal::IO,
+    }
 }
 
 /// The least-privilege bridge: whoever listens does one fixed thing, writes its exit status, and behind it the last line

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use certcollectd::config::HookSignal;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::{KEY, OWN_ROOT, ssl};
@@ -137,6 +138,36 @@ fn signal_http_and_socket_hooks_work() {
     assert_eq!(docker.join().unwrap(), "POST /containers/web/kill?signal=HUP HTTP/1.1");
     bridge.join().unwrap();
     setting.until("the signal arrived", |setting| setting.path("hup").exists());
+    target.wait().unwrap();
+}
+
+#[test]
+fn every_signal_that_a_configuration_may_name_is_sent() {
+    let mut setting = Setting::new();
+    let names = HookSignal::ALL.map(HookSignal::as_str);
+    let hooks = names.map(|name| format!("\"{}\"", name.to_lowercase())).join(", ");
+    setting.order("www", ssl("1"), &format!("{KEY}\nhooks = [{hooks}]\n{OWN_ROOT}"));
+    let traps = names.map(|name| format!("trap 'echo {name} >> \"$0\"' {name}; ")).concat();
+    let mut target = std::process::Command::new("/bin/sh")
+        .args(["-c", &format!("{traps}echo ready >> \"$0\"; while [ -e \"$0\" ]; do sleep 0.05; done")])
+        .arg(setting.path("arrived"))
+        .spawn()
+        .unwrap();
+    setting.write("target.pid", &target.id().to_string());
+    for name in names {
+        setting.table(&format!(
+            "[[hook]]\nname = \"{}\"\nsignal = {{ pid_file = \"$DIR/target.pid\", name = \"{name}\" }}",
+            name.to_lowercase()
+        ));
+    }
+    setting.until("it listens", |setting| setting.path("arrived").exists());
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    setting.until("all have arrived", |setting| {
+        let arrived = setting.read("arrived");
+        names.iter().all(|name| arrived.lines().any(|line| line == *name))
+    });
+    std::fs::remove_file(setting.path("arrived")).unwrap();
     target.wait().unwrap();
 }
 
