@@ -4,13 +4,16 @@
 //! file; the caller brings the text.
 
 mod account;
+mod action;
 mod address;
 mod cross;
 pub mod file;
 mod hook;
 pub mod invisible;
 mod keys;
+mod layout;
 mod listener;
+mod login;
 mod order;
 mod output;
 mod params;
@@ -28,9 +31,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{Handle, Product, Response};
-
+pub use action::{Action, Hook, HookEvent};
+pub use layout::{FileCopy, FileKind, Files};
+pub use login::{Account, Params, ProxyLogin, SecretSource};
 pub use signal::HookSignal;
+
+use crate::api::{Handle, Product, Response};
 
 /// The whole configuration, after all included files were read and all names were resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -168,118 +174,6 @@ impl Default for Cadence {
     }
 }
 
-/// One login at the vendor.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
-    /// The operator's name for it.
-    pub name: Arc<str>,
-    /// `loginName`, at most 64 characters, case sensitive.
-    pub login_name: String,
-    /// Where the password is read from; the password itself is never part of the configuration.
-    pub password: SecretSource,
-    /// `https://host[:port][/path]` without a trailing slash, a query or user information.
-    pub base_url: String,
-    /// PEM file with extra roots for the vendor's TLS.
-    pub ca_file: Option<PathBuf>,
-    /// `http://`, `https://` or `socks5://` proxy; `None` means a direct connection.
-    pub proxy: Option<String>,
-    /// What the proxy is told of who we are; only with [`Account::proxy`].
-    pub proxy_login: Option<ProxyLogin>,
-    /// In which form answers are asked for; `None` means each product's most robust one. A product that does not
-    /// have the form keeps its own.
-    pub response: Option<Response>,
-    /// Sent along when one of its `ssl` orders is collected.
-    pub params: Params,
-}
-
-impl Account {
-    /// The vendor's current host.
-    pub const BASE_URL: &'static str = "https://secure.trust-provider.com";
-    /// Hosts of the vendor, where an `interval` below three hours gets a warning.
-    pub const VENDOR_HOSTS: [&'static str; 3] =
-        ["secure.trust-provider.com", "secure.sectigo.com", "secure.comodo.net"];
-
-    /// What a person does about a refused login.
-    pub fn when_refused(&self) -> String {
-        format!(
-            "mend the cause at the vendor's web site; a new password: {}; if the one there is right: \
-             `certcollectd resume --account {} --same-password` lets one call through",
-            self.password.remedy(),
-            self.name
-        )
-    }
-}
-
-/// Names and values, in the order in which they were written. A name occurs once, whatever its case.
-pub type Params = Box<[(Box<str>, Box<str>)]>;
-
-/// `proxy_user` and `proxy_password`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProxyLogin {
-    /// Without a colon; 1 to 255 bytes.
-    pub user: String,
-    /// Where its password is read from.
-    pub password: SecretSource,
-}
-
-impl ProxyLogin {
-    /// A longer name or password has no place in the login of SOCKS5 (RFC 1929).
-    pub const LONGEST: usize = 255;
-}
-
-/// Where a secret is read from, each time it is needed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretSource {
-    /// A file; one trailing line end is not part of the secret.
-    File(PathBuf),
-    /// A systemd credential: a file of this name in `$CREDENTIALS_DIRECTORY`.
-    Credential(String),
-    /// A named environment variable.
-    Env(String),
-}
-
-impl Account {
-    /// Everything secret that its calls need, with the key that names it.
-    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
-        let proxy = self.proxy_login.as_ref().map(|login| ("proxy_password", &login.password));
-        std::iter::once(("password", &self.password)).chain(proxy)
-    }
-}
-
-impl SecretSource {
-    /// The source in words.
-    pub fn describe(&self) -> String {
-        match self {
-            SecretSource::File(path) => path.display().to_string(),
-            SecretSource::Credential(name) => format!("credential {name}"),
-            SecretSource::Env(name) => format!("environment variable {name}"),
-        }
-    }
-
-    /// What to do about a secret that cannot be read.
-    pub fn when_unread(&self) -> String {
-        match self {
-            SecretSource::File(_) => {
-                "write the password into it, readable for the daemon's user: it is tried at once".into()
-            }
-            SecretSource::Credential(_) | SecretSource::Env(_) => self.remedy(),
-        }
-    }
-
-    /// How another secret gets into force: the one thing to do.
-    pub fn remedy(&self) -> String {
-        match self {
-            SecretSource::File(path) => format!("write it into {}, it is tried at once", path.display()),
-            SecretSource::Credential(name) => format!(
-                "write it to where the unit's LoadCredential={name}: reads it, then `systemctl restart certcollectd`"
-            ),
-            SecretSource::Env(name) => {
-                format!("set {name} where the daemon gets its environment from, then restart the daemon")
-            }
-        }
-    }
-}
-
 /// One order to collect and guard. Kept small: there can be 100,000 of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
@@ -338,150 +232,6 @@ pub enum KeySource {
     Request(Box<str>),
 }
 
-/// The files of a generation: a plain file name each, or `None` where it is not wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Files {
-    /// The end-entity certificate, PEM.
-    pub cert: Option<String>,
-    /// The intermediates, the leaf's issuer first, without a self-signed root, PEM.
-    pub chain: Option<String>,
-    /// `cert` and `chain` in one, PEM.
-    pub fullchain: Option<String>,
-    /// The matching private key as it was found, always mode 0600.
-    pub key: Option<String>,
-    /// `key` and `fullchain` in one, never wider than 0640.
-    pub combined: Option<String>,
-    /// The self-signed root, if the answer held it, PEM.
-    pub root: Option<String>,
-    /// All certificates as a certs-only PKCS#7, DER.
-    pub pkcs7: Option<String>,
-    /// The end-entity certificate, DER.
-    pub der: Option<String>,
-    /// User name or number; `None` is the daemon's own.
-    pub owner: Option<String>,
-    /// Group name or number; `None` is the daemon's own.
-    pub group: Option<String>,
-    /// Permission bits of every file but `key`.
-    pub mode: u32,
-}
-
-impl Files {
-    /// See [`Files::cert`].
-    pub const CERT: &'static str = "cert.pem";
-    /// See [`Files::chain`].
-    pub const CHAIN: &'static str = "chain.pem";
-    /// See [`Files::fullchain`].
-    pub const FULLCHAIN: &'static str = "fullchain.pem";
-    /// Permission bits where nothing else is configured.
-    pub const MODE: u32 = 0o644;
-    /// Permission bits of a copied private key, always.
-    pub const KEY_MODE: u32 = 0o600;
-    /// The widest that a file with a key and more in it may be.
-    pub const COMBINED_MODE: u32 = 0o640;
-
-    /// The file name of one kind of content, or `None` where it is not wanted.
-    pub fn name(&self, kind: FileKind) -> Option<&str> {
-        let name = match kind {
-            FileKind::Cert => &self.cert,
-            FileKind::Chain => &self.chain,
-            FileKind::Fullchain => &self.fullchain,
-            FileKind::Key => &self.key,
-            FileKind::Combined => &self.combined,
-            FileKind::Root => &self.root,
-            FileKind::Pkcs7 => &self.pkcs7,
-            FileKind::Der => &self.der,
-        };
-        name.as_deref()
-    }
-}
-
-impl Default for Files {
-    fn default() -> Files {
-        Files {
-            cert: Some(Files::CERT.to_owned()),
-            chain: Some(Files::CHAIN.to_owned()),
-            fullchain: Some(Files::FULLCHAIN.to_owned()),
-            key: None,
-            combined: None,
-            root: None,
-            pkcs7: None,
-            der: None,
-            owner: None,
-            group: None,
-            mode: Files::MODE,
-        }
-    }
-}
-
-/// Which of a generation's files is meant, in `[order.files]` and in `[[order.copy]] from`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FileKind {
-    /// See [`Files::cert`].
-    Cert,
-    /// See [`Files::chain`].
-    Chain,
-    /// See [`Files::fullchain`].
-    Fullchain,
-    /// See [`Files::key`].
-    Key,
-    /// See [`Files::combined`].
-    Combined,
-    /// See [`Files::root`].
-    Root,
-    /// See [`Files::pkcs7`].
-    Pkcs7,
-    /// See [`Files::der`].
-    Der,
-}
-
-impl FileKind {
-    /// All of them, in the order in which they are documented.
-    pub const ALL: [FileKind; 8] = [
-        FileKind::Cert,
-        FileKind::Chain,
-        FileKind::Fullchain,
-        FileKind::Key,
-        FileKind::Combined,
-        FileKind::Root,
-        FileKind::Pkcs7,
-        FileKind::Der,
-    ];
-
-    /// The word used in the config file.
-    pub fn word(self) -> &'static str {
-        match self {
-            FileKind::Cert => "cert",
-            FileKind::Chain => "chain",
-            FileKind::Fullchain => "fullchain",
-            FileKind::Key => "key",
-            FileKind::Combined => "combined",
-            FileKind::Root => "root",
-            FileKind::Pkcs7 => "pkcs7",
-            FileKind::Der => "der",
-        }
-    }
-
-    /// Whether the private key is part of it.
-    pub fn holds_key(self) -> bool {
-        matches!(self, FileKind::Key | FileKind::Combined)
-    }
-}
-
-/// `[[order.copy]]`: a real file elsewhere, renamed into place after the swap.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct FileCopy {
-    /// Which content; it need not be one of the files of the generation.
-    pub from: FileKind,
-    /// The absolute path that is replaced.
-    pub to: PathBuf,
-    /// As in [`Files`]; where absent, what [`Files`] says.
-    pub owner: Option<String>,
-    /// As in [`Files`]; where absent, what [`Files`] says.
-    pub group: Option<String>,
-    /// As in [`Files`]; where absent, what [`Files`] says.
-    pub mode: Option<u32>,
-}
-
 /// What a check does when it does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Severity {
@@ -533,91 +283,6 @@ impl Verify {
             trust_anchors: None,
         }
     }
-}
-
-/// `[[hook]]`: something that must happen after an event, and is owed until it has worked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hook {
-    /// The operator's name for it.
-    pub name: Arc<str>,
-    /// Which events call for it; at least one.
-    pub on: Vec<HookEvent>,
-    /// What is done.
-    pub action: Action,
-    /// After this the hook is ended and counts as failed.
-    pub timeout: Duration,
-    /// Whether orders that come to owe it in one sweep share one run.
-    pub merge: bool,
-}
-
-impl Hook {
-    /// See [`Hook::timeout`].
-    pub const TIMEOUT: Duration = Duration::from_secs(60);
-    /// See [`Hook::on`].
-    pub const ON: [HookEvent; 1] = [HookEvent::Installed];
-    /// See [`Hook::merge`].
-    pub const MERGE: bool = true;
-
-    /// The program that it runs, if it runs one.
-    pub fn program(&self) -> Option<&str> {
-        match &self.action {
-            Action::Run(arguments) => arguments.first().map(String::as_str),
-            Action::Signal { .. } | Action::Http { .. } | Action::Socket(_) => None,
-        }
-    }
-}
-
-/// What a hook can wait for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum HookEvent {
-    /// A new generation is in place.
-    Installed,
-    /// The order came to need a person: rejected, revoked, quarantined, attention.
-    Failed,
-    /// The installed certificate nears its end and no newer one is there.
-    Expiring,
-}
-
-impl HookEvent {
-    /// All of them.
-    pub const ALL: [HookEvent; 3] = [HookEvent::Installed, HookEvent::Failed, HookEvent::Expiring];
-
-    /// The word used in the config file and as `CERTCOLLECTD_EVENT`.
-    pub fn word(self) -> &'static str {
-        match self {
-            HookEvent::Installed => "installed",
-            HookEvent::Failed => "failed",
-            HookEvent::Expiring => "expiring",
-        }
-    }
-}
-
-/// What a hook does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// Run a program: argument vector, no shell; never empty.
-    Run(Vec<String>),
-    /// Send a signal to the process whose number stands in a file.
-    Signal {
-        /// Read anew at each try.
-        pid_file: PathBuf,
-        /// What the process is sent.
-        signal: HookSignal,
-    },
-    /// One HTTP call; a 2xx answer is success.
-    Http {
-        /// `http://`, `https://` or `http+unix://`.
-        url: String,
-        /// Upper case.
-        method: String,
-    },
-    /// Connect to a unix socket and read one exit status.
-    Socket(PathBuf),
-}
-
-impl Action {
-    /// The method of an HTTP hook that names none.
-    pub const METHOD: &'static str = "POST";
 }
 
 /// `[http]`.

@@ -1,0 +1,92 @@
+//! What happens after an event.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::HookSignal;
+
+/// `[[hook]]`: something that must happen after an event, and is owed until it has worked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// The operator's name for it.
+    pub name: Arc<str>,
+    /// Which events call for it; at least one.
+    pub on: Vec<HookEvent>,
+    /// What is done.
+    pub action: Action,
+    /// After this the hook is ended and counts as failed.
+    pub timeout: Duration,
+    /// Whether orders that come to owe it in one sweep share one run.
+    pub merge: bool,
+}
+
+impl Hook {
+    /// See [`Hook::timeout`].
+    pub const TIMEOUT: Duration = Duration::from_secs(60);
+    /// See [`Hook::on`].
+    pub const ON: [HookEvent; 1] = [HookEvent::Installed];
+    /// See [`Hook::merge`].
+    pub const MERGE: bool = true;
+
+    /// The program that it runs, if it runs one.
+    pub fn program(&self) -> Option<&str> {
+        match &self.action {
+            Action::Run(arguments) => arguments.first().map(String::as_str),
+            Action::Signal { .. } | Action::Http { .. } | Action::Socket(_) => None,
+        }
+    }
+}
+
+/// What a hook can wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HookEvent {
+    /// A new generation is in place.
+    Installed,
+    /// The order came to need a person: rejected, revoked, quarantined, attention.
+    Failed,
+    /// The installed certificate nears its end and no newer one is there.
+    Expiring,
+}
+
+impl HookEvent {
+    /// All of them.
+    pub const ALL: [HookEvent; 3] = [HookEvent::Installed, HookEvent::Failed, HookEvent::Expiring];
+
+    /// The word used in the config file and as `CERTCOLLECTD_EVENT`.
+    pub fn word(self) -> &'static str {
+        match self {
+            HookEvent::Installed => "installed",
+            HookEvent::Failed => "failed",
+            HookEvent::Expiring => "expiring",
+        }
+    }
+}
+
+/// What a hook does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Run a program: argument vector, no shell; never empty.
+    Run(Vec<String>),
+    /// Send a signal to the process whose number stands in a file.
+    Signal {
+        /// Read anew at each try.
+        pid_file: PathBuf,
+        /// What the process is sent.
+        signal: HookSignal,
+    },
+    /// One HTTP call; a 2xx answer is success.
+    Http {
+        /// `http://`, `https://` or `http+unix://`.
+        url: String,
+        /// Upper case.
+        method: String,
+    },
+    /// Connect to a unix socket and read one exit status.
+    Socket(PathBuf),
+}
+
+impl Action {
+    /// The method of an HTTP hook that names none.
+    pub const METHOD: &'static str = "POST";
+}
