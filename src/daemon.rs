@@ -147,7 +147,7 @@ impl Daemon {
                 Goal::Settled(Some(wait)) => {
                     self.nap().min((start.time + *wait).since(clock::now().time).max(MILLISECOND))
                 }
-                _ => self.nap(),
+                Goal::Stop | Goal::Settled(None) | Goal::Answered(_) => self.nap(),
             };
             tokio::select! {
                 message = self.inbox.recv() => match message {

@@ -237,7 +237,12 @@ pub fn copy_mode(copy: &FileCopy, files: &Files) -> u32 {
     match copy.from {
         FileKind::Key => copy.mode.map_or(Files::KEY_MODE, |mode| mode & Files::COMBINED_MODE),
         FileKind::Combined => mode & Files::COMBINED_MODE,
-        _ => mode,
+        FileKind::Cert
+        | FileKind::Chain
+        | FileKind::Fullchain
+        | FileKind::Root
+        | FileKind::Pkcs7
+        | FileKind::Der => mode,
     }
 }
 

@@ -159,7 +159,12 @@ pub fn content(kind: FileKind, material: &Material) -> Result<Option<Zeroizing<V
             })?;
             Ok(contents::with_key(kind, material, &fitting_key(path, material)?.to_pem()))
         }
-        _ => Ok(contents::without_key(kind, material).map(Zeroizing::new)),
+        FileKind::Cert
+        | FileKind::Chain
+        | FileKind::Fullchain
+        | FileKind::Root
+        | FileKind::Pkcs7
+        | FileKind::Der => Ok(contents::without_key(kind, material).map(Zeroizing::new)),
     }
 }
 

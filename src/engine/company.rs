@@ -210,28 +210,21 @@ impl Subject {
     pub(super) fn fit(mut self) -> Subject {
         while self.told() > MAX_TOLD {
             let domains: usize = self.domains.iter().map(|domain| 2 * (domain.len() + 1)).sum();
-            let sizes = [
-                ("DOMAINS", domains),
-                ("DIR", 2 * self.dir.as_os_str().len()),
-                ("CERT", self.cert.as_os_str().len()),
-                ("CHAIN", self.chain.as_os_str().len()),
-                ("FULLCHAIN", self.fullchain.as_os_str().len()),
-                ("ORDER_NUMBER", self.number.len()),
-                ("SERIAL", self.serial.len()),
-                ("GENERATION", self.generation.len()),
+            let path = |path: &std::path::Path| path.as_os_str().len();
+            let values: [(&'static str, usize, fn(&mut Subject)); 8] = [
+                ("DOMAINS", domains, |subject| subject.domains.clear()),
+                ("DIR", 2 * path(&self.dir), |subject| subject.dir.clear()),
+                ("CERT", path(&self.cert), |subject| subject.cert.clear()),
+                ("CHAIN", path(&self.chain), |subject| subject.chain.clear()),
+                ("FULLCHAIN", path(&self.fullchain), |subject| subject.fullchain.clear()),
+                ("ORDER_NUMBER", self.number.len(), |subject| subject.number.clear()),
+                ("SERIAL", self.serial.len(), |subject| subject.serial.clear()),
+                ("GENERATION", self.generation.len(), |subject| subject.generation.clear()),
             ];
-            let Some((longest, 1..)) = sizes.into_iter().max_by_key(|(_, size)| *size) else { break };
-            match longest {
-                "DOMAINS" => self.domains.clear(),
-                "DIR" => self.dir.clear(),
-                "CERT" => self.cert.clear(),
-                "CHAIN" => self.chain.clear(),
-                "FULLCHAIN" => self.fullchain.clear(),
-                "ORDER_NUMBER" => self.number.clear(),
-                "SERIAL" => self.serial.clear(),
-                _ => self.generation.clear(),
-            }
-            self.untold.push(longest);
+            let longest = values.into_iter().max_by_key(|(_, size, _)| *size);
+            let Some((name, 1.., clear)) = longest else { break };
+            clear(&mut self);
+            self.untold.push(name);
         }
         self
     }

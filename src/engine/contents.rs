@@ -33,7 +33,12 @@ pub fn with_key(kind: FileKind, material: &Material, key_pem: &[u8]) -> Option<Z
     let fullchain = match kind {
         FileKind::Key => Vec::new(),
         FileKind::Combined => without_key(FileKind::Fullchain, material)?,
-        _ => return None,
+        FileKind::Cert
+        | FileKind::Chain
+        | FileKind::Fullchain
+        | FileKind::Root
+        | FileKind::Pkcs7
+        | FileKind::Der => return None,
     };
     let mut content = Zeroizing::new(Vec::with_capacity(key_pem.len() + 1 + fullchain.len()));
     content.extend_from_slice(key_pem);

@@ -15,6 +15,7 @@ use crate::config::{FileCopy, FileKind, HookEvent, KeySource, Order, Severity};
 
 /// So many tries on this machine, and a person should look.
 const ALARM: u32 = 3;
+
 /// The next step of an order on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
@@ -183,7 +184,13 @@ impl Engine {
         match was {
             Busy::FindingPrevious => self.roll_back(id, inspection, now),
             Busy::Verifying => self.judge(id, &inspection, now),
-            _ => self.look_at_files(id, &inspection, now),
+            Busy::Looking
+            | Busy::Idle
+            | Busy::Calling
+            | Busy::Staging
+            | Busy::Activating
+            | Busy::Hook
+            | Busy::Tidying => self.look_at_files(id, &inspection, now),
         }
         self.reindex(id, now);
         self.answer_waiters(id, now);
@@ -357,7 +364,12 @@ impl Engine {
             Busy::Verifying => "reading the keys for its certificate",
             Busy::Staging => "writing its files",
             Busy::Activating => "putting its files into place",
-            _ => "looking at its installed files",
+            Busy::Looking
+            | Busy::FindingPrevious
+            | Busy::Idle
+            | Busy::Calling
+            | Busy::Hook
+            | Busy::Tidying => "looking at its installed files",
         };
         self.set_busy(id, Busy::Idle);
         if self.slot(id).removed {

@@ -1,8 +1,9 @@
 //! What the vendor knows of an order's domains: when the daemon asks by itself, and what it keeps.
 //!
 //! GetMDCDomainDetails says which domain lacks what, which CollectSSL does not. It is asked for orders that
-//! wait, for their first certificate or for another one, longer than one interval or whose answer shows open validation, no more often than `max_interval`, and
-//! not at all once the vendor says that this endpoint is not open to the account.
+//! have waited longer than one interval, for their first certificate or for another one, or whose answer shows
+//! open validation; no more often than `max_interval`, and not at all once the vendor says that this endpoint
+//! is not open to the account.
 
 use serde_json::json;
 

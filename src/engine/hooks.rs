@@ -17,6 +17,7 @@ use crate::config::{Action, Hook, HookEvent, Order};
 const MAX_PARALLEL: usize = 4;
 /// So many failures in a row, and a person should look. It is tried on all the same.
 const ALARM: u32 = 3;
+
 /// What waits for a run, and what runs.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {

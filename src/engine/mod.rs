@@ -387,10 +387,11 @@ impl Engine {
 
     fn set_busy(&mut self, id: OrderId, busy: Busy) {
         self.slot_mut(id).busy = busy;
-        match busy {
-            Busy::Idle => self.busy.remove(&id),
-            _ => self.busy.insert(id),
-        };
+        if busy == Busy::Idle {
+            self.busy.remove(&id);
+        } else {
+            self.busy.insert(id);
+        }
     }
 
     /// Puts an order where it belongs in its gate's queue and in the timers, after any change to it.

@@ -27,6 +27,7 @@ const LOCAL_START: Duration = Duration::from_secs(10);
 const LOCAL_CAP: Duration = Duration::from_secs(600);
 /// A key that cannot be read: it is to be in use within half a minute of being readable.
 const UNREAD_CAP: Duration = Duration::from_secs(20);
+
 /// Still pending after `waited`: the plain interval, doubled for each full [`LONG_WAIT`], up to the cap.
 pub fn pending(cadence: &Cadence, waited: Duration) -> Duration {
     let weeks = u32::try_from(waited.as_secs() / LONG_WAIT.as_secs()).unwrap_or(u32::MAX);

@@ -42,10 +42,12 @@ pub(super) enum Brought {
 impl Brought {
     /// What an answer of this meaning brings.
     pub(super) fn of(row: Row) -> Brought {
-        match row.class {
-            Class::AccountClosed => Brought::Refused,
-            _ if row.shows_login() => Brought::Login,
-            _ => Brought::Answer,
+        if row.class == Class::AccountClosed {
+            Brought::Refused
+        } else if row.shows_login() {
+            Brought::Login
+        } else {
+            Brought::Answer
         }
     }
 }
