@@ -18,7 +18,7 @@ use crate::cert;
 use crate::config::{Account, Config, Order, Severity};
 use crate::engine::Loaded;
 use crate::engine::TERM_WARNING;
-use crate::engine::account::AccountRecord;
+use crate::engine::account::{AccountRecord, Closed};
 use crate::engine::names;
 use crate::engine::order::{Debt, Generation, Mood, OrderRecord};
 use crate::engine::pause::Cause;
@@ -498,9 +498,7 @@ impl AccountStatus {
                 (None, None) => "open",
             },
             when: closed.map(|closed| rfc3339(closed.since)).or_else(|| paused.map(|until| when(until, now))),
-            reason: closed
-                .map(|closed| closed.text.to_string())
-                .or_else(|| paused.and(why).map(ToString::to_string)),
+            reason: closed.map(Closed::describe).or_else(|| paused.and(why).map(ToString::to_string)),
             advice: match (closed, paused) {
                 (Some(_), _) => Some(account.when_refused()),
                 _ if lacks_password => Some(account.password.remedy()),

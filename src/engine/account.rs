@@ -69,9 +69,6 @@ pub struct Refused {
     pub login: u64,
 }
 
-/// What stands between a refusal and what came of the call that was let through since.
-const LET_THROUGH: &str = "; the call let through since does not tell whether the login is accepted now: ";
-
 impl AccountRecord {
     /// Whether the account is paused because its password cannot be read.
     pub fn lacks_password(&self) -> bool {
@@ -92,14 +89,29 @@ impl AccountRecord {
 pub struct Closed {
     /// UNIX seconds.
     pub since: i64,
-    /// What the vendor said, in our words with the vendor's quoted; also of a call that was let through since.
+    /// What the vendor said, in our words with the vendor's quoted.
     pub text: Box<str>,
+    /// What came of the call that was let through since, where that does not tell whether the login is accepted.
+    pub unclear: Option<Box<str>>,
     /// When it was refused last, UNIX seconds.
     pub again: i64,
     /// The credential that was refused, once it is known.
     pub refused: Option<CredentialTag>,
     /// Another one that a call was let through with since, without an answer that tells anything.
     pub tried: Option<CredentialTag>,
+}
+
+impl Closed {
+    /// The refusal, and what came of the call since.
+    pub fn describe(&self) -> String {
+        match &self.unclear {
+            Some(unclear) => format!(
+                "{}; the call let through since does not tell whether the login is accepted now: {unclear}",
+                self.text
+            ),
+            None => self.text.to_string(),
+        }
+    }
 }
 
 /// The gate itself: the record, and what is only true within this process.
@@ -262,15 +274,15 @@ impl Gate {
     /// The login was refused.
     pub fn close(&mut self, at: i64, text: Box<str>) {
         let since = self.record.closed.as_ref().map_or(at, |closed| closed.since);
-        self.record.closed = Some(Closed { since, text, again: at, refused: self.sent, tried: None });
+        self.record.closed =
+            Some(Closed { since, text, unclear: None, again: at, refused: self.sent, tried: None });
         self.record.probe = false;
     }
 
     /// The one call that was let through did not tell whether the vendor takes the login.
     pub fn still_closed(&mut self, what: &str) {
         if let Some(closed) = &mut self.record.closed {
-            let refusal = closed.text.split(LET_THROUGH).next().unwrap_or_default();
-            closed.text = format!("{refusal}{LET_THROUGH}{what}").into();
+            closed.unclear = Some(what.into());
         }
     }
 

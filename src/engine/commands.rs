@@ -20,12 +20,12 @@ impl Engine {
         if self.stopping {
             return self.reply(token, false, "certcollectd is stopping");
         }
-        let name = match &command {
-            Command::Poll(name)
-            | Command::Resume(name)
-            | Command::Accept(name)
-            | Command::Rollback(name)
-            | Command::Rehearse(name) => name,
+        let (name, carry_out): (_, fn(&mut Engine, Token, OrderId, Now)) = match &command {
+            Command::Poll(name) => (name, Engine::poll_now),
+            Command::Resume(name) => (name, Engine::resume),
+            Command::Accept(name) => (name, Engine::accept),
+            Command::Rollback(name) => (name, Engine::want_rollback),
+            Command::Rehearse(name) => (name, Engine::rehearse),
             Command::ResumeAccount(account) => return self.resume_account(token, account, false, now),
             Command::ResumeSamePassword(account) => return self.resume_account(token, account, true, now),
             Command::Forget(name) => return self.forget(token, name, now),
@@ -40,14 +40,7 @@ impl Engine {
                 &format!("no order named {} is configured", crate::api::Foreign::new(name)),
             );
         };
-        match command {
-            Command::Poll(_) => self.poll_now(token, id, now),
-            Command::Resume(_) => self.resume(token, id, now),
-            Command::Accept(_) => self.accept(token, id, now),
-            Command::Rollback(_) => self.want_rollback(token, id, now),
-            Command::Rehearse(_) => self.rehearse(token, id, now),
-            _ => {}
-        }
+        carry_out(self, token, id, now);
         self.reindex(id, now);
     }
 
@@ -64,7 +57,7 @@ impl Engine {
         if let Some(closed) = record.closed.as_ref().filter(|_| !record.probe) {
             return Some(format!(
                 "account {account} is closed: {}; {}",
-                closed.text,
+                closed.describe(),
                 self.when_refused(gate)
             ));
         }

@@ -185,6 +185,8 @@ struct ClosedRow {
     since: i64,
     text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    unclear: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     again: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refused: Option<u16>,
@@ -217,6 +219,7 @@ impl AccountRow {
             closed: closed.as_ref().map(|closed| ClosedRow {
                 since: closed.since,
                 text: closed.text.to_string(),
+                unclear: closed.unclear.as_ref().map(ToString::to_string),
                 again: Some(closed.again).filter(|again| *again != closed.since),
                 refused: closed.refused.map(|tag| tag.0),
                 tried: closed.tried.map(|tag| tag.0),
@@ -254,6 +257,7 @@ impl AccountRow {
             closed: self.closed.map(|closed| Closed {
                 since: closed.since,
                 text: closed.text.into(),
+                unclear: closed.unclear.map(Into::into),
                 again: closed.again.unwrap_or(closed.since),
                 refused: closed.refused.map(CredentialTag),
                 tried: closed.tried.map(CredentialTag),

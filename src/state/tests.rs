@@ -141,6 +141,7 @@ fn an_account_comes_back_as_it_was() {
         closed: Some(Closed {
             since: 1,
             text: "refused".into(),
+            unclear: Some("no answer".into()),
             again: 2,
             refused: Some(CredentialTag(u16::MAX)),
             tried: Some(CredentialTag(3)),
