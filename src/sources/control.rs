@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use hyper::{Method, StatusCode};
 use tokio::net::UnixListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::listener::{self, Answer, Asked};
 use super::{Inbox, Message};
@@ -23,6 +23,8 @@ pub const SOCKET: &str = "control.sock";
 const MAX_ADDRESS: usize = 107;
 /// Connections at once.
 const PLACES: usize = 64;
+/// So many of them may wait for what becomes of a command, so that whoever asks for health is always heard.
+const COMMANDS_AT_ONCE: usize = 48;
 /// So often, and so far apart, is looked whether a process that held the lock before is gone.
 const PREDECESSOR_LOOKS: u32 = 20;
 const PREDECESSOR_AGAIN: Duration = Duration::from_millis(100);
@@ -113,7 +115,9 @@ pub async fn listen(state_dir: PathBuf, inbox: Inbox) -> Rc<OnceCell<Socket>> {
     tokio::task::spawn_local(async move {
         let shown = state_dir.join(SOCKET).display().to_string();
         let again = async || bind(&state_dir).await;
-        let (listener, socket) = listener::open("the control socket", &shown, first, again, &inbox).await;
+        let why = ToString::to_string;
+        let (listener, socket) =
+            listener::open("the control socket", &shown, first, again, why, &inbox).await;
         let _ = its.set(socket);
         serve(listener, inbox).await;
     });
@@ -123,12 +127,13 @@ pub async fn listen(state_dir: PathBuf, inbox: Inbox) -> Rc<OnceCell<Socket>> {
 /// Serves commands for ever.
 async fn serve(listener: UnixListener, inbox: Inbox) {
     let accept = async move || listener.accept().await.map(|(stream, _)| stream);
-    listener::serve(PLACES, accept, async move |asked| answer(asked, &inbox).await).await;
+    let waiting = Semaphore::new(COMMANDS_AT_ONCE);
+    listener::serve(PLACES, accept, async move |asked| answer(asked, &inbox, &waiting).await).await;
 }
 
 /// `POST /v1/command` with a command in JSON, such as `{"poll": "www"}`, or `GET /v1/health`; the answer is
 /// `{"ok": …, "text": …, "data": …}`.
-async fn answer(asked: Asked, inbox: &Inbox) -> Answer {
+async fn answer(asked: Asked, inbox: &Inbox, waiting: &Semaphore) -> Answer {
     let refuse = |status, text: &str| respond(status, &CommandReply::new(false, text));
     if asked.parts.uri.path() == HEALTH {
         let (sender, receiver) = oneshot::channel();
@@ -150,6 +155,14 @@ async fn answer(asked: Asked, inbox: &Inbox) -> Answer {
     };
     let Some(command) = serde_json::from_slice(&body).ok().filter(|_| known) else {
         return refuse(StatusCode::NOT_FOUND, "this certcollectd does not know that command");
+    };
+    let Ok(_place) = waiting.try_acquire() else {
+        return refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &format!(
+                "{COMMANDS_AT_ONCE} commands wait for their end already; wait for one of them, then run this again"
+            ),
+        );
     };
     let (sender, receiver) = oneshot::channel();
     if inbox.send(Message::Command(command, sender)).await.is_err() {
@@ -178,6 +191,9 @@ mod tests {
     use super::*;
     use crate::api::Replace;
     use crate::engine::event::{Command, ReplaceCommand, Target};
+    use crate::engine::vitals::Vitals;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::UnixStream;
 
     /// Whoever may look into the directory sees the socket with its mode, or not at all.
     #[test]
@@ -205,6 +221,77 @@ mod tests {
                 assert!(!dir.join(SOCKET).exists());
             });
         }
+    }
+
+    /// A connection on which this was written.
+    async fn write(address: &Path, text: &str) -> UnixStream {
+        let mut stream = UnixStream::connect(address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn read(mut stream: UnixStream) -> String {
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    /// Runs this against a socket behind which a loop answers every ping, and no command.
+    fn beside_a_busy_loop(work: impl AsyncFn(&Path)) {
+        let temp = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let (listener, socket) = bind(temp.path()).await.unwrap();
+            let (sender, mut inbox) = tokio::sync::mpsc::channel(8);
+            tokio::task::spawn_local(serve(listener, sender));
+            tokio::task::spawn_local(async move {
+                let mut unanswered = Vec::new();
+                while let Some(message) = inbox.recv().await {
+                    match message {
+                        Message::Ping(sender) => _ = sender.send(Vitals::default()),
+                        other => unanswered.push(other),
+                    }
+                }
+            });
+            work(&socket.path).await;
+        });
+    }
+
+    const PING: &str = "GET /v1/health HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    #[test]
+    fn who_says_nothing_keeps_no_place() {
+        beside_a_busy_loop(async |address| {
+            let mut held = Vec::new();
+            for _ in 0..PLACES {
+                held.push(write(address, "POST /v1/command HTTP/1.1\r\n").await);
+            }
+            assert!(read(write(address, PING).await).await.contains("200 OK"));
+            assert_eq!(read(held.remove(0)).await, "", "the oldest went");
+            // Whoever came after it may go on.
+            let mut last = held.pop().unwrap();
+            last.write_all(b"host: x\r\ncontent-length: 1\r\n\r\n{").await.unwrap();
+            assert!(read(last).await.contains("404 Not Found"));
+        });
+    }
+
+    #[test]
+    fn commands_that_take_long_leave_room_for_health() {
+        let body = r#"{"poll":"www"}"#;
+        let poll =
+            format!("POST /v1/command HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        beside_a_busy_loop(async |address| {
+            let mut held = Vec::new();
+            for _ in 0..COMMANDS_AT_ONCE {
+                held.push(write(address, &poll).await);
+            }
+            for _ in 0..2 * PLACES {
+                let refused = read(write(address, &poll).await).await;
+                assert!(refused.contains("503 Service Unavailable"), "{refused}");
+                assert!(refused.contains("wait for their end already"), "{refused}");
+            }
+            assert!(read(write(address, PING).await).await.contains("200 OK"));
+        });
     }
 
     #[test]

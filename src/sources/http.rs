@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::listener::{self, Answer, Asked, line, respond};
+use super::listener::{self, Answer, Asked, line, no_address, respond};
 use super::{Inbox, Message, Snapshot};
 use crate::config::{Config, Http};
 use crate::engine::Loaded;
@@ -20,6 +20,9 @@ use crate::engine::Loaded;
 const PLACES: usize = 32;
 /// The loop answers within this, or something is very wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is served; the page for people comes first.
+const PATHS: [&str; 5] = ["/", "/metrics", "/healthz", "/readyz", "/api/v1/status"];
 
 /// Turns a snapshot into the documents that are served.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +42,8 @@ pub async fn listen(http: Http, renderers: Renderers, inbox: Inbox) {
     let bind = async move || TcpListener::bind(http.listen).await;
     let first = bind().await;
     tokio::task::spawn_local(async move {
-        let listener = listener::open("[http]", &http.listen.to_string(), first, bind, &inbox).await;
+        let listener =
+            listener::open("[http]", &http.listen.to_string(), first, bind, no_address, &inbox).await;
         let address = listener.local_addr().unwrap_or(http.listen);
         tracing::info!("[http] listens on {address}");
         // One look at a mount that hangs is enough.
@@ -55,8 +59,8 @@ async fn answer(request: &Parts, renderers: Renderers, inbox: &Inbox, looks: &Ar
         return line(StatusCode::METHOD_NOT_ALLOWED, "GET only");
     }
     let path = request.uri.path();
-    if !["/", "/metrics", "/healthz", "/readyz", "/api/v1/status"].contains(&path) {
-        return line(StatusCode::NOT_FOUND, "there are: / /metrics /healthz /readyz /api/v1/status");
+    if !PATHS.contains(&path) {
+        return line(StatusCode::NOT_FOUND, &format!("there are: {}", PATHS.join(" ")));
     }
     let Some(snapshot) = snapshot(inbox).await else {
         return line(StatusCode::SERVICE_UNAVAILABLE, "the loop does not answer");

@@ -46,12 +46,14 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Something to listen on, as soon as it is to be had: until then that is a finding, and everything else goes on.
-/// `first` is how the first try ended; `what` and `whereat` are for people: `[http]`, and its address.
+/// `first` is how the first try ended; `what`, `whereat` and `why` are for people: `[http]`, its address, and an error in
+/// words.
 pub(super) async fn open<T>(
     what: &str,
     whereat: &str,
     first: io::Result<T>,
     again: impl AsyncFn() -> io::Result<T>,
+    why: fn(&io::Error) -> String,
     inbox: &Inbox,
 ) -> T {
     let mut finding: Option<String> = None;
@@ -79,8 +81,8 @@ pub(super) async fn open<T>(
     }
 }
 
-/// Why nothing can listen there, and what would help.
-fn why(error: &io::Error) -> String {
+/// Why nothing can listen on an address, and what would help.
+pub(super) fn no_address(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => "another program listens there (`ss -ltnp` shows which)".into(),
         ErrorKind::AddrNotAvailable => "no interface of this machine has that address now".into(),

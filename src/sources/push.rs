@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::listener::{self, Answer, Asked, Unread, line};
+use super::listener::{self, Answer, Asked, Unread, line, no_address};
 use super::{Inbox, Message};
 use crate::api::push;
 use crate::config::{Push, SecretSource};
@@ -34,7 +34,7 @@ pub async fn listen(push: Push, read: ReadSecret, inbox: Inbox) {
     let first = bind().await;
     let door = Door { push, read, turn: Arc::new(Semaphore::new(1)) };
     tokio::task::spawn_local(async move {
-        let listener = listener::open("[push]", &address.to_string(), first, bind, &inbox).await;
+        let listener = listener::open("[push]", &address.to_string(), first, bind, no_address, &inbox).await;
         let address = listener.local_addr().unwrap_or(address);
         tracing::info!("[push] listens on {address}");
         let accept = async move || Ok(listener.accept().await?.0);
