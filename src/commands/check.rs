@@ -70,7 +70,7 @@ pub fn check(path: &Path, login: bool) -> u8 {
         check_account(account, &config, &mut report);
     }
     if let Some(source) = config.push.as_ref().and_then(|push| push.password.as_ref()) {
-        check_secret(source, |_| None, "[push]: the password", &Key::top("push"), &mut report);
+        check_secret(source, |_| None, ("[push]", "the password"), &Key::top("push"), &mut report);
     }
     for order in &config.orders {
         check_keys(order, &mut report);
@@ -157,13 +157,12 @@ fn next_step(why: &str, missing: &str) -> String {
 
 fn check_account(account: &Account, config: &Config, report: &mut Report) {
     let name = &account.name;
-    let who = format!("account {name}: the password");
+    let owner = format!("account {name}");
     let about = Key::account(name, &["password", source_key(&account.password)]);
-    check_secret(&account.password, too_long_for_vendor, &who, &about, report);
+    check_secret(&account.password, too_long_for_vendor, (&owner, "the password"), &about, report);
     if let Some(ProxyLogin { password, .. }) = &account.proxy_login {
-        let who = format!("account {name}: the password of the proxy");
         let about = Key::account(name, &["proxy_password", source_key(password)]);
-        check_secret(password, too_long_for_proxy, &who, &about, report);
+        check_secret(password, too_long_for_proxy, (&owner, "the password of the proxy"), &about, report);
     }
     if let Some(path) = &account.ca_file
         && let Err(failure) = call::roots(path)
@@ -202,14 +201,16 @@ fn too_long_for_proxy(secret: &str) -> Option<&'static str> {
     (secret.len() > ProxyLogin::LONGEST).then_some("255 bytes")
 }
 
-/// A secret; `who` is `account main: the password`, and `longer` says than what it is longer, if it is too long.
+/// A secret: whose it is and what, as in `account main` and `the password`; `longer` says than what it is longer, if it is
+/// too long.
 fn check_secret(
     source: &SecretSource,
     longer: fn(&str) -> Option<&'static str>,
-    who: &str,
+    (owner, what): (&str, &str),
     about: &Key,
     report: &mut Report,
 ) {
+    let who = format!("{owner}: {what}");
     match credential::read(source) {
         // Only the service manager can hand it over; whoever checks by hand has not got it, and need not.
         Err(_) if credential::is_out_of_reach(source) => report.warning(
@@ -241,7 +242,6 @@ fn check_secret(
                 report.warning(about.clone(), format!("{who} has {}", odd.join(", ")), &help);
             }
             if let Some(exposed) = credential::exposure(source) {
-                let owner = who.split(':').next().unwrap_or_default();
                 report.warning(about.clone(), format!("{owner}: {exposed}"), "");
             }
         }

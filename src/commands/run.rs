@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::{block_on, complain, lookout};
 use crate::cli::exit;
-use crate::config::{Config, Log};
+use crate::config::{Config, Log, count};
 use crate::daemon::{Daemon, Goal};
 use crate::effects::lock::Lock;
 use crate::effects::save::Store;
@@ -59,10 +59,10 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
     }
     let summary = engine.summary();
     tracing::info!(
-        "certcollectd {} is up with {} orders on {} accounts; state in {}, certificates in {}",
+        "certcollectd {} is up with {} on {}; state in {}, certificates in {}",
         env!("CARGO_PKG_VERSION"),
-        summary.orders,
-        config.accounts.len(),
+        count(summary.orders, "order"),
+        count(config.accounts.len(), "account"),
         config.state_dir.display(),
         config.install_dir.display()
     );
@@ -225,7 +225,10 @@ pub(super) fn open_store_with(config: &Config, lock: Result<Lock, StoreError>) -
         give_up(&error.to_string());
         match error {
             StoreError::Locked { .. } | StoreError::Orphaned { .. } => exit::USAGE,
-            _ => exit::FAILED,
+            StoreError::Newer(..)
+            | StoreError::Damaged { .. }
+            | StoreError::Lost { .. }
+            | StoreError::Io { .. } => exit::FAILED,
         }
     })
 }

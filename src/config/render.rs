@@ -52,22 +52,27 @@ impl Problems {
 
     /// Each problem in one line, `file:line:column: error: …`, for a log.
     pub fn lines(&self, sources: &[Source]) -> Vec<String> {
-        self.iter()
-            .map(|problem| {
-                let level = match problem.level {
-                    Level::Error => "error",
-                    Level::Warning => "warning",
-                };
-                let mut line = address(self.path(&problem.at), &problem.at, sources);
-                let _ = write!(line, ": {level}: {}", problem.message);
-                for more in [&problem.at.label, problem.help.as_ref().unwrap_or(&String::new())] {
-                    if !more.is_empty() {
-                        let _ = write!(line, "; {more}");
-                    }
-                }
-                line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-            })
-            .collect()
+        self.iter().map(|problem| self.line(problem, sources)).collect()
+    }
+
+    /// The first error among [`Problems::lines`].
+    pub fn first_error(&self, sources: &[Source]) -> Option<String> {
+        self.iter().find(|problem| problem.level == Level::Error).map(|problem| self.line(problem, sources))
+    }
+
+    fn line(&self, problem: &Problem, sources: &[Source]) -> String {
+        let level = match problem.level {
+            Level::Error => "error",
+            Level::Warning => "warning",
+        };
+        let mut line = address(self.path(&problem.at), &problem.at, sources);
+        let _ = write!(line, ": {level}: {}", problem.message);
+        for more in [&problem.at.label, problem.help.as_ref().unwrap_or(&String::new())] {
+            if !more.is_empty() {
+                let _ = write!(line, "; {more}");
+            }
+        }
+        line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
     }
 
     /// "2 errors, 1 warning".

@@ -77,8 +77,7 @@ pub fn read(path: &Path, color: bool) -> Result<Found, String> {
 pub fn read_some(path: &Path, color: bool) -> Result<Found, Unsound> {
     let files = files(path).map_err(Unsound::only)?;
     check(files, color).map_err(|(Files { sources, unread, stamps }, text)| {
-        let problems = file::problems(&sources, &unread).lines(&sources);
-        let first = problems.iter().find(|line| line.contains(": error: ")).cloned().unwrap_or_default();
+        let first = file::problems(&sources, &unread).first_error(&sources).unwrap_or_default();
         let patterns = sources.first().map(file::includes);
         Unsound { text, first, remains: file::remains(&sources).map(Arc::new), patterns, stamps }
     })
