@@ -200,6 +200,7 @@ impl Draft {
             let what = format!("the file is longer than {} MiB", LONGEST / MIB);
             return too_long(what, "spread the orders over several files, see `include`");
         }
+        let mut is_empty = true;
         for range in syntax::pieces(text) {
             if range.len() > LONGEST_PIECE {
                 let what = format!("more than {} MiB that cannot be read in pieces", LONGEST_PIECE / MIB);
@@ -212,6 +213,7 @@ impl Draft {
             let piece = Piece { sink, source, base: range.start as u32 };
             let text = &text[range];
             let (tree, errors) = DeTable::parse_recoverable(text);
+            is_empty &= errors.is_empty() && tree.get_ref().is_empty();
             if errors.is_empty() {
                 self.read_top(&piece, tree.get_ref());
                 continue;
@@ -226,6 +228,10 @@ impl Draft {
                 let (tree, _) = DeTable::parse_recoverable(&mended);
                 self.read_top(&piece, tree.get_ref());
             }
+        }
+        if is_empty && source > 0 {
+            let empty = Problem::warning("an included file holds nothing", Spot::whole(source), "");
+            sink.add(empty.help("if orders were in it, put them back; or take it away"));
         }
     }
 

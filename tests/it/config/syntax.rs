@@ -555,3 +555,22 @@ fn what_an_included_file_may_hold() {
     config.toml: 5 errors
     "#);
 }
+
+#[test]
+fn an_included_file_that_holds_nothing_is_told() {
+    let sources = [
+        source(&format!("{ACCOUNT}{ORDER}")),
+        Source { path: "orders.d/a.toml".into(), text: "# nothing yet\n\n".into() },
+        Source { path: "orders.d/b.toml".into(), text: String::new() },
+        Source { path: "orders.d/c.toml".into(), text: "\n[[hook".into() },
+        Source { path: "orders.d/d.toml".into(), text: ORDER.replace("www", "mail") },
+    ];
+    let problems = read(&sources).expect_err("one is cut off");
+    assert_eq!((problems.errors(), problems.warnings()), (1, 2));
+    assert_eq!(
+        problems.lines(&sources)[..2],
+        ["a", "b"].map(|name| format!(
+            "orders.d/{name}.toml: warning: an included file holds nothing; if orders were in it, put them back; or take it away"
+        ))
+    );
+}
