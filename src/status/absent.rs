@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::config::Config;
+use crate::config::{Config, count};
 use crate::engine::Loaded;
 use crate::engine::time::{Now, rfc3339};
 
@@ -24,7 +24,7 @@ pub struct Absent {
 }
 
 impl Absent {
-    /// `www (orderNumber 123, until 2027-01-02)`.
+    /// `www (order 123, until 2027-01-02)`.
     pub(super) fn describe(&self) -> String {
         let day = self.not_after.split('T').next().unwrap_or_default();
         format!("{} (order {}, until {day})", self.name, self.order_number)
@@ -65,10 +65,11 @@ pub(super) fn line(absent: &[Absent]) -> Option<String> {
     let named: Vec<String> = absent.iter().take(SHOWN).map(Absent::describe).collect();
     let more = absent.len().saturating_sub(SHOWN);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let (are, they) = if absent.len() == 1 { ("is", "it is") } else { ("are", "they are") };
+    let (are, them) = if absent.len() == 1 { ("is", "it") } else { ("are", "them") };
     Some(format!(
-        "installed, but no longer configured, so nobody guards what {they}: {}{more} {are} to be put back into the \
-         configuration, or ended with `certcollectd forget {}`",
+        "{} {are} installed but no longer configured, so nobody guards {them}: {}{more}; put {them} back into the \
+         configuration, or run `certcollectd forget {}`",
+        count(absent.len(), "order"),
         named.join(", "),
         first.name
     ))

@@ -136,7 +136,7 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
     let failing = order.hooks.iter().filter(|hook| hook.state == "failing");
     if let Some(hook) = failing.min_by_key(|hook| Reverse(hook.tries)) {
         let verdict = if hook.tries >= 3 { Verdict::Critical } else { Verdict::Warning };
-        find(verdict, format!("hook {} failed {} times", hook.hook, hook.tries));
+        find(verdict, format!("hook {} failed {}", hook.hook, count(hook.tries, "time")));
     }
     if order.trouble.is_some() {
         find(Verdict::Critical, "cannot be installed".into());

@@ -83,7 +83,11 @@ fn orders_that_vanish_are_warned_of_until_they_are_forgotten() {
     // A restart does not forget it.
     assert_eq!(setting.stop(), Some(0));
     setting.start_again().until_up(2);
-    assert!(setting.log().contains("WARN installed, but no longer configured"), "{}", setting.log());
+    assert!(
+        setting.log().contains("WARN 1 order is installed but no longer configured"),
+        "{}",
+        setting.log()
+    );
     let (code, said) = setting.call(&["forget", "shop", "--json"]);
     assert!(code == 0 && said.contains("\"ok\":true"), "{code} {said}");
     assert_eq!(setting.call(&["status", "--nagios"]).0, 0);
