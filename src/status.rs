@@ -13,14 +13,14 @@ mod table;
 
 use serde::Serialize;
 
-use crate::api::{Foreign, Handle};
+use crate::api::Foreign;
 use crate::cert;
 use crate::config::{Account, Config, Order, Severity};
 use crate::engine::Loaded;
 use crate::engine::TERM_WARNING;
 use crate::engine::account::{AccountRecord, Closed};
 use crate::engine::names;
-use crate::engine::order::{Debt, Generation, Mood, OrderRecord};
+use crate::engine::order::{self, Debt, Generation, Mood, OrderRecord};
 use crate::engine::pause::Cause;
 use crate::engine::push::Announced;
 use crate::engine::replacement::{self, Replacement};
@@ -324,14 +324,14 @@ impl OrderStatus {
         Some(format!("subscription {verb} {day}"))
     }
 
-    /// `a re-issue waits: …`, if one does.
+    /// `re-issue waits: …`, if one does.
     fn reissue(&self) -> Option<String> {
         self.reissue_since.as_ref()?;
         let said = self.vendor.as_ref().map_or("", |vendor| &vendor.text);
         Some(format!("re-issue waits: {said}"))
     }
 
-    /// `it is for … at the vendor`, if that goes with none of its domains.
+    /// `is for … at the vendor`, if that goes with none of its domains.
     fn misfit(&self) -> Option<String> {
         let name = self.other_name.as_ref()?;
         Some(format!("is for {name} at the vendor, which goes with none of its domains"))
@@ -340,14 +340,6 @@ impl OrderStatus {
     /// Whether it ends so soon that a person was warned.
     fn term_is_near(&self) -> bool {
         self.certificate.is_some() && self.term_left.is_some_and(|left| left <= TERM_WARNING)
-    }
-}
-
-/// The number by which AutoReplaceSMIME knows an order.
-fn number<'a>(order: &'a Order, record: Option<&'a OrderRecord>) -> Option<&'a str> {
-    match &order.handle {
-        Handle::OrderNumber(number) => Some(number),
-        Handle::CertificateId(_) | Handle::BaseOrderNumber(_) => record?.number.as_deref(),
     }
 }
 
@@ -363,7 +355,7 @@ fn nameless(config: &Config, loaded: &Loaded, account: &str) -> Vec<String> {
     let is_named = |known: &Replacement| {
         config.orders.iter().any(|order| {
             let record = loaded.orders.get(&order.name).map(|known| &known.record);
-            *order.account == *account && number(order, record) == Some(&*known.number)
+            *order.account == *account && order::number(order, record) == Some(&*known.number)
         })
     };
     let settle = format!("--account {account}");
@@ -371,7 +363,7 @@ fn nameless(config: &Config, loaded: &Loaded, account: &str) -> Vec<String> {
 }
 
 fn replacement_of(order: &Order, record: Option<&OrderRecord>, account: &AccountRecord) -> Option<String> {
-    let number = number(order, record)?;
+    let number = order::number(order, record)?;
     let found = replacement::open(&account.replacements).find(|known| *known.number == *number)?;
     Some(told(found, &order.name))
 }

@@ -11,7 +11,7 @@ use super::Engine;
 use super::account::Refused;
 use super::errand::{Errand, login_of};
 use super::event::{CommandReply, CredentialTag, Effect, Level, OrderId, Target, Token};
-use super::order::{Domains, Heard, OrderRecord};
+use super::order::{self, Domains, Heard, OrderRecord};
 use super::time::{Now, rfc3339};
 use crate::api::reply::{Details, is_validated};
 use crate::api::{Foreign, Handle, Product, Reply};
@@ -78,10 +78,7 @@ impl Engine {
 
     /// The order number: its entry's, or the one that answers name.
     pub(super) fn known_number(&self, id: OrderId) -> Option<&str> {
-        match &self.entry(id).handle {
-            Handle::OrderNumber(number) => Some(number),
-            Handle::CertificateId(_) | Handle::BaseOrderNumber(_) => self.slot(id).record.number.as_deref(),
-        }
+        order::number(self.entry(id), Some(&self.slot(id).record))
     }
 
     /// An answer names the order's number, which its entry may not. The newest of a family has another one in time.

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::api::Handle;
 use crate::api::code::{Class, row_of};
 use crate::api::reply::Details;
 use crate::cert::Fingerprint;
-use crate::config::HookEvent;
+use crate::config::{HookEvent, Order};
 
 use super::event::InstalledFile;
 use super::push::Pushed;
@@ -412,6 +413,14 @@ pub struct Trouble {
     pub tries: u32,
     /// Next try.
     pub next: Time,
+}
+
+/// The number by which every endpoint knows an order: its entry's, or the one that answers name.
+pub fn number<'a>(order: &'a Order, record: Option<&'a OrderRecord>) -> Option<&'a str> {
+    match &order.handle {
+        Handle::OrderNumber(number) => Some(number),
+        Handle::CertificateId(_) | Handle::BaseOrderNumber(_) => record?.number.as_deref(),
+    }
 }
 
 #[cfg(test)]
