@@ -67,15 +67,17 @@ pub enum Command {
     /// Ask the vendor about an order now, sooner than its interval
     #[command(after_help = "Example: certcollectd poll www")]
     Poll(Named),
-    /// Take up an order that needed attention, or let one call through on a closed account
+    /// Take up an order that needed attention, or let one call through on a closed or resting account
     #[command(
         after_help = "Examples: certcollectd resume www\n          certcollectd resume --account main\n\n\
         On a closed account the password that was refused is not sent again without --same-password. \
         Exit codes: 0 done, 1 refused or failed, 2 usage."
     )]
     Resume(Resume),
-    /// Install what is in quarantine, or what was rolled back from
-    #[command(after_help = "Example: certcollectd accept www")]
+    /// Install what is in quarantine, or what was rolled back from; or end an alarm that you know of
+    #[command(after_help = "Example: certcollectd accept www\n\n\
+        Where nothing is held back, it ends the alarm of an announced revocation; where there is none, the warning that the \
+        certificate no longer covers a name.")]
     Accept(Named),
     /// Go back to the generation before the current one, and run the hooks
     #[command(after_help = "Example: certcollectd rollback www")]
@@ -198,7 +200,7 @@ pub struct Resume {
     /// Name of the order in the configuration
     #[arg(required_unless_present = "account")]
     pub name: Option<String>,
-    /// Name of a closed account in the configuration
+    /// Name of an account in the configuration that is closed, rests or pauses
     #[arg(long, conflicts_with = "name", value_name = "NAME")]
     pub account: Option<String>,
     /// Send the password that was refused once more: it is right now, the account was unlocked

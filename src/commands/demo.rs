@@ -17,6 +17,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::{complain, say};
 use crate::cli::exit;
+use crate::config::count;
 use crate::effects::load::Reader;
 use crate::engine::order::{OrderRecord, Phase};
 use crate::sandbox::{CertificateSpec, Handle, Options, OrderSpec, Product, Sandbox, Scenario, Step};
@@ -149,6 +150,7 @@ trust = "off"              # the sandbox's root is in no trust store
 name         = "logo"
 product      = "mark"
 order_number = "2000001"
+domains      = ["example.com"]
 
 [[hook]]
 name = "reload"
@@ -292,8 +294,9 @@ fn verify(dir: &Path, vendor: &Handle, second: &str) -> Result<(), String> {
         return Err(format!("{} calls were in flight at once", all.max_in_flight));
     }
     say(&format!(
-        "   the vendor saw {} calls, never two at once, on {} connection(s)",
-        all.calls, counters.connections
+        "   the vendor saw {}, never two at once, on {}",
+        count(all.calls, "call"),
+        count(counters.connections, "connection")
     ));
     for (order, tally) in &counters.orders {
         let gap = tally.smallest_gap_ms.unwrap_or(u64::MAX);
