@@ -122,7 +122,10 @@ fn permission_denied_does_not_open_a_closed_account() {
     assert_eq!(asked(&world), 1);
     assert!(!world.reply(token).ok);
     let row = world.account_row("main");
-    assert!(row["closed"]["text"].as_str().is_some_and(|text| text.contains("Permission denied!")), "{row}");
+    assert!(
+        row["closed"]["unclear"].as_str().is_some_and(|text| text.contains("Permission denied!")),
+        "{row}"
+    );
 }
 
 #[test]
