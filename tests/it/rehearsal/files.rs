@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use certcollectd::cert::Certificate;
-use certcollectd::sandbox::CertificateSpec;
+use certcollectd::sandbox::{CertificateSpec, Step};
 
 use super::{KEY, OWN_ROOT, ssl};
 use crate::certs;
@@ -34,6 +34,23 @@ fn a_key_that_is_not_there_yet_is_waited_for_and_told_of_at_once() {
     setting.until_phase("www", "guarding");
     assert_eq!(calls, 1, "the vendor was not asked meanwhile");
     assert_eq!(setting.read("out/www/privkey.pem"), setting.key.serialize_pem());
+    assert_eq!(setting.stop(), Some(0));
+}
+
+#[test]
+fn a_key_that_cannot_be_read_any_more_is_told_of_at_a_reload() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1").with_script(vec![Step::pending(1_000_000)]), KEY);
+    setting.start();
+    // The look at the start is over long before.
+    setting.until("it was asked about", |setting| setting.calls("1") > 1);
+    std::fs::rename(setting.path("key.pem"), setting.path("aside.pem")).unwrap();
+    let told = format!(
+        "order www: cannot read the key {}: it does not exist; a certificate that needs it will wait until it can be read",
+        setting.path("key.pem").display()
+    );
+    setting.signal(rustix::process::Signal::HUP);
+    setting.until("it is told", |setting| setting.log().contains(&told));
     assert_eq!(setting.stop(), Some(0));
 }
 

@@ -6,6 +6,8 @@ mod alive;
 mod files;
 /// Hooks as real processes.
 mod hooks;
+/// What the journal is told.
+mod journal;
 /// What listens: metrics and push.
 mod listening;
 /// The login, and the one call in flight.
