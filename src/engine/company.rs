@@ -192,6 +192,9 @@ impl Engine {
     }
 }
 
+/// What a program is told of an order: the end of its name, its size in bytes, and how it is left out.
+type Value = (&'static str, usize, fn(&mut Subject));
+
 impl Subject {
     /// So many bytes a program is told of this order, with what parts it from the next: directory and names twice, once
     /// for hooks of other tools.
@@ -211,7 +214,7 @@ impl Subject {
         while self.told() > MAX_TOLD {
             let domains: usize = self.domains.iter().map(|domain| 2 * (domain.len() + 1)).sum();
             let path = |path: &std::path::Path| path.as_os_str().len();
-            let values: [(&'static str, usize, fn(&mut Subject)); 8] = [
+            let values: [Value; 8] = [
                 ("DOMAINS", domains, |subject| subject.domains.clear()),
                 ("DIR", 2 * path(&self.dir), |subject| subject.dir.clear()),
                 ("CERT", path(&self.cert), |subject| subject.cert.clear()),
