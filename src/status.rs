@@ -10,6 +10,7 @@ mod missing;
 mod nagios;
 mod page;
 mod table;
+mod words;
 
 use serde::Serialize;
 
@@ -20,7 +21,7 @@ use crate::engine::Loaded;
 use crate::engine::TERM_WARNING;
 use crate::engine::account::{AccountRecord, Closed};
 use crate::engine::names;
-use crate::engine::order::{self, Debt, Generation, Mood, OrderRecord};
+use crate::engine::order::{self, Debt, Generation, Mood, OrderRecord, Phase};
 use crate::engine::pause::Cause;
 use crate::engine::push::Announced;
 use crate::engine::replacement::{self, Replacement};
@@ -32,6 +33,7 @@ pub use explain::{Explanation, HistoryEntry};
 pub use exposition::Exposition;
 pub use missing::{Missing, missing};
 pub use nagios::{Verdict, verdict};
+pub use words::{AccountState, HookState};
 
 /// Everything that `status --json` shows.
 #[derive(Debug, Clone, Serialize)]
@@ -66,7 +68,8 @@ pub struct OrderStatus {
     /// The number it is known by at the vendor.
     pub order_number: String,
     /// The phase; `waiting` for one that the daemon has not seen yet.
-    pub phase: &'static str,
+    #[serde(serialize_with = "words::phase")]
+    pub phase: Phase,
     /// Since when, RFC 3339.
     pub since: Option<String>,
     /// Why it stands there.
@@ -187,7 +190,7 @@ pub struct HookStatus {
     /// What it is for.
     pub event: &'static str,
     /// `owed`, `failing` or `done`.
-    pub state: &'static str,
+    pub state: HookState,
     /// Tries so far.
     pub tries: u32,
     /// Next try, RFC 3339.
@@ -202,7 +205,7 @@ pub struct AccountStatus {
     /// Its name.
     pub name: String,
     /// `open`, `paused` or `closed`.
-    pub state: &'static str,
+    pub state: AccountState,
     /// Since when it is closed, or until when it is paused, RFC 3339.
     pub when: Option<String>,
     /// Why it is not open.
@@ -390,7 +393,7 @@ impl OrderStatus {
             account: order.account.to_string(),
             product: order.settings.product.word(),
             order_number: order.handle.text().to_owned(),
-            phase: same.map_or("waiting", |record| record.phase.word()),
+            phase: same.map_or(Phase::Waiting, |record| record.phase),
             since: same.map(|record| rfc3339(record.since)),
             reason: same.and_then(|record| record.reason.as_ref()).map(ToString::to_string),
             // While a call is under way, and after one without an answer, the record says when it has arrived at the latest.
@@ -465,9 +468,9 @@ impl HookStatus {
             hook: debt.hook.to_string(),
             event: debt.event.word(),
             state: match (debt.next, &debt.outcome) {
-                (None, _) => "done",
-                (Some(_), None) => "owed",
-                (Some(_), Some(_)) => "failing",
+                (None, _) => HookState::Done,
+                (Some(_), None) => HookState::Owed,
+                (Some(_), Some(_)) => HookState::Failing,
             },
             tries: debt.tries,
             next_try: debt.next.map(|time| when(time, now)),
@@ -485,9 +488,9 @@ impl AccountStatus {
         AccountStatus {
             name: account.name.to_string(),
             state: match (closed, paused) {
-                (Some(_), _) => "closed",
-                (None, Some(_)) => "paused",
-                (None, None) => "open",
+                (Some(_), _) => AccountState::Closed,
+                (None, Some(_)) => AccountState::Paused,
+                (None, None) => AccountState::Open,
             },
             when: closed.map(|closed| rfc3339(closed.since)).or_else(|| paused.map(|until| when(until, now))),
             reason: closed.map(Closed::describe).or_else(|| paused.and(why).map(ToString::to_string)),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{AccountStatus, OrderStatus, Status, missing};
+use super::{AccountState, AccountStatus, HookState, OrderStatus, Status, missing};
 use crate::api::reply::Details;
 use crate::config::{Config, count};
 use crate::engine::Loaded;
@@ -159,20 +159,17 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
     let mut lines = Vec::new();
     let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
     let phase = match order.phase {
-        "waiting" if order.polls == 0 => "The vendor has not been asked about it yet".to_owned(),
-        "waiting" => format!("It has been waiting for the vendor{since}"),
-        "collected" => {
-            format!("The certificate has been collected and verified{since}; it is about to be installed")
-        }
-        "deploying" => {
+        Phase::Waiting if order.polls == 0 => "The vendor has not been asked about it yet".to_owned(),
+        Phase::Waiting => format!("It has been waiting for the vendor{since}"),
+        Phase::Collected => format!("The certificate has been collected{since}, and is not in place yet"),
+        Phase::Deploying => {
             format!("It is being deployed{since}: the files are put into place, or hooks are owed")
         }
-        "guarding" => format!("It has been installed and guarded{since}"),
-        "quarantined" => format!("What the vendor sent was refused, and has been in quarantine{since}"),
-        "attention" => format!("It needs a person{since}; it is not polled"),
-        "rejected" => format!("The vendor has rejected the order{since}; it is not polled"),
-        "revoked" => format!("The vendor has revoked the certificate{since}; it is not polled"),
-        other => format!("It is {other}{since}"),
+        Phase::Guarding => format!("It has been installed and guarded{since}"),
+        Phase::Quarantined => format!("What the vendor sent was refused, and has been in quarantine{since}"),
+        Phase::Attention => format!("It needs a person{since}; it is not polled"),
+        Phase::Rejected => format!("The vendor has rejected the order{since}; it is not polled"),
+        Phase::Revoked => format!("The vendor has revoked the certificate{since}; it is not polled"),
     };
     let because = order.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     lines.push(format!("{phase}{because}."));
@@ -212,7 +209,7 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
                 .to_owned(),
         );
     }
-    for hook in order.hooks.iter().filter(|hook| hook.state != "done") {
+    for hook in order.hooks.iter().filter(|hook| hook.state != HookState::Done) {
         let last = hook.last.as_deref().unwrap_or("not tried yet");
         let next = hook.next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
         lines.push(format!("Hook {} is owed for {}: {last}{next}.", hook.hook, hook.event));
@@ -239,8 +236,8 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
             _ => format!("The subscription ends {day}; no re-issue reaches beyond it."),
         });
     }
-    if let Some(account) = account.filter(|account| account.state != "open") {
-        let word = if account.state == "closed" { "since" } else { "until" };
+    if let Some(account) = account.filter(|account| account.state != AccountState::Open) {
+        let word = if account.state == AccountState::Closed { "since" } else { "until" };
         lines.push(format!(
             "Account {} is {} {word} {}: {}.",
             account.name,
@@ -260,7 +257,7 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
 fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
     let name = &order.name;
     let mut lines = Vec::new();
-    if let Some(closed) = account.filter(|account| account.state == "closed") {
+    if let Some(closed) = account.filter(|account| account.state == AccountState::Closed) {
         let advice = closed.advice.as_deref().unwrap_or_default();
         lines.push(format!("Nothing is asked on account {}: {advice}.", closed.name));
     }
@@ -269,7 +266,7 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
             "Have it re-issued under the same number now. A newer certificate ends the alarm, or `certcollectd accept {name}`."
         ));
     }
-    if let Some(paused) = account.filter(|account| account.state == "paused") {
+    if let Some(paused) = account.filter(|account| account.state == AccountState::Paused) {
         let until = paused.when.as_deref().unwrap_or("-");
         let reason = paused.reason.as_deref().unwrap_or("the vendor asked for it").trim_end_matches('.');
         lines.push(format!(
@@ -278,13 +275,13 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
         ));
     }
     match order.phase {
-        "attention" | "rejected" | "revoked" => {
+        Phase::Attention | Phase::Rejected | Phase::Revoked => {
             lines.push(format!("When the cause is mended: `certcollectd resume {name}`, or change its entry."));
         }
-        "quarantined" => lines.push(format!(
+        Phase::Quarantined => lines.push(format!(
             "Look at the quarantine in the state directory; `certcollectd accept {name}` installs it all the same."
         )),
-        _ => {}
+        Phase::Waiting | Phase::Collected | Phase::Deploying | Phase::Guarding => {}
     }
     if order.coverage().is_some() {
         lines.push(format!(
@@ -299,7 +296,7 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
     }
     if let Some(next) = &order.next_poll {
         let now = match account {
-            Some(account) if account.state == "paused" => String::new(),
+            Some(account) if account.state == AccountState::Paused => String::new(),
             _ => format!("; `certcollectd poll {name}` asks now"),
         };
         lines.push(format!("The vendor is asked again at {next}{now}."));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::exposition::{Exposition, Family, Kind};
-use super::{AccountStatus, OrderStatus, Status};
+use super::{AccountState, AccountStatus, HookState, OrderStatus, Status};
 use crate::engine::order::Phase;
 
 /// What one order or account adds to a metric, if anything.
@@ -59,7 +59,7 @@ const OF_ORDERS: [(Kind, &str, &str, Sample<OrderStatus>); 14] = [
         },
     ),
     (Kind::Gauge, "order_hooks_owed", "Hooks that have not worked yet", |order, _| {
-        i64::try_from(order.hooks.iter().filter(|hook| hook.state != "done").count()).ok()
+        i64::try_from(order.hooks.iter().filter(|hook| hook.state != HookState::Done).count()).ok()
     }),
     (
         Kind::Gauge,
@@ -94,13 +94,13 @@ const OF_ORDERS: [(Kind, &str, &str, Sample<OrderStatus>); 14] = [
 /// A metric with one sample for each account.
 const OF_ACCOUNTS: [(Kind, &str, &str, Sample<AccountStatus>); 8] = [
     (Kind::Gauge, "account_closed", "1 while the vendor refuses the login", |account, _| {
-        Some((account.state == "closed").into())
+        Some((account.state == AccountState::Closed).into())
     }),
     (
         Kind::Gauge,
         "account_paused",
         "1 while no call is made: by the vendor's wish, for want of a connection or of answers",
-        |account, _| Some((account.state == "paused").into()),
+        |account, _| Some((account.state == AccountState::Paused).into()),
     ),
     (
         Kind::Gauge,
@@ -133,7 +133,7 @@ const OF_ACCOUNTS: [(Kind, &str, &str, Sample<AccountStatus>); 8] = [
 ];
 
 fn failures(order: &OrderStatus) -> i64 {
-    let failing = order.hooks.iter().filter(|hook| hook.state == "failing");
+    let failing = order.hooks.iter().filter(|hook| hook.state == HookState::Failing);
     failing.map(|hook| hook.tries.into()).max().unwrap_or(0)
 }
 
@@ -142,7 +142,7 @@ pub(super) fn metrics(status: &Status, exposition: Exposition) -> String {
     let mut families = of_the_process(status);
     let mut phases: BTreeMap<&str, i64> = BTreeMap::new();
     for order in &status.orders {
-        *phases.entry(order.phase).or_default() += 1;
+        *phases.entry(order.phase.word()).or_default() += 1;
     }
     let mut orders = Family::new(Kind::Gauge, "orders", "Orders in each phase");
     for phase in Phase::ALL {

@@ -2,9 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::{OrderStatus, Status};
+use super::{AccountState, HookState, OrderStatus, Status};
 use crate::config::count;
-use crate::engine::order::Mood;
+use crate::engine::order::{Mood, Phase};
 
 /// What a monitoring plugin says; the numbers are its exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +32,7 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
         findings.push((Verdict::Critical, why.clone()));
     }
     for account in &status.accounts {
-        if account.state == "closed" {
+        if account.state == AccountState::Closed {
             let advice = account.advice.as_deref().unwrap_or_default();
             findings.push((Verdict::Critical, format!("account {} is closed: {advice}", account.name)));
         } else if account.lacks_password {
@@ -97,7 +97,7 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
         .filter_map(|order| order.certificate.as_ref())
         .map(|found| found.days_left)
         .min();
-    let guarded = status.orders.iter().filter(|order| order.phase == "guarding").count();
+    let guarded = status.orders.iter().filter(|order| order.phase == Phase::Guarding).count();
     let days = days.map(|days| format!(" days_left={days}")).unwrap_or_default();
     let line = format!(
         "CERTCOLLECTD {word} - {} | orders={} guarding={guarded} problems={}{days}",
@@ -112,7 +112,7 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
 /// The worst that can be said of an order; of several that are as bad, the one that stands first here.
 fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
     if order.needs_person {
-        return Some((Verdict::Critical, format!("is {}", order.phase)));
+        return Some((Verdict::Critical, format!("is {}", order.phase.word())));
     }
     let mut findings = Vec::new();
     if order.lost.is_some() {
@@ -133,7 +133,7 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
             find(verdict, format!("has {} left", count(installed.days_left, "day")));
         }
     }
-    let failing = order.hooks.iter().filter(|hook| hook.state == "failing");
+    let failing = order.hooks.iter().filter(|hook| hook.state == HookState::Failing);
     if let Some(hook) = failing.min_by_key(|hook| Reverse(hook.tries)) {
         let verdict = if hook.tries >= 3 { Verdict::Critical } else { Verdict::Warning };
         find(verdict, format!("hook {} failed {}", hook.hook, count(hook.tries, "time")));

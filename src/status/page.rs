@@ -1,7 +1,7 @@
 //! The status as a page for a browser: one table, no script.
 
-use super::Status;
 use super::table::{HEADINGS, row, stranger};
+use super::{AccountState, Status};
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem;color:#222;background:#fff}\
 table{border-collapse:collapse}th,td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid #ddd;vertical-align:top}\
@@ -16,7 +16,7 @@ pub(super) fn page(status: &Status) -> String {
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <meta http-equiv=\"refresh\" content=\"30\"><title>certcollectd</title><style>{STYLE}</style><h1>certcollectd</h1>"
     );
-    for account in status.accounts.iter().filter(|account| account.state != "open") {
+    for account in status.accounts.iter().filter(|account| account.state != AccountState::Open) {
         let advice = account.advice.as_ref().filter(|_| !account.lacks_password);
         html.push_str(&format!(
             "<p class=\"{}\">account {} is {}: {}{}</p>",
@@ -47,7 +47,7 @@ pub(super) fn page(status: &Status) -> String {
     html.push_str("</tr>");
     for order in &status.orders {
         let cells: String = row(order).iter().map(|cell| format!("<td>{}</td>", escaped(cell))).collect();
-        let class = if order.revocation_announced.is_some() { "revoked" } else { order.phase };
+        let class = if order.revocation_announced.is_some() { "revoked" } else { order.phase.word() };
         html.push_str(&format!("<tr class=\"{class}\">{cells}</tr>"));
     }
     html.push_str(&format!("</table><p>{}</p></html>\n", status.at));

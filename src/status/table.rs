@@ -1,7 +1,8 @@
 //! The status as text.
 
-use super::{AccountStatus, Announcement, OrderStatus, Status};
+use super::{AccountState, AccountStatus, Announcement, HookState, OrderStatus, Status};
 use crate::config::count;
+use crate::engine::order::Phase;
 
 pub(super) const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
 
@@ -43,7 +44,7 @@ fn lost(status: &Status) -> String {
 }
 
 pub(super) fn row(order: &OrderStatus) -> [String; 5] {
-    [order.name.clone(), order.phase.to_owned(), next_poll(order), certificate(order), note(order)]
+    [order.name.clone(), order.phase.word().to_owned(), next_poll(order), certificate(order), note(order)]
 }
 
 fn next_poll(order: &OrderStatus) -> String {
@@ -69,8 +70,8 @@ fn certificate(order: &OrderStatus) -> String {
 
 /// The most pressing thing.
 fn note(order: &OrderStatus) -> String {
-    let failing = order.hooks.iter().find(|hook| hook.state == "failing");
-    let owed = order.hooks.iter().filter(|hook| hook.state != "done").count();
+    let failing = order.hooks.iter().find(|hook| hook.state == HookState::Failing);
+    let owed = order.hooks.iter().filter(|hook| hook.state != HookState::Done).count();
     if let Some(announced) = &order.revocation_announced {
         format!("revocation announced: have it re-issued now ({})", announced.text)
     } else if let Some(trouble) = &order.trouble {
@@ -96,7 +97,7 @@ fn note(order: &OrderStatus) -> String {
         misfit
     } else if let Some(reissue) = order.reissue() {
         reissue
-    } else if order.phase == "waiting" {
+    } else if order.phase == Phase::Waiting {
         order.vendor.as_ref().map_or_else(|| "not asked yet".into(), |vendor| vendor.text.clone())
     } else {
         order.subscription().unwrap_or_default()
@@ -105,8 +106,8 @@ fn note(order: &OrderStatus) -> String {
 
 fn accounts(accounts: &[AccountStatus]) -> String {
     let mut text = String::new();
-    for account in accounts.iter().filter(|account| account.state != "open") {
-        let word = if account.state == "closed" { "since" } else { "until" };
+    for account in accounts.iter().filter(|account| account.state != AccountState::Open) {
+        let word = if account.state == AccountState::Closed { "since" } else { "until" };
         let when = account.when.as_deref().unwrap_or("-");
         let reason = account.reason.as_deref().unwrap_or_default();
         // What to do about a password that cannot be read is part of the reason.
@@ -158,7 +159,7 @@ pub(super) fn details(status: &Status) -> String {
             line("for", &format!("{fqdn}{but}"));
         }
         let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
-        line("phase", &format!("{}{since}", order.phase));
+        line("phase", &format!("{}{since}", order.phase.word()));
         if let Some(reason) = &order.reason {
             line("because", reason);
         }

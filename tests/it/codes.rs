@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use certcollectd::api::code::{TABLE, classify};
 use certcollectd::api::{Answer, Product, RetryAfter, reply};
-use certcollectd::status::Status;
+use certcollectd::status::{AccountState, Status};
 use insta::assert_snapshot;
 use rcgen::KeyPair;
 
@@ -68,18 +68,18 @@ fn tell(world: &World) -> String {
     let due = world.record("www")["due_ms"].as_i64().map(|due| (due - world.now.time.0) / 3_600_000);
     let next = match (due, account.state) {
         (None, _) => "not polled".to_owned(),
-        (Some(hours), "open") => format!("poll in {hours} h"),
-        (Some(hours), "paused") => format!("poll in {hours} h, account paused"),
-        (Some(_), state) => format!("account {state}"),
+        (Some(hours), AccountState::Open) => format!("poll in {hours} h"),
+        (Some(hours), AccountState::Paused) => format!("poll in {hours} h, account paused"),
+        (Some(_), state @ AccountState::Closed) => format!("account {state}"),
     };
     let said = order.reason.clone().or_else(|| order.vendor.as_ref().map(|vendor| vendor.text.clone()));
     let mut text = format!(
         "{}, code {}, {next}\n    {}\n",
-        order.phase,
+        order.phase.word(),
         code.map_or_else(|| "-".into(), |code| code.to_string()),
         said.unwrap_or_default()
     );
-    if let Some(reason) = account.reason.as_ref().filter(|_| account.state != "open") {
+    if let Some(reason) = account.reason.as_ref().filter(|_| account.state != AccountState::Open) {
         text += &format!("    account: {reason}\n");
     }
     text

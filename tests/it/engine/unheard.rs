@@ -429,12 +429,15 @@ fn the_floor_of_a_former_number_counts_from_the_latest_arrival() {
 
 #[test]
 fn how_it_rests_is_told() {
-    use certcollectd::status::{Exposition, Status, Verdict, verdict};
+    use certcollectd::status::{AccountState, Exposition, Status, Verdict, verdict};
     let mut world = deaf(&EIGHT);
     world.pass(HOUR);
     let status = Status::new(&world.config, &world.load(), world.now);
     let account = &status.accounts[0];
-    assert_eq!((account.state, account.cause, account.unanswered), ("paused", Some("unanswered"), 2));
+    assert_eq!(
+        (account.state, account.cause, account.unanswered),
+        (AccountState::Paused, Some("unanswered"), 2)
+    );
     let (found, line) = verdict(&status);
     assert_eq!(found, Verdict::Warning);
     assert!(line.contains("account main rests until 2026-"), "{line}");
