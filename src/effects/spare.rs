@@ -9,12 +9,13 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::dir::random_name;
 use crate::cert::{self, Certificate};
 use crate::engine::event::{Activate, Inspect, Inspection, Link};
 
 /// Below the state directory.
 const DIR: &str = "installed";
+/// The end of a name while the file is written; no order's file ends so.
+const NEW: &str = "new";
 
 /// After an installation: its certificates.
 pub(super) fn keep(state_dir: &Path, activate: &Activate) {
@@ -55,9 +56,10 @@ fn put(state_dir: &Path, name: &str, certificates: &[&Certificate]) {
     let path = path_of(state_dir, name);
     let pem: String = certificates.iter().map(|certificate| certificate.to_pem()).collect();
     let _ = DirBuilder::new().mode(0o700).create(state_dir.join(DIR));
-    let fresh = path.with_file_name(format!(".{}", random_name()));
+    // Always the same: what a kill leaves behind is written over by the next one.
+    let fresh = path.with_extension(NEW);
     let write = || {
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         file.write_all(pem.as_bytes())?;
         rename(&fresh, &path)
     };
