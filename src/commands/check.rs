@@ -1,7 +1,7 @@
 //! `check`: what would fail on the day, said today. Calls nobody, unless asked to.
 
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::effects::load::Reader;
 use crate::effects::preflight::User;
 use crate::effects::save::foreign_owner;
 use crate::effects::store_error::{obstacle, try_write};
-use crate::effects::{call, credential, hook, inspect, preflight, presence, probe, web};
+use crate::effects::{access, call, credential, hook, inspect, preflight, presence, probe, web};
 use crate::engine::event::{Command, CommandReply};
 use crate::sources::{clock, control, watch};
 
@@ -145,13 +145,13 @@ fn looked_as(user: &User) -> String {
 }
 
 /// What to do about a file that is not there or must not be read, if there is something to say.
-fn next_step(why: &str, missing: &str) -> String {
-    if why.contains("no such file") {
-        missing.to_owned()
-    } else if why.contains("permission denied") {
-        "whoever runs certcollectd must be able to read it, and to pass every folder on the way".into()
-    } else {
-        String::new()
+fn next_step(path: &Path, missing: &str) -> String {
+    match access::obstacle(path).map(|error| error.kind()) {
+        Some(ErrorKind::NotFound) => missing.to_owned(),
+        Some(ErrorKind::PermissionDenied) => {
+            "whoever runs certcollectd must be able to read it, and to pass every folder on the way".into()
+        }
+        Some(_) | None => String::new(),
     }
 }
 
@@ -170,7 +170,7 @@ fn check_account(account: &Account, config: &Config, report: &mut Report) {
         let about = Key::account(name, &["ca_file"]);
         let text = format!("account {name}: {failure}");
         let help = next_step(
-            &text.to_lowercase(),
+            path,
             "correct the path, or take ca_file out where nothing looks inside the connection",
         );
         report.error(about, text, &help);
@@ -221,7 +221,7 @@ fn check_secret(
         Err(why) => {
             let help = match source {
                 SecretSource::File(path) => next_step(
-                    &why,
+                    path,
                     &format!("write the password into it: install -m 600 /dev/stdin {}", path.display()),
                 ),
                 SecretSource::Credential(_) | SecretSource::Env(_) => source.remedy(),
@@ -270,15 +270,16 @@ fn check_keys(order: &Order, report: &mut Report) {
         KeySource::Csr(path) => {
             if let Err(why) = inspect::csr(path) {
                 let about = Key::order(name, &["csr_file"]);
-                let help = next_step(&why, missing);
+                let help = next_step(path, missing);
                 report.add(level, about, format!("order {name}: csr_file {why}"), &help);
             }
         }
         KeySource::Keys(paths) => {
-            for candidate in paths.iter().map(|path| inspect::candidate(path)) {
+            for path in paths {
+                let candidate = inspect::candidate(path);
                 if let Err(why) = candidate.key {
                     let about = Key::order(name, &["key_file"]).with(candidate.label.as_str());
-                    let help = next_step(&why, missing);
+                    let help = next_step(path, missing);
                     let text = format!("order {name}: key_file {}: {why}", candidate.label);
                     report.add(level, about, text, &help);
                 }
@@ -297,10 +298,8 @@ fn check_anchors(config: &Config, report: &mut Report) {
         {
             let level = if verify.trust == Severity::Block { Level::Error } else { Level::Warning };
             let about = Key::order(&order.name, &["verify", "trust_anchors"]);
-            let help = next_step(
-                &why.to_lowercase(),
-                "correct the path, or take trust_anchors out for the system's",
-            );
+            let missing = "correct the path, or take trust_anchors out for the system's";
+            let help = verify.trust_anchors.as_ref().map(|path| next_step(path, missing)).unwrap_or_default();
             report.add(level, about, why, &help);
         }
     }

@@ -43,6 +43,11 @@ pub fn cause(error: &io::Error) -> String {
     }
 }
 
+/// Why this process cannot read a file, where that is a matter of the way to it and of rights.
+pub fn obstacle(path: &Path) -> Option<io::Error> {
+    accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS).err().map(io::Error::from)
+}
+
 /// Why a file or socket cannot be used. Looks at the way to it and asks for names of users, so it may take its time.
 pub fn reason(path: &Path, wish: Wish, error: &io::Error) -> Reason {
     match error.raw_os_error().map(Errno::from_raw_os_error) {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::pbkdf2;
 use zeroize::Zeroizing;
 
+use super::access;
 use super::dir::open_file;
 use crate::config::{Account, SecretSource};
 use crate::engine::event::CredentialTag;
@@ -60,10 +61,7 @@ pub fn read(source: &SecretSource) -> Result<Zeroizing<String>, String> {
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<String>, String> {
-    let why = |error: std::io::Error| {
-        let text = error.to_string();
-        text.split(" (os error").next().unwrap_or_default().to_lowercase()
-    };
+    let why = |error: std::io::Error| access::cause(&error);
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET + 1));
     let file = open_file(path).map_err(why)?;
     file.take(MAX_SECRET as u64 + 1).read_to_end(&mut bytes).map_err(why)?;

@@ -14,6 +14,7 @@ use rustix::fs::{self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
+use super::access;
 use crate::engine::event::InstallError;
 
 /// Links followed on the way to one directory, as in the kernel.
@@ -87,20 +88,22 @@ pub fn failed(step: &'static str, path: &Path, error: impl Into<io::Error>) -> I
         ),
         Some(Errno::BUSY) => Some("a single file is mounted here; mount its directory instead"),
         Some(Errno::ACCESS) => Some("give the daemon's user write permission on the directory"),
-        Some(Errno::PERM) if step.contains("owner") => Some(
-            "only root may give files away: run with CAP_CHOWN, or leave owner out and make the daemon's user a member of the group",
-        ),
         Some(Errno::PERM) => Some("the daemon's user may not do this here"),
         _ => None,
     };
-    let cause = match error.raw_os_error() {
-        Some(_) => {
-            let text = error.to_string();
-            text.split(" (os error").next().unwrap_or_default().to_lowercase()
-        }
-        None => error.to_string(),
-    };
+    let cause = access::cause(&error);
     InstallError { step, path: path.to_owned(), cause, advice: advice.map(str::to_owned), stale: false }
+}
+
+/// Why a file cannot get the owner or group that it is to have.
+fn not_given_away(path: &Path, why: Errno) -> InstallError {
+    let error = failed("set the owner of", path, why);
+    if why != Errno::PERM {
+        return error;
+    }
+    let advice = "only root may give files away: run with CAP_CHOWN, or leave owner out and make the daemon's user a member of \
+                  the group";
+    InstallError { advice: Some(advice.to_owned()), ..error }
 }
 
 /// Modes are set explicitly wherever they matter; what an inherited umask may never take away is the owner's own
@@ -284,7 +287,7 @@ impl Dir {
             .map_err(|why| failed("create", &path, why))?;
         if owner != Ownership::default() {
             fs::fchown(&handle, owner.uid.map(Uid::from_raw), owner.gid.map(Gid::from_raw))
-                .map_err(|why| failed("set the owner of", &path, why))?;
+                .map_err(|why| not_given_away(&path, why))?;
         }
         fs::fchmod(&handle, Mode::from_raw_mode(mode))
             .map_err(|why| failed("set the mode of", &path, why))?;
