@@ -92,7 +92,7 @@ impl User {
         let above = path.ancestors().skip(1);
         let above: Vec<&Path> = above.chain(real.iter().flat_map(|path| path.ancestors().skip(1))).collect();
         for dir in above.into_iter().rev().filter(|dir| !dir.as_os_str().is_empty()) {
-            self.has(dir, Right::PASS)?;
+            self.has(dir, Right::Pass)?;
         }
         self.has(path, right)
     }
@@ -100,8 +100,11 @@ impl User {
     /// What is not there is said by whoever looks for it.
     fn has(&self, path: &Path, right: Right) -> Result<(), Denied> {
         let Ok(stat) = std::fs::metadata(path) else { return Ok(()) };
-        let bits = access_list(path).map_or_else(|| self.by_mode(&stat), |list| self.by_list(&stat, &list));
-        if bits & right.0 == right.0 {
+        let may = match access_list(path) {
+            Some(list) => self.may_by_list(&stat, &list, right),
+            None => right.is_in(self.by_mode(&stat)),
+        };
+        if may {
             return Ok(());
         }
         Err(Denied {
@@ -125,41 +128,79 @@ impl User {
     }
 
     /// acl(5), "access check algorithm".
-    fn by_list(&self, stat: &Metadata, list: &[AclEntry]) -> u32 {
+    fn may_by_list(&self, stat: &Metadata, list: &[AclEntry], right: Right) -> bool {
         let of = |tag: u16| list.iter().find(|entry| entry.tag == tag).map(|entry| u32::from(entry.bits));
         if stat.uid() == self.uid {
-            return of(USER_OBJ).unwrap_or_default();
+            return right.is_in(of(USER_OBJ).unwrap_or_default());
         }
         let mask = of(MASK).unwrap_or(7);
+        let may = |entry: &AclEntry| right.is_in(u32::from(entry.bits) & mask);
         if let Some(entry) = list.iter().find(|entry| entry.tag == USER && entry.id == self.uid) {
-            return u32::from(entry.bits) & mask;
+            return may(entry);
         }
-        let mut groups = list.iter().filter(|entry| match entry.tag {
+        let is_of_us = |entry: &&AclEntry| match entry.tag {
             GROUP_OBJ => self.groups.contains(&stat.gid()),
             GROUP => self.groups.contains(&entry.id),
             _ => false,
-        });
-        // One of them must have all of the rights that are wanted; they are not added up. The widest will do here.
-        match groups.next() {
-            Some(first) => {
-                groups.fold(u32::from(first.bits), |bits, entry| bits.max(u32::from(entry.bits))) & mask
-            }
-            None => of(OTHER).unwrap_or_default(),
+        };
+        let groups: Vec<&AclEntry> = list.iter().filter(is_of_us).collect();
+        // One of them must have all of it; they are not added up.
+        if groups.is_empty() {
+            return right.is_in(of(OTHER).unwrap_or_default());
         }
+        groups.into_iter().any(may)
     }
 }
 
-/// A right, as in the last digit of a mode.
+/// What somebody wants to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Right(u32);
+pub(super) enum Right {
+    Read,
+    /// To connect to a socket.
+    Write,
+    /// To pass a directory.
+    Pass,
+    /// To start a program.
+    Start,
+    /// To make and rename entries of a directory.
+    Change,
+}
 
 impl Right {
-    pub(super) const READ: Right = Right(4);
-    const WRITE: Right = Right(2);
-    const PASS: Right = Right(1);
-    const START: Right = Right(1);
-    /// To make and rename entries of a directory.
-    const CHANGE: Right = Right(3);
+    /// As in the last digit of a mode.
+    fn bits(self) -> u32 {
+        match self {
+            Right::Read => 4,
+            Right::Write => 2,
+            Right::Pass | Right::Start => 1,
+            Right::Change => 3,
+        }
+    }
+
+    /// As setfacl(1) takes it.
+    fn letters(self) -> &'static str {
+        match self {
+            Right::Read => "r",
+            Right::Write => "w",
+            Right::Pass | Right::Start => "x",
+            Right::Change => "wx",
+        }
+    }
+
+    fn verb(self) -> &'static str {
+        match self {
+            Right::Read => "read",
+            Right::Write => "use",
+            Right::Pass => "pass",
+            Right::Start => "start",
+            Right::Change => "write to",
+        }
+    }
+
+    /// Whether these bits have all of it.
+    fn is_in(self, bits: u32) -> bool {
+        bits & self.bits() == self.bits()
+    }
 }
 
 /// Where a user is kept out.
@@ -182,14 +223,9 @@ impl Denied {
 
     /// What to do: join the group that has the right, if there is one, else be let in.
     fn remedy(&self, user: &User) -> String {
-        let letters = match self.right.0 {
-            4 => "r",
-            2 => "w",
-            3 => "wx",
-            _ => "x",
-        };
+        let letters = self.right.letters();
         let acl = format!("setfacl -m u:{user}:{letters} {}", self.at.display());
-        if self.gid != 0 && self.mode >> 3 & self.right.0 == self.right.0 {
+        if self.gid != 0 && self.right.is_in(self.mode >> 3) {
             let group = group_name(self.gid);
             return format!(
                 "let it be in group {group}: SupplementaryGroups={group} in a drop-in of the unit (systemctl edit \
@@ -238,33 +274,27 @@ fn access_list(path: &Path) -> Option<Vec<AclEntry>> {
 pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Vec<Finding>) {
     let mut need = |path: &Path, right: Right, level: Level, about: Option<Key>, what: &str| {
         let Err(denied) = user.may(path, right) else { return };
-        let verb = match right {
-            Right::READ => "read",
-            Right::START => "start",
-            Right::WRITE => "use",
-            _ => "write to",
-        };
         let (shown, why) = (path.display(), denied.why(path));
-        let text = format!("{what}: user {user}, who runs the daemon, may not {verb} {shown}{why}");
+        let text = format!("{what}: user {user}, who runs the daemon, may not {} {shown}{why}", right.verb());
         found.push(finding(level, about, text, &denied.remedy(user)));
     };
     for path in files {
-        need(path, Right::READ, Level::Error, None, "configuration");
+        need(path, Right::Read, Level::Error, None, "configuration");
     }
     // What is not there is made, in what is there.
     let dir = config.install_dir.ancestors().find(|dir| dir.exists()).unwrap_or(&config.install_dir);
-    need(dir, Right::CHANGE, Level::Error, Some(Key::top("install_dir")), "install_dir");
+    need(dir, Right::Change, Level::Error, Some(Key::top("install_dir")), "install_dir");
     for account in &config.accounts {
         let name = &account.name;
         for (key, secret) in account.secrets() {
             if let SecretSource::File(path) = secret {
                 let about = Key::account(name, &[key, "file"]);
-                need(path, Right::READ, Level::Error, Some(about), &format!("account {name}: {key}"));
+                need(path, Right::Read, Level::Error, Some(about), &format!("account {name}: {key}"));
             }
         }
         if let Some(path) = &account.ca_file {
             let about = Key::account(name, &["ca_file"]);
-            need(path, Right::READ, Level::Error, Some(about), &format!("account {name}: ca_file"));
+            need(path, Right::Read, Level::Error, Some(about), &format!("account {name}: ca_file"));
         }
     }
     for order in &config.orders {
@@ -276,23 +306,23 @@ pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Ve
             KeySource::Keys(paths) => {
                 for path in paths {
                     let about = Key::order(name, &["key_file"]).with(path.to_string_lossy());
-                    need(path, Right::READ, level, Some(about), &format!("order {name}: key_file"));
+                    need(path, Right::Read, level, Some(about), &format!("order {name}: key_file"));
                 }
             }
             KeySource::Csr(path) => {
                 let about = Key::order(name, &["csr_file"]);
-                need(path, Right::READ, level, Some(about), &format!("order {name}: csr_file"));
+                need(path, Right::Read, level, Some(about), &format!("order {name}: csr_file"));
             }
         }
         if let Some(path) = verify.trust_anchors.as_ref().filter(|_| verify.trust != Severity::Off) {
             let level = if verify.trust == Severity::Block { Level::Error } else { Level::Warning };
             let about = Key::order(name, &["verify", "trust_anchors"]);
-            need(path, Right::READ, level, Some(about), &format!("order {name}: trust_anchors"));
+            need(path, Right::Read, level, Some(about), &format!("order {name}: trust_anchors"));
         }
         for copy in &order.copies {
             let Some(dir) = copy.to.parent() else { continue };
             let about = Key::order(name, &["copy", "to"]).with(copy.to.to_string_lossy());
-            need(dir, Right::CHANGE, Level::Error, Some(about), &format!("order {name}: copy"));
+            need(dir, Right::Change, Level::Error, Some(about), &format!("order {name}: copy"));
         }
     }
     for hook in &config.hooks {
@@ -303,20 +333,20 @@ pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Ve
                 let Ok(path) = find_program(program) else { continue };
                 let about = || Some(Key::hook(name, &["run"]).with(program));
                 let what = format!("hook {name}");
-                need(&path, Right::START, Level::Error, about(), &what);
+                need(&path, Right::Start, Level::Error, about(), &what);
                 // What an interpreter runs, it reads.
                 if is_script(&path) {
-                    need(&path, Right::READ, Level::Error, about(), &what);
+                    need(&path, Right::Read, Level::Error, about(), &what);
                 }
             }
             Action::Signal { pid_file, .. } => {
                 let about = Key::hook(name, &["signal", "pid_file"]);
-                need(pid_file, Right::READ, Level::Error, Some(about), &format!("hook {name}"));
+                need(pid_file, Right::Read, Level::Error, Some(about), &format!("hook {name}"));
             }
             Action::Socket(path) => {
                 if std::fs::metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
                     let about = Key::hook(name, &["socket"]);
-                    need(path, Right::WRITE, Level::Error, Some(about), &format!("hook {name}"));
+                    need(path, Right::Write, Level::Error, Some(about), &format!("hook {name}"));
                 }
             }
             Action::Http { .. } => {}

@@ -24,7 +24,7 @@ fn rights_come_by_owner_group_or_neither() {
     let gid = std::fs::metadata(&path).unwrap().gid();
     let may = |user: &User, bits| {
         mode(&path, bits);
-        user.may(&path, Right::READ).is_ok()
+        user.may(&path, Right::Read).is_ok()
     };
     let (other, member) = (stranger(None), stranger(Some(gid)));
     assert!(may(&other, 0o604) && !may(&other, 0o640));
@@ -34,7 +34,7 @@ fn rights_come_by_owner_group_or_neither() {
     // Each directory on the way must let it pass.
     mode(scratch.path(), 0o700);
     assert!(!may(&other, 0o604));
-    let denied = other.may(&path, Right::READ).unwrap_err();
+    let denied = other.may(&path, Right::Read).unwrap_err();
     assert_eq!(denied.at, scratch.path());
     mode(scratch.path(), 0o710);
     assert!(may(&member, 0o640) && !may(&other, 0o604));
@@ -66,11 +66,32 @@ fn access_lists_count() {
     let set = |list: &[u8]| {
         rustix::fs::setxattr(&path, "system.posix_acl_access", list, rustix::fs::XattrFlags::empty())
     };
-    assert!(stranger(None).may(&path, Right::READ).is_err());
+    assert!(stranger(None).may(&path, Right::Read).is_err());
     if let Err(why) = set(&list(4)) {
         return eprintln!("no access lists on this file system, so they were not looked at: {why}");
     }
-    assert!(stranger(None).may(&path, Right::READ).is_ok());
+    assert!(stranger(None).may(&path, Right::Read).is_ok());
     set(&list(0)).unwrap();
-    assert!(stranger(None).may(&path, Right::READ).is_err(), "the mask takes it away");
+    assert!(stranger(None).may(&path, Right::Read).is_err(), "the mask takes it away");
+    // Two groups, of which one may read and the other may write and pass.
+    let of_groups = |one: u16, other: u16| {
+        [
+            2u32.to_le_bytes().to_vec(),
+            entry(1, 6, none),
+            entry(4, 0, none),
+            entry(8, one, 4_000_200),
+            entry(8, other, 4_000_201),
+            entry(0x10, 7, none),
+            entry(0x20, 0, none),
+        ]
+        .concat()
+    };
+    let mut member = stranger(Some(4_000_200));
+    member.groups.push(4_000_201);
+    for (one, other) in [(4, 3), (3, 4)] {
+        set(&of_groups(one, other)).unwrap();
+        assert!(member.may(&path, Right::Change).is_ok() && member.may(&path, Right::Read).is_ok());
+    }
+    set(&of_groups(1, 2)).unwrap();
+    assert!(member.may(&path, Right::Change).is_err(), "they are not added up");
 }
