@@ -106,6 +106,7 @@ struct Facts {
     /// Whether keyUsage, if there is one, allows to sign certificates.
     cert_sign: Option<bool>,
     names: Option<Box<[SanName]>>,
+    unreadable_names: usize,
     usages: Option<Box<[String]>>,
     subject_key_id: Option<Range<usize>>,
     authority_key_id: Option<Range<usize>>,
@@ -218,6 +219,11 @@ impl Certificate {
         self.0.facts.names.as_deref().unwrap_or_default()
     }
 
+    /// How many names of subjectAltName are meant for servers and can be read by no client.
+    fn unreadable_names(&self) -> usize {
+        self.0.facts.unreadable_names
+    }
+
     /// The extended key usages as dotted object identifiers.
     pub fn extended_key_usages(&self) -> &[String] {
         self.0.facts.usages.as_deref().unwrap_or_default()
@@ -279,7 +285,10 @@ impl Facts {
                     once(&mut facts.usages, usages(usage), "extendedKeyUsage")?;
                 }
                 ParsedExtension::SubjectAlternativeName(names) => {
-                    once(&mut facts.names, san::read(&names.general_names), "subjectAltName")?;
+                    // Clients refuse what has more behind its end, the parser does not.
+                    let names = ber::whole(extension.value).map_or(&[][..], |_| &names.general_names);
+                    once(&mut facts.names, san::read(names), "subjectAltName")?;
+                    facts.unreadable_names = san::unreadable(names);
                 }
                 ParsedExtension::SubjectKeyIdentifier(id) => facts.subject_key_id = span(der, id.0),
                 ParsedExtension::AuthorityKeyIdentifier(id) => {

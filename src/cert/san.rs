@@ -69,6 +69,14 @@ pub(super) fn read(names: &[GeneralName<'_>]) -> Box<[SanName]> {
     names.iter().take(MAX_NAMES).filter_map(read_one).collect()
 }
 
+/// How many names were meant for servers and say nothing to a client: no DNS name, no address.
+pub(super) fn unreadable(names: &[GeneralName<'_>]) -> usize {
+    let meant = names.iter().filter(|name| {
+        matches!(name, GeneralName::DNSName(_) | GeneralName::IPAddress(_) | GeneralName::Invalid(..))
+    });
+    meant.filter(|name| read_one(name).is_none()).count()
+}
+
 fn read_one(name: &GeneralName<'_>) -> Option<SanName> {
     match name {
         GeneralName::DNSName(text) => is_dns(text).then(|| SanName::Dns(text.to_ascii_lowercase())),

@@ -31,10 +31,17 @@ fn look(spki: &[u8]) -> Result<Option<String>, BerError> {
     if let Some(rsa) = key::rsa_numbers(spki) {
         return Ok(rsa_weakness(rsa?));
     }
-    let curve = algorithm.element()?.filter(|parameters| parameters.tag == ber::OID);
+    let parameters = algorithm.element()?;
     Ok(match ber::dotted(kind).as_str() {
         "1.2.840.10040.4.1" => Some("key is a DSA key, which no client accepts any more".to_owned()),
-        "1.2.840.10045.2.1" => point_weakness(curve.map(|curve| ber::dotted(curve.content)).as_deref(), key),
+        "1.2.840.10045.2.1" => match parameters.filter(|parameters| parameters.tag == ber::OID) {
+            Some(curve) => point_weakness(&ber::dotted(curve.content), key),
+            // RFC 5480 section 2.1.1: "specifiedCurve [...] MUST NOT be used in PKIX". Whoever writes the curve's numbers
+            // chooses how much they protect.
+            None => {
+                Some("elliptic curve has no name, and clients refuse a curve that is written out".to_owned())
+            }
+        },
         "1.3.101.112" if key.len() != 32 => Some("public key is not of an Ed25519 key's length".to_owned()),
         "1.3.101.113" if key.len() != 57 => Some("public key is not of an Ed448 key's length".to_owned()),
         _ => None,
@@ -56,7 +63,7 @@ fn rsa_weakness((modulus, exponent): (&[u8], &[u8])) -> Option<String> {
 }
 
 /// `curve` is a dotted identifier; `point` as in SEC 1, section 2.3.3.
-fn point_weakness(curve: Option<&str>, point: &[u8]) -> Option<String> {
+fn point_weakness(curve: &str, point: &[u8]) -> Option<String> {
     const NO_POINT: &str = "public key is no point of its curve";
     let field = match point {
         [0] => return Some("public key is the point at infinity".to_owned()),
@@ -65,9 +72,9 @@ fn point_weakness(curve: Option<&str>, point: &[u8]) -> Option<String> {
         _ => return Some(NO_POINT.to_owned()),
     };
     let algorithm: &'static EcdsaVerificationAlgorithm = match curve {
-        Some("1.2.840.10045.3.1.7") => &ECDSA_P256_SHA256_ASN1,
-        Some("1.3.132.0.34") => &ECDSA_P384_SHA384_ASN1,
-        Some("1.3.132.0.35") => &ECDSA_P521_SHA512_ASN1,
+        "1.2.840.10045.3.1.7" => &ECDSA_P256_SHA256_ASN1,
+        "1.3.132.0.34" => &ECDSA_P384_SHA384_ASN1,
+        "1.3.132.0.35" => &ECDSA_P521_SHA512_ASN1,
         _ if field < MIN_FIELD_OCTETS => {
             return Some(format!("elliptic curve has only {} bits", field * 8));
         }
@@ -120,6 +127,11 @@ mod tests {
         let check = |found: Option<String>, text: &str| assert_eq!(found.as_deref(), Some(text));
         check(rsa(512, &[1, 0, 1], 1), "RSA key has only 512 bits");
         check(rsa(2040, &[1, 0, 1], 1), "RSA key has only 2040 bits");
+        // A curve that is written out, the parameters left out, and those of the issuer.
+        let unnamed = "elliptic curve has no name, and clients refuse a curve that is written out";
+        for parameters in [&[0x30, 3, 2, 1, 1][..], &[], &[5, 0]] {
+            check(weakness(&spki(EC, parameters, &[&[4][..], &[9; 64]].concat())), unnamed);
+        }
         let exponent = "RSA key has an exponent that protects nothing (1, or an even number)";
         check(rsa(2048, &[1], 1), exponent);
         check(rsa(2048, &[1, 0, 0], 1), exponent);

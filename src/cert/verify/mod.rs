@@ -268,6 +268,16 @@ fn usable(leaf: &Certificate, purpose: Purpose, findings: &mut Findings) {
     if purpose == Purpose::Server && !named && !leaf.is_ca() {
         let text = "the certificate names no server: its subjectAltName is missing, empty or cannot be read";
         findings.add(Check::Leaf, text.to_owned());
+    } else if let (Purpose::Server, odd @ 1..) = (purpose, leaf.unreadable_names()) {
+        // The others serve as they are.
+        let text = match odd {
+            1 => "one of the certificate's names is neither a DNS name nor an address; no client takes it"
+                .to_owned(),
+            _ => format!(
+                "{odd} of the certificate's names are neither DNS names nor addresses; no client takes them"
+            ),
+        };
+        findings.list.push(Finding { check: Check::Leaf, level: Level::Warn, text });
     }
 }
 

@@ -194,9 +194,14 @@ fn a_certificate_that_protects_nobody_is_refused_whatever_the_policy() {
     // Names that are missing, none at all, nothing that can be read, and nothing that a client can compare.
     let san = |content: &[u8]| vec![CustomExtension::from_oid_content(&[2, 5, 29, 17], content.to_vec())];
     let other = vec![CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 1], vec![5, 0])];
-    for extensions in
-        [other, san(&[0x30, 0]), san(b"garbage"), san(&[]), san(&[0x30, 4, 0x82, 2, 0xff, 0xfe])]
-    {
+    for extensions in [
+        other,
+        san(&[0x30, 0]),
+        san(b"garbage"),
+        san(&[]),
+        san(&[0x30, 4, 0x82, 2, 0xff, 0xfe]),
+        san(&[0x30, 3, 0x82, 1, b'a', 0]),
+    ] {
         let leaf = authority.inter.issue(&www, |params| {
             params.is_ca = IsCa::NoCa;
             params.custom_extensions = extensions;
@@ -214,6 +219,33 @@ fn a_certificate_that_protects_nobody_is_refused_whatever_the_policy() {
     for purpose in [Purpose::Server, Purpose::Mark, Purpose::Email] {
         let text = "leaf: the certificate's RSA key has only 1024 bits";
         check(&pool, &Expectation { policy: off, purpose, ..expectation() }, Some(&weak), &[text]);
+    }
+}
+
+#[test]
+fn names_that_no_client_takes_are_said() {
+    let authority = authority();
+    let www = entity("www");
+    let one =
+        "?leaf: one of the certificate's names is neither a DNS name nor an address; no client takes it";
+    let two = "?leaf: 2 of the certificate's names are neither DNS names nor addresses; no client takes them";
+    let odd: [(&[&[u8]], &[&str]); 4] = [
+        (&[b"\x82\x05a.b\0c"], &[one]),
+        (&[b"\x82\x03a\xff.", b"\x87\x03abc"], &[two]),
+        (&[b"\x82\x04a b."], &[one]),
+        // What is for somebody else.
+        (&[b"\x81\x03a@b", b"\x86\x03a:b", b"\x88\x01\x2a", b"\xa4\x02\x30\0"], &[]),
+    ];
+    for (names, expected) in odd {
+        let names = [&[b"\x82\x0fwww.example.com".as_slice()], names].concat().concat();
+        let content = [&[0x30, u8::try_from(names.len()).unwrap()][..], &names].concat();
+        let leaf = authority.inter.issue(&www, |params| {
+            params.is_ca = IsCa::NoCa;
+            params.custom_extensions = vec![CustomExtension::from_oid_content(&[2, 5, 29, 17], content)];
+        });
+        let domains = ["www.example.com".into()];
+        let expectation = Expectation { domains: &domains, ..expectation() };
+        check(&authority.pool(&[&leaf]), &expectation, Some(&leaf), expected);
     }
 }
 
