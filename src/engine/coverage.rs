@@ -39,6 +39,18 @@ impl Engine {
         }
     }
 
+    /// After a loss of the state, nothing but the files themselves tells what readers were promised.
+    pub(super) fn miss_what_was_found(
+        &mut self,
+        id: OrderId,
+        found: Option<&Certificate>,
+        leaf: &Certificate,
+    ) {
+        let promised = self.promised(id, found);
+        let missed = promised.into_iter().filter(|name| !cert::still_covers(leaf, name));
+        self.slot_mut(id).record.uncovered = missed.collect();
+    }
+
     /// The operator does not miss the names; `false` if none are missed.
     pub(super) fn accept_coverage(&mut self, token: Token, id: OrderId, now: Now) -> bool {
         let names = std::mem::take(&mut self.slot_mut(id).record.uncovered);

@@ -95,6 +95,9 @@ impl Engine {
         }
         let level = if first && unpinned { Level::Warn } else { Level::Info };
         let known = self.slot(id).record.phase == Phase::Collected;
+        if first && !overridden {
+            self.miss_what_was_found(id, found_leaf(inspection), &material.leaf);
+        }
         let slot = self.slot_mut(id);
         slot.material = Some(Box::new(material));
         slot.hold_until = None;

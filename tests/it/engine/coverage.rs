@@ -62,6 +62,27 @@ fn a_name_that_is_lost_is_told_until_somebody_accepts_that() {
 }
 
 #[test]
+fn after_a_loss_of_the_state_the_files_tell_what_was_covered() {
+    for (after, lost) in
+        [(&["www.example.com"][..], &["mail.example.com"][..]), (&["www.example.com", "*.example.com"], &[])]
+    {
+        let mut world = World::new(with_hook("www"));
+        world.say("www", [of(-1, &["www.example.com", "mail.example.com"]), of(0, after)]);
+        world.pass(HOUR);
+        world.rows = world::Rows::default();
+        world.restart();
+        world.pass(2 * DAY);
+        assert_eq!((world.phase("www").as_str(), world.ran.len()), ("guarding", 2));
+        assert_eq!(missed(&world), lost);
+        world.restart();
+        assert_eq!(missed(&world), lost);
+        let accept = world.command(Command::Accept("www".into()));
+        assert_eq!(world.reply(accept).ok, !lost.is_empty());
+        assert!(missed(&world).is_empty());
+    }
+}
+
+#[test]
 fn what_still_covers_is_no_loss() {
     for (before, after) in [
         (&["www.example.com", "example.com"][..], &["*.example.com", "example.com"][..]),
