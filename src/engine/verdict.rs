@@ -143,9 +143,12 @@ impl Engine {
                 ""
             };
             let name = self.slot_name(id);
+            let accept = match &verdict.leaf {
+                Some(_) => format!("`certcollectd accept {name}` installs it all the same"),
+                None => "which one to install is not known, so there is none to accept".to_owned(),
+            };
             let text = format!(
-                "the collected certificate was refused: {reason}{stays}; polling goes on, {}; \
-                 `certcollectd accept {name}` installs it all the same",
+                "the collected certificate was refused: {reason}{stays}; polling goes on, {}; {accept}",
                 self.next_poll(id, now)
             );
             self.note(Level::Error, "quarantined", Some(id), now, text);
