@@ -117,9 +117,10 @@ fn look(install_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
             // What stands there may still hold what readers look for.
             let place = install_dir.join(&*inspect.name);
             let names = inspect.expected.iter().map(|file| file.name.clone());
-            found.missing = names.filter(|name| is_gone(&place.join(name))).collect();
+            found.missing = names.filter(|name| leads_nowhere(&place.join(name))).collect();
         }
     }
+    open_to_owner(&base, &store_name, found);
     let store = match base.find(&store_name) {
         Ok(Some(store)) => store,
         Ok(None) => return miss_all(inspect, found),
@@ -127,6 +128,7 @@ fn look(install_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
     };
     close_to_others(&store, found);
     if let Link::Generation(current) = found.link.clone() {
+        open_to_owner(&store, &current, found);
         match store.find(&current) {
             Ok(Some(generation)) => {
                 close_to_others(&generation, found);
@@ -147,6 +149,14 @@ fn look(install_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
 /// Whether a path leads to nothing. Where that cannot be told, it is not said.
 fn is_gone(path: &Path) -> bool {
     std::fs::metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// As [`is_gone`], or the way to it ends at a file, or goes round in circles.
+fn leads_nowhere(path: &Path) -> bool {
+    use rustix::io::Errno;
+    let why = std::fs::metadata(path).err().and_then(|error| error.raw_os_error());
+    why.map(Errno::from_raw_os_error)
+        .is_some_and(|why| matches!(why, Errno::NOENT | Errno::NOTDIR | Errno::LOOP))
 }
 
 /// Neither the order's own files nor what they were copied from is there; copies are written with them.
@@ -258,7 +268,7 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, found: &mut Inspection) {
     let ((content, stat), dir) = match read {
         Ok(read) => read,
         Err(_) if is_gone(&copy.to) => return found.missing.push(shown),
-        Err(error) => return found.unmended.push(error.to_string()),
+        Err(error) => return found.unseen.push(error.to_string()),
     };
     let content = zeroize::Zeroizing::new(content);
     let file = contents::wanted(files).into_iter().find(|(kind, ..)| *kind == copy.from);
@@ -328,6 +338,22 @@ fn put_right(
     let done = fchmod(&file, Mode::from_raw_mode(mode));
     if wrong_mode {
         found.done(format!("{name} had mode {is_mode:04o}"), done);
+    }
+}
+
+/// A directory of ours that its own owner may not enter is nobody's wish; root would not notice.
+fn open_to_owner(parent: &Dir, name: &str, found: &mut Inspection) {
+    use rustix::fs::{AtFlags, FileType, chmodat, statat};
+    const OWNER: u32 = 0o500;
+    let Ok(stat) = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) else { return };
+    let ours = FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+        && stat.st_uid == rustix::process::geteuid().as_raw();
+    let mode = stat.st_mode & 0o7777;
+    if ours && mode & OWNER != OWNER {
+        let opened = Mode::from_raw_mode(stage::DIR_MODE);
+        let what = format!("{} had mode {mode:04o}", parent.path().join(name).display());
+        // The directory above belongs to us or to root, and nobody else may write to it.
+        found.done(what, chmodat(parent, name, opened, AtFlags::empty()));
     }
 }
 

@@ -12,7 +12,7 @@ use crate::engine::contents;
 use crate::engine::event::{InstallError, InstalledFile, Material, Stage, StagedFiles};
 
 /// Mode of an order's directory of generations and of each generation: readers must get through.
-const DIR_MODE: u32 = 0o755;
+pub(super) const DIR_MODE: u32 = 0o755;
 /// A private key file larger than this is not one.
 pub const MAX_KEY: usize = 64 * 1024;
 /// No file of ours is larger than this.

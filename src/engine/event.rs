@@ -290,6 +290,8 @@ pub struct Inspection {
     pub unmended: Vec<String>,
     /// Why it cannot be told whether readers find what was installed, in words.
     pub unreadable: Vec<String>,
+    /// Copies elsewhere that cannot be looked at, and why. What is missing is put back all the same.
+    pub unseen: Vec<String>,
     /// Expected files that are missing, or of no use to anybody.
     pub missing: Vec<String>,
     /// Expected files whose content is not what was installed.

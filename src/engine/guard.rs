@@ -112,7 +112,7 @@ impl Engine {
     /// What readers lack is an alarm for as long as they lack it.
     fn tell_lost(&mut self, id: OrderId, inspection: &Inspection, missing: bool, now: Now) {
         let record = &self.slot(id).record;
-        let mut lost = inspection.unreadable.clone();
+        let mut lost = [&inspection.unreadable[..], &inspection.unseen].concat();
         if missing {
             let next = if record.phase.is_stopped() {
                 format!("`certcollectd resume {}` puts them back", self.slot_name(id))

@@ -255,6 +255,59 @@ fn a_hard_link_in_a_generation_is_not_put_right() {
 }
 
 #[test]
+fn directories_that_their_owner_cannot_enter_are_opened_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    assert!(install(&out, &dir.path().join("site.pem"), 1));
+    let generation = std::fs::canonicalize(out.join("www")).unwrap();
+    for (closed, mode, mended) in [
+        (out.join(".www"), 0o000, true),
+        (out.join(".www"), 0o200, true),
+        (generation.clone(), 0o000, true),
+        (generation.clone(), 0o411, true),
+        // What an operator may want.
+        (out.join(".www"), 0o700, false),
+        (generation, 0o510, false),
+    ] {
+        std::fs::set_permissions(&closed, PermissionsExt::from_mode(mode)).unwrap();
+        let found = inspect::inspect(&out, &guard(files()));
+        let (told, now): (Vec<String>, u32) = match mended {
+            true => (vec![format!("{} had mode {mode:04o}", closed.display())], 0o755),
+            false => (Vec::new(), mode),
+        };
+        assert_eq!(std::fs::metadata(&closed).unwrap().mode() & 0o7777, now, "{mode:o}");
+        assert_eq!(found.repaired, told);
+        assert!(found.unreadable.is_empty() && !found.certificates.is_empty(), "{found:?}");
+        std::fs::set_permissions(&closed, PermissionsExt::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
+fn what_readers_do_not_find_is_an_alarm_whatever_stands_there() {
+    type Make = fn(&Path);
+    let kinds: [(&str, Make); 6] = [
+        ("out/www", |path| std::fs::write(path, "").unwrap()),
+        ("out/www", |path| symlink("/dev/null", path).unwrap()),
+        ("out/www", |path| symlink("www", path).unwrap()),
+        ("out/www", |path| std::fs::create_dir(path).unwrap()),
+        ("site.pem", |path| std::fs::create_dir(path).unwrap()),
+        ("site.pem", |path| make_fifo(path)),
+    ];
+    for (place, make) in kinds {
+        let setting = with_copy();
+        assert_eq!(setting.once(&[]).0, 0);
+        std::fs::remove_file(setting.path(place)).unwrap();
+        make(&setting.path(place));
+        setting.once(&[]);
+        let (code, said) = setting.call(&["status", "--nagios"]);
+        assert!(code == 2 && said.contains("www lacks installed files"), "{place}: {said}");
+        let lost = setting.order_status("www")["lost"].to_string();
+        let named = if place == "out/www" { "readers do not find cert.pem" } else { "site.pem" };
+        assert!(lost.contains(named), "{place}: {lost}");
+    }
+}
+
+#[test]
 fn files_stay_whose_they_are_while_their_owner_cannot_be_looked_up() {
     if !is_root() {
         eprintln!("only root can give a file away, so this was not looked at");
