@@ -9,7 +9,7 @@ use rustix::fs::{Gid, Mode, Uid};
 
 use super::dir::{Dir, Ownership, failed, read_file};
 use super::stage;
-use crate::cert::{self, Anchors, Certificate, KeyCandidate, PublicKey};
+use crate::cert::{self, Anchors, Certificate, KeyCandidate, KeyError, PublicKey, PublicKeys};
 use crate::config::{FileCopy, FileKind, Files, KeySource};
 use crate::engine::contents;
 use crate::engine::event::{Inspect, Inspection, InstallError, InstalledFile, Link};
@@ -23,15 +23,15 @@ pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
     match &inspect.key {
         Some(KeySource::Keys(paths)) => {
             for path in paths {
-                let read = stage::read_key(path);
-                found.unread.extend(read.as_ref().err().cloned());
-                found.keys.push(candidate_of(path, read));
+                let key = key(path);
+                found.unread.extend(key.as_ref().err().cloned());
+                found.keys.push(candidate_of(path, key));
             }
         }
         Some(KeySource::Csr(path)) => {
-            let read = read_request(path);
-            found.unread.extend(read.as_ref().err().cloned());
-            found.csr = Some(request_of(path, read).map(|csr| csr.public_key().clone()));
+            let csr = read_request(path);
+            found.unread.extend(csr.as_ref().err().cloned());
+            found.csr = Some(request_of(path, csr).map(|csr| csr.public_key().clone()));
         }
         Some(KeySource::Request(text)) => {
             found.csr = Some(sent_request(text).map(|csr| csr.public_key().clone()));
@@ -45,14 +45,18 @@ pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
 
 /// A key file's public key, or why there is none.
 pub fn candidate(path: &Path) -> KeyCandidate {
-    candidate_of(path, stage::read_key(path))
+    candidate_of(path, key(path))
 }
 
-fn candidate_of(path: &Path, read: Result<zeroize::Zeroizing<Vec<u8>>, InstallError>) -> KeyCandidate {
-    let key = read
-        .map_err(|error| error.cause)
-        .and_then(|pem| cert::key::from_private_key_pem(&pem).map_err(|error| error.to_string()));
-    KeyCandidate { label: path.display().to_string(), key }
+fn candidate_of(path: &Path, key: Result<PublicKeys, InstallError>) -> KeyCandidate {
+    KeyCandidate { label: path.display().to_string(), key: key.map_err(|error| error.cause) }
+}
+
+/// The public keys of a key file. One that holds none that can be used is as good as one that cannot be read: half
+/// written, encrypted, of another form. Both say nothing about a certificate.
+fn key(path: &Path) -> Result<PublicKeys, InstallError> {
+    let pem = stage::read_key(path)?;
+    cert::key::from_private_key_pem(&pem).map_err(|why| unusable("use the key", path, why))
 }
 
 /// A signing request's public key, or why there is none.
@@ -65,17 +69,18 @@ pub fn request(path: &Path) -> Result<cert::Csr, String> {
     request_of(path, read_request(path))
 }
 
-pub(super) fn read_request(path: &Path) -> Result<zeroize::Zeroizing<Vec<u8>>, InstallError> {
-    stage::read_whole("read the request", path)
+fn request_of(path: &Path, read: Result<cert::Csr, InstallError>) -> Result<cert::Csr, String> {
+    read.map_err(|error| format!("{}: {}", path.display(), error.cause))
 }
 
-fn request_of(
-    path: &Path,
-    read: Result<zeroize::Zeroizing<Vec<u8>>, InstallError>,
-) -> Result<cert::Csr, String> {
-    let shown = path.display();
-    let text = read.map_err(|error| format!("{shown}: {}", error.cause))?;
-    cert::key::from_csr(&text).map_err(|error| format!("{shown}: {error}"))
+/// As [`key`], of a signing request.
+fn read_request(path: &Path) -> Result<cert::Csr, InstallError> {
+    let text = stage::read_whole("read the request", path)?;
+    cert::key::from_csr(&text).map_err(|why| unusable("use the request", path, why))
+}
+
+fn unusable(step: &'static str, path: &Path, why: KeyError) -> InstallError {
+    InstallError { step, path: path.to_owned(), cause: why.to_string(), advice: None, stale: false }
 }
 
 /// A signing request in base64 without armour.

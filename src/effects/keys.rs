@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::inspect::read_request;
-use super::stage::read_key;
+use super::stage::{read_key, read_whole};
 use crate::config::{Config, KeySource};
 use crate::engine::event::InstallError;
 
@@ -23,7 +22,9 @@ pub fn unreadable(config: &Config) -> Vec<(Arc<str>, InstallError)> {
                 let new = paths.iter().filter(|path| seen.insert(path.as_path()));
                 new.filter_map(|path| read_key(path).err()).collect()
             }
-            KeySource::Csr(path) if seen.insert(path) => read_request(path).err().into_iter().collect(),
+            KeySource::Csr(path) if seen.insert(path) => {
+                read_whole("read the request", path).err().into_iter().collect()
+            }
             KeySource::Csr(_) | KeySource::None | KeySource::Request(_) => Vec::new(),
         };
         found.extend(errors.into_iter().map(|error| (order.name.clone(), error)));

@@ -272,7 +272,7 @@ pub struct Inspect {
 pub struct Inspection {
     /// A candidate for each key file that was read, readable or not.
     pub keys: Vec<KeyCandidate>,
-    /// Key files, or the CSR's, that could not be read, and why. What was read and is no key is not among them.
+    /// Key files, or the CSR's, that could not be read or hold nothing of use, and why.
     pub unread: Vec<InstallError>,
     /// The CSR's public key, or why there is none.
     pub csr: Option<Result<PublicKey, String>>,

@@ -38,6 +38,44 @@ fn a_key_that_is_not_there_yet_is_waited_for_and_told_of_at_once() {
 }
 
 #[test]
+fn a_file_without_a_key_to_use_says_nothing_about_a_certificate() {
+    let mut setting = Setting::new();
+    let key = setting.key.serialize_pem();
+    let params = rcgen::CertificateParams::new(["www.example.com".to_owned()]).unwrap();
+    let csr = params.serialize_request(&setting.key).unwrap().pem().unwrap();
+    let broken = [
+        String::new(),
+        "\n\n".to_owned(),
+        key[..key.len() / 2].to_owned(),
+        csr[..csr.len() / 2].to_owned(),
+        setting.read("ca.pem"),
+        key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY"),
+    ];
+    let mut orders = Vec::new();
+    for content in &broken {
+        for (kind, right) in [("key", &key), ("csr", &csr)] {
+            let number = (orders.len() + 1).to_string();
+            let (name, file) = (format!("o{number}"), format!("{number}.pem"));
+            setting.write(&file, content);
+            setting.order(&name, ssl(&number), &format!("{kind}_file = \"$DIR/{file}\"\n{OWN_ROOT}"));
+            orders.push((name, file, right));
+        }
+    }
+    setting.start();
+    for (name, file, right) in &orders {
+        setting.until_phase(name, "collected");
+        let trouble = setting.order_status(name)["trouble"].to_string();
+        assert!(trouble.contains(&format!("/{file}: ")), "{trouble}");
+        setting.write(file, right);
+    }
+    for (name, ..) in &orders {
+        setting.until_phase(name, "guarding");
+    }
+    assert!(!setting.log().contains("was refused"), "{}", setting.log());
+    assert_eq!(setting.stop(), Some(0));
+}
+
+#[test]
 fn a_key_that_cannot_be_read_any_more_is_told_of_at_a_reload() {
     let mut setting = Setting::new();
     setting.order("www", ssl("1").with_script(vec![Step::pending(1_000_000)]), KEY);
