@@ -70,6 +70,27 @@ fn the_account_waits_for_what_may_still_arrive_whoever_wants_a_call() {
     }
 }
 
+/// Without a spread, which would hide how near to its floor it is.
+#[test]
+fn an_order_is_asked_again_an_interval_after_the_latest_arrival() {
+    for failure in unanswerable() {
+        let mut config = world::config(&["a"]);
+        world::change(&mut config.orders[0], |settings| settings.cadence.spread_permille = 0);
+        let mut world = World::new(config);
+        world.say("a", [Say::Fail(failure.clone()), Say::text("errorCode=0")]);
+        world.pass(DAY);
+        let polls: Vec<_> = world.calls.iter().map(|call| call.at).collect();
+        if let [first, second, ..] = polls[..] {
+            assert_eq!(second.since(first), 3 * HOUR + 20 * SECOND, "{failure}");
+        } else {
+            assert!(
+                matches!(failure, Failure::Internal(_)),
+                "{failure}: a mistake of ours waits for a person"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_longer_gap_holds_and_what_was_not_sent_needs_no_rest() {
     let mut config = world::config(&["a", "b"]);

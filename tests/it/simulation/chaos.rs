@@ -41,13 +41,6 @@ impl Sim {
         self.start_anew();
     }
 
-    /// A call under way ends with the process.
-    pub(super) fn hang_up(&mut self) {
-        if std::mem::take(&mut self.in_flight) > 0 {
-            self.last_end = Some(self.world.now.time);
-        }
-    }
-
     pub(super) fn start_anew(&mut self) {
         let loaded = self.world.load();
         self.world.engine =
@@ -65,7 +58,7 @@ impl Sim {
     pub(super) fn chaos(&mut self) {
         let name = *self.dice.pick(&ORDERS);
         let day = usize::try_from((self.world.now.time.0 - 1_000_000) / 86_400_000).unwrap() + 1;
-        match self.dice.below(20) {
+        match self.dice.below(21) {
             0 => self.kill("at random"),
             // A clock that is set and a power cut before that was saved: nobody could know of both.
             1 if self.world.rows.offsets.get(&self.world.boot.to_string())
@@ -152,13 +145,17 @@ impl Sim {
             17 => {
                 let asleep = i64::try_from(60_000 + self.dice.below(48 * 3_600_000)).unwrap();
                 self.note(format!("the machine sleeps for {} s", asleep / 1000));
-                self.world.now.time.0 += asleep;
-                self.world.now.wall += asleep;
+                self.pass_until(Time(self.world.now.time.0 + asleep));
             }
             18 => {
                 self.note("reload".into());
                 let config = self.world.config.clone();
                 self.tell(Event::Configured { config });
+            }
+            19 => {
+                let long = Duration::from_secs(self.dice.below(16 * 3600));
+                self.note(format!("vendor: slower than anybody waits for {} s", long.as_secs()));
+                self.deaf_until = self.world.now.time + long;
             }
             _ => self.edit(name),
         }
@@ -183,7 +180,7 @@ impl Sim {
                 format!("the account is called {account}")
             }
             _ => {
-                config = super::config();
+                config = super::config(self.seed);
                 "all is as it was".into()
             }
         };
@@ -227,11 +224,9 @@ impl Sim {
     pub(super) fn reboot(&mut self) {
         // The schedule's line begins anew; the world's own bookkeeping moves along with it.
         let off = Duration::from_secs(60 + self.dice.below(7200));
-        let before = self.world.now.time;
         self.world.boot += 1;
-        let off_ms = i64::try_from(off.as_millis()).unwrap();
-        self.world.now.wall += off_ms;
-        self.world.now.time = Time(before.0 + off_ms + 1);
+        self.pass_until(self.world.now.time + off);
+        self.world.now.time.0 += 1;
         // As if time since boot had begun elsewhere: rows of the other boot are translated by wall time.
         self.start_anew();
     }

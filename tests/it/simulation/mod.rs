@@ -11,8 +11,10 @@
 mod chaos;
 /// The vendor's side.
 mod vendor;
+/// Calls that nobody hears of any more.
+mod wire;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -22,6 +24,8 @@ use certcollectd::engine::event::{Call, Changes, Command, CredentialTag, Effect,
 use certcollectd::engine::order::Phase;
 use certcollectd::engine::time::Time;
 use rcgen::KeyPair;
+
+use wire::{Distant, Sent, Unheard, Way};
 
 use crate::certs;
 use crate::world::{self, DAY, HOUR, START, Say, World};
@@ -98,10 +102,18 @@ struct Sim {
     login_broken: bool,
     /// A refusal was told and remembered: until somebody acts, nobody may call.
     refused: bool,
-    /// The vendor took the login of the last call.
+    /// The vendor took the login of the last call that was answered.
     accepted: bool,
-    /// Calls that somebody's word allows before their time.
-    allowed: HashMap<String, u32>,
+    /// Of what somebody's word allows one call before its time.
+    allowed: HashSet<String>,
+    /// Until then the vendor is slower than anybody waits.
+    deaf_until: Time,
+    /// Calls that were written.
+    sent: u64,
+    /// The last of them, as far as no answer was heard since.
+    unheard: Vec<Unheard>,
+    /// What happens at the vendor without us, and when.
+    distant: Vec<(Time, Distant)>,
     last_arrival: HashMap<String, Time>,
     /// End of the last call that the vendor saw.
     last_end: Option<Time>,
@@ -111,6 +123,9 @@ struct Sim {
     skew: i64,
     in_flight: u32,
     calls: u64,
+    late: u64,
+    /// Logins that the vendor refused, heard or not.
+    refused_logins: u64,
     words: u64,
     kills: u64,
     swaps: HashMap<&'static str, Vec<String>>,
@@ -121,17 +136,36 @@ struct Sim {
 }
 
 enum Begun {
-    Call { call: Call, answer: Say, arrived: bool },
+    Call { call: Call, answer: Say, sent: Sent, way: Way, accepted: bool },
     Other(Effect),
 }
 
-fn config() -> Config {
+impl Begun {
+    /// Since when the vendor is at work on it.
+    fn at_vendor_since(&self) -> Option<Time> {
+        match self {
+            Begun::Call { sent, way: Way::Direct, .. } => Some(sent.began),
+            Begun::Call { way: Way::None | Way::Unknown, .. } | Begun::Other(_) => None,
+        }
+    }
+}
+
+/// The settings are the world's own.
+fn config(seed: u64) -> Config {
     let mut config = world::config(&ORDERS);
+    config.calls.settle = Duration::from_secs([20, 5, 45][usize::try_from(seed / 2 % 3).unwrap()]);
+    config.calls.request_timeout = Duration::from_secs([60, 30][usize::try_from(seed / 6 % 2).unwrap()]);
     config.hooks.push(world::hook("reload"));
     config.hooks.push(world::hook("copy"));
     for order in &mut config.orders {
         order.domains = Box::new([format!("{}.example.com", order.name).into()]);
-        world::change(order, |settings| settings.hooks.extend(["reload".into(), "copy".into()]));
+        world::change(order, |settings| {
+            settings.hooks.extend(["reload".into(), "copy".into()]);
+            if seed % 2 == 1 {
+                // A spread hides how near to its floor an order is asked about.
+                settings.cadence.spread_permille = 0;
+            }
+        });
     }
     config
 }
@@ -139,7 +173,7 @@ fn config() -> Config {
 impl Sim {
     fn new(seed: u64) -> Sim {
         let mut sim = Sim {
-            world: World::new(config()),
+            world: World::new(config(seed)),
             dice: Dice(seed),
             seed,
             orders: ORDERS.iter().map(|name| (*name, At::Pending)).collect(),
@@ -148,13 +182,19 @@ impl Sim {
             login_broken: false,
             accepted: false,
             refused: false,
-            allowed: HashMap::new(),
+            allowed: HashSet::new(),
+            deaf_until: Time::MIN,
+            sent: 0,
+            unheard: Vec::new(),
+            distant: Vec::new(),
             last_arrival: HashMap::new(),
             last_end: None,
             limited_until: Time::MIN,
             skew: 0,
             in_flight: 0,
             calls: 0,
+            late: 0,
+            refused_logins: 0,
             words: 0,
             kills: 0,
             swaps: HashMap::new(),
@@ -194,6 +234,14 @@ impl Sim {
             while let Some(effect) = effects.next() {
                 if !self.quiet && self.dice.one_in(400) {
                     return self.kill("between two effects");
+                }
+                if let Effect::Call(call) = &effect
+                    && !self.quiet
+                    && self.dice.one_in(50)
+                {
+                    let number = world::asked(&call.request);
+                    self.die_calling(&number);
+                    return self.kill(&format!("with a call for {number} on its way"));
                 }
                 match effect {
                     Effect::Save(changes) => {
@@ -243,14 +291,19 @@ impl Sim {
         let end = self.world.now.time + latency;
         match effect {
             Effect::Call(call) => {
-                let number = world::asked(&call.request);
-                let answer = self.answer(&number);
-                // What does not connect is nothing that the vendor sees.
-                let arrived = !matches!(answer, Say::Fail(Failure::Connect(_)));
-                if arrived {
-                    self.arrive(&number);
+                let sent = self.send(&world::asked(&call.request));
+                let (answer, accepted) = self.answer(&sent);
+                let end = match answer {
+                    Say::Fail(Failure::Timeout) => sent.began + self.world.config.calls.request_timeout,
+                    _ => end,
+                };
+                let way = self.way(&answer);
+                match way {
+                    Way::None => {}
+                    Way::Direct => self.arrive(&sent),
+                    Way::Unknown => self.lose(sent.clone(), end + self.world.config.calls.settle),
                 }
-                self.pending.push((end, Begun::Call { call, answer, arrived }));
+                self.pending.push((end, Begun::Call { call, answer, sent, way, accepted }));
             }
             Effect::Report(note) => {
                 self.note(format!("{:?} {}: {}", note.level, note.kind, note.text));
@@ -263,15 +316,23 @@ impl Sim {
     /// An effect ends.
     fn end(&mut self, begun: Begun) {
         match begun {
-            Begun::Call { call, answer, arrived } => {
-                let number = world::asked(&call.request);
-                self.in_flight -= u32::from(arrived);
-                self.note(format!("answer for {number}: {}", describe(&answer)));
+            Begun::Call { call, answer, sent, way, accepted } => {
+                self.note(format!("answer for {}: {}", sent.number, describe(&answer)));
                 let limited = matches!(&answer, Say::Body(_, body) if body.starts_with(b"errorCode=-42"));
-                self.world.say(&number, [answer]);
+                let heard = !matches!(answer, Say::Fail(_));
+                self.accepted = accepted && heard;
+                self.stop_waiting(&sent, way, heard);
+                if way == Way::None {
+                    // Nothing was sent, so the word for it holds.
+                    self.give_back(&sent);
+                }
+                if way == Way::Direct {
+                    self.leave();
+                }
+                self.world.say(&sent.number, [answer]);
+                self.world.sent_credential = Some(sent.tag);
                 let event = self.world.one(Effect::Call(call)).expect("an answer");
                 self.world.calls.clear();
-                self.last_end = Some(self.world.now.time).filter(|_| arrived).or(self.last_end);
                 let (kills, failing) = (self.kills, self.world.failing_saves);
                 self.tell(event);
                 if limited && kills == self.kills && failing == 0 {
@@ -320,17 +381,16 @@ impl Sim {
     fn step(&mut self, end: Time) {
         let wake = self.world.engine.next_wake();
         let done = self.pending.iter().map(|(at, _)| *at).min();
+        let distant = self.next_distant();
         let chaos =
             (!self.quiet).then(|| self.world.now.time + Duration::from_secs(60 + self.dice.below(4 * 3600)));
-        let next = [wake, done, chaos, Some(end)]
+        let next = [wake, done, distant, chaos, Some(end)]
             .into_iter()
             .flatten()
             .min()
             .unwrap_or(end)
             .max(self.world.now.time);
-        let step = next.0 - self.world.now.time.0;
-        self.world.now.time = next;
-        self.world.now.wall += step;
+        self.pass_until(next);
         if done.is_some_and(|done| done <= next) {
             let at = self.pending.iter().position(|(at, _)| *at <= next).expect("one is done");
             let (_, begun) = self.pending.remove(at);
@@ -350,6 +410,7 @@ impl Sim {
         // Everybody does what is right, and lets it be.
         self.quiet = true;
         self.login_broken = false;
+        self.deaf_until = Time::MIN;
         self.world.failing_saves = 0;
         let day = usize::try_from(days).unwrap() + 3;
         for name in ORDERS {
@@ -359,7 +420,7 @@ impl Sim {
         self.world.credential = Some(CredentialTag(60_001));
         self.set_clock(0);
         self.allow_probe();
-        self.put(config(), "all is as it was");
+        self.put(config(self.seed), "all is as it was");
         self.tell(Event::CredentialTouched { account: "main".into() });
         self.allow_probe();
         self.command(Command::ResumeSamePassword("main".into()));
@@ -380,7 +441,14 @@ impl Sim {
         }
         self.at_its_end(day);
         let installed = self.swaps.values().map(|seen| seen.len() as u64).sum();
-        Totals { calls: self.calls, kills: self.kills, installed, hooks: self.world.ran.len() as u64 }
+        Totals {
+            calls: self.calls,
+            late: self.late,
+            refused: self.refused_logins,
+            kills: self.kills,
+            installed,
+            hooks: self.world.ran.len() as u64,
+        }
     }
 
     fn at_its_end(&self, day: usize) {
@@ -432,18 +500,22 @@ fn the_promises_hold_in_every_world() {
         let shares: Vec<_> = (0..threads).map(share).collect();
         for one in shares.into_iter().flat_map(|share| share.join().expect("what it said is above")) {
             all.calls += one.calls;
+            all.late += one.late;
+            all.refused += one.refused;
             all.kills += one.kills;
             all.installed += one.installed;
             all.hooks += one.hooks;
         }
     });
     println!(
-        "PROOF-FIGURE {seeds} worlds of {days} days: {} calls, {} kills, {} installations, {} hook runs, no promise broken",
-        all.calls, all.kills, all.installed, all.hooks
+        "PROOF-FIGURE {seeds} worlds of {days} days: {} calls, {} of them late, {} refused logins, {} kills, {} installations, {} hook runs, no promise broken",
+        all.calls, all.late, all.refused, all.kills, all.installed, all.hooks
     );
     // A world in which nothing happens keeps every promise.
     assert!(
         all.calls > 100 * seeds
+            && all.late > seeds
+            && all.refused > 5 * seeds
             && all.kills > 10 * seeds
             && all.installed > 5 * seeds
             && all.hooks > 10 * seeds,
@@ -455,6 +527,8 @@ fn the_promises_hold_in_every_world() {
 #[derive(Debug, Default)]
 struct Totals {
     calls: u64,
+    late: u64,
+    refused: u64,
     kills: u64,
     installed: u64,
     hooks: u64,

@@ -4,13 +4,15 @@ use certcollectd::api::Failure;
 use certcollectd::config::Cadence;
 use certcollectd::engine::event::CredentialTag;
 
+use super::wire::Sent;
 use super::{At, CALL_GAP, DETAILS, ORDERS, Sim, stock};
 use crate::certs;
 use crate::world::Say;
 
 impl Sim {
     /// The vendor sees a call come in.
-    pub(super) fn arrive(&mut self, number: &str) {
+    pub(super) fn arrive(&mut self, sent: &Sent) {
+        let number = &sent.number;
         self.note(format!("call for {number}"));
         self.calls += 1;
         self.in_flight += 1;
@@ -21,54 +23,71 @@ impl Sim {
             self.ensure(gap >= CALL_GAP, &format!("a call {gap:?} after the last one"));
         }
         self.ensure(now >= self.limited_until, "a call within the pause after the vendor's call limit");
-        if self.refused && !self.take_word("account") {
+        if self.refused && !sent.words.login {
             self.fail("a login after a refusal");
         }
-        if let Some(last) = self.last_arrival.insert(number.to_owned(), now) {
+        if let Some(last) = self.last_arrival.insert(number.clone(), now) {
             let least = if number.starts_with(DETAILS) { Cadence::MAX_INTERVAL } else { Cadence::INTERVAL };
             let early = now.since(last) < least;
-            if early && !self.take_word(number) && !self.take_word("account-order") {
+            if early && !sent.words.early {
                 self.fail(&format!("{number} was polled after {:?}", now.since(last)));
             }
         }
-        // A word is good for one call, even if that one was not early.
-        for word in [number, "account", "account-order"] {
-            self.allowed.remove(word);
+        if !self.takes(sent) {
+            self.refuse(sent);
         }
     }
 
-    /// Uses up one of the early calls that somebody's word allowed.
-    pub(super) fn take_word(&mut self, of: &str) -> bool {
-        match self.allowed.get_mut(of) {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                true
-            }
-            _ => false,
-        }
-    }
-
+    /// A word is good for one call, even if that one was not early.
     pub(super) fn allow(&mut self, of: &str) {
         self.words += 1;
-        self.allowed.insert(of.to_owned(), 1);
+        self.allowed.insert(of.to_owned());
     }
 
-    pub(super) fn answer(&mut self, number: &str) -> Say {
-        self.accepted =
-            !self.login_broken && self.world.credential == Some(CredentialTag(self.right_credential));
-        if !self.accepted {
-            return Say::text(
-                "-16\nIncorrect login details, account is locked, password has expired or your source IP is blocked.",
-            );
+    /// The vendor saw nothing of a call, so the words for it hold.
+    pub(super) fn give_back(&mut self, sent: &Sent) {
+        if sent.words.login {
+            self.allowed.insert("account".into());
         }
-        if !self.quiet && self.dice.one_in(6) {
+        if sent.words.early {
+            self.allowed.insert(sent.number.clone());
+        }
+    }
+
+    /// Whether the vendor takes the login now.
+    fn takes(&self, sent: &Sent) -> bool {
+        !self.login_broken && sent.tag == CredentialTag(self.right_credential)
+    }
+
+    /// What the vendor says if it sees the call now, and whether that comes of a login that it takes.
+    pub(super) fn answer(&mut self, sent: &Sent) -> (Say, bool) {
+        let deaf = self.world.now.time < self.deaf_until;
+        if deaf && !self.dice.one_in(8) {
+            let failures = [Failure::Timeout, Failure::Timeout, Failure::Broken("reset".into())];
+            return (Say::Fail(self.dice.pick(&failures).clone()), false);
+        }
+        if !self.quiet && self.dice.one_in(12) {
             let faults = [
                 Say::Fail(Failure::Connect("connection refused".into())),
                 Say::Fail(Failure::Timeout),
                 Say::Fail(Failure::Broken("reset".into())),
+                Say::Fail(Failure::TooLarge(1)),
                 Say::text(""),
                 Say::text("<html>busy</html>"),
                 Say::Body(503, b"later".to_vec()),
+            ];
+            return (self.dice.pick(&faults).clone(), false);
+        }
+        if !self.takes(sent) {
+            let text = "-16\nIncorrect login details, account is locked, password has expired or your source IP is blocked.";
+            return (Say::text(text), false);
+        }
+        (self.words_of_vendor(&sent.number), true)
+    }
+
+    fn words_of_vendor(&mut self, number: &str) -> Say {
+        if !self.quiet && self.dice.one_in(15) {
+            let faults = [
                 Say::text("errorCode=2&certificate=AAAA"),
                 Say::text("-14\nunknown error"),
                 Say::text("-160\ngeneral error"),
