@@ -79,13 +79,11 @@ pub fn parse(query: &[u8], body: &[u8]) -> Option<Hint> {
     pairs.truncate(MAX_NAMES);
     let mut hint = Hint::default();
     for (name, value) in &pairs {
-        match name.plain.as_str() {
-            "ordernumber" | "ordernumbers" | "orderid" | "baseordernumber" => {
-                numbers(value, &mut hint.numbers);
-            }
-            "certificateid" | "certificateids" | "certid" => numbers(value, &mut hint.certificates),
-            plain if plain.contains("serial") => serials(value, &mut hint.serials),
-            _ => {}
+        match Handle::of(&name.plain) {
+            Some(Handle::Order) => numbers(value, &mut hint.numbers),
+            Some(Handle::Certificate) => numbers(value, &mut hint.certificates),
+            Some(Handle::Serial) => serials(value, &mut hint.serials),
+            None => {}
         }
     }
     hint.revocation = announces(&pairs, body);
@@ -95,6 +93,31 @@ pub fn parse(query: &[u8], body: &[u8]) -> Option<Hint> {
     let words = if hint.revocation { Words::of_announcement(&pairs) } else { Words::of_event(&pairs) };
     (hint.why, hint.bad) = (words.text, words.bad || hint.revocation);
     Some(hint)
+}
+
+/// By what a parameter may name an order.
+enum Handle {
+    Order,
+    Certificate,
+    Serial,
+}
+
+impl Handle {
+    /// What a name in lower case without anything between its words stands for: `orderNumber`, `orders`, `certId`.
+    fn of(plain: &str) -> Option<Handle> {
+        let ends = |ends: &[&str]| ends.iter().any(|end| plain.ends_with(end));
+        if plain.contains("serial") {
+            Some(Handle::Serial)
+        } else if plain.contains("cert") && ends(&["id", "ids"]) {
+            Some(Handle::Certificate)
+        } else if plain.contains("order")
+            && ends(&["order", "orders", "number", "numbers", "no", "id", "ids"])
+        {
+            Some(Handle::Order)
+        } else {
+            None
+        }
+    }
 }
 
 /// A parameter's name as it came, and in lower case with nothing but letters and digits.
@@ -128,11 +151,26 @@ fn read(body: &[u8]) -> Vec<Pair> {
             flatten("", &value, &mut pairs);
             pairs
         }
+        _ if body.trim_ascii_start().starts_with(b"<") => elements(body),
         _ => form(body),
     }
 }
 
-/// Every value with the name next to it; what stands in a list has the list's.
+/// The elements of a text in XML that hold a text, and nothing finer.
+fn elements(body: &[u8]) -> Vec<Pair> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_TEXT)]);
+    let opened = text.split('<').filter_map(|part| part.split_once('>'));
+    let named = opened.filter_map(|(tag, value)| {
+        let (name, value) = (tag.split([' ', '\t', '\r', '\n', '/']).next()?, value.trim());
+        // A prefix says which vocabulary it is of.
+        let name = name.rsplit(':').next()?;
+        (!name.is_empty() && !value.is_empty()).then(|| (Name::new(name), value.to_owned()))
+    });
+    named.take(MAX_NAMES).collect()
+}
+
+/// Every value with the name next to it; what stands in a list has the list's, and an `id` or `number` that of what
+/// it is the number of before its own.
 fn flatten(name: &str, value: &serde_json::Value, pairs: &mut Vec<Pair>) {
     if pairs.len() >= MAX_NAMES {
         return;
@@ -149,7 +187,11 @@ fn flatten(name: &str, value: &serde_json::Value, pairs: &mut Vec<Pair>) {
             if plain(name).starts_with(PRE_REVOCATION) {
                 pairs.push((Name::new(name), String::new()));
             }
-            values.iter().for_each(|(name, value)| flatten(name, value, pairs));
+            for (inner, value) in values {
+                let is_of_it = matches!(plain(inner).as_str(), "id" | "ids" | "number" | "numbers" | "no");
+                let inner = if is_of_it { format!("{name} {inner}") } else { inner.clone() };
+                flatten(inner.trim(), value, pairs);
+            }
         }
     }
 }
@@ -376,6 +418,25 @@ mod tests {
         assert_eq!(names, "12 c34 sabcd");
         for part in ["PreRevocationNotification, ", "revocationDate 2026-12-01", "reason bad \\u{1b}"] {
             assert!(why.contains(part), "{why}");
+        }
+        for (names, body) in [
+            ("12 34", r#"{"type": "PreRevocation", "orders": ["12", 34]}"#),
+            ("12", r#"{"type": "PreRevocation", "order": {"number": 12, "status": {"id": 5}}}"#),
+            (
+                "12 c34",
+                r#"{"PreRevocationNotification": [{"order": {"id": 12}, "certificate": {"id": "34"}}]}"#,
+            ),
+            ("c6", r#"{"type": "PreRevocation", "orderStatus": "7", "certIds": [6]}"#),
+            ("12 c34 sab", "event=PreRevocation&order_no=12&Certificate-ID=34&certificateSerialNumber=AB"),
+            (
+                "12 sab",
+                "<?xml version='1.0'?>\n<n:event xmlns:n='x'><n:type>PreRevocation</n:type>\n<orderNumber a='7'> 12 \
+                 </orderNumber><id>9</id><empty/><serial>0AB</serial></n:event>",
+            ),
+        ] {
+            let hint = parse(b"", body.as_bytes());
+            assert_eq!(shown(hint.as_ref()).map(|(names, _)| names).as_deref(), Some(names), "{body}");
+            assert!(hint.is_some_and(|hint| hint.revocation), "{body}");
         }
         // Its parts may stand in two places.
         let hint = parse(b"orderNumber=5,6", b"eventType=PreRevocationNotification").unwrap();
