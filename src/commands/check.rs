@@ -17,6 +17,7 @@ use crate::config::{
 };
 use crate::effects::load::Reader;
 use crate::effects::preflight::User;
+use crate::effects::presence::Trust;
 use crate::effects::save::foreign_owner;
 use crate::effects::store_error::{obstacle, try_write};
 use crate::effects::{access, call, credential, hook, inspect, preflight, presence, probe, web};
@@ -78,7 +79,7 @@ pub fn check(path: &Path, login: bool) -> u8 {
     asked::look(&config, |about, text, help| report.warning(about, text, help));
     check_anchors(&config, &mut report);
     for hook in &config.hooks {
-        check_hook(hook, &config, &mut report);
+        check_hook(hook, &mut report);
     }
     check_state_dir(&config, &mut report);
     let service = check_rights(&found.sources, &config, &mut report);
@@ -124,8 +125,10 @@ fn check_rights(sources: &[Source], config: &Config, report: &mut Report) -> Opt
     {
         report.findings.push(Finding { level: Level::Warning, message: why, about: None, help: None });
     }
-    // The daemon holds its ports itself.
-    if !control::is_served(&config.state_dir) {
+    // The daemon holds its ports itself, and so does one whose directory was taken away.
+    let is_at_work =
+        control::is_served(&config.state_dir) || !presence::ask(&config.state_dir, Trust::Anybody).is_empty();
+    if !is_at_work {
         report.findings.extend(preflight::taken_ports(config, &service));
     }
     if service == User::me() {
@@ -305,7 +308,7 @@ fn check_anchors(config: &Config, report: &mut Report) {
     }
 }
 
-fn check_hook(hook: &Hook, config: &Config, report: &mut Report) {
+fn check_hook(hook: &Hook, report: &mut Report) {
     let name = &hook.name;
     match &hook.action {
         Action::Run(arguments) => {
@@ -351,15 +354,15 @@ fn check_hook(hook: &Hook, config: &Config, report: &mut Report) {
             }
         }
     }
-    if !config.orders.iter().any(|order| order.settings.hooks.contains(name)) {
-        report.warning(Key::hook(name, &["name"]), format!("hook {name} is not used by any order"), "");
-    }
 }
 
 fn check_state_dir(config: &Config, report: &mut Report) {
     let dir = &config.state_dir;
     let shown = dir.display();
     let about = Key::top("state_dir");
+    if let Some(why) = presence::complaint(dir) {
+        report.error(about.clone(), why, "");
+    }
     match std::fs::metadata(dir) {
         Ok(found) if !found.is_dir() => {
             report.error(about, format!("state_dir {shown} is not a directory"), "");
@@ -384,9 +387,6 @@ fn check_state_dir(config: &Config, report: &mut Report) {
             if let Some(found) = std::fs::metadata(&database).ok().filter(|file| file.uid() != owner) {
                 let why = foreign_owner(found.uid(), owner);
                 report.error(about.clone(), format!("{}: {why}", database.display()), "");
-            }
-            if let Some(why) = presence::complaint(dir) {
-                report.error(about.clone(), why, "");
             }
             let reader =
                 Reader::open(dir).and_then(|found| found.map_or(Ok(()), |found| found.check(clock::now())));

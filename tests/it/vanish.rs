@@ -218,6 +218,9 @@ fn one(what: What, way: Way, moment: Moment) -> Checked {
     ensure(code == 1 && said.contains("it has stopped calling"), || format!("status: {code} {said}"))?;
     let (code, said) = setting.call(&["explain", "www"]);
     ensure(code == 1 && said.contains("it has stopped calling"), || format!("explain: {code} {said}"))?;
+    let (code, said) = setting.call(&["check"]);
+    let is_told = code == 2 && said.contains("it has stopped calling") && !said.contains("listens there");
+    ensure(is_told, || format!("check: {code} {said}"))?;
     let listing = || {
         let entries = fs::read_dir(setting.path("state")).ok()?;
         Some(entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>())
