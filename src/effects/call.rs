@@ -389,6 +389,9 @@ async fn read(
 fn failure(error: reqwest::Error) -> Failure {
     // The URL says nothing that helps at night, and one day somebody will put a secret into one.
     let error = error.without_url();
+    if let Some(why) = transport::broken(&error) {
+        return Failure::Broken(why.to_owned());
+    }
     if error.is_timeout() {
         return Failure::Timeout;
     }

@@ -145,6 +145,37 @@ pub(super) fn cause(error: &reqwest::Error, route: &Route) -> Option<Cause> {
     })
 }
 
+/// How a connection ended that had come about, where the system says so. The kernel's own limit is not that of the call.
+pub(super) fn broken(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let Some(system) = error.downcast_ref::<io::Error>() else {
+            at = error.source();
+            continue;
+        };
+        // The client's own limit is an error of this kind as well, but not one of the system's.
+        let is_of_system = system.raw_os_error().is_some();
+        match system.kind() {
+            ErrorKind::TimedOut if is_of_system => {
+                return Some(
+                    "nothing that was sent arrived for the time of `settle`; is the network to it interrupted?",
+                );
+            }
+            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+                return Some("the network to it is interrupted");
+            }
+            ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::UnexpectedEof => return Some("it closed the connection"),
+            _ => {}
+        }
+        let inner = system.get_ref().map(|inner| inner as &(dyn Error + 'static));
+        at = inner.or_else(|| error.source());
+    }
+    None
+}
+
 /// Whatever else fails between us and a proxy is its refusal. The client keeps the type to itself, so its words have to do.
 fn of_proxy(words: &str) -> Cause {
     // hyper-util's `TunnelError` and, for SOCKS5, `AuthError`.

@@ -99,3 +99,22 @@ fn hosts_have_a_port() {
         assert_eq!(name_of(host), name);
     }
 }
+
+#[test]
+fn how_a_connection_ended() {
+    let system = |code: i32| io::Error::from_raw_os_error(code);
+    let within = |error: io::Error| io::Error::other(error);
+    for (error, part) in [
+        (system(110), "`settle`"),
+        (within(system(110)), "`settle`"),
+        (system(104), "closed the connection"),
+        (system(32), "closed the connection"),
+        (within(ErrorKind::UnexpectedEof.into()), "closed the connection"),
+        (system(113), "interrupted"),
+    ] {
+        assert!(broken(&error).is_some_and(|why| why.contains(part)), "{error}: {:?}", broken(&error));
+    }
+    // The limit of the whole call, and what nobody knows.
+    assert_eq!(broken(&io::Error::new(ErrorKind::TimedOut, "operation timed out")), None);
+    assert_eq!(broken(&io::Error::other("odd")), None);
+}
