@@ -182,6 +182,7 @@ impl Engine {
             }
         }
         if !self.slot(id).removed {
+            self.judge_again(id);
             self.look_after(id);
             self.reindex(id, now);
             self.answer_waiters(id, now);

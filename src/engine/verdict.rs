@@ -54,6 +54,13 @@ impl Engine {
         }
     }
 
+    /// What was refused may have been so because of this machine: another key in the same file, other roots, the clock.
+    pub(super) fn judge_again(&mut self, id: OrderId) {
+        let slot = self.slot_mut(id);
+        let refused = slot.record.phase == Phase::Quarantined && slot.record.staged.is_none();
+        slot.todo.verify |= refused && slot.bundle.is_some();
+    }
+
     fn pass(&mut self, id: OrderId, verdict: Verdict, inspection: &Inspection, overridden: bool, now: Now) {
         self.end_postponement(id);
         let leaf = verdict.leaf.expect("the caller looked");

@@ -103,6 +103,25 @@ fn what_can_be_read_decides_where_it_can() {
 }
 
 #[test]
+fn a_key_that_takes_the_place_of_a_wrong_one_is_found_whatever_the_vendor_says() {
+    for then in [Say::Body(200, b"errorCode=0".to_vec()), Say::Body(503, b"busy".to_vec())] {
+        let (mut world, pair) = with_keys(&["/k"]);
+        world.keys.insert("www".into(), vec![candidate("/k", &KeyPair::generate().unwrap())]);
+        world.pass(HOUR);
+        assert_eq!(world.phase("www"), "quarantined", "{:#?}", world.notes);
+        world.say("www", vec![then; 40]);
+        world.pass(2 * DAY);
+        assert_eq!(world.phase("www"), "quarantined");
+        let told = world.kinds().iter().filter(|kind| **kind == "quarantined").count();
+        assert_eq!(told, 1, "said once: {:#?}", world.notes);
+        world.restart();
+        world.keys.insert("www".into(), vec![candidate("/k", &pair)]);
+        world.pass(DAY);
+        assert_eq!((world.phase("www").as_str(), world.ran.len()), ("guarding", 1), "{:#?}", world.notes);
+    }
+}
+
+#[test]
 fn what_is_wrong_whatever_the_key_says_is_quarantined() {
     let (mut world, pair) = with_keys(&["/k"]);
     let mut config = (*world.config).clone();
