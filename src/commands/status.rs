@@ -70,6 +70,10 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
             }
         };
         status.state_lost = lost;
+        if flaw.is_some() {
+            // They may stand in the part that cannot be read, and a daemon that runs guards them as before.
+            status.absent.clear();
+        }
         if let Some(name) = &arguments.name
             && !status.has(name)
         {

@@ -45,6 +45,8 @@ fn an_include_that_is_gone_leaves_the_configuration_before_in_force() {
     assert!(setting.log().contains("orders.d is not there"), "{}", setting.log());
     let (code, said) = setting.call(&["check"]);
     assert!(code == 2 && said.contains("orders.d is not there"), "{said}");
+    let (code, said) = setting.call(&["status"]);
+    assert!(code == 2 && said.contains("www ") && !said.contains("no longer configured"), "{said}");
     let calls = setting.calls("2");
     setting.until("shop is guarded as ever", |setting| setting.calls("2") > calls);
     fs::rename(setting.path("x"), setting.path("orders.d")).unwrap();
