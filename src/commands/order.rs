@@ -18,6 +18,7 @@ use crate::effects::save::Store;
 use crate::effects::store_error::StoreError;
 use crate::engine::event::{Command, CommandReply, Target};
 use crate::engine::forget::why_not;
+use crate::engine::time::Time;
 use crate::sources::files::Found;
 use crate::sources::{INBOX, clock, control};
 
@@ -187,6 +188,10 @@ fn directly(found: &Found, store: Store, command: Command) -> Result<CommandRepl
                 Named::Account(_) | Named::Nothing => None,
             },
         });
+        // What concerns the files that are here calls nobody, however long no daemon has been at work.
+        if matches!(command, Command::Rollback(_) | Command::Rehearse(_)) {
+            engine.poll_only_until(Time::MIN);
+        }
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Answered(command)).await;
         outcome.reply.ok_or_else(|| {
             complain(if outcome.unsaved { UNSAVED } else { "stopped before the command was done" });

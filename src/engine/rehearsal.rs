@@ -26,8 +26,18 @@ impl Engine {
         if self.slot(id).record.installed.is_none() {
             return self.reply(token, false, &format!("{name} has nothing installed to rehearse with"));
         }
-        if self.slot(id).busy != Busy::Idle {
-            return self.reply(token, false, &format!("{name} is busy; try again in a moment"));
+        // Only what changes the files, or runs a hook as well, is in the way: at a start they are always looked at.
+        let is_in_the_way = match self.slot(id).busy {
+            Busy::Staging | Busy::Activating | Busy::Hook => true,
+            Busy::Idle
+            | Busy::Calling
+            | Busy::Verifying
+            | Busy::Looking
+            | Busy::FindingPrevious
+            | Busy::Tidying => false,
+        };
+        if is_in_the_way {
+            return self.reply(token, false, &format!("{name} is being installed; try again in a moment"));
         }
         let configured = &self.entry(id).settings.hooks;
         let left: Vec<Arc<Hook>> = configured.iter().filter_map(|hook| self.hook(hook)).cloned().collect();

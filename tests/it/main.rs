@@ -2,8 +2,9 @@
 
 #![allow(unreachable_pub)]
 
-/// Orders that vanish from the configuration.
 mod absent;
+/// Orders that vanish from the configuration.
+mod alone;
 /// House rules: who may import whom, who reads the clock.
 mod architecture;
 /// Certificates made for tests.
