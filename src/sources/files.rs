@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -273,21 +273,35 @@ fn what_is(path: &Path) -> Match {
 /// The text of a file, and what the file was before it was read: what is written from then on is a change.
 fn source(path: &Path) -> io::Result<(Source, Stamp)> {
     let stamp = stamp_of(path);
+    if is_named_pipe(path) {
+        return Err(io::Error::other(
+            "it is a named pipe, which could keep us waiting for ever; write a file",
+        ));
+    }
     let file = std::fs::File::open(path)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(io::Error::other("the file is too large for a configuration"));
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
-        io::Error::other(format!("line {line} is not UTF-8 text"))
-    })?;
-    Ok((Source { path: path.to_owned(), text }, stamp))
+    Ok((Source { path: path.to_owned(), text: text(bytes)? }, stamp))
+}
+
+/// Whether opening it would wait for a writer. The pipe of `--config <(command)` has one, and no name.
+fn is_named_pipe(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo()) && path.canonicalize().is_ok()
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
+    if matches!(bytes[..], [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, _, ..] | [_, 0, ..]) {
+        let what = "it is UTF-16, as editors of Windows save it; convert it with iconv -f UTF-16 -t UTF-8";
+        return Err(io::Error::other(what));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        io::Error::other(format!("line {line} is not UTF-8 text; save the file as UTF-8"))
+    })
 }
 
 #[cfg(test)]
@@ -347,5 +361,31 @@ mod tests {
         assert_eq!(said(scratch.path(), &["*.toml", "a.toml", "b*.toml"]).0, 1);
         let (_, unread) = said(scratch.path(), &["*.toml", "a.toml", "b*.toml"]);
         assert_eq!(unread.iter().map(|(include, ..)| *include).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn what_is_no_text_is_named() {
+        let said = |bytes: &[u8]| text(bytes.to_vec()).map_err(|error| error.to_string());
+        assert_eq!(said(b"a = 1\n"), Ok("a = 1\n".into()));
+        let utf16 = "it is UTF-16, as editors of Windows save it; convert it with iconv -f UTF-16 -t UTF-8";
+        for bytes in [&b"\xff\xfea\0"[..], b"\xfe\xff\0a", b"a\0=\0", b"\0a\0="] {
+            assert_eq!(said(bytes), Err(utf16.into()));
+        }
+        assert_eq!(said(b"a\n# \xe9"), Err("line 2 is not UTF-8 text; save the file as UTF-8".into()));
+    }
+
+    #[test]
+    fn a_named_pipe_keeps_nobody_waiting() {
+        let scratch = tempfile::tempdir().unwrap();
+        let pipe = scratch.path().join("pipe.toml");
+        let (mode, none) = (rustix::fs::Mode::RUSR, rustix::fs::CWD);
+        rustix::fs::mkfifoat(none, &pipe, mode).unwrap();
+        let said = source(&pipe).unwrap_err().to_string();
+        assert_eq!(said, "it is a named pipe, which could keep us waiting for ever; write a file");
+        let (reader, mut writer) = io::pipe().unwrap();
+        io::Write::write_all(&mut writer, b"a = 1\n").unwrap();
+        drop(writer);
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&reader);
+        assert_eq!(source(Path::new(&format!("/dev/fd/{fd}"))).unwrap().0.text, "a = 1\n");
     }
 }
