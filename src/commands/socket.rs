@@ -21,8 +21,18 @@ use crate::sources::control;
 /// The largest answer, in bytes: the details of all domains of an order.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
-/// What the daemon says to a command; `None` when no daemon listens.
+/// How long a command waits for the loop of a daemon that takes connections. Longer than a slow disk holds it up.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// What the daemon says to a command; `None` when no daemon listens. A command may take its time, so that the
+/// daemon's loop goes round is asked first.
 pub(super) async fn ask(state_dir: &Path, command: &Command) -> Option<Result<CommandReply, String>> {
+    let Ok(alive) = timeout(PATIENCE, exchange(state_dir, Method::GET, control::HEALTH, Vec::new())).await
+    else {
+        let advice = "nothing was asked of it; its log may say why, and a restart ends it";
+        return Some(Err(format!("{}; {advice}", silent(PATIENCE))));
+    };
+    alive?.ok();
     let body = serde_json::to_vec(command).expect("strings, numbers and lists");
     exchange(state_dir, Method::POST, control::COMMANDS, body).await
 }
@@ -31,8 +41,7 @@ pub(super) async fn ask(state_dir: &Path, command: &Command) -> Option<Result<Co
 pub(super) async fn ping(state_dir: &Path, within: Duration) -> Option<Result<Vitals, String>> {
     let asked = exchange(state_dir, Method::GET, control::HEALTH, Vec::new());
     let Ok(answer) = timeout(within, asked).await else {
-        let seconds = within.as_secs();
-        return Some(Err(format!("the daemon takes connections, but did not answer within {seconds} s")));
+        return Some(Err(silent(within)));
     };
     let answer = answer?;
     Some(answer.and_then(|reply| match serde_json::from_value(reply.data) {
@@ -40,6 +49,10 @@ pub(super) async fn ping(state_dir: &Path, within: Duration) -> Option<Result<Vi
         Ok(_) => Err(reply.text),
         Err(_) => Err(ODD.to_owned()),
     }))
+}
+
+fn silent(within: Duration) -> String {
+    format!("the daemon takes connections, but did not answer within {} s", within.as_secs())
 }
 
 const ODD: &str = "the running daemon's answer cannot be read; is it another version?";

@@ -106,6 +106,11 @@ fn health_is_whether_the_loop_goes_round() {
     setting.signal(Signal::CONT);
     setting.write_configuration();
     setting.until("it is as before", |setting| setting.call(&["health"]).1 == "certcollectd is alive\n");
+    // Nor does a command wait for ever.
+    setting.signal(Signal::STOP);
+    let (code, hung) = setting.call(&["resume", "www"]);
+    assert!(code == 1 && hung.contains("nothing was asked of it"), "{hung}");
+    setting.signal(Signal::CONT);
     assert_eq!(setting.stop(), Some(0));
     assert_eq!(setting.call(&["health"]).0, 1);
 }
