@@ -259,7 +259,17 @@ fn ports_that_are_taken() {
         assert_eq!(setting.stop(), Some(0));
     }
     let elsewhere = with_tables("[http]\nlisten = \"192.0.2.1:9797\"");
-    expect(&elsewhere, 2, &["[http] cannot listen on 192.0.2.1:9797: this machine has no such address"]);
+    let said = expect(
+        &elsewhere,
+        2,
+        &[
+            "[http] cannot listen on 192.0.2.1:9797: this machine has no such address",
+            "give the machine the address",
+        ],
+    );
+    assert!(!said.contains("free the port"), "{said}");
+    let link = with_tables("[http]\nlisten = \"[fe80::1]:9797\"");
+    expect(&link, 2, &["does not say on which interface", "[fe80::1%2]:9797"]);
 }
 
 #[test]

@@ -14,29 +14,40 @@ pub fn taken(config: &Config, service: &User) -> Vec<Finding> {
     let push = config.push.as_ref().map(|found| ("push", found.listen));
     let all = http.into_iter().chain(push);
     let refused = |(table, address): (&'static str, SocketAddr)| {
-        let why = obstacle(address, service)?;
+        let (why, help) = obstacle(address, service)?;
         let text = format!("[{table}] cannot listen on {address}: {why}");
-        Some(finding(
-            Level::Error,
-            Some(Key::top(table)),
-            text,
-            "free the port, or choose another one in `listen`",
-        ))
+        Some(finding(Level::Error, Some(Key::top(table)), text, help))
     };
     all.filter_map(refused).collect()
 }
 
-fn obstacle(address: SocketAddr, service: &User) -> Option<String> {
+/// What stands in the way, and what to do about it.
+fn obstacle(address: SocketAddr, service: &User) -> Option<(String, &'static str)> {
     let of_root = first_free_port();
+    let other = "choose another address or port in `listen`";
     if address.port() != 0 && address.port() < of_root && !service.is_root() {
-        return Some(format!("user {service} may only use ports from {of_root} on"));
+        return Some((format!("user {service} may only use ports from {of_root} on"), other));
+    }
+    if let SocketAddr::V6(v6) = address
+        && v6.ip().is_unicast_link_local()
+        && v6.scope_id() == 0
+    {
+        let why = "an address of a link alone does not say on which interface";
+        let help = "add the interface's number, which `ip link` shows first: \"[fe80::1%2]:9797\"";
+        return Some((why.into(), help));
     }
     let error = TcpListener::bind(address).err()?;
     Some(match error.kind() {
-        ErrorKind::AddrInUse => "another program listens there (ss -ltnp says which)".into(),
-        ErrorKind::AddrNotAvailable => "this machine has no such address".into(),
-        ErrorKind::PermissionDenied => "the system does not allow it".into(),
-        _ => error.to_string(),
+        ErrorKind::AddrInUse => (
+            "another program listens there (ss -ltnp says which)".into(),
+            "free the port, or choose another one in `listen`",
+        ),
+        ErrorKind::AddrNotAvailable => (
+            "this machine has no such address".into(),
+            "give the machine the address (`ip address` shows what it has), or choose another one in `listen`",
+        ),
+        ErrorKind::PermissionDenied => ("the system does not allow it".into(), other),
+        _ => (error.to_string(), other),
     })
 }
 
