@@ -48,6 +48,11 @@ pub fn obstacle(path: &Path) -> Option<io::Error> {
     accessat(CWD, path, Access::READ_OK, AtFlags::EACCESS).err().map(io::Error::from)
 }
 
+/// Why this process cannot start a program: rights, access lists, a mount that forbids it.
+pub fn unstartable(path: &Path) -> Option<io::Error> {
+    accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).err().map(io::Error::from)
+}
+
 /// Why a file or socket cannot be used. Looks at the way to it and asks for names of users, so it may take its time.
 pub fn reason(path: &Path, wish: Wish, error: &io::Error) -> Reason {
     match error.raw_os_error().map(Errno::from_raw_os_error) {

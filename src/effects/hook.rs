@@ -169,23 +169,35 @@ pub fn find_program(name: &str) -> Result<PathBuf, String> {
 }
 
 fn look_for_program(name: &str) -> Result<PathBuf, String> {
-    use std::os::unix::fs::PermissionsExt;
-    let is_program = |path: &Path| {
-        std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
-    };
     if name.contains('/') {
         let path = PathBuf::from(name);
-        return match (path.exists(), is_program(&path)) {
-            (_, true) => Ok(path),
-            (true, false) => Err(format!("{name} is not executable")),
-            (false, false) => Err(format!("{name} does not exist")),
-        };
+        return obstacle(&path).map_or_else(|| Ok(path), |why| Err(format!("{name} {why}")));
     }
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
     std::env::split_paths(&path)
         .map(|dir| dir.join(name))
-        .find(|path| is_program(path))
+        .find(|path| obstacle(path).is_none())
         .ok_or_else(|| format!("{name} is in none of the directories of PATH"))
+}
+
+/// Why a file is no program that this process may start.
+fn obstacle(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() || found.permissions().mode() & 0o111 == 0 => {
+            Some("is not executable".into())
+        }
+        Ok(_) => {
+            let why = access::unstartable(path)?;
+            // Nobody may where programs are forbidden altogether, and that has an answer of its own.
+            let why = script::startable(path)
+                .err()
+                .unwrap_or_else(|| format!("{} for the user whom this runs as", access::cause(&why)));
+            Some(format!("cannot be started: {why}"))
+        }
+        Err(why) if why.kind() == ErrorKind::NotFound => Some("does not exist".into()),
+        Err(why) => Some(format!("cannot be reached: {}", access::cause(&why))),
+    }
 }
 
 async fn program(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookResult {

@@ -273,6 +273,24 @@ fn ports_that_are_taken() {
 }
 
 #[test]
+fn a_hook_that_only_others_may_start_is_told_to_who_checks() {
+    use std::os::unix::process::CommandExt;
+    if !is_root() {
+        return;
+    }
+    let setting = with_hook("[\"$DIR/hook.sh\"]");
+    script(&setting, "#!/bin/sh\n");
+    mode(setting.dir.path(), 0o755);
+    mode(&setting.path("certcollectd.toml"), 0o644);
+    let dir = setting.dir.path().display();
+    let (code, said) = said(&setting.command(&["check"]).uid(4_000_123).gid(4_000_123).output().unwrap());
+    let hook = format!(
+        "hook reload: {dir}/hook.sh cannot be started: permission denied for the user whom this runs as"
+    );
+    assert!(code == 2 && said.contains(&hook), "{code} {said}");
+}
+
+#[test]
 fn root_looks_through_the_eyes_of_the_daemons_user() {
     if !is_root() {
         return;
