@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use clap::Args;
 
 use super::{block_on, complain, say};
 use crate::cli::exit;
-use crate::sandbox::{Handle, Options, Product, Sandbox, Scenario};
+use crate::sandbox::{Error, Handle, Options, Product, Sandbox, Scenario};
 use crate::sources::Message;
 use crate::sources::signal;
 
@@ -68,7 +68,7 @@ pub fn sandbox(arguments: &SandboxArgs) -> u8 {
         Ok(sandbox) => sandbox,
         Err(error) => {
             complain(&with_cause(&error));
-            return exit::FAILED;
+            return if matches!(error, Error::Refused(_)) { exit::USAGE } else { exit::FAILED };
         }
     };
     let handle = sandbox.handle();
@@ -95,7 +95,8 @@ pub fn sandbox(arguments: &SandboxArgs) -> u8 {
 /// Writes what a client needs, and says where it is.
 fn introduce(arguments: &SandboxArgs, scenario: &Scenario, handle: &Handle) -> Result<Option<Desk>, String> {
     if let Some(path) = &arguments.ca_out {
-        std::fs::write(path, handle.ca_pem()).map_err(|error| format!("{}: {error}", path.display()))?;
+        std::fs::write(path, handle.ca_pem())
+            .map_err(|error| format!("--ca-out {}: {error}", path.display()))?;
     }
     // Machines write their own configuration, unless they say where they want this one.
     let desk = (!arguments.json || arguments.dir.is_some())
@@ -131,7 +132,8 @@ impl Desk {
             std::env::temp_dir().join(name)
         };
         let path = dir.map_or_else(own, Path::to_path_buf);
-        let failed = |path: &Path, error: &io::Error| format!("{}: {error}", path.display());
+        let option = if dir.is_some() { "--dir " } else { "" };
+        let failed = |path: &Path, error: &io::Error| format!("{option}{}: {error}", path.display());
         std::fs::DirBuilder::new()
             .recursive(dir.is_some())
             .mode(0o700)
@@ -270,10 +272,21 @@ fn quoted(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }
 
+/// Longest scenario in bytes; one of 100,000 orders has some 10 MB.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
 fn read_scenario(path: &Path) -> Result<Scenario, String> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
-    Scenario::parse(&text).map_err(|error| format!("{shown}: {}", with_cause(&error)))
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text));
+    if read.map_err(|error| format!("--scenario {shown}: {error}"))? as u64 > LONGEST {
+        return Err(format!("--scenario {shown}: it is too large for a scenario"));
+    }
+    let scenario = Scenario::parse(&text).map_err(|error| format!("{shown}: {}", with_cause(&error)))?;
+    match scenario.slip() {
+        Some(slip) => Err(format!("{shown}: {slip}")),
+        None => Ok(scenario),
+    }
 }
 
 pub(super) fn with_cause(error: &dyn std::error::Error) -> String {

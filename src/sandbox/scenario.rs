@@ -10,6 +10,8 @@
 //! The keys are those of [`AccountSpec`], [`OrderSpec`], [`DialSettings`] and [`FaultSpec`]; `docs/rehearsal.md` has
 //! them in a table.
 
+use std::collections::HashSet;
+
 use serde::Deserialize;
 
 use super::Error;
@@ -41,6 +43,26 @@ impl Scenario {
     /// Reads JSON.
     pub fn from_json(text: &str) -> Result<Scenario, Error> {
         serde_json::from_str(text).map_err(|error| Error::Scenario(error.to_string()))
+    }
+
+    /// What is in it twice, or leads nowhere: a slip of the pen where a sandbox begins with it.
+    pub fn slip(&self) -> Option<String> {
+        let logins: Vec<&str> = self.account.iter().map(|account| account.login_name.as_str()).collect();
+        let numbers: Vec<&str> = self.order.iter().map(|order| order.order_number.as_str()).collect();
+        let twice = |all: &[&str]| {
+            let mut known = HashSet::new();
+            all.iter().find(|each| !known.insert(**each)).map(|each| (*each).to_owned())
+        };
+        if let Some(login) = twice(&logins) {
+            return Some(format!("two accounts have the login_name {login:?}"));
+        }
+        if let Some(number) = twice(&numbers) {
+            return Some(format!("two orders have the order_number {number:?}"));
+        }
+        self.order.iter().find_map(|order| {
+            let account = order.account.as_deref().filter(|account| !logins.contains(account))?;
+            Some(format!("order {:?} names the account {account:?}, which is not in it", order.order_number))
+        })
     }
 
     /// Reads JSON where the text begins with a brace, TOML otherwise.

@@ -136,8 +136,10 @@ async fn it_answers_under_each_name_it_was_given_and_no_other() {
         let url = format!("https://{host}:{port}/products/download/CollectSSL");
         assert_eq!(client.post(url).send().await.is_ok(), reached, "{host}");
     }
-    let (code, said) = said(&program().args(["sandbox", "--host", "two words"]).output().unwrap());
-    assert_eq!((code, said.trim()), (1, "'two words' is no host name and no address"));
+    let (code, text) = said(&program().args(["sandbox", "--host", "two words"]).output().unwrap());
+    assert_eq!((code, text.trim()), (2, "'two words' is no host name and no address"));
+    let (code, said) = said(&program().args(["sandbox", "--scenario", "/dev/zero"]).output().unwrap());
+    assert_eq!((code, said.trim()), (2, "--scenario /dev/zero: it is too large for a scenario"));
 }
 
 #[test]
@@ -148,4 +150,24 @@ fn the_example_is_a_scenario() {
     let mut server = Server::start(&["--scenario", file.path().to_str().unwrap()]);
     assert_eq!(server.value("order_number"), "123456789");
     server.stop();
+}
+
+#[test]
+fn a_slip_in_a_scenario_is_named() {
+    let account = "[[account]]\nlogin_name = \"a\"\npassword = \"p\"\n";
+    let order = "[[order]]\norder_number = \"1\"\n";
+    let cases = [
+        (format!("{account}{account}"), "two accounts have the login_name \"a\""),
+        (format!("{account}{order}{order}"), "two orders have the order_number \"1\""),
+        (
+            format!("{account}{order}account = \"b\"\n"),
+            "order \"1\" names the account \"b\", which is not in it",
+        ),
+    ];
+    for (text, slip) in cases {
+        let file = scenario(&text);
+        let path = file.path().to_str().unwrap();
+        let (code, said) = said(&program().args(["sandbox", "--scenario", path]).output().unwrap());
+        assert_eq!((code, said.trim()), (2, format!("{path}: {slip}").as_str()));
+    }
 }
