@@ -74,6 +74,8 @@ const MAX_TEXT: usize = 64 * 1024;
 /// Reads a notification, of which a part may stand in the query and a part in the body, as a form or as JSON. `None`
 /// if it names nothing and announces no revocation.
 pub fn parse(query: &[u8], body: &[u8]) -> Option<Hint> {
+    let body = utf8(body);
+    let body = body.as_ref();
     let mut pairs = read(body);
     pairs.extend(form(query));
     pairs.truncate(MAX_NAMES);
@@ -144,16 +146,59 @@ fn form(text: &[u8]) -> Vec<Pair> {
 }
 
 fn read(body: &[u8]) -> Vec<Pair> {
-    let is_json = matches!(body.trim_ascii_start().first(), Some(b'{' | b'['));
-    match is_json.then(|| serde_json::from_slice::<serde_json::Value>(body)) {
-        Some(Ok(value)) => {
+    match structured(body) {
+        Some(pairs) => pairs,
+        None if body.trim_ascii_start().starts_with(b"--") => parts(body),
+        None => unwrapped(form(body)),
+    }
+}
+
+/// What stands in JSON or XML; `None` if it is neither.
+fn structured(text: &[u8]) -> Option<Vec<Pair>> {
+    match text.trim_ascii_start().first() {
+        Some(b'{' | b'[') => {
+            let value = serde_json::from_slice::<serde_json::Value>(text).ok()?;
             let mut pairs = Vec::new();
             flatten("", &value, &mut pairs);
-            pairs
+            Some(pairs)
         }
-        _ if body.trim_ascii_start().starts_with(b"<") => elements(body),
-        _ => form(body),
+        Some(b'<') => Some(elements(text)),
+        _ => None,
     }
+}
+
+/// Without a byte order mark, and out of UTF-16.
+fn utf8(body: &[u8]) -> Cow<'_, [u8]> {
+    let unit: fn([u8; 2]) -> u16 = match body {
+        [0xef, 0xbb, 0xbf, rest @ ..] => return Cow::Borrowed(rest),
+        [0xff, 0xfe, ..] | [1..=0x7f, 0, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] | [0, 1..=0x7f, ..] => u16::from_be_bytes,
+        _ => return Cow::Borrowed(body),
+    };
+    let units: Vec<u16> = body.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+    Cow::Owned(String::from_utf16_lossy(&units).trim_start_matches('\u{feff}').as_bytes().to_vec())
+}
+
+/// A form of which a parameter holds the notification itself, in JSON or XML, has what stands in it as well.
+fn unwrapped(mut pairs: Vec<Pair>) -> Vec<Pair> {
+    let within = |(_, value): &Pair| structured(value.as_bytes()).unwrap_or_default();
+    let more: Vec<Pair> = pairs.iter().flat_map(within).take(MAX_NAMES).collect();
+    pairs.extend(more);
+    pairs
+}
+
+/// The parts of a multipart/form-data that have a name; the boundary is the first line.
+fn parts(body: &[u8]) -> Vec<Pair> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_TEXT)]).replace("\r\n", "\n");
+    let text = text.trim_start();
+    let boundary = text.lines().next().unwrap_or_default();
+    let named = text.split(boundary).filter_map(|part| {
+        let (head, value) = part.split_once("\n\n")?;
+        let (_, name) = head.split_once("name=")?;
+        let name = name.split(['"', ';', '\n']).find(|name| !name.is_empty())?;
+        Some((Name::new(name), value.trim().to_owned()))
+    });
+    unwrapped(named.take(MAX_NAMES).collect())
 }
 
 /// The elements of a text in XML that hold a text, and nothing finer.
@@ -438,6 +483,24 @@ mod tests {
             assert_eq!(shown(hint.as_ref()).map(|(names, _)| names).as_deref(), Some(names), "{body}");
             assert!(hint.is_some_and(|hint| hint.revocation), "{body}");
         }
+        let json = r#"{"type": "PreRevocation", "orderNumber": 12}"#;
+        let utf16 = |unit: fn(u16) -> [u8; 2]| json.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+        for body in [
+            [b"\xef\xbb\xbf", json.as_bytes()].concat(),
+            [b"\xff\xfe", &*utf16(u16::to_le_bytes)].concat(),
+            [b"\xfe\xff", &*utf16(u16::to_be_bytes)].concat(),
+            utf16(u16::to_le_bytes),
+            utf16(u16::to_be_bytes),
+            [b"x=1&payload=", json.as_bytes()].concat(),
+            b"--B\r\nContent-Disposition: form-data; name=\"type\"\r\n\r\nPreRevocation\r\n--B\r\nContent-Disposition: \
+              form-data; name=\"orderNumber\"\r\n\r\n12\r\n--B--\r\n"
+                .to_vec(),
+        ] {
+            let hint = parse(b"", &body).unwrap_or_default();
+            assert!(hint.revocation && hint.numbers == ["12"], "{}: {hint:?}", body.escape_ascii());
+        }
+        // What looks like JSON and is none is not looked into again and again.
+        assert_eq!(parse(b"", "a={=".repeat(100_000).as_bytes()), None);
         // Its parts may stand in two places.
         let hint = parse(b"orderNumber=5,6", b"eventType=PreRevocationNotification").unwrap();
         assert!(hint.revocation && hint.numbers.contains(&"6".to_owned()), "{hint:?}");
