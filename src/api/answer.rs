@@ -52,8 +52,8 @@ pub enum Failure {
     Connect(String),
     /// The TLS handshake failed or the vendor's certificate was not accepted; nothing was sent.
     Tls(String),
-    /// The time limit of the whole call ran out; the vendor may have seen it.
-    Timeout,
+    /// The time limit of the whole call ran out; the vendor may have seen it. Who sent how much until then.
+    Timeout(String),
     /// The connection broke after the request had gone out.
     Broken(String),
     /// The body is larger than the limit, in bytes.
@@ -71,7 +71,7 @@ impl Failure {
     pub fn unsent(&self) -> bool {
         match self {
             Failure::Credential(_) | Failure::Setup(_) | Failure::Connect(_) | Failure::Tls(_) => true,
-            Failure::Timeout
+            Failure::Timeout(_)
             | Failure::Broken(_)
             | Failure::TooLarge(_)
             | Failure::HeadersTooLarge(_)
@@ -90,7 +90,7 @@ impl fmt::Display for Failure {
             Failure::Tls(why) => {
                 write!(f, "TLS with the vendor's host failed, so the login was not sent: {why}")
             }
-            Failure::Timeout => f.write_str("the vendor did not answer within request_timeout"),
+            Failure::Timeout(why) => write!(f, "no whole answer within request_timeout: {why}"),
             Failure::Broken(why) => write!(f, "the connection broke before the answer was complete: {why}"),
             Failure::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
             Failure::HeadersTooLarge(limit) => {

@@ -265,13 +265,22 @@ impl Prepared {
         let answer = match limit.hold(call).await {
             Some(Ok(late)) if limit.is_out() => {
                 arrived.is_late(late);
-                Err(Failure::Timeout)
+                Err(Unfinished::TimedOut)
             }
             Some(Ok(answer)) => Ok(answer),
-            Some(Err(Unanswered::Failed(failure))) => Err(route.named(failure)),
-            Some(Err(Unanswered::NoWay(cause))) => Err(route.failure(cause).await),
-            None => Err(Failure::Timeout),
+            Some(Err(Unanswered::Unfinished(why))) => Err(why),
+            Some(Err(Unanswered::NoWay(cause))) => {
+                // What is asked for once more belongs to the call, and to its limit.
+                let asked = limit.hold(route.asked(cause.clone())).await;
+                Err(Unfinished::Failed(route.failure(&asked.unwrap_or(cause))))
+            }
+            None => Err(Unfinished::TimedOut),
         };
+        let answer = answer.map_err(|why| match why {
+            Unfinished::TimedOut => Failure::Timeout(route.silent(arrived.status, arrived.body.len())),
+            Unfinished::Broken(why) => Failure::Broken(format!("{}: {why}", route.host())),
+            Unfinished::Failed(failure) => failure,
+        });
         let answer = answer.or_else(|failure| arrived.refusal(request.endpoint, password).ok_or(failure));
         let (account, endpoint) = (&self.account.name, request.endpoint.name());
         match &answer {
@@ -318,9 +327,16 @@ impl Arrived {
     }
 }
 
+/// Why there is no answer on a connection that came about.
+enum Unfinished {
+    TimedOut,
+    Broken(String),
+    Failed(Failure),
+}
+
 /// Why there is no answer.
 enum Unanswered {
-    Failed(Failure),
+    Unfinished(Unfinished),
     /// Nothing was sent.
     NoWay(Cause),
 }
@@ -341,9 +357,9 @@ async fn post(
         .await
         .map_err(|error| match transport::cause(&error, route) {
             Some(cause) => Unanswered::NoWay(cause),
-            None => Unanswered::Failed(failure(error)),
+            None => Unanswered::Unfinished(failure(error)),
         })?;
-    read(response, password, arrived).await.map_err(Unanswered::Failed)
+    read(response, password, arrived).await.map_err(Unanswered::Unfinished)
 }
 
 /// Reads the answer, with the password blotted out wherever the server repeats it.
@@ -351,11 +367,11 @@ async fn read(
     mut response: reqwest::Response,
     password: &str,
     arrived: &mut Arrived,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, Unfinished> {
     let headers = response.headers();
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if size > MAX_HEADERS {
-        return Err(Failure::HeadersTooLarge(MAX_HEADERS));
+        return Err(Unfinished::Failed(Failure::HeadersTooLarge(MAX_HEADERS)));
     }
     let text = |name| {
         headers.get(name).map(|value: &HeaderValue| {
@@ -365,19 +381,19 @@ async fn read(
     if let Some(coding) =
         text(CONTENT_ENCODING).filter(|coding| !coding.as_str().eq_ignore_ascii_case("identity"))
     {
-        return Err(Failure::Encoded(coding));
+        return Err(Unfinished::Failed(Failure::Encoded(coding)));
     }
     let content_type = text(CONTENT_TYPE);
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| RetryAfter::parse(value.to_str().ok()?));
     let claimed = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if claimed.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(Failure::TooLarge(MAX_BODY));
+        return Err(Unfinished::Failed(Failure::TooLarge(MAX_BODY)));
     }
     let status = response.status().as_u16();
     arrived.status = status;
     while let Some(chunk) = response.chunk().await.map_err(failure)? {
         if arrived.body.len() + chunk.len() > MAX_BODY {
-            return Err(Failure::TooLarge(MAX_BODY));
+            return Err(Unfinished::Failed(Failure::TooLarge(MAX_BODY)));
         }
         arrived.body.extend_from_slice(&chunk);
     }
@@ -386,17 +402,17 @@ async fn read(
 }
 
 /// Sorts the client's errors on an open connection by what the vendor can have seen.
-fn failure(error: reqwest::Error) -> Failure {
+fn failure(error: reqwest::Error) -> Unfinished {
     // The URL says nothing that helps at night, and one day somebody will put a secret into one.
     let error = error.without_url();
     if let Some(why) = transport::broken(&error) {
-        return Failure::Broken(why.to_owned());
+        return Unfinished::Broken(why.to_owned());
     }
     if error.is_timeout() {
-        return Failure::Timeout;
+        return Unfinished::TimedOut;
     }
     let text = chain(&error);
-    if error.is_builder() { Failure::Setup(text) } else { Failure::Broken(text) }
+    if error.is_builder() { Unfinished::Failed(Failure::Setup(text)) } else { Unfinished::Broken(text) }
 }
 
 /// An error with its causes, each said once.

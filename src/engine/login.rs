@@ -120,7 +120,7 @@ impl Engine {
             Failure::Setup(_)
             | Failure::Connect(_)
             | Failure::Tls(_)
-            | Failure::Timeout
+            | Failure::Timeout(_)
             | Failure::Broken(_)
             | Failure::TooLarge(_)
             | Failure::HeadersTooLarge(_)

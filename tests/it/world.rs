@@ -34,6 +34,11 @@ pub fn asked(request: &Request) -> String {
     if request.endpoint.collects() { number.clone() } else { format!("{} {number}", request.endpoint.name()) }
 }
 
+/// A vendor that says nothing until the time is over.
+pub fn silence() -> Failure {
+    Failure::Timeout("vendor.example:443 sent nothing".into())
+}
+
 /// A configuration with one account `main` and these orders, all defaults.
 pub fn config(orders: &[&str]) -> Config {
     Config {

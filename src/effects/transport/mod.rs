@@ -98,19 +98,30 @@ impl Route {
         }
     }
 
-    /// A call that broke, with whom.
-    pub(super) fn named(&self, failure: Failure) -> Failure {
-        match failure {
-            Failure::Broken(why) => Failure::Broken(format!("{}: {why}", self.host)),
-            other => other,
+    /// The vendor's `host:port`.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Who sent how much within the time for the call; without a status, nothing.
+    pub(super) fn silent(&self, status: u16, bytes: usize) -> String {
+        let through =
+            self.proxy.as_ref().map(|proxy| format!(" through the proxy {proxy}")).unwrap_or_default();
+        match status {
+            0 => format!("{} sent nothing{through}", self.host),
+            _ => format!("{} sent HTTP {status} and {bytes} bytes of its answer{through}", self.host),
         }
     }
 
-    /// The failure of a call that found no way; what the client's error does not tell is asked for once more.
-    pub(super) async fn failure(&self, cause: Cause) -> Failure {
-        let cause = inquiry::ask(self, cause).await;
-        let words = words(&cause, self);
-        if is_tls(&cause) { Failure::Tls(words) } else { Failure::Connect(words) }
+    /// The cause with what the client's error does not tell.
+    pub(super) async fn asked(&self, cause: Cause) -> Cause {
+        inquiry::ask(self, cause).await
+    }
+
+    /// The failure of a call that found no way.
+    pub(super) fn failure(&self, cause: &Cause) -> Failure {
+        let words = words(cause, self);
+        if is_tls(cause) { Failure::Tls(words) } else { Failure::Connect(words) }
     }
 }
 

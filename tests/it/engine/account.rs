@@ -137,7 +137,7 @@ fn a_probe_that_never_left_is_not_spent() {
 #[test]
 fn a_probe_without_a_readable_answer_is_spent() {
     let mut world = World::new(world::config(&["a"]));
-    world.say("a", [Say::text("-16\nno"), Say::Fail(Failure::Timeout), Say::text("errorCode=0")]);
+    world.say("a", [Say::text("-16\nno"), Say::Fail(world::silence()), Say::text("errorCode=0")]);
     world.pass(HOUR);
     world.command(Command::ResumeSamePassword("main".into()));
     world.pass(3 * DAY);
@@ -204,7 +204,7 @@ fn what_is_said_of_an_order_or_a_right_opens_the_account() {
 #[test]
 fn a_probe_whose_answer_never_came_is_told() {
     let mut world = World::new(world::config(&["a"]));
-    world.say("a", [Say::text("-16\nno"), Say::Fail(Failure::Timeout)]);
+    world.say("a", [Say::text("-16\nno"), Say::Fail(world::silence())]);
     world.pass(HOUR);
     world.command(Command::ResumeSamePassword("main".into()));
     world.pass(HOUR);
@@ -368,7 +368,7 @@ fn a_second_word_during_the_one_call_is_answered_with_it() {
 #[test]
 fn a_poll_without_a_readable_answer_has_failed() {
     for answer in
-        [Say::Fail(Failure::Timeout), Say::Body(500, b"x".to_vec()), Say::text("<html>portal"), Say::text("")]
+        [Say::Fail(world::silence()), Say::Body(500, b"x".to_vec()), Say::text("<html>portal"), Say::text("")]
     {
         let mut world = World::new(world::config(&["a"]));
         world.pass(HOUR);

@@ -168,7 +168,7 @@ fn a_call_that_left_late_before_a_crash_keeps_the_interval() {
 fn the_interval_counts_from_the_end_of_the_millisecond() {
     let mut world = World::new(to_the_millisecond());
     effects(&mut world, Event::Started);
-    let outcome = Err(Failure::Timeout);
+    let outcome = Err(world::silence());
     effects(&mut world, Event::Answered { account: "main".into(), outcome, credential: None });
     let due = world.engine.records().orders["www"].record.due.unwrap();
     assert!(due > world.now.time + 3 * HOUR, "the clock may have shown this for most of a millisecond");
@@ -212,7 +212,7 @@ fn hostile_answers_install_nothing_and_stop_nothing() {
         Say::Body(500, b"2".to_vec()),
         Say::Body(302, b"".to_vec()),
         Say::Body(200, vec![0xff; 1000]),
-        Say::Fail(Failure::Timeout),
+        Say::Fail(world::silence()),
         Say::Fail(Failure::TooLarge(1 << 20)),
         Say::Fail(Failure::Broken("reset".into())),
         Say::text("errorCode=2&orderNumber=other&certificate=AAAA"),

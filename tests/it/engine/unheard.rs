@@ -14,8 +14,8 @@ const EIGHT: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 fn deaf(names: &[&str]) -> World {
     let mut world = World::new(world::config(names));
     for name in names {
-        world.say(name, [Say::Fail(Failure::Timeout)]);
-        world.say(&format!("GetMDCDomainDetails {name}"), [Say::Fail(Failure::Timeout)]);
+        world.say(name, [Say::Fail(world::silence())]);
+        world.say(&format!("GetMDCDomainDetails {name}"), [Say::Fail(world::silence())]);
     }
     world
 }
@@ -38,7 +38,7 @@ fn logins(world: &World) -> usize {
 
 fn unanswerable() -> [Failure; 6] {
     [
-        Failure::Timeout,
+        world::silence(),
         Failure::Broken("reset".into()),
         Failure::TooLarge(1),
         Failure::HeadersTooLarge(1),
@@ -96,7 +96,7 @@ fn a_longer_gap_holds_and_what_was_not_sent_needs_no_rest() {
     let mut config = world::config(&["a", "b"]);
     config.calls.call_gap = 90 * SECOND;
     let mut world = World::new(config);
-    world.say("a", [Say::Fail(Failure::Timeout)]);
+    world.say("a", [Say::Fail(world::silence())]);
     world.pass(HOUR);
     assert_eq!(world.calls[1].at.since(world.calls[0].at), 90 * SECOND);
     for failure in [Failure::Connect("x".into()), Failure::Tls("x".into()), Failure::Setup("x".into())] {
@@ -224,9 +224,9 @@ fn any_answer_ends_the_row_and_what_was_not_sent_does_not() {
         (Say::Fail(Failure::Credential("gone".into())), false),
     ] {
         let mut world = World::new(world::config(&["a", "b", "c"]));
-        world.say("a", [Say::Fail(Failure::Timeout)]);
-        world.say("b", [between.clone(), Say::Fail(Failure::Timeout)]);
-        world.say("c", [Say::Fail(Failure::Timeout)]);
+        world.say("a", [Say::Fail(world::silence())]);
+        world.say("b", [between.clone(), Say::Fail(world::silence())]);
+        world.say("c", [Say::Fail(world::silence())]);
         world.pass(HOUR);
         let row = world.account_row("main");
         let rests = row["paused_for"] == "unanswered";
@@ -359,7 +359,7 @@ fn the_most_patient_order_says_how_long_the_account_rests() {
     world::change(&mut config.orders[2], |settings| settings.cadence.interval = 5 * HOUR);
     let mut world = World::new(config);
     for name in ["a", "b", "c"] {
-        world.say(name, [Say::Fail(Failure::Timeout)]);
+        world.say(name, [Say::Fail(world::silence())]);
     }
     world.pass(5 * HOUR);
     assert_eq!(logins(&world), 2);
@@ -419,7 +419,7 @@ fn another_way_to_the_vendor_ends_a_pause_for_want_of_one() {
 fn another_way_ends_no_rest() {
     let mut world = World::new(world::config(&["a", "b", "c"]));
     for name in ["a", "b", "c"] {
-        world.say(name, [Say::Fail(Failure::Timeout)]);
+        world.say(name, [Say::Fail(world::silence())]);
     }
     world.pass(HOUR);
     let mut config = world::config(&["a", "b", "c"]);
@@ -437,7 +437,7 @@ fn the_floor_of_a_former_number_counts_from_the_latest_arrival() {
     let Some(call @ Effect::Call(_)) = list.pop() else { panic!("no call") };
     let mut swapped = world::config(&["a", "b"]);
     swapped.orders[0].handle = certcollectd::api::Handle::OrderNumber("x".into());
-    world.say("a", [Say::Fail(Failure::Timeout), Say::text("errorCode=0")]);
+    world.say("a", [Say::Fail(world::silence()), Say::text("errorCode=0")]);
     world.reload(swapped);
     let end = world.now.time;
     let answered = world.one(call).expect("an answer");

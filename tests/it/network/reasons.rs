@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 
-use certcollectd::sandbox::{OrderSpec, Product};
+use certcollectd::sandbox::{Fault, FaultSpec, OrderSpec, Product};
 
 use super::proxy::Identity;
 use super::servers::Listener;
@@ -154,4 +154,24 @@ fn proxies_that_do_not_help() {
     let nobody = closed_port();
     check(url, &proxy(nobody), &[&address(nobody), "refuses the connection"]);
     check(url, "proxy = \"http://nowhere.invalid:3128\"", &["the name nowhere.invalid", "right in proxy"]);
+}
+
+#[test]
+fn who_did_not_answer_in_time() {
+    for (fault, sent) in [
+        (Fault::Delay { ms: 60_000 }, "sent nothing"),
+        (Fault::Stall { after: 5, ms: 60_000 }, "sent HTTP 200 and 5 bytes of its answer"),
+    ] {
+        let mut setting = Setting::new();
+        setting.polling("interval = \"1h\"\ncall_gap = \"0s\"\nrequest_timeout = \"2s\"");
+        setting.order("www", OrderSpec::new(Product::Ssl, "1", &["www.example.com"]), "");
+        setting.vendor().vendor().add_fault(FaultSpec::always(fault)).unwrap();
+        setting.write_configuration();
+        let (code, said) = setting.call(&["poll", "www"]);
+        assert_eq!(code, 1, "{said}");
+        let base_url = setting.vendor().base_url();
+        let host = base_url.trim_start_matches("https://").trim_end_matches('/');
+        let expected = format!("no whole answer within request_timeout: {host} {sent}");
+        assert!(said.contains(&expected), "{expected} is missing in: {said}");
+    }
 }

@@ -294,7 +294,7 @@ impl Sim {
                 let sent = self.send(&world::asked(&call.request));
                 let (answer, accepted) = self.answer(&sent);
                 let end = match answer {
-                    Say::Fail(Failure::Timeout) => sent.began + self.world.config.calls.request_timeout,
+                    Say::Fail(Failure::Timeout(_)) => sent.began + self.world.config.calls.request_timeout,
                     _ => end,
                 };
                 let way = self.way(&answer);

@@ -7,7 +7,7 @@ use certcollectd::engine::event::CredentialTag;
 use super::wire::Sent;
 use super::{At, CALL_GAP, DETAILS, ORDERS, Sim, stock};
 use crate::certs;
-use crate::world::Say;
+use crate::world::{self, Say};
 
 impl Sim {
     /// The vendor sees a call come in.
@@ -63,13 +63,13 @@ impl Sim {
     pub(super) fn answer(&mut self, sent: &Sent) -> (Say, bool) {
         let deaf = self.world.now.time < self.deaf_until;
         if deaf && !self.dice.one_in(8) {
-            let failures = [Failure::Timeout, Failure::Timeout, Failure::Broken("reset".into())];
+            let failures = [world::silence(), world::silence(), Failure::Broken("reset".into())];
             return (Say::Fail(self.dice.pick(&failures).clone()), false);
         }
         if !self.quiet && self.dice.one_in(12) {
             let faults = [
                 Say::Fail(Failure::Connect("connection refused".into())),
-                Say::Fail(Failure::Timeout),
+                Say::Fail(world::silence()),
                 Say::Fail(Failure::Broken("reset".into())),
                 Say::Fail(Failure::TooLarge(1)),
                 Say::text(""),

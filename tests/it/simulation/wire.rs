@@ -92,7 +92,7 @@ impl Sim {
     pub(super) fn way(&mut self, answer: &Say) -> Way {
         match answer {
             Say::Fail(Failure::Connect(_)) => Way::None,
-            Say::Fail(Failure::Timeout | Failure::Broken(_)) if self.dice.one_in(2) => Way::Unknown,
+            Say::Fail(Failure::Timeout(_) | Failure::Broken(_)) if self.dice.one_in(2) => Way::Unknown,
             Say::Fail(_) | Say::Body(..) | Say::Later(..) => Way::Direct,
         }
     }
