@@ -15,6 +15,7 @@ use rustix::fs::OFlags;
 use super::custody::Custody;
 use super::load::{boot_id, load};
 use super::lock::{Lock, user_name};
+use super::spare;
 use super::store_error::{StoreError, damaged, failed, io, unsaved};
 use crate::engine::Loaded;
 use crate::engine::event::{Changes, Level, Note};
@@ -95,7 +96,11 @@ impl Store {
         let saved = self.write(changes);
         self.custody.wrote();
         leave_log(&self.connection, saved.is_err());
-        saved.map_err(|why| unsaved(&self.path, why))
+        saved.map_err(|why| unsaved(&self.path, why))?;
+        if let Some(dir) = self.path.parent() {
+            changes.forgotten.iter().for_each(|name| spare::drop_kept(dir, name));
+        }
+        Ok(())
     }
 
     fn write(&mut self, changes: &Changes) -> Result<(), rusqlite::Error> {

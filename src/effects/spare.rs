@@ -43,6 +43,11 @@ pub(super) fn tend(state_dir: &Path, inspect: &Inspect, found: &mut Inspection) 
     }
 }
 
+/// After an order was forgotten.
+pub(super) fn drop_kept(state_dir: &Path, name: &str) {
+    let _ = remove_file(path_of(state_dir, name));
+}
+
 fn path_of(state_dir: &Path, name: &str) -> PathBuf {
     state_dir.join(DIR).join(format!("{name}.pem"))
 }

@@ -173,7 +173,13 @@ pub(super) fn metrics(status: &Status, exposition: Exposition) -> String {
 fn of_the_process(status: &Status) -> Vec<Family> {
     let mut build = Family::new(Kind::Info, "build", "The running program");
     build.set("version", env!("CARGO_PKG_VERSION"), 1);
-    let mut families = vec![build];
+    let absent = Family::new(
+        Kind::Gauge,
+        "orders_absent",
+        "Orders that hold an installed certificate and are no longer configured",
+    );
+    let absent = absent.only(i64::try_from(status.absent.len()).unwrap_or(i64::MAX));
+    let mut families = vec![build, absent];
     if let Some(vitals) = &status.vitals {
         let gauge = |name, help, value| Family::new(Kind::Gauge, name, help).only(value);
         families.extend([

@@ -40,6 +40,9 @@ pub(super) fn page(status: &Status) -> String {
     for finding in &status.findings {
         html.push_str(&format!("<p class=\"attention\">{}</p>", escaped(finding)));
     }
+    if let Some(line) = status.told_absent() {
+        html.push_str(&format!("<p class=\"attention\">{}</p>", escaped(&line)));
+    }
     html.push_str("<table><tr>");
     for heading in HEADINGS {
         html.push_str(&format!("<th>{heading}</th>"));

@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use certcollectd::sandbox::{OrderSpec, Product};
 
+use crate::rehearsal::listening::{address_of, get};
 use crate::setting::Setting;
 
 /// `www` is in the main file, `shop` in `orders.d`, and both are installed.
@@ -16,6 +17,7 @@ fn setting() -> Setting {
     let entry = setting.configuration().split("[[order]]").nth(1).unwrap().to_owned();
     setting.clear_tables();
     setting.order("www", spec("1"), "[order.verify]\ntrust = \"off\"");
+    setting.table("[http]\nlisten = \"127.0.0.1:0\"");
     fs::create_dir(setting.path("orders.d")).unwrap();
     setting.write("orders.d/shop.toml", &format!("[[order]]{entry}"));
     write(&setting);
@@ -82,9 +84,15 @@ fn orders_that_vanish_are_warned_of_until_they_are_forgotten() {
     assert!(setting.call(&["status"]).1.contains("`certcollectd forget shop`"));
     let (code, said) = setting.call(&["forget", "shopp"]);
     assert!(code == 2 && said.contains("there are: shop"), "{said}");
+    let kept = setting.path("state/installed/shop.pem");
+    assert!(kept.exists());
     // A restart does not forget it.
     assert_eq!(setting.stop(), Some(0));
     setting.start_again().until_up(2);
+    setting.until("it listens again", |setting| setting.log().matches("[http] listens").count() == 2);
+    let http = address_of(&setting, "[http]");
+    setting.until("the page says so", |_| get(&http, "/").contains("`certcollectd forget shop`"));
+    assert!(get(&http, "/metrics").contains("certcollectd_orders_absent 1\n"));
     assert!(
         setting.log().contains("WARN 1 order is installed but no longer configured"),
         "{}",
@@ -94,6 +102,8 @@ fn orders_that_vanish_are_warned_of_until_they_are_forgotten() {
     assert!(code == 0 && said.contains("\"ok\":true"), "{code} {said}");
     assert_eq!(setting.call(&["status", "--nagios"]).0, 0);
     assert!(setting.installed("shop").join("cert.pem").exists(), "its files stay");
+    assert!(!kept.exists(), "what was kept to put them back goes");
+    assert!(get(&http, "/metrics").contains("certcollectd_orders_absent 0\n"));
     assert_eq!(setting.stop(), Some(0));
     // Without a daemon, directly.
     let (code, said) = setting.call(&["forget", "shop"]);

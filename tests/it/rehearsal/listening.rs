@@ -10,11 +10,11 @@ use super::{KEY, OWN_ROOT, ssl};
 use crate::setting::Setting;
 
 /// The address on which the daemon says that a table of its configuration listens.
-pub(super) fn address_of(setting: &Setting, table: &str) -> String {
+pub(crate) fn address_of(setting: &Setting, table: &str) -> String {
     let words = format!("{table} listens on ");
     setting.until("it listens", |setting| setting.log().contains(&words));
     let log = setting.log();
-    let at = log.find(&words).unwrap() + words.len();
+    let at = log.rfind(&words).unwrap() + words.len();
     log[at..].lines().next().unwrap().trim().to_owned()
 }
 
@@ -55,7 +55,7 @@ fn ask(address: &str, request: &str) -> String {
     answer
 }
 
-pub(super) fn get(address: &str, path: &str) -> String {
+pub(crate) fn get(address: &str, path: &str) -> String {
     ask(address, &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"))
 }
 

@@ -9,7 +9,7 @@ mod hooks;
 /// What the journal is told.
 mod journal;
 /// What listens: metrics and push.
-mod listening;
+pub(crate) mod listening;
 /// The login, and the one call in flight.
 mod login;
 
