@@ -136,12 +136,12 @@ impl Engine {
     fn count_unheard(&mut self, gate: usize, end: Time, tag: Option<CredentialTag>, why: &str, now: Now) {
         let calls = self.config.calls;
         let record = &mut self.gates[gate].record;
-        let before = record.unheard.take();
-        let in_a_row = before.as_ref().map_or(0, |before| before.calls).saturating_add(1);
+        let in_a_row = record.unheard.as_ref().map_or(0, |before| before.calls).saturating_add(1);
         record.unheard = Some(Unheard {
             calls: in_a_row,
             until: end + calls.settle.max(calls.call_gap),
-            tag: tag.or_else(|| before.and_then(|before| before.tag)),
+            // Where it is not known, a changed credential may have been sent already.
+            tag,
         });
         self.touch_gate(gate, now);
         if in_a_row >= SUSPICIOUS {

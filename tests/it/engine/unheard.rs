@@ -287,6 +287,24 @@ fn a_password_that_was_changed_while_nobody_looked_lets_one_call_through() {
     assert_eq!(logins(&world), 3);
 }
 
+/// Which credential a call had that was lost in a crash is not known: it may have been the changed one.
+#[test]
+fn a_changed_password_that_a_lost_call_may_have_tried_lets_none_through() {
+    let mut world = deaf(&EIGHT);
+    world.sent_credential = Some(CredentialTag(1));
+    world.pass(SECOND);
+    assert_eq!(logins(&world), 1);
+    world.credential = Some(CredentialTag(2));
+    world.sent_credential = Some(CredentialTag(2));
+    world.handle(Event::CredentialTouched { account: "main".into() });
+    let next = world.engine.next_wake().expect("another order is due");
+    world.now.wall += next.0 - world.now.time.0;
+    world.now.time = next;
+    die_in_mid_call(&mut world, Event::Woke);
+    world.pass(2 * HOUR);
+    assert_eq!(logins(&world), 1, "besides the lost one");
+}
+
 #[test]
 fn what_is_no_answer_of_the_vendors_makes_the_account_back_off() {
     for say in [
