@@ -149,6 +149,7 @@ fn read(body: &[u8]) -> Vec<Pair> {
     match structured(body) {
         Some(pairs) => pairs,
         None if body.trim_ascii_start().starts_with(b"--") => parts(body),
+        None if body.trim_ascii().contains(&b'\n') && !body.contains(&b'&') => lines(body),
         None => unwrapped(form(body)),
     }
 }
@@ -201,17 +202,39 @@ fn parts(body: &[u8]) -> Vec<Pair> {
     unwrapped(named.take(MAX_NAMES).collect())
 }
 
-/// The elements of a text in XML that hold a text, and nothing finer.
+/// A parameter on each line.
+fn lines(body: &[u8]) -> Vec<Pair> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(MAX_TEXT)]);
+    let named = text.lines().filter_map(|line| line.split_once(['=', ':']));
+    named.map(|(name, value)| (Name::new(name.trim()), value.trim().to_owned())).take(MAX_NAMES).collect()
+}
+
+/// The texts and attributes of the elements in XML, and nothing finer.
 fn elements(body: &[u8]) -> Vec<Pair> {
     let text = String::from_utf8_lossy(&body[..body.len().min(MAX_TEXT)]);
     let opened = text.split('<').filter_map(|part| part.split_once('>'));
-    let named = opened.filter_map(|(tag, value)| {
-        let (name, value) = (tag.split([' ', '\t', '\r', '\n', '/']).next()?, value.trim());
+    let named = opened.flat_map(|(tag, value)| {
+        let (name, attributes) = tag.split_once([' ', '\t', '\r', '\n']).unwrap_or((tag, ""));
         // A prefix says which vocabulary it is of.
-        let name = name.rsplit(':').next()?;
-        (!name.is_empty() && !value.is_empty()).then(|| (Name::new(name), value.to_owned()))
+        let name = name.trim_end_matches('/').rsplit(':').next().unwrap_or_default();
+        let of_it = attributes.split(['"', '\'']).collect::<Vec<_>>();
+        let (of_it, _) = of_it.as_chunks::<2>();
+        let of_it = of_it.iter().map(|[attribute, value]| {
+            let attribute = attribute.trim().trim_end_matches('=').trim_end();
+            (inner_name(name, attribute), (*value).to_owned())
+        });
+        let all = of_it.chain(std::iter::once((name.to_owned(), value.trim().to_owned())));
+        all.filter(|(name, value)| !name.is_empty() && !value.is_empty()).collect::<Vec<_>>()
     });
-    named.take(MAX_NAMES).collect()
+    named.map(|(name, value)| (Name::new(&name), value)).take(MAX_NAMES).collect()
+}
+
+/// What something within something else is called: an `id` or `number` is one of what it stands in.
+fn inner_name(outer: &str, inner: &str) -> String {
+    match plain(inner).as_str() {
+        "id" | "ids" | "number" | "numbers" | "no" => format!("{outer} {inner}").trim().to_owned(),
+        _ => inner.to_owned(),
+    }
 }
 
 /// Every value with the name next to it; what stands in a list has the list's, and an `id` or `number` that of what
@@ -233,9 +256,7 @@ fn flatten(name: &str, value: &serde_json::Value, pairs: &mut Vec<Pair>) {
                 pairs.push((Name::new(name), String::new()));
             }
             for (inner, value) in values {
-                let is_of_it = matches!(plain(inner).as_str(), "id" | "ids" | "number" | "numbers" | "no");
-                let inner = if is_of_it { format!("{name} {inner}") } else { inner.clone() };
-                flatten(inner.trim(), value, pairs);
+                flatten(&inner_name(name, inner), value, pairs);
             }
         }
     }
@@ -492,6 +513,9 @@ mod tests {
             utf16(u16::to_le_bytes),
             utf16(u16::to_be_bytes),
             [b"x=1&payload=", json.as_bytes()].concat(),
+            b"eventType=PreRevocationNotification\norderNumber=12\n".to_vec(),
+            b"Event: PreRevocationNotification\r\nOrder number: 12\r\nWhen: 2026-12-01T10:00:00Z\r\n".to_vec(),
+            b"<event type=\"PreRevocation\"><order id='12' state=\"x\"/></event>".to_vec(),
             b"--B\r\nContent-Disposition: form-data; name=\"type\"\r\n\r\nPreRevocation\r\n--B\r\nContent-Disposition: \
               form-data; name=\"orderNumber\"\r\n\r\n12\r\n--B--\r\n"
                 .to_vec(),
