@@ -9,6 +9,7 @@
 
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use memchr::memmem;
 use rustls_pki_types::pem::{Error, PemObject, SectionKind};
 use zeroize::Zeroizing;
 
@@ -56,6 +57,9 @@ pub(super) struct Item<'a> {
 
 /// Reads every block of one of the operator's files, at most `limit`: as many as there are BEGINs, or an error.
 pub(super) fn read(text: &[u8], limit: usize) -> Result<Vec<Item<'_>>, PemError> {
+    if let Some(at) = odd_dash(text) {
+        return Err(PemError::CutOff(Lines::default().to(text, at)));
+    }
     let mut items = Vec::new();
     for Block { label, body, encrypted, line } in blocks(text, limit)? {
         let der = if encrypted { decode(body) } else { octets(label, body) };
@@ -104,6 +108,19 @@ pub(super) fn blocks(text: &[u8], limit: usize) -> Result<Vec<Block<'_>>, PemErr
         Some((_, line)) => Err(PemError::CutOff(line)),
         None => Ok(found),
     }
+}
+
+/// Where an editor has put the dashes before a BEGIN or END together to longer ones (U+2010 to U+2015, U+2212): no reader
+/// takes them for armour, so such a block would be passed over beside others.
+fn odd_dash(text: &[u8]) -> Option<usize> {
+    /// Five dashes as long ones.
+    const LOOK_BACK: usize = 15;
+    let is_odd = |dash: &[u8]| matches!(dash, [0xe2, 0x80, 0x90..=0x95] | [0xe2, 0x88, 0x92]);
+    [&b"BEGIN "[..], b"END "].into_iter().flat_map(|word| memmem::find_iter(text, word)).find(|at| {
+        let before = text[at.saturating_sub(LOOK_BACK)..*at].trim_ascii_end();
+        let dashes = before.iter().rposition(|byte| byte.is_ascii() && *byte != b'-').map_or(0, |at| at + 1);
+        before[dashes..].windows(3).any(is_odd)
+    })
 }
 
 /// Counts the lines of a text on the way through it, so that each byte is looked at once.
@@ -331,6 +348,24 @@ mod tests {
         check("-----BEGIN A-----\nYQ\n-----END B-----", Err(PemError::CutOff(3)));
         check("-----BEGIN A-----\r\n-----BEGIN A-----\r\n-----END A-----", Err(PemError::CutOff(2)));
         check(&"-----BEGIN A-----\n-----END A-----\n".repeat(MAX_BLOCKS + 1), Err(PemError::TooMany));
+    }
+
+    #[test]
+    fn dashes_that_an_editor_has_changed_are_noticed() {
+        let sound = "-----BEGIN A-----\nYQ==\n-----END A-----\n";
+        assert_eq!(read(sound.as_bytes(), 9).unwrap().len(), 1);
+        for dashes in [
+            "\u{2014}\u{2014}-",
+            "\u{2013}\u{2013}",
+            "\u{2212}\u{2212}\u{2212}\u{2212}\u{2212} ",
+            "--\u{2014}",
+        ] {
+            let odd = sound.replace("-----", dashes);
+            let found = read(format!("{sound}{odd}").as_bytes(), 9).map(|items| items.len());
+            assert_eq!(found, Err(PemError::CutOff(4)), "{odd}");
+        }
+        let told = format!("# the text \u{2014} it is old\n{sound}");
+        assert_eq!(read(told.as_bytes(), 9).unwrap().len(), 1);
     }
 
     #[test]
