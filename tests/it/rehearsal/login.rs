@@ -36,7 +36,7 @@ fn check_takes_a_login_for_accepted_only_if_the_answer_shows_it() {
     let faults = [
         (Fault::HttpStatus { status: 500, retry_after: None, retry_after_date: false }, "HTTP status 500"),
         (Fault::Html, "www is waiting"),
-        (Fault::Delay { ms: 60_000 }, "did not answer"),
+        (Fault::Delay { ms: 60_000 }, "sent nothing"),
     ];
     for (fault, what) in faults {
         setting.vendor().vendor().add_fault(FaultSpec::always(fault.clone())).unwrap();
