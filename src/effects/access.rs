@@ -1,11 +1,12 @@
 //! Why something of the operator's cannot be used: who is let in, and what would let the daemon in.
 
-use std::io;
 use std::path::Path;
+use std::{fmt, io};
 
 use nix::unistd::{Gid, Group, Uid, User};
 use rustix::fs::{Access, AtFlags, CWD, accessat, stat};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 /// What is wanted of a file or socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,13 @@ pub struct Reason {
     pub cause: String,
     /// What would help.
     pub remedy: Option<String>,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause)?;
+        self.remedy.as_ref().map_or(Ok(()), |remedy| write!(f, "; {remedy}"))
+    }
 }
 
 /// An error of the system in words, without its number.
@@ -90,9 +98,20 @@ fn denied(path: &Path, wish: Wish) -> Reason {
     let mode = found.st_mode & 0o7777;
     if mode & bits & 0o070 == 0 {
         let user = user_named(found.st_uid);
+        let is_ours = found.st_uid == geteuid().as_raw();
+        let remedy = if is_ours && mode & bits & 0o700 == 0 {
+            let right = match (closed, wish) {
+                (Some(_), _) => 'x',
+                (None, Wish::Read) => 'r',
+                (None, Wish::Connect) => 'w',
+            };
+            format!("chmod u+{right} {}", at.display())
+        } else {
+            "give it a group that the daemon's user is in, and that group the right".into()
+        };
         return Reason {
             cause: format!("permission denied; {what} belongs to user {user}, mode {mode:04o}"),
-            remedy: Some("give it a group that the daemon's user is in, and that group the right".into()),
+            remedy: Some(remedy),
         };
     }
     let group = Group::from_gid(Gid::from_raw(found.st_gid)).ok().flatten().map(|group| group.name);
@@ -146,5 +165,9 @@ mod tests {
         let by_owner = say(0o640, Wish::Connect);
         assert!(by_owner.cause.contains(&format!("it belongs to user {}", own.st_uid)), "{by_owner:?}");
         assert!(say(0o640, Wish::Read).cause.contains("mode 0640"));
+        // Nobody but this user itself is in the way.
+        let own = |wish| say(0o000, wish).remedy.unwrap();
+        assert_eq!(own(Wish::Read), format!("chmod u+r {}", path.display()));
+        assert_eq!(own(Wish::Connect), format!("chmod u+w {}", path.display()));
     }
 }

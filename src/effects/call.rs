@@ -21,6 +21,7 @@ use reqwest::{Certificate, Client, Proxy, redirect, retry};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::access::{self, Wish};
 use super::apart::{self, apart};
 use super::dir::read_file;
 use super::limit::Limit;
@@ -125,7 +126,9 @@ fn build(account: &Account, calls: &Calls, proxy_password: Option<&str>) -> Resu
         }
         builder = builder.proxy(proxy);
     }
-    builder.build().map_err(|error| Failure::Setup(chain(&error)))
+    builder
+        .build()
+        .map_err(|error| Failure::Setup(transport::rootless().map_or_else(|| chain(&error), str::to_owned)))
 }
 
 /// `Proxy-Authorization`; it is sent with CONNECT, and never beyond the proxy.
@@ -155,7 +158,8 @@ pub fn obstacle(account: &Account, calls: &Calls) -> Option<Failure> {
 pub fn roots(path: &Path) -> Result<Vec<Certificate>, Failure> {
     let shown = path.display();
     let wrong = |why: String| Failure::Setup(format!("ca_file {shown}: {why}"));
-    let pem = read_file(path, MAX_ANCHORS_INPUT).map_err(|error| wrong(error.to_string()))?;
+    let pem = read_file(path, MAX_ANCHORS_INPUT)
+        .map_err(|error| wrong(access::reason(path, Wish::Read, &error).to_string()))?;
     let roots = cert::read_roots(&pem).map_err(|error| wrong(error.to_string()))?;
     roots.iter().map(|root| Certificate::from_der(root).map_err(|error| wrong(chain(&error)))).collect()
 }

@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{Gid, Mode, Uid};
 
+use super::access::{self, Wish};
 use super::dir::{Dir, Ownership, failed, read_file};
 use super::stage;
 use crate::cert::{self, Anchors, Certificate, KeyCandidate, KeyError, PublicKey, PublicKeys};
@@ -54,7 +55,7 @@ fn candidate_of(path: &Path, key: Result<PublicKeys, InstallError>) -> KeyCandid
 
 /// The public keys of a key file. One that holds none that can be used is as good as one that cannot be read: half
 /// written, encrypted, of another form. Both say nothing about a certificate.
-fn key(path: &Path) -> Result<PublicKeys, InstallError> {
+pub(super) fn key(path: &Path) -> Result<PublicKeys, InstallError> {
     let pem = stage::read_key(path)?;
     cert::key::from_private_key_pem(&pem).map_err(|why| unusable("use the key", path, why))
 }
@@ -74,7 +75,7 @@ fn request_of(path: &Path, read: Result<cert::Csr, InstallError>) -> Result<cert
 }
 
 /// As [`key`], of a signing request.
-fn read_request(path: &Path) -> Result<cert::Csr, InstallError> {
+pub(super) fn read_request(path: &Path) -> Result<cert::Csr, InstallError> {
     let text = stage::read_whole("read the request", path)?;
     cert::key::from_csr(&text).map_err(|why| unusable("use the request", path, why))
 }
@@ -100,7 +101,7 @@ pub fn anchors(file: Option<&Path>) -> Result<Anchors, String> {
     };
     let shown = path.display();
     let pem = read_file(path, cert::MAX_ANCHORS_INPUT)
-        .map_err(|error| format!("trust_anchors {shown}: {error}"))?;
+        .map_err(|error| format!("trust_anchors {shown}: {}", access::reason(path, Wish::Read, &error)))?;
     Anchors::from_pem(&pem).map_err(|error| format!("trust_anchors {shown}: {error}"))
 }
 

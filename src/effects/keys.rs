@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::stage::{read_key, read_whole};
+use super::inspect::{key, read_request};
 use crate::config::{Config, KeySource};
 use crate::engine::event::InstallError;
 
 /// So many are told one by one.
 const TOLD: usize = 10;
 
-/// Each file that cannot be read, once, with the first order that names it.
+/// Each file that cannot be read, or that holds nothing to use, once, with the first order that names it.
 pub fn unreadable(config: &Config) -> Vec<(Arc<str>, InstallError)> {
     let mut seen: BTreeSet<&Path> = BTreeSet::new();
     let mut found = Vec::new();
@@ -20,11 +20,9 @@ pub fn unreadable(config: &Config) -> Vec<(Arc<str>, InstallError)> {
         let errors: Vec<InstallError> = match &order.key {
             KeySource::Keys(paths) => {
                 let new = paths.iter().filter(|path| seen.insert(path.as_path()));
-                new.filter_map(|path| read_key(path).err()).collect()
+                new.filter_map(|path| key(path).err()).collect()
             }
-            KeySource::Csr(path) if seen.insert(path) => {
-                read_whole("read the request", path).err().into_iter().collect()
-            }
+            KeySource::Csr(path) if seen.insert(path) => read_request(path).err().into_iter().collect(),
             KeySource::Csr(_) | KeySource::None | KeySource::Request(_) => Vec::new(),
         };
         found.extend(errors.into_iter().map(|error| (order.name.clone(), error)));

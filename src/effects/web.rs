@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use reqwest::{Client, ClientBuilder, Method, redirect, retry};
 
 use super::hook::{cannot_connect, failure};
+use super::transport;
 use crate::api::Foreign;
 use crate::engine::event::HookResult;
 
@@ -29,7 +30,7 @@ fn client(url: &str) -> ClientBuilder {
 
 /// Why no call to this address can be made from this machine, whoever is there.
 pub fn obstacle(url: &str) -> Option<String> {
-    client(url).build().err().map(said)
+    client(url).build().err().map(unmade)
 }
 
 /// Makes the call. Any 2xx is success; no redirect is followed, no proxy of the environment is used.
@@ -53,7 +54,7 @@ pub(super) async fn call(url: &str, method: &str) -> HookResult {
     };
     let client = match builder.build() {
         Ok(client) => client,
-        Err(error) => return failure(format!("{} cannot be called: {}", shown(url), said(error))),
+        Err(error) => return failure(format!("{} cannot be called: {}", shown(url), unmade(error))),
     };
     match client.request(method, target).header("content-length", "0").send().await {
         Ok(answer) if answer.status().is_success() => HookResult::Done,
@@ -99,6 +100,11 @@ fn system_error(error: &reqwest::Error) -> Option<std::io::Error> {
 async fn first_words(mut answer: reqwest::Response) -> Option<Foreign> {
     let chunk = answer.chunk().await.ok()??;
     Some(Foreign::from_bytes(&chunk)).filter(|words| !words.as_str().is_empty())
+}
+
+/// Why there is no client.
+fn unmade(error: reqwest::Error) -> String {
+    transport::rootless().map_or_else(|| said(error), str::to_owned)
 }
 
 fn said(error: reqwest::Error) -> String {

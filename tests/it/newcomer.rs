@@ -281,3 +281,33 @@ fn what_a_new_include_brings_is_watched_though_it_is_broken() {
     setting.until("the mended file is read", |setting| setting.log().contains("was read anew"));
     assert_eq!(setting.stop(), Some(0));
 }
+
+#[test]
+fn a_file_that_holds_no_key_is_told_at_the_start_like_one_that_is_not_there() {
+    let mut setting = Setting::new();
+    let key = |name: &str| format!("key_file = \"$DIR/{name}\"");
+    setting.order("absent", pending("1"), &key("absent.pem"));
+    setting.order("empty", pending("2"), &key("empty.pem"));
+    setting.order("request", pending("3"), "csr_file = \"$DIR/empty.csr\"");
+    setting.write("empty.pem", "");
+    setting.write("empty.csr", "");
+    setting.start();
+    let told = |name: &str, what: &str| {
+        let line = format!("order {name}: cannot {what}");
+        setting.until(&line, |setting| setting.log().contains(&line));
+    };
+    told("absent", "read the key");
+    told("empty", "use the key");
+    told("request", "use the request");
+}
+
+#[test]
+fn roots_that_cannot_be_read_say_what_is_missing() {
+    let mut setting = Setting::new();
+    setting.order("www", pending("1"), "");
+    let text = setting.configuration().replace("/ca.pem", "/mount/ca.pem");
+    setting.write("certcollectd.toml", &text);
+    let (code, said) = setting.call(&["check"]);
+    let missing = format!("ca.pem: there is no {}", setting.path("mount").display());
+    assert!(code == 2 && said.contains(&missing) && !said.contains("os error"), "{code} {said}");
+}

@@ -125,6 +125,13 @@ impl Route {
     }
 }
 
+/// Why no client for TLS can be made on this machine, where that is for want of roots.
+pub(super) fn rootless() -> Option<&'static str> {
+    rustls_native_certs::load_native_certs().certs.is_empty().then_some(
+        "this system has no roots that a TLS certificate could come from; install ca-certificates, or set SSL_CERT_FILE",
+    )
+}
+
 /// What kept a connection from coming about, in types. `None` if it did come about.
 pub(super) fn cause(error: &reqwest::Error, route: &Route) -> Option<Cause> {
     if !error.is_connect() {
