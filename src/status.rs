@@ -268,7 +268,8 @@ impl Status {
 
     /// Adds what a running daemon knows of itself.
     pub fn with(mut self, vitals: &Vitals) -> Status {
-        self.findings = vitals.findings.iter().cloned().collect();
+        let unsaved = vitals.unsaved().map(|why| format!("{why}; the log and `certcollectd check` say why"));
+        self.findings = unsaved.into_iter().chain(vitals.findings.iter().cloned()).collect();
         self.vitals = Some(vitals.clone());
         self
     }

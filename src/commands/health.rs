@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{block_on, complain, say, socket};
 use crate::cli::exit;
+use crate::effects::presence;
 use crate::engine::vitals::Vitals;
 use crate::sources::{control, files};
 
@@ -42,18 +43,21 @@ fn find(path: &Path) -> Result<Vitals, String> {
     };
     match block_on(socket::ping(&config.state_dir, PATIENCE)) {
         Ok(Some(answer)) => answer,
-        Ok(None) => Err(format!(
-            "no daemon listens on {}; `certcollectd run` does, as this user or another one who may open it",
-            config.state_dir.join(control::SOCKET).display()
-        )),
+        // Its socket went with its directory.
+        Ok(None) => Err(presence::complaint(&config.state_dir).unwrap_or_else(|| {
+            format!(
+                "no daemon listens on {}; `certcollectd run` does, as this user or another one who may open it",
+                config.state_dir.join(control::SOCKET).display()
+            )
+        })),
         Err(_) => Err("the daemon could not be asked".into()),
     }
 }
 
 fn alive(vitals: &Vitals) -> String {
     let mut text = "certcollectd is alive".to_owned();
-    if vitals.failed_saves > 0 {
-        text.push_str("; the state cannot be saved, so nothing is called or installed");
+    if let Some(why) = vitals.unsaved() {
+        text.push_str(&format!("; {why}"));
     }
     if vitals.misconfigured {
         text.push_str("; the configuration is not sound now, the one before is in force");

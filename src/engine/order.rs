@@ -61,6 +61,20 @@ impl Phase {
         }
     }
 
+    /// What an order of this phase is or needs, behind its name in a sentence.
+    pub fn predicate(self) -> &'static str {
+        match self {
+            Phase::Waiting => "is waiting",
+            Phase::Collected => "is collected",
+            Phase::Deploying => "is deploying",
+            Phase::Guarding => "is guarding",
+            Phase::Quarantined => "is quarantined",
+            Phase::Attention => "needs attention",
+            Phase::Rejected => "is rejected",
+            Phase::Revoked => "is revoked",
+        }
+    }
+
     /// The phase of that word.
     pub fn from_word(word: &str) -> Option<Phase> {
         Phase::ALL.into_iter().find(|phase| phase.word() == word)

@@ -21,6 +21,11 @@ pub struct Vitals {
 }
 
 impl Vitals {
+    /// That nothing goes on because the state cannot be saved.
+    pub fn unsaved(&self) -> Option<&'static str> {
+        (self.failed_saves > 0).then_some("the state cannot be saved, so nothing is called or installed")
+    }
+
     /// Takes in that something does not work, or works again.
     pub fn find(&mut self, finding: String, holds: bool) {
         if holds && self.findings.len() < MAX_FINDINGS {

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use super::{AccountState, HookState, OrderStatus, Status};
 use crate::config::count;
 use crate::engine::order::{Mood, Phase};
+use crate::engine::vitals::Vitals;
 
 /// What a monitoring plugin says; the numbers are its exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,6 +31,8 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
     let mut findings: Vec<(Verdict, String)> = Vec::new();
     if let Some(why) = &status.state_lost {
         findings.push((Verdict::Critical, why.clone()));
+    } else if let Some(why) = status.vitals.as_ref().and_then(Vitals::unsaved) {
+        findings.push((Verdict::Critical, format!("{why}; `certcollectd check` says why")));
     }
     for account in &status.accounts {
         if account.state == AccountState::Closed {
@@ -68,7 +71,8 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
             look_at(order, status.unix).map(|(verdict, why)| (verdict, format!("{} {why}", order.name))),
         );
     }
-    findings.extend(status.findings.iter().map(|finding| (Verdict::Warning, finding.clone())));
+    let here = status.vitals.iter().flat_map(|vitals| &vitals.findings);
+    findings.extend(here.map(|finding| (Verdict::Warning, finding.clone())));
     for absent in &status.absent {
         let why = format!("{} is installed, but no longer configured", absent.describe());
         findings.push((Verdict::Warning, why));
@@ -112,7 +116,7 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
 /// The worst that can be said of an order; of several that are as bad, the one that stands first here.
 fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
     if order.needs_person {
-        return Some((Verdict::Critical, format!("is {}", order.phase.word())));
+        return Some((Verdict::Critical, order.phase.predicate().to_owned()));
     }
     let mut findings = Vec::new();
     if order.lost.is_some() {

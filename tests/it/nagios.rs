@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use certcollectd::engine::event::HookResult;
 use certcollectd::engine::time::{Now, Time};
+use certcollectd::engine::vitals::Vitals;
 use certcollectd::sandbox::{OrderSpec, Product};
 use certcollectd::status::{Status, Verdict, verdict};
 use insta::assert_snapshot;
@@ -93,4 +94,17 @@ fn a_password_that_cannot_be_read_is_critical() {
     setting.write("password", PASSWORD);
     setting.until("it is read again", |setting| setting.once(&[]).0 == 0);
     assert_eq!(setting.call(&["status", "--nagios"]).0, 0);
+}
+
+#[test]
+fn a_state_that_cannot_be_saved_is_critical() {
+    let mut world = World::new(world::config(&["www"]));
+    world.say("www", [Say::text("errorCode=0")]);
+    world.pass(HOUR);
+    let vitals = Vitals { failed_saves: 1, ..Vitals::default() };
+    let status = Status::new(&world.config, &world.load(), world.now).with(&vitals);
+    let (worst, line) = verdict(&status);
+    assert_eq!(worst, Verdict::Critical);
+    assert_snapshot!(line, @"CERTCOLLECTD CRITICAL - the state cannot be saved, so nothing is called or installed; `certcollectd check` says why | orders=1 guarding=0 problems=1");
+    assert!(status.table().contains("\nthe state cannot be saved"), "{}", status.table());
 }

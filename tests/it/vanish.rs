@@ -218,6 +218,11 @@ fn one(what: What, way: Way, moment: Moment) -> Checked {
     ensure(code == 1 && said.contains("it has stopped calling"), || format!("status: {code} {said}"))?;
     let (code, said) = setting.call(&["explain", "www"]);
     ensure(code == 1 && said.contains("it has stopped calling"), || format!("explain: {code} {said}"))?;
+    // Its socket may have gone as well, which does not make it nobody.
+    let (code, said) = setting.call(&["health"]);
+    let is_told =
+        code == 0 && said.contains("cannot be saved") || code == 1 && said.contains("it has stopped calling");
+    ensure(is_told, || format!("health: {code} {said}"))?;
     let (code, said) = setting.call(&["check"]);
     let is_told = code == 2 && said.contains("it has stopped calling") && !said.contains("listens there");
     ensure(is_told, || format!("check: {code} {said}"))?;
