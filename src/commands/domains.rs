@@ -106,13 +106,13 @@ mod tests {
             { "domain": "a.example.com", "method": "CNAME_CSR_HASH", "state": "Validated" },
             { "domain": "*.b.example.com", "method": null, "state": "In progress" },
         ]});
-        let reply = CommandReply { ok: true, text: "order 5: 1 of 2 domains are not validated".into(), data };
+        let reply = CommandReply { ok: true, text: "order 5: 1 of 2 domains is not validated".into(), data };
         assert_eq!(
             table(&reply).unwrap(),
             "DOMAIN           METHOD          STATE\n\
              a.example.com    CNAME_CSR_HASH  Validated\n\
              *.b.example.com  -               In progress\n\n\
-             order 5: 1 of 2 domains are not validated\n"
+             order 5: 1 of 2 domains is not validated\n"
         );
     }
 }

@@ -84,8 +84,8 @@ impl Engine {
         let record = &self.slot(id).record;
         let stopped = || {
             let reason = record.reason.as_deref().unwrap_or("a person must act");
-            let (phase, name) = (record.phase.word(), self.slot_name(id));
-            format!("it is {phase}: {reason}; `certcollectd resume {name}` takes it up again")
+            let (phase, name) = (record.phase.predicate(), self.slot_name(id));
+            format!("it {phase}: {reason}; `certcollectd resume {name}` takes it up again")
         };
         self.shut(self.slot(id).gate, now).or_else(|| record.phase.is_stopped().then(stopped))
     }
@@ -176,8 +176,8 @@ impl Engine {
         let record = &self.slot(id).record;
         let name = self.slot_name(id);
         let mut lines = vec![match &record.reason {
-            Some(reason) => format!("{name} is {}: {reason}", record.phase.word()),
-            None => format!("{name} is {}", record.phase.word()),
+            Some(reason) => format!("{name} {}: {reason}", record.phase.predicate()),
+            None => format!("{name} {}", record.phase.predicate()),
         }];
         if let Some(heard) = &record.heard {
             lines.push(format!("the vendor: {}", heard.text));
@@ -268,7 +268,10 @@ impl Engine {
             let record = &self.slot(id).record;
             let stopped = match record.phase.is_stopped() {
                 true => {
-                    format!(": it is {}; `certcollectd resume {name}` takes it up again", record.phase.word())
+                    format!(
+                        ": it {}; `certcollectd resume {name}` takes it up again",
+                        record.phase.predicate()
+                    )
                 }
                 false => String::new(),
             };

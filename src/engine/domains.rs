@@ -142,8 +142,13 @@ impl Engine {
         let open = details.dcv.iter().filter(|dcv| !dcv.is_validated()).count();
         let text = match details.dcv.len() {
             0 => "the vendor names no domains".to_owned(),
+            1 if open == 0 => "the domain is validated".to_owned(),
+            1 => "the domain is not validated".to_owned(),
             all if open == 0 => format!("all {all} domains are validated"),
-            all => format!("{open} of {all} domains are not validated"),
+            all => {
+                let are = if open == 1 { "is" } else { "are" };
+                format!("{open} of {all} domains {are} not validated")
+            }
         };
         let heard = Heard {
             at: now.unix(),

@@ -282,6 +282,7 @@ impl Engine {
 
     fn record_result(&mut self, id: OrderId, running: &Running, result: &HookResult, now: Now) {
         let record = &mut self.slot_mut(id).record;
+        let kept = if record.installed.is_some() { "the files stay installed, " } else { "" };
         let Some(debt) =
             record.debts.iter_mut().find(|debt| debt.hook == running.hook && debt.event == running.event)
         else {
@@ -309,7 +310,7 @@ impl Engine {
                 debt.next = Some(now.time + wait);
                 let often = if tries > 1 { format!(", {tries} times in a row") } else { String::new() };
                 let text = format!(
-                    "hook {hook} ({event}){shared}: {outcome}{often}; the files stay installed, next try in {}{next}",
+                    "hook {hook} ({event}){shared}: {outcome}{often}; {kept}next try in {}{next}",
                     note::duration(wait)
                 );
                 let level = if tries >= ALARM { Level::Error } else { Level::Warn };

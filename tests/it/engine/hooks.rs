@@ -280,6 +280,27 @@ fn orders_that_do_not_share_are_not_held_up() {
 }
 
 #[test]
+fn a_failed_hook_of_an_order_without_files_tells_of_none() {
+    let mut config = with_hook("www");
+    let mut hook = (*world::hook("page")).clone();
+    hook.on = vec![HookEvent::Failed];
+    config.hooks.push(hook.into());
+    world::change(&mut config.orders[0], |settings| settings.hooks.push("page".into()));
+    let told = |say: Say| {
+        let mut world = World::new(config.clone());
+        for hook in ["page", "reload"] {
+            world.hook_results.insert(hook.into(), vec![failed("exit code 1"), HookResult::Done]);
+        }
+        world.say("www", [say]);
+        world.pass(30 * SECOND);
+        let note = world.notes.iter().find(|note| note.kind == "hook-failed");
+        note.expect("a hook that failed").text.clone()
+    };
+    assert_eq!(told(Say::text("-20")), "hook page (failed): failed: exit code 1; next try in 60 s");
+    assert!(told(issued(-1, 90)).contains("; the files stay installed, next try in 60 s"));
+}
+
+#[test]
 fn expiry_is_announced_three_times() {
     let mut config = with_hook("www");
     let mut hook = (*world::hook("page")).clone();

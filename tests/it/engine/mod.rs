@@ -246,6 +246,7 @@ fn final_and_wrong_answers_stop_the_order_until_somebody_says_otherwise() {
         assert_eq!((world.phase("www").as_str(), world.calls.len()), (phase, 1), "{body}");
         let poll = world.command(Command::Poll("www".into()));
         assert!(world.reply(poll).text.contains("resume www"), "{}", world.reply(poll).text);
+        assert!(!world.reply(poll).text.contains("is attention"), "{}", world.reply(poll).text);
         world.restart();
         world.pass(DAY);
         assert_eq!(world.calls.len(), 1, "{body}");
