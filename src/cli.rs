@@ -134,11 +134,43 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// Whether `--json` was given: standard output is one JSON document then, whatever happens.
+    pub fn is_for_a_machine(&self) -> bool {
+        match self {
+            Command::Status(status) => status.json,
+            Command::Poll(named)
+            | Command::Accept(named)
+            | Command::Rollback(named)
+            | Command::Rehearse(named)
+            | Command::Explain(named) => named.json,
+            Command::Resume(resume) => resume.json,
+            Command::Health(health) => health.json,
+            Command::Forget(forgotten) => forgotten.json,
+            Command::Domains(domains) => domains.json,
+            Command::Smime(smime) => match smime {
+                commands::smime::Smime::Replace(replace) => replace.json,
+                commands::smime::Smime::Resend(resend) => resend.json,
+            },
+            Command::Doctor(doctor) => match &doctor.subject {
+                commands::doctor::What::Dcv(dcv) => dcv.json,
+            },
+            Command::Sandbox(sandbox) => sandbox.json,
+            Command::Run
+            | Command::Once(_)
+            | Command::Check(_)
+            | Command::Demo(_)
+            | Command::Completions { .. }
+            | Command::Man { .. } => false,
+        }
+    }
+}
+
 /// `once`.
 #[derive(Debug, Args)]
 pub struct Once {
     /// Wait so long for orders that are not issued yet
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub wait: Option<Duration>,
 }
 
@@ -209,6 +241,10 @@ pub struct Resume {
     /// For machines
     #[arg(long)]
     pub json: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    humantime::parse_duration(text).map_err(|_| "write it with its unit, as in 90s, 30m or 1h30m")
 }
 
 /// Reads the arguments, does what they say.

@@ -15,6 +15,7 @@ use crate::config::point::{self, Finding, Key};
 use crate::config::{
     Account, Action, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity, count,
 };
+use crate::effects::access::cause;
 use crate::effects::load::Reader;
 use crate::effects::preflight::User;
 use crate::effects::presence::Trust;
@@ -342,7 +343,7 @@ fn check_hook(hook: &Hook, report: &mut Report) {
                 ),
                 Err(error) => report.warning(
                     about,
-                    format!("hook {name}: {} is not there now: {error}", path.display()),
+                    format!("hook {name}: {} is not there now: {}", path.display(), cause(&error)),
                     "start what listens there: systemctl enable --now NAME.socket, see docs/hooks.md",
                 ),
             }

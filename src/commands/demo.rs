@@ -18,6 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::{complain, say};
 use crate::cli::exit;
 use crate::config::count;
+use crate::effects::access::cause;
 use crate::effects::load::Reader;
 use crate::engine::order::{OrderRecord, Phase};
 use crate::sandbox::{CertificateSpec, Handle, Options, OrderSpec, Product, Sandbox, Scenario, Step};
@@ -41,14 +42,14 @@ pub struct DemoArgs {
 pub fn demo(arguments: &DemoArgs) -> u8 {
     let dir = std::env::temp_dir().join(format!("certcollectd-demo-{}", crate::effects::dir::random_name()));
     if let Err(error) = std::fs::DirBuilder::new().mode(0o700).create(&dir) {
-        complain(&format!("{}: {error}", dir.display()));
+        complain(&format!("{}: {}", dir.display(), cause(&error)));
         return exit::FAILED;
     }
     let result = play(&dir);
     if arguments.keep {
         say(&format!("\nkept: {}", dir.display()));
     } else if let Err(error) = std::fs::remove_dir_all(&dir) {
-        complain(&format!("{}: {error}", dir.display()));
+        complain(&format!("{}: {}", dir.display(), cause(&error)));
     }
     match result {
         Ok(()) => exit::OK,
@@ -166,7 +167,7 @@ fn write(path: &Path, content: &str) -> Result<(), String> {
     use std::os::unix::fs::OpenOptionsExt;
     let file = std::fs::File::options().write(true).create_new(true).mode(0o600).open(path);
     file.and_then(|mut file| file.write_all(content.as_bytes()))
-        .map_err(|error| format!("{}: {error}", path.display()))
+        .map_err(|error| format!("{}: {}", path.display(), cause(&error)))
 }
 
 fn fingerprint(record: &OrderRecord) -> String {
@@ -192,7 +193,7 @@ impl Daemon {
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .map_err(|error| format!("the daemon cannot be started: {error}"))?;
+            .map_err(|error| format!("the daemon cannot be started: {}", cause(&error)))?;
         let lines = child.stderr.take().map(BufReader::new);
         let log = lines.map(|lines| {
             std::thread::spawn(move || {

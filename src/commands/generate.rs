@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use super::{complain, say};
 use crate::cli::{Cli, exit};
+use crate::effects::access::cause;
 
 const PROGRAM: &str = "certcollectd";
 
@@ -24,7 +25,7 @@ pub(super) fn man(dir: &Path) -> u8 {
     match made {
         Ok(()) => exit::OK,
         Err(error) => {
-            complain(&format!("the manual pages cannot be written to {}: {error}", dir.display()));
+            complain(&format!("the manual pages cannot be written to {}: {}", dir.display(), cause(&error)));
             exit::FAILED
         }
     }

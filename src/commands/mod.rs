@@ -18,7 +18,7 @@ mod socket;
 pub mod status;
 
 use std::future::Future;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,6 +29,7 @@ use tokio::task::LocalSet;
 use self::print::{complain, say};
 use crate::cli::{Cli, Command, exit};
 use crate::config::Config;
+use crate::effects::access::cause;
 use crate::effects::dir::keep_owners_rights;
 use crate::effects::load::Reader;
 use crate::engine;
@@ -39,6 +40,9 @@ use crate::sources::files::{self, Found};
 /// Does what the arguments say; gives back the exit code.
 pub fn dispatch(cli: Cli) -> u8 {
     keep_owners_rights();
+    if cli.command.is_for_a_machine() {
+        print::for_a_machine();
+    }
     print::outcome(carry_out(cli))
 }
 
@@ -46,6 +50,10 @@ pub fn dispatch(cli: Cli) -> u8 {
 pub fn explain_usage(error: &Usage) -> u8 {
     let written = error.print().and_then(|()| std::io::stdout().flush());
     if error.use_stderr() {
+        // What cannot be told apart cannot be asked whether it has `--json`.
+        if std::env::args_os().any(|argument| argument == "--json") {
+            say(&serde_json::json!({ "ok": false, "text": error.to_string().trim_end() }).to_string());
+        }
         return exit::USAGE;
     }
     print::printed(written);
@@ -89,7 +97,7 @@ fn carry_out(cli: Cli) -> u8 {
 
 /// Reads the configuration, or says what is wrong with it.
 fn load(config: &Path) -> Result<Found, u8> {
-    files::read(config, std::io::stderr().is_terminal()).map_err(|text| {
+    files::read(config, print::has_colours()).map_err(|text| {
         complain(text.trim_end());
         exit::USAGE
     })
@@ -98,7 +106,7 @@ fn load(config: &Path) -> Result<Found, u8> {
 /// Reads the configuration for those who only show how things stand. What is wrong with it is said, and what can be
 /// made out of it is given back all the same, with the exit code that will say so.
 fn load_some(config: &Path) -> Result<(Arc<Config>, Option<Flaw>), u8> {
-    let unsound = match files::read_some(config, std::io::stderr().is_terminal()) {
+    let unsound = match files::read_some(config, print::has_colours()) {
         Ok(found) => return Ok((found.config, None)),
         Err(unsound) => unsound,
     };
@@ -141,7 +149,10 @@ fn with_adopted(config: &Arc<Config>) -> Arc<Config> {
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T, u8> {
     let built = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = built.map_err(|error| {
-        complain(&format!("the system does not give what a process needs to wait for anything: {error}"));
+        complain(&format!(
+            "the system does not give what a process needs to wait for anything: {}",
+            cause(&error)
+        ));
         exit::FAILED
     })?;
     let local = LocalSet::new();

@@ -12,6 +12,7 @@ use super::{block_on, complain, load, say, socket, with_adopted};
 use crate::cli::exit;
 use crate::config::Config;
 use crate::daemon::{Daemon, Goal};
+use crate::effects::access::cause;
 use crate::effects::load::Reader;
 use crate::effects::lock::{Lock, holder};
 use crate::effects::save::Store;
@@ -176,7 +177,7 @@ fn directly(found: &Found, store: Store, command: Command) -> Result<CommandRepl
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);
         if let Err(error) = crate::sources::signal::listen(sender) {
-            complain(&format!("signals cannot be listened to: {error}"));
+            complain(&format!("signals cannot be listened to: {}", cause(&error)));
             return Err(exit::FAILED);
         }
         let mut engine = engine(&found.config, &store)?;

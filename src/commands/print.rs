@@ -1,14 +1,31 @@
 //! What a command says: the one way to standard output, and what becomes of the exit code when nobody could hear it.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cli::exit;
+use crate::effects::access::cause;
 
 /// Something that was to be read has not been written. Sticky: half of an output is none.
 static LOST: AtomicBool = AtomicBool::new(false);
+
+/// What a machine that asked with `--json` is told if nothing else is: all that went wrong so far.
+static COMPLAINTS: Mutex<Option<String>> = Mutex::new(None);
+
+/// From here on standard output is for a machine, which is told in one document whatever happens.
+pub(super) fn for_a_machine() {
+    if let Ok(mut complaints) = COMPLAINTS.lock() {
+        complaints.get_or_insert_default();
+    }
+}
+
+/// Whether messages on standard error may have colours: those that a machine is told as well have none.
+pub(super) fn has_colours() -> bool {
+    io::stderr().is_terminal() && COMPLAINTS.lock().is_ok_and(|complaints| complaints.is_none())
+}
 
 /// Says something to people or machines. That it could not be written is told once, and [`outcome`] knows of it.
 pub(super) fn say(text: &str) {
@@ -18,6 +35,10 @@ pub(super) fn say(text: &str) {
 /// As [`say`], for those who would go on; whether somebody can still read it.
 pub(super) fn tell(text: &str) -> bool {
     let end = if text.ends_with('\n') { "" } else { "\n" };
+    // The document is written.
+    if let Ok(mut complaints) = COMPLAINTS.lock() {
+        *complaints = None;
+    }
     printed(write(&[text, end].concat()))
 }
 
@@ -31,18 +52,33 @@ fn write(text: &str) -> io::Result<()> {
 pub(super) fn printed(result: io::Result<()>) -> bool {
     let Err(error) = result else { return true };
     if error.kind() != ErrorKind::BrokenPipe && !LOST.swap(true, Ordering::Relaxed) {
-        complain(&format!("standard output cannot be written to, so what it was to say is lost: {error}"));
+        complain(&format!(
+            "standard output cannot be written to, so what it was to say is lost: {}",
+            cause(&error)
+        ));
     }
     false
 }
 
 /// The exit code of a command that ended with `code`: what could not be said is a failure, and no success.
 pub(super) fn outcome(code: u8) -> u8 {
+    let untold = COMPLAINTS.lock().ok().and_then(|mut complaints| complaints.take());
+    if let Some(text) = untold.filter(|_| code != exit::OK) {
+        say(&serde_json::json!({ "ok": false, "text": text }).to_string());
+    }
     if code == exit::OK && LOST.load(Ordering::Relaxed) { exit::FAILED } else { code }
 }
 
 /// Says what went wrong.
 pub(super) fn complain(text: &str) {
+    if let Ok(mut complaints) = COMPLAINTS.lock()
+        && let Some(complaints) = complaints.as_mut()
+    {
+        if !complaints.is_empty() {
+            complaints.push('\n');
+        }
+        complaints.push_str(text);
+    }
     let _ = writeln!(io::stderr(), "{text}");
 }
 

@@ -1,6 +1,5 @@
 //! `run`, and `once`: the same loop with another end.
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use super::{block_on, complain, lookout};
 use crate::cli::exit;
 use crate::config::{Config, Log, count};
 use crate::daemon::{Daemon, Goal};
+use crate::effects::access::cause;
 use crate::effects::lock::Lock;
 use crate::effects::save::Store;
 use crate::effects::store_error::StoreError;
@@ -37,7 +37,7 @@ pub fn run(path: &Path) -> u8 {
 async fn serve(path: &Path, found: Found, store: Store) -> u8 {
     let (sender, inbox) = mpsc::channel(INBOX);
     if let Err(error) = signal::listen(sender.clone()) {
-        give_up(&format!("signals cannot be listened to: {error}"));
+        give_up(&format!("signals cannot be listened to: {}", cause(&error)));
         return exit::FAILED;
     }
     let config = found.config.clone();
@@ -126,7 +126,7 @@ pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);
         if let Err(error) = signal::listen(sender) {
-            give_up(&format!("signals cannot be listened to: {error}"));
+            give_up(&format!("signals cannot be listened to: {}", cause(&error)));
             return exit::FAILED;
         }
         let mut engine = match engine(&config, &store) {
@@ -158,7 +158,7 @@ pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
 /// What every process that calls the vendor does first.
 pub(super) fn prepare(path: &Path) -> Result<Found, u8> {
     telemetry::protect_memory();
-    let found = files::read(path, std::io::stderr().is_terminal()).map_err(|text| {
+    let found = files::read(path, super::print::has_colours()).map_err(|text| {
         give_up(text.trim_end());
         exit::USAGE
     })?;
@@ -166,8 +166,9 @@ pub(super) fn prepare(path: &Path) -> Result<Found, u8> {
     telemetry::report_panics();
     if let Err(error) = threads::spare(THREADS) {
         give_up(&format!(
-            "the system gives no {THREADS} threads more: {error}; nothing was sent. Raise the limit of processes of this user or \
-             unit (ulimit -u, TasksMax=, the pids limit of a container), or end what uses it up, and start again"
+            "the system gives no {THREADS} threads more: {}; nothing was sent. Raise the limit of processes of this user or \
+             unit (ulimit -u, TasksMax=, the pids limit of a container), or end what uses it up, and start again",
+            cause(&error)
         ));
         return Err(exit::FAILED);
     }

@@ -12,6 +12,7 @@ use clap::Args;
 
 use super::{block_on, complain, say};
 use crate::cli::exit;
+use crate::effects::access::cause;
 use crate::sandbox::{Error, Handle, Options, Product, Sandbox, Scenario};
 use crate::sources::Message;
 use crate::sources::signal;
@@ -76,7 +77,7 @@ pub fn sandbox(arguments: &SandboxArgs) -> u8 {
         // Before anybody is told that it is there, and can end it.
         let (sender, mut inbox) = tokio::sync::mpsc::channel(8);
         if let Err(error) = signal::listen(sender) {
-            complain(&format!("signals cannot be listened to: {error}"));
+            complain(&format!("signals cannot be listened to: {}", cause(&error)));
         }
         let _desk = introduce(arguments, &scenario, &handle)?;
         let stopped = async move { while !matches!(inbox.recv().await, Some(Message::Stop) | None) {} };
@@ -96,7 +97,7 @@ pub fn sandbox(arguments: &SandboxArgs) -> u8 {
 fn introduce(arguments: &SandboxArgs, scenario: &Scenario, handle: &Handle) -> Result<Option<Desk>, String> {
     if let Some(path) = &arguments.ca_out {
         std::fs::write(path, handle.ca_pem())
-            .map_err(|error| format!("--ca-out {}: {error}", path.display()))?;
+            .map_err(|error| format!("--ca-out {}: {}", path.display(), cause(&error)))?;
     }
     // Machines write their own configuration, unless they say where they want this one.
     let desk = (!arguments.json || arguments.dir.is_some())
@@ -133,7 +134,7 @@ impl Desk {
         };
         let path = dir.map_or_else(own, Path::to_path_buf);
         let option = if dir.is_some() { "--dir " } else { "" };
-        let failed = |path: &Path, error: &io::Error| format!("{option}{}: {error}", path.display());
+        let failed = |path: &Path, error: &io::Error| format!("{option}{}: {}", path.display(), cause(error));
         std::fs::DirBuilder::new()
             .recursive(dir.is_some())
             .mode(0o700)
@@ -162,7 +163,7 @@ impl Drop for Desk {
         if !self.stays
             && let Err(error) = std::fs::remove_dir_all(&self.path)
         {
-            complain(&format!("{}: {error}", self.path.display()));
+            complain(&format!("{}: {}", self.path.display(), cause(&error)));
         }
     }
 }
@@ -279,7 +280,7 @@ fn read_scenario(path: &Path) -> Result<Scenario, String> {
     let shown = path.display();
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text));
-    if read.map_err(|error| format!("--scenario {shown}: {error}"))? as u64 > LONGEST {
+    if read.map_err(|error| format!("--scenario {shown}: {}", cause(&error)))? as u64 > LONGEST {
         return Err(format!("--scenario {shown}: it is too large for a scenario"));
     }
     let scenario = Scenario::parse(&text).map_err(|error| format!("{shown}: {}", with_cause(&error)))?;
@@ -291,7 +292,10 @@ fn read_scenario(path: &Path) -> Result<Scenario, String> {
 
 pub(super) fn with_cause(error: &dyn std::error::Error) -> String {
     match error.source() {
-        Some(cause) => format!("{error}: {cause}"),
+        Some(source) => match source.downcast_ref() {
+            Some(system) => format!("{error}: {}", cause(system)),
+            None => format!("{error}: {source}"),
+        },
         None => error.to_string(),
     }
 }

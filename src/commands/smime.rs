@@ -16,6 +16,7 @@ use crate::api::Replace;
 use crate::cert::{self, SignatureCheck};
 use crate::cli::exit;
 use crate::config;
+use crate::effects::access::cause;
 use crate::engine::event::{Command, ReplaceCommand, Target};
 
 /// `smime`.
@@ -162,7 +163,7 @@ fn request(path: &Path, from_file: bool) -> Result<String, String> {
     } else {
         std::io::stdin().take(most).read_to_end(&mut bytes)
     };
-    read.map_err(|error| format!("--csr {shown}: {error}"))?;
+    read.map_err(|error| format!("--csr {shown}: {}", cause(&error)))?;
     let csr = cert::key::from_csr(&bytes).map_err(|error| format!("--csr {shown}: {error}"))?;
     // One that cannot be checked here is the vendor's to judge.
     if *csr.signature() == SignatureCheck::Bad {

@@ -138,7 +138,7 @@ fn without_main(path: &Path, error: &io::Error) -> String {
 }
 
 /// An error without the number that only programmers know.
-fn words(error: &io::Error) -> String {
+pub(super) fn words(error: &io::Error) -> String {
     let text = error.to_string();
     match error.raw_os_error() {
         Some(_) => text.split(" (os error").next().unwrap_or_default().to_lowercase(),

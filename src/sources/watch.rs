@@ -224,6 +224,7 @@ fn words(error: &notify::Error) -> String {
         ErrorKind::Io(error) if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => {
             "its watchers are used up; raise fs.inotify.max_user_instances (sysctl)".into()
         }
+        ErrorKind::Io(error) => files::words(error),
         _ => error.to_string(),
     };
     format!(

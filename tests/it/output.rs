@@ -43,7 +43,7 @@ fn what_cannot_be_written_is_no_success() {
         let (code, said) = run(&setting, arguments, full.into());
         assert_eq!(code, Some(1), "{arguments:?}: {said}");
         assert_eq!(said.matches("standard output cannot be written to").count(), 1, "{arguments:?}: {said}");
-        assert!(said.contains("No space left on device"), "{arguments:?}: {said}");
+        assert!(said.contains("lost: no space left on device\n"), "{arguments:?}: {said}");
     }
     // A descriptor that is open for reading only.
     let (code, said) = run(&setting, &["status"], File::open("/dev/null").unwrap().into());
@@ -67,5 +67,65 @@ fn who_closes_a_pipe_has_read_enough() {
         drop(reader);
         let (code, said) = run(&setting, arguments, writer.into());
         assert!(code == Some(0) && !said.contains("standard output"), "{arguments:?}: {code:?} {said}");
+    }
+}
+
+/// The document on standard output, with the exit code.
+fn document(setting: &Setting, arguments: &[&str]) -> (i32, serde_json::Value) {
+    let output = setting.command(arguments).output().unwrap();
+    let (code, out) = (output.status.code().unwrap(), String::from_utf8_lossy(&output.stdout));
+    (code, serde_json::from_str(&out).unwrap_or_else(|why| panic!("{arguments:?}: {why}: {out:?}")))
+}
+
+#[test]
+fn a_machine_is_told_in_one_document_what_failed() {
+    let setting = setting();
+    let wrong: [(&[&str], &str); 15] = [
+        (&["status", "shop", "--json"], "no order named shop"),
+        (&["explain", "shop", "--json"], "no order named shop"),
+        (&["poll", "shop", "--json"], "no order named shop"),
+        (&["resume", "shop", "--json"], "no order named shop"),
+        (&["resume", "--account", "other", "--json"], "no account named other"),
+        (&["accept", "shop", "--json"], "no order named shop"),
+        (&["rollback", "shop", "--json"], "no order named shop"),
+        (&["rehearse", "shop", "--json"], "no order named shop"),
+        (&["domains", "shop", "--json"], "no order named shop"),
+        (&["domains", "--order", "", "--json"], "--order is empty"),
+        (&["doctor", "dcv", "shop", "--json"], "no order named shop"),
+        (&["smime", "replace", "--order", "1", "--csr", "/absent", "--json"], "--csr /absent: no such file"),
+        (&["smime", "resend", "--order", "", "--json"], "--order is empty"),
+        (&["poll", "--json"], "required arguments were not provided"),
+        (&["sandbox", "--scenario", "/absent", "--json"], "--scenario /absent: no such file"),
+    ];
+    for (arguments, why) in wrong {
+        let (code, told) = document(&setting, arguments);
+        assert!(code == 2 && told["ok"] == false, "{arguments:?}: {code} {told}");
+        assert!(told["text"].as_str().unwrap().contains(why), "{arguments:?}: {told}");
+    }
+    setting.write("certcollectd.toml", "nonsense = 1\n");
+    for arguments in [&["poll", "www"][..], &["status"], &["explain", "www"], &["forget", "www"]] {
+        let (code, told) = document(&setting, &[arguments, &["--json"]].concat());
+        assert!(code == 2 && told["ok"] == false, "{arguments:?}: {code} {told}");
+        assert!(told["text"].as_str().unwrap().contains("nonsense"), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
+fn an_error_of_the_system_is_told_in_words() {
+    let setting = setting();
+    let file = setting.path("password").display().to_string();
+    let below = format!("{file}/x");
+    let wrong: [&[&str]; 6] = [
+        &["smime", "replace", "--order", "1", "--csr", "/absent"],
+        &["sandbox", "--scenario", "/absent"],
+        &["sandbox", "--dir", &below, "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"],
+        &["sandbox", "--ca-out", &below, "--listen", "127.0.0.1:0", "--control", "127.0.0.1:0"],
+        &["sandbox", "--listen", "192.0.2.1:1"],
+        &["man", &file],
+    ];
+    for arguments in wrong {
+        let (code, said) = setting.call(arguments);
+        assert!(code == 1 || code == 2, "{arguments:?}: {code} {said}");
+        assert!(!said.is_empty() && !said.contains("os error"), "{arguments:?}: {said}");
     }
 }
