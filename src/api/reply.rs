@@ -9,6 +9,7 @@ mod lines;
 
 use bytes::Bytes;
 
+use super::code::{Class, classify};
 use super::{Answer, Endpoint, Foreign};
 
 /// What the vendor said, decoded once.
@@ -144,18 +145,18 @@ const MAX_DOMAINS: usize = 1000;
 /// Decodes one answer of an endpoint.
 ///
 /// A code counts in answers with HTTP 2xx, and in 4xx where the body is a well-formed error: a login that
-/// is refused with HTTP 401 is refused all the same. A 5xx never counts.
+/// is refused with HTTP 401 is refused all the same. Of any other answer only a refused login counts.
 pub fn decode(endpoint: Endpoint, answer: &Answer) -> Result<Reply, Unreadable> {
     match answer.status {
         200..=299 => decode_body(endpoint, &answer.body),
-        300..=399 => Err(Unreadable::Redirect(answer.status)),
         400..=499 => match decode_body(endpoint, &answer.body) {
             Ok(reply) if reply.code < 0 => Ok(reply),
             _ => Err(Unreadable::Http(answer.status)),
         },
         // Whatever else is wrong there: a refused login is refused, and to call again may lock the account.
         _ => match decode_body(endpoint, &answer.body) {
-            Ok(reply) if reply.code == LOGIN_REFUSED => Ok(reply),
+            Ok(reply) if refuses_login(endpoint, &reply) => Ok(reply),
+            _ if matches!(answer.status, 300..=399) => Err(Unreadable::Redirect(answer.status)),
             _ => Err(Unreadable::Http(answer.status)),
         },
     }
@@ -182,6 +183,11 @@ fn decode_body(endpoint: Endpoint, body: &Bytes) -> Result<Reply, Unreadable> {
 
 /// "Incorrect login details, account is locked, password has expired or your source IP is blocked."
 const LOGIN_REFUSED: i32 = -16;
+
+/// By that code, or by another one that names the login.
+fn refuses_login(endpoint: Endpoint, reply: &Reply) -> bool {
+    reply.code == LOGIN_REFUSED || classify(endpoint, reply).class == Class::AccountClosed
+}
 
 /// An answer that is nothing but certificates.
 fn attached(body: Bytes) -> Reply {

@@ -81,6 +81,13 @@ fn http_status_decides_what_counts() {
     for body in ["errorCode=2&errorCode=-16", "errorCode=-16&errorCode=0"] {
         assert_eq!(decode(200, body).map(|reply| reply.code), Ok(-16));
     }
+    // A refused login is one whatever carries it, and whichever code says so.
+    for status in [101, 302, 307, 399, 503, 999] {
+        for body in ["-16\nLogin", "errorCode=-3&errorMessage=Invalid+value&errorItem=loginPassword"] {
+            assert!(decode(status, body).is_ok(), "{status} {body}");
+        }
+    }
+    assert_eq!(decode(307, "errorCode=-4&errorItem=orderNumber"), Err(Unreadable::Redirect(307)));
     assert_eq!(decode(404, "<html>"), Err(Unreadable::Http(404)));
     assert_eq!(decode(403, "2"), Err(Unreadable::Http(403)));
     assert_eq!(decode(401, "-16\nLogin").map(|reply| reply.code), Ok(-16));
