@@ -52,8 +52,8 @@ impl Lock {
         let path = dir.join("lock");
         // Nothing is made beside a process that works on the directory that was here.
         if !path.exists() {
-            let user = Trust::User(rustix::process::geteuid().as_raw());
-            for answer in presence::ask(dir, user) {
+            let trust = Trust::without_a_state(rustix::process::geteuid().as_raw());
+            for answer in presence::ask(dir, trust) {
                 match answer {
                     Answer::InPlace => {}
                     other => return Err(orphaned(dir, other)),

@@ -51,10 +51,26 @@ pub enum Answer {
 /// Whose answers count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// Those of processes of this user.
+    /// Those of processes of this user, and of root.
     User(u32),
-    /// Everybody's: for those who only show it.
+    /// Everybody's: for those who only show it, and where the worst that a stranger can do is to be found.
     Anybody,
+}
+
+impl Trust {
+    /// For a process of this user that finds no state. Root may come upon one that a daemon with a user of its own has
+    /// lost; that a stranger can keep root from making a new one is the lesser evil.
+    pub(super) fn without_a_state(uid: u32) -> Trust {
+        if uid == 0 { Trust::Anybody } else { Trust::User(uid) }
+    }
+
+    /// Whether a process of this user counts.
+    fn covers(self, peer: u32) -> bool {
+        match self {
+            Trust::User(uid) => peer == uid || peer == 0,
+            Trust::Anybody => true,
+        }
+    }
 }
 
 /// The names under which processes of one directory are found.
@@ -104,10 +120,9 @@ fn ask_all(names: &[Vec<u8>], own: Option<usize>, trust: Trust) -> Vec<Answer> {
 fn ask_one(name: &[u8], trust: Trust) -> Option<Answer> {
     let socket = connect(name)?;
     let peer = rustix::net::sockopt::socket_peercred(&socket);
-    match trust {
-        // Of a process in another namespace of processes, the kernel does not say.
-        Trust::User(uid) if peer.is_ok_and(|peer| peer.uid.as_raw() != uid) => return None,
-        Trust::User(_) | Trust::Anybody => {}
+    // Of a process in another namespace of processes, the kernel does not say.
+    if peer.is_ok_and(|peer| !trust.covers(peer.uid.as_raw())) {
+        return None;
     }
     let stream = UnixStream::from(socket);
     let read = stream.set_nonblocking(false).and_then(|()| stream.set_read_timeout(Some(PATIENCE)));
@@ -251,12 +266,30 @@ mod tests {
     }
 
     #[test]
+    fn root_hears_everybody_where_the_state_is_gone_and_is_heard_by_everybody() {
+        let (root, service, stranger) = (0, 990, 1000);
+        assert!(Trust::without_a_state(root).covers(service));
+        for (uid, peer, counts) in
+            [(service, service, true), (service, root, true), (service, stranger, false)]
+        {
+            assert_eq!(Trust::without_a_state(uid).covers(peer), counts, "{uid} and {peer}");
+            assert_eq!(Trust::User(uid).covers(peer), counts, "{uid} and {peer}");
+        }
+        assert!(
+            !Trust::User(root).covers(stranger),
+            "where there is a state, nobody else's word keeps us out"
+        );
+    }
+
+    #[test]
     fn who_does_not_answer_is_not_taken_for_nobody() {
         let temp = tempfile::tempdir().unwrap();
         let first = Presence::show(temp.path()).unwrap();
         assert_eq!(Presence::show(temp.path()).unwrap_err(), Answer::Silent);
         let stranger = Trust::User(rustix::process::geteuid().as_raw() + 1);
-        assert_eq!(ask(temp.path(), stranger), []);
+        if !rustix::process::geteuid().is_root() {
+            assert_eq!(ask(temp.path(), stranger), []);
+        }
         drop(first);
         Presence::show(temp.path()).unwrap();
     }
