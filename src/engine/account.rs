@@ -99,9 +99,24 @@ pub struct Closed {
     pub refused: Option<CredentialTag>,
     /// Another one that a call was let through with since, without an answer that tells anything.
     pub tried: Option<CredentialTag>,
+    /// More that had their one call since the account was closed, the oldest first, at most [`Closed::MOST_SPENT`]: one that
+    /// is put back is no new one.
+    pub spent: Vec<CredentialTag>,
 }
 
 impl Closed {
+    /// A person tries fewer, and what changes a password file again and again has fewer to choose from.
+    pub const MOST_SPENT: usize = 16;
+
+    /// This credential, if it is known, had its one call.
+    pub(super) fn spend(&mut self, tag: Option<CredentialTag>) {
+        let Some(tag) = tag.filter(|tag| !self.spent.contains(tag)) else { return };
+        if self.spent.len() == Closed::MOST_SPENT {
+            self.spent.remove(0);
+        }
+        self.spent.push(tag);
+    }
+
     /// The refusal, and what came of the call since.
     pub fn describe(&self) -> String {
         match &self.unclear {
@@ -273,9 +288,17 @@ impl Gate {
 
     /// The login was refused.
     pub fn close(&mut self, at: i64, text: Box<str>) {
-        let since = self.record.closed.as_ref().map_or(at, |closed| closed.since);
+        let before = self.record.closed.take();
+        let since = before.as_ref().map_or(at, |closed| closed.since);
+        let mut spent = Vec::new();
+        if let Some(mut before) = before {
+            before.spend(before.refused);
+            before.spend(before.tried);
+            spent = before.spent;
+            spent.retain(|tag| Some(*tag) != self.sent);
+        }
         self.record.closed =
-            Some(Closed { since, text, unclear: None, again: at, refused: self.sent, tried: None });
+            Some(Closed { since, text, unclear: None, again: at, refused: self.sent, tried: None, spent });
         self.record.probe = false;
     }
 

@@ -19,6 +19,8 @@ enum Compared {
     Refused,
     /// It was tried, and no answer told whether it is accepted.
     Tried,
+    /// It had its one call before another one had.
+    Spent,
     /// Nobody has seen it yet.
     New,
 }
@@ -80,6 +82,8 @@ impl Engine {
         let Some(gate) = self.gate_of(account) else { return };
         self.details_fingerprinted(gate, tag, now);
         let resuming = std::mem::take(&mut self.gates[gate].resuming);
+        // One that was let through and has not left yet had no call.
+        let unsent = self.gates[gate].record.probe;
         let Some(closed) = &mut self.gates[gate].record.closed else {
             resuming.into_iter().for_each(|token| {
                 self.reply(token, true, &format!("account {account} is open by now"));
@@ -91,16 +95,18 @@ impl Engine {
             (None, Some(_)) => Compared::Unknown,
             (Some(refused), Some(tag)) if refused == tag => Compared::Refused,
             (Some(_), Some(tag)) if closed.tried == Some(tag) => Compared::Tried,
+            (Some(_), Some(tag)) if closed.spent.contains(&tag) => Compared::Spent,
             (Some(_), Some(_)) => Compared::New,
         };
         match compared {
-            Compared::Unreadable | Compared::Refused | Compared::Tried => {}
+            Compared::Unreadable | Compared::Refused | Compared::Tried | Compared::Spent => {}
             Compared::Unknown => {
                 closed.refused = tag;
                 self.touch_gate(gate, now);
                 self.save_first();
             }
             Compared::New => {
+                closed.spend(closed.tried.filter(|_| !unsent));
                 closed.tried = tag;
                 let text = format!(
                     "account {account}: the credential was changed; one call is let through to try it"
@@ -115,7 +121,7 @@ impl Engine {
         match compared {
             Compared::New => self.answer_with_probe(gate, resuming),
             Compared::Tried => self.let_operator_through(gate, resuming, now),
-            Compared::Unreadable | Compared::Unknown | Compared::Refused => {
+            Compared::Unreadable | Compared::Unknown | Compared::Refused | Compared::Spent => {
                 let text = self.not_resumed(gate, compared);
                 resuming.into_iter().for_each(|token| self.reply(token, false, &text));
             }
@@ -131,6 +137,9 @@ impl Engine {
             Compared::Unreadable => "its password cannot be read now".to_owned(),
             Compared::Unknown => format!(
                 "the vendor refused a password at {at}, and it is not on record whether it was the one that is there now"
+            ),
+            Compared::Spent => format!(
+                "the password that is there was tried before, since the account was closed; the vendor refused one last at {at}"
             ),
             Compared::Refused | Compared::Tried | Compared::New => {
                 format!("the password that is there is the one that the vendor refused at {at}")

@@ -192,6 +192,8 @@ struct ClosedRow {
     refused: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tried: Option<u16>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    spent: Vec<u16>,
 }
 
 impl AccountRow {
@@ -223,6 +225,7 @@ impl AccountRow {
                 again: Some(closed.again).filter(|again| *again != closed.since),
                 refused: closed.refused.map(|tag| tag.0),
                 tried: closed.tried.map(|tag| tag.0),
+                spent: closed.spent.iter().map(|tag| tag.0).collect(),
             }),
             probe: *probe,
             login: *login,
@@ -261,6 +264,7 @@ impl AccountRow {
                 again: closed.again.unwrap_or(closed.since),
                 refused: closed.refused.map(CredentialTag),
                 tried: closed.tried.map(CredentialTag),
+                spent: closed.spent.into_iter().map(CredentialTag).collect(),
             }),
             probe: self.probe,
             login: self.login,

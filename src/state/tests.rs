@@ -145,6 +145,7 @@ fn an_account_comes_back_as_it_was() {
             again: 2,
             refused: Some(CredentialTag(u16::MAX)),
             tried: Some(CredentialTag(3)),
+            spent: vec![CredentialTag(1), CredentialTag(2)],
         }),
         login: Some(u64::MAX),
         probe: true,

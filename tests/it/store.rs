@@ -37,8 +37,15 @@ fn fill(dir: &std::path::Path) {
     let now = clock::now();
     let mut store = open(dir).unwrap();
     let mut changes = Changes { offset: Some(now.offset()), ..Changes::default() };
-    let closed =
-        Closed { since: 1, text: "refused".into(), unclear: None, again: 1, refused: None, tried: None };
+    let closed = Closed {
+        since: 1,
+        text: "refused".into(),
+        unclear: None,
+        again: 1,
+        refused: None,
+        tried: None,
+        spent: Vec::new(),
+    };
     changes
         .accounts
         .push(("main".into(), AccountRecord { closed: Some(closed), ..AccountRecord::default() }));

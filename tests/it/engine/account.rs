@@ -75,6 +75,42 @@ fn a_changed_credential_lets_exactly_one_call_through() {
     assert!(world.account_row("main").get("closed").is_none());
 }
 
+/// Two that fight over the password file, each with its own.
+#[test]
+fn a_credential_that_is_put_back_is_no_new_one() {
+    let mut world = World::new(world::config(&["a"]));
+    world.say("a", std::iter::repeat_n(Say::text("-16\nno"), 3));
+    world.pass(HOUR);
+    let first = world.credential;
+    let change = |world: &mut World, tag| {
+        world.credential = tag;
+        world.handle(Event::CredentialTouched { account: "main".into() });
+        world.pass(HOUR);
+    };
+    let other = Some(CredentialTag(2));
+    assert_ne!(first, other);
+    for round in 0..5 {
+        change(&mut world, other);
+        change(&mut world, first);
+        world.restart();
+        world.pass(DAY);
+        assert_eq!(world.calls.len(), 2, "one login for each of the two, round {round}");
+    }
+    let resume = world.command(Command::ResumeAccount("main".into()));
+    world.pass(HOUR);
+    assert!(!world.reply(resume).ok && world.reply(resume).text.contains("was tried before"));
+    assert_eq!(world.calls.len(), 2);
+    // Whoever knows better says so, and a third one is new.
+    world.command(Command::ResumeSamePassword("main".into()));
+    world.pass(DAY);
+    assert_eq!(world.calls.len(), 3);
+    change(&mut world, other);
+    assert_eq!(world.calls.len(), 3);
+    world.say("a", [Say::text("errorCode=0")]);
+    change(&mut world, Some(CredentialTag(3)));
+    assert!(world.calls.len() > 3 && world.account_row("main").get("closed").is_none());
+}
+
 #[test]
 fn the_operator_lets_one_call_through_a_closed_account() {
     let mut world = World::new(world::config(&["a", "b"]));
