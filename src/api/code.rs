@@ -41,6 +41,29 @@ pub enum Class {
     Unknown,
 }
 
+impl Class {
+    /// Whether the code does not say what has become of the order, so that something else in the answer can.
+    fn leaves_open(self) -> bool {
+        match self {
+            Class::Ready
+            | Class::Available
+            | Class::Waiting
+            | Class::WaitingSlowly
+            | Class::Transient
+            | Class::Unknown => true,
+            Class::AccountClosed
+            | Class::AccountPaused
+            | Class::EndpointRefused
+            | Class::Ours
+            | Class::Permission
+            | Class::Rejected
+            | Class::Revoked
+            | Class::Done
+            | Class::Report => false,
+        }
+    }
+}
+
 /// One line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
@@ -152,7 +175,7 @@ pub fn row_of(code: i32) -> Row {
 pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
     let row = row_of(reply.code);
     // The status of the certificate weighs more than that of the order, which stays 2 after a revocation.
-    if endpoint.collects() && reply.code >= 0 && reply.details.is_revoked() {
+    if endpoint.collects() && row.class.leaves_open() && reply.details.is_revoked() {
         return Row { means: "the certificate was revoked: its certificateStatus says so", ..row_of(-21) };
     }
     let names = |word: &str| {
@@ -282,7 +305,7 @@ mod tests {
             reply.details.certificate_status = Some(Foreign::new(status));
             reply
         };
-        for code in [0, 1, 2, 3] {
+        for code in [0, 1, 2, 3, -14, -22, -26, -125, -160, -999] {
             for status in ["Revoked", " revoked ", "REVOKED"] {
                 let row = classify(Endpoint::CollectSsl, &reply(code, status));
                 assert_eq!(row.class, Class::Revoked, "{code} {status}");
@@ -291,7 +314,15 @@ mod tests {
         }
         assert_eq!(classify(Endpoint::CollectSsl, &reply(2, "Issued")).class, Class::Ready);
         assert_eq!(classify(Endpoint::CollectSsl, &reply(2, "Not Revoked")).class, Class::Ready);
-        assert_eq!(classify(Endpoint::CollectSsl, &reply(-16, "Revoked")).class, Class::AccountClosed);
+        for (code, class) in [
+            (-16, Class::AccountClosed),
+            (-42, Class::AccountPaused),
+            (-4, Class::Ours),
+            (-20, Class::Rejected),
+            (-90, Class::Permission),
+        ] {
+            assert_eq!(classify(Endpoint::CollectSsl, &reply(code, "Revoked")).class, class, "{code}");
+        }
         assert_eq!(classify(Endpoint::DomainDetails, &reply(0, "Revoked")).class, Class::Done);
     }
 
