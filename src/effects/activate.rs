@@ -24,10 +24,15 @@ pub fn activate(install_dir: &Path, activate: &Activate) -> Result<(), InstallEr
     let store = base.enter(&store_name).map_err(stale)?;
     let generation = store.enter(&activate.generation).map_err(stale)?;
     stage::check(&generation, &activate.expected)?;
+    if activate.relinks {
+        swap(&base, &store, &store_name, activate)?;
+    }
     // Before readers see anything: a key that does not fit any more would leave the link ahead of the copies.
     let copies: Vec<Copy<'_>> =
         activate.copies.iter().map(|copy| prepare_copy(copy, activate)).collect::<Result<_, _>>()?;
-    swap(&base, &store, &store_name, activate)?;
+    if !activate.relinks {
+        swap(&base, &store, &store_name, activate)?;
+    }
     copies.iter().try_for_each(place_copy)
 }
 

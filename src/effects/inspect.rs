@@ -140,9 +140,15 @@ fn look(install_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
                 close_to_others(&generation, found);
                 look_into(&generation, inspect, found);
             }
-            Ok(None) => miss_all(inspect, found),
+            Ok(None) => {
+                miss_all(inspect, found);
+                found.unlinked = is_whole(&store, inspect, found);
+            }
             Err(error) => found.unreadable.push(error.to_string()),
         }
+    }
+    if found.link == Link::Missing {
+        found.unlinked = is_whole(&store, inspect, found);
     }
     if found.certificates.is_empty() {
         found.certificates = kept(&store, inspect);
@@ -170,6 +176,14 @@ fn miss_all(inspect: &Inspect, found: &mut Inspection) {
     if !matches!(found.link, Link::Foreign(_)) {
         found.missing = inspect.expected.iter().map(|file| file.name.clone()).collect();
     }
+}
+
+/// Whether all files of the generation on record are there, as they were written.
+fn is_whole(store: &Dir, inspect: &Inspect, found: &mut Inspection) -> bool {
+    let Some(current) = inspect.current.as_deref() else { return false };
+    open_to_owner(store, current, found);
+    let generation = store.find(current).ok().flatten();
+    generation.is_some_and(|generation| stage::check(&generation, &inspect.expected).is_ok())
 }
 
 /// The certificates of the generation on record, where no link leads to it any more.

@@ -157,7 +157,8 @@ impl Engine {
 
     /// The intent as recorded.
     fn activation(&self, id: OrderId) -> Option<Activate> {
-        let staged = self.slot(id).record.staged.as_ref()?;
+        let record = &self.slot(id).record;
+        let staged = record.staged.as_ref()?;
         let entry = self.entry(id);
         let material = self.staged_material(id)?;
         let copies = entry.copies.iter().filter(|copy| can_be_made(copy, &material)).cloned().collect();
@@ -169,6 +170,7 @@ impl Engine {
             material,
             files: entry.settings.files.clone(),
             copies,
+            relinks: record.installed.as_ref().is_some_and(|installed| installed.name == staged.name),
         })
     }
 

@@ -296,6 +296,8 @@ pub struct Inspection {
     pub missing: Vec<String>,
     /// Expected files whose content is not what was installed.
     pub altered: Vec<String>,
+    /// Whether no link leads to the generation on record, and its own files are to the byte what was installed.
+    pub unlinked: bool,
     /// The newest complete generation before the current one: its name, certificates and files.
     pub previous: Option<(String, Vec<Certificate>, Vec<InstalledFile>)>,
 }
@@ -379,6 +381,8 @@ pub struct Activate {
     pub files: Files,
     /// Real files elsewhere.
     pub copies: Box<[FileCopy]>,
+    /// Whether it is the installed generation, of which only the link is gone: that does not wait for the copies.
+    pub relinks: bool,
 }
 
 /// A refused bundle.

@@ -72,6 +72,9 @@ impl Engine {
                 (false, false) => "the vendor sends a root now".to_owned(),
             };
             match material {
+                Some(material) if lost && inspection.unlinked && !respec => {
+                    return self.link_again(id, spare, material, now);
+                }
                 Some(material) if lost || respec || rooted => {
                     let slot = self.slot_mut(id);
                     slot.bundle = Some(spare);
@@ -107,6 +110,21 @@ impl Engine {
             self.touch(id, now);
         }
         self.forget_spare(id);
+    }
+
+    /// Nothing but the link to what is installed is gone. It needs no file of the operator's, such as a key.
+    fn link_again(&mut self, id: OrderId, bundle: Vec<Certificate>, material: Material, now: Now) {
+        let slot = self.slot_mut(id);
+        slot.bundle = Some(bundle);
+        slot.material = Some(Box::new(material));
+        slot.todo.spare = false;
+        slot.record.bundled = true;
+        slot.record.staged.clone_from(&slot.record.installed);
+        self.bundles.push(id);
+        self.turn(id, News::Staged, None, now);
+        let text = "installed files are missing: no link leads to them; it is set anew";
+        self.note(Level::Warn, "rewrite", Some(id), now, text.into());
+        self.save_first();
     }
 
     /// What readers lack is an alarm for as long as they lack it.

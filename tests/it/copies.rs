@@ -40,6 +40,7 @@ fn install(dir: &Path, generation: &str, key: &KeyPair, found: &KeyPair) -> Resu
         material,
         files,
         copies: Box::new([copy]),
+        relinks: false,
     };
     activate::activate(&dir.join("out"), &wanted)
 }
@@ -157,4 +158,38 @@ fn a_root_that_is_sent_is_put_back_and_made_for_a_new_copy() {
     setting.until("it has looked some more times", |setting| setting.calls("1") >= calls + 4);
     assert_eq!(rewrites(&setting), before, "and nothing is written again and again");
     assert_eq!(setting.stop(), Some(0));
+}
+
+#[test]
+fn a_link_that_is_gone_is_set_anew_without_the_key() {
+    for (copies, link) in [(false, None), (true, None), (false, Some(".www/20200101T000000Z-00"))] {
+        let mut setting = Setting::new();
+        let copy = if copies { "\n[[order.copy]]\nfrom = \"combined\"\nto = \"$DIR/site.pem\"" } else { "" };
+        setting.order(
+            "www",
+            OrderSpec::new(Product::Ssl, "1", &["www.example.com"]),
+            &format!(
+                "key_file = \"$DIR/key.pem\"\n[order.files]\nkey = \"key.pem\"\ncombined = \"all.pem\"\n\
+                 [order.verify]\ntrust = \"off\"{copy}"
+            ),
+        );
+        assert_eq!(setting.once(&[]).0, 0);
+        let shown =
+            |setting: &Setting| (setting.read("out/www/fullchain.pem"), setting.read("out/www/all.pem"));
+        let (first, target) = (shown(&setting), std::fs::read_link(setting.path("out/www")).unwrap());
+        std::fs::remove_file(setting.path("out/www")).unwrap();
+        if let Some(link) = link {
+            std::os::unix::fs::symlink(link, setting.path("out/www")).unwrap();
+        }
+        std::fs::rename(setting.path("key.pem"), setting.path("away.pem")).unwrap();
+        let (code, said) = setting.once(&[]);
+        assert_eq!(std::fs::read_link(setting.path("out/www")).ok(), Some(target), "{said}");
+        assert_eq!(shown(&setting), first);
+        // Whether a copy is what it should be cannot be told without the key.
+        assert_eq!(code == 0, !copies, "{said}");
+        std::fs::rename(setting.path("away.pem"), setting.path("key.pem")).unwrap();
+        let (code, said) = setting.call(&["resume", "www"]);
+        assert_eq!((code, setting.phase("www").as_str()), (0, "guarding"), "{said}");
+        assert_eq!(shown(&setting), first);
+    }
 }

@@ -84,6 +84,7 @@ fn install(install_dir: &Path, copy: &Path, round: u64) -> bool {
         material,
         files: files(),
         copies: Box::new([copy]),
+        relinks: false,
     };
     let done = activate::activate(install_dir, &wanted).is_ok();
     let look =

@@ -429,10 +429,17 @@ impl World {
         let none = BTreeMap::new();
         let files = shown.map_or(&none, |generation| &generation.files);
         found.files = files.iter().map(|(name, content)| (name.clone(), digest(content))).collect();
+        let holds = |kept: &Generation, file: &InstalledFile| {
+            kept.files.get(&file.name).is_some_and(|content| digest(content) == file.digest)
+        };
+        let whole =
+            shown.is_none() && kept.is_some_and(|kept| inspect.expected.iter().all(|file| holds(kept, file)));
+        found.unlinked = whole;
         for file in &inspect.expected {
             let kinds = contents::wanted(&inspect.files);
             let kind = kinds.iter().find(|(_, name, _)| *name == file.name).map(|(kind, ..)| *kind);
             match files.get(&file.name) {
+                None if whole && disk.link.is_none() => {}
                 None => found.missing.push(file.name.clone()),
                 Some(content) if digest(content) == file.digest => {}
                 Some(content) if kind.is_some_and(|kind| contents::is_ruined(kind, content)) => {
