@@ -37,6 +37,8 @@ struct Watch {
     path: PathBuf,
     patterns: Vec<String>,
     files: Vec<(PathBuf, Stamp)>,
+    /// What `include` names and does not yield. To take that away can be the mend.
+    missed: Vec<String>,
     credentials: HashMap<(Arc<str>, PathBuf), Stamp>,
     dirs: BTreeSet<PathBuf>,
     watcher: Option<RecommendedWatcher>,
@@ -81,6 +83,7 @@ impl Watch {
             path: path.to_owned(),
             patterns: Vec::new(),
             files: Vec::new(),
+            missed: Vec::new(),
             credentials: HashMap::new(),
             dirs: BTreeSet::new(),
             watcher: watcher.ok(),
@@ -113,9 +116,10 @@ impl Watch {
 
     /// Looks whether anything is another than before, and says so.
     async fn look(&mut self) -> Result<(), SendError<Message>> {
-        let files = stamps(&self.path, &self.patterns);
-        if files != self.files {
+        let (files, missed) = stamps(&self.path, &self.patterns);
+        if files != self.files || missed != self.missed {
             self.files = files;
+            self.missed = missed;
             match read_apart(self.path.clone()).await {
                 Ok(found) => {
                     self.follow(&found);
@@ -141,7 +145,11 @@ impl Watch {
 
     /// Watches every directory in which a change of what was read would show.
     fn follow(&mut self, found: &Found) {
-        self.patterns = found.sources.first().map(file::includes).unwrap_or_default();
+        let patterns = found.sources.first().map(file::includes).unwrap_or_default();
+        if patterns != self.patterns {
+            self.missed = stamps(&self.path, &patterns).1;
+            self.patterns = patterns;
+        }
         self.files = found.stamps.clone();
         let mut dirs = BTreeSet::new();
         for (path, _) in &self.files {
@@ -164,8 +172,12 @@ impl Watch {
     /// What is wrong can lie in a file that was included just now, and is to be noticed when it is mended.
     fn follow_unsound(&mut self, unsound: &Unsound) {
         let Some(patterns) = &unsound.patterns else { return };
-        self.patterns.clone_from(patterns);
-        self.files = stamps(&self.path, patterns);
+        let (files, missed) = stamps(&self.path, patterns);
+        if *patterns != self.patterns {
+            self.missed = missed;
+            self.patterns.clone_from(patterns);
+        }
+        self.files = files;
         for (path, stamp) in &mut self.files {
             // As it was when it was read; what could not be read is as it is now.
             if let Some((_, read)) = unsound.stamps.iter().find(|(known, _)| known == path) {
@@ -278,10 +290,13 @@ fn dirs_of(path: &Path) -> BTreeSet<PathBuf> {
     dirs
 }
 
-fn stamps(main: &Path, patterns: &[String]) -> Vec<(PathBuf, Stamp)> {
-    let (included, _) = files::included(patterns);
+/// Each file, and what is said of what `include` does not yield.
+fn stamps(main: &Path, patterns: &[String]) -> (Vec<(PathBuf, Stamp)>, Vec<String>) {
+    let (included, unread) = files::included(patterns);
     let paths = included.into_iter().map(|(_, path)| path);
-    std::iter::once(main.to_owned()).chain(paths).map(|path| (path.clone(), stamp_of(&path))).collect()
+    let files = std::iter::once(main.to_owned()).chain(paths);
+    let files = files.map(|path| (path.clone(), stamp_of(&path))).collect();
+    (files, unread.into_iter().map(|unread| unread.message).collect())
 }
 
 #[cfg(test)]
@@ -317,5 +332,38 @@ mod tests {
         assert!(matches!(told(included), Some(Message::Configured { .. })));
         let new = |dir: &Path| std::fs::write(dir.join("more.d/b.toml"), "not = sound").unwrap();
         assert!(matches!(told(new), Some(Message::Misconfigured(_))));
+    }
+
+    #[test]
+    fn what_include_no_longer_misses_is_noticed() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (path, more) = (scratch.path().join("c.toml"), scratch.path().join("more.d"));
+        std::fs::create_dir(&more).unwrap();
+        std::fs::write(&path, SOUND).unwrap();
+        let found = files::read(&path, false).unwrap();
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (sender, mut inbox) = mpsc::channel(8);
+            let mut watch = Watch::new(&path, &found, sender);
+            let lost = more.join("lost.toml");
+            for _ in 0..2 {
+                watch.look().await.unwrap();
+                assert!(inbox.try_recv().is_err(), "nothing changed");
+                std::os::unix::fs::symlink("nowhere", &lost).unwrap();
+                watch.look().await.unwrap();
+                assert!(matches!(inbox.try_recv(), Ok(Message::Misconfigured(_))));
+                watch.look().await.unwrap();
+                assert!(inbox.try_recv().is_err(), "said once");
+                std::fs::remove_file(&lost).unwrap();
+                watch.look().await.unwrap();
+                assert!(matches!(inbox.try_recv(), Ok(Message::Configured { .. })));
+                std::fs::remove_dir(&more).unwrap();
+                watch.look().await.unwrap();
+                assert!(matches!(inbox.try_recv(), Ok(Message::Misconfigured(_))));
+                std::fs::create_dir(&more).unwrap();
+                watch.look().await.unwrap();
+                assert!(matches!(inbox.try_recv(), Ok(Message::Configured { .. })));
+            }
+        });
     }
 }
