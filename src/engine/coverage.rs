@@ -32,14 +32,22 @@ impl Engine {
         if self.entry(id).settings.verify.coverage == Severity::Off {
             return Vec::new();
         }
-        match (&self.slot(id).record.installed, on_disk) {
-            (Some(installed), _) => installed.names.to_vec(),
-            (None, Some(leaf)) => leaf.names().iter().map(|name| name.to_string().into()).collect(),
-            (None, None) => Vec::new(),
+        let record = &self.slot(id).record;
+        if let Some(installed) = &record.installed {
+            return installed.names.to_vec();
         }
+        let old = self.under_old_name(&record.account, &record.handle);
+        let on_record =
+            old.iter().flat_map(|old| old.installed.iter().flat_map(|installed| &installed.names));
+        let on_record = on_record.chain(old.iter().flat_map(|old| &old.uncovered)).cloned();
+        let on_disk =
+            on_disk.into_iter().flat_map(Certificate::names).map(|name| Box::<str>::from(name.to_string()));
+        let mut seen = std::collections::HashSet::new();
+        on_disk.chain(on_record).filter(|name| seen.insert(name.clone())).collect()
     }
 
-    /// After a loss of the state, nothing but the files themselves tells what readers were promised.
+    /// After a loss of the state, nothing but the files themselves tells what readers were promised; after a change of the
+    /// order's name, what is on record under the old one.
     pub(super) fn miss_what_was_found(
         &mut self,
         id: OrderId,
@@ -51,11 +59,11 @@ impl Engine {
         self.slot_mut(id).record.uncovered = missed.collect();
     }
 
-    /// The operator does not miss the names; `false` if none are missed.
-    pub(super) fn accept_coverage(&mut self, token: Token, id: OrderId, now: Now) -> bool {
+    /// The operator does not miss the names; gives them back, if any were missed.
+    pub(super) fn coverage_accepted(&mut self, id: OrderId, now: Now) -> Option<String> {
         let names = std::mem::take(&mut self.slot_mut(id).record.uncovered);
         if names.is_empty() {
-            return false;
+            return None;
         }
         let missed = cert::listed(names.iter().map(|name| &**name));
         let text = format!("the operator accepts that the certificate no longer covers {missed}");

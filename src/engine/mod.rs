@@ -41,6 +41,7 @@ mod reload;
 mod renamed;
 mod resume;
 mod rollback;
+mod same_number;
 mod saving;
 mod slot;
 mod summary;

@@ -8,6 +8,7 @@ use super::account::{AccountRecord, Gate};
 use super::event::{Level, OrderId};
 use super::late::{Floors, become_another, keep_floor};
 use super::order::{Former, News, OrderRecord, Phase};
+use super::same_number::Threats;
 use super::time::Now;
 use super::{Busy, Engine, Remembered, Slot, Todo, deploy, polls, unheard};
 use crate::config::{Config, HookEvent, Order, count};
@@ -63,10 +64,10 @@ impl Engine {
     /// Adds every configured order that is not there yet.
     pub(super) fn add_orders(&mut self, now: Now) {
         let config = self.config.clone();
-        let floors = self.floors();
+        let (floors, threats) = (self.floors(), self.threats());
         for (entry, order) in config.orders.iter().enumerate() {
             if self.find(&order.name).is_none() {
-                self.add_order(entry, order, &floors, now);
+                self.add_order(entry, order, (&floors, &threats), now);
             }
         }
         self.count_lost_calls(now);
@@ -88,7 +89,7 @@ impl Engine {
         floors
     }
 
-    fn add_order(&mut self, entry: usize, order: &Order, floors: &Floors, now: Now) {
+    fn add_order(&mut self, entry: usize, order: &Order, (floors, threats): (&Floors, &Threats), now: Now) {
         let handle: Box<str> = polls::handle_text(order).into();
         let known = self.archive.remove(&order.name);
         let fresh = known.is_none();
@@ -99,6 +100,9 @@ impl Engine {
         let another = record.handle != handle || record.account != order.account;
         if another {
             become_another(&mut record, order, &handle, now);
+        }
+        if fresh {
+            record.pushed = threats.get(&(record.account.clone(), record.handle.clone())).cloned();
         }
         if fresh || another {
             keep_floor(&mut record, floors);

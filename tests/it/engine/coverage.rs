@@ -160,3 +160,53 @@ fn files_on_disk_are_a_promise_too() {
     let text = "no longer covers mail.example.com";
     assert!(world.notes.iter().any(|note| note.text.contains(text)), "{:#?}", world.notes);
 }
+
+/// The same order under another name.
+fn renamed(world: &World, name: &str) -> Config {
+    let mut config = (*world.config).clone();
+    config.orders[0].name = name.into();
+    config.orders[0].handle = certcollectd::api::Handle::OrderNumber("www".into());
+    config
+}
+
+#[test]
+fn another_name_for_the_order_forgets_no_name_of_its_certificate() {
+    let names = ["www.example.com", "mail.example.com"];
+    for restarts in [false, true] {
+        // Missed under the old name, and missing only after the change.
+        for (before, lost) in [(&names[..1], &names[1..]), (&names[..], &names[1..]), (&names[..], &[])] {
+            let mut world = reissued(with_hook("www"), &names, before);
+            let config = renamed(&world, "web");
+            world.reload(config);
+            if restarts {
+                world.restart();
+            }
+            let after = if lost.is_empty() { &names[..] } else { &names[..1] };
+            world.say("www", [of(2, after)]);
+            world.pass(3 * DAY);
+            assert_eq!(world.phase("web"), "guarding");
+            let missed = world.record("web")["uncovered"].as_array().cloned().unwrap_or_default();
+            assert_eq!(missed, lost, "{before:?}");
+            let accept = world.command(Command::Accept("web".into()));
+            assert_eq!(world.reply(accept).ok, !lost.is_empty());
+            assert_eq!(told(&world).0, Verdict::Ok);
+        }
+    }
+}
+
+#[test]
+fn what_was_forgotten_under_another_name_is_not_missed() {
+    let names = ["www.example.com", "mail.example.com"];
+    let mut world = reissued(with_hook("www"), &names, &names);
+    let config = renamed(&world, "web");
+    let mut none = config.clone();
+    none.orders.clear();
+    world.reload(none);
+    let forget = world.command(Command::Forget("www".into()));
+    assert!(world.reply(forget).ok, "{}", world.reply(forget).text);
+    world.say("www", [of(2, &names[..1])]);
+    world.reload(config);
+    world.pass(3 * DAY);
+    assert_eq!(world.phase("web"), "guarding");
+    assert!(world.record("web")["uncovered"].is_null());
+}

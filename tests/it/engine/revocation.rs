@@ -163,3 +163,31 @@ fn one_about_no_order_of_ours_alarms_the_account_for_a_week_or_until_a_word() {
         assert_eq!(verdict(&status(&world)).0, Verdict::Ok);
     }
 }
+
+#[test]
+fn another_name_for_the_order_ends_no_alarm() {
+    for restarts in [false, true] {
+        let mut world = guarded();
+        world.handle(Event::Hinted { hint: announced("orderNumber=www", true) });
+        world.pass(10 * SECOND);
+        let mut config = (*world.config).clone();
+        config.orders[0].name = "web".into();
+        config.orders[0].handle = certcollectd::api::Handle::OrderNumber("www".into());
+        world.reload(config);
+        if restarts {
+            world.restart();
+        }
+        let (worst, line) = verdict(&status(&world));
+        assert_eq!(worst, Verdict::Critical, "{line}");
+        assert!(line.contains("web is about to be revoked"), "{line}");
+        // The certificate that is to be revoked is installed under the new name.
+        world.pass(DAY);
+        assert_eq!(
+            (world.phase("web").as_str(), verdict(&status(&world)).0),
+            ("guarding", Verdict::Critical)
+        );
+        world.say("www", [issued(1, 90)]);
+        world.pass(2 * DAY);
+        assert_eq!(verdict(&status(&world)).0, Verdict::Ok);
+    }
+}

@@ -1,0 +1,32 @@
+//! An order that has another name today is the same one to the vendor. Its files are installed anew, under its new name;
+//! what is known of the certificate that is out there, under the old one, still holds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Engine;
+use super::order::OrderRecord;
+use super::push::{Pushed, of_another_number};
+
+/// Announced revocations of orders under names that are not configured any more, by account and number.
+pub(super) type Threats = HashMap<(Arc<str>, Box<str>), Box<Pushed>>;
+
+impl Engine {
+    /// What is known of an order under a name that is not configured any more, if a certificate is installed there; of
+    /// several names, the one that was installed last.
+    pub(super) fn under_old_name(&self, account: &str, handle: &str) -> Option<&OrderRecord> {
+        let records = self.archive.values().map(|known| &known.record);
+        let same = records.filter(|known| *known.handle == *handle && *known.account == *account);
+        same.filter(|known| known.installed.is_some())
+            .max_by_key(|known| known.installed.as_ref().map(|installed| installed.at))
+    }
+
+    /// An announced revocation stays an alarm under the new name. Of several names, the last one knows what came of it.
+    pub(super) fn threats(&self) -> Threats {
+        let mut records: Vec<&OrderRecord> = self.archive.values().map(|known| &known.record).collect();
+        records.sort_by_key(|record| record.polled);
+        let number = |record: &OrderRecord| (record.account.clone(), record.handle.clone());
+        let last: HashMap<_, _> = records.into_iter().map(|record| (number(record), record)).collect();
+        last.into_iter().filter_map(|(number, record)| Some((number, of_another_number(record)?))).collect()
+    }
+}
