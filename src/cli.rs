@@ -76,8 +76,8 @@ pub enum Command {
     Resume(Resume),
     /// Install what is in quarantine, or what was rolled back from; or end an alarm that you know of
     #[command(after_help = "Example: certcollectd accept www\n\n\
-        Where nothing is held back, it ends the alarm of an announced revocation; where there is none, the warning that the \
-        certificate no longer covers a name.")]
+        Where nothing is held back, it ends the alarm of an announced revocation and the warning that the certificate no \
+        longer covers a name.")]
     Accept(Named),
     /// Go back to the generation before the current one, and run the hooks
     #[command(after_help = "Example: certcollectd rollback www")]

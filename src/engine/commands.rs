@@ -258,12 +258,13 @@ impl Engine {
             return self.touch(id, now);
         }
         let Some(refused) = record.refused.take() else {
-            if self.revocation_accepted(id, now) {
-                let text = format!("{name}: the announced revocation is no alarm any more");
-                return self.reply(token, true, &text);
-            }
-            if self.accept_coverage(token, id, now) {
-                return;
+            let known = self.revocation_accepted(id, now);
+            let known = known.then(|| "the announced revocation is no alarm any more".to_owned());
+            let missed = self.coverage_accepted(id, now);
+            let missed = missed.map(|names| format!("{names} is not missed any more"));
+            let settled: Vec<String> = known.into_iter().chain(missed).collect();
+            if !settled.is_empty() {
+                return self.reply(token, true, &format!("{name}: accepted; {}", settled.join("; ")));
             }
             let record = &self.slot(id).record;
             let stopped = match record.phase.is_stopped() {

@@ -1,7 +1,7 @@
 //! The installed certificate as a promise: what it covers, the next one should cover as well.
 
 use super::Engine;
-use super::event::{Level, OrderId, Token};
+use super::event::{Level, OrderId};
 use super::order::OrderRecord;
 use super::time::Now;
 use crate::cert::{self, Certificate};
@@ -70,8 +70,6 @@ impl Engine {
         self.note(Level::Info, "accepted", Some(id), now, text);
         self.touch(id, now);
         self.save_first();
-        let text = format!("{}: accepted; {missed} is not missed any more", self.slot_name(id));
-        self.reply(token, true, &text);
-        true
+        Some(missed)
     }
 }

@@ -191,3 +191,24 @@ fn another_name_for_the_order_ends_no_alarm() {
         assert_eq!(verdict(&status(&world)).0, Verdict::Ok);
     }
 }
+
+#[test]
+fn one_word_of_the_operator_ends_all_that_the_order_is_shown_for() {
+    let mut world = guarded();
+    let fewer = super::certificate(&["other.example.com"], 0, 90);
+    world.say("www", [Say::Body(200, crate::certs::issued(&fewer))]);
+    world.pass(2 * DAY);
+    world.handle(Event::Hinted { hint: announced("orderNumber=www", true) });
+    world.pass(10 * SECOND);
+    let shown = &status(&world).orders[0];
+    assert!(shown.revocation_announced.is_some() && !shown.uncovered.is_empty());
+    let token = world.command(Command::Accept("www".into()));
+    let reply = world.reply(token);
+    assert!(
+        reply.ok && reply.text.contains("no alarm any more; www.example.com is not missed"),
+        "{}",
+        reply.text
+    );
+    world.restart();
+    assert_eq!(verdict(&status(&world)).0, Verdict::Ok);
+}
