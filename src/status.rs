@@ -113,6 +113,9 @@ pub struct OrderStatus {
     term_left: Option<i64>,
     #[serde(skip)]
     needs_person: bool,
+    /// Nobody knows which certificate in quarantine is the order's.
+    #[serde(skip)]
+    leafless: bool,
     /// Since when a certificate is waited for, the first one or another one, UNIX seconds.
     #[serde(skip)]
     waits_since: Option<i64>,
@@ -424,6 +427,7 @@ impl OrderStatus {
             subscription_ends: term_end.map(rfc3339),
             term_left: term_end.map(|end| end.saturating_sub(now.unix())),
             needs_person: same.is_some_and(|record| record.phase.needs_person()),
+            leafless: same.is_some_and(|record| record.leafless),
             waits_since: match same {
                 Some(record) => record.waits_since().map(|since| now.wall_of(since).div_euclid(1000)),
                 None => None,

@@ -246,7 +246,8 @@ impl Engine {
         if record.staged.is_some() || record.phase == Phase::Collected {
             return self.reply(token, false, &being_deployed(&name));
         }
-        let leaf = slot.bundle.as_ref().filter(|_| record.phase == Phase::Quarantined);
+        let is_known = record.phase == Phase::Quarantined && !record.leafless;
+        let leaf = slot.bundle.as_ref().filter(|_| is_known);
         if let Some(leaf) = leaf.and_then(|bundle| bundle.first()) {
             record.accepted = Some(leaf.fingerprint());
             slot.todo.verify = true;
@@ -267,6 +268,13 @@ impl Engine {
                 return self.reply(token, true, &format!("{name}: accepted; {}", settled.join("; ")));
             }
             let record = &self.slot(id).record;
+            if record.phase == Phase::Quarantined && record.leafless {
+                let why = record.reason.as_deref().unwrap_or_default();
+                let text = format!(
+                    "{name}: which certificate to install is not known, so there is none to accept: {why}"
+                );
+                return self.reply(token, false, &text);
+            }
             let stopped = match record.phase.is_stopped() {
                 true => {
                     format!(

@@ -229,6 +229,8 @@ pub struct OrderRecord {
     pub lost: Option<Box<str>>,
     /// Names that a certificate before covered and the installed one does not, until the operator accepts that.
     pub uncovered: Box<[Box<str>]>,
+    /// Of what is in quarantine nobody knows which certificate is the order's, so there is none to accept.
+    pub leafless: bool,
 }
 
 /// A number that an entry named before.
@@ -290,6 +292,7 @@ impl OrderRecord {
             drift: None,
             lost: None,
             uncovered: Box::default(),
+            leafless: false,
         }
     }
 

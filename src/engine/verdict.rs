@@ -138,6 +138,7 @@ impl Engine {
             certificates.sort_by_key(|certificate| certificate.fingerprint() != leaf.fingerprint());
         }
         let slot = self.slot_mut(id);
+        slot.record.leafless = verdict.leaf.is_none();
         slot.bundle = Some(certificates);
         slot.material = None;
         slot.hold_until = None;

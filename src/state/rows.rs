@@ -80,6 +80,8 @@ pub(super) struct OrderRow {
     number: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     uncovered: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    leafless: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -219,6 +221,7 @@ impl OrderRow {
             drift,
             lost,
             uncovered,
+            leafless,
         } = record;
         OrderRow {
             account: account.to_string(),
@@ -258,6 +261,7 @@ impl OrderRow {
             reissue_ms: reissue.map(|time| time.0),
             number: number.as_ref().map(ToString::to_string),
             uncovered: uncovered.iter().map(ToString::to_string).collect(),
+            leafless: *leafless,
         }
     }
 
@@ -301,6 +305,7 @@ impl OrderRow {
             drift: self.drift.map(Into::into),
             lost: self.lost.map(Into::into),
             uncovered: self.uncovered.into_iter().map(Into::into).collect(),
+            leafless: self.leafless,
         })
     }
 }

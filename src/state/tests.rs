@@ -122,6 +122,7 @@ fn full() -> OrderRecord {
         drift: Some("cert.pem was changed".into()),
         lost: Some("readers do not find chain.pem".into()),
         uncovered: Box::new(["mail.example.com".into()]),
+        leafless: true,
     }
 }
 

@@ -278,6 +278,11 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
         Phase::Attention | Phase::Rejected | Phase::Revoked => {
             lines.push(format!("When the cause is mended: `certcollectd resume {name}`, or change its entry."));
         }
+        Phase::Quarantined if order.leafless => lines.push(
+            "Look at the quarantine in the state directory: which certificate to install is not known, so there is none to \
+             accept. A better answer goes on by itself."
+                .to_owned(),
+        ),
         Phase::Quarantined => lines.push(format!(
             "Look at the quarantine in the state directory; `certcollectd accept {name}` installs it all the same."
         )),

@@ -648,3 +648,31 @@ fn files_are_looked_after_while_a_re_issue_is_in_quarantine() {
     setting.call(&["poll", "www"]);
     assert_eq!(setting.phase("www"), "quarantined");
 }
+
+#[test]
+fn nobody_is_told_to_accept_what_nothing_tells_apart() {
+    let mut world = World::new(world::config(&["www"]));
+    let key = || KeyPair::generate().unwrap();
+    let leaf = |name: &str| certs::leaf(&key(), &[name], START - 86_400, START + 90 * 86_400);
+    let (one, other) = (leaf("a.example.com"), leaf("b.example.com"));
+    world.say("www", [Say::Body(200, certs::issued_with(&[certs::ca().intermediate.der(), &other], &one))]);
+    world.pass(HOUR);
+    for _ in 0..2 {
+        assert_eq!(world.phase("www"), "quarantined");
+        let next = explained(&world).next.join(" ");
+        assert!(next.contains("there is none to accept") && !next.contains("certcollectd accept"), "{next}");
+        world.restart();
+    }
+    let accept = world.command(Command::Accept("www".into()));
+    let reply = world.reply(accept);
+    assert!(!reply.ok && reply.text.contains("there is none to accept"), "{}", reply.text);
+    assert!(!world.kinds().contains(&"accepted"));
+    // With one that can be told apart there is.
+    let mut config = (*world.config).clone();
+    config.orders[0].domains = Box::new(["c.example.com".into()]);
+    world.say("www", [issued(-1, "")]);
+    world.reload(config);
+    world.pass(2 * DAY);
+    let next = explained(&world).next.join(" ");
+    assert!(next.contains("`certcollectd accept www`"), "{next}");
+}
