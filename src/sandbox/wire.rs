@@ -67,13 +67,18 @@ impl Plan {
         let start = b"errorCode=0&filler=".to_vec();
         let times = (mib * 1024 * 1024).div_ceil(CHUNK as u64);
         let total = start.len() as u64 + times * CHUNK as u64;
-        let answer = Answer { status: 200, ..Answer::html(200, "") };
-        let answer = Answer { content_type: super::answer::URL_ENCODED.into(), body: start, ..answer };
-        let announced = match length {
-            Length::Honest => Some(total),
-            Length::Small => Some(SMALL),
-            Length::None | Length::Chunked => None,
+        let content_type = super::answer::URL_ENCODED.into();
+        let mut answer = Answer { content_type, body: start, ..Answer::html(200, "") };
+        // A whole answer says that it is the last one, or the next call would go out on a connection that is closed.
+        let (announced, says_close) = match length {
+            Length::Honest => (Some(total), true),
+            Length::Chunked => (None, true),
+            Length::Small => (Some(SMALL), false),
+            Length::None => (None, false),
         };
+        if says_close {
+            answer.headers.push(("connection", "close".into()));
+        }
         let (first, filler, last) = if length == Length::Chunked {
             let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
             let mut first = head(&answer, None, &["transfer-encoding: chunked"]);
@@ -201,6 +206,8 @@ mod tests {
             let text = bytes(Plan::huge(1, length)).await;
             assert!(text.len() > 1024 * 1024, "{length:?}");
             assert!(text[..200].contains(announced), "{length:?}: {}", &text[..200]);
+            let closes = text[..200].matches("connection: close\r\n").count();
+            assert_eq!(closes, usize::from(length != Length::Small), "{length:?}: {}", &text[..200]);
         }
     }
 
