@@ -8,6 +8,8 @@ use rustix::fs::{Access, AtFlags, CWD, accessat, stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
+pub use crate::engine::errno::cause;
+
 /// What is wanted of a file or socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
@@ -39,15 +41,6 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.cause)?;
         self.remedy.as_ref().map_or(Ok(()), |remedy| write!(f, "; {remedy}"))
-    }
-}
-
-/// An error of the system in words, without its number.
-pub fn cause(error: &io::Error) -> String {
-    let text = error.to_string();
-    match error.raw_os_error() {
-        Some(_) => text.split(" (os error").next().unwrap_or_default().to_lowercase(),
-        None => text,
     }
 }
 

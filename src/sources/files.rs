@@ -10,6 +10,7 @@ use super::mounts;
 use crate::config::Config;
 use crate::config::file::{self, Level, Source, Unread};
 use crate::config::point;
+use crate::engine::errno::cause;
 
 /// A configuration larger than this is none; 100,000 orders have some 10 MB.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -115,7 +116,7 @@ fn files(path: &Path) -> Result<Files, String> {
             Err(error) => files.unread.push(Unread {
                 include,
                 level: Level::Error,
-                message: format!("{}: {}", path.display(), words(&error)),
+                message: format!("{}: {}", path.display(), cause(&error)),
                 help: "it is part of the configuration, so it must be readable text for whoever runs certcollectd"
                     .into(),
             }),
@@ -134,16 +135,7 @@ fn without_main(path: &Path, error: &io::Error) -> String {
         io::ErrorKind::IsADirectory => "; --config wants the file in it",
         _ => "",
     };
-    format!("{}: {}{advice}", path.display(), words(error))
-}
-
-/// An error without the number that only programmers know.
-pub(super) fn words(error: &io::Error) -> String {
-    let text = error.to_string();
-    match error.raw_os_error() {
-        Some(_) => text.split(" (os error").next().unwrap_or_default().to_lowercase(),
-        None => text,
-    }
+    format!("{}: {}{advice}", path.display(), cause(error))
 }
 
 /// The files that patterns name, each once, in the order of their names, with the index of its pattern. Wildcards
@@ -189,7 +181,7 @@ pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unrea
                     matches = true;
                     miss(
                         Level::Error,
-                        format!("{}: {}", error.path().display(), words(error.error())),
+                        format!("{}: {}", error.path().display(), cause(error.error())),
                         "the folder must be readable for whoever runs certcollectd",
                     );
                     continue;
@@ -233,7 +225,7 @@ fn no_folder(folder: &Path) -> Option<String> {
         Ok(found) if found.is_dir() => None,
         Ok(_) => Some("is none".into()),
         Err(why) if why.kind() == io::ErrorKind::NotFound => Some(nowhere(folder)),
-        Err(why) => Some(format!("cannot be used: {}", words(&why))),
+        Err(why) => Some(format!("cannot be used: {}", cause(&why))),
     }
 }
 
@@ -266,7 +258,7 @@ fn what_is(path: &Path) -> Match {
                 Match::Vanished
             }
         }
-        Err(why) => Match::Bad(Level::Error, format!("cannot be looked at: {}", words(&why))),
+        Err(why) => Match::Bad(Level::Error, format!("cannot be looked at: {}", cause(&why))),
     }
 }
 

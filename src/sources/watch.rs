@@ -21,6 +21,7 @@ use super::files::{self, Found, Stamp, Unsound, stamp_of};
 use super::{Inbox, Message};
 use crate::config::SecretSource;
 use crate::config::file;
+use crate::engine::errno::cause;
 
 /// After the last event things are left to settle for so long: an editor writes in several steps.
 const SETTLE: Duration = Duration::from_millis(300);
@@ -236,7 +237,7 @@ fn words(error: &notify::Error) -> String {
         ErrorKind::Io(error) if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => {
             "its watchers are used up; raise fs.inotify.max_user_instances (sysctl)".into()
         }
-        ErrorKind::Io(error) => files::words(error),
+        ErrorKind::Io(error) => cause(error),
         _ => error.to_string(),
     };
     format!(
