@@ -4,7 +4,6 @@ use std::fmt;
 
 /// A signal by which servers are told to reload, reopen or leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "signal(7) has them")]
 pub enum HookSignal {
     Hup,
     Int,
