@@ -9,7 +9,6 @@ use super::Foreign;
 /// One HTTP answer, unread: decoding it is [`super::reply::decode`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status code.
     pub status: u16,
     /// The `Content-Type` header, if there was one.
     pub content_type: Option<Foreign>,

@@ -64,12 +64,10 @@ impl Class {
     }
 }
 
-/// One line of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// The vendor's number.
     pub code: i32,
-    /// See [`Class`].
     pub class: Class,
     /// What the vendor means by it, in our words.
     pub means: &'static str,

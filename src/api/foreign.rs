@@ -43,7 +43,6 @@ impl Foreign {
         if safe { Foreign(text.into()) } else { Self::new(text) }
     }
 
-    /// The safe text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -62,7 +62,6 @@ impl Handle {
     /// Characters of `orderNumber` that the vendor takes [seed: CollectSSL].
     pub const MAX_ORDER_NUMBER: usize = 128;
 
-    /// The number itself.
     pub fn text(&self) -> &str {
         match self {
             Handle::OrderNumber(text) | Handle::CertificateId(text) | Handle::BaseOrderNumber(text) => text,

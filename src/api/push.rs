@@ -8,9 +8,7 @@ use super::Foreign;
 /// What a notification hints at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hint {
-    /// Order numbers that it names.
     pub numbers: Vec<String>,
-    /// Each `certificateID` that it names.
     pub certificates: Vec<String>,
     /// Serial numbers of certificates that it names: hexadecimal, lower case, no leading zeros.
     pub serials: Vec<String>,

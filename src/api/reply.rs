@@ -15,7 +15,6 @@ use super::{Answer, Endpoint, Foreign};
 /// What the vendor said, decoded once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reply {
-    /// The status or error code.
     pub code: i32,
     /// The vendor's words, with a negative code.
     pub message: Option<Foreign>,
@@ -118,7 +117,6 @@ pub enum Unreadable {
     /// Any other HTTP status that is not success.
     #[error("HTTP status {0}")]
     Http(u16),
-    /// Nothing in it.
     #[error("the answer is empty")]
     Empty,
     /// A web page: a portal, a proxy or an error page.

@@ -23,12 +23,10 @@ pub enum Endpoint {
     DomainDetails,
     /// AutoReplaceSMIME: not idempotent, never repeated blindly.
     ReplaceSmime,
-    /// ResendCollectionEmailSMIME.
     ResendSmime,
 }
 
 impl Endpoint {
-    /// All of them.
     pub const ALL: [Endpoint; 6] = [
         Endpoint::CollectSsl,
         Endpoint::CollectMc,
@@ -50,7 +48,6 @@ impl Endpoint {
         }
     }
 
-    /// The vendor's name for it.
     pub fn name(self) -> &'static str {
         match self {
             Endpoint::CollectSsl => "CollectSSL",
@@ -62,7 +59,6 @@ impl Endpoint {
         }
     }
 
-    /// Whether it brings certificates.
     pub fn collects(self) -> bool {
         matches!(self, Endpoint::CollectSsl | Endpoint::CollectMc | Endpoint::CollectSmime)
     }
@@ -173,7 +169,6 @@ impl Response {
 /// One call without its login: the endpoint and its own parameters, in the order in which they are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Where it goes.
     pub endpoint: Endpoint,
     /// Name and value, unencoded.
     pub fields: Vec<(Cow<'static, str>, String)>,
@@ -319,7 +314,6 @@ pub struct Replace {
     pub csr: String,
     /// One of [`Replace::SIGNATURE_HASHES`].
     pub signature_hash: Option<String>,
-    /// Whether the old certificate is revoked.
     pub revoke_old: bool,
     /// Further parameters, name and value, passed through as they are: language, template ids, `caCertificateID`.
     pub parameters: Vec<(String, String)>,

@@ -4,17 +4,12 @@
 //! which DER-only crates refuse. It walks containers; certificates themselves are DER and are read by
 //! `x509-parser`. Tags above 30 do not occur in what we open and are an error. Nothing here copies.
 
-/// `INTEGER`.
 pub const INTEGER: u8 = 0x02;
-/// `BIT STRING`, primitive.
 pub const BIT_STRING: u8 = 0x03;
 /// `OCTET STRING`, primitive; streamed content has the constructed form, which is only stepped over.
 pub const OCTET_STRING: u8 = 0x04;
-/// `OBJECT IDENTIFIER`.
 pub const OID: u8 = 0x06;
-/// `SEQUENCE` and `SEQUENCE OF`.
 pub const SEQUENCE: u8 = 0x30;
-/// `SET` and `SET OF`.
 pub const SET: u8 = 0x31;
 /// `[0]`, constructed.
 pub const CONTEXT_0: u8 = 0xa0;
@@ -60,7 +55,6 @@ pub struct Element<'a> {
     pub tag: u8,
     /// All of it: tag, length, content, and the end-of-contents octets where the length is indefinite.
     pub raw: &'a [u8],
-    /// The content alone.
     pub content: &'a [u8],
     depth: u8,
 }
@@ -84,7 +78,6 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Starts at the outermost level.
     pub fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { rest: bytes, depth: 0, read: 0 }
     }

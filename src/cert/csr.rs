@@ -25,7 +25,6 @@ impl Csr {
         &self.der
     }
 
-    /// The key that the certificate must carry.
     pub fn public_key(&self) -> &PublicKey {
         &self.public_key
     }

@@ -25,7 +25,6 @@ files! {
     "stream.p7b" "trusted.pem" "v1.der"
 }
 
-/// One fixture as it is.
 pub(super) fn file(name: &str) -> &'static [u8] {
     ALL.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no fixture {name}")).1
 }

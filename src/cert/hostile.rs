@@ -46,7 +46,6 @@ impl Dice {
     }
 }
 
-/// Everything that looks at foreign bytes.
 fn everything(bytes: &[u8]) {
     let domains = ["www.example.com".into(), "192.0.2.7".into(), "ops@example.com".into()];
     let anchors = Anchors::from_ders([certificate("root").der()]);

@@ -14,13 +14,11 @@ pub use super::csr::Csr;
 use super::lookalike::{self, Lookalike};
 use super::{Certificate, csr, pem, unpack};
 
-/// Why a key or a request cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Above [`unpack::MAX_INPUT`].
     #[error("the file is too large for a key")]
     TooLarge,
-    /// Nothing in it.
     #[error("the file is empty")]
     Empty,
     /// A PEM block without its end, or a body that is no base64; on this line, counted from 1.
@@ -47,7 +45,6 @@ pub enum KeyError {
          a csr_file can have a key of any kind"
     )]
     Unsupported,
-    /// A structure that does not hold together.
     #[error("it is damaged or of an unknown structure")]
     Malformed,
 }

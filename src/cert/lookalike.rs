@@ -11,7 +11,6 @@ pub enum Lookalike {
     Der,
     /// An encrypted private key as bare DER.
     EncryptedDer,
-    /// PKCS#12.
     Pfx,
     /// A certificate or a request as bare DER, or another structure.
     OtherDer,

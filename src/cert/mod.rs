@@ -380,7 +380,6 @@ impl Fingerprint {
         Fingerprint(octets)
     }
 
-    /// The digest.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -415,7 +414,6 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// Lower-case hex.
 fn hex(octets: &[u8]) -> String {
     use fmt::Write as _;
     octets.iter().fold(String::with_capacity(octets.len() * 2), |mut text, octet| {

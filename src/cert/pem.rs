@@ -45,13 +45,9 @@ pub(super) struct Block<'a> {
 
 /// A block of the operator's, decoded.
 pub(super) struct Item<'a> {
-    /// As in [`Block::label`].
     pub(super) label: &'a str,
-    /// What it holds.
     pub(super) der: Zeroizing<Vec<u8>>,
-    /// As in [`Block::encrypted`].
     pub(super) encrypted: bool,
-    /// As in [`Block::line`].
     pub(super) line: usize,
 }
 
@@ -143,7 +139,6 @@ impl Lines {
     }
 }
 
-/// Whether there is any armour.
 pub(super) fn is_armoured(text: &[u8]) -> bool {
     next_marker(text, 0).is_some()
 }

@@ -15,11 +15,8 @@ pub const MAX_NAMES: usize = 2000;
 pub enum SanName {
     /// A DNS name in lower case, possibly with `*` as its left-most label.
     Dns(String),
-    /// An IP address.
     Ip(IpAddr),
-    /// An e-mail address as written.
     Email(String),
-    /// A URI as written.
     Uri(String),
 }
 

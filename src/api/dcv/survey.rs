@@ -10,7 +10,6 @@ use crate::api::reply::{Details, is_validated};
 /// So many domains are looked at; the vendor's products end at 250 names.
 pub const MAX_DOMAINS: usize = 300;
 
-/// What one look-up found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<T> {
     /// Records of the kind that was asked for.
@@ -23,27 +22,23 @@ pub enum Found<T> {
     Failed(String),
 }
 
-/// One domain of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subject {
     /// Its name, a wildcard included.
     pub domain: String,
     /// The vendor's word for how control is proven, where it is known.
     pub method: Option<String>,
-    /// Whether the vendor has said that control is proven.
     pub validated: bool,
 }
 
 /// How control of a domain is proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// A CNAME record.
     Cname,
     /// A file, over HTTP or HTTPS.
     File(&'static str),
     /// A mail, a TXT record or something else that cannot be computed here.
     Other,
-    /// Nobody has said.
     Unknown,
 }
 
@@ -63,7 +58,6 @@ pub enum State {
 }
 
 impl State {
-    /// The word that people and machines read.
     pub fn word(self) -> &'static str {
         match self {
             State::Ok => "ok",
@@ -74,7 +68,6 @@ impl State {
         }
     }
 
-    /// Whether nobody needs to do anything.
     pub fn is_fine(self) -> bool {
         matches!(self, State::Ok | State::Note)
     }
@@ -85,7 +78,6 @@ impl State {
 pub struct Finding {
     /// `cname`, `caa` or `file`.
     pub check: &'static str,
-    /// How it counts.
     pub state: State,
     /// In words; further lines are what to write into a zone or a file.
     pub text: String,
@@ -143,7 +135,6 @@ impl Subject {
         }
     }
 
-    /// Whether it is a wildcard.
     pub fn is_wildcard(&self) -> bool {
         self.domain.starts_with("*.")
     }
@@ -153,7 +144,6 @@ impl Subject {
         self.domain.parse::<std::net::IpAddr>().is_err()
     }
 
-    /// Whether the CNAME record is to be looked up.
     pub fn wants_cname(&self) -> bool {
         !self.validated && self.is_name() && matches!(self.way(), Way::Cname | Way::Unknown)
     }
@@ -175,7 +165,6 @@ impl Subject {
 /// One place where the CNAME record may be, and what was found there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// The name that was asked for.
     pub name: String,
     /// Where it points.
     pub found: Found<String>,

@@ -30,7 +30,6 @@ pub struct Chain {
     /// The self-signed certificate at the end, if the pool held it. Where the chain ends with a cross-signed
     /// certificate, that one's self-signed twin.
     pub root: Option<Certificate>,
-    /// How it ends.
     pub complete: Completeness,
 }
 
@@ -64,7 +63,6 @@ pub enum Completeness {
     Unsupported {
         /// Intermediates below this link.
         above: usize,
-        /// As in [`SignatureCheck::Unsupported`].
         algorithm: String,
     },
     /// The search took more than [`MAX_CHECKS`] signature checks without finding a chain.

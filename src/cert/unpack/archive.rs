@@ -9,7 +9,6 @@ use zip::ZipArchive;
 
 use super::{Seen, UnpackError, Unpacker};
 
-/// Entries of one archive.
 pub(super) const MAX_ENTRIES: usize = 32;
 /// Bytes of one entry. Mark certificates with their logo reach 100 KB, base64 adds a third.
 pub(super) const MAX_ENTRY: usize = 256 << 10;

@@ -57,7 +57,6 @@ pub enum UnpackError {
     Certificate {
         /// Its place among the distinct certificates of the input, from 1.
         number: usize,
-        /// What is wrong with it.
         source: CertError,
     },
     /// An archive that is damaged, encrypted or packed in a way other than "stored" or "deflated".
@@ -75,7 +74,6 @@ pub enum UnpackError {
 /// What an input without certificates looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
-    /// Nothing, or blanks.
     Empty,
     /// A web page.
     Html,

@@ -66,7 +66,6 @@ impl Default for Policy {
     }
 }
 
-/// What the certificate is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// TLS server: `trust` asks for the usage serverAuth.
@@ -97,10 +96,8 @@ pub enum KeyExpectation<'a> {
     Csr(Result<&'a PublicKey, String>),
 }
 
-/// The certificate that is in use now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Installed {
-    /// Of its leaf.
     pub fingerprint: Fingerprint,
     /// Of its leaf, UNIX seconds.
     pub not_before: i64,
@@ -111,11 +108,8 @@ pub struct Installed {
 /// What was ordered.
 #[derive(Debug, Clone)]
 pub struct Expectation<'a> {
-    /// What each check does.
     pub policy: Policy,
-    /// What the certificate is for.
     pub purpose: Purpose,
-    /// Which public key it must carry.
     pub key: KeyExpectation<'a>,
     /// What it must cover: DNS names in A-label form, wildcards, IP addresses, e-mail addresses.
     pub domains: &'a [Box<str>],
@@ -133,19 +127,12 @@ pub enum Check {
     /// Which of the certificates is the one that was ordered, and whether it is of any use. Always blocks: without it there
     /// is nothing to install.
     Leaf,
-    /// See [`Policy::key`].
     Key,
-    /// See [`Policy::domains`].
     Domains,
-    /// See [`Policy::coverage`].
     Coverage,
-    /// See [`Policy::chain`].
     Chain,
-    /// See [`Policy::dates`].
     Dates,
-    /// See [`Policy::downgrade`].
     Downgrade,
-    /// See [`Policy::trust`].
     Trust,
 }
 
@@ -164,10 +151,8 @@ impl fmt::Display for Check {
     }
 }
 
-/// Something that does not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Which check found it.
     pub check: Check,
     /// What it does: [`Level::Block`] or [`Level::Warn`], never [`Level::Off`].
     pub level: Level,
@@ -197,7 +182,6 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Whether it may not be installed.
     pub fn blocked(&self) -> bool {
         self.findings.iter().any(|finding| finding.level == Level::Block)
     }

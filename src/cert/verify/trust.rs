@@ -46,12 +46,7 @@ pub enum AnchorsError {
     Armour(usize),
     /// This block holds something else, by its label or in fact.
     #[error("block {number}, on line {line}, is no certificate")]
-    NoCertificate {
-        /// Which block.
-        number: usize,
-        /// On which line it begins.
-        line: usize,
-    },
+    NoCertificate { number: usize, line: usize },
 }
 
 /// Reads a file of root certificates in PEM, as `trust_anchors` and `ca_file` name it. All of it must be readable: the
@@ -77,7 +72,6 @@ pub fn read_roots(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, AnchorsEr
 }
 
 impl Anchors {
-    /// As [`read_roots`].
     pub fn from_pem(text: &[u8]) -> Result<Anchors, AnchorsError> {
         Ok(Anchors::from_ders(read_roots(text)?))
     }
@@ -92,12 +86,10 @@ impl Anchors {
         Anchors(ders.into_iter().filter_map(|der| anchor(der.as_ref())).take(MAX_ANCHORS).collect())
     }
 
-    /// How many roots there are.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
