@@ -14,8 +14,8 @@ use tokio::time::sleep;
 
 use crate::config::Config;
 use crate::effects::Effects;
-use crate::effects::keys;
-use crate::effects::save::Store;
+use crate::effects::install::keys;
+use crate::effects::store::save::Store;
 use crate::engine::event::{Changes, Command, CommandReply, Effect, Event, Token};
 use crate::engine::time::{Now, Time};
 use crate::engine::vitals::Vitals;

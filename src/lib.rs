@@ -13,7 +13,7 @@
 //! ```
 //!
 //! The way of one certificate: `config` → `engine::polls` → `effects::call` → `api::reply` → `engine::answers` →
-//! `cert::unpack`, `cert::chain`, `cert::verify` → `effects::stage`, `effects::activate` → `effects::hook`;
+//! `cert::unpack`, `cert::chain`, `cert::verify` → `effects::install` → `effects::hook`;
 //! `engine::order` is the thread through all of them and `state` is what survives.
 //!
 //! # Who may import whom

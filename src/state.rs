@@ -6,7 +6,7 @@
 //! closed account. Times on the schedule's line are kept as milliseconds of the boot they belong to, with a
 //! table that says what the wall clock showed at the start of each boot.
 //!
-//! Nothing here opens a file; `effects::save` does.
+//! Nothing here opens a file; `effects::store::save` does.
 
 mod accounts;
 mod pushed;

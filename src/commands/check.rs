@@ -16,12 +16,16 @@ use crate::config::{
     Account, Action, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity, count,
 };
 use crate::effects::access::cause;
-use crate::effects::load::Reader;
+use crate::effects::call::{self, credential};
+use crate::effects::hook::{self, web};
+use crate::effects::install::{inspect, probe};
 use crate::effects::preflight::User;
-use crate::effects::presence::Trust;
-use crate::effects::save::foreign_owner;
-use crate::effects::store_error::{obstacle, try_write};
-use crate::effects::{access, call, credential, hook, inspect, preflight, presence, probe, web};
+use crate::effects::store::error::{obstacle, try_write};
+use crate::effects::store::load::Reader;
+use crate::effects::store::presence;
+use crate::effects::store::presence::Trust;
+use crate::effects::store::save::foreign_owner;
+use crate::effects::{access, preflight};
 use crate::engine::event::{Command, CommandReply};
 use crate::sources::{clock, control, watch};
 

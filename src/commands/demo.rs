@@ -19,7 +19,7 @@ use super::{complain, say};
 use crate::cli::exit;
 use crate::config::count;
 use crate::effects::access::cause;
-use crate::effects::load::Reader;
+use crate::effects::store::load::Reader;
 use crate::engine::order::{OrderRecord, Phase};
 use crate::sandbox::{CertificateSpec, Handle, Options, OrderSpec, Product, Sandbox, Scenario, Step};
 use crate::sources::clock;
@@ -40,7 +40,8 @@ pub struct DemoArgs {
 
 /// `demo`.
 pub fn demo(arguments: &DemoArgs) -> u8 {
-    let dir = std::env::temp_dir().join(format!("certcollectd-demo-{}", crate::effects::dir::random_name()));
+    let dir = std::env::temp_dir()
+        .join(format!("certcollectd-demo-{}", crate::effects::install::dir::random_name()));
     if let Err(error) = std::fs::DirBuilder::new().mode(0o700).create(&dir) {
         complain(&format!("{}: {}", dir.display(), cause(&error)));
         return exit::FAILED;

@@ -14,8 +14,8 @@ use crate::cert::SanName;
 use crate::cli::exit;
 use crate::config::{Config, Dns as Settings, KeySource, Order};
 use crate::effects::dns::Dns;
-use crate::effects::inspect;
-use crate::effects::load::Reader;
+use crate::effects::install::inspect;
+use crate::effects::store::load::Reader;
 use crate::sources::clock;
 
 /// `doctor`.

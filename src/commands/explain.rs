@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::{complain, load_some, print, say, unreadable};
 use crate::cli::exit;
-use crate::effects::load::Reader;
-use crate::effects::presence;
-use crate::effects::store_error::StoreError;
+use crate::effects::store::error::StoreError;
+use crate::effects::store::load::Reader;
+use crate::effects::store::presence;
 use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::Explanation;

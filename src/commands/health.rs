@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{block_on, complain, say, socket};
 use crate::cli::exit;
-use crate::effects::presence;
+use crate::effects::store::presence;
 use crate::engine::vitals::Vitals;
 use crate::sources::{control, files};
 

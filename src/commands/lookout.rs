@@ -14,8 +14,10 @@ use crate::config::SecretSource;
 use crate::config::file::Level;
 use crate::config::invisible;
 use crate::config::point::{self, Key};
+use crate::effects::call::credential;
+use crate::effects::install::probe;
+use crate::effects::preflight;
 use crate::effects::preflight::User;
-use crate::effects::{credential, preflight, probe};
 use crate::sources::files::{self, Found};
 use crate::sources::{Inbox, Message};
 

@@ -3,33 +3,13 @@
 //! hangs stops the orders that are installed there, and with enough of them those on other mounts, but no call.
 
 pub mod access;
-pub mod activate;
-pub mod apart;
+pub mod blocking;
 pub mod call;
-pub mod credential;
-pub mod custody;
-pub mod dir;
 pub mod dns;
-mod echo;
 pub mod hook;
-pub mod in_place;
-pub mod inspect;
-pub mod keys;
-mod limit;
-pub mod load;
-pub mod lock;
+pub mod install;
 pub mod preflight;
-pub mod presence;
-pub mod probe;
-pub mod reap;
-pub mod save;
-mod script;
-mod spare;
-pub mod stage;
-pub mod store_error;
-pub mod sweep;
-mod transport;
-pub mod web;
+pub mod store;
 
 use std::collections::HashMap;
 use std::panic::resume_unwind;
@@ -39,7 +19,10 @@ use aws_lc_rs::digest;
 use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinError, JoinSet, spawn_blocking};
 
-use self::apart::at_leisure;
+use self::blocking::at_leisure;
+use self::call::credential;
+use self::hook::reap;
+use self::install::{activate, inspect, spare, stage, sweep};
 use crate::api::Failure;
 use crate::config::{Config, FileCopy, FileKind, Files};
 use crate::engine::event::{Effect, Event, HookResult, OrderId, RunId};

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use certcollectd::cert::Certificate;
 use certcollectd::config::{FileCopy, FileKind, Files};
-use certcollectd::effects::{activate, stage};
+use certcollectd::effects::install::{activate, stage};
 use certcollectd::engine::event::{Activate, InstallError, Material, OrderId, Stage};
 use certcollectd::sandbox::{CertificateSpec, OrderSpec, Product};
 use rcgen::KeyPair;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use certcollectd::config::file::{Source, read};
 use certcollectd::daemon::{Daemon, Goal};
-use certcollectd::effects::lock::Lock;
-use certcollectd::effects::save::Store;
+use certcollectd::effects::store::lock::Lock;
+use certcollectd::effects::store::save::Store;
 use certcollectd::engine::{Engine, Loaded};
 use certcollectd::sandbox::{AccountSpec, OrderSpec, Product};
 use certcollectd::sources::clock;

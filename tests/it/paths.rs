@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use certcollectd::cert::Certificate;
 use certcollectd::config::{FileCopy, FileKind, Files};
-use certcollectd::effects::{activate, inspect, stage};
+use certcollectd::effects::install::{activate, inspect, stage};
 use certcollectd::engine::event::{Activate, Inspect, Material, OrderId, Stage};
 use certcollectd::sandbox::{OrderSpec, Product};
 use rcgen::KeyPair;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use certcollectd::effects::load::Reader;
-use certcollectd::effects::lock::Lock;
-use certcollectd::effects::save::Store;
-use certcollectd::effects::store_error::StoreError;
+use certcollectd::effects::store::error::StoreError;
+use certcollectd::effects::store::load::Reader;
+use certcollectd::effects::store::lock::Lock;
+use certcollectd::effects::store::save::Store;
 use certcollectd::engine::account::{AccountRecord, Closed};
 use certcollectd::engine::event::{Changes, Level, Note};
 use certcollectd::engine::order::OrderRecord;

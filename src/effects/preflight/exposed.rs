@@ -11,7 +11,7 @@ use super::{User, finding};
 use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
 use crate::config::{Config, KeySource};
-use crate::effects::credential;
+use crate::effects::call::credential;
 use crate::effects::hook::find_program;
 
 /// Who but root, the daemon's user and whoever looks has a right.

@@ -7,7 +7,7 @@ use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
 use crate::config::{Action, Config};
 use crate::effects::hook::find_program;
-use crate::effects::script;
+use crate::effects::hook::script;
 
 /// What asks for rights that only root has.
 const OF_ROOT: [&str; 6] = ["systemctl", "service", "sudo", "doas", "su", "pkexec"];

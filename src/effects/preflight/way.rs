@@ -8,10 +8,11 @@ use super::finding;
 use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
 use crate::config::{Config, KeySource, SecretSource};
-use crate::effects::activate::{self, Place};
-use crate::effects::dir::Dir;
+use crate::effects::call::credential;
 use crate::effects::hook::find_program;
-use crate::effects::{credential, stage};
+use crate::effects::install::activate::{self, Place};
+use crate::effects::install::dir::Dir;
+use crate::effects::install::stage;
 
 pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
     // Where there is no directory yet, nothing is in the way in it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
 use tokio::sync::Semaphore;
 
-use super::apart;
+use crate::effects::blocking;
 
 /// The hooks that run now, whose exit only their own tasks may collect.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +32,7 @@ impl Leaders {
     /// The turn of whoever starts or sends something of this hook, kept until the kernel is done with it: what hangs on a
     /// mount would be done twice later on, and cost a thread each time.
     pub fn turn(&self, hook: &Arc<str>) -> Arc<Semaphore> {
-        self.running().turns.entry(hook.clone()).or_insert_with(apart::turn).clone()
+        self.running().turns.entry(hook.clone()).or_insert_with(blocking::turn).clone()
     }
 
     /// Its exit was collected.

@@ -4,6 +4,10 @@
 //! as it comes, logged line by line up to a limit, and not waited for once the program has ended: a service
 //! that a hook starts may keep the pipe open for ever.
 
+pub mod reap;
+pub(super) mod script;
+pub mod web;
+
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
@@ -22,10 +26,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use self::reap::Leaders;
 use super::access::{self, Reason, Wish};
-use super::dir::{open_file, random_name};
-use super::reap::Leaders;
-use super::{reap, script, web};
+use super::install::dir::{open_file, random_name};
 use crate::api::Foreign;
 use crate::config::{Action, HookSignal};
 use crate::engine::event::{HookResult, HookRun, Subject};

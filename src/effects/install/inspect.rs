@@ -7,11 +7,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{Gid, Mode, Uid};
 
-use super::access::{self, Wish};
 use super::dir::{Dir, Ownership, failed, read_file};
 use super::stage;
 use crate::cert::{self, Anchors, Certificate, KeyCandidate, KeyError, PublicKey, PublicKeys};
 use crate::config::{FileCopy, FileKind, Files, KeySource};
+use crate::effects::access::{self, Wish};
 use crate::engine::contents;
 use crate::engine::event::{Inspect, Inspection, InstallError, InstalledFile, Link};
 
@@ -240,7 +240,7 @@ fn look_into(generation: &Dir, inspect: &Inspect, found: &mut Inspection) {
             }
         };
         let content = zeroize::Zeroizing::new(content);
-        let digest = super::sha256(&content);
+        let digest = crate::effects::sha256(&content);
         let kind = modes.iter().find(|(_, wanted, _)| *wanted == name);
         if let Some(expected) = expected.filter(|expected| expected.digest != digest) {
             match kind.is_some_and(|(kind, ..)| contents::is_ruined(*kind, &content)) {
@@ -294,7 +294,7 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, found: &mut Inspection) {
     let file = contents::wanted(files).into_iter().find(|(kind, ..)| *kind == copy.from);
     let expected = file.and_then(|(_, name, _)| inspect.expected.iter().find(|file| file.name == name));
     let same = match (expected, inspect.leaf) {
-        (Some(expected), _) => expected.digest == super::sha256(&content),
+        (Some(expected), _) => expected.digest == crate::effects::sha256(&content),
         // The generation has no such file to compare with; the certificate in it is known.
         (None, Some(leaf)) => {
             !contents::is_ruined(copy.from, &content) && contents::may_show(copy.from, &content, leaf)
@@ -311,7 +311,7 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, found: &mut Inspection) {
     }
     let owner = copy.owner.as_deref().or(files.owner.as_deref());
     let owner = wanted_owner(owner, copy.group.as_deref().or(files.group.as_deref()), found);
-    put_right(&dir, name, super::copy_mode(copy, files), owner, &stat, found);
+    put_right(&dir, name, crate::effects::copy_mode(copy, files), owner, &stat, found);
 }
 
 /// Whose the files are to be. A name that cannot be looked up just now says nothing about the files: they stay whose they
@@ -426,7 +426,7 @@ fn previous(
                     pool.extend(certificates(&content));
                     found.push(InstalledFile {
                         name: file.to_owned(),
-                        digest: super::sha256(&content),
+                        digest: crate::effects::sha256(&content),
                         mode,
                     });
                 }

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::custody::Custody;
-use super::store_error::{Loss, StoreError};
+use super::error::{Loss, StoreError};
 use crate::api::Foreign;
 
 /// So many processes can be told apart that see different directories under one path.

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::access::{self, Reason, Wish};
 use super::dir::{Dir, Ownership, failed, random_name, read_file};
 use crate::cert::{self, PrivateKey};
 use crate::config::FileKind;
+use crate::effects::access::{self, Reason, Wish};
 use crate::engine::contents;
 use crate::engine::event::{InstallError, InstalledFile, Material, Stage, StagedFiles};
 
@@ -67,7 +67,7 @@ fn fill(
         let Some(content) = content(kind, &stage.material)? else { continue };
         let file = dir.create(name, &content, mode, owner)?;
         dir.start_writeback(&file);
-        files.push(InstalledFile { name: name.to_owned(), digest: super::sha256(&content), mode });
+        files.push(InstalledFile { name: name.to_owned(), digest: crate::effects::sha256(&content), mode });
         written.push((name, file));
     }
     for (name, file) in written {
@@ -139,7 +139,7 @@ pub fn check(generation: &Dir, files: &[InstalledFile]) -> Result<(), InstallErr
     for file in files {
         let (content, _) =
             generation.read(&file.name, MAX_FILE).map_err(|error| InstallError { stale: true, ..error })?;
-        if super::sha256(&content) != file.digest {
+        if crate::effects::sha256(&content) != file.digest {
             return Err(unlike(generation, &file.name, "its content is not what was written"));
         }
     }
@@ -272,7 +272,7 @@ mod tests {
             let content = if name == "cert.der" { strange } else { [strange, kept].concat() };
             std::fs::write(&path, &content).unwrap();
             let file = files.iter_mut().find(|file| file.name == name).unwrap();
-            file.digest = super::super::sha256(&content);
+            file.digest = crate::effects::sha256(&content);
             let error = publish(&store, STAGED, &stage, files).unwrap_err();
             assert!(error.to_string().contains(flaw), "{name}: {error}");
         }

@@ -10,7 +10,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::store_error::{Loss, StoreError, failed};
+use super::error::{Loss, StoreError, failed};
 
 /// The lock, the database, and what SQLite keeps beside it: the log and its index.
 const DATABASE: &str = "state.db";

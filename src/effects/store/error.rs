@@ -10,8 +10,8 @@ use rusqlite::ErrorCode;
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::dir;
 use super::lock::{holder, user_name};
+use crate::effects::install::dir;
 use crate::state::VERSION;
 
 /// Why the state cannot be opened, read or written.

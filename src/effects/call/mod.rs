@@ -4,6 +4,11 @@
 //! not name; no content-encoding is accepted, because a limit must count what ends up in memory; one time
 //! limit covers the whole call. Nothing of the request ever reaches an error.
 
+pub mod credential;
+mod echo;
+mod limit;
+pub(super) mod transport;
+
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::Write as _;
@@ -21,12 +26,12 @@ use reqwest::{Certificate, Client, Proxy, redirect, retry};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use self::limit::Limit;
+use self::transport::{Cause, Route};
 use super::access::{self, Wish};
-use super::apart::{self, apart};
-use super::dir::read_file;
-use super::limit::Limit;
-use super::transport::{self, Cause, Route};
-use super::{credential, echo, sha256};
+use super::blocking::{self, apart};
+use super::install::dir::read_file;
+use super::sha256;
 use crate::api::code::{self, Class};
 use crate::api::{Answer, Endpoint, Failure, Foreign, Request, RetryAfter, reply};
 use crate::cert::{self, MAX_ANCHORS_INPUT};
@@ -93,7 +98,7 @@ impl Callers {
 
     /// The turn of whoever reads a file of this account's.
     pub fn turn(&mut self, account: &Arc<str>) -> Arc<Semaphore> {
-        self.turns.entry(account.clone()).or_insert_with(apart::turn).clone()
+        self.turns.entry(account.clone()).or_insert_with(blocking::turn).clone()
     }
 }
 

@@ -14,7 +14,7 @@ use rustix::fs::{self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-use super::access;
+use crate::effects::access;
 use crate::engine::event::InstallError;
 
 /// Links followed on the way to one directory, as in the kernel.

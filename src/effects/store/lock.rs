@@ -5,14 +5,14 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use super::hook::find_program;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
 use super::custody::Identity;
+use super::error::{StoreError, failed, io};
 use super::presence::{self, Answer, Presence, Trust};
-use super::store_error::{StoreError, failed, io};
 use crate::api::Foreign;
+use crate::effects::hook::find_program;
 
 /// A process that holds a lock, in words: its number and what it was started with.
 pub fn holder(pid: Option<u32>) -> String {

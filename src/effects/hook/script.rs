@@ -9,13 +9,13 @@ use std::path::Path;
 
 use rustix::fs::StatVfsMountFlags;
 
-use super::hook::find_program;
+use super::find_program;
 
 /// The kernel looks at so much of a program (BINPRM_BUF_SIZE).
 const HEAD: u64 = 256;
 
 /// Whether the kernel can start it. What cannot be read is not judged.
-pub(super) fn startable(path: &Path) -> Result<(), String> {
+pub(crate) fn startable(path: &Path) -> Result<(), String> {
     let shown = path.display();
     if rustix::fs::statvfs(path).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::NOEXEC)) {
         return Err("it lies on a file system that is mounted noexec; put it elsewhere".into());

@@ -18,7 +18,7 @@ const DIR: &str = "installed";
 const NEW: &str = "new";
 
 /// After an installation: its certificates.
-pub(super) fn keep(state_dir: &Path, activate: &Activate) {
+pub(crate) fn keep(state_dir: &Path, activate: &Activate) {
     let material = &activate.material;
     let all: Vec<&Certificate> =
         std::iter::once(&material.leaf).chain(&material.chain).chain(&material.root).collect();
@@ -26,7 +26,7 @@ pub(super) fn keep(state_dir: &Path, activate: &Activate) {
 }
 
 /// After a look at an order's files: what is gone is found here, and what is here no longer is kept anew.
-pub(super) fn tend(state_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
+pub(crate) fn tend(state_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
     // Only the guard looks without keys.
     if inspect.key.is_some() || inspect.previous || inspect.expected.is_empty() {
         return;
@@ -44,7 +44,7 @@ pub(super) fn tend(state_dir: &Path, inspect: &Inspect, found: &mut Inspection) 
 }
 
 /// After an order was forgotten.
-pub(super) fn drop_kept(state_dir: &Path, name: &str) {
+pub(crate) fn drop_kept(state_dir: &Path, name: &str) {
     let _ = remove_file(path_of(state_dir, name));
 }
 

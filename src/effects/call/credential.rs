@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::pbkdf2;
 use zeroize::Zeroizing;
 
-use super::access;
-use super::dir::open_file;
 use crate::config::{Account, SecretSource};
+use crate::effects::access;
+use crate::effects::install::dir::open_file;
 use crate::engine::event::CredentialTag;
 
 /// `loginPassword` has at most 128 characters [seed]; a larger file is not a password.

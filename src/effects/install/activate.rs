@@ -63,7 +63,7 @@ fn swap(base: &Dir, store: &Dir, store_name: &str, activate: &Activate) -> Resul
 }
 
 /// Whether an order's link can be put into its place: nothing is there, or a link of ours.
-pub(super) fn in_place(base: &Dir, name: &str) -> Result<(), InstallError> {
+pub(crate) fn in_place(base: &Dir, name: &str) -> Result<(), InstallError> {
     let path = base.path().join(name);
     match base.link(name) {
         Ok(Some(current)) if !current.starts_with(stage::store_name(name)) => {
@@ -83,7 +83,7 @@ pub(super) fn in_place(base: &Dir, name: &str) -> Result<(), InstallError> {
 }
 
 /// Whether an order's store is a directory, if it is anything.
-pub(super) fn is_store(base: &Dir, store_name: &str) -> Result<(), InstallError> {
+pub(crate) fn is_store(base: &Dir, store_name: &str) -> Result<(), InstallError> {
     match fs::statat(base, store_name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(found) if FileType::from_raw_mode(found.st_mode) != FileType::Directory => {
             let what = "the generations of the order belong into a directory of that name".to_owned();
@@ -95,7 +95,7 @@ pub(super) fn is_store(base: &Dir, store_name: &str) -> Result<(), InstallError>
 
 /// What is at the place of a copy and can be replaced.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     /// Nothing, as far as can be seen.
     Free,
     /// A file.
@@ -105,7 +105,7 @@ pub(super) enum Place {
 }
 
 /// What is at the place of a copy.
-pub(super) fn place(to: &Path) -> Result<Place, InstallError> {
+pub(crate) fn place(to: &Path) -> Result<Place, InstallError> {
     let Ok(found) = std::fs::symlink_metadata(to) else { return Ok(Place::Free) };
     replaceable(FileType::from_raw_mode(found.mode()), to)?;
     Ok(if found.is_symlink() { Place::Link(std::fs::read_link(to).unwrap_or_default()) } else { Place::File })
@@ -143,7 +143,7 @@ fn prepare_copy<'a>(copy: &'a FileCopy, activate: &Activate) -> Result<Copy<'a>,
         copy.owner.as_deref().or(files.owner.as_deref()),
         copy.group.as_deref().or(files.group.as_deref()),
     )?;
-    Ok(Copy { to: &copy.to, content, mode: super::copy_mode(copy, files), owner })
+    Ok(Copy { to: &copy.to, content, mode: crate::effects::copy_mode(copy, files), owner })
 }
 
 fn place_copy(copy: &Copy<'_>) -> Result<(), InstallError> {

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use reqwest::{Client, ClientBuilder, Method, redirect, retry};
 
-use super::hook::{cannot_connect, failure};
-use super::transport;
+use super::{cannot_connect, failure};
 use crate::api::Foreign;
+use crate::effects::call::transport;
 use crate::engine::event::HookResult;
 
 const UNIX: &str = "http+unix://";

@@ -13,10 +13,11 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use rustix::fs::OFlags;
 
 use super::custody::Custody;
+use super::error::{StoreError, damaged, failed, io, unsaved};
 use super::load::{boot_id, load};
 use super::lock::{Lock, user_name};
-use super::spare;
-use super::store_error::{StoreError, damaged, failed, io, unsaved};
+use crate::effects::install::dir::random_name;
+use crate::effects::install::spare;
 use crate::engine::Loaded;
 use crate::engine::event::{Changes, Level, Note};
 use crate::engine::time::Now;
@@ -361,7 +362,7 @@ fn salt(connection: &Connection) -> Result<Vec<u8>, rusqlite::Error> {
     if let Some(known) = known {
         return Ok(known.into_bytes());
     }
-    let fresh = format!("{}{}", super::dir::random_name(), super::dir::random_name());
+    let fresh = format!("{}{}", random_name(), random_name());
     connection.execute("INSERT INTO meta VALUES ('salt', ?1)", [&fresh])?;
     Ok(fresh.into_bytes())
 }

@@ -126,7 +126,7 @@ impl Route {
 }
 
 /// Why no client for TLS can be made on this machine, where that is for want of roots.
-pub(super) fn rootless() -> Option<&'static str> {
+pub(crate) fn rootless() -> Option<&'static str> {
     rustls_native_certs::load_native_certs().certs.is_empty().then_some(
         "this system has no roots that a TLS certificate could come from; install ca-certificates, or set SSL_CERT_FILE",
     )
@@ -158,8 +158,8 @@ pub(super) fn cause(error: &reqwest::Error, route: &Route) -> Option<Cause> {
     Some(match of_system {
         Some(cause) => cause,
         None if error.is_timeout() => Cause::Slow,
-        None if route.proxy.is_some() => of_proxy(&super::call::chain(error)),
-        None => Cause::Other(Foreign::new(&super::call::chain(error))),
+        None if route.proxy.is_some() => of_proxy(&super::chain(error)),
+        None => Cause::Other(Foreign::new(&super::chain(error))),
     })
 }
 

@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::dir::random_name;
+use super::error::{StoreError, damaged, failed};
 use super::save::{BUSY, PLAIN, check_header, check_pages, no_version, version};
-use super::store_error::{StoreError, damaged, failed};
+use crate::effects::install::dir::random_name;
 use crate::engine::time::Now;
 use crate::engine::{Adopted, Loaded, Remembered};
 use crate::state::{self, Origin, RowError, VERSION};

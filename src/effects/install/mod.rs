@@ -1,0 +1,11 @@
+//! Files in their place: looked at, staged beside the present ones, swapped, copied, swept.
+
+pub mod activate;
+pub mod dir;
+pub mod in_place;
+pub mod inspect;
+pub mod keys;
+pub mod probe;
+pub(super) mod spare;
+pub mod stage;
+pub mod sweep;

@@ -1,0 +1,8 @@
+//! The state on disk: one SQLite file, the lock that keeps a second process out, and the watch over both.
+
+pub mod custody;
+pub mod error;
+pub mod load;
+pub mod lock;
+pub mod presence;
+pub mod save;
