@@ -119,36 +119,30 @@ impl Origin {
     }
 }
 
-/// The record of an order as text.
 pub fn write_order(record: &OrderRecord) -> String {
     serde_json::to_string(&rows::OrderRow::of(record)).expect("strings, numbers and lists")
 }
 
-/// The record of an order from text.
 pub fn read_order(name: &str, text: &str, origin: Origin, now: Now) -> Result<OrderRecord, RowError> {
     let form = |why: String| RowError::Form(format!("the record of order {name}"), why);
     let row: rows::OrderRow = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
     row.record(origin, now).map_err(form)
 }
 
-/// The record of an account as text.
 pub fn write_account(record: &AccountRecord) -> String {
     serde_json::to_string(&accounts::AccountRow::of(record)).expect("strings, numbers and lists")
 }
 
-/// The record of an account from text.
 pub fn read_account(name: &str, text: &str, origin: Origin, now: Now) -> Result<AccountRecord, RowError> {
     let form = |why: String| RowError::Form(format!("the record of account {name}"), why);
     let row: accounts::AccountRow = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
     row.record(origin, now).map_err(form)
 }
 
-/// An adopted order as text.
 pub fn write_adopted(adopted: &Adopted) -> String {
     serde_json::to_string(&accounts::AdoptedRow::of(adopted)).expect("strings and numbers")
 }
 
-/// An adopted order from text.
 pub fn read_adopted(name: &str, text: &str) -> Result<Adopted, RowError> {
     let form = |why: String| RowError::Form(format!("the adopted order {name}"), why);
     let row: accounts::AdoptedRow = serde_json::from_str(text).map_err(|error| form(error.to_string()))?;
@@ -166,7 +160,6 @@ pub fn write_bundle(bundle: &[Certificate]) -> Vec<u8> {
     bytes
 }
 
-/// A bundle from its bytes.
 pub fn read_bundle(name: &str, mut bytes: &[u8]) -> Result<Vec<Certificate>, RowError> {
     let form = |why: &str| RowError::Form(format!("the bundle of order {name}"), why.to_owned());
     let mut bundle = Vec::new();

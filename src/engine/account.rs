@@ -28,9 +28,7 @@ pub struct AccountRecord {
     pub login: Option<u64>,
     /// No call before this.
     pub paused_until: Option<Time>,
-    /// Why it is paused, in words.
     pub paused_why: Option<Box<str>>,
-    /// What it is paused for.
     pub paused_for: Option<Cause>,
     /// Stands for the way to the vendor at that time: host, roots and proxy.
     pub paused_way: Option<u64>,
@@ -44,7 +42,6 @@ pub struct AccountRecord {
     pub ends: Option<Time>,
     /// Set while the last calls had no answer.
     pub unheard: Option<Unheard>,
-    /// Calls so far.
     pub calls: u64,
     /// When the vendor answered last so that it could be understood, UNIX seconds.
     pub answered: Option<i64>,
@@ -132,13 +129,11 @@ impl Closed {
 /// The gate itself: the record, and what is only true within this process.
 #[derive(Debug)]
 pub struct Gate {
-    /// The account's name.
     pub name: Arc<str>,
     /// Its name before the configuration renamed it, until the call comes back that was under way then.
     pub former: Option<Arc<str>>,
     /// Its name is another one's former one: no call until that one's has come back.
     pub held: bool,
-    /// See [`AccountRecord`].
     pub record: AccountRecord,
     /// Orders that may be polled, by when they are due; the operator's word counts as due since ever, a push
     /// notification as due right after that.
@@ -151,16 +146,12 @@ pub struct Gate {
     pub sent: Option<CredentialTag>,
     /// Operators who want a call let through, until the credential has been compared with the one that was refused.
     pub resuming: Vec<Token>,
-    /// The call under way.
     pub flight: Option<Flight>,
-    /// Whether the configuration no longer has it.
     pub removed: bool,
 }
 
-/// A call under way.
 #[derive(Debug, Clone)]
 pub struct Flight {
-    /// What it is for.
     pub purpose: Purpose,
     /// Whether it is the one call that a closed account is allowed.
     pub probe: bool,
@@ -169,9 +160,7 @@ pub struct Flight {
 /// What a call is for.
 #[derive(Debug, Clone)]
 pub enum Purpose {
-    /// An order's poll.
     Poll {
-        /// Which order.
         order: OrderId,
         /// What was asked about: the entry may name something else by the time of the answer.
         asked: Asked,
@@ -187,16 +176,13 @@ pub enum Turn {
     Errand,
     /// This order's poll.
     Poll(OrderId),
-    /// This order's domain details.
     Wish(OrderId),
 }
 
 /// What a poll asked about.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// See [`super::order::OrderRecord::handle`].
     pub handle: Box<str>,
-    /// Where it was asked.
     pub endpoint: Endpoint,
     /// What the order's record said before, in case the vendor sees nothing of the call.
     pub before: Before,
@@ -205,11 +191,8 @@ pub struct Asked {
 /// What a call changes in advance, to be undone if nothing was sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Before {
-    /// See [`super::order::OrderRecord::polled`].
     pub polled: Option<Time>,
-    /// See [`super::order::OrderRecord::due`].
     pub due: Option<Time>,
-    /// See [`super::order::OrderRecord::failures`].
     pub failures: u32,
     /// Whether the operator wanted it polled now.
     pub urgent: bool,
@@ -286,7 +269,6 @@ impl Gate {
         })
     }
 
-    /// The login was refused.
     pub fn close(&mut self, at: i64, text: Box<str>) {
         let before = self.record.closed.take();
         let since = before.as_ref().map_or(at, |closed| closed.since);

@@ -281,7 +281,6 @@ impl Engine {
         self.stop(id, News::Stuck, text, "", now);
     }
 
-    /// Remembers what was heard.
     pub(super) fn heard(
         &mut self,
         id: OrderId,

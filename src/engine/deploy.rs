@@ -155,7 +155,6 @@ impl Engine {
         }
     }
 
-    /// The intent as recorded.
     fn activation(&self, id: OrderId) -> Option<Activate> {
         let record = &self.slot(id).record;
         let staged = record.staged.as_ref()?;

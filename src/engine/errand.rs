@@ -31,12 +31,10 @@ impl Errand {
         Errand { kind: Kind::Domains { number: number.to_owned(), order }, token }
     }
 
-    /// The collection mail once more.
     pub fn resend(number: &str, token: Token) -> Self {
         Errand { kind: Kind::Resend { number: number.to_owned() }, token: Some(token) }
     }
 
-    /// A replacement.
     pub fn replace(command: Box<ReplaceCommand>, token: Token) -> Self {
         Errand { kind: Kind::Replace(command), token: Some(token) }
     }

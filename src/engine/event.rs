@@ -37,9 +37,7 @@ pub enum Event {
     Started,
     /// The time that `next_wake` asked for has come, or may have.
     Woke,
-    /// A call ended.
     Answered {
-        /// On which account.
         account: Arc<str>,
         /// The answer, unread, or why there is none.
         outcome: Result<Answer, Failure>,
@@ -48,93 +46,71 @@ pub enum Event {
     },
     /// A credential was read for [`Effect::Fingerprint`].
     Fingerprinted {
-        /// On which account.
         account: Arc<str>,
         /// See [`CredentialTag`]; `None` if it cannot be read.
         tag: Option<CredentialTag>,
     },
     /// A file that holds a credential was touched.
     CredentialTouched {
-        /// On which account.
         account: Arc<str>,
     },
-    /// [`Effect::Inspect`] ended.
     Inspected {
-        /// Of which order.
         order: OrderId,
-        /// What was found.
         inspection: Box<Inspection>,
     },
-    /// [`Effect::Stage`] ended.
     Staged {
-        /// Of which order.
         order: OrderId,
         /// What is there now, complete and durable, but seen by nobody.
         result: Result<StagedFiles, InstallError>,
     },
-    /// [`Effect::Activate`] ended.
     Activated {
-        /// Of which order.
         order: OrderId,
         /// Readers see the new generation, or why not.
         result: Result<(), InstallError>,
     },
     /// [`Effect::Sweep`] or [`Effect::Quarantine`] ended.
     Tidied {
-        /// Of which order.
         order: OrderId,
         /// What did not work, in words.
         problem: Option<String>,
     },
     /// [`Effect::Inspect`], [`Effect::Stage`] or [`Effect::Activate`] ended in a panic.
     CameToGrief {
-        /// Of which order.
         order: OrderId,
     },
     /// [`Effect::RunHook`] ended.
     HookEnded {
-        /// Which run.
         run: RunId,
-        /// How.
         result: HookResult,
     },
     /// A save failed; the effects behind it were not carried out.
     SaveFailed {
-        /// What was to be saved.
         changes: Box<Changes>,
         /// What was dropped, in order.
         dropped: Vec<Effect>,
-        /// Why, in words.
         error: String,
     },
     /// What kept the state from being saved is over, as far as can be seen.
     StateBack,
     /// Somebody said that an order has news. Trusted for nothing but that.
     Hinted {
-        /// Which, and why.
         hint: Hint,
     },
-    /// The operator's word.
     Commanded {
-        /// Who waits for the reply.
         token: Token,
-        /// What is wanted.
         command: Command,
     },
     /// The configuration was read anew and is sound.
     Configured {
-        /// The new one.
         config: Arc<Config>,
     },
     /// Start nothing new; finish what is under way.
     Stopping,
 }
 
-/// What the operator can ask of a running engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// Ask the vendor about this order now.
     Poll(String),
     /// Take an order up again that needed attention.
     Resume(String),
@@ -146,7 +122,6 @@ pub enum Command {
     Accept(String),
     /// Put the generation before the current one back.
     Rollback(String),
-    /// Run the order's hooks as a rehearsal.
     Rehearse(String),
     /// End what is remembered of an order that is configured no more.
     Forget(String),
@@ -154,7 +129,6 @@ pub enum Command {
     Domains(Target),
     /// Have the collection mail of an S/MIME order sent again.
     Resend(Target),
-    /// Have an S/MIME certificate replaced.
     Replace(Box<ReplaceCommand>),
 }
 
@@ -164,7 +138,6 @@ pub enum Command {
 pub enum Target {
     /// One that is configured, by its name.
     Order(String),
-    /// Any, by its number.
     Number {
         /// `orderNumber`, 1 to 128 characters.
         number: String,
@@ -176,9 +149,7 @@ pub enum Target {
 /// What `smime replace` wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReplaceCommand {
-    /// On which account, see [`Target::Number`].
     pub account: Option<String>,
-    /// What is sent.
     pub replace: Replace,
     /// The name under which the new order is to be collected.
     pub adopt: Option<String>,
@@ -195,7 +166,6 @@ pub enum Effect {
     Call(Call),
     /// Read an account's credential and say whether it is still the same, without saying what it is.
     Fingerprint {
-        /// Of which account.
         account: Arc<str>,
     },
     /// Look at keys, trust anchors and what is installed.
@@ -206,29 +176,23 @@ pub enum Effect {
     Activate(Box<Activate>),
     /// Remove generations that are neither current nor young.
     Sweep {
-        /// Of which order.
         order: OrderId,
-        /// Its name.
         name: Arc<str>,
         /// The generation that stays whatever its age.
         current: String,
     },
     /// Put a refused bundle where a person can look at it.
     Quarantine(Box<Quarantine>),
-    /// Run a hook.
     RunHook(Box<HookRun>),
     /// Tell people and machines.
     Report(Note),
     /// Answer an operator's request.
     Reply {
-        /// Which request.
         token: Token,
-        /// The answer.
         reply: CommandReply,
     },
 }
 
-/// One call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// On which account; login and address are looked up there.
@@ -245,9 +209,7 @@ pub struct CredentialTag(pub u16);
 /// What is to be looked at for one order.
 #[derive(Debug, Clone)]
 pub struct Inspect {
-    /// Which order.
     pub order: OrderId,
-    /// Its name.
     pub name: Arc<str>,
     /// The keys to read; `None` leaves them alone.
     pub key: Option<KeySource>,
@@ -267,7 +229,6 @@ pub struct Inspect {
     pub previous: bool,
 }
 
-/// What was found.
 #[derive(Debug, Clone, Default)]
 pub struct Inspection {
     /// A candidate for each key file that was read, readable or not.
@@ -305,7 +266,6 @@ pub struct Inspection {
 /// What stands where readers look.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Link {
-    /// Nothing.
     #[default]
     Missing,
     /// Our link, to this generation.
@@ -327,10 +287,8 @@ pub struct InstalledFile {
     pub mode: u32,
 }
 
-/// A staged generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StagedFiles {
-    /// Its name.
     pub generation: String,
     /// Its files, as read back from the disk.
     pub files: Vec<InstalledFile>,
@@ -339,7 +297,6 @@ pub struct StagedFiles {
 /// The verified certificates of one generation.
 #[derive(Debug, Clone)]
 pub struct Material {
-    /// End entity.
     pub leaf: Certificate,
     /// Leaf's issuer first, self-signed root left out.
     pub chain: Vec<Certificate>,
@@ -352,28 +309,20 @@ pub struct Material {
 /// A generation to write.
 #[derive(Debug, Clone)]
 pub struct Stage {
-    /// Which order.
     pub order: OrderId,
-    /// Its name.
     pub name: Arc<str>,
-    /// Name of the new generation.
     pub generation: String,
-    /// What is in it.
     pub material: Material,
-    /// Which files, and how.
     pub files: Files,
 }
 
 /// A generation to put into place.
 #[derive(Debug, Clone)]
 pub struct Activate {
-    /// Which order.
     pub order: OrderId,
-    /// Its name.
     pub name: Arc<str>,
     /// The generation, which must be complete.
     pub generation: String,
-    /// What must be in it.
     pub expected: Vec<InstalledFile>,
     /// For the copies.
     pub material: Material,
@@ -388,9 +337,7 @@ pub struct Activate {
 /// A refused bundle.
 #[derive(Debug, Clone)]
 pub struct Quarantine {
-    /// Which order.
     pub order: OrderId,
-    /// Its name.
     pub name: Arc<str>,
     /// All certificates, the presumed leaf first.
     pub certificates: Vec<Certificate>,
@@ -403,7 +350,6 @@ pub struct Quarantine {
 pub struct InstallError {
     /// What was being done, for instance `create`, `sync`, `swap the link`.
     pub step: &'static str,
-    /// With what.
     pub path: PathBuf,
     /// The cause in words.
     pub cause: String,
@@ -426,22 +372,17 @@ impl fmt::Display for InstallError {
 /// One run of a hook, for one or several orders.
 #[derive(Debug, Clone)]
 pub struct HookRun {
-    /// Names the run.
     pub run: RunId,
-    /// What to do.
     pub hook: Arc<Hook>,
-    /// Why.
     pub event: HookEvent,
     /// For whom; at least one.
     pub subjects: Vec<Subject>,
-    /// Whether this is a rehearsal.
     pub rehearsal: bool,
 }
 
 /// What a hook is told of one order. Empty where there is nothing to tell.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Subject {
-    /// The order's name.
     pub order: Arc<str>,
     /// The number it is known by at the vendor.
     pub number: String,
@@ -472,11 +413,9 @@ pub struct Subject {
 /// How a hook ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HookResult {
-    /// It worked.
     Done,
     /// Exit code 42: the hook says that this event is not for it.
     NotForMe,
-    /// It did not work.
     Failed {
         /// In our words: exit status, signal, time limit, what was refused.
         why: String,
@@ -497,9 +436,7 @@ impl HookResult {
 /// Rows to write in one transaction.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
-    /// Orders whose record changed.
     pub orders: Vec<(Arc<str>, OrderRecord)>,
-    /// Accounts whose record changed.
     pub accounts: Vec<(Arc<str>, AccountRecord)>,
     /// Bundles that were collected (`Some`) or are no longer needed (`None`).
     pub bundles: Vec<(Arc<str>, Option<Vec<Certificate>>)>,
@@ -507,14 +444,12 @@ pub struct Changes {
     pub adopted: Vec<(Arc<str>, Option<Adopted>)>,
     /// Orders whose history and bundle go.
     pub forgotten: Vec<Arc<str>>,
-    /// Lines for the orders' histories.
     pub history: Vec<Note>,
     /// Wall time minus schedule time in milliseconds, if it changed.
     pub offset: Option<i64>,
 }
 
 impl Changes {
-    /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.orders.is_empty()
             && self.accounts.is_empty()
@@ -546,9 +481,7 @@ pub struct Note {
     pub level: Level,
     /// One word for machines, from a short list.
     pub kind: &'static str,
-    /// About which order.
     pub order: Option<Arc<str>>,
-    /// About which account.
     pub account: Option<Arc<str>>,
     /// When, in UNIX seconds.
     pub at: i64,
@@ -561,7 +494,6 @@ impl Note {
     pub const PUSH: &str = "push";
 }
 
-/// The answer to an operator's command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandReply {
     /// Whether what was wanted was done.
@@ -580,7 +512,6 @@ impl CommandReply {
     /// Its value where the vendor refused the login.
     pub const REFUSED: &str = "refused";
 
-    /// Words only.
     pub fn new(ok: bool, text: impl Into<String>) -> Self {
         CommandReply { ok, text: text.into(), data: serde_json::Value::Null }
     }

@@ -72,7 +72,6 @@ const CLOCK_STEP: i64 = 1000;
 /// What the state file holds of one order.
 #[derive(Debug, Clone)]
 pub struct Remembered {
-    /// Its record.
     pub record: OrderRecord,
     /// The collected bundle that is not installed yet.
     pub bundle: Option<Vec<Certificate>>,
@@ -299,7 +298,6 @@ impl Engine {
         self.failed_saves
     }
 
-    /// The configuration in force.
     pub fn config(&self) -> &Arc<Config> {
         &self.config
     }

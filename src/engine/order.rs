@@ -173,7 +173,6 @@ pub struct OrderRecord {
     pub account: Arc<str>,
     /// The number it was last asked by, with its parameter: `orderNumber 123`.
     pub handle: Box<str>,
-    /// Where it stands.
     pub phase: Phase,
     /// Since when it stands there, UNIX seconds.
     pub since: i64,
@@ -187,7 +186,6 @@ pub struct OrderRecord {
     pub former: Vec<Former>,
     /// Next scheduled poll.
     pub due: Option<Time>,
-    /// Polls so far.
     pub polls: u32,
     /// Polls in a row that brought nothing readable.
     pub failures: u32,
@@ -197,7 +195,6 @@ pub struct OrderRecord {
     pub reissue: Option<Time>,
     /// The order number as answers name it, where the order is asked about by another one.
     pub number: Option<Box<str>>,
-    /// What the vendor said last.
     pub heard: Option<Box<Heard>>,
     /// What is known of its domains from GetMDCDomainDetails.
     pub domains: Option<Box<Domains>>,
@@ -207,7 +204,6 @@ pub struct OrderRecord {
     pub staged: Option<Box<Generation>>,
     /// Whether what is staged is an older generation that the operator wants back.
     pub rollback: bool,
-    /// Whether a collected bundle is kept in the state.
     pub bundled: bool,
     /// The bundle whose refusals the operator overrode, by its leaf.
     pub accepted: Option<Fingerprint>,
@@ -236,13 +232,9 @@ pub struct OrderRecord {
 /// A number that an entry named before.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Former {
-    /// See [`OrderRecord::account`].
     pub account: Arc<str>,
-    /// See [`OrderRecord::handle`].
     pub handle: Box<str>,
-    /// See [`OrderRecord::polled`].
     pub polled: Time,
-    /// See [`Domains::asked`].
     pub asked: Option<Time>,
 }
 
@@ -301,7 +293,6 @@ impl OrderRecord {
         if self.phase == Phase::Waiting { Some(self.waiting_since) } else { self.reissue }
     }
 
-    /// See [`Standing`].
     pub fn standing(&self) -> Standing {
         match &self.installed {
             None => Standing::Bare,
@@ -332,7 +323,6 @@ pub struct Heard {
     pub at: i64,
     /// Since when answers have left the order in the same [`Mood`], UNIX seconds.
     pub since: i64,
-    /// The code, if there was one.
     pub code: Option<i32>,
     /// The news in our words, the vendor's quoted.
     pub text: Box<str>,
@@ -392,9 +382,7 @@ pub struct Generation {
     pub chain: Option<Box<[Fingerprint]>>,
     /// SHA-256 of the root, if one was at hand.
     pub root: Option<Fingerprint>,
-    /// The key file that fits.
     pub key: Option<PathBuf>,
-    /// Its files.
     pub files: Vec<InstalledFile>,
     /// Tells what was configured when it was written, so that a changed configuration is noticed.
     pub spec: u64,
@@ -403,13 +391,11 @@ pub struct Generation {
 /// A hook that is owed, or was done for the current generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Debt {
-    /// Name of the hook.
     pub hook: Arc<str>,
     /// The event it is owed for.
     pub event: HookEvent,
     /// Owed since, UNIX seconds.
     pub since: i64,
-    /// Tries so far.
     pub tries: u32,
     /// Next try; `None` when it is paid.
     pub next: Option<Time>,

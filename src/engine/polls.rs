@@ -113,7 +113,6 @@ impl Engine {
         }
     }
 
-    /// A call ends.
     fn end_flight(&mut self, gate: usize, now: Now) -> Option<Flight> {
         let flight = self.gates[gate].flight.take()?;
         if self.gates[gate].former.take().is_some() {

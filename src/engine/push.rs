@@ -26,7 +26,6 @@ const HINT_REST: Duration = Duration::from_secs(600);
 const MAX_DOUBLINGS: u8 = 20;
 /// So many different notifications are kept in a history within [`WINDOW`]; of equal ones, the first.
 const KEPT: usize = 8;
-/// See [`KEPT`].
 const WINDOW: Duration = Duration::from_secs(3600);
 /// When so many orders are remembered, those whose window is over are forgotten.
 const MANY: usize = 1024;

@@ -14,13 +14,11 @@ use crate::config::Config;
 /// What is to be saved after [`Loaded::follow_renames`], by name.
 #[derive(Debug, Default)]
 pub struct Renamed {
-    /// Accounts.
     pub accounts: Vec<Arc<str>>,
     /// Accounts that are not configured any more and whose name is another one's now, with the name they are kept under.
     pub nameless: Vec<(Arc<str>, AccountRecord)>,
     /// Orders, configured or not.
     pub orders: Vec<Arc<str>>,
-    /// Adopted orders.
     pub adopted: Vec<Arc<str>>,
     /// Names that accounts had before.
     pub left: Vec<Arc<str>>,

@@ -31,7 +31,6 @@ pub struct Replacement {
     pub key: Option<Fingerprint>,
     /// When it was sent, UNIX seconds.
     pub at: i64,
-    /// What came of it.
     pub outcome: Outcome,
     /// Whether it is settled although its outcome is not known: a person has looked, or it was collected.
     pub settled: bool,
@@ -58,7 +57,6 @@ impl Replacement {
     }
 }
 
-/// What came of a replacement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Nobody knows: no answer was understood, for this reason, or the process ended before it came.

@@ -11,11 +11,9 @@ use super::time::{Now, rfc3339};
 /// What the present credential is, compared with the one that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Compared {
-    /// It cannot be read.
     Unreadable,
     /// Nobody knows which one was refused.
     Unknown,
-    /// It was refused.
     Refused,
     /// It was tried, and no answer told whether it is accepted.
     Tried,

@@ -10,7 +10,6 @@ use super::{Engine, Slot};
 /// Counts over all configured orders and accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
-    /// Configured orders.
     pub orders: usize,
     /// Not issued yet, or being deployed.
     pub waiting: usize,
@@ -106,7 +105,6 @@ impl Engine {
         }
     }
 
-    /// How things stand.
     pub fn summary(&self) -> Summary {
         let waiting: usize = self.tallies.waiting.iter().sum();
         let gates = || self.gates.iter().enumerate().filter(|(_, gate)| !gate.removed);

@@ -106,7 +106,6 @@ struct ReplacementRow {
     said: Option<String>,
 }
 
-/// An adopted order.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AdoptedRow {
