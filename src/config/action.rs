@@ -13,7 +13,6 @@ pub struct Hook {
     pub name: Arc<str>,
     /// Which events call for it; at least one.
     pub on: Vec<HookEvent>,
-    /// What is done.
     pub action: Action,
     /// After this the hook is ended and counts as failed.
     pub timeout: Duration,
@@ -22,11 +21,8 @@ pub struct Hook {
 }
 
 impl Hook {
-    /// See [`Hook::timeout`].
     pub const TIMEOUT: Duration = Duration::from_secs(60);
-    /// See [`Hook::on`].
     pub const ON: [HookEvent; 1] = [HookEvent::Installed];
-    /// See [`Hook::merge`].
     pub const MERGE: bool = true;
 
     /// The program that it runs, if it runs one.
@@ -38,10 +34,8 @@ impl Hook {
     }
 }
 
-/// What a hook can wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HookEvent {
-    /// A new generation is in place.
     Installed,
     /// The order came to need a person: rejected, revoked, quarantined, attention.
     Failed,
@@ -50,7 +44,6 @@ pub enum HookEvent {
 }
 
 impl HookEvent {
-    /// All of them.
     pub const ALL: [HookEvent; 3] = [HookEvent::Installed, HookEvent::Failed, HookEvent::Expiring];
 
     /// The word used in the config file and as `CERTCOLLECTD_EVENT`.
@@ -63,7 +56,6 @@ impl HookEvent {
     }
 }
 
-/// What a hook does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Run a program: argument vector, no shell; never empty.

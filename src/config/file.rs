@@ -25,7 +25,6 @@ use super::{
     Config, Dns, Http, Log, Push, account, cross, hook, keys, listener, polling, secret, syntax, value,
 };
 
-/// A file of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// As the operator knows it; messages begin with it.

@@ -30,11 +30,8 @@ pub struct Files {
 }
 
 impl Files {
-    /// See [`Files::cert`].
     pub const CERT: &'static str = "cert.pem";
-    /// See [`Files::chain`].
     pub const CHAIN: &'static str = "chain.pem";
-    /// See [`Files::fullchain`].
     pub const FULLCHAIN: &'static str = "fullchain.pem";
     /// Permission bits where nothing else is configured.
     pub const MODE: u32 = 0o644;
@@ -80,21 +77,13 @@ impl Default for Files {
 /// Which of a generation's files is meant, in `[order.files]` and in `[[order.copy]] from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FileKind {
-    /// See [`Files::cert`].
     Cert,
-    /// See [`Files::chain`].
     Chain,
-    /// See [`Files::fullchain`].
     Fullchain,
-    /// See [`Files::key`].
     Key,
-    /// See [`Files::combined`].
     Combined,
-    /// See [`Files::root`].
     Root,
-    /// See [`Files::pkcs7`].
     Pkcs7,
-    /// See [`Files::der`].
     Der,
 }
 

@@ -63,7 +63,6 @@ pub type Params = Box<[(Box<str>, Box<str>)]>;
 pub struct ProxyLogin {
     /// Without a colon; 1 to 255 bytes.
     pub user: String,
-    /// Where its password is read from.
     pub password: SecretSource,
 }
 
@@ -79,7 +78,6 @@ pub enum SecretSource {
     File(PathBuf),
     /// A systemd credential: a file of this name in `$CREDENTIALS_DIRECTORY`.
     Credential(String),
-    /// A named environment variable.
     Env(String),
 }
 

@@ -66,9 +66,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// See [`Config::state_dir`].
     pub const STATE_DIR: &'static str = "/var/lib/certcollectd";
-    /// See [`Config::install_dir`].
     pub const INSTALL_DIR: &'static str = "/etc/ssl/certcollectd";
 }
 
@@ -110,19 +108,14 @@ pub struct Calls {
 impl Calls {
     /// Defaults of `[polling]`.
     pub const CALL_GAP: Duration = Duration::from_secs(10);
-    /// See [`Calls::connect_timeout`].
     pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-    /// See [`Calls::request_timeout`].
     pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-    /// See [`Calls::settle`].
     pub const SETTLE: Duration = Duration::from_secs(20);
     /// The longest [`Calls::request_timeout`]: a vendor that needs more will not answer at all.
     pub const LONGEST: Duration = Duration::from_secs(600);
     /// The longest [`Calls::settle`].
     pub const LONGEST_SETTLE: Duration = Duration::from_secs(600);
-    /// See [`Calls::unknown_tries`].
     pub const UNKNOWN_TRIES: u32 = 10;
-    /// See [`Calls::merge_window`].
     pub const MERGE_WINDOW: Duration = Duration::from_secs(120);
 }
 
@@ -155,9 +148,7 @@ pub struct Cadence {
 impl Cadence {
     /// The vendor's own floor (CollectSSL overview: "no more often than once every 3 hours").
     pub const INTERVAL: Duration = Duration::from_secs(3 * 3600);
-    /// See [`Cadence::max_interval`].
     pub const MAX_INTERVAL: Duration = Duration::from_secs(24 * 3600);
-    /// See [`Cadence::guard_interval`].
     pub const GUARD_INTERVAL: Duration = Duration::from_secs(24 * 3600);
     /// See [`Cadence::spread_permille`]: ten per cent.
     pub const SPREAD_PERMILLE: u16 = 100;
@@ -179,9 +170,7 @@ impl Default for Cadence {
 pub struct Order {
     /// `[a-z0-9._-]`, unique; names the directory.
     pub name: Arc<str>,
-    /// Name of the account.
     pub account: Arc<str>,
-    /// How the vendor knows it.
     pub handle: Handle,
     /// Names that the certificate must cover; lower case, A-labels.
     pub domains: Box<[Box<str>]>,
@@ -203,15 +192,12 @@ impl Order {
 /// What many orders have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OrderSettings {
-    /// Which endpoint collects it.
     pub product: Product,
-    /// How often.
     pub cadence: Cadence,
     /// In which form it is asked for; `None` is as its account says.
     pub response: Option<Response>,
     /// Sent along when it is collected; what stands here counts before the same name at its account.
     pub params: Params,
-    /// What is written, and how.
     pub files: Files,
     /// What must hold before anything is written.
     pub verify: Verify,
@@ -237,9 +223,7 @@ pub enum KeySource {
 pub enum Severity {
     /// Nothing is installed; the answer goes to quarantine.
     Block,
-    /// It is installed, and said.
     Warn,
-    /// It is not looked at.
     Off,
 }
 
@@ -288,25 +272,21 @@ impl Verify {
 /// `[http]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
-    /// Address and port.
     pub listen: std::net::SocketAddr,
 }
 
 /// `[push]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Push {
-    /// Address and port.
     pub listen: std::net::SocketAddr,
     /// The path that the vendor calls; begins with a slash.
     pub path: String,
     /// User name of the basic authentication that was agreed with the vendor.
     pub user: Option<String>,
-    /// Its password.
     pub password: Option<SecretSource>,
 }
 
 impl Push {
-    /// See [`Push::path`].
     pub const PATH: &'static str = "/push";
 }
 
@@ -336,16 +316,13 @@ impl Dns {
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// How a line looks.
     pub format: LogFormat,
     /// A level or a filter in the form of `RUST_LOG`, which overrides it.
     pub level: String,
 }
 
 impl Log {
-    /// See [`Log::format`].
     pub const FORMAT: LogFormat = LogFormat::Auto;
-    /// See [`Log::level`].
     pub const LEVEL: &'static str = "info";
 }
 
@@ -355,7 +332,6 @@ impl Default for Log {
     }
 }
 
-/// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// Text; without time where the journal adds its own.

@@ -155,7 +155,6 @@ impl Orders {
         }
     }
 
-    /// Whether there is an order of this name.
     pub(super) fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name)
     }

@@ -25,22 +25,18 @@ pub struct Key {
 }
 
 impl Key {
-    /// A key above the first table.
     pub fn top(name: &'static str) -> Key {
         Key { table: None, path: vec![name], value: None }
     }
 
-    /// Of an `[[account]]`.
     pub fn account(name: &str, path: &[&'static str]) -> Key {
         Key::of("account", name, path)
     }
 
-    /// Of an `[[order]]`.
     pub fn order(name: &str, path: &[&'static str]) -> Key {
         Key::of("order", name, path)
     }
 
-    /// Of a `[[hook]]`.
     pub fn hook(name: &str, path: &[&'static str]) -> Key {
         Key::of("hook", name, path)
     }
@@ -59,13 +55,10 @@ impl Key {
 /// What was found out about a configuration that could be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
     pub level: Level,
-    /// What is wrong.
     pub message: String,
     /// What it is about, if that is something in the configuration.
     pub about: Option<Key>,
-    /// What to do.
     pub help: Option<String>,
 }
 

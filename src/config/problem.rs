@@ -28,7 +28,6 @@ pub struct Problem {
     pub level: Level,
     /// What is wrong: lower case, no full stop, no secret.
     pub message: String,
-    /// Where.
     pub at: Place,
     /// Further places that belong to it, such as the first of two duplicates.
     pub also: Vec<Place>,
@@ -116,7 +115,6 @@ impl Problems {
         self.errors > 0
     }
 
-    /// Whether nothing at all was found.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -126,12 +124,10 @@ impl Problems {
         self.errors + self.warnings
     }
 
-    /// How many errors were found.
     pub fn errors(&self) -> usize {
         self.errors
     }
 
-    /// How many warnings were found.
     pub fn warnings(&self) -> usize {
         self.warnings
     }
@@ -150,7 +146,6 @@ impl Problems {
         })
     }
 
-    /// The file that a place is in.
     pub fn path(&self, place: &Place) -> &Path {
         self.paths.get(place.source).map_or_else(|| Path::new(""), PathBuf::as_path)
     }

@@ -253,7 +253,6 @@ impl<'a> Item<'a> {
         self.piece.sink
     }
 
-    /// The value is not what it should be.
     pub(super) fn refuse(&self, wrong: &Wrong) {
         let problem = Problem::error(format!("{} {}", self.subject(), wrong.what), self.at, "");
         self.sink().add(problem.help(wrong.help.as_str()));
