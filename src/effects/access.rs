@@ -33,7 +33,6 @@ impl Wish {
 pub struct Reason {
     /// In words, lower case, without the number of the error.
     pub cause: String,
-    /// What would help.
     pub remedy: Option<String>,
 }
 

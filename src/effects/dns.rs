@@ -26,7 +26,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// After so many look-ups in a row without any answer nobody is asked any more.
 const SILENT: u32 = 3;
 
-/// A resolver.
 pub struct Dns {
     resolver: TokioResolver,
     silent: Cell<u32>,

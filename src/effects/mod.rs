@@ -56,7 +56,6 @@ enum Kind {
 }
 
 impl Effects {
-    /// Nothing under way yet.
     pub fn new(config: Arc<Config>, salt: &[u8]) -> Effects {
         Effects {
             config,

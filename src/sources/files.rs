@@ -20,7 +20,6 @@ const MAX_FILES: usize = 10_000;
 /// A sound configuration, what was said of it, and where it came from.
 #[derive(Debug)]
 pub struct Found {
-    /// The configuration.
     pub config: Arc<Config>,
     /// Warnings as people read them; empty if there are none.
     pub warnings: String,
@@ -47,7 +46,6 @@ pub struct Unsound {
     pub text: String,
     /// The first problem in one line.
     pub first: String,
-    /// See [`file::remains`].
     pub remains: Option<Arc<Config>>,
     /// What `include` names; nothing where the main file cannot be read.
     pub(super) patterns: Option<Vec<String>>,
@@ -56,7 +54,6 @@ pub struct Unsound {
 }
 
 impl Unsound {
-    /// Words only.
     pub(super) fn only(text: String) -> Unsound {
         Unsound { first: text.clone(), text, remains: None, patterns: None, stamps: Vec::new() }
     }

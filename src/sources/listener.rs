@@ -154,13 +154,11 @@ where
 
 /// A request whose headers have arrived.
 pub(super) struct Asked {
-    /// Everything but the body.
     pub(super) parts: Parts,
     /// The body, unread.
     pub(super) body: Body,
 }
 
-/// The body of a request.
 pub(super) struct Body {
     body: Incoming,
     place: Rc<Place>,
@@ -169,7 +167,6 @@ pub(super) struct Body {
 /// Why a body was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unread {
-    /// It is larger than the limit.
     TooLarge,
     /// It did not arrive whole.
     NotWhole,

@@ -24,15 +24,12 @@ use crate::engine::vitals::Vitals;
 /// What the sources tell the loop.
 #[derive(Debug)]
 pub enum Message {
-    /// Stop in order.
     Stop,
     /// Read the configuration anew, now.
     Reload,
-    /// A child process ended.
     Child,
     /// The configuration was read anew and is sound; the warnings that came with it are rendered already.
     Configured {
-        /// The new one.
         config: Arc<Config>,
         /// Warnings, as people read them; empty if there are none.
         warnings: String,
@@ -61,7 +58,6 @@ pub enum Message {
 /// How everything stands at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The configuration in force.
     pub config: Arc<Config>,
     /// Records of all orders and accounts, without bundles.
     pub loaded: Loaded,

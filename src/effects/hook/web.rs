@@ -102,7 +102,6 @@ async fn first_words(mut answer: reqwest::Response) -> Option<Foreign> {
     Some(Foreign::from_bytes(&chunk)).filter(|words| !words.as_str().is_empty())
 }
 
-/// Why there is no client.
 fn unmade(error: reqwest::Error) -> String {
     transport::rootless().map_or_else(|| said(error), str::to_owned)
 }

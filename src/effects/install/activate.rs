@@ -16,7 +16,6 @@ use crate::engine::event::{Activate, InstallError};
 /// A link on its way to its place is named so.
 pub const LINK: &str = ".link-";
 
-/// Carries out [`Activate`].
 pub fn activate(install_dir: &Path, activate: &Activate) -> Result<(), InstallError> {
     let base = Dir::open(install_dir)?;
     let store_name = stage::store_name(&activate.name);
@@ -98,7 +97,6 @@ pub(crate) fn is_store(base: &Dir, store_name: &str) -> Result<(), InstallError>
 pub(crate) enum Place {
     /// Nothing, as far as can be seen.
     Free,
-    /// A file.
     File,
     /// A link, which will be a file; where it leads.
     Link(PathBuf),

@@ -38,9 +38,7 @@ impl AsFd for Dir {
 /// Who shall own a file; `None` leaves the daemon's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ownership {
-    /// User.
     pub uid: Option<u32>,
-    /// Group.
     pub gid: Option<u32>,
 }
 

@@ -18,7 +18,6 @@ use crate::engine::event::{Inspect, Inspection, InstallError, InstalledFile, Lin
 /// So many generations are looked through for an older one.
 const MAX_GENERATIONS: usize = 1000;
 
-/// Carries out [`Inspect`].
 pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
     let mut found = Inspection::default();
     match &inspect.key {

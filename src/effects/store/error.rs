@@ -17,10 +17,8 @@ use crate::state::VERSION;
 /// Why the state cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process holds the lock.
     #[error("certcollectd is already running on {dir} ({}); nothing was sent", holder(*.by))]
     Locked {
-        /// The state directory.
         dir: PathBuf,
         /// Its number, if it is known.
         by: Option<u32>,
@@ -36,12 +34,7 @@ pub enum StoreError {
         "{path} is damaged ({why}); it was left untouched: restore a copy, or move it and its -wal and -shm files aside, then the \
          daemon starts without a memory: it collects every order again, politely, and a closed account counts as open"
     )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What was found.
-        why: String,
-    },
+    Damaged { path: PathBuf, why: String },
     /// A process works on this directory whose files were taken away.
     #[error("certcollectd is at work on {dir} ({}), {}", holder(*.by), orphan(.why))]
     Orphaned {
@@ -54,22 +47,10 @@ pub enum StoreError {
     },
     /// A file that is open is no longer the one under its path.
     #[error("{path} {how}")]
-    Lost {
-        /// The file.
-        path: PathBuf,
-        /// How it was lost.
-        how: Loss,
-    },
+    Lost { path: PathBuf, how: Loss },
     /// The directory or the file cannot be used.
     #[error("{step} {path}: {why}")]
-    Io {
-        /// What was being done.
-        step: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// The cause.
-        why: String,
-    },
+    Io { step: &'static str, path: PathBuf, why: String },
 }
 
 /// What became of a file that is open.
@@ -81,14 +62,12 @@ pub enum Loss {
     Another,
     /// The same of a file whose loss takes nothing along, if the process ends in order.
     GoneBeside,
-    /// See [`Loss::GoneBeside`].
     AnotherBeside,
     /// Somebody else wrote into it.
     Overwritten,
 }
 
 impl Loss {
-    /// All of them.
     pub(super) const ALL: [Loss; 5] =
         [Loss::Gone, Loss::Another, Loss::GoneBeside, Loss::AnotherBeside, Loss::Overwritten];
 
@@ -103,7 +82,6 @@ impl Loss {
         }
     }
 
-    /// What this word means.
     pub(super) fn from_word(word: &str) -> Option<Loss> {
         Loss::ALL.into_iter().find(|loss| loss.word() == word)
     }

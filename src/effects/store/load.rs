@@ -25,7 +25,6 @@ pub struct Reader {
     resting: bool,
 }
 
-/// One line of history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistoryLine {
     /// UNIX seconds.
@@ -34,7 +33,6 @@ pub struct HistoryLine {
     pub level: String,
     /// One word.
     pub kind: String,
-    /// What happened.
     pub text: String,
 }
 

@@ -37,7 +37,6 @@ const MAX_ANSWER: u64 = 1024;
 pub enum Answer {
     /// Its files are in their place.
     InPlace,
-    /// They are not.
     Lost {
         /// Its number, where it was told.
         pid: Option<u32>,

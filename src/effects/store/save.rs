@@ -84,7 +84,6 @@ impl Store {
         &self.salt
     }
 
-    /// Everything the file holds.
     pub fn load(&self, now: Now) -> Result<Loaded, StoreError> {
         load(&self.connection, &self.path, &self.boot, now)
     }

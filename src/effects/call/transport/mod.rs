@@ -34,7 +34,10 @@ pub(super) struct Route {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Cause {
     /// A name that could not be looked up.
-    NoName { name: String, why: Foreign },
+    NoName {
+        name: String,
+        why: Foreign,
+    },
     /// A port on which nobody listens.
     Refused,
     /// A network or host to which there is no route.
@@ -65,7 +68,6 @@ pub(super) enum Cause {
     Alert(AlertDescription),
     /// Anything else about TLS.
     Tls(Foreign),
-    /// Anything else.
     Other(Foreign),
 }
 
