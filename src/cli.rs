@@ -42,7 +42,6 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the daemon in the foreground
@@ -166,7 +165,6 @@ impl Command {
     }
 }
 
-/// `once`.
 #[derive(Debug, Args)]
 pub struct Once {
     /// Wait so long for orders that are not issued yet
@@ -174,7 +172,6 @@ pub struct Once {
     pub wait: Option<Duration>,
 }
 
-/// `check`.
 #[derive(Debug, Args)]
 pub struct Check {
     /// Try the login of each account with one call about one of its orders
@@ -182,7 +179,6 @@ pub struct Check {
     pub login: bool,
 }
 
-/// `status`.
 #[derive(Debug, Args)]
 pub struct Status {
     /// Everything about this order only
@@ -208,7 +204,6 @@ pub struct Named {
     pub json: bool,
 }
 
-/// `health`.
 #[derive(Debug, Args)]
 pub struct Health {
     /// For machines
@@ -216,7 +211,6 @@ pub struct Health {
     pub json: bool,
 }
 
-/// `forget`.
 #[derive(Debug, Args)]
 pub struct Forgotten {
     /// Name that the order had in the configuration
@@ -226,7 +220,6 @@ pub struct Forgotten {
     pub json: bool,
 }
 
-/// `resume`.
 #[derive(Debug, Args)]
 pub struct Resume {
     /// Name of the order in the configuration

@@ -40,7 +40,6 @@ const REREADINGS: usize = 2;
 /// When the loop ends.
 #[derive(Debug)]
 pub enum Goal {
-    /// When it is told to stop.
     Stop,
     /// When nothing that was due at the start is left; with a time, when everything is in order or it is over.
     Settled(Option<Duration>),
@@ -48,7 +47,6 @@ pub enum Goal {
     Answered(Command),
 }
 
-/// How things stood when the loop ended.
 #[derive(Debug)]
 pub struct Outcome {
     /// Counts over all orders and accounts.
@@ -85,7 +83,6 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Joins what was prepared.
     pub fn new(engine: Engine, store: Store, inbox: mpsc::Receiver<Message>) -> Daemon {
         let effects = Effects::new(engine.config().clone(), store.salt());
         Daemon {

@@ -56,12 +56,9 @@ pub struct Status {
     unix: i64,
 }
 
-/// One order.
 #[derive(Debug, Clone, Serialize)]
 pub struct OrderStatus {
-    /// Its name.
     pub name: String,
-    /// Its account.
     pub account: String,
     /// `ssl`, `mark` or `smime`.
     pub product: &'static str,
@@ -72,7 +69,6 @@ pub struct OrderStatus {
     pub phase: Phase,
     /// Since when, RFC 3339.
     pub since: Option<String>,
-    /// Why it stands there.
     pub reason: Option<String>,
     /// The name that the vendor has for it.
     pub fqdn: Option<String>,
@@ -84,11 +80,8 @@ pub struct OrderStatus {
     pub last_poll: Option<String>,
     /// Next scheduled call about it, RFC 3339; nothing while its account is closed.
     pub next_poll: Option<String>,
-    /// Calls so far.
     pub polls: u32,
-    /// What the vendor said last.
     pub vendor: Option<VendorStatus>,
-    /// What is installed.
     pub certificate: Option<CertificateStatus>,
     /// Hooks of the installed generation, owed and done.
     pub hooks: Vec<HookStatus>,
@@ -134,7 +127,6 @@ pub struct OrderStatus {
 pub struct Announcement {
     /// When that was heard, RFC 3339.
     pub at: String,
-    /// What was said.
     pub text: String,
     /// Whether whoever said it knew the password of the listener.
     pub proven: bool,
@@ -147,18 +139,15 @@ impl Announcement {
     }
 }
 
-/// What the vendor said last.
 #[derive(Debug, Clone, Serialize)]
 pub struct VendorStatus {
     /// When, RFC 3339.
     pub at: String,
     /// The code, if there was one.
     pub code: Option<i32>,
-    /// In words.
     pub text: String,
 }
 
-/// What is installed.
 #[derive(Debug, Clone, Serialize)]
 pub struct CertificateStatus {
     /// Lower-case hexadecimal.
@@ -185,27 +174,20 @@ pub struct CertificateStatus {
     left: i64,
 }
 
-/// One hook.
 #[derive(Debug, Clone, Serialize)]
 pub struct HookStatus {
-    /// Its name.
     pub hook: String,
-    /// What it is for.
     pub event: &'static str,
     /// `owed`, `failing` or `done`.
     pub state: HookState,
-    /// Tries so far.
     pub tries: u32,
     /// Next try, RFC 3339.
     pub next_try: Option<String>,
-    /// How the last try ended.
     pub last: Option<String>,
 }
 
-/// One account.
 #[derive(Debug, Clone, Serialize)]
 pub struct AccountStatus {
-    /// Its name.
     pub name: String,
     /// `open`, `paused` or `closed`.
     pub state: AccountState,
@@ -219,7 +201,6 @@ pub struct AccountStatus {
     pub cause: Option<&'static str>,
     /// Calls in a row without an answer.
     pub unanswered: u32,
-    /// Calls so far.
     pub calls: u64,
     /// Replacements of orders that are not configured here, of which nobody knows whether they were made: what is known,
     /// and what a person must do.
@@ -238,7 +219,6 @@ pub struct AccountStatus {
 }
 
 impl Status {
-    /// Puts a status together.
     pub fn new(config: &Config, loaded: &Loaded, now: Now) -> Status {
         Status {
             at: rfc3339(now.unix()),
@@ -301,12 +281,10 @@ impl Status {
         table::table(self)
     }
 
-    /// As metrics.
     pub fn metrics(&self, exposition: Exposition) -> String {
         metrics::metrics(self, exposition)
     }
 
-    /// As a page for a browser.
     pub fn page(&self) -> String {
         page::page(self)
     }

@@ -54,7 +54,6 @@ impl Report {
     }
 }
 
-/// `check`.
 pub fn check(path: &Path, login: bool) -> u8 {
     let found = match load(path) {
         Ok(found) => found,

@@ -30,7 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often is looked whether something has happened.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// `demo`.
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// Keep the directory with configuration, state and certificates
@@ -38,7 +37,6 @@ pub struct DemoArgs {
     pub keep: bool,
 }
 
-/// `demo`.
 pub fn demo(arguments: &DemoArgs) -> u8 {
     let dir = std::env::temp_dir()
         .join(format!("certcollectd-demo-{}", crate::effects::install::dir::random_name()));

@@ -18,7 +18,6 @@ use crate::effects::install::inspect;
 use crate::effects::store::load::Reader;
 use crate::sources::clock;
 
-/// `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
     /// What to look at
@@ -26,7 +25,6 @@ pub struct DoctorArgs {
     pub subject: What,
 }
 
-/// What to look at.
 #[derive(Debug, Subcommand)]
 pub enum What {
     /// Look up over DNS what proves control of an order's domains, and whether CAA lets the vendor issue
@@ -35,7 +33,6 @@ pub enum What {
     Dcv(DcvArgs),
 }
 
-/// `doctor dcv`.
 #[derive(Debug, Args)]
 pub struct DcvArgs {
     /// Name of the order in the configuration
@@ -53,7 +50,6 @@ fn resolver(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| "an IP address, with a port or without: 192.0.2.53, [2001:db8::53]:5353".into())
 }
 
-/// `doctor`.
 pub fn doctor(path: &Path, arguments: &DoctorArgs) -> u8 {
     match &arguments.subject {
         What::Dcv(arguments) => dcv(path, arguments),

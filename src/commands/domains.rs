@@ -11,7 +11,6 @@ use crate::api::Handle;
 use crate::cli::exit;
 use crate::engine::event::{Command, CommandReply, Target};
 
-/// `domains`.
 #[derive(Debug, Args)]
 pub struct Domains {
     /// Name of the order in the configuration
@@ -28,7 +27,6 @@ pub struct Domains {
     pub json: bool,
 }
 
-/// `domains`.
 pub fn domains(path: &Path, arguments: Domains) -> u8 {
     let target = match (arguments.name, arguments.order) {
         (Some(name), _) => Target::Order(name),

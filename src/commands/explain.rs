@@ -11,7 +11,6 @@ use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::Explanation;
 
-/// `explain`.
 pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
     let (config, flaw) = match load_some(path) {
         Ok(found) => found,

@@ -11,7 +11,6 @@ use crate::effects::access::cause;
 
 const PROGRAM: &str = "certcollectd";
 
-/// `completions`.
 pub(super) fn completions(shell: Shell) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);

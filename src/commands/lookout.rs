@@ -136,7 +136,6 @@ impl Lookout {
     }
 }
 
-/// One thing that is wrong.
 struct Finding {
     account: Option<Arc<str>>,
     text: String,

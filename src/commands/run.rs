@@ -23,7 +23,6 @@ use crate::sources::{INBOX, Inbox, Snapshot, clock, control, http, push, signal,
 use crate::status::{Exposition, Status};
 use crate::telemetry;
 
-/// `run`.
 pub fn run(path: &Path) -> u8 {
     let found = match prepare(path) {
         Ok(found) => found,
@@ -114,7 +113,6 @@ fn status_of(snapshot: &Snapshot) -> Status {
     Status::new(&snapshot.config, &snapshot.loaded, clock::now()).with(&snapshot.vitals)
 }
 
-/// `once`.
 pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
     let found = match prepare(path) {
         Ok(found) => found,

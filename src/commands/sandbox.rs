@@ -17,7 +17,6 @@ use crate::sandbox::{Error, Handle, Options, Product, Sandbox, Scenario};
 use crate::sources::Message;
 use crate::sources::signal;
 
-/// `sandbox`.
 #[derive(Debug, Args)]
 pub struct SandboxArgs {
     /// Address of the vendor's API; port 0 takes a free one
@@ -46,7 +45,6 @@ pub struct SandboxArgs {
     pub json: bool,
 }
 
-/// `sandbox`.
 pub fn sandbox(arguments: &SandboxArgs) -> u8 {
     if arguments.example {
         say(Scenario::EXAMPLE);

@@ -19,7 +19,6 @@ use crate::config;
 use crate::effects::access::cause;
 use crate::engine::event::{Command, ReplaceCommand, Target};
 
-/// `smime`.
 #[derive(Debug, Subcommand)]
 pub enum Smime {
     /// Have the certificate of an S/MIME order replaced by one for another request (AutoReplaceSMIME)
@@ -33,7 +32,6 @@ pub enum Smime {
     Resend(ResendArgs),
 }
 
-/// `smime replace`.
 #[derive(Debug, Args)]
 pub struct ReplaceArgs {
     /// The order whose certificate is replaced
@@ -65,7 +63,6 @@ pub struct ReplaceArgs {
     pub json: bool,
 }
 
-/// `smime resend`.
 #[derive(Debug, Args)]
 pub struct ResendArgs {
     /// The order whose collection mail is wanted
@@ -79,7 +76,6 @@ pub struct ResendArgs {
     pub json: bool,
 }
 
-/// `smime`.
 pub fn smime(path: &Path, smime: Smime) -> u8 {
     let (made, json) = match smime {
         Smime::Replace(arguments) => {

@@ -23,7 +23,6 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// A daemon that is alive answers at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// `status`.
 pub fn status(path: &Path, arguments: &Arguments) -> u8 {
     let failed = if arguments.nagios { exit::UNKNOWN } else { exit::FAILED };
     let (config, flaw) = match load_some(path) {

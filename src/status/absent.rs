@@ -11,9 +11,7 @@ use crate::engine::time::{Now, rfc3339};
 /// An order that the state knows and the configuration does not.
 #[derive(Debug, Clone, Serialize)]
 pub struct Absent {
-    /// The name it had.
     pub name: String,
-    /// Its account.
     pub account: String,
     /// The number it is known by at the vendor.
     pub order_number: String,

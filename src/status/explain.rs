@@ -12,12 +12,9 @@ use crate::engine::time::{Now, rfc3339};
 /// So many lines of history are shown to people; machines get all.
 const SHOWN: usize = 20;
 
-/// Everything that `explain` tells.
 #[derive(Debug, Clone, Serialize)]
 pub struct Explanation {
-    /// As in `status`.
     pub order: OrderStatus,
-    /// Its account, as in `status`.
     pub account: Option<AccountStatus>,
     /// Where it stands, in sentences.
     pub standing: Vec<String>,
@@ -33,16 +30,12 @@ pub struct Explanation {
     pub history: Vec<HistoryEntry>,
 }
 
-/// One thing that is not done.
 #[derive(Debug, Clone, Serialize)]
 pub struct MissingEntry {
-    /// What.
     pub what: String,
-    /// Who must act.
     pub who: String,
 }
 
-/// One of the vendor's integer statuses.
 #[derive(Debug, Clone, Serialize)]
 pub struct StatusEntry {
     /// The documented name.
@@ -53,7 +46,6 @@ pub struct StatusEntry {
     pub means: &'static str,
 }
 
-/// One line of history.
 #[derive(Debug, Clone, Serialize)]
 pub struct HistoryEntry {
     /// RFC 3339.
@@ -62,7 +54,6 @@ pub struct HistoryEntry {
     pub level: String,
     /// One word.
     pub kind: String,
-    /// What happened.
     pub text: String,
 }
 
@@ -115,7 +106,6 @@ impl Explanation {
         })
     }
 
-    /// As people read it.
     pub fn text(&self) -> String {
         let mut text = format!(
             "{} is {} order {} on account {}.\n",

@@ -45,7 +45,6 @@ impl Family {
         self
     }
 
-    /// One sample more.
     pub(super) fn set(&mut self, label: &'static str, of: &str, value: i64) {
         self.samples.push((Some((label, of.to_owned())), value));
     }

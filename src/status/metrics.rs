@@ -137,7 +137,6 @@ fn failures(order: &OrderStatus) -> i64 {
     failing.map(|hook| hook.tries.into()).max().unwrap_or(0)
 }
 
-/// All metrics of a status.
 pub(super) fn metrics(status: &Status, exposition: Exposition) -> String {
     let mut families = of_the_process(status);
     let mut phases: BTreeMap<&str, i64> = BTreeMap::new();

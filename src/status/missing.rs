@@ -8,7 +8,6 @@ use crate::api::reply::{Dcv, Details, is_validated};
 pub struct Missing {
     /// What, for instance `b.example.com: CNAME not seen yet`.
     pub what: String,
-    /// Who must act.
     pub who: &'static str,
 }
 

@@ -10,7 +10,6 @@ table{border-collapse:collapse}th,td{text-align:left;padding:.3rem .9rem .3rem 0
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}th,td{border-color:#444}.guarding{color:#7bd88f}\
 .waiting,.collected,.deploying{color:#aaa}.quarantined,.attention,.rejected,.revoked,.closed{color:#ff8080}}";
 
-/// The whole page.
 pub(super) fn page(status: &Status) -> String {
     let mut html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\

@@ -142,7 +142,6 @@ pub(super) fn stranger(account: &AccountStatus, announced: &Announcement) -> Str
     )
 }
 
-/// Everything about each order.
 pub(super) fn details(status: &Status) -> String {
     let mut text = lost(status);
     for order in &status.orders {

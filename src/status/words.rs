@@ -11,7 +11,6 @@ use crate::engine::order::Phase;
 pub enum AccountState {
     /// It does.
     Open,
-    /// Not for a while.
     Paused,
     /// Its login is refused.
     Closed,
