@@ -8,7 +8,6 @@ use super::Error;
 use super::clock::Time;
 use super::params::Endpoint;
 
-/// An account as it is written down.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountSpec {
@@ -77,7 +76,6 @@ impl AccountSpec {
 /// An account and what has happened to it. It is shown without the password.
 #[derive(Debug, Clone, Serialize)]
 pub struct Account {
-    /// `loginName`.
     pub login_name: String,
     /// Locked, by the scenario or by too many wrong logins.
     pub locked: bool,
@@ -87,7 +85,6 @@ pub struct Account {
     pub password_expired: bool,
     /// Endpoints that are closed to it.
     pub denied: Vec<String>,
-    /// Whether `caCertificateID` may be used.
     pub ca_agreement: bool,
     /// Wrong passwords since the last right one.
     pub wrong_in_a_row: u32,
@@ -117,7 +114,6 @@ pub struct CallLimit {
     pub window_ms: u64,
 }
 
-/// All accounts.
 #[derive(Debug, Default)]
 pub struct Accounts {
     accounts: BTreeMap<String, Account>,
@@ -147,7 +143,6 @@ impl Accounts {
         self.accounts.remove(login_name).is_some()
     }
 
-    /// The account of this login name.
     pub fn get(&self, login_name: &str) -> Option<&Account> {
         self.accounts.get(login_name)
     }

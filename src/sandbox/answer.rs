@@ -160,11 +160,8 @@ pub(super) fn json(code: i32, value: &Json, shape: &Shape) -> Answer {
 /// The form in which an answer is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Newline-delimited.
     Lines,
-    /// URL-encoded.
     Form,
-    /// JSON.
     Json,
 }
 

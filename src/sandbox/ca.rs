@@ -49,19 +49,14 @@ pub(super) struct Authorities {
     pub(super) root: Authority,
     /// The same subject and key as `root`, signed by `legacy_root`.
     pub(super) root_twin: Vec<u8>,
-    /// Issues TLS server certificates.
     pub(super) server_ca: Authority,
-    /// Issues S/MIME certificates.
     pub(super) email_ca: Authority,
-    /// The root of mark certificates.
     pub(super) mark_root: Authority,
-    /// Issues mark certificates.
     pub(super) mark_ca: Authority,
     /// Root of the API's own TLS.
     pub(super) tls_root: Authority,
     /// The API's TLS server certificate.
     pub(super) tls_certificate: Vec<u8>,
-    /// Its key.
     pub(super) tls_key: KeyPair,
     /// Signs PKCS#7 answers.
     pub(super) signer: Signer,
@@ -72,19 +67,13 @@ pub(super) struct Authorities {
 pub struct AuthorityPem {
     /// Root of the API's own TLS: what a client must trust to call the sandbox.
     pub api: String,
-    /// Root above TLS and S/MIME certificates.
     pub root: String,
     /// The same subject and key as `root`, signed by `legacy_root`.
     pub root_twin: String,
-    /// The older root.
     pub legacy_root: String,
-    /// Issuer of TLS certificates.
     pub server_ca: String,
-    /// Issuer of S/MIME certificates.
     pub email_ca: String,
-    /// Root above mark certificates.
     pub mark_root: String,
-    /// Issuer of mark certificates.
     pub mark_ca: String,
 }
 

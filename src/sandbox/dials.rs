@@ -73,7 +73,6 @@ impl Dials {
         Ok(())
     }
 
-    /// Where they stand.
     pub(super) fn settings(&self) -> DialSettings {
         DialSettings {
             shape: Some(self.shape.text().into()),

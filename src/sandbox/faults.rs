@@ -32,7 +32,6 @@ use super::wire::{Length, Plan};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultSpec {
-    /// What goes wrong.
     pub fault: Fault,
     /// Only for calls about this order number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,7 +57,6 @@ pub struct FaultSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
-    /// The answer comes later.
     Delay {
         /// Milliseconds.
         ms: u64,
@@ -66,19 +64,13 @@ pub enum Fault {
     /// The connection is closed after the answer.
     ConnectionClose,
     /// Another Content-Type.
-    ContentType {
-        /// The value of the header.
-        value: String,
-    },
+    ContentType { value: String },
     /// The body is gzipped, and says so.
     Gzip,
     /// Status 2 with nothing attached.
     NoCertificate,
     /// What another order would be told.
-    OtherAnswer {
-        /// Number of the other order.
-        order: String,
-    },
+    OtherAnswer { order: String },
     /// Every second answer about an issued order is 0.
     Flapping,
     /// An HTML page with HTTP 200.
@@ -94,20 +86,15 @@ pub enum Fault {
         #[serde(default)]
         retry_after_date: bool,
     },
-    /// A redirect.
     Redirect {
         /// 301, 302, 303, 307 or 308.
         status: u16,
-        /// The value of the Location header.
         location: String,
     },
     /// HTTP 200 without a body.
     Empty,
     /// A body of bytes without meaning.
-    Garbage {
-        /// How many.
-        bytes: usize,
-    },
+    Garbage { bytes: usize },
     /// The connection is closed instead of an answer.
     Close,
     /// The body ends too early.
@@ -130,7 +117,6 @@ pub enum Fault {
     },
     /// A body that is far too large.
     Huge {
-        /// Its size in MiB.
         mib: u32,
         /// How the size is announced.
         #[serde(default)]
@@ -153,7 +139,6 @@ const RAW_GARBAGE: usize = 512;
 const HUGE_MAX: u32 = 1024;
 
 impl Fault {
-    /// Its name in the table.
     pub fn name(&self) -> &'static str {
         match self {
             Fault::Delay { .. } => "delay",
@@ -250,12 +235,10 @@ impl FaultSpec {
     }
 }
 
-/// A fault that is set.
 #[derive(Debug, Clone, Serialize)]
 pub struct ActiveFault {
     /// By this it can be taken away.
     pub id: u64,
-    /// As it was set.
     #[serde(flatten)]
     pub spec: FaultSpec,
     /// How often it has been applied.
@@ -264,14 +247,12 @@ pub struct ActiveFault {
     skipped: u32,
 }
 
-/// All faults that are set.
 #[derive(Debug, Default)]
 pub struct Faults {
     active: Vec<ActiveFault>,
     given: u64,
 }
 
-/// The call that faults are chosen for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub(super) endpoint: Endpoint,
@@ -279,7 +260,6 @@ pub(super) struct Subject<'a> {
     pub(super) order: Option<&'a str>,
 }
 
-/// What applies to one call.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Chosen {
     with_others: Vec<Fault>,
@@ -303,7 +283,6 @@ impl Faults {
         self.active.len() != before
     }
 
-    /// Takes all away.
     pub fn clear(&mut self) {
         self.active.clear();
     }
@@ -349,7 +328,6 @@ impl ActiveFault {
 }
 
 impl Chosen {
-    /// Names of what applies, for the records.
     pub(super) fn names(&self) -> Vec<&'static str> {
         let main = self.main.iter().map(|(fault, ..)| fault.name());
         self.with_others.iter().map(Fault::name).chain(main).collect()
@@ -360,7 +338,6 @@ impl Chosen {
         self.main.as_ref().is_none_or(|(_, _, reached)| *reached)
     }
 
-    /// By how much the answer is late.
     pub(super) fn delay(&self) -> Duration {
         let ms = self.with_others.iter().map(|fault| if let Fault::Delay { ms } = fault { *ms } else { 0 });
         Duration::from_millis(ms.sum())

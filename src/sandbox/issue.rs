@@ -104,7 +104,6 @@ pub struct Issued {
     pub der: Vec<u8>,
     /// The private key as PKCS#8 PEM, where the sandbox made it.
     pub key_pem: Option<String>,
-    /// What is above it.
     pub chain: Chain,
     /// Names in it.
     pub names: Vec<String>,
@@ -132,7 +131,6 @@ pub struct Chain {
 /// A CA certificate and a name for its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaCertificate {
-    /// Its common name.
     pub name: &'static str,
     /// Its bytes, shared by all chains.
     pub der: Arc<[u8]>,
@@ -357,7 +355,6 @@ fn parse_serial(text: &str) -> Result<SerialNumber, String> {
     bytes.map(|bytes| SerialNumber::from_slice(&bytes)).map_err(|_| wrong())
 }
 
-/// Lower-case hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -120,7 +120,6 @@ pub enum Error {
         port: &'static str,
         /// The address that was asked for.
         address: SocketAddr,
-        /// Why.
         source: std::io::Error,
     },
     /// A listener that was handed over cannot be used.
@@ -141,13 +140,10 @@ pub enum Error {
     /// A command or a part of a scenario makes no sense.
     #[error("{0}")]
     Refused(String),
-    /// There is no such order.
     #[error("there is no order {0}")]
     UnknownOrder(String),
-    /// There is no such account.
     #[error("there is no account {0}")]
     UnknownAccount(String),
-    /// There is no such fault.
     #[error("there is no fault {0}")]
     UnknownFault(u64),
 }
@@ -271,12 +267,10 @@ struct Shared {
 }
 
 impl Handle {
-    /// Where the API listens.
     pub fn api_address(&self) -> SocketAddr {
         self.0.api_address
     }
 
-    /// Where the control port listens.
     pub fn control_address(&self) -> SocketAddr {
         self.0.control_address
     }
@@ -322,7 +316,6 @@ impl Handle {
         Some(pem("CERTIFICATE", &newest.issued.der, "\n"))
     }
 
-    /// Ends the sandbox.
     pub fn stop(&self) {
         self.0.stop.send_replace(true);
     }

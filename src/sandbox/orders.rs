@@ -26,7 +26,6 @@ const TERM_DAYS: i64 = 365;
 pub struct Order {
     /// As it was put into the book, with a script of at least one step.
     pub spec: OrderSpec,
-    /// When it was put there.
     pub created: Time,
     /// Answers so far that counted as polls.
     pub polls: u64,
@@ -41,7 +40,6 @@ pub struct Order {
     step_issued: bool,
 }
 
-/// One certificate of an order.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     /// What `certificateID` names.
@@ -89,7 +87,6 @@ pub(super) struct Found {
     pub(super) replaced: Option<usize>,
 }
 
-/// All orders.
 #[derive(Debug, Default)]
 pub struct Book {
     orders: HashMap<String, Order>,
@@ -137,7 +134,6 @@ impl Book {
         true
     }
 
-    /// The order of this number.
     pub fn get(&self, number: &str) -> Option<&Order> {
         self.orders.get(number)
     }

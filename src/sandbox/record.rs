@@ -12,7 +12,6 @@ use super::params::Endpoint;
 /// Calls that are remembered one by one; older ones are only counted.
 const CALLS_KEPT: usize = 10_000;
 
-/// One call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Call {
     /// Counts from 1 since the last reset.
@@ -21,7 +20,6 @@ pub struct Call {
     pub at: Time,
     /// Vendor's name of the endpoint; the path where it is none.
     pub endpoint: String,
-    /// HTTP method.
     pub method: String,
     /// Connection it came on, counted from 1.
     pub connection: u64,
@@ -50,18 +48,14 @@ pub struct Call {
 /// Calls in flight and the gaps between calls, for one account or one order.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// Calls so far.
     pub calls: u64,
-    /// Calls in flight now.
     pub in_flight: u32,
-    /// Calls in flight at most.
     pub max_in_flight: u32,
     /// Smallest time from the start of one call to the start of the next, in milliseconds.
     pub smallest_gap_ms: Option<u64>,
     /// Smallest time from the end of one call to the start of the next, in milliseconds; 0 where they
     /// overlapped.
     pub smallest_pause_ms: Option<u64>,
-    /// Logins refused.
     pub logins_refused: u64,
     #[serde(skip)]
     last_start: Option<Time>,
@@ -76,9 +70,7 @@ pub struct Counters {
     pub connections: u64,
     /// Those of them whose TLS handshake failed.
     pub tls_failures: u64,
-    /// Over all calls.
     pub all: Tally,
-    /// By endpoint.
     pub endpoints: BTreeMap<String, u64>,
     /// By login name as sent.
     pub accounts: BTreeMap<String, Tally>,
@@ -86,7 +78,6 @@ pub struct Counters {
     pub orders: BTreeMap<String, Tally>,
 }
 
-/// Everything that is remembered.
 #[derive(Debug, Default)]
 pub struct Record {
     calls: VecDeque<Call>,
@@ -100,7 +91,6 @@ pub struct Record {
     era: u64,
 }
 
-/// A call that is in flight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ticket {
     number: u64,
@@ -131,12 +121,10 @@ impl Record {
         self.connections
     }
 
-    /// Notes a TLS handshake that failed.
     pub(super) fn tls_failed(&mut self) {
         self.tls_failures += 1;
     }
 
-    /// Notes a call.
     pub(super) fn arrived(&mut self, arrival: Arrival<'_>) -> Ticket {
         let Arrival { at, account, order, .. } = arrival;
         let polled = order.filter(|_| arrival.endpoint.is_some_and(Endpoint::collects));
@@ -176,7 +164,6 @@ impl Record {
         Ticket { number, era: self.era, account: account.map(Into::into), order: polled.map(Into::into) }
     }
 
-    /// Notes what a call is answered.
     pub(super) fn answered(
         &mut self,
         ticket: &Ticket,
@@ -189,7 +176,6 @@ impl Record {
         }
     }
 
-    /// Notes that a login was refused.
     pub(super) fn login_refused(&mut self, ticket: &Ticket) {
         self.all.logins_refused += 1;
         let account = ticket.account.as_ref().and_then(|account| self.accounts.get_mut(account));
@@ -198,7 +184,6 @@ impl Record {
         }
     }
 
-    /// Notes that a call is over.
     pub(super) fn ended(&mut self, ticket: &Ticket, at: Time) {
         if ticket.era != self.era {
             return;

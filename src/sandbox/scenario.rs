@@ -40,7 +40,6 @@ impl Scenario {
         toml::from_str(text).map_err(|error| Error::Scenario(error.to_string()))
     }
 
-    /// Reads JSON.
     pub fn from_json(text: &str) -> Result<Scenario, Error> {
         serde_json::from_str(text).map_err(|error| Error::Scenario(error.to_string()))
     }

@@ -122,7 +122,6 @@ pub enum State {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Step {
-    /// What is answered.
     pub state: State,
     /// With `error`: the code, below zero.
     pub code: Option<i32>,
@@ -221,7 +220,6 @@ pub(super) const STATUS_KEYS: [&str; 14] = [
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dcv {
-    /// The domain.
     pub domain: String,
     /// `N_dcvMethod`: an e-mail address, `CNAME_CSR_HASH`, `HTTP_CSR_HASH`, `HTTPS_CSR_HASH`, `EMAIL`;
     /// the key is missing from the answer where it is left out.

@@ -23,7 +23,6 @@ pub(super) enum Value {
     RawPlus,
 }
 
-/// Order of certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Position {
     Usual,
@@ -32,7 +31,6 @@ pub(super) enum Position {
     Shuffled,
 }
 
-/// Which CA certificates are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChainContent {
     Chain,
@@ -41,7 +39,6 @@ pub(super) enum ChainContent {
     NoRoot,
 }
 
-/// Case of keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum KeyCase {
     Documented,

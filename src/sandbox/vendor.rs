@@ -25,7 +25,6 @@ use super::shape::Shape;
 use super::wire::Plan;
 use super::{domains, smime};
 
-/// Everything a sandbox knows.
 pub struct Vendor {
     clock: Clock,
     accounts: Accounts,
@@ -99,7 +98,6 @@ impl Vendor {
         Ok(())
     }
 
-    /// The sandbox's time.
     pub fn now(&self) -> Time {
         self.clock.read(super::now())
     }
@@ -119,12 +117,10 @@ impl Vendor {
         self.accounts.put(spec)
     }
 
-    /// All accounts.
     pub fn accounts(&self) -> &Accounts {
         &self.accounts
     }
 
-    /// Takes an account away.
     pub fn remove_account(&mut self, login_name: &str) -> Result<(), Error> {
         let removed = self.accounts.remove(login_name);
         removed.then_some(()).ok_or_else(|| Error::UnknownAccount(login_name.into()))
@@ -143,7 +139,6 @@ impl Vendor {
         &self.book
     }
 
-    /// Takes an order out of the book.
     pub fn remove_order(&mut self, number: &str) -> Result<(), Error> {
         self.book.remove(number).then_some(()).ok_or_else(|| Error::UnknownOrder(number.into()))
     }
@@ -170,17 +165,14 @@ impl Vendor {
         self.book.reissue(number, spec, &self.ca, now)
     }
 
-    /// Rejects an order.
     pub fn reject(&mut self, number: &str) -> Result<(), Error> {
         self.book.reject(number, self.now())
     }
 
-    /// Revokes an order's certificate.
     pub fn revoke(&mut self, number: &str) -> Result<(), Error> {
         self.book.revoke(number, self.now())
     }
 
-    /// All CA certificates.
     pub fn authorities(&self) -> AuthorityPem {
         self.ca.as_pem()
     }
@@ -190,7 +182,6 @@ impl Vendor {
         (self.ca.tls_certificate.clone(), self.ca.tls_key.serialize_der())
     }
 
-    /// Turns dials.
     pub fn set_dials(&mut self, settings: DialSettings) -> Result<(), Error> {
         let shape = settings.shape.is_some();
         self.dials.set(settings).map_err(Error::Refused)?;
@@ -200,7 +191,6 @@ impl Vendor {
         Ok(())
     }
 
-    /// Where the dials stand.
     pub fn dials(&self) -> DialSettings {
         self.dials.settings()
     }
@@ -210,17 +200,14 @@ impl Vendor {
         self.faults.add(spec)
     }
 
-    /// The faults that are set.
     pub fn faults(&self) -> &Faults {
         &self.faults
     }
 
-    /// Takes one fault away.
     pub fn remove_fault(&mut self, id: u64) -> Result<(), Error> {
         self.faults.remove(id).then_some(()).ok_or(Error::UnknownFault(id))
     }
 
-    /// Takes all faults away.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
     }
@@ -230,7 +217,6 @@ impl Vendor {
         &self.record
     }
 
-    /// Forgets what came in.
     pub fn reset_record(&mut self) {
         self.record.reset();
     }

@@ -100,7 +100,6 @@ impl Plan {
         }
     }
 
-    /// Just these bytes.
     pub(super) fn raw(bytes: Vec<u8>) -> Plan {
         Plan { steps: vec![Act::Send(bytes)], polite: true }
     }
