@@ -21,7 +21,7 @@ pub struct Answer {
 /// `Retry-After` in either of its forms (RFC 9110 section 10.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// So many seconds from the answer on.
+    /// Seconds after the answer.
     Seconds(u64),
     /// Not before this time, in UNIX seconds.
     At(i64),

@@ -11,7 +11,7 @@ use std::fmt;
 pub struct Foreign(Box<str>);
 
 impl Foreign {
-    /// So many characters are kept; what was cut is marked by `...`.
+    /// Maximum number of characters kept; `...` marks what was cut.
     pub const LIMIT: usize = 200;
 
     /// Escapes everything but printable ASCII, and the backslash, as Rust would; cuts.

@@ -64,9 +64,9 @@ const PRE_REVOCATION: &str = "prerevocation";
 const MAX_NUMBER: usize = 128;
 /// No notification has more names than this.
 const MAX_NAMES: usize = 200;
-/// So many orders, certificates or serial numbers one notification names at most.
+/// Maximum number of orders, certificates or serial numbers taken from one notification.
 const MAX_MEANT: usize = 100;
-/// So many bytes of a body that is neither a form nor JSON are looked through.
+/// Maximum number of bytes searched in a body that is neither a form nor JSON.
 const MAX_TEXT: usize = 64 * 1024;
 
 /// Reads a notification, of which a part may stand in the query and a part in the body, as a form or as JSON. `None`

@@ -133,11 +133,11 @@ pub enum Unreadable {
     TooMany(usize),
 }
 
-/// At most so many keys or lines are looked at; a true answer has below 60.
+/// Maximum number of keys or lines read; a real answer has fewer than 60.
 const MAX_ITEMS: usize = 1000;
-/// At most so many unknown keys are kept.
+/// Maximum number of unknown keys kept.
 const MAX_OTHERS: usize = 16;
-/// At most so many domains are kept; the vendor's products end at 250 names.
+/// Maximum number of domains kept; the vendor's products end at 250 names.
 const MAX_DOMAINS: usize = 1000;
 
 /// Decodes one answer of an endpoint.

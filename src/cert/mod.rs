@@ -50,7 +50,7 @@ pub use verify::{
     MAX_ANCHORS_INPUT, Policy, Purpose, Verdict, judge, listed, read_roots,
 };
 
-/// So many octets of a serial number are shown.
+/// Maximum number of octets of a serial number shown.
 const MAX_SERIAL: usize = 64;
 
 /// Why bytes are no certificate that we read.

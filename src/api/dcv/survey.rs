@@ -7,7 +7,7 @@ use super::{Caa, Match, Token, caa_refusal, unknown_critical};
 use crate::api::Foreign;
 use crate::api::reply::{Details, is_validated};
 
-/// So many domains are looked at; the vendor's products end at 250 names.
+/// Maximum number of domains looked at; the vendor's products end at 250 names.
 pub const MAX_DOMAINS: usize = 300;
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use super::chain::{self, Completeness};
 use super::key::{PublicKey, PublicKeys};
 use super::{Certificate, Chain, Fingerprint, SanName, san, strength};
 
-/// By so many seconds clocks may disagree: ours, the CA's, and that of whoever looks at the certificate.
+/// Tolerated clock difference in seconds, between us, the CA and whoever checks the certificate.
 pub const CLOCK_TOLERANCE: i64 = 600;
 /// Names that a finding lists before it counts the rest.
 const MAX_LISTED: usize = 5;
