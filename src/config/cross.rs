@@ -14,7 +14,7 @@ use super::value::{near, plain, shown};
 use super::{Account, Action, Cadence, Config, KeySource, SecretSource, account, hook, listener};
 use crate::api::{Handle, Product, Response};
 
-/// So many names are listed where none is near.
+/// Maximum number of names listed where none is similar.
 const LISTED: usize = 10;
 
 /// All of it.

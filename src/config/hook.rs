@@ -13,8 +13,8 @@ use super::{Action, Hook, HookEvent, HookSignal, keys};
 /// Longest time for a hook: one that needs more waits for something that will not come.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 
-/// So many bytes a program and its arguments take at most, each with the NUL at its end. Together with what a hook is told
-/// they stay below 128 KiB, which Linux grants whatever the limits are (execve(2)).
+/// Maximum size of a program and its arguments in bytes, terminating NULs included. With the hook's
+/// environment they stay below 128 KiB, which Linux grants whatever the limits are (execve(2)).
 const MOST_ARGUMENTS: usize = 32 * 1024;
 
 /// A hook as far as it could be read: enough of it to know its name when an order refers to it.

@@ -96,10 +96,10 @@ pub struct Calls {
     pub connect_timeout: Duration,
     /// Time limit for one call as a whole: DNS, connect, TLS, headers and body.
     pub request_timeout: Duration,
-    /// So long a request may still arrive after we gave up on it: the kernel's user timeout of the connection, and the
-    /// least rest of the account after a call without an answer.
+    /// How long a request may still arrive after we gave up on it: the connection's TCP user
+    /// timeout, and the shortest rest of the account after an unanswered call.
     pub settle: Duration,
-    /// So many answers in a row that nobody understands, and the order needs attention.
+    /// Consecutive unintelligible answers after which the order needs attention.
     pub unknown_tries: u32,
     /// As long as more is due, orders that come to owe the same hook share a run up to this.
     pub merge_window: Duration,

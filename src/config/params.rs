@@ -6,7 +6,7 @@ use super::reader::Table;
 use super::value::Wrong;
 use crate::api::Request;
 
-/// So many are enough for everything that a page of the vendor lists.
+/// Maximum number of parameters: enough for every one on a page of the vendor's.
 const MOST: usize = 16;
 /// Characters of a name.
 const NAME: usize = 64;

@@ -107,7 +107,7 @@ impl Problem {
 }
 
 impl Problems {
-    /// So many are shown; a file with more of them has one cause that is worth mending first.
+    /// Maximum number of problems shown; a file with more has one cause worth fixing first.
     pub const SHOWN: usize = 100;
 
     /// Whether there is an error among them, so that the configuration cannot be used.

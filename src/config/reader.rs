@@ -422,5 +422,5 @@ impl<'a> Item<'a> {
     }
 }
 
-/// So many elements of a list are compared with each other; beyond that the time would grow with the square.
+/// Longest list whose elements are compared with each other, which takes quadratic time.
 const LIST: usize = 64;

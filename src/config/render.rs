@@ -14,7 +14,7 @@ use super::problem::{Level, Place, Problem, Problems, Spot};
 /// the length either.
 const MASK: &str = "******";
 
-/// Two places so many lines apart are shown with what is between them.
+/// Two places at most this many lines apart are shown with the lines between them.
 const NEAR: usize = 6;
 
 /// Bytes of a line that are shown; a longer one was not written by hand.

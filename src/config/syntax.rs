@@ -21,7 +21,7 @@ const ROUNDS: usize = 20;
 /// Bytes to parse in all while mending, which bounds the time for a long file that cannot be cut.
 const BUDGET: usize = 8 * 1024 * 1024;
 
-/// So many errors of a piece that was given up are looked at.
+/// Maximum number of syntax errors reported from a piece that was given up.
 const LISTED: usize = 100;
 
 /// A syntax error, as the operator should read it.
