@@ -23,7 +23,7 @@ const TRY: Duration = Duration::from_secs(2);
 const RETRIES: usize = 1;
 /// One look-up with all that it leads to, TCP after a truncated answer and CNAMEs included.
 const LIMIT: Duration = Duration::from_secs(10);
-/// After so many look-ups in a row without any answer nobody is asked any more.
+/// Consecutive unanswered lookups after which no more are made.
 const SILENT: u32 = 3;
 
 pub struct Dns {

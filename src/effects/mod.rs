@@ -27,8 +27,8 @@ use crate::api::Failure;
 use crate::config::{Config, FileCopy, FileKind, Files};
 use crate::engine::event::{Effect, Event, HookResult, OrderId, RunId};
 
-/// So much work on the disk goes on at once. What else may hang has threads beside these: name look-ups, credentials,
-/// the configuration, the start of hooks.
+/// Maximum number of disk operations in parallel. What else may hang has threads of its own: name
+/// lookups, credentials, the configuration, the start of hooks.
 const DISK_AT_ONCE: usize = 8;
 
 /// The effects under way.

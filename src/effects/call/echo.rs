@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 /// A shorter password could stand in a certificate's base64 by chance.
 const MIN_ECHO: usize = 6;
-/// So many times the percent sign itself may have been encoded: `%2526`, `%252526`.
+/// Maximum depth of repeated percent-encoding: `%2526`, `%252526`.
 const MAX_LAYERS: usize = 3;
-/// So many backslashes may stand before a character: a text that was quoted four times.
+/// Maximum number of backslashes before a character: a text that was quoted four times.
 const MAX_QUOTES: usize = 16;
 /// A backslash as an escape; the first two stand after one.
 const ESCAPED: [&[u8]; 4] = [b"u005c", b"x5c", b"&#92;", b"&#x5c;"];

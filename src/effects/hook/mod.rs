@@ -36,7 +36,7 @@ use crate::engine::time::rfc3339;
 
 /// Exit code that means "this event is not for me" (the hook protocol of acmetool).
 const NOT_FOR_ME: i32 = 42;
-/// So much output is logged; the rest is read and thrown away.
+/// Maximum number of output bytes logged; the rest is read and discarded.
 pub const MAX_OUTPUT: usize = 64 * 1024;
 /// Between the polite signal and the other one.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -44,7 +44,7 @@ pub const GRACE: Duration = Duration::from_secs(5);
 const DRAIN: Duration = Duration::from_millis(100);
 /// An exit status on a socket is a few digits, so is a process number in a file; a chatty bridge may say more.
 const MAX_STATUS: usize = 4096;
-/// So many of the last lines are told when it failed: the cause often stands above a hint where to look.
+/// Number of last lines reported after a failure: the cause often precedes a hint where to look.
 const LAST_LINES: usize = 3;
 /// A variable that is passed on is not longer, or its default is told instead.
 const MAX_INHERITED: usize = 8 * 1024;

@@ -19,7 +19,7 @@ use crate::engine::event::InstallError;
 
 /// Links followed on the way to one directory, as in the kernel.
 const MAX_LINKS: usize = 40;
-/// So many entries of a directory are looked through for leftovers.
+/// Maximum number of directory entries searched for leftovers.
 const MAX_ENTRIES: usize = 100_000;
 
 /// An open directory and the path by which it was reached, for messages.

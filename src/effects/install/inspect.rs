@@ -15,7 +15,7 @@ use crate::effects::access::{self, Wish};
 use crate::engine::contents;
 use crate::engine::event::{Inspect, Inspection, InstallError, InstalledFile, Link};
 
-/// So many generations are looked through for an older one.
+/// Maximum number of generations searched for an older one.
 const MAX_GENERATIONS: usize = 1000;
 
 pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {

@@ -9,7 +9,7 @@ use super::inspect::{key, read_request};
 use crate::config::{Config, KeySource};
 use crate::engine::event::InstallError;
 
-/// So many are told one by one.
+/// Maximum number reported one by one.
 const TOLD: usize = 10;
 
 /// Each file that cannot be read, or that holds nothing to use, once, with the first order that names it.

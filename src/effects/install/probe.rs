@@ -13,7 +13,7 @@ use crate::engine::event::InstallError;
 /// A rehearsal's directory is named so, and its link with [`LINK`] behind that.
 const PROBE: &str = ".certcollectd-probe-";
 const LINK: &str = ".link";
-/// So many entries of a directory are looked through for leftovers.
+/// Maximum number of directory entries searched for leftovers.
 const MAX_ENTRIES: usize = 100_000;
 
 /// What would fail, and what of the configuration it is about.

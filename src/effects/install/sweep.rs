@@ -6,7 +6,7 @@ use super::dir::{Dir, Ownership};
 use super::stage;
 use crate::engine::event::{InstallError, Quarantine};
 
-/// So many of the newest generations stay.
+/// Number of newest generations kept.
 const KEPT: usize = 3;
 /// Younger generations than this stay as well, in seconds.
 const KEPT_FOR: i64 = 30 * 24 * 3600;

@@ -21,7 +21,7 @@ use super::custody::Custody;
 use super::error::{Loss, StoreError};
 use crate::api::Foreign;
 
-/// So many processes can be told apart that see different directories under one path.
+/// Maximum number of processes told apart that see different directories under one path.
 const PLACES: usize = 8;
 /// Whoever is there answers within this, unless it is starting, stopped or very busy.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -19,7 +19,7 @@ use crate::cert::Certificate;
 
 /// The whole inquiry takes no longer, and no longer than `connect_timeout`.
 const LIMIT: Duration = Duration::from_secs(10);
-/// So much of a proxy's answer is read for its first line.
+/// Maximum number of bytes read of a proxy's answer, for its first line.
 const MAX_ANSWER: usize = 8192;
 
 /// The cause with what could be found out about it.
