@@ -24,9 +24,9 @@ use crate::engine::unheard::FURTHEST;
 
 /// `PRAGMA user_version` of a state file that this program writes.
 pub const VERSION: i64 = 3;
-/// So many lines of history are kept for each order and each account.
+/// Maximum number of history lines kept per order and per account.
 pub const HISTORY_LIMIT: u32 = 200;
-/// So many of them at most are push notifications, which anybody may be able to send.
+/// Maximum number of those that are push notifications, which anyone may be able to send.
 pub const PUSH_LIMIT: u32 = 60;
 
 /// What each version added, the first version first. `record` is JSON; the columns beside it are for people with `sqlite3`.

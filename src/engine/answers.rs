@@ -13,7 +13,7 @@ use crate::api::{Answer, Endpoint, Foreign, Reply};
 use crate::cert;
 use crate::config::HookEvent;
 
-/// So many failures in a row, and a person should look although nothing was given up.
+/// Consecutive failures after which the operator should look, although nothing was given up.
 const ALARM: u32 = 3;
 
 impl Engine {

@@ -11,15 +11,16 @@ use super::time::{Now, Time};
 use super::{Busy, Engine};
 use crate::config::{Action, Hook, HookEvent};
 
-/// So long an order waits for others that are being deployed, or come due without being late.
+/// How long an order waits for others that are being deployed or come due on time.
 const MOMENT: Duration = Duration::from_secs(5);
-/// What a program is told of all orders of one run takes at most so many bytes. Linux starts no program with a string of
-/// 128 KiB, nor, where its stack is limited, with 128 KiB in all (execve(2)); what the hook starts needs room as well.
+/// Maximum size, in bytes, of what a program is told of all orders of one run. Linux starts no
+/// program with a string of 128 KiB, nor, where its stack is limited, with 128 KiB in all
+/// (execve(2)); what the hook starts needs room as well.
 const MAX_TOLD: usize = 64 * 1024;
-/// So many orders in a row for which the hook failed although each had a run of its own: the hook itself is at fault, and
-/// the others share a run to find out.
+/// Number of orders for which the hook, run for each alone, failed in a row. Then the hook itself
+/// is at fault, and the other orders share a run to find out.
 const IN_VAIN: usize = 8;
-/// So many queued orders are looked at to see whether one could still join; beyond, one surely can.
+/// Maximum number of queued orders checked for one that could still join; beyond, one surely can.
 const JOINERS_LOOKED_AT: usize = 256;
 
 /// A hook, and the event that it is owed for.
@@ -196,8 +197,8 @@ impl Engine {
 type Value = (&'static str, usize, fn(&mut Subject));
 
 impl Subject {
-    /// So many bytes a program is told of this order, with what parts it from the next: directory and names twice, once
-    /// for hooks of other tools.
+    /// Bytes a program is told of this order, separators included: directory and names count twice,
+    /// once for hooks of other tools.
     fn told(&self) -> usize {
         let domains: usize = self.domains.iter().map(|domain| domain.len() + 1).sum();
         let paths = [&self.dir, &self.dir, &self.cert, &self.chain, &self.fullchain];

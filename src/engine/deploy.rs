@@ -13,7 +13,7 @@ use super::{Busy, Engine, contents, coverage, note, schedule};
 use crate::cert::{self, Certificate, Fingerprint};
 use crate::config::{FileCopy, FileKind, HookEvent, KeySource, Order, Severity};
 
-/// So many tries on this machine, and a person should look.
+/// Consecutive failures on this machine after which the operator should look.
 const ALARM: u32 = 3;
 
 /// The next step of an order on this machine.

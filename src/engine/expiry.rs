@@ -8,7 +8,7 @@ use super::{Engine, note};
 use crate::config::HookEvent;
 use std::time::Duration;
 
-/// So many warnings are given for one certificate: near its end, three days before it, and at it.
+/// Number of warnings for one certificate: near its end, three days before it, and at it.
 pub const EXPIRY_WARNINGS: u8 = 3;
 
 /// How long before the end of the product term a person is told, in seconds: ordering anew takes validation anew.

@@ -9,7 +9,7 @@ use super::order::{Domains, OrderRecord};
 use super::time::Now;
 use super::{Engine, Remembered};
 
-/// So many names are listed.
+/// Maximum number of names listed.
 const SHOWN: usize = 20;
 
 /// Whether there is anything to forget but when the number was asked about.

@@ -12,7 +12,7 @@ use crate::config::{FileKind, Order};
 
 /// Files that readers lack, or that cannot be looked at, are looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
-/// So many orders are looked at as soon as the program starts; of those beyond, one in each [`STEP`].
+/// Number of orders inspected at once when the daemon starts; the others follow, one per [`STEP`].
 const AT_ONCE: usize = 500;
 const STEP: Duration = Duration::from_millis(2);
 

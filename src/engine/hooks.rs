@@ -13,9 +13,10 @@ use super::time::{Now, Time};
 use super::{Busy, Engine, note, schedule};
 use crate::config::{Action, Hook, HookEvent, Order};
 
-/// So many different hooks run at once: one that hangs until its time limit must not hold up all others.
+/// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
+/// block the others.
 const MAX_PARALLEL: usize = 4;
-/// So many failures in a row, and a person should look. It is tried on all the same.
+/// Consecutive failures after which the operator should look. Retries go on.
 const ALARM: u32 = 3;
 
 /// What waits for a run, and what runs.

@@ -14,7 +14,7 @@ use super::{Busy, Engine};
 use crate::api::{Answer, Failure};
 use crate::config::Order;
 
-/// So many numbers that an entry named before are remembered.
+/// Maximum number of an entry's former order numbers remembered.
 const FORMER: usize = 4;
 
 impl Engine {

@@ -15,7 +15,7 @@ use crate::api::reply::Details;
 use crate::api::{Failure, Reply, RetryAfter};
 use crate::config::Cadence;
 
-/// So many failures to reach the host in a row, and a person should look.
+/// Consecutive failures to reach the host after which the operator should look.
 const ALARM: u32 = 3;
 
 impl Engine {

@@ -68,7 +68,7 @@ impl Engine {
     }
 }
 
-/// While the state cannot be saved, so many lines of history are kept for later.
+/// Maximum number of history lines kept while the state cannot be saved.
 const MAX_UNSAVED: usize = 1000;
 
 /// `90 s`, `12 min`, `3 h`, `2 days`: as exact as a person wants it.

@@ -24,10 +24,11 @@ use crate::config::HookEvent;
 const HINT_REST: Duration = Duration::from_secs(600);
 /// The rest is an interval long before it was doubled so often.
 const MAX_DOUBLINGS: u8 = 20;
-/// So many different notifications are kept in a history within [`WINDOW`]; of equal ones, the first.
+/// Maximum number of distinct notifications kept in a history within [`WINDOW`]; of equal ones, the
+/// first.
 const KEPT: usize = 8;
 const WINDOW: Duration = Duration::from_secs(3600);
-/// When so many orders are remembered, those whose window is over are forgotten.
+/// Number of remembered orders at which those whose window is over are forgotten.
 const MANY: usize = 1024;
 /// How long an account shows the announcement of a revocation that is about no order known here, in seconds.
 pub const ACCOUNT_ALARM: i64 = 7 * 24 * 3600;

@@ -17,7 +17,7 @@ use crate::api::code::{Class, Row};
 use crate::api::{Foreign, Handle, Replace, Reply, Request};
 use crate::cert::{self, Certificate, Fingerprint};
 
-/// So many replacements are remembered for each account; they are written with each of its calls.
+/// Maximum number of replacements remembered per account; they are saved with each of its calls.
 const REMEMBERED: usize = 500;
 
 /// A replacement that was sent, or was about to be.

@@ -12,7 +12,7 @@ use super::{Engine, note, schedule};
 /// pending poll costs one sync, shared by its result and the due time of the next.
 const LAZY_SAVE: Duration = Duration::from_secs(1);
 
-/// So many saves that failed in a row, and a process that is to end does so: the cause may outlast it.
+/// Consecutive failed saves after which a process that is to end does so: the cause may outlast it.
 const PATIENCE: u32 = 3;
 
 /// Between two tries to save what would be forgotten with the end of the process.

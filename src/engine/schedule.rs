@@ -9,7 +9,7 @@ use crate::config::Cadence;
 /// A pending order is asked at its plain interval for so long; then ever less often. Validation that takes
 /// a week waits for a person, who wants no faster answer than twice a day.
 pub const LONG_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Waiting for a payment is waiting for a person from the start: so many intervals between polls.
+/// Intervals between polls while a payment is due: that waits for a person from the start.
 const SLOW_FACTOR: u32 = 4;
 /// Call limit reached: the first pause in intervals; it doubles each time.
 const LIMIT_FACTOR: u32 = 4;

@@ -20,13 +20,13 @@ use crate::config::{Cadence, Calls};
 /// the work of a wrong clock.
 pub const FURTHEST: Duration = Calls::LONGEST.saturating_add(Calls::LONGEST_SETTLE);
 
-/// From so many calls in a row on, the account rests.
+/// Consecutive unanswered calls after which the account rests.
 const SUSPICIOUS: u32 = 2;
 
 /// The last calls of an account, none of which was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unheard {
-    /// So many in a row, over all orders, commands and starts; at least one.
+    /// Number in a row, over all orders, commands and restarts; at least one.
     pub calls: u32,
     /// Until then the last of them may still reach the vendor: no other begins before.
     pub until: Time,

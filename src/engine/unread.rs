@@ -7,7 +7,7 @@ use super::time::Now;
 use super::{Engine, note, schedule};
 use crate::cert::{self, Check, Finding, Verdict};
 
-/// So many tries in vain before it is told once more: an hour and a half.
+/// Failed tries between two log records: an hour and a half.
 const TELL_AGAIN: u32 = 256;
 
 /// Why a refusal says nothing about the certificate: all that stands against it is that something could not be read.
