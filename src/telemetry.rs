@@ -120,7 +120,7 @@ pub fn report_panics() {
     }));
 }
 
-/// So many characters of a panic's text are shown.
+/// Maximum number of characters of a panic's text shown.
 const PANIC_TEXT: usize = 400;
 
 fn panic_line(place: &str, text: &str) -> String {

@@ -213,9 +213,10 @@ const THREADS: usize = 3;
 pub(super) const UNSAVED: &str =
     "gave up: the state cannot be saved, and without that nothing is called or installed; the log says why";
 
-/// So often is looked whether the lock is free, or who holds it: for five seconds.
+/// How often to check whether the lock is free, or who holds it: for five seconds.
 pub(super) const LOOKS: u32 = 50;
-/// Of these, so many for a process that shows itself and says nothing: one that is just ending is gone by then.
+/// How many of them to spend on a process that is there and silent: one that is just ending is gone
+/// by then.
 pub(super) const SILENCES: u32 = 2;
 /// Between two looks.
 pub(super) const AGAIN: Duration = Duration::from_millis(100);

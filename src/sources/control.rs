@@ -23,9 +23,10 @@ pub const SOCKET: &str = "control.sock";
 const MAX_ADDRESS: usize = 107;
 /// Connections at once.
 const PLACES: usize = 64;
-/// So many of them may wait for what becomes of a command, so that whoever asks for health is always heard.
+/// Maximum number of connections waiting for a command's outcome, so that a health check always
+/// gets through.
 const COMMANDS_AT_ONCE: usize = 48;
-/// So often, and so far apart, is looked whether a process that held the lock before is gone.
+/// How often, and at what distance, to check whether the previous holder of the lock is gone.
 const PREDECESSOR_LOOKS: u32 = 20;
 const PREDECESSOR_AGAIN: Duration = Duration::from_millis(100);
 

@@ -14,7 +14,7 @@ use crate::engine::errno::cause;
 
 /// A configuration larger than this is none; 100,000 orders have some 10 MB.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
-/// So many included files at most.
+/// Maximum number of included files.
 const MAX_FILES: usize = 10_000;
 
 /// A sound configuration, what was said of it, and where it came from.

@@ -68,5 +68,5 @@ pub struct Snapshot {
 /// Where sources put their messages. Bounded: a flood waits at its source.
 pub type Inbox = mpsc::Sender<Message>;
 
-/// So many messages wait at most.
+/// Maximum number of waiting messages.
 pub const INBOX: usize = 256;

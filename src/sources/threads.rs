@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 /// Room for nothing.
 const STACK: usize = 16 * 1024;
 
-/// Whether so many threads are to be had at once, beside those that there are. They end before this returns.
+/// Whether `wanted` more threads can be had at once. They end before this returns.
 pub fn spare(wanted: usize) -> io::Result<()> {
     let mut begun: Vec<(mpsc::Sender<()>, JoinHandle<()>)> = Vec::new();
     let mut refused = None;

@@ -9,7 +9,7 @@ use crate::engine::Loaded;
 use crate::engine::order::{Heard, Mood, Phase};
 use crate::engine::time::{Now, rfc3339};
 
-/// So many lines of history are shown to people; machines get all.
+/// Maximum number of history lines shown to people; machines get all.
 const SHOWN: usize = 20;
 
 #[derive(Debug, Clone, Serialize)]
