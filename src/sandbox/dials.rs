@@ -41,7 +41,8 @@ pub enum LoginWords {
 pub struct DialSettings {
     /// Shape of the answers, see [`shape`](super::shape); `documented` at the start.
     pub shape: Option<String>,
-    /// An account is locked for good after so many wrong passwords in a row; 0, as at the start, never.
+    /// Consecutive wrong passwords after which an account is locked for good; 0, the default, means
+    /// never.
     pub lockout_after: Option<u32>,
     /// More calls of one account than this are answered with -42; no limit at the start.
     pub call_limit: Option<CallLimit>,

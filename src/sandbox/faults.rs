@@ -42,10 +42,10 @@ pub struct FaultSpec {
     /// Only for this endpoint, by the vendor's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// For so many matching calls; until it is taken away where it is left out.
+    /// Number of matching calls it applies to; absent, it applies until it is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
-    /// So many matching calls are let through before.
+    /// Number of matching calls let through first.
     #[serde(default)]
     pub skip: u32,
     /// Whether the call comes through to the order book, see the module's documentation.

@@ -91,9 +91,9 @@ struct Rule {
 /// What a value must look like.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// Text of at most so many characters.
+    /// Text, with its maximum number of characters.
     Text(usize),
-    /// "integer", of at most so many digits.
+    /// "integer", with its maximum number of digits.
     Digits(usize),
     /// One of these, letter for letter.
     OneOf(&'static [&'static str]),
