@@ -38,8 +38,8 @@ pub struct DemoArgs {
 }
 
 pub fn demo(arguments: &DemoArgs) -> u8 {
-    let dir = std::env::temp_dir()
-        .join(format!("certcollectd-demo-{}", crate::effects::install::dir::random_name()));
+    let dir =
+        std::env::temp_dir().join(format!("certcollectd-demo-{}", crate::effects::files::random_name()));
     if let Err(error) = std::fs::DirBuilder::new().mode(0o700).create(&dir) {
         complain(&format!("{}: {}", dir.display(), cause(&error)));
         return exit::FAILED;

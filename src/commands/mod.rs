@@ -30,7 +30,7 @@ use self::print::{complain, say};
 use crate::cli::{Cli, Command, exit};
 use crate::config::Config;
 use crate::effects::access::cause;
-use crate::effects::install::dir::keep_owners_rights;
+use crate::effects::files::keep_owners_rights;
 use crate::effects::store::load::Reader;
 use crate::engine;
 use crate::engine::event::Command as Order;

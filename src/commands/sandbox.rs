@@ -127,7 +127,7 @@ struct Desk {
 impl Desk {
     fn new(dir: Option<&Path>, scenario: &Scenario, handle: &Handle) -> Result<Desk, String> {
         let own = || {
-            let name = format!("certcollectd-sandbox-{}", crate::effects::install::dir::random_name());
+            let name = format!("certcollectd-sandbox-{}", crate::effects::files::random_name());
             std::env::temp_dir().join(name)
         };
         let path = dir.map_or_else(own, Path::to_path_buf);

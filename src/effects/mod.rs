@@ -6,8 +6,10 @@ pub mod access;
 pub mod blocking;
 pub mod call;
 pub mod dns;
+pub mod files;
 pub mod hook;
 pub mod install;
+pub mod ownership;
 pub mod preflight;
 pub mod store;
 

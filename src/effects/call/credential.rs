@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::config::{Account, SecretSource};
 use crate::effects::access;
-use crate::effects::install::dir::open_file;
+use crate::effects::files::open_file;
 use crate::engine::event::CredentialTag;
 
 /// `loginPassword` has at most 128 characters [seed]; a larger file is not a password.

@@ -30,7 +30,7 @@ use self::limit::Limit;
 use self::transport::{Cause, Route};
 use super::access::{self, Wish};
 use super::blocking::{self, apart};
-use super::install::dir::read_file;
+use super::files::read_file;
 use super::sha256;
 use crate::api::code::{self, Class};
 use crate::api::{Answer, Endpoint, Failure, Foreign, Request, RetryAfter, reply};

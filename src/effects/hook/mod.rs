@@ -28,7 +28,7 @@ use tokio::time::timeout;
 
 use self::reap::Leaders;
 use super::access::{self, Reason, Wish};
-use super::install::dir::{open_file, random_name};
+use super::files::{open_file, random_name};
 use crate::api::Foreign;
 use crate::config::{Action, HookSignal};
 use crate::engine::event::{HookResult, HookRun, Subject};

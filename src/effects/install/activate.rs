@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{self, AtFlags, FileType};
 use zeroize::Zeroizing;
 
-use super::dir::{Dir, Ownership, failed, kind_of, random_name};
+use super::dir::{Dir, kind_of};
+use super::error::failed;
 use super::stage;
 use crate::config::FileCopy;
+use crate::effects::files::random_name;
+use crate::effects::ownership::Ownership;
 use crate::engine::event::{Activate, InstallError};
 
 /// A link on its way to its place is named so.

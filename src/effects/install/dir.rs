@@ -12,9 +12,10 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
-use zeroize::Zeroizing;
 
-use crate::effects::access;
+use super::error::failed;
+use crate::effects::files::{RANDOM_NAME, random_name};
+use crate::effects::ownership::Ownership;
 use crate::engine::event::InstallError;
 
 /// Links followed on the way to one directory, as in the kernel.
@@ -35,64 +36,6 @@ impl AsFd for Dir {
     }
 }
 
-/// Who shall own a file; `None` leaves the daemon's own.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Ownership {
-    pub uid: Option<u32>,
-    pub gid: Option<u32>,
-}
-
-impl Ownership {
-    /// Looks names up in the system's user database; numbers stand for themselves.
-    pub fn lookup(owner: Option<&str>, group: Option<&str>) -> Result<Self, InstallError> {
-        let error = |step, name: &str, cause: String| InstallError {
-            step,
-            path: name.into(),
-            cause,
-            advice: Some("create it, or change owner or group in the configuration".into()),
-            stale: false,
-        };
-        let uid = owner.map(|name| match name.parse() {
-            Ok(uid) => Ok(uid),
-            Err(_) => match nix::unistd::User::from_name(name) {
-                Ok(Some(user)) => Ok(user.uid.as_raw()),
-                Ok(None) => Err(error("find the user", name, "there is no user of that name".into())),
-                Err(why) => Err(error("find the user", name, why.to_string())),
-            },
-        });
-        let gid = group.map(|name| match name.parse() {
-            Ok(gid) => Ok(gid),
-            Err(_) => match nix::unistd::Group::from_name(name) {
-                Ok(Some(group)) => Ok(group.gid.as_raw()),
-                Ok(None) => Err(error("find the group", name, "there is no group of that name".into())),
-                Err(why) => Err(error("find the group", name, why.to_string())),
-            },
-        });
-        Ok(Ownership { uid: uid.transpose()?, gid: gid.transpose()? })
-    }
-}
-
-/// A failed step with what usually helps.
-pub fn failed(step: &'static str, path: &Path, error: impl Into<io::Error>) -> InstallError {
-    let error = error.into();
-    let advice = match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::ROFS) => {
-            Some("the file system is read-only here; in a systemd unit add the directory to ReadWritePaths=")
-        }
-        Some(Errno::NOSPC) => Some("the disk, or its inodes, are full"),
-        Some(Errno::DQUOT) => Some("the disk quota is used up"),
-        Some(Errno::XDEV) => Some(
-            "source and target are on different mounts; mount, or list in ReadWritePaths=, the directory that holds both",
-        ),
-        Some(Errno::BUSY) => Some("a single file is mounted here; mount its directory instead"),
-        Some(Errno::ACCESS) => Some("give the daemon's user write permission on the directory"),
-        Some(Errno::PERM) => Some("the daemon's user may not do this here"),
-        _ => None,
-    };
-    let cause = access::cause(&error);
-    InstallError { step, path: path.to_owned(), cause, advice: advice.map(str::to_owned), stale: false }
-}
-
 /// Why a file cannot get the owner or group that it is to have.
 fn not_given_away(path: &Path, why: Errno) -> InstallError {
     let error = failed("set the owner of", path, why);
@@ -102,36 +45,6 @@ fn not_given_away(path: &Path, why: Errno) -> InstallError {
     let advice = "only root may give files away: run with CAP_CHOWN, or leave owner out and make the daemon's user a member of \
                   the group";
     InstallError { advice: Some(advice.to_owned()), ..error }
-}
-
-/// Modes are set explicitly wherever they matter; what an inherited umask may never take away is the owner's own
-/// right to what was just made.
-pub fn keep_owners_rights() {
-    use rustix::process::umask;
-    let inherited = umask(Mode::RWXU | Mode::RWXG | Mode::RWXO);
-    umask(inherited.difference(Mode::RWXU));
-}
-
-/// Opens a file of the operator's. Links are followed; what would keep the reader waiting, such as a FIFO, and
-/// devices are refused.
-pub fn open_file(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
-}
-
-/// Reads a file of the operator's, of at most `limit` bytes: whole, or not at all. Wiped when dropped.
-pub fn read_file(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
-    let file = open_file(path)?;
-    let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    // Sized once: a growing buffer would leave copies of a key behind that nobody wipes.
-    let mut content = Zeroizing::new(Vec::with_capacity(size.max(4096).min(limit) + 1));
-    file.take(limit as u64 + 1).read_to_end(&mut content)?;
-    if content.len() > limit {
-        return Err(io::Error::other(format!("it is larger than {limit} bytes")));
-    }
-    Ok(content)
 }
 
 impl Dir {
@@ -471,16 +384,6 @@ fn trusted_owner(uid: u32, me: Uid, path: &Path, what: &str) -> Result<(), Insta
     })
 }
 
-/// Characters of a [`random_name`].
-const RANDOM_NAME: usize = 16;
-
-/// A name that nobody can foresee, 16 hexadecimal characters.
-pub fn random_name() -> String {
-    let mut bytes = [0; RANDOM_NAME / 2];
-    aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -554,16 +457,5 @@ mod tests {
         dir.replace("link", b"new", 0o600, Ownership::default()).unwrap();
         assert_eq!(std::fs::read(temp.path().join("victim")).unwrap(), b"victim");
         assert!(dir.read("victim", 3).unwrap_err().to_string().contains("larger than 3 bytes"));
-    }
-
-    #[test]
-    fn errors_say_what_would_help() {
-        let shown = |errno| failed("create", Path::new("/x"), errno).to_string();
-        assert_eq!(
-            shown(Errno::NOSPC),
-            "cannot create /x: no space left on device; the disk, or its inodes, are full"
-        );
-        assert!(shown(Errno::ROFS).contains("ReadWritePaths="));
-        assert!(shown(Errno::BUSY).contains("mount its directory instead"));
     }
 }

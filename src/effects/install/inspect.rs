@@ -7,11 +7,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{Gid, Mode, Uid};
 
-use super::dir::{Dir, Ownership, failed, read_file};
+use super::dir::Dir;
+use super::error::failed;
 use super::stage;
 use crate::cert::{self, Anchors, Certificate, KeyCandidate, KeyError, PublicKey, PublicKeys};
 use crate::config::{FileCopy, FileKind, Files, KeySource};
 use crate::effects::access::{self, Wish};
+use crate::effects::files::read_file;
+use crate::effects::ownership::Ownership;
 use crate::engine::contents;
 use crate::engine::event::{Inspect, Inspection, InstallError, InstalledFile, Link};
 

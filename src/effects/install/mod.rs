@@ -2,6 +2,7 @@
 
 pub mod activate;
 pub mod dir;
+pub(super) mod error;
 pub mod in_place;
 pub mod inspect;
 pub mod keys;

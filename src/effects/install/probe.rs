@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, FlockOperation};
 
-use super::dir::{Dir, Ownership, failed, random_name};
+use super::dir::Dir;
+use super::error::failed;
 use crate::config::Config;
 use crate::config::point::Key;
+use crate::effects::files::random_name;
+use crate::effects::ownership::Ownership;
 use crate::engine::event::InstallError;
 
 /// A rehearsal's directory is named so, and its link with [`LINK`] behind that.

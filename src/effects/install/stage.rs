@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::dir::{Dir, Ownership, failed, random_name, read_file};
+use super::dir::Dir;
+use super::error::failed;
 use crate::cert::{self, PrivateKey};
 use crate::config::FileKind;
 use crate::effects::access::{self, Reason, Wish};
+use crate::effects::files::{random_name, read_file};
+use crate::effects::ownership::Ownership;
 use crate::engine::contents;
 use crate::engine::event::{InstallError, InstalledFile, Material, Stage, StagedFiles};
 

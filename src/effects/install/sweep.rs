@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::dir::{Dir, Ownership};
+use super::dir::Dir;
 use super::stage;
+use crate::effects::ownership::Ownership;
 use crate::engine::event::{InstallError, Quarantine};
 
 /// Number of newest generations kept.

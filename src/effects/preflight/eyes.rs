@@ -217,7 +217,7 @@ impl Denied {
     /// What follows the path in a sentence.
     fn why(&self, path: &Path) -> String {
         let at = if self.at == path { ", which".to_owned() } else { format!(": {}", self.at.display()) };
-        let owner = crate::effects::store::lock::user_name(self.uid);
+        let owner = crate::effects::ownership::user_name(self.uid);
         format!("{at} belongs to {owner}:{} with mode {:04o}", group_name(self.gid), self.mode)
     }
 

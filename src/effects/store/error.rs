@@ -10,8 +10,10 @@ use rusqlite::ErrorCode;
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::lock::{holder, user_name};
-use crate::effects::install::dir;
+use super::lock::holder;
+use crate::effects::files::random_name;
+use crate::effects::install::error;
+use crate::effects::ownership::user_name;
 use crate::state::VERSION;
 
 /// Why the state cannot be opened, read or written.
@@ -136,7 +138,7 @@ pub(super) fn failed(step: &'static str, path: &Path, why: std::io::Error) -> St
 
 fn words(step: &'static str, path: &Path, why: std::io::Error) -> String {
     let denied = why.kind() == ErrorKind::PermissionDenied;
-    let failed = dir::failed(step, path, why);
+    let failed = error::failed(step, path, why);
     let advice = if denied { Some(who_may(path)) } else { failed.advice };
     advice.map_or_else(|| failed.cause.clone(), |advice| format!("{}; {advice}", failed.cause))
 }
@@ -165,7 +167,7 @@ pub fn try_write(dir: &Path) -> Result<(), String> {
         file.write_all(&BLOCK).and_then(|()| file.sync_all())
     };
     let named = || {
-        let path = dir.join(format!(".certcollectd-probe-{}", dir::random_name()));
+        let path = dir.join(format!(".certcollectd-probe-{}", random_name()));
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
         let written = file.write_all(&BLOCK).and_then(|()| file.sync_all());
         std::fs::remove_file(&path)?;

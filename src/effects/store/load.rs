@@ -11,7 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::error::{StoreError, damaged, failed};
 use super::save::{BUSY, PLAIN, check_header, check_pages, no_version, version};
-use crate::effects::install::dir::random_name;
+use crate::effects::files::random_name;
 use crate::engine::time::Now;
 use crate::engine::{Adopted, Loaded, Remembered};
 use crate::state::{self, Origin, RowError, VERSION};

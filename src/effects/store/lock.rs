@@ -13,6 +13,7 @@ use super::error::{StoreError, failed, io};
 use super::presence::{self, Answer, Presence, Trust};
 use crate::api::Foreign;
 use crate::effects::hook::find_program;
+use crate::effects::ownership::{sudo_user, user_name};
 
 /// A process that holds a lock, in words: its number and what it was started with.
 pub fn holder(pid: Option<u32>) -> String {
@@ -185,16 +186,4 @@ fn remedy(dir: &Path, owner: u32, me: u32) -> String {
             )
         }
     }
-}
-
-/// A user's name, or the number of one without.
-pub fn user_name(uid: u32) -> String {
-    let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
-    user.map_or_else(|| uid.to_string(), |user| user.name)
-}
-
-/// A user as `sudo -u` takes it; a number needs a mark there, and quotes in a shell.
-pub fn sudo_user(uid: u32) -> String {
-    let name = user_name(uid);
-    if name == uid.to_string() { format!("'#{uid}'") } else { name }
 }
