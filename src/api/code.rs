@@ -42,6 +42,25 @@ pub enum Class {
 }
 
 impl Class {
+    /// Whether the vendor is at work on the order: asking again may bring the certificate.
+    pub fn is_in_progress(self) -> bool {
+        match self {
+            Class::Available | Class::Waiting | Class::WaitingSlowly => true,
+            Class::Ready
+            | Class::Transient
+            | Class::AccountClosed
+            | Class::AccountPaused
+            | Class::EndpointRefused
+            | Class::Ours
+            | Class::Permission
+            | Class::Rejected
+            | Class::Revoked
+            | Class::Done
+            | Class::Report
+            | Class::Unknown => false,
+        }
+    }
+
     /// Whether the code does not say what has become of the order, so that something else in the answer can.
     fn leaves_open(self) -> bool {
         match self {
@@ -97,9 +116,20 @@ impl Row {
     }
 }
 
+/// "Incorrect login details, account is locked, password has expired or your source IP is blocked."
+pub const LOGIN_REFUSED: i32 = -16;
+
+/// What an answer of nothing but certificates stands for.
+pub(super) const ATTACHED: i32 = 2;
+
+/// Whether a code is an error; the others are the status of an order or plain success.
+pub fn is_error(code: i32) -> bool {
+    code < 0
+}
+
 /// Every code that the documents name, in falling order.
 pub const TABLE: [Row; 27] = [
-    row(2, Class::Ready, "certificates attached", ""),
+    row(ATTACHED, Class::Ready, "certificates attached", ""),
     row(1, Class::Available, "issued, but the certificate is not in the answer", ""),
     row(0, Class::Waiting, "being processed by Sectigo", ""),
     row(-1, Class::Ours, "the request was not made over HTTPS", "check base_url and any proxy in between"),
@@ -114,7 +144,7 @@ pub const TABLE: [Row; 27] = [
     row(-13, Class::Report, "the key size in the CSR is not supported", "make a CSR with another key size"),
     row(-14, Class::Transient, "unknown error at the vendor", ""),
     row(
-        -16,
+        LOGIN_REFUSED,
         Class::AccountClosed,
         "login refused: wrong login, locked account, expired password or blocked source address",
         "log in at the vendor's web site and mend the cause; `certcollectd status` says what to do then",
@@ -183,18 +213,20 @@ pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
     match row.code {
         // GetMDCDomainDetails words its -16 "Permission denied!": a right is missing, the login is fine.
         // Only a text that speaks of the login is about the login.
-        -16 if endpoint == Endpoint::DomainDetails && names("permission") && !names("login") => Row {
-            class: Class::EndpointRefused,
-            means: "this endpoint is not open to the account",
-            advice: "ask the vendor's account manager for the right",
-            ..row
-        },
+        LOGIN_REFUSED if endpoint == Endpoint::DomainDetails && names("permission") && !names("login") => {
+            Row {
+                class: Class::EndpointRefused,
+                means: "this endpoint is not open to the account",
+                advice: "ask the vendor's account manager for the right",
+                ..row
+            }
+        }
         // A login argument that is missing or malformed is refused for every order alike, and each further
         // try looks like a wrong login.
         -3 | -4 if names("loginname") || names("loginpassword") => Row {
             class: Class::AccountClosed,
             means: "the vendor does not accept the form of login name or password",
-            ..row_of(-16)
+            ..row_of(LOGIN_REFUSED)
         },
         // Status and error code share their numbers; where nothing is collected, 0 is plain success.
         0 if !endpoint.collects() => Row { class: Class::Done, means: "done", ..row },
@@ -260,6 +292,12 @@ mod tests {
         }
         let denied = classify(Endpoint::DomainDetails, &reply(-16, "Permission denied!"));
         assert!(!denied.shows_login());
+    }
+
+    #[test]
+    fn the_codes_in_progress_are_those_that_may_become_a_certificate() {
+        let found: Vec<i32> = (-2000..2000).filter(|code| row_of(*code).class.is_in_progress()).collect();
+        assert_eq!(found, [-125, -26, -22, 0, 1]);
     }
 
     #[test]

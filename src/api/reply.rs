@@ -9,7 +9,7 @@ mod lines;
 
 use bytes::Bytes;
 
-use super::code::{Class, classify};
+use super::code::{ATTACHED, Class, LOGIN_REFUSED, classify, is_error};
 use super::{Answer, Endpoint, Foreign};
 
 /// What the vendor said, decoded once.
@@ -148,7 +148,7 @@ pub fn decode(endpoint: Endpoint, answer: &Answer) -> Result<Reply, Unreadable> 
     match answer.status {
         200..=299 => decode_body(endpoint, &answer.body),
         400..=499 => match decode_body(endpoint, &answer.body) {
-            Ok(reply) if reply.code < 0 => Ok(reply),
+            Ok(reply) if is_error(reply.code) => Ok(reply),
             _ => Err(Unreadable::Http(answer.status)),
         },
         // Whatever else is wrong there: a refused login is refused, and to call again may lock the account.
@@ -179,9 +179,6 @@ fn decode_body(endpoint: Endpoint, body: &Bytes) -> Result<Reply, Unreadable> {
     }
 }
 
-/// "Incorrect login details, account is locked, password has expired or your source IP is blocked."
-const LOGIN_REFUSED: i32 = -16;
-
 /// By that code, or by another one that names the login.
 fn refuses_login(endpoint: Endpoint, reply: &Reply) -> bool {
     reply.code == LOGIN_REFUSED || classify(endpoint, reply).class == Class::AccountClosed
@@ -189,7 +186,7 @@ fn refuses_login(endpoint: Endpoint, reply: &Reply) -> bool {
 
 /// An answer that is nothing but certificates.
 fn attached(body: Bytes) -> Reply {
-    Reply { code: 2, parts: vec![body], ..Reply::default() }
+    Reply { code: ATTACHED, parts: vec![body], ..Reply::default() }
 }
 
 /// A DER or BER SEQUENCE of any size that holds a certificate begins 0x30 and a long or indefinite length,

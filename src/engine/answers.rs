@@ -294,7 +294,7 @@ impl Engine {
         let since = lasts.map_or_else(|| now.unix(), |old| old.since);
         // What an answer without details leaves open was said by an earlier one.
         let details = match old {
-            Some(old) if code.is_none_or(|code| code < 0) && details == reply::Details::default() => {
+            Some(old) if code.is_none_or(code::is_error) && details == reply::Details::default() => {
                 old.details
             }
             Some(old) => reply::Details {

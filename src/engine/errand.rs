@@ -6,7 +6,7 @@ use super::account::Purpose;
 use super::answers::said;
 use super::event::{OrderId, ReplaceCommand, Target, Token};
 use super::time::Now;
-use crate::api::code::{Class, Row};
+use crate::api::code::{Class, Row, is_error};
 use crate::api::{Answer, Endpoint, Failure, Foreign, Handle, Reply, Request};
 use crate::config::Account;
 
@@ -228,7 +228,7 @@ impl Engine {
                 self.replacement_answered(gate, command, errand.token, (row, reply), now);
             }
             Kind::Resend { number } => match errand.token {
-                Some(token) if reply.code >= 0 => {
+                Some(token) if !is_error(reply.code) => {
                     self.reply(token, true, &format!("the collection mail of order {number} is sent again"));
                 }
                 _ => self.tell_asker(
@@ -240,7 +240,7 @@ impl Engine {
                 if row.class == Class::EndpointRefused {
                     self.details_refused(gate, &refused("the domains are not told", row, reply), now);
                 }
-                if reply.code >= 0 {
+                if !is_error(reply.code) {
                     self.domains_heard(*order, number, errand.token, reply, now);
                 } else {
                     let text = refused(&format!("the domains of order {number} are not told"), row, reply);

@@ -341,6 +341,13 @@ pub enum Mood {
     Troubled,
 }
 
+impl Heard {
+    /// What kind of news it was; nothing where no answer was understood.
+    pub fn class(&self) -> Option<Class> {
+        self.code.map(|code| row_of(code).class)
+    }
+}
+
 impl Mood {
     /// What follows from a code, or from none.
     pub fn of(code: Option<i32>) -> Mood {

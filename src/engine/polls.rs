@@ -9,6 +9,7 @@ use super::slot::{Brought, Slot};
 use super::time::{Now, Time, rfc3339};
 use super::unheard::Ending;
 use super::{Busy, Engine, expiry, schedule};
+use crate::api::code::Class;
 use crate::api::{Answer, Failure, Request};
 
 /// A reading of the clock is rounded down to this, and what has just ended may have ended so much later.
@@ -204,8 +205,7 @@ impl Engine {
         let Some(polled) = record.polled else { return Some(now.time) };
         let at = now.wall_of(polled).div_euclid(1000);
         let waited = polled.since(record.waiting_since);
-        let in_progress =
-            record.heard.as_ref().is_some_and(|heard| matches!(heard.code, Some(0 | 1 | -22 | -26 | -125)));
+        let class = record.heard.as_ref().and_then(|heard| heard.class());
         let guard = schedule::guarded(cadence, expiry::is_near(record.installed.as_deref(), at));
         let delay = match record.phase {
             Phase::Attention | Phase::Rejected | Phase::Revoked => return None,
@@ -214,16 +214,14 @@ impl Engine {
                 let guard = guard?;
                 if record.failures > 0 {
                     schedule::backed_off(cadence, record.failures).min(guard)
-                } else if in_progress {
+                } else if class.is_some_and(Class::is_in_progress) {
                     cadence.interval.min(guard)
                 } else {
                     guard
                 }
             }
             _ if record.failures > 0 => schedule::backed_off(cadence, record.failures),
-            _ if record.heard.as_ref().is_some_and(|heard| heard.code == Some(-22)) => {
-                schedule::pending_slowly(cadence, waited)
-            }
+            _ if class == Some(Class::WaitingSlowly) => schedule::pending_slowly(cadence, waited),
             _ => schedule::pending(cadence, waited),
         };
         let seed = schedule::seed(&entry.name, entry.handle.text(), u64::from(record.polls));

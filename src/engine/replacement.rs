@@ -13,7 +13,7 @@ use super::answers::said;
 use super::errand::Errand;
 use super::event::{CommandReply, Effect, Level, OrderId, ReplaceCommand, Token};
 use super::time::{Now, rfc3339};
-use crate::api::code::{Class, Row};
+use crate::api::code::{Class, Row, is_error};
 use crate::api::{Foreign, Handle, Replace, Reply, Request};
 use crate::cert::{self, Certificate, Fingerprint};
 
@@ -252,7 +252,7 @@ impl Engine {
         now: Now,
     ) {
         let number = &command.replace.order_number;
-        if reply.code >= 0 {
+        if !is_error(reply.code) {
             return self.replaced(gate, command, token, reply, now);
         }
         if matches!(row.class, Class::Transient | Class::Unknown) {

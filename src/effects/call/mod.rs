@@ -178,8 +178,10 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
-/// The code of a refused login. Whatever holds it is looked at as one.
-const REFUSED: &[u8] = b"-16";
+/// Whether the code of a refused login stands anywhere in a body. Whatever holds it is looked at as a refusal.
+fn names_refusal(body: &[u8]) -> bool {
+    memmem::find(body, code::LOGIN_REFUSED.to_string().as_bytes()).is_some()
+}
 
 /// Whether an answer may refuse the login, by this code or in other words.
 fn may_refuse(endpoint: Endpoint, answer: &Answer) -> bool {
@@ -188,7 +190,7 @@ fn may_refuse(endpoint: Endpoint, answer: &Answer) -> bool {
         reply.is_some_and(|reply| code::classify(endpoint, &reply).class == Class::AccountClosed)
     };
     // Reading what is as broken as an answer can be may end in a panic; that is the engine's to say.
-    memmem::find(&answer.body, REFUSED).is_some() || catch_unwind(AssertUnwindSafe(closes)).unwrap_or(true)
+    names_refusal(&answer.body) || catch_unwind(AssertUnwindSafe(closes)).unwrap_or(true)
 }
 
 impl Prepared {
@@ -326,7 +328,7 @@ impl Arrived {
     /// Half an answer decides nothing, but for a refused login: to call again after that may lock the account.
     fn refusal(self, endpoint: Endpoint, password: &str) -> Option<Answer> {
         // There, what follows the code decides what it means.
-        if endpoint == Endpoint::DomainDetails || memmem::find(&self.body, REFUSED).is_none() {
+        if endpoint == Endpoint::DomainDetails || !names_refusal(&self.body) {
             return None;
         }
         let body = echo::without(self.body.freeze(), password);
