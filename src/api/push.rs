@@ -60,8 +60,8 @@ const REASONS: [(i32, &str); 10] = [
 
 /// What the announcement of a revocation calls itself, in lower case and without what is between the words.
 const PRE_REVOCATION: &str = "prerevocation";
-/// An order number has at most 128 characters [doc: CollectSSL].
-const MAX_NUMBER: usize = 128;
+/// No serial number is longer than an order number may be.
+const MAX_NUMBER: usize = super::Handle::MAX_ORDER_NUMBER;
 /// No notification has more names than this.
 const MAX_NAMES: usize = 200;
 /// Maximum number of orders, certificates or serial numbers taken from one notification.

@@ -10,7 +10,7 @@ mod lines;
 use bytes::Bytes;
 
 use super::code::{ATTACHED, Class, LOGIN_REFUSED, classify, is_error};
-use super::{Answer, Endpoint, Foreign};
+use super::{Answer, Endpoint, Foreign, Handle};
 
 /// What the vendor said, decoded once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -204,9 +204,9 @@ fn skip_blank(body: &Bytes) -> Bytes {
     body.slice(start..)
 }
 
-/// Whether a text can be the number of an order or a certificate, which are opaque words of at most 128 characters.
+/// Whether a text can be the number of an order or a certificate, which are opaque words.
 fn is_number(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    (1..=Handle::MAX_ORDER_NUMBER).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Reads a moment in UNIX seconds; what lies before 1970 or beyond the year 9999 is none.

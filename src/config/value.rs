@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::api::Product;
+use crate::api::{Handle, Product};
 
 /// Why a value was refused. `what` follows the name of the key: "`interval` *has no unit*".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -256,13 +256,14 @@ pub(super) fn order_number(text: &str, product: Product) -> Result<(), Wrong> {
     if text.chars().any(char::is_control) {
         return Err(Wrong::new("has control characters", help));
     }
-    if text.chars().count() > 128 {
-        return Err(Wrong::new("is longer than 128 characters", help));
+    if text.chars().count() > Handle::MAX_ORDER_NUMBER {
+        let most = Handle::MAX_ORDER_NUMBER;
+        return Err(Wrong::new(format!("is longer than {most} characters"), help));
     }
     match product {
         Product::Ssl => Ok(()),
         // CollectMC and CollectSMIME take an integer.
-        Product::Mark | Product::Smime => digits(text, 128),
+        Product::Mark | Product::Smime => digits(text, Handle::MAX_ORDER_NUMBER),
     }
 }
 
