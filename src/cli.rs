@@ -110,11 +110,13 @@ pub enum Command {
     #[command(after_help = "Example: certcollectd doctor dcv www")]
     Doctor(commands::doctor::DoctorArgs),
     /// Run the rehearsal server: the vendor's API on loopback, with its own CA
+    #[cfg(feature = "sandbox")]
     #[command(after_help = "Examples: certcollectd sandbox | tee rehearsal.toml\n          \
         certcollectd sandbox --listen 0.0.0.0:8443 --host vendor --dir /rehearsal\n\n\
         Prints a configuration that is ready to be used. docs/rehearsal.md has scenarios, faults and the control port.")]
-    Sandbox(commands::sandbox::SandboxArgs),
+    Sandbox(certcollectd_sandbox::cli::Arguments),
     /// Sandbox and daemon together in a temporary directory: the main job in ten seconds
+    #[cfg(feature = "sandbox")]
     #[command(after_help = "Example: certcollectd demo")]
     Demo(commands::demo::DemoArgs),
     /// Write the completions of a shell to standard output
@@ -154,11 +156,13 @@ impl Command {
             Command::Doctor(doctor) => match &doctor.subject {
                 commands::doctor::What::Dcv(dcv) => dcv.json,
             },
+            #[cfg(feature = "sandbox")]
             Command::Sandbox(sandbox) => sandbox.json,
+            #[cfg(feature = "sandbox")]
+            Command::Demo(_) => false,
             Command::Run
             | Command::Once(_)
             | Command::Check(_)
-            | Command::Demo(_)
             | Command::Completions { .. }
             | Command::Man { .. } => false,
         }

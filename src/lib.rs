@@ -29,13 +29,13 @@
 //! | `effects` | `engine`, `api`, `cert`, `config`, `state` | network out, disk, child processes |
 //! | `daemon` | `engine`, `sources`, `effects`, `config` | only through these |
 //! | `telemetry` | `config`, `engine` | stderr, journal, notify socket |
-//! | `sandbox` | nothing of ours, not even `api` | listening sockets |
 //! | `commands` | everything above | stdout, config file |
 //! | `cli`, `main` | `commands` | arguments, exit code |
 //!
-//! `tests/it/architecture.rs` keeps this table true. Two lines carry the weight: `engine` cannot reach
-//! `effects`, so every decision can be tested without a socket or a disk; and `sandbox` shares no code
-//! with `api`, because a misreading shared by client and rehearsal server would pass every test.
+//! `tests/it/architecture.rs` keeps this table true. One line carries the weight: `engine` cannot reach
+//! `effects`, so every decision can be tested without a socket or a disk. The rehearsal server is a crate of its own,
+//! `certcollectd-sandbox`, which imports nothing of this one: a misreading of the vendor's documents that both
+//! shared would pass every test.
 //!
 //! What is deliberately absent: the engine has no clock, no file, no random source and no `await`;
 //! nothing follows a redirect; no test branch exists in the daemon's code.
@@ -50,7 +50,6 @@ pub mod config;
 pub mod daemon;
 pub mod effects;
 pub mod engine;
-pub mod sandbox;
 pub mod sources;
 pub mod state;
 pub mod status;

@@ -21,8 +21,8 @@ use crate::config::count;
 use crate::effects::access::cause;
 use crate::effects::store::load::Reader;
 use crate::engine::order::{OrderRecord, Phase};
-use crate::sandbox::{CertificateSpec, Handle, Options, OrderSpec, Product, Sandbox, Scenario, Step};
 use crate::sources::clock;
+use certcollectd_sandbox::{CertificateSpec, Handle, Options, OrderSpec, Product, Sandbox, Scenario, Step};
 use site::Site;
 
 /// How long the whole may take on a slow machine before it is given up.
@@ -64,7 +64,7 @@ fn play(dir: &Path) -> Result<(), String> {
     let key = rcgen::KeyPair::generate().map_err(|error| error.to_string())?.serialize_pem();
     let sandbox = Sandbox::start(Options { scenario: scenario(&key), ..Options::default() })
         .and_then(Sandbox::spawn_thread)
-        .map_err(|error| super::sandbox::with_cause(&error))?;
+        .map_err(|error| certcollectd_sandbox::cli::with_cause(&error))?;
     let vendor = sandbox.handle();
     let site = Site::start(&dir.join("certificates/www/fullchain.pem"), &key)?;
     write(&dir.join("www.key"), &key)?;

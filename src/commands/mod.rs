@@ -2,6 +2,7 @@
 
 mod asked;
 pub mod check;
+#[cfg(feature = "sandbox")]
 pub mod demo;
 pub mod doctor;
 pub mod domains;
@@ -12,6 +13,7 @@ mod lookout;
 pub mod order;
 mod print;
 pub mod run;
+#[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod smime;
 mod socket;
@@ -90,7 +92,9 @@ fn carry_out(cli: Cli) -> u8 {
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { dir } => generate::man(&dir),
         Command::Doctor(arguments) => doctor::doctor(config, &arguments),
+        #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::sandbox(&arguments),
+        #[cfg(feature = "sandbox")]
         Command::Demo(arguments) => demo::demo(&arguments),
     }
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use certcollectd::sandbox::{OrderSpec, Product};
+use certcollectd_sandbox::{OrderSpec, Product};
 
 use crate::rehearsal::listening::{address_of, get};
 use crate::setting::Setting;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use certcollectd::sandbox::{OrderSpec, Product};
 use certcollectd::sources::clock;
+use certcollectd_sandbox::{OrderSpec, Product};
 
 use crate::setting::Setting;
 

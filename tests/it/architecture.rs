@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The import table of `src/lib.rs`: a part, and the other parts that it may use.
-const TABLE: [(&str, &[&str]); 14] = [
+const TABLE: [(&str, &[&str]); 13] = [
     ("api", &[]),
     ("cert", &[]),
     ("config", &["api"]),
@@ -15,7 +15,6 @@ const TABLE: [(&str, &[&str]); 14] = [
     ("effects", &["api", "cert", "config", "engine", "state"]),
     ("daemon", &["config", "effects", "engine", "sources", "telemetry"]),
     ("telemetry", &["config", "engine"]),
-    ("sandbox", &[]),
     (
         "commands",
         &[
@@ -26,7 +25,6 @@ const TABLE: [(&str, &[&str]); 14] = [
             "daemon",
             "effects",
             "engine",
-            "sandbox",
             "sources",
             "state",
             "status",
@@ -128,11 +126,11 @@ fn the_test_of_imports_can_fail() {
 }
 
 #[test]
-fn one_file_reads_the_clock_and_the_sandbox_has_its_own() {
+fn one_file_reads_the_clock() {
     for (_, path, text) in files() {
         let reads = ["SystemTime::now", "Instant::now", "Timestamp::now", "Zoned::now", "clock_gettime("];
         let found = reads.iter().find(|read| text.contains(**read));
-        let allowed = path == Path::new("sources/clock.rs") || path.starts_with("sandbox");
+        let allowed = path == Path::new("sources/clock.rs");
         assert!(
             found.is_none() || allowed,
             "{}: the clock is read in sources/clock.rs; take `now` as an argument",

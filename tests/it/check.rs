@@ -3,7 +3,7 @@
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use certcollectd::sandbox::{OrderSpec, Product};
+use certcollectd_sandbox::{OrderSpec, Product};
 
 use crate::setting::{Setting, said};
 

@@ -6,7 +6,7 @@ use certcollectd::cert::Certificate;
 use certcollectd::config::{FileCopy, FileKind, Files};
 use certcollectd::effects::install::{activate, stage};
 use certcollectd::engine::event::{Activate, InstallError, Material, OrderId, Stage};
-use certcollectd::sandbox::{CertificateSpec, OrderSpec, Product};
+use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product};
 use rcgen::KeyPair;
 
 use crate::certs;

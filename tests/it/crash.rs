@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use certcollectd::sandbox::{CertificateSpec, OrderSpec, Product};
 use certcollectd::sources::clock;
+use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product};
 
 use crate::setting::Setting;
 use crate::simulation::Dice;

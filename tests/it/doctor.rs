@@ -1,6 +1,6 @@
 //! `doctor dcv`: the real binary against a name server on loopback; what people read is kept as snapshots.
 
-use certcollectd::sandbox::{Dcv, DcvState, OrderSpec, Product, Step};
+use certcollectd_sandbox::{Dcv, DcvState, OrderSpec, Product, Step};
 use hickory_proto::op::ResponseCode;
 use insta::assert_snapshot;
 

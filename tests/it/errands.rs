@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use certcollectd::api::{self, Failure};
 use certcollectd::engine::event::{Command, CredentialTag, Event, ReplaceCommand, Target};
-use certcollectd::sandbox::{Fault, FaultSpec, OrderSpec, Product, Step};
+use certcollectd_sandbox::{Fault, FaultSpec, OrderSpec, Product, Step};
 use rcgen::{CertificateParams, KeyPair};
 
 use crate::certs;

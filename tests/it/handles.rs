@@ -1,6 +1,6 @@
 //! The three ways to name an order of product `ssl`, end to end: exactly one of them is sent.
 
-use certcollectd::sandbox::{CertificateSpec, OrderSpec, Product};
+use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product};
 
 use crate::setting::Setting;
 

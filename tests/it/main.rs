@@ -48,6 +48,7 @@ mod proof;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
 /// The rehearsal server as a newcomer meets it.
+#[cfg(feature = "sandbox")]
 mod rehearsal_server;
 /// An account that the configuration calls something else from now on.
 mod renamed;

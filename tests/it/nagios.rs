@@ -5,8 +5,8 @@ use std::time::Duration;
 use certcollectd::engine::event::HookResult;
 use certcollectd::engine::time::{Now, Time};
 use certcollectd::engine::vitals::Vitals;
-use certcollectd::sandbox::{OrderSpec, Product};
 use certcollectd::status::{Status, Verdict, verdict};
+use certcollectd_sandbox::{OrderSpec, Product};
 use insta::assert_snapshot;
 
 use crate::certs;

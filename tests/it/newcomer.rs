@@ -1,6 +1,6 @@
 //! The first hour with it, and a bad night: whatever is wrong, what is said tells what, where and what to do.
 
-use certcollectd::sandbox::{OrderSpec, Product, Step};
+use certcollectd_sandbox::{OrderSpec, Product, Step};
 
 use crate::setting::{PASSWORD, Setting, said};
 

@@ -15,7 +15,7 @@ use certcollectd::cert::Certificate;
 use certcollectd::config::{FileCopy, FileKind, Files};
 use certcollectd::effects::install::{activate, inspect, stage};
 use certcollectd::engine::event::{Activate, Inspect, Material, OrderId, Stage};
-use certcollectd::sandbox::{OrderSpec, Product};
+use certcollectd_sandbox::{OrderSpec, Product};
 use rcgen::KeyPair;
 
 use crate::network::count_of;

@@ -1,7 +1,7 @@
 //! An account under another name is the same login to the vendor: no order is asked about sooner, no refused login is
 //! tried again, and nothing that was collected is forgotten.
 
-use certcollectd::sandbox::{AccountSpec, Fault, FaultSpec, OrderSpec, Product, Step};
+use certcollectd_sandbox::{AccountSpec, Fault, FaultSpec, OrderSpec, Product, Step};
 
 use crate::setting::{LOGIN, PASSWORD, Setting};
 

@@ -5,8 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use certcollectd::sandbox::{CertificateSpec, OrderSpec, Product, Step};
 use certcollectd::sources::clock;
+use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product, Step};
 
 use crate::crash::read_set;
 use crate::setting::Setting;

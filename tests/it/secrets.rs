@@ -7,7 +7,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use certcollectd::sandbox::{AccountSpec, OrderSpec, Product};
+use certcollectd_sandbox::{AccountSpec, OrderSpec, Product};
 use rustix::process::Signal;
 
 use crate::network::forward::{Forward, Kind};

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use certcollectd::sandbox::{AccountSpec, Handle, Options, OrderSpec, Product, Running, Sandbox, Scenario};
 use certcollectd::sources::clock;
+use certcollectd_sandbox::{AccountSpec, Handle, Options, OrderSpec, Product, Running, Sandbox, Scenario};
 use rcgen::KeyPair;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

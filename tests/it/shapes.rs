@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use certcollectd::api::{Product, Response};
 use certcollectd::cert::Certificate;
-use certcollectd::sandbox::{self, CertificateSpec, OrderSpec, Step};
+use certcollectd_sandbox::{CertificateSpec, OrderSpec, Step};
 use rcgen::KeyPair;
 
 use crate::certs::{self, ca};
@@ -354,16 +354,17 @@ fn a_certificate_message_without_a_certificate_is_no_certificate() {
     assert!(said.starts_with("quarantined: "), "{said}");
 }
 
-fn order(product: sandbox::Product, number: &str) -> OrderSpec {
-    let name = if product == sandbox::Product::Smime { "jane@example.com" } else { "www.example.com" };
+fn order(product: certcollectd_sandbox::Product, number: &str) -> OrderSpec {
+    let name =
+        if product == certcollectd_sandbox::Product::Smime { "jane@example.com" } else { "www.example.com" };
     OrderSpec::new(product, number, &[name])
 }
 
 const OWN_ROOT: &str = "[order.verify]\ntrust = \"off\"";
-const PRODUCTS: [(Product, sandbox::Product, &str); 3] = [
-    (Product::Ssl, sandbox::Product::Ssl, "1"),
-    (Product::Mark, sandbox::Product::Mark, "2"),
-    (Product::Smime, sandbox::Product::Smime, "3"),
+const PRODUCTS: [(Product, certcollectd_sandbox::Product, &str); 3] = [
+    (Product::Ssl, certcollectd_sandbox::Product::Ssl, "1"),
+    (Product::Mark, certcollectd_sandbox::Product::Mark, "2"),
+    (Product::Smime, certcollectd_sandbox::Product::Smime, "3"),
 ];
 
 #[test]
@@ -406,7 +407,7 @@ fn odd_shapes_of_the_chosen_forms_are_installed() {
         let mut setting = Setting::new();
         setting.table(&format!("response = \"{word}\""));
         for (at, shape) in shapes.iter().enumerate() {
-            let mut spec = order(sandbox::Product::Ssl, &format!("7{at}"));
+            let mut spec = order(certcollectd_sandbox::Product::Ssl, &format!("7{at}"));
             spec.shape = Some((*shape).to_owned());
             setting.order(&format!("o{at}"), spec, OWN_ROOT);
         }
@@ -424,7 +425,7 @@ fn an_smime_order_is_collected_installed_and_guarded_by_the_daemon() {
     let mut setting = Setting::new();
     setting.order(
         "jane",
-        order(sandbox::Product::Smime, "42").with_script(vec![Step::pending(2), Step::issued()]),
+        order(certcollectd_sandbox::Product::Smime, "42").with_script(vec![Step::pending(2), Step::issued()]),
         &format!("domains = [\"jane@example.com\"]\nhooks = [\"told\"]\n{OWN_ROOT}"),
     );
     setting.table(

@@ -10,8 +10,8 @@ use certcollectd::engine::account::{AccountRecord, Closed};
 use certcollectd::engine::event::{Changes, Level, Note};
 use certcollectd::engine::order::OrderRecord;
 use certcollectd::engine::time::{Now, Time};
-use certcollectd::sandbox::{OrderSpec, Product, Step};
 use certcollectd::sources::clock;
+use certcollectd_sandbox::{OrderSpec, Product, Step};
 
 use crate::setting::{Setting, said};
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use certcollectd::engine::event::{Command, ReplaceCommand, Target};
 use certcollectd::engine::time::{Now, Time};
-use certcollectd::sandbox::{CertificateSpec, OrderSpec, Product, State, Step};
 use certcollectd::status::{Explanation, Status, Verdict, verdict};
+use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product, State, Step};
 use insta::assert_snapshot;
 use rcgen::KeyPair;
 

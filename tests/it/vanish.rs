@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use certcollectd::sandbox::{Fault, FaultSpec, OrderSpec, Product, Step};
 use certcollectd::sources::clock;
+use certcollectd_sandbox::{Fault, FaultSpec, OrderSpec, Product, Step};
 
 use crate::proof::{figure, number};
 use crate::setting::Setting;

@@ -10,7 +10,7 @@ pub mod servers;
 
 use std::sync::Arc;
 
-use certcollectd::sandbox::{AccountSpec, OrderSpec, Product, Step};
+use certcollectd_sandbox::{AccountSpec, OrderSpec, Product, Step};
 use serde_json::Value;
 
 use crate::setting::{PASSWORD, Setting};

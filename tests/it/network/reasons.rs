@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener};
 
-use certcollectd::sandbox::{Fault, FaultSpec, OrderSpec, Product};
+use certcollectd_sandbox::{Fault, FaultSpec, OrderSpec, Product};
 
 use super::proxy::Identity;
 use super::servers::Listener;

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use certcollectd::sandbox::CertificateSpec;
+use certcollectd_sandbox::CertificateSpec;
 
 use super::{INTERVAL, Nth, at_its_end, figure, for_each, go_on, look, number, setting, skip, until_due};
 

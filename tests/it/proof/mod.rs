@@ -9,8 +9,8 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use certcollectd::sandbox::{OrderSpec, Product};
 use certcollectd::sources::clock;
+use certcollectd_sandbox::{OrderSpec, Product};
 
 use crate::setting::{Setting, said};
 

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use certcollectd::sandbox::CertificateSpec;
 use certcollectd::sources::clock;
+use certcollectd_sandbox::CertificateSpec;
 
 use super::{INTERVAL, at_its_end, figure, go_on, look, number, own_mounts, run, setting, skip};
 use crate::setting::Setting;

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
 
-use certcollectd::sandbox::Step;
+use certcollectd_sandbox::Step;
 use rustix::process::Signal;
 
 use super::listening::{address_of, get};

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use certcollectd::cert::Certificate;
-use certcollectd::sandbox::{CertificateSpec, Step};
+use certcollectd_sandbox::{CertificateSpec, Step};
 
 use super::{KEY, OWN_ROOT, ssl};
 use crate::certs;

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 
-use certcollectd::sandbox::Step;
+use certcollectd_sandbox::Step;
 
 use super::{KEY, ssl};
 use crate::setting::Setting;

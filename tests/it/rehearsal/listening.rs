@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use certcollectd::sandbox::{CertificateSpec, Step};
+use certcollectd_sandbox::{CertificateSpec, Step};
 
 use super::{KEY, OWN_ROOT, ssl};
 use crate::setting::Setting;

@@ -1,6 +1,6 @@
 //! The login: one after a refusal, one call in flight whoever calls, and no trace of the password.
 
-use certcollectd::sandbox::{Fault, FaultSpec, Step};
+use certcollectd_sandbox::{Fault, FaultSpec, Step};
 use rustix::process::Signal;
 
 use super::{KEY, OWN_ROOT, ssl};

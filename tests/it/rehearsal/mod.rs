@@ -13,7 +13,7 @@ pub(crate) mod listening;
 /// The login, and the one call in flight.
 mod login;
 
-use certcollectd::sandbox::{CertificateSpec, Fault, FaultSpec, Flaw, OrderSpec, Product, Step};
+use certcollectd_sandbox::{CertificateSpec, Fault, FaultSpec, Flaw, OrderSpec, Product, Step};
 
 use crate::setting::{Setting, openssl_verifies};
 
@@ -139,8 +139,8 @@ fn hostile_answers_install_nothing_and_stop_nobody() {
         Fault::Garbage { bytes: 5000 },
         Fault::Close,
         Fault::Cut { after: 100, polite: false, length: true },
-        Fault::Huge { mib: 3, length: certcollectd::sandbox::Length::Honest },
-        Fault::Huge { mib: 3, length: certcollectd::sandbox::Length::None },
+        Fault::Huge { mib: 3, length: certcollectd_sandbox::Length::Honest },
+        Fault::Huge { mib: 3, length: certcollectd_sandbox::Length::None },
         Fault::EndlessHeaders,
         Fault::RawGarbage,
         Fault::Gzip,

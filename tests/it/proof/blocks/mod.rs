@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
-use certcollectd::sandbox::{CertificateSpec, OrderSpec, Product};
+use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 

@@ -6,19 +6,19 @@
 //! documents leave open ([`shape`]), it breaks answers on purpose ([`faults`]), and it remembers what was
 //! asked of it ([`record`]). A second port takes commands.
 //!
-//! It shares no code with the rest of the program, on purpose: it was written a second time from the
+//! It shares no code with certcollectd, on purpose: it was written a second time from the
 //! documents, so that a misreading of them does not pass every test. It is no CA for anything but
-//! rehearsals, keeps nothing on disk, and prints nothing.
+//! rehearsals, and but for [`cli`] it keeps nothing on disk and prints nothing.
 //!
 //! ```no_run
-//! use certcollectd::sandbox::{Options, OrderSpec, Product, Sandbox, Step};
+//! use certcollectd_sandbox::{Options, OrderSpec, Product, Sandbox, Step};
 //!
 //! let sandbox = Sandbox::start(Options::demo())?.spawn_thread()?;
 //! let handle = sandbox.handle();
 //! println!("{} {}", handle.base_url(), handle.ca_pem());
 //! let order = OrderSpec::new(Product::Ssl, "42", &["www.example.com"]);
 //! handle.vendor().put_order(order.with_script(vec![Step::pending(2), Step::issued()]))?;
-//! # Ok::<(), certcollectd::sandbox::Error>(())
+//! # Ok::<(), certcollectd_sandbox::Error>(())
 //! ```
 //!
 //! # The control port
@@ -33,6 +33,7 @@ pub mod accounts;
 mod answer;
 mod bundle;
 pub mod ca;
+pub mod cli;
 pub mod clock;
 mod collect;
 mod control;

@@ -126,10 +126,10 @@ fn the_signature_of_a_pkcs7_is_right() {
     let files = Files::new();
     for shape in ["pkcs7-unrelated", "pkcs7-ber", "pkcs7-signed"] {
         set_shape(&mut vendor, &format!("{shape}+no-root"));
-        let signer = crate::sandbox::ca::Authorities::new(&[]).unwrap().signer.certificate;
+        let signer = crate::ca::Authorities::new(&[]).unwrap().signer.certificate;
         let answer = post(&mut vendor, MC, "orderNumber=2&responseType=2&responseEncoding=1");
         let path = files.write("answer.p7b", &answer.body);
-        let other = files.write("other.pem", crate::sandbox::der::pem("CERTIFICATE", &signer, "\n"));
+        let other = files.write("other.pem", crate::der::pem("CERTIFICATE", &signer, "\n"));
         let mut arguments = vec!["cms", "-verify", "-noverify", "-inform", "DER", "-in", &path];
         if shape != "pkcs7-unrelated" {
             // The right signer is not within, and another sandbox's signer is somebody else.

@@ -485,7 +485,7 @@ mod tests {
 
     #[test]
     fn every_fault_is_in_the_table() {
-        let page = include_str!("../../docs/rehearsal.md");
+        let page = include_str!("../../../docs/rehearsal.md");
         for fault in [
             Fault::Delay { ms: 1 },
             Fault::ConnectionClose,

@@ -1,7 +1,7 @@
 //! GetMDCDomainDetails, AutoReplaceSMIME and ResendCollectionEmailSMIME.
 
 use super::*;
-use crate::sandbox::{Dcv, DcvState, DialSettings};
+use crate::{Dcv, DcvState, DialSettings};
 use serde_json::{Value, json};
 
 /// The order of the first sample error (which is none) on the GetMDCDomainDetails page.

@@ -1,7 +1,7 @@
 //! The server refuses what the vendor refuses, in the vendor's order and words.
 
 use super::*;
-use crate::sandbox::{CallLimit, DialSettings, LoginWords};
+use crate::{CallLimit, DialSettings, LoginWords};
 
 fn check(path: &str, body: &str, expected: &str) {
     let mut vendor = vendor();
@@ -22,7 +22,7 @@ fn the_transport_comes_first() {
             tls,
             connection: 1,
         };
-        vendor.call(incoming, crate::sandbox::now()).answer
+        vendor.call(incoming, crate::now()).answer
     };
     assert_eq!(text(&call(&mut vendor, "GET", true)), "-17\nRequest used GET rather than POST!\n");
     assert_eq!(text(&call(&mut vendor, "POST", false)), "-1\nRequest was not made over HTTPS!\n");
@@ -46,7 +46,7 @@ fn a_body_of_another_type_has_no_parameters() {
             tls: true,
             connection: 1,
         };
-        assert_eq!(text(&vendor.call(incoming, crate::sandbox::now()).answer), expected, "{content_type:?}");
+        assert_eq!(text(&vendor.call(incoming, crate::now()).answer), expected, "{content_type:?}");
     }
 }
 
@@ -62,7 +62,7 @@ fn parameters_may_stand_in_the_query_of_a_post() {
         tls: true,
         connection: 1,
     };
-    assert_eq!(text(&vendor.call(incoming, crate::sandbox::now()).answer), "1\n");
+    assert_eq!(text(&vendor.call(incoming, crate::now()).answer), "1\n");
     assert!(vendor.record().calls(0).next().unwrap().query, "a place where secrets have no business");
 }
 

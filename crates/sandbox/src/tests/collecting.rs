@@ -1,7 +1,7 @@
 //! What the Collect endpoints say in each form, with every option.
 
 use super::*;
-use crate::sandbox::{CertificateSpec, Dcv, DcvState};
+use crate::{CertificateSpec, Dcv, DcvState};
 
 /// 29/10/2025, the date of the CollectSSL page's own example.
 const DAY: Time = Time { unix_ms: 1_761_696_000_000 };
@@ -72,7 +72,7 @@ fn lines(answer: &Answer) -> Vec<String> {
 
 fn statuses() -> Vec<String> {
     let mut lines = vec!["csrStatus=1".to_owned(), "dcvStatus=1".to_owned()];
-    let others = crate::sandbox::script::STATUS_KEYS[2..].iter();
+    let others = crate::script::STATUS_KEYS[2..].iter();
     // Of orders with extended validation only.
     let others = others.filter(|key| !["evClickThroughStatus", "brandValStatus"].contains(key));
     lines.extend(others.map(|key| format!("{key}=-1")));
@@ -234,7 +234,7 @@ fn time_moves_a_script() {
     vendor
         .set_script("1", vec![Step { for_ms: Some(3_600_000), ..Step::default() }, Step::issued()])
         .unwrap();
-    let now = crate::sandbox::now();
+    let now = crate::now();
     let body = "orderNumber=1&queryType=0";
     assert_eq!(post_at(&mut vendor, SSL, body, now).code, Some(0));
     vendor.advance_clock(std::time::Duration::from_secs(3_601));

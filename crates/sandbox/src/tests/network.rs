@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::*;
-use crate::sandbox::{Fault, FaultSpec, Handle, Length, Options, Running, Sandbox};
+use crate::{Fault, FaultSpec, Handle, Length, Options, Running, Sandbox};
 
 /// A running sandbox with the content of [`scenario`].
 fn running() -> Running {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::sandbox::{Handle, Options, Running, Sandbox};
+use crate::{Handle, Options, Running, Sandbox};
 
 fn running() -> Running {
     Sandbox::start(Options::demo()).unwrap().spawn_thread().unwrap()

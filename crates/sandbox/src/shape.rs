@@ -373,7 +373,7 @@ mod tests {
 
     #[test]
     fn every_name_is_in_the_table() {
-        let page = include_str!("../../docs/rehearsal.md");
+        let page = include_str!("../../../docs/rehearsal.md");
         for name in names() {
             assert!(page.contains(&format!("| `{name}` |")), "{name} is not documented");
         }

@@ -337,7 +337,7 @@ mod tests {
     fn every_command_of_the_table_is_carried_out_and_explained() {
         let sandbox = Sandbox::start(Options::demo()).unwrap();
         let handle = sandbox.handle();
-        let page = include_str!("../../docs/rehearsal.md");
+        let page = include_str!("../../../docs/rehearsal.md");
         for (call, _) in COMMANDS {
             let (method, path) = call.split_once(' ').unwrap();
             let path = path.replace("/N", "/1000001");

@@ -1,9 +1,9 @@
 //! What is issued: good certificates verify, deliberately wrong ones fail as they should.
 
 use super::*;
-use crate::sandbox::der::pem;
-use crate::sandbox::orders::Certificate;
-use crate::sandbox::{CertificateSpec, Flaw, KeyType};
+use crate::der::pem;
+use crate::orders::Certificate;
+use crate::{CertificateSpec, Flaw, KeyType};
 use x509_parser::prelude::X509Certificate;
 
 fn issue(vendor: &mut Vendor, order: &str, spec: CertificateSpec) -> Certificate {
@@ -209,7 +209,7 @@ fn mark_certificates_carry_a_logo() {
 
 #[test]
 fn a_logo_is_an_image_that_unpacks() {
-    let logotype = crate::sandbox::mark::logotype(5_000);
+    let logotype = crate::mark::logotype(5_000);
     let text = String::from_utf8_lossy(&logotype).into_owned();
     let start = text.find("base64,").unwrap() + 7;
     use base64::Engine as _;

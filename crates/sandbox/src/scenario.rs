@@ -112,7 +112,7 @@ impl Scenario {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::vendor::Vendor;
+    use crate::vendor::Vendor;
 
     #[test]
     fn the_example_is_a_scenario() {

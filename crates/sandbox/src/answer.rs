@@ -224,7 +224,7 @@ pub(super) fn refuse(endpoint: Endpoint, format: Format, refusal: &Refusal, shap
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::shape::Choice;
+    use crate::shape::Choice;
 
     fn shape(text: &str) -> Shape {
         Choice::parse(text).unwrap().shape(0)

@@ -1,0 +1,169 @@
+//! A sandbox as a program in the foreground: its options, what it says at the start, and how it ends.
+
+mod desk;
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::desk::Desk;
+use crate::{Error, Handle, Options, Sandbox, Scenario};
+
+/// Longest scenario in bytes; one of 100,000 orders has some 10 MB.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// The options of a sandbox.
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Address of the vendor's API; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
+    pub listen: SocketAddr,
+    /// A name or address under which clients reach the API, besides localhost; may be given several times
+    #[arg(long = "host", value_name = "NAME")]
+    pub hosts: Vec<String>,
+    /// Address of the control port, on loopback; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8444")]
+    pub control: SocketAddr,
+    /// Accounts, orders, dials and faults to begin with, as TOML or JSON; without it, those of the demo
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Print a scenario to begin with, and end
+    #[arg(long)]
+    pub example: bool,
+    /// Directory for passwords, CA and configuration, which stays; without it, one that goes with the sandbox
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+    /// Write the CA certificate that a client must trust (ca_file) to this file
+    #[arg(long, value_name = "FILE")]
+    pub ca_out: Option<PathBuf>,
+    /// Say the addresses for machines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Why it ended otherwise than it was asked to.
+#[derive(Debug)]
+pub enum Failure {
+    /// An option or the scenario is wrong.
+    Usage(String),
+    /// It could not be done.
+    Failed(String),
+}
+
+/// Plays the vendor until SIGTERM, SIGINT, SIGHUP or the control port ends it.
+pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.example {
+        return say(Scenario::EXAMPLE).map_err(Failure::Failed);
+    }
+    let scenario = arguments.scenario.as_deref().map_or_else(|| Ok(Scenario::demo()), read_scenario);
+    let scenario = scenario.map_err(Failure::Usage)?;
+    let options = Options {
+        listen: arguments.listen,
+        control: arguments.control,
+        hosts: arguments.hosts.clone(),
+        scenario: scenario.clone(),
+    };
+    let sandbox = Sandbox::start(options).map_err(|error| match error {
+        Error::Refused(_) => Failure::Usage(with_cause(&error)),
+        error => Failure::Failed(with_cause(&error)),
+    })?;
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Failed(format!("the runtime cannot start: {}", cause(&error))))?;
+    runtime.block_on(play(arguments, &scenario, sandbox)).map_err(Failure::Failed)
+}
+
+async fn play(arguments: &Arguments, scenario: &Scenario, sandbox: Sandbox) -> Result<(), String> {
+    // Before anybody is told that it is there, and can end it.
+    let listen =
+        |kind| signal(kind).map_err(|error| format!("signals cannot be listened to: {}", cause(&error)));
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    let _desk = introduce(arguments, scenario, &sandbox.handle())?;
+    let stopped = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    };
+    sandbox.run(stopped).await.map_err(|error| with_cause(&error))
+}
+
+/// Writes what a client needs, and says where it is.
+fn introduce(arguments: &Arguments, scenario: &Scenario, handle: &Handle) -> Result<Option<Desk>, String> {
+    if let Some(path) = &arguments.ca_out {
+        std::fs::write(path, handle.ca_pem())
+            .map_err(|error| format!("--ca-out {}: {}", path.display(), cause(&error)))?;
+    }
+    // Machines write their own configuration, unless they say where they want this one.
+    let desk = (!arguments.json || arguments.dir.is_some())
+        .then(|| Desk::new(arguments.dir.as_deref(), scenario, handle))
+        .transpose()?;
+    if arguments.json {
+        let own = |name: &str| desk.as_ref().map(|desk| desk.path.join(name).display().to_string());
+        let ca = arguments.ca_out.as_ref().map(|path| path.display().to_string());
+        let facts = serde_json::json!({
+            "base_url": handle.base_url(),
+            "control_url": handle.control_url(),
+            "ca_file": ca.or_else(|| own("ca.pem")),
+            "config": own("certcollectd.toml"),
+        });
+        say(&facts.to_string())?;
+    } else if let Some(desk) = &desk {
+        say(&desk.configuration)?;
+    }
+    Ok(desk)
+}
+
+/// Writes to standard output, past the library's buffer. Who closed a pipe has read enough.
+fn say(text: &str) -> Result<(), String> {
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(format!("standard output cannot be written to, so what it was to say is lost: {}", cause(&error)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn read_scenario(path: &Path) -> Result<Scenario, String> {
+    let shown = path.display();
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text));
+    if read.map_err(|error| format!("--scenario {shown}: {}", cause(&error)))? as u64 > LONGEST {
+        return Err(format!("--scenario {shown}: it is too large for a scenario"));
+    }
+    let scenario = Scenario::parse(&text).map_err(|error| format!("{shown}: {}", with_cause(&error)))?;
+    match scenario.slip() {
+        Some(slip) => Err(format!("{shown}: {slip}")),
+        None => Ok(scenario),
+    }
+}
+
+/// An error with what is behind it.
+pub fn with_cause(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(source) => match source.downcast_ref() {
+            Some(system) => format!("{error}: {}", cause(system)),
+            None => format!("{error}: {source}"),
+        },
+        None => error.to_string(),
+    }
+}
+
+/// A system error in words, without its number.
+fn cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    match error.raw_os_error() {
+        Some(_) => text.split(" (os error").next().unwrap_or_default().to_lowercase(),
+        None => text,
+    }
+}
