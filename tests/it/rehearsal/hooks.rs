@@ -148,9 +148,11 @@ fn every_signal_that_a_configuration_may_name_is_sent() {
     let hooks = names.map(|name| format!("\"{}\"", name.to_lowercase())).join(", ");
     setting.order("www", ssl("1"), &format!("{KEY}\nhooks = [{hooks}]\n{OWN_ROOT}"));
     let traps = names.map(|name| format!("trap 'echo {name} >> \"$0\"' {name}; ")).concat();
+    // A shell that starts a child loses what arrives meanwhile (dash, in its vfork), so it waits for its input instead.
     let mut target = std::process::Command::new("/bin/sh")
-        .args(["-c", &format!("{traps}echo ready >> \"$0\"; while [ -e \"$0\" ]; do sleep 0.05; done")])
+        .args(["-c", &format!("{traps}echo ready >> \"$0\"; while [ -e \"$0\" ]; do read -r line; done")])
         .arg(setting.path("arrived"))
+        .stdin(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     setting.write("target.pid", &target.id().to_string());
@@ -168,6 +170,7 @@ fn every_signal_that_a_configuration_may_name_is_sent() {
         names.iter().all(|name| arrived.lines().any(|line| line == *name))
     });
     std::fs::remove_file(setting.path("arrived")).unwrap();
+    drop(target.stdin.take());
     target.wait().unwrap();
 }
 
