@@ -73,7 +73,8 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         error => Failure::Failed(with_cause(&error)),
     })?;
     let runtime = Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Failed(format!("the runtime cannot start: {}", cause(&error))))?;
+    let runtime =
+        runtime.map_err(|error| Failure::Failed(format!("the runtime cannot start: {}", cause(&error))))?;
     runtime.block_on(play(arguments, &scenario, sandbox)).map_err(Failure::Failed)
 }
 
@@ -127,9 +128,10 @@ fn say(text: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
     match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(format!("standard output cannot be written to, so what it was to say is lost: {}", cause(&error)))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!(
+            "standard output cannot be written to, so what it was to say is lost: {}",
+            cause(&error)
+        )),
         _ => Ok(()),
     }
 }
