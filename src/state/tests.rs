@@ -1,8 +1,10 @@
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::*;
 use crate::api::Foreign;
-use crate::api::reply::{Dcv, Details};
+use crate::api::reply::{Dcv, Details, STATUSES};
 use crate::cert::Fingerprint;
 use crate::config::HookEvent;
 use crate::engine::account::{Closed, Refused};
@@ -126,19 +128,9 @@ fn full() -> OrderRecord {
     }
 }
 
-#[test]
-fn a_record_comes_back_as_it_was() {
-    let record = full();
-    assert_eq!(read_order("www", &write_order(&record), here(), NOW).unwrap(), record);
-    let record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
-    let text = write_order(&record);
-    assert_eq!(read_order("www", &text, here(), NOW).unwrap(), record);
-    assert!(text.len() < 200, "a fresh record is short: {text}");
-}
-
-#[test]
-fn an_account_comes_back_as_it_was() {
-    let record = AccountRecord {
+/// As [`full`].
+fn full_account() -> AccountRecord {
+    AccountRecord {
         closed: Some(Closed {
             since: 1,
             text: "refused".into(),
@@ -183,7 +175,22 @@ fn an_account_comes_back_as_it_was() {
             outcome,
         })
         .into(),
-    };
+    }
+}
+
+#[test]
+fn a_record_comes_back_as_it_was() {
+    let record = full();
+    assert_eq!(read_order("www", &write_order(&record), here(), NOW).unwrap(), record);
+    let record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
+    let text = write_order(&record);
+    assert_eq!(read_order("www", &text, here(), NOW).unwrap(), record);
+    assert!(text.len() < 200, "a fresh record is short: {text}");
+}
+
+#[test]
+fn an_account_comes_back_as_it_was() {
+    let record = full_account();
     assert_eq!(read_account("main", &write_account(&record), here(), NOW).unwrap(), record);
     let fresh = AccountRecord::default();
     assert_eq!(read_account("main", &write_account(&fresh), here(), NOW).unwrap(), fresh);
@@ -330,4 +337,217 @@ fn rows_cannot_change_places() {
     assert_ne!(right, sum("accounts", &parts));
     assert_ne!(right, sum("orders", &[b"mail", b"boot", b"text"]));
     assert_ne!(right, sum("orders", &[b"wwwb", b"oot", b"text"]));
+}
+
+/// Rows of version 3, as it has always written them.
+const GOLDEN: &str = include_str!("../../tests/it/golden/state/version-3.json");
+
+fn fresh() -> OrderRecord {
+    OrderRecord::new("main".into(), "orderNumber 1".into(), NOW)
+}
+
+/// What each golden order was written from.
+fn orders() -> Vec<(&'static str, OrderRecord)> {
+    let debt = |event| Debt {
+        hook: "nginx".into(),
+        event,
+        since: 1,
+        tries: 0,
+        next: None,
+        started: false,
+        outcome: None,
+        ended: None,
+    };
+    let debts = [HookEvent::Installed, HookEvent::Failed, HookEvent::Expiring].map(debt).into();
+    let statuses = STATUSES.into_iter().zip(-7..).collect();
+    let details = Details { statuses, caa: Some(Foreign::new("a\\b\u{e9}'\"")), ..Details::default() };
+    let heard = Heard { at: 5, since: 5, code: None, text: "it's".into(), details };
+    let revocation = Announced { at: 1, text: "soon".into(), leaf: None, proven: false };
+    let pushed = Pushed { revocation: Some(revocation), ..Pushed::default() };
+    let domains = Domains { asked: Time(1), heard: None };
+    let generation = Generation {
+        name: "one".into(),
+        at: 0,
+        fingerprint: Fingerprint::from_bytes([0xab; 32]),
+        serial: "0a".into(),
+        not_before: 1,
+        not_after: 2,
+        names: Box::default(),
+        chain: None,
+        root: None,
+        key: None,
+        files: Vec::new(),
+        spec: 0,
+    };
+    let sparse = OrderRecord {
+        due: None,
+        former: vec![Former {
+            account: "main".into(),
+            handle: "certificateID 2".into(),
+            polled: Time(-1),
+            asked: None,
+        }],
+        heard: Some(Box::new(heard)),
+        domains: Some(Box::new(domains)),
+        staged: Some(Box::new(generation.clone())),
+        installed: Some(Box::new(Generation { chain: Some(Box::default()), ..generation })),
+        pushed: Some(Box::new(pushed)),
+        debts,
+        ..fresh()
+    };
+    let phases = [
+        ("attention", Phase::Attention),
+        ("collected", Phase::Collected),
+        ("deploying", Phase::Deploying),
+        ("guarding", Phase::Guarding),
+        ("quarantined", Phase::Quarantined),
+        ("rejected", Phase::Rejected),
+        ("revoked", Phase::Revoked),
+        ("waiting", Phase::Waiting),
+    ];
+    let phases = phases.map(|(name, phase)| (name, OrderRecord { phase, ..fresh() }));
+    phases.into_iter().chain([("full", full()), ("sparse", sparse)]).collect()
+}
+
+/// What each golden account was written from.
+fn accounts() -> Vec<(&'static str, AccountRecord)> {
+    let closed = Closed {
+        since: 1,
+        text: "refused".into(),
+        unclear: None,
+        again: 1,
+        refused: None,
+        tried: None,
+        spent: Vec::new(),
+    };
+    let sparse = AccountRecord {
+        closed: Some(closed),
+        unheard: Some(Unheard { calls: 1, until: Time(2), tag: None }),
+        details_refused: Some(Refused { since: 6, text: "no".into(), tag: None, login: 1 }),
+        replacements: vec![Replacement {
+            number: "5".into(),
+            csr: Fingerprint::from_bytes([3; 32]),
+            key: None,
+            at: 8,
+            settled: true,
+            outcome: Outcome::Unknown(None),
+        }],
+        ..AccountRecord::default()
+    };
+    let causes = [
+        ("call-limit", Cause::Limit),
+        ("connection", Cause::Connection),
+        ("garbled", Cause::Garbled),
+        ("password", Cause::Password),
+        ("retry-after", Cause::Asked),
+        ("unanswered", Cause::Unheard),
+    ];
+    let causes = causes
+        .map(|(name, cause)| (name, AccountRecord { paused_for: Some(cause), ..AccountRecord::default() }));
+    let others = [("fresh", AccountRecord::default()), ("full", full_account()), ("sparse", sparse)];
+    causes.into_iter().chain(others).collect()
+}
+
+/// What each golden adopted order was written from.
+fn adopted() -> [Adopted; 2] {
+    let full = Adopted {
+        name: "full".into(),
+        account: "main".into(),
+        number: "12".into(),
+        replaced: "5".into(),
+        request: Some("MII=".into()),
+        since: 9,
+    };
+    [Adopted { name: "sparse".into(), request: None, ..full.clone() }, full]
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn version_3_is_read_and_written_as_it_always_was() {
+    let golden = json(GOLDEN);
+    for (name, record) in orders() {
+        let row = &golden["orders"][name];
+        assert_eq!(&json(&write_order(&record)), row, "{name}");
+        assert_eq!(read_order(name, &row.to_string(), here(), NOW).unwrap(), record, "{name}");
+    }
+    for (name, record) in accounts() {
+        let row = &golden["accounts"][name];
+        assert_eq!(&json(&write_account(&record)), row, "{name}");
+        assert_eq!(read_account(name, &row.to_string(), here(), NOW).unwrap(), record, "{name}");
+    }
+    for record in adopted() {
+        let row = &golden["adopted"][&*record.name];
+        assert_eq!(&json(&write_adopted(&record)), row, "{}", record.name);
+        assert_eq!(read_adopted(&record.name, &row.to_string()).unwrap(), record);
+    }
+    let counts = ["orders", "accounts", "adopted"].map(|table| golden[table].as_object().unwrap().len());
+    assert_eq!(counts, [orders().len(), accounts().len(), adopted().len()], "no row is left out");
+}
+
+/// Adds to each time of the boot: what its key ends in says which they are.
+fn shifted(row: Value, by: i64) -> Value {
+    let time = |key: &str, value: Value| match value.as_i64() {
+        Some(time) if key.ends_with("_ms") => Value::from(time + by),
+        _ => shifted(value, by),
+    };
+    match row {
+        Value::Object(row) => row.into_iter().map(|(key, value)| (key.clone(), time(&key, value))).collect(),
+        Value::Array(rows) => rows.into_iter().map(|row| shifted(row, by)).collect(),
+        plain => plain,
+    }
+}
+
+#[test]
+fn every_time_of_another_boot_is_translated_and_nothing_else() {
+    const LATER: i64 = 1000;
+    let there = Origin { same_boot: false, offset: Some(NOW.offset() + LATER), present: Some(NOW.offset()) };
+    let golden = json(GOLDEN);
+    for (name, row) in golden["orders"].as_object().unwrap() {
+        let read = read_order(name, &row.to_string(), there, NOW).unwrap();
+        assert_eq!(json(&write_order(&read)), shifted(row.clone(), LATER), "{name}");
+    }
+    for (name, row) in golden["accounts"].as_object().unwrap() {
+        let read = read_account(name, &row.to_string(), there, NOW).unwrap();
+        assert_eq!(json(&write_account(&read)), shifted(row.clone(), LATER), "{name}");
+    }
+}
+
+/// Adds a key to the object that the path leads to.
+fn with_new_key(mut row: Value, path: &str) -> String {
+    row.pointer_mut(path).unwrap().as_object_mut().unwrap().insert("new".into(), Value::from(1));
+    row.to_string()
+}
+
+/// A newer program's key that went unheeded would be lost with the next save.
+#[test]
+fn a_key_that_is_not_known_is_refused_wherever_it_is() {
+    let golden = json(GOLDEN);
+    let order = golden["orders"]["full"].clone();
+    for path in [
+        "",
+        "/former/0",
+        "/heard",
+        "/domains",
+        "/domains/heard",
+        "/installed",
+        "/installed/files/0",
+        "/hooks/0",
+        "/pushed",
+        "/pushed/revocation",
+        "/trouble",
+    ] {
+        let odd = read_order("www", &with_new_key(order.clone(), path), here(), NOW);
+        assert!(odd.unwrap_err().to_string().contains("unknown field `new`"), "{path}");
+    }
+    let account = golden["accounts"]["full"].clone();
+    for path in ["", "/closed", "/unheard", "/details_refused", "/announced", "/replacements/0"] {
+        let odd = read_account("main", &with_new_key(account.clone(), path), here(), NOW);
+        assert!(odd.unwrap_err().to_string().contains("unknown field `new`"), "{path}");
+    }
+    let adopted = golden["adopted"]["full"].clone();
+    let odd = read_adopted("mail", &with_new_key(adopted, ""));
+    assert!(odd.unwrap_err().to_string().contains("unknown field `new`"));
 }
