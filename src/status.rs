@@ -439,7 +439,7 @@ impl CertificateStatus {
             generation: installed.name.to_string(),
             installed_at: rfc3339(installed.at),
             at: installed.at,
-            life: installed.not_after - installed.not_before,
+            life: installed.life(),
             left,
         }
     }

@@ -6,15 +6,12 @@ use super::event::{Level, OrderId};
 use super::order::{Heard, Mood, News};
 use super::slot::Brought;
 use super::time::Now;
-use super::{Engine, names};
+use super::{ALARM_AFTER, Engine, names, note};
 use crate::api::code::{self, Class, Row};
 use crate::api::reply;
 use crate::api::{Answer, Endpoint, Foreign, Reply};
 use crate::cert;
 use crate::config::HookEvent;
-
-/// Consecutive failures after which the operator should look, although nothing was given up.
-const ALARM: u32 = 3;
 
 impl Engine {
     /// The call may have reached the vendor, but brought nothing that helps: no answer that can be understood, or a
@@ -23,12 +20,12 @@ impl Engine {
         self.set_due(id, now);
         let record = &self.slot(id).record;
         let failures = record.failures;
-        let level = if failures >= ALARM { Level::Error } else { Level::Warn };
+        let level = note::level_of(failures);
         let again = if failures > 1 { format!(", {failures} times in a row") } else { String::new() };
         self.heard(id, code, text.clone(), reply::Details::default(), now);
         let text = format!("{text}{again}; {}", self.next_poll(id, now));
         // The history is bounded; the same trouble day after day must not push everything else out of it.
-        if failures <= ALARM {
+        if failures <= ALARM_AFTER {
             self.note(level, "no-news", Some(id), now, text);
         } else {
             self.tell(level, "no-news", Some(id), now, text);

@@ -9,12 +9,9 @@ use super::event::{
 };
 use super::order::{Generation, News, Phase, Trouble};
 use super::time::{Now, Time};
-use super::{Busy, Engine, contents, coverage, note, schedule};
+use super::{ALARM_AFTER, Busy, Engine, contents, coverage, note, schedule};
 use crate::cert::{self, Certificate, Fingerprint};
 use crate::config::{FileCopy, FileKind, HookEvent, KeySource, Order, Severity};
-
-/// Consecutive failures on this machine after which the operator should look.
-const ALARM: u32 = 3;
 
 /// The next step of an order on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -349,9 +346,9 @@ impl Engine {
         self.touch(id, now);
         let kept =
             if self.slot(id).record.installed.is_some() { "; the installed certificate stays" } else { "" };
-        let again = if tries >= ALARM { format!(", {tries} times in a row") } else { String::new() };
+        let again = if tries >= ALARM_AFTER { format!(", {tries} times in a row") } else { String::new() };
         let text = format!("{text}{again}{kept}; nothing is lost, next try in {}", note::duration(wait));
-        if same && tries > ALARM {
+        if same && tries > ALARM_AFTER {
             self.tell(Level::Error, "install-failed", Some(id), now, text);
         } else {
             self.note(Level::Error, "install-failed", Some(id), now, text);

@@ -18,15 +18,20 @@ const DAY: i64 = 24 * 3600;
 
 /// How long before its end a certificate counts as near it, in seconds: a quarter of its life, at most 14 days.
 /// A 47-day certificate is re-issued with 11 days to go, a 200-day one with two weeks.
-fn near(installed: &Generation) -> i64 {
-    ((installed.not_after - installed.not_before) / 4).clamp(0, 14 * DAY)
+pub fn near(life: i64) -> i64 {
+    (life / 4).clamp(0, 14 * DAY)
+}
+
+/// How long before its end a certificate has its last days, in seconds: what is not near then is not near at all.
+pub fn last_days(life: i64) -> i64 {
+    near(life).min(3 * DAY)
 }
 
 /// When the warning number `stage` is due, in UNIX seconds.
 fn warning_at(installed: &Generation, stage: u8) -> Option<i64> {
     let before = match stage {
-        0 => near(installed),
-        1 => near(installed).min(3 * DAY),
+        0 => near(installed.life()),
+        1 => last_days(installed.life()),
         2 => 0,
         _ => return None,
     };
@@ -35,7 +40,7 @@ fn warning_at(installed: &Generation, stage: u8) -> Option<i64> {
 
 /// Whether an installed certificate nears its end at `unix`.
 pub(super) fn is_near(installed: Option<&Generation>, unix: i64) -> bool {
-    installed.is_some_and(|installed| unix >= installed.not_after - near(installed))
+    installed.is_some_and(|installed| unix >= installed.not_after - near(installed.life()))
 }
 
 /// The end of the product term, if the vendor has told it and nobody was warned of it yet.

@@ -10,15 +10,12 @@ use super::company::{Company, Key, Queue, Ready};
 use super::event::{Effect, HookResult, HookRun, Level, OrderId, RunId, Subject};
 use super::order::Debt;
 use super::time::{Now, Time};
-use super::{Busy, Engine, note, schedule};
+use super::{ALARM_AFTER, Busy, Engine, note, schedule};
 use crate::config::{Action, Hook, HookEvent, Order};
 
 /// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
 /// block the others.
 const MAX_PARALLEL: usize = 4;
-/// Consecutive failures after which the operator should look. Retries go on.
-const ALARM: u32 = 3;
-
 /// What waits for a run, and what runs.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
@@ -314,8 +311,8 @@ impl Engine {
                     "hook {hook} ({event}){shared}: {outcome}{often}; {kept}next try in {}{next}",
                     note::duration(wait)
                 );
-                let level = if tries >= ALARM { Level::Error } else { Level::Warn };
-                if tries <= ALARM {
+                let level = note::level_of(tries);
+                if tries <= ALARM_AFTER {
                     self.note(level, "hook-failed", Some(id), now, text);
                 } else {
                     self.tell(level, "hook-failed", Some(id), now, text);

@@ -9,14 +9,11 @@ use super::answers::said;
 use super::event::{Effect, Level, OrderId};
 use super::pause::Cause;
 use super::time::{Now, rfc3339};
-use super::{Engine, note, schedule};
+use super::{ALARM_AFTER, Engine, note, schedule};
 use crate::api::code::{Class, Row};
 use crate::api::reply::Details;
 use crate::api::{Failure, Reply, RetryAfter};
 use crate::config::Cadence;
-
-/// Consecutive failures to reach the host after which the operator should look.
-const ALARM: u32 = 3;
 
 impl Engine {
     /// What the reply says of the account, whatever it says of the order.
@@ -128,7 +125,7 @@ impl Engine {
             | Failure::Internal(_) => Cause::Connection,
         };
         self.pause(gate, now.time + wait, cause, &text, now);
-        let loud = pauses >= ALARM || !matches!(failure, Failure::Connect(_));
+        let loud = pauses >= ALARM_AFTER || !matches!(failure, Failure::Connect(_));
         let level = if loud { Level::Error } else { Level::Warn };
         let account = self.gates[gate].name.clone();
         let text =
@@ -147,7 +144,7 @@ impl Engine {
         let pauses = self.gates[gate].record.pauses;
         let wait = schedule::outage(&cadence, pauses);
         self.pause(gate, now.time + wait, Cause::Garbled, why, now);
-        let level = if pauses >= ALARM { Level::Error } else { Level::Warn };
+        let level = note::level_of(pauses);
         let text =
             format!("account {}: {why}; no call on it for {}", self.gates[gate].name, note::duration(wait));
         self.note_account(level, "garbled", gate, now, text);

@@ -6,6 +6,14 @@ use super::Engine;
 use super::event::{Effect, Level, Note, OrderId};
 use super::time::Now;
 
+/// Consecutive failures after which the operator should look, although nothing was given up.
+pub const ALARM_AFTER: u32 = 3;
+
+/// How loud so many failures in a row are.
+pub(super) fn level_of(failures: u32) -> Level {
+    if failures >= ALARM_AFTER { Level::Error } else { Level::Warn }
+}
+
 impl Engine {
     /// Told and remembered.
     pub(super) fn note(

@@ -368,6 +368,13 @@ impl Mood {
     }
 }
 
+impl Generation {
+    /// Seconds of the certificate's validity.
+    pub fn life(&self) -> i64 {
+        self.not_after - self.not_before
+    }
+}
+
 /// One generation of files: what is in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generation {

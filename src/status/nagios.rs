@@ -6,6 +6,7 @@ use super::{AccountState, HookState, OrderStatus, Status};
 use crate::config::count;
 use crate::engine::order::{Mood, Phase};
 use crate::engine::vitals::Vitals;
+use crate::engine::{ALARM_AFTER, last_days, near};
 
 /// What a monitoring plugin says; the numbers are its exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,16 +131,15 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
         );
     }
     if let Some(installed) = &order.certificate {
-        let near = (installed.life / 4).clamp(0, 14 * DAY);
-        if installed.left <= near {
-            let last_days = installed.left <= near.min(3 * DAY);
-            let verdict = if last_days { Verdict::Critical } else { Verdict::Warning };
+        if installed.left <= near(installed.life) {
+            let ends = installed.left <= last_days(installed.life);
+            let verdict = if ends { Verdict::Critical } else { Verdict::Warning };
             find(verdict, format!("has {} left", count(installed.days_left, "day")));
         }
     }
     let failing = order.hooks.iter().filter(|hook| hook.state == HookState::Failing);
     if let Some(hook) = failing.min_by_key(|hook| Reverse(hook.tries)) {
-        let verdict = if hook.tries >= 3 { Verdict::Critical } else { Verdict::Warning };
+        let verdict = if hook.tries >= ALARM_AFTER { Verdict::Critical } else { Verdict::Warning };
         find(verdict, format!("hook {} failed {}", hook.hook, count(hook.tries, "time")));
     }
     if order.trouble.is_some() {
