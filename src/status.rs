@@ -363,7 +363,7 @@ fn when(time: Time, now: Now) -> String {
 
 impl OrderStatus {
     fn new(order: &Order, record: Option<&OrderRecord>, account: Option<&AccountRecord>, now: Now) -> Self {
-        let handle = format!("{} {}", order.handle.parameter(), order.handle.text());
+        let handle = order.handle.identity();
         // A record of another number under the same name tells nothing about this order but what is installed.
         let same = record.filter(|record| *record.handle == *handle);
         let due = same.and_then(|record| record.wanted(now));

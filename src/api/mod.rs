@@ -77,6 +77,16 @@ impl Handle {
         }
     }
 
+    /// Parameter and number, as the state remembers which order a record is about.
+    pub fn identity(&self) -> String {
+        format!("{} {}", self.parameter(), self.text())
+    }
+
+    /// The number in what [`Handle::identity`] gives.
+    pub fn text_of(identity: &str) -> &str {
+        identity.split_once(' ').map_or(identity, |(_, text)| text)
+    }
+
     /// As operators read it: `order 123`, `certificate 123`, `base order 123`.
     pub fn describe(&self) -> String {
         match self {

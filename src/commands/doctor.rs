@@ -148,7 +148,7 @@ fn subjects(config: &Config, order: &Order, requested: &[String]) -> Result<Vec<
         Some(reader) => reader.load(clock::now()).map_err(|error| error.to_string())?,
         None => crate::engine::Loaded::default(),
     };
-    let handle = format!("{} {}", order.handle.parameter(), order.handle.text());
+    let handle = order.handle.identity();
     let record =
         loaded.orders.get(&order.name).map(|known| &known.record).filter(|record| *record.handle == *handle);
     let named = record.and_then(|record| record.domains.as_deref()).and_then(|known| known.heard.as_ref());

@@ -8,6 +8,7 @@ use super::event::{Level, Token};
 use super::order::{Domains, OrderRecord};
 use super::time::Now;
 use super::{Engine, Remembered};
+use crate::api::Handle;
 
 /// Maximum number of names listed.
 const SHOWN: usize = 20;
@@ -89,7 +90,7 @@ impl Engine {
     /// That an order goes which holds an installed certificate. Nobody guards it from now on.
     pub(super) fn tell_removed(&mut self, id: super::OrderId, now: Now) {
         let slot = self.slot(id);
-        let number = slot.record.handle.split_once(' ').map_or(&*slot.record.handle, |(_, text)| text);
+        let number = Handle::text_of(&slot.record.handle);
         let (level, text) = match &slot.record.installed {
             Some(installed) => {
                 let day = super::time::rfc3339(installed.not_after);

@@ -37,7 +37,7 @@ impl Engine {
         let entry = self.entry(id);
         let account = entry.account.clone();
         let (handle, endpoint): (Box<str>, _) =
-            (handle_text(entry).into(), entry.settings.product.endpoint());
+            (entry.handle.identity().into(), entry.settings.product.endpoint());
         let arrives = self.latest_arrival(now);
         let slot = self.slot_mut(id);
         let (urgent, hinted) = (std::mem::take(&mut slot.urgent), slot.record.take_hint());
@@ -244,9 +244,4 @@ impl Engine {
             None => "no further poll".into(),
         }
     }
-}
-
-/// The parameter and its value, as remembered in the state.
-pub(super) fn handle_text(entry: &crate::config::Order) -> String {
-    format!("{} {}", entry.handle.parameter(), entry.handle.text())
 }

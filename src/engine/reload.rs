@@ -10,7 +10,7 @@ use super::late::{Floors, become_another, keep_floor};
 use super::order::{Former, News, OrderRecord, Phase};
 use super::same_number::Threats;
 use super::time::Now;
-use super::{Busy, Engine, Remembered, Slot, Todo, deploy, polls, unheard};
+use super::{Busy, Engine, Remembered, Slot, Todo, deploy, unheard};
 use crate::config::{Config, HookEvent, Order, count};
 
 /// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
@@ -90,7 +90,7 @@ impl Engine {
     }
 
     fn add_order(&mut self, entry: usize, order: &Order, (floors, threats): (&Floors, &Threats), now: Now) {
-        let handle: Box<str> = polls::handle_text(order).into();
+        let handle: Box<str> = order.handle.identity().into();
         let known = self.archive.remove(&order.name);
         let fresh = known.is_none();
         let Remembered { mut record, bundle } = known.unwrap_or_else(|| Remembered {
@@ -238,7 +238,7 @@ impl Engine {
     }
 
     fn reconfigure(&mut self, id: OrderId, before: &Order, after: &Order, now: Now) {
-        let handle: Box<str> = polls::handle_text(after).into();
+        let handle: Box<str> = after.handle.identity().into();
         let gate = self.gate_of(&after.account).expect("the configuration names only accounts that it has");
         let same_account = self.slot(id).gate == gate;
         if !same_account {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
+use crate::api::Handle;
 use crate::config::{Config, count};
 use crate::engine::Loaded;
 use crate::engine::time::{Now, rfc3339};
@@ -32,10 +33,8 @@ impl Absent {
 /// By name. An order whose number is configured under another name is not gone.
 pub(super) fn absent(config: &Config, loaded: &Loaded, now: Now) -> Vec<Absent> {
     let names: HashSet<&str> = config.orders.iter().map(|order| &*order.name).collect();
-    let handle =
-        |order: &crate::config::Order| format!("{} {}", order.handle.parameter(), order.handle.text());
     let numbers: HashSet<(&str, String)> =
-        config.orders.iter().map(|order| (&*order.account, handle(order))).collect();
+        config.orders.iter().map(|order| (&*order.account, order.handle.identity())).collect();
     let mut found: Vec<Absent> = loaded
         .orders
         .iter()
@@ -45,7 +44,7 @@ pub(super) fn absent(config: &Config, loaded: &Loaded, now: Now) -> Vec<Absent> 
         .map(|(name, record, installed)| Absent {
             name: name.to_string(),
             account: record.account.to_string(),
-            order_number: record.handle.split_once(' ').map_or(&*record.handle, |(_, text)| text).to_owned(),
+            order_number: Handle::text_of(&record.handle).to_owned(),
             not_after: rfc3339(installed.not_after),
             days_left: (installed.not_after - now.unix()).div_euclid(24 * 3600),
         })
