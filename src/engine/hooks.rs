@@ -16,6 +16,7 @@ use crate::config::{Action, Hook, HookEvent, Order};
 /// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
 /// block the others.
 const MAX_PARALLEL: usize = 4;
+
 /// What waits for a run, and what runs.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
