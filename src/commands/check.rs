@@ -18,7 +18,7 @@ use crate::config::{
 use crate::effects::access::cause;
 use crate::effects::call::{self, credential};
 use crate::effects::hook::{self, web};
-use crate::effects::install::{inspect, probe};
+use crate::effects::install::{keys, probe};
 use crate::effects::preflight::User;
 use crate::effects::store::error::{obstacle, try_write};
 use crate::effects::store::load::Reader;
@@ -275,7 +275,7 @@ fn check_keys(order: &Order, report: &mut Report) {
     match &order.key {
         KeySource::None | KeySource::Request(_) => {}
         KeySource::Csr(path) => {
-            if let Err(why) = inspect::csr(path) {
+            if let Err(why) = keys::csr(path) {
                 let about = Key::order(name, &["csr_file"]);
                 let help = next_step(path, missing);
                 report.add(level, about, format!("order {name}: csr_file {why}"), &help);
@@ -283,7 +283,7 @@ fn check_keys(order: &Order, report: &mut Report) {
         }
         KeySource::Keys(paths) => {
             for path in paths {
-                let candidate = inspect::candidate(path);
+                let candidate = keys::candidate(path);
                 if let Err(why) = candidate.key {
                     let about = Key::order(name, &["key_file"]).with(candidate.label.as_str());
                     let help = next_step(path, missing);
@@ -301,7 +301,7 @@ fn check_anchors(config: &Config, report: &mut Report) {
     for order in wanted {
         let verify = &order.settings.verify;
         if seen.insert(verify.trust_anchors.clone())
-            && let Err(why) = inspect::anchors(verify.trust_anchors.as_deref())
+            && let Err(why) = keys::anchors(verify.trust_anchors.as_deref())
         {
             let level = if verify.trust == Severity::Block { Level::Error } else { Level::Warning };
             let about = Key::order(&order.name, &["verify", "trust_anchors"]);

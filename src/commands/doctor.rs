@@ -14,7 +14,7 @@ use crate::cert::SanName;
 use crate::cli::exit;
 use crate::config::{Config, Dns as Settings, KeySource, Order};
 use crate::effects::dns::Dns;
-use crate::effects::install::inspect;
+use crate::effects::install::keys;
 use crate::effects::store::load::Reader;
 use crate::sources::clock;
 
@@ -130,8 +130,8 @@ fn is_fine(all: &Looked) -> bool {
 /// The token of the order's request and the DNS names in it, where the order has a request.
 fn request(order: &Order) -> Result<Option<(Token, Vec<String>)>, String> {
     let csr = match &order.key {
-        KeySource::Csr(path) => inspect::request(path)?,
-        KeySource::Request(text) => inspect::sent_request(text)?,
+        KeySource::Csr(path) => keys::request(path)?,
+        KeySource::Request(text) => keys::sent_request(text)?,
         KeySource::None | KeySource::Keys(_) => return Ok(None),
     };
     let names = csr.names().iter().filter_map(|name| match name {

@@ -26,7 +26,7 @@ use self::call::credential;
 use self::hook::reap;
 use self::install::{activate, inspect, spare, stage, sweep};
 use crate::api::Failure;
-use crate::config::{Config, FileCopy, FileKind, Files};
+use crate::config::Config;
 use crate::engine::event::{Effect, Event, HookResult, OrderId, RunId};
 
 /// Maximum number of disk operations in parallel. What else may hang has threads of its own: name
@@ -212,21 +212,6 @@ impl Effects {
             Kind::Tidy(order) => Event::Tidied { order, problem: Some(why) },
             Kind::Hook(run) => Event::HookEnded { run, result: HookResult::failed(why) },
         }
-    }
-}
-
-/// Permission bits of a copy: its own, or the files'; never wider than its content allows.
-pub fn copy_mode(copy: &FileCopy, files: &Files) -> u32 {
-    let mode = copy.mode.unwrap_or(files.mode);
-    match copy.from {
-        FileKind::Key => copy.mode.map_or(Files::KEY_MODE, |mode| mode & Files::COMBINED_MODE),
-        FileKind::Combined => mode & Files::COMBINED_MODE,
-        FileKind::Cert
-        | FileKind::Chain
-        | FileKind::Fullchain
-        | FileKind::Root
-        | FileKind::Pkcs7
-        | FileKind::Der => mode,
     }
 }
 

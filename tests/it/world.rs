@@ -14,7 +14,7 @@ use certcollectd::config::{
     Account, Action, Cadence, Calls, Config, Files, Hook, HookEvent, KeySource, Log, LogFormat, Order,
     OrderSettings, SecretSource, Severity, Verify,
 };
-use certcollectd::effects::install::inspect::sent_request;
+use certcollectd::effects::install::keys::sent_request;
 use certcollectd::engine::event::{
     Activate, Command, CommandReply, CredentialTag, Effect, Event, HookResult, HookRun, Inspect, Inspection,
     InstallError, InstalledFile, Level, Link, Note, Stage, StagedFiles, Token,

@@ -29,6 +29,16 @@ pub(crate) fn failed(step: &'static str, path: &Path, error: impl Into<io::Error
     InstallError { step, path: path.to_owned(), cause, advice: advice.map(str::to_owned), stale: false }
 }
 
+pub(super) fn in_the_way(path: &Path, cause: String) -> InstallError {
+    InstallError {
+        step: "put a file into place at",
+        path: path.to_owned(),
+        cause,
+        advice: Some("move it away; the certificate is installed by itself then".into()),
+        stale: false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

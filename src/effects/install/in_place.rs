@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::stage::store_name;
+use super::layout::store_name;
 use crate::config::Config;
 use crate::engine::Loaded;
 

@@ -3,20 +3,19 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use rustix::fs::{Gid, Mode, Uid};
 
+use super::copies::copy_mode;
 use super::dir::Dir;
 use super::error::failed;
+use super::keys::{anchors, candidate_of, key, read_request, request_of, sent_request};
+use super::layout::{self, MAX_FILE, store_name};
 use super::stage;
-use crate::cert::{self, Anchors, Certificate, KeyCandidate, KeyError, PublicKey, PublicKeys};
+use crate::cert::{self, Certificate};
 use crate::config::{FileCopy, FileKind, Files, KeySource};
-use crate::effects::access::{self, Wish};
-use crate::effects::files::read_file;
 use crate::effects::ownership::Ownership;
 use crate::engine::contents;
-use crate::engine::event::{Inspect, Inspection, InstallError, InstalledFile, Link};
+use crate::engine::event::{Inspect, Inspection, InstalledFile, Link};
 
 /// Maximum number of generations searched for an older one.
 const MAX_GENERATIONS: usize = 1000;
@@ -46,67 +45,6 @@ pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
     found
 }
 
-/// A key file's public key, or why there is none.
-pub fn candidate(path: &Path) -> KeyCandidate {
-    candidate_of(path, key(path))
-}
-
-fn candidate_of(path: &Path, key: Result<PublicKeys, InstallError>) -> KeyCandidate {
-    KeyCandidate { label: path.display().to_string(), key: key.map_err(|error| error.cause) }
-}
-
-/// The public keys of a key file. One that holds none that can be used is as good as one that cannot be read: half
-/// written, encrypted, of another form. Both say nothing about a certificate.
-pub(super) fn key(path: &Path) -> Result<PublicKeys, InstallError> {
-    let pem = stage::read_key(path)?;
-    cert::key::from_private_key_pem(&pem).map_err(|why| unusable("use the key", path, why))
-}
-
-/// A signing request's public key, or why there is none.
-pub fn csr(path: &Path) -> Result<PublicKey, String> {
-    Ok(request(path)?.public_key().clone())
-}
-
-/// A signing request, or why there is none.
-pub fn request(path: &Path) -> Result<cert::Csr, String> {
-    request_of(path, read_request(path))
-}
-
-fn request_of(path: &Path, read: Result<cert::Csr, InstallError>) -> Result<cert::Csr, String> {
-    read.map_err(|error| format!("{}: {}", path.display(), error.cause))
-}
-
-/// As [`key`], of a signing request.
-pub(super) fn read_request(path: &Path) -> Result<cert::Csr, InstallError> {
-    let text = stage::read_whole("read the request", path)?;
-    cert::key::from_csr(&text).map_err(|why| unusable("use the request", path, why))
-}
-
-fn unusable(step: &'static str, path: &Path, why: KeyError) -> InstallError {
-    InstallError { step, path: path.to_owned(), cause: why.to_string(), advice: None, stale: false }
-}
-
-/// A signing request in base64 without armour.
-pub fn sent_request(text: &str) -> Result<cert::Csr, String> {
-    let der = STANDARD.decode(text).map_err(|error| format!("the request that was sent: {error}"))?;
-    cert::key::from_csr(&der).map_err(|error| format!("the request that was sent: {error}"))
-}
-
-/// The trust anchors of a file, or of the platform's store.
-pub fn anchors(file: Option<&Path>) -> Result<Anchors, String> {
-    let Some(path) = file else {
-        let native = rustls_native_certs::load_native_certs();
-        if native.certs.is_empty() {
-            return Err("the platform's trust store holds no certificate; install ca-certificates or set trust_anchors".into());
-        }
-        return Ok(Anchors::from_ders(native.certs));
-    };
-    let shown = path.display();
-    let pem = read_file(path, cert::MAX_ANCHORS_INPUT)
-        .map_err(|error| format!("trust_anchors {shown}: {}", access::reason(path, Wish::Read, &error)))?;
-    Anchors::from_pem(&pem).map_err(|error| format!("trust_anchors {shown}: {error}"))
-}
-
 fn look(install_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
     let base = match Dir::open(install_dir) {
         Ok(base) => base,
@@ -116,7 +54,7 @@ fn look(install_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
             return found.unreadable.push(error.to_string());
         }
     };
-    let store_name = stage::store_name(&inspect.name);
+    let store_name = store_name(&inspect.name);
     found.link = link(&base, &store_name, &inspect.name);
     match &found.link {
         Link::Missing | Link::Generation(_) => {}
@@ -192,7 +130,7 @@ fn is_whole(store: &Dir, inspect: &Inspect, found: &mut Inspection) -> bool {
 fn kept(store: &Dir, inspect: &Inspect) -> Vec<Certificate> {
     let generation = inspect.current.as_deref().and_then(|current| store.find(current).ok().flatten());
     let Some(generation) = generation else { return Vec::new() };
-    let names = inspect.expected.iter().filter_map(|file| generation.read(&file.name, stage::MAX_FILE).ok());
+    let names = inspect.expected.iter().filter_map(|file| generation.read(&file.name, MAX_FILE).ok());
     names.flat_map(|(content, _)| certificates(&zeroize::Zeroizing::new(content))).collect()
 }
 
@@ -226,7 +164,7 @@ fn look_into(generation: &Dir, inspect: &Inspect, found: &mut Inspection) {
     );
     for name in names {
         let expected = inspect.expected.iter().find(|file| file.name == name);
-        let (content, stat) = match generation.try_read(name, stage::MAX_FILE) {
+        let (content, stat) = match generation.try_read(name, MAX_FILE) {
             Ok(read) => read,
             Err(error) => {
                 if expected.is_some() {
@@ -286,7 +224,7 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, found: &mut Inspection) {
     else {
         return;
     };
-    let read = Dir::open(parent).and_then(|dir| Ok((dir.read(name, stage::MAX_FILE)?, dir)));
+    let read = Dir::open(parent).and_then(|dir| Ok((dir.read(name, MAX_FILE)?, dir)));
     let ((content, stat), dir) = match read {
         Ok(read) => read,
         Err(_) if is_gone(&copy.to) => return found.missing.push(shown),
@@ -313,7 +251,7 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, found: &mut Inspection) {
     }
     let owner = copy.owner.as_deref().or(files.owner.as_deref());
     let owner = wanted_owner(owner, copy.group.as_deref().or(files.group.as_deref()), found);
-    put_right(&dir, name, crate::effects::copy_mode(copy, files), owner, &stat, found);
+    put_right(&dir, name, copy_mode(copy, files), owner, &stat, found);
 }
 
 /// Whose the files are to be. A name that cannot be looked up just now says nothing about the files: they stay whose they
@@ -372,7 +310,7 @@ fn open_to_owner(parent: &Dir, name: &str, found: &mut Inspection) {
         && stat.st_uid == rustix::process::geteuid().as_raw();
     let mode = stat.st_mode & 0o7777;
     if ours && mode & OWNER != OWNER {
-        let opened = Mode::from_raw_mode(stage::DIR_MODE);
+        let opened = Mode::from_raw_mode(layout::DIR_MODE);
         let what = format!("{} had mode {mode:04o}", parent.path().join(name).display());
         // The directory above belongs to us or to root, and nobody else may write to it.
         found.done(what, chmodat(parent, name, opened, AtFlags::empty()));
@@ -423,7 +361,7 @@ fn previous(
         let mut found = Vec::new();
         let mut pool = Vec::new();
         for (kind, file, mode) in contents::wanted(files) {
-            match dir.read(file, stage::MAX_FILE) {
+            match dir.read(file, MAX_FILE) {
                 Ok((content, _)) => {
                     pool.extend(certificates(&content));
                     found.push(InstalledFile {

@@ -1,13 +1,96 @@
-//! Whether the keys and requests that orders name can be read, tried at the start and at each reload: what would keep a
-//! certificate waiting on the day is said today.
+//! Private keys, signing requests and trust anchors of the operator's, read from their files. Those that orders name are
+//! tried at the start and at each reload: what would keep a certificate waiting on the day is said today.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::inspect::{key, read_request};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::cert::{self, Anchors, KeyCandidate, KeyError, PublicKey, PublicKeys};
 use crate::config::{Config, KeySource};
+use crate::effects::access::{self, Reason, Wish};
+use crate::effects::files::read_file;
 use crate::engine::event::InstallError;
+
+/// A private key file larger than this is not one.
+const MAX_KEY: usize = 64 * 1024;
+
+/// A private key file, as it is.
+pub(super) fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, InstallError> {
+    read_whole("read the key", path)
+}
+
+/// A key file or a signing request, as it is; `step` says which.
+fn read_whole(step: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, InstallError> {
+    read_file(path, MAX_KEY).map_err(|why| {
+        let Reason { cause, remedy } = access::reason(path, Wish::Read, &why);
+        InstallError { step, path: path.to_owned(), cause, advice: remedy, stale: false }
+    })
+}
+
+/// A key file's public key, or why there is none.
+pub fn candidate(path: &Path) -> KeyCandidate {
+    candidate_of(path, key(path))
+}
+
+pub(super) fn candidate_of(path: &Path, key: Result<PublicKeys, InstallError>) -> KeyCandidate {
+    KeyCandidate { label: path.display().to_string(), key: key.map_err(|error| error.cause) }
+}
+
+/// The public keys of a key file. One that holds none that can be used is as good as one that cannot be read: half
+/// written, encrypted, of another form. Both say nothing about a certificate.
+pub(super) fn key(path: &Path) -> Result<PublicKeys, InstallError> {
+    let pem = read_key(path)?;
+    cert::key::from_private_key_pem(&pem).map_err(|why| unusable("use the key", path, why))
+}
+
+/// A signing request's public key, or why there is none.
+pub fn csr(path: &Path) -> Result<PublicKey, String> {
+    Ok(request(path)?.public_key().clone())
+}
+
+/// A signing request, or why there is none.
+pub fn request(path: &Path) -> Result<cert::Csr, String> {
+    request_of(path, read_request(path))
+}
+
+pub(super) fn request_of(path: &Path, read: Result<cert::Csr, InstallError>) -> Result<cert::Csr, String> {
+    read.map_err(|error| format!("{}: {}", path.display(), error.cause))
+}
+
+/// As [`key`], of a signing request.
+pub(super) fn read_request(path: &Path) -> Result<cert::Csr, InstallError> {
+    let text = read_whole("read the request", path)?;
+    cert::key::from_csr(&text).map_err(|why| unusable("use the request", path, why))
+}
+
+fn unusable(step: &'static str, path: &Path, why: KeyError) -> InstallError {
+    InstallError { step, path: path.to_owned(), cause: why.to_string(), advice: None, stale: false }
+}
+
+/// A signing request in base64 without armour.
+pub fn sent_request(text: &str) -> Result<cert::Csr, String> {
+    let der = STANDARD.decode(text).map_err(|error| format!("the request that was sent: {error}"))?;
+    cert::key::from_csr(&der).map_err(|error| format!("the request that was sent: {error}"))
+}
+
+/// The trust anchors of a file, or of the platform's store.
+pub fn anchors(file: Option<&Path>) -> Result<Anchors, String> {
+    let Some(path) = file else {
+        let native = rustls_native_certs::load_native_certs();
+        if native.certs.is_empty() {
+            return Err("the platform's trust store holds no certificate; install ca-certificates or set trust_anchors".into());
+        }
+        return Ok(Anchors::from_ders(native.certs));
+    };
+    let shown = path.display();
+    let pem = read_file(path, cert::MAX_ANCHORS_INPUT)
+        .map_err(|error| format!("trust_anchors {shown}: {}", access::reason(path, Wish::Read, &error)))?;
+    Anchors::from_pem(&pem).map_err(|error| format!("trust_anchors {shown}: {error}"))
+}
 
 /// Maximum number reported one by one.
 const TOLD: usize = 10;

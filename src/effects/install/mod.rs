@@ -1,11 +1,13 @@
 //! Files in their place: looked at, staged beside the present ones, swapped, copied, swept.
 
 pub mod activate;
+pub(super) mod copies;
 pub mod dir;
 pub(super) mod error;
 pub mod in_place;
 pub mod inspect;
 pub mod keys;
+pub(super) mod layout;
 pub mod probe;
 pub(super) mod spare;
 pub mod stage;

@@ -6,27 +6,14 @@ use zeroize::Zeroizing;
 
 use super::dir::Dir;
 use super::error::failed;
+use super::keys::read_key;
+use super::layout::{DIR_MODE, MAX_FILE, STAGING, clear_leftovers, store_name};
 use crate::cert::{self, PrivateKey};
 use crate::config::FileKind;
-use crate::effects::access::{self, Reason, Wish};
-use crate::effects::files::{random_name, read_file};
+use crate::effects::files::random_name;
 use crate::effects::ownership::Ownership;
 use crate::engine::contents;
 use crate::engine::event::{InstallError, InstalledFile, Material, Stage, StagedFiles};
-
-/// Mode of an order's directory of generations and of each generation: readers must get through.
-pub(super) const DIR_MODE: u32 = 0o755;
-/// A private key file larger than this is not one.
-pub const MAX_KEY: usize = 64 * 1024;
-/// No file of ours is larger than this.
-pub const MAX_FILE: usize = 2 * 1024 * 1024;
-/// What is being staged is named so; leftovers of a crash are swept.
-pub const STAGING: &str = ".staging-";
-
-/// The directory that holds an order's generations: `<install_dir>/.<name>`.
-pub fn store_name(order: &str) -> String {
-    format!(".{order}")
-}
 
 /// Carries out [`Stage`]. Order of steps, each of which a cut may follow: private directory, files with
 /// owner and mode, write-back of all, sync of each, sync of the directory, rename, sync of the parent, read back.
@@ -43,18 +30,6 @@ pub fn stage(install_dir: &Path, stage: &Stage) -> Result<StagedFiles, InstallEr
         let _ = store.remove_dir(&staging);
     }
     result
-}
-
-/// Removes what a crash left behind. One effect per order: nobody else is staging here.
-pub fn clear_leftovers(store: &Dir) -> Result<(), InstallError> {
-    for name in store.list(10_000)? {
-        if name.starts_with(STAGING) {
-            store.remove_dir(&name)?;
-        } else if name.starts_with(super::activate::LINK) {
-            store.remove(&name)?;
-        }
-    }
-    Ok(())
 }
 
 fn fill(
@@ -169,19 +144,6 @@ pub fn content(kind: FileKind, material: &Material) -> Result<Option<Zeroizing<V
         | FileKind::Pkcs7
         | FileKind::Der => Ok(contents::without_key(kind, material).map(Zeroizing::new)),
     }
-}
-
-/// A private key file, as it is.
-pub fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, InstallError> {
-    read_whole("read the key", path)
-}
-
-/// A key file or a signing request, as it is; `step` says which.
-pub fn read_whole(step: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, InstallError> {
-    read_file(path, MAX_KEY).map_err(|why| {
-        let Reason { cause, remedy } = access::reason(path, Wish::Read, &why);
-        InstallError { step, path: path.to_owned(), cause, advice: remedy, stale: false }
-    })
 }
 
 /// The one private key that fits, without what stands beside it in its file: a server takes the first certificate that

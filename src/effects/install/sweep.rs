@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::dir::Dir;
-use super::stage;
+use super::layout::{clear_leftovers, store_name};
 use crate::effects::ownership::Ownership;
 use crate::engine::event::{InstallError, Quarantine};
 
@@ -15,8 +15,8 @@ const KEPT_FOR: i64 = 30 * 24 * 3600;
 /// Removes the generations of an order that are none of: current, among the newest three, younger than 30 days;
 /// and what a crash left of a staging or a swap.
 pub fn sweep(install_dir: &Path, order: &str, current: &str, unix: i64) -> Result<(), InstallError> {
-    let store = Dir::open(install_dir)?.enter(stage::store_name(order))?;
-    stage::clear_leftovers(&store)?;
+    let store = Dir::open(install_dir)?.enter(store_name(order))?;
+    clear_leftovers(&store)?;
     let names = store.list(100_000)?;
     let mut generations: Vec<(&String, i64)> =
         names.iter().filter_map(|name| Some((name, made_at(name)?))).collect();

@@ -10,16 +10,15 @@ use crate::config::point::{Finding, Key};
 use crate::config::{Config, KeySource, SecretSource};
 use crate::effects::call::credential;
 use crate::effects::hook::find_program;
-use crate::effects::install::activate::{self, Place};
+use crate::effects::install::copies::{self, Place};
 use crate::effects::install::dir::Dir;
-use crate::effects::install::stage;
+use crate::effects::install::layout::{in_place, is_store, store_name};
 
 pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
     // Where there is no directory yet, nothing is in the way in it.
     if let Ok(base) = Dir::open(&config.install_dir) {
         for order in &config.orders {
-            let error = activate::in_place(&base, &order.name)
-                .and_then(|()| activate::is_store(&base, &stage::store_name(&order.name)));
+            let error = in_place(&base, &order.name).and_then(|()| is_store(&base, &store_name(&order.name)));
             if let Err(error) = error {
                 let about = Key::order(&order.name, &["name"]);
                 found.push(finding(Level::Error, Some(about), format!("order {}: {error}", order.name), ""));
@@ -44,7 +43,7 @@ pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
                 ));
                 continue;
             }
-            match activate::place(&copy.to) {
+            match copies::place(&copy.to) {
                 Ok(Place::Link(target)) => found.push(finding(
                     Level::Warning,
                     Some(about),

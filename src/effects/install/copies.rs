@@ -1,0 +1,91 @@
+//! Copies of an order's files elsewhere: what may be replaced by one, and how it gets there.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self, AtFlags, FileType};
+use zeroize::Zeroizing;
+
+use super::dir::{Dir, kind_of};
+use super::error::{failed, in_the_way};
+use super::stage;
+use crate::config::{FileCopy, FileKind, Files};
+use crate::effects::ownership::Ownership;
+use crate::engine::event::{Activate, InstallError};
+
+/// A real file elsewhere that only has to be put there.
+pub(super) struct Copy<'a> {
+    to: &'a Path,
+    content: Zeroizing<Vec<u8>>,
+    mode: u32,
+    owner: Ownership,
+}
+
+/// What is at the place of a copy and can be replaced.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Nothing, as far as can be seen.
+    Free,
+    File,
+    /// A link, which will be a file; where it leads.
+    Link(PathBuf),
+}
+
+/// What is at the place of a copy.
+pub(crate) fn place(to: &Path) -> Result<Place, InstallError> {
+    let Ok(found) = std::fs::symlink_metadata(to) else { return Ok(Place::Free) };
+    replaceable(FileType::from_raw_mode(found.mode()), to)?;
+    Ok(if found.is_symlink() { Place::Link(std::fs::read_link(to).unwrap_or_default()) } else { Place::File })
+}
+
+fn replaceable(what: FileType, to: &Path) -> Result<(), InstallError> {
+    match what {
+        FileType::RegularFile | FileType::Symlink => Ok(()),
+        _ => Err(in_the_way(to, format!("it is {}", kind_of(what)))),
+    }
+}
+
+pub(super) fn prepare_copy<'a>(copy: &'a FileCopy, activate: &Activate) -> Result<Copy<'a>, InstallError> {
+    let files = &activate.files;
+    let Some(content) = stage::content(copy.from, &activate.material)? else {
+        return Err(InstallError {
+            step: "write",
+            path: copy.to.clone(),
+            cause: format!("the vendor sent no {}", copy.from.word()),
+            advice: None,
+            stale: false,
+        });
+    };
+    let owner = Ownership::lookup(
+        copy.owner.as_deref().or(files.owner.as_deref()),
+        copy.group.as_deref().or(files.group.as_deref()),
+    )?;
+    Ok(Copy { to: &copy.to, content, mode: copy_mode(copy, files), owner })
+}
+
+pub(super) fn place_copy(copy: &Copy<'_>) -> Result<(), InstallError> {
+    let (Some(parent), Some(name)) = (copy.to.parent(), copy.to.file_name().and_then(|name| name.to_str()))
+    else {
+        return Err(failed("write", copy.to, std::io::Error::other("it is no path of a file")));
+    };
+    let dir = Dir::open(parent)?;
+    if let Ok(present) = fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        replaceable(FileType::from_raw_mode(present.st_mode), copy.to)?;
+    }
+    dir.replace(name, &copy.content, copy.mode, copy.owner)
+}
+
+/// Permission bits of a copy: its own, or the files'; never wider than its content allows.
+pub(super) fn copy_mode(copy: &FileCopy, files: &Files) -> u32 {
+    let mode = copy.mode.unwrap_or(files.mode);
+    match copy.from {
+        FileKind::Key => copy.mode.map_or(Files::KEY_MODE, |mode| mode & Files::COMBINED_MODE),
+        FileKind::Combined => mode & Files::COMBINED_MODE,
+        FileKind::Cert
+        | FileKind::Chain
+        | FileKind::Fullchain
+        | FileKind::Root
+        | FileKind::Pkcs7
+        | FileKind::Der => mode,
+    }
+}
