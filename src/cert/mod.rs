@@ -362,14 +362,13 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// SHA-256 of a certificate's DER. Shown as 64 lower-case hex digits.
+/// SHA-256 of a certificate, a request, a key or a file. Shown as 64 lower-case hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of this DER.
-    pub fn of(der: &[u8]) -> Fingerprint {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der);
+    pub fn of(content: &[u8]) -> Fingerprint {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
         let mut octets = [0; 32];
         octets.copy_from_slice(digest.as_ref());
         Fingerprint(octets)
@@ -414,7 +413,7 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-fn hex(octets: &[u8]) -> String {
+pub fn hex(octets: &[u8]) -> String {
     use fmt::Write as _;
     octets.iter().fold(String::with_capacity(octets.len() * 2), |mut text, octet| {
         let _ = write!(text, "{octet:02x}");

@@ -7,6 +7,8 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
+use crate::cert;
+
 /// Opens a file of the operator's. Links are followed; what would keep the reader waiting, such as a FIFO, and
 /// devices are refused.
 pub fn open_file(path: &Path) -> io::Result<File> {
@@ -44,5 +46,5 @@ pub(crate) const RANDOM_NAME: usize = 16;
 pub fn random_name() -> String {
     let mut bytes = [0; RANDOM_NAME / 2];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    cert::hex(&bytes)
 }

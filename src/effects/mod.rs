@@ -17,7 +17,6 @@ use std::collections::HashMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinError, JoinSet, spawn_blocking};
 
@@ -213,10 +212,6 @@ impl Effects {
             Kind::Hook(run) => Event::HookEnded { run, result: HookResult::failed(why) },
         }
     }
-}
-
-pub(crate) fn sha256(content: &[u8]) -> [u8; 32] {
-    digest::digest(&digest::SHA256, content).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 #[cfg(test)]

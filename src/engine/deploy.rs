@@ -1,8 +1,6 @@
 //! From a verified bundle to a generation in its place: staging, the intent, the swap, and what is done when
 //! this machine gets in the way.
 
-use aws_lc_rs::digest;
-
 use super::event::{
     Activate, Effect, Inspect, Inspection, InstallError, InstalledFile, Level, Material, OrderId, Quarantine,
     Stage, StagedFiles,
@@ -468,8 +466,4 @@ pub(super) fn spec_of(entry: &Order) -> u64 {
         text.push_str(&format!("{}>{}\n", copy.from.word(), copy.to.display()));
     }
     schedule::seed(&text, "", 0)
-}
-
-pub(super) fn sha256(content: &[u8]) -> [u8; 32] {
-    digest::digest(&digest::SHA256, content).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }

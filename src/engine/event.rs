@@ -244,7 +244,7 @@ pub struct Inspection {
     /// The certificates found in the generation that the link names, or else in the one on record.
     pub certificates: Vec<Certificate>,
     /// Name and SHA-256 of each file of that generation.
-    pub files: Vec<(String, [u8; 32])>,
+    pub files: Vec<(String, Fingerprint)>,
     /// What was put right, in words.
     pub repaired: Vec<String>,
     /// What drifted and could not be put right, in words.
@@ -282,7 +282,7 @@ pub struct InstalledFile {
     /// Plain file name within the generation.
     pub name: String,
     /// SHA-256 of the content.
-    pub digest: [u8; 32],
+    pub digest: Fingerprint,
     /// Permission bits.
     pub mode: u32,
 }

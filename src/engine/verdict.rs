@@ -4,14 +4,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::deploy::{generation, sha256};
+use super::deploy::generation;
 use super::event::{Inspection, InstalledFile, Level, Material, OrderId};
 use super::order::{Generation, News, Phase};
 use super::time::{Now, rfc3339};
 use super::unread::unread;
 use super::{Engine, contents};
 use crate::api::{Foreign, Product};
-use crate::cert::{self, Certificate, Expectation, KeyExpectation, Verdict};
+use crate::cert::{self, Certificate, Expectation, Fingerprint, KeyExpectation, Verdict};
 use crate::config::{FileKind, HookEvent, KeySource, Order, Severity};
 
 /// A certificate that is not valid yet is looked at again at least this often: the clock may be what is wrong.
@@ -214,7 +214,7 @@ impl Engine {
             }
             let (_, digest) = found?;
             if let Some(content) = contents::without_key(kind, material)
-                && sha256(&content) != *digest
+                && Fingerprint::of(&content) != *digest
             {
                 return None;
             }

@@ -444,7 +444,7 @@ impl GenerationRow {
                 .iter()
                 .map(|file| FileRow {
                     name: file.name.clone(),
-                    sha256: Fingerprint::from_bytes(file.digest).to_string(),
+                    sha256: file.digest.to_string(),
                     mode: file.mode,
                 })
                 .collect(),
@@ -454,11 +454,7 @@ impl GenerationRow {
 
     fn generation(self) -> Result<Generation, String> {
         let file = |row: FileRow| -> Result<InstalledFile, String> {
-            Ok(InstalledFile {
-                digest: *fingerprint(&row.sha256)?.as_bytes(),
-                name: row.name,
-                mode: row.mode,
-            })
+            Ok(InstalledFile { digest: fingerprint(&row.sha256)?, name: row.name, mode: row.mode })
         };
         Ok(Generation {
             fingerprint: fingerprint(&self.fingerprint)?,

@@ -38,7 +38,11 @@ fn full() -> OrderRecord {
         chain: Some(Box::new([Fingerprint::from_bytes([8; 32])])),
         root: Some(Fingerprint::from_bytes([6; 32])),
         key: Some("/etc/key.pem".into()),
-        files: vec![InstalledFile { name: "cert.pem".into(), digest: [9; 32], mode: 0o640 }],
+        files: vec![InstalledFile {
+            name: "cert.pem".into(),
+            digest: Fingerprint::from_bytes([9; 32]),
+            mode: 0o640,
+        }],
         spec: u64::MAX,
     };
     OrderRecord {

@@ -648,6 +648,6 @@ fn file(name: &str, content: &[u8]) -> InstalledFile {
     InstalledFile { name: name.to_owned(), digest: digest(content), mode: 0o644 }
 }
 
-fn digest(content: &[u8]) -> [u8; 32] {
-    *cert::Fingerprint::of(content).as_bytes()
+fn digest(content: &[u8]) -> cert::Fingerprint {
+    cert::Fingerprint::of(content)
 }

@@ -31,10 +31,9 @@ use self::transport::{Cause, Route};
 use super::access::{self, Wish};
 use super::blocking::{self, apart};
 use super::files::read_file;
-use super::sha256;
 use crate::api::code::{self, Class};
 use crate::api::{Answer, Endpoint, Failure, Foreign, Request, RetryAfter, reply};
-use crate::cert::{self, MAX_ANCHORS_INPUT};
+use crate::cert::{self, Fingerprint, MAX_ANCHORS_INPUT};
 use crate::config::{Account, Calls, Config, ProxyLogin};
 use crate::engine::event::CredentialTag;
 
@@ -59,7 +58,7 @@ type Kept = Arc<Mutex<Option<Made>>>;
 #[derive(Debug)]
 struct Made {
     client: Client,
-    proxy_password: Option<[u8; 32]>,
+    proxy_password: Option<Fingerprint>,
 }
 
 /// All that one call needs, so that it can run on its own.
@@ -228,7 +227,7 @@ impl Prepared {
             .unwrap_or_else(|why| Err(format!("{}: {why}", self.account.password.describe())))
             .map_err(|why| Failure::Credential(format!("{why}; {}", self.account.password.when_unread())))?;
         let proxy_password = self.proxy_password().await?;
-        let digest = proxy_password.as_ref().map(|password| sha256(password.as_bytes()));
+        let digest = proxy_password.as_ref().map(|password| Fingerprint::of(password.as_bytes()));
         if let Some(made) = self.kept().as_ref().filter(|made| made.proxy_password == digest) {
             return Ok((made.client.clone(), password));
         }

@@ -11,7 +11,7 @@ use super::error::failed;
 use super::keys::{anchors, candidate_of, key, read_request, request_of, sent_request};
 use super::layout::{self, MAX_FILE, store_name};
 use super::stage;
-use crate::cert::{self, Certificate};
+use crate::cert::{self, Certificate, Fingerprint};
 use crate::config::{FileCopy, FileKind, Files, KeySource};
 use crate::effects::ownership::Ownership;
 use crate::engine::contents;
@@ -180,7 +180,7 @@ fn look_into(generation: &Dir, inspect: &Inspect, found: &mut Inspection) {
             }
         };
         let content = zeroize::Zeroizing::new(content);
-        let digest = crate::effects::sha256(&content);
+        let digest = Fingerprint::of(&content);
         let kind = modes.iter().find(|(_, wanted, _)| *wanted == name);
         if let Some(expected) = expected.filter(|expected| expected.digest != digest) {
             match kind.is_some_and(|(kind, ..)| contents::is_ruined(*kind, &content)) {
@@ -234,7 +234,7 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, found: &mut Inspection) {
     let file = contents::wanted(files).into_iter().find(|(kind, ..)| *kind == copy.from);
     let expected = file.and_then(|(_, name, _)| inspect.expected.iter().find(|file| file.name == name));
     let same = match (expected, inspect.leaf) {
-        (Some(expected), _) => expected.digest == crate::effects::sha256(&content),
+        (Some(expected), _) => expected.digest == Fingerprint::of(&content),
         // The generation has no such file to compare with; the certificate in it is known.
         (None, Some(leaf)) => {
             !contents::is_ruined(copy.from, &content) && contents::may_show(copy.from, &content, leaf)
@@ -366,7 +366,7 @@ fn previous(
                     pool.extend(certificates(&content));
                     found.push(InstalledFile {
                         name: file.to_owned(),
-                        digest: crate::effects::sha256(&content),
+                        digest: Fingerprint::of(&content),
                         mode,
                     });
                 }

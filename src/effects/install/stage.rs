@@ -8,7 +8,7 @@ use super::dir::Dir;
 use super::error::failed;
 use super::keys::read_key;
 use super::layout::{DIR_MODE, MAX_FILE, STAGING, clear_leftovers, store_name};
-use crate::cert::{self, PrivateKey};
+use crate::cert::{self, Fingerprint, PrivateKey};
 use crate::config::FileKind;
 use crate::effects::files::random_name;
 use crate::effects::ownership::Ownership;
@@ -45,7 +45,7 @@ fn fill(
         let Some(content) = content(kind, &stage.material)? else { continue };
         let file = dir.create(name, &content, mode, owner)?;
         dir.start_writeback(&file);
-        files.push(InstalledFile { name: name.to_owned(), digest: crate::effects::sha256(&content), mode });
+        files.push(InstalledFile { name: name.to_owned(), digest: Fingerprint::of(&content), mode });
         written.push((name, file));
     }
     for (name, file) in written {
@@ -117,7 +117,7 @@ pub fn check(generation: &Dir, files: &[InstalledFile]) -> Result<(), InstallErr
     for file in files {
         let (content, _) =
             generation.read(&file.name, MAX_FILE).map_err(|error| InstallError { stale: true, ..error })?;
-        if crate::effects::sha256(&content) != file.digest {
+        if Fingerprint::of(&content) != file.digest {
             return Err(unlike(generation, &file.name, "its content is not what was written"));
         }
     }
@@ -237,7 +237,7 @@ mod tests {
             let content = if name == "cert.der" { strange } else { [strange, kept].concat() };
             std::fs::write(&path, &content).unwrap();
             let file = files.iter_mut().find(|file| file.name == name).unwrap();
-            file.digest = crate::effects::sha256(&content);
+            file.digest = Fingerprint::of(&content);
             let error = publish(&store, STAGED, &stage, files).unwrap_err();
             assert!(error.to_string().contains(flaw), "{name}: {error}");
         }

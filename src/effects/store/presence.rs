@@ -13,13 +13,13 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::custody::Custody;
 use super::error::{Loss, StoreError};
 use crate::api::Foreign;
+use crate::cert::{self, Fingerprint};
 
 /// Maximum number of processes told apart that see different directories under one path.
 const PLACES: usize = 8;
@@ -74,8 +74,8 @@ impl Trust {
 
 /// The names under which processes of one directory are found.
 fn names(dir: &Path) -> Vec<Vec<u8>> {
-    let hash = digest::digest(&digest::SHA256, real(dir).as_os_str().as_bytes());
-    let hash: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = Fingerprint::of(real(dir).as_os_str().as_bytes());
+    let hash = cert::hex(&hash.as_bytes()[..16]);
     (0..PLACES).map(|place| format!("certcollectd/{hash}/{place}").into_bytes()).collect()
 }
 
