@@ -21,7 +21,7 @@ pub(super) fn look(config: &Config, mut warn: impl FnMut(Key, String, &str)) {
         }
         let product = order.settings.product;
         let own = order.settings.response;
-        let account = config.accounts.iter().find(|known| known.name == order.account);
+        let account = config.account(&order.account);
         let response = own.or_else(|| account.and_then(|account| account.response));
         if !response.is_some_and(|response| response.is_disputed(product)) {
             continue;

@@ -68,6 +68,10 @@ pub struct Config {
 impl Config {
     pub const STATE_DIR: &'static str = "/var/lib/certcollectd";
     pub const INSTALL_DIR: &'static str = "/etc/ssl/certcollectd";
+
+    pub fn account(&self, name: &str) -> Option<&Arc<Account>> {
+        self.accounts.iter().find(|account| *account.name == *name)
+    }
 }
 
 /// "1 order", "2 orders".

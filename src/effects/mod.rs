@@ -93,7 +93,7 @@ impl Effects {
                 let (config, salt) = (self.config.clone(), self.salt.clone());
                 let turn = self.callers.turn(&account);
                 self.spawn(Kind::Fingerprint(account.clone()), async move {
-                    let known = config.accounts.iter().find(|known| known.name == account).cloned();
+                    let known = config.account(&account).cloned();
                     // Nobody looks a second time, so this outlasts a mount that hangs.
                     let tag = at_leisure(&turn, move || credential::tag(&*known?, &salt)).await;
                     Event::Fingerprinted { account, tag }
@@ -153,7 +153,7 @@ impl Effects {
 
     fn call(&mut self, call: crate::engine::event::Call) {
         let account = call.account;
-        let known = self.config.accounts.iter().find(|known| known.name == account).cloned();
+        let known = self.config.account(&account).cloned();
         let prepared = known.map(|known| self.callers.prepare(&known, &self.config.calls));
         let salt = self.salt.clone();
         self.spawn(Kind::Call(account.clone()), async move {

@@ -76,10 +76,9 @@ impl Adopted {
 
 /// The configuration with the adopted orders that it does not have itself.
 pub fn joined(config: &Arc<Config>, adopted: &[Adopted]) -> Arc<Config> {
-    let known = |account: &Arc<str>| config.accounts.iter().any(|known| known.name == *account);
     let missing: Vec<Order> = adopted
         .iter()
-        .filter(|adopted| known(&adopted.account) && !adopted.is_configured(config))
+        .filter(|adopted| config.account(&adopted.account).is_some() && !adopted.is_configured(config))
         .map(|adopted| adopted.order(config))
         .collect();
     if missing.is_empty() {

@@ -10,7 +10,7 @@ impl Engine {
     pub(super) fn collect_request(&self, id: OrderId) -> Request {
         let entry = self.entry(id);
         let settings = &entry.settings;
-        let account = self.config.accounts.iter().find(|known| known.name == entry.account);
+        let account = self.config.account(&entry.account);
         let response = settings.response.or_else(|| account.and_then(|account| account.response));
         let own = || settings.params.iter();
         let shared = account.iter().flat_map(|account| &account.params).filter(|(name, _)| {

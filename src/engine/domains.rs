@@ -185,8 +185,7 @@ impl Engine {
     /// "Permission denied!": the login is fine, this endpoint is not for us.
     pub(super) fn details_refused(&mut self, gate: usize, text: &str, now: Now) {
         let account = self.gates[gate].name.clone();
-        let Some(entry) = self.config.accounts.iter().find(|known| known.name == account) else { return };
-        let login = login_of(entry);
+        let Some(login) = self.account_of(gate).map(login_of) else { return };
         let first = self.gates[gate].record.details_refused.is_none();
         self.gates[gate].record.details_refused =
             Some(Refused { since: now.unix(), text: text.into(), tag: None, login });

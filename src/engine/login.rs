@@ -154,8 +154,7 @@ impl Engine {
         let Some(gate) = self.gate_of(account) else { return };
         self.check_credential(gate);
         // A password that could not be read may be readable now, and the proxy may take another one.
-        let proxy =
-            self.config.accounts.iter().any(|known| *known.name == *account && known.proxy_login.is_some());
+        let proxy = self.account_of(gate).is_some_and(|account| account.proxy_login.is_some());
         let record = &self.gates[gate].record;
         let mended = match record.paused_for {
             Some(Cause::Password) => true,

@@ -65,7 +65,7 @@ pub use summary::Summary;
 use time::{Now, Time};
 
 use crate::cert::Certificate;
-use crate::config::{Config, Order};
+use crate::config::{Account, Config, Order};
 
 /// A step of the wall clock by more than this is noticed, in milliseconds.
 const CLOCK_STEP: i64 = 1000;
@@ -368,6 +368,11 @@ impl Engine {
 
     fn gate_of(&self, account: &str) -> Option<usize> {
         self.gates.iter().position(|gate| &*gate.name == account)
+    }
+
+    /// The entry of a gate's account, while it is configured.
+    fn account_of(&self, gate: usize) -> Option<&Account> {
+        self.config.account(&self.gates[gate].name).map(|account| &**account)
     }
 
     fn find(&self, name: &str) -> Option<OrderId> {

@@ -90,11 +90,6 @@ impl Engine {
         self.touch_gate(gate, now);
     }
 
-    fn account_of(&self, gate: usize) -> Option<&Account> {
-        let name = &self.gates[gate].name;
-        self.config.accounts.iter().find(|account| account.name == *name).map(|account| &**account)
-    }
-
     /// What did not work on one way to the vendor may work on another: by a reload, or since the last start.
     pub(super) fn leave_old_ways(&mut self, now: Now) {
         for gate in 0..self.gates.len() {

@@ -170,7 +170,7 @@ impl Engine {
             config.orders.iter().enumerate().map(|(at, order)| (order.name.clone(), at)).collect();
         // Accounts first: orders point at them.
         for gate in &mut self.gates {
-            gate.removed = !config.accounts.iter().any(|account| account.name == gate.name);
+            gate.removed = config.account(&gate.name).is_none();
         }
         self.add_gates(HashMap::new(), now);
         self.hold_names();

@@ -7,6 +7,7 @@ use super::Engine;
 use super::account::Purpose;
 use super::event::{CredentialTag, Effect, Level, Token};
 use super::time::{Now, rfc3339};
+use crate::config::Account;
 
 /// What the present credential is, compared with the one that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,9 +167,7 @@ impl Engine {
 
     /// What a person does about the refused login of an account.
     pub(super) fn when_refused(&self, gate: usize) -> String {
-        let name = &self.gates[gate].name;
-        let account = self.config.accounts.iter().find(|account| account.name == *name);
-        account.map(|account| account.when_refused()).unwrap_or_default()
+        self.account_of(gate).map(Account::when_refused).unwrap_or_default()
     }
 
     /// ` --same-password` where the credential that was let through is the refused one, for all that is known.

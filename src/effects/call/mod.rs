@@ -74,10 +74,8 @@ impl Callers {
     /// Forgets the clients whose account or limits are not as they were. Who waits for the files of such an account waits
     /// no longer for what hangs: it may be other files now.
     pub fn reconfigure(&mut self, before: &Config, after: &Config) {
-        let same = |name: &Arc<str>| {
-            let of = |config: &Config| config.accounts.iter().find(|account| account.name == *name).cloned();
-            of(before).is_some() && of(before) == of(after)
-        };
+        let same =
+            |name: &Arc<str>| before.account(name).is_some() && before.account(name) == after.account(name);
         self.clients.retain(|name, _| before.calls == after.calls && same(name));
         self.turns.retain(|name, _| same(name));
     }
