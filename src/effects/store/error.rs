@@ -10,7 +10,7 @@ use rusqlite::ErrorCode;
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::lock::holder;
+use crate::api::Foreign;
 use crate::effects::files::random_name;
 use crate::effects::install::error;
 use crate::effects::ownership::user_name;
@@ -123,6 +123,25 @@ fn orphan(why: &Option<String>) -> String {
     match why {
         Some(why) => format!("but it has stopped calling and installing: {why}"),
         None => "which does not answer: if it is stopped or hangs, end it".to_owned(),
+    }
+}
+
+/// A process that holds a lock, in words: its number and what it was started with.
+pub fn holder(pid: Option<u32>) -> String {
+    let Some(pid) = pid else { return "a process that has not said which it is".into() };
+    // No argument of ours is a secret. In another namespace of processes, there is nothing to see.
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words: Vec<String> = line
+        .split(|byte| *byte == 0)
+        .filter(|word| !word.is_empty())
+        .map(|word| Foreign::from_bytes(word).to_string())
+        .collect();
+    match words.split_first() {
+        Some((program, rest)) => {
+            let program = program.rsplit('/').next().unwrap_or(program);
+            format!("process {pid}: {}", [&[program.to_owned()], rest].concat().join(" "))
+        }
+        None => format!("process {pid}"),
     }
 }
 

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::{StoreError, damaged, failed};
-use super::save::{BUSY, PLAIN, check_header, check_pages, no_version, version};
-use crate::effects::files::random_name;
+use super::file::{BUSY, PLAIN, boot_id, check_header, check_pages, no_version, version};
 use crate::engine::time::Now;
 use crate::engine::{Adopted, Loaded, Remembered};
 use crate::state::{self, Origin, RowError, VERSION};
@@ -149,19 +148,6 @@ fn open_to_read(path: &Path, flags: OpenFlags) -> Result<(Connection, i64), rusq
     Ok((connection, version))
 }
 
-/// The kernel's name for this boot. Where it is hidden, a name that no other process has: what others wrote is then
-/// read by the wall clock, in this boot or another, and what this one writes finds its own line in `boots`.
-pub fn boot_id() -> String {
-    boot_named(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().as_deref())
-}
-
-fn boot_named(id: Option<&str>) -> String {
-    match id.map(str::trim) {
-        Some(id) if !id.is_empty() => id.to_owned(),
-        _ => format!("unknown-{}", random_name()),
-    }
-}
-
 pub(super) fn load(connection: &Connection, path: &Path, boot: &str, now: Now) -> Result<Loaded, StoreError> {
     let sqlite = |why| damaged(path, why);
     let row = |why: RowError| StoreError::Damaged { path: path.to_owned(), why: why.to_string() };
@@ -262,17 +248,4 @@ fn checked(
     }
     let origin = Origin::of(&boot, present, offsets);
     Ok((name, text, origin))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_boot_that_is_hidden_is_like_no_other() {
-        assert_eq!(boot_named(Some("5f3a\n")), "5f3a");
-        for hidden in [None, Some(""), Some("\n")] {
-            assert_ne!(boot_named(hidden), boot_named(hidden));
-        }
-    }
 }

@@ -11,28 +11,8 @@ use rustix::io::Errno;
 use super::custody::Identity;
 use super::error::{StoreError, failed, io};
 use super::presence::{self, Answer, Presence, Trust};
-use crate::api::Foreign;
 use crate::effects::hook::find_program;
 use crate::effects::ownership::{sudo_user, user_name};
-
-/// A process that holds a lock, in words: its number and what it was started with.
-pub fn holder(pid: Option<u32>) -> String {
-    let Some(pid) = pid else { return "a process that has not said which it is".into() };
-    // No argument of ours is a secret. In another namespace of processes, there is nothing to see.
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let words: Vec<String> = line
-        .split(|byte| *byte == 0)
-        .filter(|word| !word.is_empty())
-        .map(|word| Foreign::from_bytes(word).to_string())
-        .collect();
-    match words.split_first() {
-        Some((program, rest)) => {
-            let program = program.rsplit('/').next().unwrap_or(program);
-            format!("process {pid}: {}", [&[program.to_owned()], rest].concat().join(" "))
-        }
-        None => format!("process {pid}"),
-    }
-}
 
 /// The lock on a state directory. Released by the kernel when the process ends, however it ends.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 pub mod custody;
 pub mod error;
+pub(super) mod file;
 pub mod load;
 pub mod lock;
 pub mod presence;

@@ -2,19 +2,19 @@
 //! on it.
 
 use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
-use rustix::fs::OFlags;
 
 use super::custody::Custody;
 use super::error::{StoreError, damaged, failed, io, unsaved};
-use super::load::{boot_id, load};
+use super::file::{
+    BUSY, NETWORK, PLAIN, boot_id, check_header, check_pages, is_on, no_version, tells_each_write, version,
+};
+use super::load::load;
 use super::lock::Lock;
 use crate::effects::files::random_name;
 use crate::effects::install::spare;
@@ -24,15 +24,8 @@ use crate::engine::event::{Changes, Level, Note};
 use crate::engine::time::Now;
 use crate::state::{self, HISTORY_LIMIT, MIGRATIONS, PUSH_LIMIT, VERSION};
 
-/// A reader (`status`, a person with sqlite3) may hold the file for a moment.
-pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// More boots than this are looked through for those of which nothing is left.
 const BOOTS_KEPT: u32 = 64;
-/// File systems on which write-ahead logging does not work because memory is not shared between hosts:
-/// NFS, SMB, CIFS, 9p.
-const NETWORK: [u32; 4] = [0x6969, 0xfe53_4d42, 0xff53_4d42, 0x0102_1997];
-/// More file systems on which the time of a write may be set later, and elsewhere: FUSE, Ceph.
-const ELSEWHERE: [u32; 2] = [0x6573_5546, 0x00c3_6400];
 
 /// The state file, open for writing.
 #[derive(Debug)]
@@ -289,53 +282,9 @@ fn forget_boots(connection: &Connection, present: &str) -> Result<(), rusqlite::
     Ok(())
 }
 
-pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(|why| damaged(path, why))
-}
-
 /// The directory itself: SQLite is told to follow no links, and there may be some on the way to it.
 pub(super) fn real(dir: &Path) -> Result<PathBuf, StoreError> {
     std::fs::canonicalize(dir).map_err(|why| failed("use", dir, why))
-}
-
-/// No link, and nothing that keeps whoever opens it waiting.
-pub(super) const PLAIN: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
-
-pub(super) fn no_version(path: &Path, version: i64) -> StoreError {
-    StoreError::Damaged { path: path.to_owned(), why: format!("there is no version {version} of it") }
-}
-
-/// SQLite takes a file of a few bytes for a new one. Only an empty one is.
-pub(super) fn check_header(file: File, path: &Path) -> Result<(), StoreError> {
-    const MAGIC: &[u8] = b"SQLite format 3\0";
-    const HEADER: u64 = 100;
-    if !file.metadata().map_err(|why| failed("read", path, why))?.is_file() {
-        return Err(io("open", path, "it is not a regular file"));
-    }
-    let mut start = Vec::new();
-    file.take(HEADER).read_to_end(&mut start).map_err(|why| failed("read", path, why))?;
-    if start.is_empty() || (start.len() as u64 == HEADER && start.starts_with(MAGIC)) {
-        return Ok(());
-    }
-    Err(StoreError::Damaged { path: path.to_owned(), why: "it does not begin like a state file".into() })
-}
-
-/// SQLite's own check of its pages; a row that vanished shows here, a changed value does not.
-pub(super) fn check_pages(connection: &Connection, path: &Path) -> Result<(), StoreError> {
-    let found: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(|why| damaged(path, why))?;
-    if found == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: path.to_owned(), why: found }) }
-}
-
-/// Whether a directory is on one of these file systems.
-fn is_on(dir: &Path, kinds: &[u32]) -> bool {
-    rustix::fs::statfs(dir).is_ok_and(|found| kinds.contains(&(found.f_type as u32)))
-}
-
-/// Whether a file that nobody writes to keeps the time of its last write.
-fn tells_each_write(dir: &Path) -> bool {
-    !is_on(dir, &NETWORK) && !is_on(dir, &ELSEWHERE)
 }
 
 fn prepare(connection: &mut Connection, dir: &Path, version: i64) -> Result<(), rusqlite::Error> {
