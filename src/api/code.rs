@@ -15,7 +15,7 @@ pub enum Class {
     Available,
     /// Not yet; somebody is working on it.
     Waiting,
-    /// Not yet, and it will take a person: ask less often.
+    /// Not yet, and it needs human action: poll less often.
     WaitingSlowly,
     /// Passing trouble at the vendor: back off.
     Transient,
@@ -37,7 +37,7 @@ pub enum Class {
     Done,
     /// An answer to an operator's own call, to be shown to the operator.
     Report,
-    /// Nobody knows; back off, and after some tries in a row ask a person.
+    /// Unknown: back off, and after some tries in a row the order needs attention.
     Unknown,
 }
 
@@ -90,7 +90,7 @@ pub struct Row {
     pub class: Class,
     /// What the vendor means by it, in our words.
     pub means: &'static str,
-    /// What a person can do about it; empty where nothing needs doing.
+    /// What the operator can do about it; empty where nothing needs doing.
     pub advice: &'static str,
 }
 
@@ -99,9 +99,10 @@ const fn row(code: i32, class: Class, means: &'static str, advice: &'static str)
 }
 
 impl Row {
-    /// Whether the vendor cannot have said this without taking the login: certificates or the state of an order, a
-    /// right that the account has not got. What is said of the call itself (its transport, its arguments, its
-    /// frequency) may come before the login is looked at, and nobody knows when "unknown error" comes.
+    /// Whether the vendor cannot have said this without taking the login: certificates or the state of an
+    /// order, a right that the account has not got. What is said of the call itself (its transport, its
+    /// arguments, its frequency) may come before the login is checked, and it is not documented when "unknown
+    /// error" comes.
     pub fn shows_login(&self) -> bool {
         match self.class {
             Class::Ready | Class::Available | Class::Waiting | Class::WaitingSlowly | Class::Done => true,

@@ -43,8 +43,8 @@ impl Token {
         Token { name: hex(&Md5::digest(csr)), hash: hex(digest::digest(&digest::SHA256, csr).as_ref()) }
     }
 
-    /// The names at which the vendor looks for the record: the domain and each of its parents, the domain first.
-    /// The last of them may be a public suffix, where nobody has a record.
+    /// The names at which the vendor looks for the record: the domain and each of its parents, the domain
+    /// first. The last of them may be a public suffix, which holds no such record.
     pub fn record_names(&self, domain: &str) -> Vec<String> {
         authorization_names(domain).into_iter().map(|name| format!("_{}.{name}", self.name)).collect()
     }

@@ -14,11 +14,11 @@ pub struct Hint {
     pub serials: Vec<String>,
     /// What it says, in our own words where they are documented; printable, at most [`Hint::WORDS`] characters.
     pub why: String,
-    /// Whether a person should look at the order, because something failed or was taken back.
+    /// Whether the operator should look at the order, because something failed or was withdrawn.
     pub bad: bool,
     /// Whether it announces that a certificate will be revoked.
     pub revocation: bool,
-    /// Whether whoever sent it knew the password that was agreed with the vendor.
+    /// Whether the sender knew the password agreed with the vendor.
     pub proven: bool,
 }
 
@@ -351,7 +351,7 @@ impl Words {
         words
     }
 
-    /// Everything it says, since nobody knows beforehand what matters: a date, a reason, a domain.
+    /// Everything it says, since any of it may matter: a date, a reason, a domain.
     fn of_announcement(pairs: &[Pair]) -> Words {
         let mut words = Words { text: "PreRevocationNotification".to_owned(), bad: true };
         for (name, value) in pairs {

@@ -218,7 +218,7 @@ impl Request {
         self
     }
 
-    /// Whether a call that collects may set this parameter by itself. The vendor folds the case of names.
+    /// Whether a collecting call may set this parameter on its own. The vendor folds the case of names.
     pub fn is_own(name: &str) -> bool {
         let handles: [fn(Box<str>) -> Handle; 3] =
             [Handle::OrderNumber, Handle::CertificateId, Handle::BaseOrderNumber];

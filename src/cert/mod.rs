@@ -130,8 +130,8 @@ impl Certificate {
         let mut facts = Facts::read(der, &parsed)?;
         let self_issued = tbs.subject.as_raw() == tbs.issuer.as_raw();
         if facts.ca.is_none() {
-            // Version 1 has no way to say "CA". Whether it signed itself is not asked: such roots often
-            // carry MD5 or SHA-1, which nobody checks any more, and each link to them is checked anyway.
+            // Version 1 has no way to say "CA". Whether it signed itself is not asked: such roots often carry
+            // MD5 or SHA-1, which is no longer checked, and each link to them is checked anyway.
             facts.ca = Some(tbs.version != X509Version::V3 && self_issued);
         }
         Ok(Certificate(Arc::new(Inner {

@@ -1,4 +1,4 @@
-//! Public keys that protect nothing, whoever signed them.
+//! Public keys that protect nothing, no matter who signed them.
 //!
 //! What is only unusual (Ed448, secp256k1, brainpool, post-quantum) is no weakness: it is for the operator's servers to
 //! take it or not.

@@ -262,7 +262,7 @@ impl<'a> Search<'a> {
         link
     }
 
-    /// Roots are often signed with what nobody checks any more (SHA-1, 1024 bits). Where only that stands
+    /// Roots are often signed with algorithms no longer checked (SHA-1, 1024 bits). Where only that stands
     /// against it and the key identifiers do not, a self-issued certificate counts as self-signed: its own
     /// signature proves nothing anyway.
     fn is_self_signed(&mut self, at: usize) -> bool {

@@ -1,7 +1,7 @@
 //! Every wrapping that occurs becomes certificates.
 //!
-//! Clients in production had to learn that the vendor's values come as base64 DER without armour, as base64 of
-//! a whole PEM text, or as PEM as it is; that a `+` which nobody percent-encoded arrives as a space; and that
+//! Clients in production had to learn that the vendor's values come as base64 DER without armour, as base64
+//! of a whole PEM text, or as PEM as it is; that a `+` not percent-encoded arrives as a space; and that
 //! PKCS#7, Netscape sequences and ZIP archives are offered besides. So the content decides, never a label, a
 //! file name or a content type. Nothing is guessed about which certificate is whose: that is `chain`'s and
 //! `verify`'s work.
@@ -279,8 +279,7 @@ impl Unpacker {
     }
 
     /// RFC 5652 section 5.1: version, digest algorithms, encapsulated content, and then perhaps the
-    /// certificates under `[0]`. Signers are not looked at: nobody's word is taken for a certificate but its
-    /// issuer's.
+    /// certificates under `[0]`. Signers are ignored: the only authority on a certificate is its issuer's.
     fn signed_data(&mut self, signed: Element<'_>) -> Result<(), UnpackError> {
         let mut fields = signed.children()?;
         fields.expect(ber::INTEGER)?;

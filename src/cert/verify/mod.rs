@@ -27,7 +27,7 @@ pub enum Level {
     Block,
     /// It is installed, and said.
     Warn,
-    /// Nobody is told. A configured key and domains still help to choose the leaf.
+    /// Not reported. A configured key and domains still help to choose the leaf.
     Off,
 }
 
@@ -243,7 +243,7 @@ impl Findings {
     }
 }
 
-/// What no policy allows, since it would protect nobody.
+/// What no policy allows, since it would protect nothing.
 fn usable(leaf: &Certificate, purpose: Purpose, findings: &mut Findings) {
     if let Some(weakness) = strength::weakness(leaf.spki()) {
         findings.add(Check::Leaf, format!("the certificate's {weakness}"));

@@ -49,8 +49,8 @@ pub enum AnchorsError {
     NoCertificate { number: usize, line: usize },
 }
 
-/// Reads a file of root certificates in PEM, as `trust_anchors` and `ca_file` name it. All of it must be readable: the
-/// operator chose each of them, and one that is passed over is missed by nobody until the day.
+/// Reads a file of root certificates in PEM, as `trust_anchors` and `ca_file` name it. All of it must be
+/// readable: the operator chose each of them, and one that is skipped goes unnoticed until it is needed.
 pub fn read_roots(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, AnchorsError> {
     if text.len() > MAX_ANCHORS_INPUT {
         return Err(AnchorsError::TooLarge);
@@ -76,8 +76,8 @@ impl Anchors {
         Ok(Anchors::from_ders(read_roots(text)?))
     }
 
-    /// Takes the platform's roots, DER. Those that cannot be read are left out, as TLS libraries do: nobody chose
-    /// them one by one.
+    /// Takes the platform's roots, DER. Those that cannot be read are left out, as TLS libraries do: no one
+    /// chose them one by one.
     pub fn from_ders<I>(ders: I) -> Anchors
     where
         I: IntoIterator,
