@@ -1,4 +1,4 @@
-//! The certification authorities: throw-away roots and intermediates, made anew at each start.
+//! The certification authorities: throw-away roots and intermediates, regenerated at each start.
 //!
 //! Their shape follows what the vendor delivers today. A TLS certificate hangs below an intermediate,
 //! the intermediate below an upper CA that exists twice, once self-signed and once signed by an older
@@ -43,7 +43,7 @@ impl Authority {
 
 /// All authorities of one sandbox.
 pub(super) struct Authorities {
-    /// An old root that nobody would need but for the cross-signature.
+    /// An old root that is needed for the cross-signature only.
     pub(super) legacy_root: Authority,
     /// The upper CA, self-signed.
     pub(super) root: Authority,

@@ -298,8 +298,8 @@ impl Handle {
         &self.0.ca_pem
     }
 
-    /// Everything that the control port can do, and more, for callers in the process. The sandbox answers
-    /// nobody while the guard is held: do not keep it across an `await`.
+    /// Everything that the control port can do, and more, for callers in the process. The sandbox answers no
+    /// one while the guard is held: do not keep it across an `await`.
     pub fn vendor(&self) -> MutexGuard<'_, Vendor> {
         // A panic while the lock was held has failed its test already; the state is plain data.
         self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner)

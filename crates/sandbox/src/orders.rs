@@ -12,7 +12,7 @@ use super::clock::{DAY, Time};
 use super::issue::{CertificateSpec, Issued};
 use super::script::{Dcv, DcvState, OrderSpec, Product, State, Step, check_script};
 
-/// Where certificate IDs are counted from when nobody gave one.
+/// First certificate ID where none was given.
 const FIRST_CERTIFICATE_ID: u64 = 7_000_000_001;
 
 /// Where order numbers of replacements are counted from.

@@ -1,8 +1,8 @@
 //! The two compressed wrappings: the ZIP archive that the vendor offers, and gzip.
 //!
-//! gzip is needed in two places: a mark certificate holds its logo as gzipped SVG, and a fault answers
-//! with a Content-Encoding nobody asked for. Its blocks are stored, not compressed (RFC 1951, 3.2.4),
-//! which every reader takes and which needs no further crate.
+//! gzip is needed in two places: a mark certificate holds its logo as gzipped SVG, and a fault answers with a
+//! Content-Encoding that was not asked for. Its blocks are stored, not compressed (RFC 1951, 3.2.4), which
+//! every reader takes and which needs no further crate.
 
 use std::io::{Cursor, Write as _};
 

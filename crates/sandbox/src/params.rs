@@ -241,7 +241,7 @@ impl Args {
                 .chain(extra.iter().map(String::as_str))
                 .find(|name| sent.eq_ignore_ascii_case(name))
                 .ok_or_else(|| Refusal::unrecognized(endpoint, sent))?;
-            // Not documented; nobody means to send a parameter twice.
+            // Not documented; no client means to send a parameter twice.
             if values.insert(name.to_owned(), value.clone()).is_some() {
                 return Err(Refusal::invalid(name));
             }

@@ -186,7 +186,7 @@ async fn answer(
         tokio::time::sleep(outgoing.delay).await;
     }
     if let Some(plan) = outgoing.plan {
-        // The connection is taken from under this call, which therefore never ends by itself.
+        // The connection is taken from under this call, which therefore never ends on its own.
         let _ = taken.send((plan, flight)).await;
         return std::future::pending().await;
     }

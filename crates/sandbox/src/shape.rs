@@ -1,9 +1,9 @@
 //! How an answer is written, where the documents leave room or production takes some.
 //!
-//! A shape is one choice for each of several aspects. A dial, or an order of its own, names what differs
-//! from the documented form: `"issuer-first+crlf+ids"`; names of one aspect exclude each other. The name
-//! `documented` stands for no difference. `random:7` chooses anew for each call, in a sequence that
-//! depends on the number only.
+//! A shape is one choice for each of several aspects. A dial, or an order of its own, names what differs from
+//! the documented form: `"issuer-first+crlf+ids"`; names of one aspect exclude each other. The name
+//! `documented` stands for no difference. `random:7` chooses afresh for each call, in a sequence that depends
+//! on the number only.
 //!
 //! A client is expected to cope with every shape and to come to the same certificates; what it must not
 //! believe is a [fault](super::faults). The first name of each aspect is the documented one, or, where

@@ -82,8 +82,8 @@ impl Vendor {
         Ok(vendor)
     }
 
-    /// Adds the content of a scenario; what it names anew replaces what was there. It ends at the first
-    /// part that is wrong.
+    /// Adds the content of a scenario; what it names again replaces what was there. It ends at the first part
+    /// that is wrong.
     pub fn load(&mut self, scenario: Scenario) -> Result<(), Error> {
         self.dials.set(scenario.dials).map_err(Error::Refused)?;
         for account in scenario.account {

@@ -112,7 +112,7 @@ impl Plan {
             }
         }
         if self.polite {
-            // The client may be gone already; there is nobody to tell.
+            // The client may be gone already.
             let _ = stream.shutdown().await;
         }
     }
@@ -136,7 +136,7 @@ impl Act {
                     let mut buffer = [0; 64];
                     while stream.read(&mut buffer).await.is_ok_and(|read| read > 0) {}
                 };
-                // Whoever leaves is not counted as waiting any longer.
+                // A client that leaves no longer counts as waiting.
                 let _ = tokio::time::timeout(*span, gone).await;
                 Ok(())
             }

@@ -59,7 +59,7 @@ impl Drop for Desk {
     }
 }
 
-/// Writes a file anew, which is nobody else's from its first byte.
+/// Replaces a file by one that is private from its first byte.
 fn write(path: &Path, content: &str) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
