@@ -37,7 +37,7 @@ impl Hook {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HookEvent {
     Installed,
-    /// The order came to need a person: rejected, revoked, quarantined, attention.
+    /// The order now needs the operator: rejected, revoked, quarantined, attention.
     Failed,
     /// The installed certificate nears its end and no newer one is there.
     Expiring,
@@ -62,7 +62,7 @@ pub enum Action {
     Run(Vec<String>),
     /// Send a signal to the process whose number stands in a file.
     Signal {
-        /// Read anew at each try.
+        /// Read at each try.
         pid_file: PathBuf,
         /// What the process is sent.
         signal: HookSignal,

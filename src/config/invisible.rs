@@ -1,5 +1,5 @@
-//! Characters in a secret or a name that nobody sees and hardly anybody means: they spend the one login that is
-//! allowed. What is said of them names their kind and their place, and never the text.
+//! Characters in a secret or a name that are invisible and hardly ever meant: they spend the one login that
+//! is allowed. What is said of them names their kind and their place, and never the text.
 
 /// A kind of such characters, in words.
 fn kind(character: char) -> Option<&'static str> {

@@ -36,7 +36,7 @@ impl Account {
     pub const VENDOR_HOSTS: [&'static str; 3] =
         ["secure.trust-provider.com", "secure.sectigo.com", "secure.comodo.net"];
 
-    /// What a person does about a refused login.
+    /// What the operator does about a refused login.
     pub fn when_refused(&self) -> String {
         format!(
             "mend the cause at the vendor's web site; a new password: {}; if the one there is right: \

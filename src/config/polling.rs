@@ -16,7 +16,7 @@ const LONGEST_MERGE: Duration = Duration::from_secs(3600);
 /// Shortest user timeout that is worth one: a packet may be lost once.
 const SHORTEST_SETTLE: Duration = Duration::from_secs(1);
 
-/// Most tries at an answer that nobody understands.
+/// Most tries at an answer that cannot be understood.
 const MOST_TRIES: f64 = 1000.0;
 
 /// The cadence as written: what is absent is inherited.

@@ -1,4 +1,4 @@
-//! Takes keys out of a TOML table, says what is wrong with them, and notes those that nobody knows.
+//! Takes keys out of a TOML table, says what is wrong with them, and notes those that are unknown.
 //!
 //! Serde stops at the first error; this reader goes on, so that one look at the output is enough.
 
@@ -39,7 +39,7 @@ pub(super) struct Table<'a> {
     /// What was found for each of `keys`. A large file asks for far more keys than it holds, and a lookup in
     /// the tree for each of them would take a quarter of the time.
     found: [Option<Entry<'a>>; MOST_KEYS],
-    /// Keys that were meant by others which nobody knows: they are not missing as well.
+    /// Keys that an unknown key was meant to be: they are not reported as missing as well.
     meant: Vec<&'static str>,
 }
 
@@ -162,7 +162,7 @@ impl<'a> Table<'a> {
         }
         let homes: Vec<&str> = keys::homes(name).map(|keys| keys.title).collect();
         let elsewhere = near(name, keys::TABLES.iter().flat_map(|keys| keys.names).copied());
-        // Whoever misspells `password` has a password behind it.
+        // A misspelt `password` still has a password behind it.
         let known = if homes.is_empty() { meant.or(elsewhere) } else { Some(name) };
         let is_url = value.get_ref().as_str().is_some_and(has_user_info);
         if *self.keys == keys::PASSWORD || !is_harmless(name, known) || is_url {

@@ -18,7 +18,7 @@ const PIECE: usize = 64 * 1024;
 /// How often damaged lines are blanked in one piece before the rest of it is given up.
 const ROUNDS: usize = 20;
 
-/// Bytes to parse in all while mending, which bounds the time for a long file that cannot be cut.
+/// Bytes to parse in all while recovering, which bounds the time for a long file that cannot be cut.
 const BUDGET: usize = 8 * 1024 * 1024;
 
 /// Maximum number of syntax errors reported from a piece that was given up.
