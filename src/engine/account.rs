@@ -45,7 +45,8 @@ pub struct AccountRecord {
     pub calls: u64,
     /// When the vendor answered last so that it could be understood, UNIX seconds.
     pub answered: Option<i64>,
-    /// Set while GetMDCDomainDetails is not open to the account, so that it is not asked by itself.
+    /// Set while GetMDCDomainDetails is not open to the account, so that the daemon does not call it on its
+    /// own.
     pub details_refused: Option<Refused>,
     /// The announcement of a revocation that is about no order known here.
     pub announced: Option<Box<Announced>>,
@@ -102,7 +103,7 @@ pub struct Closed {
 }
 
 impl Closed {
-    /// A person tries fewer, and what changes a password file again and again has fewer to choose from.
+    /// An operator tries fewer, and a program that keeps changing a password file has fewer to choose from.
     pub const MOST_SPENT: usize = 16;
 
     /// This credential, if it is known, had its one call.

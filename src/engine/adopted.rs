@@ -47,7 +47,7 @@ impl Adopted {
                 && order.settings.product == Product::Smime
         });
         let lent = lender.map(|order| {
-            // The key is nowhere but with whoever made the request, so no file can hold it.
+            // Only whoever made the request has the key, so no file can hold it.
             let files = Files { key: None, combined: None, ..order.settings.files.clone() };
             Arc::new(OrderSettings { files, ..(*order.settings).clone() })
         });

@@ -242,7 +242,7 @@ impl Engine {
         self.save_first();
     }
 
-    /// A person must act: the order is not polled any more.
+    /// The operator must act: the order is no longer polled.
     fn stop(&mut self, id: OrderId, news: News, text: String, advice: &str, now: Now) {
         self.slot_mut(id).record.due = None;
         self.slot_mut(id).record.reissue = None;
@@ -272,7 +272,7 @@ impl Engine {
         self.save_first();
     }
 
-    /// A mistake of ours became visible while one order was handled: that order waits for a person.
+    /// A bug surfaced while one order was handled: that order waits for the operator.
     pub(super) fn broken_by(&mut self, id: OrderId, doing: &str, now: Now) {
         let text = format!("internal error while {doing}; please report it");
         self.stop(id, News::Stuck, text, "", now);

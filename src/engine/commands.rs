@@ -48,7 +48,7 @@ impl Engine {
         self.told.push(Effect::Reply { token, reply: CommandReply::new(ok, text) });
     }
 
-    /// Why no call can be made on an account at present, whoever wants one.
+    /// Why no call can be made on an account at present.
     pub(super) fn shut(&self, gate: usize, now: Now) -> Option<String> {
         let Gate { name: account, record, removed, .. } = &self.gates[gate];
         if *removed {
@@ -121,7 +121,7 @@ impl Engine {
         let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none();
         let urgent = slot.urgent;
         let waiters = self.waiters.remove(&id).unwrap_or_default();
-        // A poll that is still to be made holds up nobody who waits for something else.
+        // A poll still to be made delays no one who waits for something else.
         let (calls, done): (Vec<_>, Vec<_>) =
             waiters.into_iter().partition(|waiter| urgent && waiter.needs_call);
         if !calls.is_empty() {
@@ -136,8 +136,9 @@ impl Engine {
         }
     }
 
-    /// Whoever waits for a poll that cannot be made at present need not wait for that to end. The order stays due; but an
-    /// account that is closed can be so for weeks, and then the poll is no longer what was wanted.
+    /// A command waiting for a poll that cannot be made at present need not wait for that to end. The order
+    /// stays due; but an account that is closed can be so for weeks, and then the poll is no longer what was
+    /// wanted.
     pub(super) fn refuse_waiters(&mut self, gate: usize, now: Now) {
         if self.waiters.is_empty() || self.gates[gate].flight.is_some() {
             return;

@@ -35,7 +35,7 @@ pub(super) struct Ready {
     apart: BTreeSet<OrderId>,
     /// When the first of `together` came to owe it.
     since: Time,
-    /// Since when nobody is left whom the vendor is still to be asked about.
+    /// Since when no order is left that is still to be polled.
     asked: Option<Time>,
     /// Company is waited for until then.
     pub(super) wait: Option<Time>,
@@ -96,7 +96,7 @@ impl Engine {
         debts.any(|debt| debt.outcome.is_some())
     }
 
-    /// The orders that share the next run, and what it is told of them; nobody while company is waited for.
+    /// The orders that share the next run, and what it is told of them; empty while it waits for company.
     pub(super) fn next_company(&mut self, key: &Key, hook: &Hook, now: Now) -> Company {
         let wait = if hook.merge { self.wait_for_company(key, now) } else { None };
         let Some(ready) = self.hooks.ready.get_mut(key) else { return Company::default() };

@@ -1,4 +1,4 @@
-//! The bytes of a generation's files, from verified certificates. Always encoded anew, never copied text.
+//! The bytes of a generation's files, from verified certificates. Always re-encoded, never copied text.
 
 use zeroize::Zeroizing;
 
@@ -89,8 +89,8 @@ pub fn flaw(kind: FileKind, content: &[u8], material: &Material) -> Option<&'sta
     (!right).then_some(certificates)
 }
 
-/// Whether a file that is not what was written is of no use to anybody: empty, cut off, or something else altogether. What
-/// is of use is a person's doing.
+/// Whether a file that is not what was written is of no use to anybody: empty, cut off, or something else
+/// altogether. What is of use is the operator's doing.
 pub fn is_ruined(kind: FileKind, content: &[u8]) -> bool {
     let certificates = || cert::unpack(content).is_ok();
     let key = || cert::key::from_private_key_pem(content).is_ok();

@@ -309,8 +309,8 @@ impl Engine {
         }
     }
 
-    /// What was staged cannot be used; the bundle is still there and is staged again. An older generation that is spoilt
-    /// is not made anew.
+    /// What was staged cannot be used; the bundle is still there and is staged again. A damaged older
+    /// generation is not rebuilt.
     fn unstage(&mut self, id: OrderId, why: &str, now: Now) {
         let slot = self.slot_mut(id);
         slot.record.staged = None;
@@ -332,7 +332,7 @@ impl Engine {
         self.save_first();
     }
 
-    /// Trouble on this machine: tried again by itself, with less and less haste.
+    /// Trouble on this machine: retried automatically, with back-off.
     fn trouble(&mut self, id: OrderId, error: &InstallError, now: Now) {
         let tries = self.slot(id).record.trouble.as_ref().map_or(0, |trouble| trouble.tries) + 1;
         let is_key = matches!(&self.entry(id).key, KeySource::Keys(paths) if paths.contains(&error.path));
@@ -353,8 +353,8 @@ impl Engine {
         }
     }
 
-    /// Work on this machine ended in a panic: the same work would end the same way, so a person is asked. What
-    /// was collected or staged stays recorded, and is gone on with when the order is taken up again.
+    /// Work on this machine ended in a panic: the same work would end the same way, so the operator is asked.
+    /// What was collected or staged stays recorded, and is gone on with when the order is taken up again.
     pub(super) fn came_to_grief(&mut self, id: OrderId, now: Now) {
         let doing = match self.slot(id).busy {
             Busy::Verifying => "reading the keys for its certificate",
@@ -395,8 +395,8 @@ fn can_be_made(copy: &FileCopy, material: &Material) -> bool {
     copy.from != FileKind::Root || material.root.is_some()
 }
 
-/// What a generation was made of, out of certificates among which there may be others. They went through the gate
-/// before: a chain that is searched anew, at another time, could be another one.
+/// What a generation was made of, out of certificates among which there may be others. They went through the
+/// gate before: a chain built again, at another time, could be another one.
 pub(super) fn made_of(generation: &Generation, pool: &[Certificate], at: i64) -> Option<Material> {
     let find = |wanted: &Fingerprint| pool.iter().find(|known| known.fingerprint() == *wanted).cloned();
     let leaf = find(&generation.fingerprint)?;

@@ -1,4 +1,4 @@
-//! What the vendor knows of an order's domains: when the daemon asks by itself, and what it keeps.
+//! What the vendor knows of an order's domains: when the daemon asks on its own, and what it keeps.
 //!
 //! GetMDCDomainDetails says which domain lacks what, which CollectSSL does not. It is asked for orders that
 //! have waited longer than one interval, for their first certificate or for another one, or whose answer shows
@@ -111,8 +111,8 @@ impl Engine {
         Some(&mut self.slot_mut(id).record)
     }
 
-    /// No answer, or none that helps: what was known before stays. Whoever asked is told; the log is for what the
-    /// daemon asked by itself.
+    /// No answer, or none that helps: what was known before stays. The asking command is told; the log is for
+    /// what the daemon asked on its own.
     pub(super) fn domains_unknown(
         &mut self,
         asker: Option<Token>,

@@ -1,4 +1,4 @@
-//! Calls that are not polls: domain details, which the daemon also asks for by itself, and the operator's
+//! Calls that are not polls: domain details, which the daemon also asks for on its own, and the operator's
 //! S/MIME commands. They pass the same gate, and none of them is ever repeated blindly.
 
 use super::Engine;
@@ -14,7 +14,7 @@ use crate::config::Account;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Errand {
     kind: Kind,
-    /// Who waits for the answer; nobody if the daemon asks by itself.
+    /// Who waits for the answer; `None` if the daemon asks on its own.
     token: Option<Token>,
 }
 
@@ -126,8 +126,8 @@ impl Engine {
         }
     }
 
-    /// The account was closed, paused or removed since: whoever waits need not wait for that to end, and nobody should
-    /// find it done when that has ended.
+    /// The account was closed, paused or removed since: a waiting command need not wait for that to end, and
+    /// no one should find it done when that has ended.
     pub(super) fn refuse_errands(&mut self, gate: usize, now: Now) {
         if self.gates[gate].errands.is_empty() || self.gates[gate].flight.is_some() {
             return;

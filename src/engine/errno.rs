@@ -1,4 +1,4 @@
-//! Errors of the system in words, for whoever met them.
+//! System errors in words.
 
 use std::io;
 

@@ -60,7 +60,7 @@ pub enum Event {
     },
     Staged {
         order: OrderId,
-        /// What is there now, complete and durable, but seen by nobody.
+        /// What is there now, complete and durable, but not visible to readers.
         result: Result<StagedFiles, InstallError>,
     },
     Activated {
@@ -100,7 +100,7 @@ pub enum Event {
         token: Token,
         command: Command,
     },
-    /// The configuration was read anew and is sound.
+    /// The configuration was reloaded and is sound.
     Configured {
         config: Arc<Config>,
     },
@@ -181,7 +181,7 @@ pub enum Effect {
         /// The generation that stays whatever its age.
         current: String,
     },
-    /// Put a refused bundle where a person can look at it.
+    /// Put a refused bundle where the operator can look at it.
     Quarantine(Box<Quarantine>),
     RunHook(Box<HookRun>),
     /// Tell people and machines.
@@ -464,7 +464,7 @@ impl Changes {
 /// How much a note matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// A person should look now.
+    /// The operator should look now.
     Error,
     /// Not as it should be, but being dealt with.
     Warn,

@@ -11,7 +11,8 @@ use std::time::Duration;
 /// Number of warnings for one certificate: near its end, three days before it, and at it.
 pub const EXPIRY_WARNINGS: u8 = 3;
 
-/// How long before the end of the product term a person is told, in seconds: ordering anew takes validation anew.
+/// How long before the end of the product term the operator is warned, in seconds: a new order takes new
+/// validation.
 pub const TERM_WARNING: i64 = 30 * DAY;
 
 const DAY: i64 = 24 * 3600;
@@ -43,7 +44,7 @@ pub(super) fn is_near(installed: Option<&Generation>, unix: i64) -> bool {
     installed.is_some_and(|installed| unix >= installed.not_after - near(installed.life()))
 }
 
-/// The end of the product term, if the vendor has told it and nobody was warned of it yet.
+/// The end of the product term, if the vendor has told it and no warning was given yet.
 fn unwarned_term(record: &OrderRecord) -> Option<i64> {
     record.heard.as_ref()?.details.term_end.filter(|end| record.term_warned != Some(*end))
 }

@@ -87,7 +87,7 @@ impl Engine {
         self.reply(token, true, &text);
     }
 
-    /// That an order goes which holds an installed certificate. Nobody guards it from now on.
+    /// That an order goes which holds an installed certificate. It is unguarded from now on.
     pub(super) fn tell_removed(&mut self, id: super::OrderId, now: Now) {
         let slot = self.slot(id);
         let number = Handle::text_of(&slot.record.handle);

@@ -17,8 +17,8 @@ const AT_ONCE: usize = 500;
 const STEP: Duration = Duration::from_millis(2);
 
 impl Engine {
-    /// What happened to the installed files while nobody looked is found at a start, without a call. With very many orders
-    /// the looks follow one another.
+    /// What happened to the installed files while no process ran is found at a start, without a call. With
+    /// very many orders the looks follow one another.
     pub(super) fn look_at_all(&mut self, now: Now) {
         let mut from = now.time;
         let installed = self.slots.iter_mut().filter(|slot| slot.record.installed.is_some());
@@ -36,7 +36,7 @@ impl Engine {
         let Some(installed) = &record.installed else { return self.forget_spare(id) };
         let respec = installed.spec != spec_of(self.entry(id));
         let missing = inspection.link == Link::Missing || !inspection.missing.is_empty();
-        // A link that leads to nothing is nobody's wish.
+        // A dangling link is never intended.
         let elsewhere = !missing && inspection.link.generation().is_some_and(|name| name != &*installed.name);
         let mut drift = Vec::new();
         match &inspection.link {
@@ -54,7 +54,7 @@ impl Engine {
         drift.extend(inspection.unmended.iter().cloned());
         let drift = Some(drift.join("; ")).filter(|drift| !drift.is_empty());
         let rootless = installed.root.is_none() && wants_root(self.entry(id));
-        // Files that were put back take the order up again, so where a person must act first they are not.
+        // Restored files resume the order, so where the operator must act first they are not restored.
         let lost = missing && !in_the_way && !record.phase.is_stopped();
         if lost || ((respec || rootless) && !foreign) {
             let mut spare = self.slot(id).bundle.clone().unwrap_or_default();
@@ -252,7 +252,7 @@ fn wants_root(entry: &Order) -> bool {
     entry.settings.files.root.is_some() || entry.copies.iter().any(|copy| copy.from == FileKind::Root)
 }
 
-/// The self-signed certificate of whoever signed the end of a chain, or else of the end itself where it is cross-signed.
+/// The self-signed certificate of the signer of a chain's end, or of the end itself where it is cross-signed.
 fn root_of(chain: &Material, pool: &[Certificate]) -> Option<Certificate> {
     let top = chain.chain.last().unwrap_or(&chain.leaf);
     let mut roots = pool.iter().filter(|known| known.is_self_issued());

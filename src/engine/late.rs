@@ -63,7 +63,7 @@ impl Engine {
         self.note_account(Level::Info, "late-answer", gate, now, text);
     }
 
-    /// While a call is under way, a change of the entry leaves the schedule alone; now it is made anew.
+    /// While a call is under way, a change of the entry leaves the schedule alone; now it is rebuilt.
     pub(super) fn reschedule_changed(&mut self, id: OrderId, now: Now) {
         if !self.slot(id).removed {
             self.set_due(id, now);

@@ -206,7 +206,7 @@ impl Engine {
         engine
     }
 
-    /// Nothing is done by itself but for the order of this name: one command is all that is wanted.
+    /// Nothing is done but for the order of this name: one command is all that is wanted.
     pub fn attend_to(&mut self, name: Option<&str>) {
         for slot in &mut self.slots {
             slot.quiet = name.is_none_or(|name| &*slot.name != name);
@@ -312,13 +312,13 @@ impl Engine {
         for id in self.ids() {
             self.reindex(id, now);
         }
-        // A closed account whose credential may have changed while nobody looked.
+        // A closed account whose credential may have changed while no process ran.
         for gate in 0..self.gates.len() {
             self.check_credential(gate);
         }
     }
 
-    /// The wall clock was set: what hangs on dates is timed anew, and the state learns the new relation.
+    /// The wall clock was set: what depends on dates is rescheduled, and the state learns the new relation.
     fn notice_clock(&mut self, now: Now) {
         let offset = now.offset();
         if self.offset.is_some_and(|known| (known - offset).abs() <= CLOCK_STEP) {
@@ -336,8 +336,8 @@ impl Engine {
                 now,
                 "the system clock was set; schedules are not affected".into(),
             );
-            // What an earlier boot wrote is read by wall time at a start; from now on that would be off by this
-            // step. Written anew, it is on this boot's own line of time.
+            // What an earlier boot wrote is read by wall time at a start; from now on that would be off by
+            // this step. Rewritten, it is on this boot's own timeline.
             for gate in 0..self.gates.len() {
                 self.touch_gate(gate, now);
             }

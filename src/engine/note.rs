@@ -79,7 +79,7 @@ impl Engine {
 /// Maximum number of history lines kept while the state cannot be saved.
 const MAX_UNSAVED: usize = 1000;
 
-/// `90 s`, `12 min`, `3 h`, `2 days`: as exact as a person wants it.
+/// `90 s`, `12 min`, `3 h`, `2 days`: as exact as people want it.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {

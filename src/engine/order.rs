@@ -26,7 +26,7 @@ pub enum Phase {
     Guarding,
     /// The vendor's bundle was refused; the old certificate stays; polled.
     Quarantined,
-    /// A person must act; not polled.
+    /// The operator must act; not polled.
     Attention,
     /// The vendor rejected the order; final, not polled.
     Rejected,
@@ -80,17 +80,17 @@ impl Phase {
         Phase::ALL.into_iter().find(|phase| phase.word() == word)
     }
 
-    /// Whether the vendor is asked about the order by itself.
+    /// Whether the daemon polls the order on its own.
     pub fn is_polled(self) -> bool {
         matches!(self, Phase::Waiting | Phase::Deploying | Phase::Guarding | Phase::Quarantined)
     }
 
-    /// Whether nothing happens by itself until a person, or a changed entry, takes the order up again.
+    /// Whether nothing happens until the operator, or a changed entry, resumes the order.
     pub fn is_stopped(self) -> bool {
         matches!(self, Phase::Attention | Phase::Rejected | Phase::Revoked)
     }
 
-    /// Whether a person must do something before the order goes on.
+    /// Whether the operator must act before the order goes on.
     pub fn needs_person(self) -> bool {
         matches!(self, Phase::Quarantined | Phase::Attention | Phase::Rejected | Phase::Revoked)
     }
@@ -189,7 +189,7 @@ pub struct OrderRecord {
     pub polls: u32,
     /// Polls in a row that brought nothing readable.
     pub failures: u32,
-    /// Answers in a row whose code nobody knows.
+    /// Answers in a row with an unknown code.
     pub unknowns: u32,
     /// Since when the vendor has been at work on another certificate beside the installed one.
     pub reissue: Option<Time>,
@@ -221,11 +221,12 @@ pub struct OrderRecord {
     pub trouble: Option<Box<Trouble>>,
     /// How the files differ from what was installed, in words.
     pub drift: Option<Box<str>>,
-    /// What of the installed files readers do not find, or why that cannot be told, in words; nothing while it is mended.
+    /// Which installed files readers do not find, or why that is unknown, in words; nothing once it is
+    /// repaired.
     pub lost: Option<Box<str>>,
     /// Names that a certificate before covered and the installed one does not, until the operator accepts that.
     pub uncovered: Box<[Box<str>]>,
-    /// Of what is in quarantine nobody knows which certificate is the order's, so there is none to accept.
+    /// It is unknown which certificate in quarantine is the order's, so there is none to accept.
     pub leafless: bool,
 }
 
@@ -421,7 +422,7 @@ pub struct Debt {
     pub ended: Option<i64>,
 }
 
-/// Trouble on this machine, tried again by itself.
+/// Trouble on this machine, retried automatically.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     /// What does not work, in words.

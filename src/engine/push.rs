@@ -19,8 +19,9 @@ use crate::api::reply::Details;
 use crate::cert::Fingerprint;
 use crate::config::HookEvent;
 
-/// After a poll a hint waits for so long at least, so that nobody can make us hammer the vendor, or log in while it is
-/// not known whether the last login was refused. Doubled for each hint in a row that brought nothing new.
+/// How long a hint waits after a poll at least, so that no one can make us hammer the vendor, or log in while
+/// it is not known whether the last login was refused. Doubled for each hint in a row that brought nothing
+/// new.
 const HINT_REST: Duration = Duration::from_secs(600);
 /// The rest is an interval long before it was doubled so often.
 const MAX_DOUBLINGS: u8 = 20;
@@ -55,7 +56,7 @@ pub struct Announced {
     pub text: Box<str>,
     /// What was installed then. A certificate that is another one is a newer one.
     pub leaf: Option<Fingerprint>,
-    /// Whether whoever said it knew the password agreed with the vendor.
+    /// Whether the sender knew the password agreed with the vendor.
     pub proven: bool,
 }
 
@@ -231,7 +232,7 @@ impl Engine {
 
     pub(super) fn known_before_hint(&self, id: OrderId) -> Known {
         let record = &self.slot(id).record;
-        // Keys that nobody knows may differ from answer to answer.
+        // Unknown keys may differ from answer to answer.
         let details = |details: &Details| Details { others: Vec::new(), ..details.clone() };
         Known {
             phase: record.phase,

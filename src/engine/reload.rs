@@ -260,7 +260,7 @@ impl Engine {
             become_another(record, after, &handle, now);
             keep_floor(record, &floors);
             self.slot_mut(id).todo = Todo::default();
-            // Whoever wanted it polled now meant the other number.
+            // The operator who wanted it polled now meant the other number.
             self.slot_mut(id).urgent = false;
             let name = self.slot_name(id);
             for waiter in self.waiters.remove(&id).unwrap_or_default() {

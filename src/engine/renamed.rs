@@ -118,7 +118,7 @@ impl Engine {
         }
         let renamed: Vec<usize> = gates.iter().map(|(gate, _)| *gate).collect();
         for (at, gate) in self.gates.iter_mut().enumerate().filter(|(at, _)| !renamed.contains(at)) {
-            // Whoever had one of these names before, and gets no other, is gone.
+            // An account that had one of these names before, and gets no other, is gone.
             if gates.iter().any(|(_, new)| *new == gate.name) {
                 let old = std::mem::replace(&mut gate.name, nameless(gate.record.login));
                 if gate.flight.is_some() && gate.former.is_none() {

@@ -32,11 +32,11 @@ pub struct Replacement {
     /// When it was sent, UNIX seconds.
     pub at: i64,
     pub outcome: Outcome,
-    /// Whether it is settled although its outcome is not known: a person has looked, or it was collected.
+    /// Whether it is settled although its outcome is unknown: the operator has looked, or it was collected.
     pub settled: bool,
 }
 
-/// The replacements of which nobody knows whether they were made: the last one of each order, unless it is settled.
+/// The replacements whose outcome is unknown: the last one of each order, unless it is settled.
 pub fn open(replacements: &[Replacement]) -> impl Iterator<Item = &Replacement> {
     let last = |known: &(usize, &Replacement)| {
         let (at, known) = known;
@@ -47,7 +47,7 @@ pub fn open(replacements: &[Replacement]) -> impl Iterator<Item = &Replacement> 
 }
 
 impl Replacement {
-    /// What a person must know and do while it is open.
+    /// What the operator must know and do while it is open.
     pub fn told(&self) -> String {
         let why = match &self.outcome {
             Outcome::Unknown(why) => why.as_deref(),
@@ -59,7 +59,7 @@ impl Replacement {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Nobody knows: no answer was understood, for this reason, or the process ended before it came.
+    /// Unknown: no answer was understood, for this reason, or the process ended before it came.
     Unknown(Option<Box<str>>),
     /// The vendor made it; under this number, if it named one.
     Made(Option<Box<str>>),
@@ -160,8 +160,8 @@ impl Engine {
         })
     }
 
-    /// At the operator's word: whoever resumes an order has looked what became of its replacement. It stays on record, so
-    /// the same request is still not sent twice by mistake.
+    /// At the operator's word: resuming an order means having looked what became of its replacement. It stays
+    /// on record, so the same request is still not sent twice by mistake.
     pub(super) fn settle_replacement(&mut self, gate: usize, wanted: impl Fn(&str) -> bool, now: Now) {
         let record = &mut self.gates[gate].record;
         let open: Vec<Box<str>> = open(&record.replacements)
@@ -340,7 +340,7 @@ fn key_of(csr: &str) -> Option<Fingerprint> {
     Some(Fingerprint::of(csr.public_key().spki()))
 }
 
-/// What a person must know and do when nobody can say whether the vendor replaced the certificate.
+/// What the operator must know and do when it is unknown whether the vendor replaced the certificate.
 fn unclear(number: &str, at: &str, why: Option<&str>) -> String {
     let why = why.map_or_else(|| "the answer was never heard".to_owned(), str::to_owned);
     format!(

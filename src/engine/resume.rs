@@ -13,14 +13,14 @@ use crate::config::Account;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Compared {
     Unreadable,
-    /// Nobody knows which one was refused.
+    /// It is unknown which one was refused.
     Unknown,
     Refused,
     /// It was tried, and no answer told whether it is accepted.
     Tried,
     /// It had its one call before another one had.
     Spent,
-    /// Nobody has seen it yet.
+    /// It has not been tried yet.
     New,
 }
 
@@ -49,7 +49,7 @@ impl Engine {
         self.told.push(Effect::Fingerprint { account: self.gates[gate].name.clone() });
     }
 
-    /// The operator's one call; whoever waits is told what came of it.
+    /// The operator's one call; the waiting command is told its outcome.
     fn let_operator_through(&mut self, gate: usize, tokens: Vec<Token>, now: Now) {
         self.let_one_through(gate, now);
         let account = self.gates[gate].name.clone();
@@ -165,7 +165,7 @@ impl Engine {
         }
     }
 
-    /// What a person does about the refused login of an account.
+    /// What the operator does about the refused login of an account.
     pub(super) fn when_refused(&self, gate: usize) -> String {
         self.account_of(gate).map(Account::when_refused).unwrap_or_default()
     }

@@ -52,7 +52,7 @@ impl Engine {
             KeySource::None | KeySource::Csr(_) | KeySource::Request(_) => None,
         };
         let material = deploy::material(&leaf, &certificates, key, now.unix());
-        // The generation itself is complete; what lies elsewhere is written anew.
+        // The generation itself is complete; the copies are rewritten.
         let lacks_key = |copy: &&FileCopy| copy.from.holds_key() && material.key.is_none();
         if let Some(copy) = self.entry(id).copies.iter().find(lacks_key) {
             let (to, serial, files) = (copy.to.display(), leaf.serial_text(), looked_at(&keys));

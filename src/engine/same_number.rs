@@ -1,5 +1,5 @@
-//! An order that has another name today is the same one to the vendor. Its files are installed anew, under its new name;
-//! what is known of the certificate that is out there, under the old one, still holds.
+//! An order that has another name today is the same one to the vendor. Its files are installed again, under
+//! its new name; what is known of the certificate that is out there, under the old one, still holds.
 
 use std::collections::HashMap;
 use std::sync::Arc;

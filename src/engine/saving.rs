@@ -18,7 +18,7 @@ const PATIENCE: u32 = 3;
 /// Between two tries to save what would be forgotten with the end of the process.
 const LAST_TRIES: Duration = Duration::from_secs(1);
 
-/// Nobody shall take for done what the next start knows nothing of.
+/// What the next start would not know of must not be reported as done.
 fn not_on_record(effect: &mut Effect) {
     if let Effect::Reply { reply, .. } = effect
         && reply.ok

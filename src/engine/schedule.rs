@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use crate::config::Cadence;
 
-/// A pending order is asked at its plain interval for so long; then ever less often. Validation that takes
-/// a week waits for a person, who wants no faster answer than twice a day.
+/// A pending order is asked at its plain interval for so long; then ever less often. Validation that takes a
+/// week waits for a human, who wants no faster answer than twice a day.
 pub const LONG_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Intervals between polls while a payment is due: that waits for a person from the start.
+/// Intervals between polls while a payment is due: that waits for a human from the start.
 const SLOW_FACTOR: u32 = 4;
 /// Call limit reached: the first pause in intervals; it doubles each time.
 const LIMIT_FACTOR: u32 = 4;

@@ -25,7 +25,7 @@ pub(super) enum Busy {
     Tidying,
 }
 
-/// What the last call about an order brought, for whoever waits for it.
+/// What the last call about an order brought, for commands waiting for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Brought {
     /// No answer that can be understood, so far.
@@ -65,12 +65,12 @@ pub(super) struct Todo {
     pub(super) spare: bool,
     /// Remove old generations.
     pub(super) sweep: bool,
-    /// Write the refused bundle where a person can look at it.
+    /// Write the refused bundle where the operator can look at it.
     pub(super) quarantine: bool,
     /// The bundle could not be judged, because a file of this machine could not be read; that is the trouble on record.
     pub(super) unread: bool,
-    /// A mistake of ours ended such work; there is none until a person takes the order up, or a new start what was
-    /// staged.
+    /// A bug aborted local work. Nothing is retried until the operator resumes the order; after a restart,
+    /// only a staged generation is.
     pub(super) broken: bool,
 }
 

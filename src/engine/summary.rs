@@ -17,7 +17,7 @@ pub struct Summary {
     pub hopeful: usize,
     /// Installed, nothing owed.
     pub in_order: usize,
-    /// A person must act, or something on this machine fails.
+    /// The operator must act, or something on this machine fails.
     pub attention: usize,
     /// Hooks that have not worked yet.
     pub owed_hooks: usize,

@@ -1,4 +1,4 @@
-//! Calls that nobody heard an answer to: a time limit ran out, a connection broke, the process ended.
+//! Calls without an answer: a timeout, a broken connection, the end of the process.
 //!
 //! Such a call is not over when we stop waiting: what was written can reach the vendor for as long as the kernel goes on
 //! sending it, and the answer that was lost may have been a refused login. So the account waits until nothing can arrive

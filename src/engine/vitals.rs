@@ -12,7 +12,7 @@ const MAX_FINDINGS: usize = 100;
 pub struct Vitals {
     /// Saves of the state that failed in a row.
     pub failed_saves: u32,
-    /// What does not work on this machine and is tried again by itself, a sentence each.
+    /// What does not work on this machine and is retried automatically, a sentence each.
     pub findings: BTreeSet<String>,
     /// When the configuration in force was read, UNIX seconds.
     pub configured_at: i64,
