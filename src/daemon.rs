@@ -64,7 +64,7 @@ pub struct Daemon {
     store: Store,
     effects: Effects,
     inbox: mpsc::Receiver<Message>,
-    /// Reads the configuration anew, on demand.
+    /// Reloads the configuration, on demand.
     reread: Option<(std::path::PathBuf, mpsc::Sender<Message>)>,
     /// One reading at a time; each that is under way or waits holds it as well.
     rereading: Rc<Semaphore>,
@@ -104,7 +104,7 @@ impl Daemon {
         }
     }
 
-    /// Answers reloads by reading this file anew; the result comes in through `inbox`.
+    /// Answers reloads by rereading this file; the result comes in through `inbox`.
     pub fn reread_from(&mut self, path: std::path::PathBuf, inbox: mpsc::Sender<Message>) {
         self.reread = Some((path, inbox));
     }
@@ -170,13 +170,13 @@ impl Daemon {
                 Goal::Settled(Some(wait)) => {
                     let over = now.time.since(start.time) >= *wait;
                     let summary = self.engine.summary();
-                    // What needs a person does not get better by waiting; what is owed or pending may.
+                    // What needs the operator does not improve by waiting; what is owed or pending may.
                     let hopeless = summary.hopeful == 0 && summary.owed_hooks == 0;
                     over || (hopeless && !self.engine.is_occupied(start))
                 }
                 Goal::Answered(_) => replied,
             };
-            // A daemon waits for the disk; whoever started anything else waits for its end.
+            // A daemon waits for the disk; anything else has someone waiting for its end.
             let gives_up = !matches!(goal, Goal::Stop) && self.engine.gives_up_saving();
             if !reached && !gives_up {
                 return false;
@@ -250,7 +250,7 @@ impl Daemon {
                 self.look_at_store();
                 let config = self.engine.config().clone();
                 let vitals = self.vitals();
-                // Whoever asked may have gone away.
+                // The requester may have gone away.
                 let _ = sender.send(Snapshot { config, loaded: self.engine.records(), vitals });
             }
             Message::Ping(sender) => _ = sender.send(self.vitals()),
@@ -266,7 +266,7 @@ impl Daemon {
         }
     }
 
-    /// Reads the configuration anew, once at a time; asked meanwhile, once more afterwards.
+    /// Reloads the configuration, one reload at a time; asked meanwhile, once more afterwards.
     fn reread(&self) {
         let Some((path, inbox)) = self.reread.clone() else { return };
         telemetry::reloading();
@@ -363,7 +363,7 @@ impl Daemon {
                 Effect::Report(note) => telemetry::report(&note),
                 Effect::Reply { token, reply } => {
                     if let Some(sender) = self.replies.remove(&token) {
-                        // Whoever asked may have gone away.
+                        // The requester may have gone away.
                         let _ = sender.send(reply);
                     }
                 }

@@ -44,7 +44,7 @@ pub struct Status {
     pub orders: Vec<OrderStatus>,
     /// One entry for each configured account.
     pub accounts: Vec<AccountStatus>,
-    /// What does not work on this machine and is tried again by itself; known while a daemon runs.
+    /// What does not work on this machine and is retried automatically; known while a daemon runs.
     pub findings: Vec<String>,
     #[serde(skip)]
     vitals: Option<Vitals>,
@@ -85,7 +85,7 @@ pub struct OrderStatus {
     pub certificate: Option<CertificateStatus>,
     /// Hooks of the installed generation, owed and done.
     pub hooks: Vec<HookStatus>,
-    /// Of its replacement nobody knows whether it was made: what is known, and what a person must do.
+    /// Whether its replacement was made is unknown: what is known, and what the operator must do.
     pub replacement: Option<String>,
     /// Trouble on this machine.
     pub trouble: Option<String>,
@@ -106,7 +106,7 @@ pub struct OrderStatus {
     term_left: Option<i64>,
     #[serde(skip)]
     needs_person: bool,
-    /// Nobody knows which certificate in quarantine is the order's.
+    /// It is unknown which certificate in quarantine is the order's.
     #[serde(skip)]
     leafless: bool,
     /// Since when a certificate is waited for, the first one or another one, UNIX seconds.
@@ -128,7 +128,7 @@ pub struct Announcement {
     /// When that was heard, RFC 3339.
     pub at: String,
     pub text: String,
-    /// Whether whoever said it knew the password of the listener.
+    /// Whether the sender knew the password of the listener.
     pub proven: bool,
 }
 
@@ -195,15 +195,15 @@ pub struct AccountStatus {
     pub when: Option<String>,
     /// Why it is not open.
     pub reason: Option<String>,
-    /// What a person does about a refused login, a password that cannot be read, or a pause.
+    /// What the operator does about a refused login, a password that cannot be read, or a pause.
     pub advice: Option<String>,
     /// What a pause is for: `password`, `connection`, `garbled`, `retry-after`, `call-limit` or `unanswered`.
     pub cause: Option<&'static str>,
     /// Calls in a row without an answer.
     pub unanswered: u32,
     pub calls: u64,
-    /// Replacements of orders that are not configured here, of which nobody knows whether they were made: what is known,
-    /// and what a person must do.
+    /// Replacements of orders that are not configured here and whose outcome is unknown: what is known, and
+    /// what the operator must do.
     pub replacements: Vec<String>,
     /// The vendor is said to be about to revoke a certificate that is no order's here.
     pub revocation_announced: Option<Announcement>,
@@ -322,7 +322,7 @@ impl OrderStatus {
         Some(format!("is for {name} at the vendor, which goes with none of its domains"))
     }
 
-    /// Whether it ends so soon that a person was warned.
+    /// Whether it ends so soon that a warning was given.
     fn term_is_near(&self) -> bool {
         self.certificate.is_some() && self.term_left.is_some_and(|left| left <= TERM_WARNING)
     }

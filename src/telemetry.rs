@@ -128,7 +128,7 @@ fn panic_line(place: &str, text: &str) -> String {
     format!("internal error at {place}, please report it: {shown}")
 }
 
-/// No core file, and nobody of the same user may look into our memory.
+/// No core file, and no process of the same user may look into our memory.
 pub fn protect_memory() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {

@@ -1,4 +1,4 @@
-//! `check`: what would fail on the day, said today. Calls nobody, unless asked to.
+//! `check`: what would fail later, said now. Makes no call unless asked to.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, IsTerminal};
@@ -219,7 +219,7 @@ fn check_secret(
 ) {
     let who = format!("{owner}: {what}");
     match credential::read(source) {
-        // Only the service manager can hand it over; whoever checks by hand has not got it, and need not.
+        // Only the service manager can hand it over; a check by hand has not got it, and need not.
         Err(_) if credential::is_out_of_reach(source) => report.warning(
             about.clone(),
             format!("{who} was not looked at: systemd hands it to the unit only"),

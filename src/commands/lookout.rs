@@ -1,5 +1,5 @@
-//! What will fail on the day is said today: passwords that cannot be read, directories in which nothing can be
-//! installed. A daemon looks again until it is mended, and after each change of the configuration.
+//! What would fail later is said now: passwords that cannot be read, directories in which nothing can be
+//! installed. A daemon looks again until it is fixed, and after each change of the configuration.
 //!
 //! On a mount that hangs looking takes for ever, so all of it happens on a thread of its own.
 
@@ -41,8 +41,8 @@ pub(super) fn once(found: &Arc<Found>) {
     }
 }
 
-/// Looks, says what is wrong, and looks again until nothing is. What is sent to the sender that is given back has the
-/// configuration read and looked at anew.
+/// Looks, says what is wrong, and looks again until nothing is. What is sent to the sender that is given back
+/// has the configuration read and looked at again.
 pub(super) fn start(path: &Path, found: Arc<Found>, inbox: Inbox) -> Option<Sender<()>> {
     let (done, looked) = channel::<()>();
     let (again, asked) = channel::<()>();
@@ -94,7 +94,7 @@ impl Lookout {
                 None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match waited {
-                // Broken again meanwhile: that is said by whoever reads it for the loop.
+                // Broken again meanwhile: the loop's own reader reports that.
                 Ok(()) => {
                     pause = FIRST_PAUSE;
                     found = files::read(&self.path, false).ok().map(Arc::new).or(found);
@@ -141,7 +141,7 @@ struct Finding {
     text: String,
     /// Where it stands in the configuration.
     place: Option<String>,
-    /// It does not work, and will when it is mended; otherwise it only could be better.
+    /// It does not work until it is fixed; otherwise it only could be better.
     fails: bool,
 }
 

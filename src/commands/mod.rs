@@ -141,8 +141,8 @@ struct Flaw {
     first: String,
 }
 
-/// The configuration with the orders that were adopted after a replacement. A state that cannot be read is said
-/// by whoever needs it.
+/// The configuration with the orders that were adopted after a replacement. A state that cannot be read is
+/// said where it is needed.
 fn with_adopted(config: &Arc<Config>) -> Arc<Config> {
     let reader = Reader::open(&config.state_dir).ok().flatten();
     let adopted = reader.and_then(|reader| reader.adopted().ok()).unwrap_or_default();

@@ -45,7 +45,7 @@ pub(super) fn forget(path: &Path, name: String, json: bool) -> u8 {
         Err(code) => return code,
     };
     let reader = Reader::open(&config.state_dir).ok().flatten();
-    // What cannot be read is said by whoever needs it.
+    // What cannot be read is reported where it is needed.
     if let Some(loaded) = reader.and_then(|reader| reader.load(clock::now()).ok()) {
         let is_configured = config.orders.iter().any(|order| *order.name == *name);
         let known = loaded.orders.iter().map(|(name, known)| (&**name, known));
@@ -189,7 +189,7 @@ fn directly(found: &Found, store: Store, command: Command) -> Result<CommandRepl
                 Named::Account(_) | Named::Nothing => None,
             },
         });
-        // What concerns the files that are here calls nobody, however long no daemon has been at work.
+        // What concerns local files makes no call, however long no daemon has run.
         if matches!(command, Command::Rollback(_) | Command::Rehearse(_)) {
             engine.poll_only_until(Time::MIN);
         }

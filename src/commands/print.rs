@@ -1,4 +1,4 @@
-//! What a command says: the one way to standard output, and what becomes of the exit code when nobody could hear it.
+//! What a command says: the one way to standard output, and the exit code when that could not be written.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};

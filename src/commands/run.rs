@@ -180,7 +180,7 @@ pub(super) fn prepare(path: &Path) -> Result<Found, u8> {
     Ok(found)
 }
 
-/// Says why a start or a command ends here: in the journal as an error, since nobody reads a unit's plain lines.
+/// Says why a start or a command ends here: in the journal as an error, since a unit's plain lines go unread.
 fn give_up(text: &str) {
     if telemetry::is_journal() {
         telemetry::start_logging(&Log { format: Log::FORMAT, level: Log::LEVEL.into() });

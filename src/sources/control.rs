@@ -1,6 +1,6 @@
 //! The control socket: HTTP over a unix socket in the state directory, for the operator's commands.
 //!
-//! Whoever may open the socket (mode 0600, in a directory of mode 0700) may command.
+//! Anyone who may open the socket (mode 0600, in a directory of mode 0700) may command.
 
 use std::cell::OnceCell;
 use std::io;
@@ -69,13 +69,13 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     std::fs::symlink_metadata(path).map(|found| (found.dev(), found.ino()))
 }
 
-/// Nobody but us can look into it, so the socket has its mode before anybody can open it.
+/// Only we can look into it, so the socket has its mode before anyone can open it.
 const MAKING: &str = ".control";
 
 /// Binds the socket. The caller holds the lock, so a socket that is there already is a leftover; one on which somebody
 /// listens is not taken over.
 pub async fn bind(state_dir: &Path) -> io::Result<(UnixListener, Socket)> {
-    // Whoever held the lock before us may be at its last words.
+    // The previous holder of the lock may still be ending.
     for _ in 0..PREDECESSOR_LOOKS {
         if !is_served(state_dir) {
             break;
@@ -196,7 +196,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
 
-    /// Whoever may look into the directory sees the socket with its mode, or not at all.
+    /// Anyone who may look into the directory sees the socket with its mode, or not at all.
     #[test]
     fn nobody_else_can_ever_open_the_socket() {
         let temp = tempfile::tempdir().unwrap();

@@ -135,9 +135,9 @@ fn without_main(path: &Path, error: &io::Error) -> String {
     format!("{}: {}{advice}", path.display(), cause(error))
 }
 
-/// The files that patterns name, each once, in the order of their names, with the index of its pattern. Wildcards
-/// are in the last part of a pattern only, and do not mean files that begin with a dot: editors leave such behind.
-/// Nothing is passed over: orders that are missing without a word are guarded by nobody.
+/// The files that patterns name, each once, in the order of their names, with the index of its pattern.
+/// Wildcards are in the last part of a pattern only, and do not mean files that begin with a dot: editors
+/// leave such behind. Nothing is skipped: orders missing without a word would be unguarded.
 pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unread>) {
     let options = glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() };
     let mut found: Vec<(usize, PathBuf)> = Vec::new();
@@ -152,7 +152,7 @@ pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unrea
         let Ok(paths) = glob::glob_with(&format!("{}/{name}", glob::Pattern::escape(folder)), options) else {
             continue;
         };
-        // What a folder that is not there holds, nobody knows.
+        // What a missing folder holds is unknown.
         if let Some(why) = no_folder(Path::new(if folder.is_empty() { "/" } else { folder })) {
             miss(
                 Level::Error,

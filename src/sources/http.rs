@@ -82,8 +82,8 @@ async fn answer(request: &Parts, renderers: Renderers, inbox: &Inbox, looks: &Ar
     }
 }
 
-/// Ready means that every order that ever was installed still is. One that waits for its first certificate takes nobody
-/// out of service.
+/// Ready means that every order that ever was installed still is. One that waits for its first certificate
+/// takes no one out of service.
 async fn readiness(
     snapshot: Snapshot,
     absent: fn(&Config, &Loaded) -> Vec<Arc<str>>,

@@ -1,8 +1,8 @@
 //! What everything that listens has in common: one request on a connection, with limits on everything.
 //!
-//! A client keeps a place only as long as it takes us to answer. While we wait for the client (for its request, or until
-//! it has taken the answer) its time is limited in all, and when every place is taken the one that has been waited for
-//! the longest goes. So whoever opens connections and says nothing keeps nobody else out.
+//! A client keeps a place only as long as it takes us to answer. While we wait for the client (for its
+//! request, or until it has taken the answer) its time is limited in all, and when every place is taken the
+//! one that has been waited for the longest goes. So idle connections never keep others out.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -94,8 +94,8 @@ pub(super) fn no_address(error: &io::Error) -> String {
     }
 }
 
-/// Answers requests for ever, on at most `places` connections at once. `accept` gives the next connection; `answer`
-/// decides by itself how long it takes.
+/// Answers requests for ever, on at most `places` connections at once. `accept` gives the next connection;
+/// `answer` alone decides how long it takes.
 pub(super) async fn serve<S, L, A>(places: usize, accept: L, answer: A)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,

@@ -25,16 +25,16 @@ use crate::engine::vitals::Vitals;
 #[derive(Debug)]
 pub enum Message {
     Stop,
-    /// Read the configuration anew, now.
+    /// Reload the configuration now.
     Reload,
     Child,
-    /// The configuration was read anew and is sound; the warnings that came with it are rendered already.
+    /// The configuration was reloaded and is sound; the warnings that came with it are rendered already.
     Configured {
         config: Arc<Config>,
         /// Warnings, as people read them; empty if there are none.
         warnings: String,
     },
-    /// The configuration was read anew and is not sound; what is wrong, as people read it.
+    /// The configuration was reloaded and is not sound; what is wrong, as people read it.
     Misconfigured(String),
     /// An account's credential file was touched.
     Credential(Arc<str>),

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A notification with a certificate and its chain has some 10 KB, one with a mark certificate 200 KB.
 const MAX_BODY: usize = 512 * 1024;
 
-/// Reads a secret anew each time, so that a changed one counts at once.
+/// Reads the secret each time, so that a changed one counts at once.
 pub type ReadSecret = fn(&SecretSource) -> Result<zeroize::Zeroizing<String>, String>;
 
 /// Serves from now on, or from when the address can be had.
@@ -47,7 +47,7 @@ pub async fn listen(push: Push, read: ReadSecret, inbox: Inbox) {
 struct Door {
     push: Push,
     read: ReadSecret,
-    /// Whoever reads the password keeps it until the file is read: on a mount that hangs one thread waits, and no more.
+    /// Kept by the reader of the password until the file is read: on a hung mount only one thread waits.
     turn: Arc<Semaphore>,
 }
 

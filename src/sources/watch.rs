@@ -38,7 +38,7 @@ struct Watch {
     path: PathBuf,
     patterns: Vec<String>,
     files: Vec<(PathBuf, Stamp)>,
-    /// What `include` names and does not yield. To take that away can be the mend.
+    /// What `include` names and does not yield. Removing it can be the fix.
     missed: Vec<String>,
     credentials: HashMap<(Arc<str>, PathBuf), Stamp>,
     dirs: BTreeSet<PathBuf>,
@@ -49,8 +49,8 @@ struct Watch {
     inbox: Inbox,
 }
 
-/// Begins to watch the configuration that was just read from `path`, on a thread of its own: looking at a mount that
-/// hangs must keep nobody else waiting.
+/// Begins to watch the configuration that was just read from `path`, on a thread of its own: looking at a
+/// mount that hangs must not keep others waiting.
 pub fn start(path: &Path, found: Arc<Found>, inbox: Inbox) -> io::Result<()> {
     super::threads::spare(THREADS)?;
     let path = path.to_owned();
@@ -170,7 +170,7 @@ impl Watch {
         self.watch_dirs(dirs);
     }
 
-    /// What is wrong can lie in a file that was included just now, and is to be noticed when it is mended.
+    /// What is wrong can lie in a file that was included just now, and is to be noticed when it is fixed.
     fn follow_unsound(&mut self, unsound: &Unsound) {
         let Some(patterns) = &unsound.patterns else { return };
         let (files, missed) = stamps(&self.path, patterns);
@@ -252,7 +252,7 @@ async fn read_apart(path: PathBuf) -> Result<Found, Unsound> {
     reading.await.unwrap_or_else(|_| Err(Unsound::only(internal.into())))
 }
 
-/// Answers a reload that was asked for: read anew whatever the files look like.
+/// Answers a requested reload: reread whatever the files look like.
 pub async fn reread(path: PathBuf) -> Message {
     match read_apart(path).await {
         Ok(found) => Message::Configured { config: found.config, warnings: found.warnings },

@@ -101,7 +101,7 @@ struct ReplacementRow {
     key: Option<String>,
     #[serde(default, skip_serializing_if = "is_default")]
     settled: bool,
-    /// The new order's number, or why nobody knows.
+    /// The new order's number, or why it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     said: Option<String>,
 }
@@ -114,7 +114,8 @@ pub(super) struct AdoptedRow {
     replaced: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     request: Option<String>,
-    /// Written by an earlier version, and of no use since: the file was that of whoever gave the command.
+    /// Written by an earlier version, and unused since: the file belonged to the operator who gave the
+    /// command.
     #[serde(default, skip_serializing)]
     #[expect(dead_code)]
     csr_file: Option<IgnoredAny>,

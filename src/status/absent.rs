@@ -1,4 +1,4 @@
-//! Orders that hold an installed certificate and are configured no more: nobody guards them.
+//! Orders that hold an installed certificate and are no longer configured: they are unguarded.
 
 use std::collections::HashSet;
 

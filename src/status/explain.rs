@@ -24,7 +24,7 @@ pub struct Explanation {
     pub statuses: Vec<StatusEntry>,
     /// When the domains were asked about last, RFC 3339.
     pub domains_at: Option<String>,
-    /// What happens next, or what a person can do.
+    /// What happens next, or what the operator can do.
     pub next: Vec<String>,
     /// Oldest first.
     pub history: Vec<HistoryEntry>,

@@ -1,4 +1,4 @@
-//! The status as metrics. Built anew for each scrape: there is nothing to keep in step.
+//! The status as metrics. Rebuilt for each scrape: there is nothing to keep in step.
 
 use std::collections::BTreeMap;
 

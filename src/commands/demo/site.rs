@@ -1,5 +1,5 @@
-//! A small web site for the demo: a TLS server that serves one certificate, and reads it anew when its
-//! reload address is called.
+//! A small web site for the demo: a TLS server that serves one certificate, and rereads it when its reload
+//! address is called.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, Server
 
 use crate::cert::Fingerprint;
 
-/// Nobody in the demo takes longer.
+/// Nothing in the demo takes longer.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// The running site. Its threads end with the process.
