@@ -157,7 +157,7 @@ mod tests {
         let by_owner = say(0o640, Wish::Connect);
         assert!(by_owner.cause.contains(&format!("it belongs to user {}", own.st_uid)), "{by_owner:?}");
         assert!(say(0o640, Wish::Read).cause.contains("mode 0640"));
-        // Nobody but this user itself is in the way.
+        // Only this user itself is in the way.
         let own = |wish| say(0o000, wish).remedy.unwrap();
         assert_eq!(own(Wish::Read), format!("chmod u+r {}", path.display()));
         assert_eq!(own(Wish::Connect), format!("chmod u+w {}", path.display()));

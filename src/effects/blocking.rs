@@ -1,8 +1,8 @@
 //! Reading files of the operator's without keeping the loop waiting.
 //!
-//! A mount that hangs keeps whoever touches it in the kernel, and nothing takes that back. So such files are read on
-//! threads of their own, and after a while nobody waits for them any more. Whoever reads takes a turn and keeps it
-//! until the kernel lets go: however often it is tried again, one thread hangs and not a hundred.
+//! A thread that touches a hung mount blocks in the kernel and cannot be cancelled. So such files are read on
+//! threads of their own, and after a timeout nothing waits for them any more. A reader takes a permit and
+//! keeps it until the kernel returns: however often it is tried again, one thread hangs and not a hundred.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub async fn apart<T: Send + 'static>(
     within(PATIENCE, turn, work).await
 }
 
-/// Does the work when it is its turn, however long that takes: for what nobody waits for.
+/// Does the work when it gets the permit, however long that takes: for what nothing waits for.
 pub async fn at_leisure<T: Send + 'static>(
     turn: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
@@ -76,7 +76,7 @@ mod tests {
             let short = Duration::from_millis(50);
             let first = within(short, &hanging, move || hang.recv().is_err()).await;
             assert!(first.unwrap_err().contains("hang"));
-            // Nobody else begins, so that there is no second thread to hang.
+            // No other one begins, so that there is no second thread to hang.
             let second = within(short, &hanging, || true).await;
             assert!(second.unwrap_err().contains("an earlier try"));
             drop(release);

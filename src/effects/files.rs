@@ -22,7 +22,7 @@ pub fn open_file(path: &Path) -> io::Result<File> {
 pub fn read_file(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let file = open_file(path)?;
     let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    // Sized once: a growing buffer would leave copies of a key behind that nobody wipes.
+    // Sized once: a growing buffer would leave copies of a key behind that are never wiped.
     let mut content = Zeroizing::new(Vec::with_capacity(size.max(4096).min(limit) + 1));
     file.take(limit as u64 + 1).read_to_end(&mut content)?;
     if content.len() > limit {
@@ -42,7 +42,7 @@ pub fn keep_owners_rights() {
 /// Characters of a [`random_name`].
 pub(crate) const RANDOM_NAME: usize = 16;
 
-/// A name that nobody can foresee, 16 hexadecimal characters.
+/// An unpredictable name, 16 hexadecimal characters.
 pub fn random_name() -> String {
     let mut bytes = [0; RANDOM_NAME / 2];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");

@@ -94,7 +94,7 @@ impl Effects {
                 let turn = self.callers.turn(&account);
                 self.spawn(Kind::Fingerprint(account.clone()), async move {
                     let known = config.account(&account).cloned();
-                    // Nobody looks a second time, so this outlasts a mount that hangs.
+                    // There is no second look, so this outlasts a hung mount.
                     let tag = at_leisure(&turn, move || credential::tag(&*known?, &salt)).await;
                     Event::Fingerprinted { account, tag }
                 });

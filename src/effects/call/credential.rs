@@ -1,7 +1,7 @@
-//! Secrets: read anew each time they are needed, wiped when they have served.
+//! Secrets: read each time they are needed, wiped after use.
 //!
 //! The daemon holds no password between calls. A copy made by the HTTP client while it sends cannot be wiped
-//! by us; the process is not dumpable, so nobody else can look.
+//! by us; the process is not dumpable, so no one else can look.
 
 use std::io::Read;
 use std::num::NonZeroU32;

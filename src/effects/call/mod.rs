@@ -80,8 +80,9 @@ impl Callers {
         self.turns.retain(|name, _| same(name));
     }
 
-    /// After a call without an answer the next one is made on a connection of its own, and what the kernel may still send
-    /// on the old one ends with the user timeout. The roots are read anew: the operator may have mended them.
+    /// After a call without an answer the next one is made on a connection of its own, and what the kernel
+    /// may still send on the old one ends with the user timeout. The roots are read again: the operator may
+    /// have fixed them.
     pub fn forget(&mut self, account: &str) {
         self.clients.remove(account);
     }
@@ -93,7 +94,7 @@ impl Callers {
         Prepared { client, account: account.clone(), calls: *calls, turn }
     }
 
-    /// The turn of whoever reads a file of this account's.
+    /// The permit for reading a file of this account.
     pub fn turn(&mut self, account: &Arc<str>) -> Arc<Semaphore> {
         self.turns.entry(account.clone()).or_insert_with(blocking::turn).clone()
     }
@@ -151,7 +152,7 @@ fn percent(text: &str) -> Zeroizing<String> {
     encoded
 }
 
-/// Why no connection of this account can be made from this machine, whoever is there: no roots, most often.
+/// Why no connection of this account can be made from this machine, to any host: no roots, most often.
 pub fn obstacle(account: &Account, calls: &Calls) -> Option<Failure> {
     build(account, calls, None).err()
 }
@@ -217,7 +218,7 @@ impl Prepared {
         (outcome, tag)
     }
 
-    /// What lies in files: the password, read anew for each call, and the roots, with which the client is made.
+    /// What lies in files: the password, read for each call, and the roots, with which the client is made.
     async fn read(&self) -> Result<(Client, Zeroizing<String>), Failure> {
         let account = self.account.clone();
         let password = apart(&self.turn, move || credential::read(&account.password))
@@ -243,7 +244,7 @@ impl Prepared {
         self.client.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The password of the proxy, read anew for each call like the account's: a changed one counts at once.
+    /// The password of the proxy, read for each call like the account's: a changed one counts at once.
     async fn proxy_password(&self) -> Result<Option<Zeroizing<String>>, Failure> {
         let Some(ProxyLogin { password: source, .. }) = self.account.proxy_login.clone() else {
             return Ok(None);

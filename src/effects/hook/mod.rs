@@ -192,7 +192,7 @@ fn obstacle(path: &Path) -> Option<String> {
         }
         Ok(_) => {
             let why = access::unstartable(path)?;
-            // Nobody may where programs are forbidden altogether, and that has an answer of its own.
+            // No one may where programs are forbidden altogether, and that has an answer of its own.
             let why = script::startable(path)
                 .err()
                 .unwrap_or_else(|| format!("{} for the user whom this runs as", access::cause(&why)));
@@ -490,8 +490,8 @@ fn number_of(signal: HookSignal) -> Signal {
     }
 }
 
-/// The least-privilege bridge: whoever listens does one fixed thing, writes its exit status, and behind it the last line
-/// of what that said.
+/// The least-privilege bridge: the listener does one fixed thing, writes its exit status, and behind it the
+/// last line of what that said.
 async fn socket(path: &Path) -> HookResult {
     let shown = path.display();
     let mut stream = match tokio::net::UnixStream::connect(path).await {
@@ -572,7 +572,7 @@ fn unit_behind(socket: &Path) -> Option<String> {
     of_ours.then(|| format!("certcollectd-reload-{name}"))
 }
 
-/// Why nobody answers at a socket. Apart, since the way to it is looked at.
+/// Why nothing answers at a socket. Apart, since the way to it is looked at.
 pub(super) async fn cannot_connect(socket: &Path, error: std::io::Error) -> HookResult {
     let path = socket.to_owned();
     let kind = error.kind();

@@ -23,14 +23,14 @@ struct Running {
 }
 
 impl Leaders {
-    /// A program is about to be started; until the result is dropped nobody collects anything.
+    /// A program is about to be started; until the result is dropped no exit status is collected.
     pub fn starting(&self) -> Starting {
         self.running().starting += 1;
         Starting { leaders: self.clone(), pid: None }
     }
 
-    /// The turn of whoever starts or sends something of this hook, kept until the kernel is done with it: what hangs on a
-    /// mount would be done twice later on, and cost a thread each time.
+    /// The permit for starting or sending something of this hook, kept until the kernel is done with it: what
+    /// hangs on a mount would be done twice later on, and cost a thread each time.
     pub fn turn(&self, hook: &Arc<str>) -> Arc<Semaphore> {
         self.running().turns.entry(hook.clone()).or_insert_with(blocking::turn).clone()
     }
@@ -67,15 +67,15 @@ impl Drop for Starting {
     }
 }
 
-/// Whoever loses its parent below us becomes our child, not that of process 1.
+/// A process that loses its parent below us becomes our child, not that of process 1.
 pub fn become_reaper() {
     if let Err(error) = set_child_subreaper(Some(rustix::process::getpid())) {
         tracing::warn!("processes that hooks leave behind cannot be adopted: {error}");
     }
 }
 
-/// Keeps to ourselves what we inherited beside standard input and output: our own descriptors are closed in every
-/// hook anyway, but a pipe of whoever started us would stay open in a service that a hook starts.
+/// Keeps to ourselves what we inherited beside standard input and output: our own descriptors are closed in
+/// every hook anyway, but a pipe of our parent's would stay open in a service that a hook starts.
 pub fn keep_descriptors() {
     close_fds::set_fds_cloexec_threadsafe(3, &[]);
 }

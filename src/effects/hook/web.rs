@@ -28,7 +28,7 @@ fn client(url: &str) -> ClientBuilder {
     if needs_roots(url) { builder } else { builder.tls_certs_only([]) }
 }
 
-/// Why no call to this address can be made from this machine, whoever is there.
+/// Why no call to this address can be made from this machine.
 pub fn obstacle(url: &str) -> Option<String> {
     client(url).build().err().map(unmade)
 }

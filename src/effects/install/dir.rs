@@ -1,7 +1,7 @@
 //! Directories that are held open, and files that appear in them whole or not at all.
 //!
 //! All work on output paths is relative to a directory handle that was reached component by component, so
-//! that nobody who may not write there already can lead us elsewhere by swapping a component for a link.
+//! that no one who may not write there already can lead us elsewhere by swapping a component for a link.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -243,7 +243,7 @@ impl Dir {
     }
 
     /// What a process that was killed in the middle of a replacement left behind; it can hold a private key.
-    /// A file has one writer, so nobody is at work on one of these.
+    /// A file has one writer, so none of these is in use.
     fn clear_leftovers(&self, prefix: &str) {
         for name in self.list(MAX_ENTRIES).unwrap_or_default() {
             let random = name.strip_prefix(prefix).unwrap_or_default();
@@ -335,8 +335,8 @@ pub fn kind_of(what: FileType) -> &'static str {
     }
 }
 
-/// Whether only trusted users may change the entries of a directory. Whoever may write to it may swap what is
-/// in it, unless it is sticky (`false`): then nobody can swap what belongs to a trusted user.
+/// Whether only trusted users may change the entries of a directory. Anyone who may write to it may swap what
+/// is in it, unless it is sticky (`false`): then no one can swap what belongs to a trusted user.
 fn safe_from_others(dir: &OwnedFd, path: &Path) -> Result<bool, InstallError> {
     let stat = fs::fstat(dir).map_err(|why| failed("look at", path, why))?;
     let mode = Mode::from_raw_mode(stat.st_mode);

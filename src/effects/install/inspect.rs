@@ -301,7 +301,7 @@ fn put_right(
     }
 }
 
-/// A directory of ours that its own owner may not enter is nobody's wish; root would not notice.
+/// A directory of ours that its own owner may not enter is never intended; root would not notice.
 fn open_to_owner(parent: &Dir, name: &str, found: &mut Inspection) {
     use rustix::fs::{AtFlags, FileType, chmodat, statat};
     const OWNER: u32 = 0o500;
@@ -312,7 +312,7 @@ fn open_to_owner(parent: &Dir, name: &str, found: &mut Inspection) {
     if ours && mode & OWNER != OWNER {
         let opened = Mode::from_raw_mode(layout::DIR_MODE);
         let what = format!("{} had mode {mode:04o}", parent.path().join(name).display());
-        // The directory above belongs to us or to root, and nobody else may write to it.
+        // The directory above belongs to us or to root, and no one else may write to it.
         found.done(what, chmodat(parent, name, opened, AtFlags::empty()));
     }
 }

@@ -113,7 +113,7 @@ pub fn unreadable(config: &Config) -> Vec<(Arc<str>, InstallError)> {
     found
 }
 
-/// Says which cannot be read, on a thread of its own: nobody waits for a mount that hangs.
+/// Says which cannot be read, on a thread of its own: nothing waits for a hung mount.
 pub fn tell_of_unreadable(config: Arc<Config>) {
     let look = move || {
         let found = unreadable(&config);

@@ -23,7 +23,7 @@ pub(crate) fn store_name(order: &str) -> String {
     format!(".{order}")
 }
 
-/// Removes what a crash left behind. One effect per order: nobody else is staging here.
+/// Removes what a crash left behind. One effect per order: nothing else is staging here.
 pub(super) fn clear_leftovers(store: &Dir) -> Result<(), InstallError> {
     for name in store.list(10_000)? {
         if name.starts_with(STAGING) {

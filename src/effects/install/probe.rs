@@ -68,7 +68,7 @@ fn probe_all(config: &Config, has_install_dir: bool) -> Vec<Hindrance> {
         }
     }
     let mut problems = Vec::new();
-    // A name that nobody knows is said once, and is no fault of the directories.
+    // An unknown name is reported once, and is no fault of the directories.
     let mut strangers: BTreeSet<(bool, &str)> = BTreeSet::new();
     for ((is_group, name), about) in names {
         let (owner, group) = if is_group { (None, Some(name)) } else { (Some(name), None) };

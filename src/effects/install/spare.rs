@@ -25,7 +25,7 @@ pub(crate) fn keep(state_dir: &Path, activate: &Activate) {
     put(state_dir, &activate.name, &all);
 }
 
-/// After a look at an order's files: what is gone is found here, and what is here no longer is kept anew.
+/// After a look at an order's files: what is gone is found here, and what is missing here is saved again.
 pub(crate) fn tend(state_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
     // Only the guard looks without keys.
     if inspect.key.is_some() || inspect.previous || inspect.expected.is_empty() {

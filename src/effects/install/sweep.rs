@@ -1,4 +1,4 @@
-//! Tidying: old generations go, refused bundles are laid out for a person.
+//! Tidying: old generations go, refused bundles are laid out for the operator.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! Files that others may change, or read: whoever may change the configuration or a hook's program runs what he likes as
-//! the daemon's user.
+//! Files that others may change, or read: anyone who may change the configuration or a hook's program runs
+//! what they like as the daemon's user.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -14,7 +14,7 @@ use crate::config::{Config, KeySource};
 use crate::effects::call::credential;
 use crate::effects::hook::find_program;
 
-/// Who but root, the daemon's user and whoever looks has a right.
+/// Who but root, the daemon's user and the current user has a right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Other {
     Everybody,
@@ -92,7 +92,7 @@ impl Looked<'_> {
         self.found.push(finding(level, about(), format!("{where_} can be changed by {who}"), &help));
     }
 
-    /// Whoever may read a secret knows it. `bit` is the permission that is too much.
+    /// Anyone who may read a secret knows it. `bit` is the permission that is too much.
     fn at_readers(&mut self, path: &Path, what: &str, bit: u32, about: impl Fn() -> Option<Key>) {
         let Ok(stat) = std::fs::metadata(path) else { return };
         if stat.mode() & bit == 0 {
@@ -132,7 +132,7 @@ impl Looked<'_> {
 
     fn other(&self, stat: &std::fs::Metadata) -> Option<Other> {
         let mode = stat.mode();
-        // In a sticky directory nobody can replace what belongs to somebody else.
+        // In a sticky directory no one can replace what belongs to someone else.
         let is_guarded = stat.is_dir() && mode & 0o1000 != 0;
         if mode & 0o002 != 0 && !is_guarded {
             return Some(Other::Everybody);

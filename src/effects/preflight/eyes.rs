@@ -97,7 +97,7 @@ impl User {
         self.has(path, right)
     }
 
-    /// What is not there is said by whoever looks for it.
+    /// What is missing is reported where it is looked for.
     fn has(&self, path: &Path, right: Right) -> Result<(), Denied> {
         let Ok(stat) = std::fs::metadata(path) else { return Ok(()) };
         let may = match access_list(path) {

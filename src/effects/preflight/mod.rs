@@ -27,7 +27,7 @@ pub fn look(config: &Config, files: &[&Path], service: &User) -> Vec<Finding> {
     found
 }
 
-/// What the daemon's user may not do that whoever looks may.
+/// What the current user may do and the daemon's user may not.
 pub fn look_as(config: &Config, files: &[&Path], service: &User) -> Vec<Finding> {
     let mut found = Vec::new();
     eyes::look(config, files, service, &mut found);

@@ -16,7 +16,7 @@ pub(super) fn look(config: &Config, service: &User, found: &mut Vec<Finding>) {
     for hook in &config.hooks {
         let (Action::Run(arguments), Some(program)) = (&hook.action, hook.program()) else { continue };
         let about = || Key::hook(&hook.name, &["run"]).with(program);
-        // That it is nowhere is said by whoever looks for it.
+        // That it is nowhere is reported where it is looked for.
         let Ok(path) = find_program(program) else { continue };
         if let Err(why) = script::startable(&path) {
             let text = format!("hook {}: {} cannot be started: {why}", hook.name, path.display());

@@ -12,8 +12,8 @@ pub const SYSTEMD: &str = "/run/systemd/system";
 /// The shipped unit.
 const UNIT: &str = "certcollectd.service";
 
-/// Whom the daemon runs as: whoever asks, or, if root asks, whom the state or the installed files belong to, with the
-/// groups that the unit adds.
+/// Whom the daemon runs as: the current user, or, if that is root, whom the state or the installed files
+/// belong to, with the groups that the unit adds.
 pub fn service(config: &Config) -> User {
     let me = User::me();
     if !me.is_root() {

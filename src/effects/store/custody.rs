@@ -1,8 +1,8 @@
-//! Whether the files of a state directory are still the ones that were opened: not gone, not others under the same
-//! name, and written by nobody else.
+//! Whether the files of a state directory are still the ones that were opened: not gone, not others under the
+//! same name, and not written by anyone else.
 //!
-//! What is saved into a file that has no name any more is forgotten with the process, and a lock on such a file
-//! keeps nobody out.
+//! What is saved into a file that has no name any more is forgotten with the process, and a lock on such a
+//! file keeps no one out.
 
 use std::cell::Cell;
 use std::fs::Metadata;
@@ -111,8 +111,8 @@ impl Custody {
         left == found
     }
 
-    /// Whether the log that we hold may be put into the database at the end: the database is ours, and nobody wrote into
-    /// either. A log that was only taken away is still whole to us.
+    /// Whether the log that we hold may be put into the database at the end: the database is ours, and no one
+    /// wrote into either. A log that was only taken away is still whole to us.
     pub(super) fn may_fold(&self) -> bool {
         let known = |name: &str| self.files.iter().find(|(known, _)| *known == name).map(|(_, found)| *found);
         let [database, log] = STAMPED.map(|name| std::fs::symlink_metadata(self.dir.join(name)).ok());

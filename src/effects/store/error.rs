@@ -215,7 +215,7 @@ pub(super) fn unsaved(path: &Path, why: rusqlite::Error) -> StoreError {
     io("write", path, cause(path, &why))
 }
 
-/// Whether it may be over without anybody mending the file.
+/// Whether it may pass without anyone repairing the file.
 fn is_of_the_machine(why: &rusqlite::Error) -> bool {
     matches!(
         why.sqlite_error_code(),
@@ -251,8 +251,8 @@ fn cause(path: &Path, why: &rusqlite::Error) -> String {
     }
 }
 
-/// What is in the way of whoever writes the state in this directory: the directory and its disk, the lock, the file, and
-/// those that SQLite keeps beside it.
+/// What is in the way of writing the state in this directory: the directory and its disk, the lock, the file,
+/// and those that SQLite keeps beside it.
 pub fn obstacle(dir: &Path) -> Option<String> {
     if let Err(cause) = try_write(dir) {
         return Some(cause);
@@ -298,7 +298,7 @@ mod tests {
         let path = dir.path().join("state.db");
         let told = || unsaved(&path, sqlite(ffi::SQLITE_CANTOPEN)).to_string();
         assert!(told().contains("nothing was in the way"), "{}", told());
-        // Something that nobody can open, not even root.
+        // Something that cannot be opened, not even by root.
         let log = dir.path().join("state.db-wal");
         symlink("state.db-wal", &log).unwrap();
         assert!(

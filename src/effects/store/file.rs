@@ -11,10 +11,10 @@ use rustix::fs::OFlags;
 use super::error::{StoreError, damaged, failed, io};
 use crate::effects::files::random_name;
 
-/// No link, and nothing that keeps whoever opens it waiting.
+/// No link, and nothing whose opening may block.
 pub(super) const PLAIN: i32 = OFlags::NOFOLLOW.union(OFlags::NONBLOCK).bits().cast_signed();
 
-/// A reader (`status`, a person with sqlite3) may hold the file for a moment.
+/// A reader (`status`, an operator with sqlite3) may hold the file for a moment.
 pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// File systems on which write-ahead logging does not work because memory is not shared between hosts:
@@ -29,7 +29,7 @@ pub(super) fn is_on(dir: &Path, kinds: &[u32]) -> bool {
     rustix::fs::statfs(dir).is_ok_and(|found| kinds.contains(&(found.f_type as u32)))
 }
 
-/// Whether a file that nobody writes to keeps the time of its last write.
+/// Whether a file without a writer keeps the time of its last write.
 pub(super) fn tells_each_write(dir: &Path) -> bool {
     !is_on(dir, &NETWORK) && !is_on(dir, &ELSEWHERE)
 }

@@ -20,7 +20,7 @@ use crate::state::{self, Origin, RowError, VERSION};
 pub struct Reader {
     connection: Connection,
     path: PathBuf,
-    /// Opened while nobody worked with the file, and without a lock.
+    /// Opened while the file was not in use, and without a lock.
     resting: bool,
 }
 
@@ -61,8 +61,8 @@ impl Reader {
         let rested = resting.is_some();
         let opened = resting.map_or_else(|| open_to_read(&path, OpenFlags::SQLITE_OPEN_READ_ONLY), Ok);
         let (connection, version) = match opened {
-            // A cut in the middle of a transaction leaves a journal that must be rolled back before anybody can
-            // read. Until the daemon starts again nobody else does that.
+            // A cut in the middle of a transaction leaves a journal that must be rolled back before anybody
+            // can read. Until the daemon starts again nothing else does that.
             Err(why) if why.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => {
                 open_to_read(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW)
             }
@@ -121,7 +121,7 @@ impl Reader {
     }
 }
 
-/// Whether nobody works with the file and its last writer ended in order: there is no log beside it.
+/// Whether the file is not in use and its last writer ended in order: there is no log beside it.
 fn rests(path: &Path) -> bool {
     // Offset 18 of the header says that there would be a log (2), in <https://sqlite.org/fileformat2.html>.
     let mut start = [0; 19];
@@ -131,8 +131,8 @@ fn rests(path: &Path) -> bool {
     logged && std::fs::metadata(log).is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-/// Opens it without making anything: the files that SQLite would keep beside it would belong to whoever reads, and need
-/// room on the disk.
+/// Opens it without making anything: the files that SQLite would keep beside it would belong to the reader,
+/// and need room on the disk.
 fn open_resting(path: &Path) -> Result<(Connection, i64), rusqlite::Error> {
     let name: String = form_urlencoded::byte_serialize(path.as_os_str().as_encoded_bytes()).collect();
     // A plus sign means itself in SQLite's URIs.

@@ -150,7 +150,7 @@ fn make_dir(dir: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// In a container nobody becomes another user: its volume is given to the one that it runs as.
+/// A container does not change users: its volume is given to the one that it runs as.
 fn remedy(dir: &Path, owner: u32, me: u32) -> String {
     let marked = ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| Path::new(mark).exists());
     let switch = ["sudo", "runuser"].into_iter().find(|program| find_program(program).is_ok());

@@ -23,7 +23,7 @@ use crate::cert::{self, Fingerprint};
 
 /// Maximum number of processes told apart that see different directories under one path.
 const PLACES: usize = 8;
-/// Whoever is there answers within this, unless it is starting, stopped or very busy.
+/// A process that is there answers within this, unless it is starting, stopped or very busy.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two tries where the queue of a socket is full.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -101,7 +101,7 @@ pub fn ask(dir: &Path, trust: Trust) -> Vec<Answer> {
 /// in their place.
 pub fn complaint(dir: &Path) -> Option<String> {
     use std::os::unix::fs::MetadataExt;
-    // Once the directory is gone, nobody can tell whose it was.
+    // Once the directory is gone, its owner is unknown.
     let trust = std::fs::metadata(dir).map_or(Trust::Anybody, |found| Trust::User(found.uid()));
     ask(dir, trust).into_iter().find_map(|answer| match answer {
         Answer::Lost { pid, why } => {
@@ -158,7 +158,7 @@ fn understand(text: &str) -> Answer {
     }
 }
 
-/// Nothing where nobody listens, or where the queue stays full: ours is emptied.
+/// Nothing without a listener, or where the queue stays full: ours is emptied.
 fn connect(name: &[u8]) -> Option<OwnedFd> {
     let address = SocketAddrUnix::new_abstract_name(name).ok()?;
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
@@ -203,7 +203,7 @@ impl Presence {
         }
     }
 
-    /// Answers for ever whoever asks.
+    /// Answers anyone who asks, for ever.
     pub(super) async fn answer(self, custody: Rc<Custody>) {
         let Some(listener) = self.listener else { return };
         let listener =

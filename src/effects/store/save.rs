@@ -47,8 +47,8 @@ impl Store {
     /// As [`Store::open`], in a boot of this name.
     pub fn open_in_boot(dir: &Path, lock: Lock, boot: String) -> Result<Store, StoreError> {
         let (connection, path, salt) = match connect(dir) {
-            // SQLite can take a read that failed for damage. What is damaged is so the second time as well, and
-            // nobody shall be told to move a sound file away.
+            // SQLite can take a read that failed for damage. What is damaged is so the second time as well,
+            // and no one shall be told to move a sound file away.
             Err(StoreError::Damaged { .. }) => connect(dir)?,
             other => other?,
         };
@@ -68,7 +68,7 @@ impl Store {
         compared
     }
 
-    /// Tells whoever asks, once, and for ever.
+    /// Answers anyone who asks, for ever; called once.
     pub fn answer(&mut self) -> impl Future<Output = ()> + use<> {
         self.lock.presence().answer(self.custody.clone())
     }

@@ -1,5 +1,6 @@
-//! What the client's errors do not tell, asked for once more and without anything secret: with which status a proxy
-//! refuses, and who issued a certificate that nobody here trusts. Whatever fails here leaves the cause as it was.
+//! What the client's errors do not tell, asked for once more and without anything secret: with which status a
+//! proxy refuses, and who issued a certificate that is not trusted here. Whatever fails here leaves the cause
+//! as it was.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -88,7 +89,7 @@ async fn issuer(route: &Route) -> Option<Foreign> {
         .with_no_client_auth();
     let name = name_of(&route.host).trim_matches(['[', ']']).to_owned();
     let name = ServerName::try_from(name).ok()?;
-    // It never succeeds: the witness accepts nobody.
+    // It never succeeds: the witness accepts no certificate.
     let _ = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
     witness.0.lock().ok()?.take()
 }

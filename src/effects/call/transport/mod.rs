@@ -38,7 +38,7 @@ pub(super) enum Cause {
         name: String,
         why: Foreign,
     },
-    /// A port on which nobody listens.
+    /// A port without a listener.
     Refused,
     /// A network or host to which there is no route.
     Unreachable,
@@ -54,7 +54,7 @@ pub(super) enum Cause {
     NoLogin,
     /// The first bytes of the answer are no TLS.
     NotTls,
-    /// Nobody who is trusted issued the certificate; its highest issuer, if it was seen.
+    /// No trusted issuer; the certificate's highest issuer, if it was seen.
     UnknownIssuer(Option<Foreign>),
     /// The end of the certificate and this machine's time, UNIX seconds.
     Expired(Option<Span>),
@@ -260,7 +260,7 @@ fn of_tls(error: &rustls::Error) -> Cause {
     }
 }
 
-/// A certificate that is its own authority, which nobody made a root.
+/// A certificate that is its own authority and not among the roots.
 fn is_own_issuer(error: &(dyn Error + 'static)) -> bool {
     matches!(error.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
