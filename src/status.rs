@@ -410,9 +410,7 @@ impl OrderStatus {
                 Some(record) => record.waits_since().map(|since| now.wall_of(since).div_euclid(1000)),
                 None => None,
             },
-            mood: same
-                .and_then(|record| record.heard.as_ref())
-                .map(|heard| (Mood::of(heard.code), heard.since)),
+            mood: same.and_then(|record| record.heard.as_ref()).map(|heard| heard.mood()),
             fqdn: same.and_then(fqdn).map(ToString::to_string),
             other_name: same
                 .filter(|record| record.waits_since().is_some())

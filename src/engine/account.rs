@@ -91,8 +91,8 @@ pub struct Closed {
     pub text: Box<str>,
     /// What came of the call that was let through since, where that does not tell whether the login is accepted.
     pub unclear: Option<Box<str>>,
-    /// When it was refused last, UNIX seconds.
-    pub again: i64,
+    /// When it was refused last, if that was later, UNIX seconds.
+    pub again: Option<i64>,
     /// The credential that was refused, once it is known.
     pub refused: Option<CredentialTag>,
     /// Another one that a call was let through with since, without an answer that tells anything.
@@ -273,6 +273,7 @@ impl Gate {
     pub fn close(&mut self, at: i64, text: Box<str>) {
         let before = self.record.closed.take();
         let since = before.as_ref().map_or(at, |closed| closed.since);
+        let again = Some(at).filter(|at| *at != since);
         let mut spent = Vec::new();
         if let Some(mut before) = before {
             before.spend(before.refused);
@@ -281,7 +282,7 @@ impl Gate {
             spent.retain(|tag| Some(*tag) != self.sent);
         }
         self.record.closed =
-            Some(Closed { since, text, unclear: None, again: at, refused: self.sent, tried: None, spent });
+            Some(Closed { since, text, unclear: None, again, refused: self.sent, tried: None, spent });
         self.record.probe = false;
     }
 

@@ -287,8 +287,8 @@ impl Engine {
         now: Now,
     ) {
         let old = self.slot_mut(id).record.heard.take();
-        let lasts = old.as_ref().filter(|old| Mood::of(old.code) == Mood::of(code));
-        let since = lasts.map_or_else(|| now.unix(), |old| old.since);
+        let lasts = old.as_ref().map(|old| old.mood()).filter(|(mood, _)| *mood == Mood::of(code));
+        let since = lasts.map(|(_, since)| since).filter(|since| *since != now.unix());
         // What an answer without details leaves open was said by an earlier one.
         let details = match old {
             Some(old) if code.is_none_or(code::is_error) && details == reply::Details::default() => {

@@ -152,7 +152,7 @@ impl Engine {
         };
         let heard = Heard {
             at: now.unix(),
-            since: now.unix(),
+            since: None,
             code: Some(reply.code),
             text: text.clone().into(),
             details: details.clone(),

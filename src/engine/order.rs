@@ -322,13 +322,20 @@ pub struct Domains {
 pub struct Heard {
     /// When, UNIX seconds.
     pub at: i64,
-    /// Since when answers have left the order in the same [`Mood`], UNIX seconds.
-    pub since: i64,
+    /// Since when answers have left the order in the same [`Mood`], if that is longer, UNIX seconds.
+    pub since: Option<i64>,
     pub code: Option<i32>,
     /// The news in our words, the vendor's quoted.
     pub text: Box<str>,
     /// Everything else the answer said.
     pub details: Details,
+}
+
+impl Heard {
+    /// How answers have left the order, and since when, UNIX seconds.
+    pub fn mood(&self) -> (Mood, i64) {
+        (Mood::of(self.code), self.since.unwrap_or(self.at))
+    }
 }
 
 /// How an answer leaves an order, as far as somebody should look when it lasts.

@@ -130,8 +130,8 @@ impl Engine {
     /// Why no call is let through for the operator, and what to do.
     fn not_resumed(&self, gate: usize, compared: Compared) -> String {
         let account = &self.gates[gate].name;
-        let at = self.gates[gate].record.closed.as_ref().map(|closed| rfc3339(closed.again));
-        let at = at.unwrap_or_default();
+        let at = self.gates[gate].record.closed.as_ref();
+        let at = at.map(|closed| rfc3339(closed.again.unwrap_or(closed.since))).unwrap_or_default();
         let why = match compared {
             Compared::Unreadable => "its password cannot be read now".to_owned(),
             Compared::Unknown => format!(

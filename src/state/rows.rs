@@ -352,7 +352,7 @@ impl HeardRow {
         };
         HeardRow {
             at: *at,
-            since: Some(*since).filter(|since| since != at),
+            since: *since,
             code: *code,
             text: text.to_string(),
             certificate_status: words(certificate_status),
@@ -382,7 +382,7 @@ impl HeardRow {
         };
         Heard {
             at: self.at,
-            since: self.since.unwrap_or(self.at),
+            since: self.since,
             code: self.code,
             text: self.text.into(),
             details: Details {

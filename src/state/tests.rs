@@ -67,7 +67,7 @@ fn full() -> OrderRecord {
         number: Some("13".into()),
         heard: Some(Box::new(Heard {
             at: 10,
-            since: 9,
+            since: Some(9),
             code: Some(-4),
             text: "words".into(),
             details: Details {
@@ -91,7 +91,7 @@ fn full() -> OrderRecord {
             asked: Time(20),
             heard: Some(Heard {
                 at: 21,
-                since: 21,
+                since: None,
                 code: Some(0),
                 text: "1 of 1".into(),
                 details: Details {
@@ -139,7 +139,7 @@ fn full_account() -> AccountRecord {
             since: 1,
             text: "refused".into(),
             unclear: Some("no answer".into()),
-            again: 2,
+            again: Some(2),
             refused: Some(CredentialTag(u16::MAX)),
             tried: Some(CredentialTag(3)),
             spent: vec![CredentialTag(1), CredentialTag(2)],
@@ -365,7 +365,7 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
     let debts = [HookEvent::Installed, HookEvent::Failed, HookEvent::Expiring].map(debt).into();
     let statuses = STATUSES.into_iter().zip(-7..).collect();
     let details = Details { statuses, caa: Some(Foreign::new("a\\b\u{e9}'\"")), ..Details::default() };
-    let heard = Heard { at: 5, since: 5, code: None, text: "it's".into(), details };
+    let heard = Heard { at: 5, since: None, code: None, text: "it's".into(), details };
     let revocation = Announced { at: 1, text: "soon".into(), leaf: None, proven: false };
     let pushed = Pushed { revocation: Some(revocation), ..Pushed::default() };
     let domains = Domains { asked: Time(1), heard: None };
@@ -419,7 +419,7 @@ fn accounts() -> Vec<(&'static str, AccountRecord)> {
         since: 1,
         text: "refused".into(),
         unclear: None,
-        again: 1,
+        again: None,
         refused: None,
         tried: None,
         spent: Vec::new(),

@@ -41,7 +41,7 @@ fn fill(dir: &std::path::Path) {
         since: 1,
         text: "refused".into(),
         unclear: None,
-        again: 1,
+        again: None,
         refused: None,
         tried: None,
         spent: Vec::new(),
