@@ -6,8 +6,10 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
 /// Foreign text as escaped ASCII of at most [`Foreign::LIMIT`] characters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Foreign(Box<str>);
 
 impl Foreign {
@@ -37,14 +39,17 @@ impl Foreign {
         Self::new(&String::from_utf8_lossy(start))
     }
 
-    /// Text that was made safe before, from our own state: kept as it is if it still is safe.
-    pub fn again(text: &str) -> Self {
-        let safe = text.len() <= Self::LIMIT && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        if safe { Foreign(text.into()) } else { Self::new(text) }
-    }
-
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Foreign {
+    /// Text that was escaped before is kept: escaping it again would show its backslashes double.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Box::<str>::deserialize(deserializer)?;
+        let safe = text.len() <= Self::LIMIT && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        Ok(if safe { Foreign(text) } else { Self::new(&text) })
     }
 }
 

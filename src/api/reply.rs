@@ -8,6 +8,7 @@ mod fields;
 mod lines;
 
 use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::code::{ATTACHED, Class, LOGIN_REFUSED, classify, is_error};
 use super::{Answer, Endpoint, Foreign, Handle};
@@ -31,27 +32,38 @@ pub struct Reply {
 }
 
 /// The optional facts of an answer. All of them can be missing.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Details {
     /// `certificateStatus`, for instance `Awaiting Validation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate_status: Option<Foreign>,
     /// `validationStatus`, for instance `Awaiting Brand Validation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub validation_status: Option<Foreign>,
     /// The name the certificate is for; can be empty even when issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub fqdn: Option<Foreign>,
     /// Start of the product term, UNIX seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub term_start: Option<i64>,
     /// End of the product term, UNIX seconds: no re-issue reaches beyond it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub term_end: Option<i64>,
     /// Domain and state word, as given; compare whole words: `NOTVALIDATED` holds `VALIDATED`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub domains: Vec<(Foreign, Foreign)>,
     /// What GetMDCDomainDetails says of each domain, in the vendor's numbering.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dcv: Vec<Dcv>,
     /// The integer statuses by their documented name: -1 not required, 0 not completed, 1 completed, 2 in progress.
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "documented")]
     pub statuses: Vec<(&'static str, i32)>,
     /// `caaStatus`, a word or two.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub caa: Option<Foreign>,
     /// Keys that no document names, kept for diagnosis; bounded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<(Foreign, Foreign)>,
 }
 
@@ -65,7 +77,8 @@ impl Details {
 }
 
 /// One domain of an order, as GetMDCDomainDetails shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "DcvRow", into = "DcvRow")]
 pub struct Dcv {
     /// Its name, or an IP address.
     pub domain: Foreign,
@@ -73,6 +86,20 @@ pub struct Dcv {
     pub method: Option<Foreign>,
     /// `Validated`, `In progress`, ...; compare whole words.
     pub status: Option<Foreign>,
+}
+
+type DcvRow = (Foreign, Option<Foreign>, Option<Foreign>);
+
+impl From<DcvRow> for Dcv {
+    fn from((domain, method, status): DcvRow) -> Dcv {
+        Dcv { domain, method, status }
+    }
+}
+
+impl From<Dcv> for DcvRow {
+    fn from(dcv: Dcv) -> DcvRow {
+        (dcv.domain, dcv.method, dcv.status)
+    }
 }
 
 impl Dcv {
@@ -105,6 +132,13 @@ pub const STATUSES: [&str; 15] = [
     "evSignerSecondApproval",
     "dcvStatusCode",
 ];
+
+/// A name that no document has any more is left out.
+fn documented<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(&'static str, i32)>, D::Error> {
+    let known = |name: &str| STATUSES.into_iter().find(|known| *known == name);
+    let statuses = Vec::<(String, i32)>::deserialize(deserializer)?;
+    Ok(statuses.into_iter().filter_map(|(name, status)| Some((known(&name)?, status))).collect())
+}
 
 /// Why an answer could not be understood. Always a passing fault: back off, keep what is installed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

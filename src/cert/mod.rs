@@ -32,6 +32,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::oid_registry;
@@ -363,7 +364,8 @@ impl fmt::Debug for Certificate {
 }
 
 /// SHA-256 of a certificate, a request, a key or a file. Shown as 64 lower-case hex digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
@@ -398,6 +400,20 @@ impl Fingerprint {
     /// The first eight hex digits: enough to tell one order's certificates apart, short enough for a file name.
     pub fn short(&self) -> String {
         hex(&self.0[..4])
+    }
+}
+
+impl TryFrom<String> for Fingerprint {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Fingerprint, &'static str> {
+        Fingerprint::from_hex(&text).ok_or("a fingerprint is malformed")
+    }
+}
+
+impl From<Fingerprint> for String {
+    fn from(fingerprint: Fingerprint) -> String {
+        fingerprint.to_string()
     }
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::HookSignal;
 
 /// `[[hook]]`: something that must happen after an event, and is owed until it has worked.
@@ -34,7 +36,8 @@ impl Hook {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum HookEvent {
     Installed,
     /// The order now needs the operator: rejected, revoked, quarantined, attention.
@@ -53,6 +56,21 @@ impl HookEvent {
             HookEvent::Failed => "failed",
             HookEvent::Expiring => "expiring",
         }
+    }
+}
+
+impl TryFrom<String> for HookEvent {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<HookEvent, String> {
+        let event = HookEvent::ALL.into_iter().find(|event| event.word() == word);
+        event.ok_or_else(|| format!("there is no event {word:?}"))
+    }
+}
+
+impl From<HookEvent> for &'static str {
+    fn from(event: HookEvent) -> &'static str {
+        event.word()
     }
 }
 

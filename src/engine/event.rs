@@ -203,7 +203,7 @@ pub struct Call {
 
 /// Tells a changed credential from the same one: 16 bits of a slow, salted hash. Enough to notice a
 /// change (all but one in 65,536), too little to confirm a guess, and kept only while an account is closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialTag(pub u16);
 
 /// What is to be looked at for one order.
@@ -277,11 +277,13 @@ pub enum Link {
 }
 
 /// A file of an installed generation.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct InstalledFile {
     /// Plain file name within the generation.
     pub name: String,
     /// SHA-256 of the content.
+    #[serde(rename = "sha256")]
     pub digest: Fingerprint,
     /// Permission bits.
     pub mode: u32,

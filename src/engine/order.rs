@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::api::Handle;
 use crate::api::code::{Class, row_of};
 use crate::api::reply::Details;
@@ -14,7 +16,8 @@ use super::push::Pushed;
 use super::time::{Now, Time};
 
 /// Where an order stands. What is owed follows from it, so a restart needs no code of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum Phase {
     /// Not issued yet, as far as we know; polled.
     Waiting,
@@ -75,11 +78,6 @@ impl Phase {
         }
     }
 
-    /// The phase of that word.
-    pub fn from_word(word: &str) -> Option<Phase> {
-        Phase::ALL.into_iter().find(|phase| phase.word() == word)
-    }
-
     /// Whether the daemon polls the order on its own.
     pub fn is_polled(self) -> bool {
         matches!(self, Phase::Waiting | Phase::Deploying | Phase::Guarding | Phase::Quarantined)
@@ -93,6 +91,21 @@ impl Phase {
     /// Whether the operator must act before the order goes on.
     pub fn needs_person(self) -> bool {
         matches!(self, Phase::Quarantined | Phase::Attention | Phase::Rejected | Phase::Revoked)
+    }
+}
+
+impl TryFrom<String> for Phase {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Phase, String> {
+        let phase = Phase::ALL.into_iter().find(|phase| phase.word() == word);
+        phase.ok_or_else(|| format!("there is no phase {word:?}"))
+    }
+}
+
+impl From<Phase> for &'static str {
+    fn from(phase: Phase) -> &'static str {
+        phase.word()
     }
 }
 
@@ -318,16 +331,20 @@ pub struct Domains {
 }
 
 /// What the vendor said last, or why nothing was understood.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Heard {
     /// When, UNIX seconds.
     pub at: i64,
     /// Since when answers have left the order in the same [`Mood`], if that is longer, UNIX seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<i32>,
     /// The news in our words, the vendor's quoted.
     pub text: Box<str>,
     /// Everything else the answer said.
+    #[serde(flatten)]
     pub details: Details,
 }
 
@@ -470,9 +487,9 @@ mod tests {
     #[test]
     fn phases_and_words_go_both_ways() {
         for phase in Phase::ALL {
-            assert_eq!(Phase::from_word(phase.word()), Some(phase));
+            assert_eq!(Phase::try_from(phase.word().to_owned()), Ok(phase));
         }
-        assert_eq!(Phase::from_word("done"), None);
+        assert!(Phase::try_from("done".to_owned()).is_err());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Why an account makes no call for a while, and what ends that before its time.
 
+use serde::{Deserialize, Serialize};
+
 use super::Engine;
 use super::account::Gate;
 use super::event::Level;
@@ -7,7 +9,8 @@ use super::time::{Now, Time};
 use crate::config::Account;
 
 /// What a pause is for. Of two that are in force together, the later one here decides what ends them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "&'static str")]
 pub enum Cause {
     /// The password cannot be read; nothing was sent.
     Password,
@@ -46,6 +49,21 @@ impl Cause {
             Cause::Connection | Cause::Garbled => true,
             Cause::Password | Cause::Asked | Cause::Limit | Cause::Unheard => false,
         }
+    }
+}
+
+impl TryFrom<String> for Cause {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Cause, String> {
+        let cause = Cause::ALL.into_iter().find(|cause| cause.word() == word);
+        cause.ok_or_else(|| format!("there is no cause of a pause {word:?}"))
+    }
+}
+
+impl From<Cause> for &'static str {
+    fn from(cause: Cause) -> &'static str {
+        cause.word()
     }
 }
 

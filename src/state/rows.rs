@@ -6,8 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Origin;
 use super::pushed::PushedRow;
-use crate::api::Foreign;
-use crate::api::reply::{Dcv, Details, STATUSES};
 use crate::cert::Fingerprint;
 use crate::config::HookEvent;
 use crate::engine::event::InstalledFile;
@@ -27,7 +25,7 @@ pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 pub(super) struct OrderRow {
     account: String,
     handle: String,
-    phase: String,
+    phase: Phase,
     since: i64,
     waiting_since_ms: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -45,7 +43,7 @@ pub(super) struct OrderRow {
     #[serde(default, skip_serializing_if = "is_default")]
     unknowns: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    heard: Option<HeardRow>,
+    heard: Option<Heard>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     domains: Option<DomainsRow>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,39 +97,7 @@ struct FormerRow {
 struct DomainsRow {
     asked_ms: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    heard: Option<HeardRow>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct HeardRow {
-    at: i64,
-    /// Left out where it is the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    since: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    code: Option<i32>,
-    text: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    certificate_status: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    validation_status: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    fqdn: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    term_start: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    term_end: Option<i64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    domains: Vec<(String, String)>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    dcv: Vec<(String, Option<String>, Option<String>)>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    statuses: Vec<(String, i32)>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    caa: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    others: Vec<(String, String)>,
+    heard: Option<Heard>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -226,7 +192,7 @@ impl OrderRow {
         OrderRow {
             account: account.to_string(),
             handle: handle.to_string(),
-            phase: phase.word().to_owned(),
+            phase: *phase,
             since: *since,
             waiting_since_ms: waiting_since.0,
             reason: reason.as_ref().map(ToString::to_string),
@@ -236,11 +202,10 @@ impl OrderRow {
             polls: *polls,
             failures: *failures,
             unknowns: *unknowns,
-            heard: heard.as_ref().map(|heard| HeardRow::of(heard)),
-            domains: domains.as_ref().map(|known| DomainsRow {
-                asked_ms: known.asked.0,
-                heard: known.heard.as_ref().map(HeardRow::of),
-            }),
+            heard: heard.as_ref().map(|heard| (**heard).clone()),
+            domains: domains
+                .as_ref()
+                .map(|known| DomainsRow { asked_ms: known.asked.0, heard: known.heard.clone() }),
             installed: installed.as_ref().map(|generation| GenerationRow::of(generation)),
             staged: staged.as_ref().map(|generation| GenerationRow::of(generation)),
             rollback: *rollback,
@@ -270,8 +235,7 @@ impl OrderRow {
         Ok(OrderRecord {
             account: self.account.into(),
             handle: self.handle.into(),
-            phase: Phase::from_word(&self.phase)
-                .ok_or_else(|| format!("there is no phase {:?}", self.phase))?,
+            phase: self.phase,
             since: self.since,
             reason: self.reason.map(Into::into),
             waiting_since: origin.past(self.waiting_since_ms, now),
@@ -283,10 +247,10 @@ impl OrderRow {
             unknowns: self.unknowns,
             reissue: self.reissue_ms.map(|time| origin.past(time, now)),
             number: self.number.map(Into::into),
-            heard: self.heard.map(|heard| Box::new(heard.heard())),
+            heard: self.heard.map(Box::new),
             domains: self.domains.map(|row| {
                 let asked = origin.past(row.asked_ms, now);
-                Box::new(Domains { asked, heard: row.heard.map(HeardRow::heard) })
+                Box::new(Domains { asked, heard: row.heard })
             }),
             installed: self.installed.map(GenerationRow::generation).transpose()?.map(Box::new),
             staged: self.staged.map(GenerationRow::generation).transpose()?.map(Box::new),
@@ -327,88 +291,6 @@ impl FormerRow {
             handle: self.handle.into(),
             polled: origin.past(self.polled_ms, now),
             asked: self.asked_ms.map(|time| origin.past(time, now)),
-        }
-    }
-}
-
-impl HeardRow {
-    fn of(heard: &Heard) -> Self {
-        let Heard { at, since, code, text, details } = heard;
-        let Details {
-            certificate_status,
-            validation_status,
-            fqdn,
-            term_start,
-            term_end,
-            domains,
-            dcv,
-            statuses,
-            caa,
-            others,
-        } = details;
-        let words = |text: &Option<Foreign>| text.as_ref().map(ToString::to_string);
-        let pairs = |pairs: &[(Foreign, Foreign)]| {
-            pairs.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect()
-        };
-        HeardRow {
-            at: *at,
-            since: *since,
-            code: *code,
-            text: text.to_string(),
-            certificate_status: words(certificate_status),
-            validation_status: words(validation_status),
-            fqdn: words(fqdn),
-            term_start: *term_start,
-            term_end: *term_end,
-            domains: pairs(domains),
-            dcv: dcv
-                .iter()
-                .map(|dcv| (dcv.domain.to_string(), words(&dcv.method), words(&dcv.status)))
-                .collect(),
-            statuses: statuses.iter().map(|(name, status)| ((*name).to_owned(), *status)).collect(),
-            caa: words(caa),
-            others: pairs(others),
-        }
-    }
-
-    fn heard(self) -> Heard {
-        // Escaped once when it came in; escaping it again would show the backslashes double.
-        let words = |text: Option<String>| text.map(|text| Foreign::again(&text));
-        let pairs = |pairs: Vec<(String, String)>| {
-            pairs.into_iter().map(|(a, b)| (Foreign::again(&a), Foreign::again(&b))).collect()
-        };
-        let known = |name: String, status: i32| {
-            STATUSES.iter().find(|known| **known == name).map(|known| (*known, status))
-        };
-        Heard {
-            at: self.at,
-            since: self.since,
-            code: self.code,
-            text: self.text.into(),
-            details: Details {
-                certificate_status: words(self.certificate_status),
-                validation_status: words(self.validation_status),
-                fqdn: words(self.fqdn),
-                term_start: self.term_start,
-                term_end: self.term_end,
-                domains: pairs(self.domains),
-                dcv: self
-                    .dcv
-                    .into_iter()
-                    .map(|(domain, method, status)| Dcv {
-                        domain: Foreign::again(&domain),
-                        method: words(method),
-                        status: words(status),
-                    })
-                    .collect(),
-                statuses: self
-                    .statuses
-                    .into_iter()
-                    .filter_map(|(name, status)| known(name, status))
-                    .collect(),
-                caa: words(self.caa),
-                others: pairs(self.others),
-            },
         }
     }
 }
