@@ -27,7 +27,7 @@ use crate::telemetry;
 const SLICE: Duration = Duration::from_secs(60);
 /// What the clock can tell apart. A shorter nap would go round and round until the clock moves on.
 const MILLISECOND: Duration = Duration::from_millis(1);
-/// A stop waits so long for the answer to a call; its due time is durable anyway.
+/// How long a stop waits for the answer to a call; its due time is durable anyway.
 const LAST_CALL: Duration = Duration::from_secs(5);
 /// However much there is to do, so often is looked at the files of the state beside each save.
 const STORE_LOOK: Duration = Duration::from_secs(1);

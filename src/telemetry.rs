@@ -107,8 +107,8 @@ pub fn report(note: &Note) {
     }
 }
 
-/// A panic is a mistake of ours that one order pays for. It goes to the log as one line like everything else:
-/// its text may quote what came from outside.
+/// A panic is a bug that one order pays for. It goes to the log as one line like everything else: its text
+/// may quote what came from outside.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|info| {
         let place = info.location().map(ToString::to_string).unwrap_or_default();

@@ -51,7 +51,7 @@ pub enum Failure {
     Connect(String),
     /// The TLS handshake failed or the vendor's certificate was not accepted; nothing was sent.
     Tls(String),
-    /// The time limit of the whole call ran out; the vendor may have seen it. Who sent how much until then.
+    /// The call timed out; the vendor may have seen it. Who had sent how much by then.
     Timeout(String),
     /// The connection broke after the request had gone out.
     Broken(String),
@@ -61,7 +61,7 @@ pub enum Failure {
     HeadersTooLarge(usize),
     /// The body came with a `Content-Encoding`, which was never asked for.
     Encoded(Foreign),
-    /// The effect itself came to grief; a bug.
+    /// The effect itself panicked; a bug.
     Internal(String),
 }
 

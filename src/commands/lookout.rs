@@ -1,7 +1,7 @@
 //! What would fail later is said now: passwords that cannot be read, directories in which nothing can be
 //! installed. A daemon looks again until it is fixed, and after each change of the configuration.
 //!
-//! On a mount that hangs looking takes for ever, so all of it happens on a thread of its own.
+//! On a hung mount looking takes forever, so all of it happens on a thread of its own.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::effects::preflight::User;
 use crate::sources::files::{self, Found};
 use crate::sources::{Inbox, Message};
 
-/// A start waits so long for the first look.
+/// How long a start waits for the first look.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
 /// Until the second look: this, then twice as long each time, up to a minute.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);

@@ -161,7 +161,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T, u8> {
     })?;
     let local = LocalSet::new();
     let result = local.block_on(&runtime, future);
-    // A name look-up that hangs must not hold up the exit.
+    // A hanging name lookup must not delay the exit.
     runtime.shutdown_background();
     Ok(result)
 }

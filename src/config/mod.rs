@@ -96,9 +96,9 @@ pub fn normal_domain(text: &str) -> Option<Box<str>> {
 pub struct Calls {
     /// Least time between the end of one call of an account and the start of the next.
     pub call_gap: Duration,
-    /// Time limit for the TCP and TLS handshakes.
+    /// Timeout for the TCP and TLS handshakes.
     pub connect_timeout: Duration,
-    /// Time limit for one call as a whole: DNS, connect, TLS, headers and body.
+    /// Timeout for one call as a whole: DNS, connect, TLS, headers and body.
     pub request_timeout: Duration,
     /// How long a request may still arrive after we gave up on it: the connection's TCP user
     /// timeout, and the shortest rest of the account after an unanswered call.

@@ -1,4 +1,4 @@
-//! Look-ups in DNS, each with a time limit, for `doctor`. What was found is judged in `api::dcv::survey`.
+//! DNS lookups, each with a timeout, for `doctor`. What was found is judged in `api::dcv::survey`.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use crate::api::dcv::survey::Found;
 const TRY: Duration = Duration::from_secs(2);
 /// Tries after the first.
 const RETRIES: usize = 1;
-/// One look-up with all that it leads to, TCP after a truncated answer and CNAMEs included.
+/// Timeout of one lookup with all that it leads to, TCP after a truncated answer and CNAMEs included.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Consecutive unanswered lookups after which no more are made.
 const SILENT: u32 = 3;

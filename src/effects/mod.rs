@@ -1,6 +1,7 @@
-//! Carries out what was decided. Each effect ends in exactly one event. Calls and hooks have a time limit; work on the
-//! disk has none, since no system call to a file can be taken back, and has threads of its own instead: a mount that
-//! hangs stops the orders that are installed there, and with enough of them those on other mounts, but no call.
+//! Carries out what was decided. Each effect ends in exactly one event. Calls and hooks have a timeout; disk
+//! work has none, since no system call on a file can be cancelled, and has threads of its own instead: a hung
+//! mount stops the orders that are installed there, and with enough of them those on other mounts, but no
+//! call.
 
 pub mod access;
 pub mod blocking;
@@ -41,7 +42,7 @@ pub struct Effects {
     leaders: reap::Leaders,
     disk: Arc<Semaphore>,
     running: JoinSet<Event>,
-    /// What to say of a task that came to grief.
+    /// What to report of a task that panicked.
     kinds: HashMap<Id, Kind>,
 }
 
@@ -182,7 +183,7 @@ impl Effects {
         self.kinds.insert(task.id(), kind);
     }
 
-    /// The next event of an effect that ended; waits for ever when none is under way.
+    /// The next event of an effect that ended; waits forever when none is under way.
     pub async fn next(&mut self) -> Event {
         match self.running.join_next_with_id().await {
             None => std::future::pending().await,

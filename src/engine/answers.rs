@@ -44,8 +44,8 @@ impl Engine {
         }
     }
 
-    /// What an answer says; what it says of the account is taken in. Otherwise why it cannot be read, which is nothing
-    /// where that is a mistake of ours.
+    /// What an answer says; what it says of the account is taken in. Otherwise why it cannot be read, which
+    /// is nothing where that is a bug.
     pub(super) fn hear(
         &mut self,
         gate: usize,
@@ -54,7 +54,7 @@ impl Engine {
         answer: &Answer,
         now: Now,
     ) -> Result<(Row, Reply), Option<String>> {
-        // A mistake of ours in reading one answer must stay that order's trouble.
+        // A bug in reading one answer must stay that order's trouble.
         let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer)));
         let Ok(decoded) = decoded else {
             if probe {

@@ -419,7 +419,7 @@ pub enum HookResult {
     /// Exit code 42: the hook says that this event is not for it.
     NotForMe,
     Failed {
-        /// In our words: exit status, signal, time limit, what was refused.
+        /// In our words: exit status, signal, timeout, what was refused.
         why: String,
         /// The last lines that it printed, three at most.
         last_words: Vec<Foreign>,

@@ -121,7 +121,7 @@ struct Window {
     seen: Vec<u64>,
 }
 
-/// What becomes of one more.
+/// What happens to one more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kept {
     Yes,

@@ -1,4 +1,4 @@
-//! When the state is saved, what of it, and what becomes of the effects behind a save that failed.
+//! When the state is saved, what of it, and what happens to the effects behind a failed save.
 
 use std::time::Duration;
 

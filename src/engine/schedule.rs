@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::config::Cadence;
 
-/// A pending order is asked at its plain interval for so long; then ever less often. Validation that takes a
-/// week waits for a human, who wants no faster answer than twice a day.
+/// How long a pending order is polled at its plain interval; after that, ever less often. Validation that
+/// takes a week waits for a human, who wants no faster answer than twice a day.
 pub const LONG_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Intervals between polls while a payment is due: that waits for a human from the start.
 const SLOW_FACTOR: u32 = 4;

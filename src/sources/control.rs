@@ -125,7 +125,7 @@ pub async fn listen(state_dir: PathBuf, inbox: Inbox) -> Rc<OnceCell<Socket>> {
     made
 }
 
-/// Serves commands for ever.
+/// Serves commands forever.
 async fn serve(listener: UnixListener, inbox: Inbox) {
     let accept = async move || listener.accept().await.map(|(stream, _)| stream);
     let waiting = Semaphore::new(COMMANDS_AT_ONCE);

@@ -46,7 +46,7 @@ pub async fn listen(http: Http, renderers: Renderers, inbox: Inbox) {
             listener::open("[http]", &http.listen.to_string(), first, bind, no_address, &inbox).await;
         let address = listener.local_addr().unwrap_or(http.listen);
         tracing::info!("[http] listens on {address}");
-        // One look at a mount that hangs is enough.
+        // One look at a hung mount is enough.
         let looks = Arc::new(Semaphore::new(1));
         let accept = async move || Ok(listener.accept().await?.0);
         let answer = async move |asked: Asked| answer(&asked.parts, renderers, &inbox, &looks).await;

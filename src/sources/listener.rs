@@ -94,7 +94,7 @@ pub(super) fn no_address(error: &io::Error) -> String {
     }
 }
 
-/// Answers requests for ever, on at most `places` connections at once. `accept` gives the next connection;
+/// Answers requests forever, on at most `places` connections at once. `accept` gives the next connection;
 /// `answer` alone decides how long it takes.
 pub(super) async fn serve<S, L, A>(places: usize, accept: L, answer: A)
 where

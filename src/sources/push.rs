@@ -19,7 +19,7 @@ use crate::config::{Push, SecretSource};
 
 /// Connections at once.
 const PLACES: usize = 32;
-/// A mount that hangs under the password is not waited for any longer.
+/// How long to wait for a password on a hung mount.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A notification with a certificate and its chain has some 10 KB, one with a mark certificate 200 KB.
 const MAX_BODY: usize = 512 * 1024;

@@ -23,7 +23,7 @@ use crate::config::SecretSource;
 use crate::config::file;
 use crate::engine::errno::cause;
 
-/// After the last event things are left to settle for so long: an editor writes in several steps.
+/// Debounce after the last event: an editor writes in several steps.
 const SETTLE: Duration = Duration::from_millis(300);
 /// A file that never settles is looked at all the same.
 const SETTLE_AT_MOST: u32 = 10;
@@ -50,7 +50,7 @@ struct Watch {
 }
 
 /// Begins to watch the configuration that was just read from `path`, on a thread of its own: looking at a
-/// mount that hangs must not keep others waiting.
+/// hung mount must not keep others waiting.
 pub fn start(path: &Path, found: Arc<Found>, inbox: Inbox) -> io::Result<()> {
     super::threads::spare(THREADS)?;
     let path = path.to_owned();

@@ -34,7 +34,7 @@ use super::{Error, Handle, now};
 /// The largest body that is read: a CSR of 32,767 characters, each of them percent-encoded, and some.
 const BODY_MAX: usize = 256 * 1024;
 
-/// A client that says nothing for so long after connecting is left alone.
+/// Timeout for a client that says nothing after connecting.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
 /// What calls in flight have left when the sandbox ends.

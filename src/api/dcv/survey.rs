@@ -1,6 +1,6 @@
 //! What DNS shows of an order's domains, judged: can the vendor see the records, and may it issue?
 //!
-//! It looks nothing up: the look-ups come in as [`Found`]. It says what it cannot know: the name of the record
+//! It looks nothing up: the lookups come in as [`Found`]. It says what it cannot know: the name of the record
 //! follows from the certificate request, a unique value only from the order, and a file is not fetched.
 
 use super::{Caa, Match, Token, caa_refusal, unknown_critical};
@@ -190,8 +190,8 @@ impl Seen {
     }
 }
 
-/// What stands to say about control of a domain. `seen` holds the look-ups of [`Token::record_names`], in their order,
-/// up to the first that proves control.
+/// What stands to say about control of a domain. `seen` holds the lookups of [`Token::record_names`], in
+/// their order, up to the first that proves control.
 pub fn control(subject: &Subject, token: Option<&Token>, seen: &[Seen]) -> Vec<Finding> {
     if subject.validated {
         return vec![Finding::new("cname", State::Ok, "the vendor has seen the proof of control")];
@@ -308,8 +308,8 @@ fn file(subject: &Subject, token: Option<&Token>, scheme: &str) -> Vec<Finding> 
     vec![Finding::new("file", State::Note, text)]
 }
 
-/// What stands to say about CAA. `climbed` holds the look-ups of [`Subject::caa_names`], in their order, up to the
-/// first with records.
+/// What stands to say about CAA. `climbed` holds the lookups of [`Subject::caa_names`], in their order, up to
+/// the first with records.
 pub fn caa(subject: &Subject, climbed: &[(String, Found<Caa>)]) -> Finding {
     for (name, found) in climbed {
         match found {

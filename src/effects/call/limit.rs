@@ -1,4 +1,4 @@
-//! A time limit that goes on while the machine is suspended, unlike that of any timer of the runtime.
+//! A timeout that keeps running while the machine is suspended, unlike the runtime's timers.
 
 use std::os::fd::OwnedFd;
 use std::pin::pin;

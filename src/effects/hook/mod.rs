@@ -1,8 +1,8 @@
-//! Hooks: a program, a signal, an HTTP call or a socket; always with a time limit, never through a shell.
+//! Hooks: a program, a signal, an HTTP call or a socket; always with a timeout, never through a shell.
 //!
-//! A program runs in a process group of its own with an environment built from nothing. Its output is read
-//! as it comes, logged line by line up to a limit, and not waited for once the program has ended: a service
-//! that a hook starts may keep the pipe open for ever.
+//! A program runs in a process group of its own with an environment built from nothing. Its output is read as
+//! it comes, logged line by line up to a limit, and not waited for once the program has ended: a service that
+//! a hook starts may keep the pipe open forever.
 
 pub mod reap;
 pub(super) mod script;

@@ -1,5 +1,6 @@
-//! Private keys, signing requests and trust anchors of the operator's, read from their files. Those that orders name are
-//! tried at the start and at each reload: what would keep a certificate waiting on the day is said today.
+//! Private keys, signing requests and trust anchors of the operator's, read from their files. Those that
+//! orders name are tried at the start and at each reload: what would delay a certificate later is reported
+//! now.
 
 use std::collections::BTreeSet;
 use std::path::Path;

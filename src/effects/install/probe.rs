@@ -1,4 +1,4 @@
-//! A rehearsal of the installation in each output directory: what fails here would fail on the day.
+//! A rehearsal of the installation in each output directory: what fails here would fail later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

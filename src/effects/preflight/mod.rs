@@ -1,4 +1,5 @@
-//! What would fail, or should not be so, on the day: looked for by `check` and at each start. Nothing is changed.
+//! Checks for what would fail later or should not be so, made by `check` and at each start. Nothing is
+//! changed.
 
 mod exposed;
 mod eyes;

@@ -1,5 +1,6 @@
-//! A process that works on a state directory can be found, whatever becomes of the directory: it listens on an
-//! abstract unix socket whose name comes from the directory's path. A lock is only as good as the file that it is on.
+//! A process that works on a state directory can be found, whatever happens to the directory: it listens on
+//! an abstract unix socket whose name comes from the directory's path. A lock is only as good as the file
+//! that it is on.
 //!
 //! Who asks there is told in one line whether the files are in their place, `+ PID` or `- PID HOW PATH`. A newcomer has the
 //! lock on the file that the path names by then. So `+` comes from somebody who sees another directory under the same
@@ -203,7 +204,7 @@ impl Presence {
         }
     }
 
-    /// Answers anyone who asks, for ever.
+    /// Answers anyone who asks, forever.
     pub(super) async fn answer(self, custody: Rc<Custody>) {
         let Some(listener) = self.listener else { return };
         let listener =

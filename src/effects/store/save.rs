@@ -68,7 +68,7 @@ impl Store {
         compared
     }
 
-    /// Answers anyone who asks, for ever; called once.
+    /// Answers anyone who asks, forever; called once.
     pub fn answer(&mut self) -> impl Future<Output = ()> + use<> {
         self.lock.presence().answer(self.custody.clone())
     }
