@@ -17,7 +17,7 @@ use crate::config::{
 };
 use crate::effects::access::cause;
 use crate::effects::call::{self, credential};
-use crate::effects::hook::{self, web};
+use crate::effects::hook::{executable, web};
 use crate::effects::install::{keys, probe};
 use crate::effects::preflight::User;
 use crate::effects::store::error::{obstacle, try_write};
@@ -317,7 +317,7 @@ fn check_hook(hook: &Hook, report: &mut Report) {
     match &hook.action {
         Action::Run(arguments) => {
             let program = arguments.first().map(String::as_str).unwrap_or_default();
-            if let Err(why) = hook::find_program(program) {
+            if let Err(why) = executable::find_program(program) {
                 let about = Key::hook(name, &["run"]).with(program);
                 report.error(
                     about,

@@ -5,9 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreaper, waitpid};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
+use crate::config::Hook;
 use crate::effects::blocking;
+
+/// Why a hook is not begun once more.
+const HANGS: &str =
+    "an earlier try of it hangs still; does the mount hang that its program, or its pid_file, lies on?";
 
 /// The hooks that run now, whose exit only their own tasks may collect.
 #[derive(Debug, Clone, Default)]
@@ -31,8 +37,10 @@ impl Leaders {
 
     /// The permit for starting or sending something of this hook, kept until the kernel is done with it: what
     /// hangs on a mount would be done twice later on, and cost a thread each time.
-    pub fn turn(&self, hook: &Arc<str>) -> Arc<Semaphore> {
-        self.running().turns.entry(hook.clone()).or_insert_with(blocking::turn).clone()
+    pub async fn begin(&self, hook: &Hook) -> Result<OwnedSemaphorePermit, String> {
+        let turn = self.running().turns.entry(hook.name.clone()).or_insert_with(blocking::turn).clone();
+        let begun = timeout(hook.timeout, turn.acquire_owned()).await.map_err(|_| HANGS.to_owned())?;
+        Ok(begun.expect("it is never closed"))
     }
 
     /// Its exit was collected.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use reqwest::{Client, ClientBuilder, Method, redirect, retry};
 
-use super::{cannot_connect, failure};
+use super::socket::cannot_connect;
 use crate::api::Foreign;
 use crate::effects::call::transport;
 use crate::engine::event::HookResult;
@@ -36,7 +36,7 @@ pub fn obstacle(url: &str) -> Option<String> {
 /// Makes the call. Any 2xx is success; no redirect is followed, no proxy of the environment is used.
 pub(super) async fn call(url: &str, method: &str) -> HookResult {
     let Ok(method) = Method::from_bytes(method.as_bytes()) else {
-        return failure(format!("there is no method {method}"));
+        return HookResult::failed(format!("there is no method {method}"));
     };
     let mut builder = client(url);
     let mut socket = None;
@@ -49,12 +49,14 @@ pub(super) async fn call(url: &str, method: &str) -> HookResult {
                 format!("http://localhost{path}")
             }
             Err(NoSocket::Unreachable(path, error)) => return cannot_connect(&path, error).await,
-            Err(NoSocket::Wrong(why)) => return failure(why),
+            Err(NoSocket::Wrong(why)) => return HookResult::failed(why),
         },
     };
     let client = match builder.build() {
         Ok(client) => client,
-        Err(error) => return failure(format!("{} cannot be called: {}", shown(url), unmade(error))),
+        Err(error) => {
+            return HookResult::failed(format!("{} cannot be called: {}", shown(url), unmade(error)));
+        }
     };
     match client.request(method, target).header("content-length", "0").send().await {
         Ok(answer) if answer.status().is_success() => HookResult::Done,
@@ -73,7 +75,7 @@ pub(super) async fn call(url: &str, method: &str) -> HookResult {
                 last_words: Vec::new(),
                 remedy: Some("is the server running?".into()),
             },
-            _ => failure(format!("{} cannot be called: {}", shown(url), said(error))),
+            _ => HookResult::failed(format!("{} cannot be called: {}", shown(url), said(error))),
         },
     }
 }

@@ -12,7 +12,7 @@ use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
 use crate::config::{Config, KeySource};
 use crate::effects::call::credential;
-use crate::effects::hook::find_program;
+use crate::effects::hook::executable::find_program;
 
 /// Who but root, the daemon's user and the current user has a right.
 #[derive(Debug, Clone, PartialEq, Eq)]

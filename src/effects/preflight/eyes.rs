@@ -13,7 +13,7 @@ use super::finding;
 use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
 use crate::config::{Action, Config, KeySource, SecretSource, Severity};
-use crate::effects::hook::find_program;
+use crate::effects::hook::executable::find_program;
 
 /// A user with his groups.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use super::{User, finding};
 use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
 use crate::config::{Action, Config};
-use crate::effects::hook::find_program;
-use crate::effects::hook::script;
+use crate::effects::hook::executable;
+use crate::effects::hook::executable::find_program;
 
 /// What asks for rights that only root has.
 const OF_ROOT: [&str; 6] = ["systemctl", "service", "sudo", "doas", "su", "pkexec"];
@@ -18,7 +18,7 @@ pub(super) fn look(config: &Config, service: &User, found: &mut Vec<Finding>) {
         let about = || Key::hook(&hook.name, &["run"]).with(program);
         // That it is nowhere is reported where it is looked for.
         let Ok(path) = find_program(program) else { continue };
-        if let Err(why) = script::startable(&path) {
+        if let Err(why) = executable::startable(&path) {
             let text = format!("hook {}: {} cannot be started: {why}", hook.name, path.display());
             found.push(finding(Level::Error, Some(about()), text, ""));
         }

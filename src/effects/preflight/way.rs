@@ -9,7 +9,7 @@ use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
 use crate::config::{Config, KeySource, SecretSource};
 use crate::effects::call::credential;
-use crate::effects::hook::find_program;
+use crate::effects::hook::executable::find_program;
 use crate::effects::install::copies::{self, Place};
 use crate::effects::install::dir::Dir;
 use crate::effects::install::layout::{in_place, is_store, store_name};

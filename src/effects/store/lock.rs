@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::custody::Identity;
 use super::error::{StoreError, failed, io};
 use super::presence::{self, Answer, Presence, Trust};
-use crate::effects::hook::find_program;
+use crate::effects::hook::executable::find_program;
 use crate::effects::ownership::{sudo_user, user_name};
 
 /// The lock on a state directory. Released by the kernel when the process ends, however it ends.

@@ -1,21 +1,63 @@
-//! Why a program that is there cannot be started: what the kernel answers with "Exec format error", "No such file" or
-//! "Permission denied" and nothing else.
+//! Programs by name: where one is, and why one that is there cannot be started: what the kernel answers with "Exec format
+//! error", "No such file" or "Permission denied" and nothing else.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::StatVfsMountFlags;
 
-use super::find_program;
+use crate::effects::access;
 
 /// The kernel looks at so much of a program (BINPRM_BUF_SIZE).
 const HEAD: u64 = 256;
 
+/// Where a program is. Looking it up here keeps the start on the fast path (posix_spawn), which a changed
+/// PATH in the child's environment would leave.
+pub fn find_program(name: &str) -> Result<PathBuf, String> {
+    look_for_program(name).map_err(|why| match name.split_whitespace().collect::<Vec<_>>() {
+        // A command line in one piece, as a shell would take it.
+        words if words.len() > 1 => format!("{why}; give one argument each: {words:?}"),
+        _ => why,
+    })
+}
+
+fn look_for_program(name: &str) -> Result<PathBuf, String> {
+    if name.contains('/') {
+        let path = PathBuf::from(name);
+        return obstacle(&path).map_or_else(|| Ok(path), |why| Err(format!("{name} {why}")));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|path| obstacle(path).is_none())
+        .ok_or_else(|| format!("{name} is in none of the directories of PATH"))
+}
+
+/// Why a file is no program that this process may start.
+fn obstacle(path: &Path) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() || found.permissions().mode() & 0o111 == 0 => {
+            Some("is not executable".into())
+        }
+        Ok(_) => {
+            let why = access::unstartable(path)?;
+            // No one may where programs are forbidden altogether, and that has an answer of its own.
+            let why = startable(path)
+                .err()
+                .unwrap_or_else(|| format!("{} for the user whom this runs as", access::cause(&why)));
+            Some(format!("cannot be started: {why}"))
+        }
+        Err(why) if why.kind() == ErrorKind::NotFound => Some("does not exist".into()),
+        Err(why) => Some(format!("cannot be reached: {}", access::cause(&why))),
+    }
+}
+
 /// Whether the kernel can start it. What cannot be read is not judged.
-pub(crate) fn startable(path: &Path) -> Result<(), String> {
+pub fn startable(path: &Path) -> Result<(), String> {
     let shown = path.display();
     if rustix::fs::statvfs(path).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::NOEXEC)) {
         return Err("it lies on a file system that is mounted noexec; put it elsewhere".into());

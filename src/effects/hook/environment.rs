@@ -1,0 +1,98 @@
+//! The environment of a hook, built from nothing.
+
+use std::ffi::OsString;
+
+use crate::engine::event::{HookRun, Subject};
+use crate::engine::time::rfc3339;
+
+/// A variable that is passed on is not longer, or its default is told instead.
+const MAX_INHERITED: usize = 8 * 1024;
+
+/// The environment of a hook: nothing but this, and the mark of the run. Several orders: names and domains are
+/// separated by spaces, everything else stands on a line for each order, in the order of the names; what certbot tells its
+/// hooks is about one certificate, and is not told.
+pub(super) fn environment(run: &HookRun) -> Vec<(&'static str, OsString)> {
+    let lines = |of: &dyn Fn(&Subject) -> OsString| {
+        let mut all = OsString::new();
+        for (at, subject) in run.subjects.iter().enumerate() {
+            if at > 0 {
+                all.push("\n");
+            }
+            all.push(of(subject));
+        }
+        all
+    };
+    let names: Vec<&str> = run.subjects.iter().map(|subject| &*subject.order).collect();
+    let mut domains: Vec<&str> = Vec::new();
+    for domain in run.subjects.iter().flat_map(|subject| &subject.domains) {
+        if !domains.contains(&domain.as_str()) {
+            domains.push(domain);
+        }
+    }
+    let domains = OsString::from(domains.join(" "));
+    let dir = lines(&|subject| subject.dir.clone().into());
+    let inherited = |name, default: &str| {
+        std::env::var_os(name).filter(|value| value.len() <= MAX_INHERITED).unwrap_or_else(|| default.into())
+    };
+    let mut environment = vec![
+        ("PATH", inherited("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
+        ("LANG", inherited("LANG", "C.UTF-8")),
+        ("CERTCOLLECTD_EVENT", run.event.word().into()),
+        ("CERTCOLLECTD_ORDER", names.join(" ").into()),
+        ("CERTCOLLECTD_ORDER_NUMBER", lines(&|subject| subject.number.clone().into())),
+        ("CERTCOLLECTD_PRODUCT", lines(&|subject| subject.product.into())),
+        ("CERTCOLLECTD_DIR", dir.clone()),
+        ("CERTCOLLECTD_CERT", lines(&|subject| subject.cert.clone().into())),
+        ("CERTCOLLECTD_CHAIN", lines(&|subject| subject.chain.clone().into())),
+        ("CERTCOLLECTD_FULLCHAIN", lines(&|subject| subject.fullchain.clone().into())),
+        ("CERTCOLLECTD_DOMAINS", domains.clone()),
+        ("CERTCOLLECTD_SERIAL", lines(&|subject| subject.serial.clone().into())),
+        ("CERTCOLLECTD_FINGERPRINT", lines(&|subject| subject.fingerprint.clone().into())),
+        (
+            "CERTCOLLECTD_NOT_AFTER",
+            lines(&|subject| subject.not_after.map(rfc3339).unwrap_or_default().into()),
+        ),
+        ("CERTCOLLECTD_GENERATION", lines(&|subject| subject.generation.clone().into())),
+    ];
+    if run.subjects.len() == 1 {
+        environment.extend([("RENEWED_LINEAGE", dir), ("RENEWED_DOMAINS", domains)]);
+    }
+    if run.rehearsal {
+        environment.push(("CERTCOLLECTD_REHEARSAL", "1".into()));
+    }
+    environment
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::config::Action;
+
+    #[test]
+    fn what_is_told_at_most_is_what_linux_grants_at_least() {
+        // The bounds of the engine and of the configuration, a little above.
+        let domains = vec!["x".repeat(255); 64 * 1024 / 2 / 256];
+        let hook = crate::config::Hook {
+            name: "reload".into(),
+            on: vec![crate::config::HookEvent::Installed],
+            action: Action::Run(vec!["x".repeat(32 * 1024)]),
+            timeout: crate::config::Hook::TIMEOUT,
+            merge: true,
+        };
+        let run = HookRun {
+            run: crate::engine::event::RunId(0),
+            hook: Arc::new(hook),
+            event: crate::config::HookEvent::Installed,
+            subjects: vec![Subject { domains, ..Subject::default() }],
+            rehearsal: true,
+        };
+        let told = environment(&run);
+        let strings: usize = told.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        let all = strings + 32 * 1024 + 8 * (told.len() + 8);
+        // The system's own part, and what a script adds that starts the real program.
+        assert!(all + 8 * 1024 <= 128 * 1024, "{all}");
+        assert!(told.iter().all(|(_, value)| value.len() < 64 * 1024));
+    }
+}

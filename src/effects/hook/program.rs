@@ -1,0 +1,281 @@
+//! Hooks that are programs: each in a process group of its own, ended with all that it left behind when its time is up.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::panic::resume_unwind;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use super::environment::environment;
+use super::executable::{find_program, startable};
+use super::reap::{self, Leaders};
+use super::result::{NOT_FOR_ME, over};
+use crate::api::Foreign;
+use crate::effects::access;
+use crate::effects::files::random_name;
+use crate::engine::event::{HookResult, HookRun};
+
+/// Maximum number of output bytes logged; the rest is read and discarded.
+const MAX_OUTPUT: usize = 64 * 1024;
+
+/// Between the polite signal and the other one.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// After the end of the program: time for what is in the pipe already to arrive.
+const DRAIN: Duration = Duration::from_millis(100);
+
+/// Number of last lines reported after a failure: the cause often precedes a hint where to look.
+const LAST_LINES: usize = 3;
+
+/// A variable that has another value in each run. What the run leaves behind is known by it: an order alone would not
+/// do, since an earlier run may have started a service that is to stay.
+const MARK: &str = "CERTCOLLECTD_RUN";
+
+pub(super) async fn run(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookResult {
+    let mark = random_name();
+    let mut environment = environment(run);
+    environment.push((MARK, (&mark).into()));
+    let (mut child, pid) = match start(arguments, environment, run, &leaders).await {
+        Ok(started) => started,
+        Err(why) => return HookResult::failed(why),
+    };
+    let output = Arc::new(Mutex::new(Output::new(&run.hook.name)));
+    let readers = [
+        child.stdout.take().map(|pipe| tokio::task::spawn_local(drain(pipe, output.clone()))),
+        child.stderr.take().map(|pipe| tokio::task::spawn_local(drain(pipe, output.clone()))),
+    ];
+    let status = match timeout(run.hook.timeout, child.wait()).await {
+        Ok(status) => status.map(Ended::By),
+        Err(_) => end(&mut child, pid).await.map(|_| Ended::AtLimit),
+    };
+    leaders.ended(pid);
+    if matches!(status, Ok(Ended::AtLimit)) {
+        reap::end_strays(&leaders, MARK, &mark).await;
+    }
+    for reader in readers.into_iter().flatten() {
+        let abort = reader.abort_handle();
+        if timeout(DRAIN, reader).await.is_err() {
+            abort.abort();
+        }
+    }
+    let last_words = output.lock().expect("nobody panics with it").finish();
+    match status {
+        Ok(Ended::By(status)) => by_status(status, last_words),
+        Ok(Ended::AtLimit) => HookResult::Failed { why: over(run.hook.timeout), last_words, remedy: None },
+        Err(error) => HookResult::Failed {
+            why: format!("its end cannot be learned: {error}"),
+            last_words,
+            remedy: None,
+        },
+    }
+}
+
+/// Starts a program in a process group of its own; its number comes along. On a thread apart: on a mount that hangs the
+/// kernel does not come back before it has read the program.
+async fn start(
+    arguments: &[String],
+    environment: Vec<(&'static str, OsString)>,
+    run: &HookRun,
+    leaders: &Leaders,
+) -> Result<(Child, i32), String> {
+    let limit = run.hook.timeout;
+    let begun = leaders.begin(&run.hook).await?;
+    let (arguments, known) = (arguments.to_vec(), leaders.starting());
+    let mut starting = spawn_blocking(move || {
+        let child = spawn(&arguments, environment)?;
+        let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
+        known.done(pid);
+        Ok((child, pid))
+    });
+    let started = timeout(limit, &mut starting).await;
+    match started {
+        Ok(started) => {
+            // What ended meanwhile was left to this.
+            reap::reap(leaders);
+            started.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+        }
+        Err(_) => {
+            let leaders = leaders.clone();
+            tokio::task::spawn_local(async move {
+                if let Ok(Ok((mut child, pid))) = starting.await {
+                    let _ = end(&mut child, pid).await;
+                    leaders.ended(pid);
+                }
+                reap::reap(&leaders);
+                drop(begun);
+            });
+            let limit = humantime::format_duration(limit);
+            Err(format!("it could not be started within its time limit of {limit}; does its mount hang?"))
+        }
+    }
+}
+
+fn spawn(arguments: &[String], environment: Vec<(&'static str, OsString)>) -> Result<Child, String> {
+    let (name, rest) = arguments.split_first().ok_or("no program is configured")?;
+    let path = find_program(name)?;
+    let spawned = Command::new(&path)
+        .arg0(name)
+        .args(rest)
+        .env_clear()
+        .envs(environment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn();
+    spawned.map_err(|error| {
+        // What the kernel says of a script in one word, the script itself tells.
+        let why = startable(&path).err().unwrap_or_else(|| {
+            match error.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::NOENT) => "the program that its first line names is not there".to_owned(),
+                Some(Errno::NOEXEC) => {
+                    "it is no program for this machine, and no first line such as #!/bin/sh names one for it"
+                        .to_owned()
+                }
+                Some(Errno::ACCESS) => {
+                    "permission denied; may the daemon's user run it and the program that its first line \
+                                    names, and is its mount not noexec?"
+                        .to_owned()
+                }
+                Some(Errno::TXTBSY) => "somebody is writing it just now".to_owned(),
+                Some(Errno::TOOBIG) => {
+                    "this system lets a program be told less; is LimitSTACK= very small?".to_owned()
+                }
+                _ => access::cause(&error),
+            }
+        });
+        format!("{} cannot be started: {why}", path.display())
+    })
+}
+
+enum Ended {
+    By(ExitStatus),
+    AtLimit,
+}
+
+fn by_status(status: ExitStatus, last_words: Vec<Foreign>) -> HookResult {
+    let why = match (status.code(), status.signal()) {
+        (Some(0), _) => return HookResult::Done,
+        (Some(NOT_FOR_ME), _) => return HookResult::NotForMe,
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("ended by signal {signal}"),
+        (None, None) => "ended in an unknown way".into(),
+    };
+    HookResult::Failed { why, last_words, remedy: None }
+}
+
+/// Ends the whole process group: asks, waits, then does not ask.
+async fn end(child: &mut Child, pid: i32) -> std::io::Result<ExitStatus> {
+    let Some(group) = Pid::from_raw(pid) else { return child.wait().await };
+    let _ = kill_process_group(group, Signal::TERM);
+    let polite = timeout(GRACE, async {
+        let status = child.wait().await;
+        // The leader may end before the others of its group do.
+        while test_kill_process_group(group).is_ok() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        status
+    });
+    match polite.await {
+        Ok(status) => status,
+        Err(_) => {
+            let _ = kill_process_group(group, Signal::KILL);
+            // What hangs in the kernel, on a dead mount for instance, ends when it can.
+            match timeout(GRACE, child.wait()).await {
+                Ok(status) => status,
+                Err(_) => {
+                    Err(std::io::Error::other("it was killed and does not end; it hangs in the kernel"))
+                }
+            }
+        }
+    }
+}
+
+/// What a hook prints, on its way to the log.
+struct Output {
+    hook: Arc<str>,
+    left: usize,
+    line: Vec<u8>,
+    last: VecDeque<Foreign>,
+}
+
+impl Output {
+    fn new(hook: &Arc<str>) -> Self {
+        Output { hook: hook.clone(), left: MAX_OUTPUT, line: Vec::new(), last: VecDeque::new() }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if self.left == 1 {
+                tracing::info!(
+                    hook = &*self.hook,
+                    "hook {} says more than {MAX_OUTPUT} bytes; the rest is not logged",
+                    self.hook
+                );
+            }
+            self.left = self.left.saturating_sub(1);
+            match byte {
+                b'\n' => self.end_line(),
+                // A line beyond what is shown of it anyway is cut here.
+                _ if self.line.len() < 4 * Foreign::LIMIT => self.line.push(*byte),
+                _ => {}
+            }
+        }
+    }
+
+    /// The last lines are remembered however much came before them: that is where the error stands.
+    fn end_line(&mut self) {
+        let mut line = std::mem::take(&mut self.line);
+        if !line.trim_ascii().is_empty() {
+            let words = Foreign::from_bytes(&line);
+            if self.left > 0 {
+                tracing::info!(hook = &*self.hook, output = %words, "hook {} says: {words}", self.hook);
+            }
+            self.last.push_back(words);
+            if self.last.len() > LAST_LINES {
+                self.last.pop_front();
+            }
+        }
+        line.clear();
+        self.line = line;
+    }
+
+    fn finish(&mut self) -> Vec<Foreign> {
+        self.end_line();
+        self.last.drain(..).collect()
+    }
+}
+
+async fn drain(mut pipe: impl AsyncRead + Unpin, output: Arc<Mutex<Output>>) {
+    let mut buffer = [0; 8192];
+    while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
+        output.lock().expect("nobody panics with it").take(&buffer[..count]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_are_the_last_ones_however_much_was_said() {
+        let mut output = Output::new(&"reload".into());
+        for _ in 0..3 {
+            output.take(&[b"chatter\n".repeat(MAX_OUTPUT / 8), b"and more".to_vec()].concat());
+        }
+        output.take(b"\ncannot bind: address in use\n\n");
+        let words = output.finish();
+        let words: Vec<&str> = words.iter().map(Foreign::as_str).collect();
+        assert_eq!(words, ["chatter", "and more", "cannot bind: address in use"]);
+        assert!(Output::new(&"quiet".into()).finish().is_empty());
+    }
+}

@@ -1,0 +1,79 @@
+//! Hooks that are signals to the process that a file names.
+
+use std::io::Read;
+use std::path::Path;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::result::advised;
+use crate::api::Foreign;
+use crate::config::HookSignal;
+use crate::effects::access::{self, Reason, Wish};
+use crate::effects::files::open_file;
+use crate::engine::event::HookResult;
+
+/// Bytes of a file that are looked at for a process number.
+const MAX_PID_FILE: u64 = 4096;
+
+pub(super) fn send(pid_file: &Path, signal: HookSignal) -> HookResult {
+    let shown = pid_file.display();
+    let mut text = String::new();
+    match open_file(pid_file).and_then(|file| file.take(MAX_PID_FILE).read_to_string(&mut text)) {
+        Ok(_) => {}
+        Err(error) => {
+            let Reason { cause, remedy } = access::reason(pid_file, Wish::Read, &error);
+            let why = format!("pid_file {shown} cannot be read: {cause}");
+            return advised(
+                why,
+                remedy.unwrap_or_else(|| "is the service running, and is that its file?".into()),
+            );
+        }
+    };
+    let number = text.lines().next().unwrap_or_default().trim();
+    // Zero and negative numbers mean process groups, and everybody.
+    let Some(pid) = number.parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw) else {
+        return HookResult::failed(format!(
+            "{shown} holds no process number but \"{}\"",
+            Foreign::new(number)
+        ));
+    };
+    if pid == rustix::process::getpid() {
+        return HookResult::failed(format!("{shown} names certcollectd itself"));
+    }
+    match kill_process(pid, number_of(signal)) {
+        Ok(()) => HookResult::Done,
+        Err(Errno::PERM) => advised(
+            format!(
+                "process {number} of {shown} belongs to another user, whom only root or CAP_KILL may send {signal}"
+            ),
+            "let the hook ask another unit",
+        ),
+        Err(Errno::SRCH) => {
+            advised(format!("there is no process {number}; {shown} is stale"), "is the service running?")
+        }
+        Err(error) => HookResult::failed(format!(
+            "process {number} cannot be sent {signal}: {}",
+            access::cause(&error.into())
+        )),
+    }
+}
+
+/// The system's number of a signal.
+fn number_of(signal: HookSignal) -> Signal {
+    match signal {
+        HookSignal::Hup => Signal::HUP,
+        HookSignal::Int => Signal::INT,
+        HookSignal::Quit => Signal::QUIT,
+        HookSignal::Term => Signal::TERM,
+        HookSignal::Usr1 => Signal::USR1,
+        HookSignal::Usr2 => Signal::USR2,
+        HookSignal::Alrm => Signal::ALARM,
+        HookSignal::Cont => Signal::CONT,
+        HookSignal::Ttin => Signal::TTIN,
+        HookSignal::Ttou => Signal::TTOU,
+        HookSignal::Winch => Signal::WINCH,
+        HookSignal::Urg => Signal::URG,
+        HookSignal::Io => Signal::IO,
+    }
+}

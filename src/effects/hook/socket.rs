@@ -1,0 +1,154 @@
+//! Hooks that are sockets: the listener does one fixed thing and answers with its exit status.
+
+use std::io::ErrorKind;
+use std::panic::resume_unwind;
+use std::path::Path;
+
+use tokio::io::AsyncReadExt;
+use tokio::task::spawn_blocking;
+
+use super::result::NOT_FOR_ME;
+use crate::api::Foreign;
+use crate::effects::access::{self, Reason, Wish};
+use crate::engine::event::HookResult;
+
+/// An exit status is a few digits; a chatty bridge may say more.
+const MAX_STATUS: usize = 4096;
+
+/// The least-privilege bridge: the listener does one fixed thing, writes its exit status, and behind it the
+/// last line of what that said.
+pub(super) async fn ask(path: &Path) -> HookResult {
+    let shown = path.display();
+    let mut stream = match tokio::net::UnixStream::connect(path).await {
+        Ok(stream) => stream,
+        Err(error) => return cannot_connect(path, error).await,
+    };
+    let mut said = Vec::new();
+    let mut buffer = [0; 1024];
+    loop {
+        match stream.read(&mut buffer).await {
+            Ok(0) => break,
+            Ok(count) => said.extend_from_slice(&buffer[..count]),
+            Err(error) => return HookResult::failed(format!("{shown} broke off: {}", access::cause(&error))),
+        }
+        if said.len() > MAX_STATUS {
+            let Some(begin) =
+                said.iter().position(|byte| *byte == b'\n').filter(|end| status_in(&said[..*end]).is_some())
+            else {
+                return HookResult::failed(format!(
+                    "{shown} said more than {MAX_STATUS} bytes and no exit status"
+                ));
+            };
+            // With the status known, only the end of what it says is of interest.
+            said.drain(begin + 1..said.len() - MAX_STATUS / 2);
+        }
+    }
+    let bridge = Bridge::read(&said);
+    let why = match bridge.status {
+        Ok(0) => return HookResult::Done,
+        Ok(NOT_FOR_ME) => return HookResult::NotForMe,
+        Ok(code) => format!("exit status {code} from {shown}"),
+        Err(text) if text.as_str().is_empty() => format!("{shown} closed without an exit status"),
+        Err(text) => format!("{shown} said \"{text}\" where an exit status belongs"),
+    };
+    let remedy = match unit_behind(path) {
+        Some(unit) => format!("see `journalctl -u '{unit}@*'`"),
+        None => "see the log of what listens there".into(),
+    };
+    HookResult::Failed { why, last_words: bridge.words.into_iter().collect(), remedy: Some(remedy) }
+}
+
+/// What a bridge said: the exit status on the first line and the last line of the output behind it, or output and the
+/// exit status on the last line.
+struct Bridge {
+    /// Or what stands in its place.
+    status: Result<i32, Foreign>,
+    words: Option<Foreign>,
+}
+
+impl Bridge {
+    fn read(said: &[u8]) -> Bridge {
+        let lines: Vec<&[u8]> = said
+            .split(|byte| *byte == b'\n')
+            .map(<[u8]>::trim_ascii)
+            .filter(|line| !line.is_empty())
+            .collect();
+        let words = |line: Option<&&[u8]>| line.map(|line| Foreign::from_bytes(line));
+        match &lines[..] {
+            [first, rest @ ..] if status_in(first).is_some() => {
+                Bridge { status: Ok(status_in(first).unwrap_or_default()), words: words(rest.last()) }
+            }
+            [rest @ .., last] => Bridge {
+                status: status_in(last).ok_or_else(|| Foreign::from_bytes(last)),
+                words: words(rest.last()),
+            },
+            [] => Bridge { status: Err(Foreign::new("")), words: None },
+        }
+    }
+}
+
+/// An exit status, 0 to 255.
+fn status_in(line: &[u8]) -> Option<i32> {
+    std::str::from_utf8(line.trim_ascii()).ok()?.parse::<u8>().ok().map(i32::from)
+}
+
+/// The systemd unit behind a bridge that is named as the shipped one: `/run/certcollectd-reload/nginx.sock`.
+fn unit_behind(socket: &Path) -> Option<String> {
+    let of_ours = socket.parent()?.file_name()? == "certcollectd-reload";
+    let name = socket.file_stem()?.to_str().filter(|name| crate::config::is_name(name))?;
+    of_ours.then(|| format!("certcollectd-reload-{name}"))
+}
+
+/// Why nothing answers at a socket. Apart, since the way to it is looked at.
+pub(super) async fn cannot_connect(socket: &Path, error: std::io::Error) -> HookResult {
+    let path = socket.to_owned();
+    let kind = error.kind();
+    let looked = spawn_blocking(move || access::reason(&path, Wish::Connect, &error)).await;
+    let Reason { cause, remedy } = looked.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+    let start = || match unit_behind(socket) {
+        Some(unit) => format!("`systemctl enable --now {unit}.socket` makes it"),
+        None => "start what listens there".into(),
+    };
+    let cause = if kind == ErrorKind::ConnectionRefused { "nobody listens there".into() } else { cause };
+    let remedy =
+        remedy.or_else(|| matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused).then(start));
+    HookResult::Failed {
+        why: format!("cannot connect to {}: {cause}", socket.display()),
+        last_words: Vec::new(),
+        remedy,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bridge_says_its_status_first_or_last() {
+        let read = |said: &str| {
+            let Bridge { status, words } = Bridge::read(said.as_bytes());
+            (
+                status.map_err(|text| text.to_string()),
+                words.map(|words| words.to_string()).unwrap_or_default(),
+            )
+        };
+        assert_eq!(read("0\n"), (Ok(0), String::new()));
+        assert_eq!(read(" 42"), (Ok(42), String::new()));
+        assert_eq!(read("1\nnginx is not active.\n"), (Ok(1), "nginx is not active.".into()));
+        assert_eq!(read("1\r\nfirst\nlast\n\n"), (Ok(1), "last".into()));
+        assert_eq!(read("reloading\ndone\n0\n"), (Ok(0), "done".into()));
+        assert_eq!(read("256\n"), (Err("256".into()), String::new()));
+        assert_eq!(read("no\nidea\n"), (Err("idea".into()), "no".into()));
+        assert_eq!(read(""), (Err(String::new()), String::new()));
+        let long = read(&format!("1\n{}\x07\n", "x".repeat(5000))).1;
+        assert!(long.len() <= Foreign::LIMIT && long.is_ascii());
+    }
+
+    #[test]
+    fn the_unit_behind_a_bridge_is_named_after_it() {
+        let unit = |path: &str| unit_behind(Path::new(path));
+        assert_eq!(unit("/run/certcollectd-reload/nginx.sock").as_deref(), Some("certcollectd-reload-nginx"));
+        assert_eq!(unit("/run/haproxy/admin.sock"), None);
+        assert_eq!(unit("/run/certcollectd-reload/a b.sock"), None);
+    }
+}
