@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use certcollectd::api::{Answer, Endpoint, Foreign, RetryAfter, code, push, reply};
 use certcollectd::cert::{
-    self, Anchors, Certificate, Expectation, KeyExpectation, Level, Policy, Purpose, verify,
+    self, Anchors, Certificate, Expectation, KeyExpectation, Policy, Purpose, Severity, verify,
 };
 use certcollectd::config::file::{self, Source};
 use certcollectd::engine::time::{Now, Time};
@@ -103,13 +103,13 @@ fn chain(data: &[u8]) {
         assert!(chain.intermediates.iter().all(|certificate| pool.contains(certificate)));
     }
     let policy = Policy {
-        key: Level::Warn,
-        domains: Level::Block,
-        coverage: Level::Warn,
-        chain: Level::Block,
-        dates: Level::Block,
-        downgrade: Level::Block,
-        trust: Level::Warn,
+        key: Severity::Warn,
+        domains: Severity::Block,
+        coverage: Severity::Warn,
+        chain: Severity::Block,
+        dates: Severity::Block,
+        downgrade: Severity::Block,
+        trust: Severity::Warn,
     };
     let roots = pool.iter().filter(|certificate| certificate.is_self_issued());
     let anchors = Anchors::from_ders(roots.map(|certificate| certificate.der().to_vec()));

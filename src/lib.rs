@@ -22,7 +22,7 @@
 //! | --- | --- | --- |
 //! | `api` | – | nothing |
 //! | `cert` | – | nothing |
-//! | `config` | `api` | nothing: text comes in as `&str` |
+//! | `config` | `api`, `cert` | nothing: text comes in as `&str` |
 //! | `engine` | `api`, `cert`, `config` | nothing |
 //! | `state`, `status` | `engine`, and what it shows | nothing; `state` is handed an open database |
 //! | `sources` | `engine`, `api`, `config` | clock, signals, file notifications, config and credential files (read), listening sockets |

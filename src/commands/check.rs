@@ -299,14 +299,15 @@ fn check_anchors(config: &Config, report: &mut Report) {
     let wanted = config.orders.iter().filter(|order| order.settings.verify.trust != Severity::Off);
     let mut seen = BTreeSet::new();
     for order in wanted {
-        let verify = &order.settings.verify;
-        if seen.insert(verify.trust_anchors.clone())
-            && let Err(why) = keys::anchors(verify.trust_anchors.as_deref())
+        let settings = &order.settings;
+        if seen.insert(settings.trust_anchors.clone())
+            && let Err(why) = keys::anchors(settings.trust_anchors.as_deref())
         {
-            let level = if verify.trust == Severity::Block { Level::Error } else { Level::Warning };
+            let level = if settings.verify.trust == Severity::Block { Level::Error } else { Level::Warning };
             let about = Key::order(&order.name, &["verify", "trust_anchors"]);
             let missing = "correct the path, or take trust_anchors out for the system's";
-            let help = verify.trust_anchors.as_ref().map(|path| next_step(path, missing)).unwrap_or_default();
+            let help =
+                settings.trust_anchors.as_ref().map(|path| next_step(path, missing)).unwrap_or_default();
             report.add(level, about, why, &help);
         }
     }

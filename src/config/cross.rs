@@ -346,7 +346,7 @@ fn inputs<'a>(sink: &Sink<'a>, draft: &'a Draft) -> HashMap<&'a Path, Input> {
         }
     }
     for shared in &draft.orders.shared {
-        if let Some(path) = shared.written.verify.as_ref().and_then(|verify| verify.trust_anchors.as_ref()) {
+        if let Some(path) = shared.written.verify.as_ref().and_then(|(_, anchors)| anchors.as_ref()) {
             inputs.insert(path, Input::Other("a file of trust_anchors"));
         }
     }

@@ -37,6 +37,7 @@ pub use login::{Account, Params, ProxyLogin, SecretSource};
 pub use signal::HookSignal;
 
 use crate::api::{Handle, Product, Response};
+pub use crate::cert::{Policy, Severity};
 
 /// The whole configuration, after all included files were read and all names were resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -204,7 +205,9 @@ pub struct OrderSettings {
     pub params: Params,
     pub files: Files,
     /// What must hold before anything is written.
-    pub verify: Verify,
+    pub verify: Policy,
+    /// PEM file with the roots for `trust`; `None` is the platform's store.
+    pub trust_anchors: Option<PathBuf>,
     /// Names of the hooks, in the order in which they run.
     pub hooks: Vec<Arc<str>>,
 }
@@ -222,54 +225,12 @@ pub enum KeySource {
     Request(Box<str>),
 }
 
-/// What a check does when it does not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Severity {
-    /// Nothing is installed; the answer goes to quarantine.
-    Block,
-    Warn,
-    Off,
-}
-
-/// `[order.verify]`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Verify {
-    /// The certificate's public key is that of `key_file` or `csr_file`.
-    pub key: Severity,
-    /// The certificate covers `domains`.
-    pub domains: Severity,
-    /// The certificate covers every name that the installed one covers.
-    pub coverage: Severity,
-    /// Leaf and intermediates form a chain, by name and by signature.
-    pub chain: Severity,
-    /// All of it is valid now.
-    pub dates: Severity,
-    /// It is not older than what is installed.
-    pub downgrade: Severity,
-    /// A strict client would accept it against `trust_anchors`, or the platform's store.
-    pub trust: Severity,
-    /// PEM file with the roots for `trust`; `None` is the platform's store.
-    pub trust_anchors: Option<PathBuf>,
-}
-
-impl Verify {
-    /// What holds where `[order.verify]` says nothing: all checks block, but `coverage` and `trust` warn, and
-    /// `trust` is off for mark certificates, whose roots are in no platform's store.
-    pub fn standard(product: Product) -> Verify {
-        let trust = match product {
-            Product::Ssl | Product::Smime => Severity::Warn,
-            Product::Mark => Severity::Off,
-        };
-        Verify {
-            key: Severity::Block,
-            domains: Severity::Block,
-            coverage: Severity::Warn,
-            chain: Severity::Block,
-            dates: Severity::Block,
-            downgrade: Severity::Block,
-            trust,
-            trust_anchors: None,
-        }
+/// What must hold where `[order.verify]` says nothing: [`Policy::default`], but `trust` is off for mark certificates,
+/// whose roots are in no platform's store.
+pub fn standard_policy(product: Product) -> Policy {
+    match product {
+        Product::Ssl | Product::Smime => Policy::default(),
+        Product::Mark => Policy { trust: Severity::Off, ..Policy::default() },
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::account::NAME_HELP;
@@ -11,7 +12,8 @@ use super::problem::{Problem, Spot};
 use super::reader::{Item, Table};
 use super::value::{self, Wrong, file_path};
 use super::{
-    FileCopy, Files, KeySource, Order, OrderSettings, Params, Verify, account, keys, output, params,
+    FileCopy, Files, KeySource, Order, OrderSettings, Params, Policy, account, keys, output, params,
+    standard_policy,
 };
 use crate::api::{Handle, Product, Response};
 
@@ -73,7 +75,7 @@ pub(super) struct Written {
     pub(super) response: Option<Response>,
     pub(super) params: Params,
     pub(super) files: Option<Files>,
-    pub(super) verify: Option<Verify>,
+    pub(super) verify: Option<(Policy, Option<PathBuf>)>,
     pub(super) hooks: Vec<Arc<str>>,
 }
 
@@ -206,13 +208,16 @@ impl Orders {
             .shared
             .into_iter()
             .map(|Shared { written, .. }| {
+                let (verify, trust_anchors) =
+                    written.verify.unwrap_or_else(|| (standard_policy(written.product), None));
                 let settings = OrderSettings {
                     product: written.product,
                     cadence: cadence(&polling.pace, &written.pace),
                     response: written.response,
                     params: written.params,
                     files: written.files.unwrap_or_default(),
-                    verify: written.verify.unwrap_or_else(|| Verify::standard(written.product)),
+                    verify,
+                    trust_anchors,
                     hooks: written.hooks,
                 };
                 same.entry(settings).or_insert_with_key(|settings| Arc::new(settings.clone())).clone()
@@ -236,7 +241,8 @@ fn blank() -> Arc<OrderSettings> {
         response: None,
         params: Params::default(),
         files: Files::default(),
-        verify: Verify::standard(Product::Ssl),
+        verify: Policy::default(),
+        trust_anchors: None,
         hooks: Vec::new(),
     })
 }

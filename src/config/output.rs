@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::problem::{Problem, Spot};
 use super::reader::{Item, Table};
 use super::value::{MODE_HELP, Wrong, file_name, file_path, mode, principal};
-use super::{FileCopy, FileKind, Files, Severity, Verify};
+use super::{FileCopy, FileKind, Files, Policy, Severity, standard_policy};
 use crate::api::Product;
 
 const PRINCIPAL_HELP: &str = "a name or a number in quotes, such as \"root\" or \"33\"";
@@ -88,9 +88,14 @@ fn owner(table: &Table<'_>, name: &'static str) -> Option<String> {
     item.parse(PRINCIPAL_HELP, |text| principal(text).map(|()| text.to_owned()))
 }
 
-/// `[order.verify]` over the defaults of the product.
-pub(super) fn verify(table: &Table<'_>, product: Product, has_key: bool, has_domains: bool) -> Verify {
-    let standard = Verify::standard(product);
+/// `[order.verify]` over the defaults of the product, and `trust_anchors`.
+pub(super) fn verify(
+    table: &Table<'_>,
+    product: Product,
+    has_key: bool,
+    has_domains: bool,
+) -> (Policy, Option<PathBuf>) {
+    let standard = standard_policy(product);
     let severity = |name, default| {
         let item = table.get(name);
         (item.as_ref().and_then(|item| item.word(&SEVERITIES)).unwrap_or(default), item)
@@ -125,7 +130,7 @@ pub(super) fn verify(table: &Table<'_>, product: Product, has_key: bool, has_dom
             _ => "trust is \"off\"",
         },
     );
-    Verify {
+    let policy = Policy {
         key,
         domains,
         coverage: severity("coverage", standard.coverage).0,
@@ -133,8 +138,8 @@ pub(super) fn verify(table: &Table<'_>, product: Product, has_key: bool, has_dom
         dates: severity("dates", standard.dates).0,
         downgrade: severity("downgrade", standard.downgrade).0,
         trust,
-        trust_anchors: anchors.and_then(|item| item.parse("the path of a PEM file", file_path)),
-    }
+    };
+    (policy, anchors.and_then(|item| item.parse("the path of a PEM file", file_path)))
 }
 
 const SEVERITIES: [(&str, Severity); 3] =

@@ -6,7 +6,7 @@ use super::Engine;
 use super::event::Level;
 use super::time::Now;
 use crate::api::{Handle, Product};
-use crate::config::{Config, Files, KeySource, Order, OrderSettings, Params, Verify};
+use crate::config::{Config, Files, KeySource, Order, OrderSettings, Params, standard_policy};
 
 /// An order that the vendor made when it replaced another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,8 @@ impl Adopted {
                 response: None,
                 params: Params::default(),
                 files: Files::default(),
-                verify: Verify::standard(Product::Smime),
+                verify: standard_policy(Product::Smime),
+                trust_anchors: None,
                 hooks: Vec::new(),
             })
         });

@@ -102,10 +102,10 @@ impl Engine {
 
     fn inspection(&self, id: OrderId, keys: bool, previous: bool) -> Inspect {
         let entry = self.entry(id);
-        let verify = &entry.settings.verify;
+        let settings = &entry.settings;
         let key = Some(entry.key.clone()).filter(|_| keys);
-        let anchors =
-            Some(verify.trust_anchors.clone()).filter(|_| keys && !previous && verify.trust != Severity::Off);
+        let anchors = Some(settings.trust_anchors.clone())
+            .filter(|_| keys && !previous && settings.verify.trust != Severity::Off);
         let installed = self.slot(id).record.installed.as_ref();
         Inspect {
             order: id,

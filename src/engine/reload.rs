@@ -291,6 +291,7 @@ impl Engine {
         }
         let key_or_gate = before.key != after.key
             || before.settings.verify != after.settings.verify
+            || before.settings.trust_anchors != after.settings.trust_anchors
             || before.domains != after.domains;
         if key_or_gate && self.slot(id).bundle.is_some() && self.slot(id).record.staged.is_none() {
             let slot = self.slot_mut(id);

@@ -20,7 +20,7 @@ pub(super) fn unread(verdict: &Verdict, inspection: &Inspection) -> Option<Strin
         Check::Dates => verdict.not_yet_valid_until.is_some(),
         Check::Domains | Check::Coverage | Check::Chain | Check::Downgrade => false,
     };
-    let blocking = |finding: &&Finding| finding.level == cert::Level::Block;
+    let blocking = |finding: &&Finding| finding.level == cert::Severity::Block;
     let about = |checks: &[Check]| {
         verdict.findings.iter().filter(blocking).any(|finding| checks.contains(&finding.check))
     };

@@ -75,7 +75,7 @@ impl Engine {
             self.slot_mut(id).todo.look = in_place;
             return self.set_due(id, now);
         }
-        for finding in verdict.findings.iter().filter(|finding| finding.level != cert::Level::Off) {
+        for finding in verdict.findings.iter().filter(|finding| finding.level != Severity::Off) {
             let by = if overridden { " (accepted by the operator)" } else { "" };
             self.note(Level::Warn, "verdict", Some(id), now, format!("{finding}{by}"));
         }
@@ -119,13 +119,13 @@ impl Engine {
         let blocking: Vec<String> = verdict
             .findings
             .iter()
-            .filter(|finding| finding.level == cert::Level::Block)
+            .filter(|finding| finding.level == Severity::Block)
             .map(ToString::to_string)
             .collect();
         let only_dates = verdict
             .findings
             .iter()
-            .filter(|finding| finding.level == cert::Level::Block)
+            .filter(|finding| finding.level == Severity::Block)
             .all(|finding| finding.check == cert::Check::Dates);
         if let (Some(from), true) = (verdict.not_yet_valid_until, only_dates) {
             return self.hold(id, from, now);
@@ -249,12 +249,6 @@ fn expectation<'a>(
     installed: Option<cert::Installed>,
     covered: &'a [Box<str>],
 ) -> Expectation<'a> {
-    let verify = &entry.settings.verify;
-    let level = |severity: Severity| match severity {
-        Severity::Block => cert::Level::Block,
-        Severity::Warn => cert::Level::Warn,
-        Severity::Off => cert::Level::Off,
-    };
     let key = match (&entry.key, &inspection.csr) {
         (KeySource::None, _) => KeyExpectation::None,
         (KeySource::Keys(_), _) => KeyExpectation::Candidates(&inspection.keys),
@@ -266,15 +260,7 @@ fn expectation<'a>(
         }
     };
     Expectation {
-        policy: cert::Policy {
-            key: level(verify.key),
-            domains: level(verify.domains),
-            coverage: level(verify.coverage),
-            chain: level(verify.chain),
-            dates: level(verify.dates),
-            downgrade: level(verify.downgrade),
-            trust: level(verify.trust),
-        },
+        policy: entry.settings.verify,
         purpose: match entry.settings.product {
             Product::Ssl => cert::Purpose::Server,
             Product::Mark => cert::Purpose::Mark,

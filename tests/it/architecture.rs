@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const TABLE: [(&str, &[&str]); 13] = [
     ("api", &[]),
     ("cert", &[]),
-    ("config", &["api"]),
+    ("config", &["api", "cert"]),
     ("engine", &["api", "cert", "config"]),
     ("state", &["api", "cert", "config", "engine"]),
     ("status", &["api", "cert", "config", "engine"]),

@@ -12,7 +12,7 @@ use certcollectd::api::{Answer, Failure, Handle, Product, Request, RetryAfter};
 use certcollectd::cert::{self, Certificate};
 use certcollectd::config::{
     Account, Action, Cadence, Calls, Config, Files, Hook, HookEvent, KeySource, Log, LogFormat, Order,
-    OrderSettings, SecretSource, Severity, Verify,
+    OrderSettings, Policy, SecretSource, Severity,
 };
 use certcollectd::effects::install::keys::sent_request;
 use certcollectd::engine::event::{
@@ -77,16 +77,8 @@ pub fn settings() -> OrderSettings {
         response: None,
         params: Box::default(),
         files: Files::default(),
-        verify: Verify {
-            key: Severity::Block,
-            domains: Severity::Block,
-            coverage: Severity::Warn,
-            chain: Severity::Block,
-            dates: Severity::Block,
-            downgrade: Severity::Block,
-            trust: Severity::Off,
-            trust_anchors: None,
-        },
+        verify: Policy { trust: Severity::Off, ..Policy::default() },
+        trust_anchors: None,
         hooks: Vec::new(),
     }
 }

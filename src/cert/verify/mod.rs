@@ -22,8 +22,8 @@ const MAX_LISTED: usize = 5;
 
 /// What a check does when it does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Level {
-    /// Nothing is installed.
+pub enum Severity {
+    /// Nothing is installed; the answer goes to quarantine.
     Block,
     /// It is installed, and said.
     Warn,
@@ -35,19 +35,19 @@ pub enum Level {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// The public key is that of the operator's key or request.
-    pub key: Level,
+    pub key: Severity,
     /// The configured domains are covered.
-    pub domains: Level,
+    pub domains: Severity,
     /// What the installed certificate covers is covered.
-    pub coverage: Level,
+    pub coverage: Severity,
     /// Leaf and intermediates form a chain, by name and by signature.
-    pub chain: Level,
+    pub chain: Severity,
     /// Leaf and intermediates are valid now.
-    pub dates: Level,
+    pub dates: Severity,
     /// It is not older than what is installed.
-    pub downgrade: Level,
+    pub downgrade: Severity,
     /// A strict client would accept it against the anchors.
-    pub trust: Level,
+    pub trust: Severity,
 }
 
 impl Default for Policy {
@@ -55,13 +55,13 @@ impl Default for Policy {
     /// out on purpose.
     fn default() -> Policy {
         Policy {
-            key: Level::Block,
-            domains: Level::Block,
-            coverage: Level::Warn,
-            chain: Level::Block,
-            dates: Level::Block,
-            downgrade: Level::Block,
-            trust: Level::Warn,
+            key: Severity::Block,
+            domains: Severity::Block,
+            coverage: Severity::Warn,
+            chain: Severity::Block,
+            dates: Severity::Block,
+            downgrade: Severity::Block,
+            trust: Severity::Warn,
         }
     }
 }
@@ -154,8 +154,8 @@ impl fmt::Display for Check {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     pub check: Check,
-    /// What it does: [`Level::Block`] or [`Level::Warn`], never [`Level::Off`].
-    pub level: Level,
+    /// What it does: [`Severity::Block`] or [`Severity::Warn`], never [`Severity::Off`].
+    pub level: Severity,
     /// For people: lower case, no full stop, foreign parts in printable ASCII and bounded.
     pub text: String,
 }
@@ -183,7 +183,7 @@ pub struct Verdict {
 
 impl Verdict {
     pub fn blocked(&self) -> bool {
-        self.findings.iter().any(|finding| finding.level == Level::Block)
+        self.findings.iter().any(|finding| finding.level == Severity::Block)
     }
 }
 
@@ -211,7 +211,7 @@ pub fn judge(pool: &[Certificate], expected: &Expectation<'_>, now: i64) -> Verd
     links(&leaf, &chain, &mut findings);
     let not_yet_valid_until = dates(&leaf, &chain, now, &mut findings);
     downgrade(&leaf, expected.installed, &mut findings);
-    if expected.policy.trust != Level::Off
+    if expected.policy.trust != Severity::Off
         && let Err(text) = trust::check(&leaf, &chain, expected, now)
     {
         findings.add(Check::Trust, text);
@@ -228,7 +228,7 @@ struct Findings {
 impl Findings {
     fn add(&mut self, check: Check, text: String) {
         let level = match check {
-            Check::Leaf => Level::Block,
+            Check::Leaf => Severity::Block,
             Check::Key => self.policy.key,
             Check::Domains => self.policy.domains,
             Check::Coverage => self.policy.coverage,
@@ -237,7 +237,7 @@ impl Findings {
             Check::Downgrade => self.policy.downgrade,
             Check::Trust => self.policy.trust,
         };
-        if level != Level::Off {
+        if level != Severity::Off {
             self.list.push(Finding { check, level, text });
         }
     }
@@ -261,7 +261,7 @@ fn usable(leaf: &Certificate, purpose: Purpose, findings: &mut Findings) {
                 "{odd} of the certificate's names are neither DNS names nor addresses; no client takes them"
             ),
         };
-        findings.list.push(Finding { check: Check::Leaf, level: Level::Warn, text });
+        findings.list.push(Finding { check: Check::Leaf, level: Severity::Warn, text });
     }
 }
 
@@ -293,7 +293,7 @@ fn without_expired(
     findings: &mut Findings,
 ) -> Chain {
     let expired = chain.intermediates.iter().position(|certificate| has_expired(certificate, now));
-    let Some(keep) = expired.filter(|keep| *keep > 0 && expected.policy.dates != Level::Off) else {
+    let Some(keep) = expired.filter(|keep| *keep > 0 && expected.policy.dates != Severity::Off) else {
         return chain;
     };
     let intermediates = chain.intermediates[..keep].to_vec();
@@ -306,7 +306,7 @@ fn without_expired(
         "the intermediate {} expired at {since}; it is left out, as the chain below it is trusted",
         what.subject_text()
     );
-    findings.list.push(Finding { check: Check::Dates, level: Level::Warn, text });
+    findings.list.push(Finding { check: Check::Dates, level: Severity::Warn, text });
     shorter
 }
 
@@ -318,7 +318,7 @@ fn links(leaf: &Certificate, chain: &Chain, findings: &mut Findings) {
     if leaf.is_ca() {
         // No policy allows this one: its key could sign certificates for any name.
         let text = "the certificate is itself one of a CA".to_owned();
-        findings.list.push(Finding { check: Check::Chain, level: Level::Block, text });
+        findings.list.push(Finding { check: Check::Chain, level: Severity::Block, text });
     }
     if !chain.complete.is_sound() {
         findings.add(Check::Chain, chain.complete.to_string());
@@ -340,7 +340,7 @@ fn dates(leaf: &Certificate, chain: &Chain, now: i64, findings: &mut Findings) -
     for certificate in &chain.intermediates {
         look(&format!("the intermediate {}", certificate.subject_text()), certificate);
     }
-    (early && findings.policy.dates != Level::Off).then(|| leaf.not_before())
+    (early && findings.policy.dates != Severity::Off).then(|| leaf.not_before())
 }
 
 fn downgrade(leaf: &Certificate, installed: Option<Installed>, findings: &mut Findings) {

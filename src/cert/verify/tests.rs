@@ -31,7 +31,7 @@ impl Authority {
 }
 
 fn expectation() -> Expectation<'static> {
-    let policy = Policy { trust: Level::Off, ..Policy::default() };
+    let policy = Policy { trust: Severity::Off, ..Policy::default() };
     let key = KeyExpectation::None;
     Expectation {
         policy,
@@ -63,9 +63,9 @@ fn check_at(
 ) -> Verdict {
     let verdict = judge(pool, expected, now);
     let show = |finding: &Finding| match finding.level {
-        Level::Block => finding.to_string(),
-        Level::Warn => format!("?{finding}"),
-        Level::Off => panic!("{finding} is off"),
+        Severity::Block => finding.to_string(),
+        Severity::Warn => format!("?{finding}"),
+        Severity::Off => panic!("{finding} is off"),
     };
     assert_eq!(verdict.findings.iter().map(show).collect::<Vec<_>>(), findings);
     assert_eq!(verdict.leaf.as_ref(), leaf);
@@ -181,13 +181,13 @@ fn keys_that_the_library_refuses_are_compared_all_the_same() {
 #[test]
 fn a_certificate_that_protects_nobody_is_refused_whatever_the_policy() {
     let off = Policy {
-        key: Level::Off,
-        domains: Level::Off,
-        coverage: Level::Off,
-        chain: Level::Off,
-        dates: Level::Off,
-        downgrade: Level::Off,
-        trust: Level::Off,
+        key: Severity::Off,
+        domains: Severity::Off,
+        coverage: Severity::Off,
+        chain: Severity::Off,
+        dates: Severity::Off,
+        downgrade: Severity::Off,
+        trust: Severity::Off,
     };
     let authority = authority();
     let www = entity("www");
@@ -208,7 +208,7 @@ fn a_certificate_that_protects_nobody_is_refused_whatever_the_policy() {
         });
         let text =
             "leaf: the certificate names no server: its subjectAltName is missing, empty or cannot be read";
-        for policy in [off, Policy { trust: Level::Off, ..Policy::default() }] {
+        for policy in [off, Policy { trust: Severity::Off, ..Policy::default() }] {
             check(&authority.pool(&[&leaf]), &Expectation { policy, ..expectation() }, Some(&leaf), &[text]);
         }
         let mail = Expectation { purpose: Purpose::Email, ..expectation() };
@@ -350,9 +350,9 @@ fn dates_have_ten_minutes_of_tolerance() {
     check(end + CLOCK_TOLERANCE + 1, &[late], None);
 
     let mut off = expectation();
-    off.policy.dates = Level::Off;
+    off.policy.dates = Severity::Off;
     assert_eq!(check_at(start - 86_400, &pool, &off, Some(&leaf), &[]).not_yet_valid_until, None);
-    off.policy.dates = Level::Warn;
+    off.policy.dates = Severity::Warn;
     let early = format!("?{early}");
     assert_eq!(
         check_at(start - 86_400, &pool, &off, Some(&leaf), &[&early]).not_yet_valid_until,
@@ -432,7 +432,7 @@ fn no_policy_lets_a_ca_pass_as_leaf() {
     let leaf = authority.inter.issue(&www, |_| {});
     let candidates = [candidate("/k/www", &www)];
     let mut expected = Expectation { key: KeyExpectation::Candidates(&candidates), ..expectation() };
-    expected.policy.chain = Level::Off;
+    expected.policy.chain = Severity::Off;
     let pool = authority.pool(&[&leaf]);
     check(&pool, &expected, Some(&leaf), &["chain: the certificate is itself one of a CA"]);
 }
@@ -442,7 +442,7 @@ fn the_policy_decides_what_a_finding_does() {
     let leaf = certificate("leaf");
     let domains = ["example.net".into()];
     let mut expected = Expectation { domains: &domains, ..expectation() };
-    expected.policy = Policy { domains: Level::Warn, chain: Level::Off, ..expected.policy };
+    expected.policy = Policy { domains: Severity::Warn, chain: Severity::Off, ..expected.policy };
     let text = "?domains: the certificate does not cover example.net";
     check(slice::from_ref(&leaf), &expected, Some(&leaf), &[text]);
 }
@@ -464,19 +464,19 @@ fn an_expired_cross_signed_ca_is_left_out_where_nobody_needs_it() {
     };
     let expired = "dates: the intermediate CN=root expired at 2026-06-01T00:00:00Z";
     let left = format!("?{expired}; it is left out, as the chain below it is trusted");
-    assert_eq!(judge(&pool, Some(&trusted), Level::Warn, &[&left]), slice::from_ref(&issuer));
+    assert_eq!(judge(&pool, Some(&trusted), Severity::Warn, &[&left]), slice::from_ref(&issuer));
     // Somebody may need it, or nobody can tell.
     let untrusted = "?trust: a certificate of the chain has expired";
     let whole = [issuer.clone(), cross];
-    assert_eq!(judge(&pool, Some(&strangers), Level::Warn, &[expired, untrusted]), whole);
-    assert_eq!(judge(&pool, None, Level::Off, &[expired]), whole);
+    assert_eq!(judge(&pool, Some(&strangers), Severity::Warn, &[expired, untrusted]), whole);
+    assert_eq!(judge(&pool, None, Severity::Off, &[expired]), whole);
     // Nothing is missed where the root itself was sent: the chain does not go through the other one.
     let rooted = [&pool[..], &[root.root()]].concat();
-    assert_eq!(judge(&rooted, None, Level::Off, &[]), slice::from_ref(&issuer));
+    assert_eq!(judge(&rooted, None, Severity::Off, &[]), slice::from_ref(&issuer));
     // Without its own issuer a certificate is no use to anybody, however it is trusted.
     let pool = [leaf.clone(), root.issue(&inter, expires)];
     let expired = "dates: the intermediate CN=inter expired at 2026-06-01T00:00:00Z";
-    judge(&pool, Some(&trusted), Level::Warn, &[expired, untrusted]);
+    judge(&pool, Some(&trusted), Severity::Warn, &[expired, untrusted]);
 }
 
 #[test]

@@ -314,7 +314,7 @@ pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Ve
                 need(path, Right::Read, level, Some(about), &format!("order {name}: csr_file"));
             }
         }
-        if let Some(path) = verify.trust_anchors.as_ref().filter(|_| verify.trust != Severity::Off) {
+        if let Some(path) = order.settings.trust_anchors.as_ref().filter(|_| verify.trust != Severity::Off) {
             let level = if verify.trust == Severity::Block { Level::Error } else { Level::Warning };
             let about = Key::order(name, &["verify", "trust_anchors"]);
             need(path, Right::Read, level, Some(about), &format!("order {name}: trust_anchors"));

@@ -98,7 +98,7 @@ fn inputs(config: &Config, files: &[&Path]) -> HashMap<(u64, u64), String> {
             }
             KeySource::Csr(path) => all.push((path.clone(), format!("the csr_file of order {name}"))),
         }
-        let anchors = order.settings.verify.trust_anchors.clone();
+        let anchors = order.settings.trust_anchors.clone();
         all.extend(anchors.map(|path| (path, "a file of trust_anchors".to_owned())));
     }
     for hook in &config.hooks {

@@ -3,7 +3,7 @@
 use certcollectd::api::{Handle, Product};
 use certcollectd::config::file::{TABLES, read};
 use certcollectd::config::{
-    Account, Action, Cadence, Calls, Config, Files, Hook, KeySource, Log, Push, SecretSource, Verify,
+    Account, Action, Cadence, Calls, Config, Files, Hook, KeySource, Log, Policy, Push, SecretSource,
 };
 
 use super::{EXAMPLE, MINIMAL, config, source};
@@ -28,7 +28,8 @@ fn the_minimal_file_is_enough() {
     assert_eq!(order.settings.product, Product::Ssl);
     assert_eq!(order.settings.cadence, Cadence::default());
     assert_eq!(order.settings.files, Files::default());
-    assert_eq!(order.settings.verify, Verify::standard(Product::Ssl));
+    assert_eq!(order.settings.verify, Policy::default());
+    assert_eq!(order.settings.trust_anchors, None);
     let settings: usize = MINIMAL.lines().filter(|line| line.contains(" = ")).count();
     assert!(settings <= 5, "five lines are enough, {settings} are there");
 }
@@ -61,7 +62,8 @@ fn the_example_names_the_defaults_of_the_code() {
     let settings = &as_shipped.orders[0].settings;
     assert_eq!(settings.cadence, Cadence::default());
     assert_eq!(settings.files, Files::default());
-    assert_eq!(settings.verify, Verify::standard(Product::Ssl));
+    assert_eq!(settings.verify, Policy::default());
+    assert_eq!(settings.trust_anchors, None);
     let hook = &as_shipped.hooks[0];
     assert_eq!((&hook.on[..], hook.timeout, hook.merge), (&Hook::ON[..], Hook::TIMEOUT, Hook::MERGE));
     assert_eq!(as_shipped.push.unwrap().path, Push::PATH);

@@ -80,6 +80,20 @@ fn the_operators_word_tries_it_at_once() {
 }
 
 #[test]
+fn another_file_of_anchors_is_tried_at_once() {
+    let (mut world, pair) = with_keys(&["/k"]);
+    world.keys.insert("www".into(), vec![unreadable("/k")]);
+    world.unread.insert("www".into(), vec![unread("/k")]);
+    world.pass(HOUR);
+    world.keys.insert("www".into(), vec![candidate("/k", &pair)]);
+    world.unread.clear();
+    let mut config = (*world.config).clone();
+    change(&mut config.orders[0], |settings| settings.trust_anchors = Some("/roots.pem".into()));
+    world.reload(config);
+    assert_eq!(world.phase("www"), "guarding");
+}
+
+#[test]
 fn what_can_be_read_decides_where_it_can() {
     // The other candidate fits.
     let (mut world, pair) = with_keys(&["/old", "/new"]);
