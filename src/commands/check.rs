@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{asked, complain, load, order, say};
+use super::{asked, load, order, print, print_error};
 use crate::cli::exit;
 use crate::config::file::{Level, Source};
 use crate::config::invisible;
@@ -59,7 +59,7 @@ pub fn check(path: &Path, login: bool) -> u8 {
         Ok(found) => found,
         Err(code) => {
             if path.is_file() {
-                complain(
+                print_error(
                     "keys, files, hooks and rights are looked at when the configuration can be read; more may follow then",
                 );
             }
@@ -69,7 +69,7 @@ pub fn check(path: &Path, login: bool) -> u8 {
     let config = found.config;
     let mut report = Report::default();
     if !found.warnings.is_empty() {
-        complain(found.warnings.trim_end());
+        print_error(found.warnings.trim_end());
     }
     for account in &config.accounts {
         check_account(account, &config, &mut report);
@@ -98,7 +98,7 @@ pub fn check(path: &Path, login: bool) -> u8 {
     let located = point::located(&found.sources, &report.findings);
     let text = located.paragraphs(&found.sources, std::io::stderr().is_terminal());
     if !text.is_empty() {
-        complain(&format!("{}\n", text.trim_end()));
+        print_error(&format!("{}\n", text.trim_end()));
     }
     let errors = report.count(Level::Error);
     let warnings = report.count(Level::Warning) + found.warning_count;
@@ -112,10 +112,10 @@ pub fn check(path: &Path, login: bool) -> u8 {
         count(warnings, "warning")
     );
     if errors > 0 {
-        complain(&counts);
+        print_error(&counts);
         return exit::USAGE;
     }
-    say(&counts);
+    print(&counts);
     exit::OK
 }
 
@@ -429,7 +429,7 @@ fn check_logins(path: &Path, config: &Arc<Config>, report: &mut Report) {
         match order::carry_out(path, config, Command::Poll(order.name.to_string())) {
             Ok(reply) => match reply.data[CommandReply::LOGIN].as_str() {
                 Some(CommandReply::ACCEPTED) if reply.ok => {
-                    say(&format!("account {}: the login is accepted\n{}", account.name, reply.text));
+                    print(&format!("account {}: the login is accepted\n{}", account.name, reply.text));
                 }
                 Some(CommandReply::ACCEPTED | CommandReply::REFUSED) => {
                     report.error(about, format!("account {}: {}", account.name, reply.text), "");

@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{complain, say};
+use super::{print, print_error};
 use crate::cli::exit;
 use crate::config::count;
 use crate::effects::access::cause;
@@ -41,26 +41,26 @@ pub fn demo(arguments: &DemoArgs) -> u8 {
     let dir =
         std::env::temp_dir().join(format!("certcollectd-demo-{}", crate::effects::files::random_name()));
     if let Err(error) = std::fs::DirBuilder::new().mode(0o700).create(&dir) {
-        complain(&format!("{}: {}", dir.display(), cause(&error)));
+        print_error(&format!("{}: {}", dir.display(), cause(&error)));
         return exit::FAILED;
     }
     let result = play(&dir);
     if arguments.keep {
-        say(&format!("\nkept: {}", dir.display()));
+        print(&format!("\nkept: {}", dir.display()));
     } else if let Err(error) = std::fs::remove_dir_all(&dir) {
-        complain(&format!("{}: {}", dir.display(), cause(&error)));
+        print_error(&format!("{}: {}", dir.display(), cause(&error)));
     }
     match result {
         Ok(()) => exit::OK,
         Err(why) => {
-            complain(&format!("the demo failed: {why}"));
+            print_error(&format!("the demo failed: {why}"));
             exit::FAILED
         }
     }
 }
 
 fn play(dir: &Path) -> Result<(), String> {
-    say("1. A sandbox plays the vendor, a small TLS server plays your web site.");
+    print("1. A sandbox plays the vendor, a small TLS server plays your web site.");
     let key = rcgen::KeyPair::generate().map_err(|error| error.to_string())?.serialize_pem();
     let sandbox = Sandbox::start(Options { scenario: scenario(&key), ..Options::default() })
         .and_then(Sandbox::spawn_thread)
@@ -72,9 +72,9 @@ fn play(dir: &Path) -> Result<(), String> {
     write(&dir.join("password"), Scenario::DEMO_PASSWORD)?;
     let config = dir.join("certcollectd.toml");
     write(&config, &configuration(dir, vendor, &site))?;
-    say(&format!("   order 1000001 (TLS) and 2000001 (mark) at {}, both pending\n", vendor.base_url()));
+    print(&format!("   order 1000001 (TLS) and 2000001 (mark) at {}, both pending\n", vendor.base_url()));
 
-    say("2. The daemon, sped up: an interval of 1 s instead of 3 h. Its log:");
+    print("2. The daemon, sped up: an interval of 1 s instead of 3 h. Its log:");
     let daemon = Daemon::start(&config)?;
     let first =
         daemon.until(dir, "www", "the certificate of www is in place and the hook has run", |www| {
@@ -87,7 +87,7 @@ fn play(dir: &Path) -> Result<(), String> {
     }
     daemon.until(dir, "logo", "the mark certificate is in place", |logo| logo.phase == Phase::Guarding)?;
 
-    say("\n3. The vendor issues a new certificate under the same order. The guard notices:");
+    print("\n3. The vendor issues a new certificate under the same order. The guard notices:");
     let spec = CertificateSpec { not_before: Some(clock::now().unix() - 60), ..CertificateSpec::default() };
     let reissued = vendor.vendor().reissue("1000001", &spec).map(|_| ()).map_err(|error| error.to_string());
     reissued?;
@@ -101,10 +101,10 @@ fn play(dir: &Path) -> Result<(), String> {
     }
     daemon.stop()?;
 
-    say("\n4. What it installed:");
-    say(&tree(&dir.join("certificates"), 1));
+    print("\n4. What it installed:");
+    print(&tree(&dir.join("certificates"), 1));
     verify(dir, vendor, &second)?;
-    say(
+    print(
         "\nA first configuration of your own: config/minimal.toml. Then: certcollectd check, certcollectd run.",
     );
     Ok(())
@@ -196,7 +196,9 @@ impl Daemon {
         let lines = child.stderr.take().map(BufReader::new);
         let log = lines.map(|lines| {
             std::thread::spawn(move || {
-                lines.lines().map_while(Result::ok).for_each(|line| say(&format!("   | {line}")))
+                for line in lines.lines().map_while(Result::ok) {
+                    print(&format!("   | {line}"));
+                }
             })
         });
         let state_dir = config.parent().unwrap_or_else(|| Path::new("/")).join("state");
@@ -214,7 +216,7 @@ impl Daemon {
         let start = clock::now();
         loop {
             if let Some(record) = self.record(name).filter(|record| holds(record)) {
-                say(&format!("   {what}"));
+                print(&format!("   {what}"));
                 return Ok(record);
             }
             if clock::now().time.since(start.time) > PATIENCE {
@@ -280,12 +282,12 @@ fn tree(dir: &Path, depth: usize) -> String {
 
 /// What was checked, each line a check that could have failed.
 fn verify(dir: &Path, vendor: &Handle, second: &str) -> Result<(), String> {
-    say("5. What was verified:");
-    say(&format!(
+    print("5. What was verified:");
+    print(&format!(
         "   a TLS handshake with the web site after each hook showed the certificate just installed (sha256 {}...)",
         &second[..16]
     ));
-    say(
+    print(
         "   the certificate fits the private key, covers www.example.com and example.com, and is signed by its chain",
     );
     let counters = vendor.vendor().record().counters();
@@ -293,7 +295,7 @@ fn verify(dir: &Path, vendor: &Handle, second: &str) -> Result<(), String> {
     if all.max_in_flight != 1 {
         return Err(format!("{} calls were in flight at once", all.max_in_flight));
     }
-    say(&format!(
+    print(&format!(
         "   the vendor saw {}, never two at once, on {}",
         count(all.calls, "call"),
         count(counters.connections, "connection")
@@ -303,7 +305,7 @@ fn verify(dir: &Path, vendor: &Handle, second: &str) -> Result<(), String> {
         if gap < 1000 {
             return Err(format!("order {order} was polled after {gap} ms, sooner than its interval"));
         }
-        say(&format!(
+        print(&format!(
             "   order {order}: {} polls, never sooner than its interval (smallest gap {gap} ms)",
             tally.calls
         ));
@@ -325,14 +327,14 @@ fn verify_with_openssl(dir: &Path, vendor: &Handle) -> Result<(), String> {
         .output();
     match output {
         Ok(output) if output.status.success() => {
-            say("   openssl verify agrees");
+            print("   openssl verify agrees");
             Ok(())
         }
         Ok(output) => {
             Err(format!("openssl verify disagrees: {}", String::from_utf8_lossy(&output.stderr).trim()))
         }
         Err(_) => {
-            say("   (openssl is not installed here, so it was not asked)");
+            print("   (openssl is not installed here, so it was not asked)");
             Ok(())
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{block_on, complain, load, print, say};
+use super::{block_on, load, print, print_error};
 use crate::api::dcv::Token;
 use crate::api::dcv::survey::{self, Finding, Found, Seen, State, Subject};
 use crate::api::{Foreign, Product};
@@ -62,7 +62,7 @@ fn dcv(path: &Path, arguments: &DcvArgs) -> u8 {
         Err(code) => return code,
     };
     let Some(order) = config.orders.iter().find(|order| *order.name == *arguments.name) else {
-        complain(&format!(
+        print_error(&format!(
             "no order named {} is configured; {}",
             Foreign::new(&arguments.name),
             print::known(config.orders.iter().map(|order| &*order.name))
@@ -70,7 +70,7 @@ fn dcv(path: &Path, arguments: &DcvArgs) -> u8 {
         return exit::USAGE;
     };
     if order.settings.product != Product::Ssl {
-        complain(&format!(
+        print_error(&format!(
             "order {} is of product {}; control of domains can be looked at for orders of product ssl",
             order.name,
             order.settings.product.word()
@@ -80,7 +80,7 @@ fn dcv(path: &Path, arguments: &DcvArgs) -> u8 {
     let request = match request(order) {
         Ok(request) => request,
         Err(why) => {
-            complain(&format!("order {}: csr_file {why}", order.name));
+            print_error(&format!("order {}: csr_file {why}", order.name));
             return exit::USAGE;
         }
     };
@@ -88,12 +88,12 @@ fn dcv(path: &Path, arguments: &DcvArgs) -> u8 {
     let subjects = match subjects(&config, order, &requested) {
         Ok(subjects) => subjects,
         Err(why) => {
-            complain(&why);
+            print_error(&why);
             return exit::FAILED;
         }
     };
     if subjects.is_empty() {
-        complain(&format!(
+        print_error(&format!(
             "order {}: no domain is known; give it `domains` or a csr_file, or wait until the vendor has been asked",
             order.name
         ));
@@ -112,12 +112,12 @@ fn dcv(path: &Path, arguments: &DcvArgs) -> u8 {
     let (asked, all) = match looked {
         Ok(Ok(looked)) => looked,
         Ok(Err(why)) => {
-            complain(&why);
+            print_error(&why);
             return exit::FAILED;
         }
         Err(code) => return code,
     };
-    say(&if arguments.json { machine(order, &asked, &all) } else { text(order, &asked, &all) });
+    print(&if arguments.json { machine(order, &asked, &all) } else { text(order, &asked, &all) });
     if is_fine(&all) { exit::OK } else { exit::FAILED }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::order::{ask_about, show};
-use super::{complain, load, say};
+use super::{load, print, print_error};
 use crate::api::Handle;
 use crate::cli::exit;
 use crate::engine::event::{Command, CommandReply, Target};
@@ -33,7 +33,7 @@ pub fn domains(path: &Path, arguments: Domains) -> u8 {
         (None, number) => {
             let number = number.unwrap_or_default();
             if let Some(wrong) = wrong_number(&number) {
-                complain(&wrong);
+                print_error(&wrong);
                 return exit::USAGE;
             }
             Target::Number { number, account: arguments.account }
@@ -47,7 +47,7 @@ pub fn domains(path: &Path, arguments: Domains) -> u8 {
         Err(code) => code,
         Ok(reply) => {
             match table(&reply) {
-                Some(table) if !arguments.json => say(&table),
+                Some(table) if !arguments.json => _ = print(&table),
                 _ => show(&reply, arguments.json),
             }
             if reply.ok { exit::OK } else { exit::FAILED }

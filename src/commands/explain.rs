@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{complain, load_some, print, say, unreadable};
+use super::{load_some, print, print_error, unreadable};
 use crate::cli::exit;
 use crate::effects::store::error::StoreError;
 use crate::effects::store::load::Reader;
@@ -19,7 +19,7 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
     let now = clock::now();
     let lost = presence::complaint(&config.state_dir);
     if let Some(why) = &lost {
-        complain(why);
+        print_error(why);
     }
     let read = || {
         let Some(reader) = Reader::open(&config.state_dir)? else {
@@ -35,7 +35,7 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
         Ok(read) => read,
         Err::<_, Option<StoreError>>(error) => {
             if let Some(error) = error {
-                complain(&error.to_string());
+                print_error(&error.to_string());
             }
             return exit::FAILED;
         }
@@ -53,10 +53,10 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
         .collect();
     let Some(explanation) = Explanation::new(&config, &loaded, name, history, now) else {
         if flaw.is_some() {
-            complain(&unreadable(name));
+            print_error(&unreadable(name));
             return exit::USAGE;
         }
-        complain(&format!(
+        print_error(&format!(
             "no order named {} is configured; {}",
             crate::api::Foreign::new(name),
             print::known(config.orders.iter().map(|order| &*order.name))
@@ -64,9 +64,9 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
         return exit::USAGE;
     };
     if json {
-        say(&serde_json::to_string_pretty(&explanation).expect("strings, numbers and lists"));
+        print(&serde_json::to_string_pretty(&explanation).expect("strings, numbers and lists"));
     } else {
-        say(&explanation.text());
+        print(&explanation.text());
     }
     match (flaw, lost) {
         (_, Some(_)) => exit::FAILED,

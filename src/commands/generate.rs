@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::{complain, say};
+use super::{print, print_error};
 use crate::cli::{Cli, exit};
 use crate::effects::access::cause;
 
@@ -14,7 +14,7 @@ const PROGRAM: &str = "certcollectd";
 pub(super) fn completions(shell: Shell) -> u8 {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), PROGRAM, &mut script);
-    say(&String::from_utf8_lossy(&script));
+    print(&String::from_utf8_lossy(&script));
     exit::OK
 }
 
@@ -24,7 +24,11 @@ pub(super) fn man(dir: &Path) -> u8 {
     match made {
         Ok(()) => exit::OK,
         Err(error) => {
-            complain(&format!("the manual pages cannot be written to {}: {}", dir.display(), cause(&error)));
+            print_error(&format!(
+                "the manual pages cannot be written to {}: {}",
+                dir.display(),
+                cause(&error)
+            ));
             exit::FAILED
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{block_on, complain, say, socket};
+use super::{block_on, print, print_error, socket};
 use crate::cli::exit;
 use crate::effects::store::presence;
 use crate::engine::vitals::Vitals;
@@ -21,11 +21,11 @@ pub fn health(path: &Path, json: bool) -> u8 {
     };
     if json {
         let data = asked.ok().map(|vitals| serde_json::json!(vitals));
-        say(&serde_json::json!({ "ok": ok, "text": text, "data": data }).to_string());
+        print(&serde_json::json!({ "ok": ok, "text": text, "data": data }).to_string());
     } else if ok {
-        say(&text);
+        print(&text);
     } else {
-        complain(&text);
+        print_error(&text);
     }
     if ok { exit::OK } else { exit::FAILED }
 }

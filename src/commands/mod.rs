@@ -28,7 +28,7 @@ use clap::error::Error as Usage;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
-use self::print::{complain, say};
+use self::print::{print, print_error};
 use crate::cli::{Cli, Command, exit};
 use crate::config::Config;
 use crate::effects::access::cause;
@@ -54,7 +54,7 @@ pub fn explain_usage(error: &Usage) -> u8 {
     if error.use_stderr() {
         // What cannot be told apart cannot be asked whether it has `--json`.
         if std::env::args_os().any(|argument| argument == "--json") {
-            say(&serde_json::json!({ "ok": false, "text": error.to_string().trim_end() }).to_string());
+            print(&serde_json::json!({ "ok": false, "text": error.to_string().trim_end() }).to_string());
         }
         return exit::USAGE;
     }
@@ -102,7 +102,7 @@ fn carry_out(cli: Cli) -> u8 {
 /// Reads the configuration, or says what is wrong with it.
 fn load(config: &Path) -> Result<Found, u8> {
     files::read(config, print::has_colours()).map_err(|text| {
-        complain(text.trim_end());
+        print_error(text.trim_end());
         exit::USAGE
     })
 }
@@ -114,7 +114,7 @@ fn load_some(config: &Path) -> Result<(Arc<Config>, Option<Flaw>), u8> {
         Ok(found) => return Ok((found.config, None)),
         Err(unsound) => unsound,
     };
-    complain(unsound.text.trim_end());
+    print_error(unsound.text.trim_end());
     let Some(remains) = unsound.remains.filter(|config| Reader::exists(&config.state_dir)) else {
         return Err(exit::USAGE);
     };
@@ -123,7 +123,7 @@ fn load_some(config: &Path) -> Result<(Arc<Config>, Option<Flaw>), u8> {
     } else {
         "no daemon runs"
     };
-    complain(&format!(
+    print_error(&format!(
         "\nthe configuration is not sound ({served}); what follows is what the state in {} says of the entries that can be read",
         remains.state_dir.display()
     ));
@@ -153,7 +153,7 @@ fn with_adopted(config: &Arc<Config>) -> Arc<Config> {
 fn block_on<T>(future: impl Future<Output = T>) -> Result<T, u8> {
     let built = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = built.map_err(|error| {
-        complain(&format!(
+        print_error(&format!(
             "the system does not give what a process needs to wait for anything: {}",
             cause(&error)
         ));

@@ -6,9 +6,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::print;
 use super::run::{AGAIN, LOOKS, SILENCES, UNSAVED, engine, open_store_with, prepare};
-use super::{block_on, complain, load, say, socket, with_adopted};
+use super::{block_on, load, print, print_error, socket, with_adopted};
 use crate::cli::exit;
 use crate::config::Config;
 use crate::daemon::{Daemon, Goal};
@@ -50,7 +49,7 @@ pub(super) fn forget(path: &Path, name: String, json: bool) -> u8 {
         let is_configured = config.orders.iter().any(|order| *order.name == *name);
         let known = loaded.orders.iter().map(|(name, known)| (&**name, known));
         if let Some(why) = why_not(&name, is_configured, known) {
-            complain(&why);
+            print_error(&why);
             return exit::USAGE;
         }
     }
@@ -60,7 +59,7 @@ pub(super) fn forget(path: &Path, name: String, json: bool) -> u8 {
 /// Carries out a command whose names are checked first.
 pub(super) fn ask_about(path: &Path, found: &Found, command: Command) -> Result<CommandReply, u8> {
     if let Some(wrong) = unknown_name(&with_adopted(&found.config), &command) {
-        complain(&wrong);
+        print_error(&wrong);
         return Err(exit::USAGE);
     }
     carry_out(path, &found.config, command)
@@ -73,7 +72,7 @@ pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> 
         match block_on(socket::ask(&config.state_dir, &command))? {
             Some(Ok(reply)) => return Ok(reply),
             Some(Err(why)) => {
-                complain(&why);
+                print_error(&why);
                 return Err(exit::FAILED);
             }
             None => {}
@@ -89,7 +88,7 @@ pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> 
                 std::thread::sleep(AGAIN);
             }
             Err(StoreError::Locked { dir, by }) => {
-                complain(&deaf(&dir, by));
+                print_error(&deaf(&dir, by));
                 return Err(exit::USAGE);
             }
             lock => return directly(found, open_store_with(&found.config, lock)?, command),
@@ -119,11 +118,11 @@ pub(super) fn show(reply: &CommandReply, json: bool) {
         if !reply.data.is_null() {
             shown["data"] = reply.data.clone();
         }
-        say(&shown.to_string());
+        print(&shown.to_string());
     } else if reply.ok {
-        say(&reply.text);
+        print(&reply.text);
     } else {
-        complain(&reply.text);
+        print_error(&reply.text);
     }
 }
 
@@ -177,7 +176,7 @@ fn directly(found: &Found, store: Store, command: Command) -> Result<CommandRepl
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);
         if let Err(error) = crate::sources::signal::listen(sender) {
-            complain(&format!("signals cannot be listened to: {}", cause(&error)));
+            print_error(&format!("signals cannot be listened to: {}", cause(&error)));
             return Err(exit::FAILED);
         }
         let mut engine = engine(&found.config, &store)?;
@@ -195,7 +194,7 @@ fn directly(found: &Found, store: Store, command: Command) -> Result<CommandRepl
         }
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Answered(command)).await;
         outcome.reply.ok_or_else(|| {
-            complain(if outcome.unsaved { UNSAVED } else { "stopped before the command was done" });
+            print_error(if outcome.unsaved { UNSAVED } else { "stopped before the command was done" });
             exit::FAILED
         })
     })?

@@ -13,31 +13,27 @@ use crate::effects::access::cause;
 static LOST: AtomicBool = AtomicBool::new(false);
 
 /// What a machine that asked with `--json` is told if nothing else is: all that went wrong so far.
-static COMPLAINTS: Mutex<Option<String>> = Mutex::new(None);
+static ERRORS: Mutex<Option<String>> = Mutex::new(None);
 
 /// From here on standard output is for a machine, which is told in one document whatever happens.
 pub(super) fn for_a_machine() {
-    if let Ok(mut complaints) = COMPLAINTS.lock() {
-        complaints.get_or_insert_default();
+    if let Ok(mut errors) = ERRORS.lock() {
+        errors.get_or_insert_default();
     }
 }
 
 /// Whether messages on standard error may have colours: those that a machine is told as well have none.
 pub(super) fn has_colours() -> bool {
-    io::stderr().is_terminal() && COMPLAINTS.lock().is_ok_and(|complaints| complaints.is_none())
+    io::stderr().is_terminal() && ERRORS.lock().is_ok_and(|errors| errors.is_none())
 }
 
-/// Says something to people or machines. That it could not be written is told once, and [`outcome`] knows of it.
-pub(super) fn say(text: &str) {
-    tell(text);
-}
-
-/// As [`say`], for those who would go on; whether somebody can still read it.
-pub(super) fn tell(text: &str) -> bool {
+/// Prints something for people or machines; whether somebody can still read it. That it could not be
+/// written is said once, and [`outcome`] knows of it.
+pub(super) fn print(text: &str) -> bool {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     // The document is written.
-    if let Ok(mut complaints) = COMPLAINTS.lock() {
-        *complaints = None;
+    if let Ok(mut errors) = ERRORS.lock() {
+        *errors = None;
     }
     printed(write(&[text, end].concat()))
 }
@@ -52,7 +48,7 @@ fn write(text: &str) -> io::Result<()> {
 pub(super) fn printed(result: io::Result<()>) -> bool {
     let Err(error) = result else { return true };
     if error.kind() != ErrorKind::BrokenPipe && !LOST.swap(true, Ordering::Relaxed) {
-        complain(&format!(
+        print_error(&format!(
             "standard output cannot be written to, so what it was to say is lost: {}",
             cause(&error)
         ));
@@ -62,22 +58,22 @@ pub(super) fn printed(result: io::Result<()>) -> bool {
 
 /// The exit code of a command that ended with `code`: what could not be said is a failure, and no success.
 pub(super) fn outcome(code: u8) -> u8 {
-    let untold = COMPLAINTS.lock().ok().and_then(|mut complaints| complaints.take());
+    let untold = ERRORS.lock().ok().and_then(|mut errors| errors.take());
     if let Some(text) = untold.filter(|_| code != exit::OK) {
-        say(&serde_json::json!({ "ok": false, "text": text }).to_string());
+        print(&serde_json::json!({ "ok": false, "text": text }).to_string());
     }
     if code == exit::OK && LOST.load(Ordering::Relaxed) { exit::FAILED } else { code }
 }
 
-/// Says what went wrong.
-pub(super) fn complain(text: &str) {
-    if let Ok(mut complaints) = COMPLAINTS.lock()
-        && let Some(complaints) = complaints.as_mut()
+/// Prints what went wrong.
+pub(super) fn print_error(text: &str) {
+    if let Ok(mut errors) = ERRORS.lock()
+        && let Some(errors) = errors.as_mut()
     {
-        if !complaints.is_empty() {
-            complaints.push('\n');
+        if !errors.is_empty() {
+            errors.push('\n');
         }
-        complaints.push_str(text);
+        errors.push_str(text);
     }
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{block_on, complain, lookout};
+use super::{block_on, lookout, print_error};
 use crate::cli::exit;
 use crate::config::{Config, Log, count};
 use crate::daemon::{Daemon, Goal};
@@ -186,7 +186,7 @@ fn give_up(text: &str) {
         telemetry::start_logging(&Log { format: Log::FORMAT, level: Log::LEVEL.into() });
         tracing::error!("{text}");
     } else {
-        complain(text);
+        print_error(text);
     }
 }
 

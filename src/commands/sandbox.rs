@@ -2,7 +2,7 @@
 
 use certcollectd_sandbox::cli::{self, Arguments, Failure};
 
-use super::complain;
+use super::print_error;
 use crate::cli::exit;
 
 pub fn sandbox(arguments: &Arguments) -> u8 {
@@ -11,6 +11,6 @@ pub fn sandbox(arguments: &Arguments) -> u8 {
         Err(Failure::Usage(why)) => (why, exit::USAGE),
         Err(Failure::Failed(why)) => (why, exit::FAILED),
     };
-    complain(&why);
+    print_error(&why);
     code
 }

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use super::domains::wrong_number;
 use super::order::{ask_about, show};
-use super::{complain, load};
+use super::{load, print_error};
 use crate::api::Replace;
 use crate::cert::{self, SignatureCheck};
 use crate::cli::exit;
@@ -91,7 +91,7 @@ pub fn smime(path: &Path, smime: Smime) -> u8 {
     let command = match made {
         Ok(command) => command,
         Err(wrong) => {
-            complain(&wrong);
+            print_error(&wrong);
             return exit::USAGE;
         }
     };

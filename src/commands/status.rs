@@ -4,8 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::print::{self, tell};
-use super::{block_on, complain, load_some, say, socket, unreadable};
+use super::{block_on, load_some, print, print_error, socket, unreadable};
 use crate::cli::{Status as Arguments, exit};
 use crate::config::Config;
 use crate::effects::store::load::Reader;
@@ -31,7 +30,7 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
             if !arguments.nagios {
                 return code;
             }
-            say("CERTCOLLECTD UNKNOWN - the configuration cannot be read; `certcollectd check` says why");
+            print("CERTCOLLECTD UNKNOWN - the configuration cannot be read; `certcollectd check` says why");
             return exit::UNKNOWN;
         }
     };
@@ -43,16 +42,16 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
             Ok(None) | Err(_) if lost.is_some() => {
                 let why = lost.unwrap_or_default();
                 if arguments.nagios {
-                    say(&format!("CERTCOLLECTD CRITICAL - {why}"));
+                    print(&format!("CERTCOLLECTD CRITICAL - {why}"));
                     return CRITICAL;
                 }
-                complain(&why);
+                print_error(&why);
                 return exit::FAILED;
             }
             Ok(Some(status)) => status,
             Ok(None) if arguments.nagios => {
                 let dir = config.state_dir.display();
-                say(&format!(
+                print(&format!(
                     "CERTCOLLECTD UNKNOWN - the daemon has never run here: there is no state in {dir}"
                 ));
                 return exit::UNKNOWN;
@@ -61,9 +60,9 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
             Ok(None) => Status::new(&config, &Loaded::default(), clock::now()),
             Err(why) => {
                 if arguments.nagios {
-                    say(&format!("CERTCOLLECTD UNKNOWN - {why}"));
+                    print(&format!("CERTCOLLECTD UNKNOWN - {why}"));
                 } else {
-                    complain(&why);
+                    print_error(&why);
                 }
                 return failed;
             }
@@ -76,7 +75,7 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
         if let Some(name) = &arguments.name
             && !status.has(name)
         {
-            complain(&match flaw {
+            print_error(&match flaw {
                 Some(_) => unreadable(name),
                 None => format!(
                     "no order named {} is configured; {}",
@@ -93,10 +92,10 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
             let (verdict, line) = verdict(&status);
             // Worse than not knowing all is only to know of something critical.
             if let Some(flaw) = flaw.filter(|_| !matches!(verdict, Verdict::Critical)) {
-                say(&format!("CERTCOLLECTD UNKNOWN - the configuration is not sound: {}", flaw.first));
+                print(&format!("CERTCOLLECTD UNKNOWN - the configuration is not sound: {}", flaw.first));
                 return exit::UNKNOWN;
             }
-            say(&line);
+            print(&line);
             return match verdict {
                 Verdict::Ok => 0,
                 Verdict::Warning => 1,
@@ -105,16 +104,16 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
         }
         let shown = if status.state_lost.is_some() { exit::FAILED } else { shown };
         if arguments.json {
-            say(&serde_json::to_string_pretty(&status).expect("strings, numbers and lists"));
+            print(&serde_json::to_string_pretty(&status).expect("strings, numbers and lists"));
             return shown;
         }
         let text = if arguments.name.is_some() { status.details() } else { status.table() };
         if !arguments.watch {
-            say(&text);
+            print(&text);
             return shown;
         }
         // Clear the screen, go to its corner.
-        let is_read = tell(&format!(
+        let is_read = print(&format!(
             "\u{1b}[2J\u{1b}[H{text}\n{} (every {} s; end with Ctrl-C)",
             status.at,
             AGAIN.as_secs()
