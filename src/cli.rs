@@ -1,4 +1,4 @@
-//! The command line, and the table of exit codes.
+//! The command line.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -7,24 +7,6 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands;
-
-/// Exit codes, all of them.
-pub mod exit {
-    /// Everything is in order, or what was wanted was done.
-    pub const OK: u8 = 0;
-    /// What was wanted failed.
-    pub const FAILED: u8 = 1;
-    /// Usage or configuration errors; another process holds the state directory.
-    pub const USAGE: u8 = 2;
-    /// `once`: some orders still wait.
-    pub const WAITING: u8 = 3;
-    /// `once`: some orders need attention.
-    pub const ATTENTION: u8 = 4;
-    /// `once`: an account is closed.
-    pub const CLOSED: u8 = 5;
-    /// `status --nagios`: nothing can be said.
-    pub const UNKNOWN: u8 = 3;
-}
 
 /// Where the configuration lies unless somebody says otherwise.
 pub const CONFIG: &str = "/etc/certcollectd/certcollectd.toml";

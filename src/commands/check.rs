@@ -7,8 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::exit::Exit;
+use super::print::fail;
 use super::{asked, load, order, print, print_error};
-use crate::cli::exit;
 use crate::config::file::{Level, Source};
 use crate::config::invisible;
 use crate::config::point::{self, Finding, Key};
@@ -54,18 +55,14 @@ impl Report {
     }
 }
 
-pub fn check(path: &Path, login: bool) -> u8 {
-    let found = match load(path) {
-        Ok(found) => found,
-        Err(code) => {
-            if path.is_file() {
-                print_error(
-                    "keys, files, hooks and rights are looked at when the configuration can be read; more may follow then",
-                );
-            }
-            return code;
+pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
+    let found = load(path).inspect_err(|_| {
+        if path.is_file() {
+            print_error(
+                "keys, files, hooks and rights are looked at when the configuration can be read; more may follow then",
+            );
         }
-    };
+    })?;
     let config = found.config;
     let mut report = Report::default();
     if !found.warnings.is_empty() {
@@ -112,11 +109,10 @@ pub fn check(path: &Path, login: bool) -> u8 {
         count(warnings, "warning")
     );
     if errors > 0 {
-        print_error(&counts);
-        return exit::USAGE;
+        return Err(fail(Exit::Usage, &counts));
     }
     print(&counts);
-    exit::OK
+    Ok(())
 }
 
 /// What lies in the way, who may change what, and what the daemon's user may not do where root asks for it.

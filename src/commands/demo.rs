@@ -15,8 +15,9 @@ use std::time::Duration;
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::exit::Exit;
+use super::print::fail;
 use super::{print, print_error};
-use crate::cli::exit;
 use crate::config::count;
 use crate::effects::access::cause;
 use crate::effects::store::load::Reader;
@@ -37,26 +38,20 @@ pub struct DemoArgs {
     pub keep: bool,
 }
 
-pub fn demo(arguments: &DemoArgs) -> u8 {
+pub fn demo(arguments: &DemoArgs) -> Result<(), Exit> {
     let dir =
         std::env::temp_dir().join(format!("certcollectd-demo-{}", crate::effects::files::random_name()));
-    if let Err(error) = std::fs::DirBuilder::new().mode(0o700).create(&dir) {
-        print_error(&format!("{}: {}", dir.display(), cause(&error)));
-        return exit::FAILED;
-    }
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&dir)
+        .map_err(|error| fail(Exit::Failed, &format!("{}: {}", dir.display(), cause(&error))))?;
     let result = play(&dir);
     if arguments.keep {
         print(&format!("\nkept: {}", dir.display()));
     } else if let Err(error) = std::fs::remove_dir_all(&dir) {
         print_error(&format!("{}: {}", dir.display(), cause(&error)));
     }
-    match result {
-        Ok(()) => exit::OK,
-        Err(why) => {
-            print_error(&format!("the demo failed: {why}"));
-            exit::FAILED
-        }
-    }
+    result.map_err(|why| fail(Exit::Failed, &format!("the demo failed: {why}")))
 }
 
 fn play(dir: &Path) -> Result<(), String> {

@@ -6,12 +6,13 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{block_on, load, print, print_error};
+use super::exit::Exit;
+use super::print::fail;
+use super::{block_on, load, print};
 use crate::api::dcv::Token;
 use crate::api::dcv::survey::{self, Finding, Found, Seen, State, Subject};
 use crate::api::{Foreign, Product};
 use crate::cert::SanName;
-use crate::cli::exit;
 use crate::config::{Config, Dns as Settings, KeySource, Order};
 use crate::effects::dns::Dns;
 use crate::effects::install::keys;
@@ -50,75 +51,52 @@ fn resolver(text: &str) -> Result<SocketAddr, String> {
         .ok_or_else(|| "an IP address, with a port or without: 192.0.2.53, [2001:db8::53]:5353".into())
 }
 
-pub fn doctor(path: &Path, arguments: &DoctorArgs) -> u8 {
+pub fn doctor(path: &Path, arguments: &DoctorArgs) -> Result<(), Exit> {
     match &arguments.subject {
         What::Dcv(arguments) => dcv(path, arguments),
     }
 }
 
-fn dcv(path: &Path, arguments: &DcvArgs) -> u8 {
-    let config = match load(path) {
-        Ok(found) => found.config,
-        Err(code) => return code,
-    };
+fn dcv(path: &Path, arguments: &DcvArgs) -> Result<(), Exit> {
+    let config = load(path)?.config;
     let Some(order) = config.orders.iter().find(|order| *order.name == *arguments.name) else {
-        print_error(&format!(
-            "no order named {} is configured; {}",
-            Foreign::new(&arguments.name),
-            print::known(config.orders.iter().map(|order| &*order.name))
-        ));
-        return exit::USAGE;
+        let known = print::known(config.orders.iter().map(|order| &*order.name));
+        let why = format!("no order named {} is configured; {known}", Foreign::new(&arguments.name));
+        return Err(fail(Exit::Usage, &why));
     };
     if order.settings.product != Product::Ssl {
-        print_error(&format!(
+        let why = format!(
             "order {} is of product {}; control of domains can be looked at for orders of product ssl",
             order.name,
             order.settings.product.word()
-        ));
-        return exit::USAGE;
+        );
+        return Err(fail(Exit::Usage, &why));
     }
-    let request = match request(order) {
-        Ok(request) => request,
-        Err(why) => {
-            print_error(&format!("order {}: csr_file {why}", order.name));
-            return exit::USAGE;
-        }
-    };
+    let request =
+        request(order).map_err(|why| fail(Exit::Usage, &format!("order {}: csr_file {why}", order.name)))?;
     let (token, requested) = request.map_or((None, Vec::new()), |(token, names)| (Some(token), names));
-    let subjects = match subjects(&config, order, &requested) {
-        Ok(subjects) => subjects,
-        Err(why) => {
-            print_error(&why);
-            return exit::FAILED;
-        }
-    };
+    let failed = |why: String| fail(Exit::Failed, &why);
+    let subjects = subjects(&config, order, &requested).map_err(failed)?;
     if subjects.is_empty() {
-        print_error(&format!(
+        let why = format!(
             "order {}: no domain is known; give it `domains` or a csr_file, or wait until the vendor has been asked",
             order.name
-        ));
-        return exit::USAGE;
+        );
+        return Err(fail(Exit::Usage, &why));
     }
     let servers = arguments.resolver.map_or_else(|| config.dns.resolver.clone(), |server| vec![server]);
-    let looked = block_on(async {
+    let (asked, all) = block_on(async {
         let dns = Dns::new(&servers)?;
         let mut all = Vec::with_capacity(subjects.len());
         for subject in subjects {
             let findings = look(&dns, &subject, token.as_ref()).await;
             all.push((subject, findings));
         }
-        Ok::<_, String>((dns.describe().to_owned(), all))
-    });
-    let (asked, all) = match looked {
-        Ok(Ok(looked)) => looked,
-        Ok(Err(why)) => {
-            print_error(&why);
-            return exit::FAILED;
-        }
-        Err(code) => return code,
-    };
+        Ok((dns.describe().to_owned(), all))
+    })?
+    .map_err(failed)?;
     print(&if arguments.json { machine(order, &asked, &all) } else { text(order, &asked, &all) });
-    if is_fine(&all) { exit::OK } else { exit::FAILED }
+    if is_fine(&all) { Ok(()) } else { Err(Exit::Failed) }
 }
 
 type Looked = [(Subject, Vec<Finding>)];

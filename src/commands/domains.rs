@@ -5,10 +5,11 @@ use std::path::Path;
 use clap::Args;
 use serde_json::Value;
 
+use super::exit::Exit;
 use super::order::{ask_about, show};
-use super::{load, print, print_error};
+use super::print::fail;
+use super::{load, print};
 use crate::api::Handle;
-use crate::cli::exit;
 use crate::engine::event::{Command, CommandReply, Target};
 
 #[derive(Debug, Args)]
@@ -27,31 +28,24 @@ pub struct Domains {
     pub json: bool,
 }
 
-pub fn domains(path: &Path, arguments: Domains) -> u8 {
+pub fn domains(path: &Path, arguments: Domains) -> Result<(), Exit> {
     let target = match (arguments.name, arguments.order) {
         (Some(name), _) => Target::Order(name),
         (None, number) => {
             let number = number.unwrap_or_default();
             if let Some(wrong) = wrong_number(&number) {
-                print_error(&wrong);
-                return exit::USAGE;
+                return Err(fail(Exit::Usage, &wrong));
             }
             Target::Number { number, account: arguments.account }
         }
     };
-    let found = match load(path) {
-        Ok(found) => found,
-        Err(code) => return code,
-    };
-    match ask_about(path, &found, Command::Domains(target)) {
-        Err(code) => code,
-        Ok(reply) => {
-            match table(&reply) {
-                Some(table) if !arguments.json => _ = print(&table),
-                _ => show(&reply, arguments.json),
-            }
-            if reply.ok { exit::OK } else { exit::FAILED }
+    let reply = ask_about(path, &load(path)?, Command::Domains(target))?;
+    match table(&reply) {
+        Some(table) if !arguments.json => {
+            print(&table);
+            Ok(())
         }
+        _ => show(&reply, arguments.json),
     }
 }
 

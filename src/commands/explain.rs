@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::exit::Exit;
+use super::print::fail;
 use super::{load_some, print, print_error, unreadable};
-use crate::cli::exit;
 use crate::effects::store::error::StoreError;
 use crate::effects::store::load::Reader;
 use crate::effects::store::presence;
@@ -11,11 +12,8 @@ use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::Explanation;
 
-pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
-    let (config, flaw) = match load_some(path) {
-        Ok(found) => found,
-        Err(code) => return code,
-    };
+pub(super) fn explain(path: &Path, name: &str, json: bool) -> Result<(), Exit> {
+    let (config, flaw) = load_some(path)?;
     let now = clock::now();
     let lost = presence::complaint(&config.state_dir);
     if let Some(why) = &lost {
@@ -31,15 +29,12 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
         };
         Ok((reader.load(now)?, reader.history(name)?))
     };
-    let (mut loaded, history) = match read() {
-        Ok(read) => read,
-        Err::<_, Option<StoreError>>(error) => {
-            if let Some(error) = error {
-                print_error(&error.to_string());
-            }
-            return exit::FAILED;
+    let (mut loaded, history) = read().map_err(|error: Option<StoreError>| {
+        if let Some(error) = error {
+            print_error(&error.to_string());
         }
-    };
+        Exit::Failed
+    })?;
     loaded.follow_renames(&config);
     let config = engine::joined(&config, &loaded.adopted);
     let history = history
@@ -52,16 +47,15 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
         })
         .collect();
     let Some(explanation) = Explanation::new(&config, &loaded, name, history, now) else {
-        if flaw.is_some() {
-            print_error(&unreadable(name));
-            return exit::USAGE;
-        }
-        print_error(&format!(
-            "no order named {} is configured; {}",
-            crate::api::Foreign::new(name),
-            print::known(config.orders.iter().map(|order| &*order.name))
-        ));
-        return exit::USAGE;
+        let why = match flaw {
+            Some(_) => unreadable(name),
+            None => format!(
+                "no order named {} is configured; {}",
+                crate::api::Foreign::new(name),
+                print::known(config.orders.iter().map(|order| &*order.name))
+            ),
+        };
+        return Err(fail(Exit::Usage, &why));
     };
     if json {
         print(&serde_json::to_string_pretty(&explanation).expect("strings, numbers and lists"));
@@ -69,8 +63,8 @@ pub(super) fn explain(path: &Path, name: &str, json: bool) -> u8 {
         print(&explanation.text());
     }
     match (flaw, lost) {
-        (_, Some(_)) => exit::FAILED,
-        (Some(_), None) => exit::USAGE,
-        (None, None) => exit::OK,
+        (_, Some(_)) => Err(Exit::Failed),
+        (Some(_), None) => Err(Exit::Usage),
+        (None, None) => Ok(()),
     }
 }

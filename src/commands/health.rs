@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::exit::Exit;
 use super::{block_on, print, print_error, socket};
-use crate::cli::exit;
 use crate::effects::store::presence;
 use crate::engine::vitals::Vitals;
 use crate::sources::{control, files};
@@ -13,7 +13,7 @@ use crate::sources::{control, files};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `health`: one line, and 0 or 1.
-pub fn health(path: &Path, json: bool) -> u8 {
+pub fn health(path: &Path, json: bool) -> Result<(), Exit> {
     let asked = find(path);
     let (ok, text) = match &asked {
         Ok(vitals) => (true, alive(vitals)),
@@ -27,7 +27,7 @@ pub fn health(path: &Path, json: bool) -> u8 {
     } else {
         print_error(&text);
     }
-    if ok { exit::OK } else { exit::FAILED }
+    if ok { Ok(()) } else { Err(Exit::Failed) }
 }
 
 fn find(path: &Path) -> Result<Vitals, String> {

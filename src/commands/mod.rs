@@ -6,6 +6,7 @@ pub mod check;
 pub mod demo;
 pub mod doctor;
 pub mod domains;
+pub mod exit;
 mod explain;
 mod generate;
 pub mod health;
@@ -28,8 +29,9 @@ use clap::error::Error as Usage;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
-use self::print::{print, print_error};
-use crate::cli::{Cli, Command, exit};
+use self::exit::Exit;
+use self::print::{fail, print, print_error};
+use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::effects::access::cause;
 use crate::effects::files::keep_owners_rights;
@@ -56,13 +58,13 @@ pub fn explain_usage(error: &Usage) -> u8 {
         if std::env::args_os().any(|argument| argument == "--json") {
             print(&serde_json::json!({ "ok": false, "text": error.to_string().trim_end() }).to_string());
         }
-        return exit::USAGE;
+        return Exit::Usage.code();
     }
     print::printed(written);
-    print::outcome(exit::OK)
+    print::outcome(Ok(()))
 }
 
-fn carry_out(cli: Cli) -> u8 {
+fn carry_out(cli: Cli) -> Result<(), Exit> {
     let config = cli.config.as_path();
     match cli.command {
         Command::Run => run::run(config),
@@ -100,23 +102,20 @@ fn carry_out(cli: Cli) -> u8 {
 }
 
 /// Reads the configuration, or says what is wrong with it.
-fn load(config: &Path) -> Result<Found, u8> {
-    files::read(config, print::has_colours()).map_err(|text| {
-        print_error(text.trim_end());
-        exit::USAGE
-    })
+fn load(config: &Path) -> Result<Found, Exit> {
+    files::read(config, print::has_colours()).map_err(|text| fail(Exit::Usage, text.trim_end()))
 }
 
 /// Reads the configuration for those who only show how things stand. What is wrong with it is said, and what can be
-/// made out of it is given back all the same, with the exit code that will say so.
-fn load_some(config: &Path) -> Result<(Arc<Config>, Option<Flaw>), u8> {
+/// made out of it is given back all the same, with the flaw.
+fn load_some(config: &Path) -> Result<(Arc<Config>, Option<Flaw>), Exit> {
     let unsound = match files::read_some(config, print::has_colours()) {
         Ok(found) => return Ok((found.config, None)),
         Err(unsound) => unsound,
     };
     print_error(unsound.text.trim_end());
     let Some(remains) = unsound.remains.filter(|config| Reader::exists(&config.state_dir)) else {
-        return Err(exit::USAGE);
+        return Err(Exit::Usage);
     };
     let served = if control::is_served(&remains.state_dir) {
         "a daemon runs, with the configuration as it was when it was last sound"
@@ -150,14 +149,12 @@ fn with_adopted(config: &Arc<Config>) -> Arc<Config> {
 }
 
 /// Runs a future on the one thread that the daemon has.
-fn block_on<T>(future: impl Future<Output = T>) -> Result<T, u8> {
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Exit> {
     let built = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = built.map_err(|error| {
-        print_error(&format!(
-            "the system does not give what a process needs to wait for anything: {}",
-            cause(&error)
-        ));
-        exit::FAILED
+        let cause = cause(&error);
+        let why = format!("the system does not give what a process needs to wait for anything: {cause}");
+        fail(Exit::Failed, &why)
     })?;
     let local = LocalSet::new();
     let result = local.block_on(&runtime, future);

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::exit::Exit;
+use super::print::fail;
 use super::run::{AGAIN, LOOKS, SILENCES, UNSAVED, engine, open_store_with, prepare};
 use super::{block_on, load, print, print_error, socket, with_adopted};
-use crate::cli::exit;
 use crate::config::Config;
 use crate::daemon::{Daemon, Goal};
 use crate::effects::access::cause;
@@ -23,58 +24,41 @@ use crate::sources::files::Found;
 use crate::sources::{INBOX, clock, control};
 
 /// Carries out a command and says how it went.
-pub fn command(path: &Path, command: Command, json: bool) -> u8 {
-    let found = match load(path) {
-        Ok(found) => found,
-        Err(code) => return code,
-    };
-    match ask_about(path, &found, command) {
-        Ok(reply) => {
-            show(&reply, json);
-            if reply.ok { exit::OK } else { exit::FAILED }
-        }
-        Err(code) => code,
-    }
+pub fn command(path: &Path, command: Command, json: bool) -> Result<(), Exit> {
+    let reply = ask_about(path, &load(path)?, command)?;
+    show(&reply, json)
 }
 
 /// `forget`: what is configured, or not known, is a usage error.
-pub(super) fn forget(path: &Path, name: String, json: bool) -> u8 {
-    let config = match load(path) {
-        Ok(found) => with_adopted(&found.config),
-        Err(code) => return code,
-    };
+pub(super) fn forget(path: &Path, name: String, json: bool) -> Result<(), Exit> {
+    let config = with_adopted(&load(path)?.config);
     let reader = Reader::open(&config.state_dir).ok().flatten();
     // What cannot be read is reported where it is needed.
     if let Some(loaded) = reader.and_then(|reader| reader.load(clock::now()).ok()) {
         let is_configured = config.orders.iter().any(|order| *order.name == *name);
         let known = loaded.orders.iter().map(|(name, known)| (&**name, known));
         if let Some(why) = why_not(&name, is_configured, known) {
-            print_error(&why);
-            return exit::USAGE;
+            return Err(fail(Exit::Usage, &why));
         }
     }
     command(path, Command::Forget(name), json)
 }
 
 /// Carries out a command whose names are checked first.
-pub(super) fn ask_about(path: &Path, found: &Found, command: Command) -> Result<CommandReply, u8> {
+pub(super) fn ask_about(path: &Path, found: &Found, command: Command) -> Result<CommandReply, Exit> {
     if let Some(wrong) = unknown_name(&with_adopted(&found.config), &command) {
-        print_error(&wrong);
-        return Err(exit::USAGE);
+        return Err(fail(Exit::Usage, &wrong));
     }
     carry_out(path, &found.config, command)
 }
 
 /// Carries out a command: by the daemon, or here.
-pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> Result<CommandReply, u8> {
+pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> Result<CommandReply, Exit> {
     let mut prepared = None;
     for looks_left in (0..LOOKS).rev() {
         match block_on(socket::ask(&config.state_dir, &command))? {
             Some(Ok(reply)) => return Ok(reply),
-            Some(Err(why)) => {
-                print_error(&why);
-                return Err(exit::FAILED);
-            }
+            Some(Err(why)) => return Err(fail(Exit::Failed, &why)),
             None => {}
         }
         let found = match &prepared {
@@ -87,14 +71,11 @@ pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> 
             Err(StoreError::Orphaned { why: None, .. }) if looks_left > LOOKS - SILENCES => {
                 std::thread::sleep(AGAIN);
             }
-            Err(StoreError::Locked { dir, by }) => {
-                print_error(&deaf(&dir, by));
-                return Err(exit::USAGE);
-            }
+            Err(StoreError::Locked { dir, by }) => return Err(fail(Exit::Usage, &deaf(&dir, by))),
             lock => return directly(found, open_store_with(&found.config, lock)?, command),
         }
     }
-    Err(exit::FAILED)
+    Err(Exit::Failed)
 }
 
 /// Somebody holds the lock and does not listen: what an operator can do about it.
@@ -112,7 +93,7 @@ fn deaf(state_dir: &Path, by: Option<u32>) -> String {
 }
 
 /// Shows a reply to people, or to machines.
-pub(super) fn show(reply: &CommandReply, json: bool) {
+pub(super) fn show(reply: &CommandReply, json: bool) -> Result<(), Exit> {
     if json {
         let mut shown = serde_json::json!({ "ok": reply.ok, "text": reply.text });
         if !reply.data.is_null() {
@@ -124,6 +105,7 @@ pub(super) fn show(reply: &CommandReply, json: bool) {
     } else {
         print_error(&reply.text);
     }
+    if reply.ok { Ok(()) } else { Err(Exit::Failed) }
 }
 
 /// The order or account that a command names.
@@ -172,12 +154,11 @@ fn unknown_name(config: &Config, command: &Command) -> Option<String> {
 }
 
 /// Without a daemon: the same engine, for this one order, until it has answered.
-fn directly(found: &Found, store: Store, command: Command) -> Result<CommandReply, u8> {
+fn directly(found: &Found, store: Store, command: Command) -> Result<CommandReply, Exit> {
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);
         if let Err(error) = crate::sources::signal::listen(sender) {
-            print_error(&format!("signals cannot be listened to: {}", cause(&error)));
-            return Err(exit::FAILED);
+            return Err(fail(Exit::Failed, &format!("signals cannot be listened to: {}", cause(&error))));
         }
         let mut engine = engine(&found.config, &store)?;
         // Nothing is polled for the sake of an account or of a number: that one call is all.
@@ -194,8 +175,8 @@ fn directly(found: &Found, store: Store, command: Command) -> Result<CommandRepl
         }
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Answered(command)).await;
         outcome.reply.ok_or_else(|| {
-            print_error(if outcome.unsaved { UNSAVED } else { "stopped before the command was done" });
-            exit::FAILED
+            let why = if outcome.unsaved { UNSAVED } else { "stopped before the command was done" };
+            fail(Exit::Failed, why)
         })
     })?
 }

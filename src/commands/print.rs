@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::cli::exit;
+use super::exit::Exit;
 use crate::effects::access::cause;
 
 /// Something that was to be read has not been written. Sticky: half of an output is none.
@@ -56,13 +56,20 @@ pub(super) fn printed(result: io::Result<()>) -> bool {
     false
 }
 
-/// The exit code of a command that ended with `code`: what could not be said is a failure, and no success.
-pub(super) fn outcome(code: u8) -> u8 {
+/// The exit code of a command that ended so: what could not be said is a failure, and no success.
+pub(super) fn outcome(result: Result<(), Exit>) -> u8 {
     let untold = ERRORS.lock().ok().and_then(|mut errors| errors.take());
-    if let Some(text) = untold.filter(|_| code != exit::OK) {
+    if let Some(text) = untold.filter(|_| result.is_err()) {
         print(&serde_json::json!({ "ok": false, "text": text }).to_string());
     }
-    if code == exit::OK && LOST.load(Ordering::Relaxed) { exit::FAILED } else { code }
+    let heard = || if LOST.load(Ordering::Relaxed) { Err(Exit::Failed) } else { Ok(()) };
+    result.and_then(|()| heard()).map_or_else(Exit::code, |()| 0)
+}
+
+/// Prints what went wrong, and gives back how the command ends for it.
+pub(super) fn fail(exit: Exit, text: &str) -> Exit {
+    print_error(text);
+    exit
 }
 
 /// Prints what went wrong.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::exit::Exit;
 use super::{block_on, lookout, print_error};
-use crate::cli::exit;
 use crate::config::{Config, Log, count};
 use crate::daemon::{Daemon, Goal};
 use crate::effects::access::cause;
@@ -23,31 +23,19 @@ use crate::sources::{INBOX, Inbox, Snapshot, clock, control, http, push, signal,
 use crate::status::{Exposition, Status};
 use crate::telemetry;
 
-pub fn run(path: &Path) -> u8 {
-    let found = match prepare(path) {
-        Ok(found) => found,
-        Err(code) => return code,
-    };
-    let store = match open_store(&found.config) {
-        Ok(store) => store,
-        Err(code) => return code,
-    };
-    block_on(serve(path, found, store)).unwrap_or_else(|code| code)
+pub fn run(path: &Path) -> Result<(), Exit> {
+    let found = prepare(path)?;
+    let store = open_store(&found.config)?;
+    block_on(serve(path, found, store))?
 }
 
-async fn serve(path: &Path, found: Found, store: Store) -> u8 {
+async fn serve(path: &Path, found: Found, store: Store) -> Result<(), Exit> {
     let (sender, inbox) = mpsc::channel(INBOX);
-    if let Err(error) = signal::listen(sender.clone()) {
-        give_up(&format!("signals cannot be listened to: {}", cause(&error)));
-        return exit::FAILED;
-    }
+    listen_to_signals(sender.clone())?;
     let config = found.config.clone();
     let socket = control::listen(config.state_dir.clone(), sender.clone()).await;
     listen(&config, &sender).await;
-    let engine = match engine(&config, &store) {
-        Ok(engine) => engine,
-        Err(code) => return code,
-    };
+    let engine = engine(&config, &store)?;
     let found = Arc::new(found);
     let lookout = lookout::start(path, found.clone(), sender.clone());
     if let Err(error) = watch::start(path, found, sender.clone()) {
@@ -82,10 +70,10 @@ async fn serve(path: &Path, found: Found, store: Store) -> u8 {
             "stopped, and what happened since the state could last be saved is forgotten: if a login was refused since then \
              (see above), do not start again before the cause is mended"
         );
-        return exit::FAILED;
+        return Err(Exit::Failed);
     }
     tracing::info!("stopped in order");
-    exit::OK
+    Ok(())
 }
 
 /// The optional listeners.
@@ -113,26 +101,14 @@ fn status_of(snapshot: &Snapshot) -> Status {
     Status::new(&snapshot.config, &snapshot.loaded, clock::now()).with(&snapshot.vitals)
 }
 
-pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
-    let found = match prepare(path) {
-        Ok(found) => found,
-        Err(code) => return code,
-    };
+pub fn once(path: &Path, wait: Option<Duration>) -> Result<(), Exit> {
+    let found = prepare(path)?;
     let config = found.config.clone();
-    let store = match open_store(&config) {
-        Ok(store) => store,
-        Err(code) => return code,
-    };
+    let store = open_store(&config)?;
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);
-        if let Err(error) = signal::listen(sender) {
-            give_up(&format!("signals cannot be listened to: {}", cause(&error)));
-            return exit::FAILED;
-        }
-        let mut engine = match engine(&config, &store) {
-            Ok(engine) => engine,
-            Err(code) => return code,
-        };
+        listen_to_signals(sender)?;
+        let mut engine = engine(&config, &store)?;
         if wait.is_none() {
             engine.poll_only_until(clock::now().time);
         }
@@ -140,37 +116,38 @@ pub fn once(path: &Path, wait: Option<Duration>) -> u8 {
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Settled(wait)).await;
         let summary = outcome.summary;
         if outcome.unsaved {
-            give_up(UNSAVED);
-            exit::FAILED
+            Err(give_up(Exit::Failed, UNSAVED))
         } else if summary.closed > 0 {
-            exit::CLOSED
+            Err(Exit::Closed)
         } else if summary.attention > 0 || summary.unreadable > 0 {
-            exit::ATTENTION
+            Err(Exit::Attention)
         } else if summary.waiting > 0 {
-            exit::WAITING
+            Err(Exit::Waiting)
         } else {
-            exit::OK
+            Ok(())
         }
-    })
-    .unwrap_or_else(|code| code)
+    })?
+}
+
+fn listen_to_signals(sender: Inbox) -> Result<(), Exit> {
+    signal::listen(sender)
+        .map_err(|error| give_up(Exit::Failed, &format!("signals cannot be listened to: {}", cause(&error))))
 }
 
 /// What every process that calls the vendor does first.
-pub(super) fn prepare(path: &Path) -> Result<Found, u8> {
+pub(super) fn prepare(path: &Path) -> Result<Found, Exit> {
     telemetry::protect_memory();
-    let found = files::read(path, super::print::has_colours()).map_err(|text| {
-        give_up(text.trim_end());
-        exit::USAGE
-    })?;
+    let found = files::read(path, super::print::has_colours())
+        .map_err(|text| give_up(Exit::Usage, text.trim_end()))?;
     telemetry::start_logging(&found.config.log);
     telemetry::report_panics();
     if let Err(error) = threads::spare(THREADS) {
-        give_up(&format!(
+        let why = format!(
             "the system gives no {THREADS} threads more: {}; nothing was sent. Raise the limit of processes of this user or \
              unit (ulimit -u, TasksMax=, the pids limit of a container), or end what uses it up, and start again",
             cause(&error)
-        ));
-        return Err(exit::FAILED);
+        );
+        return Err(give_up(Exit::Failed, &why));
     }
     reap::become_reaper();
     reap::keep_descriptors();
@@ -181,16 +158,17 @@ pub(super) fn prepare(path: &Path) -> Result<Found, u8> {
 }
 
 /// Says why a start or a command ends here: in the journal as an error, since a unit's plain lines go unread.
-fn give_up(text: &str) {
+fn give_up(exit: Exit, text: &str) -> Exit {
     if telemetry::is_journal() {
         telemetry::start_logging(&Log { format: Log::FORMAT, level: Log::LEVEL.into() });
         tracing::error!("{text}");
     } else {
         print_error(text);
     }
+    exit
 }
 
-pub(super) fn open_store(config: &Config) -> Result<Store, u8> {
+pub(super) fn open_store(config: &Config) -> Result<Store, Exit> {
     for looks_left in (0..LOOKS).rev() {
         match Lock::take(&config.state_dir) {
             // A command holds the lock for a moment and does not listen; a daemon does both.
@@ -203,7 +181,7 @@ pub(super) fn open_store(config: &Config) -> Result<Store, u8> {
             lock => return open_store_with(config, lock),
         }
     }
-    Err(exit::FAILED)
+    Err(Exit::Failed)
 }
 
 /// For signals, for the first look, and for what is done on the disk.
@@ -222,24 +200,21 @@ pub(super) const SILENCES: u32 = 2;
 pub(super) const AGAIN: Duration = Duration::from_millis(100);
 
 /// Opens the state under a lock, or says why not.
-pub(super) fn open_store_with(config: &Config, lock: Result<Lock, StoreError>) -> Result<Store, u8> {
+pub(super) fn open_store_with(config: &Config, lock: Result<Lock, StoreError>) -> Result<Store, Exit> {
     lock.and_then(|lock| Store::open(&config.state_dir, lock)).map_err(|error| {
-        give_up(&error.to_string());
-        match error {
-            StoreError::Locked { .. } | StoreError::Orphaned { .. } => exit::USAGE,
+        let exit = match error {
+            StoreError::Locked { .. } | StoreError::Orphaned { .. } => Exit::Usage,
             StoreError::Newer(..)
             | StoreError::Damaged { .. }
             | StoreError::Lost { .. }
-            | StoreError::Io { .. } => exit::FAILED,
-        }
+            | StoreError::Io { .. } => Exit::Failed,
+        };
+        give_up(exit, &error.to_string())
     })
 }
 
-pub(super) fn engine(config: &Arc<Config>, store: &Store) -> Result<Engine, u8> {
+pub(super) fn engine(config: &Arc<Config>, store: &Store) -> Result<Engine, Exit> {
     let now = clock::now();
-    let loaded = store.load(now).map_err(|error| {
-        give_up(&error.to_string());
-        exit::FAILED
-    })?;
+    let loaded = store.load(now).map_err(|error| give_up(Exit::Failed, &error.to_string()))?;
     Ok(Engine::new(config.clone(), loaded, now))
 }

@@ -2,15 +2,12 @@
 
 use certcollectd_sandbox::cli::{self, Arguments, Failure};
 
-use super::print_error;
-use crate::cli::exit;
+use super::exit::Exit;
+use super::print::fail;
 
-pub fn sandbox(arguments: &Arguments) -> u8 {
-    let (why, code) = match cli::run(arguments) {
-        Ok(()) => return exit::OK,
-        Err(Failure::Usage(why)) => (why, exit::USAGE),
-        Err(Failure::Failed(why)) => (why, exit::FAILED),
-    };
-    print_error(&why);
-    code
+pub fn sandbox(arguments: &Arguments) -> Result<(), Exit> {
+    cli::run(arguments).map_err(|failure| match failure {
+        Failure::Usage(why) => fail(Exit::Usage, &why),
+        Failure::Failed(why) => fail(Exit::Failed, &why),
+    })
 }

@@ -10,11 +10,11 @@ use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 
 use super::domains::wrong_number;
-use super::order::{ask_about, show};
-use super::{load, print_error};
+use super::exit::Exit;
+use super::order;
+use super::print::fail;
 use crate::api::Replace;
 use crate::cert::{self, SignatureCheck};
-use crate::cli::exit;
 use crate::config;
 use crate::effects::access::cause;
 use crate::engine::event::{Command, ReplaceCommand, Target};
@@ -76,7 +76,7 @@ pub struct ResendArgs {
     pub json: bool,
 }
 
-pub fn smime(path: &Path, smime: Smime) -> u8 {
+pub fn smime(path: &Path, smime: Smime) -> Result<(), Exit> {
     let (made, json) = match smime {
         Smime::Replace(arguments) => {
             let json = arguments.json;
@@ -88,24 +88,7 @@ pub fn smime(path: &Path, smime: Smime) -> u8 {
             (wrong.map_or_else(|| Ok(Command::Resend(target)), Err), json)
         }
     };
-    let command = match made {
-        Ok(command) => command,
-        Err(wrong) => {
-            print_error(&wrong);
-            return exit::USAGE;
-        }
-    };
-    let found = match load(path) {
-        Ok(found) => found,
-        Err(code) => return code,
-    };
-    match ask_about(path, &found, command) {
-        Err(code) => code,
-        Ok(reply) => {
-            show(&reply, json);
-            if reply.ok { exit::OK } else { exit::FAILED }
-        }
-    }
+    order::command(path, made.map_err(|wrong| fail(Exit::Usage, &wrong))?, json)
 }
 
 /// Parameters that have arguments of their own, or that an operator has no business setting.

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::exit::Exit;
+use super::print::fail;
 use super::{block_on, load_some, print, print_error, socket, unreadable};
-use crate::cli::{Status as Arguments, exit};
+use crate::cli::Status as Arguments;
 use crate::config::Config;
 use crate::effects::store::load::Reader;
 use crate::effects::store::presence;
@@ -14,27 +16,25 @@ use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::{Status, Verdict, verdict};
 
-/// What `--nagios` ends with when something is critical.
-const CRITICAL: u8 = 2;
 /// How often `--watch` looks.
 const AGAIN: Duration = Duration::from_secs(2);
 
 /// A daemon that is alive answers at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub fn status(path: &Path, arguments: &Arguments) -> u8 {
-    let failed = if arguments.nagios { exit::UNKNOWN } else { exit::FAILED };
+pub fn status(path: &Path, arguments: &Arguments) -> Result<(), Exit> {
+    let failed = if arguments.nagios { Exit::Unknown } else { Exit::Failed };
     let (config, flaw) = match load_some(path) {
         Ok(found) => found,
         Err(code) => {
             if !arguments.nagios {
-                return code;
+                return Err(code);
             }
             print("CERTCOLLECTD UNKNOWN - the configuration cannot be read; `certcollectd check` says why");
-            return exit::UNKNOWN;
+            return Err(Exit::Unknown);
         }
     };
-    let shown = if flaw.is_some() { exit::USAGE } else { exit::OK };
+    let shown = if flaw.is_some() { Err(Exit::Usage) } else { Ok(()) };
     loop {
         let lost = presence::complaint(&config.state_dir);
         let mut status = match read(&config) {
@@ -43,10 +43,9 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
                 let why = lost.unwrap_or_default();
                 if arguments.nagios {
                     print(&format!("CERTCOLLECTD CRITICAL - {why}"));
-                    return CRITICAL;
+                    return Err(Exit::Critical);
                 }
-                print_error(&why);
-                return exit::FAILED;
+                return Err(fail(Exit::Failed, &why));
             }
             Ok(Some(status)) => status,
             Ok(None) if arguments.nagios => {
@@ -54,7 +53,7 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
                 print(&format!(
                     "CERTCOLLECTD UNKNOWN - the daemon has never run here: there is no state in {dir}"
                 ));
-                return exit::UNKNOWN;
+                return Err(Exit::Unknown);
             }
             // Every order waits to be asked about.
             Ok(None) => Status::new(&config, &Loaded::default(), clock::now()),
@@ -64,7 +63,7 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
                 } else {
                     print_error(&why);
                 }
-                return failed;
+                return Err(failed);
             }
         };
         status.state_lost = lost;
@@ -83,7 +82,7 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
                     print::known(status.orders.iter().map(|order| &*order.name))
                 ),
             });
-            return if arguments.nagios { exit::UNKNOWN } else { exit::USAGE };
+            return Err(if arguments.nagios { Exit::Unknown } else { Exit::Usage });
         }
         if let Some(name) = &arguments.name {
             status.keep(name);
@@ -93,16 +92,16 @@ pub fn status(path: &Path, arguments: &Arguments) -> u8 {
             // Worse than not knowing all is only to know of something critical.
             if let Some(flaw) = flaw.filter(|_| !matches!(verdict, Verdict::Critical)) {
                 print(&format!("CERTCOLLECTD UNKNOWN - the configuration is not sound: {}", flaw.first));
-                return exit::UNKNOWN;
+                return Err(Exit::Unknown);
             }
             print(&line);
             return match verdict {
-                Verdict::Ok => 0,
-                Verdict::Warning => 1,
-                Verdict::Critical => CRITICAL,
+                Verdict::Ok => Ok(()),
+                Verdict::Warning => Err(Exit::Warning),
+                Verdict::Critical => Err(Exit::Critical),
             };
         }
-        let shown = if status.state_lost.is_some() { exit::FAILED } else { shown };
+        let shown = if status.state_lost.is_some() { Err(Exit::Failed) } else { shown };
         if arguments.json {
             print(&serde_json::to_string_pretty(&status).expect("strings, numbers and lists"));
             return shown;
