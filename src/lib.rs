@@ -30,7 +30,8 @@
 //! | `daemon` | `engine`, `sources`, `effects`, `config` | only through these |
 //! | `telemetry` | `config`, `engine` | stderr, journal, notify socket |
 //! | `commands` | everything above | stdout, config file |
-//! | `cli`, `main` | `commands` | arguments, exit code |
+//! | `cli` | `commands`, and what arguments name | arguments, exit code |
+//! | `main` | `cli` | nothing |
 //!
 //! `tests/it/architecture.rs` keeps this table true. One line carries the weight: `engine` cannot reach
 //! `effects`, so every decision can be tested without a socket or a disk. The rehearsal server is a crate of its own,

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::exit::Exit;
@@ -31,14 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often is looked whether something has happened.
 const LOOK: Duration = Duration::from_millis(50);
 
-#[derive(Debug, Args)]
-pub struct DemoArgs {
-    /// Keep the directory with configuration, state and certificates
-    #[arg(long)]
-    pub keep: bool,
-}
-
-pub fn demo(arguments: &DemoArgs) -> Result<(), Exit> {
+pub fn demo(keep: bool) -> Result<(), Exit> {
     let dir =
         std::env::temp_dir().join(format!("certcollectd-demo-{}", crate::effects::files::random_name()));
     std::fs::DirBuilder::new()
@@ -46,7 +38,7 @@ pub fn demo(arguments: &DemoArgs) -> Result<(), Exit> {
         .create(&dir)
         .map_err(|error| fail(Exit::Failed, &format!("{}: {}", dir.display(), cause(&error))))?;
     let result = play(&dir);
-    if arguments.keep {
+    if keep {
         print(&format!("\nkept: {}", dir.display()));
     } else if let Err(error) = std::fs::remove_dir_all(&dir) {
         print_error(&format!("{}: {}", dir.display(), cause(&error)));

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::exit::Exit;
@@ -13,55 +12,17 @@ use crate::api::dcv::Token;
 use crate::api::dcv::survey::{self, Finding, Found, Seen, State, Subject};
 use crate::api::{Foreign, Product};
 use crate::cert::SanName;
-use crate::config::{Config, Dns as Settings, KeySource, Order};
+use crate::config::{Config, KeySource, Order};
 use crate::effects::dns::Dns;
 use crate::effects::install::keys;
 use crate::effects::store::load::Reader;
 use crate::sources::clock;
 
-#[derive(Debug, Args)]
-pub struct DoctorArgs {
-    /// What to look at
-    #[command(subcommand)]
-    pub subject: What,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum What {
-    /// Look up over DNS what proves control of an order's domains, and whether CAA lets the vendor issue
-    #[command(after_help = "Example: certcollectd doctor dcv www --resolver 192.0.2.53\n\n\
-        Exit codes: 0 everything is seen, 1 something is missing, refused or cannot be told, 2 usage or configuration.")]
-    Dcv(DcvArgs),
-}
-
-#[derive(Debug, Args)]
-pub struct DcvArgs {
-    /// Name of the order in the configuration
-    pub name: String,
-    /// Ask this resolver instead of the configured one or the system's
-    #[arg(long, value_name = "ADDR[:PORT]", value_parser = resolver)]
-    pub resolver: Option<SocketAddr>,
-    /// For machines
-    #[arg(long)]
-    pub json: bool,
-}
-
-fn resolver(text: &str) -> Result<SocketAddr, String> {
-    Settings::address(text)
-        .ok_or_else(|| "an IP address, with a port or without: 192.0.2.53, [2001:db8::53]:5353".into())
-}
-
-pub fn doctor(path: &Path, arguments: &DoctorArgs) -> Result<(), Exit> {
-    match &arguments.subject {
-        What::Dcv(arguments) => dcv(path, arguments),
-    }
-}
-
-fn dcv(path: &Path, arguments: &DcvArgs) -> Result<(), Exit> {
+pub fn dcv(path: &Path, name: &str, resolver: Option<SocketAddr>, json: bool) -> Result<(), Exit> {
     let config = load(path)?.config;
-    let Some(order) = config.orders.iter().find(|order| *order.name == *arguments.name) else {
+    let Some(order) = config.orders.iter().find(|order| *order.name == *name) else {
         let known = print::known(config.orders.iter().map(|order| &*order.name));
-        let why = format!("no order named {} is configured; {known}", Foreign::new(&arguments.name));
+        let why = format!("no order named {} is configured; {known}", Foreign::new(name));
         return Err(fail(Exit::Usage, &why));
     };
     if order.settings.product != Product::Ssl {
@@ -84,7 +45,7 @@ fn dcv(path: &Path, arguments: &DcvArgs) -> Result<(), Exit> {
         );
         return Err(fail(Exit::Usage, &why));
     }
-    let servers = arguments.resolver.map_or_else(|| config.dns.resolver.clone(), |server| vec![server]);
+    let servers = resolver.map_or_else(|| config.dns.resolver.clone(), |server| vec![server]);
     let (asked, all) = block_on(async {
         let dns = Dns::new(&servers)?;
         let mut all = Vec::with_capacity(subjects.len());
@@ -95,7 +56,7 @@ fn dcv(path: &Path, arguments: &DcvArgs) -> Result<(), Exit> {
         Ok((dns.describe().to_owned(), all))
     })?
     .map_err(failed)?;
-    print(&if arguments.json { machine(order, &asked, &all) } else { text(order, &asked, &all) });
+    print(&if json { machine(order, &asked, &all) } else { text(order, &asked, &all) });
     if is_fine(&all) { Ok(()) } else { Err(Exit::Failed) }
 }
 

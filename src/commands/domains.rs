@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use clap::Args;
 use serde_json::Value;
 
 use super::exit::Exit;
@@ -12,40 +11,19 @@ use super::{load, print};
 use crate::api::Handle;
 use crate::engine::event::{Command, CommandReply, Target};
 
-#[derive(Debug, Args)]
-pub struct Domains {
-    /// Name of the order in the configuration
-    #[arg(required_unless_present = "order")]
-    pub name: Option<String>,
-    /// Any order of the vendor's, by its number
-    #[arg(long, conflicts_with = "name", value_name = "NUMBER")]
-    pub order: Option<String>,
-    /// On which account, where there are several
-    #[arg(long, requires = "order", value_name = "NAME")]
-    pub account: Option<String>,
-    /// For machines
-    #[arg(long)]
-    pub json: bool,
-}
-
-pub fn domains(path: &Path, arguments: Domains) -> Result<(), Exit> {
-    let target = match (arguments.name, arguments.order) {
-        (Some(name), _) => Target::Order(name),
-        (None, number) => {
-            let number = number.unwrap_or_default();
-            if let Some(wrong) = wrong_number(&number) {
-                return Err(fail(Exit::Usage, &wrong));
-            }
-            Target::Number { number, account: arguments.account }
-        }
-    };
+pub fn domains(path: &Path, target: Target, json: bool) -> Result<(), Exit> {
+    if let Target::Number { number, .. } = &target
+        && let Some(wrong) = wrong_number(number)
+    {
+        return Err(fail(Exit::Usage, &wrong));
+    }
     let reply = ask_about(path, &load(path)?, Command::Domains(target))?;
     match table(&reply) {
-        Some(table) if !arguments.json => {
+        Some(table) if !json => {
             print(&table);
             Ok(())
         }
-        _ => show(&reply, arguments.json),
+        _ => show(&reply, json),
     }
 }
 

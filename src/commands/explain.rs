@@ -12,7 +12,7 @@ use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::Explanation;
 
-pub(super) fn explain(path: &Path, name: &str, json: bool) -> Result<(), Exit> {
+pub fn explain(path: &Path, name: &str, json: bool) -> Result<(), Exit> {
     let (config, flaw) = load_some(path)?;
     let now = clock::now();
     let lost = presence::complaint(&config.state_dir);

@@ -1,4 +1,4 @@
-//! One file for each subcommand; here what they need first.
+//! One file for each subcommand, and for what several of them need.
 
 mod asked;
 pub mod check;
@@ -7,12 +7,12 @@ pub mod demo;
 pub mod doctor;
 pub mod domains;
 pub mod exit;
-mod explain;
-mod generate;
+pub mod explain;
+pub mod generate;
 pub mod health;
 mod lookout;
 pub mod order;
-mod print;
+pub mod print;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
@@ -21,85 +21,20 @@ mod socket;
 pub mod status;
 
 use std::future::Future;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-use clap::error::Error as Usage;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
 use self::exit::Exit;
 use self::print::{fail, print, print_error};
-use crate::cli::{Cli, Command};
 use crate::config::Config;
 use crate::effects::access::cause;
-use crate::effects::files::keep_owners_rights;
 use crate::effects::store::load::Reader;
 use crate::engine;
-use crate::engine::event::Command as Order;
 use crate::sources::control;
 use crate::sources::files::{self, Found};
-
-/// Does what the arguments say; gives back the exit code.
-pub fn dispatch(cli: Cli) -> u8 {
-    keep_owners_rights();
-    if cli.command.is_for_a_machine() {
-        print::for_a_machine();
-    }
-    print::outcome(carry_out(cli))
-}
-
-/// Help and version are asked for and go to standard output; everything else is a usage error.
-pub fn explain_usage(error: &Usage) -> u8 {
-    let written = error.print().and_then(|()| std::io::stdout().flush());
-    if error.use_stderr() {
-        // What cannot be told apart cannot be asked whether it has `--json`.
-        if std::env::args_os().any(|argument| argument == "--json") {
-            print(&serde_json::json!({ "ok": false, "text": error.to_string().trim_end() }).to_string());
-        }
-        return Exit::Usage.code();
-    }
-    print::printed(written);
-    print::outcome(Ok(()))
-}
-
-fn carry_out(cli: Cli) -> Result<(), Exit> {
-    let config = cli.config.as_path();
-    match cli.command {
-        Command::Run => run::run(config),
-        Command::Once(once) => run::once(config, once.wait),
-        Command::Check(check) => check::check(config, check.login),
-        Command::Status(arguments) => status::status(config, &arguments),
-        Command::Poll(named) => order::command(config, Order::Poll(named.name), named.json),
-        Command::Resume(resume) => match (resume.name, resume.account) {
-            (Some(name), _) => order::command(config, Order::Resume(name), resume.json),
-            (None, account) => {
-                let account = account.unwrap_or_default();
-                let command = match resume.same_password {
-                    true => Order::ResumeSamePassword(account),
-                    false => Order::ResumeAccount(account),
-                };
-                order::command(config, command, resume.json)
-            }
-        },
-        Command::Accept(named) => order::command(config, Order::Accept(named.name), named.json),
-        Command::Rollback(named) => order::command(config, Order::Rollback(named.name), named.json),
-        Command::Rehearse(named) => order::command(config, Order::Rehearse(named.name), named.json),
-        Command::Health(arguments) => health::health(config, arguments.json),
-        Command::Forget(named) => order::forget(config, named.name, named.json),
-        Command::Explain(named) => explain::explain(config, &named.name, named.json),
-        Command::Domains(arguments) => domains::domains(config, arguments),
-        Command::Smime(smime) => smime::smime(config, smime),
-        Command::Completions { shell } => generate::completions(shell),
-        Command::Man { dir } => generate::man(&dir),
-        Command::Doctor(arguments) => doctor::doctor(config, &arguments),
-        #[cfg(feature = "sandbox")]
-        Command::Sandbox(arguments) => sandbox::sandbox(&arguments),
-        #[cfg(feature = "sandbox")]
-        Command::Demo(arguments) => demo::demo(&arguments),
-    }
-}
 
 /// Reads the configuration, or says what is wrong with it.
 fn load(config: &Path) -> Result<Found, Exit> {

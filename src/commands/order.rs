@@ -30,7 +30,7 @@ pub fn command(path: &Path, command: Command, json: bool) -> Result<(), Exit> {
 }
 
 /// `forget`: what is configured, or not known, is a usage error.
-pub(super) fn forget(path: &Path, name: String, json: bool) -> Result<(), Exit> {
+pub fn forget(path: &Path, name: String, json: bool) -> Result<(), Exit> {
     let config = with_adopted(&load(path)?.config);
     let reader = Reader::open(&config.state_dir).ok().flatten();
     // What cannot be read is reported where it is needed.

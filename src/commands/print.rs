@@ -16,20 +16,20 @@ static LOST: AtomicBool = AtomicBool::new(false);
 static ERRORS: Mutex<Option<String>> = Mutex::new(None);
 
 /// From here on standard output is for a machine, which is told in one document whatever happens.
-pub(super) fn for_a_machine() {
+pub fn for_a_machine() {
     if let Ok(mut errors) = ERRORS.lock() {
         errors.get_or_insert_default();
     }
 }
 
 /// Whether messages on standard error may have colours: those that a machine is told as well have none.
-pub(super) fn has_colours() -> bool {
+pub fn has_colours() -> bool {
     io::stderr().is_terminal() && ERRORS.lock().is_ok_and(|errors| errors.is_none())
 }
 
 /// Prints something for people or machines; whether somebody can still read it. That it could not be
 /// written is said once, and [`outcome`] knows of it.
-pub(super) fn print(text: &str) -> bool {
+pub fn print(text: &str) -> bool {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     // The document is written.
     if let Ok(mut errors) = ERRORS.lock() {
@@ -45,7 +45,7 @@ fn write(text: &str) -> io::Result<()> {
 }
 
 /// Takes note of how a writing to standard output ended; whether it did well. Who closed a pipe has read enough.
-pub(super) fn printed(result: io::Result<()>) -> bool {
+pub fn printed(result: io::Result<()>) -> bool {
     let Err(error) = result else { return true };
     if error.kind() != ErrorKind::BrokenPipe && !LOST.swap(true, Ordering::Relaxed) {
         print_error(&format!(
@@ -57,7 +57,7 @@ pub(super) fn printed(result: io::Result<()>) -> bool {
 }
 
 /// The exit code of a command that ended so: what could not be said is a failure, and no success.
-pub(super) fn outcome(result: Result<(), Exit>) -> u8 {
+pub fn outcome(result: Result<(), Exit>) -> u8 {
     let untold = ERRORS.lock().ok().and_then(|mut errors| errors.take());
     if let Some(text) = untold.filter(|_| result.is_err()) {
         print(&serde_json::json!({ "ok": false, "text": text }).to_string());
@@ -67,13 +67,13 @@ pub(super) fn outcome(result: Result<(), Exit>) -> u8 {
 }
 
 /// Prints what went wrong, and gives back how the command ends for it.
-pub(super) fn fail(exit: Exit, text: &str) -> Exit {
+pub fn fail(exit: Exit, text: &str) -> Exit {
     print_error(text);
     exit
 }
 
 /// Prints what went wrong.
-pub(super) fn print_error(text: &str) {
+pub fn print_error(text: &str) {
     if let Ok(mut errors) = ERRORS.lock()
         && let Some(errors) = errors.as_mut()
     {
@@ -86,7 +86,7 @@ pub(super) fn print_error(text: &str) {
 }
 
 /// The names that there are, where another one was asked for.
-pub(super) fn known<'a>(names: impl Iterator<Item = &'a str>) -> String {
+pub fn known<'a>(names: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 20;
     let names: Vec<&str> = names.collect();
     let more = match names.len().checked_sub(SHOWN) {

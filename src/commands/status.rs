@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use super::exit::Exit;
 use super::print::fail;
-use super::{block_on, load_some, print, print_error, socket, unreadable};
-use crate::cli::Status as Arguments;
+use super::{Flaw, block_on, load_some, print, socket, unreadable};
 use crate::config::Config;
 use crate::effects::store::load::Reader;
 use crate::effects::store::presence;
@@ -22,110 +21,135 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// A daemon that is alive answers at once.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-pub fn status(path: &Path, arguments: &Arguments) -> Result<(), Exit> {
-    let failed = if arguments.nagios { Exit::Unknown } else { Exit::Failed };
-    let (config, flaw) = match load_some(path) {
-        Ok(found) => found,
-        Err(code) => {
-            if !arguments.nagios {
-                return Err(code);
-            }
-            print("CERTCOLLECTD UNKNOWN - the configuration cannot be read; `certcollectd check` says why");
-            return Err(Exit::Unknown);
-        }
-    };
-    let shown = if flaw.is_some() { Err(Exit::Usage) } else { Ok(()) };
+pub fn status(path: &Path, name: Option<&str>, json: bool) -> Result<(), Exit> {
+    let (config, flaw) = load_some(path)?;
+    let (status, exit) = look(&config, flaw.as_ref(), name)?;
+    print(&if json {
+        serde_json::to_string_pretty(&status).expect("strings, numbers and lists")
+    } else {
+        in_words(&status, name)
+    });
+    exit
+}
+
+pub fn watch(path: &Path, name: Option<&str>) -> Result<(), Exit> {
+    let (config, flaw) = load_some(path)?;
     loop {
-        let lost = presence::complaint(&config.state_dir);
-        let mut status = match read(&config) {
-            // What there is was not written by the daemon that runs, or is nothing at all.
-            Ok(None) | Err(_) if lost.is_some() => {
-                let why = lost.unwrap_or_default();
-                if arguments.nagios {
-                    print(&format!("CERTCOLLECTD CRITICAL - {why}"));
-                    return Err(Exit::Critical);
-                }
-                return Err(fail(Exit::Failed, &why));
-            }
-            Ok(Some(status)) => status,
-            Ok(None) if arguments.nagios => {
-                let dir = config.state_dir.display();
-                print(&format!(
-                    "CERTCOLLECTD UNKNOWN - the daemon has never run here: there is no state in {dir}"
-                ));
-                return Err(Exit::Unknown);
-            }
-            // Every order waits to be asked about.
-            Ok(None) => Status::new(&config, &Loaded::default(), clock::now()),
-            Err(why) => {
-                if arguments.nagios {
-                    print(&format!("CERTCOLLECTD UNKNOWN - {why}"));
-                } else {
-                    print_error(&why);
-                }
-                return Err(failed);
-            }
-        };
-        status.state_lost = lost;
-        if flaw.is_some() {
-            // They may stand in the part that cannot be read, and a daemon that runs guards them as before.
-            status.absent.clear();
-        }
-        if let Some(name) = &arguments.name
-            && !status.has(name)
-        {
-            print_error(&match flaw {
-                Some(_) => unreadable(name),
-                None => format!(
-                    "no order named {} is configured; {}",
-                    crate::api::Foreign::new(name),
-                    print::known(status.orders.iter().map(|order| &*order.name))
-                ),
-            });
-            return Err(if arguments.nagios { Exit::Unknown } else { Exit::Usage });
-        }
-        if let Some(name) = &arguments.name {
-            status.keep(name);
-        }
-        if arguments.nagios {
-            let (verdict, line) = verdict(&status);
-            // Worse than not knowing all is only to know of something critical.
-            if let Some(flaw) = flaw.filter(|_| !matches!(verdict, Verdict::Critical)) {
-                print(&format!("CERTCOLLECTD UNKNOWN - the configuration is not sound: {}", flaw.first));
-                return Err(Exit::Unknown);
-            }
-            print(&line);
-            return match verdict {
-                Verdict::Ok => Ok(()),
-                Verdict::Warning => Err(Exit::Warning),
-                Verdict::Critical => Err(Exit::Critical),
-            };
-        }
-        let shown = if status.state_lost.is_some() { Err(Exit::Failed) } else { shown };
-        if arguments.json {
-            print(&serde_json::to_string_pretty(&status).expect("strings, numbers and lists"));
-            return shown;
-        }
-        let text = if arguments.name.is_some() { status.details() } else { status.table() };
-        if !arguments.watch {
-            print(&text);
-            return shown;
-        }
+        let (status, exit) = look(&config, flaw.as_ref(), name)?;
         // Clear the screen, go to its corner.
         let is_read = print(&format!(
-            "\u{1b}[2J\u{1b}[H{text}\n{} (every {} s; end with Ctrl-C)",
+            "\u{1b}[2J\u{1b}[H{}\n{} (every {} s; end with Ctrl-C)",
+            in_words(&status, name),
             status.at,
             AGAIN.as_secs()
         ));
         if !is_read {
-            return shown;
+            return exit;
         }
         std::thread::sleep(AGAIN);
     }
 }
 
+/// `status --nagios`.
+pub fn nagios(path: &Path, name: Option<&str>) -> Result<(), Exit> {
+    let unknown = |why: &str| {
+        print(&format!("CERTCOLLECTD UNKNOWN - {why}"));
+        Exit::Unknown
+    };
+    let (config, flaw) = load_some(path)
+        .map_err(|_| unknown("the configuration cannot be read; `certcollectd check` says why"))?;
+    let status = read(&config).map_err(|trouble| match trouble {
+        Trouble::Lost(why) => {
+            print(&format!("CERTCOLLECTD CRITICAL - {why}"));
+            Exit::Critical
+        }
+        Trouble::Unread(why) => unknown(&why),
+    })?;
+    let status = status.ok_or_else(|| {
+        let dir = config.state_dir.display();
+        unknown(&format!("the daemon has never run here: there is no state in {dir}"))
+    })?;
+    let status = narrowed(status, flaw.as_ref(), name).map_err(|why| fail(Exit::Unknown, &why))?;
+    let (verdict, line) = verdict(&status);
+    // Worse than not knowing all is only to know of something critical.
+    if let Some(flaw) = flaw.filter(|_| !matches!(verdict, Verdict::Critical)) {
+        return Err(unknown(&format!("the configuration is not sound: {}", flaw.first)));
+    }
+    print(&line);
+    match verdict {
+        Verdict::Ok => Ok(()),
+        Verdict::Warning => Err(Exit::Warning),
+        Verdict::Critical => Err(Exit::Critical),
+    }
+}
+
+fn in_words(status: &Status, name: Option<&str>) -> String {
+    if name.is_some() { status.details() } else { status.table() }
+}
+
+/// What is shown, and how the command ends then.
+fn look(
+    config: &Arc<Config>,
+    flaw: Option<&Flaw>,
+    name: Option<&str>,
+) -> Result<(Status, Result<(), Exit>), Exit> {
+    let status =
+        read(config).map_err(|(Trouble::Lost(why) | Trouble::Unread(why))| fail(Exit::Failed, &why))?;
+    // Where no daemon ever ran, every order waits to be asked about.
+    let status = status.unwrap_or_else(|| Status::new(config, &Loaded::default(), clock::now()));
+    let status = narrowed(status, flaw, name).map_err(|why| fail(Exit::Usage, &why))?;
+    let exit = match (&status.state_lost, flaw) {
+        (Some(_), _) => Err(Exit::Failed),
+        (None, Some(_)) => Err(Exit::Usage),
+        (None, None) => Ok(()),
+    };
+    Ok((status, exit))
+}
+
+/// What was asked for, or why nothing is known of it.
+fn narrowed(mut status: Status, flaw: Option<&Flaw>, name: Option<&str>) -> Result<Status, String> {
+    if flaw.is_some() {
+        // They may stand in the part that cannot be read, and a daemon that runs guards them as before.
+        status.absent.clear();
+    }
+    let Some(name) = name else { return Ok(status) };
+    if !status.has(name) {
+        return Err(match flaw {
+            Some(_) => unreadable(name),
+            None => format!(
+                "no order named {} is configured; {}",
+                crate::api::Foreign::new(name),
+                print::known(status.orders.iter().map(|order| &*order.name))
+            ),
+        });
+    }
+    status.keep(name);
+    Ok(status)
+}
+
+/// Why the state says nothing.
+enum Trouble {
+    /// It was taken away from a daemon that runs.
+    Lost(String),
+    Unread(String),
+}
+
 /// What the state file says, if there is one.
-fn read(config: &Arc<Config>) -> Result<Option<Status>, String> {
+fn read(config: &Arc<Config>) -> Result<Option<Status>, Trouble> {
+    let lost = presence::complaint(&config.state_dir);
+    match (read_file(config), lost) {
+        // What there is was not written by the daemon that runs, or is nothing at all.
+        (Ok(None) | Err(_), Some(why)) => Err(Trouble::Lost(why)),
+        (Err(why), None) => Err(Trouble::Unread(why)),
+        (Ok(None), None) => Ok(None),
+        (Ok(Some(mut status)), lost) => {
+            status.state_lost = lost;
+            Ok(Some(status))
+        }
+    }
+}
+
+fn read_file(config: &Arc<Config>) -> Result<Option<Status>, String> {
     let now = clock::now();
     let Some(reader) = Reader::open(&config.state_dir).map_err(|error| error.to_string())? else {
         return Ok(None);

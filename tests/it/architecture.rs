@@ -17,21 +17,9 @@ const TABLE: [(&str, &[&str]); 13] = [
     ("telemetry", &["config", "engine"]),
     (
         "commands",
-        &[
-            "api",
-            "cert",
-            "cli",
-            "config",
-            "daemon",
-            "effects",
-            "engine",
-            "sources",
-            "state",
-            "status",
-            "telemetry",
-        ],
+        &["api", "cert", "config", "daemon", "effects", "engine", "sources", "state", "status", "telemetry"],
     ),
-    ("cli", &["commands"]),
+    ("cli", &["api", "commands", "config", "effects", "engine"]),
     ("main", &[]),
 ];
 
