@@ -18,40 +18,37 @@
 //!
 //! # Who may import whom
 //!
-//! | part | may import | may touch outside the process |
+//! Three crates, and the compiler keeps the walls: `certcollectd-core` decides (`api`, `cert`, the typed configuration,
+//! `engine`, `state`'s rows) and can reach no runtime, socket, file or clock, so every decision can be tested without
+//! one; this one, the daemon, acts; `certcollectd-sandbox` plays the vendor and imports nothing of ours, because a
+//! misreading of the vendor's documents that both shared would pass every test.
+//!
+//! | part | may import, besides the core | may touch outside the process |
 //! | --- | --- | --- |
-//! | `api` | – | nothing |
-//! | `cert` | – | nothing |
-//! | `config` | `api`, `cert` | nothing: text comes in as `&str` |
-//! | `engine` | `api`, `cert`, `config` | nothing |
-//! | `state`, `status` | `engine`, and what it shows | nothing; `state` is handed an open database |
-//! | `sources` | `engine`, `api`, `config` | clock, signals, file notifications, config and credential files (read), listening sockets |
-//! | `effects` | `engine`, `api`, `cert`, `config`, `state` | network out, disk, child processes |
-//! | `daemon` | `engine`, `sources`, `effects`, `config` | only through these |
-//! | `telemetry` | `config`, `engine` | stderr, journal, notify socket |
+//! | `config` | – | nothing: text comes in as `&str` |
+//! | `status` | `config` | nothing |
+//! | `sources` | `config` | clock, signals, file notifications, config and credential files (read), listening sockets |
+//! | `effects` | `config` | network out, disk, child processes |
+//! | `telemetry` | `config` | stderr, journal, notify socket |
+//! | `daemon` | `sources`, `effects`, `telemetry`, `config` | only through these |
 //! | `commands` | everything above | stdout, config file |
 //! | `cli` | `commands`, and what arguments name | arguments, exit code |
 //! | `main` | `cli` | nothing |
 //!
-//! `tests/it/architecture.rs` keeps this table true. One line carries the weight: `engine` cannot reach
-//! `effects`, so every decision can be tested without a socket or a disk. The rehearsal server is a crate of its own,
-//! `certcollectd-sandbox`, which imports nothing of this one: a misreading of the vendor's documents that both
-//! shared would pass every test.
+//! `tests/it/architecture.rs` keeps this table, and the one of the core, true.
 //!
 //! What is deliberately absent: the engine has no clock, no file, no random source and no `await`;
 //! nothing follows a redirect; no test branch exists in the daemon's code.
 
 #![forbid(unsafe_code)]
 
-pub mod api;
-pub mod cert;
 pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod daemon;
 pub mod effects;
-pub mod engine;
 pub mod sources;
-pub mod state;
 pub mod status;
 pub mod telemetry;
+
+pub use certcollectd_core::{api, cert, engine, state};

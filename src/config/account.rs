@@ -5,9 +5,10 @@ use std::sync::Arc;
 use crate::api::Response;
 
 use super::address::{base_url, has_user_info, proxy};
+use super::name;
 use super::problem::{Problem, Sink, Spot};
 use super::reader::{Item, Table};
-use super::value::{self, Wrong, file_path};
+use super::value::{Wrong, file_path};
 use super::{Account, ProxyLogin, SecretSource, invisible, params, secret};
 
 /// Characters that the vendor takes as `loginName` (CollectSSL, request parameters).
@@ -37,7 +38,7 @@ pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
     let ca_file = table.parse("ca_file", "the path of a PEM file", file_path);
 
     let name_at = name.map_or(table.at, |item| item.at);
-    let name = name.and_then(|item| item.parse(NAME_HELP, |text| value::name(text).map(|()| text)));
+    let name = name.and_then(|item| item.parse(NAME_HELP, |text| name::name(text).map(|()| text)));
     let login_at = login.map_or(table.at, |item| item.at);
     let login = login.and_then(|item| item.parse("such as \"example-login\"", login_name));
     let name: Arc<str> = name?.into();

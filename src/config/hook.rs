@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::account::NAME_HELP;
 use super::address::{has_user_info, hook_url, method, socket_path};
+use super::name;
 use super::problem::{Problem, Spot};
 use super::reader::{Item, Table};
-use super::value::{self, DURATION_HELP, SHORTEST, Wrong, duration, file_path, near};
+use super::value::{DURATION_HELP, SHORTEST, Wrong, duration, file_path, near};
 use super::{Action, Hook, HookEvent, HookSignal, keys};
 
 /// Longest time for a hook: one that needs more waits for something that will not come.
@@ -34,7 +35,7 @@ pub(super) fn hook(table: &Table<'_>) -> Option<Draft> {
     let merge = table.flag("merge").unwrap_or(Hook::MERGE);
 
     let name_at = name.map_or(table.at, |item| item.at);
-    let name = name.and_then(|item| item.parse(NAME_HELP, |text| value::name(text).map(|()| text)))?;
+    let name = name.and_then(|item| item.parse(NAME_HELP, |text| name::name(text).map(|()| text)))?;
     let name: Arc<str> = name.into();
     let hook = action.map(|action| Hook {
         name: name.clone(),

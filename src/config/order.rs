@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::account::NAME_HELP;
-use super::address::{domain, email};
+use super::name;
 use super::polling::{Pace, PaceSpots, Polling, cadence, pace};
 use super::problem::{Problem, Spot};
 use super::reader::{Item, Table};
@@ -16,6 +16,7 @@ use super::{
     standard_policy,
 };
 use crate::api::{Handle, Product, Response};
+use certcollectd_core::config::name::{domain, email};
 
 /// Digits of a `certificateID` (CollectSSL, request parameters).
 const CERTIFICATE_ID_DIGITS: usize = 16;
@@ -84,7 +85,7 @@ impl Orders {
         self.tables += 1;
         let name = table.need("name", "a name of your own, such as name = \"www\"; it names the folder");
         let name_at = name.map_or(table.at, |item| item.at);
-        let name = name.and_then(|item| item.parse(NAME_HELP, |text| value::name(text).map(|()| text)));
+        let name = name.and_then(|item| item.parse(NAME_HELP, |text| name::name(text).map(|()| text)));
         let name: Option<Arc<str>> = name.map(Arc::from);
         if let Some(name) = &name {
             self.note_name(table, name, name_at);

@@ -6,11 +6,12 @@
 use std::ops::Range;
 
 use super::SecretSource;
-use super::address::{domain, has_user_info};
+use super::address::has_user_info;
 use super::keys::{self, TABLES};
 use super::problem::Problem;
 use super::reader::{Item, Table};
 use super::value::{Wrong, file_name, file_path, near, variable};
+use certcollectd_core::config::name::domain;
 
 /// What may stand behind the key.
 fn forms(key: &str) -> String {

@@ -5,20 +5,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub(super) use certcollectd_core::config::name::{NAME_CHARS, Wrong, shown};
+
 use crate::api::{Handle, Product};
-
-/// Why a value was refused. `what` follows the name of the key: "`interval` *has no unit*".
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wrong {
-    pub(super) what: String,
-    pub(super) help: String,
-}
-
-impl Wrong {
-    pub(super) fn new(what: impl Into<String>, help: impl Into<String>) -> Wrong {
-        Wrong { what: what.into(), help: help.into() }
-    }
-}
 
 /// What to write where a duration is wanted.
 pub(super) const DURATION_HELP: &str =
@@ -35,23 +24,8 @@ pub(super) const SHORTEST: Duration = Duration::from_millis(1);
 
 const DAY: u64 = 24 * 3600;
 
-/// Characters in the name of an order, an account or a hook. Leaves room for the suffixes that file names get.
-const NAME_CHARS: usize = 100;
-
 /// Bytes of one file name on the file systems of Linux.
 const FILE_NAME_BYTES: usize = 255;
-
-/// Characters of a value that a message repeats.
-const SHOWN_CHARS: usize = 60;
-
-/// A piece of the operator's text as messages show it: quoted, escaped, cut.
-pub(super) fn shown(text: &str) -> String {
-    let mut cut: String = text.chars().take(SHOWN_CHARS).collect();
-    if cut.len() < text.len() {
-        cut.push('…');
-    }
-    format!("{cut:?}")
-}
 
 /// Text with a unit, between two bounds.
 pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, Wrong> {
@@ -146,29 +120,6 @@ pub(super) fn spread(share: f64) -> Result<u16, Wrong> {
     }
     // At most 500, so nothing is cut.
     Ok((share * 1000.0).round() as u16)
-}
-
-/// The name of an order, an account or a hook: safe as a file name, a metric label and a word in a shell.
-pub(super) fn name(text: &str) -> Result<(), Wrong> {
-    let help = "names are 1 to 100 of the characters a-z 0-9 . _ - and do not begin with a dot";
-    if text.is_empty() {
-        return Err(Wrong::new("is empty", help));
-    }
-    if text.starts_with('.') {
-        return Err(Wrong::new("begins with a dot", help));
-    }
-    let is_allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-');
-    if let Some(odd) = text.chars().find(|c| !is_allowed(*c)) {
-        let lower = text.to_ascii_lowercase();
-        if lower.chars().all(is_allowed) && lower.len() <= NAME_CHARS {
-            return Err(Wrong::new("has capital letters", format!("write {}", shown(&lower))));
-        }
-        return Err(Wrong::new(format!("has the character {odd:?}"), help));
-    }
-    if text.len() > NAME_CHARS {
-        return Err(Wrong::new("is too long", help));
-    }
-    Ok(())
 }
 
 /// An absolute path without detours, so that two ways to write one place compare equal.
@@ -420,25 +371,6 @@ mod tests {
         assert_eq!(spread(0.5), Ok(500));
         for share in [-0.1, 0.51, 10.0, f64::NAN, f64::INFINITY] {
             assert_eq!(what(spread(share)), "is out of range");
-        }
-    }
-
-    #[test]
-    fn names_are_safe_everywhere() {
-        for text in ["www", "a", "www.example.com", "a_b-c", "9", &"a".repeat(100)] {
-            assert_eq!(name(text), Ok(()), "{text}");
-        }
-        for (text, expected) in [
-            ("", "is empty"),
-            (".www", "begins with a dot"),
-            ("..", "begins with a dot"),
-            ("WWW", "has capital letters"),
-            ("a b", "has the character ' '"),
-            ("a/b", "has the character '/'"),
-            ("ä", "has the character 'ä'"),
-            (&"a".repeat(101), "is too long"),
-        ] {
-            assert_eq!(what(name(text)), expected, "{text}");
         }
     }
 

@@ -292,12 +292,12 @@ fn put_right(
     }
     if wrong_owner {
         let was = format!("{name} belonged to {}:{}", stat.st_uid, stat.st_gid);
-        found.done(was, fchown(&file, Some(Uid::from_raw(uid)), gid.map(Gid::from_raw)));
+        repaired(found, was, fchown(&file, Some(Uid::from_raw(uid)), gid.map(Gid::from_raw)));
     }
     // After the owner: giving a file away can clear bits of its mode.
     let done = fchmod(&file, Mode::from_raw_mode(mode));
     if wrong_mode {
-        found.done(format!("{name} had mode {is_mode:04o}"), done);
+        repaired(found, format!("{name} had mode {is_mode:04o}"), done);
     }
 }
 
@@ -313,7 +313,7 @@ fn open_to_owner(parent: &Dir, name: &str, found: &mut Inspection) {
         let opened = Mode::from_raw_mode(layout::DIR_MODE);
         let what = format!("{} had mode {mode:04o}", parent.path().join(name).display());
         // The directory above belongs to us or to root, and no one else may write to it.
-        found.done(what, chmodat(parent, name, opened, AtFlags::empty()));
+        repaired(found, what, chmodat(parent, name, opened, AtFlags::empty()));
     }
 }
 
@@ -323,22 +323,20 @@ fn close_to_others(dir: &Dir, found: &mut Inspection) {
     let Ok(stat) = fstat(dir) else { return };
     let (me, shown) = (rustix::process::geteuid(), dir.path().display());
     if stat.st_uid != me.as_raw() && stat.st_uid != 0 {
-        found.done(format!("{shown} belonged to {}", stat.st_uid), fchown(dir, Some(me), None));
+        repaired(found, format!("{shown} belonged to {}", stat.st_uid), fchown(dir, Some(me), None));
     }
     let mode = stat.st_mode & 0o7777;
     if mode & 0o022 != 0 {
         let closed = Mode::from_raw_mode(mode & !0o022);
-        found.done(format!("{shown} had mode {mode:04o}"), fchmod(dir, closed));
+        repaired(found, format!("{shown} had mode {mode:04o}"), fchmod(dir, closed));
     }
 }
 
-impl Inspection {
-    /// Notes how an attempt to put something right has ended.
-    fn done(&mut self, what: String, result: rustix::io::Result<()>) {
-        match result {
-            Ok(()) => self.repaired.push(what),
-            Err(why) => self.unmended.push(format!("{what}, which cannot be put right: {why}")),
-        }
+/// Notes how an attempt to put something right has ended.
+fn repaired(found: &mut Inspection, what: String, result: rustix::io::Result<()>) {
+    match result {
+        Ok(()) => found.repaired.push(what),
+        Err(why) => found.unmended.push(format!("{what}, which cannot be put right: {why}")),
     }
 }
 

@@ -11,7 +11,7 @@ macro_rules! files {
     ($($name:literal)*) => {
         /// Every fixture, by file name.
         pub(super) const ALL: &[(&str, &[u8])] =
-            &[$(($name, include_bytes!(concat!("../../tests/data/cert/", $name)))),*];
+            &[$(($name, include_bytes!(concat!("../../../../tests/data/cert/", $name)))),*];
     };
 }
 

@@ -58,7 +58,7 @@ impl HookSignal {
     }
 
     /// By its name in any case, with `SIG` or without.
-    pub(super) fn named(text: &str) -> Option<HookSignal> {
+    pub fn named(text: &str) -> Option<HookSignal> {
         let upper = text.to_ascii_uppercase();
         let name = upper.strip_prefix("SIG").unwrap_or(&upper);
         HookSignal::ALL.into_iter().find(|signal| signal.as_str() == name)

@@ -321,7 +321,7 @@ fn a_poll_of_the_future_is_a_clock_that_went_back() {
 
 #[test]
 fn bundles_come_back_and_cut_ones_do_not() {
-    let pem = include_bytes!("../../tests/data/cert/bundle.pem");
+    let pem = include_bytes!("../../../../tests/data/cert/bundle.pem");
     let bundle = crate::cert::unpack(pem).unwrap();
     let bytes = write_bundle(&bundle);
     assert_eq!(read_bundle("www", &bytes).unwrap(), bundle);
@@ -344,7 +344,7 @@ fn rows_cannot_change_places() {
 }
 
 /// Rows of version 3, as it has always written them.
-const GOLDEN: &str = include_str!("../../tests/it/golden/state/version-3.json");
+const GOLDEN: &str = include_str!("../../../../tests/it/golden/state/version-3.json");
 
 fn fresh() -> OrderRecord {
     OrderRecord::new("main".into(), "orderNumber 1".into(), NOW)

@@ -1,0 +1,280 @@
+//! The configuration as meant: typed, complete, every default resolved. Plain data.
+//!
+//! The daemon reads the text form, and knows everything that can be wrong with it.
+
+mod action;
+mod layout;
+mod login;
+pub mod name;
+mod signal;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use action::{Action, Hook, HookEvent};
+pub use layout::{FileCopy, FileKind, Files};
+pub use login::{Account, Params, ProxyLogin, SecretSource};
+pub use name::{is_name, normal_domain};
+pub use signal::HookSignal;
+
+use crate::api::{Handle, Product, Response};
+pub use crate::cert::{Policy, Severity};
+
+/// The whole configuration, after all included files were read and all names were resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Where `state.db`, the lock, the control socket and the quarantine live. Absolute.
+    pub state_dir: PathBuf,
+    /// Where an order named `www` appears as `<install_dir>/www/`. Absolute.
+    pub install_dir: PathBuf,
+    /// What holds for every call.
+    pub calls: Calls,
+    /// How often an order is asked about that says nothing else.
+    pub cadence: Cadence,
+    /// At least one; names are unique.
+    pub accounts: Vec<Arc<Account>>,
+    /// In the order in which they were written; names are unique.
+    pub orders: Vec<Order>,
+    /// Names are unique.
+    pub hooks: Vec<Arc<Hook>>,
+    /// The optional listener for metrics, health and status.
+    pub http: Option<Http>,
+    /// The optional listener for the vendor's push notifications.
+    pub push: Option<Push>,
+    /// Whom `doctor` asks.
+    pub dns: Dns,
+    /// How to log.
+    pub log: Log,
+}
+
+impl Config {
+    pub const STATE_DIR: &'static str = "/var/lib/certcollectd";
+    pub const INSTALL_DIR: &'static str = "/etc/ssl/certcollectd";
+
+    pub fn account(&self, name: &str) -> Option<&Arc<Account>> {
+        self.accounts.iter().find(|account| *account.name == *name)
+    }
+}
+
+/// "1 order", "2 orders".
+pub fn count<N: TryInto<i64>>(number: N, what: &str) -> String {
+    let number = number.try_into().unwrap_or(i64::MAX);
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{s}")
+}
+
+/// The part of `[polling]` that belongs to the account and not to one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Calls {
+    /// Least time between the end of one call of an account and the start of the next.
+    pub call_gap: Duration,
+    /// Timeout for the TCP and TLS handshakes.
+    pub connect_timeout: Duration,
+    /// Timeout for one call as a whole: DNS, connect, TLS, headers and body.
+    pub request_timeout: Duration,
+    /// How long a request may still arrive after we gave up on it: the connection's TCP user
+    /// timeout, and the shortest rest of the account after an unanswered call.
+    pub settle: Duration,
+    /// Consecutive unintelligible answers after which the order needs attention.
+    pub unknown_tries: u32,
+    /// As long as more is due, orders that come to owe the same hook share a run up to this.
+    pub merge_window: Duration,
+}
+
+impl Calls {
+    /// Defaults of `[polling]`.
+    pub const CALL_GAP: Duration = Duration::from_secs(10);
+    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+    pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+    pub const SETTLE: Duration = Duration::from_secs(20);
+    /// The longest [`Calls::request_timeout`]: a vendor that needs more will not answer at all.
+    pub const LONGEST: Duration = Duration::from_secs(600);
+    /// The longest [`Calls::settle`].
+    pub const LONGEST_SETTLE: Duration = Duration::from_secs(600);
+    pub const UNKNOWN_TRIES: u32 = 10;
+    pub const MERGE_WINDOW: Duration = Duration::from_secs(120);
+}
+
+impl Default for Calls {
+    fn default() -> Calls {
+        Calls {
+            call_gap: Calls::CALL_GAP,
+            connect_timeout: Calls::CONNECT_TIMEOUT,
+            request_timeout: Calls::REQUEST_TIMEOUT,
+            settle: Calls::SETTLE,
+            unknown_tries: Calls::UNKNOWN_TRIES,
+            merge_window: Calls::MERGE_WINDOW,
+        }
+    }
+}
+
+/// How often one order is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cadence {
+    /// Least time between two polls of one order.
+    pub interval: Duration,
+    /// What back-off and long waits grow to. Never below `interval`.
+    pub max_interval: Duration,
+    /// How often an installed order is looked at; `None` ends the guard.
+    pub guard_interval: Option<Duration>,
+    /// By how many thousandths an interval may be stretched, so that orders do not march in step.
+    pub spread_permille: u16,
+}
+
+impl Cadence {
+    /// The vendor's own floor (CollectSSL overview: "no more often than once every 3 hours").
+    pub const INTERVAL: Duration = Duration::from_secs(3 * 3600);
+    pub const MAX_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+    pub const GUARD_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+    /// See [`Cadence::spread_permille`]: ten per cent.
+    pub const SPREAD_PERMILLE: u16 = 100;
+}
+
+impl Default for Cadence {
+    fn default() -> Cadence {
+        Cadence {
+            interval: Cadence::INTERVAL,
+            max_interval: Cadence::MAX_INTERVAL,
+            guard_interval: Some(Cadence::GUARD_INTERVAL),
+            spread_permille: Cadence::SPREAD_PERMILLE,
+        }
+    }
+}
+
+/// One order to collect and guard. Kept small: there can be 100,000 of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// `[a-z0-9._-]`, unique; names the directory.
+    pub name: Arc<str>,
+    pub account: Arc<str>,
+    pub handle: Handle,
+    /// Names that the certificate must cover; lower case, A-labels.
+    pub domains: Box<[Box<str>]>,
+    /// The private key that the certificate must fit.
+    pub key: KeySource,
+    /// Further real files that are renamed into place after the swap.
+    pub copies: Box<[FileCopy]>,
+    /// Everything else; orders that say the same share one value.
+    pub settings: Arc<OrderSettings>,
+}
+
+impl Order {
+    /// Whether nothing says what the certificate must be for: any certificate of the number is installed.
+    pub fn is_unpinned(&self) -> bool {
+        self.domains.is_empty() && self.key == KeySource::None
+    }
+}
+
+/// What many orders have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OrderSettings {
+    pub product: Product,
+    pub cadence: Cadence,
+    /// In which form it is asked for; `None` is as its account says.
+    pub response: Option<Response>,
+    /// Sent along when it is collected; what stands here counts before the same name at its account.
+    pub params: Params,
+    pub files: Files,
+    /// What must hold before anything is written.
+    pub verify: Policy,
+    /// PEM file with the roots for `trust`; `None` is the platform's store.
+    pub trust_anchors: Option<PathBuf>,
+    /// Names of the hooks, in the order in which they run.
+    pub hooks: Vec<Arc<str>>,
+}
+
+/// Where the order's private key, or what stands for it, is found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum KeySource {
+    /// Not known here: the key check is skipped.
+    None,
+    /// Candidate key files, of which one must match.
+    Keys(Box<[PathBuf]>),
+    /// A certificate signing request whose public key must match.
+    Csr(PathBuf),
+    /// Such a request itself, DER in base64 without armour: an adopted order has the one that was sent.
+    Request(Box<str>),
+}
+
+/// What must hold where `[order.verify]` says nothing: [`Policy::default`], but `trust` is off for mark certificates,
+/// whose roots are in no platform's store.
+pub fn standard_policy(product: Product) -> Policy {
+    match product {
+        Product::Ssl | Product::Smime => Policy::default(),
+        Product::Mark => Policy { trust: Severity::Off, ..Policy::default() },
+    }
+}
+
+/// `[http]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Http {
+    pub listen: std::net::SocketAddr,
+}
+
+/// `[push]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Push {
+    pub listen: std::net::SocketAddr,
+    /// The path that the vendor calls; begins with a slash.
+    pub path: String,
+    /// User name of the basic authentication that was agreed with the vendor.
+    pub user: Option<String>,
+    pub password: Option<SecretSource>,
+}
+
+impl Push {
+    pub const PATH: &'static str = "/push";
+}
+
+/// `[dns]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Dns {
+    /// The resolvers that `doctor` asks, in this order; none means the system's.
+    pub resolver: Vec<std::net::SocketAddr>,
+}
+
+impl Dns {
+    /// The port of a resolver that is given without one.
+    pub const PORT: u16 = 53;
+
+    /// An IP address, with a port or without.
+    pub fn address(text: &str) -> Option<std::net::SocketAddr> {
+        let plain = |text: &str| Some(std::net::SocketAddr::new(text.parse().ok()?, Dns::PORT));
+        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
+        text.parse()
+            .ok()
+            .or_else(|| plain(text))
+            .or_else(|| plain(bare?))
+            .filter(|address| address.port() != 0)
+    }
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub format: LogFormat,
+    /// A level or a filter in the form of `RUST_LOG`, which overrides it.
+    pub level: String,
+}
+
+impl Log {
+    pub const FORMAT: LogFormat = LogFormat::Auto;
+    pub const LEVEL: &'static str = "info";
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log { format: Log::FORMAT, level: Log::LEVEL.to_owned() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text; without time where the journal adds its own.
+    Auto,
+    /// Text with time.
+    Text,
+    /// One JSON object a line.
+    Json,
+}

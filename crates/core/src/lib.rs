@@ -1,0 +1,21 @@
+//! What certcollectd decides, and from what: the vendor's API read and written, certificates judged, the typed
+//! configuration, the engine, and the rows of the state.
+//!
+//! Nothing here opens a file or a socket, starts a process, waits, or reads a clock: the daemon does, and brings the
+//! time and what it found. So every decision can be tested without any of them.
+//!
+//! | part | uses |
+//! | --- | --- |
+//! | [`api`] | – |
+//! | [`cert`] | – |
+//! | [`config`] | [`api`], [`cert`] |
+//! | [`engine`] | [`api`], [`cert`], [`config`] |
+//! | [`state`] | all of them |
+
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod cert;
+pub mod config;
+pub mod engine;
+pub mod state;
