@@ -23,7 +23,7 @@ pub(super) fn files(table: &Table<'_>, has_key: bool) -> Files {
                 "name its key_file; with a csr_file or without either, the key is not known here",
             ));
         }
-        *slot(&mut files, kind) = name;
+        files = files.with(kind, name.as_deref());
         written.push((kind, item));
     }
     for (kind, item) in &written {
@@ -63,19 +63,6 @@ fn wanted(item: &Item<'_>) -> Option<Option<String>> {
             None
         }
         None => item.parse(help, |text| file_name(text).map(|()| Some(text.to_owned()))),
-    }
-}
-
-fn slot(files: &mut Files, kind: FileKind) -> &mut Option<String> {
-    match kind {
-        FileKind::Cert => &mut files.cert,
-        FileKind::Chain => &mut files.chain,
-        FileKind::Fullchain => &mut files.fullchain,
-        FileKind::Key => &mut files.key,
-        FileKind::Combined => &mut files.combined,
-        FileKind::Root => &mut files.root,
-        FileKind::Pkcs7 => &mut files.pkcs7,
-        FileKind::Der => &mut files.der,
     }
 }
 

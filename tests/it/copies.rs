@@ -20,7 +20,7 @@ fn install(dir: &Path, generation: &str, key: &KeyPair, found: &KeyPair) -> Resu
     let leaf = certs::leaf(key, &["www.example.com"], 0, 4_000_000_000);
     let leaf = Certificate::from_der(&leaf).unwrap();
     let material = Material { leaf, chain: Vec::new(), root: None, key: Some(file.clone()) };
-    let files = Files { chain: None, ..Files::default() };
+    let files = Files::default().with(FileKind::Chain, None);
     let staged = Stage {
         order: OrderId(0),
         name: "www".into(),

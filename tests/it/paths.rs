@@ -60,7 +60,7 @@ fn material() -> Material {
 }
 
 fn files() -> Files {
-    Files { chain: None, ..Files::default() }
+    Files::default().with(FileKind::Chain, None)
 }
 
 /// Installs once by the daemon's own functions, with a copy; whether all of it went well.
@@ -320,7 +320,9 @@ fn files_stay_whose_they_are_while_their_owner_cannot_be_looked_up() {
     let file = out.join("www/cert.pem");
     std::os::unix::fs::chown(&file, Some(STRANGER), Some(STRANGER)).unwrap();
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o666)).unwrap();
-    let look = guard(Files { owner: Some("nosuchuser".into()), ..files() });
+    let mut files = files();
+    files.owner = Some("nosuchuser".into());
+    let look = guard(files);
     let found = inspect::inspect(&out, &look);
     assert_eq!(std::fs::metadata(&file).unwrap().uid(), STRANGER);
     assert_eq!(found.repaired, ["cert.pem had mode 0666"]);

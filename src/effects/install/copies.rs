@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::dir::{Dir, kind_of};
 use super::error::{failed, in_the_way};
 use super::stage;
-use crate::config::{FileCopy, FileKind, Files};
+use crate::config::{FileCopy, Files};
 use crate::effects::ownership::Ownership;
 use crate::engine::event::{Activate, InstallError};
 
@@ -77,15 +77,6 @@ pub(super) fn place_copy(copy: &Copy<'_>) -> Result<(), InstallError> {
 
 /// Permission bits of a copy: its own, or the files'; never wider than its content allows.
 pub(super) fn copy_mode(copy: &FileCopy, files: &Files) -> u32 {
-    let mode = copy.mode.unwrap_or(files.mode);
-    match copy.from {
-        FileKind::Key => copy.mode.map_or(Files::KEY_MODE, |mode| mode & Files::COMBINED_MODE),
-        FileKind::Combined => mode & Files::COMBINED_MODE,
-        FileKind::Cert
-        | FileKind::Chain
-        | FileKind::Fullchain
-        | FileKind::Root
-        | FileKind::Pkcs7
-        | FileKind::Der => mode,
-    }
+    let widest = if copy.from.holds_key() { Files::COMBINED_MODE } else { u32::MAX };
+    copy.mode.map_or(files.mode_of(copy.from), |mode| mode & widest)
 }

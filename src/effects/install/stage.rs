@@ -184,13 +184,11 @@ mod tests {
         let leaf = cert::Certificate::from_der(params.self_signed(&key).unwrap().der()).unwrap();
         let file = dir.path().join("site.pem");
         std::fs::write(&file, format!("{}{}", leaf.to_pem(), key.serialize_pem())).unwrap();
-        let files = Files {
-            key: Some("key.pem".into()),
-            combined: Some("site.pem".into()),
-            pkcs7: Some("chain.p7b".into()),
-            der: Some("cert.der".into()),
-            ..Files::default()
-        };
+        let files = Files::default()
+            .with(FileKind::Key, Some("key.pem"))
+            .with(FileKind::Combined, Some("site.pem"))
+            .with(FileKind::Pkcs7, Some("chain.p7b"))
+            .with(FileKind::Der, Some("cert.der"));
         let material = Material { leaf, chain: Vec::new(), root: None, key: Some(file) };
         let stage = Stage { order: OrderId(0), name: "www".into(), generation: NAME.into(), material, files };
         let store = Dir::open_or_make(&dir.path().join(".www"), DIR_MODE).unwrap();

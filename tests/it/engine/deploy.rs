@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use certcollectd::config::{FileKind, Files};
 use certcollectd::engine::event::Command;
 
 use certcollectd::cert::Certificate;
@@ -130,7 +131,9 @@ fn a_lost_state_is_a_cold_start_that_runs_no_hook() {
 #[test]
 fn a_lost_state_runs_no_hook_where_a_root_is_wanted_that_was_never_sent() {
     let mut config = with_hook("www");
-    world::change(&mut config.orders[0], |settings| settings.files.root = Some("root.pem".into()));
+    world::change(&mut config.orders[0], |settings| {
+        settings.files = Files::default().with(FileKind::Root, Some("root.pem"));
+    });
     let mut world = World::new(config);
     world.say("www", [issued(-1, 90)]);
     world.pass(DAY);

@@ -2,30 +2,16 @@
 
 use std::path::PathBuf;
 
-/// The files of a generation: a plain file name each, or `None` where it is not wanted.
+/// The files of a generation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Files {
-    /// The end-entity certificate, PEM.
-    pub cert: Option<String>,
-    /// The intermediates, the leaf's issuer first, without a self-signed root, PEM.
-    pub chain: Option<String>,
-    /// `cert` and `chain` in one, PEM.
-    pub fullchain: Option<String>,
-    /// The matching private key as it was found, always mode 0600.
-    pub key: Option<String>,
-    /// `key` and `fullchain` in one, never wider than 0640.
-    pub combined: Option<String>,
-    /// The self-signed root, if the answer held it, PEM.
-    pub root: Option<String>,
-    /// All certificates as a certs-only PKCS#7, DER.
-    pub pkcs7: Option<String>,
-    /// The end-entity certificate, DER.
-    pub der: Option<String>,
+    /// By kind: a plain file name, or `None` where it is not wanted.
+    names: [Option<String>; FileKind::ALL.len()],
     /// User name or number; `None` is the daemon's own.
     pub owner: Option<String>,
     /// Group name or number; `None` is the daemon's own.
     pub group: Option<String>,
-    /// Permission bits of every file but `key`.
+    /// Permission bits of every file without the key in it.
     pub mode: u32,
 }
 
@@ -42,53 +28,61 @@ impl Files {
 
     /// The file name of one kind of content, or `None` where it is not wanted.
     pub fn name(&self, kind: FileKind) -> Option<&str> {
-        let name = match kind {
-            FileKind::Cert => &self.cert,
-            FileKind::Chain => &self.chain,
-            FileKind::Fullchain => &self.fullchain,
-            FileKind::Key => &self.key,
-            FileKind::Combined => &self.combined,
-            FileKind::Root => &self.root,
-            FileKind::Pkcs7 => &self.pkcs7,
-            FileKind::Der => &self.der,
-        };
-        name.as_deref()
+        self.names[kind as usize].as_deref()
+    }
+
+    pub fn with(mut self, kind: FileKind, name: Option<&str>) -> Files {
+        self.names[kind as usize] = name.map(str::to_owned);
+        self
+    }
+
+    /// Permission bits of one kind of file.
+    pub fn mode_of(&self, kind: FileKind) -> u32 {
+        match kind {
+            FileKind::Key => Files::KEY_MODE,
+            FileKind::Combined => self.mode & Files::COMBINED_MODE,
+            FileKind::Cert
+            | FileKind::Chain
+            | FileKind::Fullchain
+            | FileKind::Root
+            | FileKind::Pkcs7
+            | FileKind::Der => self.mode,
+        }
     }
 }
 
 impl Default for Files {
     fn default() -> Files {
-        Files {
-            cert: Some(Files::CERT.to_owned()),
-            chain: Some(Files::CHAIN.to_owned()),
-            fullchain: Some(Files::FULLCHAIN.to_owned()),
-            key: None,
-            combined: None,
-            root: None,
-            pkcs7: None,
-            der: None,
-            owner: None,
-            group: None,
-            mode: Files::MODE,
-        }
+        Files { names: Default::default(), owner: None, group: None, mode: Files::MODE }
+            .with(FileKind::Cert, Some(Files::CERT))
+            .with(FileKind::Chain, Some(Files::CHAIN))
+            .with(FileKind::Fullchain, Some(Files::FULLCHAIN))
     }
 }
 
 /// Which of a generation's files is meant, in `[order.files]` and in `[[order.copy]] from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FileKind {
+    /// The end-entity certificate, PEM.
     Cert,
+    /// The intermediates, the leaf's issuer first, without a self-signed root, PEM.
     Chain,
+    /// `Cert` and `Chain` in one, PEM.
     Fullchain,
+    /// The matching private key as it was found, always mode 0600.
     Key,
+    /// `Key` and `Fullchain` in one, never wider than 0640.
     Combined,
+    /// The self-signed root, if the answer held it, PEM.
     Root,
+    /// All certificates as a certs-only PKCS#7, DER.
     Pkcs7,
+    /// The end-entity certificate, DER.
     Der,
 }
 
 impl FileKind {
-    /// All of them, in the order in which they are documented.
+    /// In the order of the variants, which is that of the documents.
     pub const ALL: [FileKind; 8] = [
         FileKind::Cert,
         FileKind::Chain,

@@ -6,7 +6,7 @@ use super::Engine;
 use super::event::Level;
 use super::time::Now;
 use crate::api::{Handle, Product};
-use crate::config::{Config, Files, KeySource, Order, OrderSettings, Params, standard_policy};
+use crate::config::{Config, FileKind, Files, KeySource, Order, OrderSettings, Params, standard_policy};
 
 /// An order that the vendor made when it replaced another one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Adopted {
         });
         let lent = lender.map(|order| {
             // Only whoever made the request has the key, so no file can hold it.
-            let files = Files { key: None, combined: None, ..order.settings.files.clone() };
+            let files = order.settings.files.clone().with(FileKind::Key, None).with(FileKind::Combined, None);
             Arc::new(OrderSettings { files, ..(*order.settings).clone() })
         });
         let settings = lent.unwrap_or_else(|| {

@@ -120,16 +120,23 @@ pub fn may_show(kind: FileKind, content: &[u8], leaf: Fingerprint) -> bool {
 
 /// Kind, file name and permission bits of every file that is wanted, in the order in which they are written.
 pub fn wanted(files: &Files) -> Vec<(FileKind, &str, u32)> {
-    let Files { cert, chain, fullchain, key, combined, root, pkcs7, der, mode, .. } = files;
-    let all = [
-        (FileKind::Cert, cert, *mode),
-        (FileKind::Chain, chain, *mode),
-        (FileKind::Fullchain, fullchain, *mode),
-        (FileKind::Root, root, *mode),
-        (FileKind::Pkcs7, pkcs7, *mode),
-        (FileKind::Der, der, *mode),
-        (FileKind::Key, key, Files::KEY_MODE),
-        (FileKind::Combined, combined, *mode & Files::COMBINED_MODE),
-    ];
-    all.into_iter().filter_map(|(kind, name, mode)| Some((kind, name.as_deref()?, mode))).collect()
+    let mut kinds = FileKind::ALL;
+    kinds.sort_by_key(|kind| kind.holds_key());
+    kinds.into_iter().filter_map(|kind| Some((kind, files.name(kind)?, files.mode_of(kind)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_with_the_key_are_written_last() {
+        // An installed order's layout is recognized by this order.
+        let all = FileKind::ALL
+            .into_iter()
+            .fold(Files::default(), |files, kind| files.with(kind, Some(kind.word())));
+        let written: Vec<_> = wanted(&all).into_iter().map(|(_, name, mode)| (name, mode)).collect();
+        let plain = ["cert", "chain", "fullchain", "root", "pkcs7", "der"].map(|name| (name, 0o644));
+        assert_eq!(written, [&plain[..], &[("key", 0o600), ("combined", 0o640)]].concat());
+    }
 }

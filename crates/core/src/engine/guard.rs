@@ -249,7 +249,8 @@ fn not_found(inspection: &Inspection) -> String {
 
 /// Whether a file of the order, or a copy, is the root.
 fn wants_root(entry: &Order) -> bool {
-    entry.settings.files.root.is_some() || entry.copies.iter().any(|copy| copy.from == FileKind::Root)
+    entry.settings.files.name(FileKind::Root).is_some()
+        || entry.copies.iter().any(|copy| copy.from == FileKind::Root)
 }
 
 /// The self-signed certificate of the signer of a chain's end, or of the end itself where it is cross-signed.

@@ -11,7 +11,7 @@ use super::event::{Effect, HookResult, HookRun, Level, OrderId, RunId, Subject};
 use super::order::Debt;
 use super::time::{Now, Time};
 use super::{ALARM_AFTER, Busy, Engine, note, schedule};
-use crate::config::{Action, Hook, HookEvent, Order};
+use crate::config::{Action, FileKind, Hook, HookEvent, Order};
 
 /// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
 /// block the others.
@@ -200,15 +200,15 @@ impl Engine {
         let entry = self.entry(id);
         let dir = self.config.install_dir.join(&*entry.name);
         let files = &entry.settings.files;
-        let path = |name: &Option<String>| name.as_ref().map(|name| dir.join(name)).unwrap_or_default();
+        let path = |kind| files.name(kind).map(|name| dir.join(name)).unwrap_or_default();
         let installed = self.slot(id).record.installed.as_deref();
         Subject {
             order: entry.name.clone(),
             number: entry.handle.text().to_owned(),
             product: entry.settings.product.word(),
-            cert: path(&files.cert),
-            chain: path(&files.chain),
-            fullchain: path(&files.fullchain),
+            cert: path(FileKind::Cert),
+            chain: path(FileKind::Chain),
+            fullchain: path(FileKind::Fullchain),
             domains: installed
                 .map(|installed| valid_names(&installed.names))
                 .unwrap_or_else(|| configured(entry)),
