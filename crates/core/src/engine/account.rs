@@ -8,8 +8,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::errand::Errand;
 use super::event::{CredentialTag, OrderId, Token};
+use super::is_default;
 use super::pause::Cause;
 use super::push::Announced;
 use super::replacement::Replacement;
@@ -18,56 +21,83 @@ use super::unheard::Unheard;
 use crate::api::Endpoint;
 
 /// What is remembered of an account, restarts included.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct AccountRecord {
     /// Set while the vendor refuses the login.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
     /// One call may go out although the account is closed.
+    #[serde(skip_serializing_if = "is_default")]
     pub probe: bool,
     /// Stands for login and address, see [`super::errand::login_of`]; nothing in a state that is older than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<u64>,
     /// No call before this.
+    #[serde(rename = "paused_until_ms", skip_serializing_if = "Option::is_none")]
     pub paused_until: Option<Time>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_why: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_for: Option<Cause>,
     /// Stands for the way to the vendor at that time: host, roots and proxy.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_way: Option<u64>,
     /// Pauses in a row, for the doubling.
+    #[serde(skip_serializing_if = "is_default")]
     pub pauses: u32,
     /// The end of the last call, or its start while it is under way.
+    #[serde(rename = "called_ms", skip_serializing_if = "Option::is_none")]
     pub called: Option<Time>,
     /// A call was begun whose end is not recorded.
+    #[serde(skip_serializing_if = "is_default")]
     pub calling: bool,
     /// When that call ends at the latest.
+    #[serde(rename = "ends_ms", skip_serializing_if = "Option::is_none")]
     pub ends: Option<Time>,
     /// Set while the last calls had no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unheard: Option<Unheard>,
+    #[serde(skip_serializing_if = "is_default")]
     pub calls: u64,
     /// When the vendor answered last so that it could be understood, UNIX seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub answered: Option<i64>,
     /// Set while GetMDCDomainDetails is not open to the account, so that the daemon does not call it on its
     /// own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub details_refused: Option<Refused>,
     /// The announcement of a revocation that is about no order known here.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub announced: Option<Box<Announced>>,
     /// S/MIME replacements that were sent, oldest first: what must not be sent twice by mistake.
+    #[serde(skip_serializing_if = "is_default")]
     pub replacements: Vec<Replacement>,
 }
 
 /// Why an endpoint is not asked any more, and with which login that was so.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Refused {
     /// UNIX seconds.
     pub since: i64,
     /// What the vendor said, in our words with the vendor's quoted.
     pub text: Box<str>,
     /// The credential of that time, once it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<CredentialTag>,
     /// Stands for the account's entry of that time, see [`super::errand::login_of`].
     pub login: u64,
 }
 
 impl AccountRecord {
+    /// Translates its times, as [`super::order::OrderRecord::rebase`] does.
+    pub fn rebase(&mut self, past: impl Fn(&mut Time), future: impl Fn(&mut Time)) {
+        self.called.iter_mut().for_each(past);
+        [&mut self.paused_until, &mut self.ends].into_iter().flatten().for_each(&future);
+        self.unheard.iter_mut().for_each(|unheard| future(&mut unheard.until));
+    }
+
     /// Whether the account is paused because its password cannot be read.
     pub fn lacks_password(&self) -> bool {
         self.paused_for == Some(Cause::Password)
@@ -83,22 +113,28 @@ impl AccountRecord {
 }
 
 /// Why and since when an account is closed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Closed {
     /// UNIX seconds.
     pub since: i64,
     /// What the vendor said, in our words with the vendor's quoted.
     pub text: Box<str>,
     /// What came of the call that was let through since, where that does not tell whether the login is accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub unclear: Option<Box<str>>,
     /// When it was refused last, if that was later, UNIX seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub again: Option<i64>,
     /// The credential that was refused, once it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<CredentialTag>,
     /// Another one that a call was let through with since, without an answer that tells anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tried: Option<CredentialTag>,
     /// More that had their one call since the account was closed, the oldest first, at most [`Closed::MOST_SPENT`]: one that
     /// is put back is no new one.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub spent: Vec<CredentialTag>,
 }
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::Engine;
 use super::event::Level;
 use super::time::Now;
@@ -9,9 +11,11 @@ use crate::api::{Handle, Product};
 use crate::config::{Config, FileKind, Files, KeySource, Order, OrderSettings, Params, standard_policy};
 
 /// An order that the vendor made when it replaced another one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Adopted {
     /// As in the configuration; names the directory.
+    #[serde(skip)]
     pub name: Arc<str>,
     /// The account it is collected on.
     pub account: Arc<str>,
@@ -21,6 +25,7 @@ pub struct Adopted {
     pub replaced: Box<str>,
     /// The request that was sent, DER in base64: its key is what the certificate has to have. Nothing where an earlier
     /// version adopted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request: Option<Box<str>>,
     /// When it was adopted, UNIX seconds.
     pub since: i64,

@@ -67,6 +67,11 @@ use time::{Now, Time};
 use crate::cert::Certificate;
 use crate::config::{Account, Config, Order};
 
+/// Whether a record is written without it.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 /// A step of the wall clock by more than this is noticed, in milliseconds.
 const CLOCK_STEP: i64 = 1000;
 

@@ -12,6 +12,7 @@ use crate::cert::Fingerprint;
 use crate::config::{HookEvent, Order};
 
 use super::event::InstalledFile;
+use super::is_default;
 use super::push::Pushed;
 use super::time::{Now, Time};
 
@@ -180,7 +181,8 @@ pub fn transition(phase: Phase, news: News, standing: Standing) -> Phase {
 }
 
 /// What is remembered of an order, restarts included. What never changes after the start is not here.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct OrderRecord {
     /// The account it was last asked on.
     pub account: Arc<str>,
@@ -190,65 +192,95 @@ pub struct OrderRecord {
     /// Since when it stands there, UNIX seconds.
     pub since: i64,
     /// Why it stands there, in our words, where that is not plain from the phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Box<str>>,
     /// Since when it has been waiting for the vendor.
+    #[serde(rename = "waiting_since_ms")]
     pub waiting_since: Time,
     /// End of the last call that may have reached the vendor; start, if its end is not known.
+    #[serde(rename = "polled_ms", skip_serializing_if = "Option::is_none")]
     pub polled: Option<Time>,
     /// Numbers that the entry named before, and when they were asked about: the vendor's floor is the number's.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub former: Vec<Former>,
     /// Next scheduled poll.
+    #[serde(rename = "due_ms", skip_serializing_if = "Option::is_none")]
     pub due: Option<Time>,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub polls: u32,
     /// Polls in a row that brought nothing readable.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub failures: u32,
     /// Answers in a row with an unknown code.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub unknowns: u32,
     /// Since when the vendor has been at work on another certificate beside the installed one.
+    #[serde(rename = "reissue_ms", skip_serializing_if = "Option::is_none")]
     pub reissue: Option<Time>,
     /// The order number as answers name it, where the order is asked about by another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub heard: Option<Box<Heard>>,
     /// What is known of its domains from GetMDCDomainDetails.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub domains: Option<Box<Domains>>,
     /// What readers see.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub installed: Option<Box<Generation>>,
     /// What is about to be put into place.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub staged: Option<Box<Generation>>,
     /// Whether what is staged is an older generation that the operator wants back.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub rollback: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub bundled: bool,
     /// The bundle whose refusals the operator overrode, by its leaf.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Fingerprint>,
     /// The certificate that the operator rolled back from; not installed again unless accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Fingerprint>,
     /// Hooks owed, and those done for the current generation.
+    #[serde(rename = "hooks", default, skip_serializing_if = "is_default")]
     pub debts: Vec<Debt>,
     /// How many of the warnings ahead of the certificate's end were given.
+    #[serde(rename = "expiry_warnings", default, skip_serializing_if = "is_default")]
     pub warned: u8,
     /// The end of the product term that was warned of, UNIX seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub term_warned: Option<i64>,
     /// What push notifications have left behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub pushed: Option<Box<Pushed>>,
     /// Trouble on this machine that keeps a bundle from its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Box<Trouble>>,
     /// How the files differ from what was installed, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<Box<str>>,
     /// Which installed files readers do not find, or why that is unknown, in words; nothing once it is
     /// repaired.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<Box<str>>,
     /// Names that a certificate before covered and the installed one does not, until the operator accepts that.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub uncovered: Box<[Box<str>]>,
     /// It is unknown which certificate in quarantine is the order's, so there is none to accept.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub leafless: bool,
 }
 
 /// A number that an entry named before.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Former {
     pub account: Arc<str>,
     pub handle: Box<str>,
+    #[serde(rename = "polled_ms")]
     pub polled: Time,
+    #[serde(rename = "asked_ms", skip_serializing_if = "Option::is_none")]
     pub asked: Option<Time>,
 }
 
@@ -302,6 +334,21 @@ impl OrderRecord {
         }
     }
 
+    /// Translates its times on the schedule's line: those of the past, and those to come.
+    pub fn rebase(&mut self, past: impl Fn(&mut Time), future: impl Fn(&mut Time)) {
+        past(&mut self.waiting_since);
+        [&mut self.polled, &mut self.reissue].into_iter().flatten().for_each(&past);
+        for former in &mut self.former {
+            past(&mut former.polled);
+            former.asked.iter_mut().for_each(&past);
+        }
+        self.domains.iter_mut().for_each(|domains| past(&mut domains.asked));
+        self.due.iter_mut().for_each(&future);
+        self.debts.iter_mut().flat_map(|debt| &mut debt.next).for_each(&future);
+        self.pushed.iter_mut().flat_map(|pushed| &mut pushed.hinted).for_each(&future);
+        self.trouble.iter_mut().for_each(|trouble| future(&mut trouble.next));
+    }
+
     /// Since when a certificate is waited for: the first one, or another one.
     pub fn waits_since(&self) -> Option<Time> {
         if self.phase == Phase::Waiting { Some(self.waiting_since) } else { self.reissue }
@@ -322,11 +369,14 @@ impl OrderRecord {
 }
 
 /// When GetMDCDomainDetails was asked, and what it said.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Domains {
     /// The end of the last call that may have reached the vendor.
+    #[serde(rename = "asked_ms")]
     pub asked: Time,
     /// The last answer that could be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub heard: Option<Heard>,
 }
 
@@ -348,13 +398,6 @@ pub struct Heard {
     pub details: Details,
 }
 
-impl Heard {
-    /// How answers have left the order, and since when, UNIX seconds.
-    pub fn mood(&self) -> (Mood, i64) {
-        (Mood::of(self.code), self.since.unwrap_or(self.at))
-    }
-}
-
 /// How an answer leaves an order, as far as somebody should look when it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mood {
@@ -367,6 +410,11 @@ pub enum Mood {
 }
 
 impl Heard {
+    /// How answers have left the order, and since when, UNIX seconds.
+    pub fn mood(&self) -> (Mood, i64) {
+        (Mood::of(self.code), self.since.unwrap_or(self.at))
+    }
+
     /// What kind of news it was; nothing where no answer was understood.
     pub fn class(&self) -> Option<Class> {
         self.code.map(|code| row_of(code).class)
@@ -401,7 +449,8 @@ impl Generation {
 }
 
 /// One generation of files: what is in it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Generation {
     /// Directory name: UTC time and the start of the leaf's fingerprint.
     pub name: Box<str>,
@@ -418,9 +467,12 @@ pub struct Generation {
     /// Names in the leaf.
     pub names: Box<[Box<str>]>,
     /// SHA-256 of each intermediate, the leaf's issuer first; nothing where an earlier version wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub chain: Option<Box<[Fingerprint]>>,
     /// SHA-256 of the root, if one was at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<Fingerprint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
     pub files: Vec<InstalledFile>,
     /// Tells what was configured when it was written, so that a changed configuration is noticed.
@@ -428,32 +480,40 @@ pub struct Generation {
 }
 
 /// A hook that is owed, or was done for the current generation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Debt {
     pub hook: Arc<str>,
     /// The event it is owed for.
     pub event: HookEvent,
     /// Owed since, UNIX seconds.
     pub since: i64,
+    #[serde(default, skip_serializing_if = "is_default")]
     pub tries: u32,
     /// Next try; `None` when it is paid.
+    #[serde(rename = "next_ms", skip_serializing_if = "Option::is_none")]
     pub next: Option<Time>,
     /// A try was begun whose end is not recorded.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub started: bool,
     /// How the last try ended, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Box<str>>,
     /// When the last try ended, UNIX seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<i64>,
 }
 
 /// Trouble on this machine, retried automatically.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Trouble {
     /// What does not work, in words.
     pub text: Box<str>,
     /// Tries so far.
     pub tries: u32,
     /// Next try.
+    #[serde(rename = "next_ms")]
     pub next: Time,
 }
 

@@ -9,10 +9,12 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::event::{Level, Note, OrderId};
 use super::order::{Generation, OrderRecord, Phase};
 use super::time::{Now, Time};
-use super::{Busy, Engine};
+use super::{Busy, Engine, is_default};
 use crate::api::Handle;
 use crate::api::push::Hint;
 use crate::api::reply::Details;
@@ -35,28 +37,36 @@ const MANY: usize = 1024;
 pub const ACCOUNT_ALARM: i64 = 7 * 24 * 3600;
 
 /// What push notifications have left behind at an order.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Pushed {
     /// From when on one wants the order polled.
+    #[serde(rename = "hinted_ms", skip_serializing_if = "Option::is_none")]
     pub hinted: Option<Time>,
     /// Polls in a row that one asked for and that brought nothing new.
+    #[serde(skip_serializing_if = "is_default")]
     pub idle: u8,
     /// `certificateID` of the certificate that was collected last, by which one may name the order.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Box<str>>,
     /// Set while the vendor is said to be about to revoke the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<Announced>,
 }
 
 /// A revocation that is announced.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Announced {
     /// When that was heard first, UNIX seconds; for an account, last.
     pub at: i64,
     /// What was said, escaped and bounded.
     pub text: Box<str>,
     /// What was installed then. A certificate that is another one is a newer one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub leaf: Option<Fingerprint>,
     /// Whether the sender knew the password agreed with the vendor.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub proven: bool,
 }
 

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 
-use super::Engine;
 use super::account::AccountRecord;
 use super::adopted::Adopted;
 use super::answers::said;
 use super::errand::Errand;
 use super::event::{CommandReply, Effect, Level, OrderId, ReplaceCommand, Token};
 use super::time::{Now, rfc3339};
+use super::{Engine, is_default};
 use crate::api::code::{Class, Row, is_error};
 use crate::api::{Foreign, Handle, Replace, Reply, Request};
 use crate::cert::{self, Certificate, Fingerprint};
@@ -21,18 +22,22 @@ use crate::cert::{self, Certificate, Fingerprint};
 const REMEMBERED: usize = 500;
 
 /// A replacement that was sent, or was about to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Replacement {
     /// The order whose certificate was to be replaced.
     pub number: Box<str>,
     /// SHA-256 of the request as it was sent.
     pub csr: Fingerprint,
     /// SHA-256 of the public key in the request; nothing where an earlier version sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Fingerprint>,
     /// When it was sent, UNIX seconds.
     pub at: i64,
+    #[serde(flatten)]
     pub outcome: Outcome,
     /// Whether it is settled although its outcome is unknown: the operator has looked, or it was collected.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub settled: bool,
 }
 
@@ -57,12 +62,37 @@ impl Replacement {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "OutcomeRow", into = "OutcomeRow")]
 pub enum Outcome {
     /// Unknown: no answer was understood, for this reason, or the process ended before it came.
     Unknown(Option<Box<str>>),
     /// The vendor made it; under this number, if it named one.
     Made(Option<Box<str>>),
+}
+
+/// An outcome as it is written.
+#[derive(Serialize, Deserialize)]
+struct OutcomeRow {
+    made: bool,
+    /// The new order's number, or why it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    said: Option<Box<str>>,
+}
+
+impl From<OutcomeRow> for Outcome {
+    fn from(row: OutcomeRow) -> Outcome {
+        if row.made { Outcome::Made(row.said) } else { Outcome::Unknown(row.said) }
+    }
+}
+
+impl From<Outcome> for OutcomeRow {
+    fn from(outcome: Outcome) -> OutcomeRow {
+        match outcome {
+            Outcome::Unknown(said) => OutcomeRow { made: false, said },
+            Outcome::Made(said) => OutcomeRow { made: true, said },
+        }
+    }
 }
 
 fn is_unknown(outcome: &Outcome) -> bool {

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::account::AccountRecord;
 use super::event::{CredentialTag, Level};
 use super::pause::Cause;
@@ -24,13 +26,16 @@ pub const FURTHEST: Duration = Calls::LONGEST.saturating_add(Calls::LONGEST_SETT
 const SUSPICIOUS: u32 = 2;
 
 /// The last calls of an account, none of which was answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Unheard {
     /// Number in a row, over all orders, commands and restarts; at least one.
     pub calls: u32,
     /// Until then the last of them may still reach the vendor: no other begins before.
+    #[serde(rename = "until_ms")]
     pub until: Time,
     /// The credential of the last of them where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<CredentialTag>,
 }
 
