@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User as Entry};
 
-use super::{User, finding};
+use super::eyes::User;
+use super::finding::finding;
 use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
 use crate::config::{Config, KeySource};

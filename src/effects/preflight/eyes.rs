@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User as Entry, getgrouplist};
 
-use super::finding;
+use super::finding::finding;
 use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
 use crate::config::{Action, Config, KeySource, SecretSource, Severity};

@@ -3,7 +3,8 @@
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
-use super::{User, finding};
+use super::eyes::User;
+use super::finding::finding;
 use crate::config::Config;
 use crate::config::file::Level;
 use crate::config::point::{Finding, Key};

@@ -3,6 +3,7 @@
 
 mod exposed;
 mod eyes;
+mod finding;
 mod listeners;
 mod programs;
 mod service;
@@ -11,8 +12,7 @@ mod way;
 use std::path::Path;
 
 use crate::config::Config;
-use crate::config::file::Level;
-use crate::config::point::{Finding, Key};
+use crate::config::point::Finding;
 
 pub use eyes::User;
 pub use listeners::taken as taken_ports;
@@ -33,10 +33,6 @@ pub fn look_as(config: &Config, files: &[&Path], service: &User) -> Vec<Finding>
     let mut found = Vec::new();
     eyes::look(config, files, service, &mut found);
     found
-}
-
-fn finding(level: Level, about: Option<Key>, message: String, help: &str) -> Finding {
-    Finding { level, message, about, help: (!help.is_empty()).then(|| help.to_owned()) }
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{User, finding};
+use super::eyes::User;
+use super::finding::finding;
 use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
 use crate::config::{Action, Config};

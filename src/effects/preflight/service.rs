@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::User;
+use super::eyes::User;
 use crate::config::Config;
 
 /// Is there where systemd runs the machine (sd_booted(3)).

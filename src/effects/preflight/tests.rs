@@ -1,8 +1,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use super::User;
-use super::eyes::Right;
+use super::eyes::{Right, User};
 
 /// A user that no file here belongs to.
 fn stranger(gid: Option<u32>) -> User {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::finding;
+use super::finding::finding;
 use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
 use crate::config::{Config, KeySource, SecretSource};
