@@ -10,7 +10,6 @@ mod limit;
 pub(super) mod transport;
 
 use std::collections::HashMap;
-use std::error::Error;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -120,7 +119,7 @@ fn build(account: &Account, calls: &Calls, proxy_password: Option<&str>) -> Resu
         builder = builder.tls_certs_merge(roots(path)?);
     }
     if let Some(address) = &account.proxy {
-        let mut proxy = Proxy::all(address).map_err(|error| Failure::Setup(chain(&error)))?;
+        let mut proxy = Proxy::all(address).map_err(|error| Failure::Setup(transport::chain(&error)))?;
         if let (Some(login), Some(password)) = (&account.proxy_login, proxy_password) {
             proxy = match address.starts_with("socks5:") {
                 true => proxy.basic_auth(&percent(&login.user), &percent(password)),
@@ -129,9 +128,9 @@ fn build(account: &Account, calls: &Calls, proxy_password: Option<&str>) -> Resu
         }
         builder = builder.proxy(proxy);
     }
-    builder
-        .build()
-        .map_err(|error| Failure::Setup(transport::rootless().map_or_else(|| chain(&error), str::to_owned)))
+    builder.build().map_err(|error| {
+        Failure::Setup(transport::rootless().map_or_else(|| transport::chain(&error), str::to_owned))
+    })
 }
 
 /// `Proxy-Authorization`; it is sent with CONNECT, and never beyond the proxy.
@@ -164,7 +163,10 @@ pub fn roots(path: &Path) -> Result<Vec<Certificate>, Failure> {
     let pem = read_file(path, MAX_ANCHORS_INPUT)
         .map_err(|error| wrong(access::reason(path, Wish::Read, &error).to_string()))?;
     let roots = cert::read_roots(&pem).map_err(|error| wrong(error.to_string()))?;
-    roots.iter().map(|root| Certificate::from_der(root).map_err(|error| wrong(chain(&error)))).collect()
+    roots
+        .iter()
+        .map(|root| Certificate::from_der(root).map_err(|error| wrong(transport::chain(&error))))
+        .collect()
 }
 
 /// A body that is wiped when the last of its holders lets go.
@@ -420,26 +422,6 @@ fn failure(error: reqwest::Error) -> Unfinished {
     if error.is_timeout() {
         return Unfinished::TimedOut;
     }
-    let text = chain(&error);
+    let text = transport::chain(&error);
     if error.is_builder() { Unfinished::Failed(Failure::Setup(text)) } else { Unfinished::Broken(text) }
-}
-
-/// An error with its causes, each said once.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut at = Some(error);
-    while let Some(error) = at {
-        let text = error.to_string();
-        if !parts.iter().any(|part| part.contains(&text)) {
-            parts.push(text);
-        }
-        at = error.source();
-    }
-    // Some of the TLS library's texts end in the address of a manual for programmers.
-    for part in &mut parts {
-        part.truncate(part.find(": https://docs.rs/").unwrap_or(part.len()));
-    }
-    // The first words are the client's own ("error sending request"); the causes say more.
-    let start = usize::from(parts.len() > 1);
-    Foreign::new(&parts[start..].join(": ")).to_string()
 }

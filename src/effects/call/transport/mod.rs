@@ -134,6 +134,26 @@ pub(crate) fn rootless() -> Option<&'static str> {
     )
 }
 
+/// An error with its causes, each said once.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut at = Some(error);
+    while let Some(error) = at {
+        let text = error.to_string();
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        at = error.source();
+    }
+    // Some of the TLS library's texts end in the address of a manual for programmers.
+    for part in &mut parts {
+        part.truncate(part.find(": https://docs.rs/").unwrap_or(part.len()));
+    }
+    // The first words are the client's own ("error sending request"); the causes say more.
+    let start = usize::from(parts.len() > 1);
+    Foreign::new(&parts[start..].join(": ")).to_string()
+}
+
 /// What kept a connection from coming about, in types. `None` if it did come about.
 pub(super) fn cause(error: &reqwest::Error, route: &Route) -> Option<Cause> {
     if !error.is_connect() {
@@ -160,8 +180,8 @@ pub(super) fn cause(error: &reqwest::Error, route: &Route) -> Option<Cause> {
     Some(match of_system {
         Some(cause) => cause,
         None if error.is_timeout() => Cause::Slow,
-        None if route.proxy.is_some() => of_proxy(&super::chain(error)),
-        None => Cause::Other(Foreign::new(&super::chain(error))),
+        None if route.proxy.is_some() => of_proxy(&chain(error)),
+        None => Cause::Other(Foreign::new(&chain(error))),
     })
 }
 
