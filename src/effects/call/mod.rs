@@ -5,8 +5,8 @@
 //! limit covers the whole call. Nothing of the request ever reaches an error.
 
 pub mod credential;
-mod echo;
 mod limit;
+mod redact;
 pub(super) mod transport;
 
 use std::collections::HashMap;
@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use self::limit::Limit;
+use self::redact::redact;
 use self::transport::{Cause, Route};
 use super::access::{self, Wish};
 use super::blocking::{self, apart};
@@ -331,7 +332,7 @@ impl Arrived {
         if endpoint == Endpoint::DomainDetails || !names_refusal(&self.body) {
             return None;
         }
-        let body = echo::without(self.body.freeze(), password);
+        let body = redact(self.body.freeze(), password);
         let answer = Answer { status: self.status, content_type: None, retry_after: None, body };
         let reply = reply::decode(endpoint, &answer).ok()?;
         (code::classify(endpoint, &reply).class == Class::AccountClosed).then_some(answer)
@@ -386,7 +387,7 @@ async fn read(
     }
     let text = |name| {
         headers.get(name).map(|value: &HeaderValue| {
-            Foreign::from_bytes(&echo::without(Bytes::copy_from_slice(value.as_bytes()), password))
+            Foreign::from_bytes(&redact(Bytes::copy_from_slice(value.as_bytes()), password))
         })
     };
     if let Some(coding) =
@@ -408,7 +409,7 @@ async fn read(
         }
         arrived.body.extend_from_slice(&chunk);
     }
-    let body = echo::without(std::mem::take(&mut arrived.body).freeze(), password);
+    let body = redact(std::mem::take(&mut arrived.body).freeze(), password);
     Ok(Answer { status, content_type, retry_after, body })
 }
 

@@ -20,7 +20,7 @@ const MAX_QUOTES: usize = 16;
 const ESCAPED: [&[u8]; 4] = [b"u005c", b"x5c", b"&#92;", b"&#x5c;"];
 
 /// The body with stars where the password stood. Lengths stay as they are.
-pub(super) fn without(body: Bytes, password: &str) -> Bytes {
+pub(super) fn redact(body: Bytes, password: &str) -> Bytes {
     if password.len() < MIN_ECHO {
         return body;
     }
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     fn check(body: &str, password: &str, expected: &str) {
-        let clean = without(Bytes::copy_from_slice(body.as_bytes()), password);
+        let clean = redact(Bytes::copy_from_slice(body.as_bytes()), password);
         assert_eq!(String::from_utf8_lossy(&clean), expected);
     }
 
@@ -254,7 +254,7 @@ mod tests {
             for after in ["", "1", "12"] {
                 let text = format!("{before}correct horse?>{after}");
                 for packed in [STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)] {
-                    let clean = without(Bytes::from(packed.clone()), "correct horse?>");
+                    let clean = redact(Bytes::from(packed.clone()), "correct horse?>");
                     let left = clean.iter().filter(|byte| **byte != b'*').count();
                     assert!(left <= before.len() + after.len() + 5, "{packed} {clean:?}");
                 }
@@ -267,7 +267,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_input_panics_and_the_password_is_gone(body: Vec<u8>, password in "[ -~]{6,20}") {
-            let clean = without(Bytes::from(body.clone()), &password);
+            let clean = redact(Bytes::from(body.clone()), &password);
             proptest::prop_assert_eq!(clean.len(), body.len());
             proptest::prop_assert!(!clean.windows(password.len()).any(|part| part == password.as_bytes()));
         }
