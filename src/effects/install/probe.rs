@@ -21,7 +21,7 @@ const MAX_ENTRIES: usize = 100_000;
 
 /// What would fail, and what of the configuration it is about.
 #[derive(Debug)]
-pub struct Hindrance {
+pub struct ProbeError {
     /// The step that failed.
     pub error: InstallError,
     /// The directory, the owner or the copy.
@@ -30,16 +30,16 @@ pub struct Hindrance {
 
 /// Tries every output directory of a configuration once, and every owner in it; leaves nothing behind but an
 /// `install_dir` that was missing.
-pub fn probe(config: &Config) -> Vec<Hindrance> {
+pub fn probe(config: &Config) -> Vec<ProbeError> {
     probe_all(config, true)
 }
 
 /// As [`probe`] by somebody who is not the daemon's user, and must not make a directory that would not be the daemon's.
-pub fn probe_for_another(config: &Config) -> Vec<Hindrance> {
+pub fn probe_for_another(config: &Config) -> Vec<ProbeError> {
     probe_all(config, config.install_dir.exists())
 }
 
-fn probe_all(config: &Config, has_install_dir: bool) -> Vec<Hindrance> {
+fn probe_all(config: &Config, has_install_dir: bool) -> Vec<ProbeError> {
     let mut dirs: BTreeMap<(PathBuf, Option<&str>, Option<&str>), Key> = BTreeMap::new();
     let mut names: BTreeMap<(bool, &str), Key> = BTreeMap::new();
     let mut single: Vec<(&Path, Key)> = Vec::new();
@@ -74,7 +74,7 @@ fn probe_all(config: &Config, has_install_dir: bool) -> Vec<Hindrance> {
         let (owner, group) = if is_group { (None, Some(name)) } else { (Some(name), None) };
         if let Err(error) = Ownership::lookup(owner, group) {
             strangers.insert((is_group, name));
-            problems.push(Hindrance { error, about });
+            problems.push(ProbeError { error, about });
         }
     }
     let mut broken: Option<PathBuf> = None;
@@ -90,7 +90,7 @@ fn probe_all(config: &Config, has_install_dir: bool) -> Vec<Hindrance> {
             continue;
         }
         if let Err(error) = probe_dir(&dir, is_install_dir, owner, group) {
-            problems.push(Hindrance { error, about });
+            problems.push(ProbeError { error, about });
             broken = Some(dir);
         }
     }
@@ -151,7 +151,7 @@ fn walk_through(base: &Dir, inner: &Dir, name: &str, owner: Ownership) -> Result
 }
 
 /// A file that is a mount of its own cannot be replaced; its directory has to be mounted instead.
-fn mounted_files(paths: Vec<(&Path, Key)>) -> Vec<Hindrance> {
+fn mounted_files(paths: Vec<(&Path, Key)>) -> Vec<ProbeError> {
     if paths.is_empty() {
         return Vec::new();
     }
@@ -162,7 +162,7 @@ fn mounted_files(paths: Vec<(&Path, Key)>) -> Vec<Hindrance> {
     paths
         .into_iter()
         .filter(|(path, _)| is_mounted(path))
-        .map(|(path, about)| Hindrance { error: failed("replace", path, rustix::io::Errno::BUSY), about })
+        .map(|(path, about)| ProbeError { error: failed("replace", path, rustix::io::Errno::BUSY), about })
         .collect()
 }
 
