@@ -39,7 +39,7 @@ pub struct Effects {
     config: Arc<Config>,
     salt: Arc<[u8]>,
     callers: call::Callers,
-    leaders: reap::Leaders,
+    groups: reap::ProcessGroups,
     disk: Arc<Semaphore>,
     running: JoinSet<Event>,
     /// What to report of a task that panicked.
@@ -63,7 +63,7 @@ impl Effects {
             config,
             salt: salt.into(),
             callers: call::Callers::default(),
-            leaders: reap::Leaders::default(),
+            groups: reap::ProcessGroups::default(),
             disk: Arc::new(Semaphore::new(DISK_AT_ONCE)),
             running: JoinSet::new(),
             kinds: HashMap::new(),
@@ -83,7 +83,7 @@ impl Effects {
 
     /// Collects the exit of processes that hooks left behind.
     pub fn reap(&self) {
-        reap::reap(&self.leaders);
+        reap::reap(&self.groups);
     }
 
     /// Starts an effect. Saves, reports and replies are not for here: the loop carries them out in order.
@@ -143,9 +143,9 @@ impl Effects {
                 });
             }
             Effect::RunHook(run) => {
-                let leaders = self.leaders.clone();
+                let groups = self.groups.clone();
                 self.spawn(Kind::Hook(run.run), async move {
-                    Event::HookEnded { run: run.run, result: hook::run(&run, leaders).await }
+                    Event::HookEnded { run: run.run, result: hook::run(&run, groups).await }
                 });
             }
             Effect::Save(_) | Effect::Report(_) | Effect::Reply { .. } => {}

@@ -18,18 +18,18 @@ use std::panic::resume_unwind;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use self::reap::Leaders;
+use self::reap::ProcessGroups;
 use self::result::over;
 use crate::config::Action;
 use crate::engine::event::{HookResult, HookRun};
 
 /// Carries out one run.
-pub async fn run(run: &HookRun, leaders: Leaders) -> HookResult {
+pub async fn run(run: &HookRun, groups: ProcessGroups) -> HookResult {
     let limit = run.hook.timeout;
     let ended = match &run.hook.action {
-        Action::Run(arguments) => return program::run(run, arguments, leaders).await,
+        Action::Run(arguments) => return program::run(run, arguments, groups).await,
         Action::Signal { pid_file, signal } => {
-            let begun = match leaders.begin(&run.hook).await {
+            let begun = match groups.begin(&run.hook).await {
                 Ok(begun) => begun,
                 Err(why) => return HookResult::failed(why),
             };

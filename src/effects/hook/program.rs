@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::environment::environment;
 use super::executable::{find_program, startable};
-use super::reap::{self, Leaders};
+use super::reap::{self, ProcessGroups};
 use super::result::{NOT_FOR_ME, over};
 use crate::api::Foreign;
 use crate::effects::access;
@@ -40,11 +40,11 @@ const LAST_LINES: usize = 3;
 /// do, since an earlier run may have started a service that is to stay.
 const MARK: &str = "CERTCOLLECTD_RUN";
 
-pub(super) async fn run(run: &HookRun, arguments: &[String], leaders: Leaders) -> HookResult {
+pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGroups) -> HookResult {
     let mark = random_name();
     let mut environment = environment(run);
     environment.push((MARK, (&mark).into()));
-    let (mut child, pid) = match start(arguments, environment, run, &leaders).await {
+    let (mut child, pid) = match start(arguments, environment, run, &groups).await {
         Ok(started) => started,
         Err(why) => return HookResult::failed(why),
     };
@@ -57,9 +57,9 @@ pub(super) async fn run(run: &HookRun, arguments: &[String], leaders: Leaders) -
         Ok(status) => status.map(Ended::By),
         Err(_) => end(&mut child, pid).await.map(|_| Ended::AtLimit),
     };
-    leaders.ended(pid);
+    groups.ended(pid);
     if matches!(status, Ok(Ended::AtLimit)) {
-        reap::end_strays(&leaders, MARK, &mark).await;
+        reap::end_strays(&groups, MARK, &mark).await;
     }
     for reader in readers.into_iter().flatten() {
         let abort = reader.abort_handle();
@@ -85,11 +85,11 @@ async fn start(
     arguments: &[String],
     environment: Vec<(&'static str, OsString)>,
     run: &HookRun,
-    leaders: &Leaders,
+    groups: &ProcessGroups,
 ) -> Result<(Child, i32), String> {
     let limit = run.hook.timeout;
-    let begun = leaders.begin(&run.hook).await?;
-    let (arguments, known) = (arguments.to_vec(), leaders.starting());
+    let begun = groups.begin(&run.hook).await?;
+    let (arguments, known) = (arguments.to_vec(), groups.starting());
     let mut starting = spawn_blocking(move || {
         let child = spawn(&arguments, environment)?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
@@ -100,17 +100,17 @@ async fn start(
     match started {
         Ok(started) => {
             // What ended meanwhile was left to this.
-            reap::reap(leaders);
+            reap::reap(groups);
             started.unwrap_or_else(|error| resume_unwind(error.into_panic()))
         }
         Err(_) => {
-            let leaders = leaders.clone();
+            let groups = groups.clone();
             tokio::task::spawn_local(async move {
                 if let Ok(Ok((mut child, pid))) = starting.await {
                     let _ = end(&mut child, pid).await;
-                    leaders.ended(pid);
+                    groups.ended(pid);
                 }
-                reap::reap(&leaders);
+                reap::reap(&groups);
                 drop(begun);
             });
             let limit = humantime::format_duration(limit);

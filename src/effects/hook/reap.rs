@@ -17,7 +17,7 @@ const HANGS: &str =
 
 /// The hooks that run now, whose exit only their own tasks may collect.
 #[derive(Debug, Clone, Default)]
-pub struct Leaders(Arc<Mutex<Running>>);
+pub struct ProcessGroups(Arc<Mutex<Running>>);
 
 #[derive(Debug, Default)]
 struct Running {
@@ -28,11 +28,11 @@ struct Running {
     turns: HashMap<Arc<str>, Arc<Semaphore>>,
 }
 
-impl Leaders {
+impl ProcessGroups {
     /// A program is about to be started; until the result is dropped no exit status is collected.
     pub fn starting(&self) -> Starting {
         self.running().starting += 1;
-        Starting { leaders: self.clone(), pid: None }
+        Starting { groups: self.clone(), pid: None }
     }
 
     /// The permit for starting or sending something of this hook, kept until the kernel is done with it: what
@@ -56,7 +56,7 @@ impl Leaders {
 /// The start of a program.
 #[derive(Debug)]
 pub struct Starting {
-    leaders: Leaders,
+    groups: ProcessGroups,
     pid: Option<i32>,
 }
 
@@ -69,7 +69,7 @@ impl Starting {
 
 impl Drop for Starting {
     fn drop(&mut self) {
-        let mut running = self.leaders.running();
+        let mut running = self.groups.running();
         running.starting -= 1;
         running.pids.extend(self.pid);
     }
@@ -89,8 +89,8 @@ pub fn keep_descriptors() {
 }
 
 /// Collects the exit of every child that is not a hook's first process, which its own task waits for.
-pub fn reap(leaders: &Leaders) {
-    for pid in strays(leaders) {
+pub fn reap(groups: &ProcessGroups) {
+    for pid in strays(groups) {
         let _ = waitpid(Some(pid), WaitOptions::NOHANG);
     }
 }
@@ -98,7 +98,7 @@ pub fn reap(leaders: &Leaders) {
 /// Ends what a hook left behind when its time was up: our adopted children that carry the mark of its run.
 /// Killing one may hand us its children, hence the rounds. What hangs in the kernel ends when it can, and is not waited
 /// for.
-pub async fn end_strays(leaders: &Leaders, name: &str, value: &str) {
+pub async fn end_strays(groups: &ProcessGroups, name: &str, value: &str) {
     const ROUNDS: usize = 100;
     const PAUSE: Duration = Duration::from_millis(10);
     let wanted = format!("{name}={value}");
@@ -110,10 +110,10 @@ pub async fn end_strays(leaders: &Leaders, name: &str, value: &str) {
         for pid in found {
             let _ = kill_process(pid, Signal::KILL);
         }
-        reap(leaders);
+        reap(groups);
         tokio::time::sleep(PAUSE).await;
     }
-    reap(leaders);
+    reap(groups);
 }
 
 fn carries(pid: Pid, wanted: &[u8]) -> bool {
@@ -122,8 +122,8 @@ fn carries(pid: Pid, wanted: &[u8]) -> bool {
 }
 
 /// All children but the hooks' first processes; none while one of these may be among them unknown.
-fn strays(leaders: &Leaders) -> Vec<Pid> {
-    let running = leaders.running();
+fn strays(groups: &ProcessGroups) -> Vec<Pid> {
+    let running = groups.running();
     if running.starting > 0 {
         return Vec::new();
     }
