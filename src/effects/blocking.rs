@@ -13,31 +13,28 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 /// Reading a small file takes milliseconds, over a network some more.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A turn for one reader at a time.
-pub fn turn() -> Arc<Semaphore> {
+/// One permit, for one reader at a time.
+pub fn permit() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(1))
 }
 
-/// Does the work when it is its turn. `Err`, in words, when it takes longer than [`PATIENCE`]; it may still be done
+/// Does the work when it gets the permit. `Err`, in words, when it takes longer than `PATIENCE`; it may still be done
 /// then, and its result is dropped.
-pub async fn apart<T: Send + 'static>(
-    turn: &Arc<Semaphore>,
+pub async fn with_timeout<T: Send + 'static>(
+    permit: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
-    within(PATIENCE, turn, work).await
+    within(PATIENCE, permit, work).await
 }
 
 /// Does the work when it gets the permit, however long that takes: for what nothing waits for.
-pub async fn at_leisure<T: Send + 'static>(
-    turn: &Arc<Semaphore>,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> T {
-    let turn = turn.clone().acquire_owned().await.expect("it is never closed");
+pub async fn run<T: Send + 'static>(permit: &Arc<Semaphore>, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let permit = permit.clone().acquire_owned().await.expect("it is never closed");
     let done = spawn_blocking(move || {
         let done = work();
-        drop(turn);
+        drop(permit);
         done
     });
     done.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
@@ -45,11 +42,11 @@ pub async fn at_leisure<T: Send + 'static>(
 
 async fn within<T: Send + 'static>(
     patience: Duration,
-    turn: &Arc<Semaphore>,
+    permit: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
-    let free = turn.available_permits() > 0;
-    timeout(patience, at_leisure(turn, work)).await.map_err(|_| {
+    let free = permit.available_permits() > 0;
+    timeout(patience, run(permit, work)).await.map_err(|_| {
         let seconds = patience.as_secs();
         match free {
             true => format!("it cannot be read within {seconds} s; does the mount that it lies on hang?"),
@@ -71,7 +68,7 @@ mod tests {
         let mut builder = tokio::runtime::Builder::new_current_thread();
         let runtime = builder.enable_time().max_blocking_threads(1).build().unwrap();
         runtime.block_on(async {
-            let hanging = turn();
+            let hanging = permit();
             let (release, hang) = mpsc::channel::<()>();
             let short = Duration::from_millis(50);
             let first = within(short, &hanging, move || hang.recv().is_err()).await;
@@ -80,7 +77,7 @@ mod tests {
             let second = within(short, &hanging, || true).await;
             assert!(second.unwrap_err().contains("an earlier try"));
             drop(release);
-            assert_eq!(apart(&hanging, || 3).await, Ok(3), "and goes on by itself");
+            assert_eq!(with_timeout(&hanging, || 3).await, Ok(3), "and goes on by itself");
         });
     }
 }

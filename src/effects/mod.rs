@@ -21,7 +21,6 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::{Id, JoinError, JoinSet, spawn_blocking};
 
-use self::blocking::at_leisure;
 use self::call::credential;
 use self::hook::reap;
 use self::install::{activate, inspect, spare, stage, sweep};
@@ -92,11 +91,11 @@ impl Effects {
             Effect::Call(call) => self.call(call),
             Effect::Fingerprint { account } => {
                 let (config, salt) = (self.config.clone(), self.salt.clone());
-                let turn = self.callers.turn(&account);
+                let permit = self.callers.permit(&account);
                 self.spawn(Kind::Fingerprint(account.clone()), async move {
                     let known = config.account(&account).cloned();
                     // There is no second look, so this outlasts a hung mount.
-                    let tag = at_leisure(&turn, move || credential::tag(&*known?, &salt)).await;
+                    let tag = blocking::run(&permit, move || credential::tag(&*known?, &salt)).await;
                     Event::Fingerprinted { account, tag }
                 });
             }

@@ -29,7 +29,7 @@ use self::limit::Limit;
 use self::redact::redact;
 use self::transport::{Cause, Route};
 use super::access::{self, Wish};
-use super::blocking::{self, apart};
+use super::blocking;
 use super::files::read_file;
 use crate::api::code::{self, Class};
 use crate::api::{Answer, Endpoint, Failure, Foreign, Request, RetryAfter, reply};
@@ -48,7 +48,7 @@ const IDLE: Duration = Duration::from_secs(90);
 #[derive(Debug, Default)]
 pub struct Callers {
     clients: HashMap<Arc<str>, Kept>,
-    turns: HashMap<Arc<str>, Arc<Semaphore>>,
+    permits: HashMap<Arc<str>, Arc<Semaphore>>,
 }
 
 /// An account's client, once it was made.
@@ -67,7 +67,7 @@ pub struct Prepared {
     client: Kept,
     account: Arc<Account>,
     calls: Calls,
-    turn: Arc<Semaphore>,
+    permit: Arc<Semaphore>,
 }
 
 impl Callers {
@@ -77,7 +77,7 @@ impl Callers {
         let same =
             |name: &Arc<str>| before.account(name).is_some() && before.account(name) == after.account(name);
         self.clients.retain(|name, _| before.calls == after.calls && same(name));
-        self.turns.retain(|name, _| same(name));
+        self.permits.retain(|name, _| same(name));
     }
 
     /// After a call without an answer the next one is made on a connection of its own, and what the kernel
@@ -90,13 +90,13 @@ impl Callers {
     /// Looks up what a call on this account needs; what needs files is read when it is made.
     pub fn prepare(&mut self, account: &Arc<Account>, calls: &Calls) -> Prepared {
         let client = self.clients.entry(account.name.clone()).or_default().clone();
-        let turn = self.turn(&account.name);
-        Prepared { client, account: account.clone(), calls: *calls, turn }
+        let permit = self.permit(&account.name);
+        Prepared { client, account: account.clone(), calls: *calls, permit }
     }
 
     /// The permit for reading a file of this account.
-    pub fn turn(&mut self, account: &Arc<str>) -> Arc<Semaphore> {
-        self.turns.entry(account.clone()).or_insert_with(blocking::turn).clone()
+    pub fn permit(&mut self, account: &Arc<str>) -> Arc<Semaphore> {
+        self.permits.entry(account.clone()).or_insert_with(blocking::permit).clone()
     }
 }
 
@@ -224,7 +224,7 @@ impl Prepared {
     /// What lies in files: the password, read for each call, and the roots, with which the client is made.
     async fn read(&self) -> Result<(Client, Zeroizing<String>), Failure> {
         let account = self.account.clone();
-        let password = apart(&self.turn, move || credential::read(&account.password))
+        let password = blocking::with_timeout(&self.permit, move || credential::read(&account.password))
             .await
             .unwrap_or_else(|why| Err(format!("{}: {why}", self.account.password.describe())))
             .map_err(|why| Failure::Credential(format!("{why}; {}", self.account.password.when_unread())))?;
@@ -235,7 +235,7 @@ impl Prepared {
         }
         let (account, calls) = (self.account.clone(), self.calls);
         let work = move || build(&account, &calls, proxy_password.as_ref().map(|password| password.as_str()));
-        let client = apart(&self.turn, work).await.unwrap_or_else(|why| {
+        let client = blocking::with_timeout(&self.permit, work).await.unwrap_or_else(|why| {
             let file = self.account.ca_file.as_ref().map(|path| format!("ca_file {}: ", path.display()));
             Err(Failure::Setup(format!("{}{why}", file.unwrap_or_default())))
         })?;
@@ -255,7 +255,7 @@ impl Prepared {
         let shown = source.describe();
         let advice = source.when_unread();
         let longest = ProxyLogin::LONGEST;
-        match apart(&self.turn, move || credential::read(&source)).await {
+        match blocking::with_timeout(&self.permit, move || credential::read(&source)).await {
             Ok(Ok(password)) if password.len() <= longest => Ok(Some(password)),
             Ok(Ok(_)) => Err(format!("{shown} is longer than {longest} bytes")),
             Ok(Err(why)) => Err(why),

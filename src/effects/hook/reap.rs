@@ -25,7 +25,7 @@ struct Running {
     /// Programs that are being started on other threads: their process numbers are not known yet.
     starting: usize,
     /// By hook.
-    turns: HashMap<Arc<str>, Arc<Semaphore>>,
+    permits: HashMap<Arc<str>, Arc<Semaphore>>,
 }
 
 impl ProcessGroups {
@@ -38,8 +38,8 @@ impl ProcessGroups {
     /// The permit for starting or sending something of this hook, kept until the kernel is done with it: what
     /// hangs on a mount would be done twice later on, and cost a thread each time.
     pub async fn begin(&self, hook: &Hook) -> Result<OwnedSemaphorePermit, String> {
-        let turn = self.running().turns.entry(hook.name.clone()).or_insert_with(blocking::turn).clone();
-        let begun = timeout(hook.timeout, turn.acquire_owned()).await.map_err(|_| HANGS.to_owned())?;
+        let permit = self.running().permits.entry(hook.name.clone()).or_insert_with(blocking::permit).clone();
+        let begun = timeout(hook.timeout, permit.acquire_owned()).await.map_err(|_| HANGS.to_owned())?;
         Ok(begun.expect("it is never closed"))
     }
 
