@@ -15,11 +15,10 @@ pub mod preflight;
 pub mod store;
 
 use std::collections::HashMap;
-use std::panic::resume_unwind;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
-use tokio::task::{Id, JoinError, JoinSet, spawn_blocking};
+use tokio::task::{Id, JoinError, JoinSet};
 
 use self::call::credential;
 use self::hook::reap;
@@ -168,13 +167,7 @@ impl Effects {
     /// Work on files that orders name, when its turn has come.
     fn on_disk(&mut self, kind: Kind, work: impl FnOnce() -> Event + Send + 'static) {
         let disk = self.disk.clone();
-        self.spawn(kind, async move {
-            let _turn = disk.acquire().await.expect("it is never closed");
-            match spawn_blocking(work).await {
-                Ok(event) => event,
-                Err(error) => resume_unwind(error.into_panic()),
-            }
-        });
+        self.spawn(kind, async move { blocking::run(&disk, work).await });
     }
 
     fn spawn(&mut self, kind: Kind, work: impl Future<Output = Event> + 'static) {
