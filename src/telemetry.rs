@@ -94,7 +94,7 @@ pub fn is_journal() -> bool {
 pub fn report(note: &Note) {
     let order = note.order.as_deref();
     let account = note.account.as_deref();
-    let kind = note.kind;
+    let kind = note.kind.as_str();
     let text = match order {
         Some(order) => format!("{order}: {}", note.text),
         None => note.text.clone(),

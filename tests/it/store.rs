@@ -6,6 +6,7 @@ use certcollectd::effects::store::error::StoreError;
 use certcollectd::effects::store::load::Reader;
 use certcollectd::effects::store::lock::Lock;
 use certcollectd::effects::store::save::Store;
+use certcollectd::engine::NoteKind;
 use certcollectd::engine::account::{AccountRecord, Closed};
 use certcollectd::engine::event::{Changes, Level, Note};
 use certcollectd::engine::order::OrderRecord;
@@ -106,7 +107,7 @@ fn history_is_bounded_for_each_order() {
     for at in 0..250 {
         let note = |order: &str| Note {
             level: Level::Info,
-            kind: "test",
+            kind: NoteKind::Clock,
             order: Some(order.into()),
             account: None,
             at,
@@ -124,7 +125,7 @@ fn history_is_bounded_for_each_order() {
 fn push_notifications_push_nothing_else_out_of_a_history() {
     let temp = tempfile::tempdir().unwrap();
     let mut store = open(temp.path()).unwrap();
-    let note = |kind: &'static str, at| Note {
+    let note = |kind: NoteKind, at| Note {
         level: Level::Info,
         kind,
         order: Some("a".into()),
@@ -132,7 +133,8 @@ fn push_notifications_push_nothing_else_out_of_a_history() {
         at,
         text: format!("line {at}"),
     };
-    let history = (0..50).map(|at| note("test", at)).chain((50..1000).map(|at| note(Note::PUSH, at)));
+    let history =
+        (0..50).map(|at| note(NoteKind::Clock, at)).chain((50..1000).map(|at| note(NoteKind::Push, at)));
     store.save(&Changes { history: history.collect(), ..Changes::default() }).unwrap();
     let lines = Reader::open(temp.path()).unwrap().unwrap().history("a").unwrap();
     assert_eq!(lines.len(), 110);

@@ -35,7 +35,7 @@ fn status(world: &World) -> Status {
 }
 
 fn warnings(world: &World) -> Vec<&str> {
-    let told = world.notes.iter().filter(|note| note.kind == "term-ending");
+    let told = world.notes.iter().filter(|note| note.kind.as_str() == "term-ending");
     told.inspect(|note| assert_eq!(note.level, Level::Warn)).map(|note| note.text.as_str()).collect()
 }
 

@@ -56,7 +56,7 @@ fn asked(world: &World) -> usize {
 }
 
 fn told(world: &World, kind: &str) -> Vec<String> {
-    world.notes.iter().filter(|note| note.kind == kind).map(|note| note.text.clone()).collect()
+    world.notes.iter().filter(|note| note.kind.as_str() == kind).map(|note| note.text.clone()).collect()
 }
 
 #[test]

@@ -622,7 +622,7 @@ impl World {
     }
 
     pub fn kinds(&self) -> Vec<&'static str> {
-        self.notes.iter().map(|note| note.kind).collect()
+        self.notes.iter().map(|note| note.kind.as_str()).collect()
     }
 }
 

@@ -20,6 +20,7 @@ use crate::effects::files::random_name;
 use crate::effects::install::spare;
 use crate::effects::ownership::user_name;
 use crate::engine::Loaded;
+use crate::engine::NoteKind;
 use crate::engine::event::{Changes, Level, Note};
 use crate::engine::time::Now;
 use crate::state::{self, HISTORY_LIMIT, MIGRATIONS, PUSH_LIMIT, VERSION};
@@ -251,20 +252,20 @@ fn write_history(connection: &Connection, note: &Note) -> Result<(), rusqlite::E
     };
     connection
         .prepare_cached("INSERT INTO history (subject, at, level, kind, text) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![subject, note.at, level, note.kind, note.text])?;
+        .execute(params![subject, note.at, level, note.kind.as_str(), note.text])?;
     connection
         .prepare_cached(
             "DELETE FROM history WHERE subject = ?1 AND id <= \
              (SELECT id FROM history WHERE subject = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
         )?
         .execute(params![subject, HISTORY_LIMIT])?;
-    if note.kind == Note::PUSH {
+    if note.kind == NoteKind::Push {
         connection
             .prepare_cached(
                 "DELETE FROM history WHERE subject = ?1 AND kind = ?2 AND id <= \
                  (SELECT id FROM history WHERE subject = ?1 AND kind = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)",
             )?
-            .execute(params![subject, Note::PUSH, PUSH_LIMIT])?;
+            .execute(params![subject, NoteKind::Push.as_str(), PUSH_LIMIT])?;
     }
     Ok(())
 }

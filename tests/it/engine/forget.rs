@@ -22,7 +22,7 @@ fn told(world: &World) -> (Verdict, String) {
 #[test]
 fn an_installed_order_that_goes_is_warned_of_with_its_number_until_it_is_back() {
     let mut world = left();
-    let removed: Vec<_> = world.notes.iter().filter(|note| note.kind == "removed").collect();
+    let removed: Vec<_> = world.notes.iter().filter(|note| note.kind.as_str() == "removed").collect();
     let of = |name: &str| removed.iter().find(|note| note.order.as_deref() == Some(name)).unwrap();
     assert_eq!((of("www").level, of("new").level), (Level::Warn, Level::Info));
     assert!(of("www").text.starts_with("order www is no longer configured"), "{}", of("www").text);

@@ -97,7 +97,7 @@ fn every_notification_is_kept_and_a_flood_leaves_room_for_the_rest() {
     world.say("gone", [Say::text("-20\nRejected")]);
     world.pass(120 * SECOND);
     let kept = |world: &World, order: &str| -> Vec<String> {
-        let notes = world.rows.history.iter().filter(|note| note.kind == "push");
+        let notes = world.rows.history.iter().filter(|note| note.kind.as_str() == "push");
         notes.filter(|note| note.order.as_deref() == Some(order)).map(|note| note.text.clone()).collect()
     };
     let push = |form: &str| certcollectd::api::push::parse(form.as_bytes(), b"").unwrap();

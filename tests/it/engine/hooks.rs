@@ -102,8 +102,12 @@ fn an_order_that_one_environment_cannot_hold_runs_alone() {
     world.say("www", [issued(-1, 90)]);
     world.pass(HOUR);
     assert_eq!((world.phase("www").as_str(), world.ran.len()), ("guarding", 1));
-    let told: Vec<&str> =
-        world.notes.iter().filter(|note| note.kind == "hook-untold").map(|note| &*note.text).collect();
+    let told: Vec<&str> = world
+        .notes
+        .iter()
+        .filter(|note| note.kind.as_str() == "hook-untold")
+        .map(|note| &*note.text)
+        .collect();
     assert!(told.len() == 1 && told[0].contains("CERTCOLLECTD_DIR"), "{told:?}");
 }
 
@@ -160,7 +164,7 @@ fn after_a_shared_run_failed_each_order_has_one_of_its_own() {
         world.ran[2..].windows(2).map(|two| two[1].at.since(two[0].at).as_secs() / 60).collect();
     assert!(world.ran[4..].iter().all(|ran| ran.orders == ["b"]), "{:?}", world.ran);
     assert_eq!(of_b[1..], [2, 4], "its own retries grow as ever");
-    let failed: Vec<_> = world.notes.iter().filter(|note| note.kind == "hook-failed").collect();
+    let failed: Vec<_> = world.notes.iter().filter(|note| note.kind.as_str() == "hook-failed").collect();
     assert!(failed[0].text.contains("for 3 orders"), "{}", failed[0].text);
     assert!(failed[0].text.contains("each in a run of its own"), "{}", failed[0].text);
 }
@@ -293,7 +297,7 @@ fn a_failed_hook_of_an_order_without_files_tells_of_none() {
         }
         world.say("www", [say]);
         world.pass(30 * SECOND);
-        let note = world.notes.iter().find(|note| note.kind == "hook-failed");
+        let note = world.notes.iter().find(|note| note.kind.as_str() == "hook-failed");
         note.expect("a hook that failed").text.clone()
     };
     assert_eq!(told(Say::text("-20")), "hook page (failed): failed: exit code 1; next try in 60 s");

@@ -51,7 +51,7 @@ fn a_key_that_cannot_be_read_delays_and_loses_nothing() {
     assert_eq!(world.phase("www"), "collected", "{:#?}", world.notes);
     let trouble = world.record("www")["trouble"]["text"].as_str().unwrap().to_owned();
     assert_eq!(trouble, "cannot read the key /k: permission denied; let the daemon read it");
-    let told: Vec<_> = world.notes.iter().filter(|note| note.kind == "unread").collect();
+    let told: Vec<_> = world.notes.iter().filter(|note| note.kind.as_str() == "unread").collect();
     assert_eq!((told.len(), told[0].level), (1, Level::Warn), "said once: {told:?}");
     assert!(told[0].text.contains(&trouble) && !told[0].text.contains("accept"), "{}", told[0].text);
     let accept = world.command(Command::Accept("www".into()));

@@ -306,7 +306,7 @@ impl Sim {
                 self.pending.push((end, Begun::Call { call, answer, sent, way, accepted }));
             }
             Effect::Report(note) => {
-                self.note(format!("{:?} {}: {}", note.level, note.kind, note.text));
+                self.note(format!("{:?} {}: {}", note.level, note.kind.as_str(), note.text));
             }
             Effect::Reply { .. } => {}
             effect => self.pending.push((end, Begun::Other(effect))),

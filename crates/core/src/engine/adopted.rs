@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
 use super::event::Level;
 use super::time::Now;
+use super::{Engine, NoteKind};
 use crate::api::{Handle, Product};
 use crate::config::{Config, FileKind, Files, KeySource, Order, OrderSettings, Params, standard_policy};
 
@@ -106,7 +106,7 @@ impl Engine {
                 "order {} was adopted as {} after a replacement; the configuration has it now and decides from here on",
                 gone.number, gone.name
             );
-            self.note(Level::Info, "taken-over", self.find(&gone.name), now, text);
+            self.note(Level::Info, NoteKind::TakenOver, self.find(&gone.name), now, text);
             self.adopted_dirty.insert(gone.name);
         }
     }

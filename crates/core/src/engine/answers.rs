@@ -3,10 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::event::{Level, OrderId};
-use super::order::{Heard, Mood, News};
+use super::order::{Heard, Mood, News, Phase};
 use super::slot::Brought;
 use super::time::Now;
-use super::{ALARM_AFTER, Engine, names, note};
+use super::{ALARM_AFTER, Engine, NoteKind, names, note};
 use crate::api::code::{self, Class, Row};
 use crate::api::reply;
 use crate::api::{Answer, Endpoint, Foreign, Reply};
@@ -26,9 +26,9 @@ impl Engine {
         let text = format!("{text}{again}; {}", self.next_poll(id, now));
         // The history is bounded; the same trouble day after day must not push everything else out of it.
         if failures <= ALARM_AFTER {
-            self.note(level, "no-news", Some(id), now, text);
+            self.note(level, NoteKind::NoNews, Some(id), now, text);
         } else {
-            self.tell(level, "no-news", Some(id), now, text);
+            self.tell(level, NoteKind::NoNews, Some(id), now, text);
         }
     }
 
@@ -151,7 +151,7 @@ impl Engine {
         self.set_due(id, now);
         self.heard(id, Some(reply.code), text.clone(), reply.details, now);
         let text = format!("{text}; {}", self.next_poll(id, now));
-        self.note(Level::Warn, "unknown-code", Some(id), now, text);
+        self.note(Level::Warn, NoteKind::UnknownCode, Some(id), now, text);
     }
 
     fn still_waiting(&mut self, id: OrderId, row: Row, reply: Reply, now: Now) {
@@ -173,7 +173,8 @@ impl Engine {
         self.heard(id, Some(code), format!("{text}{advice}"), reply.details, now);
         self.set_due(id, now);
         self.tell_misfit(id, known_as.as_ref(), now);
-        let kind = if row.class == Class::WaitingSlowly { "payment-pending" } else { "pending" };
+        let kind =
+            if row.class == Class::WaitingSlowly { NoteKind::PaymentPending } else { NoteKind::Pending };
         self.wish_for_domains(id, now);
         let level = if row.class == Class::WaitingSlowly && !told_before { Level::Warn } else { Level::Info };
         let text = format!("{reissue}{text}{advice}; {}", self.next_poll(id, now));
@@ -196,7 +197,7 @@ impl Engine {
             entry.handle.describe(),
             entry.domains.join(", ")
         );
-        self.note(Level::Warn, "other-name", Some(id), now, text);
+        self.note(Level::Warn, NoteKind::OtherName, Some(id), now, text);
     }
 
     /// The vendor says that the certificate is in the answer.
@@ -222,7 +223,7 @@ impl Engine {
             // The older generation first, from the bundle that is kept for it. What is newer still is offered again.
             self.set_due(id, now);
             let text = format!("issued; looked at after the rollback; {}", self.next_poll(id, now));
-            return self.tell(Level::Info, "guarded", Some(id), now, text);
+            return self.tell(Level::Info, NoteKind::Guarded, Some(id), now, text);
         }
         if self.is_in_place(id, &bundle) {
             return self.nothing_new(id, bundle, now);
@@ -265,7 +266,16 @@ impl Engine {
             let next = format!(
                 "; it is not polled any more until `certcollectd resume {name}` or a changed entry{stays}"
             );
-            let kind = self.slot(id).record.phase.word();
+            let kind = match self.slot(id).record.phase {
+                Phase::Rejected => NoteKind::Rejected,
+                Phase::Revoked => NoteKind::Revoked,
+                Phase::Waiting
+                | Phase::Collected
+                | Phase::Deploying
+                | Phase::Guarding
+                | Phase::Quarantined
+                | Phase::Attention => NoteKind::Attention,
+            };
             self.note(Level::Error, kind, Some(id), now, format!("{text}{next}"));
             self.owe_hooks(id, HookEvent::Failed, now);
         }

@@ -5,7 +5,7 @@ use super::event::{Command, CommandReply, Effect, Level, OrderId, Token};
 use super::order::{News, Phase};
 use super::slot::Brought;
 use super::time::{Now, rfc3339};
-use super::{Busy, Engine};
+use super::{Busy, Engine, NoteKind};
 
 /// Somebody who waits for an order to come to rest.
 #[derive(Debug, Clone, Copy)]
@@ -221,7 +221,7 @@ impl Engine {
         }
         if stopped {
             self.turn(id, News::Resumed, None, now);
-            self.note(Level::Info, "resumed", Some(id), now, "taken up again by the operator".into());
+            self.note(Level::Info, NoteKind::Resumed, Some(id), now, "taken up again by the operator".into());
         }
         self.set_due(id, now);
         self.save_first();
@@ -254,7 +254,7 @@ impl Engine {
             slot.todo.verify = true;
             slot.hold_until = None;
             let text = "the quarantined certificate is accepted by the operator";
-            self.note(Level::Warn, "accepted", Some(id), now, text.into());
+            self.note(Level::Warn, NoteKind::Accepted, Some(id), now, text.into());
             self.save_first();
             self.wait_for(id, token, false);
             return self.touch(id, now);
@@ -290,7 +290,7 @@ impl Engine {
         // Rolled back from: collected again, then installed.
         record.accepted = Some(refused);
         let text = "the certificate that was rolled back is accepted again";
-        self.note(Level::Info, "accepted", Some(id), now, text.into());
+        self.note(Level::Info, NoteKind::Accepted, Some(id), now, text.into());
         self.touch(id, now);
         self.save_first();
         if let Some(why) = self.why_not_polled(id, now) {

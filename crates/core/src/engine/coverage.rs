@@ -1,9 +1,9 @@
 //! The installed certificate as a promise: what it covers, the next one should cover as well.
 
-use super::Engine;
 use super::event::{Level, OrderId};
 use super::order::OrderRecord;
 use super::time::Now;
+use super::{Engine, NoteKind};
 use crate::cert::{self, Certificate};
 use crate::config::Severity;
 
@@ -67,7 +67,7 @@ impl Engine {
         }
         let missed = cert::listed(names.iter().map(|name| &**name));
         let text = format!("the operator accepts that the certificate no longer covers {missed}");
-        self.note(Level::Info, "accepted", Some(id), now, text);
+        self.note(Level::Info, NoteKind::Accepted, Some(id), now, text);
         self.touch(id, now);
         self.save_first();
         Some(missed)

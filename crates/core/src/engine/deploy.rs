@@ -7,7 +7,7 @@ use super::event::{
 };
 use super::order::{Generation, News, Phase, Trouble};
 use super::time::{Now, Time};
-use super::{ALARM_AFTER, Busy, Engine, contents, coverage, note, schedule};
+use super::{ALARM_AFTER, Busy, Engine, NoteKind, contents, coverage, note, schedule};
 use crate::cert::{self, Certificate, Fingerprint};
 use crate::config::{FileCopy, FileKind, HookEvent, KeySource, Order, Severity};
 
@@ -175,7 +175,7 @@ impl Engine {
             return;
         }
         for repaired in &inspection.repaired {
-            self.note(Level::Warn, "drift", Some(id), now, format!("{repaired}; put right"));
+            self.note(Level::Warn, NoteKind::Drift, Some(id), now, format!("{repaired}; put right"));
         }
         match was {
             Busy::FindingPrevious => self.roll_back(id, inspection, now),
@@ -286,13 +286,13 @@ impl Engine {
         if let Some(material) = &material {
             self.settle_collected(self.slot(id).gate, &material.leaf, now);
         }
-        self.note(Level::Info, "installed", Some(id), now, text);
+        self.note(Level::Info, NoteKind::Installed, Some(id), now, text);
         if !left.is_empty() {
             let text = format!(
                 "no root is at hand, so {} stays as it is until the vendor sends one",
                 left.join(", ")
             );
-            self.note(Level::Warn, "installed", Some(id), now, text);
+            self.note(Level::Warn, NoteKind::Installed, Some(id), now, text);
         }
         self.owe_hooks(id, HookEvent::Installed, now);
         self.settle(id, now);
@@ -328,7 +328,7 @@ impl Engine {
             self.turn(id, News::Lost, None, now);
             self.set_due(id, now);
         }
-        self.note(Level::Warn, "restage", Some(id), now, format!("{why}; it is written anew"));
+        self.note(Level::Warn, NoteKind::Restage, Some(id), now, format!("{why}; it is written anew"));
         self.save_first();
     }
 
@@ -347,9 +347,9 @@ impl Engine {
         let again = if tries >= ALARM_AFTER { format!(", {tries} times in a row") } else { String::new() };
         let text = format!("{text}{again}{kept}; nothing is lost, next try in {}", note::duration(wait));
         if same && tries > ALARM_AFTER {
-            self.tell(Level::Error, "install-failed", Some(id), now, text);
+            self.tell(Level::Error, NoteKind::InstallFailed, Some(id), now, text);
         } else {
-            self.note(Level::Error, "install-failed", Some(id), now, text);
+            self.note(Level::Error, NoteKind::InstallFailed, Some(id), now, text);
         }
     }
 
@@ -383,7 +383,7 @@ impl Engine {
             return;
         }
         if let Some(problem) = problem {
-            self.tell(Level::Warn, "tidy", Some(id), now, problem);
+            self.tell(Level::Warn, NoteKind::Tidy, Some(id), now, problem);
         }
         self.reindex(id, now);
         self.answer_waiters(id, now);

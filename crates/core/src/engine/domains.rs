@@ -7,12 +7,12 @@
 
 use serde_json::json;
 
-use super::Engine;
 use super::account::Refused;
 use super::errand::{Errand, login_of};
 use super::event::{CommandReply, CredentialTag, Effect, Level, OrderId, Target, Token};
 use super::order::{self, Domains, Heard, OrderRecord};
 use super::time::{Now, rfc3339};
+use super::{Engine, NoteKind};
 use crate::api::reply::{Details, is_validated};
 use crate::api::{Foreign, Handle, Product, Reply};
 
@@ -127,7 +127,7 @@ impl Engine {
         let text = format!(
             "the domains of order {number} could not be asked for: {why}; the order is polled all the same"
         );
-        self.tell(Level::Warn, "domains", order.filter(|id| !self.slot(*id).removed), now, text);
+        self.tell(Level::Warn, NoteKind::Domains, order.filter(|id| !self.slot(*id).removed), now, text);
     }
 
     pub(super) fn domains_heard(
@@ -173,7 +173,7 @@ impl Engine {
             } else {
                 String::new()
             };
-            self.note(Level::Info, "domains", Some(id), now, format!("{text}{more}"));
+            self.note(Level::Info, NoteKind::Domains, Some(id), now, format!("{text}{more}"));
         }
         if let Some(token) = token {
             let data = as_data(number, details, now);
@@ -196,7 +196,7 @@ impl Engine {
             let text = format!(
                 "account {account}: {text}; not asked again by itself until the account's entry or credential changes"
             );
-            self.note_account(Level::Warn, "domains-refused", gate, now, text);
+            self.note_account(Level::Warn, NoteKind::DomainsRefused, gate, now, text);
         }
     }
 

@@ -15,6 +15,7 @@ use crate::cert::{Anchors, Certificate, Fingerprint, KeyCandidate, PublicKey};
 use crate::config::{Config, FileCopy, Files, Hook, HookEvent, KeySource};
 
 use super::Adopted;
+use super::NoteKind;
 use super::account::AccountRecord;
 use super::order::OrderRecord;
 
@@ -481,19 +482,13 @@ pub enum Level {
 pub struct Note {
     /// How much it matters.
     pub level: Level,
-    /// One word for machines, from a short list.
-    pub kind: &'static str,
+    pub kind: NoteKind,
     pub order: Option<Arc<str>>,
     pub account: Option<Arc<str>>,
     /// When, in UNIX seconds.
     pub at: i64,
     /// What happened, what happens next, what to do. No secret, nothing unescaped.
     pub text: String,
-}
-
-impl Note {
-    /// The kind of what a push notification says.
-    pub const PUSH: &str = "push";
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use super::event::{Level, OrderId};
 use super::order::{Generation, OrderRecord};
 use super::time::{Now, Time, rfc3339};
-use super::{Engine, note};
+use super::{Engine, NoteKind, note};
 use crate::config::HookEvent;
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ impl Engine {
                 rfc3339(end)
             )
         };
-        self.note(Level::Warn, "term-ending", Some(id), now, text);
+        self.note(Level::Warn, NoteKind::TermEnding, Some(id), now, text);
         self.owe_hooks(id, HookEvent::Expiring, now);
     }
 
@@ -109,7 +109,7 @@ impl Engine {
             format!("the installed certificate has ended at {}; {act}", rfc3339(end))
         };
         let level = if warned == 1 { Level::Warn } else { Level::Error };
-        self.note(level, "expiring", Some(id), now, text);
+        self.note(level, NoteKind::Expiring, Some(id), now, text);
         self.owe_hooks(id, HookEvent::Expiring, now);
         // From here on it is asked about as often as manners allow.
         if warned == 1 && self.slot(id).record.due.is_some() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::event::{Level, Token};
 use super::order::{Domains, OrderRecord};
 use super::time::Now;
-use super::{Engine, Remembered};
+use super::{Engine, NoteKind, Remembered};
 use crate::api::Handle;
 
 /// Maximum number of names listed.
@@ -78,7 +78,13 @@ impl Engine {
         }
         self.archive_dirty.insert(name.clone());
         self.forgotten.insert(name.clone());
-        self.note(Level::Info, "forgotten", None, now, format!("{name}: forgotten at the operator's word"));
+        self.note(
+            Level::Info,
+            NoteKind::Forgotten,
+            None,
+            now,
+            format!("{name}: forgotten at the operator's word"),
+        );
         self.save_first();
         let text = format!(
             "{name} is forgotten; its files in {} stay, remove them when nothing uses them any more",
@@ -108,6 +114,6 @@ impl Engine {
                 format!("order {number} is no longer configured: its files stay, it is not polled"),
             ),
         };
-        self.note(level, "removed", Some(id), now, text);
+        self.note(level, NoteKind::Removed, Some(id), now, text);
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::Engine;
 use super::deploy::{made_of, spec_of};
 use super::event::{Inspection, Level, Link, Material, OrderId};
 use super::order::{News, Phase};
 use super::time::Now;
+use super::{Engine, NoteKind};
 use crate::cert::{self, Certificate, SignatureCheck};
 use crate::config::{FileKind, Order};
 
@@ -88,13 +88,13 @@ impl Engine {
                         _ => String::new(),
                     };
                     let text = format!("{why}{replaced}; the files are written anew");
-                    self.note(Level::Warn, "rewrite", Some(id), now, text);
+                    self.note(Level::Warn, NoteKind::Rewrite, Some(id), now, text);
                     return;
                 }
                 Some(_) => {}
                 None if respec && !lost => {
                     let text = format!("{why}; written with the next poll");
-                    self.tell(Level::Warn, "rewrite", Some(id), now, text);
+                    self.tell(Level::Warn, NoteKind::Rewrite, Some(id), now, text);
                 }
                 None => {}
             }
@@ -104,7 +104,7 @@ impl Engine {
         if self.slot(id).record.drift != drift {
             if let Some(text) = &drift {
                 let text = format!("{text}; left as it is");
-                self.note(Level::Warn, "drift", Some(id), now, text);
+                self.note(Level::Warn, NoteKind::Drift, Some(id), now, text);
             }
             self.slot_mut(id).record.drift = drift;
             self.touch(id, now);
@@ -123,7 +123,7 @@ impl Engine {
         self.bundles.push(id);
         self.turn(id, News::Staged, None, now);
         let text = "installed files are missing: no link leads to them; it is set anew";
-        self.note(Level::Warn, "rewrite", Some(id), now, text.into());
+        self.note(Level::Warn, NoteKind::Rewrite, Some(id), now, text.into());
         self.save_first();
     }
 
@@ -152,10 +152,10 @@ impl Engine {
             return;
         }
         match &lost {
-            Some(text) => self.note(Level::Error, "lost", Some(id), now, text.to_string()),
+            Some(text) => self.note(Level::Error, NoteKind::Lost, Some(id), now, text.to_string()),
             None => {
                 let text = "readers find what was installed again".to_owned();
-                self.note(Level::Info, "found", Some(id), now, text);
+                self.note(Level::Info, NoteKind::Found, Some(id), now, text);
             }
         }
         self.slot_mut(id).record.lost = lost;
@@ -211,7 +211,7 @@ impl Engine {
         if self.turn(id, News::InPlace, None, now) {
             self.note(
                 Level::Info,
-                "in-place",
+                NoteKind::InPlace,
                 Some(id),
                 now,
                 "the vendor offers the installed certificate again".into(),
@@ -232,7 +232,7 @@ impl Engine {
         } else {
             format!("no newer certificate; {}", self.next_poll(id, now))
         };
-        self.tell(Level::Info, "guarded", Some(id), now, text);
+        self.tell(Level::Info, NoteKind::Guarded, Some(id), now, text);
     }
 }
 

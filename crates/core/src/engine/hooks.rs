@@ -10,7 +10,7 @@ use super::company::{Company, Key, Queue, Ready};
 use super::event::{Effect, HookResult, HookRun, Level, OrderId, RunId, Subject};
 use super::order::Debt;
 use super::time::{Now, Time};
-use super::{ALARM_AFTER, Busy, Engine, note, schedule};
+use super::{ALARM_AFTER, Busy, Engine, NoteKind, note, schedule};
 use crate::config::{Action, FileKind, Hook, HookEvent, Order};
 
 /// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
@@ -109,7 +109,7 @@ impl Engine {
                 "hook {hook} was owed ({}), but is no longer configured for this order; struck out",
                 event.word()
             );
-            self.note(Level::Warn, "hook-dropped", Some(id), now, text);
+            self.note(Level::Warn, NoteKind::HookDropped, Some(id), now, text);
         }
         self.settle(id, now);
         self.touch(id, now);
@@ -183,7 +183,7 @@ impl Engine {
                     hook.name,
                     subject.untold.join(", _")
                 );
-                self.tell(Level::Warn, "hook-untold", Some(*id), now, text);
+                self.tell(Level::Warn, NoteKind::HookUntold, Some(*id), now, text);
             }
         }
         for id in &orders {
@@ -301,7 +301,7 @@ impl Engine {
             HookResult::Done | HookResult::NotForMe => {
                 debt.next = None;
                 let text = format!("hook {hook} ({event}){shared}: {outcome}");
-                self.note(Level::Info, "hook-done", Some(id), now, text);
+                self.note(Level::Info, NoteKind::HookDone, Some(id), now, text);
                 self.settle(id, now);
             }
             HookResult::Failed { .. } => {
@@ -314,9 +314,9 @@ impl Engine {
                 );
                 let level = note::level_of(tries);
                 if tries <= ALARM_AFTER {
-                    self.note(level, "hook-failed", Some(id), now, text);
+                    self.note(level, NoteKind::HookFailed, Some(id), now, text);
                 } else {
-                    self.tell(level, "hook-failed", Some(id), now, text);
+                    self.tell(level, NoteKind::HookFailed, Some(id), now, text);
                 }
             }
         }

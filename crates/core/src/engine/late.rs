@@ -10,7 +10,7 @@ use super::order::{Domains, Former, OrderRecord};
 use super::slot::Brought;
 use super::time::{Now, Time};
 use super::unheard::Ending;
-use super::{Busy, Engine};
+use super::{Busy, Engine, NoteKind};
 use crate::api::{Answer, Failure};
 use crate::config::Order;
 
@@ -60,7 +60,7 @@ impl Engine {
             "the answer about {} ({said}) came after the configuration had changed; it counts for the account only",
             asked.handle
         );
-        self.note_account(Level::Info, "late-answer", gate, now, text);
+        self.note_account(Level::Info, NoteKind::LateAnswer, gate, now, text);
     }
 
     /// While a call is under way, a change of the entry leaves the schedule alone; now it is rebuilt.

@@ -9,7 +9,7 @@ use super::answers::said;
 use super::event::{Effect, Level, OrderId};
 use super::pause::Cause;
 use super::time::{Now, rfc3339};
-use super::{ALARM_AFTER, Engine, note, schedule};
+use super::{ALARM_AFTER, Engine, NoteKind, note, schedule};
 use crate::api::code::{Class, Row};
 use crate::api::reply::Details;
 use crate::api::{Failure, Reply, RetryAfter};
@@ -32,7 +32,7 @@ impl Engine {
                 "account {account} is closed: {text}; no further call is made on it; {}",
                 self.when_refused(gate)
             );
-            self.note_account(Level::Error, "account-closed", gate, now, text);
+            self.note_account(Level::Error, NoteKind::AccountClosed, gate, now, text);
             return;
         }
         if was_closed && !row.shows_login() {
@@ -43,7 +43,7 @@ impl Engine {
             self.save_first();
             let text =
                 format!("account {} is open again: the vendor accepts the login", self.gates[gate].name);
-            self.note_account(Level::Info, "account-open", gate, now, text);
+            self.note_account(Level::Info, NoteKind::AccountOpen, gate, now, text);
         }
         if row.class == Class::AccountPaused {
             self.call_limit(gate, &format!("{} ({})", row.means, said(reply)), now);
@@ -63,7 +63,7 @@ impl Engine {
             self.gates[gate].name,
             rfc3339(now.wall_of(now.time + wait) / 1000)
         );
-        self.note_account(Level::Error, "call-limit", gate, now, text);
+        self.note_account(Level::Error, NoteKind::CallLimit, gate, now, text);
     }
 
     pub(super) fn asked_to_wait(&mut self, gate: usize, asked: RetryAfter, now: Now) {
@@ -85,7 +85,7 @@ impl Engine {
         let flag = self.flag_for_another_try(gate);
         self.note_account(
             Level::Error,
-            "account-closed",
+            NoteKind::AccountClosed,
             gate,
             now,
             format!(
@@ -133,7 +133,7 @@ impl Engine {
         if let Some(id) = order.filter(|id| !self.slot(*id).removed) {
             self.heard(id, None, text.clone(), Details::default(), now);
         }
-        self.note_account(level, "unreachable", gate, now, text);
+        self.note_account(level, NoteKind::Unreachable, gate, now, text);
     }
 
     /// An HTTP answer came, and none of the vendor's: whatever gave it is let alone for a while, like a host that cannot be
@@ -147,7 +147,7 @@ impl Engine {
         let level = note::level_of(pauses);
         let text =
             format!("account {}: {why}; no call on it for {}", self.gates[gate].name, note::duration(wait));
-        self.note_account(level, "garbled", gate, now, text);
+        self.note_account(level, NoteKind::Garbled, gate, now, text);
     }
 
     pub(super) fn credential_touched(&mut self, account: &str, now: Now) {

@@ -58,7 +58,7 @@ use account::{AccountRecord, Gate};
 pub use adopted::{Adopted, joined};
 use event::{Effect, Event, Level, Link, Note, OrderId};
 pub use expiry::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
-pub use note::ALARM_AFTER;
+pub use note::{ALARM_AFTER, NoteKind};
 use order::{OrderRecord, Phase};
 use slot::{Busy, Slot, Todo};
 pub use summary::Summary;
@@ -336,7 +336,7 @@ impl Engine {
         if !first {
             self.note(
                 Level::Warn,
-                "clock",
+                NoteKind::Clock,
                 None,
                 now,
                 "the system clock was set; schedules are not affected".into(),

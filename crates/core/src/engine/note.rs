@@ -14,12 +14,88 @@ pub(super) fn level_of(failures: u32) -> Level {
     if failures >= ALARM_AFTER { Level::Error } else { Level::Warn }
 }
 
+macro_rules! note_kinds {
+    ($($kind:ident = $word:literal,)*) => {
+        /// What a note is about, for machines.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum NoteKind { $($kind,)* }
+
+        impl NoteKind {
+            pub fn as_str(self) -> &'static str {
+                match self { $(NoteKind::$kind => $word,)* }
+            }
+        }
+    };
+}
+
+note_kinds! {
+    Accepted = "accepted",
+    AccountClosed = "account-closed",
+    AccountOpen = "account-open",
+    AccountProbe = "account-probe",
+    Adopted = "adopted",
+    Attention = "attention",
+    CallLimit = "call-limit",
+    Clock = "clock",
+    Collected = "collected",
+    Domains = "domains",
+    DomainsRefused = "domains-refused",
+    Drift = "drift",
+    Expiring = "expiring",
+    Forgotten = "forgotten",
+    Found = "found",
+    Garbled = "garbled",
+    Guarded = "guarded",
+    HookDone = "hook-done",
+    HookDropped = "hook-dropped",
+    HookFailed = "hook-failed",
+    HookUntold = "hook-untold",
+    InPlace = "in-place",
+    InstallFailed = "install-failed",
+    Installed = "installed",
+    LateAnswer = "late-answer",
+    Lost = "lost",
+    NoNews = "no-news",
+    NotReplaced = "not-replaced",
+    NotYetValid = "not-yet-valid",
+    OtherName = "other-name",
+    PauseOver = "pause-over",
+    PaymentPending = "payment-pending",
+    Pending = "pending",
+    Push = "push",
+    Quarantined = "quarantined",
+    Reconfigured = "reconfigured",
+    Rejected = "rejected",
+    Reloaded = "reloaded",
+    Removed = "removed",
+    Replace = "replace",
+    ReplaceUnclear = "replace-unclear",
+    Replaced = "replaced",
+    ReplacementSettled = "replacement-settled",
+    Restage = "restage",
+    Resumed = "resumed",
+    RevocationAnnounced = "revocation-announced",
+    RevocationAnswered = "revocation-answered",
+    Revoked = "revoked",
+    Rewrite = "rewrite",
+    Rollback = "rollback",
+    State = "state",
+    TakenOver = "taken-over",
+    TermEnding = "term-ending",
+    Tidy = "tidy",
+    Unanswered = "unanswered",
+    UnknownCode = "unknown-code",
+    Unreachable = "unreachable",
+    Unread = "unread",
+    Verdict = "verdict",
+}
+
 impl Engine {
     /// Told and remembered.
     pub(super) fn note(
         &mut self,
         level: Level,
-        kind: &'static str,
+        kind: NoteKind,
         order: Option<OrderId>,
         now: Now,
         text: String,
@@ -33,7 +109,7 @@ impl Engine {
     pub(super) fn tell(
         &mut self,
         level: Level,
-        kind: &'static str,
+        kind: NoteKind,
         order: Option<OrderId>,
         now: Now,
         text: String,
@@ -43,28 +119,14 @@ impl Engine {
     }
 
     /// Told and remembered, about an account.
-    pub(super) fn note_account(
-        &mut self,
-        level: Level,
-        kind: &'static str,
-        gate: usize,
-        now: Now,
-        text: String,
-    ) {
+    pub(super) fn note_account(&mut self, level: Level, kind: NoteKind, gate: usize, now: Now, text: String) {
         let account = Some(self.gates[gate].name.clone());
         let note = Note { level, kind, order: None, account, at: now.unix(), text };
         self.remember(note.clone(), now);
         self.told.push(Effect::Report(note));
     }
 
-    fn compose(
-        &self,
-        level: Level,
-        kind: &'static str,
-        order: Option<OrderId>,
-        now: Now,
-        text: String,
-    ) -> Note {
+    fn compose(&self, level: Level, kind: NoteKind, order: Option<OrderId>, now: Now, text: String) -> Note {
         Note { level, kind, order: order.map(|id| self.slot_name(id)), account: None, at: now.unix(), text }
     }
 

@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
 use super::account::Gate;
 use super::event::Level;
 use super::time::{Now, Time};
+use super::{Engine, NoteKind};
 use crate::config::Account;
 
 /// What a pause is for. Of two that are in force together, the later one here decides what ends them.
@@ -122,7 +122,7 @@ impl Engine {
                     "account {}: base_url, ca_file or proxy was changed, so its pause is over",
                     self.gates[gate].name
                 );
-                self.note_account(Level::Info, "pause-over", gate, now, text);
+                self.note_account(Level::Info, NoteKind::PauseOver, gate, now, text);
             }
         }
     }

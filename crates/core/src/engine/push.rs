@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Level, Note, OrderId};
+use super::event::{Level, OrderId};
 use super::order::{Generation, OrderRecord, Phase};
 use super::time::{Now, Time};
-use super::{Busy, Engine, is_default};
+use super::{Busy, Engine, NoteKind, is_default};
 use crate::api::Handle;
 use crate::api::push::Hint;
 use crate::api::reply::Details;
@@ -187,7 +187,7 @@ impl Engine {
                      an alarm until a newer certificate is in place, or `certcollectd accept {name}`; {next}",
                     hint.why
                 );
-                self.note(Level::Error, "revocation-announced", Some(id), now, text);
+                self.note(Level::Error, NoteKind::RevocationAnnounced, Some(id), now, text);
                 self.owe_hooks(id, HookEvent::Failed, now);
                 self.save_first();
                 self.reindex(id, now);
@@ -199,7 +199,7 @@ impl Engine {
                 Kept::No => continue,
             };
             let level = if hint.bad { Level::Warn } else { Level::Info };
-            self.note(level, Note::PUSH, Some(id), now, text);
+            self.note(level, NoteKind::Push, Some(id), now, text);
         }
     }
 
@@ -317,7 +317,7 @@ impl Engine {
                 Kept::No => continue,
             };
             let level = if proven { Level::Error } else { Level::Warn };
-            self.note_account(level, "revocation-announced", gate, now, text);
+            self.note_account(level, NoteKind::RevocationAnnounced, gate, now, text);
         }
     }
 
@@ -330,7 +330,7 @@ impl Engine {
             pushed.revocation = None;
             self.touch(id, now);
             let text = "a newer certificate than the one whose revocation was announced is in place";
-            self.note(Level::Info, "revocation-answered", Some(id), now, text.into());
+            self.note(Level::Info, NoteKind::RevocationAnswered, Some(id), now, text.into());
         } else if announced.leaf.is_none() {
             announced.leaf = Some(installed.fingerprint);
             self.touch(id, now);
@@ -344,7 +344,7 @@ impl Engine {
             return false;
         }
         let text = "the operator knows of the announced revocation; it is no alarm any more";
-        self.note(Level::Info, "accepted", Some(id), now, text.into());
+        self.note(Level::Info, NoteKind::Accepted, Some(id), now, text.into());
         self.touch(id, now);
         self.save_first();
         true
@@ -356,7 +356,7 @@ impl Engine {
             self.touch_gate(gate, now);
             let account = &self.gates[gate].name;
             let text = format!("account {account}: the operator knows of the announced revocation");
-            self.note_account(Level::Info, "accepted", gate, now, text);
+            self.note_account(Level::Info, NoteKind::Accepted, gate, now, text);
         }
     }
 }

@@ -10,7 +10,7 @@ use super::late::{Floors, become_another, keep_floor};
 use super::order::{Former, News, OrderRecord, Phase};
 use super::same_number::Threats;
 use super::time::Now;
-use super::{Busy, Engine, Remembered, Slot, Todo, deploy, unheard};
+use super::{Busy, Engine, NoteKind, Remembered, Slot, Todo, deploy, unheard};
 use crate::config::{Config, HookEvent, Order, count};
 
 /// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
@@ -217,7 +217,7 @@ impl Engine {
             count(config.accounts.len(), "account"),
             self.closed_words()
         );
-        self.note(Level::Info, "reloaded", None, now, text);
+        self.note(Level::Info, NoteKind::Reloaded, None, now, text);
         self.save_first();
     }
 
@@ -268,7 +268,7 @@ impl Engine {
             }
             self.note(
                 Level::Info,
-                "reconfigured",
+                NoteKind::Reconfigured,
                 Some(id),
                 now,
                 format!("now collects {}", after.handle.describe()),
@@ -282,7 +282,7 @@ impl Engine {
             if self.turn(id, News::Resumed, None, now) && self.slot(id).record.phase != Phase::Quarantined {
                 self.note(
                     Level::Info,
-                    "resumed",
+                    NoteKind::Resumed,
                     Some(id),
                     now,
                     "taken up again: its entry was changed".into(),

@@ -13,7 +13,7 @@ use super::answers::said;
 use super::errand::Errand;
 use super::event::{CommandReply, Effect, Level, OrderId, ReplaceCommand, Token};
 use super::time::{Now, rfc3339};
-use super::{Engine, is_default};
+use super::{Engine, NoteKind, is_default};
 use crate::api::code::{Class, Row, is_error};
 use crate::api::{Foreign, Handle, Replace, Reply, Request};
 use crate::cert::{self, Certificate, Fingerprint};
@@ -180,7 +180,7 @@ impl Engine {
         });
         self.touch_gate(gate, now);
         let text = format!("replacing the certificate of order {}", command.replace.order_number);
-        self.note_account(Level::Info, "replace", gate, now, text);
+        self.note_account(Level::Info, NoteKind::Replace, gate, now, text);
         Request::replace_smime(&command.replace)
     }
 
@@ -207,7 +207,7 @@ impl Engine {
         }
         for number in &open {
             let text = format!("the unclear replacement of order {} counts as settled", Foreign::new(number));
-            self.note_account(Level::Info, "replacement-settled", gate, now, text);
+            self.note_account(Level::Info, NoteKind::ReplacementSettled, gate, now, text);
         }
     }
 
@@ -266,7 +266,7 @@ impl Engine {
         self.touch_gate(gate, now);
         self.save_first();
         let text = unclear(&command.replace.order_number, &rfc3339(now.unix()), Some(why));
-        self.note_account(Level::Error, "replace-unclear", gate, now, text.clone());
+        self.note_account(Level::Error, NoteKind::ReplaceUnclear, gate, now, text.clone());
         if let Some(token) = token {
             self.reply(token, false, &text);
         }
@@ -293,7 +293,7 @@ impl Engine {
         self.not_replaced(gate, command, now);
         let advice = if row.advice.is_empty() { String::new() } else { format!("; {}", row.advice) };
         let text = format!("order {number} was not replaced: {} ({}){advice}", row.means, said(reply));
-        self.note_account(Level::Error, "not-replaced", gate, now, text.clone());
+        self.note_account(Level::Error, NoteKind::NotReplaced, gate, now, text.clone());
         if let Some(token) = token {
             self.reply(token, false, &text);
         }
@@ -349,7 +349,7 @@ impl Engine {
             (None, _) => {}
         }
         let text = lines.join("\n");
-        self.note_account(Level::Info, "replaced", gate, now, text.clone());
+        self.note_account(Level::Info, NoteKind::Replaced, gate, now, text.clone());
         if let Some(token) = token {
             let data = serde_json::json!({ "order_number": number, "new_order_number": made, "adopted": command.adopt.as_ref().filter(|_| made.is_some()) });
             self.told.push(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });

@@ -3,10 +3,10 @@
 //! The vendor counts refused logins, so a password that was refused is not sent again by mistake: the present
 //! credential is compared with that one first, unless the operator says that it is right now.
 
-use super::Engine;
 use super::account::Purpose;
 use super::event::{CredentialTag, Effect, Level, Token};
 use super::time::{Now, rfc3339};
+use super::{Engine, NoteKind};
 use crate::config::Account;
 
 /// What the present credential is, compared with the one that was refused.
@@ -54,7 +54,7 @@ impl Engine {
         self.let_one_through(gate, now);
         let account = self.gates[gate].name.clone();
         let text = format!("account {account}: the operator lets one call through");
-        self.note_account(Level::Info, "account-probe", gate, now, text);
+        self.note_account(Level::Info, NoteKind::AccountProbe, gate, now, text);
         self.answer_with_probe(gate, tokens);
     }
 
@@ -110,7 +110,7 @@ impl Engine {
                 let text = format!(
                     "account {account}: the credential was changed; one call is let through to try it"
                 );
-                self.note_account(Level::Info, "account-probe", gate, now, text);
+                self.note_account(Level::Info, NoteKind::AccountProbe, gate, now, text);
                 self.let_one_through(gate, now);
             }
         }

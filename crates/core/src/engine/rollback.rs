@@ -4,7 +4,7 @@ use super::commands::being_deployed;
 use super::event::{Inspection, Level, OrderId, Token};
 use super::order::{News, Phase};
 use super::time::Now;
-use super::{Engine, deploy};
+use super::{Engine, NoteKind, deploy};
 use crate::cert::KeyCandidate;
 use crate::config::{FileCopy, KeySource};
 
@@ -72,7 +72,7 @@ impl Engine {
         self.turn(id, News::Staged, None, now);
         self.note(
             Level::Warn,
-            "rollback",
+            NoteKind::Rollback,
             Some(id),
             now,
             format!("going back to generation {name} at the operator's word"),
@@ -88,7 +88,7 @@ impl Engine {
         self.set_due(id, now);
         let text = format!("{why}; the rollback was given up");
         self.refuse_rollback(id, &text);
-        self.note(Level::Error, "rollback", Some(id), now, text);
+        self.note(Level::Error, NoteKind::Rollback, Some(id), now, text);
         self.save_first();
     }
 

@@ -6,7 +6,7 @@ use super::account::AccountRecord;
 use super::event::{Changes, Effect, Level, OrderId};
 use super::slot::Busy;
 use super::time::Now;
-use super::{Engine, note, schedule};
+use super::{Engine, NoteKind, note, schedule};
 
 /// Changes that nothing waits for are saved after this, unless a call carries them along sooner: so a
 /// pending poll costs one sync, shared by its result and the due time of the next.
@@ -159,7 +159,7 @@ impl Engine {
         }
         self.note(
             Level::Error,
-            "state",
+            NoteKind::State,
             None,
             now,
             format!(
@@ -179,7 +179,13 @@ impl Engine {
             *held = now.time;
             self.failed_saves = 0;
             self.flush_at = Some(now.time);
-            self.note(Level::Info, "state", None, now, "the state's files are in their place again".into());
+            self.note(
+                Level::Info,
+                NoteKind::State,
+                None,
+                now,
+                "the state's files are in their place again".into(),
+            );
         }
     }
 

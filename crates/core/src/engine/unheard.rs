@@ -14,7 +14,7 @@ use super::event::{CredentialTag, Level};
 use super::pause::Cause;
 use super::polls::TICK;
 use super::time::{Now, Time, rfc3339};
-use super::{Engine, schedule};
+use super::{Engine, NoteKind, schedule};
 use crate::api::Failure;
 use crate::config::{Cadence, Calls};
 
@@ -120,7 +120,7 @@ impl Engine {
                     self.gates[gate].name,
                     rfc3339(now.wall_of(settled).div_euclid(1000))
                 );
-                self.note_account(Level::Warn, "unanswered", gate, now, text);
+                self.note_account(Level::Warn, NoteKind::Unanswered, gate, now, text);
             }
             self.count_unheard(gate, end, None, "certcollectd ended before the answer came", now);
         }
@@ -175,7 +175,7 @@ impl Engine {
             "account {account} rests until {until}: {text}; see at the vendor's web site whether the login works and is not \
              locked; a changed password or `certcollectd resume --account {account}` lets one call through"
         );
-        self.note_account(Level::Error, "unanswered", gate, now, text);
+        self.note_account(Level::Error, NoteKind::Unanswered, gate, now, text);
     }
 
     /// As seldom as the most patient of the account's orders is asked about: any of them may be next.
@@ -208,7 +208,7 @@ impl Engine {
                 "account {}: the credential was changed; one call is let through to try it",
                 self.gates[gate].name
             );
-            self.note_account(Level::Info, "account-probe", gate, now, text);
+            self.note_account(Level::Info, NoteKind::AccountProbe, gate, now, text);
             self.let_one_through(gate, now);
         }
     }

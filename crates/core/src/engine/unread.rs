@@ -4,7 +4,7 @@
 use super::event::{Inspection, Level, OrderId};
 use super::order::{News, Trouble};
 use super::time::Now;
-use super::{Engine, note, schedule};
+use super::{Engine, NoteKind, note, schedule};
 use crate::cert::{self, Check, Finding, Verdict};
 
 /// Failed tries between two log records: an hour and a half.
@@ -57,9 +57,9 @@ impl Engine {
             note::duration(schedule::unread(u32::MAX))
         );
         if tries == 1 {
-            self.note(Level::Warn, "unread", Some(id), now, text);
+            self.note(Level::Warn, NoteKind::Unread, Some(id), now, text);
         } else if tries.is_multiple_of(TELL_AGAIN) {
-            self.tell(Level::Warn, "unread", Some(id), now, text);
+            self.tell(Level::Warn, NoteKind::Unread, Some(id), now, text);
         }
         self.save_first();
     }

@@ -9,7 +9,7 @@ use super::event::{Inspection, InstalledFile, Level, Material, OrderId};
 use super::order::{Generation, News, Phase};
 use super::time::{Now, rfc3339};
 use super::unread::unread;
-use super::{Engine, contents};
+use super::{Engine, NoteKind, contents};
 use crate::api::{Foreign, Product};
 use crate::cert::{self, Certificate, Expectation, Fingerprint, KeyExpectation, Verdict};
 use crate::config::{FileKind, HookEvent, KeySource, Order, Severity};
@@ -77,7 +77,7 @@ impl Engine {
         }
         for finding in verdict.findings.iter().filter(|finding| finding.level != Severity::Off) {
             let by = if overridden { " (accepted by the operator)" } else { "" };
-            self.note(Level::Warn, "verdict", Some(id), now, format!("{finding}{by}"));
+            self.note(Level::Warn, NoteKind::Verdict, Some(id), now, format!("{finding}{by}"));
         }
         let key = verdict.key.and_then(|index| match &self.entry(id).key {
             KeySource::Keys(paths) => paths.get(index).cloned(),
@@ -110,7 +110,7 @@ impl Engine {
         slot.hold_until = None;
         self.turn(id, News::Verified, None, now);
         if !known {
-            self.note(level, "collected", Some(id), now, text);
+            self.note(level, NoteKind::Collected, Some(id), now, text);
         }
     }
 
@@ -159,7 +159,7 @@ impl Engine {
                 "the collected certificate was refused: {reason}{stays}; polling goes on, {}; {accept}",
                 self.next_poll(id, now)
             );
-            self.note(Level::Error, "quarantined", Some(id), now, text);
+            self.note(Level::Error, NoteKind::Quarantined, Some(id), now, text);
             self.slot_mut(id).todo.quarantine = true;
             self.owe_hooks(id, HookEvent::Failed, now);
         }
@@ -184,7 +184,7 @@ impl Engine {
             heard.text = format!("issued; {text}").into();
         }
         if first {
-            self.note(Level::Info, "not-yet-valid", Some(id), now, text);
+            self.note(Level::Info, NoteKind::NotYetValid, Some(id), now, text);
         }
         self.touch(id, now);
     }
@@ -238,7 +238,7 @@ impl Engine {
         self.drop_bundle(id);
         self.turn(id, News::InPlace, None, now);
         self.set_due(id, now);
-        self.note(Level::Info, "adopted", Some(id), now, text);
+        self.note(Level::Info, NoteKind::Adopted, Some(id), now, text);
         self.save_first();
     }
 }
