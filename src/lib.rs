@@ -7,7 +7,7 @@
 //!    clock                 schedule  who is due          call      one POST; the answer comes back unread
 //!    signal                account   may we call         install   stage, sync, verify, swap
 //!    watch                 api       what did they say   hook      run, bounded
-//!    push, control         cert      unpack, order,      save      state.db
+//!    push, control, http   cert      unpack, order,      store     state.db
 //!                                    verify              report    log, notify
 //!                          order     phase -> next phase
 //! ```
@@ -27,7 +27,7 @@
 //! | --- | --- | --- |
 //! | `config` | – | nothing: text comes in as `&str` |
 //! | `status` | `config` | nothing |
-//! | `sources` | `config` | clock, signals, file notifications, config and credential files (read), listening sockets |
+//! | `sources` | `config`, `effects`, `status` | clock, signals, file notifications, config and credential files (read), listening sockets |
 //! | `effects` | `config` | network out, disk, child processes |
 //! | `telemetry` | `config` | stderr, journal, notify socket |
 //! | `daemon` | `sources`, `effects`, `telemetry`, `config` | only through these |

@@ -11,16 +11,14 @@ use super::{block_on, lookout, print_error};
 use crate::config::{Config, Log, count};
 use crate::daemon::{Daemon, Goal};
 use crate::effects::access::cause;
-use crate::effects::call::credential;
 use crate::effects::hook::reap;
-use crate::effects::install::in_place;
 use crate::effects::store::error::StoreError;
 use crate::effects::store::lock::Lock;
 use crate::effects::store::save::Store;
 use crate::engine::Engine;
 use crate::sources::files::{self, Found};
-use crate::sources::{INBOX, Inbox, Snapshot, clock, control, http, push, signal, threads, watch};
-use crate::status::{Exposition, Status};
+use crate::sources::{INBOX, Inbox, clock, control, http, push, signal, threads, watch};
+use crate::status::Status;
 use crate::telemetry;
 
 pub fn run(path: &Path) -> Result<(), Exit> {
@@ -79,26 +77,11 @@ async fn serve(path: &Path, found: Found, store: Store) -> Result<(), Exit> {
 /// The optional listeners.
 async fn listen(config: &Config, inbox: &Inbox) {
     if let Some(found) = &config.http {
-        let renderers = http::Renderers {
-            metrics: |snapshot, accept| {
-                let exposition = Exposition::accepted(accept);
-                (exposition.content_type(), status_of(snapshot).metrics(exposition))
-            },
-            status: |snapshot| {
-                serde_json::to_string_pretty(&status_of(snapshot)).expect("strings, numbers and lists")
-            },
-            page: |snapshot| status_of(snapshot).page(),
-            absent: in_place::absent,
-        };
-        http::listen(found.clone(), renderers, inbox.clone()).await;
+        http::listen(found.clone(), inbox.clone()).await;
     }
     if let Some(found) = &config.push {
-        push::listen(found.clone(), credential::read, inbox.clone()).await;
+        push::listen(found.clone(), inbox.clone()).await;
     }
-}
-
-fn status_of(snapshot: &Snapshot) -> Status {
-    Status::new(&snapshot.config, &snapshot.loaded, clock::now()).with(&snapshot.vitals)
 }
 
 pub fn once(path: &Path, wait: Option<Duration>) -> Result<(), Exit> {

@@ -9,13 +9,14 @@ use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::listener::{self, Answer, Asked, Unread, line, no_address};
 use super::{Inbox, Message};
 use crate::api::push;
-use crate::config::{Push, SecretSource};
+use crate::config::Push;
+use crate::effects::blocking;
+use crate::effects::call::credential;
 
 /// Connections at once.
 const PLACES: usize = 32;
@@ -24,15 +25,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A notification with a certificate and its chain has some 10 KB, one with a mark certificate 200 KB.
 const MAX_BODY: usize = 512 * 1024;
 
-/// Reads the secret each time, so that a changed one counts at once.
-pub type ReadSecret = fn(&SecretSource) -> Result<zeroize::Zeroizing<String>, String>;
-
 /// Serves from now on, or from when the address can be had.
-pub async fn listen(push: Push, read: ReadSecret, inbox: Inbox) {
+pub async fn listen(push: Push, inbox: Inbox) {
     let address = push.listen;
     let bind = async move || TcpListener::bind(address).await;
     let first = bind().await;
-    let door = Door { push, read, turn: Arc::new(Semaphore::new(1)) };
+    let door = Door { push, permit: blocking::permit() };
     tokio::task::spawn_local(async move {
         let listener = listener::open("[push]", &address.to_string(), first, bind, no_address, &inbox).await;
         let address = listener.local_addr().unwrap_or(address);
@@ -46,9 +44,8 @@ pub async fn listen(push: Push, read: ReadSecret, inbox: Inbox) {
 /// Who is let in.
 struct Door {
     push: Push,
-    read: ReadSecret,
     /// Kept by the reader of the password until the file is read: on a hung mount only one thread waits.
-    turn: Arc<Semaphore>,
+    permit: Arc<Semaphore>,
 }
 
 async fn answer(asked: Asked, door: &Door, inbox: &Inbox) -> Answer {
@@ -98,14 +95,9 @@ impl Door {
     /// Compares without telling by its time how much was right.
     async fn lets_in(&self, header: Option<&HeaderValue>) -> bool {
         let (Some(user), Some(source)) = (&self.push.user, &self.push.password) else { return true };
-        let Ok(turn) = self.turn.clone().acquire_owned().await else { return false };
-        let (read, source) = (self.read, source.clone());
-        let reading = spawn_blocking(move || {
-            let password = read(&source);
-            drop(turn);
-            password
-        });
-        let Ok(Ok(password)) = reading.await else { return false };
+        let source = source.clone();
+        let reading = blocking::run(&self.permit, move || credential::read(&source));
+        let Ok(password) = reading.await else { return false };
         let wanted = zeroize::Zeroizing::new(format!("{user}:{}", *password));
         let given = header
             .and_then(|header| header.to_str().ok())

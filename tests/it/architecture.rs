@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const DAEMON: [(&str, &[&str]); 9] = [
     ("config", &[]),
     ("status", &["config"]),
-    ("sources", &["config"]),
+    ("sources", &["config", "effects", "status"]),
     ("effects", &["config"]),
     ("telemetry", &["config"]),
     ("daemon", &["config", "effects", "sources", "telemetry"]),
