@@ -19,8 +19,8 @@ use tokio::time::{sleep, timeout};
 
 use super::files::{self, Found, Stamp, Unsound, stamp_of};
 use super::{Inbox, Message};
-use crate::config::SecretSource;
 use crate::config::file;
+use crate::effects::call::credential;
 use crate::engine::errno::cause;
 
 /// Debounce after the last event: an editor writes in several steps.
@@ -159,7 +159,7 @@ impl Watch {
         dirs.extend(self.patterns.iter().filter_map(|pattern| Some(Path::new(pattern).parent()?.to_owned())));
         let mut credentials = HashMap::new();
         for account in &found.config.accounts {
-            for path in account.secrets().filter_map(|(_, source)| password_file(source)) {
+            for path in account.secrets().filter_map(|(_, source)| credential::path(source).ok().flatten()) {
                 dirs.extend(dirs_of(&path));
                 let key = (account.name.clone(), path);
                 let stamp = self.credentials.get(&key).copied().unwrap_or_else(|| stamp_of(&key.1));
@@ -257,16 +257,6 @@ pub async fn reread(path: PathBuf) -> Message {
     match read_apart(path).await {
         Ok(found) => Message::Configured { config: found.config, warnings: found.warnings },
         Err(unsound) => Message::Misconfigured(unsound.text),
-    }
-}
-
-fn password_file(source: &SecretSource) -> Option<PathBuf> {
-    match source {
-        SecretSource::File(path) => Some(path.clone()),
-        SecretSource::Credential(name) => {
-            std::env::var_os("CREDENTIALS_DIRECTORY").map(|dir| Path::new(&dir).join(name))
-        }
-        SecretSource::Env(_) => None,
     }
 }
 
