@@ -16,8 +16,8 @@ use crate::config::point::{self, Finding, Key};
 use crate::config::{
     Account, Action, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity, count,
 };
-use crate::effects::access::cause;
 use crate::effects::call::{self, credential};
+use crate::effects::errno::cause;
 use crate::effects::hook::{executable, web};
 use crate::effects::install::{keys, probe};
 use crate::effects::preflight::User;

@@ -18,7 +18,7 @@ use super::exit::Exit;
 use super::print::fail;
 use super::{print, print_error};
 use crate::config::count;
-use crate::effects::access::cause;
+use crate::effects::errno::cause;
 use crate::effects::store::load::Reader;
 use crate::engine::order::{OrderRecord, Phase};
 use crate::sources::clock;

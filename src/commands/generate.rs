@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use super::exit::Exit;
 use super::print;
 use super::print::fail;
-use crate::effects::access::cause;
+use crate::effects::errno::cause;
 
 const PROGRAM: &str = "certcollectd";
 

@@ -30,7 +30,7 @@ use tokio::task::LocalSet;
 use self::exit::Exit;
 use self::print::{fail, print, print_error};
 use crate::config::Config;
-use crate::effects::access::cause;
+use crate::effects::errno::cause;
 use crate::effects::store::load::Reader;
 use crate::engine;
 use crate::sources::control;

@@ -12,7 +12,7 @@ use super::run::{AGAIN, LOOKS, SILENCES, UNSAVED, engine, open_store_with, prepa
 use super::{block_on, load, print, print_error, socket, with_adopted};
 use crate::config::Config;
 use crate::daemon::{Daemon, Goal};
-use crate::effects::access::cause;
+use crate::effects::errno::cause;
 use crate::effects::store::error::{StoreError, holder};
 use crate::effects::store::load::Reader;
 use crate::effects::store::lock::Lock;

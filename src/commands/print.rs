@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::exit::Exit;
-use crate::effects::access::cause;
+use crate::effects::errno::cause;
 
 /// Something that was to be read has not been written. Sticky: half of an output is none.
 static LOST: AtomicBool = AtomicBool::new(false);

@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::{block_on, lookout, print_error};
 use crate::config::{Config, Log, count};
 use crate::daemon::{Daemon, Goal};
-use crate::effects::access::cause;
+use crate::effects::errno::cause;
 use crate::effects::hook::reap;
 use crate::effects::store::error::StoreError;
 use crate::effects::store::lock::Lock;

@@ -15,7 +15,7 @@ use super::print::fail;
 use crate::api::Replace;
 use crate::cert::{self, SignatureCheck};
 use crate::config;
-use crate::effects::access::cause;
+use crate::effects::errno::cause;
 use crate::engine::event::{Command, ReplaceCommand, Target};
 
 /// `smime replace`, for the request in the file `csr`.

@@ -8,7 +8,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat, stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-pub use crate::engine::errno::cause;
+use super::errno::cause;
 
 /// What is wanted of a file or socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,6 +7,7 @@ pub mod access;
 pub mod blocking;
 pub mod call;
 pub mod dns;
+pub mod errno;
 pub mod files;
 pub mod hook;
 pub mod install;

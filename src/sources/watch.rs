@@ -21,7 +21,7 @@ use super::files::{self, Found, Stamp, Unsound, stamp_of};
 use super::{Inbox, Message};
 use crate::config::file;
 use crate::effects::call::credential;
-use crate::engine::errno::cause;
+use crate::effects::errno::cause;
 
 /// Debounce after the last event: an editor writes in several steps.
 const SETTLE: Duration = Duration::from_millis(300);

@@ -12,7 +12,7 @@ use aws_lc_rs::pbkdf2;
 use zeroize::Zeroizing;
 
 use crate::config::{Account, SecretSource};
-use crate::effects::access;
+use crate::effects::errno;
 use crate::effects::files::open_file;
 use crate::engine::event::CredentialTag;
 
@@ -61,7 +61,7 @@ pub fn read(source: &SecretSource) -> Result<Zeroizing<String>, String> {
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<String>, String> {
-    let why = |error: std::io::Error| access::cause(&error);
+    let why = |error: std::io::Error| errno::cause(&error);
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET + 1));
     let file = open_file(path).map_err(why)?;
     file.take(MAX_SECRET as u64 + 1).read_to_end(&mut bytes).map_err(why)?;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::StatVfsMountFlags;
 
-use crate::effects::access;
+use crate::effects::{access, errno};
 
 /// The kernel looks at so much of a program (BINPRM_BUF_SIZE).
 const HEAD: u64 = 256;
@@ -48,11 +48,11 @@ fn obstacle(path: &Path) -> Option<String> {
             // No one may where programs are forbidden altogether, and that has an answer of its own.
             let why = startable(path)
                 .err()
-                .unwrap_or_else(|| format!("{} for the user whom this runs as", access::cause(&why)));
+                .unwrap_or_else(|| format!("{} for the user whom this runs as", errno::cause(&why)));
             Some(format!("cannot be started: {why}"))
         }
         Err(why) if why.kind() == ErrorKind::NotFound => Some("does not exist".into()),
-        Err(why) => Some(format!("cannot be reached: {}", access::cause(&why))),
+        Err(why) => Some(format!("cannot be reached: {}", errno::cause(&why))),
     }
 }
 

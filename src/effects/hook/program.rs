@@ -20,7 +20,7 @@ use super::executable::{find_program, startable};
 use super::reap::{self, ProcessGroups};
 use super::result::{NOT_FOR_ME, over};
 use crate::api::Foreign;
-use crate::effects::access;
+use crate::effects::errno;
 use crate::effects::files::random_name;
 use crate::engine::event::{HookResult, HookRun};
 
@@ -150,7 +150,7 @@ fn spawn(arguments: &[String], environment: Vec<(&'static str, OsString)>) -> Re
                 Some(Errno::TOOBIG) => {
                     "this system lets a program be told less; is LimitSTACK= very small?".to_owned()
                 }
-                _ => access::cause(&error),
+                _ => errno::cause(&error),
             }
         });
         format!("{} cannot be started: {why}", path.display())

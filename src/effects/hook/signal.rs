@@ -10,6 +10,7 @@ use super::result::advised;
 use crate::api::Foreign;
 use crate::config::HookSignal;
 use crate::effects::access::{self, Reason, Wish};
+use crate::effects::errno;
 use crate::effects::files::open_file;
 use crate::engine::event::HookResult;
 
@@ -54,7 +55,7 @@ pub(super) fn send(pid_file: &Path, signal: HookSignal) -> HookResult {
         }
         Err(error) => HookResult::failed(format!(
             "process {number} cannot be sent {signal}: {}",
-            access::cause(&error.into())
+            errno::cause(&error.into())
         )),
     }
 }

@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use super::result::NOT_FOR_ME;
 use crate::api::Foreign;
 use crate::effects::access::{self, Reason, Wish};
+use crate::effects::errno;
 use crate::engine::event::HookResult;
 
 /// An exit status is a few digits; a chatty bridge may say more.
@@ -29,7 +30,7 @@ pub(super) async fn ask(path: &Path) -> HookResult {
         match stream.read(&mut buffer).await {
             Ok(0) => break,
             Ok(count) => said.extend_from_slice(&buffer[..count]),
-            Err(error) => return HookResult::failed(format!("{shown} broke off: {}", access::cause(&error))),
+            Err(error) => return HookResult::failed(format!("{shown} broke off: {}", errno::cause(&error))),
         }
         if said.len() > MAX_STATUS {
             let Some(begin) =

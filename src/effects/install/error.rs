@@ -5,7 +5,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::effects::access;
+use crate::effects::errno;
 use crate::engine::event::InstallError;
 
 /// A failed step with what usually helps.
@@ -25,7 +25,7 @@ pub(crate) fn failed(step: &'static str, path: &Path, error: impl Into<io::Error
         Some(Errno::PERM) => Some("the daemon's user may not do this here"),
         _ => None,
     };
-    let cause = access::cause(&error);
+    let cause = errno::cause(&error);
     InstallError { step, path: path.to_owned(), cause, advice: advice.map(str::to_owned), stale: false }
 }
 

@@ -9,7 +9,6 @@
 
 pub mod account;
 pub mod errand;
-pub mod errno;
 pub mod event;
 pub mod forget;
 pub mod order;
