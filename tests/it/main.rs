@@ -25,6 +25,8 @@ mod crash;
 mod dns;
 /// `doctor dcv` against that name server.
 mod doctor;
+/// What the documents say of this repository.
+mod documents;
 /// State files as earlier versions wrote them.
 mod earlier;
 /// The engine, told one thing after the other: bytes in, effects out.

@@ -1,0 +1,102 @@
+//! What the documents say of this repository: the files they name are there, and lines fit a screen.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|why| panic!("{path}: {why}"))
+}
+
+/// README.md, CONTRIBUTING.md and everything in `docs`; not CHANGELOG.md, which tells of what was.
+fn documents() -> Vec<(PathBuf, String)> {
+    let mut paths = vec![PathBuf::from("README.md"), PathBuf::from("CONTRIBUTING.md")];
+    for entry in std::fs::read_dir(root().join("docs")).unwrap() {
+        paths.push(Path::new("docs").join(entry.unwrap().file_name()));
+    }
+    assert!(paths.len() >= 9, "the documents are found: {paths:?}");
+    paths.into_iter().map(|path| (path.clone(), read(path.to_str().unwrap()))).collect()
+}
+
+/// Files of this repository that a text names: in backticks from one of its folders on, or by a relative link.
+fn named(document: &Path, text: &str) -> Vec<PathBuf> {
+    let folders = [".ci/", "config/", "crates/", "docs/", "fuzz/", "src/", "systemd/", "tests/"];
+    let quoted = text.split('`').skip(1).step_by(2);
+    let paths = quoted
+        .filter(|word| folders.iter().any(|folder| word.starts_with(folder)))
+        .map(|word| PathBuf::from(word.split(' ').next().unwrap()))
+        .filter(|path| !path.to_str().unwrap().contains(['<', '*', '{', 'N']));
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    let links = links.filter(|link| !link.is_empty() && !link.contains("://"));
+    let links = links.map(|link| document.parent().unwrap().join(link));
+    paths.chain(links).collect()
+}
+
+#[test]
+fn documents_name_files_that_are_there() {
+    let mut found = 0;
+    for (document, text) in documents() {
+        for path in named(&document, &text) {
+            found += 1;
+            assert!(root().join(&path).exists(), "{}: there is no {}", document.display(), path.display());
+        }
+    }
+    assert!(found > 100, "files are named: {found}");
+}
+
+#[test]
+fn lines_of_documents_fit_a_screen() {
+    for (document, text) in documents() {
+        for (at, line) in text.lines().enumerate() {
+            let fits = line.chars().count() <= 100 || line.starts_with('|');
+            assert!(fits, "{}:{}: longer than 100 columns", document.display(), at + 1);
+        }
+    }
+}
+
+/// Each term once, in two lines: what it means, and where it lives.
+#[test]
+fn the_glossary_has_each_term_once_and_where_it_lives() {
+    let text = read("docs/glossary.md");
+    let lines: Vec<&str> = text.lines().collect();
+    let mut terms = BTreeSet::new();
+    let mut before = "";
+    for (at, line) in lines.iter().enumerate() {
+        if line.starts_with("## ") {
+            before = "";
+        }
+        let Some(entry) = line.strip_prefix("- **") else { continue };
+        let (term, _) = entry.split_once("**: ").unwrap_or_else(|| panic!("no term: {line}"));
+        assert!(before < term, "{term} is not in its place");
+        assert!(terms.insert(term), "{term} is there twice");
+        assert!(lines[at + 1].starts_with("  `"), "{term}: where does it live?");
+        before = term;
+    }
+    assert!(terms.len() > 60, "{} terms", terms.len());
+}
+
+/// The tables of `docs/dependencies.md` and the manifests name the same crates.
+#[test]
+fn each_dependency_is_accounted_for() {
+    let text = read("docs/dependencies.md");
+    let told = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let told: BTreeSet<String> = told.map(str::to_owned).collect();
+    let root: toml::Table = read("Cargo.toml").parse().unwrap();
+    let workspace = root.get("workspace").and_then(|workspace| workspace.as_table());
+    let members = workspace.and_then(|workspace| workspace["members"].as_array()).into_iter().flatten();
+    let members = members.map(|member| format!("{}/Cargo.toml", member.as_str().unwrap()));
+    let mut used = BTreeSet::new();
+    for manifest in std::iter::once("Cargo.toml".to_owned()).chain(members) {
+        let manifest: toml::Table = read(&manifest).parse().unwrap();
+        for kind in ["dependencies", "dev-dependencies"] {
+            let crates = manifest.get(kind).and_then(|crates| crates.as_table());
+            used.extend(crates.into_iter().flatten().map(|(name, _)| name.clone()));
+        }
+    }
+    used.retain(|name| !name.starts_with("certcollectd"));
+    assert!(used.len() > 40, "{used:?}");
+    assert_eq!(told, used);
+}
