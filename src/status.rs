@@ -72,7 +72,7 @@ pub struct OrderStatus {
     pub reason: Option<String>,
     /// The name that the vendor has for it.
     pub fqdn: Option<String>,
-    /// The same, where it goes with none of the order's domains: the number may be somebody else's.
+    /// The same, where it goes with none of the order's domains: the number may be someone else's.
     pub other_name: Option<String>,
     /// Since when another certificate beside the installed one is waited for, RFC 3339.
     pub reissue_since: Option<String>,

@@ -78,7 +78,7 @@ pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> 
     Err(Exit::Failed)
 }
 
-/// Somebody holds the lock and does not listen: what an operator can do about it.
+/// Someone holds the lock and does not listen: what an operator can do about it.
 fn deaf(state_dir: &Path, by: Option<u32>) -> String {
     let socket = state_dir.join(control::SOCKET);
     let why = if socket.exists() { "nobody listens there" } else { "it is missing" };

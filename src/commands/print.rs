@@ -27,7 +27,7 @@ pub fn has_colours() -> bool {
     io::stderr().is_terminal() && ERRORS.lock().is_ok_and(|errors| errors.is_none())
 }
 
-/// Prints something for people or machines; whether somebody can still read it. That it could not be
+/// Prints something for people or machines; whether someone can still read it. That it could not be
 /// written is said once, and [`outcome`] knows of it.
 pub fn print(text: &str) -> bool {
     let end = if text.ends_with('\n') { "" } else { "\n" };

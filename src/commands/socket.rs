@@ -64,7 +64,7 @@ async fn exchange(
     body: Vec<u8>,
 ) -> Option<Result<CommandReply, String>> {
     let (address, _handle) = control::address(state_dir).ok()?;
-    // Only a socket that somebody listens on means that a daemon runs; a crash leaves the file behind.
+    // Only a socket that someone listens on means that a daemon runs; a crash leaves the file behind.
     let stream = UnixStream::connect(&address).await.ok()?;
     Some(over(stream, method, path, body).await)
 }

@@ -42,7 +42,7 @@ pub fn address(state_dir: &Path) -> io::Result<(PathBuf, Option<std::fs::File>)>
     Ok((PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd())), Some(dir)))
 }
 
-/// Whether somebody listens on the socket; a crash leaves the file behind, which means nothing.
+/// Whether someone listens on the socket; a crash leaves the file behind, which means nothing.
 pub fn is_served(state_dir: &Path) -> bool {
     address(state_dir)
         .is_ok_and(|(address, _handle)| std::os::unix::net::UnixStream::connect(address).is_ok())
@@ -72,7 +72,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 /// Only we can look into it, so the socket has its mode before anyone can open it.
 const MAKING: &str = ".control";
 
-/// Binds the socket. The caller holds the lock, so a socket that is there already is a leftover; one on which somebody
+/// Binds the socket. The caller holds the lock, so a socket that is there already is a leftover; one on which someone
 /// listens is not taken over.
 pub async fn bind(state_dir: &Path) -> io::Result<(UnixListener, Socket)> {
     // The previous holder of the lock may still be ending.

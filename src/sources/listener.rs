@@ -112,7 +112,7 @@ where
         let place = places.take().await;
         let task = spawn_local(one(stream, place.clone(), answer.clone()));
         place.is_of(task.abort_handle());
-        // What has arrived already is read before anybody can be sent away for it.
+        // What has arrived already is read before anyone can be sent away for it.
         tokio::task::yield_now().await;
     }
 }

@@ -38,7 +38,7 @@ pub enum Message {
     Misconfigured(String),
     /// An account's credential file was touched.
     Credential(Arc<str>),
-    /// Somebody said that an order has news.
+    /// Someone said that an order has news.
     Hint(Hint),
     /// Something on this machine does not work and is tried again, or works again.
     Finding {

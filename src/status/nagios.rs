@@ -59,7 +59,7 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
     }
     for account in &status.accounts {
         let Some(announced) = &account.revocation_announced else { continue };
-        // Where no password is asked for, anybody may have said so.
+        // Where no password is asked for, anyone may have said so.
         let verdict = if announced.proven { Verdict::Critical } else { Verdict::Warning };
         let why = format!(
             "account {}: the revocation of a certificate that is no order's here is announced ({})",

@@ -160,7 +160,7 @@ fn is_host(text: &str) -> bool {
     text.parse::<std::net::IpAddr>().is_ok() || (text.len() <= 253 && text.split('.').all(label))
 }
 
-/// The real time. The sandbox has a clock of its own, because it plays somebody else's computer.
+/// The real time. The sandbox has a clock of its own, because it plays someone else's computer.
 #[allow(clippy::disallowed_methods)]
 pub(crate) fn now() -> Time {
     std::time::SystemTime::now().into()

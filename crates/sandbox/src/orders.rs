@@ -385,7 +385,7 @@ impl Order {
             if step.polls.is_some_and(|polls| self.step_polls >= polls) {
                 self.enter(self.step + 1, now);
             } else if let Some(end) = end.filter(|end| *end <= now) {
-                // The next step began when this one ended, not when somebody happened to look.
+                // The next step began when this one ended, not when someone happened to look.
                 self.enter(self.step + 1, end.max(self.step_began));
             } else {
                 return;

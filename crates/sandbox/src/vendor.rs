@@ -378,7 +378,7 @@ impl Vendor {
         Ok((found, standing))
     }
 
-    /// Finds the order among those of the account and of the endpoint's product. An order of somebody
+    /// Finds the order among those of the account and of the endpoint's product. An order of someone
     /// else is answered like one that does not exist: its number is wrong.
     fn own_order(&self, endpoint: Endpoint, name: &str, args: &Args) -> Result<Found, Refusal> {
         let reference = reference(args)?;

@@ -415,7 +415,7 @@ async fn read(
 
 /// Sorts the client's errors on an open connection by what the vendor can have seen.
 fn failure(error: reqwest::Error) -> Unfinished {
-    // The URL says nothing that helps at night, and one day somebody will put a secret into one.
+    // The URL says nothing that helps at night, and one day someone will put a secret into one.
     let error = error.without_url();
     if let Some(why) = transport::broken(&error) {
         return Unfinished::Broken(why.to_owned());

@@ -1,5 +1,5 @@
 //! A server may echo what it was sent, and parts of an answer are shown to people. So the password is blotted out
-//! of the answer before anybody reads it, in every way of writing that an echo may have.
+//! of the answer before anyone reads it, in every way of writing that an echo may have.
 //!
 //! A byte of it may stand there as it is, percent-encoded once or again, or as an escape of JSON or HTML, each
 //! byte in its own way, because every encoder leaves other characters alone. The whole of it may stand there

@@ -283,7 +283,7 @@ fn put_right(
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let Ok(file) = openat(dir, name, flags, Mode::empty()) else { return };
-    // What we write has one name. A second one may be somebody else's file, hard-linked here so that we open
+    // What we write has one name. A second one may be someone else's file, hard-linked here so that we open
     // it to everybody; and what was looked at is not what lies here now if it was swapped.
     let ours = rustix::fs::fstat(&file)
         .is_ok_and(|now| now.st_nlink == 1 && (now.st_dev, now.st_ino) == (stat.st_dev, stat.st_ino));

@@ -34,7 +34,7 @@ pub fn probe(config: &Config) -> Vec<ProbeError> {
     probe_all(config, true)
 }
 
-/// As [`probe`] by somebody who is not the daemon's user, and must not make a directory that would not be the daemon's.
+/// As [`probe`] by someone who is not the daemon's user, and must not make a directory that would not be the daemon's.
 pub fn probe_for_another(config: &Config) -> Vec<ProbeError> {
     probe_all(config, config.install_dir.exists())
 }

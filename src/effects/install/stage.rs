@@ -1,4 +1,4 @@
-//! Staging: a complete generation beside the current one, on disk to the last byte before anybody sees it.
+//! Staging: a complete generation beside the current one, on disk to the last byte before anyone sees it.
 
 use std::path::{Path, PathBuf};
 

@@ -150,7 +150,7 @@ impl Looked<'_> {
         owner.filter(|_| !is_trusted).map(|owner| Other::Owner(owner.name))
     }
 
-    /// The group of a file, if somebody else is in it: not root's, not the daemon's own, not its owner's private one.
+    /// The group of a file, if someone else is in it: not root's, not the daemon's own, not its owner's private one.
     fn foreign_group(&self, stat: &std::fs::Metadata) -> Option<String> {
         let gid = stat.gid();
         if gid == 0 || gid == self.service.gid {

@@ -152,7 +152,7 @@ impl User {
     }
 }
 
-/// What somebody wants to do.
+/// What someone wants to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Right {
     Read,

@@ -1,4 +1,4 @@
-//! Ports that somebody else holds.
+//! Ports that someone else holds.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};

@@ -17,7 +17,7 @@ const DATABASE: &str = "state.db";
 const LOG: &str = "state.db-wal";
 const INDEX: &str = "state.db-shm";
 
-/// A file, whatever its name: device and inode. Neither is used again while somebody holds the file open.
+/// A file, whatever its name: device and inode. Neither is used again while someone holds the file open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity(u64, u64);
 
@@ -126,7 +126,7 @@ impl Custody {
         same(DATABASE, &database) && as_left(0, &database) && (!same(LOG, &log) || as_left(1, &log))
     }
 
-    /// Somebody wrote, and it was us.
+    /// Someone wrote, and it was us.
     pub(super) fn wrote(&self) {
         if let Some(stamps) = &self.stamps {
             stamps.set(self.look());
@@ -146,7 +146,7 @@ fn lost(path: PathBuf, how: Loss) -> StoreError {
 mod tests {
     use super::*;
 
-    /// A look right after our own write can fail; that write is not somebody else's for that.
+    /// A look right after our own write can fail; that write is not someone else's for that.
     #[test]
     fn what_could_not_be_looked_at_once_is_learnt_and_watched_from_then_on() {
         let temp = tempfile::tempdir().unwrap();

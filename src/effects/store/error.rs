@@ -65,7 +65,7 @@ pub enum Loss {
     /// The same of a file whose loss takes nothing along, if the process ends in order.
     GoneBeside,
     AnotherBeside,
-    /// Somebody else wrote into it.
+    /// Someone else wrote into it.
     Overwritten,
 }
 
@@ -162,7 +162,7 @@ fn words(step: &'static str, path: &Path, why: std::io::Error) -> String {
     advice.map_or_else(|| failed.cause.clone(), |advice| format!("{}; {advice}", failed.cause))
 }
 
-/// Those who only read may be anybody; and what belongs to the daemon's user can have a wrong owner or mode.
+/// Those who only read may be anyone; and what belongs to the daemon's user can have a wrong owner or mode.
 fn who_may(path: &Path) -> String {
     let owner = path.ancestors().find_map(|path| std::fs::metadata(path).ok()).map(|found| found.uid());
     match owner {

@@ -61,7 +61,7 @@ impl Reader {
         let rested = resting.is_some();
         let opened = resting.map_or_else(|| open_to_read(&path, OpenFlags::SQLITE_OPEN_READ_ONLY), Ok);
         let (connection, version) = match opened {
-            // A cut in the middle of a transaction leaves a journal that must be rolled back before anybody
+            // A cut in the middle of a transaction leaves a journal that must be rolled back before anyone
             // can read. Until the daemon starts again nothing else does that.
             Err(why) if why.sqlite_error_code() == Some(rusqlite::ErrorCode::ReadOnly) => {
                 open_to_read(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NOFOLLOW)
@@ -90,7 +90,7 @@ impl Reader {
         })
     }
 
-    /// Reads once more, with locks, what seems damaged while somebody has begun to work with the file.
+    /// Reads once more, with locks, what seems damaged while someone has begun to work with the file.
     fn surely<T>(&self, read: impl Fn(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         match read(&self.connection) {
             Err(StoreError::Damaged { .. }) if self.resting && !rests(&self.path) => {

@@ -48,7 +48,7 @@ impl Lock {
             if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
                 return Err(StoreError::Locked { dir: dir.to_owned(), by: number(file) });
             }
-            // Somebody may have taken it away between these two steps.
+            // Someone may have taken it away between these two steps.
             let held = file.metadata().map_err(|why| failed("look at", &path, why))?;
             let named = std::fs::symlink_metadata(&path);
             if named.is_ok_and(|named| Identity::of(&named) == Identity::of(&held)) {
@@ -114,7 +114,7 @@ fn orphaned(dir: &Path, answer: Answer) -> StoreError {
     StoreError::Orphaned { dir: dir.to_owned(), by, why }
 }
 
-/// Makes the state directory, private to us; one that belongs to somebody else is refused, because what we
+/// Makes the state directory, private to us; one that belongs to someone else is refused, because what we
 /// would write there the daemon could not read.
 fn make_dir(dir: &Path) -> Result<(), StoreError> {
     match std::fs::metadata(dir) {

@@ -3,7 +3,7 @@
 //! that it is on.
 //!
 //! Who asks there is told in one line whether the files are in their place, `+ PID` or `- PID HOW PATH`. A newcomer has the
-//! lock on the file that the path names by then. So `+` comes from somebody who sees another directory under the same
+//! lock on the file that the path names by then. So `+` comes from someone who sees another directory under the same
 //! path, as in another container, and `-` from one whose directory was taken away.
 
 use std::io::{ErrorKind, Read};
@@ -28,7 +28,7 @@ const PLACES: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two tries where the queue of a socket is full.
 const AGAIN: Duration = Duration::from_millis(50);
-/// Between two answers: anybody may ask.
+/// Between two answers: anyone may ask.
 const PAUSE: Duration = Duration::from_millis(20);
 /// The longest answer, in bytes.
 const MAX_ANSWER: u64 = 1024;

@@ -63,7 +63,7 @@ impl Store {
     pub fn compare(&self) -> Result<(), StoreError> {
         let compared = self.custody.compare();
         if compared.is_err() {
-            // Into a database that is not ours any more, SQLite must not put its log when it is closed, nor somebody else's.
+            // Into a database that is not ours any more, SQLite must not put its log when it is closed, nor someone else's.
             leave_log(&self.connection, !self.custody.may_fold());
         }
         compared
@@ -198,7 +198,7 @@ fn connect(dir: &Path) -> Result<(Connection, PathBuf, Vec<u8>), StoreError> {
     Ok((connection, path, salt))
 }
 
-/// A state that belongs to somebody else was written by somebody else, and could be again.
+/// A state that belongs to someone else was written by someone else, and could be again.
 fn check_owner(file: &File, path: &Path) -> Result<(), StoreError> {
     let found = file.metadata().map_err(|why| failed("look at", path, why))?;
     let me = rustix::process::geteuid().as_raw();
@@ -217,7 +217,7 @@ fn check_owner(file: &File, path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What is wrong with a state of somebody else's, and what to do.
+/// What is wrong with a state of someone else's, and what to do.
 pub fn foreign_owner(owner: u32, ours: u32) -> String {
     format!(
         "it belongs to user {}, not to {}: if you know that it is the right one, chown it, or else move it and its -wal and \

@@ -13,7 +13,7 @@ pub enum Class {
     Ready,
     /// Issued, but the data is not in the answer.
     Available,
-    /// Not yet; somebody is working on it.
+    /// Not yet; someone is working on it.
     Waiting,
     /// Not yet, and it needs human action: poll less often.
     WaitingSlowly,

@@ -1,4 +1,4 @@
-//! Text that somebody else wrote, made safe to show.
+//! Text that someone else wrote, made safe to show.
 //!
 //! Server text is an attack channel: a line break in it forges a log line, an escape sequence forges a
 //! terminal, and a leading `<0>` raises a journal priority. So foreign text becomes printable ASCII of

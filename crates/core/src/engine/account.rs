@@ -277,7 +277,7 @@ impl Gate {
         [errand, poll, wish].into_iter().flatten().min()
     }
 
-    /// Who may call now, if anybody may: the operator first, then what is due, then what is only wished for.
+    /// Who may call now, if anyone may: the operator first, then what is due, then what is only wished for.
     pub fn turn(&self, call_gap: Duration, now: Time) -> Option<Turn> {
         if self.next_call(call_gap)? > now {
             return None;

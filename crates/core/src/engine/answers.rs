@@ -185,7 +185,7 @@ impl Engine {
         }
     }
 
-    /// The order number may be somebody else's: said once for each name.
+    /// The order number may be someone else's: said once for each name.
     fn tell_misfit(&mut self, id: OrderId, known_as: Option<&Foreign>, now: Now) {
         let entry = self.entry(id);
         let Some(name) = names::misfit(entry, &self.slot(id).record) else { return };

@@ -7,7 +7,7 @@ use super::slot::Brought;
 use super::time::{Now, rfc3339};
 use super::{Busy, Engine, NoteKind};
 
-/// Somebody who waits for an order to come to rest.
+/// Someone who waits for an order to come to rest.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Waiter {
     pub(super) token: Token,

@@ -89,7 +89,7 @@ pub fn flaw(kind: FileKind, content: &[u8], material: &Material) -> Option<&'sta
     (!right).then_some(certificates)
 }
 
-/// Whether a file that is not what was written is of no use to anybody: empty, cut off, or something else
+/// Whether a file that is not what was written is of no use to anyone: empty, cut off, or something else
 /// altogether. What is of use is the operator's doing.
 pub fn is_ruined(kind: FileKind, content: &[u8]) -> bool {
     let certificates = || cert::unpack(content).is_ok();

@@ -93,7 +93,7 @@ pub enum Event {
     },
     /// What kept the state from being saved is over, as far as can be seen.
     StateBack,
-    /// Somebody said that an order has news. Trusted for nothing but that.
+    /// Someone said that an order has news. Trusted for nothing but that.
     Hinted {
         hint: Hint,
     },
@@ -254,7 +254,7 @@ pub struct Inspection {
     pub unreadable: Vec<String>,
     /// Copies elsewhere that cannot be looked at, and why. What is missing is put back all the same.
     pub unseen: Vec<String>,
-    /// Expected files that are missing, or of no use to anybody.
+    /// Expected files that are missing, or of no use to anyone.
     pub missing: Vec<String>,
     /// Expected files whose content is not what was installed.
     pub altered: Vec<String>,

@@ -1,4 +1,4 @@
-//! Does the vendor's name for an order fit what its entry says? An order number with a slip in it is somebody else's
+//! Does the vendor's name for an order fit what its entry says? An order number with a slip in it is someone else's
 //! order, and that can be seen long before the certificate comes.
 
 use super::order::OrderRecord;

@@ -398,7 +398,7 @@ pub struct Heard {
     pub details: Details,
 }
 
-/// How an answer leaves an order, as far as somebody should look when it lasts.
+/// How an answer leaves an order, as far as someone should look when it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mood {
     /// It goes its way.

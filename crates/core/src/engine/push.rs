@@ -3,7 +3,7 @@
 //!
 //! A notification proves nothing about who sent it. So it is trusted for no certificate and no state of an order;
 //! a poll that it asked for and that brought nothing new makes the next such poll wait longer; and what it leaves in
-//! the history is bounded, because anybody may be able to send one.
+//! the history is bounded, because anyone may be able to send one.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -147,7 +147,7 @@ impl Engine {
         format!("account {account}: nothing was sent: {why}; {}", self.when_refused(gate))
     }
 
-    /// The account was renamed or taken away while its credential was read for somebody.
+    /// The account was renamed or taken away while its credential was read for someone.
     pub(super) fn compare_again(&mut self) {
         for gate in 0..self.gates.len() {
             let state = &mut self.gates[gate];

@@ -45,7 +45,7 @@ impl Engine {
         self.held_until.is_some()
     }
 
-    /// Whether saving has failed so often that a process which somebody waits for must not wait for it any longer.
+    /// Whether saving has failed so often that a process which someone waits for must not wait for it any longer.
     pub fn gives_up_saving(&self) -> bool {
         self.cannot_save() && self.failed_saves >= PATIENCE
     }

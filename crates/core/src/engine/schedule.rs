@@ -34,7 +34,7 @@ pub fn pending(cadence: &Cadence, waited: Duration) -> Duration {
     doubled(cadence.interval, weeks, cadence.max_interval)
 }
 
-/// Pending until somebody pays.
+/// Pending until someone pays.
 pub fn pending_slowly(cadence: &Cadence, waited: Duration) -> Duration {
     pending(cadence, waited).max(cadence.interval.saturating_mul(SLOW_FACTOR).min(cadence.max_interval))
 }

@@ -71,7 +71,7 @@ impl Now {
         Time(unix.saturating_mul(1000).saturating_sub(self.offset()))
     }
 
-    /// Wall time minus schedule time, in milliseconds: constant until somebody sets the clock.
+    /// Wall time minus schedule time, in milliseconds: constant until someone sets the clock.
     pub fn offset(&self) -> i64 {
         self.wall.saturating_sub(self.time.0)
     }

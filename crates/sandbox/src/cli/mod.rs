@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 async fn play(arguments: &Arguments, scenario: &Scenario, sandbox: Sandbox) -> Result<(), String> {
-    // Before anybody is told that it is there, and can end it.
+    // Before anyone is told that it is there, and can end it.
     let listen =
         |kind| signal(kind).map_err(|error| format!("signals cannot be listened to: {}", cause(&error)));
     let mut terminate = listen(SignalKind::terminate())?;

@@ -132,7 +132,7 @@ fn the_signature_of_a_pkcs7_is_right() {
         let other = files.write("other.pem", crate::der::pem("CERTIFICATE", &signer, "\n"));
         let mut arguments = vec!["cms", "-verify", "-noverify", "-inform", "DER", "-in", &path];
         if shape != "pkcs7-unrelated" {
-            // The right signer is not within, and another sandbox's signer is somebody else.
+            // The right signer is not within, and another sandbox's signer is someone else.
             arguments.extend(["-certfile", &other]);
         }
         let Some((content, text)) = openssl(&arguments, b"") else { return };

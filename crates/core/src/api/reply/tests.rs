@@ -130,7 +130,7 @@ fn certificate_values_may_be_encoded_twice() {
         assert_eq!(part(&twice(text)), text);
     }
     assert_eq!(part("MIIB%2B%2F%3D%3D"), "MIIB+/==");
-    // Not an encoding, but somebody's words.
+    // Not an encoding, but someone's words.
     for text in ["100%25+sure", "%25", "%25zz", "%2541%25"] {
         assert!(part(text).contains('%'), "{text}");
     }

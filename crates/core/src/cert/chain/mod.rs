@@ -6,7 +6,7 @@
 //! signed by USERTrust). So position counts for nothing and a subject names no single certificate. Key
 //! identifiers only decide which candidate is tried first, as RFC 5280 section 4.2.1.1 means them.
 //!
-//! Whether anybody trusts the end of the chain is not asked here; see `verify`.
+//! Whether anyone trusts the end of the chain is not asked here; see `verify`.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -233,7 +233,7 @@ fn names_that_no_client_takes_are_said() {
         (&[b"\x82\x05a.b\0c"], &[one]),
         (&[b"\x82\x03a\xff.", b"\x87\x03abc"], &[two]),
         (&[b"\x82\x04a b."], &[one]),
-        // What is for somebody else.
+        // What is for someone else.
         (&[b"\x81\x03a@b", b"\x86\x03a:b", b"\x88\x01\x2a", b"\xa4\x02\x30\0"], &[]),
     ];
     for (names, expected) in odd {
@@ -465,7 +465,7 @@ fn an_expired_cross_signed_ca_is_left_out_where_nobody_needs_it() {
     let expired = "dates: the intermediate CN=root expired at 2026-06-01T00:00:00Z";
     let left = format!("?{expired}; it is left out, as the chain below it is trusted");
     assert_eq!(judge(&pool, Some(&trusted), Severity::Warn, &[&left]), slice::from_ref(&issuer));
-    // Somebody may need it, or nobody can tell.
+    // Someone may need it, or nobody can tell.
     let untrusted = "?trust: a certificate of the chain has expired";
     let whole = [issuer.clone(), cross];
     assert_eq!(judge(&pool, Some(&strangers), Severity::Warn, &[expired, untrusted]), whole);
@@ -473,7 +473,7 @@ fn an_expired_cross_signed_ca_is_left_out_where_nobody_needs_it() {
     // Nothing is missed where the root itself was sent: the chain does not go through the other one.
     let rooted = [&pool[..], &[root.root()]].concat();
     assert_eq!(judge(&rooted, None, Severity::Off, &[]), slice::from_ref(&issuer));
-    // Without its own issuer a certificate is no use to anybody, however it is trusted.
+    // Without its own issuer a certificate is no use to anyone, however it is trusted.
     let pool = [leaf.clone(), root.issue(&inter, expires)];
     let expired = "dates: the intermediate CN=inter expired at 2026-06-01T00:00:00Z";
     judge(&pool, Some(&trusted), Severity::Warn, &[expired, untrusted]);
