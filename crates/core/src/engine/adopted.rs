@@ -117,8 +117,5 @@ impl Engine {
         self.adopted.push(adopted);
         self.config = joined(&self.config, &self.adopted);
         self.add_orders(now);
-        if let Some(id) = self.slots.len().checked_sub(1).and_then(|last| u32::try_from(last).ok()) {
-            self.reindex(super::event::OrderId(id), now);
-        }
     }
 }

@@ -41,7 +41,6 @@ impl Engine {
             );
         };
         carry_out(self, token, id, now);
-        self.reindex(id, now);
     }
 
     pub(super) fn reply(&mut self, token: Token, ok: bool, text: &str) {
@@ -77,7 +76,7 @@ impl Engine {
             let text = format!("{} was not polled: {why}", self.slot_name(id));
             return self.reply(token, false, &text);
         }
-        self.ask_now(token, id, now);
+        self.ask_now(token, id);
     }
 
     fn why_not_polled(&self, id: OrderId, now: Now) -> Option<String> {
@@ -90,23 +89,26 @@ impl Engine {
         self.shut(self.slot(id).gate, now).or_else(|| record.phase.is_stopped().then(stopped))
     }
 
-    fn ask_now(&mut self, token: Token, id: OrderId, now: Now) {
+    fn ask_now(&mut self, token: Token, id: OrderId) {
         self.slot_mut(id).urgent = self.slot(id).busy != Busy::Calling;
         self.wait_for(id, token, true);
-        self.reindex(id, now);
     }
 
     pub(super) fn wait_for(&mut self, id: OrderId, token: Token, needs_call: bool) {
+        self.changed.insert(id);
         self.waiters.entry(id).or_default().push(Waiter { token, needs_call });
     }
 
     /// Replies to those who wait for an order, once it has come to rest.
     pub(super) fn answer_waiters(&mut self, id: OrderId, now: Now) {
+        if !self.waiters.contains_key(&id) {
+            return;
+        }
         let slot = self.slot(id);
         let at_rest = slot.busy == Busy::Idle && !slot.ready;
         let work = self.local_work(id, now).is_some_and(|(at, _)| at <= now.time);
         let debts = slot.record.owed().any(|debt| debt.next.is_some_and(|next| next <= now.time));
-        if !at_rest || work || debts || !self.waiters.contains_key(&id) {
+        if !at_rest || work || debts {
             return;
         }
         let text = self.describe(id, now);
@@ -149,7 +151,6 @@ impl Engine {
         for id in ids {
             if self.gates[gate].record.not_before(now.time).is_none() {
                 self.slot_mut(id).urgent = false;
-                self.reindex(id, now);
             }
             let (name, next) = (self.slot_name(id), self.next_poll(id, now));
             let (refused, others) = self
@@ -168,7 +169,6 @@ impl Engine {
                     &format!("{name} was not polled: nothing was sent: {why}; {next}"),
                 );
             }
-            self.answer_waiters(id, now);
         }
     }
 
@@ -298,7 +298,7 @@ impl Engine {
                 format!("{name}: accepted; it is installed once it has been collected again, but {why}");
             return self.reply(token, false, &text);
         }
-        self.ask_now(token, id, now);
+        self.ask_now(token, id);
     }
 }
 

@@ -188,8 +188,6 @@ impl Engine {
             | Busy::Hook
             | Busy::Tidying => self.look_at_files(id, &inspection, now),
         }
-        self.reindex(id, now);
-        self.answer_waiters(id, now);
     }
 
     pub(super) fn drop_bundle(&mut self, id: OrderId) {
@@ -224,8 +222,6 @@ impl Engine {
             (Ok(_), None) => {}
             (Err(error), _) => self.trouble(id, &error, now),
         }
-        self.reindex(id, now);
-        self.answer_waiters(id, now);
     }
 
     pub(super) fn activated(&mut self, id: OrderId, result: Result<(), InstallError>, now: Now) {
@@ -240,8 +236,6 @@ impl Engine {
             }
             Err(error) => self.trouble(id, &error, now),
         }
-        self.reindex(id, now);
-        self.answer_waiters(id, now);
     }
 
     /// Readers see the new generation.
@@ -373,8 +367,6 @@ impl Engine {
         }
         self.slot_mut(id).todo.broken = true;
         self.broken_by(id, doing, now);
-        self.reindex(id, now);
-        self.answer_waiters(id, now);
     }
 
     pub(super) fn tidied(&mut self, id: OrderId, problem: Option<String>, now: Now) {
@@ -385,8 +377,6 @@ impl Engine {
         if let Some(problem) = problem {
             self.tell(Level::Warn, NoteKind::Tidy, Some(id), now, problem);
         }
-        self.reindex(id, now);
-        self.answer_waiters(id, now);
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::company::{Company, Key, Queue, Ready};
 use super::event::{Effect, HookResult, HookRun, Level, OrderId, RunId, Subject};
 use super::order::Debt;
+use super::polls::TICK;
 use super::time::{Now, Time};
 use super::{ALARM_AFTER, Busy, Engine, NoteKind, note, schedule};
 use crate::config::{Action, FileKind, Hook, HookEvent, Order};
@@ -133,6 +134,7 @@ impl Engine {
                 continue;
             }
             self.start_ready(&key, now);
+            self.catch_up(now.time + TICK, now);
         }
     }
 
@@ -188,7 +190,6 @@ impl Engine {
         }
         for id in &orders {
             self.set_busy(*id, Busy::Hook);
-            self.reindex(*id, now);
         }
         self.hooks.running.insert(run, Running { hook: hook.name.clone(), event, orders, apart, rehearsal });
         self.effects.push(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal })));
@@ -234,7 +235,6 @@ impl Engine {
                 debt.started = false;
                 debt.tries = debt.tries.saturating_sub(1);
             }
-            self.reindex(*id, now);
         }
         if running.rehearsal {
             self.rehearsed(run, &HookResult::failed("the state cannot be saved"), now);
@@ -260,8 +260,6 @@ impl Engine {
         for id in running.orders {
             if !self.slot(id).removed {
                 self.queue_debts(id, now);
-                self.reindex(id, now);
-                self.answer_waiters(id, now);
             }
         }
     }

@@ -100,7 +100,6 @@ impl Engine {
             }
             if slot.busy != Busy::Calling {
                 self.set_due(id, now);
-                self.reindex(id, now);
             }
             self.touch(id, now);
         }

@@ -188,7 +188,6 @@ impl Engine {
         }
         if let Some((_, id)) = self.gates[gate].queue.first().copied() {
             self.slot_mut(id).urgent = true;
-            self.reindex(id, now);
         }
     }
 }

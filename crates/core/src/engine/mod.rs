@@ -51,7 +51,6 @@ pub mod vitals;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use account::{AccountRecord, Gate};
 pub use adopted::{Adopted, joined};
@@ -59,6 +58,7 @@ use event::{Effect, Event, Level, Link, Note, OrderId};
 pub use expiry::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
 pub use note::{ALARM_AFTER, NoteKind};
 use order::{OrderRecord, Phase};
+use polls::TICK;
 use slot::{Busy, Slot, Todo};
 pub use summary::Summary;
 use time::{Now, Time};
@@ -115,7 +115,8 @@ pub struct Engine {
     archive: HashMap<Arc<str>, Remembered>,
     stopping: bool,
     tallies: summary::Tallies,
-    uncounted: Vec<OrderId>,
+    /// Orders that changed since [`Engine::catch_up`].
+    changed: BTreeSet<OrderId>,
     // What is to be saved, and when.
     dirty_orders: BTreeSet<OrderId>,
     dirty_gates: BTreeSet<usize>,
@@ -164,7 +165,7 @@ impl Engine {
             archive: loaded.orders,
             stopping: false,
             tallies: summary::Tallies::default(),
-            uncounted: Vec::new(),
+            changed: BTreeSet::new(),
             dirty_orders: BTreeSet::new(),
             dirty_gates: BTreeSet::new(),
             bundles: Vec::new(),
@@ -205,8 +206,9 @@ impl Engine {
             }
         }
         engine.give_up_adopted(&written, now);
-        engine.uncounted = engine.ids().collect();
-        engine.recount();
+        for id in engine.ids() {
+            engine.recount(id);
+        }
         engine
     }
 
@@ -253,12 +255,16 @@ impl Engine {
         if self.held_until.is_some_and(|until| until <= now.time) {
             self.held_until = None;
         }
+        self.catch_up(Time::MIN, now);
+        // What is tended now has a later time, or its order is busy; this is for the case of a mistake there.
+        let later = now.time + TICK;
         if self.may_start() {
             self.tend_due(now);
+            self.catch_up(later, now);
             self.start_hooks(now);
             self.start_calls(now);
         }
-        self.recount();
+        self.catch_up(later, now);
         self.collect(now)
     }
 
@@ -313,9 +319,7 @@ impl Engine {
 
     fn started(&mut self, now: Now) {
         self.look_at_all(now);
-        for id in self.ids() {
-            self.reindex(id, now);
-        }
+        self.changed.extend(self.ids());
         // A closed account whose credential may have changed while no process ran.
         for gate in 0..self.gates.len() {
             self.check_credential(gate);
@@ -349,7 +353,6 @@ impl Engine {
                 if !self.slot(id).removed {
                     self.touch(id, now);
                 }
-                self.reindex(id, now);
             }
         }
     }
@@ -363,6 +366,7 @@ impl Engine {
     }
 
     fn slot_mut(&mut self, id: OrderId) -> &mut Slot {
+        self.changed.insert(id);
         &mut self.slots[id.0 as usize]
     }
 
@@ -386,7 +390,6 @@ impl Engine {
     /// Marks an order's record as changed.
     fn touch(&mut self, id: OrderId, now: Now) {
         self.dirty_orders.insert(id);
-        self.uncounted.push(id);
         self.flush_soon(now);
     }
 
@@ -404,10 +407,19 @@ impl Engine {
         }
     }
 
-    /// Puts an order where it belongs in its gate's queue and in the timers, after any change to it.
-    fn reindex(&mut self, id: OrderId, now: Now) {
+    /// Puts every order that changed where it belongs in its gate's queue and in the timers, in the latter not before
+    /// `earliest`; counts it anew, and answers who waits for it.
+    fn catch_up(&mut self, earliest: Time, now: Now) {
+        for id in std::mem::take(&mut self.changed) {
+            self.reindex(id, earliest, now);
+            self.recount(id);
+            self.answer_waiters(id, now);
+        }
+    }
+
+    fn reindex(&mut self, id: OrderId, earliest: Time, now: Now) {
         let queued = self.wanted_in_queue(id);
-        let timed = self.wanted_in_timers(id, now);
+        let timed = self.wanted_in_timers(id, now).map(|at| at.max(earliest));
         let slot = &mut self.slots[id.0 as usize];
         if slot.queued != queued {
             let queue = &mut self.gates[slot.gate].queue;
@@ -467,16 +479,6 @@ impl Engine {
             match self.local_work(id, now).filter(|(at, _)| *at <= now.time) {
                 Some((_, work)) => self.start_local(id, work, now),
                 None => self.queue_debts(id, now),
-            }
-            // What is left has a later time, or the order is busy; the guard is for the case of a mistake here.
-            let timed = self.wanted_in_timers(id, now).map(|at| at.max(now.time + Duration::from_millis(1)));
-            self.slot_mut(id).timed = timed;
-            if let Some(at) = timed {
-                self.timers.insert((at, id));
-            }
-            let queued = self.wanted_in_queue(id);
-            if queued != self.slot(id).queued {
-                self.reindex(id, now);
             }
         }
     }

@@ -22,6 +22,7 @@ impl Engine {
         for gate in 0..self.gates.len() {
             self.refuse_errands(gate, now);
             self.refuse_waiters(gate, now);
+            self.catch_up(now.time + TICK, now);
             while let Some(turn) = self.gates[gate].turn(gap, now.time) {
                 match turn {
                     Turn::Errand => self.start_next_errand(gate, now),
@@ -54,7 +55,6 @@ impl Engine {
         self.set_due(id, now);
         self.set_busy(id, Busy::Calling);
         self.touch(id, now);
-        self.reindex(id, now);
         self.take_off(
             gate,
             Purpose::Poll { order: id, asked: Asked { handle, endpoint, before } },
@@ -184,8 +184,6 @@ impl Engine {
         if !self.slot(id).removed {
             self.judge_again(id);
             self.look_after(id);
-            self.reindex(id, now);
-            self.answer_waiters(id, now);
         }
     }
 

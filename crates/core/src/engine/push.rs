@@ -190,7 +190,6 @@ impl Engine {
                 self.note(Level::Error, NoteKind::RevocationAnnounced, Some(id), now, text);
                 self.owe_hooks(id, HookEvent::Failed, now);
                 self.save_first();
-                self.reindex(id, now);
                 continue;
             }
             let text = match self.recent.keep(About::Order(id), &hint.why, now.time) {
@@ -237,7 +236,6 @@ impl Engine {
         let rested = polled.map(|polled| polled + rest).filter(|rested| *rested > now.time);
         self.slot_mut(id).record.pushed().hinted = Some(rested.unwrap_or(Time::SOON));
         self.touch(id, now);
-        self.reindex(id, now);
     }
 
     pub(super) fn known_before_hint(&self, id: OrderId) -> Known {

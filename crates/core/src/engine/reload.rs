@@ -9,7 +9,7 @@ use super::event::{Level, OrderId};
 use super::late::{Floors, become_another, keep_floor};
 use super::order::{Former, News, OrderRecord, Phase};
 use super::same_number::Threats;
-use super::time::Now;
+use super::time::{Now, Time};
 use super::{Busy, Engine, NoteKind, Remembered, Slot, Todo, deploy, unheard};
 use crate::config::{Config, HookEvent, Order, count};
 
@@ -196,11 +196,9 @@ impl Engine {
         }
         self.add_orders(now);
         self.give_up_adopted(&written, now);
-        for id in self.ids() {
-            if !self.slot(id).removed {
-                self.reindex(id, now);
-            }
-        }
+        // The accounts below look into their queues.
+        self.changed.extend(self.ids());
+        self.catch_up(Time::MIN, now);
         for account in &config.accounts {
             let before = old.accounts.iter().find(|known| {
                 let name = renamed.get(&known.name).unwrap_or(&known.name);
@@ -345,7 +343,6 @@ impl Engine {
         self.end_rehearsals(id);
         let slot = self.slot_mut(id);
         slot.removed = true;
-        self.uncounted.push(id);
         let slot = self.slot_mut(id);
         let remembered = Remembered { record: slot.record.clone(), bundle: slot.bundle.take() };
         let (queued, timed, gate) = (slot.queued.take(), slot.timed.take(), slot.gate);

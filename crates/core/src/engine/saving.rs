@@ -229,7 +229,6 @@ impl Engine {
         };
         if let Some(id) = idle {
             self.set_busy(id, Busy::Idle);
-            self.reindex(id, now);
         }
     }
 }

@@ -88,14 +88,7 @@ fn tally(slot: &Slot) -> Tally {
 }
 
 impl Engine {
-    /// Brings the counts up to date with the orders that changed.
-    pub(super) fn recount(&mut self) {
-        for id in std::mem::take(&mut self.uncounted) {
-            self.recount_one(id);
-        }
-    }
-
-    fn recount_one(&mut self, id: OrderId) {
+    pub(super) fn recount(&mut self, id: OrderId) {
         let slot = &mut self.slots[id.0 as usize];
         let new = tally(slot);
         let old = std::mem::replace(&mut slot.tally, new);
