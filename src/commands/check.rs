@@ -8,8 +8,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::exit::Exit;
-use super::print::fail;
-use super::{asked, load, order, print, print_error};
+use super::load::load;
+use super::print::{fail, print, print_error};
+use super::{asked, order};
 use crate::config::file::{Level, Source};
 use crate::config::invisible;
 use crate::config::point::{self, Finding, Key};

@@ -15,8 +15,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::exit::Exit;
-use super::print::fail;
-use super::{print, print_error};
+use super::print::{fail, print, print_error};
 use crate::config::count;
 use crate::effects::errno::cause;
 use crate::effects::store::load::Reader;

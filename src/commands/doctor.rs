@@ -5,9 +5,11 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::block_on::block_on;
 use super::exit::Exit;
-use super::print::fail;
-use super::{block_on, load, print};
+use super::load::load;
+use super::print::{fail, print};
+use super::unknown;
 use crate::api::dcv::Token;
 use crate::api::dcv::survey::{self, Finding, Found, Seen, State, Subject};
 use crate::api::{Foreign, Product};
@@ -21,7 +23,7 @@ use crate::sources::clock;
 pub fn dcv(path: &Path, name: &str, resolver: Option<SocketAddr>, json: bool) -> Result<(), Exit> {
     let config = load(path)?.config;
     let Some(order) = config.orders.iter().find(|order| *order.name == *name) else {
-        let known = print::known(config.orders.iter().map(|order| &*order.name));
+        let known = unknown::known(config.orders.iter().map(|order| &*order.name));
         let why = format!("no order named {} is configured; {known}", Foreign::new(name));
         return Err(fail(Exit::Usage, &why));
     };

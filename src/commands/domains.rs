@@ -5,10 +5,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::exit::Exit;
+use super::load::load;
 use super::order::{ask_about, show};
-use super::print::fail;
-use super::{load, print};
-use crate::api::Handle;
+use super::order_number::wrong_number;
+use super::print::{fail, print};
 use crate::engine::event::{Command, CommandReply, Target};
 
 pub fn domains(path: &Path, target: Target, json: bool) -> Result<(), Exit> {
@@ -24,19 +24,6 @@ pub fn domains(path: &Path, target: Target, json: bool) -> Result<(), Exit> {
             Ok(())
         }
         _ => show(&reply, json),
-    }
-}
-
-/// Why the vendor would refuse this order number, before a call is spent on it.
-pub(super) fn wrong_number(number: &str) -> Option<String> {
-    let most = Handle::MAX_ORDER_NUMBER;
-    match number.chars().count() {
-        0 => Some("--order is empty; it is the number that the vendor gave the order".into()),
-        length if length > most => {
-            Some(format!("--order has {length} characters; the vendor takes at most {most}"))
-        }
-        _ if number.contains(char::is_control) => Some("--order has control characters".into()),
-        _ => None,
     }
 }
 
@@ -60,15 +47,6 @@ fn table(reply: &CommandReply) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_checked_before_a_call_is_spent() {
-        assert_eq!(wrong_number("123"), None);
-        assert_eq!(wrong_number(&"9".repeat(128)), None);
-        assert!(wrong_number("").is_some());
-        assert!(wrong_number(&"9".repeat(129)).is_some_and(|wrong| wrong.contains("129")));
-        assert!(wrong_number("1\n2").is_some());
-    }
 
     #[test]
     fn each_domain_has_a_line() {

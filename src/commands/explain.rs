@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::exit::Exit;
-use super::print::fail;
-use super::{load_some, print, print_error, unreadable};
+use super::load::load_some;
+use super::print::{fail, print, print_error};
+use super::unknown::{known, unreadable};
 use crate::effects::store::error::StoreError;
 use crate::effects::store::load::Reader;
 use crate::effects::store::presence;
@@ -52,7 +53,7 @@ pub fn explain(path: &Path, name: &str, json: bool) -> Result<(), Exit> {
             None => format!(
                 "no order named {} is configured; {}",
                 crate::api::Foreign::new(name),
-                print::known(config.orders.iter().map(|order| &*order.name))
+                known(config.orders.iter().map(|order| &*order.name))
             ),
         };
         return Err(fail(Exit::Usage, &why));

@@ -6,8 +6,7 @@ use clap::Command;
 use clap_complete::Shell;
 
 use super::exit::Exit;
-use super::print;
-use super::print::fail;
+use super::print::{fail, print};
 use crate::effects::errno::cause;
 
 const PROGRAM: &str = "certcollectd";

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use super::block_on::block_on;
 use super::exit::Exit;
-use super::{block_on, print, print_error, socket};
+use super::print::{print, print_error};
+use super::socket;
 use crate::effects::store::presence;
 use crate::engine::vitals::Vitals;
 use crate::sources::{control, files};

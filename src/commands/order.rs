@@ -6,10 +6,14 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use super::block_on::block_on;
 use super::exit::Exit;
-use super::print::fail;
-use super::run::{AGAIN, LOOKS, SILENCES, UNSAVED, engine, open_store_with, prepare};
-use super::{block_on, load, print, print_error, socket, with_adopted};
+use super::load::load;
+use super::prepare::prepare;
+use super::print::{fail, print, print_error};
+use super::socket;
+use super::store::{AGAIN, LOOKS, SILENCES, UNSAVED, load_engine, open_store_with};
+use super::unknown;
 use crate::config::Config;
 use crate::daemon::{Daemon, Goal};
 use crate::effects::errno::cause;
@@ -17,6 +21,7 @@ use crate::effects::store::error::{StoreError, holder};
 use crate::effects::store::load::Reader;
 use crate::effects::store::lock::Lock;
 use crate::effects::store::save::Store;
+use crate::engine;
 use crate::engine::event::{Command, CommandReply, Target};
 use crate::engine::forget::why_not;
 use crate::engine::time::Time;
@@ -92,6 +97,14 @@ fn deaf(state_dir: &Path, by: Option<u32>) -> String {
     )
 }
 
+/// The configuration with the orders that were adopted after a replacement. A state that cannot be read is
+/// said where it is needed.
+fn with_adopted(config: &Arc<Config>) -> Arc<Config> {
+    let reader = Reader::open(&config.state_dir).ok().flatten();
+    let adopted = reader.and_then(|reader| reader.adopted().ok()).unwrap_or_default();
+    engine::joined(config, &adopted)
+}
+
 /// Shows a reply to people, or to machines.
 pub(super) fn show(reply: &CommandReply, json: bool) -> Result<(), Exit> {
     if json {
@@ -149,7 +162,7 @@ fn unknown_name(config: &Config, command: &Command) -> Option<String> {
     Some(format!(
         "no {what} named {} is configured; {}",
         crate::api::Foreign::new(name),
-        print::known(known.into_iter())
+        unknown::known(known.into_iter())
     ))
 }
 
@@ -160,7 +173,7 @@ fn directly(found: &Found, store: Store, command: Command) -> Result<CommandRepl
         if let Err(error) = crate::sources::signal::listen(sender) {
             return Err(fail(Exit::Failed, &format!("signals cannot be listened to: {}", cause(&error))));
         }
-        let mut engine = engine(&found.config, &store)?;
+        let mut engine = load_engine(&found.config, &store)?;
         // Nothing is polled for the sake of an account or of a number: that one call is all.
         engine.attend_to(match &command {
             Command::Domains(_) | Command::Resend(_) | Command::Forget(_) => None,

@@ -84,17 +84,3 @@ pub fn print_error(text: &str) {
     }
     let _ = writeln!(io::stderr(), "{text}");
 }
-
-/// The names that there are, where another one was asked for.
-pub fn known<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    const SHOWN: usize = 20;
-    let names: Vec<&str> = names.collect();
-    let more = match names.len().checked_sub(SHOWN) {
-        Some(more @ 1..) => format!(" and {more} more"),
-        _ => String::new(),
-    };
-    match names.is_empty() {
-        true => "there is none at all".into(),
-        false => format!("there are: {}{more}", names[..names.len().min(SHOWN)].join(", ")),
-    }
-}

@@ -6,18 +6,16 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::block_on::block_on;
 use super::exit::Exit;
-use super::{block_on, lookout, print_error};
-use crate::config::{Config, Log, count};
+use super::lookout;
+use super::prepare::{give_up, listen_to_signals, prepare};
+use super::store::{UNSAVED, load_engine, open_store};
+use crate::config::{Config, count};
 use crate::daemon::{Daemon, Goal};
-use crate::effects::errno::cause;
-use crate::effects::hook::reap;
-use crate::effects::store::error::StoreError;
-use crate::effects::store::lock::Lock;
 use crate::effects::store::save::Store;
-use crate::engine::Engine;
-use crate::sources::files::{self, Found};
-use crate::sources::{INBOX, Inbox, clock, control, http, push, signal, threads, watch};
+use crate::sources::files::Found;
+use crate::sources::{INBOX, Inbox, clock, control, http, push, watch};
 use crate::status::Status;
 use crate::telemetry;
 
@@ -33,7 +31,7 @@ async fn serve(path: &Path, found: Found, store: Store) -> Result<(), Exit> {
     let config = found.config.clone();
     let socket = control::listen(config.state_dir.clone(), sender.clone()).await;
     listen(&config, &sender).await;
-    let engine = engine(&config, &store)?;
+    let engine = load_engine(&config, &store)?;
     let found = Arc::new(found);
     let lookout = lookout::start(path, found.clone(), sender.clone());
     if let Err(error) = watch::start(path, found, sender.clone()) {
@@ -91,7 +89,7 @@ pub fn once(path: &Path, wait: Option<Duration>) -> Result<(), Exit> {
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);
         listen_to_signals(sender)?;
-        let mut engine = engine(&config, &store)?;
+        let mut engine = load_engine(&config, &store)?;
         if wait.is_none() {
             engine.poll_only_until(clock::now().time);
         }
@@ -110,94 +108,4 @@ pub fn once(path: &Path, wait: Option<Duration>) -> Result<(), Exit> {
             Ok(())
         }
     })?
-}
-
-fn listen_to_signals(sender: Inbox) -> Result<(), Exit> {
-    signal::listen(sender)
-        .map_err(|error| give_up(Exit::Failed, &format!("signals cannot be listened to: {}", cause(&error))))
-}
-
-/// What every process that calls the vendor does first.
-pub(super) fn prepare(path: &Path) -> Result<Found, Exit> {
-    telemetry::protect_memory();
-    let found = files::read(path, super::print::has_colours())
-        .map_err(|text| give_up(Exit::Usage, text.trim_end()))?;
-    telemetry::start_logging(&found.config.log);
-    telemetry::report_panics();
-    if let Err(error) = threads::spare(THREADS) {
-        let why = format!(
-            "the system gives no {THREADS} threads more: {}; nothing was sent. Raise the limit of processes of this user or \
-             unit (ulimit -u, TasksMax=, the pids limit of a container), or end what uses it up, and start again",
-            cause(&error)
-        );
-        return Err(give_up(Exit::Failed, &why));
-    }
-    reap::become_reaper();
-    reap::keep_descriptors();
-    if !found.warnings.is_empty() {
-        tracing::warn!("the configuration has weak points:\n{}", found.warnings.trim_end());
-    }
-    Ok(found)
-}
-
-/// Says why a start or a command ends here: in the journal as an error, since a unit's plain lines go unread.
-fn give_up(exit: Exit, text: &str) -> Exit {
-    if telemetry::is_journal() {
-        telemetry::start_logging(&Log { format: Log::FORMAT, level: Log::LEVEL.into() });
-        tracing::error!("{text}");
-    } else {
-        print_error(text);
-    }
-    exit
-}
-
-pub(super) fn open_store(config: &Config) -> Result<Store, Exit> {
-    for looks_left in (0..LOOKS).rev() {
-        match Lock::take(&config.state_dir) {
-            // A command holds the lock for a moment and does not listen; a daemon does both.
-            Err(StoreError::Locked { .. }) if looks_left > 0 && !control::is_served(&config.state_dir) => {
-                std::thread::sleep(AGAIN);
-            }
-            Err(StoreError::Orphaned { why: None, .. }) if looks_left > LOOKS - SILENCES => {
-                std::thread::sleep(AGAIN);
-            }
-            lock => return open_store_with(config, lock),
-        }
-    }
-    Err(Exit::Failed)
-}
-
-/// For signals, for the first look, and for what is done on the disk.
-const THREADS: usize = 3;
-
-/// What is left to say after the log has named the cause.
-pub(super) const UNSAVED: &str =
-    "gave up: the state cannot be saved, and without that nothing is called or installed; the log says why";
-
-/// How often to check whether the lock is free, or who holds it: for five seconds.
-pub(super) const LOOKS: u32 = 50;
-/// How many of them to spend on a process that is there and silent: one that is just ending is gone
-/// by then.
-pub(super) const SILENCES: u32 = 2;
-/// Between two looks.
-pub(super) const AGAIN: Duration = Duration::from_millis(100);
-
-/// Opens the state under a lock, or says why not.
-pub(super) fn open_store_with(config: &Config, lock: Result<Lock, StoreError>) -> Result<Store, Exit> {
-    lock.and_then(|lock| Store::open(&config.state_dir, lock)).map_err(|error| {
-        let exit = match error {
-            StoreError::Locked { .. } | StoreError::Orphaned { .. } => Exit::Usage,
-            StoreError::Newer(..)
-            | StoreError::Damaged { .. }
-            | StoreError::Lost { .. }
-            | StoreError::Io { .. } => Exit::Failed,
-        };
-        give_up(exit, &error.to_string())
-    })
-}
-
-pub(super) fn engine(config: &Arc<Config>, store: &Store) -> Result<Engine, Exit> {
-    let now = clock::now();
-    let loaded = store.load(now).map_err(|error| give_up(Exit::Failed, &error.to_string()))?;
-    Ok(Engine::new(config.clone(), loaded, now))
 }

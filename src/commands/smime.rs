@@ -8,9 +8,9 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::domains::wrong_number;
 use super::exit::Exit;
 use super::order;
+use super::order_number::wrong_number;
 use super::print::fail;
 use crate::api::Replace;
 use crate::cert::{self, SignatureCheck};

@@ -4,9 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::block_on::block_on;
 use super::exit::Exit;
-use super::print::fail;
-use super::{Flaw, block_on, load_some, print, socket, unreadable};
+use super::load::{Flaw, load_some};
+use super::print::{fail, print};
+use super::socket;
+use super::unknown::{known, unreadable};
 use crate::config::Config;
 use crate::effects::store::load::Reader;
 use crate::effects::store::presence;
@@ -119,7 +122,7 @@ fn narrowed(mut status: Status, flaw: Option<&Flaw>, name: Option<&str>) -> Resu
             None => format!(
                 "no order named {} is configured; {}",
                 crate::api::Foreign::new(name),
-                print::known(status.orders.iter().map(|order| &*order.name))
+                known(status.orders.iter().map(|order| &*order.name))
             ),
         });
     }

@@ -1,0 +1,25 @@
+//! The runtime of a command.
+
+use std::future::Future;
+
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+
+use super::exit::Exit;
+use super::print::fail;
+use crate::effects::errno::cause;
+
+/// Runs a future on the one thread that the daemon has.
+pub(super) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Exit> {
+    let built = Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = built.map_err(|error| {
+        let cause = cause(&error);
+        let why = format!("the system does not give what a process needs to wait for anything: {cause}");
+        fail(Exit::Failed, &why)
+    })?;
+    let local = LocalSet::new();
+    let result = local.block_on(&runtime, future);
+    // A hanging name lookup must not delay the exit.
+    runtime.shutdown_background();
+    Ok(result)
+}

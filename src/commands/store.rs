@@ -1,0 +1,61 @@
+//! The state under its lock, waited for a while, and the engine that goes on from it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::exit::Exit;
+use super::prepare::give_up;
+use crate::config::Config;
+use crate::effects::store::error::StoreError;
+use crate::effects::store::lock::Lock;
+use crate::effects::store::save::Store;
+use crate::engine::Engine;
+use crate::sources::{clock, control};
+
+/// What is left to say after the log has named the cause.
+pub(super) const UNSAVED: &str =
+    "gave up: the state cannot be saved, and without that nothing is called or installed; the log says why";
+
+/// How often to check whether the lock is free, or who holds it: for five seconds.
+pub(super) const LOOKS: u32 = 50;
+/// How many of them to spend on a process that is there and silent: one that is just ending is gone
+/// by then.
+pub(super) const SILENCES: u32 = 2;
+/// Between two looks.
+pub(super) const AGAIN: Duration = Duration::from_millis(100);
+
+pub(super) fn open_store(config: &Config) -> Result<Store, Exit> {
+    for looks_left in (0..LOOKS).rev() {
+        match Lock::take(&config.state_dir) {
+            // A command holds the lock for a moment and does not listen; a daemon does both.
+            Err(StoreError::Locked { .. }) if looks_left > 0 && !control::is_served(&config.state_dir) => {
+                std::thread::sleep(AGAIN);
+            }
+            Err(StoreError::Orphaned { why: None, .. }) if looks_left > LOOKS - SILENCES => {
+                std::thread::sleep(AGAIN);
+            }
+            lock => return open_store_with(config, lock),
+        }
+    }
+    Err(Exit::Failed)
+}
+
+/// Opens the state under a lock, or says why not.
+pub(super) fn open_store_with(config: &Config, lock: Result<Lock, StoreError>) -> Result<Store, Exit> {
+    lock.and_then(|lock| Store::open(&config.state_dir, lock)).map_err(|error| {
+        let exit = match error {
+            StoreError::Locked { .. } | StoreError::Orphaned { .. } => Exit::Usage,
+            StoreError::Newer(..)
+            | StoreError::Damaged { .. }
+            | StoreError::Lost { .. }
+            | StoreError::Io { .. } => Exit::Failed,
+        };
+        give_up(exit, &error.to_string())
+    })
+}
+
+pub(super) fn load_engine(config: &Arc<Config>, store: &Store) -> Result<Engine, Exit> {
+    let now = clock::now();
+    let loaded = store.load(now).map_err(|error| give_up(Exit::Failed, &error.to_string()))?;
+    Ok(Engine::new(config.clone(), loaded, now))
+}
