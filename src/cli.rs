@@ -396,7 +396,10 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
                 Replace { order_number: order, csr: String::new(), signature_hash, revoke_old, parameters };
             smime::replace(config, &csr, ReplaceCommand { account, replace, adopt, again }, json)
         }
-        Command::Smime(Smime::Resend { order, account, json }) => smime::resend(config, order, account, json),
+        Command::Smime(Smime::Resend { order, account, json }) => {
+            let target = Target::Number { number: order, account };
+            order::command(config, event::Command::Resend(target), json)
+        }
         Command::Doctor(Doctor::Dcv { name, resolver, json }) => doctor::dcv(config, &name, resolver, json),
         #[cfg(feature = "sandbox")]
         Command::Sandbox(arguments) => sandbox::sandbox(&arguments),

@@ -9,7 +9,7 @@ use super::block_on::block_on;
 use super::exit::Exit;
 use super::load::load;
 use super::print::{fail, print};
-use super::unknown;
+use super::unknown::unknown;
 use crate::api::dcv::Token;
 use crate::api::dcv::survey::{self, Finding, Found, Seen, State, Subject};
 use crate::api::{Foreign, Product};
@@ -23,9 +23,8 @@ use crate::sources::clock;
 pub fn dcv(path: &Path, name: &str, resolver: Option<SocketAddr>, json: bool) -> Result<(), Exit> {
     let config = load(path)?.config;
     let Some(order) = config.orders.iter().find(|order| *order.name == *name) else {
-        let known = unknown::known(config.orders.iter().map(|order| &*order.name));
-        let why = format!("no order named {} is configured; {known}", Foreign::new(name));
-        return Err(fail(Exit::Usage, &why));
+        let known = config.orders.iter().map(|order| &*order.name);
+        return Err(fail(Exit::Usage, &unknown("order", name, known)));
     };
     if order.settings.product != Product::Ssl {
         let why = format!(

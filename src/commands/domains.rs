@@ -5,19 +5,12 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::exit::Exit;
-use super::load::load;
-use super::order::{ask_about, show};
-use super::order_number::wrong_number;
-use super::print::{fail, print};
+use super::order::{ask, show};
+use super::print::print;
 use crate::engine::event::{Command, CommandReply, Target};
 
 pub fn domains(path: &Path, target: Target, json: bool) -> Result<(), Exit> {
-    if let Target::Number { number, .. } = &target
-        && let Some(wrong) = wrong_number(number)
-    {
-        return Err(fail(Exit::Usage, &wrong));
-    }
-    let reply = ask_about(path, &load(path)?, Command::Domains(target))?;
+    let reply = ask(path, Command::Domains(target))?;
     match table(&reply) {
         Some(table) if !json => {
             print(&table);

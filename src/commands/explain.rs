@@ -5,7 +5,7 @@ use std::path::Path;
 use super::exit::Exit;
 use super::load::load_some;
 use super::print::{fail, print, print_error};
-use super::unknown::{known, unreadable};
+use super::unknown::unknown_order;
 use crate::effects::store::error::StoreError;
 use crate::effects::store::load::Reader;
 use crate::effects::store::presence;
@@ -48,15 +48,8 @@ pub fn explain(path: &Path, name: &str, json: bool) -> Result<(), Exit> {
         })
         .collect();
     let Some(explanation) = Explanation::new(&config, &loaded, name, history, now) else {
-        let why = match flaw {
-            Some(_) => unreadable(name),
-            None => format!(
-                "no order named {} is configured; {}",
-                crate::api::Foreign::new(name),
-                known(config.orders.iter().map(|order| &*order.name))
-            ),
-        };
-        return Err(fail(Exit::Usage, &why));
+        let known = config.orders.iter().map(|order| &*order.name);
+        return Err(fail(Exit::Usage, &unknown_order(flaw.as_ref(), name, known)));
     };
     if json {
         print(&serde_json::to_string_pretty(&explanation).expect("strings, numbers and lists"));

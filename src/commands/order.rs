@@ -9,11 +9,12 @@ use tokio::sync::mpsc;
 use super::block_on::block_on;
 use super::exit::Exit;
 use super::load::load;
+use super::order_number::wrong_number;
 use super::prepare::prepare;
 use super::print::{fail, print, print_error};
 use super::socket;
 use super::store::{AGAIN, LOOKS, SILENCES, UNSAVED, load_engine, open_store_with};
-use super::unknown;
+use super::unknown::unknown;
 use crate::config::Config;
 use crate::daemon::{Daemon, Goal};
 use crate::effects::errno::cause;
@@ -30,8 +31,7 @@ use crate::sources::{INBOX, clock, control};
 
 /// Carries out a command and says how it went.
 pub fn command(path: &Path, command: Command, json: bool) -> Result<(), Exit> {
-    let reply = ask_about(path, &load(path)?, command)?;
-    show(&reply, json)
+    show(&ask(path, command)?, json)
 }
 
 /// `forget`: what is configured, or not known, is a usage error.
@@ -49,12 +49,19 @@ pub fn forget(path: &Path, name: String, json: bool) -> Result<(), Exit> {
     command(path, Command::Forget(name), json)
 }
 
-/// Carries out a command whose names are checked first.
-pub(super) fn ask_about(path: &Path, found: &Found, command: Command) -> Result<CommandReply, Exit> {
-    if let Some(wrong) = unknown_name(&with_adopted(&found.config), &command) {
+/// What comes of a command. What can be found wrong with it here costs no call.
+pub(super) fn ask(path: &Path, command: Command) -> Result<CommandReply, Exit> {
+    if let Command::Domains(Target::Number { number, .. }) | Command::Resend(Target::Number { number, .. }) =
+        &command
+        && let Some(wrong) = wrong_number(number)
+    {
         return Err(fail(Exit::Usage, &wrong));
     }
-    carry_out(path, &found.config, command)
+    let config = load(path)?.config;
+    if let Some(wrong) = unknown_name(&with_adopted(&config), &command) {
+        return Err(fail(Exit::Usage, &wrong));
+    }
+    carry_out(path, &config, command)
 }
 
 /// Carries out a command: by the daemon, or here.
@@ -156,14 +163,7 @@ fn unknown_name(config: &Config, command: &Command) -> Option<String> {
         Named::Order(name) => ("order", name, config.orders.iter().map(|known| &*known.name).collect()),
         Named::Nothing => return None,
     };
-    if known.contains(&name) {
-        return None;
-    }
-    Some(format!(
-        "no {what} named {} is configured; {}",
-        crate::api::Foreign::new(name),
-        unknown::known(known.into_iter())
-    ))
+    (!known.contains(&name)).then(|| unknown(what, name, known.into_iter()))
 }
 
 /// Without a daemon: the same engine, for this one order, until it has answered.

@@ -1,4 +1,4 @@
-//! `smime replace` and `smime resend`: AutoReplaceSMIME and ResendCollectionEmailSMIME.
+//! `smime replace`: AutoReplaceSMIME.
 //!
 //! Everything that can be checked here is checked before a call is spent.
 
@@ -16,19 +16,12 @@ use crate::api::Replace;
 use crate::cert::{self, SignatureCheck};
 use crate::config;
 use crate::effects::errno::cause;
-use crate::engine::event::{Command, ReplaceCommand, Target};
+use crate::engine::event::{Command, ReplaceCommand};
 
 /// `smime replace`, for the request in the file `csr`.
 pub fn replace(path: &Path, csr: &Path, command: ReplaceCommand, json: bool) -> Result<(), Exit> {
     let command = complete(command, csr).map_err(|wrong| fail(Exit::Usage, &wrong))?;
     order::command(path, Command::Replace(Box::new(command)), json)
-}
-
-pub fn resend(path: &Path, number: String, account: Option<String>, json: bool) -> Result<(), Exit> {
-    if let Some(wrong) = wrong_number(&number) {
-        return Err(fail(Exit::Usage, &wrong));
-    }
-    order::command(path, Command::Resend(Target::Number { number, account }), json)
 }
 
 fn complete(mut command: ReplaceCommand, csr: &Path) -> Result<ReplaceCommand, String> {

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::load::{Flaw, load_some};
 use super::print::{fail, print};
 use super::socket;
-use super::unknown::{known, unreadable};
+use super::unknown::unknown_order;
 use crate::config::Config;
 use crate::effects::store::load::Reader;
 use crate::effects::store::presence;
@@ -117,14 +117,7 @@ fn narrowed(mut status: Status, flaw: Option<&Flaw>, name: Option<&str>) -> Resu
     }
     let Some(name) = name else { return Ok(status) };
     if !status.has(name) {
-        return Err(match flaw {
-            Some(_) => unreadable(name),
-            None => format!(
-                "no order named {} is configured; {}",
-                crate::api::Foreign::new(name),
-                known(status.orders.iter().map(|order| &*order.name))
-            ),
-        });
+        return Err(unknown_order(flaw, name, status.orders.iter().map(|order| &*order.name)));
     }
     status.keep(name);
     Ok(status)

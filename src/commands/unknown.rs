@@ -1,20 +1,31 @@
 //! A name that was asked for and is not there.
 
-/// Nothing can be said of an order.
-pub(super) fn unreadable(name: &str) -> String {
-    format!("no entry of an order named {} can be read in it", crate::api::Foreign::new(name))
-}
+use super::load::Flaw;
+use crate::api::Foreign;
 
-/// The names that there are, where another one was asked for.
-pub(super) fn known<'a>(names: impl Iterator<Item = &'a str>) -> String {
+/// Says so, with the names that there are.
+pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 20;
-    let names: Vec<&str> = names.collect();
-    let more = match names.len().checked_sub(SHOWN) {
+    let known: Vec<&str> = known.collect();
+    let more = match known.len().checked_sub(SHOWN) {
         Some(more @ 1..) => format!(" and {more} more"),
         _ => String::new(),
     };
-    match names.is_empty() {
+    let known = match known.is_empty() {
         true => "there is none at all".into(),
-        false => format!("there are: {}{more}", names[..names.len().min(SHOWN)].join(", ")),
+        false => format!("there are: {}{more}", known[..known.len().min(SHOWN)].join(", ")),
+    };
+    format!("no {what} named {} is configured; {known}", Foreign::new(name))
+}
+
+/// As [`unknown`], where the order may stand in a part of the configuration that cannot be read.
+pub(super) fn unknown_order<'a>(
+    flaw: Option<&Flaw>,
+    name: &str,
+    known: impl Iterator<Item = &'a str>,
+) -> String {
+    match flaw {
+        Some(_) => format!("no entry of an order named {} can be read in it", Foreign::new(name)),
+        None => unknown("order", name, known),
     }
 }
