@@ -20,22 +20,13 @@ pub fn explain(path: &Path, name: &str, json: bool) -> Result<(), Exit> {
     if let Some(why) = &lost {
         print_error(why);
     }
-    let read = || {
-        let Some(reader) = Reader::open(&config.state_dir)? else {
-            if lost.is_some() {
-                return Err(None);
-            }
-            // The daemon never ran here.
-            return Ok((Loaded::default(), Vec::new()));
-        };
-        Ok((reader.load(now)?, reader.history(name)?))
+    let failed = |error: StoreError| fail(Exit::Failed, &error.to_string());
+    let (mut loaded, history) = match Reader::open(&config.state_dir).map_err(failed)? {
+        Some(reader) => (reader.load(now).map_err(failed)?, reader.history(name).map_err(failed)?),
+        None if lost.is_some() => return Err(Exit::Failed),
+        // The daemon never ran here.
+        None => (Loaded::default(), Vec::new()),
     };
-    let (mut loaded, history) = read().map_err(|error: Option<StoreError>| {
-        if let Some(error) = error {
-            print_error(&error.to_string());
-        }
-        Exit::Failed
-    })?;
     loaded.follow_renames(&config);
     let config = engine::joined(&config, &loaded.adopted);
     let history = history
