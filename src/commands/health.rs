@@ -1,7 +1,6 @@
 //! `health`: whether the daemon's loop goes round, for those who would restart it otherwise.
 
 use std::path::Path;
-use std::time::Duration;
 
 use super::block_on::block_on;
 use super::exit::Exit;
@@ -10,9 +9,6 @@ use super::socket;
 use crate::effects::store::presence;
 use crate::engine::vitals::Vitals;
 use crate::sources::{control, files};
-
-/// A loop that is alive answers at once; who asks gives up after 30 s as a rule.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// `health`: one line, and 0 or 1.
 pub fn health(path: &Path, json: bool) -> Result<(), Exit> {
@@ -43,7 +39,7 @@ fn find(path: &Path) -> Result<Vitals, String> {
             )
         })?,
     };
-    match block_on(socket::ping(&config.state_dir, PATIENCE)) {
+    match block_on(socket::ping(&config.state_dir)) {
         Ok(Some(answer)) => answer,
         // Its socket went with its directory.
         Ok(None) => Err(presence::complaint(&config.state_dir).unwrap_or_else(|| {

@@ -22,15 +22,19 @@ use crate::sources::control;
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
 /// How long a command waits for the loop of a daemon that takes connections. Longer than a slow disk holds it up.
-const PATIENCE: Duration = Duration::from_secs(15);
+const LOOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A loop that is alive answers at once; whoever asks for its health gives up after 30 s as a rule.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What the daemon says to a command; `None` when no daemon listens. A command may take its time, so that the
 /// daemon's loop goes round is asked first.
 pub(super) async fn ask(state_dir: &Path, command: &Command) -> Option<Result<CommandReply, String>> {
-    let Ok(alive) = timeout(PATIENCE, exchange(state_dir, Method::GET, control::HEALTH, Vec::new())).await
+    let Ok(alive) =
+        timeout(LOOP_TIMEOUT, exchange(state_dir, Method::GET, control::HEALTH, Vec::new())).await
     else {
         let advice = "nothing was asked of it; its log may say why, and a restart ends it";
-        return Some(Err(format!("{}; {advice}", silent(PATIENCE))));
+        return Some(Err(format!("{}; {advice}", silent(LOOP_TIMEOUT))));
     };
     alive?.ok();
     let body = serde_json::to_vec(command).expect("strings, numbers and lists");
@@ -38,10 +42,10 @@ pub(super) async fn ask(state_dir: &Path, command: &Command) -> Option<Result<Co
 }
 
 /// How the daemon's loop stands, if it says so in time; `None` when no daemon listens.
-pub(super) async fn ping(state_dir: &Path, within: Duration) -> Option<Result<Vitals, String>> {
+pub(super) async fn ping(state_dir: &Path) -> Option<Result<Vitals, String>> {
     let asked = exchange(state_dir, Method::GET, control::HEALTH, Vec::new());
-    let Ok(answer) = timeout(within, asked).await else {
-        return Some(Err(silent(within)));
+    let Ok(answer) = timeout(PING_TIMEOUT, asked).await else {
+        return Some(Err(silent(PING_TIMEOUT)));
     };
     let answer = answer?;
     Some(answer.and_then(|reply| match serde_json::from_value(reply.data) {

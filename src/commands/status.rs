@@ -21,9 +21,6 @@ use crate::status::{Status, Verdict, verdict};
 /// How often `--watch` looks.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// A daemon that is alive answers at once.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 pub fn status(path: &Path, name: Option<&str>, json: bool) -> Result<(), Exit> {
     let (config, flaw) = load_some(path)?;
     let (status, exit) = look(&config, flaw.as_ref(), name)?;
@@ -154,7 +151,7 @@ fn read_file(config: &Arc<Config>) -> Result<Option<Status>, String> {
     loaded.follow_renames(config);
     let config = engine::joined(config, &loaded.adopted);
     let status = Status::new(&config, &loaded, now);
-    Ok(Some(match block_on(socket::ping(&config.state_dir, PATIENCE)) {
+    Ok(Some(match block_on(socket::ping(&config.state_dir)) {
         Ok(Some(Ok(vitals))) => status.with(&vitals),
         Ok(Some(Err(why))) => status.with(&Vitals { findings: [why].into(), ..Vitals::default() }),
         // No daemon runs, or it is another user's.
