@@ -205,8 +205,8 @@ fn too_long_for_proxy(secret: &str) -> Option<&'static str> {
     (secret.len() > ProxyLogin::LONGEST).then_some("255 bytes")
 }
 
-/// A secret: whose it is and what, as in `account main` and `the password`; `longer` says than what it is longer, if it is
-/// too long.
+/// A secret: whose it is and what, as in `account main` and `the password`; `longer` says than what
+/// it is longer, if it is too long.
 fn check_secret(
     source: &SecretSource,
     longer: fn(&str) -> Option<&'static str>,

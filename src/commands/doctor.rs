@@ -1,4 +1,5 @@
-//! `doctor dcv`: whether the vendor can see what proves control of an order's domains, and may issue for them.
+//! `doctor dcv`: whether the vendor can see what proves control of an order's domains, and may
+//! issue for them.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -126,8 +127,8 @@ async fn look(dns: &Dns, subject: &Subject, token: Option<&Token>) -> Vec<Findin
     findings
 }
 
-/// Where a record points that does not prove anything itself, one step further: a zone may hand the names of its
-/// proofs to another one.
+/// Where a record points that does not prove anything itself, one step further: a zone may hand the
+/// names of its proofs to another one.
 async fn follow(dns: &Dns, token: &Token, name: String, found: Found<String>) -> Seen {
     let seen = Seen { name, found, further: None };
     match &seen.found {

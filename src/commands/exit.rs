@@ -1,4 +1,5 @@
-//! How a command ends: the table of exit codes. 0 is `Ok(())`: everything is in order, or what was wanted was done.
+//! How a command ends: the table of exit codes. 0 is `Ok(())`: everything is in order, or what was
+//! wanted was done.
 
 /// Why a command ends with another code than 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -15,8 +15,8 @@ pub(super) fn load(config: &Path) -> Result<Found, Exit> {
     files::read(config, print::has_colours()).map_err(|text| fail(Exit::Usage, text.trim_end()))
 }
 
-/// Reads the configuration for those who only show how things stand. What is wrong with it is said, and what can be
-/// made out of it is given back all the same, with the flaw.
+/// Reads the configuration for those who only show how things stand. What is wrong with it is said,
+/// and what can be made out of it is given back all the same, with the flaw.
 pub(super) fn load_some(config: &Path) -> Result<(Arc<Config>, Option<Flaw>), Exit> {
     let unsound = match files::read_some(config, print::has_colours()) {
         Ok(found) => return Ok((found.config, None)),

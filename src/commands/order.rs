@@ -1,5 +1,5 @@
-//! `poll`, `resume`, `accept`, `rollback`, `rehearse`, `forget`: the operator's word, through the control socket if the
-//! daemon runs, else directly under the lock.
+//! `poll`, `resume`, `accept`, `rollback`, `rehearse`, `forget`: the operator's word, through the
+//! control socket if the daemon runs, else directly under the lock.
 
 use std::path::Path;
 use std::sync::Arc;

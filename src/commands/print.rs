@@ -44,7 +44,8 @@ fn write(text: &str) -> io::Result<()> {
     File::from(out.as_fd().try_clone_to_owned()?).write_all(text.as_bytes())
 }
 
-/// Takes note of how a writing to standard output ended; whether it did well. Who closed a pipe has read enough.
+/// Takes note of how a writing to standard output ended; whether it did well. Who closed a pipe has
+/// read enough.
 pub fn printed(result: io::Result<()>) -> bool {
     let Err(error) = result else { return true };
     if error.kind() != ErrorKind::BrokenPipe && !LOST.swap(true, Ordering::Relaxed) {

@@ -21,7 +21,8 @@ use crate::sources::control;
 /// The largest answer, in bytes: the details of all domains of an order.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
-/// How long a command waits for the loop of a daemon that takes connections. Longer than a slow disk holds it up.
+/// How long a command waits for the loop of a daemon that takes connections. Longer than a slow
+/// disk holds it up.
 const LOOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A loop that is alive answers at once; whoever asks for its health gives up after 30 s as a rule.
