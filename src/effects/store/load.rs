@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Row};
 
 use super::error::{StoreError, damaged, failed};
 use super::file::{BUSY, PLAIN, boot_id, check_header, check_pages, no_version, version};
@@ -149,46 +149,37 @@ fn open_to_read(path: &Path, flags: OpenFlags) -> Result<(Connection, i64), rusq
 }
 
 pub(super) fn load(connection: &Connection, path: &Path, boot: &str, now: Now) -> Result<Loaded, StoreError> {
-    let sqlite = |why| damaged(path, why);
-    let row = |why: RowError| StoreError::Damaged { path: path.to_owned(), why: why.to_string() };
     // One state of the file, whatever the daemon writes meanwhile: a record without its boot has no times.
-    let _snapshot = connection.unchecked_transaction().map_err(sqlite)?;
+    let _snapshot = connection.unchecked_transaction().map_err(|why| damaged(path, why))?;
     let mut offsets: HashMap<String, i64> = HashMap::new();
-    let mut statement = connection.prepare("SELECT boot, offset_ms FROM boots").map_err(sqlite)?;
-    let mut rows = statement.query([]).map_err(sqlite)?;
-    while let Some(found) = rows.next().map_err(sqlite)? {
-        offsets.insert(found.get(0).map_err(sqlite)?, found.get(1).map_err(sqlite)?);
-    }
+    each(connection, path, "SELECT boot, offset_ms FROM boots", |row| {
+        offsets.insert(row.get(0)?, row.get(1)?);
+        Ok(())
+    })?;
     let mut loaded = Loaded::default();
-    let mut statement = connection.prepare("SELECT name, boot, record, sum FROM accounts").map_err(sqlite)?;
-    let mut rows = statement.query([]).map_err(sqlite)?;
-    while let Some(found) = rows.next().map_err(sqlite)? {
-        let (name, text, origin) =
-            checked("accounts", "account", found, boot, &offsets).map_err(|why| why.of(path))?;
-        loaded
-            .accounts
-            .insert(name.as_str().into(), state::read_account(&name, &text, origin, now).map_err(row)?);
-    }
+    each(connection, path, "SELECT name, boot, record, sum FROM accounts", |row| {
+        let (name, text, origin) = checked("accounts", "account", row, boot, &offsets)?;
+        let record = state::read_account(&name, &text, origin, now)?;
+        loaded.accounts.insert(Arc::from(name), record);
+        Ok(())
+    })?;
     let mut bundles = HashMap::new();
-    let mut statement = connection.prepare("SELECT name, certificates, sum FROM bundles").map_err(sqlite)?;
-    let mut rows = statement.query([]).map_err(sqlite)?;
-    while let Some(found) = rows.next().map_err(sqlite)? {
-        let name: String = found.get(0).map_err(sqlite)?;
-        let bytes: Vec<u8> = found.get(1).map_err(sqlite)?;
-        if found.get::<_, i64>(2).map_err(sqlite)? != state::sum("bundles", &[name.as_bytes(), &bytes]) {
-            return Err(row(RowError::Sum(format!("the bundle of order {name}"))));
+    each(connection, path, "SELECT name, certificates, sum FROM bundles", |row| {
+        let (name, bytes, sum): (String, Vec<u8>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        if sum != state::sum("bundles", &[name.as_bytes(), &bytes]) {
+            return Err(RowError::Sum(format!("the bundle of order {name}")).into());
         }
-        bundles.insert(name.clone(), state::read_bundle(&name, &bytes).map_err(row)?);
-    }
-    let mut statement = connection.prepare("SELECT name, boot, record, sum FROM orders").map_err(sqlite)?;
-    let mut rows = statement.query([]).map_err(sqlite)?;
-    while let Some(found) = rows.next().map_err(sqlite)? {
-        let (name, text, origin) =
-            checked("orders", "order", found, boot, &offsets).map_err(|why| why.of(path))?;
-        let record = state::read_order(&name, &text, origin, now).map_err(row)?;
+        let bundle = state::read_bundle(&name, &bytes)?;
+        bundles.insert(name, bundle);
+        Ok(())
+    })?;
+    each(connection, path, "SELECT name, boot, record, sum FROM orders", |row| {
+        let (name, text, origin) = checked("orders", "order", row, boot, &offsets)?;
+        let record = state::read_order(&name, &text, origin, now)?;
         let bundle = bundles.remove(&name).filter(|_| record.bundled);
         loaded.orders.insert(Arc::from(name), Remembered { record, bundle });
-    }
+        Ok(())
+    })?;
     loaded.adopted = load_adopted(connection, path)?;
     Ok(loaded)
 }
@@ -197,54 +188,62 @@ pub(super) fn load(connection: &Connection, path: &Path, boot: &str, now: Now) -
 const ADOPTED_SINCE: i64 = 2;
 
 fn load_adopted(connection: &Connection, path: &Path) -> Result<Vec<Adopted>, StoreError> {
-    let sqlite = |why| damaged(path, why);
-    let row = |why: RowError| StoreError::Damaged { path: path.to_owned(), why: why.to_string() };
     let mut adopted = Vec::new();
     // A reader may come before the first start of a new program has brought the file up to date.
     if version(connection, path)? < ADOPTED_SINCE {
         return Ok(adopted);
     }
-    let mut statement = connection.prepare("SELECT name, record, sum FROM adopted").map_err(sqlite)?;
-    let mut rows = statement.query([]).map_err(sqlite)?;
-    while let Some(found) = rows.next().map_err(sqlite)? {
-        let name: String = found.get(0).map_err(sqlite)?;
-        let text: String = found.get(1).map_err(sqlite)?;
-        let sum: i64 = found.get(2).map_err(sqlite)?;
+    each(connection, path, "SELECT name, record, sum FROM adopted", |row| {
+        let (name, text, sum): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         if sum != state::sum("adopted", &[name.as_bytes(), text.as_bytes()]) {
-            return Err(row(RowError::Sum(format!("the adopted order {name}"))));
+            return Err(RowError::Sum(format!("the adopted order {name}")).into());
         }
-        adopted.push(state::read_adopted(&name, &text).map_err(row)?);
-    }
+        adopted.push(state::read_adopted(&name, &text)?);
+        Ok(())
+    })?;
     Ok(adopted)
 }
 
-enum Bad {
-    Sqlite(rusqlite::Error),
-    Row(RowError),
+#[derive(Debug, thiserror::Error)]
+enum Unread {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Row(#[from] RowError),
 }
 
-impl Bad {
-    fn of(self, path: &Path) -> StoreError {
-        match self {
-            Bad::Sqlite(why) => damaged(path, why),
-            Bad::Row(why) => StoreError::Damaged { path: path.to_owned(), why: why.to_string() },
+/// Reads row by row, up to the first that cannot be read.
+fn each(
+    connection: &Connection,
+    path: &Path,
+    sql: &str,
+    mut read: impl FnMut(&Row<'_>) -> Result<(), Unread>,
+) -> Result<(), StoreError> {
+    let mut all = || {
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            read(row)?;
         }
-    }
+        Ok(())
+    };
+    all().map_err(|why| match why {
+        Unread::Sqlite(why) => damaged(path, why),
+        Unread::Row(why) => StoreError::Damaged { path: path.to_owned(), why: why.to_string() },
+    })
 }
 
 fn checked(
     table: &str,
     what: &str,
-    row: &rusqlite::Row<'_>,
+    row: &Row<'_>,
     present: &str,
     offsets: &HashMap<String, i64>,
-) -> Result<(String, String, Origin), Bad> {
-    let name: String = row.get(0).map_err(Bad::Sqlite)?;
-    let boot: String = row.get(1).map_err(Bad::Sqlite)?;
-    let text: String = row.get(2).map_err(Bad::Sqlite)?;
-    let sum: i64 = row.get(3).map_err(Bad::Sqlite)?;
+) -> Result<(String, String, Origin), Unread> {
+    let (name, boot, text): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let sum: i64 = row.get(3)?;
     if sum != state::sum(table, &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]) {
-        return Err(Bad::Row(RowError::Sum(format!("the record of {what} {name}"))));
+        return Err(RowError::Sum(format!("the record of {what} {name}")).into());
     }
     let origin = Origin::of(&boot, present, offsets);
     Ok((name, text, origin))
