@@ -94,30 +94,22 @@ impl Origin {
         }
     }
 
-    /// A time of another boot on the present line.
-    fn translated(&self, time: Time, offset: i64, now: Now) -> Time {
-        let present = self.present.unwrap_or_else(|| now.offset());
-        Time(time.0.saturating_add(offset).saturating_sub(present))
-    }
-
-    /// A time in the past, on the present line; an unknown one is taken to be now, which asks no sooner.
-    fn past(&self, time: Time, now: Now) -> Time {
-        let time = match (self.same_boot, self.offset) {
-            (true, _) => time,
-            (false, Some(offset)) => self.translated(time, offset, now),
-            (false, None) => now.time,
-        };
-        // A little in the future is how a call is recorded that was not answered; more is a clock that went backwards.
-        time.min(now.time + FURTHEST)
-    }
-
     /// A time to come, on the present line; an unknown one has come.
     fn future(&self, time: Time, now: Now) -> Time {
         match (self.same_boot, self.offset) {
             (true, _) => time,
-            (false, Some(offset)) => self.translated(time, offset, now),
+            (false, Some(offset)) => {
+                let present = self.present.unwrap_or_else(|| now.offset());
+                Time(time.0.saturating_add(offset).saturating_sub(present))
+            }
             (false, None) => now.time,
         }
+    }
+
+    /// A time in the past, on the present line; an unknown one is taken to be now, which asks no sooner.
+    fn past(&self, time: Time, now: Now) -> Time {
+        // A little in the future is how a call is recorded that was not answered; more is a clock that went backwards.
+        self.future(time, now).min(now.time + FURTHEST)
     }
 }
 
