@@ -65,7 +65,6 @@ pub struct OrderStatus {
     /// The number it is known by at the vendor.
     pub order_number: String,
     /// The phase; `waiting` for one that the daemon has not seen yet.
-    #[serde(serialize_with = "words::phase")]
     pub phase: Phase,
     /// Since when, RFC 3339.
     pub since: Option<String>,
