@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use certcollectd::cert::Certificate;
-use certcollectd::config::{FileCopy, FileKind, Files};
+use certcollectd::config::{FileCopy, FileKind, Files, KeySource};
 use certcollectd::effects::install::{activate, inspect, stage};
-use certcollectd::engine::event::{Activate, Inspect, Material, OrderId, Stage};
+use certcollectd::engine::event::{Activate, Inspect, InspectPurpose, Material, OrderId, Stage};
 use certcollectd_sandbox::{OrderSpec, Product};
 use rcgen::KeyPair;
 
@@ -87,8 +87,8 @@ fn install(install_dir: &Path, copy: &Path, round: u64) -> bool {
         relinks: false,
     };
     let done = activate::activate(install_dir, &wanted).is_ok();
-    let look =
-        Inspect { expected: staged.files, copies: wanted.copies.clone(), previous: true, ..guard(files()) };
+    let purpose = InspectPurpose::RollBack { key: KeySource::None };
+    let look = Inspect { expected: staged.files, copies: wanted.copies.clone(), purpose, ..guard(files()) };
     let _ = inspect::inspect(install_dir, &look);
     done
 }
@@ -224,14 +224,12 @@ fn guard(files: Files) -> Inspect {
     Inspect {
         order: OrderId(0),
         name: "www".into(),
-        key: None,
-        anchors: None,
+        purpose: InspectPurpose::Look,
         current: None,
         leaf: None,
         expected: Vec::new(),
         files,
         copies: Box::default(),
-        previous: false,
     }
 }
 

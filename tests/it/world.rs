@@ -16,8 +16,8 @@ use certcollectd::config::{
 };
 use certcollectd::effects::install::keys::sent_request;
 use certcollectd::engine::event::{
-    Activate, Command, CommandReply, CredentialTag, Effect, Event, HookResult, HookRun, Inspect, Inspection,
-    InstallError, InstalledFile, Level, Link, Note, Stage, StagedFiles, Token,
+    Activate, Command, CommandReply, CredentialTag, Effect, Event, HookResult, HookRun, Inspect,
+    InspectPurpose, Inspection, InstallError, InstalledFile, Level, Link, Note, Stage, StagedFiles, Token,
 };
 use certcollectd::engine::time::{Now, Time};
 use certcollectd::engine::{Engine, Loaded, Remembered, contents};
@@ -400,11 +400,11 @@ impl World {
 
     pub fn inspect(&self, inspect: &Inspect) -> Inspection {
         let mut found = Inspection::default();
-        if inspect.key.is_some() {
+        if inspect.purpose.key().is_some() {
             found.keys = self.keys.get(&*inspect.name).cloned().unwrap_or_default();
             found.unread = self.unread.get(&*inspect.name).cloned().unwrap_or_default();
         }
-        if let Some(KeySource::Request(text)) = &inspect.key {
+        if let Some(KeySource::Request(text)) = inspect.purpose.key() {
             found.csr = Some(sent_request(text).map(|csr| csr.public_key().clone()));
         }
         found.anchors = self.anchors.clone().map(Ok);
@@ -441,7 +441,7 @@ impl World {
             }
         }
         let Some(current) = &disk.link else { return found };
-        if inspect.previous {
+        if matches!(inspect.purpose, InspectPurpose::RollBack { .. }) {
             let older = disk.generations.range::<String, _>(..current).next_back();
             found.previous = older.map(|(name, generation)| {
                 let files = generation.files.iter().map(|(name, content)| file(name, content)).collect();

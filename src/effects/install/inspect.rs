@@ -15,14 +15,14 @@ use crate::cert::{self, Certificate, Fingerprint};
 use crate::config::{FileCopy, FileKind, Files, KeySource};
 use crate::effects::ownership::Ownership;
 use crate::engine::contents;
-use crate::engine::event::{Inspect, Inspection, InstalledFile, Link};
+use crate::engine::event::{AnchorSource, Inspect, InspectPurpose, Inspection, InstalledFile, Link};
 
 /// Maximum number of generations searched for an older one.
 const MAX_GENERATIONS: usize = 1000;
 
 pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
     let mut found = Inspection::default();
-    match &inspect.key {
+    match inspect.purpose.key() {
         Some(KeySource::Keys(paths)) => {
             for path in paths {
                 let key = key(path);
@@ -40,7 +40,18 @@ pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
         }
         Some(KeySource::None) | None => {}
     }
-    found.anchors = inspect.anchors.as_ref().map(|source| anchors(source.as_deref()).map(Arc::new));
+    match &inspect.purpose {
+        InspectPurpose::Verify { anchors: Some(source), .. } => {
+            let file = match source {
+                AnchorSource::Platform => None,
+                AnchorSource::File(path) => Some(path.as_path()),
+            };
+            found.anchors = Some(anchors(file).map(Arc::new));
+        }
+        InspectPurpose::Verify { anchors: None, .. }
+        | InspectPurpose::Look
+        | InspectPurpose::RollBack { .. } => {}
+    }
     look(install_dir, inspect, &mut found);
     found
 }
@@ -93,8 +104,11 @@ fn look(install_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
     if found.certificates.is_empty() {
         found.certificates = kept(&store, inspect);
     }
-    if inspect.previous {
-        found.previous = previous(&store, found.link.generation(), &inspect.files);
+    match inspect.purpose {
+        InspectPurpose::RollBack { .. } => {
+            found.previous = previous(&store, found.link.generation(), &inspect.files);
+        }
+        InspectPurpose::Verify { .. } | InspectPurpose::Look => {}
     }
 }
 

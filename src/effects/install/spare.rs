@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::cert::{self, Certificate};
-use crate::engine::event::{Activate, Inspect, Inspection, Link};
+use crate::engine::event::{Activate, Inspect, InspectPurpose, Inspection, Link};
 
 /// Below the state directory.
 const DIR: &str = "installed";
@@ -27,9 +27,9 @@ pub(crate) fn keep(state_dir: &Path, activate: &Activate) {
 
 /// After a look at an order's files: what is gone is found here, and what is missing here is saved again.
 pub(crate) fn tend(state_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
-    // Only the guard looks without keys.
-    if inspect.key.is_some() || inspect.previous || inspect.expected.is_empty() {
-        return;
+    match inspect.purpose {
+        InspectPurpose::Look if !inspect.expected.is_empty() => {}
+        InspectPurpose::Look | InspectPurpose::Verify { .. } | InspectPurpose::RollBack { .. } => return,
     }
     let kept = take(state_dir, &inspect.name);
     let whole =

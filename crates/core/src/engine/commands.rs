@@ -106,7 +106,7 @@ impl Engine {
         }
         let slot = self.slot(id);
         let at_rest = slot.busy == Busy::Idle && !slot.ready;
-        let work = self.local_work(id, now).is_some_and(|(at, _)| at <= now.time);
+        let work = self.local_work(id).is_some_and(|(at, _)| at <= now.time);
         let debts = slot.record.owed().any(|debt| debt.next.is_some_and(|next| next <= now.time));
         if !at_rest || work || debts {
             return;

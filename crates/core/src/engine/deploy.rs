@@ -2,30 +2,19 @@
 //! this machine gets in the way.
 
 use super::event::{
-    Activate, Effect, Inspect, Inspection, InstallError, InstalledFile, Level, Material, OrderId, Quarantine,
-    Stage, StagedFiles,
+    Activate, AnchorSource, Effect, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Level,
+    Material, OrderId, Quarantine, Stage, StagedFiles,
 };
 use super::order::{Generation, News, Phase, Trouble};
+use super::slot::Work;
 use super::time::{Now, Time};
 use super::{ALARM_AFTER, Busy, Engine, NoteKind, contents, coverage, note, schedule};
 use crate::cert::{self, Certificate, Fingerprint};
 use crate::config::{FileCopy, FileKind, HookEvent, KeySource, Order, Severity};
 
-/// The next step of an order on this machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
-    Activate,
-    Previous,
-    Verify,
-    Stage,
-    Look,
-    Quarantine,
-    Sweep,
-}
-
 impl Engine {
     /// What an idle order owes on this machine, and from when on.
-    pub(super) fn local_work(&self, id: OrderId, _now: Now) -> Option<(Time, Work)> {
+    pub(super) fn local_work(&self, id: OrderId) -> Option<(Time, Work)> {
         let slot = self.slot(id);
         let record = &slot.record;
         if slot.todo.broken {
@@ -36,7 +25,7 @@ impl Engine {
             return Some((retry, Work::Activate));
         }
         if slot.todo.rollback {
-            return Some((Time::MIN, Work::Previous));
+            return Some((Time::MIN, Work::RollBack));
         }
         if slot.todo.verify && slot.bundle.is_some() {
             return Some((slot.hold_until.unwrap_or(Time::MIN).max(retry), Work::Verify));
@@ -61,57 +50,54 @@ impl Engine {
 
     pub(super) fn start_local(&mut self, id: OrderId, work: Work, now: Now) {
         let name = self.slot_name(id);
-        let (busy, effect) = match work {
+        let effect = match work {
             Work::Activate => match self.activation(id) {
-                Some(activate) => (Busy::Activating, Effect::Activate(Box::new(activate))),
+                Some(activate) => Effect::Activate(Box::new(activate)),
                 None => return self.unstage(id, "the collected bundle is gone", now),
             },
-            Work::Previous => {
+            Work::RollBack => {
                 self.slot_mut(id).todo.rollback = false;
-                (Busy::FindingPrevious, Effect::Inspect(Box::new(self.inspection(id, true, true))))
+                let key = self.entry(id).key.clone();
+                Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::RollBack { key })))
             }
             Work::Verify => {
                 self.slot_mut(id).todo.verify = false;
-                (Busy::Verifying, Effect::Inspect(Box::new(self.inspection(id, true, false))))
+                let (key, settings) = (self.entry(id).key.clone(), &self.entry(id).settings);
+                let source =
+                    settings.trust_anchors.clone().map_or(AnchorSource::Platform, AnchorSource::File);
+                let anchors = Some(source).filter(|_| settings.verify.trust != Severity::Off);
+                Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::Verify { key, anchors })))
             }
             Work::Look => {
                 self.slot_mut(id).todo.look = false;
                 self.slot_mut(id).look_from = None;
-                (Busy::Looking, Effect::Inspect(Box::new(self.inspection(id, false, false))))
+                Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::Look)))
             }
-            Work::Stage => (Busy::Staging, Effect::Stage(Box::new(self.staging(id, now)))),
+            Work::Stage => Effect::Stage(Box::new(self.staging(id, now))),
             Work::Quarantine => {
                 self.slot_mut(id).todo.quarantine = false;
                 let record = &self.slot(id).record;
                 let reason = record.reason.as_deref().unwrap_or_default().to_owned();
                 let certificates = self.slot(id).bundle.clone().unwrap_or_default();
-                (
-                    Busy::Tidying,
-                    Effect::Quarantine(Box::new(Quarantine { order: id, name, certificates, reason })),
-                )
+                Effect::Quarantine(Box::new(Quarantine { order: id, name, certificates, reason }))
             }
             Work::Sweep => {
                 self.slot_mut(id).todo.sweep = false;
                 let Some(installed) = &self.slot(id).record.installed else { return };
-                (Busy::Tidying, Effect::Sweep { order: id, name, current: installed.name.to_string() })
+                Effect::Sweep { order: id, name, current: installed.name.to_string() }
             }
         };
-        self.set_busy(id, busy);
+        self.set_busy(id, Busy::Local(work));
         self.effects.push(effect);
     }
 
-    fn inspection(&self, id: OrderId, keys: bool, previous: bool) -> Inspect {
+    fn inspection(&self, id: OrderId, purpose: InspectPurpose) -> Inspect {
         let entry = self.entry(id);
-        let settings = &entry.settings;
-        let key = Some(entry.key.clone()).filter(|_| keys);
-        let anchors = Some(settings.trust_anchors.clone())
-            .filter(|_| keys && !previous && settings.verify.trust != Severity::Off);
         let installed = self.slot(id).record.installed.as_ref();
         Inspect {
             order: id,
             name: entry.name.clone(),
-            key,
-            anchors,
+            purpose,
             // Before the first installation there are none to look at, and without a root none of it.
             copies: installed
                 .iter()
@@ -124,7 +110,6 @@ impl Engine {
             leaf: installed.map(|installed| installed.fingerprint),
             expected: installed.map(|installed| installed.files.clone()).unwrap_or_default(),
             files: entry.settings.files.clone(),
-            previous,
         }
     }
 
@@ -178,15 +163,12 @@ impl Engine {
             self.note(Level::Warn, NoteKind::Drift, Some(id), now, format!("{repaired}; put right"));
         }
         match was {
-            Busy::FindingPrevious => self.roll_back(id, inspection, now),
-            Busy::Verifying => self.judge(id, &inspection, now),
-            Busy::Looking
+            Busy::Local(Work::RollBack) => self.roll_back(id, inspection, now),
+            Busy::Local(Work::Verify) => self.judge(id, &inspection, now),
+            Busy::Local(Work::Look | Work::Stage | Work::Activate | Work::Quarantine | Work::Sweep)
             | Busy::Idle
             | Busy::Calling
-            | Busy::Staging
-            | Busy::Activating
-            | Busy::Hook
-            | Busy::Tidying => self.look_at_files(id, &inspection, now),
+            | Busy::Hook => self.look_at_files(id, &inspection, now),
         }
     }
 
@@ -351,15 +333,13 @@ impl Engine {
     /// What was collected or staged stays recorded, and is gone on with when the order is taken up again.
     pub(super) fn came_to_grief(&mut self, id: OrderId, now: Now) {
         let doing = match self.slot(id).busy {
-            Busy::Verifying => "reading the keys for its certificate",
-            Busy::Staging => "writing its files",
-            Busy::Activating => "putting its files into place",
-            Busy::Looking
-            | Busy::FindingPrevious
+            Busy::Local(Work::Verify) => "reading the keys for its certificate",
+            Busy::Local(Work::Stage) => "writing its files",
+            Busy::Local(Work::Activate) => "putting its files into place",
+            Busy::Local(Work::Look | Work::RollBack | Work::Quarantine | Work::Sweep)
             | Busy::Idle
             | Busy::Calling
-            | Busy::Hook
-            | Busy::Tidying => "looking at its installed files",
+            | Busy::Hook => "looking at its installed files",
         };
         self.set_busy(id, Busy::Idle);
         if self.slot(id).removed {

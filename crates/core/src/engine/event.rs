@@ -212,10 +212,7 @@ pub struct CredentialTag(pub u16);
 pub struct Inspect {
     pub order: OrderId,
     pub name: Arc<str>,
-    /// The keys to read; `None` leaves them alone.
-    pub key: Option<KeySource>,
-    /// Whether trust anchors are wanted: the file, or the platform's store.
-    pub anchors: Option<Option<PathBuf>>,
+    pub purpose: InspectPurpose,
     /// The generation on record; its certificates are wanted even where no link leads there.
     pub current: Option<Box<str>>,
     /// The end entity on record.
@@ -226,8 +223,37 @@ pub struct Inspect {
     pub files: Files,
     /// The copies that should be elsewhere.
     pub copies: Box<[FileCopy]>,
-    /// Whether the generation before the current one is wanted as well.
-    pub previous: bool,
+}
+
+/// What an order is inspected for, and what is read for that besides its installed files.
+#[derive(Debug, Clone)]
+pub enum InspectPurpose {
+    /// To judge its bundle.
+    Verify {
+        key: KeySource,
+        /// `None` where trust is not checked.
+        anchors: Option<AnchorSource>,
+    },
+    /// To see whether its files are still what was installed.
+    Look,
+    /// To put the generation before the current one back.
+    RollBack { key: KeySource },
+}
+
+impl InspectPurpose {
+    pub fn key(&self) -> Option<&KeySource> {
+        match self {
+            InspectPurpose::Verify { key, .. } | InspectPurpose::RollBack { key } => Some(key),
+            InspectPurpose::Look => None,
+        }
+    }
+}
+
+/// Where the trust anchors come from.
+#[derive(Debug, Clone)]
+pub enum AnchorSource {
+    Platform,
+    File(PathBuf),
 }
 
 #[derive(Debug, Clone, Default)]

@@ -461,7 +461,7 @@ impl Engine {
         if slot.removed || slot.quiet || slot.busy != Busy::Idle {
             return None;
         }
-        let work = self.local_work(id, now).map(|(at, _)| at);
+        let work = self.local_work(id).map(|(at, _)| at);
         let debts = slot.record.owed().filter_map(|debt| debt.next).min().filter(|_| !slot.ready);
         [work, debts, self.next_expiry(id, now)].into_iter().flatten().min()
     }
@@ -476,7 +476,7 @@ impl Engine {
             self.slot_mut(id).timed = None;
             self.warn_of_expiry(id, now);
             self.warn_of_term(id, now);
-            match self.local_work(id, now).filter(|(at, _)| *at <= now.time) {
+            match self.local_work(id).filter(|(at, _)| *at <= now.time) {
                 Some((_, work)) => self.start_local(id, work, now),
                 None => self.queue_debts(id, now),
             }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::company::Company;
 use super::event::{HookResult, OrderId, RunId, Token};
+use super::slot::Work;
 use super::time::Now;
 use super::{Busy, Engine, hooks};
 use crate::config::{Hook, HookEvent};
@@ -28,13 +29,10 @@ impl Engine {
         }
         // Only what changes the files, or runs a hook as well, is in the way: at a start they are always looked at.
         let is_in_the_way = match self.slot(id).busy {
-            Busy::Staging | Busy::Activating | Busy::Hook => true,
-            Busy::Idle
-            | Busy::Calling
-            | Busy::Verifying
-            | Busy::Looking
-            | Busy::FindingPrevious
-            | Busy::Tidying => false,
+            Busy::Local(Work::Stage | Work::Activate) | Busy::Hook => true,
+            Busy::Local(Work::Verify | Work::Look | Work::RollBack | Work::Quarantine | Work::Sweep)
+            | Busy::Idle
+            | Busy::Calling => false,
         };
         if is_in_the_way {
             return self.reply(token, false, &format!("{name} is being installed; try again in a moment"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::account::AccountRecord;
-use super::event::{Changes, Effect, Level, OrderId};
+use super::event::{Changes, Effect, InspectPurpose, Level, OrderId};
 use super::slot::Busy;
 use super::time::Now;
 use super::{Engine, NoteKind, note, schedule};
@@ -207,9 +207,11 @@ impl Engine {
             Effect::Inspect(inspect) => {
                 let id = inspect.order;
                 let slot = self.slot_mut(id);
-                slot.todo.look |= inspect.key.is_none() && !inspect.previous;
-                slot.todo.verify |= inspect.key.is_some() && !inspect.previous;
-                slot.todo.rollback |= inspect.previous;
+                match inspect.purpose {
+                    InspectPurpose::Look => slot.todo.look = true,
+                    InspectPurpose::Verify { .. } => slot.todo.verify = true,
+                    InspectPurpose::RollBack { .. } => slot.todo.rollback = true,
+                }
                 Some(id)
             }
             Effect::Stage(stage) => Some(stage.order),

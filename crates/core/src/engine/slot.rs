@@ -16,13 +16,22 @@ pub(super) enum Busy {
     #[default]
     Idle,
     Calling,
-    Verifying,
-    Looking,
-    FindingPrevious,
-    Staging,
-    Activating,
     Hook,
-    Tidying,
+    /// Something on this machine.
+    Local(Work),
+}
+
+/// A step of an order on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    Activate,
+    /// Find the generation before the current one, to put it back.
+    RollBack,
+    Verify,
+    Stage,
+    Look,
+    Quarantine,
+    Sweep,
 }
 
 /// What the last call about an order brought, for commands waiting for it.
