@@ -130,12 +130,11 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
             format!("is about to be revoked: have it re-issued now ({})", announced.text),
         );
     }
-    if let Some(installed) = &order.certificate {
-        if installed.left <= near(installed.life) {
-            let ends = installed.left <= last_days(installed.life);
-            let verdict = if ends { Verdict::Critical } else { Verdict::Warning };
-            find(verdict, format!("has {} left", count(installed.days_left, "day")));
-        }
+    let near = order.certificate.as_ref().filter(|installed| installed.left <= near(installed.life));
+    if let Some(installed) = near {
+        let ends = installed.left <= last_days(installed.life);
+        let verdict = if ends { Verdict::Critical } else { Verdict::Warning };
+        find(verdict, format!("has {} left", count(installed.days_left, "day")));
     }
     let failing = order.hooks.iter().filter(|hook| hook.state == HookState::Failing);
     if let Some(hook) = failing.min_by_key(|hook| Reverse(hook.tries)) {

@@ -78,5 +78,5 @@ pub(super) fn place_copy(copy: &Copy<'_>) -> Result<(), InstallError> {
 /// Permission bits of a copy: its own, or the files'; never wider than its content allows.
 pub(super) fn copy_mode(copy: &FileCopy, files: &Files) -> u32 {
     let widest = if copy.from.holds_key() { Files::COMBINED_MODE } else { u32::MAX };
-    copy.mode.map_or(files.mode_of(copy.from), |mode| mode & widest)
+    copy.mode.map_or_else(|| files.mode_of(copy.from), |mode| mode & widest)
 }
