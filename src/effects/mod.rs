@@ -187,12 +187,12 @@ impl Effects {
                 }
                 event
             }
-            Some(Err(error)) => self.came_to_grief(&error),
+            Some(Err(error)) => self.panicked(&error),
         }
     }
 
     /// A panic in one effect is that order's trouble.
-    fn came_to_grief(&mut self, error: &JoinError) -> Event {
+    fn panicked(&mut self, error: &JoinError) -> Event {
         let why = "internal error, please report it".to_owned();
         match self.kinds.remove(&error.id()).expect("every task has a kind") {
             Kind::Call(account) => {
