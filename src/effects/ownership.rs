@@ -12,12 +12,9 @@ pub struct Ownership {
 impl Ownership {
     /// Looks names up in the system's user database; numbers stand for themselves.
     pub fn lookup(owner: Option<&str>, group: Option<&str>) -> Result<Self, InstallError> {
-        let error = |step, name: &str, cause: String| InstallError {
-            step,
-            path: name.into(),
-            cause,
-            advice: Some("create it, or change owner or group in the configuration".into()),
-            stale: false,
+        let error = |step, name: &str, cause: String| {
+            InstallError::new(step, name, cause)
+                .advise("create it, or change owner or group in the configuration")
         };
         let uid = owner.map(|name| match name.parse() {
             Ok(uid) => Ok(uid),

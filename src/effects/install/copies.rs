@@ -48,13 +48,8 @@ fn replaceable(what: FileType, to: &Path) -> Result<(), InstallError> {
 pub(super) fn prepare_copy<'a>(copy: &'a FileCopy, activate: &Activate) -> Result<Copy<'a>, InstallError> {
     let files = &activate.files;
     let Some(content) = stage::content(copy.from, &activate.material)? else {
-        return Err(InstallError {
-            step: "write",
-            path: copy.to.clone(),
-            cause: format!("the vendor sent no {}", copy.from.word()),
-            advice: None,
-            stale: false,
-        });
+        let cause = format!("the vendor sent no {}", copy.from.word());
+        return Err(InstallError::new("write", &copy.to, cause));
     };
     let owner = Ownership::lookup(
         copy.owner.as_deref().or(files.owner.as_deref()),

@@ -44,7 +44,7 @@ fn not_given_away(path: &Path, why: Errno) -> InstallError {
     }
     let advice = "only root may give files away: run with CAP_CHOWN, or leave owner out and make the daemon's user a member of \
                   the group";
-    InstallError { advice: Some(advice.to_owned()), ..error }
+    error.advise(advice)
 }
 
 impl Dir {
@@ -163,18 +163,13 @@ impl Dir {
             Err(Errno::NOENT) => Ok(None),
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) != FileType::Directory => {
                 let what = kind_of(FileType::from_raw_mode(stat.st_mode));
-                let mut error = failed("open", &self.path.join(name), Errno::NOTDIR);
-                error.cause = format!("it is {what}, where a directory of certcollectd should be");
-                error.advice = Some("move it away".into());
-                Err(error)
+                let cause = format!("it is {what}, where a directory of certcollectd should be");
+                Err(InstallError::new("open", self.path.join(name), cause).advise("move it away"))
             }
-            Ok(_) | Err(_) => match self.enter(name) {
-                Ok(dir) => Ok(Some(dir)),
-                Err(error) => Err(InstallError {
-                    advice: Some("the daemon's user must be able to enter and to write to it".into()),
-                    ..error
-                }),
-            },
+            Ok(_) | Err(_) => self
+                .enter(name)
+                .map(Some)
+                .map_err(|error| error.advise("the daemon's user must be able to enter and to write to it")),
         }
     }
 
@@ -346,13 +341,9 @@ fn safe_from_others(dir: &OwnedFd, path: &Path) -> Result<bool, InstallError> {
     if mode.contains(Mode::SVTX) {
         return Ok(false);
     }
-    Err(InstallError {
-        step: "trust",
-        path: path.to_owned(),
-        cause: "everybody may write to this directory and could swap what is in it".into(),
-        advice: Some("take the write permission of others away, or choose another directory".into()),
-        stale: false,
-    })
+    let cause = "everybody may write to this directory and could swap what is in it";
+    let advice = "take the write permission of others away, or choose another directory";
+    Err(InstallError::new("trust", path, cause).advise(advice))
 }
 
 fn components(path: &Path) -> Result<Vec<std::ffi::OsString>, InstallError> {
@@ -375,13 +366,8 @@ fn trusted_owner(uid: u32, me: Uid, path: &Path, what: &str) -> Result<(), Insta
     if ours(uid, me) {
         return Ok(());
     }
-    Err(InstallError {
-        step: "trust",
-        path: path.to_owned(),
-        cause: format!("this {what} belongs to user {uid}, who could lead us elsewhere"),
-        advice: Some("it must belong to root or to the daemon's user".into()),
-        stale: false,
-    })
+    let cause = format!("this {what} belongs to user {uid}, who could lead us elsewhere");
+    Err(InstallError::new("trust", path, cause).advise("it must belong to root or to the daemon's user"))
 }
 
 #[cfg(test)]

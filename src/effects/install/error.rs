@@ -26,17 +26,12 @@ pub(crate) fn failed(step: &'static str, path: &Path, error: impl Into<io::Error
         _ => None,
     };
     let cause = errno::cause(&error);
-    InstallError { step, path: path.to_owned(), cause, advice: advice.map(str::to_owned), stale: false }
+    InstallError { advice: advice.map(str::to_owned), ..InstallError::new(step, path, cause) }
 }
 
 pub(super) fn in_the_way(path: &Path, cause: String) -> InstallError {
-    InstallError {
-        step: "put a file into place at",
-        path: path.to_owned(),
-        cause,
-        advice: Some("move it away; the certificate is installed by itself then".into()),
-        stale: false,
-    }
+    InstallError::new("put a file into place at", path, cause)
+        .advise("move it away; the certificate is installed by itself then")
 }
 
 #[cfg(test)]

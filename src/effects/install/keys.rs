@@ -28,7 +28,7 @@ pub(super) fn read_key(path: &Path) -> Result<Zeroizing<Vec<u8>>, InstallError> 
 fn read_whole(step: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, InstallError> {
     read_file(path, MAX_KEY).map_err(|why| {
         let Reason { cause, remedy } = access::reason(path, Wish::Read, &why);
-        InstallError { step, path: path.to_owned(), cause, advice: remedy, stale: false }
+        InstallError { advice: remedy, ..InstallError::new(step, path, cause) }
     })
 }
 
@@ -69,7 +69,7 @@ pub(super) fn read_request(path: &Path) -> Result<cert::Csr, InstallError> {
 }
 
 fn unusable(step: &'static str, path: &Path, why: KeyError) -> InstallError {
-    InstallError { step, path: path.to_owned(), cause: why.to_string(), advice: None, stale: false }
+    InstallError::new(step, path, why.to_string())
 }
 
 /// A signing request in base64 without armour.

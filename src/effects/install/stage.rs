@@ -1,6 +1,6 @@
 //! Staging: a complete generation beside the current one, on disk to the last byte before anyone sees it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use zeroize::Zeroizing;
 
@@ -103,13 +103,7 @@ fn judge(generation: &Dir, stage: &Stage) -> Result<(), InstallError> {
 
 /// A file that was read back and is not what it should be.
 fn unlike(generation: &Dir, name: &str, cause: &str) -> InstallError {
-    InstallError {
-        step: "verify",
-        path: generation.path().join(name),
-        cause: cause.to_owned(),
-        advice: None,
-        stale: true,
-    }
+    InstallError { stale: true, ..InstallError::new("verify", generation.path().join(name), cause) }
 }
 
 /// Reads a generation back and compares it with what was meant.
@@ -128,12 +122,10 @@ pub fn check(generation: &Dir, files: &[InstalledFile]) -> Result<(), InstallErr
 pub fn content(kind: FileKind, material: &Material) -> Result<Option<Zeroizing<Vec<u8>>>, InstallError> {
     match kind {
         FileKind::Key | FileKind::Combined => {
-            let path = material.key.as_ref().ok_or_else(|| InstallError {
-                step: "write the key of",
-                path: PathBuf::from(kind.word()),
-                cause: "no configured key file fits the certificate".into(),
-                advice: Some("set key_file, or leave key and combined out of the files".into()),
-                stale: false,
+            let path = material.key.as_ref().ok_or_else(|| {
+                let cause = "no configured key file fits the certificate";
+                InstallError::new("write the key of", kind.word(), cause)
+                    .advise("set key_file, or leave key and combined out of the files")
             })?;
             Ok(contents::with_key(kind, material, &fitting_key(path, material)?.to_pem()))
         }
@@ -151,12 +143,9 @@ pub fn content(kind: FileKind, material: &Material) -> Result<Option<Zeroizing<V
 fn fitting_key(path: &Path, material: &Material) -> Result<PrivateKey, InstallError> {
     let keys = cert::key::private_keys(&read_key(path)?)
         .map_err(|why| failed("read the key", path, std::io::Error::other(why.to_string())))?;
-    keys.into_iter().find(|key| key.public().matches(&material.leaf)).ok_or_else(|| InstallError {
-        step: "use the key",
-        path: path.to_owned(),
-        cause: "it does not fit the certificate any more".into(),
-        advice: Some("put the key that the certificate was issued for back into place".into()),
-        stale: false,
+    keys.into_iter().find(|key| key.public().matches(&material.leaf)).ok_or_else(|| {
+        InstallError::new("use the key", path, "it does not fit the certificate any more")
+            .advise("put the key that the certificate was issued for back into place")
     })
 }
 

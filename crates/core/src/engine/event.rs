@@ -388,6 +388,16 @@ pub struct InstallError {
     pub stale: bool,
 }
 
+impl InstallError {
+    pub fn new(step: &'static str, path: impl Into<PathBuf>, cause: impl Into<String>) -> InstallError {
+        InstallError { step, path: path.into(), cause: cause.into(), advice: None, stale: false }
+    }
+
+    pub fn advise(self, advice: impl Into<String>) -> InstallError {
+        InstallError { advice: Some(advice.into()), ..self }
+    }
+}
+
 impl fmt::Display for InstallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot {} {}: {}", self.step, self.path.display(), self.cause)?;
