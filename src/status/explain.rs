@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{AccountState, AccountStatus, HookState, OrderStatus, Status, missing};
+use crate::api::code::Progress;
 use crate::api::reply::Details;
 use crate::config::{Config, count};
 use crate::engine::Loaded;
@@ -299,16 +300,12 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
     lines
 }
 
-/// The meaning of the integers [seed: GetMDCDomainDetails].
 fn statuses(details: Option<&Details>) -> Vec<StatusEntry> {
-    let means = |value: i32| match value {
-        -1 => "not required",
-        0 => "not completed",
-        1 => "completed",
-        2 => "in progress",
-        _ => "a value that no document names",
-    };
     let all = details.into_iter().flat_map(|details| &details.statuses);
-    all.map(|(name, value)| StatusEntry { name: (*name).to_owned(), value: *value, means: means(*value) })
-        .collect()
+    all.map(|(name, value)| StatusEntry {
+        name: (*name).to_owned(),
+        value: *value,
+        means: Progress::of(*value).means(),
+    })
+    .collect()
 }

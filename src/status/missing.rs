@@ -1,6 +1,7 @@
 //! What an order still waits for, and who must act: the vendor's status integers and words, put into words.
 
 use crate::api::Foreign;
+use crate::api::code::Progress;
 use crate::api::reply::{Dcv, Details, is_validated};
 
 /// One thing that is not done yet.
@@ -24,7 +25,7 @@ const WRITER: &str = "whoever wrote its number into the configuration";
 const BRAND: &str = "brandValStatus";
 
 /// The integer statuses: name, what is not done, who must act when it has not begun, who while it is in
-/// progress. Values: -1 not required, 0 not completed, 1 completed, 2 in progress [seed: GetMDCDomainDetails].
+/// progress.
 const STATUSES: [(&str, &str, &str, &str); 12] = [
     ("csrStatus", "the certificate request is not accepted", ORDERER, SECTIGO),
     ("ovCallBackStatus", "the call-back to the organisation has not taken place", ORGANISATION, ORGANISATION),
@@ -70,24 +71,27 @@ pub fn missing(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Miss
     let mut brand = of_domains.iter().any(|(brand, _)| *brand);
     found.extend(of_domains.into_iter().map(|(_, missing)| missing));
     let statuses = || [domains, collect].into_iter().flatten().flat_map(|details| &details.statuses);
-    let value = |name: &str| statuses().find(|(known, _)| *known == name).map(|(_, value)| *value);
+    let value =
+        |name: &str| statuses().find(|(known, _)| *known == name).map(|(_, value)| Progress::of(*value));
     // Which domain it is matters more than that it is one of them.
     let control = value("dcvStatusCode").or_else(|| value("dcvStatus"));
-    if !named && matches!(control, Some(0 | 2)) {
+    if !named && control.is_some_and(Progress::is_open) {
         found.push(Missing { what: "control of a domain is not proven".into(), who: "DNS team or web team" });
     }
     for (name, what, open, in_progress) in STATUSES {
-        if name == BRAND && (brand || !matches!(value(name), Some(0 | 2))) {
+        if name == BRAND && (brand || !value(name).is_some_and(Progress::is_open)) {
             continue;
         }
         brand |= name == BRAND;
         match value(name) {
-            Some(0) => found.push(Missing { what: what.into(), who: open }),
-            Some(2) => found.push(Missing { what: format!("{what}, it is in progress"), who: in_progress }),
-            _ => {}
+            Some(Progress::NotBegun) => found.push(Missing { what: what.into(), who: open }),
+            Some(Progress::Begun) => {
+                found.push(Missing { what: format!("{what}, it is in progress"), who: in_progress })
+            }
+            Some(Progress::NotRequired | Progress::Done | Progress::Unknown) | None => {}
         }
     }
-    if let Some(2 | 0) = value("maStatus") {
+    if value("maStatus").is_some_and(Progress::is_open) {
         found.push(Missing {
             what: "the check that the vendor calls maStatus is not done".into(),
             who: SECTIGO,

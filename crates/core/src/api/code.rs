@@ -83,6 +83,47 @@ impl Class {
     }
 }
 
+/// What an integer status says of one part of an order [seed: GetMDCDomainDetails].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    NotRequired,
+    NotBegun,
+    Done,
+    Begun,
+    /// No document names the value.
+    Unknown,
+}
+
+impl Progress {
+    pub fn of(status: i32) -> Progress {
+        match status {
+            -1 => Progress::NotRequired,
+            0 => Progress::NotBegun,
+            1 => Progress::Done,
+            2 => Progress::Begun,
+            _ => Progress::Unknown,
+        }
+    }
+
+    /// Whether the part is known to be missing.
+    pub fn is_open(self) -> bool {
+        match self {
+            Progress::NotBegun | Progress::Begun => true,
+            Progress::NotRequired | Progress::Done | Progress::Unknown => false,
+        }
+    }
+
+    pub fn means(self) -> &'static str {
+        match self {
+            Progress::NotRequired => "not required",
+            Progress::NotBegun => "not completed",
+            Progress::Done => "completed",
+            Progress::Begun => "in progress",
+            Progress::Unknown => "a value that no document names",
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// The vendor's number.

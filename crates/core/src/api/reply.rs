@@ -56,7 +56,7 @@ pub struct Details {
     /// What GetMDCDomainDetails says of each domain, in the vendor's numbering.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dcv: Vec<Dcv>,
-    /// The integer statuses by their documented name: -1 not required, 0 not completed, 1 completed, 2 in progress.
+    /// The integer statuses by their documented name, see [`super::code::Progress`].
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "documented")]
     pub statuses: Vec<(&'static str, i32)>,
     /// `caaStatus`, a word or two.

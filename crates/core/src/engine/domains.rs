@@ -13,6 +13,7 @@ use super::event::{CommandReply, CredentialTag, Effect, Level, OrderId, Target, 
 use super::order::{self, Domains, Heard, OrderRecord};
 use super::time::{Now, rfc3339};
 use super::{Engine, NoteKind};
+use crate::api::code::Progress;
 use crate::api::reply::{Details, is_validated};
 use crate::api::{Foreign, Handle, Product, Reply};
 
@@ -224,7 +225,7 @@ impl Engine {
 
 /// Whether an answer of CollectSSL says that control of a domain is not proven yet.
 fn shows_open_validation(details: &Details) -> bool {
-    let open = |(name, status): &(&str, i32)| *name == "dcvStatus" && matches!(status, 0 | 2);
+    let open = |(name, status): &(&str, i32)| *name == "dcvStatus" && Progress::of(*status).is_open();
     details.statuses.iter().any(open)
         || details.domains.iter().any(|(_, state)| !is_validated(state.as_str()))
 }
