@@ -25,7 +25,7 @@ use crate::engine::order::{self, Debt, Generation, Mood, OrderRecord, Phase};
 use crate::engine::pause::Cause;
 use crate::engine::push::Announced;
 use crate::engine::replacement::{self, Replacement};
-use crate::engine::time::{Now, Time, rfc3339};
+use crate::engine::time::{Now, Time, day, rfc3339};
 use crate::engine::vitals::Vitals;
 
 pub use absent::Absent;
@@ -303,7 +303,7 @@ impl OrderStatus {
 
     /// `subscription ends 2027-05-02`, if the vendor has told it.
     fn subscription(&self) -> Option<String> {
-        let day = self.subscription_ends.as_deref()?.split('T').next().unwrap_or_default();
+        let day = day(self.subscription_ends.as_deref()?);
         let verb = if self.term_left? > 0 { "ends" } else { "ended" };
         Some(format!("subscription {verb} {day}"))
     }

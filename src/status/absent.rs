@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::api::Handle;
 use crate::config::{Config, count};
 use crate::engine::Loaded;
-use crate::engine::time::{Now, rfc3339};
+use crate::engine::time::{Now, day, rfc3339};
 
 /// An order that the state knows and the configuration does not.
 #[derive(Debug, Clone, Serialize)]
@@ -25,7 +25,7 @@ pub struct Absent {
 impl Absent {
     /// `www (order 123, until 2027-01-02)`.
     pub(super) fn describe(&self) -> String {
-        let day = self.not_after.split('T').next().unwrap_or_default();
+        let day = day(&self.not_after);
         format!("{} (order {}, until {day})", self.name, self.order_number)
     }
 }

@@ -8,7 +8,7 @@ use crate::api::reply::Details;
 use crate::config::{Config, count};
 use crate::engine::Loaded;
 use crate::engine::order::{Heard, Mood, Phase};
-use crate::engine::time::{Now, rfc3339};
+use crate::engine::time::{Now, day, rfc3339};
 
 /// Maximum number of history lines shown to people; machines get all.
 const SHOWN: usize = 20;
@@ -221,7 +221,7 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
         lines.push(format!("The files are not as they were installed: {drift}."));
     }
     if let Some(end) = &order.subscription_ends {
-        let day = end.split('T').next().unwrap_or_default();
+        let day = day(end);
         lines.push(match order.term_left {
             Some(left) if left <= 0 => format!("The subscription ended {day}; there will be no re-issue."),
             _ => format!("The subscription ends {day}; no re-issue reaches beyond it."),

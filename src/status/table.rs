@@ -3,6 +3,7 @@
 use super::{AccountState, AccountStatus, Announcement, HookState, OrderStatus, Status};
 use crate::config::count;
 use crate::engine::order::Phase;
+use crate::engine::time::day;
 
 pub(super) const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
 
@@ -62,8 +63,7 @@ fn certificate(order: &OrderStatus) -> String {
         None => "-".into(),
         Some(installed) if installed.left <= 0 => format!("ended {} ago", span(-installed.left)),
         Some(installed) => {
-            let day = installed.not_after.split('T').next().unwrap_or_default();
-            format!("until {day} ({} left)", span(installed.left))
+            format!("until {} ({} left)", day(&installed.not_after), span(installed.left))
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::event::{Level, Token};
 use super::order::{Domains, OrderRecord};
-use super::time::Now;
+use super::time::{Now, day, rfc3339};
 use super::{Engine, NoteKind, Remembered};
 use crate::api::Handle;
 
@@ -99,8 +99,8 @@ impl Engine {
         let number = Handle::text_of(&slot.record.handle);
         let (level, text) = match &slot.record.installed {
             Some(installed) => {
-                let day = super::time::rfc3339(installed.not_after);
-                let day = day.split('T').next().unwrap_or_default();
+                let end = rfc3339(installed.not_after);
+                let day = day(&end);
                 let text = format!(
                     "order {number} is no longer configured, and it holds an installed certificate: its files stay, but nobody \
                      guards them, and the certificate ends on {day}; put it back into the configuration, or run \

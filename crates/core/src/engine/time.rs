@@ -82,6 +82,11 @@ pub fn rfc3339(unix: i64) -> String {
     jiff::Timestamp::from_second(unix).map_or_else(|_| format!("@{unix}"), |time| time.to_string())
 }
 
+/// The day in what [`rfc3339`] gives.
+pub fn day(moment: &str) -> &str {
+    moment.split('T').next().unwrap_or(moment)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
