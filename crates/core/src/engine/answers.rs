@@ -104,31 +104,25 @@ impl Engine {
             Class::Available | Class::Waiting | Class::WaitingSlowly => {
                 self.still_waiting(id, row, reply, now)
             }
-            Class::Transient => {
-                self.no_news(id, Some(reply.code), format!("{} ({})", row.means, said(&reply)), now);
-            }
+            Class::Transient => self.no_news(id, Some(reply.code), described(row, &reply), now),
             Class::AccountClosed | Class::AccountPaused => {
                 self.set_due(id, now);
-                let text = format!("{} ({})", row.means, said(&reply));
-                self.heard(id, Some(reply.code), text, reply.details, now);
+                self.heard(id, Some(reply.code), described(row, &reply), reply.details, now);
             }
             Class::Ours | Class::Permission | Class::EndpointRefused | Class::Done | Class::Report => {
-                let text = format!("{} ({})", row.means, said(&reply));
-                self.heard(id, Some(reply.code), text.clone(), reply.details, now);
-                self.stop(id, News::Stuck, text, row.advice, now);
+                self.given_up(id, News::Stuck, row, reply, now);
             }
-            Class::Rejected => {
-                let text = format!("{} ({})", row.means, said(&reply));
-                self.heard(id, Some(reply.code), text.clone(), reply.details, now);
-                self.stop(id, News::Rejected, text, row.advice, now);
-            }
-            Class::Revoked => {
-                let text = format!("{} ({})", row.means, said(&reply));
-                self.heard(id, Some(reply.code), text.clone(), reply.details, now);
-                self.stop(id, News::Revoked, text, row.advice, now);
-            }
+            Class::Rejected => self.given_up(id, News::Rejected, row, reply, now),
+            Class::Revoked => self.given_up(id, News::Revoked, row, reply, now),
             Class::Unknown => self.not_understood(id, row, reply, now),
         }
+    }
+
+    /// Asking again would change nothing.
+    fn given_up(&mut self, id: OrderId, news: News, row: Row, reply: Reply, now: Now) {
+        let text = described(row, &reply);
+        self.heard(id, Some(reply.code), text.clone(), reply.details, now);
+        self.stop(id, news, text, row.advice, now);
     }
 
     /// The answer made sense, whatever it said.
@@ -142,7 +136,7 @@ impl Engine {
         let limit = self.config.calls.unknown_tries;
         let record = &mut self.slot_mut(id).record;
         record.unknowns += 1;
-        let text = format!("{} ({})", row.means, said(&reply));
+        let text = described(row, &reply);
         if record.unknowns >= limit {
             self.heard(id, Some(reply.code), text.clone(), reply.details, now);
             self.stop(id, News::Stuck, format!("{text}; {limit} times in a row"), row.advice, now);
@@ -165,7 +159,7 @@ impl Engine {
             record.reissue.get_or_insert(now.time);
         }
         let reissue = if record.reissue.is_some() { "a re-issue waits: " } else { "" };
-        let advice = if row.advice.is_empty() { String::new() } else { format!("; {}", row.advice) };
+        let advice = advice(row);
         let code = reply.code;
         let before = self.slot(id).record.heard.as_ref();
         let told_before = before.is_some_and(|heard| heard.code == Some(code));
@@ -315,6 +309,16 @@ impl Engine {
             Some(Box::new(Heard { at: now.unix(), since, code, text: text.into(), details }));
         self.touch(id, now);
     }
+}
+
+/// What a reply means, with its own code and words.
+pub(super) fn described(row: Row, reply: &Reply) -> String {
+    format!("{} ({})", row.means, said(reply))
+}
+
+/// What to do about a code, behind a sentence.
+pub(super) fn advice(row: Row) -> String {
+    if row.advice.is_empty() { String::new() } else { format!("; {}", row.advice) }
 }
 
 /// Code and words of a reply, quoted.

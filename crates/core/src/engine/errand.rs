@@ -3,7 +3,7 @@
 
 use super::Engine;
 use super::account::Purpose;
-use super::answers::said;
+use super::answers::{advice, described};
 use super::event::{OrderId, ReplaceCommand, Target, Token};
 use super::time::Now;
 use crate::api::code::{Class, Row, is_error};
@@ -252,7 +252,6 @@ impl Engine {
     }
 }
 
-fn refused(what: &str, row: Row, reply: &Reply) -> String {
-    let advice = if row.advice.is_empty() { String::new() } else { format!("; {}", row.advice) };
-    format!("{what}: {} ({}){advice}", row.means, said(reply))
+pub(super) fn refused(what: &str, row: Row, reply: &Reply) -> String {
+    format!("{what}: {}{}", described(row, reply), advice(row))
 }

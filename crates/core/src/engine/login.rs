@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::answers::said;
+use super::answers::described;
 use super::event::{Effect, Level, OrderId};
 use super::pause::Cause;
 use super::time::{Now, rfc3339};
@@ -20,7 +20,7 @@ impl Engine {
     pub(super) fn login_result(&mut self, gate: usize, row: Row, reply: &Reply, now: Now) {
         let was_closed = self.gates[gate].record.closed.is_some();
         if row.class == Class::AccountClosed {
-            let text = format!("{} ({})", row.means, said(reply));
+            let text = described(row, reply);
             self.gates[gate].close(now.unix(), text.clone().into());
             self.touch_gate(gate, now);
             // Before anything else happens: no crash may forget this.
@@ -36,7 +36,7 @@ impl Engine {
             return;
         }
         if was_closed && !row.shows_login() {
-            self.probe_unclear(gate, &format!("{} ({})", row.means, said(reply)), now);
+            self.probe_unclear(gate, &described(row, reply), now);
         } else if was_closed {
             self.gates[gate].open();
             self.touch_gate(gate, now);
@@ -46,7 +46,7 @@ impl Engine {
             self.note_account(Level::Info, NoteKind::AccountOpen, gate, now, text);
         }
         if row.class == Class::AccountPaused {
-            self.call_limit(gate, &format!("{} ({})", row.means, said(reply)), now);
+            self.call_limit(gate, &described(row, reply), now);
         } else if self.gates[gate].record.paused_until.is_none_or(|until| until <= now.time) {
             self.gates[gate].unpause();
         }

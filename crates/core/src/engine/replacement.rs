@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::account::AccountRecord;
 use super::adopted::Adopted;
-use super::answers::said;
-use super::errand::Errand;
+use super::answers::described;
+use super::errand::{Errand, refused};
 use super::event::{CommandReply, Effect, Level, OrderId, ReplaceCommand, Token};
 use super::time::{Now, rfc3339};
 use super::{Engine, NoteKind, is_default};
@@ -287,12 +287,11 @@ impl Engine {
         }
         if matches!(row.class, Class::Transient | Class::Unknown) {
             // "Unknown error" says nothing of how far the vendor got.
-            let why = format!("{} ({})", row.means, said(reply));
+            let why = described(row, reply);
             return self.replacement_unclear(gate, command, token, &why, now);
         }
         self.not_replaced(gate, command, now);
-        let advice = if row.advice.is_empty() { String::new() } else { format!("; {}", row.advice) };
-        let text = format!("order {number} was not replaced: {} ({}){advice}", row.means, said(reply));
+        let text = refused(&format!("order {number} was not replaced"), row, reply);
         self.note_account(Level::Error, NoteKind::NotReplaced, gate, now, text.clone());
         if let Some(token) = token {
             self.reply(token, false, &text);
