@@ -41,8 +41,8 @@ pub fn oddities(text: &str) -> Vec<String> {
         inner => (&text[..start], &text[start + inner.len()..]),
     };
     let mut found = Vec::new();
-    let mut look = |part: &str, place: &str, odd: fn(&str) -> bool| {
-        for kind in part.chars().filter_map(kind).filter(|kind| odd(kind)) {
+    let mut look = |part: &str, place: &str, odd: fn(&char) -> bool| {
+        for kind in part.chars().filter(odd).filter_map(kind) {
             let said = format!("{kind} {place}");
             if !found.contains(&said) {
                 found.push(said);
@@ -51,7 +51,7 @@ pub fn oddities(text: &str) -> Vec<String> {
     };
     look(before, "at its start", |_| true);
     look(after, "at its end", |_| true);
-    look(inner, "inside it", |kind| kind != "a blank");
+    look(inner, "inside it", |character| *character != ' ');
     found
 }
 

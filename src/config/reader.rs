@@ -100,7 +100,7 @@ impl<'a> Table<'a> {
     pub(super) fn need(&self, name: &'static str, help: &str) -> Option<Item<'a>> {
         let item = self.get(name);
         if item.is_none() && !self.meant.contains(&name) {
-            self.note_missing(&format!("`{name}`"), help);
+            self.note_missing(&[name], help);
         }
         item
     }
@@ -112,8 +112,7 @@ impl<'a> Table<'a> {
             if names.iter().any(|name| self.meant.contains(name)) {
                 return None;
             }
-            let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            self.note_missing(&list.join(", "), help);
+            self.note_missing(names, help);
             return None;
         };
         let mut is_only = true;
@@ -138,11 +137,12 @@ impl<'a> Table<'a> {
         );
     }
 
-    fn note_missing(&self, what: &str, help: &str) {
+    fn note_missing(&self, names: &[&str], help: &str) {
         if self.sink().has_gap_after(self.at) {
             return;
         }
-        let problem = if what.contains(", ") {
+        let what = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let problem = if names.len() > 1 {
             Problem::error(format!("{} needs one of {what}", self.keys.title), self.at, "")
         } else {
             Problem::error(format!("{} needs {what}", self.keys.title), self.at, "it is missing here")

@@ -40,7 +40,7 @@ impl Engine {
                 self.take_reply(id, row, reply, now);
             }
             Err(Some(why)) => self.no_news(id, None, why, now),
-            Err(None) => self.broken_by(id, "reading the vendor's answer", now),
+            Err(None) => self.broken_by(id, READING, now),
         }
     }
 
@@ -278,8 +278,7 @@ impl Engine {
 
     /// A bug surfaced while one order was handled: that order waits for the operator.
     pub(super) fn broken_by(&mut self, id: OrderId, doing: &str, now: Now) {
-        let text = format!("internal error while {doing}; please report it");
-        self.stop(id, News::Stuck, text, "", now);
+        self.stop(id, News::Stuck, internal_error(doing), "", now);
     }
 
     pub(super) fn heard(
@@ -309,6 +308,13 @@ impl Engine {
             Some(Box::new(Heard { at: now.unix(), since, code, text: text.into(), details }));
         self.touch(id, now);
     }
+}
+
+/// What is done while [`Engine::hear`] reads an answer.
+pub(super) const READING: &str = "reading the vendor's answer";
+
+pub(super) fn internal_error(doing: &str) -> String {
+    format!("internal error while {doing}; please report it")
 }
 
 /// What a reply means, with its own code and words.

@@ -3,7 +3,7 @@
 
 use super::Engine;
 use super::account::Purpose;
-use super::answers::{advice, described};
+use super::answers::{READING, advice, described, internal_error};
 use super::event::{OrderId, ReplaceCommand, Target, Token};
 use super::time::Now;
 use crate::api::code::{Class, Row, is_error};
@@ -197,10 +197,9 @@ impl Engine {
             }
             Ok(answer) => match self.hear(gate, endpoint, probe, &answer, now) {
                 Ok((row, reply)) => self.errand_done(gate, errand, row, &reply, now),
-                Err(Some(why)) => self.errand_lost(gate, &errand, &why, now),
-                Err(None) => {
-                    let why = "internal error while reading the vendor's answer; please report it";
-                    self.errand_lost(gate, &errand, why, now);
+                Err(why) => {
+                    let why = why.unwrap_or_else(|| internal_error(READING));
+                    self.errand_lost(gate, &errand, &why, now);
                 }
             },
         }
