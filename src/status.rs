@@ -372,7 +372,7 @@ impl OrderStatus {
         OrderStatus {
             name: order.name.to_string(),
             account: order.account.to_string(),
-            product: order.settings.product.word(),
+            product: order.settings.product.as_str(),
             order_number: order.handle.text().to_owned(),
             phase: same.map_or(Phase::Waiting, |record| record.phase),
             since: same.map(|record| rfc3339(record.since)),
@@ -446,7 +446,7 @@ impl HookStatus {
     fn new(debt: &Debt, now: Now) -> Self {
         HookStatus {
             hook: debt.hook.to_string(),
-            event: debt.event.word(),
+            event: debt.event.as_str(),
             state: match (debt.next, &debt.outcome) {
                 (None, _) => HookState::Done,
                 (Some(_), None) => HookState::Owed,
@@ -485,7 +485,7 @@ impl AccountStatus {
             cause: record
                 .filter(|_| closed.is_none() && paused.is_some())
                 .and_then(|record| record.paused_for)
-                .map(Cause::word),
+                .map(Cause::as_str),
             unanswered: record.and_then(|record| record.unheard.as_ref()).map_or(0, |unheard| unheard.calls),
             calls: record.map_or(0, |record| record.calls),
             replacements: Vec::new(),

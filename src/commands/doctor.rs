@@ -31,7 +31,7 @@ pub fn dcv(path: &Path, name: &str, resolver: Option<SocketAddr>, json: bool) ->
         let why = format!(
             "order {} is of product {}; control of domains can be looked at for orders of product ssl",
             order.name,
-            order.settings.product.word()
+            order.settings.product.as_str()
         );
         return Err(fail(Exit::Usage, &why));
     }
@@ -151,7 +151,7 @@ fn text(order: &Order, asked: &str, all: &Looked) -> String {
         text += &format!("\n{}{}\n", Foreign::new(&subject.domain), method.unwrap_or_default());
         for finding in findings {
             let mut lines = finding.text.lines();
-            text += &format!("  {:<8} {}\n", finding.state.word(), lines.next().unwrap_or_default());
+            text += &format!("  {:<8} {}\n", finding.state.as_str(), lines.next().unwrap_or_default());
             text.extend(lines.map(|line| format!("             {line}\n")));
         }
     }
@@ -173,7 +173,7 @@ fn machine(order: &Order, asked: &str, all: &Looked) -> String {
             let findings: Vec<_> = findings
                 .iter()
                 .map(|finding| {
-                    json!({ "check": finding.check, "state": State::word(finding.state), "text": finding.text })
+                    json!({ "check": finding.check, "state": State::as_str(finding.state), "text": finding.text })
                 })
                 .collect();
             json!({

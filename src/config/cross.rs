@@ -198,7 +198,7 @@ fn responses(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
         }
         sink.add(
             Problem::warning(
-                format!("`response` is no form that product = \"{}\" has", product.word()),
+                format!("`response` is no form that product = \"{}\" has", product.as_str()),
                 written.response_at.unwrap_or(written.name_at),
                 "",
             )

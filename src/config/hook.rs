@@ -50,7 +50,7 @@ pub(super) fn hook(table: &Table<'_>) -> Option<Draft> {
 fn events(table: &Table<'_>) -> Vec<HookEvent> {
     let Some(item) = table.get("on") else { return Hook::ON.to_vec() };
     let help = "a list of events, such as on = [\"installed\", \"failed\"]";
-    let words = HookEvent::ALL.map(|event| (event.word(), event));
+    let words = HookEvent::ALL.map(|event| (event.as_str(), event));
     if item.elements().is_some_and(|elements| elements.len() == 0) {
         item.refuse(&Wrong::new("is empty, so the hook would never run", help));
     }
@@ -126,7 +126,7 @@ fn signal(table: &Table<'_>) -> Option<Action> {
 }
 
 fn signal_name(text: &str) -> Result<HookSignal, Wrong> {
-    HookSignal::named(text).ok_or_else(|| {
+    HookSignal::spelled(text).ok_or_else(|| {
         let names = HookSignal::ALL.map(HookSignal::as_str);
         let upper = text.to_ascii_uppercase();
         let near = near(upper.strip_prefix("SIG").unwrap_or(&upper), names.into_iter());

@@ -91,7 +91,9 @@ impl Orders {
             self.note_name(table, name, name_at);
         }
         let product_item = table.get("product");
-        let product = product_item.and_then(|item| item.word(&PRODUCTS)).unwrap_or(Product::Ssl);
+        let product = product_item
+            .and_then(|item| item.word(&Product::ALL.map(|product| (product.as_str(), product))))
+            .unwrap_or(Product::Ssl);
         let account = table.get("account");
         let account_name = account.and_then(|item| item.text(NAME_HELP));
         let handle = handle(table, product, product_item);
@@ -248,9 +250,6 @@ fn blank() -> Arc<OrderSettings> {
     })
 }
 
-const PRODUCTS: [(&str, Product); 3] =
-    [("ssl", Product::Ssl), ("mark", Product::Mark), ("smime", Product::Smime)];
-
 const DOMAINS_HELP: &str = "a list of names, such as domains = [\"www.example.com\"]";
 
 /// How the vendor knows the order.
@@ -259,7 +258,7 @@ fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -
     let item = table.one_of(&["order_number", "certificate_id", "base_order_number"], help)?;
     if item.name != "order_number" && product != Product::Ssl {
         let problem = Problem::error(
-            format!("`{}` with product = \"{}\"", item.name, product.word()),
+            format!("`{}` with product = \"{}\"", item.name, product.as_str()),
             item.key_at,
             "only for product = \"ssl\"",
         );
@@ -297,7 +296,7 @@ fn response(table: &Table<'_>, product: Product) -> Option<Response> {
     let item = table.get("response")?;
     let response = item.parse(account::RESPONSE_HELP, account::response)?;
     if !response.fits(product) {
-        let what = format!("is no form that product = \"{}\" has", product.word());
+        let what = format!("is no form that product = \"{}\" has", product.as_str());
         item.refuse(&Wrong::new(what, format!("it has {}", Response::fitting(product).join(", "))));
     }
     Some(response)

@@ -15,7 +15,7 @@ pub(super) fn files(table: &Table<'_>, has_key: bool) -> Files {
     let mut files = Files::default();
     let mut written: Vec<(FileKind, Item<'_>)> = Vec::new();
     for kind in FileKind::ALL {
-        let Some(item) = table.get(kind.word()) else { continue };
+        let Some(item) = table.get(kind.as_str()) else { continue };
         let Some(name) = wanted(&item) else { continue };
         if name.is_some() && kind.holds_key() && !has_key {
             item.refuse(&Wrong::new(
@@ -36,7 +36,7 @@ pub(super) fn files(table: &Table<'_>, has_key: bool) -> Files {
             Some((_, first)) if first.at.start > item.at.start => {}
             Some((_, first)) => table.sink().add(problem.also(first.at, "the other one")),
             None => table.sink().add(
-                problem.help(format!("it is the default of `{}`, which false switches off", other.word())),
+                problem.help(format!("it is the default of `{}`, which false switches off", other.as_str())),
             ),
         }
     }
@@ -136,7 +136,7 @@ const SEVERITIES: [(&str, Severity); 3] =
 pub(super) fn copy(table: &Table<'_>, has_key: bool) -> Option<(FileCopy, Spot)> {
     let from = table.need("from", "which content, such as from = \"fullchain\"");
     let to = table.need("to", "an absolute path, such as to = \"/etc/haproxy/site.pem\"");
-    let kind = from.and_then(|item| item.word(&FileKind::ALL.map(|kind| (kind.word(), kind))));
+    let kind = from.and_then(|item| item.word(&FileKind::ALL.map(|kind| (kind.as_str(), kind))));
     let path: Option<PathBuf> = to.and_then(|item| item.parse("an absolute path in quotes", file_path));
     let bits = table.parse("mode", MODE_HELP, mode);
     let (owner, group) = (owner(table, "owner"), owner(table, "group"));

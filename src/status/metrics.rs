@@ -141,11 +141,11 @@ pub(super) fn metrics(status: &Status, exposition: Exposition) -> String {
     let mut families = of_the_process(status);
     let mut phases: BTreeMap<&str, i64> = BTreeMap::new();
     for order in &status.orders {
-        *phases.entry(order.phase.word()).or_default() += 1;
+        *phases.entry(order.phase.as_str()).or_default() += 1;
     }
     let mut orders = Family::new(Kind::Gauge, "orders", "Orders in each phase");
     for phase in Phase::ALL {
-        orders.set("phase", phase.word(), phases.get(phase.word()).copied().unwrap_or(0));
+        orders.set("phase", phase.as_str(), phases.get(phase.as_str()).copied().unwrap_or(0));
     }
     families.push(orders);
     for (kind, name, help, sample) in OF_ORDERS {

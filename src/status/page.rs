@@ -49,7 +49,7 @@ pub(super) fn page(status: &Status) -> String {
     html.push_str("</tr>");
     for order in &status.orders {
         let cells: String = row(order).iter().map(|cell| format!("<td>{}</td>", escaped(cell))).collect();
-        let class = if order.revocation_announced.is_some() { "revoked" } else { order.phase.word() };
+        let class = if order.revocation_announced.is_some() { "revoked" } else { order.phase.as_str() };
         html.push_str(&format!("<tr class=\"{class}\">{cells}</tr>"));
     }
     html.push_str(&format!("</table><p>{}</p></html>\n", status.at));

@@ -45,7 +45,7 @@ fn lost(status: &Status) -> String {
 }
 
 pub(super) fn row(order: &OrderStatus) -> [String; 5] {
-    [order.name.clone(), order.phase.word().to_owned(), next_poll(order), certificate(order), note(order)]
+    [order.name.clone(), order.phase.as_str().to_owned(), next_poll(order), certificate(order), note(order)]
 }
 
 fn next_poll(order: &OrderStatus) -> String {
@@ -158,7 +158,7 @@ pub(super) fn details(status: &Status) -> String {
             line("for", &format!("{fqdn}{but}"));
         }
         let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
-        line("phase", &format!("{}{since}", order.phase.word()));
+        line("phase", &format!("{}{since}", order.phase.as_str()));
         if let Some(reason) = &order.reason {
             line("because", reason);
         }

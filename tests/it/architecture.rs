@@ -16,12 +16,13 @@ const DAEMON: [(&str, &[&str]); 9] = [
     ("cli", &["commands", "config", "effects"]),
     ("main", &[]),
 ];
-const CORE: [(&str, &[&str]); 5] = [
+const CORE: [(&str, &[&str]); 6] = [
     ("api", &[]),
     ("cert", &[]),
     ("config", &["api", "cert"]),
     ("engine", &["api", "cert", "config"]),
     ("state", &["api", "cert", "config", "engine"]),
+    ("words", &[]),
 ];
 
 const CRATES: [&str; 3] = ["src", "crates/core/src", "crates/sandbox/src"];

@@ -75,7 +75,7 @@ fn tell(world: &World) -> String {
     let said = order.reason.clone().or_else(|| order.vendor.as_ref().map(|vendor| vendor.text.clone()));
     let mut text = format!(
         "{}, code {}, {next}\n    {}\n",
-        order.phase.word(),
+        order.phase.as_str(),
         code.map_or_else(|| "-".into(), |code| code.to_string()),
         said.unwrap_or_default()
     );
@@ -104,7 +104,7 @@ fn every_code_in_both_forms() {
     for code in codes {
         let told = outcome(Product::Ssl, as_form(code));
         for product in [Product::Ssl, Product::Mark, Product::Smime] {
-            assert_eq!(outcome(product, as_lines(code)), told, "{code} of {}", product.word());
+            assert_eq!(outcome(product, as_lines(code)), told, "{code} of {}", product.as_str());
         }
         let body = match as_form(code) {
             Say::Body(_, body) => body.into(),

@@ -153,7 +153,7 @@ fn outcome(product: Product, issued: &Issued, body: Vec<u8>) -> String {
 }
 
 fn check(product: Product, issued: &Issued, what: &str, body: impl Into<Vec<u8>>, expected: &str) {
-    assert_eq!(outcome(product, issued, body.into()), expected, "{} {what}", product.word());
+    assert_eq!(outcome(product, issued, body.into()), expected, "{} {what}", product.as_str());
 }
 
 /// The container's bytes, its label in armour, its key in the URL-encoded form.
@@ -373,16 +373,21 @@ fn each_response_setting_brings_every_product_home() {
         let mut setting = Setting::new();
         setting.table(&format!("response = \"{word}\""));
         for (product, vendors, number) in PRODUCTS {
-            setting.order(product.word(), order(vendors, number), OWN_ROOT);
+            setting.order(product.as_str(), order(vendors, number), OWN_ROOT);
         }
         let (code, said) = setting.once(&[]);
         assert_eq!(code, 0, "{word}: {said}");
         for (product, _, number) in PRODUCTS {
-            let cert = setting.read(&format!("out/{}/cert.pem", product.word()));
-            assert_eq!(cert, setting.newest(number), "{word} {}", product.word());
+            let cert = setting.read(&format!("out/{}/cert.pem", product.as_str()));
+            assert_eq!(cert, setting.newest(number), "{word} {}", product.as_str());
             // A product that does not have the form keeps its own, and that is said.
-            let warning = format!("`response` is no form that product = \"{}\" has", product.word());
-            assert_eq!(said.contains(&warning), !response.fits(product), "{word} {}: {said}", product.word());
+            let warning = format!("`response` is no form that product = \"{}\" has", product.as_str());
+            assert_eq!(
+                said.contains(&warning),
+                !response.fits(product),
+                "{word} {}: {said}",
+                product.as_str()
+            );
         }
     }
 }

@@ -11,8 +11,12 @@
 //! | [`config`] | [`api`], [`cert`] |
 //! | [`engine`] | [`api`], [`cert`], [`config`] |
 //! | [`state`] | all of them |
+//! | `words` | – |
 
 #![forbid(unsafe_code)]
+
+#[macro_use]
+mod words;
 
 pub mod api;
 pub mod cert;

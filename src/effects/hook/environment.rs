@@ -37,7 +37,7 @@ pub(super) fn environment(run: &HookRun) -> Vec<(&'static str, OsString)> {
     let mut environment = vec![
         ("PATH", inherited("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
         ("LANG", inherited("LANG", "C.UTF-8")),
-        ("CERTCOLLECTD_EVENT", run.event.word().into()),
+        ("CERTCOLLECTD_EVENT", run.event.as_str().into()),
         ("CERTCOLLECTD_ORDER", names.join(" ").into()),
         ("CERTCOLLECTD_ORDER_NUMBER", lines(&|subject| subject.number.clone().into())),
         ("CERTCOLLECTD_PRODUCT", lines(&|subject| subject.product.into())),

@@ -48,7 +48,7 @@ fn replaceable(what: FileType, to: &Path) -> Result<(), InstallError> {
 pub(super) fn prepare_copy<'a>(copy: &'a FileCopy, activate: &Activate) -> Result<Copy<'a>, InstallError> {
     let files = &activate.files;
     let Some(content) = stage::content(copy.from, &activate.material)? else {
-        let cause = format!("the vendor sent no {}", copy.from.word());
+        let cause = format!("the vendor sent no {}", copy.from.as_str());
         return Err(InstallError::new("write", &copy.to, cause));
     };
     let owner = Ownership::lookup(

@@ -124,7 +124,7 @@ pub fn content(kind: FileKind, material: &Material) -> Result<Option<Zeroizing<V
         FileKind::Key | FileKind::Combined => {
             let path = material.key.as_ref().ok_or_else(|| {
                 let cause = "no configured key file fits the certificate";
-                InstallError::new("write the key of", kind.word(), cause)
+                InstallError::new("write the key of", kind.as_str(), cause)
                     .advise("set key_file, or leave key and combined out of the files")
             })?;
             Ok(contents::with_key(kind, material, &fitting_key(path, material)?.to_pem()))

@@ -126,7 +126,7 @@ impl Store {
                 .prepare_cached(
                     "REPLACE INTO orders (name, phase, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
                 )?
-                .execute(params![&**name, record.phase.word(), boot, text, sum])?;
+                .execute(params![&**name, record.phase.as_str(), boot, text, sum])?;
         }
         for (name, bundle) in &changes.bundles {
             match bundle {

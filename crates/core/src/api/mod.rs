@@ -16,27 +16,19 @@ pub use foreign::Foreign;
 pub use reply::Reply;
 pub use request::{Endpoint, Replace, Request, Response};
 
-/// The three kinds of order this daemon collects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Product {
-    /// A TLS server certificate, collected with CollectSSL.
-    Ssl,
-    /// A mark certificate (VMC or CMC), collected with CollectMC.
-    Mark,
-    /// An S/MIME certificate, collected with CollectSMIME.
-    Smime,
+words! {
+    /// The three kinds of order this daemon collects.
+    pub enum Product {
+        /// A TLS server certificate, collected with CollectSSL.
+        Ssl = "ssl",
+        /// A mark certificate (VMC or CMC), collected with CollectMC.
+        Mark = "mark",
+        /// An S/MIME certificate, collected with CollectSMIME.
+        Smime = "smime",
+    }
 }
 
 impl Product {
-    /// The word used in the config file, in the hook environment and in `status`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Product::Ssl => "ssl",
-            Product::Mark => "mark",
-            Product::Smime => "smime",
-        }
-    }
-
     /// The endpoint that collects orders of this kind.
     pub fn endpoint(self) -> Endpoint {
         match self {

@@ -36,26 +36,15 @@ impl Hook {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "&'static str")]
-pub enum HookEvent {
-    Installed,
-    /// The order now needs the operator: rejected, revoked, quarantined, attention.
-    Failed,
-    /// The installed certificate nears its end and no newer one is there.
-    Expiring,
-}
-
-impl HookEvent {
-    pub const ALL: [HookEvent; 3] = [HookEvent::Installed, HookEvent::Failed, HookEvent::Expiring];
-
-    /// The word used in the config file and as `CERTCOLLECTD_EVENT`.
-    pub fn word(self) -> &'static str {
-        match self {
-            HookEvent::Installed => "installed",
-            HookEvent::Failed => "failed",
-            HookEvent::Expiring => "expiring",
-        }
+words! {
+    #[derive(Serialize, Deserialize)]
+    #[serde(try_from = "String", into = "&'static str")]
+    pub enum HookEvent {
+        Installed = "installed",
+        /// The order now needs the operator: rejected, revoked, quarantined, attention.
+        Failed = "failed",
+        /// The installed certificate nears its end and no newer one is there.
+        Expiring = "expiring",
     }
 }
 
@@ -63,14 +52,7 @@ impl TryFrom<String> for HookEvent {
     type Error = String;
 
     fn try_from(word: String) -> Result<HookEvent, String> {
-        let event = HookEvent::ALL.into_iter().find(|event| event.word() == word);
-        event.ok_or_else(|| format!("there is no event {word:?}"))
-    }
-}
-
-impl From<HookEvent> for &'static str {
-    fn from(event: HookEvent) -> &'static str {
-        event.word()
+        HookEvent::named(&word).ok_or_else(|| format!("there is no event {word:?}"))
     }
 }
 

@@ -60,54 +60,29 @@ impl Default for Files {
     }
 }
 
-/// Which of a generation's files is meant, in `[order.files]` and in `[[order.copy]] from`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FileKind {
-    /// The end-entity certificate, PEM.
-    Cert,
-    /// The intermediates, the leaf's issuer first, without a self-signed root, PEM.
-    Chain,
-    /// `Cert` and `Chain` in one, PEM.
-    Fullchain,
-    /// The matching private key as it was found, always mode 0600.
-    Key,
-    /// `Key` and `Fullchain` in one, never wider than 0640.
-    Combined,
-    /// The self-signed root, if the answer held it, PEM.
-    Root,
-    /// All certificates as a certs-only PKCS#7, DER.
-    Pkcs7,
-    /// The end-entity certificate, DER.
-    Der,
+words! {
+    /// Which of a generation's files is meant, in `[order.files]` and in `[[order.copy]] from`.
+    pub enum FileKind {
+        /// The end-entity certificate, PEM.
+        Cert = "cert",
+        /// The intermediates, the leaf's issuer first, without a self-signed root, PEM.
+        Chain = "chain",
+        /// `Cert` and `Chain` in one, PEM.
+        Fullchain = "fullchain",
+        /// The matching private key as it was found, always mode 0600.
+        Key = "key",
+        /// `Key` and `Fullchain` in one, never wider than 0640.
+        Combined = "combined",
+        /// The self-signed root, if the answer held it, PEM.
+        Root = "root",
+        /// All certificates as a certs-only PKCS#7, DER.
+        Pkcs7 = "pkcs7",
+        /// The end-entity certificate, DER.
+        Der = "der",
+    }
 }
 
 impl FileKind {
-    /// In the order of the variants, which is that of the documents.
-    pub const ALL: [FileKind; 8] = [
-        FileKind::Cert,
-        FileKind::Chain,
-        FileKind::Fullchain,
-        FileKind::Key,
-        FileKind::Combined,
-        FileKind::Root,
-        FileKind::Pkcs7,
-        FileKind::Der,
-    ];
-
-    /// The word used in the config file.
-    pub fn word(self) -> &'static str {
-        match self {
-            FileKind::Cert => "cert",
-            FileKind::Chain => "chain",
-            FileKind::Fullchain => "fullchain",
-            FileKind::Key => "key",
-            FileKind::Combined => "combined",
-            FileKind::Root => "root",
-            FileKind::Pkcs7 => "pkcs7",
-            FileKind::Der => "der",
-        }
-    }
-
     /// Whether the private key is part of it.
     pub fn holds_key(self) -> bool {
         matches!(self, FileKind::Key | FileKind::Combined)

@@ -134,7 +134,7 @@ mod tests {
         // An installed order's layout is recognized by this order.
         let all = FileKind::ALL
             .into_iter()
-            .fold(Files::default(), |files, kind| files.with(kind, Some(kind.word())));
+            .fold(Files::default(), |files, kind| files.with(kind, Some(kind.as_str())));
         let written: Vec<_> = wanted(&all).into_iter().map(|(_, name, mode)| (name, mode)).collect();
         let plain = ["cert", "chain", "fullchain", "root", "pkcs7", "der"].map(|name| (name, 0o644));
         assert_eq!(written, [&plain[..], &[("key", 0o600), ("combined", 0o640)]].concat());

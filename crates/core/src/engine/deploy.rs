@@ -430,10 +430,10 @@ pub(super) fn generation(
 pub(super) fn spec_of(entry: &Order) -> u64 {
     let mut text = String::new();
     for (kind, name, _) in contents::wanted(&entry.settings.files) {
-        text.push_str(&format!("{}={name}\n", kind.word()));
+        text.push_str(&format!("{}={name}\n", kind.as_str()));
     }
     for copy in &entry.copies {
-        text.push_str(&format!("{}>{}\n", copy.from.word(), copy.to.display()));
+        text.push_str(&format!("{}>{}\n", copy.from.as_str(), copy.to.display()));
     }
     schedule::seed(&text, "", 0)
 }

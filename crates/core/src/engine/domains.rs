@@ -25,7 +25,7 @@ impl Engine {
             {
                 return Err(format!(
                     "order {number} is of product {}; the vendor tells domains of ssl orders only",
-                    other.word()
+                    other.as_str()
                 ));
             }
             match self.shut(gate, now) {

@@ -108,7 +108,7 @@ impl Engine {
         if owed {
             let text = format!(
                 "hook {hook} was owed ({}), but is no longer configured for this order; struck out",
-                event.word()
+                event.as_str()
             );
             self.note(Level::Warn, NoteKind::HookDropped, Some(id), now, text);
         }
@@ -206,7 +206,7 @@ impl Engine {
         Subject {
             order: entry.name.clone(),
             number: entry.handle.text().to_owned(),
-            product: entry.settings.product.word(),
+            product: entry.settings.product.as_str(),
             cert: path(FileKind::Cert),
             chain: path(FileKind::Chain),
             fullchain: path(FileKind::Fullchain),
@@ -290,7 +290,7 @@ impl Engine {
         debt.ended = Some(now.unix());
         debt.outcome = Some(outcome.as_str().into());
         let tries = debt.tries;
-        let (hook, event) = (&running.hook, running.event.word());
+        let (hook, event) = (&running.hook, running.event.as_str());
         let (shared, next) = match running.orders.len() {
             0 | 1 => (String::new(), ""),
             orders => (format!(" in a run for {orders} orders"), ", each in a run of its own"),

@@ -16,55 +16,31 @@ use super::is_default;
 use super::push::Pushed;
 use super::time::{Now, Time};
 
-/// Where an order stands. What is owed follows from it, so a restart needs no code of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "&'static str")]
-pub enum Phase {
-    /// Not issued yet, as far as we know; polled.
-    Waiting,
-    /// A bundle is at hand, verified or waiting for a key that cannot be read, and not yet in place.
-    Collected,
-    /// A generation is being put into place, or hooks are owed; polled.
-    Deploying,
-    /// Installed, nothing owed; looked at every `guard_interval`.
-    Guarding,
-    /// The vendor's bundle was refused; the old certificate stays; polled.
-    Quarantined,
-    /// The operator must act; not polled.
-    Attention,
-    /// The vendor rejected the order; final, not polled.
-    Rejected,
-    /// The vendor revoked the certificate; not polled.
-    Revoked,
+words! {
+    /// Where an order stands. What is owed follows from it, so a restart needs no code of its own.
+    #[derive(Serialize, Deserialize)]
+    #[serde(try_from = "String", into = "&'static str")]
+    pub enum Phase {
+        /// Not issued yet, as far as we know; polled.
+        Waiting = "waiting",
+        /// A bundle is at hand, verified or waiting for a key that cannot be read, and not yet in place.
+        Collected = "collected",
+        /// A generation is being put into place, or hooks are owed; polled.
+        Deploying = "deploying",
+        /// Installed, nothing owed; looked at every `guard_interval`.
+        Guarding = "guarding",
+        /// The vendor's bundle was refused; the old certificate stays; polled.
+        Quarantined = "quarantined",
+        /// The operator must act; not polled.
+        Attention = "attention",
+        /// The vendor rejected the order; final, not polled.
+        Rejected = "rejected",
+        /// The vendor revoked the certificate; not polled.
+        Revoked = "revoked",
+    }
 }
 
 impl Phase {
-    /// All phases, in the order of the design.
-    pub const ALL: [Phase; 8] = [
-        Phase::Waiting,
-        Phase::Collected,
-        Phase::Deploying,
-        Phase::Guarding,
-        Phase::Quarantined,
-        Phase::Attention,
-        Phase::Rejected,
-        Phase::Revoked,
-    ];
-
-    /// The word used in `status`, in the state file and in the log.
-    pub fn word(self) -> &'static str {
-        match self {
-            Phase::Waiting => "waiting",
-            Phase::Collected => "collected",
-            Phase::Deploying => "deploying",
-            Phase::Guarding => "guarding",
-            Phase::Quarantined => "quarantined",
-            Phase::Attention => "attention",
-            Phase::Rejected => "rejected",
-            Phase::Revoked => "revoked",
-        }
-    }
-
     /// What an order of this phase is or needs, behind its name in a sentence.
     pub fn predicate(self) -> &'static str {
         match self {
@@ -99,14 +75,7 @@ impl TryFrom<String> for Phase {
     type Error = String;
 
     fn try_from(word: String) -> Result<Phase, String> {
-        let phase = Phase::ALL.into_iter().find(|phase| phase.word() == word);
-        phase.ok_or_else(|| format!("there is no phase {word:?}"))
-    }
-}
-
-impl From<Phase> for &'static str {
-    fn from(phase: Phase) -> &'static str {
-        phase.word()
+        Phase::named(&word).ok_or_else(|| format!("there is no phase {word:?}"))
     }
 }
 
@@ -547,7 +516,7 @@ mod tests {
     #[test]
     fn phases_and_words_go_both_ways() {
         for phase in Phase::ALL {
-            assert_eq!(Phase::try_from(phase.word().to_owned()), Ok(phase));
+            assert_eq!(Phase::try_from(phase.as_str().to_owned()), Ok(phase));
         }
         assert!(Phase::try_from("done".to_owned()).is_err());
     }

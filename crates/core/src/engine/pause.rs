@@ -8,41 +8,27 @@ use super::time::{Now, Time};
 use super::{Engine, NoteKind};
 use crate::config::Account;
 
-/// What a pause is for. Of two that are in force together, the later one here decides what ends them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "&'static str")]
-pub enum Cause {
-    /// The password cannot be read; nothing was sent.
-    Password,
-    /// No connection, or none that can be trusted; nothing was sent.
-    Connection,
-    /// An HTTP answer that is none of the vendor's: an error of the server, a web page, garbage.
-    Garbled,
-    /// The vendor asked us to wait (`Retry-After`).
-    Asked,
-    /// Too many calls.
-    Limit,
-    /// Calls in a row without an answer: refused logins, perhaps.
-    Unheard,
+words! {
+    /// What a pause is for. Of two that are in force together, the later one here decides what ends them.
+    #[derive(Serialize, Deserialize)]
+    #[serde(try_from = "String", into = "&'static str")]
+    pub enum Cause {
+        /// The password cannot be read; nothing was sent.
+        Password = "password",
+        /// No connection, or none that can be trusted; nothing was sent.
+        Connection = "connection",
+        /// An HTTP answer that is none of the vendor's: an error of the server, a web page, garbage.
+        Garbled = "garbled",
+        /// The vendor asked us to wait (`Retry-After`).
+        Asked = "retry-after",
+        /// Too many calls.
+        Limit = "call-limit",
+        /// Calls in a row without an answer: refused logins, perhaps.
+        Unheard = "unanswered",
+    }
 }
 
 impl Cause {
-    /// In the order in which they weigh.
-    pub const ALL: [Cause; 6] =
-        [Cause::Password, Cause::Connection, Cause::Garbled, Cause::Asked, Cause::Limit, Cause::Unheard];
-
-    /// As it is written into the state and shown to machines.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Cause::Password => "password",
-            Cause::Connection => "connection",
-            Cause::Garbled => "garbled",
-            Cause::Asked => "retry-after",
-            Cause::Limit => "call-limit",
-            Cause::Unheard => "unanswered",
-        }
-    }
-
     /// Whether another way to the vendor may help: it says nothing of the vendor's wishes, nor of the login.
     fn is_of_the_way(self) -> bool {
         match self {
@@ -56,14 +42,7 @@ impl TryFrom<String> for Cause {
     type Error = String;
 
     fn try_from(word: String) -> Result<Cause, String> {
-        let cause = Cause::ALL.into_iter().find(|cause| cause.word() == word);
-        cause.ok_or_else(|| format!("there is no cause of a pause {word:?}"))
-    }
-}
-
-impl From<Cause> for &'static str {
-    fn from(cause: Cause) -> &'static str {
-        cause.word()
+        Cause::named(&word).ok_or_else(|| format!("there is no cause of a pause {word:?}"))
     }
 }
 
@@ -148,10 +127,5 @@ mod tests {
         assert_eq!(held(&gate), (Some(at(6000)), Some(Cause::Connection)), "the first one is over");
         gate.unpause();
         assert_eq!(held(&gate), (None, None));
-    }
-
-    #[test]
-    fn causes_stand_by_weight() {
-        assert!(Cause::ALL.is_sorted());
     }
 }

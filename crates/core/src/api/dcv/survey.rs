@@ -42,32 +42,23 @@ pub enum Way {
     Unknown,
 }
 
-/// How a finding counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// As it should be.
-    Ok,
-    /// Worth knowing, neither good nor bad.
-    Note,
-    /// What the vendor looks for is not there.
-    Missing,
-    /// The vendor may not issue.
-    Refused,
-    /// It cannot be told.
-    Unknown,
+words! {
+    /// How a finding counts.
+    pub enum State {
+        /// As it should be.
+        Ok = "ok",
+        /// Worth knowing, neither good nor bad.
+        Note = "note",
+        /// What the vendor looks for is not there.
+        Missing = "missing",
+        /// The vendor may not issue.
+        Refused = "refused",
+        /// It cannot be told.
+        Unknown = "unknown",
+    }
 }
 
 impl State {
-    pub fn word(self) -> &'static str {
-        match self {
-            State::Ok => "ok",
-            State::Note => "note",
-            State::Missing => "missing",
-            State::Refused => "refused",
-            State::Unknown => "unknown",
-        }
-    }
-
     pub fn is_fine(self) -> bool {
         matches!(self, State::Ok | State::Note)
     }
