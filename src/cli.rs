@@ -28,7 +28,7 @@ struct Cli {
     /// The configuration file
     #[arg(long, global = true, env = "CERTCOLLECTD_CONFIG", default_value = CONFIG, value_name = "FILE")]
     config: PathBuf,
-    /// Doctor to do
+    /// What to do
     #[command(subcommand)]
     command: Command,
 }
