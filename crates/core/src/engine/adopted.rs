@@ -107,13 +107,13 @@ impl Engine {
                 gone.number, gone.name
             );
             self.note(Level::Info, NoteKind::TakenOver, self.find(&gone.name), now, text);
-            self.adopted_dirty.insert(gone.name);
+            self.outbox.unsaved.adopted.insert(gone.name);
         }
     }
 
     /// Adds an order to those that are collected.
     pub(super) fn adopt_order(&mut self, adopted: Adopted, now: Now) {
-        self.adopted_dirty.insert(adopted.name.clone());
+        self.outbox.unsaved.adopted.insert(adopted.name.clone());
         self.adopted.push(adopted);
         self.config = joined(&self.config, &self.adopted);
         self.add_orders(now);

@@ -231,10 +231,10 @@ impl Engine {
         slot.todo.verify = true;
         slot.todo.look = false;
         slot.todo.spare = false;
-        self.bundles.push(id);
+        self.outbox.unsaved.bundles.insert(id);
         self.set_due(id, now);
         self.touch(id, now);
-        self.save_first();
+        self.outbox.save_first();
     }
 
     /// The operator must act: the order is no longer polled.
@@ -273,7 +273,7 @@ impl Engine {
             self.note(Level::Error, kind, Some(id), now, format!("{text}{next}"));
             self.owe_hooks(id, HookEvent::Failed, now);
         }
-        self.save_first();
+        self.outbox.save_first();
     }
 
     /// A bug surfaced while one order was handled: that order waits for the operator.

@@ -44,7 +44,7 @@ impl Engine {
     }
 
     pub(super) fn reply(&mut self, token: Token, ok: bool, text: &str) {
-        self.told.push(Effect::Reply { token, reply: CommandReply::new(ok, text) });
+        self.outbox.tell(Effect::Reply { token, reply: CommandReply::new(ok, text) });
     }
 
     /// Why no call can be made on an account at present.
@@ -134,7 +134,7 @@ impl Engine {
             if waiter.needs_call {
                 reply.data = serde_json::json!({ CommandReply::LOGIN: login });
             }
-            self.told.push(Effect::Reply { token: waiter.token, reply });
+            self.outbox.tell(Effect::Reply { token: waiter.token, reply });
         }
     }
 
@@ -224,7 +224,7 @@ impl Engine {
             self.note(Level::Info, NoteKind::Resumed, Some(id), now, "taken up again by the operator".into());
         }
         self.set_due(id, now);
-        self.save_first();
+        self.outbox.save_first();
         self.poll_now(token, id, now);
     }
 
@@ -255,7 +255,7 @@ impl Engine {
             slot.hold_until = None;
             let text = "the quarantined certificate is accepted by the operator";
             self.note(Level::Warn, NoteKind::Accepted, Some(id), now, text.into());
-            self.save_first();
+            self.outbox.save_first();
             self.wait_for(id, token, false);
             return self.touch(id, now);
         }
@@ -292,7 +292,7 @@ impl Engine {
         let text = "the certificate that was rolled back is accepted again";
         self.note(Level::Info, NoteKind::Accepted, Some(id), now, text.into());
         self.touch(id, now);
-        self.save_first();
+        self.outbox.save_first();
         if let Some(why) = self.why_not_polled(id, now) {
             let text =
                 format!("{name}: accepted; it is installed once it has been collected again, but {why}");

@@ -69,7 +69,7 @@ impl Engine {
         let text = format!("the operator accepts that the certificate no longer covers {missed}");
         self.note(Level::Info, NoteKind::Accepted, Some(id), now, text);
         self.touch(id, now);
-        self.save_first();
+        self.outbox.save_first();
         Some(missed)
     }
 }

@@ -88,7 +88,7 @@ impl Engine {
             }
         };
         self.set_busy(id, Busy::Local(work));
-        self.effects.push(effect);
+        self.outbox.start(effect);
     }
 
     fn inspection(&self, id: OrderId, purpose: InspectPurpose) -> Inspect {
@@ -182,7 +182,7 @@ impl Engine {
         slot.todo.quarantine = false;
         slot.record.trouble = None;
         if std::mem::take(&mut slot.record.bundled) {
-            self.bundles.push(id);
+            self.outbox.unsaved.bundles.insert(id);
         }
     }
 
@@ -198,7 +198,7 @@ impl Engine {
                 record.staged = Some(Box::new(generation));
                 record.trouble = None;
                 self.turn(id, News::Staged, None, now);
-                self.save_first();
+                self.outbox.save_first();
             }
             // The configuration changed in between; what was staged is swept one day.
             (Ok(_), None) => {}
@@ -273,7 +273,7 @@ impl Engine {
         self.owe_hooks(id, HookEvent::Installed, now);
         self.settle(id, now);
         self.set_due(id, now);
-        self.save_first();
+        self.outbox.save_first();
     }
 
     /// With nothing owed any more, the order is guarded.
@@ -305,7 +305,7 @@ impl Engine {
             self.set_due(id, now);
         }
         self.note(Level::Warn, NoteKind::Restage, Some(id), now, format!("{why}; it is written anew"));
-        self.save_first();
+        self.outbox.save_first();
     }
 
     /// Trouble on this machine: retried automatically, with back-off.

@@ -179,7 +179,7 @@ impl Engine {
         if let Some(token) = token {
             let data = as_data(number, details, now);
             let text = format!("order {number}: {text}");
-            self.told.push(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });
+            self.outbox.tell(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });
         }
     }
 
@@ -192,7 +192,7 @@ impl Engine {
             Some(Refused { since: now.unix(), text: text.into(), tag: None, login });
         self.gates[gate].wishes.clear();
         self.touch_gate(gate, now);
-        self.told.push(Effect::Fingerprint { account: account.clone() });
+        self.outbox.tell(Effect::Fingerprint { account: account.clone() });
         if first {
             let text = format!(
                 "account {account}: {text}; not asked again by itself until the account's entry or credential changes"

@@ -76,8 +76,8 @@ impl Engine {
         if let Some(known) = self.archive.get_mut(&name) {
             *known = Remembered { record: stripped(&known.record, now), bundle: None };
         }
-        self.archive_dirty.insert(name.clone());
-        self.forgotten.insert(name.clone());
+        self.outbox.unsaved.archived.insert(name.clone());
+        self.outbox.unsaved.forgotten.insert(name.clone());
         self.note(
             Level::Info,
             NoteKind::Forgotten,
@@ -85,7 +85,7 @@ impl Engine {
             now,
             format!("{name}: forgotten at the operator's word"),
         );
-        self.save_first();
+        self.outbox.save_first();
         let text = format!(
             "{name} is forgotten; its files in {} stay, remove them when nothing uses them any more",
             self.config.install_dir.join(&*name).display()

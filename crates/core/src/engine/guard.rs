@@ -81,7 +81,7 @@ impl Engine {
                     slot.material = Some(Box::new(material));
                     slot.record.bundled = true;
                     slot.todo.spare = false;
-                    self.bundles.push(id);
+                    self.outbox.unsaved.bundles.insert(id);
                     self.turn(id, News::Verified, None, now);
                     let replaced = match &drift {
                         Some(drift) if lost => format!(" ({drift})"),
@@ -120,11 +120,11 @@ impl Engine {
         slot.todo.spare = false;
         slot.record.bundled = true;
         slot.record.staged.clone_from(&slot.record.installed);
-        self.bundles.push(id);
+        self.outbox.unsaved.bundles.insert(id);
         self.turn(id, News::Staged, None, now);
         let text = "installed files are missing: no link leads to them; it is set anew";
         self.note(Level::Warn, NoteKind::Rewrite, Some(id), now, text.into());
-        self.save_first();
+        self.outbox.save_first();
     }
 
     /// What readers lack is an alarm for as long as they lack it.
@@ -206,7 +206,7 @@ impl Engine {
         if self.slot(id).record.bundled {
             // A refused re-issue that the vendor no longer offers.
             self.slot_mut(id).record.bundled = false;
-            self.bundles.push(id);
+            self.outbox.unsaved.bundles.insert(id);
         }
         if self.turn(id, News::InPlace, None, now) {
             self.note(

@@ -192,7 +192,7 @@ impl Engine {
             self.set_busy(*id, Busy::Hook);
         }
         self.hooks.running.insert(run, Running { hook: hook.name.clone(), event, orders, apart, rehearsal });
-        self.effects.push(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal })));
+        self.outbox.start(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal })));
         run
     }
 
@@ -255,7 +255,7 @@ impl Engine {
                     self.record_result(*id, &running, &result, now);
                 }
             }
-            self.save_first();
+            self.outbox.save_first();
         }
         for id in running.orders {
             if !self.slot(id).removed {

@@ -89,10 +89,10 @@ impl Engine {
         };
         for (name, known) in &mut self.archive {
             if count(&mut known.record) {
-                self.archive_dirty.insert(name.clone());
+                self.outbox.unsaved.archived.insert(name.clone());
             }
         }
-        self.flush_soon(now);
+        self.outbox.flush_soon(now);
         for id in self.ids() {
             let slot = self.slot_mut(id);
             if slot.removed || !count(&mut slot.record) {

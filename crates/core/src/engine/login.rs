@@ -24,10 +24,10 @@ impl Engine {
             self.gates[gate].close(now.unix(), text.clone().into());
             self.touch_gate(gate, now);
             // Before anything else happens: no crash may forget this.
-            self.save_first();
+            self.outbox.save_first();
             let account = self.gates[gate].name.clone();
             // The file may hold another credential by now than the one that was refused.
-            self.told.push(Effect::Fingerprint { account: account.clone() });
+            self.outbox.tell(Effect::Fingerprint { account: account.clone() });
             let text = format!(
                 "account {account} is closed: {text}; no further call is made on it; {}",
                 self.when_refused(gate)
@@ -40,7 +40,7 @@ impl Engine {
         } else if was_closed {
             self.gates[gate].open();
             self.touch_gate(gate, now);
-            self.save_first();
+            self.outbox.save_first();
             let text =
                 format!("account {} is open again: the vendor accepts the login", self.gates[gate].name);
             self.note_account(Level::Info, NoteKind::AccountOpen, gate, now, text);
@@ -57,7 +57,7 @@ impl Engine {
         self.gates[gate].record.pauses += 1;
         let wait = schedule::call_limit(&cadence, self.gates[gate].record.pauses);
         self.pause(gate, now.time + wait, Cause::Limit, why, now);
-        self.save_first();
+        self.outbox.save_first();
         let text = format!(
             "account {}: {why}; no call before {}; raise interval or call_gap if this comes back",
             self.gates[gate].name,
@@ -73,7 +73,7 @@ impl Engine {
         };
         let until = now.time + schedule::retry_after(wait);
         self.pause(gate, until, Cause::Asked, "the vendor asked us to wait (Retry-After)", now);
-        self.save_first();
+        self.outbox.save_first();
     }
 
     /// The call that was let through is spent, and does not tell whether the vendor takes the login.
@@ -81,7 +81,7 @@ impl Engine {
         let account = self.gates[gate].name.clone();
         self.gates[gate].still_closed(what);
         self.touch_gate(gate, now);
-        self.save_first();
+        self.outbox.save_first();
         let flag = self.flag_for_another_try(gate);
         self.note_account(
             Level::Error,
@@ -172,7 +172,7 @@ impl Engine {
         let record = &self.gates[gate].record;
         let refused = record.closed.is_some() || record.details_refused.is_some() || record.unheard.is_some();
         if refused && !self.gates[gate].removed {
-            self.told.push(Effect::Fingerprint { account: self.gates[gate].name.clone() });
+            self.outbox.tell(Effect::Fingerprint { account: self.gates[gate].name.clone() });
         }
     }
 
@@ -181,7 +181,7 @@ impl Engine {
         self.gates[gate].record.probe = self.gates[gate].record.closed.is_some();
         self.gates[gate].unpause();
         self.touch_gate(gate, now);
-        self.save_first();
+        self.outbox.save_first();
         // A second word while the first one's call is under way is no call more: after it, the schedule holds.
         if self.gates[gate].flight.is_some() {
             return;

@@ -35,6 +35,7 @@ mod late;
 mod login;
 pub mod names;
 mod note;
+mod outbox;
 mod polls;
 mod rehearsal;
 mod reload;
@@ -54,10 +55,11 @@ use std::sync::Arc;
 
 use account::{AccountRecord, Gate};
 pub use adopted::{Adopted, joined};
-use event::{Effect, Event, Level, Link, Note, OrderId};
+use event::{Effect, Event, Level, Link, OrderId};
 pub use expiry::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
 pub use note::{ALARM_AFTER, NoteKind};
 use order::{OrderRecord, Phase};
+use outbox::Outbox;
 use polls::TICK;
 use slot::{Busy, Slot, Todo};
 pub use summary::Summary;
@@ -117,31 +119,10 @@ pub struct Engine {
     tallies: summary::Tallies,
     /// Orders that changed since [`Engine::catch_up`].
     changed: BTreeSet<OrderId>,
-    // What is to be saved, and when.
-    dirty_orders: BTreeSet<OrderId>,
-    dirty_gates: BTreeSet<usize>,
-    bundles: Vec<OrderId>,
-    adopted_dirty: BTreeSet<Arc<str>>,
-    /// Orders that changed although they are not configured.
-    archive_dirty: BTreeSet<Arc<str>>,
-    /// Orders whose history and bundle go.
-    forgotten: BTreeSet<Arc<str>>,
-    /// Former names of accounts, whose rows must not be taken for the account again.
-    left_names: BTreeSet<Arc<str>>,
-    history: Vec<Note>,
     offset: Option<i64>,
-    offset_dirty: bool,
     /// What is due later is left to another process.
     horizon: Option<Time>,
-    flush_at: Option<Time>,
-    /// Saves that failed in a row.
-    failed_saves: u32,
-    /// Nothing that relies on a save is started before this.
-    held_until: Option<Time>,
-    // Gathered while one event is handled.
-    effects: Vec<Effect>,
-    told: Vec<Effect>,
-    save_now: bool,
+    outbox: Outbox,
 }
 
 impl Engine {
@@ -166,43 +147,32 @@ impl Engine {
             stopping: false,
             tallies: summary::Tallies::default(),
             changed: BTreeSet::new(),
-            dirty_orders: BTreeSet::new(),
-            dirty_gates: BTreeSet::new(),
-            bundles: Vec::new(),
-            adopted_dirty: renamed.adopted.into_iter().collect(),
-            archive_dirty: renamed.orders.into_iter().collect(),
-            forgotten: BTreeSet::new(),
-            left_names: renamed.left.into_iter().collect(),
-            history: Vec::new(),
             offset: None,
-            offset_dirty: false,
             horizon: None,
-            flush_at: None,
-            failed_saves: 0,
-            held_until: None,
-            effects: Vec::new(),
-            told: Vec::new(),
-            save_now: false,
+            outbox: Outbox::default(),
         };
+        engine.outbox.unsaved.adopted.extend(renamed.adopted);
+        engine.outbox.unsaved.archived.extend(renamed.orders);
+        engine.outbox.unsaved.left_names.extend(renamed.left);
         for (name, record) in engine.add_gates(loaded.accounts, now) {
             engine.keep_account(name, record);
         }
         for (name, record) in renamed.nameless {
             let gate = engine.keep_account(name, record);
             engine.touch_gate(gate, now);
-            engine.save_first();
+            engine.outbox.save_first();
         }
         for account in renamed.accounts {
             if let Some(gate) = engine.gate_of(&account) {
                 engine.touch_gate(gate, now);
-                engine.save_first();
+                engine.outbox.save_first();
             }
         }
         engine.add_orders(now);
-        for name in std::mem::take(&mut engine.archive_dirty) {
+        for name in std::mem::take(&mut engine.outbox.unsaved.archived) {
             match engine.names.get(&name).copied() {
                 Some(id) => engine.touch(id, now),
-                None => _ = engine.archive_dirty.insert(name),
+                None => _ = engine.outbox.unsaved.archived.insert(name),
             }
         }
         engine.give_up_adopted(&written, now);
@@ -228,7 +198,7 @@ impl Engine {
     /// Takes in one event; gives back what is to be done, in order.
     pub fn handle(&mut self, event: Event, now: Now) -> Vec<Effect> {
         if !matches!(event, Event::SaveFailed { .. }) {
-            self.failed_saves = if self.held_until.is_none() { 0 } else { self.failed_saves };
+            self.outbox.no_save_failed();
         }
         self.notice_clock(now);
         match event {
@@ -252,9 +222,7 @@ impl Engine {
             Event::Configured { config } => self.configured(config, now),
             Event::Stopping => self.wind_up(now),
         }
-        if self.held_until.is_some_and(|until| until <= now.time) {
-            self.held_until = None;
-        }
+        self.outbox.release(now);
         self.catch_up(Time::MIN, now);
         // What is tended now has a later time, or its order is busy; this is for the case of a mistake there.
         let later = now.time + TICK;
@@ -270,18 +238,18 @@ impl Engine {
 
     /// When to call [`Engine::handle`] with [`Event::Woke`], if nothing happens before.
     pub fn next_wake(&self) -> Option<Time> {
-        let held = self.held_until;
+        let held = self.outbox.held_until();
         let timers = self.timers.first().map(|(time, _)| *time);
         let calls = self.gates.iter().filter_map(|gate| gate.next_call(self.config.calls.call_gap)).min();
         let hooks = self.hooks.next_wake();
         let work = [timers, calls, hooks].into_iter().flatten().min().filter(|_| !self.stopping);
         let work = work.map(|time| held.map_or(time, |held| time.max(held)));
-        [work, self.flush_at].into_iter().flatten().min()
+        [work, self.outbox.flush_at()].into_iter().flatten().min()
     }
 
     /// Whether nothing is under way outside the engine and nothing waits to be saved.
     pub fn is_idle(&self) -> bool {
-        !self.is_busy() && self.flush_at.is_none()
+        !self.is_busy() && self.outbox.flush_at().is_none()
     }
 
     /// Whether anything is under way outside the engine.
@@ -306,7 +274,7 @@ impl Engine {
 
     /// Saves that failed in a row.
     pub fn failed_saves(&self) -> u32 {
-        self.failed_saves
+        self.outbox.failed_saves()
     }
 
     pub fn config(&self) -> &Arc<Config> {
@@ -314,7 +282,7 @@ impl Engine {
     }
 
     fn may_start(&self) -> bool {
-        !self.stopping && self.held_until.is_none()
+        !self.stopping && !self.outbox.is_held()
     }
 
     fn started(&mut self, now: Now) {
@@ -334,8 +302,8 @@ impl Engine {
         }
         let first = self.offset.is_none();
         self.offset = Some(offset);
-        self.offset_dirty = true;
-        self.flush_soon(now);
+        self.outbox.unsaved.offset = true;
+        self.outbox.flush_soon(now);
         if !first {
             self.note(
                 Level::Warn,
@@ -389,13 +357,13 @@ impl Engine {
 
     /// Marks an order's record as changed.
     fn touch(&mut self, id: OrderId, now: Now) {
-        self.dirty_orders.insert(id);
-        self.flush_soon(now);
+        self.outbox.unsaved.orders.insert(id);
+        self.outbox.flush_soon(now);
     }
 
     fn touch_gate(&mut self, gate: usize, now: Now) {
-        self.dirty_gates.insert(gate);
-        self.flush_soon(now);
+        self.outbox.unsaved.accounts.insert(gate);
+        self.outbox.flush_soon(now);
     }
 
     fn set_busy(&mut self, id: OrderId, busy: Busy) {

@@ -90,8 +90,8 @@ impl Engine {
         text: String,
     ) {
         let note = self.compose(level, kind, order, now, text);
-        self.remember(note.clone(), now);
-        self.told.push(Effect::Report(note));
+        self.outbox.remember(note.clone(), now);
+        self.outbox.tell(Effect::Report(note));
     }
 
     /// Told, not remembered: what repeats would push everything else out of a bounded history.
@@ -104,31 +104,21 @@ impl Engine {
         text: String,
     ) {
         let note = self.compose(level, kind, order, now, text);
-        self.told.push(Effect::Report(note));
+        self.outbox.tell(Effect::Report(note));
     }
 
     /// Told and remembered, about an account.
     pub(super) fn note_account(&mut self, level: Level, kind: NoteKind, gate: usize, now: Now, text: String) {
         let account = Some(self.gates[gate].name.clone());
         let note = Note { level, kind, order: None, account, at: now.unix(), text };
-        self.remember(note.clone(), now);
-        self.told.push(Effect::Report(note));
+        self.outbox.remember(note.clone(), now);
+        self.outbox.tell(Effect::Report(note));
     }
 
     fn compose(&self, level: Level, kind: NoteKind, order: Option<OrderId>, now: Now, text: String) -> Note {
         Note { level, kind, order: order.map(|id| self.slot_name(id)), account: None, at: now.unix(), text }
     }
-
-    fn remember(&mut self, note: Note, now: Now) {
-        if self.history.len() < MAX_UNSAVED {
-            self.history.push(note);
-        }
-        self.flush_soon(now);
-    }
 }
-
-/// Maximum number of history lines kept while the state cannot be saved.
-const MAX_UNSAVED: usize = 1000;
 
 /// `90 s`, `12 min`, `3 h`, `2 days`: as exact as people want it.
 pub(super) fn duration(duration: Duration) -> String {

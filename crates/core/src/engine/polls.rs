@@ -76,7 +76,7 @@ impl Engine {
         state.flight = Some(Flight { purpose, probe });
         let account = state.name.clone();
         self.touch_gate(gate, now);
-        self.effects.push(Effect::Call(Call { account, request }));
+        self.outbox.start(Effect::Call(Call { account, request }));
     }
 
     /// A poll that certainly did not reach the vendor leaves no trace in the schedule.

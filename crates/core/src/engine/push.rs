@@ -189,7 +189,7 @@ impl Engine {
                 );
                 self.note(Level::Error, NoteKind::RevocationAnnounced, Some(id), now, text);
                 self.owe_hooks(id, HookEvent::Failed, now);
-                self.save_first();
+                self.outbox.save_first();
                 continue;
             }
             let text = match self.recent.keep(About::Order(id), &hint.why, now.time) {
@@ -300,7 +300,7 @@ impl Engine {
             let text = hint.why.as_str().into();
             record.announced = Some(Box::new(Announced { at: now.unix(), text, leaf: None, proven }));
             self.touch_gate(gate, now);
-            self.save_first();
+            self.outbox.save_first();
             let account = self.gates[gate].name.clone();
             let text = match self.recent.keep(About::Gate(gate), &hint.why, now.time) {
                 Kept::Yes => format!(
@@ -344,7 +344,7 @@ impl Engine {
         let text = "the operator knows of the announced revocation; it is no alarm any more";
         self.note(Level::Info, NoteKind::Accepted, Some(id), now, text.into());
         self.touch(id, now);
-        self.save_first();
+        self.outbox.save_first();
         true
     }
 

@@ -216,7 +216,7 @@ impl Engine {
             self.closed_words()
         );
         self.note(Level::Info, NoteKind::Reloaded, None, now, text);
-        self.save_first();
+        self.outbox.save_first();
     }
 
     /// What a reload does not end.
@@ -355,9 +355,9 @@ impl Engine {
         }
         self.archive.insert(name.clone(), remembered);
         self.names.remove(&name);
-        if self.dirty_orders.remove(&id) {
-            self.archive_dirty.insert(name);
+        if self.outbox.unsaved.orders.remove(&id) {
+            self.outbox.unsaved.archived.insert(name);
         }
-        self.bundles.retain(|known| *known != id);
+        self.outbox.unsaved.bundles.remove(&id);
     }
 }

@@ -124,14 +124,14 @@ impl Engine {
                 if gate.flight.is_some() && gate.former.is_none() {
                     gate.former = Some(old);
                 }
-                self.dirty_gates.insert(at);
+                self.outbox.unsaved.accounts.insert(at);
             }
         }
         for (gate, new) in gates {
             let state = &mut self.gates[gate];
             let old = std::mem::replace(&mut state.name, new);
             // What is under way comes back under the name with which it went.
-            self.left_names.insert(old.clone());
+            self.outbox.unsaved.left_names.insert(old.clone());
             if state.flight.is_some() && state.former.is_none() {
                 state.former = Some(old);
             }
@@ -144,15 +144,15 @@ impl Engine {
         }
         for (name, known) in &mut self.archive {
             if rename_all(&mut known.record, &names) {
-                self.archive_dirty.insert(name.clone());
+                self.outbox.unsaved.archived.insert(name.clone());
             }
         }
         for adopted in &mut self.adopted {
             if rename(&mut adopted.account, &names) {
-                self.adopted_dirty.insert(adopted.name.clone());
+                self.outbox.unsaved.adopted.insert(adopted.name.clone());
             }
         }
-        self.save_first();
+        self.outbox.save_first();
         names
     }
 

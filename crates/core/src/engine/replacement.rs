@@ -203,7 +203,7 @@ impl Engine {
         }
         if !open.is_empty() {
             self.touch_gate(gate, now);
-            self.save_first();
+            self.outbox.save_first();
         }
         for number in &open {
             let text = format!("the unclear replacement of order {} counts as settled", Foreign::new(number));
@@ -247,7 +247,7 @@ impl Engine {
             record.replacements.remove(at);
         }
         self.touch_gate(gate, now);
-        self.save_first();
+        self.outbox.save_first();
     }
 
     /// It was sent, and no answer was understood.
@@ -264,7 +264,7 @@ impl Engine {
             record.replacements[at].outcome = Outcome::Unknown(Some(why.into()));
         }
         self.touch_gate(gate, now);
-        self.save_first();
+        self.outbox.save_first();
         let text = unclear(&command.replace.order_number, &rfc3339(now.unix()), Some(why));
         self.note_account(Level::Error, NoteKind::ReplaceUnclear, gate, now, text.clone());
         if let Some(token) = token {
@@ -319,7 +319,7 @@ impl Engine {
             record.replacements[at].outcome = Outcome::Made(made.clone());
         }
         self.touch_gate(gate, now);
-        self.save_first();
+        self.outbox.save_first();
         let mut lines = vec![match &made {
             Some(made) => format!("order {number} was replaced; the new order is {}", Foreign::new(made)),
             None => format!("order {number} was replaced; the vendor named no new order number"),
@@ -351,7 +351,7 @@ impl Engine {
         self.note_account(Level::Info, NoteKind::Replaced, gate, now, text.clone());
         if let Some(token) = token {
             let data = serde_json::json!({ "order_number": number, "new_order_number": made, "adopted": command.adopt.as_ref().filter(|_| made.is_some()) });
-            self.told.push(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });
+            self.outbox.tell(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });
         }
     }
 }

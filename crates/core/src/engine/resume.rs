@@ -39,14 +39,14 @@ impl Engine {
         if is_open {
             self.gates[gate].unpause();
             self.touch_gate(gate, now);
-            self.save_first();
+            self.outbox.save_first();
             return self.reply(token, true, &format!("account {account} is open; pauses were ended"));
         }
         if same_password || self.gates[gate].record.probe {
             return self.let_operator_through(gate, vec![token], now);
         }
         self.gates[gate].resuming.push(token);
-        self.told.push(Effect::Fingerprint { account: self.gates[gate].name.clone() });
+        self.outbox.tell(Effect::Fingerprint { account: self.gates[gate].name.clone() });
     }
 
     /// The operator's one call; the waiting command is told its outcome.
@@ -102,7 +102,7 @@ impl Engine {
             Compared::Unknown => {
                 closed.refused = tag;
                 self.touch_gate(gate, now);
-                self.save_first();
+                self.outbox.save_first();
             }
             Compared::New => {
                 closed.spend(closed.tried.filter(|_| !unsent));
@@ -156,7 +156,7 @@ impl Engine {
             }
             let account = state.name.clone();
             if !state.removed {
-                self.told.push(Effect::Fingerprint { account });
+                self.outbox.tell(Effect::Fingerprint { account });
                 continue;
             }
             for token in std::mem::take(&mut state.resuming) {

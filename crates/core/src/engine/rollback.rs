@@ -68,7 +68,7 @@ impl Engine {
         slot.record.bundled = true;
         slot.record.rollback = true;
         slot.record.staged = Some(Box::new(generation));
-        self.bundles.push(id);
+        self.outbox.unsaved.bundles.insert(id);
         self.turn(id, News::Staged, None, now);
         self.note(
             Level::Warn,
@@ -77,7 +77,7 @@ impl Engine {
             now,
             format!("going back to generation {name} at the operator's word"),
         );
-        self.save_first();
+        self.outbox.save_first();
     }
 
     /// What is installed stays.
@@ -89,7 +89,7 @@ impl Engine {
         let text = format!("{why}; the rollback was given up");
         self.refuse_rollback(id, &text);
         self.note(Level::Error, NoteKind::Rollback, Some(id), now, text);
-        self.save_first();
+        self.outbox.save_first();
     }
 
     fn refuse_rollback(&mut self, id: OrderId, why: &str) {

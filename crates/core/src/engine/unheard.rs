@@ -165,7 +165,7 @@ impl Engine {
             "{in_a_row} calls in a row without an answer, the last one because {why}; the login may be refused without our hearing it"
         );
         self.pause(gate, until, Cause::Unheard, &text, now);
-        self.save_first();
+        self.outbox.save_first();
         if self.gates[gate].record.closed.is_some() {
             return;
         }

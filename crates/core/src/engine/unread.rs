@@ -61,7 +61,7 @@ impl Engine {
         } else if tries.is_multiple_of(TELL_AGAIN) {
             self.tell(Level::Warn, NoteKind::Unread, Some(id), now, text);
         }
-        self.save_first();
+        self.outbox.save_first();
     }
 
     /// It can be read now.

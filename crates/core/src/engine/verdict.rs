@@ -143,7 +143,7 @@ impl Engine {
         slot.material = None;
         slot.hold_until = None;
         // In the new order: `accept` goes by the first one, also after a restart.
-        self.bundles.push(id);
+        self.outbox.unsaved.bundles.insert(id);
         if self.turn(id, News::Refused, Some(reason.clone()), now) {
             let stays = if self.slot(id).record.installed.is_some() {
                 "; the installed certificate stays"
@@ -167,7 +167,7 @@ impl Engine {
             self.set_due(id, now);
         }
         self.look_after(id);
-        self.save_first();
+        self.outbox.save_first();
     }
 
     /// Right in everything but that its time has not come.
@@ -239,7 +239,7 @@ impl Engine {
         self.turn(id, News::InPlace, None, now);
         self.set_due(id, now);
         self.note(Level::Info, NoteKind::Adopted, Some(id), now, text);
-        self.save_first();
+        self.outbox.save_first();
     }
 }
 

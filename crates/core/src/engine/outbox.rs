@@ -1,0 +1,192 @@
+//! What one event leads to: what is to be done, what is told, and the save that comes before both.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::{Changes, Effect, Note, OrderId};
+use super::schedule;
+use super::time::{Now, Time};
+
+/// Changes that nothing waits for are saved after this, unless a call carries them along sooner: so a
+/// pending poll costs one sync, shared by its result and the due time of the next.
+const LAZY_SAVE: Duration = Duration::from_secs(1);
+
+/// Consecutive failed saves after which a process that is to end does so: the cause may outlast it.
+const PATIENCE: u32 = 3;
+
+/// Between two tries to save what would be forgotten with the end of the process.
+const LAST_TRIES: Duration = Duration::from_secs(1);
+
+/// Maximum number of history lines kept while the state cannot be saved.
+const MAX_UNSAVED: usize = 1000;
+
+/// What changed since the last save.
+#[derive(Debug, Default)]
+pub(super) struct Unsaved {
+    pub(super) orders: BTreeSet<OrderId>,
+    /// By index into the gates.
+    pub(super) accounts: BTreeSet<usize>,
+    pub(super) bundles: BTreeSet<OrderId>,
+    pub(super) adopted: BTreeSet<Arc<str>>,
+    /// Orders that changed although they are not configured.
+    pub(super) archived: BTreeSet<Arc<str>>,
+    /// Orders whose history and bundle go.
+    pub(super) forgotten: BTreeSet<Arc<str>>,
+    /// Former names of accounts, whose rows must not be taken for the account again.
+    pub(super) left_names: BTreeSet<Arc<str>>,
+    history: Vec<Note>,
+    /// The relation of this boot to the wall clock.
+    pub(super) offset: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) unsaved: Unsaved,
+    /// Carried out only once what they rely on is saved.
+    effects: Vec<Effect>,
+    told: Vec<Effect>,
+    save_now: bool,
+    flush_at: Option<Time>,
+    failed_saves: u32,
+    /// Nothing that relies on a save is started before this.
+    held_until: Option<Time>,
+}
+
+impl Outbox {
+    /// An effect that relies on the save before it.
+    pub(super) fn start(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// A report, a reply, or a look at a credential.
+    pub(super) fn tell(&mut self, effect: Effect) {
+        self.told.push(effect);
+    }
+
+    /// A line of the history.
+    pub(super) fn remember(&mut self, note: Note, now: Now) {
+        if self.unsaved.history.len() < MAX_UNSAVED {
+            self.unsaved.history.push(note);
+        }
+        self.flush_soon(now);
+    }
+
+    pub(super) fn flush_soon(&mut self, now: Now) {
+        if self.flush_at.is_none() {
+            self.flush_at = Some(self.held_until.unwrap_or(now.time + LAZY_SAVE));
+        }
+    }
+
+    /// What changed must be durable before anything else happens.
+    pub(super) fn save_first(&mut self) {
+        self.save_now = true;
+    }
+
+    /// Whether the last save failed; nothing is started until one succeeds.
+    pub(super) fn is_held(&self) -> bool {
+        self.held_until.is_some()
+    }
+
+    pub(super) fn held_until(&self) -> Option<Time> {
+        self.held_until
+    }
+
+    pub(super) fn flush_at(&self) -> Option<Time> {
+        self.flush_at
+    }
+
+    pub(super) fn failed_saves(&self) -> u32 {
+        self.failed_saves
+    }
+
+    /// Whether saving has failed so often that a process which someone waits for must not wait for it any longer.
+    pub(super) fn gives_up(&self) -> bool {
+        self.is_held() && self.failed_saves >= PATIENCE
+    }
+
+    /// An event that is no failed save: the last one succeeded, if one was tried.
+    pub(super) fn no_save_failed(&mut self) {
+        if !self.is_held() {
+            self.failed_saves = 0;
+        }
+    }
+
+    /// The next try is due.
+    pub(super) fn release(&mut self, now: Now) {
+        if self.held_until.is_some_and(|until| until <= now.time) {
+            self.held_until = None;
+        }
+    }
+
+    /// What could not be saved so far is tried again at once, by a process that ends.
+    pub(super) fn try_at_once(&mut self, now: Now) {
+        if self.held_until.take().is_some() {
+            self.flush_at = Some(now.time);
+        }
+    }
+
+    /// The next try need not be waited for; says whether one was.
+    pub(super) fn cause_is_gone(&mut self, now: Now) -> bool {
+        let Some(held) = &mut self.held_until else { return false };
+        *held = now.time;
+        self.failed_saves = 0;
+        self.flush_at = Some(now.time);
+        true
+    }
+
+    /// A save failed, with these lines of the history; says when the next is tried.
+    pub(super) fn hold(&mut self, history: Vec<Note>, stopping: bool, now: Now) -> Duration {
+        self.failed_saves += 1;
+        let wait = schedule::local(self.failed_saves);
+        let wait = if stopping { wait.min(LAST_TRIES) } else { wait };
+        self.held_until = Some(now.time + wait);
+        self.flush_at = Some(now.time + wait);
+        let newer = std::mem::replace(&mut self.unsaved.history, history);
+        self.unsaved.history.extend(newer);
+        wait
+    }
+
+    /// Whether this event ends in a save.
+    pub(super) fn saves(&self, stopping: bool, now: Now) -> bool {
+        let relies = self.save_now || !self.effects.is_empty();
+        let due = self.flush_at.is_some_and(|at| at <= now.time);
+        due || ((relies || stopping) && !self.is_held())
+    }
+
+    /// The rows to be saved are taken; the history with them.
+    pub(super) fn take(&mut self) -> (Unsaved, Vec<Note>) {
+        self.flush_at = None;
+        let mut unsaved = std::mem::take(&mut self.unsaved);
+        let history = std::mem::take(&mut unsaved.history);
+        (unsaved, history)
+    }
+
+    /// The list of effects, with the save in its place.
+    pub(super) fn empty(&mut self, changes: Option<Changes>) -> Vec<Effect> {
+        let mut list = Vec::with_capacity(self.effects.len() + self.told.len() + 1);
+        list.extend(
+            changes.filter(|changes| !changes.is_empty()).map(|changes| Effect::Save(Box::new(changes))),
+        );
+        if self.is_held() && list.is_empty() {
+            self.told.iter_mut().for_each(not_on_record);
+        }
+        self.save_now = false;
+        list.append(&mut self.told);
+        list.append(&mut self.effects);
+        list
+    }
+}
+
+/// What the next start would not know of must not be reported as done.
+pub(super) fn not_on_record(effect: &mut Effect) {
+    if let Effect::Reply { reply, .. } = effect
+        && reply.ok
+    {
+        reply.ok = false;
+        reply.text.push_str(
+            "\nthis is not on record yet, because the state cannot be saved (the log says why); it is saved as soon as it can be, \
+             and forgotten if certcollectd ends before",
+        );
+    }
+}
