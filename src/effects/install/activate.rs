@@ -9,7 +9,7 @@ use rustix::fs;
 use super::copies::{Copy, place_copy, prepare_copy};
 use super::dir::Dir;
 use super::error::failed;
-use super::layout::{LINK, in_place, store_name};
+use super::layout::{LINK, check_link, store_name};
 use super::stage;
 use crate::effects::files::random_name;
 use crate::engine::event::{Activate, InstallError};
@@ -38,7 +38,7 @@ fn swap(base: &Dir, store: &Dir, store_name: &str, activate: &Activate) -> Resul
     let target = format!("{store_name}/{}", activate.generation);
     // A link that is right already is put there once more: if the sync of its directory failed, another sync alone
     // would succeed without it.
-    in_place(base, name)?;
+    check_link(base, name)?;
     let link = format!("{LINK}{}", random_name());
     fs::symlinkat(&target, store, &link)
         .map_err(|why| failed("make the link", &store.path().join(&link), why))?;

@@ -36,7 +36,7 @@ pub(super) fn clear_leftovers(store: &Dir) -> Result<(), InstallError> {
 }
 
 /// Whether an order's link can be put into its place: nothing is there, or a link of ours.
-pub(crate) fn in_place(base: &Dir, name: &str) -> Result<(), InstallError> {
+pub(crate) fn check_link(base: &Dir, name: &str) -> Result<(), InstallError> {
     let path = base.path().join(name);
     match base.link(name) {
         Ok(Some(current)) if !current.starts_with(store_name(name)) => {
@@ -56,7 +56,7 @@ pub(crate) fn in_place(base: &Dir, name: &str) -> Result<(), InstallError> {
 }
 
 /// Whether an order's store is a directory, if it is anything.
-pub(crate) fn is_store(base: &Dir, store_name: &str) -> Result<(), InstallError> {
+pub(crate) fn check_store(base: &Dir, store_name: &str) -> Result<(), InstallError> {
     match fs::statat(base, store_name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(found) if FileType::from_raw_mode(found.st_mode) != FileType::Directory => {
             let what = "the generations of the order belong into a directory of that name".to_owned();

@@ -12,13 +12,14 @@ use crate::effects::call::credential;
 use crate::effects::hook::executable::find_program;
 use crate::effects::install::copies::{self, Place};
 use crate::effects::install::dir::Dir;
-use crate::effects::install::layout::{in_place, is_store, store_name};
+use crate::effects::install::layout::{check_link, check_store, store_name};
 
 pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
     // Where there is no directory yet, nothing is in the way in it.
     if let Ok(base) = Dir::open(&config.install_dir) {
         for order in &config.orders {
-            let error = in_place(&base, &order.name).and_then(|()| is_store(&base, &store_name(&order.name)));
+            let error =
+                check_link(&base, &order.name).and_then(|()| check_store(&base, &store_name(&order.name)));
             if let Err(error) = error {
                 let about = Key::order(&order.name, &["name"]);
                 found.push(finding(Level::Error, Some(about), format!("order {}: {error}", order.name), ""));
