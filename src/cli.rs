@@ -16,7 +16,7 @@ use crate::commands::{check, doctor, domains, explain, generate, health, order, 
 use crate::commands::{demo, sandbox};
 use crate::config::Dns;
 use crate::effects::files::keep_owners_rights;
-use crate::engine::event::{self, ReplaceCommand, Target};
+use crate::engine::command::{self, ReplaceCommand, Target};
 
 const CONFIG: &str = "/etc/certcollectd/certcollectd.toml";
 
@@ -357,21 +357,21 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
         Command::Status { name, nagios: true, .. } => status::nagios(config, name.as_deref()),
         Command::Status { name, watch: true, .. } => status::watch(config, name.as_deref()),
         Command::Status { name, json, .. } => status::status(config, name.as_deref(), json),
-        Command::Poll(Named { name, json }) => order::command(config, event::Command::Poll(name), json),
+        Command::Poll(Named { name, json }) => order::command(config, command::Command::Poll(name), json),
         Command::Resume { name, account, same_password, json } => {
             let command = match (name, account.unwrap_or_default()) {
-                (Some(name), _) => event::Command::Resume(name),
-                (None, account) if same_password => event::Command::ResumeSamePassword(account),
-                (None, account) => event::Command::ResumeAccount(account),
+                (Some(name), _) => command::Command::Resume(name),
+                (None, account) if same_password => command::Command::ResumeSamePassword(account),
+                (None, account) => command::Command::ResumeAccount(account),
             };
             order::command(config, command, json)
         }
-        Command::Accept(Named { name, json }) => order::command(config, event::Command::Accept(name), json),
+        Command::Accept(Named { name, json }) => order::command(config, command::Command::Accept(name), json),
         Command::Rollback(Named { name, json }) => {
-            order::command(config, event::Command::Rollback(name), json)
+            order::command(config, command::Command::Rollback(name), json)
         }
         Command::Rehearse(Named { name, json }) => {
-            order::command(config, event::Command::Rehearse(name), json)
+            order::command(config, command::Command::Rehearse(name), json)
         }
         Command::Health { json } => health::health(config, json),
         Command::Forget { name, json } => order::forget(config, name, json),
@@ -398,7 +398,7 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
         }
         Command::Smime(Smime::Resend { order, account, json }) => {
             let target = Target::Number { number: order, account };
-            order::command(config, event::Command::Resend(target), json)
+            order::command(config, command::Command::Resend(target), json)
         }
         Command::Doctor(Doctor::Dcv { name, resolver, json }) => doctor::dcv(config, &name, resolver, json),
         #[cfg(feature = "sandbox")]

@@ -14,7 +14,7 @@ use tracing_subscriber::{Layer, fmt};
 
 use crate::config::{Log, LogFormat};
 use crate::engine::Summary;
-use crate::engine::event::{Level, Note};
+use crate::engine::note::{Level, Note};
 
 /// Crates below us that could, at their most talkative, show what is sent. They never get beyond `info`,
 /// whatever the configuration or `RUST_LOG` asks for.

@@ -28,7 +28,7 @@ use crate::effects::store::presence;
 use crate::effects::store::presence::Trust;
 use crate::effects::store::save::foreign_owner;
 use crate::effects::{access, preflight};
-use crate::engine::event::{Command, CommandReply};
+use crate::engine::command::{Command, CommandReply};
 use crate::sources::{clock, control, watch};
 
 /// What was found, as it is found.

@@ -23,7 +23,7 @@ use crate::effects::store::load::Reader;
 use crate::effects::store::lock::Lock;
 use crate::effects::store::save::Store;
 use crate::engine;
-use crate::engine::event::{Command, CommandReply, Target};
+use crate::engine::command::{Command, CommandReply, Target};
 use crate::engine::forget::why_not;
 use crate::engine::time::Time;
 use crate::sources::files::Found;

@@ -16,7 +16,7 @@ use crate::api::Replace;
 use crate::cert::{self, SignatureCheck};
 use crate::config;
 use crate::effects::errno::cause;
-use crate::engine::event::{Command, ReplaceCommand};
+use crate::engine::command::{Command, ReplaceCommand};
 
 /// `smime replace`, for the request in the file `csr`.
 pub fn replace(path: &Path, csr: &Path, command: ReplaceCommand, json: bool) -> Result<(), Exit> {

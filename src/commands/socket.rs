@@ -14,7 +14,7 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::engine::event::{Command, CommandReply};
+use crate::engine::command::{Command, CommandReply};
 use crate::engine::vitals::Vitals;
 use crate::sources::control;
 

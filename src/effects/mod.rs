@@ -26,7 +26,9 @@ use self::hook::reap;
 use self::install::{activate, inspect, spare, stage, sweep};
 use crate::api::Failure;
 use crate::config::Config;
-use crate::engine::event::{Effect, Event, HookResult, OrderId, RunId};
+use crate::engine::event::{Effect, Event};
+use crate::engine::hook::HookResult;
+use crate::engine::id::{OrderId, RunId};
 
 /// Maximum number of disk operations in parallel. What else may hang has threads of its own: name
 /// lookups, credentials, the configuration, the start of hooks.
@@ -151,7 +153,7 @@ impl Effects {
         }
     }
 
-    fn call(&mut self, call: crate::engine::event::Call) {
+    fn call(&mut self, call: crate::engine::account::Call) {
         let account = call.account;
         let known = self.config.account(&account).cloned();
         let prepared = known.map(|known| self.callers.prepare(&known, &self.config.calls));

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::listener::{self, Answer, Asked};
 use super::{Inbox, Message};
-use crate::engine::event::CommandReply;
+use crate::engine::command::CommandReply;
 
 /// File name of the socket in the state directory.
 pub const SOCKET: &str = "control.sock";
@@ -191,7 +191,7 @@ const MAX_COMMAND: usize = 256 * 1024;
 mod tests {
     use super::*;
     use crate::api::Replace;
-    use crate::engine::event::{Command, ReplaceCommand, Target};
+    use crate::engine::command::{Command, ReplaceCommand, Target};
     use crate::engine::vitals::Vitals;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::api::push::Hint;
 use crate::config::Config;
 use crate::engine::Loaded;
-use crate::engine::event::{Command, CommandReply};
+use crate::engine::command::{Command, CommandReply};
 use crate::engine::vitals::Vitals;
 
 /// What the sources tell the loop.

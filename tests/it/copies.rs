@@ -5,7 +5,8 @@ use std::path::Path;
 use certcollectd::cert::Certificate;
 use certcollectd::config::{FileCopy, FileKind, Files};
 use certcollectd::effects::install::{activate, stage};
-use certcollectd::engine::event::{Activate, InstallError, Material, OrderId, Stage};
+use certcollectd::engine::id::OrderId;
+use certcollectd::engine::install::{Activate, InstallError, Material, Stage};
 use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product};
 use rcgen::KeyPair;
 

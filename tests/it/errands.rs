@@ -4,7 +4,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use certcollectd::api::{self, Failure};
-use certcollectd::engine::event::{Command, CredentialTag, Event, ReplaceCommand, Target};
+use certcollectd::engine::account::CredentialTag;
+use certcollectd::engine::command::{Command, ReplaceCommand, Target};
+use certcollectd::engine::event::Event;
 use certcollectd_sandbox::{Fault, FaultSpec, OrderSpec, Product, Step};
 use rcgen::{CertificateParams, KeyPair};
 

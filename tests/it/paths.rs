@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use certcollectd::cert::Certificate;
 use certcollectd::config::{FileCopy, FileKind, Files, KeySource};
 use certcollectd::effects::install::{activate, inspect, stage};
-use certcollectd::engine::event::{Activate, Inspect, InspectPurpose, Material, OrderId, Stage};
+use certcollectd::engine::id::OrderId;
+use certcollectd::engine::install::{Activate, Inspect, InspectPurpose, Material, Stage};
 use certcollectd_sandbox::{OrderSpec, Product};
 use rcgen::KeyPair;
 

@@ -1,7 +1,7 @@
 //! The product term: shown, and a person is told before it ends, because no re-issue reaches beyond it.
 
 use certcollectd::config::HookEvent;
-use certcollectd::engine::event::Level;
+use certcollectd::engine::note::Level;
 use certcollectd::status::{Status, Verdict, verdict};
 use insta::assert_snapshot;
 use rcgen::KeyPair;

@@ -3,7 +3,7 @@
 use std::fs::{remove_dir_all, remove_file};
 use std::time::Duration;
 
-use certcollectd::engine::event::{Command, ReplaceCommand, Target};
+use certcollectd::engine::command::{Command, ReplaceCommand, Target};
 use certcollectd::engine::time::{Now, Time};
 use certcollectd::status::{Explanation, Status, Verdict, verdict};
 use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product, State, Step};

@@ -15,10 +15,15 @@ use certcollectd::config::{
     OrderSettings, Policy, SecretSource, Severity,
 };
 use certcollectd::effects::install::keys::sent_request;
-use certcollectd::engine::event::{
-    Activate, Command, CommandReply, CredentialTag, Effect, Event, HookResult, HookRun, Inspect,
-    InspectPurpose, Inspection, InstallError, InstalledFile, Level, Link, Note, Stage, StagedFiles, Token,
+use certcollectd::engine::account::CredentialTag;
+use certcollectd::engine::command::{Command, CommandReply};
+use certcollectd::engine::event::{Effect, Event};
+use certcollectd::engine::hook::{HookResult, HookRun};
+use certcollectd::engine::id::Token;
+use certcollectd::engine::install::{
+    Activate, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Link, Stage, StagedFiles,
 };
+use certcollectd::engine::note::{Level, Note};
 use certcollectd::engine::time::{Now, Time};
 use certcollectd::engine::{Engine, Loaded, Remembered, contents};
 use certcollectd::state::{self, Origin};
@@ -302,7 +307,7 @@ impl World {
         events
     }
 
-    pub fn save(&mut self, changes: &certcollectd::engine::event::Changes) {
+    pub fn save(&mut self, changes: &certcollectd::engine::outbox::Changes) {
         self.saves += 1;
         self.rows.offsets.extend(changes.offset.map(|offset| (self.boot.to_string(), offset)));
         for (name, record) in &changes.orders {

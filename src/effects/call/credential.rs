@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::config::{Account, SecretSource};
 use crate::effects::errno;
 use crate::effects::files::open_file;
-use crate::engine::event::CredentialTag;
+use crate::engine::account::CredentialTag;
 
 /// `loginPassword` has at most 128 characters [seed]; a larger file is not a password.
 const MAX_SECRET: usize = 4096;

@@ -35,7 +35,7 @@ use crate::api::code::{self, Class};
 use crate::api::{Answer, Endpoint, Failure, Foreign, Request, RetryAfter, reply};
 use crate::cert::{self, Fingerprint, MAX_ANCHORS_INPUT};
 use crate::config::{Account, Calls, Config, ProxyLogin};
-use crate::engine::event::CredentialTag;
+use crate::engine::account::CredentialTag;
 
 /// The largest body, in bytes as they arrive; the largest true answer is a mark certificate with its chain, below 200 KB.
 pub const MAX_BODY: usize = 1024 * 1024;

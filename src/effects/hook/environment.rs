@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::engine::event::{HookRun, Subject};
+use crate::engine::hook::{HookRun, Subject};
 use crate::engine::time::rfc3339;
 
 /// A variable that is passed on is not longer, or its default is told instead.
@@ -82,7 +82,7 @@ mod tests {
             merge: true,
         };
         let run = HookRun {
-            run: crate::engine::event::RunId(0),
+            run: crate::engine::id::RunId(0),
             hook: Arc::new(hook),
             event: crate::config::HookEvent::Installed,
             subjects: vec![Subject { domains, ..Subject::default() }],

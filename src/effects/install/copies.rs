@@ -11,7 +11,7 @@ use super::error::{failed, in_the_way};
 use super::stage;
 use crate::config::{FileCopy, Files};
 use crate::effects::ownership::Ownership;
-use crate::engine::event::{Activate, InstallError};
+use crate::engine::install::{Activate, InstallError};
 
 /// A real file elsewhere that only has to be put there.
 pub(super) struct Copy<'a> {

@@ -15,7 +15,7 @@ use crate::cert::{self, Certificate, Fingerprint};
 use crate::config::{FileCopy, FileKind, Files, KeySource};
 use crate::effects::ownership::Ownership;
 use crate::engine::contents;
-use crate::engine::event::{AnchorSource, Inspect, InspectPurpose, Inspection, InstalledFile, Link};
+use crate::engine::install::{AnchorSource, Inspect, InspectPurpose, Inspection, InstalledFile, Link};
 
 /// Maximum number of generations searched for an older one.
 const MAX_GENERATIONS: usize = 1000;

@@ -14,7 +14,7 @@ use crate::cert::{self, Anchors, KeyCandidate, KeyError, PublicKey, PublicKeys};
 use crate::config::{Config, KeySource};
 use crate::effects::access::{self, Reason, Wish};
 use crate::effects::files::read_file;
-use crate::engine::event::InstallError;
+use crate::engine::install::InstallError;
 
 /// A private key file larger than this is not one.
 const MAX_KEY: usize = 64 * 1024;

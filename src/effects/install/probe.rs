@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::config::point::Key;
 use crate::effects::files::random_name;
 use crate::effects::ownership::Ownership;
-use crate::engine::event::InstallError;
+use crate::engine::install::InstallError;
 
 /// A rehearsal's directory is named so, and its link with [`LINK`] behind that.
 const PROBE: &str = ".certcollectd-probe-";

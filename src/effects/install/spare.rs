@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::cert::{self, Certificate};
-use crate::engine::event::{Activate, Inspect, InspectPurpose, Inspection, Link};
+use crate::engine::install::{Activate, Inspect, InspectPurpose, Inspection, Link};
 
 /// Below the state directory.
 const DIR: &str = "installed";

@@ -13,7 +13,7 @@ use crate::config::FileKind;
 use crate::effects::files::random_name;
 use crate::effects::ownership::Ownership;
 use crate::engine::contents;
-use crate::engine::event::{InstallError, InstalledFile, Material, Stage, StagedFiles};
+use crate::engine::install::{InstallError, InstalledFile, Material, Stage, StagedFiles};
 
 /// Carries out [`Stage`]. Order of steps, each of which a cut may follow: private directory, files with
 /// owner and mode, write-back of all, sync of each, sync of the directory, rename, sync of the parent, read back.
@@ -153,7 +153,7 @@ fn fitting_key(path: &Path, material: &Material) -> Result<PrivateKey, InstallEr
 mod tests {
     use super::*;
     use crate::config::Files;
-    use crate::engine::event::OrderId;
+    use crate::engine::id::OrderId;
 
     /// A generation that is about to be published.
     struct Written {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::dir::Dir;
 use super::layout::{clear_leftovers, store_name};
 use crate::effects::ownership::Ownership;
-use crate::engine::event::{InstallError, Quarantine};
+use crate::engine::install::{InstallError, Quarantine};
 
 /// Number of newest generations kept.
 const KEPT: usize = 3;

@@ -21,7 +21,8 @@ use crate::effects::install::spare;
 use crate::effects::ownership::user_name;
 use crate::engine::Loaded;
 use crate::engine::NoteKind;
-use crate::engine::event::{Changes, Level, Note};
+use crate::engine::note::{Level, Note};
+use crate::engine::outbox::Changes;
 use crate::engine::time::Now;
 use crate::state::{self, HISTORY_LIMIT, MIGRATIONS, PUSH_LIMIT, VERSION};
 

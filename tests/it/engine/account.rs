@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use certcollectd::api::Failure;
-use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, Token};
+use certcollectd::engine::account::CredentialTag;
+use certcollectd::engine::command::Command;
+use certcollectd::engine::event::{Effect, Event};
+use certcollectd::engine::id::Token;
 
 use super::{effects, gaps};
 use crate::world::{self, DAY, HOUR, Say, World};

@@ -1,7 +1,7 @@
 //! What the installed certificate covers, the next one should cover as well.
 
 use certcollectd::config::{Config, Severity};
-use certcollectd::engine::event::Command;
+use certcollectd::engine::command::Command;
 use certcollectd::status::{Status, Verdict, verdict};
 
 use super::{certificate, with_hook};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use certcollectd::config::{FileKind, Files};
-use certcollectd::engine::event::Command;
+use certcollectd::engine::command::Command;
 
 use certcollectd::cert::Certificate;
 

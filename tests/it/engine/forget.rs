@@ -1,6 +1,8 @@
 //! Orders that leave the configuration, and what is left of them at the operator's word.
 
-use certcollectd::engine::event::{Command, Event, Level};
+use certcollectd::engine::command::Command;
+use certcollectd::engine::event::Event;
+use certcollectd::engine::note::Level;
 use certcollectd::status::{Status, Verdict, verdict};
 
 use super::{gaps, issued};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use certcollectd::engine::event::{Command, Effect, Event};
+use certcollectd::engine::command::Command;
+use certcollectd::engine::event::{Effect, Event};
 use certcollectd::status::{Status, Verdict, verdict};
 
 use super::{SECOND, effects, gaps};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use certcollectd::config::{Action, HookEvent};
-use certcollectd::engine::event::{Command, HookResult};
+use certcollectd::engine::command::Command;
+use certcollectd::engine::hook::HookResult;
 
 use super::{SECOND, certificate, failed, issued, with_hook};
 use crate::certs;

@@ -1,7 +1,7 @@
 //! A mistake of ours in one order's work.
 
 use certcollectd::api::Failure;
-use certcollectd::engine::event::Command;
+use certcollectd::engine::command::Command;
 
 use super::issued;
 use crate::world::{self, DAY, HOUR, Say, Work, World};

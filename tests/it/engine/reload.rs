@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use certcollectd::api::{Failure, Handle};
 use certcollectd::config::{Account, Config, HookEvent};
-use certcollectd::engine::event::{Command, Effect, Event, HookResult, Token};
+use certcollectd::engine::command::Command;
+use certcollectd::engine::event::{Effect, Event};
+use certcollectd::engine::hook::HookResult;
+use certcollectd::engine::id::Token;
 
 use super::{gaps, issued, with_hook};
 use crate::world::{self, DAY, HOUR, Say, World};

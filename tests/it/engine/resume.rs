@@ -1,7 +1,9 @@
 //! The operator's word on a closed account: the password that was refused is not sent again by mistake.
 
 use certcollectd::api::Failure;
-use certcollectd::engine::event::{Command, CredentialTag, Event};
+use certcollectd::engine::account::CredentialTag;
+use certcollectd::engine::command::Command;
+use certcollectd::engine::event::Event;
 
 use crate::world::{self, DAY, HOUR, Say, World};
 

@@ -2,7 +2,8 @@
 
 use certcollectd::api::push::{Hint, parse};
 use certcollectd::config::HookEvent;
-use certcollectd::engine::event::{Command, Event};
+use certcollectd::engine::command::Command;
+use certcollectd::engine::event::Event;
 use certcollectd::engine::time::Now;
 use certcollectd::status::{Exposition, Status, Verdict, verdict};
 

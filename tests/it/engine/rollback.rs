@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use certcollectd::cert::{KeyCandidate, key};
 use certcollectd::config::{Config, FileCopy, FileKind, KeySource};
-use certcollectd::engine::event::Command;
+use certcollectd::engine::command::Command;
 use rcgen::KeyPair;
 
 use crate::certs;

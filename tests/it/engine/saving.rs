@@ -1,6 +1,7 @@
 //! What becomes of things while the state cannot be saved.
 
-use certcollectd::engine::event::{Command, Effect, Event};
+use certcollectd::engine::command::Command;
+use certcollectd::engine::event::{Effect, Event};
 
 use crate::world::{self, HOUR, Say, World};
 

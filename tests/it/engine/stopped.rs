@@ -2,7 +2,7 @@
 
 use certcollectd::cert::{KeyCandidate, key};
 use certcollectd::config::{HookEvent, KeySource};
-use certcollectd::engine::event::Command;
+use certcollectd::engine::command::Command;
 use rcgen::KeyPair;
 
 use super::{issued, with_hook};

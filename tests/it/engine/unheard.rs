@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use certcollectd::api::{Failure, RetryAfter};
 use certcollectd::config::{Account, Config};
-use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, Target};
+use certcollectd::engine::account::CredentialTag;
+use certcollectd::engine::command::{Command, Target};
+use certcollectd::engine::event::{Effect, Event};
 
 use super::{SECOND, effects};
 use crate::world::{self, DAY, HOUR, Say, World};

@@ -2,7 +2,9 @@
 
 use certcollectd::cert::{KeyCandidate, key};
 use certcollectd::config::{KeySource, Severity};
-use certcollectd::engine::event::{Command, InstallError, Level};
+use certcollectd::engine::command::Command;
+use certcollectd::engine::install::InstallError;
+use certcollectd::engine::note::Level;
 use rcgen::KeyPair;
 
 use super::{SECOND, with_hook};

@@ -4,7 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certcollectd::config::{Account, Config};
-use certcollectd::engine::event::{Command, CredentialTag, Effect, Event, HookResult, Token};
+use certcollectd::engine::account::CredentialTag;
+use certcollectd::engine::command::Command;
+use certcollectd::engine::event::{Effect, Event};
+use certcollectd::engine::hook::HookResult;
+use certcollectd::engine::id::Token;
 use certcollectd::engine::time::Time;
 
 use super::{At, Begun, ORDERS, STOCK, Sim};

@@ -20,8 +20,12 @@ use std::time::Duration;
 
 use certcollectd::api::Failure;
 use certcollectd::config::Config;
-use certcollectd::engine::event::{Call, Changes, Command, CredentialTag, Effect, Event, HookResult};
+use certcollectd::engine::account::{Call, CredentialTag};
+use certcollectd::engine::command::Command;
+use certcollectd::engine::event::{Effect, Event};
+use certcollectd::engine::hook::HookResult;
 use certcollectd::engine::order::Phase;
+use certcollectd::engine::outbox::Changes;
 use certcollectd::engine::time::Time;
 use rcgen::KeyPair;
 

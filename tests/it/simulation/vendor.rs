@@ -2,7 +2,7 @@
 
 use certcollectd::api::Failure;
 use certcollectd::config::Cadence;
-use certcollectd::engine::event::CredentialTag;
+use certcollectd::engine::account::CredentialTag;
 
 use super::wire::Sent;
 use super::{At, CALL_GAP, DETAILS, ORDERS, Sim, stock};

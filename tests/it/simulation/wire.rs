@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use certcollectd::api::Failure;
 use certcollectd::config::Cadence;
-use certcollectd::engine::event::CredentialTag;
+use certcollectd::engine::account::CredentialTag;
 use certcollectd::engine::time::Time;
 
 use super::Sim;

@@ -11,14 +11,27 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::errand::Errand;
-use super::event::{CredentialTag, OrderId, Token};
+use super::id::{OrderId, Token};
 use super::is_default;
 use super::pause::Cause;
 use super::push::Announced;
 use super::replacement::Replacement;
 use super::time::Time;
 use super::unheard::Unheard;
-use crate::api::Endpoint;
+use crate::api::{Endpoint, Request};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// On which account; login and address are looked up there.
+    pub account: Arc<str>,
+    /// What is sent, but for the login.
+    pub request: Request,
+}
+
+/// Tells a changed credential from the same one: 16 bits of a slow, salted hash. Enough to notice a
+/// change (all but one in 65,536), too little to confirm a guess, and kept only while an account is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialTag(pub u16);
 
 /// What is remembered of an account, restarts included.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

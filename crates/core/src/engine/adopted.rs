@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::Level;
+use super::note::Level;
 use super::time::Now;
 use super::{Engine, NoteKind};
 use crate::api::{Handle, Product};

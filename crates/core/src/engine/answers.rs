@@ -2,7 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::event::{Level, OrderId};
+use super::id::OrderId;
+use super::note::Level;
 use super::order::{Heard, Mood, News, Phase};
 use super::slot::Brought;
 use super::time::Now;

@@ -1,7 +1,7 @@
 //! What an order is asked for with.
 
 use super::Engine;
-use super::event::OrderId;
+use super::id::OrderId;
 use crate::api::{Product, Request};
 
 impl Engine {

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{OrderId, Subject};
+use super::hook::Subject;
+use super::id::OrderId;
 use super::order::{OrderRecord, Phase};
 use super::time::{Now, Time};
 use super::{Busy, Engine};

@@ -1,6 +1,7 @@
 //! The installed certificate as a promise: what it covers, the next one should cover as well.
 
-use super::event::{Level, OrderId};
+use super::id::OrderId;
+use super::note::Level;
 use super::order::OrderRecord;
 use super::time::Now;
 use super::{Engine, NoteKind};

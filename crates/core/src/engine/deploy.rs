@@ -1,10 +1,13 @@
 //! From a verified bundle to a generation in its place: staging, the intent, the swap, and what is done when
 //! this machine gets in the way.
 
-use super::event::{
-    Activate, AnchorSource, Effect, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Level,
-    Material, OrderId, Quarantine, Stage, StagedFiles,
+use super::event::Effect;
+use super::id::OrderId;
+use super::install::{
+    Activate, AnchorSource, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Material,
+    Quarantine, Stage, StagedFiles,
 };
+use super::note::Level;
 use super::order::{Generation, News, Phase, Trouble};
 use super::slot::Work;
 use super::time::{Now, Time};

@@ -7,9 +7,13 @@
 
 use serde_json::json;
 
+use super::account::CredentialTag;
 use super::account::Refused;
+use super::command::{CommandReply, Target};
 use super::errand::{Errand, login_of};
-use super::event::{CommandReply, CredentialTag, Effect, Level, OrderId, Target, Token};
+use super::event::Effect;
+use super::id::{OrderId, Token};
+use super::note::Level;
 use super::order::{self, Domains, Heard, OrderRecord};
 use super::time::{Now, rfc3339};
 use super::{Engine, NoteKind};

@@ -4,7 +4,8 @@
 use super::Engine;
 use super::account::Purpose;
 use super::answers::{READING, advice, described, internal_error};
-use super::event::{OrderId, ReplaceCommand, Target, Token};
+use super::command::{ReplaceCommand, Target};
+use super::id::{OrderId, Token};
 use super::time::Now;
 use crate::api::code::{Class, Row, is_error};
 use crate::api::{Answer, Endpoint, Failure, Foreign, Handle, Reply, Request};

@@ -1,7 +1,8 @@
 //! Warnings ahead of a certificate's end, while no newer one is there, and ahead of the end of the subscription, beyond
 //! which no re-issue reaches.
 
-use super::event::{Level, OrderId};
+use super::id::OrderId;
+use super::note::Level;
 use super::order::{Generation, OrderRecord};
 use super::time::{Now, Time, rfc3339};
 use super::{Engine, NoteKind, note};

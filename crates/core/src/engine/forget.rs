@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use super::event::{Level, Token};
+use super::id::Token;
+use super::note::Level;
 use super::order::{Domains, OrderRecord};
 use super::time::{Now, day, rfc3339};
 use super::{Engine, NoteKind, Remembered};

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::deploy::{made_of, spec_of};
-use super::event::{Inspection, Level, Link, Material, OrderId};
+use super::id::OrderId;
+use super::install::{Inspection, Link, Material};
+use super::note::Level;
 use super::order::{News, Phase};
 use super::time::Now;
 use super::{Engine, NoteKind};

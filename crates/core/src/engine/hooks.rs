@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::company::{Company, Key, Queue, Ready};
-use super::event::{Effect, HookResult, HookRun, Level, OrderId, RunId, Subject};
+use super::event::Effect;
+use super::hook::{HookResult, HookRun, Subject};
+use super::id::{OrderId, RunId};
+use super::note::Level;
 use super::order::Debt;
 use super::polls::TICK;
 use super::time::{Now, Time};

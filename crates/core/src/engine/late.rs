@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::account::Asked;
-use super::event::{Level, OrderId};
+use super::id::OrderId;
+use super::note::Level;
 use super::order::{Domains, Former, OrderRecord};
 use super::slot::Brought;
 use super::time::{Now, Time};

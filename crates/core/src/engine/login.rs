@@ -6,7 +6,9 @@
 use std::time::Duration;
 
 use super::answers::described;
-use super::event::{Effect, Level, OrderId};
+use super::event::Effect;
+use super::id::OrderId;
+use super::note::Level;
 use super::pause::Cause;
 use super::time::{Now, rfc3339};
 use super::{ALARM_AFTER, Engine, NoteKind, note, schedule};

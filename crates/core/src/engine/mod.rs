@@ -11,6 +11,9 @@ pub mod account;
 pub mod errand;
 pub mod event;
 pub mod forget;
+pub mod hook;
+pub mod id;
+pub mod install;
 pub mod order;
 pub mod pause;
 pub mod push;
@@ -22,7 +25,7 @@ pub mod unheard;
 mod adopted;
 mod answers;
 mod asking;
-mod commands;
+pub mod command;
 mod company;
 pub mod contents;
 mod coverage;
@@ -34,8 +37,8 @@ mod hooks;
 mod late;
 mod login;
 pub mod names;
-mod note;
-mod outbox;
+pub mod note;
+pub mod outbox;
 mod polls;
 mod rehearsal;
 mod reload;
@@ -55,8 +58,10 @@ use std::sync::Arc;
 
 use account::{AccountRecord, Gate};
 pub use adopted::{Adopted, joined};
-use event::{Effect, Event, Level, Link, OrderId};
+use event::{Effect, Event};
 pub use expiry::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
+use id::OrderId;
+use note::Level;
 pub use note::{ALARM_AFTER, NoteKind};
 use order::{OrderRecord, Phase};
 use outbox::Outbox;
@@ -107,7 +112,7 @@ pub struct Engine {
     busy: BTreeSet<OrderId>,
     hooks: hooks::Ledger,
     /// Operators who wait for a poll of an order.
-    waiters: BTreeMap<OrderId, Vec<commands::Waiter>>,
+    waiters: BTreeMap<OrderId, Vec<command::Waiter>>,
     rehearsals: Vec<rehearsal::Rehearsal>,
     /// Push notifications that were kept lately.
     recent: push::Recent,
@@ -474,15 +479,5 @@ impl Engine {
         }
         self.touch(id, now);
         changed
-    }
-}
-
-impl Link {
-    /// The generation that readers see, if it is one of ours.
-    pub fn generation(&self) -> Option<&str> {
-        match self {
-            Link::Generation(name) => Some(name),
-            Link::Missing | Link::Foreign(_) | Link::Unknown(_) => None,
-        }
     }
 }

@@ -1,10 +1,39 @@
 //! What is told: to the log and, where it is worth remembering, to the history.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
-use super::event::{Effect, Level, Note, OrderId};
+use super::event::Effect;
+use super::id::OrderId;
 use super::time::Now;
+
+/// How much a note matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// The operator should look now.
+    Error,
+    /// Not as it should be, but being dealt with.
+    Warn,
+    /// As it should be.
+    Info,
+    /// For the curious.
+    Debug,
+}
+
+/// Something worth telling: to the log, to an order's history, to metrics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// How much it matters.
+    pub level: Level,
+    pub kind: NoteKind,
+    pub order: Option<Arc<str>>,
+    pub account: Option<Arc<str>>,
+    /// When, in UNIX seconds.
+    pub at: i64,
+    /// What happened, what happens next, what to do. No secret, nothing unescaped.
+    pub text: String,
+}
 
 /// Consecutive failures after which the operator should look, although nothing was given up.
 pub const ALARM_AFTER: u32 = 3;

@@ -11,7 +11,7 @@ use crate::api::reply::Details;
 use crate::cert::Fingerprint;
 use crate::config::{HookEvent, Order};
 
-use super::event::InstalledFile;
+use super::install::InstalledFile;
 use super::is_default;
 use super::push::Pushed;
 use super::time::{Now, Time};

@@ -4,9 +4,43 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{Changes, Effect, Note, OrderId};
+use super::Adopted;
+use super::account::AccountRecord;
+use super::event::Effect;
+use super::id::OrderId;
+use super::note::Note;
+use super::order::OrderRecord;
 use super::schedule;
 use super::time::{Now, Time};
+use crate::cert::Certificate;
+
+/// Rows to write in one transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    pub orders: Vec<(Arc<str>, OrderRecord)>,
+    pub accounts: Vec<(Arc<str>, AccountRecord)>,
+    /// Bundles that were collected (`Some`) or are no longer needed (`None`).
+    pub bundles: Vec<(Arc<str>, Option<Vec<Certificate>>)>,
+    /// Adopted orders that are new (`Some`) or are none any more (`None`).
+    pub adopted: Vec<(Arc<str>, Option<Adopted>)>,
+    /// Orders whose history and bundle go.
+    pub forgotten: Vec<Arc<str>>,
+    pub history: Vec<Note>,
+    /// Wall time minus schedule time in milliseconds, if it changed.
+    pub offset: Option<i64>,
+}
+
+impl Changes {
+    pub fn is_empty(&self) -> bool {
+        self.orders.is_empty()
+            && self.accounts.is_empty()
+            && self.bundles.is_empty()
+            && self.adopted.is_empty()
+            && self.forgotten.is_empty()
+            && self.history.is_empty()
+            && self.offset.is_none()
+    }
+}
 
 /// Changes that nothing waits for are saved after this, unless a call carries them along sooner: so a
 /// pending poll costs one sync, shared by its result and the due time of the next.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::account::Gate;
-use super::event::Level;
+use super::note::Level;
 use super::time::{Now, Time};
 use super::{Engine, NoteKind};
 use crate::config::Account;

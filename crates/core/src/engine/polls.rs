@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::account::{Asked, Before, Flight, Purpose, Turn};
-use super::event::{Call, CredentialTag, Effect, OrderId};
+use super::account::{Call, CredentialTag};
+use super::event::Effect;
+use super::id::OrderId;
 use super::order::Phase;
 use super::slot::{Brought, Slot};
 use super::time::{Now, Time, rfc3339};

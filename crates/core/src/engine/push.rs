@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{Level, OrderId};
+use super::id::OrderId;
+use super::note::Level;
 use super::order::{Generation, OrderRecord, Phase};
 use super::time::{Now, Time};
 use super::{Busy, Engine, NoteKind, is_default};

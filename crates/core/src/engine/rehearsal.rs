@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::company::Company;
-use super::event::{HookResult, OrderId, RunId, Token};
+use super::hook::HookResult;
+use super::id::{OrderId, RunId, Token};
 use super::slot::Work;
 use super::time::Now;
 use super::{Busy, Engine, hooks};

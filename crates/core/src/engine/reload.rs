@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::{AccountRecord, Gate};
-use super::event::{Level, OrderId};
+use super::id::OrderId;
 use super::late::{Floors, become_another, keep_floor};
+use super::note::Level;
 use super::order::{Former, News, OrderRecord, Phase};
 use super::same_number::Threats;
 use super::time::{Now, Time};

@@ -3,8 +3,11 @@
 //! The vendor counts refused logins, so a password that was refused is not sent again by mistake: the present
 //! credential is compared with that one first, unless the operator says that it is right now.
 
+use super::account::CredentialTag;
 use super::account::Purpose;
-use super::event::{CredentialTag, Effect, Level, Token};
+use super::event::Effect;
+use super::id::Token;
+use super::note::Level;
 use super::time::{Now, rfc3339};
 use super::{Engine, NoteKind};
 use crate::config::Account;

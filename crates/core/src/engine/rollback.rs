@@ -1,7 +1,9 @@
 //! Back to the generation before the current one, at the operator's word.
 
-use super::commands::being_deployed;
-use super::event::{Inspection, Level, OrderId, Token};
+use super::command::being_deployed;
+use super::id::{OrderId, Token};
+use super::install::Inspection;
+use super::note::Level;
 use super::order::{News, Phase};
 use super::time::Now;
 use super::{Engine, NoteKind, deploy};

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use super::account::AccountRecord;
-use super::event::{Changes, Effect, InspectPurpose, Level, OrderId};
+use super::event::Effect;
+use super::id::OrderId;
+use super::install::InspectPurpose;
+use super::note::Level;
+use super::outbox::Changes;
 use super::outbox::not_on_record;
 use super::slot::Busy;
 use super::time::Now;

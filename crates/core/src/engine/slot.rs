@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::event::Material;
+use super::install::Material;
 use super::order::OrderRecord;
 use super::summary;
 use super::time::Time;

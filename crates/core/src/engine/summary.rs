@@ -2,7 +2,7 @@
 //!
 //! The counts are kept up with each change, so that asking for them costs nothing per order.
 
-use super::event::OrderId;
+use super::id::OrderId;
 use super::order::Phase;
 use super::time::Now;
 use super::{Engine, Slot};

@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::account::AccountRecord;
-use super::event::{CredentialTag, Level};
+use super::account::CredentialTag;
+use super::note::Level;
 use super::pause::Cause;
 use super::polls::TICK;
 use super::time::{Now, Time, rfc3339};

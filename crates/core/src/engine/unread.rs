@@ -1,7 +1,9 @@
 //! A certificate that cannot be judged, because a key, a request or trust anchors of this machine cannot be read. That is
 //! our trouble and not the vendor's: it waits, is looked at again soon, and the working certificate stays.
 
-use super::event::{Inspection, Level, OrderId};
+use super::id::OrderId;
+use super::install::Inspection;
+use super::note::Level;
 use super::order::{News, Trouble};
 use super::time::Now;
 use super::{Engine, NoteKind, note, schedule};

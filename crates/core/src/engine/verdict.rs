@@ -5,7 +5,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::deploy::generation;
-use super::event::{Inspection, InstalledFile, Level, Material, OrderId};
+use super::id::OrderId;
+use super::install::{Inspection, InstalledFile, Material};
+use super::note::Level;
 use super::order::{Generation, News, Phase};
 use super::time::{Now, rfc3339};
 use super::unread::unread;

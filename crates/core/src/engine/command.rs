@@ -1,11 +1,88 @@
 //! The operator's word.
 
+use serde::{Deserialize, Serialize};
+
 use super::account::Gate;
-use super::event::{Command, CommandReply, Effect, Level, OrderId, Token};
+use super::event::Effect;
+use super::id::{OrderId, Token};
+use super::note::Level;
 use super::order::{News, Phase};
 use super::slot::Brought;
 use super::time::{Now, rfc3339};
 use super::{Busy, Engine, NoteKind};
+use crate::api::Replace;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Command {
+    Poll(String),
+    /// Take an order up again that needed attention.
+    Resume(String),
+    /// Let one probe through on a closed account, with another password than the one that was refused.
+    ResumeAccount(String),
+    /// The same with whatever password is there.
+    ResumeSamePassword(String),
+    /// Install what is in quarantine, or what was rolled back from.
+    Accept(String),
+    /// Put the generation before the current one back.
+    Rollback(String),
+    Rehearse(String),
+    /// End what is remembered of an order that is configured no more.
+    Forget(String),
+    /// Ask the vendor for the state of an order's domains.
+    Domains(Target),
+    /// Have the collection mail of an S/MIME order sent again.
+    Resend(Target),
+    Replace(Box<ReplaceCommand>),
+}
+
+/// Which order of the vendor's a command is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// One that is configured, by its name.
+    Order(String),
+    Number {
+        /// `orderNumber`, 1 to 128 characters.
+        number: String,
+        /// On which account; needed where there are several and no configured order has the number.
+        account: Option<String>,
+    },
+}
+
+/// What `smime replace` wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplaceCommand {
+    pub account: Option<String>,
+    pub replace: Replace,
+    /// The name under which the new order is to be collected.
+    pub adopt: Option<String>,
+    /// Sent although it may have been sent before.
+    pub again: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandReply {
+    /// Whether what was wanted was done.
+    pub ok: bool,
+    /// In words, lines separated by line ends.
+    pub text: String,
+    /// The same for machines, where there is more to tell than the words; else null.
+    pub data: serde_json::Value,
+}
+
+impl CommandReply {
+    /// The key in [`CommandReply::data`] after a poll: what its answer says of the login.
+    pub const LOGIN: &str = "login";
+    /// Its value where the answer cannot have come without an accepted login.
+    pub const ACCEPTED: &str = "accepted";
+    /// Its value where the vendor refused the login.
+    pub const REFUSED: &str = "refused";
+
+    pub fn new(ok: bool, text: impl Into<String>) -> Self {
+        CommandReply { ok, text: text.into(), data: serde_json::Value::Null }
+    }
+}
 
 /// Someone who waits for an order to come to rest.
 #[derive(Debug, Clone, Copy)]
