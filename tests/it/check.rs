@@ -405,7 +405,7 @@ fn a_status_of_one_order_is_about_its_account_only() {
     setting.table(
         "[[account]]\nname = \"other\"\nlogin_name = \"nobody\"\npassword = { file = \"$DIR/password\" }\n\
          base_url = \"https://127.0.0.1:1\"\n[[order]]\nname = \"shop\"\naccount = \"other\"\norder_number = \"2\"\n\
-         [order.verify]\ntrust = \"off\"",
+         interval = \"1h\"\nmax_interval = \"1h\"\n[order.verify]\ntrust = \"off\"",
     );
     let text =
         setting.configuration().replace("order_number = \"1\"", "order_number = \"1\"\naccount = \"main\"");

@@ -148,7 +148,8 @@ fn every_signal_that_a_configuration_may_name_is_sent() {
     let hooks = names.map(|name| format!("\"{}\"", name.to_lowercase())).join(", ");
     setting.order("www", ssl("1"), &format!("{KEY}\nhooks = [{hooks}]\n{OWN_ROOT}"));
     let traps = names.map(|name| format!("trap 'echo {name} >> \"$0\"' {name}; ")).concat();
-    // A shell that starts a child loses what arrives meanwhile (dash, in its vfork), so it waits for its input instead.
+    // A shell that starts a child loses what arrives meanwhile (dash, in its vfork), so it waits for its input instead. A
+    // line has it look for what arrived just before it began to wait.
     let mut target = std::process::Command::new("/bin/sh")
         .args(["-c", &format!("{traps}echo ready >> \"$0\"; while [ -e \"$0\" ]; do read -r line; done")])
         .arg(setting.path("arrived"))
@@ -166,6 +167,7 @@ fn every_signal_that_a_configuration_may_name_is_sent() {
     let (code, said) = setting.once(&[]);
     assert_eq!(code, 0, "{said}");
     setting.until("all have arrived", |setting| {
+        std::io::Write::write_all(target.stdin.as_mut().unwrap(), b"\n").unwrap();
         let arrived = setting.read("arrived");
         names.iter().all(|name| arrived.lines().any(|line| line == *name))
     });
