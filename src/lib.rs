@@ -12,7 +12,7 @@
 //!                          order     phase -> next phase
 //! ```
 //!
-//! The way of one certificate: `config` → `engine::polls` → `effects::call` → `api::reply` → `engine::answers` →
+//! The way of one certificate: `config` → `engine::polls` → `effects::call` → `api::reply` → `engine::order::answers` →
 //! `cert::unpack`, `cert::chain`, `cert::verify` → `effects::install` → `effects::hook`;
 //! `engine::order` is the thread through all of them and `state` is what survives.
 //!

@@ -19,12 +19,12 @@ use crate::cert;
 use crate::config::{Account, Config, Order, Severity};
 use crate::engine::Loaded;
 use crate::engine::TERM_WARNING;
+use crate::engine::account::pause::Cause;
+use crate::engine::account::replacement::{self, Replacement};
 use crate::engine::account::{AccountRecord, Closed};
-use crate::engine::names;
+use crate::engine::order::names;
 use crate::engine::order::{self, Debt, Generation, Mood, OrderRecord, Phase};
-use crate::engine::pause::Cause;
 use crate::engine::push::Announced;
-use crate::engine::replacement::{self, Replacement};
 use crate::engine::time::{Now, Time, day, rfc3339};
 use crate::engine::vitals::Vitals;
 

@@ -27,7 +27,7 @@ use self::install::{activate, inspect, spare, stage, sweep};
 use crate::api::Failure;
 use crate::config::Config;
 use crate::engine::event::{Effect, Event};
-use crate::engine::hook::HookResult;
+use crate::engine::hooks::HookResult;
 use crate::engine::id::{OrderId, RunId};
 
 /// Maximum number of disk operations in parallel. What else may hang has threads of its own: name

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certcollectd::engine::hook::HookResult;
+use certcollectd::engine::hooks::HookResult;
 use certcollectd::engine::time::{Now, Time};
 use certcollectd::engine::vitals::Vitals;
 use certcollectd::status::{Status, Verdict, verdict};

@@ -18,14 +18,15 @@ use certcollectd::effects::install::keys::sent_request;
 use certcollectd::engine::account::CredentialTag;
 use certcollectd::engine::command::{Command, CommandReply};
 use certcollectd::engine::event::{Effect, Event};
-use certcollectd::engine::hook::{HookResult, HookRun};
+use certcollectd::engine::hooks::{HookResult, HookRun};
 use certcollectd::engine::id::Token;
 use certcollectd::engine::install::{
     Activate, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Link, Stage, StagedFiles,
 };
 use certcollectd::engine::note::{Level, Note};
+use certcollectd::engine::order::contents;
 use certcollectd::engine::time::{Now, Time};
-use certcollectd::engine::{Engine, Loaded, Remembered, contents};
+use certcollectd::engine::{Engine, Loaded, Remembered};
 use certcollectd::state::{self, Origin};
 
 /// Where time begins: the first release.

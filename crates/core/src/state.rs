@@ -19,10 +19,10 @@ use serde_json::{Map, Value};
 use crate::cert::Certificate;
 use crate::engine::Adopted;
 use crate::engine::account::AccountRecord;
+use crate::engine::account::pause::Cause;
+use crate::engine::account::unheard::FURTHEST;
 use crate::engine::order::OrderRecord;
-use crate::engine::pause::Cause;
 use crate::engine::time::{Now, Time};
-use crate::engine::unheard::FURTHEST;
 
 /// `PRAGMA user_version` of a state file that this program writes.
 pub const VERSION: i64 = 3;

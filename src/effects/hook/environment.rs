@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::engine::hook::{HookRun, Subject};
+use crate::engine::hooks::{HookRun, Subject};
 use crate::engine::time::rfc3339;
 
 /// A variable that is passed on is not longer, or its default is told instead.

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use self::reap::ProcessGroups;
 use self::result::over;
 use crate::config::Action;
-use crate::engine::hook::{HookResult, HookRun};
+use crate::engine::hooks::{HookResult, HookRun};
 
 /// Carries out one run.
 pub async fn run(run: &HookRun, groups: ProcessGroups) -> HookResult {

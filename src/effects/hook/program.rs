@@ -22,7 +22,7 @@ use super::result::{NOT_FOR_ME, over};
 use crate::api::Foreign;
 use crate::effects::errno;
 use crate::effects::files::random_name;
-use crate::engine::hook::{HookResult, HookRun};
+use crate::engine::hooks::{HookResult, HookRun};
 
 /// Maximum number of output bytes logged; the rest is read and discarded.
 const MAX_OUTPUT: usize = 64 * 1024;

@@ -12,7 +12,7 @@ use crate::config::HookSignal;
 use crate::effects::access::{self, Reason, Wish};
 use crate::effects::errno;
 use crate::effects::files::open_file;
-use crate::engine::hook::HookResult;
+use crate::engine::hooks::HookResult;
 
 /// Bytes of a file that are looked at for a process number.
 const MAX_PID_FILE: u64 = 4096;

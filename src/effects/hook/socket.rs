@@ -11,7 +11,7 @@ use super::result::NOT_FOR_ME;
 use crate::api::Foreign;
 use crate::effects::access::{self, Reason, Wish};
 use crate::effects::errno;
-use crate::engine::hook::HookResult;
+use crate::engine::hooks::HookResult;
 
 /// An exit status is a few digits; a chatty bridge may say more.
 const MAX_STATUS: usize = 4096;

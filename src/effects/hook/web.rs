@@ -9,7 +9,7 @@ use reqwest::{Client, ClientBuilder, Method, redirect, retry};
 use super::socket::cannot_connect;
 use crate::api::Foreign;
 use crate::effects::call::transport;
-use crate::engine::hook::HookResult;
+use crate::engine::hooks::HookResult;
 
 const UNIX: &str = "http+unix://";
 const HTTPS: &str = "https://";

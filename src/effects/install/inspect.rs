@@ -14,8 +14,8 @@ use super::stage;
 use crate::cert::{self, Certificate, Fingerprint};
 use crate::config::{FileCopy, FileKind, Files, KeySource};
 use crate::effects::ownership::Ownership;
-use crate::engine::contents;
 use crate::engine::install::{AnchorSource, Inspect, InspectPurpose, Inspection, InstalledFile, Link};
+use crate::engine::order::contents;
 
 /// Maximum number of generations searched for an older one.
 const MAX_GENERATIONS: usize = 1000;

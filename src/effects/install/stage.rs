@@ -12,8 +12,8 @@ use crate::cert::{self, Fingerprint, PrivateKey};
 use crate::config::FileKind;
 use crate::effects::files::random_name;
 use crate::effects::ownership::Ownership;
-use crate::engine::contents;
 use crate::engine::install::{InstallError, InstalledFile, Material, Stage, StagedFiles};
+use crate::engine::order::contents;
 
 /// Carries out [`Stage`]. Order of steps, each of which a cut may follow: private directory, files with
 /// owner and mode, write-back of all, sync of each, sync of the directory, rename, sync of the parent, read back.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use certcollectd::config::{Action, HookEvent};
 use certcollectd::engine::command::Command;
-use certcollectd::engine::hook::HookResult;
+use certcollectd::engine::hooks::HookResult;
 
 use super::{SECOND, certificate, failed, issued, with_hook};
 use crate::certs;

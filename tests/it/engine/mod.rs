@@ -34,7 +34,7 @@ use std::time::Duration;
 use certcollectd::api::Failure;
 use certcollectd::engine::command::Command;
 use certcollectd::engine::event::{Effect, Event};
-use certcollectd::engine::hook::HookResult;
+use certcollectd::engine::hooks::HookResult;
 use certcollectd::engine::time::{Now, Time};
 use certcollectd::engine::{Engine, Loaded, Remembered};
 use rcgen::KeyPair;

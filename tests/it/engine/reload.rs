@@ -7,7 +7,7 @@ use certcollectd::api::{Failure, Handle};
 use certcollectd::config::{Account, Config, HookEvent};
 use certcollectd::engine::command::Command;
 use certcollectd::engine::event::{Effect, Event};
-use certcollectd::engine::hook::HookResult;
+use certcollectd::engine::hooks::HookResult;
 use certcollectd::engine::id::Token;
 
 use super::{gaps, issued, with_hook};

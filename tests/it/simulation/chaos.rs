@@ -7,7 +7,7 @@ use certcollectd::config::{Account, Config};
 use certcollectd::engine::account::CredentialTag;
 use certcollectd::engine::command::Command;
 use certcollectd::engine::event::{Effect, Event};
-use certcollectd::engine::hook::HookResult;
+use certcollectd::engine::hooks::HookResult;
 use certcollectd::engine::id::Token;
 use certcollectd::engine::time::Time;
 

@@ -23,7 +23,7 @@ use certcollectd::config::Config;
 use certcollectd::engine::account::{Call, CredentialTag};
 use certcollectd::engine::command::Command;
 use certcollectd::engine::event::{Effect, Event};
-use certcollectd::engine::hook::HookResult;
+use certcollectd::engine::hooks::HookResult;
 use certcollectd::engine::order::Phase;
 use certcollectd::engine::outbox::Changes;
 use certcollectd::engine::time::Time;

@@ -11,7 +11,7 @@ use crate::config::Config;
 
 use super::account::{Call, CredentialTag};
 use super::command::{Command, CommandReply};
-use super::hook::{HookResult, HookRun};
+use super::hooks::{HookResult, HookRun};
 use super::id::{OrderId, RunId, Token};
 use super::install::{Activate, Inspect, Inspection, InstallError, Quarantine, Stage, StagedFiles};
 use super::note::Note;

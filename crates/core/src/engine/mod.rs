@@ -6,52 +6,33 @@
 //!
 //! Two rules hold for every list: a [`Effect::Save`] stands before the effects that rely on it, and at most
 //! one effect is under way per order and one call per account.
+//!
+//! The rooms: [`order`] is one order's way from the vendor's answer to its files, [`account`] whether and how an account
+//! calls, [`hooks`] what is owed to the servers; [`outbox`] what one event leads to, and the save before it. Beside
+//! them stand what sets them going ([`command`], [`push`], `polls`, `reload`) and the arithmetic ([`schedule`],
+//! [`time`]).
 
 pub mod account;
-pub mod errand;
+pub mod command;
 pub mod event;
 pub mod forget;
-pub mod hook;
+pub mod hooks;
 pub mod id;
 pub mod install;
+pub mod note;
 pub mod order;
-pub mod pause;
+pub mod outbox;
 pub mod push;
-pub mod replacement;
 pub mod schedule;
 pub mod time;
-pub mod unheard;
+pub mod vitals;
 
 mod adopted;
-mod answers;
-mod asking;
-pub mod command;
-mod company;
-pub mod contents;
-mod coverage;
-mod deploy;
-mod domains;
-mod expiry;
-mod guard;
-mod hooks;
-mod late;
-mod login;
-pub mod names;
-pub mod note;
-pub mod outbox;
 mod polls;
-mod rehearsal;
 mod reload;
-mod renamed;
-mod resume;
-mod rollback;
 mod same_number;
 mod saving;
-mod slot;
 mod summary;
-mod unread;
-mod verdict;
-pub mod vitals;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -59,14 +40,14 @@ use std::sync::Arc;
 use account::{AccountRecord, Gate};
 pub use adopted::{Adopted, joined};
 use event::{Effect, Event};
-pub use expiry::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
 use id::OrderId;
 use note::Level;
 pub use note::{ALARM_AFTER, NoteKind};
+pub use order::expiry::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
+use order::slot::{Busy, Slot, Todo};
 use order::{OrderRecord, Phase};
 use outbox::Outbox;
 use polls::TICK;
-use slot::{Busy, Slot, Todo};
 pub use summary::Summary;
 use time::{Now, Time};
 
@@ -110,10 +91,10 @@ pub struct Engine {
     timers: BTreeSet<(Time, OrderId)>,
     /// Orders that are doing something outside.
     busy: BTreeSet<OrderId>,
-    hooks: hooks::Ledger,
+    hooks: hooks::ledger::Ledger,
     /// Operators who wait for a poll of an order.
     waiters: BTreeMap<OrderId, Vec<command::Waiter>>,
-    rehearsals: Vec<rehearsal::Rehearsal>,
+    rehearsals: Vec<hooks::rehearsal::Rehearsal>,
     /// Push notifications that were kept lately.
     recent: push::Recent,
     /// Orders from replacements; those that the configuration does not have are part of `config` here.
@@ -143,7 +124,7 @@ impl Engine {
             gates: Vec::new(),
             timers: BTreeSet::new(),
             busy: BTreeSet::new(),
-            hooks: hooks::Ledger::default(),
+            hooks: hooks::ledger::Ledger::default(),
             waiters: BTreeMap::new(),
             rehearsals: Vec::new(),
             recent: push::Recent::default(),

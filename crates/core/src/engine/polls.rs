@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use super::account::unheard::Ending;
 use super::account::{Asked, Before, Flight, Purpose, Turn};
 use super::account::{Call, CredentialTag};
 use super::event::Effect;
 use super::id::OrderId;
 use super::order::Phase;
-use super::slot::{Brought, Slot};
+use super::order::expiry;
+use super::order::slot::{Brought, Slot};
 use super::time::{Now, Time, rfc3339};
-use super::unheard::Ending;
-use super::{Busy, Engine, expiry, schedule};
+use super::{Busy, Engine, schedule};
 use crate::api::code::Class;
 use crate::api::{Answer, Failure, Request};
 

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::account::stale_answer::{Floors, become_another, keep_floor};
+use super::account::unheard;
 use super::account::{AccountRecord, Gate};
 use super::id::OrderId;
-use super::late::{Floors, become_another, keep_floor};
 use super::note::Level;
+use super::order::deploy;
 use super::order::{Former, News, OrderRecord, Phase};
 use super::same_number::Threats;
 use super::time::{Now, Time};
-use super::{Busy, Engine, NoteKind, Remembered, Slot, Todo, deploy, unheard};
+use super::{Busy, Engine, NoteKind, Remembered, Slot, Todo};
 use crate::config::{Config, HookEvent, Order, count};
 
 /// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
@@ -26,7 +28,7 @@ impl Engine {
     ) -> BTreeMap<Arc<str>, AccountRecord> {
         let config = self.config.clone();
         for account in &config.accounts {
-            let login = Some(super::errand::login_of(account));
+            let login = Some(super::account::errand::login_of(account));
             if let Some(gate) = self.gate_of(&account.name) {
                 self.gates[gate].removed = false;
                 if std::mem::replace(&mut self.gates[gate].record.login, login) != login {
@@ -41,8 +43,9 @@ impl Engine {
             if let Some(unheard) = &mut record.unheard {
                 unheard.until = unheard.until.min(now.time + unheard::FURTHEST);
             }
-            record.details_refused =
-                record.details_refused.filter(|refused| refused.login == super::errand::login_of(account));
+            record.details_refused = record
+                .details_refused
+                .filter(|refused| refused.login == super::account::errand::login_of(account));
             self.gates.push(Gate::new(account.name.clone(), record));
             if is_new {
                 self.touch_gate(self.gates.len() - 1, now);
@@ -143,7 +146,7 @@ impl Engine {
             busy: Busy::Idle,
             todo,
             urgent: false,
-            brought: super::slot::Brought::default(),
+            brought: super::order::slot::Brought::default(),
             queued: None,
             timed: None,
             ready: false,

@@ -7,9 +7,9 @@ use super::event::Effect;
 use super::id::OrderId;
 use super::install::InspectPurpose;
 use super::note::Level;
+use super::order::slot::Busy;
 use super::outbox::Changes;
 use super::outbox::not_on_record;
-use super::slot::Busy;
 use super::time::Now;
 use super::{Engine, NoteKind, note};
 

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use crate::cert::{self, Certificate, Fingerprint};
 use crate::config::{FileKind, Files};
 
-use super::install::Material;
+use crate::engine::install::Material;
 
 /// The content of one file, or `None` where it needs the private key, or where the material has nothing for
 /// it (a root that the vendor did not send).

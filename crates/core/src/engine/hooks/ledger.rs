@@ -1,21 +1,21 @@
 //! The hook ledger: what is owed, when it is tried, and who shares a run.
 //!
 //! A hook is owed until it has worked. Each order tries its hooks one after the other, in the order of its
-//! configuration; a hook never runs twice at once; who shares a run is decided in [`super::company`].
+//! configuration; a hook never runs twice at once; who shares a run is decided in [`crate::engine::company`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::company::{Company, Key, Queue, Ready};
-use super::event::Effect;
-use super::hook::{HookResult, HookRun, Subject};
-use super::id::{OrderId, RunId};
-use super::note::Level;
-use super::order::Debt;
-use super::polls::TICK;
-use super::time::{Now, Time};
-use super::{ALARM_AFTER, Busy, Engine, NoteKind, note, schedule};
 use crate::config::{Action, FileKind, Hook, HookEvent, Order};
+use crate::engine::event::Effect;
+use crate::engine::hooks::company::{Company, Key, Queue, Ready};
+use crate::engine::hooks::{HookResult, HookRun, Subject};
+use crate::engine::id::{OrderId, RunId};
+use crate::engine::note::Level;
+use crate::engine::order::Debt;
+use crate::engine::polls::TICK;
+use crate::engine::time::{Now, Time};
+use crate::engine::{ALARM_AFTER, Busy, Engine, NoteKind, note, schedule};
 
 /// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
 /// block the others.
@@ -23,12 +23,12 @@ const MAX_PARALLEL: usize = 4;
 
 /// What waits for a run, and what runs.
 #[derive(Debug, Default)]
-pub(super) struct Ledger {
-    pub(super) ready: Queue,
+pub(in crate::engine) struct Ledger {
+    pub(in crate::engine) ready: Queue,
     running: BTreeMap<RunId, Running>,
     next_run: u64,
     /// For whom a hook failed in runs of their own, since one worked.
-    pub(super) in_vain: BTreeMap<Arc<str>, BTreeSet<OrderId>>,
+    pub(in crate::engine) in_vain: BTreeMap<Arc<str>, BTreeSet<OrderId>>,
 }
 
 #[derive(Debug)]
@@ -41,22 +41,22 @@ struct Running {
 }
 
 impl Ledger {
-    pub(super) fn next_wake(&self) -> Option<Time> {
+    pub(in crate::engine) fn next_wake(&self) -> Option<Time> {
         self.ready.values().filter_map(|ready| ready.wait).min()
     }
 
-    pub(super) fn has_work(&self) -> bool {
+    pub(in crate::engine) fn has_work(&self) -> bool {
         !self.ready.is_empty() || !self.running.is_empty()
     }
 }
 
 impl Engine {
-    pub(super) fn hook(&self, name: &str) -> Option<&Arc<Hook>> {
+    pub(in crate::engine) fn hook(&self, name: &str) -> Option<&Arc<Hook>> {
         self.config.hooks.iter().find(|hook| &*hook.name == name)
     }
 
     /// Enters the order's hooks for an event; what was owed for the same event before is replaced.
-    pub(super) fn owe_hooks(&mut self, id: OrderId, event: HookEvent, now: Now) {
+    pub(in crate::engine) fn owe_hooks(&mut self, id: OrderId, event: HookEvent, now: Now) {
         let wanted: Vec<Arc<str>> = self
             .entry(id)
             .settings
@@ -87,7 +87,7 @@ impl Engine {
     }
 
     /// Lets an idle order's first due debt wait for its run.
-    pub(super) fn queue_debts(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn queue_debts(&mut self, id: OrderId, now: Now) {
         let slot = self.slot(id);
         if slot.ready || slot.removed || slot.busy != Busy::Idle {
             return;
@@ -103,7 +103,7 @@ impl Engine {
     }
 
     /// A hook that the configuration no longer has cannot be run; said, and struck out.
-    pub(super) fn forgive(&mut self, id: OrderId, hook: &str, event: HookEvent, now: Now) {
+    pub(in crate::engine) fn forgive(&mut self, id: OrderId, hook: &str, event: HookEvent, now: Now) {
         let record = &mut self.slot_mut(id).record;
         let is_meant = |debt: &Debt| &*debt.hook == hook && debt.event == event;
         let owed = record.owed().any(is_meant);
@@ -120,7 +120,7 @@ impl Engine {
     }
 
     /// Starts every run that may start; the hook that has waited longest is the first.
-    pub(super) fn start_hooks(&mut self, now: Now) {
+    pub(in crate::engine) fn start_hooks(&mut self, now: Now) {
         if self.hooks.ready.is_empty() {
             return;
         }
@@ -167,7 +167,7 @@ impl Engine {
         self.run_hook(hook, key.1, company, false, now);
     }
 
-    pub(super) fn run_hook(
+    pub(in crate::engine) fn run_hook(
         &mut self,
         hook: Arc<Hook>,
         event: HookEvent,
@@ -200,7 +200,7 @@ impl Engine {
     }
 
     /// What a hook is told of an order.
-    pub(super) fn subject(&self, id: OrderId) -> Subject {
+    pub(in crate::engine) fn subject(&self, id: OrderId) -> Subject {
         let entry = self.entry(id);
         let dir = self.config.install_dir.join(&*entry.name);
         let files = &entry.settings.files;
@@ -227,7 +227,7 @@ impl Engine {
     }
 
     /// A run that was never begun, because the save before it failed.
-    pub(super) fn hook_unstarted(&mut self, run: RunId, now: Now) {
+    pub(in crate::engine) fn hook_unstarted(&mut self, run: RunId, now: Now) {
         let Some(running) = self.hooks.running.remove(&run) else { return };
         for id in &running.orders {
             self.set_busy(*id, Busy::Idle);
@@ -244,7 +244,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn hook_ended(&mut self, run: RunId, result: HookResult, now: Now) {
+    pub(in crate::engine) fn hook_ended(&mut self, run: RunId, result: HookResult, now: Now) {
         let Some(running) = self.hooks.running.remove(&run) else { return };
         for id in &running.orders {
             self.set_busy(*id, Busy::Idle);
@@ -267,7 +267,7 @@ impl Engine {
         }
     }
 
-    /// Tells a hook that is at fault from orders that are: see [`super::company`].
+    /// Tells a hook that is at fault from orders that are: see [`crate::engine::company`].
     fn count_in_vain(&mut self, running: &Running, result: &HookResult) {
         match result {
             HookResult::Failed { .. } if running.apart => {
@@ -325,7 +325,7 @@ impl Engine {
     }
 
     /// Takes an order out of every run that has not begun.
-    pub(super) fn unready(&mut self, id: OrderId) {
+    pub(in crate::engine) fn unready(&mut self, id: OrderId) {
         if std::mem::take(&mut self.slot_mut(id).ready) {
             self.hooks.ready.retain(|_, ready| {
                 ready.leave(id);
@@ -336,7 +336,7 @@ impl Engine {
 }
 
 /// How a run ended, in words for the log and for `status`.
-pub(super) fn outcome(result: &HookResult) -> String {
+pub(in crate::engine) fn outcome(result: &HookResult) -> String {
     match result {
         HookResult::Done => "done".into(),
         HookResult::NotForMe => "not for this hook (exit code 42)".into(),

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use super::company::Company;
-use super::hook::HookResult;
-use super::id::{OrderId, RunId, Token};
-use super::slot::Work;
-use super::time::Now;
-use super::{Busy, Engine, hooks};
 use crate::config::{Hook, HookEvent};
+use crate::engine::hooks::HookResult;
+use crate::engine::hooks::company::Company;
+use crate::engine::hooks::ledger;
+use crate::engine::id::{OrderId, RunId, Token};
+use crate::engine::order::slot::Work;
+use crate::engine::time::Now;
+use crate::engine::{Busy, Engine};
 
 /// A rehearsal under way: its hooks run one after the other.
 #[derive(Debug)]
-pub(super) struct Rehearsal {
+pub(in crate::engine) struct Rehearsal {
     token: Token,
     order: OrderId,
     run: Option<RunId>,
@@ -23,7 +24,7 @@ pub(super) struct Rehearsal {
 }
 
 impl Engine {
-    pub(super) fn rehearse(&mut self, token: Token, id: OrderId, now: Now) {
+    pub(in crate::engine) fn rehearse(&mut self, token: Token, id: OrderId, now: Now) {
         let name = self.slot_name(id);
         if self.slot(id).record.installed.is_none() {
             return self.reply(token, false, &format!("{name} has nothing installed to rehearse with"));
@@ -71,7 +72,7 @@ impl Engine {
     }
 
     /// What is under way comes to its end; nothing else is run for an order that is gone.
-    pub(super) fn end_rehearsals(&mut self, id: OrderId) {
+    pub(in crate::engine) fn end_rehearsals(&mut self, id: OrderId) {
         let name = self.slot_name(id);
         for rehearsal in self.rehearsals.iter_mut().filter(|rehearsal| rehearsal.order == id) {
             for hook in std::mem::take(&mut rehearsal.left) {
@@ -83,14 +84,14 @@ impl Engine {
         }
     }
 
-    pub(super) fn rehearsed(&mut self, run: RunId, result: &HookResult, now: Now) {
+    pub(in crate::engine) fn rehearsed(&mut self, run: RunId, result: &HookResult, now: Now) {
         let Some(at) = self.rehearsals.iter().position(|rehearsal| rehearsal.run == Some(run)) else {
             return;
         };
         let rehearsal = &mut self.rehearsals[at];
         let name = rehearsal.current.take().unwrap_or_default();
         rehearsal.ok &= !matches!(result, HookResult::Failed { .. });
-        rehearsal.results.push(format!("hook {name}: {}", hooks::outcome(result)));
+        rehearsal.results.push(format!("hook {name}: {}", ledger::outcome(result)));
         self.rehearse_on(at, now);
     }
 }

@@ -4,21 +4,30 @@
 //! first refused login closes for good. Only a changed credential or the operator's word opens it, and then
 //! for exactly one call. The door's state does not depend on time, so no clock can open it.
 
+pub mod errand;
+pub(in crate::engine) mod login;
+pub mod pause;
+pub(in crate::engine) mod renamed;
+pub mod replacement;
+pub(in crate::engine) mod resume;
+pub(in crate::engine) mod stale_answer;
+pub mod unheard;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::errand::Errand;
-use super::id::{OrderId, Token};
-use super::is_default;
-use super::pause::Cause;
-use super::push::Announced;
-use super::replacement::Replacement;
-use super::time::Time;
-use super::unheard::Unheard;
 use crate::api::{Endpoint, Request};
+use crate::engine::account::errand::Errand;
+use crate::engine::account::pause::Cause;
+use crate::engine::account::replacement::Replacement;
+use crate::engine::account::unheard::Unheard;
+use crate::engine::id::{OrderId, Token};
+use crate::engine::is_default;
+use crate::engine::push::Announced;
+use crate::engine::time::Time;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
@@ -43,7 +52,7 @@ pub struct AccountRecord {
     /// One call may go out although the account is closed.
     #[serde(skip_serializing_if = "is_default")]
     pub probe: bool,
-    /// Stands for login and address, see [`super::errand::login_of`]; nothing in a state that is older than this.
+    /// Stands for login and address, see [`crate::engine::account::errand::login_of`]; nothing in a state that is older than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<u64>,
     /// No call before this.
@@ -99,12 +108,12 @@ pub struct Refused {
     /// The credential of that time, once it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<CredentialTag>,
-    /// Stands for the account's entry of that time, see [`super::errand::login_of`].
+    /// Stands for the account's entry of that time, see [`crate::engine::account::errand::login_of`].
     pub login: u64,
 }
 
 impl AccountRecord {
-    /// Translates its times, as [`super::order::OrderRecord::rebase`] does.
+    /// Translates its times, as [`crate::engine::order::OrderRecord::rebase`] does.
     pub fn rebase(&mut self, past: impl Fn(&mut Time), future: impl Fn(&mut Time)) {
         self.called.iter_mut().for_each(past);
         [&mut self.paused_until, &mut self.ends].into_iter().flatten().for_each(&future);
@@ -156,7 +165,7 @@ impl Closed {
     pub const MOST_SPENT: usize = 16;
 
     /// This credential, if it is known, had its one call.
-    pub(super) fn spend(&mut self, tag: Option<CredentialTag>) {
+    pub(in crate::engine) fn spend(&mut self, tag: Option<CredentialTag>) {
         let Some(tag) = tag.filter(|tag| !self.spent.contains(tag)) else { return };
         if self.spent.len() == Closed::MOST_SPENT {
             self.spent.remove(0);

@@ -1,9 +1,9 @@
 //! Does the vendor's name for an order fit what its entry says? An order number with a slip in it is someone else's
 //! order, and that can be seen long before the certificate comes.
 
-use super::order::OrderRecord;
 use crate::api::{Foreign, Product};
 use crate::config::{self, Order};
+use crate::engine::order::OrderRecord;
 
 /// The vendor's name for the order, where none of the names that the vendor has told of it is among the entry's domains
 /// or goes with one of them.

@@ -2,22 +2,23 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::id::OrderId;
-use super::note::Level;
-use super::order::{Heard, Mood, News, Phase};
-use super::slot::Brought;
-use super::time::Now;
-use super::{ALARM_AFTER, Engine, NoteKind, names, note};
 use crate::api::code::{self, Class, Row};
 use crate::api::reply;
 use crate::api::{Answer, Endpoint, Foreign, Reply};
 use crate::cert;
 use crate::config::HookEvent;
+use crate::engine::id::OrderId;
+use crate::engine::note::Level;
+use crate::engine::order::names;
+use crate::engine::order::slot::Brought;
+use crate::engine::order::{Heard, Mood, News, Phase};
+use crate::engine::time::Now;
+use crate::engine::{ALARM_AFTER, Engine, NoteKind, note};
 
 impl Engine {
     /// The call may have reached the vendor, but brought nothing that helps: no answer that can be understood, or a
     /// code for trouble that passes.
-    pub(super) fn no_news(&mut self, id: OrderId, code: Option<i32>, text: String, now: Now) {
+    pub(in crate::engine) fn no_news(&mut self, id: OrderId, code: Option<i32>, text: String, now: Now) {
         self.set_due(id, now);
         let record = &self.slot(id).record;
         let failures = record.failures;
@@ -33,7 +34,14 @@ impl Engine {
         }
     }
 
-    pub(super) fn read(&mut self, gate: usize, id: OrderId, probe: bool, answer: &Answer, now: Now) {
+    pub(in crate::engine) fn read(
+        &mut self,
+        gate: usize,
+        id: OrderId,
+        probe: bool,
+        answer: &Answer,
+        now: Now,
+    ) {
         let endpoint = self.entry(id).settings.product.endpoint();
         match self.hear(gate, endpoint, probe, answer, now) {
             Ok((row, reply)) => {
@@ -47,7 +55,7 @@ impl Engine {
 
     /// What an answer says; what it says of the account is taken in. Otherwise why it cannot be read, which
     /// is nothing where that is a bug.
-    pub(super) fn hear(
+    pub(in crate::engine) fn hear(
         &mut self,
         gate: usize,
         endpoint: Endpoint,
@@ -278,11 +286,11 @@ impl Engine {
     }
 
     /// A bug surfaced while one order was handled: that order waits for the operator.
-    pub(super) fn broken_by(&mut self, id: OrderId, doing: &str, now: Now) {
+    pub(in crate::engine) fn broken_by(&mut self, id: OrderId, doing: &str, now: Now) {
         self.stop(id, News::Stuck, internal_error(doing), "", now);
     }
 
-    pub(super) fn heard(
+    pub(in crate::engine) fn heard(
         &mut self,
         id: OrderId,
         code: Option<i32>,
@@ -312,24 +320,24 @@ impl Engine {
 }
 
 /// What is done while [`Engine::hear`] reads an answer.
-pub(super) const READING: &str = "reading the vendor's answer";
+pub(in crate::engine) const READING: &str = "reading the vendor's answer";
 
-pub(super) fn internal_error(doing: &str) -> String {
+pub(in crate::engine) fn internal_error(doing: &str) -> String {
     format!("internal error while {doing}; please report it")
 }
 
 /// What a reply means, with its own code and words.
-pub(super) fn described(row: Row, reply: &Reply) -> String {
+pub(in crate::engine) fn described(row: Row, reply: &Reply) -> String {
     format!("{} ({})", row.means, said(reply))
 }
 
 /// What to do about a code, behind a sentence.
-pub(super) fn advice(row: Row) -> String {
+pub(in crate::engine) fn advice(row: Row) -> String {
     if row.advice.is_empty() { String::new() } else { format!("; {}", row.advice) }
 }
 
 /// Code and words of a reply, quoted.
-pub(super) fn said(reply: &Reply) -> String {
+pub(in crate::engine) fn said(reply: &Reply) -> String {
     match &reply.message {
         Some(message) => format!("code {}: \"{message}\"", reply.code),
         None => format!("code {}", reply.code),

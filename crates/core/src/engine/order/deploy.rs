@@ -1,23 +1,25 @@
 //! From a verified bundle to a generation in its place: staging, the intent, the swap, and what is done when
 //! this machine gets in the way.
 
-use super::event::Effect;
-use super::id::OrderId;
-use super::install::{
+use crate::cert::{self, Certificate, Fingerprint};
+use crate::config::{FileCopy, FileKind, HookEvent, KeySource, Order, Severity};
+use crate::engine::event::Effect;
+use crate::engine::id::OrderId;
+use crate::engine::install::{
     Activate, AnchorSource, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Material,
     Quarantine, Stage, StagedFiles,
 };
-use super::note::Level;
-use super::order::{Generation, News, Phase, Trouble};
-use super::slot::Work;
-use super::time::{Now, Time};
-use super::{ALARM_AFTER, Busy, Engine, NoteKind, contents, coverage, note, schedule};
-use crate::cert::{self, Certificate, Fingerprint};
-use crate::config::{FileCopy, FileKind, HookEvent, KeySource, Order, Severity};
+use crate::engine::note::Level;
+use crate::engine::order::contents;
+use crate::engine::order::coverage;
+use crate::engine::order::slot::Work;
+use crate::engine::order::{Generation, News, Phase, Trouble};
+use crate::engine::time::{Now, Time};
+use crate::engine::{ALARM_AFTER, Busy, Engine, NoteKind, note, schedule};
 
 impl Engine {
     /// What an idle order owes on this machine, and from when on.
-    pub(super) fn local_work(&self, id: OrderId) -> Option<(Time, Work)> {
+    pub(in crate::engine) fn local_work(&self, id: OrderId) -> Option<(Time, Work)> {
         let slot = self.slot(id);
         let record = &slot.record;
         if slot.todo.broken {
@@ -51,7 +53,7 @@ impl Engine {
         None
     }
 
-    pub(super) fn start_local(&mut self, id: OrderId, work: Work, now: Now) {
+    pub(in crate::engine) fn start_local(&mut self, id: OrderId, work: Work, now: Now) {
         let name = self.slot_name(id);
         let effect = match work {
             Work::Activate => match self.activation(id) {
@@ -156,7 +158,7 @@ impl Engine {
         })
     }
 
-    pub(super) fn inspected(&mut self, id: OrderId, inspection: Inspection, now: Now) {
+    pub(in crate::engine) fn inspected(&mut self, id: OrderId, inspection: Inspection, now: Now) {
         let was = self.slot(id).busy;
         self.set_busy(id, Busy::Idle);
         if self.slot(id).removed {
@@ -175,7 +177,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn drop_bundle(&mut self, id: OrderId) {
+    pub(in crate::engine) fn drop_bundle(&mut self, id: OrderId) {
         let slot = self.slot_mut(id);
         slot.bundle = None;
         slot.material = None;
@@ -189,7 +191,12 @@ impl Engine {
         }
     }
 
-    pub(super) fn staged(&mut self, id: OrderId, result: Result<StagedFiles, InstallError>, now: Now) {
+    pub(in crate::engine) fn staged(
+        &mut self,
+        id: OrderId,
+        result: Result<StagedFiles, InstallError>,
+        now: Now,
+    ) {
         self.set_busy(id, Busy::Idle);
         if self.slot(id).removed {
             return;
@@ -209,7 +216,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn activated(&mut self, id: OrderId, result: Result<(), InstallError>, now: Now) {
+    pub(in crate::engine) fn activated(&mut self, id: OrderId, result: Result<(), InstallError>, now: Now) {
         self.set_busy(id, Busy::Idle);
         if self.slot(id).removed {
             return;
@@ -242,7 +249,7 @@ impl Engine {
             "installed generation {} with serial {}, valid until {}",
             generation.name,
             generation.serial,
-            super::time::rfc3339(generation.not_after)
+            crate::engine::time::rfc3339(generation.not_after)
         );
         let slot = self.slot_mut(id);
         let old = old.map(|old| old.fingerprint);
@@ -280,7 +287,7 @@ impl Engine {
     }
 
     /// With nothing owed any more, the order is guarded.
-    pub(super) fn settle(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn settle(&mut self, id: OrderId, now: Now) {
         let owing = self.slot(id).record.owed().any(|debt| debt.event == HookEvent::Installed);
         if !owing && self.slot(id).record.staged.is_none() && self.slot(id).record.phase == Phase::Deploying {
             self.turn(id, News::Settled, None, now);
@@ -334,7 +341,7 @@ impl Engine {
 
     /// Work on this machine ended in a panic: the same work would end the same way, so the operator is asked.
     /// What was collected or staged stays recorded, and is gone on with when the order is taken up again.
-    pub(super) fn came_to_grief(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn came_to_grief(&mut self, id: OrderId, now: Now) {
         let doing = match self.slot(id).busy {
             Busy::Local(Work::Verify) => "reading the keys for its certificate",
             Busy::Local(Work::Stage) => "writing its files",
@@ -352,7 +359,7 @@ impl Engine {
         self.broken_by(id, doing, now);
     }
 
-    pub(super) fn tidied(&mut self, id: OrderId, problem: Option<String>, now: Now) {
+    pub(in crate::engine) fn tidied(&mut self, id: OrderId, problem: Option<String>, now: Now) {
         self.set_busy(id, Busy::Idle);
         if self.slot(id).removed {
             return;
@@ -370,7 +377,7 @@ fn can_be_made(copy: &FileCopy, material: &Material) -> bool {
 
 /// What a generation was made of, out of certificates among which there may be others. They went through the
 /// gate before: a chain built again, at another time, could be another one.
-pub(super) fn made_of(generation: &Generation, pool: &[Certificate], at: i64) -> Option<Material> {
+pub(in crate::engine) fn made_of(generation: &Generation, pool: &[Certificate], at: i64) -> Option<Material> {
     let find = |wanted: &Fingerprint| pool.iter().find(|known| known.fingerprint() == *wanted).cloned();
     let leaf = find(&generation.fingerprint)?;
     let chain: Option<Vec<_>> = generation.chain.as_ref().and_then(|chain| chain.iter().map(find).collect());
@@ -380,7 +387,7 @@ pub(super) fn made_of(generation: &Generation, pool: &[Certificate], at: i64) ->
 }
 
 /// Leaf and chain of certificates that went through the gate before.
-pub(super) fn material(
+pub(in crate::engine) fn material(
     leaf: &Certificate,
     pool: &[Certificate],
     key: Option<std::path::PathBuf>,
@@ -404,7 +411,7 @@ fn generation_name(leaf: &Certificate, installed: Option<&Generation>, now: Now)
     format!("{}-{}", time.strftime("%Y%m%dT%H%M%SZ"), &fingerprint[..16])
 }
 
-pub(super) fn generation(
+pub(in crate::engine) fn generation(
     entry: &Order,
     name: &str,
     material: &Material,
@@ -430,7 +437,7 @@ pub(super) fn generation(
 /// Changes whenever the configuration asks for other files or copies than before. Owner and mode are not part
 /// of it: those are put right in place. The text is fixed for all time, or an upgrade would write every
 /// order's files anew.
-pub(super) fn spec_of(entry: &Order) -> u64 {
+pub(in crate::engine) fn spec_of(entry: &Order) -> u64 {
     let mut text = String::new();
     for (kind, name, _) in contents::wanted(&entry.settings.files) {
         text.push_str(&format!("{}={name}\n", kind.as_str()));

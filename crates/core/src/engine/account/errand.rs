@@ -1,15 +1,15 @@
 //! Calls that are not polls: domain details, which the daemon also asks for on its own, and the operator's
 //! S/MIME commands. They pass the same gate, and none of them is ever repeated blindly.
 
-use super::Engine;
-use super::account::Purpose;
-use super::answers::{READING, advice, described, internal_error};
-use super::command::{ReplaceCommand, Target};
-use super::id::{OrderId, Token};
-use super::time::Now;
 use crate::api::code::{Class, Row, is_error};
 use crate::api::{Answer, Endpoint, Failure, Foreign, Handle, Reply, Request};
 use crate::config::Account;
+use crate::engine::Engine;
+use crate::engine::account::Purpose;
+use crate::engine::command::{ReplaceCommand, Target};
+use crate::engine::id::{OrderId, Token};
+use crate::engine::order::answers::{READING, advice, described, internal_error};
+use crate::engine::time::Now;
 
 /// A call that is not a poll, waiting for its turn or under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl Errand {
     }
 
     /// The order that is to be replaced, if that is what it is about.
-    pub(super) fn replaced_number(&self) -> Option<&str> {
+    pub(in crate::engine) fn replaced_number(&self) -> Option<&str> {
         match &self.kind {
             Kind::Replace(command) => Some(&command.replace.order_number),
             Kind::Domains { .. } | Kind::Resend { .. } => None,
@@ -59,12 +59,15 @@ impl Errand {
 
 /// Stands for what an account's calls are made with, the password aside: login name and address.
 pub fn login_of(account: &Account) -> u64 {
-    super::schedule::seed(&account.login_name, &account.base_url, 0)
+    crate::engine::schedule::seed(&account.login_name, &account.base_url, 0)
 }
 
 impl Engine {
     /// The order number and the account that a target means, and the order if it is configured.
-    pub(super) fn resolve(&self, target: &Target) -> Result<(usize, String, Option<OrderId>), String> {
+    pub(in crate::engine) fn resolve(
+        &self,
+        target: &Target,
+    ) -> Result<(usize, String, Option<OrderId>), String> {
         match target {
             Target::Order(name) => {
                 let id = self
@@ -92,7 +95,11 @@ impl Engine {
     }
 
     /// The account for an order number: the one that was named, the one of the order, or the only one.
-    pub(super) fn gate_for_number(&self, number: &str, account: Option<&str>) -> Result<usize, String> {
+    pub(in crate::engine) fn gate_for_number(
+        &self,
+        number: &str,
+        account: Option<&str>,
+    ) -> Result<usize, String> {
         if number.is_empty() || number.chars().count() > Handle::MAX_ORDER_NUMBER {
             return Err(format!("an order number has 1 to {} characters", Handle::MAX_ORDER_NUMBER));
         }
@@ -116,7 +123,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn want_resend(&mut self, token: Token, target: &Target, now: Now) {
+    pub(in crate::engine) fn want_resend(&mut self, token: Token, target: &Target, now: Now) {
         let found = self.resolve(target).and_then(|(gate, number, _)| match self.shut(gate, now) {
             Some(why) => Err(format!("nothing was sent: {why}")),
             None => Ok((gate, number)),
@@ -129,7 +136,7 @@ impl Engine {
 
     /// The account was closed, paused or removed since: a waiting command need not wait for that to end, and
     /// no one should find it done when that has ended.
-    pub(super) fn refuse_errands(&mut self, gate: usize, now: Now) {
+    pub(in crate::engine) fn refuse_errands(&mut self, gate: usize, now: Now) {
         if self.gates[gate].errands.is_empty() || self.gates[gate].flight.is_some() {
             return;
         }
@@ -146,13 +153,13 @@ impl Engine {
         }
     }
 
-    pub(super) fn start_next_errand(&mut self, gate: usize, now: Now) {
+    pub(in crate::engine) fn start_next_errand(&mut self, gate: usize, now: Now) {
         if let Some(errand) = self.gates[gate].errands.pop_front() {
             self.start_errand(gate, errand, now);
         }
     }
 
-    pub(super) fn start_errand(&mut self, gate: usize, errand: Errand, now: Now) {
+    pub(in crate::engine) fn start_errand(&mut self, gate: usize, errand: Errand, now: Now) {
         let request = match &errand.kind {
             Kind::Domains { number, order } => {
                 self.domains_asked(*order, now);
@@ -165,14 +172,14 @@ impl Engine {
     }
 
     /// The record in front of the call could not be saved, so the call was not made.
-    pub(super) fn errand_dropped(&mut self, gate: usize, errand: Errand, now: Now) {
+    pub(in crate::engine) fn errand_dropped(&mut self, gate: usize, errand: Errand, now: Now) {
         if let Kind::Replace(command) = &errand.kind {
             self.not_replaced(gate, command, now);
         }
         self.tell_asker(&errand, "nothing was sent: the state cannot be saved; see the log");
     }
 
-    pub(super) fn errand_answered(
+    pub(in crate::engine) fn errand_answered(
         &mut self,
         gate: usize,
         errand: Errand,
@@ -252,6 +259,6 @@ impl Engine {
     }
 }
 
-pub(super) fn refused(what: &str, row: Row, reply: &Reply) -> String {
+pub(in crate::engine) fn refused(what: &str, row: Row, reply: &Reply) -> String {
     format!("{what}: {}{}", described(row, reply), advice(row))
 }

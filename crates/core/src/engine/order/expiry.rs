@@ -1,12 +1,12 @@
 //! Warnings ahead of a certificate's end, while no newer one is there, and ahead of the end of the subscription, beyond
 //! which no re-issue reaches.
 
-use super::id::OrderId;
-use super::note::Level;
-use super::order::{Generation, OrderRecord};
-use super::time::{Now, Time, rfc3339};
-use super::{Engine, NoteKind, note};
 use crate::config::HookEvent;
+use crate::engine::id::OrderId;
+use crate::engine::note::Level;
+use crate::engine::order::{Generation, OrderRecord};
+use crate::engine::time::{Now, Time, rfc3339};
+use crate::engine::{Engine, NoteKind, note};
 use std::time::Duration;
 
 /// Number of warnings for one certificate: near its end, three days before it, and at it.
@@ -41,7 +41,7 @@ fn warning_at(installed: &Generation, stage: u8) -> Option<i64> {
 }
 
 /// Whether an installed certificate nears its end at `unix`.
-pub(super) fn is_near(installed: Option<&Generation>, unix: i64) -> bool {
+pub(in crate::engine) fn is_near(installed: Option<&Generation>, unix: i64) -> bool {
     installed.is_some_and(|installed| unix >= installed.not_after - near(installed.life()))
 }
 
@@ -52,7 +52,7 @@ fn unwarned_term(record: &OrderRecord) -> Option<i64> {
 
 impl Engine {
     /// When the next warning is due.
-    pub(super) fn next_expiry(&self, id: OrderId, now: Now) -> Option<Time> {
+    pub(in crate::engine) fn next_expiry(&self, id: OrderId, now: Now) -> Option<Time> {
         let record = &self.slot(id).record;
         let installed = record.installed.as_deref()?;
         let expiry = warning_at(installed, record.warned);
@@ -61,7 +61,7 @@ impl Engine {
     }
 
     /// Tells once that the subscription of an installed order ends.
-    pub(super) fn warn_of_term(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn warn_of_term(&mut self, id: OrderId, now: Now) {
         let record = &self.slot(id).record;
         let end = unwarned_term(record)
             .filter(|end| record.installed.is_some() && end - TERM_WARNING <= now.unix());
@@ -86,7 +86,7 @@ impl Engine {
     }
 
     /// Gives the warnings whose time has come; of several that were slept through, one.
-    pub(super) fn warn_of_expiry(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn warn_of_expiry(&mut self, id: OrderId, now: Now) {
         let record = &self.slot(id).record;
         let Some(installed) = record.installed.as_deref() else { return };
         let due = |stage: &u8| warning_at(installed, *stage).is_some_and(|at| at <= now.unix());

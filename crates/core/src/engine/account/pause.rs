@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::account::Gate;
-use super::note::Level;
-use super::time::{Now, Time};
-use super::{Engine, NoteKind};
 use crate::config::Account;
+use crate::engine::account::Gate;
+use crate::engine::note::Level;
+use crate::engine::time::{Now, Time};
+use crate::engine::{Engine, NoteKind};
 
 words! {
     /// What a pause is for. Of two that are in force together, the later one here decides what ends them.
@@ -51,12 +51,12 @@ fn way_of(account: &Account) -> u64 {
     let roots = account.ca_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let proxy = account.proxy.as_deref().unwrap_or_default();
     let user = account.proxy_login.as_ref().map(|login| login.user.as_str()).unwrap_or_default();
-    super::schedule::seed(&account.base_url, &format!("{roots}\0{proxy}\0{user}"), 0)
+    crate::engine::schedule::seed(&account.base_url, &format!("{roots}\0{proxy}\0{user}"), 0)
 }
 
 impl Gate {
     /// No call before `until`; a pause that is in force is never shortened.
-    pub(super) fn pause(&mut self, until: Time, cause: Cause, why: &str, now: Time) {
+    pub(in crate::engine) fn pause(&mut self, until: Time, cause: Cause, why: &str, now: Time) {
         let record = &mut self.record;
         let known = record.paused_until.filter(|known| *known > now);
         record.paused_until = Some(known.map_or(until, |known| known.max(until)));
@@ -67,7 +67,7 @@ impl Gate {
     }
 
     /// The pauses in a row are over.
-    pub(super) fn unpause(&mut self) {
+    pub(in crate::engine) fn unpause(&mut self) {
         let record = &mut self.record;
         record.paused_until = None;
         record.paused_why = None;
@@ -79,7 +79,7 @@ impl Gate {
 
 impl Engine {
     /// See [`Gate::pause`]; remembers on which way that was.
-    pub(super) fn pause(&mut self, gate: usize, until: Time, cause: Cause, why: &str, now: Now) {
+    pub(in crate::engine) fn pause(&mut self, gate: usize, until: Time, cause: Cause, why: &str, now: Now) {
         let way = self.account_of(gate).map(way_of);
         let state = &mut self.gates[gate];
         state.pause(until, cause, why, now.time);
@@ -88,7 +88,7 @@ impl Engine {
     }
 
     /// What did not work on one way to the vendor may work on another: by a reload, or since the last start.
-    pub(super) fn leave_old_ways(&mut self, now: Now) {
+    pub(in crate::engine) fn leave_old_ways(&mut self, now: Now) {
         for gate in 0..self.gates.len() {
             let Some(way) = self.account_of(gate).map(way_of) else { continue };
             let record = &self.gates[gate].record;
@@ -109,8 +109,8 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
-    use super::super::account::AccountRecord;
     use super::*;
+    use crate::engine::account::AccountRecord;
 
     fn at(seconds: i64) -> Time {
         Time(seconds * 1000)

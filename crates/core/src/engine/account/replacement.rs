@@ -7,19 +7,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::account::AccountRecord;
-use super::adopted::Adopted;
-use super::answers::described;
-use super::command::{CommandReply, ReplaceCommand};
-use super::errand::{Errand, refused};
-use super::event::Effect;
-use super::id::{OrderId, Token};
-use super::note::Level;
-use super::time::{Now, rfc3339};
-use super::{Engine, NoteKind, is_default};
 use crate::api::code::{Class, Row, is_error};
 use crate::api::{Foreign, Handle, Replace, Reply, Request};
 use crate::cert::{self, Certificate, Fingerprint};
+use crate::engine::account::AccountRecord;
+use crate::engine::account::errand::{Errand, refused};
+use crate::engine::adopted::Adopted;
+use crate::engine::command::{CommandReply, ReplaceCommand};
+use crate::engine::event::Effect;
+use crate::engine::id::{OrderId, Token};
+use crate::engine::note::Level;
+use crate::engine::order::answers::described;
+use crate::engine::time::{Now, rfc3339};
+use crate::engine::{Engine, NoteKind, is_default};
 
 /// Maximum number of replacements remembered per account; they are saved with each of its calls.
 const REMEMBERED: usize = 500;
@@ -103,7 +103,12 @@ fn is_unknown(outcome: &Outcome) -> bool {
 }
 
 impl Engine {
-    pub(super) fn want_replacement(&mut self, token: Token, command: Box<ReplaceCommand>, now: Now) {
+    pub(in crate::engine) fn want_replacement(
+        &mut self,
+        token: Token,
+        command: Box<ReplaceCommand>,
+        now: Now,
+    ) {
         let number = command.replace.order_number.clone();
         let found = self.gate_for_number(&number, command.account.as_deref());
         let wrong =
@@ -166,7 +171,7 @@ impl Engine {
     }
 
     /// Before anything is sent: from here on an answer that never comes is an unknown outcome.
-    pub(super) fn intend(&mut self, gate: usize, command: &ReplaceCommand, now: Now) -> Request {
+    pub(in crate::engine) fn intend(&mut self, gate: usize, command: &ReplaceCommand, now: Now) -> Request {
         let replacements = &mut self.gates[gate].record.replacements;
         if replacements.len() >= REMEMBERED {
             // What is known to have been made says least.
@@ -195,7 +200,12 @@ impl Engine {
 
     /// At the operator's word: resuming an order means having looked what became of its replacement. It stays
     /// on record, so the same request is still not sent twice by mistake.
-    pub(super) fn settle_replacement(&mut self, gate: usize, wanted: impl Fn(&str) -> bool, now: Now) {
+    pub(in crate::engine) fn settle_replacement(
+        &mut self,
+        gate: usize,
+        wanted: impl Fn(&str) -> bool,
+        now: Now,
+    ) {
         let record = &mut self.gates[gate].record;
         let open: Vec<Box<str>> = open(&record.replacements)
             .filter(|known| wanted(&known.number))
@@ -215,7 +225,7 @@ impl Engine {
     }
 
     /// As [`Engine::settle_replacement`], for orders that have no name here.
-    pub(super) fn settle_nameless(&mut self, gate: usize, now: Now) {
+    pub(in crate::engine) fn settle_nameless(&mut self, gate: usize, now: Now) {
         let open: Vec<Box<str>> =
             open(&self.gates[gate].record.replacements).map(|known| known.number.clone()).collect();
         let named = |number: &str| {
@@ -229,7 +239,7 @@ impl Engine {
     }
 
     /// A certificate for the key of a lost replacement was collected: so it was made.
-    pub(super) fn settle_collected(&mut self, gate: usize, leaf: &Certificate, now: Now) {
+    pub(in crate::engine) fn settle_collected(&mut self, gate: usize, leaf: &Certificate, now: Now) {
         // Certificates begin with the day, or with the hour, of their issue.
         const DAY: i64 = 24 * 3600;
         let key = Fingerprint::of(leaf.spki());
@@ -244,7 +254,7 @@ impl Engine {
     }
 
     /// The vendor certainly saw nothing of it.
-    pub(super) fn not_replaced(&mut self, gate: usize, command: &ReplaceCommand, now: Now) {
+    pub(in crate::engine) fn not_replaced(&mut self, gate: usize, command: &ReplaceCommand, now: Now) {
         let record = &mut self.gates[gate].record;
         if let Some(at) = Self::pending(record, command) {
             record.replacements.remove(at);
@@ -254,7 +264,7 @@ impl Engine {
     }
 
     /// It was sent, and no answer was understood.
-    pub(super) fn replacement_unclear(
+    pub(in crate::engine) fn replacement_unclear(
         &mut self,
         gate: usize,
         command: &ReplaceCommand,
@@ -276,7 +286,7 @@ impl Engine {
     }
 
     /// The vendor said something.
-    pub(super) fn replacement_answered(
+    pub(in crate::engine) fn replacement_answered(
         &mut self,
         gate: usize,
         command: &ReplaceCommand,

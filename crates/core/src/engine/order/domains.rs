@@ -7,22 +7,22 @@
 
 use serde_json::json;
 
-use super::account::CredentialTag;
-use super::account::Refused;
-use super::command::{CommandReply, Target};
-use super::errand::{Errand, login_of};
-use super::event::Effect;
-use super::id::{OrderId, Token};
-use super::note::Level;
-use super::order::{self, Domains, Heard, OrderRecord};
-use super::time::{Now, rfc3339};
-use super::{Engine, NoteKind};
 use crate::api::code::Progress;
 use crate::api::reply::{Details, is_validated};
 use crate::api::{Foreign, Handle, Product, Reply};
+use crate::engine::account::CredentialTag;
+use crate::engine::account::Refused;
+use crate::engine::account::errand::{Errand, login_of};
+use crate::engine::command::{CommandReply, Target};
+use crate::engine::event::Effect;
+use crate::engine::id::{OrderId, Token};
+use crate::engine::note::Level;
+use crate::engine::order::{self, Domains, Heard, OrderRecord};
+use crate::engine::time::{Now, rfc3339};
+use crate::engine::{Engine, NoteKind};
 
 impl Engine {
-    pub(super) fn want_domains(&mut self, token: Token, target: &Target, now: Now) {
+    pub(in crate::engine) fn want_domains(&mut self, token: Token, target: &Target, now: Now) {
         let found = self.resolve(target).and_then(|(gate, number, id)| {
             if let Some(other) =
                 id.map(|id| self.entry(id).settings.product).filter(|product| *product != Product::Ssl)
@@ -46,7 +46,7 @@ impl Engine {
     }
 
     /// After an answer that the order still waits: would its domains tell more?
-    pub(super) fn wish_for_domains(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn wish_for_domains(&mut self, id: OrderId, now: Now) {
         if self.wants_domains(id, now) {
             let gate = self.slot(id).gate;
             self.gates[gate].wishes.insert(id);
@@ -72,7 +72,7 @@ impl Engine {
     }
 
     /// The turn of a wish has come, if it still is one.
-    pub(super) fn start_wish(&mut self, gate: usize, id: OrderId, now: Now) {
+    pub(in crate::engine) fn start_wish(&mut self, gate: usize, id: OrderId, now: Now) {
         self.gates[gate].wishes.remove(&id);
         if self.slot(id).removed || self.slot(id).gate != gate || !self.wants_domains(id, now) {
             return;
@@ -82,12 +82,12 @@ impl Engine {
     }
 
     /// The order number: its entry's, or the one that answers name.
-    pub(super) fn known_number(&self, id: OrderId) -> Option<&str> {
+    pub(in crate::engine) fn known_number(&self, id: OrderId) -> Option<&str> {
         order::number(self.entry(id), Some(&self.slot(id).record))
     }
 
     /// An answer names the order's number, which its entry may not. The newest of a family has another one in time.
-    pub(super) fn learn_number(&mut self, id: OrderId, told: Option<&str>, now: Now) {
+    pub(in crate::engine) fn learn_number(&mut self, id: OrderId, told: Option<&str>, now: Now) {
         let told = told.filter(|_| !matches!(self.entry(id).handle, Handle::OrderNumber(_)));
         if let Some(told) = told
             && self.slot(id).record.number.as_deref() != Some(told)
@@ -98,7 +98,7 @@ impl Engine {
     }
 
     /// Recorded before the call, so that no crash makes us ask sooner than we may.
-    pub(super) fn domains_asked(&mut self, order: Option<OrderId>, now: Now) {
+    pub(in crate::engine) fn domains_asked(&mut self, order: Option<OrderId>, now: Now) {
         let asked = self.latest_arrival(now);
         if let Some(record) = self.domains_record(order) {
             match &mut record.domains {
@@ -118,7 +118,7 @@ impl Engine {
 
     /// No answer, or none that helps: what was known before stays. The asking command is told; the log is for
     /// what the daemon asked on its own.
-    pub(super) fn domains_unknown(
+    pub(in crate::engine) fn domains_unknown(
         &mut self,
         asker: Option<Token>,
         order: Option<OrderId>,
@@ -135,7 +135,7 @@ impl Engine {
         self.tell(Level::Warn, NoteKind::Domains, order.filter(|id| !self.slot(*id).removed), now, text);
     }
 
-    pub(super) fn domains_heard(
+    pub(in crate::engine) fn domains_heard(
         &mut self,
         order: Option<OrderId>,
         number: &str,
@@ -188,7 +188,7 @@ impl Engine {
     }
 
     /// "Permission denied!": the login is fine, this endpoint is not for us.
-    pub(super) fn details_refused(&mut self, gate: usize, text: &str, now: Now) {
+    pub(in crate::engine) fn details_refused(&mut self, gate: usize, text: &str, now: Now) {
         let account = self.gates[gate].name.clone();
         let Some(login) = self.account_of(gate).map(login_of) else { return };
         let first = self.gates[gate].record.details_refused.is_none();
@@ -206,7 +206,12 @@ impl Engine {
     }
 
     /// The credential was read: another one than the refused one may be allowed more.
-    pub(super) fn details_fingerprinted(&mut self, gate: usize, tag: Option<CredentialTag>, now: Now) {
+    pub(in crate::engine) fn details_fingerprinted(
+        &mut self,
+        gate: usize,
+        tag: Option<CredentialTag>,
+        now: Now,
+    ) {
         let Some(refused) = &mut self.gates[gate].record.details_refused else { return };
         match (refused.tag, tag) {
             (_, None) => return,
@@ -218,7 +223,7 @@ impl Engine {
     }
 
     /// The account's entry was changed.
-    pub(super) fn details_allowed_again(&mut self, account: &str, now: Now) {
+    pub(in crate::engine) fn details_allowed_again(&mut self, account: &str, now: Now) {
         if let Some(gate) = self.gate_of(account)
             && self.gates[gate].record.details_refused.take().is_some()
         {

@@ -1,5 +1,19 @@
 //! One order: its phases, every transition in one match, and the record that outlives the process.
 
+pub(in crate::engine) mod answers;
+pub(in crate::engine) mod asking;
+pub mod contents;
+pub(in crate::engine) mod coverage;
+pub(in crate::engine) mod deploy;
+pub(in crate::engine) mod domains;
+pub(in crate::engine) mod expiry;
+pub(in crate::engine) mod guard;
+pub mod names;
+pub(in crate::engine) mod rollback;
+pub(in crate::engine) mod slot;
+pub(in crate::engine) mod unread;
+pub(in crate::engine) mod verdict;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,10 +25,10 @@ use crate::api::reply::Details;
 use crate::cert::Fingerprint;
 use crate::config::{HookEvent, Order};
 
-use super::install::InstalledFile;
-use super::is_default;
-use super::push::Pushed;
-use super::time::{Now, Time};
+use crate::engine::install::InstalledFile;
+use crate::engine::is_default;
+use crate::engine::push::Pushed;
+use crate::engine::time::{Now, Time};
 
 words! {
     /// Where an order stands. What is owed follows from it, so a restart needs no code of its own.

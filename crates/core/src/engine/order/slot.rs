@@ -3,16 +3,16 @@
 
 use std::sync::Arc;
 
-use super::install::Material;
-use super::order::OrderRecord;
-use super::summary;
-use super::time::Time;
 use crate::api::code::{Class, Row};
 use crate::cert::Certificate;
+use crate::engine::install::Material;
+use crate::engine::order::OrderRecord;
+use crate::engine::summary;
+use crate::engine::time::Time;
 
 /// What one order is busy with, outside the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Busy {
+pub(in crate::engine) enum Busy {
     #[default]
     Idle,
     Calling,
@@ -23,7 +23,7 @@ pub(super) enum Busy {
 
 /// A step of an order on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Work {
+pub(in crate::engine) enum Work {
     Activate,
     /// Find the generation before the current one, to put it back.
     RollBack,
@@ -36,7 +36,7 @@ pub(super) enum Work {
 
 /// What the last call about an order brought, for commands waiting for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Brought {
+pub(in crate::engine) enum Brought {
     /// No answer that can be understood, so far.
     #[default]
     Nothing,
@@ -50,7 +50,7 @@ pub(super) enum Brought {
 
 impl Brought {
     /// What an answer of this meaning brings.
-    pub(super) fn of(row: Row) -> Brought {
+    pub(in crate::engine) fn of(row: Row) -> Brought {
         if row.class == Class::AccountClosed {
             Brought::Refused
         } else if row.shows_login() {
@@ -63,54 +63,54 @@ impl Brought {
 
 /// Work that an order owes on this machine, beyond what its record says.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Todo {
+pub(in crate::engine) struct Todo {
     /// The bundle has not been through the gate since it, the keys or the configuration changed.
-    pub(super) verify: bool,
+    pub(in crate::engine) verify: bool,
     /// Look whether the installed files are still what they were.
-    pub(super) look: bool,
+    pub(in crate::engine) look: bool,
     /// Put the generation before the current one back.
-    pub(super) rollback: bool,
+    pub(in crate::engine) rollback: bool,
     /// The bundle at hand is the installed one; it serves only to put missing files back.
-    pub(super) spare: bool,
+    pub(in crate::engine) spare: bool,
     /// Remove old generations.
-    pub(super) sweep: bool,
+    pub(in crate::engine) sweep: bool,
     /// Write the refused bundle where the operator can look at it.
-    pub(super) quarantine: bool,
+    pub(in crate::engine) quarantine: bool,
     /// The bundle could not be judged, because a file of this machine could not be read; that is the trouble on record.
-    pub(super) unread: bool,
+    pub(in crate::engine) unread: bool,
     /// A bug aborted local work. Nothing is retried until the operator resumes the order; after a restart,
     /// only a staged generation is.
-    pub(super) broken: bool,
+    pub(in crate::engine) broken: bool,
 }
 
 #[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) name: Arc<str>,
+pub(in crate::engine) struct Slot {
+    pub(in crate::engine) name: Arc<str>,
     /// Index into the configuration's orders; of no meaning once removed.
-    pub(super) entry: usize,
+    pub(in crate::engine) entry: usize,
     /// Index into the gates.
-    pub(super) gate: usize,
-    pub(super) record: OrderRecord,
-    pub(super) bundle: Option<Vec<Certificate>>,
-    pub(super) material: Option<Box<Material>>,
-    pub(super) busy: Busy,
-    pub(super) todo: Todo,
+    pub(in crate::engine) gate: usize,
+    pub(in crate::engine) record: OrderRecord,
+    pub(in crate::engine) bundle: Option<Vec<Certificate>>,
+    pub(in crate::engine) material: Option<Box<Material>>,
+    pub(in crate::engine) busy: Busy,
+    pub(in crate::engine) todo: Todo,
     /// The operator wants it polled now, or a changed credential is to be tried with it.
-    pub(super) urgent: bool,
-    pub(super) brought: Brought,
+    pub(in crate::engine) urgent: bool,
+    pub(in crate::engine) brought: Brought,
     /// Where it stands in its gate's queue.
-    pub(super) queued: Option<Time>,
+    pub(in crate::engine) queued: Option<Time>,
     /// Where it stands in the timers.
-    pub(super) timed: Option<Time>,
+    pub(in crate::engine) timed: Option<Time>,
     /// Its first due debt waits for its run in the ledger.
-    pub(super) ready: bool,
+    pub(in crate::engine) ready: bool,
     /// The installed files are looked at then, without a poll.
-    pub(super) look_from: Option<Time>,
+    pub(in crate::engine) look_from: Option<Time>,
     /// Until when a certificate that is not yet valid is waited for.
-    pub(super) hold_until: Option<Time>,
+    pub(in crate::engine) hold_until: Option<Time>,
     /// The configuration no longer has it.
-    pub(super) removed: bool,
+    pub(in crate::engine) removed: bool,
     /// This process is not here for it.
-    pub(super) quiet: bool,
-    pub(super) tally: summary::Tally,
+    pub(in crate::engine) quiet: bool,
+    pub(in crate::engine) tally: summary::Tally,
 }

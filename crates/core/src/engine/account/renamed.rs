@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::account::AccountRecord;
-use super::errand::login_of;
-use super::order::OrderRecord;
-use super::time::Now;
-use super::{Engine, Loaded};
 use crate::config::Config;
+use crate::engine::account::AccountRecord;
+use crate::engine::account::errand::login_of;
+use crate::engine::order::OrderRecord;
+use crate::engine::time::Now;
+use crate::engine::{Engine, Loaded};
 
 /// What is to be saved after [`Loaded::follow_renames`], by name.
 #[derive(Debug, Default)]
@@ -99,7 +99,11 @@ fn rename(name: &mut Arc<str>, names: &HashMap<Arc<str>, Arc<str>>) -> bool {
 impl Engine {
     /// The same while it runs: gates are given the names of the configuration that comes into force. Gives back the
     /// old names with the new ones.
-    pub(super) fn follow_renames(&mut self, config: &Config, now: Now) -> HashMap<Arc<str>, Arc<str>> {
+    pub(in crate::engine) fn follow_renames(
+        &mut self,
+        config: &Config,
+        now: Now,
+    ) -> HashMap<Arc<str>, Arc<str>> {
         let mut names: HashMap<Arc<str>, Arc<str>> = HashMap::new();
         let mut gates: Vec<(usize, Arc<str>)> = Vec::new();
         for account in &config.accounts {
@@ -157,13 +161,13 @@ impl Engine {
     }
 
     /// Whose call comes back under this name.
-    pub(super) fn gate_of_call(&self, account: &str) -> Option<usize> {
+    pub(in crate::engine) fn gate_of_call(&self, account: &str) -> Option<usize> {
         let went = self.gates.iter().position(|gate| gate.former.as_deref() == Some(account));
         went.or_else(|| self.gate_of(account))
     }
 
     /// A name under which another one's call is still to come back must not be used for a second one.
-    pub(super) fn hold_names(&mut self) {
+    pub(in crate::engine) fn hold_names(&mut self) {
         let held: Vec<Arc<str>> = self.gates.iter().filter_map(|gate| gate.former.clone()).collect();
         for gate in &mut self.gates {
             gate.held = held.contains(&gate.name);

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::hook::Subject;
-use super::id::OrderId;
-use super::order::{OrderRecord, Phase};
-use super::time::{Now, Time};
-use super::{Busy, Engine};
 use crate::config::{Action, Hook, HookEvent};
+use crate::engine::hooks::Subject;
+use crate::engine::id::OrderId;
+use crate::engine::order::{OrderRecord, Phase};
+use crate::engine::time::{Now, Time};
+use crate::engine::{Busy, Engine};
 
 /// How long an order waits for others that are being deployed or come due on time.
 const MOMENT: Duration = Duration::from_secs(5);
@@ -25,11 +25,11 @@ const IN_VAIN: usize = 8;
 const JOINERS_LOOKED_AT: usize = 256;
 
 /// A hook, and the event that it is owed for.
-pub(super) type Key = (Arc<str>, HookEvent);
+pub(in crate::engine) type Key = (Arc<str>, HookEvent);
 
 /// Orders that wait for a run of one hook.
 #[derive(Debug)]
-pub(super) struct Ready {
+pub(in crate::engine) struct Ready {
     /// Those that share a run.
     together: BTreeSet<OrderId>,
     /// Those that have one of their own.
@@ -39,16 +39,16 @@ pub(super) struct Ready {
     /// Since when no order is left that is still to be polled.
     asked: Option<Time>,
     /// Company is waited for until then.
-    pub(super) wait: Option<Time>,
+    pub(in crate::engine) wait: Option<Time>,
     /// Whose turn it is, among hooks: the one that has waited longest.
-    pub(super) turn: Time,
+    pub(in crate::engine) turn: Time,
 }
 
 /// Hooks that wait for a run.
-pub(super) type Queue = BTreeMap<Key, Ready>;
+pub(in crate::engine) type Queue = BTreeMap<Key, Ready>;
 
 impl Ready {
-    pub(super) fn new(now: Now) -> Ready {
+    pub(in crate::engine) fn new(now: Now) -> Ready {
         Ready {
             together: BTreeSet::new(),
             apart: BTreeSet::new(),
@@ -59,7 +59,7 @@ impl Ready {
         }
     }
 
-    pub(super) fn join(&mut self, id: OrderId, apart: bool, now: Now) {
+    pub(in crate::engine) fn join(&mut self, id: OrderId, apart: bool, now: Now) {
         if apart {
             self.apart.insert(id);
             return;
@@ -71,34 +71,34 @@ impl Ready {
         self.asked = None;
     }
 
-    pub(super) fn leave(&mut self, id: OrderId) {
+    pub(in crate::engine) fn leave(&mut self, id: OrderId) {
         self.together.remove(&id);
         self.apart.remove(&id);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::engine) fn is_empty(&self) -> bool {
         self.together.is_empty() && self.apart.is_empty()
     }
 }
 
 /// Who runs next.
 #[derive(Debug, Default)]
-pub(super) struct Company {
-    pub(super) orders: Vec<OrderId>,
-    pub(super) subjects: Vec<Subject>,
+pub(in crate::engine) struct Company {
+    pub(in crate::engine) orders: Vec<OrderId>,
+    pub(in crate::engine) subjects: Vec<Subject>,
     /// Whether it is one order whose last run failed.
-    pub(super) apart: bool,
+    pub(in crate::engine) apart: bool,
 }
 
 impl Engine {
     /// Whether the hook failed for this order before, so that it has the next run for itself.
-    pub(super) fn runs_apart(record: &OrderRecord, (hook, event): &Key) -> bool {
+    pub(in crate::engine) fn runs_apart(record: &OrderRecord, (hook, event): &Key) -> bool {
         let mut debts = record.owed().filter(|debt| debt.hook == *hook && debt.event == *event);
         debts.any(|debt| debt.outcome.is_some())
     }
 
     /// The orders that share the next run, and what it is told of them; empty while it waits for company.
-    pub(super) fn next_company(&mut self, key: &Key, hook: &Hook, now: Now) -> Company {
+    pub(in crate::engine) fn next_company(&mut self, key: &Key, hook: &Hook, now: Now) -> Company {
         let wait = if hook.merge { self.wait_for_company(key, now) } else { None };
         let Some(ready) = self.hooks.ready.get_mut(key) else { return Company::default() };
         ready.wait = wait;
@@ -212,7 +212,7 @@ impl Subject {
     }
 
     /// Leaves out the longest values until a program can be told the rest.
-    pub(super) fn fit(mut self) -> Subject {
+    pub(in crate::engine) fn fit(mut self) -> Subject {
         while self.told() > MAX_TOLD {
             let domains: usize = self.domains.iter().map(|domain| 2 * (domain.len() + 1)).sum();
             let path = |path: &std::path::Path| path.as_os_str().len();

@@ -1,16 +1,16 @@
 //! The installed certificate as a promise: what it covers, the next one should cover as well.
 
-use super::id::OrderId;
-use super::note::Level;
-use super::order::OrderRecord;
-use super::time::Now;
-use super::{Engine, NoteKind};
 use crate::cert::{self, Certificate};
 use crate::config::Severity;
+use crate::engine::id::OrderId;
+use crate::engine::note::Level;
+use crate::engine::order::OrderRecord;
+use crate::engine::time::Now;
+use crate::engine::{Engine, NoteKind};
 
 /// Names that certificates before covered and this one does not. Where it was installed at the operator's word (`accepted`),
 /// nothing is missed; where the operator went back to it (`rolled_back`), only what was missed already.
-pub(super) fn uncovered(
+pub(in crate::engine) fn uncovered(
     record: &OrderRecord,
     leaf: Option<&Certificate>,
     accepted: bool,
@@ -29,7 +29,7 @@ pub(super) fn uncovered(
 
 impl Engine {
     /// What an order's certificate would have to cover; nothing where the operator does not want to know.
-    pub(super) fn promised(&self, id: OrderId, on_disk: Option<&Certificate>) -> Vec<Box<str>> {
+    pub(in crate::engine) fn promised(&self, id: OrderId, on_disk: Option<&Certificate>) -> Vec<Box<str>> {
         if self.entry(id).settings.verify.coverage == Severity::Off {
             return Vec::new();
         }
@@ -49,7 +49,7 @@ impl Engine {
 
     /// After a loss of the state, nothing but the files themselves tells what readers were promised; after a change of the
     /// order's name, what is on record under the old one.
-    pub(super) fn miss_what_was_found(
+    pub(in crate::engine) fn miss_what_was_found(
         &mut self,
         id: OrderId,
         found: Option<&Certificate>,
@@ -61,7 +61,7 @@ impl Engine {
     }
 
     /// The operator does not miss the names; gives them back, if any were missed.
-    pub(super) fn coverage_accepted(&mut self, id: OrderId, now: Now) -> Option<String> {
+    pub(in crate::engine) fn coverage_accepted(&mut self, id: OrderId, now: Now) -> Option<String> {
         let names = std::mem::take(&mut self.slot_mut(id).record.uncovered);
         if names.is_empty() {
             return None;

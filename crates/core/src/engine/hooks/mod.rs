@@ -1,11 +1,15 @@
 //! What a hook is told, and how it ended.
 
+pub(in crate::engine) mod company;
+pub(in crate::engine) mod ledger;
+pub(in crate::engine) mod rehearsal;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::id::RunId;
 use crate::api::Foreign;
 use crate::config::{Hook, HookEvent};
+use crate::engine::id::RunId;
 
 /// One run of a hook, for one or several orders.
 #[derive(Debug, Clone)]

@@ -4,23 +4,23 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::account::Asked;
-use super::id::OrderId;
-use super::note::Level;
-use super::order::{Domains, Former, OrderRecord};
-use super::slot::Brought;
-use super::time::{Now, Time};
-use super::unheard::Ending;
-use super::{Busy, Engine, NoteKind};
 use crate::api::{Answer, Failure};
 use crate::config::Order;
+use crate::engine::account::Asked;
+use crate::engine::account::unheard::Ending;
+use crate::engine::id::OrderId;
+use crate::engine::note::Level;
+use crate::engine::order::slot::Brought;
+use crate::engine::order::{Domains, Former, OrderRecord};
+use crate::engine::time::{Now, Time};
+use crate::engine::{Busy, Engine, NoteKind};
 
 /// Maximum number of an entry's former order numbers remembered.
 const FORMER: usize = 4;
 
 impl Engine {
     /// Whether the order's entry still names what was asked about, and where.
-    pub(super) fn still_means(&self, gate: usize, id: OrderId, asked: &Asked) -> bool {
+    pub(in crate::engine) fn still_means(&self, gate: usize, id: OrderId, asked: &Asked) -> bool {
         let slot = self.slot(id);
         !slot.removed
             && slot.gate == gate
@@ -29,7 +29,7 @@ impl Engine {
     }
 
     /// Takes from such an answer what it says of the account.
-    pub(super) fn answered_too_late(
+    pub(in crate::engine) fn answered_too_late(
         &mut self,
         gate: usize,
         id: OrderId,
@@ -50,7 +50,7 @@ impl Engine {
             Ok(answer) => match self.hear(gate, asked.endpoint, probe, &answer, now) {
                 Ok((row, reply)) => {
                     self.slot_mut(id).brought = Brought::of(row);
-                    super::answers::said(&reply)
+                    crate::engine::order::answers::said(&reply)
                 }
                 Err(Some(why)) => why,
                 Err(None) => "it cannot be read".into(),
@@ -65,7 +65,7 @@ impl Engine {
     }
 
     /// While a call is under way, a change of the entry leaves the schedule alone; now it is rebuilt.
-    pub(super) fn reschedule_changed(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn reschedule_changed(&mut self, id: OrderId, now: Now) {
         if !self.slot(id).removed {
             self.set_due(id, now);
         }
@@ -108,10 +108,10 @@ impl Engine {
 }
 
 /// When numbers were asked about, by account and number: polls, and calls for the domain details.
-pub(super) type Floors = HashMap<(Arc<str>, Box<str>), (Time, Option<Time>)>;
+pub(in crate::engine) type Floors = HashMap<(Arc<str>, Box<str>), (Time, Option<Time>)>;
 
 /// The vendor's floor is the number's, whatever we call the order today.
-pub(super) fn keep_floor(record: &mut OrderRecord, floors: &Floors) {
+pub(in crate::engine) fn keep_floor(record: &mut OrderRecord, floors: &Floors) {
     let Some((polled, asked)) = floors.get(&(record.account.clone(), record.handle.clone())) else { return };
     record.polled = Some(*polled);
     if record.domains.is_none() {
@@ -121,11 +121,11 @@ pub(super) fn keep_floor(record: &mut OrderRecord, floors: &Floors) {
 
 /// The entry names another order now: what is installed stays and is still compared with; all else is new. When the
 /// old one was asked about stays known, in case the entry names it again.
-pub(super) fn become_another(record: &mut OrderRecord, order: &Order, handle: &str, now: Now) {
+pub(in crate::engine) fn become_another(record: &mut OrderRecord, order: &Order, handle: &str, now: Now) {
     let old = record.clone();
     *record = OrderRecord::new(order.account.clone(), handle.into(), now);
     record.installed.clone_from(&old.installed);
-    record.pushed = super::push::of_another_number(&old);
+    record.pushed = crate::engine::push::of_another_number(&old);
     record.lost.clone_from(&old.lost);
     record.uncovered.clone_from(&old.uncovered);
     record.warned = old.warned;

@@ -1,17 +1,18 @@
 //! Back to the generation before the current one, at the operator's word.
 
-use super::command::being_deployed;
-use super::id::{OrderId, Token};
-use super::install::Inspection;
-use super::note::Level;
-use super::order::{News, Phase};
-use super::time::Now;
-use super::{Engine, NoteKind, deploy};
 use crate::cert::KeyCandidate;
 use crate::config::{FileCopy, KeySource};
+use crate::engine::command::being_deployed;
+use crate::engine::id::{OrderId, Token};
+use crate::engine::install::Inspection;
+use crate::engine::note::Level;
+use crate::engine::order::deploy;
+use crate::engine::order::{News, Phase};
+use crate::engine::time::Now;
+use crate::engine::{Engine, NoteKind};
 
 impl Engine {
-    pub(super) fn want_rollback(&mut self, token: Token, id: OrderId, now: Now) {
+    pub(in crate::engine) fn want_rollback(&mut self, token: Token, id: OrderId, now: Now) {
         let name = self.slot_name(id);
         let slot = self.slot_mut(id);
         if slot.record.installed.is_none() {
@@ -32,7 +33,7 @@ impl Engine {
         self.touch(id, now);
     }
 
-    pub(super) fn roll_back(&mut self, id: OrderId, inspection: Inspection, now: Now) {
+    pub(in crate::engine) fn roll_back(&mut self, id: OrderId, inspection: Inspection, now: Now) {
         let Inspection { keys, previous, .. } = inspection;
         let previous = previous.and_then(|(name, certificates, files)| {
             let leaf = certificates
@@ -83,7 +84,7 @@ impl Engine {
     }
 
     /// What is installed stays.
-    pub(super) fn give_rollback_up(&mut self, id: OrderId, why: &str, now: Now) {
+    pub(in crate::engine) fn give_rollback_up(&mut self, id: OrderId, why: &str, now: Now) {
         self.drop_bundle(id);
         self.turn(id, News::Lost, None, now);
         self.slot_mut(id).todo.look = true;

@@ -1,13 +1,13 @@
 //! What an order is asked for with.
 
-use super::Engine;
-use super::id::OrderId;
 use crate::api::{Product, Request};
+use crate::engine::Engine;
+use crate::engine::id::OrderId;
 
 impl Engine {
     /// The call that collects an order: in the form that its entry, its account or its product wants, with the
     /// parameters of both. An account's are for `ssl` orders.
-    pub(super) fn collect_request(&self, id: OrderId) -> Request {
+    pub(in crate::engine) fn collect_request(&self, id: OrderId) -> Request {
         let entry = self.entry(id);
         let settings = &entry.settings;
         let account = self.config.account(&entry.account);

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::account::AccountRecord;
-use super::account::CredentialTag;
-use super::note::Level;
-use super::pause::Cause;
-use super::polls::TICK;
-use super::time::{Now, Time, rfc3339};
-use super::{Engine, NoteKind, schedule};
 use crate::api::Failure;
 use crate::config::{Cadence, Calls};
+use crate::engine::account::AccountRecord;
+use crate::engine::account::CredentialTag;
+use crate::engine::account::pause::Cause;
+use crate::engine::note::Level;
+use crate::engine::polls::TICK;
+use crate::engine::time::{Now, Time, rfc3339};
+use crate::engine::{Engine, NoteKind, schedule};
 
 /// A call that was begun is on record as one that ends, and arrives, as late as it may. What is on record beyond that is
 /// the work of a wrong clock.
@@ -54,7 +54,7 @@ impl AccountRecord {
 
 /// How a call counts, whatever was said in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
+pub(in crate::engine) enum Ending {
     /// The vendor certainly saw nothing of it.
     Unsent,
     /// It may have been seen, and its answer was not.
@@ -64,7 +64,7 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    pub(super) fn of<T>(outcome: &Result<T, Failure>) -> Ending {
+    pub(in crate::engine) fn of<T>(outcome: &Result<T, Failure>) -> Ending {
         match outcome {
             Ok(_) => Ending::Heard,
             Err(failure) if failure.unsent() => Ending::Unsent,
@@ -75,12 +75,12 @@ impl Ending {
 
 impl Engine {
     /// The latest that a call which begins now can reach the vendor.
-    pub(super) fn latest_arrival(&self, now: Now) -> Time {
+    pub(in crate::engine) fn latest_arrival(&self, now: Now) -> Time {
         now.time + self.config.calls.request_timeout + self.config.calls.settle
     }
 
     /// When the vendor has seen the last of a call that ends now, for the floor of what it was about.
-    pub(super) fn seen_by(&self, ending: Ending, now: Now) -> Time {
+    pub(in crate::engine) fn seen_by(&self, ending: Ending, now: Now) -> Time {
         match ending {
             Ending::Unsent | Ending::Heard => now.time + TICK,
             Ending::Unheard => now.time + self.config.calls.settle,
@@ -88,7 +88,7 @@ impl Engine {
     }
 
     /// A call has ended.
-    pub(super) fn count(&mut self, gate: usize, outcome: Result<(), &Failure>, now: Now) {
+    pub(in crate::engine) fn count(&mut self, gate: usize, outcome: Result<(), &Failure>, now: Now) {
         match outcome {
             Ok(()) => self.gates[gate].record.unheard = None,
             Err(failure) if failure.unsent() => {}
@@ -101,7 +101,7 @@ impl Engine {
 
     /// A call was on record whose end was not: the process has ended meanwhile. It counts as one that ran to its time
     /// limit, because the vendor may still be at work on it.
-    pub(super) fn count_lost_calls(&mut self, now: Now) {
+    pub(in crate::engine) fn count_lost_calls(&mut self, now: Now) {
         for gate in 0..self.gates.len() {
             let state = &mut self.gates[gate];
             if !state.record.calling || state.flight.is_some() {
@@ -192,7 +192,12 @@ impl Engine {
     }
 
     /// The credential was read: with another one than that of the unanswered calls, one more may be tried.
-    pub(super) fn unheard_fingerprinted(&mut self, gate: usize, tag: Option<CredentialTag>, now: Now) {
+    pub(in crate::engine) fn unheard_fingerprinted(
+        &mut self,
+        gate: usize,
+        tag: Option<CredentialTag>,
+        now: Now,
+    ) {
         let record = &mut self.gates[gate].record;
         let rests = record.rests(now.time);
         let (Some(unheard), Some(tag)) = (&mut record.unheard, tag) else { return };

@@ -4,17 +4,18 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::deploy::generation;
-use super::id::OrderId;
-use super::install::{Inspection, InstalledFile, Material};
-use super::note::Level;
-use super::order::{Generation, News, Phase};
-use super::time::{Now, rfc3339};
-use super::unread::unread;
-use super::{Engine, NoteKind, contents};
 use crate::api::{Foreign, Product};
 use crate::cert::{self, Certificate, Expectation, Fingerprint, KeyExpectation, Verdict};
 use crate::config::{FileKind, HookEvent, KeySource, Order, Severity};
+use crate::engine::id::OrderId;
+use crate::engine::install::{Inspection, InstalledFile, Material};
+use crate::engine::note::Level;
+use crate::engine::order::contents;
+use crate::engine::order::deploy::generation;
+use crate::engine::order::unread::unread;
+use crate::engine::order::{Generation, News, Phase};
+use crate::engine::time::{Now, rfc3339};
+use crate::engine::{Engine, NoteKind};
 
 /// A certificate that is not valid yet is looked at again at least this often: the clock may be what is wrong.
 const HOLD_CHECK: Duration = Duration::from_secs(3600);
@@ -23,7 +24,7 @@ const EARLIEST_CLOCK: i64 = 1_795_132_800;
 
 impl Engine {
     /// Judges the bundle at hand.
-    pub(super) fn judge(&mut self, id: OrderId, inspection: &Inspection, now: Now) {
+    pub(in crate::engine) fn judge(&mut self, id: OrderId, inspection: &Inspection, now: Now) {
         let Some(bundle) = self.slot(id).bundle.clone() else { return };
         let entry = self.entry(id);
         let installed = self.slot(id).record.installed.as_ref().map(|installed| cert::Installed {
@@ -57,7 +58,7 @@ impl Engine {
     }
 
     /// What was refused may have been so because of this machine: another key in the same file, other roots, the clock.
-    pub(super) fn judge_again(&mut self, id: OrderId) {
+    pub(in crate::engine) fn judge_again(&mut self, id: OrderId) {
         let slot = self.slot_mut(id);
         let refused = slot.record.phase == Phase::Quarantined && slot.record.staged.is_none();
         slot.todo.verify |= refused && slot.bundle.is_some();

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::deploy::{made_of, spec_of};
-use super::id::OrderId;
-use super::install::{Inspection, Link, Material};
-use super::note::Level;
-use super::order::{News, Phase};
-use super::time::Now;
-use super::{Engine, NoteKind};
 use crate::cert::{self, Certificate, SignatureCheck};
 use crate::config::{FileKind, Order};
+use crate::engine::id::OrderId;
+use crate::engine::install::{Inspection, Link, Material};
+use crate::engine::note::Level;
+use crate::engine::order::deploy::{made_of, spec_of};
+use crate::engine::order::{News, Phase};
+use crate::engine::time::Now;
+use crate::engine::{Engine, NoteKind};
 
 /// Files that readers lack, or that cannot be looked at, are looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
@@ -21,7 +21,7 @@ const STEP: Duration = Duration::from_millis(2);
 impl Engine {
     /// What happened to the installed files while no process ran is found at a start, without a call. With
     /// very many orders the looks follow one another.
-    pub(super) fn look_at_all(&mut self, now: Now) {
+    pub(in crate::engine) fn look_at_all(&mut self, now: Now) {
         let mut from = now.time;
         let installed = self.slots.iter_mut().filter(|slot| slot.record.installed.is_some());
         for (at, slot) in installed.enumerate() {
@@ -33,7 +33,7 @@ impl Engine {
     }
 
     /// The guard's look: put back what is missing, say what was changed by hand, leave it alone.
-    pub(super) fn look_at_files(&mut self, id: OrderId, inspection: &Inspection, now: Now) {
+    pub(in crate::engine) fn look_at_files(&mut self, id: OrderId, inspection: &Inspection, now: Now) {
         let record = &self.slot(id).record;
         let Some(installed) = &record.installed else { return self.forget_spare(id) };
         let respec = installed.spec != spec_of(self.entry(id));
@@ -166,7 +166,7 @@ impl Engine {
 
     /// What is installed is looked after whatever the vendor says, and although it says nothing; not while another
     /// certificate is about to take its place.
-    pub(super) fn look_after(&mut self, id: OrderId) {
+    pub(in crate::engine) fn look_after(&mut self, id: OrderId) {
         let slot = self.slot_mut(id);
         let record = &slot.record;
         let rests = record.installed.is_some() && record.staged.is_none() && record.phase.is_polled();
@@ -182,7 +182,7 @@ impl Engine {
 
     /// Whether a bundle brings nothing that is not installed: it holds the installed certificate, and no end
     /// entity that begins later. The one that the operator rolled back from does not count as news either.
-    pub(super) fn is_in_place(&self, id: OrderId, bundle: &[Certificate]) -> bool {
+    pub(in crate::engine) fn is_in_place(&self, id: OrderId, bundle: &[Certificate]) -> bool {
         let record = &self.slot(id).record;
         let Some(installed) = &record.installed else { return false };
         if record.staged.is_some() || record.phase == Phase::Collected {
@@ -199,7 +199,7 @@ impl Engine {
     }
 
     /// The guard's usual finding. The bundle serves to put missing files back, and is not kept.
-    pub(super) fn nothing_new(&mut self, id: OrderId, bundle: Vec<Certificate>, now: Now) {
+    pub(in crate::engine) fn nothing_new(&mut self, id: OrderId, bundle: Vec<Certificate>, now: Now) {
         let held_back = self
             .slot(id)
             .record

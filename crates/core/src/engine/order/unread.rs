@@ -1,19 +1,19 @@
 //! A certificate that cannot be judged, because a key, a request or trust anchors of this machine cannot be read. That is
 //! our trouble and not the vendor's: it waits, is looked at again soon, and the working certificate stays.
 
-use super::id::OrderId;
-use super::install::Inspection;
-use super::note::Level;
-use super::order::{News, Trouble};
-use super::time::Now;
-use super::{Engine, NoteKind, note, schedule};
 use crate::cert::{self, Check, Finding, Verdict};
+use crate::engine::id::OrderId;
+use crate::engine::install::Inspection;
+use crate::engine::note::Level;
+use crate::engine::order::{News, Trouble};
+use crate::engine::time::Now;
+use crate::engine::{Engine, NoteKind, note, schedule};
 
 /// Failed tries between two log records: an hour and a half.
 const TELL_AGAIN: u32 = 256;
 
 /// Why a refusal says nothing about the certificate: all that stands against it is that something could not be read.
-pub(super) fn unread(verdict: &Verdict, inspection: &Inspection) -> Option<String> {
+pub(in crate::engine) fn unread(verdict: &Verdict, inspection: &Inspection) -> Option<String> {
     let anchors = inspection.anchors.as_ref().and_then(|anchors| anchors.as_ref().err());
     let is_ours = |finding: &Finding| match finding.check {
         // Several could be the one that was ordered, which the key would tell.
@@ -41,7 +41,7 @@ pub(super) fn unread(verdict: &Verdict, inspection: &Inspection) -> Option<Strin
 
 impl Engine {
     /// Looks again soon, until it can be read.
-    pub(super) fn postpone(&mut self, id: OrderId, why: &str, now: Now) {
+    pub(in crate::engine) fn postpone(&mut self, id: OrderId, why: &str, now: Now) {
         let slot = self.slot_mut(id);
         let before = slot.record.trouble.as_ref().filter(|trouble| *trouble.text == *why);
         let tries = before.map_or(0, |trouble| trouble.tries).saturating_add(1);
@@ -67,7 +67,7 @@ impl Engine {
     }
 
     /// It can be read now.
-    pub(super) fn end_postponement(&mut self, id: OrderId) {
+    pub(in crate::engine) fn end_postponement(&mut self, id: OrderId) {
         let slot = self.slot_mut(id);
         if std::mem::take(&mut slot.todo.unread) {
             slot.record.trouble = None;

@@ -5,21 +5,21 @@
 
 use std::time::Duration;
 
-use super::answers::described;
-use super::event::Effect;
-use super::id::OrderId;
-use super::note::Level;
-use super::pause::Cause;
-use super::time::{Now, rfc3339};
-use super::{ALARM_AFTER, Engine, NoteKind, note, schedule};
 use crate::api::code::{Class, Row};
 use crate::api::reply::Details;
 use crate::api::{Failure, Reply, RetryAfter};
 use crate::config::Cadence;
+use crate::engine::account::pause::Cause;
+use crate::engine::event::Effect;
+use crate::engine::id::OrderId;
+use crate::engine::note::Level;
+use crate::engine::order::answers::described;
+use crate::engine::time::{Now, rfc3339};
+use crate::engine::{ALARM_AFTER, Engine, NoteKind, note, schedule};
 
 impl Engine {
     /// What the reply says of the account, whatever it says of the order.
-    pub(super) fn login_result(&mut self, gate: usize, row: Row, reply: &Reply, now: Now) {
+    pub(in crate::engine) fn login_result(&mut self, gate: usize, row: Row, reply: &Reply, now: Now) {
         let was_closed = self.gates[gate].record.closed.is_some();
         if row.class == Class::AccountClosed {
             let text = described(row, reply);
@@ -54,7 +54,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn call_limit(&mut self, gate: usize, why: &str, now: Now) {
+    pub(in crate::engine) fn call_limit(&mut self, gate: usize, why: &str, now: Now) {
         let cadence = self.cadence_for_pauses(gate);
         self.gates[gate].record.pauses += 1;
         let wait = schedule::call_limit(&cadence, self.gates[gate].record.pauses);
@@ -68,7 +68,7 @@ impl Engine {
         self.note_account(Level::Error, NoteKind::CallLimit, gate, now, text);
     }
 
-    pub(super) fn asked_to_wait(&mut self, gate: usize, asked: RetryAfter, now: Now) {
+    pub(in crate::engine) fn asked_to_wait(&mut self, gate: usize, asked: RetryAfter, now: Now) {
         let wait = match asked {
             RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
             RetryAfter::At(unix) => now.time_of(unix).since(now.time),
@@ -79,7 +79,7 @@ impl Engine {
     }
 
     /// The call that was let through is spent, and does not tell whether the vendor takes the login.
-    pub(super) fn probe_unclear(&mut self, gate: usize, what: &str, now: Now) {
+    pub(in crate::engine) fn probe_unclear(&mut self, gate: usize, what: &str, now: Now) {
         let account = self.gates[gate].name.clone();
         self.gates[gate].still_closed(what);
         self.touch_gate(gate, now);
@@ -107,7 +107,13 @@ impl Engine {
     }
 
     /// Nothing was sent: the order stays due, the account waits.
-    pub(super) fn unreachable(&mut self, gate: usize, order: Option<OrderId>, failure: &Failure, now: Now) {
+    pub(in crate::engine) fn unreachable(
+        &mut self,
+        gate: usize,
+        order: Option<OrderId>,
+        failure: &Failure,
+        now: Now,
+    ) {
         let cadence = self.cadence_for_pauses(gate);
         let record = &mut self.gates[gate].record;
         record.pauses += 1;
@@ -140,7 +146,7 @@ impl Engine {
 
     /// An HTTP answer came, and none of the vendor's: whatever gave it is let alone for a while, like a host that cannot be
     /// reached.
-    pub(super) fn garbled(&mut self, gate: usize, why: &str, now: Now) {
+    pub(in crate::engine) fn garbled(&mut self, gate: usize, why: &str, now: Now) {
         let cadence = self.cadence_for_pauses(gate);
         self.gates[gate].record.pauses += 1;
         let pauses = self.gates[gate].record.pauses;
@@ -152,7 +158,7 @@ impl Engine {
         self.note_account(level, NoteKind::Garbled, gate, now, text);
     }
 
-    pub(super) fn credential_touched(&mut self, account: &str, now: Now) {
+    pub(in crate::engine) fn credential_touched(&mut self, account: &str, now: Now) {
         let Some(gate) = self.gate_of(account) else { return };
         self.check_credential(gate);
         // A password that could not be read may be readable now, and the proxy may take another one.
@@ -170,7 +176,7 @@ impl Engine {
     }
 
     /// Has the credential of an account that was refused something, or may have been, compared with the one of that time.
-    pub(super) fn check_credential(&mut self, gate: usize) {
+    pub(in crate::engine) fn check_credential(&mut self, gate: usize) {
         let record = &self.gates[gate].record;
         let refused = record.closed.is_some() || record.details_refused.is_some() || record.unheard.is_some();
         if refused && !self.gates[gate].removed {
@@ -179,7 +185,7 @@ impl Engine {
     }
 
     /// Opens a closed account, or one that rests, for one call, and makes that call with the order that has waited longest.
-    pub(super) fn let_one_through(&mut self, gate: usize, now: Now) {
+    pub(in crate::engine) fn let_one_through(&mut self, gate: usize, now: Now) {
         self.gates[gate].record.probe = self.gates[gate].record.closed.is_some();
         self.gates[gate].unpause();
         self.touch_gate(gate, now);

@@ -3,14 +3,14 @@
 //! The vendor counts refused logins, so a password that was refused is not sent again by mistake: the present
 //! credential is compared with that one first, unless the operator says that it is right now.
 
-use super::account::CredentialTag;
-use super::account::Purpose;
-use super::event::Effect;
-use super::id::Token;
-use super::note::Level;
-use super::time::{Now, rfc3339};
-use super::{Engine, NoteKind};
 use crate::config::Account;
+use crate::engine::account::CredentialTag;
+use crate::engine::account::Purpose;
+use crate::engine::event::Effect;
+use crate::engine::id::Token;
+use crate::engine::note::Level;
+use crate::engine::time::{Now, rfc3339};
+use crate::engine::{Engine, NoteKind};
 
 /// What the present credential is, compared with the one that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,13 @@ enum Compared {
 }
 
 impl Engine {
-    pub(super) fn resume_account(&mut self, token: Token, account: &str, same_password: bool, now: Now) {
+    pub(in crate::engine) fn resume_account(
+        &mut self,
+        token: Token,
+        account: &str,
+        same_password: bool,
+        now: Now,
+    ) {
         let Some(gate) = self.gate_of(account).filter(|gate| !self.gates[*gate].removed) else {
             let text = format!("no account named {} is configured", crate::api::Foreign::new(account));
             return self.reply(token, false, &text);
@@ -80,7 +86,7 @@ impl Engine {
     }
 
     /// The present credential was read.
-    pub(super) fn fingerprinted(&mut self, account: &str, tag: Option<CredentialTag>, now: Now) {
+    pub(in crate::engine) fn fingerprinted(&mut self, account: &str, tag: Option<CredentialTag>, now: Now) {
         let Some(gate) = self.gate_of(account) else { return };
         self.details_fingerprinted(gate, tag, now);
         let resuming = std::mem::take(&mut self.gates[gate].resuming);
@@ -151,7 +157,7 @@ impl Engine {
     }
 
     /// The account was renamed or taken away while its credential was read for someone.
-    pub(super) fn compare_again(&mut self) {
+    pub(in crate::engine) fn compare_again(&mut self) {
         for gate in 0..self.gates.len() {
             let state = &mut self.gates[gate];
             if state.resuming.is_empty() {
@@ -169,12 +175,12 @@ impl Engine {
     }
 
     /// What the operator does about the refused login of an account.
-    pub(super) fn when_refused(&self, gate: usize) -> String {
+    pub(in crate::engine) fn when_refused(&self, gate: usize) -> String {
         self.account_of(gate).map(Account::when_refused).unwrap_or_default()
     }
 
     /// ` --same-password` where the credential that was let through is the refused one, for all that is known.
-    pub(super) fn flag_for_another_try(&self, gate: usize) -> &'static str {
+    pub(in crate::engine) fn flag_for_another_try(&self, gate: usize) -> &'static str {
         let closed = self.gates[gate].record.closed.as_ref();
         if closed.is_some_and(|closed| closed.tried.is_some()) { "" } else { " --same-password" }
     }
