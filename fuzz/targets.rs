@@ -3,13 +3,13 @@
 //! The fuzzers call these, and so does `tests/it/corpus.rs`, which runs the whole corpus with every `cargo test`.
 
 use bytes::Bytes;
-use certcollectd::api::{Answer, Endpoint, Foreign, RetryAfter, code, push, reply};
-use certcollectd::cert::{
+use certcollectd::config::file::{self, Source};
+use certcollectd_core::api::{Answer, Endpoint, Foreign, RetryAfter, code, push, reply};
+use certcollectd_core::cert::{
     self, Anchors, Certificate, Expectation, KeyExpectation, Policy, Purpose, Severity, verify,
 };
-use certcollectd::config::file::{self, Source};
-use certcollectd::engine::time::{Now, Time};
-use certcollectd::state::{self, Origin};
+use certcollectd_core::engine::time::{Now, Time};
+use certcollectd_core::state::{self, Origin};
 
 /// 20 November 2026, when most of the corpus is valid.
 const NOW: i64 = 1_795_165_920;

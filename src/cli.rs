@@ -9,14 +9,14 @@ use std::time::Duration;
 use clap::error::Error as Usage;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-use crate::api::Replace;
 use crate::commands::exit::Exit;
 use crate::commands::{check, doctor, domains, explain, generate, health, order, print, run, smime, status};
 #[cfg(feature = "sandbox")]
 use crate::commands::{demo, sandbox};
-use crate::config::Dns;
 use crate::effects::files::keep_owners_rights;
-use crate::engine::command::{self, ReplaceCommand, Target};
+use certcollectd_core::api::Replace;
+use certcollectd_core::config::Dns;
+use certcollectd_core::engine::command::{self, ReplaceCommand, Target};
 
 const CONFIG: &str = "/etc/certcollectd/certcollectd.toml";
 

@@ -12,19 +12,19 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::sleep;
 
-use crate::config::Config;
 use crate::effects::Effects;
 use crate::effects::install::keys;
 use crate::effects::store::save::Store;
-use crate::engine::command::{Command, CommandReply};
-use crate::engine::event::{Effect, Event};
-use crate::engine::id::Token;
-use crate::engine::outbox::Changes;
-use crate::engine::time::{Now, Time};
-use crate::engine::vitals::Vitals;
-use crate::engine::{Engine, Summary};
 use crate::sources::{Message, Snapshot, clock};
 use crate::telemetry;
+use certcollectd_core::config::Config;
+use certcollectd_core::engine::command::{Command, CommandReply};
+use certcollectd_core::engine::event::{Effect, Event};
+use certcollectd_core::engine::id::Token;
+use certcollectd_core::engine::outbox::Changes;
+use certcollectd_core::engine::time::{Now, Time};
+use certcollectd_core::engine::vitals::Vitals;
+use certcollectd_core::engine::{Engine, Summary};
 
 /// No sleep is longer: the timer stands still while the machine is suspended, the schedule does not.
 const SLICE: Duration = Duration::from_secs(60);

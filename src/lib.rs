@@ -26,11 +26,11 @@
 //! | part | may import, besides the core | may touch outside the process |
 //! | --- | --- | --- |
 //! | `config` | – | nothing: text comes in as `&str` |
-//! | `status` | `config` | nothing |
+//! | `status` | – | nothing |
 //! | `sources` | `config`, `effects`, `status` | clock, signals, file notifications, config and credential files (read), listening sockets |
 //! | `effects` | `config` | network out, disk, child processes |
-//! | `telemetry` | `config` | stderr, journal, notify socket |
-//! | `daemon` | `sources`, `effects`, `telemetry`, `config` | only through these |
+//! | `telemetry` | – | stderr, journal, notify socket |
+//! | `daemon` | `sources`, `effects`, `telemetry` | only through these |
 //! | `commands` | everything above | stdout, config file |
 //! | `cli` | `commands`, and what arguments name | arguments, exit code |
 //! | `main` | `cli` | nothing |
@@ -50,5 +50,3 @@ pub mod effects;
 pub mod sources;
 pub mod status;
 pub mod telemetry;
-
-pub use certcollectd_core::{api, cert, engine, state};

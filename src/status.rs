@@ -14,19 +14,19 @@ mod words;
 
 use serde::Serialize;
 
-use crate::api::Foreign;
-use crate::cert;
-use crate::config::{Account, Config, Order, Severity};
-use crate::engine::Loaded;
-use crate::engine::TERM_WARNING;
-use crate::engine::account::pause::Cause;
-use crate::engine::account::replacement::{self, Replacement};
-use crate::engine::account::{AccountRecord, Closed};
-use crate::engine::order::names;
-use crate::engine::order::{self, Debt, Generation, Mood, OrderRecord, Phase};
-use crate::engine::push::Announced;
-use crate::engine::time::{Now, Time, day, rfc3339};
-use crate::engine::vitals::Vitals;
+use certcollectd_core::api::Foreign;
+use certcollectd_core::cert;
+use certcollectd_core::config::{Account, Config, Order, Severity};
+use certcollectd_core::engine::Loaded;
+use certcollectd_core::engine::TERM_WARNING;
+use certcollectd_core::engine::account::pause::Cause;
+use certcollectd_core::engine::account::replacement::{self, Replacement};
+use certcollectd_core::engine::account::{AccountRecord, Closed};
+use certcollectd_core::engine::order::names;
+use certcollectd_core::engine::order::{self, Debt, Generation, Mood, OrderRecord, Phase};
+use certcollectd_core::engine::push::Announced;
+use certcollectd_core::engine::time::{Now, Time, day, rfc3339};
+use certcollectd_core::engine::vitals::Vitals;
 
 pub use absent::Absent;
 pub use explain::{Explanation, HistoryEntry};

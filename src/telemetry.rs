@@ -12,9 +12,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use crate::config::{Log, LogFormat};
-use crate::engine::Summary;
-use crate::engine::note::{Level, Note};
+use certcollectd_core::config::{Log, LogFormat};
+use certcollectd_core::engine::Summary;
+use certcollectd_core::engine::note::{Level, Note};
 
 /// Crates below us that could, at their most talkative, show what is sent. They never get beyond `info`,
 /// whatever the configuration or `RUST_LOG` asks for.

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::Config;
 use crate::config::point::Key;
+use certcollectd_core::config::Config;
 
 /// Hands each warning on: what it is about, its text, what to do.
 pub(super) fn look(config: &Config, mut warn: impl FnMut(Key, String, &str)) {

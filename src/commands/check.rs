@@ -14,9 +14,6 @@ use super::{asked, order};
 use crate::config::file::{Level, Source};
 use crate::config::invisible;
 use crate::config::point::{self, Finding, Key};
-use crate::config::{
-    Account, Action, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity, count,
-};
 use crate::effects::call::{self, credential};
 use crate::effects::errno::cause;
 use crate::effects::hook::{executable, web};
@@ -28,8 +25,11 @@ use crate::effects::store::presence;
 use crate::effects::store::presence::Trust;
 use crate::effects::store::save::foreign_owner;
 use crate::effects::{access, preflight};
-use crate::engine::command::{Command, CommandReply};
 use crate::sources::{clock, control, watch};
+use certcollectd_core::config::{
+    Account, Action, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity, count,
+};
+use certcollectd_core::engine::command::{Command, CommandReply};
 
 /// What was found, as it is found.
 #[derive(Debug, Default)]

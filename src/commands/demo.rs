@@ -16,11 +16,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::exit::Exit;
 use super::print::{fail, print, print_error};
-use crate::config::count;
 use crate::effects::errno::cause;
 use crate::effects::store::load::Reader;
-use crate::engine::order::{OrderRecord, Phase};
 use crate::sources::clock;
+use certcollectd_core::config::count;
+use certcollectd_core::engine::order::{OrderRecord, Phase};
 use certcollectd_sandbox::{CertificateSpec, Handle, Options, OrderSpec, Product, Sandbox, Scenario, Step};
 use site::Site;
 

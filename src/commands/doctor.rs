@@ -11,15 +11,15 @@ use super::exit::Exit;
 use super::load::load;
 use super::print::{fail, print};
 use super::unknown::unknown;
-use crate::api::dcv::Token;
-use crate::api::dcv::survey::{self, Finding, Found, Seen, State, Subject};
-use crate::api::{Foreign, Product};
-use crate::cert::SanName;
-use crate::config::{Config, KeySource, Order};
 use crate::effects::dns::Dns;
 use crate::effects::install::keys;
 use crate::effects::store::load::Reader;
 use crate::sources::clock;
+use certcollectd_core::api::dcv::Token;
+use certcollectd_core::api::dcv::survey::{self, Finding, Found, Seen, State, Subject};
+use certcollectd_core::api::{Foreign, Product};
+use certcollectd_core::cert::SanName;
+use certcollectd_core::config::{Config, KeySource, Order};
 
 pub fn dcv(path: &Path, name: &str, resolver: Option<SocketAddr>, json: bool) -> Result<(), Exit> {
     let config = load(path)?.config;
@@ -87,7 +87,7 @@ fn subjects(config: &Config, order: &Order, requested: &[String]) -> Result<Vec<
     let reader = Reader::open(&config.state_dir).map_err(|error| error.to_string())?;
     let loaded = match reader {
         Some(reader) => reader.load(clock::now()).map_err(|error| error.to_string())?,
-        None => crate::engine::Loaded::default(),
+        None => certcollectd_core::engine::Loaded::default(),
     };
     let handle = order.handle.identity();
     let record =
@@ -104,7 +104,7 @@ async fn look(dns: &Dns, subject: &Subject, token: Option<&Token>) -> Vec<Findin
         for name in token.record_names(&subject.domain) {
             let found = dns.cname(&name).await;
             let one = follow(dns, token, name, found).await;
-            let proven = one.proves(token) != crate::api::dcv::Match::Other;
+            let proven = one.proves(token) != certcollectd_core::api::dcv::Match::Other;
             seen.push(one);
             if proven {
                 break;
@@ -132,7 +132,7 @@ async fn look(dns: &Dns, subject: &Subject, token: Option<&Token>) -> Vec<Findin
 async fn follow(dns: &Dns, token: &Token, name: String, found: Found<String>) -> Seen {
     let seen = Seen { name, found, further: None };
     match &seen.found {
-        Found::Records(targets) if seen.proves(token) == crate::api::dcv::Match::Other => {
+        Found::Records(targets) if seen.proves(token) == certcollectd_core::api::dcv::Match::Other => {
             let further = match targets.first() {
                 Some(target) => Some(dns.cname(target).await),
                 None => None,

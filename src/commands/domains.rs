@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::order::{ask, show};
 use super::print::print;
-use crate::engine::command::{Command, CommandReply, Target};
+use certcollectd_core::engine::command::{Command, CommandReply, Target};
 
 pub fn domains(path: &Path, target: Target, json: bool) -> Result<(), Exit> {
     let reply = ask(path, Command::Domains(target))?;

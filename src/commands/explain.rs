@@ -9,9 +9,9 @@ use super::unknown::unknown_order;
 use crate::effects::store::error::StoreError;
 use crate::effects::store::load::Reader;
 use crate::effects::store::presence;
-use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::Explanation;
+use certcollectd_core::engine::{self, Loaded};
 
 pub fn explain(path: &Path, name: &str, json: bool) -> Result<(), Exit> {
     let (config, flaw) = load_some(path)?;

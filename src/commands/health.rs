@@ -7,8 +7,8 @@ use super::exit::Exit;
 use super::print::{print, print_error};
 use super::socket;
 use crate::effects::store::presence;
-use crate::engine::vitals::Vitals;
 use crate::sources::{control, files};
+use certcollectd_core::engine::vitals::Vitals;
 
 /// `health`: one line, and 0 or 1.
 pub fn health(path: &Path, json: bool) -> Result<(), Exit> {

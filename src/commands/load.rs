@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::exit::Exit;
 use super::print::{self, fail, print_error};
-use crate::config::Config;
 use crate::effects::store::load::Reader;
 use crate::sources::control;
 use crate::sources::files::{self, Found};
+use certcollectd_core::config::Config;
 
 /// Reads the configuration, or says what is wrong with it.
 pub(super) fn load(config: &Path) -> Result<Found, Exit> {

@@ -10,7 +10,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::Builder;
 use std::time::Duration;
 
-use crate::config::SecretSource;
 use crate::config::file::Level;
 use crate::config::invisible;
 use crate::config::point::{self, Key};
@@ -20,6 +19,7 @@ use crate::effects::preflight;
 use crate::effects::preflight::User;
 use crate::sources::files::{self, Found};
 use crate::sources::{Inbox, Message};
+use certcollectd_core::config::SecretSource;
 
 /// How long a start waits for the first look.
 const FIRST_LOOK: Duration = Duration::from_secs(3);

@@ -15,19 +15,19 @@ use super::print::{fail, print, print_error};
 use super::socket;
 use super::store::{AGAIN, LOOKS, SILENCES, UNSAVED, load_engine, open_store_with};
 use super::unknown::unknown;
-use crate::config::Config;
 use crate::daemon::{Daemon, Goal};
 use crate::effects::errno::cause;
 use crate::effects::store::error::{StoreError, holder};
 use crate::effects::store::load::Reader;
 use crate::effects::store::lock::Lock;
 use crate::effects::store::save::Store;
-use crate::engine;
-use crate::engine::command::{Command, CommandReply, Target};
-use crate::engine::forget::why_not;
-use crate::engine::time::Time;
 use crate::sources::files::Found;
 use crate::sources::{INBOX, clock, control};
+use certcollectd_core::config::Config;
+use certcollectd_core::engine;
+use certcollectd_core::engine::command::{Command, CommandReply, Target};
+use certcollectd_core::engine::forget::why_not;
+use certcollectd_core::engine::time::Time;
 
 /// Carries out a command and says how it went.
 pub fn command(path: &Path, command: Command, json: bool) -> Result<(), Exit> {

@@ -1,6 +1,6 @@
 //! An order number that was given by hand.
 
-use crate::api::Handle;
+use certcollectd_core::api::Handle;
 
 /// Why the vendor would refuse this order number, before a call is spent on it.
 pub(super) fn wrong_number(number: &str) -> Option<String> {

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::print::{self, print_error};
-use crate::config::Log;
 use crate::effects::errno::cause;
 use crate::effects::hook::reap;
 use crate::sources::files::{self, Found};
 use crate::sources::{Inbox, signal, threads};
 use crate::telemetry;
+use certcollectd_core::config::Log;
 
 /// For signals, for the first look, and for what is done on the disk.
 const THREADS: usize = 3;

@@ -11,13 +11,13 @@ use super::exit::Exit;
 use super::lookout;
 use super::prepare::{give_up, listen_to_signals, prepare};
 use super::store::{UNSAVED, load_engine, open_store};
-use crate::config::{Config, count};
 use crate::daemon::{Daemon, Goal};
 use crate::effects::store::save::Store;
 use crate::sources::files::Found;
 use crate::sources::{INBOX, Inbox, clock, control, http, push, watch};
 use crate::status::Status;
 use crate::telemetry;
+use certcollectd_core::config::{Config, count};
 
 pub fn run(path: &Path) -> Result<(), Exit> {
     let found = prepare(path)?;

@@ -12,11 +12,11 @@ use super::exit::Exit;
 use super::order;
 use super::order_number::wrong_number;
 use super::print::fail;
-use crate::api::Replace;
-use crate::cert::{self, SignatureCheck};
 use crate::config;
 use crate::effects::errno::cause;
-use crate::engine::command::{Command, ReplaceCommand};
+use certcollectd_core::api::Replace;
+use certcollectd_core::cert::{self, SignatureCheck};
+use certcollectd_core::engine::command::{Command, ReplaceCommand};
 
 /// `smime replace`, for the request in the file `csr`.
 pub fn replace(path: &Path, csr: &Path, command: ReplaceCommand, json: bool) -> Result<(), Exit> {
@@ -31,7 +31,7 @@ fn complete(mut command: ReplaceCommand, csr: &Path) -> Result<ReplaceCommand, S
     if let Some(name) = command.adopt.as_ref().filter(|name| !config::is_name(name)) {
         return Err(format!(
             "--adopt {}: names of orders are 1 to 100 of the characters a-z 0-9 . _ - and do not begin with a dot",
-            crate::api::Foreign::new(name)
+            certcollectd_core::api::Foreign::new(name)
         ));
     }
     command.replace.csr = request(csr)?;

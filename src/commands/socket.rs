@@ -14,9 +14,9 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use crate::engine::command::{Command, CommandReply};
-use crate::engine::vitals::Vitals;
 use crate::sources::control;
+use certcollectd_core::engine::command::{Command, CommandReply};
+use certcollectd_core::engine::vitals::Vitals;
 
 /// The largest answer, in bytes: the details of all domains of an order.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;

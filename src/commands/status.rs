@@ -10,13 +10,13 @@ use super::load::{Flaw, load_some};
 use super::print::{fail, print};
 use super::socket;
 use super::unknown::unknown_order;
-use crate::config::Config;
 use crate::effects::store::load::Reader;
 use crate::effects::store::presence;
-use crate::engine::vitals::Vitals;
-use crate::engine::{self, Loaded};
 use crate::sources::clock;
 use crate::status::{Status, Verdict, verdict};
+use certcollectd_core::config::Config;
+use certcollectd_core::engine::vitals::Vitals;
+use certcollectd_core::engine::{self, Loaded};
 
 /// How often `--watch` looks.
 const AGAIN: Duration = Duration::from_secs(2);

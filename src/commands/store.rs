@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use super::exit::Exit;
 use super::prepare::give_up;
-use crate::config::Config;
 use crate::effects::store::error::StoreError;
 use crate::effects::store::lock::Lock;
 use crate::effects::store::save::Store;
-use crate::engine::Engine;
 use crate::sources::{clock, control};
+use certcollectd_core::config::Config;
+use certcollectd_core::engine::Engine;
 
 /// What is left to say after the log has named the cause.
 pub(super) const UNSAVED: &str =

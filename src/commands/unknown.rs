@@ -1,7 +1,7 @@
 //! A name that was asked for and is not there.
 
 use super::load::Flaw;
-use crate::api::Foreign;
+use certcollectd_core::api::Foreign;
 
 /// Says so, with the names that there are.
 pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::api::Response;
+use certcollectd_core::api::Response;
 
 use super::address::{base_url, has_user_info, proxy};
 use super::name;

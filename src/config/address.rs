@@ -5,7 +5,7 @@
 use std::net::{Ipv6Addr, SocketAddr};
 
 use super::value::Wrong;
-use crate::api::Endpoint;
+use certcollectd_core::api::Endpoint;
 
 /// Bytes that the kernel takes as the path of a unix socket, its closing zero left out.
 const SOCKET_PATH_BYTES: usize = 107;

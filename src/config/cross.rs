@@ -12,7 +12,7 @@ use super::polling::{cadence, check as check_pace};
 use super::problem::{Problem, Sink, Spot};
 use super::value::{near, plain, shown};
 use super::{Account, Action, Cadence, Config, KeySource, SecretSource, account, hook, listener};
-use crate::api::{Handle, Product, Response};
+use certcollectd_core::api::{Handle, Product, Response};
 
 /// Maximum number of names listed where none is similar.
 const LISTED: usize = 10;

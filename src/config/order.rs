@@ -15,7 +15,7 @@ use super::{
     FileCopy, Files, KeySource, Order, OrderSettings, Params, Policy, account, keys, output, params,
     standard_policy,
 };
-use crate::api::{Handle, Product, Response};
+use certcollectd_core::api::{Handle, Product, Response};
 use certcollectd_core::config::name::{domain, email};
 
 /// Digits of a `certificateID` (CollectSSL, request parameters).

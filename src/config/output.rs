@@ -6,7 +6,7 @@ use super::problem::{Problem, Spot};
 use super::reader::{Item, Table};
 use super::value::{MODE_HELP, Wrong, file_name, file_path, mode, principal};
 use super::{FileCopy, FileKind, Files, Policy, Severity, standard_policy};
-use crate::api::Product;
+use certcollectd_core::api::Product;
 
 const PRINCIPAL_HELP: &str = "a name or a number in quotes, such as \"root\" or \"33\"";
 

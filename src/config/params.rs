@@ -4,7 +4,7 @@ use super::Params;
 use super::problem::Problem;
 use super::reader::Table;
 use super::value::Wrong;
-use crate::api::Request;
+use certcollectd_core::api::Request;
 
 /// Maximum number of parameters: enough for every one on a page of the vendor's.
 const MOST: usize = 16;
@@ -36,7 +36,7 @@ pub(super) fn params(table: &Table<'_>) -> Params {
             wrong_name(name)
         };
         if let Some(wrong) = wrong {
-            let what = format!("`{}` in `params` {}", crate::api::Foreign::new(name), wrong.what);
+            let what = format!("`{}` in `params` {}", certcollectd_core::api::Foreign::new(name), wrong.what);
             entry.sink().add(Problem::error(what, entry.key_at, "").help(wrong.help));
             continue;
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub(super) use certcollectd_core::config::name::{NAME_CHARS, Wrong, shown};
 
-use crate::api::{Handle, Product};
+use certcollectd_core::api::{Handle, Product};
 
 /// What to write where a duration is wanted.
 pub(super) const DURATION_HELP: &str =
@@ -258,8 +258,7 @@ pub(super) fn variable(text: &str) -> Result<(), Wrong> {
 /// A level, or a list of `target=level` as in `RUST_LOG`.
 pub(super) fn log_filter(text: &str) -> Result<(), Wrong> {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
-    let help =
-        "error, warn, info, debug, trace or off, or a filter such as \"info,certcollectd::engine=debug\"";
+    let help = "error, warn, info, debug, trace or off, or a filter such as \"info,certcollectd_core::engine=debug\"";
     for part in text.split(',') {
         let level = part.rsplit('=').next().unwrap_or_default().trim();
         let is_level = LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level));
@@ -428,7 +427,8 @@ mod tests {
 
     #[test]
     fn log_levels_and_filters() {
-        for text in ["info", "INFO", "off", "info,certcollectd::engine=debug", "hyper::client", "[span]"] {
+        for text in ["info", "INFO", "off", "info,certcollectd_core::engine=debug", "hyper::client", "[span]"]
+        {
             assert_eq!(log_filter(text), Ok(()), "{text}");
         }
         assert!(log_filter("inof").unwrap_err().help.starts_with("did you mean \"info\"? "));

@@ -14,8 +14,8 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 
-use crate::api::dcv::Caa;
-use crate::api::dcv::survey::Found;
+use certcollectd_core::api::dcv::Caa;
+use certcollectd_core::api::dcv::survey::Found;
 
 /// One try of one query.
 const TRY: Duration = Duration::from_secs(2);
@@ -118,7 +118,7 @@ impl Dns {
                 return Found::Failed(format!("{} did not answer in time", self.shown));
             }
             Err(error) => {
-                let why = crate::api::Foreign::new(&error.to_string());
+                let why = certcollectd_core::api::Foreign::new(&error.to_string());
                 return Found::Failed(format!("{} cannot be asked: {why}", self.shown));
             }
         };

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
-use crate::cert;
+use certcollectd_core::cert;
 
 /// Opens a file of the operator's. Links are followed; what would keep the reader waiting, such as a FIFO, and
 /// devices are refused.

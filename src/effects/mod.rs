@@ -24,11 +24,11 @@ use tokio::task::{Id, JoinError, JoinSet};
 use self::call::credential;
 use self::hook::reap;
 use self::install::{activate, inspect, spare, stage, sweep};
-use crate::api::Failure;
-use crate::config::Config;
-use crate::engine::event::{Effect, Event};
-use crate::engine::hooks::HookResult;
-use crate::engine::id::{OrderId, RunId};
+use certcollectd_core::api::Failure;
+use certcollectd_core::config::Config;
+use certcollectd_core::engine::event::{Effect, Event};
+use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::id::{OrderId, RunId};
 
 /// Maximum number of disk operations in parallel. What else may hang has threads of its own: name
 /// lookups, credentials, the configuration, the start of hooks.
@@ -153,7 +153,7 @@ impl Effects {
         }
     }
 
-    fn call(&mut self, call: crate::engine::account::Call) {
+    fn call(&mut self, call: certcollectd_core::engine::account::Call) {
         let account = call.account;
         let known = self.config.account(&account).cloned();
         let prepared = known.map(|known| self.callers.prepare(&known, &self.config.calls));

@@ -1,6 +1,6 @@
 //! Users and groups by name: whom a file is to belong to, and whom one belongs to.
 
-use crate::engine::install::InstallError;
+use certcollectd_core::engine::install::InstallError;
 
 /// Who shall own a file; `None` leaves the daemon's own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::engine::time::{Now, Time};
+use certcollectd_core::engine::time::{Now, Time};
 
 /// Both clocks: boot time, which goes on while the machine is suspended, and wall time.
 pub fn now() -> Now {

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use super::listener::{self, Answer, Asked};
 use super::{Inbox, Message};
-use crate::engine::command::CommandReply;
+use certcollectd_core::engine::command::CommandReply;
 
 /// File name of the socket in the state directory.
 pub const SOCKET: &str = "control.sock";
@@ -182,7 +182,7 @@ fn respond(status: StatusCode, reply: &CommandReply) -> Answer {
 
 /// Where commands are sent.
 pub const COMMANDS: &str = "/v1/command";
-/// Where the loop says that it is alive, and how it stands: [`crate::engine::vitals::Vitals`].
+/// Where the loop says that it is alive, and how it stands: [`certcollectd_core::engine::vitals::Vitals`].
 pub const HEALTH: &str = "/v1/health";
 /// The largest command: a request of the largest size and some parameters.
 const MAX_COMMAND: usize = 256 * 1024;
@@ -190,9 +190,9 @@ const MAX_COMMAND: usize = 256 * 1024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Replace;
-    use crate::engine::command::{Command, ReplaceCommand, Target};
-    use crate::engine::vitals::Vitals;
+    use certcollectd_core::api::Replace;
+    use certcollectd_core::engine::command::{Command, ReplaceCommand, Target};
+    use certcollectd_core::engine::vitals::Vitals;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::UnixStream;
 

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::mounts;
-use crate::config::Config;
 use crate::config::file::{self, Level, Source, Unread};
 use crate::config::point;
 use crate::effects::errno::cause;
+use certcollectd_core::config::Config;
 
 /// A configuration larger than this is none; 100,000 orders have some 10 MB.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;

@@ -12,10 +12,10 @@ use tokio::time::timeout;
 
 use super::listener::{self, Answer, Asked, line, no_address, respond};
 use super::{Inbox, Message, Snapshot, clock};
-use crate::config::Http;
 use crate::effects::blocking;
 use crate::effects::install::in_place;
 use crate::status::{Exposition, Status};
+use certcollectd_core::config::Http;
 
 /// Connections at once.
 const PLACES: usize = 32;

@@ -15,11 +15,11 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::api::push::Hint;
-use crate::config::Config;
-use crate::engine::Loaded;
-use crate::engine::command::{Command, CommandReply};
-use crate::engine::vitals::Vitals;
+use certcollectd_core::api::push::Hint;
+use certcollectd_core::config::Config;
+use certcollectd_core::engine::Loaded;
+use certcollectd_core::engine::command::{Command, CommandReply};
+use certcollectd_core::engine::vitals::Vitals;
 
 /// What the sources tell the loop.
 #[derive(Debug)]

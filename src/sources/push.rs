@@ -13,10 +13,10 @@ use tokio::time::timeout;
 
 use super::listener::{self, Answer, Asked, Unread, line, no_address};
 use super::{Inbox, Message};
-use crate::api::push;
-use crate::config::Push;
 use crate::effects::blocking;
 use crate::effects::call::credential;
+use certcollectd_core::api::push;
+use certcollectd_core::config::Push;
 
 /// Connections at once.
 const PLACES: usize = 32;

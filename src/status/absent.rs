@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use crate::api::Handle;
-use crate::config::{Config, count};
-use crate::engine::Loaded;
-use crate::engine::time::{Now, day, rfc3339};
+use certcollectd_core::api::Handle;
+use certcollectd_core::config::{Config, count};
+use certcollectd_core::engine::Loaded;
+use certcollectd_core::engine::time::{Now, day, rfc3339};
 
 /// An order that the state knows and the configuration does not.
 #[derive(Debug, Clone, Serialize)]

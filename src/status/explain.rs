@@ -3,12 +3,12 @@
 use serde::Serialize;
 
 use super::{AccountState, AccountStatus, HookState, OrderStatus, Status, missing};
-use crate::api::code::Progress;
-use crate::api::reply::Details;
-use crate::config::{Config, count};
-use crate::engine::Loaded;
-use crate::engine::order::{Heard, Mood, Phase};
-use crate::engine::time::{Now, day, rfc3339};
+use certcollectd_core::api::code::Progress;
+use certcollectd_core::api::reply::Details;
+use certcollectd_core::config::{Config, count};
+use certcollectd_core::engine::Loaded;
+use certcollectd_core::engine::order::{Heard, Mood, Phase};
+use certcollectd_core::engine::time::{Now, day, rfc3339};
 
 /// Maximum number of history lines shown to people; machines get all.
 const SHOWN: usize = 20;

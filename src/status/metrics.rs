@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::exposition::{Exposition, Family, Kind};
 use super::{AccountState, AccountStatus, HookState, OrderStatus, Status};
-use crate::engine::order::Phase;
+use certcollectd_core::engine::order::Phase;
 
 /// What one order or account adds to a metric, if anything.
 type Sample<T> = fn(&T, &Status) -> Option<i64>;

@@ -1,8 +1,8 @@
 //! What an order still waits for, and who must act: the vendor's status integers and words, put into words.
 
-use crate::api::Foreign;
-use crate::api::code::Progress;
-use crate::api::reply::{Dcv, Details, is_validated};
+use certcollectd_core::api::Foreign;
+use certcollectd_core::api::code::Progress;
+use certcollectd_core::api::reply::{Dcv, Details, is_validated};
 
 /// One thing that is not done yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,8 +198,8 @@ fn of_validation(details: &Details) -> Option<Missing> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::reply::decode;
-    use crate::api::{Answer, Endpoint};
+    use certcollectd_core::api::reply::decode;
+    use certcollectd_core::api::{Answer, Endpoint};
 
     fn details(endpoint: Endpoint, body: &str) -> Details {
         let body = bytes::Bytes::copy_from_slice(body.as_bytes());

@@ -3,10 +3,10 @@
 use std::cmp::Reverse;
 
 use super::{AccountState, HookState, OrderStatus, Status};
-use crate::config::count;
-use crate::engine::order::{Mood, Phase};
-use crate::engine::vitals::Vitals;
-use crate::engine::{ALARM_AFTER, last_days, near};
+use certcollectd_core::config::count;
+use certcollectd_core::engine::order::{Mood, Phase};
+use certcollectd_core::engine::vitals::Vitals;
+use certcollectd_core::engine::{ALARM_AFTER, last_days, near};
 
 /// What a monitoring plugin says; the numbers are its exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,9 +1,9 @@
 //! The status as text.
 
 use super::{AccountState, AccountStatus, Announcement, HookState, OrderStatus, Status};
-use crate::config::count;
-use crate::engine::order::Phase;
-use crate::engine::time::day;
+use certcollectd_core::config::count;
+use certcollectd_core::engine::order::Phase;
+use certcollectd_core::engine::time::day;
 
 pub(super) const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
 

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 /// What one crate may use of another is the compiler's matter.
 const DAEMON: [(&str, &[&str]); 9] = [
     ("config", &[]),
-    ("status", &["config"]),
+    ("status", &[]),
     ("sources", &["config", "effects", "status"]),
     ("effects", &["config"]),
-    ("telemetry", &["config"]),
-    ("daemon", &["config", "effects", "sources", "telemetry"]),
+    ("telemetry", &[]),
+    ("daemon", &["effects", "sources", "telemetry"]),
     ("commands", &["config", "daemon", "effects", "sources", "status", "telemetry"]),
-    ("cli", &["commands", "config", "effects"]),
+    ("cli", &["commands", "effects"]),
     ("main", &[]),
 ];
 const CORE: [(&str, &[&str]); 6] = [

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use certcollectd::api::code::{TABLE, classify};
-use certcollectd::api::{Answer, Product, RetryAfter, reply};
 use certcollectd::status::{AccountState, Status};
+use certcollectd_core::api::code::{TABLE, classify};
+use certcollectd_core::api::{Answer, Product, RetryAfter, reply};
 use insta::assert_snapshot;
 use rcgen::KeyPair;
 

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use certcollectd::cert::Certificate;
-use certcollectd::config::{FileCopy, FileKind, Files};
 use certcollectd::effects::install::{activate, stage};
-use certcollectd::engine::id::OrderId;
-use certcollectd::engine::install::{Activate, InstallError, Material, Stage};
+use certcollectd_core::cert::Certificate;
+use certcollectd_core::config::{FileCopy, FileKind, Files};
+use certcollectd_core::engine::id::OrderId;
+use certcollectd_core::engine::install::{Activate, InstallError, Material, Stage};
 use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product};
 use rcgen::KeyPair;
 

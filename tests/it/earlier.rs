@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use certcollectd::effects::store::load::Reader;
 use certcollectd::effects::store::lock::Lock;
 use certcollectd::effects::store::save::Store;
-use certcollectd::engine::time::{Now, Time};
-use certcollectd::state;
+use certcollectd_core::engine::time::{Now, Time};
+use certcollectd_core::state;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 

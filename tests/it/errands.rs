@@ -3,10 +3,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use certcollectd::api::{self, Failure};
-use certcollectd::engine::account::CredentialTag;
-use certcollectd::engine::command::{Command, ReplaceCommand, Target};
-use certcollectd::engine::event::Event;
+use certcollectd_core::api::{self, Failure};
+use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::command::{Command, ReplaceCommand, Target};
+use certcollectd_core::engine::event::Event;
 use certcollectd_sandbox::{Fault, FaultSpec, OrderSpec, Product, Step};
 use rcgen::{CertificateParams, KeyPair};
 
@@ -52,7 +52,7 @@ fn open_validation_is_looked_into_at_once() {
     world.pass(HOUR);
     assert_eq!((world.calls.len(), asked(&world)), (1, 1));
     let gap = world.errands[0].at.since(world.calls[0].at);
-    assert!(gap >= certcollectd::config::Calls::CALL_GAP, "{gap:?}");
+    assert!(gap >= certcollectd_core::config::Calls::CALL_GAP, "{gap:?}");
 }
 
 #[test]

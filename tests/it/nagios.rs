@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use certcollectd::engine::hooks::HookResult;
-use certcollectd::engine::time::{Now, Time};
-use certcollectd::engine::vitals::Vitals;
 use certcollectd::status::{Status, Verdict, verdict};
+use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::time::{Now, Time};
+use certcollectd_core::engine::vitals::Vitals;
 use certcollectd_sandbox::{OrderSpec, Product};
 use insta::assert_snapshot;
 

@@ -11,11 +11,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use certcollectd::cert::Certificate;
-use certcollectd::config::{FileCopy, FileKind, Files, KeySource};
 use certcollectd::effects::install::{activate, inspect, stage};
-use certcollectd::engine::id::OrderId;
-use certcollectd::engine::install::{Activate, Inspect, InspectPurpose, Material, Stage};
+use certcollectd_core::cert::Certificate;
+use certcollectd_core::config::{FileCopy, FileKind, Files, KeySource};
+use certcollectd_core::engine::id::OrderId;
+use certcollectd_core::engine::install::{Activate, Inspect, InspectPurpose, Material, Stage};
 use certcollectd_sandbox::{OrderSpec, Product};
 use rcgen::KeyPair;
 

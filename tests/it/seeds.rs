@@ -8,10 +8,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use certcollectd::api::code::classify;
-use certcollectd::api::request::{Endpoint, Replace};
-use certcollectd::api::{Answer, Foreign, Handle, Product, Reply, Request, Response, push, reply};
-use certcollectd::cert::{Certificate, unpack_all};
+use certcollectd_core::api::code::classify;
+use certcollectd_core::api::request::{Endpoint, Replace};
+use certcollectd_core::api::{Answer, Foreign, Handle, Product, Reply, Request, Response, push, reply};
+use certcollectd_core::cert::{Certificate, unpack_all};
 
 /// How a file is read.
 enum As {

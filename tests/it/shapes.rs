@@ -5,8 +5,8 @@ use std::io::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use certcollectd::api::{Product, Response};
-use certcollectd::cert::Certificate;
+use certcollectd_core::api::{Product, Response};
+use certcollectd_core::cert::Certificate;
 use certcollectd_sandbox::{CertificateSpec, OrderSpec, Step};
 use rcgen::KeyPair;
 
@@ -464,7 +464,7 @@ fn a_plus_that_arrives_as_a_space_is_kept_at_the_very_end() {
     for end in ["", "\n", "\r\n", "\t"] {
         let text = STANDARD.encode(&der).replace('+', " ") + end;
         let found =
-            certcollectd::cert::unpack(text.as_bytes()).unwrap_or_else(|why| panic!("{end:?}: {why}"));
+            certcollectd_core::cert::unpack(text.as_bytes()).unwrap_or_else(|why| panic!("{end:?}: {why}"));
         assert!(found.len() == 1 && found[0].fingerprint() == fingerprint, "{end:?}");
     }
 }

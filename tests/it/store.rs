@@ -6,13 +6,13 @@ use certcollectd::effects::store::error::StoreError;
 use certcollectd::effects::store::load::Reader;
 use certcollectd::effects::store::lock::Lock;
 use certcollectd::effects::store::save::Store;
-use certcollectd::engine::NoteKind;
-use certcollectd::engine::account::{AccountRecord, Closed};
-use certcollectd::engine::note::{Level, Note};
-use certcollectd::engine::order::OrderRecord;
-use certcollectd::engine::outbox::Changes;
-use certcollectd::engine::time::{Now, Time};
 use certcollectd::sources::clock;
+use certcollectd_core::engine::NoteKind;
+use certcollectd_core::engine::account::{AccountRecord, Closed};
+use certcollectd_core::engine::note::{Level, Note};
+use certcollectd_core::engine::order::OrderRecord;
+use certcollectd_core::engine::outbox::Changes;
+use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_sandbox::{OrderSpec, Product, Step};
 
 use crate::setting::{Setting, said};
@@ -56,7 +56,7 @@ fn fill(dir: &std::path::Path) {
         record.bundled = at == 0;
         changes.orders.push((format!("o{at}").into(), record));
     }
-    let bundle = certcollectd::cert::unpack(include_bytes!("../data/cert/bundle.pem")).unwrap();
+    let bundle = certcollectd_core::cert::unpack(include_bytes!("../data/cert/bundle.pem")).unwrap();
     changes.bundles.push(("o0".into(), Some(bundle)));
     store.save(&changes).unwrap();
 }
@@ -346,7 +346,7 @@ fn a_state_of_another_boot_keeps_its_schedule() {
     let connection = rusqlite::Connection::open(temp.path().join("state.db")).unwrap();
     connection.execute("UPDATE boots SET boot = 'another', offset_ms = offset_ms - 600000", []).unwrap();
     let text: String = connection.query_row("SELECT record FROM orders", [], |row| row.get(0)).unwrap();
-    let sum = certcollectd::state::sum("orders", &[b"www", b"another", text.as_bytes()]);
+    let sum = certcollectd_core::state::sum("orders", &[b"www", b"another", text.as_bytes()]);
     connection.execute("UPDATE orders SET boot = 'another', sum = ?1", [sum]).unwrap();
     drop(connection);
     let loaded = open(temp.path()).unwrap().load(now).unwrap();

@@ -1,8 +1,8 @@
 //! The product term: shown, and a person is told before it ends, because no re-issue reaches beyond it.
 
-use certcollectd::config::HookEvent;
-use certcollectd::engine::note::Level;
 use certcollectd::status::{Status, Verdict, verdict};
+use certcollectd_core::config::HookEvent;
+use certcollectd_core::engine::note::Level;
 use insta::assert_snapshot;
 use rcgen::KeyPair;
 

@@ -3,9 +3,9 @@
 use std::fs::{remove_dir_all, remove_file};
 use std::time::Duration;
 
-use certcollectd::engine::command::{Command, ReplaceCommand, Target};
-use certcollectd::engine::time::{Now, Time};
 use certcollectd::status::{Explanation, Status, Verdict, verdict};
+use certcollectd_core::engine::command::{Command, ReplaceCommand, Target};
+use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product, State, Step};
 use insta::assert_snapshot;
 use rcgen::KeyPair;
@@ -85,7 +85,7 @@ fn an_installed_order_whose_certificate_is_revoked_alarms() {
     ] {
         let mut config = world::config(&["www"]);
         let mut hook = (*world::hook("page")).clone();
-        hook.on = vec![certcollectd::config::HookEvent::Failed];
+        hook.on = vec![certcollectd_core::config::HookEvent::Failed];
         config.hooks.push(hook.into());
         world::change(&mut config.orders[0], |settings| settings.hooks.push("page".into()));
         let mut world = World::new(config);
@@ -337,7 +337,7 @@ fn who_must_pay_is_said() {
 
 #[test]
 fn domains_are_asked_about_by_the_number_that_answers_name() {
-    use certcollectd::api::Handle;
+    use certcollectd_core::api::Handle;
     for handle in [Handle::CertificateId("6306".into()), Handle::BaseOrderNumber("6306".into())] {
         let details = "GetMDCDomainDetails 4711";
         let mut config = world::config(&["www"]);
@@ -396,15 +396,15 @@ fn mailbox() -> (World, KeyPair, Command) {
     use base64::Engine;
     let mut config = world::config(&["jane"]);
     world::change(&mut config.orders[0], |settings| {
-        settings.product = certcollectd::api::Product::Smime;
+        settings.product = certcollectd_core::api::Product::Smime;
         settings.cadence.guard_interval = Some(3 * HOUR);
     });
-    config.orders[0].handle = certcollectd::api::Handle::OrderNumber("5".into());
+    config.orders[0].handle = certcollectd_core::api::Handle::OrderNumber("5".into());
     config.orders.push(world::order("other"));
     let key = KeyPair::generate().unwrap();
     let params = rcgen::CertificateParams::new(vec!["jane@example.com".to_owned()]).unwrap();
     let csr = base64::engine::general_purpose::STANDARD.encode(params.serialize_request(&key).unwrap().der());
-    let replace = certcollectd::api::Replace { order_number: "5".into(), csr, ..Default::default() };
+    let replace = certcollectd_core::api::Replace { order_number: "5".into(), csr, ..Default::default() };
     let command = ReplaceCommand { account: None, replace, adopt: None, again: false };
     (World::new(config), key, Command::Replace(Box::new(command)))
 }
@@ -416,7 +416,7 @@ fn jane(key: &KeyPair, from: i64) -> Say {
         200,
         certs::issued(&certs::leaf_for(
             key,
-            certcollectd::api::Product::Smime,
+            certcollectd_core::api::Product::Smime,
             &["jane@example.com"],
             start,
             end,
@@ -507,7 +507,7 @@ fn a_lost_replacement_of_an_order_without_a_name_is_told_with_its_account() {
 /// Name and value of what went along with the last call, without what each such call has.
 fn along(world: &World) -> Vec<String> {
     let request = world.request.as_ref().unwrap();
-    let own = |name: &str| certcollectd::api::Request::is_own(name);
+    let own = |name: &str| certcollectd_core::api::Request::is_own(name);
     let more = request.fields.iter().filter(|(name, _)| !own(name));
     more.map(|(name, value)| format!("{name}={value}")).collect()
 }
@@ -521,21 +521,21 @@ fn parameters_of_the_operator_go_with_the_call_that_collects_and_with_no_other()
             .collect()
     };
     for (product, of_order, of_account, expected) in [
-        (certcollectd::api::Product::Ssl, "", "behaviourVersion=1", &["behaviourVersion=1"][..]),
+        (certcollectd_core::api::Product::Ssl, "", "behaviourVersion=1", &["behaviourVersion=1"][..]),
         (
-            certcollectd::api::Product::Ssl,
+            certcollectd_core::api::Product::Ssl,
             "behaviourversion=2",
             "behaviourVersion=1 x=3",
             &["behaviourversion=2", "x=3"],
         ),
-        (certcollectd::api::Product::Mark, "", "behaviourVersion=1", &[]),
+        (certcollectd_core::api::Product::Mark, "", "behaviourVersion=1", &[]),
         (
-            certcollectd::api::Product::Mark,
+            certcollectd_core::api::Product::Mark,
             "responseMimeType=application/zip",
             "x=1",
             &["responseMimeType=application/zip"],
         ),
-        (certcollectd::api::Product::Smime, "x=1", "", &["x=1"]),
+        (certcollectd_core::api::Product::Smime, "x=1", "", &["x=1"]),
     ] {
         let mut config = world::config(&["www"]);
         world::change(&mut config.orders[0], |settings| {
@@ -543,12 +543,13 @@ fn parameters_of_the_operator_go_with_the_call_that_collects_and_with_no_other()
             settings.params = pairs(of_order);
         });
         let account = (*config.accounts[0]).clone();
-        config.accounts[0] = certcollectd::config::Account { params: pairs(of_account), ..account }.into();
+        config.accounts[0] =
+            certcollectd_core::config::Account { params: pairs(of_account), ..account }.into();
         let mut world = World::new(config);
         world.say("www", [Say::text("0")]);
         world.pass(HOUR);
         assert_eq!(along(&world), expected, "{of_order} {of_account}");
-        if product == certcollectd::api::Product::Ssl {
+        if product == certcollectd_core::api::Product::Ssl {
             world.command(Command::Domains(Target::Order("www".into())));
             world.pass(HOUR);
             assert_eq!(world.request.as_ref().unwrap().fields.len(), 3, "{:?}", world.request);
@@ -559,11 +560,11 @@ fn parameters_of_the_operator_go_with_the_call_that_collects_and_with_no_other()
 #[test]
 fn an_order_can_be_asked_for_in_a_form_of_its_own() {
     let form = |order: Option<&str>, account: Option<&str>| {
-        let word = |word: Option<&str>| certcollectd::api::Response::from_word(word?);
+        let word = |word: Option<&str>| certcollectd_core::api::Response::from_word(word?);
         let mut config = world::config(&["www"]);
         world::change(&mut config.orders[0], |settings| settings.response = word(order));
         let of_main = (*config.accounts[0]).clone();
-        config.accounts[0] = certcollectd::config::Account { response: word(account), ..of_main }.into();
+        config.accounts[0] = certcollectd_core::config::Account { response: word(account), ..of_main }.into();
         let mut world = World::new(config);
         world.pass(HOUR);
         let fields = world.request.as_ref().unwrap().fields.clone();

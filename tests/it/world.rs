@@ -8,26 +8,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use certcollectd::api::{Answer, Failure, Handle, Product, Request, RetryAfter};
-use certcollectd::cert::{self, Certificate};
-use certcollectd::config::{
+use certcollectd::effects::install::keys::sent_request;
+use certcollectd_core::api::{Answer, Failure, Handle, Product, Request, RetryAfter};
+use certcollectd_core::cert::{self, Certificate};
+use certcollectd_core::config::{
     Account, Action, Cadence, Calls, Config, Files, Hook, HookEvent, KeySource, Log, LogFormat, Order,
     OrderSettings, Policy, SecretSource, Severity,
 };
-use certcollectd::effects::install::keys::sent_request;
-use certcollectd::engine::account::CredentialTag;
-use certcollectd::engine::command::{Command, CommandReply};
-use certcollectd::engine::event::{Effect, Event};
-use certcollectd::engine::hooks::{HookResult, HookRun};
-use certcollectd::engine::id::Token;
-use certcollectd::engine::install::{
+use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::command::{Command, CommandReply};
+use certcollectd_core::engine::event::{Effect, Event};
+use certcollectd_core::engine::hooks::{HookResult, HookRun};
+use certcollectd_core::engine::id::Token;
+use certcollectd_core::engine::install::{
     Activate, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Link, Stage, StagedFiles,
 };
-use certcollectd::engine::note::{Level, Note};
-use certcollectd::engine::order::contents;
-use certcollectd::engine::time::{Now, Time};
-use certcollectd::engine::{Engine, Loaded, Remembered};
-use certcollectd::state::{self, Origin};
+use certcollectd_core::engine::note::{Level, Note};
+use certcollectd_core::engine::order::contents;
+use certcollectd_core::engine::time::{Now, Time};
+use certcollectd_core::engine::{Engine, Loaded, Remembered};
+use certcollectd_core::state::{self, Origin};
 
 /// Where time begins: the first release.
 pub const START: i64 = 1_795_165_920;
@@ -308,7 +308,7 @@ impl World {
         events
     }
 
-    pub fn save(&mut self, changes: &certcollectd::engine::outbox::Changes) {
+    pub fn save(&mut self, changes: &certcollectd_core::engine::outbox::Changes) {
         self.saves += 1;
         self.rows.offsets.extend(changes.offset.map(|offset| (self.boot.to_string(), offset)));
         for (name, record) in &changes.orders {

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, Stream};
 
-use crate::cert::Fingerprint;
+use certcollectd_core::cert::Fingerprint;
 
 /// Nothing in the demo takes longer.
 const SILENCE: Duration = Duration::from_secs(10);

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::pbkdf2;
 use zeroize::Zeroizing;
 
-use crate::config::{Account, SecretSource};
 use crate::effects::errno;
 use crate::effects::files::open_file;
-use crate::engine::account::CredentialTag;
+use certcollectd_core::config::{Account, SecretSource};
+use certcollectd_core::engine::account::CredentialTag;
 
 /// `loginPassword` has at most 128 characters [seed]; a larger file is not a password.
 const MAX_SECRET: usize = 4096;

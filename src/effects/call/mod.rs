@@ -31,11 +31,11 @@ use self::transport::{Cause, Route};
 use super::access::{self, Wish};
 use super::blocking;
 use super::files::read_file;
-use crate::api::code::{self, Class};
-use crate::api::{Answer, Endpoint, Failure, Foreign, Request, RetryAfter, reply};
-use crate::cert::{self, Fingerprint, MAX_ANCHORS_INPUT};
-use crate::config::{Account, Calls, Config, ProxyLogin};
-use crate::engine::account::CredentialTag;
+use certcollectd_core::api::code::{self, Class};
+use certcollectd_core::api::{Answer, Endpoint, Failure, Foreign, Request, RetryAfter, reply};
+use certcollectd_core::cert::{self, Fingerprint, MAX_ANCHORS_INPUT};
+use certcollectd_core::config::{Account, Calls, Config, ProxyLogin};
+use certcollectd_core::engine::account::CredentialTag;
 
 /// The largest body, in bytes as they arrive; the largest true answer is a mark certificate with its chain, below 200 KB.
 pub const MAX_BODY: usize = 1024 * 1024;

@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use crate::engine::hooks::{HookRun, Subject};
-use crate::engine::time::rfc3339;
+use certcollectd_core::engine::hooks::{HookRun, Subject};
+use certcollectd_core::engine::time::rfc3339;
 
 /// A variable that is passed on is not longer, or its default is told instead.
 const MAX_INHERITED: usize = 8 * 1024;
@@ -68,23 +68,23 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::config::Action;
+    use certcollectd_core::config::Action;
 
     #[test]
     fn what_is_told_at_most_is_what_linux_grants_at_least() {
         // The bounds of the engine and of the configuration, a little above.
         let domains = vec!["x".repeat(255); 64 * 1024 / 2 / 256];
-        let hook = crate::config::Hook {
+        let hook = certcollectd_core::config::Hook {
             name: "reload".into(),
-            on: vec![crate::config::HookEvent::Installed],
+            on: vec![certcollectd_core::config::HookEvent::Installed],
             action: Action::Run(vec!["x".repeat(32 * 1024)]),
-            timeout: crate::config::Hook::TIMEOUT,
+            timeout: certcollectd_core::config::Hook::TIMEOUT,
             merge: true,
         };
         let run = HookRun {
-            run: crate::engine::id::RunId(0),
+            run: certcollectd_core::engine::id::RunId(0),
             hook: Arc::new(hook),
-            event: crate::config::HookEvent::Installed,
+            event: certcollectd_core::config::HookEvent::Installed,
             subjects: vec![Subject { domains, ..Subject::default() }],
             rehearsal: true,
         };

@@ -20,8 +20,8 @@ use tokio::time::timeout;
 
 use self::reap::ProcessGroups;
 use self::result::over;
-use crate::config::Action;
-use crate::engine::hooks::{HookResult, HookRun};
+use certcollectd_core::config::Action;
+use certcollectd_core::engine::hooks::{HookResult, HookRun};
 
 /// Carries out one run.
 pub async fn run(run: &HookRun, groups: ProcessGroups) -> HookResult {

@@ -19,10 +19,10 @@ use super::environment::environment;
 use super::executable::{find_program, startable};
 use super::reap::{self, ProcessGroups};
 use super::result::{NOT_FOR_ME, over};
-use crate::api::Foreign;
 use crate::effects::errno;
 use crate::effects::files::random_name;
-use crate::engine::hooks::{HookResult, HookRun};
+use certcollectd_core::api::Foreign;
+use certcollectd_core::engine::hooks::{HookResult, HookRun};
 
 /// Maximum number of output bytes logged; the rest is read and discarded.
 const MAX_OUTPUT: usize = 64 * 1024;

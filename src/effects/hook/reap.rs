@@ -8,8 +8,8 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_child_subreape
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::config::Hook;
 use crate::effects::blocking;
+use certcollectd_core::config::Hook;
 
 /// Why a hook is not begun once more.
 const HANGS: &str =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::hooks::HookResult;
+use certcollectd_core::engine::hooks::HookResult;
 
 /// Exit code that means "this event is not for me" (the hook protocol of acmetool).
 pub(super) const NOT_FOR_ME: i32 = 42;

@@ -7,12 +7,12 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::result::advised;
-use crate::api::Foreign;
-use crate::config::HookSignal;
 use crate::effects::access::{self, Reason, Wish};
 use crate::effects::errno;
 use crate::effects::files::open_file;
-use crate::engine::hooks::HookResult;
+use certcollectd_core::api::Foreign;
+use certcollectd_core::config::HookSignal;
+use certcollectd_core::engine::hooks::HookResult;
 
 /// Bytes of a file that are looked at for a process number.
 const MAX_PID_FILE: u64 = 4096;

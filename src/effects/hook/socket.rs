@@ -8,10 +8,10 @@ use tokio::io::AsyncReadExt;
 use tokio::task::spawn_blocking;
 
 use super::result::NOT_FOR_ME;
-use crate::api::Foreign;
 use crate::effects::access::{self, Reason, Wish};
 use crate::effects::errno;
-use crate::engine::hooks::HookResult;
+use certcollectd_core::api::Foreign;
+use certcollectd_core::engine::hooks::HookResult;
 
 /// An exit status is a few digits; a chatty bridge may say more.
 const MAX_STATUS: usize = 4096;
@@ -96,7 +96,7 @@ fn status_in(line: &[u8]) -> Option<i32> {
 /// The systemd unit behind a bridge that is named as the shipped one: `/run/certcollectd-reload/nginx.sock`.
 fn unit_behind(socket: &Path) -> Option<String> {
     let of_ours = socket.parent()?.file_name()? == "certcollectd-reload";
-    let name = socket.file_stem()?.to_str().filter(|name| crate::config::is_name(name))?;
+    let name = socket.file_stem()?.to_str().filter(|name| certcollectd_core::config::is_name(name))?;
     of_ours.then(|| format!("certcollectd-reload-{name}"))
 }
 

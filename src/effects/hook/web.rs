@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use reqwest::{Client, ClientBuilder, Method, redirect, retry};
 
 use super::socket::cannot_connect;
-use crate::api::Foreign;
 use crate::effects::call::transport;
-use crate::engine::hooks::HookResult;
+use certcollectd_core::api::Foreign;
+use certcollectd_core::engine::hooks::HookResult;
 
 const UNIX: &str = "http+unix://";
 const HTTPS: &str = "https://";

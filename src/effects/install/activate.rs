@@ -12,7 +12,7 @@ use super::error::failed;
 use super::layout::{LINK, check_link, store_name};
 use super::stage;
 use crate::effects::files::random_name;
-use crate::engine::install::{Activate, InstallError};
+use certcollectd_core::engine::install::{Activate, InstallError};
 
 pub fn activate(install_dir: &Path, activate: &Activate) -> Result<(), InstallError> {
     let base = Dir::open(install_dir)?;

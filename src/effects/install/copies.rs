@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 use super::dir::{Dir, kind_of};
 use super::error::{failed, in_the_way};
 use super::stage;
-use crate::config::{FileCopy, Files};
 use crate::effects::ownership::Ownership;
-use crate::engine::install::{Activate, InstallError};
+use certcollectd_core::config::{FileCopy, Files};
+use certcollectd_core::engine::install::{Activate, InstallError};
 
 /// A real file elsewhere that only has to be put there.
 pub(super) struct Copy<'a> {

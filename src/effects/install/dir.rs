@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use super::error::failed;
 use crate::effects::files::{RANDOM_NAME, random_name};
 use crate::effects::ownership::Ownership;
-use crate::engine::install::InstallError;
+use certcollectd_core::engine::install::InstallError;
 
 /// Links followed on the way to one directory, as in the kernel.
 const MAX_LINKS: usize = 40;

@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::io::Errno;
 
 use crate::effects::errno;
-use crate::engine::install::InstallError;
+use certcollectd_core::engine::install::InstallError;
 
 /// A failed step with what usually helps.
 pub(crate) fn failed(step: &'static str, path: &Path, error: impl Into<io::Error>) -> InstallError {

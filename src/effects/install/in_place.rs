@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::layout::store_name;
-use crate::config::Config;
-use crate::engine::Loaded;
+use certcollectd_core::config::Config;
+use certcollectd_core::engine::Loaded;
 
 /// The configured orders that were installed once and whose link or files are not in place now.
 pub fn absent(config: &Config, loaded: &Loaded) -> Vec<Arc<str>> {

@@ -11,11 +11,13 @@ use super::error::failed;
 use super::keys::{anchors, candidate_of, key, read_request, request_of, sent_request};
 use super::layout::{self, MAX_FILE, store_name};
 use super::stage;
-use crate::cert::{self, Certificate, Fingerprint};
-use crate::config::{FileCopy, FileKind, Files, KeySource};
 use crate::effects::ownership::Ownership;
-use crate::engine::install::{AnchorSource, Inspect, InspectPurpose, Inspection, InstalledFile, Link};
-use crate::engine::order::contents;
+use certcollectd_core::cert::{self, Certificate, Fingerprint};
+use certcollectd_core::config::{FileCopy, FileKind, Files, KeySource};
+use certcollectd_core::engine::install::{
+    AnchorSource, Inspect, InspectPurpose, Inspection, InstalledFile, Link,
+};
+use certcollectd_core::engine::order::contents;
 
 /// Maximum number of generations searched for an older one.
 const MAX_GENERATIONS: usize = 1000;

@@ -10,11 +10,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use crate::cert::{self, Anchors, KeyCandidate, KeyError, PublicKey, PublicKeys};
-use crate::config::{Config, KeySource};
 use crate::effects::access::{self, Reason, Wish};
 use crate::effects::files::read_file;
-use crate::engine::install::InstallError;
+use certcollectd_core::cert::{self, Anchors, KeyCandidate, KeyError, PublicKey, PublicKeys};
+use certcollectd_core::config::{Config, KeySource};
+use certcollectd_core::engine::install::InstallError;
 
 /// A private key file larger than this is not one.
 const MAX_KEY: usize = 64 * 1024;

@@ -4,7 +4,7 @@ use rustix::fs::{self, AtFlags, FileType};
 
 use super::dir::Dir;
 use super::error::in_the_way;
-use crate::engine::install::InstallError;
+use certcollectd_core::engine::install::InstallError;
 
 /// Mode of an order's directory of generations and of each generation: readers must get through.
 pub(super) const DIR_MODE: u32 = 0o755;

@@ -7,11 +7,11 @@ use rustix::fs::{self, FlockOperation};
 
 use super::dir::Dir;
 use super::error::failed;
-use crate::config::Config;
 use crate::config::point::Key;
 use crate::effects::files::random_name;
 use crate::effects::ownership::Ownership;
-use crate::engine::install::InstallError;
+use certcollectd_core::config::Config;
+use certcollectd_core::engine::install::InstallError;
 
 /// A rehearsal's directory is named so, and its link with [`LINK`] behind that.
 const PROBE: &str = ".certcollectd-probe-";

@@ -9,8 +9,8 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::cert::{self, Certificate};
-use crate::engine::install::{Activate, Inspect, InspectPurpose, Inspection, Link};
+use certcollectd_core::cert::{self, Certificate};
+use certcollectd_core::engine::install::{Activate, Inspect, InspectPurpose, Inspection, Link};
 
 /// Below the state directory.
 const DIR: &str = "installed";

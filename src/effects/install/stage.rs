@@ -8,12 +8,12 @@ use super::dir::Dir;
 use super::error::failed;
 use super::keys::read_key;
 use super::layout::{DIR_MODE, MAX_FILE, STAGING, clear_leftovers, store_name};
-use crate::cert::{self, Fingerprint, PrivateKey};
-use crate::config::FileKind;
 use crate::effects::files::random_name;
 use crate::effects::ownership::Ownership;
-use crate::engine::install::{InstallError, InstalledFile, Material, Stage, StagedFiles};
-use crate::engine::order::contents;
+use certcollectd_core::cert::{self, Fingerprint, PrivateKey};
+use certcollectd_core::config::FileKind;
+use certcollectd_core::engine::install::{InstallError, InstalledFile, Material, Stage, StagedFiles};
+use certcollectd_core::engine::order::contents;
 
 /// Carries out [`Stage`]. Order of steps, each of which a cut may follow: private directory, files with
 /// owner and mode, write-back of all, sync of each, sync of the directory, rename, sync of the parent, read back.
@@ -152,8 +152,8 @@ fn fitting_key(path: &Path, material: &Material) -> Result<PrivateKey, InstallEr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Files;
-    use crate::engine::id::OrderId;
+    use certcollectd_core::config::Files;
+    use certcollectd_core::engine::id::OrderId;
 
     /// A generation that is about to be published.
     struct Written {

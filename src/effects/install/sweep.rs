@@ -5,7 +5,7 @@ use std::path::Path;
 use super::dir::Dir;
 use super::layout::{clear_leftovers, store_name};
 use crate::effects::ownership::Ownership;
-use crate::engine::install::{InstallError, Quarantine};
+use certcollectd_core::engine::install::{InstallError, Quarantine};
 
 /// Number of newest generations kept.
 const KEPT: usize = 3;
@@ -61,8 +61,8 @@ pub fn quarantine(state_dir: &Path, refused: &Quarantine) -> Result<(), InstallE
             certificate.subject_text(),
             certificate.issuer_text(),
             certificate.serial_text(),
-            crate::engine::time::rfc3339(certificate.not_before()),
-            crate::engine::time::rfc3339(certificate.not_after()),
+            certcollectd_core::engine::time::rfc3339(certificate.not_before()),
+            certcollectd_core::engine::time::rfc3339(certificate.not_after()),
             certificate.fingerprint()
         ));
     }

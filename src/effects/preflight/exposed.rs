@@ -11,9 +11,9 @@ use super::eyes::User;
 use super::finding::finding;
 use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
-use crate::config::{Config, KeySource};
 use crate::effects::call::credential;
 use crate::effects::hook::executable::find_program;
+use certcollectd_core::config::{Config, KeySource};
 
 /// Who but root, the daemon's user and the current user has a right.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,8 +11,8 @@ mod way;
 
 use std::path::Path;
 
-use crate::config::Config;
 use crate::config::point::Finding;
+use certcollectd_core::config::Config;
 
 pub use eyes::User;
 pub use listeners::taken as taken_ports;

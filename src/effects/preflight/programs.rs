@@ -6,9 +6,9 @@ use super::eyes::User;
 use super::finding::finding;
 use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
-use crate::config::{Action, Config};
 use crate::effects::hook::executable;
 use crate::effects::hook::executable::find_program;
+use certcollectd_core::config::{Action, Config};
 
 /// What asks for rights that only root has.
 const OF_ROOT: [&str; 6] = ["systemctl", "service", "sudo", "doas", "su", "pkexec"];

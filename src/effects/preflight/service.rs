@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::eyes::User;
-use crate::config::Config;
+use certcollectd_core::config::Config;
 
 /// Is there where systemd runs the machine (sd_booted(3)).
 pub const SYSTEMD: &str = "/run/systemd/system";

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use super::finding::finding;
 use crate::config::file::Level;
 use crate::config::point::{Finding, Key};
-use crate::config::{Config, KeySource, SecretSource};
 use crate::effects::call::credential;
 use crate::effects::hook::executable::find_program;
 use crate::effects::install::copies::{self, Place};
 use crate::effects::install::dir::Dir;
 use crate::effects::install::layout::{check_link, check_store, store_name};
+use certcollectd_core::config::{Config, KeySource, SecretSource};
 
 pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
     // Where there is no directory yet, nothing is in the way in it.

@@ -10,11 +10,11 @@ use rusqlite::ErrorCode;
 use rustix::fs::{Access, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::api::Foreign;
 use crate::effects::files::random_name;
 use crate::effects::install::error;
 use crate::effects::ownership::user_name;
-use crate::state::VERSION;
+use certcollectd_core::api::Foreign;
+use certcollectd_core::state::VERSION;
 
 /// Why the state cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]

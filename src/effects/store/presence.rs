@@ -19,8 +19,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::custody::Custody;
 use super::error::{Loss, StoreError};
-use crate::api::Foreign;
-use crate::cert::{self, Fingerprint};
+use certcollectd_core::api::Foreign;
+use certcollectd_core::cert::{self, Fingerprint};
 
 /// Maximum number of processes told apart that see different directories under one path.
 const PLACES: usize = 8;

@@ -19,12 +19,12 @@ use super::lock::Lock;
 use crate::effects::files::random_name;
 use crate::effects::install::spare;
 use crate::effects::ownership::user_name;
-use crate::engine::Loaded;
-use crate::engine::NoteKind;
-use crate::engine::note::{Level, Note};
-use crate::engine::outbox::Changes;
-use crate::engine::time::Now;
-use crate::state::{self, HISTORY_LIMIT, MIGRATIONS, PUSH_LIMIT, VERSION};
+use certcollectd_core::engine::Loaded;
+use certcollectd_core::engine::NoteKind;
+use certcollectd_core::engine::note::{Level, Note};
+use certcollectd_core::engine::outbox::Changes;
+use certcollectd_core::engine::time::Now;
+use certcollectd_core::state::{self, HISTORY_LIMIT, MIGRATIONS, PUSH_LIMIT, VERSION};
 
 /// More boots than this are looked through for those of which nothing is left.
 const BOOTS_KEPT: u32 = 64;

@@ -81,7 +81,7 @@ fn all_problems_are_reported_at_once() {
     config.toml:7:8: error: `name` has capital letters; write "a"
     config.toml:8:16: error: `order_number` must be text; this is an integer; put it in quotes: order_number = "1"
     config.toml:11:8: error: `mode` makes the file writable for everyone; the last digit must be 0, 1, 4 or 5, such as in "0644"
-    config.toml:13:9: error: `level` has the unknown level "loud"; error, warn, info, debug, trace or off, or a filter such as "info,certcollectd::engine=debug"
+    config.toml:13:9: error: `level` has the unknown level "loud"; error, warn, info, debug, trace or off, or a filter such as "info,certcollectd_core::engine=debug"
     "#);
 }
 

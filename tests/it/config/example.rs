@@ -1,8 +1,8 @@
 //! The files in `config/` are valid, complete, and agree with the code.
 
-use certcollectd::api::{Handle, Product};
 use certcollectd::config::file::{TABLES, read};
-use certcollectd::config::{
+use certcollectd_core::api::{Handle, Product};
+use certcollectd_core::config::{
     Account, Action, Cadence, Calls, Config, Files, Hook, KeySource, Log, Policy, Push, SecretSource,
 };
 

@@ -21,8 +21,8 @@ mod values;
 
 use std::path::PathBuf;
 
-use certcollectd::config::Config;
 use certcollectd::config::file::{Source, read};
+use certcollectd_core::config::Config;
 
 const EXAMPLE: &str = include_str!("../../../config/certcollectd.toml");
 const MINIMAL: &str = include_str!("../../../config/minimal.toml");

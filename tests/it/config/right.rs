@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use certcollectd::api::Handle;
 use certcollectd::config::file::{Source, includes, read};
-use certcollectd::config::{Action, FileKind, KeySource, SecretSource, Severity};
+use certcollectd_core::api::Handle;
+use certcollectd_core::config::{Action, FileKind, KeySource, SecretSource, Severity};
 
 use super::{ACCOUNT, ORDER, config, said};
 

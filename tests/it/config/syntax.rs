@@ -121,7 +121,7 @@ fn syntax_errors_over_several_lines_show_where_it_began() {
     3 | level = "loud"
       |         ^^^^^^
       |
-      = help: error, warn, info, debug, trace or off, or a filter such as "info,certcollectd::engine=debug"
+      = help: error, warn, info, debug, trace or off, or a filter such as "info,certcollectd_core::engine=debug"
 
     config.toml: 2 errors
     "#);

@@ -494,7 +494,7 @@ fn logging() {
     3 | level = "inof"
       |         ^^^^^^
       |
-      = help: did you mean "info"? error, warn, info, debug, trace or off, or a filter such as "info,certcollectd::engine=debug"
+      = help: did you mean "info"? error, warn, info, debug, trace or off, or a filter such as "info,certcollectd_core::engine=debug"
 
     config.toml: 2 errors
     "#);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use certcollectd::api::Failure;
-use certcollectd::engine::account::CredentialTag;
-use certcollectd::engine::command::Command;
-use certcollectd::engine::event::{Effect, Event};
-use certcollectd::engine::id::Token;
+use certcollectd_core::api::Failure;
+use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::event::{Effect, Event};
+use certcollectd_core::engine::id::Token;
 
 use super::{effects, gaps};
 use crate::world::{self, DAY, HOUR, Say, World};
@@ -15,7 +15,7 @@ use crate::world::{self, DAY, HOUR, Say, World};
 fn a_refused_login_is_saved_before_anything_else() {
     let mut world = World::new(world::config(&["a", "b"]));
     effects(&mut world, Event::Started);
-    let outcome = Ok(certcollectd::api::Answer {
+    let outcome = Ok(certcollectd_core::api::Answer {
         status: 200,
         content_type: None,
         retry_after: None,

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use certcollectd::cert::{Anchors, Certificate};
-use certcollectd::config::Severity;
+use certcollectd_core::cert::{Anchors, Certificate};
+use certcollectd_core::config::Severity;
 use rcgen::KeyPair;
 
 use super::SECOND;

@@ -1,8 +1,8 @@
 //! What the installed certificate covers, the next one should cover as well.
 
-use certcollectd::config::{Config, Severity};
-use certcollectd::engine::command::Command;
 use certcollectd::status::{Status, Verdict, verdict};
+use certcollectd_core::config::{Config, Severity};
+use certcollectd_core::engine::command::Command;
 
 use super::{certificate, with_hook};
 use crate::certs;
@@ -165,7 +165,7 @@ fn files_on_disk_are_a_promise_too() {
 fn renamed(world: &World, name: &str) -> Config {
     let mut config = (*world.config).clone();
     config.orders[0].name = name.into();
-    config.orders[0].handle = certcollectd::api::Handle::OrderNumber("www".into());
+    config.orders[0].handle = certcollectd_core::api::Handle::OrderNumber("www".into());
     config
 }
 

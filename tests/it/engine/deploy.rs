@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use certcollectd::config::{FileKind, Files};
-use certcollectd::engine::command::Command;
+use certcollectd_core::config::{FileKind, Files};
+use certcollectd_core::engine::command::Command;
 
-use certcollectd::cert::Certificate;
+use certcollectd_core::cert::Certificate;
 
 use super::{certificate, issued, with_hook};
 use crate::world::{self, DAY, HOUR, START, Say, World};

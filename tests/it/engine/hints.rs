@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use certcollectd::engine::command::Command;
-use certcollectd::engine::event::{Effect, Event};
 use certcollectd::status::{Status, Verdict, verdict};
+use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::event::{Effect, Event};
 
 use super::{SECOND, effects, gaps};
 use crate::world::{self, HOUR, Say, World};
 
-fn hint(number: &str) -> certcollectd::api::push::Hint {
-    certcollectd::api::push::Hint {
+fn hint(number: &str) -> certcollectd_core::api::push::Hint {
+    certcollectd_core::api::push::Hint {
         numbers: vec![number.into()],
         certificates: vec!["9".into()],
         why: "issued".into(),
@@ -101,7 +101,7 @@ fn every_notification_is_kept_and_a_flood_leaves_room_for_the_rest() {
         let notes = world.rows.history.iter().filter(|note| note.kind.as_str() == "push");
         notes.filter(|note| note.order.as_deref() == Some(order)).map(|note| note.text.clone()).collect()
     };
-    let push = |form: &str| certcollectd::api::push::parse(form.as_bytes(), b"").unwrap();
+    let push = |form: &str| certcollectd_core::api::push::parse(form.as_bytes(), b"").unwrap();
     for order in ["www", "gone"] {
         for said in ["statusCode=12", "statusCode=3&statusDesc=CAA", "statusCode=3&statusDesc=CAA"] {
             world.handle(Event::Hinted { hint: push(&format!("orderNumber={order}&{said}")) });
@@ -145,7 +145,7 @@ fn a_hint_soon_after_a_poll_waits_until_the_order_has_rested() {
 
 #[test]
 fn a_hint_wakes_an_order_that_is_known_by_its_certificate() {
-    use certcollectd::api::Handle;
+    use certcollectd_core::api::Handle;
     for (handle, woken) in [
         (Handle::CertificateId("9".into()), true),
         (Handle::CertificateId("8".into()), false),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use certcollectd::config::{Action, HookEvent};
-use certcollectd::engine::command::Command;
-use certcollectd::engine::hooks::HookResult;
+use certcollectd_core::config::{Action, HookEvent};
+use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::hooks::HookResult;
 
 use super::{SECOND, certificate, failed, issued, with_hook};
 use crate::certs;

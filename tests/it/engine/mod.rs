@@ -31,12 +31,12 @@ mod unread;
 
 use std::time::Duration;
 
-use certcollectd::api::Failure;
-use certcollectd::engine::command::Command;
-use certcollectd::engine::event::{Effect, Event};
-use certcollectd::engine::hooks::HookResult;
-use certcollectd::engine::time::{Now, Time};
-use certcollectd::engine::{Engine, Loaded, Remembered};
+use certcollectd_core::api::Failure;
+use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::event::{Effect, Event};
+use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::time::{Now, Time};
+use certcollectd_core::engine::{Engine, Loaded, Remembered};
 use rcgen::KeyPair;
 
 use crate::certs;
@@ -57,7 +57,7 @@ fn failed(why: &str) -> HookResult {
     HookResult::failed(why)
 }
 
-fn with_hook(name: &str) -> certcollectd::config::Config {
+fn with_hook(name: &str) -> certcollectd_core::config::Config {
     let mut config = world::config(&[name]);
     config.hooks.push(world::hook("reload"));
     world::change(&mut config.orders[0], |settings| settings.hooks.push("reload".into()));
@@ -127,7 +127,7 @@ fn a_save_with_the_next_due_time_stands_before_the_call() {
 }
 
 /// One order whose interval is not spread.
-fn to_the_millisecond() -> certcollectd::config::Config {
+fn to_the_millisecond() -> certcollectd_core::config::Config {
     let mut config = world::config(&["www"]);
     world::change(&mut config.orders[0], |settings| settings.cadence.spread_permille = 0);
     config
@@ -298,7 +298,7 @@ fn the_floor_belongs_to_the_number() {
     let mut world = World::new(world::config(&["www"]));
     world.pass(Duration::from_secs(60));
     let mut renamed = world::order("web");
-    renamed.handle = certcollectd::api::Handle::OrderNumber("www".into());
+    renamed.handle = certcollectd_core::api::Handle::OrderNumber("www".into());
     let mut config = world::config(&[]);
     config.orders.push(renamed.clone());
     world.reload(config.clone());

@@ -1,7 +1,7 @@
 //! A mistake of ours in one order's work.
 
-use certcollectd::api::Failure;
-use certcollectd::engine::command::Command;
+use certcollectd_core::api::Failure;
+use certcollectd_core::engine::command::Command;
 
 use super::issued;
 use crate::world::{self, DAY, HOUR, Say, Work, World};

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use certcollectd::api::{Failure, Handle};
-use certcollectd::config::{Account, Config, HookEvent};
-use certcollectd::engine::command::Command;
-use certcollectd::engine::event::{Effect, Event};
-use certcollectd::engine::hooks::HookResult;
-use certcollectd::engine::id::Token;
+use certcollectd_core::api::{Failure, Handle};
+use certcollectd_core::config::{Account, Config, HookEvent};
+use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::event::{Effect, Event};
+use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::id::Token;
 
 use super::{gaps, issued, with_hook};
 use crate::world::{self, DAY, HOUR, Say, World};

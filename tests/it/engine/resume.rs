@@ -1,9 +1,9 @@
 //! The operator's word on a closed account: the password that was refused is not sent again by mistake.
 
-use certcollectd::api::Failure;
-use certcollectd::engine::account::CredentialTag;
-use certcollectd::engine::command::Command;
-use certcollectd::engine::event::Event;
+use certcollectd_core::api::Failure;
+use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::event::Event;
 
 use crate::world::{self, DAY, HOUR, Say, World};
 

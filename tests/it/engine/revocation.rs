@@ -1,11 +1,11 @@
 //! The announcement of a revocation: an alarm until the order has a newer certificate.
 
-use certcollectd::api::push::{Hint, parse};
-use certcollectd::config::HookEvent;
-use certcollectd::engine::command::Command;
-use certcollectd::engine::event::Event;
-use certcollectd::engine::time::Now;
 use certcollectd::status::{Exposition, Status, Verdict, verdict};
+use certcollectd_core::api::push::{Hint, parse};
+use certcollectd_core::config::HookEvent;
+use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::event::Event;
+use certcollectd_core::engine::time::Now;
 
 use super::{SECOND, issued, with_hook};
 use crate::world::{self, DAY, HOUR, Say, World};
@@ -173,7 +173,7 @@ fn another_name_for_the_order_ends_no_alarm() {
         world.pass(10 * SECOND);
         let mut config = (*world.config).clone();
         config.orders[0].name = "web".into();
-        config.orders[0].handle = certcollectd::api::Handle::OrderNumber("www".into());
+        config.orders[0].handle = certcollectd_core::api::Handle::OrderNumber("www".into());
         world.reload(config);
         if restarts {
             world.restart();

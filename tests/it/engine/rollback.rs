@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use certcollectd::cert::{KeyCandidate, key};
-use certcollectd::config::{Config, FileCopy, FileKind, KeySource};
-use certcollectd::engine::command::Command;
+use certcollectd_core::cert::{KeyCandidate, key};
+use certcollectd_core::config::{Config, FileCopy, FileKind, KeySource};
+use certcollectd_core::engine::command::Command;
 use rcgen::KeyPair;
 
 use crate::certs;

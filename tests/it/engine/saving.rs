@@ -1,7 +1,7 @@
 //! What becomes of things while the state cannot be saved.
 
-use certcollectd::engine::command::Command;
-use certcollectd::engine::event::{Effect, Event};
+use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::event::{Effect, Event};
 
 use crate::world::{self, HOUR, Say, World};
 

@@ -1,8 +1,8 @@
 //! Orders that wait for a person: what was collected before is neither judged nor installed by itself.
 
-use certcollectd::cert::{KeyCandidate, key};
-use certcollectd::config::{HookEvent, KeySource};
-use certcollectd::engine::command::Command;
+use certcollectd_core::cert::{KeyCandidate, key};
+use certcollectd_core::config::{HookEvent, KeySource};
+use certcollectd_core::engine::command::Command;
 use rcgen::KeyPair;
 
 use super::{issued, with_hook};

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use certcollectd::api::{Failure, RetryAfter};
-use certcollectd::config::{Account, Config};
-use certcollectd::engine::account::CredentialTag;
-use certcollectd::engine::command::{Command, Target};
-use certcollectd::engine::event::{Effect, Event};
+use certcollectd_core::api::{Failure, RetryAfter};
+use certcollectd_core::config::{Account, Config};
+use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::command::{Command, Target};
+use certcollectd_core::engine::event::{Effect, Event};
 
 use super::{SECOND, effects};
 use crate::world::{self, DAY, HOUR, Say, World};
@@ -44,7 +44,7 @@ fn unanswerable() -> [Failure; 6] {
         Failure::Broken("reset".into()),
         Failure::TooLarge(1),
         Failure::HeadersTooLarge(1),
-        Failure::Encoded(certcollectd::api::Foreign::new("gzip")),
+        Failure::Encoded(certcollectd_core::api::Foreign::new("gzip")),
         Failure::Internal("x".into()),
     ]
 }
@@ -456,7 +456,7 @@ fn the_floor_of_a_former_number_counts_from_the_latest_arrival() {
     let mut list = effects(&mut world, Event::Started);
     let Some(call @ Effect::Call(_)) = list.pop() else { panic!("no call") };
     let mut swapped = world::config(&["a", "b"]);
-    swapped.orders[0].handle = certcollectd::api::Handle::OrderNumber("x".into());
+    swapped.orders[0].handle = certcollectd_core::api::Handle::OrderNumber("x".into());
     world.say("a", [Say::Fail(world::silence()), Say::text("errorCode=0")]);
     world.reload(swapped);
     let end = world.now.time;

@@ -1,10 +1,10 @@
 //! Keys and trust anchors that cannot be read are this machine's trouble: the certificate waits for them.
 
-use certcollectd::cert::{KeyCandidate, key};
-use certcollectd::config::{KeySource, Severity};
-use certcollectd::engine::command::Command;
-use certcollectd::engine::install::InstallError;
-use certcollectd::engine::note::Level;
+use certcollectd_core::cert::{KeyCandidate, key};
+use certcollectd_core::config::{KeySource, Severity};
+use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::install::InstallError;
+use certcollectd_core::engine::note::Level;
 use rcgen::KeyPair;
 
 use super::{SECOND, with_hook};

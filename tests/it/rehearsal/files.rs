@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use certcollectd::cert::Certificate;
+use certcollectd_core::cert::Certificate;
 use certcollectd_sandbox::{CertificateSpec, Step};
 
 use super::{KEY, OWN_ROOT, ssl};

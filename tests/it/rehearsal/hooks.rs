@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use certcollectd::config::HookSignal;
+use certcollectd_core::config::HookSignal;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
 use super::{KEY, OWN_ROOT, ssl};

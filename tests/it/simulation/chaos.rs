@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use certcollectd::config::{Account, Config};
-use certcollectd::engine::account::CredentialTag;
-use certcollectd::engine::command::Command;
-use certcollectd::engine::event::{Effect, Event};
-use certcollectd::engine::hooks::HookResult;
-use certcollectd::engine::id::Token;
-use certcollectd::engine::time::Time;
+use certcollectd_core::config::{Account, Config};
+use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::event::{Effect, Event};
+use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::id::Token;
+use certcollectd_core::engine::time::Time;
 
 use super::{At, Begun, ORDERS, STOCK, Sim};
 
@@ -48,7 +48,7 @@ impl Sim {
     pub(super) fn start_anew(&mut self) {
         let loaded = self.world.load();
         self.world.engine =
-            certcollectd::engine::Engine::new(self.world.config.clone(), loaded, self.world.now);
+            certcollectd_core::engine::Engine::new(self.world.config.clone(), loaded, self.world.now);
         self.tell(Event::Started);
     }
 
@@ -101,7 +101,7 @@ impl Sim {
             }
             11 => {
                 self.allow(name);
-                let hint = certcollectd::api::push::Hint {
+                let hint = certcollectd_core::api::push::Hint {
                     numbers: vec![name.into()],
                     why: "issued".into(),
                     ..Default::default()

@@ -18,15 +18,15 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use certcollectd::api::Failure;
-use certcollectd::config::Config;
-use certcollectd::engine::account::{Call, CredentialTag};
-use certcollectd::engine::command::Command;
-use certcollectd::engine::event::{Effect, Event};
-use certcollectd::engine::hooks::HookResult;
-use certcollectd::engine::order::Phase;
-use certcollectd::engine::outbox::Changes;
-use certcollectd::engine::time::Time;
+use certcollectd_core::api::Failure;
+use certcollectd_core::config::Config;
+use certcollectd_core::engine::account::{Call, CredentialTag};
+use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::event::{Effect, Event};
+use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::order::Phase;
+use certcollectd_core::engine::outbox::Changes;
+use certcollectd_core::engine::time::Time;
 use rcgen::KeyPair;
 
 use wire::{Distant, Sent, Unheard, Way};
@@ -461,7 +461,7 @@ impl Sim {
             self.ensure(phase == "guarding", &format!("{name} ends {phase}: {}", self.world.record(name)));
             let seen = self.world.seen(name);
             let wanted =
-                certcollectd::cert::Certificate::from_der(&stock()[name][day.min(STOCK - 1)]).unwrap();
+                certcollectd_core::cert::Certificate::from_der(&stock()[name][day.min(STOCK - 1)]).unwrap();
             self.ensure(seen == Some(wanted.serial_hex()), &format!("{name} shows {seen:?}"));
             let last = self.swaps[name].last().expect("it was installed");
             for hook in ["reload", "copy"] {

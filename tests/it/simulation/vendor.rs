@@ -1,8 +1,8 @@
 //! The vendor's side: which calls arrive, whether they are allowed, and what it says.
 
-use certcollectd::api::Failure;
-use certcollectd::config::Cadence;
-use certcollectd::engine::account::CredentialTag;
+use certcollectd_core::api::Failure;
+use certcollectd_core::config::Cadence;
+use certcollectd_core::engine::account::CredentialTag;
 
 use super::wire::Sent;
 use super::{At, CALL_GAP, DETAILS, ORDERS, Sim, stock};

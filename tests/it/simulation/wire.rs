@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use certcollectd::api::Failure;
-use certcollectd::config::Cadence;
-use certcollectd::engine::account::CredentialTag;
-use certcollectd::engine::time::Time;
+use certcollectd_core::api::Failure;
+use certcollectd_core::config::Cadence;
+use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::time::Time;
 
 use super::Sim;
 use crate::world::Say;

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{Cause, Route, name_of, with_port};
-use crate::api::Foreign;
-use crate::cert::Certificate;
+use certcollectd_core::api::Foreign;
+use certcollectd_core::cert::Certificate;
 
 /// The whole inquiry takes no longer, and no longer than `connect_timeout`.
 const LIMIT: Duration = Duration::from_secs(10);

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 
-use crate::api::{Failure, Foreign};
-use crate::config::Account;
-use crate::engine::time::rfc3339;
+use certcollectd_core::api::{Failure, Foreign};
+use certcollectd_core::config::Account;
+use certcollectd_core::engine::time::rfc3339;
 
 pub(super) use self::names::Names;
 

@@ -2,7 +2,7 @@
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::api::Foreign;
+use certcollectd_core::api::Foreign;
 
 /// Looks names up with the system's resolver.
 #[derive(Debug, Clone, Copy)]
