@@ -13,7 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use super::keys::{Keys, TABLES};
-pub use super::problem::{Level, Place, Problem, Problems};
+pub use super::problem::{Level, Place, Problem, Problems, Source};
 
 use super::listener::Bound;
 use super::order::Orders;
@@ -24,14 +24,6 @@ use super::value::Wrong;
 use super::{
     Config, Dns, Http, Log, Push, account, cross, hook, keys, listener, polling, secret, syntax, value,
 };
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// As the operator knows it; messages begin with it.
-    pub path: PathBuf,
-    /// What it holds.
-    pub text: String,
-}
 
 /// Longest file in bytes: some 400,000 orders. Whatever is longer is not a configuration.
 const LONGEST: usize = 64 * MIB;

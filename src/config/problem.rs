@@ -6,7 +6,13 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::file::Source;
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// As the operator knows it; messages begin with it.
+    pub path: PathBuf,
+    /// What it holds.
+    pub text: String,
+}
 
 /// All that was found, errors and warnings, in the order of the files and lines they point at.
 ///

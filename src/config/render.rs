@@ -7,8 +7,7 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Group, Level as Tag, Renderer, Snippet};
 
 use super::count;
-use super::file::Source;
-use super::problem::{Level, Place, Problem, Problems, Spot};
+use super::problem::{Level, Place, Problem, Problems, Source, Spot};
 
 /// What stands in the place of text that must not be shown. Always the same length, so that it does not tell
 /// the length either.
