@@ -22,7 +22,7 @@ use super::problem::{Sink, Spot, next_header};
 use super::reader::{Item, Piece, Table};
 use super::value::Wrong;
 use super::{
-    Config, Dns, Http, Log, Push, account, cross, hook, keys, listener, polling, secret, syntax, value,
+    Config, Dns, Http, Log, Push, account, cross, hook, keys, listener, polling, sensitive, syntax, value,
 };
 
 /// Longest file in bytes: some 400,000 orders. Whatever is longer is not a configuration.
@@ -321,7 +321,7 @@ fn folder<'a>(written: &'a Option<(PathBuf, Spot)>, default: &'static str) -> Co
 /// Says what is wrong with a damaged piece and returns what can still be read of it.
 fn note_faults(piece: &Piece<'_>, text: &str) -> Option<String> {
     let mended = syntax::mend(text);
-    for range in secret::suspects(text) {
+    for range in sensitive::suspects(text) {
         piece.sink.hide(piece.spot(range));
     }
     for gap in mended.gaps {

@@ -19,6 +19,7 @@ mod problem;
 mod reader;
 mod render;
 mod secret;
+mod sensitive;
 mod syntax;
 mod value;
 

@@ -10,7 +10,7 @@ use toml::de::{DeString, DeTable, DeValue};
 use super::address::has_user_info;
 use super::keys::{self, Keys, MOST_KEYS};
 use super::problem::{Problem, Sink, Spot};
-use super::secret::is_harmless;
+use super::sensitive::is_harmless;
 use super::value::{Wrong, near};
 
 /// Where a tree came from.
