@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::address::host_of;
-use super::file::Draft;
+use super::draft::Draft;
 use super::order::CopyOrigin;
 use super::polling::{cadence, check as check_pace};
 use super::problem::{Problem, Sink, Spot};

@@ -3,11 +3,9 @@
 //! Nothing here reads a file. The caller reads the main file, asks [`includes`] which others belong to it,
 //! and hands all of them to [`read`].
 
-use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -15,15 +13,11 @@ use toml::de::{DeTable, DeValue};
 pub use super::keys::{Keys, TABLES};
 pub use super::problem::{Level, Place, Problem, Problems, Source};
 
-use super::listener::Bound;
-use super::order::Orders;
-use super::polling::{Pace, Polling, cadence};
+use super::draft::Draft;
 use super::problem::{Sink, Spot, next_header};
 use super::reader::{Item, Piece, Table};
 use super::value::Wrong;
-use super::{
-    Config, Dns, Http, Log, Push, account, cross, hook, keys, listener, polling, sensitive, syntax, value,
-};
+use super::{Config, account, cross, hook, keys, listener, polling, sensitive, syntax, value};
 
 /// Longest file in bytes: some 400,000 orders. Whatever is longer is not a configuration.
 const LONGEST: usize = 64 * MIB;
@@ -104,7 +98,7 @@ pub fn problems(sources: &[Source], unread: &[Unread]) -> Problems {
 /// have stood where nothing can be read.
 pub fn remains(sources: &[Source]) -> Option<Config> {
     let sink = Sink::new(sources);
-    let draft = Draft::of(&sink);
+    let draft = draft_of(&sink);
     if draft.state_dir.is_none() && (draft.state_dir_is_wrong || sink.has_gap_after(Spot::whole(0))) {
         return None;
     }
@@ -116,7 +110,7 @@ pub fn remains(sources: &[Source]) -> Option<Config> {
 
 fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, Problems) {
     let sink = Sink::new(sources);
-    let draft = Draft::of(&sink);
+    let draft = draft_of(&sink);
     let places = match sources.first() {
         Some(main) if !unread.is_empty() => patterns(main),
         _ => Vec::new(),
@@ -142,180 +136,121 @@ fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, Problems) {
     (draft, problems)
 }
 
-/// All that was read so far.
-#[derive(Default)]
-pub(super) struct Draft {
-    pub(super) state_dir: Option<(PathBuf, Spot)>,
-    /// It is given, and cannot be used.
-    state_dir_is_wrong: bool,
-    pub(super) install_dir: Option<(PathBuf, Spot)>,
-    pub(super) polling: Polling,
-    pub(super) accounts: Vec<account::Draft>,
-    /// How many there were, the unreadable ones included.
-    pub(super) account_tables: usize,
-    pub(super) orders: Orders,
-    pub(super) hooks: Vec<hook::Draft>,
-    /// How many there were, the unreadable ones included.
-    pub(super) hook_tables: usize,
-    pub(super) http: Bound<Http>,
-    pub(super) push: Bound<Push>,
-    dns: Dns,
-    log: Log,
-    /// The tables that may be given once, and where they were.
-    once: HashMap<&'static str, Spot>,
+fn draft_of(sink: &Sink<'_>) -> Draft {
+    let mut draft = Draft::default();
+    for (index, source) in sink.sources.iter().enumerate() {
+        read_source(&mut draft, sink, index as u32, &source.text);
+    }
+    draft
 }
 
-impl Draft {
-    fn of(sink: &Sink<'_>) -> Draft {
-        let mut draft = Draft::default();
-        for (index, source) in sink.sources.iter().enumerate() {
-            draft.read(sink, index as u32, &source.text);
-        }
-        draft
+fn read_source(draft: &mut Draft, sink: &Sink<'_>, source: u32, text: &str) {
+    let too_long = |what: String, help: &str| {
+        sink.add(Problem::error(what, Spot::whole(source), "").help(help));
+        sink.leave_out(Spot::whole(source));
+    };
+    if text.len() > LONGEST {
+        let what = format!("the file is longer than {} MiB", LONGEST / MIB);
+        return too_long(what, "spread the orders over several files, see `include`");
     }
-
-    pub(super) fn state_dir(&self) -> Cow<'_, Path> {
-        folder(&self.state_dir, Config::STATE_DIR)
-    }
-
-    pub(super) fn install_dir(&self) -> Cow<'_, Path> {
-        folder(&self.install_dir, Config::INSTALL_DIR)
-    }
-
-    fn read(&mut self, sink: &Sink<'_>, source: u32, text: &str) {
-        let too_long = |what: String, help: &str| {
-            sink.add(Problem::error(what, Spot::whole(source), "").help(help));
-            sink.leave_out(Spot::whole(source));
-        };
-        if text.len() > LONGEST {
-            let what = format!("the file is longer than {} MiB", LONGEST / MIB);
-            return too_long(what, "spread the orders over several files, see `include`");
-        }
-        let mut is_empty = true;
-        for range in syntax::pieces(text) {
-            if range.len() > LONGEST_PIECE {
-                let what = format!("more than {} MiB that cannot be read in pieces", LONGEST_PIECE / MIB);
-                return too_long(
-                    what,
-                    "a long file is read from one [[order]] to the next, unless it holds text in three quotes, \
-                     or [account. or [hook. tables after an [[order]]",
-                );
-            }
-            let piece = Piece { sink, source, base: range.start as u32 };
-            let text = &text[range];
-            let (tree, errors) = DeTable::parse_recoverable(text);
-            is_empty &= errors.is_empty() && tree.get_ref().is_empty();
-            if errors.is_empty() {
-                self.read_top(&piece, tree.get_ref());
-                continue;
-            }
-            drop(tree);
-            if sink.is_full() {
-                sink.count(errors.len());
-                sink.leave_out(Spot::whole(source));
-                continue;
-            }
-            if let Some(mended) = note_faults(&piece, text) {
-                let (tree, _) = DeTable::parse_recoverable(&mended);
-                self.read_top(&piece, tree.get_ref());
-            }
-        }
-        if is_empty && source > 0 {
-            let empty = Problem::warning("an included file holds nothing", Spot::whole(source), "");
-            sink.add(empty.help("if orders were in it, put them back; or take it away"));
-        }
-    }
-
-    fn read_top(&mut self, piece: &Piece<'_>, entries: &DeTable<'_>) {
-        let is_main = piece.source == 0;
-        let top = Table::root(*piece, if is_main { &keys::TOP } else { &keys::INCLUDED }, entries);
-        if is_main {
-            self.read_main(&top);
-        }
-        top.tables("account", &keys::ACCOUNT, |table| {
-            self.account_tables += 1;
-            self.accounts.extend(account::account(table));
-        });
-        top.tables("hook", &keys::HOOK, |table| {
-            self.hook_tables += 1;
-            self.hooks.extend(hook::hook(table));
-        });
-        top.tables("order", &keys::ORDER, |table| self.orders.read(table));
-    }
-
-    fn read_main(&mut self, top: &Table<'_>) {
-        let dir = |name| {
-            let item: Item<'_> = top.get(name)?;
-            Some((item.parse("an absolute path in quotes", value::path)?, item.at))
-        };
-        self.state_dir = self.state_dir.take().or_else(|| dir("state_dir"));
-        self.state_dir_is_wrong |= self.state_dir.is_none() && top.get("state_dir").is_some();
-        self.install_dir = self.install_dir.take().or_else(|| dir("install_dir"));
-        if let Some(item) = top.get("include") {
-            item.list("a list of patterns, such as include = [\"orders.d/*.toml\"]", |element| {
-                element.parse("a pattern in quotes", pattern)
-            });
-        }
-        if let Some(table) = self.once(top, "polling", &keys::POLLING) {
-            self.polling = polling::polling(&table);
-        }
-        if let Some(table) = self.once(top, "http", &keys::HTTP) {
-            self.http = listener::http(&table);
-        }
-        if let Some(table) = self.once(top, "push", &keys::PUSH) {
-            self.push = listener::push(&table);
-        }
-        if let Some(table) = self.once(top, "dns", &keys::DNS) {
-            self.dns = listener::dns(&table);
-        }
-        if let Some(table) = self.once(top, "log", &keys::LOG) {
-            self.log = listener::log(&table);
-        }
-    }
-
-    /// Within one piece of text the TOML parser refuses a second table of a name; across pieces this does.
-    fn once<'a>(&mut self, top: &Table<'a>, name: &'static str, keys: &'static Keys) -> Option<Table<'a>> {
-        let item = top.get(name)?;
-        if let Some(first) = self.once.insert(name, item.key_at) {
-            item.sink().add(
-                Problem::error(format!("`{name}` is given twice"), item.key_at, "again here")
-                    .also(first, "first here"),
+    let mut is_empty = true;
+    for range in syntax::pieces(text) {
+        if range.len() > LONGEST_PIECE {
+            let what = format!("more than {} MiB that cannot be read in pieces", LONGEST_PIECE / MIB);
+            return too_long(
+                what,
+                "a long file is read from one [[order]] to the next, unless it holds text in three quotes, \
+                 or [account. or [hook. tables after an [[order]]",
             );
-            return None;
         }
-        item.table(keys)
+        let piece = Piece { sink, source, base: range.start as u32 };
+        let text = &text[range];
+        let (tree, errors) = DeTable::parse_recoverable(text);
+        is_empty &= errors.is_empty() && tree.get_ref().is_empty();
+        if errors.is_empty() {
+            read_top(draft, &piece, tree.get_ref());
+            continue;
+        }
+        drop(tree);
+        if sink.is_full() {
+            sink.count(errors.len());
+            sink.leave_out(Spot::whole(source));
+            continue;
+        }
+        if let Some(mended) = note_faults(&piece, text) {
+            let (tree, _) = DeTable::parse_recoverable(&mended);
+            read_top(draft, &piece, tree.get_ref());
+        }
     }
-
-    /// Nothing is missing when there were no errors.
-    fn settle(self) -> Config {
-        let state_dir = self.state_dir().into_owned();
-        let install_dir = self.install_dir().into_owned();
-        let names: HashMap<Arc<str>, Arc<str>> =
-            self.accounts.iter().map(|draft| (draft.name.clone(), draft.name.clone())).collect();
-        let only = self.accounts.first().map(|draft| draft.name.clone()).unwrap_or_default();
-        let accounts: Vec<Arc<str>> =
-            self.orders.list.iter().map(|order| names.get(&order.account).unwrap_or(&only).clone()).collect();
-        Config {
-            state_dir,
-            install_dir,
-            calls: self.polling.calls,
-            cadence: cadence(&self.polling.pace, &Pace::default()),
-            orders: self.orders.settle(&self.polling, accounts.into_iter()),
-            accounts: self.accounts.into_iter().filter_map(|draft| draft.account).map(Arc::new).collect(),
-            hooks: self.hooks.into_iter().filter_map(|draft| draft.hook).map(Arc::new).collect(),
-            http: self.http.map(|(http, _)| http),
-            push: self.push.map(|(push, _)| push),
-            dns: self.dns,
-            log: self.log,
-        }
+    if is_empty && source > 0 {
+        let empty = Problem::warning("an included file holds nothing", Spot::whole(source), "");
+        sink.add(empty.help("if orders were in it, put them back; or take it away"));
     }
 }
 
-fn folder<'a>(written: &'a Option<(PathBuf, Spot)>, default: &'static str) -> Cow<'a, Path> {
-    match written {
-        Some((path, _)) => Cow::Borrowed(path),
-        None => Cow::Borrowed(Path::new(default)),
+fn read_top(draft: &mut Draft, piece: &Piece<'_>, entries: &DeTable<'_>) {
+    let is_main = piece.source == 0;
+    let top = Table::root(*piece, if is_main { &keys::TOP } else { &keys::INCLUDED }, entries);
+    if is_main {
+        read_main(draft, &top);
     }
+    top.tables("account", &keys::ACCOUNT, |table| {
+        draft.account_tables += 1;
+        draft.accounts.extend(account::account(table));
+    });
+    top.tables("hook", &keys::HOOK, |table| {
+        draft.hook_tables += 1;
+        draft.hooks.extend(hook::hook(table));
+    });
+    top.tables("order", &keys::ORDER, |table| draft.orders.read(table));
+}
+
+fn read_main(draft: &mut Draft, top: &Table<'_>) {
+    let dir = |name| {
+        let item: Item<'_> = top.get(name)?;
+        Some((item.parse("an absolute path in quotes", value::path)?, item.at))
+    };
+    draft.state_dir = draft.state_dir.take().or_else(|| dir("state_dir"));
+    draft.state_dir_is_wrong |= draft.state_dir.is_none() && top.get("state_dir").is_some();
+    draft.install_dir = draft.install_dir.take().or_else(|| dir("install_dir"));
+    if let Some(item) = top.get("include") {
+        item.list("a list of patterns, such as include = [\"orders.d/*.toml\"]", |element| {
+            element.parse("a pattern in quotes", pattern)
+        });
+    }
+    if let Some(table) = once(draft, top, "polling", &keys::POLLING) {
+        draft.polling = polling::polling(&table);
+    }
+    if let Some(table) = once(draft, top, "http", &keys::HTTP) {
+        draft.http = listener::http(&table);
+    }
+    if let Some(table) = once(draft, top, "push", &keys::PUSH) {
+        draft.push = listener::push(&table);
+    }
+    if let Some(table) = once(draft, top, "dns", &keys::DNS) {
+        draft.dns = listener::dns(&table);
+    }
+    if let Some(table) = once(draft, top, "log", &keys::LOG) {
+        draft.log = listener::log(&table);
+    }
+}
+
+/// Within one piece of text the TOML parser refuses a second table of a name; across pieces this does.
+fn once<'a>(
+    draft: &mut Draft,
+    top: &Table<'a>,
+    name: &'static str,
+    keys: &'static Keys,
+) -> Option<Table<'a>> {
+    let item = top.get(name)?;
+    if let Some(first) = draft.once.insert(name, item.key_at) {
+        item.sink().add(
+            Problem::error(format!("`{name}` is given twice"), item.key_at, "again here")
+                .also(first, "first here"),
+        );
+        return None;
+    }
+    item.table(keys)
 }
 
 /// Says what is wrong with a damaged piece and returns what can still be read of it.

@@ -5,6 +5,7 @@
 mod account;
 mod address;
 mod cross;
+mod draft;
 pub mod file;
 mod hook;
 pub mod invisible;

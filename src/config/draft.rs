@@ -1,0 +1,75 @@
+//! All that was read so far, in the order of the files, before it is known whether it fits together.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::listener::Bound;
+use super::order::Orders;
+use super::polling::{Pace, Polling, cadence};
+use super::problem::Spot;
+use super::{Config, Dns, Http, Log, Push, account, hook};
+
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) state_dir: Option<(PathBuf, Spot)>,
+    /// It is given, and cannot be used.
+    pub(super) state_dir_is_wrong: bool,
+    pub(super) install_dir: Option<(PathBuf, Spot)>,
+    pub(super) polling: Polling,
+    pub(super) accounts: Vec<account::Draft>,
+    /// How many there were, the unreadable ones included.
+    pub(super) account_tables: usize,
+    pub(super) orders: Orders,
+    pub(super) hooks: Vec<hook::Draft>,
+    /// How many there were, the unreadable ones included.
+    pub(super) hook_tables: usize,
+    pub(super) http: Bound<Http>,
+    pub(super) push: Bound<Push>,
+    pub(super) dns: Dns,
+    pub(super) log: Log,
+    /// The tables that may be given once, and where they were.
+    pub(super) once: HashMap<&'static str, Spot>,
+}
+
+impl Draft {
+    pub(super) fn state_dir(&self) -> Cow<'_, Path> {
+        folder(&self.state_dir, Config::STATE_DIR)
+    }
+
+    pub(super) fn install_dir(&self) -> Cow<'_, Path> {
+        folder(&self.install_dir, Config::INSTALL_DIR)
+    }
+
+    /// Nothing is missing when there were no errors.
+    pub(super) fn settle(self) -> Config {
+        let state_dir = self.state_dir().into_owned();
+        let install_dir = self.install_dir().into_owned();
+        let names: HashMap<Arc<str>, Arc<str>> =
+            self.accounts.iter().map(|draft| (draft.name.clone(), draft.name.clone())).collect();
+        let only = self.accounts.first().map(|draft| draft.name.clone()).unwrap_or_default();
+        let accounts: Vec<Arc<str>> =
+            self.orders.list.iter().map(|order| names.get(&order.account).unwrap_or(&only).clone()).collect();
+        Config {
+            state_dir,
+            install_dir,
+            calls: self.polling.calls,
+            cadence: cadence(&self.polling.pace, &Pace::default()),
+            orders: self.orders.settle(&self.polling, accounts.into_iter()),
+            accounts: self.accounts.into_iter().filter_map(|draft| draft.account).map(Arc::new).collect(),
+            hooks: self.hooks.into_iter().filter_map(|draft| draft.hook).map(Arc::new).collect(),
+            http: self.http.map(|(http, _)| http),
+            push: self.push.map(|(push, _)| push),
+            dns: self.dns,
+            log: self.log,
+        }
+    }
+}
+
+fn folder<'a>(written: &'a Option<(PathBuf, Spot)>, default: &'static str) -> Cow<'a, Path> {
+    match written {
+        Some((path, _)) => Cow::Borrowed(path),
+        None => Cow::Borrowed(Path::new(default)),
+    }
+}
