@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use super::address::host_of;
 use super::draft::Draft;
-use super::order::CopyOrigin;
-use super::polling::{cadence, check as check_pace};
-use super::problem::{Problem, Sink, Spot};
+use super::parse::diagnostic::{Problem, Sink, Spot};
+use super::tables::order::CopyOrigin;
+use super::tables::polling::{cadence, check as check_pace};
+use super::tables::{account, hook, listener};
 use super::value::{near, plain, shown};
-use super::{Account, Action, Cadence, Config, KeySource, SecretSource, account, hook, listener};
+use super::{Account, Action, Cadence, Config, KeySource, SecretSource};
 use certcollectd_core::api::{Handle, Product, Response};
 
 /// Maximum number of names listed where none is similar.
@@ -65,7 +66,7 @@ fn order_accounts(sink: &Sink<'_>, draft: &Draft) -> Vec<Option<usize>> {
         draft.accounts.iter().enumerate().map(|(index, account)| (&*account.name, index)).collect();
     // Where some accounts could not be read, a name that is not among the others may be right.
     let are_known = sink.is_complete() && draft.account_tables == draft.accounts.len();
-    let find = |(order, origin): (&super::Order, &super::order::Origin)| match origin.account {
+    let find = |(order, origin): (&super::Order, &super::tables::order::Origin)| match origin.account {
         Some(at) => {
             let found = by_name.get(&*order.account).copied();
             if found.is_none() && are_known && !draft.accounts.is_empty() {

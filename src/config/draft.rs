@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::listener::Bound;
-use super::order::Orders;
-use super::polling::{Pace, Polling, cadence};
-use super::problem::Spot;
-use super::{Config, Dns, Http, Log, Push, account, hook};
+use super::parse::diagnostic::Spot;
+use super::tables::listener::Bound;
+use super::tables::order::Orders;
+use super::tables::polling::{Pace, Polling, cadence};
+use super::tables::{account, hook};
+use super::{Config, Dns, Http, Log, Push};
 
 #[derive(Default)]
 pub(super) struct Draft {

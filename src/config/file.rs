@@ -11,13 +11,15 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use super::keys::{Keys, TABLES};
-pub use super::problem::{Level, Place, Problem, Problems, Source};
+pub use super::parse::diagnostic::{Level, Place, Problem, Problems, Source};
 
 use super::draft::Draft;
-use super::problem::{Sink, Spot, next_header};
-use super::reader::{Item, Piece, Table};
+use super::parse::diagnostic::{Sink, Spot, next_header};
+use super::parse::reader::{Item, Piece, Table};
+use super::parse::{sensitive, syntax};
+use super::tables::{account, hook, listener, polling};
 use super::value::Wrong;
-use super::{Config, account, cross, hook, keys, listener, polling, sensitive, syntax, value};
+use super::{Config, cross, keys, value};
 
 /// Longest file in bytes: some 400,000 orders. Whatever is longer is not a configuration.
 const LONGEST: usize = 64 * MIB;

@@ -1,27 +1,23 @@
 //! The configuration as text: read, checked, and turned into the typed one of the core.
 //!
-//! Nothing here reads a file; the caller brings the text.
+//! Nothing here reads a file; the caller brings the text. Each line uses only those above it:
+//!
+//! - `value`, `address`, `invisible`, `keys`: one value, one name of a key
+//! - `parse`: text to tables, and what is wrong with them
+//! - `tables`: a table to its type
+//! - `draft`: all that was read
+//! - `cross`: what holds between tables
+//! - `file`: all files to the configuration
 
-mod account;
 mod address;
 mod cross;
 mod draft;
 pub mod file;
-mod hook;
 pub mod invisible;
 mod keys;
-mod listener;
-mod order;
-mod output;
-mod params;
-pub mod point;
-mod polling;
-mod problem;
-mod reader;
-mod render;
-mod secret;
-mod sensitive;
-mod syntax;
+mod parse;
+mod tables;
 mod value;
 
 pub use certcollectd_core::config::*;
+pub use parse::point;

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Tag, Renderer, Snippet};
 
-use super::count;
-use super::problem::{Level, Place, Problem, Problems, Source, Spot};
+use super::diagnostic::{Level, Place, Problem, Problems, Source, Spot};
+use certcollectd_core::config::count;
 
 /// What stands in the place of text that must not be shown. Always the same length, so that it does not tell
 /// the length either.
@@ -149,7 +149,7 @@ impl Problems {
 }
 
 /// `FILE:LINE:COLUMN`, or the file alone where it is meant as a whole.
-pub(super) fn address(path: &Path, place: &Place, sources: &[Source]) -> String {
+pub(crate) fn address(path: &Path, place: &Place, sources: &[Source]) -> String {
     let path = path.display();
     match (place.span.as_ref(), sources.get(place.source)) {
         (Some(span), Some(source)) => {

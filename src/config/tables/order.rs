@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::account::NAME_HELP;
-use super::name;
 use super::polling::{Pace, PaceSpots, Polling, cadence, pace};
-use super::problem::{Problem, Spot};
-use super::reader::{Item, Table};
-use super::value::{self, Wrong, file_path};
-use super::{
-    FileCopy, Files, KeySource, Order, OrderSettings, Params, Policy, account, keys, output, params,
-    standard_policy,
-};
+use super::{account, output, params};
+use crate::config::keys;
+use crate::config::parse::diagnostic::{Problem, Spot};
+use crate::config::parse::reader::{Item, Table};
+use crate::config::value::{self, Wrong, file_path};
 use certcollectd_core::api::{Handle, Product, Response};
-use certcollectd_core::config::name::{domain, email};
+use certcollectd_core::config::name::{self, domain, email};
+use certcollectd_core::config::{
+    FileCopy, Files, KeySource, Order, OrderSettings, Params, Policy, standard_policy,
+};
 
 /// Digits of a `certificateID` (CollectSSL, request parameters).
 const CERTIFICATE_ID_DIGITS: usize = 16;
@@ -26,18 +26,18 @@ const BASE_ORDER_DIGITS: usize = 128;
 
 /// All orders that were read, and what is needed to check them against each other.
 #[derive(Default)]
-pub(super) struct Orders {
+pub(crate) struct Orders {
     /// Their accounts and settings are filled in by [`Orders::settle`].
-    pub(super) list: Vec<Order>,
+    pub(crate) list: Vec<Order>,
     /// One for each of `list`.
-    pub(super) origins: Vec<Origin>,
-    pub(super) copies: Vec<CopyOrigin>,
+    pub(crate) origins: Vec<Origin>,
+    pub(crate) copies: Vec<CopyOrigin>,
     /// One for each set of settings that occurs.
-    pub(super) shared: Vec<Shared>,
+    pub(crate) shared: Vec<Shared>,
     /// How many `[[order]]` tables there were, the unreadable ones included.
-    pub(super) tables: usize,
+    pub(crate) tables: usize,
     /// Whether an order names hooks that could not be read.
-    pub(super) has_unread_hooks: bool,
+    pub(crate) has_unread_hooks: bool,
     known: HashMap<Written, u32>,
     by_name: HashMap<Arc<str>, Spot>,
     words: HashSet<Arc<str>>,
@@ -45,43 +45,43 @@ pub(super) struct Orders {
 }
 
 /// Where an order was written.
-pub(super) struct Origin {
-    pub(super) name: Spot,
-    pub(super) handle: Spot,
+pub(crate) struct Origin {
+    pub(crate) name: Spot,
+    pub(crate) handle: Spot,
     /// Nothing where the order names no account.
-    pub(super) account: Option<Spot>,
+    pub(crate) account: Option<Spot>,
     /// Index into [`Orders::shared`].
-    pub(super) settings: u32,
+    pub(crate) settings: u32,
 }
 
 /// Where an `[[order.copy]]` was written: indices of the order and of its copy.
-pub(super) struct CopyOrigin {
-    pub(super) order: u32,
-    pub(super) copy: u32,
-    pub(super) to: Spot,
+pub(crate) struct CopyOrigin {
+    pub(crate) order: u32,
+    pub(crate) copy: u32,
+    pub(crate) to: Spot,
 }
 
 /// A set of settings, and where the first order wrote it that has them.
-pub(super) struct Shared {
-    pub(super) written: Written,
-    pub(super) pace: PaceSpots,
-    pub(super) hooks: Vec<Spot>,
+pub(crate) struct Shared {
+    pub(crate) written: Written,
+    pub(crate) pace: PaceSpots,
+    pub(crate) hooks: Vec<Spot>,
 }
 
 /// [`OrderSettings`] before `[polling]` is known, which may stand below the orders. What is absent is a default.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Written {
-    pub(super) product: Product,
-    pub(super) pace: Pace,
-    pub(super) response: Option<Response>,
-    pub(super) params: Params,
-    pub(super) files: Option<Files>,
-    pub(super) verify: Option<(Policy, Option<PathBuf>)>,
-    pub(super) hooks: Vec<Arc<str>>,
+pub(crate) struct Written {
+    pub(crate) product: Product,
+    pub(crate) pace: Pace,
+    pub(crate) response: Option<Response>,
+    pub(crate) params: Params,
+    pub(crate) files: Option<Files>,
+    pub(crate) verify: Option<(Policy, Option<PathBuf>)>,
+    pub(crate) hooks: Vec<Arc<str>>,
 }
 
 impl Orders {
-    pub(super) fn read(&mut self, table: &Table<'_>) {
+    pub(crate) fn read(&mut self, table: &Table<'_>) {
         self.tables += 1;
         let name = table.need("name", "a name of your own, such as name = \"www\"; it names the folder");
         let name_at = name.map_or(table.at, |item| item.at);
@@ -160,7 +160,7 @@ impl Orders {
         }
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         self.by_name.contains_key(name)
     }
 
@@ -205,7 +205,7 @@ impl Orders {
     }
 
     /// The finished orders. `accounts` holds one name for each.
-    pub(super) fn settle(self, polling: &Polling, accounts: impl Iterator<Item = Arc<str>>) -> Vec<Order> {
+    pub(crate) fn settle(self, polling: &Polling, accounts: impl Iterator<Item = Arc<str>>) -> Vec<Order> {
         let mut same: HashMap<OrderSettings, Arc<OrderSettings>> = HashMap::new();
         let settings: Vec<Arc<OrderSettings>> = self
             .shared

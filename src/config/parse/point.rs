@@ -11,7 +11,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Level, Problem, Problems, Sink, Source, Spot};
+use super::diagnostic::{Level, Problem, Problems, Sink, Source, Spot};
 use super::render::address;
 use super::syntax;
 

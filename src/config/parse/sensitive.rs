@@ -5,9 +5,9 @@
 
 use std::ops::Range;
 
-use super::address::has_user_info;
-use super::keys::{self, TABLES};
-use super::value::near;
+use crate::config::address::has_user_info;
+use crate::config::keys::{self, TABLES};
+use crate::config::value::near;
 use certcollectd_core::config::name::domain;
 
 /// The keys behind which a password could stand by mistake.
@@ -17,14 +17,14 @@ const PASSWORDS: [&str; 2] = ["password", "proxy_password"];
 const SUSPECTS: [&str; 5] = ["pass", "secret", "token", "pwd", "pw"];
 
 /// Whether the value of a key may be shown. `meant` is the known key that it is, or is near to.
-pub(super) fn is_harmless(name: &str, meant: Option<&str>) -> bool {
+pub(crate) fn is_harmless(name: &str, meant: Option<&str>) -> bool {
     let lower = name.to_ascii_lowercase();
     meant.is_some_and(|meant| !PASSWORDS.contains(&meant))
         && !SUSPECTS.iter().any(|word| lower.contains(word))
 }
 
 /// The parts of a damaged piece of text that may be secrets: all that does not clearly belong to a harmless key.
-pub(super) fn suspects(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn suspects(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut state = State::Plain;
     // What follows a hidden line may be the rest of it.

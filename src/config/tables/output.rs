@@ -2,16 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::problem::{Problem, Spot};
-use super::reader::{Item, Table};
-use super::value::{MODE_HELP, Wrong, file_name, file_path, mode, principal};
-use super::{FileCopy, FileKind, Files, Policy, Severity, standard_policy};
+use crate::config::parse::diagnostic::{Problem, Spot};
+use crate::config::parse::reader::{Item, Table};
+use crate::config::value::{MODE_HELP, Wrong, file_name, file_path, mode, principal};
 use certcollectd_core::api::Product;
+use certcollectd_core::config::{FileCopy, FileKind, Files, Policy, Severity, standard_policy};
 
 const PRINCIPAL_HELP: &str = "a name or a number in quotes, such as \"root\" or \"33\"";
 
 /// `[order.files]` over the defaults. `has_key` says whether the order names a `key_file`.
-pub(super) fn files(table: &Table<'_>, has_key: bool) -> Files {
+pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
     let mut files = Files::default();
     let mut written: Vec<(FileKind, Item<'_>)> = Vec::new();
     for kind in FileKind::ALL {
@@ -76,7 +76,7 @@ fn owner(table: &Table<'_>, name: &'static str) -> Option<String> {
 }
 
 /// `[order.verify]` over the defaults of the product, and `trust_anchors`.
-pub(super) fn verify(
+pub(crate) fn verify(
     table: &Table<'_>,
     product: Product,
     has_key: bool,
@@ -133,7 +133,7 @@ const SEVERITIES: [(&str, Severity); 3] =
     [("block", Severity::Block), ("warn", Severity::Warn), ("off", Severity::Off)];
 
 /// `[[order.copy]]`, and where its path stands.
-pub(super) fn copy(table: &Table<'_>, has_key: bool) -> Option<(FileCopy, Spot)> {
+pub(crate) fn copy(table: &Table<'_>, has_key: bool) -> Option<(FileCopy, Spot)> {
     let from = table.need("from", "which content, such as from = \"fullchain\"");
     let to = table.need("to", "an absolute path, such as to = \"/etc/haproxy/site.pem\"");
     let kind = from.and_then(|item| item.word(&FileKind::ALL.map(|kind| (kind.as_str(), kind))));

@@ -19,10 +19,10 @@ pub struct Source {
 /// At most [`Problems::SHOWN`] of each kind are kept; the others are only counted.
 #[derive(Debug, Clone, Default)]
 pub struct Problems {
-    pub(super) kept: Vec<Problem>,
-    pub(super) paths: Vec<PathBuf>,
+    pub(crate) kept: Vec<Problem>,
+    pub(crate) paths: Vec<PathBuf>,
     /// Ranges whose text is never shown, whatever points at their line.
-    pub(super) hidden: Vec<Spot>,
+    pub(crate) hidden: Vec<Spot>,
     errors: usize,
     warnings: usize,
 }
@@ -63,26 +63,26 @@ pub struct Place {
 
 /// A place while reading: small, because there is one for each order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Spot {
-    pub(super) source: u32,
-    pub(super) start: u32,
-    pub(super) end: u32,
+pub(crate) struct Spot {
+    pub(crate) source: u32,
+    pub(crate) start: u32,
+    pub(crate) end: u32,
 }
 
 impl Spot {
     /// A source as a whole.
-    pub(super) fn whole(source: u32) -> Spot {
+    pub(crate) fn whole(source: u32) -> Spot {
         Spot { source, start: u32::MAX, end: u32::MAX }
     }
 
-    pub(super) fn place(self, label: String) -> Place {
+    pub(crate) fn place(self, label: String) -> Place {
         let span = (self.start != u32::MAX).then_some(self.start as usize..self.end as usize);
         Place { source: self.source as usize, span, label }
     }
 }
 
 impl Problem {
-    pub(super) fn error(message: impl Into<String>, at: Spot, label: impl Into<String>) -> Problem {
+    pub(crate) fn error(message: impl Into<String>, at: Spot, label: impl Into<String>) -> Problem {
         Problem {
             level: Level::Error,
             message: message.into(),
@@ -92,16 +92,16 @@ impl Problem {
         }
     }
 
-    pub(super) fn warning(message: impl Into<String>, at: Spot, label: impl Into<String>) -> Problem {
+    pub(crate) fn warning(message: impl Into<String>, at: Spot, label: impl Into<String>) -> Problem {
         Problem { level: Level::Warning, ..Problem::error(message, at, label) }
     }
 
-    pub(super) fn also(mut self, at: Spot, label: impl Into<String>) -> Problem {
+    pub(crate) fn also(mut self, at: Spot, label: impl Into<String>) -> Problem {
         self.also.push(at.place(label.into()));
         self
     }
 
-    pub(super) fn help(mut self, help: impl Into<String>) -> Problem {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Problem {
         self.help = Some(help.into());
         self
     }
@@ -169,15 +169,15 @@ impl Problems {
 }
 
 /// Where the reader puts what it finds. It is shared by every table reader of one run.
-pub(super) struct Sink<'a> {
-    pub(super) sources: &'a [Source],
+pub(crate) struct Sink<'a> {
+    pub(crate) sources: &'a [Source],
     problems: RefCell<Problems>,
     /// Parts that were left out because of a syntax error: what is missing there is not missed.
     gaps: RefCell<Vec<Spot>>,
 }
 
 impl<'a> Sink<'a> {
-    pub(super) fn new(sources: &'a [Source]) -> Sink<'a> {
+    pub(crate) fn new(sources: &'a [Source]) -> Sink<'a> {
         let paths = sources.iter().map(|source| source.path.clone()).collect();
         Sink {
             sources,
@@ -186,36 +186,36 @@ impl<'a> Sink<'a> {
         }
     }
 
-    pub(super) fn add(&self, problem: Problem) {
+    pub(crate) fn add(&self, problem: Problem) {
         self.problems.borrow_mut().add(problem);
     }
 
     /// Whether nothing that is added from now on will be shown.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.problems.borrow().errors >= Problems::SHOWN
     }
 
     /// Counts errors that will not be shown, where to describe them would take time.
-    pub(super) fn count(&self, errors: usize) {
+    pub(crate) fn count(&self, errors: usize) {
         self.problems.borrow_mut().errors += errors;
     }
 
     /// Never shows the text at `spot`.
-    pub(super) fn hide(&self, spot: Spot) {
+    pub(crate) fn hide(&self, spot: Spot) {
         self.problems.borrow_mut().hidden.push(spot);
     }
 
-    pub(super) fn leave_out(&self, spot: Spot) {
+    pub(crate) fn leave_out(&self, spot: Spot) {
         self.gaps.borrow_mut().push(spot);
     }
 
     /// Whether everything that was written has been read.
-    pub(super) fn is_complete(&self) -> bool {
+    pub(crate) fn is_complete(&self) -> bool {
         self.gaps.borrow().is_empty()
     }
 
     /// Whether something of the table that begins at `header` was left out.
-    pub(super) fn has_gap_after(&self, header: Spot) -> bool {
+    pub(crate) fn has_gap_after(&self, header: Spot) -> bool {
         let gaps = self.gaps.borrow();
         if gaps.is_empty() {
             return false;
@@ -227,7 +227,7 @@ impl<'a> Sink<'a> {
             .any(|gap| gap.source == header.source && gap.start as usize <= end && gap.end as usize >= start)
     }
 
-    pub(super) fn finish(self) -> Problems {
+    pub(crate) fn finish(self) -> Problems {
         let mut problems = self.problems.into_inner();
         problems.kept.sort_by_key(Problem::order);
         problems.hidden.sort_unstable();
@@ -237,7 +237,7 @@ impl<'a> Sink<'a> {
 }
 
 /// The start of the next line that begins a table, or the end of the text.
-pub(super) fn next_header(text: &str, from: usize) -> usize {
+pub(crate) fn next_header(text: &str, from: usize) -> usize {
     let mut at = from;
     while let Some(found) = text.get(at..).and_then(|rest| rest.find('\n')) {
         at += found + 1;

@@ -1,10 +1,10 @@
 //! Where a password comes from.
 
-use super::SecretSource;
-use super::keys;
-use super::problem::Problem;
-use super::reader::{Item, Table};
-use super::value::{Wrong, file_name, file_path, variable};
+use crate::config::keys;
+use crate::config::parse::diagnostic::Problem;
+use crate::config::parse::reader::{Item, Table};
+use crate::config::value::{Wrong, file_name, file_path, variable};
+use certcollectd_core::config::SecretSource;
 
 /// What may stand behind the key.
 fn forms(key: &str) -> String {
@@ -15,7 +15,7 @@ fn forms(key: &str) -> String {
 }
 
 /// `password` of a table that has one, or a key of its kind.
-pub(super) fn password(item: &Item<'_>) -> Option<SecretSource> {
+pub(crate) fn password(item: &Item<'_>) -> Option<SecretSource> {
     let help = format!("write {}", forms(item.name));
     if !item.is_table() {
         item.hide();
@@ -58,7 +58,7 @@ fn credential(text: &str) -> Result<String, Wrong> {
 }
 
 /// User and password of a table that may have both or none, under these keys.
-pub(super) fn login(table: &Table<'_>, keys: [&'static str; 2]) -> (Option<String>, Option<SecretSource>) {
+pub(crate) fn login(table: &Table<'_>, keys: [&'static str; 2]) -> (Option<String>, Option<SecretSource>) {
     let [user, secret] = keys.map(|key| table.get(key));
     if let (Some(one), None) | (None, Some(one)) = (&user, &secret) {
         let other = keys[usize::from(user.is_some())];

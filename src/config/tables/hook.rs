@@ -4,12 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::account::NAME_HELP;
-use super::address::{has_user_info, hook_url, method, socket_path};
-use super::name;
-use super::problem::{Problem, Spot};
-use super::reader::{Item, Table};
-use super::value::{DURATION_HELP, SHORTEST, Wrong, duration, file_path, near};
-use super::{Action, Hook, HookEvent, HookSignal, keys};
+use crate::config::address::{has_user_info, hook_url, method, socket_path};
+use crate::config::keys;
+use crate::config::parse::diagnostic::{Problem, Spot};
+use crate::config::parse::reader::{Item, Table};
+use crate::config::value::{DURATION_HELP, SHORTEST, Wrong, duration, file_path, near};
+use certcollectd_core::config::{Action, Hook, HookEvent, HookSignal, name};
 
 /// Longest time for a hook: one that needs more waits for something that will not come.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
@@ -19,14 +19,14 @@ const LONGEST: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
 const MOST_ARGUMENTS: usize = 32 * 1024;
 
 /// A hook as far as it could be read: enough of it to know its name when an order refers to it.
-pub(super) struct Draft {
-    pub(super) name: Arc<str>,
-    pub(super) name_at: Spot,
+pub(crate) struct Draft {
+    pub(crate) name: Arc<str>,
+    pub(crate) name_at: Spot,
     /// Nothing where a part of it is wrong.
-    pub(super) hook: Option<Hook>,
+    pub(crate) hook: Option<Hook>,
 }
 
-pub(super) fn hook(table: &Table<'_>) -> Option<Draft> {
+pub(crate) fn hook(table: &Table<'_>) -> Option<Draft> {
     let name = table.need("name", "a name of your own, such as name = \"nginx\"");
     let on = events(table);
     let help = "what to do, such as run = [\"systemctl\", \"reload\", \"nginx\"]";
@@ -149,7 +149,7 @@ fn http(table: &Table<'_>) -> Option<Action> {
 }
 
 /// Hooks that no order names never run, which is seldom meant.
-pub(super) fn unused(draft: &Draft) -> Problem {
+pub(crate) fn unused(draft: &Draft) -> Problem {
     Problem::warning(format!("no order names the hook `{}`", draft.name), draft.name_at, "")
         .help(format!("add hooks = [\"{}\"] to the orders that need it", draft.name))
 }

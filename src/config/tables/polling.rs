@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::problem::{Problem, Sink, Spot};
-use super::reader::{Item, Table};
-use super::value::{self, DURATION_HELP, LONGEST, SHORTEST, Wrong, duration, plain};
-use super::{Cadence, Calls};
+use crate::config::parse::diagnostic::{Problem, Sink, Spot};
+use crate::config::parse::reader::{Item, Table};
+use crate::config::value::{self, DURATION_HELP, LONGEST, SHORTEST, Wrong, duration, plain};
+use certcollectd_core::config::{Cadence, Calls};
 
 /// Longest pause between two calls: with a longer one, a handful of orders would never all be asked.
 const LONGEST_GAP: Duration = Duration::from_secs(3600);
@@ -21,7 +21,7 @@ const MOST_TRIES: f64 = 1000.0;
 
 /// The cadence as written: what is absent is inherited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     interval: Option<Duration>,
     max_interval: Option<Duration>,
     guard_interval: Option<Option<Duration>>,
@@ -30,7 +30,7 @@ pub(super) struct Pace {
 
 /// Where it was written.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct PaceSpots {
+pub(crate) struct PaceSpots {
     interval: Option<Spot>,
     max_interval: Option<Spot>,
     guard_interval: Option<Spot>,
@@ -38,13 +38,13 @@ pub(super) struct PaceSpots {
 
 /// `[polling]` as written.
 #[derive(Debug, Default)]
-pub(super) struct Polling {
-    pub(super) pace: Pace,
-    pub(super) spots: PaceSpots,
-    pub(super) calls: Calls,
+pub(crate) struct Polling {
+    pub(crate) pace: Pace,
+    pub(crate) spots: PaceSpots,
+    pub(crate) calls: Calls,
 }
 
-pub(super) fn polling(table: &Table<'_>) -> Polling {
+pub(crate) fn polling(table: &Table<'_>) -> Polling {
     let (pace, spots) = pace(table);
     let request = timeout(table, "request_timeout");
     let connect = timeout(table, "connect_timeout");
@@ -80,7 +80,7 @@ pub(super) fn polling(table: &Table<'_>) -> Polling {
 }
 
 /// The four keys that `[polling]` and `[[order]]` share.
-pub(super) fn pace(table: &Table<'_>) -> (Pace, PaceSpots) {
+pub(crate) fn pace(table: &Table<'_>) -> (Pace, PaceSpots) {
     let interval = table.get("interval");
     let max = table.get("max_interval");
     let guard = table.get("guard_interval");
@@ -134,7 +134,7 @@ fn tries(item: &Item<'_>) -> Option<u32> {
 
 /// What holds for an order: its own word, else that of `[polling]`, else the default. Whatever is shorter than
 /// `interval` gives way to it; where that was written, [`check`] has said so.
-pub(super) fn cadence(polling: &Pace, own: &Pace) -> Cadence {
+pub(crate) fn cadence(polling: &Pace, own: &Pace) -> Cadence {
     let interval = own.interval.or(polling.interval).unwrap_or(Cadence::INTERVAL);
     let max = own.max_interval.or(polling.max_interval);
     let guard = own.guard_interval.or(polling.guard_interval);
@@ -147,7 +147,7 @@ pub(super) fn cadence(polling: &Pace, own: &Pace) -> Cadence {
 }
 
 /// No interval is shorter than `interval`, or that would not be the least time between two polls.
-pub(super) fn check(sink: &Sink<'_>, polling: &Polling, own: &Pace, spots: &PaceSpots) {
+pub(crate) fn check(sink: &Sink<'_>, polling: &Polling, own: &Pace, spots: &PaceSpots) {
     let cadence = cadence(&polling.pace, own);
     let max = own.max_interval.or(polling.pace.max_interval);
     let guard = own.guard_interval.or(polling.pace.guard_interval).flatten();
@@ -178,7 +178,7 @@ pub(super) fn check(sink: &Sink<'_>, polling: &Polling, own: &Pace, spots: &Pace
 
 impl PaceSpots {
     /// Where the interval that holds was written, if it was: in the order, or in `[polling]`.
-    pub(super) fn interval(&self, polling: &Polling) -> Option<Spot> {
+    pub(crate) fn interval(&self, polling: &Polling) -> Option<Spot> {
         self.interval.or(polling.spots.interval)
     }
 }

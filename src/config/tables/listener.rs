@@ -2,21 +2,22 @@
 
 use std::net::SocketAddr;
 
-use super::address::{listen, request_path};
-use super::problem::{Problem, Spot};
-use super::reader::Table;
-use super::value::{Wrong, log_filter};
-use super::{Dns, Http, Log, LogFormat, Push, secret};
+use super::secret;
+use crate::config::address::{listen, request_path};
+use crate::config::parse::diagnostic::{Problem, Spot};
+use crate::config::parse::reader::Table;
+use crate::config::value::{Wrong, log_filter};
+use certcollectd_core::config::{Dns, Http, Log, LogFormat, Push};
 
 /// A listener and the place of its address.
-pub(super) type Bound<T> = Option<(T, Spot)>;
+pub(crate) type Bound<T> = Option<(T, Spot)>;
 
-pub(super) fn http(table: &Table<'_>) -> Bound<Http> {
+pub(crate) fn http(table: &Table<'_>) -> Bound<Http> {
     let (listen, at) = address(table, "127.0.0.1:9797")?;
     Some((Http { listen }, at))
 }
 
-pub(super) fn push(table: &Table<'_>) -> Bound<Push> {
+pub(crate) fn push(table: &Table<'_>) -> Bound<Push> {
     let address = address(table, "127.0.0.1:9798");
     let path = table.parse("path", "a path in quotes, such as \"/push\"", request_path);
     let (user, password) = secret::login(table, ["user", "password"]);
@@ -40,7 +41,7 @@ fn address(table: &Table<'_>, example: &str) -> Option<(SocketAddr, Spot)> {
 }
 
 /// Two listeners on one port: the second would fail at start.
-pub(super) fn conflict(http: &Bound<Http>, push: &Bound<Push>) -> Option<Problem> {
+pub(crate) fn conflict(http: &Bound<Http>, push: &Bound<Push>) -> Option<Problem> {
     let ((http, http_at), (push, push_at)) = (http.as_ref()?, push.as_ref()?);
     let (one, other) = (http.listen, push.listen);
     let is_same_host = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
@@ -52,7 +53,7 @@ pub(super) fn conflict(http: &Bound<Http>, push: &Bound<Push>) -> Option<Problem
     })
 }
 
-pub(super) fn dns(table: &Table<'_>) -> Dns {
+pub(crate) fn dns(table: &Table<'_>) -> Dns {
     let help =
         "IP addresses with a port or without, such as resolver = [\"192.0.2.53\", \"[2001:db8::53]:5353\"]";
     let read =
@@ -61,7 +62,7 @@ pub(super) fn dns(table: &Table<'_>) -> Dns {
     Dns { resolver: resolver.unwrap_or_default() }
 }
 
-pub(super) fn log(table: &Table<'_>) -> Log {
+pub(crate) fn log(table: &Table<'_>) -> Log {
     let format = table.get("format").and_then(|item| {
         item.word(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)])
     });

@@ -4,28 +4,29 @@ use std::sync::Arc;
 
 use certcollectd_core::api::Response;
 
-use super::address::{base_url, has_user_info, proxy};
-use super::name;
-use super::problem::{Problem, Sink, Spot};
-use super::reader::{Item, Table};
-use super::value::{Wrong, file_path};
-use super::{Account, ProxyLogin, SecretSource, invisible, params, secret};
+use super::{params, secret};
+use crate::config::address::{base_url, has_user_info, proxy};
+use crate::config::invisible;
+use crate::config::parse::diagnostic::{Problem, Sink, Spot};
+use crate::config::parse::reader::{Item, Table};
+use crate::config::value::{Wrong, file_path};
+use certcollectd_core::config::{Account, ProxyLogin, SecretSource, name};
 
 /// Characters that the vendor takes as `loginName` (CollectSSL, request parameters).
 const LOGIN_CHARS: usize = 64;
 
 /// An account as far as it could be read: enough of it to know its name when an order refers to it.
-pub(super) struct Draft {
-    pub(super) name: Arc<str>,
-    pub(super) name_at: Spot,
-    pub(super) login_at: Spot,
+pub(crate) struct Draft {
+    pub(crate) name: Arc<str>,
+    pub(crate) name_at: Spot,
+    pub(crate) login_at: Spot,
     /// Nothing where no form of answers is chosen.
-    pub(super) response_at: Option<Spot>,
+    pub(crate) response_at: Option<Spot>,
     /// Nothing where a part of it is wrong.
-    pub(super) account: Option<Account>,
+    pub(crate) account: Option<Account>,
 }
 
-pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
+pub(crate) fn account(table: &Table<'_>) -> Option<Draft> {
     let name = table.need("name", "a name of your own, such as name = \"main\"");
     let login =
         table.need("login_name", "the login name at the vendor, such as login_name = \"example-login\"");
@@ -60,14 +61,14 @@ pub(super) fn account(table: &Table<'_>) -> Option<Draft> {
     Some(Draft { name, name_at, login_at, response_at, account })
 }
 
-pub(super) fn response(text: &str) -> Result<Response, Wrong> {
+pub(crate) fn response(text: &str) -> Result<Response, Wrong> {
     Response::from_word(text).ok_or_else(|| Wrong::new("is no form of an answer", RESPONSE_HELP))
 }
 
 /// What to write where a name is wanted.
-pub(super) const NAME_HELP: &str = "a name in quotes, such as \"main\"";
+pub(crate) const NAME_HELP: &str = "a name in quotes, such as \"main\"";
 
-pub(super) const RESPONSE_HELP: &str =
+pub(crate) const RESPONSE_HELP: &str =
     "individual, pkcs7, zip or netscape; with -lines or (pkcs7, zip) -binary behind; or cmmf";
 
 fn password(table: &Table<'_>) -> Option<SecretSource> {
@@ -116,7 +117,7 @@ fn login_name(text: &str) -> Result<String, Wrong> {
 }
 
 /// A URL that is not shown where it might hold a password.
-pub(super) fn url(
+pub(crate) fn url(
     table: &Table<'_>,
     name: &'static str,
     read: impl FnOnce(&str) -> Result<String, Wrong>,
@@ -129,7 +130,7 @@ pub(super) fn url(
 }
 
 /// Two accounts with one login would be called at the same time, which the vendor forbids.
-pub(super) fn note_shared_logins(drafts: &[Draft], sink: &Sink<'_>) {
+pub(crate) fn note_shared_logins(drafts: &[Draft], sink: &Sink<'_>) {
     for (index, draft) in drafts.iter().enumerate() {
         let Some(account) = &draft.account else { continue };
         let same = drafts[..index].iter().find(|earlier| {

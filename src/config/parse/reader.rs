@@ -7,23 +7,23 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::address::has_user_info;
-use super::keys::{self, Keys, MOST_KEYS};
-use super::problem::{Problem, Sink, Spot};
+use super::diagnostic::{Problem, Sink, Spot};
 use super::sensitive::is_harmless;
-use super::value::{Wrong, near};
+use crate::config::address::has_user_info;
+use crate::config::keys::{self, Keys, MOST_KEYS};
+use crate::config::value::{Wrong, near};
 
 /// Where a tree came from.
 #[derive(Clone, Copy)]
-pub(super) struct Piece<'a> {
-    pub(super) sink: &'a Sink<'a>,
-    pub(super) source: u32,
+pub(crate) struct Piece<'a> {
+    pub(crate) sink: &'a Sink<'a>,
+    pub(crate) source: u32,
     /// Offset of the piece within its source.
-    pub(super) base: u32,
+    pub(crate) base: u32,
 }
 
 impl Piece<'_> {
-    pub(super) fn spot(&self, span: Range<usize>) -> Spot {
+    pub(crate) fn spot(&self, span: Range<usize>) -> Spot {
         // Sources are shorter than 4 GiB, which `read` makes sure of.
         let at = |offset: usize| self.base + offset as u32;
         Spot { source: self.source, start: at(span.start), end: at(span.end) }
@@ -31,11 +31,11 @@ impl Piece<'_> {
 }
 
 /// A table whose keys are known.
-pub(super) struct Table<'a> {
+pub(crate) struct Table<'a> {
     piece: Piece<'a>,
     keys: &'static Keys,
     /// The header, or the whole of it where it is written within one line.
-    pub(super) at: Spot,
+    pub(crate) at: Spot,
     /// What was found for each of `keys`. A large file asks for far more keys than it holds, and a lookup in
     /// the tree for each of them would take a quarter of the time.
     found: [Option<Entry<'a>>; MOST_KEYS],
@@ -47,18 +47,18 @@ type Entry<'a> = (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>);
 
 /// A key's value, or one element of it.
 #[derive(Clone, Copy)]
-pub(super) struct Item<'a> {
+pub(crate) struct Item<'a> {
     piece: Piece<'a>,
-    pub(super) name: &'static str,
-    pub(super) key_at: Spot,
-    pub(super) at: Spot,
+    pub(crate) name: &'static str,
+    pub(crate) key_at: Spot,
+    pub(crate) at: Spot,
     is_element: bool,
     value: &'a DeValue<'a>,
 }
 
 impl<'a> Table<'a> {
     /// The top of a file.
-    pub(super) fn root(piece: Piece<'a>, keys: &'static Keys, entries: &'a DeTable<'a>) -> Table<'a> {
+    pub(crate) fn root(piece: Piece<'a>, keys: &'static Keys, entries: &'a DeTable<'a>) -> Table<'a> {
         Table::new(piece, keys, Spot::whole(piece.source), entries)
     }
 
@@ -77,11 +77,11 @@ impl<'a> Table<'a> {
         table
     }
 
-    pub(super) fn sink(&self) -> &'a Sink<'a> {
+    pub(crate) fn sink(&self) -> &'a Sink<'a> {
         self.piece.sink
     }
 
-    pub(super) fn get(&self, name: &'static str) -> Option<Item<'a>> {
+    pub(crate) fn get(&self, name: &'static str) -> Option<Item<'a>> {
         let index = self.keys.index(name);
         debug_assert!(index.is_some(), "`{name}` is not listed for {}", self.keys.title);
         let (key, value) = self.found[index?]?;
@@ -97,7 +97,7 @@ impl<'a> Table<'a> {
     }
 
     /// As [`Table::get`]; that it is missing is an error.
-    pub(super) fn need(&self, name: &'static str, help: &str) -> Option<Item<'a>> {
+    pub(crate) fn need(&self, name: &'static str, help: &str) -> Option<Item<'a>> {
         let item = self.get(name);
         if item.is_none() && !self.meant.contains(&name) {
             self.note_missing(&[name], help);
@@ -106,7 +106,7 @@ impl<'a> Table<'a> {
     }
 
     /// Exactly one of several keys.
-    pub(super) fn one_of(&self, names: &[&'static str], help: &str) -> Option<Item<'a>> {
+    pub(crate) fn one_of(&self, names: &[&'static str], help: &str) -> Option<Item<'a>> {
         let mut found = names.iter().filter_map(|name| self.get(name));
         let Some(first) = found.next() else {
             if names.iter().any(|name| self.meant.contains(name)) {
@@ -124,7 +124,7 @@ impl<'a> Table<'a> {
     }
 
     /// Two keys of which only one may be given.
-    pub(super) fn note_both(&self, first: &Item<'_>, second: &Item<'_>) {
+    pub(crate) fn note_both(&self, first: &Item<'_>, second: &Item<'_>) {
         let (first, second) =
             if first.key_at.start < second.key_at.start { (first, second) } else { (second, first) };
         self.sink().add(
@@ -208,7 +208,7 @@ impl<'a> Table<'a> {
     }
 
     /// Reads a text with `read` where the key is present.
-    pub(super) fn parse<T>(
+    pub(crate) fn parse<T>(
         &self,
         name: &'static str,
         help: &str,
@@ -217,7 +217,7 @@ impl<'a> Table<'a> {
         self.get(name)?.parse(help, read)
     }
 
-    pub(super) fn flag(&self, name: &'static str) -> Option<bool> {
+    pub(crate) fn flag(&self, name: &'static str) -> Option<bool> {
         let item = self.get(name)?;
         let DeValue::Boolean(flag) = item.value else {
             item.wrong_type("true or false", &format!("write {name} = true, without quotes"));
@@ -227,12 +227,12 @@ impl<'a> Table<'a> {
     }
 
     /// A single table, `[name]`.
-    pub(super) fn table(&self, name: &'static str, keys: &'static Keys) -> Option<Table<'a>> {
+    pub(crate) fn table(&self, name: &'static str, keys: &'static Keys) -> Option<Table<'a>> {
         self.get(name)?.table(keys)
     }
 
     /// A list of tables, `[[name]]`, each handed to `read`.
-    pub(super) fn tables(&self, name: &'static str, keys: &'static Keys, mut read: impl FnMut(&Table<'a>)) {
+    pub(crate) fn tables(&self, name: &'static str, keys: &'static Keys, mut read: impl FnMut(&Table<'a>)) {
         let Some(item) = self.get(name) else { return };
         match item.value {
             DeValue::Array(elements) => {
@@ -249,17 +249,17 @@ impl<'a> Table<'a> {
 }
 
 impl<'a> Item<'a> {
-    pub(super) fn sink(&self) -> &'a Sink<'a> {
+    pub(crate) fn sink(&self) -> &'a Sink<'a> {
         self.piece.sink
     }
 
-    pub(super) fn refuse(&self, wrong: &Wrong) {
+    pub(crate) fn refuse(&self, wrong: &Wrong) {
         let problem = Problem::error(format!("{} {}", self.subject(), wrong.what), self.at, "");
         self.sink().add(problem.help(wrong.help.as_str()));
     }
 
     /// The value is of another kind than it should be.
-    pub(super) fn wrong_type(&self, expected: &str, help: &str) {
+    pub(crate) fn wrong_type(&self, expected: &str, help: &str) {
         let kind = self.kind();
         self.sink().add(
             Problem::error(
@@ -275,7 +275,7 @@ impl<'a> Item<'a> {
         if self.is_element { format!("an entry of `{}`", self.name) } else { format!("`{}`", self.name) }
     }
 
-    pub(super) fn hide(&self) {
+    pub(crate) fn hide(&self) {
         self.sink().hide(self.at);
     }
 
@@ -291,22 +291,22 @@ impl<'a> Item<'a> {
         }
     }
 
-    pub(super) fn is_empty_list(&self) -> bool {
+    pub(crate) fn is_empty_list(&self) -> bool {
         matches!(self.value, DeValue::Array(elements) if elements.is_empty())
     }
 
-    pub(super) fn is_table(&self) -> bool {
+    pub(crate) fn is_table(&self) -> bool {
         matches!(self.value, DeValue::Table(_))
     }
 
-    pub(super) fn as_text(&self) -> Option<&'a str> {
+    pub(crate) fn as_text(&self) -> Option<&'a str> {
         match self.value {
             DeValue::String(text) => Some(text.as_ref()),
             _ => None,
         }
     }
 
-    pub(super) fn as_flag(&self) -> Option<bool> {
+    pub(crate) fn as_flag(&self) -> Option<bool> {
         match self.value {
             DeValue::Boolean(flag) => Some(*flag),
             _ => None,
@@ -314,7 +314,7 @@ impl<'a> Item<'a> {
     }
 
     /// An integer as it was written.
-    pub(super) fn as_integer(&self) -> Option<String> {
+    pub(crate) fn as_integer(&self) -> Option<String> {
         match self.value {
             DeValue::Integer(integer) => Some(integer.to_string()),
             _ => None,
@@ -322,7 +322,7 @@ impl<'a> Item<'a> {
     }
 
     /// An integer or a number with a point.
-    pub(super) fn as_number(&self) -> Option<f64> {
+    pub(crate) fn as_number(&self) -> Option<f64> {
         match self.value {
             DeValue::Integer(integer) => {
                 i64::from_str_radix(integer.as_str(), integer.radix()).ok().map(|integer| integer as f64)
@@ -332,7 +332,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    pub(super) fn text(&self, help: &str) -> Option<&'a str> {
+    pub(crate) fn text(&self, help: &str) -> Option<&'a str> {
         let text = self.as_text();
         if text.is_none() {
             self.wrong_type("text", help);
@@ -340,7 +340,7 @@ impl<'a> Item<'a> {
         text
     }
 
-    pub(super) fn parse<T>(&self, help: &str, read: impl FnOnce(&'a str) -> Result<T, Wrong>) -> Option<T> {
+    pub(crate) fn parse<T>(&self, help: &str, read: impl FnOnce(&'a str) -> Result<T, Wrong>) -> Option<T> {
         match read(self.text(help)?) {
             Ok(value) => Some(value),
             Err(wrong) => {
@@ -351,7 +351,7 @@ impl<'a> Item<'a> {
     }
 
     /// One word of a short list.
-    pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         let list: Vec<String> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
         let list = format!("one of {}", list.join(", "));
         let text = self.text(&list)?;
@@ -366,7 +366,7 @@ impl<'a> Item<'a> {
         found.map(|(_, value)| *value)
     }
 
-    pub(super) fn table(&self, keys: &'static Keys) -> Option<Table<'a>> {
+    pub(crate) fn table(&self, keys: &'static Keys) -> Option<Table<'a>> {
         let DeValue::Table(entries) = self.value else {
             self.wrong_type("a table", &format!("write {}", keys.example()));
             return None;
@@ -375,7 +375,7 @@ impl<'a> Item<'a> {
     }
 
     /// The entries of a table whose keys are the operator's.
-    pub(super) fn entries(&self) -> Option<impl Iterator<Item = (&'a str, Item<'a>)> + use<'a>> {
+    pub(crate) fn entries(&self) -> Option<impl Iterator<Item = (&'a str, Item<'a>)> + use<'a>> {
         let DeValue::Table(entries) = self.value else { return None };
         let item = *self;
         Some(entries.iter().map(move |(key, value)| {
@@ -384,14 +384,14 @@ impl<'a> Item<'a> {
     }
 
     /// The elements of a list.
-    pub(super) fn elements(&self) -> Option<impl ExactSizeIterator<Item = Item<'a>> + use<'a>> {
+    pub(crate) fn elements(&self) -> Option<impl ExactSizeIterator<Item = Item<'a>> + use<'a>> {
         let DeValue::Array(elements) = self.value else { return None };
         let item = *self;
         Some(elements.iter().map(move |value| item.element(value)))
     }
 
     /// A list whose elements are read with `read`; one that occurs twice is kept once and gets a warning.
-    pub(super) fn list<T: PartialEq>(
+    pub(crate) fn list<T: PartialEq>(
         &self,
         help: &str,
         mut read: impl FnMut(&Item<'a>) -> Option<T>,

@@ -9,8 +9,8 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue, Error};
 
-use super::keys::TABLES;
-use super::problem::next_header;
+use super::diagnostic::next_header;
+use crate::config::keys::TABLES;
 
 /// Bytes of a piece: small enough to stay in the processor's cache, large enough not to be noticed.
 const PIECE: usize = 64 * 1024;
@@ -26,25 +26,25 @@ const LISTED: usize = 100;
 
 /// A syntax error, as the operator should read it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Fault {
-    pub(super) span: Range<usize>,
-    pub(super) message: String,
-    pub(super) label: String,
+pub(crate) struct Fault {
+    pub(crate) span: Range<usize>,
+    pub(crate) message: String,
+    pub(crate) label: String,
     /// A place that belongs to it, and what it is.
-    pub(super) also: Option<(Range<usize>, &'static str)>,
-    pub(super) help: Option<String>,
+    pub(crate) also: Option<(Range<usize>, &'static str)>,
+    pub(crate) help: Option<String>,
 }
 
 /// What could be saved of a damaged piece.
-pub(super) struct Mended {
+pub(crate) struct Mended {
     /// The piece with blanks where it was damaged, or nothing where that did not help.
-    pub(super) text: Option<String>,
-    pub(super) faults: Vec<Fault>,
-    pub(super) gaps: Vec<Range<usize>>,
+    pub(crate) text: Option<String>,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) gaps: Vec<Range<usize>>,
 }
 
 /// Where to cut: each piece but the first begins with an `[[order]]` line.
-pub(super) fn pieces(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn pieces(text: &str) -> Vec<Range<usize>> {
     pieces_of(text, PIECE)
 }
 
@@ -94,7 +94,7 @@ fn has_three_quotes(text: &[u8]) -> bool {
 }
 
 /// Parses again and again, each time without the lines around the first error.
-pub(super) fn mend(piece: &str) -> Mended {
+pub(crate) fn mend(piece: &str) -> Mended {
     let mut text = piece.to_owned();
     let mut mended = Mended { text: None, faults: Vec::new(), gaps: Vec::new() };
     let rounds = (BUDGET / text.len().max(1)).clamp(1, ROUNDS);

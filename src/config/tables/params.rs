@@ -1,10 +1,10 @@
 //! `params`: what is sent along when a certificate is asked for, by the names of the vendor's pages.
 
-use super::Params;
-use super::problem::Problem;
-use super::reader::Table;
-use super::value::Wrong;
+use crate::config::parse::diagnostic::Problem;
+use crate::config::parse::reader::Table;
+use crate::config::value::Wrong;
 use certcollectd_core::api::Request;
+use certcollectd_core::config::Params;
 
 /// Maximum number of parameters: enough for every one on a page of the vendor's.
 const MOST: usize = 16;
@@ -17,7 +17,7 @@ const HELP: &str =
     "a name of the vendor's page and its value in quotes, such as params = { behaviourVersion = \"1\" }";
 
 /// `params = { name = "value" }`.
-pub(super) fn params(table: &Table<'_>) -> Params {
+pub(crate) fn params(table: &Table<'_>) -> Params {
     let Some(item) = table.get("params") else { return Params::default() };
     let Some(entries) = item.entries() else {
         item.wrong_type("a table", HELP);

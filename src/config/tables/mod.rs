@@ -1,0 +1,10 @@
+//! One file for each kind of table: from its keys to its type in the core.
+
+pub(super) mod account;
+pub(super) mod hook;
+pub(super) mod listener;
+pub(super) mod order;
+pub(super) mod output;
+pub(super) mod params;
+pub(super) mod polling;
+pub(super) mod secret;
