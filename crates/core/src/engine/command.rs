@@ -7,7 +7,7 @@ use super::event::Effect;
 use super::id::{OrderId, Token};
 use super::note::Level;
 use super::order::slot::Brought;
-use super::order::{News, Phase};
+use super::order::{Phase, Trigger};
 use super::time::{Now, rfc3339};
 use super::{Busy, Engine, NoteKind};
 use crate::api::Replace;
@@ -297,7 +297,7 @@ impl Engine {
             self.settle_replacement(self.slot(id).gate, |known| known == number, now);
         }
         if stopped {
-            self.turn(id, News::Resumed, None, now);
+            self.turn(id, Trigger::Resumed, None, now);
             self.note(Level::Info, NoteKind::Resumed, Some(id), now, "taken up again by the operator".into());
         }
         self.set_due(id, now);

@@ -442,10 +442,10 @@ impl Engine {
     }
 
     /// Moves an order to another phase, by the table; says whether it is another one.
-    fn turn(&mut self, id: OrderId, news: order::News, reason: Option<String>, now: Now) -> bool {
+    fn turn(&mut self, id: OrderId, trigger: order::Trigger, reason: Option<String>, now: Now) -> bool {
         let record = &mut self.slot_mut(id).record;
         let old = record.phase;
-        let new = order::transition(old, news, record.standing());
+        let new = order::transition(old, trigger, record.standing());
         let reason: Option<Box<str>> = reason.map(String::into_boxed_str);
         let changed = new != old || (new.needs_person() && record.reason != reason);
         if new != old {

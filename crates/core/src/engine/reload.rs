@@ -10,7 +10,7 @@ use super::account::{AccountRecord, Gate};
 use super::id::OrderId;
 use super::note::Level;
 use super::order::deploy;
-use super::order::{Former, News, OrderRecord, Phase};
+use super::order::{Former, OrderRecord, Phase, Trigger};
 use super::same_number::Threats;
 use super::time::{Now, Time};
 use super::{Busy, Engine, NoteKind, Remembered, Slot, Todo};
@@ -126,7 +126,7 @@ impl Engine {
         if record.bundled && bundle.is_none() {
             record.bundled = false;
             if record.phase == Phase::Collected || record.phase == Phase::Quarantined {
-                record.phase = super::order::transition(Phase::Collected, News::Lost, record.standing());
+                record.phase = super::order::transition(Phase::Collected, Trigger::Lost, record.standing());
             }
         }
         let todo = Todo {
@@ -281,7 +281,8 @@ impl Engine {
             if self.slot(id).bundle.is_some() {
                 self.slot_mut(id).todo.verify = true;
             }
-            if self.turn(id, News::Resumed, None, now) && self.slot(id).record.phase != Phase::Quarantined {
+            if self.turn(id, Trigger::Resumed, None, now) && self.slot(id).record.phase != Phase::Quarantined
+            {
                 self.note(
                     Level::Info,
                     NoteKind::Resumed,

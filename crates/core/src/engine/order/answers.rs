@@ -11,7 +11,7 @@ use crate::engine::id::OrderId;
 use crate::engine::note::Level;
 use crate::engine::order::names;
 use crate::engine::order::slot::Brought;
-use crate::engine::order::{Heard, Mood, News, Phase};
+use crate::engine::order::{Heard, Mood, Phase, Trigger};
 use crate::engine::time::Now;
 use crate::engine::{ALARM_AFTER, Engine, NoteKind, note};
 
@@ -119,19 +119,19 @@ impl Engine {
                 self.heard(id, Some(reply.code), described(row, &reply), reply.details, now);
             }
             Class::Ours | Class::Permission | Class::EndpointRefused | Class::Done | Class::Report => {
-                self.given_up(id, News::Stuck, row, reply, now);
+                self.given_up(id, Trigger::Stuck, row, reply, now);
             }
-            Class::Rejected => self.given_up(id, News::Rejected, row, reply, now),
-            Class::Revoked => self.given_up(id, News::Revoked, row, reply, now),
+            Class::Rejected => self.given_up(id, Trigger::Rejected, row, reply, now),
+            Class::Revoked => self.given_up(id, Trigger::Revoked, row, reply, now),
             Class::Unknown => self.not_understood(id, row, reply, now),
         }
     }
 
     /// Asking again would change nothing.
-    fn given_up(&mut self, id: OrderId, news: News, row: Row, reply: Reply, now: Now) {
+    fn given_up(&mut self, id: OrderId, trigger: Trigger, row: Row, reply: Reply, now: Now) {
         let text = described(row, &reply);
         self.heard(id, Some(reply.code), text.clone(), reply.details, now);
-        self.stop(id, news, text, row.advice, now);
+        self.stop(id, trigger, text, row.advice, now);
     }
 
     /// The answer made sense, whatever it said.
@@ -148,7 +148,7 @@ impl Engine {
         let text = described(row, &reply);
         if record.unknowns >= limit {
             self.heard(id, Some(reply.code), text.clone(), reply.details, now);
-            self.stop(id, News::Stuck, format!("{text}; {limit} times in a row"), row.advice, now);
+            self.stop(id, Trigger::Stuck, format!("{text}; {limit} times in a row"), row.advice, now);
             return;
         }
         self.set_due(id, now);
@@ -247,10 +247,10 @@ impl Engine {
     }
 
     /// The operator must act: the order is no longer polled.
-    fn stop(&mut self, id: OrderId, news: News, text: String, advice: &str, now: Now) {
+    fn stop(&mut self, id: OrderId, trigger: Trigger, text: String, advice: &str, now: Now) {
         self.slot_mut(id).record.due = None;
         self.slot_mut(id).record.reissue = None;
-        if matches!(news, News::Rejected | News::Revoked) && !self.slot(id).record.rollback {
+        if matches!(trigger, Trigger::Rejected | Trigger::Revoked) && !self.slot(id).record.rollback {
             // Neither what waits for its time nor what is in quarantine is any good now. An older generation that the
             // operator wants back is gone on with.
             let slot = self.slot_mut(id);
@@ -264,7 +264,7 @@ impl Engine {
         if !advice.is_empty() {
             text = format!("{text}; {advice}");
         }
-        if self.turn(id, news, Some(text.clone()), now) {
+        if self.turn(id, trigger, Some(text.clone()), now) {
             let stays = if installed { "; what is installed stays" } else { "" };
             let next = format!(
                 "; it is not polled any more until `certcollectd resume {name}` or a changed entry{stays}"
@@ -287,7 +287,7 @@ impl Engine {
 
     /// A bug surfaced while one order was handled: that order waits for the operator.
     pub(in crate::engine) fn broken_by(&mut self, id: OrderId, doing: &str, now: Now) {
-        self.stop(id, News::Stuck, internal_error(doing), "", now);
+        self.stop(id, Trigger::Stuck, internal_error(doing), "", now);
     }
 
     pub(in crate::engine) fn heard(

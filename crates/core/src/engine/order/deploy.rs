@@ -13,7 +13,7 @@ use crate::engine::note::Level;
 use crate::engine::order::contents;
 use crate::engine::order::coverage;
 use crate::engine::order::slot::Work;
-use crate::engine::order::{Generation, News, Phase, Trouble};
+use crate::engine::order::{Generation, Phase, Trigger, Trouble};
 use crate::engine::time::{Now, Time};
 use crate::engine::{ALARM_AFTER, Busy, Engine, NoteKind, note, schedule};
 
@@ -207,7 +207,7 @@ impl Engine {
                 let record = &mut self.slot_mut(id).record;
                 record.staged = Some(Box::new(generation));
                 record.trouble = None;
-                self.turn(id, News::Staged, None, now);
+                self.turn(id, Trigger::Staged, None, now);
                 self.outbox.save_first();
             }
             // The configuration changed in between; what was staged is swept one day.
@@ -290,7 +290,7 @@ impl Engine {
     pub(in crate::engine) fn settle(&mut self, id: OrderId, now: Now) {
         let owing = self.slot(id).record.owed().any(|debt| debt.event == HookEvent::Installed);
         if !owing && self.slot(id).record.staged.is_none() && self.slot(id).record.phase == Phase::Deploying {
-            self.turn(id, News::Settled, None, now);
+            self.turn(id, Trigger::Settled, None, now);
             self.set_due(id, now);
         }
     }
@@ -307,11 +307,11 @@ impl Engine {
         slot.todo.verify = again;
         slot.material = None;
         if again {
-            self.turn(id, News::Unstaged, None, now);
+            self.turn(id, Trigger::Unstaged, None, now);
         } else {
             // Nothing to stage from: the next poll brings it again.
             self.slot_mut(id).record.bundled = false;
-            self.turn(id, News::Lost, None, now);
+            self.turn(id, Trigger::Lost, None, now);
             self.set_due(id, now);
         }
         self.note(Level::Warn, NoteKind::Restage, Some(id), now, format!("{why}; it is written anew"));

@@ -8,7 +8,7 @@ use crate::engine::id::OrderId;
 use crate::engine::install::{Inspection, Link, Material};
 use crate::engine::note::Level;
 use crate::engine::order::deploy::{made_of, spec_of};
-use crate::engine::order::{News, Phase};
+use crate::engine::order::{Phase, Trigger};
 use crate::engine::time::Now;
 use crate::engine::{Engine, NoteKind};
 
@@ -84,7 +84,7 @@ impl Engine {
                     slot.record.bundled = true;
                     slot.todo.spare = false;
                     self.outbox.unsaved.bundles.insert(id);
-                    self.turn(id, News::Verified, None, now);
+                    self.turn(id, Trigger::Verified, None, now);
                     let replaced = match &drift {
                         Some(drift) if lost => format!(" ({drift})"),
                         _ => String::new(),
@@ -123,7 +123,7 @@ impl Engine {
         slot.record.bundled = true;
         slot.record.staged.clone_from(&slot.record.installed);
         self.outbox.unsaved.bundles.insert(id);
-        self.turn(id, News::Staged, None, now);
+        self.turn(id, Trigger::Staged, None, now);
         let text = "installed files are missing: no link leads to them; it is set anew";
         self.note(Level::Warn, NoteKind::Rewrite, Some(id), now, text.into());
         self.outbox.save_first();
@@ -210,7 +210,7 @@ impl Engine {
             self.slot_mut(id).record.bundled = false;
             self.outbox.unsaved.bundles.insert(id);
         }
-        if self.turn(id, News::InPlace, None, now) {
+        if self.turn(id, Trigger::InPlace, None, now) {
             self.note(
                 Level::Info,
                 NoteKind::InPlace,

@@ -1,4 +1,60 @@
 //! One order: its phases, every transition in one match, and the record that outlives the process.
+//!
+//! From where a trigger leads an order where; `rest` is where it stands when nothing else is the matter: waiting while
+//! nothing is installed, deploying while hooks are owed, guarding otherwise.
+//!
+//! ```text
+//! waiting     -> collected    verified, unjudged
+//!             -> quarantined  refused
+//!             -> deploying    staged
+//!             -> attention    stuck
+//!             -> rejected     rejected
+//!             -> revoked      revoked
+//!             -> rest         in-place
+//! collected   -> quarantined  refused
+//!             -> deploying    staged
+//!             -> rest         lost, in-place
+//!             -> attention    stuck
+//!             -> rejected     rejected
+//!             -> revoked      revoked
+//! deploying   -> collected    verified, unjudged, unstaged
+//!             -> quarantined  refused
+//!             -> rest         lost
+//!             -> guarding     settled
+//!             -> attention    stuck
+//!             -> rejected     rejected
+//!             -> revoked      revoked
+//! guarding    -> collected    verified, unjudged
+//!             -> quarantined  refused
+//!             -> deploying    staged
+//!             -> attention    stuck
+//!             -> rejected     rejected
+//!             -> revoked      revoked
+//! quarantined -> collected    verified, unjudged
+//!             -> deploying    staged
+//!             -> attention    stuck
+//!             -> rejected     rejected
+//!             -> revoked      revoked
+//!             -> rest         in-place
+//! attention   -> collected    verified, unjudged
+//!             -> quarantined  refused
+//!             -> deploying    staged
+//!             -> rejected     rejected
+//!             -> revoked      revoked
+//!             -> rest         resumed
+//! rejected    -> collected    verified, unjudged
+//!             -> quarantined  refused
+//!             -> deploying    staged
+//!             -> attention    stuck
+//!             -> revoked      revoked
+//!             -> rest         resumed
+//! revoked     -> collected    verified, unjudged
+//!             -> quarantined  refused
+//!             -> deploying    staged
+//!             -> attention    stuck
+//!             -> rejected     rejected
+//!             -> rest         resumed
+//! ```
 
 pub(in crate::engine) mod answers;
 pub(in crate::engine) mod asking;
@@ -93,33 +149,34 @@ impl TryFrom<String> for Phase {
     }
 }
 
-/// What can move an order from one phase to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum News {
-    /// A bundle passed the gate.
-    Verified,
-    /// A bundle was refused by the gate.
-    Refused,
-    /// A bundle cannot be judged yet, because of something on this machine.
-    Unjudged,
-    /// A complete generation was staged and the intent to use it recorded.
-    Staged,
-    /// What was staged is of no use any more; the bundle is still there.
-    Unstaged,
-    /// Neither what was staged nor the bundle is of use; the vendor has to be asked again.
-    Lost,
-    /// Everything owed for the installed generation has been done.
-    Settled,
-    /// The call is wrong or not allowed, or too many answers in a row made no sense.
-    Stuck,
-    /// The vendor rejected the order.
-    Rejected,
-    /// The vendor revoked the certificate.
-    Revoked,
-    /// The operator, or a changed entry in the configuration, takes it up again.
-    Resumed,
-    /// What is installed is what should be, after all: found so on disk, or offered again by the vendor.
-    InPlace,
+words! {
+    /// What moves an order to another phase.
+    pub enum Trigger {
+        /// A bundle passed the gate.
+        Verified = "verified",
+        /// A bundle was refused by the gate.
+        Refused = "refused",
+        /// A bundle cannot be judged yet, because of something on this machine.
+        Unjudged = "unjudged",
+        /// A complete generation was staged and the intent to use it recorded.
+        Staged = "staged",
+        /// What was staged is of no use any more; the bundle is still there.
+        Unstaged = "unstaged",
+        /// Neither what was staged nor the bundle is of use; the vendor has to be asked again.
+        Lost = "lost",
+        /// Everything owed for the installed generation has been done.
+        Settled = "settled",
+        /// The call is wrong or not allowed, or too many answers in a row made no sense.
+        Stuck = "stuck",
+        /// The vendor rejected the order.
+        Rejected = "rejected",
+        /// The vendor revoked the certificate.
+        Revoked = "revoked",
+        /// The operator, or a changed entry in the configuration, takes it up again.
+        Resumed = "resumed",
+        /// What is installed is what should be, after all: found so on disk, or offered again by the vendor.
+        InPlace = "in-place",
+    }
 }
 
 /// What an order has achieved so far: where it stands once nothing else is the matter.
@@ -134,32 +191,32 @@ pub enum Standing {
 }
 
 /// Every transition.
-pub fn transition(phase: Phase, news: News, standing: Standing) -> Phase {
+pub fn transition(phase: Phase, trigger: Trigger, standing: Standing) -> Phase {
     use Phase::{Attention, Collected, Deploying, Guarding, Quarantined, Rejected, Revoked, Waiting};
     let at_rest = match standing {
         Standing::Bare => Waiting,
         Standing::Owing => Deploying,
         Standing::Installed => Guarding,
     };
-    match (news, phase) {
-        (News::Verified | News::Unjudged, _) => Collected,
+    match (trigger, phase) {
+        (Trigger::Verified | Trigger::Unjudged, _) => Collected,
         // The refused bundle waits beside the order; whatever else is owed goes on.
-        (News::Refused, Waiting | Collected | Deploying | Guarding | Quarantined) => Quarantined,
-        (News::Refused, Attention | Rejected | Revoked) => Quarantined,
-        (News::Staged, _) => Deploying,
-        (News::Unstaged, Deploying | Collected) => Collected,
-        (News::Unstaged, other) => other,
-        (News::Lost, Deploying | Collected) => at_rest,
-        (News::Lost, other) => other,
-        (News::Settled, Deploying) => Guarding,
-        (News::Settled, other) => other,
-        (News::Stuck, _) => Attention,
-        (News::Rejected, _) => Rejected,
-        (News::Revoked, _) => Revoked,
-        (News::Resumed, Attention | Rejected | Revoked) => at_rest,
-        (News::Resumed, other) => other,
-        (News::InPlace, Waiting | Collected | Quarantined) => at_rest,
-        (News::InPlace, other) => other,
+        (Trigger::Refused, Waiting | Collected | Deploying | Guarding | Quarantined) => Quarantined,
+        (Trigger::Refused, Attention | Rejected | Revoked) => Quarantined,
+        (Trigger::Staged, _) => Deploying,
+        (Trigger::Unstaged, Deploying | Collected) => Collected,
+        (Trigger::Unstaged, other) => other,
+        (Trigger::Lost, Deploying | Collected) => at_rest,
+        (Trigger::Lost, other) => other,
+        (Trigger::Settled, Deploying) => Guarding,
+        (Trigger::Settled, other) => other,
+        (Trigger::Stuck, _) => Attention,
+        (Trigger::Rejected, _) => Rejected,
+        (Trigger::Revoked, _) => Revoked,
+        (Trigger::Resumed, Attention | Rejected | Revoked) => at_rest,
+        (Trigger::Resumed, other) => other,
+        (Trigger::InPlace, Waiting | Collected | Quarantined) => at_rest,
+        (Trigger::InPlace, other) => other,
     }
 }
 
@@ -512,20 +569,41 @@ pub fn number<'a>(order: &'a Order, record: Option<&'a OrderRecord>) -> Option<&
 mod tests {
     use super::*;
 
-    const ALL_NEWS: [News; 12] = [
-        News::Verified,
-        News::Refused,
-        News::Unjudged,
-        News::Staged,
-        News::Unstaged,
-        News::Lost,
-        News::Settled,
-        News::Stuck,
-        News::Rejected,
-        News::Revoked,
-        News::Resumed,
-        News::InPlace,
-    ];
+    const STANDINGS: [Standing; 3] = [Standing::Bare, Standing::Owing, Standing::Installed];
+
+    /// What leads out of each phase, and where to, as the head of this file draws it.
+    fn drawing() -> String {
+        let mut lines = String::new();
+        for phase in Phase::ALL {
+            let mut ways: Vec<(&str, Vec<&str>)> = Vec::new();
+            for trigger in Trigger::ALL {
+                let ends = STANDINGS.map(|standing| transition(phase, trigger, standing));
+                let to = match ends {
+                    [Phase::Waiting, Phase::Deploying, Phase::Guarding] => "rest",
+                    [one, ..] if ends == [one; 3] => one.as_str(),
+                    _ => panic!("{phase}, {trigger}: {ends:?}"),
+                };
+                if to == phase.as_str() {
+                    continue;
+                }
+                match ways.iter_mut().find(|(known, _)| *known == to) {
+                    Some((_, triggers)) => triggers.push(trigger.as_str()),
+                    None => ways.push((to, vec![trigger.as_str()])),
+                }
+            }
+            for (at, (to, triggers)) in ways.into_iter().enumerate() {
+                let from = if at == 0 { phase.as_str() } else { "" };
+                lines.push_str(&format!("//! {from:<11} -> {to:<11}  {}\n", triggers.join(", ")));
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn the_head_of_this_file_draws_every_transition() {
+        let head = include_str!("mod.rs").split("```").nth(1).unwrap();
+        assert_eq!(head.trim_start_matches("text\n").trim_end_matches("//! "), drawing());
+    }
 
     #[test]
     fn phases_and_words_go_both_ways() {
@@ -538,8 +616,9 @@ mod tests {
     #[test]
     fn no_phase_is_without_a_way_out() {
         for phase in Phase::ALL {
-            for standing in [Standing::Bare, Standing::Owing, Standing::Installed] {
-                let leaves = ALL_NEWS.iter().any(|news| transition(phase, *news, standing) != phase);
+            for standing in STANDINGS {
+                let leaves =
+                    Trigger::ALL.iter().any(|trigger| transition(phase, *trigger, standing) != phase);
                 assert!(leaves, "{phase:?} {standing:?}");
             }
         }
@@ -548,11 +627,11 @@ mod tests {
     #[test]
     fn a_stopped_order_is_only_taken_up_by_somebodys_word_or_a_certificate() {
         for phase in [Phase::Attention, Phase::Rejected, Phase::Revoked] {
-            assert_eq!(transition(phase, News::Resumed, Standing::Bare), Phase::Waiting);
-            assert_eq!(transition(phase, News::Resumed, Standing::Owing), Phase::Deploying);
-            assert_eq!(transition(phase, News::Resumed, Standing::Installed), Phase::Guarding);
-            for news in [News::Unstaged, News::Lost, News::Settled, News::InPlace] {
-                assert_eq!(transition(phase, news, Standing::Installed), phase, "{news:?}");
+            assert_eq!(transition(phase, Trigger::Resumed, Standing::Bare), Phase::Waiting);
+            assert_eq!(transition(phase, Trigger::Resumed, Standing::Owing), Phase::Deploying);
+            assert_eq!(transition(phase, Trigger::Resumed, Standing::Installed), Phase::Guarding);
+            for trigger in [Trigger::Unstaged, Trigger::Lost, Trigger::Settled, Trigger::InPlace] {
+                assert_eq!(transition(phase, trigger, Standing::Installed), phase, "{trigger:?}");
             }
         }
     }
@@ -560,12 +639,12 @@ mod tests {
     #[test]
     fn only_an_installed_order_is_guarded() {
         for phase in Phase::ALL {
-            for news in ALL_NEWS.iter().filter(|news| **news != News::Settled) {
+            for trigger in Trigger::ALL.into_iter().filter(|trigger| *trigger != Trigger::Settled) {
                 if phase != Phase::Guarding {
                     assert_ne!(
-                        transition(phase, *news, Standing::Bare),
+                        transition(phase, trigger, Standing::Bare),
                         Phase::Guarding,
-                        "{phase:?} {news:?}"
+                        "{phase:?} {trigger:?}"
                     );
                 }
             }

@@ -7,7 +7,7 @@ use crate::engine::id::{OrderId, Token};
 use crate::engine::install::Inspection;
 use crate::engine::note::Level;
 use crate::engine::order::deploy;
-use crate::engine::order::{News, Phase};
+use crate::engine::order::{Phase, Trigger};
 use crate::engine::time::Now;
 use crate::engine::{Engine, NoteKind};
 
@@ -72,7 +72,7 @@ impl Engine {
         slot.record.rollback = true;
         slot.record.staged = Some(Box::new(generation));
         self.outbox.unsaved.bundles.insert(id);
-        self.turn(id, News::Staged, None, now);
+        self.turn(id, Trigger::Staged, None, now);
         self.note(
             Level::Warn,
             NoteKind::Rollback,
@@ -86,7 +86,7 @@ impl Engine {
     /// What is installed stays.
     pub(in crate::engine) fn give_rollback_up(&mut self, id: OrderId, why: &str, now: Now) {
         self.drop_bundle(id);
-        self.turn(id, News::Lost, None, now);
+        self.turn(id, Trigger::Lost, None, now);
         self.slot_mut(id).todo.look = true;
         self.set_due(id, now);
         let text = format!("{why}; the rollback was given up");

@@ -5,7 +5,7 @@ use crate::cert::{self, Check, Finding, Verdict};
 use crate::engine::id::OrderId;
 use crate::engine::install::Inspection;
 use crate::engine::note::Level;
-use crate::engine::order::{News, Trouble};
+use crate::engine::order::{Trigger, Trouble};
 use crate::engine::time::Now;
 use crate::engine::{Engine, NoteKind, note, schedule};
 
@@ -51,7 +51,7 @@ impl Engine {
         slot.hold_until = None;
         slot.todo.verify = true;
         slot.todo.unread = true;
-        self.turn(id, News::Unjudged, None, now);
+        self.turn(id, Trigger::Unjudged, None, now);
         let kept =
             if self.slot(id).record.installed.is_some() { "; the installed certificate stays" } else { "" };
         let text = format!(

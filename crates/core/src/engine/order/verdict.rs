@@ -13,7 +13,7 @@ use crate::engine::note::Level;
 use crate::engine::order::contents;
 use crate::engine::order::deploy::generation;
 use crate::engine::order::unread::unread;
-use crate::engine::order::{Generation, News, Phase};
+use crate::engine::order::{Generation, Phase, Trigger};
 use crate::engine::time::{Now, rfc3339};
 use crate::engine::{Engine, NoteKind};
 
@@ -74,7 +74,7 @@ impl Engine {
         if in_place || (record.refused == Some(fingerprint) && !overridden) {
             // Among others the bundle holds what is installed, or what the operator rolled back from.
             self.drop_bundle(id);
-            self.turn(id, News::InPlace, None, now);
+            self.turn(id, Trigger::InPlace, None, now);
             self.slot_mut(id).todo.look = in_place;
             return self.set_due(id, now);
         }
@@ -111,7 +111,7 @@ impl Engine {
         let slot = self.slot_mut(id);
         slot.material = Some(Box::new(material));
         slot.hold_until = None;
-        self.turn(id, News::Verified, None, now);
+        self.turn(id, Trigger::Verified, None, now);
         if !known {
             self.note(level, NoteKind::Collected, Some(id), now, text);
         }
@@ -147,7 +147,7 @@ impl Engine {
         slot.hold_until = None;
         // In the new order: `accept` goes by the first one, also after a restart.
         self.outbox.unsaved.bundles.insert(id);
-        if self.turn(id, News::Refused, Some(reason.clone()), now) {
+        if self.turn(id, Trigger::Refused, Some(reason.clone()), now) {
             let stays = if self.slot(id).record.installed.is_some() {
                 "; the installed certificate stays"
             } else {
@@ -239,7 +239,7 @@ impl Engine {
         slot.record.warned = 0;
         self.revocation_answered(id, false, now);
         self.drop_bundle(id);
-        self.turn(id, News::InPlace, None, now);
+        self.turn(id, Trigger::InPlace, None, now);
         self.set_due(id, now);
         self.note(Level::Info, NoteKind::Adopted, Some(id), now, text);
         self.outbox.save_first();
