@@ -203,7 +203,7 @@ impl Effects {
                 Event::Answered { account, outcome, credential: None }
             }
             Kind::Fingerprint(account) => Event::Fingerprinted { account, tag: None },
-            Kind::Inspect(order) | Kind::Stage(order) | Kind::Activate(order) => Event::CameToGrief { order },
+            Kind::Inspect(order) | Kind::Stage(order) | Kind::Activate(order) => Event::Panicked { order },
             Kind::Tidy(order) => Event::Tidied { order, problem: Some(why) },
             Kind::Hook(run) => Event::HookEnded { run, result: HookResult::failed(why) },
         }
@@ -277,7 +277,7 @@ mod tests {
     fn a_panic_ends_one_effect_and_says_whose_it_was() {
         let order = OrderId(7);
         for kind in [Kind::Inspect(order), Kind::Stage(order), Kind::Activate(order)] {
-            assert!(matches!(grief(kind), Event::CameToGrief { order: OrderId(7) }));
+            assert!(matches!(grief(kind), Event::Panicked { order: OrderId(7) }));
         }
         let tidied = grief(Kind::Tidy(order));
         assert!(matches!(tidied, Event::Tidied { order: OrderId(7), problem: Some(_) }), "{tidied:?}");

@@ -347,7 +347,7 @@ impl World {
         if let (Some((work, order, name)), Some(panicking)) = (work, self.panicking)
             && panicking == (&**name, work)
         {
-            return Some(Event::CameToGrief { order });
+            return Some(Event::Panicked { order });
         }
         match effect {
             Effect::Save(_) => None,

@@ -62,7 +62,7 @@ pub enum Event {
         problem: Option<String>,
     },
     /// [`Effect::Inspect`], [`Effect::Stage`] or [`Effect::Activate`] ended in a panic.
-    CameToGrief {
+    Panicked {
         order: OrderId,
     },
     /// [`Effect::RunHook`] ended.

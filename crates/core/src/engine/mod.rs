@@ -199,7 +199,7 @@ impl Engine {
             Event::Staged { order, result } => self.staged(order, result, now),
             Event::Activated { order, result } => self.activated(order, result, now),
             Event::Tidied { order, problem } => self.tidied(order, problem, now),
-            Event::CameToGrief { order } => self.came_to_grief(order, now),
+            Event::Panicked { order } => self.panicked(order, now),
             Event::HookEnded { run, result } => self.hook_ended(run, result, now),
             Event::SaveFailed { changes, dropped, error } => self.save_failed(*changes, dropped, &error, now),
             Event::StateBack => self.state_back(now),

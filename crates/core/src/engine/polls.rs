@@ -175,7 +175,7 @@ impl Engine {
                     self.probe_unclear(gate, &failure.to_string(), now);
                 }
                 match outcome {
-                    Err(Failure::Internal(_)) => self.broken_by(id, "calling the vendor", now),
+                    Err(Failure::Internal(_)) => self.stop_after_bug(id, "calling the vendor", now),
                     Err(failure) => self.no_news(id, None, failure.to_string(), now),
                     Ok(answer) => self.read(gate, id, probe, &answer, now),
                 }

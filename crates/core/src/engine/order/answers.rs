@@ -49,7 +49,7 @@ impl Engine {
                 self.take_reply(id, row, reply, now);
             }
             Err(Some(why)) => self.no_news(id, None, why, now),
-            Err(None) => self.broken_by(id, READING, now),
+            Err(None) => self.stop_after_bug(id, READING, now),
         }
     }
 
@@ -212,7 +212,7 @@ impl Engine {
         let parts = || reply.parts.iter().map(|part| &part[..]);
         let unpacked = catch_unwind(AssertUnwindSafe(|| cert::unpack_all(parts())));
         let bundle = match unpacked {
-            Err(_) => return self.broken_by(id, "unpacking the certificates", now),
+            Err(_) => return self.stop_after_bug(id, "unpacking the certificates", now),
             Ok(Err(why)) => {
                 return self.no_news(id, None, format!("the vendor says that it is issued, but {why}"), now);
             }
@@ -286,7 +286,7 @@ impl Engine {
     }
 
     /// A bug surfaced while one order was handled: that order waits for the operator.
-    pub(in crate::engine) fn broken_by(&mut self, id: OrderId, doing: &str, now: Now) {
+    pub(in crate::engine) fn stop_after_bug(&mut self, id: OrderId, doing: &str, now: Now) {
         self.stop(id, Trigger::Stuck, internal_error(doing), "", now);
     }
 

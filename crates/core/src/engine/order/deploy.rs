@@ -341,7 +341,7 @@ impl Engine {
 
     /// Work on this machine ended in a panic: the same work would end the same way, so the operator is asked.
     /// What was collected or staged stays recorded, and is gone on with when the order is taken up again.
-    pub(in crate::engine) fn came_to_grief(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn panicked(&mut self, id: OrderId, now: Now) {
         let doing = match self.slot(id).busy {
             Busy::Local(Work::Verify) => "reading the keys for its certificate",
             Busy::Local(Work::Stage) => "writing its files",
@@ -356,7 +356,7 @@ impl Engine {
             return;
         }
         self.slot_mut(id).todo.broken = true;
-        self.broken_by(id, doing, now);
+        self.stop_after_bug(id, doing, now);
     }
 
     pub(in crate::engine) fn tidied(&mut self, id: OrderId, problem: Option<String>, now: Now) {

@@ -41,7 +41,7 @@ impl Engine {
             });
             cert::judge(&bundle, &expectation(entry, inspection, installed.or(on_disk), &covered), now.unix())
         }));
-        let Ok(verdict) = verdict else { return self.broken_by(id, "verifying the certificate", now) };
+        let Ok(verdict) = verdict else { return self.stop_after_bug(id, "verifying the certificate", now) };
         let overridden = verdict
             .leaf
             .as_ref()
