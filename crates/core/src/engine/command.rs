@@ -219,7 +219,7 @@ impl Engine {
     /// stays due; but an account that is closed can be so for weeks, and then the poll is no longer what was
     /// wanted.
     pub(super) fn refuse_waiters(&mut self, gate: usize, now: Now) {
-        if self.waiters.is_empty() || self.gates[gate].flight.is_some() {
+        if self.waiters.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
         let Some(why) = self.shut(gate, now) else { return };

@@ -240,7 +240,7 @@ impl Engine {
 
     /// Whether anything is under way outside the engine.
     fn is_busy(&self) -> bool {
-        !self.busy.is_empty() || self.gates.iter().any(|gate| gate.flight.is_some())
+        !self.busy.is_empty() || self.gates.iter().any(|gate| gate.in_flight.is_some())
     }
 
     /// All records, without bundles; costs a pass over all orders.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::account::unheard::Ending;
-use super::account::{Asked, Before, Flight, Purpose, Turn};
+use super::account::{Asked, Before, InFlight, Purpose, Turn};
 use super::account::{Call, CredentialTag};
 use super::event::Effect;
 use super::id::OrderId;
@@ -58,7 +58,7 @@ impl Engine {
         self.set_due(id, now);
         self.set_busy(id, Busy::Calling);
         self.touch(id, now);
-        self.take_off(
+        self.begin_call(
             gate,
             Purpose::Poll { order: id, asked: Asked { handle, endpoint, before } },
             request,
@@ -67,7 +67,7 @@ impl Engine {
     }
 
     /// A call goes out; that it does is recorded first.
-    pub(super) fn take_off(&mut self, gate: usize, purpose: Purpose, request: Request, now: Now) {
+    pub(super) fn begin_call(&mut self, gate: usize, purpose: Purpose, request: Request, now: Now) {
         let limit = self.config.calls.request_timeout;
         let state = &mut self.gates[gate];
         let probe = state.record.closed.is_some();
@@ -76,7 +76,7 @@ impl Engine {
         state.record.calling = true;
         state.record.ends = Some(now.time + limit);
         state.record.calls += 1;
-        state.flight = Some(Flight { purpose, probe });
+        state.in_flight = Some(InFlight { purpose, probe });
         let account = state.name.clone();
         self.touch_gate(gate, now);
         self.outbox.start(Effect::Call(Call { account, request }));
@@ -103,22 +103,22 @@ impl Engine {
 
     /// The save in front of a call failed, so the call was not made.
     pub(super) fn call_dropped(&mut self, gate: usize, now: Now) -> Option<OrderId> {
-        let flight = self.end_flight(gate, now)?;
-        match flight.purpose {
+        let in_flight = self.end_call(gate, now)?;
+        match in_flight.purpose {
             Purpose::Poll { order, asked } => {
-                self.poll_unsent(gate, order, &asked, flight.probe, now);
+                self.poll_unsent(gate, order, &asked, in_flight.probe, now);
                 Some(order)
             }
             Purpose::Errand(errand) => {
-                self.gates[gate].record.probe = flight.probe;
+                self.gates[gate].record.probe = in_flight.probe;
                 self.errand_dropped(gate, errand, now);
                 None
             }
         }
     }
 
-    fn end_flight(&mut self, gate: usize, now: Now) -> Option<Flight> {
-        let flight = self.gates[gate].flight.take()?;
+    fn end_call(&mut self, gate: usize, now: Now) -> Option<InFlight> {
+        let in_flight = self.gates[gate].in_flight.take()?;
         if self.gates[gate].former.take().is_some() {
             self.hold_names();
         }
@@ -127,10 +127,10 @@ impl Engine {
         state.record.calling = false;
         state.record.ends = None;
         self.touch_gate(gate, now);
-        if let Purpose::Poll { order, .. } = &flight.purpose {
+        if let Purpose::Poll { order, .. } = &in_flight.purpose {
             self.set_busy(*order, Busy::Idle);
         }
-        Some(flight)
+        Some(in_flight)
     }
 
     pub(super) fn answered(
@@ -142,13 +142,13 @@ impl Engine {
     ) {
         let Some(gate) = self.gate_of_call(account) else { return };
         self.gates[gate].sent = credential;
-        let Some(flight) = self.end_flight(gate, now) else { return };
+        let Some(in_flight) = self.end_call(gate, now) else { return };
         self.count(gate, outcome.as_ref().map(|_| ()), now);
-        match flight.purpose {
+        match in_flight.purpose {
             Purpose::Poll { order, asked } => {
-                self.polled(gate, order, &asked, flight.probe, outcome, now);
+                self.polled(gate, order, &asked, in_flight.probe, outcome, now);
             }
-            Purpose::Errand(errand) => self.errand_answered(gate, errand, flight.probe, outcome, now),
+            Purpose::Errand(errand) => self.errand_answered(gate, errand, in_flight.probe, outcome, now),
         }
     }
 

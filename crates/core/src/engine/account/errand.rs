@@ -137,7 +137,7 @@ impl Engine {
     /// The account was closed, paused or removed since: a waiting command need not wait for that to end, and
     /// no one should find it done when that has ended.
     pub(in crate::engine) fn refuse_errands(&mut self, gate: usize, now: Now) {
-        if self.gates[gate].errands.is_empty() || self.gates[gate].flight.is_some() {
+        if self.gates[gate].errands.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
         if let Some(why) = self.shut(gate, now) {
@@ -168,7 +168,7 @@ impl Engine {
             Kind::Resend { number } => Request::resend_smime(number),
             Kind::Replace(command) => self.intend(gate, command, now),
         };
-        self.take_off(gate, Purpose::Errand(errand), request, now);
+        self.begin_call(gate, Purpose::Errand(errand), request, now);
     }
 
     /// The record in front of the call could not be saved, so the call was not made.

@@ -191,7 +191,7 @@ impl Engine {
         self.touch_gate(gate, now);
         self.outbox.save_first();
         // A second word while the first one's call is under way is no call more: after it, the schedule holds.
-        if self.gates[gate].flight.is_some() {
+        if self.gates[gate].in_flight.is_some() {
             return;
         }
         if let Some((_, id)) = self.gates[gate].queue.first().copied() {

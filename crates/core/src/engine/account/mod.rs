@@ -1,6 +1,6 @@
 //! The gate of one account: may we call now?
 //!
-//! One call in flight, `call_gap` between calls, a pause when the vendor asks for one, and a door that the
+//! One call in in_flight, `call_gap` between calls, a pause when the vendor asks for one, and a door that the
 //! first refused login closes for good. Only a changed credential or the operator's word opens it, and then
 //! for exactly one call. The door's state does not depend on time, so no clock can open it.
 
@@ -205,12 +205,12 @@ pub struct Gate {
     pub sent: Option<CredentialTag>,
     /// Operators who want a call let through, until the credential has been compared with the one that was refused.
     pub resuming: Vec<Token>,
-    pub flight: Option<Flight>,
+    pub in_flight: Option<InFlight>,
     pub removed: bool,
 }
 
 #[derive(Debug, Clone)]
-pub struct Flight {
+pub struct InFlight {
     pub purpose: Purpose,
     /// Whether it is the one call that a closed account is allowed.
     pub probe: bool,
@@ -272,14 +272,14 @@ impl Gate {
             wishes: BTreeSet::new(),
             sent: None,
             resuming: Vec::new(),
-            flight: None,
+            in_flight: None,
             removed: false,
         }
     }
 
     /// From when on the gate lets a call through; `None` while it needs something else than time.
     pub fn opens(&self, call_gap: Duration) -> Option<Time> {
-        if self.flight.is_some()
+        if self.in_flight.is_some()
             || self.removed
             || self.held
             || (self.record.closed.is_some() && !self.record.probe)
@@ -322,7 +322,7 @@ impl Gate {
 
     /// Whether an errand of this kind is under way.
     pub fn flies(&self, is_it: impl Fn(&Errand) -> bool) -> bool {
-        self.flight.as_ref().is_some_and(|flight| match &flight.purpose {
+        self.in_flight.as_ref().is_some_and(|in_flight| match &in_flight.purpose {
             Purpose::Errand(errand) => is_it(errand),
             Purpose::Poll { .. } => false,
         })

@@ -125,7 +125,7 @@ impl Engine {
             // An account that had one of these names before, and gets no other, is gone.
             if gates.iter().any(|(_, new)| *new == gate.name) {
                 let old = std::mem::replace(&mut gate.name, nameless(gate.record.login));
-                if gate.flight.is_some() && gate.former.is_none() {
+                if gate.in_flight.is_some() && gate.former.is_none() {
                     gate.former = Some(old);
                 }
                 self.outbox.unsaved.accounts.insert(at);
@@ -136,7 +136,7 @@ impl Engine {
             let old = std::mem::replace(&mut state.name, new);
             // What is under way comes back under the name with which it went.
             self.outbox.unsaved.left_names.insert(old.clone());
-            if state.flight.is_some() && state.former.is_none() {
+            if state.in_flight.is_some() && state.former.is_none() {
                 state.former = Some(old);
             }
             self.touch_gate(gate, now);

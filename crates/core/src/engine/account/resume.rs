@@ -71,12 +71,12 @@ impl Engine {
     fn answer_with_probe(&mut self, gate: usize, tokens: Vec<Token>) {
         let account = self.gates[gate].name.clone();
         // A call that is under way already comes before the one that is let through.
-        let polled = self.gates[gate].flight.as_ref().and_then(|flight| match &flight.purpose {
+        let polled = self.gates[gate].in_flight.as_ref().and_then(|in_flight| match &in_flight.purpose {
             Purpose::Poll { order, .. } => Some(*order).filter(|order| !self.slot(*order).removed),
             Purpose::Errand(_) => None,
         });
         let first = self.gates[gate].queue.first().map(|(_, id)| *id);
-        let waited_for = polled.or_else(|| first.filter(|_| self.gates[gate].flight.is_none()));
+        let waited_for = polled.or_else(|| first.filter(|_| self.gates[gate].in_flight.is_none()));
         for token in tokens {
             match waited_for {
                 Some(id) => self.wait_for(id, token, true),

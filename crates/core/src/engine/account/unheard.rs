@@ -104,7 +104,7 @@ impl Engine {
     pub(in crate::engine) fn count_lost_calls(&mut self, now: Now) {
         for gate in 0..self.gates.len() {
             let state = &mut self.gates[gate];
-            if !state.record.calling || state.flight.is_some() {
+            if !state.record.calling || state.in_flight.is_some() {
                 continue;
             }
             let began = state.record.called.unwrap_or(now.time);
