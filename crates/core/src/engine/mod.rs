@@ -206,14 +206,14 @@ impl Engine {
             Event::Hinted { hint } => self.hinted(&hint, now),
             Event::Commanded { token, command } => self.commanded(token, command, now),
             Event::Configured { config } => self.configured(config, now),
-            Event::Stopping => self.wind_up(now),
+            Event::Stopping => self.begin_shutdown(now),
         }
         self.outbox.release(now);
         self.catch_up(Time::MIN, now);
         // What is tended now has a later time, or its order is busy; this is for the case of a mistake there.
         let later = now.time + TICK;
         if self.may_start() {
-            self.tend_due(now);
+            self.run_due(now);
             self.catch_up(later, now);
             self.start_hooks(now);
             self.start_calls(now);
@@ -421,7 +421,7 @@ impl Engine {
     }
 
     /// Does what has become due on this machine.
-    fn tend_due(&mut self, now: Now) {
+    fn run_due(&mut self, now: Now) {
         while let Some((time, id)) = self.timers.first().copied() {
             if time > now.time {
                 break;

@@ -15,7 +15,7 @@ use super::{Engine, NoteKind, note};
 
 impl Engine {
     /// Nothing new is begun. What could not be saved so far is tried again at once: the disk may have room by now.
-    pub(super) fn wind_up(&mut self, now: Now) {
+    pub(super) fn begin_shutdown(&mut self, now: Now) {
         self.stopping = true;
         self.outbox.try_at_once(now);
     }
