@@ -6,7 +6,7 @@ use super::account::Gate;
 use super::event::Effect;
 use super::id::{OrderId, Token};
 use super::note::Level;
-use super::order::slot::Brought;
+use super::order::slot::PollOutcome;
 use super::order::{Phase, Trigger};
 use super::time::{Now, rfc3339};
 use super::{Busy, Engine, NoteKind};
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     pub(super) fn reply(&mut self, token: Token, ok: bool, text: &str) {
-        self.outbox.tell(Effect::Reply { token, reply: CommandReply::new(ok, text) });
+        self.outbox.say(Effect::Reply { token, reply: CommandReply::new(ok, text) });
     }
 
     /// Why no call can be made on an account at present.
@@ -191,11 +191,11 @@ impl Engine {
         let text = self.describe(id, now);
         let slot = self.slot(id);
         let closed = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some());
-        let (called, login) = match slot.brought {
-            Brought::Nothing => (false, "unknown"),
-            Brought::Answer => (!closed, "unknown"),
-            Brought::Refused => (false, CommandReply::REFUSED),
-            Brought::Login => (true, CommandReply::ACCEPTED),
+        let (called, login) = match slot.poll_outcome {
+            PollOutcome::Nothing => (false, "unknown"),
+            PollOutcome::Answer => (!closed, "unknown"),
+            PollOutcome::Refused => (false, CommandReply::REFUSED),
+            PollOutcome::Login => (true, CommandReply::ACCEPTED),
         };
         let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none();
         let urgent = slot.urgent;
@@ -211,7 +211,7 @@ impl Engine {
             if waiter.needs_call {
                 reply.data = serde_json::json!({ CommandReply::LOGIN: login });
             }
-            self.outbox.tell(Effect::Reply { token: waiter.token, reply });
+            self.outbox.say(Effect::Reply { token: waiter.token, reply });
         }
     }
 
@@ -279,7 +279,7 @@ impl Engine {
     }
 
     fn resume(&mut self, token: Token, id: OrderId, now: Now) {
-        self.slot_mut(id).todo.broken = false;
+        self.slot_mut(id).pending.broken = false;
         let record = &mut self.slot_mut(id).record;
         let stopped = record.phase.needs_person();
         record.unknowns = 0;
@@ -291,7 +291,7 @@ impl Engine {
             debt.next = Some(now.time);
         }
         if self.slot(id).bundle.is_some() {
-            self.slot_mut(id).todo.verify = true;
+            self.slot_mut(id).pending.verify = true;
         }
         if let Some(number) = self.known_number(id).map(str::to_owned) {
             self.settle_replacement(self.slot(id).gate, |known| known == number, now);
@@ -317,7 +317,7 @@ impl Engine {
             );
             return self.reply(token, true, &text);
         }
-        if let Some(trouble) = record.trouble.as_ref().filter(|_| slot.todo.unread) {
+        if let Some(trouble) = record.trouble.as_ref().filter(|_| slot.pending.unread) {
             let text = format!("{name} waits to be installed, not to be accepted: {}", trouble.text);
             return self.reply(token, false, &text);
         }
@@ -328,7 +328,7 @@ impl Engine {
         let leaf = slot.bundle.as_ref().filter(|_| is_known);
         if let Some(leaf) = leaf.and_then(|bundle| bundle.first()) {
             record.accepted = Some(leaf.fingerprint());
-            slot.todo.verify = true;
+            slot.pending.verify = true;
             slot.hold_until = None;
             let text = "the quarantined certificate is accepted by the operator";
             self.note(Level::Warn, NoteKind::Accepted, Some(id), now, text.into());

@@ -44,7 +44,7 @@ use id::OrderId;
 use note::Level;
 pub use note::{ALARM_AFTER, NoteKind};
 pub use order::expiry::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
-use order::slot::{Busy, Slot, Todo};
+use order::slot::{Busy, Pending, Slot};
 use order::{OrderRecord, Phase};
 use outbox::Outbox;
 use polls::TICK;

@@ -120,11 +120,11 @@ impl Engine {
     ) {
         let note = self.compose(level, kind, order, now, text);
         self.outbox.remember(note.clone(), now);
-        self.outbox.tell(Effect::Report(note));
+        self.outbox.say(Effect::Report(note));
     }
 
     /// Told, not remembered: what repeats would push everything else out of a bounded history.
-    pub(super) fn tell(
+    pub(super) fn log(
         &mut self,
         level: Level,
         kind: NoteKind,
@@ -133,7 +133,7 @@ impl Engine {
         text: String,
     ) {
         let note = self.compose(level, kind, order, now, text);
-        self.outbox.tell(Effect::Report(note));
+        self.outbox.say(Effect::Report(note));
     }
 
     /// Told and remembered, about an account.
@@ -141,7 +141,7 @@ impl Engine {
         let account = Some(self.gates[gate].name.clone());
         let note = Note { level, kind, order: None, account, at: now.unix(), text };
         self.outbox.remember(note.clone(), now);
-        self.outbox.tell(Effect::Report(note));
+        self.outbox.say(Effect::Report(note));
     }
 
     fn compose(&self, level: Level, kind: NoteKind, order: Option<OrderId>, now: Now, text: String) -> Note {

@@ -94,7 +94,7 @@ impl Outbox {
     }
 
     /// A report, a reply, or a look at a credential.
-    pub(super) fn tell(&mut self, effect: Effect) {
+    pub(super) fn say(&mut self, effect: Effect) {
         self.told.push(effect);
     }
 

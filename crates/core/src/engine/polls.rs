@@ -9,7 +9,7 @@ use super::event::Effect;
 use super::id::OrderId;
 use super::order::Phase;
 use super::order::expiry;
-use super::order::slot::{Brought, Slot};
+use super::order::slot::{PollOutcome, Slot};
 use super::time::{Now, Time, rfc3339};
 use super::{Busy, Engine, schedule};
 use crate::api::code::Class;
@@ -45,7 +45,7 @@ impl Engine {
         let arrives = self.latest_arrival(now);
         let slot = self.slot_mut(id);
         let (urgent, hinted) = (std::mem::take(&mut slot.urgent), slot.record.take_hint());
-        slot.brought = Brought::Nothing;
+        slot.poll_outcome = PollOutcome::Nothing;
         let record = &mut slot.record;
         let before =
             Before { polled: record.polled, due: record.due, failures: record.failures, urgent, hinted };

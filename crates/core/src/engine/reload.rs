@@ -13,7 +13,7 @@ use super::order::deploy;
 use super::order::{Former, OrderRecord, Phase, Trigger};
 use super::same_number::Threats;
 use super::time::{Now, Time};
-use super::{Busy, Engine, NoteKind, Remembered, Slot, Todo};
+use super::{Busy, Engine, NoteKind, Pending, Remembered, Slot};
 use crate::config::{Config, HookEvent, Order, count};
 
 /// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
@@ -129,10 +129,10 @@ impl Engine {
                 record.phase = super::order::transition(Phase::Collected, Trigger::Lost, record.standing());
             }
         }
-        let todo = Todo {
+        let pending = Pending {
             verify: bundle.is_some() && record.staged.is_none() && !record.phase.is_stopped(),
             look: record.installed.as_ref().is_some_and(|installed| installed.spec != deploy::spec_of(order)),
-            ..Todo::default()
+            ..Pending::default()
         };
         let gate = self.gate_of(&order.account).expect("the configuration names only accounts that it has");
         let id = OrderId(u32::try_from(self.slots.len()).expect("fewer than four thousand million orders"));
@@ -144,9 +144,9 @@ impl Engine {
             bundle,
             material: None,
             busy: Busy::Idle,
-            todo,
+            pending,
             urgent: false,
-            brought: super::order::slot::Brought::default(),
+            poll_outcome: super::order::slot::PollOutcome::default(),
             queued: None,
             timed: None,
             ready: false,
@@ -261,7 +261,7 @@ impl Engine {
             let record = &mut self.slot_mut(id).record;
             become_another(record, after, &handle, now);
             keep_floor(record, &floors);
-            self.slot_mut(id).todo = Todo::default();
+            self.slot_mut(id).pending = Pending::default();
             // The operator who wanted it polled now meant the other number.
             self.slot_mut(id).urgent = false;
             let name = self.slot_name(id);
@@ -277,9 +277,9 @@ impl Engine {
             );
         } else if before != after && self.slot(id).record.phase.needs_person() {
             self.slot_mut(id).record.unknowns = 0;
-            self.slot_mut(id).todo.broken = false;
+            self.slot_mut(id).pending.broken = false;
             if self.slot(id).bundle.is_some() {
-                self.slot_mut(id).todo.verify = true;
+                self.slot_mut(id).pending.verify = true;
             }
             if self.turn(id, Trigger::Resumed, None, now) && self.slot(id).record.phase != Phase::Quarantined
             {
@@ -299,7 +299,7 @@ impl Engine {
         if key_or_gate && self.slot(id).bundle.is_some() && self.slot(id).record.staged.is_none() {
             let slot = self.slot_mut(id);
             slot.material = None;
-            slot.todo.verify = true;
+            slot.pending.verify = true;
             if let Some(trouble) = &mut slot.record.trouble {
                 trouble.next = now.time;
             }
@@ -307,7 +307,7 @@ impl Engine {
         let files = before.settings.files != after.settings.files || before.copies != after.copies;
         if files && self.slot(id).record.installed.is_some() && self.slot(id).record.phase != Phase::Collected
         {
-            self.slot_mut(id).todo.look = true;
+            self.slot_mut(id).pending.look = true;
         }
         if self.slot(id).busy != Busy::Calling {
             self.set_due(id, now);

@@ -123,12 +123,12 @@ impl Engine {
         let idle = match effect {
             Effect::Save(_) => None,
             Effect::Report(_) | Effect::Fingerprint { .. } => {
-                self.outbox.tell(effect);
+                self.outbox.say(effect);
                 None
             }
             mut reply @ Effect::Reply { .. } => {
                 not_on_record(&mut reply);
-                self.outbox.tell(reply);
+                self.outbox.say(reply);
                 None
             }
             Effect::Call(call) => {
@@ -138,20 +138,20 @@ impl Engine {
                 let id = inspect.order;
                 let slot = self.slot_mut(id);
                 match inspect.purpose {
-                    InspectPurpose::Look => slot.todo.look = true,
-                    InspectPurpose::Verify { .. } => slot.todo.verify = true,
-                    InspectPurpose::RollBack { .. } => slot.todo.rollback = true,
+                    InspectPurpose::Look => slot.pending.look = true,
+                    InspectPurpose::Verify { .. } => slot.pending.verify = true,
+                    InspectPurpose::RollBack { .. } => slot.pending.rollback = true,
                 }
                 Some(id)
             }
             Effect::Stage(stage) => Some(stage.order),
             Effect::Activate(activate) => Some(activate.order),
             Effect::Sweep { order, .. } => {
-                self.slot_mut(order).todo.sweep = true;
+                self.slot_mut(order).pending.sweep = true;
                 Some(order)
             }
             Effect::Quarantine(quarantine) => {
-                self.slot_mut(quarantine.order).todo.quarantine = true;
+                self.slot_mut(quarantine.order).pending.quarantine = true;
                 Some(quarantine.order)
             }
             Effect::RunHook(run) => {

@@ -1,6 +1,6 @@
 //! The gate of one account: may we call now?
 //!
-//! One call in in_flight, `call_gap` between calls, a pause when the vendor asks for one, and a door that the
+//! One call in flight, `call_gap` between calls, a pause when the vendor asks for one, and a door that the
 //! first refused login closes for good. Only a changed credential or the operator's word opens it, and then
 //! for exactly one call. The door's state does not depend on time, so no clock can open it.
 

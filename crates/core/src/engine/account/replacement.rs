@@ -364,7 +364,7 @@ impl Engine {
         self.note_account(Level::Info, NoteKind::Replaced, gate, now, text.clone());
         if let Some(token) = token {
             let data = serde_json::json!({ "order_number": number, "new_order_number": made, "adopted": command.adopt.as_ref().filter(|_| made.is_some()) });
-            self.outbox.tell(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });
+            self.outbox.say(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });
         }
     }
 }

@@ -55,7 +55,7 @@ impl Engine {
             return self.let_operator_through(gate, vec![token], now);
         }
         self.gates[gate].resuming.push(token);
-        self.outbox.tell(Effect::Fingerprint { account: self.gates[gate].name.clone() });
+        self.outbox.say(Effect::Fingerprint { account: self.gates[gate].name.clone() });
     }
 
     /// The operator's one call; the waiting command is told its outcome.
@@ -165,7 +165,7 @@ impl Engine {
             }
             let account = state.name.clone();
             if !state.removed {
-                self.outbox.tell(Effect::Fingerprint { account });
+                self.outbox.say(Effect::Fingerprint { account });
                 continue;
             }
             for token in std::mem::take(&mut state.resuming) {

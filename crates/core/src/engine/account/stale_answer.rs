@@ -10,7 +10,7 @@ use crate::engine::account::Asked;
 use crate::engine::account::unheard::Ending;
 use crate::engine::id::OrderId;
 use crate::engine::note::Level;
-use crate::engine::order::slot::Brought;
+use crate::engine::order::slot::PollOutcome;
 use crate::engine::order::{Domains, Former, OrderRecord};
 use crate::engine::time::{Now, Time};
 use crate::engine::{Busy, Engine, NoteKind};
@@ -49,7 +49,7 @@ impl Engine {
             }
             Ok(answer) => match self.hear(gate, asked.endpoint, probe, &answer, now) {
                 Ok((row, reply)) => {
-                    self.slot_mut(id).brought = Brought::of(row);
+                    self.slot_mut(id).poll_outcome = PollOutcome::of(row);
                     crate::engine::order::answers::said(&reply)
                 }
                 Err(Some(why)) => why,

@@ -188,7 +188,7 @@ impl Engine {
                     hook.name,
                     subject.untold.join(", _")
                 );
-                self.tell(Level::Warn, NoteKind::HookUntold, Some(*id), now, text);
+                self.log(Level::Warn, NoteKind::HookUntold, Some(*id), now, text);
             }
         }
         for id in &orders {
@@ -317,7 +317,7 @@ impl Engine {
                 if tries <= ALARM_AFTER {
                     self.note(level, NoteKind::HookFailed, Some(id), now, text);
                 } else {
-                    self.tell(level, NoteKind::HookFailed, Some(id), now, text);
+                    self.log(level, NoteKind::HookFailed, Some(id), now, text);
                 }
             }
         }

@@ -10,7 +10,7 @@ use crate::config::HookEvent;
 use crate::engine::id::OrderId;
 use crate::engine::note::Level;
 use crate::engine::order::names;
-use crate::engine::order::slot::Brought;
+use crate::engine::order::slot::PollOutcome;
 use crate::engine::order::{Heard, Mood, Phase, Trigger};
 use crate::engine::time::Now;
 use crate::engine::{ALARM_AFTER, Engine, NoteKind, note};
@@ -30,7 +30,7 @@ impl Engine {
         if failures <= ALARM_AFTER {
             self.note(level, NoteKind::NoNews, Some(id), now, text);
         } else {
-            self.tell(level, NoteKind::NoNews, Some(id), now, text);
+            self.log(level, NoteKind::NoNews, Some(id), now, text);
         }
     }
 
@@ -45,7 +45,7 @@ impl Engine {
         let endpoint = self.entry(id).settings.product.endpoint();
         match self.hear(gate, endpoint, probe, answer, now) {
             Ok((row, reply)) => {
-                self.slot_mut(id).brought = Brought::of(row);
+                self.slot_mut(id).poll_outcome = PollOutcome::of(row);
                 self.take_reply(id, row, reply, now);
             }
             Err(Some(why)) => self.no_news(id, None, why, now),
@@ -182,7 +182,7 @@ impl Engine {
         let level = if row.class == Class::WaitingSlowly && !told_before { Level::Warn } else { Level::Info };
         let text = format!("{reissue}{text}{advice}; {}", self.next_poll(id, now));
         if told_before {
-            self.tell(level, kind, Some(id), now, text);
+            self.log(level, kind, Some(id), now, text);
         } else {
             self.note(level, kind, Some(id), now, text);
         }
@@ -226,7 +226,7 @@ impl Engine {
             // The older generation first, from the bundle that is kept for it. What is newer still is offered again.
             self.set_due(id, now);
             let text = format!("issued; looked at after the rollback; {}", self.next_poll(id, now));
-            return self.tell(Level::Info, NoteKind::Guarded, Some(id), now, text);
+            return self.log(Level::Info, NoteKind::Guarded, Some(id), now, text);
         }
         if self.is_in_place(id, &bundle) {
             return self.nothing_new(id, bundle, now);
@@ -237,9 +237,9 @@ impl Engine {
         slot.hold_until = None;
         slot.record.bundled = true;
         slot.record.trouble = None;
-        slot.todo.verify = true;
-        slot.todo.look = false;
-        slot.todo.spare = false;
+        slot.pending.verify = true;
+        slot.pending.look = false;
+        slot.pending.spare = false;
         self.outbox.unsaved.bundles.insert(id);
         self.set_due(id, now);
         self.touch(id, now);
@@ -255,7 +255,7 @@ impl Engine {
             // operator wants back is gone on with.
             let slot = self.slot_mut(id);
             // Its link may be in place although its copies are not; then the files are not what is on record.
-            slot.todo.look |= slot.record.staged.take().is_some();
+            slot.pending.look |= slot.record.staged.take().is_some();
             self.drop_bundle(id);
         }
         let name = self.slot_name(id);

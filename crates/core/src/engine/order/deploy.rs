@@ -22,32 +22,32 @@ impl Engine {
     pub(in crate::engine) fn local_work(&self, id: OrderId) -> Option<(Time, Work)> {
         let slot = self.slot(id);
         let record = &slot.record;
-        if slot.todo.broken {
+        if slot.pending.broken {
             return None;
         }
         let retry = record.trouble.as_ref().map_or(Time::MIN, |trouble| trouble.next);
         if record.staged.is_some() {
             return Some((retry, Work::Activate));
         }
-        if slot.todo.rollback {
+        if slot.pending.rollback {
             return Some((Time::MIN, Work::RollBack));
         }
-        if slot.todo.verify && slot.bundle.is_some() {
+        if slot.pending.verify && slot.bundle.is_some() {
             return Some((slot.hold_until.unwrap_or(Time::MIN).max(retry), Work::Verify));
         }
         if record.phase == Phase::Collected && slot.material.is_some() {
             return Some((retry, Work::Stage));
         }
-        if slot.todo.look {
+        if slot.pending.look {
             return Some((Time::MIN, Work::Look));
         }
         if let Some(from) = slot.look_from.filter(|_| !slot.quiet) {
             return Some((from, Work::Look));
         }
-        if slot.todo.quarantine {
+        if slot.pending.quarantine {
             return Some((Time::MIN, Work::Quarantine));
         }
-        if slot.todo.sweep && record.owed().next().is_none() {
+        if slot.pending.sweep && record.owed().next().is_none() {
             return Some((Time::MIN, Work::Sweep));
         }
         None
@@ -61,12 +61,12 @@ impl Engine {
                 None => return self.unstage(id, "the collected bundle is gone", now),
             },
             Work::RollBack => {
-                self.slot_mut(id).todo.rollback = false;
+                self.slot_mut(id).pending.rollback = false;
                 let key = self.entry(id).key.clone();
                 Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::RollBack { key })))
             }
             Work::Verify => {
-                self.slot_mut(id).todo.verify = false;
+                self.slot_mut(id).pending.verify = false;
                 let (key, settings) = (self.entry(id).key.clone(), &self.entry(id).settings);
                 let source =
                     settings.trust_anchors.clone().map_or(AnchorSource::Platform, AnchorSource::File);
@@ -74,20 +74,20 @@ impl Engine {
                 Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::Verify { key, anchors })))
             }
             Work::Look => {
-                self.slot_mut(id).todo.look = false;
+                self.slot_mut(id).pending.look = false;
                 self.slot_mut(id).look_from = None;
                 Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::Look)))
             }
             Work::Stage => Effect::Stage(Box::new(self.staging(id, now))),
             Work::Quarantine => {
-                self.slot_mut(id).todo.quarantine = false;
+                self.slot_mut(id).pending.quarantine = false;
                 let record = &self.slot(id).record;
                 let reason = record.reason.as_deref().unwrap_or_default().to_owned();
                 let certificates = self.slot(id).bundle.clone().unwrap_or_default();
                 Effect::Quarantine(Box::new(Quarantine { order: id, name, certificates, reason }))
             }
             Work::Sweep => {
-                self.slot_mut(id).todo.sweep = false;
+                self.slot_mut(id).pending.sweep = false;
                 let Some(installed) = &self.slot(id).record.installed else { return };
                 Effect::Sweep { order: id, name, current: installed.name.to_string() }
             }
@@ -182,9 +182,9 @@ impl Engine {
         slot.bundle = None;
         slot.material = None;
         slot.hold_until = None;
-        slot.todo.verify = false;
-        slot.todo.spare = false;
-        slot.todo.quarantine = false;
+        slot.pending.verify = false;
+        slot.pending.spare = false;
+        slot.pending.quarantine = false;
         slot.record.trouble = None;
         if std::mem::take(&mut slot.record.bundled) {
             self.outbox.unsaved.bundles.insert(id);
@@ -266,7 +266,7 @@ impl Engine {
         slot.record.lost = None;
         slot.record.uncovered = uncovered;
         slot.record.installed = Some(Box::new(generation));
-        slot.todo.sweep = true;
+        slot.pending.sweep = true;
         self.revocation_answered(id, rolled_back, now);
         self.drop_bundle(id);
         if let Some(material) = &material {
@@ -304,7 +304,7 @@ impl Engine {
             return self.give_rollback_up(id, why, now);
         }
         let again = slot.bundle.is_some();
-        slot.todo.verify = again;
+        slot.pending.verify = again;
         slot.material = None;
         if again {
             self.turn(id, Trigger::Unstaged, None, now);
@@ -333,7 +333,7 @@ impl Engine {
         let again = if tries >= ALARM_AFTER { format!(", {tries} times in a row") } else { String::new() };
         let text = format!("{text}{again}{kept}; nothing is lost, next try in {}", note::duration(wait));
         if same && tries > ALARM_AFTER {
-            self.tell(Level::Error, NoteKind::InstallFailed, Some(id), now, text);
+            self.log(Level::Error, NoteKind::InstallFailed, Some(id), now, text);
         } else {
             self.note(Level::Error, NoteKind::InstallFailed, Some(id), now, text);
         }
@@ -355,7 +355,7 @@ impl Engine {
         if self.slot(id).removed {
             return;
         }
-        self.slot_mut(id).todo.broken = true;
+        self.slot_mut(id).pending.broken = true;
         self.stop_after_bug(id, doing, now);
     }
 
@@ -365,7 +365,7 @@ impl Engine {
             return;
         }
         if let Some(problem) = problem {
-            self.tell(Level::Warn, NoteKind::Tidy, Some(id), now, problem);
+            self.log(Level::Warn, NoteKind::Tidy, Some(id), now, problem);
         }
     }
 }

@@ -132,7 +132,7 @@ impl Engine {
         let text = format!(
             "the domains of order {number} could not be asked for: {why}; the order is polled all the same"
         );
-        self.tell(Level::Warn, NoteKind::Domains, order.filter(|id| !self.slot(*id).removed), now, text);
+        self.log(Level::Warn, NoteKind::Domains, order.filter(|id| !self.slot(*id).removed), now, text);
     }
 
     pub(in crate::engine) fn domains_heard(
@@ -183,7 +183,7 @@ impl Engine {
         if let Some(token) = token {
             let data = as_data(number, details, now);
             let text = format!("order {number}: {text}");
-            self.outbox.tell(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });
+            self.outbox.say(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });
         }
     }
 
@@ -196,7 +196,7 @@ impl Engine {
             Some(Refused { since: now.unix(), text: text.into(), tag: None, login });
         self.gates[gate].wishes.clear();
         self.touch_gate(gate, now);
-        self.outbox.tell(Effect::Fingerprint { account: account.clone() });
+        self.outbox.say(Effect::Fingerprint { account: account.clone() });
         if first {
             let text = format!(
                 "account {account}: {text}; not asked again by itself until the account's entry or credential changes"

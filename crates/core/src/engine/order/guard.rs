@@ -82,7 +82,7 @@ impl Engine {
                     slot.bundle = Some(spare);
                     slot.material = Some(Box::new(material));
                     slot.record.bundled = true;
-                    slot.todo.spare = false;
+                    slot.pending.spare = false;
                     self.outbox.unsaved.bundles.insert(id);
                     self.turn(id, Trigger::Verified, None, now);
                     let replaced = match &drift {
@@ -96,7 +96,7 @@ impl Engine {
                 Some(_) => {}
                 None if respec && !lost => {
                     let text = format!("{why}; written with the next poll");
-                    self.tell(Level::Warn, NoteKind::Rewrite, Some(id), now, text);
+                    self.log(Level::Warn, NoteKind::Rewrite, Some(id), now, text);
                 }
                 None => {}
             }
@@ -119,7 +119,7 @@ impl Engine {
         let slot = self.slot_mut(id);
         slot.bundle = Some(bundle);
         slot.material = Some(Box::new(material));
-        slot.todo.spare = false;
+        slot.pending.spare = false;
         slot.record.bundled = true;
         slot.record.staged.clone_from(&slot.record.installed);
         self.outbox.unsaved.bundles.insert(id);
@@ -170,12 +170,12 @@ impl Engine {
         let slot = self.slot_mut(id);
         let record = &slot.record;
         let rests = record.installed.is_some() && record.staged.is_none() && record.phase.is_polled();
-        slot.todo.look |= rests && !slot.todo.verify;
+        slot.pending.look |= rests && !slot.pending.verify;
     }
 
     fn forget_spare(&mut self, id: OrderId) {
         let slot = self.slot_mut(id);
-        if std::mem::take(&mut slot.todo.spare) {
+        if std::mem::take(&mut slot.pending.spare) {
             slot.bundle = None;
         }
     }
@@ -222,9 +222,9 @@ impl Engine {
         let slot = self.slot_mut(id);
         slot.bundle = Some(bundle).filter(|_| !held_back);
         slot.material = None;
-        slot.todo.verify = false;
-        slot.todo.spare = true;
-        slot.todo.look = true;
+        slot.pending.verify = false;
+        slot.pending.spare = true;
+        slot.pending.look = true;
         self.set_due(id, now);
         let text = if held_back {
             format!(
@@ -234,7 +234,7 @@ impl Engine {
         } else {
             format!("no newer certificate; {}", self.next_poll(id, now))
         };
-        self.tell(Level::Info, NoteKind::Guarded, Some(id), now, text);
+        self.log(Level::Info, NoteKind::Guarded, Some(id), now, text);
     }
 }
 

@@ -21,14 +21,14 @@ impl Engine {
         if slot.record.staged.is_some() || slot.record.phase == Phase::Collected {
             return self.reply(token, false, &being_deployed(&name));
         }
-        if slot.todo.broken {
+        if slot.pending.broken {
             let text = format!(
                 "{name} was not rolled back: {}",
                 "its last work ended with an internal error; `certcollectd resume` takes it up again"
             );
             return self.reply(token, false, &text);
         }
-        slot.todo.rollback = true;
+        slot.pending.rollback = true;
         self.wait_for(id, token, false);
         self.touch(id, now);
     }
@@ -87,7 +87,7 @@ impl Engine {
     pub(in crate::engine) fn give_rollback_up(&mut self, id: OrderId, why: &str, now: Now) {
         self.drop_bundle(id);
         self.turn(id, Trigger::Lost, None, now);
-        self.slot_mut(id).todo.look = true;
+        self.slot_mut(id).pending.look = true;
         self.set_due(id, now);
         let text = format!("{why}; the rollback was given up");
         self.refuse_rollback(id, &text);

@@ -36,7 +36,7 @@ pub(in crate::engine) enum Work {
 
 /// What the last call about an order brought, for commands waiting for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::engine) enum Brought {
+pub(in crate::engine) enum PollOutcome {
     /// No answer that can be understood, so far.
     #[default]
     Nothing,
@@ -48,22 +48,22 @@ pub(in crate::engine) enum Brought {
     Login,
 }
 
-impl Brought {
+impl PollOutcome {
     /// What an answer of this meaning brings.
-    pub(in crate::engine) fn of(row: Row) -> Brought {
+    pub(in crate::engine) fn of(row: Row) -> PollOutcome {
         if row.class == Class::AccountClosed {
-            Brought::Refused
+            PollOutcome::Refused
         } else if row.shows_login() {
-            Brought::Login
+            PollOutcome::Login
         } else {
-            Brought::Answer
+            PollOutcome::Answer
         }
     }
 }
 
 /// Work that an order owes on this machine, beyond what its record says.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::engine) struct Todo {
+pub(in crate::engine) struct Pending {
     /// The bundle has not been through the gate since it, the keys or the configuration changed.
     pub(in crate::engine) verify: bool,
     /// Look whether the installed files are still what they were.
@@ -94,10 +94,10 @@ pub(in crate::engine) struct Slot {
     pub(in crate::engine) bundle: Option<Vec<Certificate>>,
     pub(in crate::engine) material: Option<Box<Material>>,
     pub(in crate::engine) busy: Busy,
-    pub(in crate::engine) todo: Todo,
+    pub(in crate::engine) pending: Pending,
     /// The operator wants it polled now, or a changed credential is to be tried with it.
     pub(in crate::engine) urgent: bool,
-    pub(in crate::engine) brought: Brought,
+    pub(in crate::engine) poll_outcome: PollOutcome,
     /// Where it stands in its gate's queue.
     pub(in crate::engine) queued: Option<Time>,
     /// Where it stands in the timers.

@@ -49,8 +49,8 @@ impl Engine {
         slot.record.trouble = Some(Box::new(Trouble { text: why.into(), tries, next: now.time + wait }));
         slot.material = None;
         slot.hold_until = None;
-        slot.todo.verify = true;
-        slot.todo.unread = true;
+        slot.pending.verify = true;
+        slot.pending.unread = true;
         self.turn(id, Trigger::Unjudged, None, now);
         let kept =
             if self.slot(id).record.installed.is_some() { "; the installed certificate stays" } else { "" };
@@ -61,7 +61,7 @@ impl Engine {
         if tries == 1 {
             self.note(Level::Warn, NoteKind::Unread, Some(id), now, text);
         } else if tries.is_multiple_of(TELL_AGAIN) {
-            self.tell(Level::Warn, NoteKind::Unread, Some(id), now, text);
+            self.log(Level::Warn, NoteKind::Unread, Some(id), now, text);
         }
         self.outbox.save_first();
     }
@@ -69,7 +69,7 @@ impl Engine {
     /// It can be read now.
     pub(in crate::engine) fn end_postponement(&mut self, id: OrderId) {
         let slot = self.slot_mut(id);
-        if std::mem::take(&mut slot.todo.unread) {
+        if std::mem::take(&mut slot.pending.unread) {
             slot.record.trouble = None;
         }
     }

@@ -61,7 +61,7 @@ impl Engine {
     pub(in crate::engine) fn judge_again(&mut self, id: OrderId) {
         let slot = self.slot_mut(id);
         let refused = slot.record.phase == Phase::Quarantined && slot.record.staged.is_none();
-        slot.todo.verify |= refused && slot.bundle.is_some();
+        slot.pending.verify |= refused && slot.bundle.is_some();
     }
 
     fn pass(&mut self, id: OrderId, verdict: Verdict, inspection: &Inspection, overridden: bool, now: Now) {
@@ -75,7 +75,7 @@ impl Engine {
             // Among others the bundle holds what is installed, or what the operator rolled back from.
             self.drop_bundle(id);
             self.turn(id, Trigger::InPlace, None, now);
-            self.slot_mut(id).todo.look = in_place;
+            self.slot_mut(id).pending.look = in_place;
             return self.set_due(id, now);
         }
         for finding in verdict.findings.iter().filter(|finding| finding.level != Severity::Off) {
@@ -163,7 +163,7 @@ impl Engine {
                 self.next_poll(id, now)
             );
             self.note(Level::Error, NoteKind::Quarantined, Some(id), now, text);
-            self.slot_mut(id).todo.quarantine = true;
+            self.slot_mut(id).pending.quarantine = true;
             self.owe_hooks(id, HookEvent::Failed, now);
         }
         if self.slot(id).record.due.is_none() {
@@ -181,7 +181,7 @@ impl Engine {
         let until = now.time_of(from).min(now.time + HOLD_CHECK).max(now.time + Duration::from_secs(1));
         let slot = self.slot_mut(id);
         slot.hold_until = Some(until);
-        slot.todo.verify = true;
+        slot.pending.verify = true;
         if let Some(heard) = &mut slot.record.heard {
             // What stands in `status` while the order waits.
             heard.text = format!("issued; {text}").into();
