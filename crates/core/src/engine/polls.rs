@@ -23,12 +23,12 @@ impl Engine {
     pub(super) fn start_calls(&mut self, now: Now) {
         let gap = self.config.calls.call_gap;
         for gate in 0..self.gates.len() {
-            self.refuse_errands(gate, now);
+            self.refuse_side_calls(gate, now);
             self.refuse_waiters(gate, now);
             self.catch_up(now.time + TICK, now);
             while let Some(turn) = self.gates[gate].turn(gap, now.time) {
                 match turn {
-                    Turn::Errand => self.start_next_errand(gate, now),
+                    Turn::SideCall => self.start_next_side_call(gate, now),
                     Turn::Poll(id) => self.start_call(gate, id, now),
                     Turn::Wish(id) => self.start_wish(gate, id, now),
                 }
@@ -109,9 +109,9 @@ impl Engine {
                 self.poll_unsent(gate, order, &asked, in_flight.probe, now);
                 Some(order)
             }
-            Purpose::Errand(errand) => {
+            Purpose::SideCall(side_call) => {
                 self.gates[gate].record.probe = in_flight.probe;
-                self.errand_dropped(gate, errand, now);
+                self.side_call_dropped(gate, side_call, now);
                 None
             }
         }
@@ -148,7 +148,9 @@ impl Engine {
             Purpose::Poll { order, asked } => {
                 self.polled(gate, order, &asked, in_flight.probe, outcome, now);
             }
-            Purpose::Errand(errand) => self.errand_answered(gate, errand, in_flight.probe, outcome, now),
+            Purpose::SideCall(side_call) => {
+                self.side_call_answered(gate, side_call, in_flight.probe, outcome, now)
+            }
         }
     }
 

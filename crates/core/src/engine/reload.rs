@@ -28,7 +28,7 @@ impl Engine {
     ) -> BTreeMap<Arc<str>, AccountRecord> {
         let config = self.config.clone();
         for account in &config.accounts {
-            let login = Some(super::account::errand::login_of(account));
+            let login = Some(super::account::side_call::login_of(account));
             if let Some(gate) = self.gate_of(&account.name) {
                 self.gates[gate].removed = false;
                 if std::mem::replace(&mut self.gates[gate].record.login, login) != login {
@@ -45,7 +45,7 @@ impl Engine {
             }
             record.details_refused = record
                 .details_refused
-                .filter(|refused| refused.login == super::account::errand::login_of(account));
+                .filter(|refused| refused.login == super::account::side_call::login_of(account));
             self.gates.push(Gate::new(account.name.clone(), record));
             if is_new {
                 self.touch_gate(self.gates.len() - 1, now);

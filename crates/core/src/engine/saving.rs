@@ -101,7 +101,7 @@ impl Engine {
             ),
         );
         for gate in 0..self.gates.len() {
-            self.refuse_errands(gate, now);
+            self.refuse_side_calls(gate, now);
             self.refuse_waiters(gate, now);
         }
     }

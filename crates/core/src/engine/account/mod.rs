@@ -4,12 +4,12 @@
 //! first refused login closes for good. Only a changed credential or the operator's word opens it, and then
 //! for exactly one call. The door's state does not depend on time, so no clock can open it.
 
-pub mod errand;
 pub(in crate::engine) mod login;
 pub mod pause;
 pub(in crate::engine) mod renamed;
 pub mod replacement;
 pub(in crate::engine) mod resume;
+pub mod side_call;
 pub(in crate::engine) mod stale_answer;
 pub mod unheard;
 
@@ -20,9 +20,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Endpoint, Request};
-use crate::engine::account::errand::Errand;
 use crate::engine::account::pause::Cause;
 use crate::engine::account::replacement::Replacement;
+use crate::engine::account::side_call::SideCall;
 use crate::engine::account::unheard::Unheard;
 use crate::engine::id::{OrderId, Token};
 use crate::engine::is_default;
@@ -52,7 +52,7 @@ pub struct AccountRecord {
     /// One call may go out although the account is closed.
     #[serde(skip_serializing_if = "is_default")]
     pub probe: bool,
-    /// Stands for login and address, see [`crate::engine::account::errand::login_of`]; nothing in a state that is older than this.
+    /// Stands for login and address, see [`crate::engine::account::side call::login_of`]; nothing in a state that is older than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<u64>,
     /// No call before this.
@@ -108,7 +108,7 @@ pub struct Refused {
     /// The credential of that time, once it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<CredentialTag>,
-    /// Stands for the account's entry of that time, see [`crate::engine::account::errand::login_of`].
+    /// Stands for the account's entry of that time, see [`crate::engine::account::side call::login_of`].
     pub login: u64,
 }
 
@@ -198,7 +198,7 @@ pub struct Gate {
     /// notification as due right after that.
     pub queue: BTreeSet<(Time, OrderId)>,
     /// The operator's other calls; these wait for nothing but the gate.
-    pub errands: VecDeque<Errand>,
+    pub side_calls: VecDeque<SideCall>,
     /// Orders whose domain details the daemon wants to know, when nothing else is due.
     pub wishes: BTreeSet<OrderId>,
     /// The credential of the call that was answered last, where it is known.
@@ -225,14 +225,14 @@ pub enum Purpose {
         asked: Asked,
     },
     /// Anything else.
-    Errand(Errand),
+    SideCall(SideCall),
 }
 
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// The first of [`Gate::errands`].
-    Errand,
+    /// The first of [`Gate::side calls`].
+    SideCall,
     /// This order's poll.
     Poll(OrderId),
     Wish(OrderId),
@@ -268,7 +268,7 @@ impl Gate {
             held: false,
             record,
             queue: BTreeSet::new(),
-            errands: VecDeque::new(),
+            side_calls: VecDeque::new(),
             wishes: BTreeSet::new(),
             sent: None,
             resuming: Vec::new(),
@@ -293,10 +293,10 @@ impl Gate {
     /// When the next call is to go out, whatever it is for.
     pub fn next_call(&self, call_gap: Duration) -> Option<Time> {
         let opens = self.opens(call_gap)?;
-        let errand = self.errands.front().map(|_| opens);
+        let side_call = self.side_calls.front().map(|_| opens);
         let poll = self.queue.first().map(|(due, _)| opens.max(*due));
         let wish = self.wish().map(|_| opens);
-        [errand, poll, wish].into_iter().flatten().min()
+        [side_call, poll, wish].into_iter().flatten().min()
     }
 
     /// Who may call now, if anyone may: the operator first, then what is due, then what is only wished for.
@@ -304,8 +304,8 @@ impl Gate {
         if self.next_call(call_gap)? > now {
             return None;
         }
-        if !self.errands.is_empty() {
-            return Some(Turn::Errand);
+        if !self.side_calls.is_empty() {
+            return Some(Turn::SideCall);
         }
         match (self.queue.first(), self.wish()) {
             (Some((due, id)), _) if *due <= now => Some(Turn::Poll(*id)),
@@ -320,10 +320,10 @@ impl Gate {
         self.wishes.first().copied().filter(|_| self.record.closed.is_none())
     }
 
-    /// Whether an errand of this kind is under way.
-    pub fn flies(&self, is_it: impl Fn(&Errand) -> bool) -> bool {
+    /// Whether an side call of this kind is under way.
+    pub fn flies(&self, is_it: impl Fn(&SideCall) -> bool) -> bool {
         self.in_flight.as_ref().is_some_and(|in_flight| match &in_flight.purpose {
-            Purpose::Errand(errand) => is_it(errand),
+            Purpose::SideCall(side_call) => is_it(side_call),
             Purpose::Poll { .. } => false,
         })
     }
@@ -400,7 +400,7 @@ mod tests {
         let mut gate = gate(AccountRecord { called: Some(at(1000)), unheard, ..AccountRecord::default() });
         assert_eq!(gate.next_call(GAP), Some(at(1020)));
         gate.queue.insert((Time::MIN, OrderId(2)));
-        gate.errands.push_back(Errand::resend("5", Token(1)));
+        gate.side_calls.push_back(SideCall::resend("5", Token(1)));
         assert_eq!(gate.next_call(GAP), Some(at(1020)));
         assert_eq!(gate.next_call(3 * GAP), Some(at(1030)), "a longer gap holds");
     }
@@ -414,8 +414,8 @@ mod tests {
         gate.queue.clear();
         gate.queue.insert((at(2000), OrderId(1)));
         assert_eq!(turn(&gate), Some(Turn::Wish(OrderId(7))));
-        gate.errands.push_back(Errand::resend("5", Token(1)));
-        assert_eq!(turn(&gate), Some(Turn::Errand));
+        gate.side_calls.push_back(SideCall::resend("5", Token(1)));
+        assert_eq!(turn(&gate), Some(Turn::SideCall));
         gate.close(77, "refused".into());
         assert_eq!(turn(&gate), None);
     }

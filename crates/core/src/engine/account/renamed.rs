@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::engine::account::AccountRecord;
-use crate::engine::account::errand::login_of;
+use crate::engine::account::side_call::login_of;
 use crate::engine::order::OrderRecord;
 use crate::engine::time::Now;
 use crate::engine::{Engine, Loaded};

@@ -11,7 +11,7 @@ use crate::api::code::{Class, Row, is_error};
 use crate::api::{Foreign, Handle, Replace, Reply, Request};
 use crate::cert::{self, Certificate, Fingerprint};
 use crate::engine::account::AccountRecord;
-use crate::engine::account::errand::{Errand, refused};
+use crate::engine::account::side_call::{SideCall, refused};
 use crate::engine::adopted::Adopted;
 use crate::engine::command::{CommandReply, ReplaceCommand};
 use crate::engine::event::Effect;
@@ -117,7 +117,7 @@ impl Engine {
             return self.reply(token, false, &wrong);
         }
         let Ok(gate) = found else { return };
-        self.gates[gate].errands.push_back(Errand::replace(command, token));
+        self.gates[gate].side_calls.push_back(SideCall::replace(command, token));
     }
 
     /// What speaks against sending this replacement.
@@ -135,8 +135,8 @@ impl Engine {
                 return Some(format!("there is an order named {name} already; nothing was sent"));
             }
         }
-        let same = |errand: &Errand| errand.replaced_number() == Some(number.as_str());
-        if self.gates[gate].errands.iter().any(same) || self.gates[gate].flies(same) {
+        let same = |side_call: &SideCall| side_call.replaced_number() == Some(number.as_str());
+        if self.gates[gate].side_calls.iter().any(same) || self.gates[gate].flies(same) {
             return Some(format!("a replacement of order {number} is under way already"));
         }
         if let Some(why) = self.shut(gate, now) {

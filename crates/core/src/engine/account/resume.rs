@@ -73,7 +73,7 @@ impl Engine {
         // A call that is under way already comes before the one that is let through.
         let polled = self.gates[gate].in_flight.as_ref().and_then(|in_flight| match &in_flight.purpose {
             Purpose::Poll { order, .. } => Some(*order).filter(|order| !self.slot(*order).removed),
-            Purpose::Errand(_) => None,
+            Purpose::SideCall(_) => None,
         });
         let first = self.gates[gate].queue.first().map(|(_, id)| *id);
         let waited_for = polled.or_else(|| first.filter(|_| self.gates[gate].in_flight.is_none()));

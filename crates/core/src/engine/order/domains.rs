@@ -12,7 +12,7 @@ use crate::api::reply::{Details, is_validated};
 use crate::api::{Foreign, Handle, Product, Reply};
 use crate::engine::account::CredentialTag;
 use crate::engine::account::Refused;
-use crate::engine::account::errand::{Errand, login_of};
+use crate::engine::account::side_call::{SideCall, login_of};
 use crate::engine::command::{CommandReply, Target};
 use crate::engine::event::Effect;
 use crate::engine::id::{OrderId, Token};
@@ -39,7 +39,7 @@ impl Engine {
         });
         match found {
             Ok((gate, number, id)) => {
-                self.gates[gate].errands.push_back(Errand::domains(&number, id, Some(token)));
+                self.gates[gate].side_calls.push_back(SideCall::domains(&number, id, Some(token)));
             }
             Err(why) => self.reply(token, false, &why),
         }
@@ -78,7 +78,7 @@ impl Engine {
             return;
         }
         let Some(number) = self.known_number(id).map(str::to_owned) else { return };
-        self.start_errand(gate, Errand::domains(&number, Some(id), None), now);
+        self.start_side_call(gate, SideCall::domains(&number, Some(id), None), now);
     }
 
     /// The order number: its entry's, or the one that answers name.

@@ -13,7 +13,7 @@ use crate::engine::time::Now;
 
 /// A call that is not a poll, waiting for its turn or under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Errand {
+pub struct SideCall {
     kind: Kind,
     /// Who waits for the answer; `None` if the daemon asks on its own.
     token: Option<Token>,
@@ -26,18 +26,18 @@ enum Kind {
     Replace(Box<ReplaceCommand>),
 }
 
-impl Errand {
+impl SideCall {
     /// Domain details, at the operator's word or by ourselves; kept with the order if it is one of ours.
     pub fn domains(number: &str, order: Option<OrderId>, token: Option<Token>) -> Self {
-        Errand { kind: Kind::Domains { number: number.to_owned(), order }, token }
+        SideCall { kind: Kind::Domains { number: number.to_owned(), order }, token }
     }
 
     pub fn resend(number: &str, token: Token) -> Self {
-        Errand { kind: Kind::Resend { number: number.to_owned() }, token: Some(token) }
+        SideCall { kind: Kind::Resend { number: number.to_owned() }, token: Some(token) }
     }
 
     pub fn replace(command: Box<ReplaceCommand>, token: Token) -> Self {
-        Errand { kind: Kind::Replace(command), token: Some(token) }
+        SideCall { kind: Kind::Replace(command), token: Some(token) }
     }
 
     /// The order that is to be replaced, if that is what it is about.
@@ -129,38 +129,38 @@ impl Engine {
             None => Ok((gate, number)),
         });
         match found {
-            Ok((gate, number)) => self.gates[gate].errands.push_back(Errand::resend(&number, token)),
+            Ok((gate, number)) => self.gates[gate].side_calls.push_back(SideCall::resend(&number, token)),
             Err(why) => self.reply(token, false, &why),
         }
     }
 
     /// The account was closed, paused or removed since: a waiting command need not wait for that to end, and
     /// no one should find it done when that has ended.
-    pub(in crate::engine) fn refuse_errands(&mut self, gate: usize, now: Now) {
-        if self.gates[gate].errands.is_empty() || self.gates[gate].in_flight.is_some() {
+    pub(in crate::engine) fn refuse_side_calls(&mut self, gate: usize, now: Now) {
+        if self.gates[gate].side_calls.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
         if let Some(why) = self.shut(gate, now) {
-            for errand in std::mem::take(&mut self.gates[gate].errands) {
-                self.tell_asker(&errand, &format!("nothing was sent: {why}"));
+            for side_call in std::mem::take(&mut self.gates[gate].side_calls) {
+                self.tell_asker(&side_call, &format!("nothing was sent: {why}"));
             }
         }
     }
 
-    fn tell_asker(&mut self, errand: &Errand, text: &str) {
-        if let Some(token) = errand.token {
+    fn tell_asker(&mut self, side_call: &SideCall, text: &str) {
+        if let Some(token) = side_call.token {
             self.reply(token, false, text);
         }
     }
 
-    pub(in crate::engine) fn start_next_errand(&mut self, gate: usize, now: Now) {
-        if let Some(errand) = self.gates[gate].errands.pop_front() {
-            self.start_errand(gate, errand, now);
+    pub(in crate::engine) fn start_next_side_call(&mut self, gate: usize, now: Now) {
+        if let Some(side_call) = self.gates[gate].side_calls.pop_front() {
+            self.start_side_call(gate, side_call, now);
         }
     }
 
-    pub(in crate::engine) fn start_errand(&mut self, gate: usize, errand: Errand, now: Now) {
-        let request = match &errand.kind {
+    pub(in crate::engine) fn start_side_call(&mut self, gate: usize, side_call: SideCall, now: Now) {
+        let request = match &side_call.kind {
             Kind::Domains { number, order } => {
                 self.domains_asked(*order, now);
                 Request::domain_details(number)
@@ -168,78 +168,78 @@ impl Engine {
             Kind::Resend { number } => Request::resend_smime(number),
             Kind::Replace(command) => self.intend(gate, command, now),
         };
-        self.begin_call(gate, Purpose::Errand(errand), request, now);
+        self.begin_call(gate, Purpose::SideCall(side_call), request, now);
     }
 
     /// The record in front of the call could not be saved, so the call was not made.
-    pub(in crate::engine) fn errand_dropped(&mut self, gate: usize, errand: Errand, now: Now) {
-        if let Kind::Replace(command) = &errand.kind {
+    pub(in crate::engine) fn side_call_dropped(&mut self, gate: usize, side_call: SideCall, now: Now) {
+        if let Kind::Replace(command) = &side_call.kind {
             self.not_replaced(gate, command, now);
         }
-        self.tell_asker(&errand, "nothing was sent: the state cannot be saved; see the log");
+        self.tell_asker(&side_call, "nothing was sent: the state cannot be saved; see the log");
     }
 
-    pub(in crate::engine) fn errand_answered(
+    pub(in crate::engine) fn side_call_answered(
         &mut self,
         gate: usize,
-        errand: Errand,
+        side_call: SideCall,
         probe: bool,
         outcome: Result<Answer, Failure>,
         now: Now,
     ) {
-        let endpoint = errand.endpoint();
+        let endpoint = side_call.endpoint();
         match outcome {
             Err(failure) if failure.unsent() => {
                 self.gates[gate].record.probe = probe;
-                if let Kind::Replace(command) = &errand.kind {
+                if let Kind::Replace(command) = &side_call.kind {
                     self.not_replaced(gate, command, now);
                 }
-                self.tell_asker(&errand, &format!("nothing was sent: {failure}"));
+                self.tell_asker(&side_call, &format!("nothing was sent: {failure}"));
                 self.unreachable(gate, None, &failure, now);
             }
             Err(failure) => {
                 if probe {
                     self.probe_unclear(gate, &failure.to_string(), now);
                 }
-                self.errand_lost(gate, &errand, &failure.to_string(), now);
+                self.side_call_lost(gate, &side_call, &failure.to_string(), now);
             }
             Ok(answer) => match self.hear(gate, endpoint, probe, &answer, now) {
-                Ok((row, reply)) => self.errand_done(gate, errand, row, &reply, now),
+                Ok((row, reply)) => self.side_call_done(gate, side_call, row, &reply, now),
                 Err(why) => {
                     let why = why.unwrap_or_else(|| internal_error(READING));
-                    self.errand_lost(gate, &errand, &why, now);
+                    self.side_call_lost(gate, &side_call, &why, now);
                 }
             },
         }
     }
 
     /// The call may have reached the vendor, but no answer was understood.
-    fn errand_lost(&mut self, gate: usize, errand: &Errand, why: &str, now: Now) {
-        match &errand.kind {
-            Kind::Replace(command) => self.replacement_unclear(gate, command, errand.token, why, now),
+    fn side_call_lost(&mut self, gate: usize, side_call: &SideCall, why: &str, now: Now) {
+        match &side_call.kind {
+            Kind::Replace(command) => self.replacement_unclear(gate, command, side_call.token, why, now),
             Kind::Domains { number, order } => {
-                self.domains_unknown(errand.token, *order, number, why, now);
-                self.tell_asker(errand, &format!("the domains of order {number} are not known: {why}"));
+                self.domains_unknown(side_call.token, *order, number, why, now);
+                self.tell_asker(side_call, &format!("the domains of order {number} are not known: {why}"));
             }
             Kind::Resend { number } => {
                 let text =
                     format!("it is not known whether the mail for order {number} was sent again: {why}");
-                self.tell_asker(errand, &text);
+                self.tell_asker(side_call, &text);
             }
         }
     }
 
-    fn errand_done(&mut self, gate: usize, errand: Errand, row: Row, reply: &Reply, now: Now) {
-        match &errand.kind {
+    fn side_call_done(&mut self, gate: usize, side_call: SideCall, row: Row, reply: &Reply, now: Now) {
+        match &side_call.kind {
             Kind::Replace(command) => {
-                self.replacement_answered(gate, command, errand.token, (row, reply), now);
+                self.replacement_answered(gate, command, side_call.token, (row, reply), now);
             }
-            Kind::Resend { number } => match errand.token {
+            Kind::Resend { number } => match side_call.token {
                 Some(token) if !is_error(reply.code) => {
                     self.reply(token, true, &format!("the collection mail of order {number} is sent again"));
                 }
                 _ => self.tell_asker(
-                    &errand,
+                    &side_call,
                     &refused(&format!("the mail of order {number} is not sent again"), row, reply),
                 ),
             },
@@ -248,11 +248,11 @@ impl Engine {
                     self.details_refused(gate, &refused("the domains are not told", row, reply), now);
                 }
                 if !is_error(reply.code) {
-                    self.domains_heard(*order, number, errand.token, reply, now);
+                    self.domains_heard(*order, number, side_call.token, reply, now);
                 } else {
                     let text = refused(&format!("the domains of order {number} are not told"), row, reply);
-                    self.domains_unknown(errand.token, *order, number, &text, now);
-                    self.tell_asker(&errand, &text);
+                    self.domains_unknown(side_call.token, *order, number, &text, now);
+                    self.tell_asker(&side_call, &text);
                 }
             }
         }
