@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use certcollectd::config::file::{self, Source};
-use certcollectd_core::api::{Answer, Endpoint, Foreign, RetryAfter, code, push, reply};
+use certcollectd_core::api::{Answer, Endpoint, RetryAfter, Untrusted, code, push, reply};
 use certcollectd_core::cert::{
     self, Anchors, Certificate, Expectation, KeyExpectation, Policy, Purpose, Severity, verify,
 };
@@ -35,8 +35,8 @@ pub fn run(name: &str, data: &[u8]) {
 }
 
 /// What a person is shown of foreign text is printable ASCII of a bounded length.
-fn is_shown_safely(text: &Foreign) {
-    assert!(text.as_str().len() <= 4 * Foreign::LIMIT + 16, "{text:?}");
+fn is_shown_safely(text: &Untrusted) {
+    assert!(text.as_str().len() <= 4 * Untrusted::LIMIT + 16, "{text:?}");
     assert!(text.as_str().bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text:?}");
 }
 
@@ -196,9 +196,9 @@ fn push(data: &[u8]) {
         assert!(hint.why.len() <= push::Hint::WORDS, "{hint:?}");
         assert!(hint.why.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{hint:?}");
     }
-    is_shown_safely(&Foreign::from_bytes(data));
+    is_shown_safely(&Untrusted::from_bytes(data));
     if let Ok(text) = str::from_utf8(data) {
-        is_shown_safely(&Foreign::new(text));
+        is_shown_safely(&Untrusted::new(text));
         let _ = RetryAfter::parse(text);
     }
 }

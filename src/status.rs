@@ -14,7 +14,7 @@ mod words;
 
 use serde::Serialize;
 
-use certcollectd_core::api::Foreign;
+use certcollectd_core::api::Untrusted;
 use certcollectd_core::cert;
 use certcollectd_core::config::{Account, Config, Order, Severity};
 use certcollectd_core::engine::Loaded;
@@ -352,7 +352,7 @@ fn replacement_of(order: &Order, record: Option<&OrderRecord>, account: &Account
     Some(told(found, &order.name))
 }
 
-fn fqdn(record: &OrderRecord) -> Option<&Foreign> {
+fn fqdn(record: &OrderRecord) -> Option<&Untrusted> {
     record.heard.as_ref()?.details.fqdn.as_ref()
 }
 

@@ -163,7 +163,7 @@ pub fn alive() {
     notify(&[NotifyState::Watchdog]);
 }
 
-/// How things stand, for `systemctl status`: our own words and numbers only. Foreign text in a status could
+/// How things stand, for `systemctl status`: our own words and numbers only. Untrusted text in a status could
 /// hold a line break, and what follows one is a command to the service manager.
 pub fn status(summary: &Summary, findings: usize) {
     notify(&[NotifyState::Status(&status_text(summary, findings))]);

@@ -17,7 +17,7 @@ use crate::effects::store::load::Reader;
 use crate::sources::clock;
 use certcollectd_core::api::dcv::Token;
 use certcollectd_core::api::dcv::survey::{self, Finding, Found, Seen, State, Subject};
-use certcollectd_core::api::{Foreign, Product};
+use certcollectd_core::api::{Product, Untrusted};
 use certcollectd_core::cert::SanName;
 use certcollectd_core::config::{Config, KeySource, Order};
 
@@ -147,8 +147,8 @@ async fn follow(dns: &Dns, token: &Token, name: String, found: Found<String>) ->
 fn text(order: &Order, asked: &str, all: &Looked) -> String {
     let mut text = format!("order {}, asked {asked}\n", order.name);
     for (subject, findings) in all {
-        let method = subject.method.as_deref().map(|method| format!(" ({})", Foreign::new(method)));
-        text += &format!("\n{}{}\n", Foreign::new(&subject.domain), method.unwrap_or_default());
+        let method = subject.method.as_deref().map(|method| format!(" ({})", Untrusted::new(method)));
+        text += &format!("\n{}{}\n", Untrusted::new(&subject.domain), method.unwrap_or_default());
         for finding in findings {
             let mut lines = finding.text.lines();
             text += &format!("  {:<8} {}\n", finding.state.as_str(), lines.next().unwrap_or_default());

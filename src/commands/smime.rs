@@ -31,7 +31,7 @@ fn complete(mut command: ReplaceCommand, csr: &Path) -> Result<ReplaceCommand, S
     if let Some(name) = command.adopt.as_ref().filter(|name| !config::is_name(name)) {
         return Err(format!(
             "--adopt {}: names of orders are 1 to 100 of the characters a-z 0-9 . _ - and do not begin with a dot",
-            certcollectd_core::api::Foreign::new(name)
+            certcollectd_core::api::Untrusted::new(name)
         ));
     }
     command.replace.csr = request(csr)?;

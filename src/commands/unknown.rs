@@ -1,7 +1,7 @@
 //! A name that was asked for and is not there.
 
 use super::load::Flaw;
-use certcollectd_core::api::Foreign;
+use certcollectd_core::api::Untrusted;
 
 /// Says so, with the names that there are.
 pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
@@ -15,7 +15,7 @@ pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
         true => "there is none at all".into(),
         false => format!("there are: {}{more}", known[..known.len().min(SHOWN)].join(", ")),
     };
-    format!("no {what} named {} is configured; {known}", Foreign::new(name))
+    format!("no {what} named {} is configured; {known}", Untrusted::new(name))
 }
 
 /// As [`unknown`], where the order may stand in a part of the configuration that cannot be read.
@@ -25,7 +25,7 @@ pub(super) fn unknown_order<'a>(
     known: impl Iterator<Item = &'a str>,
 ) -> String {
     match flaw {
-        Some(_) => format!("no entry of an order named {} can be read in it", Foreign::new(name)),
+        Some(_) => format!("no entry of an order named {} can be read in it", Untrusted::new(name)),
         None => unknown("order", name, known),
     }
 }

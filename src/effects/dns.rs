@@ -118,7 +118,7 @@ impl Dns {
                 return Found::Failed(format!("{} did not answer in time", self.shown));
             }
             Err(error) => {
-                let why = certcollectd_core::api::Foreign::new(&error.to_string());
+                let why = certcollectd_core::api::Untrusted::new(&error.to_string());
                 return Found::Failed(format!("{} cannot be asked: {why}", self.shown));
             }
         };

@@ -1,6 +1,6 @@
 //! What an order still waits for, and who must act: the vendor's status integers and words, put into words.
 
-use certcollectd_core::api::Foreign;
+use certcollectd_core::api::Untrusted;
 use certcollectd_core::api::code::Progress;
 use certcollectd_core::api::reply::{Dcv, Details, is_validated};
 
@@ -104,7 +104,7 @@ pub fn missing(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Miss
 }
 
 /// `AWAITINGBRAND`, `Awaiting brand validation`.
-fn awaits_brand(state: &Foreign) -> bool {
+fn awaits_brand(state: &Untrusted) -> bool {
     let letters = state.as_str().bytes().filter(u8::is_ascii_alphabetic);
     letters.take(13).map(|letter| letter.to_ascii_uppercase()).eq(*b"AWAITINGBRAND")
 }
@@ -137,13 +137,13 @@ fn of_domains(collect: Option<&Details>, domains: Option<&Details>) -> Vec<(bool
         .collect()
 }
 
-fn brand_of(domain: &Foreign) -> Missing {
+fn brand_of(domain: &Untrusted) -> Missing {
     Missing { what: format!("{domain}: the brand is not validated"), who: SECTIGO }
 }
 
 fn of_domain(dcv: &Dcv) -> Missing {
     let domain = &dcv.domain;
-    let method = dcv.method.as_ref().map(Foreign::as_str).unwrap_or_default();
+    let method = dcv.method.as_ref().map(Untrusted::as_str).unwrap_or_default();
     let file = |scheme: &str| {
         format!("{domain}: file not seen yet below {scheme}://{domain}/.well-known/pki-validation/")
     };

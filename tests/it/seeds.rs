@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use certcollectd_core::api::code::classify;
 use certcollectd_core::api::request::{Endpoint, Replace};
-use certcollectd_core::api::{Answer, Foreign, Handle, Product, Reply, Request, Response, push, reply};
+use certcollectd_core::api::{Answer, Handle, Product, Reply, Request, Response, Untrusted, push, reply};
 use certcollectd_core::cert::{Certificate, unpack_all};
 
 /// How a file is read.
@@ -228,7 +228,7 @@ fn said(reply: &Reply) -> Vec<String> {
     let domains: Vec<String> =
         details.domains.iter().map(|(domain, state)| format!("{domain} {state}")).collect();
     said.extend(Some(domains.join(", ")).filter(|domains| !domains.is_empty()));
-    let word = |text: &Option<Foreign>| text.as_ref().map_or("-", Foreign::as_str).to_owned();
+    let word = |text: &Option<Untrusted>| text.as_ref().map_or("-", Untrusted::as_str).to_owned();
     said.extend(
         details.dcv.iter().map(|dcv| format!("{} {} {}", dcv.domain, word(&dcv.method), word(&dcv.status))),
     );

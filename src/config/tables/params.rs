@@ -36,7 +36,8 @@ pub(crate) fn params(table: &Table<'_>) -> Params {
             wrong_name(name)
         };
         if let Some(wrong) = wrong {
-            let what = format!("`{}` in `params` {}", certcollectd_core::api::Foreign::new(name), wrong.what);
+            let what =
+                format!("`{}` in `params` {}", certcollectd_core::api::Untrusted::new(name), wrong.what);
             entry.sink().add(Problem::error(what, entry.key_at, "").help(wrong.help));
             continue;
         }

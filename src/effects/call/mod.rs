@@ -32,7 +32,7 @@ use super::access::{self, Wish};
 use super::blocking;
 use super::files::read_file;
 use certcollectd_core::api::code::{self, Class};
-use certcollectd_core::api::{Answer, Endpoint, Failure, Foreign, Request, RetryAfter, reply};
+use certcollectd_core::api::{Answer, Endpoint, Failure, Request, RetryAfter, Untrusted, reply};
 use certcollectd_core::cert::{self, Fingerprint, MAX_ANCHORS_INPUT};
 use certcollectd_core::config::{Account, Calls, Config, ProxyLogin};
 use certcollectd_core::engine::account::CredentialTag;
@@ -304,7 +304,7 @@ impl Prepared {
                 );
                 tracing::trace!(
                     "account {account}: the answer begins \"{}\"",
-                    Foreign::from_bytes(&answer.body)
+                    Untrusted::from_bytes(&answer.body)
                 );
             }
             Err(failure) => tracing::debug!("account {account}: {endpoint}: {failure}"),
@@ -387,7 +387,7 @@ async fn read(
     }
     let text = |name| {
         headers.get(name).map(|value: &HeaderValue| {
-            Foreign::from_bytes(&redact(Bytes::copy_from_slice(value.as_bytes()), password))
+            Untrusted::from_bytes(&redact(Bytes::copy_from_slice(value.as_bytes()), password))
         })
     };
     if let Some(coding) =

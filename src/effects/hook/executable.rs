@@ -101,7 +101,7 @@ fn interpreter(line: &[u8], path: &Path) -> Result<(), String> {
         return Err("its first line names no program after #!".into());
     };
     let program = Path::new(std::ffi::OsStr::from_bytes(first));
-    let shown = certcollectd_core::api::Foreign::from_bytes(first);
+    let shown = certcollectd_core::api::Untrusted::from_bytes(first);
     let Ok(found) = std::fs::metadata(program) else {
         return Err(format!("the program that its first line names, {shown}, is not there"));
     };

@@ -21,7 +21,7 @@ use super::reap::{self, ProcessGroups};
 use super::result::{NOT_FOR_ME, over};
 use crate::effects::errno;
 use crate::effects::files::random_name;
-use certcollectd_core::api::Foreign;
+use certcollectd_core::api::Untrusted;
 use certcollectd_core::engine::hooks::{HookResult, HookRun};
 
 /// Maximum number of output bytes logged; the rest is read and discarded.
@@ -162,7 +162,7 @@ enum Ended {
     AtLimit,
 }
 
-fn by_status(status: ExitStatus, last_words: Vec<Foreign>) -> HookResult {
+fn by_status(status: ExitStatus, last_words: Vec<Untrusted>) -> HookResult {
     let why = match (status.code(), status.signal()) {
         (Some(0), _) => return HookResult::Done,
         (Some(NOT_FOR_ME), _) => return HookResult::NotForMe,
@@ -205,7 +205,7 @@ struct Output {
     hook: Arc<str>,
     left: usize,
     line: Vec<u8>,
-    last: VecDeque<Foreign>,
+    last: VecDeque<Untrusted>,
 }
 
 impl Output {
@@ -226,7 +226,7 @@ impl Output {
             match byte {
                 b'\n' => self.end_line(),
                 // A line beyond what is shown of it anyway is cut here.
-                _ if self.line.len() < 4 * Foreign::LIMIT => self.line.push(*byte),
+                _ if self.line.len() < 4 * Untrusted::LIMIT => self.line.push(*byte),
                 _ => {}
             }
         }
@@ -236,7 +236,7 @@ impl Output {
     fn end_line(&mut self) {
         let mut line = std::mem::take(&mut self.line);
         if !line.trim_ascii().is_empty() {
-            let words = Foreign::from_bytes(&line);
+            let words = Untrusted::from_bytes(&line);
             if self.left > 0 {
                 tracing::info!(hook = &*self.hook, output = %words, "hook {} says: {words}", self.hook);
             }
@@ -249,7 +249,7 @@ impl Output {
         self.line = line;
     }
 
-    fn finish(&mut self) -> Vec<Foreign> {
+    fn finish(&mut self) -> Vec<Untrusted> {
         self.end_line();
         self.last.drain(..).collect()
     }
@@ -274,7 +274,7 @@ mod tests {
         }
         output.take(b"\ncannot bind: address in use\n\n");
         let words = output.finish();
-        let words: Vec<&str> = words.iter().map(Foreign::as_str).collect();
+        let words: Vec<&str> = words.iter().map(Untrusted::as_str).collect();
         assert_eq!(words, ["chatter", "and more", "cannot bind: address in use"]);
         assert!(Output::new(&"quiet".into()).finish().is_empty());
     }

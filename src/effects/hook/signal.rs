@@ -10,7 +10,7 @@ use super::result::advised;
 use crate::effects::access::{self, Reason, Wish};
 use crate::effects::errno;
 use crate::effects::files::open_file;
-use certcollectd_core::api::Foreign;
+use certcollectd_core::api::Untrusted;
 use certcollectd_core::config::HookSignal;
 use certcollectd_core::engine::hooks::HookResult;
 
@@ -36,7 +36,7 @@ pub(super) fn send(pid_file: &Path, signal: HookSignal) -> HookResult {
     let Some(pid) = number.parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw) else {
         return HookResult::failed(format!(
             "{shown} holds no process number but \"{}\"",
-            Foreign::new(number)
+            Untrusted::new(number)
         ));
     };
     if pid == rustix::process::getpid() {

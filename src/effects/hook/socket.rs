@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use super::result::NOT_FOR_ME;
 use crate::effects::access::{self, Reason, Wish};
 use crate::effects::errno;
-use certcollectd_core::api::Foreign;
+use certcollectd_core::api::Untrusted;
 use certcollectd_core::engine::hooks::HookResult;
 
 /// An exit status is a few digits; a chatty bridge may say more.
@@ -63,8 +63,8 @@ pub(super) async fn ask(path: &Path) -> HookResult {
 /// exit status on the last line.
 struct Bridge {
     /// Or what stands in its place.
-    status: Result<i32, Foreign>,
-    words: Option<Foreign>,
+    status: Result<i32, Untrusted>,
+    words: Option<Untrusted>,
 }
 
 impl Bridge {
@@ -74,16 +74,16 @@ impl Bridge {
             .map(<[u8]>::trim_ascii)
             .filter(|line| !line.is_empty())
             .collect();
-        let words = |line: Option<&&[u8]>| line.map(|line| Foreign::from_bytes(line));
+        let words = |line: Option<&&[u8]>| line.map(|line| Untrusted::from_bytes(line));
         match &lines[..] {
             [first, rest @ ..] if status_in(first).is_some() => {
                 Bridge { status: Ok(status_in(first).unwrap_or_default()), words: words(rest.last()) }
             }
             [rest @ .., last] => Bridge {
-                status: status_in(last).ok_or_else(|| Foreign::from_bytes(last)),
+                status: status_in(last).ok_or_else(|| Untrusted::from_bytes(last)),
                 words: words(rest.last()),
             },
-            [] => Bridge { status: Err(Foreign::new("")), words: None },
+            [] => Bridge { status: Err(Untrusted::new("")), words: None },
         }
     }
 }
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(read("no\nidea\n"), (Err("idea".into()), "no".into()));
         assert_eq!(read(""), (Err(String::new()), String::new()));
         let long = read(&format!("1\n{}\x07\n", "x".repeat(5000))).1;
-        assert!(long.len() <= Foreign::LIMIT && long.is_ascii());
+        assert!(long.len() <= Untrusted::LIMIT && long.is_ascii());
     }
 
     #[test]

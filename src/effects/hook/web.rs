@@ -8,7 +8,7 @@ use reqwest::{Client, ClientBuilder, Method, redirect, retry};
 
 use super::socket::cannot_connect;
 use crate::effects::call::transport;
-use certcollectd_core::api::Foreign;
+use certcollectd_core::api::Untrusted;
 use certcollectd_core::engine::hooks::HookResult;
 
 const UNIX: &str = "http+unix://";
@@ -82,9 +82,9 @@ pub(super) async fn call(url: &str, method: &str) -> HookResult {
 
 /// Whom a URL means, without what it asks for.
 fn shown(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return Foreign::new(url).to_string() };
+    let Some((scheme, rest)) = url.split_once("://") else { return Untrusted::new(url).to_string() };
     let end = if scheme == "http+unix" { rest.find('?') } else { rest.find(['/', '?']) };
-    format!("{scheme}://{}", Foreign::new(&rest[..end.unwrap_or(rest.len())]))
+    format!("{scheme}://{}", Untrusted::new(&rest[..end.unwrap_or(rest.len())]))
 }
 
 /// The system's own error at the bottom of one of the library's.
@@ -99,9 +99,9 @@ fn system_error(error: &reqwest::Error) -> Option<std::io::Error> {
 }
 
 /// What a refusal says in its first bytes: Docker, for one, gives its reason there.
-async fn first_words(mut answer: reqwest::Response) -> Option<Foreign> {
+async fn first_words(mut answer: reqwest::Response) -> Option<Untrusted> {
     let chunk = answer.chunk().await.ok()??;
-    Some(Foreign::from_bytes(&chunk)).filter(|words| !words.as_str().is_empty())
+    Some(Untrusted::from_bytes(&chunk)).filter(|words| !words.as_str().is_empty())
 }
 
 fn unmade(error: reqwest::Error) -> String {
@@ -117,7 +117,7 @@ fn said(error: reqwest::Error) -> String {
         text = cause.to_string();
         at = cause.source();
     }
-    Foreign::new(&text).to_string()
+    Untrusted::new(&text).to_string()
 }
 
 /// Tells the socket from the path of the request: `/run/docker.sock/containers/web/kill` names the socket

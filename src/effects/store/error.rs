@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use crate::effects::files::random_name;
 use crate::effects::install::error;
 use crate::effects::ownership::user_name;
-use certcollectd_core::api::Foreign;
+use certcollectd_core::api::Untrusted;
 use certcollectd_core::state::VERSION;
 
 /// Why the state cannot be opened, read or written.
@@ -134,7 +134,7 @@ pub fn holder(pid: Option<u32>) -> String {
     let words: Vec<String> = line
         .split(|byte| *byte == 0)
         .filter(|word| !word.is_empty())
-        .map(|word| Foreign::from_bytes(word).to_string())
+        .map(|word| Untrusted::from_bytes(word).to_string())
         .collect();
     match words.split_first() {
         Some((program, rest)) => {

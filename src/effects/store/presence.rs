@@ -19,7 +19,7 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::custody::Custody;
 use super::error::{Loss, StoreError};
-use certcollectd_core::api::Foreign;
+use certcollectd_core::api::Untrusted;
 use certcollectd_core::cert::{self, Fingerprint};
 
 /// Maximum number of processes told apart that see different directories under one path.
@@ -145,7 +145,7 @@ fn tell(compared: Result<(), StoreError>) -> String {
 fn understand(text: &str) -> Answer {
     let mut words = text.trim_end().splitn(4, ' ');
     let (sign, pid) = (words.next(), words.next());
-    let (how, rest) = (words.next().unwrap_or_default(), Foreign::new(words.next().unwrap_or_default()));
+    let (how, rest) = (words.next().unwrap_or_default(), Untrusted::new(words.next().unwrap_or_default()));
     match sign {
         Some("+") => Answer::InPlace,
         Some("-") => Answer::Lost {

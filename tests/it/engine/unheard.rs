@@ -44,7 +44,7 @@ fn unanswerable() -> [Failure; 6] {
         Failure::Broken("reset".into()),
         Failure::TooLarge(1),
         Failure::HeadersTooLarge(1),
-        Failure::Encoded(certcollectd_core::api::Foreign::new("gzip")),
+        Failure::Encoded(certcollectd_core::api::Untrusted::new("gzip")),
         Failure::Internal("x".into()),
     ]
 }

@@ -4,14 +4,14 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::Foreign;
+use super::Untrusted;
 
 /// One HTTP answer, unread: decoding it is [`super::reply::decode`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
     /// The `Content-Type` header, if there was one.
-    pub content_type: Option<Foreign>,
+    pub content_type: Option<Untrusted>,
     /// The `Retry-After` header, if there was one that can be read.
     pub retry_after: Option<RetryAfter>,
     /// The whole body, within the size limit.
@@ -60,7 +60,7 @@ pub enum Failure {
     /// The headers are larger than the limit, in bytes.
     HeadersTooLarge(usize),
     /// The body came with a `Content-Encoding`, which was never asked for.
-    Encoded(Foreign),
+    Encoded(Untrusted),
     /// The effect itself panicked; a bug.
     Internal(String),
 }

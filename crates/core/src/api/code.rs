@@ -249,7 +249,7 @@ pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
         return Row { means: "the certificate was revoked: its certificateStatus says so", ..row_of(-21) };
     }
     let names = |word: &str| {
-        let in_text = |text: &super::Foreign| text.as_str().to_ascii_lowercase().contains(word);
+        let in_text = |text: &super::Untrusted| text.as_str().to_ascii_lowercase().contains(word);
         reply.message.as_ref().is_some_and(in_text) || reply.item.as_ref().is_some_and(in_text)
     };
     match row.code {
@@ -288,10 +288,10 @@ pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Foreign;
+    use crate::api::Untrusted;
 
     fn reply(code: i32, message: &str) -> Reply {
-        Reply { code, message: Some(Foreign::new(message)), ..Reply::default() }
+        Reply { code, message: Some(Untrusted::new(message)), ..Reply::default() }
     }
 
     fn check(code: i32, expected: Class) {
@@ -380,7 +380,7 @@ mod tests {
     fn a_revoked_certificate_is_revoked_whatever_the_order_is() {
         let reply = |code, status: &str| {
             let mut reply = Reply { code, ..Reply::default() };
-            reply.details.certificate_status = Some(Foreign::new(status));
+            reply.details.certificate_status = Some(Untrusted::new(status));
             reply
         };
         for code in [0, 1, 2, 3, -14, -22, -26, -125, -160, -999] {

@@ -124,7 +124,7 @@ pub fn caa_refusal(records: &[Caa], wildcard: bool) -> Option<String> {
     if let Some(odd) = unknown_critical(records) {
         return Some(format!(
             "it has a critical tag \"{}\" that the vendor may not know",
-            super::Foreign::new(&odd.tag)
+            super::Untrusted::new(&odd.tag)
         ));
     }
     let of = |name: &str| records.iter().filter(|record| tag(record) == name).collect::<Vec<_>>();
@@ -145,7 +145,7 @@ pub fn caa_refusal(records: &[Caa], wildcard: bool) -> Option<String> {
         [] => "it allows nobody".to_owned(),
         others => {
             let names: Vec<&str> = others.iter().map(|name| name.as_str()).collect();
-            format!("it allows only {}", super::Foreign::new(&names.join(", ")))
+            format!("it allows only {}", super::Untrusted::new(&names.join(", ")))
         }
     })
 }

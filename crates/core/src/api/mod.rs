@@ -6,15 +6,15 @@
 pub mod answer;
 pub mod code;
 pub mod dcv;
-pub mod foreign;
 pub mod push;
 pub mod reply;
 pub mod request;
+pub mod untrusted;
 
 pub use answer::{Answer, Failure, RetryAfter};
-pub use foreign::Foreign;
 pub use reply::Reply;
 pub use request::{Endpoint, Replace, Request, Response};
+pub use untrusted::Untrusted;
 
 words! {
     /// The three kinds of order this daemon collects.
@@ -82,9 +82,9 @@ impl Handle {
     /// As operators read it: `order 123`, `certificate 123`, `base order 123`.
     pub fn describe(&self) -> String {
         match self {
-            Handle::OrderNumber(text) => format!("order {}", Foreign::new(text)),
-            Handle::CertificateId(text) => format!("certificate {}", Foreign::new(text)),
-            Handle::BaseOrderNumber(text) => format!("base order {}", Foreign::new(text)),
+            Handle::OrderNumber(text) => format!("order {}", Untrusted::new(text)),
+            Handle::CertificateId(text) => format!("certificate {}", Untrusted::new(text)),
+            Handle::BaseOrderNumber(text) => format!("base order {}", Untrusted::new(text)),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::Foreign;
+use super::Untrusted;
 
 /// What a notification hints at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -320,21 +320,21 @@ impl Words {
         let mut words = Words { text: String::new(), bad: known.is_some_and(|(.., bad)| *bad) };
         match (known, code) {
             (Some((code, means, _)), _) => words.add(&format!("{means} (status {code})")),
-            (None, Some(code)) => words.add(&format!("status {}", Foreign::new(code))),
+            (None, Some(code)) => words.add(&format!("status {}", Untrusted::new(code))),
             (None, None) => {}
         }
         if let Some(event) = get("eventtype").filter(|event| known.is_none() || plain(event) != "certificate")
         {
-            words.add(&format!("event {}", Foreign::new(event)));
+            words.add(&format!("event {}", Untrusted::new(event)));
         }
         if let Some(status) = get("status").filter(|_| known.is_none()) {
-            words.add(&format!("status \"{}\"", Foreign::new(status)));
+            words.add(&format!("status \"{}\"", Untrusted::new(status)));
         }
         if let Some(described) = get("statusdesc") {
-            words.add(&format!("\"{}\"", Foreign::new(described)));
+            words.add(&format!("\"{}\"", Untrusted::new(described)));
         }
         if let Some(domains) = get("removeddomains") {
-            words.add(&format!("removed domains: {}", Foreign::new(domains)));
+            words.add(&format!("removed domains: {}", Untrusted::new(domains)));
         }
         match (get("revocationreasoncode"), get("revocationreasonname")) {
             (None, None) => {}
@@ -342,7 +342,7 @@ impl Words {
         }
         for (name, shown) in [("bimil", "bimi-l"), ("bimia", "bimi-a")] {
             if let Some(address) = get(name) {
-                words.add(&format!("{shown}: {}", Foreign::new(address)));
+                words.add(&format!("{shown}: {}", Untrusted::new(address)));
             }
         }
         if words.text.is_empty() {
@@ -357,7 +357,7 @@ impl Words {
         for (name, value) in pairs {
             let said = plain(value).starts_with(PRE_REVOCATION) || value.is_empty();
             if !said && !value.contains("-----BEGIN") {
-                words.add(&format!("{} {}", Foreign::new(&name.given), Foreign::new(value)));
+                words.add(&format!("{} {}", Untrusted::new(&name.given), Untrusted::new(value)));
             }
         }
         words
@@ -376,10 +376,10 @@ fn reason(code: Option<&str>, name: Option<&str>) -> String {
     let known = code.and_then(|code| code.parse::<i32>().ok());
     let known = known.and_then(|code| REASONS.iter().find(|(known, _)| *known == code));
     match (name, known, code) {
-        (Some(name), _, Some(code)) => format!("{} ({})", Foreign::new(name), Foreign::new(code)),
-        (Some(name), _, None) => Foreign::new(name).to_string(),
+        (Some(name), _, Some(code)) => format!("{} ({})", Untrusted::new(name), Untrusted::new(code)),
+        (Some(name), _, None) => Untrusted::new(name).to_string(),
         (None, Some((code, words)), _) => format!("{words} ({code})"),
-        (None, None, code) => format!("code {}", Foreign::new(code.unwrap_or("unknown"))),
+        (None, None, code) => format!("code {}", Untrusted::new(code.unwrap_or("unknown"))),
     }
 }
 

@@ -11,16 +11,16 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::code::{ATTACHED, Class, LOGIN_REFUSED, classify, is_error};
-use super::{Answer, Endpoint, Foreign, Handle};
+use super::{Answer, Endpoint, Handle, Untrusted};
 
 /// What the vendor said, decoded once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reply {
     pub code: i32,
     /// The vendor's words, with a negative code.
-    pub message: Option<Foreign>,
+    pub message: Option<Untrusted>,
     /// The argument that the vendor complains about, where it says so apart (`errorItem`).
-    pub item: Option<Foreign>,
+    pub item: Option<Untrusted>,
     /// The order number that the answer names, if it does.
     pub order_number: Option<String>,
     /// The certificate ID that the answer names, if it does.
@@ -37,13 +37,13 @@ pub struct Reply {
 pub struct Details {
     /// `certificateStatus`, for instance `Awaiting Validation`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub certificate_status: Option<Foreign>,
+    pub certificate_status: Option<Untrusted>,
     /// `validationStatus`, for instance `Awaiting Brand Validation`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub validation_status: Option<Foreign>,
+    pub validation_status: Option<Untrusted>,
     /// The name the certificate is for; can be empty even when issued.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub fqdn: Option<Foreign>,
+    pub fqdn: Option<Untrusted>,
     /// Start of the product term, UNIX seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub term_start: Option<i64>,
@@ -52,7 +52,7 @@ pub struct Details {
     pub term_end: Option<i64>,
     /// Domain and state word, as given; compare whole words: `NOTVALIDATED` holds `VALIDATED`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub domains: Vec<(Foreign, Foreign)>,
+    pub domains: Vec<(Untrusted, Untrusted)>,
     /// What GetMDCDomainDetails says of each domain, in the vendor's numbering.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dcv: Vec<Dcv>,
@@ -61,10 +61,10 @@ pub struct Details {
     pub statuses: Vec<(&'static str, i32)>,
     /// `caaStatus`, a word or two.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub caa: Option<Foreign>,
+    pub caa: Option<Untrusted>,
     /// Keys that no document names, kept for diagnosis; bounded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub others: Vec<(Foreign, Foreign)>,
+    pub others: Vec<(Untrusted, Untrusted)>,
 }
 
 impl Details {
@@ -81,14 +81,14 @@ impl Details {
 #[serde(from = "DcvRow", into = "DcvRow")]
 pub struct Dcv {
     /// Its name, or an IP address.
-    pub domain: Foreign,
+    pub domain: Untrusted,
     /// `CNAME_CSR_HASH`, `HTTP_CSR_HASH`, `HTTPS_CSR_HASH`, `EMAIL`, an e-mail address, ...; can be missing.
-    pub method: Option<Foreign>,
+    pub method: Option<Untrusted>,
     /// `Validated`, `In progress`, ...; compare whole words.
-    pub status: Option<Foreign>,
+    pub status: Option<Untrusted>,
 }
 
-type DcvRow = (Foreign, Option<Foreign>, Option<Foreign>);
+type DcvRow = (Untrusted, Option<Untrusted>, Option<Untrusted>);
 
 impl From<DcvRow> for Dcv {
     fn from((domain, method, status): DcvRow) -> Dcv {
@@ -158,10 +158,10 @@ pub enum Unreadable {
     WebPage,
     /// None of the documented forms.
     #[error("the answer has none of the documented forms; it begins with \"{0}\"")]
-    Form(Foreign),
+    Form(Untrusted),
     /// A code that is missing, no number, or given twice and not the same.
     #[error("the answer's code cannot be read: {0}")]
-    Code(Foreign),
+    Code(Untrusted),
     /// Larger than any true answer.
     #[error("the answer has more than {0} parts")]
     TooMany(usize),
@@ -254,9 +254,9 @@ fn code(text: &str) -> Result<i32, Unreadable> {
     let text = text.trim();
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || digits.len() > 9 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Unreadable::Code(Foreign::new(text)));
+        return Err(Unreadable::Code(Untrusted::new(text)));
     }
-    text.parse().map_err(|_| Unreadable::Code(Foreign::new(text)))
+    text.parse().map_err(|_| Unreadable::Code(Untrusted::new(text)))
 }
 
 #[cfg(test)]

@@ -114,7 +114,7 @@ impl Engine {
             return self.reply(
                 token,
                 false,
-                &format!("no order named {} is configured", crate::api::Foreign::new(name)),
+                &format!("no order named {} is configured", crate::api::Untrusted::new(name)),
             );
         };
         carry_out(self, token, id, now);

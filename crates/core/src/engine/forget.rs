@@ -26,7 +26,7 @@ pub fn why_not<'a>(
     is_configured: bool,
     known: impl Iterator<Item = (&'a str, &'a Remembered)>,
 ) -> Option<String> {
-    let shown = crate::api::Foreign::new(name);
+    let shown = crate::api::Untrusted::new(name);
     if is_configured {
         return Some(format!(
             "{shown} is configured: take its entry out of the configuration first, then run this again"

@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::*;
-use crate::api::Foreign;
+use crate::api::Untrusted;
 use crate::api::reply::{Dcv, Details, STATUSES};
 use crate::cert::Fingerprint;
 use crate::config::HookEvent;
@@ -72,20 +72,20 @@ fn full() -> OrderRecord {
             code: Some(-4),
             text: "words".into(),
             details: Details {
-                certificate_status: Some(Foreign::new("Issued")),
-                validation_status: Some(Foreign::new("Complete")),
-                fqdn: Some(Foreign::new("a.example")),
+                certificate_status: Some(Untrusted::new("Issued")),
+                validation_status: Some(Untrusted::new("Complete")),
+                fqdn: Some(Untrusted::new("a.example")),
                 term_start: Some(11),
                 term_end: Some(12),
-                domains: vec![(Foreign::new("a.example"), Foreign::new("VALIDATED"))],
+                domains: vec![(Untrusted::new("a.example"), Untrusted::new("VALIDATED"))],
                 dcv: vec![Dcv {
-                    domain: Foreign::new("a.example"),
-                    method: Some(Foreign::new("EMAIL")),
-                    status: Some(Foreign::new("In progress")),
+                    domain: Untrusted::new("a.example"),
+                    method: Some(Untrusted::new("EMAIL")),
+                    status: Some(Untrusted::new("In progress")),
                 }],
                 statuses: vec![("dcvStatus", 2)],
-                caa: Some(Foreign::new("a\nb")),
-                others: vec![(Foreign::new("x"), Foreign::new("y"))],
+                caa: Some(Untrusted::new("a\nb")),
+                others: vec![(Untrusted::new("x"), Untrusted::new("y"))],
             },
         })),
         domains: Some(Box::new(Domains {
@@ -96,7 +96,7 @@ fn full() -> OrderRecord {
                 code: Some(0),
                 text: "1 of 1".into(),
                 details: Details {
-                    dcv: vec![Dcv { domain: Foreign::new("a.example"), method: None, status: None }],
+                    dcv: vec![Dcv { domain: Untrusted::new("a.example"), method: None, status: None }],
                     ..Details::default()
                 },
             }),
@@ -365,7 +365,7 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
     };
     let debts = [HookEvent::Installed, HookEvent::Failed, HookEvent::Expiring].map(debt).into();
     let statuses = STATUSES.into_iter().zip(-7..).collect();
-    let details = Details { statuses, caa: Some(Foreign::new("a\\b\u{e9}'\"")), ..Details::default() };
+    let details = Details { statuses, caa: Some(Untrusted::new("a\\b\u{e9}'\"")), ..Details::default() };
     let heard = Heard { at: 5, since: None, code: None, text: "it's".into(), details };
     let revocation = Announced { at: 1, text: "soon".into(), leaf: None, proven: false };
     let pushed = Pushed { revocation: Some(revocation), ..Pushed::default() };

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::{Cause, Route, name_of, with_port};
-use certcollectd_core::api::Foreign;
+use certcollectd_core::api::Untrusted;
 use certcollectd_core::cert::Certificate;
 
 /// The whole inquiry takes no longer, and no longer than `connect_timeout`.
@@ -78,7 +78,7 @@ fn status(answer: &[u8]) -> Option<u16> {
 }
 
 /// The issuer of the highest certificate that is sent.
-async fn issuer(route: &Route) -> Option<Foreign> {
+async fn issuer(route: &Route) -> Option<Untrusted> {
     let Reached::Vendor(stream) = connect(route).await? else { return None };
     let witness = Arc::new(Witness::default());
     let config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
@@ -96,7 +96,7 @@ async fn issuer(route: &Route) -> Option<Foreign> {
 
 /// Looks at a chain and refuses it, whatever it is.
 #[derive(Debug, Default)]
-struct Witness(Mutex<Option<Foreign>>);
+struct Witness(Mutex<Option<Untrusted>>);
 
 impl ServerCertVerifier for Witness {
     fn verify_server_cert(
@@ -109,7 +109,7 @@ impl ServerCertVerifier for Witness {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let highest = intermediates.last().unwrap_or(end_entity);
         if let (Ok(certificate), Ok(mut seen)) = (Certificate::from_der(highest), self.0.lock()) {
-            *seen = Some(Foreign::new(&certificate.issuer_text()));
+            *seen = Some(Untrusted::new(&certificate.issuer_text()));
         }
         Err(CertificateError::ApplicationVerificationFailure.into())
     }

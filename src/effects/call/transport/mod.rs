@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError, InvalidMessage, PeerIncompatible};
 
-use certcollectd_core::api::{Failure, Foreign};
+use certcollectd_core::api::{Failure, Untrusted};
 use certcollectd_core::config::Account;
 use certcollectd_core::engine::time::rfc3339;
 
@@ -25,7 +25,7 @@ pub(super) struct Route {
     /// `scheme://host:port`.
     proxy: Option<String>,
     /// As whom we log in at the proxy, and how another password gets into force.
-    proxy_login: Option<(Foreign, String)>,
+    proxy_login: Option<(Untrusted, String)>,
     ca_file: Option<String>,
     connect_timeout: Duration,
 }
@@ -36,7 +36,7 @@ pub(super) enum Cause {
     /// A name that could not be looked up.
     NoName {
         name: String,
-        why: Foreign,
+        why: Untrusted,
     },
     /// A port without a listener.
     Refused,
@@ -55,20 +55,20 @@ pub(super) enum Cause {
     /// The first bytes of the answer are no TLS.
     NotTls,
     /// No trusted issuer; the certificate's highest issuer, if it was seen.
-    UnknownIssuer(Option<Foreign>),
+    UnknownIssuer(Option<Untrusted>),
     /// The end of the certificate and this machine's time, UNIX seconds.
     Expired(Option<Span>),
     /// The begin of the certificate and this machine's time, UNIX seconds.
     NotYetValid(Option<Span>),
     /// A certificate for these names.
-    WrongName(Foreign),
+    WrongName(Untrusted),
     /// No version or cipher in common.
     Incompatible,
     /// The other side broke the handshake off.
     Alert(AlertDescription),
     /// Anything else about TLS.
-    Tls(Foreign),
-    Other(Foreign),
+    Tls(Untrusted),
+    Other(Untrusted),
 }
 
 /// A limit of a certificate, and the time of this machine.
@@ -86,7 +86,7 @@ impl Route {
             proxy_login: account
                 .proxy_login
                 .as_ref()
-                .map(|login| (Foreign::new(&login.user), login.password.remedy())),
+                .map(|login| (Untrusted::new(&login.user), login.password.remedy())),
             ca_file: account.ca_file.as_ref().map(|path| path.display().to_string()),
             connect_timeout,
         }
@@ -151,7 +151,7 @@ pub(super) fn chain(error: &dyn Error) -> String {
     }
     // The first words are the client's own ("error sending request"); the causes say more.
     let start = usize::from(parts.len() > 1);
-    Foreign::new(&parts[start..].join(": ")).to_string()
+    Untrusted::new(&parts[start..].join(": ")).to_string()
 }
 
 /// What kept a connection from coming about, in types. `None` if it did come about.
@@ -181,7 +181,7 @@ pub(super) fn cause(error: &reqwest::Error, route: &Route) -> Option<Cause> {
         Some(cause) => cause,
         None if error.is_timeout() => Cause::Slow,
         None if route.proxy.is_some() => of_proxy(&chain(error)),
-        None => Cause::Other(Foreign::new(&chain(error))),
+        None => Cause::Other(Untrusted::new(&chain(error))),
     })
 }
 
@@ -260,10 +260,10 @@ fn of_tls(error: &rustls::Error) -> Cause {
                 Cause::NotYetValid(Some(Span { limit: seconds(not_before), now: seconds(time) }))
             }
             CertificateError::NotValidForNameContext { presented, .. } => {
-                Cause::WrongName(Foreign::new(&presented.join(", ")))
+                Cause::WrongName(Untrusted::new(&presented.join(", ")))
             }
             CertificateError::Other(error) if is_own_issuer(&*error.0) => Cause::UnknownIssuer(None),
-            other => Cause::Tls(Foreign::new(&other.to_string())),
+            other => Cause::Tls(Untrusted::new(&other.to_string())),
         },
         rustls::Error::InvalidMessage(
             InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion,
@@ -276,7 +276,7 @@ fn of_tls(error: &rustls::Error) -> Cause {
             AlertDescription::ProtocolVersion | AlertDescription::HandshakeFailure,
         ) => Cause::Incompatible,
         rustls::Error::AlertReceived(alert) => Cause::Alert(*alert),
-        other => Cause::Tls(Foreign::new(&other.to_string())),
+        other => Cause::Tls(Untrusted::new(&other.to_string())),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use certcollectd_core::api::Foreign;
+use certcollectd_core::api::Untrusted;
 
 /// Looks names up with the system's resolver.
 #[derive(Debug, Clone, Copy)]
@@ -13,7 +13,7 @@ pub(in crate::effects) struct Names;
 #[error("{name} cannot be looked up: {why}")]
 pub(super) struct Unknown {
     pub(super) name: String,
-    pub(super) why: Foreign,
+    pub(super) why: Untrusted,
 }
 
 impl Resolve for Names {
@@ -26,7 +26,7 @@ impl Resolve for Names {
                 Err(error) => {
                     // The first words are the library's; those of the system's resolver come behind them.
                     let text = error.to_string();
-                    let why = Foreign::new(text.rsplit(": ").next().unwrap_or_default());
+                    let why = Untrusted::new(text.rsplit(": ").next().unwrap_or_default());
                     Err(Unknown { name, why }.into())
                 }
             }

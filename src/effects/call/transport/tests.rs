@@ -13,7 +13,7 @@ fn route(proxy: Option<&str>, ca_file: Option<&str>) -> Route {
 const PROXY: Option<&str> = Some("http://proxy.example.com:3128");
 
 fn causes() -> Vec<Cause> {
-    let foreign = Foreign::new("x");
+    let foreign = Untrusted::new("x");
     let span = Some(Span { limit: 1_000_000_000, now: 86_400 });
     vec![
         Cause::NoName { name: "secure.example.com".into(), why: foreign.clone() },
@@ -70,18 +70,18 @@ fn each_cause_has_its_remedy() {
         &["2023-11-14T22:13:20Z", "1970-01-02T00:00:00Z", "set this machine's clock"],
     );
     check(Cause::Expired(span), &direct, &["2023-11-14T22:13:20Z", "if the clock is wrong"]);
-    let issuer = || Cause::UnknownIssuer(Some(Foreign::new("CN=Corp Proxy CA")));
+    let issuer = || Cause::UnknownIssuer(Some(Untrusted::new("CN=Corp Proxy CA")));
     check(issuer(), &direct, &["\"CN=Corp Proxy CA\"", "ca_file of the account"]);
     check(issuer(), &route(None, Some("/etc/corp.pem")), &["\"CN=Corp Proxy CA\"", "ca_file /etc/corp.pem"]);
     check(Cause::NoTunnel(Some(403)), &route(PROXY, None), &["HTTP 403", "secure.example.com:443"]);
     check(Cause::NoTunnel(Some(407)), &route(PROXY, None), &["HTTP 407", "proxy_user"]);
     check(Cause::NoLogin, &route(PROXY, None), &["wants a login", "proxy_user"]);
-    let login = Some((Foreign::new("svc"), "write it into /p".to_owned()));
+    let login = Some((Untrusted::new("svc"), "write it into /p".to_owned()));
     let with_login = Route { proxy_login: login, ..route(PROXY, None) };
     for cause in [Cause::NoTunnel(Some(407)), Cause::NoLogin] {
         check(cause, &with_login, &["refuses the login", "proxy_user \"svc\"", "write it into /p"]);
     }
-    let name = |name: &str| Cause::NoName { name: name.into(), why: Foreign::new("x") };
+    let name = |name: &str| Cause::NoName { name: name.into(), why: Untrusted::new("x") };
     check(name("secure.example.com"), &route(PROXY, None), &["base_url", "/etc/resolv.conf"]);
     check(name("proxy.example.com"), &route(PROXY, None), &["right in proxy"]);
     check(Cause::Slow, &direct, &["connect_timeout (10s)"]);

@@ -4,7 +4,7 @@
 //! follows from the certificate request, a unique value only from the order, and a file is not fetched.
 
 use super::{Caa, Match, Token, caa_refusal, unknown_critical};
-use crate::api::Foreign;
+use crate::api::Untrusted;
 use crate::api::reply::{Details, is_validated};
 
 /// Maximum number of domains looked at; the vendor's products end at 250 names.
@@ -99,7 +99,7 @@ pub fn subjects(told: &[&Details], configured: &[Box<str>], requested: &[String]
         };
         detailed.iter().map(subject).collect()
     } else if !listed.is_empty() {
-        let subject = |(domain, state): &(Foreign, Foreign)| Subject {
+        let subject = |(domain, state): &(Untrusted, Untrusted)| Subject {
             validated: is_validated(state.as_str()),
             ..plain(domain.as_str())
         };
@@ -197,7 +197,7 @@ pub fn control(subject: &Subject, token: Option<&Token>, seen: &[Seen]) -> Vec<F
     match subject.way() {
         Way::File(scheme) => file(subject, token, scheme),
         Way::Other => {
-            let method = Foreign::new(subject.method.as_deref().unwrap_or_default());
+            let method = Untrusted::new(subject.method.as_deref().unwrap_or_default());
             let text = format!("control is proven by {method}, which DNS does not show");
             vec![Finding::new("cname", State::Note, text)]
         }
@@ -269,7 +269,7 @@ fn cname(subject: &Subject, token: &Token, seen: &[Seen]) -> Vec<Finding> {
 fn shown(found: &Found<String>) -> String {
     match found {
         Found::Records(targets) => {
-            targets.iter().map(|target| Foreign::new(target).to_string()).collect::<Vec<_>>().join(", ")
+            targets.iter().map(|target| Untrusted::new(target).to_string()).collect::<Vec<_>>().join(", ")
         }
         Found::NoRecord | Found::NoName | Found::Failed(_) => "nothing".into(),
     }
@@ -292,7 +292,7 @@ fn file(subject: &Subject, token: Option<&Token>, scheme: &str) -> Vec<Finding> 
     };
     let text = format!(
         "{scheme}://{}{} must hold these lines; it is not fetched here\n{}",
-        Foreign::new(&subject.domain),
+        Untrusted::new(&subject.domain),
         token.file_path(),
         token.file_content().trim_end()
     );
@@ -333,7 +333,7 @@ fn judged(subject: &Subject, name: &str, records: &[Caa]) -> Finding {
     };
     let reports = records.iter().find(|record| record.tag.eq_ignore_ascii_case("iodef"));
     let reports = reports
-        .map(|record| format!("; a refusal may be reported to {}", Foreign::new(&record.value)))
+        .map(|record| format!("; a refusal may be reported to {}", Untrusted::new(&record.value)))
         .unwrap_or_default();
     let remedy = match unknown_critical(records) {
         Some(_) => "remove that record, or its critical flag".to_owned(),
@@ -381,7 +381,7 @@ mod tests {
 
     #[test]
     fn what_the_vendor_said_comes_before_the_configuration() {
-        let foreign = |text: &str| Foreign::new(text);
+        let foreign = |text: &str| Untrusted::new(text);
         let names = |list: Vec<Subject>| {
             list.into_iter()
                 .map(|subject| format!("{} {:?} {}", subject.domain, subject.way(), subject.validated))

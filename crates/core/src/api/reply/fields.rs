@@ -8,7 +8,7 @@ use super::{
     Dcv, Details, LOGIN_REFUSED, MAX_DOMAINS, MAX_ITEMS, MAX_OTHERS, Reply, STATUSES, Unreadable, code,
     is_number, moment,
 };
-use crate::api::Foreign;
+use crate::api::Untrusted;
 
 /// Whether a body is a URL-encoded answer: the key `errorCode` stands at its start or after a `&`.
 pub(super) fn is_urlencoded(body: &[u8]) -> bool {
@@ -38,7 +38,7 @@ pub(super) fn urlencoded(body: &Bytes) -> Result<Reply, Unreadable> {
 
 /// `{"error":{"code":-16,…}}` or a flat object with the names of the URL-encoded form.
 pub(super) fn json(body: &Bytes) -> Result<Reply, Unreadable> {
-    let form = || Unreadable::Form(Foreign::from_bytes(body));
+    let form = || Unreadable::Form(Untrusted::from_bytes(body));
     let value: serde_json::Value = serde_json::from_slice(body).map_err(|_| form())?;
     let mut gather = Gather::default();
     let object = match value.get("error") {
@@ -87,7 +87,7 @@ struct Gather {
     code: Option<i32>,
     reply: Reply,
     /// `N_domainName`, `N_dcvMethod` and `N_dcvStatus`, by N.
-    numbered: BTreeMap<u32, [Option<Foreign>; 3]>,
+    numbered: BTreeMap<u32, [Option<Untrusted>; 3]>,
 }
 
 /// What is known of each domain, by the name of its key after the number.
@@ -98,7 +98,7 @@ impl Gather {
         let key = key.trim();
         let is = |name: &str| key.eq_ignore_ascii_case(name);
         let text = || String::from_utf8_lossy(&value).trim().to_owned();
-        let words = || Some(Foreign::new(&text())).filter(|words| !words.as_str().is_empty());
+        let words = || Some(Untrusted::new(&text())).filter(|words| !words.as_str().is_empty());
         if let Some((number, at)) = numbered(key) {
             if self.numbered.len() < MAX_DOMAINS || self.numbered.contains_key(&number) {
                 self.numbered.entry(number).or_default()[at] = words();
@@ -110,7 +110,7 @@ impl Gather {
             let new = code(&text())?;
             let refused = [self.code, Some(new)].contains(&Some(LOGIN_REFUSED));
             if self.code.is_some_and(|old| old != new) && !refused {
-                return Err(Unreadable::Code(Foreign::new("two codes that differ")));
+                return Err(Unreadable::Code(Untrusted::new("two codes that differ")));
             }
             // Of two that differ, nothing follows but that the login may be refused.
             self.code = Some(if refused { LOGIN_REFUSED } else { new });
@@ -155,14 +155,14 @@ impl Gather {
         {
             // Validity is read from the certificate itself, so what the answer says of it is not kept.
             if details.others.len() < MAX_OTHERS {
-                details.others.extend(words().map(|words| (Foreign::new(key), words)));
+                details.others.extend(words().map(|words| (Untrusted::new(key), words)));
             }
         }
         Ok(())
     }
 
     fn finish(self) -> Result<Reply, Unreadable> {
-        let code = self.code.ok_or_else(|| Unreadable::Code(Foreign::new("no errorCode")))?;
+        let code = self.code.ok_or_else(|| Unreadable::Code(Untrusted::new("no errorCode")))?;
         let mut reply = Reply { code, ..self.reply };
         let domains = self
             .numbered
@@ -179,7 +179,7 @@ impl Gather {
         for (number, object) in (1u32..).zip(objects) {
             let field = |name: &str| {
                 let (_, value) = object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-                Some(Foreign::new(value.as_str()?)).filter(|text| !text.as_str().is_empty())
+                Some(Untrusted::new(value.as_str()?)).filter(|text| !text.as_str().is_empty())
             };
             let found = OF_DOMAIN.map(field);
             if found[0].is_some() {
@@ -212,7 +212,7 @@ impl Details {
             let (Some(domain), Some(state), None) = (words.next(), words.next(), words.next()) else {
                 continue;
             };
-            let (domain, state) = (Foreign::new(domain), Foreign::new(state));
+            let (domain, state) = (Untrusted::new(domain), Untrusted::new(state));
             if let Some(known) = self.domains.iter_mut().find(|(known, _)| *known == domain) {
                 known.1 = state;
             } else if self.domains.len() < MAX_DOMAINS {

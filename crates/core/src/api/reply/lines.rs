@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::{MAX_ITEMS, Reply, STATUSES, Unreadable, code};
-use crate::api::{Endpoint, Foreign};
+use crate::api::{Endpoint, Untrusted};
 
 /// Values of "certificate status" [seed: CollectSSL].
 const CERTIFICATE_STATES: [&str; 4] = ["Awaiting Validation", "Issued", "Revoked", "NO STATUS"];
@@ -32,7 +32,7 @@ pub(super) fn is_armour(body: &[u8]) -> bool {
 pub(super) fn lines(endpoint: Endpoint, body: &Bytes) -> Result<Reply, Unreadable> {
     let end_of_first = body.iter().position(|byte| *byte == b'\n' || *byte == b'\r').unwrap_or(body.len());
     let first = std::str::from_utf8(&body[..end_of_first]).unwrap_or("?");
-    let code = code(first).map_err(|_| Unreadable::Form(Foreign::from_bytes(body)))?;
+    let code = code(first).map_err(|_| Unreadable::Form(Untrusted::from_bytes(body)))?;
     let mut reply = Reply { code, ..Reply::default() };
     let rest = body.slice(end_of_first..);
     if code < 0 {
@@ -40,7 +40,8 @@ pub(super) fn lines(endpoint: Endpoint, body: &Bytes) -> Result<Reply, Unreadabl
         // The code may be followed by its message on one line or several; a page of text is no message.
         let message: Vec<&str> =
             text.lines().map(str::trim).filter(|line| !line.is_empty()).take(4).collect();
-        reply.message = Some(Foreign::new(&message.join(" "))).filter(|message| !message.as_str().is_empty());
+        reply.message =
+            Some(Untrusted::new(&message.join(" "))).filter(|message| !message.as_str().is_empty());
         return Ok(reply);
     }
     if endpoint == Endpoint::ReplaceSmime {
@@ -146,22 +147,22 @@ fn take_line(reply: &mut Reply, line: &str) {
         }
     }
     if let Some(known) = CERTIFICATE_STATES.iter().find(|known| known.eq_ignore_ascii_case(line)) {
-        details.certificate_status = Some(Foreign::new(known));
+        details.certificate_status = Some(Untrusted::new(known));
     } else if let Some(known) = VALIDATION_STATES.iter().find(|known| known.eq_ignore_ascii_case(line)) {
-        details.validation_status = Some(Foreign::new(known));
+        details.validation_status = Some(Untrusted::new(known));
     } else if let Some((name, value)) = status(line) {
         details.statuses.push((name, value));
     } else if let Some(caa) = line.strip_prefix("caaStatus=") {
-        details.caa = Some(Foreign::new(caa)).filter(|caa| !caa.as_str().is_empty());
+        details.caa = Some(Untrusted::new(caa)).filter(|caa| !caa.as_str().is_empty());
     } else if words.len() >= 2
         && line.split(',').all(|pair| pair.split_whitespace().count() == 2)
         && line.contains('.')
     {
         details.take_domains(line);
     } else if words.len() == 1 && line.contains('.') && details.fqdn.is_none() {
-        details.fqdn = Some(Foreign::new(line));
+        details.fqdn = Some(Untrusted::new(line));
     } else if details.others.len() < super::MAX_OTHERS {
-        details.others.push((Foreign::new("line"), Foreign::new(line)));
+        details.others.push((Untrusted::new("line"), Untrusted::new(line)));
     }
 }
 

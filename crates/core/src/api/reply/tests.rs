@@ -12,7 +12,7 @@ fn check_code(body: &str, code: i32, message: Option<&str>) {
     for endpoint in [Endpoint::CollectSsl, Endpoint::CollectMc, Endpoint::CollectSmime] {
         let reply = decode(endpoint, &answer(200, body.as_bytes())).expect(body);
         assert_eq!(reply.code, code, "{body:?}");
-        assert_eq!(reply.message.as_ref().map(Foreign::as_str), message, "{body:?}");
+        assert_eq!(reply.message.as_ref().map(Untrusted::as_str), message, "{body:?}");
     }
 }
 
@@ -168,7 +168,7 @@ fn domain_details_may_be_encoded_twice() {
 
 fn domains(body: &str) -> Vec<String> {
     let reply = decode(Endpoint::DomainDetails, &answer(200, body.as_bytes())).expect(body);
-    let show = |text: &Option<Foreign>| text.as_ref().map_or("-", Foreign::as_str).to_owned();
+    let show = |text: &Option<Untrusted>| text.as_ref().map_or("-", Untrusted::as_str).to_owned();
     reply
         .details
         .dcv

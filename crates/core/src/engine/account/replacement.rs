@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::api::code::{Class, Row, is_error};
-use crate::api::{Foreign, Handle, Replace, Reply, Request};
+use crate::api::{Handle, Replace, Reply, Request, Untrusted};
 use crate::cert::{self, Certificate, Fingerprint};
 use crate::engine::account::AccountRecord;
 use crate::engine::account::side_call::{SideCall, refused};
@@ -61,7 +61,7 @@ impl Replacement {
             Outcome::Unknown(why) => why.as_deref(),
             Outcome::Made(_) => None,
         };
-        unclear(&Foreign::new(&self.number).to_string(), &rfc3339(self.at), why)
+        unclear(&Untrusted::new(&self.number).to_string(), &rfc3339(self.at), why)
     }
 }
 
@@ -129,7 +129,7 @@ impl Engine {
         }
         if let Some(name) = &command.adopt {
             if !crate::config::is_name(name) {
-                return Some(format!("{} cannot be the name of an order", Foreign::new(name)));
+                return Some(format!("{} cannot be the name of an order", Untrusted::new(name)));
             }
             if self.find(name).is_some() {
                 return Some(format!("there is an order named {name} already; nothing was sent"));
@@ -219,7 +219,8 @@ impl Engine {
             self.outbox.save_first();
         }
         for number in &open {
-            let text = format!("the unclear replacement of order {} counts as settled", Foreign::new(number));
+            let text =
+                format!("the unclear replacement of order {} counts as settled", Untrusted::new(number));
             self.note_account(Level::Info, NoteKind::ReplacementSettled, gate, now, text);
         }
     }
@@ -334,7 +335,7 @@ impl Engine {
         self.touch_gate(gate, now);
         self.outbox.save_first();
         let mut lines = vec![match &made {
-            Some(made) => format!("order {number} was replaced; the new order is {}", Foreign::new(made)),
+            Some(made) => format!("order {number} was replaced; the new order is {}", Untrusted::new(made)),
             None => format!("order {number} was replaced; the vendor named no new order number"),
         }];
         match (&command.adopt, &made) {

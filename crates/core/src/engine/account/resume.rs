@@ -36,7 +36,7 @@ impl Engine {
         now: Now,
     ) {
         let Some(gate) = self.gate_of(account).filter(|gate| !self.gates[*gate].removed) else {
-            let text = format!("no account named {} is configured", crate::api::Foreign::new(account));
+            let text = format!("no account named {} is configured", crate::api::Untrusted::new(account));
             return self.reply(token, false, &text);
         };
         self.settle_nameless(gate, now);

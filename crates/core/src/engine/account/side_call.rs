@@ -2,7 +2,7 @@
 //! S/MIME commands. They pass the same gate, and none of them is ever repeated blindly.
 
 use crate::api::code::{Class, Row, is_error};
-use crate::api::{Answer, Endpoint, Failure, Foreign, Handle, Reply, Request};
+use crate::api::{Answer, Endpoint, Failure, Handle, Reply, Request, Untrusted};
 use crate::config::Account;
 use crate::engine::Engine;
 use crate::engine::account::Purpose;
@@ -72,7 +72,7 @@ impl Engine {
             Target::Order(name) => {
                 let id = self
                     .find(name)
-                    .ok_or_else(|| format!("no order named {} is configured", Foreign::new(name)))?;
+                    .ok_or_else(|| format!("no order named {} is configured", Untrusted::new(name)))?;
                 match self.known_number(id) {
                     Some(number) => Ok((self.slot(id).gate, number.to_owned(), Some(id))),
                     None => Err(format!(
@@ -106,7 +106,7 @@ impl Engine {
         let live = |gate: &usize| !self.gates[*gate].removed;
         if let Some(account) = account {
             let gate = self.gate_of(account).filter(live);
-            return gate.ok_or_else(|| format!("no account named {} is configured", Foreign::new(account)));
+            return gate.ok_or_else(|| format!("no account named {} is configured", Untrusted::new(account)));
         }
         let handle = Handle::OrderNumber(number.into());
         let mut orders = self.ids().filter(|id| !self.slot(*id).removed && self.entry(*id).handle == handle);

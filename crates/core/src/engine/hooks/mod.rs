@@ -7,7 +7,7 @@ pub(in crate::engine) mod rehearsal;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::api::Foreign;
+use crate::api::Untrusted;
 use crate::config::{Hook, HookEvent};
 use crate::engine::id::RunId;
 
@@ -62,7 +62,7 @@ pub enum HookResult {
         /// In our words: exit status, signal, timeout, what was refused.
         why: String,
         /// The last lines that it printed, three at most.
-        last_words: Vec<Foreign>,
+        last_words: Vec<Untrusted>,
         /// The one thing to do, where that is known.
         remedy: Option<String>,
     },

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::api::code::{self, Class, Row};
 use crate::api::reply;
-use crate::api::{Answer, Endpoint, Foreign, Reply};
+use crate::api::{Answer, Endpoint, Reply, Untrusted};
 use crate::cert;
 use crate::config::HookEvent;
 use crate::engine::id::OrderId;
@@ -100,7 +100,7 @@ impl Engine {
             (&self.entry(id).handle, &reply.order_number)
             && **ours != **theirs
         {
-            let theirs = Foreign::new(theirs);
+            let theirs = Untrusted::new(theirs);
             return self.no_news(id, None, format!("the answer is about another order ({theirs})"), now);
         }
         self.learn_number(id, reply.order_number.as_deref(), now);
@@ -189,7 +189,7 @@ impl Engine {
     }
 
     /// The order number may be someone else's: said once for each name.
-    fn tell_misfit(&mut self, id: OrderId, known_as: Option<&Foreign>, now: Now) {
+    fn tell_misfit(&mut self, id: OrderId, known_as: Option<&Untrusted>, now: Now) {
         let entry = self.entry(id);
         let Some(name) = names::misfit(entry, &self.slot(id).record) else { return };
         if Some(name) == known_as {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::api::code::Progress;
 use crate::api::reply::{Details, is_validated};
-use crate::api::{Foreign, Handle, Product, Reply};
+use crate::api::{Handle, Product, Reply, Untrusted};
 use crate::engine::account::CredentialTag;
 use crate::engine::account::Refused;
 use crate::engine::account::side_call::{SideCall, login_of};
@@ -247,13 +247,13 @@ fn as_data(number: &str, details: &Details, now: Now) -> serde_json::Value {
         .map(|dcv| {
             json!({
                 "domain": dcv.domain.as_str(),
-                "method": dcv.method.as_ref().map(Foreign::as_str),
-                "state": dcv.status.as_ref().map(Foreign::as_str),
+                "method": dcv.method.as_ref().map(Untrusted::as_str),
+                "state": dcv.status.as_ref().map(Untrusted::as_str),
                 "validated": dcv.is_validated(),
             })
         })
         .collect();
     let statuses: serde_json::Map<String, serde_json::Value> =
         details.statuses.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    json!({ "order_number": number, "at": rfc3339(now.unix()), "domains": domains, "statuses": statuses, "caa": details.caa.as_ref().map(Foreign::as_str) })
+    json!({ "order_number": number, "at": rfc3339(now.unix()), "domains": domains, "statuses": statuses, "caa": details.caa.as_ref().map(Untrusted::as_str) })
 }

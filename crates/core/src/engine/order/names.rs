@@ -1,13 +1,13 @@
 //! Does the vendor's name for an order fit what its entry says? An order number with a slip in it is someone else's
 //! order, and that can be seen long before the certificate comes.
 
-use crate::api::{Foreign, Product};
+use crate::api::{Product, Untrusted};
 use crate::config::{self, Order};
 use crate::engine::order::OrderRecord;
 
 /// The vendor's name for the order, where none of the names that the vendor has told of it is among the entry's domains
 /// or goes with one of them.
-pub fn misfit<'a>(order: &Order, record: &'a OrderRecord) -> Option<&'a Foreign> {
+pub fn misfit<'a>(order: &Order, record: &'a OrderRecord) -> Option<&'a Untrusted> {
     let details = &record.heard.as_ref()?.details;
     let fqdn = details.fqdn.as_ref()?;
     if order.settings.product != Product::Ssl || order.domains.is_empty() {
@@ -16,7 +16,7 @@ pub fn misfit<'a>(order: &Order, record: &'a OrderRecord) -> Option<&'a Foreign>
     let listed = details.domains.iter().map(|(name, _)| name);
     let named = record.domains.iter().filter_map(|known| known.heard.as_ref());
     let named = named.flat_map(|heard| &heard.details.dcv).map(|dcv| &dcv.domain);
-    let fits = |name: &Foreign| {
+    let fits = |name: &Untrusted| {
         let name = normal(name);
         order.domains.iter().any(|domain| goes_with(&name, domain))
     };
@@ -36,13 +36,13 @@ fn goes_with(name: &str, domain: &str) -> bool {
 }
 
 /// In lower case and A-labels, as the entry's domains are.
-fn normal(name: &Foreign) -> String {
+fn normal(name: &Untrusted) -> String {
     let text = unescaped(name.as_str());
     let text = text.trim().trim_end_matches('.');
     config::normal_domain(text).map_or_else(|| text.to_lowercase(), String::from)
 }
 
-/// What [`Foreign`] made of letters beyond ASCII, undone.
+/// What [`Untrusted`] made of letters beyond ASCII, undone.
 fn unescaped(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn check(name: &str, domain: &str, fits: bool) {
-        assert_eq!(goes_with(&normal(&Foreign::new(name)), domain), fits, "{name} {domain}");
+        assert_eq!(goes_with(&normal(&Untrusted::new(name)), domain), fits, "{name} {domain}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::api::{Foreign, Product};
+use crate::api::{Product, Untrusted};
 use crate::cert::{self, Certificate, Expectation, Fingerprint, KeyExpectation, Verdict};
 use crate::config::{FileKind, HookEvent, KeySource, Order, Severity};
 use crate::engine::id::OrderId;
@@ -285,7 +285,7 @@ fn expectation<'a>(
 fn shown_names(leaf: &Certificate) -> String {
     const SHOWN: usize = 10;
     let mut names: Vec<String> =
-        leaf.names().iter().take(SHOWN).map(|name| Foreign::new(&name.to_string()).to_string()).collect();
+        leaf.names().iter().take(SHOWN).map(|name| Untrusted::new(&name.to_string()).to_string()).collect();
     match leaf.names().len() {
         0 => return "no name at all".into(),
         all if all > SHOWN => names.push(format!("and {} more", all - SHOWN)),

@@ -8,11 +8,11 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Foreign text as escaped ASCII of at most [`Foreign::LIMIT`] characters.
+/// Untrusted text as escaped ASCII of at most [`Untrusted::LIMIT`] characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
-pub struct Foreign(Box<str>);
+pub struct Untrusted(Box<str>);
 
-impl Foreign {
+impl Untrusted {
     /// Maximum number of characters kept; `...` marks what was cut.
     pub const LIMIT: usize = 200;
 
@@ -30,7 +30,7 @@ impl Foreign {
             }
             kept.push_str(&escaped);
         }
-        Foreign(kept.into_boxed_str())
+        Untrusted(kept.into_boxed_str())
     }
 
     /// The same for bytes that may not be UTF-8.
@@ -44,16 +44,16 @@ impl Foreign {
     }
 }
 
-impl<'de> Deserialize<'de> for Foreign {
+impl<'de> Deserialize<'de> for Untrusted {
     /// Text that was escaped before is kept: escaping it again would show its backslashes double.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Box::<str>::deserialize(deserializer)?;
         let safe = text.len() <= Self::LIMIT && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        Ok(if safe { Foreign(text) } else { Self::new(&text) })
+        Ok(if safe { Untrusted(text) } else { Self::new(&text) })
     }
 }
 
-impl fmt::Display for Foreign {
+impl fmt::Display for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     fn check(input: &str, expected: &str) {
-        assert_eq!(Foreign::new(input).as_str(), expected);
+        assert_eq!(Untrusted::new(input).as_str(), expected);
     }
 
     #[test]
@@ -80,8 +80,8 @@ mod tests {
     #[test]
     fn length_is_bounded_after_escaping() {
         for text in ["x".repeat(1000), "\u{202e}".repeat(1000)] {
-            let shown = Foreign::new(&text);
-            assert!(shown.as_str().len() <= Foreign::LIMIT, "{}", shown.as_str().len());
+            let shown = Untrusted::new(&text);
+            assert!(shown.as_str().len() <= Untrusted::LIMIT, "{}", shown.as_str().len());
             assert!(shown.as_str().ends_with("..."));
         }
     }
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn every_byte_value_is_safe() {
         let all: Vec<u8> = (0..=255).collect();
-        let shown = Foreign::from_bytes(&all);
+        let shown = Untrusted::from_bytes(&all);
         assert!(shown.as_str().bytes().all(|byte| (b' '..=b'~').contains(&byte)));
     }
 }
