@@ -1,10 +1,10 @@
 //! An order number that was given by hand.
 
-use certcollectd_core::api::Handle;
+use certcollectd_core::api::OrderRef;
 
 /// Why the vendor would refuse this order number, before a call is spent on it.
 pub(super) fn wrong_number(number: &str) -> Option<String> {
-    let most = Handle::MAX_ORDER_NUMBER;
+    let most = OrderRef::MAX_ORDER_NUMBER;
     match number.chars().count() {
         0 => Some("--order is empty; it is the number that the vendor gave the order".into()),
         length if length > most => {

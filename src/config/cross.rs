@@ -13,7 +13,7 @@ use super::tables::polling::{cadence, check as check_pace};
 use super::tables::{account, hook, listener};
 use super::value::{near, plain, shown};
 use super::{Account, Action, Cadence, Config, KeySource, SecretSource};
-use certcollectd_core::api::{Handle, Product, Response};
+use certcollectd_core::api::{OrderRef, Product, Response};
 
 /// Maximum number of names listed where none is similar.
 const LISTED: usize = 10;
@@ -136,7 +136,7 @@ fn hooks(sink: &Sink<'_>, draft: &Draft) {
 /// Two entries for one number would poll it twice as often as the vendor allows: the floor belongs to the number.
 fn same_numbers(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
     let orders = &draft.orders;
-    let mut known: HashMap<(usize, &Handle), usize> = HashMap::with_capacity(orders.list.len());
+    let mut known: HashMap<(usize, &OrderRef), usize> = HashMap::with_capacity(orders.list.len());
     for (index, (order, account)) in orders.list.iter().zip(accounts).enumerate() {
         let Some(account) = account else { continue };
         let first = known.insert((*account, &order.handle), index);

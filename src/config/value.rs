@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub(super) use certcollectd_core::config::name::{NAME_CHARS, Wrong, shown};
 
-use certcollectd_core::api::{Handle, Product};
+use certcollectd_core::api::{OrderRef, Product};
 
 /// What to write where a duration is wanted.
 pub(super) const DURATION_HELP: &str =
@@ -207,14 +207,14 @@ pub(super) fn order_number(text: &str, product: Product) -> Result<(), Wrong> {
     if text.chars().any(char::is_control) {
         return Err(Wrong::new("has control characters", help));
     }
-    if text.chars().count() > Handle::MAX_ORDER_NUMBER {
-        let most = Handle::MAX_ORDER_NUMBER;
+    if text.chars().count() > OrderRef::MAX_ORDER_NUMBER {
+        let most = OrderRef::MAX_ORDER_NUMBER;
         return Err(Wrong::new(format!("is longer than {most} characters"), help));
     }
     match product {
         Product::Ssl => Ok(()),
         // CollectMC and CollectSMIME take an integer.
-        Product::Mark | Product::Smime => digits(text, Handle::MAX_ORDER_NUMBER),
+        Product::Mark | Product::Smime => digits(text, OrderRef::MAX_ORDER_NUMBER),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
-use certcollectd_core::api::Handle;
+use certcollectd_core::api::OrderRef;
 use certcollectd_core::config::{Config, count};
 use certcollectd_core::engine::Loaded;
 use certcollectd_core::engine::time::{Now, day, rfc3339};
@@ -44,7 +44,7 @@ pub(super) fn absent(config: &Config, loaded: &Loaded, now: Now) -> Vec<Absent> 
         .map(|(name, record, installed)| Absent {
             name: name.to_string(),
             account: record.account.to_string(),
-            order_number: Handle::text_of(&record.handle).to_owned(),
+            order_number: OrderRef::text_of(&record.handle).to_owned(),
             not_after: rfc3339(installed.not_after),
             days_left: (installed.not_after - now.unix()).div_euclid(24 * 3600),
         })

@@ -278,7 +278,7 @@ fn an_adopted_order_is_collected_over_restarts_until_the_configuration_takes_ove
     // The configuration takes it over, and then ends it.
     let mut config = world::config(&["www"]);
     let mut taken = world::order("mail");
-    taken.handle = api::Handle::OrderNumber("777".into());
+    taken.handle = api::OrderRef::OrderNumber("777".into());
     world::change(&mut taken, |settings| settings.product = api::Product::Smime);
     config.orders.push(taken);
     world.reload(config);
@@ -302,7 +302,7 @@ fn what_is_collected_for_an_adopted_order_has_the_key_of_the_request_and_the_mai
     ] {
         let mut config = world::config(&["jane"]);
         world::change(&mut config.orders[0], |settings| settings.product = api::Product::Smime);
-        config.orders[0].handle = api::Handle::OrderNumber("5".into());
+        config.orders[0].handle = api::OrderRef::OrderNumber("5".into());
         config.orders[0].domains = Box::new(["jane@example.com".into()]);
         let mut world = World::new(config);
         world.say(REPLACE, [Say::text("errorCode=0&orderNumber=777")]);

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use certcollectd_core::api::code::classify;
 use certcollectd_core::api::request::{Endpoint, Replace};
-use certcollectd_core::api::{Answer, Handle, Product, Reply, Request, Response, Untrusted, push, reply};
+use certcollectd_core::api::{Answer, OrderRef, Product, Reply, Request, Response, Untrusted, push, reply};
 use certcollectd_core::cert::{Certificate, unpack_all};
 
 /// How a file is read.
@@ -252,7 +252,7 @@ fn fixture(certificate: &Certificate) -> &'static str {
 /// The parameters of a sample request, in our spelling, each with its value where we send the same one. A
 /// parameter that we never send fails.
 fn request(endpoint: Endpoint, sample: &str) -> String {
-    let number = Handle::OrderNumber("1".into());
+    let number = OrderRef::OrderNumber("1".into());
     let ours: Vec<Request> = match endpoint {
         CollectSsl => Response::ALL
             .iter()

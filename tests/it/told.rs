@@ -337,8 +337,8 @@ fn who_must_pay_is_said() {
 
 #[test]
 fn domains_are_asked_about_by_the_number_that_answers_name() {
-    use certcollectd_core::api::Handle;
-    for handle in [Handle::CertificateId("6306".into()), Handle::BaseOrderNumber("6306".into())] {
+    use certcollectd_core::api::OrderRef;
+    for handle in [OrderRef::CertificateId("6306".into()), OrderRef::BaseOrderNumber("6306".into())] {
         let details = "GetMDCDomainDetails 4711";
         let mut config = world::config(&["www"]);
         config.orders[0].handle = handle.clone();
@@ -360,7 +360,7 @@ fn domains_are_asked_about_by_the_number_that_answers_name() {
         world.pass(Duration::from_secs(60));
         assert!(world.reply(token).ok, "{}", world.reply(token).text);
         // Another handle is another order.
-        config.orders[0].handle = Handle::CertificateId("6307".into());
+        config.orders[0].handle = OrderRef::CertificateId("6307".into());
         world.reload(config);
         let token = world.command(Command::Domains(Target::Order("www".into())));
         assert!(!world.reply(token).ok, "{handle:?}");
@@ -399,7 +399,7 @@ fn mailbox() -> (World, KeyPair, Command) {
         settings.product = certcollectd_core::api::Product::Smime;
         settings.cadence.guard_interval = Some(3 * HOUR);
     });
-    config.orders[0].handle = certcollectd_core::api::Handle::OrderNumber("5".into());
+    config.orders[0].handle = certcollectd_core::api::OrderRef::OrderNumber("5".into());
     config.orders.push(world::order("other"));
     let key = KeyPair::generate().unwrap();
     let params = rcgen::CertificateParams::new(vec!["jane@example.com".to_owned()]).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use certcollectd::effects::install::keys::sent_request;
-use certcollectd_core::api::{Answer, Failure, Handle, Product, Request, RetryAfter};
+use certcollectd_core::api::{Answer, Failure, OrderRef, Product, Request, RetryAfter};
 use certcollectd_core::cert::{self, Certificate};
 use certcollectd_core::config::{
     Account, Action, Cadence, Calls, Config, Files, Hook, HookEvent, KeySource, Log, LogFormat, Order,
@@ -94,7 +94,7 @@ pub fn order(name: &str) -> Order {
     Order {
         name: name.into(),
         account: "main".into(),
-        handle: Handle::OrderNumber(name.into()),
+        handle: OrderRef::OrderNumber(name.into()),
         domains: Box::new([]),
         key: KeySource::None,
         copies: Box::new([]),

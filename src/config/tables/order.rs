@@ -12,7 +12,7 @@ use crate::config::keys;
 use crate::config::parse::diagnostic::{Problem, Spot};
 use crate::config::parse::reader::{Item, Table};
 use crate::config::value::{self, Wrong, file_path};
-use certcollectd_core::api::{Handle, Product, Response};
+use certcollectd_core::api::{OrderRef, Product, Response};
 use certcollectd_core::config::name::{self, domain, email};
 use certcollectd_core::config::{
     FileCopy, Files, KeySource, Order, OrderSettings, Params, Policy, standard_policy,
@@ -253,7 +253,7 @@ fn blank() -> Arc<OrderSettings> {
 const DOMAINS_HELP: &str = "a list of names, such as domains = [\"www.example.com\"]";
 
 /// How the vendor knows the order.
-fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -> Option<(Handle, Spot)> {
+fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -> Option<(OrderRef, Spot)> {
     let help = "the number that the vendor gave the order, such as order_number = \"123456789\"";
     let item = table.one_of(&["order_number", "certificate_id", "base_order_number"], help)?;
     if item.name != "order_number" && product != Product::Ssl {
@@ -284,9 +284,9 @@ fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -
         item.sink().add(Problem::warning(format!("`{}` {what}", item.name), item.at, "").help(help));
     }
     let handle = match item.name {
-        "order_number" => Handle::OrderNumber(text),
-        "certificate_id" => Handle::CertificateId(text),
-        _ => Handle::BaseOrderNumber(text),
+        "order_number" => OrderRef::OrderNumber(text),
+        "certificate_id" => OrderRef::CertificateId(text),
+        _ => OrderRef::BaseOrderNumber(text),
     };
     Some((handle, item.at))
 }

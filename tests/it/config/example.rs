@@ -1,7 +1,7 @@
 //! The files in `config/` are valid, complete, and agree with the code.
 
 use certcollectd::config::file::{TABLES, read};
-use certcollectd_core::api::{Handle, Product};
+use certcollectd_core::api::{OrderRef, Product};
 use certcollectd_core::config::{
     Account, Action, Cadence, Calls, Config, Files, Hook, KeySource, Log, Policy, Push, SecretSource,
 };
@@ -23,7 +23,7 @@ fn the_minimal_file_is_enough() {
     assert_eq!(account.password, SecretSource::File("/run/secrets/sectigo".into()));
     let [order] = &config.orders[..] else { panic!("one order") };
     assert_eq!((&*order.name, &*order.account), ("www", "main"));
-    assert_eq!(order.handle, Handle::OrderNumber("123456789".into()));
+    assert_eq!(order.handle, OrderRef::OrderNumber("123456789".into()));
     assert_eq!(order.key, KeySource::None);
     assert_eq!(order.settings.product, Product::Ssl);
     assert_eq!(order.settings.cadence, Cadence::default());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use certcollectd::config::file::{Source, includes, read};
-use certcollectd_core::api::Handle;
+use certcollectd_core::api::OrderRef;
 use certcollectd_core::config::{Action, FileKind, KeySource, SecretSource, Severity};
 
 use super::{ACCOUNT, ORDER, config, said};
@@ -98,7 +98,7 @@ fn everything_that_can_be_set_is_read() {
     // Shortened along with the whole call, because it was not set itself.
     assert_eq!(config.calls.connect_timeout.as_secs(), 5);
     let [a, b, c] = &config.orders[..] else { panic!("three orders") };
-    assert_eq!(a.handle, Handle::CertificateId("42".into()));
+    assert_eq!(a.handle, OrderRef::CertificateId("42".into()));
     assert_eq!(*a.domains, ["www.example.com".into(), "*.xn--bcher-kva.example".into()]);
     assert_eq!(a.key, KeySource::Keys(["/k/1".into(), "/k/2".into()].into()));
     assert_eq!(a.settings.hooks.iter().map(|hook| &**hook).collect::<Vec<_>>(), ["sig", "run"]);

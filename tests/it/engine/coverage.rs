@@ -165,7 +165,7 @@ fn files_on_disk_are_a_promise_too() {
 fn renamed(world: &World, name: &str) -> Config {
     let mut config = (*world.config).clone();
     config.orders[0].name = name.into();
-    config.orders[0].handle = certcollectd_core::api::Handle::OrderNumber("www".into());
+    config.orders[0].handle = certcollectd_core::api::OrderRef::OrderNumber("www".into());
     config
 }
 

@@ -48,7 +48,7 @@ fn a_number_that_has_another_name_is_not_gone() {
     world.say("www", [issued(-1, 90)]);
     world.pass(HOUR);
     let mut renamed = world::config(&["web"]);
-    renamed.orders[0].handle = certcollectd_core::api::Handle::OrderNumber("www".into());
+    renamed.orders[0].handle = certcollectd_core::api::OrderRef::OrderNumber("www".into());
     world.reload(renamed);
     assert!(Status::new(&world.config, &world.load(), world.now).absent.is_empty());
 }
@@ -65,7 +65,7 @@ fn what_is_forgotten_is_warned_of_no_more_and_never_asked_about_early() {
     // Added again, under its name or another: the vendor's floor is the number's.
     for name in ["www", "web"] {
         let mut config = world::config(&["other", name]);
-        config.orders[1].handle = certcollectd_core::api::Handle::OrderNumber("www".into());
+        config.orders[1].handle = certcollectd_core::api::OrderRef::OrderNumber("www".into());
         world.reload(config);
         world.pass(DAY);
         assert!(gaps(&world, "www").iter().all(|gap| *gap >= 3 * HOUR), "{:?}", gaps(&world, "www"));

@@ -145,11 +145,11 @@ fn a_hint_soon_after_a_poll_waits_until_the_order_has_rested() {
 
 #[test]
 fn a_hint_wakes_an_order_that_is_known_by_its_certificate() {
-    use certcollectd_core::api::Handle;
+    use certcollectd_core::api::OrderRef;
     for (handle, woken) in [
-        (Handle::CertificateId("9".into()), true),
-        (Handle::CertificateId("8".into()), false),
-        (Handle::OrderNumber("9".into()), false),
+        (OrderRef::CertificateId("9".into()), true),
+        (OrderRef::CertificateId("8".into()), false),
+        (OrderRef::OrderNumber("9".into()), false),
     ] {
         let mut config = world::config(&["www"]);
         config.orders[0].handle = handle;

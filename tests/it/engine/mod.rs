@@ -298,7 +298,7 @@ fn the_floor_belongs_to_the_number() {
     let mut world = World::new(world::config(&["www"]));
     world.pass(Duration::from_secs(60));
     let mut renamed = world::order("web");
-    renamed.handle = certcollectd_core::api::Handle::OrderNumber("www".into());
+    renamed.handle = certcollectd_core::api::OrderRef::OrderNumber("www".into());
     let mut config = world::config(&[]);
     config.orders.push(renamed.clone());
     world.reload(config.clone());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use certcollectd_core::api::{Failure, Handle};
+use certcollectd_core::api::{Failure, OrderRef};
 use certcollectd_core::config::{Account, Config, HookEvent};
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::{Effect, Event};
@@ -41,7 +41,7 @@ fn account(name: &str, login: &str) -> Arc<Account> {
 }
 
 fn with_number(mut config: Config, number: &str) -> Config {
-    config.orders[0].handle = Handle::OrderNumber(number.into());
+    config.orders[0].handle = OrderRef::OrderNumber(number.into());
     config
 }
 
@@ -235,11 +235,11 @@ fn a_word_about_one_number_is_none_about_another() {
     // Within the gap after that call.
     let token = world.command(Command::Poll("b".into()));
     let mut config = world::config(&["a", "b"]);
-    config.orders[1].handle = Handle::OrderNumber("new".into());
+    config.orders[1].handle = OrderRef::OrderNumber("new".into());
     world.reload(config.clone());
     assert!(world.reply(token).text.contains("names another order now"));
     world.pass(Duration::from_secs(60));
-    config.orders[1].handle = Handle::OrderNumber("b".into());
+    config.orders[1].handle = OrderRef::OrderNumber("b".into());
     world.reload(config);
     world.pass(DAY);
     assert!(gaps(&world, "b").iter().all(|gap| *gap >= 3 * HOUR), "{:?}", world.calls);
@@ -329,8 +329,8 @@ fn the_floor_of_a_removed_order_is_saved() {
 fn a_number_keeps_its_interval_though_a_call_about_another_was_not_sent() {
     let swapped = || {
         let mut config = world::config(&["a", "b"]);
-        config.orders[0].handle = Handle::OrderNumber("b".into());
-        config.orders[1].handle = Handle::OrderNumber("a".into());
+        config.orders[0].handle = OrderRef::OrderNumber("b".into());
+        config.orders[1].handle = OrderRef::OrderNumber("a".into());
         config
     };
     for saved in [true, false] {

@@ -173,7 +173,7 @@ fn another_name_for_the_order_ends_no_alarm() {
         world.pass(10 * SECOND);
         let mut config = (*world.config).clone();
         config.orders[0].name = "web".into();
-        config.orders[0].handle = certcollectd_core::api::Handle::OrderNumber("www".into());
+        config.orders[0].handle = certcollectd_core::api::OrderRef::OrderNumber("www".into());
         world.reload(config);
         if restarts {
             world.restart();

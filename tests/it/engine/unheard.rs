@@ -456,7 +456,7 @@ fn the_floor_of_a_former_number_counts_from_the_latest_arrival() {
     let mut list = effects(&mut world, Event::Started);
     let Some(call @ Effect::Call(_)) = list.pop() else { panic!("no call") };
     let mut swapped = world::config(&["a", "b"]);
-    swapped.orders[0].handle = certcollectd_core::api::Handle::OrderNumber("x".into());
+    swapped.orders[0].handle = certcollectd_core::api::OrderRef::OrderNumber("x".into());
     world.say("a", [Say::Fail(world::silence()), Say::text("errorCode=0")]);
     world.reload(swapped);
     let end = world.now.time;

@@ -41,7 +41,7 @@ impl Product {
 
 /// How an order is named to the vendor. All three are opaque text to us.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Handle {
+pub enum OrderRef {
     /// `orderNumber`, at most 128 characters.
     OrderNumber(Box<str>),
     /// `certificateID`, at most 16 digits; can also name a replaced certificate (CollectSSL 1.21).
@@ -50,22 +50,24 @@ pub enum Handle {
     BaseOrderNumber(Box<str>),
 }
 
-impl Handle {
+impl OrderRef {
     /// Characters of `orderNumber` that the vendor takes [seed: CollectSSL].
     pub const MAX_ORDER_NUMBER: usize = 128;
 
     pub fn text(&self) -> &str {
         match self {
-            Handle::OrderNumber(text) | Handle::CertificateId(text) | Handle::BaseOrderNumber(text) => text,
+            OrderRef::OrderNumber(text) | OrderRef::CertificateId(text) | OrderRef::BaseOrderNumber(text) => {
+                text
+            }
         }
     }
 
     /// The vendor's parameter that carries it.
     pub fn parameter(&self) -> &'static str {
         match self {
-            Handle::OrderNumber(_) => "orderNumber",
-            Handle::CertificateId(_) => "certificateID",
-            Handle::BaseOrderNumber(_) => "baseOrderNumber",
+            OrderRef::OrderNumber(_) => "orderNumber",
+            OrderRef::CertificateId(_) => "certificateID",
+            OrderRef::BaseOrderNumber(_) => "baseOrderNumber",
         }
     }
 
@@ -74,7 +76,7 @@ impl Handle {
         format!("{} {}", self.parameter(), self.text())
     }
 
-    /// The number in what [`Handle::identity`] gives.
+    /// The number in what [`OrderRef::identity`] gives.
     pub fn text_of(identity: &str) -> &str {
         identity.split_once(' ').map_or(identity, |(_, text)| text)
     }
@@ -82,9 +84,9 @@ impl Handle {
     /// As operators read it: `order 123`, `certificate 123`, `base order 123`.
     pub fn describe(&self) -> String {
         match self {
-            Handle::OrderNumber(text) => format!("order {}", Untrusted::new(text)),
-            Handle::CertificateId(text) => format!("certificate {}", Untrusted::new(text)),
-            Handle::BaseOrderNumber(text) => format!("base order {}", Untrusted::new(text)),
+            OrderRef::OrderNumber(text) => format!("order {}", Untrusted::new(text)),
+            OrderRef::CertificateId(text) => format!("certificate {}", Untrusted::new(text)),
+            OrderRef::BaseOrderNumber(text) => format!("base order {}", Untrusted::new(text)),
         }
     }
 }

@@ -61,7 +61,7 @@ const REASONS: [(i32, &str); 10] = [
 /// What the announcement of a revocation calls itself, in lower case and without what is between the words.
 const PRE_REVOCATION: &str = "prerevocation";
 /// No serial number is longer than an order number may be.
-const MAX_NUMBER: usize = super::Handle::MAX_ORDER_NUMBER;
+const MAX_NUMBER: usize = super::OrderRef::MAX_ORDER_NUMBER;
 /// No notification has more names than this.
 const MAX_NAMES: usize = 200;
 /// Maximum number of orders, certificates or serial numbers taken from one notification.
@@ -79,10 +79,10 @@ pub fn parse(query: &[u8], body: &[u8]) -> Option<Hint> {
     pairs.truncate(MAX_NAMES);
     let mut hint = Hint::default();
     for (name, value) in &pairs {
-        match Handle::of(&name.plain) {
-            Some(Handle::Order) => numbers(value, &mut hint.numbers),
-            Some(Handle::Certificate) => numbers(value, &mut hint.certificates),
-            Some(Handle::Serial) => serials(value, &mut hint.serials),
+        match OrderRef::of(&name.plain) {
+            Some(OrderRef::Order) => numbers(value, &mut hint.numbers),
+            Some(OrderRef::Certificate) => numbers(value, &mut hint.certificates),
+            Some(OrderRef::Serial) => serials(value, &mut hint.serials),
             None => {}
         }
     }
@@ -96,24 +96,24 @@ pub fn parse(query: &[u8], body: &[u8]) -> Option<Hint> {
 }
 
 /// By what a parameter may name an order.
-enum Handle {
+enum OrderRef {
     Order,
     Certificate,
     Serial,
 }
 
-impl Handle {
+impl OrderRef {
     /// What a name in lower case without anything between its words stands for: `orderNumber`, `orders`, `certId`.
-    fn of(plain: &str) -> Option<Handle> {
+    fn of(plain: &str) -> Option<OrderRef> {
         let ends = |ends: &[&str]| ends.iter().any(|end| plain.ends_with(end));
         if plain.contains("serial") {
-            Some(Handle::Serial)
+            Some(OrderRef::Serial)
         } else if plain.contains("cert") && ends(&["id", "ids"]) {
-            Some(Handle::Certificate)
+            Some(OrderRef::Certificate)
         } else if plain.contains("order")
             && ends(&["order", "orders", "number", "numbers", "no", "id", "ids"])
         {
-            Some(Handle::Order)
+            Some(OrderRef::Order)
         } else {
             None
         }

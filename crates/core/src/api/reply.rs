@@ -11,7 +11,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::code::{ATTACHED, Class, LOGIN_REFUSED, classify, is_error};
-use super::{Answer, Endpoint, Handle, Untrusted};
+use super::{Answer, Endpoint, OrderRef, Untrusted};
 
 /// What the vendor said, decoded once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -240,7 +240,7 @@ fn skip_blank(body: &Bytes) -> Bytes {
 
 /// Whether a text can be the number of an order or a certificate, which are opaque words.
 fn is_number(text: &str) -> bool {
-    (1..=Handle::MAX_ORDER_NUMBER).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    (1..=OrderRef::MAX_ORDER_NUMBER).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Reads a moment in UNIX seconds; what lies before 1970 or beyond the year 9999 is none.

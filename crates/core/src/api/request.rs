@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Handle, Product};
+use super::{OrderRef, Product};
 
 /// The vendor's endpoints that this daemon uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -178,7 +178,7 @@ impl Request {
     /// Asks for an order's status and, if it is issued, for the certificates in the same call:
     /// `queryType=1`, because a poll with `queryType=0` never gets further than status 1. A form that the
     /// product does not have gives way to its standard one.
-    pub fn collect(product: Product, handle: &Handle, response: Option<Response>) -> Self {
+    pub fn collect(product: Product, handle: &OrderRef, response: Option<Response>) -> Self {
         let response =
             response.filter(|wanted| wanted.fits(product)).unwrap_or_else(|| Response::standard(product));
         let mut request = Request::new(product.endpoint()).with(handle.parameter(), handle.text());
@@ -220,8 +220,8 @@ impl Request {
 
     /// Whether a collecting call may set this parameter on its own. The vendor folds the case of names.
     pub fn is_own(name: &str) -> bool {
-        let handles: [fn(Box<str>) -> Handle; 3] =
-            [Handle::OrderNumber, Handle::CertificateId, Handle::BaseOrderNumber];
+        let handles: [fn(Box<str>) -> OrderRef; 3] =
+            [OrderRef::OrderNumber, OrderRef::CertificateId, OrderRef::BaseOrderNumber];
         let forms = || Response::ALL.into_iter().map(|(_, response)| response);
         let mut requests = [Product::Ssl, Product::Mark, Product::Smime].into_iter().flat_map(|product| {
             handles.into_iter().flat_map(move |handle| {
@@ -342,7 +342,7 @@ mod tests {
     fn each_product_sends_its_documented_parameters() {
         let shown = "&showValidityPeriod=Y&showFQDN=Y&showExtStatus=Y&showMDCDomainDetails=Y&showMDCDomainDetails2=Y\
                      &showStatusDetails=Y";
-        let number = |text: &str| Handle::OrderNumber(text.into());
+        let number = |text: &str| OrderRef::OrderNumber(text.into());
         check(
             &Request::collect(Product::Ssl, &number("12 3"), None),
             &format!("{LOGIN}&orderNumber=12+3&queryType=1&responseType=3&responseFormat=1{shown}"),
@@ -380,7 +380,7 @@ mod tests {
         let fields = |product, word: &str| {
             let response = Response::from_word(word);
             assert!(response.is_some(), "{word}");
-            let request = Request::collect(product, &Handle::OrderNumber("1".into()), response);
+            let request = Request::collect(product, &OrderRef::OrderNumber("1".into()), response);
             let of = |name: &str| {
                 request
                     .fields
@@ -412,10 +412,11 @@ mod tests {
 
     #[test]
     fn the_body_never_grows_beyond_its_first_allocation() {
-        let request = Request::collect(Product::Ssl, &Handle::OrderNumber("\u{fe}".repeat(128).into()), None);
+        let request =
+            Request::collect(Product::Ssl, &OrderRef::OrderNumber("\u{fe}".repeat(128).into()), None);
         let most = request.body("\u{fe}", "\u{fe}");
         assert!(most.len() <= most.capacity());
-        let name = Handle::BaseOrderNumber("1".into());
+        let name = OrderRef::BaseOrderNumber("1".into());
         assert_eq!(name.parameter(), "baseOrderNumber");
     }
 }

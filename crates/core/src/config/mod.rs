@@ -18,7 +18,7 @@ pub use login::{Account, Params, ProxyLogin, SecretSource};
 pub use name::{is_name, normal_domain};
 pub use signal::HookSignal;
 
-use crate::api::{Handle, Product, Response};
+use crate::api::{OrderRef, Product, Response};
 pub use crate::cert::{Policy, Severity};
 
 /// The whole configuration, after all included files were read and all names were resolved.
@@ -148,7 +148,7 @@ pub struct Order {
     /// `[a-z0-9._-]`, unique; names the directory.
     pub name: Arc<str>,
     pub account: Arc<str>,
-    pub handle: Handle,
+    pub handle: OrderRef,
     /// Names that the certificate must cover; lower case, A-labels.
     pub domains: Box<[Box<str>]>,
     /// The private key that the certificate must fit.

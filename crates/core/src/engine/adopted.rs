@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::note::Level;
 use super::time::Now;
 use super::{Engine, NoteKind};
-use crate::api::{Handle, Product};
+use crate::api::{OrderRef, Product};
 use crate::config::{Config, FileKind, Files, KeySource, Order, OrderSettings, Params, standard_policy};
 
 /// An order that the vendor made when it replaced another one.
@@ -39,13 +39,13 @@ impl Adopted {
         })
     }
 
-    fn handle(&self) -> Handle {
-        Handle::OrderNumber(self.number.clone())
+    fn handle(&self) -> OrderRef {
+        OrderRef::OrderNumber(self.number.clone())
     }
 
     /// The order as a configuration would have it. Copies elsewhere are not lent: two orders would write them.
     fn order(&self, config: &Config) -> Order {
-        let replaced = Handle::OrderNumber(self.replaced.clone());
+        let replaced = OrderRef::OrderNumber(self.replaced.clone());
         let lender = config.orders.iter().find(|order| {
             order.account == self.account
                 && order.handle == replaced

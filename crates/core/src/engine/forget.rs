@@ -9,7 +9,7 @@ use super::note::Level;
 use super::order::{Domains, OrderRecord};
 use super::time::{Now, day, rfc3339};
 use super::{Engine, NoteKind, Remembered};
-use crate::api::Handle;
+use crate::api::OrderRef;
 
 /// Maximum number of names listed.
 const SHOWN: usize = 20;
@@ -97,7 +97,7 @@ impl Engine {
     /// That an order goes which holds an installed certificate. It is unguarded from now on.
     pub(super) fn tell_removed(&mut self, id: super::OrderId, now: Now) {
         let slot = self.slot(id);
-        let number = Handle::text_of(&slot.record.handle);
+        let number = OrderRef::text_of(&slot.record.handle);
         let (level, text) = match &slot.record.installed {
             Some(installed) => {
                 let end = rfc3339(installed.not_after);

@@ -16,7 +16,7 @@ use super::note::Level;
 use super::order::{Generation, OrderRecord, Phase};
 use super::time::{Now, Time};
 use super::{Busy, Engine, NoteKind, is_default};
-use crate::api::Handle;
+use crate::api::OrderRef;
 use crate::api::push::Hint;
 use crate::api::reply::Details;
 use crate::cert::Fingerprint;
@@ -211,8 +211,8 @@ impl Engine {
         let among = |names: &[String], text: &str| names.iter().any(|name| name == text);
         let handle = &self.entry(id).handle;
         let by_handle = match handle {
-            Handle::CertificateId(text) => among(&hint.certificates, text),
-            Handle::OrderNumber(_) | Handle::BaseOrderNumber(_) => among(&hint.numbers, handle.text()),
+            OrderRef::CertificateId(text) => among(&hint.certificates, text),
+            OrderRef::OrderNumber(_) | OrderRef::BaseOrderNumber(_) => among(&hint.numbers, handle.text()),
         };
         let pushed = slot.record.pushed.as_ref();
         let certificate = pushed.and_then(|pushed| pushed.certificate.as_deref());

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::api::code::{Class, Row, is_error};
-use crate::api::{Handle, Replace, Reply, Request, Untrusted};
+use crate::api::{OrderRef, Replace, Reply, Request, Untrusted};
 use crate::cert::{self, Certificate, Fingerprint};
 use crate::engine::account::AccountRecord;
 use crate::engine::account::side_call::{SideCall, refused};
@@ -323,7 +323,7 @@ impl Engine {
         let number = &command.replace.order_number;
         let usable = |made: &&String| {
             !made.is_empty()
-                && made.chars().count() <= Handle::MAX_ORDER_NUMBER
+                && made.chars().count() <= OrderRef::MAX_ORDER_NUMBER
                 && !made.contains(char::is_control)
         };
         let made: Option<Box<str>> =

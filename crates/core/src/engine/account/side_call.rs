@@ -2,7 +2,7 @@
 //! S/MIME commands. They pass the same gate, and none of them is ever repeated blindly.
 
 use crate::api::code::{Class, Row, is_error};
-use crate::api::{Answer, Endpoint, Failure, Handle, Reply, Request, Untrusted};
+use crate::api::{Answer, Endpoint, Failure, OrderRef, Reply, Request, Untrusted};
 use crate::config::Account;
 use crate::engine::Engine;
 use crate::engine::account::Purpose;
@@ -100,15 +100,15 @@ impl Engine {
         number: &str,
         account: Option<&str>,
     ) -> Result<usize, String> {
-        if number.is_empty() || number.chars().count() > Handle::MAX_ORDER_NUMBER {
-            return Err(format!("an order number has 1 to {} characters", Handle::MAX_ORDER_NUMBER));
+        if number.is_empty() || number.chars().count() > OrderRef::MAX_ORDER_NUMBER {
+            return Err(format!("an order number has 1 to {} characters", OrderRef::MAX_ORDER_NUMBER));
         }
         let live = |gate: &usize| !self.gates[*gate].removed;
         if let Some(account) = account {
             let gate = self.gate_of(account).filter(live);
             return gate.ok_or_else(|| format!("no account named {} is configured", Untrusted::new(account)));
         }
-        let handle = Handle::OrderNumber(number.into());
+        let handle = OrderRef::OrderNumber(number.into());
         let mut orders = self.ids().filter(|id| !self.slot(*id).removed && self.entry(*id).handle == handle);
         if let Some(id) = orders.next() {
             return Ok(self.slot(id).gate);

@@ -96,7 +96,7 @@ impl Engine {
     }
 
     fn take_reply(&mut self, id: OrderId, row: Row, reply: Reply, now: Now) {
-        if let (crate::api::Handle::OrderNumber(ours), Some(theirs)) =
+        if let (crate::api::OrderRef::OrderNumber(ours), Some(theirs)) =
             (&self.entry(id).handle, &reply.order_number)
             && **ours != **theirs
         {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::api::code::Progress;
 use crate::api::reply::{Details, is_validated};
-use crate::api::{Handle, Product, Reply, Untrusted};
+use crate::api::{OrderRef, Product, Reply, Untrusted};
 use crate::engine::account::CredentialTag;
 use crate::engine::account::Refused;
 use crate::engine::account::side_call::{SideCall, login_of};
@@ -88,7 +88,7 @@ impl Engine {
 
     /// An answer names the order's number, which its entry may not. The newest of a family has another one in time.
     pub(in crate::engine) fn learn_number(&mut self, id: OrderId, told: Option<&str>, now: Now) {
-        let told = told.filter(|_| !matches!(self.entry(id).handle, Handle::OrderNumber(_)));
+        let told = told.filter(|_| !matches!(self.entry(id).handle, OrderRef::OrderNumber(_)));
         if let Some(told) = told
             && self.slot(id).record.number.as_deref() != Some(told)
         {

@@ -75,7 +75,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::Handle;
+use crate::api::OrderRef;
 use crate::api::code::{Class, row_of};
 use crate::api::reply::Details;
 use crate::cert::Fingerprint;
@@ -560,8 +560,8 @@ pub struct Trouble {
 /// The number by which every endpoint knows an order: its entry's, or the one that answers name.
 pub fn number<'a>(order: &'a Order, record: Option<&'a OrderRecord>) -> Option<&'a str> {
     match &order.handle {
-        Handle::OrderNumber(number) => Some(number),
-        Handle::CertificateId(_) | Handle::BaseOrderNumber(_) => record?.number.as_deref(),
+        OrderRef::OrderNumber(number) => Some(number),
+        OrderRef::CertificateId(_) | OrderRef::BaseOrderNumber(_) => record?.number.as_deref(),
     }
 }
 
