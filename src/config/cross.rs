@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::address::host_of;
 use super::draft::Draft;
-use super::parse::diagnostic::{Problem, Sink, Spot};
+use super::parse::diagnostic::{Problem, Sink, Span};
 use super::tables::order::CopyOrigin;
 use super::tables::polling::{cadence, check as check_pace};
 use super::tables::{account, hook, listener};
@@ -22,13 +22,13 @@ const LISTED: usize = 10;
 pub(super) fn check(sink: &Sink<'_>, draft: &Draft) {
     if draft.account_tables == 0 && sink.is_complete() {
         sink.add(
-            Problem::error("there is no [[account]]", Spot::whole(0), "")
+            Problem::error("there is no [[account]]", Span::whole(0), "")
                 .help("add one with name, login_name and password; config/minimal.toml shows how"),
         );
     }
     if draft.orders.tables == 0 && sink.is_complete() {
         sink.add(
-            Problem::warning("there is no [[order]], so there is nothing to do", Spot::whole(0), "")
+            Problem::warning("there is no [[order]], so there is nothing to do", Span::whole(0), "")
                 .help("add one with name and order_number"),
         );
     }
@@ -48,8 +48,8 @@ pub(super) fn check(sink: &Sink<'_>, draft: &Draft) {
     copies(sink, draft);
 }
 
-fn same_names<'a>(sink: &Sink<'_>, what: &str, names: impl Iterator<Item = (&'a Arc<str>, Spot)>) {
-    let mut known: HashMap<&str, Spot> = HashMap::new();
+fn same_names<'a>(sink: &Sink<'_>, what: &str, names: impl Iterator<Item = (&'a Arc<str>, Span)>) {
+    let mut known: HashMap<&str, Span> = HashMap::new();
     for (name, at) in names {
         if let Some(first) = known.insert(name, at) {
             sink.add(
@@ -92,7 +92,7 @@ fn order_accounts(sink: &Sink<'_>, draft: &Draft) -> Vec<Option<usize>> {
     draft.orders.list.iter().zip(&draft.orders.origins).map(find).collect()
 }
 
-fn unknown<'a>(kind: &str, name: &str, at: Spot, known: impl Iterator<Item = &'a str> + Clone) -> Problem {
+fn unknown<'a>(kind: &str, name: &str, at: Span, known: impl Iterator<Item = &'a str> + Clone) -> Problem {
     let label = near(name, known.clone()).map(|near| format!("did you mean {near:?}?"));
     let problem = Problem::error(
         format!("there is no {kind} with the name {}", shown(name)),
@@ -165,7 +165,7 @@ fn intervals(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
             account.is_some_and(|account| Account::VENDOR_HOSTS.contains(&host_of(&account.base_url)));
         is_vendors[origin.settings as usize] |= is_vendor;
     }
-    let mut said: HashSet<Spot> = HashSet::new();
+    let mut said: HashSet<Span> = HashSet::new();
     for (shared, is_vendor) in draft.orders.shared.iter().zip(is_vendors) {
         let pace = &shared.written.pace;
         if *pace != Default::default() {
@@ -225,7 +225,7 @@ fn folders(sink: &Sink<'_>, draft: &Draft) {
     let problem = match written {
         [Some(state), Some(install)] => Problem::error(what, install, "").also(state, ""),
         [Some(at), None] | [None, Some(at)] => Problem::error(what, at, ""),
-        [None, None] => Problem::error(what, Spot::whole(0), ""),
+        [None, None] => Problem::error(what, Span::whole(0), ""),
     };
     sink.add(problem.help(help));
 }

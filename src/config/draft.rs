@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::parse::diagnostic::Spot;
+use super::parse::diagnostic::Span;
 use super::tables::listener::Bound;
 use super::tables::order::Orders;
 use super::tables::polling::{Pace, Polling, cadence};
@@ -14,10 +14,10 @@ use super::{Config, Dns, Http, Log, Push};
 
 #[derive(Default)]
 pub(super) struct Draft {
-    pub(super) state_dir: Option<(PathBuf, Spot)>,
+    pub(super) state_dir: Option<(PathBuf, Span)>,
     /// It is given, and cannot be used.
     pub(super) state_dir_is_wrong: bool,
-    pub(super) install_dir: Option<(PathBuf, Spot)>,
+    pub(super) install_dir: Option<(PathBuf, Span)>,
     pub(super) polling: Polling,
     pub(super) accounts: Vec<account::Draft>,
     /// How many there were, the unreadable ones included.
@@ -31,7 +31,7 @@ pub(super) struct Draft {
     pub(super) dns: Dns,
     pub(super) log: Log,
     /// The tables that may be given once, and where they were.
-    pub(super) once: HashMap<&'static str, Spot>,
+    pub(super) once: HashMap<&'static str, Span>,
 }
 
 impl Draft {
@@ -68,7 +68,7 @@ impl Draft {
     }
 }
 
-fn folder<'a>(written: &'a Option<(PathBuf, Spot)>, default: &'static str) -> Cow<'a, Path> {
+fn folder<'a>(written: &'a Option<(PathBuf, Span)>, default: &'static str) -> Cow<'a, Path> {
     match written {
         Some((path, _)) => Cow::Borrowed(path),
         None => Cow::Borrowed(Path::new(default)),

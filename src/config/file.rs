@@ -11,10 +11,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use super::keys::{Keys, TABLES};
-pub use super::parse::diagnostic::{Level, Place, Problem, Problems, Source};
+pub use super::parse::diagnostic::{Level, Location, Problem, Problems, Source};
 
 use super::draft::Draft;
-use super::parse::diagnostic::{Sink, Spot, next_header};
+use super::parse::diagnostic::{Sink, Span, next_header};
 use super::parse::reader::{Item, Piece, Table};
 use super::parse::{sensitive, syntax};
 use super::tables::{account, hook, listener, polling};
@@ -101,7 +101,7 @@ pub fn problems(sources: &[Source], unread: &[Unread]) -> Problems {
 pub fn remains(sources: &[Source]) -> Option<Config> {
     let sink = Sink::new(sources);
     let draft = draft_of(&sink);
-    if draft.state_dir.is_none() && (draft.state_dir_is_wrong || sink.has_gap_after(Spot::whole(0))) {
+    if draft.state_dir.is_none() && (draft.state_dir_is_wrong || sink.has_gap_after(Span::whole(0))) {
         return None;
     }
     let mut config = draft.settle();
@@ -120,8 +120,8 @@ fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, Problems) {
     for unread in unread {
         let place = places.get(unread.include).map(|(_, span)| span.clone());
         let at = place.map_or_else(
-            || Spot::whole(0),
-            |span| Spot { source: 0, start: span.start as u32, end: span.end as u32 },
+            || Span::whole(0),
+            |span| Span { source: 0, start: span.start as u32, end: span.end as u32 },
         );
         let problem = match unread.level {
             Level::Error => {
@@ -148,8 +148,8 @@ fn draft_of(sink: &Sink<'_>) -> Draft {
 
 fn read_source(draft: &mut Draft, sink: &Sink<'_>, source: u32, text: &str) {
     let too_long = |what: String, help: &str| {
-        sink.add(Problem::error(what, Spot::whole(source), "").help(help));
-        sink.leave_out(Spot::whole(source));
+        sink.add(Problem::error(what, Span::whole(source), "").help(help));
+        sink.leave_out(Span::whole(source));
     };
     if text.len() > LONGEST {
         let what = format!("the file is longer than {} MiB", LONGEST / MIB);
@@ -176,7 +176,7 @@ fn read_source(draft: &mut Draft, sink: &Sink<'_>, source: u32, text: &str) {
         drop(tree);
         if sink.is_full() {
             sink.count(errors.len());
-            sink.leave_out(Spot::whole(source));
+            sink.leave_out(Span::whole(source));
             continue;
         }
         if let Some(mended) = note_faults(&piece, text) {
@@ -185,7 +185,7 @@ fn read_source(draft: &mut Draft, sink: &Sink<'_>, source: u32, text: &str) {
         }
     }
     if is_empty && source > 0 {
-        let empty = Problem::warning("an included file holds nothing", Spot::whole(source), "");
+        let empty = Problem::warning("an included file holds nothing", Span::whole(source), "");
         sink.add(empty.help("if orders were in it, put them back; or take it away"));
     }
 }
@@ -259,15 +259,15 @@ fn once<'a>(
 fn note_faults(piece: &Piece<'_>, text: &str) -> Option<String> {
     let mended = syntax::mend(text);
     for range in sensitive::suspects(text) {
-        piece.sink.hide(piece.spot(range));
+        piece.sink.hide(piece.span(range));
     }
     for gap in mended.gaps {
-        piece.sink.leave_out(piece.spot(gap));
+        piece.sink.leave_out(piece.span(gap));
     }
     for fault in mended.faults {
-        let mut problem = Problem::error(fault.message, piece.spot(fault.span), fault.label);
+        let mut problem = Problem::error(fault.message, piece.span(fault.span), fault.label);
         if let Some((also, label)) = fault.also {
-            problem = problem.also(piece.spot(also), label);
+            problem = problem.also(piece.span(also), label);
         }
         problem.help = fault.help;
         piece.sink.add(problem);

@@ -22,7 +22,7 @@ pub struct Problems {
     pub(crate) kept: Vec<Problem>,
     pub(crate) paths: Vec<PathBuf>,
     /// Ranges whose text is never shown, whatever points at their line.
-    pub(crate) hidden: Vec<Spot>,
+    pub(crate) hidden: Vec<Span>,
     errors: usize,
     warnings: usize,
 }
@@ -34,9 +34,9 @@ pub struct Problem {
     pub level: Level,
     /// What is wrong: lower case, no full stop, no secret.
     pub message: String,
-    pub at: Place,
+    pub at: Location,
     /// Further places that belong to it, such as the first of two duplicates.
-    pub also: Vec<Place>,
+    pub also: Vec<Location>,
     /// What is allowed, or what to write.
     pub help: Option<String>,
 }
@@ -52,7 +52,7 @@ pub enum Level {
 
 /// A place in one of the sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// Which of the sources, counted from 0; [`Problems::path`] names it.
     pub source: usize,
     /// The bytes meant; `None` is the file as a whole.
@@ -63,41 +63,41 @@ pub struct Place {
 
 /// A place while reading: small, because there is one for each order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Spot {
+pub(crate) struct Span {
     pub(crate) source: u32,
     pub(crate) start: u32,
     pub(crate) end: u32,
 }
 
-impl Spot {
+impl Span {
     /// A source as a whole.
-    pub(crate) fn whole(source: u32) -> Spot {
-        Spot { source, start: u32::MAX, end: u32::MAX }
+    pub(crate) fn whole(source: u32) -> Span {
+        Span { source, start: u32::MAX, end: u32::MAX }
     }
 
-    pub(crate) fn place(self, label: String) -> Place {
+    pub(crate) fn location(self, label: String) -> Location {
         let span = (self.start != u32::MAX).then_some(self.start as usize..self.end as usize);
-        Place { source: self.source as usize, span, label }
+        Location { source: self.source as usize, span, label }
     }
 }
 
 impl Problem {
-    pub(crate) fn error(message: impl Into<String>, at: Spot, label: impl Into<String>) -> Problem {
+    pub(crate) fn error(message: impl Into<String>, at: Span, label: impl Into<String>) -> Problem {
         Problem {
             level: Level::Error,
             message: message.into(),
-            at: at.place(label.into()),
+            at: at.location(label.into()),
             also: Vec::new(),
             help: None,
         }
     }
 
-    pub(crate) fn warning(message: impl Into<String>, at: Spot, label: impl Into<String>) -> Problem {
+    pub(crate) fn warning(message: impl Into<String>, at: Span, label: impl Into<String>) -> Problem {
         Problem { level: Level::Warning, ..Problem::error(message, at, label) }
     }
 
-    pub(crate) fn also(mut self, at: Spot, label: impl Into<String>) -> Problem {
-        self.also.push(at.place(label.into()));
+    pub(crate) fn also(mut self, at: Span, label: impl Into<String>) -> Problem {
+        self.also.push(at.location(label.into()));
         self
     }
 
@@ -152,8 +152,8 @@ impl Problems {
         })
     }
 
-    pub fn path(&self, place: &Place) -> &Path {
-        self.paths.get(place.source).map_or_else(|| Path::new(""), PathBuf::as_path)
+    pub fn path(&self, location: &Location) -> &Path {
+        self.paths.get(location.source).map_or_else(|| Path::new(""), PathBuf::as_path)
     }
 
     fn add(&mut self, problem: Problem) {
@@ -173,7 +173,7 @@ pub(crate) struct Sink<'a> {
     pub(crate) sources: &'a [Source],
     problems: RefCell<Problems>,
     /// Parts that were left out because of a syntax error: what is missing there is not missed.
-    gaps: RefCell<Vec<Spot>>,
+    gaps: RefCell<Vec<Span>>,
 }
 
 impl<'a> Sink<'a> {
@@ -200,13 +200,13 @@ impl<'a> Sink<'a> {
         self.problems.borrow_mut().errors += errors;
     }
 
-    /// Never shows the text at `spot`.
-    pub(crate) fn hide(&self, spot: Spot) {
-        self.problems.borrow_mut().hidden.push(spot);
+    /// Never shows the text at `span`.
+    pub(crate) fn hide(&self, span: Span) {
+        self.problems.borrow_mut().hidden.push(span);
     }
 
-    pub(crate) fn leave_out(&self, spot: Spot) {
-        self.gaps.borrow_mut().push(spot);
+    pub(crate) fn leave_out(&self, span: Span) {
+        self.gaps.borrow_mut().push(span);
     }
 
     /// Whether everything that was written has been read.
@@ -215,7 +215,7 @@ impl<'a> Sink<'a> {
     }
 
     /// Whether something of the table that begins at `header` was left out.
-    pub(crate) fn has_gap_after(&self, header: Spot) -> bool {
+    pub(crate) fn has_gap_after(&self, header: Span) -> bool {
         let gaps = self.gaps.borrow();
         if gaps.is_empty() {
             return false;
@@ -264,8 +264,8 @@ mod tests {
     fn only_so_many_are_kept_and_all_are_counted() {
         let sink = Sink::new(&[]);
         for start in (0..250).rev() {
-            sink.add(Problem::error("x", Spot { source: 0, start, end: start }, ""));
-            sink.add(Problem::warning("y", Spot { source: 0, start, end: start }, ""));
+            sink.add(Problem::error("x", Span { source: 0, start, end: start }, ""));
+            sink.add(Problem::warning("y", Span { source: 0, start, end: start }, ""));
         }
         let problems = sink.finish();
         assert_eq!((problems.errors(), problems.warnings(), problems.len()), (250, 250, 500));

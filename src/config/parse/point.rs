@@ -11,7 +11,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::{Level, Problem, Problems, Sink, Source, Spot};
+use super::diagnostic::{Level, Problem, Problems, Sink, Source, Span};
 use super::render::address;
 use super::syntax;
 
@@ -64,11 +64,11 @@ pub struct Finding {
 /// Findings as problems, each with its place, in the order of the files and lines.
 pub fn located(sources: &[Source], findings: &[Finding]) -> Problems {
     let sink = Sink::new(sources);
-    let spots = find(sources, findings.iter().map(|finding| finding.about.as_ref()));
-    for (finding, spot) in findings.iter().zip(spots) {
+    let spans = find(sources, findings.iter().map(|finding| finding.about.as_ref()));
+    for (finding, span) in findings.iter().zip(spans) {
         let mut problem = match finding.level {
-            Level::Error => Problem::error(finding.message.as_str(), spot, ""),
-            Level::Warning => Problem::warning(finding.message.as_str(), spot, ""),
+            Level::Error => Problem::error(finding.message.as_str(), span, ""),
+            Level::Warning => Problem::warning(finding.message.as_str(), span, ""),
         };
         problem.help.clone_from(&finding.help);
         sink.add(problem);
@@ -78,16 +78,17 @@ pub fn located(sources: &[Source], findings: &[Finding]) -> Problems {
 
 /// The place of one key, `FILE:LINE:COLUMN`.
 pub fn place(sources: &[Source], key: &Key) -> String {
-    let spot = find(sources, std::iter::once(Some(key))).into_iter().next();
-    let place = spot.unwrap_or_else(|| Spot::whole(0)).place(String::new());
-    let path = sources.get(place.source).map(|source| source.path.as_path()).unwrap_or_else(|| Path::new(""));
-    address(path, &place, sources)
+    let span = find(sources, std::iter::once(Some(key))).into_iter().next();
+    let location = span.unwrap_or_else(|| Span::whole(0)).location(String::new());
+    let path =
+        sources.get(location.source).map(|source| source.path.as_path()).unwrap_or_else(|| Path::new(""));
+    address(path, &location, sources)
 }
 
 /// The place of each key: its value, else the name of its table, else the main file.
-fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> Vec<Spot> {
+fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> Vec<Span> {
     let keys: Vec<Option<&Key>> = keys.collect();
-    let mut spots = vec![Spot::whole(0); keys.len()];
+    let mut spans = vec![Span::whole(0); keys.len()];
     let mut wanted: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
     for (index, key) in keys.iter().enumerate() {
         if let Some((kind, name)) = key.and_then(|key| key.table.as_ref()) {
@@ -96,17 +97,18 @@ fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> 
     }
     for (number, source) in (0..).zip(sources) {
         for piece in syntax::pieces(&source.text) {
-            let spot = |span: Range<usize>| {
+            let span = |range: Range<usize>| {
                 let at = |offset: usize| (piece.start + offset) as u32;
-                Spot { source: number, start: at(span.start), end: at(span.end) }
+                Span { source: number, start: at(range.start), end: at(range.end) }
             };
             let (tree, _) = DeTable::parse_recoverable(&source.text[piece.clone()]);
             let tree = tree.get_ref();
             if number == 0 {
                 for (index, key) in keys.iter().enumerate() {
                     let Some(key) = key.filter(|key| key.table.is_none()) else { continue };
-                    if let Some(span) = key.path.first().and_then(|name| tree.get(*name)).map(Spanned::span) {
-                        spots[index] = spot(span);
+                    if let Some(range) = key.path.first().and_then(|name| tree.get(*name)).map(Spanned::span)
+                    {
+                        spans[index] = span(range);
                     }
                 }
             }
@@ -117,16 +119,16 @@ fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> 
                     let Some(text) = name.get_ref().as_str() else { continue };
                     for index in wanted.get(&(kind, text)).into_iter().flatten() {
                         let Some(key) = keys[*index] else { continue };
-                        let span = lead(table, &key.path, key.value.as_deref())
+                        let range = lead(table, &key.path, key.value.as_deref())
                             .or_else(|| lead(table, &key.path, None))
                             .unwrap_or_else(|| name.span());
-                        spots[*index] = spot(span);
+                        spans[*index] = span(range);
                     }
                 }
             }
         }
     }
-    spots
+    spans
 }
 
 fn step<'a, 'b>(table: &'a DeValue<'b>, name: &str) -> Option<&'a Spanned<DeValue<'b>>> {

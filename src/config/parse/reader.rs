@@ -7,7 +7,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::diagnostic::{Problem, Sink, Spot};
+use super::diagnostic::{Problem, Sink, Span};
 use super::sensitive::is_harmless;
 use crate::config::address::has_user_info;
 use crate::config::keys::{self, Keys, MOST_KEYS};
@@ -23,10 +23,10 @@ pub(crate) struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    pub(crate) fn spot(&self, span: Range<usize>) -> Spot {
+    pub(crate) fn span(&self, range: Range<usize>) -> Span {
         // Sources are shorter than 4 GiB, which `read` makes sure of.
         let at = |offset: usize| self.base + offset as u32;
-        Spot { source: self.source, start: at(span.start), end: at(span.end) }
+        Span { source: self.source, start: at(range.start), end: at(range.end) }
     }
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Table<'a> {
     piece: Piece<'a>,
     keys: &'static Keys,
     /// The header, or the whole of it where it is written within one line.
-    pub(crate) at: Spot,
+    pub(crate) at: Span,
     /// What was found for each of `keys`. A large file asks for far more keys than it holds, and a lookup in
     /// the tree for each of them would take a quarter of the time.
     found: [Option<Entry<'a>>; MOST_KEYS],
@@ -50,8 +50,8 @@ type Entry<'a> = (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>);
 pub(crate) struct Item<'a> {
     piece: Piece<'a>,
     pub(crate) name: &'static str,
-    pub(crate) key_at: Spot,
-    pub(crate) at: Spot,
+    pub(crate) key_at: Span,
+    pub(crate) at: Span,
     is_element: bool,
     value: &'a DeValue<'a>,
 }
@@ -59,10 +59,10 @@ pub(crate) struct Item<'a> {
 impl<'a> Table<'a> {
     /// The top of a file.
     pub(crate) fn root(piece: Piece<'a>, keys: &'static Keys, entries: &'a DeTable<'a>) -> Table<'a> {
-        Table::new(piece, keys, Spot::whole(piece.source), entries)
+        Table::new(piece, keys, Span::whole(piece.source), entries)
     }
 
-    fn new(piece: Piece<'a>, keys: &'static Keys, at: Spot, entries: &'a DeTable<'a>) -> Table<'a> {
+    fn new(piece: Piece<'a>, keys: &'static Keys, at: Span, entries: &'a DeTable<'a>) -> Table<'a> {
         let mut table = Table { piece, keys, at, found: [None; MOST_KEYS], meant: Vec::new() };
         for (key, value) in entries.iter() {
             match keys.index(key.get_ref()) {
@@ -89,8 +89,8 @@ impl<'a> Table<'a> {
         Some(Item {
             piece,
             name,
-            key_at: piece.spot(key.span()),
-            at: piece.spot(value.span()),
+            key_at: piece.span(key.span()),
+            at: piece.span(value.span()),
             is_element: false,
             value: value.get_ref(),
         })
@@ -168,7 +168,7 @@ impl<'a> Table<'a> {
         if *self.keys == keys::PASSWORD || !is_harmless(name, known) || is_url {
             self.hide_values(&span, value);
         }
-        let at = self.piece.spot(span);
+        let at = self.piece.span(span);
         let title = self.keys.title;
         if *self.keys == keys::INCLUDED && keys::TOP.has(name) {
             self.sink().add(
@@ -198,7 +198,7 @@ impl<'a> Table<'a> {
     fn hide_values(&self, key: &Range<usize>, value: &Spanned<DeValue<'_>>) {
         let span = value.span();
         if span.start >= key.end {
-            self.sink().hide(self.piece.spot(span));
+            self.sink().hide(self.piece.span(span));
         } else if let (DeValue::Table(entries), true) = (value.get_ref(), span == *key) {
             // `passwrod.value = "…"`: a table without a header of its own.
             for (key, value) in entries.iter() {
@@ -379,7 +379,7 @@ impl<'a> Item<'a> {
         let DeValue::Table(entries) = self.value else { return None };
         let item = *self;
         Some(entries.iter().map(move |(key, value)| {
-            (&**key.get_ref(), Item { key_at: item.piece.spot(key.span()), ..item.element(value) })
+            (&**key.get_ref(), Item { key_at: item.piece.span(key.span()), ..item.element(value) })
         }))
     }
 
@@ -400,7 +400,7 @@ impl<'a> Item<'a> {
             self.wrong_type("a list", help);
             return Vec::new();
         };
-        let mut values: Vec<(T, Spot)> = Vec::with_capacity(elements.len());
+        let mut values: Vec<(T, Span)> = Vec::with_capacity(elements.len());
         for element in elements {
             let Some(value) = read(&element) else { continue };
             // Lists are short; only a generated one is longer, and it has no duplicates to warn of.
@@ -418,7 +418,7 @@ impl<'a> Item<'a> {
     }
 
     fn element(&self, value: &'a Spanned<DeValue<'a>>) -> Item<'a> {
-        Item { at: self.piece.spot(value.span()), is_element: true, value: value.get_ref(), ..*self }
+        Item { at: self.piece.span(value.span()), is_element: true, value: value.get_ref(), ..*self }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Tag, Renderer, Snippet};
 
-use super::diagnostic::{Level, Place, Problem, Problems, Source, Spot};
+use super::diagnostic::{Level, Location, Problem, Problems, Source, Span};
 use certcollectd_core::config::count;
 
 /// What stands in the place of text that must not be shown. Always the same length, so that it does not tell
@@ -107,8 +107,8 @@ impl Problems {
         sources: &[Source],
     ) -> Vec<Snippet<'static, annotate_snippets::Annotation<'static>>> {
         let mut groups: Vec<Window<'_>> = Vec::new();
-        for (index, place) in std::iter::once(&problem.at).chain(&problem.also).enumerate() {
-            let (Some(source), Some(span)) = (sources.get(place.source), place.span.clone()) else {
+        for (index, location) in std::iter::once(&problem.at).chain(&problem.also).enumerate() {
+            let (Some(source), Some(span)) = (sources.get(location.source), location.span.clone()) else {
                 continue;
             };
             let text = source.text.as_str();
@@ -116,14 +116,14 @@ impl Problems {
             let lines = lines_around(text, &span);
             let known = groups
                 .iter_mut()
-                .find(|group| group.source == place.source && are_near(text, &group.lines, &lines));
-            let mark = (place, span, index == 0);
+                .find(|group| group.source == location.source && are_near(text, &group.lines, &lines));
+            let mark = (location, span, index == 0);
             match known {
                 Some(group) => {
                     group.lines = group.lines.start.min(lines.start)..group.lines.end.max(lines.end);
                     group.marks.push(mark);
                 }
-                None => groups.push(Window { source: place.source, lines, marks: vec![mark] }),
+                None => groups.push(Window { source: location.source, lines, marks: vec![mark] }),
             }
         }
         groups
@@ -131,10 +131,10 @@ impl Problems {
             .map(|Window { source, lines, marks }| {
                 let text = sources[source].text.as_str();
                 let view = View::new(text, lines.clone(), source, &self.hidden);
-                let annotations = marks.into_iter().map(|(place, span, is_main)| {
+                let annotations = marks.into_iter().map(|(location, span, is_main)| {
                     let kind = if is_main { AnnotationKind::Primary } else { AnnotationKind::Context };
                     let span = view.place(span.start)..view.place(span.end);
-                    let label = (!place.label.is_empty()).then(|| place.label.clone());
+                    let label = (!location.label.is_empty()).then(|| location.label.clone());
                     kind.span(span).label(label)
                 });
                 let annotations: Vec<_> = annotations.collect();
@@ -149,9 +149,9 @@ impl Problems {
 }
 
 /// `FILE:LINE:COLUMN`, or the file alone where it is meant as a whole.
-pub(crate) fn address(path: &Path, place: &Place, sources: &[Source]) -> String {
+pub(crate) fn address(path: &Path, location: &Location, sources: &[Source]) -> String {
     let path = path.display();
-    match (place.span.as_ref(), sources.get(place.source)) {
+    match (location.span.as_ref(), sources.get(location.source)) {
         (Some(span), Some(source)) => {
             let (number, column) = position(&source.text, span.start);
             format!("{path}:{number}:{column}")
@@ -164,7 +164,7 @@ pub(crate) fn address(path: &Path, place: &Place, sources: &[Source]) -> String 
 struct Window<'a> {
     source: usize,
     lines: Range<usize>,
-    marks: Vec<(&'a Place, Range<usize>, bool)>,
+    marks: Vec<(&'a Location, Range<usize>, bool)>,
 }
 
 /// Line and column, both from 1, the column in characters.
@@ -210,12 +210,12 @@ struct View {
 }
 
 impl View {
-    fn new(text: &str, window: Range<usize>, source: usize, hidden: &[Spot]) -> View {
+    fn new(text: &str, window: Range<usize>, source: usize, hidden: &[Span]) -> View {
         let mut view = View { text: String::new(), stretches: Vec::new() };
         let mut at = window.start;
-        for spot in hidden.iter().filter(|spot| spot.source as usize == source) {
-            let start = text.floor_char_boundary((spot.start as usize).clamp(at, window.end));
-            let end = text.ceil_char_boundary((spot.end as usize).clamp(start, window.end));
+        for span in hidden.iter().filter(|span| span.source as usize == source) {
+            let start = text.floor_char_boundary((span.start as usize).clamp(at, window.end));
+            let end = text.ceil_char_boundary((span.end as usize).clamp(start, window.end));
             if start == end {
                 continue;
             }
@@ -250,12 +250,12 @@ impl View {
 mod tests {
     use super::*;
 
-    fn hidden(text: &str, parts: &[&str]) -> Vec<Spot> {
-        let spot = |part: &&str| {
+    fn hidden(text: &str, parts: &[&str]) -> Vec<Span> {
+        let span = |part: &&str| {
             let start = text.find(*part).expect("it is in there") as u32;
-            Spot { source: 0, start, end: start + part.len() as u32 }
+            Span { source: 0, start, end: start + part.len() as u32 }
         };
-        parts.iter().map(spot).collect()
+        parts.iter().map(span).collect()
     }
 
     #[test]
@@ -280,10 +280,10 @@ mod tests {
     #[test]
     fn masks_may_overlap_span_lines_and_stick_out() {
         let text = "a = one two\nthree four\nb = 1";
-        let mut spots = hidden(text, &["one", "one two\nthree", "two"]);
-        spots.push(Spot { source: 1, start: 0, end: 5 });
-        spots.sort_unstable();
-        let view = View::new(text, 0..text.len(), 0, &spots);
+        let mut spans = hidden(text, &["one", "one two\nthree", "two"]);
+        spans.push(Span { source: 1, start: 0, end: 5 });
+        spans.sort_unstable();
+        let view = View::new(text, 0..text.len(), 0, &spans);
         assert!(!["one", "two", "three"].iter().any(|word| view.text.contains(word)), "{}", view.text);
         assert_eq!(view.text.lines().count(), text.lines().count());
         assert_eq!(&view.text[view.place(text.find('b').unwrap())..], "b = 1");

@@ -7,7 +7,7 @@ use certcollectd_core::api::Response;
 use super::{params, secret};
 use crate::config::address::{base_url, has_user_info, proxy};
 use crate::config::invisible;
-use crate::config::parse::diagnostic::{Problem, Sink, Spot};
+use crate::config::parse::diagnostic::{Problem, Sink, Span};
 use crate::config::parse::reader::{Item, Table};
 use crate::config::value::{Wrong, file_path};
 use certcollectd_core::config::{Account, ProxyLogin, SecretSource, name};
@@ -18,10 +18,10 @@ const LOGIN_CHARS: usize = 64;
 /// An account as far as it could be read: enough of it to know its name when an order refers to it.
 pub(crate) struct Draft {
     pub(crate) name: Arc<str>,
-    pub(crate) name_at: Spot,
-    pub(crate) login_at: Spot,
+    pub(crate) name_at: Span,
+    pub(crate) login_at: Span,
     /// Nothing where no form of answers is chosen.
-    pub(crate) response_at: Option<Spot>,
+    pub(crate) response_at: Option<Span>,
     /// Nothing where a part of it is wrong.
     pub(crate) account: Option<Account>,
 }

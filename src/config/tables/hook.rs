@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::account::NAME_HELP;
 use crate::config::address::{has_user_info, hook_url, method, socket_path};
 use crate::config::keys;
-use crate::config::parse::diagnostic::{Problem, Spot};
+use crate::config::parse::diagnostic::{Problem, Span};
 use crate::config::parse::reader::{Item, Table};
 use crate::config::value::{DURATION_HELP, SHORTEST, Wrong, duration, file_path, near};
 use certcollectd_core::config::{Action, Hook, HookEvent, HookSignal, name};
@@ -21,7 +21,7 @@ const MOST_ARGUMENTS: usize = 32 * 1024;
 /// A hook as far as it could be read: enough of it to know its name when an order refers to it.
 pub(crate) struct Draft {
     pub(crate) name: Arc<str>,
-    pub(crate) name_at: Spot,
+    pub(crate) name_at: Span,
     /// Nothing where a part of it is wrong.
     pub(crate) hook: Option<Hook>,
 }

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 
 use super::secret;
 use crate::config::address::{listen, request_path};
-use crate::config::parse::diagnostic::{Problem, Spot};
+use crate::config::parse::diagnostic::{Problem, Span};
 use crate::config::parse::reader::Table;
 use crate::config::value::{Wrong, log_filter};
 use certcollectd_core::config::{Dns, Http, Log, LogFormat, Push};
 
 /// A listener and the place of its address.
-pub(crate) type Bound<T> = Option<(T, Spot)>;
+pub(crate) type Bound<T> = Option<(T, Span)>;
 
 pub(crate) fn http(table: &Table<'_>) -> Bound<Http> {
     let (listen, at) = address(table, "127.0.0.1:9797")?;
@@ -34,7 +34,7 @@ pub(crate) fn push(table: &Table<'_>) -> Bound<Push> {
     Some((Push { listen, path, user, password }, at))
 }
 
-fn address(table: &Table<'_>, example: &str) -> Option<(SocketAddr, Spot)> {
+fn address(table: &Table<'_>, example: &str) -> Option<(SocketAddr, Span)> {
     let help = format!("an address with a port, such as listen = {example:?}");
     let item = table.need("listen", &help)?;
     Some((item.parse(&help, listen)?, item.at))

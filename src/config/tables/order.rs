@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::account::NAME_HELP;
-use super::polling::{Pace, PaceSpots, Polling, cadence, pace};
+use super::polling::{Pace, PaceSpans, Polling, cadence, pace};
 use super::{account, output, params};
 use crate::config::keys;
-use crate::config::parse::diagnostic::{Problem, Spot};
+use crate::config::parse::diagnostic::{Problem, Span};
 use crate::config::parse::reader::{Item, Table};
 use crate::config::value::{self, Wrong, file_path};
 use certcollectd_core::api::{OrderRef, Product, Response};
@@ -39,17 +39,17 @@ pub(crate) struct Orders {
     /// Whether an order names hooks that could not be read.
     pub(crate) has_unread_hooks: bool,
     known: HashMap<Written, u32>,
-    by_name: HashMap<Arc<str>, Spot>,
+    by_name: HashMap<Arc<str>, Span>,
     words: HashSet<Arc<str>>,
     blank: Option<Arc<OrderSettings>>,
 }
 
 /// Where an order was written.
 pub(crate) struct Origin {
-    pub(crate) name: Spot,
-    pub(crate) handle: Spot,
+    pub(crate) name: Span,
+    pub(crate) handle: Span,
     /// Nothing where the order names no account.
-    pub(crate) account: Option<Spot>,
+    pub(crate) account: Option<Span>,
     /// Index into [`Orders::shared`].
     pub(crate) settings: u32,
 }
@@ -58,14 +58,14 @@ pub(crate) struct Origin {
 pub(crate) struct CopyOrigin {
     pub(crate) order: u32,
     pub(crate) copy: u32,
-    pub(crate) to: Spot,
+    pub(crate) to: Span,
 }
 
 /// A set of settings, and where the first order wrote it that has them.
 pub(crate) struct Shared {
     pub(crate) written: Written,
-    pub(crate) pace: PaceSpots,
-    pub(crate) hooks: Vec<Spot>,
+    pub(crate) pace: PaceSpans,
+    pub(crate) hooks: Vec<Span>,
 }
 
 /// [`OrderSettings`] before `[polling]` is known, which may stand below the orders. What is absent is a default.
@@ -109,10 +109,10 @@ impl Orders {
         let has_key = matches!(key, KeySource::Keys(_)) || table.get("key_file").is_some();
         let has_any_key = has_key || table.get("csr_file").is_some();
 
-        let (pace, pace_spots) = pace(table);
+        let (pace, pace_spans) = pace(table);
         let files = table.table("files", &keys::FILES);
         let verify = table.table("verify", &keys::VERIFY);
-        let (hooks, hook_spots) = self.hooks(table);
+        let (hooks, hook_spans) = self.hooks(table);
         let written = Written {
             product,
             pace,
@@ -122,10 +122,10 @@ impl Orders {
             verify: verify.map(|table| output::verify(&table, product, has_any_key, has_domains)),
             hooks,
         };
-        let mut copies: Vec<(FileCopy, Spot)> = Vec::new();
+        let mut copies: Vec<(FileCopy, Span)> = Vec::new();
         table.tables("copy", &keys::COPY, |table| copies.extend(output::copy(table, has_key)));
 
-        let settings = self.share(written, pace_spots, hook_spots);
+        let settings = self.share(written, pace_spans, hook_spans);
         // Whatever is missing here was said above, and there will be no configuration.
         let (Some(name), Some((handle, handle_at))) = (name, handle) else { return };
         if account.is_some() && account_name.is_none() {
@@ -147,7 +147,7 @@ impl Orders {
         });
     }
 
-    fn note_name(&mut self, table: &Table<'_>, name: &Arc<str>, at: Spot) {
+    fn note_name(&mut self, table: &Table<'_>, name: &Arc<str>, at: Span) {
         match self.by_name.entry(name.clone()) {
             Entry::Vacant(entry) => {
                 entry.insert(at);
@@ -164,18 +164,18 @@ impl Orders {
         self.by_name.contains_key(name)
     }
 
-    fn hooks(&mut self, table: &Table<'_>) -> (Vec<Arc<str>>, Vec<Spot>) {
+    fn hooks(&mut self, table: &Table<'_>) -> (Vec<Arc<str>>, Vec<Span>) {
         let Some(item) = table.get("hooks") else { return Default::default() };
-        let mut spots = Vec::new();
+        let mut spans = Vec::new();
         let mut read = 0;
         let hooks = item.list("names of hooks, such as hooks = [\"nginx\"]", |element| {
             let name = element.text("the name of a [[hook]] in quotes")?;
-            spots.push(element.at);
+            spans.push(element.at);
             read += 1;
             Some(self.word(name))
         });
         self.has_unread_hooks |= item.elements().is_none_or(|elements| elements.len() != read);
-        (hooks, spots)
+        (hooks, spans)
     }
 
     /// One `Arc` for each name, however many orders use it.
@@ -188,7 +188,7 @@ impl Orders {
         word
     }
 
-    fn share(&mut self, written: Written, pace: PaceSpots, hooks: Vec<Spot>) -> u32 {
+    fn share(&mut self, written: Written, pace: PaceSpans, hooks: Vec<Span>) -> u32 {
         // Neighbours are mostly alike.
         if let Some(last) = self.origins.last().map(|origin| origin.settings)
             && self.shared[last as usize].written == written
@@ -253,7 +253,7 @@ fn blank() -> Arc<OrderSettings> {
 const DOMAINS_HELP: &str = "a list of names, such as domains = [\"www.example.com\"]";
 
 /// How the vendor knows the order.
-fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -> Option<(OrderRef, Spot)> {
+fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -> Option<(OrderRef, Span)> {
     let help = "the number that the vendor gave the order, such as order_number = \"123456789\"";
     let item = table.one_of(&["order_number", "certificate_id", "base_order_number"], help)?;
     if item.name != "order_number" && product != Product::Ssl {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::config::parse::diagnostic::{Problem, Spot};
+use crate::config::parse::diagnostic::{Problem, Span};
 use crate::config::parse::reader::{Item, Table};
 use crate::config::value::{MODE_HELP, Wrong, file_name, file_path, mode, principal};
 use certcollectd_core::api::Product;
@@ -133,7 +133,7 @@ const SEVERITIES: [(&str, Severity); 3] =
     [("block", Severity::Block), ("warn", Severity::Warn), ("off", Severity::Off)];
 
 /// `[[order.copy]]`, and where its path stands.
-pub(crate) fn copy(table: &Table<'_>, has_key: bool) -> Option<(FileCopy, Spot)> {
+pub(crate) fn copy(table: &Table<'_>, has_key: bool) -> Option<(FileCopy, Span)> {
     let from = table.need("from", "which content, such as from = \"fullchain\"");
     let to = table.need("to", "an absolute path, such as to = \"/etc/haproxy/site.pem\"");
     let kind = from.and_then(|item| item.word(&FileKind::ALL.map(|kind| (kind.as_str(), kind))));

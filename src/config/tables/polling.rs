@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::parse::diagnostic::{Problem, Sink, Spot};
+use crate::config::parse::diagnostic::{Problem, Sink, Span};
 use crate::config::parse::reader::{Item, Table};
 use crate::config::value::{self, DURATION_HELP, LONGEST, SHORTEST, Wrong, duration, plain};
 use certcollectd_core::config::{Cadence, Calls};
@@ -30,22 +30,22 @@ pub(crate) struct Pace {
 
 /// Where it was written.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct PaceSpots {
-    interval: Option<Spot>,
-    max_interval: Option<Spot>,
-    guard_interval: Option<Spot>,
+pub(crate) struct PaceSpans {
+    interval: Option<Span>,
+    max_interval: Option<Span>,
+    guard_interval: Option<Span>,
 }
 
 /// `[polling]` as written.
 #[derive(Debug, Default)]
 pub(crate) struct Polling {
     pub(crate) pace: Pace,
-    pub(crate) spots: PaceSpots,
+    pub(crate) spans: PaceSpans,
     pub(crate) calls: Calls,
 }
 
 pub(crate) fn polling(table: &Table<'_>) -> Polling {
-    let (pace, spots) = pace(table);
+    let (pace, spans) = pace(table);
     let request = timeout(table, "request_timeout");
     let connect = timeout(table, "connect_timeout");
     let request_timeout = request.map_or(Calls::REQUEST_TIMEOUT, |(value, _)| value);
@@ -74,13 +74,13 @@ pub(crate) fn polling(table: &Table<'_>) -> Polling {
         unknown_tries: tries.unwrap_or(Calls::UNKNOWN_TRIES),
         merge_window: merge.unwrap_or(Calls::MERGE_WINDOW),
     };
-    let polling = Polling { pace, spots, calls };
-    check(table.sink(), &polling, &Pace::default(), &PaceSpots::default());
+    let polling = Polling { pace, spans, calls };
+    check(table.sink(), &polling, &Pace::default(), &PaceSpans::default());
     polling
 }
 
 /// The four keys that `[polling]` and `[[order]]` share.
-pub(crate) fn pace(table: &Table<'_>) -> (Pace, PaceSpots) {
+pub(crate) fn pace(table: &Table<'_>) -> (Pace, PaceSpans) {
     let interval = table.get("interval");
     let max = table.get("max_interval");
     let guard = table.get("guard_interval");
@@ -98,14 +98,14 @@ pub(crate) fn pace(table: &Table<'_>) -> (Pace, PaceSpots) {
         }),
         spread_permille: table.get("spread").and_then(|item| spread(&item)),
     };
-    let spot = |item: Option<Item<'_>>| item.map(|item| item.at);
-    let spots = PaceSpots { interval: spot(interval), max_interval: spot(max), guard_interval: spot(guard) };
-    (pace, spots)
+    let span = |item: Option<Item<'_>>| item.map(|item| item.at);
+    let spans = PaceSpans { interval: span(interval), max_interval: span(max), guard_interval: span(guard) };
+    (pace, spans)
 }
 
 const GUARD_HELP: &str = "a duration with a unit, such as \"24h\", or \"off\" to end the guard";
 
-fn timeout(table: &Table<'_>, name: &'static str) -> Option<(Duration, Spot)> {
+fn timeout(table: &Table<'_>, name: &'static str) -> Option<(Duration, Span)> {
     let item = table.get(name)?;
     let value = item.parse(DURATION_HELP, |text| duration(text, SHORTEST, Calls::LONGEST))?;
     Some((value, item.at))
@@ -147,14 +147,14 @@ pub(crate) fn cadence(polling: &Pace, own: &Pace) -> Cadence {
 }
 
 /// No interval is shorter than `interval`, or that would not be the least time between two polls.
-pub(crate) fn check(sink: &Sink<'_>, polling: &Polling, own: &Pace, spots: &PaceSpots) {
+pub(crate) fn check(sink: &Sink<'_>, polling: &Polling, own: &Pace, spans: &PaceSpans) {
     let cadence = cadence(&polling.pace, own);
     let max = own.max_interval.or(polling.pace.max_interval);
     let guard = own.guard_interval.or(polling.pace.guard_interval).flatten();
-    let interval_at = spots.interval.or(polling.spots.interval);
-    let note = |name: &str, value: Duration, at: Spot, is_own: bool| {
+    let interval_at = spans.interval.or(polling.spans.interval);
+    let note = |name: &str, value: Duration, at: Span, is_own: bool| {
         // What `[polling]` says about itself is said once and not for every order.
-        let is_said = !is_own && spots.interval.is_none() && *own != Pace::default();
+        let is_said = !is_own && spans.interval.is_none() && *own != Pace::default();
         if value >= cadence.interval || is_said {
             return;
         }
@@ -168,17 +168,17 @@ pub(crate) fn check(sink: &Sink<'_>, polling: &Polling, own: &Pace, spots: &Pace
             None => problem.help("`interval` is the least time between two polls; shorten it as well"),
         });
     };
-    if let Some(at) = spots.max_interval.or(polling.spots.max_interval) {
-        note("max_interval", max.unwrap_or(cadence.max_interval), at, spots.max_interval.is_some());
+    if let Some(at) = spans.max_interval.or(polling.spans.max_interval) {
+        note("max_interval", max.unwrap_or(cadence.max_interval), at, spans.max_interval.is_some());
     }
-    if let (Some(value), Some(at)) = (guard, spots.guard_interval.or(polling.spots.guard_interval)) {
-        note("guard_interval", value, at, spots.guard_interval.is_some());
+    if let (Some(value), Some(at)) = (guard, spans.guard_interval.or(polling.spans.guard_interval)) {
+        note("guard_interval", value, at, spans.guard_interval.is_some());
     }
 }
 
-impl PaceSpots {
+impl PaceSpans {
     /// Where the interval that holds was written, if it was: in the order, or in `[polling]`.
-    pub(crate) fn interval(&self, polling: &Polling) -> Option<Spot> {
-        self.interval.or(polling.spots.interval)
+    pub(crate) fn interval(&self, polling: &Polling) -> Option<Span> {
+        self.interval.or(polling.spans.interval)
     }
 }
