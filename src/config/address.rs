@@ -4,7 +4,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-use super::value::Wrong;
+use super::value::InvalidValue;
 use certcollectd_core::api::Endpoint;
 
 /// Bytes that the kernel takes as the path of a unix socket, its closing zero left out.
@@ -18,29 +18,29 @@ struct Url<'a> {
     rest: &'a str,
 }
 
-fn split<'a>(text: &'a str, help: &str) -> Result<Url<'a>, Wrong> {
+fn split<'a>(text: &'a str, help: &str) -> Result<Url<'a>, InvalidValue> {
     if text.bytes().any(|byte| !byte.is_ascii_graphic()) {
-        return Err(Wrong::new("has blanks or characters beyond ASCII", help));
+        return Err(InvalidValue::new("has blanks or characters beyond ASCII", help));
     }
     let Some((scheme, after)) = text.split_once("://") else {
-        return Err(Wrong::new("is not a URL", help));
+        return Err(InvalidValue::new("is not a URL", help));
     };
     let end = after.find(['/', '?', '#']).unwrap_or(after.len());
     Ok(Url { scheme: scheme.to_ascii_lowercase(), authority: &after[..end], rest: &after[end..] })
 }
 
 /// `host` or `host:port`, in lower case.
-fn host_port(authority: &str, help: &str) -> Result<String, Wrong> {
+fn host_port(authority: &str, help: &str) -> Result<String, InvalidValue> {
     if authority.contains('@') {
-        return Err(Wrong::new("holds a user name or password", "leave out what stands before the @"));
+        return Err(InvalidValue::new("holds a user name or password", "leave out what stands before the @"));
     }
     let (host, port) = match authority.strip_prefix('[') {
         Some(inner) => {
             let Some((address, port)) = inner.split_once(']') else {
-                return Err(Wrong::new("has no closing bracket after the address", help));
+                return Err(InvalidValue::new("has no closing bracket after the address", help));
             };
             if address.parse::<Ipv6Addr>().is_err() {
-                return Err(Wrong::new("has no valid address between the brackets", help));
+                return Err(InvalidValue::new("has no valid address between the brackets", help));
             }
             (&authority[..address.len() + 2], port)
         }
@@ -51,34 +51,34 @@ fn host_port(authority: &str, help: &str) -> Result<String, Wrong> {
     };
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     if host.is_empty() || !host.starts_with('[') && !host.chars().all(is_allowed) {
-        return Err(Wrong::new("has no valid host", help));
+        return Err(InvalidValue::new("has no valid host", help));
     }
     let is_port = |digits: &str| {
         digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok_and(|port| port > 0)
     };
     if !port.is_empty() && !port.strip_prefix(':').is_some_and(is_port) {
-        return Err(Wrong::new("has no valid port", help));
+        return Err(InvalidValue::new("has no valid port", help));
     }
     Ok(authority.to_ascii_lowercase())
 }
 
 /// The vendor's address: https, nothing but host, port and path, no slash at the end.
-pub(super) fn base_url(text: &str) -> Result<String, Wrong> {
+pub(super) fn base_url(text: &str) -> Result<String, InvalidValue> {
     let help = "write it like \"https://secure.trust-provider.com\"";
     let url = split(text, help)?;
     if url.scheme != "https" {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             "is not https",
             "the login travels in the request, so it must begin with https://",
         ));
     }
     let host = host_port(url.authority, help)?;
     if url.rest.contains(['?', '#']) {
-        return Err(Wrong::new("has a query or a fragment", help));
+        return Err(InvalidValue::new("has a query or a fragment", help));
     }
     let path = url.rest.trim_end_matches('/');
     if let Some(front) = without_endpoint(path) {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             "has the path of an endpoint in it",
             format!("the paths of the endpoints are added to it: \"https://{host}{front}\""),
         ));
@@ -112,27 +112,27 @@ pub(super) fn host_of(base_url: &str) -> &str {
 }
 
 /// A proxy: scheme, host and port.
-pub(super) fn proxy(text: &str) -> Result<String, Wrong> {
+pub(super) fn proxy(text: &str) -> Result<String, InvalidValue> {
     let help = "write it like \"http://proxy.example.com:3128\"; http, https and socks5 are known";
     let url = split(text, help)?;
     if !matches!(url.scheme.as_str(), "http" | "https" | "socks5") {
-        return Err(Wrong::new("has an unknown scheme", help));
+        return Err(InvalidValue::new("has an unknown scheme", help));
     }
     let host = host_port(url.authority, help).map_err(|wrong| match has_user_info(url.authority) {
-        true => Wrong::new(
+        true => InvalidValue::new(
             wrong.what,
             "leave out what stands before the @; proxy_user and proxy_password are for it",
         ),
         false => wrong,
     })?;
     if !matches!(url.rest, "" | "/") {
-        return Err(Wrong::new("has more than a host and a port", help));
+        return Err(InvalidValue::new("has more than a host and a port", help));
     }
     Ok(format!("{}://{host}", url.scheme))
 }
 
 /// What a hook may call.
-pub(super) fn hook_url(text: &str) -> Result<String, Wrong> {
+pub(super) fn hook_url(text: &str) -> Result<String, InvalidValue> {
     let help = "http://, https:// or http+unix:// and an address, such as \
                 \"http+unix:///run/docker.sock/containers/web/kill?signal=HUP\"";
     let url = split(text, help)?;
@@ -142,24 +142,24 @@ pub(super) fn hook_url(text: &str) -> Result<String, Wrong> {
         }
         "http+unix" => {
             if !url.authority.is_empty() || !url.rest.starts_with('/') || url.rest.len() < 2 {
-                return Err(Wrong::new(
+                return Err(InvalidValue::new(
                     "does not name a socket",
                     "after http+unix:// comes the absolute path of the socket, so three slashes in all",
                 ));
             }
         }
-        _ => return Err(Wrong::new("has an unknown scheme", help)),
+        _ => return Err(InvalidValue::new("has an unknown scheme", help)),
     }
     if url.rest.contains('#') {
-        return Err(Wrong::new("has a fragment", "leave out what begins with #; it is never sent"));
+        return Err(InvalidValue::new("has a fragment", "leave out what begins with #; it is never sent"));
     }
     Ok(text.to_owned())
 }
 
 /// The method of a hook's call, in upper case.
-pub(super) fn method(text: &str) -> Result<String, Wrong> {
+pub(super) fn method(text: &str) -> Result<String, InvalidValue> {
     if text.is_empty() || text.len() > 20 || !text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        return Err(Wrong::new("is not an HTTP method", "such as \"POST\" or \"PUT\""));
+        return Err(InvalidValue::new("is not an HTTP method", "such as \"POST\" or \"PUT\""));
     }
     Ok(text.to_ascii_uppercase())
 }
@@ -170,23 +170,23 @@ pub(super) fn has_user_info(text: &str) -> bool {
 }
 
 /// The path that the vendor's push calls.
-pub(super) fn request_path(text: &str) -> Result<String, Wrong> {
+pub(super) fn request_path(text: &str) -> Result<String, InvalidValue> {
     let help = "such as \"/push\"";
     if !text.starts_with('/') {
-        return Err(Wrong::new("does not begin with a slash", help));
+        return Err(InvalidValue::new("does not begin with a slash", help));
     }
     if text.contains(['?', '#']) || text.bytes().any(|byte| !byte.is_ascii_graphic()) {
-        return Err(Wrong::new("is more than a path", help));
+        return Err(InvalidValue::new("is more than a path", help));
     }
     Ok(text.to_owned())
 }
 
 /// Address and port to listen on.
-pub(super) fn listen(text: &str) -> Result<SocketAddr, Wrong> {
+pub(super) fn listen(text: &str) -> Result<SocketAddr, InvalidValue> {
     text.parse().map_err(|_| {
         let port = text.rsplit(':').next().filter(|port| port.parse::<u16>().is_ok());
         let port = port.unwrap_or("9797");
-        Wrong::new(
+        InvalidValue::new(
             "is not an address with a port",
             format!("\"127.0.0.1:{port}\" for this host only, \"0.0.0.0:{port}\" or \"[::]:{port}\" for all"),
         )
@@ -194,10 +194,10 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, Wrong> {
 }
 
 /// The path of a unix socket fits into what the kernel takes.
-pub(super) fn socket_path(text: &str) -> Result<std::path::PathBuf, Wrong> {
+pub(super) fn socket_path(text: &str) -> Result<std::path::PathBuf, InvalidValue> {
     let path = super::value::file_path(text)?;
     if path.as_os_str().len() > SOCKET_PATH_BYTES {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             format!("is longer than {SOCKET_PATH_BYTES} bytes"),
             "the kernel takes no longer path for a socket",
         ));
@@ -209,7 +209,7 @@ pub(super) fn socket_path(text: &str) -> Result<std::path::PathBuf, Wrong> {
 mod tests {
     use super::*;
 
-    fn what<T: std::fmt::Debug>(result: Result<T, Wrong>) -> String {
+    fn what<T: std::fmt::Debug>(result: Result<T, InvalidValue>) -> String {
         result.unwrap_err().what
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::address::host_of;
 use super::draft::Draft;
-use super::parse::diagnostic::{Problem, Sink, Span};
+use super::parse::diagnostic::{Diagnostic, Diagnostics, Span};
 use super::tables::order::CopyOrigin;
 use super::tables::polling::{cadence, check as check_pace};
 use super::tables::{account, hook, listener};
@@ -19,41 +19,45 @@ use certcollectd_core::api::{OrderRef, Product, Response};
 const LISTED: usize = 10;
 
 /// All of it.
-pub(super) fn check(sink: &Sink<'_>, draft: &Draft) {
-    if draft.account_tables == 0 && sink.is_complete() {
-        sink.add(
-            Problem::error("there is no [[account]]", Span::whole(0), "")
+pub(super) fn check(diagnostics: &Diagnostics<'_>, draft: &Draft) {
+    if draft.account_tables == 0 && diagnostics.is_complete() {
+        diagnostics.add(
+            Diagnostic::error("there is no [[account]]", Span::whole(0), "")
                 .help("add one with name, login_name and password; config/minimal.toml shows how"),
         );
     }
-    if draft.orders.tables == 0 && sink.is_complete() {
-        sink.add(
-            Problem::warning("there is no [[order]], so there is nothing to do", Span::whole(0), "")
+    if draft.orders.tables == 0 && diagnostics.is_complete() {
+        diagnostics.add(
+            Diagnostic::warning("there is no [[order]], so there is nothing to do", Span::whole(0), "")
                 .help("add one with name and order_number"),
         );
     }
-    same_names(sink, "accounts", draft.accounts.iter().map(|draft| (&draft.name, draft.name_at)));
-    same_names(sink, "hooks", draft.hooks.iter().map(|draft| (&draft.name, draft.name_at)));
-    account::note_shared_logins(&draft.accounts, sink);
-    let accounts = order_accounts(sink, draft);
-    hooks(sink, draft);
-    same_numbers(sink, draft, &accounts);
-    intervals(sink, draft, &accounts);
-    responses(sink, draft, &accounts);
+    same_names(diagnostics, "accounts", draft.accounts.iter().map(|draft| (&draft.name, draft.name_at)));
+    same_names(diagnostics, "hooks", draft.hooks.iter().map(|draft| (&draft.name, draft.name_at)));
+    account::note_shared_logins(&draft.accounts, diagnostics);
+    let accounts = order_accounts(diagnostics, draft);
+    hooks(diagnostics, draft);
+    same_numbers(diagnostics, draft, &accounts);
+    intervals(diagnostics, draft, &accounts);
+    responses(diagnostics, draft, &accounts);
     if let Some(problem) = listener::conflict(&draft.http, &draft.push) {
-        sink.add(problem);
+        diagnostics.add(problem);
     }
-    folders(sink, draft);
-    key_files(sink, draft);
-    copies(sink, draft);
+    folders(diagnostics, draft);
+    key_files(diagnostics, draft);
+    copies(diagnostics, draft);
 }
 
-fn same_names<'a>(sink: &Sink<'_>, what: &str, names: impl Iterator<Item = (&'a Arc<str>, Span)>) {
+fn same_names<'a>(
+    diagnostics: &Diagnostics<'_>,
+    what: &str,
+    names: impl Iterator<Item = (&'a Arc<str>, Span)>,
+) {
     let mut known: HashMap<&str, Span> = HashMap::new();
     for (name, at) in names {
         if let Some(first) = known.insert(name, at) {
-            sink.add(
-                Problem::error(format!("two {what} with the name `{name}`"), at, "again here")
+            diagnostics.add(
+                Diagnostic::error(format!("two {what} with the name `{name}`"), at, "again here")
                     .also(first, "first here"),
             );
         }
@@ -61,24 +65,24 @@ fn same_names<'a>(sink: &Sink<'_>, what: &str, names: impl Iterator<Item = (&'a 
 }
 
 /// The account of each order, as an index into those of the draft.
-fn order_accounts(sink: &Sink<'_>, draft: &Draft) -> Vec<Option<usize>> {
+fn order_accounts(diagnostics: &Diagnostics<'_>, draft: &Draft) -> Vec<Option<usize>> {
     let by_name: HashMap<&str, usize> =
         draft.accounts.iter().enumerate().map(|(index, account)| (&*account.name, index)).collect();
     // Where some accounts could not be read, a name that is not among the others may be right.
-    let are_known = sink.is_complete() && draft.account_tables == draft.accounts.len();
+    let are_known = diagnostics.is_complete() && draft.account_tables == draft.accounts.len();
     let find = |(order, origin): (&super::Order, &super::tables::order::Origin)| match origin.account {
         Some(at) => {
             let found = by_name.get(&*order.account).copied();
             if found.is_none() && are_known && !draft.accounts.is_empty() {
-                sink.add(unknown("account", &order.account, at, by_name.keys().copied()));
+                diagnostics.add(unknown("account", &order.account, at, by_name.keys().copied()));
             }
             found
         }
         None if by_name.len() == 1 && are_known => Some(0),
         None => {
             if are_known && !draft.accounts.is_empty() {
-                sink.add(
-                    Problem::error(
+                diagnostics.add(
+                    Diagnostic::error(
                         format!("the order `{}` does not say which account", order.name),
                         origin.name,
                         "",
@@ -92,9 +96,9 @@ fn order_accounts(sink: &Sink<'_>, draft: &Draft) -> Vec<Option<usize>> {
     draft.orders.list.iter().zip(&draft.orders.origins).map(find).collect()
 }
 
-fn unknown<'a>(kind: &str, name: &str, at: Span, known: impl Iterator<Item = &'a str> + Clone) -> Problem {
+fn unknown<'a>(kind: &str, name: &str, at: Span, known: impl Iterator<Item = &'a str> + Clone) -> Diagnostic {
     let label = near(name, known.clone()).map(|near| format!("did you mean {near:?}?"));
-    let problem = Problem::error(
+    let problem = Diagnostic::error(
         format!("there is no {kind} with the name {}", shown(name)),
         at,
         label.unwrap_or_default(),
@@ -110,9 +114,9 @@ fn unknown<'a>(kind: &str, name: &str, at: Span, known: impl Iterator<Item = &'a
     })
 }
 
-fn hooks(sink: &Sink<'_>, draft: &Draft) {
+fn hooks(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     let known: HashSet<&str> = draft.hooks.iter().map(|hook| &*hook.name).collect();
-    let are_known = sink.is_complete() && draft.hook_tables == draft.hooks.len();
+    let are_known = diagnostics.is_complete() && draft.hook_tables == draft.hooks.len();
     let mut used: HashSet<&str> = HashSet::new();
     let mut are_found = true;
     for shared in &draft.orders.shared {
@@ -120,21 +124,21 @@ fn hooks(sink: &Sink<'_>, draft: &Draft) {
             used.insert(name);
             if are_known && !known.contains(&**name) {
                 are_found = false;
-                sink.add(unknown("hook", name, *at, known.iter().copied()));
+                diagnostics.add(unknown("hook", name, *at, known.iter().copied()));
             }
         }
     }
     // A hook that is not used may be the one that was meant by an unknown name.
-    let are_read = sink.is_complete() && !draft.orders.has_unread_hooks;
+    let are_read = diagnostics.is_complete() && !draft.orders.has_unread_hooks;
     if are_read && are_found && draft.orders.tables > 0 {
         draft.hooks.iter().filter(|hook| !used.contains(&*hook.name)).for_each(|hook| {
-            sink.add(hook::unused(hook));
+            diagnostics.add(hook::unused(hook));
         });
     }
 }
 
 /// Two entries for one number would poll it twice as often as the vendor allows: the floor belongs to the number.
-fn same_numbers(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
+fn same_numbers(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<usize>]) {
     let orders = &draft.orders;
     let mut known: HashMap<(usize, &OrderRef), usize> = HashMap::with_capacity(orders.list.len());
     for (index, (order, account)) in orders.list.iter().zip(accounts).enumerate() {
@@ -142,8 +146,8 @@ fn same_numbers(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
         let first = known.insert((*account, &order.handle), index);
         // With the same name as well, more was said already.
         if let Some(first) = first.filter(|first| orders.list[*first].name != order.name) {
-            sink.add(
-                Problem::error(
+            diagnostics.add(
+                Diagnostic::error(
                     format!("`{}` and `{}` are the same order", orders.list[first].name, order.name),
                     orders.origins[index].handle,
                     "again here",
@@ -156,7 +160,7 @@ fn same_numbers(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
 }
 
 /// What orders with the same settings say about intervals is said once.
-fn intervals(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
+fn intervals(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<usize>]) {
     let polling = &draft.polling;
     let mut is_vendors = vec![false; draft.orders.shared.len()];
     for (origin, account) in draft.orders.origins.iter().zip(accounts) {
@@ -169,23 +173,24 @@ fn intervals(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
     for (shared, is_vendor) in draft.orders.shared.iter().zip(is_vendors) {
         let pace = &shared.written.pace;
         if *pace != Default::default() {
-            check_pace(sink, polling, pace, &shared.pace);
+            check_pace(diagnostics, polling, pace, &shared.pace);
         }
         let interval = cadence(&polling.pace, pace).interval;
         let at = shared.pace.interval(polling);
         if let Some(at) = at.filter(|at| is_vendor && interval < Cadence::INTERVAL && said.insert(*at)) {
-            sink.add(
-                Problem::warning("`interval` is shorter than the vendor allows", at, plain(interval)).help(
-                    "Sectigo asks for polling \"no more often than once every 3 hours\" and may answer \
+            diagnostics.add(
+                Diagnostic::warning("`interval` is shorter than the vendor allows", at, plain(interval))
+                    .help(
+                        "Sectigo asks for polling \"no more often than once every 3 hours\" and may answer \
                      more with a refusal of the whole account",
-                ),
+                    ),
             );
         }
     }
 }
 
 /// A form of answers that an account asks for and a product of its orders does not have, said once for each product.
-fn responses(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
+fn responses(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<usize>]) {
     let mut said: HashSet<(usize, Product)> = HashSet::new();
     for (index, (order, account)) in draft.orders.list.iter().zip(accounts).enumerate() {
         let Some(number) = *account else { continue };
@@ -197,8 +202,8 @@ fn responses(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
         if settings.response.is_some() || response.fits(product) || !said.insert((number, product)) {
             continue;
         }
-        sink.add(
-            Problem::warning(
+        diagnostics.add(
+            Diagnostic::warning(
                 format!("`response` is no form that product = \"{}\" has", product.as_str()),
                 written.response_at.unwrap_or(written.name_at),
                 "",
@@ -209,7 +214,7 @@ fn responses(sink: &Sink<'_>, draft: &Draft, accounts: &[Option<usize>]) {
     }
 }
 
-fn folders(sink: &Sink<'_>, draft: &Draft) {
+fn folders(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     let (state, install) = (draft.state_dir(), draft.install_dir());
     let what = if state == install {
         "`state_dir` and `install_dir` are the same folder"
@@ -223,11 +228,11 @@ fn folders(sink: &Sink<'_>, draft: &Draft) {
     let help = format!("keep them apart; the defaults are {} and {}", Config::STATE_DIR, Config::INSTALL_DIR);
     let written = [&draft.state_dir, &draft.install_dir].map(|dir| dir.as_ref().map(|(_, at)| *at));
     let problem = match written {
-        [Some(state), Some(install)] => Problem::error(what, install, "").also(state, ""),
-        [Some(at), None] | [None, Some(at)] => Problem::error(what, at, ""),
-        [None, None] => Problem::error(what, Span::whole(0), ""),
+        [Some(state), Some(install)] => Diagnostic::error(what, install, "").also(state, ""),
+        [Some(at), None] | [None, Some(at)] => Diagnostic::error(what, at, ""),
+        [None, None] => Diagnostic::error(what, Span::whole(0), ""),
     };
-    sink.add(problem.help(help));
+    diagnostics.add(problem.help(help));
 }
 
 /// The order whose installed files a path is among, if it is.
@@ -244,7 +249,7 @@ fn installed<'a>(draft: &Draft, install: &Path, path: &'a Path) -> Option<&'a st
 }
 
 /// A key among the installed files would be gone with the next generation.
-fn key_files(sink: &Sink<'_>, draft: &Draft) {
+fn key_files(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     let install = draft.install_dir();
     for (order, origin) in draft.orders.list.iter().zip(&draft.orders.origins) {
         let (paths, what): (&[PathBuf], &str) = match &order.key {
@@ -254,8 +259,8 @@ fn key_files(sink: &Sink<'_>, draft: &Draft) {
         };
         for path in paths {
             if let Some(name) = installed(draft, &install, path) {
-                sink.add(
-                    Problem::error(
+                diagnostics.add(
+                    Diagnostic::error(
                         format!("the {what} of `{}` lies among the installed files of `{name}`", order.name),
                         origin.name,
                         "",
@@ -267,7 +272,7 @@ fn key_files(sink: &Sink<'_>, draft: &Draft) {
     }
 }
 
-fn copies(sink: &Sink<'_>, draft: &Draft) {
+fn copies(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     if draft.orders.copies.is_empty() {
         return;
     }
@@ -282,8 +287,8 @@ fn copies(sink: &Sink<'_>, draft: &Draft) {
     for pair in sorted.windows(2) {
         let (first, second) = (pair[0], pair[1]);
         if path_of(first) == path_of(second) {
-            sink.add(
-                Problem::error(
+            diagnostics.add(
+                Diagnostic::error(
                     format!("`{}` and `{}` write the same file", name_of(first), name_of(second)),
                     second.to,
                     "again here",
@@ -291,19 +296,19 @@ fn copies(sink: &Sink<'_>, draft: &Draft) {
                 .also(first.to, "first here"),
             );
         } else if path_of(second).starts_with(path_of(first)) {
-            sink.add(
-                Problem::error("one copy needs a folder where another writes a file", second.to, "")
+            diagnostics.add(
+                Diagnostic::error("one copy needs a folder where another writes a file", second.to, "")
                     .also(first.to, "this is the file"),
             );
         }
     }
     let (state, install) = (draft.state_dir(), draft.install_dir());
-    let inputs = inputs(sink, draft);
+    let inputs = inputs(diagnostics, draft);
     for origin in &orders.copies {
         let path = path_of(origin);
         let refuse = |what: String| {
-            sink.add(
-                Problem::error(what, origin.to, "")
+            diagnostics.add(
+                Diagnostic::error(what, origin.to, "")
                     .help("give the copy a path of its own; what stands there is replaced"),
             );
         };
@@ -330,10 +335,10 @@ enum Input {
     Other(&'static str),
 }
 
-fn inputs<'a>(sink: &Sink<'a>, draft: &'a Draft) -> HashMap<&'a Path, Input> {
+fn inputs<'a>(diagnostics: &Diagnostics<'a>, draft: &'a Draft) -> HashMap<&'a Path, Input> {
     let mut inputs: HashMap<&Path, Input> = HashMap::new();
     inputs.extend(
-        sink.sources.iter().map(|source| (&*source.path, Input::Other("a file of the configuration"))),
+        diagnostics.sources.iter().map(|source| (&*source.path, Input::Other("a file of the configuration"))),
     );
     for (index, order) in draft.orders.list.iter().enumerate() {
         match &order.key {

@@ -11,14 +11,14 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use super::keys::{Keys, TABLES};
-pub use super::parse::diagnostic::{Level, Location, Problem, Problems, Source};
+pub use super::parse::diagnostic::{Diagnostic, DiagnosticList, Level, Location, Source};
 
 use super::draft::Draft;
-use super::parse::diagnostic::{Sink, Span, next_header};
+use super::parse::diagnostic::{Diagnostics, Span, next_header};
 use super::parse::reader::{Item, Piece, Table};
 use super::parse::{sensitive, syntax};
 use super::tables::{account, hook, listener, polling};
-use super::value::Wrong;
+use super::value::InvalidValue;
 use super::{Config, cross, keys, value};
 
 /// Longest file in bytes: some 400,000 orders. Whatever is longer is not a configuration.
@@ -76,7 +76,7 @@ fn patterns(main: &Source) -> Vec<(String, Range<usize>)> {
 /// # Errors
 ///
 /// All problems that were found, warnings included, if there is an error among them.
-pub fn read(sources: &[Source]) -> Result<(Config, Problems), Problems> {
+pub fn read(sources: &[Source]) -> Result<(Config, DiagnosticList), DiagnosticList> {
     read_with(sources, &[])
 }
 
@@ -85,13 +85,13 @@ pub fn read(sources: &[Source]) -> Result<(Config, Problems), Problems> {
 /// # Errors
 ///
 /// As [`read`].
-pub fn read_with(sources: &[Source], unread: &[Unread]) -> Result<(Config, Problems), Problems> {
+pub fn read_with(sources: &[Source], unread: &[Unread]) -> Result<(Config, DiagnosticList), DiagnosticList> {
     let (draft, problems) = read_all(sources, unread);
     if problems.is_error() { Err(problems) } else { Ok((draft.settle(), problems)) }
 }
 
 /// All problems of files of which some could not be read; `sources` are the others.
-pub fn problems(sources: &[Source], unread: &[Unread]) -> Problems {
+pub fn problems(sources: &[Source], unread: &[Unread]) -> DiagnosticList {
     read_all(sources, unread).1
 }
 
@@ -99,9 +99,9 @@ pub fn problems(sources: &[Source], unread: &[Unread]) -> Problems {
 /// whose own entries can be read, with defaults for what is wrong in them. Nothing if the state directory may
 /// have stood where nothing can be read.
 pub fn remains(sources: &[Source]) -> Option<Config> {
-    let sink = Sink::new(sources);
-    let draft = draft_of(&sink);
-    if draft.state_dir.is_none() && (draft.state_dir_is_wrong || sink.has_gap_after(Span::whole(0))) {
+    let diagnostics = Diagnostics::new(sources);
+    let draft = draft_of(&diagnostics);
+    if draft.state_dir.is_none() && (draft.state_dir_is_wrong || diagnostics.has_gap_after(Span::whole(0))) {
         return None;
     }
     let mut config = draft.settle();
@@ -110,9 +110,9 @@ pub fn remains(sources: &[Source]) -> Option<Config> {
     Some(config)
 }
 
-fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, Problems) {
-    let sink = Sink::new(sources);
-    let draft = draft_of(&sink);
+fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, DiagnosticList) {
+    let diagnostics = Diagnostics::new(sources);
+    let draft = draft_of(&diagnostics);
     let places = match sources.first() {
         Some(main) if !unread.is_empty() => patterns(main),
         _ => Vec::new(),
@@ -126,30 +126,30 @@ fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, Problems) {
         let problem = match unread.level {
             Level::Error => {
                 // Accounts and hooks that are not known may be in there.
-                sink.leave_out(at);
-                Problem::error(unread.message.as_str(), at, "")
+                diagnostics.leave_out(at);
+                Diagnostic::error(unread.message.as_str(), at, "")
             }
-            Level::Warning => Problem::warning(unread.message.as_str(), at, ""),
+            Level::Warning => Diagnostic::warning(unread.message.as_str(), at, ""),
         };
-        sink.add(problem.help(unread.help.as_str()));
+        diagnostics.add(problem.help(unread.help.as_str()));
     }
-    cross::check(&sink, &draft);
-    let problems = sink.finish();
+    cross::check(&diagnostics, &draft);
+    let problems = diagnostics.finish();
     (draft, problems)
 }
 
-fn draft_of(sink: &Sink<'_>) -> Draft {
+fn draft_of(diagnostics: &Diagnostics<'_>) -> Draft {
     let mut draft = Draft::default();
-    for (index, source) in sink.sources.iter().enumerate() {
-        read_source(&mut draft, sink, index as u32, &source.text);
+    for (index, source) in diagnostics.sources.iter().enumerate() {
+        read_source(&mut draft, diagnostics, index as u32, &source.text);
     }
     draft
 }
 
-fn read_source(draft: &mut Draft, sink: &Sink<'_>, source: u32, text: &str) {
+fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, text: &str) {
     let too_long = |what: String, help: &str| {
-        sink.add(Problem::error(what, Span::whole(source), "").help(help));
-        sink.leave_out(Span::whole(source));
+        diagnostics.add(Diagnostic::error(what, Span::whole(source), "").help(help));
+        diagnostics.leave_out(Span::whole(source));
     };
     if text.len() > LONGEST {
         let what = format!("the file is longer than {} MiB", LONGEST / MIB);
@@ -165,7 +165,7 @@ fn read_source(draft: &mut Draft, sink: &Sink<'_>, source: u32, text: &str) {
                  or [account. or [hook. tables after an [[order]]",
             );
         }
-        let piece = Piece { sink, source, base: range.start as u32 };
+        let piece = Piece { diagnostics, source, base: range.start as u32 };
         let text = &text[range];
         let (tree, errors) = DeTable::parse_recoverable(text);
         is_empty &= errors.is_empty() && tree.get_ref().is_empty();
@@ -174,9 +174,9 @@ fn read_source(draft: &mut Draft, sink: &Sink<'_>, source: u32, text: &str) {
             continue;
         }
         drop(tree);
-        if sink.is_full() {
-            sink.count(errors.len());
-            sink.leave_out(Span::whole(source));
+        if diagnostics.is_full() {
+            diagnostics.count(errors.len());
+            diagnostics.leave_out(Span::whole(source));
             continue;
         }
         if let Some(mended) = note_faults(&piece, text) {
@@ -185,8 +185,8 @@ fn read_source(draft: &mut Draft, sink: &Sink<'_>, source: u32, text: &str) {
         }
     }
     if is_empty && source > 0 {
-        let empty = Problem::warning("an included file holds nothing", Span::whole(source), "");
-        sink.add(empty.help("if orders were in it, put them back; or take it away"));
+        let empty = Diagnostic::warning("an included file holds nothing", Span::whole(source), "");
+        diagnostics.add(empty.help("if orders were in it, put them back; or take it away"));
     }
 }
 
@@ -246,8 +246,8 @@ fn once<'a>(
 ) -> Option<Table<'a>> {
     let item = top.get(name)?;
     if let Some(first) = draft.once.insert(name, item.key_at) {
-        item.sink().add(
-            Problem::error(format!("`{name}` is given twice"), item.key_at, "again here")
+        item.diagnostics().add(
+            Diagnostic::error(format!("`{name}` is given twice"), item.key_at, "again here")
                 .also(first, "first here"),
         );
         return None;
@@ -259,31 +259,31 @@ fn once<'a>(
 fn note_faults(piece: &Piece<'_>, text: &str) -> Option<String> {
     let mended = syntax::mend(text);
     for range in sensitive::suspects(text) {
-        piece.sink.hide(piece.span(range));
+        piece.diagnostics.hide(piece.span(range));
     }
     for gap in mended.gaps {
-        piece.sink.leave_out(piece.span(gap));
+        piece.diagnostics.leave_out(piece.span(gap));
     }
     for fault in mended.faults {
-        let mut problem = Problem::error(fault.message, piece.span(fault.span), fault.label);
+        let mut problem = Diagnostic::error(fault.message, piece.span(fault.span), fault.label);
         if let Some((also, label)) = fault.also {
             problem = problem.also(piece.span(also), label);
         }
         problem.help = fault.help;
-        piece.sink.add(problem);
+        piece.diagnostics.add(problem);
     }
     mended.text
 }
 
 /// A path that may hold wildcards in its last part.
-fn pattern(text: &str) -> Result<String, Wrong> {
+fn pattern(text: &str) -> Result<String, InvalidValue> {
     let help = "such as \"orders.d/*.toml\", relative to the folder of this file";
     let (folder, name) = text.rsplit_once('/').unwrap_or(("", text));
     if name.is_empty() || text.chars().any(char::is_control) {
-        return Err(Wrong::new("names no file", help));
+        return Err(InvalidValue::new("names no file", help));
     }
     if folder.contains(['*', '?']) {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             "has a wildcard in a folder",
             format!("only the file name may have one, {help}"),
         ));

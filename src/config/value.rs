@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub(super) use certcollectd_core::config::name::{NAME_CHARS, Wrong, shown};
+pub(super) use certcollectd_core::config::name::{InvalidValue, NAME_CHARS, shown};
 
 use certcollectd_core::api::{OrderRef, Product};
 
@@ -28,8 +28,8 @@ const DAY: u64 = 24 * 3600;
 const FILE_NAME_BYTES: usize = 255;
 
 /// Text with a unit, between two bounds.
-pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, Wrong> {
-    let wrong = |what: String| Err(Wrong::new(what, DURATION_HELP));
+pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, InvalidValue> {
+    let wrong = |what: String| Err(InvalidValue::new(what, DURATION_HELP));
     if text.trim().is_empty() {
         return wrong("is empty".to_owned());
     }
@@ -42,7 +42,7 @@ pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Du
     }
     // "M" would be a month, one slip of the shift key away from a minute.
     if let Some(unit) = text.split(|c: char| !c.is_alphabetic()).find(|unit| is_long_unit(unit)) {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             format!("uses the unit {unit:?}, which has no fixed length"),
             "m is minutes; write months and years as days, such as \"30d\"",
         ));
@@ -53,7 +53,7 @@ pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Du
             return wrong("has a number without a unit".to_owned());
         }
         Err(humantime::DurationError::UnknownUnit { unit, .. }) => {
-            return Err(Wrong::new(
+            return Err(InvalidValue::new(
                 format!("has the unknown unit {}", shown(&unit)),
                 "units are ms, s, m, h, d and w",
             ));
@@ -89,20 +89,20 @@ fn is_long_unit(unit: &str) -> bool {
 }
 
 /// Octal permission bits.
-pub(super) fn mode(text: &str) -> Result<u32, Wrong> {
+pub(super) fn mode(text: &str) -> Result<u32, InvalidValue> {
     let is_octal =
         !text.is_empty() && text.len() <= 6 && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     let Some(mode) = is_octal.then(|| u32::from_str_radix(text, 8).ok()).flatten() else {
-        return Err(Wrong::new("is not a mode", MODE_HELP));
+        return Err(InvalidValue::new("is not a mode", MODE_HELP));
     };
     if mode & !0o777 != 0 {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             "has bits beyond the permissions",
             "only 0777 may be used: no setuid, setgid or sticky bit",
         ));
     }
     if mode & 0o002 != 0 {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             "makes the file writable for everyone",
             "the last digit must be 0, 1, 4 or 5, such as in \"0644\"",
         ));
@@ -111,9 +111,9 @@ pub(super) fn mode(text: &str) -> Result<u32, Wrong> {
 }
 
 /// The share of an interval, in thousandths.
-pub(super) fn spread(share: f64) -> Result<u16, Wrong> {
+pub(super) fn spread(share: f64) -> Result<u16, InvalidValue> {
     if !(0.0..=0.5).contains(&share) {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             "is out of range",
             "a number from 0 to 0.5: 0.1 stretches an interval by up to ten per cent",
         ));
@@ -123,15 +123,18 @@ pub(super) fn spread(share: f64) -> Result<u16, Wrong> {
 }
 
 /// An absolute path without detours, so that two ways to write one place compare equal.
-pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
+pub(super) fn path(text: &str) -> Result<PathBuf, InvalidValue> {
     if text.is_empty() {
-        return Err(Wrong::new("is empty", "an absolute path is wanted, such as \"/etc/ssl/example.pem\""));
+        return Err(InvalidValue::new(
+            "is empty",
+            "an absolute path is wanted, such as \"/etc/ssl/example.pem\"",
+        ));
     }
     if text.chars().any(char::is_control) {
-        return Err(Wrong::new("has control characters", "write the path as `ls` prints it"));
+        return Err(InvalidValue::new("has control characters", "write the path as `ls` prints it"));
     }
     let Some(inside) = text.strip_prefix('/') else {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             "is not an absolute path",
             "begin with a slash; the daemon has no working directory of its own",
         ));
@@ -139,7 +142,7 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
     let mut is_plain = true;
     for part in inside.as_bytes().split(|byte| *byte == b'/') {
         if part == b".." {
-            return Err(Wrong::new("has `..` in it", "write the path without the detour"));
+            return Err(InvalidValue::new("has `..` in it", "write the path without the detour"));
         }
         is_plain &= !matches!(part, b"" | b".");
     }
@@ -148,68 +151,71 @@ pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
 }
 
 /// As [`path`], for a file: no slash at the end, not the root.
-pub(super) fn file_path(text: &str) -> Result<PathBuf, Wrong> {
+pub(super) fn file_path(text: &str) -> Result<PathBuf, InvalidValue> {
     let path = path(text)?;
     if text.ends_with('/') {
-        return Err(Wrong::new("names a folder", "give the path of the file, without a slash at the end"));
+        return Err(InvalidValue::new(
+            "names a folder",
+            "give the path of the file, without a slash at the end",
+        ));
     }
     Ok(path)
 }
 
 /// A name within a folder.
-pub(super) fn file_name(text: &str) -> Result<(), Wrong> {
+pub(super) fn file_name(text: &str) -> Result<(), InvalidValue> {
     let help = "a plain file name is wanted, such as \"cert.pem\"";
     if text.is_empty() {
-        return Err(Wrong::new("is empty", "give a file name, or false for no such file"));
+        return Err(InvalidValue::new("is empty", "give a file name, or false for no such file"));
     }
     if text.contains('/') {
-        return Err(Wrong::new("has a slash", format!("{help}; other places are for [[order.copy]]")));
+        return Err(InvalidValue::new("has a slash", format!("{help}; other places are for [[order.copy]]")));
     }
     if text == "." || text == ".." {
-        return Err(Wrong::new("is not a file name", help));
+        return Err(InvalidValue::new("is not a file name", help));
     }
     if text.chars().any(char::is_control) {
-        return Err(Wrong::new("has control characters", help));
+        return Err(InvalidValue::new("has control characters", help));
     }
     if text.len() > FILE_NAME_BYTES {
-        return Err(Wrong::new(format!("is longer than {FILE_NAME_BYTES} bytes"), help));
+        return Err(InvalidValue::new(format!("is longer than {FILE_NAME_BYTES} bytes"), help));
     }
     Ok(())
 }
 
 /// A user or a group, by name or by number.
-pub(super) fn principal(text: &str) -> Result<(), Wrong> {
+pub(super) fn principal(text: &str) -> Result<(), InvalidValue> {
     let help = "a name or a number as text, such as \"root\" or \"33\"";
     let is_allowed =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '\\' | '$' | '+');
     if text.is_empty() {
-        return Err(Wrong::new("is empty", help));
+        return Err(InvalidValue::new("is empty", help));
     }
     if text.len() > 256 || text.starts_with('-') || !text.chars().all(is_allowed) {
-        return Err(Wrong::new("is not a user or group", help));
+        return Err(InvalidValue::new("is not a user or group", help));
     }
     // 4294967295 means "leave it alone" to the system call, which is not what was meant.
     if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.parse::<u32>().is_ok_and(|id| id != u32::MAX) {
-        return Err(Wrong::new("is too large for a user or group", help));
+        return Err(InvalidValue::new("is too large for a user or group", help));
     }
     Ok(())
 }
 
 /// The vendor's order number: opaque, except that CollectMC takes digits only.
-pub(super) fn order_number(text: &str, product: Product) -> Result<(), Wrong> {
+pub(super) fn order_number(text: &str, product: Product) -> Result<(), InvalidValue> {
     let help = "write the number as the vendor gave it, such as \"123456789\"";
     if text.is_empty() {
-        return Err(Wrong::new("is empty", help));
+        return Err(InvalidValue::new("is empty", help));
     }
     if text.trim() != text {
-        return Err(Wrong::new("has blanks around it", help));
+        return Err(InvalidValue::new("has blanks around it", help));
     }
     if text.chars().any(char::is_control) {
-        return Err(Wrong::new("has control characters", help));
+        return Err(InvalidValue::new("has control characters", help));
     }
     if text.chars().count() > OrderRef::MAX_ORDER_NUMBER {
         let most = OrderRef::MAX_ORDER_NUMBER;
-        return Err(Wrong::new(format!("is longer than {most} characters"), help));
+        return Err(InvalidValue::new(format!("is longer than {most} characters"), help));
     }
     match product {
         Product::Ssl => Ok(()),
@@ -229,9 +235,10 @@ pub(super) fn odd_order_number(text: &str) -> Option<(String, &'static str)> {
 }
 
 /// Digits only.
-pub(super) fn digits(text: &str, most: usize) -> Result<(), Wrong> {
-    let wrong =
-        |what: &str| Err(Wrong::new(what, format!("1 to {most} digits in quotes, such as \"123456789\"")));
+pub(super) fn digits(text: &str, most: usize) -> Result<(), InvalidValue> {
+    let wrong = |what: &str| {
+        Err(InvalidValue::new(what, format!("1 to {most} digits in quotes, such as \"123456789\"")))
+    };
     if text.is_empty() {
         wrong("is empty")
     } else if !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -244,10 +251,10 @@ pub(super) fn digits(text: &str, most: usize) -> Result<(), Wrong> {
 }
 
 /// The name of an environment variable.
-pub(super) fn variable(text: &str) -> Result<(), Wrong> {
+pub(super) fn variable(text: &str) -> Result<(), InvalidValue> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(is_allowed) {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             "is not the name of an environment variable",
             "letters, digits and _ only; the variable is named here, not its value",
         ));
@@ -256,7 +263,7 @@ pub(super) fn variable(text: &str) -> Result<(), Wrong> {
 }
 
 /// A level, or a list of `target=level` as in `RUST_LOG`.
-pub(super) fn log_filter(text: &str) -> Result<(), Wrong> {
+pub(super) fn log_filter(text: &str) -> Result<(), InvalidValue> {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     let help = "error, warn, info, debug, trace or off, or a filter such as \"info,certcollectd_core::engine=debug\"";
     for part in text.split(',') {
@@ -266,7 +273,7 @@ pub(super) fn log_filter(text: &str) -> Result<(), Wrong> {
         let is_target = !part.contains('=') && (part.contains("::") || part.trim().ends_with(']'));
         if !is_level && !is_target {
             let near = near(level, LEVELS.into_iter()).map(|near| format!("did you mean {near:?}? "));
-            return Err(Wrong::new(
+            return Err(InvalidValue::new(
                 format!("has the unknown level {}", shown(level)),
                 format!("{}{help}", near.unwrap_or_default()),
             ));
@@ -293,7 +300,7 @@ pub(super) fn near<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) ->
 mod tests {
     use super::*;
 
-    fn what<T: std::fmt::Debug>(result: Result<T, Wrong>) -> String {
+    fn what<T: std::fmt::Debug>(result: Result<T, InvalidValue>) -> String {
         result.unwrap_err().what
     }
 

@@ -16,10 +16,10 @@ pub struct Source {
 
 /// All that was found, errors and warnings, in the order of the files and lines they point at.
 ///
-/// At most [`Problems::SHOWN`] of each kind are kept; the others are only counted.
+/// At most [`DiagnosticList::SHOWN`] of each kind are kept; the others are only counted.
 #[derive(Debug, Clone, Default)]
-pub struct Problems {
-    pub(crate) kept: Vec<Problem>,
+pub struct DiagnosticList {
+    pub(crate) kept: Vec<Diagnostic>,
     pub(crate) paths: Vec<PathBuf>,
     /// Ranges whose text is never shown, whatever points at their line.
     pub(crate) hidden: Vec<Span>,
@@ -29,7 +29,7 @@ pub struct Problems {
 
 /// One mistake, or one thing that is allowed and probably not meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct Diagnostic {
     /// Whether the configuration can be used all the same.
     pub level: Level,
     /// What is wrong: lower case, no full stop, no secret.
@@ -53,7 +53,7 @@ pub enum Level {
 /// A place in one of the sources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
-    /// Which of the sources, counted from 0; [`Problems::path`] names it.
+    /// Which of the sources, counted from 0; [`DiagnosticList::path`] names it.
     pub source: usize,
     /// The bytes meant; `None` is the file as a whole.
     pub span: Option<Range<usize>>,
@@ -81,9 +81,9 @@ impl Span {
     }
 }
 
-impl Problem {
-    pub(crate) fn error(message: impl Into<String>, at: Span, label: impl Into<String>) -> Problem {
-        Problem {
+impl Diagnostic {
+    pub(crate) fn error(message: impl Into<String>, at: Span, label: impl Into<String>) -> Diagnostic {
+        Diagnostic {
             level: Level::Error,
             message: message.into(),
             at: at.location(label.into()),
@@ -92,16 +92,16 @@ impl Problem {
         }
     }
 
-    pub(crate) fn warning(message: impl Into<String>, at: Span, label: impl Into<String>) -> Problem {
-        Problem { level: Level::Warning, ..Problem::error(message, at, label) }
+    pub(crate) fn warning(message: impl Into<String>, at: Span, label: impl Into<String>) -> Diagnostic {
+        Diagnostic { level: Level::Warning, ..Diagnostic::error(message, at, label) }
     }
 
-    pub(crate) fn also(mut self, at: Span, label: impl Into<String>) -> Problem {
+    pub(crate) fn also(mut self, at: Span, label: impl Into<String>) -> Diagnostic {
         self.also.push(at.location(label.into()));
         self
     }
 
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Problem {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Diagnostic {
         self.help = Some(help.into());
         self
     }
@@ -112,7 +112,7 @@ impl Problem {
     }
 }
 
-impl Problems {
+impl DiagnosticList {
     /// Maximum number of problems shown; a file with more has one cause worth fixing first.
     pub const SHOWN: usize = 100;
 
@@ -138,10 +138,10 @@ impl Problems {
         self.warnings
     }
 
-    /// Those that are shown, at most [`Problems::SHOWN`], errors before warnings where there is no room for
+    /// Those that are shown, at most [`DiagnosticList::SHOWN`], errors before warnings where there is no room for
     /// all, in the order of their places.
-    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        let room = Problems::SHOWN.saturating_sub(self.errors);
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        let room = DiagnosticList::SHOWN.saturating_sub(self.errors);
         let mut warnings = 0;
         self.kept.iter().filter(move |problem| match problem.level {
             Level::Error => true,
@@ -156,43 +156,43 @@ impl Problems {
         self.paths.get(location.source).map_or_else(|| Path::new(""), PathBuf::as_path)
     }
 
-    fn add(&mut self, problem: Problem) {
+    fn add(&mut self, problem: Diagnostic) {
         let count = match problem.level {
             Level::Error => &mut self.errors,
             Level::Warning => &mut self.warnings,
         };
         *count += 1;
-        if *count <= Problems::SHOWN {
+        if *count <= DiagnosticList::SHOWN {
             self.kept.push(problem);
         }
     }
 }
 
 /// Where the reader puts what it finds. It is shared by every table reader of one run.
-pub(crate) struct Sink<'a> {
+pub(crate) struct Diagnostics<'a> {
     pub(crate) sources: &'a [Source],
-    problems: RefCell<Problems>,
+    problems: RefCell<DiagnosticList>,
     /// Parts that were left out because of a syntax error: what is missing there is not missed.
     gaps: RefCell<Vec<Span>>,
 }
 
-impl<'a> Sink<'a> {
-    pub(crate) fn new(sources: &'a [Source]) -> Sink<'a> {
+impl<'a> Diagnostics<'a> {
+    pub(crate) fn new(sources: &'a [Source]) -> Diagnostics<'a> {
         let paths = sources.iter().map(|source| source.path.clone()).collect();
-        Sink {
+        Diagnostics {
             sources,
-            problems: RefCell::new(Problems { paths, ..Problems::default() }),
+            problems: RefCell::new(DiagnosticList { paths, ..DiagnosticList::default() }),
             gaps: RefCell::default(),
         }
     }
 
-    pub(crate) fn add(&self, problem: Problem) {
+    pub(crate) fn add(&self, problem: Diagnostic) {
         self.problems.borrow_mut().add(problem);
     }
 
     /// Whether nothing that is added from now on will be shown.
     pub(crate) fn is_full(&self) -> bool {
-        self.problems.borrow().errors >= Problems::SHOWN
+        self.problems.borrow().errors >= DiagnosticList::SHOWN
     }
 
     /// Counts errors that will not be shown, where to describe them would take time.
@@ -227,9 +227,9 @@ impl<'a> Sink<'a> {
             .any(|gap| gap.source == header.source && gap.start as usize <= end && gap.end as usize >= start)
     }
 
-    pub(crate) fn finish(self) -> Problems {
+    pub(crate) fn finish(self) -> DiagnosticList {
         let mut problems = self.problems.into_inner();
-        problems.kept.sort_by_key(Problem::order);
+        problems.kept.sort_by_key(Diagnostic::order);
         problems.hidden.sort_unstable();
         problems.hidden.dedup();
         problems
@@ -262,14 +262,14 @@ mod tests {
 
     #[test]
     fn only_so_many_are_kept_and_all_are_counted() {
-        let sink = Sink::new(&[]);
+        let diagnostics = Diagnostics::new(&[]);
         for start in (0..250).rev() {
-            sink.add(Problem::error("x", Span { source: 0, start, end: start }, ""));
-            sink.add(Problem::warning("y", Span { source: 0, start, end: start }, ""));
+            diagnostics.add(Diagnostic::error("x", Span { source: 0, start, end: start }, ""));
+            diagnostics.add(Diagnostic::warning("y", Span { source: 0, start, end: start }, ""));
         }
-        let problems = sink.finish();
+        let problems = diagnostics.finish();
         assert_eq!((problems.errors(), problems.warnings(), problems.len()), (250, 250, 500));
-        assert_eq!(problems.iter().count(), Problems::SHOWN);
+        assert_eq!(problems.iter().count(), DiagnosticList::SHOWN);
         assert!(problems.iter().all(|problem| problem.level == Level::Error));
         assert!(problems.iter().is_sorted_by_key(|problem| problem.at.span.clone().unwrap().start));
     }

@@ -11,7 +11,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::{Level, Problem, Problems, Sink, Source, Span};
+use super::diagnostic::{Diagnostic, DiagnosticList, Diagnostics, Level, Source, Span};
 use super::render::address;
 use super::syntax;
 
@@ -62,18 +62,18 @@ pub struct Finding {
 }
 
 /// Findings as problems, each with its place, in the order of the files and lines.
-pub fn located(sources: &[Source], findings: &[Finding]) -> Problems {
-    let sink = Sink::new(sources);
+pub fn located(sources: &[Source], findings: &[Finding]) -> DiagnosticList {
+    let diagnostics = Diagnostics::new(sources);
     let spans = find(sources, findings.iter().map(|finding| finding.about.as_ref()));
     for (finding, span) in findings.iter().zip(spans) {
         let mut problem = match finding.level {
-            Level::Error => Problem::error(finding.message.as_str(), span, ""),
-            Level::Warning => Problem::warning(finding.message.as_str(), span, ""),
+            Level::Error => Diagnostic::error(finding.message.as_str(), span, ""),
+            Level::Warning => Diagnostic::warning(finding.message.as_str(), span, ""),
         };
         problem.help.clone_from(&finding.help);
-        sink.add(problem);
+        diagnostics.add(problem);
     }
-    sink.finish()
+    diagnostics.finish()
 }
 
 /// The place of one key, `FILE:LINE:COLUMN`.

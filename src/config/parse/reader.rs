@@ -7,16 +7,16 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use super::diagnostic::{Problem, Sink, Span};
+use super::diagnostic::{Diagnostic, Diagnostics, Span};
 use super::sensitive::is_harmless;
 use crate::config::address::has_user_info;
 use crate::config::keys::{self, Keys, MOST_KEYS};
-use crate::config::value::{Wrong, near};
+use crate::config::value::{InvalidValue, near};
 
 /// Where a tree came from.
 #[derive(Clone, Copy)]
 pub(crate) struct Piece<'a> {
-    pub(crate) sink: &'a Sink<'a>,
+    pub(crate) diagnostics: &'a Diagnostics<'a>,
     pub(crate) source: u32,
     /// Offset of the piece within its source.
     pub(crate) base: u32,
@@ -77,8 +77,8 @@ impl<'a> Table<'a> {
         table
     }
 
-    pub(crate) fn sink(&self) -> &'a Sink<'a> {
-        self.piece.sink
+    pub(crate) fn diagnostics(&self) -> &'a Diagnostics<'a> {
+        self.piece.diagnostics
     }
 
     pub(crate) fn get(&self, name: &'static str) -> Option<Item<'a>> {
@@ -127,8 +127,8 @@ impl<'a> Table<'a> {
     pub(crate) fn note_both(&self, first: &Item<'_>, second: &Item<'_>) {
         let (first, second) =
             if first.key_at.start < second.key_at.start { (first, second) } else { (second, first) };
-        self.sink().add(
-            Problem::error(
+        self.diagnostics().add(
+            Diagnostic::error(
                 format!("both `{}` and `{}` in {}", first.name, second.name, self.keys.title),
                 second.key_at,
                 "only one of them may be given",
@@ -138,16 +138,16 @@ impl<'a> Table<'a> {
     }
 
     fn note_missing(&self, names: &[&str], help: &str) {
-        if self.sink().has_gap_after(self.at) {
+        if self.diagnostics().has_gap_after(self.at) {
             return;
         }
         let what = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let problem = if names.len() > 1 {
-            Problem::error(format!("{} needs one of {what}", self.keys.title), self.at, "")
+            Diagnostic::error(format!("{} needs one of {what}", self.keys.title), self.at, "")
         } else {
-            Problem::error(format!("{} needs {what}", self.keys.title), self.at, "it is missing here")
+            Diagnostic::error(format!("{} needs {what}", self.keys.title), self.at, "it is missing here")
         };
-        self.sink().add(problem.help(help));
+        self.diagnostics().add(problem.help(help));
     }
 
     fn note_unknown(
@@ -157,8 +157,8 @@ impl<'a> Table<'a> {
         span: Range<usize>,
         value: &Spanned<DeValue<'_>>,
     ) {
-        if self.sink().is_full() {
-            return self.sink().count(1);
+        if self.diagnostics().is_full() {
+            return self.diagnostics().count(1);
         }
         let homes: Vec<&str> = keys::homes(name).map(|keys| keys.title).collect();
         let elsewhere = near(name, keys::TABLES.iter().flat_map(|keys| keys.names).copied());
@@ -171,15 +171,15 @@ impl<'a> Table<'a> {
         let at = self.piece.span(span);
         let title = self.keys.title;
         if *self.keys == keys::INCLUDED && keys::TOP.has(name) {
-            self.sink().add(
-                Problem::error(format!("`{name}` in an included file"), at, "belongs to the main file")
+            self.diagnostics().add(
+                Diagnostic::error(format!("`{name}` in an included file"), at, "belongs to the main file")
                     .help("an included file holds [[account]], [[order]] and [[hook]] only"),
             );
             return;
         }
         let place = if *self.keys == keys::TOP { "at" } else { "in" };
-        let problem = Problem::error(format!("unknown key `{name}` {place} {title}"), at, "");
-        self.sink().add(if let Some(meant) = meant {
+        let problem = Diagnostic::error(format!("unknown key `{name}` {place} {title}"), at, "");
+        self.diagnostics().add(if let Some(meant) = meant {
             let mut problem = problem;
             problem.at.label = format!("did you mean `{meant}`?");
             problem
@@ -198,7 +198,7 @@ impl<'a> Table<'a> {
     fn hide_values(&self, key: &Range<usize>, value: &Spanned<DeValue<'_>>) {
         let span = value.span();
         if span.start >= key.end {
-            self.sink().hide(self.piece.span(span));
+            self.diagnostics().hide(self.piece.span(span));
         } else if let (DeValue::Table(entries), true) = (value.get_ref(), span == *key) {
             // `passwrod.value = "…"`: a table without a header of its own.
             for (key, value) in entries.iter() {
@@ -212,7 +212,7 @@ impl<'a> Table<'a> {
         &self,
         name: &'static str,
         help: &str,
-        read: impl FnOnce(&'a str) -> Result<T, Wrong>,
+        read: impl FnOnce(&'a str) -> Result<T, InvalidValue>,
     ) -> Option<T> {
         self.get(name)?.parse(help, read)
     }
@@ -249,20 +249,20 @@ impl<'a> Table<'a> {
 }
 
 impl<'a> Item<'a> {
-    pub(crate) fn sink(&self) -> &'a Sink<'a> {
-        self.piece.sink
+    pub(crate) fn diagnostics(&self) -> &'a Diagnostics<'a> {
+        self.piece.diagnostics
     }
 
-    pub(crate) fn refuse(&self, wrong: &Wrong) {
-        let problem = Problem::error(format!("{} {}", self.subject(), wrong.what), self.at, "");
-        self.sink().add(problem.help(wrong.help.as_str()));
+    pub(crate) fn refuse(&self, wrong: &InvalidValue) {
+        let problem = Diagnostic::error(format!("{} {}", self.subject(), wrong.what), self.at, "");
+        self.diagnostics().add(problem.help(wrong.help.as_str()));
     }
 
     /// The value is of another kind than it should be.
     pub(crate) fn wrong_type(&self, expected: &str, help: &str) {
         let kind = self.kind();
-        self.sink().add(
-            Problem::error(
+        self.diagnostics().add(
+            Diagnostic::error(
                 format!("{} must be {expected}", self.subject()),
                 self.at,
                 format!("this is {kind}"),
@@ -276,7 +276,7 @@ impl<'a> Item<'a> {
     }
 
     pub(crate) fn hide(&self) {
-        self.sink().hide(self.at);
+        self.diagnostics().hide(self.at);
     }
 
     fn kind(&self) -> &'static str {
@@ -340,7 +340,11 @@ impl<'a> Item<'a> {
         text
     }
 
-    pub(crate) fn parse<T>(&self, help: &str, read: impl FnOnce(&'a str) -> Result<T, Wrong>) -> Option<T> {
+    pub(crate) fn parse<T>(
+        &self,
+        help: &str,
+        read: impl FnOnce(&'a str) -> Result<T, InvalidValue>,
+    ) -> Option<T> {
         match read(self.text(help)?) {
             Ok(value) => Some(value),
             Err(wrong) => {
@@ -359,8 +363,9 @@ impl<'a> Item<'a> {
         if found.is_none() {
             let label = near(text, words.iter().map(|(word, _)| *word));
             let label = label.map(|near| format!("did you mean {near:?}?")).unwrap_or_default();
-            self.sink().add(
-                Problem::error(format!("{} has an unknown value", self.subject()), self.at, label).help(list),
+            self.diagnostics().add(
+                Diagnostic::error(format!("{} has an unknown value", self.subject()), self.at, label)
+                    .help(list),
             );
         }
         found.map(|(_, value)| *value)
@@ -406,8 +411,8 @@ impl<'a> Item<'a> {
             // Lists are short; only a generated one is longer, and it has no duplicates to warn of.
             let first = values.iter().take(LIST).find(|(known, _)| *known == value);
             if let Some((_, first)) = first {
-                self.sink().add(
-                    Problem::warning(format!("listed twice in `{}`", self.name), element.at, "again here")
+                self.diagnostics().add(
+                    Diagnostic::warning(format!("listed twice in `{}`", self.name), element.at, "again here")
                         .also(*first, "first here"),
                 );
                 continue;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use annotate_snippets::{AnnotationKind, Group, Level as Tag, Renderer, Snippet};
 
-use super::diagnostic::{Level, Location, Problem, Problems, Source, Span};
+use super::diagnostic::{Diagnostic, DiagnosticList, Level, Location, Source, Span};
 use certcollectd_core::config::count;
 
 /// What stands in the place of text that must not be shown. Always the same length, so that it does not tell
@@ -19,7 +19,7 @@ const NEAR: usize = 6;
 /// Bytes of a line that are shown; a longer one was not written by hand.
 const LINE: usize = 2000;
 
-impl Problems {
+impl DiagnosticList {
     /// The problems as text for a terminal, in the manner of the Rust compiler, and a line that counts them.
     /// `sources` are those that were read; `color` adds terminal colours. No secret is shown.
     pub fn render(&self, sources: &[Source], color: bool) -> String {
@@ -31,7 +31,7 @@ impl Problems {
         text
     }
 
-    /// As [`Problems::render`], without the line that counts them.
+    /// As [`DiagnosticList::render`], without the line that counts them.
     pub fn paragraphs(&self, sources: &[Source], color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
@@ -54,12 +54,12 @@ impl Problems {
         self.iter().map(|problem| self.line(problem, sources)).collect()
     }
 
-    /// The first error among [`Problems::lines`].
+    /// The first error among [`DiagnosticList::lines`].
     pub fn first_error(&self, sources: &[Source]) -> Option<String> {
         self.iter().find(|problem| problem.level == Level::Error).map(|problem| self.line(problem, sources))
     }
 
-    fn line(&self, problem: &Problem, sources: &[Source]) -> String {
+    fn line(&self, problem: &Diagnostic, sources: &[Source]) -> String {
         let level = match problem.level {
             Level::Error => "error",
             Level::Warning => "warning",
@@ -81,7 +81,7 @@ impl Problems {
         counts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 
-    fn render_one(&self, problem: &Problem, sources: &[Source], renderer: &Renderer) -> String {
+    fn render_one(&self, problem: &Diagnostic, sources: &[Source], renderer: &Renderer) -> String {
         let title = match problem.level {
             Level::Error => Tag::ERROR.primary_title(problem.message.as_str()),
             Level::Warning => Tag::WARNING.primary_title(problem.message.as_str()),
@@ -103,7 +103,7 @@ impl Problems {
     /// The parts of the sources to show, the main place first; places near to each other share one.
     fn windows(
         &self,
-        problem: &Problem,
+        problem: &Diagnostic,
         sources: &[Source],
     ) -> Vec<Snippet<'static, annotate_snippets::Annotation<'static>>> {
         let mut groups: Vec<Window<'_>> = Vec::new();

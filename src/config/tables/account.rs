@@ -7,9 +7,9 @@ use certcollectd_core::api::Response;
 use super::{params, secret};
 use crate::config::address::{base_url, has_user_info, proxy};
 use crate::config::invisible;
-use crate::config::parse::diagnostic::{Problem, Sink, Span};
+use crate::config::parse::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{Wrong, file_path};
+use crate::config::value::{InvalidValue, file_path};
 use certcollectd_core::config::{Account, ProxyLogin, SecretSource, name};
 
 /// Characters that the vendor takes as `loginName` (CollectSSL, request parameters).
@@ -61,8 +61,8 @@ pub(crate) fn account(table: &Table<'_>) -> Option<Draft> {
     Some(Draft { name, name_at, login_at, response_at, account })
 }
 
-pub(crate) fn response(text: &str) -> Result<Response, Wrong> {
-    Response::from_word(text).ok_or_else(|| Wrong::new("is no form of an answer", RESPONSE_HELP))
+pub(crate) fn response(text: &str) -> Result<Response, InvalidValue> {
+    Response::from_word(text).ok_or_else(|| InvalidValue::new("is no form of an answer", RESPONSE_HELP))
 }
 
 /// What to write where a name is wanted.
@@ -81,8 +81,8 @@ fn proxy_login(table: &Table<'_>) -> Option<ProxyLogin> {
     const KEYS: [&str; 2] = ["proxy_user", "proxy_password"];
     let given = KEYS.into_iter().find_map(|key| table.get(key));
     if let Some(item) = given.filter(|_| table.get("proxy").is_none()) {
-        table.sink().add(
-            Problem::error(format!("`{}` without `proxy`", item.name), item.key_at, "")
+        table.diagnostics().add(
+            Diagnostic::error(format!("`{}` without `proxy`", item.name), item.key_at, "")
                 .help("say which one: proxy = \"http://proxy.example.com:3128\"; proxies of the environment are not used"),
         );
     }
@@ -91,7 +91,7 @@ fn proxy_login(table: &Table<'_>) -> Option<ProxyLogin> {
         let fits = user.len() <= ProxyLogin::LONGEST;
         if let (false, Some(item)) = (fits, table.get("proxy_user")) {
             let longest = ProxyLogin::LONGEST;
-            table.sink().add(Problem::error(
+            table.diagnostics().add(Diagnostic::error(
                 format!("`proxy_user` is longer than {longest} bytes"),
                 item.at,
                 "",
@@ -102,16 +102,16 @@ fn proxy_login(table: &Table<'_>) -> Option<ProxyLogin> {
     Some(ProxyLogin { user: user?, password: password? })
 }
 
-fn login_name(text: &str) -> Result<String, Wrong> {
+fn login_name(text: &str) -> Result<String, InvalidValue> {
     let help = "the login name as the vendor knows it, 1 to 64 characters";
     if text.is_empty() {
-        return Err(Wrong::new("is empty", help));
+        return Err(InvalidValue::new("is empty", help));
     }
     if text.chars().count() > LOGIN_CHARS {
-        return Err(Wrong::new(format!("is longer than {LOGIN_CHARS} characters"), help));
+        return Err(InvalidValue::new(format!("is longer than {LOGIN_CHARS} characters"), help));
     }
     if let Some(odd) = invisible::oddities(text).first() {
-        return Err(Wrong::new(format!("has {odd}"), help));
+        return Err(InvalidValue::new(format!("has {odd}"), help));
     }
     Ok(text.to_owned())
 }
@@ -120,7 +120,7 @@ fn login_name(text: &str) -> Result<String, Wrong> {
 pub(crate) fn url(
     table: &Table<'_>,
     name: &'static str,
-    read: impl FnOnce(&str) -> Result<String, Wrong>,
+    read: impl FnOnce(&str) -> Result<String, InvalidValue>,
 ) -> Option<String> {
     let item: Item<'_> = table.get(name)?;
     if item.as_text().is_some_and(has_user_info) {
@@ -130,7 +130,7 @@ pub(crate) fn url(
 }
 
 /// Two accounts with one login would be called at the same time, which the vendor forbids.
-pub(crate) fn note_shared_logins(drafts: &[Draft], sink: &Sink<'_>) {
+pub(crate) fn note_shared_logins(drafts: &[Draft], diagnostics: &Diagnostics<'_>) {
     for (index, draft) in drafts.iter().enumerate() {
         let Some(account) = &draft.account else { continue };
         let same = drafts[..index].iter().find(|earlier| {
@@ -139,8 +139,8 @@ pub(crate) fn note_shared_logins(drafts: &[Draft], sink: &Sink<'_>) {
             })
         });
         if let Some(same) = same {
-            sink.add(
-                Problem::error("two accounts with the same login name", draft.login_at, "again here")
+            diagnostics.add(
+                Diagnostic::error("two accounts with the same login name", draft.login_at, "again here")
                     .also(same.login_at, "first here")
                     .help("the vendor asks for one call at a time, so one login is one [[account]]"),
             );

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::account::NAME_HELP;
 use crate::config::address::{has_user_info, hook_url, method, socket_path};
 use crate::config::keys;
-use crate::config::parse::diagnostic::{Problem, Span};
+use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{DURATION_HELP, SHORTEST, Wrong, duration, file_path, near};
+use crate::config::value::{DURATION_HELP, InvalidValue, SHORTEST, duration, file_path, near};
 use certcollectd_core::config::{Action, Hook, HookEvent, HookSignal, name};
 
 /// Longest time for a hook: one that needs more waits for something that will not come.
@@ -52,7 +52,7 @@ fn events(table: &Table<'_>) -> Vec<HookEvent> {
     let help = "a list of events, such as on = [\"installed\", \"failed\"]";
     let words = HookEvent::ALL.map(|event| (event.as_str(), event));
     if item.elements().is_some_and(|elements| elements.len() == 0) {
-        item.refuse(&Wrong::new("is empty, so the hook would never run", help));
+        item.refuse(&InvalidValue::new("is empty, so the hook would never run", help));
     }
     item.list(help, |element| element.word(&words))
 }
@@ -86,33 +86,33 @@ fn run(item: &Item<'_>) -> Option<Action> {
         }
     }
     if is_sound && arguments.is_empty() {
-        item.refuse(&Wrong::new("is empty", help));
+        item.refuse(&InvalidValue::new("is empty", help));
         return None;
     }
     let length: usize = arguments.iter().map(|argument| argument.len() + 1).sum();
     if length > MOST_ARGUMENTS {
         let what =
             format!("is {length} bytes long, more than the {MOST_ARGUMENTS} that are passed on to a program");
-        item.refuse(&Wrong::new(&what, "put it into a script, and name that"));
+        item.refuse(&InvalidValue::new(&what, "put it into a script, and name that"));
         return None;
     }
     is_sound.then_some(Action::Run(arguments))
 }
 
-fn program(text: &str) -> Result<String, Wrong> {
+fn program(text: &str) -> Result<String, InvalidValue> {
     let help = "the name of a program in PATH, or its absolute path";
     if text.trim().is_empty() {
-        return Err(Wrong::new("names no program", help));
+        return Err(InvalidValue::new("names no program", help));
     }
     if text.contains('/') && !Path::new(text).is_absolute() {
-        return Err(Wrong::new("names a program by a relative path", help));
+        return Err(InvalidValue::new("names a program by a relative path", help));
     }
     argument(text)
 }
 
-fn argument(text: &str) -> Result<String, Wrong> {
+fn argument(text: &str) -> Result<String, InvalidValue> {
     if text.contains('\0') {
-        return Err(Wrong::new("has a NUL character", "no program can be given one"));
+        return Err(InvalidValue::new("has a NUL character", "no program can be given one"));
     }
     Ok(text.to_owned())
 }
@@ -125,13 +125,13 @@ fn signal(table: &Table<'_>) -> Option<Action> {
     Some(Action::Signal { pid_file: pid_file?, signal: name? })
 }
 
-fn signal_name(text: &str) -> Result<HookSignal, Wrong> {
+fn signal_name(text: &str) -> Result<HookSignal, InvalidValue> {
     HookSignal::spelled(text).ok_or_else(|| {
         let names = HookSignal::ALL.map(HookSignal::as_str);
         let upper = text.to_ascii_uppercase();
         let near = near(upper.strip_prefix("SIG").unwrap_or(&upper), names.into_iter());
         let near = near.map(|near| format!("did you mean {near:?}? "));
-        Wrong::new(
+        InvalidValue::new(
             "is not a signal that a hook may send",
             format!("{}one of {}", near.unwrap_or_default(), names.join(", ")),
         )
@@ -149,8 +149,8 @@ fn http(table: &Table<'_>) -> Option<Action> {
 }
 
 /// Hooks that no order names never run, which is seldom meant.
-pub(crate) fn unused(draft: &Draft) -> Problem {
-    Problem::warning(format!("no order names the hook `{}`", draft.name), draft.name_at, "")
+pub(crate) fn unused(draft: &Draft) -> Diagnostic {
+    Diagnostic::warning(format!("no order names the hook `{}`", draft.name), draft.name_at, "")
         .help(format!("add hooks = [\"{}\"] to the orders that need it", draft.name))
 }
 

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 
 use super::secret;
 use crate::config::address::{listen, request_path};
-use crate::config::parse::diagnostic::{Problem, Span};
+use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::Table;
-use crate::config::value::{Wrong, log_filter};
+use crate::config::value::{InvalidValue, log_filter};
 use certcollectd_core::config::{Dns, Http, Log, LogFormat, Push};
 
 /// A listener and the place of its address.
@@ -24,8 +24,8 @@ pub(crate) fn push(table: &Table<'_>) -> Bound<Push> {
     let (listen, at) = address?;
     let asks = table.get("user").is_some() || table.get("password").is_some();
     if !asks && !listen.ip().to_canonical().is_loopback() {
-        table.sink().add(
-            Problem::warning("[push] asks for no password and can be reached from other hosts", at, "")
+        table.diagnostics().add(
+            Diagnostic::warning("[push] asks for no password and can be reached from other hosts", at, "")
                 .help("whoever reaches it can have orders polled sooner, and raise a false alarm: agree on user and password with the \
                        vendor, or listen on 127.0.0.1 behind a server that asks for them"),
         );
@@ -41,13 +41,13 @@ fn address(table: &Table<'_>, example: &str) -> Option<(SocketAddr, Span)> {
 }
 
 /// Two listeners on one port: the second would fail at start.
-pub(crate) fn conflict(http: &Bound<Http>, push: &Bound<Push>) -> Option<Problem> {
+pub(crate) fn conflict(http: &Bound<Http>, push: &Bound<Push>) -> Option<Diagnostic> {
     let ((http, http_at), (push, push_at)) = (http.as_ref()?, push.as_ref()?);
     let (one, other) = (http.listen, push.listen);
     let is_same_host = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     let is_conflict = one.port() != 0 && one.port() == other.port() && is_same_host;
     is_conflict.then(|| {
-        Problem::error("[http] and [push] listen on the same port", *push_at, "")
+        Diagnostic::error("[http] and [push] listen on the same port", *push_at, "")
             .also(*http_at, "the other one")
             .help("give one of them another port")
     })
@@ -56,8 +56,9 @@ pub(crate) fn conflict(http: &Bound<Http>, push: &Bound<Push>) -> Option<Problem
 pub(crate) fn dns(table: &Table<'_>) -> Dns {
     let help =
         "IP addresses with a port or without, such as resolver = [\"192.0.2.53\", \"[2001:db8::53]:5353\"]";
-    let read =
-        |text: &str| Dns::address(text).ok_or_else(|| Wrong::new("is not the address of a resolver", help));
+    let read = |text: &str| {
+        Dns::address(text).ok_or_else(|| InvalidValue::new("is not the address of a resolver", help))
+    };
     let resolver = table.get("resolver").map(|item| item.list(help, |element| element.parse(help, read)));
     Dns { resolver: resolver.unwrap_or_default() }
 }

@@ -9,9 +9,9 @@ use super::account::NAME_HELP;
 use super::polling::{Pace, PaceSpans, Polling, cadence, pace};
 use super::{account, output, params};
 use crate::config::keys;
-use crate::config::parse::diagnostic::{Problem, Span};
+use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{self, Wrong, file_path};
+use crate::config::value::{self, InvalidValue, file_path};
 use certcollectd_core::api::{OrderRef, Product, Response};
 use certcollectd_core::config::name::{self, domain, email};
 use certcollectd_core::config::{
@@ -152,8 +152,8 @@ impl Orders {
             Entry::Vacant(entry) => {
                 entry.insert(at);
             }
-            Entry::Occupied(entry) => table.sink().add(
-                Problem::error(format!("two orders with the name `{name}`"), at, "again here")
+            Entry::Occupied(entry) => table.diagnostics().add(
+                Diagnostic::error(format!("two orders with the name `{name}`"), at, "again here")
                     .also(*entry.get(), "first here")
                     .help("the name is the order's folder, so each needs its own"),
             ),
@@ -257,7 +257,7 @@ fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -
     let help = "the number that the vendor gave the order, such as order_number = \"123456789\"";
     let item = table.one_of(&["order_number", "certificate_id", "base_order_number"], help)?;
     if item.name != "order_number" && product != Product::Ssl {
-        let problem = Problem::error(
+        let problem = Diagnostic::error(
             format!("`{}` with product = \"{}\"", item.name, product.as_str()),
             item.key_at,
             "only for product = \"ssl\"",
@@ -266,7 +266,7 @@ fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -
             Some(product) => problem.also(product.at, ""),
             None => problem,
         };
-        item.sink().add(problem.help("give its order_number"));
+        item.diagnostics().add(problem.help("give its order_number"));
         return None;
     }
     if let Some(integer) = item.as_integer() {
@@ -281,7 +281,8 @@ fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -
     };
     let text: Box<str> = item.parse(help, |text| check(text).map(|()| text))?.into();
     if let Some((what, help)) = value::odd_order_number(&text) {
-        item.sink().add(Problem::warning(format!("`{}` {what}", item.name), item.at, "").help(help));
+        item.diagnostics()
+            .add(Diagnostic::warning(format!("`{}` {what}", item.name), item.at, "").help(help));
     }
     let handle = match item.name {
         "order_number" => OrderRef::OrderNumber(text),
@@ -297,7 +298,7 @@ fn response(table: &Table<'_>, product: Product) -> Option<Response> {
     let response = item.parse(account::RESPONSE_HELP, account::response)?;
     if !response.fits(product) {
         let what = format!("is no form that product = \"{}\" has", product.as_str());
-        item.refuse(&Wrong::new(what, format!("it has {}", Response::fitting(product).join(", "))));
+        item.refuse(&InvalidValue::new(what, format!("it has {}", Response::fitting(product).join(", "))));
     }
     Some(response)
 }
@@ -326,7 +327,10 @@ fn key(table: &Table<'_>) -> KeySource {
             read(&item).map_or_else(Vec::new, |path| vec![path])
         };
         if is_list && item.elements().is_some_and(|elements| elements.len() == 0) {
-            item.refuse(&Wrong::new("is an empty list", "leave it out where the key is not known here"));
+            item.refuse(&InvalidValue::new(
+                "is an empty list",
+                "leave it out where the key is not known here",
+            ));
         }
         return KeySource::Keys(files.into());
     }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::config::parse::diagnostic::{Problem, Span};
+use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{MODE_HELP, Wrong, file_name, file_path, mode, principal};
+use crate::config::value::{InvalidValue, MODE_HELP, file_name, file_path, mode, principal};
 use certcollectd_core::api::Product;
 use certcollectd_core::config::{FileCopy, FileKind, Files, Policy, Severity, standard_policy};
 
@@ -18,7 +18,7 @@ pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
         let Some(item) = table.get(kind.as_str()) else { continue };
         let Some(name) = wanted(&item) else { continue };
         if name.is_some() && kind.holds_key() && !has_key {
-            item.refuse(&Wrong::new(
+            item.refuse(&InvalidValue::new(
                 "needs the order's private key",
                 "name its key_file; with a csr_file or without either, the key is not known here",
             ));
@@ -30,20 +30,21 @@ pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
         let Some(name) = files.name(*kind) else { continue };
         let mut others = FileKind::ALL.into_iter().filter(|other| other != kind);
         let Some(other) = others.find(|other| files.name(*other) == Some(name)) else { continue };
-        let problem = Problem::error(format!("two files of one order with the name {name:?}"), item.at, "");
+        let problem =
+            Diagnostic::error(format!("two files of one order with the name {name:?}"), item.at, "");
         match written.iter().find(|(kind, _)| *kind == other) {
             // Said once, at the later of the two.
             Some((_, first)) if first.at.start > item.at.start => {}
-            Some((_, first)) => table.sink().add(problem.also(first.at, "the other one")),
-            None => table.sink().add(
+            Some((_, first)) => table.diagnostics().add(problem.also(first.at, "the other one")),
+            None => table.diagnostics().add(
                 problem.help(format!("it is the default of `{}`, which false switches off", other.as_str())),
             ),
         }
     }
     if FileKind::ALL.into_iter().all(|kind| files.name(kind).is_none()) {
         let at = written.first().map_or(table.at, |(_, item)| item.at);
-        table.sink().add(
-            Problem::error("all files of the order are switched off", at, "")
+        table.diagnostics().add(
+            Diagnostic::error("all files of the order are switched off", at, "")
                 .help("leave at least one; it is what shows which certificate is installed"),
         );
     }
@@ -59,7 +60,7 @@ fn wanted(item: &Item<'_>) -> Option<Option<String>> {
     match item.as_flag() {
         Some(false) => Some(None),
         Some(true) => {
-            item.refuse(&Wrong::new("does not say which name", help));
+            item.refuse(&InvalidValue::new("does not say which name", help));
             None
         }
         None => item.parse(help, |text| file_name(text).map(|()| Some(text.to_owned()))),
@@ -93,7 +94,7 @@ pub(crate) fn verify(
     let anchors = table.get("trust_anchors");
     let idle = |item: Option<Item<'_>>, is_idle: bool, what: &str, help: &str| {
         if let Some(item) = item.filter(|_| is_idle) {
-            table.sink().add(Problem::warning(what, item.key_at, "").help(help));
+            table.diagnostics().add(Diagnostic::warning(what, item.key_at, "").help(help));
         }
     };
     idle(
@@ -142,7 +143,7 @@ pub(crate) fn copy(table: &Table<'_>, has_key: bool) -> Option<(FileCopy, Span)>
     let (owner, group) = (owner(table, "owner"), owner(table, "group"));
     let (kind, from) = (kind?, from?);
     if kind.holds_key() && !has_key {
-        from.refuse(&Wrong::new(
+        from.refuse(&InvalidValue::new(
             "needs the order's private key",
             "name its key_file; with a csr_file or without either, the key is not known here",
         ));
@@ -150,7 +151,7 @@ pub(crate) fn copy(table: &Table<'_>, has_key: bool) -> Option<(FileCopy, Span)>
     if let Some(item) = table.get("mode").filter(|_| kind.holds_key())
         && bits.is_some_and(|bits| bits & !Files::COMBINED_MODE != 0)
     {
-        item.refuse(&Wrong::new(
+        item.refuse(&InvalidValue::new(
             "is too wide for a private key",
             format!("at most \"{:04o}\" for a file with the key in it", Files::COMBINED_MODE),
         ));

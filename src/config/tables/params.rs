@@ -1,8 +1,8 @@
 //! `params`: what is sent along when a certificate is asked for, by the names of the vendor's pages.
 
-use crate::config::parse::diagnostic::Problem;
+use crate::config::parse::diagnostic::Diagnostic;
 use crate::config::parse::reader::Table;
-use crate::config::value::Wrong;
+use crate::config::value::InvalidValue;
 use certcollectd_core::api::Request;
 use certcollectd_core::config::Params;
 
@@ -26,19 +26,25 @@ pub(crate) fn params(table: &Table<'_>) -> Params {
     let mut found: Vec<(Box<str>, Box<str>)> = Vec::new();
     for (name, entry) in entries {
         if found.len() == MOST {
-            item.refuse(&Wrong::new(format!("has more than {MOST} entries"), "leave out what is not needed"));
+            item.refuse(&InvalidValue::new(
+                format!("has more than {MOST} entries"),
+                "leave out what is not needed",
+            ));
             break;
         }
         let same = |(known, _): &(Box<str>, Box<str>)| known.eq_ignore_ascii_case(name);
         let wrong = if found.iter().any(same) {
-            Some(Wrong::new("is there twice", "the vendor does not tell capital letters from small ones"))
+            Some(InvalidValue::new(
+                "is there twice",
+                "the vendor does not tell capital letters from small ones",
+            ))
         } else {
             wrong_name(name)
         };
         if let Some(wrong) = wrong {
             let what =
                 format!("`{}` in `params` {}", certcollectd_core::api::Untrusted::new(name), wrong.what);
-            entry.sink().add(Problem::error(what, entry.key_at, "").help(wrong.help));
+            entry.diagnostics().add(Diagnostic::error(what, entry.key_at, "").help(wrong.help));
             continue;
         }
         if let Some(integer) = entry.as_integer() {
@@ -52,27 +58,27 @@ pub(crate) fn params(table: &Table<'_>) -> Params {
     found.into()
 }
 
-fn wrong_name(name: &str) -> Option<Wrong> {
+fn wrong_name(name: &str) -> Option<InvalidValue> {
     let is_ours = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let well = (1..=NAME).contains(&name.len()) && name.bytes().all(is_ours);
     if !well {
         let help = format!("1 to {NAME} of the characters A-Z a-z 0-9 _ - .");
-        return Some(Wrong::new("is no name of a parameter", help));
+        return Some(InvalidValue::new("is no name of a parameter", help));
     }
     Request::is_own(name).then(|| {
-        Wrong::new(
+        InvalidValue::new(
             "is sent by certcollectd itself",
             "take it out; what can be chosen of it has a key of its own, such as order_number or response",
         )
     })
 }
 
-fn value(text: &str) -> Result<&str, Wrong> {
+fn value(text: &str) -> Result<&str, InvalidValue> {
     if text.chars().count() > VALUE {
-        return Err(Wrong::new(format!("has more than {VALUE} characters"), HELP));
+        return Err(InvalidValue::new(format!("has more than {VALUE} characters"), HELP));
     }
     if text.chars().any(char::is_control) {
-        return Err(Wrong::new("holds a control character", HELP));
+        return Err(InvalidValue::new("holds a control character", HELP));
     }
     Ok(text)
 }

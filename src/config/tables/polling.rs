@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::parse::diagnostic::{Problem, Sink, Span};
+use crate::config::parse::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{self, DURATION_HELP, LONGEST, SHORTEST, Wrong, duration, plain};
+use crate::config::value::{self, DURATION_HELP, InvalidValue, LONGEST, SHORTEST, duration, plain};
 use certcollectd_core::config::{Cadence, Calls};
 
 /// Longest pause between two calls: with a longer one, a handful of orders would never all be asked.
@@ -52,8 +52,8 @@ pub(crate) fn polling(table: &Table<'_>) -> Polling {
     if let (Some((connect, at)), Some((request, request_at))) = (connect, request)
         && connect > request
     {
-        table.sink().add(
-            Problem::error("`connect_timeout` is longer than `request_timeout`", at, plain(connect))
+        table.diagnostics().add(
+            Diagnostic::error("`connect_timeout` is longer than `request_timeout`", at, plain(connect))
                 .also(request_at, plain(request))
                 .help("the time for the connection is a part of the time for the whole call"),
         );
@@ -75,7 +75,7 @@ pub(crate) fn polling(table: &Table<'_>) -> Polling {
         merge_window: merge.unwrap_or(Calls::MERGE_WINDOW),
     };
     let polling = Polling { pace, spans, calls };
-    check(table.sink(), &polling, &Pace::default(), &PaceSpans::default());
+    check(table.diagnostics(), &polling, &Pace::default(), &PaceSpans::default());
     polling
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn pace(table: &Table<'_>) -> (Pace, PaceSpans) {
                 "off" => Ok(None),
                 _ => duration(text, SHORTEST, LONGEST)
                     .map(Some)
-                    .map_err(|wrong| Wrong::new(wrong.what, GUARD_HELP)),
+                    .map_err(|wrong| InvalidValue::new(wrong.what, GUARD_HELP)),
             })
         }),
         spread_permille: table.get("spread").and_then(|item| spread(&item)),
@@ -127,7 +127,7 @@ fn tries(item: &Item<'_>) -> Option<u32> {
     }
     let tries = item.as_number().filter(|tries| (1.0..=MOST_TRIES).contains(tries));
     if tries.is_none() {
-        item.refuse(&Wrong::new("is out of range", help));
+        item.refuse(&InvalidValue::new("is out of range", help));
     }
     tries.map(|tries| tries as u32)
 }
@@ -147,7 +147,7 @@ pub(crate) fn cadence(polling: &Pace, own: &Pace) -> Cadence {
 }
 
 /// No interval is shorter than `interval`, or that would not be the least time between two polls.
-pub(crate) fn check(sink: &Sink<'_>, polling: &Polling, own: &Pace, spans: &PaceSpans) {
+pub(crate) fn check(diagnostics: &Diagnostics<'_>, polling: &Polling, own: &Pace, spans: &PaceSpans) {
     let cadence = cadence(&polling.pace, own);
     let max = own.max_interval.or(polling.pace.max_interval);
     let guard = own.guard_interval.or(polling.pace.guard_interval).flatten();
@@ -158,12 +158,12 @@ pub(crate) fn check(sink: &Sink<'_>, polling: &Polling, own: &Pace, spans: &Pace
         if value >= cadence.interval || is_said {
             return;
         }
-        let problem = Problem::warning(
+        let problem = Diagnostic::warning(
             format!("`{name}` is shorter than `interval`, so {} holds", plain(cadence.interval)),
             at,
             plain(value),
         );
-        sink.add(match interval_at {
+        diagnostics.add(match interval_at {
             Some(interval_at) => problem.also(interval_at, "`interval`"),
             None => problem.help("`interval` is the least time between two polls; shorten it as well"),
         });

@@ -1,9 +1,9 @@
 //! Where a password comes from.
 
 use crate::config::keys;
-use crate::config::parse::diagnostic::Problem;
+use crate::config::parse::diagnostic::Diagnostic;
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{Wrong, file_name, file_path, variable};
+use crate::config::value::{InvalidValue, file_name, file_path, variable};
 use certcollectd_core::config::SecretSource;
 
 /// What may stand behind the key.
@@ -19,8 +19,8 @@ pub(crate) fn password(item: &Item<'_>) -> Option<SecretSource> {
     let help = format!("write {}", forms(item.name));
     if !item.is_table() {
         item.hide();
-        item.sink().add(
-            Problem::error(
+        item.diagnostics().add(
+            Diagnostic::error(
                 format!("`{}` must say where the password is kept", item.name),
                 item.at,
                 "a password does not belong into this file",
@@ -39,7 +39,7 @@ pub(crate) fn password(item: &Item<'_>) -> Option<SecretSource> {
 }
 
 /// What is not a path or a name may be the password itself.
-fn guarded<T>(item: &Item<'_>, help: &str, read: impl FnOnce(&str) -> Result<T, Wrong>) -> Option<T> {
+fn guarded<T>(item: &Item<'_>, help: &str, read: impl FnOnce(&str) -> Result<T, InvalidValue>) -> Option<T> {
     let value = item.parse(help, read);
     if value.is_none() {
         item.hide();
@@ -47,9 +47,9 @@ fn guarded<T>(item: &Item<'_>, help: &str, read: impl FnOnce(&str) -> Result<T, 
     value
 }
 
-fn credential(text: &str) -> Result<String, Wrong> {
+fn credential(text: &str) -> Result<String, InvalidValue> {
     if file_name(text).is_err() {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             "is not the name of a credential",
             "the name that the unit gives it in LoadCredential=, such as \"sectigo\"",
         ));
@@ -62,15 +62,15 @@ pub(crate) fn login(table: &Table<'_>, keys: [&'static str; 2]) -> (Option<Strin
     let [user, secret] = keys.map(|key| table.get(key));
     if let (Some(one), None) | (None, Some(one)) = (&user, &secret) {
         let other = keys[usize::from(user.is_some())];
-        table.sink().add(
-            Problem::error(format!("`{}` without `{other}`", one.name), one.key_at, "")
+        table.diagnostics().add(
+            Diagnostic::error(format!("`{}` without `{other}`", one.name), one.key_at, "")
                 .help("basic authentication needs both; leave out both for none"),
         );
     }
     let user = user.and_then(|item| {
         item.parse(&format!("such as {} = \"sectigo\"", item.name), |text| {
             if text.is_empty() || text.contains(':') || text.chars().any(char::is_control) {
-                return Err(Wrong::new(
+                return Err(InvalidValue::new(
                     "is not a user name",
                     "not empty, without a colon or control characters",
                 ));

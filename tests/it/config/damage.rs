@@ -1,6 +1,6 @@
 //! Many mistakes at once, and files with random damage.
 
-use certcollectd::config::file::{Level, Problems, includes, read};
+use certcollectd::config::file::{DiagnosticList, Level, includes, read};
 use insta::assert_snapshot;
 
 use super::{ACCOUNT, EXAMPLE, MINIMAL, source};
@@ -91,7 +91,7 @@ fn a_hundred_are_shown_and_the_others_are_counted() {
     let sources = [source(&text)];
     let problems = read(&sources).expect_err("it is wrong");
     assert_eq!((problems.errors(), problems.len()), (399, 399));
-    assert_eq!(problems.iter().count(), Problems::SHOWN);
+    assert_eq!(problems.iter().count(), DiagnosticList::SHOWN);
     let text = problems.render(&sources, false);
     assert!(text.ends_with("\nand 299 more\n\nconfig.toml: 399 errors\n"), "{text}");
 }

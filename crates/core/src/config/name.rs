@@ -2,14 +2,14 @@
 
 /// Why a value was refused. `what` follows the name of the key: "`interval` *has no unit*".
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wrong {
+pub struct InvalidValue {
     pub what: String,
     pub help: String,
 }
 
-impl Wrong {
-    pub fn new(what: impl Into<String>, help: impl Into<String>) -> Wrong {
-        Wrong { what: what.into(), help: help.into() }
+impl InvalidValue {
+    pub fn new(what: impl Into<String>, help: impl Into<String>) -> InvalidValue {
+        InvalidValue { what: what.into(), help: help.into() }
     }
 }
 
@@ -29,36 +29,36 @@ pub fn shown(text: &str) -> String {
 }
 
 /// The name of an order, an account or a hook: safe as a file name, a metric label and a word in a shell.
-pub fn name(text: &str) -> Result<(), Wrong> {
+pub fn name(text: &str) -> Result<(), InvalidValue> {
     let help = "names are 1 to 100 of the characters a-z 0-9 . _ - and do not begin with a dot";
     if text.is_empty() {
-        return Err(Wrong::new("is empty", help));
+        return Err(InvalidValue::new("is empty", help));
     }
     if text.starts_with('.') {
-        return Err(Wrong::new("begins with a dot", help));
+        return Err(InvalidValue::new("begins with a dot", help));
     }
     let is_allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-');
     if let Some(odd) = text.chars().find(|c| !is_allowed(*c)) {
         let lower = text.to_ascii_lowercase();
         if lower.chars().all(is_allowed) && lower.len() <= NAME_CHARS {
-            return Err(Wrong::new("has capital letters", format!("write {}", shown(&lower))));
+            return Err(InvalidValue::new("has capital letters", format!("write {}", shown(&lower))));
         }
-        return Err(Wrong::new(format!("has the character {odd:?}"), help));
+        return Err(InvalidValue::new(format!("has the character {odd:?}"), help));
     }
     if text.len() > NAME_CHARS {
-        return Err(Wrong::new("is too long", help));
+        return Err(InvalidValue::new("is too long", help));
     }
     Ok(())
 }
 
 /// A domain in lower case and A-labels, with or without a leading `*.`; or an IP address.
-pub fn domain(text: &str) -> Result<Box<str>, Wrong> {
+pub fn domain(text: &str) -> Result<Box<str>, InvalidValue> {
     let help = "such as \"www.example.com\" or \"*.example.com\"";
     if let Ok(address) = text.parse::<std::net::IpAddr>() {
         return Ok(address.to_string().into());
     }
     if text.contains('@') {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             "is an e-mail address",
             "e-mail addresses belong to orders of product = \"smime\"",
         ));
@@ -68,10 +68,10 @@ pub fn domain(text: &str) -> Result<Box<str>, Wrong> {
         None => ("", text),
     };
     if host.contains('*') {
-        return Err(Wrong::new("has a star that is not the whole first label", help));
+        return Err(InvalidValue::new("has a star that is not the whole first label", help));
     }
     if host.ends_with('.') {
-        return Err(Wrong::new("ends with a dot", help));
+        return Err(InvalidValue::new("ends with a dot", help));
     }
     let is_dot = |byte: &u8| *byte == b'.';
     let is_a_label = |label: &[u8]| label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"xn--"));
@@ -79,7 +79,10 @@ pub fn domain(text: &str) -> Result<Box<str>, Wrong> {
         host.to_ascii_lowercase()
     } else {
         idna::domain_to_ascii(host).map_err(|_| {
-            Wrong::new(format!("cannot be written in ASCII: {}", shown(text)), "give the xn-- form instead")
+            InvalidValue::new(
+                format!("cannot be written in ASCII: {}", shown(text)),
+                "give the xn-- form instead",
+            )
         })?
     };
     let is_label = |label: &[u8]| {
@@ -89,25 +92,26 @@ pub fn domain(text: &str) -> Result<Box<str>, Wrong> {
             && label.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
     };
     if host.len() > 253 || !host.as_bytes().split(is_dot).all(is_label) {
-        return Err(Wrong::new("is not a domain name", help));
+        return Err(InvalidValue::new("is not a domain name", help));
     }
     if !host.contains('.') {
-        return Err(Wrong::new("is only a part of a domain name", help));
+        return Err(InvalidValue::new("is only a part of a domain name", help));
     }
     Ok(if star.is_empty() { host.into() } else { format!("{star}{host}").into() })
 }
 
 /// An e-mail address in lower case, its domain in A-labels.
-pub fn email(text: &str) -> Result<Box<str>, Wrong> {
+pub fn email(text: &str) -> Result<Box<str>, InvalidValue> {
     let help = "an order of product = \"smime\" lists e-mail addresses, such as \"jane@example.com\"";
     let Some((local, host)) = text.rsplit_once('@') else {
-        return Err(Wrong::new("is not an e-mail address", help));
+        return Err(InvalidValue::new("is not an e-mail address", help));
     };
     let is_allowed = |byte: u8| byte.is_ascii_graphic() && !b"@\"(),:;<>[\\]".contains(&byte);
     if local.is_empty() || local.len() > 64 || !local.bytes().all(is_allowed) || host.starts_with("*.") {
-        return Err(Wrong::new("is not an e-mail address", help));
+        return Err(InvalidValue::new("is not an e-mail address", help));
     }
-    let host = domain(host).map_err(|wrong| Wrong::new(format!("has a domain that {}", wrong.what), help))?;
+    let host =
+        domain(host).map_err(|wrong| InvalidValue::new(format!("has a domain that {}", wrong.what), help))?;
     Ok(format!("{}@{host}", local.to_ascii_lowercase()).into())
 }
 
@@ -127,7 +131,7 @@ pub fn is_name(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn what<T: std::fmt::Debug>(result: Result<T, Wrong>) -> String {
+    fn what<T: std::fmt::Debug>(result: Result<T, InvalidValue>) -> String {
         result.unwrap_err().what
     }
 
