@@ -15,7 +15,7 @@ pub use super::parse::diagnostic::{Diagnostic, DiagnosticList, Level, Location, 
 
 use super::draft::Draft;
 use super::parse::diagnostic::{Diagnostics, Span, next_header};
-use super::parse::reader::{Item, Piece, Table};
+use super::parse::reader::{Chunk, Item, Table};
 use super::parse::{sensitive, syntax};
 use super::tables::{account, hook, listener, polling};
 use super::value::InvalidValue;
@@ -26,7 +26,7 @@ const LONGEST: usize = 64 * MIB;
 
 /// Longest part of a file in bytes that is parsed at once, which takes some 25 times as much memory, and far more
 /// where it is rubbish.
-const LONGEST_PIECE: usize = 4 * MIB;
+const LONGEST_CHUNK: usize = 4 * MIB;
 
 const MIB: usize = 1024 * 1024;
 
@@ -55,7 +55,7 @@ pub fn includes(main: &Source) -> Vec<String> {
 fn patterns(main: &Source) -> Vec<(String, Range<usize>)> {
     // `include` stands above the first table, and the text below can be long.
     let head = &main.text[..next_header(&main.text, 0)];
-    if head.len() > LONGEST_PIECE {
+    if head.len() > LONGEST_CHUNK {
         return Vec::new();
     }
     let (tree, _) = DeTable::parse_recoverable(head);
@@ -156,21 +156,21 @@ fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, te
         return too_long(what, "spread the orders over several files, see `include`");
     }
     let mut is_empty = true;
-    for range in syntax::pieces(text) {
-        if range.len() > LONGEST_PIECE {
-            let what = format!("more than {} MiB that cannot be read in pieces", LONGEST_PIECE / MIB);
+    for range in syntax::chunks(text) {
+        if range.len() > LONGEST_CHUNK {
+            let what = format!("more than {} MiB that cannot be read in pieces", LONGEST_CHUNK / MIB);
             return too_long(
                 what,
                 "a long file is read from one [[order]] to the next, unless it holds text in three quotes, \
                  or [account. or [hook. tables after an [[order]]",
             );
         }
-        let piece = Piece { diagnostics, source, base: range.start as u32 };
+        let chunk = Chunk { diagnostics, source, base: range.start as u32 };
         let text = &text[range];
         let (tree, errors) = DeTable::parse_recoverable(text);
         is_empty &= errors.is_empty() && tree.get_ref().is_empty();
         if errors.is_empty() {
-            read_top(draft, &piece, tree.get_ref());
+            read_top(draft, &chunk, tree.get_ref());
             continue;
         }
         drop(tree);
@@ -179,9 +179,9 @@ fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, te
             diagnostics.leave_out(Span::whole(source));
             continue;
         }
-        if let Some(mended) = note_faults(&piece, text) {
-            let (tree, _) = DeTable::parse_recoverable(&mended);
-            read_top(draft, &piece, tree.get_ref());
+        if let Some(recovered) = note_syntax_errors(&chunk, text) {
+            let (tree, _) = DeTable::parse_recoverable(&recovered);
+            read_top(draft, &chunk, tree.get_ref());
         }
     }
     if is_empty && source > 0 {
@@ -190,9 +190,9 @@ fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, te
     }
 }
 
-fn read_top(draft: &mut Draft, piece: &Piece<'_>, entries: &DeTable<'_>) {
-    let is_main = piece.source == 0;
-    let top = Table::root(*piece, if is_main { &keys::TOP } else { &keys::INCLUDED }, entries);
+fn read_top(draft: &mut Draft, chunk: &Chunk<'_>, entries: &DeTable<'_>) {
+    let is_main = chunk.source == 0;
+    let top = Table::root(*chunk, if is_main { &keys::TOP } else { &keys::INCLUDED }, entries);
     if is_main {
         read_main(draft, &top);
     }
@@ -237,7 +237,7 @@ fn read_main(draft: &mut Draft, top: &Table<'_>) {
     }
 }
 
-/// Within one piece of text the TOML parser refuses a second table of a name; across pieces this does.
+/// Within one chunk of text the TOML parser refuses a second table of a name; across chunks this does.
 fn once<'a>(
     draft: &mut Draft,
     top: &Table<'a>,
@@ -255,24 +255,24 @@ fn once<'a>(
     item.table(keys)
 }
 
-/// Says what is wrong with a damaged piece and returns what can still be read of it.
-fn note_faults(piece: &Piece<'_>, text: &str) -> Option<String> {
-    let mended = syntax::mend(text);
+/// Says what is wrong with a damaged chunk and returns what can still be read of it.
+fn note_syntax_errors(chunk: &Chunk<'_>, text: &str) -> Option<String> {
+    let recovered = syntax::recover(text);
     for range in sensitive::suspects(text) {
-        piece.diagnostics.hide(piece.span(range));
+        chunk.diagnostics.hide(chunk.span(range));
     }
-    for gap in mended.gaps {
-        piece.diagnostics.leave_out(piece.span(gap));
+    for gap in recovered.gaps {
+        chunk.diagnostics.leave_out(chunk.span(gap));
     }
-    for fault in mended.faults {
-        let mut problem = Diagnostic::error(fault.message, piece.span(fault.span), fault.label);
-        if let Some((also, label)) = fault.also {
-            problem = problem.also(piece.span(also), label);
+    for error in recovered.errors {
+        let mut problem = Diagnostic::error(error.message, chunk.span(error.span), error.label);
+        if let Some((also, label)) = error.also {
+            problem = problem.also(chunk.span(also), label);
         }
-        problem.help = fault.help;
-        piece.diagnostics.add(problem);
+        problem.help = error.help;
+        chunk.diagnostics.add(problem);
     }
-    mended.text
+    recovered.text
 }
 
 /// A path that may hold wildcards in its last part.

@@ -96,12 +96,12 @@ fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> 
         }
     }
     for (number, source) in (0..).zip(sources) {
-        for piece in syntax::pieces(&source.text) {
+        for chunk in syntax::chunks(&source.text) {
             let span = |range: Range<usize>| {
-                let at = |offset: usize| (piece.start + offset) as u32;
+                let at = |offset: usize| (chunk.start + offset) as u32;
                 Span { source: number, start: at(range.start), end: at(range.end) }
             };
-            let (tree, _) = DeTable::parse_recoverable(&source.text[piece.clone()]);
+            let (tree, _) = DeTable::parse_recoverable(&source.text[chunk.clone()]);
             let tree = tree.get_ref();
             if number == 0 {
                 for (index, key) in keys.iter().enumerate() {

@@ -15,14 +15,14 @@ use crate::config::value::{InvalidValue, near};
 
 /// Where a tree came from.
 #[derive(Clone, Copy)]
-pub(crate) struct Piece<'a> {
+pub(crate) struct Chunk<'a> {
     pub(crate) diagnostics: &'a Diagnostics<'a>,
     pub(crate) source: u32,
-    /// Offset of the piece within its source.
+    /// Offset of the chunk within its source.
     pub(crate) base: u32,
 }
 
-impl Piece<'_> {
+impl Chunk<'_> {
     pub(crate) fn span(&self, range: Range<usize>) -> Span {
         // Sources are shorter than 4 GiB, which `read` makes sure of.
         let at = |offset: usize| self.base + offset as u32;
@@ -32,7 +32,7 @@ impl Piece<'_> {
 
 /// A table whose keys are known.
 pub(crate) struct Table<'a> {
-    piece: Piece<'a>,
+    chunk: Chunk<'a>,
     keys: &'static Keys,
     /// The header, or the whole of it where it is written within one line.
     pub(crate) at: Span,
@@ -48,7 +48,7 @@ type Entry<'a> = (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>);
 /// A key's value, or one element of it.
 #[derive(Clone, Copy)]
 pub(crate) struct Item<'a> {
-    piece: Piece<'a>,
+    chunk: Chunk<'a>,
     pub(crate) name: &'static str,
     pub(crate) key_at: Span,
     pub(crate) at: Span,
@@ -58,12 +58,12 @@ pub(crate) struct Item<'a> {
 
 impl<'a> Table<'a> {
     /// The top of a file.
-    pub(crate) fn root(piece: Piece<'a>, keys: &'static Keys, entries: &'a DeTable<'a>) -> Table<'a> {
-        Table::new(piece, keys, Span::whole(piece.source), entries)
+    pub(crate) fn root(chunk: Chunk<'a>, keys: &'static Keys, entries: &'a DeTable<'a>) -> Table<'a> {
+        Table::new(chunk, keys, Span::whole(chunk.source), entries)
     }
 
-    fn new(piece: Piece<'a>, keys: &'static Keys, at: Span, entries: &'a DeTable<'a>) -> Table<'a> {
-        let mut table = Table { piece, keys, at, found: [None; MOST_KEYS], meant: Vec::new() };
+    fn new(chunk: Chunk<'a>, keys: &'static Keys, at: Span, entries: &'a DeTable<'a>) -> Table<'a> {
+        let mut table = Table { chunk, keys, at, found: [None; MOST_KEYS], meant: Vec::new() };
         for (key, value) in entries.iter() {
             match keys.index(key.get_ref()) {
                 Some(index) => table.found[index] = Some((key, value)),
@@ -78,19 +78,19 @@ impl<'a> Table<'a> {
     }
 
     pub(crate) fn diagnostics(&self) -> &'a Diagnostics<'a> {
-        self.piece.diagnostics
+        self.chunk.diagnostics
     }
 
     pub(crate) fn get(&self, name: &'static str) -> Option<Item<'a>> {
         let index = self.keys.index(name);
         debug_assert!(index.is_some(), "`{name}` is not listed for {}", self.keys.title);
         let (key, value) = self.found[index?]?;
-        let piece = self.piece;
+        let chunk = self.chunk;
         Some(Item {
-            piece,
+            chunk,
             name,
-            key_at: piece.span(key.span()),
-            at: piece.span(value.span()),
+            key_at: chunk.span(key.span()),
+            at: chunk.span(value.span()),
             is_element: false,
             value: value.get_ref(),
         })
@@ -168,7 +168,7 @@ impl<'a> Table<'a> {
         if *self.keys == keys::PASSWORD || !is_harmless(name, known) || is_url {
             self.hide_values(&span, value);
         }
-        let at = self.piece.span(span);
+        let at = self.chunk.span(span);
         let title = self.keys.title;
         if *self.keys == keys::INCLUDED && keys::TOP.has(name) {
             self.diagnostics().add(
@@ -198,7 +198,7 @@ impl<'a> Table<'a> {
     fn hide_values(&self, key: &Range<usize>, value: &Spanned<DeValue<'_>>) {
         let span = value.span();
         if span.start >= key.end {
-            self.diagnostics().hide(self.piece.span(span));
+            self.diagnostics().hide(self.chunk.span(span));
         } else if let (DeValue::Table(entries), true) = (value.get_ref(), span == *key) {
             // `passwrod.value = "…"`: a table without a header of its own.
             for (key, value) in entries.iter() {
@@ -241,7 +241,7 @@ impl<'a> Table<'a> {
             }
             DeValue::Table(entries) => {
                 item.wrong_type("a list of tables", &format!("write {} with double brackets", keys.title));
-                read(&Table::new(item.piece, keys, item.at, entries));
+                read(&Table::new(item.chunk, keys, item.at, entries));
             }
             _ => item.wrong_type("a list of tables", &format!("write {}", keys.title)),
         }
@@ -250,7 +250,7 @@ impl<'a> Table<'a> {
 
 impl<'a> Item<'a> {
     pub(crate) fn diagnostics(&self) -> &'a Diagnostics<'a> {
-        self.piece.diagnostics
+        self.chunk.diagnostics
     }
 
     pub(crate) fn refuse(&self, wrong: &InvalidValue) {
@@ -376,7 +376,7 @@ impl<'a> Item<'a> {
             self.wrong_type("a table", &format!("write {}", keys.example()));
             return None;
         };
-        Some(Table::new(self.piece, keys, self.at, entries))
+        Some(Table::new(self.chunk, keys, self.at, entries))
     }
 
     /// The entries of a table whose keys are the operator's.
@@ -384,7 +384,7 @@ impl<'a> Item<'a> {
         let DeValue::Table(entries) = self.value else { return None };
         let item = *self;
         Some(entries.iter().map(move |(key, value)| {
-            (&**key.get_ref(), Item { key_at: item.piece.span(key.span()), ..item.element(value) })
+            (&**key.get_ref(), Item { key_at: item.chunk.span(key.span()), ..item.element(value) })
         }))
     }
 
@@ -423,7 +423,7 @@ impl<'a> Item<'a> {
     }
 
     fn element(&self, value: &'a Spanned<DeValue<'a>>) -> Item<'a> {
-        Item { at: self.piece.span(value.span()), is_element: true, value: value.get_ref(), ..*self }
+        Item { at: self.chunk.span(value.span()), is_element: true, value: value.get_ref(), ..*self }
     }
 }
 

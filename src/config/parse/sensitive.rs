@@ -1,6 +1,6 @@
 //! How a password that should not be in the file stays out of every message.
 //!
-//! Once a piece of text was parsed, the values to hide are known by their place. Where it could not be parsed,
+//! Once a chunk of text was parsed, the values to hide are known by their place. Where it could not be parsed,
 //! they are found line by line, and rather too much is hidden than too little.
 
 use std::ops::Range;
@@ -23,7 +23,7 @@ pub(crate) fn is_harmless(name: &str, meant: Option<&str>) -> bool {
         && !SUSPECTS.iter().any(|word| lower.contains(word))
 }
 
-/// The parts of a damaged piece of text that may be secrets: all that does not clearly belong to a harmless key.
+/// The parts of a damaged chunk of text that may be secrets: all that does not clearly belong to a harmless key.
 pub(crate) fn suspects(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut state = State::Plain;

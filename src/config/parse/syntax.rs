@@ -1,6 +1,6 @@
-//! From text to TOML trees, a piece at a time, with every syntax error found on the way.
+//! From text to TOML trees, a chunk at a time, with every syntax error found on the way.
 //!
-//! A file with 100,000 orders is parsed in pieces, because the tree of the whole of it would take some
+//! A file with 100,000 orders is parsed in chunks, because the tree of the whole of it would take some
 //! 350 MB and twice the time. The TOML parser recovers from most errors but drops the rest of the text after
 //! some of them; here the damaged lines are blanked and the text is parsed again, so that one slip does
 //! not hide the others.
@@ -12,21 +12,21 @@ use toml::de::{DeTable, DeValue, Error};
 use super::diagnostic::next_header;
 use crate::config::keys::TABLES;
 
-/// Bytes of a piece: small enough to stay in the processor's cache, large enough not to be noticed.
-const PIECE: usize = 64 * 1024;
+/// Bytes of a chunk: small enough to stay in the processor's cache, large enough not to be noticed.
+const CHUNK: usize = 64 * 1024;
 
-/// How often damaged lines are blanked in one piece before the rest of it is given up.
+/// How often damaged lines are blanked in one chunk before the rest of it is given up.
 const ROUNDS: usize = 20;
 
 /// Bytes to parse in all while recovering, which bounds the time for a long file that cannot be cut.
 const BUDGET: usize = 8 * 1024 * 1024;
 
-/// Maximum number of syntax errors reported from a piece that was given up.
+/// Maximum number of syntax errors reported from a chunk that was given up.
 const LISTED: usize = 100;
 
 /// A syntax error, as the operator should read it.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Fault {
+pub(crate) struct SyntaxError {
     pub(crate) span: Range<usize>,
     pub(crate) message: String,
     pub(crate) label: String,
@@ -35,26 +35,26 @@ pub(crate) struct Fault {
     pub(crate) help: Option<String>,
 }
 
-/// What could be saved of a damaged piece.
-pub(crate) struct Mended {
-    /// The piece with blanks where it was damaged, or nothing where that did not help.
+/// What could be saved of a damaged chunk.
+pub(crate) struct Recovered {
+    /// The chunk with blanks where it was damaged, or nothing where that did not help.
     pub(crate) text: Option<String>,
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) errors: Vec<SyntaxError>,
     pub(crate) gaps: Vec<Range<usize>>,
 }
 
-/// Where to cut: each piece but the first begins with an `[[order]]` line.
-pub(crate) fn pieces(text: &str) -> Vec<Range<usize>> {
-    pieces_of(text, PIECE)
+/// Where to cut: each chunk but the first begins with an `[[order]]` line.
+pub(crate) fn chunks(text: &str) -> Vec<Range<usize>> {
+    chunks_of(text, CHUNK)
 }
 
-fn pieces_of(text: &str, size: usize) -> Vec<Range<usize>> {
+fn chunks_of(text: &str, size: usize) -> Vec<Range<usize>> {
     let whole = vec![Range { start: 0, end: text.len() }];
     // A line within a string of several lines may look like a header.
     if text.len() <= size || has_three_quotes(text.as_bytes()) {
         return whole;
     }
-    let mut pieces: Vec<Range<usize>> = Vec::new();
+    let mut chunks: Vec<Range<usize>> = Vec::new();
     let mut start = 0;
     let mut current = "";
     let mut at = next_header(text, 0);
@@ -62,7 +62,7 @@ fn pieces_of(text: &str, size: usize) -> Vec<Range<usize>> {
         let line = &text[at..text[at..].find('\n').map_or(text.len(), |end| at + end)];
         if line.starts_with("[[order]]") {
             if at - start >= size {
-                pieces.push(start..at);
+                chunks.push(start..at);
                 start = at;
             }
             current = "order";
@@ -78,8 +78,8 @@ fn pieces_of(text: &str, size: usize) -> Vec<Range<usize>> {
         }
         at = next_header(text, at);
     }
-    pieces.push(start..text.len());
-    pieces
+    chunks.push(start..text.len());
+    chunks
 }
 
 fn has_three_quotes(text: &[u8]) -> bool {
@@ -94,22 +94,22 @@ fn has_three_quotes(text: &[u8]) -> bool {
 }
 
 /// Parses again and again, each time without the lines around the first error.
-pub(crate) fn mend(piece: &str) -> Mended {
-    let mut text = piece.to_owned();
-    let mut mended = Mended { text: None, faults: Vec::new(), gaps: Vec::new() };
+pub(crate) fn recover(chunk: &str) -> Recovered {
+    let mut text = chunk.to_owned();
+    let mut recovered = Recovered { text: None, errors: Vec::new(), gaps: Vec::new() };
     let rounds = (BUDGET / text.len().max(1)).clamp(1, ROUNDS);
     for _ in 0..rounds {
         let (tree, errors) = DeTable::parse_recoverable(&text);
         let Some(first) = first_error(&text, &errors) else {
-            mended.text = Some(text);
-            return mended;
+            recovered.text = Some(text);
+            return recovered;
         };
         let span = span_of(first, &text);
-        let (gap, fault) = damaged(&text, tree.get_ref(), first.message(), span);
-        mended.note(piece, fault);
+        let (gap, error) = damaged(&text, tree.get_ref(), first.message(), span);
+        recovered.note(chunk, error);
         let blanked = blank(&text, &gap);
         drop(tree);
-        mended.gaps.push(gap);
+        recovered.gaps.push(gap);
         if blanked == text {
             break;
         }
@@ -117,10 +117,10 @@ pub(crate) fn mend(piece: &str) -> Mended {
     }
     let (_, errors) = DeTable::parse_recoverable(&text);
     for error in errors.iter().take(LISTED) {
-        mended.note(piece, fault(piece, error.message(), span_of(error, &text)));
+        recovered.note(chunk, syntax_error(chunk, error.message(), span_of(error, &text)));
     }
-    mended.gaps.push(0..piece.len());
-    mended
+    recovered.gaps.push(0..chunk.len());
+    recovered
 }
 
 /// The first error of the first line that has one. Within a line the parser's order counts: what is wrong with the
@@ -131,12 +131,12 @@ fn first_error<'a>(text: &str, errors: &'a [Error]) -> Option<&'a Error> {
     errors.iter().find(|error| (line.start..=line.end).contains(&start(error)))
 }
 
-impl Mended {
+impl Recovered {
     /// Of several errors in one line, the first is the cause and the others are its shadow.
-    fn note(&mut self, piece: &str, fault: Fault) {
-        let line = line_of(piece, fault.span.start);
-        if !self.faults.iter().any(|known| line.start <= known.span.start && known.span.start <= line.end) {
-            self.faults.push(fault);
+    fn note(&mut self, chunk: &str, error: SyntaxError) {
+        let line = line_of(chunk, error.span.start);
+        if !self.errors.iter().any(|known| line.start <= known.span.start && known.span.start <= line.end) {
+            self.errors.push(error);
         }
     }
 }
@@ -149,29 +149,29 @@ fn span_of(error: &Error, text: &str) -> Range<usize> {
 
 /// What is wrong, and the lines to leave out: those of the value that the error is in if it began on an earlier
 /// line, the whole table where its header is broken, and else one line.
-fn damaged(text: &str, tree: &DeTable<'_>, message: &str, span: Range<usize>) -> (Range<usize>, Fault) {
+fn damaged(text: &str, tree: &DeTable<'_>, message: &str, span: Range<usize>) -> (Range<usize>, SyntaxError) {
     let line = line_of(text, span.start);
     let content = text[line.clone()].trim_start();
-    let mut fault = fault(text, message, span.clone());
+    let mut error = syntax_error(text, message, span.clone());
     let around = tree.values().find_map(|value| enclosing(value.get_ref(), &value.span(), line.start, &span));
     let Some(value) = around else {
         let end = if content.starts_with('[') { next_header(text, line.start) } else { line.end };
-        return (line.start..end, fault);
+        return (line.start..end, error);
     };
     let start = line_of(text, value.start).start;
     let begin = value.start..value.start + 1;
     // A setting or a header where an element should be: the value has no end, and this line is sound.
     if message.starts_with("unexpected `=`") || is_header(content) {
-        fault.message = "a value without its end".to_owned();
-        fault.span = begin;
-        fault.label = "it begins here".to_owned();
-        fault.also = Some((line.end - content.len()..line.end, "and here something else begins"));
-        fault.help = None;
-        return (start..line.start, fault);
+        error.message = "a value without its end".to_owned();
+        error.span = begin;
+        error.label = "it begins here".to_owned();
+        error.also = Some((line.end - content.len()..line.end, "and here something else begins"));
+        error.help = None;
+        return (start..line.start, error);
     }
-    fault.also = Some((begin, "the value begins here"));
-    fault.help = Some("if the value should have ended before this, close it there".to_owned());
-    (start..line_of(text, value.end).end, fault)
+    error.also = Some((begin, "the value begins here"));
+    error.help = Some("if the value should have ended before this, close it there".to_owned());
+    (start..line_of(text, value.end).end, error)
 }
 
 /// `[name]` or `[[name]]`, and not a list of something.
@@ -221,10 +221,10 @@ fn blank(text: &str, range: &Range<usize>) -> String {
     String::from_utf8(bytes).expect("only whole lines are blanked, so no character is cut")
 }
 
-fn fault(text: &str, message: &str, span: Range<usize>) -> Fault {
+fn syntax_error(text: &str, message: &str, span: Range<usize>) -> SyntaxError {
     let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
     let help = |text: &str| Some(text.to_owned());
-    let mut fault = Fault {
+    let mut error = SyntaxError {
         message: what.to_owned(),
         label: if expected.is_empty() { String::new() } else { format!("expected {expected}") },
         also: None,
@@ -233,50 +233,50 @@ fn fault(text: &str, message: &str, span: Range<usize>) -> Fault {
     };
     match what {
         "duplicate key" => {
-            let key = &text[fault.span.clone()];
-            fault.message = format!("`{key}` is given twice");
-            fault.label = "again here".to_owned();
-            fault.also = first_of(text, fault.span.start, key).map(|first| (first, "first here"));
-            let line = text[line_of(text, fault.span.start)].trim_start();
+            let key = &text[error.span.clone()];
+            error.message = format!("`{key}` is given twice");
+            error.label = "again here".to_owned();
+            error.also = first_of(text, error.span.start, key).map(|first| (first, "first here"));
+            let line = text[line_of(text, error.span.start)].trim_start();
             if line.starts_with('[') {
                 let name = header_name(line);
                 // A second [order] was meant as one more, a second [polling] was not.
                 let is_list = TABLES.iter().any(|keys| keys.title == format!("[[{name}]]"));
-                fault.help = Some(match is_list {
+                error.help = Some(match is_list {
                     true => format!("write [[{name}]] with double brackets, each time"),
                     false => "put all of it into one table".to_owned(),
                 });
             }
         }
         "unexpected leading zero" => {
-            fault.label = String::new();
-            fault.help = help(
+            error.label = String::new();
+            error.help = help(
                 "a number does not begin with 0; a mode is text, such as \"0644\", and so is an order number",
             );
         }
-        "string values must be quoted" | "invalid literal string" if fault.span.is_empty() => {
-            fault.message = "there is no value".to_owned();
-            fault.label = "expected a value".to_owned();
+        "string values must be quoted" | "invalid literal string" if error.span.is_empty() => {
+            error.message = "there is no value".to_owned();
+            error.label = "expected a value".to_owned();
         }
         "string values must be quoted" => {
-            fault.message = "text without quotes".to_owned();
-            fault.label = String::new();
-            fault.help = help("put text between double quotes; numbers, true and false go without");
+            error.message = "text without quotes".to_owned();
+            error.label = String::new();
+            error.help = help("put text between double quotes; numbers, true and false go without");
         }
         "key with no value" => {
-            fault.message = "a key without `=` and a value".to_owned();
-            fault.help = help("a setting is written: key = value; a comment begins with #");
+            error.message = "a key without `=` and a value".to_owned();
+            error.help = help("a setting is written: key = value; a comment begins with #");
         }
         "invalid unquoted key" | "unquoted keys cannot be empty" => {
-            fault.message = "this is not a key".to_owned();
-            fault.help = help("a setting is written: key = value; a comment begins with #");
+            error.message = "this is not a key".to_owned();
+            error.help = help("a setting is written: key = value; a comment begins with #");
         }
         "invalid basic string" | "invalid multi-line basic string" => {
-            fault.message = "text without its closing quote".to_owned();
+            error.message = "text without its closing quote".to_owned();
         }
         _ => {}
     }
-    fault
+    error
 }
 
 /// The first of two duplicates: the TOML parser knows it but does not say.
@@ -313,12 +313,15 @@ fn header_name(line: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn check(text: &str, faults: &[(&str, &str)], rest: &str) {
-        let mended = mend(text);
-        let found: Vec<(&str, &str)> =
-            mended.faults.iter().map(|fault| (fault.message.as_str(), &text[fault.span.clone()])).collect();
-        assert_eq!(found, faults, "{text:?}");
-        let kept: Vec<&str> = mended
+    fn check(text: &str, errors: &[(&str, &str)], rest: &str) {
+        let recovered = recover(text);
+        let found: Vec<(&str, &str)> = recovered
+            .errors
+            .iter()
+            .map(|error| (error.message.as_str(), &text[error.span.clone()]))
+            .collect();
+        assert_eq!(found, errors, "{text:?}");
+        let kept: Vec<&str> = recovered
             .text
             .as_deref()
             .unwrap_or_default()
@@ -376,7 +379,7 @@ mod tests {
     fn both_places_of_a_duplicate_are_known() {
         let text = "[x]\na = 1 # a\n[y]\n  a = 1\na = 2\n[x] # again\n";
         let firsts: Vec<&str> =
-            mend(text).faults.into_iter().filter_map(|fault| Some(&text[fault.also?.0])).collect();
+            recover(text).errors.into_iter().filter_map(|error| Some(&text[error.also?.0])).collect();
         assert_eq!(firsts, ["a", "x"]);
     }
 
@@ -385,18 +388,18 @@ mod tests {
         for text in
             ["\u{1}\u{2}", "[[[[[[", "=\n=\n=\n", "\"\"\"", "a = {", "\u{feff}", "]\n".repeat(50).as_str()]
         {
-            let mended = mend(text);
-            assert!(mended.faults.len() <= 60, "{text:?}");
+            let recovered = recover(text);
+            assert!(recovered.errors.len() <= 60, "{text:?}");
         }
     }
 
     #[test]
-    fn pieces_begin_with_an_order_and_lose_nothing() {
+    fn chunks_begin_with_an_order_and_lose_nothing() {
         let text = "a = 1\n[[order]]\nb = 1\n[order.files]\n[[order]]\nb = 2\n[[order]]\nb = 3\n";
-        let pieces = pieces_of(text, 10);
-        assert_eq!(pieces.len(), 3);
-        assert!(pieces[1..].iter().all(|piece| text[piece.clone()].starts_with("[[order]]")));
-        assert_eq!(pieces.into_iter().map(|piece| &text[piece]).collect::<String>(), text);
+        let chunks = chunks_of(text, 10);
+        assert_eq!(chunks.len(), 3);
+        assert!(chunks[1..].iter().all(|chunk| text[chunk.clone()].starts_with("[[order]]")));
+        assert_eq!(chunks.into_iter().map(|chunk| &text[chunk]).collect::<String>(), text);
     }
 
     #[test]
@@ -416,7 +419,7 @@ mod tests {
             "[[account]]\na = 1\n[[order]]\nb = 1\n[account.password]\nc = 1\n[[order]]\nb = 2\n",
             "[[order]]\nb = '''\n[[order]]\n'''\n[[order]]\nb = 2\n",
         ] {
-            assert_eq!(pieces_of(text, 5).len(), 1, "{text}");
+            assert_eq!(chunks_of(text, 5).len(), 1, "{text}");
         }
     }
 }
