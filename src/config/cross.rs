@@ -9,7 +9,7 @@ use super::address::host_of;
 use super::draft::Draft;
 use super::parse::diagnostic::{Diagnostic, Diagnostics, Span};
 use super::tables::order::CopyOrigin;
-use super::tables::polling::{cadence, check as check_pace};
+use super::tables::polling::{cadence, check as check_overrides};
 use super::tables::{account, hook, listener};
 use super::value::{near, plain, shown};
 use super::{Account, Action, Cadence, Config, KeySource, SecretSource};
@@ -120,7 +120,7 @@ fn hooks(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     let mut used: HashSet<&str> = HashSet::new();
     let mut are_found = true;
     for shared in &draft.orders.shared {
-        for (name, at) in shared.written.hooks.iter().zip(&shared.hooks) {
+        for (name, at) in shared.raw.hooks.iter().zip(&shared.hooks) {
             used.insert(name);
             if are_known && !known.contains(&**name) {
                 are_found = false;
@@ -171,12 +171,12 @@ fn intervals(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<us
     }
     let mut said: HashSet<Span> = HashSet::new();
     for (shared, is_vendor) in draft.orders.shared.iter().zip(is_vendors) {
-        let pace = &shared.written.pace;
-        if *pace != Default::default() {
-            check_pace(diagnostics, polling, pace, &shared.pace);
+        let overrides = &shared.raw.overrides;
+        if *overrides != Default::default() {
+            check_overrides(diagnostics, polling, overrides, &shared.override_spans);
         }
-        let interval = cadence(&polling.pace, pace).interval;
-        let at = shared.pace.interval(polling);
+        let interval = cadence(&polling.overrides, overrides).interval;
+        let at = shared.override_spans.interval(polling);
         if let Some(at) = at.filter(|at| is_vendor && interval < Cadence::INTERVAL && said.insert(*at)) {
             diagnostics.add(
                 Diagnostic::warning("`interval` is shorter than the vendor allows", at, plain(interval))
@@ -197,7 +197,7 @@ fn responses(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<us
         let written = &draft.accounts[number];
         let Some(response) = written.account.as_ref().and_then(|account| account.response) else { continue };
         let origin = &draft.orders.origins[index];
-        let settings = &draft.orders.shared[origin.settings as usize].written;
+        let settings = &draft.orders.shared[origin.settings as usize].raw;
         let product = settings.product;
         if settings.response.is_some() || response.fits(product) || !said.insert((number, product)) {
             continue;
@@ -352,7 +352,7 @@ fn inputs<'a>(diagnostics: &Diagnostics<'a>, draft: &'a Draft) -> HashMap<&'a Pa
         }
     }
     for shared in &draft.orders.shared {
-        if let Some(path) = shared.written.verify.as_ref().and_then(|(_, anchors)| anchors.as_ref()) {
+        if let Some(path) = shared.raw.verify.as_ref().and_then(|(_, anchors)| anchors.as_ref()) {
             inputs.insert(path, Input::Other("a file of trust_anchors"));
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::parse::diagnostic::Span;
 use super::tables::listener::Bound;
 use super::tables::order::Orders;
-use super::tables::polling::{Pace, Polling, cadence};
+use super::tables::polling::{CadenceOverrides, Polling, cadence};
 use super::tables::{account, hook};
 use super::{Config, Dns, Http, Log, Push};
 
@@ -56,7 +56,7 @@ impl Draft {
             state_dir,
             install_dir,
             calls: self.polling.calls,
-            cadence: cadence(&self.polling.pace, &Pace::default()),
+            cadence: cadence(&self.polling.overrides, &CadenceOverrides::default()),
             orders: self.orders.settle(&self.polling, accounts.into_iter()),
             accounts: self.accounts.into_iter().filter_map(|draft| draft.account).map(Arc::new).collect(),
             hooks: self.hooks.into_iter().filter_map(|draft| draft.hook).map(Arc::new).collect(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::account::NAME_HELP;
-use super::polling::{Pace, PaceSpans, Polling, cadence, pace};
+use super::polling::{CadenceOverrides, OverrideSpans, Polling, cadence, overrides};
 use super::{account, output, params};
 use crate::config::keys;
 use crate::config::parse::diagnostic::{Diagnostic, Span};
@@ -38,7 +38,7 @@ pub(crate) struct Orders {
     pub(crate) tables: usize,
     /// Whether an order names hooks that could not be read.
     pub(crate) has_unread_hooks: bool,
-    known: HashMap<Written, u32>,
+    known: HashMap<RawSettings, u32>,
     by_name: HashMap<Arc<str>, Span>,
     words: HashSet<Arc<str>>,
     blank: Option<Arc<OrderSettings>>,
@@ -63,16 +63,16 @@ pub(crate) struct CopyOrigin {
 
 /// A set of settings, and where the first order wrote it that has them.
 pub(crate) struct Shared {
-    pub(crate) written: Written,
-    pub(crate) pace: PaceSpans,
+    pub(crate) raw: RawSettings,
+    pub(crate) override_spans: OverrideSpans,
     pub(crate) hooks: Vec<Span>,
 }
 
 /// [`OrderSettings`] before `[polling]` is known, which may stand below the orders. What is absent is a default.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Written {
+pub(crate) struct RawSettings {
     pub(crate) product: Product,
-    pub(crate) pace: Pace,
+    pub(crate) overrides: CadenceOverrides,
     pub(crate) response: Option<Response>,
     pub(crate) params: Params,
     pub(crate) files: Option<Files>,
@@ -109,13 +109,13 @@ impl Orders {
         let has_key = matches!(key, KeySource::Keys(_)) || table.get("key_file").is_some();
         let has_any_key = has_key || table.get("csr_file").is_some();
 
-        let (pace, pace_spans) = pace(table);
+        let (overrides, override_spans) = overrides(table);
         let files = table.table("files", &keys::FILES);
         let verify = table.table("verify", &keys::VERIFY);
         let (hooks, hook_spans) = self.hooks(table);
-        let written = Written {
+        let raw = RawSettings {
             product,
-            pace,
+            overrides,
             response: response(table, product),
             params: params::params(table),
             files: files.map(|table| output::files(&table, has_key)),
@@ -125,7 +125,7 @@ impl Orders {
         let mut copies: Vec<(FileCopy, Span)> = Vec::new();
         table.tables("copy", &keys::COPY, |table| copies.extend(output::copy(table, has_key)));
 
-        let settings = self.share(written, pace_spans, hook_spans);
+        let settings = self.share(raw, override_spans, hook_spans);
         // Whatever is missing here was said above, and there will be no configuration.
         let (Some(name), Some((handle, handle_at))) = (name, handle) else { return };
         if account.is_some() && account_name.is_none() {
@@ -188,19 +188,19 @@ impl Orders {
         word
     }
 
-    fn share(&mut self, written: Written, pace: PaceSpans, hooks: Vec<Span>) -> u32 {
+    fn share(&mut self, raw: RawSettings, override_spans: OverrideSpans, hooks: Vec<Span>) -> u32 {
         // Neighbours are mostly alike.
         if let Some(last) = self.origins.last().map(|origin| origin.settings)
-            && self.shared[last as usize].written == written
+            && self.shared[last as usize].raw == raw
         {
             return last;
         }
-        if let Some(known) = self.known.get(&written) {
+        if let Some(known) = self.known.get(&raw) {
             return *known;
         }
         let index = self.shared.len() as u32;
-        self.known.insert(written.clone(), index);
-        self.shared.push(Shared { written, pace, hooks });
+        self.known.insert(raw.clone(), index);
+        self.shared.push(Shared { raw, override_spans, hooks });
         index
     }
 
@@ -210,18 +210,18 @@ impl Orders {
         let settings: Vec<Arc<OrderSettings>> = self
             .shared
             .into_iter()
-            .map(|Shared { written, .. }| {
+            .map(|Shared { raw, .. }| {
                 let (verify, trust_anchors) =
-                    written.verify.unwrap_or_else(|| (standard_policy(written.product), None));
+                    raw.verify.unwrap_or_else(|| (standard_policy(raw.product), None));
                 let settings = OrderSettings {
-                    product: written.product,
-                    cadence: cadence(&polling.pace, &written.pace),
-                    response: written.response,
-                    params: written.params,
-                    files: written.files.unwrap_or_default(),
+                    product: raw.product,
+                    cadence: cadence(&polling.overrides, &raw.overrides),
+                    response: raw.response,
+                    params: raw.params,
+                    files: raw.files.unwrap_or_default(),
                     verify,
                     trust_anchors,
-                    hooks: written.hooks,
+                    hooks: raw.hooks,
                 };
                 same.entry(settings).or_insert_with_key(|settings| Arc::new(settings.clone())).clone()
             })

@@ -21,7 +21,7 @@ const MOST_TRIES: f64 = 1000.0;
 
 /// The cadence as written: what is absent is inherited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Pace {
+pub(crate) struct CadenceOverrides {
     interval: Option<Duration>,
     max_interval: Option<Duration>,
     guard_interval: Option<Option<Duration>>,
@@ -30,7 +30,7 @@ pub(crate) struct Pace {
 
 /// Where it was written.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct PaceSpans {
+pub(crate) struct OverrideSpans {
     interval: Option<Span>,
     max_interval: Option<Span>,
     guard_interval: Option<Span>,
@@ -39,13 +39,13 @@ pub(crate) struct PaceSpans {
 /// `[polling]` as written.
 #[derive(Debug, Default)]
 pub(crate) struct Polling {
-    pub(crate) pace: Pace,
-    pub(crate) spans: PaceSpans,
+    pub(crate) overrides: CadenceOverrides,
+    pub(crate) spans: OverrideSpans,
     pub(crate) calls: Calls,
 }
 
 pub(crate) fn polling(table: &Table<'_>) -> Polling {
-    let (pace, spans) = pace(table);
+    let (overrides, spans) = overrides(table);
     let request = timeout(table, "request_timeout");
     let connect = timeout(table, "connect_timeout");
     let request_timeout = request.map_or(Calls::REQUEST_TIMEOUT, |(value, _)| value);
@@ -74,18 +74,18 @@ pub(crate) fn polling(table: &Table<'_>) -> Polling {
         unknown_tries: tries.unwrap_or(Calls::UNKNOWN_TRIES),
         merge_window: merge.unwrap_or(Calls::MERGE_WINDOW),
     };
-    let polling = Polling { pace, spans, calls };
-    check(table.diagnostics(), &polling, &Pace::default(), &PaceSpans::default());
+    let polling = Polling { overrides, spans, calls };
+    check(table.diagnostics(), &polling, &CadenceOverrides::default(), &OverrideSpans::default());
     polling
 }
 
 /// The four keys that `[polling]` and `[[order]]` share.
-pub(crate) fn pace(table: &Table<'_>) -> (Pace, PaceSpans) {
+pub(crate) fn overrides(table: &Table<'_>) -> (CadenceOverrides, OverrideSpans) {
     let interval = table.get("interval");
     let max = table.get("max_interval");
     let guard = table.get("guard_interval");
     let wait = |item: &Item<'_>| item.parse(DURATION_HELP, |text| duration(text, SHORTEST, LONGEST));
-    let pace = Pace {
+    let overrides = CadenceOverrides {
         interval: interval.as_ref().and_then(wait),
         max_interval: max.as_ref().and_then(wait),
         guard_interval: guard.as_ref().and_then(|item| {
@@ -99,8 +99,9 @@ pub(crate) fn pace(table: &Table<'_>) -> (Pace, PaceSpans) {
         spread_permille: table.get("spread").and_then(|item| spread(&item)),
     };
     let span = |item: Option<Item<'_>>| item.map(|item| item.at);
-    let spans = PaceSpans { interval: span(interval), max_interval: span(max), guard_interval: span(guard) };
-    (pace, spans)
+    let spans =
+        OverrideSpans { interval: span(interval), max_interval: span(max), guard_interval: span(guard) };
+    (overrides, spans)
 }
 
 const GUARD_HELP: &str = "a duration with a unit, such as \"24h\", or \"off\" to end the guard";
@@ -134,7 +135,7 @@ fn tries(item: &Item<'_>) -> Option<u32> {
 
 /// What holds for an order: its own word, else that of `[polling]`, else the default. Whatever is shorter than
 /// `interval` gives way to it; where that was written, [`check`] has said so.
-pub(crate) fn cadence(polling: &Pace, own: &Pace) -> Cadence {
+pub(crate) fn cadence(polling: &CadenceOverrides, own: &CadenceOverrides) -> Cadence {
     let interval = own.interval.or(polling.interval).unwrap_or(Cadence::INTERVAL);
     let max = own.max_interval.or(polling.max_interval);
     let guard = own.guard_interval.or(polling.guard_interval);
@@ -147,14 +148,19 @@ pub(crate) fn cadence(polling: &Pace, own: &Pace) -> Cadence {
 }
 
 /// No interval is shorter than `interval`, or that would not be the least time between two polls.
-pub(crate) fn check(diagnostics: &Diagnostics<'_>, polling: &Polling, own: &Pace, spans: &PaceSpans) {
-    let cadence = cadence(&polling.pace, own);
-    let max = own.max_interval.or(polling.pace.max_interval);
-    let guard = own.guard_interval.or(polling.pace.guard_interval).flatten();
+pub(crate) fn check(
+    diagnostics: &Diagnostics<'_>,
+    polling: &Polling,
+    own: &CadenceOverrides,
+    spans: &OverrideSpans,
+) {
+    let cadence = cadence(&polling.overrides, own);
+    let max = own.max_interval.or(polling.overrides.max_interval);
+    let guard = own.guard_interval.or(polling.overrides.guard_interval).flatten();
     let interval_at = spans.interval.or(polling.spans.interval);
     let note = |name: &str, value: Duration, at: Span, is_own: bool| {
         // What `[polling]` says about itself is said once and not for every order.
-        let is_said = !is_own && spans.interval.is_none() && *own != Pace::default();
+        let is_said = !is_own && spans.interval.is_none() && *own != CadenceOverrides::default();
         if value >= cadence.interval || is_said {
             return;
         }
@@ -176,7 +182,7 @@ pub(crate) fn check(diagnostics: &Diagnostics<'_>, polling: &Polling, own: &Pace
     }
 }
 
-impl PaceSpans {
+impl OverrideSpans {
     /// Where the interval that holds was written, if it was: in the order, or in `[polling]`.
     pub(crate) fn interval(&self, polling: &Polling) -> Option<Span> {
         self.interval.or(polling.spans.interval)
