@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::accounts::CallLimit;
+use super::refusal::LoginWords;
 use super::script::{Step, check_script};
 use super::shape::Choice;
 
@@ -16,23 +17,6 @@ pub(super) struct Dials {
     pub(super) replacement_script: Vec<Step>,
     pub(super) login_words: LoginWords,
     pub(super) ignore_empty: bool,
-}
-
-/// How a refused login is worded. Clients in production met all of them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LoginWords {
-    /// `four-causes`: -16 with one text for four causes, as the pages say since CollectSSL 1.20.
-    #[default]
-    FourCauses,
-    /// `permission-denied`: -16 "Permission denied!", the wording of every endpoint until 2020.
-    PermissionDenied,
-    /// `missing-password`: -3 that names loginPassword.
-    MissingPassword,
-    /// `invalid-password`: -4 that names loginPassword.
-    InvalidPassword,
-    /// `invalid-name`: -4 that names loginName.
-    InvalidName,
 }
 
 /// New positions for some of the dials; shown, all of them are there.

@@ -5,8 +5,26 @@
 //! sibling page are used, and for -20, -21, -22, -26 and -42 the description turned into a sentence in the
 //! style of the others. No client may depend on those five texts.
 
-use super::dials::LoginWords;
+use serde::{Deserialize, Serialize};
+
 use super::params::Endpoint;
+
+/// How a refused login is worded. Clients in production met all of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoginWords {
+    /// `four-causes`: -16 with one text for four causes, as the pages say since CollectSSL 1.20.
+    #[default]
+    FourCauses,
+    /// `permission-denied`: -16 "Permission denied!", the wording of every endpoint until 2020.
+    PermissionDenied,
+    /// `missing-password`: -3 that names loginPassword.
+    MissingPassword,
+    /// `invalid-password`: -4 that names loginPassword.
+    InvalidPassword,
+    /// `invalid-name`: -4 that names loginName.
+    InvalidName,
+}
 
 /// An answer below zero.
 #[derive(Debug, Clone, PartialEq, Eq)]
