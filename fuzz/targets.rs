@@ -206,7 +206,7 @@ fn push(data: &[u8]) {
 /// The operator's own files: private keys, signing requests, trust anchors.
 fn key(data: &[u8]) {
     let _ = cert::key::from_private_key_pem(data);
-    if let Ok(csr) = cert::key::from_csr(data) {
+    if let Ok(csr) = cert::csr::read(data) {
         let _ = (csr.names().len(), csr.signature_ok());
     }
     let _ = Anchors::from_pem(data);

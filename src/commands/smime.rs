@@ -50,7 +50,7 @@ fn request(path: &Path) -> Result<String, String> {
         std::io::stdin().take(most).read_to_end(&mut bytes)
     };
     read.map_err(|error| format!("--csr {shown}: {}", cause(&error)))?;
-    let csr = cert::key::from_csr(&bytes).map_err(|error| format!("--csr {shown}: {error}"))?;
+    let csr = cert::csr::read(&bytes).map_err(|error| format!("--csr {shown}: {error}"))?;
     // One that cannot be checked here is the vendor's to judge.
     if *csr.signature() == SignatureCheck::Bad {
         return Err(format!(

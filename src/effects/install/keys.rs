@@ -65,7 +65,7 @@ pub(super) fn request_of(path: &Path, read: Result<cert::Csr, InstallError>) -> 
 /// As [`key`], of a signing request.
 pub(super) fn read_request(path: &Path) -> Result<cert::Csr, InstallError> {
     let text = read_whole("read the request", path)?;
-    cert::key::from_csr(&text).map_err(|why| unusable("use the request", path, why))
+    cert::csr::read(&text).map_err(|why| unusable("use the request", path, why))
 }
 
 fn unusable(step: &'static str, path: &Path, why: KeyError) -> InstallError {
@@ -75,7 +75,7 @@ fn unusable(step: &'static str, path: &Path, why: KeyError) -> InstallError {
 /// A signing request in base64 without armour.
 pub fn sent_request(text: &str) -> Result<cert::Csr, String> {
     let der = STANDARD.decode(text).map_err(|error| format!("the request that was sent: {error}"))?;
-    cert::key::from_csr(&der).map_err(|error| format!("the request that was sent: {error}"))
+    cert::csr::read(&der).map_err(|error| format!("the request that was sent: {error}"))
 }
 
 /// The trust anchors of a file, or of the platform's store.

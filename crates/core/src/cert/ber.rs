@@ -4,6 +4,9 @@
 //! which DER-only crates refuse. It walks containers; certificates themselves are DER and are read by
 //! `x509-parser`. Tags above 30 do not occur in what we open and are an error. Nothing here copies.
 
+/// Bytes of input, and of everything unpacked from ZIP archives in it.
+pub const MAX_INPUT: usize = 1 << 20;
+
 pub const INTEGER: u8 = 0x02;
 pub const BIT_STRING: u8 = 0x03;
 /// `OCTET STRING`, primitive; streamed content has the constructed form, which is only stepped over.
@@ -218,6 +221,12 @@ const CONSTRUCTED: u8 = 0x20;
 const END_OF_CONTENTS: [u8; 2] = [0, 0];
 /// Octets of an object identifier that are put into words.
 const MAX_OID: usize = 64;
+
+/// Whether bytes begin like a DER or BER SEQUENCE of more than 127 bytes. 0x30 is also the digit 0, but in text
+/// no octet from 0x80 to 0x84 follows it; and every certificate is longer.
+pub(super) fn is_der(bytes: &[u8]) -> bool {
+    matches!(bytes, [SEQUENCE, 0x80..=0x84, ..])
+}
 
 #[cfg(test)]
 mod tests {

@@ -6,9 +6,9 @@ use x509_parser::prelude::FromDer;
 
 use super::ber::{self, Reader};
 use super::key::{KeyError, PublicKey};
+use super::pem;
 use super::san::{self, SanName};
 use super::signature::{SignatureCheck, Signed};
-use super::{pem, unpack};
 
 /// A certificate request, as far as a certificate can be compared with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,11 +46,11 @@ impl Csr {
 }
 
 /// Reads a request in PEM or DER.
-pub(super) fn read(bytes: &[u8]) -> Result<Csr, KeyError> {
-    if bytes.len() > unpack::MAX_INPUT {
+pub fn read(bytes: &[u8]) -> Result<Csr, KeyError> {
+    if bytes.len() > ber::MAX_INPUT {
         return Err(KeyError::TooLarge);
     }
-    if unpack::is_der(bytes) {
+    if ber::is_der(bytes) {
         return read_der(ber::whole(bytes).map_err(|_| KeyError::Malformed)?.raw);
     }
     let items = pem::read(bytes, pem::MAX_BLOCKS)?;
@@ -87,4 +87,33 @@ pub(super) fn looks_like_one(der: &[u8]) -> bool {
         .and_then(|info| info.children()?.element());
     let subject = |element: &ber::Element<'_>| element.tag == ber::INTEGER && element.content == [0];
     matches!(first, Ok(Some(element)) if subject(&element))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{fixtures, key};
+    use super::*;
+
+    #[test]
+    fn reads_requests() {
+        for bytes in [fixtures::file("leaf.csr.pem"), fixtures::file("leaf.csr.der")] {
+            let request = read(bytes).unwrap();
+            assert!(request.signature_ok());
+            assert!(request.public_key().matches(&fixtures::certificate("leaf")));
+            assert_eq!(
+                request.public_key(),
+                key::from_private_key_pem(fixtures::file("leaf.sec1.key")).unwrap().first()
+            );
+            assert_eq!(request.names(), [SanName::Dns("www.example.com".into())]);
+        }
+        let mut der = fixtures::file("leaf.csr.der").to_vec();
+        let at = der.windows(3).position(|bytes| bytes == b"www").unwrap();
+        der[at] = b'v';
+        assert!(!read(&der).unwrap().signature_ok());
+        der.push(1);
+        assert_eq!(read(&der), Err(KeyError::Malformed));
+        assert_eq!(read(b""), Err(KeyError::NoRequest));
+        assert_eq!(read(fixtures::certificate("leaf").der()), Err(KeyError::Malformed));
+        assert_eq!(read(fixtures::certificate("leaf").to_pem().as_bytes()), Err(KeyError::NoRequest));
+    }
 }

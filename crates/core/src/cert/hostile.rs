@@ -79,7 +79,7 @@ fn everything(bytes: &[u8]) {
         assert!(unpack(&certs_only(&pool[..1])).is_ok());
     }
     let _ = key::from_private_key_pem(bytes);
-    let _ = key::from_csr(bytes);
+    let _ = csr::read(bytes);
     let _ = Anchors::from_pem(bytes);
 }
 

@@ -10,13 +10,12 @@ use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, Pr
 use zeroize::Zeroizing;
 
 use super::ber::{self, BerError, Reader, encode};
-pub use super::csr::Csr;
-use super::lookalike::{self, Lookalike};
-use super::{Certificate, csr, pem, unpack};
+pub use super::lookalike::{self, Lookalike};
+use super::{Certificate, pem};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Above [`unpack::MAX_INPUT`].
+    /// Above [`ber::MAX_INPUT`].
     #[error("the file is too large for a key")]
     TooLarge,
     #[error("the file is empty")]
@@ -146,7 +145,7 @@ pub fn from_private_key_pem(text: &[u8]) -> Result<PublicKeys, KeyError> {
 /// RSA keys that the crypto library refuses because of their size or type are read by structure, so that a
 /// certificate can still be compared with them.
 pub fn private_keys(text: &[u8]) -> Result<Vec<PrivateKey>, KeyError> {
-    if text.len() > unpack::MAX_INPUT {
+    if text.len() > ber::MAX_INPUT {
         return Err(KeyError::TooLarge);
     }
     if text.trim_ascii().is_empty() {
@@ -213,11 +212,6 @@ fn public_key(key: &PrivateKeyDer<'_>) -> Result<PublicKey, KeyError> {
         return supported(&PrivateKeyDer::Pkcs1(PrivatePkcs1KeyDer::from(pkcs1))).ok_or(KeyError::Malformed);
     }
     Ok(PublicKey::from_rsa(&rsa))
-}
-
-/// Reads a certificate request (PKCS#10) in PEM or DER.
-pub fn from_csr(bytes: &[u8]) -> Result<Csr, KeyError> {
-    csr::read(bytes)
 }
 
 /// Length of the modulus, if it is an RSA key of either type.
@@ -409,7 +403,7 @@ mod tests {
         );
         check(b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----", Err(KeyError::Armour(1)));
         check(b"-----BEGIN PRIVATE KEY-----\nAAAA\n", Err(KeyError::Armour(1)));
-        check(&vec![b'a'; unpack::MAX_INPUT + 1], Err(KeyError::TooLarge));
+        check(&vec![b'a'; ber::MAX_INPUT + 1], Err(KeyError::TooLarge));
     }
 
     #[test]
@@ -420,26 +414,6 @@ mod tests {
         let last = der.len() - 1;
         der[last / 2] ^= 1;
         check(pem::encode("RSA PRIVATE KEY", &der).as_bytes(), Err(KeyError::Malformed));
-    }
-
-    #[test]
-    fn reads_requests() {
-        for bytes in [fixtures::file("leaf.csr.pem"), fixtures::file("leaf.csr.der")] {
-            let request = from_csr(bytes).unwrap();
-            assert!(request.signature_ok());
-            assert!(request.public_key().matches(&certificate("leaf")));
-            assert_eq!(request.public_key(), from_private_key_pem(&key("leaf.sec1")).unwrap().first());
-            assert_eq!(request.names(), [super::super::SanName::Dns("www.example.com".into())]);
-        }
-        let mut der = fixtures::file("leaf.csr.der").to_vec();
-        let at = der.windows(3).position(|bytes| bytes == b"www").unwrap();
-        der[at] = b'v';
-        assert!(!from_csr(&der).unwrap().signature_ok());
-        der.push(1);
-        assert_eq!(from_csr(&der), Err(KeyError::Malformed));
-        assert_eq!(from_csr(b""), Err(KeyError::NoRequest));
-        assert_eq!(from_csr(certificate("leaf").der()), Err(KeyError::Malformed));
-        assert_eq!(from_csr(certificate("leaf").to_pem().as_bytes()), Err(KeyError::NoRequest));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub mod san;
 pub mod unpack;
 pub mod verify;
 
-mod csr;
+pub mod csr;
 mod dn;
 mod pem;
 mod signature;

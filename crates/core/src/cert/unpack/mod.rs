@@ -11,11 +11,10 @@ mod base64;
 
 use std::fmt;
 
-use super::ber::{self, BerError, Element, Reader};
+pub use super::ber::MAX_INPUT;
+use super::ber::{self, BerError, Element, Reader, is_der};
 use super::{CertError, Certificate, csr, pem};
 
-/// Bytes of input, and of everything unpacked from ZIP archives in it.
-pub const MAX_INPUT: usize = 1 << 20;
 /// Distinct certificates in one answer. Public chains have two to five.
 pub const MAX_CERTIFICATES: usize = 10;
 /// Wrappings around wrappings: base64 of a ZIP of a PEM file whose body is PKCS#7 has three and the structure.
@@ -139,12 +138,6 @@ pub fn unpack_all<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec<C
         }
     }
     if unpacker.found.is_empty() { Err(UnpackError::Nothing(Seen::Empty)) } else { Ok(unpacker.found) }
-}
-
-/// Whether bytes begin like a DER or BER SEQUENCE of more than 127 bytes. 0x30 is also the digit 0, but in text
-/// no octet from 0x80 to 0x84 follows it; and every certificate is longer.
-pub(super) fn is_der(bytes: &[u8]) -> bool {
-    matches!(bytes, [ber::SEQUENCE, 0x80..=0x84, ..])
 }
 
 struct Unpacker {

@@ -379,7 +379,7 @@ fn request_hash(command: &ReplaceCommand) -> Fingerprint {
 fn key_of(csr: &str) -> Option<Fingerprint> {
     let plain: String = csr.split_whitespace().collect();
     let der = STANDARD.decode(plain).ok();
-    let csr = cert::key::from_csr(der.as_deref().unwrap_or(csr.as_bytes())).ok()?;
+    let csr = cert::csr::read(der.as_deref().unwrap_or(csr.as_bytes())).ok()?;
     Some(Fingerprint::of(csr.public_key().spki()))
 }
 
