@@ -14,7 +14,7 @@ use crate::status::Explanation;
 use certcollectd_core::engine::{self, Loaded};
 
 pub fn explain(path: &Path, name: &str, json: bool) -> Result<(), Exit> {
-    let (config, flaw) = load_some(path)?;
+    let (config, invalid) = load_some(path)?;
     let now = clock::now();
     let lost = presence::complaint(&config.state_dir);
     if let Some(why) = &lost {
@@ -40,14 +40,14 @@ pub fn explain(path: &Path, name: &str, json: bool) -> Result<(), Exit> {
         .collect();
     let Some(explanation) = Explanation::new(&config, &loaded, name, history, now) else {
         let known = config.orders.iter().map(|order| &*order.name);
-        return Err(fail(Exit::Usage, &unknown_order(flaw.as_ref(), name, known)));
+        return Err(fail(Exit::Usage, &unknown_order(invalid.as_ref(), name, known)));
     };
     if json {
         print(&serde_json::to_string_pretty(&explanation).expect("strings, numbers and lists"));
     } else {
         print(&explanation.text());
     }
-    match (flaw, lost) {
+    match (invalid, lost) {
         (_, Some(_)) => Err(Exit::Failed),
         (Some(_), None) => Err(Exit::Usage),
         (None, None) => Ok(()),

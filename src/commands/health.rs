@@ -32,10 +32,10 @@ fn find(path: &Path) -> Result<Vitals, String> {
     // A daemon goes on with the configuration of before when it is broken now, and listens where that said.
     let config = match files::read_some(path, false) {
         Ok(found) => found.config,
-        Err(unsound) => unsound.remains.ok_or_else(|| {
+        Err(invalid) => invalid.remains.ok_or_else(|| {
             format!(
                 "where the daemon would listen is not known, since the configuration cannot be read: {}",
-                unsound.first
+                invalid.first
             )
         })?,
     };

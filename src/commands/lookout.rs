@@ -17,7 +17,7 @@ use crate::effects::call::credential;
 use crate::effects::install::probe;
 use crate::effects::preflight;
 use crate::effects::preflight::User;
-use crate::sources::files::{self, Found};
+use crate::sources::files::{self, LoadedConfig};
 use crate::sources::{Inbox, Message};
 use certcollectd_core::config::SecretSource;
 
@@ -28,7 +28,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Looks once, and says what is wrong.
-pub(super) fn once(found: &Arc<Found>) {
+pub(super) fn once(found: &Arc<LoadedConfig>) {
     let (done, looked) = channel::<()>();
     let apart = found.clone();
     let thread = Builder::new().name("lookout".into()).spawn(move || {
@@ -43,7 +43,7 @@ pub(super) fn once(found: &Arc<Found>) {
 
 /// Looks, says what is wrong, and looks again until nothing is. What is sent to the sender that is given back
 /// has the configuration read and looked at again.
-pub(super) fn start(path: &Path, found: Arc<Found>, inbox: Inbox) -> Option<Sender<()>> {
+pub(super) fn start(path: &Path, found: Arc<LoadedConfig>, inbox: Inbox) -> Option<Sender<()>> {
     let (done, looked) = channel::<()>();
     let (again, asked) = channel::<()>();
     let lookout = Lookout { path: path.to_owned(), inbox, known: BTreeSet::new() };
@@ -80,7 +80,7 @@ struct Lookout {
 }
 
 impl Lookout {
-    fn run(mut self, found: Arc<Found>, asked: &Receiver<()>, done: Sender<()>) {
+    fn run(mut self, found: Arc<LoadedConfig>, asked: &Receiver<()>, done: Sender<()>) {
         let (mut fails, news) = self.look(&found);
         // The loop that takes them in may wait for this.
         drop(done);
@@ -112,7 +112,7 @@ impl Lookout {
     }
 
     /// Whether anything fails, and what is new: what is wrong now, and what no longer is.
-    fn look(&mut self, found: &Found) -> (bool, Vec<(String, bool)>) {
+    fn look(&mut self, found: &LoadedConfig) -> (bool, Vec<(String, bool)>) {
         let findings = look(found);
         let mut news = Vec::new();
         for finding in findings.iter().filter(|finding| !self.known.contains(&finding.text)) {
@@ -158,7 +158,7 @@ impl Finding {
     }
 }
 
-fn look(found: &Found) -> Vec<Finding> {
+fn look(found: &LoadedConfig) -> Vec<Finding> {
     let mut findings = Vec::new();
     for account in &found.config.accounts {
         for (key, source) in account.secrets() {
@@ -191,7 +191,7 @@ fn look(found: &Found) -> Vec<Finding> {
 }
 
 fn look_at_secret(
-    found: &Found,
+    found: &LoadedConfig,
     account: &Arc<str>,
     key: &'static str,
     source: &SecretSource,
@@ -220,6 +220,6 @@ fn look_at_secret(
 }
 
 /// Where something stands, for the log: `see FILE:LINE:COLUMN`.
-fn place(found: &Found, key: Key) -> String {
+fn place(found: &LoadedConfig, key: Key) -> String {
     format!("see {}", point::place(&found.sources, &key))
 }

@@ -21,7 +21,7 @@ use crate::effects::store::error::{StoreError, holder};
 use crate::effects::store::load::Reader;
 use crate::effects::store::lock::Lock;
 use crate::effects::store::save::Store;
-use crate::sources::files::Found;
+use crate::sources::files::LoadedConfig;
 use crate::sources::{INBOX, clock, control};
 use certcollectd_core::config::Config;
 use certcollectd_core::engine;
@@ -167,7 +167,7 @@ fn unknown_name(config: &Config, command: &Command) -> Option<String> {
 }
 
 /// Without a daemon: the same engine, for this one order, until it has answered.
-fn directly(found: &Found, store: Store, command: Command) -> Result<CommandReply, Exit> {
+fn directly(found: &LoadedConfig, store: Store, command: Command) -> Result<CommandReply, Exit> {
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);
         if let Err(error) = crate::sources::signal::listen(sender) {

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::print::{self, print_error};
 use crate::effects::errno::cause;
 use crate::effects::hook::reap;
-use crate::sources::files::{self, Found};
+use crate::sources::files::{self, LoadedConfig};
 use crate::sources::{Inbox, signal, threads};
 use crate::telemetry;
 use certcollectd_core::config::Log;
@@ -14,7 +14,7 @@ use certcollectd_core::config::Log;
 /// For signals, for the first look, and for what is done on the disk.
 const THREADS: usize = 3;
 
-pub(super) fn prepare(path: &Path) -> Result<Found, Exit> {
+pub(super) fn prepare(path: &Path) -> Result<LoadedConfig, Exit> {
     telemetry::protect_memory();
     let found =
         files::read(path, print::has_colours()).map_err(|text| give_up(Exit::Usage, text.trim_end()))?;

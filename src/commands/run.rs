@@ -13,7 +13,7 @@ use super::prepare::{give_up, listen_to_signals, prepare};
 use super::store::{UNSAVED, load_engine, open_store};
 use crate::daemon::{Daemon, Goal};
 use crate::effects::store::save::Store;
-use crate::sources::files::Found;
+use crate::sources::files::LoadedConfig;
 use crate::sources::{INBOX, Inbox, clock, control, http, push, watch};
 use crate::status::Status;
 use crate::telemetry;
@@ -25,7 +25,7 @@ pub fn run(path: &Path) -> Result<(), Exit> {
     block_on(serve(path, found, store))?
 }
 
-async fn serve(path: &Path, found: Found, store: Store) -> Result<(), Exit> {
+async fn serve(path: &Path, found: LoadedConfig, store: Store) -> Result<(), Exit> {
     let (sender, inbox) = mpsc::channel(INBOX);
     listen_to_signals(sender.clone())?;
     let config = found.config.clone();

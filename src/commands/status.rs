@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::block_on::block_on;
 use super::exit::Exit;
-use super::load::{Flaw, load_some};
+use super::load::load_some;
 use super::print::{fail, print};
 use super::socket;
 use super::unknown::unknown_order;
 use crate::effects::store::load::Reader;
 use crate::effects::store::presence;
 use crate::sources::clock;
+use crate::sources::files::InvalidConfig;
 use crate::status::{Status, Verdict, verdict};
 use certcollectd_core::config::Config;
 use certcollectd_core::engine::vitals::Vitals;
@@ -22,8 +23,8 @@ use certcollectd_core::engine::{self, Loaded};
 const AGAIN: Duration = Duration::from_secs(2);
 
 pub fn status(path: &Path, name: Option<&str>, json: bool) -> Result<(), Exit> {
-    let (config, flaw) = load_some(path)?;
-    let (status, exit) = look(&config, flaw.as_ref(), name)?;
+    let (config, invalid) = load_some(path)?;
+    let (status, exit) = look(&config, invalid.as_ref(), name)?;
     print(&if json {
         serde_json::to_string_pretty(&status).expect("strings, numbers and lists")
     } else {
@@ -33,9 +34,9 @@ pub fn status(path: &Path, name: Option<&str>, json: bool) -> Result<(), Exit> {
 }
 
 pub fn watch(path: &Path, name: Option<&str>) -> Result<(), Exit> {
-    let (config, flaw) = load_some(path)?;
+    let (config, invalid) = load_some(path)?;
     loop {
-        let (status, exit) = look(&config, flaw.as_ref(), name)?;
+        let (status, exit) = look(&config, invalid.as_ref(), name)?;
         // Clear the screen, go to its corner.
         let is_read = print(&format!(
             "\u{1b}[2J\u{1b}[H{}\n{} (every {} s; end with Ctrl-C)",
@@ -56,7 +57,7 @@ pub fn nagios(path: &Path, name: Option<&str>) -> Result<(), Exit> {
         print(&format!("CERTCOLLECTD UNKNOWN - {why}"));
         Exit::Unknown
     };
-    let (config, flaw) = load_some(path)
+    let (config, invalid) = load_some(path)
         .map_err(|_| unknown("the configuration cannot be read; `certcollectd check` says why"))?;
     let status = read(&config).map_err(|trouble| match trouble {
         Trouble::Lost(why) => {
@@ -69,11 +70,11 @@ pub fn nagios(path: &Path, name: Option<&str>) -> Result<(), Exit> {
         let dir = config.state_dir.display();
         unknown(&format!("the daemon has never run here: there is no state in {dir}"))
     })?;
-    let status = narrowed(status, flaw.as_ref(), name).map_err(|why| fail(Exit::Unknown, &why))?;
+    let status = narrowed(status, invalid.as_ref(), name).map_err(|why| fail(Exit::Unknown, &why))?;
     let (verdict, line) = verdict(&status);
     // Worse than not knowing all is only to know of something critical.
-    if let Some(flaw) = flaw.filter(|_| !matches!(verdict, Verdict::Critical)) {
-        return Err(unknown(&format!("the configuration is not sound: {}", flaw.first)));
+    if let Some(invalid) = invalid.filter(|_| !matches!(verdict, Verdict::Critical)) {
+        return Err(unknown(&format!("the configuration is not sound: {}", invalid.first)));
     }
     print(&line);
     match verdict {
@@ -90,15 +91,15 @@ fn in_words(status: &Status, name: Option<&str>) -> String {
 /// What is shown, and how the command ends then.
 fn look(
     config: &Arc<Config>,
-    flaw: Option<&Flaw>,
+    invalid: Option<&InvalidConfig>,
     name: Option<&str>,
 ) -> Result<(Status, Result<(), Exit>), Exit> {
     let status =
         read(config).map_err(|(Trouble::Lost(why) | Trouble::Unread(why))| fail(Exit::Failed, &why))?;
     // Where no daemon ever ran, every order waits to be asked about.
     let status = status.unwrap_or_else(|| Status::new(config, &Loaded::default(), clock::now()));
-    let status = narrowed(status, flaw, name).map_err(|why| fail(Exit::Usage, &why))?;
-    let exit = match (&status.state_lost, flaw) {
+    let status = narrowed(status, invalid, name).map_err(|why| fail(Exit::Usage, &why))?;
+    let exit = match (&status.state_lost, invalid) {
         (Some(_), _) => Err(Exit::Failed),
         (None, Some(_)) => Err(Exit::Usage),
         (None, None) => Ok(()),
@@ -107,14 +108,18 @@ fn look(
 }
 
 /// What was asked for, or why nothing is known of it.
-fn narrowed(mut status: Status, flaw: Option<&Flaw>, name: Option<&str>) -> Result<Status, String> {
-    if flaw.is_some() {
+fn narrowed(
+    mut status: Status,
+    invalid: Option<&InvalidConfig>,
+    name: Option<&str>,
+) -> Result<Status, String> {
+    if invalid.is_some() {
         // They may stand in the part that cannot be read, and a daemon that runs guards them as before.
         status.absent.clear();
     }
     let Some(name) = name else { return Ok(status) };
     if !status.has(name) {
-        return Err(unknown_order(flaw, name, status.orders.iter().map(|order| &*order.name)));
+        return Err(unknown_order(invalid, name, status.orders.iter().map(|order| &*order.name)));
     }
     status.keep(name);
     Ok(status)

@@ -1,6 +1,6 @@
 //! A name that was asked for and is not there.
 
-use super::load::Flaw;
+use crate::sources::files::InvalidConfig;
 use certcollectd_core::api::Untrusted;
 
 /// Says so, with the names that there are.
@@ -20,11 +20,11 @@ pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
 
 /// As [`unknown`], where the order may stand in a part of the configuration that cannot be read.
 pub(super) fn unknown_order<'a>(
-    flaw: Option<&Flaw>,
+    invalid: Option<&InvalidConfig>,
     name: &str,
     known: impl Iterator<Item = &'a str>,
 ) -> String {
-    match flaw {
+    match invalid {
         Some(_) => format!("no entry of an order named {} can be read in it", Untrusted::new(name)),
         None => unknown("order", name, known),
     }

@@ -19,7 +19,7 @@ const MAX_FILES: usize = 10_000;
 
 /// A sound configuration, what was said of it, and where it came from.
 #[derive(Debug)]
-pub struct Found {
+pub struct LoadedConfig {
     pub config: Arc<Config>,
     /// Warnings as people read them; empty if there are none.
     pub warnings: String,
@@ -41,7 +41,7 @@ pub(super) fn stamp_of(path: &Path) -> Stamp {
 
 /// Why a configuration cannot be used, and what of it can be made out all the same.
 #[derive(Debug)]
-pub struct Unsound {
+pub struct InvalidConfig {
     /// What people read: every problem with its place.
     pub text: String,
     /// The first problem in one line.
@@ -53,9 +53,9 @@ pub struct Unsound {
     pub(super) stamps: Vec<(PathBuf, Stamp)>,
 }
 
-impl Unsound {
-    pub(super) fn only(text: String) -> Unsound {
-        Unsound { first: text.clone(), text, remains: None, patterns: None, stamps: Vec::new() }
+impl InvalidConfig {
+    pub(super) fn only(text: String) -> InvalidConfig {
+        InvalidConfig { first: text.clone(), text, remains: None, patterns: None, stamps: Vec::new() }
     }
 }
 
@@ -67,21 +67,21 @@ struct Files {
 }
 
 /// Reads and checks a configuration. The error is what people read: every problem with its place.
-pub fn read(path: &Path, color: bool) -> Result<Found, String> {
+pub fn read(path: &Path, color: bool) -> Result<LoadedConfig, String> {
     check(files(path)?, color).map_err(|(_, problems)| problems)
 }
 
 /// As [`read`], for those who can do something with a part of it.
-pub fn read_some(path: &Path, color: bool) -> Result<Found, Unsound> {
-    let files = files(path).map_err(Unsound::only)?;
+pub fn read_some(path: &Path, color: bool) -> Result<LoadedConfig, InvalidConfig> {
+    let files = files(path).map_err(InvalidConfig::only)?;
     check(files, color).map_err(|(Files { sources, unread, stamps }, text)| {
         let first = file::problems(&sources, &unread).first_error(&sources).unwrap_or_default();
         let patterns = sources.first().map(file::includes);
-        Unsound { text, first, remains: file::remains(&sources).map(Arc::new), patterns, stamps }
+        InvalidConfig { text, first, remains: file::remains(&sources).map(Arc::new), patterns, stamps }
     })
 }
 
-fn check(files: Files, color: bool) -> Result<Found, (Files, String)> {
+fn check(files: Files, color: bool) -> Result<LoadedConfig, (Files, String)> {
     let Files { sources, unread, .. } = &files;
     match file::read_with(sources, unread) {
         Ok((config, problems)) => {
@@ -90,7 +90,7 @@ fn check(files: Files, color: bool) -> Result<Found, (Files, String)> {
             let warnings = point::located(sources, &mounted).paragraphs(sources, color);
             let warnings = warnings + &problems.render(sources, color);
             let Files { sources, stamps, .. } = files;
-            Ok(Found { config: Arc::new(config), warnings, warning_count, sources, stamps })
+            Ok(LoadedConfig { config: Arc::new(config), warnings, warning_count, sources, stamps })
         }
         Err(problems) => {
             let text = problems.render(sources, color);

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendError;
 use tokio::time::{sleep, timeout};
 
-use super::files::{self, Found, Stamp, Unsound, stamp_of};
+use super::files::{self, InvalidConfig, LoadedConfig, Stamp, stamp_of};
 use super::{Inbox, Message};
 use crate::config::file;
 use crate::effects::call::credential;
@@ -51,7 +51,7 @@ struct Watch {
 
 /// Begins to watch the configuration that was just read from `path`, on a thread of its own: looking at a
 /// hung mount must not keep others waiting.
-pub fn start(path: &Path, found: Arc<Found>, inbox: Inbox) -> io::Result<()> {
+pub fn start(path: &Path, found: Arc<LoadedConfig>, inbox: Inbox) -> io::Result<()> {
     super::threads::spare(THREADS)?;
     let path = path.to_owned();
     let runtime = Builder::new_current_thread().enable_time().build()?;
@@ -68,7 +68,7 @@ pub fn start(path: &Path, found: Arc<Found>, inbox: Inbox) -> io::Result<()> {
 }
 
 impl Watch {
-    fn new(path: &Path, found: &Found, inbox: Inbox) -> Watch {
+    fn new(path: &Path, found: &LoadedConfig, inbox: Inbox) -> Watch {
         let (sender, events) = mpsc::channel(1);
         // A full channel says already that there is something to look at.
         let on_event = move |event: notify::Result<notify::Event>| {
@@ -128,9 +128,9 @@ impl Watch {
                         .send(Message::Configured { config: found.config, warnings: found.warnings })
                         .await?;
                 }
-                Err(unsound) => {
-                    self.follow_unsound(&unsound);
-                    self.inbox.send(Message::Misconfigured(unsound.text)).await?;
+                Err(invalid) => {
+                    self.follow_invalid(&invalid);
+                    self.inbox.send(Message::Misconfigured(invalid.text)).await?;
                 }
             }
         }
@@ -145,7 +145,7 @@ impl Watch {
     }
 
     /// Watches every directory in which a change of what was read would show.
-    fn follow(&mut self, found: &Found) {
+    fn follow(&mut self, found: &LoadedConfig) {
         let patterns = found.sources.first().map(file::includes).unwrap_or_default();
         if patterns != self.patterns {
             self.missed = stamps(&self.path, &patterns).1;
@@ -171,8 +171,8 @@ impl Watch {
     }
 
     /// What is wrong can lie in a file that was included just now, and is to be noticed when it is fixed.
-    fn follow_unsound(&mut self, unsound: &Unsound) {
-        let Some(patterns) = &unsound.patterns else { return };
+    fn follow_invalid(&mut self, invalid: &InvalidConfig) {
+        let Some(patterns) = &invalid.patterns else { return };
         let (files, missed) = stamps(&self.path, patterns);
         if *patterns != self.patterns {
             self.missed = missed;
@@ -181,7 +181,7 @@ impl Watch {
         self.files = files;
         for (path, stamp) in &mut self.files {
             // As it was when it was read; what could not be read is as it is now.
-            if let Some((_, read)) = unsound.stamps.iter().find(|(known, _)| known == path) {
+            if let Some((_, read)) = invalid.stamps.iter().find(|(known, _)| known == path) {
                 *stamp = *read;
             }
         }
@@ -246,17 +246,17 @@ fn words(error: &notify::Error) -> String {
 }
 
 /// Reads the configuration away from the loop: a large one takes a while.
-async fn read_apart(path: PathBuf) -> Result<Found, Unsound> {
+async fn read_apart(path: PathBuf) -> Result<LoadedConfig, InvalidConfig> {
     let reading = tokio::task::spawn_blocking(move || files::read_some(&path, false));
     let internal = "internal error while reading the configuration, please report it";
-    reading.await.unwrap_or_else(|_| Err(Unsound::only(internal.into())))
+    reading.await.unwrap_or_else(|_| Err(InvalidConfig::only(internal.into())))
 }
 
 /// Answers a requested reload: reread whatever the files look like.
 pub async fn reread(path: PathBuf) -> Message {
     match read_apart(path).await {
         Ok(found) => Message::Configured { config: found.config, warnings: found.warnings },
-        Err(unsound) => Message::Misconfigured(unsound.text),
+        Err(invalid) => Message::Misconfigured(invalid.text),
     }
 }
 
