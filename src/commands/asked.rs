@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::point::Key;
+use crate::config::locate::Key;
 use certcollectd_core::config::Config;
 
 /// Hands each warning on: what it is about, its text, what to do.

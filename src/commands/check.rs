@@ -13,7 +13,7 @@ use super::print::{fail, print, print_error};
 use super::{asked, order};
 use crate::config::file::{Level, Source};
 use crate::config::invisible;
-use crate::config::point::{self, Finding, Key};
+use crate::config::locate::{self, Finding, Key};
 use crate::effects::call::{self, credential};
 use crate::effects::errno::cause;
 use crate::effects::hook::{executable, web};
@@ -93,7 +93,7 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
     if login && report.count(Level::Error) == 0 {
         check_logins(path, &config, &mut report);
     }
-    let located = point::located(&found.sources, &report.findings);
+    let located = locate::located(&found.sources, &report.findings);
     let text = located.paragraphs(&found.sources, std::io::stderr().is_terminal());
     if !text.is_empty() {
         print_error(&format!("{}\n", text.trim_end()));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::config::file::Level;
 use crate::config::invisible;
-use crate::config::point::{self, Key};
+use crate::config::locate::{self, Key};
 use crate::effects::call::credential;
 use crate::effects::install::probe;
 use crate::effects::preflight;
@@ -221,5 +221,5 @@ fn look_at_secret(
 
 /// Where something stands, for the log: `see FILE:LINE:COLUMN`.
 fn place(found: &LoadedConfig, key: Key) -> String {
-    format!("see {}", point::place(&found.sources, &key))
+    format!("see {}", locate::place(&found.sources, &key))
 }

@@ -20,4 +20,4 @@ mod tables;
 mod value;
 
 pub use certcollectd_core::config::*;
-pub use parse::point;
+pub use parse::locate;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::mounts;
 use crate::config::file::{self, Level, Source, Unread};
-use crate::config::point;
+use crate::config::locate;
 use crate::effects::errno::cause;
 use certcollectd_core::config::Config;
 
@@ -87,7 +87,7 @@ fn check(files: Files, color: bool) -> Result<LoadedConfig, (Files, String)> {
         Ok((config, problems)) => {
             let mounted = mounts::warnings(sources);
             let warning_count = problems.warnings() + mounted.len();
-            let warnings = point::located(sources, &mounted).paragraphs(sources, color);
+            let warnings = locate::located(sources, &mounted).paragraphs(sources, color);
             let warnings = warnings + &problems.render(sources, color);
             let Files { sources, stamps, .. } = files;
             Ok(LoadedConfig { config: Arc::new(config), warnings, warning_count, sources, stamps })

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::file::{Level, Source};
-use crate::config::point::Finding;
+use crate::config::locate::Finding;
 
 /// A warning for each file that is a mount point.
 pub(super) fn warnings(sources: &[Source]) -> Vec<Finding> {

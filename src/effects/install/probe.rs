@@ -7,7 +7,7 @@ use rustix::fs::{self, FlockOperation};
 
 use super::dir::Dir;
 use super::error::failed;
-use crate::config::point::Key;
+use crate::config::locate::Key;
 use crate::effects::files::random_name;
 use crate::effects::ownership::Ownership;
 use certcollectd_core::config::Config;

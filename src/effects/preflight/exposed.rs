@@ -10,7 +10,7 @@ use nix::unistd::{Gid, Group, Uid, User as Entry};
 use super::eyes::User;
 use super::finding::finding;
 use crate::config::file::Level;
-use crate::config::point::{Finding, Key};
+use crate::config::locate::{Finding, Key};
 use crate::effects::call::credential;
 use crate::effects::hook::executable::find_program;
 use certcollectd_core::config::{Config, KeySource};

@@ -11,7 +11,7 @@ use nix::unistd::{Gid, Group, Uid, User as Entry, getgrouplist};
 
 use super::finding::finding;
 use crate::config::file::Level;
-use crate::config::point::{Finding, Key};
+use crate::config::locate::{Finding, Key};
 use crate::effects::hook::executable::find_program;
 use certcollectd_core::config::{Action, Config, KeySource, SecretSource, Severity};
 

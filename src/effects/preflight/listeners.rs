@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use super::eyes::User;
 use super::finding::finding;
 use crate::config::file::Level;
-use crate::config::point::{Finding, Key};
+use crate::config::locate::{Finding, Key};
 use certcollectd_core::config::Config;
 
 /// Binds each configured address for a moment. Not for when the daemon runs, which holds them itself.

@@ -11,7 +11,7 @@ mod way;
 
 use std::path::Path;
 
-use crate::config::point::Finding;
+use crate::config::locate::Finding;
 use certcollectd_core::config::Config;
 
 pub use eyes::User;

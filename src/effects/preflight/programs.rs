@@ -5,7 +5,7 @@ use std::path::Path;
 use super::eyes::User;
 use super::finding::finding;
 use crate::config::file::Level;
-use crate::config::point::{Finding, Key};
+use crate::config::locate::{Finding, Key};
 use crate::effects::hook::executable;
 use crate::effects::hook::executable::find_program;
 use certcollectd_core::config::{Action, Config};

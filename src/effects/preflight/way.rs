@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::finding::finding;
 use crate::config::file::Level;
-use crate::config::point::{Finding, Key};
+use crate::config::locate::{Finding, Key};
 use crate::effects::call::credential;
 use crate::effects::hook::executable::find_program;
 use crate::effects::install::copies::{self, Place};
