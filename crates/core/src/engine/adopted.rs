@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::note::Level;
-use super::time::Now;
 use super::{Engine, NoteKind};
 use crate::api::{OrderRef, Product};
 use crate::config::{Config, FileKind, Files, KeySource, Order, OrderSettings, Params, standard_policy};
@@ -97,7 +96,7 @@ pub fn joined(config: &Arc<Config>, adopted: &[Adopted]) -> Arc<Config> {
 
 impl Engine {
     /// What the configuration, as it was written, has itself is adopted no longer: there it also ends.
-    pub(super) fn give_up_adopted(&mut self, written: &Config, now: Now) {
+    pub(super) fn give_up_adopted(&mut self, written: &Config) {
         let (taken, left) =
             std::mem::take(&mut self.adopted).into_iter().partition(|adopted| adopted.is_configured(written));
         self.adopted = left;
@@ -106,16 +105,16 @@ impl Engine {
                 "order {} was adopted as {} after a replacement; the configuration has it now and decides from here on",
                 gone.number, gone.name
             );
-            self.note(Level::Info, NoteKind::TakenOver, self.find(&gone.name), now, text);
+            self.note(Level::Info, NoteKind::TakenOver, self.find(&gone.name), text);
             self.outbox.unsaved.adopted.insert(gone.name);
         }
     }
 
     /// Adds an order to those that are collected.
-    pub(super) fn adopt_order(&mut self, adopted: Adopted, now: Now) {
+    pub(super) fn adopt_order(&mut self, adopted: Adopted) {
         self.outbox.unsaved.adopted.insert(adopted.name.clone());
         self.adopted.push(adopted);
         self.config = joined(&self.config, &self.adopted);
-        self.add_orders(now);
+        self.add_orders();
     }
 }

@@ -8,7 +8,7 @@ use super::id::{OrderId, Token};
 use super::note::Level;
 use super::order::slot::PollOutcome;
 use super::order::{Phase, Trigger};
-use super::time::{Now, rfc3339};
+use super::time::rfc3339;
 use super::{Busy, Engine, NoteKind};
 use crate::api::Replace;
 
@@ -93,22 +93,22 @@ pub(super) struct Waiter {
 }
 
 impl Engine {
-    pub(super) fn commanded(&mut self, token: Token, command: Command, now: Now) {
+    pub(super) fn commanded(&mut self, token: Token, command: Command) {
         if self.stopping {
             return self.reply(token, false, "certcollectd is stopping");
         }
-        let (name, carry_out): (_, fn(&mut Engine, Token, OrderId, Now)) = match &command {
+        let (name, carry_out): (_, fn(&mut Engine, Token, OrderId)) = match &command {
             Command::Poll(name) => (name, Engine::poll_now),
             Command::Resume(name) => (name, Engine::resume),
             Command::Accept(name) => (name, Engine::accept),
             Command::Rollback(name) => (name, Engine::want_rollback),
             Command::Rehearse(name) => (name, Engine::rehearse),
-            Command::ResumeAccount(account) => return self.resume_account(token, account, false, now),
-            Command::ResumeSamePassword(account) => return self.resume_account(token, account, true, now),
-            Command::Forget(name) => return self.forget(token, name, now),
-            Command::Domains(target) => return self.want_domains(token, target, now),
-            Command::Resend(target) => return self.want_resend(token, target, now),
-            Command::Replace(command) => return self.want_replacement(token, command.clone(), now),
+            Command::ResumeAccount(account) => return self.resume_account(token, account, false),
+            Command::ResumeSamePassword(account) => return self.resume_account(token, account, true),
+            Command::Forget(name) => return self.forget(token, name),
+            Command::Domains(target) => return self.want_domains(token, target),
+            Command::Resend(target) => return self.want_resend(token, target),
+            Command::Replace(command) => return self.want_replacement(token, command.clone()),
         };
         let Some(id) = self.find(name) else {
             return self.reply(
@@ -117,7 +117,7 @@ impl Engine {
                 &format!("no order named {} is configured", crate::api::Untrusted::new(name)),
             );
         };
-        carry_out(self, token, id, now);
+        carry_out(self, token, id);
     }
 
     pub(super) fn reply(&mut self, token: Token, ok: bool, text: &str) {
@@ -125,7 +125,7 @@ impl Engine {
     }
 
     /// Why no call can be made on an account at present.
-    pub(super) fn shut(&self, gate: usize, now: Now) -> Option<String> {
+    pub(super) fn shut(&self, gate: usize) -> Option<String> {
         let Gate { name: account, record, removed, .. } = &self.gates[gate];
         if *removed {
             return Some("its account is no longer configured".into());
@@ -140,30 +140,30 @@ impl Engine {
         if self.cannot_save() {
             return Some("the state cannot be saved; see the log".into());
         }
-        let until = record.paused_until.filter(|until| *until > now.time)?;
-        let until = rfc3339(now.wall_of(until) / 1000);
+        let until = record.paused_until.filter(|until| *until > self.now.time)?;
+        let until = rfc3339(self.now.wall_of(until) / 1000);
         let why = record.paused_why.as_deref().unwrap_or("the vendor asked for it");
         Some(format!(
             "account {account} pauses until {until}: {why}; `certcollectd resume --account {account}` ends that"
         ))
     }
 
-    fn poll_now(&mut self, token: Token, id: OrderId, now: Now) {
-        if let Some(why) = self.why_not_polled(id, now) {
+    fn poll_now(&mut self, token: Token, id: OrderId) {
+        if let Some(why) = self.why_not_polled(id) {
             let text = format!("{} was not polled: {why}", self.slot_name(id));
             return self.reply(token, false, &text);
         }
         self.ask_now(token, id);
     }
 
-    fn why_not_polled(&self, id: OrderId, now: Now) -> Option<String> {
+    fn why_not_polled(&self, id: OrderId) -> Option<String> {
         let record = &self.slot(id).record;
         let stopped = || {
             let reason = record.reason.as_deref().unwrap_or("a person must act");
             let (phase, name) = (record.phase.predicate(), self.slot_name(id));
             format!("it {phase}: {reason}; `certcollectd resume {name}` takes it up again")
         };
-        self.shut(self.slot(id).gate, now).or_else(|| record.phase.is_stopped().then(stopped))
+        self.shut(self.slot(id).gate).or_else(|| record.phase.is_stopped().then(stopped))
     }
 
     fn ask_now(&mut self, token: Token, id: OrderId) {
@@ -177,18 +177,18 @@ impl Engine {
     }
 
     /// Replies to those who wait for an order, once it has come to rest.
-    pub(super) fn answer_waiters(&mut self, id: OrderId, now: Now) {
+    pub(super) fn answer_waiters(&mut self, id: OrderId) {
         if !self.waiters.contains_key(&id) {
             return;
         }
         let slot = self.slot(id);
         let at_rest = slot.busy == Busy::Idle && !slot.ready;
-        let work = self.local_work(id).is_some_and(|(at, _)| at <= now.time);
-        let debts = slot.record.owed().any(|debt| debt.next.is_some_and(|next| next <= now.time));
+        let work = self.local_work(id).is_some_and(|(at, _)| at <= self.now.time);
+        let debts = slot.record.owed().any(|debt| debt.next.is_some_and(|next| next <= self.now.time));
         if !at_rest || work || debts {
             return;
         }
-        let text = self.describe(id, now);
+        let text = self.describe(id);
         let slot = self.slot(id);
         let closed = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some());
         let (called, login) = match slot.poll_outcome {
@@ -218,18 +218,18 @@ impl Engine {
     /// A command waiting for a poll that cannot be made at present need not wait for that to end. The order
     /// stays due; but an account that is closed can be so for weeks, and then the poll is no longer what was
     /// wanted.
-    pub(super) fn refuse_waiters(&mut self, gate: usize, now: Now) {
+    pub(super) fn refuse_waiters(&mut self, gate: usize) {
         if self.waiters.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
-        let Some(why) = self.shut(gate, now) else { return };
+        let Some(why) = self.shut(gate) else { return };
         let waiting = |id: &OrderId| self.slot(*id).gate == gate && self.slot(*id).urgent;
         let ids: Vec<OrderId> = self.waiters.keys().copied().filter(waiting).collect();
         for id in ids {
-            if self.gates[gate].record.not_before(now.time).is_none() {
+            if self.gates[gate].record.not_before(self.now.time).is_none() {
                 self.slot_mut(id).urgent = false;
             }
-            let (name, next) = (self.slot_name(id), self.next_poll(id, now));
+            let (name, next) = (self.slot_name(id), self.next_poll(id));
             let (refused, others) = self
                 .waiters
                 .remove(&id)
@@ -250,7 +250,7 @@ impl Engine {
     }
 
     /// Where an order stands, in a few sentences.
-    fn describe(&self, id: OrderId, now: Now) -> String {
+    fn describe(&self, id: OrderId) -> String {
         let record = &self.slot(id).record;
         let name = self.slot_name(id);
         let mut lines = vec![match &record.reason {
@@ -274,11 +274,12 @@ impl Engine {
             let outcome = debt.outcome.as_deref().unwrap_or("not tried yet");
             lines.push(format!("hook {} is owed: {outcome}", debt.hook));
         }
-        lines.push(self.next_poll(id, now));
+        lines.push(self.next_poll(id));
         lines.join("\n")
     }
 
-    fn resume(&mut self, token: Token, id: OrderId, now: Now) {
+    fn resume(&mut self, token: Token, id: OrderId) {
+        let now = self.now;
         self.slot_mut(id).pending.broken = false;
         let record = &mut self.slot_mut(id).record;
         let stopped = record.phase.needs_person();
@@ -294,24 +295,24 @@ impl Engine {
             self.slot_mut(id).pending.verify = true;
         }
         if let Some(number) = self.known_number(id).map(str::to_owned) {
-            self.settle_replacement(self.slot(id).gate, |known| known == number, now);
+            self.settle_replacement(self.slot(id).gate, |known| known == number);
         }
         if stopped {
-            self.turn(id, Trigger::Resumed, None, now);
-            self.note(Level::Info, NoteKind::Resumed, Some(id), now, "taken up again by the operator".into());
+            self.turn(id, Trigger::Resumed, None);
+            self.note(Level::Info, NoteKind::Resumed, Some(id), "taken up again by the operator".into());
         }
-        self.set_due(id, now);
+        self.set_due(id);
         self.outbox.save_first();
-        self.poll_now(token, id, now);
+        self.poll_now(token, id);
     }
 
-    fn accept(&mut self, token: Token, id: OrderId, now: Now) {
+    fn accept(&mut self, token: Token, id: OrderId) {
         let name = self.slot_name(id);
         let slot = self.slot_mut(id);
         let record = &mut slot.record;
         if record.rollback && record.trouble.is_some() {
             // What keeps the older generation from its place must not keep newer ones out.
-            self.give_rollback_up(id, "the newer certificate is wanted", now);
+            self.give_rollback_up(id, "the newer certificate is wanted");
             let text = format!(
                 "{name}: the rollback was given up; what is installed now stays, newer certificates are taken again"
             );
@@ -331,15 +332,15 @@ impl Engine {
             slot.pending.verify = true;
             slot.hold_until = None;
             let text = "the quarantined certificate is accepted by the operator";
-            self.note(Level::Warn, NoteKind::Accepted, Some(id), now, text.into());
+            self.note(Level::Warn, NoteKind::Accepted, Some(id), text.into());
             self.outbox.save_first();
             self.wait_for(id, token, false);
-            return self.touch(id, now);
+            return self.touch(id);
         }
         let Some(refused) = record.refused.take() else {
-            let known = self.revocation_accepted(id, now);
+            let known = self.revocation_accepted(id);
             let known = known.then(|| "the announced revocation is no alarm any more".to_owned());
-            let missed = self.coverage_accepted(id, now);
+            let missed = self.coverage_accepted(id);
             let missed = missed.map(|names| format!("{names} is not missed any more"));
             let settled: Vec<String> = known.into_iter().chain(missed).collect();
             if !settled.is_empty() {
@@ -367,10 +368,10 @@ impl Engine {
         // Rolled back from: collected again, then installed.
         record.accepted = Some(refused);
         let text = "the certificate that was rolled back is accepted again";
-        self.note(Level::Info, NoteKind::Accepted, Some(id), now, text.into());
-        self.touch(id, now);
+        self.note(Level::Info, NoteKind::Accepted, Some(id), text.into());
+        self.touch(id);
         self.outbox.save_first();
-        if let Some(why) = self.why_not_polled(id, now) {
+        if let Some(why) = self.why_not_polled(id) {
             let text =
                 format!("{name}: accepted; it is installed once it has been collected again, but {why}");
             return self.reply(token, false, &text);

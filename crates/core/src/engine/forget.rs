@@ -68,14 +68,14 @@ fn stripped(record: &OrderRecord, now: Now) -> OrderRecord {
 
 impl Engine {
     /// Ends what is remembered of an order that is not configured.
-    pub(super) fn forget(&mut self, token: Token, name: &str, now: Now) {
+    pub(super) fn forget(&mut self, token: Token, name: &str) {
         let known = self.archive.iter().map(|(name, known)| (&**name, known));
         if let Some(why) = why_not(name, self.find(name).is_some(), known) {
             return self.reply(token, false, &why);
         }
         let name: Arc<str> = name.into();
         if let Some(known) = self.archive.get_mut(&name) {
-            *known = Remembered { record: stripped(&known.record, now), bundle: None };
+            *known = Remembered { record: stripped(&known.record, self.now), bundle: None };
         }
         self.outbox.unsaved.archived.insert(name.clone());
         self.outbox.unsaved.forgotten.insert(name.clone());
@@ -83,7 +83,6 @@ impl Engine {
             Level::Info,
             NoteKind::Forgotten,
             None,
-            now,
             format!("{name}: forgotten at the operator's word"),
         );
         self.outbox.save_first();
@@ -95,7 +94,7 @@ impl Engine {
     }
 
     /// That an order goes which holds an installed certificate. It is unguarded from now on.
-    pub(super) fn tell_removed(&mut self, id: super::OrderId, now: Now) {
+    pub(super) fn tell_removed(&mut self, id: super::OrderId) {
         let slot = self.slot(id);
         let number = OrderRef::text_of(&slot.record.handle);
         let (level, text) = match &slot.record.installed {
@@ -115,6 +114,6 @@ impl Engine {
                 format!("order {number} is no longer configured: its files stay, it is not polled"),
             ),
         };
-        self.note(level, NoteKind::Removed, Some(id), now, text);
+        self.note(level, NoteKind::Removed, Some(id), text);
     }
 }

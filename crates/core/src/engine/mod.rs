@@ -84,6 +84,8 @@ pub struct Loaded {
 /// The deciding part of the daemon.
 #[derive(Debug)]
 pub struct Engine {
+    /// When the event that is being handled came.
+    now: Now,
     config: Arc<Config>,
     slots: Vec<Slot>,
     names: HashMap<Arc<str>, OrderId>,
@@ -118,6 +120,7 @@ impl Engine {
         let renamed = loaded.follow_renames(&written);
         let config = joined(&written, &loaded.adopted);
         let mut engine = Engine {
+            now,
             slots: Vec::with_capacity(config.orders.len()),
             names: HashMap::with_capacity(config.orders.len()),
             config,
@@ -140,28 +143,28 @@ impl Engine {
         engine.outbox.unsaved.adopted.extend(renamed.adopted);
         engine.outbox.unsaved.archived.extend(renamed.orders);
         engine.outbox.unsaved.left_names.extend(renamed.left);
-        for (name, record) in engine.add_gates(loaded.accounts, now) {
+        for (name, record) in engine.add_gates(loaded.accounts) {
             engine.keep_account(name, record);
         }
         for (name, record) in renamed.nameless {
             let gate = engine.keep_account(name, record);
-            engine.touch_gate(gate, now);
+            engine.touch_gate(gate);
             engine.outbox.save_first();
         }
         for account in renamed.accounts {
             if let Some(gate) = engine.gate_of(&account) {
-                engine.touch_gate(gate, now);
+                engine.touch_gate(gate);
                 engine.outbox.save_first();
             }
         }
-        engine.add_orders(now);
+        engine.add_orders();
         for name in std::mem::take(&mut engine.outbox.unsaved.archived) {
             match engine.names.get(&name).copied() {
-                Some(id) => engine.touch(id, now),
+                Some(id) => engine.touch(id),
                 None => _ = engine.outbox.unsaved.archived.insert(name),
             }
         }
-        engine.give_up_adopted(&written, now);
+        engine.give_up_adopted(&written);
         for id in engine.ids() {
             engine.recount(id);
         }
@@ -183,43 +186,44 @@ impl Engine {
 
     /// Takes in one event; gives back what is to be done, in order.
     pub fn handle(&mut self, event: Event, now: Now) -> Vec<Effect> {
+        self.now = now;
         if !matches!(event, Event::SaveFailed { .. }) {
             self.outbox.no_save_failed();
         }
-        self.notice_clock(now);
+        self.notice_clock();
         match event {
-            Event::Started => self.started(now),
+            Event::Started => self.started(),
             Event::Woke => {}
             Event::Answered { account, outcome, credential } => {
-                self.answered(&account, outcome, credential, now);
+                self.answered(&account, outcome, credential);
             }
-            Event::Fingerprinted { account, tag } => self.fingerprinted(&account, tag, now),
-            Event::CredentialTouched { account } => self.credential_touched(&account, now),
-            Event::Inspected { order, inspection } => self.inspected(order, *inspection, now),
-            Event::Staged { order, result } => self.staged(order, result, now),
-            Event::Activated { order, result } => self.activated(order, result, now),
-            Event::Tidied { order, problem } => self.tidied(order, problem, now),
-            Event::Panicked { order } => self.panicked(order, now),
-            Event::HookEnded { run, result } => self.hook_ended(run, result, now),
-            Event::SaveFailed { changes, dropped, error } => self.save_failed(*changes, dropped, &error, now),
-            Event::StateBack => self.state_back(now),
-            Event::Hinted { hint } => self.hinted(&hint, now),
-            Event::Commanded { token, command } => self.commanded(token, command, now),
-            Event::Configured { config } => self.configured(config, now),
-            Event::Stopping => self.begin_shutdown(now),
+            Event::Fingerprinted { account, tag } => self.fingerprinted(&account, tag),
+            Event::CredentialTouched { account } => self.credential_touched(&account),
+            Event::Inspected { order, inspection } => self.inspected(order, *inspection),
+            Event::Staged { order, result } => self.staged(order, result),
+            Event::Activated { order, result } => self.activated(order, result),
+            Event::Tidied { order, problem } => self.tidied(order, problem),
+            Event::Panicked { order } => self.panicked(order),
+            Event::HookEnded { run, result } => self.hook_ended(run, result),
+            Event::SaveFailed { changes, dropped, error } => self.save_failed(*changes, dropped, &error),
+            Event::StateBack => self.state_back(),
+            Event::Hinted { hint } => self.hinted(&hint),
+            Event::Commanded { token, command } => self.commanded(token, command),
+            Event::Configured { config } => self.configured(config),
+            Event::Stopping => self.begin_shutdown(),
         }
         self.outbox.release(now);
-        self.catch_up(Time::MIN, now);
+        self.catch_up(Time::MIN);
         // What is tended now has a later time, or its order is busy; this is for the case of a mistake there.
         let later = now.time + TICK;
         if self.may_start() {
-            self.run_due(now);
-            self.catch_up(later, now);
-            self.start_hooks(now);
-            self.start_calls(now);
+            self.run_due();
+            self.catch_up(later);
+            self.start_hooks();
+            self.start_calls();
         }
-        self.catch_up(later, now);
-        self.collect(now)
+        self.catch_up(later);
+        self.collect()
     }
 
     /// When to call [`Engine::handle`] with [`Event::Woke`], if nothing happens before.
@@ -271,8 +275,8 @@ impl Engine {
         !self.stopping && !self.outbox.is_held()
     }
 
-    fn started(&mut self, now: Now) {
-        self.look_at_all(now);
+    fn started(&mut self) {
+        self.look_at_all();
         self.changed.extend(self.ids());
         // A closed account whose credential may have changed while no process ran.
         for gate in 0..self.gates.len() {
@@ -281,31 +285,30 @@ impl Engine {
     }
 
     /// The wall clock was set: what depends on dates is rescheduled, and the state learns the new relation.
-    fn notice_clock(&mut self, now: Now) {
-        let offset = now.offset();
+    fn notice_clock(&mut self) {
+        let offset = self.now.offset();
         if self.offset.is_some_and(|known| (known - offset).abs() <= CLOCK_STEP) {
             return;
         }
         let first = self.offset.is_none();
         self.offset = Some(offset);
         self.outbox.unsaved.offset = true;
-        self.outbox.flush_soon(now);
+        self.outbox.flush_soon(self.now);
         if !first {
             self.note(
                 Level::Warn,
                 NoteKind::Clock,
                 None,
-                now,
                 "the system clock was set; schedules are not affected".into(),
             );
             // What an earlier boot wrote is read by wall time at a start; from now on that would be off by
             // this step. Rewritten, it is on this boot's own timeline.
             for gate in 0..self.gates.len() {
-                self.touch_gate(gate, now);
+                self.touch_gate(gate);
             }
             for id in self.ids() {
                 if !self.slot(id).removed {
-                    self.touch(id, now);
+                    self.touch(id);
                 }
             }
         }
@@ -342,14 +345,14 @@ impl Engine {
     }
 
     /// Marks an order's record as changed.
-    fn touch(&mut self, id: OrderId, now: Now) {
+    fn touch(&mut self, id: OrderId) {
         self.outbox.unsaved.orders.insert(id);
-        self.outbox.flush_soon(now);
+        self.outbox.flush_soon(self.now);
     }
 
-    fn touch_gate(&mut self, gate: usize, now: Now) {
+    fn touch_gate(&mut self, gate: usize) {
         self.outbox.unsaved.accounts.insert(gate);
-        self.outbox.flush_soon(now);
+        self.outbox.flush_soon(self.now);
     }
 
     fn set_busy(&mut self, id: OrderId, busy: Busy) {
@@ -363,17 +366,17 @@ impl Engine {
 
     /// Puts every order that changed where it belongs in its gate's queue and in the timers, in the latter not before
     /// `earliest`; counts it anew, and answers who waits for it.
-    fn catch_up(&mut self, earliest: Time, now: Now) {
+    fn catch_up(&mut self, earliest: Time) {
         for id in std::mem::take(&mut self.changed) {
-            self.reindex(id, earliest, now);
+            self.reindex(id, earliest);
             self.recount(id);
-            self.answer_waiters(id, now);
+            self.answer_waiters(id);
         }
     }
 
-    fn reindex(&mut self, id: OrderId, earliest: Time, now: Now) {
+    fn reindex(&mut self, id: OrderId, earliest: Time) {
         let queued = self.wanted_in_queue(id);
-        let timed = self.wanted_in_timers(id, now).map(|at| at.max(earliest));
+        let timed = self.wanted_in_timers(id).map(|at| at.max(earliest));
         let slot = &mut self.slots[id.0 as usize];
         if slot.queued != queued {
             let queue = &mut self.gates[slot.gate].queue;
@@ -410,29 +413,29 @@ impl Engine {
         wanted.filter(|wanted| self.horizon.is_none_or(|horizon| *wanted <= horizon))
     }
 
-    fn wanted_in_timers(&self, id: OrderId, now: Now) -> Option<Time> {
+    fn wanted_in_timers(&self, id: OrderId) -> Option<Time> {
         let slot = self.slot(id);
         if slot.removed || slot.quiet || slot.busy != Busy::Idle {
             return None;
         }
         let work = self.local_work(id).map(|(at, _)| at);
         let debts = slot.record.owed().filter_map(|debt| debt.next).min().filter(|_| !slot.ready);
-        [work, debts, self.next_expiry(id, now)].into_iter().flatten().min()
+        [work, debts, self.next_expiry(id)].into_iter().flatten().min()
     }
 
     /// Does what has become due on this machine.
-    fn run_due(&mut self, now: Now) {
+    fn run_due(&mut self) {
         while let Some((time, id)) = self.timers.first().copied() {
-            if time > now.time {
+            if time > self.now.time {
                 break;
             }
             self.timers.pop_first();
             self.slot_mut(id).timed = None;
-            self.warn_of_expiry(id, now);
-            self.warn_of_term(id, now);
-            match self.local_work(id).filter(|(at, _)| *at <= now.time) {
-                Some((_, work)) => self.start_local(id, work, now),
-                None => self.queue_debts(id, now),
+            self.warn_of_expiry(id);
+            self.warn_of_term(id);
+            match self.local_work(id).filter(|(at, _)| *at <= self.now.time) {
+                Some((_, work)) => self.start_local(id, work),
+                None => self.queue_debts(id),
             }
         }
     }
@@ -442,7 +445,8 @@ impl Engine {
     }
 
     /// Moves an order to another phase, by the table; says whether it is another one.
-    fn turn(&mut self, id: OrderId, trigger: order::Trigger, reason: Option<String>, now: Now) -> bool {
+    fn turn(&mut self, id: OrderId, trigger: order::Trigger, reason: Option<String>) -> bool {
+        let now = self.now;
         let record = &mut self.slot_mut(id).record;
         let old = record.phase;
         let new = order::transition(old, trigger, record.standing());
@@ -458,7 +462,7 @@ impl Engine {
         if new != old || reason.is_some() {
             record.reason = reason;
         }
-        self.touch(id, now);
+        self.touch(id);
         changed
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::Engine;
 use super::event::Effect;
 use super::id::OrderId;
-use super::time::Now;
 
 /// How much a note matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,42 +109,35 @@ words! {
 
 impl Engine {
     /// Told and remembered.
-    pub(super) fn note(
-        &mut self,
-        level: Level,
-        kind: NoteKind,
-        order: Option<OrderId>,
-        now: Now,
-        text: String,
-    ) {
-        let note = self.compose(level, kind, order, now, text);
-        self.outbox.remember(note.clone(), now);
+    pub(super) fn note(&mut self, level: Level, kind: NoteKind, order: Option<OrderId>, text: String) {
+        let note = self.compose(level, kind, order, text);
+        self.outbox.remember(note.clone(), self.now);
         self.outbox.say(Effect::Report(note));
     }
 
     /// Told, not remembered: what repeats would push everything else out of a bounded history.
-    pub(super) fn log(
-        &mut self,
-        level: Level,
-        kind: NoteKind,
-        order: Option<OrderId>,
-        now: Now,
-        text: String,
-    ) {
-        let note = self.compose(level, kind, order, now, text);
+    pub(super) fn log(&mut self, level: Level, kind: NoteKind, order: Option<OrderId>, text: String) {
+        let note = self.compose(level, kind, order, text);
         self.outbox.say(Effect::Report(note));
     }
 
     /// Told and remembered, about an account.
-    pub(super) fn note_account(&mut self, level: Level, kind: NoteKind, gate: usize, now: Now, text: String) {
+    pub(super) fn note_account(&mut self, level: Level, kind: NoteKind, gate: usize, text: String) {
         let account = Some(self.gates[gate].name.clone());
-        let note = Note { level, kind, order: None, account, at: now.unix(), text };
-        self.outbox.remember(note.clone(), now);
+        let note = Note { level, kind, order: None, account, at: self.now.unix(), text };
+        self.outbox.remember(note.clone(), self.now);
         self.outbox.say(Effect::Report(note));
     }
 
-    fn compose(&self, level: Level, kind: NoteKind, order: Option<OrderId>, now: Now, text: String) -> Note {
-        Note { level, kind, order: order.map(|id| self.slot_name(id)), account: None, at: now.unix(), text }
+    fn compose(&self, level: Level, kind: NoteKind, order: Option<OrderId>, text: String) -> Note {
+        Note {
+            level,
+            kind,
+            order: order.map(|id| self.slot_name(id)),
+            account: None,
+            at: self.now.unix(),
+            text,
+        }
     }
 }
 

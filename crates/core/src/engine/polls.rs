@@ -10,7 +10,7 @@ use super::id::OrderId;
 use super::order::Phase;
 use super::order::expiry;
 use super::order::slot::{PollOutcome, Slot};
-use super::time::{Now, Time, rfc3339};
+use super::time::{Time, rfc3339};
 use super::{Busy, Engine, schedule};
 use crate::api::code::Class;
 use crate::api::{Answer, Failure, Request};
@@ -20,29 +20,29 @@ pub(super) const TICK: Duration = Duration::from_millis(1);
 
 impl Engine {
     /// Starts a call on every account whose gate allows one and where something is to be asked.
-    pub(super) fn start_calls(&mut self, now: Now) {
+    pub(super) fn start_calls(&mut self) {
         let gap = self.config.calls.call_gap;
         for gate in 0..self.gates.len() {
-            self.refuse_side_calls(gate, now);
-            self.refuse_waiters(gate, now);
-            self.catch_up(now.time + TICK, now);
-            while let Some(turn) = self.gates[gate].turn(gap, now.time) {
+            self.refuse_side_calls(gate);
+            self.refuse_waiters(gate);
+            self.catch_up(self.now.time + TICK);
+            while let Some(turn) = self.gates[gate].turn(gap, self.now.time) {
                 match turn {
-                    Turn::SideCall => self.start_next_side_call(gate, now),
-                    Turn::Poll(id) => self.start_call(gate, id, now),
-                    Turn::Wish(id) => self.start_wish(gate, id, now),
+                    Turn::SideCall => self.start_next_side_call(gate),
+                    Turn::Poll(id) => self.start_call(gate, id),
+                    Turn::Wish(id) => self.start_wish(gate, id),
                 }
             }
         }
     }
 
-    fn start_call(&mut self, gate: usize, id: OrderId, now: Now) {
+    fn start_call(&mut self, gate: usize, id: OrderId) {
         let request = self.collect_request(id);
         let entry = self.entry(id);
         let account = entry.account.clone();
         let (handle, endpoint): (Box<str>, _) =
             (entry.handle.identity().into(), entry.settings.product.endpoint());
-        let arrives = self.latest_arrival(now);
+        let arrives = self.latest_arrival();
         let slot = self.slot_mut(id);
         let (urgent, hinted) = (std::mem::take(&mut slot.urgent), slot.record.take_hint());
         slot.poll_outcome = PollOutcome::Nothing;
@@ -55,39 +55,38 @@ impl Engine {
         record.polled = Some(arrives);
         record.failures += 1;
         record.polls = record.polls.wrapping_add(1);
-        self.set_due(id, now);
+        self.set_due(id);
         self.set_busy(id, Busy::Calling);
-        self.touch(id, now);
+        self.touch(id);
         self.begin_call(
             gate,
             Purpose::Poll { order: id, asked: Asked { handle, endpoint, before } },
             request,
-            now,
         );
     }
 
     /// A call goes out; that it does is recorded first.
-    pub(super) fn begin_call(&mut self, gate: usize, purpose: Purpose, request: Request, now: Now) {
+    pub(super) fn begin_call(&mut self, gate: usize, purpose: Purpose, request: Request) {
         let limit = self.config.calls.request_timeout;
         let state = &mut self.gates[gate];
         let probe = state.record.closed.is_some();
         state.record.probe = false;
-        state.record.called = Some(now.time);
+        state.record.called = Some(self.now.time);
         state.record.calling = true;
-        state.record.ends = Some(now.time + limit);
+        state.record.ends = Some(self.now.time + limit);
         state.record.calls += 1;
         state.in_flight = Some(InFlight { purpose, probe });
         let account = state.name.clone();
-        self.touch_gate(gate, now);
+        self.touch_gate(gate);
         self.outbox.start(Effect::Call(Call { account, request }));
     }
 
     /// A poll that certainly did not reach the vendor leaves no trace in the schedule.
-    fn poll_unsent(&mut self, gate: usize, id: OrderId, asked: &Asked, probe: bool, now: Now) {
+    fn poll_unsent(&mut self, gate: usize, id: OrderId, asked: &Asked, probe: bool) {
         self.gates[gate].record.probe = probe;
         if !self.still_means(gate, id, asked) {
             // The schedule is another number's now, and stood still while the call was under way.
-            return self.reschedule_changed(id, now);
+            return self.reschedule_changed(id);
         }
         let before = asked.before;
         let slot = self.slot_mut(id);
@@ -98,35 +97,35 @@ impl Engine {
         slot.record.polled = before.polled;
         slot.record.due = before.due;
         slot.record.failures = before.failures;
-        self.touch(id, now);
+        self.touch(id);
     }
 
     /// The save in front of a call failed, so the call was not made.
-    pub(super) fn call_dropped(&mut self, gate: usize, now: Now) -> Option<OrderId> {
-        let in_flight = self.end_call(gate, now)?;
+    pub(super) fn call_dropped(&mut self, gate: usize) -> Option<OrderId> {
+        let in_flight = self.end_call(gate)?;
         match in_flight.purpose {
             Purpose::Poll { order, asked } => {
-                self.poll_unsent(gate, order, &asked, in_flight.probe, now);
+                self.poll_unsent(gate, order, &asked, in_flight.probe);
                 Some(order)
             }
             Purpose::SideCall(side_call) => {
                 self.gates[gate].record.probe = in_flight.probe;
-                self.side_call_dropped(gate, side_call, now);
+                self.side_call_dropped(gate, side_call);
                 None
             }
         }
     }
 
-    fn end_call(&mut self, gate: usize, now: Now) -> Option<InFlight> {
+    fn end_call(&mut self, gate: usize) -> Option<InFlight> {
         let in_flight = self.gates[gate].in_flight.take()?;
         if self.gates[gate].former.take().is_some() {
             self.hold_names();
         }
         let state = &mut self.gates[gate];
-        state.record.called = Some(now.time);
+        state.record.called = Some(self.now.time);
         state.record.calling = false;
         state.record.ends = None;
-        self.touch_gate(gate, now);
+        self.touch_gate(gate);
         if let Purpose::Poll { order, .. } = &in_flight.purpose {
             self.set_busy(*order, Busy::Idle);
         }
@@ -138,18 +137,17 @@ impl Engine {
         account: &str,
         outcome: Result<Answer, Failure>,
         credential: Option<CredentialTag>,
-        now: Now,
     ) {
         let Some(gate) = self.gate_of_call(account) else { return };
         self.gates[gate].sent = credential;
-        let Some(in_flight) = self.end_call(gate, now) else { return };
-        self.count(gate, outcome.as_ref().map(|_| ()), now);
+        let Some(in_flight) = self.end_call(gate) else { return };
+        self.count(gate, outcome.as_ref().map(|_| ()));
         match in_flight.purpose {
             Purpose::Poll { order, asked } => {
-                self.polled(gate, order, &asked, in_flight.probe, outcome, now);
+                self.polled(gate, order, &asked, in_flight.probe, outcome);
             }
             Purpose::SideCall(side_call) => {
-                self.side_call_answered(gate, side_call, in_flight.probe, outcome, now)
+                self.side_call_answered(gate, side_call, in_flight.probe, outcome)
             }
         }
     }
@@ -161,28 +159,27 @@ impl Engine {
         asked: &Asked,
         probe: bool,
         outcome: Result<Answer, Failure>,
-        now: Now,
     ) {
         let meant = self.still_means(gate, id, asked);
         match outcome {
             Err(failure) if failure.unsent() => {
-                self.poll_unsent(gate, id, asked, probe, now);
-                self.unreachable(gate, meant.then_some(id), &failure, now);
+                self.poll_unsent(gate, id, asked, probe);
+                self.unreachable(gate, meant.then_some(id), &failure);
             }
-            outcome if !meant => self.answered_too_late(gate, id, asked, probe, outcome, now),
+            outcome if !meant => self.answered_too_late(gate, id, asked, probe, outcome),
             outcome => {
-                self.slot_mut(id).record.polled = Some(self.seen_by(Ending::of(&outcome), now));
+                self.slot_mut(id).record.polled = Some(self.seen_by(Ending::of(&outcome)));
                 let known = asked.before.hinted.map(|_| self.known_before_hint(id));
                 if let (Err(failure), true) = (&outcome, probe) {
-                    self.probe_unclear(gate, &failure.to_string(), now);
+                    self.probe_unclear(gate, &failure.to_string());
                 }
                 match outcome {
-                    Err(Failure::Internal(_)) => self.stop_after_bug(id, "calling the vendor", now),
-                    Err(failure) => self.no_news(id, None, failure.to_string(), now),
-                    Ok(answer) => self.read(gate, id, probe, &answer, now),
+                    Err(Failure::Internal(_)) => self.stop_after_bug(id, "calling the vendor"),
+                    Err(failure) => self.no_news(id, None, failure.to_string()),
+                    Ok(answer) => self.read(gate, id, probe, &answer),
                 }
                 if let Some(known) = known {
-                    self.hint_followed(id, &known, now);
+                    self.hint_followed(id, &known);
                 }
             }
         }
@@ -193,20 +190,20 @@ impl Engine {
     }
 
     /// Sets the next poll from what the record says.
-    pub(super) fn set_due(&mut self, id: OrderId, now: Now) {
-        let due = self.due_after_poll(id, now);
+    pub(super) fn set_due(&mut self, id: OrderId) {
+        let due = self.due_after_poll(id);
         self.slot_mut(id).record.due = due;
-        self.touch(id, now);
+        self.touch(id);
     }
 
     /// When the order is to be polled next, derived from its record alone, so that a restart or a changed
     /// cadence arrives at the same time again.
-    pub(super) fn due_after_poll(&self, id: OrderId, now: Now) -> Option<Time> {
+    pub(super) fn due_after_poll(&self, id: OrderId) -> Option<Time> {
         let entry = self.entry(id);
         let cadence = &entry.settings.cadence;
         let record = &self.slot(id).record;
-        let Some(polled) = record.polled else { return Some(now.time) };
-        let at = now.wall_of(polled).div_euclid(1000);
+        let Some(polled) = record.polled else { return Some(self.now.time) };
+        let at = self.now.wall_of(polled).div_euclid(1000);
         let waited = polled.since(record.waiting_since);
         let class = record.heard.as_ref().and_then(|heard| heard.class());
         let guard = schedule::guarded(cadence, expiry::is_near(record.installed.as_deref(), at));
@@ -232,16 +229,16 @@ impl Engine {
     }
 
     /// `next poll 2026-11-20T14:20:00Z`, or why there is none.
-    pub(super) fn next_poll(&self, id: OrderId, now: Now) -> String {
+    pub(super) fn next_poll(&self, id: OrderId) -> String {
         let slot = self.slot(id);
         let gate = self.gates.get(slot.gate);
         let due = match slot {
-            Slot { urgent: true, .. } => Some(now.time),
-            _ => slot.record.wanted(now),
+            Slot { urgent: true, .. } => Some(self.now.time),
+            _ => slot.record.wanted(self.now),
         };
         match due {
             Some(due) => match gate.map_or(Some(due), |gate| gate.record.not_before(due)) {
-                Some(due) => format!("next poll {}", rfc3339(now.wall_of(due).div_euclid(1000))),
+                Some(due) => format!("next poll {}", rfc3339(self.now.wall_of(due).div_euclid(1000))),
                 None => format!("no poll while account {} is closed", slot.record.account),
             },
             None => "no further poll".into(),

@@ -172,15 +172,15 @@ pub(super) struct Known {
 }
 
 impl Engine {
-    pub(super) fn hinted(&mut self, hint: &Hint, now: Now) {
+    pub(super) fn hinted(&mut self, hint: &Hint) {
         let ids: Vec<OrderId> = self.ids().filter(|id| self.is_named(*id, hint)).collect();
         if hint.revocation && ids.is_empty() {
-            return self.revocation_of_a_stranger(hint, now);
+            return self.revocation_of_a_stranger(hint);
         }
         for id in ids {
-            let news = hint.revocation && self.revocation_of(id, hint, now);
-            self.want_poll(id, now);
-            let next = self.next_poll(id, now);
+            let news = hint.revocation && self.revocation_of(id, hint);
+            self.want_poll(id);
+            let next = self.next_poll(id);
             if news {
                 let name = self.slot_name(id);
                 let text = format!(
@@ -188,18 +188,18 @@ impl Engine {
                      an alarm until a newer certificate is in place, or `certcollectd accept {name}`; {next}",
                     hint.why
                 );
-                self.note(Level::Error, NoteKind::RevocationAnnounced, Some(id), now, text);
-                self.owe_hooks(id, HookEvent::Failed, now);
+                self.note(Level::Error, NoteKind::RevocationAnnounced, Some(id), text);
+                self.owe_hooks(id, HookEvent::Failed);
                 self.outbox.save_first();
                 continue;
             }
-            let text = match self.recent.keep(About::Order(id), &hint.why, now.time) {
+            let text = match self.recent.keep(About::Order(id), &hint.why, self.now.time) {
                 Kept::Yes => format!("a push notification says: {}; {next}", hint.why),
                 Kept::Enough => "more push notifications came within an hour than are kept".to_owned(),
                 Kept::No => continue,
             };
             let level = if hint.bad { Level::Warn } else { Level::Info };
-            self.note(level, NoteKind::Push, Some(id), now, text);
+            self.note(level, NoteKind::Push, Some(id), text);
         }
     }
 
@@ -224,7 +224,7 @@ impl Engine {
     }
 
     /// Has an order polled as soon as manners allow.
-    fn want_poll(&mut self, id: OrderId, now: Now) {
+    fn want_poll(&mut self, id: OrderId) {
         let slot = self.slot(id);
         let record = &slot.record;
         if !record.phase.is_polled() || slot.urgent || record.hint().is_some() {
@@ -233,10 +233,10 @@ impl Engine {
         let idle = record.pushed.as_ref().map_or(0, |pushed| pushed.idle).min(MAX_DOUBLINGS);
         let rest = self.entry(id).settings.cadence.interval.min(HINT_REST * (1 << idle));
         // What is asked just now may have been answered before it came true. On record, that call is as late as it may be.
-        let polled = if slot.busy == Busy::Calling { Some(now.time) } else { record.polled };
-        let rested = polled.map(|polled| polled + rest).filter(|rested| *rested > now.time);
+        let polled = if slot.busy == Busy::Calling { Some(self.now.time) } else { record.polled };
+        let rested = polled.map(|polled| polled + rest).filter(|rested| *rested > self.now.time);
         self.slot_mut(id).record.pushed().hinted = Some(rested.unwrap_or(Time::SOON));
-        self.touch(id, now);
+        self.touch(id);
     }
 
     pub(super) fn known_before_hint(&self, id: OrderId) -> Known {
@@ -253,14 +253,14 @@ impl Engine {
     }
 
     /// A poll that a hint asked for has ended.
-    pub(super) fn hint_followed(&mut self, id: OrderId, before: &Known, now: Now) {
+    pub(super) fn hint_followed(&mut self, id: OrderId, before: &Known) {
         let news = self.known_before_hint(id) != *before;
         let record = &mut self.slot_mut(id).record;
         let idle = record.pushed.as_ref().map_or(0, |pushed| pushed.idle);
         let counted = if news { 0 } else { idle.saturating_add(1) };
         if counted != idle {
             record.pushed().idle = counted;
-            self.touch(id, now);
+            self.touch(id);
         }
     }
 
@@ -274,7 +274,8 @@ impl Engine {
     }
 
     /// Sets the alarm of an order; whether that is news.
-    fn revocation_of(&mut self, id: OrderId, hint: &Hint, now: Now) -> bool {
+    fn revocation_of(&mut self, id: OrderId, hint: &Hint) -> bool {
+        let now = self.now;
         let record = &mut self.slot_mut(id).record;
         let leaf = record.installed.as_ref().map(|installed| installed.fingerprint);
         let known = record.pushed().revocation.take();
@@ -285,25 +286,25 @@ impl Engine {
             leaf: known.as_ref().map_or(leaf, |known| known.leaf),
             proven: hint.proven || known.is_some_and(|known| known.proven),
         });
-        self.touch(id, now);
+        self.touch(id);
         news
     }
 
     /// It names no order that is known here: of those that the listener serves, each account shows it.
-    fn revocation_of_a_stranger(&mut self, hint: &Hint, now: Now) {
+    fn revocation_of_a_stranger(&mut self, hint: &Hint) {
         for gate in 0..self.gates.len() {
             if self.gates[gate].removed {
                 continue;
             }
             let record = &mut self.gates[gate].record;
-            let known = record.announced.as_ref().filter(|known| known.is_shown(now.unix()));
+            let known = record.announced.as_ref().filter(|known| known.is_shown(self.now.unix()));
             let proven = hint.proven || known.is_some_and(|known| known.proven);
             let text = hint.why.as_str().into();
-            record.announced = Some(Box::new(Announced { at: now.unix(), text, leaf: None, proven }));
-            self.touch_gate(gate, now);
+            record.announced = Some(Box::new(Announced { at: self.now.unix(), text, leaf: None, proven }));
+            self.touch_gate(gate);
             self.outbox.save_first();
             let account = self.gates[gate].name.clone();
-            let text = match self.recent.keep(About::Gate(gate), &hint.why, now.time) {
+            let text = match self.recent.keep(About::Gate(gate), &hint.why, self.now.time) {
                 Kept::Yes => format!(
                     "account {account}: a push notification announces that the vendor will revoke a certificate, and names no order \
                      that is known here: {}; look at the vendor's web site which one it is; this is told for seven days, \
@@ -316,46 +317,46 @@ impl Engine {
                 Kept::No => continue,
             };
             let level = if proven { Level::Error } else { Level::Warn };
-            self.note_account(level, NoteKind::RevocationAnnounced, gate, now, text);
+            self.note_account(level, NoteKind::RevocationAnnounced, gate, text);
         }
     }
 
     /// Another certificate is in place. Going back to an older one is no answer to an announced revocation.
-    pub(super) fn revocation_answered(&mut self, id: OrderId, rolled_back: bool, now: Now) {
+    pub(super) fn revocation_answered(&mut self, id: OrderId, rolled_back: bool) {
         let record = &mut self.slot_mut(id).record;
         let (Some(pushed), Some(installed)) = (&mut record.pushed, &record.installed) else { return };
         let Some(announced) = pushed.revocation.as_mut().filter(|_| !rolled_back) else { return };
         if announced.is_over_with(installed) {
             pushed.revocation = None;
-            self.touch(id, now);
+            self.touch(id);
             let text = "a newer certificate than the one whose revocation was announced is in place";
-            self.note(Level::Info, NoteKind::RevocationAnswered, Some(id), now, text.into());
+            self.note(Level::Info, NoteKind::RevocationAnswered, Some(id), text.into());
         } else if announced.leaf.is_none() {
             announced.leaf = Some(installed.fingerprint);
-            self.touch(id, now);
+            self.touch(id);
         }
     }
 
     /// The operator knows of the announced revocation; whether there was one.
-    pub(super) fn revocation_accepted(&mut self, id: OrderId, now: Now) -> bool {
+    pub(super) fn revocation_accepted(&mut self, id: OrderId) -> bool {
         let pushed = self.slot_mut(id).record.pushed.as_mut();
         if pushed.and_then(|pushed| pushed.revocation.take()).is_none() {
             return false;
         }
         let text = "the operator knows of the announced revocation; it is no alarm any more";
-        self.note(Level::Info, NoteKind::Accepted, Some(id), now, text.into());
-        self.touch(id, now);
+        self.note(Level::Info, NoteKind::Accepted, Some(id), text.into());
+        self.touch(id);
         self.outbox.save_first();
         true
     }
 
     /// The operator's word on an account ends what it shows of a revocation that is about no order known here.
-    pub(super) fn revocation_of_a_stranger_known(&mut self, gate: usize, now: Now) {
+    pub(super) fn revocation_of_a_stranger_known(&mut self, gate: usize) {
         if self.gates[gate].record.announced.take().is_some() {
-            self.touch_gate(gate, now);
+            self.touch_gate(gate);
             let account = &self.gates[gate].name;
             let text = format!("account {account}: the operator knows of the announced revocation");
-            self.note_account(Level::Info, NoteKind::Accepted, gate, now, text);
+            self.note_account(Level::Info, NoteKind::Accepted, gate, text);
         }
     }
 }

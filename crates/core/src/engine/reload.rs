@@ -12,7 +12,7 @@ use super::note::Level;
 use super::order::deploy;
 use super::order::{Former, OrderRecord, Phase, Trigger};
 use super::same_number::Threats;
-use super::time::{Now, Time};
+use super::time::Time;
 use super::{Busy, Engine, NoteKind, Pending, Remembered, Slot};
 use crate::config::{Config, HookEvent, Order, count};
 
@@ -24,7 +24,6 @@ impl Engine {
     pub(super) fn add_gates(
         &mut self,
         mut known: HashMap<Arc<str>, AccountRecord>,
-        now: Now,
     ) -> BTreeMap<Arc<str>, AccountRecord> {
         let config = self.config.clone();
         for account in &config.accounts {
@@ -32,23 +31,23 @@ impl Engine {
             if let Some(gate) = self.gate_of(&account.name) {
                 self.gates[gate].removed = false;
                 if std::mem::replace(&mut self.gates[gate].record.login, login) != login {
-                    self.touch_gate(gate, now);
+                    self.touch_gate(gate);
                 }
                 continue;
             }
             let mut record = known.remove(&account.name).unwrap_or_default();
             let is_new = std::mem::replace(&mut record.login, login) != login;
-            record.paused_until = record.paused_until.map(|until| until.min(now.time + FURTHEST));
-            record.called = record.called.map(|called| called.min(now.time));
+            record.paused_until = record.paused_until.map(|until| until.min(self.now.time + FURTHEST));
+            record.called = record.called.map(|called| called.min(self.now.time));
             if let Some(unheard) = &mut record.unheard {
-                unheard.until = unheard.until.min(now.time + unheard::FURTHEST);
+                unheard.until = unheard.until.min(self.now.time + unheard::FURTHEST);
             }
             record.details_refused = record
                 .details_refused
                 .filter(|refused| refused.login == super::account::side_call::login_of(account));
             self.gates.push(Gate::new(account.name.clone(), record));
             if is_new {
-                self.touch_gate(self.gates.len() - 1, now);
+                self.touch_gate(self.gates.len() - 1);
             }
         }
         // What a configured account left behind under a former name is no account of its own.
@@ -66,16 +65,16 @@ impl Engine {
     }
 
     /// Adds every configured order that is not there yet.
-    pub(super) fn add_orders(&mut self, now: Now) {
+    pub(super) fn add_orders(&mut self) {
         let config = self.config.clone();
         let (floors, threats) = (self.floors(), self.threats());
         for (entry, order) in config.orders.iter().enumerate() {
             if self.find(&order.name).is_none() {
-                self.add_order(entry, order, (&floors, &threats), now);
+                self.add_order(entry, order, (&floors, &threats));
             }
         }
-        self.count_lost_calls(now);
-        self.leave_old_ways(now);
+        self.count_lost_calls();
+        self.leave_old_ways();
     }
 
     /// The vendor's floor belongs to the number, whatever we call the order today.
@@ -93,17 +92,17 @@ impl Engine {
         floors
     }
 
-    fn add_order(&mut self, entry: usize, order: &Order, (floors, threats): (&Floors, &Threats), now: Now) {
+    fn add_order(&mut self, entry: usize, order: &Order, (floors, threats): (&Floors, &Threats)) {
         let handle: Box<str> = order.handle.identity().into();
         let known = self.archive.remove(&order.name);
         let fresh = known.is_none();
         let Remembered { mut record, bundle } = known.unwrap_or_else(|| Remembered {
-            record: OrderRecord::new(order.account.clone(), handle.clone(), now),
+            record: OrderRecord::new(order.account.clone(), handle.clone(), self.now),
             bundle: None,
         });
         let another = record.handle != handle || record.account != order.account;
         if another {
-            become_another(&mut record, order, &handle, now);
+            become_another(&mut record, order, &handle, self.now);
         }
         if fresh {
             record.pushed = threats.get(&(record.account.clone(), record.handle.clone())).cloned();
@@ -111,16 +110,17 @@ impl Engine {
         if fresh || another {
             keep_floor(&mut record, floors);
         }
-        record.polled = record.polled.map(|polled| polled.min(now.time + unheard::FURTHEST));
+        record.polled = record.polled.map(|polled| polled.min(self.now.time + unheard::FURTHEST));
         for debt in &mut record.debts {
             // A try without an end is repeated: at least once. The others keep their time, within reason.
-            debt.next =
-                debt.next.map(|next| if debt.started { now.time } else { next.min(now.time + FURTHEST) });
+            debt.next = debt
+                .next
+                .map(|next| if debt.started { self.now.time } else { next.min(self.now.time + FURTHEST) });
             debt.started = false;
         }
         if let Some(trouble) = &mut record.trouble {
             // A restart is a good moment to look whether it is over.
-            trouble.next = trouble.next.min(now.time);
+            trouble.next = trouble.next.min(self.now.time);
         }
         let bundle = bundle.filter(|_| !another);
         if record.bundled && bundle.is_none() {
@@ -157,17 +157,17 @@ impl Engine {
             tally: super::summary::Tally::default(),
         });
         self.names.insert(order.name.clone(), id);
-        let due = self.due_after_poll(id, now);
+        let due = self.due_after_poll(id);
         let record = &mut self.slot_mut(id).record;
         if record.due != due || fresh || another {
             record.due = due;
-            self.touch(id, now);
+            self.touch(id);
         }
     }
 
-    pub(super) fn configured(&mut self, config: Arc<Config>, now: Now) {
+    pub(super) fn configured(&mut self, config: Arc<Config>) {
         let written = config;
-        let renamed = self.follow_renames(&written, now);
+        let renamed = self.follow_renames(&written);
         let config = super::joined(&written, &self.adopted);
         let old = std::mem::replace(&mut self.config, config.clone());
         let by_name: HashMap<Arc<str>, usize> =
@@ -176,7 +176,7 @@ impl Engine {
         for gate in &mut self.gates {
             gate.removed = config.account(&gate.name).is_none();
         }
-        self.add_gates(HashMap::new(), now);
+        self.add_gates(HashMap::new());
         self.hold_names();
         self.compare_again();
         for id in self.ids() {
@@ -185,32 +185,32 @@ impl Engine {
             }
             let before = &old.orders[self.slot(id).entry];
             match by_name.get(&self.slot(id).name) {
-                None => self.remove_order(id, now),
+                None => self.remove_order(id),
                 Some(entry) => {
                     self.slot_mut(id).entry = *entry;
                     let after = &config.orders[*entry];
                     // The name of its account may have gone to another login.
                     let moved = self.gate_of(&after.account) != Some(self.slot(id).gate);
                     if before != after || moved || old.calls != config.calls {
-                        self.reconfigure(id, before, after, now);
+                        self.reconfigure(id, before, after);
                     }
-                    self.drop_hooks(id, now);
+                    self.drop_hooks(id);
                 }
             }
         }
-        self.add_orders(now);
-        self.give_up_adopted(&written, now);
+        self.add_orders();
+        self.give_up_adopted(&written);
         // The accounts below look into their queues.
         self.changed.extend(self.ids());
-        self.catch_up(Time::MIN, now);
+        self.catch_up(Time::MIN);
         for account in &config.accounts {
             let before = old.accounts.iter().find(|known| {
                 let name = renamed.get(&known.name).unwrap_or(&known.name);
                 *name == account.name
             });
             if before.is_some_and(|before| before != account) {
-                self.details_allowed_again(&account.name, now);
-                self.credential_touched(&account.name, now);
+                self.details_allowed_again(&account.name);
+                self.credential_touched(&account.name);
             }
         }
         let text = format!(
@@ -219,7 +219,7 @@ impl Engine {
             count(config.accounts.len(), "account"),
             self.closed_words()
         );
-        self.note(Level::Info, NoteKind::Reloaded, None, now, text);
+        self.note(Level::Info, NoteKind::Reloaded, None, text);
         self.outbox.save_first();
     }
 
@@ -239,7 +239,8 @@ impl Engine {
         }
     }
 
-    fn reconfigure(&mut self, id: OrderId, before: &Order, after: &Order, now: Now) {
+    fn reconfigure(&mut self, id: OrderId, before: &Order, after: &Order) {
+        let now = self.now;
         let handle: Box<str> = after.handle.identity().into();
         let gate = self.gate_of(&after.account).expect("the configuration names only accounts that it has");
         let same_account = self.slot(id).gate == gate;
@@ -272,7 +273,6 @@ impl Engine {
                 Level::Info,
                 NoteKind::Reconfigured,
                 Some(id),
-                now,
                 format!("now collects {}", after.handle.describe()),
             );
         } else if before != after && self.slot(id).record.phase.needs_person() {
@@ -281,13 +281,11 @@ impl Engine {
             if self.slot(id).bundle.is_some() {
                 self.slot_mut(id).pending.verify = true;
             }
-            if self.turn(id, Trigger::Resumed, None, now) && self.slot(id).record.phase != Phase::Quarantined
-            {
+            if self.turn(id, Trigger::Resumed, None) && self.slot(id).record.phase != Phase::Quarantined {
                 self.note(
                     Level::Info,
                     NoteKind::Resumed,
                     Some(id),
-                    now,
                     "taken up again: its entry was changed".into(),
                 );
             }
@@ -310,13 +308,13 @@ impl Engine {
             self.slot_mut(id).pending.look = true;
         }
         if self.slot(id).busy != Busy::Calling {
-            self.set_due(id, now);
+            self.set_due(id);
         }
-        self.touch(id, now);
+        self.touch(id);
     }
 
     /// Hooks that an order no longer has are no longer owed.
-    fn drop_hooks(&mut self, id: OrderId, now: Now) {
+    fn drop_hooks(&mut self, id: OrderId) {
         let entry = self.entry(id);
         let gone: Vec<(Arc<str>, HookEvent)> = self
             .slot(id)
@@ -333,14 +331,14 @@ impl Engine {
             if self.slot(id).busy != Busy::Hook {
                 self.unready(id);
             }
-            self.forgive(id, &hook, event, now);
+            self.forgive(id, &hook, event);
         }
     }
 
     /// Files stay, the record stays in the state, nothing is polled any more.
-    fn remove_order(&mut self, id: OrderId, now: Now) {
+    fn remove_order(&mut self, id: OrderId) {
         let name = self.slot_name(id);
-        self.tell_removed(id, now);
+        self.tell_removed(id);
         self.unready(id);
         for waiter in self.waiters.remove(&id).unwrap_or_default() {
             self.reply(waiter.token, false, &format!("{name} is no longer configured"));

@@ -10,14 +10,13 @@ use super::note::Level;
 use super::order::slot::Busy;
 use super::outbox::Changes;
 use super::outbox::not_on_record;
-use super::time::Now;
 use super::{Engine, NoteKind, note};
 
 impl Engine {
     /// Nothing new is begun. What could not be saved so far is tried again at once: the disk may have room by now.
-    pub(super) fn begin_shutdown(&mut self, now: Now) {
+    pub(super) fn begin_shutdown(&mut self) {
         self.stopping = true;
-        self.outbox.try_at_once(now);
+        self.outbox.try_at_once(self.now);
     }
 
     /// Whether the last save failed; nothing is started until one succeeds.
@@ -31,8 +30,8 @@ impl Engine {
     }
 
     /// The list of effects, with the save in its place.
-    pub(super) fn collect(&mut self, now: Now) -> Vec<Effect> {
-        let changes = self.outbox.saves(self.stopping, now).then(|| self.take_changes());
+    pub(super) fn collect(&mut self) -> Vec<Effect> {
+        let changes = self.outbox.saves(self.stopping, self.now).then(|| self.take_changes());
         self.outbox.empty(changes)
     }
 
@@ -67,8 +66,8 @@ impl Engine {
     }
 
     /// The state cannot be written: take back what was not done, and start nothing until it can.
-    pub(super) fn save_failed(&mut self, changes: Changes, dropped: Vec<Effect>, error: &str, now: Now) {
-        let wait = self.outbox.hold(changes.history, self.stopping, now);
+    pub(super) fn save_failed(&mut self, changes: Changes, dropped: Vec<Effect>, error: &str) {
+        let wait = self.outbox.hold(changes.history, self.stopping, self.now);
         for (name, _) in &changes.orders {
             match self.names.get(name) {
                 Some(id) => _ = self.outbox.unsaved.orders.insert(*id),
@@ -88,38 +87,35 @@ impl Engine {
         self.outbox.unsaved.forgotten.extend(changes.forgotten);
         self.outbox.unsaved.offset |= changes.offset.is_some();
         for effect in dropped {
-            self.take_back(effect, now);
+            self.take_back(effect);
         }
         self.note(
             Level::Error,
             NoteKind::State,
             None,
-            now,
             format!(
                 "the state cannot be saved: {error}; no call is made and nothing is installed until it can; next try in {}",
                 note::duration(wait)
-            ),
-        );
+            ));
         for gate in 0..self.gates.len() {
-            self.refuse_side_calls(gate, now);
-            self.refuse_waiters(gate, now);
+            self.refuse_side_calls(gate);
+            self.refuse_waiters(gate);
         }
     }
 
     /// The next try need not be waited for.
-    pub(super) fn state_back(&mut self, now: Now) {
-        if self.outbox.cause_is_gone(now) {
+    pub(super) fn state_back(&mut self) {
+        if self.outbox.cause_is_gone(self.now) {
             self.note(
                 Level::Info,
                 NoteKind::State,
                 None,
-                now,
                 "the state's files are in their place again".into(),
             );
         }
     }
 
-    fn take_back(&mut self, effect: Effect, now: Now) {
+    fn take_back(&mut self, effect: Effect) {
         let idle = match effect {
             Effect::Save(_) => None,
             Effect::Report(_) | Effect::Fingerprint { .. } => {
@@ -131,9 +127,7 @@ impl Engine {
                 self.outbox.say(reply);
                 None
             }
-            Effect::Call(call) => {
-                self.gate_of_call(&call.account).and_then(|gate| self.call_dropped(gate, now))
-            }
+            Effect::Call(call) => self.gate_of_call(&call.account).and_then(|gate| self.call_dropped(gate)),
             Effect::Inspect(inspect) => {
                 let id = inspect.order;
                 let slot = self.slot_mut(id);
@@ -155,7 +149,7 @@ impl Engine {
                 Some(quarantine.order)
             }
             Effect::RunHook(run) => {
-                self.hook_unstarted(run.run, now);
+                self.hook_unstarted(run.run);
                 None
             }
         };

@@ -14,17 +14,17 @@ use crate::engine::event::Effect;
 use crate::engine::id::OrderId;
 use crate::engine::note::Level;
 use crate::engine::order::answers::described;
-use crate::engine::time::{Now, rfc3339};
+use crate::engine::time::rfc3339;
 use crate::engine::{ALARM_AFTER, Engine, NoteKind, note, schedule};
 
 impl Engine {
     /// What the reply says of the account, whatever it says of the order.
-    pub(in crate::engine) fn login_result(&mut self, gate: usize, row: Row, reply: &Reply, now: Now) {
+    pub(in crate::engine) fn login_result(&mut self, gate: usize, row: Row, reply: &Reply) {
         let was_closed = self.gates[gate].record.closed.is_some();
         if row.class == Class::AccountClosed {
             let text = described(row, reply);
-            self.gates[gate].close(now.unix(), text.clone().into());
-            self.touch_gate(gate, now);
+            self.gates[gate].close(self.now.unix(), text.clone().into());
+            self.touch_gate(gate);
             // Before anything else happens: no crash may forget this.
             self.outbox.save_first();
             let account = self.gates[gate].name.clone();
@@ -34,67 +34,65 @@ impl Engine {
                 "account {account} is closed: {text}; no further call is made on it; {}",
                 self.when_refused(gate)
             );
-            self.note_account(Level::Error, NoteKind::AccountClosed, gate, now, text);
+            self.note_account(Level::Error, NoteKind::AccountClosed, gate, text);
             return;
         }
         if was_closed && !row.shows_login() {
-            self.probe_unclear(gate, &described(row, reply), now);
+            self.probe_unclear(gate, &described(row, reply));
         } else if was_closed {
             self.gates[gate].open();
-            self.touch_gate(gate, now);
+            self.touch_gate(gate);
             self.outbox.save_first();
             let text =
                 format!("account {} is open again: the vendor accepts the login", self.gates[gate].name);
-            self.note_account(Level::Info, NoteKind::AccountOpen, gate, now, text);
+            self.note_account(Level::Info, NoteKind::AccountOpen, gate, text);
         }
         if row.class == Class::AccountPaused {
-            self.call_limit(gate, &described(row, reply), now);
-        } else if self.gates[gate].record.paused_until.is_none_or(|until| until <= now.time) {
+            self.call_limit(gate, &described(row, reply));
+        } else if self.gates[gate].record.paused_until.is_none_or(|until| until <= self.now.time) {
             self.gates[gate].unpause();
         }
     }
 
-    pub(in crate::engine) fn call_limit(&mut self, gate: usize, why: &str, now: Now) {
+    pub(in crate::engine) fn call_limit(&mut self, gate: usize, why: &str) {
         let cadence = self.cadence_for_pauses(gate);
         self.gates[gate].record.pauses += 1;
         let wait = schedule::call_limit(&cadence, self.gates[gate].record.pauses);
-        self.pause(gate, now.time + wait, Cause::Limit, why, now);
+        self.pause(gate, self.now.time + wait, Cause::Limit, why);
         self.outbox.save_first();
         let text = format!(
             "account {}: {why}; no call before {}; raise interval or call_gap if this comes back",
             self.gates[gate].name,
-            rfc3339(now.wall_of(now.time + wait) / 1000)
+            rfc3339(self.now.wall_of(self.now.time + wait) / 1000)
         );
-        self.note_account(Level::Error, NoteKind::CallLimit, gate, now, text);
+        self.note_account(Level::Error, NoteKind::CallLimit, gate, text);
     }
 
-    pub(in crate::engine) fn asked_to_wait(&mut self, gate: usize, asked: RetryAfter, now: Now) {
+    pub(in crate::engine) fn asked_to_wait(&mut self, gate: usize, asked: RetryAfter) {
         let wait = match asked {
             RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
-            RetryAfter::At(unix) => now.time_of(unix).since(now.time),
+            RetryAfter::At(unix) => self.now.time_of(unix).since(self.now.time),
         };
-        let until = now.time + schedule::retry_after(wait);
-        self.pause(gate, until, Cause::Asked, "the vendor asked us to wait (Retry-After)", now);
+        let until = self.now.time + schedule::retry_after(wait);
+        self.pause(gate, until, Cause::Asked, "the vendor asked us to wait (Retry-After)");
         self.outbox.save_first();
     }
 
     /// The call that was let through is spent, and does not tell whether the vendor takes the login.
-    pub(in crate::engine) fn probe_unclear(&mut self, gate: usize, what: &str, now: Now) {
+    pub(in crate::engine) fn probe_unclear(&mut self, gate: usize, what: &str) {
         let account = self.gates[gate].name.clone();
         self.gates[gate].still_closed(what);
-        self.touch_gate(gate, now);
+        self.touch_gate(gate);
         self.outbox.save_first();
         let flag = self.flag_for_another_try(gate);
         self.note_account(
             Level::Error,
             NoteKind::AccountClosed,
             gate,
-            now,
             format!(
                 "account {account} stays closed: what came of the one call that was let through does not tell whether the \
                  login is accepted: {what}; `certcollectd resume --account {account}{flag}` lets another one through"
-            ),
-        );
+            ));
     }
 
     /// Pauses are in proportion to how often this account's orders are asked about.
@@ -107,13 +105,7 @@ impl Engine {
     }
 
     /// Nothing was sent: the order stays due, the account waits.
-    pub(in crate::engine) fn unreachable(
-        &mut self,
-        gate: usize,
-        order: Option<OrderId>,
-        failure: &Failure,
-        now: Now,
-    ) {
+    pub(in crate::engine) fn unreachable(&mut self, gate: usize, order: Option<OrderId>, failure: &Failure) {
         let cadence = self.cadence_for_pauses(gate);
         let record = &mut self.gates[gate].record;
         record.pauses += 1;
@@ -132,33 +124,33 @@ impl Engine {
             | Failure::Encoded(_)
             | Failure::Internal(_) => Cause::Connection,
         };
-        self.pause(gate, now.time + wait, cause, &text, now);
+        self.pause(gate, self.now.time + wait, cause, &text);
         let loud = pauses >= ALARM_AFTER || !matches!(failure, Failure::Connect(_));
         let level = if loud { Level::Error } else { Level::Warn };
         let account = self.gates[gate].name.clone();
         let text =
             format!("account {account}: {text}; nothing was sent; next try in {}", note::duration(wait));
         if let Some(id) = order.filter(|id| !self.slot(*id).removed) {
-            self.heard(id, None, text.clone(), Details::default(), now);
+            self.heard(id, None, text.clone(), Details::default());
         }
-        self.note_account(level, NoteKind::Unreachable, gate, now, text);
+        self.note_account(level, NoteKind::Unreachable, gate, text);
     }
 
     /// An HTTP answer came, and none of the vendor's: whatever gave it is let alone for a while, like a host that cannot be
     /// reached.
-    pub(in crate::engine) fn garbled(&mut self, gate: usize, why: &str, now: Now) {
+    pub(in crate::engine) fn garbled(&mut self, gate: usize, why: &str) {
         let cadence = self.cadence_for_pauses(gate);
         self.gates[gate].record.pauses += 1;
         let pauses = self.gates[gate].record.pauses;
         let wait = schedule::outage(&cadence, pauses);
-        self.pause(gate, now.time + wait, Cause::Garbled, why, now);
+        self.pause(gate, self.now.time + wait, Cause::Garbled, why);
         let level = note::level_of(pauses);
         let text =
             format!("account {}: {why}; no call on it for {}", self.gates[gate].name, note::duration(wait));
-        self.note_account(level, NoteKind::Garbled, gate, now, text);
+        self.note_account(level, NoteKind::Garbled, gate, text);
     }
 
-    pub(in crate::engine) fn credential_touched(&mut self, account: &str, now: Now) {
+    pub(in crate::engine) fn credential_touched(&mut self, account: &str) {
         let Some(gate) = self.gate_of(account) else { return };
         self.check_credential(gate);
         // A password that could not be read may be readable now, and the proxy may take another one.
@@ -171,7 +163,7 @@ impl Engine {
         };
         if record.closed.is_none() && mended {
             self.gates[gate].unpause();
-            self.touch_gate(gate, now);
+            self.touch_gate(gate);
         }
     }
 
@@ -185,10 +177,10 @@ impl Engine {
     }
 
     /// Opens a closed account, or one that rests, for one call, and makes that call with the order that has waited longest.
-    pub(in crate::engine) fn let_one_through(&mut self, gate: usize, now: Now) {
+    pub(in crate::engine) fn let_one_through(&mut self, gate: usize) {
         self.gates[gate].record.probe = self.gates[gate].record.closed.is_some();
         self.gates[gate].unpause();
-        self.touch_gate(gate, now);
+        self.touch_gate(gate);
         self.outbox.save_first();
         // A second word while the first one's call is under way is no call more: after it, the schedule holds.
         if self.gates[gate].in_flight.is_some() {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Account;
 use crate::engine::account::Gate;
 use crate::engine::note::Level;
-use crate::engine::time::{Now, Time};
+use crate::engine::time::Time;
 use crate::engine::{Engine, NoteKind};
 
 words! {
@@ -79,29 +79,29 @@ impl Gate {
 
 impl Engine {
     /// See [`Gate::pause`]; remembers on which way that was.
-    pub(in crate::engine) fn pause(&mut self, gate: usize, until: Time, cause: Cause, why: &str, now: Now) {
+    pub(in crate::engine) fn pause(&mut self, gate: usize, until: Time, cause: Cause, why: &str) {
         let way = self.account_of(gate).map(way_of);
         let state = &mut self.gates[gate];
-        state.pause(until, cause, why, now.time);
+        state.pause(until, cause, why, self.now.time);
         state.record.paused_way = way;
-        self.touch_gate(gate, now);
+        self.touch_gate(gate);
     }
 
     /// What did not work on one way to the vendor may work on another: by a reload, or since the last start.
-    pub(in crate::engine) fn leave_old_ways(&mut self, now: Now) {
+    pub(in crate::engine) fn leave_old_ways(&mut self) {
         for gate in 0..self.gates.len() {
             let Some(way) = self.account_of(gate).map(way_of) else { continue };
             let record = &self.gates[gate].record;
             let elsewhere = record.paused_way.is_some_and(|known| known != way);
-            let in_force = record.paused_until.is_some_and(|until| until > now.time);
+            let in_force = record.paused_until.is_some_and(|until| until > self.now.time);
             if elsewhere && in_force && record.paused_for.is_some_and(Cause::is_of_the_way) {
                 self.gates[gate].unpause();
-                self.touch_gate(gate, now);
+                self.touch_gate(gate);
                 let text = format!(
                     "account {}: base_url, ca_file or proxy was changed, so its pause is over",
                     self.gates[gate].name
                 );
-                self.note_account(Level::Info, NoteKind::PauseOver, gate, now, text);
+                self.note_account(Level::Info, NoteKind::PauseOver, gate, text);
             }
         }
     }

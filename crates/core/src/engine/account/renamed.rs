@@ -8,7 +8,6 @@ use crate::config::Config;
 use crate::engine::account::AccountRecord;
 use crate::engine::account::side_call::login_of;
 use crate::engine::order::OrderRecord;
-use crate::engine::time::Now;
 use crate::engine::{Engine, Loaded};
 
 /// What is to be saved after [`Loaded::follow_renames`], by name.
@@ -99,11 +98,7 @@ fn rename(name: &mut Arc<str>, names: &HashMap<Arc<str>, Arc<str>>) -> bool {
 impl Engine {
     /// The same while it runs: gates are given the names of the configuration that comes into force. Gives back the
     /// old names with the new ones.
-    pub(in crate::engine) fn follow_renames(
-        &mut self,
-        config: &Config,
-        now: Now,
-    ) -> HashMap<Arc<str>, Arc<str>> {
+    pub(in crate::engine) fn follow_renames(&mut self, config: &Config) -> HashMap<Arc<str>, Arc<str>> {
         let mut names: HashMap<Arc<str>, Arc<str>> = HashMap::new();
         let mut gates: Vec<(usize, Arc<str>)> = Vec::new();
         for account in &config.accounts {
@@ -139,11 +134,11 @@ impl Engine {
             if state.in_flight.is_some() && state.former.is_none() {
                 state.former = Some(old);
             }
-            self.touch_gate(gate, now);
+            self.touch_gate(gate);
         }
         for id in self.ids().filter(|id| !self.slot(*id).removed).collect::<Vec<_>>() {
             if rename_all(&mut self.slot_mut(id).record, &names) {
-                self.touch(id, now);
+                self.touch(id);
             }
         }
         for (name, known) in &mut self.archive {

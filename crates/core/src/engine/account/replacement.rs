@@ -18,7 +18,7 @@ use crate::engine::event::Effect;
 use crate::engine::id::{OrderId, Token};
 use crate::engine::note::Level;
 use crate::engine::order::answers::described;
-use crate::engine::time::{Now, rfc3339};
+use crate::engine::time::rfc3339;
 use crate::engine::{Engine, NoteKind, is_default};
 
 /// Maximum number of replacements remembered per account; they are saved with each of its calls.
@@ -103,16 +103,10 @@ fn is_unknown(outcome: &Outcome) -> bool {
 }
 
 impl Engine {
-    pub(in crate::engine) fn want_replacement(
-        &mut self,
-        token: Token,
-        command: Box<ReplaceCommand>,
-        now: Now,
-    ) {
+    pub(in crate::engine) fn want_replacement(&mut self, token: Token, command: Box<ReplaceCommand>) {
         let number = command.replace.order_number.clone();
         let found = self.gate_for_number(&number, command.account.as_deref());
-        let wrong =
-            found.as_ref().err().cloned().or_else(|| self.refusal(*found.as_ref().ok()?, &command, now));
+        let wrong = found.as_ref().err().cloned().or_else(|| self.refusal(*found.as_ref().ok()?, &command));
         if let Some(wrong) = wrong {
             return self.reply(token, false, &wrong);
         }
@@ -121,7 +115,7 @@ impl Engine {
     }
 
     /// What speaks against sending this replacement.
-    fn refusal(&self, gate: usize, command: &ReplaceCommand, now: Now) -> Option<String> {
+    fn refusal(&self, gate: usize, command: &ReplaceCommand) -> Option<String> {
         let replace = &command.replace;
         let number = &replace.order_number;
         if replace.csr.len() > Replace::MAX_CSR {
@@ -139,7 +133,7 @@ impl Engine {
         if self.gates[gate].side_calls.iter().any(same) || self.gates[gate].flies(same) {
             return Some(format!("a replacement of order {number} is under way already"));
         }
-        if let Some(why) = self.shut(gate, now) {
+        if let Some(why) = self.shut(gate) {
             return Some(format!("nothing was sent: {why}"));
         }
         if command.again {
@@ -171,7 +165,7 @@ impl Engine {
     }
 
     /// Before anything is sent: from here on an answer that never comes is an unknown outcome.
-    pub(in crate::engine) fn intend(&mut self, gate: usize, command: &ReplaceCommand, now: Now) -> Request {
+    pub(in crate::engine) fn intend(&mut self, gate: usize, command: &ReplaceCommand) -> Request {
         let replacements = &mut self.gates[gate].record.replacements;
         if replacements.len() >= REMEMBERED {
             // What is known to have been made says least.
@@ -182,13 +176,13 @@ impl Engine {
             number: command.replace.order_number.as_str().into(),
             csr: request_hash(command),
             key: key_of(&command.replace.csr),
-            at: now.unix(),
+            at: self.now.unix(),
             outcome: Outcome::Unknown(None),
             settled: false,
         });
-        self.touch_gate(gate, now);
+        self.touch_gate(gate);
         let text = format!("replacing the certificate of order {}", command.replace.order_number);
-        self.note_account(Level::Info, NoteKind::Replace, gate, now, text);
+        self.note_account(Level::Info, NoteKind::Replace, gate, text);
         Request::replace_smime(&command.replace)
     }
 
@@ -200,12 +194,7 @@ impl Engine {
 
     /// At the operator's word: resuming an order means having looked what became of its replacement. It stays
     /// on record, so the same request is still not sent twice by mistake.
-    pub(in crate::engine) fn settle_replacement(
-        &mut self,
-        gate: usize,
-        wanted: impl Fn(&str) -> bool,
-        now: Now,
-    ) {
+    pub(in crate::engine) fn settle_replacement(&mut self, gate: usize, wanted: impl Fn(&str) -> bool) {
         let record = &mut self.gates[gate].record;
         let open: Vec<Box<str>> = open(&record.replacements)
             .filter(|known| wanted(&known.number))
@@ -215,18 +204,18 @@ impl Engine {
             known.settled |= is_unknown(&known.outcome);
         }
         if !open.is_empty() {
-            self.touch_gate(gate, now);
+            self.touch_gate(gate);
             self.outbox.save_first();
         }
         for number in &open {
             let text =
                 format!("the unclear replacement of order {} counts as settled", Untrusted::new(number));
-            self.note_account(Level::Info, NoteKind::ReplacementSettled, gate, now, text);
+            self.note_account(Level::Info, NoteKind::ReplacementSettled, gate, text);
         }
     }
 
     /// As [`Engine::settle_replacement`], for orders that have no name here.
-    pub(in crate::engine) fn settle_nameless(&mut self, gate: usize, now: Now) {
+    pub(in crate::engine) fn settle_nameless(&mut self, gate: usize) {
         let open: Vec<Box<str>> =
             open(&self.gates[gate].record.replacements).map(|known| known.number.clone()).collect();
         let named = |number: &str| {
@@ -235,12 +224,12 @@ impl Engine {
         };
         let nameless: Vec<Box<str>> = open.into_iter().filter(|number| !named(number)).collect();
         if !nameless.is_empty() {
-            self.settle_replacement(gate, |number| nameless.iter().any(|known| **known == *number), now);
+            self.settle_replacement(gate, |number| nameless.iter().any(|known| **known == *number));
         }
     }
 
     /// A certificate for the key of a lost replacement was collected: so it was made.
-    pub(in crate::engine) fn settle_collected(&mut self, gate: usize, leaf: &Certificate, now: Now) {
+    pub(in crate::engine) fn settle_collected(&mut self, gate: usize, leaf: &Certificate) {
         // Certificates begin with the day, or with the hour, of their issue.
         const DAY: i64 = 24 * 3600;
         let key = Fingerprint::of(leaf.spki());
@@ -250,17 +239,17 @@ impl Engine {
             .map(|known| known.number.clone())
             .collect();
         if !numbers.is_empty() {
-            self.settle_replacement(gate, |number| numbers.iter().any(|known| **known == *number), now);
+            self.settle_replacement(gate, |number| numbers.iter().any(|known| **known == *number));
         }
     }
 
     /// The vendor certainly saw nothing of it.
-    pub(in crate::engine) fn not_replaced(&mut self, gate: usize, command: &ReplaceCommand, now: Now) {
+    pub(in crate::engine) fn not_replaced(&mut self, gate: usize, command: &ReplaceCommand) {
         let record = &mut self.gates[gate].record;
         if let Some(at) = Self::pending(record, command) {
             record.replacements.remove(at);
         }
-        self.touch_gate(gate, now);
+        self.touch_gate(gate);
         self.outbox.save_first();
     }
 
@@ -271,16 +260,15 @@ impl Engine {
         command: &ReplaceCommand,
         token: Option<Token>,
         why: &str,
-        now: Now,
     ) {
         let record = &mut self.gates[gate].record;
         if let Some(at) = Self::pending(record, command) {
             record.replacements[at].outcome = Outcome::Unknown(Some(why.into()));
         }
-        self.touch_gate(gate, now);
+        self.touch_gate(gate);
         self.outbox.save_first();
-        let text = unclear(&command.replace.order_number, &rfc3339(now.unix()), Some(why));
-        self.note_account(Level::Error, NoteKind::ReplaceUnclear, gate, now, text.clone());
+        let text = unclear(&command.replace.order_number, &rfc3339(self.now.unix()), Some(why));
+        self.note_account(Level::Error, NoteKind::ReplaceUnclear, gate, text.clone());
         if let Some(token) = token {
             self.reply(token, false, &text);
         }
@@ -293,33 +281,25 @@ impl Engine {
         command: &ReplaceCommand,
         token: Option<Token>,
         (row, reply): (Row, &Reply),
-        now: Now,
     ) {
         let number = &command.replace.order_number;
         if !is_error(reply.code) {
-            return self.replaced(gate, command, token, reply, now);
+            return self.replaced(gate, command, token, reply);
         }
         if matches!(row.class, Class::Transient | Class::Unknown) {
             // "Unknown error" says nothing of how far the vendor got.
             let why = described(row, reply);
-            return self.replacement_unclear(gate, command, token, &why, now);
+            return self.replacement_unclear(gate, command, token, &why);
         }
-        self.not_replaced(gate, command, now);
+        self.not_replaced(gate, command);
         let text = refused(&format!("order {number} was not replaced"), row, reply);
-        self.note_account(Level::Error, NoteKind::NotReplaced, gate, now, text.clone());
+        self.note_account(Level::Error, NoteKind::NotReplaced, gate, text.clone());
         if let Some(token) = token {
             self.reply(token, false, &text);
         }
     }
 
-    fn replaced(
-        &mut self,
-        gate: usize,
-        command: &ReplaceCommand,
-        token: Option<Token>,
-        reply: &Reply,
-        now: Now,
-    ) {
+    fn replaced(&mut self, gate: usize, command: &ReplaceCommand, token: Option<Token>, reply: &Reply) {
         let number = &command.replace.order_number;
         let usable = |made: &&String| {
             !made.is_empty()
@@ -332,7 +312,7 @@ impl Engine {
         if let Some(at) = Self::pending(record, command) {
             record.replacements[at].outcome = Outcome::Made(made.clone());
         }
-        self.touch_gate(gate, now);
+        self.touch_gate(gate);
         self.outbox.save_first();
         let mut lines = vec![match &made {
             Some(made) => format!("order {number} was replaced; the new order is {}", Untrusted::new(made)),
@@ -347,10 +327,8 @@ impl Engine {
                         number: made.clone(),
                         replaced: number.as_str().into(),
                         request: Some(command.replace.csr.as_str().into()),
-                        since: now.unix(),
-                    },
-                    now,
-                );
+                        since: self.now.unix(),
+                    });
                 lines.push(format!("it is collected as {name} from now on; an [[order]] of that name or number takes over"));
             }
             (Some(name), Some(_)) => {
@@ -362,7 +340,7 @@ impl Engine {
             (None, _) => {}
         }
         let text = lines.join("\n");
-        self.note_account(Level::Info, NoteKind::Replaced, gate, now, text.clone());
+        self.note_account(Level::Info, NoteKind::Replaced, gate, text.clone());
         if let Some(token) = token {
             let data = serde_json::json!({ "order_number": number, "new_order_number": made, "adopted": command.adopt.as_ref().filter(|_| made.is_some()) });
             self.outbox.say(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });

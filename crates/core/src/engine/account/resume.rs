@@ -9,7 +9,7 @@ use crate::engine::account::Purpose;
 use crate::engine::event::Effect;
 use crate::engine::id::Token;
 use crate::engine::note::Level;
-use crate::engine::time::{Now, rfc3339};
+use crate::engine::time::rfc3339;
 use crate::engine::{Engine, NoteKind};
 
 /// What the present credential is, compared with the one that was refused.
@@ -28,42 +28,36 @@ enum Compared {
 }
 
 impl Engine {
-    pub(in crate::engine) fn resume_account(
-        &mut self,
-        token: Token,
-        account: &str,
-        same_password: bool,
-        now: Now,
-    ) {
+    pub(in crate::engine) fn resume_account(&mut self, token: Token, account: &str, same_password: bool) {
         let Some(gate) = self.gate_of(account).filter(|gate| !self.gates[*gate].removed) else {
             let text = format!("no account named {} is configured", crate::api::Untrusted::new(account));
             return self.reply(token, false, &text);
         };
-        self.settle_nameless(gate, now);
-        self.revocation_of_a_stranger_known(gate, now);
+        self.settle_nameless(gate);
+        self.revocation_of_a_stranger_known(gate);
         let is_open = self.gates[gate].record.closed.is_none();
-        if is_open && self.gates[gate].record.rests(now.time) {
-            return self.let_operator_through(gate, vec![token], now);
+        if is_open && self.gates[gate].record.rests(self.now.time) {
+            return self.let_operator_through(gate, vec![token]);
         }
         if is_open {
             self.gates[gate].unpause();
-            self.touch_gate(gate, now);
+            self.touch_gate(gate);
             self.outbox.save_first();
             return self.reply(token, true, &format!("account {account} is open; pauses were ended"));
         }
         if same_password || self.gates[gate].record.probe {
-            return self.let_operator_through(gate, vec![token], now);
+            return self.let_operator_through(gate, vec![token]);
         }
         self.gates[gate].resuming.push(token);
         self.outbox.say(Effect::Fingerprint { account: self.gates[gate].name.clone() });
     }
 
     /// The operator's one call; the waiting command is told its outcome.
-    fn let_operator_through(&mut self, gate: usize, tokens: Vec<Token>, now: Now) {
-        self.let_one_through(gate, now);
+    fn let_operator_through(&mut self, gate: usize, tokens: Vec<Token>) {
+        self.let_one_through(gate);
         let account = self.gates[gate].name.clone();
         let text = format!("account {account}: the operator lets one call through");
-        self.note_account(Level::Info, NoteKind::AccountProbe, gate, now, text);
+        self.note_account(Level::Info, NoteKind::AccountProbe, gate, text);
         self.answer_with_probe(gate, tokens);
     }
 
@@ -86,9 +80,9 @@ impl Engine {
     }
 
     /// The present credential was read.
-    pub(in crate::engine) fn fingerprinted(&mut self, account: &str, tag: Option<CredentialTag>, now: Now) {
+    pub(in crate::engine) fn fingerprinted(&mut self, account: &str, tag: Option<CredentialTag>) {
         let Some(gate) = self.gate_of(account) else { return };
-        self.details_fingerprinted(gate, tag, now);
+        self.details_fingerprinted(gate, tag);
         let resuming = std::mem::take(&mut self.gates[gate].resuming);
         // One that was let through and has not left yet had no call.
         let unsent = self.gates[gate].record.probe;
@@ -96,7 +90,7 @@ impl Engine {
             resuming.into_iter().for_each(|token| {
                 self.reply(token, true, &format!("account {account} is open by now"));
             });
-            return self.unheard_fingerprinted(gate, tag, now);
+            return self.unheard_fingerprinted(gate, tag);
         };
         let compared = match (closed.refused, tag) {
             (_, None) => Compared::Unreadable,
@@ -110,7 +104,7 @@ impl Engine {
             Compared::Unreadable | Compared::Refused | Compared::Tried | Compared::Spent => {}
             Compared::Unknown => {
                 closed.refused = tag;
-                self.touch_gate(gate, now);
+                self.touch_gate(gate);
                 self.outbox.save_first();
             }
             Compared::New => {
@@ -119,8 +113,8 @@ impl Engine {
                 let text = format!(
                     "account {account}: the credential was changed; one call is let through to try it"
                 );
-                self.note_account(Level::Info, NoteKind::AccountProbe, gate, now, text);
-                self.let_one_through(gate, now);
+                self.note_account(Level::Info, NoteKind::AccountProbe, gate, text);
+                self.let_one_through(gate);
             }
         }
         if resuming.is_empty() {
@@ -128,7 +122,7 @@ impl Engine {
         }
         match compared {
             Compared::New => self.answer_with_probe(gate, resuming),
-            Compared::Tried => self.let_operator_through(gate, resuming, now),
+            Compared::Tried => self.let_operator_through(gate, resuming),
             Compared::Unreadable | Compared::Unknown | Compared::Refused | Compared::Spent => {
                 let text = self.not_resumed(gate, compared);
                 resuming.into_iter().for_each(|token| self.reply(token, false, &text));

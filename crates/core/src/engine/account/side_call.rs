@@ -9,7 +9,6 @@ use crate::engine::account::Purpose;
 use crate::engine::command::{ReplaceCommand, Target};
 use crate::engine::id::{OrderId, Token};
 use crate::engine::order::answers::{READING, advice, described, internal_error};
-use crate::engine::time::Now;
 
 /// A call that is not a poll, waiting for its turn or under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,8 +122,8 @@ impl Engine {
         }
     }
 
-    pub(in crate::engine) fn want_resend(&mut self, token: Token, target: &Target, now: Now) {
-        let found = self.resolve(target).and_then(|(gate, number, _)| match self.shut(gate, now) {
+    pub(in crate::engine) fn want_resend(&mut self, token: Token, target: &Target) {
+        let found = self.resolve(target).and_then(|(gate, number, _)| match self.shut(gate) {
             Some(why) => Err(format!("nothing was sent: {why}")),
             None => Ok((gate, number)),
         });
@@ -136,11 +135,11 @@ impl Engine {
 
     /// The account was closed, paused or removed since: a waiting command need not wait for that to end, and
     /// no one should find it done when that has ended.
-    pub(in crate::engine) fn refuse_side_calls(&mut self, gate: usize, now: Now) {
+    pub(in crate::engine) fn refuse_side_calls(&mut self, gate: usize) {
         if self.gates[gate].side_calls.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
-        if let Some(why) = self.shut(gate, now) {
+        if let Some(why) = self.shut(gate) {
             for side_call in std::mem::take(&mut self.gates[gate].side_calls) {
                 self.tell_asker(&side_call, &format!("nothing was sent: {why}"));
             }
@@ -153,28 +152,28 @@ impl Engine {
         }
     }
 
-    pub(in crate::engine) fn start_next_side_call(&mut self, gate: usize, now: Now) {
+    pub(in crate::engine) fn start_next_side_call(&mut self, gate: usize) {
         if let Some(side_call) = self.gates[gate].side_calls.pop_front() {
-            self.start_side_call(gate, side_call, now);
+            self.start_side_call(gate, side_call);
         }
     }
 
-    pub(in crate::engine) fn start_side_call(&mut self, gate: usize, side_call: SideCall, now: Now) {
+    pub(in crate::engine) fn start_side_call(&mut self, gate: usize, side_call: SideCall) {
         let request = match &side_call.kind {
             Kind::Domains { number, order } => {
-                self.domains_asked(*order, now);
+                self.domains_asked(*order);
                 Request::domain_details(number)
             }
             Kind::Resend { number } => Request::resend_smime(number),
-            Kind::Replace(command) => self.intend(gate, command, now),
+            Kind::Replace(command) => self.intend(gate, command),
         };
-        self.begin_call(gate, Purpose::SideCall(side_call), request, now);
+        self.begin_call(gate, Purpose::SideCall(side_call), request);
     }
 
     /// The record in front of the call could not be saved, so the call was not made.
-    pub(in crate::engine) fn side_call_dropped(&mut self, gate: usize, side_call: SideCall, now: Now) {
+    pub(in crate::engine) fn side_call_dropped(&mut self, gate: usize, side_call: SideCall) {
         if let Kind::Replace(command) = &side_call.kind {
-            self.not_replaced(gate, command, now);
+            self.not_replaced(gate, command);
         }
         self.tell_asker(&side_call, "nothing was sent: the state cannot be saved; see the log");
     }
@@ -185,40 +184,39 @@ impl Engine {
         side_call: SideCall,
         probe: bool,
         outcome: Result<Answer, Failure>,
-        now: Now,
     ) {
         let endpoint = side_call.endpoint();
         match outcome {
             Err(failure) if failure.unsent() => {
                 self.gates[gate].record.probe = probe;
                 if let Kind::Replace(command) = &side_call.kind {
-                    self.not_replaced(gate, command, now);
+                    self.not_replaced(gate, command);
                 }
                 self.tell_asker(&side_call, &format!("nothing was sent: {failure}"));
-                self.unreachable(gate, None, &failure, now);
+                self.unreachable(gate, None, &failure);
             }
             Err(failure) => {
                 if probe {
-                    self.probe_unclear(gate, &failure.to_string(), now);
+                    self.probe_unclear(gate, &failure.to_string());
                 }
-                self.side_call_lost(gate, &side_call, &failure.to_string(), now);
+                self.side_call_lost(gate, &side_call, &failure.to_string());
             }
-            Ok(answer) => match self.hear(gate, endpoint, probe, &answer, now) {
-                Ok((row, reply)) => self.side_call_done(gate, side_call, row, &reply, now),
+            Ok(answer) => match self.hear(gate, endpoint, probe, &answer) {
+                Ok((row, reply)) => self.side_call_done(gate, side_call, row, &reply),
                 Err(why) => {
                     let why = why.unwrap_or_else(|| internal_error(READING));
-                    self.side_call_lost(gate, &side_call, &why, now);
+                    self.side_call_lost(gate, &side_call, &why);
                 }
             },
         }
     }
 
     /// The call may have reached the vendor, but no answer was understood.
-    fn side_call_lost(&mut self, gate: usize, side_call: &SideCall, why: &str, now: Now) {
+    fn side_call_lost(&mut self, gate: usize, side_call: &SideCall, why: &str) {
         match &side_call.kind {
-            Kind::Replace(command) => self.replacement_unclear(gate, command, side_call.token, why, now),
+            Kind::Replace(command) => self.replacement_unclear(gate, command, side_call.token, why),
             Kind::Domains { number, order } => {
-                self.domains_unknown(side_call.token, *order, number, why, now);
+                self.domains_unknown(side_call.token, *order, number, why);
                 self.tell_asker(side_call, &format!("the domains of order {number} are not known: {why}"));
             }
             Kind::Resend { number } => {
@@ -229,10 +227,10 @@ impl Engine {
         }
     }
 
-    fn side_call_done(&mut self, gate: usize, side_call: SideCall, row: Row, reply: &Reply, now: Now) {
+    fn side_call_done(&mut self, gate: usize, side_call: SideCall, row: Row, reply: &Reply) {
         match &side_call.kind {
             Kind::Replace(command) => {
-                self.replacement_answered(gate, command, side_call.token, (row, reply), now);
+                self.replacement_answered(gate, command, side_call.token, (row, reply));
             }
             Kind::Resend { number } => match side_call.token {
                 Some(token) if !is_error(reply.code) => {
@@ -245,13 +243,13 @@ impl Engine {
             },
             Kind::Domains { number, order } => {
                 if row.class == Class::EndpointRefused {
-                    self.details_refused(gate, &refused("the domains are not told", row, reply), now);
+                    self.details_refused(gate, &refused("the domains are not told", row, reply));
                 }
                 if !is_error(reply.code) {
-                    self.domains_heard(*order, number, side_call.token, reply, now);
+                    self.domains_heard(*order, number, side_call.token, reply);
                 } else {
                     let text = refused(&format!("the domains of order {number} are not told"), row, reply);
-                    self.domains_unknown(side_call.token, *order, number, &text, now);
+                    self.domains_unknown(side_call.token, *order, number, &text);
                     self.tell_asker(&side_call, &text);
                 }
             }

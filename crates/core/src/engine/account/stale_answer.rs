@@ -36,18 +36,17 @@ impl Engine {
         asked: &Asked,
         probe: bool,
         outcome: Result<Answer, Failure>,
-        now: Now,
     ) {
-        let seen = self.seen_by(Ending::of(&outcome), now);
-        self.asked_until(gate, &asked.handle, seen, now);
+        let seen = self.seen_by(Ending::of(&outcome));
+        self.asked_until(gate, &asked.handle, seen);
         let said = match outcome {
             Err(failure) => {
                 if probe {
-                    self.probe_unclear(gate, &failure.to_string(), now);
+                    self.probe_unclear(gate, &failure.to_string());
                 }
                 failure.to_string()
             }
-            Ok(answer) => match self.hear(gate, asked.endpoint, probe, &answer, now) {
+            Ok(answer) => match self.hear(gate, asked.endpoint, probe, &answer) {
                 Ok((row, reply)) => {
                     self.slot_mut(id).poll_outcome = PollOutcome::of(row);
                     crate::engine::order::answers::said(&reply)
@@ -56,23 +55,23 @@ impl Engine {
                 Err(None) => "it cannot be read".into(),
             },
         };
-        self.reschedule_changed(id, now);
+        self.reschedule_changed(id);
         let text = format!(
             "the answer about {} ({said}) came after the configuration had changed; it counts for the account only",
             asked.handle
         );
-        self.note_account(Level::Info, NoteKind::LateAnswer, gate, now, text);
+        self.note_account(Level::Info, NoteKind::LateAnswer, gate, text);
     }
 
     /// While a call is under way, a change of the entry leaves the schedule alone; now it is rebuilt.
-    pub(in crate::engine) fn reschedule_changed(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn reschedule_changed(&mut self, id: OrderId) {
         if !self.slot(id).removed {
-            self.set_due(id, now);
+            self.set_due(id);
         }
     }
 
     /// The vendor has seen the last of a call about this number, under whatever name and entry the number is known today.
-    fn asked_until(&mut self, gate: usize, handle: &str, end: Time, now: Now) {
+    fn asked_until(&mut self, gate: usize, handle: &str, end: Time) {
         let account = self.gates[gate].name.clone();
         let count = |record: &mut OrderRecord| {
             let mut changed = false;
@@ -93,16 +92,16 @@ impl Engine {
                 self.outbox.unsaved.archived.insert(name.clone());
             }
         }
-        self.outbox.flush_soon(now);
+        self.outbox.flush_soon(self.now);
         for id in self.ids() {
             let slot = self.slot_mut(id);
             if slot.removed || !count(&mut slot.record) {
                 continue;
             }
             if slot.busy != Busy::Calling {
-                self.set_due(id, now);
+                self.set_due(id);
             }
-            self.touch(id, now);
+            self.touch(id);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::engine::account::CredentialTag;
 use crate::engine::account::pause::Cause;
 use crate::engine::note::Level;
 use crate::engine::polls::TICK;
-use crate::engine::time::{Now, Time, rfc3339};
+use crate::engine::time::{Time, rfc3339};
 use crate::engine::{Engine, NoteKind, schedule};
 
 /// A call that was begun is on record as one that ends, and arrives, as late as it may. What is on record beyond that is
@@ -75,71 +75,71 @@ impl Ending {
 
 impl Engine {
     /// The latest that a call which begins now can reach the vendor.
-    pub(in crate::engine) fn latest_arrival(&self, now: Now) -> Time {
-        now.time + self.config.calls.request_timeout + self.config.calls.settle
+    pub(in crate::engine) fn latest_arrival(&self) -> Time {
+        self.now.time + self.config.calls.request_timeout + self.config.calls.settle
     }
 
     /// When the vendor has seen the last of a call that ends now, for the floor of what it was about.
-    pub(in crate::engine) fn seen_by(&self, ending: Ending, now: Now) -> Time {
+    pub(in crate::engine) fn seen_by(&self, ending: Ending) -> Time {
         match ending {
-            Ending::Unsent | Ending::Heard => now.time + TICK,
-            Ending::Unheard => now.time + self.config.calls.settle,
+            Ending::Unsent | Ending::Heard => self.now.time + TICK,
+            Ending::Unheard => self.now.time + self.config.calls.settle,
         }
     }
 
     /// A call has ended.
-    pub(in crate::engine) fn count(&mut self, gate: usize, outcome: Result<(), &Failure>, now: Now) {
+    pub(in crate::engine) fn count(&mut self, gate: usize, outcome: Result<(), &Failure>) {
         match outcome {
             Ok(()) => self.gates[gate].record.unheard = None,
             Err(failure) if failure.unsent() => {}
             Err(failure) => {
                 let tag = self.gates[gate].sent;
-                self.count_unheard(gate, now.time, tag, &failure.to_string(), now);
+                self.count_unheard(gate, self.now.time, tag, &failure.to_string());
             }
         }
     }
 
     /// A call was on record whose end was not: the process has ended meanwhile. It counts as one that ran to its time
     /// limit, because the vendor may still be at work on it.
-    pub(in crate::engine) fn count_lost_calls(&mut self, now: Now) {
+    pub(in crate::engine) fn count_lost_calls(&mut self) {
         for gate in 0..self.gates.len() {
             let state = &mut self.gates[gate];
             if !state.record.calling || state.in_flight.is_some() {
                 continue;
             }
-            let began = state.record.called.unwrap_or(now.time);
+            let began = state.record.called.unwrap_or(self.now.time);
             let limit = self.config.calls.request_timeout;
-            let end = state.record.ends.take().max(Some(began + limit)).unwrap_or(now.time);
-            let end = end.min(now.time + Calls::LONGEST);
+            let end = state.record.ends.take().max(Some(began + limit)).unwrap_or(self.now.time);
+            let end = end.min(self.now.time + Calls::LONGEST);
             state.record.calling = false;
             state.record.called = Some(end);
-            self.floor_of_lost_call(gate, began, end, now);
+            self.floor_of_lost_call(gate, began, end);
             let settled = end + self.config.calls.settle.max(self.config.calls.call_gap);
-            if settled > now.time {
+            if settled > self.now.time {
                 let text = format!(
                     "account {}: certcollectd ended in the middle of a call, which may still reach the vendor; no call before {}",
                     self.gates[gate].name,
-                    rfc3339(now.wall_of(settled).div_euclid(1000))
+                    rfc3339(self.now.wall_of(settled).div_euclid(1000))
                 );
-                self.note_account(Level::Warn, NoteKind::Unanswered, gate, now, text);
+                self.note_account(Level::Warn, NoteKind::Unanswered, gate, text);
             }
-            self.count_unheard(gate, end, None, "certcollectd ended before the answer came", now);
+            self.count_unheard(gate, end, None, "certcollectd ended before the answer came");
         }
     }
 
     /// An earlier version put no more than the start of the call on the order's record.
-    fn floor_of_lost_call(&mut self, gate: usize, began: Time, end: Time, now: Now) {
+    fn floor_of_lost_call(&mut self, gate: usize, began: Time, end: Time) {
         let floor = end + self.config.calls.settle;
         for id in self.ids() {
             let slot = self.slot_mut(id);
             if slot.gate == gate && !slot.removed && slot.record.polled > Some(began + TICK) {
                 slot.record.polled = slot.record.polled.max(Some(floor));
-                self.set_due(id, now);
+                self.set_due(id);
             }
         }
     }
 
-    fn count_unheard(&mut self, gate: usize, end: Time, tag: Option<CredentialTag>, why: &str, now: Now) {
+    fn count_unheard(&mut self, gate: usize, end: Time, tag: Option<CredentialTag>, why: &str) {
         let calls = self.config.calls;
         let record = &mut self.gates[gate].record;
         let in_a_row = record.unheard.as_ref().map_or(0, |before| before.calls).saturating_add(1);
@@ -149,34 +149,34 @@ impl Engine {
             // Where it is not known, a changed credential may have been sent already.
             tag,
         });
-        self.touch_gate(gate, now);
+        self.touch_gate(gate);
         if in_a_row >= SUSPICIOUS {
-            self.rest(gate, in_a_row, end, why, now);
+            self.rest(gate, in_a_row, end, why);
         }
         // The file may hold another credential by now than the one that was sent.
         self.check_credential(gate);
     }
 
-    fn rest(&mut self, gate: usize, in_a_row: u32, end: Time, why: &str, now: Now) {
+    fn rest(&mut self, gate: usize, in_a_row: u32, end: Time, why: &str) {
         let until = end + schedule::rest(&self.longest_cadence(gate), in_a_row + 1 - SUSPICIOUS);
-        if until <= now.time {
+        if until <= self.now.time {
             return;
         }
         let text = format!(
             "{in_a_row} calls in a row without an answer, the last one because {why}; the login may be refused without our hearing it"
         );
-        self.pause(gate, until, Cause::Unheard, &text, now);
+        self.pause(gate, until, Cause::Unheard, &text);
         self.outbox.save_first();
         if self.gates[gate].record.closed.is_some() {
             return;
         }
         let account = self.gates[gate].name.clone();
-        let until = rfc3339(now.wall_of(until).div_euclid(1000));
+        let until = rfc3339(self.now.wall_of(until).div_euclid(1000));
         let text = format!(
             "account {account} rests until {until}: {text}; see at the vendor's web site whether the login works and is not \
              locked; a changed password or `certcollectd resume --account {account}` lets one call through"
         );
-        self.note_account(Level::Error, NoteKind::Unanswered, gate, now, text);
+        self.note_account(Level::Error, NoteKind::Unanswered, gate, text);
     }
 
     /// As seldom as the most patient of the account's orders is asked about: any of them may be next.
@@ -192,14 +192,9 @@ impl Engine {
     }
 
     /// The credential was read: with another one than that of the unanswered calls, one more may be tried.
-    pub(in crate::engine) fn unheard_fingerprinted(
-        &mut self,
-        gate: usize,
-        tag: Option<CredentialTag>,
-        now: Now,
-    ) {
+    pub(in crate::engine) fn unheard_fingerprinted(&mut self, gate: usize, tag: Option<CredentialTag>) {
         let record = &mut self.gates[gate].record;
-        let rests = record.rests(now.time);
+        let rests = record.rests(self.now.time);
         let (Some(unheard), Some(tag)) = (&mut record.unheard, tag) else { return };
         let another = unheard.tag.is_some_and(|known| known != tag);
         if another && !rests {
@@ -207,15 +202,15 @@ impl Engine {
             return;
         }
         if unheard.tag.replace(tag) != Some(tag) {
-            self.touch_gate(gate, now);
+            self.touch_gate(gate);
         }
         if another {
             let text = format!(
                 "account {}: the credential was changed; one call is let through to try it",
                 self.gates[gate].name
             );
-            self.note_account(Level::Info, NoteKind::AccountProbe, gate, now, text);
-            self.let_one_through(gate, now);
+            self.note_account(Level::Info, NoteKind::AccountProbe, gate, text);
+            self.let_one_through(gate);
         }
     }
 }

@@ -98,8 +98,8 @@ impl Engine {
     }
 
     /// The orders that share the next run, and what it is told of them; empty while it waits for company.
-    pub(in crate::engine) fn next_company(&mut self, key: &Key, hook: &Hook, now: Now) -> Company {
-        let wait = if hook.merge { self.wait_for_company(key, now) } else { None };
+    pub(in crate::engine) fn next_company(&mut self, key: &Key, hook: &Hook) -> Company {
+        let wait = if hook.merge { self.wait_for_company(key) } else { None };
         let Some(ready) = self.hooks.ready.get_mut(key) else { return Company::default() };
         ready.wait = wait;
         let ready = &self.hooks.ready[key];
@@ -135,23 +135,23 @@ impl Engine {
 
     /// Until when company is waited for. A sweep shares its runs as long as more is due, up to the merge window; a single
     /// order with nothing else due does not wait.
-    fn wait_for_company(&mut self, key: &Key, now: Now) -> Option<Time> {
+    fn wait_for_company(&mut self, key: &Key) -> Option<Time> {
         let ready = self.hooks.ready.get(key)?;
         let end = ready.since + self.config.calls.merge_window;
-        if ready.together.is_empty() || key.1 != HookEvent::Installed || now.time >= end {
+        if ready.together.is_empty() || key.1 != HookEvent::Installed || self.now.time >= end {
             return None;
         }
         // An operator who waits for one order's poll does not wait for a sweep.
         let is_watched = ready.together.iter().any(|id| self.waiters.contains_key(id));
         let limit = if is_watched { end.min(ready.since + MOMENT) } else { end };
-        if now.time < limit && self.more_may_be_collected(&key.0, ready, limit, now) {
+        if self.now.time < limit && self.more_may_be_collected(&key.0, ready, limit) {
             self.hooks.ready.get_mut(key)?.asked = None;
             return Some(limit);
         }
         let ready = self.hooks.ready.get_mut(key)?;
-        let soon = (*ready.asked.get_or_insert(now.time) + MOMENT).min(end);
+        let soon = (*ready.asked.get_or_insert(self.now.time) + MOMENT).min(end);
         let ready = &self.hooks.ready[key];
-        (now.time < soon && self.more_may_be_deployed(&key.0, ready, soon)).then_some(soon)
+        (self.now.time < soon && self.more_may_be_deployed(&key.0, ready, soon)).then_some(soon)
     }
 
     /// Whether this order uses the hook and does not wait for its run already.
@@ -163,7 +163,7 @@ impl Engine {
 
     /// Whether the vendor is being asked, or will be before `limit`, about an order that could come to owe the hook: one
     /// that is due, and that was not asked about since the first of them came to owe it.
-    fn more_may_be_collected(&self, hook: &Arc<str>, ready: &Ready, limit: Time, now: Now) -> bool {
+    fn more_may_be_collected(&self, hook: &Arc<str>, ready: &Ready, limit: Time) -> bool {
         let is_asked = |id: &OrderId| self.slot(*id).busy == Busy::Calling && self.may_join(hook, ready, *id);
         if self.busy.iter().any(is_asked) {
             return true;
@@ -174,7 +174,8 @@ impl Engine {
         };
         let gap = self.config.calls.call_gap;
         self.gates.iter().any(|gate| {
-            let Some(at) = gate.next_call(gap).map(|at| at.max(now.time)).filter(|at| *at < limit) else {
+            let Some(at) = gate.next_call(gap).map(|at| at.max(self.now.time)).filter(|at| *at < limit)
+            else {
                 return false;
             };
             let due = at.max(ready.since + MOMENT).min(limit);

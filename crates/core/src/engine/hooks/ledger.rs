@@ -14,7 +14,7 @@ use crate::engine::id::{OrderId, RunId};
 use crate::engine::note::Level;
 use crate::engine::order::Debt;
 use crate::engine::polls::TICK;
-use crate::engine::time::{Now, Time};
+use crate::engine::time::Time;
 use crate::engine::{ALARM_AFTER, Busy, Engine, NoteKind, note, schedule};
 
 /// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
@@ -56,7 +56,8 @@ impl Engine {
     }
 
     /// Enters the order's hooks for an event; what was owed for the same event before is replaced.
-    pub(in crate::engine) fn owe_hooks(&mut self, id: OrderId, event: HookEvent, now: Now) {
+    pub(in crate::engine) fn owe_hooks(&mut self, id: OrderId, event: HookEvent) {
+        let now = self.now;
         let wanted: Vec<Arc<str>> = self
             .entry(id)
             .settings
@@ -83,27 +84,27 @@ impl Engine {
                 None => record.debts.push(fresh),
             }
         }
-        self.touch(id, now);
+        self.touch(id);
     }
 
     /// Lets an idle order's first due debt wait for its run.
-    pub(in crate::engine) fn queue_debts(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn queue_debts(&mut self, id: OrderId) {
         let slot = self.slot(id);
         if slot.ready || slot.removed || slot.busy != Busy::Idle {
             return;
         }
-        let due = slot.record.owed().find(|debt| debt.next.is_some_and(|next| next <= now.time));
+        let due = slot.record.owed().find(|debt| debt.next.is_some_and(|next| next <= self.now.time));
         let Some(key) = due.map(|debt| (debt.hook.clone(), debt.event)) else { return };
         if self.hook(&key.0).is_none() {
-            return self.forgive(id, &key.0, key.1, now);
+            return self.forgive(id, &key.0, key.1);
         }
         let apart = Engine::runs_apart(&self.slot(id).record, &key);
-        self.hooks.ready.entry(key).or_insert_with(|| Ready::new(now)).join(id, apart, now);
+        self.hooks.ready.entry(key).or_insert_with(|| Ready::new(self.now)).join(id, apart, self.now);
         self.slot_mut(id).ready = true;
     }
 
     /// A hook that the configuration no longer has cannot be run; said, and struck out.
-    pub(in crate::engine) fn forgive(&mut self, id: OrderId, hook: &str, event: HookEvent, now: Now) {
+    pub(in crate::engine) fn forgive(&mut self, id: OrderId, hook: &str, event: HookEvent) {
         let record = &mut self.slot_mut(id).record;
         let is_meant = |debt: &Debt| &*debt.hook == hook && debt.event == event;
         let owed = record.owed().any(is_meant);
@@ -113,14 +114,14 @@ impl Engine {
                 "hook {hook} was owed ({}), but is no longer configured for this order; struck out",
                 event.as_str()
             );
-            self.note(Level::Warn, NoteKind::HookDropped, Some(id), now, text);
+            self.note(Level::Warn, NoteKind::HookDropped, Some(id), text);
         }
-        self.settle(id, now);
-        self.touch(id, now);
+        self.settle(id);
+        self.touch(id);
     }
 
     /// Starts every run that may start; the hook that has waited longest is the first.
-    pub(in crate::engine) fn start_hooks(&mut self, now: Now) {
+    pub(in crate::engine) fn start_hooks(&mut self) {
         if self.hooks.ready.is_empty() {
             return;
         }
@@ -136,19 +137,19 @@ impl Engine {
                 }
                 continue;
             }
-            self.start_ready(&key, now);
-            self.catch_up(now.time + TICK, now);
+            self.start_ready(&key);
+            self.catch_up(self.now.time + TICK);
         }
     }
 
-    fn start_ready(&mut self, key: &Key, now: Now) {
+    fn start_ready(&mut self, key: &Key) {
         let Some(hook) = self.hook(&key.0).cloned() else { return };
-        let company = self.next_company(key, &hook, now);
+        let company = self.next_company(key, &hook);
         let Some(ready) = self.hooks.ready.get_mut(key) else { return };
         if company.orders.is_empty() {
             return;
         }
-        ready.turn = now.time;
+        ready.turn = self.now.time;
         for id in &company.orders {
             ready.leave(*id);
         }
@@ -162,9 +163,9 @@ impl Engine {
                 debt.started = true;
                 debt.tries += 1;
             }
-            self.touch(*id, now);
+            self.touch(*id);
         }
-        self.run_hook(hook, key.1, company, false, now);
+        self.run_hook(hook, key.1, company, false);
     }
 
     pub(in crate::engine) fn run_hook(
@@ -173,7 +174,6 @@ impl Engine {
         event: HookEvent,
         company: Company,
         rehearsal: bool,
-        now: Now,
     ) -> RunId {
         let Company { orders, subjects, apart } = company;
         let run = RunId(self.hooks.next_run);
@@ -188,7 +188,7 @@ impl Engine {
                     hook.name,
                     subject.untold.join(", _")
                 );
-                self.log(Level::Warn, NoteKind::HookUntold, Some(*id), now, text);
+                self.log(Level::Warn, NoteKind::HookUntold, Some(*id), text);
             }
         }
         for id in &orders {
@@ -227,7 +227,7 @@ impl Engine {
     }
 
     /// A run that was never begun, because the save before it failed.
-    pub(in crate::engine) fn hook_unstarted(&mut self, run: RunId, now: Now) {
+    pub(in crate::engine) fn hook_unstarted(&mut self, run: RunId) {
         let Some(running) = self.hooks.running.remove(&run) else { return };
         for id in &running.orders {
             self.set_busy(*id, Busy::Idle);
@@ -240,29 +240,29 @@ impl Engine {
             }
         }
         if running.rehearsal {
-            self.rehearsed(run, &HookResult::failed("the state cannot be saved"), now);
+            self.rehearsed(run, &HookResult::failed("the state cannot be saved"));
         }
     }
 
-    pub(in crate::engine) fn hook_ended(&mut self, run: RunId, result: HookResult, now: Now) {
+    pub(in crate::engine) fn hook_ended(&mut self, run: RunId, result: HookResult) {
         let Some(running) = self.hooks.running.remove(&run) else { return };
         for id in &running.orders {
             self.set_busy(*id, Busy::Idle);
         }
         if running.rehearsal {
-            self.rehearsed(run, &result, now);
+            self.rehearsed(run, &result);
         } else {
             self.count_in_vain(&running, &result);
             for id in &running.orders {
                 if !self.slot(*id).removed {
-                    self.record_result(*id, &running, &result, now);
+                    self.record_result(*id, &running, &result);
                 }
             }
             self.outbox.save_first();
         }
         for id in running.orders {
             if !self.slot(id).removed {
-                self.queue_debts(id, now);
+                self.queue_debts(id);
             }
         }
     }
@@ -280,7 +280,8 @@ impl Engine {
         }
     }
 
-    fn record_result(&mut self, id: OrderId, running: &Running, result: &HookResult, now: Now) {
+    fn record_result(&mut self, id: OrderId, running: &Running, result: &HookResult) {
+        let now = self.now;
         let record = &mut self.slot_mut(id).record;
         let kept = if record.installed.is_some() { "the files stay installed, " } else { "" };
         let Some(debt) =
@@ -302,8 +303,8 @@ impl Engine {
             HookResult::Done | HookResult::NotForMe => {
                 debt.next = None;
                 let text = format!("hook {hook} ({event}){shared}: {outcome}");
-                self.note(Level::Info, NoteKind::HookDone, Some(id), now, text);
-                self.settle(id, now);
+                self.note(Level::Info, NoteKind::HookDone, Some(id), text);
+                self.settle(id);
             }
             HookResult::Failed { .. } => {
                 let wait = schedule::hook(tries);
@@ -315,13 +316,13 @@ impl Engine {
                 );
                 let level = note::level_of(tries);
                 if tries <= ALARM_AFTER {
-                    self.note(level, NoteKind::HookFailed, Some(id), now, text);
+                    self.note(level, NoteKind::HookFailed, Some(id), text);
                 } else {
-                    self.log(level, NoteKind::HookFailed, Some(id), now, text);
+                    self.log(level, NoteKind::HookFailed, Some(id), text);
                 }
             }
         }
-        self.touch(id, now);
+        self.touch(id);
     }
 
     /// Takes an order out of every run that has not begun.

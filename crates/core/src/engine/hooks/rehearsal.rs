@@ -8,7 +8,6 @@ use crate::engine::hooks::company::Company;
 use crate::engine::hooks::ledger;
 use crate::engine::id::{OrderId, RunId, Token};
 use crate::engine::order::slot::Work;
-use crate::engine::time::Now;
 use crate::engine::{Busy, Engine};
 
 /// A rehearsal under way: its hooks run one after the other.
@@ -24,7 +23,7 @@ pub(in crate::engine) struct Rehearsal {
 }
 
 impl Engine {
-    pub(in crate::engine) fn rehearse(&mut self, token: Token, id: OrderId, now: Now) {
+    pub(in crate::engine) fn rehearse(&mut self, token: Token, id: OrderId) {
         let name = self.slot_name(id);
         if self.slot(id).record.installed.is_none() {
             return self.reply(token, false, &format!("{name} has nothing installed to rehearse with"));
@@ -53,10 +52,10 @@ impl Engine {
             results: Vec::new(),
             ok: true,
         });
-        self.rehearse_on(self.rehearsals.len() - 1, now);
+        self.rehearse_on(self.rehearsals.len() - 1);
     }
 
-    fn rehearse_on(&mut self, at: usize, now: Now) {
+    fn rehearse_on(&mut self, at: usize) {
         let id = self.rehearsals[at].order;
         if self.rehearsals[at].left.is_empty() {
             let done = self.rehearsals.remove(at);
@@ -67,7 +66,7 @@ impl Engine {
         let event = hook.on.first().copied().unwrap_or(HookEvent::Installed);
         self.rehearsals[at].current = Some(hook.name.clone());
         let company = Company { orders: vec![id], subjects: vec![self.subject(id)], apart: true };
-        let run = self.run_hook(hook, event, company, true, now);
+        let run = self.run_hook(hook, event, company, true);
         self.rehearsals[at].run = Some(run);
     }
 
@@ -84,7 +83,7 @@ impl Engine {
         }
     }
 
-    pub(in crate::engine) fn rehearsed(&mut self, run: RunId, result: &HookResult, now: Now) {
+    pub(in crate::engine) fn rehearsed(&mut self, run: RunId, result: &HookResult) {
         let Some(at) = self.rehearsals.iter().position(|rehearsal| rehearsal.run == Some(run)) else {
             return;
         };
@@ -92,6 +91,6 @@ impl Engine {
         let name = rehearsal.current.take().unwrap_or_default();
         rehearsal.ok &= !matches!(result, HookResult::Failed { .. });
         rehearsal.results.push(format!("hook {name}: {}", ledger::outcome(result)));
-        self.rehearse_on(at, now);
+        self.rehearse_on(at);
     }
 }

@@ -12,44 +12,36 @@ use crate::engine::note::Level;
 use crate::engine::order::names;
 use crate::engine::order::slot::PollOutcome;
 use crate::engine::order::{Heard, Mood, Phase, Trigger};
-use crate::engine::time::Now;
 use crate::engine::{ALARM_AFTER, Engine, NoteKind, note};
 
 impl Engine {
     /// The call may have reached the vendor, but brought nothing that helps: no answer that can be understood, or a
     /// code for trouble that passes.
-    pub(in crate::engine) fn no_news(&mut self, id: OrderId, code: Option<i32>, text: String, now: Now) {
-        self.set_due(id, now);
+    pub(in crate::engine) fn no_news(&mut self, id: OrderId, code: Option<i32>, text: String) {
+        self.set_due(id);
         let record = &self.slot(id).record;
         let failures = record.failures;
         let level = note::level_of(failures);
         let again = if failures > 1 { format!(", {failures} times in a row") } else { String::new() };
-        self.heard(id, code, text.clone(), reply::Details::default(), now);
-        let text = format!("{text}{again}; {}", self.next_poll(id, now));
+        self.heard(id, code, text.clone(), reply::Details::default());
+        let text = format!("{text}{again}; {}", self.next_poll(id));
         // The history is bounded; the same trouble day after day must not push everything else out of it.
         if failures <= ALARM_AFTER {
-            self.note(level, NoteKind::NoNews, Some(id), now, text);
+            self.note(level, NoteKind::NoNews, Some(id), text);
         } else {
-            self.log(level, NoteKind::NoNews, Some(id), now, text);
+            self.log(level, NoteKind::NoNews, Some(id), text);
         }
     }
 
-    pub(in crate::engine) fn read(
-        &mut self,
-        gate: usize,
-        id: OrderId,
-        probe: bool,
-        answer: &Answer,
-        now: Now,
-    ) {
+    pub(in crate::engine) fn read(&mut self, gate: usize, id: OrderId, probe: bool, answer: &Answer) {
         let endpoint = self.entry(id).settings.product.endpoint();
-        match self.hear(gate, endpoint, probe, answer, now) {
+        match self.hear(gate, endpoint, probe, answer) {
             Ok((row, reply)) => {
                 self.slot_mut(id).poll_outcome = PollOutcome::of(row);
-                self.take_reply(id, row, reply, now);
+                self.take_reply(id, row, reply);
             }
-            Err(Some(why)) => self.no_news(id, None, why, now),
-            Err(None) => self.stop_after_bug(id, READING, now),
+            Err(Some(why)) => self.no_news(id, None, why),
+            Err(None) => self.stop_after_bug(id, READING),
         }
     }
 
@@ -61,77 +53,74 @@ impl Engine {
         endpoint: Endpoint,
         probe: bool,
         answer: &Answer,
-        now: Now,
     ) -> Result<(Row, Reply), Option<String>> {
         // A bug in reading one answer must stay that order's trouble.
         let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer)));
         let Ok(decoded) = decoded else {
             if probe {
-                self.probe_unclear(gate, "an internal error while reading the answer", now);
+                self.probe_unclear(gate, "an internal error while reading the answer");
             }
             return Err(None);
         };
         if let Some(asked) = answer.retry_after {
-            self.asked_to_wait(gate, asked, now);
+            self.asked_to_wait(gate, asked);
         }
         match decoded {
             Err(unreadable) => {
                 if answer.status == 429 {
-                    self.call_limit(gate, "the vendor says that there are too many calls (HTTP 429)", now);
+                    self.call_limit(gate, "the vendor says that there are too many calls (HTTP 429)");
                 } else {
-                    self.garbled(gate, &unreadable.to_string(), now);
+                    self.garbled(gate, &unreadable.to_string());
                 }
                 if probe {
-                    self.probe_unclear(gate, &unreadable.to_string(), now);
+                    self.probe_unclear(gate, &unreadable.to_string());
                 }
                 Err(Some(unreadable.to_string()))
             }
             Ok(reply) => {
-                self.gates[gate].record.answered = Some(now.unix());
+                self.gates[gate].record.answered = Some(self.now.unix());
                 let row = code::classify(endpoint, &reply);
-                self.login_result(gate, row, &reply, now);
+                self.login_result(gate, row, &reply);
                 Ok((row, reply))
             }
         }
     }
 
-    fn take_reply(&mut self, id: OrderId, row: Row, reply: Reply, now: Now) {
+    fn take_reply(&mut self, id: OrderId, row: Row, reply: Reply) {
         if let (crate::api::OrderRef::OrderNumber(ours), Some(theirs)) =
             (&self.entry(id).handle, &reply.order_number)
             && **ours != **theirs
         {
             let theirs = Untrusted::new(theirs);
-            return self.no_news(id, None, format!("the answer is about another order ({theirs})"), now);
+            return self.no_news(id, None, format!("the answer is about another order ({theirs})"));
         }
-        self.learn_number(id, reply.order_number.as_deref(), now);
+        self.learn_number(id, reply.order_number.as_deref());
         if !matches!(row.class, Class::Ready | Class::Transient | Class::Unknown) {
             self.understood(id);
         }
         match row.class {
-            Class::Ready => self.issued(id, reply, now),
-            Class::Available if !reply.parts.is_empty() => self.issued(id, reply, now),
-            Class::Available | Class::Waiting | Class::WaitingSlowly => {
-                self.still_waiting(id, row, reply, now)
-            }
-            Class::Transient => self.no_news(id, Some(reply.code), described(row, &reply), now),
+            Class::Ready => self.issued(id, reply),
+            Class::Available if !reply.parts.is_empty() => self.issued(id, reply),
+            Class::Available | Class::Waiting | Class::WaitingSlowly => self.still_waiting(id, row, reply),
+            Class::Transient => self.no_news(id, Some(reply.code), described(row, &reply)),
             Class::AccountClosed | Class::AccountPaused => {
-                self.set_due(id, now);
-                self.heard(id, Some(reply.code), described(row, &reply), reply.details, now);
+                self.set_due(id);
+                self.heard(id, Some(reply.code), described(row, &reply), reply.details);
             }
             Class::Ours | Class::Permission | Class::EndpointRefused | Class::Done | Class::Report => {
-                self.given_up(id, Trigger::Stuck, row, reply, now);
+                self.given_up(id, Trigger::Stuck, row, reply);
             }
-            Class::Rejected => self.given_up(id, Trigger::Rejected, row, reply, now),
-            Class::Revoked => self.given_up(id, Trigger::Revoked, row, reply, now),
-            Class::Unknown => self.not_understood(id, row, reply, now),
+            Class::Rejected => self.given_up(id, Trigger::Rejected, row, reply),
+            Class::Revoked => self.given_up(id, Trigger::Revoked, row, reply),
+            Class::Unknown => self.not_understood(id, row, reply),
         }
     }
 
     /// Asking again would change nothing.
-    fn given_up(&mut self, id: OrderId, trigger: Trigger, row: Row, reply: Reply, now: Now) {
+    fn given_up(&mut self, id: OrderId, trigger: Trigger, row: Row, reply: Reply) {
         let text = described(row, &reply);
-        self.heard(id, Some(reply.code), text.clone(), reply.details, now);
-        self.stop(id, trigger, text, row.advice, now);
+        self.heard(id, Some(reply.code), text.clone(), reply.details);
+        self.stop(id, trigger, text, row.advice);
     }
 
     /// The answer made sense, whatever it said.
@@ -141,23 +130,24 @@ impl Engine {
         record.unknowns = 0;
     }
 
-    fn not_understood(&mut self, id: OrderId, row: Row, reply: Reply, now: Now) {
+    fn not_understood(&mut self, id: OrderId, row: Row, reply: Reply) {
         let limit = self.config.calls.unknown_tries;
         let record = &mut self.slot_mut(id).record;
         record.unknowns += 1;
         let text = described(row, &reply);
         if record.unknowns >= limit {
-            self.heard(id, Some(reply.code), text.clone(), reply.details, now);
-            self.stop(id, Trigger::Stuck, format!("{text}; {limit} times in a row"), row.advice, now);
+            self.heard(id, Some(reply.code), text.clone(), reply.details);
+            self.stop(id, Trigger::Stuck, format!("{text}; {limit} times in a row"), row.advice);
             return;
         }
-        self.set_due(id, now);
-        self.heard(id, Some(reply.code), text.clone(), reply.details, now);
-        let text = format!("{text}; {}", self.next_poll(id, now));
-        self.note(Level::Warn, NoteKind::UnknownCode, Some(id), now, text);
+        self.set_due(id);
+        self.heard(id, Some(reply.code), text.clone(), reply.details);
+        let text = format!("{text}; {}", self.next_poll(id));
+        self.note(Level::Warn, NoteKind::UnknownCode, Some(id), text);
     }
 
-    fn still_waiting(&mut self, id: OrderId, row: Row, reply: Reply, now: Now) {
+    fn still_waiting(&mut self, id: OrderId, row: Row, reply: Reply) {
+        let now = self.now;
         let text = match &reply.message {
             Some(message) => format!("{} ({} \"{message}\")", row.means, reply.code),
             None => format!("{} ({})", row.means, reply.code),
@@ -173,23 +163,23 @@ impl Engine {
         let before = self.slot(id).record.heard.as_ref();
         let told_before = before.is_some_and(|heard| heard.code == Some(code));
         let known_as = before.and_then(|heard| heard.details.fqdn.clone());
-        self.heard(id, Some(code), format!("{text}{advice}"), reply.details, now);
-        self.set_due(id, now);
-        self.tell_misfit(id, known_as.as_ref(), now);
+        self.heard(id, Some(code), format!("{text}{advice}"), reply.details);
+        self.set_due(id);
+        self.tell_misfit(id, known_as.as_ref());
         let kind =
             if row.class == Class::WaitingSlowly { NoteKind::PaymentPending } else { NoteKind::Pending };
-        self.wish_for_domains(id, now);
+        self.wish_for_domains(id);
         let level = if row.class == Class::WaitingSlowly && !told_before { Level::Warn } else { Level::Info };
-        let text = format!("{reissue}{text}{advice}; {}", self.next_poll(id, now));
+        let text = format!("{reissue}{text}{advice}; {}", self.next_poll(id));
         if told_before {
-            self.log(level, kind, Some(id), now, text);
+            self.log(level, kind, Some(id), text);
         } else {
-            self.note(level, kind, Some(id), now, text);
+            self.note(level, kind, Some(id), text);
         }
     }
 
     /// The order number may be someone else's: said once for each name.
-    fn tell_misfit(&mut self, id: OrderId, known_as: Option<&Untrusted>, now: Now) {
+    fn tell_misfit(&mut self, id: OrderId, known_as: Option<&Untrusted>) {
         let entry = self.entry(id);
         let Some(name) = names::misfit(entry, &self.slot(id).record) else { return };
         if Some(name) == known_as {
@@ -200,36 +190,36 @@ impl Engine {
             entry.handle.describe(),
             entry.domains.join(", ")
         );
-        self.note(Level::Warn, NoteKind::OtherName, Some(id), now, text);
+        self.note(Level::Warn, NoteKind::OtherName, Some(id), text);
     }
 
     /// The vendor says that the certificate is in the answer.
-    fn issued(&mut self, id: OrderId, reply: Reply, now: Now) {
+    fn issued(&mut self, id: OrderId, reply: Reply) {
         if reply.parts.is_empty() {
             let text = "the vendor says that it is issued, but no certificate is in the answer";
-            return self.no_news(id, None, text.into(), now);
+            return self.no_news(id, None, text.into());
         }
         let parts = || reply.parts.iter().map(|part| &part[..]);
         let unpacked = catch_unwind(AssertUnwindSafe(|| cert::unpack_all(parts())));
         let bundle = match unpacked {
-            Err(_) => return self.stop_after_bug(id, "unpacking the certificates", now),
+            Err(_) => return self.stop_after_bug(id, "unpacking the certificates"),
             Ok(Err(why)) => {
-                return self.no_news(id, None, format!("the vendor says that it is issued, but {why}"), now);
+                return self.no_news(id, None, format!("the vendor says that it is issued, but {why}"));
             }
             Ok(Ok(bundle)) => bundle,
         };
         self.understood(id);
         self.slot_mut(id).record.reissue = None;
         self.certificate_named(id, reply.certificate_id.as_deref());
-        self.heard(id, Some(reply.code), "issued".into(), reply.details, now);
+        self.heard(id, Some(reply.code), "issued".into(), reply.details);
         if self.slot(id).record.rollback {
             // The older generation first, from the bundle that is kept for it. What is newer still is offered again.
-            self.set_due(id, now);
-            let text = format!("issued; looked at after the rollback; {}", self.next_poll(id, now));
-            return self.log(Level::Info, NoteKind::Guarded, Some(id), now, text);
+            self.set_due(id);
+            let text = format!("issued; looked at after the rollback; {}", self.next_poll(id));
+            return self.log(Level::Info, NoteKind::Guarded, Some(id), text);
         }
         if self.is_in_place(id, &bundle) {
-            return self.nothing_new(id, bundle, now);
+            return self.nothing_new(id, bundle);
         }
         let slot = self.slot_mut(id);
         slot.bundle = Some(bundle);
@@ -241,13 +231,13 @@ impl Engine {
         slot.pending.look = false;
         slot.pending.spare = false;
         self.outbox.unsaved.bundles.insert(id);
-        self.set_due(id, now);
-        self.touch(id, now);
+        self.set_due(id);
+        self.touch(id);
         self.outbox.save_first();
     }
 
     /// The operator must act: the order is no longer polled.
-    fn stop(&mut self, id: OrderId, trigger: Trigger, text: String, advice: &str, now: Now) {
+    fn stop(&mut self, id: OrderId, trigger: Trigger, text: String, advice: &str) {
         self.slot_mut(id).record.due = None;
         self.slot_mut(id).record.reissue = None;
         if matches!(trigger, Trigger::Rejected | Trigger::Revoked) && !self.slot(id).record.rollback {
@@ -264,7 +254,7 @@ impl Engine {
         if !advice.is_empty() {
             text = format!("{text}; {advice}");
         }
-        if self.turn(id, trigger, Some(text.clone()), now) {
+        if self.turn(id, trigger, Some(text.clone())) {
             let stays = if installed { "; what is installed stays" } else { "" };
             let next = format!(
                 "; it is not polled any more until `certcollectd resume {name}` or a changed entry{stays}"
@@ -279,15 +269,15 @@ impl Engine {
                 | Phase::Quarantined
                 | Phase::Attention => NoteKind::Attention,
             };
-            self.note(Level::Error, kind, Some(id), now, format!("{text}{next}"));
-            self.owe_hooks(id, HookEvent::Failed, now);
+            self.note(Level::Error, kind, Some(id), format!("{text}{next}"));
+            self.owe_hooks(id, HookEvent::Failed);
         }
         self.outbox.save_first();
     }
 
     /// A bug surfaced while one order was handled: that order waits for the operator.
-    pub(in crate::engine) fn stop_after_bug(&mut self, id: OrderId, doing: &str, now: Now) {
-        self.stop(id, Trigger::Stuck, internal_error(doing), "", now);
+    pub(in crate::engine) fn stop_after_bug(&mut self, id: OrderId, doing: &str) {
+        self.stop(id, Trigger::Stuck, internal_error(doing), "");
     }
 
     pub(in crate::engine) fn heard(
@@ -296,11 +286,10 @@ impl Engine {
         code: Option<i32>,
         text: String,
         details: reply::Details,
-        now: Now,
     ) {
         let old = self.slot_mut(id).record.heard.take();
         let lasts = old.as_ref().map(|old| old.mood()).filter(|(mood, _)| *mood == Mood::of(code));
-        let since = lasts.map(|(_, since)| since).filter(|since| *since != now.unix());
+        let since = lasts.map(|(_, since)| since).filter(|since| *since != self.now.unix());
         // What an answer without details leaves open was said by an earlier one.
         let details = match old {
             Some(old) if code.is_none_or(code::is_error) && details == reply::Details::default() => {
@@ -314,8 +303,8 @@ impl Engine {
             None => details,
         };
         self.slot_mut(id).record.heard =
-            Some(Box::new(Heard { at: now.unix(), since, code, text: text.into(), details }));
-        self.touch(id, now);
+            Some(Box::new(Heard { at: self.now.unix(), since, code, text: text.into(), details }));
+        self.touch(id);
     }
 }
 

@@ -5,7 +5,6 @@ use crate::config::Severity;
 use crate::engine::id::OrderId;
 use crate::engine::note::Level;
 use crate::engine::order::OrderRecord;
-use crate::engine::time::Now;
 use crate::engine::{Engine, NoteKind};
 
 /// Names that certificates before covered and this one does not. Where it was installed at the operator's word (`accepted`),
@@ -61,15 +60,15 @@ impl Engine {
     }
 
     /// The operator does not miss the names; gives them back, if any were missed.
-    pub(in crate::engine) fn coverage_accepted(&mut self, id: OrderId, now: Now) -> Option<String> {
+    pub(in crate::engine) fn coverage_accepted(&mut self, id: OrderId) -> Option<String> {
         let names = std::mem::take(&mut self.slot_mut(id).record.uncovered);
         if names.is_empty() {
             return None;
         }
         let missed = cert::listed(names.iter().map(|name| &**name));
         let text = format!("the operator accepts that the certificate no longer covers {missed}");
-        self.note(Level::Info, NoteKind::Accepted, Some(id), now, text);
-        self.touch(id, now);
+        self.note(Level::Info, NoteKind::Accepted, Some(id), text);
+        self.touch(id);
         self.outbox.save_first();
         Some(missed)
     }

@@ -53,12 +53,12 @@ impl Engine {
         None
     }
 
-    pub(in crate::engine) fn start_local(&mut self, id: OrderId, work: Work, now: Now) {
+    pub(in crate::engine) fn start_local(&mut self, id: OrderId, work: Work) {
         let name = self.slot_name(id);
         let effect = match work {
             Work::Activate => match self.activation(id) {
                 Some(activate) => Effect::Activate(Box::new(activate)),
-                None => return self.unstage(id, "the collected bundle is gone", now),
+                None => return self.unstage(id, "the collected bundle is gone"),
             },
             Work::RollBack => {
                 self.slot_mut(id).pending.rollback = false;
@@ -78,7 +78,7 @@ impl Engine {
                 self.slot_mut(id).look_from = None;
                 Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::Look)))
             }
-            Work::Stage => Effect::Stage(Box::new(self.staging(id, now))),
+            Work::Stage => Effect::Stage(Box::new(self.staging(id))),
             Work::Quarantine => {
                 self.slot_mut(id).pending.quarantine = false;
                 let record = &self.slot(id).record;
@@ -118,13 +118,13 @@ impl Engine {
         }
     }
 
-    fn staging(&self, id: OrderId, now: Now) -> Stage {
+    fn staging(&self, id: OrderId) -> Stage {
         let entry = self.entry(id);
         let material = *self.slot(id).material.clone().expect("local_work looked at it");
         Stage {
             order: id,
             name: entry.name.clone(),
-            generation: generation_name(&material.leaf, self.slot(id).record.installed.as_deref(), now),
+            generation: generation_name(&material.leaf, self.slot(id).record.installed.as_deref(), self.now),
             material,
             files: entry.settings.files.clone(),
         }
@@ -158,22 +158,22 @@ impl Engine {
         })
     }
 
-    pub(in crate::engine) fn inspected(&mut self, id: OrderId, inspection: Inspection, now: Now) {
+    pub(in crate::engine) fn inspected(&mut self, id: OrderId, inspection: Inspection) {
         let was = self.slot(id).busy;
         self.set_busy(id, Busy::Idle);
         if self.slot(id).removed {
             return;
         }
         for repaired in &inspection.repaired {
-            self.note(Level::Warn, NoteKind::Drift, Some(id), now, format!("{repaired}; put right"));
+            self.note(Level::Warn, NoteKind::Drift, Some(id), format!("{repaired}; put right"));
         }
         match was {
-            Busy::Local(Work::RollBack) => self.roll_back(id, inspection, now),
-            Busy::Local(Work::Verify) => self.judge(id, &inspection, now),
+            Busy::Local(Work::RollBack) => self.roll_back(id, inspection),
+            Busy::Local(Work::Verify) => self.judge(id, &inspection),
             Busy::Local(Work::Look | Work::Stage | Work::Activate | Work::Quarantine | Work::Sweep)
             | Busy::Idle
             | Busy::Calling
-            | Busy::Hook => self.look_at_files(id, &inspection, now),
+            | Busy::Hook => self.look_at_files(id, &inspection),
         }
     }
 
@@ -191,12 +191,7 @@ impl Engine {
         }
     }
 
-    pub(in crate::engine) fn staged(
-        &mut self,
-        id: OrderId,
-        result: Result<StagedFiles, InstallError>,
-        now: Now,
-    ) {
+    pub(in crate::engine) fn staged(&mut self, id: OrderId, result: Result<StagedFiles, InstallError>) {
         self.set_busy(id, Busy::Idle);
         if self.slot(id).removed {
             return;
@@ -207,31 +202,31 @@ impl Engine {
                 let record = &mut self.slot_mut(id).record;
                 record.staged = Some(Box::new(generation));
                 record.trouble = None;
-                self.turn(id, Trigger::Staged, None, now);
+                self.turn(id, Trigger::Staged, None);
                 self.outbox.save_first();
             }
             // The configuration changed in between; what was staged is swept one day.
             (Ok(_), None) => {}
-            (Err(error), _) => self.trouble(id, &error, now),
+            (Err(error), _) => self.trouble(id, &error),
         }
     }
 
-    pub(in crate::engine) fn activated(&mut self, id: OrderId, result: Result<(), InstallError>, now: Now) {
+    pub(in crate::engine) fn activated(&mut self, id: OrderId, result: Result<(), InstallError>) {
         self.set_busy(id, Busy::Idle);
         if self.slot(id).removed {
             return;
         }
         match result {
-            Ok(()) => self.in_place(id, now),
+            Ok(()) => self.in_place(id),
             Err(error) if error.stale => {
-                self.unstage(id, &error.to_string(), now);
+                self.unstage(id, &error.to_string());
             }
-            Err(error) => self.trouble(id, &error, now),
+            Err(error) => self.trouble(id, &error),
         }
     }
 
     /// Readers see the new generation.
-    fn in_place(&mut self, id: OrderId, now: Now) {
+    fn in_place(&mut self, id: OrderId) {
         let material = self.staged_material(id);
         let Some(staged) = self.slot_mut(id).record.staged.take() else { return };
         let left: Vec<_> = material
@@ -239,7 +234,7 @@ impl Engine {
             .flat_map(|material| self.entry(id).copies.iter().filter(|copy| !can_be_made(copy, material)))
             .map(|copy| copy.to.display().to_string())
             .collect();
-        let generation = Generation { at: now.unix(), ..*staged };
+        let generation = Generation { at: self.now.unix(), ..*staged };
         let old = self.slot(id).record.installed.clone();
         let rolled_back = std::mem::take(&mut self.slot_mut(id).record.rollback);
         let accepted = self.slot(id).record.accepted == Some(generation.fingerprint);
@@ -267,81 +262,81 @@ impl Engine {
         slot.record.uncovered = uncovered;
         slot.record.installed = Some(Box::new(generation));
         slot.pending.sweep = true;
-        self.revocation_answered(id, rolled_back, now);
+        self.revocation_answered(id, rolled_back);
         self.drop_bundle(id);
         if let Some(material) = &material {
-            self.settle_collected(self.slot(id).gate, &material.leaf, now);
+            self.settle_collected(self.slot(id).gate, &material.leaf);
         }
-        self.note(Level::Info, NoteKind::Installed, Some(id), now, text);
+        self.note(Level::Info, NoteKind::Installed, Some(id), text);
         if !left.is_empty() {
             let text = format!(
                 "no root is at hand, so {} stays as it is until the vendor sends one",
                 left.join(", ")
             );
-            self.note(Level::Warn, NoteKind::Installed, Some(id), now, text);
+            self.note(Level::Warn, NoteKind::Installed, Some(id), text);
         }
-        self.owe_hooks(id, HookEvent::Installed, now);
-        self.settle(id, now);
-        self.set_due(id, now);
+        self.owe_hooks(id, HookEvent::Installed);
+        self.settle(id);
+        self.set_due(id);
         self.outbox.save_first();
     }
 
     /// With nothing owed any more, the order is guarded.
-    pub(in crate::engine) fn settle(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn settle(&mut self, id: OrderId) {
         let owing = self.slot(id).record.owed().any(|debt| debt.event == HookEvent::Installed);
         if !owing && self.slot(id).record.staged.is_none() && self.slot(id).record.phase == Phase::Deploying {
-            self.turn(id, Trigger::Settled, None, now);
-            self.set_due(id, now);
+            self.turn(id, Trigger::Settled, None);
+            self.set_due(id);
         }
     }
 
     /// What was staged cannot be used; the bundle is still there and is staged again. A damaged older
     /// generation is not rebuilt.
-    fn unstage(&mut self, id: OrderId, why: &str, now: Now) {
+    fn unstage(&mut self, id: OrderId, why: &str) {
         let slot = self.slot_mut(id);
         slot.record.staged = None;
         if std::mem::take(&mut slot.record.rollback) {
-            return self.give_rollback_up(id, why, now);
+            return self.give_rollback_up(id, why);
         }
         let again = slot.bundle.is_some();
         slot.pending.verify = again;
         slot.material = None;
         if again {
-            self.turn(id, Trigger::Unstaged, None, now);
+            self.turn(id, Trigger::Unstaged, None);
         } else {
             // Nothing to stage from: the next poll brings it again.
             self.slot_mut(id).record.bundled = false;
-            self.turn(id, Trigger::Lost, None, now);
-            self.set_due(id, now);
+            self.turn(id, Trigger::Lost, None);
+            self.set_due(id);
         }
-        self.note(Level::Warn, NoteKind::Restage, Some(id), now, format!("{why}; it is written anew"));
+        self.note(Level::Warn, NoteKind::Restage, Some(id), format!("{why}; it is written anew"));
         self.outbox.save_first();
     }
 
     /// Trouble on this machine: retried automatically, with back-off.
-    fn trouble(&mut self, id: OrderId, error: &InstallError, now: Now) {
+    fn trouble(&mut self, id: OrderId, error: &InstallError) {
         let tries = self.slot(id).record.trouble.as_ref().map_or(0, |trouble| trouble.tries) + 1;
         let is_key = matches!(&self.entry(id).key, KeySource::Keys(paths) if paths.contains(&error.path));
         let wait = if is_key { schedule::unread(tries) } else { schedule::local(tries) };
         let text = error.to_string();
         let same = self.slot(id).record.trouble.as_ref().is_some_and(|trouble| *trouble.text == text);
         self.slot_mut(id).record.trouble =
-            Some(Box::new(Trouble { text: text.clone().into(), tries, next: now.time + wait }));
-        self.touch(id, now);
+            Some(Box::new(Trouble { text: text.clone().into(), tries, next: self.now.time + wait }));
+        self.touch(id);
         let kept =
             if self.slot(id).record.installed.is_some() { "; the installed certificate stays" } else { "" };
         let again = if tries >= ALARM_AFTER { format!(", {tries} times in a row") } else { String::new() };
         let text = format!("{text}{again}{kept}; nothing is lost, next try in {}", note::duration(wait));
         if same && tries > ALARM_AFTER {
-            self.log(Level::Error, NoteKind::InstallFailed, Some(id), now, text);
+            self.log(Level::Error, NoteKind::InstallFailed, Some(id), text);
         } else {
-            self.note(Level::Error, NoteKind::InstallFailed, Some(id), now, text);
+            self.note(Level::Error, NoteKind::InstallFailed, Some(id), text);
         }
     }
 
     /// Work on this machine ended in a panic: the same work would end the same way, so the operator is asked.
     /// What was collected or staged stays recorded, and is gone on with when the order is taken up again.
-    pub(in crate::engine) fn panicked(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn panicked(&mut self, id: OrderId) {
         let doing = match self.slot(id).busy {
             Busy::Local(Work::Verify) => "reading the keys for its certificate",
             Busy::Local(Work::Stage) => "writing its files",
@@ -356,16 +351,16 @@ impl Engine {
             return;
         }
         self.slot_mut(id).pending.broken = true;
-        self.stop_after_bug(id, doing, now);
+        self.stop_after_bug(id, doing);
     }
 
-    pub(in crate::engine) fn tidied(&mut self, id: OrderId, problem: Option<String>, now: Now) {
+    pub(in crate::engine) fn tidied(&mut self, id: OrderId, problem: Option<String>) {
         self.set_busy(id, Busy::Idle);
         if self.slot(id).removed {
             return;
         }
         if let Some(problem) = problem {
-            self.log(Level::Warn, NoteKind::Tidy, Some(id), now, problem);
+            self.log(Level::Warn, NoteKind::Tidy, Some(id), problem);
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::engine::time::{Now, rfc3339};
 use crate::engine::{Engine, NoteKind};
 
 impl Engine {
-    pub(in crate::engine) fn want_domains(&mut self, token: Token, target: &Target, now: Now) {
+    pub(in crate::engine) fn want_domains(&mut self, token: Token, target: &Target) {
         let found = self.resolve(target).and_then(|(gate, number, id)| {
             if let Some(other) =
                 id.map(|id| self.entry(id).settings.product).filter(|product| *product != Product::Ssl)
@@ -32,7 +32,7 @@ impl Engine {
                     other.as_str()
                 ));
             }
-            match self.shut(gate, now) {
+            match self.shut(gate) {
                 Some(why) => Err(format!("nothing was asked: {why}")),
                 None => Ok((gate, number, id)),
             }
@@ -46,20 +46,22 @@ impl Engine {
     }
 
     /// After an answer that the order still waits: would its domains tell more?
-    pub(in crate::engine) fn wish_for_domains(&mut self, id: OrderId, now: Now) {
-        if self.wants_domains(id, now) {
+    pub(in crate::engine) fn wish_for_domains(&mut self, id: OrderId) {
+        if self.wants_domains(id) {
             let gate = self.slot(id).gate;
             self.gates[gate].wishes.insert(id);
         }
     }
 
-    fn wants_domains(&self, id: OrderId, now: Now) -> bool {
+    fn wants_domains(&self, id: OrderId) -> bool {
         let slot = self.slot(id);
         let entry = self.entry(id);
         let record = &slot.record;
         let cadence = &entry.settings.cadence;
-        let asked_lately =
-            record.domains.as_ref().is_some_and(|known| now.time.since(known.asked) < cadence.max_interval);
+        let asked_lately = record
+            .domains
+            .as_ref()
+            .is_some_and(|known| self.now.time.since(known.asked) < cadence.max_interval);
         let Some(waits_since) = record.waits_since().filter(|_| record.phase.is_polled()) else {
             return false;
         };
@@ -67,18 +69,18 @@ impl Engine {
             && self.known_number(id).is_some()
             && self.gates[slot.gate].record.details_refused.is_none()
             && !asked_lately
-            && (now.time.since(waits_since) > cadence.interval
+            && (self.now.time.since(waits_since) > cadence.interval
                 || record.heard.as_ref().is_some_and(|heard| shows_open_validation(&heard.details)))
     }
 
     /// The turn of a wish has come, if it still is one.
-    pub(in crate::engine) fn start_wish(&mut self, gate: usize, id: OrderId, now: Now) {
+    pub(in crate::engine) fn start_wish(&mut self, gate: usize, id: OrderId) {
         self.gates[gate].wishes.remove(&id);
-        if self.slot(id).removed || self.slot(id).gate != gate || !self.wants_domains(id, now) {
+        if self.slot(id).removed || self.slot(id).gate != gate || !self.wants_domains(id) {
             return;
         }
         let Some(number) = self.known_number(id).map(str::to_owned) else { return };
-        self.start_side_call(gate, SideCall::domains(&number, Some(id), None), now);
+        self.start_side_call(gate, SideCall::domains(&number, Some(id), None));
     }
 
     /// The order number: its entry's, or the one that answers name.
@@ -87,19 +89,19 @@ impl Engine {
     }
 
     /// An answer names the order's number, which its entry may not. The newest of a family has another one in time.
-    pub(in crate::engine) fn learn_number(&mut self, id: OrderId, told: Option<&str>, now: Now) {
+    pub(in crate::engine) fn learn_number(&mut self, id: OrderId, told: Option<&str>) {
         let told = told.filter(|_| !matches!(self.entry(id).handle, OrderRef::OrderNumber(_)));
         if let Some(told) = told
             && self.slot(id).record.number.as_deref() != Some(told)
         {
             self.slot_mut(id).record.number = Some(told.into());
-            self.touch(id, now);
+            self.touch(id);
         }
     }
 
     /// Recorded before the call, so that no crash makes us ask sooner than we may.
-    pub(in crate::engine) fn domains_asked(&mut self, order: Option<OrderId>, now: Now) {
-        let asked = self.latest_arrival(now);
+    pub(in crate::engine) fn domains_asked(&mut self, order: Option<OrderId>) {
+        let asked = self.latest_arrival();
         if let Some(record) = self.domains_record(order) {
             match &mut record.domains {
                 Some(known) => known.asked = asked,
@@ -107,7 +109,7 @@ impl Engine {
             }
         }
         if let Some(id) = order {
-            self.touch(id, now);
+            self.touch(id);
         }
     }
 
@@ -124,7 +126,6 @@ impl Engine {
         order: Option<OrderId>,
         number: &str,
         why: &str,
-        now: Now,
     ) {
         if asker.is_some() {
             return;
@@ -132,7 +133,7 @@ impl Engine {
         let text = format!(
             "the domains of order {number} could not be asked for: {why}; the order is polled all the same"
         );
-        self.log(Level::Warn, NoteKind::Domains, order.filter(|id| !self.slot(*id).removed), now, text);
+        self.log(Level::Warn, NoteKind::Domains, order.filter(|id| !self.slot(*id).removed), text);
     }
 
     pub(in crate::engine) fn domains_heard(
@@ -141,8 +142,8 @@ impl Engine {
         number: &str,
         token: Option<Token>,
         reply: &Reply,
-        now: Now,
     ) {
+        let now = self.now;
         let details = &reply.details;
         let open = details.dcv.iter().filter(|dcv| !dcv.is_validated()).count();
         let text = match details.dcv.len() {
@@ -171,14 +172,14 @@ impl Engine {
             known.heard = Some(heard);
         }
         if let Some(id) = order.filter(|id| changed && !self.slot(*id).removed) {
-            self.touch(id, now);
+            self.touch(id);
             let name = self.slot_name(id);
             let more = if open > 0 {
                 format!("; `certcollectd explain {name}` says what is missing")
             } else {
                 String::new()
             };
-            self.note(Level::Info, NoteKind::Domains, Some(id), now, format!("{text}{more}"));
+            self.note(Level::Info, NoteKind::Domains, Some(id), format!("{text}{more}"));
         }
         if let Some(token) = token {
             let data = as_data(number, details, now);
@@ -188,30 +189,25 @@ impl Engine {
     }
 
     /// "Permission denied!": the login is fine, this endpoint is not for us.
-    pub(in crate::engine) fn details_refused(&mut self, gate: usize, text: &str, now: Now) {
+    pub(in crate::engine) fn details_refused(&mut self, gate: usize, text: &str) {
         let account = self.gates[gate].name.clone();
         let Some(login) = self.account_of(gate).map(login_of) else { return };
         let first = self.gates[gate].record.details_refused.is_none();
         self.gates[gate].record.details_refused =
-            Some(Refused { since: now.unix(), text: text.into(), tag: None, login });
+            Some(Refused { since: self.now.unix(), text: text.into(), tag: None, login });
         self.gates[gate].wishes.clear();
-        self.touch_gate(gate, now);
+        self.touch_gate(gate);
         self.outbox.say(Effect::Fingerprint { account: account.clone() });
         if first {
             let text = format!(
                 "account {account}: {text}; not asked again by itself until the account's entry or credential changes"
             );
-            self.note_account(Level::Warn, NoteKind::DomainsRefused, gate, now, text);
+            self.note_account(Level::Warn, NoteKind::DomainsRefused, gate, text);
         }
     }
 
     /// The credential was read: another one than the refused one may be allowed more.
-    pub(in crate::engine) fn details_fingerprinted(
-        &mut self,
-        gate: usize,
-        tag: Option<CredentialTag>,
-        now: Now,
-    ) {
+    pub(in crate::engine) fn details_fingerprinted(&mut self, gate: usize, tag: Option<CredentialTag>) {
         let Some(refused) = &mut self.gates[gate].record.details_refused else { return };
         match (refused.tag, tag) {
             (_, None) => return,
@@ -219,15 +215,15 @@ impl Engine {
             (Some(known), Some(tag)) if known != tag => self.gates[gate].record.details_refused = None,
             (Some(_), Some(_)) => return,
         }
-        self.touch_gate(gate, now);
+        self.touch_gate(gate);
     }
 
     /// The account's entry was changed.
-    pub(in crate::engine) fn details_allowed_again(&mut self, account: &str, now: Now) {
+    pub(in crate::engine) fn details_allowed_again(&mut self, account: &str) {
         if let Some(gate) = self.gate_of(account)
             && self.gates[gate].record.details_refused.take().is_some()
         {
-            self.touch_gate(gate, now);
+            self.touch_gate(gate);
         }
     }
 }

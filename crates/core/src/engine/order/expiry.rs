@@ -5,7 +5,7 @@ use crate::config::HookEvent;
 use crate::engine::id::OrderId;
 use crate::engine::note::Level;
 use crate::engine::order::{Generation, OrderRecord};
-use crate::engine::time::{Now, Time, rfc3339};
+use crate::engine::time::{Time, rfc3339};
 use crate::engine::{Engine, NoteKind, note};
 use std::time::Duration;
 
@@ -52,23 +52,23 @@ fn unwarned_term(record: &OrderRecord) -> Option<i64> {
 
 impl Engine {
     /// When the next warning is due.
-    pub(in crate::engine) fn next_expiry(&self, id: OrderId, now: Now) -> Option<Time> {
+    pub(in crate::engine) fn next_expiry(&self, id: OrderId) -> Option<Time> {
         let record = &self.slot(id).record;
         let installed = record.installed.as_deref()?;
         let expiry = warning_at(installed, record.warned);
         let term = unwarned_term(record).map(|end| end - TERM_WARNING);
-        Some(now.time_of([expiry, term].into_iter().flatten().min()?))
+        Some(self.now.time_of([expiry, term].into_iter().flatten().min()?))
     }
 
     /// Tells once that the subscription of an installed order ends.
-    pub(in crate::engine) fn warn_of_term(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn warn_of_term(&mut self, id: OrderId) {
         let record = &self.slot(id).record;
         let end = unwarned_term(record)
-            .filter(|end| record.installed.is_some() && end - TERM_WARNING <= now.unix());
+            .filter(|end| record.installed.is_some() && end - TERM_WARNING <= self.now.unix());
         let Some(end) = end else { return };
         self.slot_mut(id).record.term_warned = Some(end);
-        self.touch(id, now);
-        let left = end - now.unix();
+        self.touch(id);
+        let left = end - self.now.unix();
         let text = if left > 0 {
             let left = note::duration(Duration::from_secs(left.unsigned_abs()));
             format!(
@@ -81,25 +81,25 @@ impl Engine {
                 rfc3339(end)
             )
         };
-        self.note(Level::Warn, NoteKind::TermEnding, Some(id), now, text);
-        self.owe_hooks(id, HookEvent::Expiring, now);
+        self.note(Level::Warn, NoteKind::TermEnding, Some(id), text);
+        self.owe_hooks(id, HookEvent::Expiring);
     }
 
     /// Gives the warnings whose time has come; of several that were slept through, one.
-    pub(in crate::engine) fn warn_of_expiry(&mut self, id: OrderId, now: Now) {
+    pub(in crate::engine) fn warn_of_expiry(&mut self, id: OrderId) {
         let record = &self.slot(id).record;
         let Some(installed) = record.installed.as_deref() else { return };
-        let due = |stage: &u8| warning_at(installed, *stage).is_some_and(|at| at <= now.unix());
+        let due = |stage: &u8| warning_at(installed, *stage).is_some_and(|at| at <= self.now.unix());
         let warned = (record.warned..EXPIRY_WARNINGS).take_while(due).last().map(|stage| stage + 1);
         let Some(warned) = warned else { return };
         let end = installed.not_after;
-        let left = end - now.unix();
+        let left = end - self.now.unix();
         let act = match record.reissue {
             Some(_) => "its re-issue still waits: see `certcollectd explain`",
             None => "have it re-issued",
         };
         self.slot_mut(id).record.warned = warned;
-        self.touch(id, now);
+        self.touch(id);
         let text = if left > 0 {
             let left = note::duration(Duration::from_secs(left.unsigned_abs()));
             format!(
@@ -110,11 +110,11 @@ impl Engine {
             format!("the installed certificate has ended at {}; {act}", rfc3339(end))
         };
         let level = if warned == 1 { Level::Warn } else { Level::Error };
-        self.note(level, NoteKind::Expiring, Some(id), now, text);
-        self.owe_hooks(id, HookEvent::Expiring, now);
+        self.note(level, NoteKind::Expiring, Some(id), text);
+        self.owe_hooks(id, HookEvent::Expiring);
         // From here on it is asked about as often as manners allow.
         if warned == 1 && self.slot(id).record.due.is_some() {
-            self.set_due(id, now);
+            self.set_due(id);
         }
     }
 }

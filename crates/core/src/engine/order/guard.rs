@@ -9,7 +9,6 @@ use crate::engine::install::{Inspection, Link, Material};
 use crate::engine::note::Level;
 use crate::engine::order::deploy::{made_of, spec_of};
 use crate::engine::order::{Phase, Trigger};
-use crate::engine::time::Now;
 use crate::engine::{Engine, NoteKind};
 
 /// Files that readers lack, or that cannot be looked at, are looked at again after this.
@@ -21,8 +20,8 @@ const STEP: Duration = Duration::from_millis(2);
 impl Engine {
     /// What happened to the installed files while no process ran is found at a start, without a call. With
     /// very many orders the looks follow one another.
-    pub(in crate::engine) fn look_at_all(&mut self, now: Now) {
-        let mut from = now.time;
+    pub(in crate::engine) fn look_at_all(&mut self) {
+        let mut from = self.now.time;
         let installed = self.slots.iter_mut().filter(|slot| slot.record.installed.is_some());
         for (at, slot) in installed.enumerate() {
             if at >= AT_ONCE {
@@ -33,7 +32,7 @@ impl Engine {
     }
 
     /// The guard's look: put back what is missing, say what was changed by hand, leave it alone.
-    pub(in crate::engine) fn look_at_files(&mut self, id: OrderId, inspection: &Inspection, now: Now) {
+    pub(in crate::engine) fn look_at_files(&mut self, id: OrderId, inspection: &Inspection) {
         let record = &self.slot(id).record;
         let Some(installed) = &record.installed else { return self.forget_spare(id) };
         let respec = installed.spec != spec_of(self.entry(id));
@@ -63,7 +62,7 @@ impl Engine {
             let found = inspection.certificates.iter().filter(|found| !spare.contains(found)).cloned();
             let found: Vec<Certificate> = found.collect();
             spare.extend(found);
-            let mut material = made_of(installed, &spare, now.unix());
+            let mut material = made_of(installed, &spare, self.now.unix());
             if let Some(material) = material.as_mut().filter(|material| material.root.is_none()) {
                 material.root = root_of(material, &spare);
             }
@@ -75,7 +74,7 @@ impl Engine {
             };
             match material {
                 Some(material) if lost && inspection.unlinked && !respec => {
-                    return self.link_again(id, spare, material, now);
+                    return self.link_again(id, spare, material);
                 }
                 Some(material) if lost || respec || rooted => {
                     let slot = self.slot_mut(id);
@@ -84,38 +83,38 @@ impl Engine {
                     slot.record.bundled = true;
                     slot.pending.spare = false;
                     self.outbox.unsaved.bundles.insert(id);
-                    self.turn(id, Trigger::Verified, None, now);
+                    self.turn(id, Trigger::Verified, None);
                     let replaced = match &drift {
                         Some(drift) if lost => format!(" ({drift})"),
                         _ => String::new(),
                     };
                     let text = format!("{why}{replaced}; the files are written anew");
-                    self.note(Level::Warn, NoteKind::Rewrite, Some(id), now, text);
+                    self.note(Level::Warn, NoteKind::Rewrite, Some(id), text);
                     return;
                 }
                 Some(_) => {}
                 None if respec && !lost => {
                     let text = format!("{why}; written with the next poll");
-                    self.log(Level::Warn, NoteKind::Rewrite, Some(id), now, text);
+                    self.log(Level::Warn, NoteKind::Rewrite, Some(id), text);
                 }
                 None => {}
             }
         }
-        self.tell_lost(id, inspection, missing, now);
+        self.tell_lost(id, inspection, missing);
         let drift: Option<Box<str>> = drift.map(String::into_boxed_str);
         if self.slot(id).record.drift != drift {
             if let Some(text) = &drift {
                 let text = format!("{text}; left as it is");
-                self.note(Level::Warn, NoteKind::Drift, Some(id), now, text);
+                self.note(Level::Warn, NoteKind::Drift, Some(id), text);
             }
             self.slot_mut(id).record.drift = drift;
-            self.touch(id, now);
+            self.touch(id);
         }
         self.forget_spare(id);
     }
 
     /// Nothing but the link to what is installed is gone. It needs no file of the operator's, such as a key.
-    fn link_again(&mut self, id: OrderId, bundle: Vec<Certificate>, material: Material, now: Now) {
+    fn link_again(&mut self, id: OrderId, bundle: Vec<Certificate>, material: Material) {
         let slot = self.slot_mut(id);
         slot.bundle = Some(bundle);
         slot.material = Some(Box::new(material));
@@ -123,14 +122,14 @@ impl Engine {
         slot.record.bundled = true;
         slot.record.staged.clone_from(&slot.record.installed);
         self.outbox.unsaved.bundles.insert(id);
-        self.turn(id, Trigger::Staged, None, now);
+        self.turn(id, Trigger::Staged, None);
         let text = "installed files are missing: no link leads to them; it is set anew";
-        self.note(Level::Warn, NoteKind::Rewrite, Some(id), now, text.into());
+        self.note(Level::Warn, NoteKind::Rewrite, Some(id), text.into());
         self.outbox.save_first();
     }
 
     /// What readers lack is an alarm for as long as they lack it.
-    fn tell_lost(&mut self, id: OrderId, inspection: &Inspection, missing: bool, now: Now) {
+    fn tell_lost(&mut self, id: OrderId, inspection: &Inspection, missing: bool) {
         let record = &self.slot(id).record;
         let mut lost = [&inspection.unreadable[..], &inspection.unseen].concat();
         if missing {
@@ -148,20 +147,20 @@ impl Engine {
         let lost: Option<Box<str>> =
             Some(lost.join("; ")).filter(|lost| !lost.is_empty()).map(String::into_boxed_str);
         if lost.is_some() {
-            self.slot_mut(id).look_from = Some(now.time + LOOK_AGAIN);
+            self.slot_mut(id).look_from = Some(self.now.time + LOOK_AGAIN);
         }
         if self.slot(id).record.lost == lost {
             return;
         }
         match &lost {
-            Some(text) => self.note(Level::Error, NoteKind::Lost, Some(id), now, text.to_string()),
+            Some(text) => self.note(Level::Error, NoteKind::Lost, Some(id), text.to_string()),
             None => {
                 let text = "readers find what was installed again".to_owned();
-                self.note(Level::Info, NoteKind::Found, Some(id), now, text);
+                self.note(Level::Info, NoteKind::Found, Some(id), text);
             }
         }
         self.slot_mut(id).record.lost = lost;
-        self.touch(id, now);
+        self.touch(id);
     }
 
     /// What is installed is looked after whatever the vendor says, and although it says nothing; not while another
@@ -199,7 +198,7 @@ impl Engine {
     }
 
     /// The guard's usual finding. The bundle serves to put missing files back, and is not kept.
-    pub(in crate::engine) fn nothing_new(&mut self, id: OrderId, bundle: Vec<Certificate>, now: Now) {
+    pub(in crate::engine) fn nothing_new(&mut self, id: OrderId, bundle: Vec<Certificate>) {
         let held_back = self
             .slot(id)
             .record
@@ -210,12 +209,11 @@ impl Engine {
             self.slot_mut(id).record.bundled = false;
             self.outbox.unsaved.bundles.insert(id);
         }
-        if self.turn(id, Trigger::InPlace, None, now) {
+        if self.turn(id, Trigger::InPlace, None) {
             self.note(
                 Level::Info,
                 NoteKind::InPlace,
                 Some(id),
-                now,
                 "the vendor offers the installed certificate again".into(),
             );
         }
@@ -225,16 +223,16 @@ impl Engine {
         slot.pending.verify = false;
         slot.pending.spare = true;
         slot.pending.look = true;
-        self.set_due(id, now);
+        self.set_due(id);
         let text = if held_back {
             format!(
                 "the vendor still offers the certificate that was rolled back; `certcollectd accept {}` installs it",
                 self.slot_name(id)
             )
         } else {
-            format!("no newer certificate; {}", self.next_poll(id, now))
+            format!("no newer certificate; {}", self.next_poll(id))
         };
-        self.log(Level::Info, NoteKind::Guarded, Some(id), now, text);
+        self.log(Level::Info, NoteKind::Guarded, Some(id), text);
     }
 }
 

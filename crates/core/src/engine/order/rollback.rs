@@ -8,11 +8,10 @@ use crate::engine::install::Inspection;
 use crate::engine::note::Level;
 use crate::engine::order::deploy;
 use crate::engine::order::{Phase, Trigger};
-use crate::engine::time::Now;
 use crate::engine::{Engine, NoteKind};
 
 impl Engine {
-    pub(in crate::engine) fn want_rollback(&mut self, token: Token, id: OrderId, now: Now) {
+    pub(in crate::engine) fn want_rollback(&mut self, token: Token, id: OrderId) {
         let name = self.slot_name(id);
         let slot = self.slot_mut(id);
         if slot.record.installed.is_none() {
@@ -30,10 +29,10 @@ impl Engine {
         }
         slot.pending.rollback = true;
         self.wait_for(id, token, false);
-        self.touch(id, now);
+        self.touch(id);
     }
 
-    pub(in crate::engine) fn roll_back(&mut self, id: OrderId, inspection: Inspection, now: Now) {
+    pub(in crate::engine) fn roll_back(&mut self, id: OrderId, inspection: Inspection) {
         let Inspection { keys, previous, .. } = inspection;
         let previous = previous.and_then(|(name, certificates, files)| {
             let leaf = certificates
@@ -54,7 +53,7 @@ impl Engine {
             }
             KeySource::None | KeySource::Csr(_) | KeySource::Request(_) => None,
         };
-        let material = deploy::material(&leaf, &certificates, key, now.unix());
+        let material = deploy::material(&leaf, &certificates, key, self.now.unix());
         // The generation itself is complete; the copies are rewritten.
         let lacks_key = |copy: &&FileCopy| copy.from.holds_key() && material.key.is_none();
         if let Some(copy) = self.entry(id).copies.iter().find(lacks_key) {
@@ -72,26 +71,25 @@ impl Engine {
         slot.record.rollback = true;
         slot.record.staged = Some(Box::new(generation));
         self.outbox.unsaved.bundles.insert(id);
-        self.turn(id, Trigger::Staged, None, now);
+        self.turn(id, Trigger::Staged, None);
         self.note(
             Level::Warn,
             NoteKind::Rollback,
             Some(id),
-            now,
             format!("going back to generation {name} at the operator's word"),
         );
         self.outbox.save_first();
     }
 
     /// What is installed stays.
-    pub(in crate::engine) fn give_rollback_up(&mut self, id: OrderId, why: &str, now: Now) {
+    pub(in crate::engine) fn give_rollback_up(&mut self, id: OrderId, why: &str) {
         self.drop_bundle(id);
-        self.turn(id, Trigger::Lost, None, now);
+        self.turn(id, Trigger::Lost, None);
         self.slot_mut(id).pending.look = true;
-        self.set_due(id, now);
+        self.set_due(id);
         let text = format!("{why}; the rollback was given up");
         self.refuse_rollback(id, &text);
-        self.note(Level::Error, NoteKind::Rollback, Some(id), now, text);
+        self.note(Level::Error, NoteKind::Rollback, Some(id), text);
         self.outbox.save_first();
     }
 

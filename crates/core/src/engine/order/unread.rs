@@ -6,7 +6,6 @@ use crate::engine::id::OrderId;
 use crate::engine::install::Inspection;
 use crate::engine::note::Level;
 use crate::engine::order::{Trigger, Trouble};
-use crate::engine::time::Now;
 use crate::engine::{Engine, NoteKind, note, schedule};
 
 /// Failed tries between two log records: an hour and a half.
@@ -41,7 +40,8 @@ pub(in crate::engine) fn unread(verdict: &Verdict, inspection: &Inspection) -> O
 
 impl Engine {
     /// Looks again soon, until it can be read.
-    pub(in crate::engine) fn postpone(&mut self, id: OrderId, why: &str, now: Now) {
+    pub(in crate::engine) fn postpone(&mut self, id: OrderId, why: &str) {
+        let now = self.now;
         let slot = self.slot_mut(id);
         let before = slot.record.trouble.as_ref().filter(|trouble| *trouble.text == *why);
         let tries = before.map_or(0, |trouble| trouble.tries).saturating_add(1);
@@ -51,7 +51,7 @@ impl Engine {
         slot.hold_until = None;
         slot.pending.verify = true;
         slot.pending.unread = true;
-        self.turn(id, Trigger::Unjudged, None, now);
+        self.turn(id, Trigger::Unjudged, None);
         let kept =
             if self.slot(id).record.installed.is_some() { "; the installed certificate stays" } else { "" };
         let text = format!(
@@ -59,9 +59,9 @@ impl Engine {
             note::duration(schedule::unread(u32::MAX))
         );
         if tries == 1 {
-            self.note(Level::Warn, NoteKind::Unread, Some(id), now, text);
+            self.note(Level::Warn, NoteKind::Unread, Some(id), text);
         } else if tries.is_multiple_of(TELL_AGAIN) {
-            self.log(Level::Warn, NoteKind::Unread, Some(id), now, text);
+            self.log(Level::Warn, NoteKind::Unread, Some(id), text);
         }
         self.outbox.save_first();
     }

@@ -14,7 +14,7 @@ use crate::engine::order::contents;
 use crate::engine::order::deploy::generation;
 use crate::engine::order::unread::unread;
 use crate::engine::order::{Generation, Phase, Trigger};
-use crate::engine::time::{Now, rfc3339};
+use crate::engine::time::rfc3339;
 use crate::engine::{Engine, NoteKind};
 
 /// A certificate that is not valid yet is looked at again at least this often: the clock may be what is wrong.
@@ -24,7 +24,7 @@ const EARLIEST_CLOCK: i64 = 1_795_132_800;
 
 impl Engine {
     /// Judges the bundle at hand.
-    pub(in crate::engine) fn judge(&mut self, id: OrderId, inspection: &Inspection, now: Now) {
+    pub(in crate::engine) fn judge(&mut self, id: OrderId, inspection: &Inspection) {
         let Some(bundle) = self.slot(id).bundle.clone() else { return };
         let entry = self.entry(id);
         let installed = self.slot(id).record.installed.as_ref().map(|installed| cert::Installed {
@@ -39,20 +39,22 @@ impl Engine {
                 not_before: leaf.not_before(),
                 not_after: leaf.not_after(),
             });
-            cert::judge(&bundle, &expectation(entry, inspection, installed.or(on_disk), &covered), now.unix())
+            cert::judge(
+                &bundle,
+                &expectation(entry, inspection, installed.or(on_disk), &covered),
+                self.now.unix(),
+            )
         }));
-        let Ok(verdict) = verdict else { return self.stop_after_bug(id, "verifying the certificate", now) };
+        let Ok(verdict) = verdict else { return self.stop_after_bug(id, "verifying the certificate") };
         let overridden = verdict
             .leaf
             .as_ref()
             .is_some_and(|leaf| self.slot(id).record.accepted == Some(leaf.fingerprint()));
         match &verdict.leaf {
-            Some(_) if !verdict.blocked() || overridden => {
-                self.pass(id, verdict, inspection, overridden, now)
-            }
+            Some(_) if !verdict.blocked() || overridden => self.pass(id, verdict, inspection, overridden),
             _ => match unread(&verdict, inspection) {
-                Some(why) => self.postpone(id, &why, now),
-                None => self.refuse(id, &bundle, verdict, now),
+                Some(why) => self.postpone(id, &why),
+                None => self.refuse(id, &bundle, verdict),
             },
         }
     }
@@ -64,7 +66,7 @@ impl Engine {
         slot.pending.verify |= refused && slot.bundle.is_some();
     }
 
-    fn pass(&mut self, id: OrderId, verdict: Verdict, inspection: &Inspection, overridden: bool, now: Now) {
+    fn pass(&mut self, id: OrderId, verdict: Verdict, inspection: &Inspection, overridden: bool) {
         self.end_postponement(id);
         let leaf = verdict.leaf.expect("the caller looked");
         let fingerprint = leaf.fingerprint();
@@ -74,21 +76,21 @@ impl Engine {
         if in_place || (record.refused == Some(fingerprint) && !overridden) {
             // Among others the bundle holds what is installed, or what the operator rolled back from.
             self.drop_bundle(id);
-            self.turn(id, Trigger::InPlace, None, now);
+            self.turn(id, Trigger::InPlace, None);
             self.slot_mut(id).pending.look = in_place;
-            return self.set_due(id, now);
+            return self.set_due(id);
         }
         for finding in verdict.findings.iter().filter(|finding| finding.level != Severity::Off) {
             let by = if overridden { " (accepted by the operator)" } else { "" };
-            self.note(Level::Warn, NoteKind::Verdict, Some(id), now, format!("{finding}{by}"));
+            self.note(Level::Warn, NoteKind::Verdict, Some(id), format!("{finding}{by}"));
         }
         let key = verdict.key.and_then(|index| match &self.entry(id).key {
             KeySource::Keys(paths) => paths.get(index).cloned(),
             KeySource::None | KeySource::Csr(_) | KeySource::Request(_) => None,
         });
         let material = Material { leaf, chain: verdict.chain.intermediates, root: verdict.chain.root, key };
-        if let Some(generation) = self.already_there(id, &material, inspection, now) {
-            return self.adopt(id, generation, now);
+        if let Some(generation) = self.already_there(id, &material, inspection) {
+            return self.adopt(id, generation);
         }
         let mut text = format!(
             "collected a certificate with serial {} that ends {}",
@@ -111,13 +113,13 @@ impl Engine {
         let slot = self.slot_mut(id);
         slot.material = Some(Box::new(material));
         slot.hold_until = None;
-        self.turn(id, Trigger::Verified, None, now);
+        self.turn(id, Trigger::Verified, None);
         if !known {
-            self.note(level, NoteKind::Collected, Some(id), now, text);
+            self.note(level, NoteKind::Collected, Some(id), text);
         }
     }
 
-    fn refuse(&mut self, id: OrderId, bundle: &[Certificate], verdict: Verdict, now: Now) {
+    fn refuse(&mut self, id: OrderId, bundle: &[Certificate], verdict: Verdict) {
         self.end_postponement(id);
         let blocking: Vec<String> = verdict
             .findings
@@ -131,9 +133,10 @@ impl Engine {
             .filter(|finding| finding.level == Severity::Block)
             .all(|finding| finding.check == cert::Check::Dates);
         if let (Some(from), true) = (verdict.not_yet_valid_until, only_dates) {
-            return self.hold(id, from, now);
+            return self.hold(id, from);
         }
-        let clock = if now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
+        let clock =
+            if self.now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
         let reason = format!("{}{clock}", blocking.join("; "));
         let mut certificates = bundle.to_vec();
         if let Some(leaf) = &verdict.leaf {
@@ -147,7 +150,7 @@ impl Engine {
         slot.hold_until = None;
         // In the new order: `accept` goes by the first one, also after a restart.
         self.outbox.unsaved.bundles.insert(id);
-        if self.turn(id, Trigger::Refused, Some(reason.clone()), now) {
+        if self.turn(id, Trigger::Refused, Some(reason.clone())) {
             let stays = if self.slot(id).record.installed.is_some() {
                 "; the installed certificate stays"
             } else {
@@ -160,25 +163,30 @@ impl Engine {
             };
             let text = format!(
                 "the collected certificate was refused: {reason}{stays}; polling goes on, {}; {accept}",
-                self.next_poll(id, now)
+                self.next_poll(id)
             );
-            self.note(Level::Error, NoteKind::Quarantined, Some(id), now, text);
+            self.note(Level::Error, NoteKind::Quarantined, Some(id), text);
             self.slot_mut(id).pending.quarantine = true;
-            self.owe_hooks(id, HookEvent::Failed, now);
+            self.owe_hooks(id, HookEvent::Failed);
         }
         if self.slot(id).record.due.is_none() {
-            self.set_due(id, now);
+            self.set_due(id);
         }
         self.look_after(id);
         self.outbox.save_first();
     }
 
     /// Right in everything but that its time has not come.
-    fn hold(&mut self, id: OrderId, from: i64, now: Now) {
+    fn hold(&mut self, id: OrderId, from: i64) {
         let first = self.slot(id).hold_until.is_none();
-        let clock = if now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
+        let clock =
+            if self.now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
         let text = format!("the certificate is valid from {} on; it is installed then{clock}", rfc3339(from));
-        let until = now.time_of(from).min(now.time + HOLD_CHECK).max(now.time + Duration::from_secs(1));
+        let until = self
+            .now
+            .time_of(from)
+            .min(self.now.time + HOLD_CHECK)
+            .max(self.now.time + Duration::from_secs(1));
         let slot = self.slot_mut(id);
         slot.hold_until = Some(until);
         slot.pending.verify = true;
@@ -187,20 +195,14 @@ impl Engine {
             heard.text = format!("issued; {text}").into();
         }
         if first {
-            self.note(Level::Info, NoteKind::NotYetValid, Some(id), now, text);
+            self.note(Level::Info, NoteKind::NotYetValid, Some(id), text);
         }
-        self.touch(id, now);
+        self.touch(id);
     }
 
     /// After a loss of the state, or under one restored from a backup: what readers see is another generation than
     /// the one on record, and to the byte what would be installed.
-    fn already_there(
-        &self,
-        id: OrderId,
-        material: &Material,
-        inspection: &Inspection,
-        now: Now,
-    ) -> Option<Generation> {
+    fn already_there(&self, id: OrderId, material: &Material, inspection: &Inspection) -> Option<Generation> {
         let record = &self.slot(id).record;
         let name = inspection.link.generation()?;
         let on_record = record.installed.as_ref().is_some_and(|installed| *installed.name == *name);
@@ -224,10 +226,10 @@ impl Engine {
             files.push(InstalledFile { name: file.to_owned(), digest: *digest, mode });
         }
         found_leaf(inspection).filter(|leaf| leaf.fingerprint() == material.leaf.fingerprint())?;
-        Some(Generation { at: now.unix(), ..generation(entry, name, material, files) })
+        Some(Generation { at: self.now.unix(), ..generation(entry, name, material, files) })
     }
 
-    fn adopt(&mut self, id: OrderId, generation: Generation, now: Now) {
+    fn adopt(&mut self, id: OrderId, generation: Generation) {
         let text = format!(
             "generation {} is in place already; nothing was written and no hook runs",
             generation.name
@@ -237,11 +239,11 @@ impl Engine {
         slot.record.drift = None;
         slot.record.lost = None;
         slot.record.warned = 0;
-        self.revocation_answered(id, false, now);
+        self.revocation_answered(id, false);
         self.drop_bundle(id);
-        self.turn(id, Trigger::InPlace, None, now);
-        self.set_due(id, now);
-        self.note(Level::Info, NoteKind::Adopted, Some(id), now, text);
+        self.turn(id, Trigger::InPlace, None);
+        self.set_due(id);
+        self.note(Level::Info, NoteKind::Adopted, Some(id), text);
         self.outbox.save_first();
     }
 }
