@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use certcollectd_core::config::{Action, HookEvent};
 use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::event::{Effect, Event};
 use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::id::Token;
 
 use super::{SECOND, certificate, failed, issued, with_hook};
 use crate::certs;
@@ -329,6 +331,33 @@ fn expiry_is_announced_three_times() {
         7,
         "near its end it is asked about at the interval"
     );
+}
+
+/// What the engine wants done for an event, not done.
+fn wanted(world: &mut World, event: Event) -> Vec<Effect> {
+    let effects = world.engine.handle(event, world.now);
+    effects.into_iter().filter(|effect| !matches!(effect, Effect::Save(_) | Effect::Report(_))).collect()
+}
+
+#[test]
+fn a_rehearsal_waits_for_what_is_under_way() {
+    let mut world = World::new(with_hook("www"));
+    world.say("www", [issued(-1, 90)]);
+    world.pass(4 * HOUR);
+    let command = |token, command| Event::Commanded { token, command };
+    let mut called = wanted(&mut world, command(Token(98), Command::Poll("www".into())));
+    assert!(matches!(called[..], [Effect::Call(_)]), "{called:?}");
+    let rehearsed = wanted(&mut world, command(Token(99), Command::Rehearse("www".into())));
+    assert!(rehearsed.is_empty(), "{rehearsed:?}");
+    let answer = world.one(called.remove(0)).unwrap();
+    let mut next = wanted(&mut world, answer);
+    let at = next.iter().position(|effect| matches!(effect, Effect::RunHook(run) if run.rehearsal));
+    let run = next.remove(at.unwrap_or_else(|| panic!("{next:?}")));
+    assert!(!next.iter().any(|effect| matches!(effect, Effect::Inspect(_) | Effect::Stage(_))), "{next:?}");
+    let done = world.one(run).unwrap();
+    world.handle(done);
+    assert_eq!(world.reply(Token(99)).text, "hook reload: done");
+    assert_eq!(world.phase("www"), "guarding");
 }
 
 #[test]

@@ -213,6 +213,7 @@ impl Engine {
             Event::Stopping => self.begin_shutdown(),
         }
         self.outbox.release(now);
+        self.start_rehearsals();
         self.catch_up(Time::MIN);
         // What is tended now has a later time, or its order is busy; this is for the case of a mistake there.
         let later = now.time + TICK;

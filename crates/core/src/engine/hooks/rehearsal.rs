@@ -28,7 +28,7 @@ impl Engine {
         if self.slot(id).record.installed.is_none() {
             return self.reply(token, false, &format!("{name} has nothing installed to rehearse with"));
         }
-        // Only what changes the files, or runs a hook as well, is in the way: at a start they are always looked at.
+        // What changes the files, or runs a hook as well, can take long; the rest is waited for.
         let is_in_the_way = match self.slot(id).busy {
             Busy::Local(Work::Stage | Work::Activate) | Busy::Hook => true,
             Busy::Local(Work::Verify | Work::Look | Work::RollBack | Work::Quarantine | Work::Sweep)
@@ -52,7 +52,22 @@ impl Engine {
             results: Vec::new(),
             ok: true,
         });
-        self.rehearse_on(self.rehearsals.len() - 1);
+    }
+
+    /// A rehearsal begins once nothing else is under way for its order.
+    pub(in crate::engine) fn start_rehearsals(&mut self) {
+        let begins = |engine: &Engine, rehearsal: &Rehearsal| {
+            let idle = engine.slot(rehearsal.order).busy == Busy::Idle;
+            rehearsal.run.is_none() && (idle || engine.stopping)
+        };
+        while let Some(at) = self.rehearsals.iter().position(|rehearsal| begins(self, rehearsal)) {
+            if self.stopping {
+                let token = self.rehearsals.remove(at).token;
+                self.reply(token, false, "certcollectd is stopping");
+            } else {
+                self.rehearse_on(at);
+            }
+        }
     }
 
     fn rehearse_on(&mut self, at: usize) {
@@ -80,6 +95,10 @@ impl Engine {
                     .results
                     .push(format!("hook {}: not run, {name} is no longer configured", hook.name));
             }
+        }
+        let waits = |rehearsal: &Rehearsal| rehearsal.order == id && rehearsal.run.is_none();
+        while let Some(at) = self.rehearsals.iter().position(waits) {
+            self.rehearse_on(at);
         }
     }
 
