@@ -294,6 +294,20 @@ fn clock_jumps_neither_hurry_nor_lose_a_poll() {
 }
 
 #[test]
+fn a_clock_that_is_put_right_brings_the_warnings_that_are_due() {
+    let mut config = world::config(&["www"]);
+    world::change(&mut config.orders[0], |settings| settings.cadence.guard_interval = None);
+    let mut world = World::new(config);
+    world.say("www", [issued(-1, 90)]);
+    world.pass(HOUR);
+    assert_eq!(world.phase("www"), "guarding");
+    world.now.wall += 80 * 86_400_000;
+    world.handle(Event::Woke);
+    world.pass(Duration::from_secs(60));
+    assert!(world.kinds().contains(&"expiring"), "{:?}", world.kinds());
+}
+
+#[test]
 fn the_floor_belongs_to_the_number() {
     let mut world = World::new(world::config(&["www"]));
     world.pass(Duration::from_secs(60));

@@ -312,6 +312,8 @@ impl Engine {
                     self.touch(id);
                 }
             }
+            // Warnings stand in the timers by what the clock showed.
+            self.changed.extend(self.ids());
         }
     }
 
