@@ -3,10 +3,15 @@
 use certcollectd_sandbox::cli::{self, Arguments, Failure};
 
 use super::exit::Exit;
-use super::print::fail;
+use super::print::{fail, print};
 
 pub fn sandbox(arguments: &Arguments) -> Result<(), Exit> {
-    cli::run(arguments).map_err(|failure| match failure {
+    // What could not be printed is said, and known at the end; who is served already goes on being served.
+    let said = |text: &str| {
+        print(text);
+        Ok(())
+    };
+    cli::run(arguments, said).map_err(|failure| match failure {
         Failure::Usage(why) => fail(Exit::Usage, &why),
         Failure::Failed(why) => fail(Exit::Failed, &why),
     })

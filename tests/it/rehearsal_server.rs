@@ -103,6 +103,18 @@ fn what_it_prints_is_a_sound_configuration_that_collects() {
 }
 
 #[test]
+fn a_terminal_that_is_closed_does_not_end_it() {
+    let mut server = Server::start(&[]);
+    let state = PathBuf::from(server.value("state_dir"));
+    let dir = state.parent().unwrap();
+    kill_process(Pid::from_child(&server.child), Signal::HUP).unwrap();
+    let (code, said) = call(&dir.join("certcollectd.toml"), &["check", "--login"]);
+    assert_eq!(code, 0, "{said}");
+    server.stop();
+    assert!(!dir.exists());
+}
+
+#[test]
 fn a_directory_that_was_named_stays_and_serves_again() {
     let parent = tempfile::tempdir().unwrap();
     let dir = parent.path().join("new/rehearsal");

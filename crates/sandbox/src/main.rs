@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use certcollectd_sandbox::cli::{Arguments, Failure, run};
+use certcollectd_sandbox::cli::{Arguments, Failure, print, run};
 use clap::Parser;
 
 /// Plays the vendor: CollectSSL, CollectMC, CollectSMIME and the calls beside them, for rehearsals
@@ -14,7 +14,7 @@ struct Program {
 }
 
 fn main() -> ExitCode {
-    match run(&Program::parse().arguments) {
+    match run(&Program::parse().arguments, print) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(why)) => end(&why, 2),
         Err(Failure::Failed(why)) => end(&why, 1),

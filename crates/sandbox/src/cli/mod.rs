@@ -55,10 +55,13 @@ pub enum Failure {
     Failed(String),
 }
 
-/// Plays the vendor until SIGTERM, SIGINT, SIGHUP or the control port ends it.
-pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+/// Prints one text to standard output, or says why it cannot be.
+pub type Print = fn(&str) -> Result<(), String>;
+
+/// Plays the vendor until SIGTERM, SIGINT or the control port ends it.
+pub fn run(arguments: &Arguments, print: Print) -> Result<(), Failure> {
     if arguments.example {
-        return say(Scenario::EXAMPLE).map_err(Failure::Failed);
+        return print(Scenario::EXAMPLE).map_err(Failure::Failed);
     }
     let scenario = arguments.scenario.as_deref().map_or_else(|| Ok(Scenario::demo()), read_scenario);
     let scenario = scenario.map_err(Failure::Usage)?;
@@ -75,29 +78,47 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime =
         runtime.map_err(|error| Failure::Failed(format!("the runtime cannot start: {}", cause(&error))))?;
-    runtime.block_on(play(arguments, &scenario, sandbox)).map_err(Failure::Failed)
+    runtime.block_on(play(arguments, &scenario, sandbox, print)).map_err(Failure::Failed)
 }
 
-async fn play(arguments: &Arguments, scenario: &Scenario, sandbox: Sandbox) -> Result<(), String> {
+async fn play(
+    arguments: &Arguments,
+    scenario: &Scenario,
+    sandbox: Sandbox,
+    print: Print,
+) -> Result<(), String> {
     // Before anyone is told that it is there, and can end it.
     let listen =
         |kind| signal(kind).map_err(|error| format!("signals cannot be listened to: {}", cause(&error)));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut hangup = listen(SignalKind::hangup())?;
-    let _desk = introduce(arguments, scenario, &sandbox.handle())?;
-    let stopped = async move {
+    // A terminal that is closed does not end it.
+    let _hangup = listen(SignalKind::hangup())?;
+    let _desk = introduce(arguments, scenario, &sandbox.handle(), print)?;
+    let mut stop = async move || {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
         }
+    };
+    let stopped = async move {
+        stop().await;
+        // Who asks again does not want to wait.
+        tokio::spawn(async move {
+            stop().await;
+            std::process::exit(1);
+        });
     };
     sandbox.run(stopped).await.map_err(|error| with_cause(&error))
 }
 
 /// Writes what a client needs, and says where it is.
-fn introduce(arguments: &Arguments, scenario: &Scenario, handle: &Handle) -> Result<Option<Desk>, String> {
+fn introduce(
+    arguments: &Arguments,
+    scenario: &Scenario,
+    handle: &Handle,
+    print: Print,
+) -> Result<Option<Desk>, String> {
     if let Some(path) = &arguments.ca_out {
         std::fs::write(path, handle.ca_pem())
             .map_err(|error| format!("--ca-out {}: {}", path.display(), cause(&error)))?;
@@ -115,15 +136,15 @@ fn introduce(arguments: &Arguments, scenario: &Scenario, handle: &Handle) -> Res
             "ca_file": ca.or_else(|| own("ca.pem")),
             "config": own("certcollectd.toml"),
         });
-        say(&facts.to_string())?;
+        print(&facts.to_string())?;
     } else if let Some(desk) = &desk {
-        say(&desk.configuration)?;
+        print(&desk.configuration)?;
     }
     Ok(desk)
 }
 
 /// Writes to standard output, past the library's buffer. Who closed a pipe has read enough.
-fn say(text: &str) -> Result<(), String> {
+pub fn print(text: &str) -> Result<(), String> {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
