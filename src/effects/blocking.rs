@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::timeout;
 
 /// Reading a small file takes milliseconds, over a network some more.
@@ -31,13 +31,21 @@ pub async fn with_timeout<T: Send + 'static>(
 
 /// Does the work when it gets the permit, however long that takes: for what nothing waits for.
 pub async fn run<T: Send + 'static>(permit: &Arc<Semaphore>, work: impl FnOnce() -> T + Send + 'static) -> T {
+    attempt(permit, work).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+}
+
+/// As [`run`], but `Err` where the work panics, for who has to answer all the same.
+pub async fn attempt<T: Send + 'static>(
+    permit: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
     let permit = permit.clone().acquire_owned().await.expect("it is never closed");
     let done = spawn_blocking(move || {
         let done = work();
         drop(permit);
         done
     });
-    done.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+    done.await
 }
 
 async fn within<T: Send + 'static>(

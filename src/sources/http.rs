@@ -77,8 +77,8 @@ async fn answer(request: &Parts, inbox: &Inbox, looks: &Arc<Semaphore>) -> Answe
 /// Ready means that every order that ever was installed still is. One that waits for its first certificate
 /// takes no one out of service.
 async fn readiness(snapshot: Snapshot, looks: &Arc<Semaphore>) -> Answer {
-    let looking = blocking::run(looks, move || in_place::absent(&snapshot.config, &snapshot.loaded));
-    let Ok(missing) = timeout(PATIENCE, looking).await else {
+    let looking = blocking::attempt(looks, move || in_place::absent(&snapshot.config, &snapshot.loaded));
+    let Ok(Ok(missing)) = timeout(PATIENCE, looking).await else {
         return line(
             StatusCode::SERVICE_UNAVAILABLE,
             "what is installed cannot be looked at in time; does the mount that it lies on hang?",

@@ -96,8 +96,8 @@ impl Door {
     async fn lets_in(&self, header: Option<&HeaderValue>) -> bool {
         let (Some(user), Some(source)) = (&self.push.user, &self.push.password) else { return true };
         let source = source.clone();
-        let reading = blocking::run(&self.permit, move || credential::read(&source));
-        let Ok(password) = reading.await else { return false };
+        let reading = blocking::attempt(&self.permit, move || credential::read(&source));
+        let Ok(Ok(password)) = reading.await else { return false };
         let wanted = zeroize::Zeroizing::new(format!("{user}:{}", *password));
         let given = header
             .and_then(|header| header.to_str().ok())
