@@ -8,7 +8,7 @@
 //!    signal                account   may we call         install   stage, sync, verify, swap
 //!    watch                 api       what did they say   hook      run, bounded
 //!    push, control, http   cert      unpack, order,      store     state.db
-//!                                    verify              report    log, notify
+//!                                    verify
 //!                          order     phase -> next phase
 //! ```
 //!
@@ -18,7 +18,7 @@
 //!
 //! # Who may import whom
 //!
-//! Three crates, and the compiler keeps the walls: `certcollectd-core` decides (`api`, `cert`, the typed configuration,
+//! Three crates, which the compiler keeps apart: `certcollectd-core` decides (`api`, `cert`, the typed configuration,
 //! `engine`, `state`'s rows) and can reach no runtime, socket, file or clock, so every decision can be tested without
 //! one; this one, the daemon, acts; `certcollectd-sandbox` plays the vendor and imports nothing of ours, because a
 //! misreading of the vendor's documents that both shared would pass every test.
@@ -35,7 +35,7 @@
 //! | `cli` | `commands`, and what arguments name | arguments, exit code |
 //! | `main` | `cli` | nothing |
 //!
-//! `tests/it/architecture.rs` keeps this table, and the one of the core, true.
+//! `tests/it/architecture.rs` holds the imports, and who reads the clock, against the code.
 //!
 //! What is deliberately absent: the engine has no clock, no file, no random source and no `await`;
 //! nothing follows a redirect; no test branch exists in the daemon's code.

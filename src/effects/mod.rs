@@ -1,4 +1,4 @@
-//! Carries out what was decided. Each effect ends in exactly one event. Calls and hooks have a timeout; disk
+//! Carries out what was decided. Each effect ends in one event, save, report and reply excepted. Calls and hooks have a timeout; disk
 //! work has none, since no system call on a file can be cancelled, and has threads of its own instead: a hung
 //! mount stops the orders that are installed there, and with enough of them those on other mounts, but no
 //! call.

@@ -31,8 +31,6 @@ mod documents;
 mod earlier;
 /// The engine, told one thing after the other: bytes in, effects out.
 mod engine;
-/// Domain details, S/MIME replacements, the collection mail.
-mod errands;
 /// Order number, certificate ID, base order number: one of them, end to end.
 mod handles;
 /// What a monitoring system is told when nobody is at work any more.
@@ -66,6 +64,8 @@ mod seeds;
 mod setting;
 /// Every shape of an answer, from bytes and from the sandbox.
 mod shapes;
+/// Domain details, S/MIME replacements, the collection mail.
+mod side_calls;
 /// The engine in a world made from a seed: the promises as invariants.
 mod simulation;
 /// The state file: damaged, newer, restored.

@@ -52,7 +52,7 @@ fn missing(world: &World) -> Vec<String> {
 }
 
 fn asked(world: &World) -> usize {
-    world.errands.iter().filter(|errand| errand.number == DETAILS).count()
+    world.side_calls.iter().filter(|side_call| side_call.number == DETAILS).count()
 }
 
 fn told(world: &World, kind: &str) -> Vec<String> {
@@ -353,7 +353,10 @@ fn domains_are_asked_about_by_the_number_that_answers_name() {
         let reply = world.reply(token);
         assert!(!reply.ok && reply.text.contains("--order N"), "{}", reply.text);
         world.pass(5 * HOUR);
-        assert_eq!(world.errands.iter().map(|errand| &*errand.number).collect::<Vec<_>>(), [details]);
+        assert_eq!(
+            world.side_calls.iter().map(|side_call| &*side_call.number).collect::<Vec<_>>(),
+            [details]
+        );
         assert_eq!(missing(&world), ["www.example.com: CNAME not seen yet; DNS team"]);
         world.restart();
         let token = world.command(Command::Domains(Target::Order("www".into())));

@@ -201,7 +201,7 @@ pub struct World {
     /// Polls, in their order.
     pub calls: Vec<Called>,
     /// Calls that are not polls, in their order.
-    pub errands: Vec<Called>,
+    pub side_calls: Vec<Called>,
     pub ran: Vec<Ran>,
     pub notes: Vec<Note>,
     pub replies: Vec<(Token, CommandReply)>,
@@ -245,7 +245,7 @@ impl World {
             disks: HashMap::new(),
             sent_credential: None,
             calls: Vec::new(),
-            errands: Vec::new(),
+            side_calls: Vec::new(),
             ran: Vec::new(),
             notes: Vec::new(),
             replies: Vec::new(),
@@ -357,7 +357,7 @@ impl World {
                     Called { at: self.now.time, account: call.account.to_string(), number: number.clone() };
                 let polls = call.request.endpoint.collects();
                 self.request = Some(call.request.clone());
-                if polls { &mut self.calls } else { &mut self.errands }.push(called);
+                if polls { &mut self.calls } else { &mut self.side_calls }.push(called);
                 let outcome = self.ask(&number);
                 Some(Event::Answered { account: call.account, outcome, credential: self.sent_credential })
             }

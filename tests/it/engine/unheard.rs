@@ -35,7 +35,7 @@ fn die_in_mid_call(world: &mut World, event: Event) {
 }
 
 fn logins(world: &World) -> usize {
-    world.calls.len() + world.errands.len()
+    world.calls.len() + world.side_calls.len()
 }
 
 fn unanswerable() -> [Failure; 6] {
@@ -61,7 +61,7 @@ fn the_account_waits_for_what_may_still_arrive_whoever_wants_a_call() {
         world.pass(19 * SECOND);
         assert_eq!(logins(&world), 1, "{failure}");
         world.pass(DAY);
-        let next = world.calls[1].at.min(world.errands[0].at);
+        let next = world.calls[1].at.min(world.side_calls[0].at);
         assert_eq!(next.since(end), 20 * SECOND, "{failure}");
         let again = world.calls.iter().find(|call| call.number == "a" && call.at > end);
         let Some(again) = again else { continue };
@@ -334,7 +334,7 @@ fn what_is_no_answer_of_the_vendors_makes_the_account_back_off() {
 }
 
 #[test]
-fn errands_make_it_back_off_as_well() {
+fn side_calls_make_it_back_off_as_well() {
     let mut world = World::new(world::config(&["a"]));
     world.pass(HOUR);
     world.say("GetMDCDomainDetails a", [Say::Body(502, b"<html>".to_vec())]);

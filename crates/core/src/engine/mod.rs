@@ -1,6 +1,6 @@
 //! Decides; does nothing.
 //!
-//! [`Engine::handle`] is the only way in: an event and the time go in, a list of effects comes out.
+//! [`Engine::handle`] is the way in: an event and the time go in, a list of effects comes out.
 //! [`Engine::next_wake`] says when to come back. It never awaits, and it has no clock, no file and no random
 //! source, so the same events at the same times give the same effects.
 //!

@@ -220,9 +220,15 @@ impl Engine {
                     guard
                 }
             }
-            _ if record.failures > 0 => schedule::backed_off(cadence, record.failures),
-            _ if class == Some(Class::WaitingSlowly) => schedule::pending_slowly(cadence, waited),
-            _ => schedule::pending(cadence, waited),
+            Phase::Waiting | Phase::Collected | Phase::Deploying | Phase::Guarding | Phase::Quarantined => {
+                if record.failures > 0 {
+                    schedule::backed_off(cadence, record.failures)
+                } else if class == Some(Class::WaitingSlowly) {
+                    schedule::pending_slowly(cadence, waited)
+                } else {
+                    schedule::pending(cadence, waited)
+                }
+            }
         };
         let seed = schedule::seed(&entry.name, entry.handle.text(), u64::from(record.polls));
         Some(polled + schedule::spread(delay, cadence, seed))

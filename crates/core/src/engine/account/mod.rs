@@ -52,7 +52,7 @@ pub struct AccountRecord {
     /// One call may go out although the account is closed.
     #[serde(skip_serializing_if = "is_default")]
     pub probe: bool,
-    /// Stands for login and address, see [`crate::engine::account::side call::login_of`]; nothing in a state that is older than this.
+    /// Stands for login and address, see [`crate::engine::account::side_call::login_of`]; nothing in a state that is older than this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<u64>,
     /// No call before this.
@@ -108,7 +108,7 @@ pub struct Refused {
     /// The credential of that time, once it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<CredentialTag>,
-    /// Stands for the account's entry of that time, see [`crate::engine::account::side call::login_of`].
+    /// Stands for the account's entry of that time, see [`crate::engine::account::side_call::login_of`].
     pub login: u64,
 }
 
@@ -231,7 +231,7 @@ pub enum Purpose {
 /// Whose turn it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
-    /// The first of [`Gate::side calls`].
+    /// The first of [`Gate::side_calls`].
     SideCall,
     /// This order's poll.
     Poll(OrderId),
@@ -320,7 +320,7 @@ impl Gate {
         self.wishes.first().copied().filter(|_| self.record.closed.is_none())
     }
 
-    /// Whether an side call of this kind is under way.
+    /// Whether a side call of this kind is under way.
     pub fn flies(&self, is_it: impl Fn(&SideCall) -> bool) -> bool {
         self.in_flight.as_ref().is_some_and(|in_flight| match &in_flight.purpose {
             Purpose::SideCall(side_call) => is_it(side_call),

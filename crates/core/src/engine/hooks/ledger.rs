@@ -1,7 +1,7 @@
 //! The hook ledger: what is owed, when it is tried, and who shares a run.
 //!
 //! A hook is owed until it has worked. Each order tries its hooks one after the other, in the order of its
-//! configuration; a hook never runs twice at once; who shares a run is decided in [`crate::engine::company`].
+//! configuration; a hook never runs twice at once; who shares a run is decided in [`crate::engine::hooks::company`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -267,7 +267,7 @@ impl Engine {
         }
     }
 
-    /// Tells a hook that is at fault from orders that are: see [`crate::engine::company`].
+    /// Tells a hook that is at fault from orders that are: see [`crate::engine::hooks::company`].
     fn count_in_vain(&mut self, running: &Running, result: &HookResult) {
         match result {
             HookResult::Failed { .. } if running.apart => {

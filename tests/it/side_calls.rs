@@ -20,7 +20,7 @@ const OPEN: &str = "errorCode=0&1_domainName=a.example.com&1_dcvMethod=CNAME_CSR
                     &2_domainName=b.example.com&2_dcvMethod=EMAIL&2_dcvStatus=Validated&dcvStatusCode=2";
 
 fn asked(world: &World) -> usize {
-    world.errands.iter().filter(|errand| errand.number == DETAILS).count()
+    world.side_calls.iter().filter(|side_call| side_call.number == DETAILS).count()
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn open_validation_is_looked_into_at_once() {
     world.say(DETAILS, [Say::text(OPEN)]);
     world.pass(HOUR);
     assert_eq!((world.calls.len(), asked(&world)), (1, 1));
-    let gap = world.errands[0].at.since(world.calls[0].at);
+    let gap = world.side_calls[0].at.since(world.calls[0].at);
     assert!(gap >= certcollectd_core::config::Calls::CALL_GAP, "{gap:?}");
 }
 
@@ -62,7 +62,7 @@ fn domains_of_orders_that_have_none_are_not_asked_for() {
     let mut world = World::new(config);
     world.say("www", [Say::text("0\n")]);
     world.pass(3 * DAY);
-    assert!(world.errands.is_empty());
+    assert!(world.side_calls.is_empty());
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn permission_denied_ends_the_asking_and_nothing_else() {
 }
 
 #[test]
-fn a_refused_login_on_an_errand_closes_the_account() {
+fn a_refused_login_on_a_side_call_closes_the_account() {
     let mut world = World::new(world::config(&["www"]));
     world.say("www", [Say::text("errorCode=0&dcvStatus=0")]);
     world.say(DETAILS, [Say::text("errorCode=-16&errorMessage=Incorrect+login+details")]);
@@ -157,7 +157,8 @@ fn what_waits_on_an_account_that_is_removed_is_dropped() {
     let target = Target::Number { number: "7".into(), account: Some("second".into()) };
     world.command(Command::Domains(target.clone()));
     let within_the_gap = world.command(Command::Resend(target));
-    let sent = |world: &World| world.errands.iter().filter(|errand| errand.account == "second").count();
+    let sent =
+        |world: &World| world.side_calls.iter().filter(|side_call| side_call.account == "second").count();
     assert_eq!(sent(&world), 1);
     config.accounts.pop();
     world.reload(config.clone());
@@ -190,7 +191,7 @@ fn replace(again: bool) -> Command {
 }
 
 fn sent(world: &World) -> usize {
-    world.errands.iter().filter(|errand| errand.number == REPLACE).count()
+    world.side_calls.iter().filter(|side_call| side_call.number == REPLACE).count()
 }
 
 #[test]
