@@ -298,7 +298,7 @@ impl Engine {
             self.settle_replacement(self.slot(id).gate, |known| known == number);
         }
         if stopped {
-            self.turn(id, Trigger::Resumed, None);
+            self.change_phase(id, Trigger::Resumed, None);
             self.note(Level::Info, NoteKind::Resumed, Some(id), "taken up again by the operator".into());
         }
         self.set_due(id);

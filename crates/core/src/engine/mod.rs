@@ -224,7 +224,7 @@ impl Engine {
             self.start_calls();
         }
         self.catch_up(later);
-        self.collect()
+        self.drain_effects()
     }
 
     /// When to call [`Engine::handle`] with [`Event::Woke`], if nothing happens before.
@@ -448,7 +448,7 @@ impl Engine {
     }
 
     /// Moves an order to another phase, by the table; says whether it is another one.
-    fn turn(&mut self, id: OrderId, trigger: order::Trigger, reason: Option<String>) -> bool {
+    fn change_phase(&mut self, id: OrderId, trigger: order::Trigger, reason: Option<String>) -> bool {
         let now = self.now;
         let record = &mut self.slot_mut(id).record;
         let old = record.phase;

@@ -281,7 +281,9 @@ impl Engine {
             if self.slot(id).bundle.is_some() {
                 self.slot_mut(id).pending.verify = true;
             }
-            if self.turn(id, Trigger::Resumed, None) && self.slot(id).record.phase != Phase::Quarantined {
+            if self.change_phase(id, Trigger::Resumed, None)
+                && self.slot(id).record.phase != Phase::Quarantined
+            {
                 self.note(
                     Level::Info,
                     NoteKind::Resumed,

@@ -30,7 +30,7 @@ impl Engine {
     }
 
     /// The list of effects, with the save in its place.
-    pub(super) fn collect(&mut self) -> Vec<Effect> {
+    pub(super) fn drain_effects(&mut self) -> Vec<Effect> {
         let changes = self.outbox.saves(self.stopping, self.now).then(|| self.take_changes());
         self.outbox.empty(changes)
     }

@@ -254,7 +254,7 @@ impl Engine {
         if !advice.is_empty() {
             text = format!("{text}; {advice}");
         }
-        if self.turn(id, trigger, Some(text.clone())) {
+        if self.change_phase(id, trigger, Some(text.clone())) {
             let stays = if installed { "; what is installed stays" } else { "" };
             let next = format!(
                 "; it is not polled any more until `certcollectd resume {name}` or a changed entry{stays}"

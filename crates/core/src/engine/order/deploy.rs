@@ -202,7 +202,7 @@ impl Engine {
                 let record = &mut self.slot_mut(id).record;
                 record.staged = Some(Box::new(generation));
                 record.trouble = None;
-                self.turn(id, Trigger::Staged, None);
+                self.change_phase(id, Trigger::Staged, None);
                 self.outbox.save_first();
             }
             // The configuration changed in between; what was staged is swept one day.
@@ -285,7 +285,7 @@ impl Engine {
     pub(in crate::engine) fn settle(&mut self, id: OrderId) {
         let owing = self.slot(id).record.owed().any(|debt| debt.event == HookEvent::Installed);
         if !owing && self.slot(id).record.staged.is_none() && self.slot(id).record.phase == Phase::Deploying {
-            self.turn(id, Trigger::Settled, None);
+            self.change_phase(id, Trigger::Settled, None);
             self.set_due(id);
         }
     }
@@ -302,11 +302,11 @@ impl Engine {
         slot.pending.verify = again;
         slot.material = None;
         if again {
-            self.turn(id, Trigger::Unstaged, None);
+            self.change_phase(id, Trigger::Unstaged, None);
         } else {
             // Nothing to stage from: the next poll brings it again.
             self.slot_mut(id).record.bundled = false;
-            self.turn(id, Trigger::Lost, None);
+            self.change_phase(id, Trigger::Lost, None);
             self.set_due(id);
         }
         self.note(Level::Warn, NoteKind::Restage, Some(id), format!("{why}; it is written anew"));

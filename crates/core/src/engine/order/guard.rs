@@ -83,7 +83,7 @@ impl Engine {
                     slot.record.bundled = true;
                     slot.pending.spare = false;
                     self.outbox.unsaved.bundles.insert(id);
-                    self.turn(id, Trigger::Verified, None);
+                    self.change_phase(id, Trigger::Verified, None);
                     let replaced = match &drift {
                         Some(drift) if lost => format!(" ({drift})"),
                         _ => String::new(),
@@ -122,7 +122,7 @@ impl Engine {
         slot.record.bundled = true;
         slot.record.staged.clone_from(&slot.record.installed);
         self.outbox.unsaved.bundles.insert(id);
-        self.turn(id, Trigger::Staged, None);
+        self.change_phase(id, Trigger::Staged, None);
         let text = "installed files are missing: no link leads to them; it is set anew";
         self.note(Level::Warn, NoteKind::Rewrite, Some(id), text.into());
         self.outbox.save_first();
@@ -209,7 +209,7 @@ impl Engine {
             self.slot_mut(id).record.bundled = false;
             self.outbox.unsaved.bundles.insert(id);
         }
-        if self.turn(id, Trigger::InPlace, None) {
+        if self.change_phase(id, Trigger::InPlace, None) {
             self.note(
                 Level::Info,
                 NoteKind::InPlace,

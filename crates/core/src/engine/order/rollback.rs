@@ -71,7 +71,7 @@ impl Engine {
         slot.record.rollback = true;
         slot.record.staged = Some(Box::new(generation));
         self.outbox.unsaved.bundles.insert(id);
-        self.turn(id, Trigger::Staged, None);
+        self.change_phase(id, Trigger::Staged, None);
         self.note(
             Level::Warn,
             NoteKind::Rollback,
@@ -84,7 +84,7 @@ impl Engine {
     /// What is installed stays.
     pub(in crate::engine) fn give_rollback_up(&mut self, id: OrderId, why: &str) {
         self.drop_bundle(id);
-        self.turn(id, Trigger::Lost, None);
+        self.change_phase(id, Trigger::Lost, None);
         self.slot_mut(id).pending.look = true;
         self.set_due(id);
         let text = format!("{why}; the rollback was given up");

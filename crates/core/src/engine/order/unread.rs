@@ -51,7 +51,7 @@ impl Engine {
         slot.hold_until = None;
         slot.pending.verify = true;
         slot.pending.unread = true;
-        self.turn(id, Trigger::Unjudged, None);
+        self.change_phase(id, Trigger::Unjudged, None);
         let kept =
             if self.slot(id).record.installed.is_some() { "; the installed certificate stays" } else { "" };
         let text = format!(

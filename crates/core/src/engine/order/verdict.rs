@@ -76,7 +76,7 @@ impl Engine {
         if in_place || (record.refused == Some(fingerprint) && !overridden) {
             // Among others the bundle holds what is installed, or what the operator rolled back from.
             self.drop_bundle(id);
-            self.turn(id, Trigger::InPlace, None);
+            self.change_phase(id, Trigger::InPlace, None);
             self.slot_mut(id).pending.look = in_place;
             return self.set_due(id);
         }
@@ -113,7 +113,7 @@ impl Engine {
         let slot = self.slot_mut(id);
         slot.material = Some(Box::new(material));
         slot.hold_until = None;
-        self.turn(id, Trigger::Verified, None);
+        self.change_phase(id, Trigger::Verified, None);
         if !known {
             self.note(level, NoteKind::Collected, Some(id), text);
         }
@@ -150,7 +150,7 @@ impl Engine {
         slot.hold_until = None;
         // In the new order: `accept` goes by the first one, also after a restart.
         self.outbox.unsaved.bundles.insert(id);
-        if self.turn(id, Trigger::Refused, Some(reason.clone())) {
+        if self.change_phase(id, Trigger::Refused, Some(reason.clone())) {
             let stays = if self.slot(id).record.installed.is_some() {
                 "; the installed certificate stays"
             } else {
@@ -241,7 +241,7 @@ impl Engine {
         slot.record.warned = 0;
         self.revocation_answered(id, false);
         self.drop_bundle(id);
-        self.turn(id, Trigger::InPlace, None);
+        self.change_phase(id, Trigger::InPlace, None);
         self.set_due(id);
         self.note(Level::Info, NoteKind::Adopted, Some(id), text);
         self.outbox.save_first();
