@@ -50,7 +50,7 @@ pub struct Effects {
 #[derive(Debug, Clone)]
 enum Kind {
     Call(Arc<str>),
-    Fingerprint(Arc<str>),
+    TagCredential(Arc<str>),
     Inspect(OrderId),
     Stage(OrderId),
     Activate(OrderId),
@@ -79,7 +79,7 @@ impl Effects {
 
     /// Whether nothing is under way but calls and looks at passwords, which a stop need not wait for.
     pub fn only_calls(&self) -> bool {
-        self.kinds.values().all(|kind| matches!(kind, Kind::Call(_) | Kind::Fingerprint(_)))
+        self.kinds.values().all(|kind| matches!(kind, Kind::Call(_) | Kind::TagCredential(_)))
     }
 
     /// Collects the exit of processes that hooks left behind.
@@ -91,14 +91,14 @@ impl Effects {
     pub fn start(&mut self, effect: Effect, unix: i64) {
         match effect {
             Effect::Call(call) => self.call(call),
-            Effect::Fingerprint { account } => {
+            Effect::TagCredential { account } => {
                 let (config, salt) = (self.config.clone(), self.salt.clone());
                 let permit = self.callers.permit(&account);
-                self.spawn(Kind::Fingerprint(account.clone()), async move {
+                self.spawn(Kind::TagCredential(account.clone()), async move {
                     let known = config.account(&account).cloned();
                     // There is no second look, so this outlasts a hung mount.
                     let tag = blocking::run(&permit, move || credential::tag(&*known?, &salt)).await;
-                    Event::Fingerprinted { account, tag }
+                    Event::CredentialTagged { account, tag }
                 });
             }
             Effect::Inspect(inspect) => {
@@ -202,7 +202,7 @@ impl Effects {
                 let outcome = Err(Failure::Internal("the call ended early".into()));
                 Event::Answered { account, outcome, credential: None }
             }
-            Kind::Fingerprint(account) => Event::Fingerprinted { account, tag: None },
+            Kind::TagCredential(account) => Event::CredentialTagged { account, tag: None },
             Kind::Inspect(order) | Kind::Stage(order) | Kind::Activate(order) => Event::Panicked { order },
             Kind::Tidy(order) => Event::Tidied { order, problem: Some(why) },
             Kind::Hook(run) => Event::HookEnded { run, result: HookResult::failed(why) },
@@ -263,9 +263,9 @@ mod tests {
             while effects.disk.available_permits() > 0 {
                 tokio::task::yield_now().await;
             }
-            effects.start(Effect::Fingerprint { account: "main".into() }, 0);
+            effects.start(Effect::TagCredential { account: "main".into() }, 0);
             let first = effects.next().await;
-            assert!(matches!(first, Event::Fingerprinted { .. }), "{first:?}");
+            assert!(matches!(first, Event::CredentialTagged { .. }), "{first:?}");
             drop(release);
             for _ in 0..orders {
                 assert!(matches!(effects.next().await, Event::Tidied { problem: None, .. }));
@@ -286,7 +286,7 @@ mod tests {
         let hook = grief(Kind::Hook(RunId(3)));
         let failed = matches!(hook, Event::HookEnded { run: RunId(3), result: HookResult::Failed { .. } });
         assert!(failed, "{hook:?}");
-        let tag = grief(Kind::Fingerprint("main".into()));
-        assert!(matches!(tag, Event::Fingerprinted { tag: None, .. }), "{tag:?}");
+        let tag = grief(Kind::TagCredential("main".into()));
+        assert!(matches!(tag, Event::CredentialTagged { tag: None, .. }), "{tag:?}");
     }
 }

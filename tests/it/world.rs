@@ -361,7 +361,9 @@ impl World {
                 let outcome = self.ask(&number);
                 Some(Event::Answered { account: call.account, outcome, credential: self.sent_credential })
             }
-            Effect::Fingerprint { account } => Some(Event::Fingerprinted { account, tag: self.credential }),
+            Effect::TagCredential { account } => {
+                Some(Event::CredentialTagged { account, tag: self.credential })
+            }
             Effect::Inspect(inspect) => {
                 let inspection = Box::new(self.inspect(&inspect));
                 Some(Event::Inspected { order: inspect.order, inspection })

@@ -20,7 +20,7 @@ use crate::cert::Certificate;
 use crate::engine::Adopted;
 use crate::engine::account::AccountRecord;
 use crate::engine::account::pause::Cause;
-use crate::engine::account::unheard::FURTHEST;
+use crate::engine::account::unheard::LONGEST_CALL;
 use crate::engine::order::OrderRecord;
 use crate::engine::time::{Now, Time};
 
@@ -109,7 +109,7 @@ impl Origin {
     /// A time in the past, on the present line; an unknown one is taken to be now, which asks no sooner.
     fn past(&self, time: Time, now: Now) -> Time {
         // A little in the future is how a call is recorded that was not answered; more is a clock that went backwards.
-        self.future(time, now).min(now.time + FURTHEST)
+        self.future(time, now).min(now.time + LONGEST_CALL)
     }
 }
 

@@ -31,8 +31,8 @@ pub enum Event {
         /// The credential that was sent, where the answer may refuse it.
         credential: Option<CredentialTag>,
     },
-    /// A credential was read for [`Effect::Fingerprint`].
-    Fingerprinted {
+    /// A credential was read for [`Effect::TagCredential`].
+    CredentialTagged {
         account: Arc<str>,
         /// See [`CredentialTag`]; `None` if it cannot be read.
         tag: Option<CredentialTag>,
@@ -103,7 +103,7 @@ pub enum Effect {
     /// One POST.
     Call(Call),
     /// Read an account's credential and say whether it is still the same, without saying what it is.
-    Fingerprint {
+    TagCredential {
         account: Arc<str>,
     },
     /// Look at keys, trust anchors and what is installed.

@@ -197,7 +197,7 @@ impl Engine {
             Event::Answered { account, outcome, credential } => {
                 self.answered(&account, outcome, credential);
             }
-            Event::Fingerprinted { account, tag } => self.fingerprinted(&account, tag),
+            Event::CredentialTagged { account, tag } => self.credential_tagged(&account, tag),
             Event::CredentialTouched { account } => self.credential_touched(&account),
             Event::Inspected { order, inspection } => self.inspected(order, *inspection),
             Event::Staged { order, result } => self.staged(order, result),

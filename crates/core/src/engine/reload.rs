@@ -17,7 +17,7 @@ use super::{Busy, Engine, NoteKind, Pending, Remembered, Slot};
 use crate::config::{Config, HookEvent, Order, count};
 
 /// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
-const FURTHEST: Duration = Duration::from_secs(60 * 24 * 3600);
+const LONGEST_SCHEDULE: Duration = Duration::from_secs(60 * 24 * 3600);
 
 impl Engine {
     /// Adds every configured account that is not there yet; gives back what was known of others.
@@ -37,10 +37,11 @@ impl Engine {
             }
             let mut record = known.remove(&account.name).unwrap_or_default();
             let is_new = std::mem::replace(&mut record.login, login) != login;
-            record.paused_until = record.paused_until.map(|until| until.min(self.now.time + FURTHEST));
+            record.paused_until =
+                record.paused_until.map(|until| until.min(self.now.time + LONGEST_SCHEDULE));
             record.called = record.called.map(|called| called.min(self.now.time));
             if let Some(unheard) = &mut record.unheard {
-                unheard.until = unheard.until.min(self.now.time + unheard::FURTHEST);
+                unheard.until = unheard.until.min(self.now.time + unheard::LONGEST_CALL);
             }
             record.details_refused = record
                 .details_refused
@@ -110,12 +111,12 @@ impl Engine {
         if fresh || another {
             keep_floor(&mut record, floors);
         }
-        record.polled = record.polled.map(|polled| polled.min(self.now.time + unheard::FURTHEST));
+        record.polled = record.polled.map(|polled| polled.min(self.now.time + unheard::LONGEST_CALL));
         for debt in &mut record.debts {
             // A try without an end is repeated: at least once. The others keep their time, within reason.
-            debt.next = debt
-                .next
-                .map(|next| if debt.started { self.now.time } else { next.min(self.now.time + FURTHEST) });
+            debt.next = debt.next.map(|next| {
+                if debt.started { self.now.time } else { next.min(self.now.time + LONGEST_SCHEDULE) }
+            });
             debt.started = false;
         }
         if let Some(trouble) = &mut record.trouble {

@@ -118,7 +118,7 @@ impl Engine {
     fn take_back(&mut self, effect: Effect) {
         let idle = match effect {
             Effect::Save(_) => None,
-            Effect::Report(_) | Effect::Fingerprint { .. } => {
+            Effect::Report(_) | Effect::TagCredential { .. } => {
                 self.outbox.say(effect);
                 None
             }

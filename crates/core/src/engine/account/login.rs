@@ -29,7 +29,7 @@ impl Engine {
             self.outbox.save_first();
             let account = self.gates[gate].name.clone();
             // The file may hold another credential by now than the one that was refused.
-            self.outbox.say(Effect::Fingerprint { account: account.clone() });
+            self.outbox.say(Effect::TagCredential { account: account.clone() });
             let text = format!(
                 "account {account} is closed: {text}; no further call is made on it; {}",
                 self.when_refused(gate)
@@ -172,7 +172,7 @@ impl Engine {
         let record = &self.gates[gate].record;
         let refused = record.closed.is_some() || record.details_refused.is_some() || record.unheard.is_some();
         if refused && !self.gates[gate].removed {
-            self.outbox.say(Effect::Fingerprint { account: self.gates[gate].name.clone() });
+            self.outbox.say(Effect::TagCredential { account: self.gates[gate].name.clone() });
         }
     }
 

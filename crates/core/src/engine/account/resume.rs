@@ -49,7 +49,7 @@ impl Engine {
             return self.let_operator_through(gate, vec![token]);
         }
         self.gates[gate].resuming.push(token);
-        self.outbox.say(Effect::Fingerprint { account: self.gates[gate].name.clone() });
+        self.outbox.say(Effect::TagCredential { account: self.gates[gate].name.clone() });
     }
 
     /// The operator's one call; the waiting command is told its outcome.
@@ -80,7 +80,7 @@ impl Engine {
     }
 
     /// The present credential was read.
-    pub(in crate::engine) fn fingerprinted(&mut self, account: &str, tag: Option<CredentialTag>) {
+    pub(in crate::engine) fn credential_tagged(&mut self, account: &str, tag: Option<CredentialTag>) {
         let Some(gate) = self.gate_of(account) else { return };
         self.details_fingerprinted(gate, tag);
         let resuming = std::mem::take(&mut self.gates[gate].resuming);
@@ -159,7 +159,7 @@ impl Engine {
             }
             let account = state.name.clone();
             if !state.removed {
-                self.outbox.say(Effect::Fingerprint { account });
+                self.outbox.say(Effect::TagCredential { account });
                 continue;
             }
             for token in std::mem::take(&mut state.resuming) {

@@ -21,7 +21,7 @@ use crate::engine::{Engine, NoteKind, schedule};
 
 /// A call that was begun is on record as one that ends, and arrives, as late as it may. What is on record beyond that is
 /// the work of a wrong clock.
-pub const FURTHEST: Duration = Calls::LONGEST.saturating_add(Calls::LONGEST_SETTLE);
+pub const LONGEST_CALL: Duration = Calls::LONGEST.saturating_add(Calls::LONGEST_SETTLE);
 
 /// Consecutive unanswered calls after which the account rests.
 const SUSPICIOUS: u32 = 2;

@@ -197,7 +197,7 @@ impl Engine {
             Some(Refused { since: self.now.unix(), text: text.into(), tag: None, login });
         self.gates[gate].wishes.clear();
         self.touch_gate(gate);
-        self.outbox.say(Effect::Fingerprint { account: account.clone() });
+        self.outbox.say(Effect::TagCredential { account: account.clone() });
         if first {
             let text = format!(
                 "account {account}: {text}; not asked again by itself until the account's entry or credential changes"
