@@ -1,0 +1,155 @@
+//! The HTTP client of each account: proxy, roots, timeouts, no redirect.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use reqwest::header::HeaderValue;
+use reqwest::{Certificate, Client, Proxy, redirect, retry};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use super::transport;
+use crate::effects::access::{self, Wish};
+use crate::effects::blocking;
+use crate::effects::files::read_file;
+use certcollectd_core::api::Failure;
+use certcollectd_core::cert::{self, Fingerprint, MAX_ANCHORS_INPUT};
+use certcollectd_core::config::{Account, Calls, Config};
+
+/// How long an unused connection is kept. The vendor's side closes long before three hours are over.
+const IDLE: Duration = Duration::from_secs(90);
+
+/// The clients of all accounts, each made when it is first needed.
+#[derive(Debug, Default)]
+pub struct Callers {
+    clients: HashMap<Arc<str>, Kept>,
+    permits: HashMap<Arc<str>, Arc<Semaphore>>,
+}
+
+/// An account's client, once it was made.
+pub(super) type Kept = Arc<Mutex<Option<Made>>>;
+
+/// A client, and what tells another password of the proxy from the one that it was made with.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub(super) client: Client,
+    pub(super) proxy_password: Option<Fingerprint>,
+}
+
+/// All that one call needs, so that it can run on its own.
+#[derive(Debug)]
+pub struct Prepared {
+    pub(super) client: Kept,
+    pub(super) account: Arc<Account>,
+    pub(super) calls: Calls,
+    pub(super) permit: Arc<Semaphore>,
+}
+
+impl Callers {
+    /// Forgets the clients whose account or limits are not as they were. Who waits for the files of such an account waits
+    /// no longer for what hangs: it may be other files now.
+    pub fn reconfigure(&mut self, before: &Config, after: &Config) {
+        let same =
+            |name: &Arc<str>| before.account(name).is_some() && before.account(name) == after.account(name);
+        self.clients.retain(|name, _| before.calls == after.calls && same(name));
+        self.permits.retain(|name, _| same(name));
+    }
+
+    /// After a call without an answer the next one is made on a connection of its own, and what the kernel
+    /// may still send on the old one ends with the user timeout. The roots are read again: the operator may
+    /// have fixed them.
+    pub fn forget(&mut self, account: &str) {
+        self.clients.remove(account);
+    }
+
+    /// Looks up what a call on this account needs; what needs files is read when it is made.
+    pub fn prepare(&mut self, account: &Arc<Account>, calls: &Calls) -> Prepared {
+        let client = self.clients.entry(account.name.clone()).or_default().clone();
+        let permit = self.permit(&account.name);
+        Prepared { client, account: account.clone(), calls: *calls, permit }
+    }
+
+    /// The permit for reading a file of this account.
+    pub fn permit(&mut self, account: &Arc<str>) -> Arc<Semaphore> {
+        self.permits.entry(account.clone()).or_insert_with(blocking::permit).clone()
+    }
+}
+
+pub(super) fn build(
+    account: &Account,
+    calls: &Calls,
+    proxy_password: Option<&str>,
+) -> Result<Client, Failure> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("certcollectd/", env!("CARGO_PKG_VERSION")))
+        .https_only(true)
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .no_proxy()
+        .referer(false)
+        .connect_timeout(calls.connect_timeout)
+        .timeout(calls.request_timeout)
+        .tcp_user_timeout(calls.settle)
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(1)
+        .dns_resolver(transport::Names)
+        .tcp_nodelay(true);
+    if let Some(path) = &account.ca_file {
+        builder = builder.tls_certs_merge(roots(path)?);
+    }
+    if let Some(address) = &account.proxy {
+        let mut proxy = Proxy::all(address).map_err(|error| Failure::Setup(transport::chain(&error)))?;
+        if let (Some(login), Some(password)) = (&account.proxy_login, proxy_password) {
+            proxy = match address.starts_with("socks5:") {
+                true => proxy.basic_auth(&percent(&login.user), &percent(password)),
+                false => proxy.custom_http_auth(basic(&login.user, password)),
+            };
+        }
+        builder = builder.proxy(proxy);
+    }
+    builder.build().map_err(|error| {
+        Failure::Setup(transport::rootless().map_or_else(|| transport::chain(&error), str::to_owned))
+    })
+}
+
+/// `Proxy-Authorization`; it is sent with CONNECT, and never beyond the proxy.
+fn basic(user: &str, password: &str) -> HeaderValue {
+    let login = Zeroizing::new(format!("{user}:{password}"));
+    let value = Zeroizing::new(format!("Basic {}", STANDARD.encode(login.as_bytes())));
+    let mut value = HeaderValue::from_str(&value).expect("base64 is printable ASCII");
+    value.set_sensitive(true);
+    value
+}
+
+/// Each byte percent-encoded: the client puts them into a URL, and leaves a percent sign in there as it is.
+fn percent(text: &str) -> Zeroizing<String> {
+    let mut encoded = Zeroizing::new(String::with_capacity(3 * text.len()));
+    for byte in text.bytes() {
+        write!(encoded, "%{byte:02X}").expect("writing to a string");
+    }
+    encoded
+}
+
+/// Why no connection of this account can be made from this machine, to any host: no roots, most often.
+pub fn obstacle(account: &Account, calls: &Calls) -> Option<Failure> {
+    build(account, calls, None).err()
+}
+
+/// The certificates of `ca_file`.
+pub fn roots(path: &Path) -> Result<Vec<Certificate>, Failure> {
+    let shown = path.display();
+    let wrong = |why: String| Failure::Setup(format!("ca_file {shown}: {why}"));
+    let pem = read_file(path, MAX_ANCHORS_INPUT)
+        .map_err(|error| wrong(access::reason(path, Wish::Read, &error).to_string()))?;
+    let roots = cert::read_roots(&pem).map_err(|error| wrong(error.to_string()))?;
+    roots
+        .iter()
+        .map(|root| Certificate::from_der(root).map_err(|error| wrong(transport::chain(&error))))
+        .collect()
+}

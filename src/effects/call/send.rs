@@ -1,0 +1,283 @@
+//! The one POST: the password is read for it, sent, and wiped.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use memchr::memmem;
+use reqwest::Client;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use zeroize::Zeroizing;
+
+use super::client::{Made, Prepared, build};
+use super::credential;
+use super::limit::Limit;
+use super::redact::redact;
+use super::transport::{self, Cause, Route};
+use crate::effects::blocking;
+use certcollectd_core::api::code::{self, Class};
+use certcollectd_core::api::{Answer, Endpoint, Failure, Request, RetryAfter, Untrusted, reply};
+use certcollectd_core::cert::Fingerprint;
+use certcollectd_core::config::ProxyLogin;
+use certcollectd_core::engine::account::CredentialTag;
+
+/// The largest body, in bytes as they arrive; the largest true answer is a mark certificate with its chain, below 200 KB.
+pub const MAX_BODY: usize = 1024 * 1024;
+/// The largest set of headers, names and values together.
+pub const MAX_HEADERS: usize = 16 * 1024;
+/// A body that is wiped when the last of its holders lets go.
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Whether the code of a refused login stands anywhere in a body. Whatever holds it is looked at as a refusal.
+fn names_refusal(body: &[u8]) -> bool {
+    memmem::find(body, code::LOGIN_REFUSED.to_string().as_bytes()).is_some()
+}
+
+/// Whether an answer may refuse the login, by this code or in other words.
+fn may_refuse(endpoint: Endpoint, answer: &Answer) -> bool {
+    let closes = || {
+        let reply = reply::decode(endpoint, answer).ok();
+        reply.is_some_and(|reply| code::classify(endpoint, &reply).class == Class::AccountClosed)
+    };
+    // Reading what is as broken as an answer can be may end in a panic; that is the engine's to say.
+    names_refusal(&answer.body) || catch_unwind(AssertUnwindSafe(closes)).unwrap_or(true)
+}
+
+impl Prepared {
+    /// Makes the call. Where the answer may be a refused login, or may have been if it had been heard, it also says which
+    /// credential that was: by the time the answer is read, the file may hold another one.
+    pub async fn send(
+        self,
+        request: &Request,
+        salt: Arc<[u8]>,
+    ) -> (Result<Answer, Failure>, Option<CredentialTag>) {
+        let (client, password) = match self.read().await {
+            Ok(read) => read,
+            Err(failure) => return (Err(failure), None),
+        };
+        let account = self.account.clone();
+        let outcome = self.call(client, request, &password).await;
+        let suspicious = match &outcome {
+            Ok(answer) => may_refuse(request.endpoint, answer),
+            Err(failure) => !failure.unsent(),
+        };
+        let tag = if suspicious {
+            let work = move || credential::tag_of(&account.login_name, &password, &salt);
+            tokio::task::spawn_blocking(work).await.ok()
+        } else {
+            None
+        };
+        (outcome, tag)
+    }
+
+    /// What lies in files: the password, read for each call, and the roots, with which the client is made.
+    async fn read(&self) -> Result<(Client, Zeroizing<String>), Failure> {
+        let account = self.account.clone();
+        let password = blocking::with_timeout(&self.permit, move || credential::read(&account.password))
+            .await
+            .unwrap_or_else(|why| Err(format!("{}: {why}", self.account.password.describe())))
+            .map_err(|why| Failure::Credential(format!("{why}; {}", self.account.password.when_unread())))?;
+        let proxy_password = self.proxy_password().await?;
+        let digest = proxy_password.as_ref().map(|password| Fingerprint::of(password.as_bytes()));
+        if let Some(made) = self.kept().as_ref().filter(|made| made.proxy_password == digest) {
+            return Ok((made.client.clone(), password));
+        }
+        let (account, calls) = (self.account.clone(), self.calls);
+        let work = move || build(&account, &calls, proxy_password.as_ref().map(|password| password.as_str()));
+        let client = blocking::with_timeout(&self.permit, work).await.unwrap_or_else(|why| {
+            let file = self.account.ca_file.as_ref().map(|path| format!("ca_file {}: ", path.display()));
+            Err(Failure::Setup(format!("{}{why}", file.unwrap_or_default())))
+        })?;
+        *self.kept() = Some(Made { client: client.clone(), proxy_password: digest });
+        Ok((client, password))
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Made>> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The password of the proxy, read for each call like the account's: a changed one counts at once.
+    async fn proxy_password(&self) -> Result<Option<Zeroizing<String>>, Failure> {
+        let Some(ProxyLogin { password: source, .. }) = self.account.proxy_login.clone() else {
+            return Ok(None);
+        };
+        let shown = source.describe();
+        let advice = source.when_unread();
+        let longest = ProxyLogin::LONGEST;
+        match blocking::with_timeout(&self.permit, move || credential::read(&source)).await {
+            Ok(Ok(password)) if password.len() <= longest => Ok(Some(password)),
+            Ok(Ok(_)) => Err(format!("{shown} is longer than {longest} bytes")),
+            Ok(Err(why)) => Err(why),
+            Err(why) => Err(format!("{shown}: {why}")),
+        }
+        .map_err(|why| Failure::Setup(format!("the password of the proxy cannot be read: {why}; {advice}")))
+    }
+
+    async fn call(self, client: Client, request: &Request, password: &str) -> Result<Answer, Failure> {
+        let body = request.body(&self.account.login_name, password);
+        let url = format!("{}{}", self.account.base_url, request.endpoint.path());
+        tracing::debug!("account {}: calling {}", self.account.name, request.endpoint.name());
+        // The client's own limit begins with the connection, and stands still while the machine is suspended; this one
+        // covers the wait for a name server, too, and goes on.
+        let mut arrived = Arrived::default();
+        let route = Route::new(&self.account, self.calls.connect_timeout);
+        let call = post(&client, &url, body, password, &mut arrived, &route);
+        let limit = Limit::new(self.calls.request_timeout);
+        let answer = match limit.hold(call).await {
+            Some(Ok(late)) if limit.is_out() => {
+                arrived.is_late(late);
+                Err(Unfinished::TimedOut)
+            }
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(Unanswered::Unfinished(why))) => Err(why),
+            Some(Err(Unanswered::NoWay(cause))) => {
+                // What is asked for once more belongs to the call, and to its limit.
+                let asked = limit.hold(route.asked(cause.clone())).await;
+                Err(Unfinished::Failed(route.failure(&asked.unwrap_or(cause))))
+            }
+            None => Err(Unfinished::TimedOut),
+        };
+        let answer = answer.map_err(|why| match why {
+            Unfinished::TimedOut => Failure::Timeout(route.silent(arrived.status, arrived.body.len())),
+            Unfinished::Broken(why) => Failure::Broken(format!("{}: {why}", route.host())),
+            Unfinished::Failed(failure) => failure,
+        });
+        let answer = answer.or_else(|failure| arrived.refusal(request.endpoint, password).ok_or(failure));
+        let (account, endpoint) = (&self.account.name, request.endpoint.name());
+        match &answer {
+            Ok(answer) => {
+                tracing::debug!(
+                    "account {account}: {endpoint} answered HTTP {} with {} bytes",
+                    answer.status,
+                    answer.body.len()
+                );
+                tracing::trace!(
+                    "account {account}: the answer begins \"{}\"",
+                    Untrusted::from_bytes(&answer.body)
+                );
+            }
+            Err(failure) => tracing::debug!("account {account}: {endpoint}: {failure}"),
+        }
+        answer
+    }
+}
+
+/// What has arrived of an answer so far.
+#[derive(Default)]
+struct Arrived {
+    status: u16,
+    body: BytesMut,
+}
+
+impl Arrived {
+    /// A whole answer that came after the end counts as little as half of one.
+    fn is_late(&mut self, answer: Answer) {
+        *self = Arrived { status: answer.status, body: answer.body.into() };
+    }
+
+    /// Half an answer decides nothing, but for a refused login: to call again after that may lock the account.
+    fn refusal(self, endpoint: Endpoint, password: &str) -> Option<Answer> {
+        // There, what follows the code decides what it means.
+        if endpoint == Endpoint::DomainDetails || !names_refusal(&self.body) {
+            return None;
+        }
+        let body = redact(self.body.freeze(), password);
+        let answer = Answer { status: self.status, content_type: None, retry_after: None, body };
+        let reply = reply::decode(endpoint, &answer).ok()?;
+        (code::classify(endpoint, &reply).class == Class::AccountClosed).then_some(answer)
+    }
+}
+
+/// Why there is no answer on a connection that came about.
+enum Unfinished {
+    TimedOut,
+    Broken(String),
+    Failed(Failure),
+}
+
+/// Why there is no answer.
+enum Unanswered {
+    Unfinished(Unfinished),
+    /// Nothing was sent.
+    NoWay(Cause),
+}
+
+async fn post(
+    client: &Client,
+    url: &str,
+    body: Zeroizing<Vec<u8>>,
+    password: &str,
+    arrived: &mut Arrived,
+    route: &Route,
+) -> Result<Answer, Unanswered> {
+    let response = client
+        .post(url)
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Bytes::from_owner(Wiped(body)))
+        .send()
+        .await
+        .map_err(|error| match transport::cause(&error, route) {
+            Some(cause) => Unanswered::NoWay(cause),
+            None => Unanswered::Unfinished(failure(error)),
+        })?;
+    read(response, password, arrived).await.map_err(Unanswered::Unfinished)
+}
+
+/// Reads the answer, with the password blotted out wherever the server repeats it.
+async fn read(
+    mut response: reqwest::Response,
+    password: &str,
+    arrived: &mut Arrived,
+) -> Result<Answer, Unfinished> {
+    let headers = response.headers();
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if size > MAX_HEADERS {
+        return Err(Unfinished::Failed(Failure::HeadersTooLarge(MAX_HEADERS)));
+    }
+    let text = |name| {
+        headers.get(name).map(|value: &HeaderValue| {
+            Untrusted::from_bytes(&redact(Bytes::copy_from_slice(value.as_bytes()), password))
+        })
+    };
+    if let Some(coding) =
+        text(CONTENT_ENCODING).filter(|coding| !coding.as_str().eq_ignore_ascii_case("identity"))
+    {
+        return Err(Unfinished::Failed(Failure::Encoded(coding)));
+    }
+    let content_type = text(CONTENT_TYPE);
+    let retry_after = headers.get(RETRY_AFTER).and_then(|value| RetryAfter::parse(value.to_str().ok()?));
+    let claimed = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if claimed.is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(Unfinished::Failed(Failure::TooLarge(MAX_BODY)));
+    }
+    let status = response.status().as_u16();
+    arrived.status = status;
+    while let Some(chunk) = response.chunk().await.map_err(failure)? {
+        if arrived.body.len() + chunk.len() > MAX_BODY {
+            return Err(Unfinished::Failed(Failure::TooLarge(MAX_BODY)));
+        }
+        arrived.body.extend_from_slice(&chunk);
+    }
+    let body = redact(std::mem::take(&mut arrived.body).freeze(), password);
+    Ok(Answer { status, content_type, retry_after, body })
+}
+
+/// Sorts the client's errors on an open connection by what the vendor can have seen.
+fn failure(error: reqwest::Error) -> Unfinished {
+    // The URL says nothing that helps at night, and one day someone will put a secret into one.
+    let error = error.without_url();
+    if let Some(why) = transport::broken(&error) {
+        return Unfinished::Broken(why.to_owned());
+    }
+    if error.is_timeout() {
+        return Unfinished::TimedOut;
+    }
+    let text = transport::chain(&error);
+    if error.is_builder() { Unfinished::Failed(Failure::Setup(text)) } else { Unfinished::Broken(text) }
+}
