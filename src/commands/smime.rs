@@ -12,10 +12,10 @@ use super::exit::Exit;
 use super::order;
 use super::order_number::wrong_number;
 use super::print::fail;
-use crate::config;
 use crate::effects::errno::cause;
 use certcollectd_core::api::Replace;
 use certcollectd_core::cert::{self, SignatureCheck};
+use certcollectd_core::config;
 use certcollectd_core::engine::command::{Command, ReplaceCommand};
 
 /// `smime replace`, for the request in the file `csr`.

@@ -12,8 +12,8 @@ use super::tables::order::CopyOrigin;
 use super::tables::polling::{cadence, check as check_overrides};
 use super::tables::{account, hook, listener};
 use super::value::{near, plain, shown};
-use super::{Account, Action, Cadence, Config, KeySource, SecretSource};
 use certcollectd_core::api::{OrderRef, Product, Response};
+use certcollectd_core::config::{Account, Action, Cadence, Config, KeySource, SecretSource};
 
 /// Maximum number of names listed where none is similar.
 const LISTED: usize = 10;
@@ -70,29 +70,35 @@ fn order_accounts(diagnostics: &Diagnostics<'_>, draft: &Draft) -> Vec<Option<us
         draft.accounts.iter().enumerate().map(|(index, account)| (&*account.name, index)).collect();
     // Where some accounts could not be read, a name that is not among the others may be right.
     let are_known = diagnostics.is_complete() && draft.account_tables == draft.accounts.len();
-    let find = |(order, origin): (&super::Order, &super::tables::order::Origin)| match origin.account {
-        Some(at) => {
-            let found = by_name.get(&*order.account).copied();
-            if found.is_none() && are_known && !draft.accounts.is_empty() {
-                diagnostics.add(unknown("account", &order.account, at, by_name.keys().copied()));
+    let find =
+        |(order, origin): (&certcollectd_core::config::Order, &super::tables::order::Origin)| match origin
+            .account
+        {
+            Some(at) => {
+                let found = by_name.get(&*order.account).copied();
+                if found.is_none() && are_known && !draft.accounts.is_empty() {
+                    diagnostics.add(unknown("account", &order.account, at, by_name.keys().copied()));
+                }
+                found
             }
-            found
-        }
-        None if by_name.len() == 1 && are_known => Some(0),
-        None => {
-            if are_known && !draft.accounts.is_empty() {
-                diagnostics.add(
-                    Diagnostic::error(
-                        format!("the order `{}` does not say which account", order.name),
-                        origin.name,
-                        "",
-                    )
-                    .help(format!("there is more than one; add account = \"{}\"", draft.accounts[0].name)),
-                );
+            None if by_name.len() == 1 && are_known => Some(0),
+            None => {
+                if are_known && !draft.accounts.is_empty() {
+                    diagnostics.add(
+                        Diagnostic::error(
+                            format!("the order `{}` does not say which account", order.name),
+                            origin.name,
+                            "",
+                        )
+                        .help(format!(
+                            "there is more than one; add account = \"{}\"",
+                            draft.accounts[0].name
+                        )),
+                    );
+                }
+                None
             }
-            None
-        }
-    };
+        };
     draft.orders.list.iter().zip(&draft.orders.origins).map(find).collect()
 }
 

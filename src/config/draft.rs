@@ -10,7 +10,7 @@ use super::tables::listener::Bound;
 use super::tables::order::Orders;
 use super::tables::polling::{CadenceOverrides, Polling, cadence};
 use super::tables::{account, hook};
-use super::{Config, Dns, Http, Log, Push};
+use certcollectd_core::config::{Config, Dns, Http, Log, Push};
 
 #[derive(Default)]
 pub(super) struct Draft {

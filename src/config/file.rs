@@ -19,7 +19,8 @@ use super::parse::reader::{Chunk, Item, Table};
 use super::parse::{sensitive, syntax};
 use super::tables::{account, hook, listener, polling};
 use super::value::InvalidValue;
-use super::{Config, cross, keys, value};
+use super::{cross, keys, value};
+use certcollectd_core::config::Config;
 
 /// Longest file in bytes: some 400,000 orders. Whatever is longer is not a configuration.
 const LONGEST: usize = 64 * MIB;

@@ -19,5 +19,4 @@ mod parse;
 mod tables;
 mod value;
 
-pub use certcollectd_core::config::*;
 pub use parse::locate;
