@@ -82,7 +82,7 @@ impl Engine {
     /// The present credential was read.
     pub(in crate::engine) fn credential_tagged(&mut self, account: &str, tag: Option<CredentialTag>) {
         let Some(gate) = self.gate_of(account) else { return };
-        self.details_fingerprinted(gate, tag);
+        self.details_tagged(gate, tag);
         let resuming = std::mem::take(&mut self.gates[gate].resuming);
         // One that was let through and has not left yet had no call.
         let unsent = self.gates[gate].record.probe;
@@ -90,7 +90,7 @@ impl Engine {
             resuming.into_iter().for_each(|token| {
                 self.reply(token, true, &format!("account {account} is open by now"));
             });
-            return self.unheard_fingerprinted(gate, tag);
+            return self.unheard_tagged(gate, tag);
         };
         let compared = match (closed.refused, tag) {
             (_, None) => Compared::Unreadable,

@@ -192,7 +192,7 @@ impl Engine {
     }
 
     /// The credential was read: with another one than that of the unanswered calls, one more may be tried.
-    pub(in crate::engine) fn unheard_fingerprinted(&mut self, gate: usize, tag: Option<CredentialTag>) {
+    pub(in crate::engine) fn unheard_tagged(&mut self, gate: usize, tag: Option<CredentialTag>) {
         let record = &mut self.gates[gate].record;
         let rests = record.rests(self.now.time);
         let (Some(unheard), Some(tag)) = (&mut record.unheard, tag) else { return };

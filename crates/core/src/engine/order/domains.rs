@@ -207,7 +207,7 @@ impl Engine {
     }
 
     /// The credential was read: another one than the refused one may be allowed more.
-    pub(in crate::engine) fn details_fingerprinted(&mut self, gate: usize, tag: Option<CredentialTag>) {
+    pub(in crate::engine) fn details_tagged(&mut self, gate: usize, tag: Option<CredentialTag>) {
         let Some(refused) = &mut self.gates[gate].record.details_refused else { return };
         match (refused.tag, tag) {
             (_, None) => return,
