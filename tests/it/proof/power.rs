@@ -24,7 +24,8 @@ const XFS_MB: u64 = 300;
 /// What holds an unmounted file system for a moment (a look at all block devices) has let go within this.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(5);
-/// A cut comes at most so long after the daemon is up, which is measured: from the first write to after the hook.
+/// A cut comes at most so long after the daemon is up, which is measured, or after a poll: from the first write to
+/// after the hook.
 const LATEST_MS: u64 = 300;
 
 /// A file system in a file, mounted while this lives.
@@ -168,8 +169,16 @@ impl Cycles {
             }
         }
         let was_there = self.setting.installed("www").exists();
+        let polls = self.setting.all_calls();
         self.setting.start_again();
-        let after = self.dice.below(self.start_ms + LATEST_MS);
+        // After a call that was cut off the daemon waits longer than most cuts let it: every other cut comes after
+        // a poll.
+        let after = if self.dice.below(2) == 0 {
+            self.setting.until("a poll", |setting| setting.all_calls() > polls);
+            self.dice.below(LATEST_MS)
+        } else {
+            self.dice.below(self.start_ms + LATEST_MS)
+        };
         let mut paths = [self.state.at.as_path(), self.out.at.as_path()];
         if self.dice.below(2) == 0 {
             paths.reverse();
