@@ -4,7 +4,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
-use super::value::InvalidValue;
+use super::value::{InvalidValue, file_path, refuse, refuse_if};
 use certcollectd_core::api::Endpoint;
 
 /// Bytes that the kernel takes as the path of a unix socket, its closing zero left out.
@@ -19,29 +19,24 @@ struct Url<'a> {
 }
 
 fn split<'a>(text: &'a str, help: &str) -> Result<Url<'a>, InvalidValue> {
-    if text.bytes().any(|byte| !byte.is_ascii_graphic()) {
-        return Err(InvalidValue::new("has blanks or characters beyond ASCII", help));
-    }
-    let Some((scheme, after)) = text.split_once("://") else {
-        return Err(InvalidValue::new("is not a URL", help));
-    };
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    refuse_if(!is_plain, "has blanks or characters beyond ASCII", help)?;
+    let Some((scheme, after)) = text.split_once("://") else { return refuse("is not a URL", help) };
     let end = after.find(['/', '?', '#']).unwrap_or(after.len());
     Ok(Url { scheme: scheme.to_ascii_lowercase(), authority: &after[..end], rest: &after[end..] })
 }
 
 /// `host` or `host:port`, in lower case.
 fn host_port(authority: &str, help: &str) -> Result<String, InvalidValue> {
-    if authority.contains('@') {
-        return Err(InvalidValue::new("holds a user name or password", "leave out what stands before the @"));
-    }
+    let no_user = "leave out what stands before the @";
+    refuse_if(has_user_info(authority), "holds a user name or password", no_user)?;
     let (host, port) = match authority.strip_prefix('[') {
         Some(inner) => {
             let Some((address, port)) = inner.split_once(']') else {
-                return Err(InvalidValue::new("has no closing bracket after the address", help));
+                return refuse("has no closing bracket after the address", help);
             };
-            if address.parse::<Ipv6Addr>().is_err() {
-                return Err(InvalidValue::new("has no valid address between the brackets", help));
-            }
+            let is_address = address.parse::<Ipv6Addr>().is_ok();
+            refuse_if(!is_address, "has no valid address between the brackets", help)?;
             (&authority[..address.len() + 2], port)
         }
         None => {
@@ -50,15 +45,12 @@ fn host_port(authority: &str, help: &str) -> Result<String, InvalidValue> {
         }
     };
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if host.is_empty() || !host.starts_with('[') && !host.chars().all(is_allowed) {
-        return Err(InvalidValue::new("has no valid host", help));
-    }
+    let is_host = host.starts_with('[') || !host.is_empty() && host.chars().all(is_allowed);
+    refuse_if(!is_host, "has no valid host", help)?;
     let is_port = |digits: &str| {
         digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok_and(|port| port > 0)
     };
-    if !port.is_empty() && !port.strip_prefix(':').is_some_and(is_port) {
-        return Err(InvalidValue::new("has no valid port", help));
-    }
+    refuse_if(!port.is_empty() && !port.strip_prefix(':').is_some_and(is_port), "has no valid port", help)?;
     Ok(authority.to_ascii_lowercase())
 }
 
@@ -66,22 +58,14 @@ fn host_port(authority: &str, help: &str) -> Result<String, InvalidValue> {
 pub(super) fn base_url(text: &str) -> Result<String, InvalidValue> {
     let help = "write it like \"https://secure.trust-provider.com\"";
     let url = split(text, help)?;
-    if url.scheme != "https" {
-        return Err(InvalidValue::new(
-            "is not https",
-            "the login travels in the request, so it must begin with https://",
-        ));
-    }
+    let https = "the login travels in the request, so it must begin with https://";
+    refuse_if(url.scheme != "https", "is not https", https)?;
     let host = host_port(url.authority, help)?;
-    if url.rest.contains(['?', '#']) {
-        return Err(InvalidValue::new("has a query or a fragment", help));
-    }
+    refuse_if(url.rest.contains(['?', '#']), "has a query or a fragment", help)?;
     let path = url.rest.trim_end_matches('/');
     if let Some(front) = without_endpoint(path) {
-        return Err(InvalidValue::new(
-            "has the path of an endpoint in it",
-            format!("the paths of the endpoints are added to it: \"https://{host}{front}\""),
-        ));
+        let help = format!("the paths of the endpoints are added to it: \"https://{host}{front}\"");
+        return refuse("has the path of an endpoint in it", help);
     }
     Ok(format!("https://{host}{path}"))
 }
@@ -115,19 +99,15 @@ pub(super) fn host_of(base_url: &str) -> &str {
 pub(super) fn proxy(text: &str) -> Result<String, InvalidValue> {
     let help = "write it like \"http://proxy.example.com:3128\"; http, https and socks5 are known";
     let url = split(text, help)?;
-    if !matches!(url.scheme.as_str(), "http" | "https" | "socks5") {
-        return Err(InvalidValue::new("has an unknown scheme", help));
-    }
+    refuse_if(!matches!(url.scheme.as_str(), "http" | "https" | "socks5"), "has an unknown scheme", help)?;
     let host = host_port(url.authority, help).map_err(|wrong| match has_user_info(url.authority) {
-        true => InvalidValue::new(
-            wrong.what,
-            "leave out what stands before the @; proxy_user and proxy_password are for it",
-        ),
+        true => InvalidValue {
+            help: format!("{}; proxy_user and proxy_password are for it", wrong.help),
+            ..wrong
+        },
         false => wrong,
     })?;
-    if !matches!(url.rest, "" | "/") {
-        return Err(InvalidValue::new("has more than a host and a port", help));
-    }
+    refuse_if(!matches!(url.rest, "" | "/"), "has more than a host and a port", help)?;
     Ok(format!("{}://{host}", url.scheme))
 }
 
@@ -141,26 +121,20 @@ pub(super) fn hook_url(text: &str) -> Result<String, InvalidValue> {
             host_port(url.authority, help)?;
         }
         "http+unix" => {
-            if !url.authority.is_empty() || !url.rest.starts_with('/') || url.rest.len() < 2 {
-                return Err(InvalidValue::new(
-                    "does not name a socket",
-                    "after http+unix:// comes the absolute path of the socket, so three slashes in all",
-                ));
-            }
+            let is_socket = url.authority.is_empty() && url.rest.starts_with('/') && url.rest.len() > 1;
+            let help = "after http+unix:// comes the absolute path of the socket, so three slashes in all";
+            refuse_if(!is_socket, "does not name a socket", help)?;
         }
-        _ => return Err(InvalidValue::new("has an unknown scheme", help)),
+        _ => return refuse("has an unknown scheme", help),
     }
-    if url.rest.contains('#') {
-        return Err(InvalidValue::new("has a fragment", "leave out what begins with #; it is never sent"));
-    }
+    refuse_if(url.rest.contains('#'), "has a fragment", "leave out what begins with #; it is never sent")?;
     Ok(text.to_owned())
 }
 
 /// The method of a hook's call, in upper case.
 pub(super) fn method(text: &str) -> Result<String, InvalidValue> {
-    if text.is_empty() || text.len() > 20 || !text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        return Err(InvalidValue::new("is not an HTTP method", "such as \"POST\" or \"PUT\""));
-    }
+    let is_method = (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    refuse_if(!is_method, "is not an HTTP method", "such as \"POST\" or \"PUT\"")?;
     Ok(text.to_ascii_uppercase())
 }
 
@@ -172,12 +146,9 @@ pub(super) fn has_user_info(text: &str) -> bool {
 /// The path that the vendor's push calls.
 pub(super) fn request_path(text: &str) -> Result<String, InvalidValue> {
     let help = "such as \"/push\"";
-    if !text.starts_with('/') {
-        return Err(InvalidValue::new("does not begin with a slash", help));
-    }
-    if text.contains(['?', '#']) || text.bytes().any(|byte| !byte.is_ascii_graphic()) {
-        return Err(InvalidValue::new("is more than a path", help));
-    }
+    refuse_if(!text.starts_with('/'), "does not begin with a slash", help)?;
+    let is_path = !text.contains(['?', '#']) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    refuse_if(!is_path, "is more than a path", help)?;
     Ok(text.to_owned())
 }
 
@@ -195,12 +166,10 @@ pub(super) fn listen(text: &str) -> Result<SocketAddr, InvalidValue> {
 
 /// The path of a unix socket fits into what the kernel takes.
 pub(super) fn socket_path(text: &str) -> Result<std::path::PathBuf, InvalidValue> {
-    let path = super::value::file_path(text)?;
+    let path = file_path(text)?;
     if path.as_os_str().len() > SOCKET_PATH_BYTES {
-        return Err(InvalidValue::new(
-            format!("is longer than {SOCKET_PATH_BYTES} bytes"),
-            "the kernel takes no longer path for a socket",
-        ));
+        let what = format!("is longer than {SOCKET_PATH_BYTES} bytes");
+        return refuse(what, "the kernel takes no longer path for a socket");
     }
     Ok(path)
 }

@@ -18,7 +18,7 @@ use super::parse::diagnostic::{Diagnostics, Span, next_header};
 use super::parse::reader::{Chunk, Item, Table};
 use super::parse::{sensitive, syntax};
 use super::tables::{account, hook, listener, polling};
-use super::value::InvalidValue;
+use super::value::{InvalidValue, refuse, refuse_if};
 use super::{cross, keys, value};
 use certcollectd_core::config::Config;
 
@@ -280,14 +280,9 @@ fn note_syntax_errors(chunk: &Chunk<'_>, text: &str) -> Option<String> {
 fn pattern(text: &str) -> Result<String, InvalidValue> {
     let help = "such as \"orders.d/*.toml\", relative to the folder of this file";
     let (folder, name) = text.rsplit_once('/').unwrap_or(("", text));
-    if name.is_empty() || text.chars().any(char::is_control) {
-        return Err(InvalidValue::new("names no file", help));
-    }
+    refuse_if(name.is_empty() || text.chars().any(char::is_control), "names no file", help)?;
     if folder.contains(['*', '?']) {
-        return Err(InvalidValue::new(
-            "has a wildcard in a folder",
-            format!("only the file name may have one, {help}"),
-        ));
+        return refuse("has a wildcard in a folder", format!("only the file name may have one, {help}"));
     }
     Ok(text.to_owned())
 }

@@ -24,47 +24,51 @@ pub(super) const SHORTEST: Duration = Duration::from_millis(1);
 
 const DAY: u64 = 24 * 3600;
 
+/// What is wrong with a value, and what to write.
+pub(super) fn refuse<T>(what: impl Into<String>, help: impl Into<String>) -> Result<T, InvalidValue> {
+    Err(InvalidValue::new(what, help))
+}
+
+/// As [`refuse`], where it is wrong.
+pub(super) fn refuse_if(is_wrong: bool, what: &str, help: &str) -> Result<(), InvalidValue> {
+    if is_wrong { refuse(what, help) } else { Ok(()) }
+}
+
 /// Bytes of one file name on the file systems of Linux.
 const FILE_NAME_BYTES: usize = 255;
 
 /// Text with a unit, between two bounds.
 pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, InvalidValue> {
-    let wrong = |what: String| Err(InvalidValue::new(what, DURATION_HELP));
-    if text.trim().is_empty() {
-        return wrong("is empty".to_owned());
-    }
-    if text.trim().bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return wrong("has no unit".to_owned());
-    }
+    let help = DURATION_HELP;
+    refuse_if(text.trim().is_empty(), "is empty", help)?;
+    let is_bare = text.trim().bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    refuse_if(is_bare, "has no unit", help)?;
     // The parser panics on sums beyond what a `Duration` holds; no sane number has that many digits.
-    if text.len() > 64 || text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 12) {
-        return wrong("is too long".to_owned());
-    }
+    let is_long = text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 12);
+    refuse_if(text.len() > 64 || is_long, "is too long", help)?;
     // "M" would be a month, one slip of the shift key away from a minute.
     if let Some(unit) = text.split(|c: char| !c.is_alphabetic()).find(|unit| is_long_unit(unit)) {
-        return Err(InvalidValue::new(
-            format!("uses the unit {unit:?}, which has no fixed length"),
-            "m is minutes; write months and years as days, such as \"30d\"",
-        ));
+        let help = "m is minutes; write months and years as days, such as \"30d\"";
+        return refuse(format!("uses the unit {unit:?}, which has no fixed length"), help);
     }
     let value = match humantime::parse_duration(text.trim()) {
         Ok(value) => value,
         Err(humantime::DurationError::UnknownUnit { unit, .. }) if unit.is_empty() => {
-            return wrong("has a number without a unit".to_owned());
+            return refuse("has a number without a unit", help);
         }
         Err(humantime::DurationError::UnknownUnit { unit, .. }) => {
-            return Err(InvalidValue::new(
+            return refuse(
                 format!("has the unknown unit {}", shown(&unit)),
                 "units are ms, s, m, h, d and w",
-            ));
+            );
         }
-        Err(_) => return wrong("is not a duration".to_owned()),
+        Err(_) => return refuse("is not a duration", help),
     };
     if value < least {
-        return wrong(format!("is too short: at least {}", plain(least)));
+        return refuse(format!("is too short: at least {}", plain(least)), help);
     }
     if value > most {
-        return wrong(format!("is too long: at most {}", plain(most)));
+        return refuse(format!("is too long: at most {}", plain(most)), help);
     }
     Ok(value)
 }
@@ -90,60 +94,37 @@ fn is_long_unit(unit: &str) -> bool {
 
 /// Octal permission bits.
 pub(super) fn mode(text: &str) -> Result<u32, InvalidValue> {
-    let is_octal =
-        !text.is_empty() && text.len() <= 6 && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-    let Some(mode) = is_octal.then(|| u32::from_str_radix(text, 8).ok()).flatten() else {
-        return Err(InvalidValue::new("is not a mode", MODE_HELP));
+    let is_octal = text.len() <= 6 && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let Some(mode) = u32::from_str_radix(text, 8).ok().filter(|_| is_octal) else {
+        return refuse("is not a mode", MODE_HELP);
     };
-    if mode & !0o777 != 0 {
-        return Err(InvalidValue::new(
-            "has bits beyond the permissions",
-            "only 0777 may be used: no setuid, setgid or sticky bit",
-        ));
-    }
-    if mode & 0o002 != 0 {
-        return Err(InvalidValue::new(
-            "makes the file writable for everyone",
-            "the last digit must be 0, 1, 4 or 5, such as in \"0644\"",
-        ));
-    }
+    let help = "only 0777 may be used: no setuid, setgid or sticky bit";
+    refuse_if(mode & !0o777 != 0, "has bits beyond the permissions", help)?;
+    let help = "the last digit must be 0, 1, 4 or 5, such as in \"0644\"";
+    refuse_if(mode & 0o002 != 0, "makes the file writable for everyone", help)?;
     Ok(mode)
 }
 
 /// The share of an interval, in thousandths.
 pub(super) fn spread(share: f64) -> Result<u16, InvalidValue> {
-    if !(0.0..=0.5).contains(&share) {
-        return Err(InvalidValue::new(
-            "is out of range",
-            "a number from 0 to 0.5: 0.1 stretches an interval by up to ten per cent",
-        ));
-    }
+    let help = "a number from 0 to 0.5: 0.1 stretches an interval by up to ten per cent";
+    refuse_if(!(0.0..=0.5).contains(&share), "is out of range", help)?;
     // At most 500, so nothing is cut.
     Ok((share * 1000.0).round() as u16)
 }
 
 /// An absolute path without detours, so that two ways to write one place compare equal.
 pub(super) fn path(text: &str) -> Result<PathBuf, InvalidValue> {
-    if text.is_empty() {
-        return Err(InvalidValue::new(
-            "is empty",
-            "an absolute path is wanted, such as \"/etc/ssl/example.pem\"",
-        ));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(InvalidValue::new("has control characters", "write the path as `ls` prints it"));
-    }
+    refuse_if(text.is_empty(), "is empty", "an absolute path is wanted, such as \"/etc/ssl/example.pem\"")?;
+    let has_control = text.chars().any(char::is_control);
+    refuse_if(has_control, "has control characters", "write the path as `ls` prints it")?;
     let Some(inside) = text.strip_prefix('/') else {
-        return Err(InvalidValue::new(
-            "is not an absolute path",
-            "begin with a slash; the daemon has no working directory of its own",
-        ));
+        let help = "begin with a slash; the daemon has no working directory of its own";
+        return refuse("is not an absolute path", help);
     };
     let mut is_plain = true;
     for part in inside.as_bytes().split(|byte| *byte == b'/') {
-        if part == b".." {
-            return Err(InvalidValue::new("has `..` in it", "write the path without the detour"));
-        }
+        refuse_if(part == b"..", "has `..` in it", "write the path without the detour")?;
         is_plain &= !matches!(part, b"" | b".");
     }
     let path = Path::new(text);
@@ -153,32 +134,22 @@ pub(super) fn path(text: &str) -> Result<PathBuf, InvalidValue> {
 /// As [`path`], for a file: no slash at the end, not the root.
 pub(super) fn file_path(text: &str) -> Result<PathBuf, InvalidValue> {
     let path = path(text)?;
-    if text.ends_with('/') {
-        return Err(InvalidValue::new(
-            "names a folder",
-            "give the path of the file, without a slash at the end",
-        ));
-    }
+    let help = "give the path of the file, without a slash at the end";
+    refuse_if(text.ends_with('/'), "names a folder", help)?;
     Ok(path)
 }
 
 /// A name within a folder.
 pub(super) fn file_name(text: &str) -> Result<(), InvalidValue> {
     let help = "a plain file name is wanted, such as \"cert.pem\"";
-    if text.is_empty() {
-        return Err(InvalidValue::new("is empty", "give a file name, or false for no such file"));
-    }
+    refuse_if(text.is_empty(), "is empty", "give a file name, or false for no such file")?;
     if text.contains('/') {
-        return Err(InvalidValue::new("has a slash", format!("{help}; other places are for [[order.copy]]")));
+        return refuse("has a slash", format!("{help}; other places are for [[order.copy]]"));
     }
-    if text == "." || text == ".." {
-        return Err(InvalidValue::new("is not a file name", help));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(InvalidValue::new("has control characters", help));
-    }
+    refuse_if(text == "." || text == "..", "is not a file name", help)?;
+    refuse_if(text.chars().any(char::is_control), "has control characters", help)?;
     if text.len() > FILE_NAME_BYTES {
-        return Err(InvalidValue::new(format!("is longer than {FILE_NAME_BYTES} bytes"), help));
+        return refuse(format!("is longer than {FILE_NAME_BYTES} bytes"), help);
     }
     Ok(())
 }
@@ -188,34 +159,23 @@ pub(super) fn principal(text: &str) -> Result<(), InvalidValue> {
     let help = "a name or a number as text, such as \"root\" or \"33\"";
     let is_allowed =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '@' | '\\' | '$' | '+');
-    if text.is_empty() {
-        return Err(InvalidValue::new("is empty", help));
-    }
-    if text.len() > 256 || text.starts_with('-') || !text.chars().all(is_allowed) {
-        return Err(InvalidValue::new("is not a user or group", help));
-    }
+    refuse_if(text.is_empty(), "is empty", help)?;
+    let is_name = text.len() <= 256 && !text.starts_with('-') && text.chars().all(is_allowed);
+    refuse_if(!is_name, "is not a user or group", help)?;
     // 4294967295 means "leave it alone" to the system call, which is not what was meant.
-    if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.parse::<u32>().is_ok_and(|id| id != u32::MAX) {
-        return Err(InvalidValue::new("is too large for a user or group", help));
-    }
-    Ok(())
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_large = is_number && !text.parse::<u32>().is_ok_and(|id| id != u32::MAX);
+    refuse_if(is_large, "is too large for a user or group", help)
 }
 
 /// The vendor's order number: opaque, except that CollectMC takes digits only.
 pub(super) fn order_number(text: &str, product: Product) -> Result<(), InvalidValue> {
     let help = "write the number as the vendor gave it, such as \"123456789\"";
-    if text.is_empty() {
-        return Err(InvalidValue::new("is empty", help));
-    }
-    if text.trim() != text {
-        return Err(InvalidValue::new("has blanks around it", help));
-    }
-    if text.chars().any(char::is_control) {
-        return Err(InvalidValue::new("has control characters", help));
-    }
+    refuse_if(text.is_empty(), "is empty", help)?;
+    refuse_if(text.trim() != text, "has blanks around it", help)?;
+    refuse_if(text.chars().any(char::is_control), "has control characters", help)?;
     if text.chars().count() > OrderRef::MAX_ORDER_NUMBER {
-        let most = OrderRef::MAX_ORDER_NUMBER;
-        return Err(InvalidValue::new(format!("is longer than {most} characters"), help));
+        return refuse(format!("is longer than {} characters", OrderRef::MAX_ORDER_NUMBER), help);
     }
     match product {
         Product::Ssl => Ok(()),
@@ -236,9 +196,7 @@ pub(super) fn odd_order_number(text: &str) -> Option<(String, &'static str)> {
 
 /// Digits only.
 pub(super) fn digits(text: &str, most: usize) -> Result<(), InvalidValue> {
-    let wrong = |what: &str| {
-        Err(InvalidValue::new(what, format!("1 to {most} digits in quotes, such as \"123456789\"")))
-    };
+    let wrong = |what: &str| refuse(what, format!("1 to {most} digits in quotes, such as \"123456789\""));
     if text.is_empty() {
         wrong("is empty")
     } else if !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -253,13 +211,9 @@ pub(super) fn digits(text: &str, most: usize) -> Result<(), InvalidValue> {
 /// The name of an environment variable.
 pub(super) fn variable(text: &str) -> Result<(), InvalidValue> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if text.is_empty() || text.starts_with(|c: char| c.is_ascii_digit()) || !text.chars().all(is_allowed) {
-        return Err(InvalidValue::new(
-            "is not the name of an environment variable",
-            "letters, digits and _ only; the variable is named here, not its value",
-        ));
-    }
-    Ok(())
+    let is_name = text.starts_with(|c: char| !c.is_ascii_digit()) && text.chars().all(is_allowed);
+    let help = "letters, digits and _ only; the variable is named here, not its value";
+    refuse_if(!is_name, "is not the name of an environment variable", help)
 }
 
 /// A level, or a list of `target=level` as in `RUST_LOG`.
@@ -273,10 +227,8 @@ pub(super) fn log_filter(text: &str) -> Result<(), InvalidValue> {
         let is_target = !part.contains('=') && (part.contains("::") || part.trim().ends_with(']'));
         if !is_level && !is_target {
             let near = near(level, LEVELS.into_iter()).map(|near| format!("did you mean {near:?}? "));
-            return Err(InvalidValue::new(
-                format!("has the unknown level {}", shown(level)),
-                format!("{}{help}", near.unwrap_or_default()),
-            ));
+            let help = format!("{}{help}", near.unwrap_or_default());
+            return refuse(format!("has the unknown level {}", shown(level)), help);
         }
     }
     Ok(())

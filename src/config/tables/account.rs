@@ -9,7 +9,7 @@ use crate::config::address::{base_url, has_user_info, proxy};
 use crate::config::invisible;
 use crate::config::parse::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{InvalidValue, file_path};
+use crate::config::value::{InvalidValue, file_path, refuse, refuse_if};
 use certcollectd_core::config::{Account, ProxyLogin, SecretSource, name};
 
 /// Characters that the vendor takes as `loginName` (CollectSSL, request parameters).
@@ -104,14 +104,12 @@ fn proxy_login(table: &Table<'_>) -> Option<ProxyLogin> {
 
 fn login_name(text: &str) -> Result<String, InvalidValue> {
     let help = "the login name as the vendor knows it, 1 to 64 characters";
-    if text.is_empty() {
-        return Err(InvalidValue::new("is empty", help));
-    }
+    refuse_if(text.is_empty(), "is empty", help)?;
     if text.chars().count() > LOGIN_CHARS {
-        return Err(InvalidValue::new(format!("is longer than {LOGIN_CHARS} characters"), help));
+        return refuse(format!("is longer than {LOGIN_CHARS} characters"), help);
     }
     if let Some(odd) = invisible::oddities(text).first() {
-        return Err(InvalidValue::new(format!("has {odd}"), help));
+        return refuse(format!("has {odd}"), help);
     }
     Ok(text.to_owned())
 }

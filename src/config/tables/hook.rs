@@ -8,7 +8,7 @@ use crate::config::address::{has_user_info, hook_url, method, socket_path};
 use crate::config::keys;
 use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{DURATION_HELP, InvalidValue, SHORTEST, duration, file_path, near};
+use crate::config::value::{DURATION_HELP, InvalidValue, SHORTEST, duration, file_path, near, refuse_if};
 use certcollectd_core::config::{Action, Hook, HookEvent, HookSignal, name};
 
 /// Longest time for a hook: one that needs more waits for something that will not come.
@@ -101,19 +101,14 @@ fn run(item: &Item<'_>) -> Option<Action> {
 
 fn program(text: &str) -> Result<String, InvalidValue> {
     let help = "the name of a program in PATH, or its absolute path";
-    if text.trim().is_empty() {
-        return Err(InvalidValue::new("names no program", help));
-    }
-    if text.contains('/') && !Path::new(text).is_absolute() {
-        return Err(InvalidValue::new("names a program by a relative path", help));
-    }
+    refuse_if(text.trim().is_empty(), "names no program", help)?;
+    let is_relative = text.contains('/') && !Path::new(text).is_absolute();
+    refuse_if(is_relative, "names a program by a relative path", help)?;
     argument(text)
 }
 
 fn argument(text: &str) -> Result<String, InvalidValue> {
-    if text.contains('\0') {
-        return Err(InvalidValue::new("has a NUL character", "no program can be given one"));
-    }
+    refuse_if(text.contains('\0'), "has a NUL character", "no program can be given one")?;
     Ok(text.to_owned())
 }
 

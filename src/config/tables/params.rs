@@ -2,7 +2,7 @@
 
 use crate::config::parse::diagnostic::Diagnostic;
 use crate::config::parse::reader::Table;
-use crate::config::value::InvalidValue;
+use crate::config::value::{InvalidValue, refuse, refuse_if};
 use certcollectd_core::api::Request;
 use certcollectd_core::config::Params;
 
@@ -75,10 +75,8 @@ fn wrong_name(name: &str) -> Option<InvalidValue> {
 
 fn value(text: &str) -> Result<&str, InvalidValue> {
     if text.chars().count() > VALUE {
-        return Err(InvalidValue::new(format!("has more than {VALUE} characters"), HELP));
+        return refuse(format!("has more than {VALUE} characters"), HELP);
     }
-    if text.chars().any(char::is_control) {
-        return Err(InvalidValue::new("holds a control character", HELP));
-    }
+    refuse_if(text.chars().any(char::is_control), "holds a control character", HELP)?;
     Ok(text)
 }

@@ -3,7 +3,7 @@
 use crate::config::keys;
 use crate::config::parse::diagnostic::Diagnostic;
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{InvalidValue, file_name, file_path, variable};
+use crate::config::value::{InvalidValue, file_name, file_path, refuse_if, variable};
 use certcollectd_core::config::SecretSource;
 
 /// What may stand behind the key.
@@ -48,12 +48,8 @@ fn guarded<T>(item: &Item<'_>, help: &str, read: impl FnOnce(&str) -> Result<T, 
 }
 
 fn credential(text: &str) -> Result<String, InvalidValue> {
-    if file_name(text).is_err() {
-        return Err(InvalidValue::new(
-            "is not the name of a credential",
-            "the name that the unit gives it in LoadCredential=, such as \"sectigo\"",
-        ));
-    }
+    let help = "the name that the unit gives it in LoadCredential=, such as \"sectigo\"";
+    refuse_if(file_name(text).is_err(), "is not the name of a credential", help)?;
     Ok(text.to_owned())
 }
 
@@ -69,12 +65,8 @@ pub(crate) fn login(table: &Table<'_>, keys: [&'static str; 2]) -> (Option<Strin
     }
     let user = user.and_then(|item| {
         item.parse(&format!("such as {} = \"sectigo\"", item.name), |text| {
-            if text.is_empty() || text.contains(':') || text.chars().any(char::is_control) {
-                return Err(InvalidValue::new(
-                    "is not a user name",
-                    "not empty, without a colon or control characters",
-                ));
-            }
+            let is_wrong = text.is_empty() || text.contains(':') || text.chars().any(char::is_control);
+            refuse_if(is_wrong, "is not a user name", "not empty, without a colon or control characters")?;
             Ok(text.to_owned())
         })
     });
