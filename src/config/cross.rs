@@ -21,16 +21,14 @@ const LISTED: usize = 10;
 /// All of it.
 pub(super) fn check(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     if draft.account_tables == 0 && diagnostics.is_complete() {
-        diagnostics.add(
-            Diagnostic::error("there is no [[account]]", Span::whole(0), "")
-                .help("add one with name, login_name and password; config/minimal.toml shows how"),
-        );
+        Diagnostic::error("there is no [[account]]", Span::whole(0))
+            .help("add one with name, login_name and password; config/minimal.toml shows how")
+            .add_to(diagnostics);
     }
     if draft.orders.tables == 0 && diagnostics.is_complete() {
-        diagnostics.add(
-            Diagnostic::warning("there is no [[order]], so there is nothing to do", Span::whole(0), "")
-                .help("add one with name and order_number"),
-        );
+        Diagnostic::warning("there is no [[order]], so there is nothing to do", Span::whole(0))
+            .help("add one with name and order_number")
+            .add_to(diagnostics);
     }
     same_names(diagnostics, "accounts", draft.accounts.iter().map(|draft| (&draft.name, draft.name_at)));
     same_names(diagnostics, "hooks", draft.hooks.iter().map(|draft| (&draft.name, draft.name_at)));
@@ -56,10 +54,9 @@ fn same_names<'a>(
     let mut known: HashMap<&str, Span> = HashMap::new();
     for (name, at) in names {
         if let Some(first) = known.insert(name, at) {
-            diagnostics.add(
-                Diagnostic::error(format!("two {what} with the name `{name}`"), at, "again here")
-                    .also(first, "first here"),
-            );
+            Diagnostic::error(format!("two {what} with the name `{name}`"), at)
+                .again_after(first)
+                .add_to(diagnostics);
         }
     }
 }
@@ -84,17 +81,10 @@ fn order_accounts(diagnostics: &Diagnostics<'_>, draft: &Draft) -> Vec<Option<us
             None if by_name.len() == 1 && are_known => Some(0),
             None => {
                 if are_known && !draft.accounts.is_empty() {
-                    diagnostics.add(
-                        Diagnostic::error(
-                            format!("the order `{}` does not say which account", order.name),
-                            origin.name,
-                            "",
-                        )
-                        .help(format!(
-                            "there is more than one; add account = \"{}\"",
-                            draft.accounts[0].name
-                        )),
-                    );
+                    let what = format!("the order `{}` does not say which account", order.name);
+                    Diagnostic::error(what, origin.name)
+                        .help(format!("there is more than one; add account = \"{}\"", draft.accounts[0].name))
+                        .add_to(diagnostics);
                 }
                 None
             }
@@ -104,11 +94,8 @@ fn order_accounts(diagnostics: &Diagnostics<'_>, draft: &Draft) -> Vec<Option<us
 
 fn unknown<'a>(kind: &str, name: &str, at: Span, known: impl Iterator<Item = &'a str> + Clone) -> Diagnostic {
     let label = near(name, known.clone()).map(|near| format!("did you mean {near:?}?"));
-    let problem = Diagnostic::error(
-        format!("there is no {kind} with the name {}", shown(name)),
-        at,
-        label.unwrap_or_default(),
-    );
+    let problem = Diagnostic::error(format!("there is no {kind} with the name {}", shown(name)), at)
+        .label(label.unwrap_or_default());
     let mut names: Vec<&str> = known.collect();
     names.sort_unstable();
     let more = names.len().saturating_sub(LISTED);
@@ -152,15 +139,14 @@ fn same_numbers(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option
         let first = known.insert((*account, &order.handle), index);
         // With the same name as well, more was said already.
         if let Some(first) = first.filter(|first| orders.list[*first].name != order.name) {
-            diagnostics.add(
-                Diagnostic::error(
-                    format!("`{}` and `{}` are the same order", orders.list[first].name, order.name),
-                    orders.origins[index].handle,
-                    "again here",
+            let what = format!("`{}` and `{}` are the same order", orders.list[first].name, order.name);
+            Diagnostic::error(what, orders.origins[index].handle)
+                .again_after(orders.origins[first].handle)
+                .help(
+                    "the vendor allows one poll per interval of an order; [[order.copy]] installs it in further \
+                     places",
                 )
-                .also(orders.origins[first].handle, "first here")
-                .help("the vendor allows one poll per interval of an order; [[order.copy]] installs it in further places"),
-            );
+                .add_to(diagnostics);
         }
     }
 }
@@ -184,13 +170,13 @@ fn intervals(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<us
         let interval = cadence(&polling.overrides, overrides).interval;
         let at = shared.override_spans.interval(polling);
         if let Some(at) = at.filter(|at| is_vendor && interval < Cadence::INTERVAL && said.insert(*at)) {
-            diagnostics.add(
-                Diagnostic::warning("`interval` is shorter than the vendor allows", at, plain(interval))
-                    .help(
-                        "Sectigo asks for polling \"no more often than once every 3 hours\" and may answer \
+            Diagnostic::warning("`interval` is shorter than the vendor allows", at)
+                .label(plain(interval))
+                .help(
+                    "Sectigo asks for polling \"no more often than once every 3 hours\" and may answer \
                      more with a refusal of the whole account",
-                    ),
-            );
+                )
+                .add_to(diagnostics);
         }
     }
 }
@@ -208,15 +194,13 @@ fn responses(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<us
         if settings.response.is_some() || response.fits(product) || !said.insert((number, product)) {
             continue;
         }
-        diagnostics.add(
-            Diagnostic::warning(
-                format!("`response` is no form that product = \"{}\" has", product.as_str()),
-                written.response_at.unwrap_or(written.name_at),
-                "",
-            )
-            .also(origin.name, format!("`{}` is asked for in its product's own form", order.name))
-            .help(format!("it has {}", Response::fitting(product).join(", "))),
-        );
+        Diagnostic::warning(
+            format!("`response` is no form that product = \"{}\" has", product.as_str()),
+            written.response_at.unwrap_or(written.name_at),
+        )
+        .also(origin.name, format!("`{}` is asked for in its product's own form", order.name))
+        .help(format!("it has {}", Response::fitting(product).join(", ")))
+        .add_to(diagnostics);
     }
 }
 
@@ -234,9 +218,9 @@ fn folders(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     let help = format!("keep them apart; the defaults are {} and {}", Config::STATE_DIR, Config::INSTALL_DIR);
     let written = [&draft.state_dir, &draft.install_dir].map(|dir| dir.as_ref().map(|(_, at)| *at));
     let problem = match written {
-        [Some(state), Some(install)] => Diagnostic::error(what, install, "").also(state, ""),
-        [Some(at), None] | [None, Some(at)] => Diagnostic::error(what, at, ""),
-        [None, None] => Diagnostic::error(what, Span::whole(0), ""),
+        [Some(state), Some(install)] => Diagnostic::error(what, install).also(state, ""),
+        [Some(at), None] | [None, Some(at)] => Diagnostic::error(what, at),
+        [None, None] => Diagnostic::error(what, Span::whole(0)),
     };
     diagnostics.add(problem.help(help));
 }
@@ -265,14 +249,12 @@ fn key_files(diagnostics: &Diagnostics<'_>, draft: &Draft) {
         };
         for path in paths {
             if let Some(name) = installed(draft, &install, path) {
-                diagnostics.add(
-                    Diagnostic::error(
-                        format!("the {what} of `{}` lies among the installed files of `{name}`", order.name),
-                        origin.name,
-                        "",
-                    )
-                    .help("these are replaced as a whole with each new certificate; keep it elsewhere"),
-                );
+                Diagnostic::error(
+                    format!("the {what} of `{}` lies among the installed files of `{name}`", order.name),
+                    origin.name,
+                )
+                .help("these are replaced as a whole with each new certificate; keep it elsewhere")
+                .add_to(diagnostics);
             }
         }
     }
@@ -293,19 +275,16 @@ fn copies(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     for pair in sorted.windows(2) {
         let (first, second) = (pair[0], pair[1]);
         if path_of(first) == path_of(second) {
-            diagnostics.add(
-                Diagnostic::error(
-                    format!("`{}` and `{}` write the same file", name_of(first), name_of(second)),
-                    second.to,
-                    "again here",
-                )
-                .also(first.to, "first here"),
-            );
+            Diagnostic::error(
+                format!("`{}` and `{}` write the same file", name_of(first), name_of(second)),
+                second.to,
+            )
+            .again_after(first.to)
+            .add_to(diagnostics);
         } else if path_of(second).starts_with(path_of(first)) {
-            diagnostics.add(
-                Diagnostic::error("one copy needs a folder where another writes a file", second.to, "")
-                    .also(first.to, "this is the file"),
-            );
+            Diagnostic::error("one copy needs a folder where another writes a file", second.to)
+                .also(first.to, "this is the file")
+                .add_to(diagnostics);
         }
     }
     let (state, install) = (draft.state_dir(), draft.install_dir());
@@ -313,10 +292,9 @@ fn copies(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     for origin in &orders.copies {
         let path = path_of(origin);
         let refuse = |what: String| {
-            diagnostics.add(
-                Diagnostic::error(what, origin.to, "")
-                    .help("give the copy a path of its own; what stands there is replaced"),
-            );
+            Diagnostic::error(what, origin.to)
+                .help("give the copy a path of its own; what stands there is replaced")
+                .add_to(diagnostics);
         };
         if path.starts_with(&state) || state.starts_with(path) {
             refuse("a copy in the way of `state_dir`".to_owned());

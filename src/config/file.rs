@@ -124,15 +124,12 @@ fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, DiagnosticList) {
             || Span::whole(0),
             |span| Span { source: 0, start: span.start as u32, end: span.end as u32 },
         );
-        let problem = match unread.level {
-            Level::Error => {
-                // Accounts and hooks that are not known may be in there.
-                diagnostics.leave_out(at);
-                Diagnostic::error(unread.message.as_str(), at, "")
-            }
-            Level::Warning => Diagnostic::warning(unread.message.as_str(), at, ""),
-        };
-        diagnostics.add(problem.help(unread.help.as_str()));
+        if unread.level == Level::Error {
+            // Accounts and hooks that are not known may be in there.
+            diagnostics.leave_out(at);
+        }
+        let problem = Diagnostic::new(unread.level, unread.message.as_str(), at);
+        problem.help(unread.help.as_str()).add_to(&diagnostics);
     }
     cross::check(&diagnostics, &draft);
     let problems = diagnostics.finish();
@@ -149,7 +146,7 @@ fn draft_of(diagnostics: &Diagnostics<'_>) -> Draft {
 
 fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, text: &str) {
     let too_long = |what: String, help: &str| {
-        diagnostics.add(Diagnostic::error(what, Span::whole(source), "").help(help));
+        Diagnostic::error(what, Span::whole(source)).help(help).add_to(diagnostics);
         diagnostics.leave_out(Span::whole(source));
     };
     if text.len() > LONGEST {
@@ -186,8 +183,9 @@ fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, te
         }
     }
     if is_empty && source > 0 {
-        let empty = Diagnostic::warning("an included file holds nothing", Span::whole(source), "");
-        diagnostics.add(empty.help("if orders were in it, put them back; or take it away"));
+        Diagnostic::warning("an included file holds nothing", Span::whole(source))
+            .help("if orders were in it, put them back; or take it away")
+            .add_to(diagnostics);
     }
 }
 
@@ -247,10 +245,9 @@ fn once<'a>(
 ) -> Option<Table<'a>> {
     let item = top.get(name)?;
     if let Some(first) = draft.once.insert(name, item.key_at) {
-        item.diagnostics().add(
-            Diagnostic::error(format!("`{name}` is given twice"), item.key_at, "again here")
-                .also(first, "first here"),
-        );
+        Diagnostic::error(format!("`{name}` is given twice"), item.key_at)
+            .again_after(first)
+            .add_to(item.diagnostics());
         return None;
     }
     item.table(keys)
@@ -266,7 +263,7 @@ fn note_syntax_errors(chunk: &Chunk<'_>, text: &str) -> Option<String> {
         chunk.diagnostics.leave_out(chunk.span(gap));
     }
     for error in recovered.errors {
-        let mut problem = Diagnostic::error(error.message, chunk.span(error.span), error.label);
+        let mut problem = Diagnostic::error(error.message, chunk.span(error.span)).label(error.label);
         if let Some((also, label)) = error.also {
             problem = problem.also(chunk.span(also), label);
         }

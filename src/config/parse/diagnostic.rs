@@ -82,18 +82,27 @@ impl Span {
 }
 
 impl Diagnostic {
-    pub(crate) fn error(message: impl Into<String>, at: Span, label: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            level: Level::Error,
-            message: message.into(),
-            at: at.location(label.into()),
-            also: Vec::new(),
-            help: None,
-        }
+    pub(crate) fn new(level: Level, message: impl Into<String>, at: Span) -> Diagnostic {
+        let at = at.location(String::new());
+        Diagnostic { level, message: message.into(), at, also: Vec::new(), help: None }
     }
 
-    pub(crate) fn warning(message: impl Into<String>, at: Span, label: impl Into<String>) -> Diagnostic {
-        Diagnostic { level: Level::Warning, ..Diagnostic::error(message, at, label) }
+    pub(crate) fn error(message: impl Into<String>, at: Span) -> Diagnostic {
+        Diagnostic::new(Level::Error, message, at)
+    }
+
+    pub(crate) fn warning(message: impl Into<String>, at: Span) -> Diagnostic {
+        Diagnostic::new(Level::Warning, message, at)
+    }
+
+    pub(crate) fn label(mut self, label: impl Into<String>) -> Diagnostic {
+        self.at.label = label.into();
+        self
+    }
+
+    /// The second of two, where one is allowed.
+    pub(crate) fn again_after(self, first: Span) -> Diagnostic {
+        self.label("again here").also(first, "first here")
     }
 
     pub(crate) fn also(mut self, at: Span, label: impl Into<String>) -> Diagnostic {
@@ -104,6 +113,10 @@ impl Diagnostic {
     pub(crate) fn help(mut self, help: impl Into<String>) -> Diagnostic {
         self.help = Some(help.into());
         self
+    }
+
+    pub(crate) fn add_to(self, diagnostics: &Diagnostics<'_>) {
+        diagnostics.add(self);
     }
 
     fn order(&self) -> (usize, usize, Level) {
@@ -264,8 +277,8 @@ mod tests {
     fn only_so_many_are_kept_and_all_are_counted() {
         let diagnostics = Diagnostics::new(&[]);
         for start in (0..250).rev() {
-            diagnostics.add(Diagnostic::error("x", Span { source: 0, start, end: start }, ""));
-            diagnostics.add(Diagnostic::warning("y", Span { source: 0, start, end: start }, ""));
+            Diagnostic::error("x", Span { source: 0, start, end: start }).add_to(&diagnostics);
+            Diagnostic::warning("y", Span { source: 0, start, end: start }).add_to(&diagnostics);
         }
         let problems = diagnostics.finish();
         assert_eq!((problems.errors(), problems.warnings(), problems.len()), (250, 250, 500));

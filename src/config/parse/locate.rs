@@ -66,12 +66,8 @@ pub fn located(sources: &[Source], findings: &[Finding]) -> DiagnosticList {
     let diagnostics = Diagnostics::new(sources);
     let spans = find(sources, findings.iter().map(|finding| finding.about.as_ref()));
     for (finding, span) in findings.iter().zip(spans) {
-        let mut problem = match finding.level {
-            Level::Error => Diagnostic::error(finding.message.as_str(), span, ""),
-            Level::Warning => Diagnostic::warning(finding.message.as_str(), span, ""),
-        };
-        problem.help.clone_from(&finding.help);
-        diagnostics.add(problem);
+        let problem = Diagnostic::new(finding.level, finding.message.as_str(), span);
+        diagnostics.add(Diagnostic { help: finding.help.clone(), ..problem });
     }
     diagnostics.finish()
 }

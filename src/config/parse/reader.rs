@@ -127,14 +127,13 @@ impl<'a> Table<'a> {
     pub(crate) fn note_both(&self, first: &Item<'_>, second: &Item<'_>) {
         let (first, second) =
             if first.key_at.start < second.key_at.start { (first, second) } else { (second, first) };
-        self.diagnostics().add(
-            Diagnostic::error(
-                format!("both `{}` and `{}` in {}", first.name, second.name, self.keys.title),
-                second.key_at,
-                "only one of them may be given",
-            )
-            .also(first.key_at, "the other one"),
-        );
+        Diagnostic::error(
+            format!("both `{}` and `{}` in {}", first.name, second.name, self.keys.title),
+            second.key_at,
+        )
+        .label("only one of them may be given")
+        .also(first.key_at, "the other one")
+        .add_to(self.diagnostics());
     }
 
     fn note_missing(&self, names: &[&str], help: &str) {
@@ -143,9 +142,10 @@ impl<'a> Table<'a> {
         }
         let what = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let problem = if names.len() > 1 {
-            Diagnostic::error(format!("{} needs one of {what}", self.keys.title), self.at, "")
+            Diagnostic::error(format!("{} needs one of {what}", self.keys.title), self.at)
         } else {
-            Diagnostic::error(format!("{} needs {what}", self.keys.title), self.at, "it is missing here")
+            Diagnostic::error(format!("{} needs {what}", self.keys.title), self.at)
+                .label("it is missing here")
         };
         self.diagnostics().add(problem.help(help));
     }
@@ -171,14 +171,14 @@ impl<'a> Table<'a> {
         let at = self.chunk.span(span);
         let title = self.keys.title;
         if *self.keys == keys::INCLUDED && keys::TOP.has(name) {
-            self.diagnostics().add(
-                Diagnostic::error(format!("`{name}` in an included file"), at, "belongs to the main file")
-                    .help("an included file holds [[account]], [[order]] and [[hook]] only"),
-            );
+            Diagnostic::error(format!("`{name}` in an included file"), at)
+                .label("belongs to the main file")
+                .help("an included file holds [[account]], [[order]] and [[hook]] only")
+                .add_to(self.diagnostics());
             return;
         }
         let place = if *self.keys == keys::TOP { "at" } else { "in" };
-        let problem = Diagnostic::error(format!("unknown key `{name}` {place} {title}"), at, "");
+        let problem = Diagnostic::error(format!("unknown key `{name}` {place} {title}"), at);
         self.diagnostics().add(if let Some(meant) = meant {
             let mut problem = problem;
             problem.at.label = format!("did you mean `{meant}`?");
@@ -254,21 +254,17 @@ impl<'a> Item<'a> {
     }
 
     pub(crate) fn refuse(&self, wrong: &InvalidValue) {
-        let problem = Diagnostic::error(format!("{} {}", self.subject(), wrong.what), self.at, "");
+        let problem = Diagnostic::error(format!("{} {}", self.subject(), wrong.what), self.at);
         self.diagnostics().add(problem.help(wrong.help.as_str()));
     }
 
     /// The value is of another kind than it should be.
     pub(crate) fn wrong_type(&self, expected: &str, help: &str) {
         let kind = self.kind();
-        self.diagnostics().add(
-            Diagnostic::error(
-                format!("{} must be {expected}", self.subject()),
-                self.at,
-                format!("this is {kind}"),
-            )
-            .help(help),
-        );
+        Diagnostic::error(format!("{} must be {expected}", self.subject()), self.at)
+            .label(format!("this is {kind}"))
+            .help(help)
+            .add_to(self.diagnostics());
     }
 
     fn subject(&self) -> String {
@@ -363,10 +359,10 @@ impl<'a> Item<'a> {
         if found.is_none() {
             let label = near(text, words.iter().map(|(word, _)| *word));
             let label = label.map(|near| format!("did you mean {near:?}?")).unwrap_or_default();
-            self.diagnostics().add(
-                Diagnostic::error(format!("{} has an unknown value", self.subject()), self.at, label)
-                    .help(list),
-            );
+            Diagnostic::error(format!("{} has an unknown value", self.subject()), self.at)
+                .label(label)
+                .help(list)
+                .add_to(self.diagnostics());
         }
         found.map(|(_, value)| *value)
     }
@@ -411,10 +407,9 @@ impl<'a> Item<'a> {
             // Lists are short; only a generated one is longer, and it has no duplicates to warn of.
             let first = values.iter().take(LIST).find(|(known, _)| *known == value);
             if let Some((_, first)) = first {
-                self.diagnostics().add(
-                    Diagnostic::warning(format!("listed twice in `{}`", self.name), element.at, "again here")
-                        .also(*first, "first here"),
-                );
+                Diagnostic::warning(format!("listed twice in `{}`", self.name), element.at)
+                    .again_after(*first)
+                    .add_to(self.diagnostics());
                 continue;
             }
             values.push((value, element.at));

@@ -81,21 +81,20 @@ fn proxy_login(table: &Table<'_>) -> Option<ProxyLogin> {
     const KEYS: [&str; 2] = ["proxy_user", "proxy_password"];
     let given = KEYS.into_iter().find_map(|key| table.get(key));
     if let Some(item) = given.filter(|_| table.get("proxy").is_none()) {
-        table.diagnostics().add(
-            Diagnostic::error(format!("`{}` without `proxy`", item.name), item.key_at, "")
-                .help("say which one: proxy = \"http://proxy.example.com:3128\"; proxies of the environment are not used"),
-        );
+        Diagnostic::error(format!("`{}` without `proxy`", item.name), item.key_at)
+            .help(
+                "say which one: proxy = \"http://proxy.example.com:3128\"; proxies of the environment are not \
+                 used",
+            )
+            .add_to(table.diagnostics());
     }
     let (user, password) = secret::login(table, KEYS);
     let user = user.filter(|user| {
         let fits = user.len() <= ProxyLogin::LONGEST;
         if let (false, Some(item)) = (fits, table.get("proxy_user")) {
             let longest = ProxyLogin::LONGEST;
-            table.diagnostics().add(Diagnostic::error(
-                format!("`proxy_user` is longer than {longest} bytes"),
-                item.at,
-                "",
-            ));
+            Diagnostic::error(format!("`proxy_user` is longer than {longest} bytes"), item.at)
+                .add_to(table.diagnostics());
         }
         fits
     });
@@ -137,11 +136,10 @@ pub(crate) fn note_shared_logins(drafts: &[Draft], diagnostics: &Diagnostics<'_>
             })
         });
         if let Some(same) = same {
-            diagnostics.add(
-                Diagnostic::error("two accounts with the same login name", draft.login_at, "again here")
-                    .also(same.login_at, "first here")
-                    .help("the vendor asks for one call at a time, so one login is one [[account]]"),
-            );
+            Diagnostic::error("two accounts with the same login name", draft.login_at)
+                .again_after(same.login_at)
+                .help("the vendor asks for one call at a time, so one login is one [[account]]")
+                .add_to(diagnostics);
         }
     }
 }

@@ -145,7 +145,7 @@ fn http(table: &Table<'_>) -> Option<Action> {
 
 /// Hooks that no order names never run, which is seldom meant.
 pub(crate) fn unused(draft: &Draft) -> Diagnostic {
-    Diagnostic::warning(format!("no order names the hook `{}`", draft.name), draft.name_at, "")
+    Diagnostic::warning(format!("no order names the hook `{}`", draft.name), draft.name_at)
         .help(format!("add hooks = [\"{}\"] to the orders that need it", draft.name))
 }
 

@@ -24,11 +24,12 @@ pub(crate) fn push(table: &Table<'_>) -> Bound<Push> {
     let (listen, at) = address?;
     let asks = table.get("user").is_some() || table.get("password").is_some();
     if !asks && !listen.ip().to_canonical().is_loopback() {
-        table.diagnostics().add(
-            Diagnostic::warning("[push] asks for no password and can be reached from other hosts", at, "")
-                .help("whoever reaches it can have orders polled sooner, and raise a false alarm: agree on user and password with the \
-                       vendor, or listen on 127.0.0.1 behind a server that asks for them"),
-        );
+        Diagnostic::warning("[push] asks for no password and can be reached from other hosts", at)
+            .help(
+                "whoever reaches it can have orders polled sooner, and raise a false alarm: agree on user and \
+                 password with the vendor, or listen on 127.0.0.1 behind a server that asks for them",
+            )
+            .add_to(table.diagnostics());
     }
     let path = path.unwrap_or_else(|| Push::PATH.to_owned());
     Some((Push { listen, path, user, password }, at))
@@ -47,7 +48,7 @@ pub(crate) fn conflict(http: &Bound<Http>, push: &Bound<Push>) -> Option<Diagnos
     let is_same_host = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     let is_conflict = one.port() != 0 && one.port() == other.port() && is_same_host;
     is_conflict.then(|| {
-        Diagnostic::error("[http] and [push] listen on the same port", *push_at, "")
+        Diagnostic::error("[http] and [push] listen on the same port", *push_at)
             .also(*http_at, "the other one")
             .help("give one of them another port")
     })

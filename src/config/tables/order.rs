@@ -152,11 +152,10 @@ impl Orders {
             Entry::Vacant(entry) => {
                 entry.insert(at);
             }
-            Entry::Occupied(entry) => table.diagnostics().add(
-                Diagnostic::error(format!("two orders with the name `{name}`"), at, "again here")
-                    .also(*entry.get(), "first here")
-                    .help("the name is the order's folder, so each needs its own"),
-            ),
+            Entry::Occupied(entry) => Diagnostic::error(format!("two orders with the name `{name}`"), at)
+                .again_after(*entry.get())
+                .help("the name is the order's folder, so each needs its own")
+                .add_to(table.diagnostics()),
         }
     }
 
@@ -260,8 +259,8 @@ fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -
         let problem = Diagnostic::error(
             format!("`{}` with product = \"{}\"", item.name, product.as_str()),
             item.key_at,
-            "only for product = \"ssl\"",
-        );
+        )
+        .label("only for product = \"ssl\"");
         let problem = match product_item {
             Some(product) => problem.also(product.at, ""),
             None => problem,
@@ -281,8 +280,7 @@ fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -
     };
     let text: Box<str> = item.parse(help, |text| check(text).map(|()| text))?.into();
     if let Some((what, help)) = value::odd_order_number(&text) {
-        item.diagnostics()
-            .add(Diagnostic::warning(format!("`{}` {what}", item.name), item.at, "").help(help));
+        Diagnostic::warning(format!("`{}` {what}", item.name), item.at).help(help).add_to(item.diagnostics());
     }
     let handle = match item.name {
         "order_number" => OrderRef::OrderNumber(text),

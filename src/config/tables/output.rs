@@ -30,8 +30,7 @@ pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
         let Some(name) = files.name(*kind) else { continue };
         let mut others = FileKind::ALL.into_iter().filter(|other| other != kind);
         let Some(other) = others.find(|other| files.name(*other) == Some(name)) else { continue };
-        let problem =
-            Diagnostic::error(format!("two files of one order with the name {name:?}"), item.at, "");
+        let problem = Diagnostic::error(format!("two files of one order with the name {name:?}"), item.at);
         match written.iter().find(|(kind, _)| *kind == other) {
             // Said once, at the later of the two.
             Some((_, first)) if first.at.start > item.at.start => {}
@@ -43,10 +42,9 @@ pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
     }
     if FileKind::ALL.into_iter().all(|kind| files.name(kind).is_none()) {
         let at = written.first().map_or(table.at, |(_, item)| item.at);
-        table.diagnostics().add(
-            Diagnostic::error("all files of the order are switched off", at, "")
-                .help("leave at least one; it is what shows which certificate is installed"),
-        );
+        Diagnostic::error("all files of the order are switched off", at)
+            .help("leave at least one; it is what shows which certificate is installed")
+            .add_to(table.diagnostics());
     }
     files.owner = owner(table, "owner");
     files.group = owner(table, "group");
@@ -94,7 +92,7 @@ pub(crate) fn verify(
     let anchors = table.get("trust_anchors");
     let idle = |item: Option<Item<'_>>, is_idle: bool, what: &str, help: &str| {
         if let Some(item) = item.filter(|_| is_idle) {
-            table.diagnostics().add(Diagnostic::warning(what, item.key_at, "").help(help));
+            Diagnostic::warning(what, item.key_at).help(help).add_to(table.diagnostics());
         }
     };
     idle(

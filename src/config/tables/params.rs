@@ -44,7 +44,7 @@ pub(crate) fn params(table: &Table<'_>) -> Params {
         if let Some(wrong) = wrong {
             let what =
                 format!("`{}` in `params` {}", certcollectd_core::api::Untrusted::new(name), wrong.what);
-            entry.diagnostics().add(Diagnostic::error(what, entry.key_at, "").help(wrong.help));
+            Diagnostic::error(what, entry.key_at).help(wrong.help).add_to(entry.diagnostics());
             continue;
         }
         if let Some(integer) = entry.as_integer() {

@@ -52,11 +52,11 @@ pub(crate) fn polling(table: &Table<'_>) -> Polling {
     if let (Some((connect, at)), Some((request, request_at))) = (connect, request)
         && connect > request
     {
-        table.diagnostics().add(
-            Diagnostic::error("`connect_timeout` is longer than `request_timeout`", at, plain(connect))
-                .also(request_at, plain(request))
-                .help("the time for the connection is a part of the time for the whole call"),
-        );
+        Diagnostic::error("`connect_timeout` is longer than `request_timeout`", at)
+            .label(plain(connect))
+            .also(request_at, plain(request))
+            .help("the time for the connection is a part of the time for the whole call")
+            .add_to(table.diagnostics());
     }
     // A short limit for the whole, given alone, shortens the part as well.
     let connect_timeout = connect.map_or(Calls::CONNECT_TIMEOUT, |(value, _)| value).min(request_timeout);
@@ -167,8 +167,8 @@ pub(crate) fn check(
         let problem = Diagnostic::warning(
             format!("`{name}` is shorter than `interval`, so {} holds", plain(cadence.interval)),
             at,
-            plain(value),
-        );
+        )
+        .label(plain(value));
         diagnostics.add(match interval_at {
             Some(interval_at) => problem.also(interval_at, "`interval`"),
             None => problem.help("`interval` is the least time between two polls; shorten it as well"),

@@ -19,14 +19,10 @@ pub(crate) fn password(item: &Item<'_>) -> Option<SecretSource> {
     let help = format!("write {}", forms(item.name));
     if !item.is_table() {
         item.hide();
-        item.diagnostics().add(
-            Diagnostic::error(
-                format!("`{}` must say where the password is kept", item.name),
-                item.at,
-                "a password does not belong into this file",
-            )
-            .help(help),
-        );
+        Diagnostic::error(format!("`{}` must say where the password is kept", item.name), item.at)
+            .label("a password does not belong into this file")
+            .help(help)
+            .add_to(item.diagnostics());
         return None;
     }
     let table = item.table(&keys::PASSWORD)?;
@@ -58,10 +54,9 @@ pub(crate) fn login(table: &Table<'_>, keys: [&'static str; 2]) -> (Option<Strin
     let [user, secret] = keys.map(|key| table.get(key));
     if let (Some(one), None) | (None, Some(one)) = (&user, &secret) {
         let other = keys[usize::from(user.is_some())];
-        table.diagnostics().add(
-            Diagnostic::error(format!("`{}` without `{other}`", one.name), one.key_at, "")
-                .help("basic authentication needs both; leave out both for none"),
-        );
+        Diagnostic::error(format!("`{}` without `{other}`", one.name), one.key_at)
+            .help("basic authentication needs both; leave out both for none")
+            .add_to(table.diagnostics());
     }
     let user = user.and_then(|item| {
         item.parse(&format!("such as {} = \"sectigo\"", item.name), |text| {
