@@ -9,6 +9,9 @@ pub(super) use certcollectd_core::config::name::{InvalidValue, NAME_CHARS, shown
 
 use certcollectd_core::api::{OrderRef, Product};
 
+/// What to write where a name is wanted.
+pub(super) const NAME_HELP: &str = "a name in quotes, such as \"main\"";
+
 /// What to write where a duration is wanted.
 pub(super) const DURATION_HELP: &str =
     "a duration is text with a unit, such as \"3h\", \"1d12h\" or \"250ms\"";

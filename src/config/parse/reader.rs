@@ -3,6 +3,7 @@
 //! Serde stops at the first error; this reader goes on, so that one look at the output is enough.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -11,7 +12,8 @@ use super::diagnostic::{Diagnostic, Diagnostics, Span};
 use super::sensitive::is_harmless;
 use crate::config::address::has_user_info;
 use crate::config::keys::{self, Keys, MOST_KEYS};
-use crate::config::value::{InvalidValue, near};
+use crate::config::value::{InvalidValue, NAME_HELP, near};
+use certcollectd_core::config::name;
 
 /// Where a tree came from.
 #[derive(Clone, Copy)]
@@ -53,7 +55,7 @@ pub(crate) struct Item<'a> {
     pub(crate) key_at: Span,
     pub(crate) at: Span,
     is_element: bool,
-    value: &'a DeValue<'a>,
+    pub(crate) value: &'a DeValue<'a>,
 }
 
 impl<'a> Table<'a> {
@@ -207,6 +209,13 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// The name of what the table describes, where it is one, and its place.
+    pub(crate) fn name(&self, help: &str) -> (Option<Arc<str>>, Span) {
+        let item = self.need("name", help);
+        let read = |text: &'a str| name::name(text).map(|()| text.into());
+        (item.and_then(|item| item.parse(NAME_HELP, read)), item.map_or(self.at, |item| item.at))
+    }
+
     /// Reads a text with `read` where the key is present.
     pub(crate) fn parse<T>(
         &self,
@@ -219,11 +228,11 @@ impl<'a> Table<'a> {
 
     pub(crate) fn flag(&self, name: &'static str) -> Option<bool> {
         let item = self.get(name)?;
-        let DeValue::Boolean(flag) = item.value else {
+        let flag = item.value.as_bool();
+        if flag.is_none() {
             item.wrong_type("true or false", &format!("write {name} = true, without quotes"));
-            return None;
-        };
-        Some(*flag)
+        }
+        flag
     }
 
     /// A single table, `[name]`.
@@ -253,9 +262,11 @@ impl<'a> Item<'a> {
         self.chunk.diagnostics
     }
 
-    pub(crate) fn refuse(&self, wrong: &InvalidValue) {
-        let problem = Diagnostic::error(format!("{} {}", self.subject(), wrong.what), self.at);
-        self.diagnostics().add(problem.help(wrong.help.as_str()));
+    /// What is wrong with its value, and what to write.
+    pub(crate) fn refuse(&self, what: &str, help: impl Into<String>) {
+        Diagnostic::error(format!("{} {what}", self.subject()), self.at)
+            .help(help)
+            .add_to(self.diagnostics());
     }
 
     /// The value is of another kind than it should be.
@@ -288,33 +299,16 @@ impl<'a> Item<'a> {
     }
 
     pub(crate) fn is_empty_list(&self) -> bool {
-        matches!(self.value, DeValue::Array(elements) if elements.is_empty())
+        self.value.as_array().is_some_and(|elements| elements.is_empty())
     }
 
-    pub(crate) fn is_table(&self) -> bool {
-        matches!(self.value, DeValue::Table(_))
-    }
-
-    pub(crate) fn as_text(&self) -> Option<&'a str> {
-        match self.value {
-            DeValue::String(text) => Some(text.as_ref()),
-            _ => None,
+    /// Whether it is a number where only text keeps leading zeros and says all that may stand there.
+    pub(crate) fn is_unquoted(&self, name: &str) -> bool {
+        let integer = self.value.as_integer();
+        if let Some(integer) = integer {
+            self.wrong_type("text", &format!("put it in quotes: {name} = \"{integer}\""));
         }
-    }
-
-    pub(crate) fn as_flag(&self) -> Option<bool> {
-        match self.value {
-            DeValue::Boolean(flag) => Some(*flag),
-            _ => None,
-        }
-    }
-
-    /// An integer as it was written.
-    pub(crate) fn as_integer(&self) -> Option<String> {
-        match self.value {
-            DeValue::Integer(integer) => Some(integer.to_string()),
-            _ => None,
-        }
+        integer.is_some()
     }
 
     /// An integer or a number with a point.
@@ -329,7 +323,7 @@ impl<'a> Item<'a> {
     }
 
     pub(crate) fn text(&self, help: &str) -> Option<&'a str> {
-        let text = self.as_text();
+        let text = self.value.as_str();
         if text.is_none() {
             self.wrong_type("text", help);
         }
@@ -344,7 +338,7 @@ impl<'a> Item<'a> {
         match read(self.text(help)?) {
             Ok(value) => Some(value),
             Err(wrong) => {
-                self.refuse(&wrong);
+                self.refuse(&wrong.what, wrong.help);
                 None
             }
         }
@@ -377,7 +371,7 @@ impl<'a> Item<'a> {
 
     /// The entries of a table whose keys are the operator's.
     pub(crate) fn entries(&self) -> Option<impl Iterator<Item = (&'a str, Item<'a>)> + use<'a>> {
-        let DeValue::Table(entries) = self.value else { return None };
+        let entries = self.value.as_table()?;
         let item = *self;
         Some(entries.iter().map(move |(key, value)| {
             (&**key.get_ref(), Item { key_at: item.chunk.span(key.span()), ..item.element(value) })
@@ -386,7 +380,7 @@ impl<'a> Item<'a> {
 
     /// The elements of a list.
     pub(crate) fn elements(&self) -> Option<impl ExactSizeIterator<Item = Item<'a>> + use<'a>> {
-        let DeValue::Array(elements) = self.value else { return None };
+        let elements = self.value.as_array()?;
         let item = *self;
         Some(elements.iter().map(move |value| item.element(value)))
     }

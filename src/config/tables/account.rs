@@ -10,7 +10,7 @@ use crate::config::invisible;
 use crate::config::parse::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::config::parse::reader::{Item, Table};
 use crate::config::value::{InvalidValue, file_path, refuse, refuse_if};
-use certcollectd_core::config::{Account, ProxyLogin, SecretSource, name};
+use certcollectd_core::config::{Account, ProxyLogin, SecretSource};
 
 /// Characters that the vendor takes as `loginName` (CollectSSL, request parameters).
 const LOGIN_CHARS: usize = 64;
@@ -27,7 +27,7 @@ pub(crate) struct Draft {
 }
 
 pub(crate) fn account(table: &Table<'_>) -> Option<Draft> {
-    let name = table.need("name", "a name of your own, such as name = \"main\"");
+    let (name, name_at) = table.name("a name of your own, such as name = \"main\"");
     let login =
         table.need("login_name", "the login name at the vendor, such as login_name = \"example-login\"");
     let password = password(table);
@@ -38,11 +38,9 @@ pub(crate) fn account(table: &Table<'_>) -> Option<Draft> {
     let params = params::params(table);
     let ca_file = table.parse("ca_file", "the path of a PEM file", file_path);
 
-    let name_at = name.map_or(table.at, |item| item.at);
-    let name = name.and_then(|item| item.parse(NAME_HELP, |text| name::name(text).map(|()| text)));
     let login_at = login.map_or(table.at, |item| item.at);
     let login = login.and_then(|item| item.parse("such as \"example-login\"", login_name));
-    let name: Arc<str> = name?.into();
+    let name = name?;
     let account = match (login, password) {
         (Some(login_name), Some(password)) => Some(Account {
             name: name.clone(),
@@ -64,9 +62,6 @@ pub(crate) fn account(table: &Table<'_>) -> Option<Draft> {
 pub(crate) fn response(text: &str) -> Result<Response, InvalidValue> {
     Response::from_word(text).ok_or_else(|| InvalidValue::new("is no form of an answer", RESPONSE_HELP))
 }
-
-/// What to write where a name is wanted.
-pub(crate) const NAME_HELP: &str = "a name in quotes, such as \"main\"";
 
 pub(crate) const RESPONSE_HELP: &str =
     "individual, pkcs7, zip or netscape; with -lines or (pkcs7, zip) -binary behind; or cmmf";
@@ -120,7 +115,7 @@ pub(crate) fn url(
     read: impl FnOnce(&str) -> Result<String, InvalidValue>,
 ) -> Option<String> {
     let item: Item<'_> = table.get(name)?;
-    if item.as_text().is_some_and(has_user_info) {
+    if item.value.as_str().is_some_and(has_user_info) {
         item.hide();
     }
     item.parse("a URL in quotes", read)

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::account::NAME_HELP;
-use crate::config::address::{has_user_info, hook_url, method, socket_path};
+use super::account::url;
+use crate::config::address::{hook_url, method, socket_path};
 use crate::config::keys;
 use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
 use crate::config::value::{DURATION_HELP, InvalidValue, SHORTEST, duration, file_path, near, refuse_if};
-use certcollectd_core::config::{Action, Hook, HookEvent, HookSignal, name};
+use certcollectd_core::config::{Action, Hook, HookEvent, HookSignal};
 
 /// Longest time for a hook: one that needs more waits for something that will not come.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
@@ -27,16 +27,14 @@ pub(crate) struct Draft {
 }
 
 pub(crate) fn hook(table: &Table<'_>) -> Option<Draft> {
-    let name = table.need("name", "a name of your own, such as name = \"nginx\"");
+    let (name, name_at) = table.name("a name of your own, such as name = \"nginx\"");
     let on = events(table);
     let help = "what to do, such as run = [\"systemctl\", \"reload\", \"nginx\"]";
     let action = table.one_of(&["run", "signal", "http", "socket"], help).and_then(|item| action(&item));
     let timeout = table.parse("timeout", DURATION_HELP, |text| duration(text, SHORTEST, LONGEST));
     let merge = table.flag("merge").unwrap_or(Hook::MERGE);
 
-    let name_at = name.map_or(table.at, |item| item.at);
-    let name = name.and_then(|item| item.parse(NAME_HELP, |text| name::name(text).map(|()| text)))?;
-    let name: Arc<str> = name.into();
+    let name = name?;
     let hook = action.map(|action| Hook {
         name: name.clone(),
         on,
@@ -51,8 +49,8 @@ fn events(table: &Table<'_>) -> Vec<HookEvent> {
     let Some(item) = table.get("on") else { return Hook::ON.to_vec() };
     let help = "a list of events, such as on = [\"installed\", \"failed\"]";
     let words = HookEvent::ALL.map(|event| (event.as_str(), event));
-    if item.elements().is_some_and(|elements| elements.len() == 0) {
-        item.refuse(&InvalidValue::new("is empty, so the hook would never run", help));
+    if item.is_empty_list() {
+        item.refuse("is empty, so the hook would never run", help);
     }
     item.list(help, |element| element.word(&words))
 }
@@ -70,7 +68,7 @@ fn run(item: &Item<'_>) -> Option<Action> {
     let help = "the program and its arguments, one by one: run = [\"systemctl\", \"reload\", \"nginx\"]";
     let Some(elements) = item.elements() else {
         let pieces: Vec<&str> =
-            item.as_text().map(|text| text.split_whitespace().collect()).unwrap_or_default();
+            item.value.as_str().map(|text| text.split_whitespace().collect()).unwrap_or_default();
         let help =
             if pieces.is_empty() { help.to_owned() } else { format!("one argument each: run = {pieces:?}") };
         item.wrong_type("a list", &format!("{help}; no shell takes part"));
@@ -86,14 +84,14 @@ fn run(item: &Item<'_>) -> Option<Action> {
         }
     }
     if is_sound && arguments.is_empty() {
-        item.refuse(&InvalidValue::new("is empty", help));
+        item.refuse("is empty", help);
         return None;
     }
     let length: usize = arguments.iter().map(|argument| argument.len() + 1).sum();
     if length > MOST_ARGUMENTS {
         let what =
             format!("is {length} bytes long, more than the {MOST_ARGUMENTS} that are passed on to a program");
-        item.refuse(&InvalidValue::new(&what, "put it into a script, and name that"));
+        item.refuse(&what, "put it into a script, and name that");
         return None;
     }
     is_sound.then_some(Action::Run(arguments))
@@ -134,11 +132,8 @@ fn signal_name(text: &str) -> Result<HookSignal, InvalidValue> {
 }
 
 fn http(table: &Table<'_>) -> Option<Action> {
-    let url = table.need("url", "write http = { url = \"http://127.0.0.1:8080/reload\" }");
-    if let Some(item) = url.filter(|item| item.as_text().is_some_and(has_user_info)) {
-        item.hide();
-    }
-    let url = url.and_then(|item| item.parse("a URL in quotes", hook_url));
+    table.need("url", "write http = { url = \"http://127.0.0.1:8080/reload\" }");
+    let url = url(table, "url", hook_url);
     let method = table.parse("method", "such as \"POST\"", method);
     Some(Action::Http { url: url?, method: method.unwrap_or_else(|| Action::METHOD.to_owned()) })
 }

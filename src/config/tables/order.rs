@@ -5,15 +5,14 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::account::NAME_HELP;
 use super::polling::{CadenceOverrides, OverrideSpans, Polling, cadence, overrides};
 use super::{account, output, params};
 use crate::config::keys;
 use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{self, InvalidValue, file_path};
+use crate::config::value::{self, NAME_HELP, file_path};
 use certcollectd_core::api::{OrderRef, Product, Response};
-use certcollectd_core::config::name::{self, domain, email};
+use certcollectd_core::config::name::{domain, email};
 use certcollectd_core::config::{
     FileCopy, Files, KeySource, Order, OrderSettings, Params, Policy, standard_policy,
 };
@@ -83,10 +82,8 @@ pub(crate) struct RawSettings {
 impl Orders {
     pub(crate) fn read(&mut self, table: &Table<'_>) {
         self.tables += 1;
-        let name = table.need("name", "a name of your own, such as name = \"www\"; it names the folder");
-        let name_at = name.map_or(table.at, |item| item.at);
-        let name = name.and_then(|item| item.parse(NAME_HELP, |text| name::name(text).map(|()| text)));
-        let name: Option<Arc<str>> = name.map(Arc::from);
+        let help = "a name of your own, such as name = \"www\"; it names the folder";
+        let (name, name_at) = table.name(help);
         if let Some(name) = &name {
             self.note_name(table, name, name_at);
         }
@@ -268,9 +265,8 @@ fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -
         item.diagnostics().add(problem.help("give its order_number"));
         return None;
     }
-    if let Some(integer) = item.as_integer() {
-        // A number would lose its leading zeros, and some are no numbers at all.
-        item.wrong_type("text", &format!("put it in quotes: {} = \"{integer}\"", item.name));
+    // A number would lose its leading zeros, and some are no numbers at all.
+    if item.is_unquoted(item.name) {
         return None;
     }
     let check = |text: &str| match item.name {
@@ -296,7 +292,7 @@ fn response(table: &Table<'_>, product: Product) -> Option<Response> {
     let response = item.parse(account::RESPONSE_HELP, account::response)?;
     if !response.fits(product) {
         let what = format!("is no form that product = \"{}\" has", product.as_str());
-        item.refuse(&InvalidValue::new(what, format!("it has {}", Response::fitting(product).join(", "))));
+        item.refuse(&what, format!("it has {}", Response::fitting(product).join(", ")));
     }
     Some(response)
 }
@@ -318,17 +314,14 @@ fn key(table: &Table<'_>) -> KeySource {
     if let Some(item) = key {
         let help = "the path of a PEM file in quotes, or a list of them";
         let read = |item: &Item<'_>| item.parse(help, file_path);
-        let is_list = item.elements().is_some();
+        let is_list = item.value.is_array();
         let files = if is_list {
             item.list(help, read)
         } else {
             read(&item).map_or_else(Vec::new, |path| vec![path])
         };
-        if is_list && item.elements().is_some_and(|elements| elements.len() == 0) {
-            item.refuse(&InvalidValue::new(
-                "is an empty list",
-                "leave it out where the key is not known here",
-            ));
+        if item.is_empty_list() {
+            item.refuse("is an empty list", "leave it out where the key is not known here");
         }
         return KeySource::Keys(files.into());
     }

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{InvalidValue, MODE_HELP, file_name, file_path, mode, principal};
+use crate::config::value::{MODE_HELP, file_name, file_path, mode, principal};
 use certcollectd_core::api::Product;
 use certcollectd_core::config::{FileCopy, FileKind, Files, Policy, Severity, standard_policy};
 
 const PRINCIPAL_HELP: &str = "a name or a number in quotes, such as \"root\" or \"33\"";
+
+const KEY_HELP: &str = "name its key_file; with a csr_file or without either, the key is not known here";
 
 /// `[order.files]` over the defaults. `has_key` says whether the order names a `key_file`.
 pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
@@ -18,10 +20,7 @@ pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
         let Some(item) = table.get(kind.as_str()) else { continue };
         let Some(name) = wanted(&item) else { continue };
         if name.is_some() && kind.holds_key() && !has_key {
-            item.refuse(&InvalidValue::new(
-                "needs the order's private key",
-                "name its key_file; with a csr_file or without either, the key is not known here",
-            ));
+            item.refuse("needs the order's private key", KEY_HELP);
         }
         files = files.with(kind, name.as_deref());
         written.push((kind, item));
@@ -55,10 +54,10 @@ pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
 /// A name, `None` for `false`, nothing where it is wrong.
 fn wanted(item: &Item<'_>) -> Option<Option<String>> {
     let help = "a file name in quotes, or false for no such file";
-    match item.as_flag() {
+    match item.value.as_bool() {
         Some(false) => Some(None),
         Some(true) => {
-            item.refuse(&InvalidValue::new("does not say which name", help));
+            item.refuse("does not say which name", help);
             None
         }
         None => item.parse(help, |text| file_name(text).map(|()| Some(text.to_owned()))),
@@ -67,8 +66,7 @@ fn wanted(item: &Item<'_>) -> Option<Option<String>> {
 
 fn owner(table: &Table<'_>, name: &'static str) -> Option<String> {
     let item = table.get(name)?;
-    if let Some(integer) = item.as_integer() {
-        item.wrong_type("text", &format!("put it in quotes: {name} = \"{integer}\""));
+    if item.is_unquoted(name) {
         return None;
     }
     item.parse(PRINCIPAL_HELP, |text| principal(text).map(|()| text.to_owned()))
@@ -141,18 +139,13 @@ pub(crate) fn copy(table: &Table<'_>, has_key: bool) -> Option<(FileCopy, Span)>
     let (owner, group) = (owner(table, "owner"), owner(table, "group"));
     let (kind, from) = (kind?, from?);
     if kind.holds_key() && !has_key {
-        from.refuse(&InvalidValue::new(
-            "needs the order's private key",
-            "name its key_file; with a csr_file or without either, the key is not known here",
-        ));
+        from.refuse("needs the order's private key", KEY_HELP);
     }
     if let Some(item) = table.get("mode").filter(|_| kind.holds_key())
         && bits.is_some_and(|bits| bits & !Files::COMBINED_MODE != 0)
     {
-        item.refuse(&InvalidValue::new(
-            "is too wide for a private key",
-            format!("at most \"{:04o}\" for a file with the key in it", Files::COMBINED_MODE),
-        ));
+        let help = format!("at most \"{:04o}\" for a file with the key in it", Files::COMBINED_MODE);
+        item.refuse("is too wide for a private key", help);
     }
     let copy = FileCopy { from: kind, to: path?, owner, group, mode: bits };
     Some((copy, to?.at))

@@ -3,7 +3,7 @@
 use crate::config::parse::diagnostic::Diagnostic;
 use crate::config::parse::reader::Table;
 use crate::config::value::{InvalidValue, refuse, refuse_if};
-use certcollectd_core::api::Request;
+use certcollectd_core::api::{Request, Untrusted};
 use certcollectd_core::config::Params;
 
 /// Maximum number of parameters: enough for every one on a page of the vendor's.
@@ -26,29 +26,18 @@ pub(crate) fn params(table: &Table<'_>) -> Params {
     let mut found: Vec<(Box<str>, Box<str>)> = Vec::new();
     for (name, entry) in entries {
         if found.len() == MOST {
-            item.refuse(&InvalidValue::new(
-                format!("has more than {MOST} entries"),
-                "leave out what is not needed",
-            ));
+            item.refuse(&format!("has more than {MOST} entries"), "leave out what is not needed");
             break;
         }
         let same = |(known, _): &(Box<str>, Box<str>)| known.eq_ignore_ascii_case(name);
-        let wrong = if found.iter().any(same) {
-            Some(InvalidValue::new(
-                "is there twice",
-                "the vendor does not tell capital letters from small ones",
-            ))
-        } else {
-            wrong_name(name)
-        };
-        if let Some(wrong) = wrong {
-            let what =
-                format!("`{}` in `params` {}", certcollectd_core::api::Untrusted::new(name), wrong.what);
+        let help = "the vendor does not tell capital letters from small ones";
+        let named = refuse_if(found.iter().any(same), "is there twice", help).and_then(|()| check_name(name));
+        if let Err(wrong) = named {
+            let what = format!("`{}` in `params` {}", Untrusted::new(name), wrong.what);
             Diagnostic::error(what, entry.key_at).help(wrong.help).add_to(entry.diagnostics());
             continue;
         }
-        if let Some(integer) = entry.as_integer() {
-            entry.wrong_type("text", &format!("put it in quotes: {name} = \"{integer}\""));
+        if entry.is_unquoted(name) {
             continue;
         }
         if let Some(value) = entry.parse(HELP, value) {
@@ -58,19 +47,15 @@ pub(crate) fn params(table: &Table<'_>) -> Params {
     found.into()
 }
 
-fn wrong_name(name: &str) -> Option<InvalidValue> {
+fn check_name(name: &str) -> Result<(), InvalidValue> {
     let is_ours = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     let well = (1..=NAME).contains(&name.len()) && name.bytes().all(is_ours);
     if !well {
         let help = format!("1 to {NAME} of the characters A-Z a-z 0-9 _ - .");
-        return Some(InvalidValue::new("is no name of a parameter", help));
+        return refuse("is no name of a parameter", help);
     }
-    Request::is_own(name).then(|| {
-        InvalidValue::new(
-            "is sent by certcollectd itself",
-            "take it out; what can be chosen of it has a key of its own, such as order_number or response",
-        )
-    })
+    let help = "take it out; what can be chosen of it has a key of its own, such as order_number or response";
+    refuse_if(Request::is_own(name), "is sent by certcollectd itself", help)
 }
 
 fn value(text: &str) -> Result<&str, InvalidValue> {

@@ -60,11 +60,10 @@ pub(crate) fn polling(table: &Table<'_>) -> Polling {
     }
     // A short limit for the whole, given alone, shortens the part as well.
     let connect_timeout = connect.map_or(Calls::CONNECT_TIMEOUT, |(value, _)| value).min(request_timeout);
-    let gap = table.parse("call_gap", DURATION_HELP, |text| duration(text, Duration::ZERO, LONGEST_GAP));
-    let merge =
-        table.parse("merge_window", DURATION_HELP, |text| duration(text, Duration::ZERO, LONGEST_MERGE));
-    let settle =
-        table.parse("settle", DURATION_HELP, |text| duration(text, SHORTEST_SETTLE, Calls::LONGEST_SETTLE));
+    let wait = |name, least, most| table.parse(name, DURATION_HELP, |text| duration(text, least, most));
+    let gap = wait("call_gap", Duration::ZERO, LONGEST_GAP);
+    let merge = wait("merge_window", Duration::ZERO, LONGEST_MERGE);
+    let settle = wait("settle", SHORTEST_SETTLE, Calls::LONGEST_SETTLE);
     let tries = table.get("unknown_tries").and_then(|item| tries(&item));
     let calls = Calls {
         call_gap: gap.unwrap_or(Calls::CALL_GAP),
@@ -117,18 +116,18 @@ fn spread(item: &Item<'_>) -> Option<u16> {
         item.wrong_type("a number", "write it without quotes, such as spread = 0.1");
         return None;
     };
-    value::spread(share).map_err(|wrong| item.refuse(&wrong)).ok()
+    value::spread(share).map_err(|wrong| item.refuse(&wrong.what, wrong.help)).ok()
 }
 
 fn tries(item: &Item<'_>) -> Option<u32> {
     let help = "a whole number from 1 to 1000, without quotes";
-    if item.as_integer().is_none() {
+    if !item.value.is_integer() {
         item.wrong_type("an integer", help);
         return None;
     }
     let tries = item.as_number().filter(|tries| (1.0..=MOST_TRIES).contains(tries));
     if tries.is_none() {
-        item.refuse(&InvalidValue::new("is out of range", help));
+        item.refuse("is out of range", help);
     }
     tries.map(|tries| tries as u32)
 }

@@ -17,7 +17,7 @@ fn forms(key: &str) -> String {
 /// `password` of a table that has one, or a key of its kind.
 pub(crate) fn password(item: &Item<'_>) -> Option<SecretSource> {
     let help = format!("write {}", forms(item.name));
-    if !item.is_table() {
+    if !item.value.is_table() {
         item.hide();
         Diagnostic::error(format!("`{}` must say where the password is kept", item.name), item.at)
             .label("a password does not belong into this file")
