@@ -113,7 +113,7 @@ fn hooks(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     let mut used: HashSet<&str> = HashSet::new();
     let mut are_found = true;
     for shared in &draft.orders.shared {
-        for (name, at) in shared.raw.hooks.iter().zip(&shared.hooks) {
+        for (name, at) in shared.settings.hooks.iter().zip(&shared.hooks) {
             used.insert(name);
             if are_known && !known.contains(&**name) {
                 are_found = false;
@@ -163,7 +163,7 @@ fn intervals(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<us
     }
     let mut said: HashSet<Span> = HashSet::new();
     for (shared, is_vendor) in draft.orders.shared.iter().zip(is_vendors) {
-        let overrides = &shared.raw.overrides;
+        let overrides = &shared.overrides;
         if *overrides != Default::default() {
             check_overrides(diagnostics, polling, overrides, &shared.override_spans);
         }
@@ -189,7 +189,7 @@ fn responses(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<us
         let written = &draft.accounts[number];
         let Some(response) = written.account.as_ref().and_then(|account| account.response) else { continue };
         let origin = &draft.orders.origins[index];
-        let settings = &draft.orders.shared[origin.settings as usize].raw;
+        let settings = &order.settings;
         let product = settings.product;
         if settings.response.is_some() || response.fits(product) || !said.insert((number, product)) {
             continue;
@@ -336,7 +336,7 @@ fn inputs<'a>(diagnostics: &Diagnostics<'a>, draft: &'a Draft) -> HashMap<&'a Pa
         }
     }
     for shared in &draft.orders.shared {
-        if let Some(path) = shared.raw.verify.as_ref().and_then(|(_, anchors)| anchors.as_ref()) {
+        if let Some(path) = &shared.settings.trust_anchors {
             inputs.insert(path, Input::Other("a file of trust_anchors"));
         }
     }

@@ -2,7 +2,6 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::polling::{CadenceOverrides, OverrideSpans, Polling, cadence, overrides};
@@ -13,9 +12,7 @@ use crate::config::parse::reader::{Item, Table};
 use crate::config::value::{self, NAME_HELP, file_path};
 use certcollectd_core::api::{OrderRef, Product, Response};
 use certcollectd_core::config::name::{domain, email};
-use certcollectd_core::config::{
-    FileCopy, Files, KeySource, Order, OrderSettings, Params, Policy, standard_policy,
-};
+use certcollectd_core::config::{Cadence, FileCopy, KeySource, Order, OrderSettings, standard_policy};
 
 /// Digits of a `certificateID` (CollectSSL, request parameters).
 const CERTIFICATE_ID_DIGITS: usize = 16;
@@ -26,7 +23,7 @@ const BASE_ORDER_DIGITS: usize = 128;
 /// All orders that were read, and what is needed to check them against each other.
 #[derive(Default)]
 pub(crate) struct Orders {
-    /// Their accounts and settings are filled in by [`Orders::settle`].
+    /// Their accounts and cadences are filled in by [`Orders::settle`].
     pub(crate) list: Vec<Order>,
     /// One for each of `list`.
     pub(crate) origins: Vec<Origin>,
@@ -37,10 +34,9 @@ pub(crate) struct Orders {
     pub(crate) tables: usize,
     /// Whether an order names hooks that could not be read.
     pub(crate) has_unread_hooks: bool,
-    known: HashMap<RawSettings, u32>,
+    known: HashMap<(Arc<OrderSettings>, CadenceOverrides), u32>,
     by_name: HashMap<Arc<str>, Span>,
     words: HashSet<Arc<str>>,
-    blank: Option<Arc<OrderSettings>>,
 }
 
 /// Where an order was written.
@@ -62,21 +58,11 @@ pub(crate) struct CopyOrigin {
 
 /// A set of settings, and where the first order wrote it that has them.
 pub(crate) struct Shared {
-    pub(crate) raw: RawSettings,
+    /// With the default cadence: `[polling]` may stand below the orders.
+    pub(crate) settings: Arc<OrderSettings>,
+    pub(crate) overrides: CadenceOverrides,
     pub(crate) override_spans: OverrideSpans,
     pub(crate) hooks: Vec<Span>,
-}
-
-/// [`OrderSettings`] before `[polling]` is known, which may stand below the orders. What is absent is a default.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct RawSettings {
-    pub(crate) product: Product,
-    pub(crate) overrides: CadenceOverrides,
-    pub(crate) response: Option<Response>,
-    pub(crate) params: Params,
-    pub(crate) files: Option<Files>,
-    pub(crate) verify: Option<(Policy, Option<PathBuf>)>,
-    pub(crate) hooks: Vec<Arc<str>>,
 }
 
 impl Orders {
@@ -110,19 +96,23 @@ impl Orders {
         let files = table.table("files", &keys::FILES);
         let verify = table.table("verify", &keys::VERIFY);
         let (hooks, hook_spans) = self.hooks(table);
-        let raw = RawSettings {
+        let (verify, trust_anchors) = verify
+            .map(|table| output::verify(&table, product, has_any_key, has_domains))
+            .unwrap_or_else(|| (standard_policy(product), None));
+        let settings = OrderSettings {
             product,
-            overrides,
+            cadence: Cadence::default(),
             response: response(table, product),
             params: params::params(table),
-            files: files.map(|table| output::files(&table, has_key)),
-            verify: verify.map(|table| output::verify(&table, product, has_any_key, has_domains)),
+            files: files.map(|table| output::files(&table, has_key)).unwrap_or_default(),
+            verify,
+            trust_anchors,
             hooks,
         };
         let mut copies: Vec<(FileCopy, Span)> = Vec::new();
         table.tables("copy", &keys::COPY, |table| copies.extend(output::copy(table, has_key)));
 
-        let settings = self.share(raw, override_spans, hook_spans);
+        let number = self.share(settings, overrides, override_spans, hook_spans);
         // Whatever is missing here was said above, and there will be no configuration.
         let (Some(name), Some((handle, handle_at))) = (name, handle) else { return };
         if account.is_some() && account_name.is_none() {
@@ -131,8 +121,9 @@ impl Orders {
         let order = self.list.len() as u32;
         self.copies.extend(copies.iter().zip(0..).map(|((_, to), copy)| CopyOrigin { order, copy, to: *to }));
         let account_at = account.map(|item| item.at);
-        self.origins.push(Origin { name: name_at, handle: handle_at, account: account_at, settings });
+        self.origins.push(Origin { name: name_at, handle: handle_at, account: account_at, settings: number });
         let account = self.word(account_name.unwrap_or_default());
+        let settings = self.shared[number as usize].settings.clone();
         self.list.push(Order {
             name,
             account,
@@ -140,7 +131,7 @@ impl Orders {
             domains,
             key,
             copies: copies.into_iter().map(|(copy, _)| copy).collect(),
-            settings: self.blank.get_or_insert_with(blank).clone(),
+            settings,
         });
     }
 
@@ -184,44 +175,43 @@ impl Orders {
         word
     }
 
-    fn share(&mut self, raw: RawSettings, override_spans: OverrideSpans, hooks: Vec<Span>) -> u32 {
+    fn share(
+        &mut self,
+        settings: OrderSettings,
+        overrides: CadenceOverrides,
+        override_spans: OverrideSpans,
+        hooks: Vec<Span>,
+    ) -> u32 {
         // Neighbours are mostly alike.
         if let Some(last) = self.origins.last().map(|origin| origin.settings)
-            && self.shared[last as usize].raw == raw
+            && let known = &self.shared[last as usize]
+            && *known.settings == settings
+            && known.overrides == overrides
         {
             return last;
         }
-        if let Some(known) = self.known.get(&raw) {
-            return *known;
+        let settings = Arc::new(settings);
+        let next = self.shared.len() as u32;
+        let index = *self.known.entry((settings.clone(), overrides)).or_insert(next);
+        if index == next {
+            self.shared.push(Shared { settings, overrides, override_spans, hooks });
         }
-        let index = self.shared.len() as u32;
-        self.known.insert(raw.clone(), index);
-        self.shared.push(Shared { raw, override_spans, hooks });
         index
     }
 
     /// The finished orders. `accounts` holds one name for each.
     pub(crate) fn settle(self, polling: &Polling, accounts: impl Iterator<Item = Arc<str>>) -> Vec<Order> {
-        let mut same: HashMap<OrderSettings, Arc<OrderSettings>> = HashMap::new();
-        let settings: Vec<Arc<OrderSettings>> = self
-            .shared
-            .into_iter()
-            .map(|Shared { raw, .. }| {
-                let (verify, trust_anchors) =
-                    raw.verify.unwrap_or_else(|| (standard_policy(raw.product), None));
-                let settings = OrderSettings {
-                    product: raw.product,
-                    cadence: cadence(&polling.overrides, &raw.overrides),
-                    response: raw.response,
-                    params: raw.params,
-                    files: raw.files.unwrap_or_default(),
-                    verify,
-                    trust_anchors,
-                    hooks: raw.hooks,
-                };
-                same.entry(settings).or_insert_with_key(|settings| Arc::new(settings.clone())).clone()
+        let mut same: HashSet<Arc<OrderSettings>> = HashSet::new();
+        let settle = |shared: &Shared| {
+            let cadence = cadence(&polling.overrides, &shared.overrides);
+            let settings = Arc::new(OrderSettings { cadence, ..(*shared.settings).clone() });
+            let known = same.get(&settings).cloned();
+            known.unwrap_or_else(|| {
+                same.insert(settings.clone());
+                settings
             })
-            .collect();
+        };
+        let settings: Vec<Arc<OrderSettings>> = self.shared.iter().map(settle).collect();
         let mut list = self.list;
         list.shrink_to_fit();
         for ((order, origin), account) in list.iter_mut().zip(self.origins).zip(accounts) {
@@ -230,20 +220,6 @@ impl Orders {
         }
         list
     }
-}
-
-/// Stands in until `[polling]` is known.
-fn blank() -> Arc<OrderSettings> {
-    Arc::new(OrderSettings {
-        product: Product::Ssl,
-        cadence: Default::default(),
-        response: None,
-        params: Params::default(),
-        files: Files::default(),
-        verify: Policy::default(),
-        trust_anchors: None,
-        hooks: Vec::new(),
-    })
 }
 
 const DOMAINS_HELP: &str = "a list of names, such as domains = [\"www.example.com\"]";
