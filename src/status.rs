@@ -14,16 +14,15 @@ mod words;
 
 use serde::Serialize;
 
-use certcollectd_core::api::Untrusted;
 use certcollectd_core::cert;
 use certcollectd_core::config::{Account, Config, Order, Severity};
 use certcollectd_core::engine::Loaded;
 use certcollectd_core::engine::TERM_WARNING;
+use certcollectd_core::engine::account::AccountRecord;
 use certcollectd_core::engine::account::pause::Cause;
 use certcollectd_core::engine::account::replacement::{self, Replacement};
-use certcollectd_core::engine::account::{AccountRecord, Closed};
 use certcollectd_core::engine::order::names;
-use certcollectd_core::engine::order::{self, Debt, Generation, Mood, OrderRecord, Phase};
+use certcollectd_core::engine::order::{self, Debt, Generation, Heard, Mood, OrderRecord, Phase};
 use certcollectd_core::engine::push::Announced;
 use certcollectd_core::engine::time::{Now, Time, day, rfc3339};
 use certcollectd_core::engine::vitals::Vitals;
@@ -31,8 +30,8 @@ use certcollectd_core::engine::vitals::Vitals;
 pub use absent::Absent;
 pub use explain::{Explanation, HistoryEntry};
 pub use exposition::Exposition;
-pub use missing::{Missing, missing};
 pub use nagios::{Verdict, verdict};
+pub use table::columns;
 pub use words::{AccountState, HookState};
 
 /// Everything that `status --json` shows.
@@ -219,27 +218,20 @@ pub struct AccountStatus {
 
 impl Status {
     pub fn new(config: &Config, loaded: &Loaded, now: Now) -> Status {
+        let blank = AccountRecord::default();
+        let account = |name: &str| loaded.accounts.get(name).unwrap_or(&blank);
+        let orders = config.orders.iter().map(|order| {
+            let record = loaded.orders.get(&order.name).map(|known| &known.record);
+            OrderStatus::new(order, record, account(&order.account), now)
+        });
+        let accounts = config.accounts.iter().map(|known| {
+            let record = account(&known.name);
+            AccountStatus::new(known, record, nameless(config, loaded, &known.name, record), now)
+        });
         Status {
             at: rfc3339(now.unix()),
-            orders: config
-                .orders
-                .iter()
-                .map(|order| {
-                    let record = loaded.orders.get(&order.name).map(|known| &known.record);
-                    OrderStatus::new(order, record, loaded.accounts.get(&order.account), now)
-                })
-                .collect(),
-            accounts: config
-                .accounts
-                .iter()
-                .map(|account| {
-                    let record = loaded.accounts.get(&account.name);
-                    AccountStatus {
-                        replacements: nameless(config, loaded, &account.name),
-                        ..AccountStatus::new(account, record, now)
-                    }
-                })
-                .collect(),
+            orders: orders.collect(),
+            accounts: accounts.collect(),
             findings: Vec::new(),
             vitals: None,
             absent: absent::absent(config, loaded, now),
@@ -261,36 +253,12 @@ impl Status {
         self.orders.iter().any(|order| order.name == name)
     }
 
-    /// Keeps one order and its account only; `false` if there is none of that name.
-    pub fn keep(&mut self, name: &str) -> bool {
+    /// Keeps one order and its account only.
+    pub fn keep(&mut self, name: &str) {
         self.orders.retain(|order| order.name == name);
         let orders = &self.orders;
         self.accounts.retain(|account| orders.iter().any(|order| order.account == account.name));
         self.absent.retain(|absent| absent.name == name);
-        !self.orders.is_empty()
-    }
-
-    /// One sentence about the orders that are installed and configured no more; nothing where there are none.
-    pub fn told_absent(&self) -> Option<String> {
-        absent::line(&self.absent)
-    }
-
-    /// As people read it: a table of all orders.
-    pub fn table(&self) -> String {
-        table::table(self)
-    }
-
-    pub fn metrics(&self, exposition: Exposition) -> String {
-        metrics::metrics(self, exposition)
-    }
-
-    pub fn page(&self) -> String {
-        page::page(self)
-    }
-
-    /// As people read it: everything about each order.
-    pub fn details(&self) -> String {
-        table::details(self)
     }
 }
 
@@ -333,9 +301,7 @@ fn told(replacement: &Replacement, settle: &str) -> String {
 }
 
 /// The open replacements of an account whose order has no name here.
-fn nameless(config: &Config, loaded: &Loaded, account: &str) -> Vec<String> {
-    let record = loaded.accounts.get(account);
-    let open = record.into_iter().flat_map(|record| replacement::open(&record.replacements));
+fn nameless(config: &Config, loaded: &Loaded, account: &str, record: &AccountRecord) -> Vec<String> {
     let is_named = |known: &Replacement| {
         config.orders.iter().any(|order| {
             let record = loaded.orders.get(&order.name).map(|known| &known.record);
@@ -343,6 +309,7 @@ fn nameless(config: &Config, loaded: &Loaded, account: &str) -> Vec<String> {
         })
     };
     let settle = format!("--account {account}");
+    let open = replacement::open(&record.replacements);
     open.filter(|known| !is_named(known)).map(|known| told(known, &settle)).collect()
 }
 
@@ -352,72 +319,63 @@ fn replacement_of(order: &Order, record: Option<&OrderRecord>, account: &Account
     Some(told(found, &order.name))
 }
 
-fn fqdn(record: &OrderRecord) -> Option<&Untrusted> {
-    record.heard.as_ref()?.details.fqdn.as_ref()
-}
-
 fn when(time: Time, now: Now) -> String {
     rfc3339(now.wall_of(time).div_euclid(1000))
 }
 
 impl OrderStatus {
-    fn new(order: &Order, record: Option<&OrderRecord>, account: Option<&AccountRecord>, now: Now) -> Self {
+    fn new(order: &Order, record: Option<&OrderRecord>, account: &AccountRecord, now: Now) -> Self {
         let handle = order.handle.identity();
+        let blank = OrderRecord::new(order.account.clone(), handle.as_str().into(), now);
         // A record of another number under the same name tells nothing about this order but what is installed.
         let same = record.filter(|record| *record.handle == *handle);
+        let (own, record) = (same.unwrap_or(&blank), record.unwrap_or(&blank));
         let due = same.and_then(|record| record.wanted(now));
-        let barred = due.is_some() && account.is_some_and(|account| account.not_before(Time::MIN).is_none());
-        let due = due.and_then(|due| account.map_or(Some(due), |account| account.not_before(due)));
-        let term_end = same.and_then(|record| record.heard.as_ref()).and_then(|heard| heard.details.term_end);
+        let barred = due.is_some() && account.not_before(Time::MIN).is_none();
+        let due = due.and_then(|due| account.not_before(due));
+        let waits_since = same.and_then(OrderRecord::waits_since);
+        let heard = own.heard.as_deref();
+        let term_end = heard.and_then(|heard| heard.details.term_end);
+        let uncovered = match order.settings.verify.coverage {
+            Severity::Off => &[][..],
+            Severity::Block | Severity::Warn => &record.uncovered,
+        };
         OrderStatus {
             name: order.name.to_string(),
             account: order.account.to_string(),
             product: order.settings.product.as_str(),
             order_number: order.handle.text().to_owned(),
-            phase: same.map_or(Phase::Waiting, |record| record.phase),
+            phase: own.phase,
             since: same.map(|record| rfc3339(record.since)),
-            reason: same.and_then(|record| record.reason.as_ref()).map(ToString::to_string),
+            reason: own.reason.as_ref().map(ToString::to_string),
             // While a call is under way, and after one without an answer, the record says when it has arrived at the latest.
-            last_poll: same.and_then(|record| record.polled).map(|time| when(time.min(now.time), now)),
+            last_poll: own.polled.map(|time| when(time.min(now.time), now)),
             next_poll: due.map(|time| when(time, now)),
-            polls: same.map_or(0, |record| record.polls),
-            vendor: same.and_then(|record| record.heard.as_ref()).map(|heard| VendorStatus {
+            polls: own.polls,
+            vendor: heard.map(|heard| VendorStatus {
                 at: rfc3339(heard.at),
                 code: heard.code,
                 text: heard.text.to_string(),
             }),
-            certificate: record
-                .and_then(|record| record.installed.as_ref())
-                .map(|installed| CertificateStatus::new(installed, now)),
-            hooks: record
-                .map(|record| record.debts.iter().map(|debt| HookStatus::new(debt, now)).collect())
-                .unwrap_or_default(),
-            replacement: account.and_then(|account| replacement_of(order, same, account)),
-            trouble: same.and_then(|record| record.trouble.as_ref()).map(|trouble| trouble.text.to_string()),
-            drift: same.and_then(|record| record.drift.as_ref()).map(ToString::to_string),
-            revocation_announced: record.and_then(OrderRecord::revocation).map(Announcement::new),
-            lost: record.and_then(|record| record.lost.as_ref()).map(ToString::to_string),
-            uncovered: record
-                .filter(|_| order.settings.verify.coverage != Severity::Off)
-                .map(|record| record.uncovered.iter().map(ToString::to_string).collect())
-                .unwrap_or_default(),
+            certificate: record.installed.as_ref().map(|installed| CertificateStatus::new(installed, now)),
+            hooks: record.debts.iter().map(|debt| HookStatus::new(debt, now)).collect(),
+            replacement: replacement_of(order, same, account),
+            trouble: own.trouble.as_ref().map(|trouble| trouble.text.to_string()),
+            drift: own.drift.as_ref().map(ToString::to_string),
+            revocation_announced: record.revocation().map(Announcement::new),
+            lost: record.lost.as_ref().map(ToString::to_string),
+            uncovered: uncovered.iter().map(ToString::to_string).collect(),
             subscription_ends: term_end.map(rfc3339),
             term_left: term_end.map(|end| end.saturating_sub(now.unix())),
-            needs_person: same.is_some_and(|record| record.phase.needs_person()),
-            leafless: same.is_some_and(|record| record.leafless),
-            waits_since: match same {
-                Some(record) => record.waits_since().map(|since| now.wall_of(since).div_euclid(1000)),
-                None => None,
-            },
-            mood: same.and_then(|record| record.heard.as_ref()).map(|heard| heard.mood()),
-            fqdn: same.and_then(fqdn).map(ToString::to_string),
-            other_name: same
-                .filter(|record| record.waits_since().is_some())
-                .and_then(|record| names::misfit(order, record))
-                .map(ToString::to_string),
-            reissue_since: same.and_then(|record| record.reissue).map(|since| when(since, now)),
+            needs_person: own.phase.needs_person(),
+            leafless: own.leafless,
+            waits_since: waits_since.map(|since| now.wall_of(since).div_euclid(1000)),
+            mood: heard.map(Heard::mood),
+            fqdn: heard.and_then(|heard| heard.details.fqdn.as_ref()).map(ToString::to_string),
+            other_name: waits_since.and_then(|_| names::misfit(order, own)).map(ToString::to_string),
+            reissue_since: own.reissue.map(|since| when(since, now)),
             barred,
-            rolled_back: same.is_some_and(|record| record.refused.is_some()),
+            rolled_back: own.refused.is_some(),
             next_in: due.map(|time| (time.0 - now.time.0) / 1000),
         }
     }
@@ -460,41 +418,39 @@ impl HookStatus {
 }
 
 impl AccountStatus {
-    fn new(account: &Account, record: Option<&AccountRecord>, now: Now) -> Self {
-        let closed = record.and_then(|record| record.closed.as_ref());
-        let paused = record.and_then(|record| record.paused_until).filter(|until| *until > now.time);
-        let why = record.and_then(|record| record.paused_why.as_ref());
-        let lacks_password = closed.is_none() && record.is_some_and(AccountRecord::lacks_password);
+    fn new(account: &Account, record: &AccountRecord, replacements: Vec<String>, now: Now) -> Self {
+        let closed = record.closed.as_ref();
+        let paused = record.paused_until.filter(|until| *until > now.time);
+        let lacks_password = closed.is_none() && record.lacks_password();
+        let announced = record.announced.as_deref().filter(|announced| announced.is_shown(now.unix()));
+        let (state, when, reason, advice) = match (closed, paused) {
+            (Some(closed), _) => (
+                AccountState::Closed,
+                Some(rfc3339(closed.since)),
+                Some(closed.describe()),
+                Some(account.when_refused()),
+            ),
+            (None, Some(until)) => (
+                AccountState::Paused,
+                Some(when(until, now)),
+                record.paused_why.as_ref().map(ToString::to_string),
+                Some(format!("`certcollectd resume --account {}` ends that", account.name)),
+            ),
+            (None, None) => (AccountState::Open, None, None, None),
+        };
         AccountStatus {
             name: account.name.to_string(),
-            state: match (closed, paused) {
-                (Some(_), _) => AccountState::Closed,
-                (None, Some(_)) => AccountState::Paused,
-                (None, None) => AccountState::Open,
-            },
-            when: closed.map(|closed| rfc3339(closed.since)).or_else(|| paused.map(|until| when(until, now))),
-            reason: closed.map(Closed::describe).or_else(|| paused.and(why).map(ToString::to_string)),
-            advice: match (closed, paused) {
-                (Some(_), _) => Some(account.when_refused()),
-                _ if lacks_password => Some(account.password.remedy()),
-                (None, Some(_)) => {
-                    Some(format!("`certcollectd resume --account {}` ends that", account.name))
-                }
-                (None, None) => None,
-            },
-            cause: record
-                .filter(|_| closed.is_none() && paused.is_some())
-                .and_then(|record| record.paused_for)
-                .map(Cause::as_str),
-            unanswered: record.and_then(|record| record.unheard.as_ref()).map_or(0, |unheard| unheard.calls),
-            calls: record.map_or(0, |record| record.calls),
-            replacements: Vec::new(),
-            revocation_announced: record
-                .and_then(|record| record.announced.as_deref())
-                .filter(|announced| announced.is_shown(now.unix()))
-                .map(Announcement::new),
-            answered: record.and_then(|record| record.answered),
-            rests: closed.is_none() && record.is_some_and(|record| record.rests(now.time)),
+            state,
+            when,
+            reason,
+            advice: if lacks_password { Some(account.password.remedy()) } else { advice },
+            cause: record.paused_for.filter(|_| state == AccountState::Paused).map(Cause::as_str),
+            unanswered: record.unheard.as_ref().map_or(0, |unheard| unheard.calls),
+            calls: record.calls,
+            replacements,
+            revocation_announced: announced.map(Announcement::new),
+            answered: record.answered,
+            rests: closed.is_none() && record.rests(now.time),
             paused_for: paused.map(|until| (until.0 - now.time.0) / 1000),
             lacks_password,
         }

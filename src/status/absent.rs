@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 
+use super::Status;
 use certcollectd_core::api::OrderRef;
 use certcollectd_core::config::{Config, count};
 use certcollectd_core::engine::Loaded;
@@ -56,18 +57,21 @@ pub(super) fn absent(config: &Config, loaded: &Loaded, now: Now) -> Vec<Absent> 
 /// How many are named before the rest is only counted.
 const SHOWN: usize = 5;
 
-/// One sentence about all of them; nothing where there are none.
-pub(super) fn line(absent: &[Absent]) -> Option<String> {
-    let first = absent.first()?;
-    let named: Vec<String> = absent.iter().take(SHOWN).map(Absent::describe).collect();
-    let more = absent.len().saturating_sub(SHOWN);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let (are, them) = if absent.len() == 1 { ("is", "it") } else { ("are", "them") };
-    Some(format!(
-        "{} {are} installed but no longer configured, so nobody guards {them}: {}{more}; put {them} back into the \
-         configuration, or run `certcollectd forget {}`",
-        count(absent.len(), "order"),
-        named.join(", "),
-        first.name
-    ))
+impl Status {
+    /// One sentence about the orders that are installed and configured no more; nothing where there are none.
+    pub fn told_absent(&self) -> Option<String> {
+        let first = self.absent.first()?;
+        let named = self.absent.iter().take(SHOWN).map(Absent::describe).collect::<Vec<_>>().join(", ");
+        let more = match self.absent.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let (are, them) = if self.absent.len() == 1 { ("is", "it") } else { ("are", "them") };
+        Some(format!(
+            "{} {are} installed but no longer configured, so nobody guards {them}: {named}{more}; put {them} back into the \
+             configuration, or run `certcollectd forget {}`",
+            count(self.absent.len(), "order"),
+            first.name
+        ))
+    }
 }

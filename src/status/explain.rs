@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use super::{AccountState, AccountStatus, HookState, OrderStatus, Status, missing};
+use super::missing::{self, Missing};
+use super::{AccountState, AccountStatus, HookState, OrderStatus, Status};
 use certcollectd_core::api::code::Progress;
 use certcollectd_core::api::reply::Details;
 use certcollectd_core::config::{Config, count};
 use certcollectd_core::engine::Loaded;
-use certcollectd_core::engine::order::{Heard, Mood, Phase};
+use certcollectd_core::engine::order::{Mood, Phase};
 use certcollectd_core::engine::time::{Now, day, rfc3339};
 
 /// Maximum number of history lines shown to people; machines get all.
@@ -20,7 +21,7 @@ pub struct Explanation {
     /// Where it stands, in sentences.
     pub standing: Vec<String>,
     /// What the vendor still waits for.
-    pub missing: Vec<MissingEntry>,
+    pub missing: Vec<Missing>,
     /// The vendor's integer statuses, in words.
     pub statuses: Vec<StatusEntry>,
     /// When the domains were asked about last, RFC 3339.
@@ -29,12 +30,6 @@ pub struct Explanation {
     pub next: Vec<String>,
     /// Oldest first.
     pub history: Vec<HistoryEntry>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct MissingEntry {
-    pub what: String,
-    pub who: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -68,9 +63,7 @@ impl Explanation {
         now: Now,
     ) -> Option<Explanation> {
         let mut status = Status::new(config, loaded, now);
-        if !status.keep(name) {
-            return None;
-        }
+        status.keep(name);
         let order = status.orders.pop()?;
         let account = status.accounts.into_iter().find(|account| account.name == order.account);
         let record = loaded.orders.get(name).map(|known| &known.record);
@@ -83,9 +76,8 @@ impl Explanation {
         // What was proven for the certificate before says nothing of another one.
         let begun = reissue.map(|since| now.wall_of(since).div_euclid(1000));
         let domains = domains.filter(|heard| begun.is_none_or(|begun| heard.at >= begun));
-        let details = |heard: Option<&Heard>| heard.map(|heard| heard.details.clone());
-        let (collected, named) = (details(heard), details(domains));
-        let mut missing = if waits { missing(collected.as_ref(), named.as_ref()) } else { Vec::new() };
+        let [collected, named] = [heard, domains].map(|heard| heard.map(|heard| &heard.details));
+        let mut missing = if waits { missing::missing(collected, named) } else { Vec::new() };
         if waits && heard.is_some_and(|heard| Mood::of(heard.code) == Mood::Unpaid) {
             missing.insert(0, missing::unpaid());
         }
@@ -94,11 +86,8 @@ impl Explanation {
         }
         Some(Explanation {
             standing: standing(&order, account.as_ref()),
-            missing: missing
-                .into_iter()
-                .map(|missing| MissingEntry { what: missing.what, who: missing.who.to_owned() })
-                .collect(),
-            statuses: statuses(named.as_ref().filter(|_| waits).or(collected.as_ref())),
+            missing,
+            statuses: statuses(named.filter(|_| waits).or(collected)),
             domains_at: domains.map(|heard| rfc3339(heard.at)),
             next: next(&order, account.as_ref()),
             order,
@@ -112,36 +101,25 @@ impl Explanation {
             "{} is {} order {} on account {}.\n",
             self.order.name, self.order.product, self.order.order_number, self.order.account
         );
-        let mut part = |title: &str, lines: &mut dyn Iterator<Item = String>| {
-            let mut lines = lines.peekable();
-            if lines.peek().is_some() {
-                text.push_str(&format!("\n{title}\n"));
-                lines.for_each(|line| text.push_str(&format!("  {line}\n")));
+        let mut part = |title: &str, lines: Vec<String>| {
+            if !lines.is_empty() {
+                text.push_str(&format!("\n{title}\n  {}\n", lines.join("\n  ")));
             }
         };
-        part("Now:", &mut self.standing.iter().cloned());
-        part(
-            "Missing, and who must act:",
-            &mut self.missing.iter().map(|missing| format!("{}; {}", missing.what, missing.who)),
-        );
-        part(
-            "The vendor's own words for it:",
-            &mut self
-                .statuses
-                .iter()
-                .map(|status| format!("{} {}: {}", status.name, status.value, status.means)),
-        );
-        part("Next:", &mut self.next.iter().cloned());
+        let missing = self.missing.iter().map(|missing| format!("{}; {}", missing.what, missing.who));
+        let statuses =
+            self.statuses.iter().map(|status| format!("{} {}: {}", status.name, status.value, status.means));
         let skipped = self.history.len().saturating_sub(SHOWN);
-        let title = if skipped > 0 {
-            format!("History, the last {SHOWN} of {} lines (--json has all):", self.history.len())
-        } else {
-            "History:".to_owned()
+        let history = self.history.iter().skip(skipped).map(|line| format!("{}  {}", line.at, line.text));
+        let title = match skipped {
+            0 => "History:".to_owned(),
+            _ => format!("History, the last {SHOWN} of {} lines (--json has all):", self.history.len()),
         };
-        part(
-            &title,
-            &mut self.history.iter().skip(skipped).map(|line| format!("{}  {}", line.at, line.text)),
-        );
+        part("Now:", self.standing.clone());
+        part("Missing, and who must act:", missing.collect());
+        part("The vendor's own words for it:", statuses.collect());
+        part("Next:", self.next.clone());
+        part(&title, history.collect());
         text
     }
 }
@@ -237,8 +215,8 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
             account.reason.as_deref().unwrap_or("-")
         ));
     }
-    if let Some((account, announced)) =
-        account.and_then(|account| Some((account, account.revocation_announced.as_ref()?)))
+    if let Some(account) = account
+        && let Some(announced) = &account.revocation_announced
     {
         lines.push(format!("On {}.", super::table::stranger(account, announced)));
     }

@@ -28,25 +28,25 @@ pub(super) struct Family {
     name: &'static str,
     kind: Kind,
     help: &'static str,
-    samples: Vec<(Option<Label>, i64)>,
+    samples: Vec<(Option<(&'static str, String)>, i64)>,
 }
 
-type Label = (&'static str, String);
-
 impl Family {
-    /// No sample yet. The name is without prefix and suffix, the help without a full stop.
-    pub(super) fn new(kind: Kind, name: &'static str, help: &'static str) -> Family {
-        Family { name, kind, help, samples: Vec::new() }
+    /// One sample. The name is without prefix and suffix, the help without a full stop.
+    pub(super) fn only(kind: Kind, name: &'static str, help: &'static str, value: i64) -> Family {
+        Family { name, kind, help, samples: vec![(None, value)] }
     }
 
-    /// The only sample.
-    pub(super) fn only(mut self, value: i64) -> Family {
-        self.samples.push((None, value));
-        self
-    }
-
-    pub(super) fn set(&mut self, label: &'static str, of: &str, value: i64) {
-        self.samples.push((Some((label, of.to_owned())), value));
+    /// As [`Family::only`], with one sample for each value of a label.
+    pub(super) fn each<'a>(
+        kind: Kind,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        values: impl IntoIterator<Item = (&'a str, i64)>,
+    ) -> Family {
+        let samples = values.into_iter().map(|(of, value)| (Some((label, of.to_owned())), value));
+        Family { name, kind, help, samples: samples.collect() }
     }
 
     fn write(&self, exposition: Exposition, text: &mut String) -> std::fmt::Result {
@@ -168,13 +168,11 @@ mod tests {
 
     #[test]
     fn each_form_names_types_in_its_own_way() {
-        let mut calls = Family::new(Kind::Counter, "calls", "Calls");
-        calls.set("account", "a\"b\\c\nd", 3);
-        let families = [Family::new(Kind::Gauge, "failures", "Failures").only(-1), calls, {
-            let mut build = Family::new(Kind::Info, "build", "The program");
-            build.set("version", "1", 1);
-            build
-        }];
+        let families = [
+            Family::only(Kind::Gauge, "failures", "Failures", -1),
+            Family::each(Kind::Counter, "calls", "Calls", "account", [("a\"b\\c\nd", 3)]),
+            Family::each(Kind::Info, "build", "The program", "version", [("1", 1)]),
+        ];
         assert_eq!(
             Exposition::Text.document(&families),
             "# HELP certcollectd_failures Failures.\n# TYPE certcollectd_failures gauge\ncertcollectd_failures -1\n\

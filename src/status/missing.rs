@@ -1,11 +1,13 @@
 //! What an order still waits for, and who must act: the vendor's status integers and words, put into words.
 
+use serde::Serialize;
+
 use certcollectd_core::api::Untrusted;
 use certcollectd_core::api::code::Progress;
 use certcollectd_core::api::reply::{Dcv, Details, is_validated};
 
 /// One thing that is not done yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Missing {
     /// What, for instance `b.example.com: CNAME not seen yet`.
     pub what: String,
@@ -51,19 +53,23 @@ const STATUSES: [(&str, &str, &str, &str); 12] = [
     ("evSignerSecondApproval", "EV: the second approval is missing", SECTIGO, SECTIGO),
 ];
 
+fn missing_from(who: &'static str, what: impl Into<String>) -> Missing {
+    Missing { what: what.into(), who }
+}
+
 /// The vendor waits for the money.
 pub(super) fn unpaid() -> Missing {
-    Missing { what: "the order is not paid".into(), who: PAYER }
+    missing_from(PAYER, "the order is not paid")
 }
 
 /// The vendor's name for it goes with none of the order's domains.
 pub(super) fn misfit(name: &str) -> Missing {
-    Missing { what: format!("it is for {name}, which goes with none of its domains"), who: WRITER }
+    missing_from(WRITER, format!("it is for {name}, which goes with none of its domains"))
 }
 
 /// Everything that is not done, from the last answer of the collecting endpoint and, where it was asked, from
 /// GetMDCDomainDetails.
-pub fn missing(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Missing> {
+pub(super) fn missing(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Missing> {
     let mut found = Vec::new();
     let of_domains = of_domains(collect, domains);
     let named = !of_domains.is_empty();
@@ -76,7 +82,7 @@ pub fn missing(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Miss
     // Which domain it is matters more than that it is one of them.
     let control = value("dcvStatusCode").or_else(|| value("dcvStatus"));
     if !named && control.is_some_and(Progress::is_open) {
-        found.push(Missing { what: "control of a domain is not proven".into(), who: "DNS team or web team" });
+        found.push(missing_from("DNS team or web team", "control of a domain is not proven"));
     }
     for (name, what, open, in_progress) in STATUSES {
         if name == BRAND && (brand || !value(name).is_some_and(Progress::is_open)) {
@@ -84,18 +90,15 @@ pub fn missing(collect: Option<&Details>, domains: Option<&Details>) -> Vec<Miss
         }
         brand |= name == BRAND;
         match value(name) {
-            Some(Progress::NotBegun) => found.push(Missing { what: what.into(), who: open }),
+            Some(Progress::NotBegun) => found.push(missing_from(open, what)),
             Some(Progress::Begun) => {
-                found.push(Missing { what: format!("{what}, it is in progress"), who: in_progress })
+                found.push(missing_from(in_progress, format!("{what}, it is in progress")));
             }
             Some(Progress::NotRequired | Progress::Done | Progress::Unknown) | None => {}
         }
     }
     if value("maStatus").is_some_and(Progress::is_open) {
-        found.push(Missing {
-            what: "the check that the vendor calls maStatus is not done".into(),
-            who: SECTIGO,
-        });
+        found.push(missing_from(SECTIGO, "the check that the vendor calls maStatus is not done"));
     }
     found.extend(collect.into_iter().chain(domains).find_map(of_caa));
     let told = |details: &&Details| !(brand && details.validation_status.as_ref().is_some_and(awaits_brand));
@@ -111,88 +114,75 @@ fn awaits_brand(state: &Untrusted) -> bool {
 
 /// What is missing for each domain, and whether it is the brand.
 fn of_domains(collect: Option<&Details>, domains: Option<&Details>) -> Vec<(bool, Missing)> {
+    let brand =
+        |domain: &Untrusted| (true, missing_from(SECTIGO, format!("{domain}: the brand is not validated")));
     let listed: Vec<&Dcv> = domains.iter().flat_map(|details| &details.dcv).collect();
     if !listed.is_empty() {
         let open = listed.into_iter().filter(|dcv| !dcv.is_validated());
         return open
             .map(|dcv| match dcv.status.as_ref().is_some_and(awaits_brand) {
-                true => (true, brand_of(&dcv.domain)),
+                true => brand(&dcv.domain),
                 false => (false, of_domain(dcv)),
             })
             .collect();
     }
     let words = collect.iter().flat_map(|details| &details.domains);
-    words
-        .filter(|(_, state)| !is_validated(state.as_str()))
-        .map(|(domain, state)| {
-            if awaits_brand(state) {
-                return (true, brand_of(domain));
-            }
-            let what = match state.as_str().to_ascii_uppercase().as_str() {
-                "NOTVALIDATED" => format!("{domain}: control is not proven"),
-                _ => format!("{domain}: the vendor says {state}"),
-            };
-            (false, Missing { what, who: OWNER })
-        })
-        .collect()
-}
-
-fn brand_of(domain: &Untrusted) -> Missing {
-    Missing { what: format!("{domain}: the brand is not validated"), who: SECTIGO }
+    let open = words.filter(|(_, state)| !is_validated(state.as_str()));
+    open.map(|(domain, state)| match state.as_str().to_ascii_uppercase().as_str() {
+        _ if awaits_brand(state) => brand(domain),
+        "NOTVALIDATED" => (false, missing_from(OWNER, format!("{domain}: control is not proven"))),
+        _ => (false, missing_from(OWNER, format!("{domain}: the vendor says {state}"))),
+    })
+    .collect()
 }
 
 fn of_domain(dcv: &Dcv) -> Missing {
     let domain = &dcv.domain;
     let method = dcv.method.as_ref().map(Untrusted::as_str).unwrap_or_default();
-    let file = |scheme: &str| {
-        format!("{domain}: file not seen yet below {scheme}://{domain}/.well-known/pki-validation/")
+    let file = |scheme| format!("file not seen yet below {scheme}://{domain}/.well-known/pki-validation/");
+    let (who, what) = match method.to_ascii_uppercase().as_str() {
+        "CNAME_CSR_HASH" | "CNAME" => (DNS, "CNAME not seen yet".to_owned()),
+        "TXT_CSR_HASH" | "TXT" => (DNS, "TXT record not seen yet".to_owned()),
+        "HTTP_CSR_HASH" | "HTTP" => (WEB, file("http")),
+        "HTTPS_CSR_HASH" | "HTTPS" => (WEB, file("https")),
+        "" => (OWNER, "control is not proven".to_owned()),
+        _ if method.contains('@') => (MAILBOX, format!("the mail to {method} is not answered")),
+        "EMAIL" => (MAILBOX, "the validation mail is not answered".to_owned()),
+        _ => (OWNER, format!("control is not proven by {method}")),
     };
-    match method.to_ascii_uppercase().as_str() {
-        "CNAME_CSR_HASH" | "CNAME" => Missing { what: format!("{domain}: CNAME not seen yet"), who: DNS },
-        "TXT_CSR_HASH" | "TXT" => Missing { what: format!("{domain}: TXT record not seen yet"), who: DNS },
-        "HTTP_CSR_HASH" | "HTTP" => Missing { what: file("http"), who: WEB },
-        "HTTPS_CSR_HASH" | "HTTPS" => Missing { what: file("https"), who: WEB },
-        "" => Missing { what: format!("{domain}: control is not proven"), who: OWNER },
-        _ if method.contains('@') => {
-            Missing { what: format!("{domain}: the mail to {method} is not answered"), who: MAILBOX }
-        }
-        "EMAIL" => Missing { what: format!("{domain}: the validation mail is not answered"), who: MAILBOX },
-        _ => Missing { what: format!("{domain}: control is not proven by {method}"), who: OWNER },
-    }
+    missing_from(who, format!("{domain}: {what}"))
 }
 
 /// The words of `caaStatus` [doc].
 fn of_caa(details: &Details) -> Option<Missing> {
     let caa = details.caa.as_ref()?;
-    let (what, who) = match caa.as_str().to_ascii_lowercase().as_str() {
+    Some(match caa.as_str().to_ascii_lowercase().as_str() {
         "authorized" | "empty" => return None,
-        "not authorized" => ("a CAA record does not allow Sectigo to issue".to_owned(), DNS),
+        "not authorized" => missing_from(DNS, "a CAA record does not allow Sectigo to issue"),
         "unrecognized critical tag" => {
-            ("a CAA record has a critical tag that Sectigo does not know".to_owned(), DNS)
+            missing_from(DNS, "a CAA record has a critical tag that Sectigo does not know")
         }
         "malformed response" | "timeout" | "error" => {
-            (format!("the look-up of CAA records failed ({caa})"), DNS)
+            missing_from(DNS, format!("the look-up of CAA records failed ({caa})"))
         }
-        "awaiting completion" => ("the check of CAA records is not done".to_owned(), SECTIGO),
-        _ => (format!("the check of CAA records ended with \"{caa}\""), DNS),
-    };
-    Some(Missing { what, who })
+        "awaiting completion" => missing_from(SECTIGO, "the check of CAA records is not done"),
+        _ => missing_from(DNS, format!("the check of CAA records ended with \"{caa}\"")),
+    })
 }
 
 /// The words of `validationStatus` [seed: CollectSSL].
 fn of_validation(details: &Details) -> Option<Missing> {
     let status = details.validation_status.as_ref()?;
-    let (what, who) = match status.as_str().to_ascii_lowercase().as_str() {
+    Some(match status.as_str().to_ascii_lowercase().as_str() {
         "complete" => return None,
-        "awaiting legal documents" => ("Sectigo waits for legal documents".to_owned(), ORGANISATION),
-        "awaiting document translation" => ("documents are being translated".to_owned(), SECTIGO),
+        "awaiting legal documents" => missing_from(ORGANISATION, "Sectigo waits for legal documents"),
+        "awaiting document translation" => missing_from(SECTIGO, "documents are being translated"),
         "awaiting private whois entry release" => {
-            ("the private WHOIS entry is not released".to_owned(), OWNER)
+            missing_from(OWNER, "the private WHOIS entry is not released")
         }
-        "awaiting brand validation" => ("the brand is not validated".to_owned(), SECTIGO),
-        _ => (format!("the validation status is \"{status}\""), SECTIGO),
-    };
-    Some(Missing { what, who })
+        "awaiting brand validation" => missing_from(SECTIGO, "the brand is not validated"),
+        _ => missing_from(SECTIGO, format!("the validation status is \"{status}\"")),
+    })
 }
 
 #[cfg(test)]

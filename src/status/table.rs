@@ -7,36 +7,32 @@ use certcollectd_core::engine::time::day;
 
 pub(super) const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
 
-/// One line for each order, then the accounts that are not open.
-pub(super) fn table(status: &Status) -> String {
-    let rows: Vec<[String; 5]> = status.orders.iter().map(row).collect();
-    let mut widths = HEADINGS.map(str::len);
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.len());
-        }
+impl Status {
+    /// As people read it: one line for each order, then what else there is to say.
+    pub fn table(&self) -> String {
+        let rows = std::iter::once(HEADINGS.map(str::to_owned)).chain(self.orders.iter().map(row));
+        let notices = self.notices().into_iter().map(|(_, notice)| format!("\n{notice}\n"));
+        lost(self) + &columns(&rows.collect::<Vec<_>>()) + &notices.collect::<String>()
     }
-    let line = |cells: &[String; 5]| {
-        let mut text = String::new();
-        for (cell, width) in cells.iter().zip(widths) {
-            text.push_str(&format!("{cell:<width$}  "));
-        }
-        text.trim_end().to_owned() + "\n"
-    };
-    let mut text = lost(status);
-    text.push_str(&line(&HEADINGS.map(str::to_owned)));
-    text.extend(rows.iter().map(line));
-    text.push_str(&accounts(&status.accounts));
-    text.push_str(&findings(status));
-    if let Some(line) = super::absent::line(&status.absent) {
-        text.push_str(&format!("\n{line}\n"));
+
+    /// What there is to say beside the orders, and the page's class for it.
+    pub(super) fn notices(&self) -> Vec<(&'static str, String)> {
+        let here = self.findings.iter().cloned().chain(self.told_absent());
+        let mut notices = accounts(&self.accounts);
+        notices.extend(here.map(|notice| ("attention", notice)));
+        notices
     }
-    text
 }
 
-/// What does not work on this machine, apart from orders and accounts.
-fn findings(status: &Status) -> String {
-    status.findings.iter().map(|finding| format!("\n{finding}\n")).collect()
+/// Rows below each other, each column as wide as its longest cell.
+pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let widths: [usize; N] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or_default());
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}  "));
+        cells.collect::<String>().trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
 }
 
 /// Before everything else: what follows may not be so.
@@ -104,8 +100,8 @@ fn note(order: &OrderStatus) -> String {
     }
 }
 
-fn accounts(accounts: &[AccountStatus]) -> String {
-    let mut text = String::new();
+fn accounts(accounts: &[AccountStatus]) -> Vec<(&'static str, String)> {
+    let mut notices = Vec::new();
     for account in accounts.iter().filter(|account| account.state != AccountState::Open) {
         let word = if account.state == AccountState::Closed { "since" } else { "until" };
         let when = account.when.as_deref().unwrap_or("-");
@@ -113,19 +109,19 @@ fn accounts(accounts: &[AccountStatus]) -> String {
         // What to do about a password that cannot be read is part of the reason.
         let advice = account.advice.as_ref().filter(|_| !account.lacks_password);
         let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
-        text.push_str(&format!(
-            "\naccount {} is {} {word} {when}: {reason}{advice}\n",
-            account.name, account.state
-        ));
+        let (name, state) = (&account.name, account.state);
+        let notice = format!("account {name} is {state} {word} {when}: {reason}{advice}");
+        notices.push((state.as_str(), notice));
     }
-    for replacement in accounts.iter().flat_map(|account| &account.replacements) {
-        text.push_str(&format!("\n{replacement}\n"));
-    }
+    let replacements = accounts.iter().flat_map(|account| &account.replacements);
+    notices.extend(replacements.map(|replacement| ("attention", replacement.clone())));
     for account in accounts {
-        let Some(announced) = &account.revocation_announced else { continue };
-        text.push_str(&format!("\n{}\n", stranger(account, announced)));
+        if let Some(announced) = &account.revocation_announced {
+            let class = if announced.proven { "closed" } else { "paused" };
+            notices.push((class, stranger(account, announced)));
+        }
     }
-    text
+    notices
 }
 
 /// What is said of an announced revocation that is about no order here.
@@ -142,93 +138,94 @@ pub(super) fn stranger(account: &AccountStatus, announced: &Announcement) -> Str
     )
 }
 
-pub(super) fn details(status: &Status) -> String {
-    let mut text = lost(status);
-    for order in &status.orders {
-        let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<14}{value}\n"));
+impl Status {
+    /// As people read it: everything about each order.
+    pub fn details(&self) -> String {
+        let orders = self.orders.iter().map(details);
+        let notices = accounts(&self.accounts).into_iter().map(|(_, notice)| format!("\n{notice}\n"));
+        std::iter::once(lost(self)).chain(orders).chain(notices).collect()
+    }
+}
+
+fn details(order: &OrderStatus) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<14}{value}\n"));
+    line(
+        "order",
+        &format!("{} ({} {} on account {})", order.name, order.product, order.order_number, order.account),
+    );
+    if let Some(fqdn) = &order.fqdn {
+        let but = if order.other_name.is_some() { ", which goes with none of its domains" } else { "" };
+        line("for", &format!("{fqdn}{but}"));
+    }
+    let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
+    line("phase", &format!("{}{since}", order.phase.as_str()));
+    if let Some(reason) = &order.reason {
+        line("because", reason);
+    }
+    if let Some(since) = &order.reissue_since {
+        line("re-issue", &format!("waits since {since}"));
+    }
+    if let Some(vendor) = &order.vendor {
+        line("vendor", &format!("{} (at {})", vendor.text, vendor.at));
+    }
+    line("polls", &format!("{}, last {}", order.polls, order.last_poll.as_deref().unwrap_or("never")));
+    let none = if order.barred { "none while the account is closed" } else { "none" };
+    line("next poll", order.next_poll.as_deref().unwrap_or(none));
+    if let Some(installed) = &order.certificate {
+        line("certificate", &format!("serial {}, sha256 {}", installed.serial, installed.fingerprint));
         line(
-            "order",
+            "valid",
             &format!(
-                "{} ({} {} on account {})",
-                order.name, order.product, order.order_number, order.account
+                "{} to {}, {} left",
+                installed.not_before,
+                installed.not_after,
+                count(installed.days_left, "day")
             ),
         );
-        if let Some(fqdn) = &order.fqdn {
-            let but = if order.other_name.is_some() { ", which goes with none of its domains" } else { "" };
-            line("for", &format!("{fqdn}{but}"));
-        }
-        let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
-        line("phase", &format!("{}{since}", order.phase.as_str()));
-        if let Some(reason) = &order.reason {
-            line("because", reason);
-        }
-        if let Some(since) = &order.reissue_since {
-            line("re-issue", &format!("waits since {since}"));
-        }
-        if let Some(vendor) = &order.vendor {
-            line("vendor", &format!("{} (at {})", vendor.text, vendor.at));
-        }
-        line("polls", &format!("{}, last {}", order.polls, order.last_poll.as_deref().unwrap_or("never")));
-        let none = if order.barred { "none while the account is closed" } else { "none" };
-        line("next poll", order.next_poll.as_deref().unwrap_or(none));
-        if let Some(installed) = &order.certificate {
-            line("certificate", &format!("serial {}, sha256 {}", installed.serial, installed.fingerprint));
-            line(
-                "valid",
-                &format!(
-                    "{} to {}, {} left",
-                    installed.not_before,
-                    installed.not_after,
-                    count(installed.days_left, "day")
-                ),
-            );
-            line("names", &installed.names.join(" "));
-            line("generation", &format!("{}, installed {}", installed.generation, installed.installed_at));
-        }
-        if let Some(announced) = &order.revocation_announced {
-            line("alarm", &format!("revocation announced at {}: {}", announced.at, announced.text));
-        }
-        if order.rolled_back {
-            line(
-                "rolled back",
-                &format!("a newer certificate waits for `certcollectd accept {}`", order.name),
-            );
-        }
-        if let Some(subscription) = order.subscription() {
-            line("term", &subscription);
-        }
-        for hook in &order.hooks {
-            let last = hook.last.as_deref().unwrap_or("not tried yet");
-            let next = hook.next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
-            line(
-                "hook",
-                &format!(
-                    "{} ({}): {}, {}, {last}{next}",
-                    hook.hook,
-                    hook.event,
-                    hook.state,
-                    if hook.tries == 1 { "1 try".to_owned() } else { format!("{} tries", hook.tries) }
-                ),
-            );
-        }
-        if let Some(replacement) = &order.replacement {
-            line("replacement", replacement);
-        }
-        if let Some(trouble) = &order.trouble {
-            line("trouble", trouble);
-        }
-        if let Some(coverage) = order.coverage() {
-            let word = format!("{coverage}; `certcollectd accept {}` if that is right", order.name);
-            line("coverage", &word);
-        }
-        if let Some(lost) = &order.lost {
-            line("lost", lost);
-        }
-        if let Some(drift) = &order.drift {
-            line("drift", drift);
-        }
+        line("names", &installed.names.join(" "));
+        line("generation", &format!("{}, installed {}", installed.generation, installed.installed_at));
     }
-    text + &accounts(&status.accounts)
+    if let Some(announced) = &order.revocation_announced {
+        line("alarm", &format!("revocation announced at {}: {}", announced.at, announced.text));
+    }
+    if order.rolled_back {
+        line("rolled back", &format!("a newer certificate waits for `certcollectd accept {}`", order.name));
+    }
+    if let Some(subscription) = order.subscription() {
+        line("term", &subscription);
+    }
+    for hook in &order.hooks {
+        let last = hook.last.as_deref().unwrap_or("not tried yet");
+        let next = hook.next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
+        line(
+            "hook",
+            &format!(
+                "{} ({}): {}, {}, {last}{next}",
+                hook.hook,
+                hook.event,
+                hook.state,
+                if hook.tries == 1 { "1 try".to_owned() } else { format!("{} tries", hook.tries) }
+            ),
+        );
+    }
+    if let Some(replacement) = &order.replacement {
+        line("replacement", replacement);
+    }
+    if let Some(trouble) = &order.trouble {
+        line("trouble", trouble);
+    }
+    if let Some(coverage) = order.coverage() {
+        let word = format!("{coverage}; `certcollectd accept {}` if that is right", order.name);
+        line("coverage", &word);
+    }
+    if let Some(lost) = &order.lost {
+        line("lost", lost);
+    }
+    if let Some(drift) = &order.drift {
+        line("drift", drift);
+    }
+    text
 }
 
 /// A span of seconds with two units at most.
