@@ -8,15 +8,13 @@ use certcollectd_core::engine::order::{Mood, Phase};
 use certcollectd_core::engine::vitals::Vitals;
 use certcollectd_core::engine::{ALARM_AFTER, last_days, near};
 
-/// What a monitoring plugin says; the numbers are its exit codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Verdict {
-    /// 0
-    Ok,
-    /// 1
-    Warning,
-    /// 2
-    Critical,
+certcollectd_core::words! {
+    /// What a monitoring plugin says, from good to bad.
+    pub enum Verdict {
+        Ok = "OK",
+        Warning = "WARNING",
+        Critical = "CRITICAL",
+    }
 }
 
 const DAY: i64 = 24 * 3600;
@@ -30,32 +28,29 @@ const LATE: i64 = DAY;
 /// The worst of all, and the line that says why.
 pub fn verdict(status: &Status) -> (Verdict, String) {
     let mut findings: Vec<(Verdict, String)> = Vec::new();
+    let mut find = |verdict, why| findings.push((verdict, why));
     if let Some(why) = &status.state_lost {
-        findings.push((Verdict::Critical, why.clone()));
+        find(Verdict::Critical, why.clone());
     } else if let Some(why) = status.vitals.as_ref().and_then(Vitals::unsaved) {
-        findings.push((Verdict::Critical, format!("{why}; `certcollectd check` says why")));
+        find(Verdict::Critical, format!("{why}; `certcollectd check` says why"));
     }
     for account in &status.accounts {
+        let name = &account.name;
+        let advice = account.advice.as_deref().unwrap_or_default();
         if account.state == AccountState::Closed {
-            let advice = account.advice.as_deref().unwrap_or_default();
-            findings.push((Verdict::Critical, format!("account {} is closed: {advice}", account.name)));
+            find(Verdict::Critical, format!("account {name} is closed: {advice}"));
         } else if account.lacks_password {
-            let advice = account.advice.as_deref().unwrap_or_default();
-            let why = format!("the password of account {} cannot be read: {advice}", account.name);
-            findings.push((Verdict::Critical, why));
+            find(Verdict::Critical, format!("the password of account {name} cannot be read: {advice}"));
         } else if account.rests {
-            let why = format!(
-                "account {} rests until {}: {} calls in a row without an answer",
-                account.name,
-                account.when.as_deref().unwrap_or("-"),
-                account.unanswered
-            );
-            findings.push((Verdict::Warning, why));
+            let until = account.when.as_deref().unwrap_or("-");
+            let calls = account.unanswered;
+            let why = format!("account {name} rests until {until}: {calls} calls in a row without an answer");
+            find(Verdict::Warning, why);
         }
     }
     for account in status.accounts.iter().filter(|account| !account.replacements.is_empty()) {
         let why = format!("account {} has a replacement whose outcome is not known", account.name);
-        findings.push((Verdict::Warning, why));
+        find(Verdict::Warning, why);
     }
     for account in &status.accounts {
         let Some(announced) = &account.revocation_announced else { continue };
@@ -65,29 +60,25 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
             "account {}: the revocation of a certificate that is no order's here is announced ({})",
             account.name, announced.text
         );
-        findings.push((verdict, why));
+        find(verdict, why);
     }
     for order in &status.orders {
-        findings.extend(
-            look_at(order, status.unix).map(|(verdict, why)| (verdict, format!("{} {why}", order.name))),
-        );
+        if let Some((verdict, why)) = look_at(order, status.unix) {
+            find(verdict, format!("{} {why}", order.name));
+        }
     }
-    let here = status.vitals.iter().flat_map(|vitals| &vitals.findings);
-    findings.extend(here.map(|finding| (Verdict::Warning, finding.clone())));
+    for finding in status.vitals.iter().flat_map(|vitals| &vitals.findings) {
+        find(Verdict::Warning, finding.clone());
+    }
     for absent in &status.absent {
         let why = format!("{} is installed, but no longer configured", absent.describe());
-        findings.push((Verdict::Warning, why));
+        find(Verdict::Warning, why);
     }
     if status.orders.is_empty() {
-        findings.push((Verdict::Warning, "no order is configured".into()));
+        find(Verdict::Warning, "no order is configured".into());
     }
     findings.sort_by_key(|finding| Reverse(finding.0));
     let worst = findings.first().map_or(Verdict::Ok, |finding| finding.0);
-    let word = match worst {
-        Verdict::Ok => "OK",
-        Verdict::Warning => "WARNING",
-        Verdict::Critical => "CRITICAL",
-    };
     const SHOWN: usize = 5;
     let mut why: Vec<String> = findings.iter().take(SHOWN).map(|(_, why)| why.clone()).collect();
     if findings.len() > SHOWN {
@@ -96,16 +87,11 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
     if why.is_empty() {
         why.push(count(status.orders.len(), "order"));
     }
-    let days = status
-        .orders
-        .iter()
-        .filter_map(|order| order.certificate.as_ref())
-        .map(|found| found.days_left)
-        .min();
+    let days = status.orders.iter().filter_map(|order| Some(order.certificate.as_ref()?.days_left)).min();
     let guarded = status.orders.iter().filter(|order| order.phase == Phase::Guarding).count();
     let days = days.map(|days| format!(" days_left={days}")).unwrap_or_default();
     let line = format!(
-        "CERTCOLLECTD {word} - {} | orders={} guarding={guarded} problems={}{days}",
+        "CERTCOLLECTD {worst} - {} | orders={} guarding={guarded} problems={}{days}",
         // A bar in the text would begin the performance data.
         why.join(", ").replace('|', "/"),
         status.orders.len(),
@@ -119,11 +105,11 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
     if order.needs_person {
         return Some((Verdict::Critical, order.phase.predicate().to_owned()));
     }
-    let mut findings = Vec::new();
-    if order.lost.is_some() {
-        findings.push((Verdict::Critical, "lacks installed files".to_owned()));
-    }
+    let mut findings: Vec<(Verdict, String)> = Vec::new();
     let mut find = |verdict, why| findings.push((verdict, why));
+    if order.lost.is_some() {
+        find(Verdict::Critical, "lacks installed files".into());
+    }
     if let Some(announced) = &order.revocation_announced {
         find(
             Verdict::Critical,

@@ -1,6 +1,8 @@
 //! The status as text.
 
-use super::{AccountState, AccountStatus, Announcement, HookState, OrderStatus, Status};
+use super::{
+    AccountState, AccountStatus, Announcement, CertificateStatus, HookState, HookStatus, OrderStatus, Status,
+};
 use certcollectd_core::config::count;
 use certcollectd_core::engine::order::Phase;
 use certcollectd_core::engine::time::day;
@@ -79,8 +81,7 @@ fn note(order: &OrderStatus) -> String {
     } else if let Some(hook) = failing {
         format!("hook {} {}", hook.hook, hook.last.as_deref().unwrap_or("failed"))
     } else if owed > 0 {
-        let s = if owed == 1 { "" } else { "s" };
-        format!("{owed} hook{s} owed")
+        format!("{} owed", count(owed, "hook"))
     } else if let Some(drift) = &order.drift {
         drift.clone()
     } else if let Some(coverage) = order.coverage() {
@@ -148,84 +149,55 @@ impl Status {
 }
 
 fn details(order: &OrderStatus) -> String {
-    let mut text = String::new();
-    let mut line = |name: &str, value: &str| text.push_str(&format!("{name:<14}{value}\n"));
-    line(
-        "order",
-        &format!("{} ({} {} on account {})", order.name, order.product, order.order_number, order.account),
-    );
-    if let Some(fqdn) = &order.fqdn {
-        let but = if order.other_name.is_some() { ", which goes with none of its domains" } else { "" };
-        line("for", &format!("{fqdn}{but}"));
-    }
+    let OrderStatus { name, account, product, order_number, polls, .. } = order;
+    let but = if order.other_name.is_some() { ", which goes with none of its domains" } else { "" };
     let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
-    line("phase", &format!("{}{since}", order.phase.as_str()));
-    if let Some(reason) = &order.reason {
-        line("because", reason);
-    }
-    if let Some(since) = &order.reissue_since {
-        line("re-issue", &format!("waits since {since}"));
-    }
-    if let Some(vendor) = &order.vendor {
-        line("vendor", &format!("{} (at {})", vendor.text, vendor.at));
-    }
-    line("polls", &format!("{}, last {}", order.polls, order.last_poll.as_deref().unwrap_or("never")));
+    let last = order.last_poll.as_deref().unwrap_or("never");
     let none = if order.barred { "none while the account is closed" } else { "none" };
-    line("next poll", order.next_poll.as_deref().unwrap_or(none));
+    let mut lines = vec![
+        ("order", Some(format!("{name} ({product} {order_number} on account {account})"))),
+        ("for", order.fqdn.as_ref().map(|fqdn| format!("{fqdn}{but}"))),
+        ("phase", Some(format!("{}{since}", order.phase))),
+        ("because", order.reason.clone()),
+        ("re-issue", order.reissue_since.as_ref().map(|since| format!("waits since {since}"))),
+        ("vendor", order.vendor.as_ref().map(|vendor| format!("{} (at {})", vendor.text, vendor.at))),
+        ("polls", Some(format!("{polls}, last {last}"))),
+        ("next poll", Some(order.next_poll.clone().unwrap_or_else(|| none.to_owned()))),
+    ];
     if let Some(installed) = &order.certificate {
-        line("certificate", &format!("serial {}, sha256 {}", installed.serial, installed.fingerprint));
-        line(
-            "valid",
-            &format!(
-                "{} to {}, {} left",
-                installed.not_before,
-                installed.not_after,
-                count(installed.days_left, "day")
-            ),
-        );
-        line("names", &installed.names.join(" "));
-        line("generation", &format!("{}, installed {}", installed.generation, installed.installed_at));
+        let CertificateStatus { serial, fingerprint, not_before, not_after, names, .. } = installed;
+        let left = count(installed.days_left, "day");
+        lines.extend([
+            ("certificate", Some(format!("serial {serial}, sha256 {fingerprint}"))),
+            ("valid", Some(format!("{not_before} to {not_after}, {left} left"))),
+            ("names", Some(names.join(" "))),
+            ("generation", Some(format!("{}, installed {}", installed.generation, installed.installed_at))),
+        ]);
     }
-    if let Some(announced) = &order.revocation_announced {
-        line("alarm", &format!("revocation announced at {}: {}", announced.at, announced.text));
-    }
-    if order.rolled_back {
-        line("rolled back", &format!("a newer certificate waits for `certcollectd accept {}`", order.name));
-    }
-    if let Some(subscription) = order.subscription() {
-        line("term", &subscription);
-    }
-    for hook in &order.hooks {
-        let last = hook.last.as_deref().unwrap_or("not tried yet");
-        let next = hook.next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
-        line(
-            "hook",
-            &format!(
-                "{} ({}): {}, {}, {last}{next}",
-                hook.hook,
-                hook.event,
-                hook.state,
-                if hook.tries == 1 { "1 try".to_owned() } else { format!("{} tries", hook.tries) }
-            ),
-        );
-    }
-    if let Some(replacement) = &order.replacement {
-        line("replacement", replacement);
-    }
-    if let Some(trouble) = &order.trouble {
-        line("trouble", trouble);
-    }
-    if let Some(coverage) = order.coverage() {
-        let word = format!("{coverage}; `certcollectd accept {}` if that is right", order.name);
-        line("coverage", &word);
-    }
-    if let Some(lost) = &order.lost {
-        line("lost", lost);
-    }
-    if let Some(drift) = &order.drift {
-        line("drift", drift);
-    }
-    text
+    let alarm = order.revocation_announced.as_ref();
+    let back = format!("a newer certificate waits for `certcollectd accept {name}`");
+    let uncovered = |coverage| format!("{coverage}; `certcollectd accept {name}` if that is right");
+    lines.extend([
+        ("alarm", alarm.map(|alarm| format!("revocation announced at {}: {}", alarm.at, alarm.text))),
+        ("rolled back", order.rolled_back.then_some(back)),
+        ("term", order.subscription()),
+    ]);
+    lines.extend(order.hooks.iter().map(|known| {
+        let HookStatus { hook, event, state, tries, next_try, last } = known;
+        let last = last.as_deref().unwrap_or("not tried yet");
+        let next = next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
+        let tries = if *tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") };
+        ("hook", Some(format!("{hook} ({event}): {state}, {tries}, {last}{next}")))
+    }));
+    lines.extend([
+        ("replacement", order.replacement.clone()),
+        ("trouble", order.trouble.clone()),
+        ("coverage", order.coverage().map(uncovered)),
+        ("lost", order.lost.clone()),
+        ("drift", order.drift.clone()),
+    ]);
+    let shown = lines.into_iter().filter_map(|(name, value)| Some(format!("{name:<14}{}\n", value?)));
+    shown.collect()
 }
 
 /// A span of seconds with two units at most.
