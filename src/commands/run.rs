@@ -75,10 +75,10 @@ async fn serve(path: &Path, found: LoadedConfig, store: Store) -> Result<(), Exi
 /// The optional listeners.
 async fn listen(config: &Config, inbox: &Inbox) {
     if let Some(found) = &config.http {
-        http::listen(found.clone(), inbox.clone()).await;
+        http::listen(found, inbox.clone()).await;
     }
     if let Some(found) = &config.push {
-        push::listen(found.clone(), inbox.clone()).await;
+        push::listen(found, inbox.clone()).await;
     }
 }
 

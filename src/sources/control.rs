@@ -14,7 +14,7 @@ use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::listener::{self, Answer, Asked};
-use super::{Inbox, Message};
+use super::{Inbox, Message, ask};
 use certcollectd_core::engine::command::CommandReply;
 
 /// File name of the socket in the state directory.
@@ -137,15 +137,11 @@ async fn serve(listener: UnixListener, inbox: Inbox) {
 async fn answer(asked: Asked, inbox: &Inbox, waiting: &Semaphore) -> Answer {
     let refuse = |status, text: &str| respond(status, &CommandReply::new(false, text));
     if asked.parts.uri.path() == HEALTH {
-        let (sender, receiver) = oneshot::channel();
-        let sent = inbox.send(Message::Ping(sender)).await.is_ok();
-        return match receiver.await {
-            Ok(vitals) if sent => {
-                let data = serde_json::json!(vitals);
-                respond(StatusCode::OK, &CommandReply { ok: true, text: "alive".into(), data })
-            }
-            _ => refuse(StatusCode::SERVICE_UNAVAILABLE, "certcollectd is stopping"),
+        let Some(vitals) = ask(inbox, Message::Ping).await else {
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, "certcollectd is stopping");
         };
+        let data = serde_json::json!(vitals);
+        return respond(StatusCode::OK, &CommandReply { ok: true, text: "alive".into(), data });
     }
     if asked.parts.method != Method::POST {
         return refuse(StatusCode::METHOD_NOT_ALLOWED, "commands are sent with POST");

@@ -6,19 +6,16 @@ use std::time::Duration;
 use hyper::header::ACCEPT;
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::listener::{self, Answer, Asked, line, no_address, respond};
-use super::{Inbox, Message, Snapshot, clock};
+use super::listener::{self, Answer, Asked, line, respond};
+use super::{Inbox, Message, Snapshot, ask, clock};
 use crate::effects::blocking;
 use crate::effects::install::in_place;
 use crate::status::{Exposition, Status};
 use certcollectd_core::config::Http;
 
-/// Connections at once.
-const PLACES: usize = 32;
 /// The loop answers within this, or something is very wrong.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -26,20 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PATHS: [&str; 5] = ["/", "/metrics", "/healthz", "/readyz", "/api/v1/status"];
 
 /// Serves from now on, or from when the address can be had.
-pub async fn listen(http: Http, inbox: Inbox) {
-    let bind = async move || TcpListener::bind(http.listen).await;
-    let first = bind().await;
-    tokio::task::spawn_local(async move {
-        let listener =
-            listener::open("[http]", &http.listen.to_string(), first, bind, no_address, &inbox).await;
-        let address = listener.local_addr().unwrap_or(http.listen);
-        tracing::info!("[http] listens on {address}");
-        // One look at a hung mount is enough.
-        let looks = blocking::permit();
-        let accept = async move || Ok(listener.accept().await?.0);
-        let answer = async move |asked: Asked| answer(&asked.parts, &inbox, &looks).await;
-        listener::serve(PLACES, accept, answer).await;
-    });
+pub async fn listen(http: &Http, inbox: Inbox) {
+    // One look at a hung mount is enough.
+    let (looks, its) = (blocking::permit(), inbox.clone());
+    let answer = async move |asked: Asked| answer(&asked.parts, &its, &looks).await;
+    listener::listen("[http]", http.listen, inbox, answer).await;
 }
 
 async fn answer(request: &Parts, inbox: &Inbox, looks: &Arc<Semaphore>) -> Answer {
@@ -50,7 +38,7 @@ async fn answer(request: &Parts, inbox: &Inbox, looks: &Arc<Semaphore>) -> Answe
     if !PATHS.contains(&path) {
         return line(StatusCode::NOT_FOUND, &format!("there are: {}", PATHS.join(" ")));
     }
-    let Some(snapshot) = snapshot(inbox).await else {
+    let Ok(Some(snapshot)) = timeout(PATIENCE, ask(inbox, Message::Snapshot)).await else {
         return line(StatusCode::SERVICE_UNAVAILABLE, "the loop does not answer");
     };
     match path {
@@ -96,13 +84,4 @@ async fn readiness(snapshot: Snapshot, looks: &Arc<Semaphore>) -> Answer {
 
 fn status(snapshot: &Snapshot) -> Status {
     Status::new(&snapshot.config, &snapshot.loaded, clock::now()).with(&snapshot.vitals)
-}
-
-async fn snapshot(inbox: &Inbox) -> Option<Snapshot> {
-    let (sender, receiver) = oneshot::channel();
-    let asked = async {
-        inbox.send(Message::Snapshot(sender)).await.ok()?;
-        receiver.await.ok()
-    };
-    timeout(PATIENCE, asked).await.ok()?
 }

@@ -8,6 +8,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,12 +22,15 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{sleep, timeout};
 
 use super::{Inbox, Message};
 
+/// Connections at once on an address.
+const PLACES: usize = 32;
 /// From the connection to the end of the request's headers.
 const HEADERS: Duration = Duration::from_secs(3);
 /// From there to the end of its body.
@@ -82,7 +86,7 @@ pub(super) async fn open<T>(
 }
 
 /// Why nothing can listen on an address, and what would help.
-pub(super) fn no_address(error: &io::Error) -> String {
+fn no_address(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::AddrInUse => "another program listens there (`ss -ltnp` shows which)".into(),
         ErrorKind::AddrNotAvailable => "no interface of this machine has that address now".into(),
@@ -92,6 +96,20 @@ pub(super) fn no_address(error: &io::Error) -> String {
         }
         _ => error.to_string(),
     }
+}
+
+/// Serves an address from now on, or from when it can be had. `what` is for people: `[http]`.
+pub(super) async fn listen<A>(what: &'static str, address: SocketAddr, inbox: Inbox, answer: A)
+where
+    A: AsyncFn(Asked) -> Answer + 'static,
+{
+    let bind = async move || TcpListener::bind(address).await;
+    let first = bind().await;
+    spawn_local(async move {
+        let listener = open(what, &address.to_string(), first, bind, no_address, &inbox).await;
+        tracing::info!("{what} listens on {}", listener.local_addr().unwrap_or(address));
+        serve(PLACES, async move || Ok(listener.accept().await?.0), answer).await;
+    });
 }
 
 /// Answers requests forever, on at most `places` connections at once. `accept` gives the next connection;

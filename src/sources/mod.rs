@@ -70,3 +70,10 @@ pub type Inbox = mpsc::Sender<Message>;
 
 /// Maximum number of waiting messages.
 pub const INBOX: usize = 256;
+
+/// What the loop answers to a message; nothing where it is gone.
+async fn ask<T>(inbox: &Inbox, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
+    let (sender, receiver) = oneshot::channel();
+    inbox.send(message(sender)).await.ok()?;
+    receiver.await.ok()
+}

@@ -7,38 +7,27 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hyper::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, StatusCode};
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::listener::{self, Answer, Asked, Unread, line, no_address};
+use super::listener::{self, Answer, Asked, Unread, line};
 use super::{Inbox, Message};
 use crate::effects::blocking;
 use crate::effects::call::credential;
 use certcollectd_core::api::push;
 use certcollectd_core::config::Push;
 
-/// Connections at once.
-const PLACES: usize = 32;
 /// How long to wait for a password on a hung mount.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A notification with a certificate and its chain has some 10 KB, one with a mark certificate 200 KB.
 const MAX_BODY: usize = 512 * 1024;
 
 /// Serves from now on, or from when the address can be had.
-pub async fn listen(push: Push, inbox: Inbox) {
-    let address = push.listen;
-    let bind = async move || TcpListener::bind(address).await;
-    let first = bind().await;
-    let door = Door { push, permit: blocking::permit() };
-    tokio::task::spawn_local(async move {
-        let listener = listener::open("[push]", &address.to_string(), first, bind, no_address, &inbox).await;
-        let address = listener.local_addr().unwrap_or(address);
-        tracing::info!("[push] listens on {address}");
-        let accept = async move || Ok(listener.accept().await?.0);
-        let answer = async move |asked: Asked| answer(asked, &door, &inbox).await;
-        listener::serve(PLACES, accept, answer).await;
-    });
+pub async fn listen(push: &Push, inbox: Inbox) {
+    let door = Door { push: push.clone(), permit: blocking::permit() };
+    let its = inbox.clone();
+    let answer = async move |asked: Asked| answer(asked, &door, &its).await;
+    listener::listen("[push]", push.listen, inbox, answer).await;
 }
 
 /// Who is let in.

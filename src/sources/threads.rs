@@ -2,34 +2,22 @@
 //! panics again on its way out, which is the end of the process.
 
 use std::io;
-use std::sync::mpsc;
-use std::thread::{Builder, JoinHandle};
+use std::sync::Mutex;
+use std::thread::{Builder, scope};
 
 /// Room for nothing.
 const STACK: usize = 16 * 1024;
 
 /// Whether `wanted` more threads can be had at once. They end before this returns.
 pub fn spare(wanted: usize) -> io::Result<()> {
-    let mut begun: Vec<(mpsc::Sender<()>, JoinHandle<()>)> = Vec::new();
-    let mut refused = None;
-    for _ in 0..wanted {
-        let (release, released) = mpsc::channel::<()>();
-        let wait = move || {
-            let _ = released.recv();
-        };
-        match Builder::new().name("spare".into()).stack_size(STACK).spawn(wait) {
-            Ok(thread) => begun.push((release, thread)),
-            Err(why) => {
-                refused = Some(why);
-                break;
-            }
-        }
-    }
-    for (release, thread) in begun {
-        drop(release);
-        let _ = thread.join();
-    }
-    refused.map_or(Ok(()), Err)
+    let wait = Mutex::new(());
+    scope(|threads| {
+        let _all_begun = wait.lock();
+        (0..wanted).try_for_each(|_| {
+            let spare = Builder::new().name("spare".into()).stack_size(STACK);
+            spare.spawn_scoped(threads, || drop(wait.lock())).map(drop)
+        })
+    })
 }
 
 #[cfg(test)]

@@ -121,18 +121,12 @@ impl Watch {
         if files != self.files || missed != self.missed {
             self.files = files;
             self.missed = missed;
-            match read_apart(self.path.clone()).await {
-                Ok(found) => {
-                    self.follow(&found);
-                    self.inbox
-                        .send(Message::Configured { config: found.config, warnings: found.warnings })
-                        .await?;
-                }
-                Err(invalid) => {
-                    self.follow_invalid(&invalid);
-                    self.inbox.send(Message::Misconfigured(invalid.text)).await?;
-                }
+            let read = read_apart(self.path.clone()).await;
+            match &read {
+                Ok(found) => self.follow(found),
+                Err(invalid) => self.follow_invalid(invalid),
             }
+            self.inbox.send(message(read)).await?;
         }
         for ((account, path), stamp) in &mut self.credentials {
             let now = stamp_of(path);
@@ -152,11 +146,7 @@ impl Watch {
             self.patterns = patterns;
         }
         self.files = found.stamps.clone();
-        let mut dirs = BTreeSet::new();
-        for (path, _) in &self.files {
-            dirs.extend(dirs_of(path));
-        }
-        dirs.extend(self.patterns.iter().filter_map(|pattern| Some(Path::new(pattern).parent()?.to_owned())));
+        let mut dirs = self.dirs_of_files();
         let mut credentials = HashMap::new();
         for account in &found.config.accounts {
             for path in account.secrets().filter_map(|(_, source)| credential::path(source).ok().flatten()) {
@@ -185,10 +175,15 @@ impl Watch {
                 *stamp = *read;
             }
         }
-        let mut dirs = self.dirs.clone();
-        dirs.extend(self.files.iter().flat_map(|(path, _)| dirs_of(path)));
-        dirs.extend(patterns.iter().filter_map(|pattern| Some(Path::new(pattern).parent()?.to_owned())));
+        let dirs = &self.dirs | &self.dirs_of_files();
         self.watch_dirs(dirs);
+    }
+
+    /// Where a change of the configuration's files would show, and a new one.
+    fn dirs_of_files(&self) -> BTreeSet<PathBuf> {
+        let included =
+            self.patterns.iter().filter_map(|pattern| Some(Path::new(pattern).parent()?.to_owned()));
+        self.files.iter().flat_map(|(path, _)| dirs_of(path)).chain(included).collect()
     }
 
     fn watch_dirs(&mut self, dirs: BTreeSet<PathBuf>) {
@@ -219,26 +214,27 @@ pub fn obstacle(dir: &Path) -> Option<String> {
     let watching = notify::recommended_watcher(|_: notify::Result<notify::Event>| {})
         .and_then(|mut watcher| watcher.watch(dir, RecursiveMode::NonRecursive));
     // A directory that cannot be read or is not there is another matter.
-    let error = watching.err()?;
-    let is_of_the_system = match &error.kind {
-        ErrorKind::MaxFilesWatch => true,
-        ErrorKind::Io(error) => error.raw_os_error() == Some(Errno::MFILE.raw_os_error()),
-        _ => false,
-    };
-    is_of_the_system.then(|| words(&error))
+    watching.err().filter(|error| used_up(error).is_some()).map(|error| words(&error))
 }
 
 /// What is used up, and what to do.
-fn words(error: &notify::Error) -> String {
-    let what = match &error.kind {
+fn used_up(error: &notify::Error) -> Option<&'static str> {
+    match &error.kind {
         ErrorKind::MaxFilesWatch => {
-            "its file watches are used up; raise fs.inotify.max_user_watches (sysctl)".into()
+            Some("its file watches are used up; raise fs.inotify.max_user_watches (sysctl)")
         }
         ErrorKind::Io(error) if error.raw_os_error() == Some(Errno::MFILE.raw_os_error()) => {
-            "its watchers are used up; raise fs.inotify.max_user_instances (sysctl)".into()
+            Some("its watchers are used up; raise fs.inotify.max_user_instances (sysctl)")
         }
-        ErrorKind::Io(error) => cause(error),
-        _ => error.to_string(),
+        _ => None,
+    }
+}
+
+fn words(error: &notify::Error) -> String {
+    let what = match (used_up(error), &error.kind) {
+        (Some(what), _) => what.to_owned(),
+        (None, ErrorKind::Io(error)) => cause(error),
+        (None, _) => error.to_string(),
     };
     format!(
         "the system reports no changes of files to this user, so changed files are noticed within a minute: {what}"
@@ -254,7 +250,11 @@ async fn read_apart(path: PathBuf) -> Result<LoadedConfig, InvalidConfig> {
 
 /// Answers a requested reload: reread whatever the files look like.
 pub async fn reread(path: PathBuf) -> Message {
-    match read_apart(path).await {
+    message(read_apart(path).await)
+}
+
+fn message(read: Result<LoadedConfig, InvalidConfig>) -> Message {
+    match read {
         Ok(found) => Message::Configured { config: found.config, warnings: found.warnings },
         Err(invalid) => Message::Misconfigured(invalid.text),
     }
