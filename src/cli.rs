@@ -187,36 +187,6 @@ enum Command {
     },
 }
 
-impl Command {
-    /// Whether `--json` was given: standard output is one JSON document then, whatever happens.
-    fn is_for_a_machine(&self) -> bool {
-        match self {
-            Command::Status { json, .. }
-            | Command::Poll(Named { json, .. })
-            | Command::Accept(Named { json, .. })
-            | Command::Rollback(Named { json, .. })
-            | Command::Rehearse(Named { json, .. })
-            | Command::Explain(Named { json, .. })
-            | Command::Resume { json, .. }
-            | Command::Health { json }
-            | Command::Forget { json, .. }
-            | Command::Domains { json, .. }
-            | Command::Smime(Smime::Replace { json, .. })
-            | Command::Smime(Smime::Resend { json, .. })
-            | Command::Doctor(Doctor::Dcv { json, .. }) => *json,
-            #[cfg(feature = "sandbox")]
-            Command::Sandbox(arguments) => arguments.json,
-            #[cfg(feature = "sandbox")]
-            Command::Demo { .. } => false,
-            Command::Run
-            | Command::Once { .. }
-            | Command::Check { .. }
-            | Command::Completions { .. }
-            | Command::Man { .. } => false,
-        }
-    }
-}
-
 #[derive(Debug, Args)]
 struct Named {
     /// Name of the order in the configuration
@@ -319,12 +289,13 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 
 /// Reads the arguments, does what they say.
 pub fn main() -> ExitCode {
+    // Arguments that are wrong cannot tell whether one of them is this option.
+    if std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json") {
+        print::for_a_machine();
+    }
     let outcome = match Cli::try_parse() {
         Ok(cli) => {
             keep_owners_rights();
-            if cli.command.is_for_a_machine() {
-                print::for_a_machine();
-            }
             carry_out(cli)
         }
         Err(error) => explain_usage(&error),
@@ -336,12 +307,7 @@ pub fn main() -> ExitCode {
 fn explain_usage(error: &Usage) -> Result<(), Exit> {
     let written = error.print().and_then(|()| std::io::stdout().flush());
     if error.use_stderr() {
-        // What cannot be told apart cannot be asked whether it has `--json`.
-        if std::env::args_os().any(|argument| argument == "--json") {
-            print::print(
-                &serde_json::json!({ "ok": false, "text": error.to_string().trim_end() }).to_string(),
-            );
-        }
+        print::tell_machine(error.to_string().trim_end());
         return Err(Exit::Usage);
     }
     print::printed(written);
@@ -350,6 +316,7 @@ fn explain_usage(error: &Usage) -> Result<(), Exit> {
 
 fn carry_out(cli: Cli) -> Result<(), Exit> {
     let config = cli.config.as_path();
+    let ask = |command, json| order::command(config, command, json);
     match cli.command {
         Command::Run => run::run(config),
         Command::Once { wait } => run::once(config, wait),
@@ -357,22 +324,18 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
         Command::Status { name, nagios: true, .. } => status::nagios(config, name.as_deref()),
         Command::Status { name, watch: true, .. } => status::watch(config, name.as_deref()),
         Command::Status { name, json, .. } => status::status(config, name.as_deref(), json),
-        Command::Poll(Named { name, json }) => order::command(config, command::Command::Poll(name), json),
+        Command::Poll(Named { name, json }) => ask(command::Command::Poll(name), json),
         Command::Resume { name, account, same_password, json } => {
             let command = match (name, account.unwrap_or_default()) {
                 (Some(name), _) => command::Command::Resume(name),
                 (None, account) if same_password => command::Command::ResumeSamePassword(account),
                 (None, account) => command::Command::ResumeAccount(account),
             };
-            order::command(config, command, json)
+            ask(command, json)
         }
-        Command::Accept(Named { name, json }) => order::command(config, command::Command::Accept(name), json),
-        Command::Rollback(Named { name, json }) => {
-            order::command(config, command::Command::Rollback(name), json)
-        }
-        Command::Rehearse(Named { name, json }) => {
-            order::command(config, command::Command::Rehearse(name), json)
-        }
+        Command::Accept(Named { name, json }) => ask(command::Command::Accept(name), json),
+        Command::Rollback(Named { name, json }) => ask(command::Command::Rollback(name), json),
+        Command::Rehearse(Named { name, json }) => ask(command::Command::Rehearse(name), json),
         Command::Health { json } => health::health(config, json),
         Command::Forget { name, json } => order::forget(config, name, json),
         Command::Explain(Named { name, json }) => explain::explain(config, &name, json),
@@ -398,7 +361,7 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
         }
         Command::Smime(Smime::Resend { order, account, json }) => {
             let target = Target::Number { number: order, account };
-            order::command(config, command::Command::Resend(target), json)
+            ask(command::Command::Resend(target), json)
         }
         Command::Doctor(Doctor::Dcv { name, resolver, json }) => doctor::dcv(config, &name, resolver, json),
         #[cfg(feature = "sandbox")]

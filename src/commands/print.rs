@@ -75,6 +75,12 @@ pub fn fail(exit: Exit, text: &str) -> Exit {
 
 /// Prints what went wrong.
 pub fn print_error(text: &str) {
+    tell_machine(text);
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Keeps what went wrong for the machine that asked, if one did.
+pub fn tell_machine(text: &str) {
     if let Ok(mut errors) = ERRORS.lock()
         && let Some(errors) = errors.as_mut()
     {
@@ -83,5 +89,4 @@ pub fn print_error(text: &str) {
         }
         errors.push_str(text);
     }
-    let _ = writeln!(io::stderr(), "{text}");
 }
