@@ -12,7 +12,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use certcollectd_core::config::{Log, LogFormat};
+use certcollectd_core::config::{Log, LogFormat, count};
 use certcollectd_core::engine::Summary;
 use certcollectd_core::engine::note::{Level, Note};
 
@@ -72,13 +72,8 @@ fn targets(text: &str) -> Option<Targets> {
 /// something. Nothing where it cannot be reached.
 fn journal() -> Option<tracing_journald::Layer> {
     let layer = tracing_journald::layer().ok()?;
-    let priorities = PriorityMappings {
-        error: Priority::Error,
-        warn: Priority::Warning,
-        info: Priority::Informational,
-        debug: Priority::Debug,
-        trace: Priority::Debug,
-    };
+    let priorities =
+        PriorityMappings { info: Priority::Informational, debug: Priority::Debug, ..PriorityMappings::new() };
     let layer = layer.with_field_prefix(None).with_syslog_identifier("certcollectd".into());
     Some(layer.with_priority_mappings(priorities))
 }
@@ -92,13 +87,9 @@ pub fn is_journal() -> bool {
 
 /// Tells people.
 pub fn report(note: &Note) {
-    let order = note.order.as_deref();
-    let account = note.account.as_deref();
-    let kind = note.kind.as_str();
-    let text = match order {
-        Some(order) => format!("{order}: {}", note.text),
-        None => note.text.clone(),
-    };
+    let (order, account, kind) = (note.order.as_deref(), note.account.as_deref(), note.kind.as_str());
+    let of = order.map(|order| format!("{order}: ")).unwrap_or_default();
+    let text = of + &note.text;
     match note.level {
         Level::Error => tracing::error!(order, account, kind, "{text}"),
         Level::Warn => tracing::warn!(order, account, kind, "{text}"),
@@ -174,26 +165,24 @@ fn status_text(summary: &Summary, findings: usize) -> String {
         *summary;
     let mut text = format!(
         "{}: {in_order} in order, {waiting} waiting, {attention} to attend to",
-        count(orders, "order", "orders")
+        count(orders, "order")
     );
     if owed_hooks > 0 {
-        text.push_str(&format!("; {} owed", count(owed_hooks, "hook", "hooks")));
+        text.push_str(&format!("; {} owed", count(owed_hooks, "hook")));
     }
     if closed > 0 {
-        text.push_str(&format!("; {} closed", count(closed, "account", "accounts")));
+        text.push_str(&format!("; {} closed", count(closed, "account")));
     }
     if unreadable > 0 {
-        text.push_str(&format!("; {} cannot be read", count(unreadable, "password", "passwords")));
+        text.push_str(&format!("; {} cannot be read", count(unreadable, "password")));
     }
     if findings > 0 {
-        let what = count(findings, "thing does", "things do");
-        text.push_str(&format!("; {what} not work on this machine, `certcollectd health` says which"));
+        let (things, does) = (count(findings, "thing"), if findings == 1 { "does" } else { "do" });
+        text.push_str(&format!(
+            "; {things} {does} not work on this machine, `certcollectd health` says which"
+        ));
     }
     text
-}
-
-fn count(number: usize, one: &str, more: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { more })
 }
 
 fn notify(state: &[NotifyState<'_>]) {
