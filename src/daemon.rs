@@ -5,6 +5,7 @@
 //! handed back to the engine undone.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,8 +68,8 @@ pub struct Daemon {
     store: Store,
     effects: Effects,
     inbox: mpsc::Receiver<Message>,
-    /// Reloads the configuration, on demand.
-    reread: Option<(std::path::PathBuf, mpsc::Sender<Message>)>,
+    /// Answers reloads by rereading this file; the result comes in through the inbox.
+    pub reread: Option<(PathBuf, mpsc::Sender<Message>)>,
     /// One reading at a time; each that is under way or waits holds it as well.
     rereading: Rc<Semaphore>,
     replies: HashMap<Token, oneshot::Sender<CommandReply>>,
@@ -76,8 +77,8 @@ pub struct Daemon {
     stopping_since: Option<Time>,
     told: Option<(Summary, usize)>,
     vitals: Vitals,
-    /// Has what the configuration names looked at again.
-    lookout: Option<std::sync::mpsc::Sender<()>>,
+    /// Is told whenever another configuration is in force.
+    pub lookout: Option<std::sync::mpsc::Sender<()>>,
     watchdog: Option<Duration>,
     /// The files of the state are not in their place.
     lost: bool,
@@ -107,25 +108,15 @@ impl Daemon {
         }
     }
 
-    /// Answers reloads by rereading this file; the result comes in through `inbox`.
-    pub fn reread_from(&mut self, path: std::path::PathBuf, inbox: mpsc::Sender<Message>) {
-        self.reread = Some((path, inbox));
-    }
-
-    /// Tells this one whenever another configuration is in force.
-    pub fn look_out_with(&mut self, lookout: std::sync::mpsc::Sender<()>) {
-        self.lookout = Some(lookout);
-    }
-
     /// Goes round until the goal is reached.
     pub async fn run(mut self, goal: Goal) -> Outcome {
         let start = clock::now();
         keys::tell_of_unreadable(self.engine.config().clone());
         let answers = tokio::task::spawn_local(self.store.answer());
         self.handle(Event::Started);
-        let mut answer = None;
+        let (sender, mut answer) = oneshot::channel();
         if let Goal::Answered(command) = &goal {
-            answer = Some(self.command(command.clone()));
+            self.command(command.clone(), sender);
         }
         let mut reply = None;
         loop {
@@ -133,16 +124,13 @@ impl Daemon {
             if self.lost || self.looked.is_none_or(|looked| now.since(looked) >= STORE_LOOK) {
                 self.look_at_store();
             }
-            if let Some(receiver) = &mut answer
-                && let Ok(found) = receiver.try_recv()
-            {
-                reply = Some(found);
-                answer = None;
-            }
+            reply = reply.or_else(|| answer.try_recv().ok());
             if self.is_over(&goal, start, reply.is_some()) {
                 break;
             }
-            self.say_how_it_stands();
+            if self.watchdog.is_some() {
+                telemetry::alive();
+            }
             let nap = match &goal {
                 Goal::Settled(Some(wait)) => {
                     self.nap().min((start.time + *wait).since(clock::now().time).max(MILLISECOND))
@@ -205,11 +193,8 @@ impl Daemon {
         let wake = self.engine.next_wake().map_or(SLICE, until);
         let stop = self.stopping_since.map_or(SLICE, |since| until(since + LAST_CALL));
         let lost = if self.lost { LOST_LOOK } else { SLICE };
-        [wake, stop, lost, self.watchdog.unwrap_or(SLICE), SLICE]
-            .into_iter()
-            .min()
-            .unwrap_or(SLICE)
-            .max(MILLISECOND)
+        let alive = self.watchdog.unwrap_or(SLICE);
+        wake.min(stop).min(lost).min(alive).clamp(MILLISECOND, SLICE)
     }
 
     /// Notices a state that was taken away while there is nothing to save, and one that is back.
@@ -227,12 +212,6 @@ impl Daemon {
                     self.handle(Event::StateBack);
                 }
             }
-        }
-    }
-
-    fn say_how_it_stands(&mut self) {
-        if self.watchdog.is_some() {
-            telemetry::alive();
         }
     }
 
@@ -261,11 +240,7 @@ impl Daemon {
                 self.vitals.find(text, holds);
                 self.tell_status();
             }
-            Message::Command(command, sender) => {
-                let token = self.token();
-                self.replies.insert(token, sender);
-                self.handle(Event::Commanded { token, command });
-            }
+            Message::Command(command, sender) => self.command(command, sender),
         }
     }
 
@@ -317,17 +292,11 @@ impl Daemon {
         telemetry::ready();
     }
 
-    fn token(&mut self) -> Token {
+    fn command(&mut self, command: Command, sender: oneshot::Sender<CommandReply>) {
         self.next_token += 1;
-        Token(self.next_token)
-    }
-
-    fn command(&mut self, command: Command) -> oneshot::Receiver<CommandReply> {
-        let (sender, receiver) = oneshot::channel();
-        let token = self.token();
+        let token = Token(self.next_token);
         self.replies.insert(token, sender);
         self.handle(Event::Commanded { token, command });
-        receiver
     }
 
     fn handle(&mut self, event: Event) {

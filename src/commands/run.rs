@@ -52,10 +52,8 @@ async fn serve(path: &Path, found: LoadedConfig, store: Store) -> Result<(), Exi
         config.install_dir.display()
     );
     let mut daemon = Daemon::new(engine, store, inbox);
-    daemon.reread_from(path.to_owned(), sender);
-    if let Some(lookout) = lookout {
-        daemon.look_out_with(lookout);
-    }
+    daemon.reread = Some((path.to_owned(), sender));
+    daemon.lookout = lookout;
     telemetry::ready();
     let outcome = daemon.run(Goal::Stop).await;
     if let Some(socket) = socket.get() {
