@@ -10,16 +10,14 @@ use super::block_on::block_on;
 use super::exit::Exit;
 use super::load::load;
 use super::order_number::wrong_number;
-use super::prepare::prepare;
+use super::prepare::{listen_to_signals, prepare};
 use super::print::{fail, print, print_error};
 use super::socket;
-use super::store::{AGAIN, LOOKS, SILENCES, UNSAVED, load_engine, open_store_with};
+use super::store::{UNSAVED, load_engine, open_store, take_lock};
 use super::unknown::unknown;
 use crate::daemon::{Daemon, Goal};
-use crate::effects::errno::cause;
 use crate::effects::store::error::{StoreError, holder};
 use crate::effects::store::load::Reader;
-use crate::effects::store::lock::Lock;
 use crate::effects::store::save::Store;
 use crate::sources::files::LoadedConfig;
 use crate::sources::{INBOX, clock, control};
@@ -65,29 +63,20 @@ pub(super) fn ask(path: &Path, command: Command) -> Result<CommandReply, Exit> {
 }
 
 /// Carries out a command: by the daemon, or here.
-pub(super) fn carry_out(path: &Path, config: &Arc<Config>, command: Command) -> Result<CommandReply, Exit> {
-    let mut prepared = None;
-    for looks_left in (0..LOOKS).rev() {
-        match block_on(socket::ask(&config.state_dir, &command))? {
-            Some(Ok(reply)) => return Ok(reply),
-            Some(Err(why)) => return Err(fail(Exit::Failed, &why)),
-            None => {}
-        }
-        let found = match &prepared {
-            Some(found) => found,
-            None => prepared.insert(prepare(path)?),
-        };
-        match Lock::take(&found.config.state_dir) {
-            // A daemon that is just starting holds the lock before it listens.
-            Err(StoreError::Locked { .. }) if looks_left > 0 => std::thread::sleep(AGAIN),
-            Err(StoreError::Orphaned { why: None, .. }) if looks_left > LOOKS - SILENCES => {
-                std::thread::sleep(AGAIN);
-            }
-            Err(StoreError::Locked { dir, by }) => return Err(fail(Exit::Usage, &deaf(&dir, by))),
-            lock => return directly(found, open_store_with(&found.config, lock)?, command),
-        }
+pub(super) fn carry_out(path: &Path, config: &Config, command: Command) -> Result<CommandReply, Exit> {
+    let by_daemon = || {
+        let reply = block_on(socket::ask(&config.state_dir, &command))?;
+        reply.transpose().map_err(|why| fail(Exit::Failed, &why))
+    };
+    if let Some(reply) = by_daemon()? {
+        return Ok(reply);
     }
-    Err(Exit::Failed)
+    let found = prepare(path)?;
+    match take_lock(&found.config.state_dir) {
+        // A daemon that was just starting listens by now.
+        Err(StoreError::Locked { dir, by }) => by_daemon()?.ok_or_else(|| fail(Exit::Usage, &deaf(&dir, by))),
+        lock => directly(&found, open_store(&found.config, lock)?, command),
+    }
 }
 
 /// Someone holds the lock and does not listen: what an operator can do about it.
@@ -128,15 +117,13 @@ pub(super) fn show(reply: &CommandReply, json: bool) -> Result<(), Exit> {
     if reply.ok { Ok(()) } else { Err(Exit::Failed) }
 }
 
-/// The order or account that a command names.
+/// The order or account of the configuration that a command names; nothing where it names a number of the vendor's.
 enum Named<'a> {
     Order(&'a str),
     Account(&'a str),
-    /// It names a number of the vendor's, or nothing.
-    Nothing,
 }
 
-fn named(command: &Command) -> Named<'_> {
+fn named(command: &Command) -> Option<Named<'_>> {
     match command {
         Command::Poll(name)
         | Command::Resume(name)
@@ -144,24 +131,21 @@ fn named(command: &Command) -> Named<'_> {
         | Command::Rollback(name)
         | Command::Rehearse(name)
         | Command::Domains(Target::Order(name))
-        | Command::Resend(Target::Order(name)) => Named::Order(name),
-        Command::ResumeAccount(name) | Command::ResumeSamePassword(name) => Named::Account(name),
+        | Command::Resend(Target::Order(name)) => Some(Named::Order(name)),
+        Command::ResumeAccount(name) | Command::ResumeSamePassword(name) => Some(Named::Account(name)),
         // It is in no configuration.
-        Command::Forget(_) => Named::Nothing,
+        Command::Forget(_) => None,
         Command::Domains(Target::Number { account, .. })
-        | Command::Resend(Target::Number { account, .. }) => {
-            account.as_deref().map_or(Named::Nothing, Named::Account)
-        }
-        Command::Replace(command) => command.account.as_deref().map_or(Named::Nothing, Named::Account),
+        | Command::Resend(Target::Number { account, .. }) => account.as_deref().map(Named::Account),
+        Command::Replace(command) => command.account.as_deref().map(Named::Account),
     }
 }
 
 /// A name that is not configured is a usage error, with the names that are.
 fn unknown_name(config: &Config, command: &Command) -> Option<String> {
-    let (what, name, known): (_, _, Vec<&str>) = match named(command) {
+    let (what, name, known): (_, _, Vec<&str>) = match named(command)? {
         Named::Account(name) => ("account", name, config.accounts.iter().map(|known| &*known.name).collect()),
         Named::Order(name) => ("order", name, config.orders.iter().map(|known| &*known.name).collect()),
-        Named::Nothing => return None,
     };
     (!known.contains(&name)).then(|| unknown(what, name, known.into_iter()))
 }
@@ -170,17 +154,13 @@ fn unknown_name(config: &Config, command: &Command) -> Option<String> {
 fn directly(found: &LoadedConfig, store: Store, command: Command) -> Result<CommandReply, Exit> {
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);
-        if let Err(error) = crate::sources::signal::listen(sender) {
-            return Err(fail(Exit::Failed, &format!("signals cannot be listened to: {}", cause(&error))));
-        }
+        listen_to_signals(sender)?;
         let mut engine = load_engine(&found.config, &store)?;
         // Nothing is polled for the sake of an account or of a number: that one call is all.
-        engine.attend_to(match &command {
-            Command::Domains(_) | Command::Resend(_) | Command::Forget(_) => None,
-            other => match named(other) {
-                Named::Order(name) => Some(name),
-                Named::Account(_) | Named::Nothing => None,
-            },
+        engine.attend_to(match named(&command) {
+            Some(Named::Order(_)) if matches!(command, Command::Domains(_) | Command::Resend(_)) => None,
+            Some(Named::Order(name)) => Some(name),
+            Some(Named::Account(_)) | None => None,
         });
         // What concerns local files makes no call, however long no daemon has run.
         if matches!(command, Command::Rollback(_) | Command::Rehearse(_)) {

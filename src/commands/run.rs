@@ -10,7 +10,7 @@ use super::block_on::block_on;
 use super::exit::Exit;
 use super::lookout;
 use super::prepare::{give_up, listen_to_signals, prepare};
-use super::store::{UNSAVED, load_engine, open_store};
+use super::store::{UNSAVED, load_engine, open_store, take_lock};
 use crate::daemon::{Daemon, Goal};
 use crate::effects::store::save::Store;
 use crate::sources::files::LoadedConfig;
@@ -21,7 +21,7 @@ use certcollectd_core::config::{Config, count};
 
 pub fn run(path: &Path) -> Result<(), Exit> {
     let found = prepare(path)?;
-    let store = open_store(&found.config)?;
+    let store = open_store(&found.config, take_lock(&found.config.state_dir))?;
     block_on(serve(path, found, store))?
 }
 
@@ -83,7 +83,7 @@ async fn listen(config: &Config, inbox: &Inbox) {
 pub fn once(path: &Path, wait: Option<Duration>) -> Result<(), Exit> {
     let found = prepare(path)?;
     let config = found.config.clone();
-    let store = open_store(&config)?;
+    let store = open_store(&config, take_lock(&config.state_dir))?;
     block_on(async {
         let (sender, inbox) = mpsc::channel(INBOX);
         listen_to_signals(sender)?;

@@ -1,5 +1,6 @@
 //! The state under its lock, waited for a while, and the engine that goes on from it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,31 +18,28 @@ pub(super) const UNSAVED: &str =
     "gave up: the state cannot be saved, and without that nothing is called or installed; the log says why";
 
 /// How often to check whether the lock is free, or who holds it: for five seconds.
-pub(super) const LOOKS: u32 = 50;
+const LOOKS: u32 = 50;
 /// How many of them to spend on a process that is there and silent: one that is just ending is gone
 /// by then.
-pub(super) const SILENCES: u32 = 2;
+const SILENCES: u32 = 2;
 /// Between two looks.
-pub(super) const AGAIN: Duration = Duration::from_millis(100);
+const AGAIN: Duration = Duration::from_millis(100);
 
-pub(super) fn open_store(config: &Config) -> Result<Store, Exit> {
-    for looks_left in (0..LOOKS).rev() {
-        match Lock::take(&config.state_dir) {
-            // A command holds the lock for a moment and does not listen; a daemon does both.
-            Err(StoreError::Locked { .. }) if looks_left > 0 && !control::is_served(&config.state_dir) => {
-                std::thread::sleep(AGAIN);
-            }
-            Err(StoreError::Orphaned { why: None, .. }) if looks_left > LOOKS - SILENCES => {
-                std::thread::sleep(AGAIN);
-            }
-            lock => return open_store_with(config, lock),
+/// Takes the lock. A command holds it for a moment, and a daemon before it listens: they are waited for.
+pub(super) fn take_lock(state_dir: &Path) -> Result<Lock, StoreError> {
+    for looks_left in (1..LOOKS).rev() {
+        match Lock::take(state_dir) {
+            Err(StoreError::Locked { .. }) if !control::is_served(state_dir) => {}
+            Err(StoreError::Orphaned { why: None, .. }) if looks_left > LOOKS - SILENCES => {}
+            taken => return taken,
         }
+        std::thread::sleep(AGAIN);
     }
-    Err(Exit::Failed)
+    Lock::take(state_dir)
 }
 
 /// Opens the state under a lock, or says why not.
-pub(super) fn open_store_with(config: &Config, lock: Result<Lock, StoreError>) -> Result<Store, Exit> {
+pub(super) fn open_store(config: &Config, lock: Result<Lock, StoreError>) -> Result<Store, Exit> {
     lock.and_then(|lock| Store::open(&config.state_dir, lock)).map_err(|error| {
         let exit = match error {
             StoreError::Locked { .. } | StoreError::Orphaned { .. } => Exit::Usage,
