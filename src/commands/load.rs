@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use super::exit::Exit;
 use super::print::{self, fail, print_error};
+use crate::effects::store::error::StoreError;
 use crate::effects::store::load::Reader;
 use crate::sources::control;
 use crate::sources::files::{self, InvalidConfig, LoadedConfig};
 use certcollectd_core::config::Config;
+use certcollectd_core::engine::time::Now;
+use certcollectd_core::engine::{self, Loaded};
 
 /// Reads the configuration, or says what is wrong with it.
 pub(super) fn load(config: &Path) -> Result<LoadedConfig, Exit> {
@@ -36,4 +39,25 @@ pub(super) fn load_some(config: &Path) -> Result<(Arc<Config>, Option<InvalidCon
         remains.state_dir.display()
     ));
     Ok((remains, Some(invalid)))
+}
+
+/// What the state file holds, and the configuration with what follows from it; nothing where no daemon ever ran.
+pub(super) fn read_state(
+    config: &Arc<Config>,
+    now: Now,
+) -> Result<Option<(Reader, Arc<Config>, Loaded)>, StoreError> {
+    let Some(reader) = Reader::open(&config.state_dir)? else { return Ok(None) };
+    let mut loaded = reader.load(now)?;
+    loaded.follow_renames(config);
+    let config = engine::joined(config, &loaded.adopted);
+    Ok(Some((reader, config, loaded)))
+}
+
+/// How a command ends that has shown how things stand.
+pub(super) fn shown(lost: Option<&String>, invalid: Option<&InvalidConfig>) -> Result<(), Exit> {
+    match (lost, invalid) {
+        (Some(_), _) => Err(Exit::Failed),
+        (None, Some(_)) => Err(Exit::Usage),
+        (None, None) => Ok(()),
+    }
 }

@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use super::block_on::block_on;
 use super::exit::Exit;
-use super::load::load_some;
+use super::load::{load_some, read_state, shown};
 use super::print::{fail, print};
 use super::socket;
 use super::unknown::unknown_order;
-use crate::effects::store::load::Reader;
+use crate::effects::store::error::StoreError;
 use crate::effects::store::presence;
 use crate::sources::clock;
 use crate::sources::files::InvalidConfig;
 use crate::status::{Status, Verdict, verdict};
 use certcollectd_core::config::Config;
+use certcollectd_core::engine::Loaded;
 use certcollectd_core::engine::vitals::Vitals;
-use certcollectd_core::engine::{self, Loaded};
 
 /// How often `--watch` looks.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -99,11 +99,7 @@ fn look(
     // Where no daemon ever ran, every order waits to be asked about.
     let status = status.unwrap_or_else(|| Status::new(config, &Loaded::default(), clock::now()));
     let status = narrowed(status, invalid, name).map_err(|why| fail(Exit::Usage, &why))?;
-    let exit = match (&status.state_lost, invalid) {
-        (Some(_), _) => Err(Exit::Failed),
-        (None, Some(_)) => Err(Exit::Usage),
-        (None, None) => Ok(()),
-    };
+    let exit = shown(status.state_lost.as_ref(), invalid);
     Ok((status, exit))
 }
 
@@ -138,7 +134,7 @@ fn read(config: &Arc<Config>) -> Result<Option<Status>, Trouble> {
     match (read_file(config), lost) {
         // What there is was not written by the daemon that runs, or is nothing at all.
         (Ok(None) | Err(_), Some(why)) => Err(Trouble::Lost(why)),
-        (Err(why), None) => Err(Trouble::Unread(why)),
+        (Err(why), None) => Err(Trouble::Unread(why.to_string())),
         (Ok(None), None) => Ok(None),
         (Ok(Some(mut status)), lost) => {
             status.state_lost = lost;
@@ -147,14 +143,9 @@ fn read(config: &Arc<Config>) -> Result<Option<Status>, Trouble> {
     }
 }
 
-fn read_file(config: &Arc<Config>) -> Result<Option<Status>, String> {
+fn read_file(config: &Arc<Config>) -> Result<Option<Status>, StoreError> {
     let now = clock::now();
-    let Some(reader) = Reader::open(&config.state_dir).map_err(|error| error.to_string())? else {
-        return Ok(None);
-    };
-    let mut loaded = reader.load(now).map_err(|error| error.to_string())?;
-    loaded.follow_renames(config);
-    let config = engine::joined(config, &loaded.adopted);
+    let Some((_, config, loaded)) = read_state(config, now)? else { return Ok(None) };
     let status = Status::new(&config, &loaded, now);
     Ok(Some(match block_on(socket::ping(&config.state_dir)) {
         Ok(Some(Ok(vitals))) => status.with(&vitals),
