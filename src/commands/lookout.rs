@@ -4,6 +4,7 @@
 //! On a hung mount looking takes forever, so all of it happens on a thread of its own.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -29,40 +30,32 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Looks once, and says what is wrong.
 pub(super) fn once(found: &Arc<LoadedConfig>) {
-    let (done, looked) = channel::<()>();
-    let apart = found.clone();
-    let thread = Builder::new().name("lookout".into()).spawn(move || {
-        let _done = done;
-        look(&apart).iter().for_each(Finding::log);
-    });
-    match thread {
-        Ok(_) => wait(&looked),
-        Err(_) => look(found).iter().for_each(Finding::log),
+    let its = found.clone();
+    if apart(move |_| look(&its).iter().for_each(Finding::log)).is_err() {
+        look(found).iter().for_each(Finding::log);
     }
 }
 
 /// Looks, says what is wrong, and looks again until nothing is. What is sent to the sender that is given back
 /// has the configuration read and looked at again.
 pub(super) fn start(path: &Path, found: Arc<LoadedConfig>, inbox: Inbox) -> Option<Sender<()>> {
-    let (done, looked) = channel::<()>();
     let (again, asked) = channel::<()>();
     let lookout = Lookout { path: path.to_owned(), inbox, known: BTreeSet::new() };
-    let thread = Builder::new().name("lookout".into()).spawn(move || lookout.run(found, &asked, done));
-    match thread {
-        Ok(_) => {
-            wait(&looked);
-            Some(again)
-        }
-        Err(error) => {
+    let started = apart(move |done| lookout.run(found, &asked, done));
+    started
+        .inspect_err(|error| {
             tracing::warn!(
                 "passwords and directories are not looked at before they are needed: no thread: {error}"
             );
-            None
-        }
-    }
+        })
+        .ok()
+        .map(|()| again)
 }
 
-fn wait(looked: &Receiver<()>) {
+/// Does the work on a thread of its own, and waits for its first look: until it drops what it is given.
+fn apart(work: impl FnOnce(Sender<()>) + Send + 'static) -> io::Result<()> {
+    let (done, looked) = channel();
+    Builder::new().name("lookout".into()).spawn(move || work(done))?;
     if looked.recv_timeout(FIRST_LOOK) == Err(RecvTimeoutError::Timeout) {
         tracing::warn!(
             "not all files and directories that the configuration names could be looked at within {} s; does a mount \
@@ -70,6 +63,7 @@ fn wait(looked: &Receiver<()>) {
             FIRST_LOOK.as_secs()
         );
     }
+    Ok(())
 }
 
 struct Lookout {
@@ -172,10 +166,7 @@ fn look(found: &LoadedConfig) -> Vec<Finding> {
             account: None,
             text: format!("{}{help}", finding.message),
             place: finding.about.map(|about| place(found, about)),
-            fails: match finding.level {
-                Level::Error => true,
-                Level::Warning => false,
-            },
+            fails: finding.level == Level::Error,
         });
     }
     for problem in probe::probe(&found.config) {
