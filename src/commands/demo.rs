@@ -52,7 +52,14 @@ fn play(dir: &Path) -> Result<(), String> {
         .and_then(Sandbox::spawn_thread)
         .map_err(|error| certcollectd_sandbox::cli::with_cause(&error))?;
     let vendor = sandbox.handle();
-    let site = Site::start(&dir.join("certificates/www/fullchain.pem"), &key)?;
+    let site = Site::start(dir.join("certificates/www/fullchain.pem"), key.clone())
+        .map_err(|error| format!("the web site cannot be started: {}", cause(&error)))?;
+    let serves = |expected: &str| {
+        let root = &vendor.vendor().authorities().root;
+        let served = site.handshake(root);
+        let served = served.map_err(|error| format!("the handshake with the web site failed: {error}"))?;
+        if served == expected { Ok(()) } else { Err(format!("the web site serves {served}, not {expected}")) }
+    };
     write(&dir.join("www.key"), &key)?;
     write(&dir.join("ca.pem"), vendor.ca_pem())?;
     write(&dir.join("password"), Scenario::DEMO_PASSWORD)?;
@@ -67,24 +74,17 @@ fn play(dir: &Path) -> Result<(), String> {
             www.phase == Phase::Guarding && www.installed.is_some()
         })?;
     let first = fingerprint(&first);
-    let served = site.handshake(&vendor.vendor().authorities().root)?;
-    if served != first {
-        return Err(format!("the web site serves {served}, not {first}"));
-    }
+    serves(&first)?;
     daemon.until(dir, "logo", "the mark certificate is in place", |logo| logo.phase == Phase::Guarding)?;
 
     print("\n3. The vendor issues a new certificate under the same order. The guard notices:");
     let spec = CertificateSpec { not_before: Some(clock::now().unix() - 60), ..CertificateSpec::default() };
-    let reissued = vendor.vendor().reissue("1000001", &spec).map(|_| ()).map_err(|error| error.to_string());
-    reissued?;
+    vendor.vendor().reissue("1000001", &spec).map_err(|error| error.to_string())?;
     let second = daemon.until(dir, "www", "the new certificate is in place and the hook has run", |www| {
         www.phase == Phase::Guarding && fingerprint(www) != first
     })?;
     let second = fingerprint(&second);
-    let served = site.handshake(&vendor.vendor().authorities().root)?;
-    if served != second {
-        return Err(format!("the web site serves {served}, not the new {second}"));
-    }
+    serves(&second)?;
     daemon.stop()?;
 
     print("\n4. What it installed:");

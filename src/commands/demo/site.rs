@@ -1,7 +1,8 @@
 //! A small web site for the demo: a TLS server that serves one certificate, and rereads it when its reload
 //! address is called.
 
-use std::io::{Read, Write};
+use std::error::Error;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
@@ -26,22 +27,18 @@ type Present = Arc<RwLock<Option<Arc<ServerConfig>>>>;
 
 impl Site {
     /// Starts it; it has no certificate until the first reload.
-    pub(super) fn start(fullchain: &Path, key: &str) -> Result<Site, String> {
-        let listen = || TcpListener::bind("127.0.0.1:0").map_err(|error| error.to_string());
-        let (tls, reload) = (listen()?, listen()?);
-        let addresses =
-            [&tls, &reload].map(|listener| listener.local_addr().map_err(|error| error.to_string()));
-        let [tls_address, reload_address] = addresses;
+    pub(super) fn start(fullchain: PathBuf, key: String) -> io::Result<Site> {
+        let (tls, reload) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+        let site = Site { tls: tls.local_addr()?, reload: reload.local_addr()? };
         let present: Present = Arc::default();
         let served = present.clone();
         std::thread::spawn(move || tls.incoming().flatten().for_each(|stream| serve(stream, &served)));
-        let (fullchain, key) = (fullchain.to_owned(), key.to_owned());
         std::thread::spawn(move || {
             for stream in reload.incoming().flatten() {
                 answer_reload(stream, &present, &fullchain, &key);
             }
         });
-        Ok(Site { tls: tls_address?, reload: reload_address? })
+        Ok(site)
     }
 
     /// Where the hook calls.
@@ -51,19 +48,15 @@ impl Site {
 
     /// Fingerprint of the certificate that a client sees, after the client has verified it for
     /// www.example.com against `root`.
-    pub(super) fn handshake(&self, root: &str) -> Result<String, String> {
-        let shown =
-            |error: &dyn std::fmt::Display| format!("the handshake with the web site failed: {error}");
+    pub(super) fn handshake(&self, root: &str) -> Result<String, Box<dyn Error>> {
         let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(root.as_bytes()).map_err(|error| shown(&error))?;
-        roots.add(root).map_err(|error| shown(&error))?;
+        roots.add(CertificateDer::from_pem_slice(root.as_bytes())?)?;
         let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        let name = ServerName::try_from("www.example.com").map_err(|error| shown(&error))?;
-        let mut connection = ClientConnection::new(Arc::new(config), name).map_err(|error| shown(&error))?;
-        let mut stream = TcpStream::connect(self.tls).map_err(|error| shown(&error))?;
-        stream.set_read_timeout(Some(SILENCE)).map_err(|error| shown(&error))?;
-        let mut text = String::new();
-        Stream::new(&mut connection, &mut stream).read_to_string(&mut text).map_err(|error| shown(&error))?;
+        let name = ServerName::try_from("www.example.com")?;
+        let mut connection = ClientConnection::new(Arc::new(config), name)?;
+        let mut stream = TcpStream::connect(self.tls)?;
+        stream.set_read_timeout(Some(SILENCE))?;
+        Stream::new(&mut connection, &mut stream).read_to_string(&mut String::new())?;
         let leaf = connection.peer_certificates().and_then(<[_]>::first).ok_or("no certificate was shown")?;
         Ok(Fingerprint::of(leaf).to_string())
     }
@@ -79,7 +72,7 @@ fn serve(mut stream: TcpStream, present: &Present) {
 }
 
 /// Any request is a reload; whether it worked is the answer.
-fn answer_reload(mut stream: TcpStream, present: &Present, fullchain: &PathBuf, key: &str) {
+fn answer_reload(mut stream: TcpStream, present: &Present, fullchain: &Path, key: &str) {
     let _ = stream.set_read_timeout(Some(SILENCE));
     let mut request = [0; 4096];
     let _ = stream.read(&mut request);
@@ -91,19 +84,15 @@ fn answer_reload(mut stream: TcpStream, present: &Present, fullchain: &PathBuf, 
             "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n".to_owned()
         }
         Err(why) => {
+            let why = why.to_string();
             format!("HTTP/1.1 500 No\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{why}", why.len())
         }
     };
     let _ = stream.write_all(answer.as_bytes());
 }
 
-fn load(fullchain: &PathBuf, key: &str) -> Result<ServerConfig, String> {
-    let chain: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(fullchain).map_err(|error| error.to_string())?.collect();
-    let chain = chain.map_err(|error| error.to_string())?;
-    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| error.to_string())?;
-    ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| error.to_string())
+fn load(fullchain: &Path, key: &str) -> Result<ServerConfig, Box<dyn Error>> {
+    let chain = CertificateDer::pem_file_iter(fullchain)?.collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes())?;
+    Ok(ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key)?)
 }
