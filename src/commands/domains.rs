@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::order::{ask, show};
 use super::print::print;
+use crate::status::columns;
 use certcollectd_core::engine::command::{Command, CommandReply, Target};
 
 pub fn domains(path: &Path, target: Target, json: bool) -> Result<(), Exit> {
@@ -28,13 +29,7 @@ fn table(reply: &CommandReply) -> Option<String> {
     let cell = |domain: &Value, key: &str| domain[key].as_str().unwrap_or("-").to_owned();
     let rows = domains.iter().map(|domain| ["domain", "method", "state"].map(|key| cell(domain, key)));
     let rows: Vec<[String; 3]> = std::iter::once(HEADINGS.map(str::to_owned)).chain(rows).collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or_default();
-    let (first, second) = (width(0), width(1));
-    let mut text = String::new();
-    for [domain, method, state] in &rows {
-        text.push_str(&format!("{domain:<first$}  {method:<second$}  {state}\n"));
-    }
-    Some(format!("{text}\n{}\n", reply.text))
+    Some(format!("{}\n{}\n", columns(&rows), reply.text))
 }
 
 #[cfg(test)]

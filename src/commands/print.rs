@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::exit::Exit;
 use crate::effects::errno::cause;
@@ -15,16 +15,18 @@ static LOST: AtomicBool = AtomicBool::new(false);
 /// What a machine that asked with `--json` is told if nothing else is: all that went wrong so far.
 static ERRORS: Mutex<Option<String>> = Mutex::new(None);
 
+fn errors() -> MutexGuard<'static, Option<String>> {
+    ERRORS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// From here on standard output is for a machine, which is told in one document whatever happens.
 pub fn for_a_machine() {
-    if let Ok(mut errors) = ERRORS.lock() {
-        errors.get_or_insert_default();
-    }
+    errors().get_or_insert_default();
 }
 
 /// Whether messages on standard error may have colours: those that a machine is told as well have none.
 pub fn has_colours() -> bool {
-    io::stderr().is_terminal() && ERRORS.lock().is_ok_and(|errors| errors.is_none())
+    io::stderr().is_terminal() && errors().is_none()
 }
 
 /// Prints something for people or machines; whether someone can still read it. That it could not be
@@ -32,9 +34,7 @@ pub fn has_colours() -> bool {
 pub fn print(text: &str) -> bool {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     // The document is written.
-    if let Ok(mut errors) = ERRORS.lock() {
-        *errors = None;
-    }
+    *errors() = None;
     printed(write(&[text, end].concat()))
 }
 
@@ -59,12 +59,15 @@ pub fn printed(result: io::Result<()>) -> bool {
 
 /// The exit code of a command that ended so: what could not be said is a failure, and no success.
 pub fn outcome(result: Result<(), Exit>) -> u8 {
-    let untold = ERRORS.lock().ok().and_then(|mut errors| errors.take());
+    let untold = errors().take();
     if let Some(text) = untold.filter(|_| result.is_err()) {
         print(&serde_json::json!({ "ok": false, "text": text }).to_string());
     }
-    let heard = || if LOST.load(Ordering::Relaxed) { Err(Exit::Failed) } else { Ok(()) };
-    result.and_then(|()| heard()).map_or_else(Exit::code, |()| 0)
+    match result {
+        Err(exit) => exit.code(),
+        Ok(()) if LOST.load(Ordering::Relaxed) => Exit::Failed.code(),
+        Ok(()) => 0,
+    }
 }
 
 /// Prints what went wrong, and gives back how the command ends for it.
@@ -81,9 +84,7 @@ pub fn print_error(text: &str) {
 
 /// Keeps what went wrong for the machine that asked, if one did.
 pub fn tell_machine(text: &str) {
-    if let Ok(mut errors) = ERRORS.lock()
-        && let Some(errors) = errors.as_mut()
-    {
+    if let Some(errors) = errors().as_mut() {
         if !errors.is_empty() {
             errors.push('\n');
         }

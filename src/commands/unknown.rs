@@ -11,9 +11,9 @@ pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
         Some(more @ 1..) => format!(" and {more} more"),
         _ => String::new(),
     };
-    let known = match known.is_empty() {
-        true => "there is none at all".into(),
-        false => format!("there are: {}{more}", known[..known.len().min(SHOWN)].join(", ")),
+    let known = match &known[..known.len().min(SHOWN)] {
+        [] => "there is none at all".to_owned(),
+        shown => format!("there are: {}{more}", shown.join(", ")),
     };
     format!("no {what} named {} is configured; {known}", Untrusted::new(name))
 }
