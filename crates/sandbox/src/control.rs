@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use super::der::pem;
 use super::issue::hex;
 use super::orders::{Certificate, Order};
-use super::script::{Product, State, Step};
+use super::script::Step;
 use super::vendor::Vendor;
 use super::{Error, Handle, shape};
 
@@ -255,11 +255,11 @@ fn order(vendor: &Vendor, number: &str) -> Result<Json, Failure> {
     let step = order.current();
     Ok(json!({
         "order_number": order.spec.order_number,
-        "product": product(order.spec.product),
+        "product": order.spec.product,
         "account": order.spec.account,
         "base_order_number": order.spec.base_order_number,
         "domains": order.spec.domains,
-        "state": state(step.state),
+        "state": step.state,
         "code": step.code,
         "step": order.step() + 1,
         "steps": order.spec.script.len(),
@@ -267,23 +267,6 @@ fn order(vendor: &Vendor, number: &str) -> Result<Json, Failure> {
         "certificate_id": order.certificate_id(),
         "certificates": order.certificates.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(),
     }))
-}
-
-fn product(product: Product) -> &'static str {
-    match product {
-        Product::Ssl => "ssl",
-        Product::Mark => "mark",
-        Product::Smime => "smime",
-    }
-}
-
-fn state(state: State) -> &'static str {
-    match state {
-        State::Pending => "pending",
-        State::Available => "available",
-        State::Issued => "issued",
-        State::Error => "error",
-    }
 }
 
 fn certificate(certificate: &Certificate) -> Json {

@@ -20,6 +20,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::answer::Answer;
 use super::clock::Time;
@@ -139,26 +140,13 @@ const RAW_GARBAGE: usize = 512;
 const HUGE_MAX: u32 = 1024;
 
 impl Fault {
-    pub fn name(&self) -> &'static str {
-        match self {
-            Fault::Delay { .. } => "delay",
-            Fault::ConnectionClose => "connection-close",
-            Fault::ContentType { .. } => "content-type",
-            Fault::Gzip => "gzip",
-            Fault::NoCertificate => "no-certificate",
-            Fault::OtherAnswer { .. } => "other-answer",
-            Fault::Flapping => "flapping",
-            Fault::Html => "html",
-            Fault::HttpStatus { .. } => "http-status",
-            Fault::Redirect { .. } => "redirect",
-            Fault::Empty => "empty",
-            Fault::Garbage { .. } => "garbage",
-            Fault::Close => "close",
-            Fault::Cut { .. } => "cut",
-            Fault::Stall { .. } => "stall",
-            Fault::Huge { .. } => "huge",
-            Fault::EndlessHeaders => "endless-headers",
-            Fault::RawGarbage => "raw-garbage",
+    /// As it is written: a text, or the one key of an object.
+    pub fn name(&self) -> String {
+        match serde_json::json!(self) {
+            Json::String(name) => name,
+            written => {
+                written.as_object().and_then(|object| object.keys().next()).cloned().unwrap_or_default()
+            }
         }
     }
 
@@ -328,7 +316,7 @@ impl ActiveFault {
 }
 
 impl Chosen {
-    pub(super) fn names(&self) -> Vec<&'static str> {
+    pub(super) fn names(&self) -> Vec<String> {
         let main = self.main.iter().map(|(fault, ..)| fault.name());
         self.with_others.iter().map(Fault::name).chain(main).collect()
     }

@@ -38,7 +38,7 @@ pub struct Call {
     /// HTTP status of the answer.
     pub status: u16,
     /// Names of the faults that were applied.
-    pub faults: Vec<&'static str>,
+    pub faults: Vec<String>,
     /// Calls that were in flight when it came in, this one included.
     pub in_flight: u32,
     /// Whether the answer has been handed over, or the client has left.
@@ -164,13 +164,7 @@ impl Record {
         Ticket { number, era: self.era, account: account.map(Into::into), order: polled.map(Into::into) }
     }
 
-    pub(super) fn answered(
-        &mut self,
-        ticket: &Ticket,
-        code: Option<i32>,
-        status: u16,
-        faults: Vec<&'static str>,
-    ) {
+    pub(super) fn answered(&mut self, ticket: &Ticket, code: Option<i32>, status: u16, faults: Vec<String>) {
         if let Some(call) = self.call_mut(ticket) {
             (call.code, call.status, call.faults) = (code, status, faults);
         }
@@ -303,7 +297,7 @@ mod tests {
         let after = arrive(&mut record, 10, "a", "1");
         record.ended(&before, Time { unix_ms: 20 });
         assert_eq!(record.counters().all.in_flight, 1);
-        record.answered(&after, Some(0), 200, vec!["delay"]);
+        record.answered(&after, Some(0), 200, vec!["delay".into()]);
         let call = record.calls(0).next().unwrap();
         assert_eq!((call.number, call.code, call.ended), (1, Some(0), false));
     }

@@ -8,7 +8,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::cause;
-use crate::{Handle, Product, Scenario};
+use crate::issue::hex;
+use crate::{Handle, Scenario};
 
 /// What a client needs, in a directory of mode 0700.
 pub(super) struct Desk {
@@ -117,11 +118,6 @@ fn configuration(dir: &Path, scenario: &Scenario, handle: &Handle) -> String {
             let at = scenario.account.iter().position(|account| account.login_name == *login)?;
             accounts.get(at)
         });
-        let product = match order.product {
-            Product::Ssl => "ssl",
-            Product::Mark => "mark",
-            Product::Smime => "smime",
-        };
         let _ = write!(text, "\n[[order]]\nname         = {}\n", quoted(&names.of(first)));
         if let Some(account) = owner.or_else(|| accounts.first()) {
             let _ = writeln!(text, "account      = {}", quoted(account));
@@ -129,7 +125,8 @@ fn configuration(dir: &Path, scenario: &Scenario, handle: &Handle) -> String {
         let domains: Vec<String> = order.domains.iter().map(|name| quoted(name)).collect();
         let _ = write!(
             text,
-            "product      = \"{product}\"\norder_number = {}\ndomains      = [{}]\n[order.verify]\ntrust = \"block\"\ntrust_anchors = {}\n",
+            "product      = {}\norder_number = {}\ndomains      = [{}]\n[order.verify]\ntrust = \"block\"\ntrust_anchors = {}\n",
+            serde_json::json!(order.product),
             quoted(&order.order_number),
             domains.join(", "),
             path("roots.pem"),
@@ -168,5 +165,5 @@ fn quoted(text: &str) -> String {
 fn random_name() -> String {
     let mut bytes = [0; 8];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&bytes)
 }
