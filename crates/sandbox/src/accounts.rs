@@ -8,12 +8,14 @@ use super::Error;
 use super::clock::Time;
 use super::params::Endpoint;
 
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+/// An account as it is written down; it is shown without the password.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountSpec {
     /// `loginName`, at most 64 characters, case sensitive.
     pub login_name: String,
     /// `loginPassword`, at most 128 characters, case sensitive.
+    #[serde(skip_serializing)]
     pub password: String,
     /// Locked: every login is refused with -16, the right one too.
     #[serde(default)]
@@ -44,15 +46,7 @@ impl std::fmt::Debug for AccountSpec {
 impl AccountSpec {
     /// An account without peculiarities.
     pub fn new(login_name: &str, password: &str) -> AccountSpec {
-        AccountSpec {
-            login_name: login_name.into(),
-            password: password.into(),
-            locked: false,
-            ip_blocked: false,
-            password_expired: false,
-            denied: Vec::new(),
-            ca_agreement: false,
-        }
+        AccountSpec { login_name: login_name.into(), password: password.into(), ..AccountSpec::default() }
     }
 
     fn check(&self) -> Result<(), String> {
@@ -73,35 +67,16 @@ impl AccountSpec {
     }
 }
 
-/// An account and what has happened to it. It is shown without the password.
+/// An account and what has happened to it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Account {
-    pub login_name: String,
-    /// Locked, by the scenario or by too many wrong logins.
-    pub locked: bool,
-    /// The caller's address is blocked.
-    pub ip_blocked: bool,
-    /// The password has expired.
-    pub password_expired: bool,
-    /// Endpoints that are closed to it.
-    pub denied: Vec<String>,
-    pub ca_agreement: bool,
+    /// Too many wrong logins lock it here, too.
+    #[serde(flatten)]
+    pub spec: AccountSpec,
     /// Wrong passwords since the last right one.
     pub wrong_in_a_row: u32,
     #[serde(skip)]
-    password: Password,
-    #[serde(skip)]
     recent: VecDeque<Time>,
-}
-
-/// Prints as stars.
-#[derive(Clone)]
-struct Password(String);
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
 }
 
 /// At most `calls` calls of one account within `window_ms`; the next is answered with -42.
@@ -123,24 +98,13 @@ impl Accounts {
     /// Adds an account; one of the same login name is replaced, and unlocked unless it says `locked`.
     pub fn put(&mut self, spec: AccountSpec) -> Result<(), Error> {
         spec.check().map_err(Error::Refused)?;
-        let account = Account {
-            login_name: spec.login_name.clone(),
-            locked: spec.locked,
-            ip_blocked: spec.ip_blocked,
-            password_expired: spec.password_expired,
-            denied: spec.denied,
-            ca_agreement: spec.ca_agreement,
-            wrong_in_a_row: 0,
-            password: Password(spec.password),
-            recent: VecDeque::new(),
-        };
-        self.accounts.insert(spec.login_name, account);
+        let name = spec.login_name.clone();
+        self.accounts.insert(name, Account { spec, wrong_in_a_row: 0, recent: VecDeque::new() });
         Ok(())
     }
 
-    /// Takes an account away; whether it was there.
-    pub fn remove(&mut self, login_name: &str) -> bool {
-        self.accounts.remove(login_name).is_some()
+    pub fn remove(&mut self, login_name: &str) -> Result<(), Error> {
+        self.accounts.remove(login_name).map(drop).ok_or_else(|| Error::UnknownAccount(login_name.into()))
     }
 
     pub fn get(&self, login_name: &str) -> Option<&Account> {
@@ -154,21 +118,21 @@ impl Accounts {
 
     /// Whether the password is the account's.
     pub(super) fn right(&self, login_name: &str, password: &str) -> bool {
-        self.get(login_name).is_some_and(|account| account.password.0 == password)
+        self.get(login_name).is_some_and(|account| account.spec.password == password)
     }
 
     /// Logs in. With a rule of `lockout_after` wrong passwords in a row the account is then locked for
     /// good: only [`Accounts::put`] opens it again.
     pub(super) fn login(&mut self, login_name: &str, password: &str, lockout_after: u32) -> bool {
         let Some(account) = self.accounts.get_mut(login_name) else { return false };
-        if account.password.0 != password {
+        if account.spec.password != password {
             account.wrong_in_a_row += 1;
             if lockout_after != 0 && account.wrong_in_a_row >= lockout_after {
-                account.locked = true;
+                account.spec.locked = true;
             }
             return false;
         }
-        if account.locked || account.ip_blocked || account.password_expired {
+        if account.spec.locked || account.spec.ip_blocked || account.spec.password_expired {
             return false;
         }
         account.wrong_in_a_row = 0;

@@ -2,19 +2,18 @@
 //!
 //! Times are real ones, not the sandbox's own. The password is never kept, only whether it was right.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Serialize;
 
 use super::clock::Time;
-use super::params::Endpoint;
 
 /// Calls that are remembered one by one; older ones are only counted.
 const CALLS_KEPT: usize = 10_000;
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Call {
-    /// Counts from 1 since the last reset.
+    /// Counts from 1 since the last reset; [`Record`] gives it.
     pub number: u64,
     /// When it had come in, milliseconds since 1970.
     pub at: Time,
@@ -81,12 +80,7 @@ pub struct Counters {
 #[derive(Debug, Default)]
 pub struct Record {
     calls: VecDeque<Call>,
-    all: Tally,
-    connections: u64,
-    tls_failures: u64,
-    endpoints: BTreeMap<String, u64>,
-    accounts: HashMap<String, Tally>,
-    orders: HashMap<String, Tally>,
+    counters: Counters,
     /// Changes with each reset, so that a call that began before is not counted after.
     era: u64,
 }
@@ -99,69 +93,36 @@ pub(super) struct Ticket {
     order: Option<String>,
 }
 
-/// What is known of a call when it has come in.
-#[derive(Debug)]
-pub(super) struct Arrival<'a> {
-    pub(super) at: Time,
-    pub(super) endpoint: Option<Endpoint>,
-    pub(super) path: &'a str,
-    pub(super) method: &'a str,
-    pub(super) connection: u64,
-    pub(super) account: Option<&'a str>,
-    pub(super) password_right: Option<bool>,
-    pub(super) order: Option<&'a str>,
-    pub(super) parameters: Vec<String>,
-    pub(super) query: bool,
-}
-
 impl Record {
     /// Notes a TCP connection and gives it its number.
     pub(super) fn connected(&mut self) -> u64 {
-        self.connections += 1;
-        self.connections
+        self.counters.connections += 1;
+        self.counters.connections
     }
 
     pub(super) fn tls_failed(&mut self) {
-        self.tls_failures += 1;
+        self.counters.tls_failures += 1;
     }
 
-    pub(super) fn arrived(&mut self, arrival: Arrival<'_>) -> Ticket {
-        let Arrival { at, account, order, .. } = arrival;
-        let polled = order.filter(|_| arrival.endpoint.is_some_and(Endpoint::collects));
-        self.all.start(at);
-        if let Some(account) = account {
-            self.accounts.entry(account.into()).or_default().start(at);
+    /// Takes a call in. `collects` says whether it counts as a poll of its order.
+    pub(super) fn arrived(&mut self, call: Call, collects: bool) -> Ticket {
+        let counters = &mut self.counters;
+        counters.all.start(call.at);
+        *counters.endpoints.entry(call.endpoint.clone()).or_default() += 1;
+        let account = call.account.clone();
+        if let Some(account) = &account {
+            counters.accounts.entry(account.clone()).or_default().start(call.at);
         }
-        if let Some(order) = polled {
-            self.orders.entry(order.into()).or_default().start(at);
+        let order = call.order.clone().filter(|_| collects);
+        if let Some(order) = &order {
+            counters.orders.entry(order.clone()).or_default().start(call.at);
         }
-        let endpoint = match arrival.endpoint {
-            Some(endpoint) => endpoint.name().to_owned(),
-            None => arrival.path.to_owned(),
-        };
-        *self.endpoints.entry(endpoint.clone()).or_default() += 1;
         if self.calls.len() == CALLS_KEPT {
             self.calls.pop_front();
         }
-        let number = self.all.calls;
-        self.calls.push_back(Call {
-            number,
-            at,
-            endpoint,
-            method: arrival.method.into(),
-            connection: arrival.connection,
-            account: account.map(Into::into),
-            password_right: arrival.password_right,
-            order: order.map(Into::into),
-            parameters: arrival.parameters,
-            query: arrival.query,
-            code: None,
-            status: 0,
-            faults: Vec::new(),
-            in_flight: self.all.in_flight,
-            ended: false,
-        });
-        Ticket { number, era: self.era, account: account.map(Into::into), order: polled.map(Into::into) }
+        let Tally { calls: number, in_flight, .. } = counters.all;
+        self.calls.push_back(Call { number, in_flight, ..call });
+        Ticket { number, era: self.era, account, order }
     }
 
     pub(super) fn answered(&mut self, ticket: &Ticket, code: Option<i32>, status: u16, faults: Vec<String>) {
@@ -171,9 +132,9 @@ impl Record {
     }
 
     pub(super) fn login_refused(&mut self, ticket: &Ticket) {
-        self.all.logins_refused += 1;
-        let account = ticket.account.as_ref().and_then(|account| self.accounts.get_mut(account));
-        if let Some(account) = account {
+        let Counters { all, accounts, .. } = &mut self.counters;
+        all.logins_refused += 1;
+        if let Some(account) = ticket.account.as_ref().and_then(|account| accounts.get_mut(account)) {
             account.logins_refused += 1;
         }
     }
@@ -182,10 +143,10 @@ impl Record {
         if ticket.era != self.era {
             return;
         }
-        self.all.end(at);
-        let account = ticket.account.as_ref().and_then(|account| self.accounts.get_mut(account));
-        let order = ticket.order.as_ref().and_then(|order| self.orders.get_mut(order));
-        for tally in [account, order].into_iter().flatten() {
+        let Counters { all, accounts, orders, .. } = &mut self.counters;
+        let account = ticket.account.as_ref().and_then(|account| accounts.get_mut(account));
+        let order = ticket.order.as_ref().and_then(|order| orders.get_mut(order));
+        for tally in [Some(all), account, order].into_iter().flatten() {
             tally.end(at);
         }
         if let Some(call) = self.call_mut(ticket) {
@@ -198,19 +159,8 @@ impl Record {
         self.calls.iter().filter(move |call| call.number > after)
     }
 
-    /// All sums.
     pub fn counters(&self) -> Counters {
-        let sorted = |tallies: &HashMap<String, Tally>| {
-            tallies.iter().map(|(name, tally)| (name.clone(), tally.clone())).collect()
-        };
-        Counters {
-            connections: self.connections,
-            tls_failures: self.tls_failures,
-            all: self.all.clone(),
-            endpoints: self.endpoints.clone(),
-            accounts: sorted(&self.accounts),
-            orders: sorted(&self.orders),
-        }
+        self.counters.clone()
     }
 
     /// Forgets everything. Calls in flight are not counted when they end.
@@ -255,18 +205,14 @@ mod tests {
     use super::*;
 
     fn arrive(record: &mut Record, at: i64, account: &str, order: &str) -> Ticket {
-        record.arrived(Arrival {
+        let call = Call {
             at: Time { unix_ms: at },
-            endpoint: Some(Endpoint::CollectSsl),
-            path: "/products/download/CollectSSL",
-            method: "POST",
-            connection: 1,
-            account: Some(account),
-            password_right: Some(true),
-            order: Some(order),
-            parameters: vec!["loginName".into()],
-            query: false,
-        })
+            endpoint: "CollectSSL".into(),
+            account: Some(account.into()),
+            order: Some(order.into()),
+            ..Call::default()
+        };
+        record.arrived(call, true)
     }
 
     #[test]

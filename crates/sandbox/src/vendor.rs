@@ -17,7 +17,7 @@ use super::faults::{Chosen, Fault, FaultSpec, Faults, Subject};
 use super::issue::CertificateSpec;
 use super::orders::{Book, Certificate, Found, Reference, Standing, Status};
 use super::params::{Args, Endpoint, Form};
-use super::record::{Arrival, Record, Ticket};
+use super::record::{Call, Record, Ticket};
 use super::refusal::Refusal;
 use super::scenario::Scenario;
 use super::script::{OrderSpec, Product, Step};
@@ -122,8 +122,7 @@ impl Vendor {
     }
 
     pub fn remove_account(&mut self, login_name: &str) -> Result<(), Error> {
-        let removed = self.accounts.remove(login_name);
-        removed.then_some(()).ok_or_else(|| Error::UnknownAccount(login_name.into()))
+        self.accounts.remove(login_name)
     }
 
     /// Adds or replaces an order.
@@ -237,18 +236,19 @@ impl Vendor {
         form.add(incoming.query.unwrap_or_default().as_bytes());
         let login = form.get("loginName").zip(form.get("loginPassword"));
         let order = endpoint.and_then(|_| self.named_order(&form));
-        let ticket = self.record.arrived(Arrival {
+        let call = Call {
             at: real,
-            endpoint,
-            path: incoming.path,
-            method: incoming.method,
+            endpoint: endpoint.map_or(incoming.path, |endpoint| endpoint.name()).into(),
+            method: incoming.method.into(),
             connection: incoming.connection,
-            account: form.get("loginName"),
+            account: form.get("loginName").map(Into::into),
             password_right: login.map(|(name, password)| self.accounts.right(name, password)),
-            order: order.as_deref(),
+            order: order.clone(),
             parameters: form.names(),
             query: incoming.query.is_some(),
-        });
+            ..Call::default()
+        };
+        let ticket = self.record.arrived(call, endpoint.is_some_and(Endpoint::collects));
         let now = self.clock.read(real);
         let Some(endpoint) = endpoint else {
             let answer = Answer::html(404, "Not found");
@@ -304,10 +304,10 @@ impl Vendor {
             return Err(Refusal::of(endpoint, -42));
         }
         let account = self.accounts.get(name);
-        if account.is_some_and(|account| account.denied.iter().any(|denied| denied == endpoint.name())) {
+        if account.is_some_and(|account| account.spec.denied.iter().any(|denied| denied == endpoint.name())) {
             return Err(Refusal::denied(endpoint));
         }
-        let agreement = account.is_some_and(|account| account.ca_agreement);
+        let agreement = account.is_some_and(|account| account.spec.ca_agreement);
         match endpoint {
             Endpoint::CollectSsl | Endpoint::CollectMc | Endpoint::CollectSmime => {
                 self.collect(work, name, args, chosen)

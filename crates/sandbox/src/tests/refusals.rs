@@ -132,7 +132,7 @@ fn wrong_passwords_lock_the_account() {
         assert_eq!(post_raw(&mut vendor, SSL, wrong).code, Some(-16));
     }
     assert_eq!(post(&mut vendor, SSL, "orderNumber=1&queryType=0").code, Some(-16));
-    assert!(vendor.accounts().get("demo").unwrap().locked);
+    assert!(vendor.accounts().get("demo").unwrap().spec.locked);
     assert_eq!(vendor.record().counters().accounts["demo"].logins_refused, 3);
     let calls: Vec<_> = vendor.record().calls(0).map(|call| call.password_right).collect();
     assert_eq!(calls, [Some(false), Some(false), Some(true)]);
