@@ -187,7 +187,7 @@ impl Format {
 /// An answer below zero, in the form that was asked for.
 pub(super) fn refuse(endpoint: Endpoint, format: Format, refusal: &Refusal, shape: &Shape) -> Answer {
     let Refusal { code, message, item } = refusal;
-    let item = item.as_ref().filter(|_| shape.error_item);
+    let item = item.as_ref().filter(|_| !shape.no_error_item);
     match format {
         Format::Lines => Answer::lines(*code, &[code.to_string(), message.clone()], shape),
         Format::Form => {

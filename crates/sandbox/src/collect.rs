@@ -118,7 +118,7 @@ impl Query {
             return Ok(form(code, pairs, shape));
         }
         let data = data.map(|data| data.text(standing.product, signer));
-        let no_status = !shape.status_line || (armour_anyway && self.binary);
+        let no_status = shape.no_status_line || (armour_anyway && self.binary);
         if let Some(data) = data.as_ref().filter(|_| self.endpoint == Endpoint::CollectMc && no_status) {
             return Ok(Answer::text(super::answer::TEXT, code, data, shape));
         }

@@ -14,8 +14,9 @@
 use super::bundle::Pkcs7Form;
 
 /// Form of a certificate in a URL-encoded answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Value {
+    #[default]
     Der64,
     Pem64,
     Pem,
@@ -23,55 +24,61 @@ pub(super) enum Value {
     RawPlus,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Position {
+    #[default]
     Usual,
     RootFirst,
     IssuerFirst,
     Shuffled,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum ChainContent {
+    #[default]
     Chain,
     Twin,
     Duplicates,
     NoRoot,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum KeyCase {
+    #[default]
     Documented,
     Upper,
     Lower,
 }
 
 /// Order of the newline form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Lines {
+    #[default]
     Page,
     Early,
     SplitDates,
 }
 
 /// What follows the answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Tail {
+    #[default]
     None,
     Newlines,
     Junk,
 }
 
 /// What is in a ZIP archive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum ZipContent {
+    #[default]
     Files,
     Bundle,
     Der,
 }
 
-/// One choice for each aspect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One choice for each aspect; the default is the documented one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) value: Value,
     pub(super) position: Position,
@@ -83,51 +90,21 @@ pub(super) struct Shape {
     pub(super) percent_space: bool,
     pub(super) sparse_details: bool,
     pub(super) empty_fqdn: bool,
-    pub(super) error_item: bool,
+    pub(super) no_error_item: bool,
     pub(super) lines: Lines,
     pub(super) crlf: bool,
     pub(super) bom: bool,
     pub(super) tail: Tail,
-    pub(super) status_line: bool,
+    pub(super) no_status_line: bool,
     pub(super) armour_anyway: bool,
     pub(super) form_errors: bool,
     pub(super) nested_json: bool,
-    pub(super) new_number: bool,
+    pub(super) no_new_number: bool,
     /// `None`: what the product usually gets.
     pub(super) pkcs7: Option<Pkcs7Form>,
     pub(super) zip: ZipContent,
     /// Decides every shuffle.
     pub(super) seed: u64,
-}
-
-impl Default for Shape {
-    fn default() -> Shape {
-        Shape {
-            value: Value::Der64,
-            position: Position::Usual,
-            chain: ChainContent::Chain,
-            keys: KeyCase::Documented,
-            shuffled_pairs: false,
-            extra_keys: false,
-            ids: false,
-            percent_space: false,
-            sparse_details: false,
-            empty_fqdn: false,
-            error_item: true,
-            lines: Lines::Page,
-            crlf: false,
-            bom: false,
-            tail: Tail::None,
-            status_line: true,
-            armour_anyway: false,
-            form_errors: false,
-            nested_json: false,
-            new_number: true,
-            pkcs7: None,
-            zip: ZipContent::Files,
-            seed: 1,
-        }
-    }
 }
 
 impl Shape {
@@ -182,8 +159,8 @@ const NAMES: &[Named] = &[
     named("details", "sparse-details", |shape| shape.sparse_details = true),
     named("fqdn", "fqdn", |shape| shape.empty_fqdn = false),
     named("fqdn", "empty-fqdn", |shape| shape.empty_fqdn = true),
-    named("item", "error-item", |shape| shape.error_item = true),
-    named("item", "no-error-item", |shape| shape.error_item = false),
+    named("item", "error-item", |shape| shape.no_error_item = false),
+    named("item", "no-error-item", |shape| shape.no_error_item = true),
     named("lines", "page-lines", |shape| shape.lines = Lines::Page),
     named("lines", "early-lines", |shape| shape.lines = Lines::Early),
     named("lines", "split-dates", |shape| shape.lines = Lines::SplitDates),
@@ -194,16 +171,16 @@ const NAMES: &[Named] = &[
     named("tail", "no-tail", |shape| shape.tail = Tail::None),
     named("tail", "newline-tail", |shape| shape.tail = Tail::Newlines),
     harsh("tail", "junk-tail", |shape| shape.tail = Tail::Junk),
-    named("status", "status-line", |shape| shape.status_line = true),
-    named("status", "no-status-line", |shape| shape.status_line = false),
+    named("status", "status-line", |shape| shape.no_status_line = false),
+    named("status", "no-status-line", |shape| shape.no_status_line = true),
     named("armour", "binary", |shape| shape.armour_anyway = false),
     named("armour", "armour-anyway", |shape| shape.armour_anyway = true),
     named("errors", "line-errors", |shape| shape.form_errors = false),
     named("errors", "form-errors", |shape| shape.form_errors = true),
     named("json", "json-flat", |shape| shape.nested_json = false),
     named("json", "json-nested", |shape| shape.nested_json = true),
-    named("number", "new-number", |shape| shape.new_number = true),
-    harsh("number", "no-new-number", |shape| shape.new_number = false),
+    named("number", "new-number", |shape| shape.no_new_number = false),
+    harsh("number", "no-new-number", |shape| shape.no_new_number = true),
     named("pkcs7", "pkcs7", |shape| shape.pkcs7 = None),
     named("pkcs7", "pkcs7-certs-only", |shape| shape.pkcs7 = Some(Pkcs7Form::CertsOnly)),
     named("pkcs7", "pkcs7-signed", |shape| shape.pkcs7 = Some(Pkcs7Form::Signed)),
@@ -368,7 +345,7 @@ mod tests {
         for value in [Value::Der64, Value::Pem64, Value::Pem, Value::Der64Lines, Value::RawPlus] {
             assert!(shapes.iter().any(|shape| shape.value == value), "{value:?}");
         }
-        assert!(shapes.iter().all(|shape| shape.tail != Tail::Junk && shape.new_number), "none is harsh");
+        assert!(shapes.iter().all(|shape| shape.tail != Tail::Junk && !shape.no_new_number), "none is harsh");
     }
 
     #[test]

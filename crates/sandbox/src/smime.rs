@@ -49,7 +49,7 @@ fn armoured(csr: &str) -> String {
 /// The answer with the number of the new order, "which is returned if the replacement order has been
 /// created".
 pub(super) fn replaced(number: &str, format: Format, shape: &Shape) -> Answer {
-    let number = Some(number).filter(|_| shape.new_number);
+    let number = Some(number).filter(|_| !shape.no_new_number);
     match format {
         Format::Lines => {
             let lines: Vec<String> = ["0"].into_iter().chain(number).map(Into::into).collect();
