@@ -52,13 +52,10 @@ impl Refusal {
 
     /// -2. The ResendCollectionEmailSMIME page has a text that names nothing.
     pub(super) fn unrecognized(endpoint: Endpoint, name: &str) -> Refusal {
-        let message = match endpoint {
-            Endpoint::ResendSmime => "Unrecognised argument!".into(),
-            Endpoint::CollectSsl
-            | Endpoint::CollectMc
-            | Endpoint::CollectSmime
-            | Endpoint::DomainDetails
-            | Endpoint::ReplaceSmime => format!("'{name}' is an unrecognized argument!"),
+        let message = if endpoint == Endpoint::ResendSmime {
+            "Unrecognised argument!".into()
+        } else {
+            format!("'{name}' is an unrecognized argument!")
         };
         Refusal { code: -2, message, item: Some(name.into()) }
     }
@@ -92,14 +89,8 @@ impl Refusal {
     /// The account may not use this endpoint. GetMDCDomainDetails says it with -16 and other words than
     /// for a wrong login, the others with -91 (CollectSSL changelog 1.20).
     pub(super) fn denied(endpoint: Endpoint) -> Refusal {
-        match endpoint {
-            Endpoint::DomainDetails => Refusal::with(-16, "Permission denied!"),
-            Endpoint::CollectSsl
-            | Endpoint::CollectMc
-            | Endpoint::CollectSmime
-            | Endpoint::ReplaceSmime
-            | Endpoint::ResendSmime => Refusal::of(endpoint, -91),
-        }
+        let code = if endpoint == Endpoint::DomainDetails { -16 } else { -91 };
+        Refusal::with(code, "Permission denied!")
     }
 }
 
