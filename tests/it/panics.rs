@@ -61,7 +61,7 @@ impl Subscriber for Saboteur {
 fn a_panic_in_one_orders_call_leaves_the_others_alone() {
     let mut setting = Setting::new();
     for (name, number) in [("bad", "1"), ("good", "2")] {
-        setting.vendor().vendor().put_account(AccountSpec::new(name, PASSWORD)).unwrap();
+        setting.vendor().vendor().accounts.put(AccountSpec::new(name, PASSWORD)).unwrap();
         let (url, dir) = (setting.vendor().base_url(), setting.dir.path().display().to_string());
         setting.table(&format!(
             "[[account]]\nname = \"{name}\"\nlogin_name = \"{name}\"\npassword = {{ file = \"{dir}/password\" }}\n\

@@ -110,7 +110,7 @@ fn a_refused_login_is_not_tried_again() {
 fn two_accounts_may_change_their_names_with_each_other() {
     for restarts in [false, true] {
         let mut setting = setting();
-        setting.vendor().vendor().put_account(AccountSpec::new(OTHER_LOGIN, PASSWORD)).unwrap();
+        setting.vendor().vendor().accounts.put(AccountSpec::new(OTHER_LOGIN, PASSWORD)).unwrap();
         setting.write("other-password", "wrong");
         let dir = setting.dir.path().display().to_string();
         let second = format!(
@@ -147,13 +147,13 @@ fn two_accounts_may_change_their_names_with_each_other() {
 #[test]
 fn a_call_under_way_comes_home_to_the_new_name() {
     let mut setting = setting();
-    setting.vendor().vendor().put_account(AccountSpec::new(OTHER_LOGIN, PASSWORD)).unwrap();
+    setting.vendor().vendor().accounts.put(AccountSpec::new(OTHER_LOGIN, PASSWORD)).unwrap();
     let long = FaultSpec {
         order: Some("1".into()),
         times: Some(1),
         ..FaultSpec::always(Fault::Delay { ms: 4_000 })
     };
-    setting.vendor().vendor().add_fault(long).unwrap();
+    setting.vendor().vendor().faults.add(long).unwrap();
     setting.start();
     setting.until("a call is under way", |setting| setting.calls("1") == 1);
     // The name that is free now is another account's at once, which has to wait with its own call.

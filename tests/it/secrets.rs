@@ -183,7 +183,7 @@ fn no_trace_of_the_password_in_anything_that_leaves_the_daemon() {
     );
     setting.write("other-ca.pem", &identity.ca_pem);
     setting.write("canary", CANARY);
-    setting.vendor().vendor().put_account(AccountSpec::new("canary", CANARY)).unwrap();
+    setting.vendor().vendor().accounts.put(AccountSpec::new("canary", CANARY)).unwrap();
     let own = (setting.vendor().base_url(), "ca.pem");
     let others = [&echoing, &refusing].map(|server| (format!("https://{}", server.address), "other-ca.pem"));
     for (name, (url, ca)) in ["good", "echo", "refuse"].iter().zip([own].into_iter().chain(others)) {
@@ -426,7 +426,7 @@ fn an_idle_daemon_holds_no_copy_of_the_password() {
     let mut setting = Setting::new();
     setting.polling("interval = \"1h\"\ncall_gap = \"0s\"");
     setting.write("canary", CANARY);
-    setting.vendor().vendor().put_account(AccountSpec::new("canary", CANARY)).unwrap();
+    setting.vendor().vendor().accounts.put(AccountSpec::new("canary", CANARY)).unwrap();
     let url = setting.vendor().base_url();
     setting.table(&format!(
         "[[account]]\nname = \"canary\"\nlogin_name = \"canary\"\npassword = {{ file = \"$DIR/canary\" }}\n\

@@ -76,7 +76,7 @@ impl Setting {
     /// Another account at the vendor and in the configuration, with the same password.
     pub fn account(&mut self, name: &str) -> &mut Setting {
         let login = format!("{LOGIN}-{name}");
-        self.vendor().vendor().put_account(AccountSpec::new(&login, PASSWORD)).unwrap();
+        self.vendor().vendor().accounts.put(AccountSpec::new(&login, PASSWORD)).unwrap();
         let base_url = self.vendor().base_url();
         self.table(&format!(
             "[[account]]\nname = \"{name}\"\nlogin_name = \"{login}\"\npassword = {{ file = \"$DIR/password\" }}\n\

@@ -382,13 +382,13 @@ fn a_lost_answer_to_a_replacement_is_said_and_not_repeated() {
     setting.vendor().vendor().put_order(smime("5")).unwrap();
     setting.write("new.csr", &request("someone@example.com"));
     setting.write_configuration();
-    setting.vendor().vendor().add_fault(FaultSpec::always(Fault::Close)).unwrap();
+    setting.vendor().vendor().faults.add(FaultSpec::always(Fault::Close)).unwrap();
     let csr = setting.path("new.csr");
     let arguments = ["smime", "replace", "--order", "5", "--csr", csr.to_str().unwrap()];
     let (code, said) = setting.call(&arguments);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("not known whether"), "{said}");
-    setting.vendor().vendor().clear_faults();
+    setting.vendor().vendor().faults.clear();
     let calls = setting.all_calls();
     let (code, said) = setting.call(&arguments);
     assert_eq!((code, setting.all_calls()), (1, calls), "{said}");

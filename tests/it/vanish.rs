@@ -132,7 +132,7 @@ fn until(setting: &mut Setting, moment: Moment) {
             move |setting| setting.calls("1") > before + 2
         }),
         Moment::Call => {
-            setting.vendor().vendor().add_fault(FaultSpec::always(Fault::Delay { ms: 700 })).unwrap();
+            setting.vendor().vendor().faults.add(FaultSpec::always(Fault::Delay { ms: 700 })).unwrap();
             let before = setting.calls("1");
             setting.until("a call is in flight", |setting| {
                 let all = setting.vendor().vendor().record().counters().all;

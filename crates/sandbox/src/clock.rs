@@ -76,29 +76,6 @@ fn millis(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Turns the real time into the sandbox's.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Clock {
-    ahead: Duration,
-}
-
-impl Clock {
-    /// The sandbox's time when the real one is `real`.
-    pub fn read(&self, real: Time) -> Time {
-        real.plus(self.ahead)
-    }
-
-    /// Lets `span` pass at once. There is no way back: a script has no step to undo.
-    pub fn advance(&mut self, span: Duration) {
-        self.ahead = self.ahead.saturating_add(span);
-    }
-
-    /// By how much this clock is ahead of the real time.
-    pub fn ahead(&self) -> Duration {
-        self.ahead
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,12 +89,11 @@ mod tests {
     }
 
     #[test]
-    fn advancing_moves_only_forward() {
-        let mut clock = Clock::default();
-        clock.advance(Duration::from_secs(3 * 3600));
+    fn time_moves_only_forward() {
         let real = Time::from_unix(1_000);
-        assert_eq!(clock.read(real).unix(), 11_800);
-        assert_eq!(clock.read(real).since(real), 10_800_000);
-        assert_eq!(real.since(clock.read(real)), 0);
+        let later = real.plus(Duration::from_secs(3 * 3600));
+        assert_eq!(later.unix(), 11_800);
+        assert_eq!(later.since(real), 10_800_000);
+        assert_eq!(real.since(later), 0);
     }
 }

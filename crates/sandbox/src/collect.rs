@@ -5,7 +5,7 @@ use super::bundle::{Pkcs7Form, Signer, cmmf, netscape, pkcs7};
 use super::clock::Time;
 use super::der::{base64_lines, pem};
 use super::issue::{CaCertificate, Issued};
-use super::orders::{Reference, Standing, Status};
+use super::orders::{Standing, Status};
 use super::pack::zip;
 use super::params::{Args, Endpoint};
 use super::refusal::Refusal;
@@ -33,25 +33,6 @@ enum Container {
     Pkcs7,
     Individual,
     Cmmf,
-}
-
-/// Finds which of the three parameters names the order. Where several are sent, the first of the page's
-/// list counts.
-pub(super) fn reference(args: &Args) -> Result<Reference<'_>, Refusal> {
-    let order = args.get("orderNumber").filter(|value| !value.is_empty()).map(Reference::OrderNumber);
-    order
-        .or_else(|| args.get("certificateID").map(Reference::CertificateId))
-        .or_else(|| args.get("baseOrderNumber").map(Reference::BaseOrderNumber))
-        .ok_or_else(|| Refusal::missing("orderNumber"))
-}
-
-/// The name of the parameter that [`reference`] used, for the answer that it is wrong.
-pub(super) fn reference_name(reference: Reference<'_>) -> &'static str {
-    match reference {
-        Reference::OrderNumber(_) => "orderNumber",
-        Reference::CertificateId(_) => "certificateID",
-        Reference::BaseOrderNumber(_) => "baseOrderNumber",
-    }
 }
 
 impl Query {

@@ -131,9 +131,9 @@ fn route(
             Ok(overview(handle, &vendor))
         }
         ("POST", ["scenario"]) => done(vendor.load(parse(body)?)),
-        ("GET", ["accounts"]) => Ok(json!(vendor.accounts().all().collect::<Vec<_>>())),
-        ("POST", ["accounts"]) => done(vendor.put_account(parse(body)?)),
-        ("DELETE", ["accounts", name]) => done(vendor.remove_account(name)),
+        ("GET", ["accounts"]) => Ok(json!(vendor.accounts.all().collect::<Vec<_>>())),
+        ("POST", ["accounts"]) => done(vendor.accounts.put(parse(body)?)),
+        ("DELETE", ["accounts", name]) => done(vendor.accounts.remove(name)),
         ("GET", ["orders"]) => {
             let numbers = vendor.book().numbers();
             let orders: Result<Vec<Json>, Failure> = numbers.iter().map(|n| order(&vendor, n)).collect();
@@ -142,32 +142,55 @@ fn route(
         ("POST", ["orders"]) => {
             let spec: super::OrderSpec = parse(body)?;
             let number = spec.order_number.clone();
-            vendor.put_order(spec)?;
-            order(&vendor, &number)
+            changed(vendor.put_order(spec), &vendor, &number)
         }
         ("GET", ["orders", number]) => order(&vendor, number),
         ("DELETE", ["orders", number]) => done(vendor.remove_order(number)),
-        (_, ["orders", number, command]) if exists(&parts) => {
-            about_order(&mut vendor, method, number, command, body)
+        ("POST", ["orders", number, "script"]) => {
+            let Script { script } = parse(body)?;
+            changed(vendor.set_script(number, script), &vendor, number)
         }
+        ("POST", ["orders", number, "advance"]) => changed(vendor.advance(number), &vendor, number),
+        ("POST", ["orders", number, "reject"]) => changed(vendor.reject(number), &vendor, number),
+        ("POST", ["orders", number, "revoke"]) => changed(vendor.revoke(number), &vendor, number),
+        ("POST", ["orders", number, "issue"]) => {
+            let spec = if body.is_empty() { None } else { Some(parse(body)?) };
+            Ok(certificate(&vendor.issue(number, spec)?))
+        }
+        ("POST", ["orders", number, "reissue"]) => {
+            let spec = if body.is_empty() { Default::default() } else { parse(body)? };
+            Ok(certificate(&vendor.reissue(number, &spec)?))
+        }
+        ("GET", ["orders", number, "certificate"]) => Ok(certificate(newest(&vendor, number)?)),
+        ("GET", ["orders", number, "certificates"]) => {
+            let certificates = &entry(&vendor, number)?.certificates;
+            Ok(json!(certificates.iter().map(certificate).collect::<Vec<_>>()))
+        }
+        ("GET", ["orders", number, "key"]) => match &newest(&vendor, number)?.issued.key_pem {
+            Some(key) => Ok(json!({ "key": key })),
+            None => {
+                let reason = format!("the sandbox did not make the key of order {number}");
+                Err(Error::Refused(reason).into())
+            }
+        },
         ("GET", ["dials"]) => Ok(json!(vendor.dials())),
         ("POST", ["dials"]) => {
             vendor.set_dials(parse(body)?)?;
             Ok(json!(vendor.dials()))
         }
-        ("GET", ["faults"]) => Ok(json!(vendor.faults().all())),
-        ("POST", ["faults"]) => Ok(json!({ "id": vendor.add_fault(parse(body)?)? })),
+        ("GET", ["faults"]) => Ok(json!(vendor.faults.all())),
+        ("POST", ["faults"]) => Ok(json!({ "id": vendor.faults.add(parse(body)?)? })),
         ("DELETE", ["faults"]) => {
-            vendor.clear_faults();
+            vendor.faults.clear();
             Ok(json!({}))
         }
         ("DELETE", ["faults", id]) => {
             let id = id.parse().map_err(|_| Failure::Body(format!("'{id}' is no number of a fault")))?;
-            done(vendor.remove_fault(id))
+            done(vendor.faults.remove(id))
         }
         ("GET", ["calls"]) => Ok(json!(vendor.record().calls(after(query)?).collect::<Vec<_>>())),
         ("DELETE", ["calls"]) => {
-            vendor.reset_record();
+            vendor.record.reset();
             Ok(json!({}))
         }
         ("GET", ["counters"]) => Ok(json!(vendor.record().counters())),
@@ -177,56 +200,6 @@ fn route(
         }
         _ if exists(&parts) => Err(Failure::WrongMethod),
         _ => Err(Failure::NoSuchPath),
-    }
-}
-
-/// `/orders/N/…`
-fn about_order(
-    vendor: &mut Vendor,
-    method: &str,
-    number: &str,
-    command: &str,
-    body: &[u8],
-) -> Result<Json, Failure> {
-    match (method, command) {
-        ("POST", "script") => {
-            let Script { script } = parse(body)?;
-            vendor.set_script(number, script)?;
-            order(vendor, number)
-        }
-        ("POST", "advance") => {
-            vendor.advance(number)?;
-            order(vendor, number)
-        }
-        ("POST", "issue") => {
-            let spec = if body.is_empty() { None } else { Some(parse(body)?) };
-            Ok(certificate(&vendor.issue(number, spec)?))
-        }
-        ("POST", "reissue") => {
-            let spec = if body.is_empty() { Default::default() } else { parse(body)? };
-            Ok(certificate(&vendor.reissue(number, &spec)?))
-        }
-        ("POST", "reject") => {
-            vendor.reject(number)?;
-            order(vendor, number)
-        }
-        ("POST", "revoke") => {
-            vendor.revoke(number)?;
-            order(vendor, number)
-        }
-        ("GET", "certificate") => Ok(certificate(newest(vendor, number)?)),
-        ("GET", "certificates") => {
-            let certificates = &entry(vendor, number)?.certificates;
-            Ok(json!(certificates.iter().map(certificate).collect::<Vec<_>>()))
-        }
-        ("GET", "key") => match &newest(vendor, number)?.issued.key_pem {
-            Some(key) => Ok(json!({ "key": key })),
-            None => {
-                let reason = format!("the sandbox did not make the key of order {number}");
-                Err(Error::Refused(reason).into())
-            }
-        },
-        _ => Err(Failure::WrongMethod),
     }
 }
 
@@ -244,7 +217,7 @@ fn overview(handle: &Handle, vendor: &Vendor) -> Json {
         "base_url": handle.base_url(),
         "control_url": handle.control_url(),
         "now": vendor.now(),
-        "ahead_ms": u64::try_from(vendor.ahead().as_millis()).unwrap_or(u64::MAX),
+        "ahead_ms": u64::try_from(vendor.ahead.as_millis()).unwrap_or(u64::MAX),
         "shapes": shape::names().collect::<Vec<_>>(),
         "commands": COMMANDS.map(|(call, does)| format!("{call}: {does}")),
     })
@@ -288,6 +261,11 @@ fn certificate(certificate: &Certificate) -> Json {
 fn done(result: Result<(), Error>) -> Result<Json, Failure> {
     result?;
     Ok(json!({}))
+}
+
+fn changed(result: Result<(), Error>, vendor: &Vendor, number: &str) -> Result<Json, Failure> {
+    result?;
+    order(vendor, number)
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {

@@ -264,11 +264,9 @@ impl Faults {
         Ok(self.given)
     }
 
-    /// Takes one away; whether it was there.
-    pub fn remove(&mut self, id: u64) -> bool {
-        let before = self.active.len();
-        self.active.retain(|active| active.id != id);
-        self.active.len() != before
+    pub fn remove(&mut self, id: u64) -> Result<(), super::Error> {
+        let at = self.active.iter().position(|active| active.id == id);
+        at.map(|at| drop(self.active.remove(at))).ok_or(super::Error::UnknownFault(id))
     }
 
     pub fn clear(&mut self) {
@@ -434,7 +432,7 @@ mod tests {
         assert_eq!(faults.choose(Subject { account: Some("other"), ..SUBJECT }).names(), ["html"]);
         assert_eq!(faults.choose(Subject { endpoint: Endpoint::CollectMc, ..SUBJECT }).names(), ["html"]);
         let id = faults.all()[0].id;
-        assert!(faults.remove(id) && !faults.remove(id));
+        assert!(faults.remove(id).is_ok() && faults.remove(id).is_err());
     }
 
     fn refused(json: &str, expected: &str) {

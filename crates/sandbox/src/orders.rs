@@ -2,7 +2,7 @@
 //!
 //! Pure state: it has no clock, no socket and no file. Every function that needs the time is given it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -80,6 +80,20 @@ pub(super) enum Reference<'a> {
     BaseOrderNumber(&'a str),
 }
 
+impl<'a> Reference<'a> {
+    /// The first of the three parameters that is there and not empty, with its name: where several are sent, the first of
+    /// the page's list counts.
+    pub(super) fn of(get: impl Fn(&str) -> Option<&'a str>) -> Option<(&'static str, Reference<'a>)> {
+        let parameters: [(_, fn(&'a str) -> Reference<'a>); 3] = [
+            ("orderNumber", Reference::OrderNumber),
+            ("certificateID", Reference::CertificateId),
+            ("baseOrderNumber", Reference::BaseOrderNumber),
+        ];
+        let sent = |name| get(name).filter(|value| !value.is_empty());
+        parameters.into_iter().find_map(|(name, reference)| Some((name, reference(sent(name)?))))
+    }
+}
+
 /// An order, and whether one of its replaced certificates was meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
@@ -89,7 +103,7 @@ pub(super) struct Found {
 
 #[derive(Debug, Default)]
 pub struct Book {
-    orders: HashMap<String, Order>,
+    orders: BTreeMap<String, Order>,
     by_certificate: HashMap<String, String>,
     ids_given: u64,
     numbers_given: u64,
@@ -140,9 +154,7 @@ impl Book {
 
     /// All order numbers, sorted.
     pub fn numbers(&self) -> Vec<String> {
-        let mut numbers: Vec<String> = self.orders.keys().cloned().collect();
-        numbers.sort();
-        numbers
+        self.orders.keys().cloned().collect()
     }
 
     /// Replaces the script; it begins with its first step, now.
@@ -164,45 +176,31 @@ impl Book {
         Ok(())
     }
 
-    /// Issues the first certificate now. `spec` replaces what the order says about it.
+    /// Issues a certificate now, as the order or `spec` says: the first one, or `again` one in place of the present one,
+    /// which stays collectable by its ID (CollectSSL changelog 1.21).
     pub(super) fn issue(
         &mut self,
         number: &str,
         spec: Option<CertificateSpec>,
+        again: bool,
         ca: &Authorities,
         now: Time,
     ) -> Result<Certificate, Error> {
         let order = self.order(number)?;
-        if !order.certificates.is_empty() {
-            return Err(Error::Refused(format!("order {number} has a certificate; reissue it instead")));
+        match (order.certificates.is_empty(), again) {
+            (true, true) => {
+                return Err(Error::Refused(format!("order {number} has no certificate; issue it first")));
+            }
+            (false, false) => {
+                return Err(Error::Refused(format!("order {number} has a certificate; reissue it instead")));
+            }
+            (true, false) | (false, true) => {}
         }
         let spec = spec.unwrap_or_else(|| order.spec.certificate.clone());
-        self.add_certificate(number, &spec, ca, now)
-    }
-
-    /// Issues a certificate in place of the present one, which stays collectable by its ID
-    /// (CollectSSL changelog 1.21).
-    pub(super) fn reissue(
-        &mut self,
-        number: &str,
-        spec: &CertificateSpec,
-        ca: &Authorities,
-        now: Time,
-    ) -> Result<Certificate, Error> {
-        if self.order(number)?.certificates.is_empty() {
-            return Err(Error::Refused(format!("order {number} has no certificate; issue it first")));
-        }
-        self.add_certificate(number, spec, ca, now)
-    }
-
-    /// Rejects the order: -20 from here on.
-    pub fn reject(&mut self, number: &str, now: Time) -> Result<(), Error> {
-        self.set_script(number, vec![Step::error(-20)], now)
-    }
-
-    /// Revokes the order's certificate: -21 from here on.
-    pub fn revoke(&mut self, number: &str, now: Time) -> Result<(), Error> {
-        self.set_script(number, vec![Step::error(-21)], now)
+        let certificate = self.make(number, &spec, ca, now)?;
+        self.set_script(number, vec![Step::issued()], now)?;
+        self.order(number)?.step_issued = true;
+        Ok(certificate)
     }
 
     /// Makes a new order out of an S/MIME order, for another key, as AutoReplaceSMIME does.
@@ -213,18 +211,11 @@ impl Book {
         script: Vec<Step>,
         now: Time,
     ) -> Result<String, Error> {
-        let mut spec = self.order(number)?.spec.clone();
-        spec.order_number = loop {
-            let candidate = (FIRST_ORDER_NUMBER + self.numbers_given).to_string();
-            self.numbers_given += 1;
-            if !self.orders.contains_key(&candidate) {
-                break candidate;
-            }
-        };
-        spec.script = script;
-        spec.certificate = CertificateSpec { key: Some(key), ..CertificateSpec::default() };
-        let replacement = spec.order_number.clone();
-        self.put(spec, now)?;
+        let taken = |number: &str| self.orders.contains_key(number);
+        let replacement = unused(FIRST_ORDER_NUMBER, &mut self.numbers_given, taken);
+        let certificate = CertificateSpec { key: Some(key), ..CertificateSpec::default() };
+        let spec = self.order(number)?.spec.clone();
+        self.put(OrderSpec { order_number: replacement.clone(), script, certificate, ..spec }, now)?;
         Ok(replacement)
     }
 
@@ -287,19 +278,6 @@ impl Book {
         Ok(order.standing(step, found.replaced, failed))
     }
 
-    fn add_certificate(
-        &mut self,
-        number: &str,
-        spec: &CertificateSpec,
-        ca: &Authorities,
-        now: Time,
-    ) -> Result<Certificate, Error> {
-        let certificate = self.make(number, spec, ca, now)?;
-        self.set_script(number, vec![Step::issued()], now)?;
-        self.order(number)?.step_issued = true;
-        Ok(certificate)
-    }
-
     fn make(
         &mut self,
         number: &str,
@@ -309,7 +287,7 @@ impl Book {
     ) -> Result<Certificate, Error> {
         if let Some(id) = &spec.certificate_id {
             self.claim(id, number)?;
-            if self.given(id, number) {
+            if self.order(number)?.certificates.iter().any(|certificate| certificate.id == *id) {
                 return Err(Error::Refused(format!("order {number} has a certificate with the ID {id}")));
             }
         }
@@ -340,23 +318,23 @@ impl Book {
         }
     }
 
-    fn given(&self, id: &str, number: &str) -> bool {
-        let order = self.orders.get(number);
-        order.is_some_and(|order| order.certificates.iter().any(|certificate| certificate.id == id))
-    }
-
     fn next_id(&mut self) -> String {
-        loop {
-            let id = (FIRST_CERTIFICATE_ID + self.ids_given).to_string();
-            self.ids_given += 1;
-            if !self.by_certificate.contains_key(&id) {
-                return id;
-            }
-        }
+        unused(FIRST_CERTIFICATE_ID, &mut self.ids_given, |id| self.by_certificate.contains_key(id))
     }
 
     fn order(&mut self, number: &str) -> Result<&mut Order, Error> {
         self.orders.get_mut(number).ok_or_else(|| Error::UnknownOrder(number.into()))
+    }
+}
+
+/// The next number from `first` on that is not taken.
+fn unused(first: u64, given: &mut u64, taken: impl Fn(&str) -> bool) -> String {
+    loop {
+        let number = (first + *given).to_string();
+        *given += 1;
+        if !taken(&number) {
+            return number;
+        }
     }
 }
 
@@ -441,9 +419,7 @@ impl Order {
             Status::Pending => DcvState::InProgress,
             Status::Available(_) | Status::Issued(_) | Status::Error { .. } => DcvState::Validated,
         };
-        let of =
-            |domain: &String| Dcv { domain: domain.clone(), method: Some("CNAME_CSR_HASH".into()), state };
-        self.spec.domains.iter().map(of).collect()
+        self.spec.domains.iter().map(|domain| Dcv::by_cname(domain, state)).collect()
     }
 }
 
@@ -539,7 +515,7 @@ mod tests {
         order.ask(0);
         let first = order.book.get("123").unwrap().certificate_id().to_owned();
         let spec = CertificateSpec { certificate_id: Some("42".into()), ..CertificateSpec::default() };
-        let second = order.book.reissue("123", &spec, &order.ca, START).unwrap();
+        let second = order.book.issue("123", Some(spec), true, &order.ca, START).unwrap();
         assert_eq!(second.id, "42");
         let found = order.book.find(Reference::CertificateId(&first)).unwrap();
         assert_eq!(found.replaced, Some(0));
@@ -560,9 +536,9 @@ mod tests {
         let mut order = Fixture::with(vec![Step::pending(9)]);
         let id = order.book.get("123").unwrap().certificate_id().to_owned();
         assert_eq!(order.book.find(Reference::CertificateId(&id)).unwrap().number, "123");
-        let issued = order.book.issue("123", None, &order.ca, START).unwrap();
+        let issued = order.book.issue("123", None, false, &order.ca, START).unwrap();
         assert_eq!(issued.id, id);
-        assert!(order.book.issue("123", None, &order.ca, START).is_err(), "issued already");
+        assert!(order.book.issue("123", None, false, &order.ca, START).is_err(), "issued already");
     }
 
     #[test]
@@ -576,7 +552,7 @@ mod tests {
         }
         let base = Reference::BaseOrderNumber("123");
         assert_eq!(order.book.find(base).unwrap().number, "125", "none is issued: the youngest");
-        order.book.issue("124", None, &order.ca, START).unwrap();
+        order.book.issue("124", None, false, &order.ca, START).unwrap();
         assert_eq!(order.book.find(base).unwrap().number, "124");
         assert_eq!(order.book.find(Reference::BaseOrderNumber("9")), None);
     }

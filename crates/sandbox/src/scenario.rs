@@ -18,7 +18,7 @@ use super::Error;
 use super::accounts::AccountSpec;
 use super::dials::DialSettings;
 use super::faults::FaultSpec;
-use super::script::{OrderSpec, Product, Step};
+use super::script::{Dcv, DcvState, OrderSpec, Product, Step};
 
 /// What a sandbox starts with.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -35,15 +35,6 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Reads TOML. An error shows the line it is about.
-    pub fn from_toml(text: &str) -> Result<Scenario, Error> {
-        toml::from_str(text).map_err(|error| Error::Scenario(error.to_string()))
-    }
-
-    pub fn from_json(text: &str) -> Result<Scenario, Error> {
-        serde_json::from_str(text).map_err(|error| Error::Scenario(error.to_string()))
-    }
-
     /// What is in it twice, or leads nowhere: a slip of the pen where a sandbox begins with it.
     pub fn slip(&self) -> Option<String> {
         let logins: Vec<&str> = self.account.iter().map(|account| account.login_name.as_str()).collect();
@@ -64,9 +55,14 @@ impl Scenario {
         })
     }
 
-    /// Reads JSON where the text begins with a brace, TOML otherwise.
+    /// Reads JSON where the text begins with a brace, TOML otherwise. An error shows the line it is about.
     pub fn parse(text: &str) -> Result<Scenario, Error> {
-        if text.trim_start().starts_with('{') { Scenario::from_json(text) } else { Scenario::from_toml(text) }
+        let read = if text.trim_start().starts_with('{') {
+            serde_json::from_str(text).map_err(|error| error.to_string())
+        } else {
+            toml::from_str(text).map_err(|error| error.to_string())
+        };
+        read.map_err(Error::Scenario)
     }
 
     /// The content for a demonstration: the account `demo` with the password [`Scenario::DEMO_PASSWORD`],
@@ -75,16 +71,8 @@ impl Scenario {
     pub fn demo() -> Scenario {
         let waiting = Step {
             dcv: vec![
-                super::script::Dcv {
-                    domain: "shop.example.com".into(),
-                    method: Some("CNAME_CSR_HASH".into()),
-                    state: super::script::DcvState::Validated,
-                },
-                super::script::Dcv {
-                    domain: "www.shop.example.com".into(),
-                    method: Some("CNAME_CSR_HASH".into()),
-                    state: super::script::DcvState::InProgress,
-                },
+                Dcv::by_cname("shop.example.com", DcvState::Validated),
+                Dcv::by_cname("www.shop.example.com", DcvState::InProgress),
             ],
             ..Step::default()
         };

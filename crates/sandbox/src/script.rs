@@ -24,7 +24,7 @@ pub enum Product {
 }
 
 /// An order as it is put into the book.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderSpec {
     /// At most 128 characters ("string", CollectSSL page); digits only where it is to be collected with
@@ -66,14 +66,8 @@ impl OrderSpec {
         OrderSpec {
             order_number: order_number.into(),
             product,
-            account: None,
-            base_order_number: None,
             domains: domains.iter().map(|name| (*name).into()).collect(),
-            script: Vec::new(),
-            certificate: CertificateSpec::default(),
-            shape: None,
-            term_days: None,
-            resend_code: None,
+            ..OrderSpec::default()
         }
     }
 
@@ -227,6 +221,12 @@ pub struct Dcv {
     pub method: Option<String>,
     /// How far it is.
     pub state: DcvState,
+}
+
+impl Dcv {
+    pub(super) fn by_cname(domain: &str, state: DcvState) -> Dcv {
+        Dcv { domain: domain.into(), method: Some("CNAME_CSR_HASH".into()), state }
+    }
 }
 
 /// How far the control validation of a domain is.

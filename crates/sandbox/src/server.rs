@@ -100,14 +100,14 @@ fn acceptor(handle: &Handle) -> Result<TlsAcceptor, Error> {
 }
 
 async fn api_connection(stream: TcpStream, acceptor: TlsAcceptor, handle: Handle) {
-    let number = handle.vendor().record_mut().connected();
+    let number = handle.vendor().record.connected();
     // Small answers would otherwise wait for an acknowledgement.
     let _ = stream.set_nodelay(true);
     let mut first = [0];
     match timeout(HANDSHAKE, stream.peek(&mut first)).await {
         Ok(Ok(1)) if first[0] == TLS_HANDSHAKE => match timeout(HANDSHAKE, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => serve(stream, handle, number, true).await,
-            Ok(Err(_)) | Err(_) => handle.vendor().record_mut().tls_failed(),
+            Ok(Err(_)) | Err(_) => handle.vendor().record.tls_failed(),
         },
         // Plain HTTP on this port is answered with -1, as the vendor does.
         Ok(Ok(1)) => serve(stream, handle, number, false).await,
@@ -223,7 +223,7 @@ struct Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.handle.vendor().record_mut().ended(&self.ticket, now());
+        self.handle.vendor().record.ended(&self.ticket, now());
     }
 }
 

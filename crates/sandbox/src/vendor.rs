@@ -7,13 +7,13 @@
 use std::time::Duration;
 
 use super::Error;
-use super::accounts::{AccountSpec, Accounts};
+use super::accounts::Accounts;
 use super::answer::{Answer, Format, refuse};
 use super::ca::{Authorities, AuthorityPem};
-use super::clock::{Clock, Time};
-use super::collect::{Query, reference, reference_name};
+use super::clock::Time;
+use super::collect::Query;
 use super::dials::{DialSettings, Dials};
-use super::faults::{Chosen, Fault, FaultSpec, Faults, Subject};
+use super::faults::{Chosen, Fault, Faults, Subject};
 use super::issue::CertificateSpec;
 use super::orders::{Book, Certificate, Found, Reference, Standing, Status};
 use super::params::{Args, Endpoint, Form};
@@ -26,13 +26,14 @@ use super::wire::Plan;
 use super::{domains, smime};
 
 pub struct Vendor {
-    clock: Clock,
-    accounts: Accounts,
+    /// By how much the sandbox's time is ahead of the real one.
+    pub(super) ahead: Duration,
+    pub accounts: Accounts,
     book: Book,
     ca: Authorities,
     dials: Dials,
-    faults: Faults,
-    record: Record,
+    pub faults: Faults,
+    pub(super) record: Record,
     /// Calls that were answered, for the sequence of random shapes.
     shaped: u64,
 }
@@ -69,7 +70,7 @@ impl Vendor {
     /// The same under these names besides.
     pub(super) fn at(hosts: &[String], scenario: Scenario) -> Result<Vendor, Error> {
         let mut vendor = Vendor {
-            clock: Clock::default(),
+            ahead: Duration::ZERO,
             accounts: Accounts::default(),
             book: Book::default(),
             ca: Authorities::new(hosts).map_err(Error::Authority)?,
@@ -87,7 +88,7 @@ impl Vendor {
     pub fn load(&mut self, scenario: Scenario) -> Result<(), Error> {
         self.dials.set(scenario.dials).map_err(Error::Refused)?;
         for account in scenario.account {
-            self.put_account(account)?;
+            self.accounts.put(account)?;
         }
         for order in scenario.order {
             self.put_order(order)?;
@@ -99,30 +100,12 @@ impl Vendor {
     }
 
     pub fn now(&self) -> Time {
-        self.clock.read(super::now())
+        super::now().plus(self.ahead)
     }
 
-    /// By how much the sandbox's time is ahead of the real one.
-    pub fn ahead(&self) -> Duration {
-        self.clock.ahead()
-    }
-
-    /// Lets `span` pass at once, for scripts and new certificates.
+    /// Lets `span` pass at once, for scripts and new certificates. There is no way back: a script has no step to undo.
     pub fn advance_clock(&mut self, span: Duration) {
-        self.clock.advance(span);
-    }
-
-    /// Adds or replaces an account.
-    pub fn put_account(&mut self, spec: AccountSpec) -> Result<(), Error> {
-        self.accounts.put(spec)
-    }
-
-    pub fn accounts(&self) -> &Accounts {
-        &self.accounts
-    }
-
-    pub fn remove_account(&mut self, login_name: &str) -> Result<(), Error> {
-        self.accounts.remove(login_name)
+        self.ahead = self.ahead.saturating_add(span);
     }
 
     /// Adds or replaces an order.
@@ -155,21 +138,23 @@ impl Vendor {
     /// Issues an order's first certificate now, as the order or `spec` says.
     pub fn issue(&mut self, number: &str, spec: Option<CertificateSpec>) -> Result<Certificate, Error> {
         let now = self.now();
-        self.book.issue(number, spec, &self.ca, now)
+        self.book.issue(number, spec, false, &self.ca, now)
     }
 
     /// Issues another certificate for an order that has one.
     pub fn reissue(&mut self, number: &str, spec: &CertificateSpec) -> Result<Certificate, Error> {
         let now = self.now();
-        self.book.reissue(number, spec, &self.ca, now)
+        self.book.issue(number, Some(spec.clone()), true, &self.ca, now)
     }
 
+    /// Rejects the order: -20 from here on.
     pub fn reject(&mut self, number: &str) -> Result<(), Error> {
-        self.book.reject(number, self.now())
+        self.set_script(number, vec![Step::error(-20)])
     }
 
+    /// Revokes the order's certificate: -21 from here on.
     pub fn revoke(&mut self, number: &str) -> Result<(), Error> {
-        self.book.revoke(number, self.now())
+        self.set_script(number, vec![Step::error(-21)])
     }
 
     pub fn authorities(&self) -> AuthorityPem {
@@ -194,34 +179,9 @@ impl Vendor {
         self.dials.settings()
     }
 
-    /// Sets a fault and says by which number it can be taken away.
-    pub fn add_fault(&mut self, spec: FaultSpec) -> Result<u64, Error> {
-        self.faults.add(spec)
-    }
-
-    pub fn faults(&self) -> &Faults {
-        &self.faults
-    }
-
-    pub fn remove_fault(&mut self, id: u64) -> Result<(), Error> {
-        self.faults.remove(id).then_some(()).ok_or(Error::UnknownFault(id))
-    }
-
-    pub fn clear_faults(&mut self) {
-        self.faults.clear();
-    }
-
     /// What came in.
     pub fn record(&self) -> &Record {
         &self.record
-    }
-
-    pub fn reset_record(&mut self) {
-        self.record.reset();
-    }
-
-    pub(super) fn record_mut(&mut self) -> &mut Record {
-        &mut self.record
     }
 
     /// Answers a call. `real` is the real time.
@@ -235,7 +195,9 @@ impl Vendor {
         // Some clients put everything into the URL of their POST, and the vendor takes it.
         form.add(incoming.query.unwrap_or_default().as_bytes());
         let login = form.get("loginName").zip(form.get("loginPassword"));
-        let order = endpoint.and_then(|_| self.named_order(&form));
+        // The order that it names, if it is in the book: for records, faults and shapes, before anything is checked.
+        let named = endpoint.and_then(|_| Reference::of(|name| form.get(name)));
+        let order = named.and_then(|(_, reference)| self.book.find(reference)).map(|found| found.number);
         let call = Call {
             at: real,
             endpoint: endpoint.map_or(incoming.path, |endpoint| endpoint.name()).into(),
@@ -249,7 +211,7 @@ impl Vendor {
             ..Call::default()
         };
         let ticket = self.record.arrived(call, endpoint.is_some_and(Endpoint::collects));
-        let now = self.clock.read(real);
+        let now = real.plus(self.ahead);
         let Some(endpoint) = endpoint else {
             let answer = Answer::html(404, "Not found");
             self.record.answered(&ticket, None, 404, Vec::new());
@@ -268,17 +230,6 @@ impl Vendor {
         let (answer, plan) = chosen.spoil(answer, now);
         self.record.answered(&ticket, code, answer.status, chosen.names());
         Outgoing { answer, delay: chosen.delay(), plan, ticket }
-    }
-
-    /// The order that a call names, if it is in the book: for records, faults and shapes, before
-    /// anything is checked.
-    fn named_order(&self, form: &Form) -> Option<String> {
-        let named = |name: &str| form.get(name).filter(|value| !value.is_empty());
-        let reference = named("orderNumber")
-            .map(Reference::OrderNumber)
-            .or_else(|| named("certificateID").map(Reference::CertificateId))
-            .or_else(|| named("baseOrderNumber").map(Reference::BaseOrderNumber))?;
-        self.book.find(reference).map(|found| found.number)
     }
 
     fn shape(&mut self, order: Option<&str>) -> Shape {
@@ -366,7 +317,7 @@ impl Vendor {
         let failed = |error: Error| Refusal::with(-14, &error.to_string());
         let number = self.book.replace(&found.number, replacement.csr, script, work.now).map_err(failed)?;
         if replacement.revoke_old {
-            self.book.revoke(&found.number, work.now).map_err(failed)?;
+            self.book.set_script(&found.number, vec![Step::error(-21)], work.now).map_err(failed)?;
         }
         Ok(smime::replaced(&number, work.format, work.shape))
     }
@@ -381,8 +332,9 @@ impl Vendor {
     /// Finds the order among those of the account and of the endpoint's product. An order of someone
     /// else is answered like one that does not exist: its number is wrong.
     fn own_order(&self, endpoint: Endpoint, name: &str, args: &Args) -> Result<Found, Refusal> {
-        let reference = reference(args)?;
-        let wrong = || Refusal::invalid(reference_name(reference));
+        let (parameter, reference) =
+            Reference::of(|name| args.get(name)).ok_or_else(|| Refusal::missing("orderNumber"))?;
+        let wrong = || Refusal::invalid(parameter);
         let found = self.book.find(reference).ok_or_else(wrong)?;
         let spec = &self.book.get(&found.number).ok_or_else(wrong)?.spec;
         let owned = spec.account.as_deref().is_none_or(|owner| owner == name);

@@ -80,7 +80,7 @@ fn all_toxics(seed: u64) -> (u64, u32) {
             let proxy = Proxy::start(plan, identity.server.clone(), upstream, setting.vendor().ca_pem());
             let password = format!("{PASSWORD}{number}");
             setting.write(&format!("password-{name}"), &password);
-            setting.vendor().vendor().put_account(AccountSpec::new(&name, &password)).unwrap();
+            setting.vendor().vendor().accounts.put(AccountSpec::new(&name, &password)).unwrap();
             setting.table(&format!(
                 "[[account]]\nname = \"{name}\"\nlogin_name = \"{name}\"\n\
                  password = {{ file = \"$DIR/password-{name}\" }}\nbase_url = \"https://{}\"\n\

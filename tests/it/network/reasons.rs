@@ -165,7 +165,7 @@ fn who_did_not_answer_in_time() {
         let mut setting = Setting::new();
         setting.polling("interval = \"1h\"\ncall_gap = \"0s\"\nrequest_timeout = \"2s\"");
         setting.order("www", OrderSpec::new(Product::Ssl, "1", &["www.example.com"]), "");
-        setting.vendor().vendor().add_fault(FaultSpec::always(fault)).unwrap();
+        setting.vendor().vendor().faults.add(FaultSpec::always(fault)).unwrap();
         setting.write_configuration();
         let (code, said) = setting.call(&["poll", "www"]);
         assert_eq!(code, 1, "{said}");

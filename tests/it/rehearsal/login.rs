@@ -19,7 +19,7 @@ fn a_refusal_closes_the_account_even_if_the_answer_breaks_off() {
         setting.order("www", ssl("1"), "");
         setting.polling("interval = \"1h\"\ncall_gap = \"0s\"\nrequest_timeout = \"2s\"");
         setting.write("password", "wrong");
-        setting.vendor().vendor().add_fault(FaultSpec::always(fault.clone())).unwrap();
+        setting.vendor().vendor().faults.add(FaultSpec::always(fault.clone())).unwrap();
         let (code, said) = setting.once(&[]);
         assert_eq!(code, 5, "{fault:?}: {said}");
         assert_eq!(setting.calls("1"), 1, "{fault:?}");
@@ -39,12 +39,12 @@ fn check_takes_a_login_for_accepted_only_if_the_answer_shows_it() {
         (Fault::Delay { ms: 60_000 }, "sent nothing"),
     ];
     for (fault, what) in faults {
-        setting.vendor().vendor().add_fault(FaultSpec::always(fault.clone())).unwrap();
+        setting.vendor().vendor().faults.add(FaultSpec::always(fault.clone())).unwrap();
         let (code, said) = setting.call(&["check", "--login"]);
         assert_eq!(code, 2, "{fault:?}: {said}");
         assert!(said.contains("account main: it cannot be said whether the login is accepted"), "{said}");
         assert!(said.contains(what) && !said.contains("the login is accepted\n"), "{said}");
-        setting.vendor().vendor().clear_faults();
+        setting.vendor().vendor().faults.clear();
         // After what is no answer of the vendor's the account pauses.
         setting.call(&["resume", "--account", "main"]);
     }
@@ -160,7 +160,7 @@ fn never_two_calls_in_flight_with_a_second_daemon_and_commands() {
             KEY,
         );
     }
-    setting.vendor().vendor().add_fault(FaultSpec::always(Fault::Delay { ms: 30 })).unwrap();
+    setting.vendor().vendor().faults.add(FaultSpec::always(Fault::Delay { ms: 30 })).unwrap();
     setting.start();
     setting.until("it polls", |setting| setting.all_calls() > 3);
     let mut second = setting.command(&["run"]).stderr(std::process::Stdio::piped()).spawn().unwrap();
@@ -186,7 +186,7 @@ fn no_trace_of_the_password_anywhere() {
     let mut setting = Setting::new();
     setting.order("www", ssl("1"), &format!("{KEY}\nhooks = [\"env\"]\n{OWN_ROOT}"));
     setting.order("bad", ssl("2"), KEY);
-    setting.vendor().vendor().add_fault(FaultSpec::always(Fault::Close).for_order("2")).unwrap();
+    setting.vendor().vendor().faults.add(FaultSpec::always(Fault::Close).for_order("2")).unwrap();
     let script = "env > $DIR/hook-env; cat /proc/self/cmdline /proc/$PPID/cmdline > $DIR/hook-args; ls -l /proc/self/fd > $DIR/hook-fds";
     setting.table(&format!("[[hook]]\nname = \"env\"\nrun = [\"/bin/sh\", \"-c\", \"{script}\"]"));
     setting.start();

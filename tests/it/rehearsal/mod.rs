@@ -159,7 +159,7 @@ fn hostile_answers_install_nothing_and_stop_nobody() {
         let number = format!("30{at}");
         setting.account(&format!("a{at}"));
         setting.order(&format!("h{at}"), ssl(&number), &format!("account = \"a{at}\"\n{KEY}"));
-        setting.vendor().vendor().add_fault(FaultSpec::always(fault.clone()).for_order(&number)).unwrap();
+        setting.vendor().vendor().faults.add(FaultSpec::always(fault.clone()).for_order(&number)).unwrap();
     }
     setting.order("good", ssl("399"), &format!("account = \"main\"\n{KEY}\n{OWN_ROOT}"));
     let (code, said) = setting.once(&[]);

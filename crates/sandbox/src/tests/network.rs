@@ -38,8 +38,8 @@ async fn collect(handle: &Handle, client: &reqwest::Client) -> Result<reqwest::R
 
 fn set(handle: &Handle, fault: Fault) {
     let mut vendor = handle.vendor();
-    vendor.clear_faults();
-    vendor.add_fault(FaultSpec::always(fault)).unwrap();
+    vendor.faults.clear();
+    vendor.faults.add(FaultSpec::always(fault)).unwrap();
 }
 
 /// A TLS connection without an HTTP client.
@@ -205,9 +205,9 @@ async fn pages_of_a_front_end_do_not_reach_the_book() {
         assert!(response.text().await.unwrap().contains("<html>"));
     }
     assert_eq!(handle.vendor().book().get("1").unwrap().polls, 0);
-    handle.vendor().clear_faults();
+    handle.vendor().faults.clear();
     let reached = FaultSpec { reached: Some(true), ..FaultSpec::times(Fault::Html, 1) };
-    handle.vendor().add_fault(reached).unwrap();
+    handle.vendor().faults.add(reached).unwrap();
     collect(handle, &client).await.unwrap();
     assert_eq!(handle.vendor().book().get("1").unwrap().polls, 1);
 }
@@ -273,7 +273,7 @@ async fn a_connection_can_end_instead_of_an_answer() {
     let running = running();
     let handle = running.handle();
     let client = client(handle);
-    handle.vendor().add_fault(FaultSpec::times(Fault::Close, 1)).unwrap();
+    handle.vendor().faults.add(FaultSpec::times(Fault::Close, 1)).unwrap();
     let error = collect(handle, &client).await.unwrap_err();
     assert!(error.is_request(), "{error:?}");
     assert_eq!(handle.vendor().book().get("1").unwrap().polls, 1, "the vendor had done its part");
@@ -322,7 +322,7 @@ async fn what_is_no_http_is_an_error() {
         set(handle, fault);
         collect(handle, &client).await.unwrap_err();
     }
-    handle.vendor().clear_faults();
+    handle.vendor().faults.clear();
     collect(handle, &client).await.unwrap();
 }
 
@@ -335,7 +335,7 @@ async fn it_runs_until_it_is_told_to_stop() {
     let client = client(&handle);
     // An idle connection and a call in flight: neither keeps the sandbox.
     collect(&handle, &client).await.unwrap().bytes().await.unwrap();
-    handle.vendor().add_fault(FaultSpec::always(Fault::Delay { ms: 600_000 })).unwrap();
+    handle.vendor().faults.add(FaultSpec::always(Fault::Delay { ms: 600_000 })).unwrap();
     let mut stream = connect(&handle).await;
     send(&mut stream).await;
     stop.send(()).unwrap();

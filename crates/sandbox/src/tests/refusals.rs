@@ -118,7 +118,7 @@ fn a_wrong_login_is_said_before_anything_else() {
     for flag in ["locked", "ip_blocked", "password_expired"] {
         let mut vendor = vendor();
         let account = format!(r#"{{"login_name":"demo","password":"Secret","{flag}":true}}"#);
-        vendor.put_account(serde_json::from_str(&account).unwrap()).unwrap();
+        vendor.accounts.put(serde_json::from_str(&account).unwrap()).unwrap();
         assert_eq!(text(&post(&mut vendor, SSL, "orderNumber=1&queryType=0")), refused, "{flag}");
     }
 }
@@ -132,7 +132,7 @@ fn wrong_passwords_lock_the_account() {
         assert_eq!(post_raw(&mut vendor, SSL, wrong).code, Some(-16));
     }
     assert_eq!(post(&mut vendor, SSL, "orderNumber=1&queryType=0").code, Some(-16));
-    assert!(vendor.accounts().get("demo").unwrap().spec.locked);
+    assert!(vendor.accounts.get("demo").unwrap().spec.locked);
     assert_eq!(vendor.record().counters().accounts["demo"].logins_refused, 3);
     let calls: Vec<_> = vendor.record().calls(0).map(|call| call.password_right).collect();
     assert_eq!(calls, [Some(false), Some(false), Some(true)]);
@@ -212,7 +212,7 @@ fn what_needs_query_type_1_is_refused_without() {
 #[test]
 fn somebody_elses_order_has_a_wrong_number() {
     let mut vendor = vendor();
-    vendor.put_account(AccountSpec::new("other", "Secret")).unwrap();
+    vendor.accounts.put(AccountSpec::new("other", "Secret")).unwrap();
     let mut order = OrderSpec::new(Product::Ssl, "5", &["www.example.com"]);
     order.account = Some("other".into());
     vendor.put_order(order).unwrap();
@@ -226,7 +226,7 @@ fn an_endpoint_can_be_closed_to_an_account() {
     let mut vendor = vendor();
     let mut account = AccountSpec::new("demo", "Secret");
     account.denied = vec!["GetMDCDomainDetails".into(), "CollectMC".into()];
-    vendor.put_account(account).unwrap();
+    vendor.accounts.put(account).unwrap();
     let details = post(&mut vendor, DETAILS, "orderNumber=1&responseFormat=2");
     let json: serde_json::Value = serde_json::from_slice(&details.body).unwrap();
     assert_eq!(json["error"]["code"], -16);

@@ -142,7 +142,7 @@ fn what_cannot_be_replaced_is_refused() {
     assert_eq!(code(&mut vendor, &good, "&LANGUAGE=en&signatureHash=REQUIRE_SHA2"), 0);
     let mut account = AccountSpec::new("demo", "Secret");
     account.ca_agreement = true;
-    vendor.put_account(account).unwrap();
+    vendor.accounts.put(account).unwrap();
     assert_eq!(code(&mut vendor, &good, "&caCertificateID=7"), 0);
     for (script, expected) in
         [(Step::default(), -122), (Step::error(-26), -26), (Step::error(-20), -122), (Step::error(-42), -42)]
