@@ -56,16 +56,10 @@ impl Endpoint {
     pub(super) fn at(path: &str) -> Option<Endpoint> {
         // Clients that encode the exclamation mark mean the same path.
         let path = path.replace("%21", "!");
-        let name = path.strip_prefix("/products/")?;
-        match (name.strip_prefix("download/"), name.strip_prefix('!')) {
-            (Some("CollectSSL"), _) => Some(Endpoint::CollectSsl),
-            (Some("CollectMC"), _) | (_, Some("CollectMC")) => Some(Endpoint::CollectMc),
-            (Some("CollectSMIME"), _) => Some(Endpoint::CollectSmime),
-            (_, Some("GetMDCDomainDetails")) => Some(Endpoint::DomainDetails),
-            (_, Some("AutoReplaceSMIME")) => Some(Endpoint::ReplaceSmime),
-            (_, Some("ResendCollectionEmailSMIME")) => Some(Endpoint::ResendSmime),
-            _ => None,
-        }
+        let named = |prefix: &str| path.strip_prefix(prefix).and_then(Endpoint::named);
+        let download = named("/products/download/").filter(|endpoint| endpoint.collects());
+        let command = named("/products/!");
+        download.or(command.filter(|endpoint| !endpoint.collects() || *endpoint == Endpoint::CollectMc))
     }
 
     /// Its parameters, without the login.
@@ -201,17 +195,8 @@ impl Form {
 
     /// Login name and password, or which of them is missing or too long.
     pub(super) fn login(&self) -> Result<(&str, &str), Refusal> {
-        let mut values = [""; 2];
-        for (value, rule) in values.iter_mut().zip([LOGIN_NAME, LOGIN_PASSWORD]) {
-            *value = self
-                .get(rule.name)
-                .filter(|value| !value.is_empty())
-                .ok_or_else(|| Refusal::missing(rule.name))?;
-            if !rule.kind.fits(value) {
-                return Err(Refusal::invalid(rule.name));
-            }
-        }
-        Ok((values[0], values[1]))
+        let value = |rule: Rule| rule.check(self.get(rule.name)).map(Option::unwrap_or_default);
+        Ok((value(LOGIN_NAME)?, value(LOGIN_PASSWORD)?))
     }
 }
 
@@ -247,14 +232,7 @@ impl Args {
             }
         }
         for rule in endpoint.rules() {
-            match values.get(rule.name) {
-                None if rule.required => return Err(Refusal::missing(rule.name)),
-                Some(value) if value.is_empty() && rule.required => {
-                    return Err(Refusal::missing(rule.name));
-                }
-                Some(value) if !rule.kind.fits(value) => return Err(Refusal::invalid(rule.name)),
-                Some(_) | None => {}
-            }
+            rule.check(values.get(rule.name).map(String::as_str))?;
         }
         Ok(Args { values })
     }
@@ -266,6 +244,19 @@ impl Args {
     /// Whether a Y/N parameter is Y; N is every default.
     pub(super) fn yes(&self, name: &str) -> bool {
         self.get(name) == Some("Y")
+    }
+}
+
+impl Rule {
+    /// Takes a value that was sent, or refuses it.
+    fn check<'a>(&self, value: Option<&'a str>) -> Result<Option<&'a str>, Refusal> {
+        if self.required && value.is_none_or(str::is_empty) {
+            return Err(Refusal::missing(self.name));
+        }
+        if value.is_some_and(|value| !self.kind.fits(value)) {
+            return Err(Refusal::invalid(self.name));
+        }
+        Ok(value)
     }
 }
 
