@@ -9,13 +9,12 @@ use aws_lc_rs::digest;
 use rcgen::{KeyPair, SigningKey as _};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::der::{context, indefinite, indefinite_sequence, number, octets, oid, sequence, set};
+use super::der::{SHA256, context, indefinite, indefinite_sequence, number, octets, oid, sequence, set};
 
 const DATA: [u64; 7] = [1, 2, 840, 113549, 1, 7, 1];
 const SIGNED_DATA: [u64; 7] = [1, 2, 840, 113549, 1, 7, 2];
 const CONTENT_TYPE: [u64; 7] = [1, 2, 840, 113549, 1, 9, 3];
 const MESSAGE_DIGEST: [u64; 7] = [1, 2, 840, 113549, 1, 9, 4];
-const SHA256: [u64; 9] = [2, 16, 840, 1, 101, 3, 4, 2, 1];
 const ECDSA_WITH_SHA256: [u64; 7] = [1, 2, 840, 10045, 4, 3, 2];
 
 /// netscape-cert-sequence, the type that `openssl nseq` reads.

@@ -81,32 +81,25 @@ impl Authorities {
     /// Makes all keys (P-256) and CA certificates.
     /// The API's certificate is for localhost, both loopback addresses, and `hosts`: names or addresses.
     pub(super) fn new(hosts: &[String]) -> Result<Authorities, rcgen::Error> {
-        let legacy_root = root("Sandbox Legacy Certification Authority")?;
-        let root_ca = root("Sandbox Public Root R46")?;
-        let root_twin =
-            root_ca.params.signed_by(&root_ca.key, &legacy_root.issuer())?.der().as_ref().to_vec();
-        let server_ca = below(&root_ca, "Sandbox Server Authentication CA DV R36")?;
-        let email_ca = below(&root_ca, "Sandbox Email Protection CA R36")?;
-        let mark_root = root("Sandbox Mark Root R1")?;
-        let mark_ca = below(&mark_root, "Sandbox Mark Issuing CA")?;
-        let tls_root = root("Sandbox API Root")?;
+        let legacy_root = authority("Sandbox Legacy Certification Authority", None)?;
+        let root = authority("Sandbox Public Root R46", None)?;
+        let mark_root = authority("Sandbox Mark Root R1", None)?;
+        let tls_root = authority("Sandbox API Root", None)?;
         let tls_key = KeyPair::generate()?;
-        let tls_certificate =
-            tls_params(hosts)?.signed_by(&tls_key, &tls_root.issuer())?.der().as_ref().to_vec();
         let signer_key = KeyPair::generate()?;
-        let certificate = params("Sandbox Delivery Signer").self_signed(&signer_key)?.der().as_ref().to_vec();
+        let certificate = params("Sandbox Delivery Signer").self_signed(&signer_key)?.der().to_vec();
         Ok(Authorities {
-            legacy_root,
-            root: root_ca,
-            root_twin,
-            server_ca,
-            email_ca,
-            mark_root,
-            mark_ca,
-            tls_root,
-            tls_certificate,
-            tls_key,
+            root_twin: root.params.signed_by(&root.key, &legacy_root.issuer())?.der().to_vec(),
+            server_ca: authority("Sandbox Server Authentication CA DV R36", Some(&root))?,
+            email_ca: authority("Sandbox Email Protection CA R36", Some(&root))?,
+            mark_ca: authority("Sandbox Mark Issuing CA", Some(&mark_root))?,
+            tls_certificate: tls_params(hosts)?.signed_by(&tls_key, &tls_root.issuer())?.der().to_vec(),
             signer: Signer { key: signer_key, certificate },
+            legacy_root,
+            root,
+            mark_root,
+            tls_root,
+            tls_key,
         })
     }
 
@@ -126,26 +119,18 @@ impl Authorities {
     }
 }
 
-fn root(name: &'static str) -> Result<Authority, rcgen::Error> {
-    let key = KeyPair::generate()?;
-    let params = ca_params(name);
-    let der = params.self_signed(&key)?.der().as_ref().to_vec();
-    Ok(Authority { name, der, key, params })
-}
-
-fn below(parent: &Authority, name: &'static str) -> Result<Authority, rcgen::Error> {
-    let key = KeyPair::generate()?;
-    let params = ca_params(name);
-    let der = params.signed_by(&key, &parent.issuer())?.der().as_ref().to_vec();
-    Ok(Authority { name, der, key, params })
-}
-
-fn ca_params(name: &str) -> CertificateParams {
+/// A CA below `parent`, or a root.
+fn authority(name: &'static str, parent: Option<&Authority>) -> Result<Authority, rcgen::Error> {
     let mut params = params(name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.use_authority_key_identifier_extension = true;
-    params
+    let key = KeyPair::generate()?;
+    let certificate = match parent {
+        Some(parent) => params.signed_by(&key, &parent.issuer())?,
+        None => params.self_signed(&key)?,
+    };
+    Ok(Authority { name, der: certificate.der().to_vec(), key, params })
 }
 
 /// A long validity, so that a client with a wrong or a virtual clock can still rehearse.

@@ -9,6 +9,9 @@ const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OCTET_STRING: u8 = 0x04;
 
+/// id-sha256.
+pub(super) const SHA256: [u64; 9] = [2, 16, 840, 1, 101, 3, 4, 2, 1];
+
 /// Ends a value of indefinite length (X.690, 8.1.5).
 const END_OF_CONTENTS: [u8; 2] = [0, 0];
 

@@ -179,9 +179,9 @@ impl Authorities {
         let (not_before, not_after) = validity(spec, before, now)?;
         let mut names = spec.names.clone().unwrap_or_else(|| domains.to_vec());
         if has(Flaw::MissingName) {
-            match names.len() {
-                0 | 1 => names = vec![foreign_name(product).into()],
-                _ => names.truncate(names.len() - 1),
+            names.pop();
+            if names.is_empty() {
+                names.push(foreign_name(product).into());
             }
         }
         let mut params = leaf_params(product, &names, spec)?;
@@ -199,7 +199,7 @@ impl Authorities {
         } else {
             params.signed_by(&subject_key, &issuer.issuer())
         };
-        let der = signed.map_err(text)?.der().as_ref().to_vec();
+        let der = signed.map_err(text)?.der().to_vec();
         let chain = Chain {
             intermediate: (!has(Flaw::MissingIntermediate)).then(|| certificate(issuer)),
             root: certificate(root),

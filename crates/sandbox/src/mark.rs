@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use aws_lc_rs::digest;
 
-use super::der::{context, ia5, octets, oid, sequence};
+use super::der::{SHA256, context, ia5, octets, oid, sequence};
 use super::pack::gzip;
 
 /// id-pe-logotype.
@@ -16,9 +16,6 @@ pub(super) const LOGOTYPE: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 1, 12];
 
 /// id-kp-BrandIndicatorforMessageIdentification.
 pub(super) const MARK_USAGE: [u64; 9] = [1, 3, 6, 1, 5, 5, 7, 3, 31];
-
-/// id-sha256, as in `hashAlg` of the extension.
-const SHA256: [u64; 9] = [2, 16, 840, 1, 101, 3, 4, 2, 1];
 
 /// Size of the extension where nothing is asked for.
 pub(super) const LOGO_BYTES: usize = 12_000;
