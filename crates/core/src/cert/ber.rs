@@ -108,6 +108,11 @@ impl<'a> Reader<'a> {
             _ => Err(BerError::Unexpected),
         }
     }
+
+    /// The content of the next element, a BIT STRING whose bits fill whole octets.
+    pub fn bit_string(&mut self) -> Result<&'a [u8], BerError> {
+        self.expect(BIT_STRING)?.content.strip_prefix(&[0]).ok_or(BerError::Unexpected)
+    }
 }
 
 /// The one element that the bytes are, with nothing behind it but line ends and blanks, which editors and

@@ -9,7 +9,7 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use zeroize::Zeroizing;
 
-use super::ber::{self, BerError, Reader, encode};
+use super::ber::{self, BerError, Element, Reader, encode};
 pub use super::lookalike::{self, Lookalike};
 use super::{Certificate, pem};
 
@@ -56,14 +56,8 @@ pub struct PublicKey(Box<[u8]>);
 impl PublicKey {
     /// Takes a DER SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7).
     pub fn from_spki(der: &[u8]) -> Result<PublicKey, KeyError> {
-        let raw = || -> Result<&[u8], BerError> {
-            let outer = ber::whole(der)?;
-            let mut fields = outer.children()?;
-            fields.expect(ber::SEQUENCE)?;
-            fields.expect(ber::BIT_STRING)?;
-            Ok(outer.raw)
-        };
-        raw().map(|raw| PublicKey(raw.into())).map_err(|_| KeyError::Malformed)
+        let whole = ber::whole(der).and_then(|whole| Spki::read(whole.raw).map(|_| whole.raw));
+        whole.map(|raw| PublicKey(raw.into())).map_err(|_| KeyError::Malformed)
     }
 
     /// SubjectPublicKeyInfo, DER.
@@ -214,61 +208,62 @@ fn public_key(key: &PrivateKeyDer<'_>) -> Result<PublicKey, KeyError> {
     Ok(PublicKey::from_rsa(&rsa))
 }
 
-/// Length of the modulus, if it is an RSA key of either type.
-pub(super) fn rsa_bits(spki: &[u8]) -> Option<usize> {
-    Rsa::of_public(spki).ok().map(|key| key.bits())
-}
-
-/// Modulus and exponent.
-type Numbers<'a> = (&'a [u8], &'a [u8]);
-
-/// Modulus and exponent without leading zeros, or why they cannot be read; `None` if it says that it is no RSA key.
-pub(super) fn rsa_numbers(spki: &[u8]) -> Option<Result<Numbers<'_>, BerError>> {
-    let mut fields = Reader::new(spki).expect(ber::SEQUENCE).ok()?.children().ok()?;
-    let kind = fields.expect(ber::SEQUENCE).ok()?.children().ok()?.expect(ber::OID).ok()?.content;
-    let is_rsa = kind == RSA_ENCRYPTION || kind == RSASSA_PSS;
-    is_rsa.then(|| Rsa::of_public(spki).map(|key| (key.modulus, key.exponent)))
-}
-
-/// Length of a number without leading zeros.
-pub(super) fn bits(number: &[u8]) -> usize {
-    number.len() * 8 - number.first().map_or(0, |octet| octet.leading_zeros() as usize)
-}
-
 fn supported(key: &PrivateKeyDer<'_>) -> Option<PublicKey> {
     let key = any_supported_type(key).ok()?;
     Some(PublicKey(key.public_key()?.as_ref().into()))
 }
 
 fn same(one: &[u8], other: &[u8]) -> bool {
-    if one == other {
-        return true;
+    one == other || rsa(one).is_some_and(|one| rsa(other) == Some(one))
+}
+
+fn rsa(spki: &[u8]) -> Option<Rsa<'_>> {
+    Spki::read(spki).ok()?.rsa()?.ok()
+}
+
+/// SubjectPublicKeyInfo, taken apart (RFC 5280 section 4.1.2.7).
+pub(super) struct Spki<'a> {
+    /// Content of the AlgorithmIdentifier.
+    pub(super) algorithm: &'a [u8],
+    /// Its object identifier, and what follows that.
+    pub(super) kind: &'a [u8],
+    pub(super) parameters: Option<Element<'a>>,
+    pub(super) key: &'a [u8],
+}
+
+impl<'a> Spki<'a> {
+    pub(super) fn read(der: &'a [u8]) -> Result<Spki<'a>, BerError> {
+        let mut fields = Reader::new(der).expect(ber::SEQUENCE)?.children()?;
+        let algorithm = fields.expect(ber::SEQUENCE)?;
+        let mut parts = algorithm.children()?;
+        Ok(Spki {
+            algorithm: algorithm.content,
+            kind: parts.expect(ber::OID)?.content,
+            parameters: parts.element()?,
+            key: fields.bit_string()?,
+        })
     }
-    match (Rsa::of_public(one), Rsa::of_public(other)) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
+
+    /// The numbers, or why they cannot be read; `None` unless it says rsaEncryption or id-RSASSA-PSS (RFC 3279 section
+    /// 2.3.1, RFC 4055).
+    pub(super) fn rsa(&self) -> Option<Result<Rsa<'a>, BerError>> {
+        let read = || Rsa::read(Reader::new(self.key).expect(ber::SEQUENCE)?.children()?);
+        is_rsa(self.kind).then(read)
     }
+}
+
+fn is_rsa(kind: &[u8]) -> bool {
+    kind == RSA_ENCRYPTION || kind == RSASSA_PSS
 }
 
 /// The two public numbers of an RSA key, without leading zeros.
 #[derive(PartialEq, Eq)]
-struct Rsa<'a> {
-    modulus: &'a [u8],
-    exponent: &'a [u8],
+pub(super) struct Rsa<'a> {
+    pub(super) modulus: &'a [u8],
+    pub(super) exponent: &'a [u8],
 }
 
 impl<'a> Rsa<'a> {
-    /// From SubjectPublicKeyInfo with the type rsaEncryption or id-RSASSA-PSS (RFC 3279 section 2.3.1, RFC 4055).
-    fn of_public(spki: &'a [u8]) -> Result<Rsa<'a>, BerError> {
-        let mut fields = Reader::new(spki).expect(ber::SEQUENCE)?.children()?;
-        let kind = fields.expect(ber::SEQUENCE)?.children()?.expect(ber::OID)?.content;
-        if kind != RSA_ENCRYPTION && kind != RSASSA_PSS {
-            return Err(BerError::Unexpected);
-        }
-        let bits = fields.expect(ber::BIT_STRING)?.content.strip_prefix(&[0]).ok_or(BerError::Unexpected)?;
-        Rsa::read(Reader::new(bits).expect(ber::SEQUENCE)?.children()?)
-    }
-
     /// From RSAPrivateKey (RFC 8017 section A.1.2): a version, then the same two numbers.
     fn of_private(pkcs1: &'a [u8]) -> Result<Rsa<'a>, BerError> {
         let mut fields = Reader::new(pkcs1).expect(ber::SEQUENCE)?.children()?;
@@ -285,8 +280,9 @@ impl<'a> Rsa<'a> {
         Ok(Rsa { modulus, exponent })
     }
 
-    fn bits(&self) -> usize {
-        bits(self.modulus)
+    /// Length of the modulus.
+    pub(super) fn bits(&self) -> usize {
+        self.modulus.len() * 8 - self.modulus.first().map_or(0, |octet| octet.leading_zeros() as usize)
     }
 }
 
@@ -296,7 +292,7 @@ fn rsa_in_pkcs8(der: &[u8]) -> Option<&[u8]> {
     fields.expect(ber::INTEGER).ok()?;
     let kind = fields.expect(ber::SEQUENCE).ok()?.children().ok()?.expect(ber::OID).ok()?.content;
     let key = fields.expect(ber::OCTET_STRING).ok()?.content;
-    (kind == RSA_ENCRYPTION || kind == RSASSA_PSS).then_some(key)
+    is_rsa(kind).then_some(key)
 }
 
 /// A DER INTEGER of a positive number: a zero in front where the first bit would read as a sign.

@@ -7,7 +7,7 @@
 
 use super::Certificate;
 use super::ber::{self, BerError, Reader};
-use super::key;
+use super::key::Spki;
 
 /// What became of a signature check.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl<'a> Signed<'a> {
         let mut fields = Reader::new(der).expect(ber::SEQUENCE)?.children()?;
         let message = fields.expect(ber::SEQUENCE)?.raw;
         let algorithm = fields.expect(ber::SEQUENCE)?.content;
-        let signature = bits(fields.expect(ber::BIT_STRING)?.content)?;
+        let signature = fields.bit_string()?;
         match fields.element()? {
             None => Ok(Signed { message, algorithm, signature }),
             Some(_) => Err(BerError::Unexpected),
@@ -48,16 +48,13 @@ impl<'a> Signed<'a> {
     }
 
     fn try_check(&self, spki: &[u8]) -> Result<SignatureCheck, BerError> {
-        let mut fields = Reader::new(spki).expect(ber::SEQUENCE)?.children()?;
-        let key_algorithm = fields.expect(ber::SEQUENCE)?.content;
-        let public_key = bits(fields.expect(ber::BIT_STRING)?.content)?;
-
+        let spki = Spki::read(spki)?;
         let mut known_signature = false;
         let mut known_key = false;
         let mut fitting = Vec::new();
         for algorithm in webpki::ALL_VERIFICATION_ALGS {
             let signs = algorithm.signature_alg_id().as_ref() == self.algorithm;
-            let key_fits = algorithm.public_key_alg_id().as_ref() == key_algorithm;
+            let key_fits = algorithm.public_key_alg_id().as_ref() == spki.algorithm;
             known_signature |= signs;
             known_key |= key_fits;
             if signs && key_fits {
@@ -68,15 +65,16 @@ impl<'a> Signed<'a> {
             return Ok(SignatureCheck::Unsupported(name(self.algorithm)));
         }
         if !known_key {
-            return Ok(SignatureCheck::Unsupported(format!("{} key", name(key_algorithm))));
+            return Ok(SignatureCheck::Unsupported(format!("{} key", name(spki.algorithm))));
         }
         // The library calls a signature by a key of another size wrong; it is only not looked at.
-        if let Some(bits) = key::rsa_bits(spki).filter(|bits| !(2048..=8192).contains(bits)) {
+        let bits = spki.rsa().and_then(Result::ok).map(|rsa| rsa.bits());
+        if let Some(bits) = bits.filter(|bits| !(2048..=8192).contains(bits)) {
             return Ok(SignatureCheck::Unsupported(format!("RSA key of {bits} bits")));
         }
         let good = fitting
             .iter()
-            .any(|algorithm| algorithm.verify_signature(public_key, self.message, self.signature).is_ok());
+            .any(|algorithm| algorithm.verify_signature(spki.key, self.message, self.signature).is_ok());
         Ok(if good { SignatureCheck::Good } else { SignatureCheck::Bad })
     }
 }
@@ -98,14 +96,6 @@ fn inner_algorithm(tbs: &[u8]) -> Result<&[u8], BerError> {
         fields.expect(ber::INTEGER)?;
     }
     Ok(fields.expect(ber::SEQUENCE)?.content)
-}
-
-/// A BIT STRING whose bits fill whole octets.
-fn bits(content: &[u8]) -> Result<&[u8], BerError> {
-    match content {
-        [0, octets @ ..] => Ok(octets),
-        _ => Err(BerError::Unexpected),
-    }
 }
 
 /// The algorithm's name, or its dotted identifier. Parameters outside the table make RSASSA-PSS and elliptic

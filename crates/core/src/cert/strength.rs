@@ -8,8 +8,8 @@ use aws_lc_rs::signature::{
     ParsedPublicKey,
 };
 
-use super::ber::{self, BerError, Reader};
-use super::key;
+use super::ber::{self, BerError};
+use super::key::{Rsa, Spki};
 
 /// RSA below this is refused by every public CA (CA/Browser Forum Baseline Requirements, section 6.1.5).
 const MIN_RSA_BITS: usize = 2048;
@@ -22,40 +22,37 @@ pub(super) fn weakness(spki: &[u8]) -> Option<String> {
 }
 
 fn look(spki: &[u8]) -> Result<Option<String>, BerError> {
-    let mut fields = Reader::new(spki).expect(ber::SEQUENCE)?.children()?;
-    let mut algorithm = fields.expect(ber::SEQUENCE)?.children()?;
-    let kind = algorithm.expect(ber::OID)?.content;
-    let [0, key @ ..] = fields.expect(ber::BIT_STRING)?.content else {
-        return Err(BerError::Unexpected);
-    };
-    if let Some(rsa) = key::rsa_numbers(spki) {
-        return Ok(rsa_weakness(rsa?));
+    let spki = Spki::read(spki)?;
+    if let Some(rsa) = spki.rsa() {
+        return Ok(rsa_weakness(&rsa?));
     }
-    let parameters = algorithm.element()?;
-    Ok(match ber::dotted(kind).as_str() {
+    Ok(match ber::dotted(spki.kind).as_str() {
         "1.2.840.10040.4.1" => Some("key is a DSA key, which no client accepts any more".to_owned()),
-        "1.2.840.10045.2.1" => match parameters.filter(|parameters| parameters.tag == ber::OID) {
-            Some(curve) => point_weakness(&ber::dotted(curve.content), key),
+        "1.2.840.10045.2.1" => match spki.parameters.filter(|parameters| parameters.tag == ber::OID) {
+            Some(curve) => point_weakness(&ber::dotted(curve.content), spki.key),
             // RFC 5480 section 2.1.1: "specifiedCurve [...] MUST NOT be used in PKIX". Whoever writes the curve's numbers
             // chooses how much they protect.
             None => {
                 Some("elliptic curve has no name, and clients refuse a curve that is written out".to_owned())
             }
         },
-        "1.3.101.112" if key.len() != 32 => Some("public key is not of an Ed25519 key's length".to_owned()),
-        "1.3.101.113" if key.len() != 57 => Some("public key is not of an Ed448 key's length".to_owned()),
+        "1.3.101.112" if spki.key.len() != 32 => {
+            Some("public key is not of an Ed25519 key's length".to_owned())
+        }
+        "1.3.101.113" if spki.key.len() != 57 => {
+            Some("public key is not of an Ed448 key's length".to_owned())
+        }
         _ => None,
     })
 }
 
-fn rsa_weakness((modulus, exponent): (&[u8], &[u8])) -> Option<String> {
-    let bits = key::bits(modulus);
+fn rsa_weakness(rsa: &Rsa<'_>) -> Option<String> {
     let odd = |number: &[u8]| number.last().is_some_and(|octet| octet & 1 == 1);
-    if bits < MIN_RSA_BITS {
-        Some(format!("RSA key has only {bits} bits"))
-    } else if exponent == [1] || !odd(exponent) {
+    if rsa.bits() < MIN_RSA_BITS {
+        Some(format!("RSA key has only {} bits", rsa.bits()))
+    } else if rsa.exponent == [1] || !odd(rsa.exponent) {
         Some("RSA key has an exponent that protects nothing (1, or an even number)".to_owned())
-    } else if !odd(modulus) {
+    } else if !odd(rsa.modulus) {
         Some("RSA key has an even modulus".to_owned())
     } else {
         None
