@@ -1,58 +1,23 @@
 //! What a file is that should be a private key in PEM form, and the line that makes one of it.
 
-use std::fmt;
-
 use super::ber::{self, Reader};
 
-/// Forms in which keys come along, and in which they are not read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lookalike {
-    /// A private key as bare DER.
-    Der,
-    /// An encrypted private key as bare DER.
-    EncryptedDer,
-    Pfx,
-    /// A certificate or a request as bare DER, or another structure.
-    OtherDer,
-    /// PEM as Windows saves "Unicode".
-    Utf16,
-    /// OpenSSH's own armour.
-    OpenSsh,
-    /// PuTTY's own form.
-    Putty,
-    /// A keystore of Java's.
-    Jks,
-}
-
-impl fmt::Display for Lookalike {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Lookalike::Der => {
-                "it is a private key in DER form; make PEM of it: openssl pkey -inform DER -in FILE -out KEY.pem"
-            }
-            Lookalike::EncryptedDer => {
-                "it is an encrypted private key in DER form; make plain PEM of it: openssl pkcs8 -inform DER -in FILE -out \
-                 KEY.pem"
-            }
-            Lookalike::Pfx => {
-                "it is a PKCS#12 file (PFX); take the key out of it: openssl pkcs12 -in FILE -nocerts -nodes -out KEY.pem"
-            }
-            Lookalike::OtherDer => "it is DER and no private key; a private key in PEM form is wanted",
-            Lookalike::Utf16 => {
-                "it is UTF-16 text; make ASCII of it: iconv -f UTF-16 -t ASCII FILE | openssl pkey -out KEY.pem"
-            }
-            Lookalike::OpenSsh => {
-                "it is in OpenSSH's own form; change it in place: ssh-keygen -p -m PKCS8 -N '' -f FILE"
-            }
-            Lookalike::Putty => {
-                "it is in PuTTY's own form; make PEM of it: puttygen FILE -O private-openssh -o KEY, then ssh-keygen -p -m \
-                 PKCS8 -N '' -f KEY"
-            }
-            Lookalike::Jks => {
-                "it is a Java keystore; make PKCS#12 of it with keytool -importkeystore -deststoretype PKCS12, then take the \
-                 key out: openssl pkcs12 -in FILE -nocerts -nodes -out KEY.pem"
-            }
-        })
+words! {
+    /// Forms in which keys come along and are not read, with the way out.
+    pub enum Lookalike {
+        Der = "it is a private key in DER form; make PEM of it: openssl pkey -inform DER -in FILE -out KEY.pem",
+        EncryptedDer = "it is an encrypted private key in DER form; make plain PEM of it: openssl pkcs8 -inform DER -in \
+                        FILE -out KEY.pem",
+        Pfx = "it is a PKCS#12 file (PFX); take the key out of it: openssl pkcs12 -in FILE -nocerts -nodes -out KEY.pem",
+        /// A certificate, a request or another structure.
+        OtherDer = "it is DER and no private key; a private key in PEM form is wanted",
+        /// PEM as Windows saves "Unicode".
+        Utf16 = "it is UTF-16 text; make ASCII of it: iconv -f UTF-16 -t ASCII FILE | openssl pkey -out KEY.pem",
+        OpenSsh = "it is in OpenSSH's own form; change it in place: ssh-keygen -p -m PKCS8 -N '' -f FILE",
+        Putty = "it is in PuTTY's own form; make PEM of it: puttygen FILE -O private-openssh -o KEY, then ssh-keygen -p \
+                 -m PKCS8 -N '' -f KEY",
+        Jks = "it is a Java keystore; make PKCS#12 of it with keytool -importkeystore -deststoretype PKCS12, then take \
+               the key out: openssl pkcs12 -in FILE -nocerts -nodes -out KEY.pem",
     }
 }
 

@@ -9,8 +9,6 @@
 mod archive;
 mod base64;
 
-use std::fmt;
-
 pub use super::ber::MAX_INPUT;
 use super::ber::{self, BerError, Element, Reader, is_der};
 use super::{CertError, Certificate, csr, pem};
@@ -70,50 +68,23 @@ pub enum UnpackError {
     ArchiveTooLarge,
 }
 
-/// What an input without certificates looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Seen {
-    Empty,
-    /// A web page.
-    Html,
-    /// Text of any other kind.
-    Text,
-    /// A private key, in PEM or DER.
-    PrivateKey,
-    /// A private key that needs a passphrase.
-    EncryptedPrivateKey,
-    /// A certificate request.
-    Request,
-    /// PKCS#12, which holds a key and needs a passphrase.
-    Pkcs12,
-    /// PKCS#7 SignedData without certificates.
-    EmptyPkcs7,
-    /// PKCS#7 of another type, such as encrypted data.
-    OtherPkcs7,
-    /// An archive whose entries are something else, or that has none.
-    EmptyArchive,
-    /// Other data with the outer form of DER.
-    Der,
-    /// Other data that is no text.
-    Binary,
-}
-
-impl fmt::Display for Seen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Seen::Empty => "nothing at all: it is empty",
-            Seen::Html => "HTML",
-            Seen::Text => "text without a certificate",
-            Seen::PrivateKey => "a private key",
-            Seen::EncryptedPrivateKey => "an encrypted private key",
-            Seen::Request => "a certificate request",
-            Seen::Pkcs12 => "a PKCS#12 archive",
-            Seen::EmptyPkcs7 => "a PKCS#7 structure without certificates",
-            Seen::OtherPkcs7 => "a PKCS#7 structure of another kind, such as encrypted data",
-            Seen::EmptyArchive => "a ZIP archive without certificates",
-            Seen::Der => "DER data of another kind",
-            Seen::Binary => "binary data of an unknown kind",
-        })
+words! {
+    /// What an input without certificates looks like.
+    pub enum Seen {
+        Empty = "nothing at all: it is empty",
+        Html = "HTML",
+        Text = "text without a certificate",
+        /// In PEM or DER.
+        PrivateKey = "a private key",
+        EncryptedPrivateKey = "an encrypted private key",
+        Request = "a certificate request",
+        Pkcs12 = "a PKCS#12 archive",
+        EmptyPkcs7 = "a PKCS#7 structure without certificates",
+        OtherPkcs7 = "a PKCS#7 structure of another kind, such as encrypted data",
+        /// Its entries are something else, or there are none.
+        EmptyArchive = "a ZIP archive without certificates",
+        Der = "DER data of another kind",
+        Binary = "binary data of an unknown kind",
     }
 }
 
