@@ -158,15 +158,7 @@ pub(super) fn decode(body: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Writes one block: 64 columns, line feeds (RFC 7468 section 2).
 pub(super) fn encode(label: &str, der: &[u8]) -> String {
-    let body = base64::engine::general_purpose::STANDARD.encode(der);
-    let mut text = String::with_capacity(body.len() + body.len() / 64 + 64);
-    text += &format!("-----BEGIN {label}-----\n");
-    for start in (0..body.len()).step_by(64) {
-        text += &body[start..body.len().min(start + 64)];
-        text.push('\n');
-    }
-    text += &format!("-----END {label}-----\n");
-    text
+    String::from_utf8_lossy(&encode_secret(label, der)).into_owned()
 }
 
 /// As [`encode`], for a private key: no copy of it is left behind.
