@@ -35,11 +35,6 @@ impl Csr {
     }
 
     /// Whether the request was signed with its own key and not changed since.
-    pub fn signature_ok(&self) -> bool {
-        self.signature == SignatureCheck::Good
-    }
-
-    /// As [`Csr::signature_ok`], with the reason.
     pub fn signature(&self) -> &SignatureCheck {
         &self.signature
     }
@@ -98,7 +93,7 @@ mod tests {
     fn reads_requests() {
         for bytes in [fixtures::file("leaf.csr.pem"), fixtures::file("leaf.csr.der")] {
             let request = read(bytes).unwrap();
-            assert!(request.signature_ok());
+            assert_eq!(*request.signature(), SignatureCheck::Good);
             assert!(request.public_key().matches(&fixtures::certificate("leaf")));
             assert_eq!(
                 request.public_key(),
@@ -109,7 +104,7 @@ mod tests {
         let mut der = fixtures::file("leaf.csr.der").to_vec();
         let at = der.windows(3).position(|bytes| bytes == b"www").unwrap();
         der[at] = b'v';
-        assert!(!read(&der).unwrap().signature_ok());
+        assert_ne!(*read(&der).unwrap().signature(), SignatureCheck::Good);
         der.push(1);
         assert_eq!(read(&der), Err(KeyError::Malformed));
         assert_eq!(read(b""), Err(KeyError::NoRequest));

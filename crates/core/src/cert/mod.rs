@@ -39,12 +39,12 @@ use x509_parser::oid_registry;
 use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Version;
 
-pub use chain::{Chain, Completeness, signed_by};
+pub use chain::{Chain, Completeness};
 pub use csr::Csr;
 pub use key::{KeyError, PrivateKey, PublicKey, PublicKeys};
 pub use pkcs7::certs_only;
 pub use san::SanName;
-pub use signature::SignatureCheck;
+pub use signature::{SignatureCheck, check as signed_by};
 pub use unpack::{UnpackError, unpack, unpack_all};
 pub use verify::{
     Anchors, AnchorsError, Check, Expectation, Finding, Installed, KeyCandidate, KeyExpectation,
@@ -71,9 +71,11 @@ pub enum CertError {
     Twice(&'static str),
 }
 
-/// Whether a certificate covers a name that another one covered, as [`SanName`] is written.
+/// Whether a certificate covers a name that another one covered, as [`SanName`] is written: the same name, or what
+/// [`san::covers`] allows.
 pub fn still_covers(certificate: &Certificate, name: &str) -> bool {
-    san::still_covers(certificate.names(), name)
+    let names = certificate.names();
+    names.iter().any(|known| known.to_string().eq_ignore_ascii_case(name)) || san::covers(names, name)
 }
 
 /// Label and content of every PEM block in a text, whatever stands between them; nothing if one of them cannot be read.
@@ -282,8 +284,8 @@ impl Facts {
                 ParsedExtension::KeyUsage(usage) => {
                     once(&mut facts.cert_sign, usage.key_cert_sign(), "keyUsage")?;
                 }
-                ParsedExtension::ExtendedKeyUsage(usage) => {
-                    once(&mut facts.usages, usages(usage), "extendedKeyUsage")?;
+                ParsedExtension::ExtendedKeyUsage(_) => {
+                    once(&mut facts.usages, usages(extension.value), "extendedKeyUsage")?;
                 }
                 ParsedExtension::SubjectAlternativeName(names) => {
                     // Clients refuse what has more behind its end, the parser does not.
@@ -323,24 +325,12 @@ fn once<T>(place: &mut Option<T>, value: T, name: &'static str) -> Result<(), Ce
     }
 }
 
-/// The parser sorts the well-known usages into flags; this makes them identifiers again.
-fn usages(usage: &x509_parser::extensions::ExtendedKeyUsage<'_>) -> Box<[String]> {
-    let known = [
-        (usage.any, "2.5.29.37.0"),
-        (usage.server_auth, "1.3.6.1.5.5.7.3.1"),
-        (usage.client_auth, "1.3.6.1.5.5.7.3.2"),
-        (usage.code_signing, "1.3.6.1.5.5.7.3.3"),
-        (usage.email_protection, "1.3.6.1.5.5.7.3.4"),
-        (usage.time_stamping, "1.3.6.1.5.5.7.3.8"),
-        (usage.ocsp_signing, "1.3.6.1.5.5.7.3.9"),
-    ];
-    let known = known.into_iter().filter(|(set, _)| *set).map(|(_, oid)| oid.to_owned());
-    let others = usage.other.iter().take(MAX_USAGES).map(|oid| ber::dotted(oid.as_bytes()));
-    known.chain(others).collect()
+/// The identifiers in ExtKeyUsageSyntax, at most [`ber::MAX_CHILDREN`]; the parser turns the well-known ones into flags.
+fn usages(value: &[u8]) -> Box<[String]> {
+    let list = ber::Reader::new(value).expect(ber::SEQUENCE).and_then(|list| list.children());
+    let next = |list: &mut ber::Reader<'_>| Some(ber::dotted(list.element().ok()??.content));
+    list.into_iter().flat_map(|mut list| std::iter::from_fn(move || next(&mut list))).collect()
 }
-
-/// Extended key usages beyond the well-known ones that are kept.
-const MAX_USAGES: usize = 32;
 
 /// Where a part that was borrowed from the whole lies in it.
 fn span(whole: &[u8], part: &[u8]) -> Option<Range<usize>> {
@@ -371,9 +361,7 @@ pub struct Fingerprint([u8; 32]);
 impl Fingerprint {
     pub fn of(content: &[u8]) -> Fingerprint {
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, content);
-        let mut octets = [0; 32];
-        octets.copy_from_slice(digest.as_ref());
-        Fingerprint(octets)
+        Fingerprint(digest.as_ref().try_into().expect("SHA-256 has 32 bytes"))
     }
 
     /// A digest that was stored.

@@ -55,11 +55,6 @@ pub fn covers(names: &[SanName], domain: &str) -> bool {
     })
 }
 
-/// Whether one of the names covers what another certificate's name says: the same name, or what [`covers`] allows.
-pub fn still_covers(names: &[SanName], name: &str) -> bool {
-    names.iter().any(|known| known.to_string().eq_ignore_ascii_case(name)) || covers(names, name)
-}
-
 /// Keeps the names that can be shown and compared; the others (directory names, registered identifiers,
 /// other names, malformed ones) are left out.
 pub(super) fn read(names: &[GeneralName<'_>]) -> Box<[SanName]> {

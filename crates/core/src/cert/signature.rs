@@ -80,7 +80,7 @@ impl<'a> Signed<'a> {
 }
 
 /// Whether `issuer`'s key made `child`'s signature. Names, dates and permissions are not looked at.
-pub(super) fn check(child: &Certificate, issuer: &Certificate) -> SignatureCheck {
+pub fn check(child: &Certificate, issuer: &Certificate) -> SignatureCheck {
     match Signed::read(child.der()) {
         // RFC 5280 section 4.1.1.2: the identifier outside the signature must equal the one inside.
         Ok(signed) if inner_algorithm(child.tbs()) == Ok(signed.algorithm) => signed.check(issuer.spki()),

@@ -11,8 +11,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-pub use super::signature::SignatureCheck;
-use super::{Certificate, signature};
+use super::{Certificate, SignatureCheck, signed_by};
 
 /// Signature checks of one search. With the ten certificates of one answer, every pair can be checked.
 pub const MAX_CHECKS: usize = 100;
@@ -102,11 +101,6 @@ impl fmt::Display for Completeness {
             Completeness::TooCostly => f.write_str("no chain was found within the limit on signature checks"),
         }
     }
-}
-
-/// Whether `issuer`'s key signed `child`. Names, dates and permissions are not looked at.
-pub fn signed_by(child: &Certificate, issuer: &Certificate) -> SignatureCheck {
-    signature::check(child, issuer)
 }
 
 /// Finds the best chain above `leaf` among the certificates of `pool` (the leaf itself may be in it).
@@ -251,7 +245,7 @@ impl<'a> Search<'a> {
         }
         self.checks -= 1;
         let (lower, upper) = (self.certificates[child], self.certificates[issuer]);
-        let link = match signature::check(lower, upper) {
+        let link = match signed_by(lower, upper) {
             SignatureCheck::Good if upper.may_issue() => Link::Good,
             SignatureCheck::Good => Link::NotCa,
             SignatureCheck::Unsupported(algorithm) => Link::Unsupported(algorithm),

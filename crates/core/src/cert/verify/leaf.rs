@@ -5,7 +5,7 @@
 
 use super::super::signature;
 use super::super::{Certificate, SignatureCheck, san};
-use super::{Check, Expectation, Findings, KeyExpectation, Purpose, list};
+use super::{Check, Expectation, Findings, KeyExpectation, Purpose, listed};
 
 pub(super) struct Choice {
     pub(super) leaf: Option<Certificate>,
@@ -62,12 +62,13 @@ fn misfit(expected: &KeyExpectation<'_>) -> Option<String> {
                     Err(reason) => unreadable.push(format!("{} cannot be used: {reason}", candidate.label)),
                 }
             }
-            let unreadable = list(&unreadable.iter().map(String::as_str).collect::<Vec<_>>());
-            let fits_none = format!("the certificate's public key fits none of {}", list(&readable));
-            Some(match (readable.is_empty(), unreadable.is_empty()) {
-                (true, _) => format!("there is no key to compare with; {unreadable}"),
-                (false, true) => fits_none,
-                (false, false) => format!("{fits_none}; {unreadable}"),
+            let unreadable = listed(unreadable.iter().map(String::as_str));
+            let is_readable = !readable.is_empty();
+            let fits_none = format!("the certificate's public key fits none of {}", listed(readable));
+            Some(match (is_readable, unreadable.is_empty()) {
+                (false, _) => format!("there is no key to compare with; {unreadable}"),
+                (true, true) => fits_none,
+                (true, false) => format!("{fits_none}; {unreadable}"),
             })
         }
         KeyExpectation::Csr(Ok(_)) => {

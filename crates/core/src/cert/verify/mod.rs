@@ -13,7 +13,7 @@ pub use trust::{Anchors, AnchorsError, MAX_ANCHORS, MAX_ANCHORS_INPUT, read_root
 
 use super::chain::{self, Completeness};
 use super::key::{PublicKey, PublicKeys};
-use super::{Certificate, Chain, Fingerprint, SanName, san, strength};
+use super::{Certificate, Chain, Fingerprint, SanName, san, still_covers, strength};
 
 /// Tolerated clock difference in seconds, between us, the CA and whoever checks the certificate.
 pub const CLOCK_TOLERANCE: i64 = 600;
@@ -121,33 +121,19 @@ pub struct Expectation<'a> {
     pub anchors: Option<&'a Anchors>,
 }
 
-/// The checks, by the words of the configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Check {
-    /// Which of the certificates is the one that was ordered, and whether it is of any use. Always blocks: without it there
-    /// is nothing to install.
-    Leaf,
-    Key,
-    Domains,
-    Coverage,
-    Chain,
-    Dates,
-    Downgrade,
-    Trust,
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Check::Leaf => "leaf",
-            Check::Key => "key",
-            Check::Domains => "domains",
-            Check::Coverage => "coverage",
-            Check::Chain => "chain",
-            Check::Dates => "dates",
-            Check::Downgrade => "downgrade",
-            Check::Trust => "trust",
-        })
+words! {
+    /// The checks, by the words of the configuration.
+    pub enum Check {
+        /// Which of the certificates is the one that was ordered, and whether it is of any use. Always blocks: without it
+        /// there is nothing to install.
+        Leaf = "leaf",
+        Key = "key",
+        Domains = "domains",
+        Coverage = "coverage",
+        Chain = "chain",
+        Dates = "dates",
+        Downgrade = "downgrade",
+        Trust = "trust",
     }
 }
 
@@ -269,16 +255,16 @@ fn domains(leaf: &Certificate, wanted: &[Box<str>], findings: &mut Findings) {
     let missing: Vec<&str> =
         wanted.iter().map(|domain| &**domain).filter(|domain| !san::covers(leaf.names(), domain)).collect();
     if !missing.is_empty() {
-        findings.add(Check::Domains, format!("the certificate does not cover {}", list(&missing)));
+        findings.add(Check::Domains, format!("the certificate does not cover {}", listed(missing)));
     }
 }
 
 fn coverage(leaf: &Certificate, covered: &[Box<str>], findings: &mut Findings) {
     let lost: Vec<&str> =
-        covered.iter().map(|name| &**name).filter(|name| !san::still_covers(leaf.names(), name)).collect();
+        covered.iter().map(|name| &**name).filter(|name| !still_covers(leaf, name)).collect();
     if !lost.is_empty() {
         let text =
-            format!("the certificate no longer covers {}, which the installed one covers", list(&lost));
+            format!("the certificate no longer covers {}, which the installed one covers", listed(lost));
         findings.add(Check::Coverage, text);
     }
 }
@@ -365,11 +351,7 @@ fn date(seconds: i64) -> String {
 
 /// The first five of a list, and how many more there are.
 pub fn listed<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
-    list(&items.into_iter().collect::<Vec<_>>())
-}
-
-/// The first few, and how many more there are.
-fn list(items: &[&str]) -> String {
+    let items: Vec<&str> = items.into_iter().collect();
     let shown = items[..items.len().min(MAX_LISTED)].join(", ");
     match items.len().saturating_sub(MAX_LISTED) {
         0 => shown,
