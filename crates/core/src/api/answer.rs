@@ -1,7 +1,5 @@
 //! What came back from a call, still unread, or why nothing came back.
 
-use std::fmt;
-
 use bytes::Bytes;
 
 use super::Untrusted;
@@ -41,27 +39,36 @@ impl RetryAfter {
 }
 
 /// Why a call brought no answer that could be read. None of the texts holds anything of the request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// The password could not be read; nothing was sent.
+    /// Nothing was sent.
+    #[error("the password cannot be read: {0}")]
     Credential(String),
     /// The client could not be built, for instance because `ca_file` cannot be read; nothing was sent.
+    #[error("the call cannot be prepared: {0}")]
     Setup(String),
-    /// No connection: name, TCP or proxy; nothing was sent.
+    /// Name, TCP or proxy; nothing was sent.
+    #[error("no connection to the vendor: {0}")]
     Connect(String),
-    /// The TLS handshake failed or the vendor's certificate was not accepted; nothing was sent.
+    /// The handshake failed or the vendor's certificate was not accepted; nothing was sent.
+    #[error("TLS with the vendor's host failed, so the login was not sent: {0}")]
     Tls(String),
-    /// The call timed out; the vendor may have seen it. Who had sent how much by then.
+    /// The vendor may have seen the call. Who had sent how much by then.
+    #[error("no whole answer within request_timeout: {0}")]
     Timeout(String),
-    /// The connection broke after the request had gone out.
+    /// The request had gone out.
+    #[error("the connection broke before the answer was complete: {0}")]
     Broken(String),
-    /// The body is larger than the limit, in bytes.
+    /// The limit in bytes.
+    #[error("the answer is larger than {0} bytes")]
     TooLarge(usize),
-    /// The headers are larger than the limit, in bytes.
+    /// The limit in bytes.
+    #[error("the answer's headers are larger than {0} bytes")]
     HeadersTooLarge(usize),
-    /// The body came with a `Content-Encoding`, which was never asked for.
+    #[error("the answer has content-encoding \"{0}\", which was not asked for")]
     Encoded(Untrusted),
     /// The effect itself panicked; a bug.
+    #[error("internal error during the call, please report it: {0}")]
     Internal(String),
 }
 
@@ -76,29 +83,6 @@ impl Failure {
             | Failure::HeadersTooLarge(_)
             | Failure::Encoded(_)
             | Failure::Internal(_) => false,
-        }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Failure::Credential(why) => write!(f, "the password cannot be read: {why}"),
-            Failure::Setup(why) => write!(f, "the call cannot be prepared: {why}"),
-            Failure::Connect(why) => write!(f, "no connection to the vendor: {why}"),
-            Failure::Tls(why) => {
-                write!(f, "TLS with the vendor's host failed, so the login was not sent: {why}")
-            }
-            Failure::Timeout(why) => write!(f, "no whole answer within request_timeout: {why}"),
-            Failure::Broken(why) => write!(f, "the connection broke before the answer was complete: {why}"),
-            Failure::TooLarge(limit) => write!(f, "the answer is larger than {limit} bytes"),
-            Failure::HeadersTooLarge(limit) => {
-                write!(f, "the answer's headers are larger than {limit} bytes")
-            }
-            Failure::Encoded(coding) => {
-                write!(f, "the answer has content-encoding \"{coding}\", which was not asked for")
-            }
-            Failure::Internal(why) => write!(f, "internal error during the call, please report it: {why}"),
         }
     }
 }
