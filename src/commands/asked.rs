@@ -35,7 +35,7 @@ pub(super) fn look(config: &Config, mut warn: impl FnMut(Key, String, &str)) {
             about,
             format!(
                 "order {name}: only the newer of the vendor's two pages about {} has this form of an answer",
-                product.endpoint().name()
+                product.endpoint()
             ),
             "both have pkcs7-binary, which is the default, and zip-binary",
         );

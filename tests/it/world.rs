@@ -37,7 +37,7 @@ pub const DAY: Duration = Duration::from_secs(24 * 3600);
 /// What a call is about: the order's number, behind the endpoint's name if it is not a poll.
 pub fn asked(request: &Request) -> String {
     let number = &request.fields[0].1;
-    if request.endpoint.collects() { number.clone() } else { format!("{} {number}", request.endpoint.name()) }
+    if request.endpoint.collects() { number.clone() } else { format!("{} {number}", request.endpoint) }
 }
 
 /// A vendor that says nothing until the time is over.

@@ -122,7 +122,7 @@ impl Prepared {
     async fn call(self, client: Client, request: &Request, password: &str) -> Result<Answer, Failure> {
         let body = request.body(&self.account.login_name, password);
         let url = format!("{}{}", self.account.base_url, request.endpoint.path());
-        tracing::debug!("account {}: calling {}", self.account.name, request.endpoint.name());
+        tracing::debug!("account {}: calling {}", self.account.name, request.endpoint);
         // The client's own limit begins with the connection, and stands still while the machine is suspended; this one
         // covers the wait for a name server, too, and goes on.
         let mut arrived = Arrived::default();
@@ -149,7 +149,7 @@ impl Prepared {
             Unfinished::Failed(failure) => failure,
         });
         let answer = answer.or_else(|failure| arrived.refusal(request.endpoint, password).ok_or(failure));
-        let (account, endpoint) = (&self.account.name, request.endpoint.name());
+        let (account, endpoint) = (&self.account.name, request.endpoint);
         match &answer {
             Ok(answer) => {
                 tracing::debug!(

@@ -10,32 +10,24 @@ use zeroize::Zeroizing;
 
 use super::{OrderRef, Product};
 
-/// The vendor's endpoints that this daemon uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Endpoint {
-    /// <https://docs.sectigo.com/sps/collect-ssl/request>
-    CollectSsl,
-    /// <https://docs.sectigo.com/sps/collect-mc/request>
-    CollectMc,
-    /// CollectSMIME: as CollectSSL, newline form only.
-    CollectSmime,
-    /// GetMDCDomainDetails: the state of each domain of a multi-domain order.
-    DomainDetails,
-    /// AutoReplaceSMIME: not idempotent, never repeated blindly.
-    ReplaceSmime,
-    ResendSmime,
+words! {
+    /// The vendor's endpoints that this daemon uses.
+    pub enum Endpoint {
+        /// <https://docs.sectigo.com/sps/collect-ssl/request>
+        CollectSsl = "CollectSSL",
+        /// <https://docs.sectigo.com/sps/collect-mc/request>
+        CollectMc = "CollectMC",
+        /// As CollectSSL, newline form only.
+        CollectSmime = "CollectSMIME",
+        /// The state of each domain of a multi-domain order.
+        DomainDetails = "GetMDCDomainDetails",
+        /// Not idempotent, never repeated blindly.
+        ReplaceSmime = "AutoReplaceSMIME",
+        ResendSmime = "ResendCollectionEmailSMIME",
+    }
 }
 
 impl Endpoint {
-    pub const ALL: [Endpoint; 6] = [
-        Endpoint::CollectSsl,
-        Endpoint::CollectMc,
-        Endpoint::CollectSmime,
-        Endpoint::DomainDetails,
-        Endpoint::ReplaceSmime,
-        Endpoint::ResendSmime,
-    ];
-
     /// Path below the account's base URL.
     pub fn path(self) -> &'static str {
         match self {
@@ -45,17 +37,6 @@ impl Endpoint {
             Endpoint::DomainDetails => "/products/!GetMDCDomainDetails",
             Endpoint::ReplaceSmime => "/products/!AutoReplaceSMIME",
             Endpoint::ResendSmime => "/products/!ResendCollectionEmailSMIME",
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Endpoint::CollectSsl => "CollectSSL",
-            Endpoint::CollectMc => "CollectMC",
-            Endpoint::CollectSmime => "CollectSMIME",
-            Endpoint::DomainDetails => "GetMDCDomainDetails",
-            Endpoint::ReplaceSmime => "AutoReplaceSMIME",
-            Endpoint::ResendSmime => "ResendCollectionEmailSMIME",
         }
     }
 
@@ -181,6 +162,18 @@ impl Request {
     pub fn collect(product: Product, handle: &OrderRef, response: Option<Response>) -> Self {
         let response =
             response.filter(|wanted| wanted.fits(product)).unwrap_or_else(|| Response::standard(product));
+        let options: &[&'static str] = match product {
+            Product::Ssl => &[
+                "showValidityPeriod",
+                "showFQDN",
+                "showExtStatus",
+                "showMDCDomainDetails",
+                "showMDCDomainDetails2",
+                "showStatusDetails",
+            ],
+            Product::Mark => &[],
+            Product::Smime => &["showValidityPeriod"],
+        };
         let mut request = Request::new(product.endpoint()).with(handle.parameter(), handle.text());
         if product != Product::Mark {
             request = request.with("queryType", "1");
@@ -189,26 +182,10 @@ impl Request {
         if response.form == Form::Binary {
             request = request.with("responseEncoding", "1");
         }
-        match product {
-            Product::Ssl => {
-                if response.form == Form::UrlEncoded {
-                    request = request.with("responseFormat", "1");
-                }
-                for option in [
-                    "showValidityPeriod",
-                    "showFQDN",
-                    "showExtStatus",
-                    "showMDCDomainDetails",
-                    "showMDCDomainDetails2",
-                    "showStatusDetails",
-                ] {
-                    request = request.with(option, "Y");
-                }
-                request
-            }
-            Product::Mark => request,
-            Product::Smime => request.with("showValidityPeriod", "Y"),
+        if product == Product::Ssl && response.form == Form::UrlEncoded {
+            request = request.with("responseFormat", "1");
         }
+        options.iter().fold(request, |request, option| request.with(option, "Y"))
     }
 
     /// The same with further parameters of the operator's.
@@ -257,11 +234,8 @@ impl Request {
         if replace.revoke_old {
             request = request.with("revokeOldOrder", "Y");
         }
-        request = request.with("responseFormat", "1");
-        for (name, value) in &replace.parameters {
-            request.fields.push((Cow::Owned(name.clone()), value.clone()));
-        }
-        request
+        let more = replace.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        request.with("responseFormat", "1").along(more)
     }
 
     fn new(endpoint: Endpoint) -> Self {
