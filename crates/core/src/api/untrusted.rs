@@ -39,6 +39,11 @@ impl Untrusted {
         Self::new(&String::from_utf8_lossy(start))
     }
 
+    /// The same, or nothing if there is no text.
+    pub fn some(text: &str) -> Option<Self> {
+        Some(Self::new(text)).filter(|text| !text.0.is_empty())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -96,9 +96,9 @@ const OF_DOMAIN: [&str; 3] = ["domainName", "dcvMethod", "dcvStatus"];
 impl Gather {
     fn take(&mut self, key: &str, value: Vec<u8>) -> Result<(), Unreadable> {
         let key = key.trim();
-        let is = |name: &str| key.eq_ignore_ascii_case(name);
         let text = || String::from_utf8_lossy(&value).trim().to_owned();
-        let words = || Some(Untrusted::new(&text())).filter(|words| !words.as_str().is_empty());
+        let words = || Untrusted::some(&text());
+        let number = || Some(text()).filter(|number| is_number(number));
         if let Some((number, at)) = numbered(key) {
             if self.numbered.len() < MAX_DOMAINS || self.numbered.contains_key(&number) {
                 self.numbered.entry(number).or_default()[at] = words();
@@ -106,56 +106,40 @@ impl Gather {
             return Ok(());
         }
         let details = &mut self.reply.details;
-        if is("errorCode") {
-            let new = code(&text())?;
-            let refused = [self.code, Some(new)].contains(&Some(LOGIN_REFUSED));
-            if self.code.is_some_and(|old| old != new) && !refused {
-                return Err(Unreadable::Code(Untrusted::new("two codes that differ")));
+        match key.to_ascii_lowercase().as_str() {
+            "errorcode" => {
+                let new = code(&text())?;
+                let refused = [self.code, Some(new)].contains(&Some(LOGIN_REFUSED));
+                if self.code.is_some_and(|old| old != new) && !refused {
+                    return Err(Unreadable::Code(Untrusted::new("two codes that differ")));
+                }
+                // Of two that differ, nothing follows but that the login may be refused.
+                self.code = Some(if refused { LOGIN_REFUSED } else { new });
             }
-            // Of two that differ, nothing follows but that the login may be refused.
-            self.code = Some(if refused { LOGIN_REFUSED } else { new });
-        } else if is("certificate")
-            || is("caCertificate")
-            || is("zipFile")
-            || is("pkcs7")
-            || is("netscapeCertificateSequence")
-        {
-            if !text().is_empty() {
-                self.reply.parts.push(Bytes::from(plain(value)));
+            "certificate" | "cacertificate" | "zipfile" | "pkcs7" | "netscapecertificatesequence" => {
+                if !text().is_empty() {
+                    self.reply.parts.push(Bytes::from(plain(value)));
+                }
             }
-        } else if is("errorMessage") {
-            self.reply.message = words();
-        } else if is("errorItem") {
-            self.reply.item = words();
-        } else if is("orderNumber") {
-            self.reply.order_number = Some(text()).filter(|number| is_number(number));
-        } else if is("certificateID") {
-            self.reply.certificate_id = Some(text()).filter(|number| is_number(number));
-        } else if is("certificateStatus") {
-            details.certificate_status = words();
-        } else if is("validationStatus") {
-            details.validation_status = words();
-        } else if is("fqdn") {
-            details.fqdn = words();
-        } else if is("productTermStartDate") {
-            details.term_start = moment(&text());
-        } else if is("productTermEndDate") {
-            details.term_end = moment(&text());
-        } else if is("mdcDomainDetails") || is("mdcDomainDetails2") {
-            details.take_domains(&text());
-        } else if is("caaStatus") {
-            details.caa = words();
-        } else if let Some(name) = STATUSES.iter().copied().find(|name| is(name)) {
-            details.statuses.extend(text().parse().ok().map(|status: i32| (name, status)));
-        } else if !is("notBefore")
-            && !is("notAfter")
-            && !is("certificateDuration")
-            && !is("productTermDuration")
-            && !key.is_empty()
-        {
-            // Validity is read from the certificate itself, so what the answer says of it is not kept.
-            if details.others.len() < MAX_OTHERS {
-                details.others.extend(words().map(|words| (Untrusted::new(key), words)));
+            "errormessage" => self.reply.message = words(),
+            "erroritem" => self.reply.item = words(),
+            "ordernumber" => self.reply.order_number = number(),
+            "certificateid" => self.reply.certificate_id = number(),
+            "certificatestatus" => details.certificate_status = words(),
+            "validationstatus" => details.validation_status = words(),
+            "fqdn" => details.fqdn = words(),
+            "producttermstartdate" => details.term_start = moment(&text()),
+            "producttermenddate" => details.term_end = moment(&text()),
+            "mdcdomaindetails" | "mdcdomaindetails2" => details.take_domains(&text()),
+            "caastatus" => details.caa = words(),
+            // Validity is read from the certificate itself.
+            "notbefore" | "notafter" | "certificateduration" | "producttermduration" | "" => {}
+            other => {
+                if let Some(name) = STATUSES.into_iter().find(|name| name.eq_ignore_ascii_case(other)) {
+                    details.statuses.extend(text().parse().ok().map(|status: i32| (name, status)));
+                } else if details.others.len() < MAX_OTHERS {
+                    details.others.extend(words().map(|words| (Untrusted::new(key), words)));
+                }
             }
         }
         Ok(())
@@ -179,7 +163,7 @@ impl Gather {
         for (number, object) in (1u32..).zip(objects) {
             let field = |name: &str| {
                 let (_, value) = object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
-                Some(Untrusted::new(value.as_str()?)).filter(|text| !text.as_str().is_empty())
+                Untrusted::some(value.as_str()?)
             };
             let found = OF_DOMAIN.map(field);
             if found[0].is_some() {

@@ -40,8 +40,7 @@ pub(super) fn lines(endpoint: Endpoint, body: &Bytes) -> Result<Reply, Unreadabl
         // The code may be followed by its message on one line or several; a page of text is no message.
         let message: Vec<&str> =
             text.lines().map(str::trim).filter(|line| !line.is_empty()).take(4).collect();
-        reply.message =
-            Some(Untrusted::new(&message.join(" "))).filter(|message| !message.as_str().is_empty());
+        reply.message = Untrusted::some(&message.join(" "));
         return Ok(reply);
     }
     if endpoint == Endpoint::ReplaceSmime {
@@ -153,7 +152,7 @@ fn take_line(reply: &mut Reply, line: &str) {
     } else if let Some((name, value)) = status(line) {
         details.statuses.push((name, value));
     } else if let Some(caa) = line.strip_prefix("caaStatus=") {
-        details.caa = Some(Untrusted::new(caa)).filter(|caa| !caa.as_str().is_empty());
+        details.caa = Untrusted::some(caa);
     } else if words.len() >= 2
         && line.split(',').all(|pair| pair.split_whitespace().count() == 2)
         && line.contains('.')
