@@ -78,12 +78,17 @@ pub fn parse(query: &[u8], body: &[u8]) -> Option<Hint> {
     pairs.extend(form(query));
     pairs.truncate(MAX_NAMES);
     let mut hint = Hint::default();
-    for (name, value) in &pairs {
-        match OrderRef::of(&name.plain) {
-            Some(OrderRef::Order) => numbers(value, &mut hint.numbers),
-            Some(OrderRef::Certificate) => numbers(value, &mut hint.certificates),
-            Some(OrderRef::Serial) => serials(value, &mut hint.serials),
-            None => {}
+    for (Name { plain, .. }, value) in &pairs {
+        // `orderNumber`, `orders`, `certId`.
+        let ends = |ends: &[&str]| ends.iter().any(|end| plain.ends_with(end));
+        if plain.contains("serial") {
+            serials(value, &mut hint.serials);
+        } else if plain.contains("cert") && ends(&["id", "ids"]) {
+            numbers(value, &mut hint.certificates);
+        } else if plain.contains("order")
+            && ends(&["order", "orders", "number", "numbers", "no", "id", "ids"])
+        {
+            numbers(value, &mut hint.numbers);
         }
     }
     hint.revocation = announces(&pairs, body);
@@ -93,31 +98,6 @@ pub fn parse(query: &[u8], body: &[u8]) -> Option<Hint> {
     let words = if hint.revocation { Words::of_announcement(&pairs) } else { Words::of_event(&pairs) };
     (hint.why, hint.bad) = (words.text, words.bad || hint.revocation);
     Some(hint)
-}
-
-/// By what a parameter may name an order.
-enum OrderRef {
-    Order,
-    Certificate,
-    Serial,
-}
-
-impl OrderRef {
-    /// What a name in lower case without anything between its words stands for: `orderNumber`, `orders`, `certId`.
-    fn of(plain: &str) -> Option<OrderRef> {
-        let ends = |ends: &[&str]| ends.iter().any(|end| plain.ends_with(end));
-        if plain.contains("serial") {
-            Some(OrderRef::Serial)
-        } else if plain.contains("cert") && ends(&["id", "ids"]) {
-            Some(OrderRef::Certificate)
-        } else if plain.contains("order")
-            && ends(&["order", "orders", "number", "numbers", "no", "id", "ids"])
-        {
-            Some(OrderRef::Order)
-        } else {
-            None
-        }
-    }
 }
 
 /// A parameter's name as it came, and in lower case with nothing but letters and digits.
@@ -263,23 +243,24 @@ fn flatten(name: &str, value: &serde_json::Value, pairs: &mut Vec<Pair>) {
 /// One number, or several with something between them.
 fn numbers(value: &str, into: &mut Vec<String>) {
     let parts = value.split([',', ';', '|', ' ', '\t', '\n', '\r']).map(str::trim);
-    for number in std::iter::once(value).chain(parts) {
-        let fits = !number.is_empty() && number.len() <= MAX_NUMBER && !number.contains(char::is_control);
-        if fits && into.len() < MAX_MEANT && !into.iter().any(|known| known == number) {
-            into.push(number.to_owned());
-        }
-    }
+    let all = std::iter::once(value).chain(parts);
+    all.filter(|number| !number.contains(char::is_control)).for_each(|number| meant(number, into));
 }
 
 fn serials(value: &str, into: &mut Vec<String>) {
     for part in value.split([',', ';', '|']) {
         let hex = plain(part);
         let hex = hex.strip_prefix("0x").unwrap_or(&hex).trim_start_matches('0');
-        let fits =
-            !hex.is_empty() && hex.len() <= MAX_NUMBER && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if fits && into.len() < MAX_MEANT && !into.iter().any(|known| known == hex) {
-            into.push(hex.to_owned());
+        if hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            meant(hex, into);
         }
+    }
+}
+
+fn meant(number: &str, into: &mut Vec<String>) {
+    let fits = (1..=MAX_NUMBER).contains(&number.len()) && into.len() < MAX_MEANT;
+    if fits && !into.iter().any(|known| known == number) {
+        into.push(number.to_owned());
     }
 }
 
