@@ -7,8 +7,6 @@
 
 pub mod survey;
 
-use std::fmt::Write;
-
 use aws_lc_rs::digest;
 use md5::{Digest, Md5};
 
@@ -88,11 +86,17 @@ impl Token {
 
 /// The domain without a wildcard, and each parent that has at least two labels.
 pub fn authorization_names(domain: &str) -> Vec<String> {
+    let mut names = with_parents(domain);
+    names.retain(|name| name.contains('.'));
+    names
+}
+
+/// The domain without a wildcard, and each parent, the root left out.
+fn with_parents(domain: &str) -> Vec<String> {
     let domain = domain.trim_end_matches('.').to_ascii_lowercase();
-    let domain = domain.strip_prefix("*.").unwrap_or(&domain);
+    let mut rest = domain.strip_prefix("*.").unwrap_or(&domain);
     let mut names = Vec::new();
-    let mut rest = domain;
-    while rest.contains('.') {
+    while !rest.is_empty() {
         names.push(rest.to_owned());
         rest = rest.split_once('.').map_or("", |(_, parent)| parent);
     }
@@ -140,22 +144,15 @@ pub fn caa_refusal(records: &[Caa], wildcard: bool) -> Option<String> {
     if allowed.iter().any(|name| CAA_NAMES.contains(&name.as_str())) {
         return None;
     }
-    let others: Vec<&String> = allowed.iter().filter(|name| !name.is_empty()).collect();
+    let others: Vec<&str> = allowed.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
     Some(match others.as_slice() {
         [] => "it allows nobody".to_owned(),
-        others => {
-            let names: Vec<&str> = others.iter().map(|name| name.as_str()).collect();
-            format!("it allows only {}", super::Untrusted::new(&names.join(", ")))
-        }
+        others => format!("it allows only {}", super::Untrusted::new(&others.join(", "))),
     })
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        write!(text, "{byte:02X}").expect("writing to a string");
-    }
-    text
+    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
 #[cfg(test)]

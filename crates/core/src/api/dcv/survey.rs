@@ -142,14 +142,7 @@ impl Subject {
     /// The names whose CAA records count, the first that has any alone: the domain and each parent, the root left
     /// out (RFC 8659 section 3).
     pub fn caa_names(&self) -> Vec<String> {
-        let domain = self.domain.trim_end_matches('.').to_ascii_lowercase();
-        let mut rest = domain.strip_prefix("*.").unwrap_or(&domain);
-        let mut names = Vec::new();
-        while !rest.is_empty() {
-            names.push(rest.to_owned());
-            rest = rest.split_once('.').map_or("", |(_, parent)| parent);
-        }
-        names
+        super::with_parents(&self.domain)
     }
 }
 
