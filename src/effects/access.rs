@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::{fmt, io};
 
-use nix::unistd::{Gid, Group, Uid, User};
 use rustix::fs::{Access, AtFlags, CWD, accessat, stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::errno::cause;
+use super::ownership::{group_name, user_name};
 
 /// What is wanted of a file or socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +89,7 @@ fn denied(path: &Path, wish: Wish) -> Reason {
     let what = closed.map_or_else(|| "it".to_owned(), |dir| dir.display().to_string());
     let mode = found.st_mode & 0o7777;
     if mode & bits & 0o070 == 0 {
-        let user = user_named(found.st_uid);
+        let user = numbered(found.st_uid, &user_name(found.st_uid));
         let is_ours = found.st_uid == geteuid().as_raw();
         let remedy = if is_ours && mode & bits & 0o700 == 0 {
             let right = match (closed, wish) {
@@ -106,10 +106,8 @@ fn denied(path: &Path, wish: Wish) -> Reason {
             remedy: Some(remedy),
         };
     }
-    let group = Group::from_gid(Gid::from_raw(found.st_gid)).ok().flatten().map(|group| group.name);
-    let number = found.st_gid;
-    let shown = group.as_ref().map_or_else(|| number.to_string(), |name| format!("{number} ({name})"));
-    let name = group.unwrap_or_else(|| number.to_string());
+    let name = group_name(found.st_gid);
+    let shown = numbered(found.st_gid, &name);
     Reason {
         cause: format!("permission denied; {what} belongs to group {shown}, mode {mode:04o}"),
         remedy: Some(format!(
@@ -119,9 +117,9 @@ fn denied(path: &Path, wish: Wish) -> Reason {
     }
 }
 
-fn user_named(number: u32) -> String {
-    let user = User::from_uid(Uid::from_raw(number)).ok().flatten();
-    user.map_or_else(|| number.to_string(), |user| format!("{number} ({})", user.name))
+fn numbered(number: u32, name: &str) -> String {
+    let number = number.to_string();
+    if number == name { number } else { format!("{number} ({name})") }
 }
 
 #[cfg(test)]

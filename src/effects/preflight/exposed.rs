@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Gid, Group, Uid, User as Entry};
 
 use super::eyes::User;
-use super::finding::finding;
+use super::finding;
 use crate::config::file::Level;
 use crate::config::locate::{Finding, Key};
 use crate::effects::call::credential;

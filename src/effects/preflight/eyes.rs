@@ -7,12 +7,13 @@ use std::fs::Metadata;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Group, Uid, User as Entry, getgrouplist};
+use nix::unistd::{Group, Uid, User as Entry, getgrouplist};
 
-use super::finding::finding;
+use super::finding;
 use crate::config::file::Level;
 use crate::config::locate::{Finding, Key};
 use crate::effects::hook::executable::find_program;
+use crate::effects::ownership::{group_name, user_name};
 use certcollectd_core::config::{Action, Config, KeySource, SecretSource, Severity};
 
 /// A user with his groups.
@@ -167,39 +168,21 @@ pub(super) enum Right {
 }
 
 impl Right {
-    /// As in the last digit of a mode.
-    fn bits(self) -> u32 {
+    /// As in the last digit of a mode, as setfacl(1) takes it, and as a verb.
+    fn forms(self) -> (u32, &'static str, &'static str) {
         match self {
-            Right::Read => 4,
-            Right::Write => 2,
-            Right::Pass | Right::Start => 1,
-            Right::Change => 3,
-        }
-    }
-
-    /// As setfacl(1) takes it.
-    fn letters(self) -> &'static str {
-        match self {
-            Right::Read => "r",
-            Right::Write => "w",
-            Right::Pass | Right::Start => "x",
-            Right::Change => "wx",
-        }
-    }
-
-    fn verb(self) -> &'static str {
-        match self {
-            Right::Read => "read",
-            Right::Write => "use",
-            Right::Pass => "pass",
-            Right::Start => "start",
-            Right::Change => "write to",
+            Right::Read => (4, "r", "read"),
+            Right::Write => (2, "w", "use"),
+            Right::Pass => (1, "x", "pass"),
+            Right::Start => (1, "x", "start"),
+            Right::Change => (3, "wx", "write to"),
         }
     }
 
     /// Whether these bits have all of it.
     fn is_in(self, bits: u32) -> bool {
-        bits & self.bits() == self.bits()
+        let (needed, ..) = self.forms();
+        bits & needed == needed
     }
 }
 
@@ -217,13 +200,13 @@ impl Denied {
     /// What follows the path in a sentence.
     fn why(&self, path: &Path) -> String {
         let at = if self.at == path { ", which".to_owned() } else { format!(": {}", self.at.display()) };
-        let owner = crate::effects::ownership::user_name(self.uid);
+        let owner = user_name(self.uid);
         format!("{at} belongs to {owner}:{} with mode {:04o}", group_name(self.gid), self.mode)
     }
 
     /// What to do: join the group that has the right, if there is one, else be let in.
     fn remedy(&self, user: &User) -> String {
-        let letters = self.right.letters();
+        let (_, letters, _) = self.right.forms();
         let acl = format!("setfacl -m u:{user}:{letters} {}", self.at.display());
         if self.gid != 0 && self.right.is_in(self.mode >> 3) {
             let group = group_name(self.gid);
@@ -234,11 +217,6 @@ impl Denied {
         }
         acl
     }
-}
-
-pub(super) fn group_name(gid: u32) -> String {
-    let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
-    group.map_or_else(|| gid.to_string(), |group| group.name)
 }
 
 /// One entry of an access list.
@@ -274,8 +252,8 @@ fn access_list(path: &Path) -> Option<Vec<AclEntry>> {
 pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Vec<Finding>) {
     let mut need = |path: &Path, right: Right, level: Level, about: Option<Key>, what: &str| {
         let Err(denied) = user.may(path, right) else { return };
-        let (shown, why) = (path.display(), denied.why(path));
-        let text = format!("{what}: user {user}, who runs the daemon, may not {} {shown}{why}", right.verb());
+        let (shown, why, (.., verb)) = (path.display(), denied.why(path), right.forms());
+        let text = format!("{what}: user {user}, who runs the daemon, may not {verb} {shown}{why}");
         found.push(finding(level, about, text, &denied.remedy(user)));
     };
     for path in files {

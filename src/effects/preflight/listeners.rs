@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
 
 use super::eyes::User;
-use super::finding::finding;
+use super::finding;
 use crate::config::file::Level;
 use crate::config::locate::{Finding, Key};
 use certcollectd_core::config::Config;

@@ -3,7 +3,6 @@
 
 mod exposed;
 mod eyes;
-mod finding;
 mod listeners;
 mod programs;
 mod service;
@@ -11,7 +10,8 @@ mod way;
 
 use std::path::Path;
 
-use crate::config::locate::Finding;
+use crate::config::file::Level;
+use crate::config::locate::{Finding, Key};
 use certcollectd_core::config::Config;
 
 pub use eyes::User;
@@ -33,6 +33,10 @@ pub fn look_as(config: &Config, files: &[&Path], service: &User) -> Vec<Finding>
     let mut found = Vec::new();
     eyes::look(config, files, service, &mut found);
     found
+}
+
+fn finding(level: Level, about: Option<Key>, message: String, help: &str) -> Finding {
+    Finding { level, message, about, help: (!help.is_empty()).then(|| help.to_owned()) }
 }
 
 #[cfg(test)]

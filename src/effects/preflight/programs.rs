@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::eyes::User;
-use super::finding::finding;
+use super::finding;
 use crate::config::file::Level;
 use crate::config::locate::{Finding, Key};
 use crate::effects::hook::executable;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::finding::finding;
+use super::finding;
 use crate::config::file::Level;
 use crate::config::locate::{Finding, Key};
 use crate::effects::call::credential;
