@@ -101,48 +101,30 @@ impl Effects {
                     Event::CredentialTagged { account, tag }
                 });
             }
-            Effect::Inspect(inspect) => {
-                let config = self.config.clone();
-                self.on_disk(Kind::Inspect(inspect.order), move || {
-                    let mut inspection = Box::new(inspect::inspect(&config.install_dir, &inspect));
-                    spare::tend(&config.state_dir, &inspect, &mut inspection);
-                    Event::Inspected { order: inspect.order, inspection }
-                });
-            }
-            Effect::Stage(stage) => {
-                let config = self.config.clone();
-                self.on_disk(Kind::Stage(stage.order), move || Event::Staged {
-                    order: stage.order,
-                    result: stage::stage(&config.install_dir, &stage),
-                });
-            }
-            Effect::Activate(activate) => {
-                let config = self.config.clone();
-                self.on_disk(Kind::Activate(activate.order), move || {
-                    let result = activate::activate(&config.install_dir, &activate);
-                    if result.is_ok() {
-                        spare::keep(&config.state_dir, &activate);
-                    }
-                    Event::Activated { order: activate.order, result }
-                });
-            }
-            Effect::Sweep { order, name, current } => {
-                let config = self.config.clone();
-                self.on_disk(Kind::Tidy(order), move || {
-                    let result = sweep::sweep(&config.install_dir, &name, &current, unix);
-                    Event::Tidied { order, problem: result.err().map(|error| error.to_string()) }
-                });
-            }
-            Effect::Quarantine(refused) => {
-                let config = self.config.clone();
-                self.on_disk(Kind::Tidy(refused.order), move || {
-                    let result = sweep::quarantine(&config.state_dir, &refused);
-                    Event::Tidied {
-                        order: refused.order,
-                        problem: result.err().map(|error| error.to_string()),
-                    }
-                });
-            }
+            Effect::Inspect(inspect) => self.on_disk(Kind::Inspect(inspect.order), move |config| {
+                let mut inspection = Box::new(inspect::inspect(&config.install_dir, &inspect));
+                spare::tend(&config.state_dir, &inspect, &mut inspection);
+                Event::Inspected { order: inspect.order, inspection }
+            }),
+            Effect::Stage(stage) => self.on_disk(Kind::Stage(stage.order), move |config| {
+                let result = stage::stage(&config.install_dir, &stage);
+                Event::Staged { order: stage.order, result }
+            }),
+            Effect::Activate(activate) => self.on_disk(Kind::Activate(activate.order), move |config| {
+                let result = activate::activate(&config.install_dir, &activate);
+                if result.is_ok() {
+                    spare::keep(&config.state_dir, &activate);
+                }
+                Event::Activated { order: activate.order, result }
+            }),
+            Effect::Sweep { order, name, current } => self.on_disk(Kind::Tidy(order), move |config| {
+                let result = sweep::sweep(&config.install_dir, &name, &current, unix);
+                Event::Tidied { order, problem: result.err().map(|error| error.to_string()) }
+            }),
+            Effect::Quarantine(refused) => self.on_disk(Kind::Tidy(refused.order), move |config| {
+                let result = sweep::quarantine(&config.state_dir, &refused);
+                Event::Tidied { order: refused.order, problem: result.err().map(|error| error.to_string()) }
+            }),
             Effect::RunHook(run) => {
                 let groups = self.groups.clone();
                 self.spawn(Kind::Hook(run.run), async move {
@@ -168,9 +150,9 @@ impl Effects {
     }
 
     /// Work on files that orders name, when its turn has come.
-    fn on_disk(&mut self, kind: Kind, work: impl FnOnce() -> Event + Send + 'static) {
-        let disk = self.disk.clone();
-        self.spawn(kind, async move { blocking::run(&disk, work).await });
+    fn on_disk(&mut self, kind: Kind, work: impl FnOnce(&Config) -> Event + Send + 'static) {
+        let (disk, config) = (self.disk.clone(), self.config.clone());
+        self.spawn(kind, async move { blocking::run(&disk, move || work(&config)).await });
     }
 
     fn spawn(&mut self, kind: Kind, work: impl Future<Output = Event> + 'static) {
@@ -235,7 +217,7 @@ mod tests {
             let mut effects = effects();
             match kind {
                 Kind::Inspect(_) | Kind::Stage(_) | Kind::Activate(_) | Kind::Tidy(_) => {
-                    effects.on_disk(kind, || panic!("made for the test"));
+                    effects.on_disk(kind, |_| panic!("made for the test"));
                 }
                 _ => effects.spawn(kind, async { panic!("made for the test") }),
             }
@@ -254,7 +236,7 @@ mod tests {
             let orders = u32::try_from(2 * DISK_AT_ONCE).unwrap();
             for order in (0..orders).map(OrderId) {
                 let hang = hang.clone();
-                effects.on_disk(Kind::Tidy(order), move || {
+                effects.on_disk(Kind::Tidy(order), move |_| {
                     let _ = hang.lock().map(|hang| hang.recv());
                     Event::Tidied { order, problem: None }
                 });
