@@ -18,9 +18,13 @@ pub fn open_file(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-/// Reads a file of the operator's, of at most `limit` bytes: whole, or not at all. Wiped when dropped.
+/// Reads a file of the operator's; see [`read_whole`].
 pub fn read_file(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
-    let file = open_file(path)?;
+    read_whole(open_file(path)?, limit)
+}
+
+/// Reads a file of at most `limit` bytes: whole, or not at all. Wiped when dropped.
+pub(crate) fn read_whole(file: File, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     let size = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
     // Sized once: a growing buffer would leave copies of a key behind that are never wiped.
     let mut content = Zeroizing::new(Vec::with_capacity(size.max(4096).min(limit) + 1));

@@ -3,18 +3,19 @@
 //! All work on output paths is relative to a directory handle that was reached component by component, so
 //! that no one who may not write there already can lead us elsewhere by swapping a component for a link.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
+use zeroize::Zeroizing;
 
 use super::error::failed;
-use crate::effects::files::{RANDOM_NAME, random_name};
+use crate::effects::files::{RANDOM_NAME, random_name, read_whole};
 use crate::effects::ownership::Ownership;
 use certcollectd_core::engine::install::InstallError;
 
@@ -22,6 +23,9 @@ use certcollectd_core::engine::install::InstallError;
 const MAX_LINKS: usize = 40;
 /// Maximum number of directory entries searched for leftovers.
 const MAX_ENTRIES: usize = 100_000;
+
+/// What is in a file, which may be a key, and whose it is.
+type Content = (Zeroizing<Vec<u8>>, fs::Stat);
 
 /// An open directory and the path by which it was reached, for messages.
 #[derive(Debug)]
@@ -42,17 +46,20 @@ fn not_given_away(path: &Path, why: Errno) -> InstallError {
     if why != Errno::PERM {
         return error;
     }
-    let advice = "only root may give files away: run with CAP_CHOWN, or leave owner out and make the daemon's user a member of \
-                  the group";
-    error.advise(advice)
+    error.advise(
+        "only root may give files away: run with CAP_CHOWN, or leave owner out and make the daemon's user a \
+         member of the group",
+    )
 }
 
 impl Dir {
     /// Opens a directory by its absolute path. Links on the way are followed if they belong to root or to us;
     /// a component that others could swap is refused.
     pub fn open(path: &Path) -> Result<Dir, InstallError> {
-        let me = rustix::process::geteuid();
-        let mut pending: Vec<std::ffi::OsString> = components(path)?;
+        if !path.is_absolute() {
+            return Err(failed("open", path, io::Error::other("the path is not absolute")));
+        }
+        let mut pending: Vec<OsString> = names(path).collect();
         let mut links = 0;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut at = PathBuf::from("/");
@@ -76,7 +83,7 @@ impl Dir {
                 if links > MAX_LINKS {
                     return Err(failed("open", &here, Errno::LOOP));
                 }
-                trusted_owner(stat.st_uid, me, &here, "link")?;
+                trusted_owner(stat.st_uid, &here, "link")?;
                 let target = fs::readlinkat(parent, &component, Vec::new())
                     .map_err(|why| failed("read the link", &here, why))?;
                 let target = PathBuf::from(OsStr::from_bytes(target.as_bytes()));
@@ -84,17 +91,11 @@ impl Dir {
                     stack.truncate(1);
                     at = PathBuf::from("/");
                 }
-                for part in target.components().rev() {
-                    match part {
-                        Component::Normal(name) => pending.push(name.to_owned()),
-                        Component::ParentDir => pending.push("..".into()),
-                        Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
-                    }
-                }
+                pending.extend(names(&target));
                 continue;
             }
             if !safe_from_others(parent, &at)? {
-                trusted_owner(stat.st_uid, me, &here, "directory")?;
+                trusted_owner(stat.st_uid, &here, "directory")?;
             }
             let next = fs::openat(parent, &component, flags, Mode::empty())
                 .map_err(|why| failed("open", &here, why))?;
@@ -142,7 +143,7 @@ impl Dir {
             self.sync()?;
         } else {
             let stat = fs::fstat(&dir).map_err(|why| failed("look at", &path, why))?;
-            trusted_owner(stat.st_uid, rustix::process::geteuid(), &path, "directory")?;
+            trusted_owner(stat.st_uid, &path, "directory")?;
         }
         Ok(dir)
     }
@@ -255,24 +256,19 @@ impl Dir {
     }
 
     /// Reads a whole file of at most `limit` bytes; not through a link.
-    pub fn read(&self, name: &str, limit: usize) -> Result<(Vec<u8>, fs::Stat), InstallError> {
+    pub fn read(&self, name: &str, limit: usize) -> Result<Content, InstallError> {
         self.try_read(name, limit).map_err(|why| failed("read", &self.path.join(name), why))
     }
 
     /// As [`Dir::read`], with the system's own error.
-    pub fn try_read(&self, name: &str, limit: usize) -> io::Result<(Vec<u8>, fs::Stat)> {
+    pub fn try_read(&self, name: &str, limit: usize) -> io::Result<Content> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let handle = fs::openat(self, name, flags, Mode::empty())?;
         let stat = fs::fstat(&handle)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
             return Err(io::Error::other("it is not a regular file"));
         }
-        let mut content = Vec::new();
-        File::from(handle).take(limit as u64 + 1).read_to_end(&mut content)?;
-        if content.len() > limit {
-            return Err(io::Error::other(format!("it is larger than {limit} bytes")));
-        }
-        Ok((content, stat))
+        Ok((read_whole(File::from(handle), limit)?, stat))
     }
 
     /// Where a link points to; `None` if there is nothing, an error if there is something else.
@@ -346,24 +342,17 @@ fn safe_from_others(dir: &OwnedFd, path: &Path) -> Result<bool, InstallError> {
     Err(InstallError::new("trust", path, cause).advise(advice))
 }
 
-fn components(path: &Path) -> Result<Vec<std::ffi::OsString>, InstallError> {
-    if !path.is_absolute() {
-        return Err(failed("open", path, io::Error::other("the path is not absolute")));
-    }
-    let names = path.components().rev().filter_map(|part| match part {
+/// The components of a path, the last one first.
+fn names(path: &Path) -> impl Iterator<Item = OsString> {
+    path.components().rev().filter_map(|part| match part {
         Component::Normal(name) => Some(name.to_owned()),
         Component::ParentDir => Some("..".into()),
         Component::RootDir | Component::CurDir | Component::Prefix(_) => None,
-    });
-    Ok(names.collect())
+    })
 }
 
-fn ours(uid: u32, me: Uid) -> bool {
-    uid == 0 || uid == me.as_raw()
-}
-
-fn trusted_owner(uid: u32, me: Uid, path: &Path, what: &str) -> Result<(), InstallError> {
-    if ours(uid, me) {
+fn trusted_owner(uid: u32, path: &Path, what: &str) -> Result<(), InstallError> {
+    if uid == 0 || uid == rustix::process::geteuid().as_raw() {
         return Ok(());
     }
     let cause = format!("this {what} belongs to user {uid}, who could lead us elsewhere");

@@ -147,7 +147,7 @@ fn kept(store: &Dir, inspect: &Inspect) -> Vec<Certificate> {
     let generation = inspect.current.as_deref().and_then(|current| store.find(current).ok().flatten());
     let Some(generation) = generation else { return Vec::new() };
     let names = inspect.expected.iter().filter_map(|file| generation.read(&file.name, MAX_FILE).ok());
-    names.flat_map(|(content, _)| certificates(&zeroize::Zeroizing::new(content))).collect()
+    names.flat_map(|(content, _)| certificates(&content)).collect()
 }
 
 fn link(base: &Dir, store_name: &str, name: &str) -> Link {
@@ -169,16 +169,9 @@ fn link(base: &Dir, store_name: &str, name: &str) -> Link {
 fn look_into(generation: &Dir, inspect: &Inspect, found: &mut Inspection) {
     let owner = wanted_owner(inspect.files.owner.as_deref(), inspect.files.group.as_deref(), found);
     let modes = contents::wanted(&inspect.files);
-    let mut names: Vec<&str> = modes.iter().map(|(_, name, _)| *name).collect();
-    names.extend(
-        inspect
-            .expected
-            .iter()
-            .map(|file| &*file.name)
-            .filter(|name| !names.contains(name))
-            .collect::<Vec<_>>(),
-    );
-    for name in names {
+    let wanted: Vec<&str> = modes.iter().map(|(_, name, _)| *name).collect();
+    let others = inspect.expected.iter().map(|file| &*file.name).filter(|name| !wanted.contains(name));
+    for name in wanted.iter().copied().chain(others) {
         let expected = inspect.expected.iter().find(|file| file.name == name);
         let (content, stat) = match generation.try_read(name, MAX_FILE) {
             Ok(read) => read,
@@ -195,7 +188,6 @@ fn look_into(generation: &Dir, inspect: &Inspect, found: &mut Inspection) {
                 continue;
             }
         };
-        let content = zeroize::Zeroizing::new(content);
         let digest = Fingerprint::of(&content);
         let kind = modes.iter().find(|(_, wanted, _)| *wanted == name);
         if let Some(expected) = expected.filter(|expected| expected.digest != digest) {
@@ -246,7 +238,6 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, found: &mut Inspection) {
         Err(_) if is_gone(&copy.to) => return found.missing.push(shown),
         Err(error) => return found.unseen.push(error.to_string()),
     };
-    let content = zeroize::Zeroizing::new(content);
     let file = contents::wanted(files).into_iter().find(|(kind, ..)| *kind == copy.from);
     let expected = file.and_then(|(_, name, _)| inspect.expected.iter().find(|file| file.name == name));
     let same = match (expected, inspect.leaf) {

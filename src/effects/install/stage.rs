@@ -88,9 +88,8 @@ fn publish(
 /// Whether the files of a generation are what a server needs, by their content alone.
 fn judge(generation: &Dir, stage: &Stage) -> Result<(), InstallError> {
     for (kind, name, _) in contents::wanted(&stage.files) {
-        let found = generation.try_read(name, MAX_FILE).map(|(content, _)| Zeroizing::new(content));
-        let flaw = match found {
-            Ok(content) => contents::flaw(kind, &content, &stage.material),
+        let flaw = match generation.try_read(name, MAX_FILE) {
+            Ok((content, _)) => contents::flaw(kind, &content, &stage.material),
             Err(_) if kind == FileKind::Root && stage.material.root.is_none() => None,
             Err(why) => return Err(failed("read", &generation.path().join(name), why)),
         };
