@@ -272,7 +272,7 @@ fn check_keys(order: &Order, report: &mut Report) {
     match &order.key {
         KeySource::None | KeySource::Request(_) => {}
         KeySource::Csr(path) => {
-            if let Err(why) = keys::csr(path) {
+            if let Err(why) = keys::request(path) {
                 let about = Key::order(name, &["csr_file"]);
                 let help = next_step(path, missing);
                 report.add(level, about, format!("order {name}: csr_file {why}"), &help);

@@ -5,9 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{
-    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
-};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
 use hickory_resolver::lookup::Lookup;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
@@ -52,7 +50,11 @@ impl Dns {
             let shown: Vec<String> = servers.iter().map(ToString::to_string).collect();
             (TokioResolver::builder_with_config(config, provider), shown.join(", "))
         };
-        set_limits(builder.options_mut());
+        let options = builder.options_mut();
+        options.timeout = TRY;
+        options.attempts = RETRIES;
+        options.edns0 = true;
+        options.use_hosts_file = ResolveHosts::Never;
         let resolver = builder.build().map_err(|error| format!("the resolver cannot be set up: {error}"))?;
         Ok(Dns { resolver, silent: Cell::new(0), shown })
     }
@@ -143,11 +145,4 @@ fn server(address: &SocketAddr) -> NameServerConfig {
         })
         .collect();
     NameServerConfig::new(address.ip(), true, connections)
-}
-
-fn set_limits(options: &mut ResolverOpts) {
-    options.timeout = TRY;
-    options.attempts = RETRIES;
-    options.edns0 = true;
-    options.use_hosts_file = ResolveHosts::Never;
 }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::effects::access::{self, Reason, Wish};
 use crate::effects::files::read_file;
-use certcollectd_core::cert::{self, Anchors, KeyCandidate, KeyError, PublicKey, PublicKeys};
+use certcollectd_core::cert::{self, Anchors, KeyCandidate, KeyError, PublicKeys};
 use certcollectd_core::config::{Config, KeySource};
 use certcollectd_core::engine::install::InstallError;
 
@@ -46,11 +46,6 @@ pub(super) fn candidate_of(path: &Path, key: Result<PublicKeys, InstallError>) -
 pub(super) fn key(path: &Path) -> Result<PublicKeys, InstallError> {
     let pem = read_key(path)?;
     cert::key::from_private_key_pem(&pem).map_err(|why| unusable("use the key", path, why))
-}
-
-/// A signing request's public key, or why there is none.
-pub fn csr(path: &Path) -> Result<PublicKey, String> {
-    Ok(request(path)?.public_key().clone())
 }
 
 /// A signing request, or why there is none.
