@@ -1,6 +1,5 @@
 //! Why the state cannot be opened, read or written, in words that name the cause.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -15,6 +14,7 @@ use crate::effects::install::error;
 use crate::effects::ownership::user_name;
 use certcollectd_core::api::Untrusted;
 use certcollectd_core::state::VERSION;
+use certcollectd_core::words;
 
 /// Why the state cannot be opened, read or written.
 #[derive(Debug, thiserror::Error)]
@@ -48,50 +48,32 @@ pub enum StoreError {
         why: Option<String>,
     },
     /// A file that is open is no longer the one under its path.
-    #[error("{path} {how}")]
+    #[error("{path} {}", how.sentence())]
     Lost { path: PathBuf, how: Loss },
     /// The directory or the file cannot be used.
     #[error("{step} {path}: {why}")]
     Io { step: &'static str, path: PathBuf, why: String },
 }
 
-/// What became of a file that is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Loss {
-    /// Its path names nothing.
-    Gone,
-    /// Its path names another file.
-    Another,
-    /// The same of a file whose loss takes nothing along, if the process ends in order.
-    GoneBeside,
-    AnotherBeside,
-    /// Someone else wrote into it.
-    Overwritten,
+words! {
+    /// What became of a file that is open, as one process tells another.
+    pub enum Loss {
+        /// Its path names nothing.
+        Gone = "gone",
+        /// Its path names another file.
+        Another = "another",
+        /// The same of a file whose loss takes nothing along, if the process ends in order.
+        GoneBeside = "gone-beside",
+        AnotherBeside = "another-beside",
+        /// Someone else wrote into it.
+        Overwritten = "overwritten",
+    }
 }
 
 impl Loss {
-    pub(super) const ALL: [Loss; 5] =
-        [Loss::Gone, Loss::Another, Loss::GoneBeside, Loss::AnotherBeside, Loss::Overwritten];
-
-    /// As one process tells another.
-    pub(super) fn word(self) -> &'static str {
+    /// What follows the path in a sentence, and what to do.
+    fn sentence(self) -> &'static str {
         match self {
-            Loss::Gone => "gone",
-            Loss::Another => "another",
-            Loss::GoneBeside => "gone-beside",
-            Loss::AnotherBeside => "another-beside",
-            Loss::Overwritten => "overwritten",
-        }
-    }
-
-    pub(super) fn from_word(word: &str) -> Option<Loss> {
-        Loss::ALL.into_iter().find(|loss| loss.word() == word)
-    }
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
             Loss::Gone => {
                 "is gone: move it back, then certcollectd goes on by itself; if it cannot be moved back, stop certcollectd, restore \
                  a copy of state.db without -wal and -shm files, or accept that what it held is forgotten (closed accounts count as \
@@ -114,7 +96,13 @@ impl fmt::Display for Loss {
                 "was written to by another program: stop certcollectd; if a copy was restored, restore it once more, remove \
                  state.db-wal and state.db-shm, and start it again"
             }
-        })
+        }
+    }
+}
+
+impl StoreError {
+    pub(super) fn damaged(path: &Path, why: impl Into<String>) -> StoreError {
+        StoreError::Damaged { path: path.to_owned(), why: why.into() }
     }
 }
 
@@ -206,7 +194,7 @@ pub(super) fn damaged(path: &Path, why: rusqlite::Error) -> StoreError {
     if is_of_the_machine(&why) {
         io("open", path, cause(path, &why))
     } else {
-        StoreError::Damaged { path: path.to_owned(), why: why.to_string() }
+        StoreError::damaged(path, why.to_string())
     }
 }
 

@@ -1,7 +1,8 @@
 //! The state file before a row is read: its header, pages, version and file system, and which boot wrote it.
 
-use std::fs::File;
+use std::fs::{File, Metadata, Permissions};
 use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -34,6 +35,23 @@ pub(super) fn tells_each_write(dir: &Path) -> bool {
     !is_on(dir, &NETWORK) && !is_on(dir, &ELSEWHERE)
 }
 
+/// Takes the write permission of others away.
+pub(super) fn close_to_others(
+    found: &Metadata,
+    path: &Path,
+    what: &str,
+    set: impl FnOnce(Permissions) -> std::io::Result<()>,
+) -> Result<(), StoreError> {
+    let mode = found.mode() & 0o7777;
+    if mode & 0o022 != 0 {
+        set(Permissions::from_mode(mode & !0o022))
+            .map_err(|why| failed("take the write permission of others from", path, why))?;
+        let shown = path.display();
+        tracing::warn!("{what}{shown} had mode {mode:04o}; the write permission of others was taken away");
+    }
+    Ok(())
+}
+
 /// SQLite takes a file of a few bytes for a new one. Only an empty one is.
 pub(super) fn check_header(file: File, path: &Path) -> Result<(), StoreError> {
     const MAGIC: &[u8] = b"SQLite format 3\0";
@@ -46,7 +64,7 @@ pub(super) fn check_header(file: File, path: &Path) -> Result<(), StoreError> {
     if start.is_empty() || (start.len() as u64 == HEADER && start.starts_with(MAGIC)) {
         return Ok(());
     }
-    Err(StoreError::Damaged { path: path.to_owned(), why: "it does not begin like a state file".into() })
+    Err(StoreError::damaged(path, "it does not begin like a state file"))
 }
 
 pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
@@ -54,7 +72,7 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, Store
 }
 
 pub(super) fn no_version(path: &Path, version: i64) -> StoreError {
-    StoreError::Damaged { path: path.to_owned(), why: format!("there is no version {version} of it") }
+    StoreError::damaged(path, format!("there is no version {version} of it"))
 }
 
 /// SQLite's own check of its pages; a row that vanished shows here, a changed value does not.
@@ -62,7 +80,7 @@ pub(super) fn check_pages(connection: &Connection, path: &Path) -> Result<(), St
     let found: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|why| damaged(path, why))?;
-    if found == "ok" { Ok(()) } else { Err(StoreError::Damaged { path: path.to_owned(), why: found }) }
+    if found == "ok" { Ok(()) } else { Err(StoreError::damaged(path, found)) }
 }
 
 /// The kernel's name for this boot. Where it is hidden, a name that no other process has: what others wrote is then

@@ -1,6 +1,7 @@
 //! What the state file holds, for the daemon at its start and for those who only read.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
@@ -166,9 +167,7 @@ pub(super) fn load(connection: &Connection, path: &Path, boot: &str, now: Now) -
     let mut bundles = HashMap::new();
     each(connection, path, "SELECT name, certificates, sum FROM bundles", |row| {
         let (name, bytes, sum): (String, Vec<u8>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        if sum != state::sum("bundles", &[name.as_bytes(), &bytes]) {
-            return Err(RowError::Sum(format!("the bundle of order {name}")).into());
-        }
+        check_sum("bundles", format_args!("the bundle of order {name}"), &[name.as_bytes(), &bytes], sum)?;
         let bundle = state::read_bundle(&name, &bytes)?;
         bundles.insert(name, bundle);
         Ok(())
@@ -195,9 +194,12 @@ fn load_adopted(connection: &Connection, path: &Path) -> Result<Vec<Adopted>, St
     }
     each(connection, path, "SELECT name, record, sum FROM adopted", |row| {
         let (name, text, sum): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        if sum != state::sum("adopted", &[name.as_bytes(), text.as_bytes()]) {
-            return Err(RowError::Sum(format!("the adopted order {name}")).into());
-        }
+        check_sum(
+            "adopted",
+            format_args!("the adopted order {name}"),
+            &[name.as_bytes(), text.as_bytes()],
+            sum,
+        )?;
         adopted.push(state::read_adopted(&name, &text)?);
         Ok(())
     })?;
@@ -229,8 +231,12 @@ fn each(
     };
     all().map_err(|why| match why {
         Unread::Sqlite(why) => damaged(path, why),
-        Unread::Row(why) => StoreError::Damaged { path: path.to_owned(), why: why.to_string() },
+        Unread::Row(why) => StoreError::damaged(path, why.to_string()),
     })
+}
+
+fn check_sum(table: &str, what: fmt::Arguments<'_>, parts: &[&[u8]], sum: i64) -> Result<(), RowError> {
+    if sum == state::sum(table, parts) { Ok(()) } else { Err(RowError::Sum(what.to_string())) }
 }
 
 fn checked(
@@ -241,10 +247,8 @@ fn checked(
     offsets: &HashMap<String, i64>,
 ) -> Result<(String, String, Origin), Unread> {
     let (name, boot, text): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let sum: i64 = row.get(3)?;
-    if sum != state::sum(table, &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]) {
-        return Err(RowError::Sum(format!("the record of {what} {name}")).into());
-    }
+    let parts = [name.as_bytes(), boot.as_bytes(), text.as_bytes()];
+    check_sum(table, format_args!("the record of {what} {name}"), &parts, row.get(3)?)?;
     let origin = Origin::of(&boot, present, offsets);
     Ok((name, text, origin))
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::FlockOperation;
@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::custody::Identity;
 use super::error::{StoreError, failed, io};
+use super::file::close_to_others;
 use super::presence::{self, Answer, Presence, Trust};
 use crate::effects::hook::executable::find_program;
 use crate::effects::ownership::{sudo_user, user_name};
@@ -121,25 +122,11 @@ fn make_dir(dir: &Path) -> Result<(), StoreError> {
         Ok(found) if found.is_dir() => {
             let me = rustix::process::geteuid().as_raw();
             if found.uid() != me {
-                let why = format!(
-                    "it belongs to user {}; {}",
-                    user_name(found.uid()),
-                    remedy(dir, found.uid(), me)
-                );
-                return Err(io("use", dir, why));
+                let (owner, remedy) = (user_name(found.uid()), remedy(dir, found.uid(), me));
+                return Err(io("use", dir, format!("it belongs to user {owner}; {remedy}")));
             }
-            let mode = found.mode() & 0o7777;
-            if mode & 0o022 != 0 {
-                // A volume made for a container often begins like this.
-                let closed = std::fs::Permissions::from_mode(mode & !0o022);
-                std::fs::set_permissions(dir, closed)
-                    .map_err(|why| failed("take the write permission of others from", dir, why))?;
-                tracing::warn!(
-                    "state_dir {} had mode {mode:04o}; the write permission of others was taken away",
-                    dir.display()
-                );
-            }
-            Ok(())
+            // A volume made for a container is often open to others at first.
+            close_to_others(&found, dir, "state_dir ", |closed| std::fs::set_permissions(dir, closed))
         }
         Ok(_) => Err(io("use", dir, "it is not a directory")),
         Err(_) => std::fs::DirBuilder::new()
@@ -158,12 +145,10 @@ fn remedy(dir: &Path, owner: u32, me: u32) -> String {
         Some(program) if std::process::id() != 1 && !marked => {
             format!("run this command as that user, for instance with `{program} -u {}`", sudo_user(owner))
         }
-        Some(_) | None => {
-            let group = rustix::process::getegid().as_raw();
-            format!(
-                "give the volume to user {me}, whom this runs as: chown {me}:{group} {}, or run the container as user {owner}",
-                dir.display()
-            )
-        }
+        Some(_) | None => format!(
+            "give the volume to user {me}, whom this runs as: chown {me}:{} {}, or run the container as user {owner}",
+            rustix::process::getegid().as_raw(),
+            dir.display()
+        ),
     }
 }

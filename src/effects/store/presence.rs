@@ -137,7 +137,7 @@ fn tell(compared: Result<(), StoreError>) -> String {
     let pid = std::process::id();
     match compared {
         Ok(()) => format!("+ {pid}\n"),
-        Err(StoreError::Lost { path, how }) => format!("- {pid} {} {}\n", how.word(), path.display()),
+        Err(StoreError::Lost { path, how }) => format!("- {pid} {} {}\n", how, path.display()),
         Err(other) => format!("- {pid} ? {other}\n"),
     }
 }
@@ -150,7 +150,7 @@ fn understand(text: &str) -> Answer {
         Some("+") => Answer::InPlace,
         Some("-") => Answer::Lost {
             pid: pid.and_then(|pid| pid.parse().ok()),
-            why: match Loss::from_word(how) {
+            why: match Loss::named(how) {
                 Some(how) => StoreError::Lost { path: rest.as_str().into(), how }.to_string(),
                 None => rest.to_string(),
             },

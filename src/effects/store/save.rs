@@ -2,17 +2,18 @@
 //! on it.
 
 use std::fs::File;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Params, params};
 
 use super::custody::Custody;
 use super::error::{StoreError, damaged, failed, io, unsaved};
 use super::file::{
-    BUSY, NETWORK, PLAIN, boot_id, check_header, check_pages, is_on, no_version, tells_each_write, version,
+    BUSY, NETWORK, PLAIN, boot_id, check_header, check_pages, close_to_others, is_on, no_version,
+    tells_each_write, version,
 };
 use super::load::load;
 use super::lock::Lock;
@@ -103,64 +104,47 @@ impl Store {
         let boot = &self.boot;
         let transaction = self.connection.transaction()?;
         if let Some(offset) = changes.offset {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO boots VALUES (?1, ?2) ON CONFLICT (boot) DO UPDATE SET offset_ms = ?2",
-                )?
-                .execute(params![boot, offset])?;
+            let sql = "INSERT INTO boots VALUES (?1, ?2) ON CONFLICT (boot) DO UPDATE SET offset_ms = ?2";
+            execute(&transaction, sql, params![boot, offset])?;
             forget_boots(&transaction, boot)?;
         }
         for (name, record) in &changes.accounts {
             let text = state::write_account(record);
             let condition = if record.closed.is_some() { "closed" } else { "open" };
             let sum = state::sum("accounts", &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]);
-            transaction
-                .prepare_cached(
-                    "REPLACE INTO accounts (name, state, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
-                )?
-                .execute(params![&**name, condition, boot, text, sum])?;
+            let sql = "REPLACE INTO accounts (name, state, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)";
+            execute(&transaction, sql, params![&**name, condition, boot, text, sum])?;
         }
         for (name, record) in &changes.orders {
             let text = state::write_order(record);
             let sum = state::sum("orders", &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]);
-            transaction
-                .prepare_cached(
-                    "REPLACE INTO orders (name, phase, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
-                )?
-                .execute(params![&**name, record.phase.as_str(), boot, text, sum])?;
+            let sql = "REPLACE INTO orders (name, phase, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)";
+            execute(&transaction, sql, params![&**name, record.phase.as_str(), boot, text, sum])?;
         }
         for (name, bundle) in &changes.bundles {
-            match bundle {
-                Some(bundle) => {
-                    let bytes = state::write_bundle(bundle);
-                    let sum = state::sum("bundles", &[name.as_bytes(), &bytes]);
-                    transaction
-                        .prepare_cached("REPLACE INTO bundles (name, certificates, sum) VALUES (?1, ?2, ?3)")?
-                        .execute(params![&**name, bytes, sum])?;
-                }
-                None => {
-                    transaction.prepare_cached("DELETE FROM bundles WHERE name = ?1")?.execute([&**name])?;
-                }
-            }
+            let Some(bundle) = bundle else {
+                execute(&transaction, "DELETE FROM bundles WHERE name = ?1", [&**name])?;
+                continue;
+            };
+            let bytes = state::write_bundle(bundle);
+            let sum = state::sum("bundles", &[name.as_bytes(), &bytes]);
+            let sql = "REPLACE INTO bundles (name, certificates, sum) VALUES (?1, ?2, ?3)";
+            execute(&transaction, sql, params![&**name, bytes, sum])?;
         }
         for (name, adopted) in &changes.adopted {
-            match adopted {
-                Some(adopted) => {
-                    let text = state::write_adopted(adopted);
-                    let sum = state::sum("adopted", &[name.as_bytes(), text.as_bytes()]);
-                    transaction
-                        .prepare_cached("REPLACE INTO adopted (name, record, sum) VALUES (?1, ?2, ?3)")?
-                        .execute(params![&**name, text, sum])?;
-                }
-                None => {
-                    transaction.prepare_cached("DELETE FROM adopted WHERE name = ?1")?.execute([&**name])?;
-                }
-            }
+            let Some(adopted) = adopted else {
+                execute(&transaction, "DELETE FROM adopted WHERE name = ?1", [&**name])?;
+                continue;
+            };
+            let text = state::write_adopted(adopted);
+            let sum = state::sum("adopted", &[name.as_bytes(), text.as_bytes()]);
+            let sql = "REPLACE INTO adopted (name, record, sum) VALUES (?1, ?2, ?3)";
+            execute(&transaction, sql, params![&**name, text, sum])?;
         }
         for name in &changes.forgotten {
-            transaction.prepare_cached("DELETE FROM bundles WHERE name = ?1")?.execute([&**name])?;
+            execute(&transaction, "DELETE FROM bundles WHERE name = ?1", [&**name])?;
             let subject = format!("order {name}");
-            transaction.prepare_cached("DELETE FROM history WHERE subject = ?1")?.execute([subject])?;
+            execute(&transaction, "DELETE FROM history WHERE subject = ?1", [subject])?;
         }
         for note in &changes.history {
             write_history(&transaction, note)?;
@@ -206,16 +190,7 @@ fn check_owner(file: &File, path: &Path) -> Result<(), StoreError> {
     if found.uid() != me {
         return Err(io("use", path, foreign_owner(found.uid(), me)));
     }
-    let mode = found.mode() & 0o7777;
-    if mode & 0o022 != 0 {
-        file.set_permissions(std::fs::Permissions::from_mode(mode & !0o022))
-            .map_err(|why| failed("take the write permission of others from", path, why))?;
-        tracing::warn!(
-            "{} had mode {mode:04o}; the write permission of others was taken away",
-            path.display()
-        );
-    }
-    Ok(())
+    close_to_others(&found, path, "", |closed| file.set_permissions(closed))
 }
 
 /// What is wrong with a state of someone else's, and what to do.
@@ -251,24 +226,22 @@ fn write_history(connection: &Connection, note: &Note) -> Result<(), rusqlite::E
         Level::Info => "info",
         Level::Debug => "debug",
     };
-    connection
-        .prepare_cached("INSERT INTO history (subject, at, level, kind, text) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![subject, note.at, level, note.kind.as_str(), note.text])?;
-    connection
-        .prepare_cached(
-            "DELETE FROM history WHERE subject = ?1 AND id <= \
-             (SELECT id FROM history WHERE subject = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-        )?
-        .execute(params![subject, HISTORY_LIMIT])?;
+    let sql = "INSERT INTO history (subject, at, level, kind, text) VALUES (?1, ?2, ?3, ?4, ?5)";
+    execute(connection, sql, params![subject, note.at, level, note.kind.as_str(), note.text])?;
+    let sql = "DELETE FROM history WHERE subject = ?1 AND id <= \
+               (SELECT id FROM history WHERE subject = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+    execute(connection, sql, params![subject, HISTORY_LIMIT])?;
     if note.kind == NoteKind::Push {
-        connection
-            .prepare_cached(
-                "DELETE FROM history WHERE subject = ?1 AND kind = ?2 AND id <= \
-                 (SELECT id FROM history WHERE subject = ?1 AND kind = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)",
-            )?
-            .execute(params![subject, NoteKind::Push.as_str(), PUSH_LIMIT])?;
+        let sql = "DELETE FROM history WHERE subject = ?1 AND kind = ?2 AND id <= \
+                   (SELECT id FROM history WHERE subject = ?1 AND kind = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)";
+        execute(connection, sql, params![subject, NoteKind::Push.as_str(), PUSH_LIMIT])?;
     }
     Ok(())
+}
+
+/// Carries out a statement that will be used again.
+fn execute(connection: &Connection, sql: &str, values: impl Params) -> Result<(), rusqlite::Error> {
+    connection.prepare_cached(sql)?.execute(values).map(drop)
 }
 
 /// Takes out boots of which nothing is left. A few do no harm, and to look through all records for them takes a while.
