@@ -20,6 +20,11 @@ pub fn permit() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(1))
 }
 
+/// Does the work on a thread of its own.
+pub async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    spawn_blocking(work).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+}
+
 /// Does the work when it gets the permit. `Err`, in words, when it takes longer than `PATIENCE`; it may still be done
 /// then, and its result is dropped.
 pub async fn with_timeout<T: Send + 'static>(

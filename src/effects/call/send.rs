@@ -25,14 +25,6 @@ use certcollectd_core::engine::account::CredentialTag;
 pub const MAX_BODY: usize = 1024 * 1024;
 /// The largest set of headers, names and values together.
 pub const MAX_HEADERS: usize = 16 * 1024;
-/// A body that is wiped when the last of its holders lets go.
-struct Wiped(Zeroizing<Vec<u8>>);
-
-impl AsRef<[u8]> for Wiped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
-}
 
 /// Whether the code of a refused login stands anywhere in a body. Whatever holds it is looked at as a refusal.
 fn names_refusal(body: &[u8]) -> bool {
@@ -131,22 +123,23 @@ impl Prepared {
         let limit = Limit::new(self.calls.request_timeout);
         let answer = match limit.hold(call).await {
             Some(Ok(late)) if limit.is_out() => {
-                arrived.is_late(late);
-                Err(Unfinished::TimedOut)
+                // A whole answer that came after the end counts as little as half of one.
+                arrived = Arrived { status: late.status, body: late.body.into() };
+                Err(Unanswered::TimedOut)
             }
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(Unanswered::Unfinished(why))) => Err(why),
             Some(Err(Unanswered::NoWay(cause))) => {
                 // What is asked for once more belongs to the call, and to its limit.
                 let asked = limit.hold(route.asked(cause.clone())).await;
-                Err(Unfinished::Failed(route.failure(&asked.unwrap_or(cause))))
+                Err(Unanswered::NoWay(asked.unwrap_or(cause)))
             }
-            None => Err(Unfinished::TimedOut),
+            Some(answer) => answer,
+            None => Err(Unanswered::TimedOut),
         };
         let answer = answer.map_err(|why| match why {
-            Unfinished::TimedOut => Failure::Timeout(route.silent(arrived.status, arrived.body.len())),
-            Unfinished::Broken(why) => Failure::Broken(format!("{}: {why}", route.host())),
-            Unfinished::Failed(failure) => failure,
+            Unanswered::TimedOut => Failure::Timeout(route.silent(arrived.status, arrived.body.len())),
+            Unanswered::Broken(why) => Failure::Broken(format!("{}: {why}", route.host())),
+            Unanswered::NoWay(cause) => route.failure(&cause),
+            Unanswered::Failed(failure) => failure,
         });
         let answer = answer.or_else(|failure| arrived.refusal(request.endpoint, password).ok_or(failure));
         let (account, endpoint) = (&self.account.name, request.endpoint);
@@ -176,11 +169,6 @@ struct Arrived {
 }
 
 impl Arrived {
-    /// A whole answer that came after the end counts as little as half of one.
-    fn is_late(&mut self, answer: Answer) {
-        *self = Arrived { status: answer.status, body: answer.body.into() };
-    }
-
     /// Half an answer decides nothing, but for a refused login: to call again after that may lock the account.
     fn refusal(self, endpoint: Endpoint, password: &str) -> Option<Answer> {
         // There, what follows the code decides what it means.
@@ -194,18 +182,13 @@ impl Arrived {
     }
 }
 
-/// Why there is no answer on a connection that came about.
-enum Unfinished {
+/// Why there is no answer.
+enum Unanswered {
+    /// No connection came about, and nothing was sent.
+    NoWay(Cause),
     TimedOut,
     Broken(String),
     Failed(Failure),
-}
-
-/// Why there is no answer.
-enum Unanswered {
-    Unfinished(Unfinished),
-    /// Nothing was sent.
-    NoWay(Cause),
 }
 
 async fn post(
@@ -219,14 +202,15 @@ async fn post(
     let response = client
         .post(url)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(Bytes::from_owner(Wiped(body)))
+        // It is wiped when the last of its holders lets go.
+        .body(Bytes::from_owner(body))
         .send()
         .await
         .map_err(|error| match transport::cause(&error, route) {
             Some(cause) => Unanswered::NoWay(cause),
-            None => Unanswered::Unfinished(failure(error)),
+            None => failure(error),
         })?;
-    read(response, password, arrived).await.map_err(Unanswered::Unfinished)
+    read(response, password, arrived).await
 }
 
 /// Reads the answer, with the password blotted out wherever the server repeats it.
@@ -234,11 +218,11 @@ async fn read(
     mut response: reqwest::Response,
     password: &str,
     arrived: &mut Arrived,
-) -> Result<Answer, Unfinished> {
+) -> Result<Answer, Unanswered> {
     let headers = response.headers();
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if size > MAX_HEADERS {
-        return Err(Unfinished::Failed(Failure::HeadersTooLarge(MAX_HEADERS)));
+        return Err(Unanswered::Failed(Failure::HeadersTooLarge(MAX_HEADERS)));
     }
     let text = |name| {
         headers.get(name).map(|value: &HeaderValue| {
@@ -248,19 +232,19 @@ async fn read(
     if let Some(coding) =
         text(CONTENT_ENCODING).filter(|coding| !coding.as_str().eq_ignore_ascii_case("identity"))
     {
-        return Err(Unfinished::Failed(Failure::Encoded(coding)));
+        return Err(Unanswered::Failed(Failure::Encoded(coding)));
     }
     let content_type = text(CONTENT_TYPE);
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| RetryAfter::parse(value.to_str().ok()?));
     let claimed = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if claimed.is_some_and(|length| length > MAX_BODY as u64) {
-        return Err(Unfinished::Failed(Failure::TooLarge(MAX_BODY)));
+        return Err(Unanswered::Failed(Failure::TooLarge(MAX_BODY)));
     }
     let status = response.status().as_u16();
     arrived.status = status;
     while let Some(chunk) = response.chunk().await.map_err(failure)? {
         if arrived.body.len() + chunk.len() > MAX_BODY {
-            return Err(Unfinished::Failed(Failure::TooLarge(MAX_BODY)));
+            return Err(Unanswered::Failed(Failure::TooLarge(MAX_BODY)));
         }
         arrived.body.extend_from_slice(&chunk);
     }
@@ -269,15 +253,15 @@ async fn read(
 }
 
 /// Sorts the client's errors on an open connection by what the vendor can have seen.
-fn failure(error: reqwest::Error) -> Unfinished {
+fn failure(error: reqwest::Error) -> Unanswered {
     // The URL says nothing that helps at night, and one day someone will put a secret into one.
     let error = error.without_url();
     if let Some(why) = transport::broken(&error) {
-        return Unfinished::Broken(why.to_owned());
+        return Unanswered::Broken(why.to_owned());
     }
     if error.is_timeout() {
-        return Unfinished::TimedOut;
+        return Unanswered::TimedOut;
     }
     let text = transport::chain(&error);
-    if error.is_builder() { Unfinished::Failed(Failure::Setup(text)) } else { Unfinished::Broken(text) }
+    if error.is_builder() { Unanswered::Failed(Failure::Setup(text)) } else { Unanswered::Broken(text) }
 }

@@ -8,20 +8,30 @@ mod environment;
 pub mod executable;
 mod program;
 pub mod reap;
-mod result;
 mod signal;
 mod socket;
 pub mod web;
 
-use std::panic::resume_unwind;
+use std::time::Duration;
 
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use self::reap::ProcessGroups;
-use self::result::over;
+use super::blocking::apart;
 use certcollectd_core::config::Action;
 use certcollectd_core::engine::hooks::{HookResult, HookRun};
+
+/// Exit code that means "this event is not for me" (the hook protocol of acmetool).
+const NOT_FOR_ME: i32 = 42;
+
+/// A failure with the one thing to do.
+fn advised(why: impl Into<String>, remedy: impl Into<String>) -> HookResult {
+    HookResult::Failed { why: why.into(), last_words: Vec::new(), remedy: Some(remedy.into()) }
+}
+
+fn over(limit: Duration) -> String {
+    format!("ended at its time limit of {}", humantime::format_duration(limit))
+}
 
 /// Carries out one run.
 pub async fn run(run: &HookRun, groups: ProcessGroups) -> HookResult {
@@ -34,13 +44,11 @@ pub async fn run(run: &HookRun, groups: ProcessGroups) -> HookResult {
                 Err(why) => return HookResult::failed(why),
             };
             let (pid_file, signal) = (pid_file.clone(), *signal);
-            let sending = spawn_blocking(move || {
-                let sent = signal::send(&pid_file, signal);
-                drop(begun);
-                sent
-            });
-            let sent = timeout(limit, sending).await;
-            sent.map(|sent| sent.unwrap_or_else(|error| resume_unwind(error.into_panic())))
+            let send = move || {
+                let _begun = begun;
+                signal::send(&pid_file, signal)
+            };
+            timeout(limit, apart(send)).await
         }
         Action::Http { url, method } => timeout(limit, web::call(url, method)).await,
         Action::Socket(path) => timeout(limit, socket::ask(path)).await,

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::resume_unwind;
 use std::process::{ExitStatus, Stdio};
@@ -18,7 +19,7 @@ use tokio::time::timeout;
 use super::environment::environment;
 use super::executable::{find_program, startable};
 use super::reap::{self, ProcessGroups};
-use super::result::{NOT_FOR_ME, over};
+use super::{NOT_FOR_ME, over};
 use crate::effects::errno;
 use crate::effects::files::random_name;
 use certcollectd_core::api::Untrusted;
@@ -53,12 +54,13 @@ pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGrou
         child.stdout.take().map(|pipe| tokio::task::spawn_local(drain(pipe, output.clone()))),
         child.stderr.take().map(|pipe| tokio::task::spawn_local(drain(pipe, output.clone()))),
     ];
+    // Without a status, its time was up.
     let status = match timeout(run.hook.timeout, child.wait()).await {
-        Ok(status) => status.map(Ended::By),
-        Err(_) => end(&mut child, pid).await.map(|_| Ended::AtLimit),
+        Ok(status) => status.map(Some),
+        Err(_) => end(&mut child, pid).await.map(|_| None),
     };
     groups.ended(pid);
-    if matches!(status, Ok(Ended::AtLimit)) {
+    if matches!(status, Ok(None)) {
         reap::end_strays(&groups, MARK, &mark).await;
     }
     for reader in readers.into_iter().flatten() {
@@ -68,15 +70,18 @@ pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGrou
         }
     }
     let last_words = output.lock().expect("nobody panics with it").finish();
-    match status {
-        Ok(Ended::By(status)) => by_status(status, last_words),
-        Ok(Ended::AtLimit) => HookResult::Failed { why: over(run.hook.timeout), last_words, remedy: None },
-        Err(error) => HookResult::Failed {
-            why: format!("its end cannot be learned: {error}"),
-            last_words,
-            remedy: None,
+    let why = match status {
+        Ok(Some(status)) => match (status.code(), status.signal()) {
+            (Some(0), _) => return HookResult::Done,
+            (Some(NOT_FOR_ME), _) => return HookResult::NotForMe,
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => format!("ended by signal {signal}"),
+            (None, None) => "ended in an unknown way".into(),
         },
-    }
+        Ok(None) => over(run.hook.timeout),
+        Err(error) => format!("its end cannot be learned: {error}"),
+    };
+    HookResult::Failed { why, last_words, remedy: None }
 }
 
 /// Starts a program in a process group of its own; its number comes along. On a thread apart: on a mount that hangs the
@@ -157,24 +162,8 @@ fn spawn(arguments: &[String], environment: Vec<(&'static str, OsString)>) -> Re
     })
 }
 
-enum Ended {
-    By(ExitStatus),
-    AtLimit,
-}
-
-fn by_status(status: ExitStatus, last_words: Vec<Untrusted>) -> HookResult {
-    let why = match (status.code(), status.signal()) {
-        (Some(0), _) => return HookResult::Done,
-        (Some(NOT_FOR_ME), _) => return HookResult::NotForMe,
-        (Some(code), _) => format!("exit code {code}"),
-        (None, Some(signal)) => format!("ended by signal {signal}"),
-        (None, None) => "ended in an unknown way".into(),
-    };
-    HookResult::Failed { why, last_words, remedy: None }
-}
-
 /// Ends the whole process group: asks, waits, then does not ask.
-async fn end(child: &mut Child, pid: i32) -> std::io::Result<ExitStatus> {
+async fn end(child: &mut Child, pid: i32) -> io::Result<ExitStatus> {
     let Some(group) = Pid::from_raw(pid) else { return child.wait().await };
     let _ = kill_process_group(group, Signal::TERM);
     let polite = timeout(GRACE, async {
@@ -185,19 +174,13 @@ async fn end(child: &mut Child, pid: i32) -> std::io::Result<ExitStatus> {
         }
         status
     });
-    match polite.await {
-        Ok(status) => status,
-        Err(_) => {
-            let _ = kill_process_group(group, Signal::KILL);
-            // What hangs in the kernel, on a dead mount for instance, ends when it can.
-            match timeout(GRACE, child.wait()).await {
-                Ok(status) => status,
-                Err(_) => {
-                    Err(std::io::Error::other("it was killed and does not end; it hangs in the kernel"))
-                }
-            }
-        }
+    if let Ok(status) = polite.await {
+        return status;
     }
+    let _ = kill_process_group(group, Signal::KILL);
+    // What hangs in the kernel, on a dead mount for instance, ends when it can.
+    let killed = timeout(GRACE, child.wait()).await;
+    killed.unwrap_or_else(|_| Err(io::Error::other("it was killed and does not end; it hangs in the kernel")))
 }
 
 /// What a hook prints, on its way to the log.

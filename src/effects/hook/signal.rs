@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::result::advised;
+use super::advised;
 use crate::effects::access::{self, Reason, Wish};
 use crate::effects::errno;
 use crate::effects::files::open_file;
@@ -20,17 +20,12 @@ const MAX_PID_FILE: u64 = 4096;
 pub(super) fn send(pid_file: &Path, signal: HookSignal) -> HookResult {
     let shown = pid_file.display();
     let mut text = String::new();
-    match open_file(pid_file).and_then(|file| file.take(MAX_PID_FILE).read_to_string(&mut text)) {
-        Ok(_) => {}
-        Err(error) => {
-            let Reason { cause, remedy } = access::reason(pid_file, Wish::Read, &error);
-            let why = format!("pid_file {shown} cannot be read: {cause}");
-            return advised(
-                why,
-                remedy.unwrap_or_else(|| "is the service running, and is that its file?".into()),
-            );
-        }
-    };
+    let read = open_file(pid_file).and_then(|file| file.take(MAX_PID_FILE).read_to_string(&mut text));
+    if let Err(error) = read {
+        let Reason { cause, remedy } = access::reason(pid_file, Wish::Read, &error);
+        let remedy = remedy.unwrap_or_else(|| "is the service running, and is that its file?".into());
+        return advised(format!("pid_file {shown} cannot be read: {cause}"), remedy);
+    }
     let number = text.lines().next().unwrap_or_default().trim();
     // Zero and negative numbers mean process groups, and everybody.
     let Some(pid) = number.parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw) else {

@@ -1,14 +1,13 @@
 //! Hooks that are sockets: the listener does one fixed thing and answers with its exit status.
 
 use std::io::ErrorKind;
-use std::panic::resume_unwind;
 use std::path::Path;
 
 use tokio::io::AsyncReadExt;
-use tokio::task::spawn_blocking;
 
-use super::result::NOT_FOR_ME;
+use super::NOT_FOR_ME;
 use crate::effects::access::{self, Reason, Wish};
+use crate::effects::blocking::apart;
 use crate::effects::errno;
 use certcollectd_core::api::Untrusted;
 use certcollectd_core::engine::hooks::HookResult;
@@ -104,8 +103,7 @@ fn unit_behind(socket: &Path) -> Option<String> {
 pub(super) async fn cannot_connect(socket: &Path, error: std::io::Error) -> HookResult {
     let path = socket.to_owned();
     let kind = error.kind();
-    let looked = spawn_blocking(move || access::reason(&path, Wish::Connect, &error)).await;
-    let Reason { cause, remedy } = looked.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+    let Reason { cause, remedy } = apart(move || access::reason(&path, Wish::Connect, &error)).await;
     let start = || match unit_behind(socket) {
         Some(unit) => format!("`systemctl enable --now {unit}.socket` makes it"),
         None => "start what listens there".into(),

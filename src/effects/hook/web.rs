@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use reqwest::{Client, ClientBuilder, Method, redirect, retry};
 
+use super::advised;
 use super::socket::cannot_connect;
 use crate::effects::call::transport;
 use certcollectd_core::api::Untrusted;
@@ -70,11 +71,10 @@ pub(super) async fn call(url: &str, method: &str) -> HookResult {
         }
         Err(error) => match (&socket, system_error(&error)) {
             (Some(socket), Some(cause)) if error.is_connect() => cannot_connect(socket, cause).await,
-            (None, Some(cause)) if cause.kind() == ErrorKind::ConnectionRefused => HookResult::Failed {
-                why: format!("cannot connect to {}: nobody listens there", shown(url)),
-                last_words: Vec::new(),
-                remedy: Some("is the server running?".into()),
-            },
+            (None, Some(cause)) if cause.kind() == ErrorKind::ConnectionRefused => advised(
+                format!("cannot connect to {}: nobody listens there", shown(url)),
+                "is the server running?",
+            ),
             _ => HookResult::failed(format!("{} cannot be called: {}", shown(url), said(error))),
         },
     }
@@ -89,13 +89,9 @@ fn shown(url: &str) -> String {
 
 /// The system's own error at the bottom of one of the library's.
 fn system_error(error: &reqwest::Error) -> Option<std::io::Error> {
-    let mut at = std::error::Error::source(error);
-    let mut number = None;
-    while let Some(cause) = at {
-        number = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error).or(number);
-        at = cause.source();
-    }
-    number.map(std::io::Error::from_raw_os_error)
+    let numbers = transport::causes(error)
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error));
+    numbers.last().map(std::io::Error::from_raw_os_error)
 }
 
 /// What a refusal says in its first bytes: Docker, for one, gives its reason there.
@@ -109,15 +105,8 @@ fn unmade(error: reqwest::Error) -> String {
 }
 
 fn said(error: reqwest::Error) -> String {
-    use std::error::Error;
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut at = error.source();
-    while let Some(cause) = at {
-        text = cause.to_string();
-        at = cause.source();
-    }
-    Untrusted::new(&text).to_string()
+    let last = transport::causes(&error.without_url()).last().map(ToString::to_string);
+    Untrusted::new(&last.unwrap_or_default()).to_string()
 }
 
 /// Tells the socket from the path of the request: `/run/docker.sock/containers/web/kill` names the socket

@@ -6,6 +6,7 @@ mod inquiry;
 mod names;
 
 use std::error::Error;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
@@ -78,6 +79,12 @@ pub(super) struct Span {
     now: i64,
 }
 
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, and this machine's clock says {}", rfc3339(self.limit), rfc3339(self.now))
+    }
+}
+
 impl Route {
     pub(super) fn new(account: &Account, connect_timeout: Duration) -> Route {
         Route {
@@ -134,16 +141,24 @@ pub(crate) fn rootless() -> Option<&'static str> {
     )
 }
 
+/// An error and what is behind it, to the bottom: an error of the system may hold another one.
+pub(in crate::effects) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| {
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source())
+    })
+}
+
 /// An error with its causes, each said once.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut parts: Vec<String> = Vec::new();
-    let mut at = Some(error);
-    while let Some(error) = at {
+    for error in std::iter::successors(Some(error), |&error| error.source()) {
         let text = error.to_string();
         if !parts.iter().any(|part| part.contains(&text)) {
             parts.push(text);
         }
-        at = error.source();
     }
     // Some of the TLS library's texts end in the address of a manual for programmers.
     for part in &mut parts {
@@ -160,22 +175,16 @@ pub(super) fn cause(error: &reqwest::Error, route: &Route) -> Option<Cause> {
         return None;
     }
     let mut of_system = None;
-    let mut at: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = at {
+    for error in causes(error) {
         if let Some(names::Unknown { name, why }) = error.downcast_ref() {
             return Some(Cause::NoName { name: name.clone(), why: why.clone() });
         }
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
             return Some(of_tls(error));
         }
-        let inner = match error.downcast_ref::<io::Error>() {
-            Some(error) => {
-                of_system = of_kind(error.kind()).or(of_system);
-                error.get_ref().map(|inner| inner as &(dyn Error + 'static))
-            }
-            None => None,
-        };
-        at = inner.or_else(|| error.source());
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            of_system = of_kind(error.kind()).or(of_system);
+        }
     }
     Some(match of_system {
         Some(cause) => cause,
@@ -187,33 +196,21 @@ pub(super) fn cause(error: &reqwest::Error, route: &Route) -> Option<Cause> {
 
 /// How a connection ended that had come about, where the system says so. The kernel's own limit is not that of the call.
 pub(super) fn broken(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    let mut at = Some(error);
-    while let Some(error) = at {
-        let Some(system) = error.downcast_ref::<io::Error>() else {
-            at = error.source();
-            continue;
-        };
+    let mut of_system = causes(error).filter_map(|error| error.downcast_ref::<io::Error>());
+    of_system.find_map(|error| match error.kind() {
         // The client's own limit is an error of this kind as well, but not one of the system's.
-        let is_of_system = system.raw_os_error().is_some();
-        match system.kind() {
-            ErrorKind::TimedOut if is_of_system => {
-                return Some(
-                    "nothing that was sent arrived for the time of `settle`; is the network to it interrupted?",
-                );
-            }
-            ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
-                return Some("the network to it is interrupted");
-            }
-            ErrorKind::ConnectionReset
-            | ErrorKind::ConnectionAborted
-            | ErrorKind::BrokenPipe
-            | ErrorKind::UnexpectedEof => return Some("it closed the connection"),
-            _ => {}
+        ErrorKind::TimedOut if error.raw_os_error().is_some() => {
+            Some("nothing that was sent arrived for the time of `settle`; is the network to it interrupted?")
         }
-        let inner = system.get_ref().map(|inner| inner as &(dyn Error + 'static));
-        at = inner.or_else(|| error.source());
-    }
-    None
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+            Some("the network to it is interrupted")
+        }
+        ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof => Some("it closed the connection"),
+        _ => None,
+    })
 }
 
 /// Whatever else fails between us and a proxy is its refusal. The client keeps the type to itself, so its words have to do.
@@ -262,7 +259,12 @@ fn of_tls(error: &rustls::Error) -> Cause {
             CertificateError::NotValidForNameContext { presented, .. } => {
                 Cause::WrongName(Untrusted::new(&presented.join(", ")))
             }
-            CertificateError::Other(error) if is_own_issuer(&*error.0) => Cause::UnknownIssuer(None),
+            // A certificate that is its own authority and not among the roots.
+            CertificateError::Other(error)
+                if matches!(error.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity)) =>
+            {
+                Cause::UnknownIssuer(None)
+            }
             other => Cause::Tls(Untrusted::new(&other.to_string())),
         },
         rustls::Error::InvalidMessage(
@@ -278,11 +280,6 @@ fn of_tls(error: &rustls::Error) -> Cause {
         rustls::Error::AlertReceived(alert) => Cause::Alert(*alert),
         other => Cause::Tls(Untrusted::new(&other.to_string())),
     }
-}
-
-/// A certificate that is its own authority and not among the roots.
-fn is_own_issuer(error: &(dyn Error + 'static)) -> bool {
-    matches!(error.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
 
 fn is_tls(cause: &Cause) -> bool {
@@ -318,7 +315,7 @@ fn words(cause: &Cause, route: &Route) -> String {
     let clock = "set this machine's clock (timedatectl says whether it is kept right)";
     match cause {
         Cause::NoName { name, why } => {
-            let of_proxy = route.proxy.as_ref().is_some_and(|proxy| has_host(proxy, name));
+            let of_proxy = route.proxy.as_ref().is_some_and(|proxy| name_of(&with_port(proxy, 80)) == name);
             let key = if of_proxy { "proxy" } else { "base_url" };
             format!(
                 "the name {name} cannot be looked up ({why}); is it right in {key}? The name servers are those of \
@@ -372,24 +369,15 @@ fn words(cause: &Cause, route: &Route) -> String {
             format!("the certificate of {owner} was issued by nobody who is trusted here{by}; {remedy}")
         }
         Cause::Expired(span) => {
-            let dates = span.map(|span| {
-                format!(" on {}, and this machine's clock says {}", rfc3339(span.limit), rfc3339(span.now))
-            });
+            let dates = span.map(|span| format!(" on {span}")).unwrap_or_default();
             format!(
-                "the certificate of {owner} has ended{}; if the clock is wrong, {clock}; if it is right, the owner of the \
-                 certificate must renew it",
-                dates.unwrap_or_default()
+                "the certificate of {owner} has ended{dates}; if the clock is wrong, {clock}; if it is right, the owner of \
+                 the certificate must renew it"
             )
         }
         Cause::NotYetValid(span) => {
-            let dates = span.map(|span| {
-                format!(
-                    " before {}, and this machine's clock says {}",
-                    rfc3339(span.limit),
-                    rfc3339(span.now)
-                )
-            });
-            format!("the certificate of {owner} is not valid{}; {clock}", dates.as_deref().unwrap_or(" yet"))
+            let dates = span.map_or_else(|| "yet".to_owned(), |span| format!("before {span}"));
+            format!("the certificate of {owner} is not valid {dates}; {clock}")
         }
         Cause::WrongName(names) => {
             format!("the certificate of {owner} is for other names ({names}); is base_url right?")
@@ -415,10 +403,6 @@ fn with_port(url: &str, default: u16) -> String {
 /// The name in `host:port`.
 fn name_of(host: &str) -> &str {
     host.rsplit_once(':').map_or(host, |(name, _)| name)
-}
-
-fn has_host(proxy: &str, name: &str) -> bool {
-    name_of(&with_port(proxy, 80)) == name
 }
 
 #[cfg(test)]
