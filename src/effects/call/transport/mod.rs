@@ -126,12 +126,6 @@ impl Route {
     pub(super) async fn asked(&self, cause: Cause) -> Cause {
         inquiry::ask(self, cause).await
     }
-
-    /// The failure of a call that found no way.
-    pub(super) fn failure(&self, cause: &Cause) -> Failure {
-        let words = words(cause, self);
-        if is_tls(cause) { Failure::Tls(words) } else { Failure::Connect(words) }
-    }
 }
 
 /// Why no client for TLS can be made on this machine, where that is for want of roots.
@@ -282,112 +276,100 @@ fn of_tls(error: &rustls::Error) -> Cause {
     }
 }
 
-fn is_tls(cause: &Cause) -> bool {
-    match cause {
-        Cause::NotTls
-        | Cause::UnknownIssuer(_)
-        | Cause::Expired(_)
-        | Cause::NotYetValid(_)
-        | Cause::WrongName(_)
-        | Cause::Incompatible
-        | Cause::Alert(_)
-        | Cause::Tls(_) => true,
-        Cause::NoName { .. }
-        | Cause::Refused
-        | Cause::Unreachable
-        | Cause::Forbidden
-        | Cause::Slow
-        | Cause::Closed
-        | Cause::NoTunnel(_)
-        | Cause::NoLogin
-        | Cause::Other(_) => false,
-    }
-}
-
-fn words(cause: &Cause, route: &Route) -> String {
-    let (host, peer) = (&route.host, route.peer());
-    // Behind an https proxy there are two of them, and the error does not say whose certificate it was.
-    let owner = match &route.proxy {
-        Some(proxy) if proxy.starts_with("https://") => format!("{host} (or of the proxy {proxy})"),
-        Some(proxy) => format!("{host}, reached by the proxy {proxy},"),
-        None => host.clone(),
-    };
-    let clock = "set this machine's clock (timedatectl says whether it is kept right)";
-    match cause {
-        Cause::NoName { name, why } => {
-            let of_proxy = route.proxy.as_ref().is_some_and(|proxy| name_of(&with_port(proxy, 80)) == name);
-            let key = if of_proxy { "proxy" } else { "base_url" };
-            format!(
-                "the name {name} cannot be looked up ({why}); is it right in {key}? The name servers are those of \
-                 /etc/resolv.conf"
-            )
-        }
-        Cause::Refused => {
-            format!("{peer} refuses the connection: nobody listens on that port, or a firewall forbids it")
-        }
-        Cause::Unreachable => {
-            format!("there is no way to {peer}: look at this machine's network and its routes")
-        }
-        Cause::Forbidden => format!(
-            "this machine does not let us connect to {peer}: look at its firewall, and at IPAddressDeny= of the unit"
-        ),
-        Cause::Slow => format!(
-            "{peer} does not answer within connect_timeout ({}): a firewall that drops packets looks like this",
-            humantime::format_duration(route.connect_timeout)
-        ),
-        Cause::Closed => format!(
-            "{peer} closes the connection before TLS is agreed: a firewall that dislikes the name {} does so, and a port \
-             that is not for https",
-            name_of(host)
-        ),
-        Cause::NoTunnel(Some(407)) | Cause::NoLogin => {
-            let status = if matches!(cause, Cause::NoLogin) { "" } else { " (HTTP 407)" };
-            match &route.proxy_login {
-                Some((user, remedy)) => format!(
-                    "{peer} refuses the login of proxy_user \"{user}\"{status}; is it the right one? A new password: {remedy}"
-                ),
-                None => format!("{peer} wants a login{status}: set proxy_user and proxy_password"),
+impl Route {
+    /// The failure of a call that found no way.
+    pub(super) fn failure(&self, cause: &Cause) -> Failure {
+        let (host, peer) = (&self.host, self.peer());
+        // Behind an https proxy there are two of them, and the error does not say whose certificate it was.
+        let owner = match &self.proxy {
+            Some(proxy) if proxy.starts_with("https://") => format!("{host} (or of the proxy {proxy})"),
+            Some(proxy) => format!("{host}, reached by the proxy {proxy},"),
+            None => host.clone(),
+        };
+        let clock = "set this machine's clock (timedatectl says whether it is kept right)";
+        match cause {
+            Cause::NoName { name, why } => {
+                let of_proxy =
+                    self.proxy.as_ref().is_some_and(|proxy| name_of(&with_port(proxy, 80)) == name);
+                let key = if of_proxy { "proxy" } else { "base_url" };
+                Failure::Connect(format!(
+                    "the name {name} cannot be looked up ({why}); is it right in {key}? The name servers are those of \
+                     /etc/resolv.conf"
+                ))
             }
+            Cause::Refused => Failure::Connect(format!(
+                "{peer} refuses the connection: nobody listens on that port, or a firewall forbids it"
+            )),
+            Cause::Unreachable => Failure::Connect(format!(
+                "there is no way to {peer}: look at this machine's network and its routes"
+            )),
+            Cause::Forbidden => Failure::Connect(format!(
+                "this machine does not let us connect to {peer}: look at its firewall, and at IPAddressDeny= of the unit"
+            )),
+            Cause::Slow => Failure::Connect(format!(
+                "{peer} does not answer within connect_timeout ({}): a firewall that drops packets looks like this",
+                humantime::format_duration(self.connect_timeout)
+            )),
+            Cause::Closed => Failure::Connect(format!(
+                "{peer} closes the connection before TLS is agreed: a firewall that dislikes the name {} does so, and a port \
+                 that is not for https",
+                name_of(host)
+            )),
+            Cause::NoTunnel(Some(407)) | Cause::NoLogin => {
+                let status = if matches!(cause, Cause::NoLogin) { "" } else { " (HTTP 407)" };
+                match &self.proxy_login {
+                    Some((user, remedy)) => Failure::Connect(format!(
+                        "{peer} refuses the login of proxy_user \"{user}\"{status}; is it the right one? A new password: {remedy}"
+                    )),
+                    None => Failure::Connect(format!(
+                        "{peer} wants a login{status}: set proxy_user and proxy_password"
+                    )),
+                }
+            }
+            Cause::NoTunnel(status) => {
+                let status = status.map(|status| format!(": HTTP {status} to CONNECT")).unwrap_or_default();
+                Failure::Connect(format!(
+                    "{peer} does not connect us to {host}{status}; whoever runs the proxy must allow it, or `proxy` is wrong"
+                ))
+            }
+            Cause::NotTls => Failure::Tls(format!(
+                "something that is not TLS answers at {host}: a login page of a network, or a port for plain HTTP?"
+            )),
+            Cause::UnknownIssuer(issuer) => {
+                let by = issuer.as_ref().map(|issuer| format!(", but by \"{issuer}\"")).unwrap_or_default();
+                let remedy = match &self.ca_file {
+                    Some(path) => format!("is the right root in ca_file {path}?"),
+                    None => {
+                        "if a proxy or firewall looks into connections, put its root into a ca_file of the \
+                             account; else install ca-certificates"
+                            .to_owned()
+                    }
+                };
+                Failure::Tls(format!(
+                    "the certificate of {owner} was issued by nobody who is trusted here{by}; {remedy}"
+                ))
+            }
+            Cause::Expired(span) => {
+                let dates = span.map(|span| format!(" on {span}")).unwrap_or_default();
+                Failure::Tls(format!(
+                    "the certificate of {owner} has ended{dates}; if the clock is wrong, {clock}; if it is right, the owner of \
+                     the certificate must renew it"
+                ))
+            }
+            Cause::NotYetValid(span) => {
+                let dates = span.map_or_else(|| "yet".to_owned(), |span| format!("before {span}"));
+                Failure::Tls(format!("the certificate of {owner} is not valid {dates}; {clock}"))
+            }
+            Cause::WrongName(names) => Failure::Tls(format!(
+                "the certificate of {owner} is for other names ({names}); is base_url right?"
+            )),
+            Cause::Incompatible => Failure::Tls(format!(
+                "{owner} and we have no version of TLS, or no cipher, in common; ours are 1.2 and 1.3: is base_url right?"
+            )),
+            Cause::Alert(alert) => Failure::Tls(format!("{owner} breaks TLS off with the alert {alert:?}")),
+            Cause::Tls(why) => Failure::Tls(format!("{owner}: {why}")),
+            Cause::Other(why) => Failure::Connect(format!("{peer}: {why}")),
         }
-        Cause::NoTunnel(status) => {
-            let status = status.map(|status| format!(": HTTP {status} to CONNECT")).unwrap_or_default();
-            format!(
-                "{peer} does not connect us to {host}{status}; whoever runs the proxy must allow it, or `proxy` is wrong"
-            )
-        }
-        Cause::NotTls => format!(
-            "something that is not TLS answers at {host}: a login page of a network, or a port for plain HTTP?"
-        ),
-        Cause::UnknownIssuer(issuer) => {
-            let by = issuer.as_ref().map(|issuer| format!(", but by \"{issuer}\"")).unwrap_or_default();
-            let remedy = match &route.ca_file {
-                Some(path) => format!("is the right root in ca_file {path}?"),
-                None => "if a proxy or firewall looks into connections, put its root into a ca_file of the account; else \
-                         install ca-certificates"
-                    .to_owned(),
-            };
-            format!("the certificate of {owner} was issued by nobody who is trusted here{by}; {remedy}")
-        }
-        Cause::Expired(span) => {
-            let dates = span.map(|span| format!(" on {span}")).unwrap_or_default();
-            format!(
-                "the certificate of {owner} has ended{dates}; if the clock is wrong, {clock}; if it is right, the owner of \
-                 the certificate must renew it"
-            )
-        }
-        Cause::NotYetValid(span) => {
-            let dates = span.map_or_else(|| "yet".to_owned(), |span| format!("before {span}"));
-            format!("the certificate of {owner} is not valid {dates}; {clock}")
-        }
-        Cause::WrongName(names) => {
-            format!("the certificate of {owner} is for other names ({names}); is base_url right?")
-        }
-        Cause::Incompatible => format!(
-            "{owner} and we have no version of TLS, or no cipher, in common; ours are 1.2 and 1.3: is base_url right?"
-        ),
-        Cause::Alert(alert) => format!("{owner} breaks TLS off with the alert {alert:?}"),
-        Cause::Tls(why) => format!("{owner}: {why}"),
-        Cause::Other(why) => format!("{peer}: {why}"),
     }
 }
 

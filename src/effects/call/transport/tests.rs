@@ -10,6 +10,10 @@ fn route(proxy: Option<&str>, ca_file: Option<&str>) -> Route {
     }
 }
 
+fn words(cause: &Cause, route: &Route) -> String {
+    route.failure(cause).to_string()
+}
+
 const PROXY: Option<&str> = Some("http://proxy.example.com:3128");
 
 fn causes() -> Vec<Cause> {
