@@ -2,7 +2,7 @@
 //! in the way of another.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use super::address::host_of;
@@ -11,9 +11,9 @@ use super::parse::diagnostic::{Diagnostic, Diagnostics, Span};
 use super::tables::order::CopyOrigin;
 use super::tables::polling::{cadence, check as check_overrides};
 use super::tables::{account, hook, listener};
-use super::value::{near, plain, shown};
+use super::value::{did_you_mean, plain, shown};
 use certcollectd_core::api::{OrderRef, Product, Response};
-use certcollectd_core::config::{Account, Action, Cadence, Config, KeySource, SecretSource};
+use certcollectd_core::config::{Account, Action, Cadence, Config, SecretSource};
 
 /// Maximum number of names listed where none is similar.
 const LISTED: usize = 10;
@@ -93,9 +93,8 @@ fn order_accounts(diagnostics: &Diagnostics<'_>, draft: &Draft) -> Vec<Option<us
 }
 
 fn unknown<'a>(kind: &str, name: &str, at: Span, known: impl Iterator<Item = &'a str> + Clone) -> Diagnostic {
-    let label = near(name, known.clone()).map(|near| format!("did you mean {near:?}?"));
     let problem = Diagnostic::error(format!("there is no {kind} with the name {}", shown(name)), at)
-        .label(label.unwrap_or_default());
+        .label(did_you_mean(name, known.clone()));
     let mut names: Vec<&str> = known.collect();
     names.sort_unstable();
     let more = names.len().saturating_sub(LISTED);
@@ -208,9 +207,9 @@ fn folders(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     let (state, install) = (draft.state_dir(), draft.install_dir());
     let what = if state == install {
         "`state_dir` and `install_dir` are the same folder"
-    } else if state.starts_with(&install) {
+    } else if state.starts_with(install) {
         "`state_dir` lies in `install_dir`"
-    } else if install.starts_with(&state) {
+    } else if install.starts_with(state) {
         "`install_dir` lies in `state_dir`"
     } else {
         return;
@@ -242,13 +241,9 @@ fn installed<'a>(draft: &Draft, install: &Path, path: &'a Path) -> Option<&'a st
 fn key_files(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     let install = draft.install_dir();
     for (order, origin) in draft.orders.list.iter().zip(&draft.orders.origins) {
-        let (paths, what): (&[PathBuf], &str) = match &order.key {
-            KeySource::None | KeySource::Request(_) => continue,
-            KeySource::Keys(paths) => (paths, "key_file"),
-            KeySource::Csr(path) => (std::slice::from_ref(path), "csr_file"),
-        };
+        let (what, paths) = order.key.files();
         for path in paths {
-            if let Some(name) = installed(draft, &install, path) {
+            if let Some(name) = installed(draft, install, path) {
                 Diagnostic::error(
                     format!("the {what} of `{}` lies among the installed files of `{name}`", order.name),
                     origin.name,
@@ -296,11 +291,11 @@ fn copies(diagnostics: &Diagnostics<'_>, draft: &Draft) {
                 .help("give the copy a path of its own; what stands there is replaced")
                 .add_to(diagnostics);
         };
-        if path.starts_with(&state) || state.starts_with(path) {
+        if path.starts_with(state) || state.starts_with(path) {
             refuse("a copy in the way of `state_dir`".to_owned());
         } else if install.starts_with(path) {
             refuse("a copy in the way of `install_dir`".to_owned());
-        } else if let Some(name) = installed(draft, &install, path) {
+        } else if let Some(name) = installed(draft, install, path) {
             refuse(format!("a copy among the installed files of `{name}`"));
         } else if let Some(input) = inputs.get(path) {
             refuse(match input {
@@ -325,15 +320,8 @@ fn inputs<'a>(diagnostics: &Diagnostics<'a>, draft: &'a Draft) -> HashMap<&'a Pa
         diagnostics.sources.iter().map(|source| (&*source.path, Input::Other("a file of the configuration"))),
     );
     for (index, order) in draft.orders.list.iter().enumerate() {
-        match &order.key {
-            KeySource::None | KeySource::Request(_) => {}
-            KeySource::Keys(paths) => {
-                inputs.extend(paths.iter().map(|path| (path.as_path(), Input::Order("key_file", index))));
-            }
-            KeySource::Csr(path) => {
-                inputs.insert(path, Input::Order("csr_file", index));
-            }
-        }
+        let (what, paths) = order.key.files();
+        inputs.extend(paths.iter().map(|path| (path.as_path(), Input::Order(what, index))));
     }
     for shared in &draft.orders.shared {
         if let Some(path) = &shared.settings.trust_anchors {

@@ -1,7 +1,6 @@
 //! All that was read so far, in the order of the files, before it is known whether it fits together.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,20 +34,18 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub(super) fn state_dir(&self) -> Cow<'_, Path> {
+    pub(super) fn state_dir(&self) -> &Path {
         folder(&self.state_dir, Config::STATE_DIR)
     }
 
-    pub(super) fn install_dir(&self) -> Cow<'_, Path> {
+    pub(super) fn install_dir(&self) -> &Path {
         folder(&self.install_dir, Config::INSTALL_DIR)
     }
 
     /// Nothing is missing when there were no errors.
     pub(super) fn settle(self) -> Config {
-        let state_dir = self.state_dir().into_owned();
-        let install_dir = self.install_dir().into_owned();
-        let names: HashMap<Arc<str>, Arc<str>> =
-            self.accounts.iter().map(|draft| (draft.name.clone(), draft.name.clone())).collect();
+        let (state_dir, install_dir) = (self.state_dir().to_owned(), self.install_dir().to_owned());
+        let names: HashSet<Arc<str>> = self.accounts.iter().map(|draft| draft.name.clone()).collect();
         let only = self.accounts.first().map(|draft| draft.name.clone()).unwrap_or_default();
         let accounts: Vec<Arc<str>> =
             self.orders.list.iter().map(|order| names.get(&order.account).unwrap_or(&only).clone()).collect();
@@ -68,9 +65,6 @@ impl Draft {
     }
 }
 
-fn folder<'a>(written: &'a Option<(PathBuf, Span)>, default: &'static str) -> Cow<'a, Path> {
-    match written {
-        Some((path, _)) => Cow::Borrowed(path),
-        None => Cow::Borrowed(Path::new(default)),
-    }
+fn folder<'a>(written: &'a Option<(PathBuf, Span)>, default: &'static str) -> &'a Path {
+    written.as_ref().map_or_else(|| Path::new(default), |(path, _)| path)
 }

@@ -229,12 +229,16 @@ pub(super) fn log_filter(text: &str) -> Result<(), InvalidValue> {
         // Without a level, a target or a span stands for all of it.
         let is_target = !part.contains('=') && (part.contains("::") || part.trim().ends_with(']'));
         if !is_level && !is_target {
-            let near = near(level, LEVELS.into_iter()).map(|near| format!("did you mean {near:?}? "));
-            let help = format!("{}{help}", near.unwrap_or_default());
-            return refuse(format!("has the unknown level {}", shown(level)), help);
+            let help = format!("{} {help}", did_you_mean(level, LEVELS.into_iter()));
+            return refuse(format!("has the unknown level {}", shown(level)), help.trim_start());
         }
     }
     Ok(())
+}
+
+/// A question about a word that is not known; nothing where none is near.
+pub(super) fn did_you_mean<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> String {
+    near(word, candidates).map(|near| format!("did you mean {near:?}?")).unwrap_or_default()
 }
 
 /// The candidate that was probably meant, if one is near enough.

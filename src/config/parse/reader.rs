@@ -12,7 +12,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, Span};
 use super::sensitive::is_harmless;
 use crate::config::address::has_user_info;
 use crate::config::keys::{self, Keys, MOST_KEYS};
-use crate::config::value::{InvalidValue, NAME_HELP, near};
+use crate::config::value::{InvalidValue, NAME_HELP, did_you_mean, near};
 use certcollectd_core::config::name;
 
 /// Where a tree came from.
@@ -351,8 +351,7 @@ impl<'a> Item<'a> {
         let text = self.text(&list)?;
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
-            let label = near(text, words.iter().map(|(word, _)| *word));
-            let label = label.map(|near| format!("did you mean {near:?}?")).unwrap_or_default();
+            let label = did_you_mean(text, words.iter().map(|(word, _)| *word));
             Diagnostic::error(format!("{} has an unknown value", self.subject()), self.at)
                 .label(label)
                 .help(list)

@@ -7,6 +7,7 @@ use std::path::Path;
 use annotate_snippets::{AnnotationKind, Group, Level as Tag, Renderer, Snippet};
 
 use super::diagnostic::{Diagnostic, DiagnosticList, Level, Location, Source, Span};
+use super::syntax::line_of;
 use certcollectd_core::config::count;
 
 /// What stands in the place of text that must not be shown. Always the same length, so that it does not tell
@@ -171,8 +172,7 @@ struct Window<'a> {
 fn position(text: &str, at: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..at.min(text.len())];
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |found| found + 1);
-    let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+    let column = String::from_utf8_lossy(&before[line_of(text, at).start..]).chars().count() + 1;
     (line, column)
 }
 
@@ -184,10 +184,10 @@ fn first_line(text: &str, span: Range<usize>) -> Option<Range<usize>> {
 }
 
 fn lines_around(text: &str, span: &Range<usize>) -> Range<usize> {
-    let start = text[..span.start].rfind('\n').map_or(0, |found| found + 1);
-    let end = text[span.end..].find('\n').map_or(text.len(), |found| span.end + found);
     // What is far from the span in a line without end is not needed to understand it.
-    let start = start.max(text.floor_char_boundary(span.start.saturating_sub(LINE)));
+    let start =
+        line_of(text, span.start).start.max(text.floor_char_boundary(span.start.saturating_sub(LINE)));
+    let end = line_of(text, span.end).end;
     start..end.min(text.ceil_char_boundary((span.end + LINE).min(text.len())))
 }
 

@@ -202,7 +202,8 @@ fn enclosing(
     }
 }
 
-fn line_of(text: &str, at: usize) -> Range<usize> {
+/// The line around a place, without its end.
+pub(super) fn line_of(text: &str, at: usize) -> Range<usize> {
     let at = at.min(text.len());
     let start = text.as_bytes()[..at].iter().rposition(|byte| *byte == b'\n').map_or(0, |found| found + 1);
     let end =

@@ -8,7 +8,9 @@ use crate::config::address::{hook_url, method, socket_path};
 use crate::config::keys;
 use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{DURATION_HELP, InvalidValue, SHORTEST, duration, file_path, near, refuse_if};
+use crate::config::value::{
+    DURATION_HELP, InvalidValue, SHORTEST, did_you_mean, duration, file_path, refuse_if,
+};
 use certcollectd_core::config::{Action, Hook, HookEvent, HookSignal};
 
 /// Longest time for a hook: one that needs more waits for something that will not come.
@@ -122,12 +124,9 @@ fn signal_name(text: &str) -> Result<HookSignal, InvalidValue> {
     HookSignal::spelled(text).ok_or_else(|| {
         let names = HookSignal::ALL.map(HookSignal::as_str);
         let upper = text.to_ascii_uppercase();
-        let near = near(upper.strip_prefix("SIG").unwrap_or(&upper), names.into_iter());
-        let near = near.map(|near| format!("did you mean {near:?}? "));
-        InvalidValue::new(
-            "is not a signal that a hook may send",
-            format!("{}one of {}", near.unwrap_or_default(), names.join(", ")),
-        )
+        let near = did_you_mean(upper.strip_prefix("SIG").unwrap_or(&upper), names.into_iter());
+        let help = format!("{near} one of {}", names.join(", "));
+        InvalidValue::new("is not a signal that a hook may send", help.trim_start())
     })
 }
 

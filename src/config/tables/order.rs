@@ -245,20 +245,17 @@ fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -
     if item.is_unquoted(item.name) {
         return None;
     }
-    let check = |text: &str| match item.name {
-        "order_number" => value::order_number(text, product),
-        "certificate_id" => value::digits(text, CERTIFICATE_ID_DIGITS),
-        _ => value::digits(text, BASE_ORDER_DIGITS),
+    let read = |text: &str| match item.name {
+        "order_number" => value::order_number(text, product).map(|()| OrderRef::OrderNumber(text.into())),
+        "certificate_id" => {
+            value::digits(text, CERTIFICATE_ID_DIGITS).map(|()| OrderRef::CertificateId(text.into()))
+        }
+        _ => value::digits(text, BASE_ORDER_DIGITS).map(|()| OrderRef::BaseOrderNumber(text.into())),
     };
-    let text: Box<str> = item.parse(help, |text| check(text).map(|()| text))?.into();
-    if let Some((what, help)) = value::odd_order_number(&text) {
+    let handle = item.parse(help, read)?;
+    if let Some((what, help)) = item.value.as_str().and_then(value::odd_order_number) {
         Diagnostic::warning(format!("`{}` {what}", item.name), item.at).help(help).add_to(item.diagnostics());
     }
-    let handle = match item.name {
-        "order_number" => OrderRef::OrderNumber(text),
-        "certificate_id" => OrderRef::CertificateId(text),
-        _ => OrderRef::BaseOrderNumber(text),
-    };
     Some((handle, item.at))
 }
 

@@ -197,6 +197,17 @@ pub enum KeySource {
     Request(Box<str>),
 }
 
+impl KeySource {
+    /// The files to read, and the key of the configuration that names them.
+    pub fn files(&self) -> (&'static str, &[PathBuf]) {
+        match self {
+            KeySource::Keys(paths) => ("key_file", paths),
+            KeySource::Csr(path) => ("csr_file", std::slice::from_ref(path)),
+            KeySource::None | KeySource::Request(_) => ("", &[]),
+        }
+    }
+}
+
 /// What must hold where `[order.verify]` says nothing: [`Policy::default`], but `trust` is off for mark certificates,
 /// whose roots are in no platform's store.
 pub fn standard_policy(product: Product) -> Policy {
