@@ -8,7 +8,7 @@ use rustix::fs;
 
 use super::copies::{Copy, place_copy, prepare_copy};
 use super::dir::Dir;
-use super::error::failed;
+use super::error::{failed, stale};
 use super::layout::{LINK, check_link, store_name};
 use super::stage;
 use crate::effects::files::random_name;
@@ -17,7 +17,6 @@ use certcollectd_core::engine::install::{Activate, InstallError};
 pub fn activate(install_dir: &Path, activate: &Activate) -> Result<(), InstallError> {
     let base = Dir::open(install_dir)?;
     let store_name = store_name(&activate.name);
-    let stale = |error| InstallError { stale: true, ..error };
     let store = base.enter(&store_name).map_err(stale)?;
     let generation = store.enter(&activate.generation).map_err(stale)?;
     stage::check(&generation, &activate.expected)?;

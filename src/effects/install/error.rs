@@ -29,6 +29,11 @@ pub(crate) fn failed(step: &'static str, path: &Path, error: impl Into<io::Error
     InstallError { advice: advice.map(str::to_owned), ..InstallError::new(step, path, cause) }
 }
 
+/// As for what is staged: it is not as it was written.
+pub(super) fn stale(error: InstallError) -> InstallError {
+    InstallError { stale: true, ..error }
+}
+
 pub(super) fn in_the_way(path: &Path, cause: String) -> InstallError {
     InstallError::new("put a file into place at", path, cause)
         .advise("move it away; the certificate is installed by itself then")

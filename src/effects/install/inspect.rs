@@ -1,5 +1,6 @@
 //! Looking: at keys, at trust anchors, and at what readers see. Owner and mode that drifted are put right.
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,17 +43,12 @@ pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
         }
         Some(KeySource::None) | None => {}
     }
-    match &inspect.purpose {
-        InspectPurpose::Verify { anchors: Some(source), .. } => {
-            let file = match source {
-                AnchorSource::Platform => None,
-                AnchorSource::File(path) => Some(path.as_path()),
-            };
-            found.anchors = Some(anchors(file).map(Arc::new));
-        }
-        InspectPurpose::Verify { anchors: None, .. }
-        | InspectPurpose::Look
-        | InspectPurpose::RollBack { .. } => {}
+    if let InspectPurpose::Verify { anchors: Some(source), .. } = &inspect.purpose {
+        let file = match source {
+            AnchorSource::Platform => None,
+            AnchorSource::File(path) => Some(path.as_path()),
+        };
+        found.anchors = Some(anchors(file).map(Arc::new));
     }
     look(install_dir, inspect, &mut found);
     found
@@ -106,11 +102,8 @@ fn look(install_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
     if found.certificates.is_empty() {
         found.certificates = kept(&store, inspect);
     }
-    match inspect.purpose {
-        InspectPurpose::RollBack { .. } => {
-            found.previous = previous(&store, found.link.generation(), &inspect.files);
-        }
-        InspectPurpose::Verify { .. } | InspectPurpose::Look => {}
+    if let InspectPurpose::RollBack { .. } = inspect.purpose {
+        found.previous = previous(&store, found.link.generation(), &inspect.files);
     }
 }
 
@@ -136,16 +129,20 @@ fn miss_all(inspect: &Inspect, found: &mut Inspection) {
 
 /// Whether all files of the generation on record are there, as they were written.
 fn is_whole(store: &Dir, inspect: &Inspect, found: &mut Inspection) -> bool {
-    let Some(current) = inspect.current.as_deref() else { return false };
-    open_to_owner(store, current, found);
-    let generation = store.find(current).ok().flatten();
+    if let Some(current) = inspect.current.as_deref() {
+        open_to_owner(store, current, found);
+    }
+    let generation = on_record(store, inspect);
     generation.is_some_and(|generation| stage::check(&generation, &inspect.expected).is_ok())
+}
+
+fn on_record(store: &Dir, inspect: &Inspect) -> Option<Dir> {
+    store.find(inspect.current.as_deref()?).ok().flatten()
 }
 
 /// The certificates of the generation on record, where no link leads to it any more.
 fn kept(store: &Dir, inspect: &Inspect) -> Vec<Certificate> {
-    let generation = inspect.current.as_deref().and_then(|current| store.find(current).ok().flatten());
-    let Some(generation) = generation else { return Vec::new() };
+    let Some(generation) = on_record(store, inspect) else { return Vec::new() };
     let names = inspect.expected.iter().filter_map(|file| generation.read(&file.name, MAX_FILE).ok());
     names.flat_map(|(content, _)| certificates(&content)).collect()
 }
@@ -380,12 +377,8 @@ fn previous(
                 Err(_) => return None,
             }
         }
-        let mut seen = Vec::new();
-        pool.retain(|certificate: &Certificate| {
-            let new = !seen.contains(&certificate.fingerprint());
-            seen.push(certificate.fingerprint());
-            new
-        });
+        let mut seen = HashSet::new();
+        pool.retain(|certificate: &Certificate| seen.insert(certificate.fingerprint()));
         pool.iter().any(|certificate| !certificate.is_ca()).then_some((name, pool, found))
     })
 }

@@ -27,9 +27,8 @@ pub(crate) fn keep(state_dir: &Path, activate: &Activate) {
 
 /// After a look at an order's files: what is gone is found here, and what is missing here is saved again.
 pub(crate) fn tend(state_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
-    match inspect.purpose {
-        InspectPurpose::Look if !inspect.expected.is_empty() => {}
-        InspectPurpose::Look | InspectPurpose::Verify { .. } | InspectPurpose::RollBack { .. } => return,
+    if !matches!(inspect.purpose, InspectPurpose::Look) || inspect.expected.is_empty() {
+        return;
     }
     let kept = take(state_dir, &inspect.name);
     let whole =

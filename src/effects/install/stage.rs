@@ -5,7 +5,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::dir::Dir;
-use super::error::failed;
+use super::error::{failed, stale};
 use super::keys::read_key;
 use super::layout::{DIR_MODE, MAX_FILE, STAGING, clear_leftovers, store_name};
 use crate::effects::files::random_name;
@@ -102,14 +102,13 @@ fn judge(generation: &Dir, stage: &Stage) -> Result<(), InstallError> {
 
 /// A file that was read back and is not what it should be.
 fn unlike(generation: &Dir, name: &str, cause: &str) -> InstallError {
-    InstallError { stale: true, ..InstallError::new("verify", generation.path().join(name), cause) }
+    stale(InstallError::new("verify", generation.path().join(name), cause))
 }
 
 /// Reads a generation back and compares it with what was meant.
 pub fn check(generation: &Dir, files: &[InstalledFile]) -> Result<(), InstallError> {
     for file in files {
-        let (content, _) =
-            generation.read(&file.name, MAX_FILE).map_err(|error| InstallError { stale: true, ..error })?;
+        let (content, _) = generation.read(&file.name, MAX_FILE).map_err(stale)?;
         if Fingerprint::of(&content) != file.digest {
             return Err(unlike(generation, &file.name, "its content is not what was written"));
         }

@@ -14,7 +14,7 @@ use crate::config::file::Level;
 use crate::config::locate::{Finding, Key};
 use crate::effects::hook::executable::find_program;
 use crate::effects::ownership::{group_name, user_name};
-use certcollectd_core::config::{Action, Config, KeySource, SecretSource, Severity};
+use certcollectd_core::config::{Action, Config, SecretSource, Severity};
 
 /// A user with his groups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -279,18 +279,10 @@ pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Ve
         let name = &order.name;
         let verify = &order.settings.verify;
         let level = if verify.key == Severity::Block { Level::Error } else { Level::Warning };
-        match &order.key {
-            KeySource::None | KeySource::Request(_) => {}
-            KeySource::Keys(paths) => {
-                for path in paths {
-                    let about = Key::order(name, &["key_file"]).with(path.to_string_lossy());
-                    need(path, Right::Read, level, Some(about), &format!("order {name}: key_file"));
-                }
-            }
-            KeySource::Csr(path) => {
-                let about = Key::order(name, &["csr_file"]);
-                need(path, Right::Read, level, Some(about), &format!("order {name}: csr_file"));
-            }
+        let (key, paths) = order.key.files();
+        for path in paths {
+            let about = Key::order(name, &[key]).with(path.to_string_lossy());
+            need(path, Right::Read, level, Some(about), &format!("order {name}: {key}"));
         }
         if let Some(path) = order.settings.trust_anchors.as_ref().filter(|_| verify.trust != Severity::Off) {
             let level = if verify.trust == Severity::Block { Level::Error } else { Level::Warning };

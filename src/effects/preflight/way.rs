@@ -12,7 +12,7 @@ use crate::effects::hook::executable::find_program;
 use crate::effects::install::copies::{self, Place};
 use crate::effects::install::dir::Dir;
 use crate::effects::install::layout::{check_link, check_store, store_name};
-use certcollectd_core::config::{Config, KeySource, SecretSource};
+use certcollectd_core::config::{Config, SecretSource};
 
 pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
     // Where there is no directory yet, nothing is in the way in it.
@@ -92,13 +92,8 @@ fn inputs(config: &Config, files: &[&Path]) -> HashMap<(u64, u64), String> {
     }
     for order in &config.orders {
         let name = &order.name;
-        match &order.key {
-            KeySource::None | KeySource::Request(_) => {}
-            KeySource::Keys(paths) => {
-                all.extend(paths.iter().map(|path| (path.clone(), format!("the key_file of order {name}"))));
-            }
-            KeySource::Csr(path) => all.push((path.clone(), format!("the csr_file of order {name}"))),
-        }
+        let (key, paths) = order.key.files();
+        all.extend(paths.iter().map(|path| (path.clone(), format!("the {key} of order {name}"))));
         let anchors = order.settings.trust_anchors.clone();
         all.extend(anchors.map(|path| (path, "a file of trust_anchors".to_owned())));
     }
