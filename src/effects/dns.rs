@@ -30,12 +30,6 @@ pub struct Dns {
     shown: String,
 }
 
-impl std::fmt::Debug for Dns {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dns").field("servers", &self.shown).finish_non_exhaustive()
-    }
-}
-
 impl Dns {
     /// A resolver that asks these servers, or the system's where none is named. Within a tokio runtime.
     pub fn new(servers: &[SocketAddr]) -> Result<Dns, String> {

@@ -51,9 +51,8 @@ pub struct Effects {
 enum Kind {
     Call(Arc<str>),
     TagCredential(Arc<str>),
-    Inspect(OrderId),
-    Stage(OrderId),
-    Activate(OrderId),
+    /// To look at its files, to stage or to activate them.
+    Files(OrderId),
     Tidy(OrderId),
     Hook(RunId),
 }
@@ -101,16 +100,16 @@ impl Effects {
                     Event::CredentialTagged { account, tag }
                 });
             }
-            Effect::Inspect(inspect) => self.on_disk(Kind::Inspect(inspect.order), move |config| {
+            Effect::Inspect(inspect) => self.on_disk(Kind::Files(inspect.order), move |config| {
                 let mut inspection = Box::new(inspect::inspect(&config.install_dir, &inspect));
                 spare::tend(&config.state_dir, &inspect, &mut inspection);
                 Event::Inspected { order: inspect.order, inspection }
             }),
-            Effect::Stage(stage) => self.on_disk(Kind::Stage(stage.order), move |config| {
+            Effect::Stage(stage) => self.on_disk(Kind::Files(stage.order), move |config| {
                 let result = stage::stage(&config.install_dir, &stage);
                 Event::Staged { order: stage.order, result }
             }),
-            Effect::Activate(activate) => self.on_disk(Kind::Activate(activate.order), move |config| {
+            Effect::Activate(activate) => self.on_disk(Kind::Files(activate.order), move |config| {
                 let result = activate::activate(&config.install_dir, &activate);
                 if result.is_ok() {
                     spare::keep(&config.state_dir, &activate);
@@ -185,7 +184,7 @@ impl Effects {
                 Event::Answered { account, outcome, credential: None }
             }
             Kind::TagCredential(account) => Event::CredentialTagged { account, tag: None },
-            Kind::Inspect(order) | Kind::Stage(order) | Kind::Activate(order) => Event::Panicked { order },
+            Kind::Files(order) => Event::Panicked { order },
             Kind::Tidy(order) => Event::Tidied { order, problem: Some(why) },
             Kind::Hook(run) => Event::HookEnded { run, result: HookResult::failed(why) },
         }
@@ -216,9 +215,7 @@ mod tests {
         block_on(async {
             let mut effects = effects();
             match kind {
-                Kind::Inspect(_) | Kind::Stage(_) | Kind::Activate(_) | Kind::Tidy(_) => {
-                    effects.on_disk(kind, |_| panic!("made for the test"));
-                }
+                Kind::Files(_) | Kind::Tidy(_) => effects.on_disk(kind, |_| panic!("made for the test")),
                 _ => effects.spawn(kind, async { panic!("made for the test") }),
             }
             let event = effects.next().await;
@@ -258,9 +255,7 @@ mod tests {
     #[test]
     fn a_panic_ends_one_effect_and_says_whose_it_was() {
         let order = OrderId(7);
-        for kind in [Kind::Inspect(order), Kind::Stage(order), Kind::Activate(order)] {
-            assert!(matches!(grief(kind), Event::Panicked { order: OrderId(7) }));
-        }
+        assert!(matches!(grief(Kind::Files(order)), Event::Panicked { order: OrderId(7) }));
         let tidied = grief(Kind::Tidy(order));
         assert!(matches!(tidied, Event::Tidied { order: OrderId(7), problem: Some(_) }), "{tidied:?}");
         let called = grief(Kind::Call("main".into()));

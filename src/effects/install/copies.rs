@@ -21,21 +21,11 @@ pub(super) struct Copy<'a> {
     owner: Ownership,
 }
 
-/// What is at the place of a copy and can be replaced.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Nothing, as far as can be seen.
-    Free,
-    File,
-    /// A link, which will be a file; where it leads.
-    Link(PathBuf),
-}
-
-/// What is at the place of a copy.
-pub(crate) fn place(to: &Path) -> Result<Place, InstallError> {
-    let Ok(found) = std::fs::symlink_metadata(to) else { return Ok(Place::Free) };
+/// Where the link leads that a copy will replace, if it is one. An error where a copy can replace nothing.
+pub(crate) fn replaced_link(to: &Path) -> Result<Option<PathBuf>, InstallError> {
+    let Ok(found) = std::fs::symlink_metadata(to) else { return Ok(None) };
     replaceable(FileType::from_raw_mode(found.mode()), to)?;
-    Ok(if found.is_symlink() { Place::Link(std::fs::read_link(to).unwrap_or_default()) } else { Place::File })
+    Ok(found.is_symlink().then(|| std::fs::read_link(to).unwrap_or_default()))
 }
 
 fn replaceable(what: FileType, to: &Path) -> Result<(), InstallError> {

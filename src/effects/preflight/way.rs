@@ -9,7 +9,7 @@ use crate::config::file::Level;
 use crate::config::locate::{Finding, Key};
 use crate::effects::call::credential;
 use crate::effects::hook::executable::find_program;
-use crate::effects::install::copies::{self, Place};
+use crate::effects::install::copies::replaced_link;
 use crate::effects::install::dir::Dir;
 use crate::effects::install::layout::{check_link, check_store, store_name};
 use certcollectd_core::config::{Config, SecretSource};
@@ -44,8 +44,8 @@ pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
                 ));
                 continue;
             }
-            match copies::place(&copy.to) {
-                Ok(Place::Link(target)) => found.push(finding(
+            match replaced_link(&copy.to) {
+                Ok(Some(target)) => found.push(finding(
                     Level::Warning,
                     Some(about),
                     format!(
@@ -55,7 +55,7 @@ pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
                     ),
                     "if a server reads the file behind the link, name that file in `to`",
                 )),
-                Ok(Place::Free | Place::File) => {}
+                Ok(None) => {}
                 Err(error) => {
                     found.push(finding(Level::Error, Some(about), format!("order {name}: {error}"), ""));
                 }
