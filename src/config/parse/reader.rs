@@ -101,7 +101,7 @@ impl<'a> Table<'a> {
     /// As [`Table::get`]; that it is missing is an error.
     pub(crate) fn need(&self, name: &'static str, help: &str) -> Option<Item<'a>> {
         let item = self.get(name);
-        if item.is_none() && !self.meant.contains(&name) {
+        if item.is_none() {
             self.note_missing(&[name], help);
         }
         item
@@ -111,9 +111,6 @@ impl<'a> Table<'a> {
     pub(crate) fn one_of(&self, names: &[&'static str], help: &str) -> Option<Item<'a>> {
         let mut found = names.iter().filter_map(|name| self.get(name));
         let Some(first) = found.next() else {
-            if names.iter().any(|name| self.meant.contains(name)) {
-                return None;
-            }
             self.note_missing(names, help);
             return None;
         };
@@ -139,7 +136,7 @@ impl<'a> Table<'a> {
     }
 
     fn note_missing(&self, names: &[&str], help: &str) {
-        if self.diagnostics().has_gap_after(self.at) {
+        if names.iter().any(|name| self.meant.contains(name)) || self.diagnostics().has_gap_after(self.at) {
             return;
         }
         let what = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");

@@ -1,5 +1,6 @@
 //! `[[account]]`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use certcollectd_core::api::Response;
@@ -123,16 +124,14 @@ pub(crate) fn url(
 
 /// Two accounts with one login would be called at the same time, which the vendor forbids.
 pub(crate) fn note_shared_logins(drafts: &[Draft], diagnostics: &Diagnostics<'_>) {
-    for (index, draft) in drafts.iter().enumerate() {
+    let mut known: HashMap<(&str, &str), Span> = HashMap::new();
+    for draft in drafts {
         let Some(account) = &draft.account else { continue };
-        let same = drafts[..index].iter().find(|earlier| {
-            earlier.account.as_ref().is_some_and(|earlier| {
-                earlier.login_name == account.login_name && earlier.base_url == account.base_url
-            })
-        });
-        if let Some(same) = same {
+        let login = (account.login_name.as_str(), account.base_url.as_str());
+        let first = *known.entry(login).or_insert(draft.login_at);
+        if first != draft.login_at {
             Diagnostic::error("two accounts with the same login name", draft.login_at)
-                .again_after(same.login_at)
+                .again_after(first)
                 .help("the vendor asks for one call at a time, so one login is one [[account]]")
                 .add_to(diagnostics);
         }

@@ -1,6 +1,5 @@
 //! `[[order]]`: reading one, and keeping 100,000 of them small.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -136,14 +135,12 @@ impl Orders {
     }
 
     fn note_name(&mut self, table: &Table<'_>, name: &Arc<str>, at: Span) {
-        match self.by_name.entry(name.clone()) {
-            Entry::Vacant(entry) => {
-                entry.insert(at);
-            }
-            Entry::Occupied(entry) => Diagnostic::error(format!("two orders with the name `{name}`"), at)
-                .again_after(*entry.get())
+        let first = *self.by_name.entry(name.clone()).or_insert(at);
+        if first != at {
+            Diagnostic::error(format!("two orders with the name `{name}`"), at)
+                .again_after(first)
                 .help("the name is the order's folder, so each needs its own")
-                .add_to(table.diagnostics()),
+                .add_to(table.diagnostics());
         }
     }
 
@@ -288,11 +285,7 @@ fn key(table: &Table<'_>) -> KeySource {
         let help = "the path of a PEM file in quotes, or a list of them";
         let read = |item: &Item<'_>| item.parse(help, file_path);
         let is_list = item.value.is_array();
-        let files = if is_list {
-            item.list(help, read)
-        } else {
-            read(&item).map_or_else(Vec::new, |path| vec![path])
-        };
+        let files = if is_list { item.list(help, read) } else { read(&item).into_iter().collect() };
         if item.is_empty_list() {
             item.refuse("is an empty list", "leave it out where the key is not known here");
         }

@@ -118,22 +118,15 @@ pub fn check(generation: &Dir, files: &[InstalledFile]) -> Result<(), InstallErr
 
 /// The bytes of one file; `None` where there is nothing to write, as for a root that the vendor did not send.
 pub fn content(kind: FileKind, material: &Material) -> Result<Option<Zeroizing<Vec<u8>>>, InstallError> {
-    match kind {
-        FileKind::Key | FileKind::Combined => {
-            let path = material.key.as_ref().ok_or_else(|| {
-                let cause = "no configured key file fits the certificate";
-                InstallError::new("write the key of", kind.as_str(), cause)
-                    .advise("set key_file, or leave key and combined out of the files")
-            })?;
-            Ok(contents::with_key(kind, material, &fitting_key(path, material)?.to_pem()))
-        }
-        FileKind::Cert
-        | FileKind::Chain
-        | FileKind::Fullchain
-        | FileKind::Root
-        | FileKind::Pkcs7
-        | FileKind::Der => Ok(contents::without_key(kind, material).map(Zeroizing::new)),
+    if !kind.holds_key() {
+        return Ok(contents::without_key(kind, material).map(Zeroizing::new));
     }
+    let path = material.key.as_ref().ok_or_else(|| {
+        let cause = "no configured key file fits the certificate";
+        InstallError::new("write the key of", kind.as_str(), cause)
+            .advise("set key_file, or leave key and combined out of the files")
+    })?;
+    Ok(contents::with_key(kind, material, &fitting_key(path, material)?.to_pem()))
 }
 
 /// The one private key that fits, without what stands beside it in its file: a server takes the first certificate that

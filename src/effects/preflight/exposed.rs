@@ -15,16 +15,8 @@ use crate::effects::call::credential;
 use crate::effects::hook::executable::find_program;
 use certcollectd_core::config::{Config, KeySource};
 
-/// Who but root, the daemon's user and the current user has a right.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Other {
-    Everybody,
-    Group(String),
-    Owner(String),
-}
-
-/// A right that is too wide: at the file, or at a directory above it.
-type Weakness = (PathBuf, Other);
+/// Who but root, the daemon's user and the current user may change something: how bad that is, who, and what ends it.
+type Other = (Level, String, &'static str);
 
 pub(super) fn look(config: &Config, files: &[&Path], service: &User, found: &mut Vec<Finding>) {
     let mut looked = Looked { service, found, known: BTreeMap::new() };
@@ -68,6 +60,8 @@ pub(super) fn look(config: &Config, files: &[&Path], service: &User, found: &mut
     }
 }
 
+const EVERYBODY: &str = "everybody on this machine";
+
 struct Looked<'a> {
     service: &'a User,
     found: &'a mut Vec<Finding>,
@@ -77,20 +71,12 @@ struct Looked<'a> {
 
 impl Looked<'_> {
     fn at(&mut self, path: &Path, what: &str, about: impl Fn() -> Option<Key>) {
-        let Some((at, other)) = self.weakness(path) else { return };
+        let Some((at, (level, who, end))) = self.weakness(path) else { return };
         let (shown, place) = (path.display(), at.display());
         let where_ =
             if at == path { format!("{what}, {shown},") } else { format!("{what} lies in {place}, which") };
-        let (level, who, help) = match &other {
-            Other::Everybody => {
-                (Level::Error, "everybody on this machine".to_owned(), format!("chmod o-w {place}"))
-            }
-            Other::Group(name) => (Level::Warning, format!("group {name}"), format!("chmod g-w {place}")),
-            Other::Owner(name) => {
-                (Level::Warning, format!("its owner {name}"), format!("chown root {place}"))
-            }
-        };
-        self.found.push(finding(level, about(), format!("{where_} can be changed by {who}"), &help));
+        let text = format!("{where_} can be changed by {who}");
+        self.found.push(finding(level, about(), text, &format!("{end} {place}")));
     }
 
     /// Anyone who may read a secret knows it. `bit` is the permission that is too much.
@@ -104,14 +90,14 @@ impl Looked<'_> {
             let Some(name) = self.foreign_group(&stat) else { return };
             (format!("group {name}"), "g-rwx")
         } else {
-            ("everybody on this machine".to_owned(), "o-rwx")
+            (EVERYBODY.to_owned(), "o-rwx")
         };
         let text = format!("{what}, {shown}, can be read by {who}");
         self.found.push(finding(Level::Warning, about(), text, &format!("chmod {chmod} {shown}")));
     }
 
     /// The nearest right that is too wide on the way up from the file.
-    fn weakness(&mut self, path: &Path) -> Option<Weakness> {
+    fn weakness(&mut self, path: &Path) -> Option<(PathBuf, Other)> {
         let real = std::fs::canonicalize(path).ok()?;
         for at in real.ancestors() {
             let other = match self.known.get(at) {
@@ -136,18 +122,19 @@ impl Looked<'_> {
         // In a sticky directory no one can replace what belongs to someone else.
         let is_guarded = stat.is_dir() && mode & 0o1000 != 0;
         if mode & 0o002 != 0 && !is_guarded {
-            return Some(Other::Everybody);
+            return Some((Level::Error, EVERYBODY.to_owned(), "chmod o-w"));
         }
         if mode & 0o020 != 0
             && !is_guarded
             && let Some(name) = self.foreign_group(stat)
         {
-            return Some(Other::Group(name));
+            return Some((Level::Warning, format!("group {name}"), "chmod g-w"));
         }
         let is_trusted = [0, self.service.uid, rustix::process::geteuid().as_raw()].contains(&stat.uid());
         // In a container the number of a user of the host says nothing.
         let owner = Entry::from_uid(Uid::from_raw(stat.uid())).ok().flatten();
-        owner.filter(|_| !is_trusted).map(|owner| Other::Owner(owner.name))
+        let owner = owner.filter(|_| !is_trusted)?;
+        Some((Level::Warning, format!("its owner {}", owner.name), "chown root"))
     }
 
     /// The group of a file, if someone else is in it: not root's, not the daemon's own, not its owner's private one.

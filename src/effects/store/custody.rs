@@ -28,16 +28,10 @@ impl Identity {
 }
 
 /// What a write changes: the size, and the time of the last write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    size: u64,
-    written: (i64, i64),
-}
+type Stamp = (u64, i64, i64);
 
-impl Stamp {
-    fn of(found: &Metadata) -> Stamp {
-        Stamp { size: found.size(), written: (found.mtime(), found.mtime_nsec()) }
-    }
+fn stamp(found: &Metadata) -> Stamp {
+    (found.size(), found.mtime(), found.mtime_nsec())
 }
 
 /// What only we write to.
@@ -94,7 +88,7 @@ impl Custody {
             if Identity::of(&found) != *identity {
                 return Err(lost(path, if beside { Loss::AnotherBeside } else { Loss::Another }));
             }
-            if !self.is_as_left(name, Stamp::of(&found)) {
+            if !self.is_as_left(name, stamp(&found)) {
                 return Err(lost(path, Loss::Overwritten));
             }
         }
@@ -115,13 +109,12 @@ impl Custody {
     /// wrote into either. A log that was only taken away is still whole to us.
     pub(super) fn may_fold(&self) -> bool {
         let known = |name: &str| self.files.iter().find(|(known, _)| *known == name).map(|(_, found)| *found);
-        let [database, log] = STAMPED.map(|name| std::fs::symlink_metadata(self.dir.join(name)).ok());
+        let [database, log] = self.look();
         let same = |name, found: &Option<Metadata>| found.as_ref().map(Identity::of) == known(name);
         let stamps = self.stamps.as_ref().map(Cell::get);
         let as_left = |at: usize, found: &Option<Metadata>| {
-            stamps
-                .and_then(|stamps| stamps[at])
-                .is_none_or(|left| found.as_ref().map(Stamp::of) == Some(left))
+            let left = stamps.and_then(|stamps| stamps[at]);
+            left.is_none_or(|left| found.as_ref().map(stamp) == Some(left))
         };
         same(DATABASE, &database) && as_left(0, &database) && (!same(LOG, &log) || as_left(1, &log))
     }
@@ -129,12 +122,12 @@ impl Custody {
     /// Someone wrote, and it was us.
     pub(super) fn wrote(&self) {
         if let Some(stamps) = &self.stamps {
-            stamps.set(self.look());
+            stamps.set(self.look().map(|found| found.as_ref().map(stamp)));
         }
     }
 
-    fn look(&self) -> Stamps {
-        STAMPED.map(|name| std::fs::symlink_metadata(self.dir.join(name)).ok().map(|found| Stamp::of(&found)))
+    fn look(&self) -> [Option<Metadata>; 2] {
+        STAMPED.map(|name| std::fs::symlink_metadata(self.dir.join(name)).ok())
     }
 }
 
