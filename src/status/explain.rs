@@ -3,7 +3,11 @@
 use serde::Serialize;
 
 use super::missing::{self, Missing};
-use super::{AccountState, AccountStatus, HookState, OrderStatus, Status};
+use super::table::stranger;
+use super::{
+    AccountState, AccountStatus, Announcement, CertificateStatus, HookState, OrderStatus, Status,
+    VendorStatus,
+};
 use certcollectd_core::api::code::Progress;
 use certcollectd_core::api::reply::Details;
 use certcollectd_core::config::{Config, count};
@@ -125,7 +129,6 @@ impl Explanation {
 }
 
 fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
-    let mut lines = Vec::new();
     let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
     let phase = match order.phase {
         Phase::Waiting if order.polls == 0 => "The vendor has not been asked about it yet".to_owned(),
@@ -141,86 +144,61 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
         Phase::Revoked => format!("The vendor has revoked the certificate{since}; it is not polled"),
     };
     let because = order.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
-    lines.push(format!("{phase}{because}."));
-    if let Some(since) = &order.reissue_since {
-        lines.push(format!(
-            "Another certificate is being made for it: its re-issue has been waiting since {since}."
-        ));
-    }
-    if let Some(name) = &order.fqdn {
-        lines.push(format!("At the vendor it is for {name}."));
-    }
-    if let Some(vendor) = &order.vendor {
-        lines.push(format!(
-            "The vendor's last answer, of {}: {}.",
-            vendor.at,
-            vendor.text.trim_end_matches('.')
-        ));
-    }
-    if let Some(installed) = &order.certificate {
-        lines.push(format!(
-            "Installed is serial {}, valid until {}, {} left, for {}.",
-            installed.serial,
-            installed.not_after,
-            count(installed.days_left, "day"),
-            installed.names.join(" ")
-        ));
-    }
-    if let Some(announced) = &order.revocation_announced {
-        lines.push(format!(
-            "At {} a push notification announced that the vendor will revoke the certificate: {}.",
-            announced.at, announced.text
-        ));
-    }
-    if order.rolled_back {
-        lines.push(
+    let reissue = order.reissue_since.as_ref();
+    let announced = order.revocation_announced.as_ref();
+    let mut lines = vec![
+        Some(format!("{phase}{because}.")),
+        reissue.map(|since| {
+            format!("Another certificate is being made for it: its re-issue has been waiting since {since}.")
+        }),
+        order.fqdn.as_ref().map(|name| format!("At the vendor it is for {name}.")),
+        order.vendor.as_ref().map(|VendorStatus { at, text, .. }| {
+            format!("The vendor's last answer, of {at}: {}.", text.trim_end_matches('.'))
+        }),
+        order.certificate.as_ref().map(|CertificateStatus { serial, not_after, days_left, names, .. }| {
+            let (left, names) = (count(*days_left, "day"), names.join(" "));
+            format!("Installed is serial {serial}, valid until {not_after}, {left} left, for {names}.")
+        }),
+        announced.map(|Announcement { at, text, .. }| {
+            format!("At {at} a push notification announced that the vendor will revoke the certificate: {text}.")
+        }),
+        order.rolled_back.then(|| {
             "It was rolled back: an older generation is in place at the operator's word, and a newer certificate waits."
-                .to_owned(),
-        );
-    }
+                .to_owned()
+        }),
+    ];
     for hook in order.hooks.iter().filter(|hook| hook.state != HookState::Done) {
         let last = hook.last.as_deref().unwrap_or("not tried yet");
         let next = hook.next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
-        lines.push(format!("Hook {} is owed for {}: {last}{next}.", hook.hook, hook.event));
+        lines.push(Some(format!("Hook {} is owed for {}: {last}{next}.", hook.hook, hook.event)));
     }
-    if let Some(replacement) = &order.replacement {
-        lines.push(format!("{}.", replacement.replacen("a replacement", "A replacement", 1)));
-    }
-    if let Some(trouble) = &order.trouble {
-        lines.push(format!("Trouble on this machine: {trouble}."));
-    }
-    if let Some(coverage) = order.coverage() {
-        lines.push(format!("The installed certificate {coverage}, which the one before covered."));
-    }
-    if let Some(lost) = &order.lost {
-        lines.push(format!("What was installed is not all there: {lost}."));
-    }
-    if let Some(drift) = &order.drift {
-        lines.push(format!("The files are not as they were installed: {drift}."));
-    }
-    if let Some(end) = &order.subscription_ends {
-        let day = day(end);
-        lines.push(match order.term_left {
-            Some(left) if left <= 0 => format!("The subscription ended {day}; there will be no re-issue."),
-            _ => format!("The subscription ends {day}; no re-issue reaches beyond it."),
+    let capital = |told: &String| format!("{}.", told.replacen("a replacement", "A replacement", 1));
+    let covers = |coverage| format!("The installed certificate {coverage}, which the one before covered.");
+    let term = |end: &String| match (day(end), order.term_left) {
+        (day, Some(..=0)) => format!("The subscription ended {day}; there will be no re-issue."),
+        (day, _) => format!("The subscription ends {day}; no re-issue reaches beyond it."),
+    };
+    lines.extend([
+        order.replacement.as_ref().map(capital),
+        order.trouble.as_ref().map(|trouble| format!("Trouble on this machine: {trouble}.")),
+        order.coverage().map(covers),
+        order.lost.as_ref().map(|lost| format!("What was installed is not all there: {lost}.")),
+        order.drift.as_ref().map(|drift| format!("The files are not as they were installed: {drift}.")),
+        order.subscription_ends.as_ref().map(term),
+    ]);
+    if let Some(account) = account {
+        let AccountStatus { name, state, .. } = account;
+        let when = account.when.as_deref().unwrap_or("-");
+        let reason = account.reason.as_deref().unwrap_or("-");
+        lines.push(match state {
+            AccountState::Open => None,
+            AccountState::Closed => Some(format!("Account {name} is {state} since {when}: {reason}.")),
+            AccountState::Paused => Some(format!("Account {name} is {state} until {when}: {reason}.")),
         });
+        let announced = account.revocation_announced.as_ref();
+        lines.push(announced.map(|announced| format!("On {}.", stranger(account, announced))));
     }
-    if let Some(account) = account.filter(|account| account.state != AccountState::Open) {
-        let word = if account.state == AccountState::Closed { "since" } else { "until" };
-        lines.push(format!(
-            "Account {} is {} {word} {}: {}.",
-            account.name,
-            account.state,
-            account.when.as_deref().unwrap_or("-"),
-            account.reason.as_deref().unwrap_or("-")
-        ));
-    }
-    if let Some(account) = account
-        && let Some(announced) = &account.revocation_announced
-    {
-        lines.push(format!("On {}.", super::table::stranger(account, announced)));
-    }
-    lines
+    lines.into_iter().flatten().collect()
 }
 
 fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
