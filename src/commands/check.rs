@@ -162,11 +162,13 @@ fn next_step(path: &Path, missing: &str) -> String {
 fn check_account(account: &Account, config: &Config, report: &mut Report) {
     let name = &account.name;
     let owner = format!("account {name}");
-    let about = Key::account(name, &["password", source_key(&account.password)]);
-    check_secret(&account.password, too_long_for_vendor, (&owner, "the password"), &about, report);
-    if let Some(ProxyLogin { password, .. }) = &account.proxy_login {
-        let about = Key::account(name, &["proxy_password", source_key(password)]);
-        check_secret(password, too_long_for_proxy, (&owner, "the password of the proxy"), &about, report);
+    for (key, source) in account.secrets() {
+        let about = Key::account(name, &[key, source_key(source)]);
+        if key == "password" {
+            check_secret(source, too_long_for_vendor, (&owner, "the password"), &about, report);
+        } else {
+            check_secret(source, too_long_for_proxy, (&owner, "the password of the proxy"), &about, report);
+        }
     }
     if let Some(path) = &account.ca_file
         && let Err(failure) = call::roots(path)
@@ -265,17 +267,23 @@ fn how_to_try(source: &SecretSource) -> String {
 const ROOTS: &str =
     "install the roots of the system (Debian: ca-certificates), or set SSL_CERT_FILE to a PEM file with them";
 
+/// How bad it is that something cannot be checked.
+fn level(checked: Severity) -> Level {
+    if checked == Severity::Block { Level::Error } else { Level::Warning }
+}
+
 fn check_keys(order: &Order, report: &mut Report) {
-    let level = if order.settings.verify.key == Severity::Block { Level::Error } else { Level::Warning };
     let name = &order.name;
     let missing = "correct the path, or take it out where the key is not known here";
+    let mut unread = |about: Key, what: String, path: &Path| {
+        let text = format!("order {name}: {what}");
+        report.add(level(order.settings.verify.key), about, text, &next_step(path, missing));
+    };
     match &order.key {
         KeySource::None | KeySource::Request(_) => {}
         KeySource::Csr(path) => {
             if let Err(why) = keys::request(path) {
-                let about = Key::order(name, &["csr_file"]);
-                let help = next_step(path, missing);
-                report.add(level, about, format!("order {name}: csr_file {why}"), &help);
+                unread(Key::order(name, &["csr_file"]), format!("csr_file {why}"), path);
             }
         }
         KeySource::Keys(paths) => {
@@ -283,9 +291,7 @@ fn check_keys(order: &Order, report: &mut Report) {
                 let candidate = keys::candidate(path);
                 if let Err(why) = candidate.key {
                     let about = Key::order(name, &["key_file"]).with(candidate.label.as_str());
-                    let help = next_step(path, missing);
-                    let text = format!("order {name}: key_file {}: {why}", candidate.label);
-                    report.add(level, about, text, &help);
+                    unread(about, format!("key_file {}: {why}", candidate.label), path);
                 }
             }
         }
@@ -300,62 +306,51 @@ fn check_anchors(config: &Config, report: &mut Report) {
         if seen.insert(settings.trust_anchors.clone())
             && let Err(why) = keys::anchors(settings.trust_anchors.as_deref())
         {
-            let level = if settings.verify.trust == Severity::Block { Level::Error } else { Level::Warning };
             let about = Key::order(&order.name, &["verify", "trust_anchors"]);
             let missing = "correct the path, or take trust_anchors out for the system's";
             let help =
                 settings.trust_anchors.as_ref().map(|path| next_step(path, missing)).unwrap_or_default();
-            report.add(level, about, why, &help);
+            report.add(level(settings.verify.trust), about, why, &help);
         }
     }
 }
 
 fn check_hook(hook: &Hook, report: &mut Report) {
-    let name = &hook.name;
-    match &hook.action {
+    let about = |path| Key::hook(&hook.name, path);
+    let (level, about, why, help) = match &hook.action {
         Action::Run(arguments) => {
             let program = arguments.first().map(String::as_str).unwrap_or_default();
-            if let Err(why) = executable::find_program(program) {
-                let about = Key::hook(name, &["run"]).with(program);
-                report.error(
-                    about,
-                    format!("hook {name}: {why}"),
-                    "the first entry of run is the program, with its path if it is in none of the usual places",
-                );
-            }
+            let Err(why) = executable::find_program(program) else { return };
+            let help =
+                "the first entry of run is the program, with its path if it is in none of the usual places";
+            (Level::Error, about(&["run"]).with(program), why.to_string(), help)
         }
+        Action::Signal { pid_file, .. } if pid_file.exists() => return,
         Action::Signal { pid_file, .. } => {
-            if !pid_file.exists() {
-                report.warning(
-                    Key::hook(name, &["signal", "pid_file"]),
-                    format!("hook {name}: {} is not there now", pid_file.display()),
-                    "the hook fails, and is tried again, until the server has written it",
-                );
-            }
+            let why = format!("{} is not there now", pid_file.display());
+            let help = "the hook fails, and is tried again, until the server has written it";
+            (Level::Warning, about(&["signal", "pid_file"]), why, help)
         }
-        Action::Socket(path) => {
-            let about = Key::hook(name, &["socket"]);
-            match std::fs::metadata(path) {
-                Ok(found) if found.file_type().is_socket() => {}
-                Ok(_) => report.error(
-                    about,
-                    format!("hook {name}: {} is not a socket", path.display()),
-                    "it is the path of the socket that the bridge listens on, see docs/hooks.md",
-                ),
-                Err(error) => report.warning(
-                    about,
-                    format!("hook {name}: {} is not there now: {}", path.display(), cause(&error)),
-                    "start what listens there: systemctl enable --now NAME.socket, see docs/hooks.md",
-                ),
+        Action::Socket(path) => match std::fs::metadata(path) {
+            Ok(found) if found.file_type().is_socket() => return,
+            Ok(_) => {
+                let why = format!("{} is not a socket", path.display());
+                let help = "it is the path of the socket that the bridge listens on, see docs/hooks.md";
+                (Level::Error, about(&["socket"]), why, help)
             }
-        }
+            Err(error) => {
+                let why = format!("{} is not there now: {}", path.display(), cause(&error));
+                let help = "start what listens there: systemctl enable --now NAME.socket, see docs/hooks.md";
+                (Level::Warning, about(&["socket"]), why, help)
+            }
+        },
         Action::Http { url, .. } => {
-            if let Some(why) = web::obstacle(url) {
-                let about = Key::hook(name, &["http", "url"]);
-                report.error(about, format!("hook {name}: {url} cannot be called: {why}"), ROOTS);
-            }
+            let Some(why) = web::obstacle(url) else { return };
+            let why = format!("{url} cannot be called: {why}");
+            (Level::Error, about(&["http", "url"]), why, ROOTS)
         }
-    }
+    };
+    report.add(level, about, format!("hook {}: {why}", hook.name), help);
 }
 
 fn check_state_dir(config: &Config, report: &mut Report) {
@@ -417,28 +412,24 @@ fn check_state_dir(config: &Config, report: &mut Report) {
 /// One call for each account, through its gate: about the first of its orders.
 fn check_logins(path: &Path, config: &Arc<Config>, report: &mut Report) {
     for account in &config.accounts {
-        let about = Key::account(&account.name, &[]);
-        let Some(order) = config.orders.iter().find(|order| order.account == account.name) else {
-            let text = format!("account {}: no order to try the login with", account.name);
-            report.warning(about, text, "");
+        let name = &account.name;
+        let about = Key::account(name, &[]);
+        let Some(order) = config.orders.iter().find(|order| order.account == *name) else {
+            report.warning(about, format!("account {name}: no order to try the login with"), "");
             continue;
         };
-        match order::carry_out(path, config, Command::Poll(order.name.to_string())) {
+        let poll = Command::Poll(order.name.to_string());
+        let wrong = match order::carry_out(path, config, poll) {
             Ok(reply) => match reply.data[CommandReply::LOGIN].as_str() {
                 Some(CommandReply::ACCEPTED) if reply.ok => {
-                    print(&format!("account {}: the login is accepted\n{}", account.name, reply.text));
+                    print(&format!("account {name}: the login is accepted\n{}", reply.text));
+                    continue;
                 }
-                Some(CommandReply::ACCEPTED | CommandReply::REFUSED) => {
-                    report.error(about, format!("account {}: {}", account.name, reply.text), "");
-                }
-                _ => {
-                    let what = "it cannot be said whether the login is accepted";
-                    report.error(about, format!("account {}: {what}: {}", account.name, reply.text), "");
-                }
+                Some(CommandReply::ACCEPTED | CommandReply::REFUSED) => reply.text,
+                _ => format!("it cannot be said whether the login is accepted: {}", reply.text),
             },
-            Err(_) => {
-                report.error(about, format!("account {}: the login could not be tried", account.name), "");
-            }
-        }
+            Err(_) => "the login could not be tried".to_owned(),
+        };
+        report.error(about, format!("account {name}: {wrong}"), "");
     }
 }

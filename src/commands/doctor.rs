@@ -13,10 +13,11 @@ use super::print::{fail, print};
 use super::unknown::unknown;
 use crate::effects::dns::Dns;
 use crate::effects::install::keys;
+use crate::effects::store::error::StoreError;
 use crate::effects::store::load::Reader;
 use crate::sources::clock;
-use certcollectd_core::api::dcv::Token;
-use certcollectd_core::api::dcv::survey::{self, Finding, Found, Seen, State, Subject};
+use certcollectd_core::api::dcv::survey::{self, Finding, Found, Seen, Subject};
+use certcollectd_core::api::dcv::{Match, Token};
 use certcollectd_core::api::{Product, Untrusted};
 use certcollectd_core::cert::SanName;
 use certcollectd_core::config::{Config, KeySource, Order};
@@ -39,7 +40,7 @@ pub fn dcv(path: &Path, name: &str, resolver: Option<SocketAddr>, json: bool) ->
         request(order).map_err(|why| fail(Exit::Usage, &format!("order {}: csr_file {why}", order.name)))?;
     let (token, requested) = request.map_or((None, Vec::new()), |(token, names)| (Some(token), names));
     let failed = |why: String| fail(Exit::Failed, &why);
-    let subjects = subjects(&config, order, &requested).map_err(failed)?;
+    let subjects = subjects(&config, order, &requested).map_err(|why| failed(why.to_string()))?;
     if subjects.is_empty() {
         let why = format!(
             "order {}: no domain is known; give it `domains` or a csr_file, or wait until the vendor has been asked",
@@ -83,12 +84,9 @@ fn request(order: &Order) -> Result<Option<(Token, Vec<String>)>, String> {
 }
 
 /// The order's domains, from what the state remembers of the vendor's words, else from the configuration.
-fn subjects(config: &Config, order: &Order, requested: &[String]) -> Result<Vec<Subject>, String> {
-    let reader = Reader::open(&config.state_dir).map_err(|error| error.to_string())?;
-    let loaded = match reader {
-        Some(reader) => reader.load(clock::now()).map_err(|error| error.to_string())?,
-        None => certcollectd_core::engine::Loaded::default(),
-    };
+fn subjects(config: &Config, order: &Order, requested: &[String]) -> Result<Vec<Subject>, StoreError> {
+    let reader = Reader::open(&config.state_dir)?;
+    let loaded = reader.map(|reader| reader.load(clock::now())).transpose()?.unwrap_or_default();
     let handle = order.handle.identity();
     let record =
         loaded.orders.get(&order.name).map(|known| &known.record).filter(|record| *record.handle == *handle);
@@ -104,7 +102,7 @@ async fn look(dns: &Dns, subject: &Subject, token: Option<&Token>) -> Vec<Findin
         for name in token.record_names(&subject.domain) {
             let found = dns.cname(&name).await;
             let one = follow(dns, token, name, found).await;
-            let proven = one.proves(token) != certcollectd_core::api::dcv::Match::Other;
+            let proven = one.proves(token) != Match::Other;
             seen.push(one);
             if proven {
                 break;
@@ -130,17 +128,14 @@ async fn look(dns: &Dns, subject: &Subject, token: Option<&Token>) -> Vec<Findin
 /// Where a record points that does not prove anything itself, one step further: a zone may hand the
 /// names of its proofs to another one.
 async fn follow(dns: &Dns, token: &Token, name: String, found: Found<String>) -> Seen {
-    let seen = Seen { name, found, further: None };
-    match &seen.found {
-        Found::Records(targets) if seen.proves(token) == certcollectd_core::api::dcv::Match::Other => {
-            let further = match targets.first() {
-                Some(target) => Some(dns.cname(target).await),
-                None => None,
-            };
-            Seen { further, ..seen }
-        }
-        Found::Records(_) | Found::NoRecord | Found::NoName | Found::Failed(_) => seen,
+    let mut seen = Seen { name, found, further: None };
+    if let Found::Records(targets) = &seen.found
+        && let Some(target) = targets.first()
+        && seen.proves(token) == Match::Other
+    {
+        seen.further = Some(dns.cname(target).await);
     }
+    seen
 }
 
 /// As people read it.
@@ -167,23 +162,18 @@ fn text(order: &Order, asked: &str, all: &Looked) -> String {
 
 /// As machines read it.
 fn machine(order: &Order, asked: &str, all: &Looked) -> String {
-    let domains: Vec<serde_json::Value> = all
-        .iter()
-        .map(|(subject, findings)| {
-            let findings: Vec<_> = findings
-                .iter()
-                .map(|finding| {
-                    json!({ "check": finding.check, "state": State::as_str(finding.state), "text": finding.text })
-                })
-                .collect();
-            json!({
-                "domain": subject.domain,
-                "method": subject.method,
-                "validated": subject.validated,
-                "findings": findings,
-            })
+    let domains = all.iter().map(|(subject, findings)| {
+        let findings = findings.iter().map(|finding| {
+            json!({ "check": finding.check, "state": finding.state.as_str(), "text": finding.text })
+        });
+        json!({
+            "domain": subject.domain,
+            "method": subject.method,
+            "validated": subject.validated,
+            "findings": findings.collect::<Vec<_>>(),
         })
-        .collect();
+    });
+    let domains = domains.collect::<Vec<_>>();
     let value = json!({ "order": *order.name, "resolver": asked, "ok": is_fine(all), "domains": domains });
     serde_json::to_string_pretty(&value).expect("strings, lists and truth values")
 }

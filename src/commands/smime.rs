@@ -49,21 +49,18 @@ fn request(path: &Path) -> Result<String, String> {
     } else {
         std::io::stdin().take(most).read_to_end(&mut bytes)
     };
-    read.map_err(|error| format!("--csr {shown}: {}", cause(&error)))?;
-    let csr = cert::csr::read(&bytes).map_err(|error| format!("--csr {shown}: {error}"))?;
+    let wrong = |why: String| format!("--csr {shown}: {why}");
+    read.map_err(|error| wrong(cause(&error)))?;
+    let csr = cert::csr::read(&bytes).map_err(|error| wrong(error.to_string()))?;
     // One that cannot be checked here is the vendor's to judge.
     if *csr.signature() == SignatureCheck::Bad {
-        return Err(format!(
-            "--csr {shown}: its signature does not fit its own key; it was changed after it was made, or cut"
-        ));
+        let why = "its signature does not fit its own key; it was changed after it was made, or cut";
+        return Err(wrong(why.into()));
     }
     let text = STANDARD.encode(csr.der());
-    if text.len() > Replace::MAX_CSR {
-        return Err(format!(
-            "--csr {shown}: it has {} characters in base64, the vendor takes at most {}",
-            text.len(),
-            Replace::MAX_CSR
-        ));
+    let (length, most) = (text.len(), Replace::MAX_CSR);
+    if length > most {
+        return Err(wrong(format!("it has {length} characters in base64, the vendor takes at most {most}")));
     }
     Ok(text)
 }
