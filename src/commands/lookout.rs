@@ -75,14 +75,19 @@ struct Lookout {
 
 impl Lookout {
     fn run(mut self, found: Arc<LoadedConfig>, asked: &Receiver<()>, done: Sender<()>) {
-        let (mut fails, news) = self.look(&found);
-        // The loop that takes them in may wait for this.
-        drop(done);
-        self.tell(news);
-        // Kept only while something is to be looked at again: with many orders it is large.
-        let mut found = fails.then_some(found);
+        let (mut found, mut done) = (Some(found), Some(done));
         let mut pause = FIRST_PAUSE;
         loop {
+            if let Some(now) = &found {
+                let (fails, news) = self.look(now);
+                // The loop that takes them in may wait for this.
+                drop(done.take());
+                for (text, holds) in news {
+                    let _ = self.inbox.blocking_send(Message::Finding { text, holds });
+                }
+                // Kept only while something is to be looked at again: with many orders it is large.
+                found = found.filter(|_| fails);
+            }
             let waited = match &found {
                 Some(_) => asked.recv_timeout(pause),
                 None => asked.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -95,12 +100,6 @@ impl Lookout {
                 }
                 Err(RecvTimeoutError::Timeout) => pause = (pause * 2).min(LONGEST_PAUSE),
                 Err(RecvTimeoutError::Disconnected) => return,
-            }
-            if let Some(now) = &found {
-                let news;
-                (fails, news) = self.look(now);
-                self.tell(news);
-                found = found.filter(|_| fails);
             }
         }
     }
@@ -121,12 +120,6 @@ impl Lookout {
         }
         self.known = now;
         (fails, news)
-    }
-
-    fn tell(&self, news: Vec<(String, bool)>) {
-        for (text, holds) in news {
-            let _ = self.inbox.blocking_send(Message::Finding { text, holds });
-        }
     }
 }
 

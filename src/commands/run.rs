@@ -14,10 +14,10 @@ use super::store::{UNSAVED, load_engine, open_store, take_lock};
 use crate::daemon::{Daemon, Goal};
 use crate::effects::store::save::Store;
 use crate::sources::files::LoadedConfig;
-use crate::sources::{INBOX, Inbox, clock, control, http, push, watch};
+use crate::sources::{INBOX, clock, control, http, push, watch};
 use crate::status::Status;
 use crate::telemetry;
-use certcollectd_core::config::{Config, count};
+use certcollectd_core::config::count;
 
 pub fn run(path: &Path) -> Result<(), Exit> {
     let found = prepare(path)?;
@@ -30,7 +30,12 @@ async fn serve(path: &Path, found: LoadedConfig, store: Store) -> Result<(), Exi
     listen_to_signals(sender.clone())?;
     let config = found.config.clone();
     let socket = control::listen(config.state_dir.clone(), sender.clone()).await;
-    listen(&config, &sender).await;
+    if let Some(found) = &config.http {
+        http::listen(found, sender.clone()).await;
+    }
+    if let Some(found) = &config.push {
+        push::listen(found, sender.clone()).await;
+    }
     let engine = load_engine(&config, &store)?;
     let found = Arc::new(found);
     let lookout = lookout::start(path, found.clone(), sender.clone());
@@ -68,16 +73,6 @@ async fn serve(path: &Path, found: LoadedConfig, store: Store) -> Result<(), Exi
     }
     tracing::info!("stopped in order");
     Ok(())
-}
-
-/// The optional listeners.
-async fn listen(config: &Config, inbox: &Inbox) {
-    if let Some(found) = &config.http {
-        http::listen(found, inbox.clone()).await;
-    }
-    if let Some(found) = &config.push {
-        push::listen(found, inbox.clone()).await;
-    }
 }
 
 pub fn once(path: &Path, wait: Option<Duration>) -> Result<(), Exit> {

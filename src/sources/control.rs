@@ -111,17 +111,13 @@ pub async fn bind(state_dir: &Path) -> io::Result<(UnixListener, Socket)> {
 /// Serves commands from now on, or from when the socket can be made; what is given back holds the socket from then on.
 pub async fn listen(state_dir: PathBuf, inbox: Inbox) -> Rc<OnceCell<Socket>> {
     let made = Rc::new(OnceCell::new());
-    let first = bind(&state_dir).await;
-    let its = made.clone();
-    tokio::task::spawn_local(async move {
-        let shown = state_dir.join(SOCKET).display().to_string();
-        let again = async || bind(&state_dir).await;
-        let why = ToString::to_string;
-        let (listener, socket) =
-            listener::open("the control socket", &shown, first, again, why, &inbox).await;
+    let (its, shown, to) = (made.clone(), state_dir.join(SOCKET).display().to_string(), inbox.clone());
+    let bind = async move || bind(&state_dir).await;
+    let go_on = async move |(listener, socket)| {
         let _ = its.set(socket);
-        serve(listener, inbox).await;
-    });
+        serve(listener, to).await;
+    };
+    listener::open("the control socket", shown, inbox, ToString::to_string, bind, go_on).await;
     made
 }
 

@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::listener::{self, Answer, Asked, line, respond};
+use super::listener::{self, Answer, Asked, line, respond, unavailable};
 use super::{Inbox, Message, Snapshot, ask, clock};
 use crate::effects::blocking;
 use crate::effects::install::in_place;
@@ -39,7 +39,7 @@ async fn answer(request: &Parts, inbox: &Inbox, looks: &Arc<Semaphore>) -> Answe
         return line(StatusCode::NOT_FOUND, &format!("there are: {}", PATHS.join(" ")));
     }
     let Ok(Some(snapshot)) = timeout(PATIENCE, ask(inbox, Message::Snapshot)).await else {
-        return line(StatusCode::SERVICE_UNAVAILABLE, "the loop does not answer");
+        return unavailable("the loop does not answer");
     };
     match path {
         "/metrics" => {
@@ -53,9 +53,7 @@ async fn answer(request: &Parts, inbox: &Inbox, looks: &Arc<Semaphore>) -> Answe
             let json = serde_json::to_string_pretty(&status(&snapshot)).expect("strings, numbers and lists");
             respond(StatusCode::OK, "application/json", json)
         }
-        "/healthz" if snapshot.vitals.failed_saves > 0 => {
-            line(StatusCode::SERVICE_UNAVAILABLE, "the state cannot be saved")
-        }
+        "/healthz" if snapshot.vitals.failed_saves > 0 => unavailable("the state cannot be saved"),
         "/healthz" => line(StatusCode::OK, "ok"),
         "/readyz" => readiness(snapshot, looks).await,
         _ => respond(StatusCode::OK, "text/html; charset=utf-8", status(&snapshot).page()),
@@ -67,19 +65,15 @@ async fn answer(request: &Parts, inbox: &Inbox, looks: &Arc<Semaphore>) -> Answe
 async fn readiness(snapshot: Snapshot, looks: &Arc<Semaphore>) -> Answer {
     let looking = blocking::attempt(looks, move || in_place::absent(&snapshot.config, &snapshot.loaded));
     let Ok(Ok(missing)) = timeout(PATIENCE, looking).await else {
-        return line(
-            StatusCode::SERVICE_UNAVAILABLE,
+        return unavailable(
             "what is installed cannot be looked at in time; does the mount that it lies on hang?",
         );
     };
     let Some(first) = missing.first() else { return line(StatusCode::OK, "ok") };
     let more = if missing.len() > 1 { format!(", and {} more", missing.len() - 1) } else { String::new() };
-    line(
-        StatusCode::SERVICE_UNAVAILABLE,
-        &format!(
-            "{first} was installed and is not in place any more{more}; `certcollectd status` says what is done about it"
-        ),
-    )
+    unavailable(&format!(
+        "{first} was installed and is not in place any more{more}; `certcollectd status` says what is done about it"
+    ))
 }
 
 fn status(snapshot: &Snapshot) -> Status {

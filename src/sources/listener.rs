@@ -49,40 +49,45 @@ pub(super) type Answer = Response<Full<Bytes>>;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Something to listen on, as soon as it is to be had: until then that is a finding, and everything else goes on.
-/// `first` is how the first try ended; `what`, `whereat` and `why` are for people: `[http]`, its address, and an error in
-/// words.
-pub(super) async fn open<T>(
-    what: &str,
-    whereat: &str,
-    first: io::Result<T>,
-    again: impl AsyncFn() -> io::Result<T>,
+/// Opens something to listen on and goes on with it apart; where the first try fails, that is a finding until a later
+/// one succeeds, and everything else goes on. `what`, `whereat` and `why` are for people: `[http]`, its address, and an
+/// error in words.
+pub(super) async fn open<T: 'static>(
+    what: &'static str,
+    whereat: String,
+    inbox: Inbox,
     why: fn(&io::Error) -> String,
-    inbox: &Inbox,
-) -> T {
-    let mut finding: Option<String> = None;
-    let mut pause = FIRST_PAUSE;
-    let mut tried = first;
-    loop {
-        let now =
-            tried.as_ref().err().map(|error| format!("{what} cannot listen on {whereat}: {}", why(error)));
-        if now != finding {
-            if let Some(text) = finding.take() {
-                let _ = inbox.send(Message::Finding { text, holds: false }).await;
+    bind: impl AsyncFn() -> io::Result<T> + 'static,
+    go_on: impl AsyncFnOnce(T) + 'static,
+) {
+    let mut tried = bind().await;
+    spawn_local(async move {
+        let mut finding: Option<String> = None;
+        let mut pause = FIRST_PAUSE;
+        let opened = loop {
+            let now = tried
+                .as_ref()
+                .err()
+                .map(|error| format!("{what} cannot listen on {whereat}: {}", why(error)));
+            if now != finding {
+                if let Some(text) = finding.take() {
+                    let _ = inbox.send(Message::Finding { text, holds: false }).await;
+                }
+                if let Some(text) = &now {
+                    tracing::error!("{text}; it is tried again by itself, and everything else goes on");
+                    let _ = inbox.send(Message::Finding { text: text.clone(), holds: true }).await;
+                }
+                finding = now;
             }
-            if let Some(text) = &now {
-                tracing::error!("{text}; it is tried again by itself, and everything else goes on");
-                let _ = inbox.send(Message::Finding { text: text.clone(), holds: true }).await;
+            match tried {
+                Ok(opened) => break opened,
+                Err(_) => sleep(pause).await,
             }
-            finding = now;
-        }
-        match tried {
-            Ok(opened) => return opened,
-            Err(_) => sleep(pause).await,
-        }
-        pause = (pause * 2).min(LONGEST_PAUSE);
-        tried = again().await;
-    }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            tried = bind().await;
+        };
+        go_on(opened).await;
+    });
 }
 
 /// Why nothing can listen on an address, and what would help.
@@ -104,12 +109,11 @@ where
     A: AsyncFn(Asked) -> Answer + 'static,
 {
     let bind = async move || TcpListener::bind(address).await;
-    let first = bind().await;
-    spawn_local(async move {
-        let listener = open(what, &address.to_string(), first, bind, no_address, &inbox).await;
+    let go_on = async move |listener: TcpListener| {
         tracing::info!("{what} listens on {}", listener.local_addr().unwrap_or(address));
         serve(PLACES, async move || Ok(listener.accept().await?.0), answer).await;
-    });
+    };
+    open(what, address.to_string(), inbox, no_address, bind, go_on).await;
 }
 
 /// Answers requests forever, on at most `places` connections at once. `accept` gives the next connection;
@@ -297,4 +301,9 @@ pub(super) fn respond(status: StatusCode, content_type: &'static str, body: impl
 /// An answer of one line.
 pub(super) fn line(status: StatusCode, text: &str) -> Answer {
     respond(status, "text/plain; charset=utf-8", format!("{text}\n"))
+}
+
+/// Not now, and why.
+pub(super) fn unavailable(why: &str) -> Answer {
+    line(StatusCode::SERVICE_UNAVAILABLE, why)
 }

@@ -10,7 +10,7 @@ use hyper::{Method, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::listener::{self, Answer, Asked, Unread, line};
+use super::listener::{self, Answer, Asked, Unread, line, unavailable};
 use super::{Inbox, Message};
 use crate::effects::blocking;
 use crate::effects::call::credential;
@@ -45,7 +45,7 @@ async fn answer(asked: Asked, door: &Door, inbox: &Inbox) -> Answer {
     let proven = door.push.password.is_some();
     let door = timeout(PATIENCE, door.lets_in(request.headers.get(AUTHORIZATION)));
     let Ok(lets_in) = door.await else {
-        return line(StatusCode::SERVICE_UNAVAILABLE, "the password cannot be looked at now");
+        return unavailable("the password cannot be looked at now");
     };
     if !lets_in {
         let mut answer = line(StatusCode::UNAUTHORIZED, "user name and password are needed");
@@ -76,7 +76,7 @@ async fn answer(asked: Asked, door: &Door, inbox: &Inbox) -> Answer {
     };
     match taken {
         true => line(StatusCode::OK, "OK"),
-        false => line(StatusCode::SERVICE_UNAVAILABLE, "busy"),
+        false => unavailable("busy"),
     }
 }
 
