@@ -18,19 +18,8 @@ use certcollectd_core::engine::note::{Level, Note};
 
 /// Crates below us that could, at their most talkative, show what is sent. They never get beyond `info`,
 /// whatever the configuration or `RUST_LOG` asks for.
-const QUIET: [&str; 11] = [
-    "hyper",
-    "hyper_util",
-    "hyper_rustls",
-    "reqwest",
-    "rustls",
-    "rustls_platform_verifier",
-    "tokio",
-    "mio",
-    "h2",
-    "want",
-    "tower",
-];
+const QUIET: &str = "trace,hyper=info,hyper_util=info,hyper_rustls=info,reqwest=info,rustls=info,\
+    rustls_platform_verifier=info,tokio=info,mio=info,h2=info,want=info,tower=info";
 
 /// Begins to log to standard error.
 pub fn start_logging(log: &Log) {
@@ -39,9 +28,7 @@ pub fn start_logging(log: &Log) {
         .filter(|filter| !filter.is_empty())
         .unwrap_or_else(|| log.level.clone());
     let filter = targets(&wanted).unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    let quiet = QUIET.iter().fold(Targets::new().with_default(LevelFilter::TRACE), |targets, target| {
-        targets.with_target(*target, LevelFilter::INFO)
-    });
+    let quiet = targets(QUIET).expect("targets and levels");
     let base = || fmt::layer().with_writer(std::io::stderr).with_target(false);
     // In text the sentence says it all; the fields repeat it for machines.
     let text = || base().with_ansi(std::io::stderr().is_terminal());
@@ -226,6 +213,8 @@ mod tests {
         assert!(!enabled(" warn, certcollectd=trace,", "hickory_net", Level::INFO));
         assert!(!enabled("off", "certcollectd", Level::ERROR));
         assert!(targets("certcollectd=loud").is_none());
+        assert!(enabled(QUIET, "hyper::proto", Level::INFO) && !enabled(QUIET, "hyper::proto", Level::DEBUG));
+        assert!(enabled(QUIET, "certcollectd::daemon", Level::TRACE));
     }
 
     #[test]
