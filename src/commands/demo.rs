@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often is looked whether something has happened.
 const LOOK: Duration = Duration::from_millis(50);
 
+const CONFIG: &str = "certcollectd.toml";
+
 pub fn demo(keep: bool) -> Result<(), Exit> {
     let dir =
         std::env::temp_dir().join(format!("certcollectd-demo-{}", crate::effects::files::random_name()));
@@ -63,24 +65,22 @@ fn play(dir: &Path) -> Result<(), String> {
     write(&dir.join("www.key"), &key)?;
     write(&dir.join("ca.pem"), vendor.ca_pem())?;
     write(&dir.join("password"), Scenario::DEMO_PASSWORD)?;
-    let config = dir.join("certcollectd.toml");
-    write(&config, &configuration(dir, vendor, &site))?;
+    write(&dir.join(CONFIG), &configuration(dir, vendor, &site))?;
     print(&format!("   order 1000001 (TLS) and 2000001 (mark) at {}, both pending\n", vendor.base_url()));
 
     print("2. The daemon, sped up: an interval of 1 s instead of 3 h. Its log:");
-    let daemon = Daemon::start(&config)?;
-    let first =
-        daemon.until(dir, "www", "the certificate of www is in place and the hook has run", |www| {
-            www.phase == Phase::Guarding && www.installed.is_some()
-        })?;
+    let daemon = Daemon::start(dir)?;
+    let first = daemon.until("www", "the certificate of www is in place and the hook has run", |www| {
+        www.phase == Phase::Guarding && www.installed.is_some()
+    })?;
     let first = fingerprint(&first);
     serves(&first)?;
-    daemon.until(dir, "logo", "the mark certificate is in place", |logo| logo.phase == Phase::Guarding)?;
+    daemon.until("logo", "the mark certificate is in place", |logo| logo.phase == Phase::Guarding)?;
 
     print("\n3. The vendor issues a new certificate under the same order. The guard notices:");
     let spec = CertificateSpec { not_before: Some(clock::now().unix() - 60), ..CertificateSpec::default() };
     vendor.vendor().reissue("1000001", &spec).map_err(|error| error.to_string())?;
-    let second = daemon.until(dir, "www", "the new certificate is in place and the hook has run", |www| {
+    let second = daemon.until("www", "the new certificate is in place and the hook has run", |www| {
         www.phase == Phase::Guarding && fingerprint(www) != first
     })?;
     let second = fingerprint(&second);
@@ -162,17 +162,17 @@ fn fingerprint(record: &OrderRecord) -> String {
 /// The daemon as a process of its own.
 struct Daemon {
     child: Child,
-    state_dir: PathBuf,
+    dir: PathBuf,
     log: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Daemon {
-    fn start(config: &Path) -> Result<Daemon, String> {
+    fn start(dir: &Path) -> Result<Daemon, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut child = Command::new(program)
             .arg("run")
             .arg("--config")
-            .arg(config)
+            .arg(dir.join(CONFIG))
             .env_remove("CERTCOLLECTD_CONFIG")
             .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::null())
@@ -187,14 +187,12 @@ impl Daemon {
                 }
             })
         });
-        let state_dir = config.parent().unwrap_or_else(|| Path::new("/")).join("state");
-        Ok(Daemon { child, state_dir, log })
+        Ok(Daemon { child, dir: dir.to_owned(), log })
     }
 
     /// Waits until an order's record says what it should.
     fn until(
         &self,
-        dir: &Path,
         name: &str,
         what: &str,
         holds: impl Fn(&OrderRecord) -> bool,
@@ -206,18 +204,15 @@ impl Daemon {
                 return Ok(record);
             }
             if clock::now().time.since(start.time) > PATIENCE {
-                return Err(format!(
-                    "after {} s still not so: {what} (see {})",
-                    PATIENCE.as_secs(),
-                    dir.display()
-                ));
+                let (seconds, dir) = (PATIENCE.as_secs(), self.dir.display());
+                return Err(format!("after {seconds} s still not so: {what} (see {dir})"));
             }
             std::thread::sleep(LOOK);
         }
     }
 
     fn record(&self, name: &str) -> Option<OrderRecord> {
-        let mut loaded = Reader::open(&self.state_dir).ok()??.load(clock::now()).ok()?;
+        let mut loaded = Reader::open(&self.dir.join("state")).ok()??.load(clock::now()).ok()?;
         loaded.orders.remove(name).map(|known| known.record)
     }
 
