@@ -102,8 +102,6 @@ pub struct OrderStatus {
     pub subscription_ends: Option<String>,
     #[serde(skip)]
     term_left: Option<i64>,
-    #[serde(skip)]
-    needs_person: bool,
     /// It is unknown which certificate in quarantine is the order's.
     #[serde(skip)]
     leafless: bool,
@@ -367,7 +365,6 @@ impl OrderStatus {
             uncovered: uncovered.iter().map(ToString::to_string).collect(),
             subscription_ends: term_end.map(rfc3339),
             term_left: term_end.map(|end| end.saturating_sub(now.unix())),
-            needs_person: own.phase.needs_person(),
             leafless: own.leafless,
             waits_since: waits_since.map(|since| now.wall_of(since).div_euclid(1000)),
             mood: heard.map(Heard::mood),

@@ -47,7 +47,7 @@ const OF_ORDERS: [Metric<OrderStatus>; 14] = [
         "1 while a person must act or something fails on this machine",
         |order, _| {
             let fails = order.trouble.is_some() || order.lost.is_some() || failures(order) > 0;
-            Some((fails || order.needs_person || order.revocation_announced.is_some()).into())
+            Some((fails || order.phase.needs_person() || order.revocation_announced.is_some()).into())
         },
     ),
     gauge("order_hooks_owed", "Hooks that have not worked yet", |order, _| {

@@ -20,6 +20,7 @@ const WEB: &str = "web team";
 const MAILBOX: &str = "whoever reads that mailbox";
 const OWNER: &str = "whoever runs the domain";
 const ORGANISATION: &str = "the organisation's contact";
+const SIGNER: &str = "the contract signer";
 const ORDERER: &str = "whoever placed the order";
 const PAYER: &str = "whoever pays for the order";
 const WRITER: &str = "whoever wrote its number into the configuration";
@@ -33,12 +34,7 @@ const STATUSES: [(&str, &str, &str, &str); 12] = [
     ("ovCallBackStatus", "the call-back to the organisation has not taken place", ORGANISATION, ORGANISATION),
     ("organizationValidationStatus", "the organisation is not validated", SECTIGO, SECTIGO),
     ("freeDVUPStatus", "the free upgrade from DV is not done", SECTIGO, SECTIGO),
-    (
-        "evClickThroughStatus",
-        "the EV agreement is not accepted",
-        "the contract signer",
-        "the contract signer",
-    ),
+    ("evClickThroughStatus", "the EV agreement is not accepted", SIGNER, SIGNER),
     (BRAND, "the brand is not validated", SECTIGO, SECTIGO),
     ("evAssumedName", "EV: the assumed name is not verified", ORGANISATION, SECTIGO),
     ("evLegalExistence", "EV: the legal existence is not verified", ORGANISATION, SECTIGO),

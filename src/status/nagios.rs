@@ -102,69 +102,51 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
 
 /// The worst that can be said of an order; of several that are as bad, the one that stands first here.
 fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
-    if order.needs_person {
+    if order.phase.needs_person() {
         return Some((Verdict::Critical, order.phase.predicate().to_owned()));
     }
-    let mut findings: Vec<(Verdict, String)> = Vec::new();
-    let mut find = |verdict, why| findings.push((verdict, why));
-    if order.lost.is_some() {
-        find(Verdict::Critical, "lacks installed files".into());
-    }
-    if let Some(announced) = &order.revocation_announced {
-        find(
-            Verdict::Critical,
-            format!("is about to be revoked: have it re-issued now ({})", announced.text),
-        );
-    }
+    let announced = order.revocation_announced.as_ref();
     let near = order.certificate.as_ref().filter(|installed| installed.left <= near(installed.life));
-    if let Some(installed) = near {
-        let ends = installed.left <= last_days(installed.life);
-        let verdict = if ends { Verdict::Critical } else { Verdict::Warning };
-        find(verdict, format!("has {} left", count(installed.days_left, "day")));
-    }
     let failing = order.hooks.iter().filter(|hook| hook.state == HookState::Failing);
-    if let Some(hook) = failing.min_by_key(|hook| Reverse(hook.tries)) {
-        let verdict = if hook.tries >= ALARM_AFTER { Verdict::Critical } else { Verdict::Warning };
-        find(verdict, format!("hook {} failed {}", hook.hook, count(hook.tries, "time")));
-    }
-    if order.trouble.is_some() {
-        find(Verdict::Critical, "cannot be installed".into());
-    }
-    if let Some(late) = order.next_in.map(|left| -left).filter(|late| *late > LATE && !order.barred) {
-        let why = format!(
-            "should have been asked about {} ago: is the daemon running?",
-            count(late / 3600, "hour")
-        );
-        find(Verdict::Warning, why);
-    }
-    if let Some(coverage) = order.coverage() {
-        find(Verdict::Warning, coverage);
-    }
-    if order.drift.is_some() {
-        find(Verdict::Warning, "has files that were changed".into());
-    }
-    if let Some(subscription) = order.subscription().filter(|_| order.term_is_near()) {
-        find(Verdict::Warning, subscription);
-    }
-    if order.replacement.is_some() {
-        find(Verdict::Warning, "has a replacement whose outcome is not known".into());
-    }
-    if let Some(misfit) = order.misfit() {
-        find(Verdict::Warning, misfit);
-    }
-    if order.waits_since.is_some_and(|since| unix - since > LONG_WAIT) {
-        let what = if order.reissue_since.is_some() { "has a re-issue that has" } else { "has" };
-        find(Verdict::Warning, format!("{what} been waiting for more than a week"));
-    }
-    match order.mood.filter(|(_, since)| unix - since > LONG_TROUBLE) {
-        Some((Mood::Unpaid, _)) => {
-            find(Verdict::Warning, "has waited for its payment for more than a day".into())
-        }
-        Some((Mood::Troubled, _)) => {
-            let said = order.vendor.as_ref().map_or("", |vendor| &vendor.text);
-            find(Verdict::Warning, format!("has had no answer that helps for more than a day: {said}"));
-        }
-        Some((Mood::Well, _)) | None => {}
-    }
-    findings.into_iter().min_by_key(|(verdict, _)| Reverse(*verdict))
+    let late = order.next_in.map(|left| -left).filter(|late| *late > LATE && !order.barred);
+    let warning = |why: &str| (Verdict::Warning, why.to_owned());
+    let findings = [
+        order.lost.as_ref().map(|_| (Verdict::Critical, "lacks installed files".to_owned())),
+        announced.map(|announced| {
+            let why = format!("is about to be revoked: have it re-issued now ({})", announced.text);
+            (Verdict::Critical, why)
+        }),
+        near.map(|installed| {
+            let ends = installed.left <= last_days(installed.life);
+            let verdict = if ends { Verdict::Critical } else { Verdict::Warning };
+            (verdict, format!("has {} left", count(installed.days_left, "day")))
+        }),
+        failing.min_by_key(|hook| Reverse(hook.tries)).map(|hook| {
+            let verdict = if hook.tries >= ALARM_AFTER { Verdict::Critical } else { Verdict::Warning };
+            (verdict, format!("hook {} failed {}", hook.hook, count(hook.tries, "time")))
+        }),
+        order.trouble.as_ref().map(|_| (Verdict::Critical, "cannot be installed".to_owned())),
+        late.map(|late| {
+            let hours = count(late / 3600, "hour");
+            warning(&format!("should have been asked about {hours} ago: is the daemon running?"))
+        }),
+        order.coverage().map(|coverage| (Verdict::Warning, coverage)),
+        order.drift.as_ref().map(|_| warning("has files that were changed")),
+        order.subscription().filter(|_| order.term_is_near()).map(|term| (Verdict::Warning, term)),
+        order.replacement.as_ref().map(|_| warning("has a replacement whose outcome is not known")),
+        order.misfit().map(|misfit| (Verdict::Warning, misfit)),
+        order.waits_since.filter(|since| unix - since > LONG_WAIT).map(|_| {
+            let what = if order.reissue_since.is_some() { "has a re-issue that has" } else { "has" };
+            warning(&format!("{what} been waiting for more than a week"))
+        }),
+        match order.mood.filter(|(_, since)| unix - since > LONG_TROUBLE) {
+            Some((Mood::Unpaid, _)) => Some(warning("has waited for its payment for more than a day")),
+            Some((Mood::Troubled, _)) => {
+                let said = order.vendor.as_ref().map_or("", |vendor| &vendor.text);
+                Some(warning(&format!("has had no answer that helps for more than a day: {said}")))
+            }
+            Some((Mood::Well, _)) | None => None,
+        },
+    ];
+    findings.into_iter().flatten().min_by_key(|(verdict, _)| Reverse(*verdict))
 }

@@ -49,7 +49,7 @@ pub(super) fn row(order: &OrderStatus) -> [String; 5] {
 fn next_poll(order: &OrderStatus) -> String {
     match order.next_in {
         None if order.barred => "account closed".into(),
-        None if order.last_poll.is_none() && !order.needs_person => "at the start".into(),
+        None if order.last_poll.is_none() && !order.phase.needs_person() => "at the start".into(),
         None => "-".into(),
         Some(seconds) if seconds <= 0 => "now".into(),
         Some(seconds) => format!("in {}", span(seconds)),
@@ -76,7 +76,7 @@ fn note(order: &OrderStatus) -> String {
         trouble.clone()
     } else if let Some(lost) = &order.lost {
         lost.clone()
-    } else if let (Some(reason), true) = (&order.reason, order.needs_person) {
+    } else if let (Some(reason), true) = (&order.reason, order.phase.needs_person()) {
         reason.clone()
     } else if let Some(hook) = failing {
         format!("hook {} {}", hook.hook, hook.last.as_deref().unwrap_or("failed"))
