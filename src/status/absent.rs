@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Status;
 use certcollectd_core::api::OrderRef;
+use certcollectd_core::cert::listed;
 use certcollectd_core::config::{Config, count};
 use certcollectd_core::engine::Loaded;
 use certcollectd_core::engine::time::{Now, day, rfc3339};
@@ -54,21 +55,15 @@ pub(super) fn absent(config: &Config, loaded: &Loaded, now: Now) -> Vec<Absent> 
     found
 }
 
-/// How many are named before the rest is only counted.
-const SHOWN: usize = 5;
-
 impl Status {
     /// One sentence about the orders that are installed and configured no more; nothing where there are none.
     pub fn told_absent(&self) -> Option<String> {
         let first = self.absent.first()?;
-        let named = self.absent.iter().take(SHOWN).map(Absent::describe).collect::<Vec<_>>().join(", ");
-        let more = match self.absent.len().saturating_sub(SHOWN) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
+        let named: Vec<String> = self.absent.iter().map(Absent::describe).collect();
+        let named = listed(named.iter().map(String::as_str));
         let (are, them) = if self.absent.len() == 1 { ("is", "it") } else { ("are", "them") };
         Some(format!(
-            "{} {are} installed but no longer configured, so nobody guards {them}: {named}{more}; put {them} back into the \
+            "{} {are} installed but no longer configured, so nobody guards {them}: {named}; put {them} back into the \
              configuration, or run `certcollectd forget {}`",
             count(self.absent.len(), "order"),
             first.name
