@@ -40,49 +40,43 @@ pub fn probe_for_another(config: &Config) -> Vec<ProbeError> {
 }
 
 fn probe_all(config: &Config, has_install_dir: bool) -> Vec<ProbeError> {
-    let mut dirs: BTreeMap<(PathBuf, Option<&str>, Option<&str>), Key> = BTreeMap::new();
-    let mut names: BTreeMap<(bool, &str), Key> = BTreeMap::new();
+    let mut dirs: BTreeMap<(PathBuf, Option<&str>, Option<&str>), [Key; 3]> = BTreeMap::new();
     let mut single: Vec<(&Path, Key)> = Vec::new();
     for order in &config.orders {
         let files = &order.settings.files;
         let (owner, group) = (files.owner.as_deref(), files.group.as_deref());
-        let mut name = |is_group, name, key: &dyn Fn() -> Key| {
-            if let Some(name) = name {
-                names.entry((is_group, name)).or_insert_with(key);
-            }
-        };
-        name(false, owner, &|| Key::order(&order.name, &["files", "owner"]));
-        name(true, group, &|| Key::order(&order.name, &["files", "group"]));
-        dirs.entry((config.install_dir.clone(), owner, group)).or_insert_with(|| Key::top("install_dir"));
+        let key = |path: &[&'static str]| Key::order(&order.name, path);
+        dirs.entry((config.install_dir.clone(), owner, group))
+            .or_insert_with(|| [Key::top("install_dir"), key(&["files", "owner"]), key(&["files", "group"])]);
         for copy in &order.copies {
             let (its_owner, its_group) = (copy.owner.as_deref(), copy.group.as_deref());
-            let of = |part, value: Option<&str>| {
-                Key::order(&order.name, &["copy", part]).with(value.unwrap_or_default())
+            let of = |part, value: Option<&str>| match value {
+                Some(value) => key(&["copy", part]).with(value),
+                None => key(&["files", part]),
             };
-            name(false, its_owner, &|| of("owner", its_owner));
-            name(true, its_group, &|| of("group", its_group));
-            let to = Key::order(&order.name, &["copy", "to"]).with(copy.to.to_string_lossy());
+            let to = key(&["copy", "to"]).with(copy.to.to_string_lossy());
             let dir = copy.to.parent().unwrap_or_else(|| Path::new("/")).to_owned();
-            dirs.entry((dir, its_owner.or(owner), its_group.or(group))).or_insert_with(|| to.clone());
+            dirs.entry((dir, its_owner.or(owner), its_group.or(group)))
+                .or_insert_with(|| [to.clone(), of("owner", its_owner), of("group", its_group)]);
             single.push((&copy.to, to));
         }
     }
     let mut problems = Vec::new();
-    // An unknown name is reported once, and is no fault of the directories.
-    let mut strangers: BTreeSet<(bool, &str)> = BTreeSet::new();
-    for ((is_group, name), about) in names {
-        let (owner, group) = if is_group { (None, Some(name)) } else { (Some(name), None) };
-        if let Err(error) = Ownership::lookup(owner, group) {
-            strangers.insert((is_group, name));
-            problems.push(ProbeError { error, about });
-        }
-    }
+    let mut known: BTreeMap<(bool, Option<&str>), bool> = BTreeMap::new();
     let mut broken: Option<PathBuf> = None;
-    for ((dir, owner, group), about) in dirs {
-        let is_strange = |is_group, name: Option<&str>| {
-            name.is_some_and(|name| strangers.iter().any(|known| *known == (is_group, name)))
+    for ((dir, owner, group), [about, of_owner, of_group]) in dirs {
+        // An unknown name is reported once, and is no fault of the directories.
+        let mut is_known = |name, owner, group, about| {
+            *known.entry(name).or_insert_with(|| {
+                let unknown = Ownership::lookup(owner, group).err();
+                let is_known = unknown.is_none();
+                problems.extend(unknown.map(|error| ProbeError { error, about }));
+                is_known
+            })
         };
-        if broken.as_ref() == Some(&dir) || is_strange(false, owner) || is_strange(true, group) {
+        let are_known =
+            is_known((false, owner), owner, None, of_owner) & is_known((true, group), None, group, of_group);
+        if !are_known || broken.as_ref() == Some(&dir) {
             continue;
         }
         let is_install_dir = dir == config.install_dir;
