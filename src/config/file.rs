@@ -119,11 +119,8 @@ fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, DiagnosticList) {
         _ => Vec::new(),
     };
     for unread in unread {
-        let place = places.get(unread.include).map(|(_, span)| span.clone());
-        let at = place.map_or_else(
-            || Span::whole(0),
-            |span| Span { source: 0, start: span.start as u32, end: span.end as u32 },
-        );
+        let place = places.get(unread.include);
+        let at = place.map_or_else(|| Span::whole(0), |(_, span)| Span::of(0, 0, span.clone()));
         if unread.level == Level::Error {
             // Accounts and hooks that are not known may be in there.
             diagnostics.leave_out(at);
@@ -163,7 +160,7 @@ fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, te
                  or [account. or [hook. tables after an [[order]]",
             );
         }
-        let chunk = Chunk { diagnostics, source, base: range.start as u32 };
+        let chunk = Chunk { diagnostics, source, base: range.start };
         let text = &text[range];
         let (tree, errors) = DeTable::parse_recoverable(text);
         is_empty &= errors.is_empty() && tree.get_ref().is_empty();

@@ -75,6 +75,11 @@ impl Span {
         Span { source, start: u32::MAX, end: u32::MAX }
     }
 
+    /// A range of a part that begins at `base`. Sources are shorter than 4 GiB, which `read` makes sure of.
+    pub(crate) fn of(source: u32, base: usize, range: Range<usize>) -> Span {
+        Span { source, start: (base + range.start) as u32, end: (base + range.end) as u32 }
+    }
+
     pub(crate) fn location(self, label: String) -> Location {
         let span = (self.start != u32::MAX).then_some(self.start as usize..self.end as usize);
         Location { source: self.source as usize, span, label }

@@ -93,10 +93,7 @@ fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> 
     }
     for (number, source) in (0..).zip(sources) {
         for chunk in syntax::chunks(&source.text) {
-            let span = |range: Range<usize>| {
-                let at = |offset: usize| (chunk.start + offset) as u32;
-                Span { source: number, start: at(range.start), end: at(range.end) }
-            };
+            let span = |range| Span::of(number, chunk.start, range);
             let (tree, _) = DeTable::parse_recoverable(&source.text[chunk.clone()]);
             let tree = tree.get_ref();
             if number == 0 {

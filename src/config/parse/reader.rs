@@ -21,14 +21,12 @@ pub(crate) struct Chunk<'a> {
     pub(crate) diagnostics: &'a Diagnostics<'a>,
     pub(crate) source: u32,
     /// Offset of the chunk within its source.
-    pub(crate) base: u32,
+    pub(crate) base: usize,
 }
 
 impl Chunk<'_> {
     pub(crate) fn span(&self, range: Range<usize>) -> Span {
-        // Sources are shorter than 4 GiB, which `read` makes sure of.
-        let at = |offset: usize| self.base + offset as u32;
-        Span { source: self.source, start: at(range.start), end: at(range.end) }
+        Span::of(self.source, self.base, range)
     }
 }
 

@@ -223,61 +223,57 @@ fn blank(text: &str, range: &Range<usize>) -> String {
 }
 
 fn syntax_error(text: &str, message: &str, span: Range<usize>) -> SyntaxError {
+    const SETTING: &str = "a setting is written: key = value; a comment begins with #";
     let (what, expected) = message.split_once(", expected ").unwrap_or((message, ""));
-    let help = |text: &str| Some(text.to_owned());
-    let mut error = SyntaxError {
-        message: what.to_owned(),
-        label: if expected.is_empty() { String::new() } else { format!("expected {expected}") },
-        also: None,
-        help: None,
-        span,
-    };
-    match what {
-        "duplicate key" => {
-            let key = &text[error.span.clone()];
-            error.message = format!("`{key}` is given twice");
-            error.label = "again here".to_owned();
-            error.also = first_of(text, error.span.start, key).map(|first| (first, "first here"));
-            let line = text[line_of(text, error.span.start)].trim_start();
-            if line.starts_with('[') {
-                let name = header_name(line);
-                // A second [order] was meant as one more, a second [polling] was not.
-                let is_list = TABLES.iter().any(|keys| keys.title == format!("[[{name}]]"));
-                error.help = Some(match is_list {
-                    true => format!("write [[{name}]] with double brackets, each time"),
-                    false => "put all of it into one table".to_owned(),
-                });
-            }
-        }
-        "unexpected leading zero" => {
-            error.label = String::new();
-            error.help = help(
+    let expected = if expected.is_empty() { String::new() } else { format!("expected {expected}") };
+    let (message, label, help) = match what {
+        "duplicate key" => return duplicate(text, span),
+        "unexpected leading zero" => (
+            what,
+            "",
+            Some(
                 "a number does not begin with 0; a mode is text, such as \"0644\", and so is an order number",
-            );
+            ),
+        ),
+        "string values must be quoted" | "invalid literal string" if span.is_empty() => {
+            ("there is no value", "expected a value", None)
         }
-        "string values must be quoted" | "invalid literal string" if error.span.is_empty() => {
-            error.message = "there is no value".to_owned();
-            error.label = "expected a value".to_owned();
-        }
-        "string values must be quoted" => {
-            error.message = "text without quotes".to_owned();
-            error.label = String::new();
-            error.help = help("put text between double quotes; numbers, true and false go without");
-        }
-        "key with no value" => {
-            error.message = "a key without `=` and a value".to_owned();
-            error.help = help("a setting is written: key = value; a comment begins with #");
-        }
+        "string values must be quoted" => (
+            "text without quotes",
+            "",
+            Some("put text between double quotes; numbers, true and false go without"),
+        ),
+        "key with no value" => ("a key without `=` and a value", expected.as_str(), Some(SETTING)),
         "invalid unquoted key" | "unquoted keys cannot be empty" => {
-            error.message = "this is not a key".to_owned();
-            error.help = help("a setting is written: key = value; a comment begins with #");
+            ("this is not a key", expected.as_str(), Some(SETTING))
         }
         "invalid basic string" | "invalid multi-line basic string" => {
-            error.message = "text without its closing quote".to_owned();
+            ("text without its closing quote", expected.as_str(), None)
         }
-        _ => {}
+        what => (what, expected.as_str(), None),
+    };
+    let help = help.map(str::to_owned);
+    SyntaxError { span, message: message.to_owned(), label: label.to_owned(), also: None, help }
+}
+
+fn duplicate(text: &str, span: Range<usize>) -> SyntaxError {
+    let key = &text[span.clone()];
+    let line = text[line_of(text, span.start)].trim_start();
+    let help = line.starts_with('[').then(|| {
+        let name = header_name(line);
+        // A second [order] was meant as one more, a second [polling] was not.
+        match TABLES.iter().any(|keys| keys.title == format!("[[{name}]]")) {
+            true => format!("write [[{name}]] with double brackets, each time"),
+            false => "put all of it into one table".to_owned(),
+        }
+    });
+    SyntaxError {
+        message: format!("`{key}` is given twice"),
+        label: "again here".to_owned(),
+        also: first_of(text, span.start, key).map(|first| (first, "first here")),
+        help,
+        span,
     }
-    error
 }
 
 /// The first of two duplicates: the TOML parser knows it but does not say.

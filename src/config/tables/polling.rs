@@ -157,11 +157,15 @@ pub(crate) fn check(
     let max = own.max_interval.or(polling.overrides.max_interval);
     let guard = own.guard_interval.or(polling.overrides.guard_interval).flatten();
     let interval_at = spans.interval.or(polling.spans.interval);
-    let note = |name: &str, value: Duration, at: Span, is_own: bool| {
+    for (name, value, own_at, inherited_at) in [
+        ("max_interval", max, spans.max_interval, polling.spans.max_interval),
+        ("guard_interval", guard, spans.guard_interval, polling.spans.guard_interval),
+    ] {
+        let (Some(value), Some(at)) = (value, own_at.or(inherited_at)) else { continue };
         // What `[polling]` says about itself is said once and not for every order.
-        let is_said = !is_own && spans.interval.is_none() && *own != CadenceOverrides::default();
+        let is_said = own_at.is_none() && spans.interval.is_none() && *own != CadenceOverrides::default();
         if value >= cadence.interval || is_said {
-            return;
+            continue;
         }
         let problem = Diagnostic::warning(
             format!("`{name}` is shorter than `interval`, so {} holds", plain(cadence.interval)),
@@ -172,12 +176,6 @@ pub(crate) fn check(
             Some(interval_at) => problem.also(interval_at, "`interval`"),
             None => problem.help("`interval` is the least time between two polls; shorten it as well"),
         });
-    };
-    if let Some(at) = spans.max_interval.or(polling.spans.max_interval) {
-        note("max_interval", max.unwrap_or(cadence.max_interval), at, spans.max_interval.is_some());
-    }
-    if let (Some(value), Some(at)) = (guard, spans.guard_interval.or(polling.spans.guard_interval)) {
-        note("guard_interval", value, at, spans.guard_interval.is_some());
     }
 }
 
