@@ -39,8 +39,11 @@ pub fn probe_for_another(config: &Config) -> Vec<ProbeError> {
     probe_all(config, config.install_dir.exists())
 }
 
+/// A directory, and the owner and group of the files in it.
+type Output<'a> = (PathBuf, Option<&'a str>, Option<&'a str>);
+
 fn probe_all(config: &Config, has_install_dir: bool) -> Vec<ProbeError> {
-    let mut dirs: BTreeMap<(PathBuf, Option<&str>, Option<&str>), [Key; 3]> = BTreeMap::new();
+    let mut dirs: BTreeMap<Output<'_>, [Key; 3]> = BTreeMap::new();
     let mut single: Vec<(&Path, Key)> = Vec::new();
     for order in &config.orders {
         let files = &order.settings.files;
