@@ -2,14 +2,14 @@
 
 use std::convert::Infallible;
 use std::net::TcpListener as StdListener;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::{Body, Frame, Incoming as Received, SizeHint};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming as Received;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -156,7 +156,7 @@ async fn command(handle: Handle, request: Request<Received>) -> Result<Response<
     let reply = control::command(&handle, head.method.as_str(), head.uri.path(), head.uri.query(), &body);
     let mut text = serde_json::to_vec_pretty(&reply.value).expect("a JSON value can always be written");
     text.push(b'\n');
-    let mut response = Response::new(Content { bytes: Some(text.into()), _flight: None });
+    let mut response = Response::new(content(text, None));
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(super::answer::JSON));
     Ok(response)
@@ -203,7 +203,7 @@ fn too_large() -> Response<Content> {
 }
 
 fn response(answer: Answer, flight: Option<Flight>) -> Response<Content> {
-    let mut response = Response::new(Content { bytes: Some(answer.body.into()), _flight: flight });
+    let mut response = Response::new(content(answer.body, flight));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = [("content-type", answer.content_type)].into_iter().chain(answer.headers);
     for (name, value) in headers {
@@ -227,29 +227,13 @@ impl Drop for Flight {
     }
 }
 
-/// A whole body, which keeps its call in flight until it has been taken.
-struct Content {
-    bytes: Option<Bytes>,
-    _flight: Option<Flight>,
-}
+type Content = BoxBody<Bytes, Infallible>;
 
-impl Body for Content {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = self.bytes.take().filter(|bytes| !bytes.is_empty());
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.bytes.as_ref().is_none_or(Bytes::is_empty)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
-    }
+/// A whole body. It owns its call, which therefore stays in flight until the body has been taken.
+fn content(bytes: Vec<u8>, flight: Option<Flight>) -> Content {
+    let with_flight = move |never: Infallible| {
+        let _flight = &flight;
+        never
+    };
+    Full::from(bytes).map_err(with_flight).boxed()
 }
