@@ -80,21 +80,9 @@ pub(super) enum Field {
     Data(Option<&'static str>, Vec<u8>),
 }
 
-impl From<String> for Field {
-    fn from(text: String) -> Field {
-        Field::Text(text)
-    }
-}
-
-impl From<&str> for Field {
-    fn from(text: &str) -> Field {
-        Field::Text(text.into())
-    }
-}
-
-impl From<i64> for Field {
-    fn from(number: i64) -> Field {
-        Field::Text(number.to_string())
+impl<T: ToString> From<T> for Field {
+    fn from(text: T) -> Field {
+        Field::Text(text.to_string())
     }
 }
 
@@ -191,32 +179,24 @@ pub(super) fn refuse(endpoint: Endpoint, format: Format, refusal: &Refusal, shap
     match format {
         Format::Lines => Answer::lines(*code, &[code.to_string(), message.clone()], shape),
         Format::Form => {
-            let mut pairs: Pairs = vec![
-                ("errorCode".into(), i64::from(*code).into()),
-                ("errorMessage".into(), message.as_str().into()),
-            ];
-            if let Some(item) = item {
-                // "errorDetail: additional details about the error, when available" (mark pages).
-                let key = if endpoint == Endpoint::CollectMc { "errorDetail" } else { "errorItem" };
-                pairs.push((key.into(), item.as_str().into()));
-            }
+            let mut pairs: Pairs =
+                vec![("errorCode".into(), code.into()), ("errorMessage".into(), message.into())];
+            // "errorDetail: additional details about the error, when available" (mark pages).
+            let key = if endpoint == Endpoint::CollectMc { "errorDetail" } else { "errorItem" };
+            pairs.extend(item.map(|item| (key.to_owned(), item.into())));
             form(*code, pairs, shape)
         }
-        // The one JSON error that a page shows is nested, on the page of GetMDCDomainDetails; the
-        // AutoReplaceSMIME page lists the keys of the URL-encoded form for JSON as well.
-        Format::Json if endpoint == Endpoint::DomainDetails || shape.nested_json => {
-            let mut error = json!({ "code": code, "description": message });
-            if let Some(item) = item {
-                error["item"] = json!(item);
-            }
-            json(*code, &json!({ "error": error }), shape)
-        }
         Format::Json => {
-            let mut value = json!({ "errorCode": code, "errorMessage": message });
+            // The one JSON error that a page shows is nested, on the page of GetMDCDomainDetails; the
+            // AutoReplaceSMIME page lists the keys of the URL-encoded form for JSON as well.
+            let nested = endpoint == Endpoint::DomainDetails || shape.nested_json;
+            let keys = ["errorCode", "errorMessage", "errorItem"];
+            let [number, text, about] = if nested { ["code", "description", "item"] } else { keys };
+            let mut error = json!({ number: code, text: message });
             if let Some(item) = item {
-                value["errorItem"] = json!(item);
+                error[about] = json!(item);
             }
-            json(*code, &value, shape)
+            json(*code, &if nested { json!({ "error": error }) } else { error }, shape)
         }
     }
 }

@@ -58,10 +58,8 @@ pub struct FaultSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
-    Delay {
-        /// Milliseconds.
-        ms: u64,
-    },
+    /// The answer comes so many milliseconds later.
+    Delay { ms: u64 },
     /// The connection is closed after the answer.
     ConnectionClose,
     /// Another Content-Type.
@@ -87,11 +85,8 @@ pub enum Fault {
         #[serde(default)]
         retry_after_date: bool,
     },
-    Redirect {
-        /// 301, 302, 303, 307 or 308.
-        status: u16,
-        location: String,
-    },
+    /// Another place, with status 301, 302, 303, 307 or 308.
+    Redirect { status: u16, location: String },
     /// HTTP 200 without a body.
     Empty,
     /// A body of bytes without meaning.
@@ -109,13 +104,8 @@ pub enum Fault {
         #[serde(default = "yes")]
         length: bool,
     },
-    /// The body stops in the middle.
-    Stall {
-        /// Bytes of the body that are sent.
-        after: usize,
-        /// Milliseconds of silence.
-        ms: u64,
-    },
+    /// The body stops after so many bytes, and nothing follows for so many milliseconds.
+    Stall { after: usize, ms: u64 },
     /// A body that is far too large.
     Huge {
         mib: u32,
