@@ -87,18 +87,17 @@ impl Query {
                 return Err(refusal);
             }
         };
-        let data =
-            issued.filter(|_| code == 2 && with_data).map(|issued| Data { query: self, issued, shape });
+        let issued_data = issued.filter(|_| code == 2 && with_data);
+        let data = issued_data.map(|issued| Data { query: self, issued, shape, standing, signer });
         let armour_anyway = shape.armour_anyway && self.endpoint == Endpoint::CollectMc;
         if let Some(data) = data.as_ref().filter(|_| self.binary && !armour_anyway) {
             // "the output will consist simply of the requested binary structure"
-            return Ok(Answer::binary(self.mime_type(), code, data.bytes(standing.product, signer), shape));
+            return Ok(Answer::binary(self.mime_type(), code, data.bytes(), shape));
         }
         if self.format == Format::Form && self.endpoint == Endpoint::CollectSsl {
-            let pairs = self.pairs(code, issued, data.as_ref(), standing, shape, signer);
-            return Ok(form(code, pairs, shape));
+            return Ok(form(code, self.pairs(code, issued, data.as_ref(), standing, shape), shape));
         }
-        let data = data.map(|data| data.text(standing.product, signer));
+        let data = data.map(|data| data.text());
         let no_status = shape.no_status_line || (armour_anyway && self.binary);
         if let Some(data) = data.as_ref().filter(|_| self.endpoint == Endpoint::CollectMc && no_status) {
             return Ok(Answer::text(super::answer::TEXT, code, data, shape));
@@ -172,13 +171,12 @@ impl Query {
         data: Option<&Data<'_>>,
         standing: &Standing,
         shape: &Shape,
-        signer: &Signer,
     ) -> Pairs {
-        let mut pairs: Pairs = vec![("errorCode".into(), i64::from(code).into())];
+        let mut pairs: Pairs = vec![("errorCode".into(), code.into())];
         let mut push = |key: &str, field: Field| pairs.push((key.into(), field));
         if shape.ids {
-            push("orderNumber", standing.number.as_str().into());
-            push("certificateID", standing.certificate_id.as_str().into());
+            push("orderNumber", (&standing.number).into());
+            push("certificateID", (&standing.certificate_id).into());
         }
         if let Some(issued) = issued.filter(|_| self.args.yes("showValidityPeriod")) {
             let days = |start: i64, end: i64| (end + 1 - start) / super::clock::DAY;
@@ -199,13 +197,12 @@ impl Query {
                         push(key, Field::Data(Some("CERTIFICATE"), der.to_vec()));
                     }
                 }
-                Container::Zip => push("zipFile", Field::Data(None, data.bytes(standing.product, signer))),
-                Container::Netscape => push(
-                    "netscapeCertificateSequence",
-                    Field::Data(Some("CERTIFICATE"), data.bytes(standing.product, signer)),
-                ),
+                Container::Zip => push("zipFile", Field::Data(None, data.bytes())),
+                Container::Netscape => {
+                    push("netscapeCertificateSequence", Field::Data(Some("CERTIFICATE"), data.bytes()));
+                }
                 Container::Pkcs7 | Container::Cmmf => {
-                    push("pkcs7", Field::Data(Some("PKCS7"), data.bytes(standing.product, signer)));
+                    push("pkcs7", Field::Data(Some("PKCS7"), data.bytes()));
                 }
             }
         }
@@ -233,6 +230,8 @@ struct Data<'a> {
     query: &'a Query,
     issued: &'a Issued,
     shape: &'a Shape,
+    standing: &'a Standing,
+    signer: &'a Signer,
 }
 
 impl<'a> Data<'a> {
@@ -265,18 +264,18 @@ impl<'a> Data<'a> {
     }
 
     /// The container's bytes; for individual certificates, their PEM.
-    fn bytes(&self, product: Product, signer: &Signer) -> Vec<u8> {
+    fn bytes(&self) -> Vec<u8> {
         let certificates = self.certificates();
         let ders: Vec<&[u8]> = certificates.iter().map(|(_, der)| *der).collect();
         match self.query.container {
-            Container::Individual => self.text(product, signer).into_bytes(),
+            Container::Individual => self.text().into_bytes(),
             Container::Netscape => netscape(&ders),
             Container::Pkcs7 => {
-                let usual = match product {
+                let usual = match self.standing.product {
                     Product::Mark => Pkcs7Form::Signed,
                     Product::Ssl | Product::Smime => Pkcs7Form::CertsOnly,
                 };
-                pkcs7(&ders, self.shape.pkcs7.unwrap_or(usual), signer)
+                pkcs7(&ders, self.shape.pkcs7.unwrap_or(usual), self.signer)
             }
             Container::Cmmf => {
                 let others: Vec<&[u8]> =
@@ -288,16 +287,16 @@ impl<'a> Data<'a> {
     }
 
     /// Base64 as text: PEM where the structure has a label, bare lines where it has none.
-    fn text(&self, product: Product, signer: &Signer) -> String {
+    fn text(&self) -> String {
         let eol = self.shape.eol();
         match self.query.container {
             Container::Individual => {
                 self.certificates().iter().map(|(_, der)| pem("CERTIFICATE", der, eol)).collect()
             }
-            Container::Pkcs7 => pem("PKCS7", &self.bytes(product, signer), eol),
+            Container::Pkcs7 => pem("PKCS7", &self.bytes(), eol),
             // `openssl nseq` reads and writes the sequence under this label.
-            Container::Netscape => pem("CERTIFICATE", &self.bytes(product, signer), eol),
-            Container::Zip | Container::Cmmf => base64_lines(&self.bytes(product, signer), eol),
+            Container::Netscape => pem("CERTIFICATE", &self.bytes(), eol),
+            Container::Zip | Container::Cmmf => base64_lines(&self.bytes(), eol),
         }
     }
 
@@ -312,10 +311,11 @@ impl<'a> Data<'a> {
         let mut bundle = String::new();
         for (ca, der) in certificates {
             match self.shape.zip {
-                ZipContent::Files => files.push((format!("{}.crt", name(ca)), text(der).into_bytes())),
                 ZipContent::Der => files.push((format!("{}.cer", name(ca)), der.to_vec())),
                 ZipContent::Bundle if ca.is_some() => bundle.push_str(&text(der)),
-                ZipContent::Bundle => files.push((format!("{}.crt", name(ca)), text(der).into_bytes())),
+                ZipContent::Files | ZipContent::Bundle => {
+                    files.push((format!("{}.crt", name(ca)), text(der).into_bytes()));
+                }
             }
         }
         if !bundle.is_empty() {
@@ -379,10 +379,7 @@ pub(super) fn details(standing: &Standing, shape: &Shape) -> Vec<(&'static str, 
         // A domain-validated order needs none of the others.
         _ => -1,
     };
-    let of = |key: &'static str| {
-        let value = standing.step.status.get(key).copied().unwrap_or_else(|| usual(key));
-        (key, value)
-    };
+    let of = |key| (key, standing.step.status.get(key).copied().unwrap_or_else(|| usual(key)));
     // Production leaves these two out of the answer unless the order has extended validation: unless they say something.
     let of_ev_only = |key: &str| {
         matches!(key, "evClickThroughStatus" | "brandValStatus") && !standing.step.status.contains_key(key)

@@ -94,6 +94,13 @@ impl Refusal {
     }
 }
 
+/// What the sandbox itself cannot do is the vendor's unknown error.
+impl From<super::Error> for Refusal {
+    fn from(error: super::Error) -> Refusal {
+        Refusal::with(-14, &error.to_string())
+    }
+}
+
 /// The message of a code, without the parameter that -2 to -4 name.
 pub(super) fn words(endpoint: Endpoint, code: i32) -> &'static str {
     match code {

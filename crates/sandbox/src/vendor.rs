@@ -285,12 +285,12 @@ impl Vendor {
     ) -> Result<Answer, Refusal> {
         let query = Query::new(work.endpoint, args, work.format)?;
         let found = self.own_order(work.endpoint, name, &query.args)?;
-        let mut standing = self.ask(work, &found, true)?;
+        let mut standing = self.book.ask(&found, true, &self.ca, work.now)?;
         let mut with_data = true;
         match chosen.main.as_ref().map(|(fault, hits, _)| (fault, hits)) {
             Some((Fault::OtherAnswer { order }, _)) => {
                 if let Some(other) = self.book.find(Reference::OrderNumber(order)) {
-                    standing = self.ask(work, &other, false)?;
+                    standing = self.book.ask(&other, false, &self.ca, work.now)?;
                 }
             }
             Some((Fault::NoCertificate, _)) => with_data = false,
@@ -314,10 +314,9 @@ impl Vendor {
         let (found, standing) = self.look(work, name, args)?;
         let replacement = smime::replacement(args, &standing, agreement)?;
         let script = self.dials.replacement_script();
-        let failed = |error: Error| Refusal::with(-14, &error.to_string());
-        let number = self.book.replace(&found.number, replacement.csr, script, work.now).map_err(failed)?;
+        let number = self.book.replace(&found.number, replacement.csr, script, work.now)?;
         if replacement.revoke_old {
-            self.book.set_script(&found.number, vec![Step::error(-21)], work.now).map_err(failed)?;
+            self.book.set_script(&found.number, vec![Step::error(-21)], work.now)?;
         }
         Ok(smime::replaced(&number, work.format, work.shape))
     }
@@ -325,7 +324,7 @@ impl Vendor {
     /// The order and what it says, without counting a poll.
     fn look(&mut self, work: Work<'_>, name: &str, args: &Args) -> Result<(Found, Standing), Refusal> {
         let found = self.own_order(work.endpoint, name, args)?;
-        let standing = self.ask(work, &found, false)?;
+        let standing = self.book.ask(&found, false, &self.ca, work.now)?;
         Ok((found, standing))
     }
 
@@ -344,11 +343,6 @@ impl Vendor {
             Endpoint::CollectSmime | Endpoint::ReplaceSmime | Endpoint::ResendSmime => Product::Smime,
         };
         if owned && spec.product == product { Ok(found) } else { Err(wrong()) }
-    }
-
-    fn ask(&mut self, work: Work<'_>, found: &Found, counted: bool) -> Result<Standing, Refusal> {
-        let asked = self.book.ask(found, counted, &self.ca, work.now);
-        asked.map_err(|error| Refusal::with(-14, &error.to_string()))
     }
 }
 
