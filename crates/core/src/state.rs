@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::fmt;
 
 use aws_lc_rs::digest;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::cert::Certificate;
@@ -131,7 +131,8 @@ fn read<T: DeserializeOwned>(what: fmt::Arguments<'_>, text: &str) -> Result<T, 
     serde_json::from_str(text).map_err(|error| RowError::Form(what.to_string(), error.to_string()))
 }
 
-pub fn write_order(record: &OrderRecord) -> String {
+/// The record of an order or an account, or an adopted order.
+pub fn write(record: &impl Serialize) -> String {
     serde_json::to_string(record).expect("strings, numbers and lists")
 }
 
@@ -141,10 +142,6 @@ pub fn read_order(name: &str, text: &str, origin: Origin, now: Now) -> Result<Or
     Ok(record)
 }
 
-pub fn write_account(record: &AccountRecord) -> String {
-    serde_json::to_string(record).expect("strings, numbers and lists")
-}
-
 pub fn read_account(name: &str, text: &str, origin: Origin, now: Now) -> Result<AccountRecord, RowError> {
     let mut record: AccountRecord = read(format_args!("the record of account {name}"), text)?;
     record.rebase(|time| *time = origin.past(*time, now), |time| *time = origin.future(*time, now));
@@ -152,10 +149,6 @@ pub fn read_account(name: &str, text: &str, origin: Origin, now: Now) -> Result<
         record.paused_for = record.paused_why.as_deref().map(cause_of_version_2);
     }
     Ok(record)
-}
-
-pub fn write_adopted(adopted: &Adopted) -> String {
-    serde_json::to_string(adopted).expect("strings and numbers")
 }
 
 pub fn read_adopted(name: &str, text: &str) -> Result<Adopted, RowError> {

@@ -109,14 +109,14 @@ impl Store {
             forget_boots(&transaction, boot)?;
         }
         for (name, record) in &changes.accounts {
-            let text = state::write_account(record);
+            let text = state::write(record);
             let condition = if record.closed.is_some() { "closed" } else { "open" };
             let sum = state::sum("accounts", &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]);
             let sql = "REPLACE INTO accounts (name, state, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)";
             execute(&transaction, sql, params![&**name, condition, boot, text, sum])?;
         }
         for (name, record) in &changes.orders {
-            let text = state::write_order(record);
+            let text = state::write(record);
             let sum = state::sum("orders", &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]);
             let sql = "REPLACE INTO orders (name, phase, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)";
             execute(&transaction, sql, params![&**name, record.phase.as_str(), boot, text, sum])?;
@@ -136,7 +136,7 @@ impl Store {
                 execute(&transaction, "DELETE FROM adopted WHERE name = ?1", [&**name])?;
                 continue;
             };
-            let text = state::write_adopted(adopted);
+            let text = state::write(adopted);
             let sum = state::sum("adopted", &[name.as_bytes(), text.as_bytes()]);
             let sql = "REPLACE INTO adopted (name, record, sum) VALUES (?1, ?2, ?3)";
             execute(&transaction, sql, params![&**name, text, sum])?;

@@ -186,9 +186,9 @@ fn full_account() -> AccountRecord {
 #[test]
 fn a_record_comes_back_as_it_was() {
     let record = full();
-    assert_eq!(read_order("www", &write_order(&record), here(), NOW).unwrap(), record);
+    assert_eq!(read_order("www", &write(&record), here(), NOW).unwrap(), record);
     let record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
-    let text = write_order(&record);
+    let text = write(&record);
     assert_eq!(read_order("www", &text, here(), NOW).unwrap(), record);
     assert!(text.len() < 200, "a fresh record is short: {text}");
 }
@@ -196,9 +196,9 @@ fn a_record_comes_back_as_it_was() {
 #[test]
 fn an_account_comes_back_as_it_was() {
     let record = full_account();
-    assert_eq!(read_account("main", &write_account(&record), here(), NOW).unwrap(), record);
+    assert_eq!(read_account("main", &write(&record), here(), NOW).unwrap(), record);
     let fresh = AccountRecord::default();
-    assert_eq!(read_account("main", &write_account(&fresh), here(), NOW).unwrap(), fresh);
+    assert_eq!(read_account("main", &write(&fresh), here(), NOW).unwrap(), fresh);
 }
 
 #[test]
@@ -232,8 +232,8 @@ fn an_adopted_order_comes_back_as_it_was() {
         request: Some("MII=".into()),
         since: 9,
     };
-    assert_eq!(read_adopted("mail", &write_adopted(&adopted)).unwrap(), adopted);
-    let earlier = write_adopted(&adopted).replace("\"request\":\"MII=\"", "\"csr_file\":\"/etc/mail.csr\"");
+    assert_eq!(read_adopted("mail", &write(&adopted)).unwrap(), adopted);
+    let earlier = write(&adopted).replace("\"request\":\"MII=\"", "\"csr_file\":\"/etc/mail.csr\"");
     assert!(earlier.contains("csr_file"), "{earlier}");
     assert_eq!(read_adopted("mail", &earlier).unwrap(), Adopted { request: None, ..adopted });
 }
@@ -246,10 +246,10 @@ fn text_that_is_not_ours_is_an_error_and_names_the_row() {
             "{text}"
         );
     }
-    let odd = write_order(&full()).replace("\"quarantined\"", "\"done\"");
+    let odd = write(&full()).replace("\"quarantined\"", "\"done\"");
     assert!(read_order("www", &odd, here(), NOW).unwrap_err().to_string().contains("no phase \"done\""));
     // A field of a later version must not be dropped in silence.
-    let newer = write_order(&full()).replacen('{', "{\"new_field\":1,", 1);
+    let newer = write(&full()).replacen('{', "{\"new_field\":1,", 1);
     assert!(read_order("www", &newer, here(), NOW).is_err());
 }
 
@@ -261,7 +261,7 @@ fn times_of_another_boot_are_translated_by_the_wall_clock() {
     let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
     record.polled = Some(Time(NOW.time.0 + day - 3_600_000));
     record.due = Some(Time(NOW.time.0 + day + 7_200_000));
-    let read = read_order("www", &write_order(&record), origin, NOW).unwrap();
+    let read = read_order("www", &write(&record), origin, NOW).unwrap();
     assert_eq!(read.polled, Some(NOW.time - Duration::from_secs(3600)));
     assert_eq!(read.due, Some(NOW.time + Duration::from_secs(7200)));
 }
@@ -275,7 +275,7 @@ fn a_clock_that_was_set_in_this_boot_does_not_age_what_an_earlier_one_wrote() {
     let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
     record.polled = Some(Time(NOW.time.0 - 3_600_000));
     record.due = Some(Time(NOW.time.0 + 7_200_000));
-    let read = read_order("www", &write_order(&record), origin, NOW).unwrap();
+    let read = read_order("www", &write(&record), origin, NOW).unwrap();
     assert_eq!((read.polled, read.due), (record.polled, record.due));
 }
 
@@ -286,11 +286,11 @@ fn a_boot_without_a_name_is_not_taken_for_another_one_without() {
     let offsets = HashMap::from([(String::new(), NOW.offset() - days)]);
     let mut record = full();
     record.debts[0].next = Some(Time(NOW.time.0 + days + 60_000));
-    let read = read_order("www", &write_order(&record), Origin::of("", "", &offsets), NOW).unwrap();
+    let read = read_order("www", &write(&record), Origin::of("", "", &offsets), NOW).unwrap();
     assert_eq!(read.debts[0].next, Some(NOW.time + Duration::from_secs(60)));
     // Within one boot the wall clock leads to the same moment.
     let offsets = HashMap::from([(String::new(), NOW.offset())]);
-    let read = read_order("www", &write_order(&full()), Origin::of("", "", &offsets), NOW).unwrap();
+    let read = read_order("www", &write(&full()), Origin::of("", "", &offsets), NOW).unwrap();
     assert_eq!(read, full());
     let offsets = HashMap::from([("named".to_owned(), NOW.offset())]);
     let origin = Origin::of("named", "named", &offsets);
@@ -301,13 +301,9 @@ fn a_boot_without_a_name_is_not_taken_for_another_one_without() {
 fn times_of_an_unknown_boot_ask_no_sooner_than_an_interval_from_now() {
     let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
     record.polled = Some(Time(1));
-    let read = read_order(
-        "www",
-        &write_order(&record),
-        Origin { same_boot: false, offset: None, present: None },
-        NOW,
-    )
-    .unwrap();
+    let read =
+        read_order("www", &write(&record), Origin { same_boot: false, offset: None, present: None }, NOW)
+            .unwrap();
     assert_eq!(read.polled, Some(NOW.time));
 }
 
@@ -316,7 +312,7 @@ fn a_poll_of_the_future_is_a_clock_that_went_back() {
     let origin = Origin { same_boot: false, offset: Some(NOW.offset() + 315_360_000_000), present: None };
     let mut record = OrderRecord::new("main".into(), "orderNumber 1".into(), NOW);
     record.polled = Some(Time(NOW.time.0));
-    let read = read_order("www", &write_order(&record), origin, NOW).unwrap();
+    let read = read_order("www", &write(&record), origin, NOW).unwrap();
     assert_eq!(read.polled, Some(NOW.time + LONGEST_CALL));
 }
 
@@ -475,17 +471,17 @@ fn version_3_is_read_and_written_as_it_always_was() {
     let golden = json(GOLDEN);
     for (name, record) in orders() {
         let row = &golden["orders"][name];
-        assert_eq!(&json(&write_order(&record)), row, "{name}");
+        assert_eq!(&json(&write(&record)), row, "{name}");
         assert_eq!(read_order(name, &row.to_string(), here(), NOW).unwrap(), record, "{name}");
     }
     for (name, record) in accounts() {
         let row = &golden["accounts"][name];
-        assert_eq!(&json(&write_account(&record)), row, "{name}");
+        assert_eq!(&json(&write(&record)), row, "{name}");
         assert_eq!(read_account(name, &row.to_string(), here(), NOW).unwrap(), record, "{name}");
     }
     for record in adopted() {
         let row = &golden["adopted"][&*record.name];
-        assert_eq!(&json(&write_adopted(&record)), row, "{}", record.name);
+        assert_eq!(&json(&write(&record)), row, "{}", record.name);
         assert_eq!(read_adopted(&record.name, &row.to_string()).unwrap(), record);
     }
     let counts = ["orders", "accounts", "adopted"].map(|table| golden[table].as_object().unwrap().len());
@@ -512,11 +508,11 @@ fn every_time_of_another_boot_is_translated_and_nothing_else() {
     let golden = json(GOLDEN);
     for (name, row) in golden["orders"].as_object().unwrap() {
         let read = read_order(name, &row.to_string(), there, NOW).unwrap();
-        assert_eq!(json(&write_order(&read)), shifted(row.clone(), LATER), "{name}");
+        assert_eq!(json(&write(&read)), shifted(row.clone(), LATER), "{name}");
     }
     for (name, row) in golden["accounts"].as_object().unwrap() {
         let read = read_account(name, &row.to_string(), there, NOW).unwrap();
-        assert_eq!(json(&write_account(&read)), shifted(row.clone(), LATER), "{name}");
+        assert_eq!(json(&write(&read)), shifted(row.clone(), LATER), "{name}");
     }
 }
 
