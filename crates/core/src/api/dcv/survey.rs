@@ -5,7 +5,7 @@
 
 use super::{Caa, Match, Token, caa_refusal, unknown_critical};
 use crate::api::Untrusted;
-use crate::api::reply::{Details, is_validated};
+use crate::api::reply::{Dcv, Details, is_validated};
 
 /// Maximum number of domains looked at; the vendor's products end at 250 names.
 pub const MAX_DOMAINS: usize = 300;
@@ -84,21 +84,16 @@ impl Finding {
 /// configuration, else those of the request. `told` holds what the vendor said, the most telling answer first.
 pub fn subjects(told: &[&Details], configured: &[Box<str>], requested: &[String]) -> Vec<Subject> {
     let plain = |domain: &str| Subject { domain: domain.to_owned(), method: None, validated: false };
-    let detailed =
-        told.iter().map(|details| details.dcv.as_slice()).find(|dcv| !dcv.is_empty()).unwrap_or_default();
-    let listed = told
-        .iter()
-        .map(|details| details.domains.as_slice())
-        .find(|listed| !listed.is_empty())
-        .unwrap_or_default();
-    let mut list: Vec<Subject> = if !detailed.is_empty() {
-        let subject = |dcv: &crate::api::reply::Dcv| Subject {
-            domain: dcv.domain.as_str().to_owned(),
+    let detailed = told.iter().map(|details| &details.dcv).find(|dcv| !dcv.is_empty());
+    let listed = told.iter().map(|details| &details.domains).find(|listed| !listed.is_empty());
+    let mut list: Vec<Subject> = if let Some(detailed) = detailed {
+        let subject = |dcv: &Dcv| Subject {
             method: dcv.method.as_ref().map(|method| method.as_str().to_owned()),
             validated: dcv.is_validated(),
+            ..plain(dcv.domain.as_str())
         };
         detailed.iter().map(subject).collect()
-    } else if !listed.is_empty() {
+    } else if let Some(listed) = listed {
         let subject = |(domain, state): &(Untrusted, Untrusted)| Subject {
             validated: is_validated(state.as_str()),
             ..plain(domain.as_str())
@@ -182,13 +177,10 @@ pub fn control(subject: &Subject, token: Option<&Token>, seen: &[Seen]) -> Vec<F
     }
     if !subject.is_name() {
         let text = "an IP address has neither CNAME nor CAA records; its control is proven by a file";
-        return file(subject, token, "http")
-            .into_iter()
-            .chain([Finding::new("cname", State::Note, text)])
-            .collect();
+        return vec![file(subject, token, "http"), Finding::new("cname", State::Note, text)];
     }
     match subject.way() {
-        Way::File(scheme) => file(subject, token, scheme),
+        Way::File(scheme) => vec![file(subject, token, scheme)],
         Way::Other => {
             let method = Untrusted::new(subject.method.as_deref().unwrap_or_default());
             let text = format!("control is proven by {method}, which DNS does not show");
@@ -223,10 +215,7 @@ fn cname(subject: &Subject, token: &Token, seen: &[Seen]) -> Vec<Finding> {
         };
         return vec![Finding::new("cname", State::Ok, text)];
     }
-    let failed = seen.iter().find_map(|seen| match &seen.found {
-        Found::Failed(why) => Some(format!("CNAME {}: {why}", seen.name)),
-        Found::Records(_) | Found::NoRecord | Found::NoName => None,
-    });
+    let failed = seen.iter().find(|seen| matches!(seen.found, Found::Failed(_)));
     let tell = |seen: &Seen| match &seen.found {
         Found::Records(_) => {
             let further = match &seen.further {
@@ -240,7 +229,7 @@ fn cname(subject: &Subject, token: &Token, seen: &[Seen]) -> Vec<Finding> {
         Found::Failed(why) => format!("{}: {why}", seen.name),
     };
     let (state, text) = match failed {
-        Some(text) => (State::Unknown, text),
+        Some(seen) => (State::Unknown, format!("CNAME {}", tell(seen))),
         None => {
             let told: Vec<String> = seen.iter().map(tell).collect();
             (State::Missing, format!("no CNAME that fits the request: {}", told.join("; ")))
@@ -250,11 +239,9 @@ fn cname(subject: &Subject, token: &Token, seen: &[Seen]) -> Vec<Finding> {
     let text = format!("{text}; it should be\n{name}. CNAME {}.", token.record_target());
     let mut findings = vec![Finding::new("cname", state, text)];
     if subject.way() == Way::Unknown {
-        findings.extend(file(subject, Some(token), "http").into_iter().map(|finding| Finding {
-            state: State::Note,
-            text: format!("if the order is validated by a file instead: {}", finding.text),
-            ..finding
-        }));
+        let file = file(subject, Some(token), "http");
+        let text = format!("if the order is validated by a file instead: {}", file.text);
+        findings.push(Finding { state: State::Note, text, ..file });
     }
     findings
 }
@@ -271,17 +258,14 @@ fn shown(found: &Found<String>) -> String {
 /// Where the file must be and what must be in it
 /// (<https://www.sectigo.com/knowledge-base/detail/complete-domain-validation-using-http-http-s-method>). A wildcard
 /// cannot be validated by a file.
-fn file(subject: &Subject, token: Option<&Token>, scheme: &str) -> Vec<Finding> {
+fn file(subject: &Subject, token: Option<&Token>, scheme: &str) -> Finding {
     if subject.is_wildcard() {
         let text = "a wildcard cannot be validated by a file; ask the vendor for CNAME validation";
-        return vec![Finding::new("file", State::Missing, text)];
+        return Finding::new("file", State::Missing, text);
     }
     let Some(token) = token else {
-        return vec![Finding::new(
-            "file",
-            State::Unknown,
-            "the file's name is a hash of the certificate request, which is not known here; give the order a csr_file",
-        )];
+        let text = "the file's name is a hash of the certificate request, which is not known here; give the order a csr_file";
+        return Finding::new("file", State::Unknown, text);
     };
     let text = format!(
         "{scheme}://{}{} must hold these lines; it is not fetched here\n{}",
@@ -289,7 +273,7 @@ fn file(subject: &Subject, token: Option<&Token>, scheme: &str) -> Vec<Finding> 
         token.file_path(),
         token.file_content().trim_end()
     );
-    vec![Finding::new("file", State::Note, text)]
+    Finding::new("file", State::Note, text)
 }
 
 /// What stands to say about CAA. `climbed` holds the lookups of [`Subject::caa_names`], in their order, up to
