@@ -3,7 +3,7 @@
 //! The common name is not looked at: RFC 9525 section 2 retires it, and clients ignore it.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use x509_parser::extensions::GeneralName;
 
@@ -44,15 +44,9 @@ pub fn covers(names: &[SanName], domain: &str) -> bool {
         return names.contains(&SanName::Ip(wanted));
     }
     let wanted = domain.strip_suffix('.').unwrap_or(domain).to_ascii_lowercase();
-    let below_wildcard = wanted.split_once('.').map(|(_, parent)| parent);
-    names.iter().any(|name| match name {
-        SanName::Dns(text) => match text.strip_prefix("*.") {
-            _ if *text == wanted => true,
-            Some(parent) => below_wildcard == Some(parent),
-            None => false,
-        },
-        _ => false,
-    })
+    let wildcard = wanted.split_once('.').map(|(_, parent)| format!("*.{parent}"));
+    let covers = |text: &String| *text == wanted || wildcard.as_ref() == Some(text);
+    names.iter().any(|name| matches!(name, SanName::Dns(text) if covers(text)))
 }
 
 /// Keeps the names that can be shown and compared; the others (directory names, registered identifiers,
@@ -75,10 +69,8 @@ fn read_one(name: &GeneralName<'_>) -> Option<SanName> {
         GeneralName::RFC822Name(text) => is_email(text).then(|| SanName::Email((*text).to_owned())),
         GeneralName::URI(text) => is_uri(text).then(|| SanName::Uri((*text).to_owned())),
         GeneralName::IPAddress(octets) => {
-            if let Ok(v4) = <[u8; 4]>::try_from(*octets) {
-                return Some(SanName::Ip(v4.into()));
-            }
-            <[u8; 16]>::try_from(*octets).ok().map(|v6| SanName::Ip(Ipv6Addr::from(v6).into()))
+            let v4 = <[u8; 4]>::try_from(*octets).map(IpAddr::from);
+            v4.or_else(|_| <[u8; 16]>::try_from(*octets).map(IpAddr::from)).ok().map(SanName::Ip)
         }
         _ => None,
     }

@@ -44,26 +44,13 @@ pub enum Completeness {
     /// At once: the pool holds nothing with the name of the leaf's issuer.
     NoIssuer,
     /// A certificate has the issuer's name, and the signature was not made with its key.
-    BadSignature {
-        /// Intermediates below this link.
-        above: usize,
-    },
+    BadSignature { above: usize },
     /// The signature is good, and the certificate that made it may not sign certificates.
-    NotCa {
-        /// Intermediates below this link.
-        above: usize,
-    },
+    NotCa { above: usize },
     /// The signature is good, and its maker's basicConstraints allow fewer intermediates (RFC 5280 section 4.2.1.9).
-    PathTooLong {
-        /// Intermediates below this link.
-        above: usize,
-    },
+    PathTooLong { above: usize },
     /// The signature cannot be checked.
-    Unsupported {
-        /// Intermediates below this link.
-        above: usize,
-        algorithm: String,
-    },
+    Unsupported { above: usize, algorithm: String },
     /// The search took more than [`MAX_CHECKS`] signature checks without finding a chain.
     TooCostly,
 }

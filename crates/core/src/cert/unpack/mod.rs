@@ -49,13 +49,9 @@ pub enum UnpackError {
     /// Binary data that begins like DER or BER and is none.
     #[error("its structure is damaged: {0}")]
     Structure(#[from] BerError),
-    /// One of the certificates cannot be read.
+    /// One of the distinct certificates, counted from 1, cannot be read.
     #[error("certificate number {number} is damaged: {source}")]
-    Certificate {
-        /// Its place among the distinct certificates of the input, from 1.
-        number: usize,
-        source: CertError,
-    },
+    Certificate { number: usize, source: CertError },
     /// An archive that is damaged, encrypted or packed in a way other than "stored" or "deflated".
     #[error("the ZIP archive cannot be read")]
     Archive,
