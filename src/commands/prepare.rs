@@ -39,7 +39,7 @@ pub(super) fn prepare(path: &Path) -> Result<LoadedConfig, Exit> {
 /// Says why a start or a command ends here: in the journal as an error, since a unit's plain lines go unread.
 pub(super) fn give_up(exit: Exit, text: &str) -> Exit {
     if telemetry::is_journal() {
-        telemetry::start_logging(&Log { format: Log::FORMAT, level: Log::LEVEL.into() });
+        telemetry::start_logging(&Log::default());
         tracing::error!("{text}");
     } else {
         print_error(text);

@@ -52,7 +52,7 @@ fn open_validation_is_looked_into_at_once() {
     world.pass(HOUR);
     assert_eq!((world.calls.len(), asked(&world)), (1, 1));
     let gap = world.side_calls[0].at.since(world.calls[0].at);
-    assert!(gap >= certcollectd_core::config::Calls::CALL_GAP, "{gap:?}");
+    assert!(gap >= certcollectd_core::config::Calls::default().call_gap, "{gap:?}");
 }
 
 #[test]

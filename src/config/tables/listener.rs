@@ -71,5 +71,6 @@ pub(crate) fn log(table: &Table<'_>) -> Log {
     let level = table.parse("level", "a level in quotes, such as \"info\"", |text| {
         log_filter(text).map(|()| text.to_owned())
     });
-    Log { format: format.unwrap_or(Log::FORMAT), level: level.unwrap_or_else(|| Log::LEVEL.to_owned()) }
+    let standard = Log::default();
+    Log { format: format.unwrap_or(standard.format), level: level.unwrap_or(standard.level) }
 }

@@ -48,7 +48,8 @@ pub(crate) fn polling(table: &Table<'_>) -> Polling {
     let (overrides, spans) = overrides(table);
     let request = timeout(table, "request_timeout");
     let connect = timeout(table, "connect_timeout");
-    let request_timeout = request.map_or(Calls::REQUEST_TIMEOUT, |(value, _)| value);
+    let standard = Calls::default();
+    let request_timeout = request.map_or(standard.request_timeout, |(value, _)| value);
     if let (Some((connect, at)), Some((request, request_at))) = (connect, request)
         && connect > request
     {
@@ -59,19 +60,19 @@ pub(crate) fn polling(table: &Table<'_>) -> Polling {
             .add_to(table.diagnostics());
     }
     // A short limit for the whole, given alone, shortens the part as well.
-    let connect_timeout = connect.map_or(Calls::CONNECT_TIMEOUT, |(value, _)| value).min(request_timeout);
+    let connect_timeout = connect.map_or(standard.connect_timeout, |(value, _)| value).min(request_timeout);
     let wait = |name, least, most| table.parse(name, DURATION_HELP, |text| duration(text, least, most));
     let gap = wait("call_gap", Duration::ZERO, LONGEST_GAP);
     let merge = wait("merge_window", Duration::ZERO, LONGEST_MERGE);
     let settle = wait("settle", SHORTEST_SETTLE, Calls::LONGEST_SETTLE);
     let tries = table.get("unknown_tries").and_then(|item| tries(&item));
     let calls = Calls {
-        call_gap: gap.unwrap_or(Calls::CALL_GAP),
+        call_gap: gap.unwrap_or(standard.call_gap),
         connect_timeout,
         request_timeout,
-        settle: settle.unwrap_or(Calls::SETTLE),
-        unknown_tries: tries.unwrap_or(Calls::UNKNOWN_TRIES),
-        merge_window: merge.unwrap_or(Calls::MERGE_WINDOW),
+        settle: settle.unwrap_or(standard.settle),
+        unknown_tries: tries.unwrap_or(standard.unknown_tries),
+        merge_window: merge.unwrap_or(standard.merge_window),
     };
     let polling = Polling { overrides, spans, calls };
     check(table.diagnostics(), &polling, &CadenceOverrides::default(), &OverrideSpans::default());

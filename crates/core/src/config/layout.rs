@@ -16,9 +16,6 @@ pub struct Files {
 }
 
 impl Files {
-    pub const CERT: &'static str = "cert.pem";
-    pub const CHAIN: &'static str = "chain.pem";
-    pub const FULLCHAIN: &'static str = "fullchain.pem";
     /// Permission bits where nothing else is configured.
     pub const MODE: u32 = 0o644;
     /// Permission bits of a copied private key, always.
@@ -54,9 +51,9 @@ impl Files {
 impl Default for Files {
     fn default() -> Files {
         Files { names: Default::default(), owner: None, group: None, mode: Files::MODE }
-            .with(FileKind::Cert, Some(Files::CERT))
-            .with(FileKind::Chain, Some(Files::CHAIN))
-            .with(FileKind::Fullchain, Some(Files::FULLCHAIN))
+            .with(FileKind::Cert, Some("cert.pem"))
+            .with(FileKind::Chain, Some("chain.pem"))
+            .with(FileKind::Fullchain, Some("fullchain.pem"))
     }
 }
 

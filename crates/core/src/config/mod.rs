@@ -83,28 +83,21 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Defaults of `[polling]`.
-    pub const CALL_GAP: Duration = Duration::from_secs(10);
-    pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-    pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
-    pub const SETTLE: Duration = Duration::from_secs(20);
     /// The longest [`Calls::request_timeout`]: a vendor that needs more will not answer at all.
     pub const LONGEST: Duration = Duration::from_secs(600);
     /// The longest [`Calls::settle`].
     pub const LONGEST_SETTLE: Duration = Duration::from_secs(600);
-    pub const UNKNOWN_TRIES: u32 = 10;
-    pub const MERGE_WINDOW: Duration = Duration::from_secs(120);
 }
 
 impl Default for Calls {
     fn default() -> Calls {
         Calls {
-            call_gap: Calls::CALL_GAP,
-            connect_timeout: Calls::CONNECT_TIMEOUT,
-            request_timeout: Calls::REQUEST_TIMEOUT,
-            settle: Calls::SETTLE,
-            unknown_tries: Calls::UNKNOWN_TRIES,
-            merge_window: Calls::MERGE_WINDOW,
+            call_gap: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(60),
+            settle: Duration::from_secs(20),
+            unknown_tries: 10,
+            merge_window: Duration::from_secs(120),
         }
     }
 }
@@ -269,14 +262,9 @@ pub struct Log {
     pub level: String,
 }
 
-impl Log {
-    pub const FORMAT: LogFormat = LogFormat::Auto;
-    pub const LEVEL: &'static str = "info";
-}
-
 impl Default for Log {
     fn default() -> Log {
-        Log { format: Log::FORMAT, level: Log::LEVEL.to_owned() }
+        Log { format: LogFormat::Auto, level: "info".to_owned() }
     }
 }
 
