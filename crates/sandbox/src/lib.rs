@@ -115,15 +115,9 @@ impl Options {
 /// What can go wrong with a sandbox, or with a command given to it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A port cannot be had.
+    /// The API or the control port cannot be had.
     #[error("cannot listen on {address} for the {port}")]
-    Bind {
-        /// `API` or `control port`.
-        port: &'static str,
-        /// The address that was asked for.
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    Bind { port: &'static str, address: SocketAddr, source: std::io::Error },
     /// A listener that was handed over cannot be used.
     #[error("cannot use the listener")]
     Listener(#[source] std::io::Error),

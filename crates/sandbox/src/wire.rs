@@ -81,7 +81,7 @@ impl Plan {
         }
         let (first, filler, last) = if length == Length::Chunked {
             let chunk = |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
-            let mut first = head(&answer, None, &["transfer-encoding: chunked"]);
+            let mut first = head(&answer, "transfer-encoding: chunked");
             first.extend(chunk(&answer.body));
             (first, chunk(&vec![b'A'; CHUNK]), b"0\r\n\r\n".to_vec())
         } else {
@@ -146,26 +146,19 @@ impl Act {
 
 /// Head and the first bytes of the body.
 fn begin(answer: &Answer, announced: Option<u64>, body: usize) -> Vec<u8> {
-    let mut out = head(answer, announced, &[]);
+    let close = || "connection: close".to_owned();
+    let mut out = head(answer, &announced.map_or_else(close, |length| format!("content-length: {length}")));
     out.extend_from_slice(&answer.body[..body.min(answer.body.len())]);
     out
 }
 
-fn head(answer: &Answer, length: Option<u64>, more: &[&str]) -> Vec<u8> {
+/// The header lines; the last one says where the body ends.
+fn head(answer: &Answer, last: &str) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {} Sandbox\r\ncontent-type: {}\r\n", answer.status, answer.content_type);
     for (name, value) in &answer.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
-    match length {
-        Some(length) => head.push_str(&format!("content-length: {length}\r\n")),
-        None if more.is_empty() => head.push_str("connection: close\r\n"),
-        None => {}
-    }
-    for line in more {
-        head.push_str(&format!("{line}\r\n"));
-    }
-    head.push_str("\r\n");
-    head.into_bytes()
+    format!("{head}{last}\r\n\r\n").into_bytes()
 }
 
 #[cfg(test)]
