@@ -60,20 +60,10 @@ impl TryFrom<String> for HookEvent {
 pub enum Action {
     /// Run a program: argument vector, no shell; never empty.
     Run(Vec<String>),
-    /// Send a signal to the process whose number stands in a file.
-    Signal {
-        /// Read at each try.
-        pid_file: PathBuf,
-        /// What the process is sent.
-        signal: HookSignal,
-    },
-    /// One HTTP call; a 2xx answer is success.
-    Http {
-        /// `http://`, `https://` or `http+unix://`.
-        url: String,
-        /// Upper case.
-        method: String,
-    },
+    /// Send a signal to the process whose number stands in a file, which is read at each try.
+    Signal { pid_file: PathBuf, signal: HookSignal },
+    /// One HTTP call, over `http://`, `https://` or `http+unix://`; a 2xx answer is success. The method is in upper case.
+    Http { url: String, method: String },
     /// Connect to a unix socket and read one exit status.
     Socket(PathBuf),
 }

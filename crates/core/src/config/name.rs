@@ -31,24 +31,18 @@ pub fn shown(text: &str) -> String {
 /// The name of an order, an account or a hook: safe as a file name, a metric label and a word in a shell.
 pub fn name(text: &str) -> Result<(), InvalidValue> {
     let help = "names are 1 to 100 of the characters a-z 0-9 . _ - and do not begin with a dot";
-    if text.is_empty() {
-        return Err(InvalidValue::new("is empty", help));
-    }
-    if text.starts_with('.') {
-        return Err(InvalidValue::new("begins with a dot", help));
-    }
     let is_allowed = |c: char| matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-');
-    if let Some(odd) = text.chars().find(|c| !is_allowed(*c)) {
-        let lower = text.to_ascii_lowercase();
-        if lower.chars().all(is_allowed) && lower.len() <= NAME_CHARS {
-            return Err(InvalidValue::new("has capital letters", format!("write {}", shown(&lower))));
+    let lower = text.to_ascii_lowercase();
+    match text.chars().find(|c| !is_allowed(*c)) {
+        _ if text.is_empty() => Err(InvalidValue::new("is empty", help)),
+        _ if text.starts_with('.') => Err(InvalidValue::new("begins with a dot", help)),
+        Some(_) if lower.chars().all(is_allowed) && lower.len() <= NAME_CHARS => {
+            Err(InvalidValue::new("has capital letters", format!("write {}", shown(&lower))))
         }
-        return Err(InvalidValue::new(format!("has the character {odd:?}"), help));
+        Some(odd) => Err(InvalidValue::new(format!("has the character {odd:?}"), help)),
+        None if text.len() > NAME_CHARS => Err(InvalidValue::new("is too long", help)),
+        None => Ok(()),
     }
-    if text.len() > NAME_CHARS {
-        return Err(InvalidValue::new("is too long", help));
-    }
-    Ok(())
 }
 
 /// A domain in lower case and A-labels, with or without a leading `*.`; or an IP address.
