@@ -225,14 +225,10 @@ impl Unpacker {
     /// ContentInfo of PKCS#7 (RFC 5652 section 3) and the Netscape certificate sequence have the same outer form:
     /// what it is, then the content under `[0]`.
     fn content_info(&mut self, kind: &[u8], mut fields: Reader<'_>) -> Result<(), UnpackError> {
+        let mut content = || fields.expect(ber::CONTEXT_0)?.children()?.expect(ber::SEQUENCE)?.children();
         match kind {
-            SIGNED_DATA => {
-                self.signed_data(fields.expect(ber::CONTEXT_0)?.children()?.expect(ber::SEQUENCE)?)
-            }
-            NETSCAPE_SEQUENCE => {
-                let list = fields.expect(ber::CONTEXT_0)?.children()?.expect(ber::SEQUENCE)?;
-                self.certificates(list.children()?, Seen::Der)
-            }
+            SIGNED_DATA => self.signed_data(content()?),
+            NETSCAPE_SEQUENCE => self.certificates(content()?, Seen::Der),
             _ if kind.starts_with(PKCS7) => Err(UnpackError::Nothing(Seen::OtherPkcs7)),
             _ => Err(UnpackError::Nothing(Seen::Der)),
         }
@@ -240,8 +236,7 @@ impl Unpacker {
 
     /// RFC 5652 section 5.1: version, digest algorithms, encapsulated content, and then perhaps the
     /// certificates under `[0]`. Signers are ignored: the only authority on a certificate is its issuer's.
-    fn signed_data(&mut self, signed: Element<'_>) -> Result<(), UnpackError> {
-        let mut fields = signed.children()?;
+    fn signed_data(&mut self, mut fields: Reader<'_>) -> Result<(), UnpackError> {
         fields.expect(ber::INTEGER)?;
         fields.expect(ber::SET)?;
         fields.expect(ber::SEQUENCE)?;

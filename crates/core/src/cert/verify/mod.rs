@@ -192,8 +192,7 @@ pub fn judge(pool: &[Certificate], expected: &Expectation<'_>, now: i64) -> Verd
     usable(&leaf, expected.purpose, &mut findings);
     let chain = chain::build(&leaf, &distinct, now);
     let chain = without_expired(&leaf, chain, expected, now, &mut findings);
-    domains(&leaf, expected.domains, &mut findings);
-    coverage(&leaf, expected.covered, &mut findings);
+    names(&leaf, expected, &mut findings);
     links(&leaf, &chain, &mut findings);
     let not_yet_valid_until = dates(&leaf, &chain, now, &mut findings);
     downgrade(&leaf, expected.installed, &mut findings);
@@ -251,20 +250,15 @@ fn usable(leaf: &Certificate, purpose: Purpose, findings: &mut Findings) {
     }
 }
 
-fn domains(leaf: &Certificate, wanted: &[Box<str>], findings: &mut Findings) {
-    let missing: Vec<&str> =
-        wanted.iter().map(|domain| &**domain).filter(|domain| !san::covers(leaf.names(), domain)).collect();
+fn names(leaf: &Certificate, expected: &Expectation<'_>, findings: &mut Findings) {
+    let missing =
+        listed(expected.domains.iter().map(|name| &**name).filter(|name| !san::covers(leaf.names(), name)));
     if !missing.is_empty() {
-        findings.add(Check::Domains, format!("the certificate does not cover {}", listed(missing)));
+        findings.add(Check::Domains, format!("the certificate does not cover {missing}"));
     }
-}
-
-fn coverage(leaf: &Certificate, covered: &[Box<str>], findings: &mut Findings) {
-    let lost: Vec<&str> =
-        covered.iter().map(|name| &**name).filter(|name| !still_covers(leaf, name)).collect();
+    let lost = listed(expected.covered.iter().map(|name| &**name).filter(|name| !still_covers(leaf, name)));
     if !lost.is_empty() {
-        let text =
-            format!("the certificate no longer covers {}, which the installed one covers", listed(lost));
+        let text = format!("the certificate no longer covers {lost}, which the installed one covers");
         findings.add(Check::Coverage, text);
     }
 }
