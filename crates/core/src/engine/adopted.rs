@@ -97,15 +97,16 @@ pub fn joined(config: &Arc<Config>, adopted: &[Adopted]) -> Arc<Config> {
 impl Engine {
     /// What the configuration, as it was written, has itself is adopted no longer: there it also ends.
     pub(super) fn give_up_adopted(&mut self, written: &Config) {
-        let (taken, left) =
-            std::mem::take(&mut self.adopted).into_iter().partition(|adopted| adopted.is_configured(written));
-        self.adopted = left;
+        let (taken, left) = std::mem::take(&mut self.orders.adopted)
+            .into_iter()
+            .partition(|adopted| adopted.is_configured(written));
+        self.orders.adopted = left;
         for gone in taken {
             let text = format!(
                 "order {} was adopted as {} after a replacement; the configuration has it now and decides from here on",
                 gone.number, gone.name
             );
-            self.note(Level::Info, NoteKind::TakenOver, self.find(&gone.name), text);
+            self.note(Level::Info, NoteKind::TakenOver, self.orders.find(&gone.name), text);
             self.outbox.unsaved.adopted.insert(gone.name);
         }
     }
@@ -113,8 +114,8 @@ impl Engine {
     /// Adds an order to those that are collected.
     pub(super) fn adopt_order(&mut self, adopted: Adopted) {
         self.outbox.unsaved.adopted.insert(adopted.name.clone());
-        self.adopted.push(adopted);
-        self.config = joined(&self.config, &self.adopted);
+        self.orders.adopted.push(adopted);
+        self.config = joined(&self.config, &self.orders.adopted);
         self.add_orders();
     }
 }

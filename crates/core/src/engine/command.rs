@@ -84,18 +84,10 @@ impl CommandReply {
     }
 }
 
-/// Someone who waits for an order to come to rest.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Waiter {
-    pub(super) token: Token,
-    /// Whether a call is part of what is wanted, so that a closed account, or no answer, is a failure.
-    needs_call: bool,
-}
-
 impl Engine {
     pub(super) fn commanded(&mut self, token: Token, command: Command) {
         if self.stopping {
-            return self.reply(token, false, "certcollectd is stopping");
+            return self.outbox.reply(token, false, "certcollectd is stopping");
         }
         let (name, carry_out): (_, fn(&mut Engine, Token, OrderId)) = match &command {
             Command::Poll(name) => (name, Engine::poll_now),
@@ -110,18 +102,14 @@ impl Engine {
             Command::Resend(target) => return self.want_resend(token, target),
             Command::Replace(command) => return self.want_replacement(token, command.clone()),
         };
-        let Some(id) = self.find(name) else {
-            return self.reply(
+        let Some(id) = self.orders.find(name) else {
+            return self.outbox.reply(
                 token,
                 false,
                 &format!("no order named {} is configured", crate::api::Untrusted::new(name)),
             );
         };
         carry_out(self, token, id);
-    }
-
-    pub(super) fn reply(&mut self, token: Token, ok: bool, text: &str) {
-        self.outbox.say(Effect::Reply { token, reply: CommandReply::new(ok, text) });
     }
 
     /// Why no call can be made on an account at present.
@@ -150,38 +138,38 @@ impl Engine {
 
     fn poll_now(&mut self, token: Token, id: OrderId) {
         if let Some(why) = self.why_not_polled(id) {
-            let text = format!("{} was not polled: {why}", self.slot_name(id));
-            return self.reply(token, false, &text);
+            let text = format!("{} was not polled: {why}", self.orders.slot_name(id));
+            return self.outbox.reply(token, false, &text);
         }
         self.ask_now(token, id);
     }
 
     fn why_not_polled(&self, id: OrderId) -> Option<String> {
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         let stopped = || {
             let reason = record.reason.as_deref().unwrap_or("a person must act");
-            let (phase, name) = (record.phase.predicate(), self.slot_name(id));
+            let (phase, name) = (record.phase.predicate(), self.orders.slot_name(id));
             format!("it {phase}: {reason}; `certcollectd resume {name}` takes it up again")
         };
-        self.shut(self.slot(id).gate).or_else(|| record.phase.is_stopped().then(stopped))
+        self.shut(self.orders.slot(id).gate).or_else(|| record.phase.is_stopped().then(stopped))
     }
 
     fn ask_now(&mut self, token: Token, id: OrderId) {
-        self.slot_mut(id).urgent = self.slot(id).busy != Busy::Calling;
+        self.orders.slot_mut(id).urgent = self.orders.slot(id).busy != Busy::Calling;
         self.wait_for(id, token, true);
     }
 
     pub(super) fn wait_for(&mut self, id: OrderId, token: Token, needs_call: bool) {
-        self.changed.insert(id);
-        self.waiters.entry(id).or_default().push(Waiter { token, needs_call });
+        self.orders.changed.insert(id);
+        self.outbox.wait_for(id, token, needs_call);
     }
 
     /// Replies to those who wait for an order, once it has come to rest.
     pub(super) fn answer_waiters(&mut self, id: OrderId) {
-        if !self.waiters.contains_key(&id) {
+        if !self.outbox.waiters.contains_key(&id) {
             return;
         }
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         let at_rest = slot.busy == Busy::Idle && !slot.ready;
         let work = self.local_work(id).is_some_and(|(at, _)| at <= self.now.time);
         let debts = slot.record.owed().any(|debt| debt.next.is_some_and(|next| next <= self.now.time));
@@ -189,7 +177,7 @@ impl Engine {
             return;
         }
         let text = self.describe(id);
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         let closed = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some());
         let (called, login) = match slot.poll_outcome {
             PollOutcome::Nothing => (false, "unknown"),
@@ -199,12 +187,12 @@ impl Engine {
         };
         let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none();
         let urgent = slot.urgent;
-        let waiters = self.waiters.remove(&id).unwrap_or_default();
+        let waiters = self.outbox.waiters.remove(&id).unwrap_or_default();
         // A poll still to be made delays no one who waits for something else.
         let (calls, done): (Vec<_>, Vec<_>) =
             waiters.into_iter().partition(|waiter| urgent && waiter.needs_call);
         if !calls.is_empty() {
-            self.waiters.insert(id, calls);
+            self.outbox.waiters.insert(id, calls);
         }
         for waiter in done {
             let mut reply = CommandReply::new(ok && (called || !waiter.needs_call), &*text);
@@ -219,28 +207,29 @@ impl Engine {
     /// stays due; but an account that is closed can be so for weeks, and then the poll is no longer what was
     /// wanted.
     pub(super) fn refuse_waiters(&mut self, gate: usize) {
-        if self.waiters.is_empty() || self.gates[gate].in_flight.is_some() {
+        if self.outbox.waiters.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
         let Some(why) = self.shut(gate) else { return };
-        let waiting = |id: &OrderId| self.slot(*id).gate == gate && self.slot(*id).urgent;
-        let ids: Vec<OrderId> = self.waiters.keys().copied().filter(waiting).collect();
+        let waiting = |id: &OrderId| self.orders.slot(*id).gate == gate && self.orders.slot(*id).urgent;
+        let ids: Vec<OrderId> = self.outbox.waiters.keys().copied().filter(waiting).collect();
         for id in ids {
             if self.gates[gate].record.not_before(self.now.time).is_none() {
-                self.slot_mut(id).urgent = false;
+                self.orders.slot_mut(id).urgent = false;
             }
-            let (name, next) = (self.slot_name(id), self.next_poll(id));
+            let (name, next) = (self.orders.slot_name(id), self.next_poll(id));
             let (refused, others) = self
+                .outbox
                 .waiters
                 .remove(&id)
                 .unwrap_or_default()
                 .into_iter()
                 .partition::<Vec<_>, _>(|waiter| waiter.needs_call);
             if !others.is_empty() {
-                self.waiters.insert(id, others);
+                self.outbox.waiters.insert(id, others);
             }
             for waiter in refused {
-                self.reply(
+                self.outbox.reply(
                     waiter.token,
                     false,
                     &format!("{name} was not polled: nothing was sent: {why}; {next}"),
@@ -251,8 +240,8 @@ impl Engine {
 
     /// Where an order stands, in a few sentences.
     fn describe(&self, id: OrderId) -> String {
-        let record = &self.slot(id).record;
-        let name = self.slot_name(id);
+        let record = &self.orders.slot(id).record;
+        let name = self.orders.slot_name(id);
         let mut lines = vec![match &record.reason {
             Some(reason) => format!("{name} {}: {reason}", record.phase.predicate()),
             None => format!("{name} {}", record.phase.predicate()),
@@ -280,8 +269,8 @@ impl Engine {
 
     fn resume(&mut self, token: Token, id: OrderId) {
         let now = self.now;
-        self.slot_mut(id).pending.broken = false;
-        let record = &mut self.slot_mut(id).record;
+        self.orders.slot_mut(id).pending.broken = false;
+        let record = &mut self.orders.slot_mut(id).record;
         let stopped = record.phase.needs_person();
         record.unknowns = 0;
         record.failures = 0;
@@ -291,11 +280,11 @@ impl Engine {
         for debt in record.debts.iter_mut().filter(|debt| debt.next.is_some()) {
             debt.next = Some(now.time);
         }
-        if self.slot(id).bundle.is_some() {
-            self.slot_mut(id).pending.verify = true;
+        if self.orders.slot(id).bundle.is_some() {
+            self.orders.slot_mut(id).pending.verify = true;
         }
         if let Some(number) = self.known_number(id).map(str::to_owned) {
-            self.settle_replacement(self.slot(id).gate, |known| known == number);
+            self.settle_replacement(self.orders.slot(id).gate, |known| known == number);
         }
         if stopped {
             self.change_phase(id, Trigger::Resumed, None);
@@ -307,8 +296,8 @@ impl Engine {
     }
 
     fn accept(&mut self, token: Token, id: OrderId) {
-        let name = self.slot_name(id);
-        let slot = self.slot_mut(id);
+        let name = self.orders.slot_name(id);
+        let slot = self.orders.slot_mut(id);
         let record = &mut slot.record;
         if record.rollback && record.trouble.is_some() {
             // What keeps the older generation from its place must not keep newer ones out.
@@ -316,14 +305,14 @@ impl Engine {
             let text = format!(
                 "{name}: the rollback was given up; what is installed now stays, newer certificates are taken again"
             );
-            return self.reply(token, true, &text);
+            return self.outbox.reply(token, true, &text);
         }
         if let Some(trouble) = record.trouble.as_ref().filter(|_| slot.pending.unread) {
             let text = format!("{name} waits to be installed, not to be accepted: {}", trouble.text);
-            return self.reply(token, false, &text);
+            return self.outbox.reply(token, false, &text);
         }
         if record.staged.is_some() || record.phase == Phase::Collected {
-            return self.reply(token, false, &being_deployed(&name));
+            return self.outbox.reply(token, false, &being_deployed(&name));
         }
         let is_known = record.phase == Phase::Quarantined && !record.leafless;
         let leaf = slot.bundle.as_ref().filter(|_| is_known);
@@ -344,15 +333,15 @@ impl Engine {
             let missed = missed.map(|names| format!("{names} is not missed any more"));
             let settled: Vec<String> = known.into_iter().chain(missed).collect();
             if !settled.is_empty() {
-                return self.reply(token, true, &format!("{name}: accepted; {}", settled.join("; ")));
+                return self.outbox.reply(token, true, &format!("{name}: accepted; {}", settled.join("; ")));
             }
-            let record = &self.slot(id).record;
+            let record = &self.orders.slot(id).record;
             if record.phase == Phase::Quarantined && record.leafless {
                 let why = record.reason.as_deref().unwrap_or_default();
                 let text = format!(
                     "{name}: which certificate to install is not known, so there is none to accept: {why}"
                 );
-                return self.reply(token, false, &text);
+                return self.outbox.reply(token, false, &text);
             }
             let stopped = match record.phase.is_stopped() {
                 true => {
@@ -363,7 +352,7 @@ impl Engine {
                 }
                 false => String::new(),
             };
-            return self.reply(token, false, &format!("{name} has nothing in quarantine{stopped}"));
+            return self.outbox.reply(token, false, &format!("{name} has nothing in quarantine{stopped}"));
         };
         // Rolled back from: collected again, then installed.
         record.accepted = Some(refused);
@@ -374,7 +363,7 @@ impl Engine {
         if let Some(why) = self.why_not_polled(id) {
             let text =
                 format!("{name}: accepted; it is installed once it has been collected again, but {why}");
-            return self.reply(token, false, &text);
+            return self.outbox.reply(token, false, &text);
         }
         self.ask_now(token, id);
     }

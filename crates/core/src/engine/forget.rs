@@ -69,12 +69,12 @@ fn stripped(record: &OrderRecord, now: Now) -> OrderRecord {
 impl Engine {
     /// Ends what is remembered of an order that is not configured.
     pub(super) fn forget(&mut self, token: Token, name: &str) {
-        let known = self.archive.iter().map(|(name, known)| (&**name, known));
-        if let Some(why) = why_not(name, self.find(name).is_some(), known) {
-            return self.reply(token, false, &why);
+        let known = self.orders.archive.iter().map(|(name, known)| (&**name, known));
+        if let Some(why) = why_not(name, self.orders.find(name).is_some(), known) {
+            return self.outbox.reply(token, false, &why);
         }
         let name: Arc<str> = name.into();
-        if let Some(known) = self.archive.get_mut(&name) {
+        if let Some(known) = self.orders.archive.get_mut(&name) {
             *known = Remembered { record: stripped(&known.record, self.now), bundle: None };
         }
         self.outbox.unsaved.archived.insert(name.clone());
@@ -90,12 +90,12 @@ impl Engine {
             "{name} is forgotten; its files in {} stay, remove them when nothing uses them any more",
             self.config.install_dir.join(&*name).display()
         );
-        self.reply(token, true, &text);
+        self.outbox.reply(token, true, &text);
     }
 
     /// That an order goes which holds an installed certificate. It is unguarded from now on.
     pub(super) fn tell_removed(&mut self, id: super::OrderId) {
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         let number = OrderRef::text_of(&slot.record.handle);
         let (level, text) = match &slot.record.installed {
             Some(installed) => {

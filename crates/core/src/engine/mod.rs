@@ -28,13 +28,14 @@ pub mod time;
 pub mod vitals;
 
 mod adopted;
+mod orders;
 mod polls;
 mod reload;
 mod same_number;
 mod saving;
 mod summary;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use account::{AccountRecord, Gate};
@@ -46,6 +47,7 @@ pub use note::{ALARM_AFTER, NoteKind};
 pub use order::expiry::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
 use order::slot::{Busy, Pending, Slot};
 use order::{OrderRecord, Phase};
+use orders::Orders;
 use outbox::Outbox;
 use polls::TICK;
 pub use summary::Summary;
@@ -87,26 +89,14 @@ pub struct Engine {
     /// When the event that is being handled came.
     now: Now,
     config: Arc<Config>,
-    slots: Vec<Slot>,
-    names: HashMap<Arc<str>, OrderId>,
+    orders: Orders,
     gates: Vec<Gate>,
-    timers: BTreeSet<(Time, OrderId)>,
-    /// Orders that are doing something outside.
-    busy: BTreeSet<OrderId>,
     hooks: hooks::ledger::Ledger,
-    /// Operators who wait for a poll of an order.
-    waiters: BTreeMap<OrderId, Vec<command::Waiter>>,
     rehearsals: Vec<hooks::rehearsal::Rehearsal>,
     /// Push notifications that were kept lately.
     recent: push::Recent,
-    /// Orders from replacements; those that the configuration does not have are part of `config` here.
-    adopted: Vec<Adopted>,
-    /// Records of orders that are not configured at present.
-    archive: HashMap<Arc<str>, Remembered>,
     stopping: bool,
     tallies: summary::Tallies,
-    /// Orders that changed since [`Engine::catch_up`].
-    changed: BTreeSet<OrderId>,
     offset: Option<i64>,
     /// What is due later is left to another process.
     horizon: Option<Time>,
@@ -121,21 +111,20 @@ impl Engine {
         let config = joined(&written, &loaded.adopted);
         let mut engine = Engine {
             now,
-            slots: Vec::with_capacity(config.orders.len()),
-            names: HashMap::with_capacity(config.orders.len()),
+            orders: Orders {
+                slots: Vec::with_capacity(config.orders.len()),
+                names: HashMap::with_capacity(config.orders.len()),
+                adopted: loaded.adopted,
+                archive: loaded.orders,
+                ..Orders::default()
+            },
             config,
             gates: Vec::new(),
-            timers: BTreeSet::new(),
-            busy: BTreeSet::new(),
             hooks: hooks::ledger::Ledger::default(),
-            waiters: BTreeMap::new(),
             rehearsals: Vec::new(),
             recent: push::Recent::default(),
-            adopted: loaded.adopted,
-            archive: loaded.orders,
             stopping: false,
             tallies: summary::Tallies::default(),
-            changed: BTreeSet::new(),
             offset: None,
             horizon: None,
             outbox: Outbox::default(),
@@ -159,13 +148,13 @@ impl Engine {
         }
         engine.add_orders();
         for name in std::mem::take(&mut engine.outbox.unsaved.archived) {
-            match engine.names.get(&name).copied() {
+            match engine.orders.names.get(&name).copied() {
                 Some(id) => engine.touch(id),
                 None => _ = engine.outbox.unsaved.archived.insert(name),
             }
         }
         engine.give_up_adopted(&written);
-        for id in engine.ids() {
+        for id in engine.orders.ids() {
             engine.recount(id);
         }
         engine
@@ -173,7 +162,7 @@ impl Engine {
 
     /// Nothing is done but for the order of this name: one command is all that is wanted.
     pub fn attend_to(&mut self, name: Option<&str>) {
-        for slot in &mut self.slots {
+        for slot in &mut self.orders.slots {
             slot.quiet = name.is_none_or(|name| &*slot.name != name);
         }
     }
@@ -230,7 +219,7 @@ impl Engine {
     /// When to call [`Engine::handle`] with [`Event::Woke`], if nothing happens before.
     pub fn next_wake(&self) -> Option<Time> {
         let held = self.outbox.held_until();
-        let timers = self.timers.first().map(|(time, _)| *time);
+        let timers = self.orders.timers.first().map(|(time, _)| *time);
         let calls = self.gates.iter().filter_map(|gate| gate.next_call(self.config.calls.call_gap)).min();
         let hooks = self.hooks.next_wake();
         let work = [timers, calls, hooks].into_iter().flatten().min().filter(|_| !self.stopping);
@@ -245,21 +234,21 @@ impl Engine {
 
     /// Whether anything is under way outside the engine.
     fn is_busy(&self) -> bool {
-        !self.busy.is_empty() || self.gates.iter().any(|gate| gate.in_flight.is_some())
+        !self.orders.busy.is_empty() || self.gates.iter().any(|gate| gate.in_flight.is_some())
     }
 
     /// All records, without bundles; costs a pass over all orders.
     pub fn records(&self) -> Loaded {
-        let present = self.slots.iter().filter(|slot| !slot.removed);
+        let present = self.orders.slots.iter().filter(|slot| !slot.removed);
         let present = present.map(|slot| (&slot.name, &slot.record));
-        let others = self.archive.iter().map(|(name, known)| (name, &known.record));
+        let others = self.orders.archive.iter().map(|(name, known)| (name, &known.record));
         Loaded {
             orders: present
                 .chain(others)
                 .map(|(name, record)| (name.clone(), Remembered { record: record.clone(), bundle: None }))
                 .collect(),
             accounts: self.gates.iter().map(|gate| (gate.name.clone(), gate.record.clone())).collect(),
-            adopted: self.adopted.clone(),
+            adopted: self.orders.adopted.clone(),
         }
     }
 
@@ -278,7 +267,7 @@ impl Engine {
 
     fn started(&mut self) {
         self.look_at_all();
-        self.changed.extend(self.ids());
+        self.orders.changed.extend(self.orders.ids());
         // A closed account whose credential may have changed while no process ran.
         for gate in 0..self.gates.len() {
             self.check_credential(gate);
@@ -307,31 +296,18 @@ impl Engine {
             for gate in 0..self.gates.len() {
                 self.touch_gate(gate);
             }
-            for id in self.ids() {
-                if !self.slot(id).removed {
+            for id in self.orders.ids() {
+                if !self.orders.slot(id).removed {
                     self.touch(id);
                 }
             }
             // Warnings stand in the timers by what the clock showed.
-            self.changed.extend(self.ids());
+            self.orders.changed.extend(self.orders.ids());
         }
     }
 
-    fn ids(&self) -> impl Iterator<Item = OrderId> + use<> {
-        (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).map(OrderId)
-    }
-
-    fn slot(&self, id: OrderId) -> &Slot {
-        &self.slots[id.0 as usize]
-    }
-
-    fn slot_mut(&mut self, id: OrderId) -> &mut Slot {
-        self.changed.insert(id);
-        &mut self.slots[id.0 as usize]
-    }
-
     fn entry(&self, id: OrderId) -> &Order {
-        &self.config.orders[self.slot(id).entry]
+        &self.config.orders[self.orders.slot(id).entry]
     }
 
     fn gate_of(&self, account: &str) -> Option<usize> {
@@ -341,10 +317,6 @@ impl Engine {
     /// The entry of a gate's account, while it is configured.
     fn account_of(&self, gate: usize) -> Option<&Account> {
         self.config.account(&self.gates[gate].name).map(|account| &**account)
-    }
-
-    fn find(&self, name: &str) -> Option<OrderId> {
-        self.names.get(name).copied().filter(|id| !self.slot(*id).removed)
     }
 
     /// Marks an order's record as changed.
@@ -358,19 +330,10 @@ impl Engine {
         self.outbox.flush_soon(self.now);
     }
 
-    fn set_busy(&mut self, id: OrderId, busy: Busy) {
-        self.slot_mut(id).busy = busy;
-        if busy == Busy::Idle {
-            self.busy.remove(&id);
-        } else {
-            self.busy.insert(id);
-        }
-    }
-
-    /// Puts every order that changed where it belongs in its gate's queue and in the timers, in the latter not before
-    /// `earliest`; counts it anew, and answers who waits for it.
+    /// Puts every order that changed where it belongs: among the busy ones, in its gate's queue, and in the timers, in these
+    /// not before `earliest`; counts it anew, and answers who waits for it.
     fn catch_up(&mut self, earliest: Time) {
-        for id in std::mem::take(&mut self.changed) {
+        for id in std::mem::take(&mut self.orders.changed) {
             self.reindex(id, earliest);
             self.recount(id);
             self.answer_waiters(id);
@@ -380,7 +343,12 @@ impl Engine {
     fn reindex(&mut self, id: OrderId, earliest: Time) {
         let queued = self.wanted_in_queue(id);
         let timed = self.wanted_in_timers(id).map(|at| at.max(earliest));
-        let slot = &mut self.slots[id.0 as usize];
+        let slot = &mut self.orders.slots[id.0 as usize];
+        if slot.busy == Busy::Idle {
+            self.orders.busy.remove(&id);
+        } else {
+            self.orders.busy.insert(id);
+        }
         if slot.queued != queued {
             let queue = &mut self.gates[slot.gate].queue;
             if let Some(old) = slot.queued {
@@ -393,17 +361,17 @@ impl Engine {
         }
         if slot.timed != timed {
             if let Some(old) = slot.timed {
-                self.timers.remove(&(old, id));
+                self.orders.timers.remove(&(old, id));
             }
             if let Some(new) = timed {
-                self.timers.insert((new, id));
+                self.orders.timers.insert((new, id));
             }
             slot.timed = timed;
         }
     }
 
     fn wanted_in_queue(&self, id: OrderId) -> Option<Time> {
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         if slot.removed || slot.busy != Busy::Idle {
             return None;
         }
@@ -417,7 +385,7 @@ impl Engine {
     }
 
     fn wanted_in_timers(&self, id: OrderId) -> Option<Time> {
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         if slot.removed || slot.quiet || slot.busy != Busy::Idle {
             return None;
         }
@@ -428,12 +396,12 @@ impl Engine {
 
     /// Does what has become due on this machine.
     fn run_due(&mut self) {
-        while let Some((time, id)) = self.timers.first().copied() {
+        while let Some((time, id)) = self.orders.timers.first().copied() {
             if time > self.now.time {
                 break;
             }
-            self.timers.pop_first();
-            self.slot_mut(id).timed = None;
+            self.orders.timers.pop_first();
+            self.orders.slot_mut(id).timed = None;
             self.warn_of_expiry(id);
             self.warn_of_term(id);
             match self.local_work(id).filter(|(at, _)| *at <= self.now.time) {
@@ -443,14 +411,10 @@ impl Engine {
         }
     }
 
-    fn slot_name(&self, id: OrderId) -> Arc<str> {
-        self.slot(id).name.clone()
-    }
-
     /// Moves an order to another phase, by the table; says whether it is another one.
     fn change_phase(&mut self, id: OrderId, trigger: order::Trigger, reason: Option<String>) -> bool {
         let now = self.now;
-        let record = &mut self.slot_mut(id).record;
+        let record = &mut self.orders.slot_mut(id).record;
         let old = record.phase;
         let new = order::transition(old, trigger, record.standing());
         let reason: Option<Box<str>> = reason.map(String::into_boxed_str);

@@ -133,7 +133,7 @@ impl Engine {
         Note {
             level,
             kind,
-            order: order.map(|id| self.slot_name(id)),
+            order: order.map(|id| self.orders.slot_name(id)),
             account: None,
             at: self.now.unix(),
             text,

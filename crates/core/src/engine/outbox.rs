@@ -1,13 +1,14 @@
 //! What one event leads to: what is to be done, what is told, and the save that comes before both.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Adopted;
 use super::account::AccountRecord;
+use super::command::CommandReply;
 use super::event::Effect;
-use super::id::OrderId;
+use super::id::{OrderId, Token};
 use super::note::Note;
 use super::order::OrderRecord;
 use super::schedule;
@@ -74,9 +75,19 @@ pub(super) struct Unsaved {
     pub(super) offset: bool,
 }
 
+/// Someone who waits for an order to come to rest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Waiter {
+    pub(super) token: Token,
+    /// Whether a call is part of what is wanted, so that a closed account, or no answer, is a failure.
+    pub(super) needs_call: bool,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pub(super) unsaved: Unsaved,
+    /// Operators who wait for an order to come to rest.
+    pub(super) waiters: BTreeMap<OrderId, Vec<Waiter>>,
     /// Carried out only once what they rely on is saved.
     effects: Vec<Effect>,
     told: Vec<Effect>,
@@ -96,6 +107,22 @@ impl Outbox {
     /// A report, a reply, or a look at a credential.
     pub(super) fn say(&mut self, effect: Effect) {
         self.told.push(effect);
+    }
+
+    /// See [`Waiter`].
+    pub(super) fn wait_for(&mut self, id: OrderId, token: Token, needs_call: bool) {
+        self.waiters.entry(id).or_default().push(Waiter { token, needs_call });
+    }
+
+    /// Tells everyone who waits for an order that it does not come to what they want.
+    pub(super) fn refuse_waiters(&mut self, id: OrderId, why: &str) {
+        for waiter in self.waiters.remove(&id).unwrap_or_default() {
+            self.reply(waiter.token, false, why);
+        }
+    }
+
+    pub(super) fn reply(&mut self, token: Token, ok: bool, text: &str) {
+        self.say(Effect::Reply { token, reply: CommandReply::new(ok, text) });
     }
 
     /// A line of the history.

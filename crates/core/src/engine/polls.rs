@@ -43,7 +43,7 @@ impl Engine {
         let (handle, endpoint): (Box<str>, _) =
             (entry.handle.identity().into(), entry.settings.product.endpoint());
         let arrives = self.latest_arrival();
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         let (urgent, hinted) = (std::mem::take(&mut slot.urgent), slot.record.take_hint());
         slot.poll_outcome = PollOutcome::Nothing;
         let record = &mut slot.record;
@@ -56,7 +56,7 @@ impl Engine {
         record.failures += 1;
         record.polls = record.polls.wrapping_add(1);
         self.set_due(id);
-        self.set_busy(id, Busy::Calling);
+        self.orders.slot_mut(id).busy = Busy::Calling;
         self.touch(id);
         self.begin_call(
             gate,
@@ -89,7 +89,7 @@ impl Engine {
             return self.reschedule_changed(id);
         }
         let before = asked.before;
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         slot.urgent = before.urgent;
         if before.hinted.is_some() {
             slot.record.pushed().hinted = before.hinted;
@@ -127,7 +127,7 @@ impl Engine {
         state.record.ends = None;
         self.touch_gate(gate);
         if let Purpose::Poll { order, .. } = &in_flight.purpose {
-            self.set_busy(*order, Busy::Idle);
+            self.orders.slot_mut(*order).busy = Busy::Idle;
         }
         Some(in_flight)
     }
@@ -168,7 +168,7 @@ impl Engine {
             }
             outcome if !meant => self.answered_too_late(gate, id, asked, probe, outcome),
             outcome => {
-                self.slot_mut(id).record.polled = Some(self.seen_by(Ending::of(&outcome)));
+                self.orders.slot_mut(id).record.polled = Some(self.seen_by(Ending::of(&outcome)));
                 let known = asked.before.hinted.map(|_| self.known_before_hint(id));
                 if let (Err(failure), true) = (&outcome, probe) {
                     self.probe_unclear(gate, &failure.to_string());
@@ -183,7 +183,7 @@ impl Engine {
                 }
             }
         }
-        if !self.slot(id).removed {
+        if !self.orders.slot(id).removed {
             self.judge_again(id);
             self.look_after(id);
         }
@@ -192,7 +192,7 @@ impl Engine {
     /// Sets the next poll from what the record says.
     pub(super) fn set_due(&mut self, id: OrderId) {
         let due = self.due_after_poll(id);
-        self.slot_mut(id).record.due = due;
+        self.orders.slot_mut(id).record.due = due;
         self.touch(id);
     }
 
@@ -201,7 +201,7 @@ impl Engine {
     pub(super) fn due_after_poll(&self, id: OrderId) -> Option<Time> {
         let entry = self.entry(id);
         let cadence = &entry.settings.cadence;
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         let Some(polled) = record.polled else { return Some(self.now.time) };
         let at = self.now.wall_of(polled).div_euclid(1000);
         let waited = polled.since(record.waiting_since);
@@ -236,7 +236,7 @@ impl Engine {
 
     /// `next poll 2026-11-20T14:20:00Z`, or why there is none.
     pub(super) fn next_poll(&self, id: OrderId) -> String {
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         let gate = self.gates.get(slot.gate);
         let due = match slot {
             Slot { urgent: true, .. } => Some(self.now.time),

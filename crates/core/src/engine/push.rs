@@ -173,7 +173,7 @@ pub(super) struct Known {
 
 impl Engine {
     pub(super) fn hinted(&mut self, hint: &Hint) {
-        let ids: Vec<OrderId> = self.ids().filter(|id| self.is_named(*id, hint)).collect();
+        let ids: Vec<OrderId> = self.orders.ids().filter(|id| self.is_named(*id, hint)).collect();
         if hint.revocation && ids.is_empty() {
             return self.revocation_of_a_stranger(hint);
         }
@@ -182,7 +182,7 @@ impl Engine {
             self.want_poll(id);
             let next = self.next_poll(id);
             if news {
-                let name = self.slot_name(id);
+                let name = self.orders.slot_name(id);
                 let text = format!(
                     "a push notification announces that the vendor will revoke the certificate: {}; have it re-issued now; this is \
                      an alarm until a newer certificate is in place, or `certcollectd accept {name}`; {next}",
@@ -204,7 +204,7 @@ impl Engine {
     }
 
     fn is_named(&self, id: OrderId, hint: &Hint) -> bool {
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         if slot.removed {
             return false;
         }
@@ -225,7 +225,7 @@ impl Engine {
 
     /// Has an order polled as soon as manners allow.
     fn want_poll(&mut self, id: OrderId) {
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         let record = &slot.record;
         if !record.phase.is_polled() || slot.urgent || record.hint().is_some() {
             return;
@@ -235,12 +235,12 @@ impl Engine {
         // What is asked just now may have been answered before it came true. On record, that call is as late as it may be.
         let polled = if slot.busy == Busy::Calling { Some(self.now.time) } else { record.polled };
         let rested = polled.map(|polled| polled + rest).filter(|rested| *rested > self.now.time);
-        self.slot_mut(id).record.pushed().hinted = Some(rested.unwrap_or(Time::SOON));
+        self.orders.slot_mut(id).record.pushed().hinted = Some(rested.unwrap_or(Time::SOON));
         self.touch(id);
     }
 
     pub(super) fn known_before_hint(&self, id: OrderId) -> Known {
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         // Unknown keys may differ from answer to answer.
         let details = |details: &Details| Details { others: Vec::new(), ..details.clone() };
         Known {
@@ -255,7 +255,7 @@ impl Engine {
     /// A poll that a hint asked for has ended.
     pub(super) fn hint_followed(&mut self, id: OrderId, before: &Known) {
         let news = self.known_before_hint(id) != *before;
-        let record = &mut self.slot_mut(id).record;
+        let record = &mut self.orders.slot_mut(id).record;
         let idle = record.pushed.as_ref().map_or(0, |pushed| pushed.idle);
         let counted = if news { 0 } else { idle.saturating_add(1) };
         if counted != idle {
@@ -266,7 +266,7 @@ impl Engine {
 
     /// The vendor has named the certificate that it sends.
     pub(super) fn certificate_named(&mut self, id: OrderId, number: Option<&str>) {
-        let record = &mut self.slot_mut(id).record;
+        let record = &mut self.orders.slot_mut(id).record;
         let known = record.pushed.as_ref().and_then(|pushed| pushed.certificate.as_deref());
         if let Some(number) = number.filter(|number| known != Some(number)) {
             record.pushed().certificate = Some(number.into());
@@ -276,7 +276,7 @@ impl Engine {
     /// Sets the alarm of an order; whether that is news.
     fn revocation_of(&mut self, id: OrderId, hint: &Hint) -> bool {
         let now = self.now;
-        let record = &mut self.slot_mut(id).record;
+        let record = &mut self.orders.slot_mut(id).record;
         let leaf = record.installed.as_ref().map(|installed| installed.fingerprint);
         let known = record.pushed().revocation.take();
         let news = known.is_none();
@@ -323,7 +323,7 @@ impl Engine {
 
     /// Another certificate is in place. Going back to an older one is no answer to an announced revocation.
     pub(super) fn revocation_answered(&mut self, id: OrderId, rolled_back: bool) {
-        let record = &mut self.slot_mut(id).record;
+        let record = &mut self.orders.slot_mut(id).record;
         let (Some(pushed), Some(installed)) = (&mut record.pushed, &record.installed) else { return };
         let Some(announced) = pushed.revocation.as_mut().filter(|_| !rolled_back) else { return };
         if announced.is_over_with(installed) {
@@ -339,7 +339,7 @@ impl Engine {
 
     /// The operator knows of the announced revocation; whether there was one.
     pub(super) fn revocation_accepted(&mut self, id: OrderId) -> bool {
-        let pushed = self.slot_mut(id).record.pushed.as_mut();
+        let pushed = self.orders.slot_mut(id).record.pushed.as_mut();
         if pushed.and_then(|pushed| pushed.revocation.take()).is_none() {
             return false;
         }

@@ -70,7 +70,7 @@ impl Engine {
         let config = self.config.clone();
         let (floors, threats) = (self.floors(), self.threats());
         for (entry, order) in config.orders.iter().enumerate() {
-            if self.find(&order.name).is_none() {
+            if self.orders.find(&order.name).is_none() {
                 self.add_order(entry, order, (&floors, &threats));
             }
         }
@@ -80,8 +80,8 @@ impl Engine {
 
     /// The vendor's floor belongs to the number, whatever we call the order today.
     fn floors(&self) -> Floors {
-        let archived = self.archive.values().map(|known| &known.record);
-        let present = self.slots.iter().map(|slot| &slot.record);
+        let archived = self.orders.archive.values().map(|known| &known.record);
+        let present = self.orders.slots.iter().map(|slot| &slot.record);
         let mut floors = Floors::new();
         for record in archived.chain(present) {
             for former in record.former.iter().cloned().chain(Former::of(record)) {
@@ -95,7 +95,7 @@ impl Engine {
 
     fn add_order(&mut self, entry: usize, order: &Order, (floors, threats): (&Floors, &Threats)) {
         let handle: Box<str> = order.handle.identity().into();
-        let known = self.archive.remove(&order.name);
+        let known = self.orders.archive.remove(&order.name);
         let fresh = known.is_none();
         let Remembered { mut record, bundle } = known.unwrap_or_else(|| Remembered {
             record: OrderRecord::new(order.account.clone(), handle.clone(), self.now),
@@ -136,8 +136,9 @@ impl Engine {
             ..Pending::default()
         };
         let gate = self.gate_of(&order.account).expect("the configuration names only accounts that it has");
-        let id = OrderId(u32::try_from(self.slots.len()).expect("fewer than four thousand million orders"));
-        self.slots.push(Slot {
+        let id =
+            OrderId(u32::try_from(self.orders.slots.len()).expect("fewer than four thousand million orders"));
+        self.orders.slots.push(Slot {
             name: order.name.clone(),
             entry,
             gate,
@@ -157,9 +158,9 @@ impl Engine {
             quiet: false,
             tally: super::summary::Tally::default(),
         });
-        self.names.insert(order.name.clone(), id);
+        self.orders.names.insert(order.name.clone(), id);
         let due = self.due_after_poll(id);
-        let record = &mut self.slot_mut(id).record;
+        let record = &mut self.orders.slot_mut(id).record;
         if record.due != due || fresh || another {
             record.due = due;
             self.touch(id);
@@ -169,7 +170,7 @@ impl Engine {
     pub(super) fn configured(&mut self, config: Arc<Config>) {
         let written = config;
         let renamed = self.follow_renames(&written);
-        let config = super::joined(&written, &self.adopted);
+        let config = super::joined(&written, &self.orders.adopted);
         let old = std::mem::replace(&mut self.config, config.clone());
         let by_name: HashMap<Arc<str>, usize> =
             config.orders.iter().enumerate().map(|(at, order)| (order.name.clone(), at)).collect();
@@ -180,18 +181,18 @@ impl Engine {
         self.add_gates(HashMap::new());
         self.hold_names();
         self.compare_again();
-        for id in self.ids() {
-            if self.slot(id).removed {
+        for id in self.orders.ids() {
+            if self.orders.slot(id).removed {
                 continue;
             }
-            let before = &old.orders[self.slot(id).entry];
-            match by_name.get(&self.slot(id).name) {
+            let before = &old.orders[self.orders.slot(id).entry];
+            match by_name.get(&self.orders.slot(id).name) {
                 None => self.remove_order(id),
                 Some(entry) => {
-                    self.slot_mut(id).entry = *entry;
+                    self.orders.slot_mut(id).entry = *entry;
                     let after = &config.orders[*entry];
                     // The name of its account may have gone to another login.
-                    let moved = self.gate_of(&after.account) != Some(self.slot(id).gate);
+                    let moved = self.gate_of(&after.account) != Some(self.orders.slot(id).gate);
                     if before != after || moved || old.calls != config.calls {
                         self.reconfigure(id, before, after);
                     }
@@ -202,7 +203,7 @@ impl Engine {
         self.add_orders();
         self.give_up_adopted(&written);
         // The accounts below look into their queues.
-        self.changed.extend(self.ids());
+        self.orders.changed.extend(self.orders.ids());
         self.catch_up(Time::MIN);
         for account in &config.accounts {
             let before = old.accounts.iter().find(|known| {
@@ -244,14 +245,14 @@ impl Engine {
         let now = self.now;
         let handle: Box<str> = after.handle.identity().into();
         let gate = self.gate_of(&after.account).expect("the configuration names only accounts that it has");
-        let same_account = self.slot(id).gate == gate;
+        let same_account = self.orders.slot(id).gate == gate;
         if !same_account {
             // It leaves the old gate's queue before it joins the new one's.
-            if let Some(queued) = self.slot_mut(id).queued.take() {
-                let old = self.slot(id).gate;
+            if let Some(queued) = self.orders.slot_mut(id).queued.take() {
+                let old = self.orders.slot(id).gate;
                 self.gates[old].queue.remove(&(queued, id));
             }
-            self.slot_mut(id).gate = gate;
+            self.orders.slot_mut(id).gate = gate;
         }
         let same_number = before.handle == after.handle
             && same_account
@@ -260,30 +261,28 @@ impl Engine {
             let floors = self.floors();
             self.unready(id);
             self.drop_bundle(id);
-            let record = &mut self.slot_mut(id).record;
+            let record = &mut self.orders.slot_mut(id).record;
             become_another(record, after, &handle, now);
             keep_floor(record, &floors);
-            self.slot_mut(id).pending = Pending::default();
+            self.orders.slot_mut(id).pending = Pending::default();
             // The operator who wanted it polled now meant the other number.
-            self.slot_mut(id).urgent = false;
-            let name = self.slot_name(id);
-            for waiter in self.waiters.remove(&id).unwrap_or_default() {
-                self.reply(waiter.token, false, &format!("{name} names another order now"));
-            }
+            self.orders.slot_mut(id).urgent = false;
+            let name = self.orders.slot_name(id);
+            self.outbox.refuse_waiters(id, &format!("{name} names another order now"));
             self.note(
                 Level::Info,
                 NoteKind::Reconfigured,
                 Some(id),
                 format!("now collects {}", after.handle.describe()),
             );
-        } else if before != after && self.slot(id).record.phase.needs_person() {
-            self.slot_mut(id).record.unknowns = 0;
-            self.slot_mut(id).pending.broken = false;
-            if self.slot(id).bundle.is_some() {
-                self.slot_mut(id).pending.verify = true;
+        } else if before != after && self.orders.slot(id).record.phase.needs_person() {
+            self.orders.slot_mut(id).record.unknowns = 0;
+            self.orders.slot_mut(id).pending.broken = false;
+            if self.orders.slot(id).bundle.is_some() {
+                self.orders.slot_mut(id).pending.verify = true;
             }
             if self.change_phase(id, Trigger::Resumed, None)
-                && self.slot(id).record.phase != Phase::Quarantined
+                && self.orders.slot(id).record.phase != Phase::Quarantined
             {
                 self.note(
                     Level::Info,
@@ -297,8 +296,11 @@ impl Engine {
             || before.settings.verify != after.settings.verify
             || before.settings.trust_anchors != after.settings.trust_anchors
             || before.domains != after.domains;
-        if key_or_gate && self.slot(id).bundle.is_some() && self.slot(id).record.staged.is_none() {
-            let slot = self.slot_mut(id);
+        if key_or_gate
+            && self.orders.slot(id).bundle.is_some()
+            && self.orders.slot(id).record.staged.is_none()
+        {
+            let slot = self.orders.slot_mut(id);
             slot.material = None;
             slot.pending.verify = true;
             if let Some(trouble) = &mut slot.record.trouble {
@@ -306,11 +308,13 @@ impl Engine {
             }
         }
         let files = before.settings.files != after.settings.files || before.copies != after.copies;
-        if files && self.slot(id).record.installed.is_some() && self.slot(id).record.phase != Phase::Collected
+        if files
+            && self.orders.slot(id).record.installed.is_some()
+            && self.orders.slot(id).record.phase != Phase::Collected
         {
-            self.slot_mut(id).pending.look = true;
+            self.orders.slot_mut(id).pending.look = true;
         }
-        if self.slot(id).busy != Busy::Calling {
+        if self.orders.slot(id).busy != Busy::Calling {
             self.set_due(id);
         }
         self.touch(id);
@@ -320,6 +324,7 @@ impl Engine {
     fn drop_hooks(&mut self, id: OrderId) {
         let entry = self.entry(id);
         let gone: Vec<(Arc<str>, HookEvent)> = self
+            .orders
             .slot(id)
             .record
             .debts
@@ -331,7 +336,7 @@ impl Engine {
             .map(|debt| (debt.hook.clone(), debt.event))
             .collect();
         for (hook, event) in gone {
-            if self.slot(id).busy != Busy::Hook {
+            if self.orders.slot(id).busy != Busy::Hook {
                 self.unready(id);
             }
             self.forgive(id, &hook, event);
@@ -340,16 +345,14 @@ impl Engine {
 
     /// Files stay, the record stays in the state, nothing is polled any more.
     fn remove_order(&mut self, id: OrderId) {
-        let name = self.slot_name(id);
+        let name = self.orders.slot_name(id);
         self.tell_removed(id);
         self.unready(id);
-        for waiter in self.waiters.remove(&id).unwrap_or_default() {
-            self.reply(waiter.token, false, &format!("{name} is no longer configured"));
-        }
+        self.outbox.refuse_waiters(id, &format!("{name} is no longer configured"));
         self.end_rehearsals(id);
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         slot.removed = true;
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         let remembered = Remembered { record: slot.record.clone(), bundle: slot.bundle.take() };
         let (queued, timed, gate) = (slot.queued.take(), slot.timed.take(), slot.gate);
         if let Some(queued) = queued {
@@ -357,10 +360,10 @@ impl Engine {
         }
         self.gates[gate].wishes.remove(&id);
         if let Some(timed) = timed {
-            self.timers.remove(&(timed, id));
+            self.orders.timers.remove(&(timed, id));
         }
-        self.archive.insert(name.clone(), remembered);
-        self.names.remove(&name);
+        self.orders.archive.insert(name.clone(), remembered);
+        self.orders.names.remove(&name);
         if self.outbox.unsaved.orders.remove(&id) {
             self.outbox.unsaved.archived.insert(name);
         }

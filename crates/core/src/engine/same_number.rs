@@ -15,7 +15,7 @@ impl Engine {
     /// What is known of an order under a name that is not configured any more, if a certificate is installed there; of
     /// several names, the one that was installed last.
     pub(super) fn under_old_name(&self, account: &str, handle: &str) -> Option<&OrderRecord> {
-        let records = self.archive.values().map(|known| &known.record);
+        let records = self.orders.archive.values().map(|known| &known.record);
         let same = records.filter(|known| *known.handle == *handle && *known.account == *account);
         same.filter(|known| known.installed.is_some())
             .max_by_key(|known| known.installed.as_ref().map(|installed| installed.at))
@@ -23,7 +23,8 @@ impl Engine {
 
     /// An announced revocation stays an alarm under the new name. Of several names, the last one knows what came of it.
     pub(super) fn threats(&self) -> Threats {
-        let mut records: Vec<&OrderRecord> = self.archive.values().map(|known| &known.record).collect();
+        let mut records: Vec<&OrderRecord> =
+            self.orders.archive.values().map(|known| &known.record).collect();
         records.sort_by_key(|record| record.polled);
         let number = |record: &OrderRecord| (record.account.clone(), record.handle.clone());
         let last: HashMap<_, _> = records.into_iter().map(|record| (number(record), record)).collect();

@@ -37,13 +37,13 @@ impl Engine {
 
     fn take_changes(&mut self) -> Changes {
         let (unsaved, history) = self.outbox.take();
-        let row = |id: OrderId| (self.slot_name(id), self.slot(id).record.clone());
+        let row = |id: OrderId| (self.orders.slot_name(id), self.orders.slot(id).record.clone());
         let archived = unsaved.archived.into_iter().filter_map(|name| {
-            let record = self.archive.get(&name)?.record.clone();
+            let record = self.orders.archive.get(&name)?.record.clone();
             Some((name, record))
         });
         let bundle = |id: OrderId| {
-            let slot = self.slot(id);
+            let slot = self.orders.slot(id);
             (slot.name.clone(), slot.bundle.clone().filter(|_| slot.record.bundled))
         };
         // Which of two rows of one login is the newer one cannot be told once the clock was wrong.
@@ -51,7 +51,7 @@ impl Engine {
         let left = left.map(|name| (name, AccountRecord::default()));
         let accounts = unsaved.accounts.into_iter().map(|gate| &self.gates[gate]);
         let adopted = |name: Arc<str>| {
-            let known = self.adopted.iter().find(|known| known.name == name).cloned();
+            let known = self.orders.adopted.iter().find(|known| known.name == name).cloned();
             (name, known)
         };
         Changes {
@@ -69,7 +69,7 @@ impl Engine {
     pub(super) fn save_failed(&mut self, changes: Changes, dropped: Vec<Effect>, error: &str) {
         let wait = self.outbox.hold(changes.history, self.stopping, self.now);
         for (name, _) in &changes.orders {
-            match self.names.get(name) {
+            match self.orders.names.get(name) {
                 Some(id) => _ = self.outbox.unsaved.orders.insert(*id),
                 None => _ = self.outbox.unsaved.archived.insert(name.clone()),
             }
@@ -81,7 +81,7 @@ impl Engine {
             }
         }
         for (name, _) in &changes.bundles {
-            self.outbox.unsaved.bundles.extend(self.names.get(name));
+            self.outbox.unsaved.bundles.extend(self.orders.names.get(name));
         }
         self.outbox.unsaved.adopted.extend(changes.adopted.into_iter().map(|(name, _)| name));
         self.outbox.unsaved.forgotten.extend(changes.forgotten);
@@ -130,7 +130,7 @@ impl Engine {
             Effect::Call(call) => self.gate_of_call(&call.account).and_then(|gate| self.call_dropped(gate)),
             Effect::Inspect(inspect) => {
                 let id = inspect.order;
-                let slot = self.slot_mut(id);
+                let slot = self.orders.slot_mut(id);
                 match inspect.purpose {
                     InspectPurpose::Look => slot.pending.look = true,
                     InspectPurpose::Verify { .. } => slot.pending.verify = true,
@@ -141,11 +141,11 @@ impl Engine {
             Effect::Stage(stage) => Some(stage.order),
             Effect::Activate(activate) => Some(activate.order),
             Effect::Sweep { order, .. } => {
-                self.slot_mut(order).pending.sweep = true;
+                self.orders.slot_mut(order).pending.sweep = true;
                 Some(order)
             }
             Effect::Quarantine(quarantine) => {
-                self.slot_mut(quarantine.order).pending.quarantine = true;
+                self.orders.slot_mut(quarantine.order).pending.quarantine = true;
                 Some(quarantine.order)
             }
             Effect::RunHook(run) => {
@@ -154,7 +154,7 @@ impl Engine {
             }
         };
         if let Some(id) = idle {
-            self.set_busy(id, Busy::Idle);
+            self.orders.slot_mut(id).busy = Busy::Idle;
         }
     }
 }

@@ -89,7 +89,7 @@ fn tally(slot: &Slot) -> Tally {
 
 impl Engine {
     pub(super) fn recount(&mut self, id: OrderId) {
-        let slot = &mut self.slots[id.0 as usize];
+        let slot = &mut self.orders.slots[id.0 as usize];
         let new = tally(slot);
         let old = std::mem::replace(&mut slot.tally, new);
         if old != new {
@@ -124,7 +124,7 @@ impl Engine {
         if self.is_busy() || self.hooks.has_work() {
             return true;
         }
-        let work = self.timers.first().is_some_and(|(at, _)| *at <= cutoff.time);
+        let work = self.orders.timers.first().is_some_and(|(at, _)| *at <= cutoff.time);
         let gap = self.config.calls.call_gap;
         let calls = self.gates.iter().any(|gate| {
             let due = gate.queue.first().is_some_and(|(due, _)| *due <= cutoff.time);

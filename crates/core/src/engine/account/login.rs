@@ -98,7 +98,7 @@ impl Engine {
     /// Pauses are in proportion to how often this account's orders are asked about.
     fn cadence_for_pauses(&self, gate: usize) -> Cadence {
         let of_order = self.gates[gate].queue.first().map(|(_, id)| self.entry(*id).settings.cadence);
-        let mut cadences = self.slots.iter().filter(|slot| slot.gate == gate && !slot.removed);
+        let mut cadences = self.orders.slots.iter().filter(|slot| slot.gate == gate && !slot.removed);
         of_order
             .or_else(|| cadences.next().map(|slot| self.config.orders[slot.entry].settings.cadence))
             .unwrap_or_default()
@@ -130,7 +130,7 @@ impl Engine {
         let account = self.gates[gate].name.clone();
         let text =
             format!("account {account}: {text}; nothing was sent; next try in {}", note::duration(wait));
-        if let Some(id) = order.filter(|id| !self.slot(*id).removed) {
+        if let Some(id) = order.filter(|id| !self.orders.slot(*id).removed) {
             self.heard(id, None, text.clone(), Details::default());
         }
         self.note_account(level, NoteKind::Unreachable, gate, text);
@@ -187,7 +187,7 @@ impl Engine {
             return;
         }
         if let Some((_, id)) = self.gates[gate].queue.first().copied() {
-            self.slot_mut(id).urgent = true;
+            self.orders.slot_mut(id).urgent = true;
         }
     }
 }

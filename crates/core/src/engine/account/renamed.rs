@@ -136,17 +136,17 @@ impl Engine {
             }
             self.touch_gate(gate);
         }
-        for id in self.ids().filter(|id| !self.slot(*id).removed).collect::<Vec<_>>() {
-            if rename_all(&mut self.slot_mut(id).record, &names) {
+        for id in self.orders.ids().filter(|id| !self.orders.slot(*id).removed).collect::<Vec<_>>() {
+            if rename_all(&mut self.orders.slot_mut(id).record, &names) {
                 self.touch(id);
             }
         }
-        for (name, known) in &mut self.archive {
+        for (name, known) in &mut self.orders.archive {
             if rename_all(&mut known.record, &names) {
                 self.outbox.unsaved.archived.insert(name.clone());
             }
         }
-        for adopted in &mut self.adopted {
+        for adopted in &mut self.orders.adopted {
             if rename(&mut adopted.account, &names) {
                 self.outbox.unsaved.adopted.insert(adopted.name.clone());
             }

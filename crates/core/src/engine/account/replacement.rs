@@ -108,7 +108,7 @@ impl Engine {
         let found = self.gate_for_number(&number, command.account.as_deref());
         let wrong = found.as_ref().err().cloned().or_else(|| self.refusal(*found.as_ref().ok()?, &command));
         if let Some(wrong) = wrong {
-            return self.reply(token, false, &wrong);
+            return self.outbox.reply(token, false, &wrong);
         }
         let Ok(gate) = found else { return };
         self.gates[gate].side_calls.push_back(SideCall::replace(command, token));
@@ -125,7 +125,7 @@ impl Engine {
             if !crate::config::is_name(name) {
                 return Some(format!("{} cannot be the name of an order", Untrusted::new(name)));
             }
-            if self.find(name).is_some() {
+            if self.orders.find(name).is_some() {
                 return Some(format!("there is an order named {name} already; nothing was sent"));
             }
         }
@@ -219,8 +219,8 @@ impl Engine {
         let open: Vec<Box<str>> =
             open(&self.gates[gate].record.replacements).map(|known| known.number.clone()).collect();
         let named = |number: &str| {
-            let of_gate = |id: &OrderId| !self.slot(*id).removed && self.slot(*id).gate == gate;
-            self.ids().filter(of_gate).any(|id| self.known_number(id) == Some(number))
+            let of_gate = |id: &OrderId| !self.orders.slot(*id).removed && self.orders.slot(*id).gate == gate;
+            self.orders.ids().filter(of_gate).any(|id| self.known_number(id) == Some(number))
         };
         let nameless: Vec<Box<str>> = open.into_iter().filter(|number| !named(number)).collect();
         if !nameless.is_empty() {
@@ -270,7 +270,7 @@ impl Engine {
         let text = unclear(&command.replace.order_number, &rfc3339(self.now.unix()), Some(why));
         self.note_account(Level::Error, NoteKind::ReplaceUnclear, gate, text.clone());
         if let Some(token) = token {
-            self.reply(token, false, &text);
+            self.outbox.reply(token, false, &text);
         }
     }
 
@@ -295,7 +295,7 @@ impl Engine {
         let text = refused(&format!("order {number} was not replaced"), row, reply);
         self.note_account(Level::Error, NoteKind::NotReplaced, gate, text.clone());
         if let Some(token) = token {
-            self.reply(token, false, &text);
+            self.outbox.reply(token, false, &text);
         }
     }
 
@@ -319,7 +319,7 @@ impl Engine {
             None => format!("order {number} was replaced; the vendor named no new order number"),
         }];
         match (&command.adopt, &made) {
-            (Some(name), Some(made)) if self.find(name).is_none() => {
+            (Some(name), Some(made)) if self.orders.find(name).is_none() => {
                 self.adopt_order(
                     Adopted {
                         name: Arc::from(name.as_str()),

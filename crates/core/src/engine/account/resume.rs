@@ -31,7 +31,7 @@ impl Engine {
     pub(in crate::engine) fn resume_account(&mut self, token: Token, account: &str, same_password: bool) {
         let Some(gate) = self.gate_of(account).filter(|gate| !self.gates[*gate].removed) else {
             let text = format!("no account named {} is configured", crate::api::Untrusted::new(account));
-            return self.reply(token, false, &text);
+            return self.outbox.reply(token, false, &text);
         };
         self.settle_nameless(gate);
         self.revocation_of_a_stranger_known(gate);
@@ -43,7 +43,7 @@ impl Engine {
             self.gates[gate].unpause();
             self.touch_gate(gate);
             self.outbox.save_first();
-            return self.reply(token, true, &format!("account {account} is open; pauses were ended"));
+            return self.outbox.reply(token, true, &format!("account {account} is open; pauses were ended"));
         }
         if same_password || self.gates[gate].record.probe {
             return self.let_operator_through(gate, vec![token]);
@@ -66,7 +66,7 @@ impl Engine {
         let account = self.gates[gate].name.clone();
         // A call that is under way already comes before the one that is let through.
         let polled = self.gates[gate].in_flight.as_ref().and_then(|in_flight| match &in_flight.purpose {
-            Purpose::Poll { order, .. } => Some(*order).filter(|order| !self.slot(*order).removed),
+            Purpose::Poll { order, .. } => Some(*order).filter(|order| !self.orders.slot(*order).removed),
             Purpose::SideCall(_) => None,
         });
         let first = self.gates[gate].queue.first().map(|(_, id)| *id);
@@ -74,7 +74,7 @@ impl Engine {
         for token in tokens {
             match waited_for {
                 Some(id) => self.wait_for(id, token, true),
-                None => self.reply(token, true, &format!("account {account}: the next call is let through; the daemon makes it when an order is due, or `once`")),
+                None => self.outbox.reply(token, true, &format!("account {account}: the next call is let through; the daemon makes it when an order is due, or `once`")),
             }
         }
     }
@@ -88,7 +88,7 @@ impl Engine {
         let unsent = self.gates[gate].record.probe;
         let Some(closed) = &mut self.gates[gate].record.closed else {
             resuming.into_iter().for_each(|token| {
-                self.reply(token, true, &format!("account {account} is open by now"));
+                self.outbox.reply(token, true, &format!("account {account} is open by now"));
             });
             return self.unheard_tagged(gate, tag);
         };
@@ -125,7 +125,7 @@ impl Engine {
             Compared::Tried => self.let_operator_through(gate, resuming),
             Compared::Unreadable | Compared::Unknown | Compared::Refused | Compared::Spent => {
                 let text = self.not_resumed(gate, compared);
-                resuming.into_iter().for_each(|token| self.reply(token, false, &text));
+                resuming.into_iter().for_each(|token| self.outbox.reply(token, false, &text));
             }
         }
     }
@@ -163,7 +163,7 @@ impl Engine {
                 continue;
             }
             for token in std::mem::take(&mut state.resuming) {
-                self.reply(token, false, &format!("account {account} is no longer configured"));
+                self.outbox.reply(token, false, &format!("account {account} is no longer configured"));
             }
         }
     }

@@ -70,10 +70,11 @@ impl Engine {
         match target {
             Target::Order(name) => {
                 let id = self
+                    .orders
                     .find(name)
                     .ok_or_else(|| format!("no order named {} is configured", Untrusted::new(name)))?;
                 match self.known_number(id) {
-                    Some(number) => Ok((self.slot(id).gate, number.to_owned(), Some(id))),
+                    Some(number) => Ok((self.orders.slot(id).gate, number.to_owned(), Some(id))),
                     None => Err(format!(
                         "{name} is known to us as {} only, no answer of the vendor has named its order number so far, and this \
                          call needs it: use --order N",
@@ -83,9 +84,9 @@ impl Engine {
             }
             Target::Number { number, account } => {
                 let gate = self.gate_for_number(number, account.as_deref())?;
-                let id = self.ids().find(|id| {
-                    !self.slot(*id).removed
-                        && self.slot(*id).gate == gate
+                let id = self.orders.ids().find(|id| {
+                    !self.orders.slot(*id).removed
+                        && self.orders.slot(*id).gate == gate
                         && self.known_number(*id) == Some(number)
                 });
                 Ok((gate, number.clone(), id))
@@ -108,9 +109,10 @@ impl Engine {
             return gate.ok_or_else(|| format!("no account named {} is configured", Untrusted::new(account)));
         }
         let handle = OrderRef::OrderNumber(number.into());
-        let mut orders = self.ids().filter(|id| !self.slot(*id).removed && self.entry(*id).handle == handle);
+        let mut orders =
+            self.orders.ids().filter(|id| !self.orders.slot(*id).removed && self.entry(*id).handle == handle);
         if let Some(id) = orders.next() {
-            return Ok(self.slot(id).gate);
+            return Ok(self.orders.slot(id).gate);
         }
         let gates: Vec<usize> = (0..self.gates.len()).filter(live).collect();
         match gates[..] {
@@ -129,7 +131,7 @@ impl Engine {
         });
         match found {
             Ok((gate, number)) => self.gates[gate].side_calls.push_back(SideCall::resend(&number, token)),
-            Err(why) => self.reply(token, false, &why),
+            Err(why) => self.outbox.reply(token, false, &why),
         }
     }
 
@@ -148,7 +150,7 @@ impl Engine {
 
     fn tell_asker(&mut self, side_call: &SideCall, text: &str) {
         if let Some(token) = side_call.token {
-            self.reply(token, false, text);
+            self.outbox.reply(token, false, text);
         }
     }
 
@@ -234,7 +236,11 @@ impl Engine {
             }
             Kind::Resend { number } => match side_call.token {
                 Some(token) if !is_error(reply.code) => {
-                    self.reply(token, true, &format!("the collection mail of order {number} is sent again"));
+                    self.outbox.reply(
+                        token,
+                        true,
+                        &format!("the collection mail of order {number} is sent again"),
+                    );
                 }
                 _ => self.tell_asker(
                     &side_call,

@@ -21,7 +21,7 @@ const FORMER: usize = 4;
 impl Engine {
     /// Whether the order's entry still names what was asked about, and where.
     pub(in crate::engine) fn still_means(&self, gate: usize, id: OrderId, asked: &Asked) -> bool {
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         !slot.removed
             && slot.gate == gate
             && slot.record.handle == asked.handle
@@ -48,7 +48,7 @@ impl Engine {
             }
             Ok(answer) => match self.hear(gate, asked.endpoint, probe, &answer) {
                 Ok((row, reply)) => {
-                    self.slot_mut(id).poll_outcome = PollOutcome::of(row);
+                    self.orders.slot_mut(id).poll_outcome = PollOutcome::of(row);
                     crate::engine::order::answers::said(&reply)
                 }
                 Err(Some(why)) => why,
@@ -65,7 +65,7 @@ impl Engine {
 
     /// While a call is under way, a change of the entry leaves the schedule alone; now it is rebuilt.
     pub(in crate::engine) fn reschedule_changed(&mut self, id: OrderId) {
-        if !self.slot(id).removed {
+        if !self.orders.slot(id).removed {
             self.set_due(id);
         }
     }
@@ -87,14 +87,14 @@ impl Engine {
             }
             changed
         };
-        for (name, known) in &mut self.archive {
+        for (name, known) in &mut self.orders.archive {
             if count(&mut known.record) {
                 self.outbox.unsaved.archived.insert(name.clone());
             }
         }
         self.outbox.flush_soon(self.now);
-        for id in self.ids() {
-            let slot = self.slot_mut(id);
+        for id in self.orders.ids() {
+            let slot = self.orders.slot_mut(id);
             if slot.removed || !count(&mut slot.record) {
                 continue;
             }

@@ -130,8 +130,8 @@ impl Engine {
     /// An earlier version put no more than the start of the call on the order's record.
     fn floor_of_lost_call(&mut self, gate: usize, began: Time, end: Time) {
         let floor = end + self.config.calls.settle;
-        for id in self.ids() {
-            let slot = self.slot_mut(id);
+        for id in self.orders.ids() {
+            let slot = self.orders.slot_mut(id);
             if slot.gate == gate && !slot.removed && slot.record.polled > Some(began + TICK) {
                 slot.record.polled = slot.record.polled.max(Some(floor));
                 self.set_due(id);
@@ -181,7 +181,7 @@ impl Engine {
 
     /// As seldom as the most patient of the account's orders is asked about: any of them may be next.
     fn longest_cadence(&self, gate: usize) -> Cadence {
-        let orders = self.slots.iter().filter(|slot| slot.gate == gate && !slot.removed);
+        let orders = self.orders.slots.iter().filter(|slot| slot.gate == gate && !slot.removed);
         let cadences = orders.map(|slot| self.config.orders[slot.entry].settings.cadence);
         let longest = cadences.reduce(|one, other| Cadence {
             interval: one.interval.max(other.interval),

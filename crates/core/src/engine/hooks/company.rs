@@ -120,7 +120,7 @@ impl Engine {
         let is_told = matches!(hook.action, Action::Run(_));
         let mut left = MAX_TOLD;
         let mut company = Company::default();
-        for id in ready.iter().copied().filter(|id| self.slot(*id).busy == Busy::Idle) {
+        for id in ready.iter().copied().filter(|id| self.orders.slot(*id).busy == Busy::Idle) {
             let subject = self.subject(id);
             let takes = if is_told { subject.told() } else { 0 };
             if !company.orders.is_empty() && (!merge || takes > left) {
@@ -142,7 +142,7 @@ impl Engine {
             return None;
         }
         // An operator who waits for one order's poll does not wait for a sweep.
-        let is_watched = ready.together.iter().any(|id| self.waiters.contains_key(id));
+        let is_watched = ready.together.iter().any(|id| self.outbox.waiters.contains_key(id));
         let limit = if is_watched { end.min(ready.since + MOMENT) } else { end };
         if self.now.time < limit && self.more_may_be_collected(&key.0, ready, limit) {
             self.hooks.ready.get_mut(key)?.asked = None;
@@ -157,19 +157,20 @@ impl Engine {
     /// Whether this order uses the hook and does not wait for its run already.
     fn may_join(&self, hook: &Arc<str>, ready: &Ready, id: OrderId) -> bool {
         !ready.together.contains(&id)
-            && !self.slot(id).removed
+            && !self.orders.slot(id).removed
             && self.entry(id).settings.hooks.contains(hook)
     }
 
     /// Whether the vendor is being asked, or will be before `limit`, about an order that could come to owe the hook: one
     /// that is due, and that was not asked about since the first of them came to owe it.
     fn more_may_be_collected(&self, hook: &Arc<str>, ready: &Ready, limit: Time) -> bool {
-        let is_asked = |id: &OrderId| self.slot(*id).busy == Busy::Calling && self.may_join(hook, ready, *id);
-        if self.busy.iter().any(is_asked) {
+        let is_asked =
+            |id: &OrderId| self.orders.slot(*id).busy == Busy::Calling && self.may_join(hook, ready, *id);
+        if self.orders.busy.iter().any(is_asked) {
             return true;
         }
         let comes = |id: &OrderId| {
-            self.slot(*id).record.polled.is_none_or(|polled| polled <= ready.since)
+            self.orders.slot(*id).record.polled.is_none_or(|polled| polled <= ready.since)
                 && self.may_join(hook, ready, *id)
         };
         let gap = self.config.calls.call_gap;
@@ -186,12 +187,13 @@ impl Engine {
 
     /// Whether an order that could come to owe the hook is being put into place, or waits for its turn on this machine.
     fn more_may_be_deployed(&self, hook: &Arc<str>, ready: &Ready, soon: Time) -> bool {
-        if self.busy.iter().any(|id| self.may_join(hook, ready, *id)) {
+        if self.orders.busy.iter().any(|id| self.may_join(hook, ready, *id)) {
             return true;
         }
         let mut timed =
-            self.timers.range(..=(soon, OrderId(u32::MAX))).map(|(_, id)| *id).take(JOINERS_LOOKED_AT);
-        timed.any(|id| self.slot(id).record.phase == Phase::Collected && self.may_join(hook, ready, id))
+            self.orders.timers.range(..=(soon, OrderId(u32::MAX))).map(|(_, id)| *id).take(JOINERS_LOOKED_AT);
+        timed
+            .any(|id| self.orders.slot(id).record.phase == Phase::Collected && self.may_join(hook, ready, id))
     }
 }
 

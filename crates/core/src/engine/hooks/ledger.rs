@@ -66,7 +66,7 @@ impl Engine {
             .filter(|name| self.hook(name).is_some_and(|hook| hook.on.contains(&event)))
             .cloned()
             .collect();
-        let record = &mut self.slot_mut(id).record;
+        let record = &mut self.orders.slot_mut(id).record;
         record.debts.retain(|debt| debt.event != event || wanted.contains(&debt.hook));
         for hook in wanted {
             let fresh = Debt {
@@ -89,7 +89,7 @@ impl Engine {
 
     /// Lets an idle order's first due debt wait for its run.
     pub(in crate::engine) fn queue_debts(&mut self, id: OrderId) {
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         if slot.ready || slot.removed || slot.busy != Busy::Idle {
             return;
         }
@@ -98,14 +98,14 @@ impl Engine {
         if self.hook(&key.0).is_none() {
             return self.forgive(id, &key.0, key.1);
         }
-        let apart = Engine::runs_apart(&self.slot(id).record, &key);
+        let apart = Engine::runs_apart(&self.orders.slot(id).record, &key);
         self.hooks.ready.entry(key).or_insert_with(|| Ready::new(self.now)).join(id, apart, self.now);
-        self.slot_mut(id).ready = true;
+        self.orders.slot_mut(id).ready = true;
     }
 
     /// A hook that the configuration no longer has cannot be run; said, and struck out.
     pub(in crate::engine) fn forgive(&mut self, id: OrderId, hook: &str, event: HookEvent) {
-        let record = &mut self.slot_mut(id).record;
+        let record = &mut self.orders.slot_mut(id).record;
         let is_meant = |debt: &Debt| &*debt.hook == hook && debt.event == event;
         let owed = record.owed().any(is_meant);
         record.debts.retain(|debt| !is_meant(debt));
@@ -157,8 +157,8 @@ impl Engine {
             self.hooks.ready.remove(key);
         }
         for id in &company.orders {
-            self.slot_mut(*id).ready = false;
-            let debts = &mut self.slot_mut(*id).record.debts;
+            self.orders.slot_mut(*id).ready = false;
+            let debts = &mut self.orders.slot_mut(*id).record.debts;
             for debt in debts.iter_mut().filter(|debt| debt.hook == key.0 && debt.event == key.1) {
                 debt.started = true;
                 debt.tries += 1;
@@ -192,7 +192,7 @@ impl Engine {
             }
         }
         for id in &orders {
-            self.set_busy(*id, Busy::Hook);
+            self.orders.slot_mut(*id).busy = Busy::Hook;
         }
         self.hooks.running.insert(run, Running { hook: hook.name.clone(), event, orders, apart, rehearsal });
         self.outbox.start(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal })));
@@ -205,7 +205,7 @@ impl Engine {
         let dir = self.config.install_dir.join(&*entry.name);
         let files = &entry.settings.files;
         let path = |kind| files.name(kind).map(|name| dir.join(name)).unwrap_or_default();
-        let installed = self.slot(id).record.installed.as_deref();
+        let installed = self.orders.slot(id).record.installed.as_deref();
         Subject {
             order: entry.name.clone(),
             number: entry.handle.text().to_owned(),
@@ -230,8 +230,8 @@ impl Engine {
     pub(in crate::engine) fn hook_unstarted(&mut self, run: RunId) {
         let Some(running) = self.hooks.running.remove(&run) else { return };
         for id in &running.orders {
-            self.set_busy(*id, Busy::Idle);
-            let debts = &mut self.slot_mut(*id).record.debts;
+            self.orders.slot_mut(*id).busy = Busy::Idle;
+            let debts = &mut self.orders.slot_mut(*id).record.debts;
             for debt in
                 debts.iter_mut().filter(|debt| debt.hook == running.hook && debt.event == running.event)
             {
@@ -247,21 +247,21 @@ impl Engine {
     pub(in crate::engine) fn hook_ended(&mut self, run: RunId, result: HookResult) {
         let Some(running) = self.hooks.running.remove(&run) else { return };
         for id in &running.orders {
-            self.set_busy(*id, Busy::Idle);
+            self.orders.slot_mut(*id).busy = Busy::Idle;
         }
         if running.rehearsal {
             self.rehearsed(run, &result);
         } else {
             self.count_in_vain(&running, &result);
             for id in &running.orders {
-                if !self.slot(*id).removed {
+                if !self.orders.slot(*id).removed {
                     self.record_result(*id, &running, &result);
                 }
             }
             self.outbox.save_first();
         }
         for id in running.orders {
-            if !self.slot(id).removed {
+            if !self.orders.slot(id).removed {
                 self.queue_debts(id);
             }
         }
@@ -282,7 +282,7 @@ impl Engine {
 
     fn record_result(&mut self, id: OrderId, running: &Running, result: &HookResult) {
         let now = self.now;
-        let record = &mut self.slot_mut(id).record;
+        let record = &mut self.orders.slot_mut(id).record;
         let kept = if record.installed.is_some() { "the files stay installed, " } else { "" };
         let Some(debt) =
             record.debts.iter_mut().find(|debt| debt.hook == running.hook && debt.event == running.event)
@@ -327,7 +327,7 @@ impl Engine {
 
     /// Takes an order out of every run that has not begun.
     pub(in crate::engine) fn unready(&mut self, id: OrderId) {
-        if std::mem::take(&mut self.slot_mut(id).ready) {
+        if std::mem::take(&mut self.orders.slot_mut(id).ready) {
             self.hooks.ready.retain(|_, ready| {
                 ready.leave(id);
                 !ready.is_empty()

@@ -24,24 +24,32 @@ pub(in crate::engine) struct Rehearsal {
 
 impl Engine {
     pub(in crate::engine) fn rehearse(&mut self, token: Token, id: OrderId) {
-        let name = self.slot_name(id);
-        if self.slot(id).record.installed.is_none() {
-            return self.reply(token, false, &format!("{name} has nothing installed to rehearse with"));
+        let name = self.orders.slot_name(id);
+        if self.orders.slot(id).record.installed.is_none() {
+            return self.outbox.reply(
+                token,
+                false,
+                &format!("{name} has nothing installed to rehearse with"),
+            );
         }
         // What changes the files, or runs a hook as well, can take long; the rest is waited for.
-        let is_in_the_way = match self.slot(id).busy {
+        let is_in_the_way = match self.orders.slot(id).busy {
             Busy::Local(Work::Stage | Work::Activate) | Busy::Hook => true,
             Busy::Local(Work::Verify | Work::Look | Work::RollBack | Work::Quarantine | Work::Sweep)
             | Busy::Idle
             | Busy::Calling => false,
         };
         if is_in_the_way {
-            return self.reply(token, false, &format!("{name} is being installed; try again in a moment"));
+            return self.outbox.reply(
+                token,
+                false,
+                &format!("{name} is being installed; try again in a moment"),
+            );
         }
         let configured = &self.entry(id).settings.hooks;
         let left: Vec<Arc<Hook>> = configured.iter().filter_map(|hook| self.hook(hook)).cloned().collect();
         if left.is_empty() {
-            return self.reply(token, true, &format!("{name} has no hooks"));
+            return self.outbox.reply(token, true, &format!("{name} has no hooks"));
         }
         self.rehearsals.push(Rehearsal {
             token,
@@ -57,13 +65,13 @@ impl Engine {
     /// A rehearsal begins once nothing else is under way for its order.
     pub(in crate::engine) fn start_rehearsals(&mut self) {
         let begins = |engine: &Engine, rehearsal: &Rehearsal| {
-            let idle = engine.slot(rehearsal.order).busy == Busy::Idle;
+            let idle = engine.orders.slot(rehearsal.order).busy == Busy::Idle;
             rehearsal.run.is_none() && (idle || engine.stopping)
         };
         while let Some(at) = self.rehearsals.iter().position(|rehearsal| begins(self, rehearsal)) {
             if self.stopping {
                 let token = self.rehearsals.remove(at).token;
-                self.reply(token, false, "certcollectd is stopping");
+                self.outbox.reply(token, false, "certcollectd is stopping");
             } else {
                 self.rehearse_on(at);
             }
@@ -74,7 +82,7 @@ impl Engine {
         let id = self.rehearsals[at].order;
         if self.rehearsals[at].left.is_empty() {
             let done = self.rehearsals.remove(at);
-            self.reply(done.token, done.ok, &done.results.join("\n"));
+            self.outbox.reply(done.token, done.ok, &done.results.join("\n"));
             return;
         }
         let hook = self.rehearsals[at].left.remove(0);
@@ -87,7 +95,7 @@ impl Engine {
 
     /// What is under way comes to its end; nothing else is run for an order that is gone.
     pub(in crate::engine) fn end_rehearsals(&mut self, id: OrderId) {
-        let name = self.slot_name(id);
+        let name = self.orders.slot_name(id);
         for rehearsal in self.rehearsals.iter_mut().filter(|rehearsal| rehearsal.order == id) {
             for hook in std::mem::take(&mut rehearsal.left) {
                 rehearsal.ok = false;

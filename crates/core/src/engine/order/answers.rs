@@ -19,7 +19,7 @@ impl Engine {
     /// code for trouble that passes.
     pub(in crate::engine) fn no_news(&mut self, id: OrderId, code: Option<i32>, text: String) {
         self.set_due(id);
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         let failures = record.failures;
         let level = note::level_of(failures);
         let again = if failures > 1 { format!(", {failures} times in a row") } else { String::new() };
@@ -37,7 +37,7 @@ impl Engine {
         let endpoint = self.entry(id).settings.product.endpoint();
         match self.hear(gate, endpoint, probe, answer) {
             Ok((row, reply)) => {
-                self.slot_mut(id).poll_outcome = PollOutcome::of(row);
+                self.orders.slot_mut(id).poll_outcome = PollOutcome::of(row);
                 self.take_reply(id, row, reply);
             }
             Err(Some(why)) => self.no_news(id, None, why),
@@ -125,14 +125,14 @@ impl Engine {
 
     /// The answer made sense, whatever it said.
     fn understood(&mut self, id: OrderId) {
-        let record = &mut self.slot_mut(id).record;
+        let record = &mut self.orders.slot_mut(id).record;
         record.failures = 0;
         record.unknowns = 0;
     }
 
     fn not_understood(&mut self, id: OrderId, row: Row, reply: Reply) {
         let limit = self.config.calls.unknown_tries;
-        let record = &mut self.slot_mut(id).record;
+        let record = &mut self.orders.slot_mut(id).record;
         record.unknowns += 1;
         let text = described(row, &reply);
         if record.unknowns >= limit {
@@ -153,14 +153,14 @@ impl Engine {
             None => format!("{} ({})", row.means, reply.code),
         };
         // "Issued, but not in the answer" is said of the installed certificate.
-        let record = &mut self.slot_mut(id).record;
+        let record = &mut self.orders.slot_mut(id).record;
         if record.installed.is_some() && row.class != Class::Available {
             record.reissue.get_or_insert(now.time);
         }
         let reissue = if record.reissue.is_some() { "a re-issue waits: " } else { "" };
         let advice = advice(row);
         let code = reply.code;
-        let before = self.slot(id).record.heard.as_ref();
+        let before = self.orders.slot(id).record.heard.as_ref();
         let told_before = before.is_some_and(|heard| heard.code == Some(code));
         let known_as = before.and_then(|heard| heard.details.fqdn.clone());
         self.heard(id, Some(code), format!("{text}{advice}"), reply.details);
@@ -181,7 +181,7 @@ impl Engine {
     /// The order number may be someone else's: said once for each name.
     fn tell_misfit(&mut self, id: OrderId, known_as: Option<&Untrusted>) {
         let entry = self.entry(id);
-        let Some(name) = names::misfit(entry, &self.slot(id).record) else { return };
+        let Some(name) = names::misfit(entry, &self.orders.slot(id).record) else { return };
         if Some(name) == known_as {
             return;
         }
@@ -209,10 +209,10 @@ impl Engine {
             Ok(Ok(bundle)) => bundle,
         };
         self.understood(id);
-        self.slot_mut(id).record.reissue = None;
+        self.orders.slot_mut(id).record.reissue = None;
         self.certificate_named(id, reply.certificate_id.as_deref());
         self.heard(id, Some(reply.code), "issued".into(), reply.details);
-        if self.slot(id).record.rollback {
+        if self.orders.slot(id).record.rollback {
             // The older generation first, from the bundle that is kept for it. What is newer still is offered again.
             self.set_due(id);
             let text = format!("issued; looked at after the rollback; {}", self.next_poll(id));
@@ -221,7 +221,7 @@ impl Engine {
         if self.is_in_place(id, &bundle) {
             return self.nothing_new(id, bundle);
         }
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         slot.bundle = Some(bundle);
         slot.material = None;
         slot.hold_until = None;
@@ -238,18 +238,18 @@ impl Engine {
 
     /// The operator must act: the order is no longer polled.
     fn stop(&mut self, id: OrderId, trigger: Trigger, text: String, advice: &str) {
-        self.slot_mut(id).record.due = None;
-        self.slot_mut(id).record.reissue = None;
-        if matches!(trigger, Trigger::Rejected | Trigger::Revoked) && !self.slot(id).record.rollback {
+        self.orders.slot_mut(id).record.due = None;
+        self.orders.slot_mut(id).record.reissue = None;
+        if matches!(trigger, Trigger::Rejected | Trigger::Revoked) && !self.orders.slot(id).record.rollback {
             // Neither what waits for its time nor what is in quarantine is any good now. An older generation that the
             // operator wants back is gone on with.
-            let slot = self.slot_mut(id);
+            let slot = self.orders.slot_mut(id);
             // Its link may be in place although its copies are not; then the files are not what is on record.
             slot.pending.look |= slot.record.staged.take().is_some();
             self.drop_bundle(id);
         }
-        let name = self.slot_name(id);
-        let installed = self.slot(id).record.installed.is_some();
+        let name = self.orders.slot_name(id);
+        let installed = self.orders.slot(id).record.installed.is_some();
         let mut text = text;
         if !advice.is_empty() {
             text = format!("{text}; {advice}");
@@ -259,7 +259,7 @@ impl Engine {
             let next = format!(
                 "; it is not polled any more until `certcollectd resume {name}` or a changed entry{stays}"
             );
-            let kind = match self.slot(id).record.phase {
+            let kind = match self.orders.slot(id).record.phase {
                 Phase::Rejected => NoteKind::Rejected,
                 Phase::Revoked => NoteKind::Revoked,
                 Phase::Waiting
@@ -287,7 +287,7 @@ impl Engine {
         text: String,
         details: reply::Details,
     ) {
-        let old = self.slot_mut(id).record.heard.take();
+        let old = self.orders.slot_mut(id).record.heard.take();
         let lasts = old.as_ref().map(|old| old.mood()).filter(|(mood, _)| *mood == Mood::of(code));
         let since = lasts.map(|(_, since)| since).filter(|since| *since != self.now.unix());
         // What an answer without details leaves open was said by an earlier one.
@@ -302,7 +302,7 @@ impl Engine {
             },
             None => details,
         };
-        self.slot_mut(id).record.heard =
+        self.orders.slot_mut(id).record.heard =
             Some(Box::new(Heard { at: self.now.unix(), since, code, text: text.into(), details }));
         self.touch(id);
     }

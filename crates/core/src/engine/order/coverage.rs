@@ -32,7 +32,7 @@ impl Engine {
         if self.entry(id).settings.verify.coverage == Severity::Off {
             return Vec::new();
         }
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         if let Some(installed) = &record.installed {
             return installed.names.to_vec();
         }
@@ -56,12 +56,12 @@ impl Engine {
     ) {
         let promised = self.promised(id, found);
         let missed = promised.into_iter().filter(|name| !cert::still_covers(leaf, name));
-        self.slot_mut(id).record.uncovered = missed.collect();
+        self.orders.slot_mut(id).record.uncovered = missed.collect();
     }
 
     /// The operator does not miss the names; gives them back, if any were missed.
     pub(in crate::engine) fn coverage_accepted(&mut self, id: OrderId) -> Option<String> {
-        let names = std::mem::take(&mut self.slot_mut(id).record.uncovered);
+        let names = std::mem::take(&mut self.orders.slot_mut(id).record.uncovered);
         if names.is_empty() {
             return None;
         }

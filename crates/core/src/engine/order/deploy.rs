@@ -20,7 +20,7 @@ use crate::engine::{ALARM_AFTER, Busy, Engine, NoteKind, note, schedule};
 impl Engine {
     /// What an idle order owes on this machine, and from when on.
     pub(in crate::engine) fn local_work(&self, id: OrderId) -> Option<(Time, Work)> {
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         let record = &slot.record;
         if slot.pending.broken {
             return None;
@@ -54,19 +54,19 @@ impl Engine {
     }
 
     pub(in crate::engine) fn start_local(&mut self, id: OrderId, work: Work) {
-        let name = self.slot_name(id);
+        let name = self.orders.slot_name(id);
         let effect = match work {
             Work::Activate => match self.activation(id) {
                 Some(activate) => Effect::Activate(Box::new(activate)),
                 None => return self.unstage(id, "the collected bundle is gone"),
             },
             Work::RollBack => {
-                self.slot_mut(id).pending.rollback = false;
+                self.orders.slot_mut(id).pending.rollback = false;
                 let key = self.entry(id).key.clone();
                 Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::RollBack { key })))
             }
             Work::Verify => {
-                self.slot_mut(id).pending.verify = false;
+                self.orders.slot_mut(id).pending.verify = false;
                 let (key, settings) = (self.entry(id).key.clone(), &self.entry(id).settings);
                 let source =
                     settings.trust_anchors.clone().map_or(AnchorSource::Platform, AnchorSource::File);
@@ -74,31 +74,31 @@ impl Engine {
                 Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::Verify { key, anchors })))
             }
             Work::Look => {
-                self.slot_mut(id).pending.look = false;
-                self.slot_mut(id).look_from = None;
+                self.orders.slot_mut(id).pending.look = false;
+                self.orders.slot_mut(id).look_from = None;
                 Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::Look)))
             }
             Work::Stage => Effect::Stage(Box::new(self.staging(id))),
             Work::Quarantine => {
-                self.slot_mut(id).pending.quarantine = false;
-                let record = &self.slot(id).record;
+                self.orders.slot_mut(id).pending.quarantine = false;
+                let record = &self.orders.slot(id).record;
                 let reason = record.reason.as_deref().unwrap_or_default().to_owned();
-                let certificates = self.slot(id).bundle.clone().unwrap_or_default();
+                let certificates = self.orders.slot(id).bundle.clone().unwrap_or_default();
                 Effect::Quarantine(Box::new(Quarantine { order: id, name, certificates, reason }))
             }
             Work::Sweep => {
-                self.slot_mut(id).pending.sweep = false;
-                let Some(installed) = &self.slot(id).record.installed else { return };
+                self.orders.slot_mut(id).pending.sweep = false;
+                let Some(installed) = &self.orders.slot(id).record.installed else { return };
                 Effect::Sweep { order: id, name, current: installed.name.to_string() }
             }
         };
-        self.set_busy(id, Busy::Local(work));
+        self.orders.slot_mut(id).busy = Busy::Local(work);
         self.outbox.start(effect);
     }
 
     fn inspection(&self, id: OrderId, purpose: InspectPurpose) -> Inspect {
         let entry = self.entry(id);
-        let installed = self.slot(id).record.installed.as_ref();
+        let installed = self.orders.slot(id).record.installed.as_ref();
         Inspect {
             order: id,
             name: entry.name.clone(),
@@ -120,11 +120,15 @@ impl Engine {
 
     fn staging(&self, id: OrderId) -> Stage {
         let entry = self.entry(id);
-        let material = *self.slot(id).material.clone().expect("local_work looked at it");
+        let material = *self.orders.slot(id).material.clone().expect("local_work looked at it");
         Stage {
             order: id,
             name: entry.name.clone(),
-            generation: generation_name(&material.leaf, self.slot(id).record.installed.as_deref(), self.now),
+            generation: generation_name(
+                &material.leaf,
+                self.orders.slot(id).record.installed.as_deref(),
+                self.now,
+            ),
             material,
             files: entry.settings.files.clone(),
         }
@@ -132,7 +136,7 @@ impl Engine {
 
     /// The certificates of the recorded intent, from the bundle, which is kept until this is done.
     fn staged_material(&self, id: OrderId) -> Option<Material> {
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         let staged = slot.record.staged.as_ref()?;
         match &slot.material {
             Some(material) if material.leaf.fingerprint() == staged.fingerprint => Some((**material).clone()),
@@ -141,7 +145,7 @@ impl Engine {
     }
 
     fn activation(&self, id: OrderId) -> Option<Activate> {
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         let staged = record.staged.as_ref()?;
         let entry = self.entry(id);
         let material = self.staged_material(id)?;
@@ -159,9 +163,9 @@ impl Engine {
     }
 
     pub(in crate::engine) fn inspected(&mut self, id: OrderId, inspection: Inspection) {
-        let was = self.slot(id).busy;
-        self.set_busy(id, Busy::Idle);
-        if self.slot(id).removed {
+        let was = self.orders.slot(id).busy;
+        self.orders.slot_mut(id).busy = Busy::Idle;
+        if self.orders.slot(id).removed {
             return;
         }
         for repaired in &inspection.repaired {
@@ -178,7 +182,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn drop_bundle(&mut self, id: OrderId) {
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         slot.bundle = None;
         slot.material = None;
         slot.hold_until = None;
@@ -192,14 +196,14 @@ impl Engine {
     }
 
     pub(in crate::engine) fn staged(&mut self, id: OrderId, result: Result<StagedFiles, InstallError>) {
-        self.set_busy(id, Busy::Idle);
-        if self.slot(id).removed {
+        self.orders.slot_mut(id).busy = Busy::Idle;
+        if self.orders.slot(id).removed {
             return;
         }
-        match (result, &self.slot(id).material) {
+        match (result, &self.orders.slot(id).material) {
             (Ok(staged), Some(material)) => {
                 let generation = generation(self.entry(id), &staged.generation, material, staged.files);
-                let record = &mut self.slot_mut(id).record;
+                let record = &mut self.orders.slot_mut(id).record;
                 record.staged = Some(Box::new(generation));
                 record.trouble = None;
                 self.change_phase(id, Trigger::Staged, None);
@@ -212,8 +216,8 @@ impl Engine {
     }
 
     pub(in crate::engine) fn activated(&mut self, id: OrderId, result: Result<(), InstallError>) {
-        self.set_busy(id, Busy::Idle);
-        if self.slot(id).removed {
+        self.orders.slot_mut(id).busy = Busy::Idle;
+        if self.orders.slot(id).removed {
             return;
         }
         match result {
@@ -228,25 +232,25 @@ impl Engine {
     /// Readers see the new generation.
     fn in_place(&mut self, id: OrderId) {
         let material = self.staged_material(id);
-        let Some(staged) = self.slot_mut(id).record.staged.take() else { return };
+        let Some(staged) = self.orders.slot_mut(id).record.staged.take() else { return };
         let left: Vec<_> = material
             .iter()
             .flat_map(|material| self.entry(id).copies.iter().filter(|copy| !can_be_made(copy, material)))
             .map(|copy| copy.to.display().to_string())
             .collect();
         let generation = Generation { at: self.now.unix(), ..*staged };
-        let old = self.slot(id).record.installed.clone();
-        let rolled_back = std::mem::take(&mut self.slot_mut(id).record.rollback);
-        let accepted = self.slot(id).record.accepted == Some(generation.fingerprint);
+        let old = self.orders.slot(id).record.installed.clone();
+        let rolled_back = std::mem::take(&mut self.orders.slot_mut(id).record.rollback);
+        let accepted = self.orders.slot(id).record.accepted == Some(generation.fingerprint);
         let leaf = material.as_ref().map(|material| &material.leaf);
-        let uncovered = coverage::uncovered(&self.slot(id).record, leaf, accepted, rolled_back);
+        let uncovered = coverage::uncovered(&self.orders.slot(id).record, leaf, accepted, rolled_back);
         let text = format!(
             "installed generation {} with serial {}, valid until {}",
             generation.name,
             generation.serial,
             crate::engine::time::rfc3339(generation.not_after)
         );
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         let old = old.map(|old| old.fingerprint);
         slot.record.refused = if rolled_back {
             // Two steps back: the vendor still offers the one from which the first step was made.
@@ -265,7 +269,7 @@ impl Engine {
         self.revocation_answered(id, rolled_back);
         self.drop_bundle(id);
         if let Some(material) = &material {
-            self.settle_collected(self.slot(id).gate, &material.leaf);
+            self.settle_collected(self.orders.slot(id).gate, &material.leaf);
         }
         self.note(Level::Info, NoteKind::Installed, Some(id), text);
         if !left.is_empty() {
@@ -283,8 +287,11 @@ impl Engine {
 
     /// With nothing owed any more, the order is guarded.
     pub(in crate::engine) fn settle(&mut self, id: OrderId) {
-        let owing = self.slot(id).record.owed().any(|debt| debt.event == HookEvent::Installed);
-        if !owing && self.slot(id).record.staged.is_none() && self.slot(id).record.phase == Phase::Deploying {
+        let owing = self.orders.slot(id).record.owed().any(|debt| debt.event == HookEvent::Installed);
+        if !owing
+            && self.orders.slot(id).record.staged.is_none()
+            && self.orders.slot(id).record.phase == Phase::Deploying
+        {
             self.change_phase(id, Trigger::Settled, None);
             self.set_due(id);
         }
@@ -293,7 +300,7 @@ impl Engine {
     /// What was staged cannot be used; the bundle is still there and is staged again. A damaged older
     /// generation is not rebuilt.
     fn unstage(&mut self, id: OrderId, why: &str) {
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         slot.record.staged = None;
         if std::mem::take(&mut slot.record.rollback) {
             return self.give_rollback_up(id, why);
@@ -305,7 +312,7 @@ impl Engine {
             self.change_phase(id, Trigger::Unstaged, None);
         } else {
             // Nothing to stage from: the next poll brings it again.
-            self.slot_mut(id).record.bundled = false;
+            self.orders.slot_mut(id).record.bundled = false;
             self.change_phase(id, Trigger::Lost, None);
             self.set_due(id);
         }
@@ -315,16 +322,19 @@ impl Engine {
 
     /// Trouble on this machine: retried automatically, with back-off.
     fn trouble(&mut self, id: OrderId, error: &InstallError) {
-        let tries = self.slot(id).record.trouble.as_ref().map_or(0, |trouble| trouble.tries) + 1;
+        let tries = self.orders.slot(id).record.trouble.as_ref().map_or(0, |trouble| trouble.tries) + 1;
         let is_key = matches!(&self.entry(id).key, KeySource::Keys(paths) if paths.contains(&error.path));
         let wait = if is_key { schedule::unread(tries) } else { schedule::local(tries) };
         let text = error.to_string();
-        let same = self.slot(id).record.trouble.as_ref().is_some_and(|trouble| *trouble.text == text);
-        self.slot_mut(id).record.trouble =
+        let same = self.orders.slot(id).record.trouble.as_ref().is_some_and(|trouble| *trouble.text == text);
+        self.orders.slot_mut(id).record.trouble =
             Some(Box::new(Trouble { text: text.clone().into(), tries, next: self.now.time + wait }));
         self.touch(id);
-        let kept =
-            if self.slot(id).record.installed.is_some() { "; the installed certificate stays" } else { "" };
+        let kept = if self.orders.slot(id).record.installed.is_some() {
+            "; the installed certificate stays"
+        } else {
+            ""
+        };
         let again = if tries >= ALARM_AFTER { format!(", {tries} times in a row") } else { String::new() };
         let text = format!("{text}{again}{kept}; nothing is lost, next try in {}", note::duration(wait));
         if same && tries > ALARM_AFTER {
@@ -337,7 +347,7 @@ impl Engine {
     /// Work on this machine ended in a panic: the same work would end the same way, so the operator is asked.
     /// What was collected or staged stays recorded, and is gone on with when the order is taken up again.
     pub(in crate::engine) fn panicked(&mut self, id: OrderId) {
-        let doing = match self.slot(id).busy {
+        let doing = match self.orders.slot(id).busy {
             Busy::Local(Work::Verify) => "reading the keys for its certificate",
             Busy::Local(Work::Stage) => "writing its files",
             Busy::Local(Work::Activate) => "putting its files into place",
@@ -346,17 +356,17 @@ impl Engine {
             | Busy::Calling
             | Busy::Hook => "looking at its installed files",
         };
-        self.set_busy(id, Busy::Idle);
-        if self.slot(id).removed {
+        self.orders.slot_mut(id).busy = Busy::Idle;
+        if self.orders.slot(id).removed {
             return;
         }
-        self.slot_mut(id).pending.broken = true;
+        self.orders.slot_mut(id).pending.broken = true;
         self.stop_after_bug(id, doing);
     }
 
     pub(in crate::engine) fn tidied(&mut self, id: OrderId, problem: Option<String>) {
-        self.set_busy(id, Busy::Idle);
-        if self.slot(id).removed {
+        self.orders.slot_mut(id).busy = Busy::Idle;
+        if self.orders.slot(id).removed {
             return;
         }
         if let Some(problem) = problem {

@@ -41,20 +41,20 @@ impl Engine {
             Ok((gate, number, id)) => {
                 self.gates[gate].side_calls.push_back(SideCall::domains(&number, id, Some(token)));
             }
-            Err(why) => self.reply(token, false, &why),
+            Err(why) => self.outbox.reply(token, false, &why),
         }
     }
 
     /// After an answer that the order still waits: would its domains tell more?
     pub(in crate::engine) fn wish_for_domains(&mut self, id: OrderId) {
         if self.wants_domains(id) {
-            let gate = self.slot(id).gate;
+            let gate = self.orders.slot(id).gate;
             self.gates[gate].wishes.insert(id);
         }
     }
 
     fn wants_domains(&self, id: OrderId) -> bool {
-        let slot = self.slot(id);
+        let slot = self.orders.slot(id);
         let entry = self.entry(id);
         let record = &slot.record;
         let cadence = &entry.settings.cadence;
@@ -76,7 +76,7 @@ impl Engine {
     /// The turn of a wish has come, if it still is one.
     pub(in crate::engine) fn start_wish(&mut self, gate: usize, id: OrderId) {
         self.gates[gate].wishes.remove(&id);
-        if self.slot(id).removed || self.slot(id).gate != gate || !self.wants_domains(id) {
+        if self.orders.slot(id).removed || self.orders.slot(id).gate != gate || !self.wants_domains(id) {
             return;
         }
         let Some(number) = self.known_number(id).map(str::to_owned) else { return };
@@ -85,16 +85,16 @@ impl Engine {
 
     /// The order number: its entry's, or the one that answers name.
     pub(in crate::engine) fn known_number(&self, id: OrderId) -> Option<&str> {
-        order::number(self.entry(id), Some(&self.slot(id).record))
+        order::number(self.entry(id), Some(&self.orders.slot(id).record))
     }
 
     /// An answer names the order's number, which its entry may not. The newest of a family has another one in time.
     pub(in crate::engine) fn learn_number(&mut self, id: OrderId, told: Option<&str>) {
         let told = told.filter(|_| !matches!(self.entry(id).handle, OrderRef::OrderNumber(_)));
         if let Some(told) = told
-            && self.slot(id).record.number.as_deref() != Some(told)
+            && self.orders.slot(id).record.number.as_deref() != Some(told)
         {
-            self.slot_mut(id).record.number = Some(told.into());
+            self.orders.slot_mut(id).record.number = Some(told.into());
             self.touch(id);
         }
     }
@@ -114,8 +114,8 @@ impl Engine {
     }
 
     fn domains_record(&mut self, order: Option<OrderId>) -> Option<&mut OrderRecord> {
-        let id = order.filter(|id| !self.slot(*id).removed)?;
-        Some(&mut self.slot_mut(id).record)
+        let id = order.filter(|id| !self.orders.slot(*id).removed)?;
+        Some(&mut self.orders.slot_mut(id).record)
     }
 
     /// No answer, or none that helps: what was known before stays. The asking command is told; the log is for
@@ -133,7 +133,7 @@ impl Engine {
         let text = format!(
             "the domains of order {number} could not be asked for: {why}; the order is polled all the same"
         );
-        self.log(Level::Warn, NoteKind::Domains, order.filter(|id| !self.slot(*id).removed), text);
+        self.log(Level::Warn, NoteKind::Domains, order.filter(|id| !self.orders.slot(*id).removed), text);
     }
 
     pub(in crate::engine) fn domains_heard(
@@ -171,9 +171,9 @@ impl Engine {
             changed = known.heard.as_ref().is_none_or(|known| known.details.dcv != details.dcv);
             known.heard = Some(heard);
         }
-        if let Some(id) = order.filter(|id| changed && !self.slot(*id).removed) {
+        if let Some(id) = order.filter(|id| changed && !self.orders.slot(*id).removed) {
             self.touch(id);
-            let name = self.slot_name(id);
+            let name = self.orders.slot_name(id);
             let more = if open > 0 {
                 format!("; `certcollectd explain {name}` says what is missing")
             } else {

@@ -53,7 +53,7 @@ fn unwarned_term(record: &OrderRecord) -> Option<i64> {
 impl Engine {
     /// When the next warning is due.
     pub(in crate::engine) fn next_expiry(&self, id: OrderId) -> Option<Time> {
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         let installed = record.installed.as_deref()?;
         let expiry = warning_at(installed, record.warned);
         let term = unwarned_term(record).map(|end| end - TERM_WARNING);
@@ -62,11 +62,11 @@ impl Engine {
 
     /// Tells once that the subscription of an installed order ends.
     pub(in crate::engine) fn warn_of_term(&mut self, id: OrderId) {
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         let end = unwarned_term(record)
             .filter(|end| record.installed.is_some() && end - TERM_WARNING <= self.now.unix());
         let Some(end) = end else { return };
-        self.slot_mut(id).record.term_warned = Some(end);
+        self.orders.slot_mut(id).record.term_warned = Some(end);
         self.touch(id);
         let left = end - self.now.unix();
         let text = if left > 0 {
@@ -87,7 +87,7 @@ impl Engine {
 
     /// Gives the warnings whose time has come; of several that were slept through, one.
     pub(in crate::engine) fn warn_of_expiry(&mut self, id: OrderId) {
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         let Some(installed) = record.installed.as_deref() else { return };
         let due = |stage: &u8| warning_at(installed, *stage).is_some_and(|at| at <= self.now.unix());
         let warned = (record.warned..EXPIRY_WARNINGS).take_while(due).last().map(|stage| stage + 1);
@@ -98,7 +98,7 @@ impl Engine {
             Some(_) => "its re-issue still waits: see `certcollectd explain`",
             None => "have it re-issued",
         };
-        self.slot_mut(id).record.warned = warned;
+        self.orders.slot_mut(id).record.warned = warned;
         self.touch(id);
         let text = if left > 0 {
             let left = note::duration(Duration::from_secs(left.unsigned_abs()));
@@ -113,7 +113,7 @@ impl Engine {
         self.note(level, NoteKind::Expiring, Some(id), text);
         self.owe_hooks(id, HookEvent::Expiring);
         // From here on it is asked about as often as manners allow.
-        if warned == 1 && self.slot(id).record.due.is_some() {
+        if warned == 1 && self.orders.slot(id).record.due.is_some() {
             self.set_due(id);
         }
     }

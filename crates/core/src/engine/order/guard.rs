@@ -22,7 +22,7 @@ impl Engine {
     /// very many orders the looks follow one another.
     pub(in crate::engine) fn look_at_all(&mut self) {
         let mut from = self.now.time;
-        let installed = self.slots.iter_mut().filter(|slot| slot.record.installed.is_some());
+        let installed = self.orders.slots.iter_mut().filter(|slot| slot.record.installed.is_some());
         for (at, slot) in installed.enumerate() {
             if at >= AT_ONCE {
                 from = from + STEP;
@@ -33,7 +33,7 @@ impl Engine {
 
     /// The guard's look: put back what is missing, say what was changed by hand, leave it alone.
     pub(in crate::engine) fn look_at_files(&mut self, id: OrderId, inspection: &Inspection) {
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         let Some(installed) = &record.installed else { return self.forget_spare(id) };
         let respec = installed.spec != spec_of(self.entry(id));
         let missing = inspection.link == Link::Missing || !inspection.missing.is_empty();
@@ -58,7 +58,7 @@ impl Engine {
         // Restored files resume the order, so where the operator must act first they are not restored.
         let lost = missing && !in_the_way && !record.phase.is_stopped();
         if lost || ((respec || rootless) && !foreign) {
-            let mut spare = self.slot(id).bundle.clone().unwrap_or_default();
+            let mut spare = self.orders.slot(id).bundle.clone().unwrap_or_default();
             let found = inspection.certificates.iter().filter(|found| !spare.contains(found)).cloned();
             let found: Vec<Certificate> = found.collect();
             spare.extend(found);
@@ -77,7 +77,7 @@ impl Engine {
                     return self.link_again(id, spare, material);
                 }
                 Some(material) if lost || respec || rooted => {
-                    let slot = self.slot_mut(id);
+                    let slot = self.orders.slot_mut(id);
                     slot.bundle = Some(spare);
                     slot.material = Some(Box::new(material));
                     slot.record.bundled = true;
@@ -102,12 +102,12 @@ impl Engine {
         }
         self.tell_lost(id, inspection, missing);
         let drift: Option<Box<str>> = drift.map(String::into_boxed_str);
-        if self.slot(id).record.drift != drift {
+        if self.orders.slot(id).record.drift != drift {
             if let Some(text) = &drift {
                 let text = format!("{text}; left as it is");
                 self.note(Level::Warn, NoteKind::Drift, Some(id), text);
             }
-            self.slot_mut(id).record.drift = drift;
+            self.orders.slot_mut(id).record.drift = drift;
             self.touch(id);
         }
         self.forget_spare(id);
@@ -115,7 +115,7 @@ impl Engine {
 
     /// Nothing but the link to what is installed is gone. It needs no file of the operator's, such as a key.
     fn link_again(&mut self, id: OrderId, bundle: Vec<Certificate>, material: Material) {
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         slot.bundle = Some(bundle);
         slot.material = Some(Box::new(material));
         slot.pending.spare = false;
@@ -130,11 +130,11 @@ impl Engine {
 
     /// What readers lack is an alarm for as long as they lack it.
     fn tell_lost(&mut self, id: OrderId, inspection: &Inspection, missing: bool) {
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         let mut lost = [&inspection.unreadable[..], &inspection.unseen].concat();
         if missing {
             let next = if record.phase.is_stopped() {
-                format!("`certcollectd resume {}` puts them back", self.slot_name(id))
+                format!("`certcollectd resume {}` puts them back", self.orders.slot_name(id))
             } else if matches!(inspection.link, Link::Foreign(_)) {
                 "they are written anew once nothing is in their place".to_owned()
             } else if inspection.unreadable.is_empty() {
@@ -147,9 +147,9 @@ impl Engine {
         let lost: Option<Box<str>> =
             Some(lost.join("; ")).filter(|lost| !lost.is_empty()).map(String::into_boxed_str);
         if lost.is_some() {
-            self.slot_mut(id).look_from = Some(self.now.time + LOOK_AGAIN);
+            self.orders.slot_mut(id).look_from = Some(self.now.time + LOOK_AGAIN);
         }
-        if self.slot(id).record.lost == lost {
+        if self.orders.slot(id).record.lost == lost {
             return;
         }
         match &lost {
@@ -159,21 +159,21 @@ impl Engine {
                 self.note(Level::Info, NoteKind::Found, Some(id), text);
             }
         }
-        self.slot_mut(id).record.lost = lost;
+        self.orders.slot_mut(id).record.lost = lost;
         self.touch(id);
     }
 
     /// What is installed is looked after whatever the vendor says, and although it says nothing; not while another
     /// certificate is about to take its place.
     pub(in crate::engine) fn look_after(&mut self, id: OrderId) {
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         let record = &slot.record;
         let rests = record.installed.is_some() && record.staged.is_none() && record.phase.is_polled();
         slot.pending.look |= rests && !slot.pending.verify;
     }
 
     fn forget_spare(&mut self, id: OrderId) {
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         if std::mem::take(&mut slot.pending.spare) {
             slot.bundle = None;
         }
@@ -182,7 +182,7 @@ impl Engine {
     /// Whether a bundle brings nothing that is not installed: it holds the installed certificate, and no end
     /// entity that begins later. The one that the operator rolled back from does not count as news either.
     pub(in crate::engine) fn is_in_place(&self, id: OrderId, bundle: &[Certificate]) -> bool {
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         let Some(installed) = &record.installed else { return false };
         if record.staged.is_some() || record.phase == Phase::Collected {
             return false;
@@ -200,13 +200,14 @@ impl Engine {
     /// The guard's usual finding. The bundle serves to put missing files back, and is not kept.
     pub(in crate::engine) fn nothing_new(&mut self, id: OrderId, bundle: Vec<Certificate>) {
         let held_back = self
+            .orders
             .slot(id)
             .record
             .refused
             .is_some_and(|refused| bundle.iter().any(|certificate| certificate.fingerprint() == refused));
-        if self.slot(id).record.bundled {
+        if self.orders.slot(id).record.bundled {
             // A refused re-issue that the vendor no longer offers.
-            self.slot_mut(id).record.bundled = false;
+            self.orders.slot_mut(id).record.bundled = false;
             self.outbox.unsaved.bundles.insert(id);
         }
         if self.change_phase(id, Trigger::InPlace, None) {
@@ -217,7 +218,7 @@ impl Engine {
                 "the vendor offers the installed certificate again".into(),
             );
         }
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         slot.bundle = Some(bundle).filter(|_| !held_back);
         slot.material = None;
         slot.pending.verify = false;
@@ -227,7 +228,7 @@ impl Engine {
         let text = if held_back {
             format!(
                 "the vendor still offers the certificate that was rolled back; `certcollectd accept {}` installs it",
-                self.slot_name(id)
+                self.orders.slot_name(id)
             )
         } else {
             format!("no newer certificate; {}", self.next_poll(id))

@@ -12,20 +12,20 @@ use crate::engine::{Engine, NoteKind};
 
 impl Engine {
     pub(in crate::engine) fn want_rollback(&mut self, token: Token, id: OrderId) {
-        let name = self.slot_name(id);
-        let slot = self.slot_mut(id);
+        let name = self.orders.slot_name(id);
+        let slot = self.orders.slot_mut(id);
         if slot.record.installed.is_none() {
-            return self.reply(token, false, &format!("{name} has nothing installed"));
+            return self.outbox.reply(token, false, &format!("{name} has nothing installed"));
         }
         if slot.record.staged.is_some() || slot.record.phase == Phase::Collected {
-            return self.reply(token, false, &being_deployed(&name));
+            return self.outbox.reply(token, false, &being_deployed(&name));
         }
         if slot.pending.broken {
             let text = format!(
                 "{name} was not rolled back: {}",
                 "its last work ended with an internal error; `certcollectd resume` takes it up again"
             );
-            return self.reply(token, false, &text);
+            return self.outbox.reply(token, false, &text);
         }
         slot.pending.rollback = true;
         self.wait_for(id, token, false);
@@ -64,7 +64,7 @@ impl Engine {
             return self.refuse_rollback(id, &format!("not rolled back: {to} needs {why}"));
         }
         let generation = deploy::generation(self.entry(id), &name, &material, files);
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         slot.bundle = Some(certificates);
         slot.material = Some(Box::new(material));
         slot.record.bundled = true;
@@ -85,7 +85,7 @@ impl Engine {
     pub(in crate::engine) fn give_rollback_up(&mut self, id: OrderId, why: &str) {
         self.drop_bundle(id);
         self.change_phase(id, Trigger::Lost, None);
-        self.slot_mut(id).pending.look = true;
+        self.orders.slot_mut(id).pending.look = true;
         self.set_due(id);
         let text = format!("{why}; the rollback was given up");
         self.refuse_rollback(id, &text);
@@ -94,9 +94,7 @@ impl Engine {
     }
 
     fn refuse_rollback(&mut self, id: OrderId, why: &str) {
-        for waiter in self.waiters.remove(&id).unwrap_or_default() {
-            self.reply(waiter.token, false, why);
-        }
+        self.outbox.refuse_waiters(id, why);
     }
 }
 

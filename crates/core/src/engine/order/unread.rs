@@ -42,7 +42,7 @@ impl Engine {
     /// Looks again soon, until it can be read.
     pub(in crate::engine) fn postpone(&mut self, id: OrderId, why: &str) {
         let now = self.now;
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         let before = slot.record.trouble.as_ref().filter(|trouble| *trouble.text == *why);
         let tries = before.map_or(0, |trouble| trouble.tries).saturating_add(1);
         let wait = schedule::unread(tries);
@@ -52,8 +52,11 @@ impl Engine {
         slot.pending.verify = true;
         slot.pending.unread = true;
         self.change_phase(id, Trigger::Unjudged, None);
-        let kept =
-            if self.slot(id).record.installed.is_some() { "; the installed certificate stays" } else { "" };
+        let kept = if self.orders.slot(id).record.installed.is_some() {
+            "; the installed certificate stays"
+        } else {
+            ""
+        };
         let text = format!(
             "the collected certificate waits: {why}{kept}; nothing is lost, looked at again every {} and installed then",
             note::duration(schedule::unread(u32::MAX))
@@ -68,7 +71,7 @@ impl Engine {
 
     /// It can be read now.
     pub(in crate::engine) fn end_postponement(&mut self, id: OrderId) {
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         if std::mem::take(&mut slot.pending.unread) {
             slot.record.trouble = None;
         }

@@ -25,9 +25,9 @@ const EARLIEST_CLOCK: i64 = 1_795_132_800;
 impl Engine {
     /// Judges the bundle at hand.
     pub(in crate::engine) fn judge(&mut self, id: OrderId, inspection: &Inspection) {
-        let Some(bundle) = self.slot(id).bundle.clone() else { return };
+        let Some(bundle) = self.orders.slot(id).bundle.clone() else { return };
         let entry = self.entry(id);
-        let installed = self.slot(id).record.installed.as_ref().map(|installed| cert::Installed {
+        let installed = self.orders.slot(id).record.installed.as_ref().map(|installed| cert::Installed {
             fingerprint: installed.fingerprint,
             not_before: installed.not_before,
             not_after: installed.not_after,
@@ -49,7 +49,7 @@ impl Engine {
         let overridden = verdict
             .leaf
             .as_ref()
-            .is_some_and(|leaf| self.slot(id).record.accepted == Some(leaf.fingerprint()));
+            .is_some_and(|leaf| self.orders.slot(id).record.accepted == Some(leaf.fingerprint()));
         match &verdict.leaf {
             Some(_) if !verdict.blocked() || overridden => self.pass(id, verdict, inspection, overridden),
             _ => match unread(&verdict, inspection) {
@@ -61,7 +61,7 @@ impl Engine {
 
     /// What was refused may have been so because of this machine: another key in the same file, other roots, the clock.
     pub(in crate::engine) fn judge_again(&mut self, id: OrderId) {
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         let refused = slot.record.phase == Phase::Quarantined && slot.record.staged.is_none();
         slot.pending.verify |= refused && slot.bundle.is_some();
     }
@@ -70,14 +70,14 @@ impl Engine {
         self.end_postponement(id);
         let leaf = verdict.leaf.expect("the caller looked");
         let fingerprint = leaf.fingerprint();
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         let in_place =
             record.installed.as_ref().is_some_and(|installed| installed.fingerprint == fingerprint);
         if in_place || (record.refused == Some(fingerprint) && !overridden) {
             // Among others the bundle holds what is installed, or what the operator rolled back from.
             self.drop_bundle(id);
             self.change_phase(id, Trigger::InPlace, None);
-            self.slot_mut(id).pending.look = in_place;
+            self.orders.slot_mut(id).pending.look = in_place;
             return self.set_due(id);
         }
         for finding in verdict.findings.iter().filter(|finding| finding.level != Severity::Off) {
@@ -97,7 +97,7 @@ impl Engine {
             material.leaf.serial_text(),
             rfc3339(material.leaf.not_after())
         );
-        let first = self.slot(id).record.installed.is_none();
+        let first = self.orders.slot(id).record.installed.is_none();
         let unpinned = self.entry(id).is_unpinned();
         if first && unpinned {
             text.push_str(&format!(
@@ -106,11 +106,11 @@ impl Engine {
             ));
         }
         let level = if first && unpinned { Level::Warn } else { Level::Info };
-        let known = self.slot(id).record.phase == Phase::Collected;
+        let known = self.orders.slot(id).record.phase == Phase::Collected;
         if first && !overridden {
             self.miss_what_was_found(id, found_leaf(inspection), &material.leaf);
         }
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         slot.material = Some(Box::new(material));
         slot.hold_until = None;
         self.change_phase(id, Trigger::Verified, None);
@@ -143,7 +143,7 @@ impl Engine {
             // The presumed leaf first, for the person who looks at it.
             certificates.sort_by_key(|certificate| certificate.fingerprint() != leaf.fingerprint());
         }
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         slot.record.leafless = verdict.leaf.is_none();
         slot.bundle = Some(certificates);
         slot.material = None;
@@ -151,12 +151,12 @@ impl Engine {
         // In the new order: `accept` goes by the first one, also after a restart.
         self.outbox.unsaved.bundles.insert(id);
         if self.change_phase(id, Trigger::Refused, Some(reason.clone())) {
-            let stays = if self.slot(id).record.installed.is_some() {
+            let stays = if self.orders.slot(id).record.installed.is_some() {
                 "; the installed certificate stays"
             } else {
                 ""
             };
-            let name = self.slot_name(id);
+            let name = self.orders.slot_name(id);
             let accept = match &verdict.leaf {
                 Some(_) => format!("`certcollectd accept {name}` installs it all the same"),
                 None => "which one to install is not known, so there is none to accept".to_owned(),
@@ -166,10 +166,10 @@ impl Engine {
                 self.next_poll(id)
             );
             self.note(Level::Error, NoteKind::Quarantined, Some(id), text);
-            self.slot_mut(id).pending.quarantine = true;
+            self.orders.slot_mut(id).pending.quarantine = true;
             self.owe_hooks(id, HookEvent::Failed);
         }
-        if self.slot(id).record.due.is_none() {
+        if self.orders.slot(id).record.due.is_none() {
             self.set_due(id);
         }
         self.look_after(id);
@@ -178,7 +178,7 @@ impl Engine {
 
     /// Right in everything but that its time has not come.
     fn hold(&mut self, id: OrderId, from: i64) {
-        let first = self.slot(id).hold_until.is_none();
+        let first = self.orders.slot(id).hold_until.is_none();
         let clock =
             if self.now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
         let text = format!("the certificate is valid from {} on; it is installed then{clock}", rfc3339(from));
@@ -187,7 +187,7 @@ impl Engine {
             .time_of(from)
             .min(self.now.time + HOLD_CHECK)
             .max(self.now.time + Duration::from_secs(1));
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         slot.hold_until = Some(until);
         slot.pending.verify = true;
         if let Some(heard) = &mut slot.record.heard {
@@ -203,7 +203,7 @@ impl Engine {
     /// After a loss of the state, or under one restored from a backup: what readers see is another generation than
     /// the one on record, and to the byte what would be installed.
     fn already_there(&self, id: OrderId, material: &Material, inspection: &Inspection) -> Option<Generation> {
-        let record = &self.slot(id).record;
+        let record = &self.orders.slot(id).record;
         let name = inspection.link.generation()?;
         let on_record = record.installed.as_ref().is_some_and(|installed| *installed.name == *name);
         if on_record || record.staged.is_some() {
@@ -234,7 +234,7 @@ impl Engine {
             "generation {} is in place already; nothing was written and no hook runs",
             generation.name
         );
-        let slot = self.slot_mut(id);
+        let slot = self.orders.slot_mut(id);
         slot.record.installed = Some(Box::new(generation));
         slot.record.drift = None;
         slot.record.lost = None;

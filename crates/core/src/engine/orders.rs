@@ -1,0 +1,51 @@
+//! All orders that are known: those that are configured, and the records of those that are not.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::Remembered;
+use super::adopted::Adopted;
+use super::id::OrderId;
+use super::order::slot::Slot;
+use super::time::Time;
+
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    pub(super) slots: Vec<Slot>,
+    pub(super) names: HashMap<Arc<str>, OrderId>,
+    /// When what is due on this machine is due.
+    pub(super) timers: BTreeSet<(Time, OrderId)>,
+    /// Orders that are doing something outside.
+    pub(super) busy: BTreeSet<OrderId>,
+    /// Orders that changed since [`super::Engine::catch_up`].
+    pub(super) changed: BTreeSet<OrderId>,
+    /// Orders from replacements; those that the configuration as it was written does not have are part of it here.
+    pub(super) adopted: Vec<Adopted>,
+    /// Records of orders that are not configured at present.
+    pub(super) archive: HashMap<Arc<str>, Remembered>,
+}
+
+impl Orders {
+    pub(super) fn ids(&self) -> impl Iterator<Item = OrderId> + use<> {
+        (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).map(OrderId)
+    }
+
+    pub(super) fn slot(&self, id: OrderId) -> &Slot {
+        &self.slots[id.0 as usize]
+    }
+
+    /// Whoever may change an order marks it.
+    pub(super) fn slot_mut(&mut self, id: OrderId) -> &mut Slot {
+        self.changed.insert(id);
+        &mut self.slots[id.0 as usize]
+    }
+
+    pub(super) fn slot_name(&self, id: OrderId) -> Arc<str> {
+        self.slot(id).name.clone()
+    }
+
+    /// The configured order of this name.
+    pub(super) fn find(&self, name: &str) -> Option<OrderId> {
+        self.names.get(name).copied().filter(|id| !self.slot(*id).removed)
+    }
+}
