@@ -55,6 +55,10 @@ impl Config {
     pub fn account(&self, name: &str) -> Option<&Arc<Account>> {
         self.accounts.iter().find(|account| *account.name == *name)
     }
+
+    pub fn hook(&self, name: &str) -> Option<&Arc<Hook>> {
+        self.hooks.iter().find(|hook| *hook.name == *name)
+    }
 }
 
 /// "1 order", "2 orders".

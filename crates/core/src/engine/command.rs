@@ -2,12 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::account::Gate;
 use super::event::Effect;
 use super::id::{OrderId, Token};
 use super::note::Level;
 use super::order::slot::PollOutcome;
-use super::order::{Phase, Trigger};
+use super::order::{Order, Phase, Trigger};
 use super::time::rfc3339;
 use super::{Busy, Engine, NoteKind};
 use crate::api::Replace;
@@ -84,16 +83,147 @@ impl CommandReply {
     }
 }
 
+impl Order<'_> {
+    fn poll_now(&mut self, token: Token) {
+        if let Some(why) = self.why_not_polled() {
+            let text = format!("{} was not polled: {why}", self.slot.name.clone());
+            return self.outbox.reply(token, false, &text);
+        }
+        self.ask_now(token);
+    }
+
+    fn why_not_polled(&self) -> Option<String> {
+        let record = &self.slot.record;
+        let stopped = || {
+            let reason = record.reason.as_deref().unwrap_or("a person must act");
+            let (phase, name) = (record.phase.predicate(), self.slot.name.clone());
+            format!("it {phase}: {reason}; `certcollectd resume {name}` takes it up again")
+        };
+        self.gate.shut(self.config, self.outbox, self.now).or_else(|| record.phase.is_stopped().then(stopped))
+    }
+
+    fn ask_now(&mut self, token: Token) {
+        self.slot.urgent = self.slot.busy != Busy::Calling;
+        self.wait_for(token, true);
+    }
+
+    pub(super) fn wait_for(&mut self, token: Token, needs_call: bool) {
+        self.outbox.wait_for(self.id, token, needs_call);
+    }
+
+    /// Where an order stands, in a few sentences.
+    fn describe(&self) -> String {
+        let record = &self.slot.record;
+        let name = self.slot.name.clone();
+        let mut lines = vec![match &record.reason {
+            Some(reason) => format!("{name} {}: {reason}", record.phase.predicate()),
+            None => format!("{name} {}", record.phase.predicate()),
+        }];
+        if let Some(heard) = &record.heard {
+            lines.push(format!("the vendor: {}", heard.text));
+        }
+        if let Some(installed) = &record.installed {
+            lines.push(format!(
+                "installed: serial {}, valid until {}",
+                installed.serial,
+                rfc3339(installed.not_after)
+            ));
+        }
+        if let Some(trouble) = &record.trouble {
+            lines.push(format!("trouble: {}", trouble.text));
+        }
+        for debt in record.owed() {
+            let outcome = debt.outcome.as_deref().unwrap_or("not tried yet");
+            lines.push(format!("hook {} is owed: {outcome}", debt.hook));
+        }
+        lines.push(self.next_poll());
+        lines.join("\n")
+    }
+
+    fn accept(&mut self, token: Token) {
+        let name = self.slot.name.clone();
+        let slot = &mut *self.slot;
+        let record = &mut slot.record;
+        if record.rollback && record.trouble.is_some() {
+            // What keeps the older generation from its place must not keep newer ones out.
+            self.give_rollback_up("the newer certificate is wanted");
+            let text = format!(
+                "{name}: the rollback was given up; what is installed now stays, newer certificates are taken again"
+            );
+            return self.outbox.reply(token, true, &text);
+        }
+        if let Some(trouble) = record.trouble.as_ref().filter(|_| slot.pending.unread) {
+            let text = format!("{name} waits to be installed, not to be accepted: {}", trouble.text);
+            return self.outbox.reply(token, false, &text);
+        }
+        if record.staged.is_some() || record.phase == Phase::Collected {
+            return self.outbox.reply(token, false, &being_deployed(&name));
+        }
+        let is_known = record.phase == Phase::Quarantined && !record.leafless;
+        let leaf = slot.bundle.as_ref().filter(|_| is_known);
+        if let Some(leaf) = leaf.and_then(|bundle| bundle.first()) {
+            record.accepted = Some(leaf.fingerprint());
+            slot.pending.verify = true;
+            slot.hold_until = None;
+            let text = "the quarantined certificate is accepted by the operator";
+            self.note(Level::Warn, NoteKind::Accepted, text.into());
+            self.outbox.save_first();
+            self.wait_for(token, false);
+            return self.touch();
+        }
+        let Some(refused) = record.refused.take() else {
+            let known = self.revocation_accepted();
+            let known = known.then(|| "the announced revocation is no alarm any more".to_owned());
+            let missed = self.coverage_accepted();
+            let missed = missed.map(|names| format!("{names} is not missed any more"));
+            let settled: Vec<String> = known.into_iter().chain(missed).collect();
+            if !settled.is_empty() {
+                return self.outbox.reply(token, true, &format!("{name}: accepted; {}", settled.join("; ")));
+            }
+            let record = &self.slot.record;
+            if record.phase == Phase::Quarantined && record.leafless {
+                let why = record.reason.as_deref().unwrap_or_default();
+                let text = format!(
+                    "{name}: which certificate to install is not known, so there is none to accept: {why}"
+                );
+                return self.outbox.reply(token, false, &text);
+            }
+            let stopped = match record.phase.is_stopped() {
+                true => {
+                    format!(
+                        ": it {}; `certcollectd resume {name}` takes it up again",
+                        record.phase.predicate()
+                    )
+                }
+                false => String::new(),
+            };
+            return self.outbox.reply(token, false, &format!("{name} has nothing in quarantine{stopped}"));
+        };
+        // Rolled back from: collected again, then installed.
+        record.accepted = Some(refused);
+        let text = "the certificate that was rolled back is accepted again";
+        self.note(Level::Info, NoteKind::Accepted, text.into());
+        self.touch();
+        self.outbox.save_first();
+        if let Some(why) = self.why_not_polled() {
+            let text =
+                format!("{name}: accepted; it is installed once it has been collected again, but {why}");
+            return self.outbox.reply(token, false, &text);
+        }
+        self.ask_now(token);
+    }
+}
+
 impl Engine {
     pub(super) fn commanded(&mut self, token: Token, command: Command) {
         if self.stopping {
             return self.outbox.reply(token, false, "certcollectd is stopping");
         }
         let (name, carry_out): (_, fn(&mut Engine, Token, OrderId)) = match &command {
-            Command::Poll(name) => (name, Engine::poll_now),
+            Command::Poll(name) => (name, |engine, token, id| engine.order(id).poll_now(token)),
+            Command::Accept(name) => (name, |engine, token, id| engine.order(id).accept(token)),
+            Command::Rollback(name) => (name, |engine, token, id| engine.order(id).want_rollback(token)),
             Command::Resume(name) => (name, Engine::resume),
-            Command::Accept(name) => (name, Engine::accept),
-            Command::Rollback(name) => (name, Engine::want_rollback),
             Command::Rehearse(name) => (name, Engine::rehearse),
             Command::ResumeAccount(account) => return self.resume_account(token, account, false),
             Command::ResumeSamePassword(account) => return self.resume_account(token, account, true),
@@ -112,58 +242,6 @@ impl Engine {
         carry_out(self, token, id);
     }
 
-    /// Why no call can be made on an account at present.
-    pub(super) fn shut(&self, gate: usize) -> Option<String> {
-        let Gate { name: account, record, removed, .. } = &self.gates[gate];
-        if *removed {
-            return Some("its account is no longer configured".into());
-        }
-        if let Some(closed) = record.closed.as_ref().filter(|_| !record.probe) {
-            return Some(format!(
-                "account {account} is closed: {}; {}",
-                closed.describe(),
-                self.when_refused(gate)
-            ));
-        }
-        if self.cannot_save() {
-            return Some("the state cannot be saved; see the log".into());
-        }
-        let until = record.paused_until.filter(|until| *until > self.now.time)?;
-        let until = rfc3339(self.now.wall_of(until) / 1000);
-        let why = record.paused_why.as_deref().unwrap_or("the vendor asked for it");
-        Some(format!(
-            "account {account} pauses until {until}: {why}; `certcollectd resume --account {account}` ends that"
-        ))
-    }
-
-    fn poll_now(&mut self, token: Token, id: OrderId) {
-        if let Some(why) = self.why_not_polled(id) {
-            let text = format!("{} was not polled: {why}", self.orders.slot_name(id));
-            return self.outbox.reply(token, false, &text);
-        }
-        self.ask_now(token, id);
-    }
-
-    fn why_not_polled(&self, id: OrderId) -> Option<String> {
-        let record = &self.orders.slot(id).record;
-        let stopped = || {
-            let reason = record.reason.as_deref().unwrap_or("a person must act");
-            let (phase, name) = (record.phase.predicate(), self.orders.slot_name(id));
-            format!("it {phase}: {reason}; `certcollectd resume {name}` takes it up again")
-        };
-        self.shut(self.orders.slot(id).gate).or_else(|| record.phase.is_stopped().then(stopped))
-    }
-
-    fn ask_now(&mut self, token: Token, id: OrderId) {
-        self.orders.slot_mut(id).urgent = self.orders.slot(id).busy != Busy::Calling;
-        self.wait_for(id, token, true);
-    }
-
-    pub(super) fn wait_for(&mut self, id: OrderId, token: Token, needs_call: bool) {
-        self.orders.changed.insert(id);
-        self.outbox.wait_for(id, token, needs_call);
-    }
-
     /// Replies to those who wait for an order, once it has come to rest.
     pub(super) fn answer_waiters(&mut self, id: OrderId) {
         if !self.outbox.waiters.contains_key(&id) {
@@ -171,12 +249,12 @@ impl Engine {
         }
         let slot = self.orders.slot(id);
         let at_rest = slot.busy == Busy::Idle && !slot.ready;
-        let work = self.local_work(id).is_some_and(|(at, _)| at <= self.now.time);
+        let work = self.orders.slot(id).local_work().is_some_and(|(at, _)| at <= self.now.time);
         let debts = slot.record.owed().any(|debt| debt.next.is_some_and(|next| next <= self.now.time));
         if !at_rest || work || debts {
             return;
         }
-        let text = self.describe(id);
+        let text = self.order(id).describe();
         let slot = self.orders.slot(id);
         let closed = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some());
         let (called, login) = match slot.poll_outcome {
@@ -210,14 +288,14 @@ impl Engine {
         if self.outbox.waiters.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
-        let Some(why) = self.shut(gate) else { return };
+        let Some(why) = self.gates[gate].shut(&self.config, &self.outbox, self.now) else { return };
         let waiting = |id: &OrderId| self.orders.slot(*id).gate == gate && self.orders.slot(*id).urgent;
         let ids: Vec<OrderId> = self.outbox.waiters.keys().copied().filter(waiting).collect();
         for id in ids {
             if self.gates[gate].record.not_before(self.now.time).is_none() {
                 self.orders.slot_mut(id).urgent = false;
             }
-            let (name, next) = (self.orders.slot_name(id), self.next_poll(id));
+            let (name, next) = (self.orders.slot_name(id), self.order(id).next_poll());
             let (refused, others) = self
                 .outbox
                 .waiters
@@ -238,35 +316,6 @@ impl Engine {
         }
     }
 
-    /// Where an order stands, in a few sentences.
-    fn describe(&self, id: OrderId) -> String {
-        let record = &self.orders.slot(id).record;
-        let name = self.orders.slot_name(id);
-        let mut lines = vec![match &record.reason {
-            Some(reason) => format!("{name} {}: {reason}", record.phase.predicate()),
-            None => format!("{name} {}", record.phase.predicate()),
-        }];
-        if let Some(heard) = &record.heard {
-            lines.push(format!("the vendor: {}", heard.text));
-        }
-        if let Some(installed) = &record.installed {
-            lines.push(format!(
-                "installed: serial {}, valid until {}",
-                installed.serial,
-                rfc3339(installed.not_after)
-            ));
-        }
-        if let Some(trouble) = &record.trouble {
-            lines.push(format!("trouble: {}", trouble.text));
-        }
-        for debt in record.owed() {
-            let outcome = debt.outcome.as_deref().unwrap_or("not tried yet");
-            lines.push(format!("hook {} is owed: {outcome}", debt.hook));
-        }
-        lines.push(self.next_poll(id));
-        lines.join("\n")
-    }
-
     fn resume(&mut self, token: Token, id: OrderId) {
         let now = self.now;
         self.orders.slot_mut(id).pending.broken = false;
@@ -283,89 +332,16 @@ impl Engine {
         if self.orders.slot(id).bundle.is_some() {
             self.orders.slot_mut(id).pending.verify = true;
         }
-        if let Some(number) = self.known_number(id).map(str::to_owned) {
+        if let Some(number) = self.order(id).known_number().map(str::to_owned) {
             self.settle_replacement(self.orders.slot(id).gate, |known| known == number);
         }
         if stopped {
-            self.change_phase(id, Trigger::Resumed, None);
-            self.note(Level::Info, NoteKind::Resumed, Some(id), "taken up again by the operator".into());
+            self.order(id).change_phase(Trigger::Resumed, None);
+            self.order(id).note(Level::Info, NoteKind::Resumed, "taken up again by the operator".into());
         }
-        self.set_due(id);
+        self.order(id).set_due();
         self.outbox.save_first();
-        self.poll_now(token, id);
-    }
-
-    fn accept(&mut self, token: Token, id: OrderId) {
-        let name = self.orders.slot_name(id);
-        let slot = self.orders.slot_mut(id);
-        let record = &mut slot.record;
-        if record.rollback && record.trouble.is_some() {
-            // What keeps the older generation from its place must not keep newer ones out.
-            self.give_rollback_up(id, "the newer certificate is wanted");
-            let text = format!(
-                "{name}: the rollback was given up; what is installed now stays, newer certificates are taken again"
-            );
-            return self.outbox.reply(token, true, &text);
-        }
-        if let Some(trouble) = record.trouble.as_ref().filter(|_| slot.pending.unread) {
-            let text = format!("{name} waits to be installed, not to be accepted: {}", trouble.text);
-            return self.outbox.reply(token, false, &text);
-        }
-        if record.staged.is_some() || record.phase == Phase::Collected {
-            return self.outbox.reply(token, false, &being_deployed(&name));
-        }
-        let is_known = record.phase == Phase::Quarantined && !record.leafless;
-        let leaf = slot.bundle.as_ref().filter(|_| is_known);
-        if let Some(leaf) = leaf.and_then(|bundle| bundle.first()) {
-            record.accepted = Some(leaf.fingerprint());
-            slot.pending.verify = true;
-            slot.hold_until = None;
-            let text = "the quarantined certificate is accepted by the operator";
-            self.note(Level::Warn, NoteKind::Accepted, Some(id), text.into());
-            self.outbox.save_first();
-            self.wait_for(id, token, false);
-            return self.touch(id);
-        }
-        let Some(refused) = record.refused.take() else {
-            let known = self.revocation_accepted(id);
-            let known = known.then(|| "the announced revocation is no alarm any more".to_owned());
-            let missed = self.coverage_accepted(id);
-            let missed = missed.map(|names| format!("{names} is not missed any more"));
-            let settled: Vec<String> = known.into_iter().chain(missed).collect();
-            if !settled.is_empty() {
-                return self.outbox.reply(token, true, &format!("{name}: accepted; {}", settled.join("; ")));
-            }
-            let record = &self.orders.slot(id).record;
-            if record.phase == Phase::Quarantined && record.leafless {
-                let why = record.reason.as_deref().unwrap_or_default();
-                let text = format!(
-                    "{name}: which certificate to install is not known, so there is none to accept: {why}"
-                );
-                return self.outbox.reply(token, false, &text);
-            }
-            let stopped = match record.phase.is_stopped() {
-                true => {
-                    format!(
-                        ": it {}; `certcollectd resume {name}` takes it up again",
-                        record.phase.predicate()
-                    )
-                }
-                false => String::new(),
-            };
-            return self.outbox.reply(token, false, &format!("{name} has nothing in quarantine{stopped}"));
-        };
-        // Rolled back from: collected again, then installed.
-        record.accepted = Some(refused);
-        let text = "the certificate that was rolled back is accepted again";
-        self.note(Level::Info, NoteKind::Accepted, Some(id), text.into());
-        self.touch(id);
-        self.outbox.save_first();
-        if let Some(why) = self.why_not_polled(id) {
-            let text =
-                format!("{name}: accepted; it is installed once it has been collected again, but {why}");
-            return self.outbox.reply(token, false, &text);
-        }
-        self.ask_now(token, id);
+        self.order(id).poll_now(token);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::id::Token;
 use super::note::Level;
-use super::order::{Domains, OrderRecord};
+use super::order::{Domains, Order, OrderRecord};
 use super::time::{Now, day, rfc3339};
 use super::{Engine, NoteKind, Remembered};
 use crate::api::OrderRef;
@@ -66,6 +66,32 @@ fn stripped(record: &OrderRecord, now: Now) -> OrderRecord {
     bare
 }
 
+impl Order<'_> {
+    /// That an order goes which holds an installed certificate. It is unguarded from now on.
+    pub(super) fn tell_removed(&mut self) {
+        let slot = &*self.slot;
+        let number = OrderRef::text_of(&slot.record.handle);
+        let (level, text) = match &slot.record.installed {
+            Some(installed) => {
+                let end = rfc3339(installed.not_after);
+                let day = day(&end);
+                let text = format!(
+                    "order {number} is no longer configured, and it holds an installed certificate: its files stay, but nobody \
+                     guards them, and the certificate ends on {day}; put it back into the configuration, or run \
+                     `certcollectd forget {}`",
+                    slot.name
+                );
+                (Level::Warn, text)
+            }
+            None => (
+                Level::Info,
+                format!("order {number} is no longer configured: its files stay, it is not polled"),
+            ),
+        };
+        self.note(level, NoteKind::Removed, text);
+    }
+}
+
 impl Engine {
     /// Ends what is remembered of an order that is not configured.
     pub(super) fn forget(&mut self, token: Token, name: &str) {
@@ -91,29 +117,5 @@ impl Engine {
             self.config.install_dir.join(&*name).display()
         );
         self.outbox.reply(token, true, &text);
-    }
-
-    /// That an order goes which holds an installed certificate. It is unguarded from now on.
-    pub(super) fn tell_removed(&mut self, id: super::OrderId) {
-        let slot = self.orders.slot(id);
-        let number = OrderRef::text_of(&slot.record.handle);
-        let (level, text) = match &slot.record.installed {
-            Some(installed) => {
-                let end = rfc3339(installed.not_after);
-                let day = day(&end);
-                let text = format!(
-                    "order {number} is no longer configured, and it holds an installed certificate: its files stay, but nobody \
-                     guards them, and the certificate ends on {day}; put it back into the configuration, or run \
-                     `certcollectd forget {}`",
-                    slot.name
-                );
-                (Level::Warn, text)
-            }
-            None => (
-                Level::Info,
-                format!("order {number} is no longer configured: its files stay, it is not polled"),
-            ),
-        };
-        self.note(level, NoteKind::Removed, Some(id), text);
     }
 }

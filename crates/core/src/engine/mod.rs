@@ -44,9 +44,9 @@ use event::{Effect, Event};
 use id::OrderId;
 use note::Level;
 pub use note::{ALARM_AFTER, NoteKind};
+use order::OrderRecord;
 pub use order::expiry::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
 use order::slot::{Busy, Pending, Slot};
-use order::{OrderRecord, Phase};
 use orders::Orders;
 use outbox::Outbox;
 use polls::TICK;
@@ -54,7 +54,7 @@ pub use summary::Summary;
 use time::{Now, Time};
 
 use crate::cert::Certificate;
-use crate::config::{Account, Config, Order};
+use crate::config::{self, Account, Config};
 
 /// Whether a record is written without it.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -188,11 +188,18 @@ impl Engine {
             }
             Event::CredentialTagged { account, tag } => self.credential_tagged(&account, tag),
             Event::CredentialTouched { account } => self.credential_touched(&account),
-            Event::Inspected { order, inspection } => self.inspected(order, *inspection),
-            Event::Staged { order, result } => self.staged(order, result),
-            Event::Activated { order, result } => self.activated(order, result),
-            Event::Tidied { order, problem } => self.tidied(order, problem),
-            Event::Panicked { order } => self.panicked(order),
+            Event::Inspected { order, inspection } => {
+                let on_record = self.orders.names_under_old_name(order);
+                self.order(order).inspected(*inspection, &on_record);
+            }
+            Event::Staged { order, result } => self.order(order).staged(result),
+            Event::Activated { order, result } => {
+                if let Some(leaf) = self.order(order).activated(result) {
+                    self.settle_collected(self.orders.slot(order).gate, &leaf);
+                }
+            }
+            Event::Tidied { order, problem } => self.order(order).tidied(problem),
+            Event::Panicked { order } => self.order(order).panicked(),
             Event::HookEnded { run, result } => self.hook_ended(run, result),
             Event::SaveFailed { changes, dropped, error } => self.save_failed(*changes, dropped, &error),
             Event::StateBack => self.state_back(),
@@ -298,7 +305,7 @@ impl Engine {
             }
             for id in self.orders.ids() {
                 if !self.orders.slot(id).removed {
-                    self.touch(id);
+                    self.order(id).touch();
                 }
             }
             // Warnings stand in the timers by what the clock showed.
@@ -306,12 +313,24 @@ impl Engine {
         }
     }
 
-    fn entry(&self, id: OrderId) -> &Order {
+    fn entry(&self, id: OrderId) -> &config::Order {
         &self.config.orders[self.orders.slot(id).entry]
     }
 
     fn gate_of(&self, account: &str) -> Option<usize> {
         self.gates.iter().position(|gate| &*gate.name == account)
+    }
+
+    fn order(&mut self, id: OrderId) -> order::Order<'_> {
+        let slot = self.orders.slot_mut(id);
+        order::Order {
+            id,
+            now: self.now,
+            config: &self.config,
+            gate: &self.gates[slot.gate],
+            slot,
+            outbox: &mut self.outbox,
+        }
     }
 
     /// The entry of a gate's account, while it is configured.
@@ -342,7 +361,7 @@ impl Engine {
 
     fn reindex(&mut self, id: OrderId, earliest: Time) {
         let queued = self.wanted_in_queue(id);
-        let timed = self.wanted_in_timers(id).map(|at| at.max(earliest));
+        let timed = self.orders.slot(id).next_work(self.now).map(|at| at.max(earliest));
         let slot = &mut self.orders.slots[id.0 as usize];
         if slot.busy == Busy::Idle {
             self.orders.busy.remove(&id);
@@ -384,16 +403,6 @@ impl Engine {
         wanted.filter(|wanted| self.horizon.is_none_or(|horizon| *wanted <= horizon))
     }
 
-    fn wanted_in_timers(&self, id: OrderId) -> Option<Time> {
-        let slot = self.orders.slot(id);
-        if slot.removed || slot.quiet || slot.busy != Busy::Idle {
-            return None;
-        }
-        let work = self.local_work(id).map(|(at, _)| at);
-        let debts = slot.record.owed().filter_map(|debt| debt.next).min().filter(|_| !slot.ready);
-        [work, debts, self.next_expiry(id)].into_iter().flatten().min()
-    }
-
     /// Does what has become due on this machine.
     fn run_due(&mut self) {
         while let Some((time, id)) = self.orders.timers.first().copied() {
@@ -402,34 +411,12 @@ impl Engine {
             }
             self.orders.timers.pop_first();
             self.orders.slot_mut(id).timed = None;
-            self.warn_of_expiry(id);
-            self.warn_of_term(id);
-            match self.local_work(id).filter(|(at, _)| *at <= self.now.time) {
-                Some((_, work)) => self.start_local(id, work),
+            self.order(id).warn_of_expiry();
+            self.order(id).warn_of_term();
+            match self.orders.slot(id).local_work().filter(|(at, _)| *at <= self.now.time) {
+                Some((_, work)) => self.order(id).start_local(work),
                 None => self.queue_debts(id),
             }
         }
-    }
-
-    /// Moves an order to another phase, by the table; says whether it is another one.
-    fn change_phase(&mut self, id: OrderId, trigger: order::Trigger, reason: Option<String>) -> bool {
-        let now = self.now;
-        let record = &mut self.orders.slot_mut(id).record;
-        let old = record.phase;
-        let new = order::transition(old, trigger, record.standing());
-        let reason: Option<Box<str>> = reason.map(String::into_boxed_str);
-        let changed = new != old || (new.needs_person() && record.reason != reason);
-        if new != old {
-            record.phase = new;
-            record.since = now.unix();
-            if new == Phase::Waiting {
-                record.waiting_since = now.time;
-            }
-        }
-        if new != old || reason.is_some() {
-            record.reason = reason;
-        }
-        self.touch(id);
-        changed
     }
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::Remembered;
 use super::adopted::Adopted;
 use super::id::OrderId;
-use super::order::slot::Slot;
+use super::order::{self, slot::Slot};
 use super::time::Time;
+use crate::config::Config;
 
 #[derive(Debug, Default)]
 pub(super) struct Orders {
@@ -42,6 +43,12 @@ impl Orders {
 
     pub(super) fn slot_name(&self, id: OrderId) -> Arc<str> {
         self.slot(id).name.clone()
+    }
+
+    /// See [`order::number`].
+    pub(super) fn number<'a>(&'a self, id: OrderId, config: &'a Config) -> Option<&'a str> {
+        let slot = self.slot(id);
+        order::number(&config.orders[slot.entry], Some(&slot.record))
     }
 
     /// The configured order of this name.

@@ -7,16 +7,97 @@ use super::account::{Asked, Before, InFlight, Purpose, Turn};
 use super::account::{Call, CredentialTag};
 use super::event::Effect;
 use super::id::OrderId;
-use super::order::Phase;
 use super::order::expiry;
 use super::order::slot::{PollOutcome, Slot};
 use super::time::{Time, rfc3339};
 use super::{Busy, Engine, schedule};
 use crate::api::code::Class;
 use crate::api::{Answer, Failure, Request};
+use crate::engine::order::{Order, Phase};
 
 /// A reading of the clock is rounded down to this, and what has just ended may have ended so much later.
 pub(super) const TICK: Duration = Duration::from_millis(1);
+
+impl Order<'_> {
+    /// A poll that certainly did not reach the vendor leaves no trace in the schedule.
+    pub(super) fn poll_unsent(&mut self, gate: usize, asked: &Asked) {
+        if !self.still_means(gate, asked) {
+            // The schedule is another number's now, and stood still while the call was under way.
+            return self.reschedule_changed();
+        }
+        let before = asked.before;
+        let slot = &mut *self.slot;
+        slot.urgent = before.urgent;
+        if before.hinted.is_some() {
+            slot.record.pushed().hinted = before.hinted;
+        }
+        slot.record.polled = before.polled;
+        slot.record.due = before.due;
+        slot.record.failures = before.failures;
+        self.touch();
+    }
+
+    /// Sets the next poll from what the record says.
+    pub(super) fn set_due(&mut self) {
+        let due = self.due_after_poll();
+        self.slot.record.due = due;
+        self.touch();
+    }
+
+    /// When the order is to be polled next, derived from its record alone, so that a restart or a changed
+    /// cadence arrives at the same time again.
+    pub(super) fn due_after_poll(&self) -> Option<Time> {
+        let entry = self.entry();
+        let cadence = &entry.settings.cadence;
+        let record = &self.slot.record;
+        let Some(polled) = record.polled else { return Some(self.now.time) };
+        let at = self.now.wall_of(polled).div_euclid(1000);
+        let waited = polled.since(record.waiting_since);
+        let class = record.heard.as_ref().and_then(|heard| heard.class());
+        let guard = schedule::guarded(cadence, expiry::is_near(record.installed.as_deref(), at));
+        let delay = match record.phase {
+            Phase::Attention | Phase::Rejected | Phase::Revoked => return None,
+            // Without a guard nothing installed is asked about, whatever the last answer was.
+            Phase::Guarding | Phase::Deploying | Phase::Collected if record.installed.is_some() => {
+                let guard = guard?;
+                if record.failures > 0 {
+                    schedule::backed_off(cadence, record.failures).min(guard)
+                } else if class.is_some_and(Class::is_in_progress) {
+                    cadence.interval.min(guard)
+                } else {
+                    guard
+                }
+            }
+            Phase::Waiting | Phase::Collected | Phase::Deploying | Phase::Guarding | Phase::Quarantined => {
+                if record.failures > 0 {
+                    schedule::backed_off(cadence, record.failures)
+                } else if class == Some(Class::WaitingSlowly) {
+                    schedule::pending_slowly(cadence, waited)
+                } else {
+                    schedule::pending(cadence, waited)
+                }
+            }
+        };
+        let seed = schedule::seed(&entry.name, entry.handle.text(), u64::from(record.polls));
+        Some(polled + schedule::spread(delay, cadence, seed))
+    }
+
+    /// `next poll 2026-11-20T14:20:00Z`, or why there is none.
+    pub(super) fn next_poll(&self) -> String {
+        let slot = &*self.slot;
+        let due = match slot {
+            Slot { urgent: true, .. } => Some(self.now.time),
+            _ => slot.record.wanted(self.now),
+        };
+        match due {
+            Some(due) => match self.gate.record.not_before(due) {
+                Some(due) => format!("next poll {}", rfc3339(self.now.wall_of(due).div_euclid(1000))),
+                None => format!("no poll while account {} is closed", slot.record.account),
+            },
+            None => "no further poll".into(),
+        }
+    }
+}
 
 impl Engine {
     /// Starts a call on every account whose gate allows one and where something is to be asked.
@@ -37,7 +118,7 @@ impl Engine {
     }
 
     fn start_call(&mut self, gate: usize, id: OrderId) {
-        let request = self.collect_request(id);
+        let request = self.order(id).collect_request();
         let entry = self.entry(id);
         let account = entry.account.clone();
         let (handle, endpoint): (Box<str>, _) =
@@ -55,9 +136,9 @@ impl Engine {
         record.polled = Some(arrives);
         record.failures += 1;
         record.polls = record.polls.wrapping_add(1);
-        self.set_due(id);
+        self.order(id).set_due();
         self.orders.slot_mut(id).busy = Busy::Calling;
-        self.touch(id);
+        self.order(id).touch();
         self.begin_call(
             gate,
             Purpose::Poll { order: id, asked: Asked { handle, endpoint, before } },
@@ -81,31 +162,13 @@ impl Engine {
         self.outbox.start(Effect::Call(Call { account, request }));
     }
 
-    /// A poll that certainly did not reach the vendor leaves no trace in the schedule.
-    fn poll_unsent(&mut self, gate: usize, id: OrderId, asked: &Asked, probe: bool) {
-        self.gates[gate].record.probe = probe;
-        if !self.still_means(gate, id, asked) {
-            // The schedule is another number's now, and stood still while the call was under way.
-            return self.reschedule_changed(id);
-        }
-        let before = asked.before;
-        let slot = self.orders.slot_mut(id);
-        slot.urgent = before.urgent;
-        if before.hinted.is_some() {
-            slot.record.pushed().hinted = before.hinted;
-        }
-        slot.record.polled = before.polled;
-        slot.record.due = before.due;
-        slot.record.failures = before.failures;
-        self.touch(id);
-    }
-
     /// The save in front of a call failed, so the call was not made.
     pub(super) fn call_dropped(&mut self, gate: usize) -> Option<OrderId> {
         let in_flight = self.end_call(gate)?;
         match in_flight.purpose {
             Purpose::Poll { order, asked } => {
-                self.poll_unsent(gate, order, &asked, in_flight.probe);
+                self.gates[gate].record.probe = in_flight.probe;
+                self.order(order).poll_unsent(gate, &asked);
                 Some(order)
             }
             Purpose::SideCall(side_call) => {
@@ -160,94 +223,33 @@ impl Engine {
         probe: bool,
         outcome: Result<Answer, Failure>,
     ) {
-        let meant = self.still_means(gate, id, asked);
+        let meant = self.order(id).still_means(gate, asked);
         match outcome {
             Err(failure) if failure.unsent() => {
-                self.poll_unsent(gate, id, asked, probe);
+                self.gates[gate].record.probe = probe;
+                self.order(id).poll_unsent(gate, asked);
                 self.unreachable(gate, meant.then_some(id), &failure);
             }
             outcome if !meant => self.answered_too_late(gate, id, asked, probe, outcome),
             outcome => {
                 self.orders.slot_mut(id).record.polled = Some(self.seen_by(Ending::of(&outcome)));
-                let known = asked.before.hinted.map(|_| self.known_before_hint(id));
+                let known = asked.before.hinted.map(|_| self.order(id).known_before_hint());
                 if let (Err(failure), true) = (&outcome, probe) {
                     self.probe_unclear(gate, &failure.to_string());
                 }
                 match outcome {
-                    Err(Failure::Internal(_)) => self.stop_after_bug(id, "calling the vendor"),
-                    Err(failure) => self.no_news(id, None, failure.to_string()),
+                    Err(Failure::Internal(_)) => self.order(id).stop_after_bug("calling the vendor"),
+                    Err(failure) => self.order(id).no_news(None, failure.to_string()),
                     Ok(answer) => self.read(gate, id, probe, &answer),
                 }
                 if let Some(known) = known {
-                    self.hint_followed(id, &known);
+                    self.order(id).hint_followed(&known);
                 }
             }
         }
         if !self.orders.slot(id).removed {
-            self.judge_again(id);
-            self.look_after(id);
-        }
-    }
-
-    /// Sets the next poll from what the record says.
-    pub(super) fn set_due(&mut self, id: OrderId) {
-        let due = self.due_after_poll(id);
-        self.orders.slot_mut(id).record.due = due;
-        self.touch(id);
-    }
-
-    /// When the order is to be polled next, derived from its record alone, so that a restart or a changed
-    /// cadence arrives at the same time again.
-    pub(super) fn due_after_poll(&self, id: OrderId) -> Option<Time> {
-        let entry = self.entry(id);
-        let cadence = &entry.settings.cadence;
-        let record = &self.orders.slot(id).record;
-        let Some(polled) = record.polled else { return Some(self.now.time) };
-        let at = self.now.wall_of(polled).div_euclid(1000);
-        let waited = polled.since(record.waiting_since);
-        let class = record.heard.as_ref().and_then(|heard| heard.class());
-        let guard = schedule::guarded(cadence, expiry::is_near(record.installed.as_deref(), at));
-        let delay = match record.phase {
-            Phase::Attention | Phase::Rejected | Phase::Revoked => return None,
-            // Without a guard nothing installed is asked about, whatever the last answer was.
-            Phase::Guarding | Phase::Deploying | Phase::Collected if record.installed.is_some() => {
-                let guard = guard?;
-                if record.failures > 0 {
-                    schedule::backed_off(cadence, record.failures).min(guard)
-                } else if class.is_some_and(Class::is_in_progress) {
-                    cadence.interval.min(guard)
-                } else {
-                    guard
-                }
-            }
-            Phase::Waiting | Phase::Collected | Phase::Deploying | Phase::Guarding | Phase::Quarantined => {
-                if record.failures > 0 {
-                    schedule::backed_off(cadence, record.failures)
-                } else if class == Some(Class::WaitingSlowly) {
-                    schedule::pending_slowly(cadence, waited)
-                } else {
-                    schedule::pending(cadence, waited)
-                }
-            }
-        };
-        let seed = schedule::seed(&entry.name, entry.handle.text(), u64::from(record.polls));
-        Some(polled + schedule::spread(delay, cadence, seed))
-    }
-
-    /// `next poll 2026-11-20T14:20:00Z`, or why there is none.
-    pub(super) fn next_poll(&self, id: OrderId) -> String {
-        let slot = self.orders.slot(id);
-        let gate = self.gates.get(slot.gate);
-        let due = match slot {
-            Slot { urgent: true, .. } => Some(self.now.time),
-            _ => slot.record.wanted(self.now),
-        };
-        match due {
-            Some(due) => match gate.map_or(Some(due), |gate| gate.record.not_before(due)) {
-                Some(due) => format!("next poll {}", rfc3339(self.now.wall_of(due).div_euclid(1000))),
-                None => format!("no poll while account {} is closed", slot.record.account),
-            },
-            None => "no further poll".into(),
+            self.order(id).judge_again();
+            self.order(id).look_after();
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::OrderId;
 use super::note::Level;
-use super::order::{Generation, OrderRecord, Phase};
+use super::order::{Generation, Order, OrderRecord, Phase};
 use super::time::{Now, Time};
 use super::{Busy, Engine, NoteKind, is_default};
 use crate::api::OrderRef;
@@ -171,45 +171,14 @@ pub(super) struct Known {
     installed: Option<Fingerprint>,
 }
 
-impl Engine {
-    pub(super) fn hinted(&mut self, hint: &Hint) {
-        let ids: Vec<OrderId> = self.orders.ids().filter(|id| self.is_named(*id, hint)).collect();
-        if hint.revocation && ids.is_empty() {
-            return self.revocation_of_a_stranger(hint);
-        }
-        for id in ids {
-            let news = hint.revocation && self.revocation_of(id, hint);
-            self.want_poll(id);
-            let next = self.next_poll(id);
-            if news {
-                let name = self.orders.slot_name(id);
-                let text = format!(
-                    "a push notification announces that the vendor will revoke the certificate: {}; have it re-issued now; this is \
-                     an alarm until a newer certificate is in place, or `certcollectd accept {name}`; {next}",
-                    hint.why
-                );
-                self.note(Level::Error, NoteKind::RevocationAnnounced, Some(id), text);
-                self.owe_hooks(id, HookEvent::Failed);
-                self.outbox.save_first();
-                continue;
-            }
-            let text = match self.recent.keep(About::Order(id), &hint.why, self.now.time) {
-                Kept::Yes => format!("a push notification says: {}; {next}", hint.why),
-                Kept::Enough => "more push notifications came within an hour than are kept".to_owned(),
-                Kept::No => continue,
-            };
-            let level = if hint.bad { Level::Warn } else { Level::Info };
-            self.note(level, NoteKind::Push, Some(id), text);
-        }
-    }
-
-    fn is_named(&self, id: OrderId, hint: &Hint) -> bool {
-        let slot = self.orders.slot(id);
+impl Order<'_> {
+    fn is_named(&self, hint: &Hint) -> bool {
+        let slot = &*self.slot;
         if slot.removed {
             return false;
         }
         let among = |names: &[String], text: &str| names.iter().any(|name| name == text);
-        let handle = &self.entry(id).handle;
+        let handle = &self.entry().handle;
         let by_handle = match handle {
             OrderRef::CertificateId(text) => among(&hint.certificates, text),
             OrderRef::OrderNumber(_) | OrderRef::BaseOrderNumber(_) => among(&hint.numbers, handle.text()),
@@ -224,23 +193,23 @@ impl Engine {
     }
 
     /// Has an order polled as soon as manners allow.
-    fn want_poll(&mut self, id: OrderId) {
-        let slot = self.orders.slot(id);
+    fn want_poll(&mut self) {
+        let slot = &*self.slot;
         let record = &slot.record;
         if !record.phase.is_polled() || slot.urgent || record.hint().is_some() {
             return;
         }
         let idle = record.pushed.as_ref().map_or(0, |pushed| pushed.idle).min(MAX_DOUBLINGS);
-        let rest = self.entry(id).settings.cadence.interval.min(HINT_REST * (1 << idle));
+        let rest = self.entry().settings.cadence.interval.min(HINT_REST * (1 << idle));
         // What is asked just now may have been answered before it came true. On record, that call is as late as it may be.
         let polled = if slot.busy == Busy::Calling { Some(self.now.time) } else { record.polled };
         let rested = polled.map(|polled| polled + rest).filter(|rested| *rested > self.now.time);
-        self.orders.slot_mut(id).record.pushed().hinted = Some(rested.unwrap_or(Time::SOON));
-        self.touch(id);
+        self.slot.record.pushed().hinted = Some(rested.unwrap_or(Time::SOON));
+        self.touch();
     }
 
-    pub(super) fn known_before_hint(&self, id: OrderId) -> Known {
-        let record = &self.orders.slot(id).record;
+    pub(super) fn known_before_hint(&self) -> Known {
+        let record = &self.slot.record;
         // Unknown keys may differ from answer to answer.
         let details = |details: &Details| Details { others: Vec::new(), ..details.clone() };
         Known {
@@ -253,20 +222,20 @@ impl Engine {
     }
 
     /// A poll that a hint asked for has ended.
-    pub(super) fn hint_followed(&mut self, id: OrderId, before: &Known) {
-        let news = self.known_before_hint(id) != *before;
-        let record = &mut self.orders.slot_mut(id).record;
+    pub(super) fn hint_followed(&mut self, before: &Known) {
+        let news = self.known_before_hint() != *before;
+        let record = &mut self.slot.record;
         let idle = record.pushed.as_ref().map_or(0, |pushed| pushed.idle);
         let counted = if news { 0 } else { idle.saturating_add(1) };
         if counted != idle {
             record.pushed().idle = counted;
-            self.touch(id);
+            self.touch();
         }
     }
 
     /// The vendor has named the certificate that it sends.
-    pub(super) fn certificate_named(&mut self, id: OrderId, number: Option<&str>) {
-        let record = &mut self.orders.slot_mut(id).record;
+    pub(super) fn certificate_named(&mut self, number: Option<&str>) {
+        let record = &mut self.slot.record;
         let known = record.pushed.as_ref().and_then(|pushed| pushed.certificate.as_deref());
         if let Some(number) = number.filter(|number| known != Some(number)) {
             record.pushed().certificate = Some(number.into());
@@ -274,9 +243,9 @@ impl Engine {
     }
 
     /// Sets the alarm of an order; whether that is news.
-    fn revocation_of(&mut self, id: OrderId, hint: &Hint) -> bool {
+    fn revocation_of(&mut self, hint: &Hint) -> bool {
         let now = self.now;
-        let record = &mut self.orders.slot_mut(id).record;
+        let record = &mut self.slot.record;
         let leaf = record.installed.as_ref().map(|installed| installed.fingerprint);
         let known = record.pushed().revocation.take();
         let news = known.is_none();
@@ -286,8 +255,70 @@ impl Engine {
             leaf: known.as_ref().map_or(leaf, |known| known.leaf),
             proven: hint.proven || known.is_some_and(|known| known.proven),
         });
-        self.touch(id);
+        self.touch();
         news
+    }
+
+    /// Another certificate is in place. Going back to an older one is no answer to an announced revocation.
+    pub(super) fn revocation_answered(&mut self, rolled_back: bool) {
+        let record = &mut self.slot.record;
+        let (Some(pushed), Some(installed)) = (&mut record.pushed, &record.installed) else { return };
+        let Some(announced) = pushed.revocation.as_mut().filter(|_| !rolled_back) else { return };
+        if announced.is_over_with(installed) {
+            pushed.revocation = None;
+            self.touch();
+            let text = "a newer certificate than the one whose revocation was announced is in place";
+            self.note(Level::Info, NoteKind::RevocationAnswered, text.into());
+        } else if announced.leaf.is_none() {
+            announced.leaf = Some(installed.fingerprint);
+            self.touch();
+        }
+    }
+
+    /// The operator knows of the announced revocation; whether there was one.
+    pub(super) fn revocation_accepted(&mut self) -> bool {
+        let pushed = self.slot.record.pushed.as_mut();
+        if pushed.and_then(|pushed| pushed.revocation.take()).is_none() {
+            return false;
+        }
+        let text = "the operator knows of the announced revocation; it is no alarm any more";
+        self.note(Level::Info, NoteKind::Accepted, text.into());
+        self.touch();
+        self.outbox.save_first();
+        true
+    }
+}
+
+impl Engine {
+    pub(super) fn hinted(&mut self, hint: &Hint) {
+        let ids: Vec<OrderId> = self.orders.ids().filter(|id| self.order(*id).is_named(hint)).collect();
+        if hint.revocation && ids.is_empty() {
+            return self.revocation_of_a_stranger(hint);
+        }
+        for id in ids {
+            let news = hint.revocation && self.order(id).revocation_of(hint);
+            self.order(id).want_poll();
+            let next = self.order(id).next_poll();
+            if news {
+                let name = self.orders.slot_name(id);
+                let text = format!(
+                    "a push notification announces that the vendor will revoke the certificate: {}; have it re-issued now; this is \
+                     an alarm until a newer certificate is in place, or `certcollectd accept {name}`; {next}",
+                    hint.why
+                );
+                self.order(id).note(Level::Error, NoteKind::RevocationAnnounced, text);
+                self.order(id).owe_hooks(HookEvent::Failed);
+                self.outbox.save_first();
+                continue;
+            }
+            let text = match self.recent.keep(About::Order(id), &hint.why, self.now.time) {
+                Kept::Yes => format!("a push notification says: {}; {next}", hint.why),
+                Kept::Enough => "more push notifications came within an hour than are kept".to_owned(),
+                Kept::No => continue,
+            };
+            let level = if hint.bad { Level::Warn } else { Level::Info };
+            self.order(id).note(level, NoteKind::Push, text);
+        }
     }
 
     /// It names no order that is known here: of those that the listener serves, each account shows it.
@@ -319,35 +350,6 @@ impl Engine {
             let level = if proven { Level::Error } else { Level::Warn };
             self.note_account(level, NoteKind::RevocationAnnounced, gate, text);
         }
-    }
-
-    /// Another certificate is in place. Going back to an older one is no answer to an announced revocation.
-    pub(super) fn revocation_answered(&mut self, id: OrderId, rolled_back: bool) {
-        let record = &mut self.orders.slot_mut(id).record;
-        let (Some(pushed), Some(installed)) = (&mut record.pushed, &record.installed) else { return };
-        let Some(announced) = pushed.revocation.as_mut().filter(|_| !rolled_back) else { return };
-        if announced.is_over_with(installed) {
-            pushed.revocation = None;
-            self.touch(id);
-            let text = "a newer certificate than the one whose revocation was announced is in place";
-            self.note(Level::Info, NoteKind::RevocationAnswered, Some(id), text.into());
-        } else if announced.leaf.is_none() {
-            announced.leaf = Some(installed.fingerprint);
-            self.touch(id);
-        }
-    }
-
-    /// The operator knows of the announced revocation; whether there was one.
-    pub(super) fn revocation_accepted(&mut self, id: OrderId) -> bool {
-        let pushed = self.orders.slot_mut(id).record.pushed.as_mut();
-        if pushed.and_then(|pushed| pushed.revocation.take()).is_none() {
-            return false;
-        }
-        let text = "the operator knows of the announced revocation; it is no alarm any more";
-        self.note(Level::Info, NoteKind::Accepted, Some(id), text.into());
-        self.touch(id);
-        self.outbox.save_first();
-        true
     }
 
     /// The operator's word on an account ends what it shows of a revocation that is about no order known here.

@@ -68,7 +68,7 @@ impl Engine {
     /// Adds every configured order that is not there yet.
     pub(super) fn add_orders(&mut self) {
         let config = self.config.clone();
-        let (floors, threats) = (self.floors(), self.threats());
+        let (floors, threats) = (self.floors(), self.orders.threats());
         for (entry, order) in config.orders.iter().enumerate() {
             if self.orders.find(&order.name).is_none() {
                 self.add_order(entry, order, (&floors, &threats));
@@ -159,11 +159,11 @@ impl Engine {
             tally: super::summary::Tally::default(),
         });
         self.orders.names.insert(order.name.clone(), id);
-        let due = self.due_after_poll(id);
+        let due = self.order(id).due_after_poll();
         let record = &mut self.orders.slot_mut(id).record;
         if record.due != due || fresh || another {
             record.due = due;
-            self.touch(id);
+            self.order(id).touch();
         }
     }
 
@@ -260,7 +260,7 @@ impl Engine {
         if !same_number {
             let floors = self.floors();
             self.unready(id);
-            self.drop_bundle(id);
+            self.order(id).drop_bundle();
             let record = &mut self.orders.slot_mut(id).record;
             become_another(record, after, &handle, now);
             keep_floor(record, &floors);
@@ -269,10 +269,9 @@ impl Engine {
             self.orders.slot_mut(id).urgent = false;
             let name = self.orders.slot_name(id);
             self.outbox.refuse_waiters(id, &format!("{name} names another order now"));
-            self.note(
+            self.order(id).note(
                 Level::Info,
                 NoteKind::Reconfigured,
-                Some(id),
                 format!("now collects {}", after.handle.describe()),
             );
         } else if before != after && self.orders.slot(id).record.phase.needs_person() {
@@ -281,13 +280,12 @@ impl Engine {
             if self.orders.slot(id).bundle.is_some() {
                 self.orders.slot_mut(id).pending.verify = true;
             }
-            if self.change_phase(id, Trigger::Resumed, None)
+            if self.order(id).change_phase(Trigger::Resumed, None)
                 && self.orders.slot(id).record.phase != Phase::Quarantined
             {
-                self.note(
+                self.order(id).note(
                     Level::Info,
                     NoteKind::Resumed,
-                    Some(id),
                     "taken up again: its entry was changed".into(),
                 );
             }
@@ -315,9 +313,9 @@ impl Engine {
             self.orders.slot_mut(id).pending.look = true;
         }
         if self.orders.slot(id).busy != Busy::Calling {
-            self.set_due(id);
+            self.order(id).set_due();
         }
-        self.touch(id);
+        self.order(id).touch();
     }
 
     /// Hooks that an order no longer has are no longer owed.
@@ -330,7 +328,7 @@ impl Engine {
             .debts
             .iter()
             .filter(|debt| {
-                let listens = self.hook(&debt.hook).is_some_and(|hook| hook.on.contains(&debt.event));
+                let listens = self.config.hook(&debt.hook).is_some_and(|hook| hook.on.contains(&debt.event));
                 !listens || !entry.settings.hooks.contains(&debt.hook)
             })
             .map(|debt| (debt.hook.clone(), debt.event))
@@ -339,14 +337,14 @@ impl Engine {
             if self.orders.slot(id).busy != Busy::Hook {
                 self.unready(id);
             }
-            self.forgive(id, &hook, event);
+            self.order(id).forgive(&hook, event);
         }
     }
 
     /// Files stay, the record stays in the state, nothing is polled any more.
     fn remove_order(&mut self, id: OrderId) {
         let name = self.orders.slot_name(id);
-        self.tell_removed(id);
+        self.order(id).tell_removed();
         self.unready(id);
         self.outbox.refuse_waiters(id, &format!("{name} is no longer configured"));
         self.end_rehearsals(id);

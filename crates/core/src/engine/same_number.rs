@@ -4,27 +4,37 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Engine;
+use super::id::OrderId;
 use super::order::OrderRecord;
+use super::orders::Orders;
 use super::push::{Pushed, of_another_number};
 
 /// Announced revocations of orders under names that are not configured any more, by account and number.
 pub(super) type Threats = HashMap<(Arc<str>, Box<str>), Box<Pushed>>;
 
-impl Engine {
+impl Orders {
     /// What is known of an order under a name that is not configured any more, if a certificate is installed there; of
     /// several names, the one that was installed last.
-    pub(super) fn under_old_name(&self, account: &str, handle: &str) -> Option<&OrderRecord> {
-        let records = self.orders.archive.values().map(|known| &known.record);
+    fn under_old_name(&self, account: &str, handle: &str) -> Option<&OrderRecord> {
+        let records = self.archive.values().map(|known| &known.record);
         let same = records.filter(|known| *known.handle == *handle && *known.account == *account);
         same.filter(|known| known.installed.is_some())
             .max_by_key(|known| known.installed.as_ref().map(|installed| installed.at))
     }
 
+    /// The names that an order which has nothing installed covers, or covered, under an old name.
+    pub(super) fn names_under_old_name(&self, id: OrderId) -> Vec<Box<str>> {
+        let record = &self.slot(id).record;
+        let installed = record.installed.is_some();
+        let old = Some(record).filter(|_| !installed);
+        let old = old.and_then(|record| self.under_old_name(&record.account, &record.handle));
+        let covered = old.iter().flat_map(|old| old.installed.iter().flat_map(|installed| &installed.names));
+        covered.chain(old.iter().flat_map(|old| &old.uncovered)).cloned().collect()
+    }
+
     /// An announced revocation stays an alarm under the new name. Of several names, the last one knows what came of it.
     pub(super) fn threats(&self) -> Threats {
-        let mut records: Vec<&OrderRecord> =
-            self.orders.archive.values().map(|known| &known.record).collect();
+        let mut records: Vec<&OrderRecord> = self.archive.values().map(|known| &known.record).collect();
         records.sort_by_key(|record| record.polled);
         let number = |record: &OrderRecord| (record.account.clone(), record.handle.clone());
         let last: HashMap<_, _> = records.into_iter().map(|record| (number(record), record)).collect();

@@ -131,7 +131,7 @@ impl Engine {
         let text =
             format!("account {account}: {text}; nothing was sent; next try in {}", note::duration(wait));
         if let Some(id) = order.filter(|id| !self.orders.slot(*id).removed) {
-            self.heard(id, None, text.clone(), Details::default());
+            self.order(id).heard(None, text.clone(), Details::default());
         }
         self.note_account(level, NoteKind::Unreachable, gate, text);
     }

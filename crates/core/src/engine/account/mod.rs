@@ -20,14 +20,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Endpoint, Request};
+use crate::config::Config;
 use crate::engine::account::pause::Cause;
 use crate::engine::account::replacement::Replacement;
 use crate::engine::account::side_call::SideCall;
 use crate::engine::account::unheard::Unheard;
 use crate::engine::id::{OrderId, Token};
 use crate::engine::is_default;
+use crate::engine::outbox::Outbox;
 use crate::engine::push::Announced;
-use crate::engine::time::Time;
+use crate::engine::time::{Now, Time, rfc3339};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
@@ -312,6 +314,27 @@ impl Gate {
             (_, Some(id)) => Some(Turn::Wish(id)),
             (_, None) => None,
         }
+    }
+
+    /// Why no call can be made at present.
+    pub(in crate::engine) fn shut(&self, config: &Config, outbox: &Outbox, now: Now) -> Option<String> {
+        let Gate { name, record, .. } = self;
+        if self.removed {
+            return Some("its account is no longer configured".into());
+        }
+        if let Some(closed) = record.closed.as_ref().filter(|_| !record.probe) {
+            let remedy = config.account(name).map(|account| account.when_refused()).unwrap_or_default();
+            return Some(format!("account {name} is closed: {}; {remedy}", closed.describe()));
+        }
+        if outbox.is_held() {
+            return Some("the state cannot be saved; see the log".into());
+        }
+        let until = record.paused_until.filter(|until| *until > now.time)?;
+        let until = rfc3339(now.wall_of(until) / 1000);
+        let why = record.paused_why.as_deref().unwrap_or("the vendor asked for it");
+        Some(format!(
+            "account {name} pauses until {until}: {why}; `certcollectd resume --account {name}` ends that"
+        ))
     }
 
     /// Whose domain details are wished for; not while the account is closed: the one call that is let through is for

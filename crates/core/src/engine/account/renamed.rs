@@ -138,7 +138,7 @@ impl Engine {
         }
         for id in self.orders.ids().filter(|id| !self.orders.slot(*id).removed).collect::<Vec<_>>() {
             if rename_all(&mut self.orders.slot_mut(id).record, &names) {
-                self.touch(id);
+                self.order(id).touch();
             }
         }
         for (name, known) in &mut self.orders.archive {

@@ -73,7 +73,7 @@ impl Engine {
         let waited_for = polled.or_else(|| first.filter(|_| self.gates[gate].in_flight.is_none()));
         for token in tokens {
             match waited_for {
-                Some(id) => self.wait_for(id, token, true),
+                Some(id) => self.order(id).wait_for(token, true),
                 None => self.outbox.reply(token, true, &format!("account {account}: the next call is let through; the daemon makes it when an order is due, or `once`")),
             }
         }

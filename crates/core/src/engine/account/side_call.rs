@@ -73,7 +73,7 @@ impl Engine {
                     .orders
                     .find(name)
                     .ok_or_else(|| format!("no order named {} is configured", Untrusted::new(name)))?;
-                match self.known_number(id) {
+                match self.orders.number(id, &self.config) {
                     Some(number) => Ok((self.orders.slot(id).gate, number.to_owned(), Some(id))),
                     None => Err(format!(
                         "{name} is known to us as {} only, no answer of the vendor has named its order number so far, and this \
@@ -87,7 +87,7 @@ impl Engine {
                 let id = self.orders.ids().find(|id| {
                     !self.orders.slot(*id).removed
                         && self.orders.slot(*id).gate == gate
-                        && self.known_number(*id) == Some(number)
+                        && self.orders.number(*id, &self.config) == Some(number)
                 });
                 Ok((gate, number.clone(), id))
             }
@@ -125,9 +125,11 @@ impl Engine {
     }
 
     pub(in crate::engine) fn want_resend(&mut self, token: Token, target: &Target) {
-        let found = self.resolve(target).and_then(|(gate, number, _)| match self.shut(gate) {
-            Some(why) => Err(format!("nothing was sent: {why}")),
-            None => Ok((gate, number)),
+        let found = self.resolve(target).and_then(|(gate, number, _)| {
+            match self.gates[gate].shut(&self.config, &self.outbox, self.now) {
+                Some(why) => Err(format!("nothing was sent: {why}")),
+                None => Ok((gate, number)),
+            }
         });
         match found {
             Ok((gate, number)) => self.gates[gate].side_calls.push_back(SideCall::resend(&number, token)),
@@ -141,7 +143,7 @@ impl Engine {
         if self.gates[gate].side_calls.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
-        if let Some(why) = self.shut(gate) {
+        if let Some(why) = self.gates[gate].shut(&self.config, &self.outbox, self.now) {
             for side_call in std::mem::take(&mut self.gates[gate].side_calls) {
                 self.tell_asker(&side_call, &format!("nothing was sent: {why}"));
             }

@@ -5,29 +5,38 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::api::{Answer, Failure};
-use crate::config::Order;
+use crate::config;
 use crate::engine::account::Asked;
 use crate::engine::account::unheard::Ending;
 use crate::engine::id::OrderId;
 use crate::engine::note::Level;
 use crate::engine::order::slot::PollOutcome;
-use crate::engine::order::{Domains, Former, OrderRecord};
+use crate::engine::order::{Domains, Former, Order, OrderRecord};
 use crate::engine::time::{Now, Time};
 use crate::engine::{Busy, Engine, NoteKind};
 
 /// Maximum number of an entry's former order numbers remembered.
 const FORMER: usize = 4;
 
-impl Engine {
+impl Order<'_> {
     /// Whether the order's entry still names what was asked about, and where.
-    pub(in crate::engine) fn still_means(&self, gate: usize, id: OrderId, asked: &Asked) -> bool {
-        let slot = self.orders.slot(id);
+    pub(in crate::engine) fn still_means(&self, gate: usize, asked: &Asked) -> bool {
+        let slot = &*self.slot;
         !slot.removed
             && slot.gate == gate
             && slot.record.handle == asked.handle
-            && self.entry(id).settings.product.endpoint() == asked.endpoint
+            && self.entry().settings.product.endpoint() == asked.endpoint
     }
 
+    /// While a call is under way, a change of the entry leaves the schedule alone; now it is rebuilt.
+    pub(in crate::engine) fn reschedule_changed(&mut self) {
+        if !self.slot.removed {
+            self.set_due();
+        }
+    }
+}
+
+impl Engine {
     /// Takes from such an answer what it says of the account.
     pub(in crate::engine) fn answered_too_late(
         &mut self,
@@ -55,19 +64,12 @@ impl Engine {
                 Err(None) => "it cannot be read".into(),
             },
         };
-        self.reschedule_changed(id);
+        self.order(id).reschedule_changed();
         let text = format!(
             "the answer about {} ({said}) came after the configuration had changed; it counts for the account only",
             asked.handle
         );
         self.note_account(Level::Info, NoteKind::LateAnswer, gate, text);
-    }
-
-    /// While a call is under way, a change of the entry leaves the schedule alone; now it is rebuilt.
-    pub(in crate::engine) fn reschedule_changed(&mut self, id: OrderId) {
-        if !self.orders.slot(id).removed {
-            self.set_due(id);
-        }
     }
 
     /// The vendor has seen the last of a call about this number, under whatever name and entry the number is known today.
@@ -99,9 +101,9 @@ impl Engine {
                 continue;
             }
             if slot.busy != Busy::Calling {
-                self.set_due(id);
+                self.order(id).set_due();
             }
-            self.touch(id);
+            self.order(id).touch();
         }
     }
 }
@@ -120,7 +122,12 @@ pub(in crate::engine) fn keep_floor(record: &mut OrderRecord, floors: &Floors) {
 
 /// The entry names another order now: what is installed stays and is still compared with; all else is new. When the
 /// old one was asked about stays known, in case the entry names it again.
-pub(in crate::engine) fn become_another(record: &mut OrderRecord, order: &Order, handle: &str, now: Now) {
+pub(in crate::engine) fn become_another(
+    record: &mut OrderRecord,
+    order: &config::Order,
+    handle: &str,
+    now: Now,
+) {
     let old = record.clone();
     *record = OrderRecord::new(order.account.clone(), handle.into(), now);
     record.installed.clone_from(&old.installed);

@@ -134,7 +134,7 @@ impl Engine {
             let slot = self.orders.slot_mut(id);
             if slot.gate == gate && !slot.removed && slot.record.polled > Some(began + TICK) {
                 slot.record.polled = slot.record.polled.max(Some(floor));
-                self.set_due(id);
+                self.order(id).set_due();
             }
         }
     }

@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::{Action, FileKind, Hook, HookEvent, Order};
+use crate::config::{self, Action, FileKind, Hook, HookEvent};
 use crate::engine::event::Effect;
 use crate::engine::hooks::company::{Company, Key, Queue, Ready};
 use crate::engine::hooks::{HookResult, HookRun, Subject};
 use crate::engine::id::{OrderId, RunId};
 use crate::engine::note::Level;
-use crate::engine::order::Debt;
+use crate::engine::order::{Debt, Order};
 use crate::engine::polls::TICK;
 use crate::engine::time::Time;
 use crate::engine::{ALARM_AFTER, Busy, Engine, NoteKind, note, schedule};
@@ -50,23 +50,19 @@ impl Ledger {
     }
 }
 
-impl Engine {
-    pub(in crate::engine) fn hook(&self, name: &str) -> Option<&Arc<Hook>> {
-        self.config.hooks.iter().find(|hook| &*hook.name == name)
-    }
-
+impl Order<'_> {
     /// Enters the order's hooks for an event; what was owed for the same event before is replaced.
-    pub(in crate::engine) fn owe_hooks(&mut self, id: OrderId, event: HookEvent) {
+    pub(in crate::engine) fn owe_hooks(&mut self, event: HookEvent) {
         let now = self.now;
         let wanted: Vec<Arc<str>> = self
-            .entry(id)
+            .entry()
             .settings
             .hooks
             .iter()
-            .filter(|name| self.hook(name).is_some_and(|hook| hook.on.contains(&event)))
+            .filter(|name| self.config.hook(name).is_some_and(|hook| hook.on.contains(&event)))
             .cloned()
             .collect();
-        let record = &mut self.orders.slot_mut(id).record;
+        let record = &mut self.slot.record;
         record.debts.retain(|debt| debt.event != event || wanted.contains(&debt.hook));
         for hook in wanted {
             let fresh = Debt {
@@ -84,28 +80,12 @@ impl Engine {
                 None => record.debts.push(fresh),
             }
         }
-        self.touch(id);
-    }
-
-    /// Lets an idle order's first due debt wait for its run.
-    pub(in crate::engine) fn queue_debts(&mut self, id: OrderId) {
-        let slot = self.orders.slot(id);
-        if slot.ready || slot.removed || slot.busy != Busy::Idle {
-            return;
-        }
-        let due = slot.record.owed().find(|debt| debt.next.is_some_and(|next| next <= self.now.time));
-        let Some(key) = due.map(|debt| (debt.hook.clone(), debt.event)) else { return };
-        if self.hook(&key.0).is_none() {
-            return self.forgive(id, &key.0, key.1);
-        }
-        let apart = Engine::runs_apart(&self.orders.slot(id).record, &key);
-        self.hooks.ready.entry(key).or_insert_with(|| Ready::new(self.now)).join(id, apart, self.now);
-        self.orders.slot_mut(id).ready = true;
+        self.touch();
     }
 
     /// A hook that the configuration no longer has cannot be run; said, and struck out.
-    pub(in crate::engine) fn forgive(&mut self, id: OrderId, hook: &str, event: HookEvent) {
-        let record = &mut self.orders.slot_mut(id).record;
+    pub(in crate::engine) fn forgive(&mut self, hook: &str, event: HookEvent) {
+        let record = &mut self.slot.record;
         let is_meant = |debt: &Debt| &*debt.hook == hook && debt.event == event;
         let owed = record.owed().any(is_meant);
         record.debts.retain(|debt| !is_meant(debt));
@@ -114,10 +94,73 @@ impl Engine {
                 "hook {hook} was owed ({}), but is no longer configured for this order; struck out",
                 event.as_str()
             );
-            self.note(Level::Warn, NoteKind::HookDropped, Some(id), text);
+            self.note(Level::Warn, NoteKind::HookDropped, text);
         }
-        self.settle(id);
-        self.touch(id);
+        self.settle();
+        self.touch();
+    }
+
+    fn record_result(&mut self, running: &Running, result: &HookResult) {
+        let now = self.now;
+        let record = &mut self.slot.record;
+        let kept = if record.installed.is_some() { "the files stay installed, " } else { "" };
+        let Some(debt) =
+            record.debts.iter_mut().find(|debt| debt.hook == running.hook && debt.event == running.event)
+        else {
+            return;
+        };
+        let outcome = outcome(result);
+        debt.started = false;
+        debt.ended = Some(now.unix());
+        debt.outcome = Some(outcome.as_str().into());
+        let tries = debt.tries;
+        let (hook, event) = (&running.hook, running.event.as_str());
+        let (shared, next) = match running.orders.len() {
+            0 | 1 => (String::new(), ""),
+            orders => (format!(" in a run for {orders} orders"), ", each in a run of its own"),
+        };
+        match result {
+            HookResult::Done | HookResult::NotForMe => {
+                debt.next = None;
+                let text = format!("hook {hook} ({event}){shared}: {outcome}");
+                self.note(Level::Info, NoteKind::HookDone, text);
+                self.settle();
+            }
+            HookResult::Failed { .. } => {
+                let wait = schedule::hook(tries);
+                debt.next = Some(now.time + wait);
+                let often = if tries > 1 { format!(", {tries} times in a row") } else { String::new() };
+                let text = format!(
+                    "hook {hook} ({event}){shared}: {outcome}{often}; {kept}next try in {}{next}",
+                    note::duration(wait)
+                );
+                let level = note::level_of(tries);
+                if tries <= ALARM_AFTER {
+                    self.note(level, NoteKind::HookFailed, text);
+                } else {
+                    self.log(level, NoteKind::HookFailed, text);
+                }
+            }
+        }
+        self.touch();
+    }
+}
+
+impl Engine {
+    /// Lets an idle order's first due debt wait for its run.
+    pub(in crate::engine) fn queue_debts(&mut self, id: OrderId) {
+        let slot = self.orders.slot(id);
+        if slot.ready || slot.removed || slot.busy != Busy::Idle {
+            return;
+        }
+        let due = slot.record.owed().find(|debt| debt.next.is_some_and(|next| next <= self.now.time));
+        let Some(key) = due.map(|debt| (debt.hook.clone(), debt.event)) else { return };
+        if self.config.hook(&key.0).is_none() {
+            return self.order(id).forgive(&key.0, key.1);
+        }
+        let apart = Engine::runs_apart(&self.orders.slot(id).record, &key);
+        self.hooks.ready.entry(key).or_insert_with(|| Ready::new(self.now)).join(id, apart, self.now);
+        self.orders.slot_mut(id).ready = true;
     }
 
     /// Starts every run that may start; the hook that has waited longest is the first.
@@ -143,7 +186,7 @@ impl Engine {
     }
 
     fn start_ready(&mut self, key: &Key) {
-        let Some(hook) = self.hook(&key.0).cloned() else { return };
+        let Some(hook) = self.config.hook(&key.0).cloned() else { return };
         let company = self.next_company(key, &hook);
         let Some(ready) = self.hooks.ready.get_mut(key) else { return };
         if company.orders.is_empty() {
@@ -163,7 +206,7 @@ impl Engine {
                 debt.started = true;
                 debt.tries += 1;
             }
-            self.touch(*id);
+            self.order(*id).touch();
         }
         self.run_hook(hook, key.1, company, false);
     }
@@ -188,7 +231,7 @@ impl Engine {
                     hook.name,
                     subject.untold.join(", _")
                 );
-                self.log(Level::Warn, NoteKind::HookUntold, Some(*id), text);
+                self.order(*id).log(Level::Warn, NoteKind::HookUntold, text);
             }
         }
         for id in &orders {
@@ -255,7 +298,7 @@ impl Engine {
             self.count_in_vain(&running, &result);
             for id in &running.orders {
                 if !self.orders.slot(*id).removed {
-                    self.record_result(*id, &running, &result);
+                    self.order(*id).record_result(&running, &result);
                 }
             }
             self.outbox.save_first();
@@ -278,51 +321,6 @@ impl Engine {
                 self.hooks.in_vain.remove(&running.hook);
             }
         }
-    }
-
-    fn record_result(&mut self, id: OrderId, running: &Running, result: &HookResult) {
-        let now = self.now;
-        let record = &mut self.orders.slot_mut(id).record;
-        let kept = if record.installed.is_some() { "the files stay installed, " } else { "" };
-        let Some(debt) =
-            record.debts.iter_mut().find(|debt| debt.hook == running.hook && debt.event == running.event)
-        else {
-            return;
-        };
-        let outcome = outcome(result);
-        debt.started = false;
-        debt.ended = Some(now.unix());
-        debt.outcome = Some(outcome.as_str().into());
-        let tries = debt.tries;
-        let (hook, event) = (&running.hook, running.event.as_str());
-        let (shared, next) = match running.orders.len() {
-            0 | 1 => (String::new(), ""),
-            orders => (format!(" in a run for {orders} orders"), ", each in a run of its own"),
-        };
-        match result {
-            HookResult::Done | HookResult::NotForMe => {
-                debt.next = None;
-                let text = format!("hook {hook} ({event}){shared}: {outcome}");
-                self.note(Level::Info, NoteKind::HookDone, Some(id), text);
-                self.settle(id);
-            }
-            HookResult::Failed { .. } => {
-                let wait = schedule::hook(tries);
-                debt.next = Some(now.time + wait);
-                let often = if tries > 1 { format!(", {tries} times in a row") } else { String::new() };
-                let text = format!(
-                    "hook {hook} ({event}){shared}: {outcome}{often}; {kept}next try in {}{next}",
-                    note::duration(wait)
-                );
-                let level = note::level_of(tries);
-                if tries <= ALARM_AFTER {
-                    self.note(level, NoteKind::HookFailed, Some(id), text);
-                } else {
-                    self.log(level, NoteKind::HookFailed, Some(id), text);
-                }
-            }
-        }
-        self.touch(id);
     }
 
     /// Takes an order out of every run that has not begun.
@@ -371,6 +369,6 @@ fn valid_names(names: &[Box<str>]) -> Vec<String> {
     names.iter().map(|name| &**name).filter(fit).map(str::to_owned).collect()
 }
 
-fn configured(entry: &Order) -> Vec<String> {
+fn configured(entry: &config::Order) -> Vec<String> {
     valid_names(&entry.domains)
 }

@@ -47,7 +47,8 @@ impl Engine {
             );
         }
         let configured = &self.entry(id).settings.hooks;
-        let left: Vec<Arc<Hook>> = configured.iter().filter_map(|hook| self.hook(hook)).cloned().collect();
+        let left: Vec<Arc<Hook>> =
+            configured.iter().filter_map(|hook| self.config.hook(hook)).cloned().collect();
         if left.is_empty() {
             return self.outbox.reply(token, true, &format!("{name} has no hooks"));
         }

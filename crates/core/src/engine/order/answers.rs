@@ -11,37 +11,261 @@ use crate::engine::id::OrderId;
 use crate::engine::note::Level;
 use crate::engine::order::names;
 use crate::engine::order::slot::PollOutcome;
-use crate::engine::order::{Heard, Mood, Phase, Trigger};
+use crate::engine::order::{Heard, Mood, Order, Phase, Trigger};
 use crate::engine::{ALARM_AFTER, Engine, NoteKind, note};
 
-impl Engine {
+impl Order<'_> {
     /// The call may have reached the vendor, but brought nothing that helps: no answer that can be understood, or a
     /// code for trouble that passes.
-    pub(in crate::engine) fn no_news(&mut self, id: OrderId, code: Option<i32>, text: String) {
-        self.set_due(id);
-        let record = &self.orders.slot(id).record;
+    pub(in crate::engine) fn no_news(&mut self, code: Option<i32>, text: String) {
+        self.set_due();
+        let record = &self.slot.record;
         let failures = record.failures;
         let level = note::level_of(failures);
         let again = if failures > 1 { format!(", {failures} times in a row") } else { String::new() };
-        self.heard(id, code, text.clone(), reply::Details::default());
-        let text = format!("{text}{again}; {}", self.next_poll(id));
+        self.heard(code, text.clone(), reply::Details::default());
+        let text = format!("{text}{again}; {}", self.next_poll());
         // The history is bounded; the same trouble day after day must not push everything else out of it.
         if failures <= ALARM_AFTER {
-            self.note(level, NoteKind::NoNews, Some(id), text);
+            self.note(level, NoteKind::NoNews, text);
         } else {
-            self.log(level, NoteKind::NoNews, Some(id), text);
+            self.log(level, NoteKind::NoNews, text);
         }
     }
 
+    /// What the answer says of the order. Whether it says that the certificate still waits.
+    fn take_reply(&mut self, row: Row, reply: Reply) -> bool {
+        if let (crate::api::OrderRef::OrderNumber(ours), Some(theirs)) =
+            (&self.entry().handle, &reply.order_number)
+            && **ours != **theirs
+        {
+            let theirs = Untrusted::new(theirs);
+            self.no_news(None, format!("the answer is about another order ({theirs})"));
+            return false;
+        }
+        self.learn_number(reply.order_number.as_deref());
+        if !matches!(row.class, Class::Ready | Class::Transient | Class::Unknown) {
+            self.understood();
+        }
+        match row.class {
+            Class::Ready => self.issued(reply),
+            Class::Available if !reply.parts.is_empty() => self.issued(reply),
+            Class::Available | Class::Waiting | Class::WaitingSlowly => {
+                self.still_waiting(row, reply);
+                return true;
+            }
+            Class::Transient => self.no_news(Some(reply.code), described(row, &reply)),
+            Class::AccountClosed | Class::AccountPaused => {
+                self.set_due();
+                self.heard(Some(reply.code), described(row, &reply), reply.details);
+            }
+            Class::Ours | Class::Permission | Class::EndpointRefused | Class::Done | Class::Report => {
+                self.given_up(Trigger::Stuck, row, reply);
+            }
+            Class::Rejected => self.given_up(Trigger::Rejected, row, reply),
+            Class::Revoked => self.given_up(Trigger::Revoked, row, reply),
+            Class::Unknown => self.not_understood(row, reply),
+        }
+        false
+    }
+
+    /// Asking again would change nothing.
+    fn given_up(&mut self, trigger: Trigger, row: Row, reply: Reply) {
+        let text = described(row, &reply);
+        self.heard(Some(reply.code), text.clone(), reply.details);
+        self.stop(trigger, text, row.advice);
+    }
+
+    /// The answer made sense, whatever it said.
+    fn understood(&mut self) {
+        let record = &mut self.slot.record;
+        record.failures = 0;
+        record.unknowns = 0;
+    }
+
+    fn not_understood(&mut self, row: Row, reply: Reply) {
+        let limit = self.config.calls.unknown_tries;
+        let record = &mut self.slot.record;
+        record.unknowns += 1;
+        let text = described(row, &reply);
+        if record.unknowns >= limit {
+            self.heard(Some(reply.code), text.clone(), reply.details);
+            self.stop(Trigger::Stuck, format!("{text}; {limit} times in a row"), row.advice);
+            return;
+        }
+        self.set_due();
+        self.heard(Some(reply.code), text.clone(), reply.details);
+        let text = format!("{text}; {}", self.next_poll());
+        self.note(Level::Warn, NoteKind::UnknownCode, text);
+    }
+
+    fn still_waiting(&mut self, row: Row, reply: Reply) {
+        let now = self.now;
+        let text = match &reply.message {
+            Some(message) => format!("{} ({} \"{message}\")", row.means, reply.code),
+            None => format!("{} ({})", row.means, reply.code),
+        };
+        // "Issued, but not in the answer" is said of the installed certificate.
+        let record = &mut self.slot.record;
+        if record.installed.is_some() && row.class != Class::Available {
+            record.reissue.get_or_insert(now.time);
+        }
+        let reissue = if record.reissue.is_some() { "a re-issue waits: " } else { "" };
+        let advice = advice(row);
+        let code = reply.code;
+        let before = self.slot.record.heard.as_ref();
+        let told_before = before.is_some_and(|heard| heard.code == Some(code));
+        let known_as = before.and_then(|heard| heard.details.fqdn.clone());
+        self.heard(Some(code), format!("{text}{advice}"), reply.details);
+        self.set_due();
+        self.tell_misfit(known_as.as_ref());
+        let kind =
+            if row.class == Class::WaitingSlowly { NoteKind::PaymentPending } else { NoteKind::Pending };
+        let level = if row.class == Class::WaitingSlowly && !told_before { Level::Warn } else { Level::Info };
+        let text = format!("{reissue}{text}{advice}; {}", self.next_poll());
+        if told_before {
+            self.log(level, kind, text);
+        } else {
+            self.note(level, kind, text);
+        }
+    }
+
+    /// The order number may be someone else's: said once for each name.
+    fn tell_misfit(&mut self, known_as: Option<&Untrusted>) {
+        let entry = self.entry();
+        let Some(name) = names::misfit(entry, &self.slot.record) else { return };
+        if Some(name) == known_as {
+            return;
+        }
+        let text = format!(
+            "at the vendor {} is for {name}, which goes with none of its domains ({}); check the number and the domains",
+            entry.handle.describe(),
+            entry.domains.join(", ")
+        );
+        self.note(Level::Warn, NoteKind::OtherName, text);
+    }
+
+    /// The vendor says that the certificate is in the answer.
+    fn issued(&mut self, reply: Reply) {
+        if reply.parts.is_empty() {
+            let text = "the vendor says that it is issued, but no certificate is in the answer";
+            return self.no_news(None, text.into());
+        }
+        let parts = || reply.parts.iter().map(|part| &part[..]);
+        let unpacked = catch_unwind(AssertUnwindSafe(|| cert::unpack_all(parts())));
+        let bundle = match unpacked {
+            Err(_) => return self.stop_after_bug("unpacking the certificates"),
+            Ok(Err(why)) => {
+                return self.no_news(None, format!("the vendor says that it is issued, but {why}"));
+            }
+            Ok(Ok(bundle)) => bundle,
+        };
+        self.understood();
+        self.slot.record.reissue = None;
+        self.certificate_named(reply.certificate_id.as_deref());
+        self.heard(Some(reply.code), "issued".into(), reply.details);
+        if self.slot.record.rollback {
+            // The older generation first, from the bundle that is kept for it. What is newer still is offered again.
+            self.set_due();
+            let text = format!("issued; looked at after the rollback; {}", self.next_poll());
+            return self.log(Level::Info, NoteKind::Guarded, text);
+        }
+        if self.is_in_place(&bundle) {
+            return self.nothing_new(bundle);
+        }
+        let slot = &mut *self.slot;
+        slot.bundle = Some(bundle);
+        slot.material = None;
+        slot.hold_until = None;
+        slot.record.bundled = true;
+        slot.record.trouble = None;
+        slot.pending.verify = true;
+        slot.pending.look = false;
+        slot.pending.spare = false;
+        self.outbox.unsaved.bundles.insert(self.id);
+        self.set_due();
+        self.touch();
+        self.outbox.save_first();
+    }
+
+    /// The operator must act: the order is no longer polled.
+    fn stop(&mut self, trigger: Trigger, text: String, advice: &str) {
+        self.slot.record.due = None;
+        self.slot.record.reissue = None;
+        if matches!(trigger, Trigger::Rejected | Trigger::Revoked) && !self.slot.record.rollback {
+            // Neither what waits for its time nor what is in quarantine is any good now. An older generation that the
+            // operator wants back is gone on with.
+            let slot = &mut *self.slot;
+            // Its link may be in place although its copies are not; then the files are not what is on record.
+            slot.pending.look |= slot.record.staged.take().is_some();
+            self.drop_bundle();
+        }
+        let name = self.slot.name.clone();
+        let installed = self.slot.record.installed.is_some();
+        let mut text = text;
+        if !advice.is_empty() {
+            text = format!("{text}; {advice}");
+        }
+        if self.change_phase(trigger, Some(text.clone())) {
+            let stays = if installed { "; what is installed stays" } else { "" };
+            let next = format!(
+                "; it is not polled any more until `certcollectd resume {name}` or a changed entry{stays}"
+            );
+            let kind = match self.slot.record.phase {
+                Phase::Rejected => NoteKind::Rejected,
+                Phase::Revoked => NoteKind::Revoked,
+                Phase::Waiting
+                | Phase::Collected
+                | Phase::Deploying
+                | Phase::Guarding
+                | Phase::Quarantined
+                | Phase::Attention => NoteKind::Attention,
+            };
+            self.note(Level::Error, kind, format!("{text}{next}"));
+            self.owe_hooks(HookEvent::Failed);
+        }
+        self.outbox.save_first();
+    }
+
+    /// A bug surfaced while one order was handled: that order waits for the operator.
+    pub(in crate::engine) fn stop_after_bug(&mut self, doing: &str) {
+        self.stop(Trigger::Stuck, internal_error(doing), "");
+    }
+
+    pub(in crate::engine) fn heard(&mut self, code: Option<i32>, text: String, details: reply::Details) {
+        let old = self.slot.record.heard.take();
+        let lasts = old.as_ref().map(|old| old.mood()).filter(|(mood, _)| *mood == Mood::of(code));
+        let since = lasts.map(|(_, since)| since).filter(|since| *since != self.now.unix());
+        // What an answer without details leaves open was said by an earlier one.
+        let details = match old {
+            Some(old) if code.is_none_or(code::is_error) && details == reply::Details::default() => {
+                old.details
+            }
+            Some(old) => reply::Details {
+                term_start: details.term_start.or(old.details.term_start),
+                term_end: details.term_end.or(old.details.term_end),
+                ..details
+            },
+            None => details,
+        };
+        self.slot.record.heard =
+            Some(Box::new(Heard { at: self.now.unix(), since, code, text: text.into(), details }));
+        self.touch();
+    }
+}
+
+impl Engine {
     pub(in crate::engine) fn read(&mut self, gate: usize, id: OrderId, probe: bool, answer: &Answer) {
         let endpoint = self.entry(id).settings.product.endpoint();
         match self.hear(gate, endpoint, probe, answer) {
             Ok((row, reply)) => {
                 self.orders.slot_mut(id).poll_outcome = PollOutcome::of(row);
-                self.take_reply(id, row, reply);
+                if self.order(id).take_reply(row, reply) {
+                    self.wish_for_domains(id);
+                }
             }
-            Err(Some(why)) => self.no_news(id, None, why),
-            Err(None) => self.stop_after_bug(id, READING),
+            Err(Some(why)) => self.order(id).no_news(None, why),
+            Err(None) => self.order(id).stop_after_bug(READING),
         }
     }
 
@@ -84,227 +308,6 @@ impl Engine {
                 Ok((row, reply))
             }
         }
-    }
-
-    fn take_reply(&mut self, id: OrderId, row: Row, reply: Reply) {
-        if let (crate::api::OrderRef::OrderNumber(ours), Some(theirs)) =
-            (&self.entry(id).handle, &reply.order_number)
-            && **ours != **theirs
-        {
-            let theirs = Untrusted::new(theirs);
-            return self.no_news(id, None, format!("the answer is about another order ({theirs})"));
-        }
-        self.learn_number(id, reply.order_number.as_deref());
-        if !matches!(row.class, Class::Ready | Class::Transient | Class::Unknown) {
-            self.understood(id);
-        }
-        match row.class {
-            Class::Ready => self.issued(id, reply),
-            Class::Available if !reply.parts.is_empty() => self.issued(id, reply),
-            Class::Available | Class::Waiting | Class::WaitingSlowly => self.still_waiting(id, row, reply),
-            Class::Transient => self.no_news(id, Some(reply.code), described(row, &reply)),
-            Class::AccountClosed | Class::AccountPaused => {
-                self.set_due(id);
-                self.heard(id, Some(reply.code), described(row, &reply), reply.details);
-            }
-            Class::Ours | Class::Permission | Class::EndpointRefused | Class::Done | Class::Report => {
-                self.given_up(id, Trigger::Stuck, row, reply);
-            }
-            Class::Rejected => self.given_up(id, Trigger::Rejected, row, reply),
-            Class::Revoked => self.given_up(id, Trigger::Revoked, row, reply),
-            Class::Unknown => self.not_understood(id, row, reply),
-        }
-    }
-
-    /// Asking again would change nothing.
-    fn given_up(&mut self, id: OrderId, trigger: Trigger, row: Row, reply: Reply) {
-        let text = described(row, &reply);
-        self.heard(id, Some(reply.code), text.clone(), reply.details);
-        self.stop(id, trigger, text, row.advice);
-    }
-
-    /// The answer made sense, whatever it said.
-    fn understood(&mut self, id: OrderId) {
-        let record = &mut self.orders.slot_mut(id).record;
-        record.failures = 0;
-        record.unknowns = 0;
-    }
-
-    fn not_understood(&mut self, id: OrderId, row: Row, reply: Reply) {
-        let limit = self.config.calls.unknown_tries;
-        let record = &mut self.orders.slot_mut(id).record;
-        record.unknowns += 1;
-        let text = described(row, &reply);
-        if record.unknowns >= limit {
-            self.heard(id, Some(reply.code), text.clone(), reply.details);
-            self.stop(id, Trigger::Stuck, format!("{text}; {limit} times in a row"), row.advice);
-            return;
-        }
-        self.set_due(id);
-        self.heard(id, Some(reply.code), text.clone(), reply.details);
-        let text = format!("{text}; {}", self.next_poll(id));
-        self.note(Level::Warn, NoteKind::UnknownCode, Some(id), text);
-    }
-
-    fn still_waiting(&mut self, id: OrderId, row: Row, reply: Reply) {
-        let now = self.now;
-        let text = match &reply.message {
-            Some(message) => format!("{} ({} \"{message}\")", row.means, reply.code),
-            None => format!("{} ({})", row.means, reply.code),
-        };
-        // "Issued, but not in the answer" is said of the installed certificate.
-        let record = &mut self.orders.slot_mut(id).record;
-        if record.installed.is_some() && row.class != Class::Available {
-            record.reissue.get_or_insert(now.time);
-        }
-        let reissue = if record.reissue.is_some() { "a re-issue waits: " } else { "" };
-        let advice = advice(row);
-        let code = reply.code;
-        let before = self.orders.slot(id).record.heard.as_ref();
-        let told_before = before.is_some_and(|heard| heard.code == Some(code));
-        let known_as = before.and_then(|heard| heard.details.fqdn.clone());
-        self.heard(id, Some(code), format!("{text}{advice}"), reply.details);
-        self.set_due(id);
-        self.tell_misfit(id, known_as.as_ref());
-        let kind =
-            if row.class == Class::WaitingSlowly { NoteKind::PaymentPending } else { NoteKind::Pending };
-        self.wish_for_domains(id);
-        let level = if row.class == Class::WaitingSlowly && !told_before { Level::Warn } else { Level::Info };
-        let text = format!("{reissue}{text}{advice}; {}", self.next_poll(id));
-        if told_before {
-            self.log(level, kind, Some(id), text);
-        } else {
-            self.note(level, kind, Some(id), text);
-        }
-    }
-
-    /// The order number may be someone else's: said once for each name.
-    fn tell_misfit(&mut self, id: OrderId, known_as: Option<&Untrusted>) {
-        let entry = self.entry(id);
-        let Some(name) = names::misfit(entry, &self.orders.slot(id).record) else { return };
-        if Some(name) == known_as {
-            return;
-        }
-        let text = format!(
-            "at the vendor {} is for {name}, which goes with none of its domains ({}); check the number and the domains",
-            entry.handle.describe(),
-            entry.domains.join(", ")
-        );
-        self.note(Level::Warn, NoteKind::OtherName, Some(id), text);
-    }
-
-    /// The vendor says that the certificate is in the answer.
-    fn issued(&mut self, id: OrderId, reply: Reply) {
-        if reply.parts.is_empty() {
-            let text = "the vendor says that it is issued, but no certificate is in the answer";
-            return self.no_news(id, None, text.into());
-        }
-        let parts = || reply.parts.iter().map(|part| &part[..]);
-        let unpacked = catch_unwind(AssertUnwindSafe(|| cert::unpack_all(parts())));
-        let bundle = match unpacked {
-            Err(_) => return self.stop_after_bug(id, "unpacking the certificates"),
-            Ok(Err(why)) => {
-                return self.no_news(id, None, format!("the vendor says that it is issued, but {why}"));
-            }
-            Ok(Ok(bundle)) => bundle,
-        };
-        self.understood(id);
-        self.orders.slot_mut(id).record.reissue = None;
-        self.certificate_named(id, reply.certificate_id.as_deref());
-        self.heard(id, Some(reply.code), "issued".into(), reply.details);
-        if self.orders.slot(id).record.rollback {
-            // The older generation first, from the bundle that is kept for it. What is newer still is offered again.
-            self.set_due(id);
-            let text = format!("issued; looked at after the rollback; {}", self.next_poll(id));
-            return self.log(Level::Info, NoteKind::Guarded, Some(id), text);
-        }
-        if self.is_in_place(id, &bundle) {
-            return self.nothing_new(id, bundle);
-        }
-        let slot = self.orders.slot_mut(id);
-        slot.bundle = Some(bundle);
-        slot.material = None;
-        slot.hold_until = None;
-        slot.record.bundled = true;
-        slot.record.trouble = None;
-        slot.pending.verify = true;
-        slot.pending.look = false;
-        slot.pending.spare = false;
-        self.outbox.unsaved.bundles.insert(id);
-        self.set_due(id);
-        self.touch(id);
-        self.outbox.save_first();
-    }
-
-    /// The operator must act: the order is no longer polled.
-    fn stop(&mut self, id: OrderId, trigger: Trigger, text: String, advice: &str) {
-        self.orders.slot_mut(id).record.due = None;
-        self.orders.slot_mut(id).record.reissue = None;
-        if matches!(trigger, Trigger::Rejected | Trigger::Revoked) && !self.orders.slot(id).record.rollback {
-            // Neither what waits for its time nor what is in quarantine is any good now. An older generation that the
-            // operator wants back is gone on with.
-            let slot = self.orders.slot_mut(id);
-            // Its link may be in place although its copies are not; then the files are not what is on record.
-            slot.pending.look |= slot.record.staged.take().is_some();
-            self.drop_bundle(id);
-        }
-        let name = self.orders.slot_name(id);
-        let installed = self.orders.slot(id).record.installed.is_some();
-        let mut text = text;
-        if !advice.is_empty() {
-            text = format!("{text}; {advice}");
-        }
-        if self.change_phase(id, trigger, Some(text.clone())) {
-            let stays = if installed { "; what is installed stays" } else { "" };
-            let next = format!(
-                "; it is not polled any more until `certcollectd resume {name}` or a changed entry{stays}"
-            );
-            let kind = match self.orders.slot(id).record.phase {
-                Phase::Rejected => NoteKind::Rejected,
-                Phase::Revoked => NoteKind::Revoked,
-                Phase::Waiting
-                | Phase::Collected
-                | Phase::Deploying
-                | Phase::Guarding
-                | Phase::Quarantined
-                | Phase::Attention => NoteKind::Attention,
-            };
-            self.note(Level::Error, kind, Some(id), format!("{text}{next}"));
-            self.owe_hooks(id, HookEvent::Failed);
-        }
-        self.outbox.save_first();
-    }
-
-    /// A bug surfaced while one order was handled: that order waits for the operator.
-    pub(in crate::engine) fn stop_after_bug(&mut self, id: OrderId, doing: &str) {
-        self.stop(id, Trigger::Stuck, internal_error(doing), "");
-    }
-
-    pub(in crate::engine) fn heard(
-        &mut self,
-        id: OrderId,
-        code: Option<i32>,
-        text: String,
-        details: reply::Details,
-    ) {
-        let old = self.orders.slot_mut(id).record.heard.take();
-        let lasts = old.as_ref().map(|old| old.mood()).filter(|(mood, _)| *mood == Mood::of(code));
-        let since = lasts.map(|(_, since)| since).filter(|since| *since != self.now.unix());
-        // What an answer without details leaves open was said by an earlier one.
-        let details = match old {
-            Some(old) if code.is_none_or(code::is_error) && details == reply::Details::default() => {
-                old.details
-            }
-            Some(old) => reply::Details {
-                term_start: details.term_start.or(old.details.term_start),
-                term_end: details.term_end.or(old.details.term_end),
-                ..details
-            },
-            None => details,
-        };
-        self.orders.slot_mut(id).record.heard =
-            Some(Box::new(Heard { at: self.now.unix(), since, code, text: text.into(), details }));
-        self.touch(id);
     }
 }
 

@@ -1,14 +1,13 @@
 //! What an order is asked for with.
 
 use crate::api::{Product, Request};
-use crate::engine::Engine;
-use crate::engine::id::OrderId;
+use crate::engine::order::Order;
 
-impl Engine {
+impl Order<'_> {
     /// The call that collects an order: in the form that its entry, its account or its product wants, with the
     /// parameters of both. An account's are for `ssl` orders.
-    pub(in crate::engine) fn collect_request(&self, id: OrderId) -> Request {
-        let entry = self.entry(id);
+    pub(in crate::engine) fn collect_request(&self) -> Request {
+        let entry = self.entry();
         let settings = &entry.settings;
         let account = self.config.account(&entry.account);
         let response = settings.response.or_else(|| account.and_then(|account| account.response));

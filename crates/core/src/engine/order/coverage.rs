@@ -2,10 +2,9 @@
 
 use crate::cert::{self, Certificate};
 use crate::config::Severity;
-use crate::engine::id::OrderId;
+use crate::engine::NoteKind;
 use crate::engine::note::Level;
-use crate::engine::order::OrderRecord;
-use crate::engine::{Engine, NoteKind};
+use crate::engine::order::{Order, OrderRecord};
 
 /// Names that certificates before covered and this one does not. Where it was installed at the operator's word (`accepted`),
 /// nothing is missed; where the operator went back to it (`rolled_back`), only what was missed already.
@@ -26,49 +25,49 @@ pub(in crate::engine) fn uncovered(
     names.into()
 }
 
-impl Engine {
+impl Order<'_> {
     /// What an order's certificate would have to cover; nothing where the operator does not want to know.
-    pub(in crate::engine) fn promised(&self, id: OrderId, on_disk: Option<&Certificate>) -> Vec<Box<str>> {
-        if self.entry(id).settings.verify.coverage == Severity::Off {
+    pub(in crate::engine) fn promised(
+        &self,
+        on_disk: Option<&Certificate>,
+        on_record: &[Box<str>],
+    ) -> Vec<Box<str>> {
+        if self.entry().settings.verify.coverage == Severity::Off {
             return Vec::new();
         }
-        let record = &self.orders.slot(id).record;
+        let record = &self.slot.record;
         if let Some(installed) = &record.installed {
             return installed.names.to_vec();
         }
-        let old = self.under_old_name(&record.account, &record.handle);
-        let on_record =
-            old.iter().flat_map(|old| old.installed.iter().flat_map(|installed| &installed.names));
-        let on_record = on_record.chain(old.iter().flat_map(|old| &old.uncovered)).cloned();
         let on_disk =
             on_disk.into_iter().flat_map(Certificate::names).map(|name| Box::<str>::from(name.to_string()));
         let mut seen = std::collections::HashSet::new();
-        on_disk.chain(on_record).filter(|name| seen.insert(name.clone())).collect()
+        on_disk.chain(on_record.iter().cloned()).filter(|name| seen.insert(name.clone())).collect()
     }
 
     /// After a loss of the state, nothing but the files themselves tells what readers were promised; after a change of the
     /// order's name, what is on record under the old one.
     pub(in crate::engine) fn miss_what_was_found(
         &mut self,
-        id: OrderId,
         found: Option<&Certificate>,
+        on_record: &[Box<str>],
         leaf: &Certificate,
     ) {
-        let promised = self.promised(id, found);
+        let promised = self.promised(found, on_record);
         let missed = promised.into_iter().filter(|name| !cert::still_covers(leaf, name));
-        self.orders.slot_mut(id).record.uncovered = missed.collect();
+        self.slot.record.uncovered = missed.collect();
     }
 
     /// The operator does not miss the names; gives them back, if any were missed.
-    pub(in crate::engine) fn coverage_accepted(&mut self, id: OrderId) -> Option<String> {
-        let names = std::mem::take(&mut self.orders.slot_mut(id).record.uncovered);
+    pub(in crate::engine) fn coverage_accepted(&mut self) -> Option<String> {
+        let names = std::mem::take(&mut self.slot.record.uncovered);
         if names.is_empty() {
             return None;
         }
         let missed = cert::listed(names.iter().map(|name| &**name));
         let text = format!("the operator accepts that the certificate no longer covers {missed}");
-        self.note(Level::Info, NoteKind::Accepted, Some(id), text);
-        self.touch(id);
+        self.note(Level::Info, NoteKind::Accepted, text);
+        self.touch();
         self.outbox.save_first();
         Some(missed)
     }

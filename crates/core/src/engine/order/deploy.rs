@@ -2,9 +2,8 @@
 //! this machine gets in the way.
 
 use crate::cert::{self, Certificate, Fingerprint};
-use crate::config::{FileCopy, FileKind, HookEvent, KeySource, Order, Severity};
+use crate::config::{self, FileCopy, FileKind, HookEvent, KeySource, Severity};
 use crate::engine::event::Effect;
-use crate::engine::id::OrderId;
 use crate::engine::install::{
     Activate, AnchorSource, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Material,
     Quarantine, Stage, StagedFiles,
@@ -13,94 +12,59 @@ use crate::engine::note::Level;
 use crate::engine::order::contents;
 use crate::engine::order::coverage;
 use crate::engine::order::slot::Work;
-use crate::engine::order::{Generation, Phase, Trigger, Trouble};
-use crate::engine::time::{Now, Time};
-use crate::engine::{ALARM_AFTER, Busy, Engine, NoteKind, note, schedule};
+use crate::engine::order::{Generation, Order, Phase, Trigger, Trouble};
+use crate::engine::time::Now;
+use crate::engine::{ALARM_AFTER, Busy, NoteKind, note, schedule};
 
-impl Engine {
-    /// What an idle order owes on this machine, and from when on.
-    pub(in crate::engine) fn local_work(&self, id: OrderId) -> Option<(Time, Work)> {
-        let slot = self.orders.slot(id);
-        let record = &slot.record;
-        if slot.pending.broken {
-            return None;
-        }
-        let retry = record.trouble.as_ref().map_or(Time::MIN, |trouble| trouble.next);
-        if record.staged.is_some() {
-            return Some((retry, Work::Activate));
-        }
-        if slot.pending.rollback {
-            return Some((Time::MIN, Work::RollBack));
-        }
-        if slot.pending.verify && slot.bundle.is_some() {
-            return Some((slot.hold_until.unwrap_or(Time::MIN).max(retry), Work::Verify));
-        }
-        if record.phase == Phase::Collected && slot.material.is_some() {
-            return Some((retry, Work::Stage));
-        }
-        if slot.pending.look {
-            return Some((Time::MIN, Work::Look));
-        }
-        if let Some(from) = slot.look_from.filter(|_| !slot.quiet) {
-            return Some((from, Work::Look));
-        }
-        if slot.pending.quarantine {
-            return Some((Time::MIN, Work::Quarantine));
-        }
-        if slot.pending.sweep && record.owed().next().is_none() {
-            return Some((Time::MIN, Work::Sweep));
-        }
-        None
-    }
-
-    pub(in crate::engine) fn start_local(&mut self, id: OrderId, work: Work) {
-        let name = self.orders.slot_name(id);
+impl Order<'_> {
+    pub(in crate::engine) fn start_local(&mut self, work: Work) {
+        let name = self.slot.name.clone();
         let effect = match work {
-            Work::Activate => match self.activation(id) {
+            Work::Activate => match self.activation() {
                 Some(activate) => Effect::Activate(Box::new(activate)),
-                None => return self.unstage(id, "the collected bundle is gone"),
+                None => return self.unstage("the collected bundle is gone"),
             },
             Work::RollBack => {
-                self.orders.slot_mut(id).pending.rollback = false;
-                let key = self.entry(id).key.clone();
-                Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::RollBack { key })))
+                self.slot.pending.rollback = false;
+                let key = self.entry().key.clone();
+                Effect::Inspect(Box::new(self.inspection(InspectPurpose::RollBack { key })))
             }
             Work::Verify => {
-                self.orders.slot_mut(id).pending.verify = false;
-                let (key, settings) = (self.entry(id).key.clone(), &self.entry(id).settings);
+                self.slot.pending.verify = false;
+                let (key, settings) = (self.entry().key.clone(), &self.entry().settings);
                 let source =
                     settings.trust_anchors.clone().map_or(AnchorSource::Platform, AnchorSource::File);
                 let anchors = Some(source).filter(|_| settings.verify.trust != Severity::Off);
-                Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::Verify { key, anchors })))
+                Effect::Inspect(Box::new(self.inspection(InspectPurpose::Verify { key, anchors })))
             }
             Work::Look => {
-                self.orders.slot_mut(id).pending.look = false;
-                self.orders.slot_mut(id).look_from = None;
-                Effect::Inspect(Box::new(self.inspection(id, InspectPurpose::Look)))
+                self.slot.pending.look = false;
+                self.slot.look_from = None;
+                Effect::Inspect(Box::new(self.inspection(InspectPurpose::Look)))
             }
-            Work::Stage => Effect::Stage(Box::new(self.staging(id))),
+            Work::Stage => Effect::Stage(Box::new(self.staging())),
             Work::Quarantine => {
-                self.orders.slot_mut(id).pending.quarantine = false;
-                let record = &self.orders.slot(id).record;
+                self.slot.pending.quarantine = false;
+                let record = &self.slot.record;
                 let reason = record.reason.as_deref().unwrap_or_default().to_owned();
-                let certificates = self.orders.slot(id).bundle.clone().unwrap_or_default();
-                Effect::Quarantine(Box::new(Quarantine { order: id, name, certificates, reason }))
+                let certificates = self.slot.bundle.clone().unwrap_or_default();
+                Effect::Quarantine(Box::new(Quarantine { order: self.id, name, certificates, reason }))
             }
             Work::Sweep => {
-                self.orders.slot_mut(id).pending.sweep = false;
-                let Some(installed) = &self.orders.slot(id).record.installed else { return };
-                Effect::Sweep { order: id, name, current: installed.name.to_string() }
+                self.slot.pending.sweep = false;
+                let Some(installed) = &self.slot.record.installed else { return };
+                Effect::Sweep { order: self.id, name, current: installed.name.to_string() }
             }
         };
-        self.orders.slot_mut(id).busy = Busy::Local(work);
+        self.slot.busy = Busy::Local(work);
         self.outbox.start(effect);
     }
 
-    fn inspection(&self, id: OrderId, purpose: InspectPurpose) -> Inspect {
-        let entry = self.entry(id);
-        let installed = self.orders.slot(id).record.installed.as_ref();
+    fn inspection(&self, purpose: InspectPurpose) -> Inspect {
+        let entry = self.entry();
+        let installed = self.slot.record.installed.as_ref();
         Inspect {
-            order: id,
+            order: self.id,
             name: entry.name.clone(),
             purpose,
             // Before the first installation there are none to look at, and without a root none of it.
@@ -118,25 +82,21 @@ impl Engine {
         }
     }
 
-    fn staging(&self, id: OrderId) -> Stage {
-        let entry = self.entry(id);
-        let material = *self.orders.slot(id).material.clone().expect("local_work looked at it");
+    fn staging(&self) -> Stage {
+        let entry = self.entry();
+        let material = *self.slot.material.clone().expect("local_work looked at it");
         Stage {
-            order: id,
+            order: self.id,
             name: entry.name.clone(),
-            generation: generation_name(
-                &material.leaf,
-                self.orders.slot(id).record.installed.as_deref(),
-                self.now,
-            ),
+            generation: generation_name(&material.leaf, self.slot.record.installed.as_deref(), self.now),
             material,
             files: entry.settings.files.clone(),
         }
     }
 
     /// The certificates of the recorded intent, from the bundle, which is kept until this is done.
-    fn staged_material(&self, id: OrderId) -> Option<Material> {
-        let slot = self.orders.slot(id);
+    fn staged_material(&self) -> Option<Material> {
+        let slot = &*self.slot;
         let staged = slot.record.staged.as_ref()?;
         match &slot.material {
             Some(material) if material.leaf.fingerprint() == staged.fingerprint => Some((**material).clone()),
@@ -144,14 +104,14 @@ impl Engine {
         }
     }
 
-    fn activation(&self, id: OrderId) -> Option<Activate> {
-        let record = &self.orders.slot(id).record;
+    fn activation(&self) -> Option<Activate> {
+        let record = &self.slot.record;
         let staged = record.staged.as_ref()?;
-        let entry = self.entry(id);
-        let material = self.staged_material(id)?;
+        let entry = self.entry();
+        let material = self.staged_material()?;
         let copies = entry.copies.iter().filter(|copy| can_be_made(copy, &material)).cloned().collect();
         Some(Activate {
-            order: id,
+            order: self.id,
             name: entry.name.clone(),
             generation: staged.name.to_string(),
             expected: staged.files.clone(),
@@ -162,27 +122,27 @@ impl Engine {
         })
     }
 
-    pub(in crate::engine) fn inspected(&mut self, id: OrderId, inspection: Inspection) {
-        let was = self.orders.slot(id).busy;
-        self.orders.slot_mut(id).busy = Busy::Idle;
-        if self.orders.slot(id).removed {
+    pub(in crate::engine) fn inspected(&mut self, inspection: Inspection, on_record: &[Box<str>]) {
+        let was = self.slot.busy;
+        self.slot.busy = Busy::Idle;
+        if self.slot.removed {
             return;
         }
         for repaired in &inspection.repaired {
-            self.note(Level::Warn, NoteKind::Drift, Some(id), format!("{repaired}; put right"));
+            self.note(Level::Warn, NoteKind::Drift, format!("{repaired}; put right"));
         }
         match was {
-            Busy::Local(Work::RollBack) => self.roll_back(id, inspection),
-            Busy::Local(Work::Verify) => self.judge(id, &inspection),
+            Busy::Local(Work::RollBack) => self.roll_back(inspection),
+            Busy::Local(Work::Verify) => self.judge(&inspection, on_record),
             Busy::Local(Work::Look | Work::Stage | Work::Activate | Work::Quarantine | Work::Sweep)
             | Busy::Idle
             | Busy::Calling
-            | Busy::Hook => self.look_at_files(id, &inspection),
+            | Busy::Hook => self.look_at_files(&inspection),
         }
     }
 
-    pub(in crate::engine) fn drop_bundle(&mut self, id: OrderId) {
-        let slot = self.orders.slot_mut(id);
+    pub(in crate::engine) fn drop_bundle(&mut self) {
+        let slot = &mut *self.slot;
         slot.bundle = None;
         slot.material = None;
         slot.hold_until = None;
@@ -191,66 +151,68 @@ impl Engine {
         slot.pending.quarantine = false;
         slot.record.trouble = None;
         if std::mem::take(&mut slot.record.bundled) {
-            self.outbox.unsaved.bundles.insert(id);
+            self.outbox.unsaved.bundles.insert(self.id);
         }
     }
 
-    pub(in crate::engine) fn staged(&mut self, id: OrderId, result: Result<StagedFiles, InstallError>) {
-        self.orders.slot_mut(id).busy = Busy::Idle;
-        if self.orders.slot(id).removed {
+    pub(in crate::engine) fn staged(&mut self, result: Result<StagedFiles, InstallError>) {
+        self.slot.busy = Busy::Idle;
+        if self.slot.removed {
             return;
         }
-        match (result, &self.orders.slot(id).material) {
+        match (result, &self.slot.material) {
             (Ok(staged), Some(material)) => {
-                let generation = generation(self.entry(id), &staged.generation, material, staged.files);
-                let record = &mut self.orders.slot_mut(id).record;
+                let generation = generation(self.entry(), &staged.generation, material, staged.files);
+                let record = &mut self.slot.record;
                 record.staged = Some(Box::new(generation));
                 record.trouble = None;
-                self.change_phase(id, Trigger::Staged, None);
+                self.change_phase(Trigger::Staged, None);
                 self.outbox.save_first();
             }
             // The configuration changed in between; what was staged is swept one day.
             (Ok(_), None) => {}
-            (Err(error), _) => self.trouble(id, &error),
+            (Err(error), _) => self.trouble(&error),
         }
     }
 
-    pub(in crate::engine) fn activated(&mut self, id: OrderId, result: Result<(), InstallError>) {
-        self.orders.slot_mut(id).busy = Busy::Idle;
-        if self.orders.slot(id).removed {
-            return;
+    /// Gives back the certificate that is in place now.
+    pub(in crate::engine) fn activated(&mut self, result: Result<(), InstallError>) -> Option<Certificate> {
+        self.slot.busy = Busy::Idle;
+        if self.slot.removed {
+            return None;
         }
         match result {
-            Ok(()) => self.in_place(id),
+            Ok(()) => return self.in_place(),
             Err(error) if error.stale => {
-                self.unstage(id, &error.to_string());
+                self.unstage(&error.to_string());
             }
-            Err(error) => self.trouble(id, &error),
+            Err(error) => self.trouble(&error),
         }
+        None
     }
 
     /// Readers see the new generation.
-    fn in_place(&mut self, id: OrderId) {
-        let material = self.staged_material(id);
-        let Some(staged) = self.orders.slot_mut(id).record.staged.take() else { return };
+    fn in_place(&mut self) -> Option<Certificate> {
+        let material = self.staged_material();
+        let staged = self.slot.record.staged.take()?;
         let left: Vec<_> = material
             .iter()
-            .flat_map(|material| self.entry(id).copies.iter().filter(|copy| !can_be_made(copy, material)))
+            .flat_map(|material| self.entry().copies.iter().filter(|copy| !can_be_made(copy, material)))
             .map(|copy| copy.to.display().to_string())
             .collect();
         let generation = Generation { at: self.now.unix(), ..*staged };
-        let old = self.orders.slot(id).record.installed.clone();
-        let rolled_back = std::mem::take(&mut self.orders.slot_mut(id).record.rollback);
-        let accepted = self.orders.slot(id).record.accepted == Some(generation.fingerprint);
+        let old = self.slot.record.installed.clone();
+        let rolled_back = std::mem::take(&mut self.slot.record.rollback);
+        let accepted = self.slot.record.accepted == Some(generation.fingerprint);
         let leaf = material.as_ref().map(|material| &material.leaf);
-        let uncovered = coverage::uncovered(&self.orders.slot(id).record, leaf, accepted, rolled_back);
+        let uncovered = coverage::uncovered(&self.slot.record, leaf, accepted, rolled_back);
         let text = format!(
             "installed generation {} with serial {}, valid until {}",
             generation.name,
             generation.serial,
             crate::engine::time::rfc3339(generation.not_after)
         );
-        let slot = self.orders.slot_mut(id);
+        let slot = &mut *self.slot;
         let old = old.map(|old| old.fingerprint);
         slot.record.refused = if rolled_back {
             // Two steps back: the vendor still offers the one from which the first step was made.
@@ -266,88 +228,80 @@ impl Engine {
         slot.record.uncovered = uncovered;
         slot.record.installed = Some(Box::new(generation));
         slot.pending.sweep = true;
-        self.revocation_answered(id, rolled_back);
-        self.drop_bundle(id);
-        if let Some(material) = &material {
-            self.settle_collected(self.orders.slot(id).gate, &material.leaf);
-        }
-        self.note(Level::Info, NoteKind::Installed, Some(id), text);
+        self.revocation_answered(rolled_back);
+        self.drop_bundle();
+        self.note(Level::Info, NoteKind::Installed, text);
         if !left.is_empty() {
             let text = format!(
                 "no root is at hand, so {} stays as it is until the vendor sends one",
                 left.join(", ")
             );
-            self.note(Level::Warn, NoteKind::Installed, Some(id), text);
+            self.note(Level::Warn, NoteKind::Installed, text);
         }
-        self.owe_hooks(id, HookEvent::Installed);
-        self.settle(id);
-        self.set_due(id);
+        self.owe_hooks(HookEvent::Installed);
+        self.settle();
+        self.set_due();
         self.outbox.save_first();
+        material.map(|material| material.leaf)
     }
 
     /// With nothing owed any more, the order is guarded.
-    pub(in crate::engine) fn settle(&mut self, id: OrderId) {
-        let owing = self.orders.slot(id).record.owed().any(|debt| debt.event == HookEvent::Installed);
-        if !owing
-            && self.orders.slot(id).record.staged.is_none()
-            && self.orders.slot(id).record.phase == Phase::Deploying
-        {
-            self.change_phase(id, Trigger::Settled, None);
-            self.set_due(id);
+    pub(in crate::engine) fn settle(&mut self) {
+        let owing = self.slot.record.owed().any(|debt| debt.event == HookEvent::Installed);
+        if !owing && self.slot.record.staged.is_none() && self.slot.record.phase == Phase::Deploying {
+            self.change_phase(Trigger::Settled, None);
+            self.set_due();
         }
     }
 
     /// What was staged cannot be used; the bundle is still there and is staged again. A damaged older
     /// generation is not rebuilt.
-    fn unstage(&mut self, id: OrderId, why: &str) {
-        let slot = self.orders.slot_mut(id);
+    fn unstage(&mut self, why: &str) {
+        let slot = &mut *self.slot;
         slot.record.staged = None;
         if std::mem::take(&mut slot.record.rollback) {
-            return self.give_rollback_up(id, why);
+            return self.give_rollback_up(why);
         }
         let again = slot.bundle.is_some();
         slot.pending.verify = again;
         slot.material = None;
         if again {
-            self.change_phase(id, Trigger::Unstaged, None);
+            self.change_phase(Trigger::Unstaged, None);
         } else {
             // Nothing to stage from: the next poll brings it again.
-            self.orders.slot_mut(id).record.bundled = false;
-            self.change_phase(id, Trigger::Lost, None);
-            self.set_due(id);
+            self.slot.record.bundled = false;
+            self.change_phase(Trigger::Lost, None);
+            self.set_due();
         }
-        self.note(Level::Warn, NoteKind::Restage, Some(id), format!("{why}; it is written anew"));
+        self.note(Level::Warn, NoteKind::Restage, format!("{why}; it is written anew"));
         self.outbox.save_first();
     }
 
     /// Trouble on this machine: retried automatically, with back-off.
-    fn trouble(&mut self, id: OrderId, error: &InstallError) {
-        let tries = self.orders.slot(id).record.trouble.as_ref().map_or(0, |trouble| trouble.tries) + 1;
-        let is_key = matches!(&self.entry(id).key, KeySource::Keys(paths) if paths.contains(&error.path));
+    fn trouble(&mut self, error: &InstallError) {
+        let tries = self.slot.record.trouble.as_ref().map_or(0, |trouble| trouble.tries) + 1;
+        let is_key = matches!(&self.entry().key, KeySource::Keys(paths) if paths.contains(&error.path));
         let wait = if is_key { schedule::unread(tries) } else { schedule::local(tries) };
         let text = error.to_string();
-        let same = self.orders.slot(id).record.trouble.as_ref().is_some_and(|trouble| *trouble.text == text);
-        self.orders.slot_mut(id).record.trouble =
+        let same = self.slot.record.trouble.as_ref().is_some_and(|trouble| *trouble.text == text);
+        self.slot.record.trouble =
             Some(Box::new(Trouble { text: text.clone().into(), tries, next: self.now.time + wait }));
-        self.touch(id);
-        let kept = if self.orders.slot(id).record.installed.is_some() {
-            "; the installed certificate stays"
-        } else {
-            ""
-        };
+        self.touch();
+        let kept =
+            if self.slot.record.installed.is_some() { "; the installed certificate stays" } else { "" };
         let again = if tries >= ALARM_AFTER { format!(", {tries} times in a row") } else { String::new() };
         let text = format!("{text}{again}{kept}; nothing is lost, next try in {}", note::duration(wait));
         if same && tries > ALARM_AFTER {
-            self.log(Level::Error, NoteKind::InstallFailed, Some(id), text);
+            self.log(Level::Error, NoteKind::InstallFailed, text);
         } else {
-            self.note(Level::Error, NoteKind::InstallFailed, Some(id), text);
+            self.note(Level::Error, NoteKind::InstallFailed, text);
         }
     }
 
     /// Work on this machine ended in a panic: the same work would end the same way, so the operator is asked.
     /// What was collected or staged stays recorded, and is gone on with when the order is taken up again.
-    pub(in crate::engine) fn panicked(&mut self, id: OrderId) {
-        let doing = match self.orders.slot(id).busy {
+    pub(in crate::engine) fn panicked(&mut self) {
+        let doing = match self.slot.busy {
             Busy::Local(Work::Verify) => "reading the keys for its certificate",
             Busy::Local(Work::Stage) => "writing its files",
             Busy::Local(Work::Activate) => "putting its files into place",
@@ -356,21 +310,21 @@ impl Engine {
             | Busy::Calling
             | Busy::Hook => "looking at its installed files",
         };
-        self.orders.slot_mut(id).busy = Busy::Idle;
-        if self.orders.slot(id).removed {
+        self.slot.busy = Busy::Idle;
+        if self.slot.removed {
             return;
         }
-        self.orders.slot_mut(id).pending.broken = true;
-        self.stop_after_bug(id, doing);
+        self.slot.pending.broken = true;
+        self.stop_after_bug(doing);
     }
 
-    pub(in crate::engine) fn tidied(&mut self, id: OrderId, problem: Option<String>) {
-        self.orders.slot_mut(id).busy = Busy::Idle;
-        if self.orders.slot(id).removed {
+    pub(in crate::engine) fn tidied(&mut self, problem: Option<String>) {
+        self.slot.busy = Busy::Idle;
+        if self.slot.removed {
             return;
         }
         if let Some(problem) = problem {
-            self.log(Level::Warn, NoteKind::Tidy, Some(id), problem);
+            self.log(Level::Warn, NoteKind::Tidy, problem);
         }
     }
 }
@@ -417,7 +371,7 @@ fn generation_name(leaf: &Certificate, installed: Option<&Generation>, now: Now)
 }
 
 pub(in crate::engine) fn generation(
-    entry: &Order,
+    entry: &config::Order,
     name: &str,
     material: &Material,
     files: Vec<InstalledFile>,
@@ -442,7 +396,7 @@ pub(in crate::engine) fn generation(
 /// Changes whenever the configuration asks for other files or copies than before. Owner and mode are not part
 /// of it: those are put right in place. The text is fixed for all time, or an upgrade would write every
 /// order's files anew.
-pub(in crate::engine) fn spec_of(entry: &Order) -> u64 {
+pub(in crate::engine) fn spec_of(entry: &config::Order) -> u64 {
     let mut text = String::new();
     for (kind, name, _) in contents::wanted(&entry.settings.files) {
         text.push_str(&format!("{}={name}\n", kind.as_str()));

@@ -17,9 +17,48 @@ use crate::engine::command::{CommandReply, Target};
 use crate::engine::event::Effect;
 use crate::engine::id::{OrderId, Token};
 use crate::engine::note::Level;
+use crate::engine::order::Order;
 use crate::engine::order::{self, Domains, Heard, OrderRecord};
 use crate::engine::time::{Now, rfc3339};
 use crate::engine::{Engine, NoteKind};
+
+impl Order<'_> {
+    fn wants_domains(&self) -> bool {
+        let slot = &*self.slot;
+        let entry = self.entry();
+        let record = &slot.record;
+        let cadence = &entry.settings.cadence;
+        let asked_lately = record
+            .domains
+            .as_ref()
+            .is_some_and(|known| self.now.time.since(known.asked) < cadence.max_interval);
+        let Some(waits_since) = record.waits_since().filter(|_| record.phase.is_polled()) else {
+            return false;
+        };
+        entry.settings.product == Product::Ssl
+            && self.known_number().is_some()
+            && self.gate.record.details_refused.is_none()
+            && !asked_lately
+            && (self.now.time.since(waits_since) > cadence.interval
+                || record.heard.as_ref().is_some_and(|heard| shows_open_validation(&heard.details)))
+    }
+
+    /// The order number: its entry's, or the one that answers name.
+    pub(in crate::engine) fn known_number(&self) -> Option<&str> {
+        order::number(self.entry(), Some(&self.slot.record))
+    }
+
+    /// An answer names the order's number, which its entry may not. The newest of a family has another one in time.
+    pub(in crate::engine) fn learn_number(&mut self, told: Option<&str>) {
+        let told = told.filter(|_| !matches!(self.entry().handle, OrderRef::OrderNumber(_)));
+        if let Some(told) = told
+            && self.slot.record.number.as_deref() != Some(told)
+        {
+            self.slot.record.number = Some(told.into());
+            self.touch();
+        }
+    }
+}
 
 impl Engine {
     pub(in crate::engine) fn want_domains(&mut self, token: Token, target: &Target) {
@@ -32,7 +71,7 @@ impl Engine {
                     other.as_str()
                 ));
             }
-            match self.shut(gate) {
+            match self.gates[gate].shut(&self.config, &self.outbox, self.now) {
                 Some(why) => Err(format!("nothing was asked: {why}")),
                 None => Ok((gate, number, id)),
             }
@@ -47,56 +86,23 @@ impl Engine {
 
     /// After an answer that the order still waits: would its domains tell more?
     pub(in crate::engine) fn wish_for_domains(&mut self, id: OrderId) {
-        if self.wants_domains(id) {
+        if self.order(id).wants_domains() {
             let gate = self.orders.slot(id).gate;
             self.gates[gate].wishes.insert(id);
         }
     }
 
-    fn wants_domains(&self, id: OrderId) -> bool {
-        let slot = self.orders.slot(id);
-        let entry = self.entry(id);
-        let record = &slot.record;
-        let cadence = &entry.settings.cadence;
-        let asked_lately = record
-            .domains
-            .as_ref()
-            .is_some_and(|known| self.now.time.since(known.asked) < cadence.max_interval);
-        let Some(waits_since) = record.waits_since().filter(|_| record.phase.is_polled()) else {
-            return false;
-        };
-        entry.settings.product == Product::Ssl
-            && self.known_number(id).is_some()
-            && self.gates[slot.gate].record.details_refused.is_none()
-            && !asked_lately
-            && (self.now.time.since(waits_since) > cadence.interval
-                || record.heard.as_ref().is_some_and(|heard| shows_open_validation(&heard.details)))
-    }
-
     /// The turn of a wish has come, if it still is one.
     pub(in crate::engine) fn start_wish(&mut self, gate: usize, id: OrderId) {
         self.gates[gate].wishes.remove(&id);
-        if self.orders.slot(id).removed || self.orders.slot(id).gate != gate || !self.wants_domains(id) {
+        if self.orders.slot(id).removed
+            || self.orders.slot(id).gate != gate
+            || !self.order(id).wants_domains()
+        {
             return;
         }
-        let Some(number) = self.known_number(id).map(str::to_owned) else { return };
+        let Some(number) = self.order(id).known_number().map(str::to_owned) else { return };
         self.start_side_call(gate, SideCall::domains(&number, Some(id), None));
-    }
-
-    /// The order number: its entry's, or the one that answers name.
-    pub(in crate::engine) fn known_number(&self, id: OrderId) -> Option<&str> {
-        order::number(self.entry(id), Some(&self.orders.slot(id).record))
-    }
-
-    /// An answer names the order's number, which its entry may not. The newest of a family has another one in time.
-    pub(in crate::engine) fn learn_number(&mut self, id: OrderId, told: Option<&str>) {
-        let told = told.filter(|_| !matches!(self.entry(id).handle, OrderRef::OrderNumber(_)));
-        if let Some(told) = told
-            && self.orders.slot(id).record.number.as_deref() != Some(told)
-        {
-            self.orders.slot_mut(id).record.number = Some(told.into());
-            self.touch(id);
-        }
     }
 
     /// Recorded before the call, so that no crash makes us ask sooner than we may.
@@ -109,7 +115,7 @@ impl Engine {
             }
         }
         if let Some(id) = order {
-            self.touch(id);
+            self.order(id).touch();
         }
     }
 
@@ -172,14 +178,14 @@ impl Engine {
             known.heard = Some(heard);
         }
         if let Some(id) = order.filter(|id| changed && !self.orders.slot(*id).removed) {
-            self.touch(id);
+            self.order(id).touch();
             let name = self.orders.slot_name(id);
             let more = if open > 0 {
                 format!("; `certcollectd explain {name}` says what is missing")
             } else {
                 String::new()
             };
-            self.note(Level::Info, NoteKind::Domains, Some(id), format!("{text}{more}"));
+            self.order(id).note(Level::Info, NoteKind::Domains, format!("{text}{more}"));
         }
         if let Some(token) = token {
             let data = as_data(number, details, now);

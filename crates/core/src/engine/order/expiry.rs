@@ -2,11 +2,10 @@
 //! which no re-issue reaches.
 
 use crate::config::HookEvent;
-use crate::engine::id::OrderId;
 use crate::engine::note::Level;
-use crate::engine::order::{Generation, OrderRecord};
-use crate::engine::time::{Time, rfc3339};
-use crate::engine::{Engine, NoteKind, note};
+use crate::engine::order::{Generation, Order, OrderRecord};
+use crate::engine::time::{Now, Time, rfc3339};
+use crate::engine::{NoteKind, note};
 use std::time::Duration;
 
 /// Number of warnings for one certificate: near its end, three days before it, and at it.
@@ -50,24 +49,23 @@ fn unwarned_term(record: &OrderRecord) -> Option<i64> {
     record.heard.as_ref()?.details.term_end.filter(|end| record.term_warned != Some(*end))
 }
 
-impl Engine {
-    /// When the next warning is due.
-    pub(in crate::engine) fn next_expiry(&self, id: OrderId) -> Option<Time> {
-        let record = &self.orders.slot(id).record;
-        let installed = record.installed.as_deref()?;
-        let expiry = warning_at(installed, record.warned);
-        let term = unwarned_term(record).map(|end| end - TERM_WARNING);
-        Some(self.now.time_of([expiry, term].into_iter().flatten().min()?))
-    }
+/// When the next warning is due.
+pub(in crate::engine) fn next_warning(record: &OrderRecord, now: Now) -> Option<Time> {
+    let installed = record.installed.as_deref()?;
+    let expiry = warning_at(installed, record.warned);
+    let term = unwarned_term(record).map(|end| end - TERM_WARNING);
+    Some(now.time_of([expiry, term].into_iter().flatten().min()?))
+}
 
+impl Order<'_> {
     /// Tells once that the subscription of an installed order ends.
-    pub(in crate::engine) fn warn_of_term(&mut self, id: OrderId) {
-        let record = &self.orders.slot(id).record;
+    pub(in crate::engine) fn warn_of_term(&mut self) {
+        let record = &self.slot.record;
         let end = unwarned_term(record)
             .filter(|end| record.installed.is_some() && end - TERM_WARNING <= self.now.unix());
         let Some(end) = end else { return };
-        self.orders.slot_mut(id).record.term_warned = Some(end);
-        self.touch(id);
+        self.slot.record.term_warned = Some(end);
+        self.touch();
         let left = end - self.now.unix();
         let text = if left > 0 {
             let left = note::duration(Duration::from_secs(left.unsigned_abs()));
@@ -81,13 +79,13 @@ impl Engine {
                 rfc3339(end)
             )
         };
-        self.note(Level::Warn, NoteKind::TermEnding, Some(id), text);
-        self.owe_hooks(id, HookEvent::Expiring);
+        self.note(Level::Warn, NoteKind::TermEnding, text);
+        self.owe_hooks(HookEvent::Expiring);
     }
 
     /// Gives the warnings whose time has come; of several that were slept through, one.
-    pub(in crate::engine) fn warn_of_expiry(&mut self, id: OrderId) {
-        let record = &self.orders.slot(id).record;
+    pub(in crate::engine) fn warn_of_expiry(&mut self) {
+        let record = &self.slot.record;
         let Some(installed) = record.installed.as_deref() else { return };
         let due = |stage: &u8| warning_at(installed, *stage).is_some_and(|at| at <= self.now.unix());
         let warned = (record.warned..EXPIRY_WARNINGS).take_while(due).last().map(|stage| stage + 1);
@@ -98,8 +96,8 @@ impl Engine {
             Some(_) => "its re-issue still waits: see `certcollectd explain`",
             None => "have it re-issued",
         };
-        self.orders.slot_mut(id).record.warned = warned;
-        self.touch(id);
+        self.slot.record.warned = warned;
+        self.touch();
         let text = if left > 0 {
             let left = note::duration(Duration::from_secs(left.unsigned_abs()));
             format!(
@@ -110,11 +108,11 @@ impl Engine {
             format!("the installed certificate has ended at {}; {act}", rfc3339(end))
         };
         let level = if warned == 1 { Level::Warn } else { Level::Error };
-        self.note(level, NoteKind::Expiring, Some(id), text);
-        self.owe_hooks(id, HookEvent::Expiring);
+        self.note(level, NoteKind::Expiring, text);
+        self.owe_hooks(HookEvent::Expiring);
         // From here on it is asked about as often as manners allow.
-        if warned == 1 && self.orders.slot(id).record.due.is_some() {
-            self.set_due(id);
+        if warned == 1 && self.slot.record.due.is_some() {
+            self.set_due();
         }
     }
 }

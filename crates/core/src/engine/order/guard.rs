@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use crate::cert::{self, Certificate, SignatureCheck};
-use crate::config::{FileKind, Order};
-use crate::engine::id::OrderId;
+use crate::config::{self, FileKind};
 use crate::engine::install::{Inspection, Link, Material};
 use crate::engine::note::Level;
 use crate::engine::order::deploy::{made_of, spec_of};
-use crate::engine::order::{Phase, Trigger};
+use crate::engine::order::{Order, Phase, Trigger};
 use crate::engine::{Engine, NoteKind};
 
 /// Files that readers lack, or that cannot be looked at, are looked at again after this.
@@ -17,25 +16,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(300);
 const AT_ONCE: usize = 500;
 const STEP: Duration = Duration::from_millis(2);
 
-impl Engine {
-    /// What happened to the installed files while no process ran is found at a start, without a call. With
-    /// very many orders the looks follow one another.
-    pub(in crate::engine) fn look_at_all(&mut self) {
-        let mut from = self.now.time;
-        let installed = self.orders.slots.iter_mut().filter(|slot| slot.record.installed.is_some());
-        for (at, slot) in installed.enumerate() {
-            if at >= AT_ONCE {
-                from = from + STEP;
-            }
-            slot.look_from = Some(from);
-        }
-    }
-
+impl Order<'_> {
     /// The guard's look: put back what is missing, say what was changed by hand, leave it alone.
-    pub(in crate::engine) fn look_at_files(&mut self, id: OrderId, inspection: &Inspection) {
-        let record = &self.orders.slot(id).record;
-        let Some(installed) = &record.installed else { return self.forget_spare(id) };
-        let respec = installed.spec != spec_of(self.entry(id));
+    pub(in crate::engine) fn look_at_files(&mut self, inspection: &Inspection) {
+        let record = &self.slot.record;
+        let Some(installed) = &record.installed else { return self.forget_spare() };
+        let respec = installed.spec != spec_of(self.entry());
         let missing = inspection.link == Link::Missing || !inspection.missing.is_empty();
         // A dangling link is never intended.
         let elsewhere = !missing && inspection.link.generation().is_some_and(|name| name != &*installed.name);
@@ -54,11 +40,11 @@ impl Engine {
         let foreign = in_the_way || !drift.is_empty();
         drift.extend(inspection.unmended.iter().cloned());
         let drift = Some(drift.join("; ")).filter(|drift| !drift.is_empty());
-        let rootless = installed.root.is_none() && wants_root(self.entry(id));
+        let rootless = installed.root.is_none() && wants_root(self.entry());
         // Restored files resume the order, so where the operator must act first they are not restored.
         let lost = missing && !in_the_way && !record.phase.is_stopped();
         if lost || ((respec || rootless) && !foreign) {
-            let mut spare = self.orders.slot(id).bundle.clone().unwrap_or_default();
+            let mut spare = self.slot.bundle.clone().unwrap_or_default();
             let found = inspection.certificates.iter().filter(|found| !spare.contains(found)).cloned();
             let found: Vec<Certificate> = found.collect();
             spare.extend(found);
@@ -74,67 +60,67 @@ impl Engine {
             };
             match material {
                 Some(material) if lost && inspection.unlinked && !respec => {
-                    return self.link_again(id, spare, material);
+                    return self.link_again(spare, material);
                 }
                 Some(material) if lost || respec || rooted => {
-                    let slot = self.orders.slot_mut(id);
+                    let slot = &mut *self.slot;
                     slot.bundle = Some(spare);
                     slot.material = Some(Box::new(material));
                     slot.record.bundled = true;
                     slot.pending.spare = false;
-                    self.outbox.unsaved.bundles.insert(id);
-                    self.change_phase(id, Trigger::Verified, None);
+                    self.outbox.unsaved.bundles.insert(self.id);
+                    self.change_phase(Trigger::Verified, None);
                     let replaced = match &drift {
                         Some(drift) if lost => format!(" ({drift})"),
                         _ => String::new(),
                     };
                     let text = format!("{why}{replaced}; the files are written anew");
-                    self.note(Level::Warn, NoteKind::Rewrite, Some(id), text);
+                    self.note(Level::Warn, NoteKind::Rewrite, text);
                     return;
                 }
                 Some(_) => {}
                 None if respec && !lost => {
                     let text = format!("{why}; written with the next poll");
-                    self.log(Level::Warn, NoteKind::Rewrite, Some(id), text);
+                    self.log(Level::Warn, NoteKind::Rewrite, text);
                 }
                 None => {}
             }
         }
-        self.tell_lost(id, inspection, missing);
+        self.tell_lost(inspection, missing);
         let drift: Option<Box<str>> = drift.map(String::into_boxed_str);
-        if self.orders.slot(id).record.drift != drift {
+        if self.slot.record.drift != drift {
             if let Some(text) = &drift {
                 let text = format!("{text}; left as it is");
-                self.note(Level::Warn, NoteKind::Drift, Some(id), text);
+                self.note(Level::Warn, NoteKind::Drift, text);
             }
-            self.orders.slot_mut(id).record.drift = drift;
-            self.touch(id);
+            self.slot.record.drift = drift;
+            self.touch();
         }
-        self.forget_spare(id);
+        self.forget_spare();
     }
 
     /// Nothing but the link to what is installed is gone. It needs no file of the operator's, such as a key.
-    fn link_again(&mut self, id: OrderId, bundle: Vec<Certificate>, material: Material) {
-        let slot = self.orders.slot_mut(id);
+    fn link_again(&mut self, bundle: Vec<Certificate>, material: Material) {
+        let slot = &mut *self.slot;
         slot.bundle = Some(bundle);
         slot.material = Some(Box::new(material));
         slot.pending.spare = false;
         slot.record.bundled = true;
         slot.record.staged.clone_from(&slot.record.installed);
-        self.outbox.unsaved.bundles.insert(id);
-        self.change_phase(id, Trigger::Staged, None);
+        self.outbox.unsaved.bundles.insert(self.id);
+        self.change_phase(Trigger::Staged, None);
         let text = "installed files are missing: no link leads to them; it is set anew";
-        self.note(Level::Warn, NoteKind::Rewrite, Some(id), text.into());
+        self.note(Level::Warn, NoteKind::Rewrite, text.into());
         self.outbox.save_first();
     }
 
     /// What readers lack is an alarm for as long as they lack it.
-    fn tell_lost(&mut self, id: OrderId, inspection: &Inspection, missing: bool) {
-        let record = &self.orders.slot(id).record;
+    fn tell_lost(&mut self, inspection: &Inspection, missing: bool) {
+        let record = &self.slot.record;
         let mut lost = [&inspection.unreadable[..], &inspection.unseen].concat();
         if missing {
             let next = if record.phase.is_stopped() {
-                format!("`certcollectd resume {}` puts them back", self.orders.slot_name(id))
+                format!("`certcollectd resume {}` puts them back", self.slot.name.clone())
             } else if matches!(inspection.link, Link::Foreign(_)) {
                 "they are written anew once nothing is in their place".to_owned()
             } else if inspection.unreadable.is_empty() {
@@ -147,33 +133,33 @@ impl Engine {
         let lost: Option<Box<str>> =
             Some(lost.join("; ")).filter(|lost| !lost.is_empty()).map(String::into_boxed_str);
         if lost.is_some() {
-            self.orders.slot_mut(id).look_from = Some(self.now.time + LOOK_AGAIN);
+            self.slot.look_from = Some(self.now.time + LOOK_AGAIN);
         }
-        if self.orders.slot(id).record.lost == lost {
+        if self.slot.record.lost == lost {
             return;
         }
         match &lost {
-            Some(text) => self.note(Level::Error, NoteKind::Lost, Some(id), text.to_string()),
+            Some(text) => self.note(Level::Error, NoteKind::Lost, text.to_string()),
             None => {
                 let text = "readers find what was installed again".to_owned();
-                self.note(Level::Info, NoteKind::Found, Some(id), text);
+                self.note(Level::Info, NoteKind::Found, text);
             }
         }
-        self.orders.slot_mut(id).record.lost = lost;
-        self.touch(id);
+        self.slot.record.lost = lost;
+        self.touch();
     }
 
     /// What is installed is looked after whatever the vendor says, and although it says nothing; not while another
     /// certificate is about to take its place.
-    pub(in crate::engine) fn look_after(&mut self, id: OrderId) {
-        let slot = self.orders.slot_mut(id);
+    pub(in crate::engine) fn look_after(&mut self) {
+        let slot = &mut *self.slot;
         let record = &slot.record;
         let rests = record.installed.is_some() && record.staged.is_none() && record.phase.is_polled();
         slot.pending.look |= rests && !slot.pending.verify;
     }
 
-    fn forget_spare(&mut self, id: OrderId) {
-        let slot = self.orders.slot_mut(id);
+    fn forget_spare(&mut self) {
+        let slot = &mut *self.slot;
         if std::mem::take(&mut slot.pending.spare) {
             slot.bundle = None;
         }
@@ -181,8 +167,8 @@ impl Engine {
 
     /// Whether a bundle brings nothing that is not installed: it holds the installed certificate, and no end
     /// entity that begins later. The one that the operator rolled back from does not count as news either.
-    pub(in crate::engine) fn is_in_place(&self, id: OrderId, bundle: &[Certificate]) -> bool {
-        let record = &self.orders.slot(id).record;
+    pub(in crate::engine) fn is_in_place(&self, bundle: &[Certificate]) -> bool {
+        let record = &self.slot.record;
         let Some(installed) = &record.installed else { return false };
         if record.staged.is_some() || record.phase == Phase::Collected {
             return false;
@@ -198,42 +184,55 @@ impl Engine {
     }
 
     /// The guard's usual finding. The bundle serves to put missing files back, and is not kept.
-    pub(in crate::engine) fn nothing_new(&mut self, id: OrderId, bundle: Vec<Certificate>) {
+    pub(in crate::engine) fn nothing_new(&mut self, bundle: Vec<Certificate>) {
         let held_back = self
-            .orders
-            .slot(id)
+            .slot
             .record
             .refused
             .is_some_and(|refused| bundle.iter().any(|certificate| certificate.fingerprint() == refused));
-        if self.orders.slot(id).record.bundled {
+        if self.slot.record.bundled {
             // A refused re-issue that the vendor no longer offers.
-            self.orders.slot_mut(id).record.bundled = false;
-            self.outbox.unsaved.bundles.insert(id);
+            self.slot.record.bundled = false;
+            self.outbox.unsaved.bundles.insert(self.id);
         }
-        if self.change_phase(id, Trigger::InPlace, None) {
+        if self.change_phase(Trigger::InPlace, None) {
             self.note(
                 Level::Info,
                 NoteKind::InPlace,
-                Some(id),
                 "the vendor offers the installed certificate again".into(),
             );
         }
-        let slot = self.orders.slot_mut(id);
+        let slot = &mut *self.slot;
         slot.bundle = Some(bundle).filter(|_| !held_back);
         slot.material = None;
         slot.pending.verify = false;
         slot.pending.spare = true;
         slot.pending.look = true;
-        self.set_due(id);
+        self.set_due();
         let text = if held_back {
             format!(
                 "the vendor still offers the certificate that was rolled back; `certcollectd accept {}` installs it",
-                self.orders.slot_name(id)
+                self.slot.name.clone()
             )
         } else {
-            format!("no newer certificate; {}", self.next_poll(id))
+            format!("no newer certificate; {}", self.next_poll())
         };
-        self.log(Level::Info, NoteKind::Guarded, Some(id), text);
+        self.log(Level::Info, NoteKind::Guarded, text);
+    }
+}
+
+impl Engine {
+    /// What happened to the installed files while no process ran is found at a start, without a call. With
+    /// very many orders the looks follow one another.
+    pub(in crate::engine) fn look_at_all(&mut self) {
+        let mut from = self.now.time;
+        let installed = self.orders.slots.iter_mut().filter(|slot| slot.record.installed.is_some());
+        for (at, slot) in installed.enumerate() {
+            if at >= AT_ONCE {
+                from = from + STEP;
+            }
+            slot.look_from = Some(from);
+        }
     }
 }
 
@@ -249,7 +248,7 @@ fn not_found(inspection: &Inspection) -> String {
 }
 
 /// Whether a file of the order, or a copy, is the root.
-fn wants_root(entry: &Order) -> bool {
+fn wants_root(entry: &config::Order) -> bool {
     entry.settings.files.name(FileKind::Root).is_some()
         || entry.copies.iter().any(|copy| copy.from == FileKind::Root)
 }

@@ -79,10 +79,16 @@ use crate::api::OrderRef;
 use crate::api::code::{Class, row_of};
 use crate::api::reply::Details;
 use crate::cert::Fingerprint;
-use crate::config::{HookEvent, Order};
+use crate::config::{self, Config, HookEvent};
 
+use crate::engine::account::Gate;
+use crate::engine::event::Effect;
+use crate::engine::id::OrderId;
 use crate::engine::install::InstalledFile;
 use crate::engine::is_default;
+use crate::engine::note::{Level, Note, NoteKind};
+use crate::engine::order::slot::Slot;
+use crate::engine::outbox::Outbox;
 use crate::engine::push::Pushed;
 use crate::engine::time::{Now, Time};
 
@@ -217,6 +223,68 @@ pub fn transition(phase: Phase, trigger: Trigger, standing: Standing) -> Phase {
         (Trigger::Resumed, other) => other,
         (Trigger::InPlace, Waiting | Collected | Quarantined) => at_rest,
         (Trigger::InPlace, other) => other,
+    }
+}
+
+/// One order, while something about it is decided: it reaches no other one, and only looks at its account.
+pub(in crate::engine) struct Order<'a> {
+    pub(in crate::engine) id: OrderId,
+    pub(in crate::engine) now: Now,
+    pub(in crate::engine) config: &'a Config,
+    pub(in crate::engine) slot: &'a mut Slot,
+    pub(in crate::engine) gate: &'a Gate,
+    pub(in crate::engine) outbox: &'a mut Outbox,
+}
+
+impl<'a> Order<'a> {
+    pub(in crate::engine) fn entry(&self) -> &'a config::Order {
+        &self.config.orders[self.slot.entry]
+    }
+
+    /// Marks its record as changed.
+    pub(in crate::engine) fn touch(&mut self) {
+        self.outbox.unsaved.orders.insert(self.id);
+        self.outbox.flush_soon(self.now);
+    }
+
+    /// Told and remembered.
+    pub(in crate::engine) fn note(&mut self, level: Level, kind: NoteKind, text: String) {
+        let note = self.compose(level, kind, text);
+        self.outbox.remember(note.clone(), self.now);
+        self.outbox.say(Effect::Report(note));
+    }
+
+    /// Told, not remembered: what repeats would push everything else out of a bounded history.
+    pub(in crate::engine) fn log(&mut self, level: Level, kind: NoteKind, text: String) {
+        let note = self.compose(level, kind, text);
+        self.outbox.say(Effect::Report(note));
+    }
+
+    /// Moves an order to another phase, by the table; says whether it is another one.
+    pub(in crate::engine) fn change_phase(&mut self, trigger: Trigger, reason: Option<String>) -> bool {
+        let now = self.now;
+        let record = &mut self.slot.record;
+        let old = record.phase;
+        let new = transition(old, trigger, record.standing());
+        let reason: Option<Box<str>> = reason.map(String::into_boxed_str);
+        let changed = new != old || (new.needs_person() && record.reason != reason);
+        if new != old {
+            record.phase = new;
+            record.since = now.unix();
+            if new == Phase::Waiting {
+                record.waiting_since = now.time;
+            }
+        }
+        if new != old || reason.is_some() {
+            record.reason = reason;
+        }
+        self.touch();
+        changed
+    }
+
+    fn compose(&self, level: Level, kind: NoteKind, text: String) -> Note {
+        let order = Some(self.slot.name.clone());
+        Note { level, kind, order, account: None, at: self.now.unix(), text }
     }
 }
 
@@ -558,7 +626,7 @@ pub struct Trouble {
 }
 
 /// The number by which every endpoint knows an order: its entry's, or the one that answers name.
-pub fn number<'a>(order: &'a Order, record: Option<&'a OrderRecord>) -> Option<&'a str> {
+pub fn number<'a>(order: &'a config::Order, record: Option<&'a OrderRecord>) -> Option<&'a str> {
     match &order.handle {
         OrderRef::OrderNumber(number) => Some(number),
         OrderRef::CertificateId(_) | OrderRef::BaseOrderNumber(_) => record?.number.as_deref(),

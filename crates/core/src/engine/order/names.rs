@@ -2,12 +2,12 @@
 //! order, and that can be seen long before the certificate comes.
 
 use crate::api::{Product, Untrusted};
-use crate::config::{self, Order};
+use crate::config;
 use crate::engine::order::OrderRecord;
 
 /// The vendor's name for the order, where none of the names that the vendor has told of it is among the entry's domains
 /// or goes with one of them.
-pub fn misfit<'a>(order: &Order, record: &'a OrderRecord) -> Option<&'a Untrusted> {
+pub fn misfit<'a>(order: &config::Order, record: &'a OrderRecord) -> Option<&'a Untrusted> {
     let details = &record.heard.as_ref()?.details;
     let fqdn = details.fqdn.as_ref()?;
     if order.settings.product != Product::Ssl || order.domains.is_empty() {

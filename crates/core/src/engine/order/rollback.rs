@@ -2,18 +2,18 @@
 
 use crate::cert::KeyCandidate;
 use crate::config::{FileCopy, KeySource};
+use crate::engine::NoteKind;
 use crate::engine::command::being_deployed;
-use crate::engine::id::{OrderId, Token};
+use crate::engine::id::Token;
 use crate::engine::install::Inspection;
 use crate::engine::note::Level;
 use crate::engine::order::deploy;
-use crate::engine::order::{Phase, Trigger};
-use crate::engine::{Engine, NoteKind};
+use crate::engine::order::{Order, Phase, Trigger};
 
-impl Engine {
-    pub(in crate::engine) fn want_rollback(&mut self, token: Token, id: OrderId) {
-        let name = self.orders.slot_name(id);
-        let slot = self.orders.slot_mut(id);
+impl Order<'_> {
+    pub(in crate::engine) fn want_rollback(&mut self, token: Token) {
+        let name = self.slot.name.clone();
+        let slot = &mut *self.slot;
         if slot.record.installed.is_none() {
             return self.outbox.reply(token, false, &format!("{name} has nothing installed"));
         }
@@ -28,11 +28,11 @@ impl Engine {
             return self.outbox.reply(token, false, &text);
         }
         slot.pending.rollback = true;
-        self.wait_for(id, token, false);
-        self.touch(id);
+        self.wait_for(token, false);
+        self.touch();
     }
 
-    pub(in crate::engine) fn roll_back(&mut self, id: OrderId, inspection: Inspection) {
+    pub(in crate::engine) fn roll_back(&mut self, inspection: Inspection) {
         let Inspection { keys, previous, .. } = inspection;
         let previous = previous.and_then(|(name, certificates, files)| {
             let leaf = certificates
@@ -44,9 +44,9 @@ impl Engine {
         });
         let Some((name, certificates, files, leaf)) = previous else {
             let text = "there is no complete generation before the current one to go back to";
-            return self.refuse_rollback(id, text);
+            return self.refuse_rollback(text);
         };
-        let key = match &self.entry(id).key {
+        let key = match &self.entry().key {
             KeySource::Keys(paths) => {
                 let fits = |known: &KeyCandidate| known.key.as_ref().is_ok_and(|key| key.matches(&leaf));
                 keys.iter().position(fits).and_then(|at| paths.get(at).cloned())
@@ -56,45 +56,44 @@ impl Engine {
         let material = deploy::material(&leaf, &certificates, key, self.now.unix());
         // The generation itself is complete; the copies are rewritten.
         let lacks_key = |copy: &&FileCopy| copy.from.holds_key() && material.key.is_none();
-        if let Some(copy) = self.entry(id).copies.iter().find(lacks_key) {
+        if let Some(copy) = self.entry().copies.iter().find(lacks_key) {
             let (to, serial, files) = (copy.to.display(), leaf.serial_text(), looked_at(&keys));
             let why = format!(
                 "the key of serial {serial}, which is in none of the key files ({files}); name its file in key_file as well"
             );
-            return self.refuse_rollback(id, &format!("not rolled back: {to} needs {why}"));
+            return self.refuse_rollback(&format!("not rolled back: {to} needs {why}"));
         }
-        let generation = deploy::generation(self.entry(id), &name, &material, files);
-        let slot = self.orders.slot_mut(id);
+        let generation = deploy::generation(self.entry(), &name, &material, files);
+        let slot = &mut *self.slot;
         slot.bundle = Some(certificates);
         slot.material = Some(Box::new(material));
         slot.record.bundled = true;
         slot.record.rollback = true;
         slot.record.staged = Some(Box::new(generation));
-        self.outbox.unsaved.bundles.insert(id);
-        self.change_phase(id, Trigger::Staged, None);
+        self.outbox.unsaved.bundles.insert(self.id);
+        self.change_phase(Trigger::Staged, None);
         self.note(
             Level::Warn,
             NoteKind::Rollback,
-            Some(id),
             format!("going back to generation {name} at the operator's word"),
         );
         self.outbox.save_first();
     }
 
     /// What is installed stays.
-    pub(in crate::engine) fn give_rollback_up(&mut self, id: OrderId, why: &str) {
-        self.drop_bundle(id);
-        self.change_phase(id, Trigger::Lost, None);
-        self.orders.slot_mut(id).pending.look = true;
-        self.set_due(id);
+    pub(in crate::engine) fn give_rollback_up(&mut self, why: &str) {
+        self.drop_bundle();
+        self.change_phase(Trigger::Lost, None);
+        self.slot.pending.look = true;
+        self.set_due();
         let text = format!("{why}; the rollback was given up");
-        self.refuse_rollback(id, &text);
-        self.note(Level::Error, NoteKind::Rollback, Some(id), text);
+        self.refuse_rollback(&text);
+        self.note(Level::Error, NoteKind::Rollback, text);
         self.outbox.save_first();
     }
 
-    fn refuse_rollback(&mut self, id: OrderId, why: &str) {
-        self.outbox.refuse_waiters(id, why);
+    fn refuse_rollback(&mut self, why: &str) {
+        self.outbox.refuse_waiters(self.id, why);
     }
 }
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use crate::api::code::{Class, Row};
 use crate::cert::Certificate;
 use crate::engine::install::Material;
-use crate::engine::order::OrderRecord;
+use crate::engine::order::expiry::next_warning;
+use crate::engine::order::{OrderRecord, Phase};
 use crate::engine::summary;
-use crate::engine::time::Time;
+use crate::engine::time::{Now, Time};
 
 /// What one order is busy with, outside the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -113,4 +114,50 @@ pub(in crate::engine) struct Slot {
     /// This process is not here for it.
     pub(in crate::engine) quiet: bool,
     pub(in crate::engine) tally: summary::Tally,
+}
+
+impl Slot {
+    /// What an idle order owes on this machine, and from when on.
+    pub(in crate::engine) fn local_work(&self) -> Option<(Time, Work)> {
+        let record = &self.record;
+        if self.pending.broken {
+            return None;
+        }
+        let retry = record.trouble.as_ref().map_or(Time::MIN, |trouble| trouble.next);
+        if record.staged.is_some() {
+            return Some((retry, Work::Activate));
+        }
+        if self.pending.rollback {
+            return Some((Time::MIN, Work::RollBack));
+        }
+        if self.pending.verify && self.bundle.is_some() {
+            return Some((self.hold_until.unwrap_or(Time::MIN).max(retry), Work::Verify));
+        }
+        if record.phase == Phase::Collected && self.material.is_some() {
+            return Some((retry, Work::Stage));
+        }
+        if self.pending.look {
+            return Some((Time::MIN, Work::Look));
+        }
+        if let Some(from) = self.look_from.filter(|_| !self.quiet) {
+            return Some((from, Work::Look));
+        }
+        if self.pending.quarantine {
+            return Some((Time::MIN, Work::Quarantine));
+        }
+        if self.pending.sweep && record.owed().next().is_none() {
+            return Some((Time::MIN, Work::Sweep));
+        }
+        None
+    }
+
+    /// When something is to be done about it on this machine.
+    pub(in crate::engine) fn next_work(&self, now: Now) -> Option<Time> {
+        if self.removed || self.quiet || self.busy != Busy::Idle {
+            return None;
+        }
+        let work = self.local_work().map(|(at, _)| at);
+        let debts = self.record.owed().filter_map(|debt| debt.next).min().filter(|_| !self.ready);
+        [work, debts, next_warning(&self.record, now)].into_iter().flatten().min()
+    }
 }

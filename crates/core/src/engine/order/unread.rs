@@ -2,11 +2,10 @@
 //! our trouble and not the vendor's: it waits, is looked at again soon, and the working certificate stays.
 
 use crate::cert::{self, Check, Finding, Verdict};
-use crate::engine::id::OrderId;
 use crate::engine::install::Inspection;
 use crate::engine::note::Level;
-use crate::engine::order::{Trigger, Trouble};
-use crate::engine::{Engine, NoteKind, note, schedule};
+use crate::engine::order::{Order, Trigger, Trouble};
+use crate::engine::{NoteKind, note, schedule};
 
 /// Failed tries between two log records: an hour and a half.
 const TELL_AGAIN: u32 = 256;
@@ -38,11 +37,11 @@ pub(in crate::engine) fn unread(verdict: &Verdict, inspection: &Inspection) -> O
     Some(why.join("; ")).filter(|why| !why.is_empty())
 }
 
-impl Engine {
+impl Order<'_> {
     /// Looks again soon, until it can be read.
-    pub(in crate::engine) fn postpone(&mut self, id: OrderId, why: &str) {
+    pub(in crate::engine) fn postpone(&mut self, why: &str) {
         let now = self.now;
-        let slot = self.orders.slot_mut(id);
+        let slot = &mut *self.slot;
         let before = slot.record.trouble.as_ref().filter(|trouble| *trouble.text == *why);
         let tries = before.map_or(0, |trouble| trouble.tries).saturating_add(1);
         let wait = schedule::unread(tries);
@@ -51,27 +50,24 @@ impl Engine {
         slot.hold_until = None;
         slot.pending.verify = true;
         slot.pending.unread = true;
-        self.change_phase(id, Trigger::Unjudged, None);
-        let kept = if self.orders.slot(id).record.installed.is_some() {
-            "; the installed certificate stays"
-        } else {
-            ""
-        };
+        self.change_phase(Trigger::Unjudged, None);
+        let kept =
+            if self.slot.record.installed.is_some() { "; the installed certificate stays" } else { "" };
         let text = format!(
             "the collected certificate waits: {why}{kept}; nothing is lost, looked at again every {} and installed then",
             note::duration(schedule::unread(u32::MAX))
         );
         if tries == 1 {
-            self.note(Level::Warn, NoteKind::Unread, Some(id), text);
+            self.note(Level::Warn, NoteKind::Unread, text);
         } else if tries.is_multiple_of(TELL_AGAIN) {
-            self.log(Level::Warn, NoteKind::Unread, Some(id), text);
+            self.log(Level::Warn, NoteKind::Unread, text);
         }
         self.outbox.save_first();
     }
 
     /// It can be read now.
-    pub(in crate::engine) fn end_postponement(&mut self, id: OrderId) {
-        let slot = self.orders.slot_mut(id);
+    pub(in crate::engine) fn end_postponement(&mut self) {
+        let slot = &mut *self.slot;
         if std::mem::take(&mut slot.pending.unread) {
             slot.record.trouble = None;
         }

@@ -6,33 +6,32 @@ use std::time::Duration;
 
 use crate::api::{Product, Untrusted};
 use crate::cert::{self, Certificate, Expectation, Fingerprint, KeyExpectation, Verdict};
-use crate::config::{FileKind, HookEvent, KeySource, Order, Severity};
-use crate::engine::id::OrderId;
+use crate::config::{self, FileKind, HookEvent, KeySource, Severity};
+use crate::engine::NoteKind;
 use crate::engine::install::{Inspection, InstalledFile, Material};
 use crate::engine::note::Level;
 use crate::engine::order::contents;
 use crate::engine::order::deploy::generation;
 use crate::engine::order::unread::unread;
-use crate::engine::order::{Generation, Phase, Trigger};
+use crate::engine::order::{Generation, Order, Phase, Trigger};
 use crate::engine::time::rfc3339;
-use crate::engine::{Engine, NoteKind};
 
 /// A certificate that is not valid yet is looked at again at least this often: the clock may be what is wrong.
 const HOLD_CHECK: Duration = Duration::from_secs(3600);
 /// No certificate of an order can be older than this program's first release; a clock before it is wrong.
 const EARLIEST_CLOCK: i64 = 1_795_132_800;
 
-impl Engine {
+impl Order<'_> {
     /// Judges the bundle at hand.
-    pub(in crate::engine) fn judge(&mut self, id: OrderId, inspection: &Inspection) {
-        let Some(bundle) = self.orders.slot(id).bundle.clone() else { return };
-        let entry = self.entry(id);
-        let installed = self.orders.slot(id).record.installed.as_ref().map(|installed| cert::Installed {
+    pub(in crate::engine) fn judge(&mut self, inspection: &Inspection, on_record: &[Box<str>]) {
+        let Some(bundle) = self.slot.bundle.clone() else { return };
+        let entry = self.entry();
+        let installed = self.slot.record.installed.as_ref().map(|installed| cert::Installed {
             fingerprint: installed.fingerprint,
             not_before: installed.not_before,
             not_after: installed.not_after,
         });
-        let covered = self.promised(id, found_leaf(inspection));
+        let covered = self.promised(found_leaf(inspection), on_record);
         let verdict = catch_unwind(AssertUnwindSafe(|| {
             let on_disk = found_leaf(inspection).map(|leaf| cert::Installed {
                 fingerprint: leaf.fingerprint(),
@@ -45,60 +44,60 @@ impl Engine {
                 self.now.unix(),
             )
         }));
-        let Ok(verdict) = verdict else { return self.stop_after_bug(id, "verifying the certificate") };
-        let overridden = verdict
-            .leaf
-            .as_ref()
-            .is_some_and(|leaf| self.orders.slot(id).record.accepted == Some(leaf.fingerprint()));
+        let Ok(verdict) = verdict else { return self.stop_after_bug("verifying the certificate") };
+        let overridden =
+            verdict.leaf.as_ref().is_some_and(|leaf| self.slot.record.accepted == Some(leaf.fingerprint()));
         match &verdict.leaf {
-            Some(_) if !verdict.blocked() || overridden => self.pass(id, verdict, inspection, overridden),
+            Some(_) if !verdict.blocked() || overridden => {
+                self.pass(verdict, inspection, on_record, overridden)
+            }
             _ => match unread(&verdict, inspection) {
-                Some(why) => self.postpone(id, &why),
-                None => self.refuse(id, &bundle, verdict),
+                Some(why) => self.postpone(&why),
+                None => self.refuse(&bundle, verdict),
             },
         }
     }
 
     /// What was refused may have been so because of this machine: another key in the same file, other roots, the clock.
-    pub(in crate::engine) fn judge_again(&mut self, id: OrderId) {
-        let slot = self.orders.slot_mut(id);
+    pub(in crate::engine) fn judge_again(&mut self) {
+        let slot = &mut *self.slot;
         let refused = slot.record.phase == Phase::Quarantined && slot.record.staged.is_none();
         slot.pending.verify |= refused && slot.bundle.is_some();
     }
 
-    fn pass(&mut self, id: OrderId, verdict: Verdict, inspection: &Inspection, overridden: bool) {
-        self.end_postponement(id);
+    fn pass(&mut self, verdict: Verdict, inspection: &Inspection, on_record: &[Box<str>], overridden: bool) {
+        self.end_postponement();
         let leaf = verdict.leaf.expect("the caller looked");
         let fingerprint = leaf.fingerprint();
-        let record = &self.orders.slot(id).record;
+        let record = &self.slot.record;
         let in_place =
             record.installed.as_ref().is_some_and(|installed| installed.fingerprint == fingerprint);
         if in_place || (record.refused == Some(fingerprint) && !overridden) {
             // Among others the bundle holds what is installed, or what the operator rolled back from.
-            self.drop_bundle(id);
-            self.change_phase(id, Trigger::InPlace, None);
-            self.orders.slot_mut(id).pending.look = in_place;
-            return self.set_due(id);
+            self.drop_bundle();
+            self.change_phase(Trigger::InPlace, None);
+            self.slot.pending.look = in_place;
+            return self.set_due();
         }
         for finding in verdict.findings.iter().filter(|finding| finding.level != Severity::Off) {
             let by = if overridden { " (accepted by the operator)" } else { "" };
-            self.note(Level::Warn, NoteKind::Verdict, Some(id), format!("{finding}{by}"));
+            self.note(Level::Warn, NoteKind::Verdict, format!("{finding}{by}"));
         }
-        let key = verdict.key.and_then(|index| match &self.entry(id).key {
+        let key = verdict.key.and_then(|index| match &self.entry().key {
             KeySource::Keys(paths) => paths.get(index).cloned(),
             KeySource::None | KeySource::Csr(_) | KeySource::Request(_) => None,
         });
         let material = Material { leaf, chain: verdict.chain.intermediates, root: verdict.chain.root, key };
-        if let Some(generation) = self.already_there(id, &material, inspection) {
-            return self.adopt(id, generation);
+        if let Some(generation) = self.already_there(&material, inspection) {
+            return self.adopt(generation);
         }
         let mut text = format!(
             "collected a certificate with serial {} that ends {}",
             material.leaf.serial_text(),
             rfc3339(material.leaf.not_after())
         );
-        let first = self.orders.slot(id).record.installed.is_none();
-        let unpinned = self.entry(id).is_unpinned();
+        let first = self.slot.record.installed.is_none();
+        let unpinned = self.entry().is_unpinned();
         if first && unpinned {
             text.push_str(&format!(
                 ", for {}; nothing in its entry says whether that is right: set domains, key_file or csr_file",
@@ -106,21 +105,21 @@ impl Engine {
             ));
         }
         let level = if first && unpinned { Level::Warn } else { Level::Info };
-        let known = self.orders.slot(id).record.phase == Phase::Collected;
+        let known = self.slot.record.phase == Phase::Collected;
         if first && !overridden {
-            self.miss_what_was_found(id, found_leaf(inspection), &material.leaf);
+            self.miss_what_was_found(found_leaf(inspection), on_record, &material.leaf);
         }
-        let slot = self.orders.slot_mut(id);
+        let slot = &mut *self.slot;
         slot.material = Some(Box::new(material));
         slot.hold_until = None;
-        self.change_phase(id, Trigger::Verified, None);
+        self.change_phase(Trigger::Verified, None);
         if !known {
-            self.note(level, NoteKind::Collected, Some(id), text);
+            self.note(level, NoteKind::Collected, text);
         }
     }
 
-    fn refuse(&mut self, id: OrderId, bundle: &[Certificate], verdict: Verdict) {
-        self.end_postponement(id);
+    fn refuse(&mut self, bundle: &[Certificate], verdict: Verdict) {
+        self.end_postponement();
         let blocking: Vec<String> = verdict
             .findings
             .iter()
@@ -133,7 +132,7 @@ impl Engine {
             .filter(|finding| finding.level == Severity::Block)
             .all(|finding| finding.check == cert::Check::Dates);
         if let (Some(from), true) = (verdict.not_yet_valid_until, only_dates) {
-            return self.hold(id, from);
+            return self.hold(from);
         }
         let clock =
             if self.now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
@@ -143,42 +142,39 @@ impl Engine {
             // The presumed leaf first, for the person who looks at it.
             certificates.sort_by_key(|certificate| certificate.fingerprint() != leaf.fingerprint());
         }
-        let slot = self.orders.slot_mut(id);
+        let slot = &mut *self.slot;
         slot.record.leafless = verdict.leaf.is_none();
         slot.bundle = Some(certificates);
         slot.material = None;
         slot.hold_until = None;
         // In the new order: `accept` goes by the first one, also after a restart.
-        self.outbox.unsaved.bundles.insert(id);
-        if self.change_phase(id, Trigger::Refused, Some(reason.clone())) {
-            let stays = if self.orders.slot(id).record.installed.is_some() {
-                "; the installed certificate stays"
-            } else {
-                ""
-            };
-            let name = self.orders.slot_name(id);
+        self.outbox.unsaved.bundles.insert(self.id);
+        if self.change_phase(Trigger::Refused, Some(reason.clone())) {
+            let stays =
+                if self.slot.record.installed.is_some() { "; the installed certificate stays" } else { "" };
+            let name = self.slot.name.clone();
             let accept = match &verdict.leaf {
                 Some(_) => format!("`certcollectd accept {name}` installs it all the same"),
                 None => "which one to install is not known, so there is none to accept".to_owned(),
             };
             let text = format!(
                 "the collected certificate was refused: {reason}{stays}; polling goes on, {}; {accept}",
-                self.next_poll(id)
+                self.next_poll()
             );
-            self.note(Level::Error, NoteKind::Quarantined, Some(id), text);
-            self.orders.slot_mut(id).pending.quarantine = true;
-            self.owe_hooks(id, HookEvent::Failed);
+            self.note(Level::Error, NoteKind::Quarantined, text);
+            self.slot.pending.quarantine = true;
+            self.owe_hooks(HookEvent::Failed);
         }
-        if self.orders.slot(id).record.due.is_none() {
-            self.set_due(id);
+        if self.slot.record.due.is_none() {
+            self.set_due();
         }
-        self.look_after(id);
+        self.look_after();
         self.outbox.save_first();
     }
 
     /// Right in everything but that its time has not come.
-    fn hold(&mut self, id: OrderId, from: i64) {
-        let first = self.orders.slot(id).hold_until.is_none();
+    fn hold(&mut self, from: i64) {
+        let first = self.slot.hold_until.is_none();
         let clock =
             if self.now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
         let text = format!("the certificate is valid from {} on; it is installed then{clock}", rfc3339(from));
@@ -187,7 +183,7 @@ impl Engine {
             .time_of(from)
             .min(self.now.time + HOLD_CHECK)
             .max(self.now.time + Duration::from_secs(1));
-        let slot = self.orders.slot_mut(id);
+        let slot = &mut *self.slot;
         slot.hold_until = Some(until);
         slot.pending.verify = true;
         if let Some(heard) = &mut slot.record.heard {
@@ -195,21 +191,21 @@ impl Engine {
             heard.text = format!("issued; {text}").into();
         }
         if first {
-            self.note(Level::Info, NoteKind::NotYetValid, Some(id), text);
+            self.note(Level::Info, NoteKind::NotYetValid, text);
         }
-        self.touch(id);
+        self.touch();
     }
 
     /// After a loss of the state, or under one restored from a backup: what readers see is another generation than
     /// the one on record, and to the byte what would be installed.
-    fn already_there(&self, id: OrderId, material: &Material, inspection: &Inspection) -> Option<Generation> {
-        let record = &self.orders.slot(id).record;
+    fn already_there(&self, material: &Material, inspection: &Inspection) -> Option<Generation> {
+        let record = &self.slot.record;
         let name = inspection.link.generation()?;
         let on_record = record.installed.as_ref().is_some_and(|installed| *installed.name == *name);
         if on_record || record.staged.is_some() {
             return None;
         }
-        let entry = self.entry(id);
+        let entry = self.entry();
         let mut files = Vec::new();
         for (kind, file, mode) in contents::wanted(&entry.settings.files) {
             let found = inspection.files.iter().find(|(name, _)| name == file);
@@ -229,27 +225,27 @@ impl Engine {
         Some(Generation { at: self.now.unix(), ..generation(entry, name, material, files) })
     }
 
-    fn adopt(&mut self, id: OrderId, generation: Generation) {
+    fn adopt(&mut self, generation: Generation) {
         let text = format!(
             "generation {} is in place already; nothing was written and no hook runs",
             generation.name
         );
-        let slot = self.orders.slot_mut(id);
+        let slot = &mut *self.slot;
         slot.record.installed = Some(Box::new(generation));
         slot.record.drift = None;
         slot.record.lost = None;
         slot.record.warned = 0;
-        self.revocation_answered(id, false);
-        self.drop_bundle(id);
-        self.change_phase(id, Trigger::InPlace, None);
-        self.set_due(id);
-        self.note(Level::Info, NoteKind::Adopted, Some(id), text);
+        self.revocation_answered(false);
+        self.drop_bundle();
+        self.change_phase(Trigger::InPlace, None);
+        self.set_due();
+        self.note(Level::Info, NoteKind::Adopted, text);
         self.outbox.save_first();
     }
 }
 
 fn expectation<'a>(
-    entry: &'a Order,
+    entry: &'a config::Order,
     inspection: &'a Inspection,
     installed: Option<cert::Installed>,
     covered: &'a [Box<str>],
