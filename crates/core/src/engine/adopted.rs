@@ -106,7 +106,10 @@ impl Engine {
                 "order {} was adopted as {} after a replacement; the configuration has it now and decides from here on",
                 gone.number, gone.name
             );
-            self.note(Level::Info, NoteKind::TakenOver, self.orders.find(&gone.name), text);
+            match self.orders.find(&gone.name) {
+                Some(id) => self.order(id).note(Level::Info, NoteKind::TakenOver, text),
+                None => self.note(Level::Info, NoteKind::TakenOver, text),
+            }
             self.outbox.unsaved.adopted.insert(gone.name);
         }
     }

@@ -1,5 +1,6 @@
 //! The operator's word.
 
+use crate::engine::account::Accounts;
 use serde::{Deserialize, Serialize};
 
 use super::event::Effect;
@@ -214,6 +215,43 @@ impl Order<'_> {
     }
 }
 
+impl Accounts<'_> {
+    /// A command waiting for a poll that cannot be made at present need not wait for that to end. The order
+    /// stays due; but an account that is closed can be so for weeks, and then the poll is no longer what was
+    /// wanted.
+    pub(super) fn refuse_waiters(&mut self, gate: usize) {
+        if self.outbox.waiters.is_empty() || self.gates[gate].in_flight.is_some() {
+            return;
+        }
+        let Some(why) = self.gates[gate].shut(&self.config, &self.outbox, self.now) else { return };
+        let waiting = |id: &OrderId| self.orders.slot(*id).gate == gate && self.orders.slot(*id).urgent;
+        let ids: Vec<OrderId> = self.outbox.waiters.keys().copied().filter(waiting).collect();
+        for id in ids {
+            if self.gates[gate].record.not_before(self.now.time).is_none() {
+                self.orders.slot_mut(id).urgent = false;
+            }
+            let (name, next) = (self.orders.slot_name(id), self.order(id).next_poll());
+            let (refused, others) = self
+                .outbox
+                .waiters
+                .remove(&id)
+                .unwrap_or_default()
+                .into_iter()
+                .partition::<Vec<_>, _>(|waiter| waiter.needs_call);
+            if !others.is_empty() {
+                self.outbox.waiters.insert(id, others);
+            }
+            for waiter in refused {
+                self.outbox.reply(
+                    waiter.token,
+                    false,
+                    &format!("{name} was not polled: nothing was sent: {why}; {next}"),
+                );
+            }
+        }
+    }
+}
+
 impl Engine {
     pub(super) fn commanded(&mut self, token: Token, command: Command) {
         if self.stopping {
@@ -225,12 +263,14 @@ impl Engine {
             Command::Rollback(name) => (name, |engine, token, id| engine.order(id).want_rollback(token)),
             Command::Resume(name) => (name, Engine::resume),
             Command::Rehearse(name) => (name, Engine::rehearse),
-            Command::ResumeAccount(account) => return self.resume_account(token, account, false),
-            Command::ResumeSamePassword(account) => return self.resume_account(token, account, true),
+            Command::ResumeAccount(account) => return self.accounts().resume_account(token, account, false),
+            Command::ResumeSamePassword(account) => {
+                return self.accounts().resume_account(token, account, true);
+            }
             Command::Forget(name) => return self.forget(token, name),
-            Command::Domains(target) => return self.want_domains(token, target),
-            Command::Resend(target) => return self.want_resend(token, target),
-            Command::Replace(command) => return self.want_replacement(token, command.clone()),
+            Command::Domains(target) => return self.accounts().want_domains(token, target),
+            Command::Resend(target) => return self.accounts().want_resend(token, target),
+            Command::Replace(command) => return self.accounts().want_replacement(token, command.clone()),
         };
         let Some(id) = self.orders.find(name) else {
             return self.outbox.reply(
@@ -281,41 +321,6 @@ impl Engine {
         }
     }
 
-    /// A command waiting for a poll that cannot be made at present need not wait for that to end. The order
-    /// stays due; but an account that is closed can be so for weeks, and then the poll is no longer what was
-    /// wanted.
-    pub(super) fn refuse_waiters(&mut self, gate: usize) {
-        if self.outbox.waiters.is_empty() || self.gates[gate].in_flight.is_some() {
-            return;
-        }
-        let Some(why) = self.gates[gate].shut(&self.config, &self.outbox, self.now) else { return };
-        let waiting = |id: &OrderId| self.orders.slot(*id).gate == gate && self.orders.slot(*id).urgent;
-        let ids: Vec<OrderId> = self.outbox.waiters.keys().copied().filter(waiting).collect();
-        for id in ids {
-            if self.gates[gate].record.not_before(self.now.time).is_none() {
-                self.orders.slot_mut(id).urgent = false;
-            }
-            let (name, next) = (self.orders.slot_name(id), self.order(id).next_poll());
-            let (refused, others) = self
-                .outbox
-                .waiters
-                .remove(&id)
-                .unwrap_or_default()
-                .into_iter()
-                .partition::<Vec<_>, _>(|waiter| waiter.needs_call);
-            if !others.is_empty() {
-                self.outbox.waiters.insert(id, others);
-            }
-            for waiter in refused {
-                self.outbox.reply(
-                    waiter.token,
-                    false,
-                    &format!("{name} was not polled: nothing was sent: {why}; {next}"),
-                );
-            }
-        }
-    }
-
     fn resume(&mut self, token: Token, id: OrderId) {
         let now = self.now;
         self.orders.slot_mut(id).pending.broken = false;
@@ -333,7 +338,8 @@ impl Engine {
             self.orders.slot_mut(id).pending.verify = true;
         }
         if let Some(number) = self.order(id).known_number().map(str::to_owned) {
-            self.settle_replacement(self.orders.slot(id).gate, |known| known == number);
+            let gate = self.orders.slot(id).gate;
+            self.accounts().settle_replacement(gate, |known| known == number);
         }
         if stopped {
             self.order(id).change_phase(Trigger::Resumed, None);

@@ -105,12 +105,7 @@ impl Engine {
         }
         self.outbox.unsaved.archived.insert(name.clone());
         self.outbox.unsaved.forgotten.insert(name.clone());
-        self.note(
-            Level::Info,
-            NoteKind::Forgotten,
-            None,
-            format!("{name}: forgotten at the operator's word"),
-        );
+        self.note(Level::Info, NoteKind::Forgotten, format!("{name}: forgotten at the operator's word"));
         self.outbox.save_first();
         let text = format!(
             "{name} is forgotten; its files in {} stay, remove them when nothing uses them any more",

@@ -38,12 +38,12 @@ mod summary;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use account::{AccountRecord, Gate};
+use account::{AccountRecord, Accounts, Gate};
 pub use adopted::{Adopted, joined};
 use event::{Effect, Event};
 use id::OrderId;
-use note::Level;
 pub use note::{ALARM_AFTER, NoteKind};
+use note::{Level, Note};
 use order::OrderRecord;
 pub use order::expiry::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
 use order::slot::{Busy, Pending, Slot};
@@ -54,7 +54,7 @@ pub use summary::Summary;
 use time::{Now, Time};
 
 use crate::cert::Certificate;
-use crate::config::{self, Account, Config};
+use crate::config::{self, Config};
 
 /// Whether a record is written without it.
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -132,17 +132,17 @@ impl Engine {
         engine.outbox.unsaved.adopted.extend(renamed.adopted);
         engine.outbox.unsaved.archived.extend(renamed.orders);
         engine.outbox.unsaved.left_names.extend(renamed.left);
-        for (name, record) in engine.add_gates(loaded.accounts) {
-            engine.keep_account(name, record);
+        for (name, record) in engine.accounts().add_gates(loaded.accounts) {
+            engine.accounts().keep_account(name, record);
         }
         for (name, record) in renamed.nameless {
-            let gate = engine.keep_account(name, record);
-            engine.touch_gate(gate);
+            let gate = engine.accounts().keep_account(name, record);
+            engine.accounts().touch_gate(gate);
             engine.outbox.save_first();
         }
         for account in renamed.accounts {
-            if let Some(gate) = engine.gate_of(&account) {
-                engine.touch_gate(gate);
+            if let Some(gate) = account::gate_of(&engine.gates, &account) {
+                engine.accounts().touch_gate(gate);
                 engine.outbox.save_first();
             }
         }
@@ -186,8 +186,8 @@ impl Engine {
             Event::Answered { account, outcome, credential } => {
                 self.answered(&account, outcome, credential);
             }
-            Event::CredentialTagged { account, tag } => self.credential_tagged(&account, tag),
-            Event::CredentialTouched { account } => self.credential_touched(&account),
+            Event::CredentialTagged { account, tag } => self.accounts().credential_tagged(&account, tag),
+            Event::CredentialTouched { account } => self.accounts().credential_touched(&account),
             Event::Inspected { order, inspection } => {
                 let on_record = self.orders.names_under_old_name(order);
                 self.order(order).inspected(*inspection, &on_record);
@@ -195,7 +195,8 @@ impl Engine {
             Event::Staged { order, result } => self.order(order).staged(result),
             Event::Activated { order, result } => {
                 if let Some(leaf) = self.order(order).activated(result) {
-                    self.settle_collected(self.orders.slot(order).gate, &leaf);
+                    let gate = self.orders.slot(order).gate;
+                    self.accounts().settle_collected(gate, &leaf);
                 }
             }
             Event::Tidied { order, problem } => self.order(order).tidied(problem),
@@ -277,7 +278,7 @@ impl Engine {
         self.orders.changed.extend(self.orders.ids());
         // A closed account whose credential may have changed while no process ran.
         for gate in 0..self.gates.len() {
-            self.check_credential(gate);
+            self.accounts().check_credential(gate);
         }
     }
 
@@ -295,13 +296,12 @@ impl Engine {
             self.note(
                 Level::Warn,
                 NoteKind::Clock,
-                None,
                 "the system clock was set; schedules are not affected".into(),
             );
             // What an earlier boot wrote is read by wall time at a start; from now on that would be off by
             // this step. Rewritten, it is on this boot's own timeline.
             for gate in 0..self.gates.len() {
-                self.touch_gate(gate);
+                self.accounts().touch_gate(gate);
             }
             for id in self.orders.ids() {
                 if !self.orders.slot(id).removed {
@@ -317,35 +317,29 @@ impl Engine {
         &self.config.orders[self.orders.slot(id).entry]
     }
 
-    fn gate_of(&self, account: &str) -> Option<usize> {
-        self.gates.iter().position(|gate| &*gate.name == account)
-    }
-
-    fn order(&mut self, id: OrderId) -> order::Order<'_> {
-        let slot = self.orders.slot_mut(id);
-        order::Order {
-            id,
+    fn accounts(&mut self) -> Accounts<'_> {
+        Accounts {
             now: self.now,
             config: &self.config,
-            gate: &self.gates[slot.gate],
-            slot,
+            gates: &mut self.gates,
+            orders: &mut self.orders,
             outbox: &mut self.outbox,
         }
     }
 
-    /// The entry of a gate's account, while it is configured.
-    fn account_of(&self, gate: usize) -> Option<&Account> {
-        self.config.account(&self.gates[gate].name).map(|account| &**account)
+    fn order(&mut self, id: OrderId) -> order::Order<'_> {
+        self.orders.order(id, self.now, &self.config, &self.gates, &mut self.outbox)
+    }
+
+    /// Told and remembered, of the process as a whole.
+    fn note(&mut self, level: Level, kind: NoteKind, text: String) {
+        let note = Note { level, kind, order: None, account: None, at: self.now.unix(), text };
+        self.outbox.note(note, self.now);
     }
 
     /// Marks an order's record as changed.
     fn touch(&mut self, id: OrderId) {
         self.outbox.unsaved.orders.insert(id);
-        self.outbox.flush_soon(self.now);
-    }
-
-    fn touch_gate(&mut self, gate: usize) {
-        self.outbox.unsaved.accounts.insert(gate);
         self.outbox.flush_soon(self.now);
     }
 

@@ -3,10 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Engine;
-use super::event::Effect;
-use super::id::OrderId;
-
 /// How much a note matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
@@ -104,40 +100,6 @@ words! {
         Unreachable = "unreachable",
         Unread = "unread",
         Verdict = "verdict",
-    }
-}
-
-impl Engine {
-    /// Told and remembered.
-    pub(super) fn note(&mut self, level: Level, kind: NoteKind, order: Option<OrderId>, text: String) {
-        let note = self.compose(level, kind, order, text);
-        self.outbox.remember(note.clone(), self.now);
-        self.outbox.say(Effect::Report(note));
-    }
-
-    /// Told, not remembered: what repeats would push everything else out of a bounded history.
-    pub(super) fn log(&mut self, level: Level, kind: NoteKind, order: Option<OrderId>, text: String) {
-        let note = self.compose(level, kind, order, text);
-        self.outbox.say(Effect::Report(note));
-    }
-
-    /// Told and remembered, about an account.
-    pub(super) fn note_account(&mut self, level: Level, kind: NoteKind, gate: usize, text: String) {
-        let account = Some(self.gates[gate].name.clone());
-        let note = Note { level, kind, order: None, account, at: self.now.unix(), text };
-        self.outbox.remember(note.clone(), self.now);
-        self.outbox.say(Effect::Report(note));
-    }
-
-    fn compose(&self, level: Level, kind: NoteKind, order: Option<OrderId>, text: String) -> Note {
-        Note {
-            level,
-            kind,
-            order: order.map(|id| self.orders.slot_name(id)),
-            account: None,
-            at: self.now.unix(),
-            text,
-        }
     }
 }
 

@@ -4,10 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Remembered;
+use super::account::Gate;
 use super::adopted::Adopted;
 use super::id::OrderId;
-use super::order::{self, slot::Slot};
-use super::time::Time;
+use super::order::slot::Slot;
+use super::order::{self, Order};
+use super::outbox::Outbox;
+use super::time::{Now, Time};
 use crate::config::Config;
 
 #[derive(Debug, Default)]
@@ -43,6 +46,18 @@ impl Orders {
 
     pub(super) fn slot_name(&self, id: OrderId) -> Arc<str> {
         self.slot(id).name.clone()
+    }
+
+    pub(super) fn order<'a>(
+        &'a mut self,
+        id: OrderId,
+        now: Now,
+        config: &'a Config,
+        gates: &'a [Gate],
+        outbox: &'a mut Outbox,
+    ) -> Order<'a> {
+        let slot = self.slot_mut(id);
+        Order { id, now, config, gate: &gates[slot.gate], slot, outbox }
     }
 
     /// See [`order::number`].

@@ -125,8 +125,14 @@ impl Outbox {
         self.say(Effect::Reply { token, reply: CommandReply::new(ok, text) });
     }
 
+    /// Told and remembered.
+    pub(super) fn note(&mut self, note: Note, now: Now) {
+        self.remember(note.clone(), now);
+        self.say(Effect::Report(note));
+    }
+
     /// A line of the history.
-    pub(super) fn remember(&mut self, note: Note, now: Now) {
+    fn remember(&mut self, note: Note, now: Now) {
         if self.unsaved.history.len() < MAX_UNSAVED {
             self.unsaved.history.push(note);
         }

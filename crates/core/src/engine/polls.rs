@@ -1,8 +1,10 @@
 //! Polls: which order is asked next, and when it is asked again.
 
+use super::account::login::News;
+use crate::api::reply::Details;
+use crate::engine::account::Accounts;
 use std::time::Duration;
 
-use super::account::unheard::Ending;
 use super::account::{Asked, Before, InFlight, Purpose, Turn};
 use super::account::{Call, CredentialTag};
 use super::event::Effect;
@@ -99,21 +101,28 @@ impl Order<'_> {
     }
 }
 
-impl Engine {
-    /// Starts a call on every account whose gate allows one and where something is to be asked.
-    pub(super) fn start_calls(&mut self) {
-        let gap = self.config.calls.call_gap;
-        for gate in 0..self.gates.len() {
-            self.refuse_side_calls(gate);
-            self.refuse_waiters(gate);
-            self.catch_up(self.now.time + TICK);
-            while let Some(turn) = self.gates[gate].turn(gap, self.now.time) {
-                match turn {
-                    Turn::SideCall => self.start_next_side_call(gate),
-                    Turn::Poll(id) => self.start_call(gate, id),
-                    Turn::Wish(id) => self.start_wish(gate, id),
+impl Accounts<'_> {
+    /// What the end of a poll means for its order.
+    fn polled(&mut self, gate: usize, id: OrderId, asked: &Asked, news: News) {
+        let meant = self.order(id).still_means(gate, asked);
+        match news {
+            News::Unsent(_, told) => {
+                self.order(id).poll_unsent(gate, asked);
+                if meant {
+                    self.order(id).heard(None, told, Details::default());
                 }
             }
+            news if !meant => self.answered_too_late(gate, id, asked, news),
+            news => {
+                let seen = self.seen_by(&news);
+                if self.order(id).polled(asked, news, seen) {
+                    self.wish_for_domains(id);
+                }
+            }
+        }
+        if !self.orders.slot(id).removed {
+            self.order(id).judge_again();
+            self.order(id).look_after();
         }
     }
 
@@ -179,7 +188,7 @@ impl Engine {
         }
     }
 
-    fn end_call(&mut self, gate: usize) -> Option<InFlight> {
+    pub(super) fn end_call(&mut self, gate: usize) -> Option<InFlight> {
         let in_flight = self.gates[gate].in_flight.take()?;
         if self.gates[gate].former.take().is_some() {
             self.hold_names();
@@ -194,62 +203,42 @@ impl Engine {
         }
         Some(in_flight)
     }
+}
 
+impl Engine {
     pub(super) fn answered(
         &mut self,
         account: &str,
         outcome: Result<Answer, Failure>,
         credential: Option<CredentialTag>,
     ) {
-        let Some(gate) = self.gate_of_call(account) else { return };
-        self.gates[gate].sent = credential;
-        let Some(in_flight) = self.end_call(gate) else { return };
-        self.count(gate, outcome.as_ref().map(|_| ()));
-        match in_flight.purpose {
-            Purpose::Poll { order, asked } => {
-                self.polled(gate, order, &asked, in_flight.probe, outcome);
-            }
+        let Some((gate, purpose, news)) = self.accounts().hear_first(account, outcome, credential) else {
+            return;
+        };
+        match purpose {
+            Purpose::Poll { order, asked } => self.accounts().polled(gate, order, &asked, news),
             Purpose::SideCall(side_call) => {
-                self.side_call_answered(gate, side_call, in_flight.probe, outcome)
+                if let Some(adopted) = self.accounts().side_call_ended(gate, side_call, news) {
+                    self.adopt_order(adopted);
+                }
             }
         }
     }
 
-    fn polled(
-        &mut self,
-        gate: usize,
-        id: OrderId,
-        asked: &Asked,
-        probe: bool,
-        outcome: Result<Answer, Failure>,
-    ) {
-        let meant = self.order(id).still_means(gate, asked);
-        match outcome {
-            Err(failure) if failure.unsent() => {
-                self.gates[gate].record.probe = probe;
-                self.order(id).poll_unsent(gate, asked);
-                self.unreachable(gate, meant.then_some(id), &failure);
-            }
-            outcome if !meant => self.answered_too_late(gate, id, asked, probe, outcome),
-            outcome => {
-                self.orders.slot_mut(id).record.polled = Some(self.seen_by(Ending::of(&outcome)));
-                let known = asked.before.hinted.map(|_| self.order(id).known_before_hint());
-                if let (Err(failure), true) = (&outcome, probe) {
-                    self.probe_unclear(gate, &failure.to_string());
-                }
-                match outcome {
-                    Err(Failure::Internal(_)) => self.order(id).stop_after_bug("calling the vendor"),
-                    Err(failure) => self.order(id).no_news(None, failure.to_string()),
-                    Ok(answer) => self.read(gate, id, probe, &answer),
-                }
-                if let Some(known) = known {
-                    self.order(id).hint_followed(&known);
+    /// Starts a call on every account whose gate allows one and where something is to be asked.
+    pub(super) fn start_calls(&mut self) {
+        let gap = self.config.calls.call_gap;
+        for gate in 0..self.gates.len() {
+            self.accounts().refuse_side_calls(gate);
+            self.accounts().refuse_waiters(gate);
+            self.catch_up(self.now.time + TICK);
+            while let Some(turn) = self.gates[gate].turn(gap, self.now.time) {
+                match turn {
+                    Turn::SideCall => self.accounts().start_next_side_call(gate),
+                    Turn::Poll(id) => self.accounts().start_call(gate, id),
+                    Turn::Wish(id) => self.accounts().start_wish(gate, id),
                 }
             }
-        }
-        if !self.orders.slot(id).removed {
-            self.order(id).judge_again();
-            self.order(id).look_after();
         }
     }
 }

@@ -5,6 +5,7 @@
 //! a poll that it asked for and that brought nothing new makes the next such poll wait longer; and what it leaves in
 //! the history is bounded, because anyone may be able to send one.
 
+use crate::engine::account::Accounts;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -289,11 +290,57 @@ impl Order<'_> {
     }
 }
 
+impl Accounts<'_> {
+    /// It names no order that is known here: of those that the listener serves, each account shows it.
+    fn revocation_of_a_stranger(&mut self, hint: &Hint, recent: &mut Recent) {
+        for gate in 0..self.gates.len() {
+            if self.gates[gate].removed {
+                continue;
+            }
+            let record = &mut self.gates[gate].record;
+            let known = record.announced.as_ref().filter(|known| known.is_shown(self.now.unix()));
+            let proven = hint.proven || known.is_some_and(|known| known.proven);
+            let text = hint.why.as_str().into();
+            record.announced = Some(Box::new(Announced { at: self.now.unix(), text, leaf: None, proven }));
+            self.touch_gate(gate);
+            self.outbox.save_first();
+            let account = self.gates[gate].name.clone();
+            let text = match recent.keep(About::Gate(gate), &hint.why, self.now.time) {
+                Kept::Yes => format!(
+                    "account {account}: a push notification announces that the vendor will revoke a certificate, and names no order \
+                     that is known here: {}; look at the vendor's web site which one it is; this is told for seven days, \
+                     or until `certcollectd resume --account {account}`",
+                    hint.why
+                ),
+                Kept::Enough => {
+                    format!("account {account}: more such notifications came within an hour than are kept")
+                }
+                Kept::No => continue,
+            };
+            let level = if proven { Level::Error } else { Level::Warn };
+            self.note_account(level, NoteKind::RevocationAnnounced, gate, text);
+        }
+    }
+
+    /// The operator's word on an account ends what it shows of a revocation that is about no order known here.
+    pub(super) fn revocation_of_a_stranger_known(&mut self, gate: usize) {
+        if self.gates[gate].record.announced.take().is_some() {
+            self.touch_gate(gate);
+            let account = &self.gates[gate].name;
+            let text = format!("account {account}: the operator knows of the announced revocation");
+            self.note_account(Level::Info, NoteKind::Accepted, gate, text);
+        }
+    }
+}
+
 impl Engine {
     pub(super) fn hinted(&mut self, hint: &Hint) {
         let ids: Vec<OrderId> = self.orders.ids().filter(|id| self.order(*id).is_named(hint)).collect();
         if hint.revocation && ids.is_empty() {
-            return self.revocation_of_a_stranger(hint);
+            let mut recent = std::mem::take(&mut self.recent);
+            self.accounts().revocation_of_a_stranger(hint, &mut recent);
+            self.recent = recent;
+            return;
         }
         for id in ids {
             let news = hint.revocation && self.order(id).revocation_of(hint);
@@ -318,47 +365,6 @@ impl Engine {
             };
             let level = if hint.bad { Level::Warn } else { Level::Info };
             self.order(id).note(level, NoteKind::Push, text);
-        }
-    }
-
-    /// It names no order that is known here: of those that the listener serves, each account shows it.
-    fn revocation_of_a_stranger(&mut self, hint: &Hint) {
-        for gate in 0..self.gates.len() {
-            if self.gates[gate].removed {
-                continue;
-            }
-            let record = &mut self.gates[gate].record;
-            let known = record.announced.as_ref().filter(|known| known.is_shown(self.now.unix()));
-            let proven = hint.proven || known.is_some_and(|known| known.proven);
-            let text = hint.why.as_str().into();
-            record.announced = Some(Box::new(Announced { at: self.now.unix(), text, leaf: None, proven }));
-            self.touch_gate(gate);
-            self.outbox.save_first();
-            let account = self.gates[gate].name.clone();
-            let text = match self.recent.keep(About::Gate(gate), &hint.why, self.now.time) {
-                Kept::Yes => format!(
-                    "account {account}: a push notification announces that the vendor will revoke a certificate, and names no order \
-                     that is known here: {}; look at the vendor's web site which one it is; this is told for seven days, \
-                     or until `certcollectd resume --account {account}`",
-                    hint.why
-                ),
-                Kept::Enough => {
-                    format!("account {account}: more such notifications came within an hour than are kept")
-                }
-                Kept::No => continue,
-            };
-            let level = if proven { Level::Error } else { Level::Warn };
-            self.note_account(level, NoteKind::RevocationAnnounced, gate, text);
-        }
-    }
-
-    /// The operator's word on an account ends what it shows of a revocation that is about no order known here.
-    pub(super) fn revocation_of_a_stranger_known(&mut self, gate: usize) {
-        if self.gates[gate].record.announced.take().is_some() {
-            self.touch_gate(gate);
-            let account = &self.gates[gate].name;
-            let text = format!("account {account}: the operator knows of the announced revocation");
-            self.note_account(Level::Info, NoteKind::Accepted, gate, text);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A configuration is put into force: at the start, and again while orders are under way.
 
+use crate::engine::account::Accounts;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::config::{Config, HookEvent, Order, count};
 /// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
 const LONGEST_SCHEDULE: Duration = Duration::from_secs(60 * 24 * 3600);
 
-impl Engine {
+impl Accounts<'_> {
     /// Adds every configured account that is not there yet; gives back what was known of others.
     pub(super) fn add_gates(
         &mut self,
@@ -65,6 +66,24 @@ impl Engine {
         self.gates.len() - 1
     }
 
+    /// What a reload does not end.
+    fn closed_words(&self) -> String {
+        let closed = self.gates.iter().filter(|gate| !gate.removed && gate.record.closed.is_some());
+        let names: Vec<&str> = closed.take(5).map(|gate| &*gate.name).collect();
+        match names.as_slice() {
+            [] => String::new(),
+            names => {
+                let (first, all) = (names[0], names.join(", "));
+                format!(
+                    "; still closed is account {all}: a reload does not open it, a changed password or `certcollectd resume \
+                     --account {first}` does"
+                )
+            }
+        }
+    }
+}
+
+impl Engine {
     /// Adds every configured order that is not there yet.
     pub(super) fn add_orders(&mut self) {
         let config = self.config.clone();
@@ -74,8 +93,8 @@ impl Engine {
                 self.add_order(entry, order, (&floors, &threats));
             }
         }
-        self.count_lost_calls();
-        self.leave_old_ways();
+        self.accounts().count_lost_calls();
+        self.accounts().leave_old_ways();
     }
 
     /// The vendor's floor belongs to the number, whatever we call the order today.
@@ -135,7 +154,10 @@ impl Engine {
             look: record.installed.as_ref().is_some_and(|installed| installed.spec != deploy::spec_of(order)),
             ..Pending::default()
         };
-        let gate = self.gate_of(&order.account).expect("the configuration names only accounts that it has");
+        let gate = self
+            .accounts()
+            .gate_of(&order.account)
+            .expect("the configuration names only accounts that it has");
         let id =
             OrderId(u32::try_from(self.orders.slots.len()).expect("fewer than four thousand million orders"));
         self.orders.slots.push(Slot {
@@ -169,7 +191,7 @@ impl Engine {
 
     pub(super) fn configured(&mut self, config: Arc<Config>) {
         let written = config;
-        let renamed = self.follow_renames(&written);
+        let renamed = self.accounts().follow_renames(&written);
         let config = super::joined(&written, &self.orders.adopted);
         let old = std::mem::replace(&mut self.config, config.clone());
         let by_name: HashMap<Arc<str>, usize> =
@@ -178,9 +200,9 @@ impl Engine {
         for gate in &mut self.gates {
             gate.removed = config.account(&gate.name).is_none();
         }
-        self.add_gates(HashMap::new());
-        self.hold_names();
-        self.compare_again();
+        self.accounts().add_gates(HashMap::new());
+        self.accounts().hold_names();
+        self.accounts().compare_again();
         for id in self.orders.ids() {
             if self.orders.slot(id).removed {
                 continue;
@@ -192,7 +214,7 @@ impl Engine {
                     self.orders.slot_mut(id).entry = *entry;
                     let after = &config.orders[*entry];
                     // The name of its account may have gone to another login.
-                    let moved = self.gate_of(&after.account) != Some(self.orders.slot(id).gate);
+                    let moved = self.accounts().gate_of(&after.account) != Some(self.orders.slot(id).gate);
                     if before != after || moved || old.calls != config.calls {
                         self.reconfigure(id, before, after);
                     }
@@ -211,40 +233,27 @@ impl Engine {
                 *name == account.name
             });
             if before.is_some_and(|before| before != account) {
-                self.details_allowed_again(&account.name);
-                self.credential_touched(&account.name);
+                self.accounts().details_allowed_again(&account.name);
+                self.accounts().credential_touched(&account.name);
             }
         }
         let text = format!(
             "the configuration was read anew: {}, {}{}",
             count(config.orders.len(), "order"),
             count(config.accounts.len(), "account"),
-            self.closed_words()
+            self.accounts().closed_words()
         );
-        self.note(Level::Info, NoteKind::Reloaded, None, text);
+        self.note(Level::Info, NoteKind::Reloaded, text);
         self.outbox.save_first();
-    }
-
-    /// What a reload does not end.
-    fn closed_words(&self) -> String {
-        let closed = self.gates.iter().filter(|gate| !gate.removed && gate.record.closed.is_some());
-        let names: Vec<&str> = closed.take(5).map(|gate| &*gate.name).collect();
-        match names.as_slice() {
-            [] => String::new(),
-            names => {
-                let (first, all) = (names[0], names.join(", "));
-                format!(
-                    "; still closed is account {all}: a reload does not open it, a changed password or `certcollectd resume \
-                     --account {first}` does"
-                )
-            }
-        }
     }
 
     fn reconfigure(&mut self, id: OrderId, before: &Order, after: &Order) {
         let now = self.now;
         let handle: Box<str> = after.handle.identity().into();
-        let gate = self.gate_of(&after.account).expect("the configuration names only accounts that it has");
+        let gate = self
+            .accounts()
+            .gate_of(&after.account)
+            .expect("the configuration names only accounts that it has");
         let same_account = self.orders.slot(id).gate == gate;
         if !same_account {
             // It leaves the old gate's queue before it joins the new one's.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::account::AccountRecord;
+use super::account::{AccountRecord, gate_of};
 use super::event::Effect;
 use super::id::OrderId;
 use super::install::InspectPurpose;
@@ -47,7 +47,7 @@ impl Engine {
             (slot.name.clone(), slot.bundle.clone().filter(|_| slot.record.bundled))
         };
         // Which of two rows of one login is the newer one cannot be told once the clock was wrong.
-        let left = unsaved.left_names.into_iter().filter(|name| self.gate_of(name).is_none());
+        let left = unsaved.left_names.into_iter().filter(|name| gate_of(&self.gates, name).is_none());
         let left = left.map(|name| (name, AccountRecord::default()));
         let accounts = unsaved.accounts.into_iter().map(|gate| &self.gates[gate]);
         let adopted = |name: Arc<str>| {
@@ -75,7 +75,7 @@ impl Engine {
             }
         }
         for (name, _) in &changes.accounts {
-            match self.gate_of(name) {
+            match gate_of(&self.gates, name) {
                 Some(gate) => _ = self.outbox.unsaved.accounts.insert(gate),
                 None => _ = self.outbox.unsaved.left_names.insert(name.clone()),
             }
@@ -92,26 +92,20 @@ impl Engine {
         self.note(
             Level::Error,
             NoteKind::State,
-            None,
             format!(
                 "the state cannot be saved: {error}; no call is made and nothing is installed until it can; next try in {}",
                 note::duration(wait)
             ));
         for gate in 0..self.gates.len() {
-            self.refuse_side_calls(gate);
-            self.refuse_waiters(gate);
+            self.accounts().refuse_side_calls(gate);
+            self.accounts().refuse_waiters(gate);
         }
     }
 
     /// The next try need not be waited for.
     pub(super) fn state_back(&mut self) {
         if self.outbox.cause_is_gone(self.now) {
-            self.note(
-                Level::Info,
-                NoteKind::State,
-                None,
-                "the state's files are in their place again".into(),
-            );
+            self.note(Level::Info, NoteKind::State, "the state's files are in their place again".into());
         }
     }
 
@@ -127,7 +121,10 @@ impl Engine {
                 self.outbox.say(reply);
                 None
             }
-            Effect::Call(call) => self.gate_of_call(&call.account).and_then(|gate| self.call_dropped(gate)),
+            Effect::Call(call) => self
+                .accounts()
+                .gate_of_call(&call.account)
+                .and_then(|gate| self.accounts().call_dropped(gate)),
             Effect::Inspect(inspect) => {
                 let id = inspect.order;
                 let slot = self.orders.slot_mut(id);

@@ -3,23 +3,100 @@
 //! The first refused login closes the account before anything else happens. Only a changed credential or the
 //! operator's word lets one call through, and only an answer that cannot come without an accepted login opens it.
 
+use crate::api::{Answer, Endpoint, code, reply};
+use crate::engine::account::Accounts;
+use crate::engine::account::{CredentialTag, InFlight, Purpose};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::api::code::{Class, Row};
-use crate::api::reply::Details;
 use crate::api::{Failure, Reply, RetryAfter};
 use crate::config::Cadence;
 use crate::engine::account::pause::Cause;
 use crate::engine::event::Effect;
-use crate::engine::id::OrderId;
 use crate::engine::note::Level;
 use crate::engine::order::answers::described;
 use crate::engine::time::rfc3339;
-use crate::engine::{ALARM_AFTER, Engine, NoteKind, note, schedule};
+use crate::engine::{ALARM_AFTER, NoteKind, note, schedule};
 
-impl Engine {
+/// What is left of a call for what it was about, once its account has heard how it ended.
+#[derive(Debug)]
+pub(in crate::engine) enum News {
+    /// The vendor certainly saw nothing of it. What was told of the account.
+    Unsent(Failure, String),
+    /// It may have been seen, and its answer was not.
+    Unheard(Failure),
+    /// Why the answer cannot be read; nothing where that is a bug.
+    Unreadable(Option<String>),
+    Reply(Row, Reply),
+}
+
+impl Accounts<'_> {
+    /// A call has ended. Whatever it was for, its account hears of it first, before anything else is made of it: the gate,
+    /// the row of calls without an answer, and the login.
+    pub(in crate::engine) fn hear_first(
+        &mut self,
+        account: &str,
+        outcome: Result<Answer, Failure>,
+        credential: Option<CredentialTag>,
+    ) -> Option<(usize, Purpose, News)> {
+        let gate = self.gate_of_call(account)?;
+        self.gates[gate].sent = credential;
+        let InFlight { purpose, probe } = self.end_call(gate)?;
+        self.count(gate, outcome.as_ref().map(|_| ()));
+        let news = match outcome {
+            Err(failure) if failure.unsent() => {
+                self.gates[gate].record.probe = probe;
+                let told = self.unreachable(gate, &failure);
+                News::Unsent(failure, told)
+            }
+            Err(failure) => {
+                if probe {
+                    self.probe_unclear(gate, &failure.to_string());
+                }
+                News::Unheard(failure)
+            }
+            Ok(answer) => self.hear(gate, purpose.endpoint(), probe, &answer),
+        };
+        Some((gate, purpose, news))
+    }
+
+    /// What an answer says; what it says of the account is taken in.
+    fn hear(&mut self, gate: usize, endpoint: Endpoint, probe: bool, answer: &Answer) -> News {
+        // A bug in reading one answer must stay that order's trouble.
+        let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer)));
+        let Ok(decoded) = decoded else {
+            if probe {
+                self.probe_unclear(gate, "an internal error while reading the answer");
+            }
+            return News::Unreadable(None);
+        };
+        if let Some(asked) = answer.retry_after {
+            self.asked_to_wait(gate, asked);
+        }
+        match decoded {
+            Err(unreadable) => {
+                if answer.status == 429 {
+                    self.call_limit(gate, "the vendor says that there are too many calls (HTTP 429)");
+                } else {
+                    self.garbled(gate, &unreadable.to_string());
+                }
+                if probe {
+                    self.probe_unclear(gate, &unreadable.to_string());
+                }
+                News::Unreadable(Some(unreadable.to_string()))
+            }
+            Ok(reply) => {
+                self.gates[gate].record.answered = Some(self.now.unix());
+                let row = code::classify(endpoint, &reply);
+                self.login_result(gate, row, &reply);
+                News::Reply(row, reply)
+            }
+        }
+    }
+
     /// What the reply says of the account, whatever it says of the order.
-    pub(in crate::engine) fn login_result(&mut self, gate: usize, row: Row, reply: &Reply) {
+    fn login_result(&mut self, gate: usize, row: Row, reply: &Reply) {
         let was_closed = self.gates[gate].record.closed.is_some();
         if row.class == Class::AccountClosed {
             let text = described(row, reply);
@@ -54,7 +131,7 @@ impl Engine {
         }
     }
 
-    pub(in crate::engine) fn call_limit(&mut self, gate: usize, why: &str) {
+    fn call_limit(&mut self, gate: usize, why: &str) {
         let cadence = self.cadence_for_pauses(gate);
         self.gates[gate].record.pauses += 1;
         let wait = schedule::call_limit(&cadence, self.gates[gate].record.pauses);
@@ -68,7 +145,7 @@ impl Engine {
         self.note_account(Level::Error, NoteKind::CallLimit, gate, text);
     }
 
-    pub(in crate::engine) fn asked_to_wait(&mut self, gate: usize, asked: RetryAfter) {
+    fn asked_to_wait(&mut self, gate: usize, asked: RetryAfter) {
         let wait = match asked {
             RetryAfter::Seconds(seconds) => Duration::from_secs(seconds),
             RetryAfter::At(unix) => self.now.time_of(unix).since(self.now.time),
@@ -104,8 +181,8 @@ impl Engine {
             .unwrap_or_default()
     }
 
-    /// Nothing was sent: the order stays due, the account waits.
-    pub(in crate::engine) fn unreachable(&mut self, gate: usize, order: Option<OrderId>, failure: &Failure) {
+    /// Nothing was sent: the account waits. Gives back what is told of that.
+    fn unreachable(&mut self, gate: usize, failure: &Failure) -> String {
         let cadence = self.cadence_for_pauses(gate);
         let record = &mut self.gates[gate].record;
         record.pauses += 1;
@@ -130,15 +207,13 @@ impl Engine {
         let account = self.gates[gate].name.clone();
         let text =
             format!("account {account}: {text}; nothing was sent; next try in {}", note::duration(wait));
-        if let Some(id) = order.filter(|id| !self.orders.slot(*id).removed) {
-            self.order(id).heard(None, text.clone(), Details::default());
-        }
-        self.note_account(level, NoteKind::Unreachable, gate, text);
+        self.note_account(level, NoteKind::Unreachable, gate, text.clone());
+        text
     }
 
     /// An HTTP answer came, and none of the vendor's: whatever gave it is let alone for a while, like a host that cannot be
     /// reached.
-    pub(in crate::engine) fn garbled(&mut self, gate: usize, why: &str) {
+    fn garbled(&mut self, gate: usize, why: &str) {
         let cadence = self.cadence_for_pauses(gate);
         self.gates[gate].record.pauses += 1;
         let pauses = self.gates[gate].record.pauses;

@@ -20,13 +20,16 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::api::{Endpoint, Request};
-use crate::config::Config;
+use crate::config::{self, Account, Config};
 use crate::engine::account::pause::Cause;
 use crate::engine::account::replacement::Replacement;
 use crate::engine::account::side_call::SideCall;
 use crate::engine::account::unheard::Unheard;
 use crate::engine::id::{OrderId, Token};
 use crate::engine::is_default;
+use crate::engine::note::{Level, Note, NoteKind};
+use crate::engine::order::Order;
+use crate::engine::orders::Orders;
 use crate::engine::outbox::Outbox;
 use crate::engine::push::Announced;
 use crate::engine::time::{Now, Time, rfc3339};
@@ -211,6 +214,57 @@ pub struct Gate {
     pub removed: bool,
 }
 
+/// All accounts, while something about them is decided. An answer is heard here before anything is made of it.
+pub(in crate::engine) struct Accounts<'a> {
+    pub(in crate::engine) now: Now,
+    pub(in crate::engine) config: &'a Arc<Config>,
+    pub(in crate::engine) gates: &'a mut Vec<Gate>,
+    pub(in crate::engine) orders: &'a mut Orders,
+    pub(in crate::engine) outbox: &'a mut Outbox,
+}
+
+impl Accounts<'_> {
+    pub(in crate::engine) fn gate_of(&self, account: &str) -> Option<usize> {
+        gate_of(self.gates, account)
+    }
+
+    /// The entry of a gate's account, while it is configured.
+    pub(in crate::engine) fn account_of(&self, gate: usize) -> Option<&Account> {
+        self.config.account(&self.gates[gate].name).map(|account| &**account)
+    }
+
+    pub(in crate::engine) fn order(&mut self, id: OrderId) -> Order<'_> {
+        self.orders.order(id, self.now, self.config, self.gates, self.outbox)
+    }
+
+    pub(in crate::engine) fn entry(&self, id: OrderId) -> &config::Order {
+        &self.config.orders[self.orders.slot(id).entry]
+    }
+
+    /// Marks an account's record as changed.
+    pub(in crate::engine) fn touch_gate(&mut self, gate: usize) {
+        self.outbox.unsaved.accounts.insert(gate);
+        self.outbox.flush_soon(self.now);
+    }
+
+    /// Told and remembered, about an account.
+    pub(in crate::engine) fn note_account(
+        &mut self,
+        level: Level,
+        kind: NoteKind,
+        gate: usize,
+        text: String,
+    ) {
+        let account = Some(self.gates[gate].name.clone());
+        self.outbox.note(Note { level, kind, order: None, account, at: self.now.unix(), text }, self.now);
+    }
+}
+
+/// The gate of the account of this name.
+pub(in crate::engine) fn gate_of(gates: &[Gate], account: &str) -> Option<usize> {
+    gates.iter().position(|gate| &*gate.name == account)
+}
+
 #[derive(Debug, Clone)]
 pub struct InFlight {
     pub purpose: Purpose,
@@ -228,6 +282,15 @@ pub enum Purpose {
     },
     /// Anything else.
     SideCall(SideCall),
+}
+
+impl Purpose {
+    pub(in crate::engine) fn endpoint(&self) -> Endpoint {
+        match self {
+            Purpose::Poll { asked, .. } => asked.endpoint,
+            Purpose::SideCall(side_call) => side_call.endpoint(),
+        }
+    }
 }
 
 /// Whose turn it is.

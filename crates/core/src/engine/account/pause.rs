@@ -1,12 +1,13 @@
 //! Why an account makes no call for a while, and what ends that before its time.
 
+use crate::engine::account::Accounts;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Account;
+use crate::engine::NoteKind;
 use crate::engine::account::Gate;
 use crate::engine::note::Level;
 use crate::engine::time::Time;
-use crate::engine::{Engine, NoteKind};
 
 words! {
     /// What a pause is for. Of two that are in force together, the later one here decides what ends them.
@@ -77,7 +78,7 @@ impl Gate {
     }
 }
 
-impl Engine {
+impl Accounts<'_> {
     /// See [`Gate::pause`]; remembers on which way that was.
     pub(in crate::engine) fn pause(&mut self, gate: usize, until: Time, cause: Cause, why: &str) {
         let way = self.account_of(gate).map(way_of);

@@ -1,14 +1,15 @@
 //! An account that has another name today is the same one to the vendor: its door, its pauses, and when its orders were
 //! asked about hold under the new name as well. What tells accounts apart is the login and the address.
 
+use crate::engine::account::Accounts;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::Config;
+use crate::engine::Loaded;
 use crate::engine::account::AccountRecord;
 use crate::engine::account::side_call::login_of;
 use crate::engine::order::OrderRecord;
-use crate::engine::{Engine, Loaded};
 
 /// What is to be saved after [`Loaded::follow_renames`], by name.
 #[derive(Debug, Default)]
@@ -95,7 +96,7 @@ fn rename(name: &mut Arc<str>, names: &HashMap<Arc<str>, Arc<str>>) -> bool {
     }
 }
 
-impl Engine {
+impl Accounts<'_> {
     /// The same while it runs: gates are given the names of the configuration that comes into force. Gives back the
     /// old names with the new ones.
     pub(in crate::engine) fn follow_renames(&mut self, config: &Config) -> HashMap<Arc<str>, Arc<str>> {
@@ -164,7 +165,7 @@ impl Engine {
     /// A name under which another one's call is still to come back must not be used for a second one.
     pub(in crate::engine) fn hold_names(&mut self) {
         let held: Vec<Arc<str>> = self.gates.iter().filter_map(|gate| gate.former.clone()).collect();
-        for gate in &mut self.gates {
+        for gate in self.gates.iter_mut() {
             gate.held = held.contains(&gate.name);
         }
     }

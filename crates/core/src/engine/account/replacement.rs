@@ -1,6 +1,7 @@
 //! S/MIME replacements: AutoReplaceSMIME is not idempotent, so what was sent is remembered before it is sent,
 //! and nothing is sent twice but at the operator's explicit word.
 
+use crate::engine::account::Accounts;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -19,7 +20,7 @@ use crate::engine::id::{OrderId, Token};
 use crate::engine::note::Level;
 use crate::engine::order::answers::described;
 use crate::engine::time::rfc3339;
-use crate::engine::{Engine, NoteKind, is_default};
+use crate::engine::{NoteKind, is_default};
 
 /// Maximum number of replacements remembered per account; they are saved with each of its calls.
 const REMEMBERED: usize = 500;
@@ -102,7 +103,7 @@ fn is_unknown(outcome: &Outcome) -> bool {
     matches!(outcome, Outcome::Unknown(_))
 }
 
-impl Engine {
+impl Accounts<'_> {
     pub(in crate::engine) fn want_replacement(&mut self, token: Token, command: Box<ReplaceCommand>) {
         let number = command.replace.order_number.clone();
         let found = self.gate_for_number(&number, command.account.as_deref());
@@ -281,7 +282,7 @@ impl Engine {
         command: &ReplaceCommand,
         token: Option<Token>,
         (row, reply): (Row, &Reply),
-    ) {
+    ) -> Option<Adopted> {
         let number = &command.replace.order_number;
         if !is_error(reply.code) {
             return self.replaced(gate, command, token, reply);
@@ -289,7 +290,8 @@ impl Engine {
         if matches!(row.class, Class::Transient | Class::Unknown) {
             // "Unknown error" says nothing of how far the vendor got.
             let why = described(row, reply);
-            return self.replacement_unclear(gate, command, token, &why);
+            self.replacement_unclear(gate, command, token, &why);
+            return None;
         }
         self.not_replaced(gate, command);
         let text = refused(&format!("order {number} was not replaced"), row, reply);
@@ -297,9 +299,16 @@ impl Engine {
         if let Some(token) = token {
             self.outbox.reply(token, false, &text);
         }
+        None
     }
 
-    fn replaced(&mut self, gate: usize, command: &ReplaceCommand, token: Option<Token>, reply: &Reply) {
+    fn replaced(
+        &mut self,
+        gate: usize,
+        command: &ReplaceCommand,
+        token: Option<Token>,
+        reply: &Reply,
+    ) -> Option<Adopted> {
         let number = &command.replace.order_number;
         let usable = |made: &&String| {
             !made.is_empty()
@@ -318,10 +327,10 @@ impl Engine {
             Some(made) => format!("order {number} was replaced; the new order is {}", Untrusted::new(made)),
             None => format!("order {number} was replaced; the vendor named no new order number"),
         }];
+        let mut adopted = None;
         match (&command.adopt, &made) {
             (Some(name), Some(made)) if self.orders.find(name).is_none() => {
-                self.adopt_order(
-                    Adopted {
+                adopted = Some(Adopted {
                         name: Arc::from(name.as_str()),
                         account: self.gates[gate].name.clone(),
                         number: made.clone(),
@@ -345,6 +354,7 @@ impl Engine {
             let data = serde_json::json!({ "order_number": number, "new_order_number": made, "adopted": command.adopt.as_ref().filter(|_| made.is_some()) });
             self.outbox.say(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });
         }
+        adopted
     }
 }
 

@@ -4,13 +4,14 @@
 //! credential is compared with that one first, unless the operator says that it is right now.
 
 use crate::config::Account;
+use crate::engine::NoteKind;
+use crate::engine::account::Accounts;
 use crate::engine::account::CredentialTag;
 use crate::engine::account::Purpose;
 use crate::engine::event::Effect;
 use crate::engine::id::Token;
 use crate::engine::note::Level;
 use crate::engine::time::rfc3339;
-use crate::engine::{Engine, NoteKind};
 
 /// What the present credential is, compared with the one that was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +28,7 @@ enum Compared {
     New,
 }
 
-impl Engine {
+impl Accounts<'_> {
     pub(in crate::engine) fn resume_account(&mut self, token: Token, account: &str, same_password: bool) {
         let Some(gate) = self.gate_of(account).filter(|gate| !self.gates[*gate].removed) else {
             let text = format!("no account named {} is configured", crate::api::Untrusted::new(account));

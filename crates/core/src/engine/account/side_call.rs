@@ -2,10 +2,12 @@
 //! S/MIME commands. They pass the same gate, and none of them is ever repeated blindly.
 
 use crate::api::code::{Class, Row, is_error};
-use crate::api::{Answer, Endpoint, Failure, OrderRef, Reply, Request, Untrusted};
+use crate::api::{Endpoint, OrderRef, Reply, Request, Untrusted};
 use crate::config::Account;
-use crate::engine::Engine;
+use crate::engine::account::Accounts;
 use crate::engine::account::Purpose;
+use crate::engine::account::login::News;
+use crate::engine::adopted::Adopted;
 use crate::engine::command::{ReplaceCommand, Target};
 use crate::engine::id::{OrderId, Token};
 use crate::engine::order::answers::{READING, advice, described, internal_error};
@@ -47,7 +49,7 @@ impl SideCall {
         }
     }
 
-    fn endpoint(&self) -> Endpoint {
+    pub(in crate::engine) fn endpoint(&self) -> Endpoint {
         match self.kind {
             Kind::Domains { .. } => Endpoint::DomainDetails,
             Kind::Resend { .. } => Endpoint::ResendSmime,
@@ -61,7 +63,7 @@ pub fn login_of(account: &Account) -> u64 {
     crate::engine::schedule::seed(&account.login_name, &account.base_url, 0)
 }
 
-impl Engine {
+impl Accounts<'_> {
     /// The order number and the account that a target means, and the order if it is configured.
     pub(in crate::engine) fn resolve(
         &self,
@@ -182,37 +184,28 @@ impl Engine {
         self.tell_asker(&side_call, "nothing was sent: the state cannot be saved; see the log");
     }
 
-    pub(in crate::engine) fn side_call_answered(
+    /// What the end of a side call means. Gives back the order that is to be collected from now on.
+    pub(in crate::engine) fn side_call_ended(
         &mut self,
         gate: usize,
         side_call: SideCall,
-        probe: bool,
-        outcome: Result<Answer, Failure>,
-    ) {
-        let endpoint = side_call.endpoint();
-        match outcome {
-            Err(failure) if failure.unsent() => {
-                self.gates[gate].record.probe = probe;
+        news: News,
+    ) -> Option<Adopted> {
+        match news {
+            News::Unsent(failure, _) => {
                 if let Kind::Replace(command) = &side_call.kind {
                     self.not_replaced(gate, command);
                 }
                 self.tell_asker(&side_call, &format!("nothing was sent: {failure}"));
-                self.unreachable(gate, None, &failure);
             }
-            Err(failure) => {
-                if probe {
-                    self.probe_unclear(gate, &failure.to_string());
-                }
-                self.side_call_lost(gate, &side_call, &failure.to_string());
+            News::Unheard(failure) => self.side_call_lost(gate, &side_call, &failure.to_string()),
+            News::Unreadable(why) => {
+                let why = why.unwrap_or_else(|| internal_error(READING));
+                self.side_call_lost(gate, &side_call, &why);
             }
-            Ok(answer) => match self.hear(gate, endpoint, probe, &answer) {
-                Ok((row, reply)) => self.side_call_done(gate, side_call, row, &reply),
-                Err(why) => {
-                    let why = why.unwrap_or_else(|| internal_error(READING));
-                    self.side_call_lost(gate, &side_call, &why);
-                }
-            },
+            News::Reply(row, reply) => return self.side_call_done(gate, side_call, row, &reply),
         }
+        None
     }
 
     /// The call may have reached the vendor, but no answer was understood.
@@ -231,10 +224,16 @@ impl Engine {
         }
     }
 
-    fn side_call_done(&mut self, gate: usize, side_call: SideCall, row: Row, reply: &Reply) {
+    fn side_call_done(
+        &mut self,
+        gate: usize,
+        side_call: SideCall,
+        row: Row,
+        reply: &Reply,
+    ) -> Option<Adopted> {
         match &side_call.kind {
             Kind::Replace(command) => {
-                self.replacement_answered(gate, command, side_call.token, (row, reply));
+                return self.replacement_answered(gate, command, side_call.token, (row, reply));
             }
             Kind::Resend { number } => match side_call.token {
                 Some(token) if !is_error(reply.code) => {
@@ -262,6 +261,7 @@ impl Engine {
                 }
             }
         }
+        None
     }
 }
 

@@ -1,19 +1,19 @@
 //! Answers to a question that the configuration has changed or dropped meanwhile. They say nothing of any order as it
 //! is now, but as much of the account as ever; and the vendor's floor counts from them.
 
+use crate::engine::account::Accounts;
+use crate::engine::account::login::News;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::api::{Answer, Failure};
 use crate::config;
 use crate::engine::account::Asked;
-use crate::engine::account::unheard::Ending;
 use crate::engine::id::OrderId;
 use crate::engine::note::Level;
 use crate::engine::order::slot::PollOutcome;
 use crate::engine::order::{Domains, Former, Order, OrderRecord};
 use crate::engine::time::{Now, Time};
-use crate::engine::{Busy, Engine, NoteKind};
+use crate::engine::{Busy, NoteKind};
 
 /// Maximum number of an entry's former order numbers remembered.
 const FORMER: usize = 4;
@@ -36,33 +36,24 @@ impl Order<'_> {
     }
 }
 
-impl Engine {
-    /// Takes from such an answer what it says of the account.
+impl Accounts<'_> {
+    /// Such an answer moves the floor of the number that it is about.
     pub(in crate::engine) fn answered_too_late(
         &mut self,
         gate: usize,
         id: OrderId,
         asked: &Asked,
-        probe: bool,
-        outcome: Result<Answer, Failure>,
+        news: News,
     ) {
-        let seen = self.seen_by(Ending::of(&outcome));
+        let seen = self.seen_by(&news);
         self.asked_until(gate, &asked.handle, seen);
-        let said = match outcome {
-            Err(failure) => {
-                if probe {
-                    self.probe_unclear(gate, &failure.to_string());
-                }
-                failure.to_string()
+        let said = match news {
+            News::Unsent(failure, _) | News::Unheard(failure) => failure.to_string(),
+            News::Unreadable(why) => why.unwrap_or_else(|| "it cannot be read".into()),
+            News::Reply(row, reply) => {
+                self.orders.slot_mut(id).poll_outcome = PollOutcome::of(row);
+                crate::engine::order::answers::said(&reply)
             }
-            Ok(answer) => match self.hear(gate, asked.endpoint, probe, &answer) {
-                Ok((row, reply)) => {
-                    self.orders.slot_mut(id).poll_outcome = PollOutcome::of(row);
-                    crate::engine::order::answers::said(&reply)
-                }
-                Err(Some(why)) => why,
-                Err(None) => "it cannot be read".into(),
-            },
         };
         self.order(id).reschedule_changed();
         let text = format!(

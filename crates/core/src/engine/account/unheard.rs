@@ -5,6 +5,8 @@
 //! any more, and then makes one more call. From the second in a row on, whatever they were for, it rests as if it had been
 //! refused: for an interval, then for twice that. Any answer that is heard ends the row.
 
+use crate::engine::account::Accounts;
+use crate::engine::account::login::News;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,7 +19,7 @@ use crate::engine::account::pause::Cause;
 use crate::engine::note::Level;
 use crate::engine::polls::TICK;
 use crate::engine::time::{Time, rfc3339};
-use crate::engine::{Engine, NoteKind, schedule};
+use crate::engine::{NoteKind, schedule};
 
 /// A call that was begun is on record as one that ends, and arrives, as late as it may. What is on record beyond that is
 /// the work of a wrong clock.
@@ -52,38 +54,17 @@ impl AccountRecord {
     }
 }
 
-/// How a call counts, whatever was said in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) enum Ending {
-    /// The vendor certainly saw nothing of it.
-    Unsent,
-    /// It may have been seen, and its answer was not.
-    Unheard,
-    /// It was answered.
-    Heard,
-}
-
-impl Ending {
-    pub(in crate::engine) fn of<T>(outcome: &Result<T, Failure>) -> Ending {
-        match outcome {
-            Ok(_) => Ending::Heard,
-            Err(failure) if failure.unsent() => Ending::Unsent,
-            Err(_) => Ending::Unheard,
-        }
-    }
-}
-
-impl Engine {
+impl Accounts<'_> {
     /// The latest that a call which begins now can reach the vendor.
     pub(in crate::engine) fn latest_arrival(&self) -> Time {
         self.now.time + self.config.calls.request_timeout + self.config.calls.settle
     }
 
     /// When the vendor has seen the last of a call that ends now, for the floor of what it was about.
-    pub(in crate::engine) fn seen_by(&self, ending: Ending) -> Time {
-        match ending {
-            Ending::Unsent | Ending::Heard => self.now.time + TICK,
-            Ending::Unheard => self.now.time + self.config.calls.settle,
+    pub(in crate::engine) fn seen_by(&self, news: &News) -> Time {
+        match news {
+            News::Unsent(..) | News::Unreadable(_) | News::Reply(..) => self.now.time + TICK,
+            News::Unheard(_) => self.now.time + self.config.calls.settle,
         }
     }
 

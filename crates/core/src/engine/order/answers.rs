@@ -1,18 +1,22 @@
 //! What the vendor said of an order, and what follows from it.
 
+use crate::api::Failure;
+use crate::engine::account::Accounts;
+use crate::engine::account::Asked;
+use crate::engine::account::login::News;
+use crate::engine::time::Time;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::api::code::{self, Class, Row};
 use crate::api::reply;
-use crate::api::{Answer, Endpoint, Reply, Untrusted};
+use crate::api::{Reply, Untrusted};
 use crate::cert;
 use crate::config::HookEvent;
-use crate::engine::id::OrderId;
 use crate::engine::note::Level;
 use crate::engine::order::names;
 use crate::engine::order::slot::PollOutcome;
 use crate::engine::order::{Heard, Mood, Order, Phase, Trigger};
-use crate::engine::{ALARM_AFTER, Engine, NoteKind, note};
+use crate::engine::{ALARM_AFTER, NoteKind, note};
 
 impl Order<'_> {
     /// The call may have reached the vendor, but brought nothing that helps: no answer that can be understood, or a
@@ -31,6 +35,28 @@ impl Order<'_> {
         } else {
             self.log(level, NoteKind::NoNews, text);
         }
+    }
+
+    /// How its poll ended, and when the vendor has seen the last of it. Whether the answer says that the certificate still
+    /// waits.
+    pub(in crate::engine) fn polled(&mut self, asked: &Asked, news: News, seen: Time) -> bool {
+        self.slot.record.polled = Some(seen);
+        let known = asked.before.hinted.map(|_| self.known_before_hint());
+        let mut waits = false;
+        match news {
+            News::Unheard(Failure::Internal(_)) => self.stop_after_bug("calling the vendor"),
+            News::Unsent(failure, _) | News::Unheard(failure) => self.no_news(None, failure.to_string()),
+            News::Unreadable(Some(why)) => self.no_news(None, why),
+            News::Unreadable(None) => self.stop_after_bug(READING),
+            News::Reply(row, reply) => {
+                self.slot.poll_outcome = PollOutcome::of(row);
+                waits = self.take_reply(row, reply);
+            }
+        }
+        if let Some(known) = known {
+            self.hint_followed(&known);
+        }
+        waits
     }
 
     /// What the answer says of the order. Whether it says that the certificate still waits.
@@ -254,62 +280,7 @@ impl Order<'_> {
     }
 }
 
-impl Engine {
-    pub(in crate::engine) fn read(&mut self, gate: usize, id: OrderId, probe: bool, answer: &Answer) {
-        let endpoint = self.entry(id).settings.product.endpoint();
-        match self.hear(gate, endpoint, probe, answer) {
-            Ok((row, reply)) => {
-                self.orders.slot_mut(id).poll_outcome = PollOutcome::of(row);
-                if self.order(id).take_reply(row, reply) {
-                    self.wish_for_domains(id);
-                }
-            }
-            Err(Some(why)) => self.order(id).no_news(None, why),
-            Err(None) => self.order(id).stop_after_bug(READING),
-        }
-    }
-
-    /// What an answer says; what it says of the account is taken in. Otherwise why it cannot be read, which
-    /// is nothing where that is a bug.
-    pub(in crate::engine) fn hear(
-        &mut self,
-        gate: usize,
-        endpoint: Endpoint,
-        probe: bool,
-        answer: &Answer,
-    ) -> Result<(Row, Reply), Option<String>> {
-        // A bug in reading one answer must stay that order's trouble.
-        let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer)));
-        let Ok(decoded) = decoded else {
-            if probe {
-                self.probe_unclear(gate, "an internal error while reading the answer");
-            }
-            return Err(None);
-        };
-        if let Some(asked) = answer.retry_after {
-            self.asked_to_wait(gate, asked);
-        }
-        match decoded {
-            Err(unreadable) => {
-                if answer.status == 429 {
-                    self.call_limit(gate, "the vendor says that there are too many calls (HTTP 429)");
-                } else {
-                    self.garbled(gate, &unreadable.to_string());
-                }
-                if probe {
-                    self.probe_unclear(gate, &unreadable.to_string());
-                }
-                Err(Some(unreadable.to_string()))
-            }
-            Ok(reply) => {
-                self.gates[gate].record.answered = Some(self.now.unix());
-                let row = code::classify(endpoint, &reply);
-                self.login_result(gate, row, &reply);
-                Ok((row, reply))
-            }
-        }
-    }
-}
+impl Accounts<'_> {}
 
 /// What is done while [`Engine::hear`] reads an answer.
 pub(in crate::engine) const READING: &str = "reading the vendor's answer";

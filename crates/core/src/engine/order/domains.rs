@@ -5,22 +5,23 @@
 //! open validation; no more often than `max_interval`, and not at all once the vendor says that this endpoint
 //! is not open to the account.
 
+use crate::engine::account::Accounts;
 use serde_json::json;
 
 use crate::api::code::Progress;
 use crate::api::reply::{Details, is_validated};
 use crate::api::{OrderRef, Product, Reply, Untrusted};
+use crate::engine::NoteKind;
 use crate::engine::account::CredentialTag;
 use crate::engine::account::Refused;
 use crate::engine::account::side_call::{SideCall, login_of};
 use crate::engine::command::{CommandReply, Target};
 use crate::engine::event::Effect;
 use crate::engine::id::{OrderId, Token};
-use crate::engine::note::Level;
+use crate::engine::note::{Level, Note};
 use crate::engine::order::Order;
 use crate::engine::order::{self, Domains, Heard, OrderRecord};
 use crate::engine::time::{Now, rfc3339};
-use crate::engine::{Engine, NoteKind};
 
 impl Order<'_> {
     fn wants_domains(&self) -> bool {
@@ -60,7 +61,7 @@ impl Order<'_> {
     }
 }
 
-impl Engine {
+impl Accounts<'_> {
     pub(in crate::engine) fn want_domains(&mut self, token: Token, target: &Target) {
         let found = self.resolve(target).and_then(|(gate, number, id)| {
             if let Some(other) =
@@ -139,7 +140,20 @@ impl Engine {
         let text = format!(
             "the domains of order {number} could not be asked for: {why}; the order is polled all the same"
         );
-        self.log(Level::Warn, NoteKind::Domains, order.filter(|id| !self.orders.slot(*id).removed), text);
+        match order.filter(|id| !self.orders.slot(*id).removed) {
+            Some(id) => self.order(id).log(Level::Warn, NoteKind::Domains, text),
+            None => {
+                let note = Note {
+                    level: Level::Warn,
+                    kind: NoteKind::Domains,
+                    order: None,
+                    account: None,
+                    at: self.now.unix(),
+                    text,
+                };
+                self.outbox.say(Effect::Report(note));
+            }
+        }
     }
 
     pub(in crate::engine) fn domains_heard(

@@ -250,8 +250,7 @@ impl<'a> Order<'a> {
     /// Told and remembered.
     pub(in crate::engine) fn note(&mut self, level: Level, kind: NoteKind, text: String) {
         let note = self.compose(level, kind, text);
-        self.outbox.remember(note.clone(), self.now);
-        self.outbox.say(Effect::Report(note));
+        self.outbox.note(note, self.now);
     }
 
     /// Told, not remembered: what repeats would push everything else out of a bounded history.
