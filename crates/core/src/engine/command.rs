@@ -262,7 +262,7 @@ impl Engine {
             Command::Accept(name) => (name, |engine, token, id| engine.order(id).accept(token)),
             Command::Rollback(name) => (name, |engine, token, id| engine.order(id).want_rollback(token)),
             Command::Resume(name) => (name, Engine::resume),
-            Command::Rehearse(name) => (name, Engine::rehearse),
+            Command::Rehearse(name) => (name, |engine, token, id| engine.hooks().rehearse(token, id)),
             Command::ResumeAccount(account) => return self.accounts().resume_account(token, account, false),
             Command::ResumeSamePassword(account) => {
                 return self.accounts().resume_account(token, account, true);

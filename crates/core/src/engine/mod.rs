@@ -41,6 +41,7 @@ use std::sync::Arc;
 use account::{AccountRecord, Accounts, Gate};
 pub use adopted::{Adopted, joined};
 use event::{Effect, Event};
+use hooks::Hooks;
 use id::OrderId;
 pub use note::{ALARM_AFTER, NoteKind};
 use note::{Level, Note};
@@ -91,8 +92,7 @@ pub struct Engine {
     config: Arc<Config>,
     orders: Orders,
     gates: Vec<Gate>,
-    hooks: hooks::ledger::Ledger,
-    rehearsals: Vec<hooks::rehearsal::Rehearsal>,
+    ledger: hooks::ledger::Ledger,
     /// Push notifications that were kept lately.
     recent: push::Recent,
     stopping: bool,
@@ -120,8 +120,7 @@ impl Engine {
             },
             config,
             gates: Vec::new(),
-            hooks: hooks::ledger::Ledger::default(),
-            rehearsals: Vec::new(),
+            ledger: hooks::ledger::Ledger::default(),
             recent: push::Recent::default(),
             stopping: false,
             tallies: summary::Tallies::default(),
@@ -201,7 +200,7 @@ impl Engine {
             }
             Event::Tidied { order, problem } => self.order(order).tidied(problem),
             Event::Panicked { order } => self.order(order).panicked(),
-            Event::HookEnded { run, result } => self.hook_ended(run, result),
+            Event::HookEnded { run, result } => self.hooks().hook_ended(run, result),
             Event::SaveFailed { changes, dropped, error } => self.save_failed(*changes, dropped, &error),
             Event::StateBack => self.state_back(),
             Event::Hinted { hint } => self.hinted(&hint),
@@ -210,14 +209,18 @@ impl Engine {
             Event::Stopping => self.begin_shutdown(),
         }
         self.outbox.release(now);
-        self.start_rehearsals();
+        let stopping = self.stopping;
+        self.hooks().start_rehearsals(stopping);
         self.catch_up(Time::MIN);
         // What is tended now has a later time, or its order is busy; this is for the case of a mistake there.
         let later = now.time + TICK;
         if self.may_start() {
             self.run_due();
             self.catch_up(later);
-            self.start_hooks();
+            for hook in self.hooks().waiting() {
+                self.hooks().start(&hook);
+                self.catch_up(later);
+            }
             self.start_calls();
         }
         self.catch_up(later);
@@ -229,7 +232,7 @@ impl Engine {
         let held = self.outbox.held_until();
         let timers = self.orders.timers.first().map(|(time, _)| *time);
         let calls = self.gates.iter().filter_map(|gate| gate.next_call(self.config.calls.call_gap)).min();
-        let hooks = self.hooks.next_wake();
+        let hooks = self.ledger.next_wake();
         let work = [timers, calls, hooks].into_iter().flatten().min().filter(|_| !self.stopping);
         let work = work.map(|time| held.map_or(time, |held| time.max(held)));
         [work, self.outbox.flush_at()].into_iter().flatten().min()
@@ -274,7 +277,7 @@ impl Engine {
     }
 
     fn started(&mut self) {
-        self.look_at_all();
+        self.orders.look_at_all(self.now.time);
         self.orders.changed.extend(self.orders.ids());
         // A closed account whose credential may have changed while no process ran.
         for gate in 0..self.gates.len() {
@@ -323,6 +326,17 @@ impl Engine {
             config: &self.config,
             gates: &mut self.gates,
             orders: &mut self.orders,
+            outbox: &mut self.outbox,
+        }
+    }
+
+    fn hooks(&mut self) -> Hooks<'_> {
+        Hooks {
+            now: self.now,
+            config: &self.config,
+            ledger: &mut self.ledger,
+            orders: &mut self.orders,
+            gates: &self.gates,
             outbox: &mut self.outbox,
         }
     }
@@ -409,7 +423,7 @@ impl Engine {
             self.order(id).warn_of_term();
             match self.orders.slot(id).local_work().filter(|(at, _)| *at <= self.now.time) {
                 Some((_, work)) => self.order(id).start_local(work),
-                None => self.queue_debts(id),
+                None => self.hooks().queue_debts(id),
             }
         }
     }

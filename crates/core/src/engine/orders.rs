@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::Remembered;
 use super::account::Gate;
 use super::adopted::Adopted;
+use super::account::stale_answer::Floors;
 use super::id::OrderId;
+use super::order::Former;
 use super::order::slot::Slot;
 use super::order::{self, Order};
 use super::outbox::Outbox;
@@ -69,5 +71,20 @@ impl Orders {
     /// The configured order of this name.
     pub(super) fn find(&self, name: &str) -> Option<OrderId> {
         self.names.get(name).copied().filter(|id| !self.slot(*id).removed)
+    }
+
+    /// The vendor's floor belongs to the number, whatever we call the order today.
+    pub(super) fn floors(&self) -> Floors {
+        let archived = self.archive.values().map(|known| &known.record);
+        let present = self.slots.iter().map(|slot| &slot.record);
+        let mut floors = Floors::new();
+        for record in archived.chain(present) {
+            for former in record.former.iter().cloned().chain(Former::of(record)) {
+                let Former { account, handle, polled, asked } = former;
+                let known = floors.entry((account, handle)).or_insert((polled, asked));
+                *known = (known.0.max(polled), known.1.max(asked));
+            }
+        }
+        floors
     }
 }

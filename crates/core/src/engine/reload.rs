@@ -15,7 +15,7 @@ use super::order::{Former, OrderRecord, Phase, Trigger};
 use super::same_number::Threats;
 use super::time::Time;
 use super::{Busy, Engine, NoteKind, Pending, Remembered, Slot};
-use crate::config::{Config, HookEvent, Order, count};
+use crate::config::{Config, Order, count};
 
 /// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
 const LONGEST_SCHEDULE: Duration = Duration::from_secs(60 * 24 * 3600);
@@ -87,7 +87,7 @@ impl Engine {
     /// Adds every configured order that is not there yet.
     pub(super) fn add_orders(&mut self) {
         let config = self.config.clone();
-        let (floors, threats) = (self.floors(), self.orders.threats());
+        let (floors, threats) = (self.orders.floors(), self.orders.threats());
         for (entry, order) in config.orders.iter().enumerate() {
             if self.orders.find(&order.name).is_none() {
                 self.add_order(entry, order, (&floors, &threats));
@@ -95,21 +95,6 @@ impl Engine {
         }
         self.accounts().count_lost_calls();
         self.accounts().leave_old_ways();
-    }
-
-    /// The vendor's floor belongs to the number, whatever we call the order today.
-    fn floors(&self) -> Floors {
-        let archived = self.orders.archive.values().map(|known| &known.record);
-        let present = self.orders.slots.iter().map(|slot| &slot.record);
-        let mut floors = Floors::new();
-        for record in archived.chain(present) {
-            for former in record.former.iter().cloned().chain(Former::of(record)) {
-                let Former { account, handle, polled, asked } = former;
-                let known = floors.entry((account, handle)).or_insert((polled, asked));
-                *known = (known.0.max(polled), known.1.max(asked));
-            }
-        }
-        floors
     }
 
     fn add_order(&mut self, entry: usize, order: &Order, (floors, threats): (&Floors, &Threats)) {
@@ -218,7 +203,7 @@ impl Engine {
                     if before != after || moved || old.calls != config.calls {
                         self.reconfigure(id, before, after);
                     }
-                    self.drop_hooks(id);
+                    self.hooks().drop_hooks(id);
                 }
             }
         }
@@ -267,8 +252,8 @@ impl Engine {
             && same_account
             && before.settings.product == after.settings.product;
         if !same_number {
-            let floors = self.floors();
-            self.unready(id);
+            let floors = self.orders.floors();
+            self.hooks().unready(id);
             self.order(id).drop_bundle();
             let record = &mut self.orders.slot_mut(id).record;
             become_another(record, after, &handle, now);
@@ -327,36 +312,13 @@ impl Engine {
         self.order(id).touch();
     }
 
-    /// Hooks that an order no longer has are no longer owed.
-    fn drop_hooks(&mut self, id: OrderId) {
-        let entry = self.entry(id);
-        let gone: Vec<(Arc<str>, HookEvent)> = self
-            .orders
-            .slot(id)
-            .record
-            .debts
-            .iter()
-            .filter(|debt| {
-                let listens = self.config.hook(&debt.hook).is_some_and(|hook| hook.on.contains(&debt.event));
-                !listens || !entry.settings.hooks.contains(&debt.hook)
-            })
-            .map(|debt| (debt.hook.clone(), debt.event))
-            .collect();
-        for (hook, event) in gone {
-            if self.orders.slot(id).busy != Busy::Hook {
-                self.unready(id);
-            }
-            self.order(id).forgive(&hook, event);
-        }
-    }
-
     /// Files stay, the record stays in the state, nothing is polled any more.
     fn remove_order(&mut self, id: OrderId) {
         let name = self.orders.slot_name(id);
         self.order(id).tell_removed();
-        self.unready(id);
+        self.hooks().unready(id);
         self.outbox.refuse_waiters(id, &format!("{name} is no longer configured"));
-        self.end_rehearsals(id);
+        self.hooks().end_rehearsals(id);
         let slot = self.orders.slot_mut(id);
         slot.removed = true;
         let slot = self.orders.slot_mut(id);

@@ -146,7 +146,7 @@ impl Engine {
                 Some(quarantine.order)
             }
             Effect::RunHook(run) => {
-                self.hook_unstarted(run.run);
+                self.hooks().hook_unstarted(run.run);
                 None
             }
         };

@@ -121,7 +121,7 @@ impl Engine {
         if self.cannot_save() {
             return !self.gives_up_saving();
         }
-        if self.is_busy() || self.hooks.has_work() {
+        if self.is_busy() || self.ledger.has_work() {
             return true;
         }
         let work = self.orders.timers.first().is_some_and(|(at, _)| *at <= cutoff.time);

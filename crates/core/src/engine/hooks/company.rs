@@ -1,16 +1,17 @@
 //! Who shares a run of a hook. Orders that come to owe the same hook in one sweep run it once; an order for which it
 //! failed has a run of its own after that, so that no order's trouble becomes another one's.
 
+use crate::engine::hooks::Hooks;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Action, Hook, HookEvent};
+use crate::engine::Busy;
 use crate::engine::hooks::Subject;
 use crate::engine::id::OrderId;
 use crate::engine::order::{OrderRecord, Phase};
 use crate::engine::time::{Now, Time};
-use crate::engine::{Busy, Engine};
 
 /// How long an order waits for others that are being deployed or come due on time.
 const MOMENT: Duration = Duration::from_secs(5);
@@ -90,7 +91,7 @@ pub(in crate::engine) struct Company {
     pub(in crate::engine) apart: bool,
 }
 
-impl Engine {
+impl Hooks<'_> {
     /// Whether the hook failed for this order before, so that it has the next run for itself.
     pub(in crate::engine) fn runs_apart(record: &OrderRecord, (hook, event): &Key) -> bool {
         let mut debts = record.owed().filter(|debt| debt.hook == *hook && debt.event == *event);
@@ -100,9 +101,9 @@ impl Engine {
     /// The orders that share the next run, and what it is told of them; empty while it waits for company.
     pub(in crate::engine) fn next_company(&mut self, key: &Key, hook: &Hook) -> Company {
         let wait = if hook.merge { self.wait_for_company(key) } else { None };
-        let Some(ready) = self.hooks.ready.get_mut(key) else { return Company::default() };
+        let Some(ready) = self.ledger.ready.get_mut(key) else { return Company::default() };
         ready.wait = wait;
-        let ready = &self.hooks.ready[key];
+        let ready = &self.ledger.ready[key];
         if wait.is_none() {
             let company = self.company(hook, &ready.together, hook.merge);
             if !company.orders.is_empty() {
@@ -110,7 +111,7 @@ impl Engine {
             }
         }
         let at_fault =
-            hook.merge && self.hooks.in_vain.get(&key.0).is_some_and(|orders| orders.len() >= IN_VAIN);
+            hook.merge && self.ledger.in_vain.get(&key.0).is_some_and(|orders| orders.len() >= IN_VAIN);
         Company { apart: !at_fault, ..self.company(hook, &ready.apart, at_fault) }
     }
 
@@ -136,7 +137,7 @@ impl Engine {
     /// Until when company is waited for. A sweep shares its runs as long as more is due, up to the merge window; a single
     /// order with nothing else due does not wait.
     fn wait_for_company(&mut self, key: &Key) -> Option<Time> {
-        let ready = self.hooks.ready.get(key)?;
+        let ready = self.ledger.ready.get(key)?;
         let end = ready.since + self.config.calls.merge_window;
         if ready.together.is_empty() || key.1 != HookEvent::Installed || self.now.time >= end {
             return None;
@@ -145,12 +146,12 @@ impl Engine {
         let is_watched = ready.together.iter().any(|id| self.outbox.waiters.contains_key(id));
         let limit = if is_watched { end.min(ready.since + MOMENT) } else { end };
         if self.now.time < limit && self.more_may_be_collected(&key.0, ready, limit) {
-            self.hooks.ready.get_mut(key)?.asked = None;
+            self.ledger.ready.get_mut(key)?.asked = None;
             return Some(limit);
         }
-        let ready = self.hooks.ready.get_mut(key)?;
+        let ready = self.ledger.ready.get_mut(key)?;
         let soon = (*ready.asked.get_or_insert(self.now.time) + MOMENT).min(end);
-        let ready = &self.hooks.ready[key];
+        let ready = &self.ledger.ready[key];
         (self.now.time < soon && self.more_may_be_deployed(&key.0, ready, soon)).then_some(soon)
     }
 

@@ -3,6 +3,8 @@
 //! A hook is owed until it has worked. Each order tries its hooks one after the other, in the order of its
 //! configuration; a hook never runs twice at once; who shares a run is decided in [`crate::engine::hooks::company`].
 
+use crate::engine::hooks::Hooks;
+use crate::engine::hooks::rehearsal::Rehearsal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,9 +15,8 @@ use crate::engine::hooks::{HookResult, HookRun, Subject};
 use crate::engine::id::{OrderId, RunId};
 use crate::engine::note::Level;
 use crate::engine::order::{Debt, Order};
-use crate::engine::polls::TICK;
 use crate::engine::time::Time;
-use crate::engine::{ALARM_AFTER, Busy, Engine, NoteKind, note, schedule};
+use crate::engine::{ALARM_AFTER, Busy, NoteKind, note, schedule};
 
 /// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
 /// block the others.
@@ -27,6 +28,7 @@ pub(in crate::engine) struct Ledger {
     pub(in crate::engine) ready: Queue,
     running: BTreeMap<RunId, Running>,
     next_run: u64,
+    pub(in crate::engine) rehearsals: Vec<Rehearsal>,
     /// For whom a hook failed in runs of their own, since one worked.
     pub(in crate::engine) in_vain: BTreeMap<Arc<str>, BTreeSet<OrderId>>,
 }
@@ -146,7 +148,30 @@ impl Order<'_> {
     }
 }
 
-impl Engine {
+impl Hooks<'_> {
+    /// Hooks that an order no longer has are no longer owed.
+    pub(in crate::engine) fn drop_hooks(&mut self, id: OrderId) {
+        let entry = self.entry(id);
+        let gone: Vec<(Arc<str>, HookEvent)> = self
+            .orders
+            .slot(id)
+            .record
+            .debts
+            .iter()
+            .filter(|debt| {
+                let listens = self.config.hook(&debt.hook).is_some_and(|hook| hook.on.contains(&debt.event));
+                !listens || !entry.settings.hooks.contains(&debt.hook)
+            })
+            .map(|debt| (debt.hook.clone(), debt.event))
+            .collect();
+        for (hook, event) in gone {
+            if self.orders.slot(id).busy != Busy::Hook {
+                self.unready(id);
+            }
+            self.order(id).forgive(&hook, event);
+        }
+    }
+
     /// Lets an idle order's first due debt wait for its run.
     pub(in crate::engine) fn queue_debts(&mut self, id: OrderId) {
         let slot = self.orders.slot(id);
@@ -158,37 +183,33 @@ impl Engine {
         if self.config.hook(&key.0).is_none() {
             return self.order(id).forgive(&key.0, key.1);
         }
-        let apart = Engine::runs_apart(&self.orders.slot(id).record, &key);
-        self.hooks.ready.entry(key).or_insert_with(|| Ready::new(self.now)).join(id, apart, self.now);
+        let apart = Hooks::runs_apart(&self.orders.slot(id).record, &key);
+        self.ledger.ready.entry(key).or_insert_with(|| Ready::new(self.now)).join(id, apart, self.now);
         self.orders.slot_mut(id).ready = true;
     }
 
-    /// Starts every run that may start; the hook that has waited longest is the first.
-    pub(in crate::engine) fn start_hooks(&mut self) {
-        if self.hooks.ready.is_empty() {
-            return;
-        }
+    /// The hooks that wait for a run; the one that has waited longest is the first.
+    pub(in crate::engine) fn waiting(&self) -> Vec<Key> {
         let mut keys: Vec<(Time, Key)> =
-            self.hooks.ready.iter().map(|(key, ready)| (ready.turn, key.clone())).collect();
+            self.ledger.ready.iter().map(|(key, ready)| (ready.turn, key.clone())).collect();
         keys.sort();
-        for (_, key) in keys {
-            let running = &self.hooks.running;
-            if running.len() >= MAX_PARALLEL || running.values().any(|running| running.hook == key.0) {
-                // Looked at again when a run ends.
-                if let Some(ready) = self.hooks.ready.get_mut(&key) {
-                    ready.wait = None;
-                }
-                continue;
-            }
-            self.start_ready(&key);
-            self.catch_up(self.now.time + TICK);
-        }
+        keys.into_iter().map(|(_, key)| key).collect()
     }
 
-    fn start_ready(&mut self, key: &Key) {
+    /// Starts a run that may start.
+    pub(in crate::engine) fn start(&mut self, key: &Key) {
+        let running = &self.ledger.running;
+        if running.len() >= MAX_PARALLEL || running.values().any(|running| running.hook == key.0) {
+            // Looked at again when a run ends.
+            if let Some(ready) = self.ledger.ready.get_mut(key) {
+                ready.wait = None;
+            }
+            return;
+        }
+
         let Some(hook) = self.config.hook(&key.0).cloned() else { return };
         let company = self.next_company(key, &hook);
-        let Some(ready) = self.hooks.ready.get_mut(key) else { return };
+        let Some(ready) = self.ledger.ready.get_mut(key) else { return };
         if company.orders.is_empty() {
             return;
         }
@@ -197,7 +218,7 @@ impl Engine {
             ready.leave(*id);
         }
         if ready.is_empty() {
-            self.hooks.ready.remove(key);
+            self.ledger.ready.remove(key);
         }
         for id in &company.orders {
             self.orders.slot_mut(*id).ready = false;
@@ -219,8 +240,8 @@ impl Engine {
         rehearsal: bool,
     ) -> RunId {
         let Company { orders, subjects, apart } = company;
-        let run = RunId(self.hooks.next_run);
-        self.hooks.next_run += 1;
+        let run = RunId(self.ledger.next_run);
+        self.ledger.next_run += 1;
         if matches!(hook.action, Action::Run(_)) {
             for (id, subject) in
                 orders.iter().zip(&subjects).filter(|(_, subject)| !subject.untold.is_empty())
@@ -237,7 +258,7 @@ impl Engine {
         for id in &orders {
             self.orders.slot_mut(*id).busy = Busy::Hook;
         }
-        self.hooks.running.insert(run, Running { hook: hook.name.clone(), event, orders, apart, rehearsal });
+        self.ledger.running.insert(run, Running { hook: hook.name.clone(), event, orders, apart, rehearsal });
         self.outbox.start(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal })));
         run
     }
@@ -271,7 +292,7 @@ impl Engine {
 
     /// A run that was never begun, because the save before it failed.
     pub(in crate::engine) fn hook_unstarted(&mut self, run: RunId) {
-        let Some(running) = self.hooks.running.remove(&run) else { return };
+        let Some(running) = self.ledger.running.remove(&run) else { return };
         for id in &running.orders {
             self.orders.slot_mut(*id).busy = Busy::Idle;
             let debts = &mut self.orders.slot_mut(*id).record.debts;
@@ -288,7 +309,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn hook_ended(&mut self, run: RunId, result: HookResult) {
-        let Some(running) = self.hooks.running.remove(&run) else { return };
+        let Some(running) = self.ledger.running.remove(&run) else { return };
         for id in &running.orders {
             self.orders.slot_mut(*id).busy = Busy::Idle;
         }
@@ -314,11 +335,11 @@ impl Engine {
     fn count_in_vain(&mut self, running: &Running, result: &HookResult) {
         match result {
             HookResult::Failed { .. } if running.apart => {
-                let failed = self.hooks.in_vain.entry(running.hook.clone()).or_default();
+                let failed = self.ledger.in_vain.entry(running.hook.clone()).or_default();
                 failed.extend(&running.orders);
             }
             HookResult::Failed { .. } | HookResult::Done | HookResult::NotForMe => {
-                self.hooks.in_vain.remove(&running.hook);
+                self.ledger.in_vain.remove(&running.hook);
             }
         }
     }
@@ -326,7 +347,7 @@ impl Engine {
     /// Takes an order out of every run that has not begun.
     pub(in crate::engine) fn unready(&mut self, id: OrderId) {
         if std::mem::take(&mut self.orders.slot_mut(id).ready) {
-            self.hooks.ready.retain(|_, ready| {
+            self.ledger.ready.retain(|_, ready| {
                 ready.leave(id);
                 !ready.is_empty()
             });

@@ -8,8 +8,34 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::api::Untrusted;
-use crate::config::{Hook, HookEvent};
-use crate::engine::id::RunId;
+use crate::config::{self, Config, Hook, HookEvent};
+use crate::engine::account::Gate;
+use crate::engine::hooks::ledger::Ledger;
+use crate::engine::id::{OrderId, RunId};
+use crate::engine::order::Order;
+use crate::engine::orders::Orders;
+use crate::engine::outbox::Outbox;
+use crate::engine::time::Now;
+
+/// What orders owe, and the runs of hooks that pay it. One run may be for many orders; no account can be changed here.
+pub(in crate::engine) struct Hooks<'a> {
+    pub(in crate::engine) now: Now,
+    pub(in crate::engine) config: &'a Config,
+    pub(in crate::engine) ledger: &'a mut Ledger,
+    pub(in crate::engine) orders: &'a mut Orders,
+    pub(in crate::engine) gates: &'a [Gate],
+    pub(in crate::engine) outbox: &'a mut Outbox,
+}
+
+impl Hooks<'_> {
+    pub(in crate::engine) fn order(&mut self, id: OrderId) -> Order<'_> {
+        self.orders.order(id, self.now, self.config, self.gates, self.outbox)
+    }
+
+    pub(in crate::engine) fn entry(&self, id: OrderId) -> &config::Order {
+        &self.config.orders[self.orders.slot(id).entry]
+    }
+}
 
 /// One run of a hook, for one or several orders.
 #[derive(Debug, Clone)]

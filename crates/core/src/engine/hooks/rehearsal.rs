@@ -1,14 +1,15 @@
 //! Rehearsals: an order's hooks run one after the other against what is installed.
 
+use crate::engine::hooks::Hooks;
 use std::sync::Arc;
 
 use crate::config::{Hook, HookEvent};
+use crate::engine::Busy;
 use crate::engine::hooks::HookResult;
 use crate::engine::hooks::company::Company;
 use crate::engine::hooks::ledger;
 use crate::engine::id::{OrderId, RunId, Token};
 use crate::engine::order::slot::Work;
-use crate::engine::{Busy, Engine};
 
 /// A rehearsal under way: its hooks run one after the other.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(in crate::engine) struct Rehearsal {
     ok: bool,
 }
 
-impl Engine {
+impl Hooks<'_> {
     pub(in crate::engine) fn rehearse(&mut self, token: Token, id: OrderId) {
         let name = self.orders.slot_name(id);
         if self.orders.slot(id).record.installed.is_none() {
@@ -52,7 +53,7 @@ impl Engine {
         if left.is_empty() {
             return self.outbox.reply(token, true, &format!("{name} has no hooks"));
         }
-        self.rehearsals.push(Rehearsal {
+        self.ledger.rehearsals.push(Rehearsal {
             token,
             order: id,
             run: None,
@@ -64,14 +65,14 @@ impl Engine {
     }
 
     /// A rehearsal begins once nothing else is under way for its order.
-    pub(in crate::engine) fn start_rehearsals(&mut self) {
-        let begins = |engine: &Engine, rehearsal: &Rehearsal| {
+    pub(in crate::engine) fn start_rehearsals(&mut self, stopping: bool) {
+        let begins = |engine: &Hooks, rehearsal: &Rehearsal| {
             let idle = engine.orders.slot(rehearsal.order).busy == Busy::Idle;
-            rehearsal.run.is_none() && (idle || engine.stopping)
+            rehearsal.run.is_none() && (idle || stopping)
         };
-        while let Some(at) = self.rehearsals.iter().position(|rehearsal| begins(self, rehearsal)) {
-            if self.stopping {
-                let token = self.rehearsals.remove(at).token;
+        while let Some(at) = self.ledger.rehearsals.iter().position(|rehearsal| begins(self, rehearsal)) {
+            if stopping {
+                let token = self.ledger.rehearsals.remove(at).token;
                 self.outbox.reply(token, false, "certcollectd is stopping");
             } else {
                 self.rehearse_on(at);
@@ -80,24 +81,24 @@ impl Engine {
     }
 
     fn rehearse_on(&mut self, at: usize) {
-        let id = self.rehearsals[at].order;
-        if self.rehearsals[at].left.is_empty() {
-            let done = self.rehearsals.remove(at);
+        let id = self.ledger.rehearsals[at].order;
+        if self.ledger.rehearsals[at].left.is_empty() {
+            let done = self.ledger.rehearsals.remove(at);
             self.outbox.reply(done.token, done.ok, &done.results.join("\n"));
             return;
         }
-        let hook = self.rehearsals[at].left.remove(0);
+        let hook = self.ledger.rehearsals[at].left.remove(0);
         let event = hook.on.first().copied().unwrap_or(HookEvent::Installed);
-        self.rehearsals[at].current = Some(hook.name.clone());
+        self.ledger.rehearsals[at].current = Some(hook.name.clone());
         let company = Company { orders: vec![id], subjects: vec![self.subject(id)], apart: true };
         let run = self.run_hook(hook, event, company, true);
-        self.rehearsals[at].run = Some(run);
+        self.ledger.rehearsals[at].run = Some(run);
     }
 
     /// What is under way comes to its end; nothing else is run for an order that is gone.
     pub(in crate::engine) fn end_rehearsals(&mut self, id: OrderId) {
         let name = self.orders.slot_name(id);
-        for rehearsal in self.rehearsals.iter_mut().filter(|rehearsal| rehearsal.order == id) {
+        for rehearsal in self.ledger.rehearsals.iter_mut().filter(|rehearsal| rehearsal.order == id) {
             for hook in std::mem::take(&mut rehearsal.left) {
                 rehearsal.ok = false;
                 rehearsal
@@ -106,16 +107,16 @@ impl Engine {
             }
         }
         let waits = |rehearsal: &Rehearsal| rehearsal.order == id && rehearsal.run.is_none();
-        while let Some(at) = self.rehearsals.iter().position(waits) {
+        while let Some(at) = self.ledger.rehearsals.iter().position(waits) {
             self.rehearse_on(at);
         }
     }
 
     pub(in crate::engine) fn rehearsed(&mut self, run: RunId, result: &HookResult) {
-        let Some(at) = self.rehearsals.iter().position(|rehearsal| rehearsal.run == Some(run)) else {
+        let Some(at) = self.ledger.rehearsals.iter().position(|rehearsal| rehearsal.run == Some(run)) else {
             return;
         };
-        let rehearsal = &mut self.rehearsals[at];
+        let rehearsal = &mut self.ledger.rehearsals[at];
         let name = rehearsal.current.take().unwrap_or_default();
         rehearsal.ok &= !matches!(result, HookResult::Failed { .. });
         rehearsal.results.push(format!("hook {name}: {}", ledger::outcome(result)));

@@ -6,6 +6,8 @@ use crate::cert::{self, Certificate, SignatureCheck};
 use crate::config::{self, FileKind};
 use crate::engine::install::{Inspection, Link, Material};
 use crate::engine::note::Level;
+use crate::engine::orders::Orders;
+use crate::engine::time::Time;
 use crate::engine::order::deploy::{made_of, spec_of};
 use crate::engine::order::{Order, Phase, Trigger};
 use crate::engine::{Engine, NoteKind};
@@ -15,6 +17,21 @@ const LOOK_AGAIN: Duration = Duration::from_secs(300);
 /// Number of orders inspected at once when the daemon starts; the others follow, one per [`STEP`].
 const AT_ONCE: usize = 500;
 const STEP: Duration = Duration::from_millis(2);
+
+impl Orders {
+    /// What happened to the installed files while no process ran is found at a start, without a call. With
+    /// very many orders the looks follow one another.
+    pub(in crate::engine) fn look_at_all(&mut self, now: Time) {
+        let mut from = now;
+        let installed = self.slots.iter_mut().filter(|slot| slot.record.installed.is_some());
+        for (at, slot) in installed.enumerate() {
+            if at >= AT_ONCE {
+                from = from + STEP;
+            }
+            slot.look_from = Some(from);
+        }
+    }
+}
 
 impl Order<'_> {
     /// The guard's look: put back what is missing, say what was changed by hand, leave it alone.
@@ -218,21 +235,6 @@ impl Order<'_> {
             format!("no newer certificate; {}", self.next_poll())
         };
         self.log(Level::Info, NoteKind::Guarded, text);
-    }
-}
-
-impl Engine {
-    /// What happened to the installed files while no process ran is found at a start, without a call. With
-    /// very many orders the looks follow one another.
-    pub(in crate::engine) fn look_at_all(&mut self) {
-        let mut from = self.now.time;
-        let installed = self.orders.slots.iter_mut().filter(|slot| slot.record.installed.is_some());
-        for (at, slot) in installed.enumerate() {
-            if at >= AT_ONCE {
-                from = from + STEP;
-            }
-            slot.look_from = Some(from);
-        }
     }
 }
 
