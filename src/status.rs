@@ -19,11 +19,11 @@ use certcollectd_core::config::{Account, Config, Order, Severity};
 use certcollectd_core::engine::Loaded;
 use certcollectd_core::engine::TERM_WARNING;
 use certcollectd_core::engine::account::AccountRecord;
-use certcollectd_core::engine::account::pause::Cause;
-use certcollectd_core::engine::account::replacement::{self, Replacement};
+use certcollectd_core::engine::account::record::Cause;
+use certcollectd_core::engine::account::sent::{self, Replacement};
 use certcollectd_core::engine::order::names;
+use certcollectd_core::engine::order::record::Announced;
 use certcollectd_core::engine::order::{self, Debt, Generation, Heard, Mood, OrderRecord, Phase};
-use certcollectd_core::engine::push::Announced;
 use certcollectd_core::engine::time::{Now, Time, day, rfc3339};
 use certcollectd_core::engine::vitals::Vitals;
 
@@ -307,13 +307,13 @@ fn nameless(config: &Config, loaded: &Loaded, account: &str, record: &AccountRec
         })
     };
     let settle = format!("--account {account}");
-    let open = replacement::open(&record.replacements);
+    let open = sent::open(&record.replacements);
     open.filter(|known| !is_named(known)).map(|known| told(known, &settle)).collect()
 }
 
 fn replacement_of(order: &Order, record: Option<&OrderRecord>, account: &AccountRecord) -> Option<String> {
     let number = order::number(order, record)?;
-    let found = replacement::open(&account.replacements).find(|known| *known.number == *number)?;
+    let found = sent::open(&account.replacements).find(|known| *known.number == *number)?;
     Some(told(found, &order.name))
 }
 

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use crate::cert::Certificate;
 use crate::engine::Adopted;
 use crate::engine::account::AccountRecord;
-use crate::engine::account::pause::Cause;
+use crate::engine::account::record::Cause;
 use crate::engine::account::unheard::LONGEST_CALL;
 use crate::engine::order::OrderRecord;
 use crate::engine::time::{Now, Time};

@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::note::Level;
-use super::{Engine, NoteKind};
 use crate::api::{OrderRef, Product};
-use crate::config::{Config, FileKind, Files, KeySource, Order, OrderSettings, Params, standard_policy};
+use crate::config;
+use crate::config::{Config, FileKind, Files, KeySource, OrderSettings, Params, standard_policy};
 
 /// An order that the vendor made when it replaced another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +31,7 @@ pub struct Adopted {
 
 impl Adopted {
     /// Whether the configuration has the order itself, by name or by number.
-    fn is_configured(&self, config: &Config) -> bool {
+    pub(crate) fn is_configured(&self, config: &Config) -> bool {
         config.orders.iter().any(|order| {
             order.name == self.name || (order.account == self.account && order.handle == self.handle())
         })
@@ -43,7 +42,7 @@ impl Adopted {
     }
 
     /// The order as a configuration would have it. Copies elsewhere are not lent: two orders would write them.
-    fn order(&self, config: &Config) -> Order {
+    fn order(&self, config: &Config) -> config::Order {
         let replaced = OrderRef::OrderNumber(self.replaced.clone());
         let lender = config.orders.iter().find(|order| {
             order.account == self.account
@@ -67,7 +66,7 @@ impl Adopted {
                 hooks: Vec::new(),
             })
         });
-        Order {
+        config::Order {
             name: self.name.clone(),
             account: self.account.clone(),
             handle: self.handle(),
@@ -81,7 +80,7 @@ impl Adopted {
 
 /// The configuration with the adopted orders that it does not have itself.
 pub fn joined(config: &Arc<Config>, adopted: &[Adopted]) -> Arc<Config> {
-    let missing: Vec<Order> = adopted
+    let missing: Vec<config::Order> = adopted
         .iter()
         .filter(|adopted| config.account(&adopted.account).is_some() && !adopted.is_configured(config))
         .map(|adopted| adopted.order(config))
@@ -92,33 +91,4 @@ pub fn joined(config: &Arc<Config>, adopted: &[Adopted]) -> Arc<Config> {
     let mut joined = (**config).clone();
     joined.orders.extend(missing);
     Arc::new(joined)
-}
-
-impl Engine {
-    /// What the configuration, as it was written, has itself is adopted no longer: there it also ends.
-    pub(super) fn give_up_adopted(&mut self, written: &Config) {
-        let (taken, left) = std::mem::take(&mut self.orders.adopted)
-            .into_iter()
-            .partition(|adopted| adopted.is_configured(written));
-        self.orders.adopted = left;
-        for gone in taken {
-            let text = format!(
-                "order {} was adopted as {} after a replacement; the configuration has it now and decides from here on",
-                gone.number, gone.name
-            );
-            match self.orders.find(&gone.name) {
-                Some(id) => self.order(id).note(Level::Info, NoteKind::TakenOver, text),
-                None => self.note(Level::Info, NoteKind::TakenOver, text),
-            }
-            self.outbox.unsaved.adopted.insert(gone.name);
-        }
-    }
-
-    /// Adds an order to those that are collected.
-    pub(super) fn adopt_order(&mut self, adopted: Adopted) {
-        self.outbox.unsaved.adopted.insert(adopted.name.clone());
-        self.orders.adopted.push(adopted);
-        self.config = joined(&self.config, &self.orders.adopted);
-        self.add_orders();
-    }
 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use crate::api::push::Hint;
 use crate::api::{Answer, Failure};
 use crate::config::Config;
-
-use super::account::{Call, CredentialTag};
-use super::command::{Command, CommandReply};
-use super::hooks::{HookResult, HookRun};
-use super::id::{OrderId, RunId, Token};
-use super::install::{Activate, Inspect, Inspection, InstallError, Quarantine, Stage, StagedFiles};
-use super::note::Note;
-use super::outbox::Changes;
+use crate::engine::account::call::Call;
+use crate::engine::account::record::CredentialTag;
+use crate::engine::changes::Changes;
+use crate::engine::command::{Command, CommandReply};
+use crate::engine::hooks::run::{HookResult, HookRun};
+use crate::engine::id::{OrderId, RunId, Token};
+use crate::engine::install::{Activate, Inspect, Inspection, InstallError, Quarantine, Stage, StagedFiles};
+use crate::engine::note::Note;
 
 /// Everything that can set the engine going.
 #[derive(Debug)]

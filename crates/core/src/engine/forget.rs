@@ -4,12 +4,14 @@
 
 use std::sync::Arc;
 
-use super::id::Token;
-use super::note::Level;
-use super::order::{Domains, Order, OrderRecord};
-use super::time::{Now, day, rfc3339};
-use super::{Engine, NoteKind, Remembered};
 use crate::api::OrderRef;
+use crate::engine::Engine;
+use crate::engine::id::Token;
+use crate::engine::loaded::Remembered;
+use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::Order;
+use crate::engine::order::record::{Domains, OrderRecord};
+use crate::engine::time::{Now, day, rfc3339};
 
 /// Maximum number of names listed.
 const SHOWN: usize = 20;
@@ -68,7 +70,7 @@ fn stripped(record: &OrderRecord, now: Now) -> OrderRecord {
 
 impl Order<'_> {
     /// That an order goes which holds an installed certificate. It is unguarded from now on.
-    pub(super) fn tell_removed(&mut self) {
+    pub(crate) fn tell_removed(&mut self) {
         let slot = &*self.slot;
         let number = OrderRef::text_of(&slot.record.handle);
         let (level, text) = match &slot.record.installed {
@@ -94,7 +96,7 @@ impl Order<'_> {
 
 impl Engine {
     /// Ends what is remembered of an order that is not configured.
-    pub(super) fn forget(&mut self, token: Token, name: &str) {
+    pub(crate) fn forget(&mut self, token: Token, name: &str) {
         let known = self.orders.archive.iter().map(|(name, known)| (&**name, known));
         if let Some(why) = why_not(name, self.orders.find(name).is_some(), known) {
             return self.outbox.reply(token, false, &why);

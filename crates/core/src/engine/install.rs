@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::OrderId;
 use crate::cert::{Anchors, Certificate, Fingerprint, KeyCandidate, PublicKey};
 use crate::config::{FileCopy, Files, KeySource};
+use crate::engine::id::OrderId;
 
 /// What is to be looked at for one order.
 #[derive(Debug, Clone)]

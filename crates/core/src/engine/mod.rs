@@ -13,76 +13,62 @@
 //! [`time`]).
 
 pub mod account;
+pub mod adopted;
+pub mod changes;
 pub mod command;
 pub mod event;
 pub mod forget;
 pub mod hooks;
 pub mod id;
 pub mod install;
+pub mod loaded;
 pub mod note;
 pub mod order;
 pub mod outbox;
 pub mod push;
 pub mod schedule;
+pub mod tally;
 pub mod time;
 pub mod vitals;
 
-mod adopted;
+mod operator;
 mod orders;
-mod polls;
 mod reload;
+mod row;
 mod same_number;
 mod saving;
 mod summary;
+mod wording;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use account::{AccountRecord, Accounts, Gate};
+use crate::api::{Answer, Failure};
+use crate::config::Config;
+use crate::engine::account::Accounts;
+use crate::engine::account::gate::{Gate, Purpose, Turn, gate_of};
+use crate::engine::account::record::CredentialTag;
+use crate::engine::event::{Effect, Event};
+use crate::engine::hooks::Hooks;
+use crate::engine::hooks::ledger::Ledger;
+use crate::engine::id::OrderId;
+use crate::engine::note::{Level, Note};
+use crate::engine::order::Order;
+use crate::engine::order::slot::Busy;
+use crate::engine::orders::Orders;
+use crate::engine::outbox::Outbox;
+use crate::engine::push::Recent;
+use crate::engine::tally::Tallies;
+use crate::engine::time::{Now, TICK, Time};
+
 pub use adopted::{Adopted, joined};
-use event::{Effect, Event};
-use hooks::Hooks;
-use id::OrderId;
+pub use loaded::{Loaded, Remembered};
 pub use note::{ALARM_AFTER, NoteKind};
-use note::{Level, Note};
-use order::OrderRecord;
-pub use order::expiry::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
-use order::slot::{Busy, Pending, Slot};
-use orders::Orders;
-use outbox::Outbox;
-use polls::TICK;
-pub use summary::Summary;
-use time::{Now, Time};
-
-use crate::cert::Certificate;
-use crate::config::{self, Config};
-
-/// Whether a record is written without it.
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
+pub use order::lifetime::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
+pub use tally::Summary;
 
 /// A step of the wall clock by more than this is noticed, in milliseconds.
 const CLOCK_STEP: i64 = 1000;
-
-/// What the state file holds of one order.
-#[derive(Debug, Clone)]
-pub struct Remembered {
-    pub record: OrderRecord,
-    /// The collected bundle that is not installed yet.
-    pub bundle: Option<Vec<Certificate>>,
-}
-
-/// Everything the state file holds, translated to this boot's line of time.
-#[derive(Debug, Clone, Default)]
-pub struct Loaded {
-    /// By name; orders that are no longer configured included.
-    pub orders: HashMap<Arc<str>, Remembered>,
-    /// By name.
-    pub accounts: HashMap<Arc<str>, AccountRecord>,
-    /// Orders that came from a replacement and are in no configuration, by name.
-    pub adopted: Vec<Adopted>,
-}
 
 /// The deciding part of the daemon.
 #[derive(Debug)]
@@ -92,11 +78,11 @@ pub struct Engine {
     config: Arc<Config>,
     orders: Orders,
     gates: Vec<Gate>,
-    ledger: hooks::ledger::Ledger,
+    ledger: Ledger,
     /// Push notifications that were kept lately.
-    recent: push::Recent,
+    recent: Recent,
     stopping: bool,
-    tallies: summary::Tallies,
+    tallies: Tallies,
     offset: Option<i64>,
     /// What is due later is left to another process.
     horizon: Option<Time>,
@@ -120,10 +106,10 @@ impl Engine {
             },
             config,
             gates: Vec::new(),
-            ledger: hooks::ledger::Ledger::default(),
-            recent: push::Recent::default(),
+            ledger: Ledger::default(),
+            recent: Recent::default(),
             stopping: false,
-            tallies: summary::Tallies::default(),
+            tallies: Tallies::default(),
             offset: None,
             horizon: None,
             outbox: Outbox::default(),
@@ -140,7 +126,7 @@ impl Engine {
             engine.outbox.save_first();
         }
         for account in renamed.accounts {
-            if let Some(gate) = account::gate_of(&engine.gates, &account) {
+            if let Some(gate) = gate_of(&engine.gates, &account) {
                 engine.accounts().touch_gate(gate);
                 engine.outbox.save_first();
             }
@@ -316,10 +302,6 @@ impl Engine {
         }
     }
 
-    fn entry(&self, id: OrderId) -> &config::Order {
-        &self.config.orders[self.orders.slot(id).entry]
-    }
-
     fn accounts(&mut self) -> Accounts<'_> {
         Accounts {
             now: self.now,
@@ -341,7 +323,7 @@ impl Engine {
         }
     }
 
-    fn order(&mut self, id: OrderId) -> order::Order<'_> {
+    fn order(&mut self, id: OrderId) -> Order<'_> {
         self.orders.order(id, self.now, &self.config, &self.gates, &mut self.outbox)
     }
 
@@ -424,6 +406,44 @@ impl Engine {
             match self.orders.slot(id).local_work().filter(|(at, _)| *at <= self.now.time) {
                 Some((_, work)) => self.order(id).start_local(work),
                 None => self.hooks().queue_debts(id),
+            }
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) fn answered(
+        &mut self,
+        account: &str,
+        outcome: Result<Answer, Failure>,
+        credential: Option<CredentialTag>,
+    ) {
+        let Some((gate, purpose, news)) = self.accounts().hear_first(account, outcome, credential) else {
+            return;
+        };
+        match purpose {
+            Purpose::Poll { order, asked } => self.accounts().polled(gate, order, &asked, news),
+            Purpose::SideCall(side_call) => {
+                if let Some(adopted) = self.accounts().side_call_ended(gate, side_call, news) {
+                    self.adopt_order(adopted);
+                }
+            }
+        }
+    }
+
+    /// Starts a call on every account whose gate allows one and where something is to be asked.
+    pub(crate) fn start_calls(&mut self) {
+        let gap = self.config.calls.call_gap;
+        for gate in 0..self.gates.len() {
+            self.accounts().refuse_side_calls(gate);
+            self.accounts().refuse_waiters(gate);
+            self.catch_up(self.now.time + TICK);
+            while let Some(turn) = self.gates[gate].turn(gap, self.now.time) {
+                match turn {
+                    Turn::SideCall => self.accounts().start_next_side_call(gate),
+                    Turn::Poll(id) => self.accounts().start_call(gate, id),
+                    Turn::Wish(id) => self.accounts().start_wish(gate, id),
+                }
             }
         }
     }

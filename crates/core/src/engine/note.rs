@@ -34,7 +34,7 @@ pub struct Note {
 pub const ALARM_AFTER: u32 = 3;
 
 /// How loud so many failures in a row are.
-pub(super) fn level_of(failures: u32) -> Level {
+pub(crate) fn level_of(failures: u32) -> Level {
     if failures >= ALARM_AFTER { Level::Error } else { Level::Warn }
 }
 
@@ -104,7 +104,7 @@ words! {
 }
 
 /// `90 s`, `12 min`, `3 h`, `2 days`: as exact as people want it.
-pub(super) fn duration(duration: Duration) -> String {
+pub(crate) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0 if !duration.is_zero() => format!("{} ms", duration.as_millis()),

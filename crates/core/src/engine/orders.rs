@@ -3,54 +3,55 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::Remembered;
-use super::account::Gate;
-use super::adopted::Adopted;
-use super::account::stale_answer::Floors;
-use super::id::OrderId;
-use super::order::Former;
-use super::order::slot::Slot;
-use super::order::{self, Order};
-use super::outbox::Outbox;
-use super::time::{Now, Time};
 use crate::config::Config;
+use crate::engine::account::gate::Gate;
+use crate::engine::adopted::Adopted;
+use crate::engine::id::OrderId;
+use crate::engine::loaded::Remembered;
+use crate::engine::order;
+use crate::engine::order::Order;
+use crate::engine::order::floor::Floors;
+use crate::engine::order::record::Former;
+use crate::engine::order::slot::Slot;
+use crate::engine::outbox::Outbox;
+use crate::engine::time::{Now, Time};
 
 #[derive(Debug, Default)]
-pub(super) struct Orders {
-    pub(super) slots: Vec<Slot>,
-    pub(super) names: HashMap<Arc<str>, OrderId>,
+pub(crate) struct Orders {
+    pub(crate) slots: Vec<Slot>,
+    pub(crate) names: HashMap<Arc<str>, OrderId>,
     /// When what is due on this machine is due.
-    pub(super) timers: BTreeSet<(Time, OrderId)>,
+    pub(crate) timers: BTreeSet<(Time, OrderId)>,
     /// Orders that are doing something outside.
-    pub(super) busy: BTreeSet<OrderId>,
+    pub(crate) busy: BTreeSet<OrderId>,
     /// Orders that changed since [`super::Engine::catch_up`].
-    pub(super) changed: BTreeSet<OrderId>,
+    pub(crate) changed: BTreeSet<OrderId>,
     /// Orders from replacements; those that the configuration as it was written does not have are part of it here.
-    pub(super) adopted: Vec<Adopted>,
+    pub(crate) adopted: Vec<Adopted>,
     /// Records of orders that are not configured at present.
-    pub(super) archive: HashMap<Arc<str>, Remembered>,
+    pub(crate) archive: HashMap<Arc<str>, Remembered>,
 }
 
 impl Orders {
-    pub(super) fn ids(&self) -> impl Iterator<Item = OrderId> + use<> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = OrderId> + use<> {
         (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).map(OrderId)
     }
 
-    pub(super) fn slot(&self, id: OrderId) -> &Slot {
+    pub(crate) fn slot(&self, id: OrderId) -> &Slot {
         &self.slots[id.0 as usize]
     }
 
     /// Whoever may change an order marks it.
-    pub(super) fn slot_mut(&mut self, id: OrderId) -> &mut Slot {
+    pub(crate) fn slot_mut(&mut self, id: OrderId) -> &mut Slot {
         self.changed.insert(id);
         &mut self.slots[id.0 as usize]
     }
 
-    pub(super) fn slot_name(&self, id: OrderId) -> Arc<str> {
+    pub(crate) fn slot_name(&self, id: OrderId) -> Arc<str> {
         self.slot(id).name.clone()
     }
 
-    pub(super) fn order<'a>(
+    pub(crate) fn order<'a>(
         &'a mut self,
         id: OrderId,
         now: Now,
@@ -63,18 +64,18 @@ impl Orders {
     }
 
     /// See [`order::number`].
-    pub(super) fn number<'a>(&'a self, id: OrderId, config: &'a Config) -> Option<&'a str> {
+    pub(crate) fn number<'a>(&'a self, id: OrderId, config: &'a Config) -> Option<&'a str> {
         let slot = self.slot(id);
         order::number(&config.orders[slot.entry], Some(&slot.record))
     }
 
     /// The configured order of this name.
-    pub(super) fn find(&self, name: &str) -> Option<OrderId> {
+    pub(crate) fn find(&self, name: &str) -> Option<OrderId> {
         self.names.get(name).copied().filter(|id| !self.slot(*id).removed)
     }
 
     /// The vendor's floor belongs to the number, whatever we call the order today.
-    pub(super) fn floors(&self) -> Floors {
+    pub(crate) fn floors(&self) -> Floors {
         let archived = self.archive.values().map(|known| &known.record);
         let present = self.slots.iter().map(|slot| &slot.record);
         let mut floors = Floors::new();

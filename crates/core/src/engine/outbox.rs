@@ -4,44 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Adopted;
-use super::account::AccountRecord;
-use super::command::CommandReply;
-use super::event::Effect;
-use super::id::{OrderId, Token};
-use super::note::Note;
-use super::order::OrderRecord;
-use super::schedule;
-use super::time::{Now, Time};
-use crate::cert::Certificate;
+use crate::engine::command::CommandReply;
+use crate::engine::event::Effect;
+use crate::engine::id::{OrderId, Token};
+use crate::engine::note::Note;
+use crate::engine::schedule;
+use crate::engine::time::{Now, Time};
 
-/// Rows to write in one transaction.
-#[derive(Debug, Clone, Default)]
-pub struct Changes {
-    pub orders: Vec<(Arc<str>, OrderRecord)>,
-    pub accounts: Vec<(Arc<str>, AccountRecord)>,
-    /// Bundles that were collected (`Some`) or are no longer needed (`None`).
-    pub bundles: Vec<(Arc<str>, Option<Vec<Certificate>>)>,
-    /// Adopted orders that are new (`Some`) or are none any more (`None`).
-    pub adopted: Vec<(Arc<str>, Option<Adopted>)>,
-    /// Orders whose history and bundle go.
-    pub forgotten: Vec<Arc<str>>,
-    pub history: Vec<Note>,
-    /// Wall time minus schedule time in milliseconds, if it changed.
-    pub offset: Option<i64>,
-}
-
-impl Changes {
-    pub fn is_empty(&self) -> bool {
-        self.orders.is_empty()
-            && self.accounts.is_empty()
-            && self.bundles.is_empty()
-            && self.adopted.is_empty()
-            && self.forgotten.is_empty()
-            && self.history.is_empty()
-            && self.offset.is_none()
-    }
-}
+pub use super::changes::Changes;
 
 /// Changes that nothing waits for are saved after this, unless a call carries them along sooner: so a
 /// pending poll costs one sync, shared by its result and the due time of the next.
@@ -58,36 +28,36 @@ const MAX_UNSAVED: usize = 1000;
 
 /// What changed since the last save.
 #[derive(Debug, Default)]
-pub(super) struct Unsaved {
-    pub(super) orders: BTreeSet<OrderId>,
+pub(crate) struct Unsaved {
+    pub(crate) orders: BTreeSet<OrderId>,
     /// By index into the gates.
-    pub(super) accounts: BTreeSet<usize>,
-    pub(super) bundles: BTreeSet<OrderId>,
-    pub(super) adopted: BTreeSet<Arc<str>>,
+    pub(crate) accounts: BTreeSet<usize>,
+    pub(crate) bundles: BTreeSet<OrderId>,
+    pub(crate) adopted: BTreeSet<Arc<str>>,
     /// Orders that changed although they are not configured.
-    pub(super) archived: BTreeSet<Arc<str>>,
+    pub(crate) archived: BTreeSet<Arc<str>>,
     /// Orders whose history and bundle go.
-    pub(super) forgotten: BTreeSet<Arc<str>>,
+    pub(crate) forgotten: BTreeSet<Arc<str>>,
     /// Former names of accounts, whose rows must not be taken for the account again.
-    pub(super) left_names: BTreeSet<Arc<str>>,
+    pub(crate) left_names: BTreeSet<Arc<str>>,
     history: Vec<Note>,
     /// The relation of this boot to the wall clock.
-    pub(super) offset: bool,
+    pub(crate) offset: bool,
 }
 
 /// Someone who waits for an order to come to rest.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Waiter {
-    pub(super) token: Token,
+pub(crate) struct Waiter {
+    pub(crate) token: Token,
     /// Whether a call is part of what is wanted, so that a closed account, or no answer, is a failure.
-    pub(super) needs_call: bool,
+    pub(crate) needs_call: bool,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
-    pub(super) unsaved: Unsaved,
+pub(crate) struct Outbox {
+    pub(crate) unsaved: Unsaved,
     /// Operators who wait for an order to come to rest.
-    pub(super) waiters: BTreeMap<OrderId, Vec<Waiter>>,
+    pub(crate) waiters: BTreeMap<OrderId, Vec<Waiter>>,
     /// Carried out only once what they rely on is saved.
     effects: Vec<Effect>,
     told: Vec<Effect>,
@@ -100,33 +70,33 @@ pub(super) struct Outbox {
 
 impl Outbox {
     /// An effect that relies on the save before it.
-    pub(super) fn start(&mut self, effect: Effect) {
+    pub(crate) fn start(&mut self, effect: Effect) {
         self.effects.push(effect);
     }
 
     /// A report, a reply, or a look at a credential.
-    pub(super) fn say(&mut self, effect: Effect) {
+    pub(crate) fn say(&mut self, effect: Effect) {
         self.told.push(effect);
     }
 
     /// See [`Waiter`].
-    pub(super) fn wait_for(&mut self, id: OrderId, token: Token, needs_call: bool) {
+    pub(crate) fn wait_for(&mut self, id: OrderId, token: Token, needs_call: bool) {
         self.waiters.entry(id).or_default().push(Waiter { token, needs_call });
     }
 
     /// Tells everyone who waits for an order that it does not come to what they want.
-    pub(super) fn refuse_waiters(&mut self, id: OrderId, why: &str) {
+    pub(crate) fn refuse_waiters(&mut self, id: OrderId, why: &str) {
         for waiter in self.waiters.remove(&id).unwrap_or_default() {
             self.reply(waiter.token, false, why);
         }
     }
 
-    pub(super) fn reply(&mut self, token: Token, ok: bool, text: &str) {
+    pub(crate) fn reply(&mut self, token: Token, ok: bool, text: &str) {
         self.say(Effect::Reply { token, reply: CommandReply::new(ok, text) });
     }
 
     /// Told and remembered.
-    pub(super) fn note(&mut self, note: Note, now: Now) {
+    pub(crate) fn note(&mut self, note: Note, now: Now) {
         self.remember(note.clone(), now);
         self.say(Effect::Report(note));
     }
@@ -139,62 +109,62 @@ impl Outbox {
         self.flush_soon(now);
     }
 
-    pub(super) fn flush_soon(&mut self, now: Now) {
+    pub(crate) fn flush_soon(&mut self, now: Now) {
         if self.flush_at.is_none() {
             self.flush_at = Some(self.held_until.unwrap_or(now.time + LAZY_SAVE));
         }
     }
 
     /// What changed must be durable before anything else happens.
-    pub(super) fn save_first(&mut self) {
+    pub(crate) fn save_first(&mut self) {
         self.save_now = true;
     }
 
     /// Whether the last save failed; nothing is started until one succeeds.
-    pub(super) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self) -> bool {
         self.held_until.is_some()
     }
 
-    pub(super) fn held_until(&self) -> Option<Time> {
+    pub(crate) fn held_until(&self) -> Option<Time> {
         self.held_until
     }
 
-    pub(super) fn flush_at(&self) -> Option<Time> {
+    pub(crate) fn flush_at(&self) -> Option<Time> {
         self.flush_at
     }
 
-    pub(super) fn failed_saves(&self) -> u32 {
+    pub(crate) fn failed_saves(&self) -> u32 {
         self.failed_saves
     }
 
     /// Whether saving has failed so often that a process which someone waits for must not wait for it any longer.
-    pub(super) fn gives_up(&self) -> bool {
+    pub(crate) fn gives_up(&self) -> bool {
         self.is_held() && self.failed_saves >= PATIENCE
     }
 
     /// An event that is no failed save: the last one succeeded, if one was tried.
-    pub(super) fn no_save_failed(&mut self) {
+    pub(crate) fn no_save_failed(&mut self) {
         if !self.is_held() {
             self.failed_saves = 0;
         }
     }
 
     /// The next try is due.
-    pub(super) fn release(&mut self, now: Now) {
+    pub(crate) fn release(&mut self, now: Now) {
         if self.held_until.is_some_and(|until| until <= now.time) {
             self.held_until = None;
         }
     }
 
     /// What could not be saved so far is tried again at once, by a process that ends.
-    pub(super) fn try_at_once(&mut self, now: Now) {
+    pub(crate) fn try_at_once(&mut self, now: Now) {
         if self.held_until.take().is_some() {
             self.flush_at = Some(now.time);
         }
     }
 
     /// The next try need not be waited for; says whether one was.
-    pub(super) fn cause_is_gone(&mut self, now: Now) -> bool {
+    pub(crate) fn cause_is_gone(&mut self, now: Now) -> bool {
         let Some(held) = &mut self.held_until else { return false };
         *held = now.time;
         self.failed_saves = 0;
@@ -203,7 +173,7 @@ impl Outbox {
     }
 
     /// A save failed, with these lines of the history; says when the next is tried.
-    pub(super) fn hold(&mut self, history: Vec<Note>, stopping: bool, now: Now) -> Duration {
+    pub(crate) fn hold(&mut self, history: Vec<Note>, stopping: bool, now: Now) -> Duration {
         self.failed_saves += 1;
         let wait = schedule::local(self.failed_saves);
         let wait = if stopping { wait.min(LAST_TRIES) } else { wait };
@@ -215,14 +185,14 @@ impl Outbox {
     }
 
     /// Whether this event ends in a save.
-    pub(super) fn saves(&self, stopping: bool, now: Now) -> bool {
+    pub(crate) fn saves(&self, stopping: bool, now: Now) -> bool {
         let relies = self.save_now || !self.effects.is_empty();
         let due = self.flush_at.is_some_and(|at| at <= now.time);
         due || ((relies || stopping) && !self.is_held())
     }
 
     /// The rows to be saved are taken; the history with them.
-    pub(super) fn take(&mut self) -> (Unsaved, Vec<Note>) {
+    pub(crate) fn take(&mut self) -> (Unsaved, Vec<Note>) {
         self.flush_at = None;
         let mut unsaved = std::mem::take(&mut self.unsaved);
         let history = std::mem::take(&mut unsaved.history);
@@ -230,7 +200,7 @@ impl Outbox {
     }
 
     /// The list of effects, with the save in its place.
-    pub(super) fn empty(&mut self, changes: Option<Changes>) -> Vec<Effect> {
+    pub(crate) fn empty(&mut self, changes: Option<Changes>) -> Vec<Effect> {
         let mut list = Vec::with_capacity(self.effects.len() + self.told.len() + 1);
         list.extend(
             changes.filter(|changes| !changes.is_empty()).map(|changes| Effect::Save(Box::new(changes))),
@@ -246,7 +216,7 @@ impl Outbox {
 }
 
 /// What the next start would not know of must not be reported as done.
-pub(super) fn not_on_record(effect: &mut Effect) {
+pub(crate) fn not_on_record(effect: &mut Effect) {
     if let Effect::Reply { reply, .. } = effect
         && reply.ok
     {

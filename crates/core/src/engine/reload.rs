@@ -1,91 +1,29 @@
 //! A configuration is put into force: at the start, and again while orders are under way.
 
-use crate::engine::account::Accounts;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::account::stale_answer::{Floors, become_another, keep_floor};
-use super::account::unheard;
-use super::account::{AccountRecord, Gate};
-use super::id::OrderId;
-use super::note::Level;
-use super::order::deploy;
-use super::order::{Former, OrderRecord, Phase, Trigger};
-use super::same_number::Threats;
-use super::time::Time;
-use super::{Busy, Engine, NoteKind, Pending, Remembered, Slot};
-use crate::config::{Config, Order, count};
-
-/// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
-const LONGEST_SCHEDULE: Duration = Duration::from_secs(60 * 24 * 3600);
-
-impl Accounts<'_> {
-    /// Adds every configured account that is not there yet; gives back what was known of others.
-    pub(super) fn add_gates(
-        &mut self,
-        mut known: HashMap<Arc<str>, AccountRecord>,
-    ) -> BTreeMap<Arc<str>, AccountRecord> {
-        let config = self.config.clone();
-        for account in &config.accounts {
-            let login = Some(super::account::side_call::login_of(account));
-            if let Some(gate) = self.gate_of(&account.name) {
-                self.gates[gate].removed = false;
-                if std::mem::replace(&mut self.gates[gate].record.login, login) != login {
-                    self.touch_gate(gate);
-                }
-                continue;
-            }
-            let mut record = known.remove(&account.name).unwrap_or_default();
-            let is_new = std::mem::replace(&mut record.login, login) != login;
-            record.paused_until =
-                record.paused_until.map(|until| until.min(self.now.time + LONGEST_SCHEDULE));
-            record.called = record.called.map(|called| called.min(self.now.time));
-            if let Some(unheard) = &mut record.unheard {
-                unheard.until = unheard.until.min(self.now.time + unheard::LONGEST_CALL);
-            }
-            record.details_refused = record
-                .details_refused
-                .filter(|refused| refused.login == super::account::side_call::login_of(account));
-            self.gates.push(Gate::new(account.name.clone(), record));
-            if is_new {
-                self.touch_gate(self.gates.len() - 1);
-            }
-        }
-        // What a configured account left behind under a former name is no account of its own.
-        let present: Vec<Option<u64>> = self.gates.iter().map(|gate| gate.record.login).collect();
-        let another = |record: &AccountRecord| record.login.is_some() && !present.contains(&record.login);
-        known.into_iter().filter(|(_, record)| another(record)).collect()
-    }
-
-    /// An account that is not configured: it may come back by a reload, and a refused login is still refused then.
-    pub(super) fn keep_account(&mut self, name: Arc<str>, record: AccountRecord) -> usize {
-        let mut gate = Gate::new(name, record);
-        gate.removed = true;
-        self.gates.push(gate);
-        self.gates.len() - 1
-    }
-
-    /// What a reload does not end.
-    fn closed_words(&self) -> String {
-        let closed = self.gates.iter().filter(|gate| !gate.removed && gate.record.closed.is_some());
-        let names: Vec<&str> = closed.take(5).map(|gate| &*gate.name).collect();
-        match names.as_slice() {
-            [] => String::new(),
-            names => {
-                let (first, all) = (names[0], names.join(", "));
-                format!(
-                    "; still closed is account {all}: a reload does not open it, a changed password or `certcollectd resume \
-                     --account {first}` does"
-                )
-            }
-        }
-    }
-}
+use crate::config;
+use crate::config::{Config, count};
+use crate::engine::Engine;
+use crate::engine::account::unheard::LONGEST_CALL;
+use crate::engine::adopted::{Adopted, joined};
+use crate::engine::id::OrderId;
+use crate::engine::loaded::Remembered;
+use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::deploy;
+use crate::engine::order::floor::{Floors, become_another, keep_floor};
+use crate::engine::order::phase::{Phase, Trigger, transition};
+use crate::engine::order::record::OrderRecord;
+use crate::engine::order::slot::{Busy, Pending, PollOutcome, Slot};
+use crate::engine::same_number::Threats;
+use crate::engine::schedule::LONGEST_SCHEDULE;
+use crate::engine::tally::Tally;
+use crate::engine::time::Time;
 
 impl Engine {
     /// Adds every configured order that is not there yet.
-    pub(super) fn add_orders(&mut self) {
+    pub(crate) fn add_orders(&mut self) {
         let config = self.config.clone();
         let (floors, threats) = (self.orders.floors(), self.orders.threats());
         for (entry, order) in config.orders.iter().enumerate() {
@@ -97,7 +35,7 @@ impl Engine {
         self.accounts().leave_old_ways();
     }
 
-    fn add_order(&mut self, entry: usize, order: &Order, (floors, threats): (&Floors, &Threats)) {
+    fn add_order(&mut self, entry: usize, order: &config::Order, (floors, threats): (&Floors, &Threats)) {
         let handle: Box<str> = order.handle.identity().into();
         let known = self.orders.archive.remove(&order.name);
         let fresh = known.is_none();
@@ -115,7 +53,7 @@ impl Engine {
         if fresh || another {
             keep_floor(&mut record, floors);
         }
-        record.polled = record.polled.map(|polled| polled.min(self.now.time + unheard::LONGEST_CALL));
+        record.polled = record.polled.map(|polled| polled.min(self.now.time + LONGEST_CALL));
         for debt in &mut record.debts {
             // A try without an end is repeated: at least once. The others keep their time, within reason.
             debt.next = debt.next.map(|next| {
@@ -131,7 +69,7 @@ impl Engine {
         if record.bundled && bundle.is_none() {
             record.bundled = false;
             if record.phase == Phase::Collected || record.phase == Phase::Quarantined {
-                record.phase = super::order::transition(Phase::Collected, Trigger::Lost, record.standing());
+                record.phase = transition(Phase::Collected, Trigger::Lost, record.standing());
             }
         }
         let pending = Pending {
@@ -155,7 +93,7 @@ impl Engine {
             busy: Busy::Idle,
             pending,
             urgent: false,
-            poll_outcome: super::order::slot::PollOutcome::default(),
+            poll_outcome: PollOutcome::default(),
             queued: None,
             timed: None,
             ready: false,
@@ -163,7 +101,7 @@ impl Engine {
             hold_until: None,
             removed: false,
             quiet: false,
-            tally: super::summary::Tally::default(),
+            tally: Tally::default(),
         });
         self.orders.names.insert(order.name.clone(), id);
         let due = self.order(id).due_after_poll();
@@ -174,10 +112,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn configured(&mut self, config: Arc<Config>) {
+    pub(crate) fn configured(&mut self, config: Arc<Config>) {
         let written = config;
         let renamed = self.accounts().follow_renames(&written);
-        let config = super::joined(&written, &self.orders.adopted);
+        let config = joined(&written, &self.orders.adopted);
         let old = std::mem::replace(&mut self.config, config.clone());
         let by_name: HashMap<Arc<str>, usize> =
             config.orders.iter().enumerate().map(|(at, order)| (order.name.clone(), at)).collect();
@@ -232,7 +170,7 @@ impl Engine {
         self.outbox.save_first();
     }
 
-    fn reconfigure(&mut self, id: OrderId, before: &Order, after: &Order) {
+    fn reconfigure(&mut self, id: OrderId, before: &config::Order, after: &config::Order) {
         let now = self.now;
         let handle: Box<str> = after.handle.identity().into();
         let gate = self
@@ -337,5 +275,34 @@ impl Engine {
             self.outbox.unsaved.archived.insert(name);
         }
         self.outbox.unsaved.bundles.remove(&id);
+    }
+}
+
+impl Engine {
+    /// What the configuration, as it was written, has itself is adopted no longer: there it also ends.
+    pub(crate) fn give_up_adopted(&mut self, written: &Config) {
+        let (taken, left) = std::mem::take(&mut self.orders.adopted)
+            .into_iter()
+            .partition(|adopted| adopted.is_configured(written));
+        self.orders.adopted = left;
+        for gone in taken {
+            let text = format!(
+                "order {} was adopted as {} after a replacement; the configuration has it now and decides from here on",
+                gone.number, gone.name
+            );
+            match self.orders.find(&gone.name) {
+                Some(id) => self.order(id).note(Level::Info, NoteKind::TakenOver, text),
+                None => self.note(Level::Info, NoteKind::TakenOver, text),
+            }
+            self.outbox.unsaved.adopted.insert(gone.name);
+        }
+    }
+
+    /// Adds an order to those that are collected.
+    pub(crate) fn adopt_order(&mut self, adopted: Adopted) {
+        self.outbox.unsaved.adopted.insert(adopted.name.clone());
+        self.orders.adopted.push(adopted);
+        self.config = joined(&self.config, &self.orders.adopted);
+        self.add_orders();
     }
 }

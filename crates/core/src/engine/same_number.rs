@@ -4,13 +4,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::id::OrderId;
-use super::order::OrderRecord;
-use super::orders::Orders;
-use super::push::{Pushed, of_another_number};
+use crate::engine::id::OrderId;
+use crate::engine::order::record::{OrderRecord, Pushed, of_another_number};
+use crate::engine::orders::Orders;
 
 /// Announced revocations of orders under names that are not configured any more, by account and number.
-pub(super) type Threats = HashMap<(Arc<str>, Box<str>), Box<Pushed>>;
+pub(crate) type Threats = HashMap<(Arc<str>, Box<str>), Box<Pushed>>;
 
 impl Orders {
     /// What is known of an order under a name that is not configured any more, if a certificate is installed there; of
@@ -23,7 +22,7 @@ impl Orders {
     }
 
     /// The names that an order which has nothing installed covers, or covered, under an old name.
-    pub(super) fn names_under_old_name(&self, id: OrderId) -> Vec<Box<str>> {
+    pub(crate) fn names_under_old_name(&self, id: OrderId) -> Vec<Box<str>> {
         let record = &self.slot(id).record;
         let installed = record.installed.is_some();
         let old = Some(record).filter(|_| !installed);
@@ -33,7 +32,7 @@ impl Orders {
     }
 
     /// An announced revocation stays an alarm under the new name. Of several names, the last one knows what came of it.
-    pub(super) fn threats(&self) -> Threats {
+    pub(crate) fn threats(&self) -> Threats {
         let mut records: Vec<&OrderRecord> = self.archive.values().map(|known| &known.record).collect();
         records.sort_by_key(|record| record.polled);
         let number = |record: &OrderRecord| (record.account.clone(), record.handle.clone());

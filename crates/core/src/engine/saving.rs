@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 
-use super::account::{AccountRecord, gate_of};
-use super::event::Effect;
-use super::id::OrderId;
-use super::install::InspectPurpose;
-use super::note::Level;
-use super::order::slot::Busy;
-use super::outbox::Changes;
-use super::outbox::not_on_record;
-use super::{Engine, NoteKind, note};
+use crate::engine::account::gate::gate_of;
+use crate::engine::account::record::AccountRecord;
+use crate::engine::changes::Changes;
+use crate::engine::event::Effect;
+use crate::engine::id::OrderId;
+use crate::engine::install::InspectPurpose;
+use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::slot::Busy;
+use crate::engine::outbox::not_on_record;
+use crate::engine::{Engine, note};
 
 impl Engine {
     /// Nothing new is begun. What could not be saved so far is tried again at once: the disk may have room by now.
-    pub(super) fn begin_shutdown(&mut self) {
+    pub(crate) fn begin_shutdown(&mut self) {
         self.stopping = true;
         self.outbox.try_at_once(self.now);
     }
@@ -30,7 +31,7 @@ impl Engine {
     }
 
     /// The list of effects, with the save in its place.
-    pub(super) fn drain_effects(&mut self) -> Vec<Effect> {
+    pub(crate) fn drain_effects(&mut self) -> Vec<Effect> {
         let changes = self.outbox.saves(self.stopping, self.now).then(|| self.take_changes());
         self.outbox.empty(changes)
     }
@@ -66,7 +67,7 @@ impl Engine {
     }
 
     /// The state cannot be written: take back what was not done, and start nothing until it can.
-    pub(super) fn save_failed(&mut self, changes: Changes, dropped: Vec<Effect>, error: &str) {
+    pub(crate) fn save_failed(&mut self, changes: Changes, dropped: Vec<Effect>, error: &str) {
         let wait = self.outbox.hold(changes.history, self.stopping, self.now);
         for (name, _) in &changes.orders {
             match self.orders.names.get(name) {
@@ -103,7 +104,7 @@ impl Engine {
     }
 
     /// The next try need not be waited for.
-    pub(super) fn state_back(&mut self) {
+    pub(crate) fn state_back(&mut self) {
         if self.outbox.cause_is_gone(self.now) {
             self.note(Level::Info, NoteKind::State, "the state's files are in their place again".into());
         }

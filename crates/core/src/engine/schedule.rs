@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use crate::config::Cadence;
 
+/// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
+pub const LONGEST_SCHEDULE: Duration = Duration::from_secs(60 * 24 * 3600);
 /// How long a pending order is polled at its plain interval; after that, ever less often. Validation that
 /// takes a week waits for a human, who wants no faster answer than twice a day.
 pub const LONG_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -87,6 +87,9 @@ pub fn day(moment: &str) -> &str {
     moment.split('T').next().unwrap_or(moment)
 }
 
+/// A reading of the clock is rounded down to this, and what has just ended may have ended so much later.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,13 +8,13 @@ use crate::api::reply::{Dcv, Details, STATUSES};
 use crate::cert::Fingerprint;
 use crate::config::HookEvent;
 use crate::engine::account::CredentialTag;
-use crate::engine::account::pause::Cause;
-use crate::engine::account::replacement::{Outcome, Replacement};
-use crate::engine::account::unheard::Unheard;
+use crate::engine::account::record::Cause;
+use crate::engine::account::record::Unheard;
+use crate::engine::account::sent::{Outcome, Replacement};
 use crate::engine::account::{Closed, Refused};
 use crate::engine::install::InstalledFile;
+use crate::engine::order::record::{Announced, Pushed};
 use crate::engine::order::{Debt, Domains, Former, Generation, Heard, Phase, Trouble};
-use crate::engine::push::{Announced, Pushed};
 
 const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
 

@@ -3,25 +3,24 @@
 //! The first refused login closes the account before anything else happens. Only a changed credential or the
 //! operator's word lets one call through, and only an answer that cannot come without an accepted login opens it.
 
-use crate::api::{Answer, Endpoint, code, reply};
-use crate::engine::account::Accounts;
-use crate::engine::account::{CredentialTag, InFlight, Purpose};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::api::code::{Class, Row};
-use crate::api::{Failure, Reply, RetryAfter};
+use crate::api::{Answer, Endpoint, Failure, Reply, RetryAfter, code, reply};
 use crate::config::Cadence;
-use crate::engine::account::pause::Cause;
+use crate::engine::account::Accounts;
+use crate::engine::account::gate::{InFlight, Purpose};
+use crate::engine::account::record::{Cause, CredentialTag};
 use crate::engine::event::Effect;
-use crate::engine::note::Level;
-use crate::engine::order::answers::described;
+use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
 use crate::engine::time::rfc3339;
-use crate::engine::{ALARM_AFTER, NoteKind, note, schedule};
+use crate::engine::wording::described;
+use crate::engine::{note, schedule};
 
 /// What is left of a call for what it was about, once its account has heard how it ended.
 #[derive(Debug)]
-pub(in crate::engine) enum News {
+pub(crate) enum News {
     /// The vendor certainly saw nothing of it. What was told of the account.
     Unsent(Failure, String),
     /// It may have been seen, and its answer was not.
@@ -34,7 +33,7 @@ pub(in crate::engine) enum News {
 impl Accounts<'_> {
     /// A call has ended. Whatever it was for, its account hears of it first, before anything else is made of it: the gate,
     /// the row of calls without an answer, and the login.
-    pub(in crate::engine) fn hear_first(
+    pub(crate) fn hear_first(
         &mut self,
         account: &str,
         outcome: Result<Answer, Failure>,
@@ -156,7 +155,7 @@ impl Accounts<'_> {
     }
 
     /// The call that was let through is spent, and does not tell whether the vendor takes the login.
-    pub(in crate::engine) fn probe_unclear(&mut self, gate: usize, what: &str) {
+    pub(crate) fn probe_unclear(&mut self, gate: usize, what: &str) {
         let account = self.gates[gate].name.clone();
         self.gates[gate].still_closed(what);
         self.touch_gate(gate);
@@ -223,46 +222,5 @@ impl Accounts<'_> {
         let text =
             format!("account {}: {why}; no call on it for {}", self.gates[gate].name, note::duration(wait));
         self.note_account(level, NoteKind::Garbled, gate, text);
-    }
-
-    pub(in crate::engine) fn credential_touched(&mut self, account: &str) {
-        let Some(gate) = self.gate_of(account) else { return };
-        self.check_credential(gate);
-        // A password that could not be read may be readable now, and the proxy may take another one.
-        let proxy = self.account_of(gate).is_some_and(|account| account.proxy_login.is_some());
-        let record = &self.gates[gate].record;
-        let mended = match record.paused_for {
-            Some(Cause::Password) => true,
-            Some(Cause::Connection) => proxy,
-            Some(Cause::Garbled | Cause::Asked | Cause::Limit | Cause::Unheard) | None => false,
-        };
-        if record.closed.is_none() && mended {
-            self.gates[gate].unpause();
-            self.touch_gate(gate);
-        }
-    }
-
-    /// Has the credential of an account that was refused something, or may have been, compared with the one of that time.
-    pub(in crate::engine) fn check_credential(&mut self, gate: usize) {
-        let record = &self.gates[gate].record;
-        let refused = record.closed.is_some() || record.details_refused.is_some() || record.unheard.is_some();
-        if refused && !self.gates[gate].removed {
-            self.outbox.say(Effect::TagCredential { account: self.gates[gate].name.clone() });
-        }
-    }
-
-    /// Opens a closed account, or one that rests, for one call, and makes that call with the order that has waited longest.
-    pub(in crate::engine) fn let_one_through(&mut self, gate: usize) {
-        self.gates[gate].record.probe = self.gates[gate].record.closed.is_some();
-        self.gates[gate].unpause();
-        self.touch_gate(gate);
-        self.outbox.save_first();
-        // A second word while the first one's call is under way is no call more: after it, the schedule holds.
-        if self.gates[gate].in_flight.is_some() {
-            return;
-        }
-        if let Some((_, id)) = self.gates[gate].queue.first().copied() {
-            self.orders.slot_mut(id).urgent = true;
-        }
     }
 }

@@ -1,15 +1,14 @@
 //! An account that has another name today is the same one to the vendor: its door, its pauses, and when its orders were
 //! asked about hold under the new name as well. What tells accounts apart is the login and the address.
 
-use crate::engine::account::Accounts;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::engine::Loaded;
-use crate::engine::account::AccountRecord;
-use crate::engine::account::side_call::login_of;
-use crate::engine::order::OrderRecord;
+use crate::engine::account::Accounts;
+use crate::engine::account::record::{AccountRecord, login_of};
+use crate::engine::loaded::Loaded;
+use crate::engine::order::record::OrderRecord;
 
 /// What is to be saved after [`Loaded::follow_renames`], by name.
 #[derive(Debug, Default)]
@@ -99,7 +98,7 @@ fn rename(name: &mut Arc<str>, names: &HashMap<Arc<str>, Arc<str>>) -> bool {
 impl Accounts<'_> {
     /// The same while it runs: gates are given the names of the configuration that comes into force. Gives back the
     /// old names with the new ones.
-    pub(in crate::engine) fn follow_renames(&mut self, config: &Config) -> HashMap<Arc<str>, Arc<str>> {
+    pub(crate) fn follow_renames(&mut self, config: &Config) -> HashMap<Arc<str>, Arc<str>> {
         let mut names: HashMap<Arc<str>, Arc<str>> = HashMap::new();
         let mut gates: Vec<(usize, Arc<str>)> = Vec::new();
         for account in &config.accounts {
@@ -157,13 +156,13 @@ impl Accounts<'_> {
     }
 
     /// Whose call comes back under this name.
-    pub(in crate::engine) fn gate_of_call(&self, account: &str) -> Option<usize> {
+    pub(crate) fn gate_of_call(&self, account: &str) -> Option<usize> {
         let went = self.gates.iter().position(|gate| gate.former.as_deref() == Some(account));
         went.or_else(|| self.gate_of(account))
     }
 
     /// A name under which another one's call is still to come back must not be used for a second one.
-    pub(in crate::engine) fn hold_names(&mut self) {
+    pub(crate) fn hold_names(&mut self) {
         let held: Vec<Arc<str>> = self.gates.iter().filter_map(|gate| gate.former.clone()).collect();
         for gate in self.gates.iter_mut() {
             gate.held = held.contains(&gate.name);

@@ -1,110 +1,32 @@
 //! S/MIME replacements: AutoReplaceSMIME is not idempotent, so what was sent is remembered before it is sent,
 //! and nothing is sent twice but at the operator's explicit word.
 
-use crate::engine::account::Accounts;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
 
 use crate::api::code::{Class, Row, is_error};
 use crate::api::{OrderRef, Replace, Reply, Request, Untrusted};
-use crate::cert::{self, Certificate, Fingerprint};
-use crate::engine::account::AccountRecord;
-use crate::engine::account::side_call::{SideCall, refused};
+use crate::cert;
+use crate::cert::{Certificate, Fingerprint};
+use crate::engine::account::Accounts;
+use crate::engine::account::gate::SideCall;
+use crate::engine::account::record::AccountRecord;
+use crate::engine::account::sent::{Outcome, Replacement, is_unknown, open, unclear};
 use crate::engine::adopted::Adopted;
 use crate::engine::command::{CommandReply, ReplaceCommand};
 use crate::engine::event::Effect;
 use crate::engine::id::{OrderId, Token};
-use crate::engine::note::Level;
-use crate::engine::order::answers::described;
+use crate::engine::note::{Level, NoteKind};
 use crate::engine::time::rfc3339;
-use crate::engine::{NoteKind, is_default};
+use crate::engine::wording::{described, refused};
 
 /// Maximum number of replacements remembered per account; they are saved with each of its calls.
 const REMEMBERED: usize = 500;
 
-/// A replacement that was sent, or was about to be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Replacement {
-    /// The order whose certificate was to be replaced.
-    pub number: Box<str>,
-    /// SHA-256 of the request as it was sent.
-    pub csr: Fingerprint,
-    /// SHA-256 of the public key in the request; nothing where an earlier version sent it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<Fingerprint>,
-    /// When it was sent, UNIX seconds.
-    pub at: i64,
-    #[serde(flatten)]
-    pub outcome: Outcome,
-    /// Whether it is settled although its outcome is unknown: the operator has looked, or it was collected.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub settled: bool,
-}
-
-/// The replacements whose outcome is unknown: the last one of each order, unless it is settled.
-pub fn open(replacements: &[Replacement]) -> impl Iterator<Item = &Replacement> {
-    let last = |known: &(usize, &Replacement)| {
-        let (at, known) = known;
-        replacements[at + 1..].iter().all(|later| later.number != known.number)
-    };
-    let found = replacements.iter().enumerate().filter(last).map(|(_, known)| known);
-    found.filter(|known| is_unknown(&known.outcome) && !known.settled)
-}
-
-impl Replacement {
-    /// What the operator must know and do while it is open.
-    pub fn told(&self) -> String {
-        let why = match &self.outcome {
-            Outcome::Unknown(why) => why.as_deref(),
-            Outcome::Made(_) => None,
-        };
-        unclear(&Untrusted::new(&self.number).to_string(), &rfc3339(self.at), why)
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "OutcomeRow", into = "OutcomeRow")]
-pub enum Outcome {
-    /// Unknown: no answer was understood, for this reason, or the process ended before it came.
-    Unknown(Option<Box<str>>),
-    /// The vendor made it; under this number, if it named one.
-    Made(Option<Box<str>>),
-}
-
-/// An outcome as it is written.
-#[derive(Serialize, Deserialize)]
-struct OutcomeRow {
-    made: bool,
-    /// The new order's number, or why it is unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    said: Option<Box<str>>,
-}
-
-impl From<OutcomeRow> for Outcome {
-    fn from(row: OutcomeRow) -> Outcome {
-        if row.made { Outcome::Made(row.said) } else { Outcome::Unknown(row.said) }
-    }
-}
-
-impl From<Outcome> for OutcomeRow {
-    fn from(outcome: Outcome) -> OutcomeRow {
-        match outcome {
-            Outcome::Unknown(said) => OutcomeRow { made: false, said },
-            Outcome::Made(said) => OutcomeRow { made: true, said },
-        }
-    }
-}
-
-fn is_unknown(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Unknown(_))
-}
-
 impl Accounts<'_> {
-    pub(in crate::engine) fn want_replacement(&mut self, token: Token, command: Box<ReplaceCommand>) {
+    pub(crate) fn want_replacement(&mut self, token: Token, command: Box<ReplaceCommand>) {
         let number = command.replace.order_number.clone();
         let found = self.gate_for_number(&number, command.account.as_deref());
         let wrong = found.as_ref().err().cloned().or_else(|| self.refusal(*found.as_ref().ok()?, &command));
@@ -166,7 +88,7 @@ impl Accounts<'_> {
     }
 
     /// Before anything is sent: from here on an answer that never comes is an unknown outcome.
-    pub(in crate::engine) fn intend(&mut self, gate: usize, command: &ReplaceCommand) -> Request {
+    pub(crate) fn intend(&mut self, gate: usize, command: &ReplaceCommand) -> Request {
         let replacements = &mut self.gates[gate].record.replacements;
         if replacements.len() >= REMEMBERED {
             // What is known to have been made says least.
@@ -195,7 +117,7 @@ impl Accounts<'_> {
 
     /// At the operator's word: resuming an order means having looked what became of its replacement. It stays
     /// on record, so the same request is still not sent twice by mistake.
-    pub(in crate::engine) fn settle_replacement(&mut self, gate: usize, wanted: impl Fn(&str) -> bool) {
+    pub(crate) fn settle_replacement(&mut self, gate: usize, wanted: impl Fn(&str) -> bool) {
         let record = &mut self.gates[gate].record;
         let open: Vec<Box<str>> = open(&record.replacements)
             .filter(|known| wanted(&known.number))
@@ -216,7 +138,7 @@ impl Accounts<'_> {
     }
 
     /// As [`Engine::settle_replacement`], for orders that have no name here.
-    pub(in crate::engine) fn settle_nameless(&mut self, gate: usize) {
+    pub(crate) fn settle_nameless(&mut self, gate: usize) {
         let open: Vec<Box<str>> =
             open(&self.gates[gate].record.replacements).map(|known| known.number.clone()).collect();
         let named = |number: &str| {
@@ -230,7 +152,7 @@ impl Accounts<'_> {
     }
 
     /// A certificate for the key of a lost replacement was collected: so it was made.
-    pub(in crate::engine) fn settle_collected(&mut self, gate: usize, leaf: &Certificate) {
+    pub(crate) fn settle_collected(&mut self, gate: usize, leaf: &Certificate) {
         // Certificates begin with the day, or with the hour, of their issue.
         const DAY: i64 = 24 * 3600;
         let key = Fingerprint::of(leaf.spki());
@@ -245,7 +167,7 @@ impl Accounts<'_> {
     }
 
     /// The vendor certainly saw nothing of it.
-    pub(in crate::engine) fn not_replaced(&mut self, gate: usize, command: &ReplaceCommand) {
+    pub(crate) fn not_replaced(&mut self, gate: usize, command: &ReplaceCommand) {
         let record = &mut self.gates[gate].record;
         if let Some(at) = Self::pending(record, command) {
             record.replacements.remove(at);
@@ -255,7 +177,7 @@ impl Accounts<'_> {
     }
 
     /// It was sent, and no answer was understood.
-    pub(in crate::engine) fn replacement_unclear(
+    pub(crate) fn replacement_unclear(
         &mut self,
         gate: usize,
         command: &ReplaceCommand,
@@ -276,7 +198,7 @@ impl Accounts<'_> {
     }
 
     /// The vendor said something.
-    pub(in crate::engine) fn replacement_answered(
+    pub(crate) fn replacement_answered(
         &mut self,
         gate: usize,
         command: &ReplaceCommand,
@@ -369,14 +291,4 @@ fn key_of(csr: &str) -> Option<Fingerprint> {
     let der = STANDARD.decode(plain).ok();
     let csr = cert::csr::read(der.as_deref().unwrap_or(csr.as_bytes())).ok()?;
     Some(Fingerprint::of(csr.public_key().spki()))
-}
-
-/// What the operator must know and do when it is unknown whether the vendor replaced the certificate.
-fn unclear(number: &str, at: &str, why: Option<&str>) -> String {
-    let why = why.map_or_else(|| "the answer was never heard".to_owned(), str::to_owned);
-    format!(
-        "a replacement of order {number} was sent at {at}, and it is not known whether it was made: {why}. It is not sent again by \
-         itself. Look at the vendor's web site, or into the mailbox that gets the collection mail, for a new order; if there is none, \
-         run the command again with --again"
-    )
 }

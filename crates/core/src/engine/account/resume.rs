@@ -4,13 +4,12 @@
 //! credential is compared with that one first, unless the operator says that it is right now.
 
 use crate::config::Account;
-use crate::engine::NoteKind;
 use crate::engine::account::Accounts;
-use crate::engine::account::CredentialTag;
-use crate::engine::account::Purpose;
+use crate::engine::account::gate::Purpose;
+use crate::engine::account::record::{Cause, CredentialTag};
 use crate::engine::event::Effect;
 use crate::engine::id::Token;
-use crate::engine::note::Level;
+use crate::engine::note::{Level, NoteKind};
 use crate::engine::time::rfc3339;
 
 /// What the present credential is, compared with the one that was refused.
@@ -29,7 +28,7 @@ enum Compared {
 }
 
 impl Accounts<'_> {
-    pub(in crate::engine) fn resume_account(&mut self, token: Token, account: &str, same_password: bool) {
+    pub(crate) fn resume_account(&mut self, token: Token, account: &str, same_password: bool) {
         let Some(gate) = self.gate_of(account).filter(|gate| !self.gates[*gate].removed) else {
             let text = format!("no account named {} is configured", crate::api::Untrusted::new(account));
             return self.outbox.reply(token, false, &text);
@@ -81,7 +80,7 @@ impl Accounts<'_> {
     }
 
     /// The present credential was read.
-    pub(in crate::engine) fn credential_tagged(&mut self, account: &str, tag: Option<CredentialTag>) {
+    pub(crate) fn credential_tagged(&mut self, account: &str, tag: Option<CredentialTag>) {
         let Some(gate) = self.gate_of(account) else { return };
         self.details_tagged(gate, tag);
         let resuming = std::mem::take(&mut self.gates[gate].resuming);
@@ -152,7 +151,7 @@ impl Accounts<'_> {
     }
 
     /// The account was renamed or taken away while its credential was read for someone.
-    pub(in crate::engine) fn compare_again(&mut self) {
+    pub(crate) fn compare_again(&mut self) {
         for gate in 0..self.gates.len() {
             let state = &mut self.gates[gate];
             if state.resuming.is_empty() {
@@ -170,13 +169,56 @@ impl Accounts<'_> {
     }
 
     /// What the operator does about the refused login of an account.
-    pub(in crate::engine) fn when_refused(&self, gate: usize) -> String {
+    pub(crate) fn when_refused(&self, gate: usize) -> String {
         self.account_of(gate).map(Account::when_refused).unwrap_or_default()
     }
 
     /// ` --same-password` where the credential that was let through is the refused one, for all that is known.
-    pub(in crate::engine) fn flag_for_another_try(&self, gate: usize) -> &'static str {
+    pub(crate) fn flag_for_another_try(&self, gate: usize) -> &'static str {
         let closed = self.gates[gate].record.closed.as_ref();
         if closed.is_some_and(|closed| closed.tried.is_some()) { "" } else { " --same-password" }
+    }
+}
+
+impl Accounts<'_> {
+    pub(crate) fn credential_touched(&mut self, account: &str) {
+        let Some(gate) = self.gate_of(account) else { return };
+        self.check_credential(gate);
+        // A password that could not be read may be readable now, and the proxy may take another one.
+        let proxy = self.account_of(gate).is_some_and(|account| account.proxy_login.is_some());
+        let record = &self.gates[gate].record;
+        let mended = match record.paused_for {
+            Some(Cause::Password) => true,
+            Some(Cause::Connection) => proxy,
+            Some(Cause::Garbled | Cause::Asked | Cause::Limit | Cause::Unheard) | None => false,
+        };
+        if record.closed.is_none() && mended {
+            self.gates[gate].unpause();
+            self.touch_gate(gate);
+        }
+    }
+
+    /// Has the credential of an account that was refused something, or may have been, compared with the one of that time.
+    pub(crate) fn check_credential(&mut self, gate: usize) {
+        let record = &self.gates[gate].record;
+        let refused = record.closed.is_some() || record.details_refused.is_some() || record.unheard.is_some();
+        if refused && !self.gates[gate].removed {
+            self.outbox.say(Effect::TagCredential { account: self.gates[gate].name.clone() });
+        }
+    }
+
+    /// Opens a closed account, or one that rests, for one call, and makes that call with the order that has waited longest.
+    pub(crate) fn let_one_through(&mut self, gate: usize) {
+        self.gates[gate].record.probe = self.gates[gate].record.closed.is_some();
+        self.gates[gate].unpause();
+        self.touch_gate(gate);
+        self.outbox.save_first();
+        // A second word while the first one's call is under way is no call more: after it, the schedule holds.
+        if self.gates[gate].in_flight.is_some() {
+            return;
+        }
+        if let Some((_, id)) = self.gates[gate].queue.first().copied() {
+            self.orders.slot_mut(id).urgent = true;
+        }
     }
 }

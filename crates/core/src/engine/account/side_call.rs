@@ -2,73 +2,18 @@
 //! S/MIME commands. They pass the same gate, and none of them is ever repeated blindly.
 
 use crate::api::code::{Class, Row, is_error};
-use crate::api::{Endpoint, OrderRef, Reply, Request, Untrusted};
-use crate::config::Account;
+use crate::api::{OrderRef, Reply, Request, Untrusted};
 use crate::engine::account::Accounts;
-use crate::engine::account::Purpose;
+use crate::engine::account::gate::{Kind, Purpose, SideCall};
 use crate::engine::account::login::News;
 use crate::engine::adopted::Adopted;
-use crate::engine::command::{ReplaceCommand, Target};
+use crate::engine::command::Target;
 use crate::engine::id::{OrderId, Token};
-use crate::engine::order::answers::{READING, advice, described, internal_error};
-
-/// A call that is not a poll, waiting for its turn or under way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SideCall {
-    kind: Kind,
-    /// Who waits for the answer; `None` if the daemon asks on its own.
-    token: Option<Token>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
-    Domains { number: String, order: Option<OrderId> },
-    Resend { number: String },
-    Replace(Box<ReplaceCommand>),
-}
-
-impl SideCall {
-    /// Domain details, at the operator's word or by ourselves; kept with the order if it is one of ours.
-    pub fn domains(number: &str, order: Option<OrderId>, token: Option<Token>) -> Self {
-        SideCall { kind: Kind::Domains { number: number.to_owned(), order }, token }
-    }
-
-    pub fn resend(number: &str, token: Token) -> Self {
-        SideCall { kind: Kind::Resend { number: number.to_owned() }, token: Some(token) }
-    }
-
-    pub fn replace(command: Box<ReplaceCommand>, token: Token) -> Self {
-        SideCall { kind: Kind::Replace(command), token: Some(token) }
-    }
-
-    /// The order that is to be replaced, if that is what it is about.
-    pub(in crate::engine) fn replaced_number(&self) -> Option<&str> {
-        match &self.kind {
-            Kind::Replace(command) => Some(&command.replace.order_number),
-            Kind::Domains { .. } | Kind::Resend { .. } => None,
-        }
-    }
-
-    pub(in crate::engine) fn endpoint(&self) -> Endpoint {
-        match self.kind {
-            Kind::Domains { .. } => Endpoint::DomainDetails,
-            Kind::Resend { .. } => Endpoint::ResendSmime,
-            Kind::Replace(_) => Endpoint::ReplaceSmime,
-        }
-    }
-}
-
-/// Stands for what an account's calls are made with, the password aside: login name and address.
-pub fn login_of(account: &Account) -> u64 {
-    crate::engine::schedule::seed(&account.login_name, &account.base_url, 0)
-}
+use crate::engine::wording::{READING, internal_error, refused};
 
 impl Accounts<'_> {
     /// The order number and the account that a target means, and the order if it is configured.
-    pub(in crate::engine) fn resolve(
-        &self,
-        target: &Target,
-    ) -> Result<(usize, String, Option<OrderId>), String> {
+    pub(crate) fn resolve(&self, target: &Target) -> Result<(usize, String, Option<OrderId>), String> {
         match target {
             Target::Order(name) => {
                 let id = self
@@ -97,11 +42,7 @@ impl Accounts<'_> {
     }
 
     /// The account for an order number: the one that was named, the one of the order, or the only one.
-    pub(in crate::engine) fn gate_for_number(
-        &self,
-        number: &str,
-        account: Option<&str>,
-    ) -> Result<usize, String> {
+    pub(crate) fn gate_for_number(&self, number: &str, account: Option<&str>) -> Result<usize, String> {
         if number.is_empty() || number.chars().count() > OrderRef::MAX_ORDER_NUMBER {
             return Err(format!("an order number has 1 to {} characters", OrderRef::MAX_ORDER_NUMBER));
         }
@@ -126,7 +67,7 @@ impl Accounts<'_> {
         }
     }
 
-    pub(in crate::engine) fn want_resend(&mut self, token: Token, target: &Target) {
+    pub(crate) fn want_resend(&mut self, token: Token, target: &Target) {
         let found = self.resolve(target).and_then(|(gate, number, _)| {
             match self.gates[gate].shut(&self.config, &self.outbox, self.now) {
                 Some(why) => Err(format!("nothing was sent: {why}")),
@@ -141,7 +82,7 @@ impl Accounts<'_> {
 
     /// The account was closed, paused or removed since: a waiting command need not wait for that to end, and
     /// no one should find it done when that has ended.
-    pub(in crate::engine) fn refuse_side_calls(&mut self, gate: usize) {
+    pub(crate) fn refuse_side_calls(&mut self, gate: usize) {
         if self.gates[gate].side_calls.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
@@ -158,13 +99,13 @@ impl Accounts<'_> {
         }
     }
 
-    pub(in crate::engine) fn start_next_side_call(&mut self, gate: usize) {
+    pub(crate) fn start_next_side_call(&mut self, gate: usize) {
         if let Some(side_call) = self.gates[gate].side_calls.pop_front() {
             self.start_side_call(gate, side_call);
         }
     }
 
-    pub(in crate::engine) fn start_side_call(&mut self, gate: usize, side_call: SideCall) {
+    pub(crate) fn start_side_call(&mut self, gate: usize, side_call: SideCall) {
         let request = match &side_call.kind {
             Kind::Domains { number, order } => {
                 self.domains_asked(*order);
@@ -177,7 +118,7 @@ impl Accounts<'_> {
     }
 
     /// The record in front of the call could not be saved, so the call was not made.
-    pub(in crate::engine) fn side_call_dropped(&mut self, gate: usize, side_call: SideCall) {
+    pub(crate) fn side_call_dropped(&mut self, gate: usize, side_call: SideCall) {
         if let Kind::Replace(command) = &side_call.kind {
             self.not_replaced(gate, command);
         }
@@ -185,7 +126,7 @@ impl Accounts<'_> {
     }
 
     /// What the end of a side call means. Gives back the order that is to be collected from now on.
-    pub(in crate::engine) fn side_call_ended(
+    pub(crate) fn side_call_ended(
         &mut self,
         gate: usize,
         side_call: SideCall,
@@ -265,6 +206,39 @@ impl Accounts<'_> {
     }
 }
 
-pub(in crate::engine) fn refused(what: &str, row: Row, reply: &Reply) -> String {
-    format!("{what}: {}{}", described(row, reply), advice(row))
+impl Accounts<'_> {
+    /// A command waiting for a poll that cannot be made at present need not wait for that to end. The order
+    /// stays due; but an account that is closed can be so for weeks, and then the poll is no longer what was
+    /// wanted.
+    pub(crate) fn refuse_waiters(&mut self, gate: usize) {
+        if self.outbox.waiters.is_empty() || self.gates[gate].in_flight.is_some() {
+            return;
+        }
+        let Some(why) = self.gates[gate].shut(&self.config, &self.outbox, self.now) else { return };
+        let waiting = |id: &OrderId| self.orders.slot(*id).gate == gate && self.orders.slot(*id).urgent;
+        let ids: Vec<OrderId> = self.outbox.waiters.keys().copied().filter(waiting).collect();
+        for id in ids {
+            if self.gates[gate].record.not_before(self.now.time).is_none() {
+                self.orders.slot_mut(id).urgent = false;
+            }
+            let (name, next) = (self.orders.slot_name(id), self.order(id).next_poll());
+            let (refused, others) = self
+                .outbox
+                .waiters
+                .remove(&id)
+                .unwrap_or_default()
+                .into_iter()
+                .partition::<Vec<_>, _>(|waiter| waiter.needs_call);
+            if !others.is_empty() {
+                self.outbox.waiters.insert(id, others);
+            }
+            for waiter in refused {
+                self.outbox.reply(
+                    waiter.token,
+                    false,
+                    &format!("{name} was not polled: nothing was sent: {why}; {next}"),
+                );
+            }
+        }
+    }
 }

@@ -5,21 +5,16 @@
 //! any more, and then makes one more call. From the second in a row on, whatever they were for, it rests as if it had been
 //! refused: for an interval, then for twice that. Any answer that is heard ends the row.
 
-use crate::engine::account::Accounts;
-use crate::engine::account::login::News;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use crate::api::Failure;
 use crate::config::{Cadence, Calls};
-use crate::engine::account::AccountRecord;
-use crate::engine::account::CredentialTag;
-use crate::engine::account::pause::Cause;
-use crate::engine::note::Level;
-use crate::engine::polls::TICK;
-use crate::engine::time::{Time, rfc3339};
-use crate::engine::{NoteKind, schedule};
+use crate::engine::account::Accounts;
+use crate::engine::account::login::News;
+use crate::engine::account::record::{Cause, CredentialTag, Unheard};
+use crate::engine::note::{Level, NoteKind};
+use crate::engine::schedule;
+use crate::engine::time::{TICK, Time, rfc3339};
 
 /// A call that was begun is on record as one that ends, and arrives, as late as it may. What is on record beyond that is
 /// the work of a wrong clock.
@@ -28,40 +23,14 @@ pub const LONGEST_CALL: Duration = Calls::LONGEST.saturating_add(Calls::LONGEST_
 /// Consecutive unanswered calls after which the account rests.
 const SUSPICIOUS: u32 = 2;
 
-/// The last calls of an account, none of which was answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Unheard {
-    /// Number in a row, over all orders, commands and restarts; at least one.
-    pub calls: u32,
-    /// Until then the last of them may still reach the vendor: no other begins before.
-    #[serde(rename = "until_ms")]
-    pub until: Time,
-    /// The credential of the last of them where it is known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tag: Option<CredentialTag>,
-}
-
-impl AccountRecord {
-    /// Whether it makes no call because too many in a row had no answer.
-    pub fn rests(&self, now: Time) -> bool {
-        self.paused_for == Some(Cause::Unheard) && self.paused_until.is_some_and(|until| until > now)
-    }
-
-    /// Before this, a call without an answer may still reach the vendor.
-    pub fn settles(&self) -> Time {
-        self.unheard.as_ref().map_or(Time::MIN, |unheard| unheard.until)
-    }
-}
-
 impl Accounts<'_> {
     /// The latest that a call which begins now can reach the vendor.
-    pub(in crate::engine) fn latest_arrival(&self) -> Time {
+    pub(crate) fn latest_arrival(&self) -> Time {
         self.now.time + self.config.calls.request_timeout + self.config.calls.settle
     }
 
     /// When the vendor has seen the last of a call that ends now, for the floor of what it was about.
-    pub(in crate::engine) fn seen_by(&self, news: &News) -> Time {
+    pub(crate) fn seen_by(&self, news: &News) -> Time {
         match news {
             News::Unsent(..) | News::Unreadable(_) | News::Reply(..) => self.now.time + TICK,
             News::Unheard(_) => self.now.time + self.config.calls.settle,
@@ -69,7 +38,7 @@ impl Accounts<'_> {
     }
 
     /// A call has ended.
-    pub(in crate::engine) fn count(&mut self, gate: usize, outcome: Result<(), &Failure>) {
+    pub(crate) fn count(&mut self, gate: usize, outcome: Result<(), &Failure>) {
         match outcome {
             Ok(()) => self.gates[gate].record.unheard = None,
             Err(failure) if failure.unsent() => {}
@@ -82,7 +51,7 @@ impl Accounts<'_> {
 
     /// A call was on record whose end was not: the process has ended meanwhile. It counts as one that ran to its time
     /// limit, because the vendor may still be at work on it.
-    pub(in crate::engine) fn count_lost_calls(&mut self) {
+    pub(crate) fn count_lost_calls(&mut self) {
         for gate in 0..self.gates.len() {
             let state = &mut self.gates[gate];
             if !state.record.calling || state.in_flight.is_some() {
@@ -173,7 +142,7 @@ impl Accounts<'_> {
     }
 
     /// The credential was read: with another one than that of the unanswered calls, one more may be tried.
-    pub(in crate::engine) fn unheard_tagged(&mut self, gate: usize, tag: Option<CredentialTag>) {
+    pub(crate) fn unheard_tagged(&mut self, gate: usize, tag: Option<CredentialTag>) {
         let record = &mut self.gates[gate].record;
         let rests = record.rests(self.now.time);
         let (Some(unheard), Some(tag)) = (&mut record.unheard, tag) else { return };

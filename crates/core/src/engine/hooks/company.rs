@@ -1,17 +1,19 @@
 //! Who shares a run of a hook. Orders that come to owe the same hook in one sweep run it once; an order for which it
 //! failed has a run of its own after that, so that no order's trouble becomes another one's.
 
-use crate::engine::hooks::Hooks;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::{Action, Hook, HookEvent};
-use crate::engine::Busy;
-use crate::engine::hooks::Subject;
+use crate::engine::hooks::Hooks;
+use crate::engine::hooks::ledger::{Company, Key, Ready};
+use crate::engine::hooks::run::Subject;
 use crate::engine::id::OrderId;
-use crate::engine::order::{OrderRecord, Phase};
-use crate::engine::time::{Now, Time};
+use crate::engine::order::phase::Phase;
+use crate::engine::order::record::OrderRecord;
+use crate::engine::order::slot::Busy;
+use crate::engine::time::Time;
 
 /// How long an order waits for others that are being deployed or come due on time.
 const MOMENT: Duration = Duration::from_secs(5);
@@ -25,81 +27,15 @@ const IN_VAIN: usize = 8;
 /// Maximum number of queued orders checked for one that could still join; beyond, one surely can.
 const JOINERS_LOOKED_AT: usize = 256;
 
-/// A hook, and the event that it is owed for.
-pub(in crate::engine) type Key = (Arc<str>, HookEvent);
-
-/// Orders that wait for a run of one hook.
-#[derive(Debug)]
-pub(in crate::engine) struct Ready {
-    /// Those that share a run.
-    together: BTreeSet<OrderId>,
-    /// Those that have one of their own.
-    apart: BTreeSet<OrderId>,
-    /// When the first of `together` came to owe it.
-    since: Time,
-    /// Since when no order is left that is still to be polled.
-    asked: Option<Time>,
-    /// Company is waited for until then.
-    pub(in crate::engine) wait: Option<Time>,
-    /// Whose turn it is, among hooks: the one that has waited longest.
-    pub(in crate::engine) turn: Time,
-}
-
-/// Hooks that wait for a run.
-pub(in crate::engine) type Queue = BTreeMap<Key, Ready>;
-
-impl Ready {
-    pub(in crate::engine) fn new(now: Now) -> Ready {
-        Ready {
-            together: BTreeSet::new(),
-            apart: BTreeSet::new(),
-            since: now.time,
-            asked: None,
-            wait: None,
-            turn: now.time,
-        }
-    }
-
-    pub(in crate::engine) fn join(&mut self, id: OrderId, apart: bool, now: Now) {
-        if apart {
-            self.apart.insert(id);
-            return;
-        }
-        if self.together.is_empty() {
-            self.since = now.time;
-        }
-        self.together.insert(id);
-        self.asked = None;
-    }
-
-    pub(in crate::engine) fn leave(&mut self, id: OrderId) {
-        self.together.remove(&id);
-        self.apart.remove(&id);
-    }
-
-    pub(in crate::engine) fn is_empty(&self) -> bool {
-        self.together.is_empty() && self.apart.is_empty()
-    }
-}
-
-/// Who runs next.
-#[derive(Debug, Default)]
-pub(in crate::engine) struct Company {
-    pub(in crate::engine) orders: Vec<OrderId>,
-    pub(in crate::engine) subjects: Vec<Subject>,
-    /// Whether it is one order whose last run failed.
-    pub(in crate::engine) apart: bool,
-}
-
 impl Hooks<'_> {
     /// Whether the hook failed for this order before, so that it has the next run for itself.
-    pub(in crate::engine) fn runs_apart(record: &OrderRecord, (hook, event): &Key) -> bool {
+    pub(crate) fn runs_apart(record: &OrderRecord, (hook, event): &Key) -> bool {
         let mut debts = record.owed().filter(|debt| debt.hook == *hook && debt.event == *event);
         debts.any(|debt| debt.outcome.is_some())
     }
 
     /// The orders that share the next run, and what it is told of them; empty while it waits for company.
-    pub(in crate::engine) fn next_company(&mut self, key: &Key, hook: &Hook) -> Company {
+    pub(crate) fn next_company(&mut self, key: &Key, hook: &Hook) -> Company {
         let wait = if hook.merge { self.wait_for_company(key) } else { None };
         let Some(ready) = self.ledger.ready.get_mut(key) else { return Company::default() };
         ready.wait = wait;
@@ -216,7 +152,7 @@ impl Subject {
     }
 
     /// Leaves out the longest values until a program can be told the rest.
-    pub(in crate::engine) fn fit(mut self) -> Subject {
+    pub(crate) fn fit(mut self) -> Subject {
         while self.told() > MAX_TOLD {
             let domains: usize = self.domains.iter().map(|domain| 2 * (domain.len() + 1)).sum();
             let path = |path: &std::path::Path| path.as_os_str().len();

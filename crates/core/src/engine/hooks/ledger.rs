@@ -1,395 +1,117 @@
-//! The hook ledger: what is owed, when it is tried, and who shares a run.
-//!
-//! A hook is owed until it has worked. Each order tries its hooks one after the other, in the order of its
-//! configuration; a hook never runs twice at once; who shares a run is decided in [`crate::engine::hooks::company`].
+//! The hook ledger: what waits for a run, what runs, and the rehearsals under way.
 
-use crate::engine::hooks::Hooks;
-use crate::engine::hooks::rehearsal::Rehearsal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::{self, Action, FileKind, Hook, HookEvent};
-use crate::engine::event::Effect;
-use crate::engine::hooks::company::{Company, Key, Queue, Ready};
-use crate::engine::hooks::{HookResult, HookRun, Subject};
-use crate::engine::id::{OrderId, RunId};
-use crate::engine::note::Level;
-use crate::engine::order::{Debt, Order};
-use crate::engine::time::Time;
-use crate::engine::{ALARM_AFTER, Busy, NoteKind, note, schedule};
-
-/// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
-/// block the others.
-const MAX_PARALLEL: usize = 4;
+use crate::config::{Hook, HookEvent};
+use crate::engine::hooks::run::Subject;
+use crate::engine::id::{OrderId, RunId, Token};
+use crate::engine::time::{Now, Time};
 
 /// What waits for a run, and what runs.
 #[derive(Debug, Default)]
-pub(in crate::engine) struct Ledger {
-    pub(in crate::engine) ready: Queue,
-    running: BTreeMap<RunId, Running>,
-    next_run: u64,
-    pub(in crate::engine) rehearsals: Vec<Rehearsal>,
+pub(crate) struct Ledger {
+    pub(crate) ready: Queue,
+    pub(crate) running: BTreeMap<RunId, Running>,
+    pub(crate) next_run: u64,
+    pub(crate) rehearsals: Vec<Rehearsal>,
     /// For whom a hook failed in runs of their own, since one worked.
-    pub(in crate::engine) in_vain: BTreeMap<Arc<str>, BTreeSet<OrderId>>,
-}
-
-#[derive(Debug)]
-struct Running {
-    hook: Arc<str>,
-    event: HookEvent,
-    orders: Vec<OrderId>,
-    apart: bool,
-    rehearsal: bool,
+    pub(crate) in_vain: BTreeMap<Arc<str>, BTreeSet<OrderId>>,
 }
 
 impl Ledger {
-    pub(in crate::engine) fn next_wake(&self) -> Option<Time> {
+    pub(crate) fn next_wake(&self) -> Option<Time> {
         self.ready.values().filter_map(|ready| ready.wait).min()
     }
 
-    pub(in crate::engine) fn has_work(&self) -> bool {
+    pub(crate) fn has_work(&self) -> bool {
         !self.ready.is_empty() || !self.running.is_empty()
     }
 }
 
-impl Order<'_> {
-    /// Enters the order's hooks for an event; what was owed for the same event before is replaced.
-    pub(in crate::engine) fn owe_hooks(&mut self, event: HookEvent) {
-        let now = self.now;
-        let wanted: Vec<Arc<str>> = self
-            .entry()
-            .settings
-            .hooks
-            .iter()
-            .filter(|name| self.config.hook(name).is_some_and(|hook| hook.on.contains(&event)))
-            .cloned()
-            .collect();
-        let record = &mut self.slot.record;
-        record.debts.retain(|debt| debt.event != event || wanted.contains(&debt.hook));
-        for hook in wanted {
-            let fresh = Debt {
-                hook: hook.clone(),
-                event,
-                since: now.unix(),
-                tries: 0,
-                next: Some(now.time),
-                started: false,
-                outcome: None,
-                ended: None,
-            };
-            match record.debts.iter_mut().find(|debt| debt.hook == hook && debt.event == event) {
-                Some(debt) => *debt = fresh,
-                None => record.debts.push(fresh),
-            }
-        }
-        self.touch();
-    }
-
-    /// A hook that the configuration no longer has cannot be run; said, and struck out.
-    pub(in crate::engine) fn forgive(&mut self, hook: &str, event: HookEvent) {
-        let record = &mut self.slot.record;
-        let is_meant = |debt: &Debt| &*debt.hook == hook && debt.event == event;
-        let owed = record.owed().any(is_meant);
-        record.debts.retain(|debt| !is_meant(debt));
-        if owed {
-            let text = format!(
-                "hook {hook} was owed ({}), but is no longer configured for this order; struck out",
-                event.as_str()
-            );
-            self.note(Level::Warn, NoteKind::HookDropped, text);
-        }
-        self.settle();
-        self.touch();
-    }
-
-    fn record_result(&mut self, running: &Running, result: &HookResult) {
-        let now = self.now;
-        let record = &mut self.slot.record;
-        let kept = if record.installed.is_some() { "the files stay installed, " } else { "" };
-        let Some(debt) =
-            record.debts.iter_mut().find(|debt| debt.hook == running.hook && debt.event == running.event)
-        else {
-            return;
-        };
-        let outcome = outcome(result);
-        debt.started = false;
-        debt.ended = Some(now.unix());
-        debt.outcome = Some(outcome.as_str().into());
-        let tries = debt.tries;
-        let (hook, event) = (&running.hook, running.event.as_str());
-        let (shared, next) = match running.orders.len() {
-            0 | 1 => (String::new(), ""),
-            orders => (format!(" in a run for {orders} orders"), ", each in a run of its own"),
-        };
-        match result {
-            HookResult::Done | HookResult::NotForMe => {
-                debt.next = None;
-                let text = format!("hook {hook} ({event}){shared}: {outcome}");
-                self.note(Level::Info, NoteKind::HookDone, text);
-                self.settle();
-            }
-            HookResult::Failed { .. } => {
-                let wait = schedule::hook(tries);
-                debt.next = Some(now.time + wait);
-                let often = if tries > 1 { format!(", {tries} times in a row") } else { String::new() };
-                let text = format!(
-                    "hook {hook} ({event}){shared}: {outcome}{often}; {kept}next try in {}{next}",
-                    note::duration(wait)
-                );
-                let level = note::level_of(tries);
-                if tries <= ALARM_AFTER {
-                    self.note(level, NoteKind::HookFailed, text);
-                } else {
-                    self.log(level, NoteKind::HookFailed, text);
-                }
-            }
-        }
-        self.touch();
-    }
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) hook: Arc<str>,
+    pub(crate) event: HookEvent,
+    pub(crate) orders: Vec<OrderId>,
+    pub(crate) apart: bool,
+    pub(crate) rehearsal: bool,
 }
 
-impl Hooks<'_> {
-    /// Hooks that an order no longer has are no longer owed.
-    pub(in crate::engine) fn drop_hooks(&mut self, id: OrderId) {
-        let entry = self.entry(id);
-        let gone: Vec<(Arc<str>, HookEvent)> = self
-            .orders
-            .slot(id)
-            .record
-            .debts
-            .iter()
-            .filter(|debt| {
-                let listens = self.config.hook(&debt.hook).is_some_and(|hook| hook.on.contains(&debt.event));
-                !listens || !entry.settings.hooks.contains(&debt.hook)
-            })
-            .map(|debt| (debt.hook.clone(), debt.event))
-            .collect();
-        for (hook, event) in gone {
-            if self.orders.slot(id).busy != Busy::Hook {
-                self.unready(id);
-            }
-            self.order(id).forgive(&hook, event);
+/// A hook, and the event that it is owed for.
+pub(crate) type Key = (Arc<str>, HookEvent);
+
+/// Hooks that wait for a run.
+pub(crate) type Queue = BTreeMap<Key, Ready>;
+
+/// Orders that wait for a run of one hook.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    /// Those that share a run.
+    pub(crate) together: BTreeSet<OrderId>,
+    /// Those that have one of their own.
+    pub(crate) apart: BTreeSet<OrderId>,
+    /// When the first of `together` came to owe it.
+    pub(crate) since: Time,
+    /// Since when no order is left that is still to be polled.
+    pub(crate) asked: Option<Time>,
+    /// Company is waited for until then.
+    pub(crate) wait: Option<Time>,
+    /// Whose turn it is, among hooks: the one that has waited longest.
+    pub(crate) turn: Time,
+}
+
+impl Ready {
+    pub(crate) fn new(now: Now) -> Ready {
+        Ready {
+            together: BTreeSet::new(),
+            apart: BTreeSet::new(),
+            since: now.time,
+            asked: None,
+            wait: None,
+            turn: now.time,
         }
     }
 
-    /// Lets an idle order's first due debt wait for its run.
-    pub(in crate::engine) fn queue_debts(&mut self, id: OrderId) {
-        let slot = self.orders.slot(id);
-        if slot.ready || slot.removed || slot.busy != Busy::Idle {
+    pub(crate) fn join(&mut self, id: OrderId, apart: bool, now: Now) {
+        if apart {
+            self.apart.insert(id);
             return;
         }
-        let due = slot.record.owed().find(|debt| debt.next.is_some_and(|next| next <= self.now.time));
-        let Some(key) = due.map(|debt| (debt.hook.clone(), debt.event)) else { return };
-        if self.config.hook(&key.0).is_none() {
-            return self.order(id).forgive(&key.0, key.1);
+        if self.together.is_empty() {
+            self.since = now.time;
         }
-        let apart = Hooks::runs_apart(&self.orders.slot(id).record, &key);
-        self.ledger.ready.entry(key).or_insert_with(|| Ready::new(self.now)).join(id, apart, self.now);
-        self.orders.slot_mut(id).ready = true;
+        self.together.insert(id);
+        self.asked = None;
     }
 
-    /// The hooks that wait for a run; the one that has waited longest is the first.
-    pub(in crate::engine) fn waiting(&self) -> Vec<Key> {
-        let mut keys: Vec<(Time, Key)> =
-            self.ledger.ready.iter().map(|(key, ready)| (ready.turn, key.clone())).collect();
-        keys.sort();
-        keys.into_iter().map(|(_, key)| key).collect()
+    pub(crate) fn leave(&mut self, id: OrderId) {
+        self.together.remove(&id);
+        self.apart.remove(&id);
     }
 
-    /// Starts a run that may start.
-    pub(in crate::engine) fn start(&mut self, key: &Key) {
-        let running = &self.ledger.running;
-        if running.len() >= MAX_PARALLEL || running.values().any(|running| running.hook == key.0) {
-            // Looked at again when a run ends.
-            if let Some(ready) = self.ledger.ready.get_mut(key) {
-                ready.wait = None;
-            }
-            return;
-        }
-
-        let Some(hook) = self.config.hook(&key.0).cloned() else { return };
-        let company = self.next_company(key, &hook);
-        let Some(ready) = self.ledger.ready.get_mut(key) else { return };
-        if company.orders.is_empty() {
-            return;
-        }
-        ready.turn = self.now.time;
-        for id in &company.orders {
-            ready.leave(*id);
-        }
-        if ready.is_empty() {
-            self.ledger.ready.remove(key);
-        }
-        for id in &company.orders {
-            self.orders.slot_mut(*id).ready = false;
-            let debts = &mut self.orders.slot_mut(*id).record.debts;
-            for debt in debts.iter_mut().filter(|debt| debt.hook == key.0 && debt.event == key.1) {
-                debt.started = true;
-                debt.tries += 1;
-            }
-            self.order(*id).touch();
-        }
-        self.run_hook(hook, key.1, company, false);
-    }
-
-    pub(in crate::engine) fn run_hook(
-        &mut self,
-        hook: Arc<Hook>,
-        event: HookEvent,
-        company: Company,
-        rehearsal: bool,
-    ) -> RunId {
-        let Company { orders, subjects, apart } = company;
-        let run = RunId(self.ledger.next_run);
-        self.ledger.next_run += 1;
-        if matches!(hook.action, Action::Run(_)) {
-            for (id, subject) in
-                orders.iter().zip(&subjects).filter(|(_, subject)| !subject.untold.is_empty())
-            {
-                let text = format!(
-                    "hook {}: CERTCOLLECTD_{} is left empty, because it is longer than a program can be told; \
-                     the installed files have it",
-                    hook.name,
-                    subject.untold.join(", _")
-                );
-                self.order(*id).log(Level::Warn, NoteKind::HookUntold, text);
-            }
-        }
-        for id in &orders {
-            self.orders.slot_mut(*id).busy = Busy::Hook;
-        }
-        self.ledger.running.insert(run, Running { hook: hook.name.clone(), event, orders, apart, rehearsal });
-        self.outbox.start(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal })));
-        run
-    }
-
-    /// What a hook is told of an order.
-    pub(in crate::engine) fn subject(&self, id: OrderId) -> Subject {
-        let entry = self.entry(id);
-        let dir = self.config.install_dir.join(&*entry.name);
-        let files = &entry.settings.files;
-        let path = |kind| files.name(kind).map(|name| dir.join(name)).unwrap_or_default();
-        let installed = self.orders.slot(id).record.installed.as_deref();
-        Subject {
-            order: entry.name.clone(),
-            number: entry.handle.text().to_owned(),
-            product: entry.settings.product.as_str(),
-            cert: path(FileKind::Cert),
-            chain: path(FileKind::Chain),
-            fullchain: path(FileKind::Fullchain),
-            domains: installed
-                .map(|installed| valid_names(&installed.names))
-                .unwrap_or_else(|| configured(entry)),
-            serial: installed.map(|installed| whole_serial(&installed.serial)).unwrap_or_default(),
-            fingerprint: installed.map(|installed| installed.fingerprint.to_string()).unwrap_or_default(),
-            not_after: installed.map(|installed| installed.not_after),
-            generation: installed.map(|installed| installed.name.to_string()).unwrap_or_default(),
-            dir,
-            untold: Vec::new(),
-        }
-        .fit()
-    }
-
-    /// A run that was never begun, because the save before it failed.
-    pub(in crate::engine) fn hook_unstarted(&mut self, run: RunId) {
-        let Some(running) = self.ledger.running.remove(&run) else { return };
-        for id in &running.orders {
-            self.orders.slot_mut(*id).busy = Busy::Idle;
-            let debts = &mut self.orders.slot_mut(*id).record.debts;
-            for debt in
-                debts.iter_mut().filter(|debt| debt.hook == running.hook && debt.event == running.event)
-            {
-                debt.started = false;
-                debt.tries = debt.tries.saturating_sub(1);
-            }
-        }
-        if running.rehearsal {
-            self.rehearsed(run, &HookResult::failed("the state cannot be saved"));
-        }
-    }
-
-    pub(in crate::engine) fn hook_ended(&mut self, run: RunId, result: HookResult) {
-        let Some(running) = self.ledger.running.remove(&run) else { return };
-        for id in &running.orders {
-            self.orders.slot_mut(*id).busy = Busy::Idle;
-        }
-        if running.rehearsal {
-            self.rehearsed(run, &result);
-        } else {
-            self.count_in_vain(&running, &result);
-            for id in &running.orders {
-                if !self.orders.slot(*id).removed {
-                    self.order(*id).record_result(&running, &result);
-                }
-            }
-            self.outbox.save_first();
-        }
-        for id in running.orders {
-            if !self.orders.slot(id).removed {
-                self.queue_debts(id);
-            }
-        }
-    }
-
-    /// Tells a hook that is at fault from orders that are: see [`crate::engine::hooks::company`].
-    fn count_in_vain(&mut self, running: &Running, result: &HookResult) {
-        match result {
-            HookResult::Failed { .. } if running.apart => {
-                let failed = self.ledger.in_vain.entry(running.hook.clone()).or_default();
-                failed.extend(&running.orders);
-            }
-            HookResult::Failed { .. } | HookResult::Done | HookResult::NotForMe => {
-                self.ledger.in_vain.remove(&running.hook);
-            }
-        }
-    }
-
-    /// Takes an order out of every run that has not begun.
-    pub(in crate::engine) fn unready(&mut self, id: OrderId) {
-        if std::mem::take(&mut self.orders.slot_mut(id).ready) {
-            self.ledger.ready.retain(|_, ready| {
-                ready.leave(id);
-                !ready.is_empty()
-            });
-        }
+    pub(crate) fn is_empty(&self) -> bool {
+        self.together.is_empty() && self.apart.is_empty()
     }
 }
 
-/// How a run ended, in words for the log and for `status`.
-pub(in crate::engine) fn outcome(result: &HookResult) -> String {
-    match result {
-        HookResult::Done => "done".into(),
-        HookResult::NotForMe => "not for this hook (exit code 42)".into(),
-        HookResult::Failed { why, last_words, remedy } => {
-            let quoted: Vec<String> = last_words.iter().map(|line| format!("\"{line}\"")).collect();
-            let words = match quoted[..] {
-                [] => String::new(),
-                _ => format!("; its last words: {}", quoted.join(", ")),
-            };
-            let remedy = remedy.iter().map(|remedy| format!("; {remedy}")).collect::<String>();
-            format!("failed: {why}{words}{remedy}")
-        }
-    }
+/// Who runs next.
+#[derive(Debug, Default)]
+pub(crate) struct Company {
+    pub(crate) orders: Vec<OrderId>,
+    pub(crate) subjects: Vec<Subject>,
+    /// Whether it is one order whose last run failed.
+    pub(crate) apart: bool,
 }
 
-/// A serial number that is not shown whole is told no program.
-fn whole_serial(shown: &str) -> String {
-    Some(shown)
-        .filter(|shown| shown.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        .unwrap_or_default()
-        .to_owned()
-}
-
-/// Names fit for a hook: letters, digits, dots, hyphens, a wildcard, and what IP and e-mail addresses need.
-fn valid_names(names: &[Box<str>]) -> Vec<String> {
-    let fit = |name: &&str| {
-        !name.is_empty()
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_*:@+".contains(&byte))
-            && !name.starts_with('-')
-    };
-    names.iter().map(|name| &**name).filter(fit).map(str::to_owned).collect()
-}
-
-fn configured(entry: &config::Order) -> Vec<String> {
-    valid_names(&entry.domains)
+/// A rehearsal under way: its hooks run one after the other.
+#[derive(Debug)]
+pub(crate) struct Rehearsal {
+    pub(crate) token: Token,
+    pub(crate) order: OrderId,
+    pub(crate) run: Option<RunId>,
+    pub(crate) current: Option<Arc<str>>,
+    pub(crate) left: Vec<Arc<Hook>>,
+    pub(crate) results: Vec<String>,
+    pub(crate) ok: bool,
 }

@@ -1,30 +1,16 @@
 //! Rehearsals: an order's hooks run one after the other against what is installed.
 
-use crate::engine::hooks::Hooks;
 use std::sync::Arc;
 
 use crate::config::{Hook, HookEvent};
-use crate::engine::Busy;
-use crate::engine::hooks::HookResult;
-use crate::engine::hooks::company::Company;
-use crate::engine::hooks::ledger;
+use crate::engine::hooks::Hooks;
+use crate::engine::hooks::ledger::{Company, Rehearsal};
+use crate::engine::hooks::run::{HookResult, outcome};
 use crate::engine::id::{OrderId, RunId, Token};
-use crate::engine::order::slot::Work;
-
-/// A rehearsal under way: its hooks run one after the other.
-#[derive(Debug)]
-pub(in crate::engine) struct Rehearsal {
-    token: Token,
-    order: OrderId,
-    run: Option<RunId>,
-    current: Option<Arc<str>>,
-    left: Vec<Arc<Hook>>,
-    results: Vec<String>,
-    ok: bool,
-}
+use crate::engine::order::slot::{Busy, Work};
 
 impl Hooks<'_> {
-    pub(in crate::engine) fn rehearse(&mut self, token: Token, id: OrderId) {
+    pub(crate) fn rehearse(&mut self, token: Token, id: OrderId) {
         let name = self.orders.slot_name(id);
         if self.orders.slot(id).record.installed.is_none() {
             return self.outbox.reply(
@@ -65,7 +51,7 @@ impl Hooks<'_> {
     }
 
     /// A rehearsal begins once nothing else is under way for its order.
-    pub(in crate::engine) fn start_rehearsals(&mut self, stopping: bool) {
+    pub(crate) fn start_rehearsals(&mut self, stopping: bool) {
         let begins = |engine: &Hooks, rehearsal: &Rehearsal| {
             let idle = engine.orders.slot(rehearsal.order).busy == Busy::Idle;
             rehearsal.run.is_none() && (idle || stopping)
@@ -96,7 +82,7 @@ impl Hooks<'_> {
     }
 
     /// What is under way comes to its end; nothing else is run for an order that is gone.
-    pub(in crate::engine) fn end_rehearsals(&mut self, id: OrderId) {
+    pub(crate) fn end_rehearsals(&mut self, id: OrderId) {
         let name = self.orders.slot_name(id);
         for rehearsal in self.ledger.rehearsals.iter_mut().filter(|rehearsal| rehearsal.order == id) {
             for hook in std::mem::take(&mut rehearsal.left) {
@@ -112,14 +98,14 @@ impl Hooks<'_> {
         }
     }
 
-    pub(in crate::engine) fn rehearsed(&mut self, run: RunId, result: &HookResult) {
+    pub(crate) fn rehearsed(&mut self, run: RunId, result: &HookResult) {
         let Some(at) = self.ledger.rehearsals.iter().position(|rehearsal| rehearsal.run == Some(run)) else {
             return;
         };
         let rehearsal = &mut self.ledger.rehearsals[at];
         let name = rehearsal.current.take().unwrap_or_default();
         rehearsal.ok &= !matches!(result, HookResult::Failed { .. });
-        rehearsal.results.push(format!("hook {name}: {}", ledger::outcome(result)));
+        rehearsal.results.push(format!("hook {name}: {}", outcome(result)));
         self.rehearse_on(at);
     }
 }

@@ -1,27 +1,26 @@
 //! What the vendor said of an order, and what follows from it.
 
-use crate::api::Failure;
-use crate::engine::account::Accounts;
-use crate::engine::account::Asked;
-use crate::engine::account::login::News;
-use crate::engine::time::Time;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::api::code::{self, Class, Row};
-use crate::api::reply;
-use crate::api::{Reply, Untrusted};
+use crate::api::code::{Class, Row};
+use crate::api::{Failure, Reply, Untrusted, code, reply};
 use crate::cert;
 use crate::config::HookEvent;
-use crate::engine::note::Level;
-use crate::engine::order::names;
+use crate::engine::account::gate::Asked;
+use crate::engine::account::login::News;
+use crate::engine::note;
+use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
+use crate::engine::order::phase::{Phase, Trigger};
+use crate::engine::order::record::{Heard, Mood};
 use crate::engine::order::slot::PollOutcome;
-use crate::engine::order::{Heard, Mood, Order, Phase, Trigger};
-use crate::engine::{ALARM_AFTER, NoteKind, note};
+use crate::engine::order::{Order, names};
+use crate::engine::time::Time;
+use crate::engine::wording::{READING, advice, described, internal_error};
 
 impl Order<'_> {
     /// The call may have reached the vendor, but brought nothing that helps: no answer that can be understood, or a
     /// code for trouble that passes.
-    pub(in crate::engine) fn no_news(&mut self, code: Option<i32>, text: String) {
+    pub(crate) fn no_news(&mut self, code: Option<i32>, text: String) {
         self.set_due();
         let record = &self.slot.record;
         let failures = record.failures;
@@ -39,7 +38,7 @@ impl Order<'_> {
 
     /// How its poll ended, and when the vendor has seen the last of it. Whether the answer says that the certificate still
     /// waits.
-    pub(in crate::engine) fn polled(&mut self, asked: &Asked, news: News, seen: Time) -> bool {
+    pub(crate) fn polled(&mut self, asked: &Asked, news: News, seen: Time) -> bool {
         self.slot.record.polled = Some(seen);
         let known = asked.before.hinted.map(|_| self.known_before_hint());
         let mut waits = false;
@@ -254,11 +253,11 @@ impl Order<'_> {
     }
 
     /// A bug surfaced while one order was handled: that order waits for the operator.
-    pub(in crate::engine) fn stop_after_bug(&mut self, doing: &str) {
+    pub(crate) fn stop_after_bug(&mut self, doing: &str) {
         self.stop(Trigger::Stuck, internal_error(doing), "");
     }
 
-    pub(in crate::engine) fn heard(&mut self, code: Option<i32>, text: String, details: reply::Details) {
+    pub(crate) fn heard(&mut self, code: Option<i32>, text: String, details: reply::Details) {
         let old = self.slot.record.heard.take();
         let lasts = old.as_ref().map(|old| old.mood()).filter(|(mood, _)| *mood == Mood::of(code));
         let since = lasts.map(|(_, since)| since).filter(|since| *since != self.now.unix());
@@ -277,32 +276,5 @@ impl Order<'_> {
         self.slot.record.heard =
             Some(Box::new(Heard { at: self.now.unix(), since, code, text: text.into(), details }));
         self.touch();
-    }
-}
-
-impl Accounts<'_> {}
-
-/// What is done while [`Engine::hear`] reads an answer.
-pub(in crate::engine) const READING: &str = "reading the vendor's answer";
-
-pub(in crate::engine) fn internal_error(doing: &str) -> String {
-    format!("internal error while {doing}; please report it")
-}
-
-/// What a reply means, with its own code and words.
-pub(in crate::engine) fn described(row: Row, reply: &Reply) -> String {
-    format!("{} ({})", row.means, said(reply))
-}
-
-/// What to do about a code, behind a sentence.
-pub(in crate::engine) fn advice(row: Row) -> String {
-    if row.advice.is_empty() { String::new() } else { format!("; {}", row.advice) }
-}
-
-/// Code and words of a reply, quoted.
-pub(in crate::engine) fn said(reply: &Reply) -> String {
-    match &reply.message {
-        Some(message) => format!("code {}: \"{message}\"", reply.code),
-        None => format!("code {}", reply.code),
     }
 }

@@ -2,9 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use crate::cert::{self, Certificate, Fingerprint};
+use crate::cert;
+use crate::cert::{Certificate, Fingerprint};
 use crate::config::{FileKind, Files};
-
 use crate::engine::install::Material;
 
 /// The content of one file, or `None` where it needs the private key, or where the material has nothing for

@@ -1,14 +1,14 @@
 //! The installed certificate as a promise: what it covers, the next one should cover as well.
 
-use crate::cert::{self, Certificate};
-use crate::config::Severity;
-use crate::engine::NoteKind;
-use crate::engine::note::Level;
-use crate::engine::order::{Order, OrderRecord};
+use crate::cert;
+use crate::cert::{Certificate, Severity};
+use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::Order;
+use crate::engine::order::record::OrderRecord;
 
 /// Names that certificates before covered and this one does not. Where it was installed at the operator's word (`accepted`),
 /// nothing is missed; where the operator went back to it (`rolled_back`), only what was missed already.
-pub(in crate::engine) fn uncovered(
+pub(crate) fn uncovered(
     record: &OrderRecord,
     leaf: Option<&Certificate>,
     accepted: bool,
@@ -27,11 +27,7 @@ pub(in crate::engine) fn uncovered(
 
 impl Order<'_> {
     /// What an order's certificate would have to cover; nothing where the operator does not want to know.
-    pub(in crate::engine) fn promised(
-        &self,
-        on_disk: Option<&Certificate>,
-        on_record: &[Box<str>],
-    ) -> Vec<Box<str>> {
+    pub(crate) fn promised(&self, on_disk: Option<&Certificate>, on_record: &[Box<str>]) -> Vec<Box<str>> {
         if self.entry().settings.verify.coverage == Severity::Off {
             return Vec::new();
         }
@@ -47,7 +43,7 @@ impl Order<'_> {
 
     /// After a loss of the state, nothing but the files themselves tells what readers were promised; after a change of the
     /// order's name, what is on record under the old one.
-    pub(in crate::engine) fn miss_what_was_found(
+    pub(crate) fn miss_what_was_found(
         &mut self,
         found: Option<&Certificate>,
         on_record: &[Box<str>],
@@ -59,7 +55,7 @@ impl Order<'_> {
     }
 
     /// The operator does not miss the names; gives them back, if any were missed.
-    pub(in crate::engine) fn coverage_accepted(&mut self) -> Option<String> {
+    pub(crate) fn coverage_accepted(&mut self) -> Option<String> {
         let names = std::mem::take(&mut self.slot.record.uncovered);
         if names.is_empty() {
             return None;

@@ -1,23 +1,24 @@
 //! From a verified bundle to a generation in its place: staging, the intent, the swap, and what is done when
 //! this machine gets in the way.
 
-use crate::cert::{self, Certificate, Fingerprint};
-use crate::config::{self, FileCopy, FileKind, HookEvent, KeySource, Severity};
+use crate::cert::{Certificate, Fingerprint, Severity};
+use crate::config::{FileCopy, FileKind, HookEvent, KeySource};
 use crate::engine::event::Effect;
 use crate::engine::install::{
     Activate, AnchorSource, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Material,
     Quarantine, Stage, StagedFiles,
 };
-use crate::engine::note::Level;
-use crate::engine::order::contents;
-use crate::engine::order::coverage;
-use crate::engine::order::slot::Work;
-use crate::engine::order::{Generation, Order, Phase, Trigger, Trouble};
-use crate::engine::time::Now;
-use crate::engine::{ALARM_AFTER, Busy, NoteKind, note, schedule};
+use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
+use crate::engine::order::phase::{Phase, Trigger};
+use crate::engine::order::record::{Generation, Trouble};
+use crate::engine::order::slot::{Busy, Work};
+use crate::engine::order::{Order, contents, coverage};
+use crate::engine::time::{Now, rfc3339};
+use crate::engine::{note, schedule};
+use crate::{cert, config};
 
 impl Order<'_> {
-    pub(in crate::engine) fn start_local(&mut self, work: Work) {
+    pub(crate) fn start_local(&mut self, work: Work) {
         let name = self.slot.name.clone();
         let effect = match work {
             Work::Activate => match self.activation() {
@@ -122,7 +123,7 @@ impl Order<'_> {
         })
     }
 
-    pub(in crate::engine) fn inspected(&mut self, inspection: Inspection, on_record: &[Box<str>]) {
+    pub(crate) fn inspected(&mut self, inspection: Inspection, on_record: &[Box<str>]) {
         let was = self.slot.busy;
         self.slot.busy = Busy::Idle;
         if self.slot.removed {
@@ -141,7 +142,7 @@ impl Order<'_> {
         }
     }
 
-    pub(in crate::engine) fn drop_bundle(&mut self) {
+    pub(crate) fn drop_bundle(&mut self) {
         let slot = &mut *self.slot;
         slot.bundle = None;
         slot.material = None;
@@ -155,7 +156,7 @@ impl Order<'_> {
         }
     }
 
-    pub(in crate::engine) fn staged(&mut self, result: Result<StagedFiles, InstallError>) {
+    pub(crate) fn staged(&mut self, result: Result<StagedFiles, InstallError>) {
         self.slot.busy = Busy::Idle;
         if self.slot.removed {
             return;
@@ -176,7 +177,7 @@ impl Order<'_> {
     }
 
     /// Gives back the certificate that is in place now.
-    pub(in crate::engine) fn activated(&mut self, result: Result<(), InstallError>) -> Option<Certificate> {
+    pub(crate) fn activated(&mut self, result: Result<(), InstallError>) -> Option<Certificate> {
         self.slot.busy = Busy::Idle;
         if self.slot.removed {
             return None;
@@ -210,7 +211,7 @@ impl Order<'_> {
             "installed generation {} with serial {}, valid until {}",
             generation.name,
             generation.serial,
-            crate::engine::time::rfc3339(generation.not_after)
+            rfc3339(generation.not_after)
         );
         let slot = &mut *self.slot;
         let old = old.map(|old| old.fingerprint);
@@ -246,7 +247,7 @@ impl Order<'_> {
     }
 
     /// With nothing owed any more, the order is guarded.
-    pub(in crate::engine) fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let owing = self.slot.record.owed().any(|debt| debt.event == HookEvent::Installed);
         if !owing && self.slot.record.staged.is_none() && self.slot.record.phase == Phase::Deploying {
             self.change_phase(Trigger::Settled, None);
@@ -300,7 +301,7 @@ impl Order<'_> {
 
     /// Work on this machine ended in a panic: the same work would end the same way, so the operator is asked.
     /// What was collected or staged stays recorded, and is gone on with when the order is taken up again.
-    pub(in crate::engine) fn panicked(&mut self) {
+    pub(crate) fn panicked(&mut self) {
         let doing = match self.slot.busy {
             Busy::Local(Work::Verify) => "reading the keys for its certificate",
             Busy::Local(Work::Stage) => "writing its files",
@@ -318,7 +319,7 @@ impl Order<'_> {
         self.stop_after_bug(doing);
     }
 
-    pub(in crate::engine) fn tidied(&mut self, problem: Option<String>) {
+    pub(crate) fn tidied(&mut self, problem: Option<String>) {
         self.slot.busy = Busy::Idle;
         if self.slot.removed {
             return;
@@ -336,7 +337,7 @@ fn can_be_made(copy: &FileCopy, material: &Material) -> bool {
 
 /// What a generation was made of, out of certificates among which there may be others. They went through the
 /// gate before: a chain built again, at another time, could be another one.
-pub(in crate::engine) fn made_of(generation: &Generation, pool: &[Certificate], at: i64) -> Option<Material> {
+pub(crate) fn made_of(generation: &Generation, pool: &[Certificate], at: i64) -> Option<Material> {
     let find = |wanted: &Fingerprint| pool.iter().find(|known| known.fingerprint() == *wanted).cloned();
     let leaf = find(&generation.fingerprint)?;
     let chain: Option<Vec<_>> = generation.chain.as_ref().and_then(|chain| chain.iter().map(find).collect());
@@ -346,7 +347,7 @@ pub(in crate::engine) fn made_of(generation: &Generation, pool: &[Certificate], 
 }
 
 /// Leaf and chain of certificates that went through the gate before.
-pub(in crate::engine) fn material(
+pub(crate) fn material(
     leaf: &Certificate,
     pool: &[Certificate],
     key: Option<std::path::PathBuf>,
@@ -370,7 +371,7 @@ fn generation_name(leaf: &Certificate, installed: Option<&Generation>, now: Now)
     format!("{}-{}", time.strftime("%Y%m%dT%H%M%SZ"), &fingerprint[..16])
 }
 
-pub(in crate::engine) fn generation(
+pub(crate) fn generation(
     entry: &config::Order,
     name: &str,
     material: &Material,
@@ -396,7 +397,7 @@ pub(in crate::engine) fn generation(
 /// Changes whenever the configuration asks for other files or copies than before. Owner and mode are not part
 /// of it: those are put right in place. The text is fixed for all time, or an upgrade would write every
 /// order's files anew.
-pub(in crate::engine) fn spec_of(entry: &config::Order) -> u64 {
+pub(crate) fn spec_of(entry: &config::Order) -> u64 {
     let mut text = String::new();
     for (kind, name, _) in contents::wanted(&entry.settings.files) {
         text.push_str(&format!("{}={name}\n", kind.as_str()));

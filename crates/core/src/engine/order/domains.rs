@@ -1,30 +1,13 @@
-//! What the vendor knows of an order's domains: when the daemon asks on its own, and what it keeps.
-//!
-//! GetMDCDomainDetails says which domain lacks what, which CollectSSL does not. It is asked for orders that
-//! have waited longer than one interval, for their first certificate or for another one, or whose answer shows
-//! open validation; no more often than `max_interval`, and not at all once the vendor says that this endpoint
-//! is not open to the account.
-
-use crate::engine::account::Accounts;
-use serde_json::json;
+//! Whether the domains of an order are worth asking about, and by which number.
 
 use crate::api::code::Progress;
 use crate::api::reply::{Details, is_validated};
-use crate::api::{OrderRef, Product, Reply, Untrusted};
-use crate::engine::NoteKind;
-use crate::engine::account::CredentialTag;
-use crate::engine::account::Refused;
-use crate::engine::account::side_call::{SideCall, login_of};
-use crate::engine::command::{CommandReply, Target};
-use crate::engine::event::Effect;
-use crate::engine::id::{OrderId, Token};
-use crate::engine::note::{Level, Note};
+use crate::api::{OrderRef, Product};
+use crate::engine::order;
 use crate::engine::order::Order;
-use crate::engine::order::{self, Domains, Heard, OrderRecord};
-use crate::engine::time::{Now, rfc3339};
 
 impl Order<'_> {
-    fn wants_domains(&self) -> bool {
+    pub(crate) fn wants_domains(&self) -> bool {
         let slot = &*self.slot;
         let entry = self.entry();
         let record = &slot.record;
@@ -45,12 +28,12 @@ impl Order<'_> {
     }
 
     /// The order number: its entry's, or the one that answers name.
-    pub(in crate::engine) fn known_number(&self) -> Option<&str> {
+    pub(crate) fn known_number(&self) -> Option<&str> {
         order::number(self.entry(), Some(&self.slot.record))
     }
 
     /// An answer names the order's number, which its entry may not. The newest of a family has another one in time.
-    pub(in crate::engine) fn learn_number(&mut self, told: Option<&str>) {
+    pub(crate) fn learn_number(&mut self, told: Option<&str>) {
         let told = told.filter(|_| !matches!(self.entry().handle, OrderRef::OrderNumber(_)));
         if let Some(told) = told
             && self.slot.record.number.as_deref() != Some(told)
@@ -61,215 +44,9 @@ impl Order<'_> {
     }
 }
 
-impl Accounts<'_> {
-    pub(in crate::engine) fn want_domains(&mut self, token: Token, target: &Target) {
-        let found = self.resolve(target).and_then(|(gate, number, id)| {
-            if let Some(other) =
-                id.map(|id| self.entry(id).settings.product).filter(|product| *product != Product::Ssl)
-            {
-                return Err(format!(
-                    "order {number} is of product {}; the vendor tells domains of ssl orders only",
-                    other.as_str()
-                ));
-            }
-            match self.gates[gate].shut(&self.config, &self.outbox, self.now) {
-                Some(why) => Err(format!("nothing was asked: {why}")),
-                None => Ok((gate, number, id)),
-            }
-        });
-        match found {
-            Ok((gate, number, id)) => {
-                self.gates[gate].side_calls.push_back(SideCall::domains(&number, id, Some(token)));
-            }
-            Err(why) => self.outbox.reply(token, false, &why),
-        }
-    }
-
-    /// After an answer that the order still waits: would its domains tell more?
-    pub(in crate::engine) fn wish_for_domains(&mut self, id: OrderId) {
-        if self.order(id).wants_domains() {
-            let gate = self.orders.slot(id).gate;
-            self.gates[gate].wishes.insert(id);
-        }
-    }
-
-    /// The turn of a wish has come, if it still is one.
-    pub(in crate::engine) fn start_wish(&mut self, gate: usize, id: OrderId) {
-        self.gates[gate].wishes.remove(&id);
-        if self.orders.slot(id).removed
-            || self.orders.slot(id).gate != gate
-            || !self.order(id).wants_domains()
-        {
-            return;
-        }
-        let Some(number) = self.order(id).known_number().map(str::to_owned) else { return };
-        self.start_side_call(gate, SideCall::domains(&number, Some(id), None));
-    }
-
-    /// Recorded before the call, so that no crash makes us ask sooner than we may.
-    pub(in crate::engine) fn domains_asked(&mut self, order: Option<OrderId>) {
-        let asked = self.latest_arrival();
-        if let Some(record) = self.domains_record(order) {
-            match &mut record.domains {
-                Some(known) => known.asked = asked,
-                None => record.domains = Some(Box::new(Domains { asked, heard: None })),
-            }
-        }
-        if let Some(id) = order {
-            self.order(id).touch();
-        }
-    }
-
-    fn domains_record(&mut self, order: Option<OrderId>) -> Option<&mut OrderRecord> {
-        let id = order.filter(|id| !self.orders.slot(*id).removed)?;
-        Some(&mut self.orders.slot_mut(id).record)
-    }
-
-    /// No answer, or none that helps: what was known before stays. The asking command is told; the log is for
-    /// what the daemon asked on its own.
-    pub(in crate::engine) fn domains_unknown(
-        &mut self,
-        asker: Option<Token>,
-        order: Option<OrderId>,
-        number: &str,
-        why: &str,
-    ) {
-        if asker.is_some() {
-            return;
-        }
-        let text = format!(
-            "the domains of order {number} could not be asked for: {why}; the order is polled all the same"
-        );
-        match order.filter(|id| !self.orders.slot(*id).removed) {
-            Some(id) => self.order(id).log(Level::Warn, NoteKind::Domains, text),
-            None => {
-                let note = Note {
-                    level: Level::Warn,
-                    kind: NoteKind::Domains,
-                    order: None,
-                    account: None,
-                    at: self.now.unix(),
-                    text,
-                };
-                self.outbox.say(Effect::Report(note));
-            }
-        }
-    }
-
-    pub(in crate::engine) fn domains_heard(
-        &mut self,
-        order: Option<OrderId>,
-        number: &str,
-        token: Option<Token>,
-        reply: &Reply,
-    ) {
-        let now = self.now;
-        let details = &reply.details;
-        let open = details.dcv.iter().filter(|dcv| !dcv.is_validated()).count();
-        let text = match details.dcv.len() {
-            0 => "the vendor names no domains".to_owned(),
-            1 if open == 0 => "the domain is validated".to_owned(),
-            1 => "the domain is not validated".to_owned(),
-            all if open == 0 => format!("all {all} domains are validated"),
-            all => {
-                let are = if open == 1 { "is" } else { "are" };
-                format!("{open} of {all} domains {are} not validated")
-            }
-        };
-        let heard = Heard {
-            at: now.unix(),
-            since: None,
-            code: Some(reply.code),
-            text: text.clone().into(),
-            details: details.clone(),
-        };
-        let mut changed = false;
-        if let Some(record) = self.domains_record(order) {
-            let known =
-                record.domains.get_or_insert_with(|| Box::new(Domains { asked: now.time, heard: None }));
-            known.asked = now.time;
-            changed = known.heard.as_ref().is_none_or(|known| known.details.dcv != details.dcv);
-            known.heard = Some(heard);
-        }
-        if let Some(id) = order.filter(|id| changed && !self.orders.slot(*id).removed) {
-            self.order(id).touch();
-            let name = self.orders.slot_name(id);
-            let more = if open > 0 {
-                format!("; `certcollectd explain {name}` says what is missing")
-            } else {
-                String::new()
-            };
-            self.order(id).note(Level::Info, NoteKind::Domains, format!("{text}{more}"));
-        }
-        if let Some(token) = token {
-            let data = as_data(number, details, now);
-            let text = format!("order {number}: {text}");
-            self.outbox.say(Effect::Reply { token, reply: CommandReply { ok: true, text, data } });
-        }
-    }
-
-    /// "Permission denied!": the login is fine, this endpoint is not for us.
-    pub(in crate::engine) fn details_refused(&mut self, gate: usize, text: &str) {
-        let account = self.gates[gate].name.clone();
-        let Some(login) = self.account_of(gate).map(login_of) else { return };
-        let first = self.gates[gate].record.details_refused.is_none();
-        self.gates[gate].record.details_refused =
-            Some(Refused { since: self.now.unix(), text: text.into(), tag: None, login });
-        self.gates[gate].wishes.clear();
-        self.touch_gate(gate);
-        self.outbox.say(Effect::TagCredential { account: account.clone() });
-        if first {
-            let text = format!(
-                "account {account}: {text}; not asked again by itself until the account's entry or credential changes"
-            );
-            self.note_account(Level::Warn, NoteKind::DomainsRefused, gate, text);
-        }
-    }
-
-    /// The credential was read: another one than the refused one may be allowed more.
-    pub(in crate::engine) fn details_tagged(&mut self, gate: usize, tag: Option<CredentialTag>) {
-        let Some(refused) = &mut self.gates[gate].record.details_refused else { return };
-        match (refused.tag, tag) {
-            (_, None) => return,
-            (None, Some(tag)) => refused.tag = Some(tag),
-            (Some(known), Some(tag)) if known != tag => self.gates[gate].record.details_refused = None,
-            (Some(_), Some(_)) => return,
-        }
-        self.touch_gate(gate);
-    }
-
-    /// The account's entry was changed.
-    pub(in crate::engine) fn details_allowed_again(&mut self, account: &str) {
-        if let Some(gate) = self.gate_of(account)
-            && self.gates[gate].record.details_refused.take().is_some()
-        {
-            self.touch_gate(gate);
-        }
-    }
-}
-
 /// Whether an answer of CollectSSL says that control of a domain is not proven yet.
 fn shows_open_validation(details: &Details) -> bool {
     let open = |(name, status): &(&str, i32)| *name == "dcvStatus" && Progress::of(*status).is_open();
     details.statuses.iter().any(open)
         || details.domains.iter().any(|(_, state)| !is_validated(state.as_str()))
-}
-
-/// For machines, and for the table of `domains`.
-fn as_data(number: &str, details: &Details, now: Now) -> serde_json::Value {
-    let domains: Vec<_> = details
-        .dcv
-        .iter()
-        .map(|dcv| {
-            json!({
-                "domain": dcv.domain.as_str(),
-                "method": dcv.method.as_ref().map(Untrusted::as_str),
-                "state": dcv.status.as_ref().map(Untrusted::as_str),
-                "validated": dcv.is_validated(),
-            })
-        })
-        .collect();
-    let statuses: serde_json::Map<String, serde_json::Value> =
-        details.statuses.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
-    json!({ "order_number": number, "at": rfc3339(now.unix()), "domains": domains, "statuses": statuses, "caa": details.caa.as_ref().map(Untrusted::as_str) })
 }

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use crate::cert::{self, Certificate, SignatureCheck};
-use crate::config::{self, FileKind};
+use crate::cert::{Certificate, SignatureCheck};
+use crate::config::FileKind;
 use crate::engine::install::{Inspection, Link, Material};
-use crate::engine::note::Level;
+use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::Order;
+use crate::engine::order::deploy::{made_of, spec_of};
+use crate::engine::order::phase::{Phase, Trigger};
 use crate::engine::orders::Orders;
 use crate::engine::time::Time;
-use crate::engine::order::deploy::{made_of, spec_of};
-use crate::engine::order::{Order, Phase, Trigger};
-use crate::engine::{Engine, NoteKind};
+use crate::{cert, config};
 
 /// Files that readers lack, or that cannot be looked at, are looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
@@ -21,7 +22,7 @@ const STEP: Duration = Duration::from_millis(2);
 impl Orders {
     /// What happened to the installed files while no process ran is found at a start, without a call. With
     /// very many orders the looks follow one another.
-    pub(in crate::engine) fn look_at_all(&mut self, now: Time) {
+    pub(crate) fn look_at_all(&mut self, now: Time) {
         let mut from = now;
         let installed = self.slots.iter_mut().filter(|slot| slot.record.installed.is_some());
         for (at, slot) in installed.enumerate() {
@@ -35,7 +36,7 @@ impl Orders {
 
 impl Order<'_> {
     /// The guard's look: put back what is missing, say what was changed by hand, leave it alone.
-    pub(in crate::engine) fn look_at_files(&mut self, inspection: &Inspection) {
+    pub(crate) fn look_at_files(&mut self, inspection: &Inspection) {
         let record = &self.slot.record;
         let Some(installed) = &record.installed else { return self.forget_spare() };
         let respec = installed.spec != spec_of(self.entry());
@@ -168,7 +169,7 @@ impl Order<'_> {
 
     /// What is installed is looked after whatever the vendor says, and although it says nothing; not while another
     /// certificate is about to take its place.
-    pub(in crate::engine) fn look_after(&mut self) {
+    pub(crate) fn look_after(&mut self) {
         let slot = &mut *self.slot;
         let record = &slot.record;
         let rests = record.installed.is_some() && record.staged.is_none() && record.phase.is_polled();
@@ -184,7 +185,7 @@ impl Order<'_> {
 
     /// Whether a bundle brings nothing that is not installed: it holds the installed certificate, and no end
     /// entity that begins later. The one that the operator rolled back from does not count as news either.
-    pub(in crate::engine) fn is_in_place(&self, bundle: &[Certificate]) -> bool {
+    pub(crate) fn is_in_place(&self, bundle: &[Certificate]) -> bool {
         let record = &self.slot.record;
         let Some(installed) = &record.installed else { return false };
         if record.staged.is_some() || record.phase == Phase::Collected {
@@ -201,7 +202,7 @@ impl Order<'_> {
     }
 
     /// The guard's usual finding. The bundle serves to put missing files back, and is not kept.
-    pub(in crate::engine) fn nothing_new(&mut self, bundle: Vec<Certificate>) {
+    pub(crate) fn nothing_new(&mut self, bundle: Vec<Certificate>) {
         let held_back = self
             .slot
             .record

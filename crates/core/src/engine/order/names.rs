@@ -3,7 +3,7 @@
 
 use crate::api::{Product, Untrusted};
 use crate::config;
-use crate::engine::order::OrderRecord;
+use crate::engine::order::record::OrderRecord;
 
 /// The vendor's name for the order, where none of the names that the vendor has told of it is among the entry's domains
 /// or goes with one of them.

@@ -2,16 +2,15 @@
 
 use crate::cert::KeyCandidate;
 use crate::config::{FileCopy, KeySource};
-use crate::engine::NoteKind;
-use crate::engine::command::being_deployed;
 use crate::engine::id::Token;
 use crate::engine::install::Inspection;
-use crate::engine::note::Level;
-use crate::engine::order::deploy;
-use crate::engine::order::{Order, Phase, Trigger};
+use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::commands::being_deployed;
+use crate::engine::order::phase::{Phase, Trigger};
+use crate::engine::order::{Order, deploy};
 
 impl Order<'_> {
-    pub(in crate::engine) fn want_rollback(&mut self, token: Token) {
+    pub(crate) fn want_rollback(&mut self, token: Token) {
         let name = self.slot.name.clone();
         let slot = &mut *self.slot;
         if slot.record.installed.is_none() {
@@ -32,7 +31,7 @@ impl Order<'_> {
         self.touch();
     }
 
-    pub(in crate::engine) fn roll_back(&mut self, inspection: Inspection) {
+    pub(crate) fn roll_back(&mut self, inspection: Inspection) {
         let Inspection { keys, previous, .. } = inspection;
         let previous = previous.and_then(|(name, certificates, files)| {
             let leaf = certificates
@@ -81,7 +80,7 @@ impl Order<'_> {
     }
 
     /// What is installed stays.
-    pub(in crate::engine) fn give_rollback_up(&mut self, why: &str) {
+    pub(crate) fn give_rollback_up(&mut self, why: &str) {
         self.drop_bundle();
         self.change_phase(Trigger::Lost, None);
         self.slot.pending.look = true;

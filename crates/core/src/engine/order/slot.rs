@@ -6,14 +6,15 @@ use std::sync::Arc;
 use crate::api::code::{Class, Row};
 use crate::cert::Certificate;
 use crate::engine::install::Material;
-use crate::engine::order::expiry::next_warning;
-use crate::engine::order::{OrderRecord, Phase};
-use crate::engine::summary;
+use crate::engine::order::lifetime::next_warning;
+use crate::engine::order::phase::Phase;
+use crate::engine::order::record::OrderRecord;
+use crate::engine::tally::Tally;
 use crate::engine::time::{Now, Time};
 
 /// What one order is busy with, outside the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::engine) enum Busy {
+pub(crate) enum Busy {
     #[default]
     Idle,
     Calling,
@@ -24,7 +25,7 @@ pub(in crate::engine) enum Busy {
 
 /// A step of an order on this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::engine) enum Work {
+pub(crate) enum Work {
     Activate,
     /// Find the generation before the current one, to put it back.
     RollBack,
@@ -37,7 +38,7 @@ pub(in crate::engine) enum Work {
 
 /// What the last call about an order brought, for commands waiting for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::engine) enum PollOutcome {
+pub(crate) enum PollOutcome {
     /// No answer that can be understood, so far.
     #[default]
     Nothing,
@@ -51,7 +52,7 @@ pub(in crate::engine) enum PollOutcome {
 
 impl PollOutcome {
     /// What an answer of this meaning brings.
-    pub(in crate::engine) fn of(row: Row) -> PollOutcome {
+    pub(crate) fn of(row: Row) -> PollOutcome {
         if row.class == Class::AccountClosed {
             PollOutcome::Refused
         } else if row.shows_login() {
@@ -64,61 +65,61 @@ impl PollOutcome {
 
 /// Work that an order owes on this machine, beyond what its record says.
 #[derive(Debug, Clone, Copy, Default)]
-pub(in crate::engine) struct Pending {
+pub(crate) struct Pending {
     /// The bundle has not been through the gate since it, the keys or the configuration changed.
-    pub(in crate::engine) verify: bool,
+    pub(crate) verify: bool,
     /// Look whether the installed files are still what they were.
-    pub(in crate::engine) look: bool,
+    pub(crate) look: bool,
     /// Put the generation before the current one back.
-    pub(in crate::engine) rollback: bool,
+    pub(crate) rollback: bool,
     /// The bundle at hand is the installed one; it serves only to put missing files back.
-    pub(in crate::engine) spare: bool,
+    pub(crate) spare: bool,
     /// Remove old generations.
-    pub(in crate::engine) sweep: bool,
+    pub(crate) sweep: bool,
     /// Write the refused bundle where the operator can look at it.
-    pub(in crate::engine) quarantine: bool,
+    pub(crate) quarantine: bool,
     /// The bundle could not be judged, because a file of this machine could not be read; that is the trouble on record.
-    pub(in crate::engine) unread: bool,
+    pub(crate) unread: bool,
     /// A bug aborted local work. Nothing is retried until the operator resumes the order; after a restart,
     /// only a staged generation is.
-    pub(in crate::engine) broken: bool,
+    pub(crate) broken: bool,
 }
 
 #[derive(Debug)]
-pub(in crate::engine) struct Slot {
-    pub(in crate::engine) name: Arc<str>,
+pub(crate) struct Slot {
+    pub(crate) name: Arc<str>,
     /// Index into the configuration's orders; of no meaning once removed.
-    pub(in crate::engine) entry: usize,
+    pub(crate) entry: usize,
     /// Index into the gates.
-    pub(in crate::engine) gate: usize,
-    pub(in crate::engine) record: OrderRecord,
-    pub(in crate::engine) bundle: Option<Vec<Certificate>>,
-    pub(in crate::engine) material: Option<Box<Material>>,
-    pub(in crate::engine) busy: Busy,
-    pub(in crate::engine) pending: Pending,
+    pub(crate) gate: usize,
+    pub(crate) record: OrderRecord,
+    pub(crate) bundle: Option<Vec<Certificate>>,
+    pub(crate) material: Option<Box<Material>>,
+    pub(crate) busy: Busy,
+    pub(crate) pending: Pending,
     /// The operator wants it polled now, or a changed credential is to be tried with it.
-    pub(in crate::engine) urgent: bool,
-    pub(in crate::engine) poll_outcome: PollOutcome,
+    pub(crate) urgent: bool,
+    pub(crate) poll_outcome: PollOutcome,
     /// Where it stands in its gate's queue.
-    pub(in crate::engine) queued: Option<Time>,
+    pub(crate) queued: Option<Time>,
     /// Where it stands in the timers.
-    pub(in crate::engine) timed: Option<Time>,
+    pub(crate) timed: Option<Time>,
     /// Its first due debt waits for its run in the ledger.
-    pub(in crate::engine) ready: bool,
+    pub(crate) ready: bool,
     /// The installed files are looked at then, without a poll.
-    pub(in crate::engine) look_from: Option<Time>,
+    pub(crate) look_from: Option<Time>,
     /// Until when a certificate that is not yet valid is waited for.
-    pub(in crate::engine) hold_until: Option<Time>,
+    pub(crate) hold_until: Option<Time>,
     /// The configuration no longer has it.
-    pub(in crate::engine) removed: bool,
+    pub(crate) removed: bool,
     /// This process is not here for it.
-    pub(in crate::engine) quiet: bool,
-    pub(in crate::engine) tally: summary::Tally,
+    pub(crate) quiet: bool,
+    pub(crate) tally: Tally,
 }
 
 impl Slot {
     /// What an idle order owes on this machine, and from when on.
-    pub(in crate::engine) fn local_work(&self) -> Option<(Time, Work)> {
+    pub(crate) fn local_work(&self) -> Option<(Time, Work)> {
         let record = &self.record;
         if self.pending.broken {
             return None;
@@ -152,7 +153,7 @@ impl Slot {
     }
 
     /// When something is to be done about it on this machine.
-    pub(in crate::engine) fn next_work(&self, now: Now) -> Option<Time> {
+    pub(crate) fn next_work(&self, now: Now) -> Option<Time> {
         if self.removed || self.quiet || self.busy != Busy::Idle {
             return None;
         }

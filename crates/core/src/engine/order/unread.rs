@@ -1,17 +1,20 @@
 //! A certificate that cannot be judged, because a key, a request or trust anchors of this machine cannot be read. That is
 //! our trouble and not the vendor's: it waits, is looked at again soon, and the working certificate stays.
 
-use crate::cert::{self, Check, Finding, Verdict};
+use crate::cert;
+use crate::cert::{Check, Finding, Verdict};
 use crate::engine::install::Inspection;
-use crate::engine::note::Level;
-use crate::engine::order::{Order, Trigger, Trouble};
-use crate::engine::{NoteKind, note, schedule};
+use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::Order;
+use crate::engine::order::phase::Trigger;
+use crate::engine::order::record::Trouble;
+use crate::engine::{note, schedule};
 
 /// Failed tries between two log records: an hour and a half.
 const TELL_AGAIN: u32 = 256;
 
 /// Why a refusal says nothing about the certificate: all that stands against it is that something could not be read.
-pub(in crate::engine) fn unread(verdict: &Verdict, inspection: &Inspection) -> Option<String> {
+pub(crate) fn unread(verdict: &Verdict, inspection: &Inspection) -> Option<String> {
     let anchors = inspection.anchors.as_ref().and_then(|anchors| anchors.as_ref().err());
     let is_ours = |finding: &Finding| match finding.check {
         // Several could be the one that was ordered, which the key would tell.
@@ -39,7 +42,7 @@ pub(in crate::engine) fn unread(verdict: &Verdict, inspection: &Inspection) -> O
 
 impl Order<'_> {
     /// Looks again soon, until it can be read.
-    pub(in crate::engine) fn postpone(&mut self, why: &str) {
+    pub(crate) fn postpone(&mut self, why: &str) {
         let now = self.now;
         let slot = &mut *self.slot;
         let before = slot.record.trouble.as_ref().filter(|trouble| *trouble.text == *why);
@@ -66,7 +69,7 @@ impl Order<'_> {
     }
 
     /// It can be read now.
-    pub(in crate::engine) fn end_postponement(&mut self) {
+    pub(crate) fn end_postponement(&mut self) {
         let slot = &mut *self.slot;
         if std::mem::take(&mut slot.pending.unread) {
             slot.record.trouble = None;

@@ -5,16 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::api::{Product, Untrusted};
-use crate::cert::{self, Certificate, Expectation, Fingerprint, KeyExpectation, Verdict};
-use crate::config::{self, FileKind, HookEvent, KeySource, Severity};
-use crate::engine::NoteKind;
+use crate::cert::{Certificate, Expectation, Fingerprint, KeyExpectation, Severity, Verdict};
+use crate::config::{FileKind, HookEvent, KeySource};
 use crate::engine::install::{Inspection, InstalledFile, Material};
-use crate::engine::note::Level;
-use crate::engine::order::contents;
+use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::deploy::generation;
+use crate::engine::order::phase::{Phase, Trigger};
+use crate::engine::order::record::Generation;
 use crate::engine::order::unread::unread;
-use crate::engine::order::{Generation, Order, Phase, Trigger};
+use crate::engine::order::{Order, contents};
 use crate::engine::time::rfc3339;
+use crate::{cert, config};
 
 /// A certificate that is not valid yet is looked at again at least this often: the clock may be what is wrong.
 const HOLD_CHECK: Duration = Duration::from_secs(3600);
@@ -23,7 +24,7 @@ const EARLIEST_CLOCK: i64 = 1_795_132_800;
 
 impl Order<'_> {
     /// Judges the bundle at hand.
-    pub(in crate::engine) fn judge(&mut self, inspection: &Inspection, on_record: &[Box<str>]) {
+    pub(crate) fn judge(&mut self, inspection: &Inspection, on_record: &[Box<str>]) {
         let Some(bundle) = self.slot.bundle.clone() else { return };
         let entry = self.entry();
         let installed = self.slot.record.installed.as_ref().map(|installed| cert::Installed {
@@ -59,7 +60,7 @@ impl Order<'_> {
     }
 
     /// What was refused may have been so because of this machine: another key in the same file, other roots, the clock.
-    pub(in crate::engine) fn judge_again(&mut self) {
+    pub(crate) fn judge_again(&mut self) {
         let slot = &mut *self.slot;
         let refused = slot.record.phase == Phase::Quarantined && slot.record.staged.is_none();
         slot.pending.verify |= refused && slot.bundle.is_some();

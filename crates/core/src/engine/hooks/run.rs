@@ -1,0 +1,89 @@
+//! A run of a hook: what it is told, and how it ended.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::api::Untrusted;
+use crate::config::{Hook, HookEvent};
+use crate::engine::id::RunId;
+
+/// One run of a hook, for one or several orders.
+#[derive(Debug, Clone)]
+pub struct HookRun {
+    pub run: RunId,
+    pub hook: Arc<Hook>,
+    pub event: HookEvent,
+    /// For whom; at least one.
+    pub subjects: Vec<Subject>,
+    pub rehearsal: bool,
+}
+
+/// What a hook is told of one order. Empty where there is nothing to tell.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Subject {
+    pub order: Arc<str>,
+    /// The number it is known by at the vendor.
+    pub number: String,
+    /// `ssl`, `mark` or `smime`.
+    pub product: &'static str,
+    /// `<install_dir>/<name>`.
+    pub dir: PathBuf,
+    /// Where `cert` is, empty if it is not written.
+    pub cert: PathBuf,
+    /// Where `chain` is, empty if it is not written.
+    pub chain: PathBuf,
+    /// Where `fullchain` is, empty if it is not written.
+    pub fullchain: PathBuf,
+    /// Names in the certificate that are well-formed.
+    pub domains: Vec<String>,
+    /// Lower-case hexadecimal.
+    pub serial: String,
+    /// SHA-256, lower-case hexadecimal.
+    pub fingerprint: String,
+    /// UNIX seconds.
+    pub not_after: Option<i64>,
+    /// The generation's name.
+    pub generation: String,
+    /// What was left out because it is too long: variables without their `CERTCOLLECTD_`.
+    pub untold: Vec<&'static str>,
+}
+
+/// How a hook ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HookResult {
+    Done,
+    /// Exit code 42: the hook says that this event is not for it.
+    NotForMe,
+    Failed {
+        /// In our words: exit status, signal, timeout, what was refused.
+        why: String,
+        /// The last lines that it printed, three at most.
+        last_words: Vec<Untrusted>,
+        /// The one thing to do, where that is known.
+        remedy: Option<String>,
+    },
+}
+
+impl HookResult {
+    /// It did not work, and that is all that is known.
+    pub fn failed(why: impl Into<String>) -> HookResult {
+        HookResult::Failed { why: why.into(), last_words: Vec::new(), remedy: None }
+    }
+}
+
+/// How a run ended, in words for the log and for `status`.
+pub(crate) fn outcome(result: &HookResult) -> String {
+    match result {
+        HookResult::Done => "done".into(),
+        HookResult::NotForMe => "not for this hook (exit code 42)".into(),
+        HookResult::Failed { why, last_words, remedy } => {
+            let quoted: Vec<String> = last_words.iter().map(|line| format!("\"{line}\"")).collect();
+            let words = match quoted[..] {
+                [] => String::new(),
+                _ => format!("; its last words: {}", quoted.join(", ")),
+            };
+            let remedy = remedy.iter().map(|remedy| format!("; {remedy}")).collect::<String>();
+            format!("failed: {why}{words}{remedy}")
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Who runs next, and what comes of it.
+//!
+//! Each order tries its hooks one after the other, in the order of its configuration; a hook never runs twice at once; who
+//! shares a run is decided in [`crate::engine::hooks::company`].
+
+use std::sync::Arc;
+
+use crate::config;
+use crate::config::{Action, FileKind, Hook, HookEvent};
+use crate::engine::event::Effect;
+use crate::engine::hooks::Hooks;
+use crate::engine::hooks::ledger::{Company, Key, Ready, Running};
+use crate::engine::hooks::run::{HookResult, HookRun, Subject};
+use crate::engine::id::{OrderId, RunId};
+use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::slot::Busy;
+use crate::engine::time::Time;
+
+/// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
+/// block the others.
+const MAX_PARALLEL: usize = 4;
+
+impl Hooks<'_> {
+    /// Hooks that an order no longer has are no longer owed.
+    pub(crate) fn drop_hooks(&mut self, id: OrderId) {
+        let entry = self.entry(id);
+        let gone: Vec<(Arc<str>, HookEvent)> = self
+            .orders
+            .slot(id)
+            .record
+            .debts
+            .iter()
+            .filter(|debt| {
+                let listens = self.config.hook(&debt.hook).is_some_and(|hook| hook.on.contains(&debt.event));
+                !listens || !entry.settings.hooks.contains(&debt.hook)
+            })
+            .map(|debt| (debt.hook.clone(), debt.event))
+            .collect();
+        for (hook, event) in gone {
+            if self.orders.slot(id).busy != Busy::Hook {
+                self.unready(id);
+            }
+            self.order(id).forgive(&hook, event);
+        }
+    }
+
+    /// Lets an idle order's first due debt wait for its run.
+    pub(crate) fn queue_debts(&mut self, id: OrderId) {
+        let slot = self.orders.slot(id);
+        if slot.ready || slot.removed || slot.busy != Busy::Idle {
+            return;
+        }
+        let due = slot.record.owed().find(|debt| debt.next.is_some_and(|next| next <= self.now.time));
+        let Some(key) = due.map(|debt| (debt.hook.clone(), debt.event)) else { return };
+        if self.config.hook(&key.0).is_none() {
+            return self.order(id).forgive(&key.0, key.1);
+        }
+        let apart = Hooks::runs_apart(&self.orders.slot(id).record, &key);
+        self.ledger.ready.entry(key).or_insert_with(|| Ready::new(self.now)).join(id, apart, self.now);
+        self.orders.slot_mut(id).ready = true;
+    }
+
+    /// The hooks that wait for a run; the one that has waited longest is the first.
+    pub(crate) fn waiting(&self) -> Vec<Key> {
+        let mut keys: Vec<(Time, Key)> =
+            self.ledger.ready.iter().map(|(key, ready)| (ready.turn, key.clone())).collect();
+        keys.sort();
+        keys.into_iter().map(|(_, key)| key).collect()
+    }
+
+    /// Starts a run that may start.
+    pub(crate) fn start(&mut self, key: &Key) {
+        let running = &self.ledger.running;
+        if running.len() >= MAX_PARALLEL || running.values().any(|running| running.hook == key.0) {
+            // Looked at again when a run ends.
+            if let Some(ready) = self.ledger.ready.get_mut(key) {
+                ready.wait = None;
+            }
+            return;
+        }
+
+        let Some(hook) = self.config.hook(&key.0).cloned() else { return };
+        let company = self.next_company(key, &hook);
+        let Some(ready) = self.ledger.ready.get_mut(key) else { return };
+        if company.orders.is_empty() {
+            return;
+        }
+        ready.turn = self.now.time;
+        for id in &company.orders {
+            ready.leave(*id);
+        }
+        if ready.is_empty() {
+            self.ledger.ready.remove(key);
+        }
+        for id in &company.orders {
+            self.orders.slot_mut(*id).ready = false;
+            let debts = &mut self.orders.slot_mut(*id).record.debts;
+            for debt in debts.iter_mut().filter(|debt| debt.hook == key.0 && debt.event == key.1) {
+                debt.started = true;
+                debt.tries += 1;
+            }
+            self.order(*id).touch();
+        }
+        self.run_hook(hook, key.1, company, false);
+    }
+
+    pub(crate) fn run_hook(
+        &mut self,
+        hook: Arc<Hook>,
+        event: HookEvent,
+        company: Company,
+        rehearsal: bool,
+    ) -> RunId {
+        let Company { orders, subjects, apart } = company;
+        let run = RunId(self.ledger.next_run);
+        self.ledger.next_run += 1;
+        if matches!(hook.action, Action::Run(_)) {
+            for (id, subject) in
+                orders.iter().zip(&subjects).filter(|(_, subject)| !subject.untold.is_empty())
+            {
+                let text = format!(
+                    "hook {}: CERTCOLLECTD_{} is left empty, because it is longer than a program can be told; \
+                     the installed files have it",
+                    hook.name,
+                    subject.untold.join(", _")
+                );
+                self.order(*id).log(Level::Warn, NoteKind::HookUntold, text);
+            }
+        }
+        for id in &orders {
+            self.orders.slot_mut(*id).busy = Busy::Hook;
+        }
+        self.ledger.running.insert(run, Running { hook: hook.name.clone(), event, orders, apart, rehearsal });
+        self.outbox.start(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal })));
+        run
+    }
+
+    /// What a hook is told of an order.
+    pub(crate) fn subject(&self, id: OrderId) -> Subject {
+        let entry = self.entry(id);
+        let dir = self.config.install_dir.join(&*entry.name);
+        let files = &entry.settings.files;
+        let path = |kind| files.name(kind).map(|name| dir.join(name)).unwrap_or_default();
+        let installed = self.orders.slot(id).record.installed.as_deref();
+        Subject {
+            order: entry.name.clone(),
+            number: entry.handle.text().to_owned(),
+            product: entry.settings.product.as_str(),
+            cert: path(FileKind::Cert),
+            chain: path(FileKind::Chain),
+            fullchain: path(FileKind::Fullchain),
+            domains: installed
+                .map(|installed| valid_names(&installed.names))
+                .unwrap_or_else(|| configured(entry)),
+            serial: installed.map(|installed| whole_serial(&installed.serial)).unwrap_or_default(),
+            fingerprint: installed.map(|installed| installed.fingerprint.to_string()).unwrap_or_default(),
+            not_after: installed.map(|installed| installed.not_after),
+            generation: installed.map(|installed| installed.name.to_string()).unwrap_or_default(),
+            dir,
+            untold: Vec::new(),
+        }
+        .fit()
+    }
+
+    /// A run that was never begun, because the save before it failed.
+    pub(crate) fn hook_unstarted(&mut self, run: RunId) {
+        let Some(running) = self.ledger.running.remove(&run) else { return };
+        for id in &running.orders {
+            self.orders.slot_mut(*id).busy = Busy::Idle;
+            let debts = &mut self.orders.slot_mut(*id).record.debts;
+            for debt in
+                debts.iter_mut().filter(|debt| debt.hook == running.hook && debt.event == running.event)
+            {
+                debt.started = false;
+                debt.tries = debt.tries.saturating_sub(1);
+            }
+        }
+        if running.rehearsal {
+            self.rehearsed(run, &HookResult::failed("the state cannot be saved"));
+        }
+    }
+
+    pub(crate) fn hook_ended(&mut self, run: RunId, result: HookResult) {
+        let Some(running) = self.ledger.running.remove(&run) else { return };
+        for id in &running.orders {
+            self.orders.slot_mut(*id).busy = Busy::Idle;
+        }
+        if running.rehearsal {
+            self.rehearsed(run, &result);
+        } else {
+            self.count_in_vain(&running, &result);
+            for id in &running.orders {
+                if !self.orders.slot(*id).removed {
+                    self.order(*id).record_result(&running, &result);
+                }
+            }
+            self.outbox.save_first();
+        }
+        for id in running.orders {
+            if !self.orders.slot(id).removed {
+                self.queue_debts(id);
+            }
+        }
+    }
+
+    /// Tells a hook that is at fault from orders that are: see [`crate::engine::hooks::company`].
+    fn count_in_vain(&mut self, running: &Running, result: &HookResult) {
+        match result {
+            HookResult::Failed { .. } if running.apart => {
+                let failed = self.ledger.in_vain.entry(running.hook.clone()).or_default();
+                failed.extend(&running.orders);
+            }
+            HookResult::Failed { .. } | HookResult::Done | HookResult::NotForMe => {
+                self.ledger.in_vain.remove(&running.hook);
+            }
+        }
+    }
+
+    /// Takes an order out of every run that has not begun.
+    pub(crate) fn unready(&mut self, id: OrderId) {
+        if std::mem::take(&mut self.orders.slot_mut(id).ready) {
+            self.ledger.ready.retain(|_, ready| {
+                ready.leave(id);
+                !ready.is_empty()
+            });
+        }
+    }
+}
+
+/// A serial number that is not shown whole is told no program.
+fn whole_serial(shown: &str) -> String {
+    Some(shown)
+        .filter(|shown| shown.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// Names fit for a hook: letters, digits, dots, hyphens, a wildcard, and what IP and e-mail addresses need.
+fn valid_names(names: &[Box<str>]) -> Vec<String> {
+    let fit = |name: &&str| {
+        !name.is_empty()
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_*:@+".contains(&byte))
+            && !name.starts_with('-')
+    };
+    names.iter().map(|name| &**name).filter(fit).map(str::to_owned).collect()
+}
+
+fn configured(entry: &config::Order) -> Vec<String> {
+    valid_names(&entry.domains)
+}

@@ -1,0 +1,28 @@
+//! What the state file holds.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::cert::Certificate;
+use crate::engine::account::record::AccountRecord;
+use crate::engine::adopted::Adopted;
+use crate::engine::order::record::OrderRecord;
+
+/// What the state file holds of one order.
+#[derive(Debug, Clone)]
+pub struct Remembered {
+    pub record: OrderRecord,
+    /// The collected bundle that is not installed yet.
+    pub bundle: Option<Vec<Certificate>>,
+}
+
+/// Everything the state file holds, translated to this boot's line of time.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// By name; orders that are no longer configured included.
+    pub orders: HashMap<Arc<str>, Remembered>,
+    /// By name.
+    pub accounts: HashMap<Arc<str>, AccountRecord>,
+    /// Orders that came from a replacement and are in no configuration, by name.
+    pub adopted: Vec<Adopted>,
+}

@@ -1,0 +1,108 @@
+//! The operator's word: carried out, and answered.
+
+use crate::engine::Engine;
+use crate::engine::command::{Command, CommandReply};
+use crate::engine::event::Effect;
+use crate::engine::id::{OrderId, Token};
+use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::phase::Trigger;
+use crate::engine::order::slot::{Busy, PollOutcome};
+
+impl Engine {
+    pub(crate) fn commanded(&mut self, token: Token, command: Command) {
+        if self.stopping {
+            return self.outbox.reply(token, false, "certcollectd is stopping");
+        }
+        let (name, carry_out): (_, fn(&mut Engine, Token, OrderId)) = match &command {
+            Command::Poll(name) => (name, |engine, token, id| engine.order(id).poll_now(token)),
+            Command::Accept(name) => (name, |engine, token, id| engine.order(id).accept(token)),
+            Command::Rollback(name) => (name, |engine, token, id| engine.order(id).want_rollback(token)),
+            Command::Resume(name) => (name, Engine::resume),
+            Command::Rehearse(name) => (name, |engine, token, id| engine.hooks().rehearse(token, id)),
+            Command::ResumeAccount(account) => return self.accounts().resume_account(token, account, false),
+            Command::ResumeSamePassword(account) => {
+                return self.accounts().resume_account(token, account, true);
+            }
+            Command::Forget(name) => return self.forget(token, name),
+            Command::Domains(target) => return self.accounts().want_domains(token, target),
+            Command::Resend(target) => return self.accounts().want_resend(token, target),
+            Command::Replace(command) => return self.accounts().want_replacement(token, command.clone()),
+        };
+        let Some(id) = self.orders.find(name) else {
+            return self.outbox.reply(
+                token,
+                false,
+                &format!("no order named {} is configured", crate::api::Untrusted::new(name)),
+            );
+        };
+        carry_out(self, token, id);
+    }
+
+    /// Replies to those who wait for an order, once it has come to rest.
+    pub(crate) fn answer_waiters(&mut self, id: OrderId) {
+        if !self.outbox.waiters.contains_key(&id) {
+            return;
+        }
+        let slot = self.orders.slot(id);
+        let at_rest = slot.busy == Busy::Idle && !slot.ready;
+        let work = self.orders.slot(id).local_work().is_some_and(|(at, _)| at <= self.now.time);
+        let debts = slot.record.owed().any(|debt| debt.next.is_some_and(|next| next <= self.now.time));
+        if !at_rest || work || debts {
+            return;
+        }
+        let text = self.order(id).describe();
+        let slot = self.orders.slot(id);
+        let closed = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some());
+        let (called, login) = match slot.poll_outcome {
+            PollOutcome::Nothing => (false, "unknown"),
+            PollOutcome::Answer => (!closed, "unknown"),
+            PollOutcome::Refused => (false, CommandReply::REFUSED),
+            PollOutcome::Login => (true, CommandReply::ACCEPTED),
+        };
+        let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none();
+        let urgent = slot.urgent;
+        let waiters = self.outbox.waiters.remove(&id).unwrap_or_default();
+        // A poll still to be made delays no one who waits for something else.
+        let (calls, done): (Vec<_>, Vec<_>) =
+            waiters.into_iter().partition(|waiter| urgent && waiter.needs_call);
+        if !calls.is_empty() {
+            self.outbox.waiters.insert(id, calls);
+        }
+        for waiter in done {
+            let mut reply = CommandReply::new(ok && (called || !waiter.needs_call), &*text);
+            if waiter.needs_call {
+                reply.data = serde_json::json!({ CommandReply::LOGIN: login });
+            }
+            self.outbox.say(Effect::Reply { token: waiter.token, reply });
+        }
+    }
+
+    fn resume(&mut self, token: Token, id: OrderId) {
+        let now = self.now;
+        self.orders.slot_mut(id).pending.broken = false;
+        let record = &mut self.orders.slot_mut(id).record;
+        let stopped = record.phase.needs_person();
+        record.unknowns = 0;
+        record.failures = 0;
+        if let Some(trouble) = &mut record.trouble {
+            trouble.next = now.time;
+        }
+        for debt in record.debts.iter_mut().filter(|debt| debt.next.is_some()) {
+            debt.next = Some(now.time);
+        }
+        if self.orders.slot(id).bundle.is_some() {
+            self.orders.slot_mut(id).pending.verify = true;
+        }
+        if let Some(number) = self.order(id).known_number().map(str::to_owned) {
+            let gate = self.orders.slot(id).gate;
+            self.accounts().settle_replacement(gate, |known| known == number);
+        }
+        if stopped {
+            self.order(id).change_phase(Trigger::Resumed, None);
+            self.order(id).note(Level::Info, NoteKind::Resumed, "taken up again by the operator".into());
+        }
+        self.order(id).set_due();
+        self.outbox.save_first();
+        self.order(id).poll_now(token);
+    }
+}

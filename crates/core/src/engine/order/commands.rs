@@ -1,0 +1,143 @@
+//! The operator's word on one order.
+
+use crate::engine::id::Token;
+use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::Order;
+use crate::engine::order::phase::Phase;
+use crate::engine::order::slot::Busy;
+use crate::engine::time::rfc3339;
+
+impl Order<'_> {
+    pub(crate) fn poll_now(&mut self, token: Token) {
+        if let Some(why) = self.why_not_polled() {
+            let text = format!("{} was not polled: {why}", self.slot.name.clone());
+            return self.outbox.reply(token, false, &text);
+        }
+        self.ask_now(token);
+    }
+
+    fn why_not_polled(&self) -> Option<String> {
+        let record = &self.slot.record;
+        let stopped = || {
+            let reason = record.reason.as_deref().unwrap_or("a person must act");
+            let (phase, name) = (record.phase.predicate(), self.slot.name.clone());
+            format!("it {phase}: {reason}; `certcollectd resume {name}` takes it up again")
+        };
+        self.gate.shut(self.config, self.outbox, self.now).or_else(|| record.phase.is_stopped().then(stopped))
+    }
+
+    fn ask_now(&mut self, token: Token) {
+        self.slot.urgent = self.slot.busy != Busy::Calling;
+        self.wait_for(token, true);
+    }
+
+    pub(crate) fn wait_for(&mut self, token: Token, needs_call: bool) {
+        self.outbox.wait_for(self.id, token, needs_call);
+    }
+
+    /// Where an order stands, in a few sentences.
+    pub(crate) fn describe(&self) -> String {
+        let record = &self.slot.record;
+        let name = self.slot.name.clone();
+        let mut lines = vec![match &record.reason {
+            Some(reason) => format!("{name} {}: {reason}", record.phase.predicate()),
+            None => format!("{name} {}", record.phase.predicate()),
+        }];
+        if let Some(heard) = &record.heard {
+            lines.push(format!("the vendor: {}", heard.text));
+        }
+        if let Some(installed) = &record.installed {
+            lines.push(format!(
+                "installed: serial {}, valid until {}",
+                installed.serial,
+                rfc3339(installed.not_after)
+            ));
+        }
+        if let Some(trouble) = &record.trouble {
+            lines.push(format!("trouble: {}", trouble.text));
+        }
+        for debt in record.owed() {
+            let outcome = debt.outcome.as_deref().unwrap_or("not tried yet");
+            lines.push(format!("hook {} is owed: {outcome}", debt.hook));
+        }
+        lines.push(self.next_poll());
+        lines.join("\n")
+    }
+
+    pub(crate) fn accept(&mut self, token: Token) {
+        let name = self.slot.name.clone();
+        let slot = &mut *self.slot;
+        let record = &mut slot.record;
+        if record.rollback && record.trouble.is_some() {
+            // What keeps the older generation from its place must not keep newer ones out.
+            self.give_rollback_up("the newer certificate is wanted");
+            let text = format!(
+                "{name}: the rollback was given up; what is installed now stays, newer certificates are taken again"
+            );
+            return self.outbox.reply(token, true, &text);
+        }
+        if let Some(trouble) = record.trouble.as_ref().filter(|_| slot.pending.unread) {
+            let text = format!("{name} waits to be installed, not to be accepted: {}", trouble.text);
+            return self.outbox.reply(token, false, &text);
+        }
+        if record.staged.is_some() || record.phase == Phase::Collected {
+            return self.outbox.reply(token, false, &being_deployed(&name));
+        }
+        let is_known = record.phase == Phase::Quarantined && !record.leafless;
+        let leaf = slot.bundle.as_ref().filter(|_| is_known);
+        if let Some(leaf) = leaf.and_then(|bundle| bundle.first()) {
+            record.accepted = Some(leaf.fingerprint());
+            slot.pending.verify = true;
+            slot.hold_until = None;
+            let text = "the quarantined certificate is accepted by the operator";
+            self.note(Level::Warn, NoteKind::Accepted, text.into());
+            self.outbox.save_first();
+            self.wait_for(token, false);
+            return self.touch();
+        }
+        let Some(refused) = record.refused.take() else {
+            let known = self.revocation_accepted();
+            let known = known.then(|| "the announced revocation is no alarm any more".to_owned());
+            let missed = self.coverage_accepted();
+            let missed = missed.map(|names| format!("{names} is not missed any more"));
+            let settled: Vec<String> = known.into_iter().chain(missed).collect();
+            if !settled.is_empty() {
+                return self.outbox.reply(token, true, &format!("{name}: accepted; {}", settled.join("; ")));
+            }
+            let record = &self.slot.record;
+            if record.phase == Phase::Quarantined && record.leafless {
+                let why = record.reason.as_deref().unwrap_or_default();
+                let text = format!(
+                    "{name}: which certificate to install is not known, so there is none to accept: {why}"
+                );
+                return self.outbox.reply(token, false, &text);
+            }
+            let stopped = match record.phase.is_stopped() {
+                true => {
+                    format!(
+                        ": it {}; `certcollectd resume {name}` takes it up again",
+                        record.phase.predicate()
+                    )
+                }
+                false => String::new(),
+            };
+            return self.outbox.reply(token, false, &format!("{name} has nothing in quarantine{stopped}"));
+        };
+        // Rolled back from: collected again, then installed.
+        record.accepted = Some(refused);
+        let text = "the certificate that was rolled back is accepted again";
+        self.note(Level::Info, NoteKind::Accepted, text.into());
+        self.touch();
+        self.outbox.save_first();
+        if let Some(why) = self.why_not_polled() {
+            let text =
+                format!("{name}: accepted; it is installed once it has been collected again, but {why}");
+            return self.outbox.reply(token, false, &text);
+        }
+        self.ask_now(token);
+    }
+}
+
+pub(crate) fn being_deployed(name: &str) -> String {
+    format!("{name} is being deployed; try again when that is done")
+}

@@ -1,0 +1,107 @@
+//! The hooks that an order owes: owed until they have worked.
+
+use std::sync::Arc;
+
+use crate::config::HookEvent;
+use crate::engine::hooks::ledger::Running;
+use crate::engine::hooks::run::{HookResult, outcome};
+use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
+use crate::engine::order::Order;
+use crate::engine::order::record::Debt;
+use crate::engine::{note, schedule};
+
+impl Order<'_> {
+    /// Enters the order's hooks for an event; what was owed for the same event before is replaced.
+    pub(crate) fn owe_hooks(&mut self, event: HookEvent) {
+        let now = self.now;
+        let wanted: Vec<Arc<str>> = self
+            .entry()
+            .settings
+            .hooks
+            .iter()
+            .filter(|name| self.config.hook(name).is_some_and(|hook| hook.on.contains(&event)))
+            .cloned()
+            .collect();
+        let record = &mut self.slot.record;
+        record.debts.retain(|debt| debt.event != event || wanted.contains(&debt.hook));
+        for hook in wanted {
+            let fresh = Debt {
+                hook: hook.clone(),
+                event,
+                since: now.unix(),
+                tries: 0,
+                next: Some(now.time),
+                started: false,
+                outcome: None,
+                ended: None,
+            };
+            match record.debts.iter_mut().find(|debt| debt.hook == hook && debt.event == event) {
+                Some(debt) => *debt = fresh,
+                None => record.debts.push(fresh),
+            }
+        }
+        self.touch();
+    }
+
+    /// A hook that the configuration no longer has cannot be run; said, and struck out.
+    pub(crate) fn forgive(&mut self, hook: &str, event: HookEvent) {
+        let record = &mut self.slot.record;
+        let is_meant = |debt: &Debt| &*debt.hook == hook && debt.event == event;
+        let owed = record.owed().any(is_meant);
+        record.debts.retain(|debt| !is_meant(debt));
+        if owed {
+            let text = format!(
+                "hook {hook} was owed ({}), but is no longer configured for this order; struck out",
+                event.as_str()
+            );
+            self.note(Level::Warn, NoteKind::HookDropped, text);
+        }
+        self.settle();
+        self.touch();
+    }
+
+    pub(crate) fn record_result(&mut self, running: &Running, result: &HookResult) {
+        let now = self.now;
+        let record = &mut self.slot.record;
+        let kept = if record.installed.is_some() { "the files stay installed, " } else { "" };
+        let Some(debt) =
+            record.debts.iter_mut().find(|debt| debt.hook == running.hook && debt.event == running.event)
+        else {
+            return;
+        };
+        let outcome = outcome(result);
+        debt.started = false;
+        debt.ended = Some(now.unix());
+        debt.outcome = Some(outcome.as_str().into());
+        let tries = debt.tries;
+        let (hook, event) = (&running.hook, running.event.as_str());
+        let (shared, next) = match running.orders.len() {
+            0 | 1 => (String::new(), ""),
+            orders => (format!(" in a run for {orders} orders"), ", each in a run of its own"),
+        };
+        match result {
+            HookResult::Done | HookResult::NotForMe => {
+                debt.next = None;
+                let text = format!("hook {hook} ({event}){shared}: {outcome}");
+                self.note(Level::Info, NoteKind::HookDone, text);
+                self.settle();
+            }
+            HookResult::Failed { .. } => {
+                let wait = schedule::hook(tries);
+                debt.next = Some(now.time + wait);
+                let often = if tries > 1 { format!(", {tries} times in a row") } else { String::new() };
+                let text = format!(
+                    "hook {hook} ({event}){shared}: {outcome}{often}; {kept}next try in {}{next}",
+                    note::duration(wait)
+                );
+                let level = note::level_of(tries);
+                if tries <= ALARM_AFTER {
+                    self.note(level, NoteKind::HookFailed, text);
+                } else {
+                    self.log(level, NoteKind::HookFailed, text);
+                }
+            }
+        }
+        self.touch();
+    }
+}

@@ -1,0 +1,448 @@
+//! What is remembered of an order, restarts included: its row in the state.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::api::OrderRef;
+use crate::api::code::{Class, row_of};
+use crate::api::reply::Details;
+use crate::cert::Fingerprint;
+use crate::config;
+use crate::config::HookEvent;
+use crate::engine::install::InstalledFile;
+use crate::engine::order::phase::{Phase, Standing};
+use crate::engine::row::is_default;
+use crate::engine::time::{Now, Time};
+
+/// What is remembered of an order, restarts included. What never changes after the start is not here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OrderRecord {
+    /// The account it was last asked on.
+    pub account: Arc<str>,
+    /// The number it was last asked by, with its parameter: `orderNumber 123`.
+    pub handle: Box<str>,
+    pub phase: Phase,
+    /// Since when it stands there, UNIX seconds.
+    pub since: i64,
+    /// Why it stands there, in our words, where that is not plain from the phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
+    /// Since when it has been waiting for the vendor.
+    #[serde(rename = "waiting_since_ms")]
+    pub waiting_since: Time,
+    /// End of the last call that may have reached the vendor; start, if its end is not known.
+    #[serde(rename = "polled_ms", skip_serializing_if = "Option::is_none")]
+    pub polled: Option<Time>,
+    /// Numbers that the entry named before, and when they were asked about: the vendor's floor is the number's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub former: Vec<Former>,
+    /// Next scheduled poll.
+    #[serde(rename = "due_ms", skip_serializing_if = "Option::is_none")]
+    pub due: Option<Time>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub polls: u32,
+    /// Polls in a row that brought nothing readable.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub failures: u32,
+    /// Answers in a row with an unknown code.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub unknowns: u32,
+    /// Since when the vendor has been at work on another certificate beside the installed one.
+    #[serde(rename = "reissue_ms", skip_serializing_if = "Option::is_none")]
+    pub reissue: Option<Time>,
+    /// The order number as answers name it, where the order is asked about by another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub number: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Box<Heard>>,
+    /// What is known of its domains from GetMDCDomainDetails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domains: Option<Box<Domains>>,
+    /// What readers see.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub installed: Option<Box<Generation>>,
+    /// What is about to be put into place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub staged: Option<Box<Generation>>,
+    /// Whether what is staged is an older generation that the operator wants back.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub rollback: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub bundled: bool,
+    /// The bundle whose refusals the operator overrode, by its leaf.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Fingerprint>,
+    /// The certificate that the operator rolled back from; not installed again unless accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Fingerprint>,
+    /// Hooks owed, and those done for the current generation.
+    #[serde(rename = "hooks", default, skip_serializing_if = "is_default")]
+    pub debts: Vec<Debt>,
+    /// How many of the warnings ahead of the certificate's end were given.
+    #[serde(rename = "expiry_warnings", default, skip_serializing_if = "is_default")]
+    pub warned: u8,
+    /// The end of the product term that was warned of, UNIX seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub term_warned: Option<i64>,
+    /// What push notifications have left behind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushed: Option<Box<Pushed>>,
+    /// Trouble on this machine that keeps a bundle from its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Box<Trouble>>,
+    /// How the files differ from what was installed, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Box<str>>,
+    /// Which installed files readers do not find, or why that is unknown, in words; nothing once it is
+    /// repaired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<Box<str>>,
+    /// Names that a certificate before covered and the installed one does not, until the operator accepts that.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub uncovered: Box<[Box<str>]>,
+    /// It is unknown which certificate in quarantine is the order's, so there is none to accept.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub leafless: bool,
+}
+
+impl OrderRecord {
+    /// An order that was never asked about.
+    pub fn new(account: Arc<str>, handle: Box<str>, now: Now) -> Self {
+        OrderRecord {
+            account,
+            handle,
+            phase: Phase::Waiting,
+            since: now.unix(),
+            reason: None,
+            waiting_since: now.time,
+            polled: None,
+            former: Vec::new(),
+            due: Some(now.time),
+            polls: 0,
+            failures: 0,
+            unknowns: 0,
+            reissue: None,
+            number: None,
+            heard: None,
+            domains: None,
+            installed: None,
+            staged: None,
+            rollback: false,
+            bundled: false,
+            accepted: None,
+            refused: None,
+            debts: Vec::new(),
+            warned: 0,
+            term_warned: None,
+            pushed: None,
+            trouble: None,
+            drift: None,
+            lost: None,
+            uncovered: Box::default(),
+            leafless: false,
+        }
+    }
+
+    /// Translates its times on the schedule's line: those of the past, and those to come.
+    pub fn rebase(&mut self, past: impl Fn(&mut Time), future: impl Fn(&mut Time)) {
+        past(&mut self.waiting_since);
+        [&mut self.polled, &mut self.reissue].into_iter().flatten().for_each(&past);
+        for former in &mut self.former {
+            past(&mut former.polled);
+            former.asked.iter_mut().for_each(&past);
+        }
+        self.domains.iter_mut().for_each(|domains| past(&mut domains.asked));
+        self.due.iter_mut().for_each(&future);
+        self.debts.iter_mut().flat_map(|debt| &mut debt.next).for_each(&future);
+        self.pushed.iter_mut().flat_map(|pushed| &mut pushed.hinted).for_each(&future);
+        self.trouble.iter_mut().for_each(|trouble| future(&mut trouble.next));
+    }
+
+    /// Since when a certificate is waited for: the first one, or another one.
+    pub fn waits_since(&self) -> Option<Time> {
+        if self.phase == Phase::Waiting { Some(self.waiting_since) } else { self.reissue }
+    }
+
+    pub fn standing(&self) -> Standing {
+        match &self.installed {
+            None => Standing::Bare,
+            Some(_) if self.owed().any(|debt| debt.event == HookEvent::Installed) => Standing::Owing,
+            Some(_) => Standing::Installed,
+        }
+    }
+
+    /// Hooks that have not worked yet.
+    pub fn owed(&self) -> impl Iterator<Item = &Debt> {
+        self.debts.iter().filter(|debt| debt.next.is_some())
+    }
+}
+
+impl OrderRecord {
+    /// From when on a push notification wants it polled; not when the polls have come to their end meanwhile.
+    pub fn hint(&self) -> Option<Time> {
+        self.pushed.as_ref()?.hinted.filter(|_| self.phase.is_polled())
+    }
+
+    /// When it is to be polled next, as far as the order alone is concerned.
+    pub fn wanted(&self, now: Now) -> Option<Time> {
+        [self.hint().map(|hint| hint.max(now.time)), self.due].into_iter().flatten().min()
+    }
+
+    /// The announced revocation of its certificate.
+    pub fn revocation(&self) -> Option<&Announced> {
+        self.pushed.as_ref()?.revocation.as_ref()
+    }
+
+    pub(crate) fn pushed(&mut self) -> &mut Pushed {
+        self.pushed.get_or_insert_default()
+    }
+
+    /// Takes the hint out, because it is followed or means another number.
+    pub(crate) fn take_hint(&mut self) -> Option<Time> {
+        let hint = self.pushed.as_mut()?.hinted.take();
+        self.pushed.take_if(|pushed| **pushed == Pushed::default());
+        hint
+    }
+}
+
+/// A number that an entry named before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Former {
+    pub account: Arc<str>,
+    pub handle: Box<str>,
+    #[serde(rename = "polled_ms")]
+    pub polled: Time,
+    #[serde(rename = "asked_ms", skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Time>,
+}
+
+impl Former {
+    /// What is to be remembered of the number that a record is about, if it was ever asked about.
+    pub fn of(record: &OrderRecord) -> Option<Former> {
+        record.polled.map(|polled| Former {
+            account: record.account.clone(),
+            handle: record.handle.clone(),
+            polled,
+            asked: record.domains.as_ref().map(|domains| domains.asked),
+        })
+    }
+}
+
+/// When GetMDCDomainDetails was asked, and what it said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Domains {
+    /// The end of the last call that may have reached the vendor.
+    #[serde(rename = "asked_ms")]
+    pub asked: Time,
+    /// The last answer that could be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Heard>,
+}
+
+/// What the vendor said last, or why nothing was understood.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heard {
+    /// When, UNIX seconds.
+    pub at: i64,
+    /// Since when answers have left the order in the same [`Mood`], if that is longer, UNIX seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<i32>,
+    /// The news in our words, the vendor's quoted.
+    pub text: Box<str>,
+    /// Everything else the answer said.
+    #[serde(flatten)]
+    pub details: Details,
+}
+
+impl Heard {
+    /// How answers have left the order, and since when, UNIX seconds.
+    pub fn mood(&self) -> (Mood, i64) {
+        (Mood::of(self.code), self.since.unwrap_or(self.at))
+    }
+
+    /// What kind of news it was; nothing where no answer was understood.
+    pub fn class(&self) -> Option<Class> {
+        self.code.map(|code| row_of(code).class)
+    }
+}
+
+/// How an answer leaves an order, as far as someone should look when it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mood {
+    /// It goes its way.
+    Well,
+    /// It waits for its payment.
+    Unpaid,
+    /// There was no answer, or none that helps.
+    Troubled,
+}
+
+impl Mood {
+    /// What follows from a code, or from none.
+    pub fn of(code: Option<i32>) -> Mood {
+        let Some(code) = code else { return Mood::Troubled };
+        match row_of(code).class {
+            Class::Transient | Class::Unknown | Class::AccountPaused => Mood::Troubled,
+            Class::WaitingSlowly => Mood::Unpaid,
+            Class::Ready | Class::Available | Class::Waiting | Class::Done => Mood::Well,
+            // The account, or the phase, tells of these.
+            Class::AccountClosed
+            | Class::EndpointRefused
+            | Class::Ours
+            | Class::Permission
+            | Class::Rejected
+            | Class::Revoked
+            | Class::Report => Mood::Well,
+        }
+    }
+}
+
+/// One generation of files: what is in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generation {
+    /// Directory name: UTC time and the start of the leaf's fingerprint.
+    pub name: Box<str>,
+    /// When it was put into place, UNIX seconds; 0 while staged.
+    pub at: i64,
+    /// SHA-256 of the leaf.
+    pub fingerprint: Fingerprint,
+    /// The leaf's serial number, lower-case hexadecimal.
+    pub serial: Box<str>,
+    /// UNIX seconds.
+    pub not_before: i64,
+    /// UNIX seconds.
+    pub not_after: i64,
+    /// Names in the leaf.
+    pub names: Box<[Box<str>]>,
+    /// SHA-256 of each intermediate, the leaf's issuer first; nothing where an earlier version wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain: Option<Box<[Fingerprint]>>,
+    /// SHA-256 of the root, if one was at hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub root: Option<Fingerprint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    pub files: Vec<InstalledFile>,
+    /// Tells what was configured when it was written, so that a changed configuration is noticed.
+    pub spec: u64,
+}
+
+impl Generation {
+    /// Seconds of the certificate's validity.
+    pub fn life(&self) -> i64 {
+        self.not_after - self.not_before
+    }
+}
+
+/// A hook that is owed, or was done for the current generation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Debt {
+    pub hook: Arc<str>,
+    /// The event it is owed for.
+    pub event: HookEvent,
+    /// Owed since, UNIX seconds.
+    pub since: i64,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tries: u32,
+    /// Next try; `None` when it is paid.
+    #[serde(rename = "next_ms", skip_serializing_if = "Option::is_none")]
+    pub next: Option<Time>,
+    /// A try was begun whose end is not recorded.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub started: bool,
+    /// How the last try ended, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Box<str>>,
+    /// When the last try ended, UNIX seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<i64>,
+}
+
+/// Trouble on this machine, retried automatically.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trouble {
+    /// What does not work, in words.
+    pub text: Box<str>,
+    /// Tries so far.
+    pub tries: u32,
+    /// Next try.
+    #[serde(rename = "next_ms")]
+    pub next: Time,
+}
+
+/// What push notifications have left behind at an order.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pushed {
+    /// From when on one wants the order polled.
+    #[serde(rename = "hinted_ms", skip_serializing_if = "Option::is_none")]
+    pub hinted: Option<Time>,
+    /// Polls in a row that one asked for and that brought nothing new.
+    #[serde(skip_serializing_if = "is_default")]
+    pub idle: u8,
+    /// `certificateID` of the certificate that was collected last, by which one may name the order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<Box<str>>,
+    /// Set while the vendor is said to be about to revoke the certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revocation: Option<Announced>,
+}
+
+/// What was wanted of another number is wanted no more; what is installed stays, and so does its alarm.
+pub(crate) fn of_another_number(old: &OrderRecord) -> Option<Box<Pushed>> {
+    let revocation = old.revocation().cloned()?;
+    Some(Box::new(Pushed { revocation: Some(revocation), ..Pushed::default() }))
+}
+
+/// A revocation that is announced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Announced {
+    /// When that was heard first, UNIX seconds; for an account, last.
+    pub at: i64,
+    /// What was said, escaped and bounded.
+    pub text: Box<str>,
+    /// What was installed then. A certificate that is another one is a newer one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaf: Option<Fingerprint>,
+    /// Whether the sender knew the password agreed with the vendor.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub proven: bool,
+}
+
+impl Announced {
+    /// Whether an account still shows it.
+    pub fn is_shown(&self, unix: i64) -> bool {
+        unix - self.at < ACCOUNT_ALARM
+    }
+
+    /// Whether this certificate is another one than that which is to be revoked.
+    pub(crate) fn is_over_with(&self, generation: &Generation) -> bool {
+        match self.leaf {
+            Some(leaf) => leaf != generation.fingerprint,
+            None => generation.not_before > self.at,
+        }
+    }
+}
+
+/// How long an account shows the announcement of a revocation that is about no order known here, in seconds.
+pub const ACCOUNT_ALARM: i64 = 7 * 24 * 3600;
+
+/// The number by which every endpoint knows an order: its entry's, or the one that answers name.
+pub fn number<'a>(order: &'a config::Order, record: Option<&'a OrderRecord>) -> Option<&'a str> {
+    match &order.handle {
+        OrderRef::OrderNumber(number) => Some(number),
+        OrderRef::CertificateId(_) | OrderRef::BaseOrderNumber(_) => record?.number.as_deref(),
+    }
+}

@@ -1,0 +1,84 @@
+//! How things stand as a whole: counts that are kept up with each change, so that asking for them costs nothing per order.
+
+use crate::engine::order::phase::Phase;
+use crate::engine::order::slot::Slot;
+
+/// Counts over all configured orders and accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Summary {
+    pub orders: usize,
+    /// Not issued yet, or being deployed.
+    pub waiting: usize,
+    /// Those of them whose account is not closed: waiting may help.
+    pub hopeful: usize,
+    /// Installed, nothing owed.
+    pub in_order: usize,
+    /// The operator must act, or something on this machine fails.
+    pub attention: usize,
+    /// Hooks that have not worked yet.
+    pub owed_hooks: usize,
+    /// Accounts whose login is refused.
+    pub closed: usize,
+    /// Accounts whose password cannot be read.
+    pub unreadable: usize,
+}
+
+/// What one order adds to the counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    pub(crate) standing: Counted,
+    pub(crate) owed: usize,
+    pub(crate) gate: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Counted {
+    #[default]
+    Not,
+    Waiting,
+    InOrder,
+    Attention,
+}
+
+pub(crate) fn tally(slot: &Slot) -> Tally {
+    if slot.removed {
+        return Tally::default();
+    }
+    let record = &slot.record;
+    let failing = record.owed().any(|debt| debt.outcome.is_some());
+    let alarmed = record.phase == Phase::Guarding && record.revocation().is_some();
+    let held_up = record.trouble.is_some() || record.lost.is_some() || failing;
+    let standing = if record.phase.needs_person() || held_up || alarmed {
+        Counted::Attention
+    } else if record.phase == Phase::Guarding {
+        Counted::InOrder
+    } else {
+        Counted::Waiting
+    };
+    Tally { standing, owed: record.owed().count(), gate: slot.gate }
+}
+
+/// The sums of all tallies.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tallies {
+    pub(crate) waiting: Vec<usize>,
+    pub(crate) in_order: usize,
+    pub(crate) attention: usize,
+    pub(crate) owed: usize,
+}
+
+impl Tallies {
+    pub(crate) fn apply(&mut self, tally: Tally, add: bool) {
+        let change = |count: &mut usize, by: usize| *count = if add { *count + by } else { *count - by };
+        if self.waiting.len() <= tally.gate {
+            self.waiting.resize(tally.gate + 1, 0);
+        }
+        change(&mut self.owed, tally.owed);
+        match tally.standing {
+            Counted::Not => {}
+            Counted::Waiting => change(&mut self.waiting[tally.gate], 1),
+            Counted::InOrder => change(&mut self.in_order, 1),
+            Counted::Attention => change(&mut self.attention, 1),
+        }
+    }
+}
