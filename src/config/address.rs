@@ -20,7 +20,7 @@ struct Url<'a> {
 
 fn split<'a>(text: &'a str, help: &str) -> Result<Url<'a>, InvalidValue> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
-    refuse_if(!is_plain, "has blanks or characters beyond ASCII", help)?;
+    refuse_if(!is_plain, "contains spaces or non-ASCII characters", help)?;
     let Some((scheme, after)) = text.split_once("://") else { return refuse("is not a URL", help) };
     let end = after.find(['/', '?', '#']).unwrap_or(after.len());
     Ok(Url { scheme: scheme.to_ascii_lowercase(), authority: &after[..end], rest: &after[end..] })
@@ -28,8 +28,8 @@ fn split<'a>(text: &'a str, help: &str) -> Result<Url<'a>, InvalidValue> {
 
 /// `host` or `host:port`, in lower case.
 fn host_port(authority: &str, help: &str) -> Result<String, InvalidValue> {
-    let no_user = "leave out what stands before the @";
-    refuse_if(has_user_info(authority), "holds a user name or password", no_user)?;
+    let no_user = "remove the part before the @";
+    refuse_if(has_user_info(authority), "contains a user name or password", no_user)?;
     let (host, port) = match authority.strip_prefix('[') {
         Some(inner) => {
             let Some((address, port)) = inner.split_once(']') else {
@@ -58,14 +58,14 @@ fn host_port(authority: &str, help: &str) -> Result<String, InvalidValue> {
 pub(super) fn base_url(text: &str) -> Result<String, InvalidValue> {
     let help = "write it like \"https://secure.trust-provider.com\"";
     let url = split(text, help)?;
-    let https = "the login travels in the request, so it must begin with https://";
+    let https = "the request carries the login, so it must begin with https://";
     refuse_if(url.scheme != "https", "is not https", https)?;
     let host = host_port(url.authority, help)?;
     refuse_if(url.rest.contains(['?', '#']), "has a query or a fragment", help)?;
     let path = url.rest.trim_end_matches('/');
     if let Some(front) = without_endpoint(path) {
-        let help = format!("the paths of the endpoints are added to it: \"https://{host}{front}\"");
-        return refuse("has the path of an endpoint in it", help);
+        let help = format!("endpoint paths are appended to it: \"https://{host}{front}\"");
+        return refuse("contains the path of an endpoint", help);
     }
     Ok(format!("https://{host}{path}"))
 }
@@ -102,7 +102,7 @@ pub(super) fn proxy(text: &str) -> Result<String, InvalidValue> {
     refuse_if(!matches!(url.scheme.as_str(), "http" | "https" | "socks5"), "has an unknown scheme", help)?;
     let host = host_port(url.authority, help).map_err(|wrong| match has_user_info(url.authority) {
         true => InvalidValue {
-            help: format!("{}; proxy_user and proxy_password are for it", wrong.help),
+            help: format!("{}; use proxy_user and proxy_password instead", wrong.help),
             ..wrong
         },
         false => wrong,
@@ -122,12 +122,12 @@ pub(super) fn hook_url(text: &str) -> Result<String, InvalidValue> {
         }
         "http+unix" => {
             let is_socket = url.authority.is_empty() && url.rest.starts_with('/') && url.rest.len() > 1;
-            let help = "after http+unix:// comes the absolute path of the socket, so three slashes in all";
+            let help = "http+unix:// is followed by the absolute path of the socket, so three slashes in all";
             refuse_if(!is_socket, "does not name a socket", help)?;
         }
         _ => return refuse("has an unknown scheme", help),
     }
-    refuse_if(url.rest.contains('#'), "has a fragment", "leave out what begins with #; it is never sent")?;
+    refuse_if(url.rest.contains('#'), "has a fragment", "remove the part after #; it is never sent")?;
     Ok(text.to_owned())
 }
 
@@ -169,7 +169,7 @@ pub(super) fn socket_path(text: &str) -> Result<std::path::PathBuf, InvalidValue
     let path = file_path(text)?;
     if path.as_os_str().len() > SOCKET_PATH_BYTES {
         let what = format!("is longer than {SOCKET_PATH_BYTES} bytes");
-        return refuse(what, "the kernel takes no longer path for a socket");
+        return refuse(what, "the kernel accepts no longer path for a socket");
     }
     Ok(path)
 }
@@ -197,8 +197,8 @@ mod tests {
             ("http://secure.trust-provider.com", "is not https"),
             ("https://", "has no valid host"),
             ("https:///path", "has no valid host"),
-            ("https://a b", "has blanks or characters beyond ASCII"),
-            ("https://u:p@host", "holds a user name or password"),
+            ("https://a b", "contains spaces or non-ASCII characters"),
+            ("https://u:p@host", "contains a user name or password"),
             ("https://host:", "has no valid port"),
             ("https://host:0", "has no valid port"),
             ("https://host:+80", "has no valid port"),

@@ -142,8 +142,8 @@ fn same_numbers(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option
             Diagnostic::error(what, orders.origins[index].handle)
                 .again_after(orders.origins[first].handle)
                 .help(
-                    "the vendor allows one poll per interval of an order; [[order.copy]] installs it in further \
-                     places",
+                    "the vendor allows one poll per interval of an order; use [[order.copy]] to install it in \
+                     more places",
                 )
                 .add_to(diagnostics);
         }
@@ -172,8 +172,8 @@ fn intervals(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<us
             Diagnostic::warning("`interval` is shorter than the vendor allows", at)
                 .label(plain(interval))
                 .help(
-                    "Sectigo asks for polling \"no more often than once every 3 hours\" and may answer \
-                     more with a refusal of the whole account",
+                    "Sectigo asks for polling \"no more often than once every 3 hours\" and may block \
+                     the whole account otherwise",
                 )
                 .add_to(diagnostics);
         }
@@ -194,11 +194,11 @@ fn responses(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<us
             continue;
         }
         Diagnostic::warning(
-            format!("`response` is no form that product = \"{}\" has", product.as_str()),
+            format!("`response` is not a format of product = \"{}\" has", product.as_str()),
             written.response_at.unwrap_or(written.name_at),
         )
-        .also(origin.name, format!("`{}` is asked for in its product's own form", order.name))
-        .help(format!("it has {}", Response::fitting(product).join(", ")))
+        .also(origin.name, format!("`{}` is requested in its product's default format", order.name))
+        .help(format!("use one of {}", Response::fitting(product).join(", ")))
         .add_to(diagnostics);
     }
 }
@@ -245,10 +245,10 @@ fn key_files(diagnostics: &Diagnostics<'_>, draft: &Draft) {
         for path in paths {
             if let Some(name) = installed(draft, install, path) {
                 Diagnostic::error(
-                    format!("the {what} of `{}` lies among the installed files of `{name}`", order.name),
+                    format!("the {what} of `{}` is among the installed files of `{name}`", order.name),
                     origin.name,
                 )
-                .help("these are replaced as a whole with each new certificate; keep it elsewhere")
+                .help("they are replaced with each new certificate; keep it elsewhere")
                 .add_to(diagnostics);
             }
         }
@@ -288,13 +288,13 @@ fn copies(diagnostics: &Diagnostics<'_>, draft: &Draft) {
         let path = path_of(origin);
         let refuse = |what: String| {
             Diagnostic::error(what, origin.to)
-                .help("give the copy a path of its own; what stands there is replaced")
+                .help("choose another path for the copy; an existing file there is replaced")
                 .add_to(diagnostics);
         };
         if path.starts_with(state) || state.starts_with(path) {
-            refuse("a copy in the way of `state_dir`".to_owned());
+            refuse("a copy conflicts with `state_dir`".to_owned());
         } else if install.starts_with(path) {
-            refuse("a copy in the way of `install_dir`".to_owned());
+            refuse("a copy conflicts with `install_dir`".to_owned());
         } else if let Some(name) = installed(draft, install, path) {
             refuse(format!("a copy among the installed files of `{name}`"));
         } else if let Some(input) = inputs.get(path) {

@@ -148,7 +148,7 @@ fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, te
     };
     if text.len() > LONGEST {
         let what = format!("the file is longer than {} MiB", LONGEST / MIB);
-        return too_long(what, "spread the orders over several files, see `include`");
+        return too_long(what, "split the orders into several files, see `include`");
     }
     let mut is_empty = true;
     for range in syntax::chunks(text) {
@@ -180,8 +180,8 @@ fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, te
         }
     }
     if is_empty && source > 0 {
-        Diagnostic::warning("an included file holds nothing", Span::whole(source))
-            .help("if orders were in it, put them back; or take it away")
+        Diagnostic::warning("an included file is empty", Span::whole(source))
+            .help("if it contained orders, restore them; otherwise remove it")
             .add_to(diagnostics);
     }
 }
@@ -274,7 +274,7 @@ fn note_syntax_errors(chunk: &Chunk<'_>, text: &str) -> Option<String> {
 fn pattern(text: &str) -> Result<String, InvalidValue> {
     let help = "such as \"orders.d/*.toml\", relative to the folder of this file";
     let (folder, name) = text.rsplit_once('/').unwrap_or(("", text));
-    refuse_if(name.is_empty() || text.chars().any(char::is_control), "names no file", help)?;
+    refuse_if(name.is_empty() || text.chars().any(char::is_control), "does not name a file", help)?;
     if folder.contains(['*', '?']) {
         return refuse("has a wildcard in a folder", format!("only the file name may have one, {help}"));
     }

@@ -1,10 +1,10 @@
-//! Characters in a secret or a name that are invisible and hardly ever meant: they spend the one login that
-//! is allowed. What is said of them names their kind and their place, and never the text.
+//! Invisible characters in a secret or a name, hardly ever intended: they cost the one login that is
+//! allowed. Messages name their kind and place, and never the text.
 
 /// A kind of such characters, in words.
 fn kind(character: char) -> Option<&'static str> {
     Some(match character {
-        ' ' => "a blank",
+        ' ' => "a space",
         '\t' => "a tab",
         '\u{a0}' | '\u{202f}' | '\u{2007}' => "a no-break space",
         '\u{feff}' => "a byte order mark",
@@ -25,9 +25,9 @@ fn kind(character: char) -> Option<&'static str> {
         | '\u{fe00}'..='\u{fe0f}'
         | '\u{ffa0}'
         | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e0fff}' => "a character of no width",
+        | '\u{e0000}'..='\u{e0fff}' => "a zero-width character",
         character if character.is_control() => "a control character",
-        character if character.is_whitespace() => "an unusual blank",
+        character if character.is_whitespace() => "an unusual space",
         _ => return None,
     })
 }
@@ -64,18 +64,18 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_is_named_by_kind_and_place() {
+    fn invisible_characters_are_named_by_kind_and_place() {
         check("hunter2", &[]);
         check("h\u{fc}nter two", &[]);
-        check(" hunter2", &["a blank at its start"]);
-        check("hunter2  ", &["a blank at its end"]);
+        check(" hunter2", &["a space at its start"]);
+        check("hunter2  ", &["a space at its end"]);
         check("\thunter2\u{a0}", &["a tab at its start", "a no-break space at its end"]);
-        check("hunter2\u{200b}\u{200d}", &["a character of no width at its end"]);
-        check("hunter2 \u{7f}", &["a blank at its end", "a control character at its end"]);
-        check("\u{2003}hunter2", &["an unusual blank at its start"]);
+        check("hunter2\u{200b}\u{200d}", &["a zero-width character at its end"]);
+        check("hunter2 \u{7f}", &["a space at its end", "a control character at its end"]);
+        check("\u{2003}hunter2", &["an unusual space at its start"]);
         check("hun\u{1b}ter2", &["a control character inside it"]);
-        check("hun\u{a0}ter\u{ad}2", &["a no-break space inside it", "a character of no width inside it"]);
+        check("hun\u{a0}ter\u{ad}2", &["a no-break space inside it", "a zero-width character inside it"]);
         check("hunter2\u{feff}", &["a byte order mark at its end"]);
-        check("  ", &["a blank at its start"]);
+        check("  ", &["a space at its start"]);
     }
 }

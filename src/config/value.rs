@@ -118,16 +118,16 @@ pub(super) fn spread(share: f64) -> Result<u16, InvalidValue> {
 
 /// An absolute path without detours, so that two ways to write one place compare equal.
 pub(super) fn path(text: &str) -> Result<PathBuf, InvalidValue> {
-    refuse_if(text.is_empty(), "is empty", "an absolute path is wanted, such as \"/etc/ssl/example.pem\"")?;
+    refuse_if(text.is_empty(), "is empty", "give an absolute path, such as \"/etc/ssl/example.pem\"")?;
     let has_control = text.chars().any(char::is_control);
     refuse_if(has_control, "has control characters", "write the path as `ls` prints it")?;
     let Some(inside) = text.strip_prefix('/') else {
-        let help = "begin with a slash; the daemon has no working directory of its own";
+        let help = "begin with a slash; the daemon has no working directory";
         return refuse("is not an absolute path", help);
     };
     let mut is_plain = true;
     for part in inside.as_bytes().split(|byte| *byte == b'/') {
-        refuse_if(part == b"..", "has `..` in it", "write the path without the detour")?;
+        refuse_if(part == b"..", "contains `..`", "write the path without it")?;
         is_plain &= !matches!(part, b"" | b".");
     }
     let path = Path::new(text);
@@ -144,10 +144,10 @@ pub(super) fn file_path(text: &str) -> Result<PathBuf, InvalidValue> {
 
 /// A name within a folder.
 pub(super) fn file_name(text: &str) -> Result<(), InvalidValue> {
-    let help = "a plain file name is wanted, such as \"cert.pem\"";
+    let help = "give a plain file name, such as \"cert.pem\"";
     refuse_if(text.is_empty(), "is empty", "give a file name, or false for no such file")?;
     if text.contains('/') {
-        return refuse("has a slash", format!("{help}; other places are for [[order.copy]]"));
+        return refuse("has a slash", format!("{help}; for other places use [[order.copy]]"));
     }
     refuse_if(text == "." || text == "..", "is not a file name", help)?;
     refuse_if(text.chars().any(char::is_control), "has control characters", help)?;
@@ -175,7 +175,7 @@ pub(super) fn principal(text: &str) -> Result<(), InvalidValue> {
 pub(super) fn order_number(text: &str, product: Product) -> Result<(), InvalidValue> {
     let help = "write the number as the vendor gave it, such as \"123456789\"";
     refuse_if(text.is_empty(), "is empty", help)?;
-    refuse_if(text.trim() != text, "has blanks around it", help)?;
+    refuse_if(text.trim() != text, "has leading or trailing spaces", help)?;
     refuse_if(text.chars().any(char::is_control), "has control characters", help)?;
     if text.chars().count() > OrderRef::MAX_ORDER_NUMBER {
         return refuse(format!("is longer than {} characters", OrderRef::MAX_ORDER_NUMBER), help);
@@ -190,11 +190,12 @@ pub(super) fn order_number(text: &str, product: Product) -> Result<(), InvalidVa
 /// What makes a number look as if it were not the one that the vendor gave, and what to do.
 pub(super) fn odd_order_number(text: &str) -> Option<(String, &'static str)> {
     if let Some(odd) = text.chars().find(|c| !c.is_ascii()) {
-        let help = "type it anew: some characters look like a digit or like nothing, and the vendor knows no such number";
+        let help = "retype it: some characters look like digits or are invisible, and the vendor knows no such \
+                    number";
         return Some((format!("has the character {odd:?} (U+{:04X})", u32::from(odd)), help));
     }
     let odd = text.chars().find(|c| matches!(c, ' ' | ',' | ';' | '/' | '\'' | '"'))?;
-    Some((format!("has {odd:?} in it"), "one order has one number; a second one is a second [[order]]"))
+    Some((format!("has {odd:?} in it"), "an order has one number; give a second number its own [[order]]"))
 }
 
 /// Digits only.
@@ -215,7 +216,7 @@ pub(super) fn digits(text: &str, most: usize) -> Result<(), InvalidValue> {
 pub(super) fn variable(text: &str) -> Result<(), InvalidValue> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_name = text.starts_with(|c: char| !c.is_ascii_digit()) && text.chars().all(is_allowed);
-    let help = "letters, digits and _ only; the variable is named here, not its value";
+    let help = "letters, digits and _ only; give the name of the variable, not its value";
     refuse_if(!is_name, "is not the name of an environment variable", help)
 }
 
@@ -347,7 +348,7 @@ mod tests {
             ("", "is empty"),
             ("a/b", "is not an absolute path"),
             ("~/b", "is not an absolute path"),
-            ("/a/../b", "has `..` in it"),
+            ("/a/../b", "contains `..`"),
             ("/a\0b", "has control characters"),
         ] {
             assert_eq!(what(path(text)), expected, "{text}");

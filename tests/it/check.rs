@@ -102,7 +102,7 @@ fn what_lies_in_the_place_of_a_copy() {
         ("a copy over the password of an account", "$DIR/password"),
         ("a copy over the key_file of `www`", "$DIR/key.pem"),
         ("a copy over the ca_file of an account", "$DIR/ca.pem"),
-        ("a copy in the way of `state_dir`", "$DIR/state/state.db"),
+        ("a copy conflicts with `state_dir`", "$DIR/state/state.db"),
     ] {
         expect(&copy(to), 2, &[what]);
     }
@@ -231,7 +231,7 @@ fn numbers_and_addresses_that_cannot_be_right() {
         let setting = setting("");
         let url = setting.vendor().base_url().to_string();
         setting.write("certcollectd.toml", &setting.configuration().replace(&url, &format!("{url}{path}")));
-        expect(&setting, 2, &["has the path of an endpoint in it", &format!("{url}{front}\"")]);
+        expect(&setting, 2, &["contains the path of an endpoint", &format!("{url}{front}\"")]);
     }
     let setting = setting("");
     let url = setting.vendor().base_url().to_string();

@@ -147,10 +147,10 @@ fn what_nobody_sees_in_a_password_is_told_and_not_shown() {
     setting.write_configuration();
     for (content, tells) in [
         (format!("\u{feff}{PASSWORD}\r\n"), None),
-        (format!("{PASSWORD} \n"), Some("a blank at its end")),
+        (format!("{PASSWORD} \n"), Some("a space at its end")),
         (format!("\t{PASSWORD}"), Some("a tab at its start")),
         (format!("{PASSWORD}\u{a0}\n"), Some("a no-break space at its end")),
-        (format!("\u{200b}{PASSWORD}\n"), Some("a character of no width at its start")),
+        (format!("\u{200b}{PASSWORD}\n"), Some("a zero-width character at its start")),
         (format!("\u{feff}\u{feff}{PASSWORD}"), Some("a byte order mark at its start")),
         (format!("{PASSWORD}\u{1b}[A\n"), Some("a control character inside it")),
     ] {

@@ -128,7 +128,7 @@ impl<'a> Table<'a> {
             format!("both `{}` and `{}` in {}", first.name, second.name, self.keys.title),
             second.key_at,
         )
-        .label("only one of them may be given")
+        .label("only one of them is allowed")
         .also(first.key_at, "the other one")
         .add_to(self.diagnostics());
     }
@@ -141,8 +141,7 @@ impl<'a> Table<'a> {
         let problem = if names.len() > 1 {
             Diagnostic::error(format!("{} needs one of {what}", self.keys.title), self.at)
         } else {
-            Diagnostic::error(format!("{} needs {what}", self.keys.title), self.at)
-                .label("it is missing here")
+            Diagnostic::error(format!("{} needs {what}", self.keys.title), self.at).label("missing here")
         };
         self.diagnostics().add(problem.help(help));
     }
@@ -170,7 +169,7 @@ impl<'a> Table<'a> {
         if *self.keys == keys::INCLUDED && keys::TOP.has(name) {
             Diagnostic::error(format!("`{name}` in an included file"), at)
                 .label("belongs to the main file")
-                .help("an included file holds [[account]], [[order]] and [[hook]] only")
+                .help("an included file may contain only [[account]], [[order]] and [[hook]]")
                 .add_to(self.diagnostics());
             return;
         }
@@ -181,7 +180,7 @@ impl<'a> Table<'a> {
             problem.at.label = format!("did you mean `{meant}`?");
             problem
         } else if homes.contains(&keys::TOP.title) {
-            problem.help(format!("`{name}` belongs to the top of the file, before the first [table]"))
+            problem.help(format!("`{name}` belongs at the top of the file, before the first [table]"))
         } else if !homes.is_empty() {
             problem.help(format!("`{name}` belongs to {}", homes.join(" or ")))
         } else if let Some(meant) = elsewhere {

@@ -162,15 +162,15 @@ fn damaged(text: &str, tree: &DeTable<'_>, message: &str, span: Range<usize>) ->
     let begin = value.start..value.start + 1;
     // A setting or a header where an element should be: the value has no end, and this line is sound.
     if message.starts_with("unexpected `=`") || is_header(content) {
-        error.message = "a value without its end".to_owned();
+        error.message = "an unterminated value".to_owned();
         error.span = begin;
         error.label = "it begins here".to_owned();
-        error.also = Some((line.end - content.len()..line.end, "and here something else begins"));
+        error.also = Some((line.end - content.len()..line.end, "something else begins here"));
         error.help = None;
         return (start..line.start, error);
     }
     error.also = Some((begin, "the value begins here"));
-    error.help = Some("if the value should have ended before this, close it there".to_owned());
+    error.help = Some("if the value should end before this, close it there".to_owned());
     (start..line_of(text, value.end).end, error)
 }
 
@@ -238,17 +238,15 @@ fn syntax_error(text: &str, message: &str, span: Range<usize>) -> SyntaxError {
         "string values must be quoted" | "invalid literal string" if span.is_empty() => {
             ("there is no value", "expected a value", None)
         }
-        "string values must be quoted" => (
-            "text without quotes",
-            "",
-            Some("put text between double quotes; numbers, true and false go without"),
-        ),
+        "string values must be quoted" => {
+            ("unquoted text", "", Some("put text in double quotes; numbers, true and false need none"))
+        }
         "key with no value" => ("a key without `=` and a value", expected.as_str(), Some(SETTING)),
         "invalid unquoted key" | "unquoted keys cannot be empty" => {
             ("this is not a key", expected.as_str(), Some(SETTING))
         }
         "invalid basic string" | "invalid multi-line basic string" => {
-            ("text without its closing quote", expected.as_str(), None)
+            ("text without a closing quote", expected.as_str(), None)
         }
         what => (what, expected.as_str(), None),
     };
@@ -264,7 +262,7 @@ fn duplicate(text: &str, span: Range<usize>) -> SyntaxError {
         // A second [order] was meant as one more, a second [polling] was not.
         match TABLES.iter().any(|keys| keys.title == format!("[[{name}]]")) {
             true => format!("write [[{name}]] with double brackets, each time"),
-            false => "put all of it into one table".to_owned(),
+            false => "merge both into one table".to_owned(),
         }
     });
     SyntaxError {
@@ -336,20 +334,16 @@ mod tests {
 
     #[test]
     fn each_broken_line_is_left_out() {
-        check("a = 3h\nb = 1\n", &[("text without quotes", "3h")], "b = 1");
+        check("a = 3h\nb = 1\n", &[("unquoted text", "3h")], "b = 1");
         check("a = \nb = 1\n", &[("there is no value", "")], "b = 1");
         check("a 1\nb = 1\n", &[("a key without `=` and a value", "")], "b = 1");
         check("a: 1\nb = 1\n", &[("a key without `=` and a value", "")], "b = 1");
         check("a! = 1\nb = 1\n", &[("this is not a key", "!")], "b = 1");
-        check("a = \"x\nb = 1\n", &[("text without its closing quote", "")], "b = 1");
+        check("a = \"x\nb = 1\n", &[("text without a closing quote", "")], "b = 1");
         check("a = 1\na = 2\nb = 1\n", &[("`a` is given twice", "a")], "a = 1 | b = 1");
         check(
             "a = x\nb = 1\nc d\ne = 2\nf = \"\\q\"\n",
-            &[
-                ("text without quotes", "x"),
-                ("a key without `=` and a value", ""),
-                ("missing escaped value", ""),
-            ],
+            &[("unquoted text", "x"), ("a key without `=` and a value", ""), ("missing escaped value", "")],
             "b = 1 | e = 2",
         );
     }
@@ -367,9 +361,9 @@ mod tests {
     #[test]
     fn a_value_of_several_lines_is_left_out_as_a_whole() {
         check("a = [\n 1\n 2,\n]\nb = 1\n", &[("missing comma between array elements", "")], "b = 1");
-        check("a = [1,\nb = 2\n[c]\nd = 1\n", &[("a value without its end", "[")], "b = 2 | [c] | d = 1");
-        check("a = [1,\n[c]\nd = 1\n", &[("a value without its end", "[")], "[c] | d = 1");
-        check("b = 1\na = \"\"\"\nx\ny = 1\n", &[("text without its closing quote", "")], "b = 1");
+        check("a = [1,\nb = 2\n[c]\nd = 1\n", &[("an unterminated value", "[")], "b = 2 | [c] | d = 1");
+        check("a = [1,\n[c]\nd = 1\n", &[("an unterminated value", "[")], "[c] | d = 1");
+        check("b = 1\na = \"\"\"\nx\ny = 1\n", &[("text without a closing quote", "")], "b = 1");
     }
 
     #[test]

@@ -61,11 +61,11 @@ pub(crate) fn account(table: &Table<'_>) -> Option<Draft> {
 }
 
 pub(crate) fn response(text: &str) -> Result<Response, InvalidValue> {
-    Response::from_word(text).ok_or_else(|| InvalidValue::new("is no form of an answer", RESPONSE_HELP))
+    Response::from_word(text).ok_or_else(|| InvalidValue::new("is not a response format", RESPONSE_HELP))
 }
 
 pub(crate) const RESPONSE_HELP: &str =
-    "individual, pkcs7, zip or netscape; with -lines or (pkcs7, zip) -binary behind; or cmmf";
+    "individual, pkcs7, zip or netscape; with the suffix -lines or (pkcs7, zip) -binary; or cmmf";
 
 fn password(table: &Table<'_>) -> Option<SecretSource> {
     let help = "say where the password is kept: password = { file = \"/run/secrets/sectigo\" }";
@@ -79,8 +79,8 @@ fn proxy_login(table: &Table<'_>) -> Option<ProxyLogin> {
     if let Some(item) = given.filter(|_| table.get("proxy").is_none()) {
         Diagnostic::error(format!("`{}` without `proxy`", item.name), item.key_at)
             .help(
-                "say which one: proxy = \"http://proxy.example.com:3128\"; proxies of the environment are not \
-                 used",
+                "say which one: proxy = \"http://proxy.example.com:3128\"; proxies from the environment are \
+                 not used",
             )
             .add_to(table.diagnostics());
     }
@@ -132,7 +132,7 @@ pub(crate) fn note_shared_logins(drafts: &[Draft], diagnostics: &Diagnostics<'_>
         if first != draft.login_at {
             Diagnostic::error("two accounts with the same login name", draft.login_at)
                 .again_after(first)
-                .help("the vendor asks for one call at a time, so one login is one [[account]]")
+                .help("the vendor wants one call at a time, so use one [[account]] per login")
                 .add_to(diagnostics);
         }
     }

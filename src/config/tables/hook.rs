@@ -73,7 +73,7 @@ fn run(item: &Item<'_>) -> Option<Action> {
             item.value.as_str().map(|text| text.split_whitespace().collect()).unwrap_or_default();
         let help =
             if pieces.is_empty() { help.to_owned() } else { format!("one argument each: run = {pieces:?}") };
-        item.wrong_type("a list", &format!("{help}; no shell takes part"));
+        item.wrong_type("a list", &format!("{help}; no shell is involved"));
         return None;
     };
     let mut arguments = Vec::new();
@@ -91,9 +91,8 @@ fn run(item: &Item<'_>) -> Option<Action> {
     }
     let length: usize = arguments.iter().map(|argument| argument.len() + 1).sum();
     if length > MOST_ARGUMENTS {
-        let what =
-            format!("is {length} bytes long, more than the {MOST_ARGUMENTS} that are passed on to a program");
-        item.refuse(&what, "put it into a script, and name that");
+        let what = format!("is {length} bytes long, more than the {MOST_ARGUMENTS} that a program accepts");
+        item.refuse(&what, "put it into a script and run that");
         return None;
     }
     is_sound.then_some(Action::Run(arguments))
@@ -101,14 +100,14 @@ fn run(item: &Item<'_>) -> Option<Action> {
 
 fn program(text: &str) -> Result<String, InvalidValue> {
     let help = "the name of a program in PATH, or its absolute path";
-    refuse_if(text.trim().is_empty(), "names no program", help)?;
+    refuse_if(text.trim().is_empty(), "does not name a program", help)?;
     let is_relative = text.contains('/') && !Path::new(text).is_absolute();
     refuse_if(is_relative, "names a program by a relative path", help)?;
     argument(text)
 }
 
 fn argument(text: &str) -> Result<String, InvalidValue> {
-    refuse_if(text.contains('\0'), "has a NUL character", "no program can be given one")?;
+    refuse_if(text.contains('\0'), "has a NUL character", "arguments cannot contain it")?;
     Ok(text.to_owned())
 }
 
@@ -139,7 +138,7 @@ fn http(table: &Table<'_>) -> Option<Action> {
 
 /// Hooks that no order names never run, which is seldom meant.
 pub(crate) fn unused(draft: &Draft) -> Diagnostic {
-    Diagnostic::warning(format!("no order names the hook `{}`", draft.name), draft.name_at)
+    Diagnostic::warning(format!("no order uses the hook `{}`", draft.name), draft.name_at)
         .help(format!("add hooks = [\"{}\"] to the orders that need it", draft.name))
 }
 

@@ -24,10 +24,10 @@ pub(crate) fn push(table: &Table<'_>) -> Bound<Push> {
     let (listen, at) = address?;
     let asks = table.get("user").is_some() || table.get("password").is_some();
     if !asks && !listen.ip().to_canonical().is_loopback() {
-        Diagnostic::warning("[push] asks for no password and can be reached from other hosts", at)
+        Diagnostic::warning("[push] requires no password and is reachable from other hosts", at)
             .help(
-                "whoever reaches it can have orders polled sooner, and raise a false alarm: agree on user and \
-                 password with the vendor, or listen on 127.0.0.1 behind a server that asks for them",
+                "anyone who reaches it can trigger polls and raise false alarms: agree on a user and password \
+                 with the vendor, or listen on 127.0.0.1 behind a server that requires them",
             )
             .add_to(table.diagnostics());
     }

@@ -139,7 +139,7 @@ impl Orders {
         if first != at {
             Diagnostic::error(format!("two orders with the name `{name}`"), at)
                 .again_after(first)
-                .help("the name is the order's folder, so each needs its own")
+                .help("the name is also the order's folder, so it must be unique")
                 .add_to(table.diagnostics());
         }
     }
@@ -261,8 +261,8 @@ fn response(table: &Table<'_>, product: Product) -> Option<Response> {
     let item = table.get("response")?;
     let response = item.parse(account::RESPONSE_HELP, account::response)?;
     if !response.fits(product) {
-        let what = format!("is no form that product = \"{}\" has", product.as_str());
-        item.refuse(&what, format!("it has {}", Response::fitting(product).join(", ")));
+        let what = format!("is not a format of product = \"{}\" has", product.as_str());
+        item.refuse(&what, format!("use one of {}", Response::fitting(product).join(", ")));
     }
     Some(response)
 }
@@ -287,7 +287,7 @@ fn key(table: &Table<'_>) -> KeySource {
         let is_list = item.value.is_array();
         let files = if is_list { item.list(help, read) } else { read(&item).into_iter().collect() };
         if item.is_empty_list() {
-            item.refuse("is an empty list", "leave it out where the key is not known here");
+            item.refuse("is an empty list", "omit it if the key is not on this machine");
         }
         return KeySource::Keys(files.into());
     }

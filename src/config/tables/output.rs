@@ -10,7 +10,7 @@ use certcollectd_core::config::{FileCopy, FileKind, Files, Policy, Severity, sta
 
 const PRINCIPAL_HELP: &str = "a name or a number in quotes, such as \"root\" or \"33\"";
 
-const KEY_HELP: &str = "name its key_file; with a csr_file or without either, the key is not known here";
+const KEY_HELP: &str = "set its key_file; with a csr_file, or without either, the key is not on this machine";
 
 /// `[order.files]` over the defaults. `has_key` says whether the order names a `key_file`.
 pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
@@ -34,15 +34,16 @@ pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
             // Said once, at the later of the two.
             Some((_, first)) if first.at.start > item.at.start => {}
             Some((_, first)) => table.diagnostics().add(problem.also(first.at, "the other one")),
-            None => table.diagnostics().add(
-                problem.help(format!("it is the default of `{}`, which false switches off", other.as_str())),
-            ),
+            None => table.diagnostics().add(problem.help(format!(
+                "it is the default of `{}`, set that to false to switch it off",
+                other.as_str()
+            ))),
         }
     }
     if FileKind::ALL.into_iter().all(|kind| files.name(kind).is_none()) {
         let at = written.first().map_or(table.at, |(_, item)| item.at);
         Diagnostic::error("all files of the order are switched off", at)
-            .help("leave at least one; it is what shows which certificate is installed")
+            .help("keep at least one; it shows which certificate is installed")
             .add_to(table.diagnostics());
     }
     files.owner = owner(table, "owner");
@@ -97,7 +98,7 @@ pub(crate) fn verify(
         key_item,
         !has_key && key != Severity::Off,
         "there is no key to verify against",
-        "name the order's key_file or csr_file",
+        "set the order's key_file or csr_file",
     );
     idle(
         domains_item,
@@ -145,7 +146,7 @@ pub(crate) fn copy(table: &Table<'_>, has_key: bool) -> Option<(FileCopy, Span)>
         && bits.is_some_and(|bits| bits & !Files::COMBINED_MODE != 0)
     {
         let help = format!("at most \"{:04o}\" for a file with the key in it", Files::COMBINED_MODE);
-        item.refuse("is too wide for a private key", help);
+        item.refuse("is too permissive for a private key", help);
     }
     let copy = FileCopy { from: kind, to: path?, owner, group, mode: bits };
     Some((copy, to?.at))

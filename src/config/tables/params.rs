@@ -13,8 +13,8 @@ const NAME: usize = 64;
 /// Characters of a value; the longest that a page allows for what is no request and no number of an order.
 const VALUE: usize = 256;
 
-const HELP: &str =
-    "a name of the vendor's page and its value in quotes, such as params = { behaviourVersion = \"1\" }";
+const HELP: &str = "a parameter from the vendor's documentation and its value in quotes, such as \
+     params = { behaviourVersion = \"1\" }";
 
 /// `params = { name = "value" }`.
 pub(crate) fn params(table: &Table<'_>) -> Params {
@@ -26,12 +26,12 @@ pub(crate) fn params(table: &Table<'_>) -> Params {
     let mut found: Vec<(Box<str>, Box<str>)> = Vec::new();
     for (name, entry) in entries {
         if found.len() == MOST {
-            item.refuse(&format!("has more than {MOST} entries"), "leave out what is not needed");
+            item.refuse(&format!("has more than {MOST} entries"), "remove what is not needed");
             break;
         }
         let same = |(known, _): &(Box<str>, Box<str>)| known.eq_ignore_ascii_case(name);
-        let help = "the vendor does not tell capital letters from small ones";
-        let named = refuse_if(found.iter().any(same), "is there twice", help).and_then(|()| check_name(name));
+        let help = "the vendor ignores upper and lower case";
+        let named = refuse_if(found.iter().any(same), "is given twice", help).and_then(|()| check_name(name));
         if let Err(wrong) = named {
             let what = format!("`{}` in `params` {}", Untrusted::new(name), wrong.what);
             Diagnostic::error(what, entry.key_at).help(wrong.help).add_to(entry.diagnostics());
@@ -52,9 +52,9 @@ fn check_name(name: &str) -> Result<(), InvalidValue> {
     let well = (1..=NAME).contains(&name.len()) && name.bytes().all(is_ours);
     if !well {
         let help = format!("1 to {NAME} of the characters A-Z a-z 0-9 _ - .");
-        return refuse("is no name of a parameter", help);
+        return refuse("is not a parameter name", help);
     }
-    let help = "take it out; what can be chosen of it has a key of its own, such as order_number or response";
+    let help = "remove it; what can be configured has its own key, such as order_number or response";
     refuse_if(Request::is_own(name), "is sent by certcollectd itself", help)
 }
 

@@ -56,7 +56,7 @@ pub(crate) fn polling(table: &Table<'_>) -> Polling {
         Diagnostic::error("`connect_timeout` is longer than `request_timeout`", at)
             .label(plain(connect))
             .also(request_at, plain(request))
-            .help("the time for the connection is a part of the time for the whole call")
+            .help("the connection is part of the whole call")
             .add_to(table.diagnostics());
     }
     // A short limit for the whole, given alone, shortens the part as well.
@@ -104,7 +104,7 @@ pub(crate) fn overrides(table: &Table<'_>) -> (CadenceOverrides, OverrideSpans) 
     (overrides, spans)
 }
 
-const GUARD_HELP: &str = "a duration with a unit, such as \"24h\", or \"off\" to end the guard";
+const GUARD_HELP: &str = "a duration with a unit, such as \"24h\", or \"off\" to disable the guard";
 
 fn timeout(table: &Table<'_>, name: &'static str) -> Option<(Duration, Span)> {
     let item = table.get(name)?;
@@ -175,7 +175,7 @@ pub(crate) fn check(
         .label(plain(value));
         diagnostics.add(match interval_at {
             Some(interval_at) => problem.also(interval_at, "`interval`"),
-            None => problem.help("`interval` is the least time between two polls; shorten it as well"),
+            None => problem.help("`interval` is the minimum time between two polls; shorten it as well"),
         });
     }
 }

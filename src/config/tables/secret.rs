@@ -20,7 +20,7 @@ pub(crate) fn password(item: &Item<'_>) -> Option<SecretSource> {
     if !item.value.is_table() {
         item.hide();
         Diagnostic::error(format!("`{}` must say where the password is kept", item.name), item.at)
-            .label("a password does not belong into this file")
+            .label("a password does not belong in this file")
             .help(help)
             .add_to(item.diagnostics());
         return None;
@@ -44,7 +44,7 @@ fn guarded<T>(item: &Item<'_>, help: &str, read: impl FnOnce(&str) -> Result<T, 
 }
 
 fn credential(text: &str) -> Result<String, InvalidValue> {
-    let help = "the name that the unit gives it in LoadCredential=, such as \"sectigo\"";
+    let help = "use its name in LoadCredential= of the unit, such as \"sectigo\"";
     refuse_if(file_name(text).is_err(), "is not the name of a credential", help)?;
     Ok(text.to_owned())
 }
@@ -55,7 +55,7 @@ pub(crate) fn login(table: &Table<'_>, keys: [&'static str; 2]) -> (Option<Strin
     if let (Some(one), None) | (None, Some(one)) = (&user, &secret) {
         let other = keys[usize::from(user.is_some())];
         Diagnostic::error(format!("`{}` without `{other}`", one.name), one.key_at)
-            .help("basic authentication needs both; leave out both for none")
+            .help("basic authentication needs both; omit both to disable it")
             .add_to(table.diagnostics());
     }
     let user = user.and_then(|item| {

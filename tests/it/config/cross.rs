@@ -13,15 +13,15 @@ fn folders() {
     1 | state_dir = "var/lib/x"
       |             ^^^^^^^^^^^
       |
-      = help: begin with a slash; the daemon has no working directory of its own
+      = help: begin with a slash; the daemon has no working directory
 
-    error: `install_dir` has `..` in it
+    error: `install_dir` contains `..`
      --> config.toml:2:15
       |
     2 | install_dir = "/etc/../x"
       |               ^^^^^^^^^^^
       |
-      = help: write the path without the detour
+      = help: write the path without it
 
     config.toml: 2 errors
     "#);
@@ -63,7 +63,7 @@ fn names_given_twice() {
     12 | name = "www"
        |        ^^^^^ again here
        |
-       = help: the name is the order's folder, so each needs its own
+       = help: the name is also the order's folder, so it must be unique
 
     error: two accounts with the name `main`
       --> config.toml:16:8
@@ -92,7 +92,7 @@ fn one_order_under_two_names() {
     13 | order_number = "1"
        |                ^^^ again here
        |
-       = help: the vendor allows one poll per interval of an order; [[order.copy]] installs it in further places
+       = help: the vendor allows one poll per interval of an order; use [[order.copy]] to install it in more places
 
     config.toml: 1 error
     "#);
@@ -112,7 +112,7 @@ fn checks_that_cannot_be_made() {
     5 | key = "block"
       | ^^^
       |
-      = help: name the order's key_file or csr_file
+      = help: set the order's key_file or csr_file
 
     warning: there are no domains to verify
      --> config.toml:6:1
@@ -171,31 +171,31 @@ fn files_in_each_others_way() {
     10 | to = "/etc/ssl/certcollectd/.b/x.pem"
        |      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
-       = help: give the copy a path of its own; what stands there is replaced
+       = help: choose another path for the copy; an existing file there is replaced
 
-    error: a copy in the way of `state_dir`
+    error: a copy conflicts with `state_dir`
       --> config.toml:13:6
        |
     13 | to = "/var/lib/certcollectd/state.db"
        |      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
-       = help: give the copy a path of its own; what stands there is replaced
+       = help: choose another path for the copy; an existing file there is replaced
 
-    error: a copy in the way of `install_dir`
+    error: a copy conflicts with `install_dir`
       --> config.toml:16:6
        |
     16 | to = "/etc/ssl"
        |      ^^^^^^^^^^
        |
-       = help: give the copy a path of its own; what stands there is replaced
+       = help: choose another path for the copy; an existing file there is replaced
 
-    error: the key_file of `b` lies among the installed files of `a`
+    error: the key_file of `b` is among the installed files of `a`
       --> config.toml:18:8
        |
     18 | name = "b"
        |        ^^^
        |
-       = help: these are replaced as a whole with each new certificate; keep it elsewhere
+       = help: they are replaced with each new certificate; keep it elsewhere
 
     error: `a` and `b` write the same file
       --> config.toml:23:6
@@ -223,7 +223,7 @@ fn files_in_each_others_way() {
     29 | to = "/k/a.key"
        |      ^^^^^^^^^^
        |
-       = help: give the copy a path of its own; what stands there is replaced
+       = help: choose another path for the copy; an existing file there is replaced
 
     config.toml: 8 errors
     "#);
@@ -288,7 +288,7 @@ fn an_order_says_which_account_where_there_are_two() {
 #[test]
 fn a_hook_for_nobody() {
     assert_snapshot!(said_of("[[hook]]\nname = \"nginx\"\nrun = [\"true\"]\n"), @r#"
-    warning: no order names the hook `nginx`
+    warning: no order uses the hook `nginx`
      --> config.toml:2:8
       |
     2 | name = "nginx"
@@ -313,7 +313,7 @@ fn two_accounts_with_one_login() {
     9 | login_name = "example-login"
       |              ^^^^^^^^^^^^^^^ again here
       |
-      = help: the vendor asks for one call at a time, so one login is one [[account]]
+      = help: the vendor wants one call at a time, so use one [[account]] per login
 
     config.toml: 1 error
     "#);
@@ -352,7 +352,7 @@ fn intervals_that_contradict_each_other() {
     6 | request_timeout = "1m"
       |                   ---- 1m
       |
-      = help: the time for the connection is a part of the time for the whole call
+      = help: the connection is part of the whole call
 
     config.toml: 1 error, 2 warnings
     "#);
@@ -379,7 +379,7 @@ fn intervals_that_contradict_each_other() {
     10 | guard_interval = "1h"
        |                  ^^^^ 1h
        |
-       = help: `interval` is the least time between two polls; shorten it as well
+       = help: `interval` is the minimum time between two polls; shorten it as well
 
     config.toml: 1 warning
     "#);
@@ -394,7 +394,7 @@ fn the_vendors_rule_is_quoted() {
     2 | interval = "1h"
       |            ^^^^ 1h
       |
-      = help: Sectigo asks for polling "no more often than once every 3 hours" and may answer more with a refusal of the whole account
+      = help: Sectigo asks for polling "no more often than once every 3 hours" and may block the whole account otherwise
 
     config.toml: 1 warning
     "#);
@@ -405,7 +405,7 @@ fn the_vendors_rule_is_quoted() {
     10 | interval = "10m"
        |            ^^^^^ 10m
        |
-       = help: Sectigo asks for polling "no more often than once every 3 hours" and may answer more with a refusal of the whole account
+       = help: Sectigo asks for polling "no more often than once every 3 hours" and may block the whole account otherwise
 
     config.toml: 1 warning
     "#);
@@ -420,27 +420,27 @@ fn a_form_of_answers_that_a_product_does_not_have() {
     };
     let orders = order("www", "ssl", "1") + &order("jane", "smime", "2") + &order("joe", "smime", "3");
     assert_snapshot!(said(&format!("{ACCOUNT}response = \"zip\"\n{orders}")), @r##"
-    warning: `response` is no form that product = "smime" has
+    warning: `response` is not a format of product = "smime" has
       --> config.toml:6:12
        |
      6 | response = "zip"
        |            ^^^^^
     ...
     12 | name = "jane"
-       |        ------ `jane` is asked for in its product's own form
+       |        ------ `jane` is requested in its product's default format
        |
-       = help: it has individual, pkcs7, netscape, pkcs7-binary, individual-lines, pkcs7-lines, netscape-lines, cmmf
+       = help: use one of individual, pkcs7, netscape, pkcs7-binary, individual-lines, pkcs7-lines, netscape-lines, cmmf
 
     config.toml: 1 warning
     "##);
     assert_snapshot!(said(&format!("{ACCOUNT}response = \"cmmf-binary\"\n{orders}")), @r##"
-    error: `response` is no form of an answer
+    error: `response` is not a response format
      --> config.toml:6:12
       |
     6 | response = "cmmf-binary"
       |            ^^^^^^^^^^^^^
       |
-      = help: individual, pkcs7, zip or netscape; with -lines or (pkcs7, zip) -binary behind; or cmmf
+      = help: individual, pkcs7, zip or netscape; with the suffix -lines or (pkcs7, zip) -binary; or cmmf
 
     config.toml: 1 error
     "##);
@@ -456,13 +456,13 @@ fn a_form_of_answers_of_one_order() {
     // What the account says is for the others.
     assert_eq!(said(&format!("{ACCOUNT}response = \"netscape\"\n{}", order("mark", "zip"))), "");
     assert_snapshot!(said(&format!("{ACCOUNT}{}", order("smime", "zip"))), @r##"
-    error: `response` is no form that product = "smime" has
+    error: `response` is not a format of product = "smime" has
       --> config.toml:10:12
        |
     10 | response = "zip"
        |            ^^^^^
        |
-       = help: it has individual, pkcs7, netscape, pkcs7-binary, individual-lines, pkcs7-lines, netscape-lines, cmmf
+       = help: use one of individual, pkcs7, netscape, pkcs7-binary, individual-lines, pkcs7-lines, netscape-lines, cmmf
 
     config.toml: 1 error
     "##);
@@ -497,12 +497,12 @@ fn parameters_that_are_sent_along() {
         );
     }
     for (odd, why) in [
-        ("\"\" = \"1\"", "is no name of a parameter"),
-        ("\"a b\" = \"1\"", "is no name of a parameter"),
-        ("\"a&b\" = \"1\"", "is no name of a parameter"),
-        ("\"\u{e4}\" = \"1\"", "is no name of a parameter"),
-        (&*format!("{} = \"1\"", "a".repeat(65)), "is no name of a parameter"),
-        ("a = \"1\", A = \"2\"", "is there twice"),
+        ("\"\" = \"1\"", "is not a parameter name"),
+        ("\"a b\" = \"1\"", "is not a parameter name"),
+        ("\"a&b\" = \"1\"", "is not a parameter name"),
+        ("\"\u{e4}\" = \"1\"", "is not a parameter name"),
+        (&*format!("{} = \"1\"", "a".repeat(65)), "is not a parameter name"),
+        ("a = \"1\", A = \"2\"", "is given twice"),
         ("a = 1", "must be text"),
         ("a = [\"1\"]", "must be text"),
         ("a = \"x\\ny\"", "holds a control character"),

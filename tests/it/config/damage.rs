@@ -74,7 +74,7 @@ fn all_problems_are_reported_at_once() {
     let problems = read(&[source(text)]).expect_err("it is wrong");
     let lines = problems.lines(&[source(text)]);
     assert_snapshot!(lines.join("\n"), @r#"
-    config.toml:1:13: error: `state_dir` is not an absolute path; begin with a slash; the daemon has no working directory of its own
+    config.toml:1:13: error: `state_dir` is not an absolute path; begin with a slash; the daemon has no working directory
     config.toml:3:1: error: unknown key `intervall` in [polling]; did you mean `interval`?
     config.toml:4:10: error: `spread` is out of range; a number from 0 to 0.5: 0.1 stretches an interval by up to ten per cent
     config.toml:5:8: error: a key without `=` and a value; expected `=`; a setting is written: key = value; a comment begins with #

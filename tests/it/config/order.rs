@@ -23,7 +23,7 @@ fn order_numbers() {
       |
       = help: put it in quotes: order_number = "123456789"
 
-    error: `order_number` has blanks around it
+    error: `order_number` has leading or trailing spaces
      --> config.toml:6:16
       |
     6 | order_number = " 1"
@@ -37,7 +37,7 @@ fn order_numbers() {
      9 | order_number = "1"
        | ------------ the other one
     10 | certificate_id = "2"
-       | ^^^^^^^^^^^^^^ only one of them may be given
+       | ^^^^^^^^^^^^^^ only one of them is allowed
 
     error: `certificate_id` has more than 16 digits
       --> config.toml:13:18
@@ -131,7 +131,7 @@ fn domains_and_keys() {
     5 | key_file = "a.key"
       |            ^^^^^^^
       |
-      = help: begin with a slash; the daemon has no working directory of its own
+      = help: begin with a slash; the daemon has no working directory
 
     error: both `key_file` and `csr_file` in [[order]]
      --> config.toml:6:1
@@ -139,7 +139,7 @@ fn domains_and_keys() {
     5 | key_file = "a.key"
       | -------- the other one
     6 | csr_file = "/a.csr"
-      | ^^^^^^^^ only one of them may be given
+      | ^^^^^^^^ only one of them is allowed
 
     error: an entry of `domains` is not an e-mail address
       --> config.toml:11:12
@@ -155,7 +155,7 @@ fn domains_and_keys() {
     12 | key_file = []
        |            ^^
        |
-       = help: leave it out where the key is not known here
+       = help: omit it if the key is not on this machine
 
     config.toml: 8 errors, 1 warning
     "#);
@@ -178,7 +178,7 @@ fn names_of_files() {
     5 | cert = "../cert.pem"
       |        ^^^^^^^^^^^^^
       |
-      = help: a plain file name is wanted, such as "cert.pem"; other places are for [[order.copy]]
+      = help: give a plain file name, such as "cert.pem"; for other places use [[order.copy]]
 
     error: `chain` is empty
      --> config.toml:6:9
@@ -202,7 +202,7 @@ fn names_of_files() {
     8 | key = "key.pem"
       |       ^^^^^^^^^
       |
-      = help: name its key_file; with a csr_file or without either, the key is not known here
+      = help: set its key_file; with a csr_file, or without either, the key is not on this machine
 
     error: two files of one order with the name "x.pem"
       --> config.toml:10:7
@@ -242,7 +242,7 @@ fn names_of_files() {
     19 | key = "cert.pem"
        |       ^^^^^^^^^^
        |
-       = help: it is the default of `cert`, which false switches off
+       = help: it is the default of `cert`, set that to false to switch it off
 
     error: `mode` makes the file writable for everyone
       --> config.toml:20:8
@@ -258,7 +258,7 @@ fn names_of_files() {
     25 | cert = false
        |        ^^^^^
        |
-       = help: leave at least one; it is what shows which certificate is installed
+       = help: keep at least one; it shows which certificate is installed
 
     config.toml: 11 errors
     "#);
@@ -289,7 +289,7 @@ fn copies() {
       |
       = help: give the path of the file, without a slash at the end
 
-    error: `mode` is too wide for a private key
+    error: `mode` is too permissive for a private key
       --> config.toml:11:8
        |
     11 | mode = "0644"
@@ -303,7 +303,7 @@ fn copies() {
     16 | from = "key"
        |        ^^^^^
        |
-       = help: name its key_file; with a csr_file or without either, the key is not known here
+       = help: set its key_file; with a csr_file, or without either, the key is not on this machine
 
     config.toml: 4 errors
     "#);
@@ -340,7 +340,7 @@ fn handles() {
     5 | certificate_id = "1"
       | -------------- the other one
     6 | base_order_number = "2"
-      | ^^^^^^^^^^^^^^^^^ only one of them may be given
+      | ^^^^^^^^^^^^^^^^^ only one of them is allowed
 
     error: `order_number` is empty
      --> config.toml:9:16

@@ -14,7 +14,7 @@ fn a_password_in_the_file_is_refused_and_not_shown() {
      --> config.toml:4:12
       |
     4 | password = ******
-      |            ^^^^^^ a password does not belong into this file
+      |            ^^^^^^ a password does not belong in this file
       |
       = help: write password = { file = "/run/secrets/sectigo" }, or { credential = "sectigo" } for a systemd credential, or { env = "NAME" } for an environment variable
 
@@ -39,7 +39,7 @@ fn a_password_in_the_wrong_form_is_not_shown() {
     4 | password = { file = ****** }
       |                     ^^^^^^
       |
-      = help: begin with a slash; the daemon has no working directory of its own
+      = help: begin with a slash; the daemon has no working directory
 
     error: `env` is not the name of an environment variable
      --> config.toml:8:20
@@ -47,7 +47,7 @@ fn a_password_in_the_wrong_form_is_not_shown() {
     8 | password = { env = ****** }
       |                    ^^^^^^
       |
-      = help: letters, digits and _ only; the variable is named here, not its value
+      = help: letters, digits and _ only; give the name of the variable, not its value
 
     error: password = { … } needs one of `file`, `credential`, `env`
       --> config.toml:12:12
@@ -69,7 +69,7 @@ fn a_password_in_the_wrong_form_is_not_shown() {
       --> config.toml:16:27
        |
     16 | password = { file = "/x", env = "X" }
-       |              ----         ^^^ only one of them may be given
+       |              ----         ^^^ only one of them is allowed
        |              |
        |              the other one
 

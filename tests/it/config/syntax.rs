@@ -39,13 +39,13 @@ fn syntax_errors_are_all_shown() {
         level = 1\n\
         [http]\n\
         listen = \n"), @r#"
-    error: text without quotes
+    error: unquoted text
      --> config.toml:2:12
       |
     2 | interval = 3h
       |            ^^
       |
-      = help: put text between double quotes; numbers, true and false go without
+      = help: put text in double quotes; numbers, true and false need none
 
     error: a key without `=` and a value
      --> config.toml:3:8
@@ -55,7 +55,7 @@ fn syntax_errors_are_all_shown() {
       |
       = help: a setting is written: key = value; a comment begins with #
 
-    error: text without its closing quote
+    error: text without a closing quote
      --> config.toml:4:16
       |
     4 | call_gap = "10s
@@ -94,7 +94,7 @@ fn syntax_errors_over_several_lines_show_where_it_began() {
     3 |   "b.toml",
       |   ^ expected `,`
       |
-      = help: if the value should have ended before this, close it there
+      = help: if the value should end before this, close it there
 
     error: `format` has an unknown value
      --> config.toml:6:10
@@ -107,13 +107,13 @@ fn syntax_errors_over_several_lines_show_where_it_began() {
     config.toml: 2 errors
     "#);
     assert_snapshot!(said_of("include = [\"a.toml\",\n[log]\nlevel = \"loud\"\n"), @r#"
-    error: a value without its end
+    error: an unterminated value
      --> config.toml:1:11
       |
     1 | include = ["a.toml",
       |           ^ it begins here
     2 | [log]
-      | ----- and here something else begins
+      | ----- something else begins here
 
     error: `level` has the unknown level "loud"
      --> config.toml:3:9
@@ -181,7 +181,7 @@ fn duplicate_keys_and_tables() {
     7 | [log]
       |  ^^^ again here
       |
-      = help: put all of it into one table
+      = help: merge both into one table
 
     config.toml: 2 errors
     "#);
@@ -242,7 +242,7 @@ fn unknown_keys() {
     5 | state_dir = "/x"
       | ^^^^^^^^^
       |
-      = help: `state_dir` belongs to the top of the file, before the first [table]
+      = help: `state_dir` belongs at the top of the file, before the first [table]
 
     error: unknown key `whatever` in [polling]
      --> config.toml:6:1
@@ -357,7 +357,7 @@ fn missing_keys() {
      --> config.toml:1:1
       |
     1 | [[account]]
-      | ^^^^^^^^^^^ it is missing here
+      | ^^^^^^^^^^^ missing here
       |
       = help: a name of your own, such as name = "main"
 
@@ -365,7 +365,7 @@ fn missing_keys() {
      --> config.toml:1:1
       |
     1 | [[account]]
-      | ^^^^^^^^^^^ it is missing here
+      | ^^^^^^^^^^^ missing here
       |
       = help: the login name at the vendor, such as login_name = "example-login"
 
@@ -373,7 +373,7 @@ fn missing_keys() {
      --> config.toml:1:1
       |
     1 | [[account]]
-      | ^^^^^^^^^^^ it is missing here
+      | ^^^^^^^^^^^ missing here
       |
       = help: say where the password is kept: password = { file = "/run/secrets/sectigo" }
 
@@ -381,7 +381,7 @@ fn missing_keys() {
      --> config.toml:2:1
       |
     2 | [[order]]
-      | ^^^^^^^^^ it is missing here
+      | ^^^^^^^^^ missing here
       |
       = help: a name of your own, such as name = "www"; it names the folder
 
@@ -397,7 +397,7 @@ fn missing_keys() {
      --> config.toml:3:1
       |
     3 | [[hook]]
-      | ^^^^^^^^ it is missing here
+      | ^^^^^^^^ missing here
       |
       = help: a name of your own, such as name = "nginx"
 
@@ -413,7 +413,7 @@ fn missing_keys() {
      --> config.toml:4:1
       |
     4 | [http]
-      | ^^^^^^ it is missing here
+      | ^^^^^^ missing here
       |
       = help: an address with a port, such as listen = "127.0.0.1:9797"
 
@@ -421,7 +421,7 @@ fn missing_keys() {
      --> config.toml:5:1
       |
     5 | [push]
-      | ^^^^^^ it is missing here
+      | ^^^^^^ missing here
       |
       = help: an address with a port, such as listen = "127.0.0.1:9798"
 
@@ -429,7 +429,7 @@ fn missing_keys() {
      --> config.toml:9:1
       |
     9 | [[order.copy]]
-      | ^^^^^^^^^^^^^^ it is missing here
+      | ^^^^^^^^^^^^^^ missing here
       |
       = help: which content, such as from = "fullchain"
 
@@ -437,7 +437,7 @@ fn missing_keys() {
      --> config.toml:9:1
       |
     9 | [[order.copy]]
-      | ^^^^^^^^^^^^^^ it is missing here
+      | ^^^^^^^^^^^^^^ missing here
       |
       = help: an absolute path, such as to = "/etc/haproxy/site.pem"
 
@@ -515,7 +515,7 @@ fn what_an_included_file_may_hold() {
       |
       = help: only the file name may have one, such as "orders.d/*.toml", relative to the folder of this file
 
-    error: an entry of `include` names no file
+    error: an entry of `include` does not name a file
      --> config.toml:1:24
       |
     1 | include = ["*/x.toml", ""]
@@ -529,7 +529,7 @@ fn what_an_included_file_may_hold() {
     1 | state_dir = "/x"
       | ^^^^^^^^^ belongs to the main file
       |
-      = help: an included file holds [[account]], [[order]] and [[hook]] only
+      = help: an included file may contain only [[account]], [[order]] and [[hook]]
 
     error: unknown key `pollin` in an included file
      --> orders.d/a.toml:2:2
@@ -550,7 +550,7 @@ fn what_an_included_file_may_hold() {
     9 | name = "www"
       |        ----- first here
       |
-      = help: the name is the order's folder, so each needs its own
+      = help: the name is also the order's folder, so it must be unique
 
     config.toml: 5 errors
     "#);
@@ -570,7 +570,7 @@ fn an_included_file_that_holds_nothing_is_told() {
     assert_eq!(
         problems.lines(&sources)[..2],
         ["a", "b"].map(|name| format!(
-            "orders.d/{name}.toml: warning: an included file holds nothing; if orders were in it, put them back; or take it away"
+            "orders.d/{name}.toml: warning: an included file is empty; if it contained orders, restore them; otherwise remove it"
         ))
     );
 }

@@ -35,7 +35,7 @@ fn durations_out_of_range() {
     4 | guard_interval = "never"
       |                  ^^^^^^^
       |
-      = help: a duration with a unit, such as "24h", or "off" to end the guard
+      = help: a duration with a unit, such as "24h", or "off" to disable the guard
 
     error: `call_gap` is too long: at most 1h
      --> config.toml:5:12
@@ -169,7 +169,7 @@ fn addresses_of_the_vendor() {
     5 | base_url = "http://secure.trust-provider.com"
       |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
       |
-      = help: the login travels in the request, so it must begin with https://
+      = help: the request carries the login, so it must begin with https://
 
     error: `proxy` is not a URL
      --> config.toml:6:9
@@ -185,7 +185,7 @@ fn addresses_of_the_vendor() {
     7 | ca_file = "ca.pem"
       |           ^^^^^^^^
       |
-      = help: begin with a slash; the daemon has no working directory of its own
+      = help: begin with a slash; the daemon has no working directory
 
     error: `base_url` has a query or a fragment
       --> config.toml:12:12
@@ -195,13 +195,13 @@ fn addresses_of_the_vendor() {
        |
        = help: write it like "https://secure.trust-provider.com"
 
-    error: `proxy` holds a user name or password
+    error: `proxy` contains a user name or password
       --> config.toml:13:9
        |
     13 | proxy = ******
        |         ^^^^^^
        |
-       = help: leave out what stands before the @; proxy_user and proxy_password are for it
+       = help: remove the part before the @; use proxy_user and proxy_password instead
 
     config.toml: 5 errors, 1 warning
     "#);
@@ -235,7 +235,7 @@ name = \"f\"
 http = {{ url = \"http+unix://run/docker.sock\" }}
 on = [\"failed\", \"failed\"]
 ")), @r#"
-    warning: no order names the hook `a`
+    warning: no order uses the hook `a`
       --> config.toml:12:8
        |
     12 | name = "a"
@@ -249,9 +249,9 @@ on = [\"failed\", \"failed\"]
     13 | run = "systemctl reload nginx"
        |       ^^^^^^^^^^^^^^^^^^^^^^^^ this is text
        |
-       = help: one argument each: run = ["systemctl", "reload", "nginx"]; no shell takes part
+       = help: one argument each: run = ["systemctl", "reload", "nginx"]; no shell is involved
 
-    warning: no order names the hook `b`
+    warning: no order uses the hook `b`
       --> config.toml:15:8
        |
     15 | name = "b"
@@ -275,7 +275,7 @@ on = [\"failed\", \"failed\"]
        |
        = help: a list of events, such as on = ["installed", "failed"]
 
-    warning: no order names the hook `c`
+    warning: no order uses the hook `c`
       --> config.toml:19:8
        |
     19 | name = "c"
@@ -289,9 +289,9 @@ on = [\"failed\", \"failed\"]
     20 | run = ["./reload"]
        | --- the other one
     21 | signal = { pid_file = "/run/x.pid", name = "HUP" }
-       | ^^^^^^ only one of them may be given
+       | ^^^^^^ only one of them is allowed
 
-    warning: no order names the hook `d`
+    warning: no order uses the hook `d`
       --> config.toml:23:8
        |
     23 | name = "d"
@@ -305,7 +305,7 @@ on = [\"failed\", \"failed\"]
     24 | signal = { pid_file = "x.pid", name = "SIGKILL" }
        |                       ^^^^^^^
        |
-       = help: begin with a slash; the daemon has no working directory of its own
+       = help: begin with a slash; the daemon has no working directory
 
     error: `name` is not a signal that a hook may send
       --> config.toml:24:39
@@ -323,7 +323,7 @@ on = [\"failed\", \"failed\"]
        |
        = help: one of "installed", "failed", "expiring"
 
-    warning: no order names the hook `e`
+    warning: no order uses the hook `e`
       --> config.toml:27:8
        |
     27 | name = "e"
@@ -363,7 +363,7 @@ on = [\"failed\", \"failed\"]
        |
        = help: write merge = true, without quotes
 
-    warning: no order names the hook `f`
+    warning: no order uses the hook `f`
       --> config.toml:32:8
        |
     32 | name = "f"
@@ -377,7 +377,7 @@ on = [\"failed\", \"failed\"]
     33 | http = { url = "http+unix://run/docker.sock" }
        |                ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
-       = help: after http+unix:// comes the absolute path of the socket, so three slashes in all
+       = help: http+unix:// is followed by the absolute path of the socket, so three slashes in all
 
     warning: listed twice in `on`
       --> config.toml:34:17
@@ -429,7 +429,7 @@ fn listeners() {
     6 | user = "a:b"
       | ^^^^
       |
-      = help: basic authentication needs both; leave out both for none
+      = help: basic authentication needs both; omit both to disable it
 
     error: `user` is not a user name
      --> config.toml:6:8
@@ -463,13 +463,13 @@ fn listeners() {
     5 | password = ******
       | ^^^^^^^^
       |
-      = help: basic authentication needs both; leave out both for none
+      = help: basic authentication needs both; omit both to disable it
 
     error: `password` must say where the password is kept
      --> config.toml:5:12
       |
     5 | password = ******
-      |            ^^^^^^ a password does not belong into this file
+      |            ^^^^^^ a password does not belong in this file
       |
       = help: write password = { file = "/run/secrets/sectigo" }, or { credential = "sectigo" } for a systemd credential, or { env = "NAME" } for an environment variable
 
@@ -552,7 +552,7 @@ fn resolvers() {
 
 #[test]
 fn a_push_listener_that_anybody_can_reach_asks_for_a_password() {
-    let open = "[push] asks for no password and can be reached from other hosts";
+    let open = "[push] requires no password and is reachable from other hosts";
     let login = "\nuser = \"a\"\npassword = { env = \"B\" }\n";
     for (listen, warned) in [
         ("0.0.0.0:1", true),
