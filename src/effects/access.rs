@@ -65,7 +65,7 @@ pub fn reason(path: &Path, wish: Wish, error: &io::Error) -> Reason {
             remedy: None,
         },
         Some(Errno::IO | Errno::STALE | Errno::NOTCONN | Errno::HOSTDOWN) => {
-            Reason { cause: cause(error), remedy: Some("look at its disk or mount".into()) }
+            Reason { cause: cause(error), remedy: Some("check its disk or mount".into()) }
         }
         _ => Reason { cause: cause(error), remedy: None },
     }
@@ -99,7 +99,7 @@ fn denied(path: &Path, wish: Wish) -> Reason {
             };
             format!("chmod u+{right} {}", at.display())
         } else {
-            "give it a group that the daemon's user is in, and that group the right".into()
+            "give it a group of the daemon's user, and grant that group access".into()
         };
         return Reason {
             cause: format!("permission denied; {what} belongs to user {user}, mode {mode:04o}"),
@@ -111,7 +111,7 @@ fn denied(path: &Path, wish: Wish) -> Reason {
     Reason {
         cause: format!("permission denied; {what} belongs to group {shown}, mode {mode:04o}"),
         remedy: Some(format!(
-            "make the daemon's user a member of it: SupplementaryGroups={name} in `systemctl edit certcollectd`, then \
+            "add the daemon's user to that group: SupplementaryGroups={name} in `systemctl edit certcollectd`, then \
              restart"
         )),
     }

@@ -62,9 +62,9 @@ async fn within<T: Send + 'static>(
     timeout(patience, run(permit, work)).await.map_err(|_| {
         let seconds = patience.as_secs();
         match free {
-            true => format!("it cannot be read within {seconds} s; does the mount that it lies on hang?"),
+            true => format!("it could not be read within {seconds} s; does its mount hang?"),
             false => format!(
-                "it was not read for {seconds} s, because an earlier try hangs still; does the mount that it lies on hang?"
+                "it could not be read within {seconds} s, because an earlier attempt still hangs; does its mount hang?"
             ),
         }
     })
@@ -88,9 +88,9 @@ mod tests {
             assert!(first.unwrap_err().contains("hang"));
             // No other one begins, so that there is no second thread to hang.
             let second = within(short, &hanging, || true).await;
-            assert!(second.unwrap_err().contains("an earlier try"));
+            assert!(second.unwrap_err().contains("an earlier attempt"));
             drop(release);
-            assert_eq!(with_timeout(&hanging, || 3).await, Ok(3), "and goes on by itself");
+            assert_eq!(with_timeout(&hanging, || 3).await, Ok(3), "and continues");
         });
     }
 }

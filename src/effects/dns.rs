@@ -85,7 +85,7 @@ impl Dns {
             return Found::Failed(format!("not looked up, because {} does not answer", self.shown));
         }
         let Ok(mut query) = Name::from_ascii(name) else {
-            return Found::Failed("this is no name that DNS can hold".into());
+            return Found::Failed("this is not a valid DNS name".into());
         };
         // No search list: the name is meant as it stands.
         query.set_fqdn(true);
@@ -115,7 +115,7 @@ impl Dns {
             }
             Err(error) => {
                 let why = certcollectd_core::api::Untrusted::new(&error.to_string());
-                return Found::Failed(format!("{} cannot be asked: {why}", self.shown));
+                return Found::Failed(format!("{} cannot be queried: {why}", self.shown));
             }
         };
         match code {
@@ -125,7 +125,7 @@ impl Dns {
                 "the zone's name servers do not answer, or its DNSSEC signatures are wrong (SERVFAIL)".into(),
             ),
             ResponseCode::Refused => Found::Failed(format!("{} refuses to answer (REFUSED)", self.shown)),
-            code => Found::Failed(format!("the look-up ended with \"{code}\"")),
+            code => Found::Failed(format!("the lookup ended with \"{code}\"")),
         }
     }
 }

@@ -142,7 +142,7 @@ impl Effects {
         self.spawn(Kind::Call(account.clone()), async move {
             let (outcome, credential) = match prepared {
                 Some(prepared) => prepared.send(&call.request, salt).await,
-                None => (Err(Failure::Setup("the account is not configured any more".into())), None),
+                None => (Err(Failure::Setup("the account is no longer configured".into())), None),
             };
             Event::Answered { account, outcome, credential }
         });

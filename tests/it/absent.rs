@@ -129,10 +129,7 @@ fn a_state_of_somebody_elses_is_refused() {
     let (code, said) = setting.call(&["check"]);
     assert!(code == 0 && said.contains("has mode 0777"), "{code} {said}");
     let (code, said) = setting.call(&["once"]);
-    assert!(
-        code == 0 && said.matches("the write permission of others was taken away").count() == 2,
-        "{said}"
-    );
+    assert!(code == 0 && said.matches("the write permission of others was removed").count() == 2, "{said}");
     assert_eq!(fs::metadata(&database).unwrap().permissions().mode() & 0o777, 0o644);
 }
 

@@ -58,7 +58,7 @@ fn what_lies_in_the_place_of_an_order() {
     let setting = setting("");
     std::fs::create_dir(setting.path("out")).unwrap();
     let place = setting.installed("www");
-    let moved = "move it away; the certificate is installed by itself then";
+    let moved = "move it away; the certificate is then installed automatically";
     std::fs::create_dir(&place).unwrap();
     expect(
         &setting,
@@ -67,11 +67,15 @@ fn what_lies_in_the_place_of_an_order() {
     );
     std::fs::remove_dir(&place).unwrap();
     std::fs::write(&place, "x").unwrap();
-    expect(&setting, 2, &["file or directory that certcollectd did not make", moved]);
+    expect(&setting, 2, &["file or directory that certcollectd did not create", moved]);
     std::fs::remove_file(&place).unwrap();
     for target in ["/etc", "/nowhere/at/all", "../other"] {
         symlink(target, &place).unwrap();
-        expect(&setting, 2, &[&format!("it is a link to {target}, which is not ours"), moved]);
+        expect(
+            &setting,
+            2,
+            &[&format!("it is a link to {target}, which certcollectd did not create"), moved],
+        );
         std::fs::remove_file(&place).unwrap();
     }
     std::fs::write(setting.path("out/.www"), "x").unwrap();
@@ -90,7 +94,7 @@ fn what_lies_in_the_place_of_a_copy() {
     let target = setting.path("site.pem");
     symlink(&target, &place).unwrap();
     let warned = format!(
-        "copy.pem is a link to {0}; it will be replaced by a file, and {0} stays as it is",
+        "copy.pem is a link to {0}; it will be replaced by a file, and {0} stays unchanged",
         target.display()
     );
     expect(&setting, 0, &[&warned, "0 errors, 1 warning"]);
@@ -143,8 +147,8 @@ fn hooks_that_cannot_start() {
     let setting = with_hook("[\"$DIR/hook.sh\"]");
     for (content, part) in [
         ("#!/bin/sh\r\nexit 0\r\n", "its first line ends in a carriage return"),
-        ("exit 0\n", "it has no first line that says what runs it, such as #!/bin/sh"),
-        ("#!/nowhere/bash\n", "/nowhere/bash, is not there"),
+        ("exit 0\n", "it has no first line with an interpreter, such as #!/bin/sh"),
+        ("#!/nowhere/bash\n", "/nowhere/bash, does not exist"),
     ] {
         script(&setting, content);
         expect(&setting, 2, &["hook reload: ", "hook.sh cannot be started: ", part]);
@@ -164,7 +168,7 @@ fn the_daemon_says_why_a_script_cannot_start() {
     setting.vendor().vendor().issue("1", None).unwrap();
     let (code, said) = setting.call(&["once"]);
     let said = format!("{said}{}", setting.call(&["status", "www"]).1);
-    assert!(said.contains("it has no first line that says what runs it"), "{code} {said}");
+    assert!(said.contains("it has no first line with an interpreter"), "{code} {said}");
     assert!(!said.contains("os error"), "{said}");
 }
 
@@ -182,16 +186,16 @@ fn files_that_others_may_change_or_read() {
         let path = setting.path(name);
         let before = std::fs::metadata(&path).unwrap().permissions();
         mode(&path, before.mode() | 0o002);
-        let text = format!("{what}, {}, can be changed by everybody on this machine", path.display());
+        let text = format!("{what}, {}, can be changed by every user on this machine", path.display());
         expect(&setting, 2, &[&text, &format!("chmod o-w {}", path.display())]);
         std::fs::set_permissions(&path, before).unwrap();
     }
     mode(&setting.path("key.pem"), 0o644);
-    expect(&setting, 0, &["can be read by everybody on this machine", "1 warning"]);
+    expect(&setting, 0, &["can be read by every user on this machine", "1 warning"]);
     mode(&setting.path("key.pem"), 0o600);
     // Whoever may write to the directory may replace what is in it.
     mode(setting.dir.path(), 0o777);
-    expect(&setting, 2, &["the configuration lies in ", "which can be changed by everybody"]);
+    expect(&setting, 2, &["the configuration lies in ", "which can be changed by every user"]);
     mode(setting.dir.path(), 0o1777);
     expect(&setting, 0, &["0 errors, 0 warnings"]);
     mode(setting.dir.path(), 0o700);
@@ -285,7 +289,7 @@ fn a_hook_that_only_others_may_start_is_told_to_who_checks() {
     let dir = setting.dir.path().display();
     let (code, said) = said(&setting.command(&["check"]).uid(4_000_123).gid(4_000_123).output().unwrap());
     let hook = format!(
-        "hook reload: {dir}/hook.sh cannot be started: permission denied for the user whom this runs as"
+        "hook reload: {dir}/hook.sh cannot be started: permission denied for the user that this runs as"
     );
     assert!(code == 2 && said.contains(&hook), "{code} {said}");
 }
@@ -352,7 +356,7 @@ fn rights_that_only_root_has() {
         &setting,
         2,
         &[
-            "hook reload: systemctl asks for rights that user 4000123 has only if a rule of polkit or sudo",
+            "hook reload: systemctl needs rights that user 4000123 has only if a polkit or sudo rule",
             "socket = ",
         ],
     );
@@ -437,7 +441,7 @@ fn where_nobody_can_become_another_user_the_volume_is_given_away() {
     let (code, text) = said(&output);
     assert_eq!(code, 1, "{text}");
     let remedy = format!(
-        "give the volume to user 0, whom this runs as: chown 0:0 {}",
+        "give the volume to user 0, which this runs as: chown 0:0 {}",
         setting.path("state").display()
     );
     assert!(text.contains(&remedy) && text.contains("or run the container as user 4000123"), "{text}");

@@ -99,7 +99,7 @@ fn what_is_missing_on_this_machine_is_said_with_its_line() {
     says_where(&said, "cannot find the user nosuchuser", &here("\"nosuchuser\""));
     says_where(&said, "cannot find the group nosuchgroup", &here("\"nosuchgroup\""));
     says_where(&said, "cannot find the user strangeuser", &here("\"strangeuser\""));
-    says_where(&said, "hook nginx: no-such-program is in none", &here("\"no-such-program\""));
+    says_where(&said, "hook nginx: no-such-program is in no directory", &here("\"no-such-program\""));
     says_where(
         &said,
         &format!("cannot open {}/nodir", dir.display()),

@@ -196,7 +196,7 @@ fn each_phase_goes_on_from_whatever_lies_on_the_disk() {
             setting.until(&format!("{name} says what is in the way"), |setting| {
                 setting.order_status(&name)["trouble"]
                     .as_str()
-                    .is_some_and(|text| text.contains("did not make"))
+                    .is_some_and(|text| text.contains("did not create"))
             });
             let theirs = setting.read(&format!("out/{name}/cert.pem"));
             assert_eq!(theirs, "somebody else's", "{name}");

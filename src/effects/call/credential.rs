@@ -55,7 +55,7 @@ pub fn read(source: &SecretSource) -> Result<Zeroizing<String>, String> {
     let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     match line {
         "" => Err(format!("{shown} is empty")),
-        line if line.contains(['\n', '\r', '\0']) => Err(format!("{shown} holds more than one line")),
+        line if line.contains(['\n', '\r', '\0']) => Err(format!("{shown} contains more than one line")),
         line => Ok(Zeroizing::new(line.to_owned())),
     }
 }
@@ -95,7 +95,7 @@ pub fn exposure(source: &SecretSource) -> Option<String> {
     let mode = std::fs::metadata(&path).ok()?.mode();
     let shown = path.display();
     (mode & 0o004 != 0)
-        .then(|| format!("{shown} can be read by everybody on this machine; chmod 600 {shown}"))
+        .then(|| format!("{shown} can be read by every user on this machine; chmod 600 {shown}"))
 }
 
 /// The tag of an account's present credential; `None` if it cannot be read.
@@ -175,7 +175,7 @@ mod tests {
         };
         assert_eq!(found(0o600), None);
         assert_eq!(found(0o640), None);
-        assert!(found(0o644).unwrap().contains("read by everybody"));
+        assert!(found(0o644).unwrap().contains("read by every user"));
         assert!(found(0o662).is_none(), "that is told with the other files that others may change");
     }
 

@@ -33,7 +33,7 @@ fn look_for_program(name: &str) -> Result<PathBuf, String> {
     std::env::split_paths(&path)
         .map(|dir| dir.join(name))
         .find(|path| obstacle(path).is_none())
-        .ok_or_else(|| format!("{name} is in none of the directories of PATH"))
+        .ok_or_else(|| format!("{name} is in no directory of PATH"))
 }
 
 /// Why a file is no program that this process may start.
@@ -48,7 +48,7 @@ fn obstacle(path: &Path) -> Option<String> {
             // No one may where programs are forbidden altogether, and that has an answer of its own.
             let why = startable(path)
                 .err()
-                .unwrap_or_else(|| format!("{} for the user whom this runs as", errno::cause(&why)));
+                .unwrap_or_else(|| format!("{} for the user that this runs as", errno::cause(&why)));
             Some(format!("cannot be started: {why}"))
         }
         Err(why) if why.kind() == ErrorKind::NotFound => Some("does not exist".into()),
@@ -60,7 +60,7 @@ fn obstacle(path: &Path) -> Option<String> {
 pub fn startable(path: &Path) -> Result<(), String> {
     let shown = path.display();
     if rustix::fs::statvfs(path).is_ok_and(|found| found.f_flag.contains(StatVfsMountFlags::NOEXEC)) {
-        return Err("it lies on a file system that is mounted noexec; put it elsewhere".into());
+        return Err("it is on a file system that is mounted noexec; move it elsewhere".into());
     }
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
@@ -77,7 +77,7 @@ pub fn startable(path: &Path) -> Result<(), String> {
             None => Err("it is empty".into()),
             // Other formats of programs may be known to the kernel (binfmt_misc).
             Some(_) if !is_text(&head) => Ok(()),
-            Some(_) => Err("it has no first line that says what runs it, such as #!/bin/sh".into()),
+            Some(_) => Err("it has no first line with an interpreter, such as #!/bin/sh".into()),
         };
     };
     let Some(line) = rest.split(|byte| *byte == b'\n').next().filter(|line| line.len() < rest.len()) else {
@@ -103,10 +103,10 @@ fn interpreter(line: &[u8], path: &Path) -> Result<(), String> {
     let program = Path::new(std::ffi::OsStr::from_bytes(first));
     let shown = certcollectd_core::api::Untrusted::from_bytes(first);
     let Ok(found) = std::fs::metadata(program) else {
-        return Err(format!("the program that its first line names, {shown}, is not there"));
+        return Err(format!("the interpreter in its first line, {shown}, does not exist"));
     };
     if !found.is_file() || found.permissions().mode() & 0o111 == 0 {
-        return Err(format!("what its first line names, {shown}, is not executable"));
+        return Err(format!("the interpreter in its first line, {shown}, is not executable"));
     }
     if same(program, path) {
         return Err("its first line names the file itself".into());
@@ -164,9 +164,9 @@ mod tests {
             (b"echo hello\n", "no first line"),
             (b"", "is empty"),
             (b"#!\n", "names no program"),
-            (b"#!/nowhere/sh\n", "/nowhere/sh, is not there"),
+            (b"#!/nowhere/sh\n", "/nowhere/sh, does not exist"),
             (b"#!/etc/passwd\n", "not executable"),
-            (b"#!/usr/bin/env no-such-program-here\n", "no-such-program-here is in none"),
+            (b"#!/usr/bin/env no-such-program-here\n", "no-such-program-here is in no directory"),
             (b"\xef\xbb\xbf#!/bin/sh\n", "byte order mark"),
             (b"\xff\xfe#\0!\0", "UTF-16"),
             (long.as_bytes(), "longer than 256 bytes"),

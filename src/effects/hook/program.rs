@@ -69,7 +69,7 @@ pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGrou
             abort.abort();
         }
     }
-    let last_words = output.lock().expect("nobody panics with it").finish();
+    let last_words = output.lock().expect("no holder panics").finish();
     let why = match status {
         Ok(Some(status)) => match (status.code(), status.signal()) {
             (Some(0), _) => return HookResult::Done,
@@ -79,7 +79,7 @@ pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGrou
             (None, None) => "ended in an unknown way".into(),
         },
         Ok(None) => over(run.hook.timeout),
-        Err(error) => format!("its end cannot be learned: {error}"),
+        Err(error) => format!("its exit status cannot be read: {error}"),
     };
     HookResult::Failed { why, last_words, remedy: None }
 }
@@ -141,19 +141,18 @@ fn spawn(arguments: &[String], environment: Vec<(&'static str, OsString)>) -> Re
         // What the kernel says of a script in one word, the script itself tells.
         let why = startable(&path).err().unwrap_or_else(|| {
             match error.raw_os_error().map(Errno::from_raw_os_error) {
-                Some(Errno::NOENT) => "the program that its first line names is not there".to_owned(),
+                Some(Errno::NOENT) => "the interpreter in its first line does not exist".to_owned(),
                 Some(Errno::NOEXEC) => {
-                    "it is no program for this machine, and no first line such as #!/bin/sh names one for it"
-                        .to_owned()
+                    "it is not a program for this machine, and has no first line such as #!/bin/sh".to_owned()
                 }
                 Some(Errno::ACCESS) => {
-                    "permission denied; may the daemon's user run it and the program that its first line \
-                                    names, and is its mount not noexec?"
+                    "permission denied; may the daemon's user run it and its interpreter, and is its mount \
+                                    not noexec?"
                         .to_owned()
                 }
-                Some(Errno::TXTBSY) => "somebody is writing it just now".to_owned(),
+                Some(Errno::TXTBSY) => "it is being written to".to_owned(),
                 Some(Errno::TOOBIG) => {
-                    "this system lets a program be told less; is LimitSTACK= very small?".to_owned()
+                    "this system allows fewer arguments; is LimitSTACK= very small?".to_owned()
                 }
                 _ => errno::cause(&error),
             }
@@ -180,7 +179,8 @@ async fn end(child: &mut Child, pid: i32) -> io::Result<ExitStatus> {
     let _ = kill_process_group(group, Signal::KILL);
     // What hangs in the kernel, on a dead mount for instance, ends when it can.
     let killed = timeout(GRACE, child.wait()).await;
-    killed.unwrap_or_else(|_| Err(io::Error::other("it was killed and does not end; it hangs in the kernel")))
+    killed
+        .unwrap_or_else(|_| Err(io::Error::other("it was killed and does not exit; it hangs in the kernel")))
 }
 
 /// What a hook prints, on its way to the log.
@@ -201,7 +201,7 @@ impl Output {
             if self.left == 1 {
                 tracing::info!(
                     hook = &*self.hook,
-                    "hook {} says more than {MAX_OUTPUT} bytes; the rest is not logged",
+                    "hook {} printed more than {MAX_OUTPUT} bytes; the rest is not logged",
                     self.hook
                 );
             }
@@ -241,7 +241,7 @@ impl Output {
 async fn drain(mut pipe: impl AsyncRead + Unpin, output: Arc<Mutex<Output>>) {
     let mut buffer = [0; 8192];
     while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
-        output.lock().expect("nobody panics with it").take(&buffer[..count]);
+        output.lock().expect("no holder panics").take(&buffer[..count]);
     }
 }
 

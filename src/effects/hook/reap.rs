@@ -13,7 +13,7 @@ use certcollectd_core::config::Hook;
 
 /// Why a hook is not begun once more.
 const HANGS: &str =
-    "an earlier try of it hangs still; does the mount hang that its program, or its pid_file, lies on?";
+    "an earlier run of it still hangs; does the mount of its program, or of its pid_file, hang?";
 
 /// The hooks that run now, whose exit only their own tasks may collect.
 #[derive(Debug, Clone, Default)]

@@ -30,7 +30,7 @@ pub(super) fn send(pid_file: &Path, signal: HookSignal) -> HookResult {
     // Zero and negative numbers mean process groups, and everybody.
     let Some(pid) = number.parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw) else {
         return HookResult::failed(format!(
-            "{shown} holds no process number but \"{}\"",
+            "{shown} contains no process ID but \"{}\"",
             Untrusted::new(number)
         ));
     };
@@ -41,9 +41,9 @@ pub(super) fn send(pid_file: &Path, signal: HookSignal) -> HookResult {
         Ok(()) => HookResult::Done,
         Err(Errno::PERM) => advised(
             format!(
-                "process {number} of {shown} belongs to another user, whom only root or CAP_KILL may send {signal}"
+                "process {number} of {shown} belongs to another user; only root or CAP_KILL may send it {signal}"
             ),
-            "let the hook ask another unit",
+            "let another unit do it",
         ),
         Err(Errno::SRCH) => {
             advised(format!("there is no process {number}; {shown} is stale"), "is the service running?")

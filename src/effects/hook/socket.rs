@@ -36,7 +36,7 @@ pub(super) async fn ask(path: &Path) -> HookResult {
                 said.iter().position(|byte| *byte == b'\n').filter(|end| status_in(&said[..*end]).is_some())
             else {
                 return HookResult::failed(format!(
-                    "{shown} said more than {MAX_STATUS} bytes and no exit status"
+                    "{shown} sent more than {MAX_STATUS} bytes and no exit status"
                 ));
             };
             // With the status known, only the end of what it says is of interest.
@@ -49,11 +49,11 @@ pub(super) async fn ask(path: &Path) -> HookResult {
         Ok(NOT_FOR_ME) => return HookResult::NotForMe,
         Ok(code) => format!("exit status {code} from {shown}"),
         Err(text) if text.as_str().is_empty() => format!("{shown} closed without an exit status"),
-        Err(text) => format!("{shown} said \"{text}\" where an exit status belongs"),
+        Err(text) => format!("{shown} sent \"{text}\" instead of an exit status"),
     };
     let remedy = match unit_behind(path) {
         Some(unit) => format!("see `journalctl -u '{unit}@*'`"),
-        None => "see the log of what listens there".into(),
+        None => "see the log of the service behind it".into(),
     };
     HookResult::Failed { why, last_words: bridge.words.into_iter().collect(), remedy: Some(remedy) }
 }
@@ -105,10 +105,10 @@ pub(super) async fn cannot_connect(socket: &Path, error: std::io::Error) -> Hook
     let kind = error.kind();
     let Reason { cause, remedy } = apart(move || access::reason(&path, Wish::Connect, &error)).await;
     let start = || match unit_behind(socket) {
-        Some(unit) => format!("`systemctl enable --now {unit}.socket` makes it"),
-        None => "start what listens there".into(),
+        Some(unit) => format!("`systemctl enable --now {unit}.socket` creates it"),
+        None => "start the service behind it".into(),
     };
-    let cause = if kind == ErrorKind::ConnectionRefused { "nobody listens there".into() } else { cause };
+    let cause = if kind == ErrorKind::ConnectionRefused { "nothing listens there".into() } else { cause };
     let remedy =
         remedy.or_else(|| matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused).then(start));
     HookResult::Failed {

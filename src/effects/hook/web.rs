@@ -72,7 +72,7 @@ pub(super) async fn call(url: &str, method: &str) -> HookResult {
         Err(error) => match (&socket, system_error(&error)) {
             (Some(socket), Some(cause)) if error.is_connect() => cannot_connect(socket, cause).await,
             (None, Some(cause)) if cause.kind() == ErrorKind::ConnectionRefused => advised(
-                format!("cannot connect to {}: nobody listens there", shown(url)),
+                format!("cannot connect to {}: nothing listens there", shown(url)),
                 "is the server running?",
             ),
             _ => HookResult::failed(format!("{} cannot be called: {}", shown(url), said(error))),

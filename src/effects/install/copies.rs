@@ -51,7 +51,7 @@ pub(super) fn prepare_copy<'a>(copy: &'a FileCopy, activate: &Activate) -> Resul
 pub(super) fn place_copy(copy: &Copy<'_>) -> Result<(), InstallError> {
     let (Some(parent), Some(name)) = (copy.to.parent(), copy.to.file_name().and_then(|name| name.to_str()))
     else {
-        return Err(failed("write", copy.to, std::io::Error::other("it is no path of a file")));
+        return Err(failed("write", copy.to, std::io::Error::other("it is not the path of a file")));
     };
     let dir = Dir::open(parent)?;
     if let Ok(present) = fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {

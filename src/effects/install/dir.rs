@@ -47,8 +47,8 @@ fn not_given_away(path: &Path, why: Errno) -> InstallError {
         return error;
     }
     error.advise(
-        "only root may give files away: run with CAP_CHOWN, or leave owner out and make the daemon's user a \
-         member of the group",
+        "only root may change the owner of files: run with CAP_CHOWN, or omit owner and add the daemon's user \
+         to the group",
     )
 }
 
@@ -170,7 +170,7 @@ impl Dir {
             Ok(_) | Err(_) => self
                 .enter(name)
                 .map(Some)
-                .map_err(|error| error.advise("the daemon's user must be able to enter and to write to it")),
+                .map_err(|error| error.advise("the daemon's user needs write and search permission on it")),
         }
     }
 
@@ -337,8 +337,8 @@ fn safe_from_others(dir: &OwnedFd, path: &Path) -> Result<bool, InstallError> {
     if mode.contains(Mode::SVTX) {
         return Ok(false);
     }
-    let cause = "everybody may write to this directory and could swap what is in it";
-    let advice = "take the write permission of others away, or choose another directory";
+    let cause = "every user may write to this directory and could replace what is in it";
+    let advice = "remove the write permission of others, or choose another directory";
     Err(InstallError::new("trust", path, cause).advise(advice))
 }
 
@@ -355,7 +355,7 @@ fn trusted_owner(uid: u32, path: &Path, what: &str) -> Result<(), InstallError> 
     if uid == 0 || uid == rustix::process::geteuid().as_raw() {
         return Ok(());
     }
-    let cause = format!("this {what} belongs to user {uid}, who could lead us elsewhere");
+    let cause = format!("this {what} belongs to user {uid}, who could redirect it");
     Err(InstallError::new("trust", path, cause).advise("it must belong to root or to the daemon's user"))
 }
 
@@ -375,7 +375,7 @@ mod tests {
         std::fs::create_dir_all(open.join("inner")).unwrap();
         std::fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
         let error = Dir::open(&open.join("inner")).unwrap_err().to_string();
-        assert!(error.contains("everybody may write"), "{error}");
+        assert!(error.contains("every user may write"), "{error}");
         std::fs::set_permissions(&open, PermissionsExt::from_mode(0o1777)).unwrap();
         Dir::open(&open.join("inner")).unwrap();
     }

@@ -15,7 +15,7 @@ pub(crate) fn failed(step: &'static str, path: &Path, error: impl Into<io::Error
         Some(Errno::ROFS) => {
             Some("the file system is read-only here; in a systemd unit add the directory to ReadWritePaths=")
         }
-        Some(Errno::NOSPC) => Some("the disk, or its inodes, are full"),
+        Some(Errno::NOSPC) => Some("the disk is full, or out of inodes"),
         Some(Errno::DQUOT) => Some("the disk quota is used up"),
         Some(Errno::XDEV) => Some(
             "source and target are on different mounts; mount, or list in ReadWritePaths=, the directory that holds both",
@@ -36,7 +36,7 @@ pub(super) fn stale(error: InstallError) -> InstallError {
 
 pub(super) fn in_the_way(path: &Path, cause: String) -> InstallError {
     InstallError::new("put a file into place at", path, cause)
-        .advise("move it away; the certificate is installed by itself then")
+        .advise("move it away; the certificate is then installed automatically")
 }
 
 #[cfg(test)]
@@ -48,7 +48,7 @@ mod tests {
         let shown = |errno| failed("create", Path::new("/x"), errno).to_string();
         assert_eq!(
             shown(Errno::NOSPC),
-            "cannot create /x: no space left on device; the disk, or its inodes, are full"
+            "cannot create /x: no space left on device; the disk is full, or out of inodes"
         );
         assert!(shown(Errno::ROFS).contains("ReadWritePaths="));
         assert!(shown(Errno::BUSY).contains("mount its directory instead"));

@@ -157,7 +157,7 @@ fn link(base: &Dir, store_name: &str, name: &str) -> Link {
             _ => Link::Foreign(format!("a link to {}", target.display())),
         },
         Err(error) => match rustix::fs::statat(base, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(_) => Link::Foreign("a file or directory that certcollectd did not make".into()),
+            Ok(_) => Link::Foreign("a file or directory that certcollectd did not create".into()),
             Err(_) => Link::Unknown(error.to_string()),
         },
     }
@@ -340,7 +340,7 @@ fn close_to_others(dir: &Dir, found: &mut Inspection) {
 fn repaired(found: &mut Inspection, what: String, result: rustix::io::Result<()>) {
     match result {
         Ok(()) => found.repaired.push(what),
-        Err(why) => found.unmended.push(format!("{what}, which cannot be put right: {why}")),
+        Err(why) => found.unmended.push(format!("{what}, which cannot be repaired: {why}")),
     }
 }
 

@@ -78,7 +78,9 @@ pub fn anchors(file: Option<&Path>) -> Result<Anchors, String> {
     let Some(path) = file else {
         let native = rustls_native_certs::load_native_certs();
         if native.certs.is_empty() {
-            return Err("the platform's trust store holds no certificate; install ca-certificates or set trust_anchors".into());
+            return Err(
+                "the platform's trust store is empty; install ca-certificates or set trust_anchors".into()
+            );
         }
         return Ok(Anchors::from_ders(native.certs));
     };
@@ -120,7 +122,10 @@ pub fn tell_of_unreadable(config: Arc<Config>) {
             );
         }
         if found.len() > TOLD {
-            tracing::warn!("{} more keys cannot be read; `certcollectd check` names all", found.len() - TOLD);
+            tracing::warn!(
+                "{} more keys cannot be read; `certcollectd check` lists them",
+                found.len() - TOLD
+            );
         }
     };
     if let Err(error) = std::thread::Builder::new().name("keys".into()).spawn(look) {

@@ -40,7 +40,7 @@ pub(crate) fn check_link(base: &Dir, name: &str) -> Result<(), InstallError> {
     let path = base.path().join(name);
     match base.link(name) {
         Ok(Some(current)) if !current.starts_with(store_name(name)) => {
-            let what = format!("it is a link to {}, which is not ours", current.display());
+            let what = format!("it is a link to {}, which certcollectd did not create", current.display());
             Err(in_the_way(&path, what))
         }
         Ok(_) => Ok(()),
@@ -50,7 +50,7 @@ pub(crate) fn check_link(base: &Dir, name: &str) -> Result<(), InstallError> {
             {
                 return Err(error);
             }
-            Err(in_the_way(&path, "it is a file or directory that certcollectd did not make".into()))
+            Err(in_the_way(&path, "it is a file or directory that certcollectd did not create".into()))
         }
     }
 }
@@ -59,7 +59,7 @@ pub(crate) fn check_link(base: &Dir, name: &str) -> Result<(), InstallError> {
 pub(crate) fn check_store(base: &Dir, store_name: &str) -> Result<(), InstallError> {
     match fs::statat(base, store_name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(found) if FileType::from_raw_mode(found.st_mode) != FileType::Directory => {
-            let what = "the generations of the order belong into a directory of that name".to_owned();
+            let what = "the generations of the order need a directory of that name".to_owned();
             Err(in_the_way(&base.path().join(store_name), what))
         }
         _ => Ok(()),

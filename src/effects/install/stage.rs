@@ -122,9 +122,9 @@ pub fn content(kind: FileKind, material: &Material) -> Result<Option<Zeroizing<V
         return Ok(contents::without_key(kind, material).map(Zeroizing::new));
     }
     let path = material.key.as_ref().ok_or_else(|| {
-        let cause = "no configured key file fits the certificate";
+        let cause = "no configured key file matches the certificate";
         InstallError::new("write the key of", kind.as_str(), cause)
-            .advise("set key_file, or leave key and combined out of the files")
+            .advise("set key_file, or remove key and combined from the files")
     })?;
     Ok(contents::with_key(kind, material, &fitting_key(path, material)?.to_pem()))
 }
@@ -135,8 +135,8 @@ fn fitting_key(path: &Path, material: &Material) -> Result<PrivateKey, InstallEr
     let keys = cert::key::private_keys(&read_key(path)?)
         .map_err(|why| failed("read the key", path, std::io::Error::other(why.to_string())))?;
     keys.into_iter().find(|key| key.public().matches(&material.leaf)).ok_or_else(|| {
-        InstallError::new("use the key", path, "it does not fit the certificate any more")
-            .advise("put the key that the certificate was issued for back into place")
+        InstallError::new("use the key", path, "it no longer matches the certificate")
+            .advise("restore the key that the certificate was issued for")
     })
 }
 

@@ -60,7 +60,7 @@ pub(super) fn look(config: &Config, files: &[&Path], service: &User, found: &mut
     }
 }
 
-const EVERYBODY: &str = "everybody on this machine";
+const EVERYBODY: &str = "every user on this machine";
 
 struct Looked<'a> {
     service: &'a User,

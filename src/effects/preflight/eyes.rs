@@ -211,7 +211,7 @@ impl Denied {
         if self.gid != 0 && self.right.is_in(self.mode >> 3) {
             let group = group_name(self.gid);
             return format!(
-                "let it be in group {group}: SupplementaryGroups={group} in a drop-in of the unit (systemctl edit \
+                "add it to group {group}: SupplementaryGroups={group} in a drop-in of the unit (systemctl edit \
                  certcollectd), then restart; or {acl}"
             );
         }

@@ -33,14 +33,14 @@ fn obstacle(address: SocketAddr, service: &User) -> Option<(String, &'static str
         && v6.ip().is_unicast_link_local()
         && v6.scope_id() == 0
     {
-        let why = "an address of a link alone does not say on which interface";
+        let why = "a link-local address does not say on which interface";
         let help = "add the interface's number, which `ip link` shows first: \"[fe80::1%2]:9797\"";
         return Some((why.into(), help));
     }
     let error = TcpListener::bind(address).err()?;
     Some(match error.kind() {
         ErrorKind::AddrInUse => (
-            "another program listens there (ss -ltnp says which)".into(),
+            "another program listens there (ss -ltnp shows which)".into(),
             "free the port, or choose another one in `listen`",
         ),
         ErrorKind::AddrNotAvailable => (

@@ -29,7 +29,7 @@ pub(super) fn look(config: &Config, service: &User, found: &mut Vec<Finding>) {
                 Level::Warning,
                 Some(about()),
                 format!(
-                    "hook {}: {} asks for rights that user {service} has only if a rule of polkit or sudo grants them",
+                    "hook {}: {} needs rights that user {service} has only if a polkit or sudo rule grants them",
                     hook.name,
                     base(word)
                 ),

@@ -40,7 +40,7 @@ pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
                     Level::Error,
                     Some(about),
                     format!("order {name}: the copy to {shown} would replace {what}"),
-                    "give the copy a path of its own",
+                    "choose another path for the copy",
                 ));
                 continue;
             }
@@ -50,7 +50,7 @@ pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
                     Some(about),
                     format!(
                         "order {name}: {shown} is a link to {target}; it will be replaced by a file, and {target} stays \
-                         as it is",
+                         unchanged",
                         target = target.display()
                     ),
                     "if a server reads the file behind the link, name that file in `to`",

@@ -34,11 +34,11 @@ pub enum StoreError {
     /// Damaged.
     #[error(
         "{path} is damaged ({why}); it was left untouched: restore a copy, or move it and its -wal and -shm files aside, then the \
-         daemon starts without a memory: it collects every order again, politely, and a closed account counts as open"
+         daemon starts with an empty state: it collects every order again, politely, and a closed account counts as open"
     )]
     Damaged { path: PathBuf, why: String },
     /// A process works on this directory whose files were taken away.
-    #[error("certcollectd is at work on {dir} ({}), {}", holder(*.by), orphan(.why))]
+    #[error("certcollectd is running on {dir} ({}), {}", holder(*.by), orphan(.why))]
     Orphaned {
         /// The state directory.
         dir: PathBuf,
@@ -75,22 +75,22 @@ impl Loss {
     fn sentence(self) -> &'static str {
         match self {
             Loss::Gone => {
-                "is gone: move it back, then certcollectd goes on by itself; if it cannot be moved back, stop certcollectd, restore \
-                 a copy of state.db without -wal and -shm files, or accept that what it held is forgotten (closed accounts count as \
+                "is gone: move it back, then certcollectd continues automatically; if it cannot be moved back, stop certcollectd, restore \
+                 a copy of state.db without -wal and -shm files, or accept that its content is lost (closed accounts count as \
                  open), and start it again"
             }
             Loss::Another => {
-                "is another file than the one that certcollectd works with: move that one back, then it goes on by itself; or, if the \
-                 other file is the one to go on with, stop certcollectd, remove state.db-wal and state.db-shm unless they came with \
+                "is not the file that certcollectd opened: move that one back, then it continues automatically; or, \
+                 if the other file is the right one, stop certcollectd, remove state.db-wal and state.db-shm unless they came with \
                  it, and start it again"
             }
             Loss::GoneBeside => {
                 "is gone: stop certcollectd in order and start it again, with `systemctl restart certcollectd` or the like, then nothing \
-                 is lost; moved back, it goes on by itself"
+                 is lost; moved back, it continues automatically"
             }
             Loss::AnotherBeside => {
-                "is another file than the one that certcollectd works with: stop certcollectd in order and start it again, with \
-                 `systemctl restart certcollectd` or the like, then nothing is lost; with the old one in its place, it goes on by itself"
+                "is not the file that certcollectd opened: stop certcollectd in order and start it again, with \
+                 `systemctl restart certcollectd` or the like, then nothing is lost; with the old one in its place, it continues automatically"
             }
             Loss::Overwritten => {
                 "was written to by another program: stop certcollectd; if a copy was restored, restore it once more, remove \
@@ -116,7 +116,7 @@ fn orphan(why: &Option<String>) -> String {
 
 /// A process that holds a lock, in words: its number and what it was started with.
 pub fn holder(pid: Option<u32>) -> String {
-    let Some(pid) = pid else { return "a process that has not said which it is".into() };
+    let Some(pid) = pid else { return "an unknown process".into() };
     // No argument of ours is a secret. In another namespace of processes, there is nothing to see.
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let words: Vec<String> = line
@@ -160,7 +160,7 @@ fn who_may(path: &Path) -> String {
                 user_name(uid)
             )
         }
-        _ => "look at its mode, its attributes (lsattr) and those of the directories on the way".to_owned(),
+        _ => "check its mode, its attributes (lsattr), and those of its parent directories".to_owned(),
     }
 }
 
@@ -235,7 +235,7 @@ fn cause(path: &Path, why: &rusqlite::Error) -> String {
     }
     match obstacle(path.parent().unwrap_or(path)) {
         Some(cause) => format!("{cause} ({why})"),
-        None => format!("{why}; looked at right after that, nothing was in the way"),
+        None => format!("{why}; a check right after it found no obstacle"),
     }
 }
 
@@ -285,7 +285,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("state.db");
         let told = || unsaved(&path, sqlite(ffi::SQLITE_CANTOPEN)).to_string();
-        assert!(told().contains("nothing was in the way"), "{}", told());
+        assert!(told().contains("found no obstacle"), "{}", told());
         // Something that cannot be opened, not even by root.
         let log = dir.path().join("state.db-wal");
         symlink("state.db-wal", &log).unwrap();

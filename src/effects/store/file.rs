@@ -45,9 +45,9 @@ pub(super) fn close_to_others(
     let mode = found.mode() & 0o7777;
     if mode & 0o022 != 0 {
         set(Permissions::from_mode(mode & !0o022))
-            .map_err(|why| failed("take the write permission of others from", path, why))?;
+            .map_err(|why| failed("remove the write permission of others from", path, why))?;
         let shown = path.display();
-        tracing::warn!("{what}{shown} had mode {mode:04o}; the write permission of others was taken away");
+        tracing::warn!("{what}{shown} had mode {mode:04o}; the write permission of others was removed");
     }
     Ok(())
 }

@@ -61,7 +61,7 @@ impl Lock {
                 return Ok(Lock { file, _dir: whole, presence });
             }
         }
-        Err(io("lock", &path, "somebody replaces it again and again"))
+        Err(io("lock", &path, "it keeps being replaced"))
     }
 
     /// What is locked.
@@ -146,7 +146,7 @@ fn remedy(dir: &Path, owner: u32, me: u32) -> String {
             format!("run this command as that user, for instance with `{program} -u {}`", sudo_user(owner))
         }
         Some(_) | None => format!(
-            "give the volume to user {me}, whom this runs as: chown {me}:{} {}, or run the container as user {owner}",
+            "give the volume to user {me}, which this runs as: chown {me}:{} {}, or run the container as user {owner}",
             rustix::process::getegid().as_raw(),
             dir.display()
         ),

@@ -191,10 +191,7 @@ impl Presence {
         // Shown before the others are asked: of two that come at once, one sees the other.
         let shown = names.iter().enumerate().find_map(|(place, name)| Some((place, bind(name)?)));
         if shown.is_none() {
-            tracing::warn!(
-                "state_dir {}: no other process can be warned should it be taken away",
-                dir.display()
-            );
+            tracing::warn!("state_dir {}: other processes cannot be warned if it is removed", dir.display());
         }
         let (own, listener) = shown.unzip();
         let trust = Trust::User(rustix::process::geteuid().as_raw());

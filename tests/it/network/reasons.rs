@@ -73,7 +73,7 @@ fn certificates_that_are_not_accepted() {
     let server = Listener::tls(Identity::new().server);
     let url = format!("https://{}", server.address);
     let host = server.address.to_string();
-    let issuer = "was issued by nobody who is trusted here, but by \"CN=";
+    let issuer = "was not issued by a trusted CA, but by \"CN=";
     check(&url, "", &[&host, issuer, "into a ca_file of the account"]);
     check(&url, "ca_file = \"$DIR/ca.pem\"", &[&host, issuer, "is the right root in ca_file /", "/ca.pem?"]);
     let old = Listener::tls(
@@ -88,7 +88,7 @@ fn certificates_that_are_not_accepted() {
     check(
         &url,
         own,
-        &["has ended on 2001-09-09T01:46:40Z", "this machine's clock says 20", "set this machine's clock"],
+        &["expired on 2001-09-09T01:46:40Z", "this machine's clock says 20", "set this machine's clock"],
     );
     let young = Listener::tls(
         Identity::with(|params| {
@@ -122,20 +122,20 @@ fn certificates_that_are_not_accepted() {
             )
             .unwrap();
     let server = Listener::tls(config.into());
-    check(&format!("https://{}", server.address), "", &["nobody who is trusted here", "made here"]);
+    check(&format!("https://{}", server.address), "", &["not issued by a trusted CA", "made here"]);
 }
 
 #[test]
 fn what_is_no_vendor_at_all() {
     let port = plain("HTTP/1.1 302 Found\r\nlocation: http://login.example/\r\n\r\n");
     let host = format!("127.0.0.1:{port}");
-    check(&format!("https://{host}"), "", &[&host, "not TLS", "login page"]);
+    check(&format!("https://{host}"), "", &[&host, "not TLS", "captive portal"]);
     let host = format!("127.0.0.1:{}", closed_port());
     check(&format!("https://{host}"), "", &[&host, "refuses the connection"]);
     check(
         "https://nowhere.invalid",
         "",
-        &["the name nowhere.invalid cannot be looked up", "/etc/resolv.conf", "base_url"],
+        &["the name nowhere.invalid cannot be resolved", "/etc/resolv.conf", "base_url"],
     );
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let host = silent.local_addr().unwrap().to_string();

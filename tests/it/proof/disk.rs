@@ -13,7 +13,7 @@ use crate::setting::{Setting, said};
 
 /// Errors, the words by which a person knows them, and whether calls that read can give them.
 const ERRORS: [(Errno, &str, bool); 8] = [
-    (Errno::NOSPC, "no space left|disk is full|disk, or its inodes, are full", false),
+    (Errno::NOSPC, "no space left|disk is full", false),
     (Errno::DQUOT, "quota", false),
     (Errno::IO, "input/output error|disk i/o error", true),
     (Errno::ROFS, "read-only", false),
@@ -108,7 +108,7 @@ fn hit_and_go_on(
     // then a call that failed once succeeds.
     let in_state = hits.iter().any(|hit| hit.contains(&state));
     let words = if in_state {
-        format!("{words}|looked at right after that|another program holds it")
+        format!("{words}|a check right after it|another program holds it")
     } else {
         words.to_owned()
     };
@@ -217,7 +217,7 @@ fn a_disk_that_is_really_full_is_survived() {
         let full = |setting: &Setting| {
             let log = setting.log().to_lowercase();
             // Where it cannot even start, the manager starts it again.
-            let tells = ["inodes, are full", "no space left"];
+            let tells = ["out of inodes", "no space left"];
             tells.iter().any(|word| log.contains(word))
         };
         setting.until(&format!("{dir} with {limits} is full, or large enough"), |setting| {

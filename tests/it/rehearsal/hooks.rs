@@ -226,13 +226,13 @@ fn a_failed_hook_says_what_stood_in_the_way_and_what_to_do() {
         (
             3,
             "quiet",
-            vec!["cannot connect to $DIR/quiet.sock: nobody listens there", "start what listens there"],
+            vec!["cannot connect to $DIR/quiet.sock: nothing listens there", "start the service behind it"],
         ),
-        (4, "docker", vec!["cannot connect to $DIR/quiet.sock: nobody listens there"]),
+        (4, "docker", vec!["cannot connect to $DIR/quiet.sock: nothing listens there"]),
         (
             5,
             "web",
-            vec!["cannot connect to http://127.0.0.1:", "nobody listens there", "is the server running?"],
+            vec!["cannot connect to http://127.0.0.1:", "nothing listens there", "is the server running?"],
         ),
     ] {
         setting.until(name, |setting| setting.order_status("www")["hooks"][at]["state"] == "failing");

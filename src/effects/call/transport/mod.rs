@@ -130,9 +130,10 @@ impl Route {
 
 /// Why no client for TLS can be made on this machine, where that is for want of roots.
 pub(crate) fn rootless() -> Option<&'static str> {
-    rustls_native_certs::load_native_certs().certs.is_empty().then_some(
-        "this system has no roots that a TLS certificate could come from; install ca-certificates, or set SSL_CERT_FILE",
-    )
+    rustls_native_certs::load_native_certs()
+        .certs
+        .is_empty()
+        .then_some("this system has no trusted roots for TLS; install ca-certificates, or set SSL_CERT_FILE")
 }
 
 /// An error and what is behind it, to the bottom: an error of the system may hold another one.
@@ -194,7 +195,7 @@ pub(super) fn broken(error: &(dyn Error + 'static)) -> Option<&'static str> {
     of_system.find_map(|error| match error.kind() {
         // The client's own limit is an error of this kind as well, but not one of the system's.
         ErrorKind::TimedOut if error.raw_os_error().is_some() => {
-            Some("nothing that was sent arrived for the time of `settle`; is the network to it interrupted?")
+            Some("nothing that was sent was acknowledged within `settle`; is the network to it interrupted?")
         }
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
             Some("the network to it is interrupted")
@@ -286,33 +287,33 @@ impl Route {
             Some(proxy) => format!("{host}, reached by the proxy {proxy},"),
             None => host.clone(),
         };
-        let clock = "set this machine's clock (timedatectl says whether it is kept right)";
+        let clock = "set this machine's clock (timedatectl shows whether it is synchronized)";
         match cause {
             Cause::NoName { name, why } => {
                 let of_proxy =
                     self.proxy.as_ref().is_some_and(|proxy| name_of(&with_port(proxy, 80)) == name);
                 let key = if of_proxy { "proxy" } else { "base_url" };
                 Failure::Connect(format!(
-                    "the name {name} cannot be looked up ({why}); is it right in {key}? The name servers are those of \
+                    "the name {name} cannot be resolved ({why}); is it right in {key}? The name servers are those of \
                      /etc/resolv.conf"
                 ))
             }
             Cause::Refused => Failure::Connect(format!(
-                "{peer} refuses the connection: nobody listens on that port, or a firewall forbids it"
+                "{peer} refuses the connection: nothing listens on that port, or a firewall blocks it"
             )),
             Cause::Unreachable => Failure::Connect(format!(
-                "there is no way to {peer}: look at this machine's network and its routes"
+                "there is no route to {peer}: check this machine's network and routes"
             )),
             Cause::Forbidden => Failure::Connect(format!(
-                "this machine does not let us connect to {peer}: look at its firewall, and at IPAddressDeny= of the unit"
+                "this machine blocks connections to {peer}: check its firewall, and IPAddressDeny= of the unit"
             )),
             Cause::Slow => Failure::Connect(format!(
                 "{peer} does not answer within connect_timeout ({}): a firewall that drops packets looks like this",
                 humantime::format_duration(self.connect_timeout)
             )),
             Cause::Closed => Failure::Connect(format!(
-                "{peer} closes the connection before TLS is agreed: a firewall that dislikes the name {} does so, and a port \
-                 that is not for https",
+                "{peer} closes the connection during the TLS handshake: a firewall that blocks the name {} does that, and so \
+                 does a port that is not for https",
                 name_of(host)
             )),
             Cause::NoTunnel(Some(407)) | Cause::NoLogin => {
@@ -322,37 +323,37 @@ impl Route {
                         "{peer} refuses the login of proxy_user \"{user}\"{status}; is it the right one? A new password: {remedy}"
                     )),
                     None => Failure::Connect(format!(
-                        "{peer} wants a login{status}: set proxy_user and proxy_password"
+                        "{peer} requires a login{status}: set proxy_user and proxy_password"
                     )),
                 }
             }
             Cause::NoTunnel(status) => {
                 let status = status.map(|status| format!(": HTTP {status} to CONNECT")).unwrap_or_default();
                 Failure::Connect(format!(
-                    "{peer} does not connect us to {host}{status}; whoever runs the proxy must allow it, or `proxy` is wrong"
+                    "{peer} does not open a tunnel to {host}{status}; its administrator must allow it, or `proxy` is wrong"
                 ))
             }
             Cause::NotTls => Failure::Tls(format!(
-                "something that is not TLS answers at {host}: a login page of a network, or a port for plain HTTP?"
+                "something that is not TLS answers at {host}: a captive portal, or a port for plain HTTP?"
             )),
             Cause::UnknownIssuer(issuer) => {
                 let by = issuer.as_ref().map(|issuer| format!(", but by \"{issuer}\"")).unwrap_or_default();
                 let remedy = match &self.ca_file {
                     Some(path) => format!("is the right root in ca_file {path}?"),
                     None => {
-                        "if a proxy or firewall looks into connections, put its root into a ca_file of the \
-                             account; else install ca-certificates"
+                        "if a proxy or firewall inspects TLS, put its root into a ca_file of the account; \
+                             else install ca-certificates"
                             .to_owned()
                     }
                 };
                 Failure::Tls(format!(
-                    "the certificate of {owner} was issued by nobody who is trusted here{by}; {remedy}"
+                    "the certificate of {owner} was not issued by a trusted CA{by}; {remedy}"
                 ))
             }
             Cause::Expired(span) => {
                 let dates = span.map(|span| format!(" on {span}")).unwrap_or_default();
                 Failure::Tls(format!(
-                    "the certificate of {owner} has ended{dates}; if the clock is wrong, {clock}; if it is right, the owner of \
+                    "the certificate of {owner} expired{dates}; if the clock is wrong, {clock}; if it is right, the owner of \
                      the certificate must renew it"
                 ))
             }
@@ -364,9 +365,9 @@ impl Route {
                 "the certificate of {owner} is for other names ({names}); is base_url right?"
             )),
             Cause::Incompatible => Failure::Tls(format!(
-                "{owner} and we have no version of TLS, or no cipher, in common; ours are 1.2 and 1.3: is base_url right?"
+                "{owner} and certcollectd share no TLS version (1.2, 1.3) or no cipher: is base_url right?"
             )),
-            Cause::Alert(alert) => Failure::Tls(format!("{owner} breaks TLS off with the alert {alert:?}")),
+            Cause::Alert(alert) => Failure::Tls(format!("{owner} aborts TLS with the alert {alert:?}")),
             Cause::Tls(why) => Failure::Tls(format!("{owner}: {why}")),
             Cause::Other(why) => Failure::Connect(format!("{peer}: {why}")),
         }

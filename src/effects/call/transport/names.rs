@@ -10,7 +10,7 @@ pub(in crate::effects) struct Names;
 
 /// A name without an address.
 #[derive(Debug, thiserror::Error)]
-#[error("{name} cannot be looked up: {why}")]
+#[error("{name} cannot be resolved: {why}")]
 pub(super) struct Unknown {
     pub(super) name: String,
     pub(super) why: Untrusted,

@@ -79,7 +79,7 @@ fn each_cause_has_its_remedy() {
     check(issuer(), &route(None, Some("/etc/corp.pem")), &["\"CN=Corp Proxy CA\"", "ca_file /etc/corp.pem"]);
     check(Cause::NoTunnel(Some(403)), &route(PROXY, None), &["HTTP 403", "secure.example.com:443"]);
     check(Cause::NoTunnel(Some(407)), &route(PROXY, None), &["HTTP 407", "proxy_user"]);
-    check(Cause::NoLogin, &route(PROXY, None), &["wants a login", "proxy_user"]);
+    check(Cause::NoLogin, &route(PROXY, None), &["requires a login", "proxy_user"]);
     let login = Some((Untrusted::new("svc"), "write it into /p".to_owned()));
     let with_login = Route { proxy_login: login, ..route(PROXY, None) };
     for cause in [Cause::NoTunnel(Some(407)), Cause::NoLogin] {
@@ -118,7 +118,7 @@ fn how_a_connection_ended() {
     ] {
         assert!(broken(&error).is_some_and(|why| why.contains(part)), "{error}: {:?}", broken(&error));
     }
-    // The limit of the whole call, and what nobody knows.
+    // The limit of the whole call, and what is unknown.
     assert_eq!(broken(&io::Error::new(ErrorKind::TimedOut, "operation timed out")), None);
     assert_eq!(broken(&io::Error::other("odd")), None);
 }
