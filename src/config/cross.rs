@@ -1,5 +1,5 @@
-//! What can only be said once everything was read: names that lead nowhere, duplicates, and files of one order
-//! in the way of another.
+//! What can only be checked once everything was read: dangling names, duplicates, and conflicts between the files
+//! of orders.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;

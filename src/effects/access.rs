@@ -1,4 +1,4 @@
-//! Why something of the operator's cannot be used: who is let in, and what would let the daemon in.
+//! Why a file or socket of the operator's cannot be used: who has access, and how to give it to the daemon.
 
 use std::path::Path;
 use std::{fmt, io};
@@ -77,7 +77,7 @@ fn missing(path: &Path) -> Option<&Path> {
     parents.into_iter().rev().find(|parent| stat(*parent).is_err_and(|error| error == Errno::NOENT))
 }
 
-/// The first thing on the way that does not let this process through, and whom it lets through.
+/// The first part of the path that denies this process access, and who has it.
 fn denied(path: &Path, wish: Wish) -> Reason {
     let may_enter = |dir: &&Path| accessat(CWD, *dir, Access::EXEC_OK, AtFlags::empty()).is_ok();
     let parents: Vec<&Path> = path.ancestors().skip(1).collect();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_let_in_is_named() {
+    fn who_has_access_is_named() {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("docker.sock");
         std::fs::write(&path, "").unwrap();

@@ -39,7 +39,7 @@ pub async fn run<T: Send + 'static>(permit: &Arc<Semaphore>, work: impl FnOnce()
     attempt(permit, work).await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
-/// As [`run`], but `Err` where the work panics, for who has to answer all the same.
+/// As [`run`], but `Err` where the work panics, for callers that must answer anyway.
 pub async fn attempt<T: Send + 'static>(
     permit: &Arc<Semaphore>,
     work: impl FnOnce() -> T + Send + 'static,

@@ -1,4 +1,4 @@
-//! Users and groups by name: whom a file is to belong to, and whom one belongs to.
+//! Users and groups by name: the owner that a file should have, and the one that it has.
 
 use nix::unistd::{Group, User};
 

@@ -1,7 +1,6 @@
-//! Points at what is sound in itself and still wrong on this machine: a file that is not there, an owner whom the
-//! system does not know.
+//! Locates what is valid in itself but wrong on this machine: a missing file, an unknown owner.
 //!
-//! The places are looked for when there is something to say. Keeping them would cost memory for each of 100,000
+//! The places are looked up when there is something to report. Keeping them would cost memory for each of 100,000
 //! orders.
 
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! How a password that should not be in the file stays out of every message.
 //!
 //! Once a chunk of text was parsed, the values to hide are known by their place. Where it could not be parsed,
-//! they are found line by line, and rather too much is hidden than too little.
+//! they are found line by line, and too much is hidden rather than too little.
 
 use std::ops::Range;
 

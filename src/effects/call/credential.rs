@@ -1,7 +1,7 @@
 //! Secrets: read each time they are needed, wiped after use.
 //!
 //! The daemon holds no password between calls. A copy made by the HTTP client while it sends cannot be wiped
-//! by us; the process is not dumpable, so no one else can look.
+//! by us; the process is not dumpable, so other processes cannot read it.
 
 use std::io::Read;
 use std::num::NonZeroU32;
@@ -35,7 +35,7 @@ pub fn path(source: &SecretSource) -> Result<Option<PathBuf>, String> {
     }
 }
 
-/// Whether this is a credential of systemd's and this process is none of its units.
+/// Whether this is a systemd credential and this process runs in no unit that has it.
 pub fn is_out_of_reach(source: &SecretSource) -> bool {
     matches!(source, SecretSource::Credential(_)) && path(source).is_err()
 }
@@ -88,8 +88,8 @@ fn is_utf_16(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) || zeros(0) || zeros(1)
 }
 
-/// What is worth a warning about where a secret lies: a file that everybody may read. Who may change it is looked at with
-/// the other files (`preflight`).
+/// A warning about a secret's file that every user may read. Who may change it is checked with the other files
+/// (`preflight`).
 pub fn exposure(source: &SecretSource) -> Option<String> {
     let path = path(source).ok()??;
     let mode = std::fs::metadata(&path).ok()?.mode();

@@ -1,5 +1,5 @@
-//! A server may echo what it was sent, and parts of an answer are shown to people. So the password is blotted out
-//! of the answer before anyone reads it, in every way of writing that an echo may have.
+//! A server may echo what it was sent, and parts of an answer are shown to people. So the password is redacted
+//! from the answer before anything reads it, in every encoding that an echo may have.
 //!
 //! A byte of it may stand there as it is, percent-encoded once or again, or as an escape of JSON or HTML, each
 //! byte in its own way, because every encoder leaves other characters alone. The whole of it may stand there
@@ -49,7 +49,7 @@ pub(super) fn redact(body: Bytes, password: &str) -> Bytes {
     clean.map_or(body, Bytes::from)
 }
 
-/// The parameter's name; its value is blotted out whatever it is, because an echo may be cut off in the middle.
+/// The parameter's name; its value is redacted whatever it is, because an echo may be truncated.
 const NAME: &[u8] = b"loginpassword";
 /// What ends a value.
 const ENDS: &[u8] = b"& \t\r\n\"'<>";

@@ -213,7 +213,7 @@ async fn post(
     read(response, password, arrived).await
 }
 
-/// Reads the answer, with the password blotted out wherever the server repeats it.
+/// Reads the answer, with the password redacted wherever the server repeats it.
 async fn read(
     mut response: reqwest::Response,
     password: &str,

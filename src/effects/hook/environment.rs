@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use certcollectd_core::engine::hooks::{HookRun, Subject};
 use certcollectd_core::engine::time::rfc3339;
 
-/// A variable that is passed on is not longer, or its default is told instead.
+/// Maximum length of an inherited variable in bytes; for a longer one the default is used.
 const MAX_INHERITED: usize = 8 * 1024;
 
 /// The environment of a hook: nothing but this, and the mark of the run. Several orders: names and domains are

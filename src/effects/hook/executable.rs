@@ -45,7 +45,7 @@ fn obstacle(path: &Path) -> Option<String> {
         }
         Ok(_) => {
             let why = access::unstartable(path)?;
-            // No one may where programs are forbidden altogether, and that has an answer of its own.
+            // On a noexec mount no user may, and that has its own message.
             let why = startable(path)
                 .err()
                 .unwrap_or_else(|| format!("{} for the user that this runs as", errno::cause(&why)));

@@ -27,7 +27,7 @@ pub(super) fn send(pid_file: &Path, signal: HookSignal) -> HookResult {
         return advised(format!("pid_file {shown} cannot be read: {cause}"), remedy);
     }
     let number = text.lines().next().unwrap_or_default().trim();
-    // Zero and negative numbers mean process groups, and everybody.
+    // Zero and negative numbers mean process groups, and all processes.
     let Some(pid) = number.parse().ok().filter(|pid| *pid > 0).and_then(Pid::from_raw) else {
         return HookResult::failed(format!(
             "{shown} contains no process ID but \"{}\"",

@@ -80,7 +80,7 @@ pub(super) async fn call(url: &str, method: &str) -> HookResult {
     }
 }
 
-/// Whom a URL means, without what it asks for.
+/// The server of a URL, without path and query.
 fn shown(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return Untrusted::new(url).to_string() };
     let end = if scheme == "http+unix" { rest.find('?') } else { rest.find(['/', '?']) };

@@ -1,7 +1,7 @@
 //! Directories that are held open, and files that appear in them whole or not at all.
 //!
 //! All work on output paths is relative to a directory handle that was reached component by component, so
-//! that no one who may not write there already can lead us elsewhere by swapping a component for a link.
+//! that a user without write access there cannot redirect us by replacing a component with a link.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

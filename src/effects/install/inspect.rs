@@ -1,4 +1,4 @@
-//! Looking: at keys, at trust anchors, and at what readers see. Owner and mode that drifted are put right.
+//! Looking: at keys, at trust anchors, and at what readers see. Owner and mode that drifted are repaired.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -15,7 +15,7 @@ pub(super) const STAGING: &str = ".staging-";
 /// A link on its way to its place is named so.
 pub(super) const LINK: &str = ".link-";
 
-/// No file of ours is larger than this.
+/// Maximum size of an installed file in bytes.
 pub(super) const MAX_FILE: usize = 2 * 1024 * 1024;
 
 /// The directory that holds an order's generations: `<install_dir>/.<name>`.
@@ -35,7 +35,7 @@ pub(super) fn clear_leftovers(store: &Dir) -> Result<(), InstallError> {
     Ok(())
 }
 
-/// Whether an order's link can be put into its place: nothing is there, or a link of ours.
+/// Whether an order's link can be put into its place: nothing is there, or our own link.
 pub(crate) fn check_link(base: &Dir, name: &str) -> Result<(), InstallError> {
     let path = base.path().join(name);
     match base.link(name) {

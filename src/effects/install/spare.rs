@@ -1,8 +1,8 @@
 //! The certificates of each order's installed generation once more, beside the state: what files are put back from when
 //! they are gone while the vendor has nothing to give, as during a re-issue.
 //!
-//! Nothing relies on them: they are written without a sync, a fault on the way is passed over, and what is read is told
-//! from anything else by its fingerprint, which is on record.
+//! Nothing relies on them: they are written without a sync, errors are ignored, and what is read is checked against the
+//! fingerprint on record.
 
 use std::fs::{DirBuilder, File, read, remove_file, rename};
 use std::io::Write;

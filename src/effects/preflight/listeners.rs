@@ -1,4 +1,4 @@
-//! Ports that someone else holds.
+//! Ports that another program uses.
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};

@@ -19,7 +19,7 @@ pub use listeners::taken as taken_ports;
 pub use service::{SYSTEMD, service};
 
 /// What stands in the way of installation, programs that cannot start, and files that others may change. `files` are
-/// those of the configuration; `service` is whom the daemon runs as.
+/// those of the configuration; `service` is the user that the daemon runs as.
 pub fn look(config: &Config, files: &[&Path], service: &User) -> Vec<Finding> {
     let mut found = Vec::new();
     way::look(config, files, &mut found);

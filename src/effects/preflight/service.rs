@@ -1,4 +1,4 @@
-//! Whom the daemon runs as.
+//! The user that the daemon runs as.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -12,8 +12,8 @@ pub const SYSTEMD: &str = "/run/systemd/system";
 /// The shipped unit.
 const UNIT: &str = "certcollectd.service";
 
-/// Whom the daemon runs as: the current user, or, if that is root, whom the state or the installed files
-/// belong to, with the groups that the unit adds.
+/// The user that the daemon runs as: the current one, or, if that is root, the owner of the state or of the
+/// installed files, with the groups that the unit adds.
 pub fn service(config: &Config) -> User {
     let me = User::me();
     if !me.is_root() {

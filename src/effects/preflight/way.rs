@@ -1,4 +1,4 @@
-//! What lies where something of ours is to be put.
+//! What is already at the paths where files will be installed.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;

@@ -1,8 +1,8 @@
 //! Whether the files of a state directory are still the ones that were opened: not gone, not others under the
 //! same name, and not written by anyone else.
 //!
-//! What is saved into a file that has no name any more is forgotten with the process, and a lock on such a
-//! file keeps no one out.
+//! What is saved into an unlinked file is lost with the process, and a lock on such a file excludes no other
+//! process.
 
 use std::cell::Cell;
 use std::fs::Metadata;
@@ -70,7 +70,7 @@ impl Custody {
         Ok(custody)
     }
 
-    /// Whether every file is where it was, and as it was left.
+    /// Whether every file is in its place, and unchanged since our last write.
     pub fn compare(&self) -> Result<(), StoreError> {
         for (name, identity) in &self.files {
             let path = self.dir.join(name);

@@ -117,7 +117,7 @@ fn orphan(why: &Option<String>) -> String {
 /// A process that holds a lock, in words: its number and what it was started with.
 pub fn holder(pid: Option<u32>) -> String {
     let Some(pid) = pid else { return "an unknown process".into() };
-    // No argument of ours is a secret. In another namespace of processes, there is nothing to see.
+    // Our arguments hold no secrets. In another PID namespace, there is nothing to see.
     let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let words: Vec<String> = line
         .split(|byte| *byte == 0)

@@ -2,9 +2,9 @@
 //! an abstract unix socket whose name comes from the directory's path. A lock is only as good as the file
 //! that it is on.
 //!
-//! Who asks there is told in one line whether the files are in their place, `+ PID` or `- PID HOW PATH`. A newcomer has the
-//! lock on the file that the path names by then. So `+` comes from someone who sees another directory under the same
-//! path, as in another container, and `-` from one whose directory was taken away.
+//! A client reads one line that says whether the files are in their place, `+ PID` or `- PID HOW PATH`. By then a new
+//! process holds the lock on the file at the path. So `+` comes from a process that sees another directory under the
+//! same path, as in another container, and `-` from one whose directory was removed.
 
 use std::io::{ErrorKind, Read};
 use std::os::fd::OwnedFd;
@@ -53,7 +53,7 @@ pub enum Answer {
 pub enum Trust {
     /// Those of processes of this user, and of root.
     User(u32),
-    /// Everybody's: for those who only show it, and where the worst that a stranger can do is to be found.
+    /// Those of any process: for commands that only show them, and where a stranger can do no harm.
     Anybody,
 }
 

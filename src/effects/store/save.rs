@@ -50,8 +50,8 @@ impl Store {
     /// As [`Store::open`], in a boot of this name.
     pub fn open_in_boot(dir: &Path, lock: Lock, boot: String) -> Result<Store, StoreError> {
         let (connection, path, salt) = match connect(dir) {
-            // SQLite can take a read that failed for damage. What is damaged is so the second time as well,
-            // and no one shall be told to move a sound file away.
+            // SQLite can mistake a failed read for damage. Real damage shows a second time as well, and a sound
+            // file must not be reported as damaged.
             Err(StoreError::Damaged { .. }) => connect(dir)?,
             other => other?,
         };
@@ -257,7 +257,7 @@ fn forget_boots(connection: &Connection, present: &str) -> Result<(), rusqlite::
     Ok(())
 }
 
-/// The directory itself: SQLite is told to follow no links, and there may be some on the way to it.
+/// The directory itself: SQLite follows no links here, and the path may contain some.
 pub(super) fn real(dir: &Path) -> Result<PathBuf, StoreError> {
     std::fs::canonicalize(dir).map_err(|why| failed("use", dir, why))
 }

@@ -1,6 +1,5 @@
-//! What the client's errors do not tell, asked for once more and without anything secret: with which status a
-//! proxy refuses, and who issued a certificate that is not trusted here. Whatever fails here leaves the cause
-//! as it was.
+//! What the client's errors do not say, found out on a second connection without any secret: the status of a
+//! proxy's refusal, and the issuer of an untrusted certificate. If that fails, the cause stays unchanged.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Why a call found no way to the vendor: with whom, why, and the one thing to do.
+//! Why a call did not reach the vendor: the peer, the cause, and the one thing to do.
 //!
 //! The cause is taken from the types of the client's errors; the sentence is a pure function of cause and route.
 
@@ -25,7 +25,7 @@ pub(super) struct Route {
     host: String,
     /// `scheme://host:port`.
     proxy: Option<String>,
-    /// As whom we log in at the proxy, and how another password gets into force.
+    /// The proxy's user, and how a new password takes effect.
     proxy_login: Option<(Untrusted, String)>,
     ca_file: Option<String>,
     connect_timeout: Duration,
@@ -99,7 +99,7 @@ impl Route {
         }
     }
 
-    /// Whom the first connection is made to.
+    /// The peer of the first connection.
     fn peer(&self) -> String {
         match &self.proxy {
             Some(proxy) => format!("the proxy {proxy}"),
@@ -208,7 +208,7 @@ pub(super) fn broken(error: &(dyn Error + 'static)) -> Option<&'static str> {
     })
 }
 
-/// Whatever else fails between us and a proxy is its refusal. The client keeps the type to itself, so its words have to do.
+/// Any other failure between us and a proxy is its refusal. The client does not export the type, so its text must do.
 fn of_proxy(words: &str) -> Cause {
     // hyper-util's `TunnelError` and, for SOCKS5, `AuthError`.
     const LOGIN: [&str; 3] =
