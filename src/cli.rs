@@ -37,20 +37,20 @@ struct Cli {
 enum Command {
     /// Run the daemon in the foreground
     #[command(after_help = "Example: certcollectd run --config /etc/certcollectd/certcollectd.toml\n\n\
-        SIGTERM and SIGINT stop in order, a second one at once; SIGHUP reads the configuration anew.")]
+        SIGTERM and SIGINT shut down cleanly, a second one exits at once; SIGHUP reloads the configuration.")]
     Run,
-    /// Poll what is due, install, run hooks, leave
+    /// Poll what is due, install, run hooks, exit
     #[command(after_help = "Example: certcollectd once --wait 30m\n\n\
-        Exit codes: 0 all in order; 1 the state cannot be used or saved; 2 usage or configuration, or another \
-        certcollectd runs; 3 some orders wait; 4 some need attention, hooks that have not worked included; 5 an account is closed.")]
+        Exit codes: 0 all in order; 1 the state cannot be read or saved; 2 usage or configuration error, or another \
+        certcollectd is running; 3 some orders are waiting; 4 some need attention, or hooks have not worked; 5 an account is closed.")]
     Once {
-        /// Wait so long for orders that are not issued yet
+        /// Keep waiting this long for orders that are not issued yet
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         wait: Option<Duration>,
     },
-    /// Read configuration, credentials, keys and paths, and say what is wrong
+    /// Check configuration, credentials, keys and paths, and report what is wrong
     #[command(
-        after_help = "Example: certcollectd check\n\nExit codes: 0 sound, 2 not sound. Nobody is called unless --login is given."
+        after_help = "Example: certcollectd check\n\nExit codes: 0 no errors, 2 errors. No call is made without --login."
     )]
     Check {
         /// Try the login of each account with one call about one of its orders
@@ -59,29 +59,29 @@ enum Command {
     },
     /// Show how every order stands; works while the daemon is down
     #[command(after_help = "Example: certcollectd status www\n\n\
-        Exit codes: 0 shown, 1 the state cannot be read or was taken away, 2 usage, or shown although the configuration is not sound. \
+        Exit codes: 0 shown, 1 the state cannot be read or was removed, 2 usage error, or shown although the configuration is invalid. \
         With --nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.")]
     Status {
         /// Everything about this order only
         name: Option<String>,
-        /// For machines
+        /// Print JSON
         #[arg(long, conflicts_with_all = ["watch", "nagios"])]
         json: bool,
-        /// Show it again every two seconds
+        /// Refresh every two seconds
         #[arg(long, conflicts_with = "nagios")]
         watch: bool,
         /// One line and exit code 0, 1, 2 or 3 for monitoring
         #[arg(long)]
         nagios: bool,
     },
-    /// Ask the vendor about an order now, sooner than its interval
+    /// Poll an order now, ahead of its interval
     #[command(after_help = "Example: certcollectd poll www")]
     Poll(Named),
-    /// Take up an order that needed attention, or let one call through on a closed or resting account
+    /// Resume an order that needed attention, or allow one call on a closed or resting account
     #[command(
         after_help = "Examples: certcollectd resume www\n          certcollectd resume --account main\n\n\
-        On a closed account the password that was refused is not sent again without --same-password. \
-        Exit codes: 0 done, 1 refused or failed, 2 usage."
+        On a closed account the refused password is not sent again without --same-password. \
+        Exit codes: 0 done, 1 refused or failed, 2 usage error."
     )]
     Resume {
         /// Name of the order in the configuration
@@ -90,47 +90,47 @@ enum Command {
         /// Name of an account in the configuration that is closed, rests or pauses
         #[arg(long, conflicts_with = "name", value_name = "NAME")]
         account: Option<String>,
-        /// Send the password that was refused once more: it is right now, the account was unlocked
+        /// Send the refused password once more, for instance after the account was unlocked
         #[arg(long, requires = "account", conflicts_with = "name")]
         same_password: bool,
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Install what is in quarantine, or what was rolled back from; or end an alarm that you know of
+    /// Install a quarantined or rolled back certificate, or acknowledge an alarm
     #[command(after_help = "Example: certcollectd accept www\n\n\
-        Where nothing is held back, it ends the alarm of an announced revocation and the warning that the certificate no \
+        With no certificate held back, it acknowledges an announced revocation and the warning that the certificate no \
         longer covers a name.")]
     Accept(Named),
-    /// Go back to the generation before the current one, and run the hooks
+    /// Go back to the previous generation, and run the hooks
     #[command(after_help = "Example: certcollectd rollback www")]
     Rollback(Named),
     /// Run the order's hooks now against what is installed, with CERTCOLLECTD_REHEARSAL=1
     #[command(after_help = "Example: certcollectd rehearse www")]
     Rehearse(Named),
-    /// Say whether the daemon's loop is alive
+    /// Check whether the daemon's main loop is alive
     #[command(after_help = "Example: HEALTHCHECK CMD [\"certcollectd\", \"health\"]\n\n\
-        Exit codes: 0 alive, 1 not. The daemon is asked over its control socket and has five seconds to answer. How orders, \
-        accounts and hooks stand does not count: a restart would not help them.")]
+        Exit codes: 0 alive, 1 not. The daemon has five seconds to answer on its control socket. The state of orders, \
+        accounts and hooks does not count: a restart would not help them.")]
     Health {
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// End what is remembered of an order that is no longer configured
+    /// Delete the record of an order that is no longer configured
     #[command(after_help = "Example: certcollectd forget www\n\n\
-        Its files stay where they are, and its number keeps the time of its next poll should it be configured again.\n\
-        Exit codes: 0 forgotten, 1 not done, 2 usage: it is configured, or nothing is remembered of it.")]
+        Its files stay in place, and the time of its next poll is kept in case its number is configured again.\n\
+        Exit codes: 0 forgotten, 1 failed, 2 usage error: it is configured, or there is no record of it.")]
     Forget {
         /// Name that the order had in the configuration
         name: String,
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Say in plain sentences how an order stands, what is missing and who must act
+    /// Explain in plain sentences where an order stands, what is missing and who must act
     #[command(after_help = "Example: certcollectd explain www\n\n\
-        Exit codes: 0 shown, 1 the state cannot be read or was taken away, 2 usage, or shown although the configuration is not sound.")]
+        Exit codes: 0 shown, 1 the state cannot be read or was removed, 2 usage error, or shown although the configuration is invalid.")]
     Explain(Named),
     /// Ask the vendor for the state of each domain of an order (GetMDCDomainDetails)
     #[command(
@@ -140,17 +140,17 @@ enum Command {
         /// Name of the order in the configuration
         #[arg(required_unless_present = "order")]
         name: Option<String>,
-        /// Any order of the vendor's, by its number
+        /// Any order at the vendor, by its number
         #[arg(long, conflicts_with = "name", value_name = "NUMBER")]
         order: Option<String>,
-        /// On which account, where there are several
+        /// The account to use, if there are several
         #[arg(long, requires = "order", value_name = "NAME")]
         account: Option<String>,
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// S/MIME orders: replace a certificate, have the collection mail sent again
+    /// S/MIME orders: replace a certificate, resend the collection mail
     #[command(subcommand)]
     Smime(Smime),
     /// Find out what keeps an order from being issued
@@ -161,7 +161,7 @@ enum Command {
     #[cfg(feature = "sandbox")]
     #[command(after_help = "Examples: certcollectd sandbox | tee rehearsal.toml\n          \
         certcollectd sandbox --listen 0.0.0.0:8443 --host vendor --dir /rehearsal\n\n\
-        Prints a configuration that is ready to be used. docs/rehearsal.md has scenarios, faults and the control port.")]
+        Prints a ready-to-use configuration. docs/rehearsal.md has scenarios, faults and the control port.")]
     Sandbox(certcollectd_sandbox::cli::Arguments),
     /// Sandbox and daemon together in a temporary directory: the main job in ten seconds
     #[cfg(feature = "sandbox")]
@@ -171,7 +171,7 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
-    /// Write the completions of a shell to standard output
+    /// Print shell completions
     #[command(
         after_help = "Example: certcollectd completions bash > /usr/share/bash-completion/completions/certcollectd"
     )]
@@ -182,7 +182,7 @@ enum Command {
     /// Write manual pages into a directory
     #[command(after_help = "Example: certcollectd man /usr/local/share/man/man1")]
     Man {
-        /// The directory, which is made if it is missing
+        /// The directory; created if missing
         dir: PathBuf,
     },
 }
@@ -191,17 +191,17 @@ enum Command {
 struct Named {
     /// Name of the order in the configuration
     name: String,
-    /// For machines
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
 enum Smime {
-    /// Have the certificate of an S/MIME order replaced by one for another request (AutoReplaceSMIME)
+    /// Replace the certificate of an S/MIME order with one for a new request (AutoReplaceSMIME)
     #[command(
         after_help = "Example: certcollectd smime replace --order 123456789 --csr new.csr --adopt mail\n\n\
-        A replacement is never sent twice by itself. When an answer was lost, this says so and what to look at."
+        A replacement is never retried automatically. If an answer was lost, this says so and what to check."
     )]
     Replace {
         /// The order whose certificate is replaced
@@ -213,35 +213,35 @@ enum Smime {
         /// Revoke the old certificate
         #[arg(long)]
         revoke_old: bool,
-        /// The signature's hash; PREFER_SHA1 is in the page's text, but not in its list of values
+        /// Signature hash; the vendor's page mentions PREFER_SHA1, but its list of values does not
         #[arg(long, value_name = "HASH", value_parser = Replace::SIGNATURE_HASHES)]
         signature_hash: Option<String>,
-        /// A further parameter of the vendor's, passed through as it is; can be repeated
+        /// Another vendor parameter, passed through unchanged; can be repeated
         #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
         parameters: Vec<(String, String)>,
         /// Collect the new order from now on, under this name
         #[arg(long, value_name = "NAME")]
         adopt: Option<String>,
-        /// Send it although it was sent before, or may have been
+        /// Send it even if it was, or may have been, sent before
         #[arg(long)]
         again: bool,
-        /// On which account, where there are several
+        /// The account to use, if there are several
         #[arg(long, value_name = "NAME")]
         account: Option<String>,
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Have the collection mail of an S/MIME order sent again (ResendCollectionEmailSMIME)
+    /// Resend the collection mail of an S/MIME order (ResendCollectionEmailSMIME)
     #[command(after_help = "Example: certcollectd smime resend --order 123456789")]
     Resend {
-        /// The order whose collection mail is wanted
+        /// The order whose collection mail is resent
         #[arg(long, value_name = "NUMBER")]
         order: String,
-        /// On which account, where there are several
+        /// The account to use, if there are several
         #[arg(long, value_name = "NAME")]
         account: Option<String>,
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -249,16 +249,16 @@ enum Smime {
 
 #[derive(Debug, Subcommand)]
 enum Doctor {
-    /// Look up over DNS what proves control of an order's domains, and whether CAA lets the vendor issue
+    /// Check in DNS what proves control of an order's domains, and whether CAA allows the vendor to issue
     #[command(after_help = "Example: certcollectd doctor dcv www --resolver 192.0.2.53\n\n\
-        Exit codes: 0 everything is seen, 1 something is missing, refused or cannot be told, 2 usage or configuration.")]
+        Exit codes: 0 everything found, 1 something is missing, refused or unknown, 2 usage or configuration error.")]
     Dcv {
         /// Name of the order in the configuration
         name: String,
-        /// Ask this resolver instead of the configured one or the system's
+        /// Use this resolver instead of the configured one or the system's
         #[arg(long, value_name = "ADDR[:PORT]", value_parser = resolver)]
         resolver: Option<SocketAddr>,
-        /// For machines
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
