@@ -223,7 +223,7 @@ impl Daemon {
             Message::Configured { config, warnings } => self.reconfigure(config, &warnings),
             Message::Misconfigured(text) => {
                 self.vitals.misconfigured = true;
-                tracing::error!("the new configuration is not sound; the one before stays in force:\n{text}");
+                tracing::error!("the new configuration is invalid; the previous one stays in force:\n{text}");
                 telemetry::ready();
             }
             Message::Credential(account) => self.handle(Event::CredentialTouched { account }),
@@ -261,7 +261,7 @@ impl Daemon {
 
     fn reconfigure(&mut self, config: Arc<Config>, warnings: &str) {
         if !warnings.is_empty() {
-            tracing::warn!("the configuration has weak points:\n{warnings}");
+            tracing::warn!("the configuration has warnings:\n{warnings}");
         }
         let before = self.engine.config();
         for (key, same) in [
@@ -271,7 +271,7 @@ impl Daemon {
             ("[log]", before.log == config.log),
         ] {
             if !same {
-                tracing::warn!("{key} was changed; that takes a restart");
+                tracing::warn!("{key} changed; restart to apply it");
             }
         }
         if before.state_dir == config.state_dir {
@@ -286,7 +286,7 @@ impl Daemon {
         } else {
             self.vitals.misconfigured = true;
             tracing::error!(
-                "the new configuration names another state_dir; the one before stays in force until a restart"
+                "the new configuration has another state_dir; the previous one stays in force until a restart"
             );
         }
         telemetry::ready();

@@ -110,10 +110,10 @@ fn panic_line(place: &str, text: &str) -> String {
 pub fn protect_memory() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::warn!("core files cannot be switched off: {error}");
+        tracing::warn!("cannot disable core dumps: {error}");
     }
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::warn!("the process could not be made undumpable: {error}");
+        tracing::warn!("cannot protect the memory of the process: {error}");
     }
 }
 
@@ -151,7 +151,7 @@ fn status_text(summary: &Summary, findings: usize) -> String {
     let Summary { orders, waiting, in_order, attention, owed_hooks, closed, unreadable, hopeful: _ } =
         *summary;
     let mut text = format!(
-        "{}: {in_order} in order, {waiting} waiting, {attention} to attend to",
+        "{}: {in_order} in order, {waiting} waiting, {attention} needing attention",
         count(orders, "order")
     );
     if owed_hooks > 0 {
@@ -194,11 +194,11 @@ mod tests {
         };
         assert_eq!(
             status_text(&summary, 0),
-            "5 orders: 3 in order, 1 waiting, 1 to attend to; 2 hooks owed; 1 account closed"
+            "5 orders: 3 in order, 1 waiting, 1 needing attention; 2 hooks owed; 1 account closed"
         );
         assert_eq!(
             status_text(&Summary::default(), 1),
-            "0 orders: 0 in order, 0 waiting, 0 to attend to; 1 thing does not work on this machine, \
+            "0 orders: 0 in order, 0 waiting, 0 needing attention; 1 thing does not work on this machine, \
              `certcollectd health` says which"
         );
     }

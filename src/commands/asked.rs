@@ -14,7 +14,7 @@ pub(super) fn look(config: &Config, mut warn: impl FnMut(Key, String, &str)) {
             warn(
                 Key::order(name, &["name"]),
                 format!(
-                    "order {name}: nothing says what its certificate is for: with a slip in the number somebody else's is installed"
+                    "order {name}: nothing pins its certificate: with a typo in the number, someone else's is installed"
                 ),
                 "name its domains, or its key_file or csr_file",
             );
@@ -34,7 +34,7 @@ pub(super) fn look(config: &Config, mut warn: impl FnMut(Key, String, &str)) {
         warn(
             about,
             format!(
-                "order {name}: only the newer of the vendor's two pages about {} has this form of an answer",
+                "order {name}: only the newer of the vendor's two pages on {} has this response format",
                 product.endpoint()
             ),
             "both have pkcs7-binary, which is the default, and zip-binary",

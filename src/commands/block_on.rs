@@ -14,7 +14,7 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Exit> {
     let built = Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = built.map_err(|error| {
         let cause = cause(&error);
-        let why = format!("the system does not give what a process needs to wait for anything: {cause}");
+        let why = format!("cannot set up the event loop: {cause}");
         fail(Exit::Failed, &why)
     })?;
     let local = LocalSet::new();

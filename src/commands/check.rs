@@ -60,7 +60,7 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
     let found = load(path).inspect_err(|_| {
         if path.is_file() {
             print_error(
-                "keys, files, hooks and rights are looked at when the configuration can be read; more may follow then",
+                "keys, files, hooks and permissions are checked once the configuration can be read; more may follow",
             );
         }
     })?;
@@ -143,8 +143,8 @@ fn looked_as(user: &User) -> String {
     let groups = user.group_names();
     let groups = if groups.is_empty() { String::new() } else { format!(" in {}", groups.join(", ")) };
     format!(
-        "checked as root; what user {user}{groups}, who runs the daemon, may do was judged by owners, modes and access \
-         lists. What the unit's sandbox forbids besides shows itself at the daemon's start"
+        "checked as root; the permissions of user {user}{groups}, who runs the daemon, were derived from owners, modes and \
+         ACLs. What the unit's sandbox also forbids shows at the daemon's start"
     )
 }
 
@@ -153,7 +153,8 @@ fn next_step(path: &Path, missing: &str) -> String {
     match access::obstacle(path).map(|error| error.kind()) {
         Some(ErrorKind::NotFound) => missing.to_owned(),
         Some(ErrorKind::PermissionDenied) => {
-            "whoever runs certcollectd must be able to read it, and to pass every folder on the way".into()
+            "the user running certcollectd needs read access, and search access to each parent directory"
+                .into()
         }
         Some(_) | None => String::new(),
     }
@@ -175,10 +176,7 @@ fn check_account(account: &Account, config: &Config, report: &mut Report) {
     {
         let about = Key::account(name, &["ca_file"]);
         let text = format!("account {name}: {failure}");
-        let help = next_step(
-            path,
-            "correct the path, or take ca_file out where nothing looks inside the connection",
-        );
+        let help = next_step(path, "correct the path, or remove ca_file if no proxy inspects the connection");
         report.error(about, text, &help);
     } else if let Some(failure) = call::obstacle(account, &config.calls) {
         let help = format!("{ROOTS}; or name the root that the vendor's certificate comes from in ca_file");
@@ -221,8 +219,8 @@ fn check_secret(
         // Only the service manager can hand it over; a check by hand has not got it, and need not.
         Err(_) if credential::is_out_of_reach(source) => report.warning(
             about.clone(),
-            format!("{who} was not looked at: systemd hands it to the unit only"),
-            &format!("the daemon says at its start if it cannot read it; {}", how_to_try(source)),
+            format!("{who} was not checked: systemd passes it to the unit only"),
+            &format!("the daemon reports at start if it cannot read it; {}", how_to_try(source)),
         ),
         Err(why) => {
             let help = match source {
@@ -242,7 +240,7 @@ fn check_secret(
             let odd = invisible::oddities(&secret);
             if !odd.is_empty() {
                 let help = format!(
-                    "nobody sees it, and a login with it may be refused; without it: {}",
+                    "it is invisible, and a login with it may be refused; to remove it: {}",
                     source.remedy()
                 );
                 report.warning(about.clone(), format!("{who} has {}", odd.join(", ")), &help);
@@ -274,7 +272,7 @@ fn level(checked: Severity) -> Level {
 
 fn check_keys(order: &Order, report: &mut Report) {
     let name = &order.name;
-    let missing = "correct the path, or take it out where the key is not known here";
+    let missing = "correct the path, or remove it if the key is not on this machine";
     let mut unread = |about: Key, what: String, path: &Path| {
         let text = format!("order {name}: {what}");
         report.add(level(order.settings.verify.key), about, text, &next_step(path, missing));
@@ -307,7 +305,7 @@ fn check_anchors(config: &Config, report: &mut Report) {
             && let Err(why) = keys::anchors(settings.trust_anchors.as_deref())
         {
             let about = Key::order(&order.name, &["verify", "trust_anchors"]);
-            let missing = "correct the path, or take trust_anchors out for the system's";
+            let missing = "correct the path, or remove trust_anchors to use the system's";
             let help =
                 settings.trust_anchors.as_ref().map(|path| next_step(path, missing)).unwrap_or_default();
             report.add(level(settings.verify.trust), about, why, &help);
@@ -322,13 +320,13 @@ fn check_hook(hook: &Hook, report: &mut Report) {
             let program = arguments.first().map(String::as_str).unwrap_or_default();
             let Err(why) = executable::find_program(program) else { return };
             let help =
-                "the first entry of run is the program, with its path if it is in none of the usual places";
+                "the first entry of run is the program, with its path unless it is in a usual directory";
             (Level::Error, about(&["run"]).with(program), why.to_string(), help)
         }
         Action::Signal { pid_file, .. } if pid_file.exists() => return,
         Action::Signal { pid_file, .. } => {
             let why = format!("{} is not there now", pid_file.display());
-            let help = "the hook fails, and is tried again, until the server has written it";
+            let help = "the hook fails and is retried until the server has written it";
             (Level::Warning, about(&["signal", "pid_file"]), why, help)
         }
         Action::Socket(path) => match std::fs::metadata(path) {
@@ -369,12 +367,12 @@ fn check_state_dir(config: &Config, report: &mut Report) {
             if found.mode() & 0o022 != 0 {
                 let mode = found.mode() & 0o7777;
                 let text = format!(
-                    "state_dir {shown} has mode {mode:04o}: whoever may write there may change what the daemon remembers"
+                    "state_dir {shown} has mode {mode:04o}: anyone who can write there can change what the daemon remembers"
                 );
                 report.warning(
                     about.clone(),
                     text,
-                    &format!("chmod 0700 {shown}; a start takes that permission away"),
+                    &format!("chmod 0700 {shown}; the daemon removes that permission at start"),
                 );
             }
             if let Some(why) = obstacle(dir) {
@@ -394,7 +392,7 @@ fn check_state_dir(config: &Config, report: &mut Report) {
         Err(_) => {
             let parent = dir.ancestors().skip(1).find(|parent| parent.exists());
             if let Some(Err(error)) = parent.map(try_write) {
-                let text = format!("state_dir {shown} is not there and cannot be made: {error}");
+                let text = format!("state_dir {shown} does not exist and cannot be created: {error}");
                 // The shipped unit makes the default one when it starts first.
                 let is_made = dir == Path::new(Config::STATE_DIR) && Path::new(preflight::SYSTEMD).exists();
                 let level = if is_made { Level::Warning } else { Level::Error };
@@ -402,7 +400,7 @@ fn check_state_dir(config: &Config, report: &mut Report) {
                     level,
                     about,
                     text,
-                    "the unit makes it with StateDirectory=; elsewhere make it for the daemon's user, with mode 0700",
+                    "the unit creates it with StateDirectory=; elsewhere create it for the daemon's user, with mode 0700",
                 );
             }
         }
@@ -426,7 +424,7 @@ fn check_logins(path: &Path, config: &Arc<Config>, report: &mut Report) {
                     continue;
                 }
                 Some(CommandReply::ACCEPTED | CommandReply::REFUSED) => reply.text,
-                _ => format!("it cannot be said whether the login is accepted: {}", reply.text),
+                _ => format!("it is unknown whether the login is accepted: {}", reply.text),
             },
             Err(_) => "the login could not be tried".to_owned(),
         };

@@ -30,7 +30,7 @@ pub fn dcv(path: &Path, name: &str, resolver: Option<SocketAddr>, json: bool) ->
     };
     if order.settings.product != Product::Ssl {
         let why = format!(
-            "order {} is of product {}; control of domains can be looked at for orders of product ssl",
+            "order {} is of product {}; domain control can be checked for orders of product ssl",
             order.name,
             order.settings.product.as_str()
         );
@@ -43,7 +43,7 @@ pub fn dcv(path: &Path, name: &str, resolver: Option<SocketAddr>, json: bool) ->
     let subjects = subjects(&config, order, &requested).map_err(|why| failed(why.to_string()))?;
     if subjects.is_empty() {
         let why = format!(
-            "order {}: no domain is known; give it `domains` or a csr_file, or wait until the vendor has been asked",
+            "order {}: no domain is known; give it `domains` or a csr_file, or wait for its first poll",
             order.name
         );
         return Err(fail(Exit::Usage, &why));
@@ -155,7 +155,7 @@ fn text(order: &Order, asked: &str, all: &Looked) -> String {
     text + &match open {
         0 => "\neverything that can be seen over DNS is in order\n".to_owned(),
         open => {
-            format!("\n{open} of {} domains: something is missing, refused or cannot be told\n", all.len())
+            format!("\n{open} of {} domains: something is missing, refused or unknown\n", all.len())
         }
     }
 }

@@ -34,7 +34,7 @@ fn find(path: &Path) -> Result<Vitals, String> {
         Ok(found) => found.config,
         Err(invalid) => invalid.remains.ok_or_else(|| {
             format!(
-                "where the daemon would listen is not known, since the configuration cannot be read: {}",
+                "the daemon's socket is unknown, because the configuration cannot be read: {}",
                 invalid.first
             )
         })?,
@@ -44,7 +44,7 @@ fn find(path: &Path) -> Result<Vitals, String> {
         // Its socket went with its directory.
         Ok(None) => Err(presence::complaint(&config.state_dir).unwrap_or_else(|| {
             format!(
-                "no daemon listens on {}; `certcollectd run` does, as this user or another one who may open it",
+                "no daemon listens on {}; start it with `certcollectd run`, or ask as a user who may open the socket",
                 config.state_dir.join(control::SOCKET).display()
             )
         })),
@@ -58,7 +58,7 @@ fn alive(vitals: &Vitals) -> String {
         text.push_str(&format!("; {why}"));
     }
     if vitals.misconfigured {
-        text.push_str("; the configuration is not sound now, the one before is in force");
+        text.push_str("; the configuration is invalid, the previous one is in force");
     }
     for finding in &vitals.findings {
         text.push_str(&format!("; {finding}"));

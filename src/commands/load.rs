@@ -30,12 +30,12 @@ pub(super) fn load_some(config: &Path) -> Result<(Arc<Config>, Option<InvalidCon
         return Err(Exit::Usage);
     };
     let served = if control::is_served(&remains.state_dir) {
-        "a daemon runs, with the configuration as it was when it was last sound"
+        "a daemon is running, with the last valid configuration"
     } else {
-        "no daemon runs"
+        "no daemon is running"
     };
     print_error(&format!(
-        "\nthe configuration is not sound ({served}); what follows is what the state in {} says of the entries that can be read",
+        "\nthe configuration is invalid ({served}); below is what the state in {} says about the entries that can be read",
         remains.state_dir.display()
     ));
     Ok((remains, Some(invalid)))

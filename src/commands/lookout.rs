@@ -45,7 +45,7 @@ pub(super) fn start(path: &Path, found: Arc<LoadedConfig>, inbox: Inbox) -> Opti
     started
         .inspect_err(|error| {
             tracing::warn!(
-                "passwords and directories are not looked at before they are needed: no thread: {error}"
+                "passwords and directories are not checked in advance: cannot start a thread: {error}"
             );
         })
         .ok()
@@ -58,8 +58,8 @@ fn apart(work: impl FnOnce(Sender<()>) + Send + 'static) -> io::Result<()> {
     Builder::new().name("lookout".into()).spawn(move || work(done))?;
     if looked.recv_timeout(FIRST_LOOK) == Err(RecvTimeoutError::Timeout) {
         tracing::warn!(
-            "not all files and directories that the configuration names could be looked at within {} s; does a mount \
-             hang? Whatever needs nothing of it goes on",
+            "not all files and directories in the configuration could be checked within {} s; is a mount \
+             hanging? What does not need it goes on",
             FIRST_LOOK.as_secs()
         );
     }
@@ -115,7 +115,7 @@ impl Lookout {
         let fails = findings.iter().any(|finding| finding.fails);
         let now: BTreeSet<String> = findings.into_iter().map(|finding| finding.text).collect();
         for text in self.known.difference(&now) {
-            tracing::info!("mended: {text}");
+            tracing::info!("fixed: {text}");
             news.push((text.clone(), false));
         }
         self.known = now;
@@ -197,7 +197,7 @@ fn look_at_secret(
     let odd = invisible::oddities(&secret);
     let odd = (!odd.is_empty()).then(|| {
         let (odd, remedy) = (odd.join(", "), source.remedy());
-        format!("{what} has {odd}, which nobody sees; if that is not meant: {remedy}")
+        format!("{what} has {odd}, which is invisible; if unintended: {remedy}")
     });
     let warnings = [odd, credential::exposure(source)].into_iter().flatten();
     warnings.map(|text| of(text, false)).collect()

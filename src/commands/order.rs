@@ -82,11 +82,11 @@ pub(super) fn carry_out(path: &Path, config: &Config, command: Command) -> Resul
 /// Someone holds the lock and does not listen: what an operator can do about it.
 fn deaf(state_dir: &Path, by: Option<u32>) -> String {
     let socket = state_dir.join(control::SOCKET);
-    let why = if socket.exists() { "nobody listens there" } else { "it is missing" };
+    let why = if socket.exists() { "nothing listens on it" } else { "it is missing" };
     format!(
         "the lock on {} is held ({}), but the control socket {} does not answer: {why}; nothing was sent. \
-         If that is the daemon, restart it, for instance with `systemctl restart certcollectd`: it makes the socket anew and \
-         goes on where it was. If it is another command, such as `once`, try again when it has ended",
+         If that is the daemon, restart it, for instance with `systemctl restart certcollectd`: it recreates the socket and \
+         continues where it was. If it is another command, such as `once`, try again after it has finished",
         state_dir.display(),
         holder(by),
         socket.display()

@@ -22,7 +22,7 @@ pub(super) fn prepare(path: &Path) -> Result<LoadedConfig, Exit> {
     telemetry::report_panics();
     if let Err(error) = threads::spare(THREADS) {
         let why = format!(
-            "the system gives no {THREADS} threads more: {}; nothing was sent. Raise the limit of processes of this user or \
+            "cannot start {THREADS} more threads: {}; nothing was sent. Raise the process limit of this user or \
              unit (ulimit -u, TasksMax=, the pids limit of a container), or end what uses it up, and start again",
             cause(&error)
         );
@@ -31,7 +31,7 @@ pub(super) fn prepare(path: &Path) -> Result<LoadedConfig, Exit> {
     reap::become_reaper();
     reap::keep_descriptors();
     if !found.warnings.is_empty() {
-        tracing::warn!("the configuration has weak points:\n{}", found.warnings.trim_end());
+        tracing::warn!("the configuration has warnings:\n{}", found.warnings.trim_end());
     }
     Ok(found)
 }
@@ -49,5 +49,5 @@ pub(super) fn give_up(exit: Exit, text: &str) -> Exit {
 
 pub(super) fn listen_to_signals(sender: Inbox) -> Result<(), Exit> {
     signal::listen(sender)
-        .map_err(|error| give_up(Exit::Failed, &format!("signals cannot be listened to: {}", cause(&error))))
+        .map_err(|error| give_up(Exit::Failed, &format!("cannot handle signals: {}", cause(&error))))
 }

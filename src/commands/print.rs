@@ -49,10 +49,7 @@ fn write(text: &str) -> io::Result<()> {
 pub fn printed(result: io::Result<()>) -> bool {
     let Err(error) = result else { return true };
     if error.kind() != ErrorKind::BrokenPipe && !LOST.swap(true, Ordering::Relaxed) {
-        print_error(&format!(
-            "standard output cannot be written to, so what it was to say is lost: {}",
-            cause(&error)
-        ));
+        print_error(&format!("cannot write to standard output, so the output is lost: {}", cause(&error)));
     }
     false
 }

@@ -40,9 +40,7 @@ async fn serve(path: &Path, found: LoadedConfig, store: Store) -> Result<(), Exi
     let found = Arc::new(found);
     let lookout = lookout::start(path, found.clone(), sender.clone());
     if let Err(error) = watch::start(path, found, sender.clone()) {
-        tracing::warn!(
-            "changes of the configuration are not noticed by themselves, reload after each: {error}"
-        );
+        tracing::warn!("the configuration is not watched, so reload after each change: {error}");
     }
     if let Some(line) = Status::new(engine.config(), &engine.records(), clock::now()).told_absent() {
         tracing::warn!("{line}");
@@ -66,12 +64,12 @@ async fn serve(path: &Path, found: LoadedConfig, store: Store) -> Result<(), Exi
     }
     if outcome.unsaved {
         tracing::error!(
-            "stopped, and what happened since the state could last be saved is forgotten: if a login was refused since then \
-             (see above), do not start again before the cause is mended"
+            "stopped; everything since the last successful save of the state is lost: if a login was refused since then \
+             (see above), fix the cause before starting again"
         );
         return Err(Exit::Failed);
     }
-    tracing::info!("stopped in order");
+    tracing::info!("shut down cleanly");
     Ok(())
 }
 

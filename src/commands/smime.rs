@@ -54,7 +54,7 @@ fn request(path: &Path) -> Result<String, String> {
     let csr = cert::csr::read(&bytes).map_err(|error| wrong(error.to_string()))?;
     // One that cannot be checked here is the vendor's to judge.
     if *csr.signature() == SignatureCheck::Bad {
-        let why = "its signature does not fit its own key; it was changed after it was made, or cut";
+        let why = "its signature does not match its key; it was altered or truncated";
         return Err(wrong(why.into()));
     }
     let text = STANDARD.encode(csr.der());

@@ -34,7 +34,7 @@ pub(super) async fn ask(state_dir: &Path, command: &Command) -> Option<Result<Co
     let Ok(alive) =
         timeout(LOOP_TIMEOUT, exchange(state_dir, Method::GET, control::HEALTH, Vec::new())).await
     else {
-        let advice = "nothing was asked of it; its log may say why, and a restart ends it";
+        let advice = "no command was sent; its log may say why, and a restart helps";
         return Some(Err(format!("{}; {advice}", silent(LOOP_TIMEOUT))));
     };
     alive?.ok();
@@ -57,7 +57,7 @@ pub(super) async fn ping(state_dir: &Path) -> Option<Result<Vitals, String>> {
 }
 
 fn silent(within: Duration) -> String {
-    format!("the daemon takes connections, but did not answer within {} s", within.as_secs())
+    format!("the daemon accepts connections, but did not answer within {} s", within.as_secs())
 }
 
 const ODD: &str = "the running daemon's answer cannot be read; is it another version?";
@@ -83,8 +83,7 @@ async fn over(stream: UnixStream, method: Method, path: &str, body: Vec<u8>) -> 
     let request = request.body(Full::new(Bytes::from(body))).expect("all of it is ours");
     let answer = sender.send_request(request).await.map_err(failed)?;
     let answer = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-    let answer =
-        answer.map_err(|error| format!("the running daemon's answer did not arrive whole: {error}"))?;
+    let answer = answer.map_err(|error| format!("the running daemon's answer is incomplete: {error}"))?;
     let answer: Value = serde_json::from_slice(&answer.to_bytes()).map_err(|_| ODD)?;
     let ok = answer["ok"].as_bool().ok_or(ODD)?;
     let text = answer["text"].as_str().ok_or(ODD)?.to_owned();

@@ -74,7 +74,7 @@ pub fn nagios(path: &Path, name: Option<&str>) -> Result<(), Exit> {
     let (verdict, line) = verdict(&status);
     // Worse than not knowing all is only to know of something critical.
     if let Some(invalid) = invalid.filter(|_| !matches!(verdict, Verdict::Critical)) {
-        return Err(unknown(&format!("the configuration is not sound: {}", invalid.first)));
+        return Err(unknown(&format!("the configuration is invalid: {}", invalid.first)));
     }
     print(&line);
     match verdict {

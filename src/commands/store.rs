@@ -15,7 +15,7 @@ use certcollectd_core::engine::Engine;
 
 /// What is left to say after the log has named the cause.
 pub(super) const UNSAVED: &str =
-    "gave up: the state cannot be saved, and without that nothing is called or installed; the log says why";
+    "gave up: the state cannot be saved, so nothing is called or installed; the log says why";
 
 /// How often to check whether the lock is free, or who holds it: for five seconds.
 const LOOKS: u32 = 50;

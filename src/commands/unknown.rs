@@ -12,7 +12,7 @@ pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'
         _ => String::new(),
     };
     let known = match &known[..known.len().min(SHOWN)] {
-        [] => "there is none at all".to_owned(),
+        [] => "there are none".to_owned(),
         shown => format!("there are: {}{more}", shown.join(", ")),
     };
     format!("no {what} named {} is configured; {known}", Untrusted::new(name))
@@ -25,7 +25,7 @@ pub(super) fn unknown_order<'a>(
     known: impl Iterator<Item = &'a str>,
 ) -> String {
     match invalid {
-        Some(_) => format!("no entry of an order named {} can be read in it", Untrusted::new(name)),
+        Some(_) => format!("it has no readable entry for an order named {}", Untrusted::new(name)),
         None => unknown("order", name, known),
     }
 }

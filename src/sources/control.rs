@@ -83,10 +83,7 @@ pub async fn bind(state_dir: &Path) -> io::Result<(UnixListener, Socket)> {
         tokio::time::sleep(PREDECESSOR_AGAIN).await;
     }
     if is_served(state_dir) {
-        return Err(io::Error::new(
-            io::ErrorKind::AddrInUse,
-            "another process listens on it; end that one first",
-        ));
+        return Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens on it; stop it first"));
     }
     let (making, path) = (state_dir.join(MAKING), state_dir.join(SOCKET));
     let unfinished = || {
@@ -144,7 +141,7 @@ async fn answer(asked: Asked, inbox: &Inbox, waiting: &Semaphore) -> Answer {
     }
     let known = asked.parts.uri.path() == COMMANDS;
     let Ok(body) = asked.body.read(MAX_COMMAND).await else {
-        return refuse(StatusCode::BAD_REQUEST, "the command did not arrive whole");
+        return refuse(StatusCode::BAD_REQUEST, "the command is incomplete");
     };
     let Some(command) = serde_json::from_slice(&body).ok().filter(|_| known) else {
         return refuse(StatusCode::NOT_FOUND, "this certcollectd does not know that command");
@@ -153,7 +150,7 @@ async fn answer(asked: Asked, inbox: &Inbox, waiting: &Semaphore) -> Answer {
         return refuse(
             StatusCode::SERVICE_UNAVAILABLE,
             &format!(
-                "{COMMANDS_AT_ONCE} commands wait for their end already; wait for one of them, then run this again"
+                "{COMMANDS_AT_ONCE} commands are running already; try again when one of them has finished"
             ),
         );
     };
@@ -281,7 +278,7 @@ mod tests {
             for _ in 0..2 * PLACES {
                 let refused = read(write(address, &poll).await).await;
                 assert!(refused.contains("503 Service Unavailable"), "{refused}");
-                assert!(refused.contains("wait for their end already"), "{refused}");
+                assert!(refused.contains("are running already"), "{refused}");
             }
             assert!(read(write(address, PING).await).await.contains("200 OK"));
         });

@@ -114,7 +114,7 @@ fn files(path: &Path) -> Result<Files, String> {
                 include,
                 level: Level::Error,
                 message: format!("{}: {}", path.display(), cause(&error)),
-                help: "it is part of the configuration, so it must be readable text for whoever runs certcollectd"
+                help: "it is part of the configuration, so it must be text that the user running certcollectd can read"
                     .into(),
             }),
         }
@@ -126,10 +126,10 @@ fn files(path: &Path) -> Result<Files, String> {
 fn without_main(path: &Path, error: &io::Error) -> String {
     let advice = match error.kind() {
         io::ErrorKind::NotFound => {
-            "; write it there (config/minimal.toml is the shortest), or say where it is with --config FILE"
+            "; create it (config/minimal.toml is the shortest), or name another one with --config FILE"
         }
         io::ErrorKind::PermissionDenied => "; run this as root or as the daemon's user",
-        io::ErrorKind::IsADirectory => "; --config wants the file in it",
+        io::ErrorKind::IsADirectory => "; --config takes the file in it",
         _ => "",
     };
     format!("{}: {}{advice}", path.display(), cause(error))
@@ -157,7 +157,7 @@ pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unrea
             miss(
                 Level::Error,
                 format!("include names {pattern}, but the folder {folder} {why}"),
-                "make the folder, mount it, or correct the name; orders may be missing, so nothing is read without it",
+                "create the folder, mount it, or correct the name; orders may be missing, so nothing is read without it",
             );
             continue;
         }
@@ -166,7 +166,7 @@ pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unrea
             miss(
                 Level::Error,
                 format!("include names {pattern}, which is not there"),
-                "correct the name, or take it out; a pattern such as \"orders.d/*.toml\" may match nothing",
+                "correct or remove the name; a pattern such as \"orders.d/*.toml\" may match nothing",
             );
             continue;
         }
@@ -179,7 +179,7 @@ pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unrea
                     miss(
                         Level::Error,
                         format!("{}: {}", error.path().display(), cause(error.error())),
-                        "the folder must be readable for whoever runs certcollectd",
+                        "the user running certcollectd must be able to read the folder",
                     );
                     continue;
                 }
@@ -194,7 +194,7 @@ pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unrea
                 Match::Vanished => {}
                 Match::Bad(level, why) => {
                     matches = true;
-                    let help = "mend it, or take it away; what is named so is part of the configuration";
+                    let help = "fix or remove it; a file of that name is part of the configuration";
                     miss(level, format!("{} {why}", path.display()), help);
                 }
             }
@@ -209,7 +209,7 @@ pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unrea
             miss(
                 Level::Warning,
                 format!("include names {pattern}, and no file matches that"),
-                "correct the pattern, or take it out; a file that comes later is noticed by itself",
+                "correct or remove the pattern; a file added later is picked up automatically",
             );
         }
     }
@@ -255,7 +255,7 @@ fn what_is(path: &Path) -> Match {
                 Match::Vanished
             }
         }
-        Err(why) => Match::Bad(Level::Error, format!("cannot be looked at: {}", cause(&why))),
+        Err(why) => Match::Bad(Level::Error, format!("cannot be examined: {}", cause(&why))),
     }
 }
 
@@ -263,9 +263,7 @@ fn what_is(path: &Path) -> Match {
 fn source(path: &Path) -> io::Result<(Source, Stamp)> {
     let stamp = stamp_of(path);
     if is_named_pipe(path) {
-        return Err(io::Error::other(
-            "it is a named pipe, which could keep us waiting for ever; write a file",
-        ));
+        return Err(io::Error::other("it is a named pipe, which could block forever; use a regular file"));
     }
     let file = std::fs::File::open(path)?;
     let mut bytes = Vec::new();
@@ -370,7 +368,7 @@ mod tests {
         let (mode, none) = (rustix::fs::Mode::RUSR, rustix::fs::CWD);
         rustix::fs::mkfifoat(none, &pipe, mode).unwrap();
         let said = source(&pipe).unwrap_err().to_string();
-        assert_eq!(said, "it is a named pipe, which could keep us waiting for ever; write a file");
+        assert_eq!(said, "it is a named pipe, which could block forever; use a regular file");
         let (reader, mut writer) = io::pipe().unwrap();
         io::Write::write_all(&mut writer, b"a = 1\n").unwrap();
         drop(writer);

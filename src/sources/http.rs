@@ -65,14 +65,12 @@ async fn answer(request: &Parts, inbox: &Inbox, looks: &Arc<Semaphore>) -> Answe
 async fn readiness(snapshot: Snapshot, looks: &Arc<Semaphore>) -> Answer {
     let looking = blocking::attempt(looks, move || in_place::absent(&snapshot.config, &snapshot.loaded));
     let Ok(Ok(missing)) = timeout(PATIENCE, looking).await else {
-        return unavailable(
-            "what is installed cannot be looked at in time; does the mount that it lies on hang?",
-        );
+        return unavailable("installed files could not be checked in time; is their mount hanging?");
     };
     let Some(first) = missing.first() else { return line(StatusCode::OK, "ok") };
     let more = if missing.len() > 1 { format!(", and {} more", missing.len() - 1) } else { String::new() };
     unavailable(&format!(
-        "{first} was installed and is not in place any more{more}; `certcollectd status` says what is done about it"
+        "{first} was installed and is no longer in place{more}; `certcollectd status` says what is done about it"
     ))
 }
 

@@ -74,7 +74,7 @@ pub(super) async fn open<T: 'static>(
                     let _ = inbox.send(Message::Finding { text, holds: false }).await;
                 }
                 if let Some(text) = &now {
-                    tracing::error!("{text}; it is tried again by itself, and everything else goes on");
+                    tracing::error!("{text}; retrying automatically, and everything else goes on");
                     let _ = inbox.send(Message::Finding { text: text.clone(), holds: true }).await;
                 }
                 finding = now;

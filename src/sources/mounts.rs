@@ -15,12 +15,12 @@ pub(super) fn warnings(sources: &[Source]) -> Vec<Finding> {
         .map(|source| Finding {
             level: Level::Warning,
             message: format!(
-                "{} is mounted as a single file: where an editor or a deployment replaces it outside, the old content \
-                 stays here, whatever is reloaded",
+                "{} is mounted as a single file: when an editor or a deployment replaces it on the host, the old content \
+                 stays visible here despite a reload",
                 source.path.display()
             ),
             about: None,
-            help: Some("mount the directory that it lies in".into()),
+            help: Some("mount its directory instead".into()),
         })
         .collect()
 }

@@ -45,10 +45,10 @@ async fn answer(asked: Asked, door: &Door, inbox: &Inbox) -> Answer {
     let proven = door.push.password.is_some();
     let door = timeout(PATIENCE, door.lets_in(request.headers.get(AUTHORIZATION)));
     let Ok(lets_in) = door.await else {
-        return unavailable("the password cannot be looked at now");
+        return unavailable("the password cannot be checked now");
     };
     if !lets_in {
-        let mut answer = line(StatusCode::UNAUTHORIZED, "user name and password are needed");
+        let mut answer = line(StatusCode::UNAUTHORIZED, "user name and password are required");
         answer
             .headers_mut()
             .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"certcollectd\""));
@@ -61,7 +61,7 @@ async fn answer(asked: Asked, door: &Door, inbox: &Inbox) -> Answer {
             Ok(body) => push::parse(query, &body),
             Err(Unread::TooLarge) => return line(StatusCode::PAYLOAD_TOO_LARGE, "that is too large"),
             Err(Unread::NotWhole) => {
-                return line(StatusCode::REQUEST_TIMEOUT, "the request did not arrive whole");
+                return line(StatusCode::REQUEST_TIMEOUT, "the request is incomplete");
             }
         },
         _ => return line(StatusCode::METHOD_NOT_ALLOWED, "GET or POST"),

@@ -199,7 +199,7 @@ impl Watch {
                         tracing::warn!("{}", words(&error));
                     }
                     tracing::debug!(
-                        "{} cannot be watched, it is looked at once a minute: {error}",
+                        "{} cannot be watched and is checked once a minute: {error}",
                         new.display()
                     );
                 }
@@ -236,9 +236,7 @@ fn words(error: &notify::Error) -> String {
         (None, ErrorKind::Io(error)) => cause(error),
         (None, _) => error.to_string(),
     };
-    format!(
-        "the system reports no changes of files to this user, so changed files are noticed within a minute: {what}"
-    )
+    format!("file change notifications are unavailable, so changes are noticed within a minute: {what}")
 }
 
 /// Reads the configuration away from the loop: a large one takes a while.

@@ -63,7 +63,7 @@ impl Status {
         let named = listed(named.iter().map(String::as_str));
         let (are, them) = if self.absent.len() == 1 { ("is", "it") } else { ("are", "them") };
         Some(format!(
-            "{} {are} installed but no longer configured, so nobody guards {them}: {named}; put {them} back into the \
+            "{} {are} installed but no longer configured, and so unguarded: {named}; put {them} back into the \
              configuration, or run `certcollectd forget {}`",
             count(self.absent.len(), "order"),
             first.name

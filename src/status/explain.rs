@@ -138,8 +138,10 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
             format!("It is being deployed{since}: the files are put into place, or hooks are owed")
         }
         Phase::Guarding => format!("It has been installed and guarded{since}"),
-        Phase::Quarantined => format!("What the vendor sent was refused, and has been in quarantine{since}"),
-        Phase::Attention => format!("It needs a person{since}; it is not polled"),
+        Phase::Quarantined => {
+            format!("The vendor's certificate was refused and has been in quarantine{since}")
+        }
+        Phase::Attention => format!("It needs attention{since} and is not polled"),
         Phase::Rejected => format!("The vendor has rejected the order{since}; it is not polled"),
         Phase::Revoked => format!("The vendor has revoked the certificate{since}; it is not polled"),
     };
@@ -148,22 +150,24 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
     let announced = order.revocation_announced.as_ref();
     let mut lines = vec![
         Some(format!("{phase}{because}.")),
-        reissue.map(|since| {
-            format!("Another certificate is being made for it: its re-issue has been waiting since {since}.")
-        }),
+        reissue.map(|since| format!("Its re-issue has been pending since {since}.")),
         order.fqdn.as_ref().map(|name| format!("At the vendor it is for {name}.")),
         order.vendor.as_ref().map(|VendorStatus { at, text, .. }| {
             format!("The vendor's last answer, of {at}: {}.", text.trim_end_matches('.'))
         }),
-        order.certificate.as_ref().map(|CertificateStatus { serial, not_after, days_left, names, .. }| {
-            let (left, names) = (count(*days_left, "day"), names.join(" "));
-            format!("Installed is serial {serial}, valid until {not_after}, {left} left, for {names}.")
-        }),
+        order.certificate.as_ref().map(
+            |CertificateStatus { serial, not_after, days_left, names, .. }| {
+                let (left, names) = (count(*days_left, "day"), names.join(" "));
+                format!("Installed is serial {serial}, valid until {not_after}, {left} left, for {names}.")
+            },
+        ),
         announced.map(|Announcement { at, text, .. }| {
-            format!("At {at} a push notification announced that the vendor will revoke the certificate: {text}.")
+            format!(
+                "At {at} a push notification announced that the vendor will revoke the certificate: {text}."
+            )
         }),
         order.rolled_back.then(|| {
-            "It was rolled back: an older generation is in place at the operator's word, and a newer certificate waits."
+            "It was rolled back: an older generation is in place, and the newer certificate is held back."
                 .to_owned()
         }),
     ];
@@ -173,7 +177,7 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
         lines.push(Some(format!("Hook {} is owed for {}: {last}{next}.", hook.hook, hook.event)));
     }
     let capital = |told: &String| format!("{}.", told.replacen("a replacement", "A replacement", 1));
-    let covers = |coverage| format!("The installed certificate {coverage}, which the one before covered.");
+    let covers = |coverage| format!("The installed certificate {coverage}, which the previous one covered.");
     let term = |end: &String| match (day(end), order.term_left) {
         (day, Some(..=0)) => format!("The subscription ended {day}; there will be no re-issue."),
         (day, _) => format!("The subscription ends {day}; no re-issue reaches beyond it."),
@@ -182,8 +186,8 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
         order.replacement.as_ref().map(capital),
         order.trouble.as_ref().map(|trouble| format!("Trouble on this machine: {trouble}.")),
         order.coverage().map(covers),
-        order.lost.as_ref().map(|lost| format!("What was installed is not all there: {lost}.")),
-        order.drift.as_ref().map(|drift| format!("The files are not as they were installed: {drift}.")),
+        order.lost.as_ref().map(|lost| format!("Installed files are missing or unreadable: {lost}.")),
+        order.drift.as_ref().map(|drift| format!("The files differ from what was installed: {drift}.")),
         order.subscription_ends.as_ref().map(term),
     ]);
     if let Some(account) = account {
@@ -206,52 +210,52 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(closed) = account.filter(|account| account.state == AccountState::Closed) {
         let advice = closed.advice.as_deref().unwrap_or_default();
-        lines.push(format!("Nothing is asked on account {}: {advice}.", closed.name));
+        lines.push(format!("No calls on account {}: {advice}.", closed.name));
     }
     if order.revocation_announced.is_some() {
         lines.push(format!(
-            "Have it re-issued under the same number now. A newer certificate ends the alarm, or `certcollectd accept {name}`."
+            "Re-issue it now under the same number. A newer certificate ends the alarm, as does `certcollectd accept {name}`."
         ));
     }
     if let Some(paused) = account.filter(|account| account.state == AccountState::Paused) {
         let until = paused.when.as_deref().unwrap_or("-");
         let reason = paused.reason.as_deref().unwrap_or("the vendor asked for it").trim_end_matches('.');
         lines.push(format!(
-            "Nothing is asked on account {0} before {until}: {reason}. `certcollectd resume --account {0}` ends that.",
+            "No calls on account {0} before {until}: {reason}. `certcollectd resume --account {0}` ends the pause.",
             paused.name
         ));
     }
     match order.phase {
         Phase::Attention | Phase::Rejected | Phase::Revoked => {
-            lines.push(format!("When the cause is mended: `certcollectd resume {name}`, or change its entry."));
+            lines.push(format!("Once the cause is fixed: `certcollectd resume {name}`, or change its entry."));
         }
         Phase::Quarantined if order.leafless => lines.push(
-            "Look at the quarantine in the state directory: which certificate to install is not known, so there is none to \
-             accept. A better answer goes on by itself."
+            "Look at the quarantine in the state directory: which certificate to install is unknown, so there is none to \
+             accept. A better answer is installed automatically."
                 .to_owned(),
         ),
         Phase::Quarantined => lines.push(format!(
-            "Look at the quarantine in the state directory; `certcollectd accept {name}` installs it all the same."
+            "Look at the quarantine in the state directory; `certcollectd accept {name}` installs it anyway."
         )),
         Phase::Waiting | Phase::Collected | Phase::Deploying | Phase::Guarding => {}
     }
     if order.coverage().is_some() {
         lines.push(format!(
-            "If the names were left out on purpose: `certcollectd accept {name}`; else order a re-issue with them."
+            "If the names were dropped on purpose: `certcollectd accept {name}`; otherwise order a re-issue with them."
         ));
     }
     if order.rolled_back {
         lines.push(format!(
-            "`certcollectd accept {name}` installs the newer certificate that was rolled back from; one that is newer still \
-             is installed by itself."
+            "`certcollectd accept {name}` installs the newer certificate that was rolled back; one newer than that \
+             is installed automatically."
         ));
     }
     if let Some(next) = &order.next_poll {
         let now = match account {
             Some(account) if account.state == AccountState::Paused => String::new(),
-            _ => format!("; `certcollectd poll {name}` asks now"),
+            _ => format!("; `certcollectd poll {name}` polls now"),
         };
-        lines.push(format!("The vendor is asked again at {next}{now}."));
+        lines.push(format!("The next poll is at {next}{now}."));
     }
     lines
 }

@@ -17,13 +17,13 @@ pub struct Missing {
 const SECTIGO: &str = "Sectigo";
 const DNS: &str = "DNS team";
 const WEB: &str = "web team";
-const MAILBOX: &str = "whoever reads that mailbox";
-const OWNER: &str = "whoever runs the domain";
+const MAILBOX: &str = "the reader of that mailbox";
+const OWNER: &str = "the operator of the domain";
 const ORGANISATION: &str = "the organisation's contact";
 const SIGNER: &str = "the contract signer";
-const ORDERER: &str = "whoever placed the order";
-const PAYER: &str = "whoever pays for the order";
-const WRITER: &str = "whoever wrote its number into the configuration";
+const ORDERER: &str = "the team that placed the order";
+const PAYER: &str = "the team that pays for the order";
+const WRITER: &str = "the author of its entry in the configuration";
 
 const BRAND: &str = "brandValStatus";
 
@@ -216,8 +216,8 @@ mod tests {
             &[
                 "b.example.com: CNAME not seen yet; DNS team",
                 "c.example.com: file not seen yet below http://c.example.com/.well-known/pki-validation/; web team",
-                "d.example.com: the mail to admin@example.com is not answered; whoever reads that mailbox",
-                "e.example.com: control is not proven; whoever runs the domain",
+                "d.example.com: the mail to admin@example.com is not answered; the reader of that mailbox",
+                "e.example.com: control is not proven; the operator of the domain",
             ],
         );
     }
@@ -228,9 +228,9 @@ mod tests {
             "errorCode=0&mdcDomainDetails=a.example+VALIDATED,+b.example+NOTVALIDATED,+c.example+AWAITINGBRAND,+d.example+ODD",
             "",
             &[
-                "b.example: control is not proven; whoever runs the domain",
+                "b.example: control is not proven; the operator of the domain",
                 "c.example: the brand is not validated; Sectigo",
-                "d.example: the vendor says ODD; whoever runs the domain",
+                "d.example: the vendor says ODD; the operator of the domain",
             ],
         );
     }

@@ -49,7 +49,7 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
         }
     }
     for account in status.accounts.iter().filter(|account| !account.replacements.is_empty()) {
-        let why = format!("account {} has a replacement whose outcome is not known", account.name);
+        let why = format!("account {} has a replacement with unknown outcome", account.name);
         find(Verdict::Warning, why);
     }
     for account in &status.accounts {
@@ -57,7 +57,7 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
         // Where no password is asked for, anyone may have said so.
         let verdict = if announced.proven { Verdict::Critical } else { Verdict::Warning };
         let why = format!(
-            "account {}: the revocation of a certificate that is no order's here is announced ({})",
+            "account {}: the revocation of a certificate of no order here is announced ({})",
             account.name, announced.text
         );
         find(verdict, why);
@@ -113,7 +113,7 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
     let findings = [
         order.lost.as_ref().map(|_| (Verdict::Critical, "lacks installed files".to_owned())),
         announced.map(|announced| {
-            let why = format!("is about to be revoked: have it re-issued now ({})", announced.text);
+            let why = format!("is about to be revoked: re-issue it now ({})", announced.text);
             (Verdict::Critical, why)
         }),
         near.map(|installed| {
@@ -128,22 +128,22 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
         order.trouble.as_ref().map(|_| (Verdict::Critical, "cannot be installed".to_owned())),
         late.map(|late| {
             let hours = count(late / 3600, "hour");
-            warning(&format!("should have been asked about {hours} ago: is the daemon running?"))
+            warning(&format!("should have been polled {hours} ago: is the daemon running?"))
         }),
         order.coverage().map(|coverage| (Verdict::Warning, coverage)),
-        order.drift.as_ref().map(|_| warning("has files that were changed")),
+        order.drift.as_ref().map(|_| warning("has modified files")),
         order.subscription().filter(|_| order.term_is_near()).map(|term| (Verdict::Warning, term)),
-        order.replacement.as_ref().map(|_| warning("has a replacement whose outcome is not known")),
+        order.replacement.as_ref().map(|_| warning("has a replacement with unknown outcome")),
         order.misfit().map(|misfit| (Verdict::Warning, misfit)),
         order.waits_since.filter(|since| unix - since > LONG_WAIT).map(|_| {
             let what = if order.reissue_since.is_some() { "has a re-issue that has" } else { "has" };
             warning(&format!("{what} been waiting for more than a week"))
         }),
         match order.mood.filter(|(_, since)| unix - since > LONG_TROUBLE) {
-            Some((Mood::Unpaid, _)) => Some(warning("has waited for its payment for more than a day")),
+            Some((Mood::Unpaid, _)) => Some(warning("has been waiting for payment for more than a day")),
             Some((Mood::Troubled, _)) => {
                 let said = order.vendor.as_ref().map_or("", |vendor| &vendor.text);
-                Some(warning(&format!("has had no answer that helps for more than a day: {said}")))
+                Some(warning(&format!("has had no usable answer for more than a day: {said}")))
             }
             Some((Mood::Well, _)) | None => None,
         },

@@ -71,7 +71,7 @@ fn note(order: &OrderStatus) -> String {
     let failing = order.hooks.iter().find(|hook| hook.state == HookState::Failing);
     let owed = order.hooks.iter().filter(|hook| hook.state != HookState::Done).count();
     if let Some(announced) = &order.revocation_announced {
-        format!("revocation announced: have it re-issued now ({})", announced.text)
+        format!("revocation announced: re-issue it now ({})", announced.text)
     } else if let Some(trouble) = &order.trouble {
         trouble.clone()
     } else if let Some(lost) = &order.lost {
@@ -130,11 +130,11 @@ pub(super) fn stranger(account: &AccountStatus, announced: &Announcement) -> Str
     let doubt = if announced.proven {
         ""
     } else {
-        "; the listener asks for no password, so anybody may have said so"
+        "; the listener asks for no password, so the sender is unverified"
     };
     format!(
-        "account {0}: at {1} the revocation of a certificate that is no order's here was announced: {2}{doubt}; look at the \
-         vendor's web site which one it is; told for seven days, or until `certcollectd resume --account {0}`",
+        "account {0}: at {1} the revocation of a certificate of no order here was announced: {2}{doubt}; check the \
+         vendor's web site for which one; shown for seven days, or until `certcollectd resume --account {0}`",
         account.name, announced.at, announced.text
     )
 }

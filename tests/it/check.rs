@@ -312,7 +312,7 @@ fn root_looks_through_the_eyes_of_the_daemons_user() {
         &setting,
         2,
         &[
-            "checked as root; what user 4000123 in 4000123, who runs the daemon",
+            "checked as root; the permissions of user 4000123 in 4000123, who runs the daemon",
             &format!(
                 "order www: key_file: user 4000123, who runs the daemon, may not read {dir}/key.pem: {dir} belongs to root:root with mode 0700"
             ),
@@ -382,7 +382,7 @@ fn a_configuration_that_is_a_mount_of_its_own() {
         return eprintln!("nothing can be mounted here, so this was not looked at: {text}");
     }
     assert!(code == 0 && text.contains("is mounted as a single file"), "{code} {text}");
-    assert!(text.contains("mount the directory that it lies in") && text.contains("1 warning"), "{text}");
+    assert!(text.contains("mount its directory instead") && text.contains("1 warning"), "{text}");
 }
 
 #[test]

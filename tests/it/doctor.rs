@@ -98,7 +98,7 @@ fn nothing_is_there() {
                  sectigo.com
       ok       no CAA record, so any authority may issue
 
-    1 of 1 domains: something is missing, refused or cannot be told
+    1 of 1 domains: something is missing, refused or unknown
     "##);
 }
 
@@ -129,7 +129,7 @@ fn records_that_point_elsewhere_and_one_step_further() {
       ok       CNAME _MD5.b.example.net points to proofs.example.net, and that one to sha-256-in-two.sectigo.com, which fits the request; the vendor's pages do not say whether it follows so far
       ok       no CAA record (b.example.net does not exist), so any authority may issue
 
-    1 of 2 domains: something is missing, refused or cannot be told
+    1 of 2 domains: something is missing, refused or unknown
     "##);
 }
 
@@ -178,7 +178,7 @@ fn caa_refuses_and_says_whom() {
       refused  the CAA record set of example.edu refuses the vendor: it allows only digicert.com; add
                  example.edu. CAA 0 issue "sectigo.com"
 
-    4 of 4 domains: something is missing, refused or cannot be told
+    4 of 4 domains: something is missing, refused or unknown
     "##);
     assert!(server.asked().contains(&"CAA example.edu tcp".to_owned()), "{:?}", server.asked());
 }
@@ -220,7 +220,7 @@ fn failures_are_told_apart() {
       unknown  the record's name is a hash of the certificate request, which is not known here; give the order a csr_file
       unknown  CAA silent.com: RESOLVER did not answer in time; the vendor may refuse to issue where it cannot look up CAA either
 
-    5 of 5 domains: something is missing, refused or cannot be told
+    5 of 5 domains: something is missing, refused or unknown
     "##);
 }
 
@@ -351,8 +351,8 @@ fn usage_errors_ask_nobody() {
     let text = text.replace(&setting.dir.path().display().to_string(), "$DIR");
     assert_snapshot!(text, @r##"
     no order named nobody is configured; there are: www, logo, bare, lost
-    order logo is of product mark; control of domains can be looked at for orders of product ssl
-    order bare: no domain is known; give it `domains` or a csr_file, or wait until the vendor has been asked
+    order logo is of product mark; domain control can be checked for orders of product ssl
+    order bare: no domain is known; give it `domains` or a csr_file, or wait for its first poll
     order lost: csr_file $DIR/nowhere.csr: it does not exist
     error: invalid value 'dns.example.com' for '--resolver <ADDR[:PORT]>': an IP address, with a port or without: 192.0.2.53, [2001:db8::53]:5353
     error: invalid value '192.0.2.1:0' for '--resolver <ADDR[:PORT]>': an IP address, with a port or without: 192.0.2.53, [2001:db8::53]:5353

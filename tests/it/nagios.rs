@@ -30,7 +30,7 @@ fn a_poll_that_nobody_makes_is_warned_of_after_a_day() {
     assert_eq!(later(&world, 24).0, Verdict::Ok);
     let (worst, line) = later(&world, 30);
     assert_eq!(worst, Verdict::Warning);
-    assert_snapshot!(line, @"CERTCOLLECTD WARNING - www should have been asked about 27 hours ago: is the daemon running? | orders=1 guarding=0 problems=1");
+    assert_snapshot!(line, @"CERTCOLLECTD WARNING - www should have been polled 27 hours ago: is the daemon running? | orders=1 guarding=0 problems=1");
 }
 
 #[test]

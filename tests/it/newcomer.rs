@@ -128,7 +128,7 @@ fn a_credential_of_systemd_is_no_fault_of_who_checks_by_hand() {
     let mut by_hand = setting.command(&["check"]);
     let (code, by_hand) = said(&by_hand.env_remove("CREDENTIALS_DIRECTORY").output().unwrap());
     assert_eq!(code, 0, "{by_hand}");
-    says_where(&by_hand, "systemd hands it to the unit only", &place(&setting, "\"sectigo\""));
+    says_where(&by_hand, "systemd passes it to the unit only", &place(&setting, "\"sectigo\""));
     for part in ["certcollectd poll NAME", "systemd-run", "LoadCredential=sectigo:FILE"] {
         assert!(by_hand.contains(part), "{part}: {by_hand}");
     }
@@ -234,7 +234,7 @@ fn a_broken_configuration_does_not_hide_how_things_stand() {
     let (code, said) = setting.call(&["status"]);
     assert_eq!(code, 2, "{said}");
     says_where(&said, "`product` has an unknown value", &place("\"tls\""));
-    assert!(said.contains("a daemon runs, with the configuration as it was"), "{said}");
+    assert!(said.contains("a daemon is running, with the last valid configuration"), "{said}");
     assert!(said.contains("www    guarding") && said.contains("mail   waiting"), "{said}");
     let output = setting.command(&["status", "--json"]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
@@ -243,14 +243,14 @@ fn a_broken_configuration_does_not_hide_how_things_stand() {
     let (code, said) = setting.call(&["explain", "www"]);
     assert!(code == 2 && said.contains("valid until"), "{said}");
     let (code, said) = setting.call(&["status", "--nagios"]);
-    assert!(code == 3 && said.contains("UNKNOWN - the configuration is not sound: "), "{said}");
+    assert!(code == 3 && said.contains("UNKNOWN - the configuration is invalid: "), "{said}");
     assert!(said.contains(place("\"tls\"").trim_end()), "{said}");
 
     // An entry without its name cannot be shown, and that is said.
     let nameless = sound.replace("[[order]]\nname = \"mail\"\n", "[[order]]\n");
     setting.write("certcollectd.toml", &nameless);
     let (code, said) = setting.call(&["status", "mail"]);
-    assert!(code == 2 && said.contains("no entry of an order named mail can be read"), "{said}");
+    assert!(code == 2 && said.contains("no readable entry for an order named mail"), "{said}");
 
     // Where the state directory may have been named, nothing is guessed.
     setting.write("certcollectd.toml", &sound.replacen("state_dir = \"", "state_dir = ", 1));
@@ -263,7 +263,7 @@ fn a_broken_configuration_does_not_hide_how_things_stand() {
     setting.stop();
     setting.write("certcollectd.toml", &nameless);
     let (code, said) = setting.call(&["status"]);
-    assert!(code == 2 && said.contains("no daemon runs") && said.contains("www    guarding"), "{said}");
+    assert!(code == 2 && said.contains("no daemon is running") && said.contains("www    guarding"), "{said}");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn what_a_new_include_brings_is_watched_though_it_is_broken() {
     setting.write("new.d/a.toml", "[[hook]]\nname = \"a\"\nrum = [\"true\"]\n");
     let text = format!("include = [\"new.d/*.toml\"]\n{}", setting.configuration());
     setting.write("certcollectd.toml", &text);
-    setting.until("it is said", |setting| setting.log().contains("the one before stays in force"));
+    setting.until("it is said", |setting| setting.log().contains("the previous one stays in force"));
     setting.write("new.d/a.toml", "[[hook]]\nname = \"a\"\nrun = [\"true\"]\n");
     setting.until("the mended file is read", |setting| setting.log().contains("was read anew"));
     assert_eq!(setting.stop(), Some(0));

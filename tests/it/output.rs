@@ -42,7 +42,7 @@ fn what_cannot_be_written_is_no_success() {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let (code, said) = run(&setting, arguments, full.into());
         assert_eq!(code, Some(1), "{arguments:?}: {said}");
-        assert_eq!(said.matches("standard output cannot be written to").count(), 1, "{arguments:?}: {said}");
+        assert_eq!(said.matches("cannot write to standard output").count(), 1, "{arguments:?}: {said}");
         assert!(said.contains("lost: no space left on device\n"), "{arguments:?}: {said}");
     }
     // A descriptor that is open for reading only.

@@ -149,7 +149,7 @@ fn what_was_proven_for_the_certificate_before_is_not_said_of_a_re_issue() {
     world.reload(polling);
     world.pass(8 * HOUR);
     assert_eq!(asked(&world), 1);
-    assert_eq!(missing(&world), ["www.example.com: control is not proven; whoever runs the domain"]);
+    assert_eq!(missing(&world), ["www.example.com: control is not proven; the operator of the domain"]);
 }
 
 #[test]
@@ -299,12 +299,12 @@ fn later(world: &World, hours: i64) -> (Verdict, String) {
 #[test]
 fn what_lasts_longer_than_a_day_is_warned_of() {
     for (said, why) in [
-        ("-22\nPayment pending", "www has waited for its payment for more than a day"),
-        ("-14\nAn unknown error occurred!", "www has had no answer that helps for more than a day"),
-        ("-23\nOdd", "www has had no answer that helps for more than a day"),
-        ("-160\nOdd", "www has had no answer that helps for more than a day"),
-        ("-42\nCall limit", "www has had no answer that helps for more than a day"),
-        ("<html>", "www has had no answer that helps for more than a day"),
+        ("-22\nPayment pending", "www has been waiting for payment for more than a day"),
+        ("-14\nAn unknown error occurred!", "www has had no usable answer for more than a day"),
+        ("-23\nOdd", "www has had no usable answer for more than a day"),
+        ("-160\nOdd", "www has had no usable answer for more than a day"),
+        ("-42\nCall limit", "www has had no usable answer for more than a day"),
+        ("<html>", "www has had no usable answer for more than a day"),
     ] {
         for first in [None, Some(issued(-1, ""))] {
             let installed = first.is_some();
@@ -332,7 +332,7 @@ fn who_must_pay_is_said() {
     let mut world = World::new(world::config(&["www"]));
     world.say("www", [Say::text("-22\nPayment pending")]);
     world.pass(HOUR);
-    assert_eq!(missing(&world), ["the order is not paid; whoever pays for the order"]);
+    assert_eq!(missing(&world), ["the order is not paid; the team that pays for the order"]);
 }
 
 #[test]
@@ -381,7 +381,7 @@ fn explain_reads_as_it_should_during_a_re_issue() {
 
     Now:
       It has been installed and guarded since 2026-11-20T09:12:00Z.
-      Another certificate is being made for it: its re-issue has been waiting since 2026-11-21T10:23:21Z.
+      Its re-issue has been pending since 2026-11-21T10:23:21Z.
       At the vendor it is for www.example.com.
       The vendor's last answer, of 2026-11-21T10:23:21Z: being processed by Sectigo (0).
       Installed is serial 010000006afebd60000000006c066960, valid until 2027-06-07T09:12:00Z, 197 days left, for www.example.com.
@@ -390,7 +390,7 @@ fn explain_reads_as_it_should_during_a_re_issue() {
       www.example.com: CNAME not seen yet; DNS team
 
     Next:
-      The vendor is asked again at 2026-11-21T13:38:09Z; `certcollectd poll www` asks now.
+      The next poll is at 2026-11-21T13:38:09Z; `certcollectd poll www` polls now.
     "##);
 }
 
@@ -427,7 +427,7 @@ fn jane(key: &KeyPair, from: i64) -> Say {
     )
 }
 
-const UNCLEAR: &str = "has a replacement whose outcome is not known";
+const UNCLEAR: &str = "has a replacement with unknown outcome";
 
 /// Whether the lost replacement is still told, everywhere or nowhere.
 fn is_open(world: &World) -> bool {
@@ -598,9 +598,9 @@ fn check_warns_of_orders_that_nothing_pins_down_and_of_forms_in_dispute() {
     }
     setting.write_configuration();
     let (_, said) = setting.call(&["check"]);
-    let unpinned = said.matches("nothing says what its certificate is for").count();
-    assert!(unpinned == 1 && said.contains("order www: nothing says"), "{said}");
-    let disputed = said.matches("only the newer of the vendor's two pages about CollectMC").count();
+    let unpinned = said.matches("nothing pins its certificate").count();
+    assert!(unpinned == 1 && said.contains("order www: nothing pins"), "{said}");
+    let disputed = said.matches("only the newer of the vendor's two pages on CollectMC").count();
     assert!(disputed == 1 && said.contains("order zip: only the newer"), "{said}");
 }
 

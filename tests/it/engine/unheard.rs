@@ -491,6 +491,6 @@ fn how_it_rests_is_told() {
     let history = Vec::new();
     let told = certcollectd::status::Explanation::new(&world.config, &world.load(), "h", history, world.now);
     let next = told.unwrap().next.join("\n");
-    assert!(next.contains("Nothing is asked on account main before 2026-"), "{next}");
+    assert!(next.contains("No calls on account main before 2026-"), "{next}");
     assert!(next.contains("resume --account main"), "{next}");
 }

@@ -27,7 +27,7 @@ fn a_port_that_is_taken_is_a_finding_until_it_is_free() {
     address_of(&setting, "[push]");
     let words = format!("[http] cannot listen on {address}: another program listens there");
     let line = setting.log().lines().find(|line| line.contains(&words)).unwrap().to_owned();
-    assert!(line.contains("ERROR") && line.contains("tried again"), "{line}");
+    assert!(line.contains("ERROR") && line.contains("retrying"), "{line}");
     setting.until("monitoring is told", |setting| nagios(setting).0 == 1);
     let (_, line) = nagios(&setting);
     assert!(line.starts_with("CERTCOLLECTD WARNING") && line.contains(&words), "{line}");
@@ -70,7 +70,7 @@ fn a_directory_that_cannot_be_used_is_a_finding_until_it_can() {
     });
     std::fs::remove_file(setting.path("out")).unwrap();
     setting.until("it is none any more", |setting| nagios(setting).0 == 0);
-    assert!(setting.log().contains("mended: nothing can be installed"), "{}", setting.log());
+    assert!(setting.log().contains("fixed: nothing can be installed"), "{}", setting.log());
     // What a changed configuration names is looked at as well.
     setting.write("other", "in the way");
     let text = setting.configuration().replace("/out\"", "/other\"");
@@ -98,7 +98,7 @@ fn health_is_whether_the_loop_goes_round() {
     // With a broken configuration it goes on with the one before.
     let broken = setting.configuration() + "\nnonsense = 1\n";
     setting.write("certcollectd.toml", &broken);
-    setting.until("it has noticed", |setting| setting.call(&["health"]).1.contains("not sound now"));
+    setting.until("it has noticed", |setting| setting.call(&["health"]).1.contains("is invalid"));
     assert_eq!(setting.call(&["health"]).0, 0);
     setting.signal(Signal::STOP);
     let (code, hung) = setting.call(&["health"]);
@@ -109,7 +109,7 @@ fn health_is_whether_the_loop_goes_round() {
     // Nor does a command wait for ever.
     setting.signal(Signal::STOP);
     let (code, hung) = setting.call(&["resume", "www"]);
-    assert!(code == 1 && hung.contains("nothing was asked of it"), "{hung}");
+    assert!(code == 1 && hung.contains("no command was sent"), "{hung}");
     setting.signal(Signal::CONT);
     assert_eq!(setting.stop(), Some(0));
     assert_eq!(setting.call(&["health"]).0, 1);

@@ -155,7 +155,7 @@ fn an_announced_revocation_is_an_alarm_over_restarts() {
     let (code, said) = setting.call(&["explain", "www"]);
     assert_eq!(code, 0, "{said}");
     for part in
-        ["announced that the vendor will revoke", "when soon", "Have it re-issued", "certcollectd accept www"]
+        ["announced that the vendor will revoke", "when soon", "Re-issue it now", "certcollectd accept www"]
     {
         assert!(said.contains(part), "{part}: {said}");
     }

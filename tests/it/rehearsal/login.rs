@@ -42,7 +42,7 @@ fn check_takes_a_login_for_accepted_only_if_the_answer_shows_it() {
         setting.vendor().vendor().faults.add(FaultSpec::always(fault.clone())).unwrap();
         let (code, said) = setting.call(&["check", "--login"]);
         assert_eq!(code, 2, "{fault:?}: {said}");
-        assert!(said.contains("account main: it cannot be said whether the login is accepted"), "{said}");
+        assert!(said.contains("account main: it is unknown whether the login is accepted"), "{said}");
         assert!(said.contains(what) && !said.contains("the login is accepted\n"), "{said}");
         setting.vendor().vendor().faults.clear();
         // After what is no answer of the vendor's the account pauses.

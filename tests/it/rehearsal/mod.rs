@@ -273,7 +273,7 @@ fn a_changed_configuration_is_taken_up_and_a_bad_one_is_not() {
     // A bad one keeps the old one in force and says where it is bad.
     let good = setting.configuration();
     setting.write("certcollectd.toml", &good.replace("interval = \"300ms\"", "intreval = \"300ms\""));
-    setting.until("it complains", |setting| setting.log().contains("the one before stays in force"));
+    setting.until("it complains", |setting| setting.log().contains("the previous one stays in force"));
     assert!(setting.log().contains("intreval"), "{}", setting.log());
     let calls = setting.calls("1");
     setting.until("polling goes on", |setting| setting.calls("1") > calls + 2);
