@@ -30,7 +30,7 @@ impl Accounts<'_> {
                     other.as_str()
                 ));
             }
-            match self.gates[gate].shut(&self.config, &self.outbox, self.now) {
+            match self.gates[gate].shut(self.config, self.outbox, self.now) {
                 Some(why) => Err(format!("nothing was asked: {why}")),
                 None => Ok((gate, number, id)),
             }

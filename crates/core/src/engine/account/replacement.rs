@@ -56,7 +56,7 @@ impl Accounts<'_> {
         if self.gates[gate].side_calls.iter().any(same) || self.gates[gate].flies(same) {
             return Some(format!("a replacement of order {number} is under way already"));
         }
-        if let Some(why) = self.gates[gate].shut(&self.config, &self.outbox, self.now) {
+        if let Some(why) = self.gates[gate].shut(self.config, self.outbox, self.now) {
             return Some(format!("nothing was sent: {why}"));
         }
         if command.again {
@@ -143,7 +143,7 @@ impl Accounts<'_> {
             open(&self.gates[gate].record.replacements).map(|known| known.number.clone()).collect();
         let named = |number: &str| {
             let of_gate = |id: &OrderId| !self.orders.slot(*id).removed && self.orders.slot(*id).gate == gate;
-            self.orders.ids().filter(of_gate).any(|id| self.orders.number(id, &self.config) == Some(number))
+            self.orders.ids().filter(of_gate).any(|id| self.orders.number(id, self.config) == Some(number))
         };
         let nameless: Vec<Box<str>> = open.into_iter().filter(|number| !named(number)).collect();
         if !nameless.is_empty() {

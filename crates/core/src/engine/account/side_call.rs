@@ -20,7 +20,7 @@ impl Accounts<'_> {
                     .orders
                     .find(name)
                     .ok_or_else(|| format!("no order named {} is configured", Untrusted::new(name)))?;
-                match self.orders.number(id, &self.config) {
+                match self.orders.number(id, self.config) {
                     Some(number) => Ok((self.orders.slot(id).gate, number.to_owned(), Some(id))),
                     None => Err(format!(
                         "{name} is known to us as {} only, no answer of the vendor has named its order number so far, and this \
@@ -34,7 +34,7 @@ impl Accounts<'_> {
                 let id = self.orders.ids().find(|id| {
                     !self.orders.slot(*id).removed
                         && self.orders.slot(*id).gate == gate
-                        && self.orders.number(*id, &self.config) == Some(number)
+                        && self.orders.number(*id, self.config) == Some(number)
                 });
                 Ok((gate, number.clone(), id))
             }
@@ -69,7 +69,7 @@ impl Accounts<'_> {
 
     pub(crate) fn want_resend(&mut self, token: Token, target: &Target) {
         let found = self.resolve(target).and_then(|(gate, number, _)| {
-            match self.gates[gate].shut(&self.config, &self.outbox, self.now) {
+            match self.gates[gate].shut(self.config, self.outbox, self.now) {
                 Some(why) => Err(format!("nothing was sent: {why}")),
                 None => Ok((gate, number)),
             }
@@ -86,7 +86,7 @@ impl Accounts<'_> {
         if self.gates[gate].side_calls.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
-        if let Some(why) = self.gates[gate].shut(&self.config, &self.outbox, self.now) {
+        if let Some(why) = self.gates[gate].shut(self.config, self.outbox, self.now) {
             for side_call in std::mem::take(&mut self.gates[gate].side_calls) {
                 self.tell_asker(&side_call, &format!("nothing was sent: {why}"));
             }
@@ -214,7 +214,7 @@ impl Accounts<'_> {
         if self.outbox.waiters.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
-        let Some(why) = self.gates[gate].shut(&self.config, &self.outbox, self.now) else { return };
+        let Some(why) = self.gates[gate].shut(self.config, self.outbox, self.now) else { return };
         let waiting = |id: &OrderId| self.orders.slot(*id).gate == gate && self.orders.slot(*id).urgent;
         let ids: Vec<OrderId> = self.outbox.waiters.keys().copied().filter(waiting).collect();
         for id in ids {
