@@ -90,9 +90,8 @@ impl Engine {
         for debt in record.debts.iter_mut().filter(|debt| debt.next.is_some()) {
             debt.next = Some(now.time);
         }
-        if self.orders.slot(id).bundle.is_some() {
-            self.orders.slot_mut(id).pending.verify = true;
-        }
+        let slot = self.orders.slot_mut(id);
+        slot.pending.verify |= !slot.bundle.is_none();
         if let Some(number) = self.order(id).known_number().map(str::to_owned) {
             let gate = self.orders.slot(id).gate;
             self.accounts().settle_replacement(gate, |known| known == number);

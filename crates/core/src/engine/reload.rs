@@ -11,6 +11,7 @@ use crate::engine::adopted::{Adopted, joined};
 use crate::engine::id::OrderId;
 use crate::engine::loaded::Remembered;
 use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::bundle::Bundle;
 use crate::engine::order::deploy;
 use crate::engine::order::floor::{Floors, become_another, keep_floor};
 use crate::engine::order::phase::{Phase, Trigger, transition};
@@ -88,8 +89,7 @@ impl Engine {
             entry,
             gate,
             record,
-            bundle,
-            material: None,
+            bundle: bundle.map_or(Bundle::None, Bundle::Unjudged),
             busy: Busy::Idle,
             pending,
             urgent: false,
@@ -209,9 +209,8 @@ impl Engine {
         } else if before != after && self.orders.slot(id).record.phase.needs_person() {
             self.orders.slot_mut(id).record.unknowns = 0;
             self.orders.slot_mut(id).pending.broken = false;
-            if self.orders.slot(id).bundle.is_some() {
-                self.orders.slot_mut(id).pending.verify = true;
-            }
+            let slot = self.orders.slot_mut(id);
+            slot.pending.verify |= !slot.bundle.is_none();
             if self.order(id).change_phase(Trigger::Resumed, None)
                 && self.orders.slot(id).record.phase != Phase::Quarantined
             {
@@ -227,13 +226,11 @@ impl Engine {
             || before.settings.trust_anchors != after.settings.trust_anchors
             || before.domains != after.domains;
         if key_or_gate
-            && self.orders.slot(id).bundle.is_some()
+            && !self.orders.slot(id).bundle.is_none()
             && self.orders.slot(id).record.staged.is_none()
         {
-            let slot = self.orders.slot_mut(id);
-            slot.material = None;
-            slot.pending.verify = true;
-            if let Some(trouble) = &mut slot.record.trouble {
+            self.order(id).rejudge_bundle();
+            if let Some(trouble) = &mut self.orders.slot_mut(id).record.trouble {
                 trouble.next = now.time;
             }
         }
@@ -260,7 +257,10 @@ impl Engine {
         let slot = self.orders.slot_mut(id);
         slot.removed = true;
         let slot = self.orders.slot_mut(id);
-        let remembered = Remembered { record: slot.record.clone(), bundle: slot.bundle.take() };
+        let remembered = Remembered {
+            record: slot.record.clone(),
+            bundle: std::mem::take(&mut slot.bundle).into_certificates(),
+        };
         let (queued, timed, gate) = (slot.queued.take(), slot.timed.take(), slot.gate);
         if let Some(queued) = queued {
             self.gates[gate].queue.remove(&(queued, id));

@@ -45,7 +45,7 @@ impl Engine {
         });
         let bundle = |id: OrderId| {
             let slot = self.orders.slot(id);
-            (slot.name.clone(), slot.bundle.clone().filter(|_| slot.record.bundled))
+            (slot.name.clone(), slot.bundle.certificates().filter(|_| slot.record.bundled).cloned())
         };
         // Which of two rows of one login is the newer one cannot be told once the clock was wrong.
         let left = unsaved.left_names.into_iter().filter(|name| gate_of(&self.gates, name).is_none());

@@ -10,6 +10,7 @@ use crate::engine::account::gate::Asked;
 use crate::engine::account::login::News;
 use crate::engine::note;
 use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
+use crate::engine::order::bundle::Bundle;
 use crate::engine::order::phase::{Phase, Trigger};
 use crate::engine::order::record::{Heard, Mood};
 use crate::engine::order::slot::PollOutcome;
@@ -198,16 +199,9 @@ impl Order<'_> {
         if self.is_in_place(&bundle) {
             return self.nothing_new(bundle);
         }
-        let slot = &mut *self.slot;
-        slot.bundle = Some(bundle);
-        slot.material = None;
-        slot.hold_until = None;
-        slot.record.bundled = true;
-        slot.record.trouble = None;
-        slot.pending.verify = true;
-        slot.pending.look = false;
-        slot.pending.spare = false;
-        self.outbox.unsaved.bundles.insert(self.id);
+        self.set_bundle(Bundle::Unjudged(bundle));
+        self.slot.record.trouble = None;
+        self.slot.pending.look = false;
         self.set_due();
         self.touch();
         self.outbox.save_first();

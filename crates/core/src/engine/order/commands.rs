@@ -84,7 +84,7 @@ impl Order<'_> {
             return self.outbox.reply(token, false, &being_deployed(&name));
         }
         let is_known = record.phase == Phase::Quarantined && !record.leafless;
-        let leaf = slot.bundle.as_ref().filter(|_| is_known);
+        let leaf = slot.bundle.certificates().filter(|_| is_known);
         if let Some(leaf) = leaf.and_then(|bundle| bundle.first()) {
             record.accepted = Some(leaf.fingerprint());
             slot.pending.verify = true;

@@ -9,6 +9,7 @@ use crate::engine::install::{
     Quarantine, Stage, StagedFiles,
 };
 use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
+use crate::engine::order::bundle::Bundle;
 use crate::engine::order::phase::{Phase, Trigger};
 use crate::engine::order::record::{Generation, Trouble};
 use crate::engine::order::slot::{Busy, Work};
@@ -48,7 +49,7 @@ impl Order<'_> {
                 self.slot.pending.quarantine = false;
                 let record = &self.slot.record;
                 let reason = record.reason.as_deref().unwrap_or_default().to_owned();
-                let certificates = self.slot.bundle.clone().unwrap_or_default();
+                let certificates = self.slot.bundle.certificates().cloned().unwrap_or_default();
                 Effect::Quarantine(Box::new(Quarantine { order: self.id, name, certificates, reason }))
             }
             Work::Sweep => {
@@ -85,7 +86,7 @@ impl Order<'_> {
 
     fn staging(&self) -> Stage {
         let entry = self.entry();
-        let material = *self.slot.material.clone().expect("local_work looked at it");
+        let material = self.slot.bundle.material().expect("local_work looked at it").clone();
         Stage {
             order: self.id,
             name: entry.name.clone(),
@@ -99,9 +100,9 @@ impl Order<'_> {
     fn staged_material(&self) -> Option<Material> {
         let slot = &*self.slot;
         let staged = slot.record.staged.as_ref()?;
-        match &slot.material {
-            Some(material) if material.leaf.fingerprint() == staged.fingerprint => Some((**material).clone()),
-            _ => made_of(staged, slot.bundle.as_ref()?, staged.not_before),
+        match slot.bundle.material() {
+            Some(material) if material.leaf.fingerprint() == staged.fingerprint => Some(material.clone()),
+            _ => made_of(staged, slot.bundle.certificates()?, staged.not_before),
         }
     }
 
@@ -143,17 +144,8 @@ impl Order<'_> {
     }
 
     pub(crate) fn drop_bundle(&mut self) {
-        let slot = &mut *self.slot;
-        slot.bundle = None;
-        slot.material = None;
-        slot.hold_until = None;
-        slot.pending.verify = false;
-        slot.pending.spare = false;
-        slot.pending.quarantine = false;
-        slot.record.trouble = None;
-        if std::mem::take(&mut slot.record.bundled) {
-            self.outbox.unsaved.bundles.insert(self.id);
-        }
+        self.set_bundle(Bundle::None);
+        self.slot.record.trouble = None;
     }
 
     pub(crate) fn staged(&mut self, result: Result<StagedFiles, InstallError>) {
@@ -161,7 +153,7 @@ impl Order<'_> {
         if self.slot.removed {
             return;
         }
-        match (result, &self.slot.material) {
+        match (result, self.slot.bundle.material()) {
             (Ok(staged), Some(material)) => {
                 let generation = generation(self.entry(), &staged.generation, material, staged.files);
                 let record = &mut self.slot.record;
@@ -263,16 +255,14 @@ impl Order<'_> {
         if std::mem::take(&mut slot.record.rollback) {
             return self.give_rollback_up(why);
         }
-        let again = slot.bundle.is_some();
-        slot.pending.verify = again;
-        slot.material = None;
-        if again {
-            self.change_phase(Trigger::Unstaged, None);
-        } else {
+        if slot.bundle.is_none() {
             // Nothing to stage from: the next poll brings it again.
-            self.slot.record.bundled = false;
+            self.set_bundle(Bundle::None);
             self.change_phase(Trigger::Lost, None);
             self.set_due();
+        } else {
+            self.rejudge_bundle();
+            self.change_phase(Trigger::Unstaged, None);
         }
         self.note(Level::Warn, NoteKind::Restage, format!("{why}; it is written anew"));
         self.outbox.save_first();

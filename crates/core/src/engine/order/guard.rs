@@ -7,6 +7,7 @@ use crate::config::FileKind;
 use crate::engine::install::{Inspection, Link, Material};
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
+use crate::engine::order::bundle::Bundle;
 use crate::engine::order::deploy::{made_of, spec_of};
 use crate::engine::order::phase::{Phase, Trigger};
 use crate::engine::orders::Orders;
@@ -62,7 +63,7 @@ impl Order<'_> {
         // Restored files resume the order, so where the operator must act first they are not restored.
         let lost = missing && !in_the_way && !record.phase.is_stopped();
         if lost || ((respec || rootless) && !foreign) {
-            let mut spare = self.slot.bundle.clone().unwrap_or_default();
+            let mut spare = self.slot.bundle.certificates().cloned().unwrap_or_default();
             let found = inspection.certificates.iter().filter(|found| !spare.contains(found)).cloned();
             let found: Vec<Certificate> = found.collect();
             spare.extend(found);
@@ -81,12 +82,7 @@ impl Order<'_> {
                     return self.link_again(spare, material);
                 }
                 Some(material) if lost || respec || rooted => {
-                    let slot = &mut *self.slot;
-                    slot.bundle = Some(spare);
-                    slot.material = Some(Box::new(material));
-                    slot.record.bundled = true;
-                    slot.pending.spare = false;
-                    self.outbox.unsaved.bundles.insert(self.id);
+                    self.set_bundle(Bundle::Passed(spare, Box::new(material)));
                     self.change_phase(Trigger::Verified, None);
                     let replaced = match &drift {
                         Some(drift) if lost => format!(" ({drift})"),
@@ -119,13 +115,8 @@ impl Order<'_> {
 
     /// Nothing but the link to what is installed is gone. It needs no file of the operator's, such as a key.
     fn link_again(&mut self, bundle: Vec<Certificate>, material: Material) {
-        let slot = &mut *self.slot;
-        slot.bundle = Some(bundle);
-        slot.material = Some(Box::new(material));
-        slot.pending.spare = false;
-        slot.record.bundled = true;
-        slot.record.staged.clone_from(&slot.record.installed);
-        self.outbox.unsaved.bundles.insert(self.id);
+        self.set_bundle(Bundle::Passed(bundle, Box::new(material)));
+        self.slot.record.staged.clone_from(&self.slot.record.installed);
         self.change_phase(Trigger::Staged, None);
         let text = "installed files are missing: no link leads to them; it is set anew";
         self.note(Level::Warn, NoteKind::Rewrite, text.into());
@@ -177,9 +168,8 @@ impl Order<'_> {
     }
 
     fn forget_spare(&mut self) {
-        let slot = &mut *self.slot;
-        if std::mem::take(&mut slot.pending.spare) {
-            slot.bundle = None;
+        if matches!(self.slot.bundle, Bundle::Spare(_)) {
+            self.slot.bundle = Bundle::None;
         }
     }
 
@@ -208,11 +198,9 @@ impl Order<'_> {
             .record
             .refused
             .is_some_and(|refused| bundle.iter().any(|certificate| certificate.fingerprint() == refused));
-        if self.slot.record.bundled {
-            // A refused re-issue that the vendor no longer offers.
-            self.slot.record.bundled = false;
-            self.outbox.unsaved.bundles.insert(self.id);
-        }
+        // A refused re-issue that the vendor no longer offers goes with it.
+        self.set_bundle(if held_back { Bundle::None } else { Bundle::Spare(bundle) });
+        self.slot.pending.look = true;
         if self.change_phase(Trigger::InPlace, None) {
             self.note(
                 Level::Info,
@@ -220,12 +208,6 @@ impl Order<'_> {
                 "the vendor offers the installed certificate again".into(),
             );
         }
-        let slot = &mut *self.slot;
-        slot.bundle = Some(bundle).filter(|_| !held_back);
-        slot.material = None;
-        slot.pending.verify = false;
-        slot.pending.spare = true;
-        slot.pending.look = true;
         self.set_due();
         let text = if held_back {
             format!(

@@ -1,6 +1,7 @@
 //! One order: what is decided about it, in the room of a view that reaches no other one.
 
 pub(crate) mod answers;
+pub(crate) mod bundle;
 pub(crate) mod commands;
 pub mod contents;
 pub(crate) mod coverage;

@@ -5,6 +5,7 @@ use crate::config::{FileCopy, KeySource};
 use crate::engine::id::Token;
 use crate::engine::install::Inspection;
 use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::bundle::Bundle;
 use crate::engine::order::commands::being_deployed;
 use crate::engine::order::phase::{Phase, Trigger};
 use crate::engine::order::{Order, deploy};
@@ -63,13 +64,9 @@ impl Order<'_> {
             return self.refuse_rollback(&format!("not rolled back: {to} needs {why}"));
         }
         let generation = deploy::generation(self.entry(), &name, &material, files);
-        let slot = &mut *self.slot;
-        slot.bundle = Some(certificates);
-        slot.material = Some(Box::new(material));
-        slot.record.bundled = true;
-        slot.record.rollback = true;
-        slot.record.staged = Some(Box::new(generation));
-        self.outbox.unsaved.bundles.insert(self.id);
+        self.set_bundle(Bundle::Passed(certificates, Box::new(material)));
+        self.slot.record.rollback = true;
+        self.slot.record.staged = Some(Box::new(generation));
         self.change_phase(Trigger::Staged, None);
         self.note(
             Level::Warn,

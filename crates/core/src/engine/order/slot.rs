@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use crate::api::code::{Class, Row};
-use crate::cert::Certificate;
-use crate::engine::install::Material;
+use crate::engine::order::bundle::Bundle;
 use crate::engine::order::lifetime::next_warning;
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::OrderRecord;
@@ -72,8 +71,6 @@ pub(crate) struct Pending {
     pub(crate) look: bool,
     /// Put the generation before the current one back.
     pub(crate) rollback: bool,
-    /// The bundle at hand is the installed one; it serves only to put missing files back.
-    pub(crate) spare: bool,
     /// Remove old generations.
     pub(crate) sweep: bool,
     /// Write the refused bundle where the operator can look at it.
@@ -93,8 +90,7 @@ pub(crate) struct Slot {
     /// Index into the gates.
     pub(crate) gate: usize,
     pub(crate) record: OrderRecord,
-    pub(crate) bundle: Option<Vec<Certificate>>,
-    pub(crate) material: Option<Box<Material>>,
+    pub(crate) bundle: Bundle,
     pub(crate) busy: Busy,
     pub(crate) pending: Pending,
     /// The operator wants it polled now, or a changed credential is to be tried with it.
@@ -131,10 +127,10 @@ impl Slot {
         if self.pending.rollback {
             return Some((Time::MIN, Work::RollBack));
         }
-        if self.pending.verify && self.bundle.is_some() {
+        if self.pending.verify && !self.bundle.is_none() {
             return Some((self.hold_until.unwrap_or(Time::MIN).max(retry), Work::Verify));
         }
-        if record.phase == Phase::Collected && self.material.is_some() {
+        if record.phase == Phase::Collected && self.bundle.material().is_some() {
             return Some((retry, Work::Stage));
         }
         if self.pending.look {

@@ -49,10 +49,9 @@ impl Order<'_> {
         let tries = before.map_or(0, |trouble| trouble.tries).saturating_add(1);
         let wait = schedule::unread(tries);
         slot.record.trouble = Some(Box::new(Trouble { text: why.into(), tries, next: now.time + wait }));
-        slot.material = None;
         slot.hold_until = None;
-        slot.pending.verify = true;
         slot.pending.unread = true;
+        self.rejudge_bundle();
         self.change_phase(Trigger::Unjudged, None);
         let kept =
             if self.slot.record.installed.is_some() { "; the installed certificate stays" } else { "" };

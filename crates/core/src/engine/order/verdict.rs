@@ -9,6 +9,7 @@ use crate::cert::{Certificate, Expectation, Fingerprint, KeyExpectation, Severit
 use crate::config::{FileKind, HookEvent, KeySource};
 use crate::engine::install::{Inspection, InstalledFile, Material};
 use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::bundle::Bundle;
 use crate::engine::order::deploy::generation;
 use crate::engine::order::phase::{Phase, Trigger};
 use crate::engine::order::record::Generation;
@@ -25,7 +26,7 @@ const EARLIEST_CLOCK: i64 = 1_795_132_800;
 impl Order<'_> {
     /// Judges the bundle at hand.
     pub(crate) fn judge(&mut self, inspection: &Inspection, on_record: &[Box<str>]) {
-        let Some(bundle) = self.slot.bundle.clone() else { return };
+        let Some(bundle) = self.slot.bundle.certificates().cloned() else { return };
         let entry = self.entry();
         let installed = self.slot.record.installed.as_ref().map(|installed| cert::Installed {
             fingerprint: installed.fingerprint,
@@ -63,7 +64,7 @@ impl Order<'_> {
     pub(crate) fn judge_again(&mut self) {
         let slot = &mut *self.slot;
         let refused = slot.record.phase == Phase::Quarantined && slot.record.staged.is_none();
-        slot.pending.verify |= refused && slot.bundle.is_some();
+        slot.pending.verify |= refused && !slot.bundle.is_none();
     }
 
     fn pass(&mut self, verdict: Verdict, inspection: &Inspection, on_record: &[Box<str>], overridden: bool) {
@@ -110,9 +111,7 @@ impl Order<'_> {
         if first && !overridden {
             self.miss_what_was_found(found_leaf(inspection), on_record, &material.leaf);
         }
-        let slot = &mut *self.slot;
-        slot.material = Some(Box::new(material));
-        slot.hold_until = None;
+        self.pass_bundle(material);
         self.change_phase(Trigger::Verified, None);
         if !known {
             self.note(level, NoteKind::Collected, text);
@@ -143,13 +142,9 @@ impl Order<'_> {
             // The presumed leaf first, for the person who looks at it.
             certificates.sort_by_key(|certificate| certificate.fingerprint() != leaf.fingerprint());
         }
-        let slot = &mut *self.slot;
-        slot.record.leafless = verdict.leaf.is_none();
-        slot.bundle = Some(certificates);
-        slot.material = None;
-        slot.hold_until = None;
-        // In the new order: `accept` goes by the first one, also after a restart.
-        self.outbox.unsaved.bundles.insert(self.id);
+        self.slot.record.leafless = verdict.leaf.is_none();
+        // Saved in the new order: `accept` goes by the first one, also after a restart.
+        self.set_bundle(Bundle::Refused(certificates));
         if self.change_phase(Trigger::Refused, Some(reason.clone())) {
             let stays =
                 if self.slot.record.installed.is_some() { "; the installed certificate stays" } else { "" };
