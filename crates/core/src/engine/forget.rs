@@ -71,9 +71,9 @@ fn stripped(record: &OrderRecord, now: Now) -> OrderRecord {
 impl Order<'_> {
     /// That an order goes which holds an installed certificate. It is unguarded from now on.
     pub(crate) fn tell_removed(&mut self) {
-        let slot = &*self.slot;
-        let number = OrderRef::text_of(&slot.record.handle);
-        let (level, text) = match &slot.record.installed {
+        let state = &*self.state;
+        let number = OrderRef::text_of(&state.record.handle);
+        let (level, text) = match &state.record.installed {
             Some(installed) => {
                 let end = rfc3339(installed.not_after);
                 let day = day(&end);
@@ -81,7 +81,7 @@ impl Order<'_> {
                     "order {number} is no longer configured, and it holds an installed certificate: its files stay, but nobody \
                      guards them, and the certificate ends on {day}; put it back into the configuration, or run \
                      `certcollectd forget {}`",
-                    slot.name
+                    state.name
                 );
                 (Level::Warn, text)
             }

@@ -54,7 +54,7 @@ use crate::engine::hooks::ledger::Ledger;
 use crate::engine::id::OrderId;
 use crate::engine::note::{Level, Note};
 use crate::engine::order::Order;
-use crate::engine::order::slot::Busy;
+use crate::engine::order::state::Busy;
 use crate::engine::orders::Orders;
 use crate::engine::outbox::Outbox;
 use crate::engine::push::Recent;
@@ -98,7 +98,7 @@ impl Engine {
         let mut engine = Engine {
             now,
             orders: Orders {
-                slots: Vec::with_capacity(config.orders.len()),
+                states: Vec::with_capacity(config.orders.len()),
                 names: HashMap::with_capacity(config.orders.len()),
                 adopted: loaded.adopted,
                 archive: loaded.orders,
@@ -147,8 +147,8 @@ impl Engine {
 
     /// Nothing is done but for the order of this name: one command is all that is wanted.
     pub fn attend_to(&mut self, name: Option<&str>) {
-        for slot in &mut self.orders.slots {
-            slot.quiet = name.is_none_or(|name| &*slot.name != name);
+        for state in &mut self.orders.states {
+            state.quiet = name.is_none_or(|name| &*state.name != name);
         }
     }
 
@@ -180,7 +180,7 @@ impl Engine {
             Event::Staged { order, result } => self.order(order).staged(result),
             Event::Activated { order, result } => {
                 if let Some(leaf) = self.order(order).activated(result) {
-                    let gate = self.orders.slot(order).gate;
+                    let gate = self.orders.state(order).gate;
                     self.accounts().settle_collected(gate, &leaf);
                 }
             }
@@ -236,8 +236,8 @@ impl Engine {
 
     /// All records, without bundles; costs a pass over all orders.
     pub fn records(&self) -> Loaded {
-        let present = self.orders.slots.iter().filter(|slot| !slot.removed);
-        let present = present.map(|slot| (&slot.name, &slot.record));
+        let present = self.orders.states.iter().filter(|state| !state.removed);
+        let present = present.map(|state| (&state.name, &state.record));
         let others = self.orders.archive.iter().map(|(name, known)| (name, &known.record));
         Loaded {
             orders: present
@@ -293,7 +293,7 @@ impl Engine {
                 self.accounts().touch_gate(gate);
             }
             for id in self.orders.ids() {
-                if !self.orders.slot(id).removed {
+                if !self.orders.state(id).removed {
                     self.order(id).touch();
                 }
             }
@@ -351,44 +351,44 @@ impl Engine {
 
     fn reindex(&mut self, id: OrderId, earliest: Time) {
         let queued = self.wanted_in_queue(id);
-        let timed = self.orders.slot(id).next_work(self.now).map(|at| at.max(earliest));
-        let slot = &mut self.orders.slots[id.0 as usize];
-        if slot.busy == Busy::Idle {
+        let timed = self.orders.state(id).next_work(self.now).map(|at| at.max(earliest));
+        let state = &mut self.orders.states[id.0 as usize];
+        if state.busy == Busy::Idle {
             self.orders.busy.remove(&id);
         } else {
             self.orders.busy.insert(id);
         }
-        if slot.queued != queued {
-            let queue = &mut self.gates[slot.gate].queue;
-            if let Some(old) = slot.queued {
+        if state.queued != queued {
+            let queue = &mut self.gates[state.gate].queue;
+            if let Some(old) = state.queued {
                 queue.remove(&(old, id));
             }
             if let Some(new) = queued {
                 queue.insert((new, id));
             }
-            slot.queued = queued;
+            state.queued = queued;
         }
-        if slot.timed != timed {
-            if let Some(old) = slot.timed {
+        if state.timed != timed {
+            if let Some(old) = state.timed {
                 self.orders.timers.remove(&(old, id));
             }
             if let Some(new) = timed {
                 self.orders.timers.insert((new, id));
             }
-            slot.timed = timed;
+            state.timed = timed;
         }
     }
 
     fn wanted_in_queue(&self, id: OrderId) -> Option<Time> {
-        let slot = self.orders.slot(id);
-        if slot.removed || slot.busy != Busy::Idle {
+        let state = self.orders.state(id);
+        if state.removed || state.busy != Busy::Idle {
             return None;
         }
-        if slot.urgent {
+        if state.urgent {
             return Some(Time::MIN);
         }
-        let due = slot.record.due.filter(|_| slot.record.phase.is_polled() && !slot.quiet);
-        let hint = slot.record.hint().filter(|_| !slot.quiet);
+        let due = state.record.due.filter(|_| state.record.phase.is_polled() && !state.quiet);
+        let hint = state.record.hint().filter(|_| !state.quiet);
         let wanted = [hint, due].into_iter().flatten().min();
         wanted.filter(|wanted| self.horizon.is_none_or(|horizon| *wanted <= horizon))
     }
@@ -400,10 +400,10 @@ impl Engine {
                 break;
             }
             self.orders.timers.pop_first();
-            self.orders.slot_mut(id).timed = None;
+            self.orders.state_mut(id).timed = None;
             self.order(id).warn_of_expiry();
             self.order(id).warn_of_term();
-            match self.orders.slot(id).local_work().filter(|(at, _)| *at <= self.now.time) {
+            match self.orders.state(id).local_work().filter(|(at, _)| *at <= self.now.time) {
                 Some((_, work)) => self.order(id).start_local(work),
                 None => self.hooks().queue_debts(id),
             }

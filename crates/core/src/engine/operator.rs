@@ -6,7 +6,7 @@ use crate::engine::event::Effect;
 use crate::engine::id::{OrderId, Token};
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::phase::Trigger;
-use crate::engine::order::slot::{Busy, PollOutcome};
+use crate::engine::order::state::{Busy, PollOutcome};
 
 impl Engine {
     pub(crate) fn commanded(&mut self, token: Token, command: Command) {
@@ -43,24 +43,24 @@ impl Engine {
         if !self.outbox.waiters.contains_key(&id) {
             return;
         }
-        let slot = self.orders.slot(id);
-        let at_rest = slot.busy == Busy::Idle && !slot.ready;
-        let work = self.orders.slot(id).local_work().is_some_and(|(at, _)| at <= self.now.time);
-        let debts = slot.record.owed().any(|debt| debt.next.is_some_and(|next| next <= self.now.time));
+        let state = self.orders.state(id);
+        let at_rest = state.busy == Busy::Idle && !state.ready;
+        let work = self.orders.state(id).local_work().is_some_and(|(at, _)| at <= self.now.time);
+        let debts = state.record.owed().any(|debt| debt.next.is_some_and(|next| next <= self.now.time));
         if !at_rest || work || debts {
             return;
         }
         let text = self.order(id).describe();
-        let slot = self.orders.slot(id);
-        let closed = self.gates.get(slot.gate).is_some_and(|gate| gate.record.closed.is_some());
-        let (called, login) = match slot.poll_outcome {
+        let state = self.orders.state(id);
+        let closed = self.gates.get(state.gate).is_some_and(|gate| gate.record.closed.is_some());
+        let (called, login) = match state.poll_outcome {
             PollOutcome::Nothing => (false, "unknown"),
             PollOutcome::Answer => (!closed, "unknown"),
             PollOutcome::Refused => (false, CommandReply::REFUSED),
             PollOutcome::Login => (true, CommandReply::ACCEPTED),
         };
-        let ok = !slot.record.phase.needs_person() && slot.record.trouble.is_none();
-        let urgent = slot.urgent;
+        let ok = !state.record.phase.needs_person() && state.record.trouble.is_none();
+        let urgent = state.urgent;
         let waiters = self.outbox.waiters.remove(&id).unwrap_or_default();
         // A poll still to be made delays no one who waits for something else.
         let (calls, done): (Vec<_>, Vec<_>) =
@@ -79,8 +79,8 @@ impl Engine {
 
     fn resume(&mut self, token: Token, id: OrderId) {
         let now = self.now;
-        self.orders.slot_mut(id).pending.broken = false;
-        let record = &mut self.orders.slot_mut(id).record;
+        self.orders.state_mut(id).pending.broken = false;
+        let record = &mut self.orders.state_mut(id).record;
         let stopped = record.phase.needs_person();
         record.unknowns = 0;
         record.failures = 0;
@@ -90,10 +90,10 @@ impl Engine {
         for debt in record.debts.iter_mut().filter(|debt| debt.next.is_some()) {
             debt.next = Some(now.time);
         }
-        let slot = self.orders.slot_mut(id);
-        slot.pending.verify |= !slot.bundle.is_none();
+        let state = self.orders.state_mut(id);
+        state.pending.verify |= !state.bundle.is_none();
         if let Some(number) = self.order(id).known_number().map(str::to_owned) {
-            let gate = self.orders.slot(id).gate;
+            let gate = self.orders.state(id).gate;
             self.accounts().settle_replacement(gate, |known| known == number);
         }
         if stopped {

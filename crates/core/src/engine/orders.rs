@@ -12,13 +12,13 @@ use crate::engine::order;
 use crate::engine::order::Order;
 use crate::engine::order::floor::Floors;
 use crate::engine::order::record::Former;
-use crate::engine::order::slot::Slot;
+use crate::engine::order::state::OrderState;
 use crate::engine::outbox::Outbox;
 use crate::engine::time::{Now, Time};
 
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
-    pub(crate) slots: Vec<Slot>,
+    pub(crate) states: Vec<OrderState>,
     pub(crate) names: HashMap<Arc<str>, OrderId>,
     /// When what is due on this machine is due.
     pub(crate) timers: BTreeSet<(Time, OrderId)>,
@@ -34,21 +34,21 @@ pub(crate) struct Orders {
 
 impl Orders {
     pub(crate) fn ids(&self) -> impl Iterator<Item = OrderId> + use<> {
-        (0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX)).map(OrderId)
+        (0..u32::try_from(self.states.len()).unwrap_or(u32::MAX)).map(OrderId)
     }
 
-    pub(crate) fn slot(&self, id: OrderId) -> &Slot {
-        &self.slots[id.0 as usize]
+    pub(crate) fn state(&self, id: OrderId) -> &OrderState {
+        &self.states[id.0 as usize]
     }
 
     /// Whoever may change an order marks it.
-    pub(crate) fn slot_mut(&mut self, id: OrderId) -> &mut Slot {
+    pub(crate) fn state_mut(&mut self, id: OrderId) -> &mut OrderState {
         self.changed.insert(id);
-        &mut self.slots[id.0 as usize]
+        &mut self.states[id.0 as usize]
     }
 
-    pub(crate) fn slot_name(&self, id: OrderId) -> Arc<str> {
-        self.slot(id).name.clone()
+    pub(crate) fn name_of(&self, id: OrderId) -> Arc<str> {
+        self.state(id).name.clone()
     }
 
     pub(crate) fn order<'a>(
@@ -59,25 +59,25 @@ impl Orders {
         gates: &'a [Gate],
         outbox: &'a mut Outbox,
     ) -> Order<'a> {
-        let slot = self.slot_mut(id);
-        Order { id, now, config, gate: &gates[slot.gate], slot, outbox }
+        let state = self.state_mut(id);
+        Order { id, now, config, gate: &gates[state.gate], state, outbox }
     }
 
     /// See [`order::number`].
     pub(crate) fn number<'a>(&'a self, id: OrderId, config: &'a Config) -> Option<&'a str> {
-        let slot = self.slot(id);
-        order::number(&config.orders[slot.entry], Some(&slot.record))
+        let state = self.state(id);
+        order::number(&config.orders[state.entry], Some(&state.record))
     }
 
     /// The configured order of this name.
     pub(crate) fn find(&self, name: &str) -> Option<OrderId> {
-        self.names.get(name).copied().filter(|id| !self.slot(*id).removed)
+        self.names.get(name).copied().filter(|id| !self.state(*id).removed)
     }
 
     /// The vendor's floor belongs to the number, whatever we call the order today.
     pub(crate) fn floors(&self) -> Floors {
         let archived = self.archive.values().map(|known| &known.record);
-        let present = self.slots.iter().map(|slot| &slot.record);
+        let present = self.states.iter().map(|state| &state.record);
         let mut floors = Floors::new();
         for record in archived.chain(present) {
             for former in record.former.iter().cloned().chain(Former::of(record)) {

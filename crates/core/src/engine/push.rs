@@ -84,7 +84,7 @@ impl Engine {
             self.order(id).want_poll();
             let next = self.order(id).next_poll();
             if news {
-                let name = self.orders.slot_name(id);
+                let name = self.orders.name_of(id);
                 let text = format!(
                     "a push notification announces that the vendor will revoke the certificate: {}; have it re-issued now; this is \
                      an alarm until a newer certificate is in place, or `certcollectd accept {name}`; {next}",

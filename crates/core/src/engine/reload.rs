@@ -16,7 +16,7 @@ use crate::engine::order::deploy;
 use crate::engine::order::floor::{Floors, become_another, keep_floor};
 use crate::engine::order::phase::{Phase, Trigger, transition};
 use crate::engine::order::record::OrderRecord;
-use crate::engine::order::slot::{Busy, Pending, PollOutcome, Slot};
+use crate::engine::order::state::{Busy, OrderState, Pending, PollOutcome};
 use crate::engine::same_number::Threats;
 use crate::engine::schedule::LONGEST_SCHEDULE;
 use crate::engine::tally::Tally;
@@ -82,9 +82,10 @@ impl Engine {
             .accounts()
             .gate_of(&order.account)
             .expect("the configuration names only accounts that it has");
-        let id =
-            OrderId(u32::try_from(self.orders.slots.len()).expect("fewer than four thousand million orders"));
-        self.orders.slots.push(Slot {
+        let id = OrderId(
+            u32::try_from(self.orders.states.len()).expect("fewer than four thousand million orders"),
+        );
+        self.orders.states.push(OrderState {
             name: order.name.clone(),
             entry,
             gate,
@@ -105,7 +106,7 @@ impl Engine {
         });
         self.orders.names.insert(order.name.clone(), id);
         let due = self.order(id).due_after_poll();
-        let record = &mut self.orders.slot_mut(id).record;
+        let record = &mut self.orders.state_mut(id).record;
         if record.due != due || fresh || another {
             record.due = due;
             self.order(id).touch();
@@ -127,17 +128,17 @@ impl Engine {
         self.accounts().hold_names();
         self.accounts().compare_again();
         for id in self.orders.ids() {
-            if self.orders.slot(id).removed {
+            if self.orders.state(id).removed {
                 continue;
             }
-            let before = &old.orders[self.orders.slot(id).entry];
-            match by_name.get(&self.orders.slot(id).name) {
+            let before = &old.orders[self.orders.state(id).entry];
+            match by_name.get(&self.orders.state(id).name) {
                 None => self.remove_order(id),
                 Some(entry) => {
-                    self.orders.slot_mut(id).entry = *entry;
+                    self.orders.state_mut(id).entry = *entry;
                     let after = &config.orders[*entry];
                     // The name of its account may have gone to another login.
-                    let moved = self.accounts().gate_of(&after.account) != Some(self.orders.slot(id).gate);
+                    let moved = self.accounts().gate_of(&after.account) != Some(self.orders.state(id).gate);
                     if before != after || moved || old.calls != config.calls {
                         self.reconfigure(id, before, after);
                     }
@@ -177,14 +178,14 @@ impl Engine {
             .accounts()
             .gate_of(&after.account)
             .expect("the configuration names only accounts that it has");
-        let same_account = self.orders.slot(id).gate == gate;
+        let same_account = self.orders.state(id).gate == gate;
         if !same_account {
             // It leaves the old gate's queue before it joins the new one's.
-            if let Some(queued) = self.orders.slot_mut(id).queued.take() {
-                let old = self.orders.slot(id).gate;
+            if let Some(queued) = self.orders.state_mut(id).queued.take() {
+                let old = self.orders.state(id).gate;
                 self.gates[old].queue.remove(&(queued, id));
             }
-            self.orders.slot_mut(id).gate = gate;
+            self.orders.state_mut(id).gate = gate;
         }
         let same_number = before.handle == after.handle
             && same_account
@@ -193,26 +194,26 @@ impl Engine {
             let floors = self.orders.floors();
             self.hooks().unready(id);
             self.order(id).drop_bundle();
-            let record = &mut self.orders.slot_mut(id).record;
+            let record = &mut self.orders.state_mut(id).record;
             become_another(record, after, &handle, now);
             keep_floor(record, &floors);
-            self.orders.slot_mut(id).pending = Pending::default();
+            self.orders.state_mut(id).pending = Pending::default();
             // The operator who wanted it polled now meant the other number.
-            self.orders.slot_mut(id).urgent = false;
-            let name = self.orders.slot_name(id);
+            self.orders.state_mut(id).urgent = false;
+            let name = self.orders.name_of(id);
             self.outbox.refuse_waiters(id, &format!("{name} names another order now"));
             self.order(id).note(
                 Level::Info,
                 NoteKind::Reconfigured,
                 format!("now collects {}", after.handle.describe()),
             );
-        } else if before != after && self.orders.slot(id).record.phase.needs_person() {
-            self.orders.slot_mut(id).record.unknowns = 0;
-            self.orders.slot_mut(id).pending.broken = false;
-            let slot = self.orders.slot_mut(id);
-            slot.pending.verify |= !slot.bundle.is_none();
+        } else if before != after && self.orders.state(id).record.phase.needs_person() {
+            self.orders.state_mut(id).record.unknowns = 0;
+            self.orders.state_mut(id).pending.broken = false;
+            let state = self.orders.state_mut(id);
+            state.pending.verify |= !state.bundle.is_none();
             if self.order(id).change_phase(Trigger::Resumed, None)
-                && self.orders.slot(id).record.phase != Phase::Quarantined
+                && self.orders.state(id).record.phase != Phase::Quarantined
             {
                 self.order(id).note(
                     Level::Info,
@@ -226,22 +227,22 @@ impl Engine {
             || before.settings.trust_anchors != after.settings.trust_anchors
             || before.domains != after.domains;
         if key_or_gate
-            && !self.orders.slot(id).bundle.is_none()
-            && self.orders.slot(id).record.staged.is_none()
+            && !self.orders.state(id).bundle.is_none()
+            && self.orders.state(id).record.staged.is_none()
         {
             self.order(id).rejudge_bundle();
-            if let Some(trouble) = &mut self.orders.slot_mut(id).record.trouble {
+            if let Some(trouble) = &mut self.orders.state_mut(id).record.trouble {
                 trouble.next = now.time;
             }
         }
         let files = before.settings.files != after.settings.files || before.copies != after.copies;
         if files
-            && self.orders.slot(id).record.installed.is_some()
-            && self.orders.slot(id).record.phase != Phase::Collected
+            && self.orders.state(id).record.installed.is_some()
+            && self.orders.state(id).record.phase != Phase::Collected
         {
-            self.orders.slot_mut(id).pending.look = true;
+            self.orders.state_mut(id).pending.look = true;
         }
-        if self.orders.slot(id).busy != Busy::Calling {
+        if self.orders.state(id).busy != Busy::Calling {
             self.order(id).set_due();
         }
         self.order(id).touch();
@@ -249,19 +250,19 @@ impl Engine {
 
     /// Files stay, the record stays in the state, nothing is polled any more.
     fn remove_order(&mut self, id: OrderId) {
-        let name = self.orders.slot_name(id);
+        let name = self.orders.name_of(id);
         self.order(id).tell_removed();
         self.hooks().unready(id);
         self.outbox.refuse_waiters(id, &format!("{name} is no longer configured"));
         self.hooks().end_rehearsals(id);
-        let slot = self.orders.slot_mut(id);
-        slot.removed = true;
-        let slot = self.orders.slot_mut(id);
+        let state = self.orders.state_mut(id);
+        state.removed = true;
+        let state = self.orders.state_mut(id);
         let remembered = Remembered {
-            record: slot.record.clone(),
-            bundle: std::mem::take(&mut slot.bundle).into_certificates(),
+            record: state.record.clone(),
+            bundle: std::mem::take(&mut state.bundle).into_certificates(),
         };
-        let (queued, timed, gate) = (slot.queued.take(), slot.timed.take(), slot.gate);
+        let (queued, timed, gate) = (state.queued.take(), state.timed.take(), state.gate);
         if let Some(queued) = queued {
             self.gates[gate].queue.remove(&(queued, id));
         }

@@ -23,7 +23,7 @@ impl Orders {
 
     /// The names that an order which has nothing installed covers, or covered, under an old name.
     pub(crate) fn names_under_old_name(&self, id: OrderId) -> Vec<Box<str>> {
-        let record = &self.slot(id).record;
+        let record = &self.state(id).record;
         let installed = record.installed.is_some();
         let old = Some(record).filter(|_| !installed);
         let old = old.and_then(|record| self.under_old_name(&record.account, &record.handle));

@@ -9,7 +9,7 @@ use crate::engine::event::Effect;
 use crate::engine::id::OrderId;
 use crate::engine::install::InspectPurpose;
 use crate::engine::note::{Level, NoteKind};
-use crate::engine::order::slot::Busy;
+use crate::engine::order::state::Busy;
 use crate::engine::outbox::not_on_record;
 use crate::engine::{Engine, note};
 
@@ -38,14 +38,14 @@ impl Engine {
 
     fn take_changes(&mut self) -> Changes {
         let (unsaved, history) = self.outbox.take();
-        let row = |id: OrderId| (self.orders.slot_name(id), self.orders.slot(id).record.clone());
+        let row = |id: OrderId| (self.orders.name_of(id), self.orders.state(id).record.clone());
         let archived = unsaved.archived.into_iter().filter_map(|name| {
             let record = self.orders.archive.get(&name)?.record.clone();
             Some((name, record))
         });
         let bundle = |id: OrderId| {
-            let slot = self.orders.slot(id);
-            (slot.name.clone(), slot.bundle.certificates().filter(|_| slot.record.bundled).cloned())
+            let state = self.orders.state(id);
+            (state.name.clone(), state.bundle.certificates().filter(|_| state.record.bundled).cloned())
         };
         // Which of two rows of one login is the newer one cannot be told once the clock was wrong.
         let left = unsaved.left_names.into_iter().filter(|name| gate_of(&self.gates, name).is_none());
@@ -128,22 +128,22 @@ impl Engine {
                 .and_then(|gate| self.accounts().call_dropped(gate)),
             Effect::Inspect(inspect) => {
                 let id = inspect.order;
-                let slot = self.orders.slot_mut(id);
+                let state = self.orders.state_mut(id);
                 match inspect.purpose {
-                    InspectPurpose::Look => slot.pending.look = true,
-                    InspectPurpose::Verify { .. } => slot.pending.verify = true,
-                    InspectPurpose::RollBack { .. } => slot.pending.rollback = true,
+                    InspectPurpose::Look => state.pending.look = true,
+                    InspectPurpose::Verify { .. } => state.pending.verify = true,
+                    InspectPurpose::RollBack { .. } => state.pending.rollback = true,
                 }
                 Some(id)
             }
             Effect::Stage(stage) => Some(stage.order),
             Effect::Activate(activate) => Some(activate.order),
             Effect::Sweep { order, .. } => {
-                self.orders.slot_mut(order).pending.sweep = true;
+                self.orders.state_mut(order).pending.sweep = true;
                 Some(order)
             }
             Effect::Quarantine(quarantine) => {
-                self.orders.slot_mut(quarantine.order).pending.quarantine = true;
+                self.orders.state_mut(quarantine.order).pending.quarantine = true;
                 Some(quarantine.order)
             }
             Effect::RunHook(run) => {
@@ -152,7 +152,7 @@ impl Engine {
             }
         };
         if let Some(id) = idle {
-            self.orders.slot_mut(id).busy = Busy::Idle;
+            self.orders.state_mut(id).busy = Busy::Idle;
         }
     }
 }

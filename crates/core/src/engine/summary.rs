@@ -9,9 +9,9 @@ use crate::engine::time::Now;
 
 impl Engine {
     pub(crate) fn recount(&mut self, id: OrderId) {
-        let slot = &mut self.orders.slots[id.0 as usize];
-        let new = tally(slot);
-        let old = std::mem::replace(&mut slot.tally, new);
+        let state = &mut self.orders.states[id.0 as usize];
+        let new = tally(state);
+        let old = std::mem::replace(&mut state.tally, new);
         if old != new {
             self.tallies.apply(old, false);
             self.tallies.apply(new, true);

@@ -1,7 +1,7 @@
 //! How things stand as a whole: counts that are kept up with each change, so that asking for them costs nothing per order.
 
 use crate::engine::order::phase::Phase;
-use crate::engine::order::slot::Slot;
+use crate::engine::order::state::OrderState;
 
 /// Counts over all configured orders and accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,11 +40,11 @@ pub(crate) enum Counted {
     Attention,
 }
 
-pub(crate) fn tally(slot: &Slot) -> Tally {
-    if slot.removed {
+pub(crate) fn tally(state: &OrderState) -> Tally {
+    if state.removed {
         return Tally::default();
     }
-    let record = &slot.record;
+    let record = &state.record;
     let failing = record.owed().any(|debt| debt.outcome.is_some());
     let alarmed = record.phase == Phase::Guarding && record.revocation().is_some();
     let held_up = record.trouble.is_some() || record.lost.is_some() || failing;
@@ -55,7 +55,7 @@ pub(crate) fn tally(slot: &Slot) -> Tally {
     } else {
         Counted::Waiting
     };
-    Tally { standing, owed: record.owed().count(), gate: slot.gate }
+    Tally { standing, owed: record.owed().count(), gate: state.gate }
 }
 
 /// The sums of all tallies.

@@ -8,7 +8,7 @@ use crate::engine::account::gate::{Asked, Before, InFlight, Purpose};
 use crate::engine::account::login::News;
 use crate::engine::event::Effect;
 use crate::engine::id::OrderId;
-use crate::engine::order::slot::{Busy, PollOutcome};
+use crate::engine::order::state::{Busy, PollOutcome};
 
 impl Accounts<'_> {
     pub(crate) fn start_call(&mut self, gate: usize, id: OrderId) {
@@ -18,10 +18,10 @@ impl Accounts<'_> {
         let (handle, endpoint): (Box<str>, _) =
             (entry.handle.identity().into(), entry.settings.product.endpoint());
         let arrives = self.latest_arrival();
-        let slot = self.orders.slot_mut(id);
-        let (urgent, hinted) = (std::mem::take(&mut slot.urgent), slot.record.take_hint());
-        slot.poll_outcome = PollOutcome::Nothing;
-        let record = &mut slot.record;
+        let state = self.orders.state_mut(id);
+        let (urgent, hinted) = (std::mem::take(&mut state.urgent), state.record.take_hint());
+        state.poll_outcome = PollOutcome::Nothing;
+        let record = &mut state.record;
         let before =
             Before { polled: record.polled, due: record.due, failures: record.failures, urgent, hinted };
         // Recorded before the call, on the assumption that its end will never be heard of.
@@ -31,7 +31,7 @@ impl Accounts<'_> {
         record.failures += 1;
         record.polls = record.polls.wrapping_add(1);
         self.order(id).set_due();
-        self.orders.slot_mut(id).busy = Busy::Calling;
+        self.orders.state_mut(id).busy = Busy::Calling;
         self.order(id).touch();
         self.begin_call(
             gate,
@@ -67,7 +67,7 @@ impl Accounts<'_> {
         state.record.ends = None;
         self.touch_gate(gate);
         if let Purpose::Poll { order, .. } = &in_flight.purpose {
-            self.orders.slot_mut(*order).busy = Busy::Idle;
+            self.orders.state_mut(*order).busy = Busy::Idle;
         }
         Some(in_flight)
     }
@@ -107,7 +107,7 @@ impl Accounts<'_> {
                 }
             }
         }
-        if !self.orders.slot(id).removed {
+        if !self.orders.state(id).removed {
             self.order(id).judge_again();
             self.order(id).look_after();
         }

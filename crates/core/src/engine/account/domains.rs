@@ -46,7 +46,7 @@ impl Accounts<'_> {
     /// After an answer that the order still waits: would its domains tell more?
     pub(crate) fn wish_for_domains(&mut self, id: OrderId) {
         if self.order(id).wants_domains() {
-            let gate = self.orders.slot(id).gate;
+            let gate = self.orders.state(id).gate;
             self.gates[gate].wishes.insert(id);
         }
     }
@@ -54,8 +54,8 @@ impl Accounts<'_> {
     /// The turn of a wish has come, if it still is one.
     pub(crate) fn start_wish(&mut self, gate: usize, id: OrderId) {
         self.gates[gate].wishes.remove(&id);
-        if self.orders.slot(id).removed
-            || self.orders.slot(id).gate != gate
+        if self.orders.state(id).removed
+            || self.orders.state(id).gate != gate
             || !self.order(id).wants_domains()
         {
             return;
@@ -79,8 +79,8 @@ impl Accounts<'_> {
     }
 
     fn domains_record(&mut self, order: Option<OrderId>) -> Option<&mut OrderRecord> {
-        let id = order.filter(|id| !self.orders.slot(*id).removed)?;
-        Some(&mut self.orders.slot_mut(id).record)
+        let id = order.filter(|id| !self.orders.state(*id).removed)?;
+        Some(&mut self.orders.state_mut(id).record)
     }
 
     /// No answer, or none that helps: what was known before stays. The asking command is told; the log is for
@@ -98,7 +98,7 @@ impl Accounts<'_> {
         let text = format!(
             "the domains of order {number} could not be asked for: {why}; the order is polled all the same"
         );
-        match order.filter(|id| !self.orders.slot(*id).removed) {
+        match order.filter(|id| !self.orders.state(*id).removed) {
             Some(id) => self.order(id).log(Level::Warn, NoteKind::Domains, text),
             None => {
                 let note = Note {
@@ -149,9 +149,9 @@ impl Accounts<'_> {
             changed = known.heard.as_ref().is_none_or(|known| known.details.dcv != details.dcv);
             known.heard = Some(heard);
         }
-        if let Some(id) = order.filter(|id| changed && !self.orders.slot(*id).removed) {
+        if let Some(id) = order.filter(|id| changed && !self.orders.state(*id).removed) {
             self.order(id).touch();
-            let name = self.orders.slot_name(id);
+            let name = self.orders.name_of(id);
             let more = if open > 0 {
                 format!("; `certcollectd explain {name}` says what is missing")
             } else {

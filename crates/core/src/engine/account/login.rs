@@ -174,9 +174,9 @@ impl Accounts<'_> {
     /// Pauses are in proportion to how often this account's orders are asked about.
     fn cadence_for_pauses(&self, gate: usize) -> Cadence {
         let of_order = self.gates[gate].queue.first().map(|(_, id)| self.entry(*id).settings.cadence);
-        let mut cadences = self.orders.slots.iter().filter(|slot| slot.gate == gate && !slot.removed);
+        let mut cadences = self.orders.states.iter().filter(|state| state.gate == gate && !state.removed);
         of_order
-            .or_else(|| cadences.next().map(|slot| self.config.orders[slot.entry].settings.cadence))
+            .or_else(|| cadences.next().map(|state| self.config.orders[state.entry].settings.cadence))
             .unwrap_or_default()
     }
 

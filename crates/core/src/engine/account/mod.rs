@@ -56,7 +56,7 @@ impl Accounts<'_> {
     }
 
     pub(crate) fn entry(&self, id: OrderId) -> &config::Order {
-        &self.config.orders[self.orders.slot(id).entry]
+        &self.config.orders[self.orders.state(id).entry]
     }
 
     /// Marks an account's record as changed.

@@ -136,8 +136,8 @@ impl Accounts<'_> {
             }
             self.touch_gate(gate);
         }
-        for id in self.orders.ids().filter(|id| !self.orders.slot(*id).removed).collect::<Vec<_>>() {
-            if rename_all(&mut self.orders.slot_mut(id).record, &names) {
+        for id in self.orders.ids().filter(|id| !self.orders.state(*id).removed).collect::<Vec<_>>() {
+            if rename_all(&mut self.orders.state_mut(id).record, &names) {
                 self.order(id).touch();
             }
         }

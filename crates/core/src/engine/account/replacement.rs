@@ -142,7 +142,8 @@ impl Accounts<'_> {
         let open: Vec<Box<str>> =
             open(&self.gates[gate].record.replacements).map(|known| known.number.clone()).collect();
         let named = |number: &str| {
-            let of_gate = |id: &OrderId| !self.orders.slot(*id).removed && self.orders.slot(*id).gate == gate;
+            let of_gate =
+                |id: &OrderId| !self.orders.state(*id).removed && self.orders.state(*id).gate == gate;
             self.orders.ids().filter(of_gate).any(|id| self.orders.number(id, self.config) == Some(number))
         };
         let nameless: Vec<Box<str>> = open.into_iter().filter(|number| !named(number)).collect();

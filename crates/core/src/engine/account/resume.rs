@@ -66,7 +66,7 @@ impl Accounts<'_> {
         let account = self.gates[gate].name.clone();
         // A call that is under way already comes before the one that is let through.
         let polled = self.gates[gate].in_flight.as_ref().and_then(|in_flight| match &in_flight.purpose {
-            Purpose::Poll { order, .. } => Some(*order).filter(|order| !self.orders.slot(*order).removed),
+            Purpose::Poll { order, .. } => Some(*order).filter(|order| !self.orders.state(*order).removed),
             Purpose::SideCall(_) => None,
         });
         let first = self.gates[gate].queue.first().map(|(_, id)| *id);
@@ -218,7 +218,7 @@ impl Accounts<'_> {
             return;
         }
         if let Some((_, id)) = self.gates[gate].queue.first().copied() {
-            self.orders.slot_mut(id).urgent = true;
+            self.orders.state_mut(id).urgent = true;
         }
     }
 }

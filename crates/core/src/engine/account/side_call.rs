@@ -21,7 +21,7 @@ impl Accounts<'_> {
                     .find(name)
                     .ok_or_else(|| format!("no order named {} is configured", Untrusted::new(name)))?;
                 match self.orders.number(id, self.config) {
-                    Some(number) => Ok((self.orders.slot(id).gate, number.to_owned(), Some(id))),
+                    Some(number) => Ok((self.orders.state(id).gate, number.to_owned(), Some(id))),
                     None => Err(format!(
                         "{name} is known to us as {} only, no answer of the vendor has named its order number so far, and this \
                          call needs it: use --order N",
@@ -32,8 +32,8 @@ impl Accounts<'_> {
             Target::Number { number, account } => {
                 let gate = self.gate_for_number(number, account.as_deref())?;
                 let id = self.orders.ids().find(|id| {
-                    !self.orders.slot(*id).removed
-                        && self.orders.slot(*id).gate == gate
+                    !self.orders.state(*id).removed
+                        && self.orders.state(*id).gate == gate
                         && self.orders.number(*id, self.config) == Some(number)
                 });
                 Ok((gate, number.clone(), id))
@@ -52,10 +52,12 @@ impl Accounts<'_> {
             return gate.ok_or_else(|| format!("no account named {} is configured", Untrusted::new(account)));
         }
         let handle = OrderRef::OrderNumber(number.into());
-        let mut orders =
-            self.orders.ids().filter(|id| !self.orders.slot(*id).removed && self.entry(*id).handle == handle);
+        let mut orders = self
+            .orders
+            .ids()
+            .filter(|id| !self.orders.state(*id).removed && self.entry(*id).handle == handle);
         if let Some(id) = orders.next() {
-            return Ok(self.orders.slot(id).gate);
+            return Ok(self.orders.state(id).gate);
         }
         let gates: Vec<usize> = (0..self.gates.len()).filter(live).collect();
         match gates[..] {
@@ -215,13 +217,13 @@ impl Accounts<'_> {
             return;
         }
         let Some(why) = self.gates[gate].shut(self.config, self.outbox, self.now) else { return };
-        let waiting = |id: &OrderId| self.orders.slot(*id).gate == gate && self.orders.slot(*id).urgent;
+        let waiting = |id: &OrderId| self.orders.state(*id).gate == gate && self.orders.state(*id).urgent;
         let ids: Vec<OrderId> = self.outbox.waiters.keys().copied().filter(waiting).collect();
         for id in ids {
             if self.gates[gate].record.not_before(self.now.time).is_none() {
-                self.orders.slot_mut(id).urgent = false;
+                self.orders.state_mut(id).urgent = false;
             }
-            let (name, next) = (self.orders.slot_name(id), self.order(id).next_poll());
+            let (name, next) = (self.orders.name_of(id), self.order(id).next_poll());
             let (refused, others) = self
                 .outbox
                 .waiters

@@ -7,7 +7,7 @@ use crate::engine::account::login::News;
 use crate::engine::id::OrderId;
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::record::OrderRecord;
-use crate::engine::order::slot::{Busy, PollOutcome};
+use crate::engine::order::state::{Busy, PollOutcome};
 use crate::engine::time::Time;
 use crate::engine::wording::said;
 
@@ -20,7 +20,7 @@ impl Accounts<'_> {
             News::Unsent(failure, _) | News::Unheard(failure) => failure.to_string(),
             News::Unreadable(why) => why.unwrap_or_else(|| "it cannot be read".into()),
             News::Reply(row, reply) => {
-                self.orders.slot_mut(id).poll_outcome = PollOutcome::of(row);
+                self.orders.state_mut(id).poll_outcome = PollOutcome::of(row);
                 said(&reply)
             }
         };
@@ -56,11 +56,11 @@ impl Accounts<'_> {
         }
         self.outbox.flush_soon(self.now);
         for id in self.orders.ids() {
-            let slot = self.orders.slot_mut(id);
-            if slot.removed || !count(&mut slot.record) {
+            let state = self.orders.state_mut(id);
+            if state.removed || !count(&mut state.record) {
                 continue;
             }
-            if slot.busy != Busy::Calling {
+            if state.busy != Busy::Calling {
                 self.order(id).set_due();
             }
             self.order(id).touch();

@@ -81,9 +81,9 @@ impl Accounts<'_> {
     fn floor_of_lost_call(&mut self, gate: usize, began: Time, end: Time) {
         let floor = end + self.config.calls.settle;
         for id in self.orders.ids() {
-            let slot = self.orders.slot_mut(id);
-            if slot.gate == gate && !slot.removed && slot.record.polled > Some(began + TICK) {
-                slot.record.polled = slot.record.polled.max(Some(floor));
+            let state = self.orders.state_mut(id);
+            if state.gate == gate && !state.removed && state.record.polled > Some(began + TICK) {
+                state.record.polled = state.record.polled.max(Some(floor));
                 self.order(id).set_due();
             }
         }
@@ -131,8 +131,8 @@ impl Accounts<'_> {
 
     /// As seldom as the most patient of the account's orders is asked about: any of them may be next.
     fn longest_cadence(&self, gate: usize) -> Cadence {
-        let orders = self.orders.slots.iter().filter(|slot| slot.gate == gate && !slot.removed);
-        let cadences = orders.map(|slot| self.config.orders[slot.entry].settings.cadence);
+        let orders = self.orders.states.iter().filter(|state| state.gate == gate && !state.removed);
+        let cadences = orders.map(|state| self.config.orders[state.entry].settings.cadence);
         let longest = cadences.reduce(|one, other| Cadence {
             interval: one.interval.max(other.interval),
             max_interval: one.max_interval.max(other.max_interval),

@@ -12,7 +12,7 @@ use crate::engine::hooks::run::Subject;
 use crate::engine::id::OrderId;
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::OrderRecord;
-use crate::engine::order::slot::Busy;
+use crate::engine::order::state::Busy;
 use crate::engine::time::Time;
 
 /// How long an order waits for others that are being deployed or come due on time.
@@ -57,7 +57,7 @@ impl Hooks<'_> {
         let is_told = matches!(hook.action, Action::Run(_));
         let mut left = MAX_TOLD;
         let mut company = Company::default();
-        for id in ready.iter().copied().filter(|id| self.orders.slot(*id).busy == Busy::Idle) {
+        for id in ready.iter().copied().filter(|id| self.orders.state(*id).busy == Busy::Idle) {
             let subject = self.subject(id);
             let takes = if is_told { subject.told() } else { 0 };
             if !company.orders.is_empty() && (!merge || takes > left) {
@@ -94,7 +94,7 @@ impl Hooks<'_> {
     /// Whether this order uses the hook and does not wait for its run already.
     fn may_join(&self, hook: &Arc<str>, ready: &Ready, id: OrderId) -> bool {
         !ready.together.contains(&id)
-            && !self.orders.slot(id).removed
+            && !self.orders.state(id).removed
             && self.entry(id).settings.hooks.contains(hook)
     }
 
@@ -102,12 +102,12 @@ impl Hooks<'_> {
     /// that is due, and that was not asked about since the first of them came to owe it.
     fn more_may_be_collected(&self, hook: &Arc<str>, ready: &Ready, limit: Time) -> bool {
         let is_asked =
-            |id: &OrderId| self.orders.slot(*id).busy == Busy::Calling && self.may_join(hook, ready, *id);
+            |id: &OrderId| self.orders.state(*id).busy == Busy::Calling && self.may_join(hook, ready, *id);
         if self.orders.busy.iter().any(is_asked) {
             return true;
         }
         let comes = |id: &OrderId| {
-            self.orders.slot(*id).record.polled.is_none_or(|polled| polled <= ready.since)
+            self.orders.state(*id).record.polled.is_none_or(|polled| polled <= ready.since)
                 && self.may_join(hook, ready, *id)
         };
         let gap = self.config.calls.call_gap;
@@ -129,8 +129,9 @@ impl Hooks<'_> {
         }
         let mut timed =
             self.orders.timers.range(..=(soon, OrderId(u32::MAX))).map(|(_, id)| *id).take(JOINERS_LOOKED_AT);
-        timed
-            .any(|id| self.orders.slot(id).record.phase == Phase::Collected && self.may_join(hook, ready, id))
+        timed.any(|id| {
+            self.orders.state(id).record.phase == Phase::Collected && self.may_join(hook, ready, id)
+        })
     }
 }
 

@@ -34,6 +34,6 @@ impl Hooks<'_> {
     }
 
     pub(crate) fn entry(&self, id: OrderId) -> &config::Order {
-        &self.config.orders[self.orders.slot(id).entry]
+        &self.config.orders[self.orders.state(id).entry]
     }
 }

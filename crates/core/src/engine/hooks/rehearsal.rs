@@ -7,12 +7,12 @@ use crate::engine::hooks::Hooks;
 use crate::engine::hooks::ledger::{Company, Rehearsal};
 use crate::engine::hooks::run::{HookResult, outcome};
 use crate::engine::id::{OrderId, RunId, Token};
-use crate::engine::order::slot::{Busy, Work};
+use crate::engine::order::state::{Busy, Work};
 
 impl Hooks<'_> {
     pub(crate) fn rehearse(&mut self, token: Token, id: OrderId) {
-        let name = self.orders.slot_name(id);
-        if self.orders.slot(id).record.installed.is_none() {
+        let name = self.orders.name_of(id);
+        if self.orders.state(id).record.installed.is_none() {
             return self.outbox.reply(
                 token,
                 false,
@@ -20,7 +20,7 @@ impl Hooks<'_> {
             );
         }
         // What changes the files, or runs a hook as well, can take long; the rest is waited for.
-        let is_in_the_way = match self.orders.slot(id).busy {
+        let is_in_the_way = match self.orders.state(id).busy {
             Busy::Local(Work::Stage | Work::Activate) | Busy::Hook => true,
             Busy::Local(Work::Verify | Work::Look | Work::RollBack | Work::Quarantine | Work::Sweep)
             | Busy::Idle
@@ -53,7 +53,7 @@ impl Hooks<'_> {
     /// A rehearsal begins once nothing else is under way for its order.
     pub(crate) fn start_rehearsals(&mut self, stopping: bool) {
         let begins = |engine: &Hooks, rehearsal: &Rehearsal| {
-            let idle = engine.orders.slot(rehearsal.order).busy == Busy::Idle;
+            let idle = engine.orders.state(rehearsal.order).busy == Busy::Idle;
             rehearsal.run.is_none() && (idle || stopping)
         };
         while let Some(at) = self.ledger.rehearsals.iter().position(|rehearsal| begins(self, rehearsal)) {
@@ -83,7 +83,7 @@ impl Hooks<'_> {
 
     /// What is under way comes to its end; nothing else is run for an order that is gone.
     pub(crate) fn end_rehearsals(&mut self, id: OrderId) {
-        let name = self.orders.slot_name(id);
+        let name = self.orders.name_of(id);
         for rehearsal in self.ledger.rehearsals.iter_mut().filter(|rehearsal| rehearsal.order == id) {
             for hook in std::mem::take(&mut rehearsal.left) {
                 rehearsal.ok = false;

@@ -13,7 +13,7 @@ use crate::engine::hooks::ledger::{Company, Key, Ready, Running};
 use crate::engine::hooks::run::{HookResult, HookRun, Subject};
 use crate::engine::id::{OrderId, RunId};
 use crate::engine::note::{Level, NoteKind};
-use crate::engine::order::slot::Busy;
+use crate::engine::order::state::Busy;
 use crate::engine::time::Time;
 
 /// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
@@ -26,7 +26,7 @@ impl Hooks<'_> {
         let entry = self.entry(id);
         let gone: Vec<(Arc<str>, HookEvent)> = self
             .orders
-            .slot(id)
+            .state(id)
             .record
             .debts
             .iter()
@@ -37,7 +37,7 @@ impl Hooks<'_> {
             .map(|debt| (debt.hook.clone(), debt.event))
             .collect();
         for (hook, event) in gone {
-            if self.orders.slot(id).busy != Busy::Hook {
+            if self.orders.state(id).busy != Busy::Hook {
                 self.unready(id);
             }
             self.order(id).forgive(&hook, event);
@@ -46,18 +46,18 @@ impl Hooks<'_> {
 
     /// Lets an idle order's first due debt wait for its run.
     pub(crate) fn queue_debts(&mut self, id: OrderId) {
-        let slot = self.orders.slot(id);
-        if slot.ready || slot.removed || slot.busy != Busy::Idle {
+        let state = self.orders.state(id);
+        if state.ready || state.removed || state.busy != Busy::Idle {
             return;
         }
-        let due = slot.record.owed().find(|debt| debt.next.is_some_and(|next| next <= self.now.time));
+        let due = state.record.owed().find(|debt| debt.next.is_some_and(|next| next <= self.now.time));
         let Some(key) = due.map(|debt| (debt.hook.clone(), debt.event)) else { return };
         if self.config.hook(&key.0).is_none() {
             return self.order(id).forgive(&key.0, key.1);
         }
-        let apart = Hooks::runs_apart(&self.orders.slot(id).record, &key);
+        let apart = Hooks::runs_apart(&self.orders.state(id).record, &key);
         self.ledger.ready.entry(key).or_insert_with(|| Ready::new(self.now)).join(id, apart, self.now);
-        self.orders.slot_mut(id).ready = true;
+        self.orders.state_mut(id).ready = true;
     }
 
     /// The hooks that wait for a run; the one that has waited longest is the first.
@@ -93,8 +93,8 @@ impl Hooks<'_> {
             self.ledger.ready.remove(key);
         }
         for id in &company.orders {
-            self.orders.slot_mut(*id).ready = false;
-            let debts = &mut self.orders.slot_mut(*id).record.debts;
+            self.orders.state_mut(*id).ready = false;
+            let debts = &mut self.orders.state_mut(*id).record.debts;
             for debt in debts.iter_mut().filter(|debt| debt.hook == key.0 && debt.event == key.1) {
                 debt.started = true;
                 debt.tries += 1;
@@ -128,7 +128,7 @@ impl Hooks<'_> {
             }
         }
         for id in &orders {
-            self.orders.slot_mut(*id).busy = Busy::Hook;
+            self.orders.state_mut(*id).busy = Busy::Hook;
         }
         self.ledger.running.insert(run, Running { hook: hook.name.clone(), event, orders, apart, rehearsal });
         self.outbox.start(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal })));
@@ -141,7 +141,7 @@ impl Hooks<'_> {
         let dir = self.config.install_dir.join(&*entry.name);
         let files = &entry.settings.files;
         let path = |kind| files.name(kind).map(|name| dir.join(name)).unwrap_or_default();
-        let installed = self.orders.slot(id).record.installed.as_deref();
+        let installed = self.orders.state(id).record.installed.as_deref();
         Subject {
             order: entry.name.clone(),
             number: entry.handle.text().to_owned(),
@@ -166,8 +166,8 @@ impl Hooks<'_> {
     pub(crate) fn hook_unstarted(&mut self, run: RunId) {
         let Some(running) = self.ledger.running.remove(&run) else { return };
         for id in &running.orders {
-            self.orders.slot_mut(*id).busy = Busy::Idle;
-            let debts = &mut self.orders.slot_mut(*id).record.debts;
+            self.orders.state_mut(*id).busy = Busy::Idle;
+            let debts = &mut self.orders.state_mut(*id).record.debts;
             for debt in
                 debts.iter_mut().filter(|debt| debt.hook == running.hook && debt.event == running.event)
             {
@@ -183,21 +183,21 @@ impl Hooks<'_> {
     pub(crate) fn hook_ended(&mut self, run: RunId, result: HookResult) {
         let Some(running) = self.ledger.running.remove(&run) else { return };
         for id in &running.orders {
-            self.orders.slot_mut(*id).busy = Busy::Idle;
+            self.orders.state_mut(*id).busy = Busy::Idle;
         }
         if running.rehearsal {
             self.rehearsed(run, &result);
         } else {
             self.count_in_vain(&running, &result);
             for id in &running.orders {
-                if !self.orders.slot(*id).removed {
+                if !self.orders.state(*id).removed {
                     self.order(*id).record_result(&running, &result);
                 }
             }
             self.outbox.save_first();
         }
         for id in running.orders {
-            if !self.orders.slot(id).removed {
+            if !self.orders.state(id).removed {
                 self.queue_debts(id);
             }
         }
@@ -218,7 +218,7 @@ impl Hooks<'_> {
 
     /// Takes an order out of every run that has not begun.
     pub(crate) fn unready(&mut self, id: OrderId) {
-        if std::mem::take(&mut self.orders.slot_mut(id).ready) {
+        if std::mem::take(&mut self.orders.state_mut(id).ready) {
             self.ledger.ready.retain(|_, ready| {
                 ready.leave(id);
                 !ready.is_empty()

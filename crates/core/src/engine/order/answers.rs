@@ -13,7 +13,7 @@ use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
 use crate::engine::order::bundle::Bundle;
 use crate::engine::order::phase::{Phase, Trigger};
 use crate::engine::order::record::{Heard, Mood};
-use crate::engine::order::slot::PollOutcome;
+use crate::engine::order::state::PollOutcome;
 use crate::engine::order::{Order, names};
 use crate::engine::time::Time;
 use crate::engine::wording::{READING, advice, described, internal_error};
@@ -23,7 +23,7 @@ impl Order<'_> {
     /// code for trouble that passes.
     pub(crate) fn no_news(&mut self, code: Option<i32>, text: String) {
         self.set_due();
-        let record = &self.slot.record;
+        let record = &self.state.record;
         let failures = record.failures;
         let level = note::level_of(failures);
         let again = if failures > 1 { format!(", {failures} times in a row") } else { String::new() };
@@ -40,7 +40,7 @@ impl Order<'_> {
     /// How its poll ended, and when the vendor has seen the last of it. Whether the answer says that the certificate still
     /// waits.
     pub(crate) fn polled(&mut self, asked: &Asked, news: News, seen: Time) -> bool {
-        self.slot.record.polled = Some(seen);
+        self.state.record.polled = Some(seen);
         let known = asked.before.hinted.map(|_| self.known_before_hint());
         let mut waits = false;
         match news {
@@ -49,7 +49,7 @@ impl Order<'_> {
             News::Unreadable(Some(why)) => self.no_news(None, why),
             News::Unreadable(None) => self.stop_after_bug(READING),
             News::Reply(row, reply) => {
-                self.slot.poll_outcome = PollOutcome::of(row);
+                self.state.poll_outcome = PollOutcome::of(row);
                 waits = self.take_reply(row, reply);
             }
         }
@@ -104,14 +104,14 @@ impl Order<'_> {
 
     /// The answer made sense, whatever it said.
     fn understood(&mut self) {
-        let record = &mut self.slot.record;
+        let record = &mut self.state.record;
         record.failures = 0;
         record.unknowns = 0;
     }
 
     fn not_understood(&mut self, row: Row, reply: Reply) {
         let limit = self.config.calls.unknown_tries;
-        let record = &mut self.slot.record;
+        let record = &mut self.state.record;
         record.unknowns += 1;
         let text = described(row, &reply);
         if record.unknowns >= limit {
@@ -132,14 +132,14 @@ impl Order<'_> {
             None => format!("{} ({})", row.means, reply.code),
         };
         // "Issued, but not in the answer" is said of the installed certificate.
-        let record = &mut self.slot.record;
+        let record = &mut self.state.record;
         if record.installed.is_some() && row.class != Class::Available {
             record.reissue.get_or_insert(now.time);
         }
         let reissue = if record.reissue.is_some() { "a re-issue waits: " } else { "" };
         let advice = advice(row);
         let code = reply.code;
-        let before = self.slot.record.heard.as_ref();
+        let before = self.state.record.heard.as_ref();
         let told_before = before.is_some_and(|heard| heard.code == Some(code));
         let known_as = before.and_then(|heard| heard.details.fqdn.clone());
         self.heard(Some(code), format!("{text}{advice}"), reply.details);
@@ -159,7 +159,7 @@ impl Order<'_> {
     /// The order number may be someone else's: said once for each name.
     fn tell_misfit(&mut self, known_as: Option<&Untrusted>) {
         let entry = self.entry();
-        let Some(name) = names::misfit(entry, &self.slot.record) else { return };
+        let Some(name) = names::misfit(entry, &self.state.record) else { return };
         if Some(name) == known_as {
             return;
         }
@@ -187,10 +187,10 @@ impl Order<'_> {
             Ok(Ok(bundle)) => bundle,
         };
         self.understood();
-        self.slot.record.reissue = None;
+        self.state.record.reissue = None;
         self.certificate_named(reply.certificate_id.as_deref());
         self.heard(Some(reply.code), "issued".into(), reply.details);
-        if self.slot.record.rollback {
+        if self.state.record.rollback {
             // The older generation first, from the bundle that is kept for it. What is newer still is offered again.
             self.set_due();
             let text = format!("issued; looked at after the rollback; {}", self.next_poll());
@@ -200,8 +200,8 @@ impl Order<'_> {
             return self.nothing_new(bundle);
         }
         self.set_bundle(Bundle::Unjudged(bundle));
-        self.slot.record.trouble = None;
-        self.slot.pending.look = false;
+        self.state.record.trouble = None;
+        self.state.pending.look = false;
         self.set_due();
         self.touch();
         self.outbox.save_first();
@@ -209,18 +209,18 @@ impl Order<'_> {
 
     /// The operator must act: the order is no longer polled.
     fn stop(&mut self, trigger: Trigger, text: String, advice: &str) {
-        self.slot.record.due = None;
-        self.slot.record.reissue = None;
-        if matches!(trigger, Trigger::Rejected | Trigger::Revoked) && !self.slot.record.rollback {
+        self.state.record.due = None;
+        self.state.record.reissue = None;
+        if matches!(trigger, Trigger::Rejected | Trigger::Revoked) && !self.state.record.rollback {
             // Neither what waits for its time nor what is in quarantine is any good now. An older generation that the
             // operator wants back is gone on with.
-            let slot = &mut *self.slot;
+            let state = &mut *self.state;
             // Its link may be in place although its copies are not; then the files are not what is on record.
-            slot.pending.look |= slot.record.staged.take().is_some();
+            state.pending.look |= state.record.staged.take().is_some();
             self.drop_bundle();
         }
-        let name = self.slot.name.clone();
-        let installed = self.slot.record.installed.is_some();
+        let name = self.state.name.clone();
+        let installed = self.state.record.installed.is_some();
         let mut text = text;
         if !advice.is_empty() {
             text = format!("{text}; {advice}");
@@ -230,7 +230,7 @@ impl Order<'_> {
             let next = format!(
                 "; it is not polled any more until `certcollectd resume {name}` or a changed entry{stays}"
             );
-            let kind = match self.slot.record.phase {
+            let kind = match self.state.record.phase {
                 Phase::Rejected => NoteKind::Rejected,
                 Phase::Revoked => NoteKind::Revoked,
                 Phase::Waiting
@@ -252,7 +252,7 @@ impl Order<'_> {
     }
 
     pub(crate) fn heard(&mut self, code: Option<i32>, text: String, details: reply::Details) {
-        let old = self.slot.record.heard.take();
+        let old = self.state.record.heard.take();
         let lasts = old.as_ref().map(|old| old.mood()).filter(|(mood, _)| *mood == Mood::of(code));
         let since = lasts.map(|(_, since)| since).filter(|since| *since != self.now.unix());
         // What an answer without details leaves open was said by an earlier one.
@@ -267,7 +267,7 @@ impl Order<'_> {
             },
             None => details,
         };
-        self.slot.record.heard =
+        self.state.record.heard =
             Some(Box::new(Heard { at: self.now.unix(), since, code, text: text.into(), details }));
         self.touch();
     }

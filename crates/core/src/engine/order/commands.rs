@@ -4,30 +4,30 @@ use crate::engine::id::Token;
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::order::phase::Phase;
-use crate::engine::order::slot::Busy;
+use crate::engine::order::state::Busy;
 use crate::engine::time::rfc3339;
 
 impl Order<'_> {
     pub(crate) fn poll_now(&mut self, token: Token) {
         if let Some(why) = self.why_not_polled() {
-            let text = format!("{} was not polled: {why}", self.slot.name.clone());
+            let text = format!("{} was not polled: {why}", self.state.name.clone());
             return self.outbox.reply(token, false, &text);
         }
         self.ask_now(token);
     }
 
     fn why_not_polled(&self) -> Option<String> {
-        let record = &self.slot.record;
+        let record = &self.state.record;
         let stopped = || {
             let reason = record.reason.as_deref().unwrap_or("a person must act");
-            let (phase, name) = (record.phase.predicate(), self.slot.name.clone());
+            let (phase, name) = (record.phase.predicate(), self.state.name.clone());
             format!("it {phase}: {reason}; `certcollectd resume {name}` takes it up again")
         };
         self.gate.shut(self.config, self.outbox, self.now).or_else(|| record.phase.is_stopped().then(stopped))
     }
 
     fn ask_now(&mut self, token: Token) {
-        self.slot.urgent = self.slot.busy != Busy::Calling;
+        self.state.urgent = self.state.busy != Busy::Calling;
         self.wait_for(token, true);
     }
 
@@ -37,8 +37,8 @@ impl Order<'_> {
 
     /// Where an order stands, in a few sentences.
     pub(crate) fn describe(&self) -> String {
-        let record = &self.slot.record;
-        let name = self.slot.name.clone();
+        let record = &self.state.record;
+        let name = self.state.name.clone();
         let mut lines = vec![match &record.reason {
             Some(reason) => format!("{name} {}: {reason}", record.phase.predicate()),
             None => format!("{name} {}", record.phase.predicate()),
@@ -65,9 +65,9 @@ impl Order<'_> {
     }
 
     pub(crate) fn accept(&mut self, token: Token) {
-        let name = self.slot.name.clone();
-        let slot = &mut *self.slot;
-        let record = &mut slot.record;
+        let name = self.state.name.clone();
+        let state = &mut *self.state;
+        let record = &mut state.record;
         if record.rollback && record.trouble.is_some() {
             // What keeps the older generation from its place must not keep newer ones out.
             self.give_rollback_up("the newer certificate is wanted");
@@ -76,7 +76,7 @@ impl Order<'_> {
             );
             return self.outbox.reply(token, true, &text);
         }
-        if let Some(trouble) = record.trouble.as_ref().filter(|_| slot.pending.unread) {
+        if let Some(trouble) = record.trouble.as_ref().filter(|_| state.pending.unread) {
             let text = format!("{name} waits to be installed, not to be accepted: {}", trouble.text);
             return self.outbox.reply(token, false, &text);
         }
@@ -84,11 +84,11 @@ impl Order<'_> {
             return self.outbox.reply(token, false, &being_deployed(&name));
         }
         let is_known = record.phase == Phase::Quarantined && !record.leafless;
-        let leaf = slot.bundle.certificates().filter(|_| is_known);
+        let leaf = state.bundle.certificates().filter(|_| is_known);
         if let Some(leaf) = leaf.and_then(|bundle| bundle.first()) {
             record.accepted = Some(leaf.fingerprint());
-            slot.pending.verify = true;
-            slot.hold_until = None;
+            state.pending.verify = true;
+            state.hold_until = None;
             let text = "the quarantined certificate is accepted by the operator";
             self.note(Level::Warn, NoteKind::Accepted, text.into());
             self.outbox.save_first();
@@ -104,7 +104,7 @@ impl Order<'_> {
             if !settled.is_empty() {
                 return self.outbox.reply(token, true, &format!("{name}: accepted; {}", settled.join("; ")));
             }
-            let record = &self.slot.record;
+            let record = &self.state.record;
             if record.phase == Phase::Quarantined && record.leafless {
                 let why = record.reason.as_deref().unwrap_or_default();
                 let text = format!(

@@ -31,7 +31,7 @@ impl Order<'_> {
         if self.entry().settings.verify.coverage == Severity::Off {
             return Vec::new();
         }
-        let record = &self.slot.record;
+        let record = &self.state.record;
         if let Some(installed) = &record.installed {
             return installed.names.to_vec();
         }
@@ -51,12 +51,12 @@ impl Order<'_> {
     ) {
         let promised = self.promised(found, on_record);
         let missed = promised.into_iter().filter(|name| !cert::still_covers(leaf, name));
-        self.slot.record.uncovered = missed.collect();
+        self.state.record.uncovered = missed.collect();
     }
 
     /// The operator does not miss the names; gives them back, if any were missed.
     pub(crate) fn coverage_accepted(&mut self) -> Option<String> {
-        let names = std::mem::take(&mut self.slot.record.uncovered);
+        let names = std::mem::take(&mut self.state.record.uncovered);
         if names.is_empty() {
             return None;
         }

@@ -22,7 +22,7 @@ impl Order<'_> {
             .filter(|name| self.config.hook(name).is_some_and(|hook| hook.on.contains(&event)))
             .cloned()
             .collect();
-        let record = &mut self.slot.record;
+        let record = &mut self.state.record;
         record.debts.retain(|debt| debt.event != event || wanted.contains(&debt.hook));
         for hook in wanted {
             let fresh = Debt {
@@ -45,7 +45,7 @@ impl Order<'_> {
 
     /// A hook that the configuration no longer has cannot be run; said, and struck out.
     pub(crate) fn forgive(&mut self, hook: &str, event: HookEvent) {
-        let record = &mut self.slot.record;
+        let record = &mut self.state.record;
         let is_meant = |debt: &Debt| &*debt.hook == hook && debt.event == event;
         let owed = record.owed().any(is_meant);
         record.debts.retain(|debt| !is_meant(debt));
@@ -62,7 +62,7 @@ impl Order<'_> {
 
     pub(crate) fn record_result(&mut self, running: &Running, result: &HookResult) {
         let now = self.now;
-        let record = &mut self.slot.record;
+        let record = &mut self.state.record;
         let kept = if record.installed.is_some() { "the files stay installed, " } else { "" };
         let Some(debt) =
             record.debts.iter_mut().find(|debt| debt.hook == running.hook && debt.event == running.event)

@@ -12,7 +12,7 @@ use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
 use crate::engine::order::bundle::Bundle;
 use crate::engine::order::phase::{Phase, Trigger};
 use crate::engine::order::record::{Generation, Trouble};
-use crate::engine::order::slot::{Busy, Work};
+use crate::engine::order::state::{Busy, Work};
 use crate::engine::order::{Order, contents, coverage};
 use crate::engine::time::{Now, rfc3339};
 use crate::engine::{note, schedule};
@@ -20,19 +20,19 @@ use crate::{cert, config};
 
 impl Order<'_> {
     pub(crate) fn start_local(&mut self, work: Work) {
-        let name = self.slot.name.clone();
+        let name = self.state.name.clone();
         let effect = match work {
             Work::Activate => match self.activation() {
                 Some(activate) => Effect::Activate(Box::new(activate)),
                 None => return self.unstage("the collected bundle is gone"),
             },
             Work::RollBack => {
-                self.slot.pending.rollback = false;
+                self.state.pending.rollback = false;
                 let key = self.entry().key.clone();
                 Effect::Inspect(Box::new(self.inspection(InspectPurpose::RollBack { key })))
             }
             Work::Verify => {
-                self.slot.pending.verify = false;
+                self.state.pending.verify = false;
                 let (key, settings) = (self.entry().key.clone(), &self.entry().settings);
                 let source =
                     settings.trust_anchors.clone().map_or(AnchorSource::Platform, AnchorSource::File);
@@ -40,31 +40,31 @@ impl Order<'_> {
                 Effect::Inspect(Box::new(self.inspection(InspectPurpose::Verify { key, anchors })))
             }
             Work::Look => {
-                self.slot.pending.look = false;
-                self.slot.look_from = None;
+                self.state.pending.look = false;
+                self.state.look_from = None;
                 Effect::Inspect(Box::new(self.inspection(InspectPurpose::Look)))
             }
             Work::Stage => Effect::Stage(Box::new(self.staging())),
             Work::Quarantine => {
-                self.slot.pending.quarantine = false;
-                let record = &self.slot.record;
+                self.state.pending.quarantine = false;
+                let record = &self.state.record;
                 let reason = record.reason.as_deref().unwrap_or_default().to_owned();
-                let certificates = self.slot.bundle.certificates().cloned().unwrap_or_default();
+                let certificates = self.state.bundle.certificates().cloned().unwrap_or_default();
                 Effect::Quarantine(Box::new(Quarantine { order: self.id, name, certificates, reason }))
             }
             Work::Sweep => {
-                self.slot.pending.sweep = false;
-                let Some(installed) = &self.slot.record.installed else { return };
+                self.state.pending.sweep = false;
+                let Some(installed) = &self.state.record.installed else { return };
                 Effect::Sweep { order: self.id, name, current: installed.name.to_string() }
             }
         };
-        self.slot.busy = Busy::Local(work);
+        self.state.busy = Busy::Local(work);
         self.outbox.start(effect);
     }
 
     fn inspection(&self, purpose: InspectPurpose) -> Inspect {
         let entry = self.entry();
-        let installed = self.slot.record.installed.as_ref();
+        let installed = self.state.record.installed.as_ref();
         Inspect {
             order: self.id,
             name: entry.name.clone(),
@@ -86,11 +86,11 @@ impl Order<'_> {
 
     fn staging(&self) -> Stage {
         let entry = self.entry();
-        let material = self.slot.bundle.material().expect("local_work looked at it").clone();
+        let material = self.state.bundle.material().expect("local_work looked at it").clone();
         Stage {
             order: self.id,
             name: entry.name.clone(),
-            generation: generation_name(&material.leaf, self.slot.record.installed.as_deref(), self.now),
+            generation: generation_name(&material.leaf, self.state.record.installed.as_deref(), self.now),
             material,
             files: entry.settings.files.clone(),
         }
@@ -98,16 +98,16 @@ impl Order<'_> {
 
     /// The certificates of the recorded intent, from the bundle, which is kept until this is done.
     fn staged_material(&self) -> Option<Material> {
-        let slot = &*self.slot;
-        let staged = slot.record.staged.as_ref()?;
-        match slot.bundle.material() {
+        let state = &*self.state;
+        let staged = state.record.staged.as_ref()?;
+        match state.bundle.material() {
             Some(material) if material.leaf.fingerprint() == staged.fingerprint => Some(material.clone()),
-            _ => made_of(staged, slot.bundle.certificates()?, staged.not_before),
+            _ => made_of(staged, state.bundle.certificates()?, staged.not_before),
         }
     }
 
     fn activation(&self) -> Option<Activate> {
-        let record = &self.slot.record;
+        let record = &self.state.record;
         let staged = record.staged.as_ref()?;
         let entry = self.entry();
         let material = self.staged_material()?;
@@ -125,9 +125,9 @@ impl Order<'_> {
     }
 
     pub(crate) fn inspected(&mut self, inspection: Inspection, on_record: &[Box<str>]) {
-        let was = self.slot.busy;
-        self.slot.busy = Busy::Idle;
-        if self.slot.removed {
+        let was = self.state.busy;
+        self.state.busy = Busy::Idle;
+        if self.state.removed {
             return;
         }
         for repaired in &inspection.repaired {
@@ -145,18 +145,18 @@ impl Order<'_> {
 
     pub(crate) fn drop_bundle(&mut self) {
         self.set_bundle(Bundle::None);
-        self.slot.record.trouble = None;
+        self.state.record.trouble = None;
     }
 
     pub(crate) fn staged(&mut self, result: Result<StagedFiles, InstallError>) {
-        self.slot.busy = Busy::Idle;
-        if self.slot.removed {
+        self.state.busy = Busy::Idle;
+        if self.state.removed {
             return;
         }
-        match (result, self.slot.bundle.material()) {
+        match (result, self.state.bundle.material()) {
             (Ok(staged), Some(material)) => {
                 let generation = generation(self.entry(), &staged.generation, material, staged.files);
-                let record = &mut self.slot.record;
+                let record = &mut self.state.record;
                 record.staged = Some(Box::new(generation));
                 record.trouble = None;
                 self.change_phase(Trigger::Staged, None);
@@ -170,8 +170,8 @@ impl Order<'_> {
 
     /// Gives back the certificate that is in place now.
     pub(crate) fn activated(&mut self, result: Result<(), InstallError>) -> Option<Certificate> {
-        self.slot.busy = Busy::Idle;
-        if self.slot.removed {
+        self.state.busy = Busy::Idle;
+        if self.state.removed {
             return None;
         }
         match result {
@@ -187,40 +187,40 @@ impl Order<'_> {
     /// Readers see the new generation.
     fn in_place(&mut self) -> Option<Certificate> {
         let material = self.staged_material();
-        let staged = self.slot.record.staged.take()?;
+        let staged = self.state.record.staged.take()?;
         let left: Vec<_> = material
             .iter()
             .flat_map(|material| self.entry().copies.iter().filter(|copy| !can_be_made(copy, material)))
             .map(|copy| copy.to.display().to_string())
             .collect();
         let generation = Generation { at: self.now.unix(), ..*staged };
-        let old = self.slot.record.installed.clone();
-        let rolled_back = std::mem::take(&mut self.slot.record.rollback);
-        let accepted = self.slot.record.accepted == Some(generation.fingerprint);
+        let old = self.state.record.installed.clone();
+        let rolled_back = std::mem::take(&mut self.state.record.rollback);
+        let accepted = self.state.record.accepted == Some(generation.fingerprint);
         let leaf = material.as_ref().map(|material| &material.leaf);
-        let uncovered = coverage::uncovered(&self.slot.record, leaf, accepted, rolled_back);
+        let uncovered = coverage::uncovered(&self.state.record, leaf, accepted, rolled_back);
         let text = format!(
             "installed generation {} with serial {}, valid until {}",
             generation.name,
             generation.serial,
             rfc3339(generation.not_after)
         );
-        let slot = &mut *self.slot;
+        let state = &mut *self.state;
         let old = old.map(|old| old.fingerprint);
-        slot.record.refused = if rolled_back {
+        state.record.refused = if rolled_back {
             // Two steps back: the vendor still offers the one from which the first step was made.
-            slot.record.refused.or(old)
+            state.record.refused.or(old)
         } else {
             // Files put back leave it as it is; anything newer ends it.
-            slot.record.refused.filter(|_| old == Some(generation.fingerprint))
+            state.record.refused.filter(|_| old == Some(generation.fingerprint))
         };
-        slot.record.accepted = None;
-        slot.record.warned = 0;
-        slot.record.drift = None;
-        slot.record.lost = None;
-        slot.record.uncovered = uncovered;
-        slot.record.installed = Some(Box::new(generation));
-        slot.pending.sweep = true;
+        state.record.accepted = None;
+        state.record.warned = 0;
+        state.record.drift = None;
+        state.record.lost = None;
+        state.record.uncovered = uncovered;
+        state.record.installed = Some(Box::new(generation));
+        state.pending.sweep = true;
         self.revocation_answered(rolled_back);
         self.drop_bundle();
         self.note(Level::Info, NoteKind::Installed, text);
@@ -240,8 +240,8 @@ impl Order<'_> {
 
     /// With nothing owed any more, the order is guarded.
     pub(crate) fn settle(&mut self) {
-        let owing = self.slot.record.owed().any(|debt| debt.event == HookEvent::Installed);
-        if !owing && self.slot.record.staged.is_none() && self.slot.record.phase == Phase::Deploying {
+        let owing = self.state.record.owed().any(|debt| debt.event == HookEvent::Installed);
+        if !owing && self.state.record.staged.is_none() && self.state.record.phase == Phase::Deploying {
             self.change_phase(Trigger::Settled, None);
             self.set_due();
         }
@@ -250,12 +250,12 @@ impl Order<'_> {
     /// What was staged cannot be used; the bundle is still there and is staged again. A damaged older
     /// generation is not rebuilt.
     fn unstage(&mut self, why: &str) {
-        let slot = &mut *self.slot;
-        slot.record.staged = None;
-        if std::mem::take(&mut slot.record.rollback) {
+        let state = &mut *self.state;
+        state.record.staged = None;
+        if std::mem::take(&mut state.record.rollback) {
             return self.give_rollback_up(why);
         }
-        if slot.bundle.is_none() {
+        if state.bundle.is_none() {
             // Nothing to stage from: the next poll brings it again.
             self.set_bundle(Bundle::None);
             self.change_phase(Trigger::Lost, None);
@@ -270,16 +270,16 @@ impl Order<'_> {
 
     /// Trouble on this machine: retried automatically, with back-off.
     fn trouble(&mut self, error: &InstallError) {
-        let tries = self.slot.record.trouble.as_ref().map_or(0, |trouble| trouble.tries) + 1;
+        let tries = self.state.record.trouble.as_ref().map_or(0, |trouble| trouble.tries) + 1;
         let is_key = matches!(&self.entry().key, KeySource::Keys(paths) if paths.contains(&error.path));
         let wait = if is_key { schedule::unread(tries) } else { schedule::local(tries) };
         let text = error.to_string();
-        let same = self.slot.record.trouble.as_ref().is_some_and(|trouble| *trouble.text == text);
-        self.slot.record.trouble =
+        let same = self.state.record.trouble.as_ref().is_some_and(|trouble| *trouble.text == text);
+        self.state.record.trouble =
             Some(Box::new(Trouble { text: text.clone().into(), tries, next: self.now.time + wait }));
         self.touch();
         let kept =
-            if self.slot.record.installed.is_some() { "; the installed certificate stays" } else { "" };
+            if self.state.record.installed.is_some() { "; the installed certificate stays" } else { "" };
         let again = if tries >= ALARM_AFTER { format!(", {tries} times in a row") } else { String::new() };
         let text = format!("{text}{again}{kept}; nothing is lost, next try in {}", note::duration(wait));
         if same && tries > ALARM_AFTER {
@@ -292,7 +292,7 @@ impl Order<'_> {
     /// Work on this machine ended in a panic: the same work would end the same way, so the operator is asked.
     /// What was collected or staged stays recorded, and is gone on with when the order is taken up again.
     pub(crate) fn panicked(&mut self) {
-        let doing = match self.slot.busy {
+        let doing = match self.state.busy {
             Busy::Local(Work::Verify) => "reading the keys for its certificate",
             Busy::Local(Work::Stage) => "writing its files",
             Busy::Local(Work::Activate) => "putting its files into place",
@@ -301,17 +301,17 @@ impl Order<'_> {
             | Busy::Calling
             | Busy::Hook => "looking at its installed files",
         };
-        self.slot.busy = Busy::Idle;
-        if self.slot.removed {
+        self.state.busy = Busy::Idle;
+        if self.state.removed {
             return;
         }
-        self.slot.pending.broken = true;
+        self.state.pending.broken = true;
         self.stop_after_bug(doing);
     }
 
     pub(crate) fn tidied(&mut self, problem: Option<String>) {
-        self.slot.busy = Busy::Idle;
-        if self.slot.removed {
+        self.state.busy = Busy::Idle;
+        if self.state.removed {
             return;
         }
         if let Some(problem) = problem {

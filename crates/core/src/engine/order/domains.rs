@@ -8,9 +8,9 @@ use crate::engine::order::Order;
 
 impl Order<'_> {
     pub(crate) fn wants_domains(&self) -> bool {
-        let slot = &*self.slot;
+        let state = &*self.state;
         let entry = self.entry();
-        let record = &slot.record;
+        let record = &state.record;
         let cadence = &entry.settings.cadence;
         let asked_lately = record
             .domains
@@ -29,16 +29,16 @@ impl Order<'_> {
 
     /// The order number: its entry's, or the one that answers name.
     pub(crate) fn known_number(&self) -> Option<&str> {
-        order::number(self.entry(), Some(&self.slot.record))
+        order::number(self.entry(), Some(&self.state.record))
     }
 
     /// An answer names the order's number, which its entry may not. The newest of a family has another one in time.
     pub(crate) fn learn_number(&mut self, told: Option<&str>) {
         let told = told.filter(|_| !matches!(self.entry().handle, OrderRef::OrderNumber(_)));
         if let Some(told) = told
-            && self.slot.record.number.as_deref() != Some(told)
+            && self.state.record.number.as_deref() != Some(told)
         {
-            self.slot.record.number = Some(told.into());
+            self.state.record.number = Some(told.into());
             self.touch();
         }
     }

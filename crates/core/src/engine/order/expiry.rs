@@ -13,11 +13,11 @@ use crate::engine::time::rfc3339;
 impl Order<'_> {
     /// Tells once that the subscription of an installed order ends.
     pub(crate) fn warn_of_term(&mut self) {
-        let record = &self.slot.record;
+        let record = &self.state.record;
         let end = unwarned_term(record)
             .filter(|end| record.installed.is_some() && end - TERM_WARNING <= self.now.unix());
         let Some(end) = end else { return };
-        self.slot.record.term_warned = Some(end);
+        self.state.record.term_warned = Some(end);
         self.touch();
         let left = end - self.now.unix();
         let text = if left > 0 {
@@ -38,7 +38,7 @@ impl Order<'_> {
 
     /// Gives the warnings whose time has come; of several that were slept through, one.
     pub(crate) fn warn_of_expiry(&mut self) {
-        let record = &self.slot.record;
+        let record = &self.state.record;
         let Some(installed) = record.installed.as_deref() else { return };
         let due = |stage: &u8| warning_at(installed, *stage).is_some_and(|at| at <= self.now.unix());
         let warned = (record.warned..EXPIRY_WARNINGS).take_while(due).last().map(|stage| stage + 1);
@@ -49,7 +49,7 @@ impl Order<'_> {
             Some(_) => "its re-issue still waits: see `certcollectd explain`",
             None => "have it re-issued",
         };
-        self.slot.record.warned = warned;
+        self.state.record.warned = warned;
         self.touch();
         let text = if left > 0 {
             let left = note::duration(Duration::from_secs(left.unsigned_abs()));
@@ -64,7 +64,7 @@ impl Order<'_> {
         self.note(level, NoteKind::Expiring, text);
         self.owe_hooks(HookEvent::Expiring);
         // From here on it is asked about as often as manners allow.
-        if warned == 1 && self.slot.record.due.is_some() {
+        if warned == 1 && self.state.record.due.is_some() {
             self.set_due();
         }
     }

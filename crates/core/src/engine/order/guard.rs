@@ -25,12 +25,12 @@ impl Orders {
     /// very many orders the looks follow one another.
     pub(crate) fn look_at_all(&mut self, now: Time) {
         let mut from = now;
-        let installed = self.slots.iter_mut().filter(|slot| slot.record.installed.is_some());
-        for (at, slot) in installed.enumerate() {
+        let installed = self.states.iter_mut().filter(|state| state.record.installed.is_some());
+        for (at, state) in installed.enumerate() {
             if at >= AT_ONCE {
                 from = from + STEP;
             }
-            slot.look_from = Some(from);
+            state.look_from = Some(from);
         }
     }
 }
@@ -38,7 +38,7 @@ impl Orders {
 impl Order<'_> {
     /// The guard's look: put back what is missing, say what was changed by hand, leave it alone.
     pub(crate) fn look_at_files(&mut self, inspection: &Inspection) {
-        let record = &self.slot.record;
+        let record = &self.state.record;
         let Some(installed) = &record.installed else { return self.forget_spare() };
         let respec = installed.spec != spec_of(self.entry());
         let missing = inspection.link == Link::Missing || !inspection.missing.is_empty();
@@ -63,7 +63,7 @@ impl Order<'_> {
         // Restored files resume the order, so where the operator must act first they are not restored.
         let lost = missing && !in_the_way && !record.phase.is_stopped();
         if lost || ((respec || rootless) && !foreign) {
-            let mut spare = self.slot.bundle.certificates().cloned().unwrap_or_default();
+            let mut spare = self.state.bundle.certificates().cloned().unwrap_or_default();
             let found = inspection.certificates.iter().filter(|found| !spare.contains(found)).cloned();
             let found: Vec<Certificate> = found.collect();
             spare.extend(found);
@@ -102,12 +102,12 @@ impl Order<'_> {
         }
         self.tell_lost(inspection, missing);
         let drift: Option<Box<str>> = drift.map(String::into_boxed_str);
-        if self.slot.record.drift != drift {
+        if self.state.record.drift != drift {
             if let Some(text) = &drift {
                 let text = format!("{text}; left as it is");
                 self.note(Level::Warn, NoteKind::Drift, text);
             }
-            self.slot.record.drift = drift;
+            self.state.record.drift = drift;
             self.touch();
         }
         self.forget_spare();
@@ -116,7 +116,7 @@ impl Order<'_> {
     /// Nothing but the link to what is installed is gone. It needs no file of the operator's, such as a key.
     fn link_again(&mut self, bundle: Vec<Certificate>, material: Material) {
         self.set_bundle(Bundle::Passed(bundle, Box::new(material)));
-        self.slot.record.staged.clone_from(&self.slot.record.installed);
+        self.state.record.staged.clone_from(&self.state.record.installed);
         self.change_phase(Trigger::Staged, None);
         let text = "installed files are missing: no link leads to them; it is set anew";
         self.note(Level::Warn, NoteKind::Rewrite, text.into());
@@ -125,11 +125,11 @@ impl Order<'_> {
 
     /// What readers lack is an alarm for as long as they lack it.
     fn tell_lost(&mut self, inspection: &Inspection, missing: bool) {
-        let record = &self.slot.record;
+        let record = &self.state.record;
         let mut lost = [&inspection.unreadable[..], &inspection.unseen].concat();
         if missing {
             let next = if record.phase.is_stopped() {
-                format!("`certcollectd resume {}` puts them back", self.slot.name.clone())
+                format!("`certcollectd resume {}` puts them back", self.state.name.clone())
             } else if matches!(inspection.link, Link::Foreign(_)) {
                 "they are written anew once nothing is in their place".to_owned()
             } else if inspection.unreadable.is_empty() {
@@ -142,9 +142,9 @@ impl Order<'_> {
         let lost: Option<Box<str>> =
             Some(lost.join("; ")).filter(|lost| !lost.is_empty()).map(String::into_boxed_str);
         if lost.is_some() {
-            self.slot.look_from = Some(self.now.time + LOOK_AGAIN);
+            self.state.look_from = Some(self.now.time + LOOK_AGAIN);
         }
-        if self.slot.record.lost == lost {
+        if self.state.record.lost == lost {
             return;
         }
         match &lost {
@@ -154,29 +154,29 @@ impl Order<'_> {
                 self.note(Level::Info, NoteKind::Found, text);
             }
         }
-        self.slot.record.lost = lost;
+        self.state.record.lost = lost;
         self.touch();
     }
 
     /// What is installed is looked after whatever the vendor says, and although it says nothing; not while another
     /// certificate is about to take its place.
     pub(crate) fn look_after(&mut self) {
-        let slot = &mut *self.slot;
-        let record = &slot.record;
+        let state = &mut *self.state;
+        let record = &state.record;
         let rests = record.installed.is_some() && record.staged.is_none() && record.phase.is_polled();
-        slot.pending.look |= rests && !slot.pending.verify;
+        state.pending.look |= rests && !state.pending.verify;
     }
 
     fn forget_spare(&mut self) {
-        if matches!(self.slot.bundle, Bundle::Spare(_)) {
-            self.slot.bundle = Bundle::None;
+        if matches!(self.state.bundle, Bundle::Spare(_)) {
+            self.state.bundle = Bundle::None;
         }
     }
 
     /// Whether a bundle brings nothing that is not installed: it holds the installed certificate, and no end
     /// entity that begins later. The one that the operator rolled back from does not count as news either.
     pub(crate) fn is_in_place(&self, bundle: &[Certificate]) -> bool {
-        let record = &self.slot.record;
+        let record = &self.state.record;
         let Some(installed) = &record.installed else { return false };
         if record.staged.is_some() || record.phase == Phase::Collected {
             return false;
@@ -194,13 +194,13 @@ impl Order<'_> {
     /// The guard's usual finding. The bundle serves to put missing files back, and is not kept.
     pub(crate) fn nothing_new(&mut self, bundle: Vec<Certificate>) {
         let held_back = self
-            .slot
+            .state
             .record
             .refused
             .is_some_and(|refused| bundle.iter().any(|certificate| certificate.fingerprint() == refused));
         // A refused re-issue that the vendor no longer offers goes with it.
         self.set_bundle(if held_back { Bundle::None } else { Bundle::Spare(bundle) });
-        self.slot.pending.look = true;
+        self.state.pending.look = true;
         if self.change_phase(Trigger::InPlace, None) {
             self.note(
                 Level::Info,
@@ -212,7 +212,7 @@ impl Order<'_> {
         let text = if held_back {
             format!(
                 "the vendor still offers the certificate that was rolled back; `certcollectd accept {}` installs it",
-                self.slot.name.clone()
+                self.state.name.clone()
             )
         } else {
             format!("no newer certificate; {}", self.next_poll())

@@ -13,7 +13,7 @@ use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::Announced;
-use crate::engine::order::slot::Busy;
+use crate::engine::order::state::Busy;
 use crate::engine::time::Time;
 
 /// How long a hint waits after a poll at least, so that no one can make us hammer the vendor, or log in while
@@ -36,8 +36,8 @@ pub(crate) struct Known {
 
 impl Order<'_> {
     pub(crate) fn is_named(&self, hint: &Hint) -> bool {
-        let slot = &*self.slot;
-        if slot.removed {
+        let state = &*self.state;
+        if state.removed {
             return false;
         }
         let among = |names: &[String], text: &str| names.iter().any(|name| name == text);
@@ -46,33 +46,34 @@ impl Order<'_> {
             OrderRef::CertificateId(text) => among(&hint.certificates, text),
             OrderRef::OrderNumber(_) | OrderRef::BaseOrderNumber(_) => among(&hint.numbers, handle.text()),
         };
-        let pushed = slot.record.pushed.as_ref();
+        let pushed = state.record.pushed.as_ref();
         let certificate = pushed.and_then(|pushed| pushed.certificate.as_deref());
-        let serial = slot.record.installed.as_ref().map(|installed| installed.serial.trim_start_matches('0'));
+        let serial =
+            state.record.installed.as_ref().map(|installed| installed.serial.trim_start_matches('0'));
         by_handle
-            || slot.record.number.as_deref().is_some_and(|number| among(&hint.numbers, number))
+            || state.record.number.as_deref().is_some_and(|number| among(&hint.numbers, number))
             || certificate.is_some_and(|certificate| among(&hint.certificates, certificate))
             || serial.is_some_and(|serial| among(&hint.serials, serial))
     }
 
     /// Has an order polled as soon as manners allow.
     pub(crate) fn want_poll(&mut self) {
-        let slot = &*self.slot;
-        let record = &slot.record;
-        if !record.phase.is_polled() || slot.urgent || record.hint().is_some() {
+        let state = &*self.state;
+        let record = &state.record;
+        if !record.phase.is_polled() || state.urgent || record.hint().is_some() {
             return;
         }
         let idle = record.pushed.as_ref().map_or(0, |pushed| pushed.idle).min(MAX_DOUBLINGS);
         let rest = self.entry().settings.cadence.interval.min(HINT_REST * (1 << idle));
         // What is asked just now may have been answered before it came true. On record, that call is as late as it may be.
-        let polled = if slot.busy == Busy::Calling { Some(self.now.time) } else { record.polled };
+        let polled = if state.busy == Busy::Calling { Some(self.now.time) } else { record.polled };
         let rested = polled.map(|polled| polled + rest).filter(|rested| *rested > self.now.time);
-        self.slot.record.pushed().hinted = Some(rested.unwrap_or(Time::SOON));
+        self.state.record.pushed().hinted = Some(rested.unwrap_or(Time::SOON));
         self.touch();
     }
 
     pub(crate) fn known_before_hint(&self) -> Known {
-        let record = &self.slot.record;
+        let record = &self.state.record;
         // Unknown keys may differ from answer to answer.
         let details = |details: &Details| Details { others: Vec::new(), ..details.clone() };
         Known {
@@ -87,7 +88,7 @@ impl Order<'_> {
     /// A poll that a hint asked for has ended.
     pub(crate) fn hint_followed(&mut self, before: &Known) {
         let news = self.known_before_hint() != *before;
-        let record = &mut self.slot.record;
+        let record = &mut self.state.record;
         let idle = record.pushed.as_ref().map_or(0, |pushed| pushed.idle);
         let counted = if news { 0 } else { idle.saturating_add(1) };
         if counted != idle {
@@ -98,7 +99,7 @@ impl Order<'_> {
 
     /// The vendor has named the certificate that it sends.
     pub(crate) fn certificate_named(&mut self, number: Option<&str>) {
-        let record = &mut self.slot.record;
+        let record = &mut self.state.record;
         let known = record.pushed.as_ref().and_then(|pushed| pushed.certificate.as_deref());
         if let Some(number) = number.filter(|number| known != Some(number)) {
             record.pushed().certificate = Some(number.into());
@@ -108,7 +109,7 @@ impl Order<'_> {
     /// Sets the alarm of an order; whether that is news.
     pub(crate) fn revocation_of(&mut self, hint: &Hint) -> bool {
         let now = self.now;
-        let record = &mut self.slot.record;
+        let record = &mut self.state.record;
         let leaf = record.installed.as_ref().map(|installed| installed.fingerprint);
         let known = record.pushed().revocation.take();
         let news = known.is_none();
@@ -124,7 +125,7 @@ impl Order<'_> {
 
     /// Another certificate is in place. Going back to an older one is no answer to an announced revocation.
     pub(crate) fn revocation_answered(&mut self, rolled_back: bool) {
-        let record = &mut self.slot.record;
+        let record = &mut self.state.record;
         let (Some(pushed), Some(installed)) = (&mut record.pushed, &record.installed) else { return };
         let Some(announced) = pushed.revocation.as_mut().filter(|_| !rolled_back) else { return };
         if announced.is_over_with(installed) {
@@ -140,7 +141,7 @@ impl Order<'_> {
 
     /// The operator knows of the announced revocation; whether there was one.
     pub(crate) fn revocation_accepted(&mut self) -> bool {
-        let pushed = self.slot.record.pushed.as_mut();
+        let pushed = self.state.record.pushed.as_mut();
         if pushed.and_then(|pushed| pushed.revocation.take()).is_none() {
             return false;
         }

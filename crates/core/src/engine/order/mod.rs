@@ -18,7 +18,7 @@ pub mod phase;
 pub(crate) mod polls;
 pub mod record;
 pub(crate) mod rollback;
-pub(crate) mod slot;
+pub(crate) mod state;
 pub(crate) mod unread;
 pub(crate) mod verdict;
 
@@ -28,7 +28,7 @@ use crate::engine::account::gate::Gate;
 use crate::engine::event::Effect;
 use crate::engine::id::OrderId;
 use crate::engine::note::{Level, Note, NoteKind};
-use crate::engine::order::slot::Slot;
+use crate::engine::order::state::OrderState;
 use crate::engine::outbox::Outbox;
 use crate::engine::time::Now;
 
@@ -40,14 +40,14 @@ pub(crate) struct Order<'a> {
     pub(crate) id: OrderId,
     pub(crate) now: Now,
     pub(crate) config: &'a Config,
-    pub(crate) slot: &'a mut Slot,
+    pub(crate) state: &'a mut OrderState,
     pub(crate) gate: &'a Gate,
     pub(crate) outbox: &'a mut Outbox,
 }
 
 impl<'a> Order<'a> {
     pub(crate) fn entry(&self) -> &'a config::Order {
-        &self.config.orders[self.slot.entry]
+        &self.config.orders[self.state.entry]
     }
 
     /// Marks its record as changed.
@@ -71,7 +71,7 @@ impl<'a> Order<'a> {
     /// Moves an order to another phase, by the table; says whether it is another one.
     pub(crate) fn change_phase(&mut self, trigger: Trigger, reason: Option<String>) -> bool {
         let now = self.now;
-        let record = &mut self.slot.record;
+        let record = &mut self.state.record;
         let old = record.phase;
         let new = transition(old, trigger, record.standing());
         let reason: Option<Box<str>> = reason.map(String::into_boxed_str);
@@ -91,7 +91,7 @@ impl<'a> Order<'a> {
     }
 
     fn compose(&self, level: Level, kind: NoteKind, text: String) -> Note {
-        let order = Some(self.slot.name.clone());
+        let order = Some(self.state.name.clone());
         Note { level, kind, order, account: None, at: self.now.unix(), text }
     }
 }

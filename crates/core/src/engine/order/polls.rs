@@ -4,7 +4,7 @@ use crate::api::code::Class;
 use crate::api::{Product, Request};
 use crate::engine::account::gate::Asked;
 use crate::engine::order::phase::Phase;
-use crate::engine::order::slot::Slot;
+use crate::engine::order::state::OrderState;
 use crate::engine::order::{Order, lifetime};
 use crate::engine::schedule;
 use crate::engine::time::{Time, rfc3339};
@@ -13,7 +13,7 @@ impl Order<'_> {
     /// Sets the next poll from what the record says.
     pub(crate) fn set_due(&mut self) {
         let due = self.due_after_poll();
-        self.slot.record.due = due;
+        self.state.record.due = due;
         self.touch();
     }
 
@@ -22,7 +22,7 @@ impl Order<'_> {
     pub(crate) fn due_after_poll(&self) -> Option<Time> {
         let entry = self.entry();
         let cadence = &entry.settings.cadence;
-        let record = &self.slot.record;
+        let record = &self.state.record;
         let Some(polled) = record.polled else { return Some(self.now.time) };
         let at = self.now.wall_of(polled).div_euclid(1000);
         let waited = polled.since(record.waiting_since);
@@ -57,15 +57,15 @@ impl Order<'_> {
 
     /// `next poll 2026-11-20T14:20:00Z`, or why there is none.
     pub(crate) fn next_poll(&self) -> String {
-        let slot = &*self.slot;
-        let due = match slot {
-            Slot { urgent: true, .. } => Some(self.now.time),
-            _ => slot.record.wanted(self.now),
+        let state = &*self.state;
+        let due = match state {
+            OrderState { urgent: true, .. } => Some(self.now.time),
+            _ => state.record.wanted(self.now),
         };
         match due {
             Some(due) => match self.gate.record.not_before(due) {
                 Some(due) => format!("next poll {}", rfc3339(self.now.wall_of(due).div_euclid(1000))),
-                None => format!("no poll while account {} is closed", slot.record.account),
+                None => format!("no poll while account {} is closed", state.record.account),
             },
             None => "no further poll".into(),
         }
@@ -88,16 +88,16 @@ impl Order<'_> {
 
     /// Whether the order's entry still names what was asked about, and where.
     pub(crate) fn still_means(&self, gate: usize, asked: &Asked) -> bool {
-        let slot = &*self.slot;
-        !slot.removed
-            && slot.gate == gate
-            && slot.record.handle == asked.handle
+        let state = &*self.state;
+        !state.removed
+            && state.gate == gate
+            && state.record.handle == asked.handle
             && self.entry().settings.product.endpoint() == asked.endpoint
     }
 
     /// While a call is under way, a change of the entry leaves the schedule alone; now it is rebuilt.
     pub(crate) fn reschedule_changed(&mut self) {
-        if !self.slot.removed {
+        if !self.state.removed {
             self.set_due();
         }
     }
@@ -109,14 +109,14 @@ impl Order<'_> {
             return self.reschedule_changed();
         }
         let before = asked.before;
-        let slot = &mut *self.slot;
-        slot.urgent = before.urgent;
+        let state = &mut *self.state;
+        state.urgent = before.urgent;
         if before.hinted.is_some() {
-            slot.record.pushed().hinted = before.hinted;
+            state.record.pushed().hinted = before.hinted;
         }
-        slot.record.polled = before.polled;
-        slot.record.due = before.due;
-        slot.record.failures = before.failures;
+        state.record.polled = before.polled;
+        state.record.due = before.due;
+        state.record.failures = before.failures;
         self.touch();
     }
 }

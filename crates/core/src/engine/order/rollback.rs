@@ -12,22 +12,22 @@ use crate::engine::order::{Order, deploy};
 
 impl Order<'_> {
     pub(crate) fn want_rollback(&mut self, token: Token) {
-        let name = self.slot.name.clone();
-        let slot = &mut *self.slot;
-        if slot.record.installed.is_none() {
+        let name = self.state.name.clone();
+        let state = &mut *self.state;
+        if state.record.installed.is_none() {
             return self.outbox.reply(token, false, &format!("{name} has nothing installed"));
         }
-        if slot.record.staged.is_some() || slot.record.phase == Phase::Collected {
+        if state.record.staged.is_some() || state.record.phase == Phase::Collected {
             return self.outbox.reply(token, false, &being_deployed(&name));
         }
-        if slot.pending.broken {
+        if state.pending.broken {
             let text = format!(
                 "{name} was not rolled back: {}",
                 "its last work ended with an internal error; `certcollectd resume` takes it up again"
             );
             return self.outbox.reply(token, false, &text);
         }
-        slot.pending.rollback = true;
+        state.pending.rollback = true;
         self.wait_for(token, false);
         self.touch();
     }
@@ -65,8 +65,8 @@ impl Order<'_> {
         }
         let generation = deploy::generation(self.entry(), &name, &material, files);
         self.set_bundle(Bundle::Passed(certificates, Box::new(material)));
-        self.slot.record.rollback = true;
-        self.slot.record.staged = Some(Box::new(generation));
+        self.state.record.rollback = true;
+        self.state.record.staged = Some(Box::new(generation));
         self.change_phase(Trigger::Staged, None);
         self.note(
             Level::Warn,
@@ -80,7 +80,7 @@ impl Order<'_> {
     pub(crate) fn give_rollback_up(&mut self, why: &str) {
         self.drop_bundle();
         self.change_phase(Trigger::Lost, None);
-        self.slot.pending.look = true;
+        self.state.pending.look = true;
         self.set_due();
         let text = format!("{why}; the rollback was given up");
         self.refuse_rollback(&text);

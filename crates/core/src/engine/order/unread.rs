@@ -44,17 +44,17 @@ impl Order<'_> {
     /// Looks again soon, until it can be read.
     pub(crate) fn postpone(&mut self, why: &str) {
         let now = self.now;
-        let slot = &mut *self.slot;
-        let before = slot.record.trouble.as_ref().filter(|trouble| *trouble.text == *why);
+        let state = &mut *self.state;
+        let before = state.record.trouble.as_ref().filter(|trouble| *trouble.text == *why);
         let tries = before.map_or(0, |trouble| trouble.tries).saturating_add(1);
         let wait = schedule::unread(tries);
-        slot.record.trouble = Some(Box::new(Trouble { text: why.into(), tries, next: now.time + wait }));
-        slot.hold_until = None;
-        slot.pending.unread = true;
+        state.record.trouble = Some(Box::new(Trouble { text: why.into(), tries, next: now.time + wait }));
+        state.hold_until = None;
+        state.pending.unread = true;
         self.rejudge_bundle();
         self.change_phase(Trigger::Unjudged, None);
         let kept =
-            if self.slot.record.installed.is_some() { "; the installed certificate stays" } else { "" };
+            if self.state.record.installed.is_some() { "; the installed certificate stays" } else { "" };
         let text = format!(
             "the collected certificate waits: {why}{kept}; nothing is lost, looked at again every {} and installed then",
             note::duration(schedule::unread(u32::MAX))
@@ -69,9 +69,9 @@ impl Order<'_> {
 
     /// It can be read now.
     pub(crate) fn end_postponement(&mut self) {
-        let slot = &mut *self.slot;
-        if std::mem::take(&mut slot.pending.unread) {
-            slot.record.trouble = None;
+        let state = &mut *self.state;
+        if std::mem::take(&mut state.pending.unread) {
+            state.record.trouble = None;
         }
     }
 }

@@ -26,9 +26,9 @@ const EARLIEST_CLOCK: i64 = 1_795_132_800;
 impl Order<'_> {
     /// Judges the bundle at hand.
     pub(crate) fn judge(&mut self, inspection: &Inspection, on_record: &[Box<str>]) {
-        let Some(bundle) = self.slot.bundle.certificates().cloned() else { return };
+        let Some(bundle) = self.state.bundle.certificates().cloned() else { return };
         let entry = self.entry();
-        let installed = self.slot.record.installed.as_ref().map(|installed| cert::Installed {
+        let installed = self.state.record.installed.as_ref().map(|installed| cert::Installed {
             fingerprint: installed.fingerprint,
             not_before: installed.not_before,
             not_after: installed.not_after,
@@ -48,7 +48,7 @@ impl Order<'_> {
         }));
         let Ok(verdict) = verdict else { return self.stop_after_bug("verifying the certificate") };
         let overridden =
-            verdict.leaf.as_ref().is_some_and(|leaf| self.slot.record.accepted == Some(leaf.fingerprint()));
+            verdict.leaf.as_ref().is_some_and(|leaf| self.state.record.accepted == Some(leaf.fingerprint()));
         match &verdict.leaf {
             Some(_) if !verdict.blocked() || overridden => {
                 self.pass(verdict, inspection, on_record, overridden)
@@ -62,23 +62,23 @@ impl Order<'_> {
 
     /// What was refused may have been so because of this machine: another key in the same file, other roots, the clock.
     pub(crate) fn judge_again(&mut self) {
-        let slot = &mut *self.slot;
-        let refused = slot.record.phase == Phase::Quarantined && slot.record.staged.is_none();
-        slot.pending.verify |= refused && !slot.bundle.is_none();
+        let state = &mut *self.state;
+        let refused = state.record.phase == Phase::Quarantined && state.record.staged.is_none();
+        state.pending.verify |= refused && !state.bundle.is_none();
     }
 
     fn pass(&mut self, verdict: Verdict, inspection: &Inspection, on_record: &[Box<str>], overridden: bool) {
         self.end_postponement();
         let leaf = verdict.leaf.expect("the caller looked");
         let fingerprint = leaf.fingerprint();
-        let record = &self.slot.record;
+        let record = &self.state.record;
         let in_place =
             record.installed.as_ref().is_some_and(|installed| installed.fingerprint == fingerprint);
         if in_place || (record.refused == Some(fingerprint) && !overridden) {
             // Among others the bundle holds what is installed, or what the operator rolled back from.
             self.drop_bundle();
             self.change_phase(Trigger::InPlace, None);
-            self.slot.pending.look = in_place;
+            self.state.pending.look = in_place;
             return self.set_due();
         }
         for finding in verdict.findings.iter().filter(|finding| finding.level != Severity::Off) {
@@ -98,7 +98,7 @@ impl Order<'_> {
             material.leaf.serial_text(),
             rfc3339(material.leaf.not_after())
         );
-        let first = self.slot.record.installed.is_none();
+        let first = self.state.record.installed.is_none();
         let unpinned = self.entry().is_unpinned();
         if first && unpinned {
             text.push_str(&format!(
@@ -107,7 +107,7 @@ impl Order<'_> {
             ));
         }
         let level = if first && unpinned { Level::Warn } else { Level::Info };
-        let known = self.slot.record.phase == Phase::Collected;
+        let known = self.state.record.phase == Phase::Collected;
         if first && !overridden {
             self.miss_what_was_found(found_leaf(inspection), on_record, &material.leaf);
         }
@@ -142,13 +142,13 @@ impl Order<'_> {
             // The presumed leaf first, for the person who looks at it.
             certificates.sort_by_key(|certificate| certificate.fingerprint() != leaf.fingerprint());
         }
-        self.slot.record.leafless = verdict.leaf.is_none();
+        self.state.record.leafless = verdict.leaf.is_none();
         // Saved in the new order: `accept` goes by the first one, also after a restart.
         self.set_bundle(Bundle::Refused(certificates));
         if self.change_phase(Trigger::Refused, Some(reason.clone())) {
             let stays =
-                if self.slot.record.installed.is_some() { "; the installed certificate stays" } else { "" };
-            let name = self.slot.name.clone();
+                if self.state.record.installed.is_some() { "; the installed certificate stays" } else { "" };
+            let name = self.state.name.clone();
             let accept = match &verdict.leaf {
                 Some(_) => format!("`certcollectd accept {name}` installs it all the same"),
                 None => "which one to install is not known, so there is none to accept".to_owned(),
@@ -158,10 +158,10 @@ impl Order<'_> {
                 self.next_poll()
             );
             self.note(Level::Error, NoteKind::Quarantined, text);
-            self.slot.pending.quarantine = true;
+            self.state.pending.quarantine = true;
             self.owe_hooks(HookEvent::Failed);
         }
-        if self.slot.record.due.is_none() {
+        if self.state.record.due.is_none() {
             self.set_due();
         }
         self.look_after();
@@ -170,7 +170,7 @@ impl Order<'_> {
 
     /// Right in everything but that its time has not come.
     fn hold(&mut self, from: i64) {
-        let first = self.slot.hold_until.is_none();
+        let first = self.state.hold_until.is_none();
         let clock =
             if self.now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
         let text = format!("the certificate is valid from {} on; it is installed then{clock}", rfc3339(from));
@@ -179,10 +179,10 @@ impl Order<'_> {
             .time_of(from)
             .min(self.now.time + HOLD_CHECK)
             .max(self.now.time + Duration::from_secs(1));
-        let slot = &mut *self.slot;
-        slot.hold_until = Some(until);
-        slot.pending.verify = true;
-        if let Some(heard) = &mut slot.record.heard {
+        let state = &mut *self.state;
+        state.hold_until = Some(until);
+        state.pending.verify = true;
+        if let Some(heard) = &mut state.record.heard {
             // What stands in `status` while the order waits.
             heard.text = format!("issued; {text}").into();
         }
@@ -195,7 +195,7 @@ impl Order<'_> {
     /// After a loss of the state, or under one restored from a backup: what readers see is another generation than
     /// the one on record, and to the byte what would be installed.
     fn already_there(&self, material: &Material, inspection: &Inspection) -> Option<Generation> {
-        let record = &self.slot.record;
+        let record = &self.state.record;
         let name = inspection.link.generation()?;
         let on_record = record.installed.as_ref().is_some_and(|installed| *installed.name == *name);
         if on_record || record.staged.is_some() {
@@ -226,11 +226,11 @@ impl Order<'_> {
             "generation {} is in place already; nothing was written and no hook runs",
             generation.name
         );
-        let slot = &mut *self.slot;
-        slot.record.installed = Some(Box::new(generation));
-        slot.record.drift = None;
-        slot.record.lost = None;
-        slot.record.warned = 0;
+        let state = &mut *self.state;
+        state.record.installed = Some(Box::new(generation));
+        state.record.drift = None;
+        state.record.lost = None;
+        state.record.warned = 0;
         self.revocation_answered(false);
         self.drop_bundle();
         self.change_phase(Trigger::InPlace, None);

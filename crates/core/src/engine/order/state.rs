@@ -83,7 +83,7 @@ pub(crate) struct Pending {
 }
 
 #[derive(Debug)]
-pub(crate) struct Slot {
+pub(crate) struct OrderState {
     pub(crate) name: Arc<str>,
     /// Index into the configuration's orders; of no meaning once removed.
     pub(crate) entry: usize,
@@ -113,7 +113,7 @@ pub(crate) struct Slot {
     pub(crate) tally: Tally,
 }
 
-impl Slot {
+impl OrderState {
     /// What an idle order owes on this machine, and from when on.
     pub(crate) fn local_work(&self) -> Option<(Time, Work)> {
         let record = &self.record;
