@@ -67,7 +67,11 @@ impl Gate {
         {
             return None;
         }
-        let gap = self.record.called.map_or(Time::MIN, |called| called + call_gap).max(self.record.settles());
+        let gap = self
+            .record
+            .called
+            .map_or(Time::MIN, |called| called + call_gap)
+            .max(self.record.may_arrive_until());
         Some(self.record.paused_until.map_or(gap, |pause| pause.max(gap)))
     }
 

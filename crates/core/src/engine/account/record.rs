@@ -81,7 +81,7 @@ impl AccountRecord {
     /// arrive, and never while the account is closed.
     pub fn not_before(&self, due: Time) -> Option<Time> {
         let open = self.closed.is_none() || self.probe;
-        let due = due.max(self.settles());
+        let due = due.max(self.may_arrive_until());
         open.then(|| self.paused_until.map_or(due, |until| until.max(due)))
     }
 }
@@ -93,7 +93,7 @@ impl AccountRecord {
     }
 
     /// Before this, a call without an answer may still reach the vendor.
-    pub fn settles(&self) -> Time {
+    pub fn may_arrive_until(&self) -> Time {
         self.unheard.as_ref().map_or(Time::MIN, |unheard| unheard.until)
     }
 }

@@ -56,7 +56,7 @@ impl Order<'_> {
             );
             self.note(Level::Warn, NoteKind::HookDropped, text);
         }
-        self.settle();
+        self.finish_deploying();
         self.touch();
     }
 
@@ -84,7 +84,7 @@ impl Order<'_> {
                 debt.next = None;
                 let text = format!("hook {hook} ({event}){shared}: {outcome}");
                 self.note(Level::Info, NoteKind::HookDone, text);
-                self.settle();
+                self.finish_deploying();
             }
             HookResult::Failed { .. } => {
                 let wait = schedule::hook(tries);

@@ -232,14 +232,14 @@ impl Order<'_> {
             self.note(Level::Warn, NoteKind::Installed, text);
         }
         self.owe_hooks(HookEvent::Installed);
-        self.settle();
+        self.finish_deploying();
         self.set_due();
         self.outbox.save_first();
         material.map(|material| material.leaf)
     }
 
     /// With nothing owed any more, the order is guarded.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn finish_deploying(&mut self) {
         let owing = self.state.record.owed().any(|debt| debt.event == HookEvent::Installed);
         if !owing && self.state.record.staged.is_none() && self.state.record.phase == Phase::Deploying {
             self.change_phase(Trigger::Settled, None);
