@@ -438,7 +438,7 @@ impl Engine {
             self.accounts().refuse_side_calls(gate);
             self.accounts().refuse_waiters(gate);
             self.catch_up(self.now.time + TICK);
-            while let Some(turn) = self.gates[gate].turn(gap, self.now.time) {
+            while let Some(turn) = self.gates[gate].next_turn(gap, self.now.time) {
                 match turn {
                     Turn::SideCall => self.accounts().start_next_side_call(gate),
                     Turn::Poll(id) => self.accounts().start_call(gate, id),

@@ -85,7 +85,7 @@ impl Gate {
     }
 
     /// Who may call now, if anyone may: the operator first, then what is due, then what is only wished for.
-    pub fn turn(&self, call_gap: Duration, now: Time) -> Option<Turn> {
+    pub fn next_turn(&self, call_gap: Duration, now: Time) -> Option<Turn> {
         if self.next_call(call_gap)? > now {
             return None;
         }
@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn wishes_give_way_to_what_is_due_and_all_to_the_operator() {
         let mut gate = gate(AccountRecord::default());
-        let turn = |gate: &Gate| gate.turn(GAP, at(1000));
+        let turn = |gate: &Gate| gate.next_turn(GAP, at(1000));
         gate.wishes.insert(OrderId(7));
         assert_eq!(turn(&gate), Some(Turn::Poll(OrderId(1))));
         gate.queue.clear();

@@ -58,7 +58,7 @@ pub(crate) struct Ready {
     /// Company is waited for until then.
     pub(crate) wait: Option<Time>,
     /// Whose turn it is, among hooks: the one that has waited longest.
-    pub(crate) turn: Time,
+    pub(crate) last_run: Time,
 }
 
 impl Ready {
@@ -69,7 +69,7 @@ impl Ready {
             since: now.time,
             asked: None,
             wait: None,
-            turn: now.time,
+            last_run: now.time,
         }
     }
 

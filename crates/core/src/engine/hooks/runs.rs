@@ -63,7 +63,7 @@ impl Hooks<'_> {
     /// The hooks that wait for a run; the one that has waited longest is the first.
     pub(crate) fn waiting(&self) -> Vec<Key> {
         let mut keys: Vec<(Time, Key)> =
-            self.ledger.ready.iter().map(|(key, ready)| (ready.turn, key.clone())).collect();
+            self.ledger.ready.iter().map(|(key, ready)| (ready.last_run, key.clone())).collect();
         keys.sort();
         keys.into_iter().map(|(_, key)| key).collect()
     }
@@ -85,7 +85,7 @@ impl Hooks<'_> {
         if company.orders.is_empty() {
             return;
         }
-        ready.turn = self.now.time;
+        ready.last_run = self.now.time;
         for id in &company.orders {
             ready.leave(*id);
         }
