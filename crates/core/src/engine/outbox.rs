@@ -173,7 +173,7 @@ impl Outbox {
     }
 
     /// A save failed, with these lines of the history; says when the next is tried.
-    pub(crate) fn hold(&mut self, history: Vec<Note>, stopping: bool, now: Now) -> Duration {
+    pub(crate) fn retry_later(&mut self, history: Vec<Note>, stopping: bool, now: Now) -> Duration {
         self.failed_saves += 1;
         let wait = schedule::local(self.failed_saves);
         let wait = if stopping { wait.min(LAST_TRIES) } else { wait };

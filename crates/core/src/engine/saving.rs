@@ -68,7 +68,7 @@ impl Engine {
 
     /// The state cannot be written: take back what was not done, and start nothing until it can.
     pub(crate) fn save_failed(&mut self, changes: Changes, dropped: Vec<Effect>, error: &str) {
-        let wait = self.outbox.hold(changes.history, self.stopping, self.now);
+        let wait = self.outbox.retry_later(changes.history, self.stopping, self.now);
         for (name, _) in &changes.orders {
             match self.orders.names.get(name) {
                 Some(id) => _ = self.outbox.unsaved.orders.insert(*id),

@@ -91,7 +91,7 @@ impl Order<'_> {
         });
         let material = Material { leaf, chain: verdict.chain.intermediates, root: verdict.chain.root, key };
         if let Some(generation) = self.already_there(&material, inspection) {
-            return self.adopt(generation);
+            return self.record_as_installed(generation);
         }
         let mut text = format!(
             "collected a certificate with serial {} that ends {}",
@@ -132,7 +132,7 @@ impl Order<'_> {
             .filter(|finding| finding.level == Severity::Block)
             .all(|finding| finding.check == cert::Check::Dates);
         if let (Some(from), true) = (verdict.not_yet_valid_until, only_dates) {
-            return self.hold(from);
+            return self.wait_until_valid(from);
         }
         let clock =
             if self.now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
@@ -169,7 +169,7 @@ impl Order<'_> {
     }
 
     /// Right in everything but that its time has not come.
-    fn hold(&mut self, from: i64) {
+    fn wait_until_valid(&mut self, from: i64) {
         let first = self.state.hold_until.is_none();
         let clock =
             if self.now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
@@ -221,7 +221,7 @@ impl Order<'_> {
         Some(Generation { at: self.now.unix(), ..generation(entry, name, material, files) })
     }
 
-    fn adopt(&mut self, generation: Generation) {
+    fn record_as_installed(&mut self, generation: Generation) {
         let text = format!(
             "generation {} is in place already; nothing was written and no hook runs",
             generation.name
