@@ -60,7 +60,7 @@ pub(crate) struct Outbox {
     pub(crate) waiters: BTreeMap<OrderId, Vec<Waiter>>,
     /// Carried out only once what they rely on is saved.
     effects: Vec<Effect>,
-    told: Vec<Effect>,
+    messages: Vec<Effect>,
     save_now: bool,
     flush_at: Option<Time>,
     failed_saves: u32,
@@ -76,7 +76,7 @@ impl Outbox {
 
     /// A report, a reply, or a look at a credential.
     pub(crate) fn say(&mut self, effect: Effect) {
-        self.told.push(effect);
+        self.messages.push(effect);
     }
 
     /// See [`Waiter`].
@@ -201,15 +201,15 @@ impl Outbox {
 
     /// The list of effects, with the save in its place.
     pub(crate) fn empty(&mut self, changes: Option<Changes>) -> Vec<Effect> {
-        let mut list = Vec::with_capacity(self.effects.len() + self.told.len() + 1);
+        let mut list = Vec::with_capacity(self.effects.len() + self.messages.len() + 1);
         list.extend(
             changes.filter(|changes| !changes.is_empty()).map(|changes| Effect::Save(Box::new(changes))),
         );
         if self.is_held() && list.is_empty() {
-            self.told.iter_mut().for_each(not_on_record);
+            self.messages.iter_mut().for_each(not_on_record);
         }
         self.save_now = false;
-        list.append(&mut self.told);
+        list.append(&mut self.messages);
         list.append(&mut self.effects);
         list
     }

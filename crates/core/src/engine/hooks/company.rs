@@ -20,7 +20,7 @@ const MOMENT: Duration = Duration::from_secs(5);
 /// Maximum size, in bytes, of what a program is told of all orders of one run. Linux starts no
 /// program with a string of 128 KiB, nor, where its stack is limited, with 128 KiB in all
 /// (execve(2)); what the hook starts needs room as well.
-const MAX_TOLD: usize = 64 * 1024;
+const MAX_ENVIRONMENT: usize = 64 * 1024;
 /// Number of orders for which the hook, run for each alone, failed in a row. Then the hook itself
 /// is at fault, and the other orders share a run to find out.
 const IN_VAIN: usize = 8;
@@ -54,12 +54,12 @@ impl Hooks<'_> {
     /// The idle ones among these: one, or as many as a program can be told of in one environment. The others are left for
     /// the run after it.
     fn company(&self, hook: &Hook, ready: &BTreeSet<OrderId>, merge: bool) -> Company {
-        let is_told = matches!(hook.action, Action::Run(_));
-        let mut left = MAX_TOLD;
+        let has_environment = matches!(hook.action, Action::Run(_));
+        let mut left = MAX_ENVIRONMENT;
         let mut company = Company::default();
         for id in ready.iter().copied().filter(|id| self.orders.state(*id).busy == Busy::Idle) {
             let subject = self.subject(id);
-            let takes = if is_told { subject.told() } else { 0 };
+            let takes = if has_environment { subject.environment_size() } else { 0 };
             if !company.orders.is_empty() && (!merge || takes > left) {
                 break;
             }
@@ -141,7 +141,7 @@ type Value = (&'static str, usize, fn(&mut Subject));
 impl Subject {
     /// Bytes a program is told of this order, separators included: directory and names count twice,
     /// once for hooks of other tools.
-    fn told(&self) -> usize {
+    fn environment_size(&self) -> usize {
         let domains: usize = self.domains.iter().map(|domain| domain.len() + 1).sum();
         let paths = [&self.dir, &self.dir, &self.cert, &self.chain, &self.fullchain];
         let paths: usize = paths.iter().map(|path| path.as_os_str().len() + 1).sum();
@@ -154,7 +154,7 @@ impl Subject {
 
     /// Leaves out the longest values until a program can be told the rest.
     pub(crate) fn fit(mut self) -> Subject {
-        while self.told() > MAX_TOLD {
+        while self.environment_size() > MAX_ENVIRONMENT {
             let domains: usize = self.domains.iter().map(|domain| 2 * (domain.len() + 1)).sum();
             let path = |path: &std::path::Path| path.as_os_str().len();
             let values: [Value; 8] = [
@@ -170,7 +170,7 @@ impl Subject {
             let longest = values.into_iter().max_by_key(|(_, size, _)| *size);
             let Some((name, 1.., clear)) = longest else { break };
             clear(&mut self);
-            self.untold.push(name);
+            self.omitted.push(name);
         }
         self
     }
@@ -190,12 +190,12 @@ mod tests {
             ..Subject::default()
         };
         let fit = subject.fit();
-        assert!(fit.domains.is_empty() && fit.told() <= MAX_TOLD);
-        assert_eq!(fit.untold, ["DOMAINS"]);
+        assert!(fit.domains.is_empty() && fit.environment_size() <= MAX_ENVIRONMENT);
+        assert_eq!(fit.omitted, ["DOMAINS"]);
         assert_eq!(fit.cert.to_str(), Some("/install/www/cert.pem"), "the rest is told");
         let subject = Subject { domains: names[..1000].to_vec(), ..Subject::default() };
         assert_eq!(subject.clone().fit(), subject, "what fits is left as it is");
-        let long = "x".repeat(MAX_TOLD);
+        let long = "x".repeat(MAX_ENVIRONMENT);
         let subject = Subject {
             serial: long.clone(),
             dir: long.clone().into(),
@@ -203,7 +203,7 @@ mod tests {
             ..Subject::default()
         };
         let fit = subject.fit();
-        assert!(fit.told() <= MAX_TOLD);
-        assert_eq!(fit.untold, ["DIR", "SERIAL", "CERT"]);
+        assert!(fit.environment_size() <= MAX_ENVIRONMENT);
+        assert_eq!(fit.omitted, ["DIR", "SERIAL", "CERT"]);
     }
 }

@@ -45,7 +45,7 @@ pub struct Subject {
     /// The generation's name.
     pub generation: String,
     /// What was left out because it is too long: variables without their `CERTCOLLECTD_`.
-    pub untold: Vec<&'static str>,
+    pub omitted: Vec<&'static str>,
 }
 
 /// How a hook ended.

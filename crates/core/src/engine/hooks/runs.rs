@@ -116,13 +116,13 @@ impl Hooks<'_> {
         self.ledger.next_run += 1;
         if matches!(hook.action, Action::Run(_)) {
             for (id, subject) in
-                orders.iter().zip(&subjects).filter(|(_, subject)| !subject.untold.is_empty())
+                orders.iter().zip(&subjects).filter(|(_, subject)| !subject.omitted.is_empty())
             {
                 let text = format!(
                     "hook {}: CERTCOLLECTD_{} is left empty, because it is longer than a program can be told; \
                      the installed files have it",
                     hook.name,
-                    subject.untold.join(", _")
+                    subject.omitted.join(", _")
                 );
                 self.order(*id).log(Level::Warn, NoteKind::HookUntold, text);
             }
@@ -157,7 +157,7 @@ impl Hooks<'_> {
             not_after: installed.map(|installed| installed.not_after),
             generation: installed.map(|installed| installed.name.to_string()).unwrap_or_default(),
             dir,
-            untold: Vec::new(),
+            omitted: Vec::new(),
         }
         .fit()
     }
