@@ -372,7 +372,7 @@ impl OrderStatus {
             other_name: waits_since.and_then(|_| names::misfit(order, own)).map(ToString::to_string),
             reissue_since: own.reissue.map(|since| when(since, now)),
             barred,
-            rolled_back: own.refused.is_some(),
+            rolled_back: own.rolled_back_from.is_some(),
             next_in: due.map(|time| (time.0 - now.time.0) / 1000),
         }
     }

@@ -106,7 +106,7 @@ fn full() -> OrderRecord {
         rollback: true,
         bundled: true,
         accepted: Some(Fingerprint::from_bytes([1; 32])),
-        refused: Some(Fingerprint::from_bytes([2; 32])),
+        rolled_back_from: Some(Fingerprint::from_bytes([2; 32])),
         debts: vec![Debt {
             hook: "nginx".into(),
             event: HookEvent::Expiring,

@@ -95,7 +95,7 @@ impl Order<'_> {
             self.wait_for(token, false);
             return self.touch();
         }
-        let Some(refused) = record.refused.take() else {
+        let Some(refused) = record.rolled_back_from.take() else {
             let known = self.revocation_accepted();
             let known = known.then(|| "the announced revocation is no alarm any more".to_owned());
             let missed = self.coverage_accepted();

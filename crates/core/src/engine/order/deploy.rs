@@ -207,12 +207,12 @@ impl Order<'_> {
         );
         let state = &mut *self.state;
         let old = old.map(|old| old.fingerprint);
-        state.record.refused = if rolled_back {
+        state.record.rolled_back_from = if rolled_back {
             // Two steps back: the vendor still offers the one from which the first step was made.
-            state.record.refused.or(old)
+            state.record.rolled_back_from.or(old)
         } else {
             // Files put back leave it as it is; anything newer ends it.
-            state.record.refused.filter(|_| old == Some(generation.fingerprint))
+            state.record.rolled_back_from.filter(|_| old == Some(generation.fingerprint))
         };
         state.record.accepted = None;
         state.record.warned = 0;

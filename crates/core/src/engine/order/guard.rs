@@ -181,7 +181,7 @@ impl Order<'_> {
         if record.staged.is_some() || record.phase == Phase::Collected {
             return false;
         }
-        let refused = record.refused;
+        let refused = record.rolled_back_from;
         let known = |certificate: &Certificate| {
             certificate.fingerprint() == installed.fingerprint || Some(certificate.fingerprint()) == refused
         };
@@ -196,7 +196,7 @@ impl Order<'_> {
         let held_back = self
             .state
             .record
-            .refused
+            .rolled_back_from
             .is_some_and(|refused| bundle.iter().any(|certificate| certificate.fingerprint() == refused));
         // A refused re-issue that the vendor no longer offers goes with it.
         self.set_bundle(if held_back { Bundle::None } else { Bundle::Spare(bundle) });

@@ -76,8 +76,8 @@ pub struct OrderRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Fingerprint>,
     /// The certificate that the operator rolled back from; not installed again unless accepted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub refused: Option<Fingerprint>,
+    #[serde(rename = "refused", skip_serializing_if = "Option::is_none")]
+    pub rolled_back_from: Option<Fingerprint>,
     /// Hooks owed, and those done for the current generation.
     #[serde(rename = "hooks", default, skip_serializing_if = "is_default")]
     pub debts: Vec<Debt>,
@@ -133,7 +133,7 @@ impl OrderRecord {
             rollback: false,
             bundled: false,
             accepted: None,
-            refused: None,
+            rolled_back_from: None,
             debts: Vec::new(),
             warned: 0,
             term_warned: None,

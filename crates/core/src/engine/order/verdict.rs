@@ -74,7 +74,7 @@ impl Order<'_> {
         let record = &self.state.record;
         let in_place =
             record.installed.as_ref().is_some_and(|installed| installed.fingerprint == fingerprint);
-        if in_place || (record.refused == Some(fingerprint) && !overridden) {
+        if in_place || (record.rolled_back_from == Some(fingerprint) && !overridden) {
             // Among others the bundle holds what is installed, or what the operator rolled back from.
             self.drop_bundle();
             self.change_phase(Trigger::InPlace, None);
