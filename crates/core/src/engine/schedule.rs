@@ -63,7 +63,7 @@ pub fn spread(delay: Duration, cadence: &Cadence, seed: u64) -> Duration {
 }
 
 /// A seed for [`spread`] from what names an order and counts its polls.
-pub fn seed(name: &str, number: &str, polls: u64) -> u64 {
+pub fn stable_hash(name: &str, number: &str, polls: u64) -> u64 {
     // FNV-1a: short, fixed for all time, good enough to spread; the standard hasher promises no stability.
     let bytes = name.bytes().chain([0]).chain(number.bytes()).chain(polls.to_le_bytes());
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn spread_is_stable_and_differs_between_orders() {
         let cadence = defaults();
-        let delay = |name: &str, polls| spread(3 * HOUR, &cadence, seed(name, "1", polls));
+        let delay = |name: &str, polls| spread(3 * HOUR, &cadence, stable_hash(name, "1", polls));
         assert_eq!(delay("www", 7), delay("www", 7));
         let delays: std::collections::BTreeSet<_> =
             (0..1000).map(|order| delay(&format!("order{order}"), 1).as_secs() / 60).collect();

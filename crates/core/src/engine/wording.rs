@@ -28,6 +28,6 @@ pub(crate) fn said(reply: &Reply) -> String {
     }
 }
 
-pub(crate) fn refused(what: &str, row: Row, reply: &Reply) -> String {
+pub(crate) fn refusal(what: &str, row: Row, reply: &Reply) -> String {
     format!("{what}: {}{}", described(row, reply), advice(row))
 }

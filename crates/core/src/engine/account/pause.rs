@@ -12,7 +12,7 @@ fn way_of(account: &Account) -> u64 {
     let roots = account.ca_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let proxy = account.proxy.as_deref().unwrap_or_default();
     let user = account.proxy_login.as_ref().map(|login| login.user.as_str()).unwrap_or_default();
-    schedule::seed(&account.base_url, &format!("{roots}\0{proxy}\0{user}"), 0)
+    schedule::stable_hash(&account.base_url, &format!("{roots}\0{proxy}\0{user}"), 0)
 }
 
 impl Accounts<'_> {

@@ -223,5 +223,5 @@ impl TryFrom<String> for Cause {
 
 /// Stands for what an account's calls are made with, the password aside: login name and address.
 pub fn login_of(account: &Account) -> u64 {
-    schedule::seed(&account.login_name, &account.base_url, 0)
+    schedule::stable_hash(&account.login_name, &account.base_url, 0)
 }

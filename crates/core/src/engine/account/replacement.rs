@@ -20,7 +20,7 @@ use crate::engine::event::Effect;
 use crate::engine::id::{OrderId, Token};
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::time::rfc3339;
-use crate::engine::wording::{described, refused};
+use crate::engine::wording::{described, refusal};
 
 /// Maximum number of replacements remembered per account; they are saved with each of its calls.
 const REMEMBERED: usize = 500;
@@ -29,7 +29,8 @@ impl Accounts<'_> {
     pub(crate) fn want_replacement(&mut self, token: Token, command: Box<ReplaceCommand>) {
         let number = command.replace.order_number.clone();
         let found = self.gate_for_number(&number, command.account.as_deref());
-        let wrong = found.as_ref().err().cloned().or_else(|| self.refusal(*found.as_ref().ok()?, &command));
+        let wrong =
+            found.as_ref().err().cloned().or_else(|| self.why_not_sent(*found.as_ref().ok()?, &command));
         if let Some(wrong) = wrong {
             return self.outbox.reply(token, false, &wrong);
         }
@@ -38,7 +39,7 @@ impl Accounts<'_> {
     }
 
     /// What speaks against sending this replacement.
-    fn refusal(&self, gate: usize, command: &ReplaceCommand) -> Option<String> {
+    fn why_not_sent(&self, gate: usize, command: &ReplaceCommand) -> Option<String> {
         let replace = &command.replace;
         let number = &replace.order_number;
         if replace.csr.len() > Replace::MAX_CSR {
@@ -217,7 +218,7 @@ impl Accounts<'_> {
             return None;
         }
         self.not_replaced(gate, command);
-        let text = refused(&format!("order {number} was not replaced"), row, reply);
+        let text = refusal(&format!("order {number} was not replaced"), row, reply);
         self.note_account(Level::Error, NoteKind::NotReplaced, gate, text.clone());
         if let Some(token) = token {
             self.outbox.reply(token, false, &text);

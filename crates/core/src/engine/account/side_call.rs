@@ -9,7 +9,7 @@ use crate::engine::account::login::News;
 use crate::engine::adopted::Adopted;
 use crate::engine::command::Target;
 use crate::engine::id::{OrderId, Token};
-use crate::engine::wording::{READING, internal_error, refused};
+use crate::engine::wording::{READING, internal_error, refusal};
 
 impl Accounts<'_> {
     /// The order number and the account that a target means, and the order if it is configured.
@@ -188,17 +188,17 @@ impl Accounts<'_> {
                 }
                 _ => self.tell_asker(
                     &side_call,
-                    &refused(&format!("the mail of order {number} is not sent again"), row, reply),
+                    &refusal(&format!("the mail of order {number} is not sent again"), row, reply),
                 ),
             },
             Kind::Domains { number, order } => {
                 if row.class == Class::EndpointRefused {
-                    self.details_refused(gate, &refused("the domains are not told", row, reply));
+                    self.details_refused(gate, &refusal("the domains are not told", row, reply));
                 }
                 if !is_error(reply.code) {
                     self.domains_heard(*order, number, side_call.token, reply);
                 } else {
-                    let text = refused(&format!("the domains of order {number} are not told"), row, reply);
+                    let text = refusal(&format!("the domains of order {number} are not told"), row, reply);
                     self.domains_unknown(side_call.token, *order, number, &text);
                     self.tell_asker(&side_call, &text);
                 }

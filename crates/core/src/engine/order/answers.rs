@@ -41,7 +41,7 @@ impl Order<'_> {
     /// waits.
     pub(crate) fn polled(&mut self, asked: &Asked, news: News, seen: Time) -> bool {
         self.state.record.polled = Some(seen);
-        let known = asked.before.hinted.map(|_| self.known_before_hint());
+        let known = asked.before.hinted.map(|_| self.known_state());
         let mut waits = false;
         match news {
             News::Unheard(Failure::Internal(_)) => self.stop_after_bug("calling the vendor"),

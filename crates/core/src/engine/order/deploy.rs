@@ -395,5 +395,5 @@ pub(crate) fn spec_of(entry: &config::Order) -> u64 {
     for copy in &entry.copies {
         text.push_str(&format!("{}>{}\n", copy.from.as_str(), copy.to.display()));
     }
-    schedule::seed(&text, "", 0)
+    schedule::stable_hash(&text, "", 0)
 }

@@ -72,7 +72,7 @@ impl Order<'_> {
         self.touch();
     }
 
-    pub(crate) fn known_before_hint(&self) -> Known {
+    pub(crate) fn known_state(&self) -> Known {
         let record = &self.state.record;
         // Unknown keys may differ from answer to answer.
         let details = |details: &Details| Details { others: Vec::new(), ..details.clone() };
@@ -87,7 +87,7 @@ impl Order<'_> {
 
     /// A poll that a hint asked for has ended.
     pub(crate) fn hint_followed(&mut self, before: &Known) {
-        let news = self.known_before_hint() != *before;
+        let news = self.known_state() != *before;
         let record = &mut self.state.record;
         let idle = record.pushed.as_ref().map_or(0, |pushed| pushed.idle);
         let counted = if news { 0 } else { idle.saturating_add(1) };

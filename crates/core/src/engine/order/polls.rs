@@ -51,7 +51,7 @@ impl Order<'_> {
                 }
             }
         };
-        let seed = schedule::seed(&entry.name, entry.handle.text(), u64::from(record.polls));
+        let seed = schedule::stable_hash(&entry.name, entry.handle.text(), u64::from(record.polls));
         Some(polled + schedule::spread(delay, cadence, seed))
     }
 
