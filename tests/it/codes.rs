@@ -93,7 +93,7 @@ fn a_closed_account_tells_what_to_do() {
     let status = Status::new(&world.config, &world.load(), world.now);
     let text = status.table();
     let account = text.lines().find(|line| line.starts_with("account ")).expect("a line about the account");
-    assert_snapshot!(account, @r##"account main is closed since 2026-11-20T09:12:00Z: login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login details, account is locked, password has expired or your source IP is blocked."); mend the cause at the vendor's web site; a new password: write it into /secret, it is tried at once; if the one there is right: `certcollectd resume --account main --same-password` lets one call through"##);
+    assert_snapshot!(account, @r##"account main is closed since 2026-11-20T09:12:00Z: login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login details, account is locked, password has expired or your source IP is blocked."); fix the cause at the vendor's web site; for a new password: write it into /secret, it is tried at once; if the current one is right: `certcollectd resume --account main --same-password` lets one call through"##);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn every_code_in_both_forms() {
     -3 Ours: attention, code -3, not polled
         a required argument is missing (code -3: "The 'xxxx' argument is missing!"); check product and order number
     -4 Ours: attention, code -4, not polled
-        the value of an argument is invalid (code -4: "The value of the 'orderNumber' argument is invalid!"); most often the order number is wrong: check it
+        the value of an argument is invalid (code -4: "The value of the 'orderNumber' argument is invalid!"); check the order number, the usual cause
     -13 Report: attention, code -13, not polled
         the key size in the CSR is not supported (code -13: "Words of the vendor."); make a CSR with another key size
     -14 Transient: waiting, code -14, poll in 3 h
@@ -142,9 +142,9 @@ fn every_code_in_both_forms() {
     -20 Rejected: rejected, code -20, not polled
         the order was rejected (code -20: "Words of the vendor."); place a new order
     -21 Revoked: revoked, code -21, not polled
-        the certificate was revoked (code -21: "Words of the vendor."); have a new certificate issued
+        the certificate was revoked (code -21: "Words of the vendor."); request a new certificate
     -22 WaitingSlowly: waiting, code -22, poll in 12 h
-        payment is pending (-22 "Words of the vendor."); have the order paid
+        payment is pending (-22 "Words of the vendor."); pay for the order
     -23 Unknown: waiting, code -23, poll in 3 h
         the certificate may have been replaced (code -23: "Words of the vendor.")
     -26 Waiting: waiting, code -26, poll in 3 h
@@ -153,11 +153,11 @@ fn every_code_in_both_forms() {
         call limit reached (code -42: "Words of the vendor.")
         account: call limit reached (code -42: "Words of the vendor.")
     -90 Permission: attention, code -90, not polled
-        the account may not use this voucher (code -90: "Words of the vendor."); ask the vendor's account manager for the right
+        the account may not use this voucher (code -90: "Words of the vendor."); ask the vendor's account manager for permission
     -91 Permission: attention, code -91, not polled
-        the account has no permission for this action (code -91: "Words of the vendor."); ask the vendor's account manager for the right
+        the account has no permission for this action (code -91: "Words of the vendor."); ask the vendor's account manager for permission
     -122 Report: attention, code -122, not polled
-        the order is not in a state that allows this (code -122: "The Certificate is in wrong state."); look at the order's state
+        the order is not in a state that allows this (code -122: "The Certificate is in wrong state."); check the order's state
     -123 Report: attention, code -123, not polled
         an agreement has not been accepted (code -123: "The agreement was not passed."); accept the agreement at the vendor's site
     -124 Report: attention, code -124, not polled
@@ -173,19 +173,19 @@ fn every_code_in_both_forms() {
     -40 Unknown: waiting, code -40, poll in 3 h
         the vendor believes the key is compromised (code -40: "Words of the vendor.")
     3 Unknown: waiting, code 3, poll in 3 h
-        a code that is not in the vendor's documents (code 3)
+        a code that the vendor does not document (code 3)
     42 Unknown: waiting, code 42, poll in 3 h
-        a code that is not in the vendor's documents (code 42)
+        a code that the vendor does not document (code 42)
     999999999 Unknown: waiting, code 999999999, poll in 3 h
-        a code that is not in the vendor's documents (code 999999999)
+        a code that the vendor does not document (code 999999999)
     -5 Unknown: waiting, code -5, poll in 3 h
-        a code that is not in the vendor's documents (code -5: "Words of the vendor.")
+        a code that the vendor does not document (code -5: "Words of the vendor.")
     -41 Unknown: waiting, code -41, poll in 3 h
-        a code that is not in the vendor's documents (code -41: "Words of the vendor.")
+        a code that the vendor does not document (code -41: "Words of the vendor.")
     -999 Unknown: waiting, code -999, poll in 3 h
-        a code that is not in the vendor's documents (code -999: "Words of the vendor.")
+        a code that the vendor does not document (code -999: "Words of the vendor.")
     -999999999 Unknown: waiting, code -999999999, poll in 3 h
-        a code that is not in the vendor's documents (code -999999999: "Words of the vendor.")
+        a code that the vendor does not document (code -999999999: "Words of the vendor.")
     "##);
 }
 
@@ -294,8 +294,8 @@ fn answers_that_are_no_code() {
         login refused: wrong login, locked account, expired password or blocked source address (code -16)
         account: login refused: wrong login, locked account, expired password or blocked source address (code -16)
     a login argument is missing: waiting, code -3, account closed
-        the vendor does not accept the form of login name or password (code -3: "The 'loginName' argument is missing!")
-        account: the vendor does not accept the form of login name or password (code -3: "The 'loginName' argument is missing!")
+        the vendor rejects the format of the login name or password (code -3: "The 'loginName' argument is missing!")
+        account: the vendor rejects the format of the login name or password (code -3: "The 'loginName' argument is missing!")
     -16 for a missing right: waiting, code -16, account closed
         login refused: wrong login, locked account, expired password or blocked source address (code -16: "Permission denied!")
         account: login refused: wrong login, locked account, expired password or blocked source address (code -16: "Permission denied!")
@@ -335,7 +335,7 @@ fn codes_about_an_installed_order() {
     1: guarding, code 1, poll in 3 h
         issued, but the certificate is not in the answer (1)
     -4: attention, code -4, not polled
-        the value of an argument is invalid (code -4: "The value of the 'orderNumber' argument is invalid!"); most often the order number is wrong: check it
+        the value of an argument is invalid (code -4: "The value of the 'orderNumber' argument is invalid!"); check the order number, the usual cause
     -14: guarding, code -14, poll in 3 h
         unknown error at the vendor (code -14: "An unknown error occurred!")
     -16: guarding, code -16, account closed
@@ -344,18 +344,18 @@ fn codes_about_an_installed_order() {
     -20: rejected, code -20, not polled
         the order was rejected (code -20: "Words of the vendor."); place a new order
     -21: revoked, code -21, not polled
-        the certificate was revoked (code -21: "Words of the vendor."); have a new certificate issued
+        the certificate was revoked (code -21: "Words of the vendor."); request a new certificate
     -22: guarding, code -22, poll in 3 h
-        payment is pending (-22 "Words of the vendor."); have the order paid
+        payment is pending (-22 "Words of the vendor."); pay for the order
     -26: guarding, code -26, poll in 3 h
         being issued right now (-26 "Words of the vendor.")
     -42: guarding, code -42, poll in 25 h, account paused
         call limit reached (code -42: "Words of the vendor.")
         account: call limit reached (code -42: "Words of the vendor.")
     -91: attention, code -91, not polled
-        the account has no permission for this action (code -91: "Words of the vendor."); ask the vendor's account manager for the right
+        the account has no permission for this action (code -91: "Words of the vendor."); ask the vendor's account manager for permission
     -122: attention, code -122, not polled
-        the order is not in a state that allows this (code -122: "The Certificate is in wrong state."); look at the order's state
+        the order is not in a state that allows this (code -122: "The Certificate is in wrong state."); check the order's state
     -125: guarding, code -125, poll in 3 h
         not issued yet (-125 "The Certificate is not issued yet.")
     -160: guarding, code -160, poll in 3 h

@@ -72,7 +72,7 @@ fn everything_is_seen() {
       ok       the CAA record set of example.com allows the vendor to issue
 
     *.example.com
-      ok       CNAME _MD5.example.com points to sha-256-in-two.b6gnGbHI.sectigo.com, which fits the request; whether its unique value is the order's only the vendor knows
+      ok       CNAME _MD5.example.com points to sha-256-in-two.b6gnGbHI.sectigo.com; it matches the request, but only the vendor knows whether its unique value is the order's
       ok       the CAA record set of example.com allows the vendor to issue
 
     everything that can be seen over DNS is in order
@@ -91,9 +91,9 @@ fn nothing_is_there() {
     order www, asked RESOLVER
 
     www.example.com
-      missing  no CNAME that fits the request: _MD5.www.example.com does not exist; _MD5.example.com does not exist; it should be
+      missing  no CNAME that matches the request: _MD5.www.example.com does not exist; _MD5.example.com does not exist; it should be
                  _MD5.www.example.com. CNAME SHA-256-IN-TWO.sectigo.com.
-      note     if the order is validated by a file instead: http://www.example.com/.well-known/pki-validation/MD5.txt must hold these lines; it is not fetched here
+      note     if the order is validated by a file instead: http://www.example.com/.well-known/pki-validation/MD5.txt must contain these lines; doctor does not fetch it
                  SHA-256
                  sectigo.com
       ok       no CAA record, so any authority may issue
@@ -118,15 +118,15 @@ fn records_that_point_elsewhere_and_one_step_further() {
     order www, asked RESOLVER
 
     a.example.org
-      missing  no CNAME that fits the request: _MD5.a.example.org points elsewhere, to old.sectigo.com; _MD5.example.org does not exist; it should be
+      missing  no CNAME that matches the request: _MD5.a.example.org points elsewhere, to old.sectigo.com; _MD5.example.org does not exist; it should be
                  _MD5.a.example.org. CNAME SHA-256-IN-TWO.sectigo.com.
-      note     if the order is validated by a file instead: http://a.example.org/.well-known/pki-validation/MD5.txt must hold these lines; it is not fetched here
+      note     if the order is validated by a file instead: http://a.example.org/.well-known/pki-validation/MD5.txt must contain these lines; doctor does not fetch it
                  SHA-256
                  sectigo.com
       ok       no CAA record (a.example.org does not exist), so any authority may issue
 
     b.example.net
-      ok       CNAME _MD5.b.example.net points to proofs.example.net, and that one to sha-256-in-two.sectigo.com, which fits the request; the vendor's pages do not say whether it follows so far
+      ok       CNAME _MD5.b.example.net points to proofs.example.net and on to sha-256-in-two.sectigo.com; it matches the request, but the vendor does not document whether it follows a second CNAME
       ok       no CAA record (b.example.net does not exist), so any authority may issue
 
     1 of 2 domains: something is missing, refused or unknown
@@ -161,7 +161,7 @@ fn caa_refuses_and_says_whom() {
 
     *.example.com
       ok       CNAME _MD5.example.com points to sha-256-in-two.sectigo.com, as it should
-      refused  the CAA record set of example.com refuses the vendor: it allows nobody; add
+      refused  the CAA record set of example.com refuses the vendor: it allows no CA; add
                  example.com. CAA 0 issuewild "sectigo.com"
 
     example.net
@@ -201,24 +201,24 @@ fn failures_are_told_apart() {
     order www, asked RESOLVER
 
     nodata.com
-      unknown  the record's name is a hash of the certificate request, which is not known here; give the order a csr_file
+      unknown  the record's name is a hash of the certificate request, which is unknown; configure the order's csr_file
       ok       no CAA record, so any authority may issue
 
     nxdomain.com
-      unknown  the record's name is a hash of the certificate request, which is not known here; give the order a csr_file
+      unknown  the record's name is a hash of the certificate request, which is unknown; configure the order's csr_file
       ok       no CAA record (nxdomain.com does not exist), so any authority may issue
 
     servfail.com
-      unknown  the record's name is a hash of the certificate request, which is not known here; give the order a csr_file
-      unknown  CAA servfail.com: the zone's name servers do not answer, or its DNSSEC signatures are wrong (SERVFAIL); the vendor may refuse to issue where it cannot look up CAA either
+      unknown  the record's name is a hash of the certificate request, which is unknown; configure the order's csr_file
+      unknown  CAA servfail.com: the zone's name servers do not answer, or its DNSSEC signatures are wrong (SERVFAIL); the vendor may refuse to issue if it cannot look up CAA either
 
     refused.com
-      unknown  the record's name is a hash of the certificate request, which is not known here; give the order a csr_file
-      unknown  CAA refused.com: RESOLVER refuses to answer (REFUSED); the vendor may refuse to issue where it cannot look up CAA either
+      unknown  the record's name is a hash of the certificate request, which is unknown; configure the order's csr_file
+      unknown  CAA refused.com: RESOLVER refuses to answer (REFUSED); the vendor may refuse to issue if it cannot look up CAA either
 
     silent.com
-      unknown  the record's name is a hash of the certificate request, which is not known here; give the order a csr_file
-      unknown  CAA silent.com: RESOLVER did not answer in time; the vendor may refuse to issue where it cannot look up CAA either
+      unknown  the record's name is a hash of the certificate request, which is unknown; configure the order's csr_file
+      unknown  CAA silent.com: RESOLVER did not answer in time; the vendor may refuse to issue if it cannot look up CAA either
 
     5 of 5 domains: something is missing, refused or unknown
     "##);

@@ -149,9 +149,9 @@ async fn it_answers_under_each_name_it_was_given_and_no_other() {
         assert_eq!(client.post(url).send().await.is_ok(), reached, "{host}");
     }
     let (code, text) = said(&program().args(["sandbox", "--host", "two words"]).output().unwrap());
-    assert_eq!((code, text.trim()), (2, "'two words' is no host name and no address"));
+    assert_eq!((code, text.trim()), (2, "'two words' is neither a host name nor an address"));
     let (code, said) = said(&program().args(["sandbox", "--scenario", "/dev/zero"]).output().unwrap());
-    assert_eq!((code, said.trim()), (2, "--scenario /dev/zero: it is too large for a scenario"));
+    assert_eq!((code, said.trim()), (2, "--scenario /dev/zero: the file is too large for a scenario"));
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_slip_in_a_scenario_is_named() {
         (format!("{account}{order}{order}"), "two orders have the order_number \"1\""),
         (
             format!("{account}{order}account = \"b\"\n"),
-            "order \"1\" names the account \"b\", which is not in it",
+            "order \"1\" names the account \"b\", which the scenario does not define",
         ),
     ];
     for (text, slip) in cases {

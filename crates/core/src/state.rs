@@ -60,10 +60,10 @@ CREATE TABLE adopted (name TEXT PRIMARY KEY, record TEXT NOT NULL, sum INTEGER N
 #[derive(Debug, thiserror::Error)]
 pub enum RowError {
     /// The text is not what was written.
-    #[error("the check sum of {0} does not fit its content")]
+    #[error("the checksum of {0} does not match its content")]
     Sum(String),
     /// The text has the right sum, but this program does not understand it.
-    #[error("{0} cannot be understood: {1}")]
+    #[error("{0} cannot be read: {1}")]
     Form(String, String),
 }
 

@@ -61,7 +61,7 @@ impl AccountSpec {
         }
         if let Some(other) = self.denied.iter().find(|other| Endpoint::named(other).is_none()) {
             let all = Endpoint::ALL.map(Endpoint::name).join(", ");
-            return Err(format!("account {name}: denied: '{other}' is no endpoint; there are {all}"));
+            return Err(format!("account {name}: denied: '{other}' is not an endpoint; known are {all}"));
         }
         Ok(())
     }
@@ -213,6 +213,6 @@ mod tests {
         let mut spec = AccountSpec::new("demo", "Secret");
         spec.denied.push("CollectAll".into());
         let error = Accounts::default().put(spec).unwrap_err().to_string();
-        assert!(error.contains("'CollectAll' is no endpoint; there are CollectSSL"), "{error}");
+        assert!(error.contains("'CollectAll' is not an endpoint; known are CollectSSL"), "{error}");
     }
 }

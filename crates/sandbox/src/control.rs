@@ -24,34 +24,34 @@ pub(super) struct Reply {
 const COMMANDS: [(&str, &str); 30] = [
     ("GET /", "addresses, time, names of shapes, and these commands"),
     ("GET /ca", "all CA certificates as PEM; `api` is what a client must trust"),
-    ("POST /clock", "lets time pass"),
-    ("POST /scenario", "adds accounts, orders and faults, turns dials"),
+    ("POST /clock", "advances the clock"),
+    ("POST /scenario", "adds accounts, orders and faults, sets dials"),
     ("GET /accounts", "all accounts, without their passwords"),
-    ("POST /accounts", "adds or replaces an account, which opens one that was locked out"),
-    ("DELETE /accounts/NAME", "takes an account away"),
+    ("POST /accounts", "adds or replaces an account; a locked-out one is unlocked"),
+    ("DELETE /accounts/NAME", "removes an account"),
     ("GET /orders", "all orders"),
     ("GET /orders/N", "an order"),
     ("POST /orders", "adds or replaces an order"),
-    ("DELETE /orders/N", "takes an order away"),
-    ("POST /orders/N/script", "another script, which begins now"),
-    ("POST /orders/N/advance", "the next step of the script"),
+    ("DELETE /orders/N", "removes an order"),
+    ("POST /orders/N/script", "replaces the script and starts it now"),
+    ("POST /orders/N/advance", "goes to the next step of the script"),
     ("POST /orders/N/issue", "issues the first certificate"),
-    ("POST /orders/N/reissue", "issues another one"),
+    ("POST /orders/N/reissue", "issues another certificate"),
     ("POST /orders/N/reject", "-20 from here on"),
     ("POST /orders/N/revoke", "-21 from here on"),
     ("GET /orders/N/certificate", "the present certificate"),
     ("GET /orders/N/certificates", "all certificates, oldest first"),
     ("GET /orders/N/key", "the present certificate's key, where the sandbox made it"),
-    ("GET /dials", "where the dials stand"),
-    ("POST /dials", "turns the dials that are named"),
-    ("GET /faults", "the faults that are set"),
+    ("GET /dials", "the dial settings"),
+    ("POST /dials", "sets the named dials"),
+    ("GET /faults", "the active faults"),
     ("POST /faults", "sets a fault"),
-    ("DELETE /faults", "takes all faults away"),
-    ("DELETE /faults/ID", "takes a fault away"),
+    ("DELETE /faults", "removes all faults"),
+    ("DELETE /faults/ID", "removes a fault"),
     ("GET /calls", "the last 10,000 calls; with ?after=n those with a larger number"),
-    ("GET /counters", "what was called, and how politely"),
-    ("DELETE /calls", "forgets calls and counters"),
-    ("POST /stop", "ends the sandbox"),
+    ("GET /counters", "counters of calls, gaps and refused logins"),
+    ("DELETE /calls", "clears calls and counters"),
+    ("POST /stop", "stops the sandbox"),
 ];
 
 /// Whether there is a command at this path, with whatever method.
@@ -97,7 +97,7 @@ pub(super) fn command(handle: &Handle, method: &str, path: &str, query: Option<&
         Ok(value) => Reply { status: 200, value },
         Err(failure) => {
             let (status, reason) = match failure {
-                Failure::NoSuchPath => (404, format!("there is no {path}; GET / lists what there is")),
+                Failure::NoSuchPath => (404, format!("there is no {path}; GET / lists all commands")),
                 Failure::WrongMethod => (405, format!("{path} does not take {method}")),
                 Failure::Body(reason) => (400, format!("{method} {path}: {reason}")),
                 Failure::Vendor(error) => match error {
@@ -185,7 +185,7 @@ fn route(
             Ok(json!({}))
         }
         ("DELETE", ["faults", id]) => {
-            let id = id.parse().map_err(|_| Failure::Body(format!("'{id}' is no number of a fault")))?;
+            let id = id.parse().map_err(|_| Failure::Body(format!("'{id}' is not a fault number")))?;
             done(vendor.faults.remove(id))
         }
         ("GET", ["calls"]) => Ok(json!(vendor.record().calls(after(query)?).collect::<Vec<_>>())),
@@ -278,7 +278,7 @@ fn after(query: Option<&str>) -> Result<u64, Failure> {
         if key != "after" {
             return Err(Failure::Body(format!("unknown parameter `{key}`, expected `after`")));
         }
-        number = value.parse().map_err(|_| Failure::Body(format!("after: '{value}' is no number")))?;
+        number = value.parse().map_err(|_| Failure::Body(format!("after: '{value}' is not a number")))?;
     }
     Ok(number)
 }

@@ -180,7 +180,7 @@ impl FaultSpec {
         let name = self.fault.name();
         if let Some(endpoint) = self.endpoint.as_deref().filter(|name| Endpoint::named(name).is_none()) {
             let all = Endpoint::ALL.map(Endpoint::name).join(", ");
-            return Err(format!("{name}: '{endpoint}' is no endpoint; there are {all}"));
+            return Err(format!("{name}: '{endpoint}' is not an endpoint; known are {all}"));
         }
         if self.times == Some(0) {
             return Err(format!("{name}: times must be at least 1"));
@@ -442,7 +442,7 @@ mod tests {
         refused(r#"{"fault":{"http-status":{"status":200}}}"#, "400 to 599");
         refused(r#"{"fault":{"redirect":{"status":304,"location":"x"}}}"#, "301, 302");
         refused(r#"{"fault":"flapping","reached":false}"#, "needs an answer");
-        refused(r#"{"fault":"html","endpoint":"Collect"}"#, "no endpoint");
+        refused(r#"{"fault":"html","endpoint":"Collect"}"#, "not an endpoint");
     }
 
     #[test]

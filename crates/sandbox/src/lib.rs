@@ -186,7 +186,7 @@ impl Sandbox {
             return Err(Error::Refused(reason));
         }
         if let Some(host) = options.hosts.iter().find(|host| !is_host(host)) {
-            return Err(Error::Refused(format!("'{host}' is no host name and no address")));
+            return Err(Error::Refused(format!("'{host}' is neither a host name nor an address")));
         }
         let vendor = Vendor::at(&options.hosts, options.scenario)?;
         let ca_pem = vendor.authorities().api;

@@ -51,7 +51,10 @@ impl Scenario {
         }
         self.order.iter().find_map(|order| {
             let account = order.account.as_deref().filter(|account| !logins.contains(account))?;
-            Some(format!("order {:?} names the account {account:?}, which is not in it", order.order_number))
+            Some(format!(
+                "order {:?} names the account {account:?}, which the scenario does not define",
+                order.order_number
+            ))
         })
     }
 
@@ -125,7 +128,7 @@ mod tests {
         check("[[order]]\nproduct = \"ssl\"", &["missing field `order_number`"]);
         check("[[order]]\norder_number = \"1\"\nproduct = \"tls\"", &["line 3", "unknown variant `tls`"]);
         check(r#"{"orders": []}"#, &["unknown field `orders`"]);
-        check("[dials]\nshape = \"odd\"", &["shape: 'odd' is not known"]);
+        check("[dials]\nshape = \"odd\"", &["shape: 'odd' is unknown"]);
         check(
             "[[order]]\norder_number = \"1\"\nscript = [{ state = \"error\" }]",
             &["order 1: script, step 1: the state 'error' needs a code"],

@@ -185,7 +185,7 @@ impl Step {
             return Err("a certificate belongs to the state 'issued'".into());
         }
         if let Some(key) = self.status.keys().find(|key| !STATUS_KEYS.contains(&key.as_str())) {
-            return Err(format!("'{key}' is no status; there are {}", STATUS_KEYS.join(", ")));
+            return Err(format!("'{key}' is not a status; known are {}", STATUS_KEYS.join(", ")));
         }
         self.certificate.as_ref().map_or(Ok(()), CertificateSpec::check)
     }
@@ -292,7 +292,7 @@ mod tests {
             "belongs to the state 'issued'",
         );
         let status = BTreeMap::from([("dcv".to_owned(), 1)]);
-        check(Step { status, ..Step::default() }, "'dcv' is no status");
+        check(Step { status, ..Step::default() }, "'dcv' is not a status");
     }
 
     #[test]

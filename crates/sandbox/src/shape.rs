@@ -221,7 +221,7 @@ impl Choice {
     pub(super) fn parse(text: &str) -> Result<Choice, String> {
         let how = match text.strip_prefix(RANDOM) {
             Some(seed) => How::Random(
-                seed.parse().map_err(|_| format!("shape: '{seed}' is no seed; random:7 would be right"))?,
+                seed.parse().map_err(|_| format!("shape: '{seed}' is not a seed; write it like random:7"))?,
             ),
             None => How::Fixed(Box::new(fixed(text)?)),
         };
@@ -247,7 +247,7 @@ fn fixed(text: &str) -> Result<Shape, String> {
     let mut seen: Vec<&Named> = Vec::new();
     for name in text.split('+').filter(|name| *name != DOCUMENTED) {
         let found = NAMES.iter().find(|named| named.name == name).ok_or_else(|| {
-            format!("shape: '{name}' is not known; there are {}", names().collect::<Vec<_>>().join(", "))
+            format!("shape: '{name}' is unknown; known are {}", names().collect::<Vec<_>>().join(", "))
         })?;
         if let Some(other) = seen.iter().find(|other| other.aspect == found.aspect) {
             return Err(format!("shape: {} and {name} exclude each other", other.name));
@@ -315,10 +315,8 @@ mod tests {
         assert!(shape.position == Position::IssuerFirst && shape.crlf && !shape.bom);
         let error = Choice::parse("pem+crlf+pem64").unwrap_err();
         assert_eq!(error, "shape: pem and pem64 exclude each other");
-        assert!(
-            Choice::parse("perm").unwrap_err().starts_with("shape: 'perm' is not known; there are der64")
-        );
-        assert!(Choice::parse("random:x").unwrap_err().contains("no seed"));
+        assert!(Choice::parse("perm").unwrap_err().starts_with("shape: 'perm' is unknown; known are der64"));
+        assert!(Choice::parse("random:x").unwrap_err().contains("not a seed"));
         assert_eq!(Choice::parse("documented").unwrap().shape(4), Shape { seed: 5, ..Shape::default() });
     }
 

@@ -171,7 +171,7 @@ fn who_did_not_answer_in_time() {
         assert_eq!(code, 1, "{said}");
         let base_url = setting.vendor().base_url();
         let host = base_url.trim_start_matches("https://").trim_end_matches('/');
-        let expected = format!("no whole answer within request_timeout: {host} {sent}");
+        let expected = format!("no complete answer within request_timeout: {host} {sent}");
         assert!(said.contains(&expected), "{expected} is missing in: {said}");
     }
 }

@@ -54,7 +54,7 @@ pub enum Failure {
     #[error("TLS with the vendor's host failed, so the login was not sent: {0}")]
     Tls(String),
     /// The vendor may have seen the call. Who had sent how much by then.
-    #[error("no whole answer within request_timeout: {0}")]
+    #[error("no complete answer within request_timeout: {0}")]
     Timeout(String),
     /// The request had gone out.
     #[error("the connection broke before the answer was complete: {0}")]

@@ -119,7 +119,7 @@ impl Progress {
             Progress::NotBegun => "not completed",
             Progress::Done => "completed",
             Progress::Begun => "in progress",
-            Progress::Unknown => "a value that no document names",
+            Progress::Unknown => "an undocumented value",
         }
     }
 }
@@ -177,47 +177,42 @@ pub const TABLE: [Row; 27] = [
     row(-1, Class::Ours, "the request was not made over HTTPS", "check base_url and any proxy in between"),
     row(-2, Class::Ours, "the vendor does not know one of the arguments", "check product and order number"),
     row(-3, Class::Ours, "a required argument is missing", "check product and order number"),
-    row(
-        -4,
-        Class::Ours,
-        "the value of an argument is invalid",
-        "most often the order number is wrong: check it",
-    ),
+    row(-4, Class::Ours, "the value of an argument is invalid", "check the order number, the usual cause"),
     row(-13, Class::Report, "the key size in the CSR is not supported", "make a CSR with another key size"),
     row(-14, Class::Transient, "unknown error at the vendor", ""),
     row(
         LOGIN_REFUSED,
         Class::AccountClosed,
         "login refused: wrong login, locked account, expired password or blocked source address",
-        "log in at the vendor's web site and mend the cause; `certcollectd status` says what to do then",
+        "log in at the vendor's web site and fix the cause; `certcollectd status` shows the next step",
     ),
     row(-17, Class::Ours, "the request arrived as GET", "check base_url and any proxy in between"),
     row(-20, Class::Rejected, "the order was rejected", "place a new order"),
-    row(-21, Class::Revoked, "the certificate was revoked", "have a new certificate issued"),
-    row(-22, Class::WaitingSlowly, "payment is pending", "have the order paid"),
+    row(-21, Class::Revoked, "the certificate was revoked", "request a new certificate"),
+    row(-22, Class::WaitingSlowly, "payment is pending", "pay for the order"),
     // Listed by CollectSSL from 1.18 to 1.20 without words that are known; since then a replaced certificate is collected by
     // certificateID (changelog 1.21).
     row(
         -23,
         Class::Unknown,
         "the certificate may have been replaced",
-        "give certificate_id for a certain one",
+        "configure certificate_id to collect a specific one",
     ),
     row(-26, Class::Waiting, "being issued right now", ""),
-    row(-42, Class::AccountPaused, "call limit reached", "ask less often: raise interval or call_gap"),
+    row(-42, Class::AccountPaused, "call limit reached", "poll less often: raise interval or call_gap"),
     row(
         -90,
         Class::Permission,
         "the account may not use this voucher",
-        "ask the vendor's account manager for the right",
+        "ask the vendor's account manager for permission",
     ),
     row(
         -91,
         Class::Permission,
         "the account has no permission for this action",
-        "ask the vendor's account manager for the right",
+        "ask the vendor's account manager for permission",
     ),
-    row(-122, Class::Report, "the order is not in a state that allows this", "look at the order's state"),
+    row(-122, Class::Report, "the order is not in a state that allows this", "check the order's state"),
     row(
         -123,
         Class::Report,
@@ -228,13 +223,13 @@ pub const TABLE: [Row; 27] = [
     row(-125, Class::Waiting, "not issued yet", ""),
     row(-160, Class::Unknown, "general error at the vendor", "see the vendor's message"),
     // Not codes of an endpoint that we call, but seen in clients' tables for orders that ended.
-    row(-35, Class::Unknown, "the certificate has expired", "have a new certificate issued"),
-    row(-36, Class::Unknown, "the certificate has expired", "have a new certificate issued"),
+    row(-35, Class::Unknown, "the certificate has expired", "request a new certificate"),
+    row(-36, Class::Unknown, "the certificate has expired", "request a new certificate"),
     row(-40, Class::Unknown, "the vendor believes the key is compromised", "have a new key certified"),
 ];
 
 const UNKNOWN: Row =
-    row(i32::MIN, Class::Unknown, "a code that is not in the vendor's documents", "see the vendor's message");
+    row(i32::MIN, Class::Unknown, "a code that the vendor does not document", "see the vendor's message");
 
 /// The row of a code; a code that is not in the table has a row of class [`Class::Unknown`].
 pub fn row_of(code: i32) -> Row {
@@ -259,7 +254,7 @@ pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
             Row {
                 class: Class::EndpointRefused,
                 means: "this endpoint is not open to the account",
-                advice: "ask the vendor's account manager for the right",
+                advice: "ask the vendor's account manager for permission",
                 ..row
             }
         }
@@ -267,7 +262,7 @@ pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
         // try looks like a wrong login.
         -3 | -4 if names("loginname") || names("loginpassword") => Row {
             class: Class::AccountClosed,
-            means: "the vendor does not accept the form of login name or password",
+            means: "the vendor rejects the format of the login name or password",
             ..row_of(LOGIN_REFUSED)
         },
         // Status and error code share their numbers; where nothing is collected, 0 is plain success.

@@ -146,7 +146,7 @@ pub fn caa_refusal(records: &[Caa], wildcard: bool) -> Option<String> {
     }
     let others: Vec<&str> = allowed.iter().map(String::as_str).filter(|name| !name.is_empty()).collect();
     Some(match others.as_slice() {
-        [] => "it allows nobody".to_owned(),
+        [] => "it allows no CA".to_owned(),
         others => format!("it allows only {}", super::Untrusted::new(&others.join(", "))),
     })
 }
@@ -219,8 +219,8 @@ mod tests {
         check(&[record("ISSUE", " Sectigo.com ; validationmethods=dns")], false, None);
         check(&[record("issue", "letsencrypt.org"), record("issue", "comodoca.com")], false, None);
         check(&[record("issue", "letsencrypt.org")], false, Some("it allows only letsencrypt.org"));
-        check(&[record("issue", ";")], false, Some("it allows nobody"));
-        check(&[record("issue", "sectigo.com"), record("issuewild", ";")], true, Some("it allows nobody"));
+        check(&[record("issue", ";")], false, Some("it allows no CA"));
+        check(&[record("issue", "sectigo.com"), record("issuewild", ";")], true, Some("it allows no CA"));
         check(&[record("issue", "sectigo.com"), record("issuewild", ";")], false, None);
         check(&[record("issuewild", "letsencrypt.org")], false, None);
         check(&[record("issue", "letsencrypt.org"), record("issuewild", "sectigo.com")], true, None);

@@ -44,7 +44,7 @@ pub enum BerError {
     #[error("it has too many parts")]
     Children,
     /// Data after the outermost element.
-    #[error("there is more data after its end")]
+    #[error("trailing data follows its end")]
     Trailing,
     /// Another element than the structure asks for.
     #[error("a part is missing or of an unexpected kind")]

@@ -24,19 +24,19 @@ pub enum KeyError {
     #[error("its PEM armour is damaged at line {0}")]
     Armour(usize),
     /// PKCS#8 `ENCRYPTED PRIVATE KEY`, or the older `Proc-Type: 4,ENCRYPTED`.
-    #[error("the private key is encrypted; a daemon has nobody to ask for the passphrase")]
+    #[error("the private key is encrypted, and a daemon cannot ask for a passphrase")]
     Encrypted,
     /// Something else that has a name.
     #[error("{0}")]
     Instead(Lookalike),
     /// Other PEM blocks, or none.
-    #[error("there is no private key in PEM form in it")]
+    #[error("it contains no private key in PEM form")]
     NoKey,
     /// Other PEM blocks, or none.
-    #[error("there is no certificate request in it")]
+    #[error("it contains no certificate request")]
     NoRequest,
     /// Which of them the certificate was ordered with cannot be told.
-    #[error("there are several certificate requests in it; leave only the one that was sent to the vendor")]
+    #[error("it contains several certificate requests; keep only the one that was sent to the vendor")]
     SeveralRequests,
     /// A key that the crypto library refuses and that is not RSA either.
     #[error(
@@ -44,7 +44,7 @@ pub enum KeyError {
          a csr_file can have a key of any kind"
     )]
     Unsupported,
-    #[error("it is damaged or of an unknown structure")]
+    #[error("it is damaged or has an unknown structure")]
     Malformed,
 }
 

@@ -5,18 +5,18 @@ use super::ber::{self, Reader};
 words! {
     /// Forms in which keys come along and are not read, with the way out.
     pub enum Lookalike {
-        Der = "it is a private key in DER form; make PEM of it: openssl pkey -inform DER -in FILE -out KEY.pem",
-        EncryptedDer = "it is an encrypted private key in DER form; make plain PEM of it: openssl pkcs8 -inform DER -in \
+        Der = "it is a private key in DER form; convert it to PEM: openssl pkey -inform DER -in FILE -out KEY.pem",
+        EncryptedDer = "it is an encrypted private key in DER form; convert it to plain PEM: openssl pkcs8 -inform DER -in \
                         FILE -out KEY.pem",
-        Pfx = "it is a PKCS#12 file (PFX); take the key out of it: openssl pkcs12 -in FILE -nocerts -nodes -out KEY.pem",
+        Pfx = "it is a PKCS#12 file (PFX); extract the key: openssl pkcs12 -in FILE -nocerts -nodes -out KEY.pem",
         /// A certificate, a request or another structure.
-        OtherDer = "it is DER and no private key; a private key in PEM form is wanted",
+        OtherDer = "it is DER but not a private key; a private key in PEM form is needed",
         /// PEM as Windows saves "Unicode".
-        Utf16 = "it is UTF-16 text; make ASCII of it: iconv -f UTF-16 -t ASCII FILE | openssl pkey -out KEY.pem",
-        OpenSsh = "it is in OpenSSH's own form; change it in place: ssh-keygen -p -m PKCS8 -N '' -f FILE",
-        Putty = "it is in PuTTY's own form; make PEM of it: puttygen FILE -O private-openssh -o KEY, then ssh-keygen -p \
+        Utf16 = "it is UTF-16 text; convert it to ASCII: iconv -f UTF-16 -t ASCII FILE | openssl pkey -out KEY.pem",
+        OpenSsh = "it is in OpenSSH's own format; convert it in place: ssh-keygen -p -m PKCS8 -N '' -f FILE",
+        Putty = "it is in PuTTY's own format; convert it to PEM: puttygen FILE -O private-openssh -o KEY, then ssh-keygen -p \
                  -m PKCS8 -N '' -f KEY",
-        Jks = "it is a Java keystore; make PKCS#12 of it with keytool -importkeystore -deststoretype PKCS12, then take \
+        Jks = "it is a Java keystore; convert it to PKCS#12 with keytool -importkeystore -deststoretype PKCS12, then take \
                the key out: openssl pkcs12 -in FILE -nocerts -nodes -out KEY.pem",
     }
 }

@@ -58,10 +58,10 @@ const MAX_SERIAL: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CertError {
     /// Not the structure of RFC 5280 section 4.1, or cut off.
-    #[error("it is no well-formed X.509 certificate")]
+    #[error("it is not a well-formed X.509 certificate")]
     Malformed,
     /// Bytes after the end of the structure.
-    #[error("there is more data after the end of the certificate")]
+    #[error("trailing data follows the certificate")]
     Trailing,
     /// The named extension decides about trust and cannot be read.
     #[error("its extension {0} cannot be read")]

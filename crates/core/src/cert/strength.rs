@@ -33,15 +33,13 @@ fn look(spki: &[u8]) -> Result<Option<String>, BerError> {
             // RFC 5480 section 2.1.1: "specifiedCurve [...] MUST NOT be used in PKIX". Whoever writes the curve's numbers
             // chooses how much they protect.
             None => {
-                Some("elliptic curve has no name, and clients refuse a curve that is written out".to_owned())
+                Some("elliptic curve is not a named curve, and clients refuse explicit parameters".to_owned())
             }
         },
         "1.3.101.112" if spki.key.len() != 32 => {
-            Some("public key is not of an Ed25519 key's length".to_owned())
+            Some("public key has the wrong length for Ed25519".to_owned())
         }
-        "1.3.101.113" if spki.key.len() != 57 => {
-            Some("public key is not of an Ed448 key's length".to_owned())
-        }
+        "1.3.101.113" if spki.key.len() != 57 => Some("public key has the wrong length for Ed448".to_owned()),
         _ => None,
     })
 }
@@ -51,7 +49,7 @@ fn rsa_weakness(rsa: &Rsa<'_>) -> Option<String> {
     if rsa.bits() < MIN_RSA_BITS {
         Some(format!("RSA key has only {} bits", rsa.bits()))
     } else if rsa.exponent == [1] || !odd(rsa.exponent) {
-        Some("RSA key has an exponent that protects nothing (1, or an even number)".to_owned())
+        Some("RSA key has an insecure exponent (1 or even)".to_owned())
     } else if !odd(rsa.modulus) {
         Some("RSA key has an even modulus".to_owned())
     } else {
@@ -61,7 +59,7 @@ fn rsa_weakness(rsa: &Rsa<'_>) -> Option<String> {
 
 /// `curve` is a dotted identifier; `point` as in SEC 1, section 2.3.3.
 fn point_weakness(curve: &str, point: &[u8]) -> Option<String> {
-    const NO_POINT: &str = "public key is no point of its curve";
+    const NO_POINT: &str = "public key is not a point on its curve";
     let field = match point {
         [0] => return Some("public key is the point at infinity".to_owned()),
         [2 | 3, x @ ..] => x.len(),
@@ -125,11 +123,11 @@ mod tests {
         check(rsa(512, &[1, 0, 1], 1), "RSA key has only 512 bits");
         check(rsa(2040, &[1, 0, 1], 1), "RSA key has only 2040 bits");
         // A curve that is written out, the parameters left out, and those of the issuer.
-        let unnamed = "elliptic curve has no name, and clients refuse a curve that is written out";
+        let unnamed = "elliptic curve is not a named curve, and clients refuse explicit parameters";
         for parameters in [&[0x30, 3, 2, 1, 1][..], &[], &[5, 0]] {
             check(weakness(&spki(EC, parameters, &[&[4][..], &[9; 64]].concat())), unnamed);
         }
-        let exponent = "RSA key has an exponent that protects nothing (1, or an even number)";
+        let exponent = "RSA key has an insecure exponent (1 or even)";
         check(rsa(2048, &[1], 1), exponent);
         check(rsa(2048, &[1, 0, 0], 1), exponent);
         check(rsa(2048, &[2], 1), exponent);
@@ -143,11 +141,11 @@ mod tests {
         }
         for point in [&[][..], &[4], &[&[4][..], &[9; 64]].concat(), &[&[4][..], &[9; 63]].concat(), &[1; 65]]
         {
-            check(weakness(&spki(EC, P256, point)), "public key is no point of its curve");
+            check(weakness(&spki(EC, P256, point)), "public key is not a point on its curve");
         }
         check(
             weakness(&spki(&[0x2b, 0x65, 112], &[], &[1; 31])),
-            "public key is not of an Ed25519 key's length",
+            "public key has the wrong length for Ed25519",
         );
         check(weakness(&[0x30, 0]), "public key cannot be read");
         check(

@@ -39,7 +39,7 @@ impl Account {
     /// What the operator does about a refused login.
     pub fn when_refused(&self) -> String {
         format!(
-            "mend the cause at the vendor's web site; a new password: {}; if the one there is right: \
+            "fix the cause at the vendor's web site; for a new password: {}; if the current one is right: \
              `certcollectd resume --account {} --same-password` lets one call through",
             self.password.remedy(),
             self.name
@@ -95,7 +95,8 @@ impl SecretSource {
     pub fn when_unread(&self) -> String {
         match self {
             SecretSource::File(_) => {
-                "write the password into it, readable for the daemon's user: it is tried at once".into()
+                "write the password into it, readable by the daemon's user; the daemon tries it at once"
+                    .into()
             }
             SecretSource::Credential(_) | SecretSource::Env(_) => self.remedy(),
         }
@@ -104,12 +105,14 @@ impl SecretSource {
     /// How another secret gets into force: the one thing to do.
     pub fn remedy(&self) -> String {
         match self {
-            SecretSource::File(path) => format!("write it into {}, it is tried at once", path.display()),
+            SecretSource::File(path) => {
+                format!("write it into {}; the daemon tries it at once", path.display())
+            }
             SecretSource::Credential(name) => format!(
-                "write it to where the unit's LoadCredential={name}: reads it, then `systemctl restart certcollectd`"
+                "write it to the file that LoadCredential={name}: in the unit names, then `systemctl restart certcollectd`"
             ),
             SecretSource::Env(name) => {
-                format!("set {name} where the daemon gets its environment from, then restart the daemon")
+                format!("set {name} in the daemon's environment, then restart the daemon")
             }
         }
     }

@@ -23,25 +23,25 @@ pub struct Arguments {
     /// Address of the vendor's API; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8443")]
     pub listen: SocketAddr,
-    /// A name or address under which clients reach the API, besides localhost; may be given several times
+    /// A name or address under which clients reach the API, besides localhost; may be repeated
     #[arg(long = "host", value_name = "NAME")]
     pub hosts: Vec<String>,
     /// Address of the control port, on loopback; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8444")]
     pub control: SocketAddr,
-    /// Accounts, orders, dials and faults to begin with, as TOML or JSON; without it, those of the demo
+    /// Accounts, orders, dials and faults to start with, as TOML or JSON; without it, those of the demo
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
-    /// Print a scenario to begin with, and end
+    /// Print an example scenario and exit
     #[arg(long)]
     pub example: bool,
-    /// Directory for passwords, CA and configuration, which stays; without it, one that goes with the sandbox
+    /// Directory for passwords, CA and configuration, kept at the end; without it, a temporary one
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
     /// Write the CA certificate that a client must trust (ca_file) to this file
     #[arg(long, value_name = "FILE")]
     pub ca_out: Option<PathBuf>,
-    /// Say the addresses for machines
+    /// Print the addresses as JSON
     #[arg(long)]
     pub json: bool,
 }
@@ -77,7 +77,7 @@ pub fn run(arguments: &Arguments, print: Print) -> Result<(), Failure> {
     })?;
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime =
-        runtime.map_err(|error| Failure::Failed(format!("the runtime cannot start: {}", cause(&error))))?;
+        runtime.map_err(|error| Failure::Failed(format!("cannot start the runtime: {}", cause(&error))))?;
     runtime.block_on(play(arguments, &scenario, sandbox, print)).map_err(Failure::Failed)
 }
 
@@ -88,8 +88,7 @@ async fn play(
     print: Print,
 ) -> Result<(), String> {
     // Before anyone is told that it is there, and can end it.
-    let listen =
-        |kind| signal(kind).map_err(|error| format!("signals cannot be listened to: {}", cause(&error)));
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {}", cause(&error)));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
     // A terminal that is closed does not end it.
@@ -149,10 +148,9 @@ pub fn print(text: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
     match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!(
-            "standard output cannot be written to, so what it was to say is lost: {}",
-            cause(&error)
-        )),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(format!("standard output cannot be written to, so what it was to say is lost: {}", cause(&error)))
+        }
         _ => Ok(()),
     }
 }
@@ -162,7 +160,7 @@ fn read_scenario(path: &Path) -> Result<Scenario, String> {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text));
     if read.map_err(|error| format!("--scenario {shown}: {}", cause(&error)))? as u64 > LONGEST {
-        return Err(format!("--scenario {shown}: it is too large for a scenario"));
+        return Err(format!("--scenario {shown}: the file is too large for a scenario"));
     }
     let scenario = Scenario::parse(&text).map_err(|error| format!("{shown}: {}", with_cause(&error)))?;
     match scenario.slip() {

@@ -176,7 +176,7 @@ pub fn control(subject: &Subject, token: Option<&Token>, seen: &[Seen]) -> Vec<F
         return vec![Finding::new("cname", State::Ok, "the vendor has seen the proof of control")];
     }
     if !subject.is_name() {
-        let text = "an IP address has neither CNAME nor CAA records; its control is proven by a file";
+        let text = "an IP address has neither CNAME nor CAA records; it is validated by a file";
         return vec![file(subject, token, "http"), Finding::new("cname", State::Note, text)];
     }
     match subject.way() {
@@ -190,7 +190,7 @@ pub fn control(subject: &Subject, token: Option<&Token>, seen: &[Seen]) -> Vec<F
             None => vec![Finding::new(
                 "cname",
                 State::Unknown,
-                "the record's name is a hash of the certificate request, which is not known here; give the order a csr_file",
+                "the record's name is a hash of the certificate request, which is unknown; configure the order's csr_file",
             )],
             Some(token) => cname(subject, token, seen),
         },
@@ -201,15 +201,15 @@ fn cname(subject: &Subject, token: &Token, seen: &[Seen]) -> Vec<Finding> {
     if let Some(proof) = seen.iter().find(|seen| seen.proves(token) != Match::Other) {
         let mut text = format!("CNAME {} points to {}", proof.name, shown(&proof.found));
         if let Some(further) = &proof.further {
-            text += &format!(", and that one to {}", shown(further));
+            text += &format!(" and on to {}", shown(further));
         }
         text += match (proof.proves(token), &proof.further) {
             (Match::WithUniqueValue, _) => {
-                ", which fits the request; whether its unique value is the order's only the vendor knows"
+                "; it matches the request, but only the vendor knows whether its unique value is the order's"
             }
             // A resolver that is asked for an address would follow; one that is asked for the CNAME does not.
             (_, Some(_)) => {
-                ", which fits the request; the vendor's pages do not say whether it follows so far"
+                "; it matches the request, but the vendor does not document whether it follows a second CNAME"
             }
             (Match::Exact | Match::Other, None) => ", as it should",
         };
@@ -232,7 +232,7 @@ fn cname(subject: &Subject, token: &Token, seen: &[Seen]) -> Vec<Finding> {
         Some(seen) => (State::Unknown, format!("CNAME {}", tell(seen))),
         None => {
             let told: Vec<String> = seen.iter().map(tell).collect();
-            (State::Missing, format!("no CNAME that fits the request: {}", told.join("; ")))
+            (State::Missing, format!("no CNAME that matches the request: {}", told.join("; ")))
         }
     };
     let name = token.record_names(&subject.domain).into_iter().next().unwrap_or_default();
@@ -264,11 +264,11 @@ fn file(subject: &Subject, token: Option<&Token>, scheme: &str) -> Finding {
         return Finding::new("file", State::Missing, text);
     }
     let Some(token) = token else {
-        let text = "the file's name is a hash of the certificate request, which is not known here; give the order a csr_file";
+        let text = "the file's name is a hash of the certificate request, which is unknown; configure the order's csr_file";
         return Finding::new("file", State::Unknown, text);
     };
     let text = format!(
-        "{scheme}://{}{} must hold these lines; it is not fetched here\n{}",
+        "{scheme}://{}{} must contain these lines; doctor does not fetch it\n{}",
         Untrusted::new(&subject.domain),
         token.file_path(),
         token.file_content().trim_end()
@@ -284,7 +284,7 @@ pub fn caa(subject: &Subject, climbed: &[(String, Found<Caa>)]) -> Finding {
             Found::Records(records) => return judged(subject, name, records),
             Found::Failed(why) => {
                 let text = format!(
-                    "CAA {name}: {why}; the vendor may refuse to issue where it cannot look up CAA either"
+                    "CAA {name}: {why}; the vendor may refuse to issue if it cannot look up CAA either"
                 );
                 return Finding::new("caa", State::Unknown, text);
             }

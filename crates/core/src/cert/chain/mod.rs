@@ -71,7 +71,7 @@ impl fmt::Display for Completeness {
         match self {
             Completeness::Rooted => f.write_str("the chain is complete, with its root"),
             Completeness::Open => f.write_str("the chain is complete, without a root"),
-            Completeness::SelfSigned => f.write_str("the certificate signed itself"),
+            Completeness::SelfSigned => f.write_str("the certificate is self-signed"),
             Completeness::NoIssuer => f.write_str("the issuer of the certificate was not sent with it"),
             Completeness::BadSignature { above } => {
                 write!(f, "the signature of {} was not made by the issuer that was sent with it", link(above))
@@ -80,7 +80,7 @@ impl fmt::Display for Completeness {
                 write!(f, "{} was signed by a certificate that may not sign certificates", link(above))
             }
             Completeness::PathTooLong { above } => {
-                write!(f, "the issuer of {} does not allow so many intermediates below it", link(above))
+                write!(f, "the issuer of {} allows fewer intermediates below it", link(above))
             }
             Completeness::Unsupported { above, algorithm } => {
                 write!(f, "the signature of {} cannot be checked: {algorithm}", link(above))

@@ -300,7 +300,7 @@ fn errors_are_sentences() {
     );
     check(
         UnpackError::Certificate { number: 2, source: CertError::Malformed },
-        "certificate number 2 is damaged: it is no well-formed X.509 certificate",
+        "certificate number 2 is damaged: it is not a well-formed X.509 certificate",
     );
     check(
         UnpackError::ArchiveTooLarge,

@@ -64,7 +64,7 @@ fn misfit(expected: &KeyExpectation<'_>) -> Option<String> {
             }
             let unreadable = listed(unreadable.iter().map(String::as_str));
             let is_readable = !readable.is_empty();
-            let fits_none = format!("the certificate's public key fits none of {}", listed(readable));
+            let fits_none = format!("the certificate's public key matches none of {}", listed(readable));
             Some(match (is_readable, unreadable.is_empty()) {
                 (false, _) => format!("there is no key to compare with; {unreadable}"),
                 (true, true) => fits_none,
@@ -72,7 +72,7 @@ fn misfit(expected: &KeyExpectation<'_>) -> Option<String> {
             })
         }
         KeyExpectation::Csr(Ok(_)) => {
-            Some("the certificate's public key is not that of the certificate request".to_owned())
+            Some("the certificate's public key does not match the certificate request".to_owned())
         }
         KeyExpectation::Csr(Err(reason)) => {
             Some(format!("there is no key to compare with; the certificate request cannot be used: {reason}"))
@@ -97,13 +97,12 @@ fn by_elimination<'a>(
         [leaf] => Ok(leaf),
         [] => Err(match pool.len() {
             0 => "there is no certificate".to_owned(),
-            1 => "the only certificate is that of a CA".to_owned(),
+            1 => "the only certificate is a CA certificate".to_owned(),
             all => format!("none of the {all} certificates is an end-entity certificate"),
         }),
-        _ => Err(format!(
-            "{} certificates could be the one that was ordered; name its key or domains",
-            left.len()
-        )),
+        _ => {
+            Err(format!("{} certificates could be the ordered one; configure its key or domains", left.len()))
+        }
     }
 }
 

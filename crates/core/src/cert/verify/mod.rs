@@ -235,15 +235,15 @@ fn usable(leaf: &Certificate, purpose: Purpose, findings: &mut Findings) {
     }
     let named = leaf.names().iter().any(|name| matches!(name, SanName::Dns(_) | SanName::Ip(_)));
     if purpose == Purpose::Server && !named && !leaf.is_ca() {
-        let text = "the certificate names no server: its subjectAltName is missing, empty or cannot be read";
+        let text = "the certificate names no server: its subjectAltName is missing, empty or unreadable";
         findings.add(Check::Leaf, text.to_owned());
     } else if let (Purpose::Server, odd @ 1..) = (purpose, leaf.unreadable_names()) {
         // The others serve as they are.
         let text = match odd {
-            1 => "one of the certificate's names is neither a DNS name nor an address; no client takes it"
+            1 => "one of the certificate's names is neither a DNS name nor an address; no client accepts it"
                 .to_owned(),
             _ => format!(
-                "{odd} of the certificate's names are neither DNS names nor addresses; no client takes them"
+                "{odd} of the certificate's names are neither DNS names nor addresses; no client accepts them"
             ),
         };
         findings.list.push(Finding { check: Check::Leaf, level: Severity::Warn, text });
@@ -297,7 +297,7 @@ fn has_expired(certificate: &Certificate, now: i64) -> bool {
 fn links(leaf: &Certificate, chain: &Chain, findings: &mut Findings) {
     if leaf.is_ca() {
         // No policy allows this one: its key could sign certificates for any name.
-        let text = "the certificate is itself one of a CA".to_owned();
+        let text = "the certificate is a CA certificate".to_owned();
         findings.list.push(Finding { check: Check::Chain, level: Severity::Block, text });
     }
     if !chain.complete.is_sound() {
@@ -330,11 +330,12 @@ fn downgrade(leaf: &Certificate, installed: Option<Installed>, findings: &mut Fi
     let mut compare = |what: &str, new: i64, old: i64| {
         if new < old {
             let (new, old) = (date(new), date(old));
-            findings.add(Check::Downgrade, format!("{what} {new}, the installed one's {old}"));
+            let text = format!("the new certificate {what} earlier ({new}) than the installed one ({old})");
+            findings.add(Check::Downgrade, text);
         }
     };
-    compare("the new certificate ends earlier: its last day is", leaf.not_after(), installed.not_after);
-    compare("the new certificate is the older one: it begins", leaf.not_before(), installed.not_before);
+    compare("expires", leaf.not_after(), installed.not_after);
+    compare("starts", leaf.not_before(), installed.not_before);
 }
 
 /// RFC 3339, or the bare number outside the years that it can write.

@@ -142,10 +142,10 @@ fn a_key_that_fits_nothing_is_named() {
         assert_eq!(check(&pool, &expected, Some(&leaf), &[finding]).key, None);
     };
     let stray = candidate("/k/stray", &other);
-    with(slice::from_ref(&stray), "key: the certificate's public key fits none of /k/stray");
+    with(slice::from_ref(&stray), "key: the certificate's public key matches none of /k/stray");
     with(
         &[unreadable("/k/www"), stray],
-        "key: the certificate's public key fits none of /k/stray; \
+        "key: the certificate's public key matches none of /k/stray; \
         /k/www cannot be used: permission denied",
     );
     with(
@@ -153,11 +153,11 @@ fn a_key_that_fits_nothing_is_named() {
         "key: there is no key to compare with; /k/www cannot be used: permission denied",
     );
     let many: Vec<_> = (0..8).map(|at| candidate(&format!("/k/{at}"), &other)).collect();
-    with(&many, "key: the certificate's public key fits none of /k/0, /k/1, /k/2, /k/3, /k/4 and 3 more");
+    with(&many, "key: the certificate's public key matches none of /k/0, /k/1, /k/2, /k/3, /k/4 and 3 more");
 
     let public_key = candidate("", &other).key.unwrap();
     let key = KeyExpectation::Csr(Ok(public_key.first()));
-    let text = "key: the certificate's public key is not that of the certificate request";
+    let text = "key: the certificate's public key does not match the certificate request";
     check(&pool, &Expectation { key, ..expectation() }, Some(&leaf), &[text]);
     let key = KeyExpectation::Csr(Err("no such file".to_owned()));
     let text = "key: there is no key to compare with; the certificate request cannot be used: no such file";
@@ -207,7 +207,7 @@ fn a_certificate_that_protects_nobody_is_refused_whatever_the_policy() {
             params.custom_extensions = extensions;
         });
         let text =
-            "leaf: the certificate names no server: its subjectAltName is missing, empty or cannot be read";
+            "leaf: the certificate names no server: its subjectAltName is missing, empty or unreadable";
         for policy in [off, Policy { trust: Severity::Off, ..Policy::default() }] {
             check(&authority.pool(&[&leaf]), &Expectation { policy, ..expectation() }, Some(&leaf), &[text]);
         }
@@ -227,8 +227,9 @@ fn names_that_no_client_takes_are_said() {
     let authority = authority();
     let www = entity("www");
     let one =
-        "?leaf: one of the certificate's names is neither a DNS name nor an address; no client takes it";
-    let two = "?leaf: 2 of the certificate's names are neither DNS names nor addresses; no client takes them";
+        "?leaf: one of the certificate's names is neither a DNS name nor an address; no client accepts it";
+    let two =
+        "?leaf: 2 of the certificate's names are neither DNS names nor addresses; no client accepts them";
     let odd: [(&[&[u8]], &[&str]); 4] = [
         (&[b"\x82\x05a.b\0c"], &[one]),
         (&[b"\x82\x03a\xff.", b"\x87\x03abc"], &[two]),
@@ -293,7 +294,7 @@ fn domains_choose_between_several() {
     let pool = authority.pool(&[&one, &other]);
     let domains = ["b.example".into()];
     check(&pool, &Expectation { domains: &domains, ..expectation() }, Some(&other), &[]);
-    let text = "leaf: 2 certificates could be the one that was ordered; name its key or domains";
+    let text = "leaf: 2 certificates could be the ordered one; configure its key or domains";
     check(&pool, &expectation(), None, &[text]);
     let domains = ["c.example".into()];
     check(&pool, &Expectation { domains: &domains, ..expectation() }, None, &[text]);
@@ -306,7 +307,7 @@ fn no_leaf_is_a_finding_of_its_own() {
         check(&pool, &expectation(), None, &[text]);
     };
     check(&[], "leaf: there is no certificate");
-    check(&["inter"], "leaf: the only certificate is that of a CA");
+    check(&["inter"], "leaf: the only certificate is a CA certificate");
     check(&["inter", "root"], "leaf: none of the 2 certificates is an end-entity certificate");
 }
 
@@ -398,12 +399,11 @@ fn a_step_back_from_the_installed_one_is_a_finding() {
     let date = |offset: i64, of: i64| jiff::Timestamp::from_second(of + offset).unwrap();
     let older = |by: i64| {
         let (new, old) = (date(0, leaf.not_before()), date(by, leaf.not_before()));
-        format!("downgrade: the new certificate is the older one: it begins {new}, the installed one's {old}")
+        format!("downgrade: the new certificate starts earlier ({new}) than the installed one ({old})")
     };
     let (new, old) = (date(0, leaf.not_after()), date(1, leaf.not_after()));
-    let shorter = format!(
-        "downgrade: the new certificate ends earlier: its last day is {new}, the installed one's {old}"
-    );
+    let shorter =
+        format!("downgrade: the new certificate expires earlier ({new}) than the installed one ({old})");
     check(other, 0, 0, &[]);
     check(other, -1, -1, &[]);
     check(other, 1, 0, &[&older(1)]);
@@ -419,10 +419,10 @@ fn a_broken_chain_is_a_finding() {
     check(slice::from_ref(&leaf), &expectation(), Some(&leaf), &[text]);
     check(&[leaf.clone(), certificate("inter")], &expectation(), Some(&leaf), &[]);
     let selfsigned = entity("x").issue(&entity("x"), |_| {});
-    check(&[selfsigned], &expectation(), None, &["leaf: the only certificate is that of a CA"]);
+    check(&[selfsigned], &expectation(), None, &["leaf: the only certificate is a CA certificate"]);
     let own = entity("x");
     let own = own.leaf(&own, &[]);
-    check(slice::from_ref(&own), &expectation(), Some(&own), &["chain: the certificate signed itself"]);
+    check(slice::from_ref(&own), &expectation(), Some(&own), &["chain: the certificate is self-signed"]);
 }
 
 #[test]
@@ -434,7 +434,7 @@ fn no_policy_lets_a_ca_pass_as_leaf() {
     let mut expected = Expectation { key: KeyExpectation::Candidates(&candidates), ..expectation() };
     expected.policy.chain = Severity::Off;
     let pool = authority.pool(&[&leaf]);
-    check(&pool, &expected, Some(&leaf), &["chain: the certificate is itself one of a CA"]);
+    check(&pool, &expected, Some(&leaf), &["chain: the certificate is a CA certificate"]);
 }
 
 #[test]
@@ -500,7 +500,7 @@ fn trust_is_a_second_opinion() {
         Some(&strangers),
         Purpose::Server,
         &leaf,
-        &["?trust: the chain ends at no trust anchor"],
+        &["?trust: the chain does not end at a trust anchor"],
     );
     let none = "?trust: it could not be checked: there are no trust anchors";
     check(NOW, &pool, None, Purpose::Server, &leaf, &[none]);
@@ -556,7 +556,7 @@ fn trust_says_the_true_reason() {
     assert_eq!(trusted(&leaf, &[&issuer], &[&other.root(), &root.root()]), Ok(()));
     check(
         trusted(&leaf, &[&issuer], &[&other.root()]),
-        "the trust anchor CN=root has another key than the chain's issuer",
+        "the trust anchor CN=root has a different key from the chain's issuer",
     );
     // Neither this nor what follows is about a signature, though an anchor of that name has another key.
     let limited =
@@ -565,7 +565,7 @@ fn trust_says_the_true_reason() {
     let long = sub.leaf(&www, &["www.example.com"]);
     check(
         trusted(&long, &[&inter.issue(&sub, |_| {}), &limited(0)], &[&other.root(), &root.root()]),
-        "an issuer does not allow so many intermediates below it",
+        "an issuer allows fewer intermediates below it",
     );
     let renewed = entity("inter");
     let by_renewed = renewed.leaf(&www, &["www.example.com"]);
@@ -573,7 +573,7 @@ fn trust_says_the_true_reason() {
     assert!(own.is_self_issued());
     check(
         trusted(&by_renewed, &[&own, &limited(0)], &[&other.root(), &root.root()]),
-        "strict clients count an intermediate that issued itself against the path length, which RFC 5280 does not",
+        "strict clients count a self-issued intermediate against the path length, unlike RFC 5280",
     );
     let names = |subtree: GeneralSubtree| {
         root.issue(&inter, |params| {
@@ -587,7 +587,7 @@ fn trust_says_the_true_reason() {
             &[&names(GeneralSubtree::DnsName("example.org".into()))],
             &[&other.root(), &root.root()],
         ),
-        "a name lies outside what an issuer may certify",
+        "a name violates an issuer's name constraints",
     );
     let mut organisation = rcgen::DistinguishedName::new();
     organisation.push(rcgen::DnType::OrganizationName, "Example");
@@ -597,7 +597,7 @@ fn trust_says_the_true_reason() {
             &[&names(GeneralSubtree::DirectoryName(organisation))],
             &[&other.root(), &root.root()],
         ),
-        "an issuer limits names of a kind that is not judged here (directory names, e-mail addresses, URIs)",
+        "an issuer constrains names of a type that is not checked here (directory names, e-mail addresses, URIs)",
     );
     let [child, weak] = ["by-rsa1024", "rsa1024root"].map(certificate);
     check(

@@ -39,13 +39,13 @@ pub enum AnchorsError {
     #[error("it has more than {MAX_ANCHORS} blocks")]
     TooMany,
     /// Not a single certificate in PEM form.
-    #[error("there is no certificate in PEM form in it")]
+    #[error("it contains no certificate in PEM form")]
     None,
     /// A block without its end, or one that is no base64, on this line.
     #[error("its PEM armour is damaged at line {0}")]
     Armour(usize),
     /// This block holds something else, by its label or in fact.
-    #[error("block {number}, on line {line}, is no certificate")]
+    #[error("block {number}, on line {line}, is not a certificate")]
     NoCertificate { number: usize, line: usize },
 }
 
@@ -188,15 +188,17 @@ fn signers(
                 );
             }
             (SignatureCheck::Bad, None) => {
-                why =
-                    format!("the trust anchor {} has another key than the chain's issuer", top.issuer_text());
+                why = format!(
+                    "the trust anchor {} has a different key from the chain's issuer",
+                    top.issuer_text()
+                );
             }
         }
     }
     if good.is_empty() { Err(why) } else { Ok(good) }
 }
 
-const NO_ANCHOR: &str = "the chain ends at no trust anchor";
+const NO_ANCHOR: &str = "the chain does not end at a trust anchor";
 
 /// webpki's own validator asks for one usage; marks and mail are judged by `leaf` and may carry several.
 enum Usage {
@@ -219,22 +221,22 @@ fn reason(error: &webpki::Error, chain: &Chain) -> String {
         Error::UnknownIssuer => NO_ANCHOR,
         Error::CertExpired { .. } => "a certificate of the chain has expired",
         Error::CertNotValidYet { .. } => "a certificate of the chain is not valid yet",
-        Error::CaUsedAsEndEntity => "the certificate is itself one of a CA",
+        Error::CaUsedAsEndEntity => "the certificate is a CA certificate",
         Error::EndEntityUsedAsCa => "an intermediate is not a CA",
         Error::RequiredEkuNotFoundContext(_) => "the certificate is not meant for TLS servers",
         Error::UnsupportedCriticalExtension => "a critical extension is unknown to strict clients",
         Error::UnsupportedCertVersion => "a certificate is not of version 3",
         Error::NameConstraintViolation if chain.intermediates.iter().any(limits_other_names) => {
-            "an issuer limits names of a kind that is not judged here (directory names, e-mail addresses, URIs)"
+            "an issuer constrains names of a type that is not checked here (directory names, e-mail addresses, URIs)"
         }
-        Error::NameConstraintViolation => "a name lies outside what an issuer may certify",
+        Error::NameConstraintViolation => "a name violates an issuer's name constraints",
         // Everywhere else the path length was judged already, by RFC 5280, 6.1.4.
         Error::PathLenConstraintViolated
             if chain.complete.is_sound() && chain.intermediates.iter().any(Certificate::is_self_issued) =>
         {
-            "strict clients count an intermediate that issued itself against the path length, which RFC 5280 does not"
+            "strict clients count a self-issued intermediate against the path length, unlike RFC 5280"
         }
-        Error::PathLenConstraintViolated => "an issuer does not allow so many intermediates below it",
+        Error::PathLenConstraintViolated => "an issuer allows fewer intermediates below it",
         Error::MaximumPathDepthExceeded => "the chain has more than six intermediates",
         Error::InvalidSignatureForPublicKey => "a signature was not made by its issuer",
         Error::UnsupportedSignatureAlgorithmContext(_)
