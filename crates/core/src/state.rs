@@ -52,7 +52,7 @@ CREATE INDEX history_of ON history (subject, id);
     "
 CREATE TABLE adopted (name TEXT PRIMARY KEY, record TEXT NOT NULL, sum INTEGER NOT NULL) WITHOUT ROWID;
 ",
-    // Records hold more than version 2 knows; it would refuse their keys one by one, and is told so at once.
+    // Records have keys that version 2 does not know and would refuse one by one; the version refuses the whole file at once.
     "",
 ];
 
@@ -78,7 +78,7 @@ pub struct Origin {
     pub same_boot: bool,
     /// Of the boot in which the row was written.
     pub offset: Option<i64>,
-    /// Of the present boot, as it was recorded: a clock that was set since says nothing about an earlier boot.
+    /// Of the current boot, as recorded: a clock that was set since says nothing about an earlier boot.
     pub present: Option<i64>,
 }
 
@@ -154,7 +154,7 @@ pub fn read_account(name: &str, text: &str, origin: Origin, now: Now) -> Result<
 pub fn read_adopted(name: &str, text: &str) -> Result<Adopted, RowError> {
     let what = format_args!("the adopted order {name}");
     let mut row: Map<String, Value> = read(what, text)?;
-    // Written by an early version 2, and of no use since: the file was that of whoever gave the command.
+    // Written by an early version 2 and useless: the file belonged to the user who ran the command.
     row.remove("csr_file");
     let adopted = Adopted::deserialize(Value::Object(row));
     let adopted = adopted.map_err(|error| RowError::Form(what.to_string(), error.to_string()))?;

@@ -1,7 +1,7 @@
 //! What goes wrong on purpose: the dials that make answers late, broken or untrue.
 //!
 //! A fault holds for calls of one order, account or endpoint, or for all; for the next `times` of them, or
-//! until it is taken away; after `skip` of them. In JSON (in TOML alike):
+//! until it is removed; after `skip` of them. In JSON (in TOML alike):
 //!
 //! ```json
 //! {"fault": {"http-status": {"status": 503, "retry_after": 30}}, "order": "123", "times": 2}
@@ -215,7 +215,7 @@ impl FaultSpec {
 
 #[derive(Debug, Clone, Serialize)]
 pub struct ActiveFault {
-    /// By this it can be taken away.
+    /// Identifies it for removal.
     pub id: u64,
     #[serde(flatten)]
     pub spec: FaultSpec,
@@ -246,7 +246,7 @@ pub(super) struct Chosen {
 }
 
 impl Faults {
-    /// Sets a fault and says by which number it can be taken away.
+    /// Sets a fault and returns its ID.
     pub fn add(&mut self, spec: FaultSpec) -> Result<u64, super::Error> {
         spec.check().map_err(super::Error::Refused)?;
         self.given += 1;

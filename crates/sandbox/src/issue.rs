@@ -332,8 +332,8 @@ fn foreign_name(product: Product) -> &'static str {
     }
 }
 
-/// Sets the validity. rcgen takes its times from a crate that is no dependency of ours; the epoch and a
-/// span are enough to make one.
+/// Sets the validity. rcgen's time type comes from a crate that is not a dependency here; the epoch plus a
+/// span makes one.
 fn set_validity(params: &mut CertificateParams, start: i64, end: i64) -> Result<(), String> {
     let span = |seconds| {
         u64::try_from(seconds)

@@ -87,8 +87,8 @@ use self::der::pem;
 pub struct Options {
     /// Address of the API; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Address of the control port; port 0 takes a free one. Only loopback is accepted: whoever reaches
-    /// it can fetch keys.
+    /// Address of the control port; port 0 takes a free one. Only loopback is accepted: any
+    /// client can fetch keys.
     pub control: SocketAddr,
     /// Names and addresses under which clients reach the API, besides localhost: they are in its TLS certificate, and the
     /// first of them is in the base URL.
@@ -115,7 +115,7 @@ impl Options {
 /// What can go wrong with a sandbox, or with a command given to it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The API or the control port cannot be had.
+    /// The port of the API or of the control cannot be bound.
     #[error("cannot listen on {address} for the {port}")]
     Bind { port: &'static str, address: SocketAddr, source: std::io::Error },
     /// A listener that was handed over cannot be used.
@@ -201,7 +201,7 @@ impl Sandbox {
         self.handle.clone()
     }
 
-    /// Serves until `shutdown` is ready or the sandbox is told to stop. Calls in flight have half a second
+    /// Serves until `shutdown` is ready or the sandbox is stopped. Calls in flight have half a second
     /// to end.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         server::run(self.api, self.control, self.handle, shutdown).await
@@ -243,7 +243,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.handle.stop();
         if let Some(thread) = self.thread.take() {
-            // A sandbox that panicked has said so; its end is what is wanted here.
+            // A panic has been reported already; here only its end matters.
             let _ = thread.join();
         }
     }

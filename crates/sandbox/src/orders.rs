@@ -344,7 +344,7 @@ impl Order {
         self.step
     }
 
-    /// What it answers at present, as far as no time has passed since it was asked last.
+    /// The current step, as of the last call.
     pub fn current(&self) -> &Step {
         &self.spec.script[self.step]
     }
@@ -390,7 +390,7 @@ impl Order {
             (State::Available, None, newest) => Status::Available(newest.map(|newest| newest.issued.clone())),
             (State::Issued, None, Some(newest)) if failed.is_none() => Status::Issued(newest.issued.clone()),
             (State::Issued, None, _) => {
-                // Only a specification that could not be checked beforehand comes to this.
+                // Only specifications that cannot be checked in advance fail here.
                 let reason = failed.map(|error| error.to_string());
                 Status::Error { code: -14, message: reason }
             }

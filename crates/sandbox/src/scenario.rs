@@ -35,7 +35,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// What is in it twice, or leads nowhere: a slip of the pen where a sandbox begins with it.
+    /// A duplicate or a dangling reference: a mistake in a scenario that a sandbox starts with.
     pub fn slip(&self) -> Option<String> {
         let logins: Vec<&str> = self.account.iter().map(|account| account.login_name.as_str()).collect();
         let numbers: Vec<&str> = self.order.iter().map(|order| order.order_number.as_str()).collect();

@@ -37,16 +37,16 @@ const BODY_MAX: usize = 256 * 1024;
 /// Timeout for a client that says nothing after connecting.
 const HANDSHAKE: Duration = Duration::from_secs(30);
 
-/// What calls in flight have left when the sandbox ends.
+/// Time limit for calls in flight when the sandbox stops.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// Time between two tries to accept a connection when one has failed.
+/// Pause after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
 /// First byte of a TLS record with a handshake (RFC 8446, section 5.1).
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// Serves both ports until it is told to stop.
+/// Serves both ports until it is stopped.
 pub(super) async fn run(
     api: StdListener,
     control: StdListener,

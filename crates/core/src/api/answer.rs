@@ -56,7 +56,7 @@ pub enum Failure {
     /// The vendor may have seen the call. Who had sent how much by then.
     #[error("no complete answer within request_timeout: {0}")]
     Timeout(String),
-    /// The request had gone out.
+    /// The request had been sent.
     #[error("the connection broke before the answer was complete: {0}")]
     Broken(String),
     /// The limit in bytes.

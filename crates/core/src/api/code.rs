@@ -161,7 +161,7 @@ impl Row {
 /// "Incorrect login details, account is locked, password has expired or your source IP is blocked."
 pub const LOGIN_REFUSED: i32 = -16;
 
-/// What an answer of nothing but certificates stands for.
+/// The code of an answer that consists of certificates only.
 pub(super) const ATTACHED: i32 = 2;
 
 /// Whether a code is an error; the others are the status of an order or plain success.

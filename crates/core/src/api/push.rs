@@ -69,8 +69,8 @@ const MAX_MEANT: usize = 100;
 /// Maximum number of bytes searched in a body that is neither a form nor JSON.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// Reads a notification, of which a part may stand in the query and a part in the body, as a form or as JSON. `None`
-/// if it names nothing and announces no revocation.
+/// Reads a notification from query and body, each a form or JSON. `None` if it names nothing and announces no
+/// revocation.
 pub fn parse(query: &[u8], body: &[u8]) -> Option<Hint> {
     let body = utf8(body);
     let body = body.as_ref();

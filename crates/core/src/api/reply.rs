@@ -114,7 +114,7 @@ pub fn is_validated(state: &str) -> bool {
     state.trim().eq_ignore_ascii_case("validated")
 }
 
-/// The integer statuses, in the order in which they are told.
+/// The integer statuses, in the order in which they are shown.
 pub const STATUSES: [&str; 15] = [
     "csrStatus",
     "dcvStatus",

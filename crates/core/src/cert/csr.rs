@@ -20,7 +20,7 @@ pub struct Csr {
 }
 
 impl Csr {
-    /// The whole request, as it was signed.
+    /// The whole signed request, DER.
     pub fn der(&self) -> &[u8] {
         &self.der
     }

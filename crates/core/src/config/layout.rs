@@ -66,7 +66,7 @@ words! {
         Chain = "chain",
         /// `Cert` and `Chain` in one, PEM.
         Fullchain = "fullchain",
-        /// The matching private key as it was found, always mode 0600.
+        /// The matching private key, unchanged, always mode 0600.
         Key = "key",
         /// `Key` and `Fullchain` in one, never wider than 0640.
         Combined = "combined",

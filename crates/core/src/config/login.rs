@@ -20,7 +20,7 @@ pub struct Account {
     pub ca_file: Option<PathBuf>,
     /// `http://`, `https://` or `socks5://` proxy; `None` means a direct connection.
     pub proxy: Option<String>,
-    /// What the proxy is told of who we are; only with [`Account::proxy`].
+    /// The login at the proxy; only with [`Account::proxy`].
     pub proxy_login: Option<ProxyLogin>,
     /// In which form answers are asked for; `None` means each product's most robust one. A product that does not
     /// have the form keeps its own.
@@ -36,7 +36,7 @@ impl Account {
     pub const VENDOR_HOSTS: [&'static str; 3] =
         ["secure.trust-provider.com", "secure.sectigo.com", "secure.comodo.net"];
 
-    /// What the operator does about a refused login.
+    /// What the operator can do about a refused login.
     pub fn when_refused(&self) -> String {
         format!(
             "fix the cause at the vendor's web site; for a new password: {}; if the current one is right: \
@@ -102,7 +102,7 @@ impl SecretSource {
         }
     }
 
-    /// How another secret gets into force: the one thing to do.
+    /// How to replace the secret.
     pub fn remedy(&self) -> String {
         match self {
             SecretSource::File(path) => {

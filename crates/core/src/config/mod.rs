@@ -181,7 +181,7 @@ pub struct OrderSettings {
     pub hooks: Vec<Arc<str>>,
 }
 
-/// Where the order's private key, or what stands for it, is found.
+/// Where the order's private key, or its substitute, is found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum KeySource {
     /// Not known here: the key check is skipped.

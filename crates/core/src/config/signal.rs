@@ -1,7 +1,7 @@
 //! The signals that a hook may send.
 
 words! {
-    /// A signal by which servers are told to reload, reopen or leave.
+    /// A signal that makes servers reload, reopen their logs or exit.
     pub enum HookSignal {
         Hup = "HUP",
         Int = "INT",

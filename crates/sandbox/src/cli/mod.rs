@@ -87,11 +87,11 @@ async fn play(
     sandbox: Sandbox,
     print: Print,
 ) -> Result<(), String> {
-    // Before anyone is told that it is there, and can end it.
+    // Before the address is printed, so that a signal that follows is not lost.
     let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {}", cause(&error)));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
-    // A terminal that is closed does not end it.
+    // A closed terminal does not stop it.
     let _hangup = listen(SignalKind::hangup())?;
     let _desk = introduce(arguments, scenario, &sandbox.handle(), print)?;
     let mut stop = async move || {
@@ -102,7 +102,7 @@ async fn play(
     };
     let stopped = async move {
         stop().await;
-        // Who asks again does not want to wait.
+        // A second signal ends it at once.
         tokio::spawn(async move {
             stop().await;
             std::process::exit(1);
@@ -148,9 +148,10 @@ pub fn print(text: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
     match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(format!("standard output cannot be written to, so what it was to say is lost: {}", cause(&error)))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!(
+            "standard output cannot be written to, so what it was to say is lost: {}",
+            cause(&error)
+        )),
         _ => Ok(()),
     }
 }

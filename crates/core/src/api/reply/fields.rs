@@ -73,8 +73,8 @@ fn decoded(text: &[u8]) -> Vec<u8> {
 }
 
 /// A certificate value whose encoding was undone once. "Base64-encoded and then URL-encoded" stands on the page in the same
-/// words as for the lists of domains, which arrive encoded twice. Neither base64 nor PEM has a percent sign; text of
-/// someone's around PEM may have one, which then stands for itself.
+/// words as for the lists of domains, which arrive encoded twice. Neither base64 nor PEM has a percent sign; text
+/// around PEM may have one, which is then literal.
 fn plain(value: Vec<u8>) -> Vec<u8> {
     let is_escape = |rest: &[u8]| rest.len() >= 2 && rest[..2].iter().all(u8::is_ascii_hexdigit);
     let mut escapes = value.split(|byte| *byte == b'%').skip(1).peekable();

@@ -1,7 +1,7 @@
 //! Answers made of lines: the code first, then what the call asked for.
 //!
 //! The documents do not pin down the order of the optional lines, and their positions move with every
-//! option, so each line is told by its own form: a certificate, a pair of dates, a pair of timestamps, a
+//! option, so each line is recognized by its form: a certificate, a pair of dates, a pair of timestamps, a
 //! known status word, a list of domains, or else a name.
 
 use bytes::Bytes;

@@ -15,7 +15,7 @@ use super::chain::{self, Completeness};
 use super::key::{PublicKey, PublicKeys};
 use super::{Certificate, Chain, Fingerprint, SanName, san, still_covers, strength};
 
-/// Tolerated clock difference in seconds, between us, the CA and whoever checks the certificate.
+/// Tolerated clock difference in seconds, between this host, the CA and clients.
 pub const CLOCK_TOLERANCE: i64 = 600;
 /// Names that a finding lists before it counts the rest.
 const MAX_LISTED: usize = 5;
@@ -228,7 +228,7 @@ impl Findings {
     }
 }
 
-/// What no policy allows, since it would protect nothing.
+/// What no policy allows, because it would be insecure.
 fn usable(leaf: &Certificate, purpose: Purpose, findings: &mut Findings) {
     if let Some(weakness) = strength::weakness(leaf.spki()) {
         findings.add(Check::Leaf, format!("the certificate's {weakness}"));
@@ -263,8 +263,8 @@ fn names(leaf: &Certificate, expected: &Expectation<'_>, findings: &mut Findings
     }
 }
 
-/// Bundles go on holding a cross-signed CA certificate after it has expired. Where a trusted root stands below it, it helps
-/// nobody any more and breaks clients that look at it; where none does, it stays, and is a finding of the dates.
+/// Bundles go on holding a cross-signed CA certificate after it has expired. Where a trusted root lies below it, it is
+/// useless and breaks clients that check it; otherwise it stays, and the date check reports it.
 fn without_expired(
     leaf: &Certificate,
     chain: Chain,
