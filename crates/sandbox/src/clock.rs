@@ -4,7 +4,7 @@
 //! recorded about calls (gaps, calls in flight) follows the real time instead: a jump of this clock
 //! must not make a client look patient that was not.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,8 @@ impl Time {
 
     /// This moment and `span` more.
     pub fn plus(self, span: Duration) -> Time {
-        Time { unix_ms: self.unix_ms.saturating_add(millis(span)) }
+        let span = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        Time { unix_ms: self.unix_ms.saturating_add(span) }
     }
 
     /// How long ago `earlier` was, in milliseconds; zero where it was not.
@@ -59,22 +60,8 @@ impl Time {
     }
 }
 
-impl From<SystemTime> for Time {
-    fn from(time: SystemTime) -> Time {
-        let unix_ms = match time.duration_since(UNIX_EPOCH) {
-            Ok(after) => millis(after),
-            Err(before) => -millis(before.duration()),
-        };
-        Time { unix_ms }
-    }
-}
-
 /// Seconds in a day.
 pub(super) const DAY: i64 = 86_400;
-
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
-}
 
 #[cfg(test)]
 mod tests {

@@ -158,7 +158,7 @@ fn is_host(text: &str) -> bool {
 /// The real time. The sandbox has a clock of its own, because it plays someone else's computer.
 #[allow(clippy::disallowed_methods)]
 pub(crate) fn now() -> Time {
-    std::time::SystemTime::now().into()
+    Time { unix_ms: jiff::Timestamp::now().as_millisecond() }
 }
 
 /// A sandbox that is bound to its ports and not yet running.
