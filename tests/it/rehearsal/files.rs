@@ -237,7 +237,7 @@ fn roots_are_read_whole_or_refused() {
     for (text, why) in [
         (format!("{stranger}{}", setting.key.serialize_pem()), "block 2, on line"),
         (format!("{ca}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "is no certificate"),
-        (format!("{ca}{}", &ca[..ca.len() / 2]), "its PEM armour is damaged at line"),
+        (format!("{ca}{}", &ca[..ca.len() / 2]), "a PEM block is cut off at line"),
         (format!("{ca}{}", " ".repeat(9 << 20)), "larger than"),
     ] {
         for name in ["ca.pem", "roots.pem"] {

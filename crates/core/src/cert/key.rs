@@ -9,9 +9,10 @@ use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer};
 use zeroize::Zeroizing;
 
+use super::Certificate;
 use super::ber::{self, BerError, Element, Reader, encode};
 pub use super::lookalike::{self, Lookalike};
-use super::{Certificate, pem};
+use super::pem::{self, PemError};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
@@ -20,9 +21,8 @@ pub enum KeyError {
     TooLarge,
     #[error("the file is empty")]
     Empty,
-    /// A PEM block without its end, or a body that is no base64; on this line, counted from 1.
-    #[error("its PEM armour is damaged at line {0}")]
-    Armour(usize),
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// PKCS#8 `ENCRYPTED PRIVATE KEY`, or the older `Proc-Type: 4,ENCRYPTED`.
     #[error("the private key is encrypted, and a daemon cannot ask for a passphrase")]
     Encrypted,
@@ -146,9 +146,12 @@ pub fn private_keys(text: &[u8]) -> Result<Vec<PrivateKey>, KeyError> {
         return Err(KeyError::Empty);
     }
     in_armour(text).map_err(|error| match (error, lookalike::of(text)) {
-        (KeyError::NoKey | KeyError::Armour(_) | KeyError::Unsupported, Some(what)) => {
-            KeyError::Instead(what)
-        }
+        (
+            KeyError::NoKey
+            | KeyError::Pem(PemError::CutOff(_) | PemError::Base64(_))
+            | KeyError::Unsupported,
+            Some(what),
+        ) => KeyError::Instead(what),
         (error, _) => error,
     })
 }
@@ -179,15 +182,6 @@ fn private_key(item: pem::Item<'_>) -> Result<PrivateKey, KeyError> {
     };
     let public = public_key(&key)?;
     Ok(PrivateKey { public, der: item.der, label })
-}
-
-impl From<pem::PemError> for KeyError {
-    fn from(error: pem::PemError) -> KeyError {
-        match error {
-            pem::PemError::CutOff(line) | pem::PemError::Base64(line) => KeyError::Armour(line),
-            pem::PemError::TooMany => KeyError::TooLarge,
-        }
-    }
 }
 
 fn public_key(key: &PrivateKeyDer<'_>) -> Result<PublicKey, KeyError> {
@@ -397,8 +391,9 @@ mod tests {
             b"-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----",
             Err(KeyError::Malformed),
         );
-        check(b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----", Err(KeyError::Armour(1)));
-        check(b"-----BEGIN PRIVATE KEY-----\nAAAA\n", Err(KeyError::Armour(1)));
+        let pem = |error| Err(KeyError::Pem(error));
+        check(b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----", pem(PemError::Base64(1)));
+        check(b"-----BEGIN PRIVATE KEY-----\nAAAA\n", pem(PemError::CutOff(1)));
         check(&vec![b'a'; ber::MAX_INPUT + 1], Err(KeyError::TooLarge));
     }
 

@@ -18,7 +18,7 @@ pub(super) const MAX_BLOCKS: usize = 64;
 
 /// Why a text's armour cannot be followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PemError {
+pub enum PemError {
     /// A BEGIN without its END, an END without its BEGIN, or one whose label differs; on this line, counted from 1.
     #[error("a PEM block is cut off at line {0}")]
     CutOff(usize),
@@ -26,8 +26,8 @@ pub(super) enum PemError {
     #[error("the PEM block that begins on line {0} is not valid base64")]
     Base64(usize),
     /// More blocks than the caller allows.
-    #[error("it has too many PEM blocks")]
-    TooMany,
+    #[error("it has more than {0} PEM blocks")]
+    TooMany(usize),
 }
 
 /// What stands between a BEGIN and its END.
@@ -91,7 +91,7 @@ pub(super) fn blocks(text: &[u8], limit: usize) -> Result<Vec<Block<'_>>, PemErr
             (true, None) => open = Some((marker, line)),
             (false, Some((begin, line))) if begin.label == marker.label => {
                 if found.len() == limit {
-                    return Err(PemError::TooMany);
+                    return Err(PemError::TooMany(limit));
                 }
                 let (headers, body) = split_headers(&text[begin.end..marker.start]);
                 let encrypted = headers.windows(9).any(|word| word == b"ENCRYPTED");
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(read(&format!("{one}text\n{one}")), Ok(vec![1, 5]));
         assert_eq!(read(&format!("{one}{}", one.replace("YQ", "Y*"))), Err(PemError::Base64(4)));
         assert_eq!(read(&format!("{one}{}", &one[..20])), Err(PemError::CutOff(4)));
-        assert_eq!(read(&one.repeat(4)), Err(PemError::TooMany));
+        assert_eq!(read(&one.repeat(4)), Err(PemError::TooMany(3)));
         assert_eq!(read(&one.repeat(2).replace('\n', "\r")), Ok(vec![1, 4]));
     }
 
@@ -334,7 +334,10 @@ mod tests {
         check("YQ\n-----END A-----", Err(PemError::CutOff(2)));
         check("-----BEGIN A-----\nYQ\n-----END B-----", Err(PemError::CutOff(3)));
         check("-----BEGIN A-----\r\n-----BEGIN A-----\r\n-----END A-----", Err(PemError::CutOff(2)));
-        check(&"-----BEGIN A-----\n-----END A-----\n".repeat(MAX_BLOCKS + 1), Err(PemError::TooMany));
+        check(
+            &"-----BEGIN A-----\n-----END A-----\n".repeat(MAX_BLOCKS + 1),
+            Err(PemError::TooMany(MAX_BLOCKS)),
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ use rcgen::{
 use super::*;
 use crate::cert::fixtures::{Entity, NOW, certificate, entity};
 use crate::cert::key;
+use crate::cert::pem::PemError;
 
 /// A root, an issuer and what it issues.
 struct Authority {
@@ -617,7 +618,8 @@ fn anchors_come_from_files_that_someone_chose() {
     check(b"", Err(AnchorsError::None));
     let other = |number, line| Err(AnchorsError::NoCertificate { number, line });
     check(file("leaf.sec1.key"), other(1, 1));
-    check(&file("bundle.pem")[..900], Err(AnchorsError::Armour(1)));
+    let pem = |error| Err(AnchorsError::Pem(error));
+    check(&file("bundle.pem")[..900], pem(PemError::CutOff(1)));
     check(file("nseq.pem"), other(1, 1));
     check(file("trusted.pem"), other(1, 1));
     // As many as there are BEGINs, or an error: whatever the line ends, joined lines included.
@@ -641,8 +643,8 @@ fn anchors_come_from_files_that_someone_chose() {
     }
     check(
         format!("{one}{}{two}", rubbish.replace("AAAA", "A*A")).as_bytes(),
-        Err(AnchorsError::Armour(lines + 1)),
+        pem(PemError::Base64(lines + 1)),
     );
-    check(one.replacen("-----END", "-----ENDE", 1).as_bytes(), Err(AnchorsError::Armour(lines)));
+    check(one.replacen("-----END", "-----ENDE", 1).as_bytes(), pem(PemError::CutOff(lines)));
     check(&vec![b'\n'; MAX_ANCHORS_INPUT + 1], Err(AnchorsError::TooLarge));
 }

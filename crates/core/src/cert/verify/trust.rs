@@ -35,15 +35,12 @@ pub enum AnchorsError {
     /// Above [`MAX_ANCHORS_INPUT`].
     #[error("the file is larger than {MAX_ANCHORS_INPUT} bytes")]
     TooLarge,
-    /// More than [`MAX_ANCHORS`].
-    #[error("it has more than {MAX_ANCHORS} blocks")]
-    TooMany,
     /// Not a single certificate in PEM form.
     #[error("it contains no certificate in PEM form")]
     None,
-    /// A block without its end, or one that is no base64, on this line.
-    #[error("its PEM armour is damaged at line {0}")]
-    Armour(usize),
+    /// More than [`MAX_ANCHORS`] blocks, or a damaged one.
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// This block holds something else, by its label or in fact.
     #[error("block {number}, on line {line}, is not a certificate")]
     NoCertificate { number: usize, line: usize },
@@ -55,10 +52,7 @@ pub fn read_roots(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, AnchorsEr
     if text.len() > MAX_ANCHORS_INPUT {
         return Err(AnchorsError::TooLarge);
     }
-    let items = pem::read(text, MAX_ANCHORS).map_err(|error| match error {
-        PemError::CutOff(line) | PemError::Base64(line) => AnchorsError::Armour(line),
-        PemError::TooMany => AnchorsError::TooMany,
-    })?;
+    let items = pem::read(text, MAX_ANCHORS)?;
     if items.is_empty() {
         return Err(AnchorsError::None);
     }
