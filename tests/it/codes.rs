@@ -93,7 +93,7 @@ fn a_closed_account_tells_what_to_do() {
     let status = Status::new(&world.config, &world.load(), world.now);
     let text = status.table();
     let account = text.lines().find(|line| line.starts_with("account ")).expect("a line about the account");
-    assert_snapshot!(account, @r##"account main is closed since 2026-11-20T09:12:00Z: login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login details, account is locked, password has expired or your source IP is blocked."); fix the cause at the vendor's web site; for a new password: write it into /secret, it is tried at once; if the current one is right: `certcollectd resume --account main --same-password` lets one call through"##);
+    assert_snapshot!(account, @r##"account main is closed since 2026-11-20T09:12:00Z: login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login details, account is locked, password has expired or your source IP is blocked."); fix the cause at the vendor's web site; for a new password: write it into /secret (it is tried at once); if the current one is right: `certcollectd resume --account main --same-password` lets one call through"##);
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn a_poll_that_a_closed_account_bars_is_not_late() {
     world.pass(DAY);
     let (worst, line) = later(&world, 48);
     assert_eq!(worst, Verdict::Critical);
-    assert_snapshot!(line, @"CERTCOLLECTD CRITICAL - account main is closed: fix the cause at the vendor's web site; for a new password: write it into /secret, it is tried at once; if the current one is right: `certcollectd resume --account main --same-password` lets one call through | orders=1 guarding=0 problems=1");
+    assert_snapshot!(line, @"CERTCOLLECTD CRITICAL - account main is closed: fix the cause at the vendor's web site; for a new password: write it into /secret (it is tried at once); if the current one is right: `certcollectd resume --account main --same-password` lets one call through | orders=1 guarding=0 problems=1");
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl SecretSource {
     pub fn remedy(&self) -> String {
         match self {
             SecretSource::File(path) => {
-                format!("write it into {}; the daemon tries it at once", path.display())
+                format!("write it into {} (it is tried at once)", path.display())
             }
             SecretSource::Credential(name) => format!(
                 "write it to the file that LoadCredential={name}: in the unit names, then `systemctl restart certcollectd`"
