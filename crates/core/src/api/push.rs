@@ -95,8 +95,11 @@ pub fn parse(query: &[u8], body: &[u8]) -> Option<Hint> {
     if !hint.revocation && !hint.names_something() {
         return None;
     }
-    let words = if hint.revocation { Words::of_announcement(&pairs) } else { Words::of_event(&pairs) };
-    (hint.why, hint.bad) = (words.text, words.bad || hint.revocation);
+    if hint.revocation {
+        hint.tell_announcement(&pairs);
+    } else {
+        hint.tell_event(&pairs);
+    }
     Some(hint)
 }
 
@@ -283,72 +286,58 @@ fn announces(pairs: &[Pair], body: &[u8]) -> bool {
     !is_event && text().contains(PRE_REVOCATION)
 }
 
-/// What is said of a notification.
-struct Words {
-    text: String,
-    bad: bool,
-}
-
-impl Words {
-    fn of_event(pairs: &[Pair]) -> Words {
+impl Hint {
+    fn tell_event(&mut self, pairs: &[Pair]) {
         let get = |wanted: &str| {
             let found = pairs.iter().find(|(name, _)| name.plain == wanted).map(|(_, value)| value.as_str());
             found.filter(|value| !value.is_empty())
         };
-        let code = get("statuscode");
-        let known = code.and_then(|code| code.parse::<i32>().ok());
-        let known = known.and_then(|code| STATUS.iter().find(|(known, ..)| *known == code));
-        let mut words = Words { text: String::new(), bad: known.is_some_and(|(.., bad)| *bad) };
-        match (known, code) {
-            (Some((code, means, _)), _) => words.add(&format!("{means} (status {code})")),
-            (None, Some(code)) => words.add(&format!("status {}", Untrusted::new(code))),
-            (None, None) => {}
+        let said = |name: &str| get(name).map(Untrusted::new);
+        let code = get("statuscode").and_then(|code| code.parse::<i32>().ok());
+        let known = code.and_then(|code| STATUS.iter().find(|(known, ..)| *known == code));
+        self.bad = known.is_some_and(|(.., bad)| *bad);
+        let status = match known {
+            Some((code, means, _)) => Some(format!("{means} (status {code})")),
+            None => said("statuscode").map(|code| format!("status {code}")),
+        };
+        let event = get("eventtype").filter(|event| known.is_none() || plain(event) != "certificate");
+        let reason = match (get("revocationreasoncode"), get("revocationreasonname")) {
+            (None, None) => None,
+            (code, name) => Some(format!("reason of the revocation: {}", reason(code, name))),
+        };
+        let words = [
+            status,
+            event.map(|event| format!("event {}", Untrusted::new(event))),
+            said("status").filter(|_| known.is_none()).map(|status| format!("status \"{status}\"")),
+            said("statusdesc").map(|described| format!("\"{described}\"")),
+            said("removeddomains").map(|domains| format!("removed domains: {domains}")),
+            reason,
+            said("bimil").map(|address| format!("bimi-l: {address}")),
+            said("bimia").map(|address| format!("bimi-a: {address}")),
+        ];
+        words.into_iter().flatten().for_each(|words| self.add(&words));
+        if self.why.is_empty() {
+            self.add("no reason given");
         }
-        if let Some(event) = get("eventtype").filter(|event| known.is_none() || plain(event) != "certificate")
-        {
-            words.add(&format!("event {}", Untrusted::new(event)));
-        }
-        if let Some(status) = get("status").filter(|_| known.is_none()) {
-            words.add(&format!("status \"{}\"", Untrusted::new(status)));
-        }
-        if let Some(described) = get("statusdesc") {
-            words.add(&format!("\"{}\"", Untrusted::new(described)));
-        }
-        if let Some(domains) = get("removeddomains") {
-            words.add(&format!("removed domains: {}", Untrusted::new(domains)));
-        }
-        match (get("revocationreasoncode"), get("revocationreasonname")) {
-            (None, None) => {}
-            (code, name) => words.add(&format!("reason of the revocation: {}", reason(code, name))),
-        }
-        for (name, shown) in [("bimil", "bimi-l"), ("bimia", "bimi-a")] {
-            if let Some(address) = get(name) {
-                words.add(&format!("{shown}: {}", Untrusted::new(address)));
-            }
-        }
-        if words.text.is_empty() {
-            words.add("no reason given");
-        }
-        words
     }
 
     /// Everything it says, since any of it may matter: a date, a reason, a domain.
-    fn of_announcement(pairs: &[Pair]) -> Words {
-        let mut words = Words { text: "PreRevocationNotification".to_owned(), bad: true };
+    fn tell_announcement(&mut self, pairs: &[Pair]) {
+        self.bad = true;
+        self.add("PreRevocationNotification");
         for (name, value) in pairs {
             let said = plain(value).starts_with(PRE_REVOCATION) || value.is_empty();
             if !said && !value.contains("-----BEGIN") {
-                words.add(&format!("{} {}", Untrusted::new(&name.given), Untrusted::new(value)));
+                self.add(&format!("{} {}", Untrusted::new(&name.given), Untrusted::new(value)));
             }
         }
-        words
     }
 
     fn add(&mut self, text: &str) {
-        let between = if self.text.is_empty() { "" } else { ", " };
-        if self.text.len() + between.len() + text.len() <= Hint::WORDS {
-            self.text.push_str(between);
-            self.text.push_str(text);
+        let between = if self.why.is_empty() { "" } else { ", " };
+        if self.why.len() + between.len() + text.len() <= Hint::WORDS {
+            self.why.push_str(between);
+            self.why.push_str(text);
         }
     }
 }
