@@ -179,18 +179,14 @@ const MAX_DOMAINS: usize = 1000;
 /// A code counts in answers with HTTP 2xx, and in 4xx where the body is a well-formed error: a login that
 /// is refused with HTTP 401 is refused all the same. Of any other answer only a refused login counts.
 pub fn decode(endpoint: Endpoint, answer: &Answer) -> Result<Reply, Unreadable> {
-    match answer.status {
-        200..=299 => decode_body(endpoint, &answer.body),
-        400..=499 => match decode_body(endpoint, &answer.body) {
-            Ok(reply) if is_error(reply.code) => Ok(reply),
-            _ => Err(Unreadable::Http(answer.status)),
-        },
-        // Whatever else is wrong there: a refused login is refused, and to call again may lock the account.
-        _ => match decode_body(endpoint, &answer.body) {
-            Ok(reply) if refuses_login(endpoint, &reply) => Ok(reply),
-            _ if matches!(answer.status, 300..=399) => Err(Unreadable::Redirect(answer.status)),
-            _ => Err(Unreadable::Http(answer.status)),
-        },
+    let decoded = decode_body(endpoint, &answer.body);
+    match (answer.status, decoded) {
+        (200..=299, decoded) => decoded,
+        (400..=499, Ok(reply)) if is_error(reply.code) => Ok(reply),
+        // Whatever else is wrong there: a refused login is refused, and another call may lock the account.
+        (_, Ok(reply)) if refuses_login(endpoint, &reply) => Ok(reply),
+        (300..=399, _) => Err(Unreadable::Redirect(answer.status)),
+        (status, _) => Err(Unreadable::Http(status)),
     }
 }
 

@@ -45,9 +45,7 @@ impl Account {
             self.name
         )
     }
-}
 
-impl Account {
     /// Everything secret that its calls need, with the key that names it.
     pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
         let proxy = self.proxy_login.as_ref().map(|login| ("proxy_password", &login.password));
