@@ -84,13 +84,12 @@ impl<'a> Reference<'a> {
     /// The first of the three parameters that is there and not empty, with its name: where several are sent, the first of
     /// the page's list counts.
     pub(super) fn of(get: impl Fn(&str) -> Option<&'a str>) -> Option<(&'static str, Reference<'a>)> {
-        let parameters: [(_, fn(&'a str) -> Reference<'a>); 3] = [
-            ("orderNumber", Reference::OrderNumber),
-            ("certificateID", Reference::CertificateId),
-            ("baseOrderNumber", Reference::BaseOrderNumber),
-        ];
-        let sent = |name| get(name).filter(|value| !value.is_empty());
-        parameters.into_iter().find_map(|(name, reference)| Some((name, reference(sent(name)?))))
+        let sent = |name, reference: fn(&'a str) -> Reference<'a>| {
+            get(name).filter(|value| !value.is_empty()).map(|value| (name, reference(value)))
+        };
+        sent("orderNumber", Reference::OrderNumber)
+            .or_else(|| sent("certificateID", Reference::CertificateId))
+            .or_else(|| sent("baseOrderNumber", Reference::BaseOrderNumber))
     }
 }
 

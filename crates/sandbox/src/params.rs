@@ -57,9 +57,9 @@ impl Endpoint {
         // Clients that encode the exclamation mark mean the same path.
         let path = path.replace("%21", "!");
         let named = |prefix: &str| path.strip_prefix(prefix).and_then(Endpoint::named);
+        let is_command = |endpoint: &Endpoint| !endpoint.collects() || *endpoint == Endpoint::CollectMc;
         let download = named("/products/download/").filter(|endpoint| endpoint.collects());
-        let command = named("/products/!");
-        download.or(command.filter(|endpoint| !endpoint.collects() || *endpoint == Endpoint::CollectMc))
+        download.or_else(|| named("/products/!").filter(is_command))
     }
 
     /// Its parameters, without the login.
