@@ -248,7 +248,7 @@ fn a_probe_whose_answer_never_came_is_told() {
     world.command(Command::ResumeSamePassword("main".into()));
     world.pass(HOUR);
     let said = world.errors().last().unwrap().to_string();
-    assert!(said.contains("main stays closed") && said.contains("no whole answer"), "{said}");
+    assert!(said.contains("main stays closed") && said.contains("no complete answer"), "{said}");
 }
 
 #[test]

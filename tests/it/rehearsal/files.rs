@@ -236,7 +236,10 @@ fn roots_are_read_whole_or_refused() {
     assert_eq!(code, 0, "{said}");
     for (text, why) in [
         (format!("{stranger}{}", setting.key.serialize_pem()), "block 2, on line"),
-        (format!("{ca}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "is no certificate"),
+        (
+            format!("{ca}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+            "is not a certificate",
+        ),
         (format!("{ca}{}", &ca[..ca.len() / 2]), "a PEM block is cut off at line"),
         (format!("{ca}{}", " ".repeat(9 << 20)), "larger than"),
     ] {

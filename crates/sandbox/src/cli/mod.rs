@@ -88,7 +88,7 @@ async fn play(
     print: Print,
 ) -> Result<(), String> {
     // Before the address is printed, so that a signal that follows is not lost.
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {}", cause(&error)));
+    let listen = |kind| signal(kind).map_err(|error| format!("cannot handle signals: {}", cause(&error)));
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
     // A closed terminal does not stop it.
@@ -148,10 +148,9 @@ pub fn print(text: &str) -> Result<(), String> {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(end.as_bytes()));
     match written.and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(format!(
-            "standard output cannot be written to, so what it was to say is lost: {}",
-            cause(&error)
-        )),
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(format!("cannot write to standard output, so the output is lost: {}", cause(&error)))
+        }
         _ => Ok(()),
     }
 }
