@@ -20,10 +20,11 @@ pub enum Wish {
 }
 
 impl Wish {
-    fn bits(self) -> u32 {
+    /// The right in a mode, and as chmod(1) takes it.
+    fn right(self) -> (u32, char) {
         match self {
-            Wish::Read => 0o444,
-            Wish::Connect => 0o222,
+            Wish::Read => (0o444, 'r'),
+            Wish::Connect => (0o222, 'w'),
         }
     }
 }
@@ -82,7 +83,7 @@ fn denied(path: &Path, wish: Wish) -> Reason {
     let may_enter = |dir: &&Path| accessat(CWD, *dir, Access::EXEC_OK, AtFlags::empty()).is_ok();
     let parents: Vec<&Path> = path.ancestors().skip(1).collect();
     let closed = parents.into_iter().rev().find(|dir| !may_enter(dir));
-    let (at, bits) = closed.map_or_else(|| (path, wish.bits()), |dir| (dir, 0o111));
+    let (at, (bits, letter)) = closed.map_or_else(|| (path, wish.right()), |dir| (dir, (0o111, 'x')));
     let Ok(found) = stat(at) else {
         return Reason { cause: "permission denied".into(), remedy: None };
     };
@@ -92,12 +93,7 @@ fn denied(path: &Path, wish: Wish) -> Reason {
         let user = numbered(found.st_uid, &user_name(found.st_uid));
         let is_ours = found.st_uid == geteuid().as_raw();
         let remedy = if is_ours && mode & bits & 0o700 == 0 {
-            let right = match (closed, wish) {
-                (Some(_), _) => 'x',
-                (None, Wish::Read) => 'r',
-                (None, Wish::Connect) => 'w',
-            };
-            format!("chmod u+{right} {}", at.display())
+            format!("chmod u+{letter} {}", at.display())
         } else {
             "give it a group of the daemon's user, and grant that group access".into()
         };

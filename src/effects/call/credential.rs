@@ -3,7 +3,6 @@
 //! The daemon holds no password between calls. A copy made by the HTTP client while it sends cannot be wiped
 //! by us; the process is not dumpable, so other processes cannot read it.
 
-use std::io::Read;
 use std::num::NonZeroU32;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,8 +10,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::pbkdf2;
 use zeroize::Zeroizing;
 
-use crate::effects::errno;
-use crate::effects::files::open_file;
+use crate::effects::{errno, files};
 use certcollectd_core::config::{Account, SecretSource};
 use certcollectd_core::engine::account::CredentialTag;
 
@@ -61,13 +59,7 @@ pub fn read(source: &SecretSource) -> Result<Zeroizing<String>, String> {
 }
 
 fn read_file(path: &Path) -> Result<Zeroizing<String>, String> {
-    let why = |error: std::io::Error| errno::cause(&error);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_SECRET + 1));
-    let file = open_file(path).map_err(why)?;
-    file.take(MAX_SECRET as u64 + 1).read_to_end(&mut bytes).map_err(why)?;
-    if bytes.len() > MAX_SECRET {
-        return Err(format!("it is larger than {MAX_SECRET} bytes, too large for a password"));
-    }
+    let bytes = files::read_file(path, MAX_SECRET).map_err(|error| errno::cause(&error))?;
     if is_utf_16(&bytes) {
         return Err(
             "it is UTF-16 text, as some editors on Windows write it; save it as UTF-8, for instance with \

@@ -139,23 +139,22 @@ fn spawn(arguments: &[String], environment: Vec<(&'static str, OsString)>) -> Re
         .spawn();
     spawned.map_err(|error| {
         // What the kernel says of a script in one word, the script itself tells.
-        let why = startable(&path).err().unwrap_or_else(|| {
-            match error.raw_os_error().map(Errno::from_raw_os_error) {
-                Some(Errno::NOENT) => "the interpreter in its first line does not exist".to_owned(),
-                Some(Errno::NOEXEC) => {
-                    "it is not a program for this machine, and has no first line such as #!/bin/sh".to_owned()
-                }
-                Some(Errno::ACCESS) => {
-                    "permission denied; may the daemon's user run it and its interpreter, and is its mount \
-                                    not noexec?"
-                        .to_owned()
-                }
-                Some(Errno::TXTBSY) => "it is being written to".to_owned(),
-                Some(Errno::TOOBIG) => {
-                    "this system allows fewer arguments; is LimitSTACK= very small?".to_owned()
-                }
-                _ => errno::cause(&error),
+        let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+        let why = startable(&path).err().unwrap_or_else(|| match errno {
+            Some(Errno::NOENT) => "the interpreter in its first line does not exist".into(),
+            Some(Errno::NOEXEC) => {
+                "it is not a program for this machine, nor a script with a first line such as \
+                                    #!/bin/sh"
+                    .into()
             }
+            Some(Errno::ACCESS) => {
+                "permission denied; may the daemon's user run it and its interpreter, and is \
+                                    its mount not noexec?"
+                    .into()
+            }
+            Some(Errno::TXTBSY) => "it is being written to".into(),
+            Some(Errno::TOOBIG) => "this system allows fewer arguments; is LimitSTACK= very small?".into(),
+            _ => errno::cause(&error),
         });
         format!("{} cannot be started: {why}", path.display())
     })

@@ -23,7 +23,7 @@ pub fn sweep(install_dir: &Path, order: &str, current: &str, unix: i64) -> Resul
     generations.sort_by_key(|(name, at)| (*at, *name));
     generations.reverse();
     let mut removed = false;
-    for (_, (name, at)) in generations.into_iter().enumerate().filter(|(rank, _)| *rank >= KEPT) {
+    for (name, at) in generations.into_iter().skip(KEPT) {
         if name != current && at < unix - KEPT_FOR {
             store.remove_dir(name)?;
             removed = true;

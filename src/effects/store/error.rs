@@ -167,16 +167,14 @@ fn who_may(path: &Path) -> String {
 /// Writes a file of one block into the state directory, which is gone when it is closed: an empty one can be made on
 /// a disk that is full. The error is in words.
 pub fn try_write(dir: &Path) -> Result<(), String> {
-    const BLOCK: [u8; 4096] = [0; 4096];
+    let fill = |mut file: File| file.write_all(&[0; 4096]).and_then(|()| file.sync_all());
     let nameless = || {
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
-        let mut file = File::from(rustix::fs::open(dir, flags, Mode::RUSR | Mode::WUSR)?);
-        file.write_all(&BLOCK).and_then(|()| file.sync_all())
+        fill(File::from(rustix::fs::open(dir, flags, Mode::RUSR | Mode::WUSR)?))
     };
     let named = || {
         let path = dir.join(format!(".certcollectd-probe-{}", random_name()));
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-        let written = file.write_all(&BLOCK).and_then(|()| file.sync_all());
+        let written = fill(File::options().write(true).create_new(true).mode(0o600).open(&path)?);
         std::fs::remove_file(&path)?;
         written
     };
