@@ -8,12 +8,12 @@ use std::sync::Arc;
 use super::address::host_of;
 use super::draft::Draft;
 use super::parse::diagnostic::{Diagnostic, Diagnostics, Span};
-use super::tables::order::CopyOrigin;
+use super::tables::order::{CopyOrigin, Origin};
 use super::tables::polling::{cadence, check as check_overrides};
 use super::tables::{account, hook, listener};
 use super::value::{did_you_mean, plain, shown};
 use certcollectd_core::api::{OrderRef, Product, Response};
-use certcollectd_core::config::{Account, Action, Cadence, Config, SecretSource};
+use certcollectd_core::config::{Account, Action, Cadence, Config, Order, SecretSource};
 
 /// Maximum number of names listed where none is similar.
 const LISTED: usize = 10;
@@ -67,28 +67,24 @@ fn order_accounts(diagnostics: &Diagnostics<'_>, draft: &Draft) -> Vec<Option<us
         draft.accounts.iter().enumerate().map(|(index, account)| (&*account.name, index)).collect();
     // Where some accounts could not be read, a name that is not among the others may be right.
     let are_known = diagnostics.is_complete() && draft.account_tables == draft.accounts.len();
-    let find =
-        |(order, origin): (&certcollectd_core::config::Order, &super::tables::order::Origin)| match origin
-            .account
-        {
-            Some(at) => {
-                let found = by_name.get(&*order.account).copied();
-                if found.is_none() && are_known && !draft.accounts.is_empty() {
-                    diagnostics.add(unknown("account", &order.account, at, by_name.keys().copied()));
-                }
-                found
+    let complains = are_known && !draft.accounts.is_empty();
+    let find = |(order, origin): (&Order, &Origin)| {
+        let Some(at) = origin.account else {
+            let only = (are_known && by_name.len() == 1).then_some(0);
+            if complains && only.is_none() {
+                let what = format!("the order `{}` does not say which account", order.name);
+                Diagnostic::error(what, origin.name)
+                    .help(format!("there is more than one; add account = \"{}\"", draft.accounts[0].name))
+                    .add_to(diagnostics);
             }
-            None if by_name.len() == 1 && are_known => Some(0),
-            None => {
-                if are_known && !draft.accounts.is_empty() {
-                    let what = format!("the order `{}` does not say which account", order.name);
-                    Diagnostic::error(what, origin.name)
-                        .help(format!("there is more than one; add account = \"{}\"", draft.accounts[0].name))
-                        .add_to(diagnostics);
-                }
-                None
-            }
+            return only;
         };
+        let found = by_name.get(&*order.account).copied();
+        if complains && found.is_none() {
+            diagnostics.add(unknown("account", &order.account, at, by_name.keys().copied()));
+        }
+        found
+    };
     draft.orders.list.iter().zip(&draft.orders.origins).map(find).collect()
 }
 

@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use certcollectd_core::words;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// As the operator knows it; messages begin with it.
@@ -41,13 +43,14 @@ pub struct Diagnostic {
     pub help: Option<String>,
 }
 
-/// How bad a problem is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Level {
-    /// The configuration cannot be used.
-    Error,
-    /// It can be used.
-    Warning,
+words! {
+    /// How bad a problem is.
+    pub enum Level {
+        /// The configuration cannot be used.
+        Error = "error",
+        /// It can be used.
+        Warning = "warning",
+    }
 }
 
 /// A place in one of the sources.

@@ -112,12 +112,9 @@ impl<'a> Table<'a> {
             self.note_missing(names, help);
             return None;
         };
-        let mut is_only = true;
-        for other in found {
-            is_only = false;
-            self.note_both(&first, &other);
-        }
-        is_only.then_some(first)
+        let others: Vec<Item<'a>> = found.collect();
+        others.iter().for_each(|other| self.note_both(&first, other));
+        others.is_empty().then_some(first)
     }
 
     /// Two keys of which only one may be given.

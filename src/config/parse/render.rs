@@ -61,12 +61,8 @@ impl DiagnosticList {
     }
 
     fn line(&self, problem: &Diagnostic, sources: &[Source]) -> String {
-        let level = match problem.level {
-            Level::Error => "error",
-            Level::Warning => "warning",
-        };
         let mut line = address(self.path(&problem.at), &problem.at, sources);
-        let _ = write!(line, ": {level}: {}", problem.message);
+        let _ = write!(line, ": {}: {}", problem.level, problem.message);
         for more in [&problem.at.label, problem.help.as_ref().unwrap_or(&String::new())] {
             if !more.is_empty() {
                 let _ = write!(line, "; {more}");

@@ -43,8 +43,8 @@ pub(super) async fn ask(path: &Path) -> HookResult {
             said.drain(begin + 1..said.len() - MAX_STATUS / 2);
         }
     }
-    let bridge = Bridge::read(&said);
-    let why = match bridge.status {
+    let (status, words) = answer(&said);
+    let why = match status {
         Ok(0) => return HookResult::Done,
         Ok(NOT_FOR_ME) => return HookResult::NotForMe,
         Ok(code) => format!("exit status {code} from {shown}"),
@@ -55,35 +55,21 @@ pub(super) async fn ask(path: &Path) -> HookResult {
         Some(unit) => format!("see `journalctl -u '{unit}@*'`"),
         None => "see the log of the service behind it".into(),
     };
-    HookResult::Failed { why, last_words: bridge.words.into_iter().collect(), remedy: Some(remedy) }
+    HookResult::Failed { why, last_words: words.into_iter().collect(), remedy: Some(remedy) }
 }
 
-/// What a bridge said: the exit status on the first line and the last line of the output behind it, or output and the
-/// exit status on the last line.
-struct Bridge {
-    /// Or what stands in its place.
-    status: Result<i32, Untrusted>,
-    words: Option<Untrusted>,
-}
-
-impl Bridge {
-    fn read(said: &[u8]) -> Bridge {
-        let lines: Vec<&[u8]> = said
-            .split(|byte| *byte == b'\n')
-            .map(<[u8]>::trim_ascii)
-            .filter(|line| !line.is_empty())
-            .collect();
-        let words = |line: Option<&&[u8]>| line.map(|line| Untrusted::from_bytes(line));
-        match &lines[..] {
-            [first, rest @ ..] if status_in(first).is_some() => {
-                Bridge { status: Ok(status_in(first).unwrap_or_default()), words: words(rest.last()) }
-            }
-            [rest @ .., last] => Bridge {
-                status: status_in(last).ok_or_else(|| Untrusted::from_bytes(last)),
-                words: words(rest.last()),
-            },
-            [] => Bridge { status: Err(Untrusted::new("")), words: None },
+/// What a bridge said: the exit status, or what stands in its place, and the last line of output. The status is on the
+/// first line with the output behind it, or on the last line.
+fn answer(said: &[u8]) -> (Result<i32, Untrusted>, Option<Untrusted>) {
+    let lines: Vec<&[u8]> =
+        said.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty()).collect();
+    let words = |line: Option<&&[u8]>| line.map(|line| Untrusted::from_bytes(line));
+    match &lines[..] {
+        [first, rest @ ..] if status_in(first).is_some() => {
+            (Ok(status_in(first).unwrap_or_default()), words(rest.last()))
         }
+        [rest @ .., last] => (status_in(last).ok_or_else(|| Untrusted::from_bytes(last)), words(rest.last())),
+        [] => (Err(Untrusted::new("")), None),
     }
 }
 
@@ -125,7 +111,7 @@ mod tests {
     #[test]
     fn a_bridge_says_its_status_first_or_last() {
         let read = |said: &str| {
-            let Bridge { status, words } = Bridge::read(said.as_bytes());
+            let (status, words) = answer(said.as_bytes());
             (
                 status.map_err(|text| text.to_string()),
                 words.map(|words| words.to_string()).unwrap_or_default(),
