@@ -29,7 +29,7 @@ use Endpoint::{CollectMc, CollectSmime, CollectSsl, DomainDetails, ReplaceSmime,
 
 const CHAIN: &str = "2 Ready; root inter leaf";
 /// The words that the pages write where base64 would stand are base64 too, of rubbish.
-const PICTURE: &str = "2 Ready; there is no certificate in it, but binary data of an unknown kind";
+const PICTURE: &str = "2 Ready; it contains no certificate, only binary data of an unknown kind";
 
 const ROWS: &[(&str, As, &str)] = &[
     ("mc-bare-pem.txt", Whole(CollectMc), CHAIN),

@@ -311,7 +311,7 @@ fn an_archive_beyond_its_limits_installs_nothing_and_says_why() {
         (
             "nothing in it",
             zip(&[("readme.txt", b"see the portal")]),
-            "waiting: the vendor says that it is issued, but there is no certificate in it, but a ZIP archive \
+            "waiting: the vendor says that it is issued, but it contains no certificate, only a ZIP archive \
              without certificates",
         ),
         (
@@ -346,7 +346,7 @@ fn a_certificate_message_without_a_certificate_is_no_certificate() {
     let whole = tlv(SEQUENCE, &[&tlv(SEQUENCE, &responses)]);
     let said =
         outcome(Product::Smime, &issued, format!("2\n{}", lines(&STANDARD.encode(whole))).into_bytes());
-    assert!(said.ends_with("there is no certificate in it, but DER data of another kind"), "{said}");
+    assert!(said.ends_with("it contains no certificate, only DER data of another kind"), "{said}");
     // Only the authorities: a bundle without a leaf is refused, never installed.
     let all = issued.all();
     let bare = cert_rep(Some(&all[..2]), &[], &accepted());

@@ -67,7 +67,7 @@ impl AccountSpec {
     }
 }
 
-/// An account and what has happened to it.
+/// An account and its history.
 #[derive(Debug, Clone, Serialize)]
 pub struct Account {
     /// Too many wrong logins lock it here, too.

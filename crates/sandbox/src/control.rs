@@ -1,4 +1,4 @@
-//! The commands of the control port: the table, which `GET /` shows, and what each does. docs/rehearsal.md tells more.
+//! The commands of the control port: the table, which `GET /` shows, and what each does. More in docs/rehearsal.md.
 
 use aws_lc_rs::digest;
 use serde::Deserialize;

@@ -54,7 +54,7 @@ pub struct FaultSpec {
     pub reached: Option<bool>,
 }
 
-/// What can go wrong; the table in `docs/rehearsal.md` tells what each does.
+/// What can go wrong; `docs/rehearsal.md` has a table of the effects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
@@ -263,7 +263,7 @@ impl Faults {
         self.active.clear();
     }
 
-    /// All that are set, in the order in which they apply.
+    /// All active faults, in the order in which they apply.
     pub fn all(&self) -> &[ActiveFault] {
         &self.active
     }

@@ -97,7 +97,7 @@ pub enum Flaw {
     Older,
 }
 
-/// A certificate that was issued, and what comes with it.
+/// An issued certificate with its key and chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issued {
     /// The end-entity certificate.
@@ -137,7 +137,7 @@ pub struct CaCertificate {
 }
 
 impl CertificateSpec {
-    /// Says what cannot be issued, before an order is accepted.
+    /// Rejects what cannot be issued, before an order is accepted.
     pub(super) fn check(&self) -> Result<(), String> {
         if let Some(text) = &self.key {
             PublicKey::from_pem(text)?;

@@ -23,11 +23,11 @@
 //!
 //! # The control port
 //!
-//! Plain HTTP on a loopback address, JSON in and out; an unknown field is an error. What went well is answered with
-//! 200 and what is shown, or `{}`; what did not, with `{"error": "…"}` and 400, 404 or 405. `GET /` lists the
-//! commands, `docs/rehearsal.md` tells what each takes and answers; the bodies are the types here
+//! Plain HTTP on a loopback address, JSON in and out; an unknown field is an error. Success is answered with
+//! 200 and the result, or `{}`; a failure with `{"error": "…"}` and 400, 404 or 405. `GET /` lists the
+//! commands, `docs/rehearsal.md` documents requests and answers; the bodies are the types here
 //! ([`Scenario`], [`AccountSpec`], [`OrderSpec`], [`Step`], [`CertificateSpec`], [`DialSettings`],
-//! [`FaultSpec`]), what is shown are [`Counters`] and [`Call`]s.
+//! [`FaultSpec`]), the answers show [`Counters`] and [`Call`]s.
 
 pub mod accounts;
 mod answer;

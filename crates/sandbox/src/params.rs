@@ -93,7 +93,7 @@ enum Kind {
     OneOf(&'static [&'static str]),
 }
 
-/// Most digits of an integer whose page gives no length.
+/// Maximum number of digits of an integer whose page gives no length.
 const INTEGER: Kind = Kind::Digits(18);
 const YES_NO: Kind = Kind::OneOf(&["Y", "N"]);
 
@@ -209,7 +209,7 @@ pub(super) struct Args {
 impl Args {
     /// Checks a form against the endpoint's table. `extra` are names that it takes besides: the
     /// AutoReplaceSMIME page lost the names of its template parameters. Where `ignore_empty` is set, an empty
-    /// value counts as not sent: some clients send every field, and no page says what comes of it.
+    /// value counts as not sent: some clients send every field, and no page documents the outcome.
     pub(super) fn check(
         endpoint: Endpoint,
         form: &Form,

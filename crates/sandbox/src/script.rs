@@ -77,7 +77,7 @@ impl OrderSpec {
         self
     }
 
-    /// Says what cannot be put into the book.
+    /// Rejects what cannot be put into the book.
     pub(super) fn check(&self) -> Result<(), String> {
         let number = &self.order_number;
         if number.is_empty() || number.chars().count() > 128 {
@@ -89,7 +89,7 @@ impl OrderSpec {
     }
 }
 
-/// Says what is wrong with a script.
+/// Rejects a script with an invalid step.
 pub(super) fn check_script(script: &[Step]) -> Result<(), String> {
     for (at, step) in script.iter().enumerate() {
         step.check().map_err(|reason| format!("script, step {}: {reason}", at + 1))?;

@@ -83,8 +83,8 @@ impl Vendor {
         Ok(vendor)
     }
 
-    /// Adds the content of a scenario; what it names again replaces what was there. It ends at the first part
-    /// that is wrong.
+    /// Adds the content of a scenario; what it names again replaces what was there. It stops at the first part
+    /// that is invalid.
     pub fn load(&mut self, scenario: Scenario) -> Result<(), Error> {
         self.dials.set(scenario.dials).map_err(Error::Refused)?;
         for account in scenario.account {
@@ -125,7 +125,7 @@ impl Vendor {
         self.book.remove(number).then_some(()).ok_or_else(|| Error::UnknownOrder(number.into()))
     }
 
-    /// Gives an order another script, which begins now.
+    /// Replaces an order's script and starts the new one.
     pub fn set_script(&mut self, number: &str, script: Vec<Step>) -> Result<(), Error> {
         self.book.set_script(number, script, self.now())
     }

@@ -1,4 +1,4 @@
-//! A sandbox as a program in the foreground: its options, what it says at the start, and how it ends.
+//! A sandbox as a program in the foreground: its options, its output at the start, and its end.
 
 mod desk;
 
@@ -111,7 +111,7 @@ async fn play(
     sandbox.run(stopped).await.map_err(|error| with_cause(&error))
 }
 
-/// Writes what a client needs, and says where it is.
+/// Writes the files that a client needs, and prints where they are.
 fn introduce(
     arguments: &Arguments,
     scenario: &Scenario,
@@ -169,7 +169,7 @@ fn read_scenario(path: &Path) -> Result<Scenario, String> {
     }
 }
 
-/// An error with what is behind it.
+/// An error with its cause.
 pub fn with_cause(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => match source.downcast_ref() {

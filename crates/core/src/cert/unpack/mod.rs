@@ -24,7 +24,7 @@ const MAX_WORK: usize = 16 * MAX_INPUT;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnpackError {
     /// The input is sound and holds no certificate.
-    #[error("there is no certificate in it, but {0}")]
+    #[error("it contains no certificate, only {0}")]
     Nothing(Seen),
     /// Above [`MAX_INPUT`].
     #[error("it is larger than {MAX_INPUT} bytes")]
@@ -67,9 +67,9 @@ pub enum UnpackError {
 words! {
     /// What an input without certificates looks like.
     pub enum Seen {
-        Empty = "nothing at all: it is empty",
+        Empty = "empty data",
         Html = "HTML",
-        Text = "text without a certificate",
+        Text = "text",
         /// In PEM or DER.
         PrivateKey = "a private key",
         EncryptedPrivateKey = "an encrypted private key",

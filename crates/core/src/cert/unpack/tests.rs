@@ -293,11 +293,8 @@ fn several_values_of_one_answer() {
 #[test]
 fn errors_are_sentences() {
     let check = |error: UnpackError, expected: &str| assert_eq!(error.to_string(), expected);
-    check(UnpackError::Nothing(Seen::Html), "there is no certificate in it, but HTML");
-    check(
-        UnpackError::Nothing(Seen::Empty),
-        "there is no certificate in it, but nothing at all: it is empty",
-    );
+    check(UnpackError::Nothing(Seen::Html), "it contains no certificate, only HTML");
+    check(UnpackError::Nothing(Seen::Empty), "it contains no certificate, only empty data");
     check(
         UnpackError::Certificate { number: 2, source: CertError::Malformed },
         "certificate number 2 is damaged: it is not a well-formed X.509 certificate",
