@@ -1,8 +1,8 @@
 //! The loop that joins sources, engine and effects.
 //!
 //! One thread, one timer: whatever happens becomes an event, the engine answers with effects, and these are
-//! carried out in their order. A save is carried out here and now; what stands behind a save that failed is
-//! handed back to the engine undone.
+//! carried out in order. A save is carried out at once; the effects behind a failed save go back to the engine
+//! undone.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -29,23 +29,23 @@ use certcollectd_core::engine::{Engine, Summary};
 
 /// No sleep is longer: the timer stands still while the machine is suspended, the schedule does not.
 const SLICE: Duration = Duration::from_secs(60);
-/// What the clock can tell apart. A shorter nap would go round and round until the clock moves on.
+/// The clock's resolution. A shorter sleep would spin until the clock moves on.
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// How long a stop waits for the answer to a call; its due time is durable anyway.
 const LAST_CALL: Duration = Duration::from_secs(5);
-/// However much there is to do, so often is looked at the files of the state beside each save.
+/// How often the state's files are checked in addition to each save.
 const STORE_LOOK: Duration = Duration::from_secs(1);
-/// While the files of the state are not in their place, so often is looked whether they are back.
+/// How often the state's files are checked while they are missing or replaced.
 const LOST_LOOK: Duration = Duration::from_secs(5);
 
-/// One reading of the configuration that is under way, and one that waits for it: what was asked for since begins later.
+/// One reload that is running and one that waits for it; requests in between are covered by the waiting one.
 const REREADINGS: usize = 2;
 
 /// When the loop ends.
 #[derive(Debug)]
 pub enum Goal {
     Stop,
-    /// When nothing that was due at the start is left; with a time, when everything is in order or it is over.
+    /// When nothing that was due at the start is left; with a time, when everything is in order or the time is up.
     Settled(Option<Duration>),
     /// When this command was answered.
     Answered(Command),
@@ -57,7 +57,7 @@ pub struct Outcome {
     pub summary: Summary,
     /// The answer to the command, if there was one.
     pub reply: Option<CommandReply>,
-    /// The state could not be saved to the end.
+    /// The last save of the state failed.
     pub unsaved: bool,
 }
 
@@ -70,7 +70,7 @@ pub struct Daemon {
     inbox: mpsc::Receiver<Message>,
     /// Answers reloads by rereading this file; the result comes in through the inbox.
     pub reread: Option<(PathBuf, mpsc::Sender<Message>)>,
-    /// One reading at a time; each that is under way or waits holds it as well.
+    /// One reload at a time; each running or waiting reload holds a reference.
     rereading: Rc<Semaphore>,
     replies: HashMap<Token, oneshot::Sender<CommandReply>>,
     next_token: u64,
@@ -80,9 +80,9 @@ pub struct Daemon {
     /// Is told whenever another configuration is in force.
     pub lookout: Option<std::sync::mpsc::Sender<()>>,
     watchdog: Option<Duration>,
-    /// The files of the state are not in their place.
+    /// The state's files are missing or replaced.
     lost: bool,
-    /// When that was looked at last while there was nothing to save.
+    /// When that was last checked while there was nothing to save.
     looked: Option<Time>,
 }
 
@@ -108,7 +108,7 @@ impl Daemon {
         }
     }
 
-    /// Goes round until the goal is reached.
+    /// Runs the loop until the goal is reached.
     pub async fn run(mut self, goal: Goal) -> Outcome {
         let start = clock::now();
         keys::tell_of_unreadable(self.engine.config().clone());
@@ -150,8 +150,8 @@ impl Daemon {
         Outcome { summary: self.engine.summary(), reply, unsaved: self.engine.cannot_save() }
     }
 
-    /// Whether the loop may end. The first time that it may, the engine is told to stop; then what is under
-    /// way is waited for.
+    /// Whether the loop may end. The first time that it may, the engine is told to stop; then the loop waits for
+    /// what is under way.
     fn is_over(&mut self, goal: &Goal, start: Now, replied: bool) -> bool {
         let now = clock::now();
         if self.stopping_since.is_none() {
@@ -186,7 +186,7 @@ impl Daemon {
         }
     }
 
-    /// How long there is nothing to do.
+    /// How long the loop may sleep.
     fn nap(&self) -> Duration {
         let now = clock::now();
         let until = |wake: Time| wake.since(now.time);
@@ -197,7 +197,7 @@ impl Daemon {
         wake.min(stop).min(lost).min(alive).clamp(MILLISECOND, SLICE)
     }
 
-    /// Notices a state that was taken away while there is nothing to save, and one that is back.
+    /// Notices that the state was removed, or is back, while there is nothing to save.
     fn look_at_store(&mut self) {
         self.looked = Some(clock::now().time);
         match self.store.compare() {
@@ -244,7 +244,7 @@ impl Daemon {
         }
     }
 
-    /// Reloads the configuration, one reload at a time; asked meanwhile, once more afterwards.
+    /// Reloads the configuration, one reload at a time; if asked meanwhile, once more afterwards.
     fn reread(&self) {
         let Some((path, inbox)) = self.reread.clone() else { return };
         telemetry::reloading();
@@ -309,7 +309,7 @@ impl Daemon {
         Vitals { failed_saves: self.engine.failed_saves(), ..self.vitals.clone() }
     }
 
-    /// Tells the service manager, where something is new.
+    /// Tells the service manager when something changed.
     fn tell_status(&mut self) {
         let now = (self.engine.summary(), self.vitals.findings.len());
         if self.told != Some(now) {
@@ -320,7 +320,7 @@ impl Daemon {
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
         let unix = clock::now().unix();
-        // Nothing is done beside a state that was taken away, even where nothing is to be saved before.
+        // Nothing is done without a state, even where nothing is saved first.
         let mut compared = false;
         let mut effects = effects.into_iter();
         while let Some(effect) = effects.next() {

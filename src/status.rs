@@ -1,4 +1,4 @@
-//! How every order and account stands, for people and for machines.
+//! The status of every order and account, for people and for machines.
 //!
 //! Built from the configuration and the state file, so it is right while the daemon is down.
 
@@ -47,9 +47,9 @@ pub struct Status {
     pub findings: Vec<String>,
     #[serde(skip)]
     vitals: Option<Vitals>,
-    /// Orders that hold an installed certificate and are configured no more, by name.
+    /// Orders that hold an installed certificate and are no longer configured, by name.
     pub absent: Vec<Absent>,
-    /// The daemon's files are not in their place: what it says. What is shown is then not what it knows.
+    /// The daemon's files are missing or replaced: what it says. The rest is then not what it knows.
     pub state_lost: Option<String>,
     #[serde(skip)]
     unix: i64,
@@ -61,7 +61,7 @@ pub struct OrderStatus {
     pub account: String,
     /// `ssl`, `mark` or `smime`.
     pub product: &'static str,
-    /// The number it is known by at the vendor.
+    /// Its number at the vendor.
     pub order_number: String,
     /// The phase; `waiting` for one that the daemon has not seen yet.
     pub phase: Phase,
@@ -70,9 +70,9 @@ pub struct OrderStatus {
     pub reason: Option<String>,
     /// The name that the vendor has for it.
     pub fqdn: Option<String>,
-    /// The same, where it goes with none of the order's domains: the number may be someone else's.
+    /// The same, if it matches none of the order's domains: the number may be someone else's.
     pub other_name: Option<String>,
-    /// Since when another certificate beside the installed one is waited for, RFC 3339.
+    /// Since when a re-issue has been pending, RFC 3339.
     pub reissue_since: Option<String>,
     /// Last call about it, RFC 3339.
     pub last_poll: Option<String>,
@@ -89,14 +89,14 @@ pub struct OrderStatus {
     pub trouble: Option<String>,
     /// How the files differ from what was installed.
     pub drift: Option<String>,
-    /// The vendor is said to be about to revoke the certificate; until a newer one is in place.
+    /// The announced revocation of the certificate, until a newer one is in place.
     pub revocation_announced: Option<Announcement>,
-    /// What of the installed files readers do not find, or why that cannot be told.
+    /// Which installed files are missing for readers, or why that is unknown.
     pub lost: Option<String>,
-    /// Names that a certificate before covered and the installed one does not, until `accept`.
+    /// Names that an earlier certificate covered and the installed one does not, until `accept`.
     pub uncovered: Vec<String>,
-    /// Whether an older generation is in place at the operator's word, until a newer certificate than the one
-    /// rolled back from comes, or `accept`.
+    /// Whether an older generation is in place after a rollback: until `accept`, or a certificate newer than the one
+    /// that was rolled back.
     pub rolled_back: bool,
     /// End of the product term, RFC 3339: no re-issue reaches beyond it.
     pub subscription_ends: Option<String>,
@@ -105,7 +105,7 @@ pub struct OrderStatus {
     /// It is unknown which certificate in quarantine is the order's.
     #[serde(skip)]
     leafless: bool,
-    /// Since when a certificate is waited for, the first one or another one, UNIX seconds.
+    /// Since when a certificate is pending, the first one or a re-issue, UNIX seconds.
     #[serde(skip)]
     waits_since: Option<i64>,
     /// What lasts, and since when, UNIX seconds.
@@ -121,7 +121,7 @@ pub struct OrderStatus {
 /// A revocation that a push notification announces.
 #[derive(Debug, Clone, Serialize)]
 pub struct Announcement {
-    /// When that was heard, RFC 3339.
+    /// When it was received, RFC 3339.
     pub at: String,
     pub text: String,
     /// Whether the sender knew the password of the listener.
@@ -201,7 +201,7 @@ pub struct AccountStatus {
     /// Replacements of orders that are not configured here and whose outcome is unknown: what is known, and
     /// what the operator must do.
     pub replacements: Vec<String>,
-    /// The vendor is said to be about to revoke a certificate that is no order's here.
+    /// The announced revocation of a certificate that belongs to no order here.
     pub revocation_announced: Option<Announcement>,
     #[serde(skip)]
     lacks_password: bool,
@@ -267,7 +267,7 @@ impl OrderStatus {
         (!names.is_empty()).then(|| format!("no longer covers {names}"))
     }
 
-    /// `subscription ends 2027-05-02`, if the vendor has told it.
+    /// `subscription ends 2027-05-02`, if the vendor has said so.
     fn subscription(&self) -> Option<String> {
         let day = day(self.subscription_ends.as_deref()?);
         let verb = if self.term_left? > 0 { "ends" } else { "ended" };
@@ -281,7 +281,7 @@ impl OrderStatus {
         Some(format!("re-issue waits: {said}"))
     }
 
-    /// `is for … at the vendor`, if that goes with none of its domains.
+    /// `is for … at the vendor`, if that matches none of its domains.
     fn misfit(&self) -> Option<String> {
         let name = self.other_name.as_ref()?;
         Some(format!("is for {name} at the vendor, which goes with none of its domains"))
@@ -325,7 +325,7 @@ impl OrderStatus {
     fn new(order: &Order, record: Option<&OrderRecord>, account: &AccountRecord, now: Now) -> Self {
         let handle = order.handle.identity();
         let blank = OrderRecord::new(order.account.clone(), handle.as_str().into(), now);
-        // A record of another number under the same name tells nothing about this order but what is installed.
+        // A record of another number under the same name counts only for what is installed.
         let same = record.filter(|record| *record.handle == *handle);
         let (own, record) = (same.unwrap_or(&blank), record.unwrap_or(&blank));
         let due = same.and_then(|record| record.wanted(now));
@@ -346,7 +346,7 @@ impl OrderStatus {
             phase: own.phase,
             since: same.map(|record| rfc3339(record.since)),
             reason: own.reason.as_ref().map(ToString::to_string),
-            // While a call is under way, and after one without an answer, the record says when it has arrived at the latest.
+            // During a call, and after one without an answer, the record holds the latest time of its arrival.
             last_poll: own.polled.map(|time| when(time.min(now.time), now)),
             next_poll: due.map(|time| when(time, now)),
             polls: own.polls,

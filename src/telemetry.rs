@@ -1,4 +1,4 @@
-//! Logging, the service manager, and what a process that holds a password does about itself.
+//! Logging, the service manager, and how a process that holds a password protects itself.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
@@ -16,7 +16,7 @@ use certcollectd_core::config::{Log, LogFormat, count};
 use certcollectd_core::engine::Summary;
 use certcollectd_core::engine::note::{Level, Note};
 
-/// Crates below us that could, at their most talkative, show what is sent. They never get beyond `info`,
+/// Dependencies that could, at their most verbose, log what is sent. They never get beyond `info`,
 /// whatever the configuration or `RUST_LOG` asks for.
 const QUIET: &str = "trace,hyper=info,hyper_util=info,hyper_rustls=info,reqwest=info,rustls=info,\
     rustls_platform_verifier=info,tokio=info,mio=info,h2=info,want=info,tower=info";
@@ -30,7 +30,7 @@ pub fn start_logging(log: &Log) {
     let filter = targets(&wanted).unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let quiet = targets(QUIET).expect("targets and levels");
     let base = || fmt::layer().with_writer(std::io::stderr).with_target(false);
-    // In text the sentence says it all; the fields repeat it for machines.
+    // In text the message says it all; the fields repeat it for machines.
     let text = || base().with_ansi(std::io::stderr().is_terminal());
     let sentence = || {
         fmt::format::debug_fn(|writer, field, value| match field.name() {
@@ -42,7 +42,7 @@ pub fn start_logging(log: &Log) {
     let layer: Box<dyn Layer<_> + Send + Sync> = match log.format {
         LogFormat::Json => Box::new(base().json().with_target(true).flatten_event(true)),
         LogFormat::Auto if journal.is_some() => Box::new(journal),
-        // The journal has a time of its own.
+        // The journal adds its own time.
         LogFormat::Auto if is_journal() => Box::new(text().without_time().fmt_fields(sentence())),
         LogFormat::Auto | LogFormat::Text => Box::new(text().fmt_fields(sentence())),
     };
@@ -55,8 +55,8 @@ fn targets(text: &str) -> Option<Targets> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(",").parse().ok()
 }
 
-/// The journal by its own protocol: each entry has its priority, and the fields ORDER, ACCOUNT and KIND where they say
-/// something. Nothing where it cannot be reached.
+/// The journal's native protocol: each entry has its priority, and the fields ORDER, ACCOUNT and KIND where they
+/// apply. Nothing if it cannot be reached.
 fn journal() -> Option<tracing_journald::Layer> {
     let layer = tracing_journald::layer().ok()?;
     let priorities =
@@ -72,7 +72,7 @@ pub fn is_journal() -> bool {
     stream == format!("{}:{}", stat.st_dev, stat.st_ino)
 }
 
-/// Tells people.
+/// Logs a note.
 pub fn report(note: &Note) {
     let (order, account, kind) = (note.order.as_deref(), note.account.as_deref(), note.kind.as_str());
     let of = order.map(|order| format!("{order}: ")).unwrap_or_default();
@@ -85,7 +85,7 @@ pub fn report(note: &Note) {
     }
 }
 
-/// A panic is a bug that one order pays for. It goes to the log as one line like everything else: its text
+/// A panic is a bug that costs one order. It is logged as one line like everything else: its text
 /// may quote what came from outside.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|info| {
@@ -106,7 +106,7 @@ fn panic_line(place: &str, text: &str) -> String {
     format!("internal error at {place}, please report it: {shown}")
 }
 
-/// No core file, and no process of the same user may look into our memory.
+/// No core file, and no access to our memory for other processes of the same user.
 pub fn protect_memory() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
@@ -131,12 +131,12 @@ pub fn reloading() {
     }
 }
 
-/// Tells the service manager that we stop in order.
+/// Tells the service manager that we are stopping.
 pub fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-/// Says that the loop goes round.
+/// Feeds the watchdog.
 pub fn alive() {
     notify(&[NotifyState::Watchdog]);
 }

@@ -1,4 +1,4 @@
-//! `check`, of what is asked for: in which form, and whether anything says that what comes is right.
+//! `check`: the form that answers are asked for in, and orders whose certificate nothing pins.
 
 use std::collections::BTreeSet;
 

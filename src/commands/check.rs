@@ -1,4 +1,4 @@
-//! `check`: what would fail later, said now. Makes no call unless asked to.
+//! `check`: reports now what would fail later. Makes no call unless asked to.
 
 use std::collections::BTreeSet;
 use std::io::{ErrorKind, IsTerminal};
@@ -31,7 +31,7 @@ use certcollectd_core::config::{
 };
 use certcollectd_core::engine::command::{Command, CommandReply};
 
-/// What was found, as it is found.
+/// The findings so far.
 #[derive(Debug, Default)]
 struct Report {
     findings: Vec<Finding>,
@@ -116,7 +116,7 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
     Ok(())
 }
 
-/// What lies in the way, who may change what, and what the daemon's user may not do where root asks for it.
+/// Obstacles, files that others may change, and, for root, what the daemon's user may not do.
 fn check_rights(sources: &[Source], config: &Config, report: &mut Report) -> Option<User> {
     let files: Vec<&Path> = sources.iter().map(|source| &*source.path).collect();
     let service = preflight::service(config);
@@ -126,7 +126,7 @@ fn check_rights(sources: &[Source], config: &Config, report: &mut Report) -> Opt
     {
         report.findings.push(Finding { level: Level::Warning, message: why, about: None, help: None });
     }
-    // The daemon holds its ports itself, and so does one whose directory was taken away.
+    // A running daemon holds the ports itself, also one whose directory was removed.
     let is_at_work =
         control::is_served(&config.state_dir) || !presence::ask(&config.state_dir, Trust::Anybody).is_empty();
     if !is_at_work {
@@ -148,7 +148,7 @@ fn looked_as(user: &User) -> String {
     )
 }
 
-/// What to do about a file that is not there or must not be read, if there is something to say.
+/// What to do about a file that is missing or unreadable, if there is something to say.
 fn next_step(path: &Path, missing: &str) -> String {
     match access::obstacle(path).map(|error| error.kind()) {
         Some(ErrorKind::NotFound) => missing.to_owned(),
@@ -205,8 +205,8 @@ fn too_long_for_proxy(secret: &str) -> Option<&'static str> {
     (secret.len() > ProxyLogin::LONGEST).then_some("255 bytes")
 }
 
-/// A secret: whose it is and what, as in `account main` and `the password`; `longer` says than what
-/// it is longer, if it is too long.
+/// A secret: its owner and kind, as in `account main` and `the password`; `longer` names the limit that it
+/// exceeds, if it does.
 fn check_secret(
     source: &SecretSource,
     longer: fn(&str) -> Option<&'static str>,
@@ -216,7 +216,7 @@ fn check_secret(
 ) {
     let who = format!("{owner}: {what}");
     match credential::read(source) {
-        // Only the service manager can hand it over; a check by hand has not got it, and need not.
+        // Only the service manager can pass it; a check by hand has no access, and needs none.
         Err(_) if credential::is_out_of_reach(source) => report.warning(
             about.clone(),
             format!("{who} was not checked: systemd passes it to the unit only"),
@@ -252,7 +252,7 @@ fn check_secret(
     }
 }
 
-/// How a login with a systemd credential is tried, with a daemon and without.
+/// How to try a login with a systemd credential, with a daemon and without.
 fn how_to_try(source: &SecretSource) -> String {
     let SecretSource::Credential(name) = source else { return String::new() };
     format!(
@@ -261,11 +261,11 @@ fn how_to_try(source: &SecretSource) -> String {
     )
 }
 
-/// What is there on every machine but the smallest.
+/// Present on all but the smallest machines.
 const ROOTS: &str =
     "install the roots of the system (Debian: ca-certificates), or set SSL_CERT_FILE to a PEM file with them";
 
-/// How bad it is that something cannot be checked.
+/// The level of a finding that keeps a check from being made.
 fn level(checked: Severity) -> Level {
     if checked == Severity::Block { Level::Error } else { Level::Warning }
 }
@@ -393,7 +393,7 @@ fn check_state_dir(config: &Config, report: &mut Report) {
             let parent = dir.ancestors().skip(1).find(|parent| parent.exists());
             if let Some(Err(error)) = parent.map(try_write) {
                 let text = format!("state_dir {shown} does not exist and cannot be created: {error}");
-                // The shipped unit makes the default one when it starts first.
+                // The shipped unit creates the default one at its first start.
                 let is_made = dir == Path::new(Config::STATE_DIR) && Path::new(preflight::SYSTEMD).exists();
                 let level = if is_made { Level::Warning } else { Level::Error };
                 report.add(

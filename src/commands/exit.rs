@@ -1,10 +1,10 @@
-//! How a command ends: the table of exit codes. 0 is `Ok(())`: everything is in order, or what was
-//! wanted was done.
+//! How a command ends: the table of exit codes. 0 is `Ok(())`: everything is in order, or the command
+//! succeeded.
 
-/// Why a command ends with another code than 0.
+/// Why a command ends with a code other than 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// What was wanted failed.
+    /// The command failed.
     Failed,
     /// Usage or configuration errors; another process holds the state directory.
     Usage,
@@ -17,7 +17,7 @@ pub enum Exit {
     /// `status --nagios`, as the next two: the exit codes of a monitoring plugin.
     Warning,
     Critical,
-    /// Nothing can be said.
+    /// The status is unknown.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! `health`: whether the daemon's loop goes round, for those who would restart it otherwise.
+//! `health`: whether the daemon's loop is alive, for those who would restart it otherwise.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub fn health(path: &Path, json: bool) -> Result<(), Exit> {
 }
 
 fn find(path: &Path) -> Result<Vitals, String> {
-    // A daemon goes on with the configuration of before when it is broken now, and listens where that said.
+    // While the configuration is broken, a daemon keeps the previous one, and its socket.
     let config = match files::read_some(path, false) {
         Ok(found) => found.config,
         Err(invalid) => invalid.remains.ok_or_else(|| {
@@ -41,7 +41,7 @@ fn find(path: &Path) -> Result<Vitals, String> {
     };
     match block_on(socket::ping(&config.state_dir)) {
         Ok(Some(answer)) => answer,
-        // Its socket went with its directory.
+        // Its socket was removed with its directory.
         Ok(None) => Err(presence::complaint(&config.state_dir).unwrap_or_else(|| {
             format!(
                 "no daemon listens on {}; start it with `certcollectd run`, or ask as a user who may open the socket",

@@ -1,4 +1,4 @@
-//! The configuration as a command needs it: sound, or as much of it as can be read.
+//! The configuration as a command needs it: valid, or as much of it as can be read.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use certcollectd_core::config::Config;
 use certcollectd_core::engine::time::Now;
 use certcollectd_core::engine::{self, Loaded};
 
-/// Reads the configuration, or says what is wrong with it.
+/// Reads the configuration, or reports what is wrong with it.
 pub(super) fn load(config: &Path) -> Result<LoadedConfig, Exit> {
     files::read(config, print::has_colours()).map_err(|text| fail(Exit::Usage, text.trim_end()))
 }
 
-/// Reads the configuration for those who only show how things stand. What is wrong with it is said,
-/// and what can be made out of it is given back all the same, with why it is not sound.
+/// Reads the configuration for commands that only show the state. Reports what is wrong with it,
+/// and returns the readable part nevertheless, with the reason.
 pub(super) fn load_some(config: &Path) -> Result<(Arc<Config>, Option<InvalidConfig>), Exit> {
     let mut invalid = match files::read_some(config, print::has_colours()) {
         Ok(found) => return Ok((found.config, None)),
@@ -53,7 +53,7 @@ pub(super) fn read_state(
     Ok(Some((reader, config, loaded)))
 }
 
-/// How a command ends that has shown how things stand.
+/// How a command ends that has shown the state.
 pub(super) fn shown(lost: Option<&String>, invalid: Option<&InvalidConfig>) -> Result<(), Exit> {
     match (lost, invalid) {
         (Some(_), _) => Err(Exit::Failed),

@@ -1,7 +1,7 @@
-//! What would fail later is said now: passwords that cannot be read, directories in which nothing can be
-//! installed. A daemon looks again until it is fixed, and after each change of the configuration.
+//! Reports now what would fail later: passwords that cannot be read, directories in which nothing can be
+//! installed. A daemon checks again until it is fixed, and after each change of the configuration.
 //!
-//! On a hung mount looking takes forever, so all of it happens on a thread of its own.
+//! On a hung mount a check takes forever, so all of it happens on a thread of its own.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -22,13 +22,13 @@ use crate::sources::files::{self, LoadedConfig};
 use crate::sources::{Inbox, Message};
 use certcollectd_core::config::SecretSource;
 
-/// How long a start waits for the first look.
+/// How long a start waits for the first check.
 const FIRST_LOOK: Duration = Duration::from_secs(3);
-/// Until the second look: this, then twice as long each time, up to a minute.
+/// Back-off between checks: doubled each time, up to a minute.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Looks once, and says what is wrong.
+/// Checks once, and logs what is wrong.
 pub(super) fn once(found: &Arc<LoadedConfig>) {
     let its = found.clone();
     if apart(move |_| look(&its).iter().for_each(Finding::log)).is_err() {
@@ -36,8 +36,8 @@ pub(super) fn once(found: &Arc<LoadedConfig>) {
     }
 }
 
-/// Looks, says what is wrong, and looks again until nothing is. What is sent to the sender that is given back
-/// has the configuration read and looked at again.
+/// Checks, logs what is wrong, and checks again until nothing is. A message to the returned sender makes it
+/// read the configuration and check again.
 pub(super) fn start(path: &Path, found: Arc<LoadedConfig>, inbox: Inbox) -> Option<Sender<()>> {
     let (again, asked) = channel::<()>();
     let lookout = Lookout { path: path.to_owned(), inbox, known: BTreeSet::new() };
@@ -52,7 +52,7 @@ pub(super) fn start(path: &Path, found: Arc<LoadedConfig>, inbox: Inbox) -> Opti
         .map(|()| again)
 }
 
-/// Does the work on a thread of its own, and waits for its first look: until it drops what it is given.
+/// Does the work on a thread of its own, and waits for its first check: until it drops the sender.
 fn apart(work: impl FnOnce(Sender<()>) + Send + 'static) -> io::Result<()> {
     let (done, looked) = channel();
     Builder::new().name("lookout".into()).spawn(move || work(done))?;
@@ -69,7 +69,7 @@ fn apart(work: impl FnOnce(Sender<()>) + Send + 'static) -> io::Result<()> {
 struct Lookout {
     path: PathBuf,
     inbox: Inbox,
-    /// What was told and holds.
+    /// What was reported and still holds.
     known: BTreeSet<String>,
 }
 
@@ -80,12 +80,12 @@ impl Lookout {
         loop {
             if let Some(now) = &found {
                 let (fails, news) = self.look(now);
-                // The loop that takes them in may wait for this.
+                // The loop that receives the findings may wait for this.
                 drop(done.take());
                 for (text, holds) in news {
                     let _ = self.inbox.blocking_send(Message::Finding { text, holds });
                 }
-                // Kept only while something is to be looked at again: with many orders it is large.
+                // Kept only while something is to be checked again: with many orders it is large.
                 found = found.filter(|_| fails);
             }
             let waited = match &found {
@@ -128,7 +128,7 @@ struct Finding {
     text: String,
     /// Where it stands in the configuration.
     place: Option<String>,
-    /// It does not work until it is fixed; otherwise it only could be better.
+    /// Something fails until it is fixed; otherwise it is only a warning.
     fails: bool,
 }
 

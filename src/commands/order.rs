@@ -1,5 +1,5 @@
-//! `poll`, `resume`, `accept`, `rollback`, `rehearse`, `forget`: the operator's word, through the
-//! control socket if the daemon runs, else directly under the lock.
+//! `poll`, `resume`, `accept`, `rollback`, `rehearse`, `forget`: the operator's commands, through the
+//! control socket if the daemon is running, else directly under the lock.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub fn forget(path: &Path, name: String, json: bool) -> Result<(), Exit> {
     command(path, Command::Forget(name), json)
 }
 
-/// What comes of a command. What can be found wrong with it here costs no call.
+/// The outcome of a command. Errors that can be found here cost no call.
 pub(super) fn ask(path: &Path, command: Command) -> Result<CommandReply, Exit> {
     if let Command::Domains(Target::Number { number, .. }) | Command::Resend(Target::Number { number, .. }) =
         &command
@@ -73,13 +73,13 @@ pub(super) fn carry_out(path: &Path, config: &Config, command: Command) -> Resul
     }
     let found = prepare(path)?;
     match take_lock(&found.config.state_dir) {
-        // A daemon that was just starting listens by now.
+        // A daemon that was just starting is listening by now.
         Err(StoreError::Locked { dir, by }) => by_daemon()?.ok_or_else(|| fail(Exit::Usage, &deaf(&dir, by))),
         lock => directly(&found, open_store(&found.config, lock)?, command),
     }
 }
 
-/// Someone holds the lock and does not listen: what an operator can do about it.
+/// The lock is held and its holder does not listen: what an operator can do about it.
 fn deaf(state_dir: &Path, by: Option<u32>) -> String {
     let socket = state_dir.join(control::SOCKET);
     let why = if socket.exists() { "nothing listens on it" } else { "it is missing" };
@@ -93,8 +93,8 @@ fn deaf(state_dir: &Path, by: Option<u32>) -> String {
     )
 }
 
-/// The configuration with the orders that were adopted after a replacement. A state that cannot be read is
-/// said where it is needed.
+/// The configuration with the orders that were adopted after a replacement. An unreadable state is
+/// reported where it is needed.
 fn with_adopted(config: &Arc<Config>) -> Arc<Config> {
     let reader = Reader::open(&config.state_dir).ok().flatten();
     let adopted = reader.and_then(|reader| reader.adopted().ok()).unwrap_or_default();
@@ -141,7 +141,7 @@ fn named(command: &Command) -> Option<Named<'_>> {
     }
 }
 
-/// A name that is not configured is a usage error, with the names that are.
+/// A name that is not configured is a usage error; it lists the names that are.
 fn unknown_name(config: &Config, command: &Command) -> Option<String> {
     let (what, name, known): (_, _, Vec<&str>) = match named(command)? {
         Named::Account(name) => ("account", name, config.accounts.iter().map(|known| &*known.name).collect()),
@@ -156,13 +156,13 @@ fn directly(found: &LoadedConfig, store: Store, command: Command) -> Result<Comm
         let (sender, inbox) = mpsc::channel(INBOX);
         listen_to_signals(sender)?;
         let mut engine = load_engine(&found.config, &store)?;
-        // Nothing is polled for the sake of an account or of a number: that one call is all.
+        // For an account or a number nothing is polled: that one call is all.
         engine.attend_to(match named(&command) {
             Some(Named::Order(_)) if matches!(command, Command::Domains(_) | Command::Resend(_)) => None,
             Some(Named::Order(name)) => Some(name),
             Some(Named::Account(_)) | None => None,
         });
-        // What concerns local files makes no call, however long no daemon has run.
+        // Commands on local files make no call, however long no daemon has run.
         if matches!(command, Command::Rollback(_) | Command::Rehearse(_)) {
             engine.poll_only_until(Time::MIN);
         }

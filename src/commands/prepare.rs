@@ -11,7 +11,7 @@ use crate::sources::{Inbox, signal, threads};
 use crate::telemetry;
 use certcollectd_core::config::Log;
 
-/// For signals, for the first look, and for what is done on the disk.
+/// For signals, for the first checks, and for work on the disk.
 const THREADS: usize = 3;
 
 pub(super) fn prepare(path: &Path) -> Result<LoadedConfig, Exit> {
@@ -36,7 +36,7 @@ pub(super) fn prepare(path: &Path) -> Result<LoadedConfig, Exit> {
     Ok(found)
 }
 
-/// Says why a start or a command ends here: in the journal as an error, since a unit's plain lines go unread.
+/// Reports why a start or a command fails: in the journal as an error, since a unit's plain lines go unread.
 pub(super) fn give_up(exit: Exit, text: &str) -> Exit {
     if telemetry::is_journal() {
         telemetry::start_logging(&Log::default());

@@ -1,4 +1,4 @@
-//! What a command says: the one way to standard output, and the exit code when that could not be written.
+//! Output of commands: the one way to standard output, and the exit code when it cannot be written.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -9,28 +9,28 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::exit::Exit;
 use crate::effects::errno::cause;
 
-/// Something that was to be read has not been written. Sticky: half of an output is none.
+/// Output was lost. Sticky: half of an output is none.
 static LOST: AtomicBool = AtomicBool::new(false);
 
-/// What a machine that asked with `--json` is told if nothing else is: all that went wrong so far.
+/// With `--json`, all errors so far: they are printed as JSON if nothing else is.
 static ERRORS: Mutex<Option<String>> = Mutex::new(None);
 
 fn errors() -> MutexGuard<'static, Option<String>> {
     ERRORS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// From here on standard output is for a machine, which is told in one document whatever happens.
+/// From here on standard output is one JSON document, whatever happens.
 pub fn for_a_machine() {
     errors().get_or_insert_default();
 }
 
-/// Whether messages on standard error may have colours: those that a machine is told as well have none.
+/// Whether messages on standard error may have colours: with `--json` they have none.
 pub fn has_colours() -> bool {
     io::stderr().is_terminal() && errors().is_none()
 }
 
-/// Prints something for people or machines; whether someone can still read it. That it could not be
-/// written is said once, and [`outcome`] knows of it.
+/// Prints to standard output; `false` if it cannot be written. The failure is
+/// reported once, and [`outcome`] turns it into an exit code.
 pub fn print(text: &str) -> bool {
     let end = if text.ends_with('\n') { "" } else { "\n" };
     // The document is written.
@@ -38,14 +38,14 @@ pub fn print(text: &str) -> bool {
     printed(write(&[text, end].concat()))
 }
 
-/// Past the library's buffer, which keeps its errors to itself at the end of the process.
+/// Bypasses the library's buffer, which drops errors at the end of the process.
 fn write(text: &str) -> io::Result<()> {
     let out = io::stdout().lock();
     File::from(out.as_fd().try_clone_to_owned()?).write_all(text.as_bytes())
 }
 
-/// Takes note of how a writing to standard output ended; whether it did well. Who closed a pipe has
-/// read enough.
+/// Records the result of a write to standard output; `true` if it succeeded. A closed pipe is no
+/// failure: its reader has read enough.
 pub fn printed(result: io::Result<()>) -> bool {
     let Err(error) = result else { return true };
     if error.kind() != ErrorKind::BrokenPipe && !LOST.swap(true, Ordering::Relaxed) {
@@ -54,7 +54,7 @@ pub fn printed(result: io::Result<()>) -> bool {
     false
 }
 
-/// The exit code of a command that ended so: what could not be said is a failure, and no success.
+/// The exit code of a command: lost output is a failure.
 pub fn outcome(result: Result<(), Exit>) -> u8 {
     let untold = errors().take();
     if let Some(text) = untold.filter(|_| result.is_err()) {
@@ -67,19 +67,19 @@ pub fn outcome(result: Result<(), Exit>) -> u8 {
     }
 }
 
-/// Prints what went wrong, and gives back how the command ends for it.
+/// Prints an error, and returns how the command ends.
 pub fn fail(exit: Exit, text: &str) -> Exit {
     print_error(text);
     exit
 }
 
-/// Prints what went wrong.
+/// Prints an error.
 pub fn print_error(text: &str) {
     tell_machine(text);
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Keeps what went wrong for the machine that asked, if one did.
+/// Keeps an error for the JSON document, with `--json`.
 pub fn tell_machine(text: &str) {
     if let Some(errors) = errors().as_mut() {
         if !errors.is_empty() {

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::print::{fail, print};
 
 pub fn sandbox(arguments: &Arguments) -> Result<(), Exit> {
-    // What could not be printed is said, and known at the end; who is served already goes on being served.
+    // A failure to print is reported, and counts at the end; clients are still served.
     let said = |text: &str| {
         print(text);
         Ok(())

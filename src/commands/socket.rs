@@ -21,15 +21,15 @@ use certcollectd_core::engine::vitals::Vitals;
 /// The largest answer, in bytes: the details of all domains of an order.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
-/// How long a command waits for the loop of a daemon that takes connections. Longer than a slow
-/// disk holds it up.
+/// How long a command waits for the loop of a daemon that accepts connections. Longer than a slow
+/// disk delays it.
 const LOOP_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A loop that is alive answers at once; whoever asks for its health gives up after 30 s as a rule.
+/// A live loop answers at once; health checks usually time out after 30 s.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What the daemon says to a command; `None` when no daemon listens. A command may take its time, so that the
-/// daemon's loop goes round is asked first.
+/// The daemon's answer to a command; `None` when no daemon listens. A command may take long, so the loop is
+/// checked first.
 pub(super) async fn ask(state_dir: &Path, command: &Command) -> Option<Result<CommandReply, String>> {
     let Ok(alive) =
         timeout(LOOP_TIMEOUT, exchange(state_dir, Method::GET, control::HEALTH, Vec::new())).await
@@ -42,7 +42,7 @@ pub(super) async fn ask(state_dir: &Path, command: &Command) -> Option<Result<Co
     exchange(state_dir, Method::POST, control::COMMANDS, body).await
 }
 
-/// How the daemon's loop stands, if it says so in time; `None` when no daemon listens.
+/// The vitals of the daemon's loop, if it answers in time; `None` when no daemon listens.
 pub(super) async fn ping(state_dir: &Path) -> Option<Result<Vitals, String>> {
     let asked = exchange(state_dir, Method::GET, control::HEALTH, Vec::new());
     let Ok(answer) = timeout(PING_TIMEOUT, asked).await else {

@@ -19,7 +19,7 @@ use certcollectd_core::config::Config;
 use certcollectd_core::engine::Loaded;
 use certcollectd_core::engine::vitals::Vitals;
 
-/// How often `--watch` looks.
+/// How often `--watch` refreshes.
 const AGAIN: Duration = Duration::from_secs(2);
 
 pub fn status(path: &Path, name: Option<&str>, json: bool) -> Result<(), Exit> {
@@ -72,7 +72,7 @@ pub fn nagios(path: &Path, name: Option<&str>) -> Result<(), Exit> {
     })?;
     let status = narrowed(status, invalid.as_ref(), name).map_err(|why| fail(Exit::Unknown, &why))?;
     let (verdict, line) = verdict(&status);
-    // Worse than not knowing all is only to know of something critical.
+    // Only a critical finding is worse than an incomplete view.
     if let Some(invalid) = invalid.filter(|_| !matches!(verdict, Verdict::Critical)) {
         return Err(unknown(&format!("the configuration is invalid: {}", invalid.first)));
     }
@@ -103,14 +103,14 @@ fn look(
     Ok((status, exit))
 }
 
-/// What was asked for, or why nothing is known of it.
+/// Narrowed to the requested order, or why it is unknown.
 fn narrowed(
     mut status: Status,
     invalid: Option<&InvalidConfig>,
     name: Option<&str>,
 ) -> Result<Status, String> {
     if invalid.is_some() {
-        // They may stand in the part that cannot be read, and a daemon that runs guards them as before.
+        // They may be in the part that cannot be read, and a running daemon still guards them.
         status.absent.clear();
     }
     let Some(name) = name else { return Ok(status) };
@@ -121,9 +121,9 @@ fn narrowed(
     Ok(status)
 }
 
-/// Why the state says nothing.
+/// Why there is no status.
 enum Trouble {
-    /// It was taken away from a daemon that runs.
+    /// The state was removed from under a running daemon.
     Lost(String),
     Unread(String),
 }
@@ -132,7 +132,7 @@ enum Trouble {
 fn read(config: &Arc<Config>) -> Result<Option<Status>, Trouble> {
     let lost = presence::complaint(&config.state_dir);
     match (read_file(config), lost) {
-        // What there is was not written by the daemon that runs, or is nothing at all.
+        // What is there, if anything, was not written by the running daemon.
         (Ok(None) | Err(_), Some(why)) => Err(Trouble::Lost(why)),
         (Err(why), None) => Err(Trouble::Unread(why.to_string())),
         (Ok(None), None) => Ok(None),
@@ -150,7 +150,7 @@ fn read_file(config: &Arc<Config>) -> Result<Option<Status>, StoreError> {
     Ok(Some(match block_on(socket::ping(&config.state_dir)) {
         Ok(Some(Ok(vitals))) => status.with(&vitals),
         Ok(Some(Err(why))) => status.with(&Vitals { findings: [why].into(), ..Vitals::default() }),
-        // No daemon runs, or it is another user's.
+        // No daemon is running, or it belongs to another user.
         Ok(None) | Err(_) => status,
     }))
 }

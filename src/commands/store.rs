@@ -1,4 +1,4 @@
-//! The state under its lock, waited for a while, and the engine that goes on from it.
+//! The state under its lock, and the engine that continues from it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,19 +13,19 @@ use crate::sources::{clock, control};
 use certcollectd_core::config::Config;
 use certcollectd_core::engine::Engine;
 
-/// What is left to say after the log has named the cause.
+/// The last message after the log has named the cause.
 pub(super) const UNSAVED: &str =
     "gave up: the state cannot be saved, so nothing is called or installed; the log says why";
 
 /// How often to check whether the lock is free, or who holds it: for five seconds.
 const LOOKS: u32 = 50;
-/// How many of them to spend on a process that is there and silent: one that is just ending is gone
+/// How many of them to spend on a process that exists but does not answer: one that is just ending is gone
 /// by then.
 const SILENCES: u32 = 2;
-/// Between two looks.
+/// Between two checks.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Takes the lock. A command holds it for a moment, and a daemon before it listens: they are waited for.
+/// Takes the lock. Waits for a command, which holds it briefly, and for a daemon that does not listen yet.
 pub(super) fn take_lock(state_dir: &Path) -> Result<Lock, StoreError> {
     for looks_left in (1..LOOKS).rev() {
         match Lock::take(state_dir) {
@@ -38,7 +38,7 @@ pub(super) fn take_lock(state_dir: &Path) -> Result<Lock, StoreError> {
     Lock::take(state_dir)
 }
 
-/// Opens the state under a lock, or says why not.
+/// Opens the state under a lock, or reports why not.
 pub(super) fn open_store(config: &Config, lock: Result<Lock, StoreError>) -> Result<Store, Exit> {
     lock.and_then(|lock| Store::open(&config.state_dir, lock)).map_err(|error| {
         let exit = match error {

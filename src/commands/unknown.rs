@@ -1,9 +1,9 @@
-//! A name that was asked for and is not there.
+//! A name that is not configured.
 
 use crate::sources::files::InvalidConfig;
 use certcollectd_core::api::Untrusted;
 
-/// Says so, with the names that there are.
+/// The message, with the names that are.
 pub(super) fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
     const SHOWN: usize = 20;
     let known: Vec<&str> = known.collect();

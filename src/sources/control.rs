@@ -23,14 +23,14 @@ pub const SOCKET: &str = "control.sock";
 const MAX_ADDRESS: usize = 107;
 /// Connections at once.
 const PLACES: usize = 64;
-/// Maximum number of connections waiting for a command's outcome, so that a health check always
+/// Maximum number of connections waiting for the outcome of a command, so that a health check always
 /// gets through.
 const COMMANDS_AT_ONCE: usize = 48;
 /// How often, and at what distance, to check whether the previous holder of the lock is gone.
 const PREDECESSOR_LOOKS: u32 = 20;
 const PREDECESSOR_AGAIN: Duration = Duration::from_millis(100);
 
-/// An address of the socket that fits, however long the path of the state directory is; the handle must live
+/// An address of the socket that fits, however long the path of the state directory; the handle must live
 /// as long as the address is used.
 pub fn address(state_dir: &Path) -> io::Result<(PathBuf, Option<std::fs::File>)> {
     use std::os::fd::AsRawFd;
@@ -57,7 +57,7 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Takes it away, unless another one is in its place by now.
+    /// Removes it, unless it has been replaced.
     pub fn remove(&self) {
         if identity(&self.path).is_ok_and(|found| found == self.identity) {
             let _ = std::fs::remove_file(&self.path);
@@ -105,7 +105,7 @@ pub async fn bind(state_dir: &Path) -> io::Result<(UnixListener, Socket)> {
     bound
 }
 
-/// Serves commands from now on, or from when the socket can be made; what is given back holds the socket from then on.
+/// Serves commands as soon as the socket can be created; the result holds the socket from then on.
 pub async fn listen(state_dir: PathBuf, inbox: Inbox) -> Rc<OnceCell<Socket>> {
     let made = Rc::new(OnceCell::new());
     let (its, shown, to) = (made.clone(), state_dir.join(SOCKET).display().to_string(), inbox.clone());
@@ -171,7 +171,7 @@ fn respond(status: StatusCode, reply: &CommandReply) -> Answer {
 
 /// Where commands are sent.
 pub const COMMANDS: &str = "/v1/command";
-/// Where the loop says that it is alive, and how it stands: [`certcollectd_core::engine::vitals::Vitals`].
+/// Where the loop reports that it is alive, with its [`certcollectd_core::engine::vitals::Vitals`].
 pub const HEALTH: &str = "/v1/health";
 /// The largest command: a request of the largest size and some parameters.
 const MAX_COMMAND: usize = 256 * 1024;

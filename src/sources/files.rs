@@ -12,12 +12,12 @@ use crate::config::locate;
 use crate::effects::errno::cause;
 use certcollectd_core::config::Config;
 
-/// A configuration larger than this is none; 100,000 orders have some 10 MB.
+/// Maximum size of a configuration file; 100,000 orders take some 10 MB.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 /// Maximum number of included files.
 const MAX_FILES: usize = 10_000;
 
-/// A sound configuration, what was said of it, and where it came from.
+/// A valid configuration, its warnings, and its sources.
 #[derive(Debug)]
 pub struct LoadedConfig {
     pub config: Arc<Config>,
@@ -39,7 +39,7 @@ pub(super) fn stamp_of(path: &Path) -> Stamp {
     Some((found.dev(), found.ino(), found.mtime(), found.mtime_nsec(), found.size()))
 }
 
-/// Why a configuration cannot be used, and what of it can be made out all the same.
+/// Why a configuration cannot be used, and what of it can be read nevertheless.
 #[derive(Debug)]
 pub struct InvalidConfig {
     /// What people read: every problem with its place.
@@ -71,7 +71,7 @@ pub fn read(path: &Path, color: bool) -> Result<LoadedConfig, String> {
     check(files(path)?, color).map_err(|(_, problems)| problems)
 }
 
-/// As [`read`], for those who can do something with a part of it.
+/// As [`read`], for callers that can use a part of it.
 pub fn read_some(path: &Path, color: bool) -> Result<LoadedConfig, InvalidConfig> {
     let files = files(path).map_err(InvalidConfig::only)?;
     check(files, color).map_err(|(Files { sources, unread, stamps }, text)| {
@@ -122,7 +122,7 @@ fn files(path: &Path) -> Result<Files, String> {
     Ok(files)
 }
 
-/// There is no line to point at; so the next step is said.
+/// There is no line to point at, so the message says the next step.
 fn without_main(path: &Path, error: &io::Error) -> String {
     let advice = match error.kind() {
         io::ErrorKind::NotFound => {
@@ -161,7 +161,7 @@ pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unrea
             );
             continue;
         }
-        // A plain name that matches nothing is a slip of the pen, and orders would be missing.
+        // A plain name that matches nothing is a typo, and orders would be missing.
         if !name.contains(['*', '?']) && !Path::new(pattern).is_file() {
             miss(
                 Level::Error,
@@ -216,7 +216,7 @@ pub(super) fn included(patterns: &[String]) -> (Vec<(usize, PathBuf)>, Vec<Unrea
     (found, unread)
 }
 
-/// Why something is no folder, if it is none.
+/// Why a path is not a folder, if it is not.
 fn no_folder(folder: &Path) -> Option<String> {
     match std::fs::metadata(folder) {
         Ok(found) if found.is_dir() => None,
@@ -234,10 +234,10 @@ fn nowhere(path: &Path) -> String {
     }
 }
 
-/// What a name is that matches a pattern.
+/// What a path that matches a pattern is.
 enum Match {
     File,
-    /// Taken away since the folder was read.
+    /// Removed since the folder was read.
     Vanished,
     /// It may hold orders, or was meant to; why it cannot be read.
     Bad(Level, String),
@@ -259,7 +259,7 @@ fn what_is(path: &Path) -> Match {
     }
 }
 
-/// The text of a file, and what the file was before it was read: what is written from then on is a change.
+/// The text of a file, and its stamp from before it was read: what is written later is a change.
 fn source(path: &Path) -> io::Result<(Source, Stamp)> {
     let stamp = stamp_of(path);
     if is_named_pipe(path) {

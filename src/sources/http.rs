@@ -16,15 +16,15 @@ use crate::effects::install::in_place;
 use crate::status::{Exposition, Status};
 use certcollectd_core::config::Http;
 
-/// The loop answers within this, or something is very wrong.
+/// Timeout for an answer of the loop.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is served; the page for people comes first.
 const PATHS: [&str; 5] = ["/", "/metrics", "/healthz", "/readyz", "/api/v1/status"];
 
-/// Serves from now on, or from when the address can be had.
+/// Serves as soon as the address can be bound.
 pub async fn listen(http: &Http, inbox: Inbox) {
-    // One look at a hung mount is enough.
+    // One thread on a hung mount is enough.
     let (looks, its) = (blocking::permit(), inbox.clone());
     let answer = async move |asked: Asked| answer(&asked.parts, &its, &looks).await;
     listener::listen("[http]", http.listen, inbox, answer).await;

@@ -1,8 +1,8 @@
-//! What everything that listens has in common: one request on a connection, with limits on everything.
+//! What all listeners share: one request per connection, with limits on everything.
 //!
-//! A client keeps a place only as long as it takes us to answer. While we wait for the client (for its
-//! request, or until it has taken the answer) its time is limited in all, and when every place is taken the
-//! one that has been waited for the longest goes. So idle connections never keep others out.
+//! A client keeps a place only while we compute the answer. While we wait for the client (for its
+//! request, or until it has taken the answer) its total time is limited, and when all places are taken, the
+//! client waited for the longest is dropped. So idle connections never keep others out.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -33,11 +33,11 @@ use super::{Inbox, Message};
 const PLACES: usize = 32;
 /// From the connection to the end of the request's headers.
 const HEADERS: Duration = Duration::from_secs(3);
-/// From there to the end of its body.
+/// From the end of the headers to the end of the body.
 const BODY: Duration = Duration::from_secs(10);
-/// From the answer until the client has taken it.
+/// From the answer until the client has received it.
 const TAKING: Duration = Duration::from_secs(10);
-/// A request's headers take no more bytes.
+/// Maximum size of a request's headers, in bytes.
 const MAX_HEADERS: usize = 32 * 1024;
 /// Out of descriptors, most likely; there is no hurry.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
@@ -45,13 +45,13 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 /// What a request is answered with.
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// Between two tries to listen: this, then twice as long each time, up to a minute.
+/// Back-off between attempts to listen: doubled each time, up to a minute.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Opens something to listen on and goes on with it apart; where the first try fails, that is a finding until a later
-/// one succeeds, and everything else goes on. `what`, `whereat` and `why` are for people: `[http]`, its address, and an
-/// error in words.
+/// Opens something to listen on and goes on with it in a task. If the first attempt fails, that is a finding until a
+/// later one succeeds; everything else goes on. `what`, `whereat` and `why` are for messages: `[http]`, its address, and
+/// an error in words.
 pub(super) async fn open<T: 'static>(
     what: &'static str,
     whereat: String,
@@ -103,7 +103,7 @@ fn no_address(error: &io::Error) -> String {
     }
 }
 
-/// Serves an address from now on, or from when it can be had. `what` is for people: `[http]`.
+/// Serves an address as soon as it can be bound. `what` is for messages: `[http]`.
 pub(super) async fn listen<A>(what: &'static str, address: SocketAddr, inbox: Inbox, answer: A)
 where
     A: AsyncFn(Asked) -> Answer + 'static,
@@ -134,7 +134,7 @@ where
         let place = places.take().await;
         let task = spawn_local(one(stream, place.clone(), answer.clone()));
         place.is_of(task.abort_handle());
-        // What has arrived already is read before anyone can be sent away for it.
+        // What has already arrived is read before its client can be dropped.
         tokio::task::yield_now().await;
     }
 }
@@ -190,7 +190,7 @@ pub(super) struct Body {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unread {
     TooLarge,
-    /// It did not arrive whole.
+    /// It is incomplete.
     NotWhole,
 }
 
@@ -215,7 +215,7 @@ struct Places {
     arrived: Cell<u64>,
 }
 
-/// The connections whose client is waited for, the oldest first.
+/// The connections that wait for their client, the oldest first.
 #[derive(Default)]
 struct Queue {
     waited_for: RefCell<BTreeMap<u64, AbortHandle>>,
@@ -237,7 +237,7 @@ impl Places {
         Places { free: Arc::new(Semaphore::new(places)), queue: Rc::default(), arrived: Cell::new(0) }
     }
 
-    /// A place for one more; where there is none, the oldest connection whose client is waited for ends.
+    /// A place for one more connection; if all are taken, the oldest one that waits for its client is dropped.
     async fn take(&self) -> Rc<Place> {
         let permit = loop {
             if let Ok(permit) = self.free.clone().try_acquire_owned() {
@@ -260,13 +260,13 @@ impl Places {
 }
 
 impl Place {
-    /// It is this task's; the client's request is waited for.
+    /// Assigns it to this task, which waits for the client's request.
     fn is_of(&self, task: AbortHandle) {
         let _ = self.task.set(task);
         self.wait_for_client(true);
     }
 
-    /// Whether it is the client that is waited for, and not us.
+    /// Whether the connection waits for its client, and not for us.
     fn wait_for_client(&self, waits: bool) {
         let mut waited_for = self.queue.waited_for.borrow_mut();
         match self.task.get().filter(|_| waits) {

@@ -28,19 +28,19 @@ pub enum Message {
     /// Reload the configuration now.
     Reload,
     Child,
-    /// The configuration was reloaded and is sound; the warnings that came with it are rendered already.
+    /// The configuration was reloaded and is valid; its warnings are already rendered.
     Configured {
         config: Arc<Config>,
         /// Warnings, as people read them; empty if there are none.
         warnings: String,
     },
-    /// The configuration was reloaded and is not sound; what is wrong, as people read it.
+    /// The configuration was reloaded and is invalid; the problems, as people read them.
     Misconfigured(String),
     /// An account's credential file was touched.
     Credential(Arc<str>),
-    /// Someone said that an order has news.
+    /// A notification says that an order has news.
     Hint(Hint),
-    /// Something on this machine does not work and is tried again, or works again.
+    /// Something on this machine fails and is retried, or works again.
     Finding {
         /// What, in a sentence.
         text: String,
@@ -51,7 +51,7 @@ pub enum Message {
     Ping(oneshot::Sender<Vitals>),
     /// How does everything stand?
     Snapshot(oneshot::Sender<Snapshot>),
-    /// The operator's word, and where the answer goes.
+    /// An operator's command, and where the answer goes.
     Command(Command, oneshot::Sender<CommandReply>),
 }
 
@@ -71,7 +71,7 @@ pub type Inbox = mpsc::Sender<Message>;
 /// Maximum number of waiting messages.
 pub const INBOX: usize = 256;
 
-/// What the loop answers to a message; nothing where it is gone.
+/// What the loop answers to a message; nothing if it is gone.
 async fn ask<T>(inbox: &Inbox, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
     let (sender, receiver) = oneshot::channel();
     inbox.send(message(sender)).await.ok()?;

@@ -1,4 +1,4 @@
-//! Files of the configuration that are mounts of their own: what replaces them on the host is never seen here.
+//! Configuration files that are mounted as single files: a replacement on the host never shows here.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

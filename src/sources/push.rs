@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A notification with a certificate and its chain has some 10 KB, one with a mark certificate 200 KB.
 const MAX_BODY: usize = 512 * 1024;
 
-/// Serves from now on, or from when the address can be had.
+/// Serves as soon as the address can be bound.
 pub async fn listen(push: &Push, inbox: Inbox) {
     let door = Door { push: push.clone(), permit: blocking::permit() };
     let its = inbox.clone();
@@ -68,8 +68,8 @@ async fn answer(asked: Asked, door: &Door, inbox: &Inbox) -> Answer {
     };
     let Some(mut hint) = hint else { return line(StatusCode::BAD_REQUEST, "no order is named") };
     hint.proven = proven;
-    // A flood fills the inbox; the vendor tries again, and polling goes on anyway. An announced revocation waits for a
-    // place: it may be told once.
+    // A flood fills the inbox; the vendor retries, and polling goes on anyway. An announced revocation waits for a
+    // place: it may be announced only once.
     let taken = match hint.revocation {
         true => timeout(PATIENCE, inbox.send(Message::Hint(hint))).await.is_ok_and(|sent| sent.is_ok()),
         false => inbox.try_send(Message::Hint(hint)).is_ok(),
@@ -81,7 +81,7 @@ async fn answer(asked: Asked, door: &Door, inbox: &Inbox) -> Answer {
 }
 
 impl Door {
-    /// Compares without telling by its time how much was right.
+    /// Compares in constant time.
     async fn lets_in(&self, header: Option<&HeaderValue>) -> bool {
         let (Some(user), Some(source)) = (&self.push.user, &self.push.password) else { return true };
         let source = source.clone();

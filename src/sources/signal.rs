@@ -1,4 +1,4 @@
-//! Signals: TERM and INT stop in order, a second one at once; HUP reloads; CHLD has children looked after.
+//! Signals: TERM and INT shut down cleanly, a second one exits at once; HUP reloads; CHLD reaps children.
 
 use std::io;
 
@@ -7,10 +7,10 @@ use signal_hook::iterator::Signals;
 
 use super::{Inbox, Message};
 
-/// Exit code of the second stop signal: not in order, and said so.
+/// Exit code after the second stop signal.
 const AT_ONCE: i32 = 1;
 
-/// Begins to listen, on a thread of its own: the second stop signal must work even if the loop does not.
+/// Handles signals on a thread of its own: the second stop signal must work even if the loop does not.
 pub fn listen(inbox: Inbox) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGCHLD])?;
     std::thread::Builder::new().name("signals".into()).stack_size(128 * 1024).spawn(move || {
@@ -26,7 +26,7 @@ pub fn listen(inbox: Inbox) -> io::Result<()> {
                 }
             };
             // A full inbox must not keep this thread from the second stop signal. Reloads and children are
-            // looked at again with whatever fills the inbox; a stop must arrive.
+            // handled with whatever fills the inbox; a stop must arrive.
             let important = matches!(message, Message::Stop);
             if inbox.try_send(message).is_err() && important {
                 let inbox = inbox.clone();

@@ -1,14 +1,14 @@
-//! Whether the system gives threads at all. Libraries take that for granted: one that is refused a thread panics, and
-//! panics again on its way out, which is the end of the process.
+//! Whether the system can start threads. Libraries take that for granted: one that is refused a thread panics, and
+//! panics again while unwinding, which aborts the process.
 
 use std::io;
 use std::sync::Mutex;
 use std::thread::{Builder, scope};
 
-/// Room for nothing.
+/// The threads do nothing.
 const STACK: usize = 16 * 1024;
 
-/// Whether `wanted` more threads can be had at once. They end before this returns.
+/// Whether `wanted` more threads can run at once. They end before this returns.
 pub fn spare(wanted: usize) -> io::Result<()> {
     let wait = Mutex::new(());
     scope(|threads| {

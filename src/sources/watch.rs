@@ -25,12 +25,12 @@ use crate::effects::errno::cause;
 
 /// Debounce after the last event: an editor writes in several steps.
 const SETTLE: Duration = Duration::from_millis(300);
-/// A file that never settles is looked at all the same.
+/// A file that never settles is read after this many waits.
 const SETTLE_AT_MOST: u32 = 10;
-/// Without any event.
+/// Interval of the checks without any event.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
-/// This one, the one that hears of changes, one that reads, and one left for the effects.
+/// This one, the one that receives events, one that reads, and one left for the effects.
 const THREADS: usize = 4;
 
 /// What is watched, and what it was when it was last looked at.
@@ -38,12 +38,12 @@ struct Watch {
     path: PathBuf,
     patterns: Vec<String>,
     files: Vec<(PathBuf, Stamp)>,
-    /// What `include` names and does not yield. Removing it can be the fix.
+    /// What `include` names and cannot read. Removing it can be the fix.
     missed: Vec<String>,
     credentials: HashMap<(Arc<str>, PathBuf), Stamp>,
     dirs: BTreeSet<PathBuf>,
     watcher: Option<RecommendedWatcher>,
-    /// That the system has no more watches was said.
+    /// The warning that the system has no more watches was logged.
     is_exhausted: bool,
     events: mpsc::Receiver<()>,
     inbox: Inbox,
@@ -115,7 +115,7 @@ impl Watch {
         }
     }
 
-    /// Looks whether anything is another than before, and says so.
+    /// Checks whether anything changed, and reports it.
     async fn look(&mut self) -> Result<(), SendError<Message>> {
         let (files, missed) = stamps(&self.path, &self.patterns);
         if files != self.files || missed != self.missed {
@@ -138,7 +138,7 @@ impl Watch {
         Ok(())
     }
 
-    /// Watches every directory in which a change of what was read would show.
+    /// Watches every directory in which a change of the files would show.
     fn follow(&mut self, found: &LoadedConfig) {
         let patterns = found.sources.first().map(file::includes).unwrap_or_default();
         if patterns != self.patterns {
@@ -160,7 +160,7 @@ impl Watch {
         self.watch_dirs(dirs);
     }
 
-    /// What is wrong can lie in a file that was included just now, and is to be noticed when it is fixed.
+    /// The problem can be in a file that was just included, and its fix must be noticed.
     fn follow_invalid(&mut self, invalid: &InvalidConfig) {
         let Some(patterns) = &invalid.patterns else { return };
         let (files, missed) = stamps(&self.path, patterns);
@@ -170,7 +170,7 @@ impl Watch {
         }
         self.files = files;
         for (path, stamp) in &mut self.files {
-            // As it was when it was read; what could not be read is as it is now.
+            // The stamp from when it was read; for what could not be read, the present one.
             if let Some((_, read)) = invalid.stamps.iter().find(|(known, _)| known == path) {
                 *stamp = *read;
             }
@@ -209,7 +209,7 @@ impl Watch {
     }
 }
 
-/// Why changes of files in a directory would be noticed late, if this process were to watch it.
+/// Why changes in a directory would be noticed late if this process watched it.
 pub fn obstacle(dir: &Path) -> Option<String> {
     let watching = notify::recommended_watcher(|_: notify::Result<notify::Event>| {})
         .and_then(|mut watcher| watcher.watch(dir, RecursiveMode::NonRecursive));
@@ -239,7 +239,7 @@ fn words(error: &notify::Error) -> String {
     format!("file change notifications are unavailable, so changes are noticed within a minute: {what}")
 }
 
-/// Reads the configuration away from the loop: a large one takes a while.
+/// Reads the configuration outside the loop: a large one takes a while.
 async fn read_apart(path: PathBuf) -> Result<LoadedConfig, InvalidConfig> {
     let reading = tokio::task::spawn_blocking(move || files::read_some(&path, false));
     let internal = "internal error while reading the configuration, please report it";
@@ -279,7 +279,7 @@ fn dirs_of(path: &Path) -> BTreeSet<PathBuf> {
     dirs
 }
 
-/// Each file, and what is said of what `include` does not yield.
+/// Each file with its stamp, and the messages about what `include` cannot read.
 fn stamps(main: &Path, patterns: &[String]) -> (Vec<(PathBuf, Stamp)>, Vec<String>) {
     let (included, unread) = files::included(patterns);
     let paths = included.into_iter().map(|(_, path)| path);

@@ -16,7 +16,7 @@ use certcollectd_core::engine::time::{Now, day, rfc3339};
 pub struct Absent {
     pub name: String,
     pub account: String,
-    /// The number it is known by at the vendor.
+    /// Its number at the vendor.
     pub order_number: String,
     /// End of the installed certificate, RFC 3339.
     pub not_after: String,
@@ -32,7 +32,7 @@ impl Absent {
     }
 }
 
-/// By name. An order whose number is configured under another name is not gone.
+/// Sorted by name. An order whose number is configured under another name is not absent.
 pub(super) fn absent(config: &Config, loaded: &Loaded, now: Now) -> Vec<Absent> {
     let names: HashSet<&str> = config.orders.iter().map(|order| &*order.name).collect();
     let numbers: HashSet<(&str, String)> =
@@ -56,7 +56,7 @@ pub(super) fn absent(config: &Config, loaded: &Loaded, now: Now) -> Vec<Absent> 
 }
 
 impl Status {
-    /// One sentence about the orders that are installed and configured no more; nothing where there are none.
+    /// One sentence about the orders that are installed but no longer configured, if there are any.
     pub fn told_absent(&self) -> Option<String> {
         let first = self.absent.first()?;
         let named: Vec<String> = self.absent.iter().map(Absent::describe).collect();

@@ -77,7 +77,7 @@ impl Explanation {
         let reissue = record.and_then(|record| record.reissue);
         let waits = reissue.is_some()
             || record.is_none_or(|record| matches!(record.phase, Phase::Waiting | Phase::Attention));
-        // What was proven for the certificate before says nothing of another one.
+        // What was proven for the previous certificate does not count for another one.
         let begun = reissue.map(|since| now.wall_of(since).div_euclid(1000));
         let domains = domains.filter(|heard| begun.is_none_or(|begun| heard.at >= begun));
         let [collected, named] = [heard, domains].map(|heard| heard.map(|heard| &heard.details));

@@ -1,8 +1,8 @@
-//! The two text forms of metrics, and which of them is wanted.
+//! The two text formats of metrics, and which one a client accepts.
 
 use std::fmt::Write;
 
-/// A form in which metrics are read.
+/// A text format of metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exposition {
     /// Prometheus text format 0.0.4, which everything reads.
@@ -81,7 +81,7 @@ fn escaped(value: &str) -> String {
 }
 
 impl Exposition {
-    /// What an `Accept` header wants: OpenMetrics only where it is named and nothing is wanted more.
+    /// What an `Accept` header asks for: OpenMetrics only if it is named and nothing is preferred to it.
     pub fn accepted(accept: &str) -> Exposition {
         let mut open: f32 = 0.0;
         // The weight of text by how exactly it is named: itself, its kind, anything.

@@ -1,4 +1,4 @@
-//! The status as metrics. Rebuilt for each scrape: there is nothing to keep in step.
+//! The status as metrics. Rebuilt for each scrape, so nothing must be kept in sync.
 
 use super::exposition::{Exposition, Family, Kind};
 use super::{AccountState, AccountStatus, HookState, OrderStatus, Status};

@@ -53,12 +53,12 @@ fn missing_from(who: &'static str, what: impl Into<String>) -> Missing {
     Missing { what: what.into(), who }
 }
 
-/// The vendor waits for the money.
+/// The order is not paid.
 pub(super) fn unpaid() -> Missing {
     missing_from(PAYER, "the order is not paid")
 }
 
-/// The vendor's name for it goes with none of the order's domains.
+/// The vendor's name for it matches none of the order's domains.
 pub(super) fn misfit(name: &str) -> Missing {
     missing_from(WRITER, format!("it is for {name}, which goes with none of its domains"))
 }

@@ -20,9 +20,9 @@ certcollectd_core::words! {
 const DAY: i64 = 24 * 3600;
 /// Waiting longer than this is worth a look.
 const LONG_WAIT: i64 = 7 * DAY;
-/// Payment pending, or no answer that helps, for longer than this is worth a look.
+/// Payment pending, or no usable answer, for longer than this is worth a look.
 const LONG_TROUBLE: i64 = DAY;
-/// A poll that is late by more than this was forgotten by everybody: even `once` in a daily job is sooner.
+/// A poll later than this means that no daemon runs: even `once` in a daily job is sooner.
 const LATE: i64 = DAY;
 
 /// The worst of all, and the line that says why.
@@ -54,7 +54,7 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
     }
     for account in &status.accounts {
         let Some(announced) = &account.revocation_announced else { continue };
-        // Where no password is asked for, anyone may have said so.
+        // Without a password, anyone may have sent it.
         let verdict = if announced.proven { Verdict::Critical } else { Verdict::Warning };
         let why = format!(
             "account {}: the revocation of a certificate of no order here is announced ({})",
@@ -100,7 +100,7 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
     (worst, line)
 }
 
-/// The worst that can be said of an order; of several that are as bad, the one that stands first here.
+/// The worst finding of an order; of several as bad, the first in this list.
 fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
     if order.phase.needs_person() {
         return Some((Verdict::Critical, order.phase.predicate().to_owned()));

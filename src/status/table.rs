@@ -10,14 +10,14 @@ use certcollectd_core::engine::time::day;
 pub(super) const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
 
 impl Status {
-    /// As people read it: one line for each order, then what else there is to say.
+    /// For people: one line for each order, then everything else.
     pub fn table(&self) -> String {
         let rows = std::iter::once(HEADINGS.map(str::to_owned)).chain(self.orders.iter().map(row));
         let notices = self.notices().into_iter().map(|(_, notice)| format!("\n{notice}\n"));
         lost(self) + &columns(&rows.collect::<Vec<_>>()) + &notices.collect::<String>()
     }
 
-    /// What there is to say beside the orders, and the page's class for it.
+    /// What concerns no single order, each with its class on the page.
     pub(super) fn notices(&self) -> Vec<(&'static str, String)> {
         let here = self.findings.iter().cloned().chain(self.told_absent());
         let mut notices = accounts(&self.accounts);
@@ -37,7 +37,7 @@ pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect()
 }
 
-/// Before everything else: what follows may not be so.
+/// Comes before everything else: the rest may be wrong.
 fn lost(status: &Status) -> String {
     status.state_lost.as_ref().map(|why| format!("{why}\n\n")).unwrap_or_default()
 }
@@ -125,7 +125,7 @@ fn accounts(accounts: &[AccountStatus]) -> Vec<(&'static str, String)> {
     notices
 }
 
-/// What is said of an announced revocation that is about no order here.
+/// An announced revocation that concerns no order here.
 pub(super) fn stranger(account: &AccountStatus, announced: &Announcement) -> String {
     let doubt = if announced.proven {
         ""
@@ -140,7 +140,7 @@ pub(super) fn stranger(account: &AccountStatus, announced: &Announcement) -> Str
 }
 
 impl Status {
-    /// As people read it: everything about each order.
+    /// For people: everything about each order.
     pub fn details(&self) -> String {
         let orders = self.orders.iter().map(details);
         let notices = accounts(&self.accounts).into_iter().map(|(_, notice)| format!("\n{notice}\n"));

@@ -1,4 +1,4 @@
-//! How accounts, orders and hooks stand: decided by what they are, shown by a word.
+//! The states of accounts and hooks, one word each.
 
 use serde::Serialize;
 
