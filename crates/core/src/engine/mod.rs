@@ -134,13 +134,13 @@ impl Engine {
         engine.add_orders();
         for name in std::mem::take(&mut engine.outbox.unsaved.archived) {
             match engine.orders.names.get(&name).copied() {
-                Some(id) => engine.touch(id),
+                Some(id) => engine.order(id).touch(),
                 None => _ = engine.outbox.unsaved.archived.insert(name),
             }
         }
         engine.give_up_adopted(&written);
         for id in engine.orders.ids() {
-            engine.recount(id);
+            engine.tallies.recount(&mut engine.orders.states[id.0 as usize]);
         }
         engine
     }
@@ -200,7 +200,7 @@ impl Engine {
         self.catch_up(Time::MIN);
         // What is tended now has a later time, or its order is busy; this is for the case of a mistake there.
         let later = now.time + TICK;
-        if self.may_start() {
+        if !self.stopping && !self.outbox.is_held() {
             self.run_due();
             self.catch_up(later);
             for hook in self.hooks().waiting() {
@@ -256,10 +256,6 @@ impl Engine {
 
     pub fn config(&self) -> &Arc<Config> {
         &self.config
-    }
-
-    fn may_start(&self) -> bool {
-        !self.stopping && !self.outbox.is_held()
     }
 
     fn started(&mut self) {
@@ -333,24 +329,18 @@ impl Engine {
         self.outbox.note(note, self.now);
     }
 
-    /// Marks an order's record as changed.
-    fn touch(&mut self, id: OrderId) {
-        self.outbox.unsaved.orders.insert(id);
-        self.outbox.flush_soon(self.now);
-    }
-
     /// Puts every order that changed where it belongs: among the busy ones, in its gate's queue, and in the timers, in these
     /// not before `earliest`; counts it anew, and answers who waits for it.
     fn catch_up(&mut self, earliest: Time) {
         for id in std::mem::take(&mut self.orders.changed) {
             self.reindex(id, earliest);
-            self.recount(id);
+            self.tallies.recount(&mut self.orders.states[id.0 as usize]);
             self.answer_waiters(id);
         }
     }
 
     fn reindex(&mut self, id: OrderId, earliest: Time) {
-        let queued = self.wanted_in_queue(id);
+        let queued = self.orders.state(id).next_call(self.horizon);
         let timed = self.orders.state(id).next_work(self.now).map(|at| at.max(earliest));
         let state = &mut self.orders.states[id.0 as usize];
         if state.busy == Busy::Idle {
@@ -377,20 +367,6 @@ impl Engine {
             }
             state.timed = timed;
         }
-    }
-
-    fn wanted_in_queue(&self, id: OrderId) -> Option<Time> {
-        let state = self.orders.state(id);
-        if state.removed || state.busy != Busy::Idle {
-            return None;
-        }
-        if state.urgent {
-            return Some(Time::MIN);
-        }
-        let due = state.record.due.filter(|_| state.record.phase.is_polled() && !state.quiet);
-        let hint = state.record.hint().filter(|_| !state.quiet);
-        let wanted = [hint, due].into_iter().flatten().min();
-        wanted.filter(|wanted| self.horizon.is_none_or(|horizon| *wanted <= horizon))
     }
 
     /// Does what has become due on this machine.

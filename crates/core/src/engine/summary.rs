@@ -3,21 +3,10 @@
 //! The counts are kept up with each change, so that asking for them costs nothing per order.
 
 use crate::engine::Engine;
-use crate::engine::id::OrderId;
-use crate::engine::tally::{Summary, tally};
+use crate::engine::tally::Summary;
 use crate::engine::time::Now;
 
 impl Engine {
-    pub(crate) fn recount(&mut self, id: OrderId) {
-        let state = &mut self.orders.states[id.0 as usize];
-        let new = tally(state);
-        let old = std::mem::replace(&mut state.tally, new);
-        if old != new {
-            self.tallies.apply(old, false);
-            self.tallies.apply(new, true);
-        }
-    }
-
     pub fn summary(&self) -> Summary {
         let waiting: usize = self.tallies.waiting.iter().sum();
         let gates = || self.gates.iter().enumerate().filter(|(_, gate)| !gate.removed);

@@ -40,7 +40,7 @@ pub(crate) enum Counted {
     Attention,
 }
 
-pub(crate) fn tally(state: &OrderState) -> Tally {
+fn tally(state: &OrderState) -> Tally {
     if state.removed {
         return Tally::default();
     }
@@ -68,7 +68,16 @@ pub(crate) struct Tallies {
 }
 
 impl Tallies {
-    pub(crate) fn apply(&mut self, tally: Tally, add: bool) {
+    pub(crate) fn recount(&mut self, state: &mut OrderState) {
+        let new = tally(state);
+        let old = std::mem::replace(&mut state.tally, new);
+        if old != new {
+            self.apply(old, false);
+            self.apply(new, true);
+        }
+    }
+
+    fn apply(&mut self, tally: Tally, add: bool) {
         let change = |count: &mut usize, by: usize| *count = if add { *count + by } else { *count - by };
         if self.waiting.len() <= tally.gate {
             self.waiting.resize(tally.gate + 1, 0);

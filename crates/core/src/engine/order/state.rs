@@ -148,6 +148,19 @@ impl OrderState {
         None
     }
 
+    /// From when on it wants to be called about, not after `horizon`.
+    pub(crate) fn next_call(&self, horizon: Option<Time>) -> Option<Time> {
+        if self.removed || self.busy != Busy::Idle {
+            return None;
+        }
+        if self.urgent {
+            return Some(Time::MIN);
+        }
+        let due = self.record.due.filter(|_| self.record.phase.is_polled());
+        let wanted = [self.record.hint(), due].into_iter().flatten().min().filter(|_| !self.quiet);
+        wanted.filter(|wanted| horizon.is_none_or(|horizon| *wanted <= horizon))
+    }
+
     /// When something is to be done about it on this machine.
     pub(crate) fn next_work(&self, now: Now) -> Option<Time> {
         if self.removed || self.quiet || self.busy != Busy::Idle {
