@@ -3,9 +3,11 @@
 use super::{
     AccountState, AccountStatus, Announcement, CertificateStatus, HookState, HookStatus, OrderStatus, Status,
 };
+use std::time::Duration;
+
 use certcollectd_core::config::count;
 use certcollectd_core::engine::order::Phase;
-use certcollectd_core::engine::time::day;
+use certcollectd_core::engine::time::{day, in_words};
 
 pub(super) const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
 
@@ -56,10 +58,14 @@ fn next_poll(order: &OrderStatus) -> String {
     }
 }
 
+fn span(seconds: i64) -> String {
+    in_words(Duration::from_secs(seconds.unsigned_abs()))
+}
+
 fn certificate(order: &OrderStatus) -> String {
     match &order.certificate {
         None => "-".into(),
-        Some(installed) if installed.left <= 0 => format!("ended {} ago", span(-installed.left)),
+        Some(installed) if installed.left <= 0 => format!("ended {} ago", span(installed.left)),
         Some(installed) => {
             format!("until {} ({} left)", day(&installed.not_after), span(installed.left))
         }
@@ -198,21 +204,4 @@ fn details(order: &OrderStatus) -> String {
     ]);
     let shown = lines.into_iter().filter_map(|(name, value)| Some(format!("{name:<14}{}\n", value?)));
     shown.collect()
-}
-
-/// A span of seconds with two units at most.
-fn span(seconds: i64) -> String {
-    match seconds {
-        ..120 => format!("{seconds} s"),
-        120..7200 => format!("{} min", seconds / 60),
-        7200..172_800 => {
-            let minutes = seconds % 3600 / 60;
-            if minutes == 0 {
-                format!("{} h", seconds / 3600)
-            } else {
-                format!("{} h {minutes} min", seconds / 3600)
-            }
-        }
-        _ => format!("{} d", seconds / 86_400),
-    }
 }

@@ -48,8 +48,8 @@ fn the_end_of_the_term_is_shown_and_warned_of_once() {
     assert_eq!(warnings(&world), [""; 0]);
     assert_eq!(verdict(&status(&world)).0, Verdict::Ok);
     assert_snapshot!(status(&world).table(), @r##"
-    ORDER  PHASE     NEXT POLL      CERTIFICATE                   NOTE
-    www    guarding  in 15 h 2 min  until 2027-01-05 (37 d left)  subscription ends 2026-12-30
+    ORDER  PHASE     NEXT POLL      CERTIFICATE                      NOTE
+    www    guarding  in 15 h 2 min  until 2027-01-05 (37 days left)  subscription ends 2026-12-30
     "##);
     world.pass(DAY + HOUR);
     assert_eq!(warnings(&world).len(), 1);

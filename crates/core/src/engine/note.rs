@@ -1,7 +1,6 @@
 //! What is told: to the log and, where it is worth remembering, to the history.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 /// How much a note matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,30 +99,5 @@ words! {
         Unreachable = "unreachable",
         Unread = "unread",
         Verdict = "verdict",
-    }
-}
-
-/// `90 s`, `12 min`, `3 h`, `2 days`: as exact as people want it.
-pub(crate) fn duration(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    match seconds {
-        0 if !duration.is_zero() => format!("{} ms", duration.as_millis()),
-        0..=119 => format!("{seconds} s"),
-        120..=7199 => format!("{} min", seconds / 60),
-        7200..=172_799 => format!("{} h", seconds / 3600),
-        _ => format!("{} days", seconds / 86_400),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_read_well() {
-        let shown =
-            [0, 1, 119, 120, 7199, 7200, 172_800].map(|seconds| duration(Duration::from_secs(seconds)));
-        assert_eq!(shown, ["0 s", "1 s", "119 s", "2 min", "119 min", "2 h", "2 days"]);
-        assert_eq!(duration(Duration::from_millis(250)), "250 ms");
     }
 }

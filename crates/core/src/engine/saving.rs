@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::engine::Engine;
 use crate::engine::account::gate::gate_of;
 use crate::engine::account::record::AccountRecord;
 use crate::engine::changes::Changes;
@@ -11,7 +12,7 @@ use crate::engine::install::InspectPurpose;
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::state::Busy;
 use crate::engine::outbox::not_on_record;
-use crate::engine::{Engine, note};
+use crate::engine::time::in_words;
 
 impl Engine {
     /// Nothing new is begun. What could not be saved so far is tried again at once: the disk may have room by now.
@@ -95,7 +96,7 @@ impl Engine {
             NoteKind::State,
             format!(
                 "the state cannot be saved: {error}; no call is made and nothing is installed until it can; next try in {}",
-                note::duration(wait)
+                in_words(wait)
             ));
         for gate in 0..self.gates.len() {
             self.accounts().refuse_side_calls(gate);

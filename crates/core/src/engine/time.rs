@@ -90,6 +90,21 @@ pub fn day(moment: &str) -> &str {
 /// A reading of the clock is rounded down to this, and what has just ended may have ended so much later.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
+/// `90 s`, `12 min`, `3 h 20 min`, `2 days`: as exact as people want it.
+pub fn in_words(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0 if !span.is_zero() => format!("{} ms", span.as_millis()),
+        0..=119 => format!("{seconds} s"),
+        120..=7199 => format!("{} min", seconds / 60),
+        7200..=172_799 => match seconds % 3600 / 60 {
+            0 => format!("{} h", seconds / 3600),
+            minutes => format!("{} h {minutes} min", seconds / 3600),
+        },
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,5 +127,13 @@ mod tests {
     #[test]
     fn dates_read_as_rfc_3339() {
         assert_eq!(rfc3339(1_795_165_920), "2026-11-20T09:12:00Z");
+    }
+
+    #[test]
+    fn spans_read_well() {
+        let shown = [0, 1, 119, 120, 7199, 7200, 12_000, 172_800]
+            .map(|seconds| in_words(Duration::from_secs(seconds)));
+        assert_eq!(shown, ["0 s", "1 s", "119 s", "2 min", "119 min", "2 h", "3 h 20 min", "2 days"]);
+        assert_eq!(in_words(Duration::from_millis(250)), "250 ms");
     }
 }

@@ -14,7 +14,7 @@ use crate::engine::account::gate::{InFlight, Purpose};
 use crate::engine::account::record::{Cause, CredentialTag};
 use crate::engine::event::Effect;
 use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
-use crate::engine::time::rfc3339;
+use crate::engine::time::{in_words, rfc3339};
 use crate::engine::wording::described;
 use crate::engine::{note, schedule};
 
@@ -204,8 +204,7 @@ impl Accounts<'_> {
         let loud = pauses >= ALARM_AFTER || !matches!(failure, Failure::Connect(_));
         let level = if loud { Level::Error } else { Level::Warn };
         let account = self.gates[gate].name.clone();
-        let text =
-            format!("account {account}: {text}; nothing was sent; next try in {}", note::duration(wait));
+        let text = format!("account {account}: {text}; nothing was sent; next try in {}", in_words(wait));
         self.note_account(level, NoteKind::Unreachable, gate, text.clone());
         text
     }
@@ -219,8 +218,7 @@ impl Accounts<'_> {
         let wait = schedule::outage(&cadence, pauses);
         self.pause(gate, self.now.time + wait, Cause::Garbled, why);
         let level = note::level_of(pauses);
-        let text =
-            format!("account {}: {why}; no call on it for {}", self.gates[gate].name, note::duration(wait));
+        let text = format!("account {}: {why}; no call on it for {}", self.gates[gate].name, in_words(wait));
         self.note_account(level, NoteKind::Garbled, gate, text);
     }
 }

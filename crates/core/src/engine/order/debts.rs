@@ -8,6 +8,7 @@ use crate::engine::hooks::run::{HookResult, outcome};
 use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::order::record::Debt;
+use crate::engine::time::in_words;
 use crate::engine::{note, schedule};
 
 impl Order<'_> {
@@ -92,7 +93,7 @@ impl Order<'_> {
                 let often = if tries > 1 { format!(", {tries} times in a row") } else { String::new() };
                 let text = format!(
                     "hook {hook} ({event}){shared}: {outcome}{often}; {kept}next try in {}{next}",
-                    note::duration(wait)
+                    in_words(wait)
                 );
                 let level = note::level_of(tries);
                 if tries <= ALARM_AFTER {

@@ -14,8 +14,8 @@ use crate::engine::order::phase::{Phase, Trigger};
 use crate::engine::order::record::{Generation, Trouble};
 use crate::engine::order::state::{Busy, Work};
 use crate::engine::order::{Order, contents, coverage};
-use crate::engine::time::{Now, rfc3339};
-use crate::engine::{note, schedule};
+use crate::engine::schedule;
+use crate::engine::time::{Now, in_words, rfc3339};
 use crate::{cert, config};
 
 impl Order<'_> {
@@ -281,7 +281,7 @@ impl Order<'_> {
         let kept =
             if self.state.record.installed.is_some() { "; the installed certificate stays" } else { "" };
         let again = if tries >= ALARM_AFTER { format!(", {tries} times in a row") } else { String::new() };
-        let text = format!("{text}{again}{kept}; nothing is lost, next try in {}", note::duration(wait));
+        let text = format!("{text}{again}{kept}; nothing is lost, next try in {}", in_words(wait));
         if same && tries > ALARM_AFTER {
             self.log(Level::Error, NoteKind::InstallFailed, text);
         } else {

@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use crate::config::HookEvent;
-use crate::engine::note;
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::order::lifetime::{EXPIRY_WARNINGS, TERM_WARNING, unwarned_term, warning_at};
-use crate::engine::time::rfc3339;
+use crate::engine::time::{in_words, rfc3339};
 
 impl Order<'_> {
     /// Tells once that the subscription of an installed order ends.
@@ -21,7 +20,7 @@ impl Order<'_> {
         self.touch();
         let left = end - self.now.unix();
         let text = if left > 0 {
-            let left = note::duration(Duration::from_secs(left.unsigned_abs()));
+            let left = in_words(Duration::from_secs(left.unsigned_abs()));
             format!(
                 "the subscription ends in {left}, at {}: no re-issue reaches beyond it; renew it, or place a new order",
                 rfc3339(end)
@@ -52,7 +51,7 @@ impl Order<'_> {
         self.state.record.warned = warned;
         self.touch();
         let text = if left > 0 {
-            let left = note::duration(Duration::from_secs(left.unsigned_abs()));
+            let left = in_words(Duration::from_secs(left.unsigned_abs()));
             format!(
                 "the installed certificate ends in {left}, at {}, and the vendor has no newer one; {act}",
                 rfc3339(end)

@@ -8,7 +8,8 @@ use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::order::phase::Trigger;
 use crate::engine::order::record::Trouble;
-use crate::engine::{note, schedule};
+use crate::engine::schedule;
+use crate::engine::time::in_words;
 
 /// Failed tries between two log records: an hour and a half.
 const TELL_AGAIN: u32 = 256;
@@ -57,7 +58,7 @@ impl Order<'_> {
             if self.state.record.installed.is_some() { "; the installed certificate stays" } else { "" };
         let text = format!(
             "the collected certificate waits: {why}{kept}; nothing is lost, looked at again every {} and installed then",
-            note::duration(schedule::unread(u32::MAX))
+            in_words(schedule::unread(u32::MAX))
         );
         if tries == 1 {
             self.note(Level::Warn, NoteKind::Unread, text);
