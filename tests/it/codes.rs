@@ -256,10 +256,10 @@ fn answers_that_are_no_code() {
         account: the vendor asked us to wait (Retry-After)
     429: waiting, code -, poll in 3 h, account paused
         HTTP status 429
-        account: the vendor says that there are too many calls (HTTP 429)
+        account: the vendor reports too many calls (HTTP 429)
     429 that asks to wait: waiting, code -, poll in 3 h, account paused
         HTTP status 429
-        account: the vendor says that there are too many calls (HTTP 429)
+        account: the vendor reports too many calls (HTTP 429)
     429 with a code: waiting, code -42, poll in 3 h, account paused
         call limit reached (code -42: "Call limit reached")
         account: call limit reached (code -42: "Call limit reached")

@@ -207,7 +207,7 @@ fn a_replacement_is_never_sent_twice_by_itself() {
         let first = world.command(replace(false));
         world.pass(HOUR);
         assert!(!world.reply(first).ok);
-        assert!(world.reply(first).text.contains("not known whether"), "{}", world.reply(first).text);
+        assert!(world.reply(first).text.contains("unknown whether"), "{}", world.reply(first).text);
         world.restart();
         world.pass(10 * DAY);
         let second = world.command(replace(false));
@@ -368,7 +368,7 @@ fn the_five_endpoints_work_from_the_command_line() {
     setting.until_phase("mail", "guarding");
     let (code, said) = setting.call(&["smime", "replace", "--order", "5", "--csr", csr]);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("with this very request"), "{said}");
+    assert!(said.contains("with this same request"), "{said}");
     let (code, said) = setting.call(&["explain", "www"]);
     assert_eq!(code, 0, "{said}");
     assert!(said.contains("waiting for the vendor") && said.contains("History:"), "{said}");
@@ -387,7 +387,7 @@ fn a_lost_answer_to_a_replacement_is_said_and_not_repeated() {
     let arguments = ["smime", "replace", "--order", "5", "--csr", csr.to_str().unwrap()];
     let (code, said) = setting.call(&arguments);
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("not known whether"), "{said}");
+    assert!(said.contains("unknown whether"), "{said}");
     setting.vendor().vendor().faults.clear();
     let calls = setting.all_calls();
     let (code, said) = setting.call(&arguments);

@@ -101,7 +101,7 @@ fn a_credential_that_is_put_back_is_no_new_one() {
     }
     let resume = world.command(Command::ResumeAccount("main".into()));
     world.pass(HOUR);
-    assert!(!world.reply(resume).ok && world.reply(resume).text.contains("was tried before"));
+    assert!(!world.reply(resume).ok && world.reply(resume).text.contains("was already tried"));
     assert_eq!(world.calls.len(), 2);
     // Whoever knows better says so, and a third one is new.
     world.command(Command::ResumeSamePassword("main".into()));
@@ -343,7 +343,8 @@ fn a_poll_that_cannot_be_sent_is_answered() {
 
 #[test]
 fn whoever_waits_for_the_gap_is_answered_when_the_account_closes_or_pauses() {
-    for (answer, why) in [("-16\nno", "account main is closed"), ("-42\nlimit", "account main pauses until")]
+    for (answer, why) in
+        [("-16\nno", "account main is closed"), ("-42\nlimit", "account main is paused until")]
     {
         let mut world = World::new(world::config(&["a", "b", "c"]));
         world.pass(HOUR);

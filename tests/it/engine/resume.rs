@@ -90,10 +90,10 @@ fn where_nobody_knows_what_was_refused_nothing_is_sent_without_that_word() {
     world.say("a", [Say::text("-16\nno")]);
     world.pass(HOUR);
     let (calls, text) = resume(&mut world);
-    assert!(calls == 0 && text.contains("cannot be read now"), "{text}");
+    assert!(calls == 0 && text.contains("password cannot be read"), "{text}");
     world.credential = Some(CredentialTag(1));
     let (calls, text) = resume(&mut world);
-    assert!(calls == 0 && text.contains("not on record"), "{text}");
+    assert!(calls == 0 && text.contains("not recorded"), "{text}");
     world.command(Command::ResumeSamePassword("main".into()));
     world.pass(HOUR);
     assert_eq!(world.calls.len(), 2);

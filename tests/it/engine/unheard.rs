@@ -182,7 +182,7 @@ fn calls_lost_in_crashes_count_like_any_other() {
     world.now.wall += 80_000;
     die_in_mid_call(&mut world, Event::Woke);
     let poll = world.command(Command::Poll("h".into()));
-    assert!(world.reply(poll).text.contains("account main pauses until"), "{}", world.reply(poll).text);
+    assert!(world.reply(poll).text.contains("account main is paused until"), "{}", world.reply(poll).text);
     assert!(world.reply(poll).text.contains("resume --account main"), "{}", world.reply(poll).text);
     world.reboot(60 * SECOND);
     let rebooted = world.now.time;

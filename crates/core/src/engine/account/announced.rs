@@ -23,13 +23,16 @@ impl Accounts<'_> {
             let account = self.gates[gate].name.clone();
             let text = match recent.keep(About::Gate(gate), &hint.why, self.now.time) {
                 Kept::Yes => format!(
-                    "account {account}: a push notification announces that the vendor will revoke a certificate, and names no order \
-                     that is known here: {}; look at the vendor's web site which one it is; this is told for seven days, \
-                     or until `certcollectd resume --account {account}`",
+                    "account {account}: a push notification announces that the vendor will revoke a \
+                     certificate, and names no order known here: {}; check the vendor's web site for which \
+                     one it is; this is shown for seven days, or until `certcollectd resume --account \
+                     {account}`",
                     hint.why
                 ),
                 Kept::Enough => {
-                    format!("account {account}: more such notifications came within an hour than are kept")
+                    format!(
+                        "account {account}: too many such notifications within an hour; the rest are not kept"
+                    )
                 }
                 Kept::No => continue,
             };
@@ -43,7 +46,7 @@ impl Accounts<'_> {
         if self.gates[gate].record.announced.take().is_some() {
             self.touch_gate(gate);
             let account = &self.gates[gate].name;
-            let text = format!("account {account}: the operator knows of the announced revocation");
+            let text = format!("account {account}: the operator acknowledged the announced revocation");
             self.note_account(Level::Info, NoteKind::Accepted, gate, text);
         }
     }

@@ -63,8 +63,8 @@ impl Accounts<'_> {
             names => {
                 let (first, all) = (names[0], names.join(", "));
                 format!(
-                    "; still closed is account {all}: a reload does not open it, a changed password or `certcollectd resume \
-                     --account {first}` does"
+                    "; account {all} is still closed: a reload does not open it, a changed password or \
+                     `certcollectd resume --account {first}` does"
                 )
             }
         }

@@ -26,7 +26,7 @@ impl Accounts<'_> {
                 id.map(|id| self.entry(id).settings.product).filter(|product| *product != Product::Ssl)
             {
                 return Err(format!(
-                    "order {number} is of product {}; the vendor tells domains of ssl orders only",
+                    "order {number} is of product {}; the vendor has domain details for ssl orders only",
                     other.as_str()
                 ));
             }
@@ -95,9 +95,7 @@ impl Accounts<'_> {
         if asker.is_some() {
             return;
         }
-        let text = format!(
-            "the domains of order {number} could not be asked for: {why}; the order is polled all the same"
-        );
+        let text = format!("cannot get the domains of order {number}: {why}; the order is still polled");
         match order.filter(|id| !self.orders.state(*id).removed) {
             Some(id) => self.order(id).log(Level::Warn, NoteKind::Domains, text),
             None => {
@@ -178,7 +176,7 @@ impl Accounts<'_> {
         self.outbox.say(Effect::TagCredential { account: account.clone() });
         if first {
             let text = format!(
-                "account {account}: {text}; not asked again by itself until the account's entry or credential changes"
+                "account {account}: {text}; the daemon asks again only after the account's entry or credential changes"
             );
             self.note_account(Level::Warn, NoteKind::DomainsRefused, gate, text);
         }

@@ -116,7 +116,7 @@ impl Gate {
         let until = rfc3339(now.wall_of(until) / 1000);
         let why = record.paused_why.as_deref().unwrap_or("the vendor asked for it");
         Some(format!(
-            "account {name} pauses until {until}: {why}; `certcollectd resume --account {name}` ends that"
+            "account {name} is paused until {until}: {why}; `certcollectd resume --account {name}` ends the pause"
         ))
     }
 

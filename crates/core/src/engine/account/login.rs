@@ -76,7 +76,7 @@ impl Accounts<'_> {
         match decoded {
             Err(unreadable) => {
                 if answer.status == 429 {
-                    self.call_limit(gate, "the vendor says that there are too many calls (HTTP 429)");
+                    self.call_limit(gate, "the vendor reports too many calls (HTTP 429)");
                 } else {
                     self.garbled(gate, &unreadable.to_string());
                 }
@@ -137,7 +137,7 @@ impl Accounts<'_> {
         self.pause(gate, self.now.time + wait, Cause::Limit, why);
         self.outbox.save_first();
         let text = format!(
-            "account {}: {why}; no call before {}; raise interval or call_gap if this comes back",
+            "account {}: {why}; no call before {}; raise interval or call_gap if this recurs",
             self.gates[gate].name,
             rfc3339(self.now.wall_of(self.now.time + wait) / 1000)
         );
@@ -166,9 +166,11 @@ impl Accounts<'_> {
             NoteKind::AccountClosed,
             gate,
             format!(
-                "account {account} stays closed: what came of the one call that was let through does not tell whether the \
-                 login is accepted: {what}; `certcollectd resume --account {account}{flag}` lets another one through"
-            ));
+                "account {account} stays closed: the one call that was let through does not show whether the \
+                 login is accepted: {what}; `certcollectd resume --account {account}{flag}` lets another one \
+                 through"
+            ),
+        );
     }
 
     /// Pauses are in proportion to how often this account's orders are asked about.
@@ -218,7 +220,7 @@ impl Accounts<'_> {
         let wait = schedule::outage(&cadence, pauses);
         self.pause(gate, self.now.time + wait, Cause::Garbled, why);
         let level = note::level_of(pauses);
-        let text = format!("account {}: {why}; no call on it for {}", self.gates[gate].name, in_words(wait));
+        let text = format!("account {}: {why}; no calls for {}", self.gates[gate].name, in_words(wait));
         self.note_account(level, NoteKind::Garbled, gate, text);
     }
 }

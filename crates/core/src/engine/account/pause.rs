@@ -36,7 +36,7 @@ impl Accounts<'_> {
                 self.gates[gate].unpause();
                 self.touch_gate(gate);
                 let text = format!(
-                    "account {}: base_url, ca_file or proxy was changed, so its pause is over",
+                    "account {}: base_url, ca_file or proxy has changed, so its pause is over",
                     self.gates[gate].name
                 );
                 self.note_account(Level::Info, NoteKind::PauseOver, gate, text);

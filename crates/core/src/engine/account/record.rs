@@ -146,7 +146,7 @@ impl Closed {
     pub fn describe(&self) -> String {
         match &self.unclear {
             Some(unclear) => format!(
-                "{}; the call let through since does not tell whether the login is accepted now: {unclear}",
+                "{}; the call let through since then does not show whether the login is accepted now: {unclear}",
                 self.text
             ),
             None => self.text.to_string(),

@@ -43,19 +43,19 @@ impl Accounts<'_> {
         let replace = &command.replace;
         let number = &replace.order_number;
         if replace.csr.len() > Replace::MAX_CSR {
-            return Some(format!("the request has more than {} characters", Replace::MAX_CSR));
+            return Some(format!("the request is longer than {} characters", Replace::MAX_CSR));
         }
         if let Some(name) = &command.adopt {
             if !crate::config::is_name(name) {
-                return Some(format!("{} cannot be the name of an order", Untrusted::new(name)));
+                return Some(format!("{} is not a valid order name", Untrusted::new(name)));
             }
             if self.orders.find(name).is_some() {
-                return Some(format!("there is an order named {name} already; nothing was sent"));
+                return Some(format!("an order named {name} already exists; nothing was sent"));
             }
         }
         let same = |side_call: &SideCall| side_call.replaced_number() == Some(number.as_str());
         if self.gates[gate].side_calls.iter().any(same) || self.gates[gate].flies(same) {
-            return Some(format!("a replacement of order {number} is under way already"));
+            return Some(format!("a replacement of order {number} is already in progress"));
         }
         if let Some(why) = self.gates[gate].shut(self.config, self.outbox, self.now) {
             return Some(format!("nothing was sent: {why}"));
@@ -66,8 +66,8 @@ impl Accounts<'_> {
         let remembered = &self.gates[gate].record.replacements;
         if remembered.len() >= REMEMBERED && remembered.iter().all(|known| is_unknown(&known.outcome)) {
             return Some(format!(
-                "nothing was sent: of the last {REMEMBERED} replacements it is not known whether they were made; look at them at the \
-                 vendor's first; --again sends this one all the same"
+                "nothing was sent: it is unknown whether the last {REMEMBERED} replacements were made; check \
+                 them on the vendor's web site first; --again sends this one anyway"
             ));
         }
         let request = request_hash(command);
@@ -81,7 +81,8 @@ impl Accounts<'_> {
             Outcome::Made(made) if sent.csr == request => {
                 let made = made.as_ref().map(|made| format!(" by order {made}")).unwrap_or_default();
                 Some(format!(
-                    "nothing was sent: order {number} was replaced{made} at {at} with this very request; --again replaces it once more"
+                    "nothing was sent: order {number} was replaced{made} at {at} with this same request; \
+                     --again replaces it once more"
                 ))
             }
             Outcome::Made(_) => None,
@@ -133,7 +134,7 @@ impl Accounts<'_> {
         }
         for number in &open {
             let text =
-                format!("the unclear replacement of order {} counts as settled", Untrusted::new(number));
+                format!("the unclear replacement of order {} is considered settled", Untrusted::new(number));
             self.note_account(Level::Info, NoteKind::ReplacementSettled, gate, text);
         }
     }
@@ -255,20 +256,21 @@ impl Accounts<'_> {
         match (&command.adopt, &made) {
             (Some(name), Some(made)) if self.orders.find(name).is_none() => {
                 adopted = Some(Adopted {
-                        name: Arc::from(name.as_str()),
-                        account: self.gates[gate].name.clone(),
-                        number: made.clone(),
-                        replaced: number.as_str().into(),
-                        request: Some(command.replace.csr.as_str().into()),
-                        since: self.now.unix(),
-                    });
-                lines.push(format!("it is collected as {name} from now on; an [[order]] of that name or number takes over"));
+                    name: Arc::from(name.as_str()),
+                    account: self.gates[gate].name.clone(),
+                    number: made.clone(),
+                    replaced: number.as_str().into(),
+                    request: Some(command.replace.csr.as_str().into()),
+                    since: self.now.unix(),
+                });
+                lines.push(format!("it is collected as {name} from now on, until an [[order]] of that name or number takes over"));
             }
             (Some(name), Some(_)) => {
-                lines.push(format!("there is an order named {name} by now, so the new one was not adopted"));
+                lines.push(format!("an order named {name} exists by now, so the new one was not adopted"));
             }
             (Some(name), None) => lines.push(format!(
-                "so nothing could be adopted as {name}; look the number up at the vendor's web site and add an [[order]]"
+                "so nothing could be adopted as {name}; look the number up on the vendor's web site and add \
+                 an [[order]]"
             )),
             (None, _) => {}
         }

@@ -74,7 +74,7 @@ impl Accounts<'_> {
         for token in tokens {
             match waited_for {
                 Some(id) => self.order(id).wait_for(token, true),
-                None => self.outbox.reply(token, true, &format!("account {account}: the next call is let through; the daemon makes it when an order is due, or `once`")),
+                None => self.outbox.reply(token, true, &format!("account {account}: the next call is let through; the daemon, or `once`, makes it when an order is due")),
             }
         }
     }
@@ -88,7 +88,7 @@ impl Accounts<'_> {
         let unsent = self.gates[gate].record.probe;
         let Some(closed) = &mut self.gates[gate].record.closed else {
             resuming.into_iter().for_each(|token| {
-                self.outbox.reply(token, true, &format!("account {account} is open by now"));
+                self.outbox.reply(token, true, &format!("account {account} is open now"));
             });
             return self.unheard_tagged(gate, tag);
         };
@@ -136,15 +136,16 @@ impl Accounts<'_> {
         let at = self.gates[gate].record.closed.as_ref();
         let at = at.map(|closed| rfc3339(closed.again.unwrap_or(closed.since))).unwrap_or_default();
         let why = match compared {
-            Compared::Unreadable => "its password cannot be read now".to_owned(),
+            Compared::Unreadable => "its password cannot be read".to_owned(),
             Compared::Unknown => format!(
-                "the vendor refused a password at {at}, and it is not on record whether it was the one that is there now"
+                "the vendor refused a password at {at}, and it is not recorded whether that was the current one"
             ),
             Compared::Spent => format!(
-                "the password that is there was tried before, since the account was closed; the vendor refused one last at {at}"
+                "the current password was already tried since the account was closed; the vendor last \
+                 refused one at {at}"
             ),
             Compared::Refused | Compared::Tried | Compared::New => {
-                format!("the password that is there is the one that the vendor refused at {at}")
+                format!("the current password is the one that the vendor refused at {at}")
             }
         };
         format!("account {account}: nothing was sent: {why}; {}", self.when_refused(gate))

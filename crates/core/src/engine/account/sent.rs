@@ -87,10 +87,10 @@ pub fn open(replacements: &[Replacement]) -> impl Iterator<Item = &Replacement> 
 
 /// What the operator must know and do when it is unknown whether the vendor replaced the certificate.
 pub(crate) fn unclear(number: &str, at: &str, why: Option<&str>) -> String {
-    let why = why.map_or_else(|| "the answer was never heard".to_owned(), str::to_owned);
+    let why = why.map_or_else(|| "no answer arrived".to_owned(), str::to_owned);
     format!(
-        "a replacement of order {number} was sent at {at}, and it is not known whether it was made: {why}. It is not sent again by \
-         itself. Look at the vendor's web site, or into the mailbox that gets the collection mail, for a new order; if there is none, \
-         run the command again with --again"
+        "a replacement of order {number} was sent at {at}, and it is unknown whether it was made: {why}. It \
+         is not repeated automatically. Check the vendor's web site, or the mailbox that gets the collection \
+         mail, for a new order; if there is none, run the command again with --again"
     )
 }

@@ -23,8 +23,8 @@ impl Accounts<'_> {
                 match self.orders.number(id, self.config) {
                     Some(number) => Ok((self.orders.state(id).gate, number.to_owned(), Some(id))),
                     None => Err(format!(
-                        "{name} is known to us as {} only, no answer of the vendor has named its order number so far, and this \
-                         call needs it: use --order N",
+                        "{name} is known as {} only; no answer has named its order number yet, and this call \
+                         needs it: use --order N",
                         self.entry(id).handle.describe()
                     )),
                 }
@@ -64,7 +64,7 @@ impl Accounts<'_> {
             [only] => Ok(only),
             _ => {
                 let names: Vec<&str> = gates.iter().map(|gate| &*self.gates[*gate].name).collect();
-                Err(format!("say on which account with --account; there are: {}", names.join(", ")))
+                Err(format!("choose an account with --account; there are: {}", names.join(", ")))
             }
         }
     }
@@ -157,11 +157,12 @@ impl Accounts<'_> {
             Kind::Replace(command) => self.replacement_unclear(gate, command, side_call.token, why),
             Kind::Domains { number, order } => {
                 self.domains_unknown(side_call.token, *order, number, why);
-                self.tell_asker(side_call, &format!("the domains of order {number} are not known: {why}"));
+                self.tell_asker(side_call, &format!("the domains of order {number} are unknown: {why}"));
             }
             Kind::Resend { number } => {
-                let text =
-                    format!("it is not known whether the mail for order {number} was sent again: {why}");
+                let text = format!(
+                    "it is unknown whether the collection mail of order {number} was sent again: {why}"
+                );
                 self.tell_asker(side_call, &text);
             }
         }
@@ -188,17 +189,17 @@ impl Accounts<'_> {
                 }
                 _ => self.tell_asker(
                     &side_call,
-                    &refusal(&format!("the mail of order {number} is not sent again"), row, reply),
+                    &refusal(&format!("the collection mail of order {number} is not sent again"), row, reply),
                 ),
             },
             Kind::Domains { number, order } => {
                 if row.class == Class::EndpointRefused {
-                    self.details_refused(gate, &refusal("the domains are not told", row, reply));
+                    self.details_refused(gate, &refusal("no domain details", row, reply));
                 }
                 if !is_error(reply.code) {
                     self.domains_heard(*order, number, side_call.token, reply);
                 } else {
-                    let text = refusal(&format!("the domains of order {number} are not told"), row, reply);
+                    let text = refusal(&format!("no domain details of order {number}"), row, reply);
                     self.domains_unknown(side_call.token, *order, number, &text);
                     self.tell_asker(&side_call, &text);
                 }

@@ -26,7 +26,7 @@ impl Accounts<'_> {
         };
         self.order(id).reschedule_changed();
         let text = format!(
-            "the answer about {} ({said}) came after the configuration had changed; it counts for the account only",
+            "the answer about {} ({said}) arrived after the configuration changed; it is used for the account only",
             asked.handle
         );
         self.note_account(Level::Info, NoteKind::LateAnswer, gate, text);

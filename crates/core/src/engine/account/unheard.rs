@@ -67,7 +67,7 @@ impl Accounts<'_> {
             let settled = end + self.config.calls.settle.max(self.config.calls.call_gap);
             if settled > self.now.time {
                 let text = format!(
-                    "account {}: certcollectd ended in the middle of a call, which may still reach the vendor; no call before {}",
+                    "account {}: certcollectd ended during a call, which may still reach the vendor; no call before {}",
                     self.gates[gate].name,
                     rfc3339(self.now.wall_of(settled).div_euclid(1000))
                 );
@@ -113,7 +113,8 @@ impl Accounts<'_> {
             return;
         }
         let text = format!(
-            "{in_a_row} calls in a row without an answer, the last one because {why}; the login may be refused without our hearing it"
+            "{in_a_row} calls in a row got no answer, the last one because {why}; the login may have been \
+             refused unnoticed"
         );
         self.pause(gate, until, Cause::Unheard, &text);
         self.outbox.save_first();
@@ -123,8 +124,9 @@ impl Accounts<'_> {
         let account = self.gates[gate].name.clone();
         let until = rfc3339(self.now.wall_of(until).div_euclid(1000));
         let text = format!(
-            "account {account} rests until {until}: {text}; see at the vendor's web site whether the login works and is not \
-             locked; a changed password or `certcollectd resume --account {account}` lets one call through"
+            "account {account} rests until {until}: {text}; check on the vendor's web site that the login \
+             works and is not locked; a changed password or `certcollectd resume --account {account}` lets \
+             one call through"
         );
         self.note_account(Level::Error, NoteKind::Unanswered, gate, text);
     }
