@@ -284,7 +284,7 @@ impl OrderStatus {
     /// `is for … at the vendor`, if that matches none of its domains.
     fn misfit(&self) -> Option<String> {
         let name = self.other_name.as_ref()?;
-        Some(format!("is for {name} at the vendor, which goes with none of its domains"))
+        Some(format!("is for {name} at the vendor, which matches none of its domains"))
     }
 
     /// Whether it ends so soon that a warning was given.

@@ -180,7 +180,7 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
     let covers = |coverage| format!("The installed certificate {coverage}, which the previous one covered.");
     let term = |end: &String| match (day(end), order.term_left) {
         (day, Some(..=0)) => format!("The subscription ended {day}; there will be no re-issue."),
-        (day, _) => format!("The subscription ends {day}; no re-issue reaches beyond it."),
+        (day, _) => format!("The subscription ends {day}; no re-issue outlasts it."),
     };
     lines.extend([
         order.replacement.as_ref().map(capital),

@@ -60,7 +60,7 @@ pub(super) fn unpaid() -> Missing {
 
 /// The vendor's name for it matches none of the order's domains.
 pub(super) fn misfit(name: &str) -> Missing {
-    missing_from(WRITER, format!("it is for {name}, which goes with none of its domains"))
+    missing_from(WRITER, format!("it is for {name}, which matches none of its domains"))
 }
 
 /// Everything that is not done, from the last answer of the collecting endpoint and, where it was asked, from

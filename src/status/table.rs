@@ -156,7 +156,7 @@ impl Status {
 
 fn details(order: &OrderStatus) -> String {
     let OrderStatus { name, account, product, order_number, polls, .. } = order;
-    let but = if order.other_name.is_some() { ", which goes with none of its domains" } else { "" };
+    let but = if order.other_name.is_some() { ", which matches none of its domains" } else { "" };
     let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
     let last = order.last_poll.as_deref().unwrap_or("never");
     let none = if order.barred { "none while the account is closed" } else { "none" };

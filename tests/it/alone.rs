@@ -27,7 +27,7 @@ fn what_concerns_the_files_here_calls_nobody() {
     assert_eq!(code, 0, "{said}");
     assert_eq!(setting.read("hooks"), "run\nrun\n");
     let (code, said) = setting.call(&["rollback", "www"]);
-    assert!(code == 1 && said.contains("no complete generation before"), "{code} {said}");
+    assert!(code == 1 && said.contains("no complete earlier generation"), "{code} {said}");
     assert_eq!(setting.calls("1"), before);
     // Whoever asks for a call gets it.
     assert_eq!(setting.call(&["poll", "www"]).0, 0);

@@ -117,7 +117,7 @@ fn every_code_in_both_forms() {
     }
     assert_snapshot!(text, @r##"
     2 Ready: waiting, code -, poll in 3 h
-        the vendor says that it is issued, but no certificate is in the answer
+        the vendor reports it as issued, but no certificate is in the answer
     1 Available: waiting, code 1, poll in 3 h
         issued, but the certificate is not in the answer (1)
     0 Waiting: waiting, code 0, poll in 3 h
@@ -300,7 +300,7 @@ fn answers_that_are_no_code() {
         login refused: wrong login, locked account, expired password or blocked source address (code -16: "Permission denied!")
         account: login refused: wrong login, locked account, expired password or blocked source address (code -16: "Permission denied!")
     issued without a certificate: waiting, code -, poll in 3 h
-        the vendor says that it is issued, but no certificate is in the answer
+        the vendor reports it as issued, but no certificate is in the answer
     another order's answer: waiting, code -, poll in 3 h
         the answer is about another order (31337)
     "##);

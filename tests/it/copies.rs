@@ -113,7 +113,7 @@ fn a_root_that_was_not_sent_holds_nothing_up() {
     );
     let (code, said) = setting.once(&[]);
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("no root is at hand, so ") && said.contains("/root.pem stays"), "{said}");
+    assert!(said.contains("there is no root certificate, so ") && said.contains("/root.pem stays"), "{said}");
     let first = setting.newest("1");
     let shown = |setting: &Setting| (setting.read("out/www/cert.pem"), setting.read("site.pem"));
     assert_eq!(shown(&setting), (first.clone(), first.clone()));
@@ -122,7 +122,7 @@ fn a_root_that_was_not_sent_holds_nothing_up() {
     setting.start_again();
     setting.until("it looked at the files", |setting| setting.calls("1") >= 4);
     assert_eq!(setting.stop(), Some(0));
-    assert!(!setting.log().contains("written anew"), "{}", setting.log());
+    assert!(!setting.log().contains("rewritten"), "{}", setting.log());
 
     // Going back needs no root either, and what is there of one stays.
     let spec = CertificateSpec { days: Some(300), ..CertificateSpec::default() };
@@ -154,7 +154,7 @@ fn a_root_that_is_sent_is_put_back_and_made_for_a_new_copy() {
     setting.until("it is put back", |setting| setting.path("root.pem").exists());
     assert_eq!(setting.read("root.pem"), root);
     setting.until_phase("www", "guarding");
-    let rewrites = |setting: &Setting| setting.log().matches("written anew").count();
+    let rewrites = |setting: &Setting| setting.log().matches("rewritten").count();
     let (before, calls) = (rewrites(&setting), setting.calls("1"));
     setting.until("it has looked some more times", |setting| setting.calls("1") >= calls + 4);
     assert_eq!(rewrites(&setting), before, "and nothing is written again and again");

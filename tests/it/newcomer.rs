@@ -210,7 +210,7 @@ fn accept_and_rollback_work_while_the_account_is_closed() {
     // With a daemon it is the same; a poll, which needs a call, still fails.
     setting.start();
     let (code, said) = setting.call(&["rollback", "www"]);
-    assert!(code == 1 && said.contains("no complete generation before"), "{said}");
+    assert!(code == 1 && said.contains("no complete earlier generation"), "{said}");
     let (code, said) = setting.call(&["poll", "www"]);
     assert!(code == 1 && said.contains("account main is closed"), "{said}");
     assert_eq!(setting.all_calls(), calls, "neither needs a call");

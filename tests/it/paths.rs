@@ -302,7 +302,7 @@ fn what_readers_do_not_find_is_an_alarm_whatever_stands_there() {
         let (code, said) = setting.call(&["status", "--nagios"]);
         assert!(code == 2 && said.contains("www lacks installed files"), "{place}: {said}");
         let lost = setting.order_status("www")["lost"].to_string();
-        let named = if place == "out/www" { "readers do not find cert.pem" } else { "site.pem" };
+        let named = if place == "out/www" { "readers cannot find cert.pem" } else { "site.pem" };
         assert!(lost.contains(named), "{place}: {lost}");
     }
 }

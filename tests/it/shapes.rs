@@ -234,12 +234,12 @@ fn what_stands_behind_a_binary_structure_is_refused_and_said() {
     check(Product::Mark, &issued, "a line end", [&der[..], b"\r\n"].concat(), "installed");
     let said = outcome(Product::Mark, &issued, [&der[..], &[0; 8]].concat());
     assert!(
-        said.starts_with("waiting: the vendor says that it is issued, but its structure is damaged"),
+        said.starts_with("waiting: the vendor reports it as issued, but its structure is damaged"),
         "{said}"
     );
     let said = outcome(Product::Mark, &issued, der[..der.len() - 9].to_vec());
     assert!(
-        said.starts_with("waiting: the vendor says that it is issued, but its structure is damaged"),
+        said.starts_with("waiting: the vendor reports it as issued, but its structure is damaged"),
         "{said}"
     );
 }
@@ -302,22 +302,22 @@ fn an_archive_beyond_its_limits_installs_nothing_and_says_why() {
     let many: Vec<(&str, &[u8])> = many.iter().map(|(name, content)| (name.as_str(), *content)).collect();
     let zeros = vec![b'0'; 8 << 20];
     let nested = zip(&[("a.zip", &zip(&[("b.zip", &zip(&[("c.zip", &zip(&[("d.zip", &issued.zip())]))]))]))]);
-    let too_large = "waiting: the vendor says that it is issued, but the ZIP archive unpacks to more than \
+    let too_large = "waiting: the vendor reports it as issued, but the ZIP archive unpacks to more than \
                      32 entries, 262144 bytes in one or 1048576 in all";
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("too many entries", zip(&many), too_large),
         ("a bomb", zip(&[("leaf.crt", &zeros)]), too_large),
-        ("nested", nested, "waiting: the vendor says that it is issued, but it is wrapped too many times"),
+        ("nested", nested, "waiting: the vendor reports it as issued, but it is wrapped too many times"),
         (
             "nothing in it",
             zip(&[("readme.txt", b"see the portal")]),
-            "waiting: the vendor says that it is issued, but it contains no certificate, only a ZIP archive \
+            "waiting: the vendor reports it as issued, but it contains no certificate, only a ZIP archive \
              without certificates",
         ),
         (
             "cut off",
             issued.zip()[..200].to_vec(),
-            "waiting: the vendor says that it is issued, but the ZIP archive cannot be read",
+            "waiting: the vendor reports it as issued, but the ZIP archive cannot be read",
         ),
     ];
     for (what, bytes, expected) in cases {

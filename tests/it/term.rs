@@ -1,4 +1,4 @@
-//! The product term: shown, and a person is told before it ends, because no re-issue reaches beyond it.
+//! The product term: shown, and a person is told before it ends, because no re-issue outlasts it.
 
 use certcollectd::status::{Status, Verdict, verdict};
 use certcollectd_core::config::HookEvent;
@@ -53,7 +53,7 @@ fn the_end_of_the_term_is_shown_and_warned_of_once() {
     "##);
     world.pass(DAY + HOUR);
     assert_eq!(warnings(&world).len(), 1);
-    assert_snapshot!(warnings(&world)[0], @r##"the subscription ends in 30 days, at 2026-12-30T09:12:00Z: no re-issue reaches beyond it; renew it, or place a new order"##);
+    assert_snapshot!(warnings(&world)[0], @r##"the subscription ends in 30 days, at 2026-12-30T09:12:00Z: no re-issue outlasts it; renew it, or place a new order"##);
     assert_eq!(world.ran.iter().filter(|ran| ran.hook == "page").count(), 1);
     let (worst, line) = verdict(&status(&world));
     assert_eq!(worst, Verdict::Warning);
@@ -89,7 +89,7 @@ fn a_term_that_has_ended_is_said_in_the_past() {
     let mut world = world();
     world.say("www", [issued(-1, &(START - 3600).to_string())]);
     world.pass(DAY);
-    assert_snapshot!(warnings(&world).join("\n"), @r##"the subscription has ended at 2026-11-20T08:12:00Z: there will be no re-issue; renew it, or place a new order"##);
+    assert_snapshot!(warnings(&world).join("\n"), @r##"the subscription ended at 2026-11-20T08:12:00Z: there will be no re-issue; renew it, or place a new order"##);
     assert!(
         status(&world).details().contains("subscription ended 2026-11-20"),
         "{}",

@@ -269,8 +269,8 @@ fn somebody_elses_name_is_told_at_the_first_answer() {
         world.pass(HOUR);
         assert_eq!(told(&world, "other-name").len(), usize::from(!fits), "once: {domains:?} {said}");
         assert_eq!(nagios(&world).0 == Verdict::Ok, fits, "{domains:?} {said}");
-        assert_eq!(note(&world).contains("goes with none of its domains"), !fits, "{domains:?} {said}");
-        assert_eq!(missing(&world).iter().any(|line| line.contains("goes with none")), !fits, "{said}");
+        assert_eq!(note(&world).contains("matches none of its domains"), !fits, "{domains:?} {said}");
+        assert_eq!(missing(&world).iter().any(|line| line.contains("matches none")), !fits, "{said}");
         let shown = explained(&world).text();
         assert_eq!(shown.contains("At the vendor it is for"), said.contains('.'), "{said}\n{shown}");
     }
@@ -282,7 +282,7 @@ fn the_names_of_a_first_certificate_that_nothing_pins_down_are_told() {
     world.say("www", [issued(-1, "")]);
     world.pass(HOUR);
     let collected = told(&world, "collected");
-    assert!(collected[0].contains("for www.example.com; nothing in its entry says"), "{collected:?}");
+    assert!(collected[0].contains("for www.example.com; nothing in its entry confirms"), "{collected:?}");
     let mut world = with_domains(&["www.example.com"]);
     world.say("www", [issued(-1, "")]);
     world.pass(HOUR);

@@ -203,8 +203,8 @@ mod tests {
         for (name, flaw) in [
             ("cert.pem", "its certificates are not those that were collected"),
             ("fullchain.pem", "its certificates are not those that were collected"),
-            ("key.pem", "it is not the one private key that fits, and nothing else"),
-            ("site.pem", "it is not the one private key that fits, then the certificates"),
+            ("key.pem", "it is not the matching private key alone"),
+            ("site.pem", "it is not the matching private key, then the certificates"),
             ("cert.der", "its certificates are not those that were collected"),
         ] {
             let Written { dir, store, stage, mut files } = written();

@@ -281,7 +281,7 @@ fn a_start_looks_at_the_files_without_a_call() {
     let mended = world.phase("www") == "guarding" && world.record("www")["lost"].is_null();
     if !mended {
         let lost = world.record("www")["lost"].to_string();
-        assert!(lost.contains("readers do not find cert.pem, chain.pem, fullchain.pem"), "{lost}");
+        assert!(lost.contains("readers cannot find cert.pem, chain.pem, fullchain.pem"), "{lost}");
         assert_eq!(world.engine.summary().attention, 1);
     }
     world.pass(2 * DAY);

@@ -206,7 +206,7 @@ fn one_word_of_the_operator_ends_all_that_the_order_is_shown_for() {
     let token = world.command(Command::Accept("www".into()));
     let reply = world.reply(token);
     assert!(
-        reply.ok && reply.text.contains("no alarm any more; www.example.com is not missed"),
+        reply.ok && reply.text.contains("revocation is cleared; no longer required: www.example.com"),
         "{}",
         reply.text
     );

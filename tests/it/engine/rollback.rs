@@ -80,7 +80,7 @@ fn a_rollback_for_which_a_copy_cannot_be_made_is_refused() {
     let rollback = world.command(Command::Rollback("www".into()));
     assert!(world.reply(rollback).ok, "{}", world.reply(rollback).text);
     assert_ne!(world.seen("www"), second);
-    let told = "so /etc/haproxy/site.pem stays as it is";
+    let told = "so /etc/haproxy/site.pem stays unchanged";
     assert!(world.notes.iter().any(|note| note.text.contains(told)), "{:?}", world.notes);
 
     // What needs no key outside its generation goes back all the same.
@@ -231,7 +231,7 @@ fn a_rollback_whose_generation_is_spoilt_meanwhile_is_given_up() {
         world.notes
     );
     assert!(
-        world.notes.iter().any(|note| note.text.contains("the rollback was given up")),
+        world.notes.iter().any(|note| note.text.contains("the rollback was cancelled")),
         "{:#?}",
         world.notes
     );

@@ -164,7 +164,7 @@ impl Order<'_> {
             return;
         }
         let text = format!(
-            "at the vendor {} is for {name}, which goes with none of its domains ({}); check the number and the domains",
+            "the vendor has {} for {name}, which matches none of its domains ({}); check the number and the domains",
             entry.handle.describe(),
             entry.domains.join(", ")
         );
@@ -174,7 +174,7 @@ impl Order<'_> {
     /// The vendor says that the certificate is in the answer.
     fn issued(&mut self, reply: Reply) {
         if reply.parts.is_empty() {
-            let text = "the vendor says that it is issued, but no certificate is in the answer";
+            let text = "the vendor reports it as issued, but no certificate is in the answer";
             return self.no_news(None, text.into());
         }
         let parts = || reply.parts.iter().map(|part| &part[..]);
@@ -182,7 +182,7 @@ impl Order<'_> {
         let bundle = match unpacked {
             Err(_) => return self.stop_after_bug("unpacking the certificates"),
             Ok(Err(why)) => {
-                return self.no_news(None, format!("the vendor says that it is issued, but {why}"));
+                return self.no_news(None, format!("the vendor reports it as issued, but {why}"));
             }
             Ok(Ok(bundle)) => bundle,
         };
@@ -193,7 +193,7 @@ impl Order<'_> {
         if self.state.record.rollback {
             // The older generation first, from the bundle that is kept for it. What is newer still is offered again.
             self.set_due();
-            let text = format!("issued; looked at after the rollback; {}", self.next_poll());
+            let text = format!("issued; checked after the rollback; {}", self.next_poll());
             return self.log(Level::Info, NoteKind::Guarded, text);
         }
         if self.is_in_place(&bundle) {
@@ -228,7 +228,7 @@ impl Order<'_> {
         if self.change_phase(trigger, Some(text.clone())) {
             let stays = if installed { "; what is installed stays" } else { "" };
             let next = format!(
-                "; it is not polled any more until `certcollectd resume {name}` or a changed entry{stays}"
+                "; it is not polled again until `certcollectd resume {name}` or a changed entry{stays}"
             );
             let kind = match self.state.record.phase {
                 Phase::Rejected => NoteKind::Rejected,

@@ -19,9 +19,9 @@ impl Order<'_> {
     fn why_not_polled(&self) -> Option<String> {
         let record = &self.state.record;
         let stopped = || {
-            let reason = record.reason.as_deref().unwrap_or("a person must act");
+            let reason = record.reason.as_deref().unwrap_or("the operator must act");
             let (phase, name) = (record.phase.predicate(), self.state.name.clone());
-            format!("it {phase}: {reason}; `certcollectd resume {name}` takes it up again")
+            format!("it {phase}: {reason}; run `certcollectd resume {name}` to continue")
         };
         self.gate.shut(self.config, self.outbox, self.now).or_else(|| record.phase.is_stopped().then(stopped))
     }
@@ -70,14 +70,14 @@ impl Order<'_> {
         let record = &mut state.record;
         if record.rollback && record.trouble.is_some() {
             // What keeps the older generation from its place must not keep newer ones out.
-            self.give_rollback_up("the newer certificate is wanted");
+            self.give_rollback_up("the operator wants the newer certificate");
             let text = format!(
-                "{name}: the rollback was given up; what is installed now stays, newer certificates are taken again"
+                "{name}: the rollback was cancelled; the current certificate stays, newer ones are installed again"
             );
             return self.outbox.reply(token, true, &text);
         }
         if let Some(trouble) = record.trouble.as_ref().filter(|_| state.pending.unread) {
-            let text = format!("{name} waits to be installed, not to be accepted: {}", trouble.text);
+            let text = format!("{name} is waiting for installation, not for acceptance: {}", trouble.text);
             return self.outbox.reply(token, false, &text);
         }
         if record.staged.is_some() || record.phase == Phase::Collected {
@@ -89,7 +89,7 @@ impl Order<'_> {
             record.accepted = Some(leaf.fingerprint());
             state.pending.verify = true;
             state.hold_until = None;
-            let text = "the quarantined certificate is accepted by the operator";
+            let text = "the operator accepted the quarantined certificate";
             self.note(Level::Warn, NoteKind::Accepted, text.into());
             self.outbox.save_first();
             self.wait_for(token, false);
@@ -97,9 +97,9 @@ impl Order<'_> {
         }
         let Some(refused) = record.rolled_back_from.take() else {
             let known = self.revocation_accepted();
-            let known = known.then(|| "the announced revocation is no alarm any more".to_owned());
+            let known = known.then(|| "the alarm of the announced revocation is cleared".to_owned());
             let missed = self.coverage_accepted();
-            let missed = missed.map(|names| format!("{names} is not missed any more"));
+            let missed = missed.map(|names| format!("no longer required: {names}"));
             let settled: Vec<String> = known.into_iter().chain(missed).collect();
             if !settled.is_empty() {
                 return self.outbox.reply(token, true, &format!("{name}: accepted; {}", settled.join("; ")));
@@ -108,16 +108,13 @@ impl Order<'_> {
             if record.phase == Phase::Quarantined && record.leafless {
                 let why = record.reason.as_deref().unwrap_or_default();
                 let text = format!(
-                    "{name}: which certificate to install is not known, so there is none to accept: {why}"
+                    "{name}: it is unknown which certificate to install, so there is none to accept: {why}"
                 );
                 return self.outbox.reply(token, false, &text);
             }
             let stopped = match record.phase.is_stopped() {
                 true => {
-                    format!(
-                        ": it {}; `certcollectd resume {name}` takes it up again",
-                        record.phase.predicate()
-                    )
+                    format!(": it {}; run `certcollectd resume {name}` to continue", record.phase.predicate())
                 }
                 false => String::new(),
             };
@@ -125,7 +122,7 @@ impl Order<'_> {
         };
         // Rolled back from: collected again, then installed.
         record.accepted = Some(refused);
-        let text = "the certificate that was rolled back is accepted again";
+        let text = "the operator accepted the rolled-back certificate again";
         self.note(Level::Info, NoteKind::Accepted, text.into());
         self.touch();
         self.outbox.save_first();

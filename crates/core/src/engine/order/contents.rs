@@ -78,12 +78,12 @@ pub fn flaw(kind: FileKind, content: &[u8], material: &Material) -> Option<&'sta
         FileKind::Key => {
             let blocks = blocks();
             let right = blocks.len() == 1 && one_key(&blocks);
-            return (!right).then_some("it is not the one private key that fits, and nothing else");
+            return (!right).then_some("it is not the matching private key alone");
         }
         FileKind::Combined => {
             let blocks = blocks();
             let right = one_key(&blocks) && are(&blocks[1..], &mut all());
-            return (!right).then_some("it is not the one private key that fits, then the certificates");
+            return (!right).then_some("it is not the matching private key, then the certificates");
         }
     };
     (!right).then_some(certificates)

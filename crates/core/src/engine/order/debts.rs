@@ -52,7 +52,7 @@ impl Order<'_> {
         record.debts.retain(|debt| !is_meant(debt));
         if owed {
             let text = format!(
-                "hook {hook} was owed ({}), but is no longer configured for this order; struck out",
+                "hook {hook} was owed ({}), but is no longer configured for this order; dropped",
                 event.as_str()
             );
             self.note(Level::Warn, NoteKind::HookDropped, text);

@@ -131,7 +131,7 @@ impl Order<'_> {
             return;
         }
         for repaired in &inspection.repaired {
-            self.note(Level::Warn, NoteKind::Drift, format!("{repaired}; put right"));
+            self.note(Level::Warn, NoteKind::Drift, format!("{repaired}; corrected"));
         }
         match was {
             Busy::Local(Work::RollBack) => self.roll_back(inspection),
@@ -226,7 +226,7 @@ impl Order<'_> {
         self.note(Level::Info, NoteKind::Installed, text);
         if !left.is_empty() {
             let text = format!(
-                "no root is at hand, so {} stays as it is until the vendor sends one",
+                "there is no root certificate, so {} stays unchanged until the vendor sends one",
                 left.join(", ")
             );
             self.note(Level::Warn, NoteKind::Installed, text);
@@ -264,7 +264,7 @@ impl Order<'_> {
             self.rejudge_bundle();
             self.change_phase(Trigger::Unstaged, None);
         }
-        self.note(Level::Warn, NoteKind::Restage, format!("{why}; it is written anew"));
+        self.note(Level::Warn, NoteKind::Restage, format!("{why}; it is rewritten"));
         self.outbox.save_first();
     }
 
@@ -299,7 +299,7 @@ impl Order<'_> {
             Busy::Local(Work::Look | Work::RollBack | Work::Quarantine | Work::Sweep)
             | Busy::Idle
             | Busy::Calling
-            | Busy::Hook => "looking at its installed files",
+            | Busy::Hook => "checking its installed files",
         };
         self.state.busy = Busy::Idle;
         if self.state.removed {

@@ -22,12 +22,12 @@ impl Order<'_> {
         let text = if left > 0 {
             let left = in_words(Duration::from_secs(left.unsigned_abs()));
             format!(
-                "the subscription ends in {left}, at {}: no re-issue reaches beyond it; renew it, or place a new order",
+                "the subscription ends in {left}, at {}: no re-issue outlasts it; renew it, or place a new order",
                 rfc3339(end)
             )
         } else {
             format!(
-                "the subscription has ended at {}: there will be no re-issue; renew it, or place a new order",
+                "the subscription ended at {}: there will be no re-issue; renew it, or place a new order",
                 rfc3339(end)
             )
         };
@@ -45,7 +45,7 @@ impl Order<'_> {
         let end = installed.not_after;
         let left = end - self.now.unix();
         let act = match record.reissue {
-            Some(_) => "its re-issue still waits: see `certcollectd explain`",
+            Some(_) => "its re-issue is still pending: see `certcollectd explain`",
             None => "have it re-issued",
         };
         self.state.record.warned = warned;
@@ -53,11 +53,11 @@ impl Order<'_> {
         let text = if left > 0 {
             let left = in_words(Duration::from_secs(left.unsigned_abs()));
             format!(
-                "the installed certificate ends in {left}, at {}, and the vendor has no newer one; {act}",
+                "the installed certificate expires in {left}, at {}, and the vendor has no newer one; {act}",
                 rfc3339(end)
             )
         } else {
-            format!("the installed certificate has ended at {}; {act}", rfc3339(end))
+            format!("the installed certificate expired at {}; {act}", rfc3339(end))
         };
         let level = if warned == 1 { Level::Warn } else { Level::Error };
         self.note(level, NoteKind::Expiring, text);

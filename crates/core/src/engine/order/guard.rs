@@ -47,15 +47,15 @@ impl Order<'_> {
         let mut drift = Vec::new();
         match &inspection.link {
             Link::Foreign(what) => {
-                drift.push(format!("the place of the link is taken: {what}; move it away"));
+                drift.push(format!("something else is where the link belongs: {what}; move it away"));
             }
             Link::Generation(name) if elsewhere => {
-                drift.push(format!("the link was set to generation {name} by somebody else"))
+                drift.push(format!("the link was set to generation {name} by another program"))
             }
             Link::Generation(_) | Link::Missing | Link::Unknown(_) => {}
         }
         let in_the_way = !drift.is_empty() || !inspection.unreadable.is_empty();
-        drift.extend(inspection.altered.iter().map(|file| format!("{file} was changed by somebody else")));
+        drift.extend(inspection.altered.iter().map(|file| format!("{file} was changed by another program")));
         let foreign = in_the_way || !drift.is_empty();
         drift.extend(inspection.unmended.iter().cloned());
         let drift = Some(drift.join("; ")).filter(|drift| !drift.is_empty());
@@ -74,8 +74,8 @@ impl Order<'_> {
             let rooted = rootless && material.as_ref().is_some_and(|material| material.root.is_some());
             let why = match (lost, respec) {
                 (true, _) => format!("installed files are missing: {}", not_found(inspection)),
-                (false, true) => "the configuration of the files changed".to_owned(),
-                (false, false) => "the vendor sends a root now".to_owned(),
+                (false, true) => "the configuration of the files has changed".to_owned(),
+                (false, false) => "the vendor now sends a root".to_owned(),
             };
             match material {
                 Some(material) if lost && inspection.unlinked && !respec => {
@@ -88,13 +88,13 @@ impl Order<'_> {
                         Some(drift) if lost => format!(" ({drift})"),
                         _ => String::new(),
                     };
-                    let text = format!("{why}{replaced}; the files are written anew");
+                    let text = format!("{why}{replaced}; the files are rewritten");
                     self.note(Level::Warn, NoteKind::Rewrite, text);
                     return;
                 }
                 Some(_) => {}
                 None if respec && !lost => {
-                    let text = format!("{why}; written with the next poll");
+                    let text = format!("{why}; they are rewritten with the next poll");
                     self.log(Level::Warn, NoteKind::Rewrite, text);
                 }
                 None => {}
@@ -104,7 +104,7 @@ impl Order<'_> {
         let drift: Option<Box<str>> = drift.map(String::into_boxed_str);
         if self.state.record.drift != drift {
             if let Some(text) = &drift {
-                let text = format!("{text}; left as it is");
+                let text = format!("{text}; left unchanged");
                 self.note(Level::Warn, NoteKind::Drift, text);
             }
             self.state.record.drift = drift;
@@ -118,7 +118,7 @@ impl Order<'_> {
         self.set_bundle(Bundle::Passed(bundle, Box::new(material)));
         self.state.record.staged.clone_from(&self.state.record.installed);
         self.change_phase(Trigger::Staged, None);
-        let text = "installed files are missing: no link leads to them; it is set anew";
+        let text = "installed files are missing: no link leads to them; it is restored";
         self.note(Level::Warn, NoteKind::Rewrite, text.into());
         self.outbox.save_first();
     }
@@ -129,15 +129,15 @@ impl Order<'_> {
         let mut lost = [&inspection.unreadable[..], &inspection.unseen].concat();
         if missing {
             let next = if record.phase.is_stopped() {
-                format!("`certcollectd resume {}` puts them back", self.state.name.clone())
+                format!("`certcollectd resume {}` restores them", self.state.name.clone())
             } else if matches!(inspection.link, Link::Foreign(_)) {
-                "they are written anew once nothing is in their place".to_owned()
+                "they are rewritten once nothing is in their place".to_owned()
             } else if inspection.unreadable.is_empty() {
-                "they are written anew with the next poll".to_owned()
+                "they are rewritten with the next poll".to_owned()
             } else {
-                "they are written anew once that is mended".to_owned()
+                "they are rewritten once that is fixed".to_owned()
             };
-            lost.push(format!("readers do not find {}; {next}", not_found(inspection)));
+            lost.push(format!("readers cannot find {}; {next}", not_found(inspection)));
         }
         let lost: Option<Box<str>> =
             Some(lost.join("; ")).filter(|lost| !lost.is_empty()).map(String::into_boxed_str);
@@ -150,7 +150,7 @@ impl Order<'_> {
         match &lost {
             Some(text) => self.note(Level::Error, NoteKind::Lost, text.to_string()),
             None => {
-                let text = "readers find what was installed again".to_owned();
+                let text = "readers find the installed files again".to_owned();
                 self.note(Level::Info, NoteKind::Found, text);
             }
         }

@@ -145,7 +145,7 @@ impl Order<'_> {
         if pushed.and_then(|pushed| pushed.revocation.take()).is_none() {
             return false;
         }
-        let text = "the operator knows of the announced revocation; it is no alarm any more";
+        let text = "the operator acknowledged the announced revocation; its alarm is cleared";
         self.note(Level::Info, NoteKind::Accepted, text.into());
         self.touch();
         self.outbox.save_first();

@@ -23,7 +23,7 @@ impl Order<'_> {
         if state.pending.broken {
             let text = format!(
                 "{name} was not rolled back: {}",
-                "its last work ended with an internal error; `certcollectd resume` takes it up again"
+                "its last step ended with an internal error; run `certcollectd resume` to continue"
             );
             return self.outbox.reply(token, false, &text);
         }
@@ -43,7 +43,7 @@ impl Order<'_> {
             Some((name, certificates, files, leaf))
         });
         let Some((name, certificates, files, leaf)) = previous else {
-            let text = "there is no complete generation before the current one to go back to";
+            let text = "there is no complete earlier generation to roll back to";
             return self.refuse_rollback(text);
         };
         let key = match &self.entry().key {
@@ -59,7 +59,7 @@ impl Order<'_> {
         if let Some(copy) = self.entry().copies.iter().find(lacks_key) {
             let (to, serial, files) = (copy.to.display(), leaf.serial_text(), looked_at(&keys));
             let why = format!(
-                "the key of serial {serial}, which is in none of the key files ({files}); name its file in key_file as well"
+                "the key of serial {serial}, which is in none of the key files ({files}); add its file to key_file"
             );
             return self.refuse_rollback(&format!("not rolled back: {to} needs {why}"));
         }
@@ -71,7 +71,7 @@ impl Order<'_> {
         self.note(
             Level::Warn,
             NoteKind::Rollback,
-            format!("going back to generation {name} at the operator's word"),
+            format!("rolling back to generation {name} at the operator's request"),
         );
         self.outbox.save_first();
     }
@@ -82,7 +82,7 @@ impl Order<'_> {
         self.change_phase(Trigger::Lost, None);
         self.state.pending.look = true;
         self.set_due();
-        let text = format!("{why}; the rollback was given up");
+        let text = format!("{why}; the rollback was cancelled");
         self.refuse_rollback(&text);
         self.note(Level::Error, NoteKind::Rollback, text);
         self.outbox.save_first();

@@ -57,7 +57,8 @@ impl Order<'_> {
         let kept =
             if self.state.record.installed.is_some() { "; the installed certificate stays" } else { "" };
         let text = format!(
-            "the collected certificate waits: {why}{kept}; nothing is lost, looked at again every {} and installed then",
+            "the collected certificate is waiting: {why}{kept}; nothing is lost, retried every {} and \
+             installed when that is fixed",
             in_words(schedule::unread(u32::MAX))
         );
         if tries == 1 {

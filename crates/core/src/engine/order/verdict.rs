@@ -94,7 +94,7 @@ impl Order<'_> {
             return self.record_as_installed(generation);
         }
         let mut text = format!(
-            "collected a certificate with serial {} that ends {}",
+            "collected a certificate with serial {} that expires {}",
             material.leaf.serial_text(),
             rfc3339(material.leaf.not_after())
         );
@@ -102,7 +102,7 @@ impl Order<'_> {
         let unpinned = self.entry().is_unpinned();
         if first && unpinned {
             text.push_str(&format!(
-                ", for {}; nothing in its entry says whether that is right: set domains, key_file or csr_file",
+                ", for {}; nothing in its entry confirms that this is right: set domains, key_file or csr_file",
                 shown_names(&material.leaf)
             ));
         }
@@ -134,8 +134,7 @@ impl Order<'_> {
         if let (Some(from), true) = (verdict.not_yet_valid_until, only_dates) {
             return self.wait_until_valid(from);
         }
-        let clock =
-            if self.now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
+        let clock = if self.now.unix() < EARLIEST_CLOCK { "; this machine's clock is wrong" } else { "" };
         let reason = format!("{}{clock}", blocking.join("; "));
         let mut certificates = bundle.to_vec();
         if let Some(leaf) = &verdict.leaf {
@@ -150,11 +149,11 @@ impl Order<'_> {
                 if self.state.record.installed.is_some() { "; the installed certificate stays" } else { "" };
             let name = self.state.name.clone();
             let accept = match &verdict.leaf {
-                Some(_) => format!("`certcollectd accept {name}` installs it all the same"),
-                None => "which one to install is not known, so there is none to accept".to_owned(),
+                Some(_) => format!("`certcollectd accept {name}` installs it anyway"),
+                None => "it is unknown which one to install, so there is none to accept".to_owned(),
             };
             let text = format!(
-                "the collected certificate was refused: {reason}{stays}; polling goes on, {}; {accept}",
+                "the collected certificate was refused: {reason}{stays}; polling continues, {}; {accept}",
                 self.next_poll()
             );
             self.note(Level::Error, NoteKind::Quarantined, text);
@@ -171,9 +170,9 @@ impl Order<'_> {
     /// Right in everything but that its time has not come.
     fn wait_until_valid(&mut self, from: i64) {
         let first = self.state.hold_until.is_none();
-        let clock =
-            if self.now.unix() < EARLIEST_CLOCK { "; the clock of this machine is wrong" } else { "" };
-        let text = format!("the certificate is valid from {} on; it is installed then{clock}", rfc3339(from));
+        let clock = if self.now.unix() < EARLIEST_CLOCK { "; this machine's clock is wrong" } else { "" };
+        let text =
+            format!("the certificate is not valid before {}; it is installed then{clock}", rfc3339(from));
         let until = self
             .now
             .time_of(from)
@@ -223,7 +222,7 @@ impl Order<'_> {
 
     fn record_as_installed(&mut self, generation: Generation) {
         let text = format!(
-            "generation {} is in place already; nothing was written and no hook runs",
+            "generation {} is already in place; nothing was written and no hook runs",
             generation.name
         );
         let state = &mut *self.state;
@@ -281,7 +280,7 @@ fn shown_names(leaf: &Certificate) -> String {
     let mut names: Vec<String> =
         leaf.names().iter().take(SHOWN).map(|name| Untrusted::new(&name.to_string()).to_string()).collect();
     match leaf.names().len() {
-        0 => return "no name at all".into(),
+        0 => return "no names".into(),
         all if all > SHOWN => names.push(format!("and {} more", all - SHOWN)),
         _ => {}
     }
