@@ -80,7 +80,7 @@ pub(crate) fn outcome(result: &HookResult) -> String {
             let quoted: Vec<String> = last_words.iter().map(|line| format!("\"{line}\"")).collect();
             let words = match quoted[..] {
                 [] => String::new(),
-                _ => format!("; its last words: {}", quoted.join(", ")),
+                _ => format!("; last output: {}", quoted.join(", ")),
             };
             let remedy = remedy.iter().map(|remedy| format!("; {remedy}")).collect::<String>();
             format!("failed: {why}{words}{remedy}")

@@ -119,8 +119,8 @@ impl Hooks<'_> {
                 orders.iter().zip(&subjects).filter(|(_, subject)| !subject.omitted.is_empty())
             {
                 let text = format!(
-                    "hook {}: CERTCOLLECTD_{} is left empty, because it is longer than a program can be told; \
-                     the installed files have it",
+                    "hook {}: CERTCOLLECTD_{} is left empty, because it is too long for a program's \
+                     environment; the installed files have it",
                     hook.name,
                     subject.omitted.join(", _")
                 );
