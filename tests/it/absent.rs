@@ -52,7 +52,7 @@ fn an_include_that_is_gone_leaves_the_configuration_before_in_force() {
     let calls = setting.calls("2");
     setting.until("shop is guarded as ever", |setting| setting.calls("2") > calls);
     fs::rename(setting.path("x"), setting.path("orders.d")).unwrap();
-    setting.until("it is read again", |setting| setting.log().contains("was read anew"));
+    setting.until("it is read again", |setting| setting.log().contains("was reloaded"));
     // A link that leads nowhere, as a mount leaves behind that is gone.
     let file = setting.path("orders.d/shop.toml");
     fs::rename(&file, setting.path("far.toml")).unwrap();

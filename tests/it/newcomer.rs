@@ -278,7 +278,7 @@ fn what_a_new_include_brings_is_watched_though_it_is_broken() {
     setting.write("certcollectd.toml", &text);
     setting.until("it is said", |setting| setting.log().contains("the previous one stays in force"));
     setting.write("new.d/a.toml", "[[hook]]\nname = \"a\"\nrun = [\"true\"]\n");
-    setting.until("the mended file is read", |setting| setting.log().contains("was read anew"));
+    setting.until("the mended file is read", |setting| setting.log().contains("was reloaded"));
     assert_eq!(setting.stop(), Some(0));
 }
 

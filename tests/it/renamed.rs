@@ -27,7 +27,7 @@ fn called(setting: &Setting, name: &str) -> String {
 /// Puts a configuration into force: under the running daemon, or between two.
 fn put(setting: &mut Setting, text: &str, restarts: bool) {
     let ups = |setting: &Setting| {
-        setting.log().matches(if restarts { " is up with " } else { "was read anew" }).count()
+        setting.log().matches(if restarts { " is up with " } else { "was reloaded" }).count()
     };
     let before = ups(setting);
     if restarts {

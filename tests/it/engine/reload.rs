@@ -237,7 +237,7 @@ fn a_word_about_one_number_is_none_about_another() {
     let mut config = world::config(&["a", "b"]);
     config.orders[1].handle = OrderRef::OrderNumber("new".into());
     world.reload(config.clone());
-    assert!(world.reply(token).text.contains("names another order now"));
+    assert!(world.reply(token).text.contains("now names another order"));
     world.pass(Duration::from_secs(60));
     config.orders[1].handle = OrderRef::OrderNumber("b".into());
     world.reload(config);

@@ -55,7 +55,7 @@ fn nothing_is_reported_as_done_that_is_not_on_record() {
     for _ in 0..2 {
         let token = world.command(Command::ResumeAccount("main".into()));
         let reply = world.reply(token);
-        assert!(!reply.ok && reply.text.contains("not on record"), "{}", reply.text);
+        assert!(!reply.ok && reply.text.contains("not saved yet"), "{}", reply.text);
     }
     world.pass(HOUR);
     let token = world.command(Command::ResumeAccount("main".into()));

@@ -31,7 +31,7 @@ pub fn why_not<'a>(
     let shown = crate::api::Untrusted::new(name);
     if is_configured {
         return Some(format!(
-            "{shown} is configured: take its entry out of the configuration first, then run this again"
+            "{shown} is configured: remove its entry from the configuration first, then run this again"
         ));
     }
     let mut others: Vec<&str> = Vec::new();
@@ -48,10 +48,10 @@ pub fn why_not<'a>(
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Some(match others[..] {
         [] => format!(
-            "nothing is remembered of an order named {shown}, nor of any other that is not configured"
+            "nothing is remembered about an order named {shown}, nor about any other that is not configured"
         ),
         _ => format!(
-            "nothing is remembered of an order named {shown} that is not configured; there are: {}{more}",
+            "nothing is remembered about an order named {shown} that is not configured; there are: {}{more}",
             others.join(", ")
         ),
     })
@@ -78,9 +78,9 @@ impl Order<'_> {
                 let end = rfc3339(installed.not_after);
                 let day = day(&end);
                 let text = format!(
-                    "order {number} is no longer configured, and it holds an installed certificate: its files stay, but nobody \
-                     guards them, and the certificate ends on {day}; put it back into the configuration, or run \
-                     `certcollectd forget {}`",
+                    "order {number} is no longer configured, and it holds an installed certificate: its \
+                     files stay, but are no longer guarded, and the certificate expires on {day}; add it to \
+                     the configuration again, or run `certcollectd forget {}`",
                     state.name
                 );
                 (Level::Warn, text)
@@ -107,10 +107,10 @@ impl Engine {
         }
         self.outbox.unsaved.archived.insert(name.clone());
         self.outbox.unsaved.forgotten.insert(name.clone());
-        self.note(Level::Info, NoteKind::Forgotten, format!("{name}: forgotten at the operator's word"));
+        self.note(Level::Info, NoteKind::Forgotten, format!("{name}: forgotten at the operator's request"));
         self.outbox.save_first();
         let text = format!(
-            "{name} is forgotten; its files in {} stay, remove them when nothing uses them any more",
+            "{name} is forgotten; its files in {} stay, remove them once nothing uses them",
             self.config.install_dir.join(&*name).display()
         );
         self.outbox.reply(token, true, &text);

@@ -98,7 +98,7 @@ impl Engine {
         }
         if stopped {
             self.order(id).change_phase(Trigger::Resumed, None);
-            self.order(id).note(Level::Info, NoteKind::Resumed, "taken up again by the operator".into());
+            self.order(id).note(Level::Info, NoteKind::Resumed, "resumed by the operator".into());
         }
         self.order(id).set_due();
         self.outbox.save_first();

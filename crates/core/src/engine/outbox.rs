@@ -222,8 +222,8 @@ pub(crate) fn not_on_record(effect: &mut Effect) {
     {
         reply.ok = false;
         reply.text.push_str(
-            "\nthis is not on record yet, because the state cannot be saved (the log says why); it is saved as soon as it can be, \
-             and forgotten if certcollectd ends before",
+            "\nthis is not saved yet, because the state cannot be written (the log says why); it is saved as \
+             soon as possible, and lost if certcollectd ends before that",
         );
     }
 }

@@ -86,8 +86,9 @@ impl Engine {
             if news {
                 let name = self.orders.name_of(id);
                 let text = format!(
-                    "a push notification announces that the vendor will revoke the certificate: {}; have it re-issued now; this is \
-                     an alarm until a newer certificate is in place, or `certcollectd accept {name}`; {next}",
+                    "a push notification announces that the vendor will revoke the certificate: {}; have it \
+                     re-issued now; this stays an alarm until a newer certificate is installed, or \
+                     `certcollectd accept {name}`; {next}",
                     hint.why
                 );
                 self.order(id).note(Level::Error, NoteKind::RevocationAnnounced, text);
@@ -97,7 +98,9 @@ impl Engine {
             }
             let text = match self.recent.keep(About::Order(id), &hint.why, self.now.time) {
                 Kept::Yes => format!("a push notification says: {}; {next}", hint.why),
-                Kept::Enough => "more push notifications came within an hour than are kept".to_owned(),
+                Kept::Enough => {
+                    "too many push notifications within an hour; the rest are not kept".to_owned()
+                }
                 Kept::No => continue,
             };
             let level = if hint.bad { Level::Warn } else { Level::Info };

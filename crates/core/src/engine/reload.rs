@@ -162,7 +162,7 @@ impl Engine {
             }
         }
         let text = format!(
-            "the configuration was read anew: {}, {}{}",
+            "the configuration was reloaded: {}, {}{}",
             count(config.orders.len(), "order"),
             count(config.accounts.len(), "account"),
             self.accounts().closed_words()
@@ -201,7 +201,7 @@ impl Engine {
             // The operator who wanted it polled now meant the other number.
             self.orders.state_mut(id).urgent = false;
             let name = self.orders.name_of(id);
-            self.outbox.refuse_waiters(id, &format!("{name} names another order now"));
+            self.outbox.refuse_waiters(id, &format!("{name} now names another order"));
             self.order(id).note(
                 Level::Info,
                 NoteKind::Reconfigured,
@@ -215,11 +215,7 @@ impl Engine {
             if self.order(id).change_phase(Trigger::Resumed, None)
                 && self.orders.state(id).record.phase != Phase::Quarantined
             {
-                self.order(id).note(
-                    Level::Info,
-                    NoteKind::Resumed,
-                    "taken up again: its entry was changed".into(),
-                );
+                self.order(id).note(Level::Info, NoteKind::Resumed, "resumed: its entry was changed".into());
             }
         }
         let key_or_gate = before.key != after.key
@@ -288,7 +284,7 @@ impl Engine {
         self.orders.adopted = left;
         for gone in taken {
             let text = format!(
-                "order {} was adopted as {} after a replacement; the configuration has it now and decides from here on",
+                "order {} was adopted as {} after a replacement; the configuration has it now and takes precedence",
                 gone.number, gone.name
             );
             match self.orders.find(&gone.name) {

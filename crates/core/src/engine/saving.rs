@@ -107,7 +107,7 @@ impl Engine {
     /// The next try need not be waited for.
     pub(crate) fn state_back(&mut self) {
         if self.outbox.cause_is_gone(self.now) {
-            self.note(Level::Info, NoteKind::State, "the state's files are in their place again".into());
+            self.note(Level::Info, NoteKind::State, "the state's files are back in place".into());
         }
     }
 
