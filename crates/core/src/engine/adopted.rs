@@ -1,4 +1,4 @@
-//! Orders that came from a replacement: collected although no configuration names them, until one does.
+//! Orders created by a replacement: collected without a configuration entry, until there is one.
 
 use std::sync::Arc;
 
@@ -50,7 +50,7 @@ impl Adopted {
                 && order.settings.product == Product::Smime
         });
         let lent = lender.map(|order| {
-            // Only whoever made the request has the key, so no file can hold it.
+            // The key is with the author of the CSR, so no file here can contain it.
             let files = order.settings.files.clone().with(FileKind::Key, None).with(FileKind::Combined, None);
             Arc::new(OrderSettings { files, ..(*order.settings).clone() })
         });

@@ -1,4 +1,4 @@
-//! The operator's word.
+//! Commands of the operator.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::api::Replace;
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
     Poll(String),
-    /// Take an order up again that needed attention.
+    /// Resume an order that needed attention.
     Resume(String),
     /// Let one probe through on a closed account, with another password than the one that was refused.
     ResumeAccount(String),
@@ -19,7 +19,7 @@ pub enum Command {
     /// Put the generation before the current one back.
     Rollback(String),
     Rehearse(String),
-    /// End what is remembered of an order that is configured no more.
+    /// Forget an order that is no longer configured.
     Forget(String),
     /// Ask the vendor for the state of an order's domains.
     Domains(Target),

@@ -1,4 +1,4 @@
-//! The two closed lists: everything that can set the engine going, and everything it can ask for.
+//! The two closed lists: everything that makes the engine act, and everything it can ask for.
 //!
 //! An effect ends in exactly one event, `Save`, `Report` and `Reply` excepted: a save says nothing unless
 //! it fails, and what is reported is gone.
@@ -17,10 +17,10 @@ use crate::engine::id::{OrderId, RunId, Token};
 use crate::engine::install::{Activate, Inspect, Inspection, InstallError, Quarantine, Stage, StagedFiles};
 use crate::engine::note::Note;
 
-/// Everything that can set the engine going.
+/// Everything that makes the engine act.
 #[derive(Debug)]
 pub enum Event {
-    /// The state was loaded; look what is owed.
+    /// The state was loaded; check what is owed.
     Started,
     /// The time that `next_wake` asked for has come, or may have.
     Woke,
@@ -79,7 +79,7 @@ pub enum Event {
     },
     /// What kept the state from being saved is over, as far as can be seen.
     StateBack,
-    /// Someone said that an order has news. Trusted for nothing but that.
+    /// A notification says that an order has news. Trusted for nothing else.
     Hinted {
         hint: Hint,
     },

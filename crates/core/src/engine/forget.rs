@@ -1,6 +1,6 @@
-//! Orders that are configured no more: said when they go, and forgotten at the operator's word.
+//! Orders that are no longer configured: reported when they are removed, forgotten on command.
 //!
-//! When the number was asked about is kept: to forget an order and to add it again must not make a poll early.
+//! The time of the number's last poll is kept: forgetting an order and adding it again must not cause an early poll.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::engine::time::{Now, day, rfc3339};
 /// Maximum number of names listed.
 const SHOWN: usize = 20;
 
-/// Whether there is anything to forget but when the number was asked about.
+/// Whether there is anything to forget besides the time of the last poll.
 fn holds(known: &Remembered) -> bool {
     let record = &known.record;
     record.installed.is_some() || record.staged.is_some() || record.heard.is_some() || record.bundled
@@ -57,7 +57,7 @@ pub fn why_not<'a>(
     })
 }
 
-/// A record that knows nothing but when its number, and those before it, were asked about.
+/// A record with only the times at which its number, and its former ones, were asked about.
 fn stripped(record: &OrderRecord, now: Now) -> OrderRecord {
     let mut bare = OrderRecord::new(record.account.clone(), record.handle.clone(), now);
     bare.polled = record.polled;
@@ -69,7 +69,7 @@ fn stripped(record: &OrderRecord, now: Now) -> OrderRecord {
 }
 
 impl Order<'_> {
-    /// That an order goes which holds an installed certificate. It is unguarded from now on.
+    /// Reports the removal of an order; an installed certificate is no longer guarded.
     pub(crate) fn tell_removed(&mut self) {
         let state = &*self.state;
         let number = OrderRef::text_of(&state.record.handle);

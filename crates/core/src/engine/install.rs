@@ -1,4 +1,4 @@
-//! What is asked of this machine for an order's files, and what it says.
+//! Requests for an order's files on this machine, and their results.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::cert::{Anchors, Certificate, Fingerprint, KeyCandidate, PublicKey};
 use crate::config::{FileCopy, Files, KeySource};
 use crate::engine::id::OrderId;
 
-/// What is to be looked at for one order.
+/// What to inspect for one order.
 #[derive(Debug, Clone)]
 pub struct Inspect {
     pub order: OrderId,
@@ -20,7 +20,7 @@ pub struct Inspect {
     pub current: Option<Box<str>>,
     /// The end entity on record.
     pub leaf: Option<Fingerprint>,
-    /// What should be there, for comparison; permissions that drifted are put right.
+    /// What should be there, for comparison; changed permissions are corrected.
     pub expected: Vec<InstalledFile>,
     /// Owner, group and mode that should be there.
     pub files: Files,
@@ -75,15 +75,15 @@ pub struct Inspection {
     pub certificates: Vec<Certificate>,
     /// Name and SHA-256 of each file of that generation.
     pub files: Vec<(String, Fingerprint)>,
-    /// What was put right, in words.
+    /// What was corrected, in words.
     pub repaired: Vec<String>,
-    /// What drifted and could not be put right, in words.
+    /// What has changed and could not be corrected, in words.
     pub unmended: Vec<String>,
-    /// Why it cannot be told whether readers find what was installed, in words.
+    /// Why it is unknown whether readers find the installed files, in words.
     pub unreadable: Vec<String>,
-    /// Copies elsewhere that cannot be looked at, and why. What is missing is put back all the same.
+    /// Copies elsewhere that cannot be inspected, and why. Missing files are restored regardless.
     pub unseen: Vec<String>,
-    /// Expected files that are missing, or of no use to anyone.
+    /// Expected files that are missing or unusable.
     pub missing: Vec<String>,
     /// Expected files whose content is not what was installed.
     pub altered: Vec<String>,
@@ -102,12 +102,12 @@ pub enum Link {
     Generation(String),
     /// Something that is not ours, described.
     Foreign(String),
-    /// It could not be looked at: why.
+    /// It could not be read: why.
     Unknown(String),
 }
 
 impl Link {
-    /// The generation that readers see, if it is one of ours.
+    /// The generation that readers see, if the link is ours.
     pub fn generation(&self) -> Option<&str> {
         match self {
             Link::Generation(name) => Some(name),
@@ -197,7 +197,7 @@ pub struct InstallError {
     pub cause: String,
     /// What would help, if that is known.
     pub advice: Option<String>,
-    /// Whether the staged generation is of no use and must be written again.
+    /// Whether the staged generation is unusable and must be written again.
     pub stale: bool,
 }
 

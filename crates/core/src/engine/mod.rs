@@ -145,20 +145,20 @@ impl Engine {
         engine
     }
 
-    /// Nothing is done but for the order of this name: one command is all that is wanted.
+    /// Acts only for the order of this name, for a process that runs one command.
     pub fn attend_to(&mut self, name: Option<&str>) {
         for state in &mut self.orders.states {
             state.quiet = name.is_none_or(|name| &*state.name != name);
         }
     }
 
-    /// Polls that come due after this are not made: with many orders, the first are due again before the last have been
-    /// asked about, and a process that is to end would not.
+    /// Makes no polls that come due after this: with many orders, the first are due again before the last have been
+    /// polled, and a process that should end never would.
     pub fn poll_only_until(&mut self, horizon: Time) {
         self.horizon = Some(horizon);
     }
 
-    /// Takes in one event; gives back what is to be done, in order.
+    /// Handles one event; returns what to do, in order.
     pub fn handle(&mut self, event: Event, now: Now) -> Vec<Effect> {
         self.now = now;
         if !matches!(event, Event::SaveFailed { .. }) {
@@ -323,14 +323,14 @@ impl Engine {
         self.orders.order(id, self.now, &self.config, &self.gates, &mut self.outbox)
     }
 
-    /// Told and remembered, of the process as a whole.
+    /// Logs and remembers something about the process as a whole.
     fn note(&mut self, level: Level, kind: NoteKind, text: String) {
         let note = Note { level, kind, order: None, account: None, at: self.now.unix(), text };
         self.outbox.note(note, self.now);
     }
 
-    /// Puts every order that changed where it belongs: among the busy ones, in its gate's queue, and in the timers, in these
-    /// not before `earliest`; counts it anew, and answers who waits for it.
+    /// Updates the indexes for every changed order: the busy set, its gate's queue, and the timers (there not before
+    /// `earliest`), its tally, and the commands waiting for it.
     fn catch_up(&mut self, earliest: Time) {
         for id in std::mem::take(&mut self.orders.changed) {
             self.reindex(id, earliest);
@@ -369,7 +369,7 @@ impl Engine {
         }
     }
 
-    /// Does what has become due on this machine.
+    /// Starts the local work that is due.
     fn run_due(&mut self) {
         while let Some((time, id)) = self.orders.timers.first().copied() {
             if time > self.now.time {
@@ -407,7 +407,7 @@ impl Engine {
         }
     }
 
-    /// Starts a call on every account whose gate allows one and where something is to be asked.
+    /// Starts a call on every account that has one to make and whose gate allows it.
     pub(crate) fn start_calls(&mut self) {
         let gap = self.config.calls.call_gap;
         for gate in 0..self.gates.len() {

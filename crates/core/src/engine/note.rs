@@ -1,4 +1,4 @@
-//! What is told: to the log and, where it is worth remembering, to the history.
+//! Log records, kept in the history where worth remembering.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub struct Note {
 /// Consecutive failures after which the operator should look, although nothing was given up.
 pub const ALARM_AFTER: u32 = 3;
 
-/// How loud so many failures in a row are.
+/// The level for this many failures in a row.
 pub(crate) fn level_of(failures: u32) -> Level {
     if failures >= ALARM_AFTER { Level::Error } else { Level::Warn }
 }

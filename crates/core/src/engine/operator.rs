@@ -1,4 +1,4 @@
-//! The operator's word: carried out, and answered.
+//! Commands: carried out, and answered.
 
 use crate::engine::Engine;
 use crate::engine::command::{Command, CommandReply};
@@ -38,7 +38,7 @@ impl Engine {
         carry_out(self, token, id);
     }
 
-    /// Replies to those who wait for an order, once it has come to rest.
+    /// Replies to the commands that wait for an order, once it has nothing left to do at present.
     pub(crate) fn answer_waiters(&mut self, id: OrderId) {
         if !self.outbox.waiters.contains_key(&id) {
             return;

@@ -26,7 +26,7 @@ pub(crate) struct Orders {
     pub(crate) busy: BTreeSet<OrderId>,
     /// Orders that changed since [`super::Engine::catch_up`].
     pub(crate) changed: BTreeSet<OrderId>,
-    /// Orders from replacements; those that the configuration as it was written does not have are part of it here.
+    /// Orders from replacements; those without an entry of their own are added to the configuration here.
     pub(crate) adopted: Vec<Adopted>,
     /// Records of orders that are not configured at present.
     pub(crate) archive: HashMap<Arc<str>, Remembered>,
@@ -41,7 +41,7 @@ impl Orders {
         &self.states[id.0 as usize]
     }
 
-    /// Whoever may change an order marks it.
+    /// Marks the order as changed.
     pub(crate) fn state_mut(&mut self, id: OrderId) -> &mut OrderState {
         self.changed.insert(id);
         &mut self.states[id.0 as usize]

@@ -1,4 +1,4 @@
-//! What one event leads to: what is to be done, what is told, and the save that comes before both.
+//! What one event leads to: effects, reports, and the save that comes before them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(crate) struct Unsaved {
     pub(crate) offset: bool,
 }
 
-/// Someone who waits for an order to come to rest.
+/// A command that waits until its order has nothing left to do at present.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiter {
     pub(crate) token: Token,
@@ -56,7 +56,7 @@ pub(crate) struct Waiter {
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     pub(crate) unsaved: Unsaved,
-    /// Operators who wait for an order to come to rest.
+    /// Commands that wait for an order.
     pub(crate) waiters: BTreeMap<OrderId, Vec<Waiter>>,
     /// Carried out only once what they rely on is saved.
     effects: Vec<Effect>,
@@ -84,7 +84,7 @@ impl Outbox {
         self.waiters.entry(id).or_default().push(Waiter { token, needs_call });
     }
 
-    /// Tells everyone who waits for an order that it does not come to what they want.
+    /// Answers all commands that wait for an order with a refusal.
     pub(crate) fn refuse_waiters(&mut self, id: OrderId, why: &str) {
         for waiter in self.waiters.remove(&id).unwrap_or_default() {
             self.reply(waiter.token, false, why);
@@ -95,7 +95,7 @@ impl Outbox {
         self.say(Effect::Reply { token, reply: CommandReply::new(ok, text) });
     }
 
-    /// Told and remembered.
+    /// Logged and remembered.
     pub(crate) fn note(&mut self, note: Note, now: Now) {
         self.remember(note.clone(), now);
         self.say(Effect::Report(note));
@@ -137,7 +137,7 @@ impl Outbox {
         self.failed_saves
     }
 
-    /// Whether saving has failed so often that a process which someone waits for must not wait for it any longer.
+    /// Whether saving has failed so often that a process which should end must stop waiting for it.
     pub(crate) fn gives_up(&self) -> bool {
         self.is_held() && self.failed_saves >= PATIENCE
     }

@@ -276,7 +276,7 @@ impl Engine {
 }
 
 impl Engine {
-    /// What the configuration, as it was written, has itself is adopted no longer: there it also ends.
+    /// Adopted orders that the written configuration now has are no longer adopted.
     pub(crate) fn give_up_adopted(&mut self, written: &Config) {
         let (taken, left) = std::mem::take(&mut self.orders.adopted)
             .into_iter()

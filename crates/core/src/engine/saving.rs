@@ -15,7 +15,7 @@ use crate::engine::outbox::not_on_record;
 use crate::engine::time::in_words;
 
 impl Engine {
-    /// Nothing new is begun. What could not be saved so far is tried again at once: the disk may have room by now.
+    /// Starts nothing new. Retries failed saves at once: the disk may have room again.
     pub(crate) fn begin_shutdown(&mut self) {
         self.stopping = true;
         self.outbox.try_at_once(self.now);
@@ -26,7 +26,7 @@ impl Engine {
         self.outbox.is_held()
     }
 
-    /// Whether saving has failed so often that a process which someone waits for must not wait for it any longer.
+    /// Whether saving has failed so often that a process which should end must stop waiting for it.
     pub fn gives_up_saving(&self) -> bool {
         self.outbox.gives_up()
     }
@@ -48,7 +48,7 @@ impl Engine {
             let state = self.orders.state(id);
             (state.name.clone(), state.bundle.certificates().filter(|_| state.record.bundled).cloned())
         };
-        // Which of two rows of one login is the newer one cannot be told once the clock was wrong.
+        // After the clock was wrong, it is unknown which of two rows of one login is newer.
         let left = unsaved.left_names.into_iter().filter(|name| gate_of(&self.gates, name).is_none());
         let left = left.map(|name| (name, AccountRecord::default()));
         let accounts = unsaved.accounts.into_iter().map(|gate| &self.gates[gate]);

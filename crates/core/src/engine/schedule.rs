@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::Cadence;
 
-/// No schedule of ours reaches further than this; what the state says beyond is the work of a wrong clock.
+/// No schedule reaches further than this; a later time in the state comes from a wrong clock.
 pub const LONGEST_SCHEDULE: Duration = Duration::from_secs(60 * 24 * 3600);
 /// How long a pending order is polled at its plain interval; after that, ever less often. Validation that
 /// takes a week waits for a human, who wants no faster answer than twice a day.

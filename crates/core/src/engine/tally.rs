@@ -1,4 +1,4 @@
-//! How things stand as a whole: counts that are kept up with each change, so that asking for them costs nothing per order.
+//! Totals over all orders, updated with each change, so that reading them needs no pass over the orders.
 
 use crate::engine::order::phase::Phase;
 use crate::engine::order::state::OrderState;

@@ -41,7 +41,7 @@ impl Accounts<'_> {
         }
     }
 
-    /// The operator's word on an account ends what it shows of a revocation that is about no order known here.
+    /// The operator acknowledges a revocation of an unknown order: the account stops showing it.
     pub(crate) fn revocation_of_a_stranger_known(&mut self, gate: usize) {
         if self.gates[gate].record.announced.take().is_some() {
             self.touch_gate(gate);

@@ -83,8 +83,8 @@ impl Accounts<'_> {
         Some(&mut self.orders.state_mut(id).record)
     }
 
-    /// No answer, or none that helps: what was known before stays. The asking command is told; the log is for
-    /// what the daemon asked on its own.
+    /// No usable answer: what was known stays. A command gets it in its reply; the log has only what the daemon
+    /// asked on its own.
     pub(crate) fn domains_unknown(
         &mut self,
         asker: Option<Token>,

@@ -1,8 +1,8 @@
 //! The gate of one account: may we call now?
 //!
-//! One call in flight, `call_gap` between calls, a pause when the vendor asks for one, and a door that the
-//! first refused login closes for good. Only a changed credential or the operator's word opens it, and then
-//! for exactly one call. The door's state does not depend on time, so no clock can open it.
+//! One call in flight, `call_gap` between calls, a pause when the vendor asks for one. The first refused login
+//! closes the account; only a changed credential or the operator lets a call through, and then exactly one.
+//! Whether it is closed does not depend on time, so no clock can open it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ pub struct Gate {
     /// Its name is another one's former one: no call until that one's has come back.
     pub held: bool,
     pub record: AccountRecord,
-    /// Orders that may be polled, by when they are due; the operator's word counts as due since ever, a push
-    /// notification as due right after that.
+    /// Orders that may be polled, by due time. A poll command sorts before everything else, a push notification
+    /// right after it.
     pub queue: BTreeSet<(Time, OrderId)>,
     /// The operator's other calls; these wait for nothing but the gate.
     pub side_calls: VecDeque<SideCall>,
@@ -267,7 +267,7 @@ pub(crate) enum Kind {
 }
 
 impl SideCall {
-    /// Domain details, at the operator's word or by ourselves; kept with the order if it is one of ours.
+    /// Domain details, for a command or for the daemon; kept in the order's record if it is configured.
     pub fn domains(number: &str, order: Option<OrderId>, token: Option<Token>) -> Self {
         SideCall { kind: Kind::Domains { number: number.to_owned(), order }, token }
     }

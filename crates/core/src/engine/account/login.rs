@@ -1,7 +1,7 @@
 //! What a call tells about its account: refused, paused, out of reach, open again.
 //!
 //! The first refused login closes the account before anything else happens. Only a changed credential or the
-//! operator's word lets one call through, and only an answer that cannot come without an accepted login opens it.
+//! operator lets one call through, and only an answer that requires an accepted login opens it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::engine::{note, schedule};
 /// What is left of a call for what it was about, once its account has heard how it ended.
 #[derive(Debug)]
 pub(crate) enum News {
-    /// The vendor certainly saw nothing of it. What was told of the account.
+    /// The vendor certainly did not see it. With the text reported for the account.
     Unsent(Failure, String),
     /// It may have been seen, and its answer was not.
     Unheard(Failure),
@@ -104,7 +104,7 @@ impl Accounts<'_> {
             // Before anything else happens: no crash may forget this.
             self.outbox.save_first();
             let account = self.gates[gate].name.clone();
-            // The file may hold another credential by now than the one that was refused.
+            // The file may already hold another credential than the refused one.
             self.outbox.say(Effect::TagCredential { account: account.clone() });
             let text = format!(
                 "account {account} is closed: {text}; no further call is made on it; {}",
@@ -182,7 +182,7 @@ impl Accounts<'_> {
             .unwrap_or_default()
     }
 
-    /// Nothing was sent: the account waits. Gives back what is told of that.
+    /// Nothing was sent: the account pauses. Returns the text reported for that.
     fn unreachable(&mut self, gate: usize, failure: &Failure) -> String {
         let cadence = self.cadence_for_pauses(gate);
         let record = &mut self.gates[gate].record;

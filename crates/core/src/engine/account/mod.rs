@@ -1,4 +1,4 @@
-//! The accounts: whether and how each calls, and what a call tells of it.
+//! The accounts: whether and how each calls, and what a call shows about it.
 
 pub(crate) mod announced;
 pub mod call;
@@ -32,7 +32,7 @@ use crate::engine::time::Now;
 pub use call::Call;
 pub use record::{AccountRecord, Closed, CredentialTag, Refused};
 
-/// All accounts, while something about them is decided. An answer is heard here before anything is made of it.
+/// All accounts, while they are decided about. Each answer is heard here before its order uses it.
 pub(crate) struct Accounts<'a> {
     pub(crate) now: Now,
     pub(crate) config: &'a Arc<Config>,
@@ -65,7 +65,7 @@ impl Accounts<'_> {
         self.outbox.flush_soon(self.now);
     }
 
-    /// Told and remembered, about an account.
+    /// Logs and remembers something about an account.
     pub(crate) fn note_account(&mut self, level: Level, kind: NoteKind, gate: usize, text: String) {
         let account = Some(self.gates[gate].name.clone());
         self.outbox.note(Note { level, kind, order: None, account, at: self.now.unix(), text }, self.now);

@@ -192,7 +192,7 @@ words! {
         Password = "password",
         /// No connection, or none that can be trusted; nothing was sent.
         Connection = "connection",
-        /// An HTTP answer that is none of the vendor's: an error of the server, a web page, garbage.
+        /// An HTTP answer that is not the vendor's API: a server error, a web page, garbage.
         Garbled = "garbled",
         /// The vendor asked us to wait (`Retry-After`).
         Asked = "retry-after",

@@ -117,8 +117,8 @@ impl Accounts<'_> {
         })
     }
 
-    /// At the operator's word: resuming an order means having looked what became of its replacement. It stays
-    /// on record, so the same request is still not sent twice by mistake.
+    /// Whoever resumes an order has checked what happened to its replacement. The replacement stays on record,
+    /// so the same request is still not sent twice by mistake.
     pub(crate) fn settle_replacement(&mut self, gate: usize, wanted: impl Fn(&str) -> bool) {
         let record = &mut self.gates[gate].record;
         let open: Vec<Box<str>> = open(&record.replacements)
@@ -200,7 +200,6 @@ impl Accounts<'_> {
         }
     }
 
-    /// The vendor said something.
     pub(crate) fn replacement_answered(
         &mut self,
         gate: usize,

@@ -1,7 +1,7 @@
-//! What opens a closed account, or one that rests, for one call: another credential, or the operator's word.
+//! Lets one call through on a closed or resting account: after a changed credential, or a command.
 //!
-//! The vendor counts refused logins, so a password that was refused is not sent again by mistake: the present
-//! credential is compared with that one first, unless the operator says that it is right now.
+//! The vendor counts refused logins, so a refused password is not sent again by mistake: the current credential
+//! is compared with it first, unless the operator confirms that it is right (`--same-password`).
 
 use crate::config::Account;
 use crate::engine::account::Accounts;
@@ -19,7 +19,7 @@ enum Compared {
     /// It is unknown which one was refused.
     Unknown,
     Refused,
-    /// It was tried, and no answer told whether it is accepted.
+    /// It was tried, and no answer showed whether it is accepted.
     Tried,
     /// It had its one call before another one had.
     Spent,
@@ -52,7 +52,7 @@ impl Accounts<'_> {
         self.outbox.say(Effect::TagCredential { account: self.gates[gate].name.clone() });
     }
 
-    /// The operator's one call; the waiting command is told its outcome.
+    /// The call that the operator lets through; the waiting command gets its outcome.
     fn let_operator_through(&mut self, gate: usize, tokens: Vec<Token>) {
         self.let_one_through(gate);
         let account = self.gates[gate].name.clone();
@@ -151,7 +151,7 @@ impl Accounts<'_> {
         format!("account {account}: nothing was sent: {why}; {}", self.when_refused(gate))
     }
 
-    /// The account was renamed or taken away while its credential was read for someone.
+    /// The account was renamed or removed while a command waited for its credential to be read.
     pub(crate) fn compare_again(&mut self) {
         for gate in 0..self.gates.len() {
             let state = &mut self.gates[gate];

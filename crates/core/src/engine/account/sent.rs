@@ -13,7 +13,7 @@ use crate::engine::time::rfc3339;
 pub struct Replacement {
     /// The order whose certificate was to be replaced.
     pub number: Box<str>,
-    /// SHA-256 of the request as it was sent.
+    /// SHA-256 of the CSR that was sent.
     pub csr: Fingerprint,
     /// SHA-256 of the public key in the request; nothing where an earlier version sent it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -103,7 +103,7 @@ impl Accounts<'_> {
         if in_a_row >= SUSPICIOUS {
             self.rest(gate, in_a_row, end, why);
         }
-        // The file may hold another credential by now than the one that was sent.
+        // The file may already hold another credential than the one that was sent.
         self.check_credential(gate);
     }
 
@@ -150,7 +150,7 @@ impl Accounts<'_> {
         let (Some(unheard), Some(tag)) = (&mut record.unheard, tag) else { return };
         let another = unheard.tag.is_some_and(|known| known != tag);
         if another && !rests {
-            // Whatever was sent without an answer is told by the call itself.
+            // An unanswered request is reported by the call itself.
             return;
         }
         if unheard.tag.replace(tag) != Some(tag) {

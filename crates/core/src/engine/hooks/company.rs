@@ -17,7 +17,7 @@ use crate::engine::time::Time;
 
 /// How long an order waits for others that are being deployed or come due on time.
 const MOMENT: Duration = Duration::from_secs(5);
-/// Maximum size, in bytes, of what a program is told of all orders of one run. Linux starts no
+/// Maximum size, in bytes, of the variables for all orders of one run. Linux starts no
 /// program with a string of 128 KiB, nor, where its stack is limited, with 128 KiB in all
 /// (execve(2)); what the hook starts needs room as well.
 const MAX_ENVIRONMENT: usize = 64 * 1024;
@@ -34,7 +34,7 @@ impl Hooks<'_> {
         debts.any(|debt| debt.outcome.is_some())
     }
 
-    /// The orders that share the next run, and what it is told of them; empty while it waits for company.
+    /// The orders that share the next run, with their subjects; empty while it waits for more orders.
     pub(crate) fn next_company(&mut self, key: &Key, hook: &Hook) -> Company {
         let wait = if hook.merge { self.wait_for_company(key) } else { None };
         let Some(ready) = self.ledger.ready.get_mut(key) else { return Company::default() };
@@ -51,8 +51,7 @@ impl Hooks<'_> {
         Company { apart: !at_fault, ..self.company(hook, &ready.apart, at_fault) }
     }
 
-    /// The idle ones among these: one, or as many as a program can be told of in one environment. The others are left for
-    /// the run after it.
+    /// The idle ones among these: one, or as many as fit into one environment. The others are left for the next run.
     fn company(&self, hook: &Hook, ready: &BTreeSet<OrderId>, merge: bool) -> Company {
         let has_environment = matches!(hook.action, Action::Run(_));
         let mut left = MAX_ENVIRONMENT;
@@ -135,11 +134,11 @@ impl Hooks<'_> {
     }
 }
 
-/// What a program is told of an order: the end of its name, its size in bytes, and how it is left out.
+/// A variable of an order: the end of its name, its size in bytes, and how it is left out.
 type Value = (&'static str, usize, fn(&mut Subject));
 
 impl Subject {
-    /// Bytes a program is told of this order, separators included: directory and names count twice,
+    /// Size of this order's variables in bytes, separators included: directory and names count twice,
     /// once for hooks of other tools.
     fn environment_size(&self) -> usize {
         let domains: usize = self.domains.iter().map(|domain| domain.len() + 1).sum();
@@ -152,7 +151,7 @@ impl Subject {
         2 * domains + paths + texts + date
     }
 
-    /// Leaves out the longest values until a program can be told the rest.
+    /// Leaves out the longest values until the rest fits into an environment.
     pub(crate) fn fit(mut self) -> Subject {
         while self.environment_size() > MAX_ENVIRONMENT {
             let domains: usize = self.domains.iter().map(|domain| 2 * (domain.len() + 1)).sum();

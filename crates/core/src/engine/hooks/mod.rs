@@ -1,4 +1,4 @@
-//! Hooks: who owes which, who shares a run, and what comes of it.
+//! Hooks: which orders owe them, which share a run, and what its result means.
 
 pub(crate) mod company;
 pub(crate) mod ledger;

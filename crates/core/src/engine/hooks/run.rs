@@ -1,4 +1,4 @@
-//! A run of a hook: what it is told, and how it ended.
+//! A run of a hook: its input and its result.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ pub struct HookRun {
     pub rehearsal: bool,
 }
 
-/// What a hook is told of one order. Empty where there is nothing to tell.
+/// What a hook gets about one order. Empty where there is no value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Subject {
     pub order: Arc<str>,

@@ -1,4 +1,4 @@
-//! Who runs next, and what comes of it.
+//! Which hook runs next, and what its result means.
 //!
 //! Each order tries its hooks one after the other, in the order of its configuration; a hook never runs twice at once; who
 //! shares a run is decided in [`crate::engine::hooks::company`].
@@ -135,7 +135,7 @@ impl Hooks<'_> {
         run
     }
 
-    /// What a hook is told of an order.
+    /// What a hook gets about an order.
     pub(crate) fn subject(&self, id: OrderId) -> Subject {
         let entry = self.entry(id);
         let dir = self.config.install_dir.join(&*entry.name);
@@ -227,7 +227,7 @@ impl Hooks<'_> {
     }
 }
 
-/// A serial number that is not shown whole is told no program.
+/// A serial number, unless it was shortened: no program gets half a number.
 fn whole_serial(shown: &str) -> String {
     Some(shown)
         .filter(|shown| shown.bytes().all(|byte| byte.is_ascii_hexdigit()))

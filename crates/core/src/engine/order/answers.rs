@@ -1,4 +1,4 @@
-//! What the vendor said of an order, and what follows from it.
+//! The vendor's answers about an order, and what follows from them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -102,7 +102,7 @@ impl Order<'_> {
         self.stop(trigger, text, row.advice);
     }
 
-    /// The answer made sense, whatever it said.
+    /// The answer was understood, whatever it said.
     fn understood(&mut self) {
         let record = &mut self.state.record;
         record.failures = 0;
@@ -156,7 +156,7 @@ impl Order<'_> {
         }
     }
 
-    /// The order number may be someone else's: said once for each name.
+    /// The order number may be someone else's: reported once for each name.
     fn tell_misfit(&mut self, known_as: Option<&Untrusted>) {
         let entry = self.entry();
         let Some(name) = names::misfit(entry, &self.state.record) else { return };
@@ -212,8 +212,7 @@ impl Order<'_> {
         self.state.record.due = None;
         self.state.record.reissue = None;
         if matches!(trigger, Trigger::Rejected | Trigger::Revoked) && !self.state.record.rollback {
-            // Neither what waits for its time nor what is in quarantine is any good now. An older generation that the
-            // operator wants back is gone on with.
+            // Certificates on hold or in quarantine are now useless. A rollback that the operator asked for continues.
             let state = &mut *self.state;
             // Its link may be in place although its copies are not; then the files are not what is on record.
             state.pending.look |= state.record.staged.take().is_some();
@@ -255,7 +254,7 @@ impl Order<'_> {
         let old = self.state.record.heard.take();
         let lasts = old.as_ref().map(|old| old.mood()).filter(|(mood, _)| *mood == Mood::of(code));
         let since = lasts.map(|(_, since)| since).filter(|since| *since != self.now.unix());
-        // What an answer without details leaves open was said by an earlier one.
+        // An answer without details keeps those of an earlier one.
         let details = match old {
             Some(old) if code.is_none_or(code::is_error) && details == reply::Details::default() => {
                 old.details

@@ -1,4 +1,4 @@
-//! The operator's word on one order.
+//! Commands for one order.
 
 use crate::engine::id::Token;
 use crate::engine::note::{Level, NoteKind};

@@ -89,8 +89,8 @@ pub fn flaw(kind: FileKind, content: &[u8], material: &Material) -> Option<&'sta
     (!right).then_some(certificates)
 }
 
-/// Whether a file that is not what was written is of no use to anyone: empty, cut off, or something else
-/// altogether. What is of use is the operator's doing.
+/// Whether a changed file is unusable: empty, truncated, or something else altogether. A usable one is assumed to
+/// be the operator's.
 pub fn is_ruined(kind: FileKind, content: &[u8]) -> bool {
     let certificates = || cert::unpack(content).is_ok();
     let key = || cert::key::from_private_key_pem(content).is_ok();
@@ -106,7 +106,7 @@ pub fn is_ruined(kind: FileKind, content: &[u8]) -> bool {
     }
 }
 
-/// Whether a file of this kind may belong to the certificate; of some kinds that cannot be told.
+/// Whether a file of this kind may belong to the certificate; for some kinds that is unknowable.
 pub fn may_show(kind: FileKind, content: &[u8], leaf: Fingerprint) -> bool {
     let found = cert::unpack(content).unwrap_or_default();
     match kind {

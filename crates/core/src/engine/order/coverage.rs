@@ -6,8 +6,8 @@ use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::order::record::OrderRecord;
 
-/// Names that certificates before covered and this one does not. Where it was installed at the operator's word (`accepted`),
-/// nothing is missed; where the operator went back to it (`rolled_back`), only what was missed already.
+/// Names that earlier certificates covered and this one does not: none after `accepted`, and after `rolled_back` only
+/// those that were uncovered before.
 pub(crate) fn uncovered(
     record: &OrderRecord,
     leaf: Option<&Certificate>,

@@ -44,7 +44,7 @@ impl Order<'_> {
         self.touch();
     }
 
-    /// A hook that the configuration no longer has cannot be run; said, and struck out.
+    /// A hook that is no longer configured cannot run; reports it, and drops the debt.
     pub(crate) fn forgive(&mut self, hook: &str, event: HookEvent) {
         let record = &mut self.state.record;
         let is_meant = |debt: &Debt| &*debt.hook == hook && debt.event == event;

@@ -289,8 +289,8 @@ impl Order<'_> {
         }
     }
 
-    /// Work on this machine ended in a panic: the same work would end the same way, so the operator is asked.
-    /// What was collected or staged stays recorded, and is gone on with when the order is taken up again.
+    /// Local work panicked: it would panic again, so the operator must act. What was collected or staged stays on
+    /// record, and continues when the order is resumed.
     pub(crate) fn panicked(&mut self) {
         let doing = match self.state.busy {
             Busy::Local(Work::Verify) => "reading the keys for its certificate",
@@ -384,9 +384,8 @@ pub(crate) fn generation(
     }
 }
 
-/// Changes whenever the configuration asks for other files or copies than before. Owner and mode are not part
-/// of it: those are put right in place. The text is fixed for all time, or an upgrade would write every
-/// order's files anew.
+/// Changes when the configuration asks for other files or copies. Owner and mode are not part of it: those are
+/// corrected in place. The text must never change, or an upgrade would rewrite every order's files.
 pub(crate) fn spec_of(entry: &config::Order) -> u64 {
     let mut text = String::new();
     for (kind, name, _) in contents::wanted(&entry.settings.files) {

@@ -14,7 +14,7 @@ use crate::engine::orders::Orders;
 use crate::engine::time::Time;
 use crate::{cert, config};
 
-/// Files that readers lack, or that cannot be looked at, are looked at again after this.
+/// Missing or unreadable files are checked again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
 /// Number of orders inspected at once when the daemon starts; the others follow, one per [`STEP`].
 const AT_ONCE: usize = 500;

@@ -39,7 +39,7 @@ pub(crate) fn is_near(installed: Option<&Generation>, unix: i64) -> bool {
     installed.is_some_and(|installed| unix >= installed.not_after - near(installed.life()))
 }
 
-/// The end of the product term, if the vendor has told it and no warning was given yet.
+/// The end of the product term, if it is known and there was no warning yet.
 pub(crate) fn unwarned_term(record: &OrderRecord) -> Option<i64> {
     record.heard.as_ref()?.details.term_end.filter(|end| record.term_warned != Some(*end))
 }

@@ -1,4 +1,4 @@
-//! One order: what is decided about it, in the room of a view that reaches no other one.
+//! One order: everything decided about it, through a view that reaches no other order.
 
 pub(crate) mod answers;
 pub(crate) mod bundle;
@@ -35,7 +35,7 @@ use crate::engine::time::Now;
 pub use phase::{Phase, Standing, Trigger, transition};
 pub use record::{Debt, Domains, Former, Generation, Heard, Mood, OrderRecord, Trouble, number};
 
-/// One order, while something about it is decided: it reaches no other one, and only looks at its account.
+/// One order, while it is decided about: reaches no other order, and only reads its account.
 pub(crate) struct Order<'a> {
     pub(crate) id: OrderId,
     pub(crate) now: Now,
@@ -56,19 +56,19 @@ impl<'a> Order<'a> {
         self.outbox.flush_soon(self.now);
     }
 
-    /// Told and remembered.
+    /// Logged and remembered.
     pub(crate) fn note(&mut self, level: Level, kind: NoteKind, text: String) {
         let note = self.compose(level, kind, text);
         self.outbox.note(note, self.now);
     }
 
-    /// Told, not remembered: what repeats would push everything else out of a bounded history.
+    /// Logged, not remembered: repetitions would push everything else out of the bounded history.
     pub(crate) fn log(&mut self, level: Level, kind: NoteKind, text: String) {
         let note = self.compose(level, kind, text);
         self.outbox.say(Effect::Report(note));
     }
 
-    /// Moves an order to another phase, by the table; says whether it is another one.
+    /// Moves the order to another phase, by the table; whether phase or reason changed.
     pub(crate) fn change_phase(&mut self, trigger: Trigger, reason: Option<String>) -> bool {
         let now = self.now;
         let record = &mut self.state.record;

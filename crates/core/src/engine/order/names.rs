@@ -1,12 +1,12 @@
-//! Does the vendor's name for an order fit what its entry says? An order number with a slip in it is someone else's
-//! order, and that can be seen long before the certificate comes.
+//! Does the vendor's name for an order match its entry? A mistyped order number is someone else's order, which
+//! shows long before the certificate is issued.
 
 use crate::api::{Product, Untrusted};
 use crate::config;
 use crate::engine::order::record::OrderRecord;
 
-/// The vendor's name for the order, where none of the names that the vendor has told of it is among the entry's domains
-/// or goes with one of them.
+/// The vendor's name for the order, if none of the names that the vendor has given for it matches one of the entry's
+/// domains.
 pub fn misfit<'a>(order: &config::Order, record: &'a OrderRecord) -> Option<&'a Untrusted> {
     let details = &record.heard.as_ref()?.details;
     let fqdn = details.fqdn.as_ref()?;

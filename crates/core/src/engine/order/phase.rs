@@ -69,7 +69,7 @@ words! {
         Collected = "collected",
         /// A generation is being put into place, or hooks are owed; polled.
         Deploying = "deploying",
-        /// Installed, nothing owed; looked at every `guard_interval`.
+        /// Installed, nothing owed; checked every `guard_interval`.
         Guarding = "guarding",
         /// The vendor's bundle was refused; the old certificate stays; polled.
         Quarantined = "quarantined",
@@ -132,9 +132,9 @@ words! {
         Unjudged = "unjudged",
         /// A complete generation was staged and the intent to use it recorded.
         Staged = "staged",
-        /// What was staged is of no use any more; the bundle is still there.
+        /// What was staged is no longer usable; the bundle is still there.
         Unstaged = "unstaged",
-        /// Neither what was staged nor the bundle is of use; the vendor has to be asked again.
+        /// Neither what was staged nor the bundle is usable; the vendor has to be asked again.
         Lost = "lost",
         /// Everything owed for the installed generation has been done.
         Settled = "settled",
@@ -144,7 +144,7 @@ words! {
         Rejected = "rejected",
         /// The vendor revoked the certificate.
         Revoked = "revoked",
-        /// The operator, or a changed entry in the configuration, takes it up again.
+        /// Resumed by the operator, or by a changed entry in the configuration.
         Resumed = "resumed",
         /// What is installed is what should be, after all: found so on disk, or offered again by the vendor.
         InPlace = "in-place",

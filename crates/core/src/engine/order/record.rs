@@ -181,7 +181,7 @@ impl OrderRecord {
 }
 
 impl OrderRecord {
-    /// From when on a push notification wants it polled; not when the polls have come to their end meanwhile.
+    /// From when on a push notification wants it polled, unless polling has ended meanwhile.
     pub fn hint(&self) -> Option<Time> {
         self.pushed.as_ref()?.hinted.filter(|_| self.phase.is_polled())
     }
@@ -274,7 +274,7 @@ impl Heard {
     }
 }
 
-/// How an answer leaves an order, as far as someone should look when it lasts.
+/// How an answer leaves an order: what the operator should look into if it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mood {
     /// It goes its way.
@@ -394,7 +394,7 @@ pub struct Pushed {
     /// `certificateID` of the certificate that was collected last, by which one may name the order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Box<str>>,
-    /// Set while the vendor is said to be about to revoke the certificate.
+    /// The announced revocation of the certificate, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<Announced>,
 }
@@ -427,7 +427,7 @@ impl Announced {
         unix - self.at < ACCOUNT_ALARM
     }
 
-    /// Whether this certificate is another one than that which is to be revoked.
+    /// Whether this is another certificate than the one to be revoked.
     pub(crate) fn is_over_with(&self, generation: &Generation) -> bool {
         match self.leaf {
             Some(leaf) => leaf != generation.fingerprint,

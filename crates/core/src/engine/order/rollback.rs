@@ -1,4 +1,4 @@
-//! Back to the generation before the current one, at the operator's word.
+//! Rollback to the previous generation, on command.
 
 use crate::cert::KeyCandidate;
 use crate::config::{FileCopy, KeySource};

@@ -102,7 +102,7 @@ pub(crate) struct OrderState {
     pub(crate) timed: Option<Time>,
     /// Its first due debt waits for its run in the ledger.
     pub(crate) ready: bool,
-    /// The installed files are looked at then, without a poll.
+    /// When the installed files are checked next, without a poll.
     pub(crate) look_from: Option<Time>,
     /// Until when a certificate that is not yet valid is waited for.
     pub(crate) hold_until: Option<Time>,

@@ -1,5 +1,5 @@
-//! A certificate that cannot be judged, because a key, a request or trust anchors of this machine cannot be read. That is
-//! our trouble and not the vendor's: it waits, is looked at again soon, and the working certificate stays.
+//! A certificate that cannot be judged, because a local key, CSR or trust anchor cannot be read. That is a local
+//! problem, not the vendor's: the certificate waits, is retried soon, and the installed one stays.
 
 use crate::cert;
 use crate::cert::{Check, Finding, Verdict};
@@ -42,7 +42,7 @@ pub(crate) fn unread(verdict: &Verdict, inspection: &Inspection) -> Option<Strin
 }
 
 impl Order<'_> {
-    /// Looks again soon, until it can be read.
+    /// Retries soon, until it can be read.
     pub(crate) fn postpone(&mut self, why: &str) {
         let now = self.now;
         let state = &mut *self.state;

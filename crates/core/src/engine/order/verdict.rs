@@ -18,7 +18,7 @@ use crate::engine::order::{Order, contents};
 use crate::engine::time::rfc3339;
 use crate::{cert, config};
 
-/// A certificate that is not valid yet is looked at again at least this often: the clock may be what is wrong.
+/// A certificate that is not valid yet is checked again at least this often: the clock may be wrong.
 const HOLD_CHECK: Duration = Duration::from_secs(3600);
 /// No certificate of an order can be older than this program's first release; a clock before it is wrong.
 const EARLIEST_CLOCK: i64 = 1_795_132_800;
@@ -60,7 +60,7 @@ impl Order<'_> {
         }
     }
 
-    /// What was refused may have been so because of this machine: another key in the same file, other roots, the clock.
+    /// The refusal may have been caused by this machine: another key in the same file, other roots, the clock.
     pub(crate) fn judge_again(&mut self) {
         let state = &mut *self.state;
         let refused = state.record.phase == Phase::Quarantined && state.record.staged.is_none();
