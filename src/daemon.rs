@@ -19,13 +19,14 @@ use crate::effects::store::save::Store;
 use crate::sources::{Message, Snapshot, clock};
 use crate::telemetry;
 use certcollectd_core::config::Config;
+use certcollectd_core::engine::Engine;
+use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::command::{Command, CommandReply};
 use certcollectd_core::engine::event::{Effect, Event};
 use certcollectd_core::engine::id::Token;
-use certcollectd_core::engine::outbox::Changes;
+use certcollectd_core::engine::tally::Summary;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::engine::vitals::Vitals;
-use certcollectd_core::engine::{Engine, Summary};
 
 /// No sleep is longer: the timer stands still while the machine is suspended, the schedule does not.
 const SLICE: Duration = Duration::from_secs(60);

@@ -16,14 +16,18 @@ use serde::Serialize;
 
 use certcollectd_core::cert;
 use certcollectd_core::config::{Account, Config, Order, Severity};
-use certcollectd_core::engine::Loaded;
-use certcollectd_core::engine::TERM_WARNING;
-use certcollectd_core::engine::account::AccountRecord;
+use certcollectd_core::engine::account::record::AccountRecord;
 use certcollectd_core::engine::account::record::Cause;
 use certcollectd_core::engine::account::sent::{self, Replacement};
+use certcollectd_core::engine::loaded::Loaded;
+
+use certcollectd_core::engine::order::lifetime::TERM_WARNING;
 use certcollectd_core::engine::order::names;
-use certcollectd_core::engine::order::record::Announced;
-use certcollectd_core::engine::order::{self, Debt, Generation, Heard, Mood, OrderRecord, Phase};
+use certcollectd_core::engine::order::phase::Phase;
+
+use certcollectd_core::engine::order::record::{
+    Announced, Debt, Generation, Heard, Mood, OrderRecord, order_number,
+};
 use certcollectd_core::engine::time::{Now, Time, day, rfc3339};
 use certcollectd_core::engine::vitals::Vitals;
 
@@ -303,7 +307,7 @@ fn nameless(config: &Config, loaded: &Loaded, account: &str, record: &AccountRec
     let is_named = |known: &Replacement| {
         config.orders.iter().any(|order| {
             let record = loaded.orders.get(&order.name).map(|known| &known.record);
-            *order.account == *account && order::number(order, record) == Some(&*known.number)
+            *order.account == *account && order_number(order, record) == Some(&*known.number)
         })
     };
     let settle = format!("--account {account}");
@@ -312,7 +316,7 @@ fn nameless(config: &Config, loaded: &Loaded, account: &str, record: &AccountRec
 }
 
 fn replacement_of(order: &Order, record: Option<&OrderRecord>, account: &AccountRecord) -> Option<String> {
-    let number = order::number(order, record)?;
+    let number = order_number(order, record)?;
     let found = sent::open(&account.replacements).find(|known| *known.number == *number)?;
     Some(told(found, &order.name))
 }

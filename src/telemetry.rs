@@ -13,8 +13,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 use certcollectd_core::config::{Log, LogFormat, count};
-use certcollectd_core::engine::Summary;
 use certcollectd_core::engine::note::{Level, Note};
+use certcollectd_core::engine::tally::Summary;
 
 /// Dependencies that could, at their most verbose, log what is sent. They never get beyond `info`,
 /// whatever the configuration or `RUST_LOG` asks for.

@@ -20,7 +20,8 @@ use crate::effects::errno::cause;
 use crate::effects::store::load::Reader;
 use crate::sources::clock;
 use certcollectd_core::config::count;
-use certcollectd_core::engine::order::{OrderRecord, Phase};
+use certcollectd_core::engine::order::phase::Phase;
+use certcollectd_core::engine::order::record::OrderRecord;
 use certcollectd_sandbox::{CertificateSpec, Handle, Options, OrderSpec, Product, Sandbox, Scenario, Step};
 use site::Site;
 

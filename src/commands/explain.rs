@@ -11,7 +11,7 @@ use crate::effects::store::load::HistoryLine;
 use crate::effects::store::presence;
 use crate::sources::clock;
 use crate::status::{Explanation, HistoryEntry};
-use certcollectd_core::engine::Loaded;
+use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::time::rfc3339;
 
 pub fn explain(path: &Path, name: &str, json: bool) -> Result<(), Exit> {

@@ -10,8 +10,9 @@ use crate::effects::store::load::Reader;
 use crate::sources::control;
 use crate::sources::files::{self, InvalidConfig, LoadedConfig};
 use certcollectd_core::config::Config;
+use certcollectd_core::engine::adopted::joined;
+use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::time::Now;
-use certcollectd_core::engine::{self, Loaded};
 
 /// Reads the configuration, or reports what is wrong with it.
 pub(super) fn load(config: &Path) -> Result<LoadedConfig, Exit> {
@@ -49,7 +50,7 @@ pub(super) fn read_state(
     let Some(reader) = Reader::open(&config.state_dir)? else { return Ok(None) };
     let mut loaded = reader.load(now)?;
     loaded.follow_renames(config);
-    let config = engine::joined(config, &loaded.adopted);
+    let config = joined(config, &loaded.adopted);
     Ok(Some((reader, config, loaded)))
 }
 

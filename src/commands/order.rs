@@ -22,7 +22,7 @@ use crate::effects::store::save::Store;
 use crate::sources::files::LoadedConfig;
 use crate::sources::{INBOX, clock, control};
 use certcollectd_core::config::Config;
-use certcollectd_core::engine;
+use certcollectd_core::engine::adopted::joined;
 use certcollectd_core::engine::command::{Command, CommandReply, Target};
 use certcollectd_core::engine::forget::why_not;
 use certcollectd_core::engine::time::Time;
@@ -98,7 +98,7 @@ fn deaf(state_dir: &Path, by: Option<u32>) -> String {
 fn with_adopted(config: &Arc<Config>) -> Arc<Config> {
     let reader = Reader::open(&config.state_dir).ok().flatten();
     let adopted = reader.and_then(|reader| reader.adopted().ok()).unwrap_or_default();
-    engine::joined(config, &adopted)
+    joined(config, &adopted)
 }
 
 /// Shows a reply to people, or to machines.

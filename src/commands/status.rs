@@ -16,7 +16,7 @@ use crate::sources::clock;
 use crate::sources::files::InvalidConfig;
 use crate::status::{Status, Verdict, verdict};
 use certcollectd_core::config::Config;
-use certcollectd_core::engine::Loaded;
+use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::vitals::Vitals;
 
 /// How often `--watch` refreshes.

@@ -27,7 +27,7 @@ use self::install::{activate, inspect, spare, stage, sweep};
 use certcollectd_core::api::Failure;
 use certcollectd_core::config::Config;
 use certcollectd_core::engine::event::{Effect, Event};
-use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::id::{OrderId, RunId};
 
 /// Maximum number of disk operations in parallel. What else may hang has threads of its own: name
@@ -134,7 +134,7 @@ impl Effects {
         }
     }
 
-    fn call(&mut self, call: certcollectd_core::engine::account::Call) {
+    fn call(&mut self, call: certcollectd_core::engine::account::call::Call) {
         let account = call.account;
         let known = self.config.account(&account).cloned();
         let prepared = known.map(|known| self.callers.prepare(&known, &self.config.calls));

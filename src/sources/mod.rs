@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use certcollectd_core::api::push::Hint;
 use certcollectd_core::config::Config;
-use certcollectd_core::engine::Loaded;
 use certcollectd_core::engine::command::{Command, CommandReply};
+use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::vitals::Vitals;
 
 /// What the sources tell the loop.

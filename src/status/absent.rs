@@ -8,7 +8,7 @@ use super::Status;
 use certcollectd_core::api::OrderRef;
 use certcollectd_core::cert::listed;
 use certcollectd_core::config::{Config, count};
-use certcollectd_core::engine::Loaded;
+use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::time::{Now, day, rfc3339};
 
 /// An order that the state knows and the configuration does not.

@@ -11,8 +11,9 @@ use super::{
 use certcollectd_core::api::code::Progress;
 use certcollectd_core::api::reply::Details;
 use certcollectd_core::config::{Config, count};
-use certcollectd_core::engine::Loaded;
-use certcollectd_core::engine::order::{Mood, Phase};
+use certcollectd_core::engine::loaded::Loaded;
+use certcollectd_core::engine::order::phase::Phase;
+use certcollectd_core::engine::order::record::Mood;
 use certcollectd_core::engine::time::{Now, day, rfc3339};
 
 /// Maximum number of history lines shown to people; machines get all.

@@ -2,7 +2,7 @@
 
 use super::exposition::{Exposition, Family, Kind};
 use super::{AccountState, AccountStatus, HookState, OrderStatus, Status};
-use certcollectd_core::engine::order::Phase;
+use certcollectd_core::engine::order::phase::Phase;
 
 /// A metric with one sample for each order or account: kind, name, help, and the value, if there is one.
 type Metric<T> = (Kind, &'static str, &'static str, fn(&T, &Status) -> Option<i64>);

@@ -4,9 +4,11 @@ use std::cmp::Reverse;
 
 use super::{AccountState, HookState, OrderStatus, Status};
 use certcollectd_core::config::count;
-use certcollectd_core::engine::order::{Mood, Phase};
+use certcollectd_core::engine::note::ALARM_AFTER;
+use certcollectd_core::engine::order::lifetime::{last_days, near};
+use certcollectd_core::engine::order::phase::Phase;
+use certcollectd_core::engine::order::record::Mood;
 use certcollectd_core::engine::vitals::Vitals;
-use certcollectd_core::engine::{ALARM_AFTER, last_days, near};
 
 certcollectd_core::words! {
     /// What a monitoring plugin says, from good to bad.

@@ -6,7 +6,7 @@ use super::{
 use std::time::Duration;
 
 use certcollectd_core::config::count;
-use certcollectd_core::engine::order::Phase;
+use certcollectd_core::engine::order::phase::Phase;
 use certcollectd_core::engine::time::{day, in_words};
 
 pub(super) const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use certcollectd::status::{Status, Verdict, verdict};
-use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::engine::vitals::Vitals;
 use certcollectd_sandbox::{OrderSpec, Product};

@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use certcollectd_core::api::{self, Failure};
-use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::account::record::CredentialTag;
 use certcollectd_core::engine::command::{Command, ReplaceCommand, Target};
 use certcollectd_core::engine::event::Event;
 use certcollectd_sandbox::{Fault, FaultSpec, OrderSpec, Product, Step};

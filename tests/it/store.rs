@@ -7,11 +7,11 @@ use certcollectd::effects::store::load::Reader;
 use certcollectd::effects::store::lock::Lock;
 use certcollectd::effects::store::save::Store;
 use certcollectd::sources::clock;
-use certcollectd_core::engine::NoteKind;
-use certcollectd_core::engine::account::{AccountRecord, Closed};
+use certcollectd_core::engine::account::record::{AccountRecord, Closed};
+use certcollectd_core::engine::changes::Changes;
+use certcollectd_core::engine::note::NoteKind;
 use certcollectd_core::engine::note::{Level, Note};
-use certcollectd_core::engine::order::OrderRecord;
-use certcollectd_core::engine::outbox::Changes;
+use certcollectd_core::engine::order::record::OrderRecord;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_sandbox::{OrderSpec, Product, Step};
 

@@ -15,18 +15,19 @@ use certcollectd_core::config::{
     Account, Action, Cadence, Calls, Config, Files, Hook, HookEvent, KeySource, Log, LogFormat, Order,
     OrderSettings, Policy, SecretSource, Severity,
 };
-use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::Engine;
+use certcollectd_core::engine::account::record::CredentialTag;
 use certcollectd_core::engine::command::{Command, CommandReply};
 use certcollectd_core::engine::event::{Effect, Event};
-use certcollectd_core::engine::hooks::{HookResult, HookRun};
+use certcollectd_core::engine::hooks::run::{HookResult, HookRun};
 use certcollectd_core::engine::id::Token;
 use certcollectd_core::engine::install::{
     Activate, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Link, Stage, StagedFiles,
 };
+use certcollectd_core::engine::loaded::{Loaded, Remembered};
 use certcollectd_core::engine::note::{Level, Note};
 use certcollectd_core::engine::order::contents;
 use certcollectd_core::engine::time::{Now, Time};
-use certcollectd_core::engine::{Engine, Loaded, Remembered};
 use certcollectd_core::state::{self, Origin};
 
 /// Where time begins: the first release.
@@ -308,7 +309,7 @@ impl World {
         events
     }
 
-    pub fn save(&mut self, changes: &certcollectd_core::engine::outbox::Changes) {
+    pub fn save(&mut self, changes: &certcollectd_core::engine::changes::Changes) {
         self.saves += 1;
         self.rows.offsets.extend(changes.offset.map(|offset| (self.boot.to_string(), offset)));
         for (name, record) in &changes.orders {

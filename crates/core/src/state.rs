@@ -17,11 +17,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::cert::Certificate;
-use crate::engine::Adopted;
-use crate::engine::account::AccountRecord;
+use crate::engine::account::record::AccountRecord;
 use crate::engine::account::record::Cause;
 use crate::engine::account::unheard::LONGEST_CALL;
-use crate::engine::order::OrderRecord;
+use crate::engine::adopted::Adopted;
+use crate::engine::order::record::OrderRecord;
 use crate::engine::time::{Now, Time};
 
 /// `PRAGMA user_version` of a state file that this program writes.

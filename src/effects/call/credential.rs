@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::effects::{errno, files};
 use certcollectd_core::config::{Account, SecretSource};
-use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::account::record::CredentialTag;
 
 /// `loginPassword` has at most 128 characters [seed]; a larger file is not a password.
 const MAX_SECRET: usize = 4096;

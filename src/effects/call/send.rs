@@ -19,7 +19,7 @@ use certcollectd_core::api::code::{self, Class};
 use certcollectd_core::api::{Answer, Endpoint, Failure, Request, RetryAfter, Untrusted, reply};
 use certcollectd_core::cert::Fingerprint;
 use certcollectd_core::config::ProxyLogin;
-use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::account::record::CredentialTag;
 
 /// The largest body, in bytes as they arrive; the largest true answer is a mark certificate with its chain, below 200 KB.
 pub const MAX_BODY: usize = 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use certcollectd_core::engine::hooks::{HookRun, Subject};
+use certcollectd_core::engine::hooks::run::{HookRun, Subject};
 use certcollectd_core::engine::time::rfc3339;
 
 /// Maximum length of an inherited variable in bytes; for a longer one the default is used.

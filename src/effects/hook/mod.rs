@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use self::reap::ProcessGroups;
 use super::blocking::apart;
 use certcollectd_core::config::Action;
-use certcollectd_core::engine::hooks::{HookResult, HookRun};
+use certcollectd_core::engine::hooks::run::{HookResult, HookRun};
 
 /// Exit code that means "this event is not for me" (the hook protocol of acmetool).
 const NOT_FOR_ME: i32 = 42;

@@ -23,7 +23,7 @@ use super::{NOT_FOR_ME, over};
 use crate::effects::errno;
 use crate::effects::files::random_name;
 use certcollectd_core::api::Untrusted;
-use certcollectd_core::engine::hooks::{HookResult, HookRun};
+use certcollectd_core::engine::hooks::run::{HookResult, HookRun};
 
 /// Maximum number of output bytes logged; the rest is read and discarded.
 const MAX_OUTPUT: usize = 64 * 1024;

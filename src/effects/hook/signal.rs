@@ -12,7 +12,7 @@ use crate::effects::errno;
 use crate::effects::files::open_file;
 use certcollectd_core::api::Untrusted;
 use certcollectd_core::config::HookSignal;
-use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::hooks::run::HookResult;
 
 /// Bytes of a file that are looked at for a process number.
 const MAX_PID_FILE: u64 = 4096;

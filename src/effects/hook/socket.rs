@@ -10,7 +10,7 @@ use crate::effects::access::{self, Reason, Wish};
 use crate::effects::blocking::apart;
 use crate::effects::errno;
 use certcollectd_core::api::Untrusted;
-use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::hooks::run::HookResult;
 
 /// An exit status is a few digits; a chatty bridge may say more.
 const MAX_STATUS: usize = 4096;

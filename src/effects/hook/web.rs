@@ -10,7 +10,7 @@ use super::advised;
 use super::socket::cannot_connect;
 use crate::effects::call::transport;
 use certcollectd_core::api::Untrusted;
-use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::hooks::run::HookResult;
 
 const UNIX: &str = "http+unix://";
 const HTTPS: &str = "https://";

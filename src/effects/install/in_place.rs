@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::layout::store_name;
 use certcollectd_core::config::Config;
-use certcollectd_core::engine::Loaded;
+use certcollectd_core::engine::loaded::Loaded;
 
 /// The configured orders that were installed once and whose link or files are not in place now.
 pub fn absent(config: &Config, loaded: &Loaded) -> Vec<Arc<str>> {

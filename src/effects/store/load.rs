@@ -12,8 +12,9 @@ use rusqlite::{Connection, OpenFlags, Row};
 
 use super::error::{StoreError, damaged, failed};
 use super::file::{BUSY, PLAIN, boot_id, check_header, check_pages, no_version, version};
+use certcollectd_core::engine::adopted::Adopted;
+use certcollectd_core::engine::loaded::{Loaded, Remembered};
 use certcollectd_core::engine::time::Now;
-use certcollectd_core::engine::{Adopted, Loaded, Remembered};
 use certcollectd_core::state::{self, Origin, RowError, VERSION};
 
 /// The state file, open for reading while the daemon runs or is down.

@@ -20,10 +20,10 @@ use super::lock::Lock;
 use crate::effects::files::random_name;
 use crate::effects::install::spare;
 use crate::effects::ownership::user_name;
-use certcollectd_core::engine::Loaded;
-use certcollectd_core::engine::NoteKind;
+use certcollectd_core::engine::changes::Changes;
+use certcollectd_core::engine::loaded::Loaded;
+use certcollectd_core::engine::note::NoteKind;
 use certcollectd_core::engine::note::{Level, Note};
-use certcollectd_core::engine::outbox::Changes;
 use certcollectd_core::engine::time::Now;
 use certcollectd_core::state::{self, HISTORY_LIMIT, MIGRATIONS, PUSH_LIMIT, VERSION};
 

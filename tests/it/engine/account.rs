@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use certcollectd_core::api::Failure;
-use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::account::record::CredentialTag;
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::{Effect, Event};
 use certcollectd_core::engine::id::Token;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use certcollectd_core::config::{Action, HookEvent};
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::{Effect, Event};
-use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::id::Token;
 
 use super::{SECOND, certificate, failed, issued, with_hook};

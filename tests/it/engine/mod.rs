@@ -32,11 +32,12 @@ mod unread;
 use std::time::Duration;
 
 use certcollectd_core::api::Failure;
+use certcollectd_core::engine::Engine;
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::{Effect, Event};
-use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::hooks::run::HookResult;
+use certcollectd_core::engine::loaded::{Loaded, Remembered};
 use certcollectd_core::engine::time::{Now, Time};
-use certcollectd_core::engine::{Engine, Loaded, Remembered};
 use rcgen::KeyPair;
 
 use crate::certs;

@@ -7,7 +7,7 @@ use certcollectd_core::api::{Failure, OrderRef};
 use certcollectd_core::config::{Account, Config, HookEvent};
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::{Effect, Event};
-use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::id::Token;
 
 use super::{gaps, issued, with_hook};

@@ -1,7 +1,7 @@
 //! The operator's word on a closed account: the password that was refused is not sent again by mistake.
 
 use certcollectd_core::api::Failure;
-use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::account::record::CredentialTag;
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::Event;
 

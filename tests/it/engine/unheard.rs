@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use certcollectd_core::api::{Failure, RetryAfter};
 use certcollectd_core::config::{Account, Config};
-use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::account::record::CredentialTag;
 use certcollectd_core::engine::command::{Command, Target};
 use certcollectd_core::engine::event::{Effect, Event};
 

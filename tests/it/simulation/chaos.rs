@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certcollectd_core::config::{Account, Config};
-use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::account::record::CredentialTag;
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::{Effect, Event};
-use certcollectd_core::engine::hooks::HookResult;
+use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::id::Token;
 use certcollectd_core::engine::time::Time;
 

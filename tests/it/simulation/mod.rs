@@ -20,12 +20,13 @@ use std::time::Duration;
 
 use certcollectd_core::api::Failure;
 use certcollectd_core::config::Config;
-use certcollectd_core::engine::account::{Call, CredentialTag};
+use certcollectd_core::engine::account::call::Call;
+use certcollectd_core::engine::account::record::CredentialTag;
+use certcollectd_core::engine::changes::Changes;
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::{Effect, Event};
-use certcollectd_core::engine::hooks::HookResult;
-use certcollectd_core::engine::order::Phase;
-use certcollectd_core::engine::outbox::Changes;
+use certcollectd_core::engine::hooks::run::HookResult;
+use certcollectd_core::engine::order::phase::Phase;
 use certcollectd_core::engine::time::Time;
 use rcgen::KeyPair;
 

@@ -2,7 +2,7 @@
 
 use certcollectd_core::api::Failure;
 use certcollectd_core::config::Cadence;
-use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::account::record::CredentialTag;
 
 use super::wire::Sent;
 use super::{At, CALL_GAP, DETAILS, ORDERS, Sim, stock};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use certcollectd_core::api::Failure;
 use certcollectd_core::config::Cadence;
-use certcollectd_core::engine::account::CredentialTag;
+use certcollectd_core::engine::account::record::CredentialTag;
 use certcollectd_core::engine::time::Time;
 
 use super::Sim;

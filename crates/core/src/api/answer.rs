@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::Untrusted;
+use super::untrusted::Untrusted;
 
 /// One HTTP answer, unread: decoding it is [`super::reply::decode`].
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,9 @@
 //! This is the only place that decides what a code is; what follows from a class in time and in phases is
 //! decided in `engine`.
 
-use super::{Endpoint, Reply};
+use super::reply::Reply;
+use super::request::Endpoint;
+use super::untrusted::Untrusted;
 
 /// What kind of news a code is. The engine has one reaction for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -244,7 +246,7 @@ pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
         return Row { means: "the certificate was revoked: its certificateStatus says so", ..row_of(-21) };
     }
     let names = |word: &str| {
-        let in_text = |text: &super::Untrusted| text.as_str().to_ascii_lowercase().contains(word);
+        let in_text = |text: &Untrusted| text.as_str().to_ascii_lowercase().contains(word);
         reply.message.as_ref().is_some_and(in_text) || reply.item.as_ref().is_some_and(in_text)
     };
     match row.code {
@@ -283,7 +285,6 @@ pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Untrusted;
 
     fn reply(code: i32, message: &str) -> Reply {
         Reply { code, message: Some(Untrusted::new(message)), ..Reply::default() }

@@ -10,8 +10,11 @@ mod lines;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::answer::Answer;
 use super::code::{ATTACHED, Class, LOGIN_REFUSED, classify, is_error};
-use super::{Answer, Endpoint, OrderRef, Untrusted};
+use super::order::OrderRef;
+use super::request::Endpoint;
+use super::untrusted::Untrusted;
 
 /// What the vendor said, decoded once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{OrderRef, Product};
+use super::order::{OrderRef, Product};
 
 words! {
     /// The vendor's endpoints that this daemon uses.

@@ -48,11 +48,13 @@ use crate::config::Config;
 use crate::engine::account::Accounts;
 use crate::engine::account::gate::{Gate, Purpose, Turn, gate_of};
 use crate::engine::account::record::CredentialTag;
+use crate::engine::adopted::joined;
 use crate::engine::event::{Effect, Event};
 use crate::engine::hooks::Hooks;
 use crate::engine::hooks::ledger::Ledger;
 use crate::engine::id::OrderId;
-use crate::engine::note::{Level, Note};
+use crate::engine::loaded::{Loaded, Remembered};
+use crate::engine::note::{Level, Note, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::order::state::Busy;
 use crate::engine::orders::Orders;
@@ -60,12 +62,6 @@ use crate::engine::outbox::Outbox;
 use crate::engine::push::Recent;
 use crate::engine::tally::Tallies;
 use crate::engine::time::{Now, TICK, Time};
-
-pub use adopted::{Adopted, joined};
-pub use loaded::{Loaded, Remembered};
-pub use note::{ALARM_AFTER, NoteKind};
-pub use order::lifetime::{EXPIRY_WARNINGS, TERM_WARNING, last_days, near};
-pub use tally::Summary;
 
 /// A step of the wall clock by more than this is noticed, in milliseconds.
 const CLOCK_STEP: i64 = 1000;
@@ -140,7 +136,7 @@ impl Engine {
         }
         engine.give_up_adopted(&written);
         for id in engine.orders.ids() {
-            engine.tallies.recount(&mut engine.orders.states[id.0 as usize]);
+            engine.recount(id);
         }
         engine
     }
@@ -334,9 +330,15 @@ impl Engine {
     fn catch_up(&mut self, earliest: Time) {
         for id in std::mem::take(&mut self.orders.changed) {
             self.reindex(id, earliest);
-            self.tallies.recount(&mut self.orders.states[id.0 as usize]);
+            self.recount(id);
             self.answer_waiters(id);
         }
+    }
+
+    fn recount(&mut self, id: OrderId) {
+        let state = &mut self.orders.states[id.0 as usize];
+        let new = state.count();
+        self.tallies.recount(&mut state.tally, new);
     }
 
     fn reindex(&mut self, id: OrderId, earliest: Time) {

@@ -8,10 +8,9 @@ use crate::engine::account::gate::Gate;
 use crate::engine::adopted::Adopted;
 use crate::engine::id::OrderId;
 use crate::engine::loaded::Remembered;
-use crate::engine::order;
 use crate::engine::order::Order;
 use crate::engine::order::floor::Floors;
-use crate::engine::order::record::Former;
+use crate::engine::order::record::{Former, order_number};
 use crate::engine::order::state::OrderState;
 use crate::engine::outbox::Outbox;
 use crate::engine::time::{Now, Time};
@@ -63,10 +62,10 @@ impl Orders {
         Order { id, now, config, gate: &gates[state.gate], state, outbox }
     }
 
-    /// See [`order::number`].
+    /// See [`order_number`].
     pub(crate) fn number<'a>(&'a self, id: OrderId, config: &'a Config) -> Option<&'a str> {
         let state = self.state(id);
-        order::number(&config.orders[state.entry], Some(&state.record))
+        order_number(&config.orders[state.entry], Some(&state.record))
     }
 
     /// The configured order of this name.

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::changes::Changes;
 use crate::engine::command::CommandReply;
 use crate::engine::event::Effect;
 use crate::engine::id::{OrderId, Token};
 use crate::engine::note::Note;
 use crate::engine::schedule;
 use crate::engine::time::{Now, Time};
-
-pub use super::changes::Changes;
 
 /// Changes that nothing waits for are saved after this, unless a call carries them along sooner: so a
 /// pending poll costs one sync, shared by its result and the due time of the next.

@@ -1,8 +1,5 @@
 //! Totals over all orders, updated with each change, so that reading them needs no pass over the orders.
 
-use crate::engine::order::phase::Phase;
-use crate::engine::order::state::OrderState;
-
 /// Counts over all configured orders and accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
@@ -40,24 +37,6 @@ pub(crate) enum Counted {
     Attention,
 }
 
-fn tally(state: &OrderState) -> Tally {
-    if state.removed {
-        return Tally::default();
-    }
-    let record = &state.record;
-    let failing = record.owed().any(|debt| debt.outcome.is_some());
-    let alarmed = record.phase == Phase::Guarding && record.revocation().is_some();
-    let held_up = record.trouble.is_some() || record.lost.is_some() || failing;
-    let standing = if record.phase.needs_person() || held_up || alarmed {
-        Counted::Attention
-    } else if record.phase == Phase::Guarding {
-        Counted::InOrder
-    } else {
-        Counted::Waiting
-    };
-    Tally { standing, owed: record.owed().count(), gate: state.gate }
-}
-
 /// The sums of all tallies.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Tallies {
@@ -68,9 +47,9 @@ pub(crate) struct Tallies {
 }
 
 impl Tallies {
-    pub(crate) fn recount(&mut self, state: &mut OrderState) {
-        let new = tally(state);
-        let old = std::mem::replace(&mut state.tally, new);
+    /// One order counts for this now.
+    pub(crate) fn recount(&mut self, old: &mut Tally, new: Tally) {
+        let old = std::mem::replace(old, new);
         if old != new {
             self.apply(old, false);
             self.apply(new, true);

@@ -7,14 +7,15 @@ use crate::api::Untrusted;
 use crate::api::reply::{Dcv, Details, STATUSES};
 use crate::cert::Fingerprint;
 use crate::config::HookEvent;
-use crate::engine::account::CredentialTag;
 use crate::engine::account::record::Cause;
+use crate::engine::account::record::CredentialTag;
 use crate::engine::account::record::Unheard;
+use crate::engine::account::record::{Closed, Refused};
 use crate::engine::account::sent::{Outcome, Replacement};
-use crate::engine::account::{Closed, Refused};
 use crate::engine::install::InstalledFile;
+use crate::engine::order::phase::Phase;
 use crate::engine::order::record::{Announced, Pushed};
-use crate::engine::order::{Debt, Domains, Former, Generation, Heard, Phase, Trouble};
+use crate::engine::order::record::{Debt, Domains, Former, Generation, Heard, Trouble};
 
 const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
 

@@ -27,7 +27,7 @@ pub(crate) enum News {
     Unheard(Failure),
     /// Why the answer cannot be read; nothing where that is a bug.
     Unreadable(Option<String>),
-    Reply(Row, Reply),
+    Reply(Row, Box<Reply>),
 }
 
 impl Accounts<'_> {
@@ -89,7 +89,7 @@ impl Accounts<'_> {
                 self.gates[gate].record.answered = Some(self.now.unix());
                 let row = code::classify(endpoint, &reply);
                 self.login_result(gate, row, &reply);
-                News::Reply(row, reply)
+                News::Reply(row, Box::new(reply))
             }
         }
     }

@@ -29,9 +29,6 @@ use crate::engine::orders::Orders;
 use crate::engine::outbox::Outbox;
 use crate::engine::time::Now;
 
-pub use call::Call;
-pub use record::{AccountRecord, Closed, CredentialTag, Refused};
-
 /// All accounts, while they are decided about. Each answer is heard here before its order uses it.
 pub(crate) struct Accounts<'a> {
     pub(crate) now: Now,

@@ -16,8 +16,6 @@ use crate::engine::orders::Orders;
 use crate::engine::outbox::Outbox;
 use crate::engine::time::Now;
 
-pub use run::{HookResult, HookRun, Subject};
-
 /// What orders owe, and the runs of hooks that pay it. One run may be for many orders; no account can be changed here.
 pub(crate) struct Hooks<'a> {
     pub(crate) now: Now,

@@ -50,7 +50,7 @@ impl Order<'_> {
             News::Unreadable(None) => self.stop_after_bug(READING),
             News::Reply(row, reply) => {
                 self.state.poll_outcome = PollOutcome::of(row);
-                waits = self.take_reply(row, reply);
+                waits = self.take_reply(row, *reply);
             }
         }
         if let Some(known) = known {

@@ -2,7 +2,6 @@
 
 use crate::cert::Certificate;
 use crate::engine::install::Material;
-use crate::engine::order::Order;
 
 /// The certificates that the vendor sent, or that were found on this machine, and what is known of them.
 #[derive(Debug, Default)]
@@ -49,41 +48,5 @@ impl Bundle {
 
     pub(crate) fn is_none(&self) -> bool {
         self.certificates().is_none()
-    }
-}
-
-impl Order<'_> {
-    /// Other certificates are at hand now, or none: the one place that marks their row.
-    pub(crate) fn set_bundle(&mut self, bundle: Bundle) {
-        let state = &mut *self.state;
-        let (kept, verify) = match bundle {
-            Bundle::None | Bundle::Spare(_) => (false, false),
-            Bundle::Unjudged(_) => (true, true),
-            // Keys or configuration may have changed while these were judged.
-            Bundle::Passed(..) | Bundle::Refused(_) => (true, state.pending.verify),
-        };
-        state.pending.verify = verify;
-        state.pending.quarantine = false;
-        state.hold_until = None;
-        state.bundle = bundle;
-        if std::mem::replace(&mut state.record.bundled, kept) || kept {
-            self.outbox.unsaved.bundles.insert(self.id);
-        }
-    }
-
-    /// The same certificates have passed the gate.
-    pub(crate) fn pass_bundle(&mut self, material: Material) {
-        let certificates = std::mem::take(&mut self.state.bundle).into_certificates().unwrap_or_default();
-        self.state.bundle = Bundle::Passed(certificates, Box::new(material));
-        self.state.hold_until = None;
-    }
-
-    /// The same certificates go through the gate again, even those that have passed it.
-    pub(crate) fn rejudge_bundle(&mut self) {
-        self.state.bundle = match std::mem::take(&mut self.state.bundle) {
-            Bundle::Passed(certificates, _) => Bundle::Unjudged(certificates),
-            other @ (Bundle::None | Bundle::Unjudged(_) | Bundle::Refused(_) | Bundle::Spare(_)) => other,
-        };
-        self.state.pending.verify = !self.state.bundle.is_none();
     }
 }

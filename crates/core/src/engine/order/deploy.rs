@@ -19,6 +19,40 @@ use crate::engine::time::{Now, in_words, rfc3339};
 use crate::{cert, config};
 
 impl Order<'_> {
+    /// Other certificates are at hand now, or none: the one place that marks their row.
+    pub(crate) fn set_bundle(&mut self, bundle: Bundle) {
+        let state = &mut *self.state;
+        let (kept, verify) = match bundle {
+            Bundle::None | Bundle::Spare(_) => (false, false),
+            Bundle::Unjudged(_) => (true, true),
+            // Keys or configuration may have changed while these were judged.
+            Bundle::Passed(..) | Bundle::Refused(_) => (true, state.pending.verify),
+        };
+        state.pending.verify = verify;
+        state.pending.quarantine = false;
+        state.hold_until = None;
+        state.bundle = bundle;
+        if std::mem::replace(&mut state.record.bundled, kept) || kept {
+            self.outbox.unsaved.bundles.insert(self.id);
+        }
+    }
+
+    /// The same certificates have passed the gate.
+    pub(crate) fn pass_bundle(&mut self, material: Material) {
+        let certificates = std::mem::take(&mut self.state.bundle).into_certificates().unwrap_or_default();
+        self.state.bundle = Bundle::Passed(certificates, Box::new(material));
+        self.state.hold_until = None;
+    }
+
+    /// The same certificates go through the gate again, even those that have passed it.
+    pub(crate) fn rejudge_bundle(&mut self) {
+        self.state.bundle = match std::mem::take(&mut self.state.bundle) {
+            Bundle::Passed(certificates, _) => Bundle::Unjudged(certificates),
+            other @ (Bundle::None | Bundle::Unjudged(_) | Bundle::Refused(_) | Bundle::Spare(_)) => other,
+        };
+        self.state.pending.verify = !self.state.bundle.is_none();
+    }
+
     pub(crate) fn start_local(&mut self, work: Work) {
         let name = self.state.name.clone();
         let effect = match work {

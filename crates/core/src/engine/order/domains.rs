@@ -3,8 +3,8 @@
 use crate::api::code::Progress;
 use crate::api::reply::{Details, is_validated};
 use crate::api::{OrderRef, Product};
-use crate::engine::order;
 use crate::engine::order::Order;
+use crate::engine::order::record::order_number;
 
 impl Order<'_> {
     pub(crate) fn wants_domains(&self) -> bool {
@@ -29,7 +29,7 @@ impl Order<'_> {
 
     /// The order number: its entry's, or the one that answers name.
     pub(crate) fn known_number(&self) -> Option<&str> {
-        order::number(self.entry(), Some(&self.state.record))
+        order_number(self.entry(), Some(&self.state.record))
     }
 
     /// An answer names the order's number, which its entry may not. The newest of a family has another one in time.

@@ -28,12 +28,10 @@ use crate::engine::account::gate::Gate;
 use crate::engine::event::Effect;
 use crate::engine::id::OrderId;
 use crate::engine::note::{Level, Note, NoteKind};
+use crate::engine::order::phase::{Phase, Trigger, transition};
 use crate::engine::order::state::OrderState;
 use crate::engine::outbox::Outbox;
 use crate::engine::time::Now;
-
-pub use phase::{Phase, Standing, Trigger, transition};
-pub use record::{Debt, Domains, Former, Generation, Heard, Mood, OrderRecord, Trouble, number};
 
 /// One order, while it is decided about: reaches no other order, and only reads its account.
 pub(crate) struct Order<'a> {

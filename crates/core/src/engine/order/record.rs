@@ -440,7 +440,7 @@ impl Announced {
 pub const ACCOUNT_ALARM: i64 = 7 * 24 * 3600;
 
 /// The number by which every endpoint knows an order: its entry's, or the one that answers name.
-pub fn number<'a>(order: &'a config::Order, record: Option<&'a OrderRecord>) -> Option<&'a str> {
+pub fn order_number<'a>(order: &'a config::Order, record: Option<&'a OrderRecord>) -> Option<&'a str> {
     match &order.handle {
         OrderRef::OrderNumber(number) => Some(number),
         OrderRef::CertificateId(_) | OrderRef::BaseOrderNumber(_) => record?.number.as_deref(),

@@ -8,7 +8,7 @@ use crate::engine::order::bundle::Bundle;
 use crate::engine::order::lifetime::next_warning;
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::OrderRecord;
-use crate::engine::tally::Tally;
+use crate::engine::tally::{Counted, Tally};
 use crate::engine::time::{Now, Time};
 
 /// What one order is busy with, outside the engine.
@@ -169,5 +169,24 @@ impl OrderState {
         let work = self.local_work().map(|(at, _)| at);
         let debts = self.record.owed().filter_map(|debt| debt.next).min().filter(|_| !self.ready);
         [work, debts, next_warning(&self.record, now)].into_iter().flatten().min()
+    }
+
+    /// What it adds to the counts.
+    pub(crate) fn count(&self) -> Tally {
+        if self.removed {
+            return Tally::default();
+        }
+        let record = &self.record;
+        let failing = record.owed().any(|debt| debt.outcome.is_some());
+        let alarmed = record.phase == Phase::Guarding && record.revocation().is_some();
+        let held_up = record.trouble.is_some() || record.lost.is_some() || failing;
+        let standing = if record.phase.needs_person() || held_up || alarmed {
+            Counted::Attention
+        } else if record.phase == Phase::Guarding {
+            Counted::InOrder
+        } else {
+            Counted::Waiting
+        };
+        Tally { standing, owed: record.owed().count(), gate: self.gate }
     }
 }
