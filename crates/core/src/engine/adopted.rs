@@ -8,7 +8,7 @@ use crate::api::{OrderRef, Product};
 use crate::config;
 use crate::config::{Config, FileKind, Files, KeySource, OrderSettings, Params, standard_policy};
 
-/// An order that the vendor made when it replaced another one.
+/// An order that the vendor created to replace another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Adopted {
@@ -78,7 +78,7 @@ impl Adopted {
     }
 }
 
-/// The configuration with the adopted orders that it does not have itself.
+/// The configuration plus the adopted orders that it lacks.
 pub fn joined(config: &Arc<Config>, adopted: &[Adopted]) -> Arc<Config> {
     let missing: Vec<config::Order> = adopted
         .iter()

@@ -15,7 +15,7 @@ pub struct Changes {
     pub accounts: Vec<(Arc<str>, AccountRecord)>,
     /// Bundles that were collected (`Some`) or are no longer needed (`None`).
     pub bundles: Vec<(Arc<str>, Option<Vec<Certificate>>)>,
-    /// Adopted orders that are new (`Some`) or are none any more (`None`).
+    /// Adopted orders that are new (`Some`) or no longer adopted (`None`).
     pub adopted: Vec<(Arc<str>, Option<Adopted>)>,
     /// Orders whose history and bundle go.
     pub forgotten: Vec<Arc<str>>,

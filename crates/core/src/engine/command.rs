@@ -59,7 +59,7 @@ pub struct CommandReply {
     pub ok: bool,
     /// In words, lines separated by line ends.
     pub text: String,
-    /// The same for machines, where there is more to tell than the words; else null.
+    /// The same for machines, where there is more than the text; else null.
     pub data: serde_json::Value,
 }
 

@@ -22,7 +22,7 @@ use crate::engine::note::Note;
 pub enum Event {
     /// The state was loaded; check what is owed.
     Started,
-    /// The time that `next_wake` asked for has come, or may have.
+    /// The time from `next_wake` has come, or may have.
     Woke,
     Answered {
         account: Arc<str>,
@@ -77,7 +77,7 @@ pub enum Event {
         dropped: Vec<Effect>,
         error: String,
     },
-    /// What kept the state from being saved is over, as far as can be seen.
+    /// The state can be saved again, as far as is known.
     StateBack,
     /// A notification says that an order has news. Trusted for nothing else.
     Hinted {
@@ -102,7 +102,7 @@ pub enum Effect {
     Save(Box<Changes>),
     /// One POST.
     Call(Call),
-    /// Read an account's credential and say whether it is still the same, without saying what it is.
+    /// Read an account's credential and return its tag, which does not reveal it.
     TagCredential {
         account: Arc<str>,
     },

@@ -63,7 +63,7 @@ pub enum AnchorSource {
 pub struct Inspection {
     /// A candidate for each key file that was read, readable or not.
     pub keys: Vec<KeyCandidate>,
-    /// Key files, or the CSR's, that could not be read or hold nothing of use, and why.
+    /// Key files, or the CSR file, that could not be read or are unusable, and why.
     pub unread: Vec<InstallError>,
     /// The CSR's public key, or why there is none.
     pub csr: Option<Result<PublicKey, String>>,

@@ -16,13 +16,13 @@ pub struct Remembered {
     pub bundle: Option<Vec<Certificate>>,
 }
 
-/// Everything the state file holds, translated to this boot's line of time.
+/// Everything in the state file, with times converted to this boot.
 #[derive(Debug, Clone, Default)]
 pub struct Loaded {
     /// By name; orders that are no longer configured included.
     pub orders: HashMap<Arc<str>, Remembered>,
     /// By name.
     pub accounts: HashMap<Arc<str>, AccountRecord>,
-    /// Orders that came from a replacement and are in no configuration, by name.
+    /// Orders from replacements that are not configured, by name.
     pub adopted: Vec<Adopted>,
 }

@@ -86,7 +86,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine for this configuration that goes on where the state ended.
+    /// An engine for this configuration that continues from the state.
     pub fn new(config: Arc<Config>, mut loaded: Loaded, now: Now) -> Engine {
         let written = config;
         let renamed = loaded.follow_renames(&written);
@@ -263,7 +263,7 @@ impl Engine {
         }
     }
 
-    /// The wall clock was set: what depends on dates is rescheduled, and the state learns the new relation.
+    /// The wall clock was set: reschedules what depends on dates, and saves the new offset.
     fn notice_clock(&mut self) {
         let offset = self.now.offset();
         if self.offset.is_some_and(|known| (known - offset).abs() <= CLOCK_STEP) {

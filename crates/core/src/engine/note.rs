@@ -29,7 +29,7 @@ pub struct Note {
     pub text: String,
 }
 
-/// Consecutive failures after which the operator should look, although nothing was given up.
+/// Consecutive failures after which the operator should look, although retries go on.
 pub const ALARM_AFTER: u32 = 3;
 
 /// The level for this many failures in a row.

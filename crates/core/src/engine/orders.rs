@@ -73,7 +73,7 @@ impl Orders {
         self.names.get(name).copied().filter(|id| !self.state(*id).removed)
     }
 
-    /// The vendor's floor belongs to the number, whatever we call the order today.
+    /// The vendor's floor belongs to the number, whatever the order is called today.
     pub(crate) fn floors(&self) -> Floors {
         let archived = self.archive.values().map(|known| &known.record);
         let present = self.states.iter().map(|state| &state.record);

@@ -16,7 +16,7 @@ use crate::engine::time::{Now, Time};
 /// pending poll costs one sync, shared by its result and the due time of the next.
 const LAZY_SAVE: Duration = Duration::from_secs(1);
 
-/// Consecutive failed saves after which a process that is to end does so: the cause may outlast it.
+/// Consecutive failed saves after which a process that should end does: the cause may outlast it.
 const PATIENCE: u32 = 3;
 
 /// Between two tries to save what would be forgotten with the end of the process.
@@ -141,7 +141,7 @@ impl Outbox {
         self.is_held() && self.failed_saves >= PATIENCE
     }
 
-    /// An event that is no failed save: the last one succeeded, if one was tried.
+    /// Any other event than a failed save: the last save succeeded, if there was one.
     pub(crate) fn no_save_failed(&mut self) {
         if !self.is_held() {
             self.failed_saves = 0;
@@ -214,7 +214,7 @@ impl Outbox {
     }
 }
 
-/// What the next start would not know of must not be reported as done.
+/// What is not saved must not be reported as done.
 pub(crate) fn not_on_record(effect: &mut Effect) {
     if let Effect::Reply { reply, .. } = effect
         && reply.ok

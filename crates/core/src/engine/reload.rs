@@ -1,4 +1,4 @@
-//! A configuration is put into force: at the start, and again while orders are under way.
+//! Applies a configuration: at the start, and on each reload.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -198,7 +198,7 @@ impl Engine {
             become_another(record, after, &handle, now);
             keep_floor(record, &floors);
             self.orders.state_mut(id).pending = Pending::default();
-            // The operator who wanted it polled now meant the other number.
+            // The command that wanted it polled now meant the other number.
             self.orders.state_mut(id).urgent = false;
             let name = self.orders.name_of(id);
             self.outbox.refuse_waiters(id, &format!("{name} now names another order"));

@@ -15,7 +15,7 @@ pub const LONG_WAIT: Duration = Duration::from_secs(7 * 24 * 3600);
 const SLOW_FACTOR: u32 = 4;
 /// Call limit reached: the first pause in intervals; it doubles each time.
 const LIMIT_FACTOR: u32 = 4;
-/// A host that cannot be reached is tried again after this, then twice that, and so on.
+/// An unreachable host is retried after this, then twice that, and so on.
 const OUTAGE_START: Duration = Duration::from_secs(60);
 /// The longest pause after failures to reach the host; an outage of a day shall not cost another hour.
 const OUTAGE_CAP: Duration = Duration::from_secs(3600);
@@ -27,7 +27,7 @@ const HOOK_CAP: Duration = Duration::from_secs(3600);
 /// Local trouble (a full disk, a missing right): first and longest delay between tries.
 const LOCAL_START: Duration = Duration::from_secs(10);
 const LOCAL_CAP: Duration = Duration::from_secs(600);
-/// A key that cannot be read: it is to be in use within half a minute of being readable.
+/// An unreadable key: it should be in use within half a minute of becoming readable.
 const UNREAD_CAP: Duration = Duration::from_secs(20);
 
 /// Still pending after `waited`: the plain interval, doubled for each full [`LONG_WAIT`], up to the cap.

@@ -1,4 +1,4 @@
-//! What only a running process knows of itself: for health, metrics, the service manager and `status`.
+//! What only the running process knows about itself: for health, metrics, the service manager and `status`.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ pub struct Vitals {
     pub findings: BTreeSet<String>,
     /// When the configuration in force was read, UNIX seconds.
     pub configured_at: i64,
-    /// The configuration was read again since, and is not sound.
+    /// The configuration on disk has changed since, and is invalid.
     pub misconfigured: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The announcement of a revocation that is about no order known here.
+//! Announced revocations that are about no order known here.
 
 use crate::api::push::Hint;
 use crate::engine::account::Accounts;
@@ -7,7 +7,7 @@ use crate::engine::order::record::Announced;
 use crate::engine::push::{About, Kept, Recent};
 
 impl Accounts<'_> {
-    /// It names no order that is known here: of those that the listener serves, each account shows it.
+    /// It names no order known here, so every account shows it.
     pub(crate) fn revocation_of_a_stranger(&mut self, hint: &Hint, recent: &mut Recent) {
         for gate in 0..self.gates.len() {
             if self.gates[gate].removed {

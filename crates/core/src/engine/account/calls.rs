@@ -24,7 +24,7 @@ impl Accounts<'_> {
         let record = &mut state.record;
         let before =
             Before { polled: record.polled, due: record.due, failures: record.failures, urgent, hinted };
-        // Recorded before the call, on the assumption that its end will never be heard of.
+        // Recorded before the call, as if its end would never be known.
         record.account = account.clone();
         record.handle = handle.clone();
         record.polled = Some(arrives);
@@ -72,7 +72,7 @@ impl Accounts<'_> {
         Some(in_flight)
     }
 
-    /// The save in front of a call failed, so the call was not made.
+    /// The save before a call failed, so the call was not made.
     pub(crate) fn call_dropped(&mut self, gate: usize) -> Option<OrderId> {
         let in_flight = self.end_call(gate)?;
         match in_flight.purpose {

@@ -10,7 +10,7 @@ use crate::engine::account::unheard::LONGEST_CALL;
 use crate::engine::schedule::LONGEST_SCHEDULE;
 
 impl Accounts<'_> {
-    /// Adds every configured account that is not there yet; gives back what was known of others.
+    /// Adds every configured account that is missing; returns the records of all others.
     pub(crate) fn add_gates(
         &mut self,
         mut known: HashMap<Arc<str>, AccountRecord>,
@@ -40,13 +40,13 @@ impl Accounts<'_> {
                 self.touch_gate(self.gates.len() - 1);
             }
         }
-        // What a configured account left behind under a former name is no account of its own.
+        // What a configured account left under a former name is not another account.
         let present: Vec<Option<u64>> = self.gates.iter().map(|gate| gate.record.login).collect();
         let another = |record: &AccountRecord| record.login.is_some() && !present.contains(&record.login);
         known.into_iter().filter(|(_, record)| another(record)).collect()
     }
 
-    /// An account that is not configured: it may come back by a reload, and a refused login is still refused then.
+    /// An account that is not configured: a reload may bring it back, and its login is still refused then.
     pub(crate) fn keep_account(&mut self, name: Arc<str>, record: AccountRecord) -> usize {
         let mut gate = Gate::new(name, record);
         gate.removed = true;

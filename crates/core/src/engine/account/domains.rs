@@ -43,7 +43,7 @@ impl Accounts<'_> {
         }
     }
 
-    /// After an answer that the order still waits: would its domains tell more?
+    /// After an answer that the order is still waiting: asks for its domains if that may explain why.
     pub(crate) fn wish_for_domains(&mut self, id: OrderId) {
         if self.order(id).wants_domains() {
             let gate = self.orders.state(id).gate;
@@ -64,7 +64,7 @@ impl Accounts<'_> {
         self.start_side_call(gate, SideCall::domains(&number, Some(id), None));
     }
 
-    /// Recorded before the call, so that no crash makes us ask sooner than we may.
+    /// Recorded before the call, so that a crash causes no early call.
     pub(crate) fn domains_asked(&mut self, order: Option<OrderId>) {
         let asked = self.latest_arrival();
         if let Some(record) = self.domains_record(order) {
@@ -164,7 +164,7 @@ impl Accounts<'_> {
         }
     }
 
-    /// "Permission denied!": the login is fine, this endpoint is not for us.
+    /// "Permission denied!": the login is fine, this endpoint is not open to the account.
     pub(crate) fn details_refused(&mut self, gate: usize, text: &str) {
         let account = self.gates[gate].name.clone();
         let Some(login) = self.account_of(gate).map(login_of) else { return };

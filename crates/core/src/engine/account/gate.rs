@@ -20,21 +20,21 @@ use crate::engine::time::{Now, Time, rfc3339};
 #[derive(Debug)]
 pub struct Gate {
     pub name: Arc<str>,
-    /// Its name before the configuration renamed it, until the call comes back that was under way then.
+    /// Its name before a reload renamed it, until the call that was in flight then has ended.
     pub former: Option<Arc<str>>,
-    /// Its name is another one's former one: no call until that one's has come back.
+    /// Its name is the former name of another account: no call until that one's call has ended.
     pub held: bool,
     pub record: AccountRecord,
     /// Orders that may be polled, by due time. A poll command sorts before everything else, a push notification
     /// right after it.
     pub queue: BTreeSet<(Time, OrderId)>,
-    /// The operator's other calls; these wait for nothing but the gate.
+    /// Calls of commands; these only wait for the gate.
     pub side_calls: VecDeque<SideCall>,
-    /// Orders whose domain details the daemon wants to know, when nothing else is due.
+    /// Orders whose domain details the daemon asks for when nothing else is due.
     pub wishes: BTreeSet<OrderId>,
-    /// The credential of the call that was answered last, where it is known.
+    /// The credential of the last answered call, if known.
     pub sent: Option<CredentialTag>,
-    /// Operators who want a call let through, until the credential has been compared with the one that was refused.
+    /// Commands that want a call let through, until the credential has been compared with the refused one.
     pub resuming: Vec<Token>,
     pub in_flight: Option<InFlight>,
     pub removed: bool,
@@ -84,7 +84,7 @@ impl Gate {
         [side_call, poll, wish].into_iter().flatten().min()
     }
 
-    /// Who may call now, if anyone may: the operator first, then what is due, then what is only wished for.
+    /// What to call for now: commands first, then polls that are due, then wishes.
     pub fn next_turn(&self, call_gap: Duration, now: Time) -> Option<Turn> {
         if self.next_call(call_gap)? > now {
             return None;
@@ -150,7 +150,7 @@ impl Gate {
         self.record.probe = false;
     }
 
-    /// The one call that was let through did not tell whether the vendor takes the login.
+    /// The one call that was let through did not show whether the login is accepted.
     pub fn still_closed(&mut self, what: &str) {
         if let Some(closed) = &mut self.record.closed {
             closed.unclear = Some(what.into());
@@ -204,7 +204,7 @@ pub struct InFlight {
 pub enum Purpose {
     Poll {
         order: OrderId,
-        /// What was asked about: the entry may name something else by the time of the answer.
+        /// What was asked about: the entry may have changed by the time of the answer.
         asked: Asked,
     },
     /// Anything else.
@@ -235,7 +235,7 @@ pub enum Turn {
 pub struct Asked {
     pub handle: Box<str>,
     pub endpoint: Endpoint,
-    /// What the order's record said before, in case the vendor sees nothing of the call.
+    /// The order's record before the call, in case the vendor never sees it.
     pub before: Before,
 }
 
@@ -251,11 +251,11 @@ pub struct Before {
     pub hinted: Option<Time>,
 }
 
-/// A call that is not a poll, waiting for its turn or under way.
+/// A call that is not a poll, queued or in flight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SideCall {
     pub(crate) kind: Kind,
-    /// Who waits for the answer; `None` if the daemon asks on its own.
+    /// The command that waits for the answer; `None` if the daemon asks on its own.
     pub(crate) token: Option<Token>,
 }
 

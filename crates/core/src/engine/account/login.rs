@@ -1,4 +1,4 @@
-//! What a call tells about its account: refused, paused, out of reach, open again.
+//! What a call shows about its account: refused, paused, unreachable, open again.
 //!
 //! The first refused login closes the account before anything else happens. Only a changed credential or the
 //! operator lets one call through, and only an answer that requires an accepted login opens it.
@@ -18,7 +18,7 @@ use crate::engine::time::{in_words, rfc3339};
 use crate::engine::wording::described;
 use crate::engine::{note, schedule};
 
-/// What is left of a call for what it was about, once its account has heard how it ended.
+/// What a call means for its order or side call, once its account has heard the result.
 #[derive(Debug)]
 pub(crate) enum News {
     /// The vendor certainly did not see it. With the text reported for the account.
@@ -60,9 +60,9 @@ impl Accounts<'_> {
         Some((gate, purpose, news))
     }
 
-    /// What an answer says; what it says of the account is taken in.
+    /// Decodes an answer and applies what it says about the account.
     fn hear(&mut self, gate: usize, endpoint: Endpoint, probe: bool, answer: &Answer) -> News {
-        // A bug in reading one answer must stay that order's trouble.
+        // A bug in reading one answer must affect that order only.
         let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer)));
         let Ok(decoded) = decoded else {
             if probe {
@@ -94,7 +94,7 @@ impl Accounts<'_> {
         }
     }
 
-    /// What the reply says of the account, whatever it says of the order.
+    /// Applies what the reply says about the account, whatever it says about the order.
     fn login_result(&mut self, gate: usize, row: Row, reply: &Reply) {
         let was_closed = self.gates[gate].record.closed.is_some();
         if row.class == Class::AccountClosed {
@@ -154,7 +154,7 @@ impl Accounts<'_> {
         self.outbox.save_first();
     }
 
-    /// The call that was let through is spent, and does not tell whether the vendor takes the login.
+    /// The call that was let through is used up, and did not show whether the login is accepted.
     pub(crate) fn probe_unclear(&mut self, gate: usize, what: &str) {
         let account = self.gates[gate].name.clone();
         self.gates[gate].still_closed(what);
@@ -173,7 +173,7 @@ impl Accounts<'_> {
         );
     }
 
-    /// Pauses are in proportion to how often this account's orders are asked about.
+    /// Pauses are proportional to how often this account's orders are polled.
     fn cadence_for_pauses(&self, gate: usize) -> Cadence {
         let of_order = self.gates[gate].queue.first().map(|(_, id)| self.entry(*id).settings.cadence);
         let mut cadences = self.orders.states.iter().filter(|state| state.gate == gate && !state.removed);

@@ -1,4 +1,4 @@
-//! Why an account makes no call for a while, and what ends that before its time.
+//! Pauses of an account: their cause, and what ends them early.
 
 use crate::config::Account;
 use crate::engine::account::Accounts;
@@ -7,7 +7,7 @@ use crate::engine::note::{Level, NoteKind};
 use crate::engine::schedule;
 use crate::engine::time::Time;
 
-/// Stands for the way on which an account's calls reach the vendor: host, roots and proxy.
+/// Identifies the route of an account's calls to the vendor: host, roots and proxy.
 fn way_of(account: &Account) -> u64 {
     let roots = account.ca_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let proxy = account.proxy.as_deref().unwrap_or_default();

@@ -19,7 +19,7 @@ pub struct AccountRecord {
     /// One call may go out although the account is closed.
     #[serde(skip_serializing_if = "is_default")]
     pub probe: bool,
-    /// Stands for login and address, see [`login_of`]; nothing in a state that is older than this.
+    /// Identifies login and address, see [`login_of`]; absent in older states.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<u64>,
     /// No call before this.
@@ -29,7 +29,7 @@ pub struct AccountRecord {
     pub paused_why: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_for: Option<Cause>,
-    /// Stands for the way to the vendor at that time: host, roots and proxy.
+    /// Identifies the route to the vendor at that time: host, roots and proxy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub paused_way: Option<u64>,
     /// Pauses in a row, for the doubling.
@@ -49,7 +49,7 @@ pub struct AccountRecord {
     pub unheard: Option<Unheard>,
     #[serde(skip_serializing_if = "is_default")]
     pub calls: u64,
-    /// When the vendor answered last so that it could be understood, UNIX seconds.
+    /// Time of the last readable answer, UNIX seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered: Option<i64>,
     /// Set while GetMDCDomainDetails is not open to the account, so that the daemon does not call it on its
@@ -87,12 +87,12 @@ impl AccountRecord {
 }
 
 impl AccountRecord {
-    /// Whether it makes no call because too many in a row had no answer.
+    /// Whether it rests because too many calls in a row had no answer.
     pub fn rests(&self, now: Time) -> bool {
         self.paused_for == Some(Cause::Unheard) && self.paused_until.is_some_and(|until| until > now)
     }
 
-    /// Before this, a call without an answer may still reach the vendor.
+    /// Until then an unanswered call may still reach the vendor.
     pub fn may_arrive_until(&self) -> Time {
         self.unheard.as_ref().map_or(Time::MIN, |unheard| unheard.until)
     }
@@ -111,7 +111,7 @@ pub struct Closed {
     pub since: i64,
     /// What the vendor said, in our words with the vendor's quoted.
     pub text: Box<str>,
-    /// What came of the call that was let through since, where that does not tell whether the login is accepted.
+    /// The result of the call let through since, if it does not show whether the login is accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unclear: Option<Box<str>>,
     /// When it was refused last, if that was later, UNIX seconds.
@@ -120,7 +120,7 @@ pub struct Closed {
     /// The credential that was refused, once it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<CredentialTag>,
-    /// Another one that a call was let through with since, without an answer that tells anything.
+    /// Another credential that a call was let through with since, without a conclusive answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tried: Option<CredentialTag>,
     /// More that had their one call since the account was closed, the oldest first, at most [`Closed::MOST_SPENT`]: one that
@@ -154,7 +154,7 @@ impl Closed {
     }
 }
 
-/// Why an endpoint is not asked any more, and with which login that was so.
+/// Why an endpoint is no longer called, and with which login it was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Refused {
@@ -165,7 +165,7 @@ pub struct Refused {
     /// The credential of that time, once it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<CredentialTag>,
-    /// Stands for the account's entry of that time, see [`login_of`].
+    /// Identifies the account's entry at that time, see [`login_of`].
     pub login: u64,
 }
 
@@ -175,7 +175,7 @@ pub struct Refused {
 pub struct Unheard {
     /// Number in a row, over all orders, commands and restarts; at least one.
     pub calls: u32,
-    /// Until then the last of them may still reach the vendor: no other begins before.
+    /// Until then the last of them may still reach the vendor: no other call starts before.
     #[serde(rename = "until_ms")]
     pub until: Time,
     /// The credential of the last of them where it is known.
@@ -204,7 +204,7 @@ words! {
 }
 
 impl Cause {
-    /// Whether another way to the vendor may help: it says nothing of the vendor's wishes, nor of the login.
+    /// Whether another route to the vendor may help: the cause is neither the vendor's request nor the login.
     pub(crate) fn is_of_the_way(self) -> bool {
         match self {
             Cause::Connection | Cause::Garbled => true,
@@ -221,7 +221,7 @@ impl TryFrom<String> for Cause {
     }
 }
 
-/// Stands for what an account's calls are made with, the password aside: login name and address.
+/// Identifies what an account's calls use besides the password: login name and address.
 pub fn login_of(account: &Account) -> u64 {
     schedule::stable_hash(&account.login_name, &account.base_url, 0)
 }

@@ -1,5 +1,5 @@
-//! An account that has another name today is the same one to the vendor: its door, its pauses, and when its orders were
-//! asked about hold under the new name as well. What tells accounts apart is the login and the address.
+//! A renamed account is still the same one to the vendor: whether it is closed, its pauses, and when its orders were
+//! polled apply under the new name as well. Accounts are told apart by login and address.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::engine::account::record::{AccountRecord, login_of};
 use crate::engine::loaded::Loaded;
 use crate::engine::order::record::OrderRecord;
 
-/// What is to be saved after [`Loaded::follow_renames`], by name.
+/// What to save after [`Loaded::follow_renames`], by name.
 #[derive(Debug, Default)]
 pub struct Renamed {
     pub accounts: Vec<Arc<str>>,
@@ -117,7 +117,7 @@ impl Accounts<'_> {
         }
         let renamed: Vec<usize> = gates.iter().map(|(gate, _)| *gate).collect();
         for (at, gate) in self.gates.iter_mut().enumerate().filter(|(at, _)| !renamed.contains(at)) {
-            // An account that had one of these names before, and gets no other, is gone.
+            // An account that had one of these names and gets no other one is gone.
             if gates.iter().any(|(_, new)| *new == gate.name) {
                 let old = std::mem::replace(&mut gate.name, nameless(gate.record.login));
                 if gate.in_flight.is_some() && gate.former.is_none() {
@@ -129,7 +129,7 @@ impl Accounts<'_> {
         for (gate, new) in gates {
             let state = &mut self.gates[gate];
             let old = std::mem::replace(&mut state.name, new);
-            // What is under way comes back under the name with which it went.
+            // A call in flight returns under the name it was made with.
             self.outbox.unsaved.left_names.insert(old.clone());
             if state.in_flight.is_some() && state.former.is_none() {
                 state.former = Some(old);
@@ -161,7 +161,7 @@ impl Accounts<'_> {
         went.or_else(|| self.gate_of(account))
     }
 
-    /// A name under which another one's call is still to come back must not be used for a second one.
+    /// A name under which another account's call is in flight must not be used for a second call.
     pub(crate) fn hold_names(&mut self) {
         let held: Vec<Arc<str>> = self.gates.iter().filter_map(|gate| gate.former.clone()).collect();
         for gate in self.gates.iter_mut() {

@@ -89,7 +89,7 @@ impl Accounts<'_> {
         }
     }
 
-    /// Before anything is sent: from here on an answer that never comes is an unknown outcome.
+    /// Before anything is sent: from here on, no answer means an unknown outcome.
     pub(crate) fn intend(&mut self, gate: usize, command: &ReplaceCommand) -> Request {
         let replacements = &mut self.gates[gate].record.replacements;
         if replacements.len() >= REMEMBERED {
@@ -139,7 +139,7 @@ impl Accounts<'_> {
         }
     }
 
-    /// As [`Engine::settle_replacement`], for orders that have no name here.
+    /// As `settle_replacement`, for orders that are not configured.
     pub(crate) fn settle_nameless(&mut self, gate: usize) {
         let open: Vec<Box<str>> =
             open(&self.gates[gate].record.replacements).map(|known| known.number.clone()).collect();
@@ -154,7 +154,7 @@ impl Accounts<'_> {
         }
     }
 
-    /// A certificate for the key of a lost replacement was collected: so it was made.
+    /// A certificate for the key of a lost replacement was collected, so it was made.
     pub(crate) fn settle_collected(&mut self, gate: usize, leaf: &Certificate) {
         // Certificates begin with the day, or with the hour, of their issue.
         const DAY: i64 = 24 * 3600;

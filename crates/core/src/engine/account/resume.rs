@@ -12,7 +12,7 @@ use crate::engine::id::Token;
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::time::rfc3339;
 
-/// What the present credential is, compared with the one that was refused.
+/// The current credential, compared with the refused one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Compared {
     Unreadable,
@@ -61,10 +61,10 @@ impl Accounts<'_> {
         self.answer_with_probe(gate, tokens);
     }
 
-    /// Has these wait for the call that is let through, if there is one to be made now.
+    /// Makes these commands wait for the call that is let through, if one can be made now.
     fn answer_with_probe(&mut self, gate: usize, tokens: Vec<Token>) {
         let account = self.gates[gate].name.clone();
-        // A call that is under way already comes before the one that is let through.
+        // A call already in flight comes before the one that is let through.
         let polled = self.gates[gate].in_flight.as_ref().and_then(|in_flight| match &in_flight.purpose {
             Purpose::Poll { order, .. } => Some(*order).filter(|order| !self.orders.state(*order).removed),
             Purpose::SideCall(_) => None,
@@ -84,7 +84,7 @@ impl Accounts<'_> {
         let Some(gate) = self.gate_of(account) else { return };
         self.details_tagged(gate, tag);
         let resuming = std::mem::take(&mut self.gates[gate].resuming);
-        // One that was let through and has not left yet had no call.
+        // A credential whose call has not left yet was not tried.
         let unsent = self.gates[gate].record.probe;
         let Some(closed) = &mut self.gates[gate].record.closed else {
             resuming.into_iter().for_each(|token| {
@@ -169,7 +169,7 @@ impl Accounts<'_> {
         }
     }
 
-    /// What the operator does about the refused login of an account.
+    /// What the operator can do about the refused login of an account.
     pub(crate) fn when_refused(&self, gate: usize) -> String {
         self.account_of(gate).map(Account::when_refused).unwrap_or_default()
     }

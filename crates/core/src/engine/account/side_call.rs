@@ -119,7 +119,7 @@ impl Accounts<'_> {
         self.begin_call(gate, Purpose::SideCall(side_call), request);
     }
 
-    /// The record in front of the call could not be saved, so the call was not made.
+    /// The save before the call failed, so the call was not made.
     pub(crate) fn side_call_dropped(&mut self, gate: usize, side_call: SideCall) {
         if let Kind::Replace(command) = &side_call.kind {
             self.not_replaced(gate, command);
@@ -127,7 +127,7 @@ impl Accounts<'_> {
         self.tell_asker(&side_call, "nothing was sent: the state cannot be saved; see the log");
     }
 
-    /// What the end of a side call means. Gives back the order that is to be collected from now on.
+    /// Handles the end of a side call. Returns an order to be collected from now on.
     pub(crate) fn side_call_ended(
         &mut self,
         gate: usize,

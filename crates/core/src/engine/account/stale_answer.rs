@@ -12,7 +12,7 @@ use crate::engine::time::Time;
 use crate::engine::wording::said;
 
 impl Accounts<'_> {
-    /// Such an answer moves the floor of the number that it is about.
+    /// A stale answer moves the floor of the number that it is about.
     pub(crate) fn answered_too_late(&mut self, gate: usize, id: OrderId, asked: &Asked, news: News) {
         let seen = self.seen_by(&news);
         self.asked_until(gate, &asked.handle, seen);

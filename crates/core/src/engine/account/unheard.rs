@@ -24,7 +24,7 @@ pub const LONGEST_CALL: Duration = Calls::LONGEST.saturating_add(Calls::LONGEST_
 const SUSPICIOUS: u32 = 2;
 
 impl Accounts<'_> {
-    /// The latest that a call which begins now can reach the vendor.
+    /// The latest time at which a call that starts now can reach the vendor.
     pub(crate) fn latest_arrival(&self) -> Time {
         self.now.time + self.config.calls.request_timeout + self.config.calls.settle
     }
@@ -131,7 +131,7 @@ impl Accounts<'_> {
         self.note_account(Level::Error, NoteKind::Unanswered, gate, text);
     }
 
-    /// As seldom as the most patient of the account's orders is asked about: any of them may be next.
+    /// The longest interval of the account's orders: any of them may be next.
     fn longest_cadence(&self, gate: usize) -> Cadence {
         let orders = self.orders.states.iter().filter(|state| state.gate == gate && !state.removed);
         let cadences = orders.map(|state| self.config.orders[state.entry].settings.cadence);
@@ -143,7 +143,7 @@ impl Accounts<'_> {
         longest.unwrap_or(self.config.cadence)
     }
 
-    /// The credential was read: with another one than that of the unanswered calls, one more may be tried.
+    /// The credential was read: if it is another one than in the unanswered calls, one more call may be tried.
     pub(crate) fn unheard_tagged(&mut self, gate: usize, tag: Option<CredentialTag>) {
         let record = &mut self.gates[gate].record;
         let rests = record.rests(self.now.time);

@@ -28,7 +28,7 @@ const IN_VAIN: usize = 8;
 const JOINERS_LOOKED_AT: usize = 256;
 
 impl Hooks<'_> {
-    /// Whether the hook failed for this order before, so that it has the next run for itself.
+    /// Whether the hook failed for this order before, so that it gets a run of its own.
     pub(crate) fn runs_apart(record: &OrderRecord, (hook, event): &Key) -> bool {
         let mut debts = record.owed().filter(|debt| debt.hook == *hook && debt.event == *event);
         debts.any(|debt| debt.outcome.is_some())
@@ -69,8 +69,8 @@ impl Hooks<'_> {
         company
     }
 
-    /// Until when company is waited for. A sweep shares its runs as long as more is due, up to the merge window; a single
-    /// order with nothing else due does not wait.
+    /// Until when a run waits for more orders: while more are due, up to the merge window. A single order with nothing
+    /// else due does not wait.
     fn wait_for_company(&mut self, key: &Key) -> Option<Time> {
         let ready = self.ledger.ready.get(key)?;
         let end = ready.since + self.config.calls.merge_window;

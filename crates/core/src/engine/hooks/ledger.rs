@@ -15,7 +15,7 @@ pub(crate) struct Ledger {
     pub(crate) running: BTreeMap<RunId, Running>,
     pub(crate) next_run: u64,
     pub(crate) rehearsals: Vec<Rehearsal>,
-    /// For whom a hook failed in runs of their own, since one worked.
+    /// The orders for which a hook failed in runs of their own, since its last success.
     pub(crate) in_vain: BTreeMap<Arc<str>, BTreeSet<OrderId>>,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Ready {
     pub(crate) asked: Option<Time>,
     /// Company is waited for until then.
     pub(crate) wait: Option<Time>,
-    /// Whose turn it is, among hooks: the one that has waited longest.
+    /// Sort key among hooks: the one that has waited longest is next.
     pub(crate) last_run: Time,
 }
 

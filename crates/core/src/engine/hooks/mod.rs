@@ -16,7 +16,7 @@ use crate::engine::orders::Orders;
 use crate::engine::outbox::Outbox;
 use crate::engine::time::Now;
 
-/// What orders owe, and the runs of hooks that pay it. One run may be for many orders; no account can be changed here.
+/// The debts of orders, and the runs that pay them. One run may be for many orders; accounts cannot be changed here.
 pub(crate) struct Hooks<'a> {
     pub(crate) now: Now,
     pub(crate) config: &'a Config,

@@ -19,7 +19,7 @@ impl Hooks<'_> {
                 &format!("{name} has nothing installed to rehearse with"),
             );
         }
-        // What changes the files, or runs a hook as well, can take long; the rest is waited for.
+        // Installing files or running a hook can take long; everything else is waited for.
         let is_in_the_way = match self.orders.state(id).busy {
             Busy::Local(Work::Stage | Work::Activate) | Busy::Hook => true,
             Busy::Local(Work::Verify | Work::Look | Work::RollBack | Work::Quarantine | Work::Sweep)
@@ -81,7 +81,7 @@ impl Hooks<'_> {
         self.ledger.rehearsals[at].run = Some(run);
     }
 
-    /// What is under way comes to its end; nothing else is run for an order that is gone.
+    /// A running hook may finish; nothing else runs for an order that is gone.
     pub(crate) fn end_rehearsals(&mut self, id: OrderId) {
         let name = self.orders.name_of(id);
         for rehearsal in self.ledger.rehearsals.iter_mut().filter(|rehearsal| rehearsal.order == id) {

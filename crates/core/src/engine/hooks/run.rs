@@ -55,7 +55,7 @@ pub enum HookResult {
     /// Exit code 42: the hook says that this event is not for it.
     NotForMe,
     Failed {
-        /// In our words: exit status, signal, timeout, what was refused.
+        /// The daemon's wording: exit status, signal, timeout, what was refused.
         why: String,
         /// The last lines that it printed, three at most.
         last_words: Vec<Untrusted>,

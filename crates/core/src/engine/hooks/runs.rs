@@ -162,7 +162,7 @@ impl Hooks<'_> {
         .fit()
     }
 
-    /// A run that was never begun, because the save before it failed.
+    /// A run that never started, because the save before it failed.
     pub(crate) fn hook_unstarted(&mut self, run: RunId) {
         let Some(running) = self.ledger.running.remove(&run) else { return };
         for id in &running.orders {

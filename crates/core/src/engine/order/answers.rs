@@ -19,8 +19,8 @@ use crate::engine::time::Time;
 use crate::engine::wording::{READING, advice, described, internal_error};
 
 impl Order<'_> {
-    /// The call may have reached the vendor, but brought nothing that helps: no answer that can be understood, or a
-    /// code for trouble that passes.
+    /// The call may have reached the vendor, but brought nothing useful: no readable answer, or a code for a passing
+    /// problem.
     pub(crate) fn no_news(&mut self, code: Option<i32>, text: String) {
         self.set_due();
         let record = &self.state.record;
@@ -29,7 +29,7 @@ impl Order<'_> {
         let again = if failures > 1 { format!(", {failures} times in a row") } else { String::new() };
         self.heard(code, text.clone(), reply::Details::default());
         let text = format!("{text}{again}; {}", self.next_poll());
-        // The history is bounded; the same trouble day after day must not push everything else out of it.
+        // The history is bounded; the same failure day after day must not push everything else out of it.
         if failures <= ALARM_AFTER {
             self.note(level, NoteKind::NoNews, text);
         } else {
@@ -59,7 +59,7 @@ impl Order<'_> {
         waits
     }
 
-    /// What the answer says of the order. Whether it says that the certificate still waits.
+    /// Applies what the answer says about the order; whether the certificate is still pending.
     fn take_reply(&mut self, row: Row, reply: Reply) -> bool {
         if let (crate::api::OrderRef::OrderNumber(ours), Some(theirs)) =
             (&self.entry().handle, &reply.order_number)

@@ -69,7 +69,7 @@ impl Order<'_> {
         let state = &mut *self.state;
         let record = &mut state.record;
         if record.rollback && record.trouble.is_some() {
-            // What keeps the older generation from its place must not keep newer ones out.
+            // A failing rollback must not keep newer generations out.
             self.give_rollback_up("the operator wants the newer certificate");
             let text = format!(
                 "{name}: the rollback was cancelled; the current certificate stays, newer ones are installed again"

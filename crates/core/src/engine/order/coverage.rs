@@ -26,7 +26,7 @@ pub(crate) fn uncovered(
 }
 
 impl Order<'_> {
-    /// What an order's certificate would have to cover; nothing where the operator does not want to know.
+    /// The names that an order's certificate should cover; none if `coverage` is off.
     pub(crate) fn promised(&self, on_disk: Option<&Certificate>, on_record: &[Box<str>]) -> Vec<Box<str>> {
         if self.entry().settings.verify.coverage == Severity::Off {
             return Vec::new();
@@ -54,7 +54,7 @@ impl Order<'_> {
         self.state.record.uncovered = missed.collect();
     }
 
-    /// The operator does not miss the names; gives them back, if any were missed.
+    /// The operator accepts the uncovered names; returns them, if there were any.
     pub(crate) fn coverage_accepted(&mut self) -> Option<String> {
         let names = std::mem::take(&mut self.state.record.uncovered);
         if names.is_empty() {

@@ -19,7 +19,7 @@ use crate::engine::time::{Now, in_words, rfc3339};
 use crate::{cert, config};
 
 impl Order<'_> {
-    /// Other certificates are at hand now, or none: the one place that marks their row.
+    /// Replaces the certificates; the only place that marks their row as changed.
     pub(crate) fn set_bundle(&mut self, bundle: Bundle) {
         let state = &mut *self.state;
         let (kept, verify) = match bundle {
@@ -44,7 +44,7 @@ impl Order<'_> {
         self.state.hold_until = None;
     }
 
-    /// The same certificates go through the gate again, even those that have passed it.
+    /// The same certificates are verified again, even if they passed before.
     pub(crate) fn rejudge_bundle(&mut self) {
         self.state.bundle = match std::mem::take(&mut self.state.bundle) {
             Bundle::Passed(certificates, _) => Bundle::Unjudged(certificates),
@@ -196,7 +196,7 @@ impl Order<'_> {
                 self.change_phase(Trigger::Staged, None);
                 self.outbox.save_first();
             }
-            // The configuration changed in between; what was staged is swept one day.
+            // The configuration changed meanwhile; a later sweep removes what was staged.
             (Ok(_), None) => {}
             (Err(error), _) => self.trouble(&error),
         }
@@ -302,7 +302,7 @@ impl Order<'_> {
         self.outbox.save_first();
     }
 
-    /// Trouble on this machine: retried automatically, with back-off.
+    /// A local failure: retried automatically, with back-off.
     fn trouble(&mut self, error: &InstallError) {
         let tries = self.state.record.trouble.as_ref().map_or(0, |trouble| trouble.tries) + 1;
         let is_key = matches!(&self.entry().key, KeySource::Keys(paths) if paths.contains(&error.path));

@@ -10,7 +10,7 @@ use crate::engine::order::lifetime::{EXPIRY_WARNINGS, TERM_WARNING, unwarned_ter
 use crate::engine::time::{in_words, rfc3339};
 
 impl Order<'_> {
-    /// Tells once that the subscription of an installed order ends.
+    /// Warns once that the subscription of an installed order ends.
     pub(crate) fn warn_of_term(&mut self) {
         let record = &self.state.record;
         let end = unwarned_term(record)

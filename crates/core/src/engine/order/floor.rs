@@ -13,7 +13,7 @@ const FORMER: usize = 4;
 /// When numbers were asked about, by account and number: polls, and calls for the domain details.
 pub(crate) type Floors = HashMap<(Arc<str>, Box<str>), (Time, Option<Time>)>;
 
-/// The vendor's floor is the number's, whatever we call the order today.
+/// The vendor's floor belongs to the number, whatever the order is called today.
 pub(crate) fn keep_floor(record: &mut OrderRecord, floors: &Floors) {
     let Some((polled, asked)) = floors.get(&(record.account.clone(), record.handle.clone())) else { return };
     record.polled = Some(*polled);

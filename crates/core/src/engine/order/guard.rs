@@ -36,7 +36,7 @@ impl Orders {
 }
 
 impl Order<'_> {
-    /// The guard's look: put back what is missing, say what was changed by hand, leave it alone.
+    /// The guard's check: restores what is missing; reports what was changed, and leaves it alone.
     pub(crate) fn look_at_files(&mut self, inspection: &Inspection) {
         let record = &self.state.record;
         let Some(installed) = &record.installed else { return self.forget_spare() };
@@ -113,7 +113,7 @@ impl Order<'_> {
         self.forget_spare();
     }
 
-    /// Nothing but the link to what is installed is gone. It needs no file of the operator's, such as a key.
+    /// Only the link to the installed generation is missing. Restoring it needs no key or other file of the operator.
     fn link_again(&mut self, bundle: Vec<Certificate>, material: Material) {
         self.set_bundle(Bundle::Passed(bundle, Box::new(material)));
         self.state.record.staged.clone_from(&self.state.record.installed);
@@ -123,7 +123,7 @@ impl Order<'_> {
         self.outbox.save_first();
     }
 
-    /// What readers lack is an alarm for as long as they lack it.
+    /// Missing files are an alarm for as long as they are missing.
     fn tell_lost(&mut self, inspection: &Inspection, missing: bool) {
         let record = &self.state.record;
         let mut lost = [&inspection.unreadable[..], &inspection.unseen].concat();
@@ -191,7 +191,7 @@ impl Order<'_> {
             })
     }
 
-    /// The guard's usual finding. The bundle serves to put missing files back, and is not kept.
+    /// The guard's usual finding. The bundle serves to restore missing files, and is not kept.
     pub(crate) fn nothing_new(&mut self, bundle: Vec<Certificate>) {
         let held_back = self
             .state

@@ -21,7 +21,7 @@ use crate::engine::time::Time;
 /// new.
 const HINT_REST: Duration = Duration::from_secs(600);
 
-/// The rest is an interval long before it was doubled so often.
+/// It reaches an interval long before this many doublings.
 const MAX_DOUBLINGS: u8 = 20;
 
 /// What was known of an order before a poll that a hint asked for.
@@ -139,7 +139,7 @@ impl Order<'_> {
         }
     }
 
-    /// The operator knows of the announced revocation; whether there was one.
+    /// The operator acknowledges the announced revocation; whether there was one.
     pub(crate) fn revocation_accepted(&mut self) -> bool {
         let pushed = self.state.record.pushed.as_mut();
         if pushed.and_then(|pushed| pushed.revocation.take()).is_none() {

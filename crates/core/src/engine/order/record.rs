@@ -50,7 +50,7 @@ pub struct OrderRecord {
     /// Answers in a row with an unknown code.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unknowns: u32,
-    /// Since when the vendor has been at work on another certificate beside the installed one.
+    /// Since when a re-issue has been pending at the vendor.
     #[serde(rename = "reissue_ms", skip_serializing_if = "Option::is_none")]
     pub reissue: Option<Time>,
     /// The order number as answers name it, where the order is asked about by another one.
@@ -67,7 +67,7 @@ pub struct OrderRecord {
     /// What is about to be put into place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staged: Option<Box<Generation>>,
-    /// Whether what is staged is an older generation that the operator wants back.
+    /// Whether the staged generation is an older one, from a rollback.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rollback: bool,
     #[serde(default, skip_serializing_if = "is_default")]
@@ -90,7 +90,7 @@ pub struct OrderRecord {
     /// What push notifications have left behind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pushed: Option<Box<Pushed>>,
-    /// Trouble on this machine that keeps a bundle from its place.
+    /// The local failure that keeps a bundle from being installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Box<Trouble>>,
     /// How the files differ from what was installed, in words.
@@ -146,7 +146,7 @@ impl OrderRecord {
         }
     }
 
-    /// Translates its times on the schedule's line: those of the past, and those to come.
+    /// Converts its schedule times: those in the past, and those to come.
     pub fn rebase(&mut self, past: impl Fn(&mut Time), future: impl Fn(&mut Time)) {
         past(&mut self.waiting_since);
         [&mut self.polled, &mut self.reissue].into_iter().flatten().for_each(&past);
@@ -186,7 +186,7 @@ impl OrderRecord {
         self.pushed.as_ref()?.hinted.filter(|_| self.phase.is_polled())
     }
 
-    /// When it is to be polled next, as far as the order alone is concerned.
+    /// When it should be polled next, apart from its account.
     pub fn wanted(&self, now: Now) -> Option<Time> {
         [self.hint().map(|hint| hint.max(now.time)), self.due].into_iter().flatten().min()
     }
@@ -399,7 +399,7 @@ pub struct Pushed {
     pub revocation: Option<Announced>,
 }
 
-/// What was wanted of another number is wanted no more; what is installed stays, and so does its alarm.
+/// For another number, hints are dropped; what is installed stays, and so does its alarm.
 pub(crate) fn of_another_number(old: &OrderRecord) -> Option<Box<Pushed>> {
     let revocation = old.revocation().cloned()?;
     Some(Box::new(Pushed { revocation: Some(revocation), ..Pushed::default() }))

@@ -26,7 +26,7 @@ pub(crate) enum Busy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Work {
     Activate,
-    /// Find the generation before the current one, to put it back.
+    /// Find the previous generation, to roll back to it.
     RollBack,
     Verify,
     Stage,
@@ -41,7 +41,7 @@ pub(crate) enum PollOutcome {
     /// No answer that can be understood, so far.
     #[default]
     Nothing,
-    /// An answer that leaves it open whether the vendor takes the login.
+    /// An answer that does not show whether the login is accepted.
     Answer,
     /// The vendor refused the login.
     Refused,
@@ -67,13 +67,13 @@ impl PollOutcome {
 pub(crate) struct Pending {
     /// The bundle has not been through the gate since it, the keys or the configuration changed.
     pub(crate) verify: bool,
-    /// Look whether the installed files are still what they were.
+    /// Check that the installed files are unchanged.
     pub(crate) look: bool,
     /// Put the generation before the current one back.
     pub(crate) rollback: bool,
     /// Remove old generations.
     pub(crate) sweep: bool,
-    /// Write the refused bundle where the operator can look at it.
+    /// Write the refused bundle to the quarantine directory.
     pub(crate) quarantine: bool,
     /// The bundle could not be judged, because a file of this machine could not be read; that is the trouble on record.
     pub(crate) unread: bool,
@@ -93,7 +93,7 @@ pub(crate) struct OrderState {
     pub(crate) bundle: Bundle,
     pub(crate) busy: Busy,
     pub(crate) pending: Pending,
-    /// The operator wants it polled now, or a changed credential is to be tried with it.
+    /// A command wants it polled now, or its poll is to try a changed credential.
     pub(crate) urgent: bool,
     pub(crate) poll_outcome: PollOutcome,
     /// Where it stands in its gate's queue.
