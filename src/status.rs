@@ -20,11 +20,9 @@ use certcollectd_core::engine::account::record::AccountRecord;
 use certcollectd_core::engine::account::record::Cause;
 use certcollectd_core::engine::account::sent::{self, Replacement};
 use certcollectd_core::engine::loaded::Loaded;
-
 use certcollectd_core::engine::order::lifetime::TERM_WARNING;
 use certcollectd_core::engine::order::names;
 use certcollectd_core::engine::order::phase::Phase;
-
 use certcollectd_core::engine::order::record::{
     Announced, Debt, Generation, Heard, Mood, OrderRecord, order_number,
 };
