@@ -12,11 +12,19 @@ const STACK: usize = 16 * 1024;
 pub fn spare(wanted: usize) -> io::Result<()> {
     let wait = Mutex::new(());
     scope(|threads| {
-        let _all_begun = wait.lock();
-        (0..wanted).try_for_each(|_| {
+        let all_begun = wait.lock();
+        let mut begun = Vec::with_capacity(wanted);
+        let refused = (0..wanted).try_for_each(|_| {
             let spare = Builder::new().name("spare".into()).stack_size(STACK);
-            spare.spawn_scoped(threads, || drop(wait.lock())).map(drop)
-        })
+            begun.push(spare.spawn_scoped(threads, || drop(wait.lock()))?);
+            Ok(())
+        });
+        drop(all_begun);
+        // The end of the scope waits for what they do, not for the threads themselves.
+        for thread in begun {
+            let _ = thread.join();
+        }
+        refused
     })
 }
 
