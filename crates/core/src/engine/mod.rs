@@ -9,7 +9,7 @@
 //!
 //! The rooms: [`order`] is one order's way from the vendor's answer to its files, [`account`] whether and how an account
 //! calls, [`hooks`] what is owed to the servers; [`outbox`] what one event leads to, and the save before it. Beside
-//! them stand what sets them going ([`command`], [`push`], `polls`, `reload`) and the arithmetic ([`schedule`],
+//! them stand what sets them going ([`command`], [`push`], `reload`) and the arithmetic ([`schedule`],
 //! [`time`]).
 
 pub mod account;

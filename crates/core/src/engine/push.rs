@@ -14,6 +14,7 @@ use crate::config::HookEvent;
 use crate::engine::Engine;
 use crate::engine::id::OrderId;
 use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::hints::is_named;
 use crate::engine::time::Time;
 
 /// Maximum number of distinct notifications kept in a history within [`WINDOW`]; of equal ones, the
@@ -72,7 +73,12 @@ impl Recent {
 
 impl Engine {
     pub(crate) fn hinted(&mut self, hint: &Hint) {
-        let ids: Vec<OrderId> = self.orders.ids().filter(|id| self.order(*id).is_named(hint)).collect();
+        // Looked at only: what a notification does not name is not caught up on.
+        let named = |id: &OrderId| {
+            let state = self.orders.state(*id);
+            !state.removed && is_named(&state.record, &self.config.orders[state.entry].handle, hint)
+        };
+        let ids: Vec<OrderId> = self.orders.ids().filter(named).collect();
         if hint.revocation && ids.is_empty() {
             let mut recent = std::mem::take(&mut self.recent);
             self.accounts().revocation_of_a_stranger(hint, &mut recent);

@@ -3,7 +3,7 @@
 use crate::api::Reply;
 use crate::api::code::Row;
 
-/// What is done while [`Engine::hear`] reads an answer.
+/// What is done while an answer is read.
 pub(crate) const READING: &str = "reading the vendor's answer";
 
 pub(crate) fn internal_error(doing: &str) -> String {

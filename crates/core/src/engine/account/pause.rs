@@ -16,7 +16,7 @@ fn way_of(account: &Account) -> u64 {
 }
 
 impl Accounts<'_> {
-    /// See [`Gate::pause`]; remembers on which way that was.
+    /// See [`super::gate::Gate::pause`]; remembers on which way that was.
     pub(crate) fn pause(&mut self, gate: usize, until: Time, cause: Cause, why: &str) {
         let way = self.account_of(gate).map(way_of);
         let state = &mut self.gates[gate];

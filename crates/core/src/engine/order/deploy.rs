@@ -29,7 +29,7 @@ impl Order<'_> {
             Bundle::Passed(..) | Bundle::Refused(_) => (true, state.pending.verify),
         };
         state.pending.verify = verify;
-        state.pending.quarantine = false;
+        state.pending.quarantine &= matches!(bundle, Bundle::Unjudged(_) | Bundle::Refused(_));
         state.hold_until = None;
         state.bundle = bundle;
         if std::mem::replace(&mut state.record.bundled, kept) || kept {

@@ -50,12 +50,13 @@ impl Order<'_> {
                 drift.push(format!("something else is where the link belongs: {what}; move it away"));
             }
             Link::Generation(name) if elsewhere => {
-                drift.push(format!("the link was set to generation {name} by another program"))
+                drift.push(format!("the link was set to generation {name} outside certcollectd"))
             }
             Link::Generation(_) | Link::Missing | Link::Unknown(_) => {}
         }
         let in_the_way = !drift.is_empty() || !inspection.unreadable.is_empty();
-        drift.extend(inspection.altered.iter().map(|file| format!("{file} was changed by another program")));
+        drift
+            .extend(inspection.altered.iter().map(|file| format!("{file} was changed outside certcollectd")));
         let foreign = in_the_way || !drift.is_empty();
         drift.extend(inspection.unmended.iter().cloned());
         let drift = Some(drift.join("; ")).filter(|drift| !drift.is_empty());

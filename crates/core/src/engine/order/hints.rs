@@ -12,7 +12,7 @@ use crate::cert::Fingerprint;
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::order::phase::Phase;
-use crate::engine::order::record::Announced;
+use crate::engine::order::record::{Announced, OrderRecord};
 use crate::engine::order::state::Busy;
 use crate::engine::time::Time;
 
@@ -34,28 +34,23 @@ pub(crate) struct Known {
     installed: Option<Fingerprint>,
 }
 
-impl Order<'_> {
-    pub(crate) fn is_named(&self, hint: &Hint) -> bool {
-        let state = &*self.state;
-        if state.removed {
-            return false;
-        }
-        let among = |names: &[String], text: &str| names.iter().any(|name| name == text);
-        let handle = &self.entry().handle;
-        let by_handle = match handle {
-            OrderRef::CertificateId(text) => among(&hint.certificates, text),
-            OrderRef::OrderNumber(_) | OrderRef::BaseOrderNumber(_) => among(&hint.numbers, handle.text()),
-        };
-        let pushed = state.record.pushed.as_ref();
-        let certificate = pushed.and_then(|pushed| pushed.certificate.as_deref());
-        let serial =
-            state.record.installed.as_ref().map(|installed| installed.serial.trim_start_matches('0'));
-        by_handle
-            || state.record.number.as_deref().is_some_and(|number| among(&hint.numbers, number))
-            || certificate.is_some_and(|certificate| among(&hint.certificates, certificate))
-            || serial.is_some_and(|serial| among(&hint.serials, serial))
-    }
+/// Whether a notification names this order, known to the vendor by this reference.
+pub(crate) fn is_named(record: &OrderRecord, handle: &OrderRef, hint: &Hint) -> bool {
+    let among = |names: &[String], text: &str| names.iter().any(|name| name == text);
+    let by_handle = match handle {
+        OrderRef::CertificateId(text) => among(&hint.certificates, text),
+        OrderRef::OrderNumber(_) | OrderRef::BaseOrderNumber(_) => among(&hint.numbers, handle.text()),
+    };
+    let pushed = record.pushed.as_ref();
+    let certificate = pushed.and_then(|pushed| pushed.certificate.as_deref());
+    let serial = record.installed.as_ref().map(|installed| installed.serial.trim_start_matches('0'));
+    by_handle
+        || record.number.as_deref().is_some_and(|number| among(&hint.numbers, number))
+        || certificate.is_some_and(|certificate| among(&hint.certificates, certificate))
+        || serial.is_some_and(|serial| among(&hint.serials, serial))
+}
 
+impl Order<'_> {
     /// Has an order polled as soon as manners allow.
     pub(crate) fn want_poll(&mut self) {
         let state = &*self.state;
