@@ -72,10 +72,20 @@ pub(super) fn carry_out(path: &Path, config: &Config, command: Command) -> Resul
         return Ok(reply);
     }
     let found = prepare(path)?;
-    match take_lock(&found.config.state_dir) {
-        // A daemon that was just starting is listening by now.
-        Err(StoreError::Locked { dir, by }) => by_daemon()?.ok_or_else(|| fail(Exit::Usage, &deaf(&dir, by))),
-        lock => directly(&found, open_store(&found.config, lock)?, command),
+    let mut asked_again = false;
+    loop {
+        match take_lock(&found.config.state_dir) {
+            Err(StoreError::Locked { dir, by }) => {
+                // A daemon that was just starting is listening by now, or has ended meanwhile.
+                if let Some(reply) = by_daemon()? {
+                    return Ok(reply);
+                }
+                if std::mem::replace(&mut asked_again, true) {
+                    return Err(fail(Exit::Usage, &deaf(&dir, by)));
+                }
+            }
+            lock => return directly(&found, open_store(&found.config, lock)?, command),
+        }
     }
 }
 
