@@ -326,10 +326,16 @@ fn when(time: Time, now: Now) -> String {
 impl OrderStatus {
     fn new(order: &Order, record: Option<&OrderRecord>, account: &AccountRecord, now: Now) -> Self {
         let handle = order.handle.identity();
-        let blank = OrderRecord::new(order.account.clone(), handle.as_str().into(), now);
         // A record of another number under the same name counts only for what is installed.
         let same = record.filter(|record| *record.handle == *handle);
-        let (own, record) = (same.unwrap_or(&blank), record.unwrap_or(&blank));
+        let blank;
+        let (own, record) = match (same, record) {
+            (Some(own), Some(record)) => (own, record),
+            (own, record) => {
+                blank = OrderRecord::new(order.account.clone(), handle.as_str().into(), now);
+                (own.unwrap_or(&blank), record.unwrap_or(&blank))
+            }
+        };
         let due = same.and_then(|record| record.wanted(now));
         let barred = due.is_some() && account.not_before(Time::MIN).is_none();
         let due = due.and_then(|due| account.not_before(due));
