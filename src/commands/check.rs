@@ -240,7 +240,7 @@ fn check_secret(
             let odd = invisible::oddities(&secret);
             if !odd.is_empty() {
                 let help = format!(
-                    "it is invisible, and a login with it may be refused; to remove it: {}",
+                    "it is invisible, and a login with it may be refused; write the password without it: {}",
                     source.remedy()
                 );
                 report.warning(about.clone(), format!("{who} has {}", odd.join(", ")), &help);

@@ -190,7 +190,7 @@ fn responses(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<us
             continue;
         }
         Diagnostic::warning(
-            format!("`response` is not a format of product = \"{}\" has", product.as_str()),
+            format!("`response` is not a format of product = \"{}\"", product.as_str()),
             written.response_at.unwrap_or(written.name_at),
         )
         .also(origin.name, format!("`{}` is requested in its product's default format", order.name))

@@ -381,7 +381,7 @@ fn each_response_setting_brings_every_product_home() {
             let cert = setting.read(&format!("out/{}/cert.pem", product.as_str()));
             assert_eq!(cert, setting.newest(number), "{word} {}", product.as_str());
             // A product that does not have the form keeps its own, and that is said.
-            let warning = format!("`response` is not a format of product = \"{}\" has", product.as_str());
+            let warning = format!("`response` is not a format of product = \"{}\"", product.as_str());
             assert_eq!(
                 said.contains(&warning),
                 !response.fits(product),

@@ -261,7 +261,7 @@ fn response(table: &Table<'_>, product: Product) -> Option<Response> {
     let item = table.get("response")?;
     let response = item.parse(account::RESPONSE_HELP, account::response)?;
     if !response.fits(product) {
-        let what = format!("is not a format of product = \"{}\" has", product.as_str());
+        let what = format!("is not a format of product = \"{}\"", product.as_str());
         item.refuse(&what, format!("use one of {}", Response::fitting(product).join(", ")));
     }
     Some(response)

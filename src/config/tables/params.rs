@@ -30,7 +30,7 @@ pub(crate) fn params(table: &Table<'_>) -> Params {
             break;
         }
         let same = |(known, _): &(Box<str>, Box<str>)| known.eq_ignore_ascii_case(name);
-        let help = "the vendor ignores upper and lower case";
+        let help = "the vendor does not distinguish upper and lower case";
         let named = refuse_if(found.iter().any(same), "is given twice", help).and_then(|()| check_name(name));
         if let Err(wrong) = named {
             let what = format!("`{}` in `params` {}", Untrusted::new(name), wrong.what);

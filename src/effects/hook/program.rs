@@ -153,7 +153,9 @@ fn spawn(arguments: &[String], environment: Vec<(&'static str, OsString)>) -> Re
                     .into()
             }
             Some(Errno::TXTBSY) => "it is being written to".into(),
-            Some(Errno::TOOBIG) => "this system allows fewer arguments; is LimitSTACK= very small?".into(),
+            Some(Errno::TOOBIG) => {
+                "this system allows less for arguments and environment; is LimitSTACK= very small?".into()
+            }
             _ => errno::cause(&error),
         });
         format!("{} cannot be started: {why}", path.display())

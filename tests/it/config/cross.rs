@@ -420,7 +420,7 @@ fn a_form_of_answers_that_a_product_does_not_have() {
     };
     let orders = order("www", "ssl", "1") + &order("jane", "smime", "2") + &order("joe", "smime", "3");
     assert_snapshot!(said(&format!("{ACCOUNT}response = \"zip\"\n{orders}")), @r##"
-    warning: `response` is not a format of product = "smime" has
+    warning: `response` is not a format of product = "smime"
       --> config.toml:6:12
        |
      6 | response = "zip"
@@ -456,7 +456,7 @@ fn a_form_of_answers_of_one_order() {
     // What the account says is for the others.
     assert_eq!(said(&format!("{ACCOUNT}response = \"netscape\"\n{}", order("mark", "zip"))), "");
     assert_snapshot!(said(&format!("{ACCOUNT}{}", order("smime", "zip"))), @r##"
-    error: `response` is not a format of product = "smime" has
+    error: `response` is not a format of product = "smime"
       --> config.toml:10:12
        |
     10 | response = "zip"
