@@ -238,7 +238,7 @@ impl Daemon {
             }
             Message::Ping(sender) => _ = sender.send(self.vitals()),
             Message::Finding { text, holds } => {
-                self.vitals.find(text, holds);
+                self.vitals.set_finding(text, holds);
                 self.tell_status();
             }
             Message::Command(command, sender) => self.command(command, sender),

@@ -337,8 +337,8 @@ impl OrderStatus {
             }
         };
         let due = same.and_then(|record| record.wanted(now));
-        let barred = due.is_some() && account.not_before(Time::MIN).is_none();
-        let due = due.and_then(|due| account.not_before(due));
+        let barred = due.is_some() && account.earliest_call(Time::MIN).is_none();
+        let due = due.and_then(|due| account.earliest_call(due));
         let waits_since = same.and_then(OrderRecord::waits_since);
         let heard = own.heard.as_deref();
         let term_end = heard.and_then(|heard| heard.details.term_end);

@@ -337,7 +337,7 @@ impl Engine {
 
     fn recount(&mut self, id: OrderId) {
         let state = &mut self.orders.states[id.0 as usize];
-        let new = state.count();
+        let new = state.tally();
         self.tallies.recount(&mut state.tally, new);
     }
 

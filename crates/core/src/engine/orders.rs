@@ -9,7 +9,7 @@ use crate::engine::adopted::Adopted;
 use crate::engine::id::OrderId;
 use crate::engine::loaded::Remembered;
 use crate::engine::order::Order;
-use crate::engine::order::floor::Floors;
+use crate::engine::order::floor::LastAsked;
 use crate::engine::order::record::{Former, order_number};
 use crate::engine::order::state::OrderState;
 use crate::engine::outbox::Outbox;
@@ -74,17 +74,17 @@ impl Orders {
     }
 
     /// The vendor's floor belongs to the number, whatever the order is called today.
-    pub(crate) fn floors(&self) -> Floors {
+    pub(crate) fn last_asked(&self) -> LastAsked {
         let archived = self.archive.values().map(|known| &known.record);
         let present = self.states.iter().map(|state| &state.record);
-        let mut floors = Floors::new();
+        let mut last_asked = LastAsked::new();
         for record in archived.chain(present) {
             for former in record.former.iter().cloned().chain(Former::of(record)) {
                 let Former { account, handle, polled, asked } = former;
-                let known = floors.entry((account, handle)).or_insert((polled, asked));
+                let known = last_asked.entry((account, handle)).or_insert((polled, asked));
                 *known = (known.0.max(polled), known.1.max(asked));
             }
         }
-        floors
+        last_asked
     }
 }

@@ -199,7 +199,7 @@ impl Outbox {
     }
 
     /// The list of effects, with the save in its place.
-    pub(crate) fn empty(&mut self, changes: Option<Changes>) -> Vec<Effect> {
+    pub(crate) fn drain(&mut self, changes: Option<Changes>) -> Vec<Effect> {
         let mut list = Vec::with_capacity(self.effects.len() + self.messages.len() + 1);
         list.extend(
             changes.filter(|changes| !changes.is_empty()).map(|changes| Effect::Save(Box::new(changes))),

@@ -13,7 +13,7 @@ use crate::engine::loaded::Remembered;
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::bundle::Bundle;
 use crate::engine::order::deploy;
-use crate::engine::order::floor::{Floors, become_another, keep_floor};
+use crate::engine::order::floor::{LastAsked, become_another, keep_floor};
 use crate::engine::order::phase::{Phase, Trigger, transition};
 use crate::engine::order::record::OrderRecord;
 use crate::engine::order::state::{Busy, OrderState, Pending, PollOutcome};
@@ -26,17 +26,22 @@ impl Engine {
     /// Adds every configured order that is not there yet.
     pub(crate) fn add_orders(&mut self) {
         let config = self.config.clone();
-        let (floors, threats) = (self.orders.floors(), self.orders.threats());
+        let (last_asked, threats) = (self.orders.last_asked(), self.orders.threats());
         for (entry, order) in config.orders.iter().enumerate() {
             if self.orders.find(&order.name).is_none() {
-                self.add_order(entry, order, (&floors, &threats));
+                self.add_order(entry, order, (&last_asked, &threats));
             }
         }
         self.accounts().count_lost_calls();
         self.accounts().leave_old_ways();
     }
 
-    fn add_order(&mut self, entry: usize, order: &config::Order, (floors, threats): (&Floors, &Threats)) {
+    fn add_order(
+        &mut self,
+        entry: usize,
+        order: &config::Order,
+        (last_asked, threats): (&LastAsked, &Threats),
+    ) {
         let handle: Box<str> = order.handle.identity().into();
         let known = self.orders.archive.remove(&order.name);
         let fresh = known.is_none();
@@ -52,7 +57,7 @@ impl Engine {
             record.pushed = threats.get(&(record.account.clone(), record.handle.clone())).cloned();
         }
         if fresh || another {
-            keep_floor(&mut record, floors);
+            keep_floor(&mut record, last_asked);
         }
         record.polled = record.polled.map(|polled| polled.min(self.now.time + LONGEST_CALL));
         for debt in &mut record.debts {
@@ -157,7 +162,7 @@ impl Engine {
                 *name == account.name
             });
             if before.is_some_and(|before| before != account) {
-                self.accounts().details_allowed_again(&account.name);
+                self.accounts().domains_allowed_again(&account.name);
                 self.accounts().credential_touched(&account.name);
             }
         }
@@ -191,12 +196,12 @@ impl Engine {
             && same_account
             && before.settings.product == after.settings.product;
         if !same_number {
-            let floors = self.orders.floors();
+            let last_asked = self.orders.last_asked();
             self.hooks().unready(id);
             self.order(id).drop_bundle();
             let record = &mut self.orders.state_mut(id).record;
             become_another(record, after, &handle, now);
-            keep_floor(record, &floors);
+            keep_floor(record, &last_asked);
             self.orders.state_mut(id).pending = Pending::default();
             // The command that wanted it polled now meant the other number.
             self.orders.state_mut(id).urgent = false;

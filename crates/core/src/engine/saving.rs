@@ -34,7 +34,7 @@ impl Engine {
     /// The list of effects, with the save in its place.
     pub(crate) fn drain_effects(&mut self) -> Vec<Effect> {
         let changes = self.outbox.saves(self.stopping, self.now).then(|| self.take_changes());
-        self.outbox.empty(changes)
+        self.outbox.drain(changes)
     }
 
     fn take_changes(&mut self) -> Changes {

@@ -27,7 +27,7 @@ impl Vitals {
     }
 
     /// Takes in that something does not work, or works again.
-    pub fn find(&mut self, finding: String, holds: bool) {
+    pub fn set_finding(&mut self, finding: String, holds: bool) {
         if holds && self.findings.len() < MAX_FINDINGS {
             self.findings.insert(finding);
         } else if !holds {

@@ -109,7 +109,7 @@ impl Accounts<'_> {
         }
         if !self.orders.state(id).removed {
             self.order(id).judge_again();
-            self.order(id).look_after();
+            self.order(id).schedule_look();
         }
     }
 }

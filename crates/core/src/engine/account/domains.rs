@@ -30,7 +30,7 @@ impl Accounts<'_> {
                     other.as_str()
                 ));
             }
-            match self.gates[gate].shut(self.config, self.outbox, self.now) {
+            match self.gates[gate].why_shut(self.config, self.outbox, self.now) {
                 Some(why) => Err(format!("nothing was asked: {why}")),
                 None => Ok((gate, number, id)),
             }
@@ -165,7 +165,7 @@ impl Accounts<'_> {
     }
 
     /// "Permission denied!": the login is fine, this endpoint is not open to the account.
-    pub(crate) fn details_refused(&mut self, gate: usize, text: &str) {
+    pub(crate) fn domains_refused(&mut self, gate: usize, text: &str) {
         let account = self.gates[gate].name.clone();
         let Some(login) = self.account_of(gate).map(login_of) else { return };
         let first = self.gates[gate].record.details_refused.is_none();
@@ -183,7 +183,7 @@ impl Accounts<'_> {
     }
 
     /// The credential was read: another one than the refused one may be allowed more.
-    pub(crate) fn details_tagged(&mut self, gate: usize, tag: Option<CredentialTag>) {
+    pub(crate) fn domains_tagged(&mut self, gate: usize, tag: Option<CredentialTag>) {
         let Some(refused) = &mut self.gates[gate].record.details_refused else { return };
         match (refused.tag, tag) {
             (_, None) => return,
@@ -195,7 +195,7 @@ impl Accounts<'_> {
     }
 
     /// The account's entry was changed.
-    pub(crate) fn details_allowed_again(&mut self, account: &str) {
+    pub(crate) fn domains_allowed_again(&mut self, account: &str) {
         if let Some(gate) = self.gate_of(account)
             && self.gates[gate].record.details_refused.take().is_some()
         {

@@ -100,7 +100,7 @@ impl Gate {
     }
 
     /// Why no call can be made at present.
-    pub(crate) fn shut(&self, config: &Config, outbox: &Outbox, now: Now) -> Option<String> {
+    pub(crate) fn why_shut(&self, config: &Config, outbox: &Outbox, now: Now) -> Option<String> {
         let Gate { name, record, .. } = self;
         if self.removed {
             return Some("its account is no longer configured".into());
@@ -127,7 +127,7 @@ impl Gate {
     }
 
     /// Whether a side call of this kind is under way.
-    pub fn flies(&self, is_it: impl Fn(&SideCall) -> bool) -> bool {
+    pub fn has_in_flight(&self, is_it: impl Fn(&SideCall) -> bool) -> bool {
         self.in_flight.as_ref().is_some_and(|in_flight| match &in_flight.purpose {
             Purpose::SideCall(side_call) => is_it(side_call),
             Purpose::Poll { .. } => false,

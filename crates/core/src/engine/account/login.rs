@@ -42,7 +42,7 @@ impl Accounts<'_> {
         let gate = self.gate_of_call(account)?;
         self.gates[gate].sent = credential;
         let InFlight { purpose, probe } = self.end_call(gate)?;
-        self.count(gate, outcome.as_ref().map(|_| ()));
+        self.count_outcome(gate, outcome.as_ref().map(|_| ()));
         let news = match outcome {
             Err(failure) if failure.unsent() => {
                 self.gates[gate].record.probe = probe;

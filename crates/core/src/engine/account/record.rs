@@ -79,7 +79,7 @@ impl AccountRecord {
 
     /// When an order that is due may be called about: not within a pause, not while a call without an answer may still
     /// arrive, and never while the account is closed.
-    pub fn not_before(&self, due: Time) -> Option<Time> {
+    pub fn earliest_call(&self, due: Time) -> Option<Time> {
         let open = self.closed.is_none() || self.probe;
         let due = due.max(self.may_arrive_until());
         open.then(|| self.paused_until.map_or(due, |until| until.max(due)))

@@ -54,10 +54,10 @@ impl Accounts<'_> {
             }
         }
         let same = |side_call: &SideCall| side_call.replaced_number() == Some(number.as_str());
-        if self.gates[gate].side_calls.iter().any(same) || self.gates[gate].flies(same) {
+        if self.gates[gate].side_calls.iter().any(same) || self.gates[gate].has_in_flight(same) {
             return Some(format!("a replacement of order {number} is already in progress"));
         }
-        if let Some(why) = self.gates[gate].shut(self.config, self.outbox, self.now) {
+        if let Some(why) = self.gates[gate].why_shut(self.config, self.outbox, self.now) {
             return Some(format!("nothing was sent: {why}"));
         }
         if command.again {
@@ -140,7 +140,7 @@ impl Accounts<'_> {
     }
 
     /// As `settle_replacement`, for orders that are not configured.
-    pub(crate) fn settle_nameless(&mut self, gate: usize) {
+    pub(crate) fn settle_unconfigured(&mut self, gate: usize) {
         let open: Vec<Box<str>> =
             open(&self.gates[gate].record.replacements).map(|known| known.number.clone()).collect();
         let named = |number: &str| {

@@ -33,7 +33,7 @@ impl Accounts<'_> {
             let text = format!("no account named {} is configured", crate::api::Untrusted::new(account));
             return self.outbox.reply(token, false, &text);
         };
-        self.settle_nameless(gate);
+        self.settle_unconfigured(gate);
         self.revocation_of_a_stranger_known(gate);
         let is_open = self.gates[gate].record.closed.is_none();
         if is_open && self.gates[gate].record.rests(self.now.time) {
@@ -82,7 +82,7 @@ impl Accounts<'_> {
     /// The present credential was read.
     pub(crate) fn credential_tagged(&mut self, account: &str, tag: Option<CredentialTag>) {
         let Some(gate) = self.gate_of(account) else { return };
-        self.details_tagged(gate, tag);
+        self.domains_tagged(gate, tag);
         let resuming = std::mem::take(&mut self.gates[gate].resuming);
         // A credential whose call has not left yet was not tried.
         let unsent = self.gates[gate].record.probe;

@@ -71,7 +71,7 @@ impl Accounts<'_> {
 
     pub(crate) fn want_resend(&mut self, token: Token, target: &Target) {
         let found = self.resolve(target).and_then(|(gate, number, _)| {
-            match self.gates[gate].shut(self.config, self.outbox, self.now) {
+            match self.gates[gate].why_shut(self.config, self.outbox, self.now) {
                 Some(why) => Err(format!("nothing was sent: {why}")),
                 None => Ok((gate, number)),
             }
@@ -88,7 +88,7 @@ impl Accounts<'_> {
         if self.gates[gate].side_calls.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
-        if let Some(why) = self.gates[gate].shut(self.config, self.outbox, self.now) {
+        if let Some(why) = self.gates[gate].why_shut(self.config, self.outbox, self.now) {
             for side_call in std::mem::take(&mut self.gates[gate].side_calls) {
                 self.tell_asker(&side_call, &format!("nothing was sent: {why}"));
             }
@@ -194,7 +194,7 @@ impl Accounts<'_> {
             },
             Kind::Domains { number, order } => {
                 if row.class == Class::EndpointRefused {
-                    self.details_refused(gate, &refusal("no domain details", row, reply));
+                    self.domains_refused(gate, &refusal("no domain details", row, reply));
                 }
                 if !is_error(reply.code) {
                     self.domains_heard(*order, number, side_call.token, reply);
@@ -217,11 +217,11 @@ impl Accounts<'_> {
         if self.outbox.waiters.is_empty() || self.gates[gate].in_flight.is_some() {
             return;
         }
-        let Some(why) = self.gates[gate].shut(self.config, self.outbox, self.now) else { return };
+        let Some(why) = self.gates[gate].why_shut(self.config, self.outbox, self.now) else { return };
         let waiting = |id: &OrderId| self.orders.state(*id).gate == gate && self.orders.state(*id).urgent;
         let ids: Vec<OrderId> = self.outbox.waiters.keys().copied().filter(waiting).collect();
         for id in ids {
-            if self.gates[gate].record.not_before(self.now.time).is_none() {
+            if self.gates[gate].record.earliest_call(self.now.time).is_none() {
                 self.orders.state_mut(id).urgent = false;
             }
             let (name, next) = (self.orders.name_of(id), self.order(id).next_poll());

@@ -38,7 +38,7 @@ impl Accounts<'_> {
     }
 
     /// A call has ended.
-    pub(crate) fn count(&mut self, gate: usize, outcome: Result<(), &Failure>) {
+    pub(crate) fn count_outcome(&mut self, gate: usize, outcome: Result<(), &Failure>) {
         match outcome {
             Ok(()) => self.gates[gate].record.unheard = None,
             Err(failure) if failure.unsent() => {}

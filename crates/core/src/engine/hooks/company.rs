@@ -38,7 +38,7 @@ impl Hooks<'_> {
     pub(crate) fn next_company(&mut self, key: &Key, hook: &Hook) -> Company {
         let wait = if hook.merge { self.wait_for_company(key) } else { None };
         let Some(ready) = self.ledger.ready.get_mut(key) else { return Company::default() };
-        ready.wait = wait;
+        ready.wait_until = wait;
         let ready = &self.ledger.ready[key];
         if wait.is_none() {
             let company = self.company(hook, &ready.together, hook.merge);
@@ -81,11 +81,11 @@ impl Hooks<'_> {
         let is_watched = ready.together.iter().any(|id| self.outbox.waiters.contains_key(id));
         let limit = if is_watched { end.min(ready.since + MOMENT) } else { end };
         if self.now.time < limit && self.more_may_be_collected(&key.0, ready, limit) {
-            self.ledger.ready.get_mut(key)?.asked = None;
+            self.ledger.ready.get_mut(key)?.all_polled_since = None;
             return Some(limit);
         }
         let ready = self.ledger.ready.get_mut(key)?;
-        let soon = (*ready.asked.get_or_insert(self.now.time) + MOMENT).min(end);
+        let soon = (*ready.all_polled_since.get_or_insert(self.now.time) + MOMENT).min(end);
         let ready = &self.ledger.ready[key];
         (self.now.time < soon && self.more_may_be_deployed(&key.0, ready, soon)).then_some(soon)
     }

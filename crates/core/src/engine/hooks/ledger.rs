@@ -21,7 +21,7 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) fn next_wake(&self) -> Option<Time> {
-        self.ready.values().filter_map(|ready| ready.wait).min()
+        self.ready.values().filter_map(|ready| ready.wait_until).min()
     }
 
     pub(crate) fn has_work(&self) -> bool {
@@ -54,9 +54,9 @@ pub(crate) struct Ready {
     /// When the first of `together` came to owe it.
     pub(crate) since: Time,
     /// Since when no order is left that is still to be polled.
-    pub(crate) asked: Option<Time>,
+    pub(crate) all_polled_since: Option<Time>,
     /// Company is waited for until then.
-    pub(crate) wait: Option<Time>,
+    pub(crate) wait_until: Option<Time>,
     /// Sort key among hooks: the one that has waited longest is next.
     pub(crate) last_run: Time,
 }
@@ -67,8 +67,8 @@ impl Ready {
             together: BTreeSet::new(),
             apart: BTreeSet::new(),
             since: now.time,
-            asked: None,
-            wait: None,
+            all_polled_since: None,
+            wait_until: None,
             last_run: now.time,
         }
     }
@@ -82,7 +82,7 @@ impl Ready {
             self.since = now.time;
         }
         self.together.insert(id);
-        self.asked = None;
+        self.all_polled_since = None;
     }
 
     pub(crate) fn leave(&mut self, id: OrderId) {

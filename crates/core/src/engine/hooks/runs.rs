@@ -74,7 +74,7 @@ impl Hooks<'_> {
         if running.len() >= MAX_PARALLEL || running.values().any(|running| running.hook == key.0) {
             // Looked at again when a run ends.
             if let Some(ready) = self.ledger.ready.get_mut(key) {
-                ready.wait = None;
+                ready.wait_until = None;
             }
             return;
         }

@@ -15,7 +15,7 @@ pub(crate) enum Bundle {
     /// Refused, the presumed leaf first. The operator may accept it.
     Refused(Vec<Certificate>),
     /// The installed certificate again. It serves only to restore missing files, and is not saved.
-    Spare(Vec<Certificate>),
+    ForRestore(Vec<Certificate>),
 }
 
 impl Bundle {
@@ -25,7 +25,7 @@ impl Bundle {
             Bundle::Unjudged(certificates)
             | Bundle::Passed(certificates, _)
             | Bundle::Refused(certificates)
-            | Bundle::Spare(certificates) => Some(certificates),
+            | Bundle::ForRestore(certificates) => Some(certificates),
         }
     }
 
@@ -35,14 +35,14 @@ impl Bundle {
             Bundle::Unjudged(certificates)
             | Bundle::Passed(certificates, _)
             | Bundle::Refused(certificates)
-            | Bundle::Spare(certificates) => Some(certificates),
+            | Bundle::ForRestore(certificates) => Some(certificates),
         }
     }
 
     pub(crate) fn material(&self) -> Option<&Material> {
         match self {
             Bundle::Passed(_, material) => Some(material),
-            Bundle::None | Bundle::Unjudged(_) | Bundle::Refused(_) | Bundle::Spare(_) => None,
+            Bundle::None | Bundle::Unjudged(_) | Bundle::Refused(_) | Bundle::ForRestore(_) => None,
         }
     }
 

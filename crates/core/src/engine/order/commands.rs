@@ -23,7 +23,9 @@ impl Order<'_> {
             let (phase, name) = (record.phase.predicate(), self.state.name.clone());
             format!("it {phase}: {reason}; run `certcollectd resume {name}` to continue")
         };
-        self.gate.shut(self.config, self.outbox, self.now).or_else(|| record.phase.is_stopped().then(stopped))
+        self.gate
+            .why_shut(self.config, self.outbox, self.now)
+            .or_else(|| record.phase.is_stopped().then(stopped))
     }
 
     fn ask_now(&mut self, token: Token) {

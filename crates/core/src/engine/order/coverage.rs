@@ -43,7 +43,7 @@ impl Order<'_> {
 
     /// After a loss of the state, nothing but the files themselves tells what readers were promised; after a change of the
     /// order's name, what is on record under the old one.
-    pub(crate) fn miss_what_was_found(
+    pub(crate) fn record_uncovered(
         &mut self,
         found: Option<&Certificate>,
         on_record: &[Box<str>],

@@ -23,7 +23,7 @@ impl Order<'_> {
     pub(crate) fn set_bundle(&mut self, bundle: Bundle) {
         let state = &mut *self.state;
         let (kept, verify) = match bundle {
-            Bundle::None | Bundle::Spare(_) => (false, false),
+            Bundle::None | Bundle::ForRestore(_) => (false, false),
             Bundle::Unjudged(_) => (true, true),
             // Keys or configuration may have changed while these were judged.
             Bundle::Passed(..) | Bundle::Refused(_) => (true, state.pending.verify),
@@ -48,7 +48,9 @@ impl Order<'_> {
     pub(crate) fn rejudge_bundle(&mut self) {
         self.state.bundle = match std::mem::take(&mut self.state.bundle) {
             Bundle::Passed(certificates, _) => Bundle::Unjudged(certificates),
-            other @ (Bundle::None | Bundle::Unjudged(_) | Bundle::Refused(_) | Bundle::Spare(_)) => other,
+            other @ (Bundle::None | Bundle::Unjudged(_) | Bundle::Refused(_) | Bundle::ForRestore(_)) => {
+                other
+            }
         };
         self.state.pending.verify = !self.state.bundle.is_none();
     }
@@ -276,7 +278,7 @@ impl Order<'_> {
     pub(crate) fn finish_deploying(&mut self) {
         let owing = self.state.record.owed().any(|debt| debt.event == HookEvent::Installed);
         if !owing && self.state.record.staged.is_none() && self.state.record.phase == Phase::Deploying {
-            self.change_phase(Trigger::Settled, None);
+            self.change_phase(Trigger::HooksDone, None);
             self.set_due();
         }
     }

@@ -11,11 +11,13 @@ use crate::engine::time::{Now, Time};
 const FORMER: usize = 4;
 
 /// When numbers were asked about, by account and number: polls, and calls for the domain details.
-pub(crate) type Floors = HashMap<(Arc<str>, Box<str>), (Time, Option<Time>)>;
+pub(crate) type LastAsked = HashMap<(Arc<str>, Box<str>), (Time, Option<Time>)>;
 
 /// The vendor's floor belongs to the number, whatever the order is called today.
-pub(crate) fn keep_floor(record: &mut OrderRecord, floors: &Floors) {
-    let Some((polled, asked)) = floors.get(&(record.account.clone(), record.handle.clone())) else { return };
+pub(crate) fn keep_floor(record: &mut OrderRecord, last_asked: &LastAsked) {
+    let Some((polled, asked)) = last_asked.get(&(record.account.clone(), record.handle.clone())) else {
+        return;
+    };
     record.polled = Some(*polled);
     if record.domains.is_none() {
         record.domains = asked.map(|asked| Box::new(Domains { asked, heard: None }));

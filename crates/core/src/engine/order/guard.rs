@@ -161,7 +161,7 @@ impl Order<'_> {
 
     /// What is installed is looked after whatever the vendor says, and although it says nothing; not while another
     /// certificate is about to take its place.
-    pub(crate) fn look_after(&mut self) {
+    pub(crate) fn schedule_look(&mut self) {
         let state = &mut *self.state;
         let record = &state.record;
         let rests = record.installed.is_some() && record.staged.is_none() && record.phase.is_polled();
@@ -169,7 +169,7 @@ impl Order<'_> {
     }
 
     fn forget_spare(&mut self) {
-        if matches!(self.state.bundle, Bundle::Spare(_)) {
+        if matches!(self.state.bundle, Bundle::ForRestore(_)) {
             self.state.bundle = Bundle::None;
         }
     }
@@ -200,7 +200,7 @@ impl Order<'_> {
             .rolled_back_from
             .is_some_and(|refused| bundle.iter().any(|certificate| certificate.fingerprint() == refused));
         // A refused re-issue that the vendor no longer offers goes with it.
-        self.set_bundle(if held_back { Bundle::None } else { Bundle::Spare(bundle) });
+        self.set_bundle(if held_back { Bundle::None } else { Bundle::ForRestore(bundle) });
         self.state.pending.look = true;
         if self.change_phase(Trigger::InPlace, None) {
             self.note(

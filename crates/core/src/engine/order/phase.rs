@@ -4,7 +4,7 @@
 //! nothing is installed, deploying while hooks are owed, guarding otherwise.
 //!
 //! ```text
-//! waiting     -> collected    verified, unjudged
+//! waiting     -> collected    verified, postponed
 //!             -> quarantined  refused
 //!             -> deploying    staged
 //!             -> attention    stuck
@@ -17,38 +17,38 @@
 //!             -> attention    stuck
 //!             -> rejected     rejected
 //!             -> revoked      revoked
-//! deploying   -> collected    verified, unjudged, unstaged
+//! deploying   -> collected    verified, postponed, unstaged
 //!             -> quarantined  refused
 //!             -> rest         lost
-//!             -> guarding     settled
+//!             -> guarding     hooks-done
 //!             -> attention    stuck
 //!             -> rejected     rejected
 //!             -> revoked      revoked
-//! guarding    -> collected    verified, unjudged
+//! guarding    -> collected    verified, postponed
 //!             -> quarantined  refused
 //!             -> deploying    staged
 //!             -> attention    stuck
 //!             -> rejected     rejected
 //!             -> revoked      revoked
-//! quarantined -> collected    verified, unjudged
+//! quarantined -> collected    verified, postponed
 //!             -> deploying    staged
 //!             -> attention    stuck
 //!             -> rejected     rejected
 //!             -> revoked      revoked
 //!             -> rest         in-place
-//! attention   -> collected    verified, unjudged
+//! attention   -> collected    verified, postponed
 //!             -> quarantined  refused
 //!             -> deploying    staged
 //!             -> rejected     rejected
 //!             -> revoked      revoked
 //!             -> rest         resumed
-//! rejected    -> collected    verified, unjudged
+//! rejected    -> collected    verified, postponed
 //!             -> quarantined  refused
 //!             -> deploying    staged
 //!             -> attention    stuck
 //!             -> revoked      revoked
 //!             -> rest         resumed
-//! revoked     -> collected    verified, unjudged
+//! revoked     -> collected    verified, postponed
 //!             -> quarantined  refused
 //!             -> deploying    staged
 //!             -> attention    stuck
@@ -129,7 +129,7 @@ words! {
         /// A bundle was refused by the gate.
         Refused = "refused",
         /// A bundle cannot be judged yet, because of something on this machine.
-        Unjudged = "unjudged",
+        Postponed = "postponed",
         /// A complete generation was staged and the intent to use it recorded.
         Staged = "staged",
         /// What was staged is no longer usable; the bundle is still there.
@@ -137,7 +137,7 @@ words! {
         /// Neither what was staged nor the bundle is usable; the vendor has to be asked again.
         Lost = "lost",
         /// Everything owed for the installed generation has been done.
-        Settled = "settled",
+        HooksDone = "hooks-done",
         /// The call is wrong or not allowed, or too many answers in a row made no sense.
         Stuck = "stuck",
         /// The vendor rejected the order.
@@ -171,7 +171,7 @@ pub fn transition(phase: Phase, trigger: Trigger, standing: Standing) -> Phase {
         Standing::Installed => Guarding,
     };
     match (trigger, phase) {
-        (Trigger::Verified | Trigger::Unjudged, _) => Collected,
+        (Trigger::Verified | Trigger::Postponed, _) => Collected,
         // The refused bundle waits beside the order; whatever else is owed goes on.
         (Trigger::Refused, Waiting | Collected | Deploying | Guarding | Quarantined) => Quarantined,
         (Trigger::Refused, Attention | Rejected | Revoked) => Quarantined,
@@ -180,8 +180,8 @@ pub fn transition(phase: Phase, trigger: Trigger, standing: Standing) -> Phase {
         (Trigger::Unstaged, other) => other,
         (Trigger::Lost, Deploying | Collected) => at_rest,
         (Trigger::Lost, other) => other,
-        (Trigger::Settled, Deploying) => Guarding,
-        (Trigger::Settled, other) => other,
+        (Trigger::HooksDone, Deploying) => Guarding,
+        (Trigger::HooksDone, other) => other,
         (Trigger::Stuck, _) => Attention,
         (Trigger::Rejected, _) => Rejected,
         (Trigger::Revoked, _) => Revoked,
@@ -257,7 +257,7 @@ mod tests {
             assert_eq!(transition(phase, Trigger::Resumed, Standing::Bare), Phase::Waiting);
             assert_eq!(transition(phase, Trigger::Resumed, Standing::Owing), Phase::Deploying);
             assert_eq!(transition(phase, Trigger::Resumed, Standing::Installed), Phase::Guarding);
-            for trigger in [Trigger::Unstaged, Trigger::Lost, Trigger::Settled, Trigger::InPlace] {
+            for trigger in [Trigger::Unstaged, Trigger::Lost, Trigger::HooksDone, Trigger::InPlace] {
                 assert_eq!(transition(phase, trigger, Standing::Installed), phase, "{trigger:?}");
             }
         }
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn only_an_installed_order_is_guarded() {
         for phase in Phase::ALL {
-            for trigger in Trigger::ALL.into_iter().filter(|trigger| *trigger != Trigger::Settled) {
+            for trigger in Trigger::ALL.into_iter().filter(|trigger| *trigger != Trigger::HooksDone) {
                 if phase != Phase::Guarding {
                     assert_ne!(
                         transition(phase, trigger, Standing::Bare),

@@ -63,7 +63,7 @@ impl Order<'_> {
             _ => state.record.wanted(self.now),
         };
         match due {
-            Some(due) => match self.gate.record.not_before(due) {
+            Some(due) => match self.gate.record.earliest_call(due) {
                 Some(due) => format!("next poll {}", rfc3339(self.now.wall_of(due).div_euclid(1000))),
                 None => format!("no poll while account {} is closed", state.record.account),
             },

@@ -172,7 +172,7 @@ impl OrderState {
     }
 
     /// What it adds to the counts.
-    pub(crate) fn count(&self) -> Tally {
+    pub(crate) fn tally(&self) -> Tally {
         if self.removed {
             return Tally::default();
         }

@@ -53,7 +53,7 @@ impl Order<'_> {
         state.hold_until = None;
         state.pending.unread = true;
         self.rejudge_bundle();
-        self.change_phase(Trigger::Unjudged, None);
+        self.change_phase(Trigger::Postponed, None);
         let kept =
             if self.state.record.installed.is_some() { "; the installed certificate stays" } else { "" };
         let text = format!(

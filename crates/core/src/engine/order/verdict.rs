@@ -109,7 +109,7 @@ impl Order<'_> {
         let level = if first && unpinned { Level::Warn } else { Level::Info };
         let known = self.state.record.phase == Phase::Collected;
         if first && !overridden {
-            self.miss_what_was_found(found_leaf(inspection), on_record, &material.leaf);
+            self.record_uncovered(found_leaf(inspection), on_record, &material.leaf);
         }
         self.pass_bundle(material);
         self.change_phase(Trigger::Verified, None);
@@ -163,7 +163,7 @@ impl Order<'_> {
         if self.state.record.due.is_none() {
             self.set_due();
         }
-        self.look_after();
+        self.schedule_look();
         self.outbox.save_first();
     }
 
