@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+
 /// How much a note matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {

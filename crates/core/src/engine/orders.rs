@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::config::Config;
 use crate::engine::account::gate::Gate;
@@ -14,6 +15,10 @@ use crate::engine::order::record::{Former, order_number};
 use crate::engine::order::state::OrderState;
 use crate::engine::outbox::Outbox;
 use crate::engine::time::{Now, Time};
+
+/// Number of orders inspected at once when the daemon starts; the others follow, one per [`STEP`].
+const AT_ONCE: usize = 500;
+const STEP: Duration = Duration::from_millis(2);
 
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
@@ -86,5 +91,18 @@ impl Orders {
             }
         }
         last_asked
+    }
+
+    /// What happened to the installed files while no process ran is found at a start, without a call. With
+    /// very many orders the looks follow one another.
+    pub(crate) fn look_at_all(&mut self, now: Time) {
+        let mut from = now;
+        let installed = self.states.iter_mut().filter(|state| state.record.installed.is_some());
+        for (at, state) in installed.enumerate() {
+            if at >= AT_ONCE {
+                from = from + STEP;
+            }
+            state.look_from = Some(from);
+        }
     }
 }

@@ -4,40 +4,17 @@ use crate::api::Request;
 use crate::api::reply::Details;
 use crate::engine::account::Accounts;
 use crate::engine::account::call::Call;
-use crate::engine::account::gate::{Asked, Before, InFlight, Purpose};
+use crate::engine::account::gate::{Asked, InFlight, Purpose};
 use crate::engine::account::login::News;
 use crate::engine::event::Effect;
 use crate::engine::id::OrderId;
-use crate::engine::order::state::{Busy, PollOutcome};
+use crate::engine::order::state::Busy;
 
 impl Accounts<'_> {
     pub(crate) fn start_call(&mut self, gate: usize, id: OrderId) {
-        let request = self.order(id).collect_request();
-        let entry = self.entry(id);
-        let account = entry.account.clone();
-        let (handle, endpoint): (Box<str>, _) =
-            (entry.handle.identity().into(), entry.settings.product.endpoint());
         let arrives = self.latest_arrival();
-        let state = self.orders.state_mut(id);
-        let (urgent, hinted) = (std::mem::take(&mut state.urgent), state.record.take_hint());
-        state.poll_outcome = PollOutcome::Nothing;
-        let record = &mut state.record;
-        let before =
-            Before { polled: record.polled, due: record.due, failures: record.failures, urgent, hinted };
-        // Recorded before the call, as if its end would never be known.
-        record.account = account.clone();
-        record.handle = handle.clone();
-        record.polled = Some(arrives);
-        record.failures += 1;
-        record.polls = record.polls.wrapping_add(1);
-        self.order(id).set_due();
-        self.orders.state_mut(id).busy = Busy::Calling;
-        self.order(id).touch();
-        self.begin_call(
-            gate,
-            Purpose::Poll { order: id, asked: Asked { handle, endpoint, before } },
-            request,
-        );
+        let (request, asked) = self.order(id).begin_poll(arrives);
+        self.begin_call(gate, Purpose::Poll { order: id, asked }, request);
     }
 
     /// A call goes out; that it does is recorded first.

@@ -16,7 +16,6 @@ use crate::engine::command::{CommandReply, Target};
 use crate::engine::event::Effect;
 use crate::engine::id::{OrderId, Token};
 use crate::engine::note::{Level, Note, NoteKind};
-use crate::engine::order::record::{Domains, Heard, OrderRecord};
 use crate::engine::time::{Now, rfc3339};
 
 impl Accounts<'_> {
@@ -67,20 +66,9 @@ impl Accounts<'_> {
     /// Recorded before the call, so that a crash causes no early call.
     pub(crate) fn domains_asked(&mut self, order: Option<OrderId>) {
         let asked = self.latest_arrival();
-        if let Some(record) = self.domains_record(order) {
-            match &mut record.domains {
-                Some(known) => known.asked = asked,
-                None => record.domains = Some(Box::new(Domains { asked, heard: None })),
-            }
+        if let Some(id) = order.filter(|id| !self.orders.state(*id).removed) {
+            self.order(id).domains_asked(asked);
         }
-        if let Some(id) = order {
-            self.order(id).touch();
-        }
-    }
-
-    fn domains_record(&mut self, order: Option<OrderId>) -> Option<&mut OrderRecord> {
-        let id = order.filter(|id| !self.orders.state(*id).removed)?;
-        Some(&mut self.orders.state_mut(id).record)
     }
 
     /// No usable answer: what was known stays. A command gets it in its reply; the log has only what the daemon
@@ -132,30 +120,8 @@ impl Accounts<'_> {
                 format!("{open} of {all} domains {are} not validated")
             }
         };
-        let heard = Heard {
-            at: now.unix(),
-            since: None,
-            code: Some(reply.code),
-            text: text.clone().into(),
-            details: details.clone(),
-        };
-        let mut changed = false;
-        if let Some(record) = self.domains_record(order) {
-            let known =
-                record.domains.get_or_insert_with(|| Box::new(Domains { asked: now.time, heard: None }));
-            known.asked = now.time;
-            changed = known.heard.as_ref().is_none_or(|known| known.details.dcv != details.dcv);
-            known.heard = Some(heard);
-        }
-        if let Some(id) = order.filter(|id| changed && !self.orders.state(*id).removed) {
-            self.order(id).touch();
-            let name = self.orders.name_of(id);
-            let more = if open > 0 {
-                format!("; `certcollectd explain {name}` says what is missing")
-            } else {
-                String::new()
-            };
-            self.order(id).note(Level::Info, NoteKind::Domains, format!("{text}{more}"));
+        if let Some(id) = order.filter(|id| !self.orders.state(*id).removed) {
+            self.order(id).domains_heard(&text, open > 0, reply);
         }
         if let Some(token) = token {
             let data = as_data(number, details, now);

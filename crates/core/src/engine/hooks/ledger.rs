@@ -31,8 +31,7 @@ impl Ledger {
 
 #[derive(Debug)]
 pub(crate) struct Running {
-    pub(crate) hook: Arc<str>,
-    pub(crate) event: HookEvent,
+    pub(crate) key: Key,
     pub(crate) orders: Vec<OrderId>,
     pub(crate) apart: bool,
     pub(crate) rehearsal: bool,

@@ -71,7 +71,7 @@ impl Hooks<'_> {
     /// Starts a run that may start.
     pub(crate) fn start(&mut self, key: &Key) {
         let running = &self.ledger.running;
-        if running.len() >= MAX_PARALLEL || running.values().any(|running| running.hook == key.0) {
+        if running.len() >= MAX_PARALLEL || running.values().any(|running| running.key.0 == key.0) {
             // Looked at again when a run ends.
             if let Some(ready) = self.ledger.ready.get_mut(key) {
                 ready.wait_until = None;
@@ -93,13 +93,7 @@ impl Hooks<'_> {
             self.ledger.ready.remove(key);
         }
         for id in &company.orders {
-            self.orders.state_mut(*id).ready = false;
-            let debts = &mut self.orders.state_mut(*id).record.debts;
-            for debt in debts.iter_mut().filter(|debt| debt.hook == key.0 && debt.event == key.1) {
-                debt.started = true;
-                debt.tries += 1;
-            }
-            self.order(*id).touch();
+            self.order(*id).run_started(key);
         }
         self.run_hook(hook, key.1, company, false);
     }
@@ -130,7 +124,9 @@ impl Hooks<'_> {
         for id in &orders {
             self.orders.state_mut(*id).busy = Busy::Hook;
         }
-        self.ledger.running.insert(run, Running { hook: hook.name.clone(), event, orders, apart, rehearsal });
+        self.ledger
+            .running
+            .insert(run, Running { key: (hook.name.clone(), event), orders, apart, rehearsal });
         self.outbox.start(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal })));
         run
     }
@@ -166,14 +162,7 @@ impl Hooks<'_> {
     pub(crate) fn hook_unstarted(&mut self, run: RunId) {
         let Some(running) = self.ledger.running.remove(&run) else { return };
         for id in &running.orders {
-            self.orders.state_mut(*id).busy = Busy::Idle;
-            let debts = &mut self.orders.state_mut(*id).record.debts;
-            for debt in
-                debts.iter_mut().filter(|debt| debt.hook == running.hook && debt.event == running.event)
-            {
-                debt.started = false;
-                debt.tries = debt.tries.saturating_sub(1);
-            }
+            self.order(*id).run_dropped(&running.key);
         }
         if running.rehearsal {
             self.rehearsed(run, &HookResult::failed("the state cannot be saved"));
@@ -191,7 +180,7 @@ impl Hooks<'_> {
             self.count_in_vain(&running, &result);
             for id in &running.orders {
                 if !self.orders.state(*id).removed {
-                    self.order(*id).record_result(&running, &result);
+                    self.order(*id).record_result(&running.key, running.orders.len(), &result);
                 }
             }
             self.outbox.save_first();
@@ -207,11 +196,11 @@ impl Hooks<'_> {
     fn count_in_vain(&mut self, running: &Running, result: &HookResult) {
         match result {
             HookResult::Failed { .. } if running.apart => {
-                let failed = self.ledger.in_vain.entry(running.hook.clone()).or_default();
+                let failed = self.ledger.in_vain.entry(running.key.0.clone()).or_default();
                 failed.extend(&running.orders);
             }
             HookResult::Failed { .. } | HookResult::Done | HookResult::NotForMe => {
-                self.ledger.in_vain.remove(&running.hook);
+                self.ledger.in_vain.remove(&running.key.0);
             }
         }
     }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::config::HookEvent;
-use crate::engine::hooks::ledger::Running;
+use crate::engine::hooks::ledger::Key;
 use crate::engine::hooks::run::{HookResult, outcome};
 use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::order::record::Debt;
+use crate::engine::order::state::Busy;
 use crate::engine::time::in_words;
 use crate::engine::{note, schedule};
 
@@ -61,24 +62,43 @@ impl Order<'_> {
         self.touch();
     }
 
-    pub(crate) fn record_result(&mut self, running: &Running, result: &HookResult) {
+    /// A run for it is begun.
+    pub(crate) fn run_started(&mut self, key: &Key) {
+        self.state.ready = false;
+        if let Some(debt) = self.debt(key) {
+            debt.started = true;
+            debt.tries += 1;
+        }
+        self.touch();
+    }
+
+    /// The run was not begun after all.
+    pub(crate) fn run_dropped(&mut self, key: &Key) {
+        self.state.busy = Busy::Idle;
+        if let Some(debt) = self.debt(key) {
+            debt.started = false;
+            debt.tries = debt.tries.saturating_sub(1);
+        }
+    }
+
+    fn debt(&mut self, (hook, event): &Key) -> Option<&mut Debt> {
+        self.state.record.debts.iter_mut().find(|debt| debt.hook == *hook && debt.event == *event)
+    }
+
+    /// How a run for so many orders ended.
+    pub(crate) fn record_result(&mut self, key: &Key, orders: usize, result: &HookResult) {
         let now = self.now;
-        let record = &mut self.state.record;
-        let kept = if record.installed.is_some() { "the files stay installed, " } else { "" };
-        let Some(debt) =
-            record.debts.iter_mut().find(|debt| debt.hook == running.hook && debt.event == running.event)
-        else {
-            return;
-        };
+        let kept = if self.state.record.installed.is_some() { "the files stay installed, " } else { "" };
+        let Some(debt) = self.debt(key) else { return };
         let outcome = outcome(result);
         debt.started = false;
         debt.ended = Some(now.unix());
         debt.outcome = Some(outcome.as_str().into());
         let tries = debt.tries;
-        let (hook, event) = (&running.hook, running.event.as_str());
-        let (shared, next) = match running.orders.len() {
+        let (hook, event) = (&key.0, key.1.as_str());
+        let (shared, next) = match orders {
             0 | 1 => (String::new(), ""),
-            orders => (format!(" in a run for {orders} orders"), ", each in a run of its own"),
+            _ => (format!(" in a run for {orders} orders"), ", each in a run of its own"),
         };
         match result {
             HookResult::Done | HookResult::NotForMe => {

@@ -2,11 +2,42 @@
 
 use crate::api::code::Progress;
 use crate::api::reply::{Details, is_validated};
-use crate::api::{OrderRef, Product};
+use crate::api::{OrderRef, Product, Reply};
+use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
-use crate::engine::order::record::order_number;
+use crate::engine::order::record::{Domains, Heard, order_number};
+use crate::engine::time::Time;
 
 impl Order<'_> {
+    /// A call about its domains goes out that arrives at `asked` at the latest.
+    pub(crate) fn domains_asked(&mut self, asked: Time) {
+        self.domains_record().asked = asked;
+        self.touch();
+    }
+
+    /// What the vendor said of its domains, in words, and whether one of them is still open.
+    pub(crate) fn domains_heard(&mut self, text: &str, is_open: bool, reply: &Reply) {
+        let (now, details) = (self.now, reply.details.clone());
+        let heard = Heard { at: now.unix(), since: None, code: Some(reply.code), text: text.into(), details };
+        let known = self.domains_record();
+        known.asked = now.time;
+        let before = known.heard.replace(heard);
+        if before.is_some_and(|before| before.details.dcv == reply.details.dcv) {
+            return;
+        }
+        self.touch();
+        let more = match is_open {
+            true => format!("; `certcollectd explain {}` says what is missing", self.state.name),
+            false => String::new(),
+        };
+        self.note(Level::Info, NoteKind::Domains, format!("{text}{more}"));
+    }
+
+    fn domains_record(&mut self) -> &mut Domains {
+        let asked = self.now.time;
+        self.state.record.domains.get_or_insert_with(|| Box::new(Domains { asked, heard: None }))
+    }
+
     pub(crate) fn wants_domains(&self) -> bool {
         let state = &*self.state;
         let entry = self.entry();

@@ -10,30 +10,10 @@ use crate::engine::order::Order;
 use crate::engine::order::bundle::Bundle;
 use crate::engine::order::deploy::{made_of, spec_of};
 use crate::engine::order::phase::{Phase, Trigger};
-use crate::engine::orders::Orders;
-use crate::engine::time::Time;
 use crate::{cert, config};
 
 /// Missing or unreadable files are checked again after this.
 const LOOK_AGAIN: Duration = Duration::from_secs(300);
-/// Number of orders inspected at once when the daemon starts; the others follow, one per [`STEP`].
-const AT_ONCE: usize = 500;
-const STEP: Duration = Duration::from_millis(2);
-
-impl Orders {
-    /// What happened to the installed files while no process ran is found at a start, without a call. With
-    /// very many orders the looks follow one another.
-    pub(crate) fn look_at_all(&mut self, now: Time) {
-        let mut from = now;
-        let installed = self.states.iter_mut().filter(|state| state.record.installed.is_some());
-        for (at, state) in installed.enumerate() {
-            if at >= AT_ONCE {
-                from = from + STEP;
-            }
-            state.look_from = Some(from);
-        }
-    }
-}
 
 impl Order<'_> {
     /// The guard's check: restores what is missing; reports what was changed, and leaves it alone.

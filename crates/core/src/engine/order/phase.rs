@@ -58,6 +58,7 @@
 
 use serde::{Deserialize, Serialize};
 
+
 words! {
     /// Where an order stands. What is owed follows from it, so a restart needs no code of its own.
     #[derive(Serialize, Deserialize)]

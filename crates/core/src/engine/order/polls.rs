@@ -2,14 +2,36 @@
 
 use crate::api::code::Class;
 use crate::api::{Product, Request};
-use crate::engine::account::gate::Asked;
+use crate::engine::account::gate::{Asked, Before};
 use crate::engine::order::phase::Phase;
-use crate::engine::order::state::OrderState;
+use crate::engine::order::state::{Busy, OrderState, PollOutcome};
 use crate::engine::order::{Order, lifetime};
 use crate::engine::schedule;
 use crate::engine::time::{Time, rfc3339};
 
 impl Order<'_> {
+    /// A poll goes out that arrives at `arrives` at the latest. What is asked, and about what.
+    pub(crate) fn begin_poll(&mut self, arrives: Time) -> (Request, Asked) {
+        let request = self.collect_request();
+        let entry = self.entry();
+        let handle: Box<str> = entry.handle.identity().into();
+        let state = &mut *self.state;
+        let (urgent, hinted) = (std::mem::take(&mut state.urgent), state.record.take_hint());
+        state.poll_outcome = PollOutcome::Nothing;
+        state.busy = Busy::Calling;
+        let record = &mut state.record;
+        let before =
+            Before { polled: record.polled, due: record.due, failures: record.failures, urgent, hinted };
+        // Recorded before the call, as if its end would never be known.
+        record.account = entry.account.clone();
+        record.handle = handle.clone();
+        record.polled = Some(arrives);
+        record.failures += 1;
+        record.polls = record.polls.wrapping_add(1);
+        self.set_due();
+        (request, Asked { handle, endpoint: entry.settings.product.endpoint(), before })
+    }
+
     /// Sets the next poll from what the record says.
     pub(crate) fn set_due(&mut self) {
         let due = self.due_after_poll();
