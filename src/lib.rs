@@ -4,7 +4,7 @@
 //! ```text
 //!  config ──> Config ───────────┐
 //!  sources ── Event ──> engine (pure) ── Effect ──> effects        daemon.rs is the loop that joins them
-//!    clock                 schedule  who is due          call      one POST; the answer comes back unread
+//!    clock                 schedule  how long to wait    call      one POST; the answer comes back unread
 //!    signal                account   may we call         install   stage, sync, verify, swap
 //!    watch                 api       what did they say   hook      run, bounded
 //!    push, control, http   cert      unpack, order,      store     state.db
@@ -12,7 +12,7 @@
 //!                          order     phase -> next phase
 //! ```
 //!
-//! The way of one certificate: `config` → `engine::polls` → `effects::call` → `api::reply` → `engine::order::answers` →
+//! The way of one certificate: `config` → `engine::order::polls` → `effects::call` → `api::reply` → `engine::order::answers` →
 //! `cert::unpack`, `cert::chain`, `cert::verify` → `effects::install` → `effects::hook`;
 //! `engine::order` is the thread through all of them and `state` is what survives.
 //!

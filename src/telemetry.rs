@@ -81,7 +81,6 @@ pub fn report(note: &Note) {
         Level::Error => tracing::error!(order, account, kind, "{text}"),
         Level::Warn => tracing::warn!(order, account, kind, "{text}"),
         Level::Info => tracing::info!(order, account, kind, "{text}"),
-        Level::Debug => tracing::debug!(order, account, kind, "{text}"),
     }
 }
 

@@ -44,7 +44,7 @@ const OF_ORDERS: [Metric<OrderStatus>; 14] = [
     ),
     gauge(
         "order_needs_attention",
-        "1 while a person must act or something fails on this machine",
+        "1 while the operator must act or something fails on this machine",
         |order, _| {
             let fails = order.trouble.is_some() || order.lost.is_some() || failures(order) > 0;
             Some((fails || order.phase.needs_person() || order.revocation_announced.is_some()).into())

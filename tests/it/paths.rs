@@ -325,7 +325,7 @@ fn files_stay_whose_they_are_while_their_owner_cannot_be_looked_up() {
     let found = inspect::inspect(&out, &look);
     assert_eq!(std::fs::metadata(&file).unwrap().uid(), STRANGER);
     assert_eq!(found.repaired, ["cert.pem had mode 0666"]);
-    assert!(found.unmended.iter().any(|why| why.contains("nosuchuser")), "{:?}", found.unmended);
+    assert!(found.uncorrected.iter().any(|why| why.contains("nosuchuser")), "{:?}", found.uncorrected);
 }
 
 /// An order that is issued, and a copy of its certificate.

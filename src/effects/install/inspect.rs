@@ -261,7 +261,7 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, found: &mut Inspection) {
 /// Whose the files are to be. A name that cannot be looked up just now says nothing about the files: they stay whose they
 /// are.
 fn wanted_owner(owner: Option<&str>, group: Option<&str>, found: &mut Inspection) -> Option<Ownership> {
-    Ownership::lookup(owner, group).map_err(|error| found.unmended.push(error.to_string())).ok()
+    Ownership::lookup(owner, group).map_err(|error| found.uncorrected.push(error.to_string())).ok()
 }
 
 fn put_right(
@@ -340,7 +340,7 @@ fn close_to_others(dir: &Dir, found: &mut Inspection) {
 fn repaired(found: &mut Inspection, what: String, result: rustix::io::Result<()>) {
     match result {
         Ok(()) => found.repaired.push(what),
-        Err(why) => found.unmended.push(format!("{what}, which cannot be repaired: {why}")),
+        Err(why) => found.uncorrected.push(format!("{what}, which cannot be repaired: {why}")),
     }
 }
 

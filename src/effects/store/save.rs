@@ -224,7 +224,6 @@ fn write_history(connection: &Connection, note: &Note) -> Result<(), rusqlite::E
         Level::Error => "error",
         Level::Warn => "warn",
         Level::Info => "info",
-        Level::Debug => "debug",
     };
     let sql = "INSERT INTO history (subject, at, level, kind, text) VALUES (?1, ?2, ?3, ?4, ?5)";
     execute(connection, sql, params![subject, note.at, level, note.kind.as_str(), note.text])?;

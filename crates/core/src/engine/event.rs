@@ -1,7 +1,7 @@
 //! The two closed lists: everything that makes the engine act, and everything it can ask for.
 //!
 //! An effect ends in exactly one event, `Save`, `Report` and `Reply` excepted: a save says nothing unless
-//! it fails, and what is reported is gone.
+//! it fails, and a report or reply has no result.
 
 use std::sync::Arc;
 

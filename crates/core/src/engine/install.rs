@@ -78,7 +78,7 @@ pub struct Inspection {
     /// What was corrected, in words.
     pub repaired: Vec<String>,
     /// What has changed and could not be corrected, in words.
-    pub unmended: Vec<String>,
+    pub uncorrected: Vec<String>,
     /// Why it is unknown whether readers find the installed files, in words.
     pub unreadable: Vec<String>,
     /// Copies elsewhere that cannot be inspected, and why. Missing files are restored regardless.

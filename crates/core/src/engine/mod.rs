@@ -7,7 +7,7 @@
 //! Two rules hold for every list: a [`Effect::Save`] stands before the effects that rely on it, and at most
 //! one effect is under way per order and one call per account.
 //!
-//! The rooms: [`order`] is one order's way from the vendor's answer to its files, [`account`] whether and how an account
+//! The modules: [`order`] is one order's way from the vendor's answer to its files, [`account`] whether and how an account
 //! calls, [`hooks`] what is owed to the servers; [`outbox`] what one event leads to, and the save before it. Beside
 //! them stand what sets them going ([`command`], [`push`], `reload`) and the arithmetic ([`schedule`],
 //! [`time`]).
@@ -194,7 +194,7 @@ impl Engine {
         let stopping = self.stopping;
         self.hooks().start_rehearsals(stopping);
         self.catch_up(Time::MIN);
-        // What is tended now has a later time, or its order is busy; this is for the case of a mistake there.
+        // A safety net: a bug in what follows must not make it due again at once.
         let later = now.time + TICK;
         if !self.stopping && !self.outbox.is_held() {
             self.run_due();

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-
 /// How much a note matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
@@ -12,8 +11,6 @@ pub enum Level {
     Warn,
     /// As it should be.
     Info,
-    /// For the curious.
-    Debug,
 }
 
 /// Something worth telling: to the log, to an order's history, to metrics.

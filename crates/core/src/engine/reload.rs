@@ -223,11 +223,11 @@ impl Engine {
                 self.order(id).note(Level::Info, NoteKind::Resumed, "resumed: its entry was changed".into());
             }
         }
-        let key_or_gate = before.key != after.key
+        let key_or_policy = before.key != after.key
             || before.settings.verify != after.settings.verify
             || before.settings.trust_anchors != after.settings.trust_anchors
             || before.domains != after.domains;
-        if key_or_gate
+        if key_or_policy
             && !self.orders.state(id).bundle.is_none()
             && self.orders.state(id).record.staged.is_none()
         {

@@ -47,7 +47,7 @@ pub(crate) struct Tallies {
 }
 
 impl Tallies {
-    /// One order counts for this now.
+    /// Replaces what an order added to the counts.
     pub(crate) fn recount(&mut self, old: &mut Tally, new: Tally) {
         let old = std::mem::replace(old, new);
         if old != new {

@@ -17,7 +17,7 @@ impl Time {
     /// Before everything.
     pub const MIN: Time = Time(i64::MIN);
 
-    /// Right after that, and before everything else.
+    /// After [`Time::MIN`], before everything else: what a push notification wants at once.
     pub const SOON: Time = Time(i64::MIN + 1);
 
     /// How long after `earlier` this is; zero if it is not after it.

@@ -71,8 +71,8 @@ impl Loaded {
     }
 }
 
-/// Under what an account is kept that lost its name to another one and is not configured: a login that was refused is
-/// still refused when it is configured again. No account can be called so.
+/// The key of an account that is not configured and whose name is another one's now: its refused login must still count
+/// when it is configured again. No configured account can have this name.
 fn nameless(login: Option<u64>) -> Arc<str> {
     format!("/{:016x}", login.unwrap_or_default()).into()
 }
@@ -155,7 +155,7 @@ impl Accounts<'_> {
         names
     }
 
-    /// Whose call comes back under this name.
+    /// The gate whose call was started under this name.
     pub(crate) fn gate_of_call(&self, account: &str) -> Option<usize> {
         let went = self.gates.iter().position(|gate| gate.former.as_deref() == Some(account));
         went.or_else(|| self.gate_of(account))

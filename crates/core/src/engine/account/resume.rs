@@ -174,7 +174,7 @@ impl Accounts<'_> {
         self.account_of(gate).map(Account::when_refused).unwrap_or_default()
     }
 
-    /// ` --same-password` where the credential that was let through is the refused one, for all that is known.
+    /// ` --same-password` unless another credential than the refused one is known to have been tried.
     pub(crate) fn flag_for_another_try(&self, gate: usize) -> &'static str {
         let closed = self.gates[gate].record.closed.as_ref();
         if closed.is_some_and(|closed| closed.tried.is_some()) { "" } else { " --same-password" }
@@ -188,18 +188,18 @@ impl Accounts<'_> {
         // A password that could not be read may be readable now, and the proxy may take another one.
         let proxy = self.account_of(gate).is_some_and(|account| account.proxy_login.is_some());
         let record = &self.gates[gate].record;
-        let mended = match record.paused_for {
+        let may_help = match record.paused_for {
             Some(Cause::Password) => true,
             Some(Cause::Connection) => proxy,
             Some(Cause::Garbled | Cause::Asked | Cause::Limit | Cause::Unheard) | None => false,
         };
-        if record.closed.is_none() && mended {
+        if record.closed.is_none() && may_help {
             self.gates[gate].unpause();
             self.touch_gate(gate);
         }
     }
 
-    /// Has the credential of an account that was refused something, or may have been, compared with the one of that time.
+    /// Asks for the current credential if the account was refused, or may have been, to compare the two.
     pub(crate) fn check_credential(&mut self, gate: usize) {
         let record = &self.gates[gate].record;
         let refused = record.closed.is_some() || record.details_refused.is_some() || record.unheard.is_some();
@@ -214,7 +214,7 @@ impl Accounts<'_> {
         self.gates[gate].unpause();
         self.touch_gate(gate);
         self.outbox.save_first();
-        // A second word while the first one's call is under way is no call more: after it, the schedule holds.
+        // A second `resume` while that call is under way adds no call: after it, the schedule applies.
         if self.gates[gate].in_flight.is_some() {
             return;
         }

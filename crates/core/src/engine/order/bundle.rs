@@ -8,9 +8,9 @@ use crate::engine::install::Material;
 pub(crate) enum Bundle {
     #[default]
     None,
-    /// Not through the gate yet.
+    /// Not verified yet.
     Unjudged(Vec<Certificate>),
-    /// Through the gate: what is to be installed.
+    /// Verified: what is to be installed.
     Passed(Vec<Certificate>, Box<Material>),
     /// Refused, the presumed leaf first. The operator may accept it.
     Refused(Vec<Certificate>),

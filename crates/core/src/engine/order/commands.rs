@@ -97,7 +97,7 @@ impl Order<'_> {
             self.wait_for(token, false);
             return self.touch();
         }
-        let Some(refused) = record.rolled_back_from.take() else {
+        let Some(rolled_back) = record.rolled_back_from.take() else {
             let known = self.revocation_accepted();
             let known = known.then(|| "the alarm of the announced revocation is cleared".to_owned());
             let missed = self.coverage_accepted();
@@ -123,7 +123,7 @@ impl Order<'_> {
             return self.outbox.reply(token, false, &format!("{name} has nothing in quarantine{stopped}"));
         };
         // Rolled back from: collected again, then installed.
-        record.accepted = Some(refused);
+        record.accepted = Some(rolled_back);
         let text = "the operator accepted the rolled-back certificate again";
         self.note(Level::Info, NoteKind::Accepted, text.into());
         self.touch();

@@ -37,7 +37,7 @@ impl Order<'_> {
         }
     }
 
-    /// The same certificates have passed the gate.
+    /// The same certificates were verified.
     pub(crate) fn pass_bundle(&mut self, material: Material) {
         let certificates = std::mem::take(&mut self.state.bundle).into_certificates().unwrap_or_default();
         self.state.bundle = Bundle::Passed(certificates, Box::new(material));
@@ -361,8 +361,8 @@ fn can_be_made(copy: &FileCopy, material: &Material) -> bool {
     copy.from != FileKind::Root || material.root.is_some()
 }
 
-/// What a generation was made of, out of certificates among which there may be others. They went through the
-/// gate before: a chain built again, at another time, could be another one.
+/// What a generation was made of, out of certificates among which there may be others. They were verified before: a
+/// chain built again, at another time, could differ.
 pub(crate) fn made_of(generation: &Generation, pool: &[Certificate], at: i64) -> Option<Material> {
     let find = |wanted: &Fingerprint| pool.iter().find(|known| known.fingerprint() == *wanted).cloned();
     let leaf = find(&generation.fingerprint)?;
@@ -372,7 +372,7 @@ pub(crate) fn made_of(generation: &Generation, pool: &[Certificate], at: i64) ->
     Some(Material { leaf, chain, root, key: generation.key.clone() })
 }
 
-/// Leaf and chain of certificates that went through the gate before.
+/// Leaf and chain of certificates that were verified before.
 pub(crate) fn material(
     leaf: &Certificate,
     pool: &[Certificate],

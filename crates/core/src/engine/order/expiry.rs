@@ -35,7 +35,7 @@ impl Order<'_> {
         self.owe_hooks(HookEvent::Expiring);
     }
 
-    /// Gives the warnings whose time has come; of several that were slept through, one.
+    /// Reports the warnings that are due; of several that were missed, one.
     pub(crate) fn warn_of_expiry(&mut self) {
         let record = &self.state.record;
         let Some(installed) = record.installed.as_deref() else { return };

@@ -38,7 +38,7 @@ impl Order<'_> {
         drift
             .extend(inspection.altered.iter().map(|file| format!("{file} was changed outside certcollectd")));
         let foreign = in_the_way || !drift.is_empty();
-        drift.extend(inspection.unmended.iter().cloned());
+        drift.extend(inspection.uncorrected.iter().cloned());
         let drift = Some(drift.join("; ")).filter(|drift| !drift.is_empty());
         let rootless = installed.root.is_none() && wants_root(self.entry());
         // Restored files resume the order, so where the operator must act first they are not restored.
@@ -162,9 +162,10 @@ impl Order<'_> {
         if record.staged.is_some() || record.phase == Phase::Collected {
             return false;
         }
-        let refused = record.rolled_back_from;
+        let rolled_back = record.rolled_back_from;
         let known = |certificate: &Certificate| {
-            certificate.fingerprint() == installed.fingerprint || Some(certificate.fingerprint()) == refused
+            certificate.fingerprint() == installed.fingerprint
+                || Some(certificate.fingerprint()) == rolled_back
         };
         bundle.iter().any(known)
             && !bundle.iter().any(|certificate| {
@@ -178,7 +179,7 @@ impl Order<'_> {
             .state
             .record
             .rolled_back_from
-            .is_some_and(|refused| bundle.iter().any(|certificate| certificate.fingerprint() == refused));
+            .is_some_and(|known| bundle.iter().any(|certificate| certificate.fingerprint() == known));
         // A refused re-issue that the vendor no longer offers goes with it.
         self.set_bundle(if held_back { Bundle::None } else { Bundle::ForRestore(bundle) });
         self.state.pending.look = true;

@@ -60,7 +60,7 @@ impl Order<'_> {
         }
         let idle = record.pushed.as_ref().map_or(0, |pushed| pushed.idle).min(MAX_DOUBLINGS);
         let rest = self.entry().settings.cadence.interval.min(HINT_REST * (1 << idle));
-        // What is asked just now may have been answered before it came true. On record, that call is as late as it may be.
+        // A poll under way may have been answered before the event; its record has the latest possible arrival.
         let polled = if state.busy == Busy::Calling { Some(self.now.time) } else { record.polled };
         let rested = polled.map(|polled| polled + rest).filter(|rested| *rested > self.now.time);
         self.state.record.pushed().hinted = Some(rested.unwrap_or(Time::SOON));

@@ -1,7 +1,7 @@
 //! Where an order stands, and every transition in one match.
 //!
-//! From where a trigger leads an order where; `rest` is where it stands when nothing else is the matter: waiting while
-//! nothing is installed, deploying while hooks are owed, guarding otherwise.
+//! The transitions, each with the triggers that cause it. `rest` is the phase that follows from what is installed: waiting
+//! while nothing is, deploying while hooks are owed, guarding otherwise.
 //!
 //! ```text
 //! waiting     -> collected    verified, postponed
@@ -57,7 +57,6 @@
 //! ```
 
 use serde::{Deserialize, Serialize};
-
 
 words! {
     /// Where an order stands. What is owed follows from it, so a restart needs no code of its own.
@@ -125,9 +124,9 @@ impl TryFrom<String> for Phase {
 words! {
     /// What moves an order to another phase.
     pub enum Trigger {
-        /// A bundle passed the gate.
+        /// A bundle was verified.
         Verified = "verified",
-        /// A bundle was refused by the gate.
+        /// A bundle was refused.
         Refused = "refused",
         /// A bundle cannot be judged yet, because of something on this machine.
         Postponed = "postponed",
@@ -174,8 +173,7 @@ pub fn transition(phase: Phase, trigger: Trigger, standing: Standing) -> Phase {
     match (trigger, phase) {
         (Trigger::Verified | Trigger::Postponed, _) => Collected,
         // The refused bundle waits beside the order; whatever else is owed goes on.
-        (Trigger::Refused, Waiting | Collected | Deploying | Guarding | Quarantined) => Quarantined,
-        (Trigger::Refused, Attention | Rejected | Revoked) => Quarantined,
+        (Trigger::Refused, _) => Quarantined,
         (Trigger::Staged, _) => Deploying,
         (Trigger::Unstaged, Deploying | Collected) => Collected,
         (Trigger::Unstaged, other) => other,

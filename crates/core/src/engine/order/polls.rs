@@ -1,10 +1,10 @@
-//! Its polls: what it is asked for with, and when it is asked again.
+//! An order's polls: the request, and when it is polled next.
 
 use crate::api::code::Class;
 use crate::api::{Product, Request};
 use crate::engine::account::gate::{Asked, Before};
 use crate::engine::order::phase::Phase;
-use crate::engine::order::state::{Busy, OrderState, PollOutcome};
+use crate::engine::order::state::{Busy, PollOutcome};
 use crate::engine::order::{Order, lifetime};
 use crate::engine::schedule;
 use crate::engine::time::{Time, rfc3339};
@@ -80,10 +80,7 @@ impl Order<'_> {
     /// `next poll 2026-11-20T14:20:00Z`, or why there is none.
     pub(crate) fn next_poll(&self) -> String {
         let state = &*self.state;
-        let due = match state {
-            OrderState { urgent: true, .. } => Some(self.now.time),
-            _ => state.record.wanted(self.now),
-        };
+        let due = if state.urgent { Some(self.now.time) } else { state.record.wanted(self.now) };
         match due {
             Some(due) => match self.gate.record.earliest_call(due) {
                 Some(due) => format!("next poll {}", rfc3339(self.now.wall_of(due).div_euclid(1000))),

@@ -16,7 +16,7 @@ use crate::engine::order::phase::{Phase, Standing};
 use crate::engine::row::is_default;
 use crate::engine::time::{Now, Time};
 
-/// What is remembered of an order, restarts included. What never changes after the start is not here.
+/// What is remembered of an order, restarts included.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderRecord {
@@ -33,7 +33,7 @@ pub struct OrderRecord {
     /// Since when it has been waiting for the vendor.
     #[serde(rename = "waiting_since_ms")]
     pub waiting_since: Time,
-    /// End of the last call that may have reached the vendor; start, if its end is not known.
+    /// End of the last call that may have reached the vendor; until its end is known, the latest time at which it can arrive.
     #[serde(rename = "polled_ms", skip_serializing_if = "Option::is_none")]
     pub polled: Option<Time>,
     /// Numbers that the entry named before, and when they were asked about: the vendor's floor is the number's.
@@ -236,7 +236,8 @@ impl Former {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Domains {
-    /// The end of the last call that may have reached the vendor.
+    /// End of the last call that may have reached the vendor; until its end is known, the latest time at which it can
+    /// arrive.
     #[serde(rename = "asked_ms")]
     pub asked: Time,
     /// The last answer that could be used.
@@ -277,7 +278,7 @@ impl Heard {
 /// How an answer leaves an order: what the operator should look into if it lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mood {
-    /// It goes its way.
+    /// Nothing is wrong.
     Well,
     /// It waits for its payment.
     Unpaid,

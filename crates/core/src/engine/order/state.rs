@@ -65,7 +65,7 @@ impl PollOutcome {
 /// Work that an order owes on this machine, beyond what its record says.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Pending {
-    /// The bundle has not been through the gate since it, the keys or the configuration changed.
+    /// The bundle was not verified since it, the keys or the configuration changed.
     pub(crate) verify: bool,
     /// Check that the installed files are unchanged.
     pub(crate) look: bool,
@@ -108,7 +108,7 @@ pub(crate) struct OrderState {
     pub(crate) hold_until: Option<Time>,
     /// The configuration no longer has it.
     pub(crate) removed: bool,
-    /// This process is not here for it.
+    /// This process does not act on it.
     pub(crate) quiet: bool,
     pub(crate) tally: Tally,
 }
