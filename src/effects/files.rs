@@ -18,7 +18,7 @@ pub fn open_file(path: &Path) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
 }
 
-/// Reads a file of the operator's; see [`read_whole`].
+/// Reads a file of the operator's.
 pub fn read_file(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
     read_whole(open_file(path)?, limit)
 }

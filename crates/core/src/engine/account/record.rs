@@ -65,7 +65,7 @@ pub struct AccountRecord {
 }
 
 impl AccountRecord {
-    /// Translates its times, as [`crate::engine::order::OrderRecord::rebase`] does.
+    /// Translates its times, as [`crate::engine::order::record::OrderRecord::rebase`] does.
     pub fn rebase(&mut self, past: impl Fn(&mut Time), future: impl Fn(&mut Time)) {
         self.called.iter_mut().for_each(past);
         [&mut self.paused_until, &mut self.ends].into_iter().flatten().for_each(&future);
