@@ -261,7 +261,7 @@ impl Engine {
         let state = self.orders.state_mut(id);
         let remembered = Remembered {
             record: state.record.clone(),
-            bundle: std::mem::take(&mut state.bundle).into_certificates(),
+            bundle: std::mem::take(&mut state.bundle).certificates().cloned(),
         };
         let (queued, timed, gate) = (state.queued.take(), state.timed.take(), state.gate);
         if let Some(queued) = queued {

@@ -29,16 +29,6 @@ impl Bundle {
         }
     }
 
-    pub(crate) fn into_certificates(self) -> Option<Vec<Certificate>> {
-        match self {
-            Bundle::None => None,
-            Bundle::Unjudged(certificates)
-            | Bundle::Passed(certificates, _)
-            | Bundle::Refused(certificates)
-            | Bundle::ForRestore(certificates) => Some(certificates),
-        }
-    }
-
     pub(crate) fn material(&self) -> Option<&Material> {
         match self {
             Bundle::Passed(_, material) => Some(material),

@@ -39,7 +39,7 @@ impl Order<'_> {
 
     /// The same certificates were verified.
     pub(crate) fn pass_bundle(&mut self, material: Material) {
-        let certificates = std::mem::take(&mut self.state.bundle).into_certificates().unwrap_or_default();
+        let certificates = self.state.bundle.certificates().cloned().unwrap_or_default();
         self.state.bundle = Bundle::Passed(certificates, Box::new(material));
         self.state.hold_until = None;
     }
