@@ -124,8 +124,9 @@ fn kill(kills: u64, seed: u64) -> Seen {
     }
     setting.until("everything has come to its end", |setting| {
         (0..ORDERS).all(|order| {
-            setting.phase(&format!("o{order}")) == "guarding"
-                && setting.read(&format!("out/o{order}/cert.pem")) == setting.newest(&format!("7{order}"))
+            // In this order: the phase of before an installation would be taken for the one after it.
+            setting.read(&format!("out/o{order}/cert.pem")) == setting.newest(&format!("7{order}"))
+                && setting.phase(&format!("o{order}")) == "guarding"
         })
     });
     let hooks = setting.read("hooks");
