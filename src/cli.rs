@@ -10,7 +10,7 @@ use clap::error::Error as Usage;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::commands::exit::Exit;
-use crate::commands::{check, doctor, domains, explain, generate, health, order, print, run, smime, status};
+use crate::commands::{bridge, check, doctor, domains, explain, generate, health, order, print, run, smime, status};
 #[cfg(feature = "sandbox")]
 use crate::commands::{demo, sandbox};
 use crate::effects::files::keep_owners_rights;
@@ -116,6 +116,21 @@ enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Behind a systemd socket: run one fixed reload and answer with its exit status
+    #[command(after_help = "Examples: systemctl enable --now certcollectd-reload@nginx.socket\n          \
+        certcollectd bridge nginx.service\n          certcollectd bridge -- /usr/local/sbin/reload-haproxy\n\n\
+        Accepts one connection on the socket that systemd passes (LISTEN_FDS, or StandardInput=socket), runs \
+        `systemctl reload UNIT` or the command, and writes the last line of its output and then its exit status. The \
+        client sends nothing and chooses nothing.\n\
+        Exit codes: 0 answered, whatever the status, 1 the connection broke off, 2 usage error or no socket.")]
+    Bridge {
+        /// Unit to reload
+        #[arg(required_unless_present = "command", conflicts_with = "command")]
+        unit: Option<String>,
+        /// Command to run instead
+        #[arg(last = true, value_name = "COMMAND")]
+        command: Vec<String>,
     },
     /// Delete the record of an order that is no longer configured
     #[command(after_help = "Example: certcollectd forget www\n\n\
@@ -338,6 +353,7 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
         Command::Rehearse(Named { name, json }) => ask(command::Command::Rehearse(name), json),
         Command::Health { json } => health::health(config, json),
         Command::Forget { name, json } => order::forget(config, name, json),
+        Command::Bridge { unit, command } => bridge::bridge(unit.as_deref(), &command),
         Command::Explain(Named { name, json }) => explain::explain(config, &name, json),
         Command::Domains { name, order, account, json } => {
             let number = order.unwrap_or_default();

@@ -2,6 +2,7 @@
 
 mod asked;
 mod block_on;
+pub mod bridge;
 pub mod check;
 #[cfg(feature = "sandbox")]
 pub mod demo;

@@ -7,6 +7,8 @@ mod absent;
 mod alone;
 /// House rules: who may import whom, who reads the clock.
 mod architecture;
+/// The reload behind a socket.
+mod bridge;
 /// Certificates made for tests.
 mod certs;
 /// What would fail on the day, said today.

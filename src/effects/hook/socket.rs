@@ -52,7 +52,7 @@ pub(super) async fn ask(path: &Path) -> HookResult {
         Err(text) => format!("{shown} sent \"{text}\" instead of an exit status"),
     };
     let remedy = match unit_behind(path) {
-        Some(unit) => format!("see `journalctl -u '{unit}@*'`"),
+        Some(unit) => format!("see `journalctl -u {unit}`"),
         None => "see the log of the service behind it".into(),
     };
     HookResult::Failed { why, last_words: words.into_iter().collect(), remedy: Some(remedy) }
@@ -82,7 +82,7 @@ fn status_in(line: &[u8]) -> Option<i32> {
 fn unit_behind(socket: &Path) -> Option<String> {
     let of_ours = socket.parent()?.file_name()? == "certcollectd-reload";
     let name = socket.file_stem()?.to_str().filter(|name| certcollectd_core::config::is_name(name))?;
-    of_ours.then(|| format!("certcollectd-reload-{name}"))
+    of_ours.then(|| format!("certcollectd-reload@{name}"))
 }
 
 /// Why nothing answers at a socket. Apart, since the way to it is looked at.
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn the_unit_behind_a_bridge_is_named_after_it() {
         let unit = |path: &str| unit_behind(Path::new(path));
-        assert_eq!(unit("/run/certcollectd-reload/nginx.sock").as_deref(), Some("certcollectd-reload-nginx"));
+        assert_eq!(unit("/run/certcollectd-reload/nginx.sock").as_deref(), Some("certcollectd-reload@nginx"));
         assert_eq!(unit("/run/haproxy/admin.sock"), None);
         assert_eq!(unit("/run/certcollectd-reload/a b.sock"), None);
     }

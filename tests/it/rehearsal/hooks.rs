@@ -221,7 +221,7 @@ fn a_failed_hook_says_what_stood_in_the_way_and_what_to_do() {
             vec![
                 "failed: exit status 1 from $DIR/certcollectd-reload/nginx.sock",
                 "\"nginx.service is not active, cannot reload.\"",
-                "; see `journalctl -u 'certcollectd-reload-nginx@*'`",
+                "; see `journalctl -u certcollectd-reload@nginx`",
             ],
         ),
         (
@@ -229,7 +229,7 @@ fn a_failed_hook_says_what_stood_in_the_way_and_what_to_do() {
             "gone",
             vec![
                 "cannot connect to $DIR/certcollectd-reload/postfix.sock: it does not exist",
-                "`systemctl enable --now certcollectd-reload-postfix.socket`",
+                "`systemctl enable --now certcollectd-reload@postfix.socket`",
             ],
         ),
         (
