@@ -19,22 +19,29 @@ const MOST: usize = 2000;
 pub fn bridge(unit: Option<&str>, command: &[String]) -> Result<(), Exit> {
     let (program, arguments) = match (unit, command) {
         (Some(unit), _) => ("systemctl", vec!["reload", unit]),
-        (None, [program, arguments @ ..]) => (program.as_str(), arguments.iter().map(String::as_str).collect()),
+        (None, [program, arguments @ ..]) => {
+            (program.as_str(), arguments.iter().map(String::as_str).collect())
+        }
         (None, []) => return Err(fail(Exit::Usage, "bridge needs a unit, or -- and a command")),
     };
     let listener = listener().map_err(|why| fail(Exit::Usage, &why))?;
-    let (connection, _) = listener.accept().map_err(|error| fail(Exit::Failed, &format!("no connection: {error}")))?;
+    let (connection, _) =
+        listener.accept().map_err(|error| fail(Exit::Failed, &format!("no connection: {error}")))?;
     let (status, last) = match run(program, &arguments) {
         Ok((status, last)) => (code(status), last),
         Err(error) => (127, format!("{program} cannot be started: {error}")),
     };
-    answer(connection, status, &last).map_err(|error| fail(Exit::Failed, &format!("the connection broke off before the result was sent: {error}")))
+    answer(connection, status, &last).map_err(|error| {
+        fail(Exit::Failed, &format!("the connection broke off before the result was sent: {error}"))
+    })
 }
 
 /// The socket as systemd passes it, or as the standard input of a unit with `StandardInput=socket`.
 fn listener() -> Result<UnixListener, String> {
     let passed = ListenFd::from_env().take_unix_listener(0);
-    if let Some(listener) = passed.map_err(|error| format!("the socket that was passed is of no use: {error}"))? {
+    if let Some(listener) =
+        passed.map_err(|error| format!("the socket that was passed is of no use: {error}"))?
+    {
         return Ok(listener);
     }
     let stdin = io::stdin().as_fd().try_clone_to_owned().map_err(|error| error.to_string())?;

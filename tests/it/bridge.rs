@@ -40,7 +40,10 @@ fn the_last_line_and_the_status_come_back() {
     assert_eq!(answer(&["--", "/bin/sh", "-c", "kill -9 $$"]).0, "137\n");
     let (said, code, _) = answer(&["--", "/nowhere/to/be/found"]);
     assert_eq!(code, Some(0));
-    assert!(said.starts_with("/nowhere/to/be/found cannot be started: ") && said.ends_with("\n127\n"), "{said}");
+    assert!(
+        said.starts_with("/nowhere/to/be/found cannot be started: ") && said.ends_with("\n127\n"),
+        "{said}"
+    );
 }
 
 #[test]
