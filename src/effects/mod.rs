@@ -11,6 +11,7 @@ pub mod errno;
 pub mod files;
 pub mod hook;
 pub mod install;
+pub mod new_files;
 pub mod ownership;
 pub mod preflight;
 pub mod store;
