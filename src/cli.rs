@@ -10,7 +10,9 @@ use clap::error::Error as Usage;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::commands::exit::Exit;
-use crate::commands::{bridge, check, doctor, domains, explain, generate, health, order, print, run, smime, status};
+use crate::commands::{
+    bridge, check, doctor, domains, explain, generate, health, init, order, print, run, smime, status,
+};
 #[cfg(feature = "sandbox")]
 use crate::commands::{demo, sandbox};
 use crate::effects::files::keep_owners_rights;
@@ -186,6 +188,14 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Write a first configuration: asks, or takes everything from options
+    #[command(after_help = "Examples: certcollectd init\n          certcollectd init --login example-login \
+        --password-from /run/secrets/sectigo --orders orders.csv --server nginx --yes\n\n\
+        Shows what it would write and asks before it writes; overwrites nothing; runs `check` at the end. The list of \
+        orders has a line name,order_number,domains for each, the domains separated by blanks, commas or semicolons.\n\
+        Exit codes: 0 written and checked, 1 written and check found errors, or nothing written, 2 usage error: \
+        nothing written.")]
+    Init(init::Options),
     /// Print shell completions
     #[command(
         after_help = "Example: certcollectd completions bash > /usr/share/bash-completion/completions/certcollectd"
@@ -384,6 +394,7 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
         Command::Sandbox(arguments) => sandbox::sandbox(&arguments),
         #[cfg(feature = "sandbox")]
         Command::Demo { keep } => demo::demo(keep),
+        Command::Init(options) => init::init(config, options),
         Command::Completions { shell } => generate::completions(Cli::command(), shell),
         Command::Man { dir } => generate::man(Cli::command(), &dir),
     }

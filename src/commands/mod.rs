@@ -12,6 +12,7 @@ pub mod exit;
 pub mod explain;
 pub mod generate;
 pub mod health;
+pub mod init;
 mod load;
 mod lookout;
 pub mod order;

@@ -8,6 +8,7 @@
 //! - `draft`: all that was read
 //! - `cross`: what holds between tables
 //! - `file`: all files to the configuration
+//! - `orders_csv`: a list of orders, which becomes a configuration
 
 mod address;
 mod cross;
@@ -15,6 +16,7 @@ mod draft;
 pub mod file;
 pub mod invisible;
 mod keys;
+pub mod orders_csv;
 mod parse;
 mod tables;
 mod value;

@@ -126,7 +126,7 @@ fn files(path: &Path) -> Result<Files, String> {
 fn without_main(path: &Path, error: &io::Error) -> String {
     let advice = match error.kind() {
         io::ErrorKind::NotFound => {
-            "; create it (config/minimal.toml is the shortest), or name another one with --config FILE"
+            "; `certcollectd init` writes one (config/minimal.toml is the shortest), or name another one with --config FILE"
         }
         io::ErrorKind::PermissionDenied => "; run this as root or as the daemon's user",
         io::ErrorKind::IsADirectory => "; --config takes the file in it",

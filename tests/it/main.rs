@@ -35,6 +35,8 @@ mod earlier;
 mod engine;
 /// Order number, certificate ID, base order number: one of them, end to end.
 mod handles;
+/// A first configuration.
+mod init;
 /// What a monitoring system is told when nobody is at work any more.
 mod nagios;
 /// A network that does its worst, between the real binary and the vendor.

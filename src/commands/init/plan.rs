@@ -1,0 +1,288 @@
+//! From answers to files: pure, so that what is shown is what is written.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::config::orders_csv::ListedOrder;
+use crate::effects::new_files::NewFile;
+use certcollectd_core::config::name::{self, shown};
+
+/// Usual servers, in the order in which they are offered.
+pub(super) const SERVERS: [&str; 5] = ["nginx", "apache2", "haproxy", "postfix", "dovecot"];
+
+/// Where the bridges listen, see systemd/certcollectd-reload@.socket.
+const BRIDGES: &str = "/run/certcollectd-reload";
+const INSTALL_DIR: &str = "/etc/ssl/certcollectd";
+
+/// What was asked.
+pub(super) struct Answers {
+    pub(super) login: String,
+    pub(super) password: Zeroizing<String>,
+    pub(super) orders: Vec<ListedOrder>,
+    /// The private key of each order.
+    pub(super) keys: Vec<Option<String>>,
+    /// The unit to reload.
+    pub(super) server: Option<String>,
+    pub(super) state_dir: Option<PathBuf>,
+    pub(super) install_dir: Option<PathBuf>,
+}
+
+/// Where it is written.
+pub(super) struct Place {
+    pub(super) config: PathBuf,
+    /// A drop-in of the service, if the configuration is the one that the service reads.
+    pub(super) drop_in: Option<PathBuf>,
+    /// User and group of the daemon, if they are not those of this process.
+    pub(super) owner: Option<(u32, u32)>,
+    /// Groups that may read the keys.
+    pub(super) groups: Vec<String>,
+}
+
+pub(super) struct Plan {
+    /// The configuration is the last one.
+    pub(super) files: Vec<NewFile>,
+    /// What is written where; the password is not in it.
+    pub(super) shown: String,
+    pub(super) has_drop_in: bool,
+    pub(super) is_for_unit: bool,
+    /// Commands that remain to be run, and what each is for.
+    pub(super) next: Vec<(String, String)>,
+}
+
+impl Plan {
+    pub(super) fn config(&self) -> &str {
+        self.files.last().map_or("", |file| &file.content)
+    }
+}
+
+pub(super) fn login(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("the login name is empty".into());
+    }
+    if text.chars().any(char::is_control) {
+        return Err("the login name has control characters".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// The reason follows "the password".
+pub(super) fn password(text: &str) -> Result<Zeroizing<String>, String> {
+    if text.is_empty() {
+        return Err("is empty".into());
+    }
+    if text.contains(['\n', '\r', '\0']) {
+        return Err("has more than one line".into());
+    }
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+/// Nothing for `none`.
+pub(super) fn server(text: &str) -> Result<Option<String>, String> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let unit = text.strip_suffix(".service").unwrap_or(text);
+    match name::name(unit) {
+        Ok(()) if !unit.starts_with('-') => Ok(Some(unit.to_owned())),
+        Ok(()) => Err(format!("{} is no name of a unit", shown(text))),
+        Err(why) => Err(format!("the unit {} {}; {}", shown(text), why.what, why.help)),
+    }
+}
+
+pub(super) fn key_file(path: &str) -> Result<String, String> {
+    if path.starts_with('/') && !path.chars().any(char::is_control) {
+        Ok(path.to_owned())
+    } else {
+        Err(format!("the key file {} is not an absolute path", shown(path)))
+    }
+}
+
+/// The key of one order, from what holds for all.
+pub(super) fn key_of(key_file: Option<&str>, order: &str) -> Option<String> {
+    key_file.map(|path| path.replace("{name}", order))
+}
+
+pub(super) fn plan(place: &Place, answers: &Answers) -> Plan {
+    let password = password_file(&place.config);
+    let mut files = vec![NewFile {
+        path: password.clone(),
+        mode: 0o600,
+        // systemd reads it as root and hands it on.
+        owner: place.owner.filter(|_| place.drop_in.is_none()),
+        content: Zeroizing::new(format!("{}\n", *answers.password)),
+    }];
+    let drop_in = place.drop_in.as_ref().and_then(|path| Some((path, drop_in(place, answers)?)));
+    let has_drop_in = drop_in.is_some();
+    let public = |path: &Path, content: String| NewFile {
+        path: path.to_owned(),
+        mode: 0o644,
+        owner: None,
+        content: Zeroizing::new(content),
+    };
+    files.extend(drop_in.map(|(path, content)| public(path, content)));
+    files.push(public(&place.config, config(place, answers, &password)));
+
+    let mut shown = String::new();
+    for file in &files {
+        let _ = writeln!(shown, "# {} (mode {:04o})", file.path.display(), file.mode);
+        let content = if file.path == password { "(the password)\n" } else { &file.content };
+        let _ = writeln!(shown, "{content}");
+    }
+    Plan { files, shown, has_drop_in, is_for_unit: place.drop_in.is_some(), next: next(answers) }
+}
+
+/// Beside the configuration; for the service it is the file that the unit's LoadCredential= names.
+fn password_file(config: &Path) -> PathBuf {
+    config.with_file_name("password")
+}
+
+fn config(place: &Place, answers: &Answers, password: &Path) -> String {
+    let mut text = String::from("# All settings: config/certcollectd.toml, `man certcollectd.toml`\n");
+    for (key, dir) in [("state_dir", &answers.state_dir), ("install_dir", &answers.install_dir)] {
+        if let Some(dir) = dir {
+            let _ = writeln!(text, "{key} = {}", path(dir));
+        }
+    }
+    let source = if place.drop_in.is_some() {
+        "{ credential = \"sectigo\" }".to_owned()
+    } else {
+        format!("{{ file = {} }}", path(password))
+    };
+    let login = quoted(&answers.login);
+    let _ =
+        write!(text, "\n[[account]]\nname       = \"main\"\nlogin_name = {login}\npassword   = {source}\n");
+    for (order, key) in answers.orders.iter().zip(&answers.keys) {
+        let (name, number) = (quoted(&order.name), quoted(&order.order_number));
+        let _ = write!(text, "\n[[order]]\nname         = {name}\norder_number = {number}\n");
+        if !order.domains.is_empty() {
+            let domains: Vec<String> = order.domains.iter().map(|domain| quoted(domain)).collect();
+            let _ = writeln!(text, "domains      = [{}]", domains.join(", "));
+        }
+        if let Some(key) = key {
+            let _ = writeln!(text, "key_file     = {}", quoted(key));
+        }
+        if let Some(server) = &answers.server {
+            let _ = writeln!(text, "hooks        = [{}]", quoted(server));
+            // It wants key and chain in one file.
+            if server == "haproxy" && key.is_some() {
+                text += "files        = { combined = \"combined.pem\" }\n";
+            }
+        }
+    }
+    if let Some(server) = &answers.server {
+        let socket = format!("{BRIDGES}/{server}.sock");
+        let _ = write!(text, "\n[[hook]]\nname   = {}\nsocket = {}\n", quoted(server), quoted(&socket));
+    }
+    text
+}
+
+/// What the service may not do without it, if there is anything.
+fn drop_in(place: &Place, answers: &Answers) -> Option<String> {
+    let mut lines = String::new();
+    let dirs: Vec<String> =
+        [&answers.state_dir, &answers.install_dir].into_iter().flatten().map(|dir| word(dir)).collect();
+    if !dirs.is_empty() {
+        let _ = writeln!(lines, "ReadWritePaths={}", dirs.join(" "));
+    }
+    if !place.groups.is_empty() {
+        let _ = writeln!(lines, "# They may read the keys.\nSupplementaryGroups={}", place.groups.join(" "));
+    }
+    (!lines.is_empty()).then(|| format!("[Service]\n{lines}"))
+}
+
+/// A path as a word of a unit file; systemd.syntax(7).
+fn word(dir: &Path) -> String {
+    let escaped = dir.display().to_string().replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
+    format!("\"{escaped}\"")
+}
+
+fn next(answers: &Answers) -> Vec<(String, String)> {
+    let Some(server) = &answers.server else { return Vec::new() };
+    let bridge = format!("systemctl enable --now certcollectd-reload@{server}.socket");
+    let dir = answers.install_dir.as_deref().unwrap_or_else(|| Path::new(INSTALL_DIR));
+    let order = answers.orders.first().map_or("www", |order| &order.name);
+    let file = if server == "haproxy" { "combined.pem" } else { "fullchain.pem" };
+    vec![
+        (bridge, "lets the hook reload it".to_owned()),
+        (format!("$EDITOR # configure {server}"), format!("it is to read {}/{order}/{file}", dir.display())),
+    ]
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+/// A basic string of TOML, which knows all the escapes of JSON.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers() -> Answers {
+        Answers {
+            login: "a \"b\"".into(),
+            password: Zeroizing::new("secret".into()),
+            orders: vec![ListedOrder {
+                name: "www".into(),
+                order_number: "1".into(),
+                domains: vec!["a.example".into()],
+            }],
+            keys: vec![Some("/etc/ssl/private/www.key".into())],
+            server: Some("haproxy".into()),
+            state_dir: None,
+            install_dir: Some("/srv/50% \"tls\"".into()),
+        }
+    }
+
+    fn place() -> Place {
+        Place {
+            config: "/etc/certcollectd/certcollectd.toml".into(),
+            drop_in: Some("/etc/systemd/system/certcollectd.service.d/init.conf".into()),
+            owner: Some((990, 990)),
+            groups: vec!["ssl-cert".into()],
+        }
+    }
+
+    #[test]
+    fn the_service_gets_the_password_from_systemd_and_what_it_lacks_from_a_drop_in() {
+        let plan = plan(&place(), &answers());
+        let [password, drop_in, config] = plan.files.as_slice() else { panic!("{}", plan.shown) };
+        assert_eq!((password.mode, password.owner), (0o600, None), "systemd reads it");
+        assert_eq!(password.path, Path::new("/etc/certcollectd/password"), "as in LoadCredential=");
+        let unit = include_str!("../../../systemd/certcollectd.service");
+        assert!(unit.contains(&format!("LoadCredential=sectigo:{}", password.path.display())));
+        assert_eq!(
+            drop_in.content.as_str(),
+            "[Service]\nReadWritePaths=\"/srv/50%% \\\"tls\\\"\"\n# They may read the keys.\nSupplementaryGroups=ssl-cert\n"
+        );
+        assert!(config.content.contains("password   = { credential = \"sectigo\" }"), "{}", *config.content);
+        assert!(config.content.contains("combined = \"combined.pem\""), "{}", *config.content);
+        assert!(plan.is_for_unit && plan.has_drop_in && !plan.shown.contains("secret"));
+    }
+
+    #[test]
+    fn without_the_service_the_daemons_user_owns_the_password() {
+        let place = Place { drop_in: None, ..place() };
+        let plan = plan(&place, &answers());
+        let [password, config] = plan.files.as_slice() else { panic!("{}", plan.shown) };
+        assert_eq!((password.mode, password.owner), (0o600, Some((990, 990))));
+        assert!(
+            config.content.contains("password   = { file = \"/etc/certcollectd/password\" }"),
+            "{}",
+            *config.content
+        );
+        assert!(!plan.is_for_unit && !plan.has_drop_in);
+    }
+
+    #[test]
+    fn what_the_service_has_anyway_needs_no_drop_in() {
+        let place = Place { groups: Vec::new(), ..place() };
+        let plan = plan(&place, &Answers { install_dir: None, ..answers() });
+        assert!(!plan.has_drop_in && plan.is_for_unit);
+    }
+}
