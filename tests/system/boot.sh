@@ -1,9 +1,10 @@
-# systemd as process 1 of namespaces of its own, over an overlay of this machine's root. Sourced by the checks
-# that need a service manager. What is changed in there is in memory, and goes with it.
+# systemd as process 1 of namespaces of its own, over an overlay of this machine's root or another. Sourced by the
+# checks that need a service manager. What is changed in there is in memory, and goes with it.
 #
-#   box          makes the root, $BOX; what is put there now is there at the start
+#   box [ROOT]   makes the root, $BOX; what is put there now is there at the start
 #   boot         starts systemd, up to check.target
 #   in_box COMMAND...
+#   unbox        ends it, so that there can be another
 
 BOX=$DIR/box/root
 CGROUP=
@@ -24,7 +25,7 @@ box() {
     mkdir "$DIR/box"
     mount -t tmpfs -o mode=755 tmpfs "$DIR/box" 2>"$DIR/why" || skip_all "no tmpfs can be mounted: $(cat "$DIR/why")"
     mkdir "$DIR/box/upper" "$DIR/box/work" "$BOX"
-    mount -t overlay -o "lowerdir=/,upperdir=$DIR/box/upper,workdir=$DIR/box/work" overlay "$BOX" 2>"$DIR/why" ||
+    mount -t overlay -o "lowerdir=${1:-/},upperdir=$DIR/box/upper,workdir=$DIR/box/work" overlay "$BOX" 2>"$DIR/why" ||
         skip_all "no overlay can be mounted: $(cat "$DIR/why")"
     rm -rf "$BOX/etc/systemd/system" "$BOX/etc/fstab"
     mkdir -p "$BOX/etc/systemd/system"
@@ -76,9 +77,14 @@ init_is_there() { [ "$(ps -o comm= -p "$(init)" 2>/dev/null)" = systemd ]; }
 
 in_box() { nsenter --target "$INIT" --mount --pid --net --uts --ipc --cgroup "$@"; }
 
-cleanup_more() {
+unbox() {
     # Process 1 takes all the others of its namespace with it.
-    [ -z "${INIT:-}" ] || kill -KILL "$INIT" 2>/dev/null
-    [ -z "${BOOT:-}" ] || wait "$BOOT" 2>/dev/null
-    [ -z "$CGROUP" ] || find "$CGROUP" -depth -type d -exec rmdir {} \; 2>/dev/null
+    [ -z "${INIT:-}" ] || kill -KILL "$INIT" 2>/dev/null || true
+    [ -z "${BOOT:-}" ] || wait "$BOOT" 2>/dev/null || true
+    [ -z "$CGROUP" ] || find "$CGROUP" -depth -type d -exec rmdir {} \; 2>/dev/null || true
+    INIT='' BOOT='' CGROUP=''
+    ! mountpoint -q "$BOX" || umount -l "$BOX"
+    ! mountpoint -q "$DIR/box" || umount -l "$DIR/box"
+    rm -rf --one-file-system "$DIR/box"
 }
+cleanup_more() { unbox; }
