@@ -23,7 +23,8 @@ fn documents() -> Vec<(PathBuf, String)> {
 
 /// Files of this repository that a text names: in backticks from one of its folders on, or by a relative link.
 fn named(document: &Path, text: &str) -> Vec<PathBuf> {
-    let folders = [".ci/", "config/", "crates/", "docs/", "fuzz/", "src/", "systemd/", "tests/"];
+    let folders =
+        [".ci/", "config/", "crates/", "docs/", "fuzz/", "packaging/", "src/", "systemd/", "tests/"];
     let quoted = text.split('`').skip(1).step_by(2);
     let paths = quoted
         .filter(|word| folders.iter().any(|folder| word.starts_with(folder)))
