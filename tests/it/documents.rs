@@ -48,6 +48,53 @@ fn documents_name_files_that_are_there() {
     assert!(found > 100, "files are named: {found}");
 }
 
+/// The code blocks of a document in one language, with the line of each.
+fn blocks(text: &str, language: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut open: Option<(bool, usize, String)> = None;
+    for (at, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        match (line.strip_prefix("```"), &mut open) {
+            (Some(_), Some(_)) => {
+                let (is_wanted, begin, block) = open.take().unwrap();
+                found.extend(is_wanted.then_some((begin, block)));
+            }
+            (Some(word), None) => open = Some((word == language, at + 2, String::new())),
+            (None, Some((_, _, block))) => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a block is not closed");
+    found
+}
+
+#[test]
+fn commands_and_configurations_in_documents_can_be_read() {
+    let mut found = 0;
+    for (document, text) in documents() {
+        for (line, block) in blocks(&text, "sh") {
+            found += 1;
+            let output = std::process::Command::new("sh").args(["-n", "-c", &block]).output().unwrap();
+            let why = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{}:{line}: {why}", document.display());
+        }
+        for (line, block) in blocks(&text, "toml") {
+            found += 1;
+            let read = block.parse::<toml::Table>();
+            assert!(read.is_ok(), "{}:{line}: {}", document.display(), read.unwrap_err());
+        }
+        for (line, block) in blocks(&text, "json") {
+            found += 1;
+            let read = serde_json::from_str::<serde_json::Value>(&block);
+            assert!(read.is_ok(), "{}:{line}: {}", document.display(), read.unwrap_err());
+        }
+    }
+    assert!(found > 20, "{found} blocks");
+}
+
 #[test]
 fn lines_of_documents_fit_a_screen() {
     for (document, text) in documents() {
