@@ -68,6 +68,11 @@ fn order_accounts(diagnostics: &Diagnostics<'_>, draft: &Draft) -> Vec<Option<us
     // Where some accounts could not be read, a name that is not among the others may be right.
     let are_known = diagnostics.is_complete() && draft.account_tables == draft.accounts.len();
     let complains = are_known && !draft.accounts.is_empty();
+    if let Some((name, at)) = draft.orders.default_account.as_ref().filter(|_| complains)
+        && !by_name.contains_key(&**name)
+    {
+        diagnostics.add(unknown("account", name, *at, by_name.keys().copied()));
+    }
     let find = |(order, origin): (&Order, &Origin)| {
         let Some(at) = origin.account else {
             let only = (are_known && by_name.len() == 1).then_some(0);
@@ -236,13 +241,19 @@ fn installed<'a>(draft: &Draft, install: &Path, path: &'a Path) -> Option<&'a st
 /// A key among the installed files would be gone with the next generation.
 fn key_files(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     let install = draft.install_dir();
+    let mut is_default_said = false;
     for (order, origin) in draft.orders.list.iter().zip(&draft.orders.origins) {
+        if origin.inherits_key && is_default_said {
+            continue;
+        }
         let (what, paths) = order.key.files();
         for path in paths {
             if let Some(name) = installed(draft, install, path) {
+                is_default_said |= origin.inherits_key;
+                let default = draft.orders.default_key.filter(|_| origin.inherits_key);
                 Diagnostic::error(
                     format!("the {what} of `{}` is among the installed files of `{name}`", order.name),
-                    origin.name,
+                    default.unwrap_or(origin.name),
                 )
                 .help("they are replaced with each new certificate; keep it elsewhere")
                 .add_to(diagnostics);
@@ -266,26 +277,31 @@ fn copies(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     for pair in sorted.windows(2) {
         let (first, second) = (pair[0], pair[1]);
         if path_of(first) == path_of(second) {
-            Diagnostic::error(
-                format!("`{}` and `{}` write the same file", name_of(first), name_of(second)),
-                second.to,
-            )
-            .again_after(first.to)
-            .add_to(diagnostics);
+            let what = format!("`{}` and `{}` write the same file", name_of(first), name_of(second));
+            diagnostics.add(if first.to == second.to {
+                Diagnostic::error("every order would write the same file", second.to)
+                    .help("put {name} into the path, which stands for the order's name")
+            } else {
+                Diagnostic::error(what, second.to).again_after(first.to)
+            });
         } else if path_of(second).starts_with(path_of(first)) {
             Diagnostic::error("one copy needs a folder where another writes a file", second.to)
                 .also(first.to, "this is the file")
                 .add_to(diagnostics);
         }
     }
+    let mut said: HashSet<Span> = HashSet::new();
     let (state, install) = (draft.state_dir(), draft.install_dir());
     let inputs = inputs(diagnostics, draft);
     for origin in &orders.copies {
         let path = path_of(origin);
-        let refuse = |what: String| {
-            Diagnostic::error(what, origin.to)
-                .help("choose another path for the copy; an existing file there is replaced")
-                .add_to(diagnostics);
+        let mut refuse = |what: String| {
+            // Many orders may have theirs from [defaults].
+            if said.insert(origin.to) {
+                Diagnostic::error(what, origin.to)
+                    .help("choose another path for the copy; an existing file there is replaced")
+                    .add_to(diagnostics);
+            }
         };
         if path.starts_with(state) || state.starts_with(path) {
             refuse("a copy conflicts with `state_dir`".to_owned());

@@ -10,13 +10,15 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub use super::keys::{Keys, TABLES};
+pub use super::keys::{DEFAULTS_TABLES, Keys, TABLES};
 pub use super::parse::diagnostic::{Diagnostic, DiagnosticList, Level, Location, Source};
 
 use super::draft::Draft;
 use super::parse::diagnostic::{Diagnostics, Span, next_header};
 use super::parse::reader::{Chunk, Item, Table};
+use super::parse::syntax::LONGEST_CHUNK;
 use super::parse::{sensitive, syntax};
+use super::tables::defaults::Defaults;
 use super::tables::{account, hook, listener, polling};
 use super::value::{InvalidValue, refuse, refuse_if};
 use super::{cross, keys, value};
@@ -24,10 +26,6 @@ use certcollectd_core::config::Config;
 
 /// Longest file in bytes: some 400,000 orders. Whatever is longer is not a configuration.
 const LONGEST: usize = 64 * MIB;
-
-/// Longest part of a file in bytes that is parsed at once, which takes some 25 times as much memory, and far more
-/// where it is rubbish.
-const LONGEST_CHUNK: usize = 4 * MIB;
 
 const MIB: usize = 1024 * 1024;
 
@@ -134,14 +132,32 @@ fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, DiagnosticList) {
 }
 
 fn draft_of(diagnostics: &Diagnostics<'_>) -> Draft {
+    let main = diagnostics.sources.first().map_or("", |source| source.text.as_str());
+    let (parts, has_gap) =
+        if main.len() > LONGEST { (Vec::new(), true) } else { syntax::parts_with_defaults(main) };
+    let trees: Vec<(usize, Spanned<DeTable<'_>>)> =
+        parts.iter().map(|part| (part.base, DeTable::parse_recoverable(&part.text).0)).collect();
+    // Where there are two, `read_main` says so.
+    let order = trees.iter().find_map(|(base, tree)| {
+        let chunk = Chunk { diagnostics, source: 0, base: *base };
+        Table::find(chunk, "defaults", &keys::DEFAULTS, tree.get_ref())
+    });
+    let defaults = Defaults::new(order, has_gap);
     let mut draft = Draft::default();
+    draft.orders.read_defaults(&defaults);
     for (index, source) in diagnostics.sources.iter().enumerate() {
-        read_source(&mut draft, diagnostics, index as u32, &source.text);
+        read_source(&mut draft, &defaults, diagnostics, index as u32, &source.text);
     }
     draft
 }
 
-fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, text: &str) {
+fn read_source(
+    draft: &mut Draft,
+    defaults: &Defaults<'_>,
+    diagnostics: &Diagnostics<'_>,
+    source: u32,
+    text: &str,
+) {
     let too_long = |what: String, help: &str| {
         Diagnostic::error(what, Span::whole(source)).help(help).add_to(diagnostics);
         diagnostics.leave_out(Span::whole(source));
@@ -157,7 +173,7 @@ fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, te
             return too_long(
                 what,
                 "a long file is read from one [[order]] to the next, unless it holds text in three quotes, \
-                 or [account. or [hook. tables after an [[order]]",
+                 or [account., [hook. or [defaults. tables after an [[order]]",
             );
         }
         let chunk = Chunk { diagnostics, source, base: range.start };
@@ -165,7 +181,7 @@ fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, te
         let (tree, errors) = DeTable::parse_recoverable(text);
         is_empty &= errors.is_empty() && tree.get_ref().is_empty();
         if errors.is_empty() {
-            read_top(draft, &chunk, tree.get_ref());
+            read_top(draft, defaults, &chunk, tree.get_ref());
             continue;
         }
         drop(tree);
@@ -176,7 +192,7 @@ fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, te
         }
         if let Some(recovered) = note_syntax_errors(&chunk, text) {
             let (tree, _) = DeTable::parse_recoverable(&recovered);
-            read_top(draft, &chunk, tree.get_ref());
+            read_top(draft, defaults, &chunk, tree.get_ref());
         }
     }
     if is_empty && source > 0 {
@@ -186,7 +202,7 @@ fn read_source(draft: &mut Draft, diagnostics: &Diagnostics<'_>, source: u32, te
     }
 }
 
-fn read_top(draft: &mut Draft, chunk: &Chunk<'_>, entries: &DeTable<'_>) {
+fn read_top(draft: &mut Draft, defaults: &Defaults<'_>, chunk: &Chunk<'_>, entries: &DeTable<'_>) {
     let is_main = chunk.source == 0;
     let top = Table::root(*chunk, if is_main { &keys::TOP } else { &keys::INCLUDED }, entries);
     if is_main {
@@ -200,7 +216,7 @@ fn read_top(draft: &mut Draft, chunk: &Chunk<'_>, entries: &DeTable<'_>) {
         draft.hook_tables += 1;
         draft.hooks.extend(hook::hook(table));
     });
-    top.tables("order", &keys::ORDER, |table| draft.orders.read(table));
+    top.tables("order", &keys::ORDER, |table| draft.orders.read(table, defaults));
 }
 
 fn read_main(draft: &mut Draft, top: &Table<'_>) {
@@ -219,6 +235,7 @@ fn read_main(draft: &mut Draft, top: &Table<'_>) {
     if let Some(table) = once(draft, top, "polling", &keys::POLLING) {
         draft.polling = polling::polling(&table);
     }
+    once(draft, top, "defaults", &keys::DEFAULTS);
     if let Some(table) = once(draft, top, "http", &keys::HTTP) {
         draft.http = listener::http(&table);
     }

@@ -21,6 +21,7 @@ pub(super) static TOP: Keys = Keys {
         "include",
         "polling",
         "account",
+        "defaults",
         "order",
         "hook",
         "http",
@@ -68,30 +69,31 @@ pub(super) static ACCOUNT: Keys = Keys {
 pub(super) static PASSWORD: Keys =
     Keys { title: "password = { … }", names: &["file", "credential", "env"] };
 
-pub(super) static ORDER: Keys = Keys {
-    title: "[[order]]",
-    names: &[
-        "name",
-        "account",
-        "product",
-        "order_number",
-        "certificate_id",
-        "base_order_number",
-        "domains",
-        "key_file",
-        "csr_file",
-        "hooks",
-        "response",
-        "params",
-        "interval",
-        "max_interval",
-        "guard_interval",
-        "spread",
-        "files",
-        "verify",
-        "copy",
-    ],
-};
+/// First the keys that are one order's own.
+const ORDER_KEYS: &[&str] = &[
+    "name",
+    "order_number",
+    "certificate_id",
+    "base_order_number",
+    "account",
+    "product",
+    "domains",
+    "key_file",
+    "csr_file",
+    "hooks",
+    "response",
+    "params",
+    "interval",
+    "max_interval",
+    "guard_interval",
+    "spread",
+    "files",
+    "verify",
+    "copy",
+];
+const OWN_KEYS: usize = 4;
+
+pub(super) static ORDER: Keys = Keys { title: "[[order]]", names: ORDER_KEYS };
 
 pub(super) static FILES: Keys = Keys {
     title: "[order.files]",
@@ -118,6 +120,14 @@ pub(super) static VERIFY: Keys = Keys {
 pub(super) static COPY: Keys =
     Keys { title: "[[order.copy]]", names: &["from", "to", "owner", "group", "mode"] };
 
+pub(super) static DEFAULTS: Keys = Keys { title: "[defaults]", names: ORDER_KEYS.split_at(OWN_KEYS).1 };
+
+pub(super) static DEFAULTS_FILES: Keys = Keys { title: "[defaults.files]", names: FILES.names };
+
+pub(super) static DEFAULTS_VERIFY: Keys = Keys { title: "[defaults.verify]", names: VERIFY.names };
+
+pub(super) static DEFAULTS_COPY: Keys = Keys { title: "[[defaults.copy]]", names: COPY.names };
+
 pub(super) static HOOK: Keys =
     Keys { title: "[[hook]]", names: &["name", "on", "run", "signal", "http", "socket", "timeout", "merge"] };
 
@@ -133,32 +143,35 @@ pub(super) static DNS: Keys = Keys { title: "[dns]", names: &["resolver"] };
 
 pub(super) static LOG: Keys = Keys { title: "[log]", names: &["format", "level"] };
 
-/// All tables, the top of the file first.
+/// All tables, the top of the file first. Those of [`DEFAULTS_TABLES`] come besides.
 pub static TABLES: [&Keys; 15] = [
     &TOP, &POLLING, &ACCOUNT, &PASSWORD, &ORDER, &FILES, &VERIFY, &COPY, &HOOK, &SIGNAL, &REQUEST, &HTTP,
     &PUSH, &DNS, &LOG,
 ];
 
-/// What other programs call a key: the table, their word, ours.
-static OTHER_WORDS: [(&str, &str, &str); 18] = [
-    (PASSWORD.title, "path", "file"),
-    (PASSWORD.title, "filename", "file"),
-    (PASSWORD.title, "from_file", "file"),
-    (PASSWORD.title, "secret", "credential"),
-    (PASSWORD.title, "cred", "credential"),
-    (PASSWORD.title, "variable", "env"),
-    (PASSWORD.title, "environment", "env"),
-    (ACCOUNT.title, "login", "login_name"),
-    (ACCOUNT.title, "username", "login_name"),
-    (ACCOUNT.title, "url", "base_url"),
-    (ORDER.title, "number", "order_number"),
-    (ORDER.title, "order", "order_number"),
-    (ORDER.title, "private_key", "key_file"),
-    (ORDER.title, "csr", "csr_file"),
-    (HOOK.title, "command", "run"),
-    (HOOK.title, "cmd", "run"),
-    (HOOK.title, "exec", "run"),
-    (SIGNAL.title, "pid", "pid_file"),
+/// `[defaults]` and its tables, which repeat keys of `[[order]]` and its tables.
+pub static DEFAULTS_TABLES: [&Keys; 4] = [&DEFAULTS, &DEFAULTS_FILES, &DEFAULTS_VERIFY, &DEFAULTS_COPY];
+
+/// What other programs call a key: their word, ours.
+static OTHER_WORDS: [(&str, &str); 18] = [
+    ("path", "file"),
+    ("filename", "file"),
+    ("from_file", "file"),
+    ("secret", "credential"),
+    ("cred", "credential"),
+    ("variable", "env"),
+    ("environment", "env"),
+    ("login", "login_name"),
+    ("username", "login_name"),
+    ("url", "base_url"),
+    ("number", "order_number"),
+    ("order", "order_number"),
+    ("private_key", "key_file"),
+    ("csr", "csr_file"),
+    ("command", "run"),
+    ("cmd", "run"),
+    ("exec", "run"),
+    ("pid", "pid_file"),
 ];
 
 /// Most keys that a table takes.
@@ -173,9 +186,9 @@ impl Keys {
     pub(super) fn meant(&self, name: &str) -> Option<&'static str> {
         let other = || {
             let lower = name.to_ascii_lowercase();
-            OTHER_WORDS.iter().find(|(title, word, _)| *title == self.title && *word == lower)
+            OTHER_WORDS.iter().find(|(word, key)| *word == lower && self.has(key))
         };
-        near(name, self.names.iter().copied()).or_else(|| other().map(|(_, _, key)| *key))
+        near(name, self.names.iter().copied()).or_else(|| other().map(|(_, key)| *key))
     }
 
     /// How to write it.

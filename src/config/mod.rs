@@ -2,7 +2,7 @@
 //!
 //! Nothing here reads a file; the caller brings the text. Each line uses only those above it:
 //!
-//! - `value`, `address`, `invisible`, `keys`: one value, one name of a key
+//! - `value`, `address`, `invisible`, `keys`, `placeholder`: one value, one name of a key
 //! - `parse`: text to tables, and what is wrong with them
 //! - `tables`: a table to its type
 //! - `draft`: all that was read
@@ -18,6 +18,7 @@ pub mod invisible;
 mod keys;
 pub mod orders_csv;
 mod parse;
+mod placeholder;
 mod tables;
 mod value;
 

@@ -177,7 +177,17 @@ impl DiagnosticList {
         self.paths.get(location.source).map_or_else(|| Path::new(""), PathBuf::as_path)
     }
 
+    /// What is wrong in `[defaults]` is wrong for every order, and is told once.
     fn add(&mut self, problem: Diagnostic) {
+        let is_same = |known: &Diagnostic| {
+            known.at.span.is_some()
+                && known.at.span == problem.at.span
+                && known.at.source == problem.at.source
+                && known.message == problem.message
+        };
+        if self.kept.iter().any(is_same) {
+            return;
+        }
         let count = match problem.level {
             Level::Error => &mut self.errors,
             Level::Warning => &mut self.warnings,

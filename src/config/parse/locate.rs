@@ -13,6 +13,7 @@ use toml::de::{DeTable, DeValue};
 use super::diagnostic::{Diagnostic, DiagnosticList, Diagnostics, Level, Source, Span};
 use super::render::address;
 use super::syntax;
+use crate::config::placeholder::expand;
 
 /// Something in the configuration, by the words that lead to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,7 +81,8 @@ pub fn place(sources: &[Source], key: &Key) -> String {
     address(path, &location, sources)
 }
 
-/// The place of each key: its value, else the name of its table, else the main file.
+/// The place of each key: its value, for an order also that in `[defaults]`, else the name of its table, else the main
+/// file.
 fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> Vec<Span> {
     let keys: Vec<Option<&Key>> = keys.collect();
     let mut spans = vec![Span::whole(0); keys.len()];
@@ -90,6 +92,10 @@ fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> 
             wanted.entry((kind, name)).or_default().push(index);
         }
     }
+    let parts = sources.first().map(|main| syntax::parts_with_defaults(&main.text).0).unwrap_or_default();
+    let trees: Vec<(usize, Spanned<DeTable<'_>>)> =
+        parts.iter().map(|part| (part.base, DeTable::parse_recoverable(&part.text).0)).collect();
+    let defaults = trees.iter().find_map(|(base, tree)| Some((*base, tree.get_ref().get("defaults")?)));
     for (number, source) in (0..).zip(sources) {
         for chunk in syntax::chunks(&source.text) {
             let span = |range| Span::of(number, chunk.start, range);
@@ -111,10 +117,18 @@ fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> 
                     let Some(text) = name.get_ref().as_str() else { continue };
                     for index in wanted.get(&(kind, text)).into_iter().flatten() {
                         let Some(key) = keys[*index] else { continue };
-                        let range = lead(table, &key.path, key.value.as_deref())
-                            .or_else(|| lead(table, &key.path, None))
-                            .unwrap_or_else(|| name.span());
-                        spans[*index] = span(range);
+                        let defaults = defaults.filter(|_| kind == "order");
+                        let value = key.value.as_deref();
+                        let place = |value| {
+                            let own = || Some(span(lead(table, &key.path, value, text)?));
+                            let default = || {
+                                let (base, table) = defaults?;
+                                Some(Span::of(0, base, lead(table, &key.path, value, text)?))
+                            };
+                            own().or_else(default)
+                        };
+                        spans[*index] =
+                            place(value).or_else(|| place(None)).unwrap_or_else(|| span(name.span()));
                     }
                 }
             }
@@ -130,17 +144,26 @@ fn step<'a, 'b>(table: &'a DeValue<'b>, name: &str) -> Option<&'a Spanned<DeValu
     }
 }
 
-/// Follows a path down; of a list, the first element that leads on.
-fn lead(value: &Spanned<DeValue<'_>>, path: &[&str], text: Option<&str>) -> Option<Range<usize>> {
+/// Follows a path down; of a list, the first element that leads on. `text` is a value with the name of its order in it.
+fn lead(value: &Spanned<DeValue<'_>>, path: &[&str], text: Option<&str>, name: &str) -> Option<Range<usize>> {
     match (path.split_first(), value.get_ref()) {
-        (Some((name, rest)), table @ DeValue::Table(_)) => lead(step(table, name)?, rest, text),
-        (Some(_), DeValue::Array(elements)) => elements.iter().find_map(|element| lead(element, path, text)),
-        (None, DeValue::Array(elements)) if text.is_some() => {
-            elements.iter().find_map(|element| lead(element, path, text))
+        (Some((step_name, rest)), table @ DeValue::Table(_)) => {
+            lead(step(table, step_name)?, rest, text, name)
         }
-        (None, found) if text.is_none() || found.as_str() == text => Some(value.span()),
+        (Some(_), DeValue::Array(elements)) => {
+            elements.iter().find_map(|element| lead(element, path, text, name))
+        }
+        (None, DeValue::Array(elements)) if text.is_some() => {
+            elements.iter().find_map(|element| lead(element, path, text, name))
+        }
+        (None, found) if text.is_none_or(|text| is_written(found, text, name)) => Some(value.span()),
         _ => None,
     }
+}
+
+fn is_written(found: &DeValue<'_>, text: &str, name: &str) -> bool {
+    let is_same = |found: &str| found == text || expand(found, Some(name)).is_ok_and(|found| found == text);
+    found.as_str().is_some_and(is_same)
 }
 
 #[cfg(test)]
@@ -184,6 +207,22 @@ mod tests {
                 "more.toml:9:6: error: x"
             ]
         );
+    }
+
+    #[test]
+    fn what_an_order_inherits_is_found_in_the_defaults() {
+        let main = "[[order]]\nname = \"b\"\nkey_file = \"/own/{name}\"\n[defaults]\nkey_file = \"/k/{name}\"\n\
+            [[defaults.copy]]\nto = \"/c/{name}\"\n";
+        let sources = [("main.toml", main), ("more.toml", "[[order]]\nname = \"a\"\n")]
+            .map(|(path, text)| Source { path: path.into(), text: text.to_owned() });
+        for (key, expected) in [
+            (Key::order("a", &["key_file"]).with("/k/a"), "main.toml:5:12"),
+            (Key::order("b", &["key_file"]).with("/own/b"), "main.toml:3:12"),
+            (Key::order("a", &["copy", "to"]).with("/c/a"), "main.toml:7:6"),
+            (Key::order("a", &["files", "owner"]), "more.toml:2:8"),
+        ] {
+            assert_eq!(place(&sources, &key), expected, "{key:?}");
+        }
     }
 
     #[test]

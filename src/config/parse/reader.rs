@@ -31,6 +31,7 @@ impl Chunk<'_> {
 }
 
 /// A table whose keys are known.
+#[derive(Clone)]
 pub(crate) struct Table<'a> {
     chunk: Chunk<'a>,
     keys: &'static Keys,
@@ -41,6 +42,8 @@ pub(crate) struct Table<'a> {
     found: [Option<Entry<'a>>; MOST_KEYS],
     /// Keys that an unknown key was meant to be: they are not reported as missing as well.
     meant: Vec<&'static str>,
+    /// What holds where it says nothing.
+    below: Option<&'a Table<'a>>,
 }
 
 type Entry<'a> = (&'a Spanned<DeString<'a>>, &'a Spanned<DeValue<'a>>);
@@ -53,6 +56,8 @@ pub(crate) struct Item<'a> {
     pub(crate) key_at: Span,
     pub(crate) at: Span,
     is_element: bool,
+    /// Whether it comes from the table below.
+    pub(crate) is_inherited: bool,
     pub(crate) value: &'a DeValue<'a>,
 }
 
@@ -62,8 +67,29 @@ impl<'a> Table<'a> {
         Table::new(chunk, keys, Span::whole(chunk.source), entries)
     }
 
+    /// The table `name` of a file, whatever else is in the file.
+    pub(crate) fn find(
+        chunk: Chunk<'a>,
+        name: &'static str,
+        keys: &'static Keys,
+        entries: &'a DeTable<'a>,
+    ) -> Option<Table<'a>> {
+        let (key, value) = entries.get_key_value(name)?;
+        Item::new(chunk, name, (key, value)).table(keys)
+    }
+
+    /// A table of which nothing is written, in the place of this one.
+    pub(crate) fn absent(&self, keys: &'static Keys) -> Table<'a> {
+        Table { keys, found: [None; MOST_KEYS], meant: Vec::new(), below: None, ..*self }
+    }
+
+    /// This table, and what it does not say from the one below.
+    pub(crate) fn over(&self, below: Option<&'a Table<'a>>) -> Table<'a> {
+        Table { below, ..self.clone() }
+    }
+
     fn new(chunk: Chunk<'a>, keys: &'static Keys, at: Span, entries: &'a DeTable<'a>) -> Table<'a> {
-        let mut table = Table { chunk, keys, at, found: [None; MOST_KEYS], meant: Vec::new() };
+        let mut table = Table { chunk, keys, at, found: [None; MOST_KEYS], meant: Vec::new(), below: None };
         for (key, value) in entries.iter() {
             match keys.index(key.get_ref()) {
                 Some(index) => table.found[index] = Some((key, value)),
@@ -81,19 +107,20 @@ impl<'a> Table<'a> {
         self.chunk.diagnostics
     }
 
+    /// What holds: its own value, else that of the table below.
     pub(crate) fn get(&self, name: &'static str) -> Option<Item<'a>> {
+        self.own(name).or_else(|| self.inherited(name))
+    }
+
+    pub(crate) fn own(&self, name: &'static str) -> Option<Item<'a>> {
         let index = self.keys.index(name);
         debug_assert!(index.is_some(), "`{name}` is not listed for {}", self.keys.title);
-        let (key, value) = self.found[index?]?;
-        let chunk = self.chunk;
-        Some(Item {
-            chunk,
-            name,
-            key_at: chunk.span(key.span()),
-            at: chunk.span(value.span()),
-            is_element: false,
-            value: value.get_ref(),
-        })
+        Some(Item::new(self.chunk, name, self.found[index?]?))
+    }
+
+    pub(crate) fn inherited(&self, name: &'static str) -> Option<Item<'a>> {
+        let below = self.below.filter(|below| below.keys.has(name))?;
+        Some(Item { is_inherited: true, ..below.own(name)? })
     }
 
     /// As [`Table::get`]; that it is missing is an error.
@@ -117,17 +144,35 @@ impl<'a> Table<'a> {
         others.is_empty().then_some(first)
     }
 
+    /// Two keys of which only one may be given: the table's own replaces the other of the table below.
+    pub(crate) fn either(&self, names: [&'static str; 2]) -> [Option<Item<'a>>; 2] {
+        match names.map(|name| self.get(name)) {
+            [Some(one), Some(other)] if one.is_inherited == other.is_inherited => {
+                self.note_both(&one, &other);
+                [Some(one), Some(other)]
+            }
+            [one, Some(other)] if !other.is_inherited => [one.filter(|one| !one.is_inherited), Some(other)],
+            [Some(one), _] => [Some(one), None],
+            [None, other] => [None, other],
+        }
+    }
+
     /// Two keys of which only one may be given.
     pub(crate) fn note_both(&self, first: &Item<'_>, second: &Item<'_>) {
         let (first, second) =
             if first.key_at.start < second.key_at.start { (first, second) } else { (second, first) };
         Diagnostic::error(
-            format!("both `{}` and `{}` in {}", first.name, second.name, self.keys.title),
+            format!("both `{}` and `{}` in {}", first.name, second.name, self.title_of(second)),
             second.key_at,
         )
         .label("only one of them is allowed")
         .also(first.key_at, "the other one")
         .add_to(self.diagnostics());
+    }
+
+    /// The title of the table that an item of this one was written in.
+    fn title_of(&self, item: &Item<'_>) -> &'static str {
+        self.below.filter(|_| item.is_inherited).map_or(self.keys.title, |below| below.keys.title)
     }
 
     fn note_missing(&self, names: &[&str], help: &str) {
@@ -231,6 +276,19 @@ impl<'a> Table<'a> {
         self.get(name)?.table(keys)
     }
 
+    /// A single table; what it does not say is taken from the one below.
+    pub(crate) fn table_over(
+        &self,
+        name: &'static str,
+        keys: &'static Keys,
+        below: Option<&'a Table<'a>>,
+    ) -> Option<Table<'a>> {
+        match self.own(name) {
+            Some(item) => item.table(keys).map(|table| table.over(below)),
+            None => below.map(|_| self.absent(keys).over(below)),
+        }
+    }
+
     /// A list of tables, `[[name]]`, each handed to `read`.
     pub(crate) fn tables(&self, name: &'static str, keys: &'static Keys, mut read: impl FnMut(&Table<'a>)) {
         let Some(item) = self.get(name) else { return };
@@ -249,6 +307,18 @@ impl<'a> Table<'a> {
 }
 
 impl<'a> Item<'a> {
+    fn new(chunk: Chunk<'a>, name: &'static str, (key, value): Entry<'a>) -> Item<'a> {
+        Item {
+            chunk,
+            name,
+            key_at: chunk.span(key.span()),
+            at: chunk.span(value.span()),
+            is_element: false,
+            is_inherited: false,
+            value: value.get_ref(),
+        }
+    }
+
     pub(crate) fn diagnostics(&self) -> &'a Diagnostics<'a> {
         self.chunk.diagnostics
     }

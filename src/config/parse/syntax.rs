@@ -5,15 +5,20 @@
 //! some of them; here the damaged lines are blanked and the text is parsed again, so that one slip does
 //! not hide the others.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use toml::de::{DeTable, DeValue, Error};
 
 use super::diagnostic::next_header;
-use crate::config::keys::TABLES;
+use crate::config::keys::{DEFAULTS_TABLES, TABLES};
 
 /// Bytes of a chunk: small enough to stay in the processor's cache, large enough not to be noticed.
 const CHUNK: usize = 64 * 1024;
+
+/// Longest part of a file in bytes that is parsed at once, which takes some 25 times as much memory, and far more
+/// where it is rubbish.
+pub(crate) const LONGEST_CHUNK: usize = 4 * 1024 * 1024;
 
 /// How often damaged lines are blanked in one chunk before the rest of it is given up.
 const ROUNDS: usize = 20;
@@ -41,6 +46,38 @@ pub(crate) struct Recovered {
     pub(crate) text: Option<String>,
     pub(crate) errors: Vec<SyntaxError>,
     pub(crate) gaps: Vec<Range<usize>>,
+}
+
+/// A part of the text that may hold `[defaults]`.
+pub(crate) struct DefaultsPart<'a> {
+    /// Where it begins.
+    pub(crate) base: usize,
+    /// Its text, with blanks where it was damaged.
+    pub(crate) text: Cow<'a, str>,
+}
+
+/// All parts that may hold `[defaults]`, and whether some of that could not be read. It may stand below the orders
+/// that it is for.
+pub(crate) fn parts_with_defaults(text: &str) -> (Vec<DefaultsPart<'_>>, bool) {
+    // A key may be written with escapes.
+    let may_hold = |text: &str| text.contains("defaults") || text.contains('\\');
+    let mut parts = Vec::new();
+    let mut has_gap = false;
+    if !may_hold(text) {
+        return (parts, has_gap);
+    }
+    for range in chunks(text) {
+        let (base, chunk) = (range.start, &text[range]);
+        if chunk.len() > LONGEST_CHUNK || !may_hold(chunk) {
+            has_gap |= chunk.len() > LONGEST_CHUNK;
+            continue;
+        }
+        let is_sound = DeTable::parse_recoverable(chunk).1.is_empty();
+        has_gap |= !is_sound;
+        let text = if is_sound { Some(Cow::Borrowed(chunk)) } else { recover(chunk).text.map(Cow::Owned) };
+        parts.extend(text.map(|text| DefaultsPart { base, text }));
+    }
+    (parts, has_gap)
 }
 
 /// Where to cut: each chunk but the first begins with an `[[order]]` line.
@@ -260,7 +297,7 @@ fn duplicate(text: &str, span: Range<usize>) -> SyntaxError {
     let help = line.starts_with('[').then(|| {
         let name = header_name(line);
         // A second [order] was meant as one more, a second [polling] was not.
-        match TABLES.iter().any(|keys| keys.title == format!("[[{name}]]")) {
+        match TABLES.iter().chain(&DEFAULTS_TABLES).any(|keys| keys.title == format!("[[{name}]]")) {
             true => format!("write [[{name}]] with double brackets, each time"),
             false => "merge both into one table".to_owned(),
         }

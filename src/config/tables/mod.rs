@@ -1,6 +1,7 @@
 //! One file for each kind of table: from its keys to its type in the core.
 
 pub(super) mod account;
+pub(super) mod defaults;
 pub(super) mod hook;
 pub(super) mod listener;
 pub(super) mod order;

@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::defaults::Defaults;
 use super::polling::{CadenceOverrides, OverrideSpans, Polling, cadence, overrides};
 use super::{account, output, params};
 use crate::config::keys;
 use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{self, NAME_HELP, file_path};
+use crate::config::placeholder::order_path;
+use crate::config::value::{self, NAME_HELP};
 use certcollectd_core::api::{OrderRef, Product, Response};
 use certcollectd_core::config::name::{domain, email};
 use certcollectd_core::config::{Cadence, FileCopy, KeySource, Order, OrderSettings, standard_policy};
@@ -33,6 +35,10 @@ pub(crate) struct Orders {
     pub(crate) tables: usize,
     /// Whether an order names hooks that could not be read.
     pub(crate) has_unread_hooks: bool,
+    /// The account that `[defaults]` names.
+    pub(crate) default_account: Option<(Arc<str>, Span)>,
+    /// Where `[defaults]` names a key.
+    pub(crate) default_key: Option<Span>,
     known: HashMap<(Arc<OrderSettings>, CadenceOverrides), u32>,
     by_name: HashMap<Arc<str>, Span>,
     words: HashSet<Arc<str>>,
@@ -46,6 +52,20 @@ pub(crate) struct Origin {
     pub(crate) account: Option<Span>,
     /// Index into [`Orders::shared`].
     pub(crate) settings: u32,
+    /// Whether its key is that of `[defaults]`.
+    pub(crate) inherits_key: bool,
+}
+
+/// What an order says besides its name and number.
+struct Body<'a> {
+    product: Product,
+    account: Option<&'a str>,
+    domains: Box<[Box<str>]>,
+    key: KeySource,
+    inherits_key: bool,
+    copies: Vec<(FileCopy, Span)>,
+    /// Index into [`Orders::shared`].
+    settings: u32,
 }
 
 /// Where an `[[order.copy]]` was written: indices of the order and of its copy.
@@ -65,73 +85,102 @@ pub(crate) struct Shared {
 }
 
 impl Orders {
-    pub(crate) fn read(&mut self, table: &Table<'_>) {
+    /// What `[defaults]` says: wrong or not, whatever the orders make of it.
+    pub(crate) fn read_defaults(&mut self, defaults: &Defaults<'_>) {
+        let Some(order) = &defaults.order else { return };
+        let table = order.absent(&keys::ORDER).over(Some(order));
+        self.body(&table, defaults, None);
+        self.default_account =
+            table.get("account").and_then(|item| Some((item.value.as_str()?.into(), item.at)));
+        self.default_key = table.either(KEY_KEYS).into_iter().flatten().next().map(|item| item.at);
+    }
+
+    pub(crate) fn read<'a>(&mut self, table: &Table<'a>, defaults: &'a Defaults<'a>) {
         self.tables += 1;
+        let table = &table.over(defaults.order.as_ref());
         let help = "a name of your own, such as name = \"www\"; it names the folder";
         let (name, name_at) = table.name(help);
         if let Some(name) = &name {
             self.note_name(table, name, name_at);
         }
-        let product_item = table.get("product");
-        let product = product_item
-            .and_then(|item| item.word(&Product::ALL.map(|product| (product.as_str(), product))))
-            .unwrap_or(Product::Ssl);
-        let account = table.get("account");
-        let account_name = account.and_then(|item| item.text(NAME_HELP));
-        let handle = handle(table, product, product_item);
-        let domains: Box<[Box<str>]> = table
-            .get("domains")
-            .map(|item| item.list(DOMAINS_HELP, |element| covered(element, product)))
-            .unwrap_or_default()
-            .into();
-        // What is written and cannot be read was said above; that it is missing would be no news.
-        let has_domains =
-            !domains.is_empty() || table.get("domains").is_some_and(|item| !item.is_empty_list());
-        let key = key(table);
-        let has_key = matches!(key, KeySource::Keys(_)) || table.get("key_file").is_some();
-        let has_any_key = has_key || table.get("csr_file").is_some();
-
-        let (overrides, override_spans) = overrides(table);
-        let files = table.table("files", &keys::FILES);
-        let verify = table.table("verify", &keys::VERIFY);
-        let (hooks, hook_spans) = self.hooks(table);
-        let (verify, trust_anchors) = verify
-            .map(|table| output::verify(&table, product, has_any_key, has_domains))
-            .unwrap_or_else(|| (standard_policy(product), None));
-        let settings = OrderSettings {
-            product,
-            cadence: Cadence::default(),
-            response: response(table, product),
-            params: params::params(table),
-            files: files.map(|table| output::files(&table, has_key)).unwrap_or_default(),
-            verify,
-            trust_anchors,
-            hooks,
-        };
-        let mut copies: Vec<(FileCopy, Span)> = Vec::new();
-        table.tables("copy", &keys::COPY, |table| copies.extend(output::copy(table, has_key)));
-
-        let number = self.share(settings, overrides, override_spans, hook_spans);
+        let body = self.body(table, defaults, name.as_deref());
+        let handle = handle(table, body.product, table.get("product"));
         // Whatever is missing here was said above, and there will be no configuration.
         let (Some(name), Some((handle, handle_at))) = (name, handle) else { return };
-        if account.is_some() && account_name.is_none() {
+        let account_at = table.get("account").map(|item| item.at);
+        if account_at.is_some() && body.account.is_none() {
             return;
         }
         let order = self.list.len() as u32;
-        self.copies.extend(copies.iter().zip(0..).map(|((_, to), copy)| CopyOrigin { order, copy, to: *to }));
-        let account_at = account.map(|item| item.at);
-        self.origins.push(Origin { name: name_at, handle: handle_at, account: account_at, settings: number });
-        let account = self.word(account_name.unwrap_or_default());
-        let settings = self.shared[number as usize].settings.clone();
+        let copies = body.copies.iter().zip(0..);
+        self.copies.extend(copies.map(|((_, to), copy)| CopyOrigin { order, copy, to: *to }));
+        self.origins.push(Origin {
+            name: name_at,
+            handle: handle_at,
+            account: account_at,
+            settings: body.settings,
+            inherits_key: body.inherits_key,
+        });
+        let account = self.word(body.account.unwrap_or_default());
+        let settings = self.shared[body.settings as usize].settings.clone();
         self.list.push(Order {
             name,
             account,
             handle,
-            domains,
-            key,
-            copies: copies.into_iter().map(|(copy, _)| copy).collect(),
+            domains: body.domains,
+            key: body.key,
+            copies: body.copies.into_iter().map(|(copy, _)| copy).collect(),
             settings,
         });
+    }
+
+    /// All that an order says besides its name and number. Without a name it is that of `[defaults]`.
+    fn body<'a>(&mut self, table: &Table<'a>, defaults: &'a Defaults<'a>, name: Option<&str>) -> Body<'a> {
+        let product_item = table.get("product");
+        let product = product_item
+            .and_then(|item| item.word(&Product::ALL.map(|product| (product.as_str(), product))))
+            .unwrap_or(Product::Ssl);
+        // The orders of `[defaults]` may be of any.
+        let is_any = name.is_none() && product_item.is_none();
+        let account = table.get("account").and_then(|item| item.text(NAME_HELP));
+        let read_name = |element: &Item<'_>| {
+            if is_any { element.text("a name in quotes").map(Box::from) } else { covered(element, product) }
+        };
+        let domains: Box<[Box<str>]> =
+            table.get("domains").map(|item| item.list(DOMAINS_HELP, read_name)).unwrap_or_default().into();
+        // What may be said elsewhere is not missed here.
+        let is_open = name.is_none() || defaults.has_gap;
+        // What is written and cannot be read was said above; that it is missing would be no news.
+        let has_domains =
+            !domains.is_empty() || table.get("domains").is_some_and(|item| !item.is_empty_list());
+        let [key_file, csr_file] = key_items(table);
+        let has_key = is_open || key_file.is_some();
+        let has_any_key = has_key || csr_file.is_some();
+        let inherits_key = key_file.or(csr_file).is_some_and(|item| item.is_inherited);
+
+        let (overrides, override_spans) = overrides(table);
+        let files = table.table_over("files", &keys::FILES, defaults.files.as_ref());
+        let verify = table.table_over("verify", &keys::VERIFY, defaults.verify.as_ref());
+        let (hooks, hook_spans) = self.hooks(table);
+        let (verify, trust_anchors) = verify
+            .map(|table| output::verify(&table, product, has_any_key, has_domains || is_open, name))
+            .unwrap_or_else(|| (standard_policy(product), None));
+        let settings = OrderSettings {
+            product,
+            cadence: Cadence::default(),
+            response: response(table, (!is_any).then_some(product)),
+            params: params::params(table),
+            files: files.map(|table| output::files(&table, has_key, name)).unwrap_or_default(),
+            verify,
+            trust_anchors,
+            hooks,
+        };
+        let copy_keys = if table.own("copy").is_some() { &keys::COPY } else { &keys::DEFAULTS_COPY };
+        let mut copies: Vec<(FileCopy, Span)> = Vec::new();
+        table.tables("copy", copy_keys, |copy| copies.extend(output::copy(copy, table, has_key, name)));
+        let key = key(key_file, csr_file, name);
+        let settings = self.share(settings, overrides, override_spans, hook_spans);
+        Body { product, account, domains, key, inherits_key, copies, settings }
     }
 
     fn note_name(&mut self, table: &Table<'_>, name: &Arc<str>, at: Span) {
@@ -256,15 +305,23 @@ fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -
     Some((handle, item.at))
 }
 
-/// A form that the product does not have can only be a mistake here; an account's is shared by several products.
-fn response(table: &Table<'_>, product: Product) -> Option<Response> {
+/// A form that the product does not have can only be a mistake here; an account's or a default is shared by several
+/// products.
+fn response(table: &Table<'_>, product: Option<Product>) -> Option<Response> {
     let item = table.get("response")?;
     let response = item.parse(account::RESPONSE_HELP, account::response)?;
-    if !response.fits(product) {
-        let what = format!("is not a format of product = \"{}\"", product.as_str());
-        item.refuse(&what, format!("use one of {}", Response::fitting(product).join(", ")));
+    let Some(product) = product.filter(|product| !response.fits(*product)) else { return Some(response) };
+    let what = format!("is not a format of product = \"{}\"", product.as_str());
+    let formats = format!("use one of {}", Response::fitting(product).join(", "));
+    if !item.is_inherited {
+        item.refuse(&what, formats);
+        return Some(response);
     }
-    Some(response)
+    Diagnostic::warning(format!("`response` {what}"), item.at)
+        .label("not used for such orders")
+        .help(formats)
+        .add_to(item.diagnostics());
+    None
 }
 
 fn covered(element: &Item<'_>, product: Product) -> Option<Box<str>> {
@@ -275,15 +332,21 @@ fn covered(element: &Item<'_>, product: Product) -> Option<Box<str>> {
     element.parse("a name in quotes", read)
 }
 
-fn key(table: &Table<'_>) -> KeySource {
-    let key = table.get("key_file");
-    let csr = table.get("csr_file");
-    if let (Some(key), Some(csr)) = (&key, &csr) {
-        table.note_both(key, csr);
+const KEY_KEYS: [&str; 2] = ["key_file", "csr_file"];
+
+/// Its key or its request. An empty list takes back what `[defaults]` names.
+fn key_items<'a>(table: &Table<'a>) -> [Option<Item<'a>>; 2] {
+    let has_default = KEY_KEYS.into_iter().any(|name| table.inherited(name).is_some());
+    match table.either(KEY_KEYS) {
+        [Some(key), None] if has_default && key.is_empty_list() && !key.is_inherited => [None, None],
+        items => items,
     }
+}
+
+fn key(key: Option<Item<'_>>, csr: Option<Item<'_>>, name: Option<&str>) -> KeySource {
     if let Some(item) = key {
         let help = "the path of a PEM file in quotes, or a list of them";
-        let read = |item: &Item<'_>| item.parse(help, file_path);
+        let read = |item: &Item<'_>| item.parse(help, |text| order_path(text, name));
         let is_list = item.value.is_array();
         let files = if is_list { item.list(help, read) } else { read(&item).into_iter().collect() };
         if item.is_empty_list() {
@@ -291,6 +354,6 @@ fn key(table: &Table<'_>) -> KeySource {
         }
         return KeySource::Keys(files.into());
     }
-    let csr = csr.and_then(|item| item.parse("the path of a PEM file in quotes", file_path));
-    csr.map_or(KeySource::None, KeySource::Csr)
+    let read = |item: Item<'_>| item.parse("the path of a PEM file in quotes", |text| order_path(text, name));
+    csr.and_then(read).map_or(KeySource::None, KeySource::Csr)
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{MODE_HELP, file_name, file_path, mode, principal};
+use crate::config::placeholder::{expand, order_path};
+use crate::config::value::{MODE_HELP, file_name, mode, principal};
 use certcollectd_core::api::Product;
 use certcollectd_core::config::{FileCopy, FileKind, Files, Policy, Severity, standard_policy};
 
@@ -12,19 +13,33 @@ const PRINCIPAL_HELP: &str = "a name or a number in quotes, such as \"root\" or 
 
 const KEY_HELP: &str = "set its key_file; with a csr_file, or without either, the key is not on this machine";
 
-/// `[order.files]` over the defaults. `has_key` says whether the order names a `key_file`.
-pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
+/// Says that an order without a `key_file` wants a file with the key in it, where it can be changed; `without` is how
+/// it does without what it inherits.
+fn note_keyless(item: &Item<'_>, order: &Table<'_>, is_inherited: bool, without: &str) {
+    if !is_inherited {
+        return item.refuse("needs the order's private key", KEY_HELP);
+    }
+    Diagnostic::error(format!("an inherited `{}` needs the order's private key", item.name), order.at)
+        .also(item.at, "inherited from here")
+        .help(format!("set its key_file; if its key is not on this machine: {without}"))
+        .add_to(order.diagnostics());
+}
+
+/// `[order.files]` over the defaults. `has_key` says whether the order names a `key_file`; without `order`, its
+/// name, it is `[defaults.files]`.
+pub(crate) fn files(table: &Table<'_>, has_key: bool, order: Option<&str>) -> Files {
     let mut files = Files::default();
     let mut written: Vec<(FileKind, Item<'_>)> = Vec::new();
     for kind in FileKind::ALL {
         let Some(item) = table.get(kind.as_str()) else { continue };
-        let Some(name) = wanted(&item) else { continue };
+        let Some(name) = wanted(&item, order) else { continue };
         if name.is_some() && kind.holds_key() && !has_key {
-            item.refuse("needs the order's private key", KEY_HELP);
+            note_keyless(&item, table, item.is_inherited, &format!("{} = false in [order.files]", item.name));
         }
         files = files.with(kind, name.as_deref());
         written.push((kind, item));
     }
+    let age = |item: &Item<'_>| (!item.is_inherited, item.at.start);
     for (kind, item) in &written {
         let Some(name) = files.name(*kind) else { continue };
         let mut others = FileKind::ALL.into_iter().filter(|other| other != kind);
@@ -32,7 +47,7 @@ pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
         let problem = Diagnostic::error(format!("two files of one order with the name {name:?}"), item.at);
         match written.iter().find(|(kind, _)| *kind == other) {
             // Said once, at the later of the two.
-            Some((_, first)) if first.at.start > item.at.start => {}
+            Some((_, first)) if age(first) > age(item) => {}
             Some((_, first)) => table.diagnostics().add(problem.also(first.at, "the other one")),
             None => table.diagnostics().add(problem.help(format!(
                 "it is the default of `{}`, set that to false to switch it off",
@@ -40,8 +55,10 @@ pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
             ))),
         }
     }
-    if FileKind::ALL.into_iter().all(|kind| files.name(kind).is_none()) {
-        let at = written.first().map_or(table.at, |(_, item)| item.at);
+    // An order may want what [defaults] does not.
+    if order.is_some() && FileKind::ALL.into_iter().all(|kind| files.name(kind).is_none()) {
+        let own = written.iter().find(|(_, item)| !item.is_inherited);
+        let at = own.map_or(table.at, |(_, item)| item.at);
         Diagnostic::error("all files of the order are switched off", at)
             .help("keep at least one; it shows which certificate is installed")
             .add_to(table.diagnostics());
@@ -53,7 +70,7 @@ pub(crate) fn files(table: &Table<'_>, has_key: bool) -> Files {
 }
 
 /// A name, `None` for `false`, nothing where it is wrong.
-fn wanted(item: &Item<'_>) -> Option<Option<String>> {
+fn wanted(item: &Item<'_>, order: Option<&str>) -> Option<Option<String>> {
     let help = "a file name in quotes, or false for no such file";
     match item.value.as_bool() {
         Some(false) => Some(None),
@@ -61,7 +78,10 @@ fn wanted(item: &Item<'_>) -> Option<Option<String>> {
             item.refuse("does not say which name", help);
             None
         }
-        None => item.parse(help, |text| file_name(text).map(|()| Some(text.to_owned()))),
+        None => item.parse(help, |text| {
+            let name = expand(text, order)?;
+            file_name(&name).map(|()| Some(name.into_owned()))
+        }),
     }
 }
 
@@ -79,6 +99,7 @@ pub(crate) fn verify(
     product: Product,
     has_key: bool,
     has_domains: bool,
+    order: Option<&str>,
 ) -> (Policy, Option<PathBuf>) {
     let standard = standard_policy(product);
     let severity = |name, default| {
@@ -90,7 +111,8 @@ pub(crate) fn verify(
     let (trust, trust_item) = severity("trust", standard.trust);
     let anchors = table.get("trust_anchors");
     let idle = |item: Option<Item<'_>>, is_idle: bool, what: &str, help: &str| {
-        if let Some(item) = item.filter(|_| is_idle) {
+        // A default need not be of use to every order.
+        if let Some(item) = item.filter(|item| is_idle && !item.is_inherited) {
             Diagnostic::warning(what, item.key_at).help(help).add_to(table.diagnostics());
         }
     };
@@ -124,23 +146,29 @@ pub(crate) fn verify(
         downgrade: severity("downgrade", standard.downgrade).0,
         trust,
     };
-    (policy, anchors.and_then(|item| item.parse("the path of a PEM file", file_path)))
+    (policy, anchors.and_then(|item| item.parse("the path of a PEM file", |text| order_path(text, order))))
 }
 
 const SEVERITIES: [(&str, Severity); 3] =
     [("block", Severity::Block), ("warn", Severity::Warn), ("off", Severity::Off)];
 
-/// `[[order.copy]]`, and where its path stands.
-pub(crate) fn copy(table: &Table<'_>, has_key: bool) -> Option<(FileCopy, Span)> {
+/// `[[order.copy]]` of an order, or of `[defaults]` where it has no name; and where its path stands.
+pub(crate) fn copy(
+    table: &Table<'_>,
+    order: &Table<'_>,
+    has_key: bool,
+    name: Option<&str>,
+) -> Option<(FileCopy, Span)> {
     let from = table.need("from", "which content, such as from = \"fullchain\"");
     let to = table.need("to", "an absolute path, such as to = \"/etc/haproxy/site.pem\"");
     let kind = from.and_then(|item| item.word(&FileKind::ALL.map(|kind| (kind.as_str(), kind))));
-    let path: Option<PathBuf> = to.and_then(|item| item.parse("an absolute path in quotes", file_path));
+    let path: Option<PathBuf> =
+        to.and_then(|item| item.parse("an absolute path in quotes", |text| order_path(text, name)));
     let bits = table.parse("mode", MODE_HELP, mode);
     let (owner, group) = (owner(table, "owner"), owner(table, "group"));
     let (kind, from) = (kind?, from?);
     if kind.holds_key() && !has_key {
-        from.refuse("needs the order's private key", KEY_HELP);
+        note_keyless(&from, order, order.own("copy").is_none(), "copy = [] in [[order]]");
     }
     if let Some(item) = table.get("mode").filter(|_| kind.holds_key())
         && bits.is_some_and(|bits| bits & !Files::COMBINED_MODE != 0)

@@ -1,12 +1,12 @@
 //! `params`: what is sent along when a certificate is asked for, by the names of the vendor's pages.
 
 use crate::config::parse::diagnostic::Diagnostic;
-use crate::config::parse::reader::Table;
+use crate::config::parse::reader::{Item, Table};
 use crate::config::value::{InvalidValue, refuse, refuse_if};
 use certcollectd_core::api::{Request, Untrusted};
 use certcollectd_core::config::Params;
 
-/// Maximum number of parameters: enough for every one on a page of the vendor's.
+/// Maximum number of parameters in one table: enough for every one on a page of the vendor's.
 const MOST: usize = 16;
 /// Characters of a name.
 const NAME: usize = 64;
@@ -16,12 +16,21 @@ const VALUE: usize = 256;
 const HELP: &str = "a parameter from the vendor's documentation and its value in quotes, such as \
      params = { behaviourVersion = \"1\" }";
 
-/// `params = { name = "value" }`.
+/// `params = { name = "value" }`, and what `[defaults]` has under other names.
 pub(crate) fn params(table: &Table<'_>) -> Params {
-    let Some(item) = table.get("params") else { return Params::default() };
+    let mut params = table.own("params").map(|item| read(&item)).unwrap_or_default();
+    for (name, value) in table.inherited("params").map(|item| read(&item)).unwrap_or_default() {
+        if !params.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+            params.push((name, value));
+        }
+    }
+    params.into()
+}
+
+fn read(item: &Item<'_>) -> Vec<(Box<str>, Box<str>)> {
     let Some(entries) = item.entries() else {
         item.wrong_type("a table", HELP);
-        return Params::default();
+        return Vec::new();
     };
     let mut found: Vec<(Box<str>, Box<str>)> = Vec::new();
     for (name, entry) in entries {
@@ -44,7 +53,7 @@ pub(crate) fn params(table: &Table<'_>) -> Params {
             found.push((name.into(), value.into()));
         }
     }
-    found.into()
+    found
 }
 
 fn check_name(name: &str) -> Result<(), InvalidValue> {

@@ -6,6 +6,8 @@
 mod cross;
 /// Many mistakes at once, and files with random damage.
 mod damage;
+/// `[defaults]`: what an order inherits, what it replaces, and mistakes that are told once.
+mod defaults;
 /// The files in `config/` are valid, complete, and agree with the code.
 mod example;
 /// The same for orders.
