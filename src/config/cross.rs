@@ -1,6 +1,7 @@
 //! What can only be checked once everything was read: dangling names, duplicates, and conflicts between the files
 //! of orders.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use super::tables::polling::{cadence, check as check_overrides};
 use super::tables::{account, hook, listener};
 use super::value::{did_you_mean, plain, shown};
 use certcollectd_core::api::{OrderRef, Product, Response};
-use certcollectd_core::config::{Account, Action, Cadence, Config, Order, SecretSource};
+use certcollectd_core::config::{Account, Action, Cadence, Config, FileKind, KeySource, Order, SecretSource};
 
 /// Maximum number of names listed where none is similar.
 const LISTED: usize = 10;
@@ -270,6 +271,7 @@ fn copies(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     let path_of = |origin: &CopyOrigin| -> &Path {
         &orders.list[origin.order as usize].copies[origin.copy as usize].to
     };
+    let kind_of = |origin: &CopyOrigin| orders.list[origin.order as usize].copies[origin.copy as usize].from;
     let name_of = |origin: &CopyOrigin| &orders.list[origin.order as usize].name;
     let mut sorted: Vec<&CopyOrigin> = orders.copies.iter().collect();
     // Stable, so of two equal paths the later one is reported. What lies below a path follows it directly.
@@ -310,19 +312,27 @@ fn copies(diagnostics: &Diagnostics<'_>, draft: &Draft) {
         } else if let Some(name) = installed(draft, install, path) {
             refuse(format!("a copy among the installed files of `{name}`"));
         } else if let Some(input) = inputs.get(path) {
-            refuse(match input {
-                Input::Order(what, order) => {
-                    format!("a copy over the {what} of `{}`", orders.list[*order].name)
+            match input {
+                Input::Order(what, order, other) => {
+                    let owner = origin.order as usize;
+                    // It holds that very key: HAProxy's one file.
+                    let keeps_key = matches!(orders.list[owner].key, KeySource::Keys(_))
+                        && kind_of(origin) == FileKind::Combined;
+                    let foreign = [Some(*order), *other].into_iter().flatten().find(|order| *order != owner);
+                    if let Some(whose) = foreign.or_else(|| (!keeps_key).then_some(owner)) {
+                        refuse(format!("a copy over the {what} of `{}`", orders.list[whose].name));
+                    }
                 }
-                Input::Other(what) => format!("a copy over {what}"),
-            });
+                Input::Other(what) => refuse(format!("a copy over {what}")),
+            }
         }
     }
 }
 
 /// A file that is read, and whose.
 enum Input {
-    Order(&'static str, usize),
+    /// The order, and another one that reads it as well.
+    Order(&'static str, usize, Option<usize>),
     Other(&'static str),
 }
 
@@ -333,7 +343,15 @@ fn inputs<'a>(diagnostics: &Diagnostics<'a>, draft: &'a Draft) -> HashMap<&'a Pa
     );
     for (index, order) in draft.orders.list.iter().enumerate() {
         let (what, paths) = order.key.files();
-        inputs.extend(paths.iter().map(|path| (path.as_path(), Input::Order(what, index))));
+        for path in paths {
+            match inputs.entry(path) {
+                Entry::Vacant(free) => _ = free.insert(Input::Order(what, index, None)),
+                Entry::Occupied(mut known) => match known.get_mut() {
+                    Input::Order(_, first, other) if *first != index => *other = Some(index),
+                    Input::Order(..) | Input::Other(_) => {}
+                },
+            }
+        }
     }
     for shared in &draft.orders.shared {
         if let Some(path) = &shared.settings.trust_anchors {

@@ -12,7 +12,7 @@ use crate::effects::hook::executable::find_program;
 use crate::effects::install::copies::replaced_link;
 use crate::effects::install::dir::Dir;
 use crate::effects::install::layout::{check_link, check_store, store_name};
-use certcollectd_core::config::{Config, SecretSource};
+use certcollectd_core::config::{Config, FileKind, KeySource, SecretSource};
 
 pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
     // Where there is no directory yet, nothing is in the way in it.
@@ -30,12 +30,14 @@ pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
         return;
     }
     let inputs = inputs(config, files);
-    for order in &config.orders {
+    for (at, order) in config.orders.iter().enumerate() {
         for copy in &order.copies {
             let about = Key::order(&order.name, &["copy", "to"]).with(copy.to.to_string_lossy());
             let (name, shown) = (&order.name, copy.to.display());
-            let input = identity(&copy.to).and_then(|id| inputs.get(&id));
-            if let Some(what) = input {
+            // HAProxy's one file holds the very key.
+            let keeps = |input: &Input| copy.from == FileKind::Combined && input.key_of == Some(at);
+            let here = identity(&copy.to).and_then(|id| inputs.get(&id));
+            if let Some(Input { what, .. }) = here.into_iter().flatten().find(|input| !keeps(input)) {
                 found.push(finding(
                     Level::Error,
                     Some(about),
@@ -70,8 +72,16 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
     Some((found.dev(), found.ino()))
 }
 
+/// What a file is read for.
+struct Input {
+    what: String,
+    /// The order whose private key is in it, by its place in the configuration.
+    key_of: Option<usize>,
+}
+
 /// Every file that is read, by what it is and not by how it is written.
-fn inputs(config: &Config, files: &[&Path]) -> HashMap<(u64, u64), String> {
+fn inputs(config: &Config, files: &[&Path]) -> HashMap<(u64, u64), Vec<Input>> {
+    let mut inputs: HashMap<(u64, u64), Vec<Input>> = HashMap::new();
     let mut all: Vec<(PathBuf, String)> = Vec::new();
     all.extend(files.iter().map(|path| (path.to_path_buf(), "a file of the configuration".to_owned())));
     for name in ["state.db", "state.db-wal", "state.db-shm", "lock", "control.sock"] {
@@ -90,10 +100,14 @@ fn inputs(config: &Config, files: &[&Path]) -> HashMap<(u64, u64), String> {
     if let Some(SecretSource::File(path)) = password {
         all.push((path.clone(), "the password of [push]".to_owned()));
     }
-    for order in &config.orders {
+    for (at, order) in config.orders.iter().enumerate() {
         let name = &order.name;
         let (key, paths) = order.key.files();
-        all.extend(paths.iter().map(|path| (path.clone(), format!("the {key} of order {name}"))));
+        let key_of = matches!(order.key, KeySource::Keys(_)).then_some(at);
+        for id in paths.iter().filter_map(|path| identity(path)) {
+            let what = format!("the {key} of order {name}");
+            inputs.entry(id).or_default().push(Input { what, key_of });
+        }
         let anchors = order.settings.trust_anchors.clone();
         all.extend(anchors.map(|path| (path, "a file of trust_anchors".to_owned())));
     }
@@ -101,5 +115,10 @@ fn inputs(config: &Config, files: &[&Path]) -> HashMap<(u64, u64), String> {
         let program = hook.program().and_then(|program| find_program(program).ok());
         all.extend(program.map(|path| (path, format!("the program of hook {}", hook.name))));
     }
-    all.into_iter().filter_map(|(path, what)| Some((identity(&path)?, what))).collect()
+    for (path, what) in all {
+        if let Some(id) = identity(&path) {
+            inputs.entry(id).or_default().push(Input { what, key_of: None });
+        }
+    }
+    inputs
 }

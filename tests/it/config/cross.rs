@@ -229,6 +229,30 @@ fn files_in_each_others_way() {
     "#);
 }
 
+/// HAProxy's one file: the copy holds the very key that it replaces.
+#[test]
+fn a_combined_copy_may_replace_the_orders_own_key_file() {
+    let order = |name: &str, number: u32, from: &str| {
+        format!(
+            "[[order]]\nname = \"{name}\"\norder_number = \"{number}\"\nkey_file = [\"/k/new.key\", \"/k/a.pem\"]\n\
+             [[order.copy]]\nfrom = \"{from}\"\nto = \"/k/a.pem\"\n"
+        )
+    };
+    let problems = |text: &str| {
+        let problems = |text: &str| said(&format!("{ACCOUNT}{text}"));
+        problems(text).lines().filter(|line| line.starts_with("error")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(problems(&order("a", 1, "combined")), [""; 0]);
+    assert_eq!(problems(&order("a", 1, "fullchain")), ["error: a copy over the key_file of `a`"]);
+    assert_eq!(problems(&order("a", 1, "key")), ["error: a copy over the key_file of `a`"]);
+    // Not where another order reads the key from it, whichever stands first.
+    let other = "[[order]]\nname = \"b\"\norder_number = \"2\"\nkey_file = \"/k/a.pem\"\n";
+    let a = order("a", 1, "combined");
+    for text in [format!("{a}{other}"), format!("{other}{a}")] {
+        assert_eq!(problems(&text), ["error: a copy over the key_file of `b`"]);
+    }
+}
+
 #[test]
 fn names_that_lead_nowhere() {
     assert_snapshot!(said(&format!("{ACCOUNT}
