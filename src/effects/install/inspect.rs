@@ -12,6 +12,8 @@ use super::error::failed;
 use super::keys::{anchors, candidate_of, key, read_request, request_of, sent_request};
 use super::layout::{self, MAX_FILE, store_name};
 use super::stage;
+use super::takeover::is_as_found;
+use crate::effects::files::read_file;
 use crate::effects::ownership::Ownership;
 use certcollectd_core::cert::{self, Certificate, Fingerprint};
 use certcollectd_core::config::{FileCopy, FileKind, Files, KeySource};
@@ -233,18 +235,20 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, found: &mut Inspection) {
     let ((content, stat), dir) = match read {
         Ok(read) => read,
         Err(_) if is_gone(&copy.to) => return found.missing.push(shown),
+        Err(_) if is_taken_over_link(copy, inspect) => return,
         Err(error) => return found.unseen.push(error.to_string()),
     };
     let file = contents::wanted(files).into_iter().find(|(kind, ..)| *kind == copy.from);
     let expected = file.and_then(|(_, name, _)| inspect.expected.iter().find(|file| file.name == name));
-    let same = match (expected, inspect.leaf) {
-        (Some(expected), _) => expected.digest == Fingerprint::of(&content),
-        // The generation has no such file to compare with; the certificate in it is known.
-        (None, Some(leaf)) => {
-            !contents::is_ruined(copy.from, &content) && contents::may_show(copy.from, &content, leaf)
-        }
-        (None, None) => true,
-    };
+    let same = is_as_served(&content, inspect)
+        || match (expected, inspect.leaf) {
+            (Some(expected), _) => expected.digest == Fingerprint::of(&content),
+            // The generation has no such file to compare with; the certificate in it is known.
+            (None, Some(leaf)) => {
+                !contents::is_ruined(copy.from, &content) && contents::may_show(copy.from, &content, leaf)
+            }
+            (None, None) => true,
+        };
     // A chain without intermediates is an empty file.
     let bare = expected.is_none() && copy.from == FileKind::Chain && content.is_empty();
     if !same && !bare && contents::is_ruined(copy.from, &content) {
@@ -256,6 +260,26 @@ fn look_at_copy(copy: &FileCopy, inspect: &Inspect, found: &mut Inspection) {
     let owner = copy.owner.as_deref().or(files.owner.as_deref());
     let owner = wanted_owner(owner, copy.group.as_deref().or(files.group.as_deref()), found);
     put_right(&dir, name, copy_mode(copy, files), owner, &stat, found);
+}
+
+/// Whether it is one of the files that were served when the order was taken over.
+fn is_as_served(content: &[u8], inspect: &Inspect) -> bool {
+    let mut served = inspect.expected.iter().filter(|file| is_as_found(&file.name)).peekable();
+    served.peek().is_some() && {
+        let digest = Fingerprint::of(content);
+        served.any(|file| file.digest == digest)
+    }
+}
+
+/// A link that was taken over stays until a newer certificate comes; whatever lies behind it is not ours to correct.
+fn is_taken_over_link(copy: &FileCopy, inspect: &Inspect) -> bool {
+    let shows_leaf = |content: &[u8]| {
+        let leaf = inspect.leaf.filter(|_| copy.from == FileKind::Combined);
+        leaf.is_some_and(|leaf| contents::may_show(copy.from, content, leaf))
+    };
+    copy.to.is_symlink()
+        && read_file(&copy.to, MAX_FILE)
+            .is_ok_and(|content| is_as_served(&content, inspect) || shows_leaf(&content))
 }
 
 /// Whose the files are to be. A name that cannot be looked up just now says nothing about the files: they stay whose they

@@ -12,3 +12,4 @@ pub mod probe;
 pub(super) mod spare;
 pub mod stage;
 pub mod sweep;
+pub mod takeover;

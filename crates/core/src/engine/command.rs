@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api::Replace;
+use crate::engine::takeover::Takeover;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -19,6 +20,8 @@ pub enum Command {
     /// Put the generation before the current one back.
     Rollback(String),
     Rehearse(String),
+    /// Record files that are served already as the installed generation of each of these orders.
+    TakeOver(Vec<Takeover>),
     /// Forget an order that is no longer configured.
     Forget(String),
     /// Ask the vendor for the state of an order's domains.

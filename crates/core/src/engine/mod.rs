@@ -27,6 +27,7 @@ pub mod order;
 pub mod outbox;
 pub mod push;
 pub mod schedule;
+pub mod takeover;
 pub mod tally;
 pub mod time;
 pub mod vitals;

@@ -23,6 +23,7 @@ impl Engine {
             Command::ResumeSamePassword(account) => {
                 return self.accounts().resume_account(token, account, true);
             }
+            Command::TakeOver(takeovers) => return self.take_over(token, takeovers.clone()),
             Command::Forget(name) => return self.forget(token, name),
             Command::Domains(target) => return self.accounts().want_domains(token, target),
             Command::Resend(target) => return self.accounts().want_resend(token, target),

@@ -385,7 +385,7 @@ pub(crate) fn material(
 
 /// `20261120T091200Z-5f3a9c01`: sorts by time, tells which certificate.
 /// Names sort in the order in which generations were made, also within one second and when the clock was put back.
-fn generation_name(leaf: &Certificate, installed: Option<&Generation>, now: Now) -> String {
+pub(crate) fn generation_name(leaf: &Certificate, installed: Option<&Generation>, now: Now) -> String {
     let made = |name: &str| {
         let (time, _) = name.split_once('-')?;
         let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", time).ok()?;

@@ -35,9 +35,14 @@ pub(crate) fn become_another(record: &mut OrderRecord, order: &config::Order, ha
     record.uncovered.clone_from(&old.uncovered);
     record.warned = old.warned;
     record.debts.clone_from(&old.debts);
+    remember_former(record, &old);
+}
+
+/// Carries over when the numbers were asked about that an earlier record of the order was about.
+pub(crate) fn remember_former(record: &mut OrderRecord, old: &OrderRecord) {
     record.former.clone_from(&old.former);
-    record.former.extend(Former::of(&old));
-    record.former.retain(|former| former.account != order.account || *former.handle != *handle);
+    record.former.extend(Former::of(old));
+    record.former.retain(|former| former.account != record.account || former.handle != record.handle);
     record.former.sort_by_key(|former| std::cmp::Reverse(former.polled));
     record.former.truncate(FORMER);
 }

@@ -307,7 +307,7 @@ impl Mood {
 }
 
 /// One generation of files: what is in it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Generation {
     /// Directory name: UTC time and the start of the leaf's fingerprint.
