@@ -11,7 +11,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::commands::exit::Exit;
 use crate::commands::{
-    bridge, check, doctor, domains, explain, generate, health, init, order, print, run, smime, status,
+    adopt, bridge, check, doctor, domains, explain, generate, health, init, order, print, run, smime, status,
 };
 #[cfg(feature = "sandbox")]
 use crate::commands::{demo, sandbox};
@@ -133,6 +133,33 @@ enum Command {
         /// Command to run instead
         #[arg(last = true, value_name = "COMMAND")]
         command: Vec<String>,
+    },
+    /// Take over certificates that nginx, Apache, HAProxy or an ACME client serve, without a reload
+    #[command(after_help = "Examples: certcollectd adopt /etc/nginx\n          \
+        certcollectd adopt --numbers orders.csv --apply /etc/nginx /etc/letsencrypt/live\n\n\
+        Reads configurations and what they include, directories of certbot and acme.sh, and PEM files; finds the key of \
+        each certificate, and its order number in the list by its names. Writes one file for each order into the folder \
+        that the configuration includes, and records what is served as installed. Nothing that is served is changed, no \
+        hook runs, and the vendor is not asked. docs/moving.md has the whole way.\n\
+        Exit codes: 0 done or shown, 1 some could not be taken over, or nothing was found, 2 usage or configuration error: \
+        nothing was written.")]
+    Adopt {
+        /// Configurations, directories or PEM files [default: /etc/nginx, /etc/apache2, /etc/httpd, /etc/haproxy,
+        /// /etc/letsencrypt/live, those that are there]
+        #[arg(value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// Order numbers: CSV with the columns name,order_number,domains
+        #[arg(long, value_name = "CSV")]
+        numbers: Option<PathBuf>,
+        /// The account that has the orders, if there are several
+        #[arg(long, value_name = "NAME")]
+        account: Option<String>,
+        /// Carry it out
+        #[arg(long)]
+        apply: bool,
+        /// Only show what would be done; the default
+        #[arg(long, conflicts_with = "apply")]
+        dry_run: bool,
     },
     /// Delete the record of an order that is no longer configured
     #[command(after_help = "Example: certcollectd forget www\n\n\
@@ -362,6 +389,15 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
         Command::Rollback(Named { name, json }) => ask(command::Command::Rollback(name), json),
         Command::Rehearse(Named { name, json }) => ask(command::Command::Rehearse(name), json),
         Command::Health { json } => health::health(config, json),
+        Command::Adopt { paths, numbers, account, apply, dry_run: _ } => {
+            let wish = adopt::Wish {
+                paths: &paths,
+                numbers: numbers.as_deref(),
+                account: account.as_deref(),
+                apply,
+            };
+            adopt::adopt(config, wish)
+        }
         Command::Forget { name, json } => order::forget(config, name, json),
         Command::Bridge { unit, command } => bridge::bridge(unit.as_deref(), &command),
         Command::Explain(Named { name, json }) => explain::explain(config, &name, json),

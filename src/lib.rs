@@ -28,7 +28,8 @@
 //! | `config` | – | nothing: text comes in as `&str` |
 //! | `status` | – | nothing |
 //! | `sources` | `config`, `effects`, `status` | clock, signals, file notifications, config and credential files (read), listening sockets |
-//! | `effects` | `config` | network out, disk, child processes |
+//! | `takeover` | `config` | nothing: what `adopt` reads and plans |
+//! | `effects` | `config`, `takeover` | network out, disk, child processes |
 //! | `telemetry` | – | stderr, journal, notify socket |
 //! | `daemon` | `sources`, `effects`, `telemetry` | only through these |
 //! | `commands` | everything above | stdout, config file |
@@ -49,4 +50,5 @@ pub mod daemon;
 pub mod effects;
 pub mod sources;
 pub mod status;
+pub mod takeover;
 pub mod telemetry;

@@ -1,5 +1,6 @@
 //! One file for each subcommand, and for what several of them need.
 
+pub mod adopt;
 mod asked;
 mod block_on;
 pub mod bridge;

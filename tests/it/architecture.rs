@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 /// The import tables of `src/lib.rs` and `crates/core/src/lib.rs`: a part, and the other parts of its crate that it may use.
 /// What one crate may use of another is the compiler's matter.
-const DAEMON: [(&str, &[&str]); 9] = [
+const DAEMON: [(&str, &[&str]); 10] = [
     ("config", &[]),
     ("status", &[]),
     ("sources", &["config", "effects", "status"]),
-    ("effects", &["config"]),
+    ("takeover", &["config"]),
+    ("effects", &["config", "takeover"]),
     ("telemetry", &[]),
     ("daemon", &["effects", "sources", "telemetry"]),
-    ("commands", &["config", "daemon", "effects", "sources", "status", "telemetry"]),
+    ("commands", &["config", "daemon", "effects", "sources", "status", "takeover", "telemetry"]),
     ("cli", &["commands", "effects"]),
     ("main", &[]),
 ];

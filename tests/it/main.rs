@@ -3,6 +3,8 @@
 #![allow(unreachable_pub)]
 
 mod absent;
+/// Certificates of other programs become the installed generation.
+mod adopt;
 /// Orders that vanish from the configuration.
 mod alone;
 /// House rules: who may import whom, who reads the clock.

@@ -1,0 +1,74 @@
+//! Which kind of file a text is, by its content.
+
+use super::Server;
+
+/// What a file is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Certificates or keys in PEM armour.
+    Pem,
+    Configuration(Server),
+    Other,
+}
+
+/// Sections of HAProxy's that no other configuration has as a whole line.
+const SECTIONS: [&str; 9] =
+    ["global", "defaults", "frontend", "backend", "listen", "crt-store", "userlist", "peers", "resolvers"];
+
+/// Apache's directives that a file of its configuration is known by, in lower case.
+const DIRECTIVES: [&str; 8] = [
+    "sslcertificatefile",
+    "sslcertificatekeyfile",
+    "sslengine",
+    "includeoptional",
+    "include",
+    "serverroot",
+    "loadmodule",
+    "servername",
+];
+
+/// The kind that most lines speak for.
+pub fn of(content: &[u8]) -> Kind {
+    if memchr::memmem::find(content, b"-----BEGIN ").is_some() {
+        return Kind::Pem;
+    }
+    let text = String::from_utf8_lossy(content);
+    let (mut nginx, mut apache, mut haproxy) = (0usize, 0usize, 0usize);
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let word = line.split_whitespace().next().unwrap_or_default();
+        let tail = line.split(" #").next().unwrap_or(line).trim_end();
+        if line.starts_with('<') || (DIRECTIVES.contains(&&*word.to_lowercase()) && !tail.ends_with(';')) {
+            apache += 1;
+        } else if tail.ends_with([';', '{', '}']) {
+            nginx += 1;
+        } else if SECTIONS.contains(&word) || word == "bind" {
+            haproxy += 1;
+        }
+    }
+    match [nginx, apache, haproxy].into_iter().max() {
+        None | Some(0) => Kind::Other,
+        Some(most) if most == haproxy => Kind::Configuration(Server::Haproxy),
+        Some(most) if most == apache => Kind::Configuration(Server::Apache),
+        Some(_) => Kind::Configuration(Server::Nginx),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_content_tells() {
+        let server = |text: &str| of(text.as_bytes());
+        assert_eq!(server("server {\n  listen 443 ssl;\n}\n"), Kind::Configuration(Server::Nginx));
+        assert_eq!(server("include sites/*;\n"), Kind::Configuration(Server::Nginx));
+        let vhost = "<VirtualHost *:443>\nServerName a.example\nSSLEngine on\n</VirtualHost>\n";
+        assert_eq!(server(vhost), Kind::Configuration(Server::Apache));
+        assert_eq!(server("Include conf.d/*.conf\n"), Kind::Configuration(Server::Apache));
+        let proxy = "global\n  daemon\nfrontend web\n  bind :443 ssl crt /a.pem\n";
+        assert_eq!(server(proxy), Kind::Configuration(Server::Haproxy));
+        assert_eq!(server("-----BEGIN CERTIFICATE-----"), Kind::Pem);
+        assert_eq!(server("This directory holds your keys.\n"), Kind::Other);
+        assert_eq!(of(b"\0\xff\xfe"), Kind::Other);
+    }
+}
