@@ -1,6 +1,6 @@
 //! One list for what is an enum in the code and a word elsewhere.
 
-/// Declares an enum whose variants have one word each, with `ALL`, `as_str`, `named`, `Display`, and
+/// Declares an enum whose variants have one word each, with `ALL`, `WORDS`, `as_str`, `named`, `Display`, and
 /// what serde's `into = "&'static str"` needs.
 #[macro_export]
 macro_rules! words {
@@ -12,6 +12,9 @@ macro_rules! words {
         impl $name {
             /// In the order of the declaration.
             pub const ALL: [$name; [$($word),+].len()] = [$($name::$variant),+];
+
+            /// Their words, in the same order.
+            pub const WORDS: [&'static str; $name::ALL.len()] = [$($word),+];
 
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $word,)+ }

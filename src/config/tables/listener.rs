@@ -65,9 +65,8 @@ pub(crate) fn dns(table: &Table<'_>) -> Dns {
 }
 
 pub(crate) fn log(table: &Table<'_>) -> Log {
-    let format = table.get("format").and_then(|item| {
-        item.word(&[("auto", LogFormat::Auto), ("text", LogFormat::Text), ("json", LogFormat::Json)])
-    });
+    let formats = LogFormat::ALL.map(|format| (format.as_str(), format));
+    let format = table.get("format").and_then(|item| item.word(&formats));
     let level = table.parse("level", "a level in quotes, such as \"info\"", |text| {
         log_filter(text).map(|()| text.to_owned())
     });

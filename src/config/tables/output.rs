@@ -102,9 +102,10 @@ pub(crate) fn verify(
     order: Option<&str>,
 ) -> (Policy, Option<PathBuf>) {
     let standard = standard_policy(product);
+    let words = Severity::ALL.map(|severity| (severity.as_str(), severity));
     let severity = |name, default| {
         let item = table.get(name);
-        (item.as_ref().and_then(|item| item.word(&SEVERITIES)).unwrap_or(default), item)
+        (item.as_ref().and_then(|item| item.word(&words)).unwrap_or(default), item)
     };
     let (key, key_item) = severity("key", standard.key);
     let (domains, domains_item) = severity("domains", standard.domains);
@@ -148,9 +149,6 @@ pub(crate) fn verify(
     };
     (policy, anchors.and_then(|item| item.parse("the path of a PEM file", |text| order_path(text, order))))
 }
-
-const SEVERITIES: [(&str, Severity); 3] =
-    [("block", Severity::Block), ("warn", Severity::Warn), ("off", Severity::Off)];
 
 /// `[[order.copy]]` of an order, or of `[defaults]` where it has no name; and where its path stands.
 pub(crate) fn copy(

@@ -88,6 +88,17 @@ impl Response {
         ("cmmf", Response::new(Container::Cmmf, Form::Lines)),
     ];
 
+    /// The words of [`Response::ALL`].
+    pub const WORDS: [&'static str; Response::ALL.len()] = {
+        let mut words = [""; Response::ALL.len()];
+        let mut at = 0;
+        while at < words.len() {
+            words[at] = Response::ALL[at].0;
+            at += 1;
+        }
+        words
+    };
+
     const fn new(container: Container, form: Form) -> Self {
         Response { container, form }
     }

@@ -272,12 +272,13 @@ impl Default for Log {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text; without time where the journal adds its own.
-    Auto,
-    /// Text with time.
-    Text,
-    /// One JSON object a line.
-    Json,
+words! {
+    pub enum LogFormat {
+        /// Text; without time where the journal adds its own.
+        Auto = "auto",
+        /// Text with time.
+        Text = "text",
+        /// One JSON object a line.
+        Json = "json",
+    }
 }

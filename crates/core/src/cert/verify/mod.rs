@@ -20,15 +20,16 @@ pub const CLOCK_TOLERANCE: i64 = 600;
 /// Names that a finding lists before it counts the rest.
 const MAX_LISTED: usize = 5;
 
-/// What a check does when it does not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Severity {
-    /// Nothing is installed; the answer goes to quarantine.
-    Block,
-    /// It is installed, and said.
-    Warn,
-    /// Not reported. A configured key and domains still help to choose the leaf.
-    Off,
+words! {
+    /// What a check does when it does not hold.
+    pub enum Severity {
+        /// Nothing is installed; the answer goes to quarantine.
+        Block = "block",
+        /// It is installed, and said.
+        Warn = "warn",
+        /// Not reported. A configured key and domains still help to choose the leaf.
+        Off = "off",
+    }
 }
 
 /// The level of each check that an operator can choose.
