@@ -10,7 +10,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub use super::keys::{DEFAULTS_TABLES, Keys, TABLES};
+pub use super::keys::{DEFAULTS_TABLES, Key, Keys, TABLES};
 pub use super::parse::diagnostic::{Diagnostic, DiagnosticList, Level, Location, Source};
 
 use super::draft::Draft;

@@ -1,8 +1,15 @@
 //! Every key that a configuration file may hold, table by table.
 //!
 //! The reader refuses what is not listed here, and a test holds `config/certcollectd.toml` against it.
+//! The schema, the manual page and `docs/configuration.md` are made from both, see `reference`.
 
-use super::value::near;
+use super::kind::Kind::{
+    self, Count, Digits, Duration, DurationOrOff, FileName, Flag, List, Listen, Mode, Name, OneOrList,
+    Parameters, Path, Principal, Share, Signal, Table, Tables, Text, Url, Variable, Word,
+};
+use super::value::{MOST_TRIES, near};
+use certcollectd_core::api::{Product, Response};
+use certcollectd_core::config::{FileKind, HookEvent, LogFormat, Severity};
 
 /// One kind of table and the keys it takes.
 #[derive(Debug, PartialEq, Eq)]
@@ -10,138 +17,194 @@ pub struct Keys {
     /// How the table is written, as messages name it.
     pub title: &'static str,
     /// Its keys, in the order in which the example file shows them.
-    pub names: &'static [&'static str],
+    pub keys: &'static [Key],
+}
+
+/// A key; its description and its default are in `config/certcollectd.toml`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key {
+    pub name: &'static str,
+    pub kind: Kind,
+    /// Whether the table is incomplete without it.
+    pub is_needed: bool,
+}
+
+const fn key(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, is_needed: false }
+}
+
+const fn need(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, is_needed: true }
 }
 
 pub(super) static TOP: Keys = Keys {
     title: "the top of the file",
-    names: &[
-        "state_dir",
-        "install_dir",
-        "include",
-        "polling",
-        "account",
-        "defaults",
-        "order",
-        "hook",
-        "http",
-        "push",
-        "dns",
-        "log",
+    keys: &[
+        key("state_dir", Path),
+        key("install_dir", Path),
+        key("include", List(&Text)),
+        key("polling", Table(&POLLING)),
+        key("account", Tables(&ACCOUNT)),
+        key("defaults", Table(&DEFAULTS)),
+        key("order", Tables(&ORDER)),
+        key("hook", Tables(&HOOK)),
+        key("http", Table(&HTTP)),
+        key("push", Table(&PUSH)),
+        key("dns", Table(&DNS)),
+        key("log", Table(&LOG)),
     ],
 };
 
 /// What a file named by `include` may hold.
-pub(super) static INCLUDED: Keys = Keys { title: "an included file", names: &["account", "order", "hook"] };
+pub(super) static INCLUDED: Keys = Keys {
+    title: "an included file",
+    keys: &[key("account", Tables(&ACCOUNT)), key("order", Tables(&ORDER)), key("hook", Tables(&HOOK))],
+};
 
 pub(super) static POLLING: Keys = Keys {
     title: "[polling]",
-    names: &[
-        "interval",
-        "max_interval",
-        "guard_interval",
-        "spread",
-        "call_gap",
-        "connect_timeout",
-        "request_timeout",
-        "settle",
-        "unknown_tries",
-        "merge_window",
+    keys: &[
+        key("interval", Duration),
+        key("max_interval", Duration),
+        key("guard_interval", DurationOrOff),
+        key("spread", Share),
+        key("call_gap", Duration),
+        key("connect_timeout", Duration),
+        key("request_timeout", Duration),
+        key("settle", Duration),
+        key("unknown_tries", Count(MOST_TRIES)),
+        key("merge_window", Duration),
     ],
 };
 
 pub(super) static ACCOUNT: Keys = Keys {
     title: "[[account]]",
-    names: &[
-        "name",
-        "login_name",
-        "password",
-        "base_url",
-        "ca_file",
-        "proxy",
-        "proxy_user",
-        "proxy_password",
-        "response",
-        "params",
+    keys: &[
+        need("name", Name),
+        need("login_name", Text),
+        need("password", Table(&PASSWORD)),
+        key("base_url", Url),
+        key("ca_file", Path),
+        key("proxy", Url),
+        key("proxy_user", Text),
+        key("proxy_password", Table(&PASSWORD)),
+        key("response", Word(&Response::WORDS)),
+        key("params", Parameters),
     ],
 };
 
-pub(super) static PASSWORD: Keys =
-    Keys { title: "password = { … }", names: &["file", "credential", "env"] };
+pub(super) static PASSWORD: Keys = Keys {
+    title: "password = { … }",
+    keys: &[key("file", Path), key("credential", Text), key("env", Variable)],
+};
 
 /// First the keys that are one order's own.
-const ORDER_KEYS: &[&str] = &[
-    "name",
-    "order_number",
-    "certificate_id",
-    "base_order_number",
-    "account",
-    "product",
-    "domains",
-    "key_file",
-    "csr_file",
-    "hooks",
-    "response",
-    "params",
-    "interval",
-    "max_interval",
-    "guard_interval",
-    "spread",
-    "files",
-    "verify",
-    "copy",
+const ORDER_KEYS: &[Key] = &[
+    need("name", Name),
+    key("order_number", Text),
+    key("certificate_id", Digits),
+    key("base_order_number", Digits),
+    key("account", Name),
+    key("product", Word(&Product::WORDS)),
+    key("domains", List(&Text)),
+    key("key_file", OneOrList(&Path)),
+    key("csr_file", Path),
+    key("hooks", List(&Name)),
+    key("response", Word(&Response::WORDS)),
+    key("params", Parameters),
+    key("interval", Duration),
+    key("max_interval", Duration),
+    key("guard_interval", DurationOrOff),
+    key("spread", Share),
+    key("files", Table(&FILES)),
+    key("verify", Table(&VERIFY)),
+    key("copy", Tables(&COPY)),
 ];
 const OWN_KEYS: usize = 4;
 
-pub(super) static ORDER: Keys = Keys { title: "[[order]]", names: ORDER_KEYS };
+pub(super) static ORDER: Keys = Keys { title: "[[order]]", keys: ORDER_KEYS };
 
 pub(super) static FILES: Keys = Keys {
     title: "[order.files]",
-    names: &[
-        "cert",
-        "chain",
-        "fullchain",
-        "key",
-        "combined",
-        "root",
-        "pkcs7",
-        "der",
-        "owner",
-        "group",
-        "mode",
+    keys: &[
+        key("cert", FileName),
+        key("chain", FileName),
+        key("fullchain", FileName),
+        key("key", FileName),
+        key("combined", FileName),
+        key("root", FileName),
+        key("pkcs7", FileName),
+        key("der", FileName),
+        key("owner", Principal),
+        key("group", Principal),
+        key("mode", Mode),
     ],
 };
 
 pub(super) static VERIFY: Keys = Keys {
     title: "[order.verify]",
-    names: &["key", "domains", "coverage", "chain", "dates", "downgrade", "trust", "trust_anchors"],
+    keys: &[
+        key("key", Word(&Severity::WORDS)),
+        key("domains", Word(&Severity::WORDS)),
+        key("coverage", Word(&Severity::WORDS)),
+        key("chain", Word(&Severity::WORDS)),
+        key("dates", Word(&Severity::WORDS)),
+        key("downgrade", Word(&Severity::WORDS)),
+        key("trust", Word(&Severity::WORDS)),
+        key("trust_anchors", Path),
+    ],
 };
 
-pub(super) static COPY: Keys =
-    Keys { title: "[[order.copy]]", names: &["from", "to", "owner", "group", "mode"] };
+pub(super) static COPY: Keys = Keys {
+    title: "[[order.copy]]",
+    keys: &[
+        need("from", Word(&FileKind::WORDS)),
+        need("to", Path),
+        key("owner", Principal),
+        key("group", Principal),
+        key("mode", Mode),
+    ],
+};
 
-pub(super) static DEFAULTS: Keys = Keys { title: "[defaults]", names: ORDER_KEYS.split_at(OWN_KEYS).1 };
+pub(super) static DEFAULTS: Keys = Keys { title: "[defaults]", keys: ORDER_KEYS.split_at(OWN_KEYS).1 };
 
-pub(super) static DEFAULTS_FILES: Keys = Keys { title: "[defaults.files]", names: FILES.names };
+pub(super) static DEFAULTS_FILES: Keys = Keys { title: "[defaults.files]", keys: FILES.keys };
 
-pub(super) static DEFAULTS_VERIFY: Keys = Keys { title: "[defaults.verify]", names: VERIFY.names };
+pub(super) static DEFAULTS_VERIFY: Keys = Keys { title: "[defaults.verify]", keys: VERIFY.keys };
 
-pub(super) static DEFAULTS_COPY: Keys = Keys { title: "[[defaults.copy]]", names: COPY.names };
+pub(super) static DEFAULTS_COPY: Keys = Keys { title: "[[defaults.copy]]", keys: COPY.keys };
 
-pub(super) static HOOK: Keys =
-    Keys { title: "[[hook]]", names: &["name", "on", "run", "signal", "http", "socket", "timeout", "merge"] };
+pub(super) static HOOK: Keys = Keys {
+    title: "[[hook]]",
+    keys: &[
+        need("name", Name),
+        key("on", List(&Word(&HookEvent::WORDS))),
+        key("run", List(&Text)),
+        key("signal", Table(&SIGNAL)),
+        key("http", Table(&REQUEST)),
+        key("socket", Path),
+        key("timeout", Duration),
+        key("merge", Flag),
+    ],
+};
 
-pub(super) static SIGNAL: Keys = Keys { title: "signal = { … }", names: &["pid_file", "name"] };
+pub(super) static SIGNAL: Keys =
+    Keys { title: "signal = { … }", keys: &[need("pid_file", Path), need("name", Signal)] };
 
-pub(super) static REQUEST: Keys = Keys { title: "http = { … }", names: &["url", "method"] };
+pub(super) static REQUEST: Keys =
+    Keys { title: "http = { … }", keys: &[need("url", Url), key("method", Text)] };
 
-pub(super) static HTTP: Keys = Keys { title: "[http]", names: &["listen"] };
+pub(super) static HTTP: Keys = Keys { title: "[http]", keys: &[need("listen", Listen)] };
 
-pub(super) static PUSH: Keys = Keys { title: "[push]", names: &["listen", "path", "user", "password"] };
+pub(super) static PUSH: Keys = Keys {
+    title: "[push]",
+    keys: &[need("listen", Listen), key("path", Path), key("user", Text), key("password", Table(&PASSWORD))],
+};
 
-pub(super) static DNS: Keys = Keys { title: "[dns]", names: &["resolver"] };
+pub(super) static DNS: Keys = Keys { title: "[dns]", keys: &[key("resolver", List(&Text))] };
 
-pub(super) static LOG: Keys = Keys { title: "[log]", names: &["format", "level"] };
+pub(super) static LOG: Keys =
+    Keys { title: "[log]", keys: &[key("format", Word(&LogFormat::WORDS)), key("level", Text)] };
 
 /// All tables, the top of the file first. Those of [`DEFAULTS_TABLES`] come besides.
 pub static TABLES: [&Keys; 15] = [
@@ -178,8 +241,12 @@ static OTHER_WORDS: [(&str, &str); 18] = [
 pub(super) const MOST_KEYS: usize = 19;
 
 impl Keys {
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
+        self.keys.iter().map(|key| key.name)
+    }
+
     pub(super) fn index(&self, name: &str) -> Option<usize> {
-        self.names.iter().position(|known| *known == name)
+        self.names().position(|known| known == name)
     }
 
     /// The key that was meant by one that is not here: the nearest, or what others call it.
@@ -188,7 +255,7 @@ impl Keys {
             let lower = name.to_ascii_lowercase();
             OTHER_WORDS.iter().find(|(word, key)| *word == lower && self.has(key))
         };
-        near(name, self.names.iter().copied()).or_else(|| other().map(|(_, key)| *key))
+        near(name, self.names()).or_else(|| other().map(|(_, key)| *key))
     }
 
     /// How to write it.
@@ -201,7 +268,7 @@ impl Keys {
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.names.contains(&name)
+        self.names().any(|known| known == name)
     }
 }
 
@@ -216,6 +283,6 @@ mod tests {
 
     #[test]
     fn every_table_has_room() {
-        assert_eq!(TABLES.iter().map(|keys| keys.names.len()).max(), Some(MOST_KEYS));
+        assert_eq!(TABLES.iter().map(|keys| keys.keys.len()).max(), Some(MOST_KEYS));
     }
 }

@@ -2,13 +2,15 @@
 //!
 //! Nothing here reads a file; the caller brings the text. Each line uses only those above it:
 //!
-//! - `value`, `address`, `invisible`, `keys`, `placeholder`: one value, one name of a key
+//! - `value`, `address`, `invisible`, `kind`, `keys`, `placeholder`: one value, one name of a key
 //! - `parse`: text to tables, and what is wrong with them
 //! - `tables`: a table to its type
 //! - `draft`: all that was read
 //! - `cross`: what holds between tables
 //! - `file`: all files to the configuration
 //! - `orders_csv`: a list of orders, which becomes a configuration
+//!
+//! `reference` describes it to people and editors, from `keys` and the example file.
 
 mod address;
 mod cross;
@@ -16,9 +18,11 @@ mod draft;
 pub mod file;
 pub mod invisible;
 mod keys;
+mod kind;
 pub mod orders_csv;
 mod parse;
 mod placeholder;
+pub mod reference;
 mod tables;
 mod value;
 

@@ -40,6 +40,12 @@ pub(super) fn refuse_if(is_wrong: bool, what: &str, help: &str) -> Result<(), In
 /// Bytes of one file name on the file systems of Linux.
 const FILE_NAME_BYTES: usize = 255;
 
+/// Most tries at an answer that cannot be understood.
+pub(super) const MOST_TRIES: u32 = 1000;
+
+/// Most by which an interval may be stretched.
+pub(super) const MOST_SPREAD: f64 = 0.5;
+
 /// Text with a unit, between two bounds.
 pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, InvalidValue> {
     let help = DURATION_HELP;
@@ -111,7 +117,7 @@ pub(super) fn mode(text: &str) -> Result<u32, InvalidValue> {
 /// The share of an interval, in thousandths.
 pub(super) fn spread(share: f64) -> Result<u16, InvalidValue> {
     let help = "a number from 0 to 0.5: 0.1 stretches an interval by up to ten per cent";
-    refuse_if(!(0.0..=0.5).contains(&share), "is out of range", help)?;
+    refuse_if(!(0.0..=MOST_SPREAD).contains(&share), "is out of range", help)?;
     // At most 500, so nothing is cut.
     Ok((share * 1000.0).round() as u16)
 }

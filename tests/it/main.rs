@@ -53,6 +53,8 @@ mod panics;
 mod paths;
 /// Suites for `tests/proof`: too long, or too demanding, for every day.
 mod proof;
+/// What is made from the tables of the configuration: schema, reference, manual.
+mod reference;
 /// The real binary against the sandbox: real TLS, real files, real processes.
 mod rehearsal;
 /// The rehearsal server as a newcomer meets it.

@@ -199,7 +199,7 @@ impl<'a> Table<'a> {
             return self.diagnostics().count(1);
         }
         let homes: Vec<&str> = keys::homes(name).map(|keys| keys.title).collect();
-        let elsewhere = near(name, keys::TABLES.iter().flat_map(|keys| keys.names).copied());
+        let elsewhere = near(name, keys::TABLES.iter().flat_map(|keys| keys.names()));
         // A misspelt `password` still has a password behind it.
         let known = if homes.is_empty() { meant.or(elsewhere) } else { Some(name) };
         let is_url = value.get_ref().as_str().is_some_and(has_user_info);
@@ -229,7 +229,7 @@ impl<'a> Table<'a> {
             let homes: Vec<&str> = keys::homes(meant).map(|keys| keys.title).collect();
             problem.help(format!("did you mean `{meant}` of {}?", homes.join(" or ")))
         } else {
-            problem.help(format!("keys of {title}: {}", self.keys.names.join(", ")))
+            problem.help(format!("keys of {title}: {}", self.keys.names().collect::<Vec<_>>().join(", ")))
         });
     }
 

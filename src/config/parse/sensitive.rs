@@ -115,7 +115,7 @@ fn suspicious(line: &str, is_in_list: bool) -> Option<usize> {
     let known = if TABLES.iter().any(|keys| keys.has(key)) {
         Some(key)
     } else {
-        near(key, TABLES.iter().flat_map(|keys| keys.names).copied())
+        near(key, TABLES.iter().flat_map(|keys| keys.names()))
     };
     let begin = equals.map_or(line.len() - content.len(), |equals| equals + 1);
     (!is_harmless(key, known)).then_some(begin)
@@ -148,11 +148,11 @@ fn is_plain_word(word: &str) -> bool {
 /// `{ file = "/…`: says where the secret is, and is not the secret.
 fn is_reference(value: &str) -> bool {
     let Some(inner) = value.trim_start().strip_prefix('{') else { return false };
-    keys::PASSWORD.names.iter().any(|form| {
+    keys::PASSWORD.names().any(|form| {
         let place =
             inner.trim_start().strip_prefix(form).and_then(|rest| rest.trim_start().strip_prefix('='));
         place.is_some_and(|place| {
-            *form != "file" || place.trim_start().trim_start_matches(['"', '\'']).starts_with('/')
+            form != "file" || place.trim_start().trim_start_matches(['"', '\'']).starts_with('/')
         })
     })
 }

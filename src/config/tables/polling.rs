@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::config::parse::diagnostic::{Diagnostic, Diagnostics, Span};
 use crate::config::parse::reader::{Item, Table};
-use crate::config::value::{self, DURATION_HELP, InvalidValue, LONGEST, SHORTEST, duration, plain};
+use crate::config::value::{
+    self, DURATION_HELP, InvalidValue, LONGEST, MOST_TRIES, SHORTEST, duration, plain,
+};
 use certcollectd_core::config::{Cadence, Calls};
 
 /// Longest pause between two calls: with a longer one, a handful of orders would never all be asked.
@@ -15,9 +17,6 @@ const LONGEST_MERGE: Duration = Duration::from_secs(3600);
 
 /// Shortest user timeout that is worth one: a packet may be lost once.
 const SHORTEST_SETTLE: Duration = Duration::from_secs(1);
-
-/// Most tries at an answer that cannot be understood.
-const MOST_TRIES: f64 = 1000.0;
 
 /// The cadence as written: what is absent is inherited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -126,7 +125,7 @@ fn tries(item: &Item<'_>) -> Option<u32> {
         item.wrong_type("an integer", help);
         return None;
     }
-    let tries = item.as_number().filter(|tries| (1.0..=MOST_TRIES).contains(tries));
+    let tries = item.as_number().filter(|tries| (1.0..=f64::from(MOST_TRIES)).contains(tries));
     if tries.is_none() {
         item.refuse("is out of range", help);
     }

@@ -26,7 +26,8 @@ pub(crate) fn password(item: &Item<'_>) -> Option<SecretSource> {
         return None;
     }
     let table = item.table(&keys::PASSWORD)?;
-    let form = table.one_of(keys::PASSWORD.names, &help)?;
+    let forms: Vec<&str> = keys::PASSWORD.names().collect();
+    let form = table.one_of(&forms, &help)?;
     match form.name {
         "file" => guarded(&form, &help, file_path).map(SecretSource::File),
         "credential" => guarded(&form, &help, credential).map(SecretSource::Credential),

@@ -130,7 +130,7 @@ fn the_order_s_way_to_a_key_replaces_the_other() {
 fn each_key_but_name_and_number_has_a_default() {
     let names = |title: &str| -> Vec<&str> {
         let mut all = TABLES.iter().chain(&DEFAULTS_TABLES);
-        all.find(|keys| keys.title == title).unwrap().names.to_vec()
+        all.find(|keys| keys.title == title).unwrap().names().collect()
     };
     let own = ["name", "order_number", "certificate_id", "base_order_number"];
     let mut order = names("[[order]]");
@@ -141,7 +141,7 @@ fn each_key_but_name_and_number_has_a_default() {
     }
     assert_eq!(names("[[order.copy]]"), names("[[defaults.copy]]"));
     for keys in DEFAULTS_TABLES {
-        for name in keys.names {
+        for name in keys.names() {
             let parent = if keys.title == "[defaults]" { "" } else { "[defaults]\n" };
             let text = format!("{parent}{}\n{name} = 1979-05-27\n", keys.title);
             let said = said_of_order(&text);

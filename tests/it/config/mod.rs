@@ -21,6 +21,8 @@ mod syntax;
 /// Values that are of the right kind and still wrong.
 mod values;
 
+pub use example::with_defaults;
+
 use std::path::PathBuf;
 
 use certcollectd::config::file::{Source, read};
@@ -30,9 +32,9 @@ const EXAMPLE: &str = include_str!("../../../config/certcollectd.toml");
 const MINIMAL: &str = include_str!("../../../config/minimal.toml");
 
 /// Stands below a case that is about something else.
-const ACCOUNT: &str =
+pub const ACCOUNT: &str =
     "\n[[account]]\nname = \"main\"\nlogin_name = \"example-login\"\npassword = { env = \"PASSWORD\" }\n";
-const ORDER: &str = "\n[[order]]\nname = \"www\"\norder_number = \"1\"\n";
+pub const ORDER: &str = "\n[[order]]\nname = \"www\"\norder_number = \"1\"\n";
 
 fn source(text: &str) -> Source {
     Source { path: PathBuf::from("config.toml"), text: text.to_owned() }

@@ -1,0 +1,50 @@
+//! What may stand behind a key, as far as it can be told without the rest of the file.
+
+use super::keys::Keys;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text that is checked, if at all, by what only the reader knows.
+    Text,
+    /// The name of an order, an account or a hook.
+    Name,
+    /// Digits, in quotes.
+    Digits,
+    /// An absolute path.
+    Path,
+    /// A file name, or `false` for no such file.
+    FileName,
+    /// A duration with its unit.
+    Duration,
+    /// A duration with its unit, or `"off"`.
+    DurationOrOff,
+    /// Permissions, octal.
+    Mode,
+    /// A user or a group, by name or by number.
+    Principal,
+    Url,
+    /// An IP address and a port.
+    Listen,
+    /// The name of an environment variable.
+    Variable,
+    /// A number from 0 to [`value::MOST_SPREAD`].
+    ///
+    /// [`value::MOST_SPREAD`]: super::value::MOST_SPREAD
+    Share,
+    /// A whole number from 1 to so many.
+    Count(u32),
+    Flag,
+    /// One of these.
+    Word(&'static [&'static str]),
+    /// The name of a signal, in any case, with `SIG` or without.
+    Signal,
+    List(&'static Kind),
+    /// One of the kind, or a list of it.
+    OneOrList(&'static Kind),
+    /// Names of the operator's choice, each with a text.
+    Parameters,
+    /// A table that may be given once.
+    Table(&'static Keys),
+    /// A list of tables.
+    Tables(&'static Keys),
+}
