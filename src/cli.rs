@@ -232,7 +232,8 @@ enum Command {
         shell: clap_complete::Shell,
     },
     /// Write manual pages into a directory
-    #[command(after_help = "Example: certcollectd man /usr/local/share/man/man1")]
+    #[command(after_help = "Example: certcollectd man pages && man pages/certcollectd.toml.5\n\n\
+        Writes a page for each command, certcollectd.toml.5 and certcollectd-hooks.7.")]
     Man {
         /// The directory; created if missing
         dir: PathBuf,

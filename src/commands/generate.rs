@@ -1,4 +1,4 @@
-//! `completions` and `man`: both are made from the command line's own definition.
+//! `completions` and `man`: made from the command line's own definition, and from the documents.
 
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use clap::Command;
 use clap_complete::Shell;
 
 use super::exit::Exit;
+use super::manual;
 use super::print::{fail, print};
 use crate::effects::errno::cause;
 
@@ -18,9 +19,12 @@ pub fn completions(mut line: Command, shell: Shell) -> Result<(), Exit> {
     Ok(())
 }
 
-/// `man`: one page for the program and one for each command.
+/// `man`: one page for the program and one for each command, one for the configuration and one for hooks.
 pub fn man(line: Command, dir: &Path) -> Result<(), Exit> {
-    let made = std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(line, dir));
+    let made =
+        std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(line, dir)).and_then(|()| {
+            manual::pages().into_iter().try_for_each(|(name, text)| std::fs::write(dir.join(name), text))
+        });
     made.map_err(|error| {
         let why = format!("the manual pages cannot be written to {}: {}", dir.display(), cause(&error));
         fail(Exit::Failed, &why)

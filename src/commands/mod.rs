@@ -16,6 +16,7 @@ pub mod health;
 pub mod init;
 mod load;
 mod lookout;
+mod manual;
 pub mod order;
 mod order_number;
 mod prepare;

@@ -39,6 +39,8 @@ mod engine;
 mod handles;
 /// A first configuration.
 mod init;
+/// The manual: every page renders, and knows what the code knows.
+mod manual;
 /// What a monitoring system is told when nobody is at work any more.
 mod nagios;
 /// A network that does its worst, between the real binary and the vendor.

@@ -70,10 +70,8 @@ mod tests {
     use super::*;
     use certcollectd_core::config::Action;
 
-    #[test]
-    fn what_is_told_at_most_is_what_linux_grants_at_least() {
-        // The bounds of the engine and of the configuration, a little above.
-        let domains = vec!["x".repeat(255); 64 * 1024 / 2 / 256];
+    /// A run of the longest command that the configuration takes, for one order.
+    fn run(domains: Vec<String>) -> HookRun {
         let hook = certcollectd_core::config::Hook {
             name: "reload".into(),
             on: vec![certcollectd_core::config::HookEvent::Installed],
@@ -81,13 +79,37 @@ mod tests {
             timeout: certcollectd_core::config::Hook::TIMEOUT,
             merge: true,
         };
-        let run = HookRun {
+        HookRun {
             run: certcollectd_core::engine::id::RunId(0),
             hook: Arc::new(hook),
             event: certcollectd_core::config::HookEvent::Installed,
             subjects: vec![Subject { domains, ..Subject::default() }],
             rehearsal: true,
-        };
+        }
+    }
+
+    /// The rows of the table in `docs/hooks.md`, which is the page of the manual as well.
+    #[test]
+    fn the_page_about_hooks_names_each_variable() {
+        let page = include_str!("../../../docs/hooks.md");
+        let table = page.split("| variable |").nth(1).unwrap().split("\n\n").next().unwrap();
+        let cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+        let told: std::collections::BTreeSet<String> = cells
+            .flat_map(|cell| cell.split(", "))
+            .map(|name| name.trim_matches('`'))
+            .map(|name| if name.starts_with('_') { format!("CERTCOLLECTD{name}") } else { name.to_owned() })
+            .collect();
+        let run = run(vec!["www.example.com".into()]);
+        let given = environment(&run).into_iter().map(|(name, _)| name).chain([super::super::program::MARK]);
+        let given = given.filter(|name| !matches!(*name, "PATH" | "LANG")).map(str::to_owned).collect();
+        assert_eq!(told, given);
+    }
+
+    #[test]
+    fn what_is_told_at_most_is_what_linux_grants_at_least() {
+        // The bounds of the engine and of the configuration, a little above.
+        let domains = vec!["x".repeat(255); 64 * 1024 / 2 / 256];
+        let run = run(domains);
         let told = environment(&run);
         let strings: usize = told.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
         let all = strings + 32 * 1024 + 8 * (told.len() + 8);

@@ -39,7 +39,7 @@ const LAST_LINES: usize = 3;
 
 /// A variable that has another value in each run. What the run leaves behind is known by it: an order alone would not
 /// do, since an earlier run may have started a service that is to stay.
-const MARK: &str = "CERTCOLLECTD_RUN";
+pub(super) const MARK: &str = "CERTCOLLECTD_RUN";
 
 pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGroups) -> HookResult {
     let mark = random_name();
