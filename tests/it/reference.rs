@@ -66,7 +66,7 @@ fn the_schema_takes_the_files_that_we_ship() {
 fn case(title: &str, setting: &str) -> String {
     let account = "[[account]]\nname = \"a\"\nlogin_name = \"x\"\n";
     match title {
-        "the top of the file" | "[polling]" | "[log]" | "[dns]" => {
+        "the top of the file" | "[polling]" | "[defaults]" | "[log]" | "[dns]" => {
             let header = if title.starts_with('[') { title } else { "" };
             format!("{header}\n{setting}\n")
         }
@@ -105,6 +105,10 @@ fn the_schema_and_the_reader_agree_about_values() {
         ("[order.files]", "cert = false\nkey = \"k.pem\"\nmode = \"640\"\nowner = \"DOM\\\\user\""),
         ("[order.files]", "mode = \"000644\""),
         ("[order.verify]", "trust = \"block\""),
+        (
+            "[defaults]",
+            "key_file = \"/k/{name}.key\"\nhooks = [\"nginx\"]\n[defaults.files]\ngroup = \"ssl-cert\"",
+        ),
         ("[[hook]]", "on = [\"installed\", \"failed\"]\nrun = [\"true\"]"),
         ("[[hook]]", "signal = { pid_file = \"/run/x.pid\", name = \"sighup\" }"),
         ("[[hook]]", "signal = { pid_file = \"/run/x.pid\", name = \"USR1\" }"),
@@ -133,6 +137,8 @@ fn the_schema_and_the_reader_agree_about_values() {
         ("[[account]]", "response = \"pem\""),
         ("[[account]]", "params = { behaviourVersion = 1 }"),
         ("[[account]]", "login = \"x\""),
+        ("[defaults]", "order_number = \"1\""),
+        ("[defaults]", "[[defaults.copy]]\nfrom = \"cert\""),
         ("[[account]]", "base_url = \"secure.trust-provider.com\""),
         ("[[order]]", "account = \"Main\""),
         ("[[order]]", "product = \"tls\""),
