@@ -11,7 +11,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::commands::exit::Exit;
 use crate::commands::{
-    adopt, bridge, check, doctor, domains, explain, generate, health, init, order, print, run, smime, status,
+    adopt, bridge, check, complete, doctor, domains, explain, generate, health, init, order, print, run,
+    smime, status,
 };
 #[cfg(feature = "sandbox")]
 use crate::commands::{demo, sandbox};
@@ -230,6 +231,9 @@ enum Command {
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
+        /// What was typed so far: prints the names that the last word may become
+        #[arg(last = true, hide = true)]
+        words: Vec<String>,
     },
     /// Write manual pages into a directory
     #[command(after_help = "Example: certcollectd man pages && man pages/certcollectd.toml.5\n\n\
@@ -432,7 +436,8 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
         #[cfg(feature = "sandbox")]
         Command::Demo { keep } => demo::demo(keep),
         Command::Init(options) => init::init(config, options),
-        Command::Completions { shell } => generate::completions(Cli::command(), shell),
+        Command::Completions { shell, words } if words.is_empty() => complete::script(Cli::command(), shell),
+        Command::Completions { words, .. } => complete::names(&Cli::command(), &words, config),
         Command::Man { dir } => generate::man(Cli::command(), &dir),
     }
 }

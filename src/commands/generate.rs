@@ -1,23 +1,13 @@
-//! `completions` and `man`: made from the command line's own definition, and from the documents.
+//! `man`: made from the command line's own definition, and from the documents.
 
 use std::path::Path;
 
 use clap::Command;
-use clap_complete::Shell;
 
 use super::exit::Exit;
 use super::manual;
-use super::print::{fail, print};
+use super::print::fail;
 use crate::effects::errno::cause;
-
-const PROGRAM: &str = "certcollectd";
-
-pub fn completions(mut line: Command, shell: Shell) -> Result<(), Exit> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut line, PROGRAM, &mut script);
-    print(&String::from_utf8_lossy(&script));
-    Ok(())
-}
 
 /// `man`: one page for the program and one for each command, one for the configuration and one for hooks.
 pub fn man(line: Command, dir: &Path) -> Result<(), Exit> {

@@ -5,6 +5,7 @@ mod asked;
 mod block_on;
 pub mod bridge;
 pub mod check;
+pub mod complete;
 #[cfg(feature = "sandbox")]
 pub mod demo;
 pub mod doctor;

@@ -17,6 +17,8 @@ mod certs;
 mod check;
 /// Every code of the vendor: what becomes of the order, what people read, what is next.
 mod codes;
+/// What shells offer after a Tab.
+mod completions;
 /// Each file in `config/` passes; each wrong text yields the message we want.
 mod config;
 /// Real files elsewhere, and the link.

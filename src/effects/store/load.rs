@@ -43,6 +43,11 @@ impl Reader {
         dir.join("state.db").exists()
     }
 
+    /// Whether there is a log beside the state file: someone works with it, or was cut off.
+    pub fn has_log(dir: &Path) -> bool {
+        log_of(&dir.join("state.db")).exists()
+    }
+
     /// Opens the state file, or says that there is none yet.
     pub fn open(dir: &Path) -> Result<Option<Reader>, StoreError> {
         let path = match std::fs::canonicalize(dir) {
@@ -128,9 +133,14 @@ fn rests(path: &Path) -> bool {
     // Offset 18 of the header says that there would be a log (2), in <https://sqlite.org/fileformat2.html>.
     let mut start = [0; 19];
     let logged = File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start[18] == 2;
+    logged && std::fs::metadata(log_of(path)).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+}
+
+/// Where SQLite writes before it writes the file itself.
+fn log_of(path: &Path) -> PathBuf {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
-    logged && std::fs::metadata(log).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+    log.into()
 }
 
 /// Opens it without making anything: the files that SQLite would keep beside it would belong to the reader,
