@@ -15,7 +15,10 @@ fn read(path: &str) -> String {
 fn documents() -> Vec<(PathBuf, String)> {
     let mut paths = vec![PathBuf::from("README.md"), PathBuf::from("CONTRIBUTING.md")];
     for entry in std::fs::read_dir(root().join("docs")).unwrap() {
-        paths.push(Path::new("docs").join(entry.unwrap().file_name()));
+        let name = PathBuf::from(entry.unwrap().file_name());
+        if name.extension().is_some_and(|extension| extension == "md") {
+            paths.push(Path::new("docs").join(name));
+        }
     }
     assert!(paths.len() >= 9, "the documents are found: {paths:?}");
     paths.into_iter().map(|path| (path.clone(), read(path.to_str().unwrap()))).collect()
@@ -46,6 +49,36 @@ fn documents_name_files_that_are_there() {
         }
     }
     assert!(found > 100, "files are named: {found}");
+}
+
+#[test]
+fn readme_stays_short() {
+    let words = read("README.md").split_whitespace().count();
+    assert!(words < 1600, "README.md has {words} words; what is not needed in the first hour belongs into docs");
+}
+
+#[test]
+fn the_book_has_each_document_once() {
+    let summary = read("docs/SUMMARY.md");
+    let chapters: Vec<&str> =
+        summary.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(path, _)| path).collect();
+    for (document, text) in documents() {
+        let Ok(name) = document.strip_prefix("docs") else { continue };
+        let name = name.to_str().unwrap();
+        if name == "SUMMARY.md" {
+            continue;
+        }
+        assert_eq!(
+            chapters.iter().filter(|chapter| **chapter == name).count(),
+            1,
+            "{name} in docs/SUMMARY.md"
+        );
+        let title = text.lines().find_map(|line| line.strip_prefix("# ")).unwrap_or_default();
+        assert!(
+            summary.contains(&format!("[{}]({name})", title.split(':').next().unwrap())),
+            "{name} is called {title}"
+        );
+    }
 }
 
 /// The code blocks of a document in one language, with the line of each.
