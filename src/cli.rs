@@ -11,8 +11,8 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::commands::exit::Exit;
 use crate::commands::{
-    adopt, bridge, check, complete, doctor, domains, explain, generate, health, init, order, print, run,
-    smime, status,
+    adopt, bridge, check, complete, doctor, domains, explain, follow, generate, health, init, order, print,
+    run, smime, status,
 };
 #[cfg(feature = "sandbox")]
 use crate::commands::{demo, sandbox};
@@ -162,6 +162,9 @@ enum Command {
         #[arg(long, conflicts_with = "apply")]
         dry_run: bool,
     },
+    /// In a web server's container: start the server, reload it when the link to its certificates changes, report
+    #[command(after_help = certcollectd_follow::cli::HELP)]
+    Follow(certcollectd_follow::cli::Arguments),
     /// Delete the record of an order that is no longer configured
     #[command(after_help = "Example: certcollectd forget www\n\n\
         Its files stay in place, and the time of its next poll is kept in case its number is configured again.\n\
@@ -404,6 +407,7 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
             adopt::adopt(config, wish)
         }
         Command::Forget { name, json } => order::forget(config, name, json),
+        Command::Follow(arguments) => follow::follow(&arguments),
         Command::Bridge { unit, command } => bridge::bridge(unit.as_deref(), &command),
         Command::Explain(Named { name, json }) => explain::explain(config, &name, json),
         Command::Domains { name, order, account, json } => {

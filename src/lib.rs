@@ -18,10 +18,11 @@
 //!
 //! # Who may import whom
 //!
-//! Three crates, which the compiler keeps apart: `certcollectd-core` decides (`api`, `cert`, the typed configuration,
+//! Four crates, which the compiler keeps apart: `certcollectd-core` decides (`api`, `cert`, the typed configuration,
 //! `engine`, `state`'s rows) and can reach no runtime, socket, file or clock, so every decision can be tested without
-//! one; this one, the daemon, acts; `certcollectd-sandbox` plays the vendor and imports nothing of ours, because a
-//! misreading of the vendor's documents that both shared would pass every test.
+//! one; this one, the daemon, acts; `certcollectd-follow` reloads a server in another container, and meets the daemon
+//! in two files only (`certcollectd_core::follow`); `certcollectd-sandbox` plays the vendor and imports nothing of
+//! ours, because a misreading of the vendor's documents that both shared would pass every test.
 //!
 //! | part | may import, besides the core | may touch outside the process |
 //! | --- | --- | --- |

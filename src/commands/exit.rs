@@ -19,6 +19,8 @@ pub enum Exit {
     Critical,
     /// The status is unknown.
     Unknown,
+    /// `follow`: as the server ended.
+    Server(u8),
 }
 
 impl Exit {
@@ -29,6 +31,7 @@ impl Exit {
             Exit::Waiting | Exit::Unknown => 3,
             Exit::Attention => 4,
             Exit::Closed => 5,
+            Exit::Server(code) => code,
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod doctor;
 pub mod domains;
 pub mod exit;
 pub mod explain;
+pub mod follow;
 pub mod generate;
 pub mod health;
 pub mod init;

@@ -1,5 +1,5 @@
 //! What certcollectd decides, and from what: the vendor's API read and written, certificates judged, the typed
-//! configuration, the engine, and the rows of the state.
+//! configuration, the engine, the files of a companion, and the rows of the state.
 //!
 //! Nothing here opens a file or a socket, starts a process, waits, or reads a clock: the daemon does, and brings the
 //! time and what it found. So every decision can be tested without any of them.
@@ -10,6 +10,7 @@
 //! | [`cert`] | – |
 //! | [`config`] | [`api`], [`cert`] |
 //! | [`engine`] | [`api`], [`cert`], [`config`] |
+//! | [`follow`] | [`api`] |
 //! | [`state`] | all of them |
 //! | `words` | – |
 
@@ -22,4 +23,5 @@ pub mod api;
 pub mod cert;
 pub mod config;
 pub mod engine;
+pub mod follow;
 pub mod state;

@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::path::Path;
 
+use certcollectd_follow::signal::number_of;
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, kill_process};
 
 use super::advised;
 use crate::effects::access::{self, Reason, Wish};
@@ -52,24 +53,5 @@ pub(super) fn send(pid_file: &Path, signal: HookSignal) -> HookResult {
             "process {number} cannot be sent {signal}: {}",
             errno::cause(&error.into())
         )),
-    }
-}
-
-/// The system's number of a signal.
-fn number_of(signal: HookSignal) -> Signal {
-    match signal {
-        HookSignal::Hup => Signal::HUP,
-        HookSignal::Int => Signal::INT,
-        HookSignal::Quit => Signal::QUIT,
-        HookSignal::Term => Signal::TERM,
-        HookSignal::Usr1 => Signal::USR1,
-        HookSignal::Usr2 => Signal::USR2,
-        HookSignal::Alrm => Signal::ALARM,
-        HookSignal::Cont => Signal::CONT,
-        HookSignal::Ttin => Signal::TTIN,
-        HookSignal::Ttou => Signal::TTOU,
-        HookSignal::Winch => Signal::WINCH,
-        HookSignal::Urg => Signal::URG,
-        HookSignal::Io => Signal::IO,
     }
 }

@@ -1,0 +1,16 @@
+//! The one reader of the clock in this crate.
+
+#![allow(clippy::disallowed_methods)]
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// For what is waited for.
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+/// For people: RFC 3339.
+pub(crate) fn date() -> String {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    certcollectd_core::engine::time::rfc3339(i64::try_from(unix).unwrap_or_default())
+}
