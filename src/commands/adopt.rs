@@ -24,7 +24,7 @@ use crate::sources::files::LoadedConfig;
 use crate::sources::{clock, control};
 use crate::takeover::entry::{entry, hooks};
 use crate::takeover::plan::{Number, Plan, Planned, plan};
-use crate::takeover::{Server, Survey};
+use crate::takeover::{self, Server, Survey};
 use certcollectd_core::config::{Config, count};
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::id::OrderId;
@@ -134,21 +134,23 @@ fn shown(plan: &Plan, survey: &Survey, config: Option<&Config>) -> String {
         let already = if order.is_configured { " (configured already)" } else { "" };
         let leaf = &order.leaf;
         let end = rfc3339(leaf.not_after());
-        let days = (leaf.not_after() - unix).div_euclid(24 * 3600);
+        let when = match (leaf.not_after() - unix).div_euclid(24 * 3600) {
+            days @ 0.. => format!("in {}", count(days, "day")),
+            days => format!("{} ago", count(-days, "day")),
+        };
         text.push_str(&format!(
-            "{}{already}\n  names    {}\n  expires  {} (in {}), issued by {}\n",
+            "{}{already}\n  names    {}\n  expires  {} ({when}), issued by {}\n",
             order.name,
             order.domains.join(" "),
             day(&end),
-            count(days, "day"),
             leaf.issuer_text()
         ));
         match &order.key {
-            Some(key) => text.push_str(&format!("  key      {}\n", key.display())),
+            Some(key) => text.push_str(&format!("  key      {}\n", takeover::shown(key))),
             None => text.push_str("  key      none\n"),
         }
         for copy in &order.copies {
-            let (from, to) = (copy.from.as_str(), copy.to.display());
+            let (from, to) = (copy.from.as_str(), takeover::shown(&copy.to));
             text.push_str(&format!(
                 "  {from:<8} {to} ({}:{} {:04o}), named by {}\n",
                 copy.owner, copy.group, copy.mode, copy.place

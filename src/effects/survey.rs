@@ -13,7 +13,7 @@ use crate::effects::files::read_file;
 use crate::effects::ownership::{group_name, user_name};
 use crate::takeover::haproxy::Bases;
 use crate::takeover::kind::{self, Kind};
-use crate::takeover::{FoundFile, Item, Mention, Place, Problem, Role, Says, Server, Survey};
+use crate::takeover::{FoundFile, Item, Mention, Place, Problem, Role, Says, Server, Survey, shown};
 use crate::takeover::{apache, haproxy, nginx};
 use certcollectd_core::cert;
 
@@ -231,7 +231,7 @@ impl Surveyor {
         let found = match glob::glob(&text) {
             Ok(found) => found,
             Err(error) => {
-                self.problem(place, format!("include {text}: {error}"));
+                self.problem(place, format!("include {}: {error}", shown(pattern)));
                 return Vec::new();
             }
         };
@@ -242,12 +242,12 @@ impl Surveyor {
                 Ok(path) => paths.push(path),
                 Err(error) => {
                     let why = cause(error.error());
-                    self.problem(place.clone(), format!("include {}: {why}", error.path().display()));
+                    self.problem(place.clone(), format!("include {}: {why}", shown(error.path())));
                 }
             }
         }
         if paths.is_empty() && !is_pattern && required && !pattern.is_dir() {
-            self.problem(place, format!("include {text}: there is no such file"));
+            self.problem(place, format!("include {}: there is no such file", shown(pattern)));
         }
         paths
     }
@@ -312,13 +312,13 @@ impl Surveyor {
             // A file of a folder that holds something else.
             Ok(None) if mention.role == Role::Plain => {}
             Ok(None) => {
-                let text = format!("{}: it holds neither a certificate nor a private key", path.display());
+                let text = format!("{}: it holds neither a certificate nor a private key", shown(path));
                 self.problem(mention.place, text);
             }
             Err(why) => {
-                let shown =
-                    if mention.place.file == *path { String::new() } else { format!("{}: ", path.display()) };
-                self.problem(mention.place, format!("{shown}{why}"));
+                let prefix =
+                    if mention.place.file == *path { String::new() } else { format!("{}: ", shown(path)) };
+                self.problem(mention.place, format!("{prefix}{why}"));
                 self.unreadable.insert(path.to_owned(), why);
             }
         }
@@ -328,8 +328,8 @@ impl Surveyor {
 /// Certificates and keys of a file; `None` where it has neither.
 fn look(path: &Path) -> Result<Option<FoundFile>, String> {
     let in_words = |error: io::Error| cause(&error);
-    if path.to_str().is_none() {
-        return Err("its name is not UTF-8 text".into());
+    if path.to_str().is_none_or(|name| name.contains(char::is_control)) {
+        return Err("its name is not UTF-8 text, or has control characters".into());
     }
     let content = read_file(path, MAX_FILE).map_err(in_words)?;
     let found = std::fs::metadata(path).map_err(in_words)?;

@@ -24,7 +24,7 @@ pub fn entry(order: &Planned, account: Option<&str>, config: Option<&Config>) ->
         line("domains", format!("[{}]", domains.join(", ")));
     }
     if let Some(key) = &order.key {
-        line("key_file", quoted(&key.to_string_lossy()));
+        line("key_file", path(&key.to_string_lossy()));
     }
     let hooks = hooks(order, config);
     if !hooks.is_empty() {
@@ -36,7 +36,7 @@ pub fn entry(order: &Planned, account: Option<&str>, config: Option<&Config>) ->
             text,
             "\n[[order.copy]]\nfrom  = {}\nto    = {}\nowner = {}\ngroup = {}\nmode  = \"{:04o}\"\n",
             quoted(copy.from.as_str()),
-            quoted(&copy.to.to_string_lossy()),
+            path(&copy.to.to_string_lossy()),
             quoted(&copy.owner),
             quoted(&copy.group),
             copy.mode
@@ -54,4 +54,9 @@ pub fn hooks<'a>(order: &Planned, config: Option<&'a Config>) -> Vec<&'a str> {
 /// A TOML string: what JSON escapes, TOML does alike, but for one character.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+/// The same of a path, in which braces are doubled: single ones are placeholders.
+fn path(text: &str) -> String {
+    quoted(&text.replace('{', "{{").replace('}', "}}"))
 }

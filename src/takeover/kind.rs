@@ -71,4 +71,20 @@ mod tests {
         assert_eq!(server("This directory holds your keys.\n"), Kind::Other);
         assert_eq!(of(b"\0\xff\xfe"), Kind::Other);
     }
+
+    proptest::proptest! {
+        /// Whatever stands in a file, its readers come to an end.
+        #[test]
+        fn no_text_is_too_odd(text in r#"([\s"'\\#;{}$<>a-z]|ssl_certificate |include |bind crt |SSLCertificateFile |<VirtualHost>|crt-store\n|é){0,60}"#) {
+            let _ = of(text.as_bytes());
+            let lines = text.lines().count().max(1);
+            let items = [
+                crate::takeover::nginx::items(&text),
+                crate::takeover::apache::items(&text),
+                crate::takeover::haproxy::items(&text, &mut Default::default()),
+                crate::takeover::haproxy::list(&text, &Default::default()),
+            ];
+            assert!(items.iter().flatten().all(|item| (1..=lines + 1).contains(&item.line)));
+        }
+    }
 }

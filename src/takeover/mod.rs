@@ -13,9 +13,15 @@ pub mod plan;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use certcollectd_core::cert::{Certificate, PublicKeys};
+
+/// A path for people. Whoever may name a file must not write lines or steer a terminal with it.
+pub fn shown(path: &Path) -> String {
+    let printable = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    path.to_string_lossy().chars().map(printable).collect()
+}
 
 /// Where something is said.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,8 +34,8 @@ pub struct Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
-            0 => write!(f, "{}", self.file.display()),
-            line => write!(f, "{}:{line}", self.file.display()),
+            0 => f.write_str(&shown(&self.file)),
+            line => write!(f, "{}:{line}", shown(&self.file)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use super::{FoundFile, Mention, Place, Problem, Role, Server, Survey};
+use super::{FoundFile, Mention, Place, Problem, Role, Server, Survey, shown};
 use crate::config::orders_csv::ListedOrder;
 use certcollectd_core::cert::{Certificate, Fingerprint, SanName};
 use certcollectd_core::config::{Config, FileKind, Files, is_name, normal_domain};
@@ -153,7 +153,7 @@ fn leaf_of(path: &Path, file: &FoundFile, survey: &Survey) -> Result<Option<Cert
     let leaf = match (leaves.next(), leaves.next()) {
         (Some(leaf), None) => leaf,
         (Some(_), Some(_)) => {
-            return Err(format!("{} holds certificates of several servers", path.display()));
+            return Err(format!("{} holds certificates of several servers", shown(path)));
         }
         // `openssl req -x509` makes servers' certificates that say CA.
         (None, _) => match file.certificates.first() {
@@ -162,11 +162,11 @@ fn leaf_of(path: &Path, file: &FoundFile, survey: &Survey) -> Result<Option<Cert
         },
     };
     if leaf.names().is_empty() || leaf.names().iter().all(|name| matches!(name, SanName::Email(_))) {
-        return Err(format!("{}: the certificate names no server", path.display()));
+        return Err(format!("{}: the certificate names no server", shown(path)));
     }
     let usages = leaf.extended_key_usages();
     if !usages.is_empty() && !usages.iter().any(|usage| usage == SERVER) {
-        return Err(format!("{}: the certificate is not for servers", path.display()));
+        return Err(format!("{}: the certificate is not for servers", shown(path)));
     }
     Ok(Some(leaf.clone()))
 }
@@ -236,7 +236,7 @@ fn planned(group: &Group<'_>, survey: &Survey, unix: i64) -> Result<Planned, Str
     }
     if key.is_none() {
         if group.files.iter().any(|(_, file)| file.keys.is_some()) {
-            return Err(format!("{}: the private key in it does not fit its certificate", first.display()));
+            return Err(format!("{}: the private key in it does not fit its certificate", shown(first)));
         }
         notes.push(
             "no private key for it was found, so new certificates are not compared with one; add key_file"
@@ -261,21 +261,21 @@ fn planned(group: &Group<'_>, survey: &Survey, unix: i64) -> Result<Planned, Str
             mode &= Files::COMBINED_MODE;
             notes.push(format!(
                 "{} holds the private key and has mode {:04o}; it gets mode {mode:04o}",
-                path.display(),
+                shown(path),
                 file.mode
             ));
         }
         if file.has_parameters {
             notes.push(format!(
                 "{} holds DH parameters; the next certificate is written without them, so name them elsewhere",
-                path.display()
+                shown(path)
             ));
         }
         if let Some(link) = &file.link {
             notes.push(format!(
                 "{} is a link to {}; the next certificate takes its place as a file",
-                path.display(),
-                link.display()
+                shown(path),
+                shown(link)
             ));
             notes.extend(certbot(path));
         }
@@ -357,7 +357,7 @@ fn certbot(path: &Path) -> Option<String> {
         return None;
     }
     let renewal = live.parent()?.join("renewal").join(format!("{}.conf", lineage.file_name()?.to_str()?));
-    let shown = renewal.display();
+    let shown = shown(&renewal);
     Some(format!("end certbot's renewal of it, which would fight over the link: mv {shown} {shown}.off"))
 }
 
@@ -410,8 +410,8 @@ fn chains(survey: &Survey, orders: &mut [Planned], left_alone: &mut Vec<Problem>
                 if let Some(link) = &file.link {
                     order.notes.push(format!(
                         "{} is a link to {}; the next certificate takes its place as a file",
-                        path.display(),
-                        link.display()
+                        shown(path),
+                        shown(link)
                     ));
                 }
                 let pool = file.certificates.iter().filter(|part| !order.pool.contains(part)).cloned();
@@ -429,10 +429,10 @@ fn chains(survey: &Survey, orders: &mut [Planned], left_alone: &mut Vec<Problem>
             }
             owners if is_named => {
                 let text = match owners.len() {
-                    0 => format!("{}: intermediates of no certificate that is taken over", path.display()),
+                    0 => format!("{}: intermediates of no certificate that is taken over", shown(path)),
                     several => format!(
                         "{}: intermediates of {several} orders; left alone, so let each server read its own fullchain",
-                        path.display()
+                        shown(path)
                     ),
                 };
                 left_alone.push(Problem { place: first_place(path, file), text });

@@ -377,3 +377,124 @@ fn what_is_there_is_not_overwritten_and_what_is_unclear_not_taken() {
     let (code, said) = adopt(&setting, &arguments);
     assert!(code == 2 && said.contains("include = [\"orders.d/*.toml\"]"), "{code} {said}");
 }
+
+#[test]
+fn an_adoption_that_was_interrupted_is_completed_by_the_next() {
+    let setting = setting();
+    let served = setting.path("tls/www.pem");
+    put(&served, &issue(&setting, "7", "www.example.com"));
+    put(&setting.path("tls/a.key"), &setting.key.serialize_pem());
+    let before = state_of(std::slice::from_ref(&served));
+    setting.write("numbers.csv", "name,order_number,domains\nwww.example.com,7,www.example.com\n");
+    let (numbers, path) = (setting.path("numbers.csv"), setting.path("tls"));
+    let arguments = ["--apply", "--numbers", numbers.to_str().unwrap(), path.to_str().unwrap()];
+    assert_eq!(adopt(&setting, &arguments).0, 0);
+    let entry = setting.path("orders.d/www.example.com.toml");
+    let text = std::fs::read_to_string(&entry).unwrap();
+    // Before the entry was written; with a leftover of an earlier try, after nothing but the link.
+    for lost in [&["orders.d/www.example.com.toml"][..], &["orders.d/www.example.com.toml", "state"]] {
+        for path in lost.iter().map(|path| setting.path(path)) {
+            if path.is_dir() {
+                std::fs::remove_dir_all(path).unwrap()
+            } else {
+                std::fs::remove_file(path).unwrap()
+            }
+        }
+        let (code, said) = adopt(&setting, &arguments);
+        assert!(code == 0 && said.contains("1 order taken over"), "{code} {said}");
+        assert_eq!(std::fs::read_to_string(&entry).unwrap(), text);
+        assert_eq!(setting.phase("www.example.com"), "guarding");
+    }
+    // An entry that was written by hand, with nothing installed for it.
+    std::fs::remove_dir_all(setting.path("state")).unwrap();
+    std::fs::remove_dir_all(setting.path("out")).unwrap();
+    let (code, said) = adopt(&setting, &arguments);
+    assert!(code == 0 && said.contains("taken over; it was configured already"), "{code} {said}");
+    assert_eq!(setting.phase("www.example.com"), "guarding");
+    let (code, said) = setting.once(&[]);
+    assert_eq!((code, setting.all_calls()), (0, 0), "without its entry: {said}");
+    write_configuration(&setting);
+    let (code, said) = setting.call(&["once"]);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(state_of(std::slice::from_ref(&served)), before);
+}
+
+#[test]
+fn chains_lists_and_folders_go_where_they_belong() {
+    let setting = setting();
+    let key = setting.key.serialize_pem();
+    let split = |number: &str, domain: &str| {
+        let all = issue(&setting, number, domain);
+        let end = all.find("-----END").unwrap() + "-----END CERTIFICATE-----\n".len();
+        (all[..end].to_owned(), all[end..].to_owned())
+    };
+    let host = |name: &str, chain: &str| {
+        let file = |end: &str| setting.path(&format!("apache2/{name}.{end}")).display().to_string();
+        let (certificate, key) = (file("crt"), file("key"));
+        format!(
+            "<VirtualHost *:443>\nSSLCertificateFile {certificate}\nSSLCertificateKeyFile {key}\nSSLCertificateChainFile \
+             {chain}\n</VirtualHost>\n"
+        )
+    };
+    let mut sites = String::new();
+    for (number, name, chain) in
+        [("1", "own", "own-chain.pem"), ("2", "b", "shared.pem"), ("3", "c", "shared.pem")]
+    {
+        let (leaf, above) = split(number, &format!("{name}.example.com"));
+        put(&setting.path(&format!("apache2/{name}.crt")), &leaf);
+        put(&setting.path(&format!("apache2/{name}.key")), &key);
+        put(&setting.path(&format!("apache2/{chain}")), &above);
+        sites.push_str(&host(name, setting.path(&format!("apache2/{chain}")).to_str().unwrap()));
+    }
+    put(&setting.path("apache2/apache2.conf"), &sites);
+    // HAProxy: a folder, a key beside its certificate, and a list.
+    let (leaf, above) = split("4", "d.example.com");
+    put(&setting.path("haproxy/folder/d.pem"), &format!("{leaf}{above}"));
+    put(&setting.path("haproxy/folder/d.pem.key"), &key);
+    let (leaf, above) = split("5", "e.example.com");
+    put(&setting.path("haproxy/e.pem"), &format!("{key}{leaf}{above}"));
+    put(
+        &setting.path("haproxy/list"),
+        &format!("{} [alpn h2] e.example.com\n", setting.path("haproxy/e.pem").display()),
+    );
+    let (folder, list) = (setting.path("haproxy/folder"), setting.path("haproxy/list"));
+    let proxy = format!("frontend f\n bind :1 ssl crt {} crt-list {}\n", folder.display(), list.display());
+    put(&setting.path("haproxy/haproxy.cfg"), &proxy);
+    // acme.sh.
+    let (leaf, above) = split("6", "f.example.com");
+    put(&setting.path(".acme.sh/f.example.com_ecc/f.example.com.cer"), &leaf);
+    put(&setting.path(".acme.sh/f.example.com_ecc/ca.cer"), &above);
+    put(&setting.path(".acme.sh/f.example.com_ecc/fullchain.cer"), &format!("{leaf}{above}"));
+    put(&setting.path(".acme.sh/f.example.com_ecc/f.example.com.key"), &key);
+    put(&setting.path(".acme.sh/account.conf"), "ACCOUNT_EMAIL='x'\n");
+    let paths = ["apache2", "haproxy", ".acme.sh"].map(|name| setting.path(name).display().to_string());
+    let (code, said) = adopt(&setting, &[&paths[0], &paths[1], &paths[2]]);
+    assert_eq!(code, 0, "{said}");
+    let dir = setting.dir.path().display().to_string();
+    let said = said.replace(&format!("{dir}/"), "");
+    let of = |name: &str| {
+        let start = said.find(&format!("\n{name}.example.com\n")).map_or(0, |at| at + 1);
+        let block: Vec<&str> =
+            said[start..].lines().skip(1).take_while(|line| line.starts_with("  ")).collect();
+        let files = block.iter().filter(|line| line.contains(", named by "));
+        let files: Vec<String> = files
+            .map(|line| line.split(" (").next().unwrap().split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        files.join(", ")
+    };
+    assert_eq!(of("own"), "cert apache2/own.crt, chain apache2/own-chain.pem");
+    assert_eq!(of("b"), "cert apache2/b.crt");
+    assert_eq!(of("d"), "fullchain haproxy/folder/d.pem");
+    assert_eq!(of("e"), "combined haproxy/e.pem");
+    let acme = ".acme.sh/f.example.com_ecc";
+    assert_eq!(
+        of("f"),
+        format!("cert {acme}/f.example.com.cer, fullchain {acme}/fullchain.cer, chain {acme}/ca.cer")
+    );
+    assert!(said.contains("acme.sh --remove -d f.example.com --ecc"), "{said}");
+    assert!(
+        said.contains("apache2.conf:9: apache2/shared.pem: intermediates of 2 orders; left alone"),
+        "{said}"
+    );
+    assert!(said.contains("  key      haproxy/folder/d.pem.key\n"), "{said}");
+}

@@ -24,6 +24,8 @@ mod rollback;
 mod saving;
 /// Orders that wait for a person.
 mod stopped;
+/// Files that other programs serve become the installed generation.
+mod takeover;
 /// Calls without an answer.
 mod unheard;
 /// Keys that cannot be read.
