@@ -53,12 +53,17 @@ enum Command {
     },
     /// Check configuration, credentials, keys and paths, and report what is wrong
     #[command(
-        after_help = "Example: certcollectd check\n\nExit codes: 0 no errors, 2 errors. No call is made without --login."
+        after_help = "Examples: certcollectd check\n          certcollectd check --fragment orders.d/www.toml\n\n\
+        Exit codes: 0 no errors, 2 errors. No call is made without --login. With --fragment, errors of other files do not \
+        count."
     )]
     Check {
         /// Try the login of each account with one call about one of its orders
         #[arg(long)]
         login: bool,
+        /// Check one file of orders.d/, or its next version; accounts and hooks from the configuration, if it exists
+        #[arg(long, conflicts_with = "login", value_name = "FILE")]
+        fragment: Option<PathBuf>,
     },
     /// Show how every order stands; works while the daemon is down
     #[command(after_help = "Example: certcollectd status www\n\n\
@@ -380,7 +385,8 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
     match cli.command {
         Command::Run => run::run(config),
         Command::Once { wait } => run::once(config, wait),
-        Command::Check { login } => check::check(config, login),
+        Command::Check { fragment: Some(file), .. } => check::fragment(config, &file),
+        Command::Check { login, .. } => check::check(config, login),
         Command::Status { name, nagios: true, .. } => status::nagios(config, name.as_deref()),
         Command::Status { name, watch: true, .. } => status::watch(config, name.as_deref()),
         Command::Status { name, json, .. } => status::status(config, name.as_deref(), json),

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use super::exit::Exit;
 use super::load::load;
-use super::print::{fail, print, print_error};
+use super::print::{self, fail, print, print_error};
 use super::{asked, order};
 use crate::config::file::{Level, Source};
+use crate::config::fragment::Fragment;
 use crate::config::invisible;
 use crate::config::locate::{self, Finding, Key};
 use crate::effects::call::{self, credential};
@@ -25,7 +26,7 @@ use crate::effects::store::presence;
 use crate::effects::store::presence::Trust;
 use crate::effects::store::save::foreign_owner;
 use crate::effects::{access, preflight};
-use crate::sources::{clock, control, watch};
+use crate::sources::{clock, control, files, watch};
 use certcollectd_core::config::{
     Account, Action, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity, count,
 };
@@ -114,6 +115,83 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
     }
     print(&counts);
     Ok(())
+}
+
+/// Checks one included file; makes nothing, and says nothing about other files but how many errors they have.
+pub fn fragment(path: &Path, file: &Path) -> Result<(), Exit> {
+    let loaded = files::read_fragment(path, file).map_err(|text| fail(Exit::Usage, &text))?;
+    let found = &loaded.fragment;
+    let color = print::has_colours();
+    let paragraphs = found.problems.paragraphs(&found.sources, color);
+    if !paragraphs.is_empty() {
+        print_error(paragraphs.trim_end());
+    }
+    let mut report = Report::default();
+    if let Some(config) = &found.config {
+        check_entries(found, config, &mut report);
+        let located = locate::located(&found.sources, &report.findings).paragraphs(&found.sources, color);
+        if !located.is_empty() {
+            print_error(&format!("{}\n", located.trim_end()));
+        }
+    }
+    let main = path.display();
+    let mut said = Vec::new();
+    if let Some(replaced) = &loaded.replaced {
+        said.push(format!("counted in place of {}, which has the same names or numbers", replaced.display()));
+    }
+    if loaded.is_alone {
+        said.push(format!(
+            "there is no {main}, so it was checked alone, without keys, files and permissions"
+        ));
+    } else if found.other_errors > 0 {
+        let errors = count(found.other_errors, "error");
+        said.push(format!(
+            "other files have {errors} of their own, so keys, files and permissions were not checked: \
+            certcollectd check --config {main}"
+        ));
+    }
+    if !found.unknown.is_empty() && found.config.is_none() && !found.problems.is_error() {
+        said.push(format!("not known here: {}", found.unknown.join(", ")));
+    }
+    let errors = found.problems.errors() + report.count(Level::Error);
+    let warnings = found.problems.warnings() + report.count(Level::Warning);
+    let entries = ["order", "account", "hook"].map(|kind| count(found.count(kind), kind)).join(", ");
+    said.push(format!(
+        "{}: {entries}: {}, {}",
+        file.display(),
+        count(errors, "error"),
+        count(warnings, "warning")
+    ));
+    if errors > 0 {
+        return Err(fail(Exit::Usage, &said.join("\n")));
+    }
+    print(&said.join("\n"));
+    Ok(())
+}
+
+/// What would fail later of a fragment's own entries. `config` has no other orders.
+fn check_entries(fragment: &Fragment, config: &Config, report: &mut Report) {
+    for account in config.accounts.iter().filter(|account| fragment.holds(&Key::account(&account.name, &[])))
+    {
+        check_account(account, config, report);
+    }
+    for order in &config.orders {
+        check_keys(order, report);
+    }
+    asked::look(config, |about, text, help| report.warning(about, text, help));
+    check_anchors(config, report);
+    for hook in config.hooks.iter().filter(|hook| fragment.holds(&Key::hook(&hook.name, &[]))) {
+        check_hook(hook, report);
+    }
+    let service = preflight::service(config);
+    report.findings.extend(preflight::look(config, &[], &service));
+    if service != User::me() {
+        report.findings.extend(preflight::look_as(config, &[], &service));
+    }
+    for problem in probe::probe_for_another(config) {
+        report.error(problem.about, problem.error.to_string(), "");
+    }
+    report.findings.retain(|finding| finding.about.as_ref().is_some_and(|about| fragment.holds(about)));
 }
 
 /// Obstacles, files that others may change, and, for root, what the daemon's user may not do.

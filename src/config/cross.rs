@@ -134,10 +134,15 @@ fn hooks(diagnostics: &Diagnostics<'_>, draft: &Draft) {
 /// Two entries for one number would poll it twice as often as the vendor allows: the floor belongs to the number.
 fn same_numbers(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<usize>]) {
     let orders = &draft.orders;
-    let mut known: HashMap<(usize, &OrderRef), usize> = HashMap::with_capacity(orders.list.len());
+    let mut known: HashMap<(&str, &OrderRef), usize> = HashMap::with_capacity(orders.list.len());
     for (index, (order, account)) in orders.list.iter().zip(accounts).enumerate() {
-        let Some(account) = account else { continue };
-        let first = known.insert((*account, &order.handle), index);
+        let account = match account {
+            Some(account) => &*draft.accounts[*account].name,
+            // Some file with accounts could not be read; one name is one account all the same.
+            None if !diagnostics.is_complete() => &*order.account,
+            None => continue,
+        };
+        let first = known.insert((account, &order.handle), index);
         // With the same name as well, more was said already.
         if let Some(first) = first.filter(|first| orders.list[*first].name != order.name) {
             let what = format!("`{}` and `{}` are the same order", orders.list[first].name, order.name);

@@ -109,9 +109,8 @@ pub fn remains(sources: &[Source]) -> Option<Config> {
     Some(config)
 }
 
-fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, DiagnosticList) {
+pub(super) fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, DiagnosticList) {
     let diagnostics = Diagnostics::new(sources);
-    let draft = draft_of(&diagnostics);
     let places = match sources.first() {
         Some(main) if !unread.is_empty() => patterns(main),
         _ => Vec::new(),
@@ -126,6 +125,7 @@ fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, DiagnosticList) {
         let problem = Diagnostic::new(unread.level, unread.message.as_str(), at);
         problem.help(unread.help.as_str()).add_to(&diagnostics);
     }
+    let draft = draft_of(&diagnostics);
     cross::check(&diagnostics, &draft);
     let problems = diagnostics.finish();
     (draft, problems)
@@ -142,7 +142,7 @@ fn draft_of(diagnostics: &Diagnostics<'_>) -> Draft {
         let chunk = Chunk { diagnostics, source: 0, base: *base };
         Table::find(chunk, "defaults", &keys::DEFAULTS, tree.get_ref())
     });
-    let defaults = Defaults::new(order, has_gap);
+    let defaults = Defaults::new(order, has_gap || diagnostics.lacks(Span::whole(0)));
     let mut draft = Draft::default();
     draft.orders.read_defaults(&defaults);
     for (index, source) in diagnostics.sources.iter().enumerate() {

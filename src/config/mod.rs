@@ -8,6 +8,7 @@
 //! - `draft`: all that was read
 //! - `cross`: what holds between tables
 //! - `file`: all files to the configuration
+//! - `fragment`: one included file beside the others
 //! - `orders_csv`: a list of orders, which becomes a configuration
 //!
 //! `reference` describes it to people and editors, from `keys` and the example file.
@@ -16,6 +17,7 @@ mod address;
 mod cross;
 mod draft;
 pub mod file;
+pub mod fragment;
 pub mod invisible;
 mod keys;
 mod kind;

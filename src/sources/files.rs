@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::mounts;
 use crate::config::file::{self, Level, Source, Unread};
+use crate::config::fragment::{self, Fragment};
 use crate::config::locate;
 use crate::effects::errno::cause;
 use certcollectd_core::config::Config;
@@ -97,6 +98,44 @@ fn check(files: Files, color: bool) -> Result<LoadedConfig, (Files, String)> {
             Err((files, text))
         }
     }
+}
+
+/// A fragment that was checked, and what became of the rest.
+pub struct LoadedFragment {
+    pub fragment: Fragment,
+    /// The main file is not there.
+    pub is_alone: bool,
+    /// The included file that it was counted instead of.
+    pub replaced: Option<PathBuf>,
+}
+
+/// Reads and checks one included file beside the configuration, or alone where there is none.
+///
+/// A file that is included already counts once, whichever path leads to it. Otherwise it counts in place of the
+/// included file that shares most names and numbers with it, because it is the next version of that.
+pub fn read_fragment(config: &Path, path: &Path) -> Result<LoadedFragment, String> {
+    let (read, _) = source(path).map_err(|error| format!("{}: {}", path.display(), cause(&error)))?;
+    let is_there =
+        std::fs::metadata(config).map_or_else(|why| why.kind() != io::ErrorKind::NotFound, |_| true);
+    if !is_there {
+        return Ok(LoadedFragment {
+            fragment: fragment::alone(config, read),
+            is_alone: true,
+            replaced: None,
+        });
+    }
+    let identity = |path: &Path| std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let its = identity(path);
+    if its.is_some() && identity(config) == its {
+        return Err(format!("{}: this is the main file; check it without --fragment", path.display()));
+    }
+    let Files { sources, unread, .. } = files(config)?;
+    let mut included = sources.iter().enumerate().skip(1);
+    let same = included.find(|(_, source)| its.is_some() && identity(&source.path) == its);
+    let place = same.map(|(index, _)| index).or_else(|| fragment::replaced(&sources, &read));
+    let replaced = place.filter(|_| same.is_none()).map(|index| sources[index].path.clone());
+    let fragment = fragment::beside(sources, &unread, read, place);
+    Ok(LoadedFragment { fragment, is_alone: false, replaced })
 }
 
 fn files(path: &Path) -> Result<Files, String> {

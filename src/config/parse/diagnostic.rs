@@ -177,6 +177,24 @@ impl DiagnosticList {
         self.paths.get(location.source).map_or_else(|| Path::new(""), PathBuf::as_path)
     }
 
+    /// Those for which a condition holds.
+    pub(crate) fn only(self, is_wanted: impl Fn(&Diagnostic) -> bool) -> DiagnosticList {
+        let mut only = DiagnosticList { paths: self.paths, hidden: self.hidden, ..DiagnosticList::default() };
+        self.kept.into_iter().filter(|problem| is_wanted(problem)).for_each(|problem| only.add(problem));
+        only
+    }
+
+    /// How many errors there are in other files than this one, as far as they are kept.
+    pub(crate) fn errors_but_in(&self, source: usize) -> usize {
+        let is_elsewhere =
+            |problem: &&Diagnostic| problem.level == Level::Error && problem.at.source != source;
+        self.kept.iter().filter(is_elsewhere).count()
+    }
+
+    pub(crate) fn has(&self, problem: &Diagnostic) -> bool {
+        self.kept.contains(problem)
+    }
+
     /// What is wrong in `[defaults]` is wrong for every order, and is told once.
     fn add(&mut self, problem: Diagnostic) {
         let is_same = |known: &Diagnostic| {
@@ -243,6 +261,11 @@ impl<'a> Diagnostics<'a> {
     /// Whether everything that was written has been read.
     pub(crate) fn is_complete(&self) -> bool {
         self.gaps.borrow().is_empty()
+    }
+
+    /// Whether exactly this was left out.
+    pub(crate) fn lacks(&self, span: Span) -> bool {
+        self.gaps.borrow().contains(&span)
     }
 
     /// Whether something of the table that begins at `header` was left out.

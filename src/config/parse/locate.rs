@@ -24,6 +24,9 @@ pub struct Key {
 }
 
 impl Key {
+    /// The tables that have a name of their own.
+    pub const KINDS: [&'static str; 3] = ["account", "order", "hook"];
+
     pub fn top(name: &'static str) -> Key {
         Key { table: None, path: vec![name], value: None }
     }
@@ -42,6 +45,11 @@ impl Key {
 
     fn of(table: &'static str, name: &str, path: &[&'static str]) -> Key {
         Key { table: Some((table, name.to_owned())), path: path.to_owned(), value: None }
+    }
+
+    /// The kind and the name of the table that it belongs to, where that has a name.
+    pub(crate) fn entry(&self) -> Option<(&'static str, &str)> {
+        self.table.as_ref().map(|(kind, name)| (*kind, name.as_str()))
     }
 
     /// Among several, the one with this text.
@@ -110,7 +118,7 @@ fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> 
                     }
                 }
             }
-            for kind in ["account", "order", "hook"] {
+            for kind in Key::KINDS {
                 let Some(DeValue::Array(tables)) = tree.get(kind).map(Spanned::get_ref) else { continue };
                 for table in tables.iter() {
                     let Some(name) = step(table.get_ref(), "name") else { continue };

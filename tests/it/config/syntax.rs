@@ -563,7 +563,7 @@ fn an_included_file_that_holds_nothing_is_told() {
         Source { path: "orders.d/a.toml".into(), text: "# nothing yet\n\n".into() },
         Source { path: "orders.d/b.toml".into(), text: String::new() },
         Source { path: "orders.d/c.toml".into(), text: "\n[[hook".into() },
-        Source { path: "orders.d/d.toml".into(), text: ORDER.replace("www", "mail") },
+        Source { path: "orders.d/d.toml".into(), text: ORDER.replace("www", "mail").replace('1', "2") },
     ];
     let problems = read(&sources).expect_err("one is cut off");
     assert_eq!((problems.errors(), problems.warnings()), (1, 2));
