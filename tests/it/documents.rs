@@ -54,7 +54,10 @@ fn documents_name_files_that_are_there() {
 #[test]
 fn readme_stays_short() {
     let words = read("README.md").split_whitespace().count();
-    assert!(words < 1600, "README.md has {words} words; what is not needed in the first hour belongs into docs");
+    assert!(
+        words < 1600,
+        "README.md has {words} words; what is not needed in the first hour belongs into docs"
+    );
 }
 
 #[test]

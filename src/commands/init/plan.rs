@@ -161,7 +161,9 @@ fn config(place: &Place, answers: &Answers, password: &Path) -> String {
             let _ = writeln!(text, "domains      = [{}]", domains.join(", "));
         }
         if let Some(key) = key {
-            let _ = writeln!(text, "key_file     = {}", quoted(key));
+            // Braces are placeholders.
+            let key = key.replace('{', "{{").replace('}', "}}");
+            let _ = writeln!(text, "key_file     = {}", quoted(&key));
         }
         if let Some(server) = &answers.server {
             let _ = writeln!(text, "hooks        = [{}]", quoted(server));
