@@ -31,9 +31,13 @@ complete -F _certcollectd_names -o bashdefault -o default certcollectd
 const ZSH: &str = r#"
 _certcollectd_names() {
     local -a names
-    names=(${(f)"$("${(Q)words[1]}" completions zsh -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)"})
+    names=(${(f)"$("${(Q)typed[1]}" completions zsh -- "${(@Q)typed[2,-1]}" 2>/dev/null)"})
     (( ! $#names )) || compadd -a names
 }
+"#;
+
+/// What was typed, as the first function of the script finds it: the functions below see parts of it.
+const ZSH_LINE: &str = r#"    local -a typed=("${(@)words[1,CURRENT]}")
 "#;
 
 const FISH: &str = r#"
@@ -71,6 +75,8 @@ fn with_names(script: &str) -> String {
         text.push('\n');
         if line.starts_with("#compdef") {
             text.push_str(ZSH);
+        } else if line == "_certcollectd() {" {
+            text.push_str(ZSH_LINE);
         }
     }
     text

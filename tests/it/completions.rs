@@ -71,17 +71,15 @@ fn fish(dir: &Path, words: &[&str]) -> Option<BTreeSet<String>> {
     Some(found.into_iter().map(|line| line.split('\t').next().unwrap().to_owned()).collect())
 }
 
-/// The same of zsh, without its line editor: what the function for names hands to `compadd`. Which arguments use
-/// that function is looked at in the script.
+/// The same of zsh, without its line editor: what the function for names hands to `compadd`.
 fn zsh(dir: &Path, words: &[&str]) -> Option<BTreeSet<String>> {
     let script = format!(
         "compdef() {{ }}\n\
          compadd() {{ print -rl -- \"${{(@P)2}}\" }}\n\
          source <(certcollectd completions zsh)\n\
-         words=({}); CURRENT={}\n\
+         typed=({})\n\
          _certcollectd_names || true",
-        list(words),
-        words.len()
+        list(words)
     );
     run("zsh", dir, &script)
 }
@@ -163,6 +161,24 @@ fn zsh_asks_for_names_at_each_argument_that_is_one() {
     for line in script.lines().filter(|line| line.contains(":name -- ") || line.contains("--account=")) {
         assert!(line.contains(":_certcollectd_names'"), "{line}");
     }
+}
+
+/// At a terminal of its own, where the shell's own functions come first: they take the line apart.
+#[test]
+fn zsh_completes_a_line_at_a_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().to_str().unwrap();
+    let text = CONFIGURATION.replace("include = [\"orders.d/*.toml\"]\n", "").replace("DIR", place);
+    std::fs::write(dir.path().join("c.toml"), text).unwrap();
+    let start = "PS1='> '; fpath=($HOME/functions $fpath); autoload -U compinit; compinit -u -D\n";
+    std::fs::write(dir.path().join(".zshrc"), start).unwrap();
+    let script = "mkdir functions; certcollectd completions zsh >functions/_certcollectd\n\
+        zmodload zsh/zpty; zpty shell ZDOTDIR=$HOME TERM=dumb zsh -i\n\
+        zpty -w -n shell $'certcollectd --config c.toml explain ma\\t\\nexit\\n'\n\
+        while zpty -r shell line; do print -r -- \"$line\"; done";
+    let Some(said) = run("zsh", dir.path(), script) else { return };
+    let said = said.into_iter().collect::<Vec<_>>().join("\n");
+    assert!(said.contains("mail is ssl order 2 on account main."), "{said}");
 }
 
 /// The words as bash cuts them: at each equals sign.
