@@ -48,3 +48,32 @@ pub enum Kind {
     /// A list of tables.
     Tables(&'static Keys),
 }
+
+impl Kind {
+    /// The table that stands behind the key, if it is one.
+    pub(super) fn table(&self) -> Option<&'static Keys> {
+        match self {
+            Kind::Table(keys) | Kind::Tables(keys) => Some(keys),
+            Kind::Text
+            | Kind::Name
+            | Kind::Digits
+            | Kind::Path
+            | Kind::FileName
+            | Kind::Duration
+            | Kind::DurationOrOff
+            | Kind::Mode
+            | Kind::Principal
+            | Kind::Url
+            | Kind::Listen
+            | Kind::Variable
+            | Kind::Share
+            | Kind::Count(_)
+            | Kind::Flag
+            | Kind::Word(_)
+            | Kind::Signal
+            | Kind::List(_)
+            | Kind::OneOrList(_)
+            | Kind::Parameters => None,
+        }
+    }
+}

@@ -51,6 +51,11 @@ impl Schema {
     }
 }
 
+/// Asserts that the schema takes what the reader took.
+pub fn takes(text: &str) {
+    assert_eq!(Schema::read().check(text), Ok(()), "the schema refuses what the reader takes:\n{text}");
+}
+
 #[test]
 fn the_schema_takes_the_files_that_we_ship() {
     let schema = Schema::read();

@@ -25,7 +25,7 @@ pub(super) fn configuration(example: &Example) -> String {
         }
         let sections = keys.keys.iter().filter(|key| has_section(example, key));
         let sections: Vec<String> =
-            sections.filter_map(|key| table_of(&key.kind)).map(|keys| format!("`{}`", keys.title)).collect();
+            sections.filter_map(|key| key.kind.table()).map(|keys| format!("`{}`", keys.title)).collect();
         if !sections.is_empty() {
             paragraph(&mut text, "", &format!("Tables of their own: {}.", sections.join(", ")));
         }
@@ -64,14 +64,7 @@ fn entry(text: &mut String, example: &Example, keys: &Keys, key: &Key) {
 
 /// Whether the table behind the key has a header, and a section here.
 fn has_section(example: &Example, key: &Key) -> bool {
-    table_of(&key.kind).is_some_and(|keys| !example.about_table(keys).is_empty())
-}
-
-fn table_of(kind: &Kind) -> Option<&'static Keys> {
-    match kind {
-        Kind::Table(keys) | Kind::Tables(keys) => Some(keys),
-        _ => None,
-    }
+    key.kind.table().is_some_and(|keys| !example.about_table(keys).is_empty())
 }
 
 fn kind(of: &Kind) -> String {

@@ -39,12 +39,8 @@ fn table(example: &Example, keys: &Keys) -> Value {
 
 /// Of a key whose table has a header of its own, what the table is for.
 fn about<'a>(example: &'a Example, keys: &Keys, key: &Key) -> &'a str {
-    match key.kind {
-        Kind::Table(inner) | Kind::Tables(inner) if !example.about_table(inner).is_empty() => {
-            example.about_table(inner)
-        }
-        _ => example.about(keys, key),
-    }
+    let table = key.kind.table().map(|inner| example.about_table(inner)).filter(|about| !about.is_empty());
+    table.unwrap_or_else(|| example.about(keys, key))
 }
 
 fn kind(example: &Example, of: &Kind) -> Value {

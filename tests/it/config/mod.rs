@@ -28,6 +28,8 @@ use std::path::PathBuf;
 use certcollectd::config::file::{Source, read};
 use certcollectd_core::config::Config;
 
+use crate::reference;
+
 const EXAMPLE: &str = include_str!("../../../config/certcollectd.toml");
 const MINIMAL: &str = include_str!("../../../config/minimal.toml");
 
@@ -44,7 +46,11 @@ fn source(text: &str) -> Source {
 fn said(text: &str) -> String {
     let sources = [source(text)];
     match read(&sources) {
-        Ok((_, problems)) | Err(problems) => problems.render(&sources, false),
+        Ok((_, problems)) => {
+            reference::takes(text);
+            problems.render(&sources, false)
+        }
+        Err(problems) => problems.render(&sources, false),
     }
 }
 
@@ -61,7 +67,10 @@ fn said_of_order(text: &str) -> String {
 fn config(text: &str) -> Config {
     let sources = [source(text)];
     match read(&sources) {
-        Ok((config, _)) => config,
+        Ok((config, _)) => {
+            reference::takes(text);
+            config
+        }
         Err(problems) => panic!("{}", problems.render(&sources, false)),
     }
 }
