@@ -11,6 +11,11 @@ pub(crate) fn now() -> Instant {
 
 /// For people: RFC 3339.
 pub(crate) fn date() -> String {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    certcollectd_core::engine::time::rfc3339(i64::try_from(unix).unwrap_or_default())
+    certcollectd_core::engine::time::rfc3339(unix())
+}
+
+/// UNIX time in seconds.
+pub(crate) fn unix() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    i64::try_from(since).unwrap_or_default()
 }

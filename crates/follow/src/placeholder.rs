@@ -4,11 +4,16 @@ use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use certcollectd_core::follow::PLACEHOLDER;
 use rcgen::{CertificateParams, DnType, KeyPair};
 
+use crate::clock;
 use crate::link::cause;
+
+/// Servers serve it when it has ended, too.
+const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 /// What the daemon writes by default, and the key.
 const CERTIFICATES: [&str; 3] = ["cert.pem", "chain.pem", "fullchain.pem"];
@@ -59,7 +64,9 @@ fn certificate(names: &[String]) -> Result<(String, String), String> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, "certcollectd placeholder");
-        params.not_after = rcgen::date_time_ymd(2049, 12, 31);
+        // To the daemon it is installed: the first certificate must not seem older.
+        params.not_after = rcgen::date_time_ymd(1970, 1, 1) + LIFETIME;
+        params.not_after += Duration::from_secs(clock::unix().unsigned_abs());
         Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
     };
     make().map_err(|error: rcgen::Error| format!("cannot make a placeholder: {error}"))
