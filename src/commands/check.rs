@@ -82,7 +82,7 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
     asked::look(&config, |about, text, help| report.warning(about, text, help));
     check_anchors(&config, &mut report);
     for hook in &config.hooks {
-        check_hook(hook, &mut report);
+        check_hook(hook, &config.install_dir, &mut report);
     }
     check_state_dir(&config, &mut report);
     let service = check_rights(&found.sources, &config, &mut report);
@@ -181,7 +181,7 @@ fn check_entries(fragment: &Fragment, config: &Config, report: &mut Report) {
     asked::look(config, |about, text, help| report.warning(about, text, help));
     check_anchors(config, report);
     for hook in config.hooks.iter().filter(|hook| fragment.holds(&Key::hook(&hook.name, &[]))) {
-        check_hook(hook, report);
+        check_hook(hook, &config.install_dir, report);
     }
     let service = preflight::service(config);
     report.findings.extend(preflight::look(config, &[], &service));
@@ -391,7 +391,7 @@ fn check_anchors(config: &Config, report: &mut Report) {
     }
 }
 
-fn check_hook(hook: &Hook, report: &mut Report) {
+fn check_hook(hook: &Hook, install_dir: &Path, report: &mut Report) {
     let about = |path| Key::hook(&hook.name, path);
     let (level, about, why, help) = match &hook.action {
         Action::Run(arguments) => {
@@ -420,6 +420,17 @@ fn check_hook(hook: &Hook, report: &mut Report) {
                 (Level::Warning, about(&["socket"]), why, help)
             }
         },
+        Action::Follow(companion) => {
+            let path = companion.report(install_dir);
+            if path.exists() {
+                return;
+            }
+            let why =
+                format!("companion {} has not reported yet: {} is not there", companion.name, path.display());
+            let help = "the hook fails and is retried until `certcollectd follow` runs in the server's container and \
+                        may write it, see docs/hooks.md";
+            (Level::Warning, about(&["follow"]), why, help)
+        }
         Action::Http { url, .. } => {
             let Some(why) = web::obstacle(url) else { return };
             let why = format!("{url} cannot be called: {why}");

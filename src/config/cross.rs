@@ -386,6 +386,11 @@ fn inputs<'a>(diagnostics: &Diagnostics<'a>, draft: &'a Draft) -> HashMap<&'a Pa
                 inputs.insert(pid_file, Input::Other("the pid_file of a hook"));
             }
             Action::Http { .. } => {}
+            Action::Follow(companion) => {
+                if let Some(report) = &companion.report {
+                    inputs.insert(report, Input::Other("the report of a hook's companion"));
+                }
+            }
             Action::Socket(path) => {
                 inputs.insert(path, Input::Other("the socket of a hook"));
             }

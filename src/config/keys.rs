@@ -183,6 +183,7 @@ pub(super) static HOOK: Keys = Keys {
         key("signal", Table(&SIGNAL)),
         key("http", Table(&REQUEST)),
         key("socket", Path),
+        key("follow", Text),
         key("timeout", Duration),
         key("merge", Flag),
     ],

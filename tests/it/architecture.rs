@@ -20,7 +20,7 @@ const DAEMON: [(&str, &[&str]); 10] = [
 const CORE: [(&str, &[&str]); 7] = [
     ("api", &[]),
     ("cert", &[]),
-    ("config", &["api", "cert"]),
+    ("config", &["api", "cert", "follow"]),
     ("engine", &["api", "cert", "config"]),
     ("follow", &["api"]),
     ("state", &["api", "cert", "config", "engine"]),

@@ -37,6 +37,8 @@ mod documents;
 mod earlier;
 /// The engine, told one thing after the other: bytes in, effects out.
 mod engine;
+/// A companion in a web server's container, and the daemon.
+mod follow;
 /// `check --fragment FILE`: one included file by itself.
 mod fragment;
 /// Order number, certificate ID, base order number: one of them, end to end.

@@ -8,7 +8,7 @@
 //! | --- | --- |
 //! | [`api`] | – |
 //! | [`cert`] | – |
-//! | [`config`] | [`api`], [`cert`] |
+//! | [`config`] | [`api`], [`cert`], [`follow`] |
 //! | [`engine`] | [`api`], [`cert`], [`config`] |
 //! | [`follow`] | [`api`] |
 //! | [`state`] | all of them |

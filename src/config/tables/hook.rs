@@ -11,7 +11,7 @@ use crate::config::parse::reader::{Item, Table};
 use crate::config::value::{
     DURATION_HELP, InvalidValue, SHORTEST, did_you_mean, duration, file_path, refuse_if,
 };
-use certcollectd_core::config::{Action, Hook, HookEvent, HookSignal};
+use certcollectd_core::config::{Action, Companion, Hook, HookEvent, HookSignal, name};
 
 /// Longest time for a hook: one that needs more waits for something that will not come.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
@@ -32,7 +32,16 @@ pub(crate) fn hook(table: &Table<'_>) -> Option<Draft> {
     let (name, name_at) = table.name("a name of your own, such as name = \"nginx\"");
     let on = events(table);
     let help = "what to do, such as run = [\"systemctl\", \"reload\", \"nginx\"]";
-    let action = table.one_of(&["run", "signal", "http", "socket"], help).and_then(|item| action(&item));
+    let action =
+        table.one_of(&["run", "signal", "http", "socket", "follow"], help).and_then(|item| action(&item));
+    if let (Some(Action::Follow(_)), Some(item)) = (&action, table.get("on"))
+        && on != Hook::ON
+    {
+        item.refuse(
+            "is about more than installed certificates, and a companion only reloads those",
+            "on = [\"installed\"]",
+        );
+    }
     let timeout = table.parse("timeout", DURATION_HELP, |text| duration(text, SHORTEST, LONGEST));
     let merge = table.flag("merge").unwrap_or(Hook::MERGE);
 
@@ -62,6 +71,7 @@ fn action(item: &Item<'_>) -> Option<Action> {
         "run" => run(item),
         "signal" => signal(&item.table(&keys::SIGNAL)?),
         "http" => http(&item.table(&keys::REQUEST)?),
+        "follow" => item.parse(COMPANION_HELP, companion).map(Action::Follow),
         _ => item.parse("the path of a socket in quotes", socket_path).map(Action::Socket),
     }
 }
@@ -136,6 +146,19 @@ fn http(table: &Table<'_>) -> Option<Action> {
     Some(Action::Http { url: url?, method: method.unwrap_or_else(|| Action::METHOD.to_owned()) })
 }
 
+const COMPANION_HELP: &str = "the name of the companion, such as \"web\", or the absolute path of its report, if it has one of its own";
+
+/// A name, or the path of a report; then the companion's name is the name of the file, as its own default is.
+fn companion(text: &str) -> Result<Companion, InvalidValue> {
+    let report = if text.contains('/') { Some(file_path(text)?) } else { None };
+    let name = report
+        .as_deref()
+        .and_then(Path::file_name)
+        .map_or_else(|| text.into(), |name| name.to_string_lossy());
+    name::name(&name)?;
+    Ok(Companion { name: name.into_owned(), report })
+}
+
 /// Hooks that no order names never run, which is seldom meant.
 pub(crate) fn unused(draft: &Draft) -> Diagnostic {
     Diagnostic::warning(format!("no order uses the hook `{}`", draft.name), draft.name_at)
@@ -157,6 +180,20 @@ mod tests {
         assert!(signal_name("HPU").unwrap_err().help.starts_with("did you mean \"HUP\"?"));
         for text in ["", "SIG", "KILL", "9"] {
             assert!(signal_name(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn companions() {
+        let web = companion("web").unwrap();
+        assert_eq!(web.report(Path::new("/certs")), Path::new("/certs/follow-report@web"));
+        let edge = companion("/run/follow/edge").unwrap();
+        assert_eq!(
+            (edge.name.as_str(), edge.report(Path::new("/certs"))),
+            ("edge", "/run/follow/edge".into())
+        );
+        for text in ["", "Web", "follow/web", "/run/follow/", "/run/follow/Web", "a@b"] {
+            assert!(companion(text).is_err(), "{text}");
         }
     }
 

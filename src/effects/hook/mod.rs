@@ -1,4 +1,4 @@
-//! Hooks: a program, a signal, an HTTP call or a socket; always with a timeout, never through a shell.
+//! Hooks: a program, a signal, an HTTP call, a socket or a companion; always with a timeout, never through a shell.
 //!
 //! A program runs in a process group of its own with an environment built from nothing. Its output is read as
 //! it comes, logged line by line up to a limit, and not waited for once the program has ended: a service that
@@ -6,6 +6,7 @@
 
 mod environment;
 pub mod executable;
+mod follow;
 mod program;
 pub mod reap;
 mod signal;
@@ -38,6 +39,7 @@ pub async fn run(run: &HookRun, groups: ProcessGroups) -> HookResult {
     let limit = run.hook.timeout;
     let ended = match &run.hook.action {
         Action::Run(arguments) => return program::run(run, arguments, groups).await,
+        Action::Follow(companion) => return follow::ask(run, companion, groups).await,
         Action::Signal { pid_file, signal } => {
             let begun = match groups.begin(&run.hook).await {
                 Ok(begun) => begun,

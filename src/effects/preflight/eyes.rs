@@ -320,6 +320,13 @@ pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Ve
                 }
             }
             Action::Http { .. } => {}
+            Action::Follow(companion) => {
+                let report = companion.report(&config.install_dir);
+                if report.exists() {
+                    let about = Key::hook(name, &["follow"]);
+                    need(&report, Right::Read, Level::Error, Some(about), &format!("hook {name}"));
+                }
+            }
         }
     }
 }

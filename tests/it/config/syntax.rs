@@ -401,7 +401,7 @@ fn missing_keys() {
       |
       = help: a name of your own, such as name = "nginx"
 
-    error: [[hook]] needs one of `run`, `signal`, `http`, `socket`
+    error: [[hook]] needs one of `run`, `signal`, `http`, `socket`, `follow`
      --> config.toml:3:1
       |
     3 | [[hook]]

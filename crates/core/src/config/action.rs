@@ -1,12 +1,13 @@
 //! What happens after an event.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::HookSignal;
+use crate::follow::report_file;
 
 /// `[[hook]]`: something that must happen after an event, and is owed until it has worked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Hook {
     pub fn program(&self) -> Option<&str> {
         match &self.action {
             Action::Run(arguments) => arguments.first().map(String::as_str),
-            Action::Signal { .. } | Action::Http { .. } | Action::Socket(_) => None,
+            Action::Signal { .. } | Action::Http { .. } | Action::Socket(_) | Action::Follow(_) => None,
         }
     }
 }
@@ -66,6 +67,24 @@ pub enum Action {
     Http { url: String, method: String },
     /// Connect to a unix socket and read one exit status.
     Socket(PathBuf),
+    /// Wait until a companion in the server's container has reported the reload.
+    Follow(Companion),
+}
+
+/// A companion: `certcollectd follow` in the web server's container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Companion {
+    /// What `--name` says there.
+    pub name: String,
+    /// Where it reports, as the daemon sees it; beside the links if nothing is said.
+    pub report: Option<PathBuf>,
+}
+
+impl Companion {
+    /// Its report, for links in `dir`.
+    pub fn report(&self, dir: &Path) -> PathBuf {
+        self.report.clone().unwrap_or_else(|| report_file(dir, &self.name))
+    }
 }
 
 impl Action {
