@@ -1,11 +1,13 @@
 //! `bridge`: behind a socket of the service manager. It accepts one connection, does its one fixed thing, and says how
 //! that went.
 
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use listenfd::ListenFd;
 
@@ -14,6 +16,8 @@ use super::print::fail;
 
 /// The longest last line that is sent, in bytes; what is longer is cut off.
 const MOST: usize = 2000;
+/// How long the output is read on once the command has ended.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// `bridge UNIT` reloads that unit; `bridge -- COMMAND` runs another fixed command. The client cannot choose what is run.
 pub fn bridge(unit: Option<&str>, command: &[String]) -> Result<(), Exit> {
@@ -54,7 +58,8 @@ fn listener() -> Result<UnixListener, String> {
     }
 }
 
-/// How it ended, and the last line of what it said. All of it goes to the log as well.
+/// How it ended, and the last line of what it said. All of it goes to the log as well. What it started and left running
+/// may hold the pipe open, and is waited for a moment only.
 fn run(program: &str, arguments: &[&str]) -> io::Result<(ExitStatus, String)> {
     let (reader, writer) = io::pipe()?;
     let mut command = Command::new(program);
@@ -62,16 +67,56 @@ fn run(program: &str, arguments: &[&str]) -> io::Result<(ExitStatus, String)> {
     let mut child = command.spawn()?;
     // The command holds the writing ends, until it is dropped.
     drop(command);
-    let mut last = String::new();
-    for line in BufReader::new(reader).split(b'\n') {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
-        let _ = writeln!(io::stderr(), "{line}");
-        if !line.trim().is_empty() {
-            last = line.trim().to_owned();
+    let last = Arc::new(Mutex::new(LastLine::default()));
+    let (ended, end) = mpsc::channel();
+    let shared = last.clone();
+    std::thread::spawn(move || {
+        pass_on(reader, &shared);
+        let _ = ended.send(());
+    });
+    let status = child.wait()?;
+    let _ = end.recv_timeout(DRAIN);
+    let last = last.lock().unwrap_or_else(PoisonError::into_inner).text();
+    Ok((status, last))
+}
+
+fn pass_on(mut reader: PipeReader, last: &Mutex<LastLine>) {
+    let mut buffer = [0; 4096];
+    while let Ok(count @ 1..) = reader.read(&mut buffer) {
+        let _ = io::stderr().write_all(&buffer[..count]);
+        last.lock().unwrap_or_else(PoisonError::into_inner).add(&buffer[..count]);
+    }
+}
+
+/// The last line that is not blank, and the beginning of the one after it; each cut off after [`MOST`] bytes.
+#[derive(Default)]
+struct LastLine {
+    last: Vec<u8>,
+    begun: Vec<u8>,
+}
+
+impl LastLine {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if *byte == b'\n' {
+                self.end();
+            } else if self.begun.len() < MOST {
+                self.begun.push(*byte);
+            }
         }
     }
-    Ok((child.wait()?, last))
+
+    fn end(&mut self) {
+        let line = std::mem::take(&mut self.begun);
+        if !line.trim_ascii().is_empty() {
+            self.last = line;
+        }
+    }
+
+    fn text(&mut self) -> String {
+        self.end();
+        String::from_utf8_lossy(self.last.trim_ascii()).into_owned()
+    }
 }
 
 /// As a shell says it: 128 and the signal where one ended it.
@@ -81,7 +126,6 @@ fn code(status: ExitStatus) -> i32 {
 
 /// The last line, then the exit status in a line of its own.
 fn answer(mut connection: UnixStream, status: i32, last: &str) -> io::Result<()> {
-    let end = (0..=last.len().min(MOST)).rev().find(|end| last.is_char_boundary(*end)).unwrap_or(0);
-    let last = if last.is_empty() { String::new() } else { format!("{}\n", &last[..end]) };
+    let last = if last.is_empty() { String::new() } else { format!("{last}\n") };
     connection.write_all(format!("{last}{status}\n").as_bytes())
 }

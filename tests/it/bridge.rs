@@ -37,6 +37,15 @@ fn the_last_line_and_the_status_come_back() {
     assert_eq!((said.as_str(), code), ("two\n3\n", Some(0)));
     assert_eq!(log, "one\ntwo\n\n", "all of it is in the log");
     assert_eq!(answer(&["--", "/bin/true"]).0, "0\n");
+    let left_running = ["--", "/bin/sh", "-c", "sleep 60 & echo $!; exit 4"];
+    let (said, code, pid) = answer(&left_running);
+    assert_eq!(
+        (said.as_str(), code),
+        (format!("{}\n4\n", pid.trim()).as_str(), Some(0)),
+        "it is not waited for"
+    );
+    let pid = rustix::process::Pid::from_raw(pid.trim().parse().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(answer(&["--", "/bin/sh", "-c", "kill -9 $$"]).0, "137\n");
     let (said, code, _) = answer(&["--", "/nowhere/to/be/found"]);
     assert_eq!(code, Some(0));
