@@ -22,21 +22,50 @@ pub struct ListedOrder {
     pub domains: Vec<String>,
 }
 
-/// The orders of a list; or everything that is wrong with it, each with its line.
+/// The orders of a list; or what is wrong with it, each problem with its line.
 pub fn read(bytes: &[u8]) -> Result<Vec<ListedOrder>, Vec<String>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut list = List::default();
+    // Some spreadsheets end lines as the old Macintosh did.
+    let end = if bytes.contains(&b'\n') { b'\n' } else { b'\r' };
+    let mut list = OrderList::default();
+    let mut problems = Vec::new();
+    let mut lines = 0;
     // Line by line, so that a quote that is not closed spoils its own line only.
-    for (line, text) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
-        match fields(text) {
-            Ok(fields) => list.order(line, &fields),
-            Err(why) => list.problems.push(format!("line {line}: {why}")),
+    for (line, text) in (1..).zip(bytes.split(|byte| *byte == end)) {
+        let wrong = match fields(text.trim_ascii()) {
+            Ok(fields) if fields.iter().all(str::is_empty) => continue,
+            Ok(fields) => {
+                lines += 1;
+                if lines == 1 && is_header(&fields) {
+                    continue;
+                }
+                let mut fields = fields.iter();
+                match (fields.next(), fields.next()) {
+                    (Some(name), Some(number)) => list.add(("line", line), name, number, fields),
+                    (name, _) => {
+                        Err(vec![format!("{} is all there is; {FORM}", shown(name.unwrap_or_default()))])
+                    }
+                }
+            }
+            Err(why) => Err(vec![why]),
+        };
+        problems.extend(wrong.err().into_iter().flatten().map(|why| format!("line {line}: {why}")));
+        if problems.len() >= MAX_PROBLEMS {
+            problems.truncate(MAX_PROBLEMS);
+            problems.push("and perhaps more: it was not read on".into());
+            break;
         }
     }
-    if list.orders.is_empty() && list.problems.is_empty() {
-        list.problems.push(format!("there is no order in it; {FORM}"));
+    if list.orders.is_empty() && problems.is_empty() {
+        problems.push(format!("there is no order in it; {FORM}"));
     }
-    if list.problems.is_empty() { Ok(list.orders) } else { Err(list.problems) }
+    if problems.is_empty() { Ok(list.orders) } else { Err(problems) }
+}
+
+/// The names of the columns: what would be the number has no digit.
+fn is_header(fields: &StringRecord) -> bool {
+    let is_name = fields.get(0).is_some_and(|field| field.eq_ignore_ascii_case("name"));
+    is_name && fields.get(1).is_some_and(|field| !field.contains(|c: char| c.is_ascii_digit()))
 }
 
 /// The fields of a line; none where there is nothing to read.
@@ -45,6 +74,9 @@ fn fields(line: &[u8]) -> Result<StringRecord, String> {
     if text.contains('\0') {
         return Err("looks like UTF-16; save the list as UTF-8".into());
     }
+    if text.contains('\r') {
+        return Err("has a carriage return inside; end each line alike".into());
+    }
     if text.matches('"').count() % 2 == 1 {
         return Err("a quote is not closed".into());
     }
@@ -52,7 +84,8 @@ fn fields(line: &[u8]) -> Result<StringRecord, String> {
         .has_headers(false)
         .trim(Trim::All)
         .comment(Some(b'#'))
-        .from_reader(text.trim().as_bytes());
+        .buffer_capacity(text.len().max(64))
+        .from_reader(text.as_bytes());
     let mut fields = StringRecord::new();
     reader.read_record(&mut fields).map_err(|error| error.to_string())?;
     match fields.iter().find(|field| field.contains('"')) {
@@ -61,80 +94,81 @@ fn fields(line: &[u8]) -> Result<StringRecord, String> {
     }
 }
 
+/// More are not told.
+const MAX_PROBLEMS: usize = 100;
+
 const FORM: &str =
     "a line is name,order_number,domains, such as www,123456789,\"www.example.com example.com\"";
 
+/// Orders one after the other, each name and number once.
 #[derive(Default)]
-struct List {
-    orders: Vec<ListedOrder>,
-    problems: Vec<String>,
-    /// The lines in which names and numbers were first seen.
+pub struct OrderList {
+    pub orders: Vec<ListedOrder>,
+    /// Where names and numbers were first seen.
     names: HashMap<String, u64>,
     numbers: HashMap<String, u64>,
-    /// How many were not empty.
-    lines: u64,
 }
 
-impl List {
-    fn order(&mut self, line: u64, fields: &StringRecord) {
-        let fields: Vec<&str> = fields.iter().collect();
-        if fields.iter().all(|field| field.is_empty()) {
-            return;
-        }
-        self.lines += 1;
-        if self.is_header(&fields) {
-            return;
-        }
-        let [name, number, domains @ ..] = fields.as_slice() else {
-            return self.problems.push(format!("line {line}: {} is all there is; {FORM}", shown(fields[0])));
+impl OrderList {
+    /// Adds an order, or says everything that is wrong with it. `place` is where it stands, such as `("line", 3)`.
+    pub fn add<'a>(
+        &mut self,
+        place: (&str, u64),
+        name: &str,
+        number: &str,
+        domains: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Vec<String>> {
+        let mut problems = Vec::new();
+        let mut domains_read: Vec<String> = Vec::new();
+        let mut note = |what: &str, text: &str, InvalidValue { what: why, help }: InvalidValue| {
+            problems.push(format!("{what} {} {why}; {help}", shown(text)));
         };
-        let before = self.problems.len();
-        self.note(line, "the name", name, name::name(name));
-        self.note(line, "the order number", number, value::order_number(number, Product::Ssl));
-        let domains = self.domains(line, domains);
-        if let Some(first) = first_line(&mut self.names, name, line) {
-            self.problems.push(format!("line {line}: the name {} is in line {first} already", shown(name)));
+        if let Err(why) = name::name(name) {
+            note("the name", name, why);
         }
-        if let Some(first) = first_line(&mut self.numbers, number, line) {
-            self.problems
-                .push(format!("line {line}: the order number {} is in line {first} already", shown(number)));
+        if let Err(why) = value::order_number(number, Product::Ssl).and_then(|()| exact(number)) {
+            note("the order number", number, why);
         }
-        if self.problems.len() == before {
-            let (name, order_number) = ((*name).to_owned(), (*number).to_owned());
-            self.orders.push(ListedOrder { name, order_number, domains });
-        }
-    }
-
-    /// The names of the columns, in the first line that is not empty.
-    fn is_header(&self, fields: &[&str]) -> bool {
-        let is = |at: usize, name: &str| fields.get(at).is_some_and(|field| field.eq_ignore_ascii_case(name));
-        self.lines == 1 && is(0, "name") && is(1, "order_number")
-    }
-
-    fn domains(&mut self, line: u64, fields: &[&str]) -> Vec<String> {
-        let mut domains: Vec<String> = Vec::new();
         let is_between = |c: char| c.is_whitespace() || c == ',' || c == ';';
-        for text in fields.iter().flat_map(|field| field.split(is_between)).filter(|text| !text.is_empty()) {
+        for text in
+            domains.into_iter().flat_map(|field| field.split(is_between)).filter(|text| !text.is_empty())
+        {
             match name::domain(text) {
-                Ok(domain) if domains.iter().any(|known| **known == *domain) => {}
-                Ok(domain) => domains.push(domain.into()),
-                Err(why) => self.note(line, "the domain", text, Err(why)),
+                Ok(domain) if domains_read.iter().any(|known| **known == *domain) => {}
+                Ok(domain) => domains_read.push(domain.into()),
+                Err(why) => note("the domain", text, why),
             }
         }
-        domains
-    }
-
-    fn note(&mut self, line: u64, what: &str, text: &str, found: Result<(), InvalidValue>) {
-        if let Err(InvalidValue { what: why, help }) = found {
-            self.problems.push(format!("line {line}: {what} {} {why}; {help}", shown(text)));
+        let (what, at) = place;
+        for (key, text, known) in [("name", name, &self.names), ("order number", number, &self.numbers)] {
+            if let Some(first) = known.get(text) {
+                problems.push(format!("the {key} {} is that of {what} {first} already", shown(text)));
+            }
         }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        self.names.insert(name.to_owned(), at);
+        self.numbers.insert(number.to_owned(), at);
+        self.orders.push(ListedOrder {
+            name: name.into(),
+            order_number: number.into(),
+            domains: domains_read,
+        });
+        Ok(())
     }
 }
 
-/// The line that had it before, if one had.
-fn first_line(known: &mut HashMap<String, u64>, text: &str, line: u64) -> Option<u64> {
-    let first = *known.entry(text.to_owned()).or_insert(line);
-    (first != line && !text.is_empty()).then_some(first)
+/// Whether the number is not one that a spreadsheet rounded, such as 1.23457E+08.
+fn exact(number: &str) -> Result<(), InvalidValue> {
+    let is_rounded = number
+        .split_once(['E', 'e'])
+        .is_some_and(|(digits, exponent)| digits.parse::<f64>().is_ok() && exponent.parse::<i32>().is_ok());
+    value::refuse_if(
+        is_rounded,
+        "was rounded by a spreadsheet",
+        "format that column as text, and enter it again",
+    )
 }
 
 #[cfg(test)]
@@ -165,6 +199,8 @@ mod tests {
             order("f", "6", &[]),
         ];
         assert_eq!(read(list.as_bytes()), Ok(expected));
+        let old_macintosh = "Name,Number\ra,1,a.example\rb,2\rc,3\r";
+        assert_eq!(read(old_macintosh.as_bytes()).map(|orders| orders.len()), Ok(3));
     }
 
     #[test]
@@ -175,8 +211,8 @@ mod tests {
         let lines: Vec<&str> = problems.iter().map(|problem| problem.split(": ").next().unwrap()).collect();
         let expected = ["line 2", "line 4", "line 5", "line 6", "line 7", "line 8", "line 9", "line 10"];
         assert_eq!(lines, expected, "{problems:#?}");
-        assert!(problems[1].contains("the name \"www\" is in line 1 already"), "{problems:#?}");
-        assert!(problems[2].contains("the order number \"1\" is in line 1 already"), "{problems:#?}");
+        assert!(problems[1].contains("the name \"www\" is that of line 1 already"), "{problems:#?}");
+        assert!(problems[2].contains("the order number \"1\" is that of line 1 already"), "{problems:#?}");
     }
 
     #[test]
@@ -188,6 +224,9 @@ mod tests {
         let open = read(b"a,1,\"www.example.com\nb,2,example.com\n").unwrap_err();
         assert!(open[0].contains("a quote is not closed"), "{open:?}");
         assert!(read(b"a, \"1\"\n").unwrap_err()[0].contains("quotes go around a whole field"));
+        assert!(read(b"a,1,a.example\rb,2\nc,3\n").unwrap_err()[0].contains("carriage return"));
+        assert!(read(b"a,1.23457E+08\n").unwrap_err()[0].contains("rounded"));
+        assert_eq!(read("x\n".repeat(100_000).as_bytes()).unwrap_err().len(), 101);
         assert!(read(b"").unwrap_err()[0].contains("there is no order in it"));
         assert!(read(b"name,order_number,domains\n").is_err());
         assert!(read(b"www;1;www.example.com\n").unwrap_err()[0].contains("is all there is"));
