@@ -229,8 +229,7 @@ enum Command {
         --password-from /run/secrets/sectigo --orders orders.csv --server nginx --yes\n\n\
         Shows what it would write and asks before it writes; overwrites nothing; runs `check` at the end. The list of \
         orders has a line name,order_number,domains for each, the domains separated by blanks, commas or semicolons.\n\
-        Exit codes: 0 written and checked, 1 written and check found errors, or nothing written, 2 usage error: \
-        nothing written.")]
+        Exit codes: 0 written and checked, 1 written and check found errors, 2 nothing written.")]
     Init(init::Options),
     /// Print shell completions
     #[command(

@@ -23,7 +23,7 @@ mod keys;
 mod kind;
 pub mod orders_csv;
 mod parse;
-mod placeholder;
+pub mod placeholder;
 pub mod reference;
 mod tables;
 mod value;

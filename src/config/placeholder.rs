@@ -40,7 +40,7 @@ pub(super) fn expand<'a>(text: &'a str, order: Option<&str>) -> Result<Cow<'a, s
 }
 
 /// As [`file_path`], of an order.
-pub(super) fn order_path(text: &str, order: Option<&str>) -> Result<PathBuf, InvalidValue> {
+pub fn order_path(text: &str, order: Option<&str>) -> Result<PathBuf, InvalidValue> {
     file_path(&expand(text, order)?)
 }
 

@@ -29,6 +29,7 @@ impl NewFile {
         let dir =
             self.path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         std::fs::DirBuilder::new().recursive(true).mode(0o755).create(dir)?;
+        let at = std::fs::File::open(dir)?;
         let draft = dir.join(format!(".{}.new", random_name()));
         let written = self
             .write_to(&draft)
@@ -37,7 +38,7 @@ impl NewFile {
             let _ = std::fs::remove_file(&draft);
         }
         written?;
-        std::fs::File::open(dir)?.sync_all()
+        at.sync_all().inspect_err(|_| drop(std::fs::remove_file(&self.path)))
     }
 
     fn write_to(&self, draft: &Path) -> io::Result<()> {

@@ -102,12 +102,12 @@ fn it_is_shown_first_and_written_when_it_is_confirmed() {
     let setting = setting();
     for answer in ["", "\n", "n\n", "maybe\n"] {
         let (code, text) = init(&setting, &[], answer);
-        assert_eq!(code, 1, "{text}");
+        assert_eq!(code, 2, "{text}");
         assert!(text.contains("order_number = \"1\"") && text.contains("Nothing was written"), "{text}");
         assert!(!setting.path("etc").exists(), "{answer:?}");
     }
     let (code, text) = init(&setting, &["--password-from", "-"], PASSWORD);
-    assert_eq!((code, setting.path("etc").exists()), (1, false), "the input was the password: {text}");
+    assert_eq!((code, setting.path("etc").exists()), (2, false), "the input was the password: {text}");
     let (code, text) = init(&setting, &[], "y\n");
     assert_eq!(code, 0, "{text}");
     assert!(setting.path("etc/certcollectd.toml").exists());
@@ -141,7 +141,7 @@ fn nothing_is_overwritten() {
 fn wrong_input_is_told_and_nothing_written() {
     let setting = setting();
     let cases: [(&[u8], &[&str]); 5] = [
-        (b"www,1\nwww,2\n", &["orders.csv, line 2", "in line 1 already"]),
+        (b"www,1\nwww,2\n", &["orders.csv, line 2", "of line 1 already"]),
         (b"www,1\nmail,1\n", &["orders.csv, line 2", "the order number \"1\""]),
         (b"www,1,b\xfccher.example\n", &["orders.csv, line 1", "UTF-8"]),
         (b"www,1,\"www.example.com\nmail,2,x\n", &["a quote is not closed"]),
@@ -163,6 +163,7 @@ fn wrong_input_is_told_and_nothing_written() {
         &["--yes", "--password-from", &missing],
         &["--yes", "--orders", &missing],
         &["--yes", "--key-file", "{name}.key"],
+        &["--yes", "--key-file", "/k/{nmae}.key"],
     ] {
         let (code, text) = init(&setting, more, "");
         assert_eq!(code, 2, "{more:?}: {text}");
@@ -211,18 +212,19 @@ fn a_person_is_asked_for_what_is_missing() {
     let mut command = Command::new("/usr/bin/script");
     command.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
     let typed = format!(
-        "{LOGIN}\n{PASSWORD}\nwww\n1\nwww.example.com b.example.com\n\nWWW\n2\n\nwww\n3\n\nmail\n2\n\n/nowhere/mail.key\n\nnginx\ny\n"
+        "{LOGIN}\n{PASSWORD}\nwww\n1\nwww.example.com b.example.com\n\nWWW\n2\n\nwww\n3\n\n#old\n3\n\nmail\n2\n\n/nowhere/{{mail.key\n\npostfix@-\ny\n"
     );
     let (code, text) = run(command, &typed);
     let written = setting.read("etc/certcollectd.toml");
     for part in [
-        "order_number = \"1\"\ndomains      = [\"www.example.com\", \"b.example.com\"]\nhooks        = [\"nginx\"]\n",
-        "order_number = \"2\"\nkey_file     = \"/nowhere/mail.key\"\n",
+        "order_number = \"1\"\ndomains      = [\"www.example.com\", \"b.example.com\"]\nhooks        = [\"postfix\"]\n",
+        "order_number = \"2\"\nkey_file     = \"/nowhere/{{mail.key\"\n",
+        "name   = \"postfix\"\nsocket = \"/run/certcollectd-reload/postfix@-.sock\"\n",
     ] {
         assert!(written.contains(part), "{written}\n{text}");
     }
     assert_eq!(written.matches("[[order]]").count(), 2, "{written}");
-    assert!(text.contains("has capital letters") && text.contains("in line 1 already"), "{text}");
+    assert!(text.contains("has capital letters") && text.contains("is that of order 1 already"), "{text}");
     assert_eq!(code, 1, "the key is not there: {text}");
     assert_eq!(setting.read("etc/password"), format!("{PASSWORD}\n"));
 }

@@ -2,10 +2,14 @@
 
 use std::io::{self, ErrorKind, Write};
 
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 use zeroize::Zeroizing;
 
 use super::plan;
-use crate::config::orders_csv::{self, ListedOrder};
+use crate::config::orders_csv::{ListedOrder, OrderList};
 
 pub(super) fn login() -> io::Result<String> {
     until_valid("Login name at the vendor: ", plan::login)
@@ -13,48 +17,75 @@ pub(super) fn login() -> io::Result<String> {
 
 /// Not shown while it is typed.
 pub(super) fn password() -> io::Result<Zeroizing<String>> {
+    let _silence = Silence::begin()?;
     loop {
-        let typed = Zeroizing::new(rpassword::prompt_password("Password (not shown): ")?);
-        match plan::password(&typed) {
+        print!("Password (not shown): ");
+        io::stdout().flush()?;
+        let mut typed = Zeroizing::new(String::with_capacity(plan::MAX_PASSWORD));
+        if io::stdin().read_line(&mut typed)? == 0 {
+            return Err(ended());
+        }
+        println!();
+        match plan::password(typed.trim_end_matches(['\n', '\r'])) {
             Ok(password) => return Ok(password),
             Err(why) => println!("  It {why}."),
         }
     }
 }
 
+/// A terminal that does not show what is typed, until it is dropped or a signal ends the process.
+struct Silence {
+    before: Termios,
+}
+
+impl Silence {
+    fn begin() -> io::Result<Silence> {
+        let before = tcgetattr(io::stdin())?;
+        let shown = before.clone();
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
+        std::thread::spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                let _ = tcsetattr(io::stdin(), OptionalActions::Now, &shown);
+                let _ = emulate_default_handler(signal);
+            }
+        });
+        let mut silent = before.clone();
+        silent.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(io::stdin(), OptionalActions::Now, &silent)?;
+        Ok(Silence { before })
+    }
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        let _ = tcsetattr(io::stdin(), OptionalActions::Now, &self.before);
+    }
+}
+
 /// Orders until a name is left empty, and the key of each.
 pub(super) fn orders(key_file: Option<&str>) -> io::Result<(Vec<ListedOrder>, Vec<Option<String>>)> {
     println!("Orders, one after the other; an empty name ends the list.");
-    let (mut lines, mut orders, mut keys) = (String::new(), Vec::new(), Vec::new());
+    let (mut list, mut keys, mut asked) = (OrderList::default(), Vec::new(), 0);
     loop {
         let name = ask("  Name, such as www: ")?;
-        if name.is_empty() && !orders.is_empty() {
-            return Ok((orders, keys));
+        if name.is_empty() && !list.orders.is_empty() {
+            return Ok((list.orders, keys));
         }
         let number = ask("  Order number: ")?;
         let domains = ask("  Domains it must cover, separated by blanks (none: not checked): ")?;
-        let line = format!("{name},{number},{domains}\n");
-        match orders_csv::read(format!("{lines}{line}").as_bytes()) {
-            Ok(read) => orders = read,
-            Err(problems) => {
-                problems.iter().for_each(|problem| println!("  {}", without_line(problem)));
-                continue;
-            }
+        asked += 1;
+        if let Err(problems) = list.add(("order", asked), &name, &number, [domains.as_str()]) {
+            problems.iter().for_each(|problem| println!("  {problem}."));
+            continue;
         }
-        lines += &line;
         keys.push(match plan::key_of(key_file, &name) {
             Some(key) => Some(key),
             None => until_valid("  Private key file (none: not checked): ", |answer| match answer {
                 "" => Ok(None),
-                path => plan::key_file(path).map(Some),
+                path => plan::typed_key(path).map(Some),
             })?,
         });
     }
-}
-
-/// The line is the one that was just typed.
-fn without_line(problem: &str) -> &str {
-    problem.split_once(": ").filter(|(line, _)| line.starts_with("line ")).map_or(problem, |(_, rest)| rest)
 }
 
 pub(super) fn server(installed: Option<&str>) -> io::Result<Option<String>> {
@@ -78,7 +109,11 @@ fn ask(question: &str) -> io::Result<String> {
     io::stdout().flush()?;
     let mut answer = String::new();
     if io::stdin().read_line(&mut answer)? == 0 {
-        return Err(io::Error::new(ErrorKind::UnexpectedEof, "the input ended"));
+        return Err(ended());
     }
     Ok(answer.trim().to_owned())
+}
+
+fn ended() -> io::Error {
+    io::Error::new(ErrorKind::UnexpectedEof, "the input ended")
 }

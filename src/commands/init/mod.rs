@@ -6,7 +6,7 @@ mod plan;
 
 use std::io::{self, BufRead, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -14,7 +14,7 @@ use clap::Args;
 use nix::unistd::{Gid, Group, Uid, User};
 use zeroize::Zeroizing;
 
-use self::plan::{Answers, Place, Plan};
+use self::plan::{Answers, NewDir, Place, Plan};
 use super::check;
 use super::exit::Exit;
 use super::print::{fail, has_colours, print, print_error};
@@ -38,9 +38,6 @@ const UNIT_DIRS: [&str; 5] = [
 ];
 /// The user of the shipped unit.
 const USER: &str = "certcollectd";
-
-/// More than any password; the vendor's limit is for `check` to say.
-const MAX_PASSWORD: usize = 4096;
 
 #[derive(Debug, Args)]
 pub struct Options {
@@ -101,9 +98,10 @@ pub fn init(config: &Path, options: Options) -> Result<(), Exit> {
     }
     print(&plan.shown);
     if !yes && !is_confirmed() {
-        return Err(nothing_written(Exit::Failed, "not confirmed; answer y, or use --yes"));
+        return Err(nothing_written(Exit::Usage, "not confirmed; answer y, or use --yes"));
     }
     write(&missing)?;
+    make_dirs(&plan, &place);
     if plan.has_drop_in && Path::new(SYSTEMD).exists() {
         reload_units();
     }
@@ -157,9 +155,8 @@ fn answers(options: Options) -> Result<Answers, Exit> {
         let server = server.map_or_else(|| ask::server(installed_server()), Ok)?;
         Ok(Answers { login, password, orders, keys, server, state_dir, install_dir })
     };
-    asked().map_err(|error| {
-        nothing_written(Exit::Failed, &format!("the answer was not read: {}", cause(&error)))
-    })
+    asked()
+        .map_err(|error| nothing_written(Exit::Usage, &format!("the answer was not read: {}", cause(&error))))
 }
 
 /// The content of a file, or of standard input, without the end of its line.
@@ -167,9 +164,12 @@ fn password(from: &Path) -> Result<Zeroizing<String>, String> {
     let is_stdin = from == Path::new("-");
     let shown = if is_stdin { "on standard input".to_owned() } else { format!("in {}", from.display()) };
     let content = if is_stdin {
-        io::stdin().as_fd().try_clone_to_owned().and_then(|stdin| read_whole(stdin.into(), MAX_PASSWORD))
+        io::stdin()
+            .as_fd()
+            .try_clone_to_owned()
+            .and_then(|stdin| read_whole(stdin.into(), plan::MAX_PASSWORD))
     } else {
-        read_file(from, MAX_PASSWORD)
+        read_file(from, plan::MAX_PASSWORD)
     };
     let content =
         content.map_err(|error| format!("the password {shown} cannot be read: {}", cause(&error)))?;
@@ -208,7 +208,19 @@ fn has_unit(name: &str) -> bool {
 
 /// The first usual server that is installed.
 fn installed_server() -> Option<&'static str> {
-    plan::SERVERS.into_iter().find(|name| has_unit(&format!("{name}.service")))
+    plan::SERVERS.into_iter().find(|(_, unit)| has_unit(unit)).map(|(name, _)| name)
+}
+
+/// Those of the daemon that are missing; one that cannot be made is for `check` to tell.
+fn make_dirs(plan: &Plan, place: &Place) {
+    for NewDir { path, mode } in plan.dirs.iter().filter(|dir| !dir.path.exists()) {
+        let made = std::fs::DirBuilder::new().recursive(true).mode(*mode).create(path);
+        let owner = place.owner.map_or((None, None), |(user, group)| (Some(user), Some(group)));
+        let made = made.and_then(|()| std::os::unix::fs::chown(path, owner.0, owner.1));
+        if let Err(error) = made {
+            print_error(&format!("{}: {}", path.display(), cause(&error)));
+        }
+    }
 }
 
 /// The groups that may read keys which not everybody may read.
@@ -264,7 +276,7 @@ fn write(files: &[&NewFile]) -> Result<(), Exit> {
             _ => "",
         };
         let why = format!("{} cannot be written: {}{why}", file.path.display(), cause(&error));
-        return Err(nothing_written(Exit::Failed, &why));
+        return Err(nothing_written(Exit::Usage, &why));
     }
     Ok(())
 }
@@ -292,7 +304,9 @@ fn finish(config: &Path, plan: &Plan) -> Result<(), Exit> {
     }
     let mut next = vec!["Next:".to_owned()];
     let mut step = |command: &str, why: &str| next.push(format!("  {command:<60} # {why}"));
-    step(&format!("certcollectd{option} check --login"), "one call for each account proves the login");
+    if !plan.is_for_unit {
+        step(&format!("certcollectd{option} check --login"), "proves the login with one call");
+    }
     for (command, why) in &plan.next {
         step(command, why);
     }

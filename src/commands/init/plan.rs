@@ -6,11 +6,23 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::config::orders_csv::ListedOrder;
+use crate::config::placeholder;
 use crate::effects::new_files::NewFile;
-use certcollectd_core::config::name::{self, shown};
+use certcollectd_core::config::name::{InvalidValue, shown};
 
-/// Usual servers, in the order in which they are offered.
-pub(super) const SERVERS: [&str; 5] = ["nginx", "apache2", "haproxy", "postfix", "dovecot"];
+/// Usual servers in the order in which they are offered: the unit whose reload is worth its name, and the file that shows
+/// that it is there. Debian 12's `postfix` says yes to everything.
+pub(super) const SERVERS: [(&str, &str); 6] = [
+    ("nginx", "nginx.service"),
+    ("apache2", "apache2.service"),
+    ("haproxy", "haproxy.service"),
+    ("postfix@-", "postfix@.service"),
+    ("postfix", "postfix.service"),
+    ("dovecot", "dovecot.service"),
+];
+
+/// More than any password, in bytes; the vendor's limit is for `check` to say.
+pub(super) const MAX_PASSWORD: usize = 4096;
 
 /// Where the bridges listen, see systemd/certcollectd-reload@.socket.
 const BRIDGES: &str = "/run/certcollectd-reload";
@@ -21,7 +33,7 @@ pub(super) struct Answers {
     pub(super) login: String,
     pub(super) password: Zeroizing<String>,
     pub(super) orders: Vec<ListedOrder>,
-    /// The private key of each order.
+    /// The private key of each order, as the configuration writes it: with braces doubled.
     pub(super) keys: Vec<Option<String>>,
     /// The unit to reload.
     pub(super) server: Option<String>,
@@ -40,7 +52,15 @@ pub(super) struct Place {
     pub(super) groups: Vec<String>,
 }
 
+/// A directory that the service's user must have.
+pub(super) struct NewDir {
+    pub(super) path: PathBuf,
+    pub(super) mode: u32,
+}
+
 pub(super) struct Plan {
+    /// Made for the daemon's user, if they are not there.
+    pub(super) dirs: Vec<NewDir>,
     /// The configuration is the last one.
     pub(super) files: Vec<NewFile>,
     /// What is written where; the password is not in it.
@@ -78,29 +98,46 @@ pub(super) fn password(text: &str) -> Result<Zeroizing<String>, String> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// Nothing for `none`.
+/// A unit's name without `.service`; nothing for `none`.
 pub(super) fn server(text: &str) -> Result<Option<String>, String> {
     if text == "none" {
         return Ok(None);
     }
     let unit = text.strip_suffix(".service").unwrap_or(text);
-    match name::name(unit) {
-        Ok(()) if !unit.starts_with('-') => Ok(Some(unit.to_owned())),
-        Ok(()) => Err(format!("{} is no name of a unit", shown(text))),
-        Err(why) => Err(format!("the unit {} {}; {}", shown(text), why.what, why.help)),
+    // systemd.unit(5), without the backslash of escaped names.
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '_' | '.' | '-' | '@');
+    if unit.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && unit.chars().all(is_allowed)
+        && unit.len() <= 100
+    {
+        Ok(Some(unit.to_owned()))
+    } else {
+        Err(format!("{} is not the name of a systemd unit, such as nginx or postgresql@15-main", shown(text)))
     }
 }
 
+/// The hook's name: what a hook may be called of the unit's.
+fn hook(unit: &str) -> String {
+    let plain = |c: char| if matches!(c, 'a'..='z' | '0'..='9' | '.' | '_' | '-') { c } else { '-' };
+    let name: String = unit.to_ascii_lowercase().chars().map(plain).collect();
+    name.trim_end_matches('-').to_owned()
+}
+
+/// The key of every order, with `{name}` in it.
 pub(super) fn key_file(path: &str) -> Result<String, String> {
-    if path.starts_with('/') && !path.chars().any(char::is_control) {
-        Ok(path.to_owned())
-    } else {
-        Err(format!("the key file {} is not an absolute path", shown(path)))
-    }
+    let wrong = |why: InvalidValue| format!("the key file {} {}; {}", shown(path), why.what, why.help);
+    placeholder::order_path(path, Some("x")).map_err(wrong)?;
+    Ok(path.to_owned())
+}
+
+/// A path as a person types it for one order: its braces are braces.
+pub(super) fn typed_key(path: &str) -> Result<String, String> {
+    key_file(&path.replace('{', "{{").replace('}', "}}"))
 }
 
 /// The key of one order, from what holds for all.
 pub(super) fn key_of(key_file: Option<&str>, order: &str) -> Option<String> {
+    // Braces of the path itself stay doubled.
     key_file.map(|path| path.replace("{name}", order))
 }
 
@@ -124,13 +161,28 @@ pub(super) fn plan(place: &Place, answers: &Answers) -> Plan {
     files.extend(drop_in.map(|(path, content)| public(path, content)));
     files.push(public(&place.config, config(place, answers, &password)));
 
+    // The unit's own are made by systemd; elsewhere the daemon makes them.
+    let dirs: Vec<NewDir> = [(&answers.state_dir, 0o700), (&answers.install_dir, 0o755)]
+        .into_iter()
+        .filter_map(|(dir, mode)| Some(NewDir { path: dir.clone()?, mode }))
+        .filter(|_| place.owner.is_some())
+        .collect();
+
     let mut shown = String::new();
+    for dir in &dirs {
+        let _ = writeln!(
+            shown,
+            "# {}/ (mode {:04o}, the daemon's; made if it is not there)\n",
+            dir.path.display(),
+            dir.mode
+        );
+    }
     for file in &files {
         let _ = writeln!(shown, "# {} (mode {:04o})", file.path.display(), file.mode);
         let content = if file.path == password { "(the password)\n" } else { &file.content };
         let _ = writeln!(shown, "{content}");
     }
-    Plan { files, shown, has_drop_in, is_for_unit: place.drop_in.is_some(), next: next(answers) }
+    Plan { dirs, files, shown, has_drop_in, is_for_unit: place.drop_in.is_some(), next: next(answers) }
 }
 
 /// Beside the configuration; for the service it is the file that the unit's LoadCredential= names.
@@ -161,12 +213,10 @@ fn config(place: &Place, answers: &Answers, password: &Path) -> String {
             let _ = writeln!(text, "domains      = [{}]", domains.join(", "));
         }
         if let Some(key) = key {
-            // Braces are placeholders.
-            let key = key.replace('{', "{{").replace('}', "}}");
-            let _ = writeln!(text, "key_file     = {}", quoted(&key));
+            let _ = writeln!(text, "key_file     = {}", quoted(key));
         }
         if let Some(server) = &answers.server {
-            let _ = writeln!(text, "hooks        = [{}]", quoted(server));
+            let _ = writeln!(text, "hooks        = [{}]", quoted(&hook(server)));
             // It wants key and chain in one file.
             if server == "haproxy" && key.is_some() {
                 text += "files        = { combined = \"combined.pem\" }\n";
@@ -175,7 +225,8 @@ fn config(place: &Place, answers: &Answers, password: &Path) -> String {
     }
     if let Some(server) = &answers.server {
         let socket = format!("{BRIDGES}/{server}.sock");
-        let _ = write!(text, "\n[[hook]]\nname   = {}\nsocket = {}\n", quoted(server), quoted(&socket));
+        let _ =
+            write!(text, "\n[[hook]]\nname   = {}\nsocket = {}\n", quoted(&hook(server)), quoted(&socket));
     }
     text
 }
@@ -205,7 +256,8 @@ fn next(answers: &Answers) -> Vec<(String, String)> {
     let bridge = format!("systemctl enable --now certcollectd-reload@{server}.socket");
     let dir = answers.install_dir.as_deref().unwrap_or_else(|| Path::new(INSTALL_DIR));
     let order = answers.orders.first().map_or("www", |order| &order.name);
-    let file = if server == "haproxy" { "combined.pem" } else { "fullchain.pem" };
+    let has_combined = server == "haproxy" && answers.keys.first().is_some_and(Option::is_some);
+    let file = if has_combined { "combined.pem" } else { "fullchain.pem" };
     vec![
         (bridge, "lets the hook reload it".to_owned()),
         (format!("$EDITOR # configure {server}"), format!("it is to read {}/{order}/{file}", dir.display())),
@@ -253,6 +305,7 @@ mod tests {
     #[test]
     fn the_service_gets_the_password_from_systemd_and_what_it_lacks_from_a_drop_in() {
         let plan = plan(&place(), &answers());
+        assert_eq!(plan.dirs.len(), 1, "{}", plan.shown);
         let [password, drop_in, config] = plan.files.as_slice() else { panic!("{}", plan.shown) };
         assert_eq!((password.mode, password.owner), (0o600, None), "systemd reads it");
         assert_eq!(password.path, Path::new("/etc/certcollectd/password"), "as in LoadCredential=");
