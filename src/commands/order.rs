@@ -144,7 +144,7 @@ fn named(command: &Command) -> Option<Named<'_>> {
         | Command::Resend(Target::Order(name)) => Some(Named::Order(name)),
         Command::ResumeAccount(name) | Command::ResumeSamePassword(name) => Some(Named::Account(name)),
         // They are in no configuration, or not yet.
-        Command::Forget(_) | Command::TakeOver(_) => None,
+        Command::Forget(_) | Command::TakeOver(_) | Command::CheckTakeOver(_) => None,
         Command::Domains(Target::Number { account, .. })
         | Command::Resend(Target::Number { account, .. }) => account.as_deref().map(Named::Account),
         Command::Replace(command) => command.account.as_deref().map(Named::Account),
@@ -173,7 +173,11 @@ fn directly(found: &LoadedConfig, store: Store, command: Command) -> Result<Comm
             Some(Named::Account(_)) | None => None,
         });
         // Commands on local files make no call, however long no daemon has run.
-        if matches!(command, Command::Rollback(_) | Command::Rehearse(_) | Command::TakeOver(_)) {
+        let is_local = matches!(
+            command,
+            Command::Rollback(_) | Command::Rehearse(_) | Command::TakeOver(_) | Command::CheckTakeOver(_)
+        );
+        if is_local {
             engine.poll_only_until(Time::MIN);
         }
         let outcome = Daemon::new(engine, store, inbox).run(Goal::Answered(command)).await;

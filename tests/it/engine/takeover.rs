@@ -123,3 +123,17 @@ fn what_cannot_be_saved_is_not_taken_over() {
     let token = world.command(Command::TakeOver(vec![takeover]));
     assert!(!world.reply(token).ok, "{}", world.reply(token).text);
 }
+
+#[test]
+fn an_order_that_was_removed_with_another_certificate_installed_is_not_replaced() {
+    let mut world = World::new(world::config(&["www"]));
+    world.say("www", [issued(-1, 90)]);
+    world.pass(HOUR);
+    world.reload(world::config(&[]));
+    let config = world::config(&["www"]);
+    let other = laid_out(&mut world, &config, "www", &certificate(&["www.example.com"], -2, 80));
+    let (ok, why) = take_over(&mut world, &other);
+    assert!(!ok && why.contains("from an earlier entry") && why.contains("forget www"), "{why}");
+    let token = world.command(Command::CheckTakeOver(vec![other]));
+    assert_eq!(world.reply(token).data, serde_json::json!({ "refused": ["www"], "installed": [] }));
+}

@@ -22,6 +22,8 @@ pub enum Command {
     Rehearse(String),
     /// Record files that are served already as the installed generation of each of these orders.
     TakeOver(Vec<Takeover>),
+    /// Say of each whether that would be refused, or something is installed already.
+    CheckTakeOver(Vec<Takeover>),
     /// Forget an order that is no longer configured.
     Forget(String),
     /// Ask the vendor for the state of an order's domains.

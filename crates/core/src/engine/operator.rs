@@ -24,6 +24,7 @@ impl Engine {
                 return self.accounts().resume_account(token, account, true);
             }
             Command::TakeOver(takeovers) => return self.take_over(token, takeovers.clone()),
+            Command::CheckTakeOver(takeovers) => return self.check_take_over(token, takeovers),
             Command::Forget(name) => return self.forget(token, name),
             Command::Domains(target) => return self.accounts().want_domains(token, target),
             Command::Resend(target) => return self.accounts().want_resend(token, target),

@@ -23,7 +23,7 @@ use crate::engine::note::{Level, Note, NoteKind};
 use crate::engine::order::deploy;
 use crate::engine::order::floor::{keep_floor, remember_former};
 use crate::engine::order::phase::{Phase, Trigger, transition};
-use crate::engine::order::record::{Generation, OrderRecord};
+use crate::engine::order::record::{Generation, OrderRecord, of_another_number};
 use crate::engine::time::Now;
 
 /// An order and what is laid out for it.
@@ -63,6 +63,19 @@ pub fn generation_name(leaf: &Certificate, now: Now) -> String {
     deploy::generation_name(leaf, None, now)
 }
 
+/// What would be lost of an order that is not configured any more: what is installed may still be served.
+fn in_the_way(known: &OrderRecord, generation: &Generation) -> Option<String> {
+    if let Some(installed) = &known.installed
+        && installed.fingerprint != generation.fingerprint
+    {
+        return Some(format!("generation {} with another certificate is installed", installed.name));
+    }
+    if known.staged.is_some() || known.bundled {
+        return Some("a certificate of the vendor's is waiting to be installed".into());
+    }
+    known.owed().next().map(|debt| format!("hook {} is still owed", debt.hook))
+}
+
 impl Engine {
     /// All of them are tried; the reply says of which it was refused and why, its data name them.
     pub(crate) fn take_over(&mut self, token: Token, takeovers: Vec<Takeover>) {
@@ -80,23 +93,38 @@ impl Engine {
         self.outbox.say(Effect::Reply { token, reply });
     }
 
-    fn take_one_over(&mut self, takeover: Takeover) -> Result<(), String> {
+    /// Changes nothing. Of the data, `refused` names those that [`Command::TakeOver`] would refuse, which the reply
+    /// says why, and `installed` those that are configured and have a generation.
+    ///
+    /// [`Command::TakeOver`]: crate::engine::command::Command::TakeOver
+    pub(crate) fn check_take_over(&mut self, token: Token, takeovers: &[Takeover]) {
+        let (mut refused, mut names, mut installed) = (Vec::new(), Vec::new(), Vec::new());
+        for takeover in takeovers {
+            let name = takeover.name.clone();
+            let id = self.orders.find(&name);
+            if id.is_some_and(|id| self.orders.state(id).record.installed.is_some()) {
+                installed.push(name);
+            } else if let Some(why) = self.may_take_over(takeover).err() {
+                refused.push(format!("{}: not taken over: {why}", Untrusted::new(&name)));
+                names.push(name);
+            }
+        }
+        let mut reply = CommandReply::new(refused.is_empty(), refused.join("\n"));
+        reply.data = serde_json::json!({ "refused": names, "installed": installed });
+        self.outbox.say(Effect::Reply { token, reply });
+    }
+
+    fn may_take_over(&mut self, takeover: &Takeover) -> Result<(), String> {
         let Takeover { name, account, handle, generation } = takeover;
-        if !config::is_name(&name) {
+        if !config::is_name(name) {
             return Err("it is no name of an order".into());
         }
-        if self.accounts().gate_of(&account).is_none() {
-            return Err(format!("there is no account {}", Untrusted::new(&account)));
+        if self.accounts().gate_of(account).is_none() {
+            return Err(format!("there is no account {}", Untrusted::new(account)));
         }
-        let text = format!(
-            "generation {} was taken over from the files that are served; nothing was replaced and no hook runs",
-            generation.name
-        );
-        let generation = Box::new(Generation { at: self.now.unix(), ..generation });
-        if let Some(id) = self.orders.find(&name) {
-            let state = self.orders.state(id);
-            let record = &state.record;
-            if record.handle != handle || record.account != account {
+        if let Some(id) = self.orders.find(name) {
+            let record = &self.orders.state(id).record;
+            if record.handle != *handle || record.account != *account {
                 let number = Untrusted::new(OrderRef::text_of(&record.handle));
                 return Err(format!("it is configured with number {number}"));
             }
@@ -110,6 +138,26 @@ impl Engine {
                         .into(),
                 );
             }
+        } else if let Some(known) = self.orders.archive.get(name)
+            && let Some(why) = in_the_way(&known.record, generation)
+        {
+            let name = Untrusted::new(name);
+            return Err(format!(
+                "{why}, from an earlier entry; put that entry back, or run `certcollectd forget {name}`"
+            ));
+        }
+        Ok(())
+    }
+
+    fn take_one_over(&mut self, takeover: Takeover) -> Result<(), String> {
+        self.may_take_over(&takeover)?;
+        let Takeover { name, account, handle, generation } = takeover;
+        let text = format!(
+            "generation {} was taken over from the files that are served; nothing was replaced and no hook runs",
+            generation.name
+        );
+        let generation = Box::new(Generation { at: self.now.unix(), ..generation });
+        if let Some(id) = self.orders.find(&name) {
             self.orders.state_mut(id).record.installed = Some(generation);
             let mut order = self.order(id);
             order.change_phase(Trigger::InPlace, None);
@@ -119,7 +167,12 @@ impl Engine {
         }
         let mut record = OrderRecord::new(account, handle, self.now);
         if let Some(known) = self.orders.archive.get(&name) {
-            remember_former(&mut record, &known.record);
+            let known = &known.record;
+            remember_former(&mut record, known);
+            let is_same = known.account == record.account && known.handle == record.handle;
+            record.pushed = if is_same { known.pushed.clone() } else { of_another_number(known) };
+            record.uncovered.clone_from(&known.uncovered);
+            record.warned = known.warned;
         }
         keep_floor(&mut record, &self.orders.last_asked());
         record.installed = Some(generation);
