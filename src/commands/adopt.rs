@@ -4,27 +4,33 @@
 //! link, the record of it in the state, the entry in the configuration. Each step can be repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
 
 use super::exit::Exit;
 use super::load::load;
 use super::order;
 use super::print::{self, fail, print, print_error};
 use super::unknown::unknown;
-use crate::config::file::{self, Source};
+use crate::config::file::{self, Level, Source};
 use crate::config::orders_csv::{self, ListedOrder};
 use crate::effects::errno::cause;
 use crate::effects::files::read_file;
 use crate::effects::install::takeover::lay_out;
 use crate::effects::new_files::NewFile;
 use crate::effects::ownership::user_name;
+use crate::effects::store::load::Reader;
 use crate::effects::survey::{USUAL, survey};
 use crate::sources::files::LoadedConfig;
 use crate::sources::{clock, control};
-use crate::takeover::entry::{entry, hooks};
-use crate::takeover::plan::{Number, Plan, Planned, plan};
+use crate::takeover::entry::{copy_lines, entry, hooks};
+use crate::takeover::plan::{Number, Plan, Planned, PlannedCopy, plan};
 use crate::takeover::{self, Server, Survey};
+use certcollectd_core::cert::Fingerprint;
 use certcollectd_core::config::{Config, count};
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::id::OrderId;
@@ -58,7 +64,8 @@ pub fn adopt(path: &Path, wish: Wish<'_>) -> Result<(), Exit> {
         paths => paths.to_vec(),
     };
     let survey = survey(&paths);
-    let plan = plan(&survey, config, &listed, clock::now().unix());
+    let installed = config.map(installed).unwrap_or_default();
+    let plan = plan(&survey, config, &installed, &listed, clock::now().unix());
     print(&shown(&plan, &survey, config));
     if plan.orders.is_empty() {
         return Err(fail(
@@ -72,17 +79,50 @@ pub fn adopt(path: &Path, wish: Wish<'_>) -> Result<(), Exit> {
             for order in plan.orders.iter().filter(|order| !order.is_configured) {
                 print(&format!("\n{}", entry(order, account.as_deref(), config)));
             }
+            let sound =
+                found.as_ref().map_or(Ok(()), |found| rehearse(path, found, &plan, account.as_deref()));
             print(&format!("\n{}; nothing was written", summary(&plan)));
             if config.is_none() {
                 print(&format!("{} is not there; --apply needs it", path.display()));
             } else if plan.orders.iter().any(|order| !order.is_configured) {
                 print("run this again with --apply to carry it out");
             }
-            Ok(())
+            sound
         }
     };
     advise(&plan, config);
-    result
+    let is_complete = config.is_none_or(|config| name_missing_copies(&plan, config));
+    result.and(if is_complete { Ok(()) } else { Err(Exit::Failed) })
+}
+
+/// Which configured order has which certificate installed, as far as the state can be read.
+fn installed(config: &Config) -> BTreeMap<Fingerprint, String> {
+    let loaded =
+        Reader::open(&config.state_dir).ok().flatten().and_then(|reader| reader.load(clock::now()).ok());
+    let known = loaded.into_iter().flat_map(|loaded| loaded.orders);
+    known
+        .filter(|(name, _)| config.orders.iter().any(|order| order.name == *name))
+        .filter_map(|(name, known)| Some((known.record.installed?.fingerprint, name.to_string())))
+        .collect()
+}
+
+/// An entry that is there is not written to: prints the copies that it lacks. `false` if there are any.
+fn name_missing_copies(plan: &Plan, config: &Config) -> bool {
+    let mut is_complete = true;
+    for order in plan.orders.iter().filter(|order| order.is_configured) {
+        let Some(known) = config.orders.iter().find(|known| *known.name == *order.name) else { continue };
+        let lacks = |copy: &&PlannedCopy| known.copies.iter().all(|known| known.to != copy.to);
+        let lines: String = order.copies.iter().filter(lacks).map(copy_lines).collect();
+        if !lines.is_empty() {
+            is_complete = false;
+            print_error(&format!(
+                "{}: its entry does not write all files with its certificate; these would keep the old one. Add below \
+                 its [[order]]:\n{lines}",
+                order.name
+            ));
+        }
+    }
+    is_complete
 }
 
 fn listed(path: &Path) -> Result<Vec<ListedOrder>, Exit> {
@@ -190,6 +230,12 @@ fn summary(plan: &Plan) -> String {
     format!("{} to take over, {known} configured already, {missing} without a number", count(ready, "order"))
 }
 
+/// Those that get an entry.
+fn new(plan: &Plan) -> impl Iterator<Item = &Planned> {
+    let is_new = |order: &&Planned| !order.is_configured && matches!(order.number, Number::Known(_));
+    plan.orders.iter().filter(is_new)
+}
+
 fn missing(plan: &Plan) -> impl Iterator<Item = &Planned> {
     plan.orders.iter().filter(|order| !order.is_configured && matches!(order.number, Number::Missing(_)))
 }
@@ -204,6 +250,15 @@ fn advise(plan: &Plan, config: Option<&Config>) {
              again with --numbers FILE:\nname,order_number,domains\n{}",
             count(lines.len(), "order"),
             lines.join("\n")
+        ));
+    }
+    let unheard: Vec<&str> =
+        new(plan).filter(|order| order.servers.is_empty()).map(|order| &*order.name).collect();
+    if !unheard.is_empty() {
+        print(&format!(
+            "\nno server was found that reads these, so they have no hooks: {}. Add hooks = [\"NAME\"] to their entries, \
+             or whatever reads their files keeps the old certificate",
+            unheard.join(", ")
         ));
     }
     let unloaded = |server: &&Server| {
@@ -227,17 +282,26 @@ struct Writing<'a> {
     text: String,
 }
 
-fn apply(path: &Path, found: &LoadedConfig, plan: &Plan, account: Option<&str>) -> Result<(), Exit> {
-    let config = &*found.config;
-    let folder = folder(path, found)?;
-    may_write_state(config)?;
+/// Says what `--apply` would refuse because of the configuration.
+fn rehearse(path: &Path, found: &LoadedConfig, plan: &Plan, account: Option<&str>) -> Result<(), Exit> {
+    // A folder can still be made.
+    let folder = folder(path, found, plan).unwrap_or_else(|_| PathBuf::from("orders.d"));
+    let (mut writings, is_free) = writings(&folder, plan, account, &found.config);
+    let (_, is_sound) = joined(found, &mut writings)?;
+    if is_free && is_sound { Ok(()) } else { Err(Exit::Failed) }
+}
+
+/// The orders that get an entry; `false` if the file of one is there already.
+fn writings<'a>(
+    folder: &Path,
+    plan: &'a Plan,
+    account: Option<&str>,
+    config: &Config,
+) -> (Vec<Writing<'a>>, bool) {
     let mut failed = false;
     let mut writings = Vec::new();
-    for order in &plan.orders {
+    for order in new(plan) {
         let path = folder.join(format!("{}.toml", order.name));
-        if order.is_configured || matches!(order.number, Number::Missing(_)) {
-            continue;
-        }
         if path.exists() || path.is_symlink() {
             print_error(&format!(
                 "{}: {} is there already and was left as it is; move it away and run this again",
@@ -249,11 +313,21 @@ fn apply(path: &Path, found: &LoadedConfig, plan: &Plan, account: Option<&str>) 
         }
         writings.push(Writing { order, path, text: entry(order, account, Some(config)) });
     }
-    let joined = joined(found, &writings)?;
-    let (takeovers, refused) = lay_out_all(&joined, plan, &writings);
+    (writings, !failed)
+}
+
+fn apply(path: &Path, found: &LoadedConfig, plan: &Plan, account: Option<&str>) -> Result<(), Exit> {
+    let config = &*found.config;
+    let folder = folder(path, found, plan)?;
+    may_write_state(config)?;
+    let _alone = alone(&folder)?;
+    let (mut writings, is_free) = writings(&folder, plan, account, config);
+    let (joined, is_sound) = joined(found, &mut writings)?;
+    let (wanted, mut refused) = wanted(path, &joined, plan)?;
+    let (takeovers, failed) = lay_out_all(&joined, &wanted);
+    refused.extend(failed);
     let names: BTreeSet<String> = takeovers.iter().map(|takeover| takeover.name.to_string()).collect();
-    let mut refused = refused;
-    refused.extend(hand_over(path, config, takeovers)?);
+    refused.extend(hand_over(path, config, takeovers));
     for writing in &writings {
         let name = &writing.order.name;
         if refused.contains(name) {
@@ -279,23 +353,25 @@ fn apply(path: &Path, found: &LoadedConfig, plan: &Plan, account: Option<&str>) 
     }
     let done = names.difference(&refused).count();
     print(&format!(
-        "\n{} taken over; nothing that is served was changed, and no hook runs. `certcollectd check` says what the \
+        "\n{} taken over; no file that is served was written, and no hook runs. `certcollectd check` says what the \
          daemon's user may not write yet",
         count(done, "order")
     ));
-    if failed || !refused.is_empty() { Err(Exit::Failed) } else { Ok(()) }
+    if !is_free || !is_sound || !refused.is_empty() { Err(Exit::Failed) } else { Ok(()) }
 }
 
 /// The folder of orders that the configuration includes.
-fn folder(path: &Path, found: &LoadedConfig) -> Result<PathBuf, Exit> {
+fn folder(path: &Path, found: &LoadedConfig, plan: &Plan) -> Result<PathBuf, Exit> {
     let patterns = found.sources.first().map(file::includes).unwrap_or_default();
+    let names: Vec<String> = new(plan).map(|order| format!("{}.toml", order.name)).collect();
     let takes_all = |pattern: &&String| {
         let name = pattern.rsplit('/').next().unwrap_or(pattern);
-        glob::Pattern::new(name).is_ok_and(|name| name.matches("www.example.com.toml"))
+        let is_pattern = name.contains(['*', '?']);
+        is_pattern && glob::Pattern::new(name).is_ok_and(|name| names.iter().all(|file| name.matches(file)))
     };
     let pattern = patterns.iter().find(takes_all).ok_or_else(|| {
         let text = format!(
-            "{} includes no folder for orders; add this line above its first table, create the folder, and run this again:\n\
+            "{} includes no folder that takes orders of every name; add this line above its first table, create the folder, and run this again:\n\
              include = [\"orders.d/*.toml\"]\nnothing was written",
             path.display()
         );
@@ -320,37 +396,129 @@ fn may_write_state(config: &Config) -> Result<(), Exit> {
     Err(fail(Exit::Usage, &text))
 }
 
-/// The configuration as it will be. What would break it is refused before anything is written.
-fn joined(found: &LoadedConfig, writings: &[Writing<'_>]) -> Result<Config, Exit> {
-    let new =
-        writings.iter().map(|writing| Source { path: writing.path.clone(), text: writing.text.clone() });
-    let sources: Vec<Source> = found.sources.iter().cloned().chain(new).collect();
-    match file::read_with(&sources, &[]) {
-        Ok((config, _)) => Ok(config),
-        Err(problems) => {
-            let text = problems.render(&sources, print::has_colours());
-            Err(fail(
-                Exit::Usage,
-                &format!(
-                    "{}\nwith these entries the configuration would be invalid; nothing was written",
-                    text.trim_end()
-                ),
-            ))
+/// Keeps another `adopt` away while this one writes.
+fn alone(folder: &Path) -> Result<File, Exit> {
+    let file = File::open(folder).map_err(|error| {
+        let shown = folder.display();
+        fail(Exit::Usage, &format!("{shown}: {}; nothing was written", cause(&error)))
+    })?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| {
+        let text = match error {
+            Errno::WOULDBLOCK => {
+                "another `certcollectd adopt` is at work; nothing was written, so run this again".into()
+            }
+            error => format!("cannot lock {}: {error}; nothing was written", folder.display()),
+        };
+        fail(Exit::Usage, &text)
+    })?;
+    Ok(file)
+}
+
+/// The configuration as it will be. Entries that would break it are left out, and said with the reason; `false` if
+/// there are any.
+fn joined(found: &LoadedConfig, writings: &mut Vec<Writing<'_>>) -> Result<(Config, bool), Exit> {
+    let mut is_sound = true;
+    loop {
+        let new =
+            writings.iter().map(|writing| Source { path: writing.path.clone(), text: writing.text.clone() });
+        let sources: Vec<Source> = found.sources.iter().cloned().chain(new).collect();
+        let problems = match file::read_with(&sources, &[]) {
+            Ok((config, _)) => return Ok((config, is_sound)),
+            Err(problems) => problems,
+        };
+        is_sound = false;
+        print_error(problems.render(&sources, print::has_colours()).trim_end());
+        let errors = problems.iter().filter(|problem| problem.level == Level::Error);
+        let at_fault: BTreeSet<usize> =
+            errors.filter_map(|error| error.at.source.checked_sub(found.sources.len())).collect();
+        if at_fault.is_empty() {
+            let text = "with these entries the configuration would be invalid; nothing was written";
+            return Err(fail(Exit::Usage, text));
         }
+        let mut at = 0;
+        writings.retain(|writing| {
+            let stays = !at_fault.contains(&at);
+            at += 1;
+            if !stays {
+                let name = &writing.order.name;
+                print_error(&format!(
+                    "{name}: not taken over: its entry would make the configuration invalid"
+                ));
+            }
+            stays
+        });
     }
 }
 
-/// Lays out each order that the configuration will have and nothing is installed for; the names of those that failed.
-fn lay_out_all(config: &Config, plan: &Plan, writings: &[Writing<'_>]) -> (Vec<Takeover>, BTreeSet<String>) {
+/// An order as it will be configured, and what was found for it.
+type Wanted<'a> = (&'a certcollectd_core::config::Order, &'a Planned);
+
+/// The orders for which nothing is installed, and the names of those that are refused. Whoever has the state is asked
+/// before anything is written.
+fn wanted<'a>(
+    path: &Path,
+    config: &'a Config,
+    plan: &'a Plan,
+) -> Result<(Vec<Wanted<'a>>, BTreeSet<String>), Exit> {
     let planned: BTreeMap<&str, &Planned> = plan.orders.iter().map(|order| (&*order.name, order)).collect();
-    let new: BTreeSet<&str> = writings.iter().map(|writing| &*writing.order.name).collect();
+    let mut wanted: Vec<Wanted<'_>> =
+        config.orders.iter().filter_map(|known| Some((known, *planned.get(&*known.name)?))).collect();
+    let takeovers = wanted.iter().map(|(known, order)| {
+        let now = clock::now();
+        let material = material(&order.leaf, &order.pool, order.key.as_deref(), now);
+        Takeover::new(known, &generation_name(&order.leaf, now), &material, Vec::new())
+    });
+    let (mut refused, mut installed) = (BTreeSet::new(), BTreeSet::new());
+    for batch in batches(takeovers.collect()) {
+        let reply = order::carry_out(path, config, Command::CheckTakeOver(batch))?;
+        if !reply.text.is_empty() {
+            print_error(&reply.text);
+        }
+        if !reply.ok && reply.data.is_null() {
+            return Err(Exit::Failed);
+        }
+        refused.extend(names(&reply.data["refused"]));
+        installed.extend(names(&reply.data["installed"]));
+    }
+    wanted.retain(|(known, order)| {
+        let name = known.name.to_string();
+        if refused.contains(&name) || installed.contains(&name) {
+            return false;
+        }
+        let link = config.install_dir.join(&*name);
+        let is_free = !link.is_symlink() || leads_to(&link, order);
+        if !is_free {
+            print_error(&format!(
+                "{name}: not taken over: {} leads to another certificate, which a server may read; if none does, remove \
+                 the link and run this again",
+                link.display()
+            ));
+            refused.insert(name);
+        }
+        is_free
+    });
+    Ok((wanted, refused))
+}
+
+/// Whether a link of ours leads to a generation of the order's certificate.
+fn leads_to(link: &Path, order: &Planned) -> bool {
+    let generation = generation_name(&order.leaf, clock::now());
+    // Behind the time; a further one of the same second has its number behind that.
+    let leaf = |name: &str| name.split('-').nth(1).map(str::to_owned);
+    let target = std::fs::read_link(link).unwrap_or_default();
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    leaf(&name) == leaf(&generation)
+}
+
+fn names(list: &serde_json::Value) -> impl Iterator<Item = String> {
+    list.as_array().into_iter().flatten().filter_map(|name| Some(name.as_str()?.to_owned()))
+}
+
+/// Lays out each; the names of those that failed.
+fn lay_out_all(config: &Config, wanted: &[Wanted<'_>]) -> (Vec<Takeover>, BTreeSet<String>) {
     let mut takeovers = Vec::new();
     let mut refused = BTreeSet::new();
-    for known in &config.orders {
-        let Some(order) = planned.get(&*known.name) else { continue };
-        if !new.contains(&*known.name) && config.install_dir.join(&*known.name).is_symlink() {
-            continue;
-        }
+    for (known, order) in wanted {
         match take(config, known, order) {
             Ok(takeover) => takeovers.push(takeover),
             Err(error) => {
@@ -391,31 +559,43 @@ fn take(
 }
 
 /// Has them recorded, by the daemon if one runs; the names of those that were refused.
-fn hand_over(path: &Path, config: &Config, takeovers: Vec<Takeover>) -> Result<BTreeSet<String>, Exit> {
+fn hand_over(path: &Path, config: &Config, takeovers: Vec<Takeover>) -> BTreeSet<String> {
     let mut refused = BTreeSet::new();
-    let mut batch: Vec<Takeover> = Vec::new();
-    let mut size = 0;
-    let mut batches = Vec::new();
-    for takeover in takeovers {
-        let bytes = serde_json::to_vec(&takeover).map_or(0, |json| json.len());
-        if size + bytes > MAX_HANDED && !batch.is_empty() {
-            batches.push(std::mem::take(&mut batch));
-            size = 0;
-        }
-        size += bytes;
-        batch.push(takeover);
-    }
-    batches.push(batch);
-    for batch in batches.into_iter().filter(|batch| !batch.is_empty()) {
-        let reply = order::carry_out(path, config, Command::TakeOver(batch))?;
+    // What was recorded before gets its entry, whatever becomes of the others.
+    let mut is_broken = false;
+    for batch in batches(takeovers) {
+        let all: Vec<String> = batch.iter().map(|takeover| takeover.name.to_string()).collect();
+        let reply = (!is_broken).then(|| order::carry_out(path, config, Command::TakeOver(batch)));
+        let Some(Ok(reply)) = reply else {
+            is_broken = true;
+            refused.extend(all);
+            continue;
+        };
         if !reply.text.is_empty() {
             print_error(&reply.text);
         }
-        let names = reply.data.as_array().into_iter().flatten();
-        refused.extend(names.filter_map(|name| Some(name.as_str()?.to_owned())));
         if !reply.ok && reply.data.is_null() {
-            return Err(Exit::Failed);
+            is_broken = true;
+            refused.extend(all);
+        }
+        refused.extend(names(&reply.data));
+    }
+    refused
+}
+
+fn batches(takeovers: Vec<Takeover>) -> Vec<Vec<Takeover>> {
+    let mut batches: Vec<Vec<Takeover>> = Vec::new();
+    let mut size = MAX_HANDED;
+    for takeover in takeovers {
+        let bytes = serde_json::to_vec(&takeover).map_or(0, |json| json.len());
+        size += bytes;
+        match batches.last_mut().filter(|_| size <= MAX_HANDED) {
+            Some(batch) => batch.push(takeover),
+            None => {
+                batches.push(vec![takeover]);
+                size = bytes;
+            }
         }
     }
-    Ok(refused)
+    batches
 }

@@ -29,6 +29,9 @@ const MAX_DEPTH: usize = 4;
 /// Main files of a server's folder; what they do not include is not in use.
 const MAIN: [&str; 5] = ["nginx.conf", "apache2.conf", "httpd.conf", "conf/httpd.conf", "haproxy.cfg"];
 
+/// Folders in which clients of ACME keep what they have replaced.
+const OLDER: [&str; 2] = ["archive", "backup"];
+
 /// Where servers and clients of ACME have their files.
 pub const USUAL: [&str; 5] =
     ["/etc/nginx", "/etc/apache2", "/etc/httpd", "/etc/haproxy", "/etc/letsencrypt/live"];
@@ -79,7 +82,8 @@ impl Surveyor {
             return self.file(path, true);
         }
         let text = path.to_string_lossy();
-        let found = glob::glob(&text).map(|paths| paths.filter_map(Result::ok).collect::<Vec<_>>());
+        let found =
+            glob::glob_with(&text, patterns()).map(|paths| paths.filter_map(Result::ok).collect::<Vec<_>>());
         match found {
             Ok(found) if !found.is_empty() => {
                 for path in found {
@@ -116,7 +120,8 @@ impl Surveyor {
                 continue;
             }
             if path.is_dir() && !path.is_symlink() {
-                if depth < MAX_DEPTH {
+                let is_older = path.file_name().is_some_and(|name| OLDER.iter().any(|older| name == *older));
+                if depth < MAX_DEPTH && !is_older {
                     self.walk(&path, depth + 1);
                 }
             } else {
@@ -228,7 +233,7 @@ impl Surveyor {
     fn include(&mut self, pattern: &Path, required: bool, place: Place) -> Vec<PathBuf> {
         let text = pattern.to_string_lossy();
         let is_pattern = text.contains(['*', '?', '[']);
-        let found = match glob::glob(&text) {
+        let found = match glob::glob_with(&text, patterns()) {
             Ok(found) => found,
             Err(error) => {
                 self.problem(place, format!("include {}: {error}", shown(pattern)));
@@ -353,12 +358,18 @@ fn look(path: &Path) -> Result<Option<FoundFile>, String> {
         certificates,
         keys,
         content: (!has_key).then(|| Zeroizing::clone(&content).to_vec()),
+        has_text: kind::has_text(&content),
         has_parameters: is("DH PARAMETERS"),
         owner: user_name(found.uid()),
         group: group_name(found.gid()),
         mode: found.mode() & 0o7777,
         link,
     }))
+}
+
+/// As nginx and Apache read patterns: a wildcard does not stand for a leading dot.
+fn patterns() -> glob::MatchOptions {
+    glob::MatchOptions { require_literal_leading_dot: true, ..glob::MatchOptions::new() }
 }
 
 fn is_hidden(path: &Path) -> bool {

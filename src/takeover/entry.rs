@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::plan::{Number, Planned};
+use super::plan::{Number, Planned, PlannedCopy};
 use certcollectd_core::config::Config;
 
 /// The text of the order's file.
@@ -31,18 +31,20 @@ pub fn entry(order: &Planned, account: Option<&str>, config: Option<&Config>) ->
         let hooks: Vec<String> = hooks.iter().map(|hook| quoted(hook)).collect();
         line("hooks", format!("[{}]", hooks.join(", ")));
     }
-    for copy in &order.copies {
-        let _ = write!(
-            text,
-            "\n[[order.copy]]\nfrom  = {}\nto    = {}\nowner = {}\ngroup = {}\nmode  = \"{:04o}\"\n",
-            quoted(copy.from.as_str()),
-            path(&copy.to.to_string_lossy()),
-            quoted(&copy.owner),
-            quoted(&copy.group),
-            copy.mode
-        );
-    }
+    text.extend(order.copies.iter().map(copy_lines));
     text
+}
+
+/// One copy of an entry.
+pub fn copy_lines(copy: &PlannedCopy) -> String {
+    format!(
+        "\n[[order.copy]]\nfrom  = {}\nto    = {}\nowner = {}\ngroup = {}\nmode  = \"{:04o}\"\n",
+        quoted(copy.from.as_str()),
+        path(&copy.to.to_string_lossy()),
+        quoted(&copy.owner),
+        quoted(&copy.group),
+        copy.mode
+    )
 }
 
 /// The hooks of the configuration that reload the servers in question.

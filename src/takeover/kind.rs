@@ -27,14 +27,33 @@ const DIRECTIVES: [&str; 8] = [
     "servername",
 ];
 
+const BEGIN: &str = "-----BEGIN ";
+
+/// Lines that are neither blank nor comments.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// Whether lines stand outside the PEM blocks that are neither blank nor comments.
+pub fn has_text(content: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(content);
+    let mut in_block = false;
+    lines(&text).any(|line| {
+        in_block |= line.starts_with(BEGIN);
+        let outside = !in_block;
+        in_block &= !line.starts_with("-----END ");
+        outside
+    })
+}
+
 /// The kind that most lines speak for.
 pub fn of(content: &[u8]) -> Kind {
-    if memchr::memmem::find(content, b"-----BEGIN ").is_some() {
+    let text = String::from_utf8_lossy(content);
+    if lines(&text).next().is_some_and(|line| line.starts_with(BEGIN)) {
         return Kind::Pem;
     }
-    let text = String::from_utf8_lossy(content);
     let (mut nginx, mut apache, mut haproxy) = (0usize, 0usize, 0usize);
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in lines(&text) {
         let word = line.split_whitespace().next().unwrap_or_default();
         let tail = line.split(" #").next().unwrap_or(line).trim_end();
         if line.starts_with('<') || (DIRECTIVES.contains(&&*word.to_lowercase()) && !tail.ends_with(';')) {
@@ -46,6 +65,8 @@ pub fn of(content: &[u8]) -> Kind {
         }
     }
     match [nginx, apache, haproxy].into_iter().max() {
+        // With what openssl writes above a block.
+        None | Some(0) if lines(&text).any(|line| line.starts_with(BEGIN)) => Kind::Pem,
         None | Some(0) => Kind::Other,
         Some(most) if most == haproxy => Kind::Configuration(Server::Haproxy),
         Some(most) if most == apache => Kind::Configuration(Server::Apache),
@@ -68,8 +89,25 @@ mod tests {
         let proxy = "global\n  daemon\nfrontend web\n  bind :443 ssl crt /a.pem\n";
         assert_eq!(server(proxy), Kind::Configuration(Server::Haproxy));
         assert_eq!(server("-----BEGIN CERTIFICATE-----"), Kind::Pem);
+        assert_eq!(server("# mine\n\n-----BEGIN CERTIFICATE-----"), Kind::Pem);
+        assert_eq!(server("Bag Attributes\n-----BEGIN CERTIFICATE-----"), Kind::Pem);
+        let inline = "server {\n ssl_certificate \"data:\n-----BEGIN CERTIFICATE-----\nMII=\n\";\n}\n";
+        assert_eq!(server(inline), Kind::Configuration(Server::Nginx));
         assert_eq!(server("This directory holds your keys.\n"), Kind::Other);
         assert_eq!(of(b"\0\xff\xfe"), Kind::Other);
+    }
+
+    #[test]
+    fn text_beside_the_blocks_is_found() {
+        let block = "-----BEGIN X-----\nMII=\n-----END X-----\n";
+        for (text, expected) in [
+            (block.to_owned(), false),
+            (format!("# mine\n\n{block}{block}"), false),
+            (format!("subject=x\n{block}"), true),
+            (format!("{block}server {{\n"), true),
+        ] {
+            assert_eq!(has_text(text.as_bytes()), expected, "{text}");
+        }
     }
 
     proptest::proptest! {

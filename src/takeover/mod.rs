@@ -118,6 +118,8 @@ pub struct FoundFile {
     pub keys: Option<PublicKeys>,
     /// Its bytes, where there is no private key in it.
     pub content: Option<Vec<u8>>,
+    /// Whether there are lines outside its PEM blocks that are no comments.
+    pub has_text: bool,
     /// Whether it holds DH parameters, which nobody but its author has.
     pub has_parameters: bool,
     pub owner: String,

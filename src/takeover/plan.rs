@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{FoundFile, Mention, Place, Problem, Role, Server, Survey, shown};
 use crate::config::orders_csv::ListedOrder;
-use certcollectd_core::cert::{Certificate, Fingerprint, SanName};
+use certcollectd_core::cert::{Certificate, Fingerprint, SanName, chain};
 use certcollectd_core::config::{Config, FileKind, Files, is_name, normal_domain};
 
 /// Certificates that a chain is looked for in.
@@ -66,8 +66,14 @@ pub struct PlannedCopy {
     pub place: Place,
 }
 
-/// Makes the plan. `config` is what is configured already.
-pub fn plan(survey: &Survey, config: Option<&Config>, listed: &[ListedOrder], unix: i64) -> Plan {
+/// Makes the plan. `config` is what is configured already, `installed` what its orders have.
+pub fn plan(
+    survey: &Survey,
+    config: Option<&Config>,
+    installed: &BTreeMap<Fingerprint, String>,
+    listed: &[ListedOrder],
+    unix: i64,
+) -> Plan {
     let mut left_alone = survey.problems.clone();
     let mut groups: BTreeMap<(String, PathBuf), Group<'_>> = BTreeMap::new();
     let mut by_leaf: HashMap<Fingerprint, (String, PathBuf)> = HashMap::new();
@@ -83,6 +89,13 @@ pub fn plan(survey: &Survey, config: Option<&Config>, listed: &[ListedOrder], un
                 continue;
             }
         };
+        let is_plain = file.mentions.iter().all(|mention| mention.role == Role::Plain);
+        if is_plain && file.has_text {
+            let text = "there is other text beside its certificate, which would be lost; left alone, unless a server names \
+                        it as its certificate";
+            left_alone.push(Problem { place: whole(path), text: text.into() });
+            continue;
+        }
         let key =
             by_leaf.entry(leaf.fingerprint()).or_insert_with(|| (base_name(&leaf), path.clone())).clone();
         let group = groups.entry(key).or_insert_with(|| Group { leaf, files: Vec::new() });
@@ -91,8 +104,16 @@ pub fn plan(survey: &Survey, config: Option<&Config>, listed: &[ListedOrder], un
     let mut taken: BTreeSet<String> =
         config.iter().flat_map(|config| config.orders.iter().map(|order| order.name.to_string())).collect();
     let mut orders = Vec::new();
+    // Of several with the same names, the one that is served, or else the newest, gets the plain name.
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by(|((base, path), group), ((other_base, other_path), other)| {
+        let rank = |group: &Group<'_>| (!group.is_named(), std::cmp::Reverse(group.leaf.not_before()));
+        base.cmp(other_base).then(rank(group).cmp(&rank(other))).then(path.cmp(other_path))
+    });
     for ((base, first), group) in &groups {
-        let known = config.and_then(|config| configured(config, group));
+        let known = config
+            .and_then(|config| configured(config, group))
+            .or_else(|| installed.get(&group.leaf.fingerprint()).cloned());
         match planned(group, survey, unix) {
             Ok(mut order) => {
                 order.is_configured = known.is_some();
@@ -120,7 +141,7 @@ pub fn plan(survey: &Survey, config: Option<&Config>, listed: &[ListedOrder], un
         }
         stays
     });
-    chains(survey, &mut orders, &mut left_alone);
+    chains(survey, &mut orders, &mut left_alone, unix);
     orders.sort_by(|a, b| a.name.cmp(&b.name));
     left_alone.sort();
     left_alone.dedup();
@@ -131,6 +152,12 @@ pub fn plan(survey: &Survey, config: Option<&Config>, listed: &[ListedOrder], un
 struct Group<'a> {
     leaf: Certificate,
     files: Vec<(&'a PathBuf, &'a FoundFile)>,
+}
+
+impl Group<'_> {
+    fn is_named(&self) -> bool {
+        self.files.iter().any(|(_, file)| file.mentions.iter().any(|mention| mention.server.is_some()))
+    }
 }
 
 fn whole(path: &Path) -> Place {
@@ -253,14 +280,24 @@ fn planned(group: &Group<'_>, survey: &Survey, unix: i64) -> Result<Planned, Str
     };
     let mut servers = BTreeSet::new();
     let mut copies = Vec::new();
-    for (path, file) in &group.files {
+    let is_named = |file: &FoundFile| file.mentions.iter().any(|mention| mention.server.is_some());
+    // Where servers name files, others with the same certificate are leftovers, or another program's.
+    let any_is_named = group.files.iter().any(|(_, file)| is_named(file));
+    for (path, file) in group.files.iter().filter(|(_, file)| is_named(file) || !any_is_named) {
         servers.extend(file.mentions.iter().filter_map(|mention| mention.server));
         let from = kind_of(path, file, survey);
-        let mut mode = file.mode;
+        let mut mode = file.mode & Files::WIDEST_MODE;
+        if mode != file.mode {
+            notes.push(format!(
+                "{} has mode {:04o}; it gets mode {mode:04o} when the files are next looked at",
+                shown(path),
+                file.mode
+            ));
+        }
         if from.holds_key() && mode & !Files::COMBINED_MODE != 0 {
             mode &= Files::COMBINED_MODE;
             notes.push(format!(
-                "{} holds the private key and has mode {:04o}; it gets mode {mode:04o}",
+                "{} holds the private key and has mode {:04o}; it gets mode {mode:04o} when the files are next looked at",
                 shown(path),
                 file.mode
             ));
@@ -379,7 +416,11 @@ fn acme(folder: &Path, leaf: &Certificate) -> Option<String> {
 }
 
 /// Files with intermediates alone: a copy, where they belong to one order.
-fn chains(survey: &Survey, orders: &mut [Planned], left_alone: &mut Vec<Problem>) {
+fn chains(survey: &Survey, orders: &mut [Planned], left_alone: &mut Vec<Problem>, unix: i64) {
+    let built: HashMap<Fingerprint, Vec<Certificate>> = orders
+        .iter()
+        .map(|order| (order.leaf.fingerprint(), chain::build(&order.leaf, &order.pool, unix).intermediates))
+        .collect();
     for (path, file) in &survey.files {
         if file.certificates.is_empty() || !file.certificates.iter().all(Certificate::is_ca) {
             continue;
@@ -395,9 +436,12 @@ fn chains(survey: &Survey, orders: &mut [Planned], left_alone: &mut Vec<Problem>
                             && chain.place.file == other.place.file
                             && chain.block == other.block
                     }
+                    // Anything else beside a certificate is somebody's: a trust anchor, or a bundle of them.
                     Role::Plain => {
-                        path.parent() == copy.to.parent()
-                            && file.certificates.iter().all(|part| order.pool.contains(part))
+                        order.servers.is_empty()
+                            && !file.has_text
+                            && path.parent() == copy.to.parent()
+                            && built.get(&order.leaf.fingerprint()) == Some(&file.certificates)
                     }
                     Role::Certificate | Role::Key => false,
                 })
@@ -422,7 +466,7 @@ fn chains(survey: &Survey, orders: &mut [Planned], left_alone: &mut Vec<Problem>
                     to: path.clone(),
                     owner: file.owner.clone(),
                     group: file.group.clone(),
-                    mode: file.mode,
+                    mode: file.mode & Files::WIDEST_MODE,
                     content: file.content.clone(),
                     place: first_place(path, file),
                 });

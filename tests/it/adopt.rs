@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use certcollectd::effects::store::lock::Lock;
 use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product};
 
 use crate::setting::Setting;
@@ -316,11 +317,11 @@ fn a_list_with_everything_wrong_writes_nothing() {
     for (text, expected) in [
         (
             format!("{head}a,7,www.example.com\na,8,a.example.com\n").into_bytes(),
-            "line 3: the name \"a\" is in line 2",
+            "line 3: the name \"a\" is that of line 2",
         ),
         (
             format!("{head}a,7,www.example.com\nb,7,a.example.com\n").into_bytes(),
-            "line 3: the order number \"7\" is in line 2",
+            "line 3: the order number \"7\" is that of line 2",
         ),
         ([head.as_bytes(), b"a,7,\xff\n"].concat(), "line 2: is not UTF-8"),
         (format!("{head}a,7,\"www.example.com\n").into_bytes(), "line 2: a quote is not closed"),
@@ -370,7 +371,7 @@ fn what_is_there_is_not_overwritten_and_what_is_unclear_not_taken() {
     std::fs::remove_file(setting.path("orders.d/www.example.com.toml")).unwrap();
     setting.write("numbers.csv", "name,order_number,domains\nwww.example.com,7,www.example.com\n");
     let (code, said) = adopt(&setting, &arguments);
-    assert!(code == 2 && said.contains("nothing was written"), "{code} {said}");
+    assert!(code == 1 && said.contains("www.example.com: not taken over: its entry would"), "{code} {said}");
     assert!(!setting.path("orders.d/www.example.com.toml").exists());
     // Without a folder for orders there is no place to write to.
     setting.write_configuration();
@@ -497,4 +498,176 @@ fn chains_lists_and_folders_go_where_they_belong() {
         "{said}"
     );
     assert!(said.contains("  key      haproxy/folder/d.pem.key\n"), "{said}");
+}
+
+/// What a run with these numbers by name says, for files below `tls`.
+fn take(setting: &Setting, numbers: &[(&str, &str)], more: &[&str]) -> (i32, String) {
+    let rows: String = numbers.iter().map(|(name, number)| format!("{name},{number},\n")).collect();
+    setting.write("numbers.csv", &format!("name,order_number,domains\n{rows}"));
+    let (numbers, path) = (setting.path("numbers.csv"), setting.path("tls"));
+    let mut arguments = vec!["--numbers", numbers.to_str().unwrap(), path.to_str().unwrap()];
+    arguments.extend(more);
+    adopt(setting, &arguments)
+}
+
+#[test]
+fn trust_anchors_beside_a_certificate_are_left_alone() {
+    let setting = setting();
+    let all = issue(&setting, "7", "www.example.com");
+    let end = all.find("-----END").unwrap() + "-----END CERTIFICATE-----\n".len();
+    let root = setting.vendor().vendor().authorities().root;
+    put(&setting.path("tls/www.crt"), &all[..end]);
+    put(&setting.path("tls/int.pem"), &all[end..]);
+    put(&setting.path("tls/root-ca.pem"), &root);
+    put(&setting.path("tls/ca-bundle.pem"), &format!("{}{root}", &all[end..]));
+    put(&setting.path("tls/www.key"), &setting.key.serialize_pem());
+    let (code, said) = take(&setting, &[("www.example.com", "7")], &["--apply"]);
+    assert_eq!(code, 0, "{said}");
+    let entry = setting.read("orders.d/www.example.com.toml");
+    assert!(entry.contains("tls/int.pem") && entry.contains("tls/www.crt"), "{entry}");
+    assert!(!entry.contains("root-ca") && !entry.contains("ca-bundle"), "{entry}");
+}
+
+#[test]
+fn a_certificate_with_text_beside_it_is_written_over_only_where_a_server_names_it() {
+    let setting = setting();
+    let text = format!("Bag Attributes\n{}", issue(&setting, "7", "www.example.com"));
+    put(&setting.path("tls/www.pem"), &text);
+    put(&setting.path("tls/www.key"), &setting.key.serialize_pem());
+    let (code, said) = take(&setting, &[("www.example.com", "7")], &[]);
+    assert!(code == 1 && said.contains("other text beside its certificate"), "{code} {said}");
+    put(
+        &setting.path("site.conf"),
+        "server {\n ssl_certificate tls/www.pem;\n ssl_certificate_key tls/www.key;\n}\n",
+    );
+    let (code, said) =
+        take(&setting, &[("www.example.com", "7")], &[setting.path("site.conf").to_str().unwrap()]);
+    assert!(code == 0 && said.contains("1 order to take over"), "{code} {said}");
+}
+
+#[test]
+fn the_plain_name_is_that_of_the_certificate_that_is_served() {
+    let setting = setting();
+    // Older and newer ones of the same names come before it in the order of their paths.
+    put(&setting.path("tls/a.pem"), &issue(&setting, "6", "www.example.com"));
+    put(&setting.path("tls/backup/fullchain.bak"), &issue(&setting, "5", "www.example.com"));
+    let served = issue(&setting, "7", "www.example.com");
+    put(&setting.path("tls/www.pem"), &served);
+    put(&setting.path("tls/again.pem"), &served);
+    put(&setting.path("tls/www.key"), &setting.key.serialize_pem());
+    put(&setting.path("sites/.old.conf"), "server {\n ssl_certificate ../tls/hidden.pem;\n}\n");
+    put(
+        &setting.path("site.conf"),
+        "include sites/*;\nserver {\n ssl_certificate tls/www.pem;\n ssl_certificate_key tls/www.key;\n}\n",
+    );
+    let site = setting.path("site.conf").display().to_string();
+    let (code, said) = take(&setting, &[("www.example.com", "7")], &[&site, "--apply"]);
+    assert_eq!(code, 0, "{said}");
+    let entry = setting.read("orders.d/www.example.com.toml");
+    assert!(entry.contains("tls/www.pem") && !entry.contains("a.pem") && !entry.contains("again"), "{entry}");
+    assert!(!said.contains("fullchain.bak") && !said.contains("hidden"), "{said}");
+}
+
+#[test]
+fn a_wide_mode_is_narrowed_and_one_bad_entry_leaves_the_others() {
+    let mut setting = setting();
+    setting.table("[[order]]\nname = \"mine\"\norder_number = \"9\"\ndomains = [\"mine.example.com\"]");
+    write_configuration(&setting);
+    for (number, name, mode) in [("7", "a", 0o666), ("8", "b", 0o4755), ("9", "c", 0o644)] {
+        let path = setting.path(&format!("tls/{name}.pem"));
+        put(&path, &issue(&setting, number, &format!("{name}.example.com")));
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+    put(&setting.path("tls/www.key"), &setting.key.serialize_pem());
+    let numbers = [("a.example.com", "7"), ("b.example.com", "8"), ("c.example.com", "9")];
+    for arguments in [&[][..], &["--apply"]] {
+        let (code, said) = take(&setting, &numbers, arguments);
+        let refused = "c.example.com: not taken over: its entry would make the configuration invalid";
+        assert!(code == 1 && said.contains(refused), "{code} {said}");
+        assert!(said.contains("has mode 4755; it gets mode 0755"), "{said}");
+    }
+    assert!(setting.read("orders.d/a.example.com.toml").contains("mode  = \"0664\""));
+    assert!(setting.read("orders.d/b.example.com.toml").contains("mode  = \"0755\""));
+    assert!(!setting.path("orders.d/c.example.com.toml").exists());
+}
+
+#[test]
+fn what_an_archived_order_serves_is_not_swapped() {
+    let setting = setting();
+    put(&setting.path("tls/www.pem"), &issue(&setting, "7", "www.example.com"));
+    put(&setting.path("tls/www.key"), &setting.key.serialize_pem());
+    let numbers = [("www.example.com", "7")];
+    assert_eq!(take(&setting, &numbers, &["--apply"]).0, 0);
+    // Its entry is gone, and another certificate lies where that was found.
+    std::fs::remove_file(setting.path("orders.d/www.example.com.toml")).unwrap();
+    put(&setting.path("tls/www.pem"), &issue(&setting, "8", "www.example.com"));
+    let link = std::fs::read_link(setting.path("out/www.example.com")).unwrap();
+    let (code, said) = take(&setting, &[("www.example.com", "8")], &["--apply"]);
+    assert!(code == 1 && said.contains("certcollectd forget www.example.com"), "{code} {said}");
+    assert_eq!(std::fs::read_link(setting.path("out/www.example.com")).unwrap(), link);
+    assert!(!setting.path("orders.d/www.example.com.toml").exists());
+    // Forgotten, but somebody may still read through the link.
+    assert_eq!(setting.call(&["forget", "www.example.com"]).0, 0);
+    let (code, said) = take(&setting, &[("www.example.com", "8")], &["--apply"]);
+    assert!(code == 1 && said.contains("leads to another certificate"), "{code} {said}");
+    std::fs::remove_file(setting.path("out/www.example.com")).unwrap();
+    assert_eq!(take(&setting, &[("www.example.com", "8")], &["--apply"]).0, 0);
+}
+
+#[test]
+fn nothing_is_laid_out_while_another_command_has_the_state() {
+    let setting = setting();
+    put(&setting.path("tls/www.pem"), &issue(&setting, "7", "www.example.com"));
+    put(&setting.path("tls/www.key"), &setting.key.serialize_pem());
+    std::fs::create_dir(setting.path("state")).unwrap();
+    let lock = Lock::take(&setting.path("state")).unwrap();
+    let numbers = [("www.example.com", "7")];
+    let (code, said) = take(&setting, &numbers, &["--apply"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(!setting.path("out").join("www.example.com").is_symlink());
+    drop(lock);
+    let folder = std::fs::File::open(setting.path("orders.d")).unwrap();
+    folder.lock().unwrap();
+    let (code, said) = take(&setting, &numbers, &["--apply"]);
+    assert!(code == 2 && said.contains("another `certcollectd adopt`"), "{code} {said}");
+    drop(folder);
+    let (code, said) = take(&setting, &numbers, &["--apply"]);
+    assert!(code == 0 && said.contains("1 order taken over"), "{code} {said}");
+}
+
+#[test]
+fn a_folder_that_does_not_take_every_name_is_not_written_to() {
+    let setting = setting();
+    let text = format!("include = [\"orders.d/[a-z]*.toml\"]\n{}", setting.configuration());
+    setting.write("certcollectd.toml", &text);
+    put(&setting.path("tls/www.pem"), &issue(&setting, "7", "1and1.example.com"));
+    put(&setting.path("tls/www.key"), &setting.key.serialize_pem());
+    let (code, said) = take(&setting, &[("1and1.example.com", "7")], &["--apply"]);
+    assert!(code == 2 && said.contains("nothing was written"), "{code} {said}");
+    assert_eq!(std::fs::read_dir(setting.path("orders.d")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_further_file_of_a_configured_order_is_not_lost_in_silence() {
+    let setting = setting();
+    let certificate = issue(&setting, "7", "www.example.com");
+    put(&setting.path("tls/www.pem"), &certificate);
+    put(&setting.path("tls/www.key"), &setting.key.serialize_pem());
+    let numbers = [("www.example.com", "7")];
+    let (code, said) = take(&setting, &numbers, &["--apply"]);
+    assert!(code == 0 && said.contains("they have no hooks: www.example.com"), "{code} {said}");
+    assert_eq!(take(&setting, &numbers, &["--apply"]).0, 0);
+    let entry = setting.read("orders.d/www.example.com.toml");
+    // Beside the first, and alone.
+    put(&setting.path("other/b.pem"), &certificate);
+    let other = setting.path("other").display().to_string();
+    let (code, said) = take(&setting, &numbers, &[&other, "--apply"]);
+    assert!(
+        code == 1 && said.contains("[[order.copy]]") && said.contains("other/b.pem\"\n"),
+        "{code} {said}"
+    );
+    let (code, said) = adopt(&setting, &["--apply", &other]);
+    assert!(code == 1 && said.contains("other/b.pem\"\n"), "{code} {said}");
+    assert_eq!(setting.read("orders.d/www.example.com.toml"), entry);
+    assert_eq!(std::fs::read_dir(setting.path("orders.d")).unwrap().count(), 1);
 }

@@ -22,6 +22,8 @@ impl Files {
     pub const KEY_MODE: u32 = 0o600;
     /// The widest that a file with a key and more in it may be.
     pub const COMBINED_MODE: u32 = 0o640;
+    /// What a configured mode may have: no file is writable for everyone.
+    pub const WIDEST_MODE: u32 = 0o775;
 
     /// The file name of one kind of content, or `None` where it is not wanted.
     pub fn name(&self, kind: FileKind) -> Option<&str> {
