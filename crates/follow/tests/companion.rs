@@ -392,6 +392,27 @@ fn wrong_arguments_are_usage_errors() {
 }
 
 #[test]
+fn it_copies_itself_for_an_image_that_has_no_cp() {
+    let place = Place::new();
+    fs::create_dir(place.path("shared")).unwrap();
+    for _ in 0..2 {
+        assert!(place.command(&["--install", "shared"]).status().unwrap().success());
+    }
+    let copied = Command::new(place.path("shared/certcollectd-follow")).arg("--version").output().unwrap();
+    assert!(String::from_utf8_lossy(&copied.stdout).starts_with("certcollectd-follow "));
+    assert_eq!(fs::read_dir(place.path("shared")).unwrap().count(), 1);
+
+    let refused = place.command(&["--install", "nowhere"]).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        String::from_utf8_lossy(&refused.stderr).contains("nowhere/certcollectd-follow cannot be written")
+    );
+    let both =
+        place.command(&["--install", "shared", "www", "--", "x"]).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(both.code(), Some(2));
+}
+
+#[test]
 fn a_placeholder_is_served_until_the_first_certificate() {
     let mut place = Place::new();
     place.follow(&["--placeholder", "www.example.com", "--", "./server"]);
