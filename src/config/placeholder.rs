@@ -39,7 +39,7 @@ pub(super) fn expand<'a>(text: &'a str, order: Option<&str>) -> Result<Cow<'a, s
     Ok(Cow::Owned(expanded))
 }
 
-/// As [`file_path`], of an order.
+/// A path of an order, with its name in it.
 pub fn order_path(text: &str, order: Option<&str>) -> Result<PathBuf, InvalidValue> {
     file_path(&expand(text, order)?)
 }
