@@ -133,12 +133,10 @@ pub(super) fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, Diagnos
 
 fn draft_of(diagnostics: &Diagnostics<'_>) -> Draft {
     let main = diagnostics.sources.first().map_or("", |source| source.text.as_str());
-    let (parts, has_gap) =
-        if main.len() > LONGEST { (Vec::new(), true) } else { syntax::parts_with_defaults(main) };
-    let trees: Vec<(usize, Spanned<DeTable<'_>>)> =
-        parts.iter().map(|part| (part.base, DeTable::parse_recoverable(&part.text).0)).collect();
-    // Where there are two, `read_main` says so.
-    let order = trees.iter().find_map(|(base, tree)| {
+    let (part, has_gap) = if main.len() > LONGEST { (None, true) } else { syntax::part_with_defaults(main) };
+    let tree = part.as_ref().map(|part| (part.base, part.tree()));
+    // Where there is a second, `read_main` says so.
+    let order = tree.as_ref().and_then(|(base, tree)| {
         let chunk = Chunk { diagnostics, source: 0, base: *base };
         Table::find(chunk, "defaults", &keys::DEFAULTS, tree.get_ref())
     });

@@ -100,10 +100,9 @@ fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> 
             wanted.entry((kind, name)).or_default().push(index);
         }
     }
-    let parts = sources.first().map(|main| syntax::parts_with_defaults(&main.text).0).unwrap_or_default();
-    let trees: Vec<(usize, Spanned<DeTable<'_>>)> =
-        parts.iter().map(|part| (part.base, DeTable::parse_recoverable(&part.text).0)).collect();
-    let defaults = trees.iter().find_map(|(base, tree)| Some((*base, tree.get_ref().get("defaults")?)));
+    let part = sources.first().and_then(|main| syntax::part_with_defaults(&main.text).0);
+    let tree = part.as_ref().map(|part| (part.base, part.tree()));
+    let defaults = tree.as_ref().and_then(|(base, tree)| Some((*base, tree.get_ref().get("defaults")?)));
     for (number, source) in (0..).zip(sources) {
         for chunk in syntax::chunks(&source.text) {
             let span = |range| Span::of(number, chunk.start, range);

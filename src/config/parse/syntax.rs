@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue, Error};
 
 use super::diagnostic::next_header;
@@ -48,36 +49,60 @@ pub(crate) struct Recovered {
     pub(crate) gaps: Vec<Range<usize>>,
 }
 
-/// A part of the text that may hold `[defaults]`.
+/// The part of the text that holds `defaults`.
 pub(crate) struct DefaultsPart<'a> {
     /// Where it begins.
     pub(crate) base: usize,
     /// Its text, with blanks where it was damaged.
-    pub(crate) text: Cow<'a, str>,
+    text: Cow<'a, str>,
 }
 
-/// All parts that may hold `[defaults]`, and whether some of that could not be read. It may stand below the orders
-/// that it is for.
-pub(crate) fn parts_with_defaults(text: &str) -> (Vec<DefaultsPart<'_>>, bool) {
-    // A key may be written with escapes.
-    let may_hold = |text: &str| text.contains("defaults") || text.contains('\\');
-    let mut parts = Vec::new();
+impl DefaultsPart<'_> {
+    pub(crate) fn tree(&self) -> Spanned<DeTable<'_>> {
+        DeTable::parse_recoverable(&self.text).0
+    }
+}
+
+/// The first part that holds `defaults`, and whether some of what could hold it could not be read. It may stand below
+/// the orders that it is for. Of the parts one tree at a time is in memory.
+pub(crate) fn part_with_defaults(text: &str) -> (Option<DefaultsPart<'_>>, bool) {
     let mut has_gap = false;
-    if !may_hold(text) {
-        return (parts, has_gap);
+    if !may_hold_defaults(text) {
+        return (None, has_gap);
     }
     for range in chunks(text) {
         let (base, chunk) = (range.start, &text[range]);
-        if chunk.len() > LONGEST_CHUNK || !may_hold(chunk) {
-            has_gap |= chunk.len() > LONGEST_CHUNK;
+        if !may_hold_defaults(chunk) {
             continue;
         }
-        let is_sound = DeTable::parse_recoverable(chunk).1.is_empty();
-        has_gap |= !is_sound;
-        let text = if is_sound { Some(Cow::Borrowed(chunk)) } else { recover(chunk).text.map(Cow::Owned) };
-        parts.extend(text.map(|text| DefaultsPart { base, text }));
+        if chunk.len() > LONGEST_CHUNK {
+            has_gap = true;
+            continue;
+        }
+        let (tree, errors) = DeTable::parse_recoverable(chunk);
+        let part = if errors.is_empty() {
+            let is_there = tree.get_ref().contains_key("defaults");
+            is_there.then_some(DefaultsPart { base, text: Cow::Borrowed(chunk) })
+        } else {
+            drop(tree);
+            has_gap = true;
+            let part = recover(chunk).text.map(|text| DefaultsPart { base, text: Cow::Owned(text) });
+            part.filter(|part| part.tree().get_ref().contains_key("defaults"))
+        };
+        if part.is_some() {
+            return (part, has_gap);
+        }
     }
-    (parts, has_gap)
+    (None, has_gap)
+}
+
+/// Whether a line could begin with the key, which may be written with escapes.
+fn may_hold_defaults(text: &str) -> bool {
+    text.lines().any(|line| {
+        let line = line.trim_start_matches(['\u{feff}', ' ', '\t', '[']);
+        let key = line.trim_start_matches(['"', '\'']);
+        key.starts_with("defaults") || key.len() < line.len() && key.contains('\\')
+    })
 }
 
 /// Where to cut: each chunk but the first begins with an `[[order]]` line.
@@ -362,6 +387,30 @@ mod tests {
             .filter(|line| !line.is_empty())
             .collect();
         assert_eq!(kept.join(" | "), rest, "{text:?}");
+    }
+
+    #[test]
+    fn the_part_with_the_defaults_is_found_among_those_that_mention_them() {
+        let orders = "[[order]]\nname = \"x\" # see [defaults], C:\\\n".repeat(3 * CHUNK / 40);
+        let (chunks, (part, has_gap)) = (chunks(&orders).len(), part_with_defaults(&orders));
+        assert!(chunks > 2 && part.is_none() && !has_gap);
+        for table in ["[defaults]", "\t[ \"defaults\" ]", "['defaults']", "[\"d\\u0065faults\"]"] {
+            let text = format!("{orders}{table}\nhooks = []\n{orders}");
+            let (part, has_gap) = part_with_defaults(&text);
+            let part = part.unwrap_or_else(|| panic!("{table} is not found"));
+            assert!(part.tree().get_ref().contains_key("defaults") && !has_gap, "{table}");
+            assert!(
+                part.base > 0 && part.text.len() < 2 * CHUNK,
+                "{table}: {} {}",
+                part.base,
+                part.text.len()
+            );
+        }
+        for text in ["\u{feff}defaults.hooks = []", "[x]\n\"a\" = \"\\n\"\n[ defaults . files ]"] {
+            assert!(part_with_defaults(text).0.is_some(), "{text}");
+        }
+        let (part, has_gap) = part_with_defaults("[defaults]\nhooks = x\nkey_file = \"/k\"\n");
+        assert!(part.is_some() && has_gap);
     }
 
     #[test]
