@@ -19,6 +19,12 @@ use certcollectd_core::config::{Account, Action, Cadence, Config, FileKind, KeyS
 /// Maximum number of names listed where none is similar.
 const LISTED: usize = 10;
 
+const ELSEWHERE: &str = "choose another path for the copy; an existing file there is replaced";
+
+/// What to do about a copy onto one of several candidates.
+pub(crate) const ONE_KEY: &str =
+    "another key in it would be lost; keep that key in a file of its own and name that one in key_file";
+
 /// All of it.
 pub(super) fn check(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     if draft.account_tables == 0 && diagnostics.is_complete() {
@@ -302,33 +308,34 @@ fn copies(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     let inputs = inputs(diagnostics, draft);
     for origin in &orders.copies {
         let path = path_of(origin);
-        let mut refuse = |what: String| {
+        let mut refuse = |what: String, help: &str| {
             // Many orders may have theirs from [defaults].
             if said.insert(origin.to) {
-                Diagnostic::error(what, origin.to)
-                    .help("choose another path for the copy; an existing file there is replaced")
-                    .add_to(diagnostics);
+                Diagnostic::error(what, origin.to).help(help).add_to(diagnostics);
             }
         };
         if path.starts_with(state) || state.starts_with(path) {
-            refuse("a copy conflicts with `state_dir`".to_owned());
+            refuse("a copy conflicts with `state_dir`".to_owned(), ELSEWHERE);
         } else if install.starts_with(path) {
-            refuse("a copy conflicts with `install_dir`".to_owned());
+            refuse("a copy conflicts with `install_dir`".to_owned(), ELSEWHERE);
         } else if let Some(name) = installed(draft, install, path) {
-            refuse(format!("a copy among the installed files of `{name}`"));
+            refuse(format!("a copy among the installed files of `{name}`"), ELSEWHERE);
         } else if let Some(input) = inputs.get(path) {
             match input {
                 Input::Order(what, order, other) => {
                     let owner = origin.order as usize;
-                    // It holds that very key: HAProxy's one file.
-                    let keeps_key = matches!(orders.list[owner].key, KeySource::Keys(_))
-                        && kind_of(origin) == FileKind::Combined;
+                    // With no other order's key, and with its own in it: HAProxy's one file.
                     let foreign = [Some(*order), *other].into_iter().flatten().find(|order| *order != owner);
-                    if let Some(whose) = foreign.or_else(|| (!keeps_key).then_some(owner)) {
-                        refuse(format!("a copy over the {what} of `{}`", orders.list[whose].name));
+                    let name = &orders.list[foreign.unwrap_or(owner)].name;
+                    let key = &orders.list[owner].key;
+                    let holds_it = kind_of(origin) == FileKind::Combined && matches!(key, KeySource::Keys(_));
+                    if foreign.is_some() || !holds_it {
+                        refuse(format!("a copy over the {what} of `{name}`"), ELSEWHERE);
+                    } else if !key.is_one_file() {
+                        refuse(format!("a copy over one of several key files of `{name}`"), ONE_KEY);
                     }
                 }
-                Input::Other(what) => refuse(format!("a copy over {what}")),
+                Input::Other(what) => refuse(format!("a copy over {what}"), ELSEWHERE),
             }
         }
     }

@@ -28,4 +28,5 @@ pub mod reference;
 mod tables;
 mod value;
 
+pub(crate) use cross::ONE_KEY;
 pub use parse::locate;

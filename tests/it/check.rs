@@ -120,6 +120,42 @@ fn what_lies_in_the_place_of_a_copy() {
 }
 
 #[test]
+fn a_copy_takes_the_place_of_no_second_key() {
+    let order = |keys: &str, to: &str| {
+        let mut setting = Setting::new();
+        setting.order(
+            "www",
+            OrderSpec::new(Product::Ssl, "1", &["www.example.com"]),
+            &format!(
+                "key_file = {keys}\n[order.verify]\ntrust = \"off\"\n\
+                 [[order.copy]]\nfrom = \"combined\"\nto = \"$DIR/{to}\""
+            ),
+        );
+        std::fs::copy(setting.path("key.pem"), setting.path("old.key")).unwrap();
+        std::fs::hard_link(setting.path("old.key"), setting.path("hard")).unwrap();
+        setting.write_configuration();
+        setting
+    };
+    let (one, two) = ("\"$DIR/old.key\"", "[\"$DIR/key.pem\", \"$DIR/old.key\"]");
+    let help = "keep that key in a file of its own and name that one in key_file";
+    expect(&order(two, "old.key"), 2, &["a copy over one of several key files of `www`", help]);
+    // By another way to the same file.
+    expect(
+        &order(two, "hard"),
+        2,
+        &["/hard would replace one of several key files of order www", help, "1 error"],
+    );
+    for to in ["old.key", "hard"] {
+        expect(&order(one, to), 0, &["0 errors, 0 warnings"]);
+    }
+    // Nothing is written over it.
+    let setting = order(two, "old.key");
+    let key = setting.read("old.key");
+    assert_eq!(setting.once(&[]).0, 2);
+    assert_eq!(setting.read("old.key"), key);
+}
+
+#[test]
 fn a_link_in_the_place_of_a_copy_is_said_at_the_start_as_well() {
     let mut setting = with_tables("[[order.copy]]\nfrom = \"fullchain\"\nto = \"$DIR/copy.pem\"");
     symlink("/nowhere/site.pem", setting.path("copy.pem")).unwrap();

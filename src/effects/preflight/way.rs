@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::finding;
+use crate::config::ONE_KEY;
 use crate::config::file::Level;
 use crate::config::locate::{Finding, Key};
 use crate::effects::call::credential;
@@ -35,14 +36,20 @@ pub(super) fn look(config: &Config, files: &[&Path], found: &mut Vec<Finding>) {
             let about = Key::order(&order.name, &["copy", "to"]).with(copy.to.to_string_lossy());
             let (name, shown) = (&order.name, copy.to.display());
             // HAProxy's one file holds the very key.
-            let keeps = |input: &Input| copy.from == FileKind::Combined && input.key_of == Some(at);
+            let holds = |input: &Input| copy.from == FileKind::Combined && input.key_of == Some(at);
+            let is_kept = |input: &&Input| holds(input) && order.key.is_one_file();
             let here = identity(&copy.to).and_then(|id| inputs.get(&id));
-            if let Some(Input { what, .. }) = here.into_iter().flatten().find(|input| !keeps(input)) {
+            if let Some(input) = here.into_iter().flatten().find(|input| !is_kept(input)) {
+                let (what, help) = if holds(input) {
+                    (format!("one of several key files of order {name}"), ONE_KEY)
+                } else {
+                    (input.what.clone(), "choose another path for the copy")
+                };
                 found.push(finding(
                     Level::Error,
                     Some(about),
                     format!("order {name}: the copy to {shown} would replace {what}"),
-                    "choose another path for the copy",
+                    help,
                 ));
                 continue;
             }

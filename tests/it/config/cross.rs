@@ -231,10 +231,10 @@ fn files_in_each_others_way() {
 
 /// HAProxy's one file: the copy holds the very key that it replaces.
 #[test]
-fn a_combined_copy_may_replace_the_orders_own_key_file() {
-    let order = |name: &str, number: u32, from: &str| {
+fn a_combined_copy_may_replace_the_orders_only_key_file() {
+    let order = |keys: &str, from: &str| {
         format!(
-            "[[order]]\nname = \"{name}\"\norder_number = \"{number}\"\nkey_file = [\"/k/new.key\", \"/k/a.pem\"]\n\
+            "[[order]]\nname = \"a\"\norder_number = \"1\"\nkey_file = {keys}\n\
              [[order.copy]]\nfrom = \"{from}\"\nto = \"/k/a.pem\"\n"
         )
     };
@@ -242,12 +242,24 @@ fn a_combined_copy_may_replace_the_orders_own_key_file() {
         let problems = |text: &str| said(&format!("{ACCOUNT}{text}"));
         problems(text).lines().filter(|line| line.starts_with("error")).map(str::to_owned).collect::<Vec<_>>()
     };
-    assert_eq!(problems(&order("a", 1, "combined")), [""; 0]);
-    assert_eq!(problems(&order("a", 1, "fullchain")), ["error: a copy over the key_file of `a`"]);
-    assert_eq!(problems(&order("a", 1, "key")), ["error: a copy over the key_file of `a`"]);
+    let one = "\"/k/a.pem\"";
+    for keys in [one, "[\"/k/a.pem\"]", "[\"/k/new.key\", \"/k/old.key\"]"] {
+        assert_eq!(problems(&order(keys, "combined")), [""; 0], "{keys}");
+    }
+    for from in ["fullchain", "key"] {
+        assert_eq!(problems(&order(one, from)), ["error: a copy over the key_file of `a`"]);
+    }
+    // The one whose certificate is installed takes the place of the other.
+    for keys in ["[\"/k/new.key\", \"/k/a.pem\"]", "[\"/k/a.pem\", \"/k/new.key\"]"] {
+        assert_eq!(
+            problems(&order(keys, "combined")),
+            ["error: a copy over one of several key files of `a`"],
+            "{keys}"
+        );
+    }
     // Not where another order reads the key from it, whichever stands first.
     let other = "[[order]]\nname = \"b\"\norder_number = \"2\"\nkey_file = \"/k/a.pem\"\n";
-    let a = order("a", 1, "combined");
+    let a = order(one, "combined");
     for text in [format!("{a}{other}"), format!("{other}{a}")] {
         assert_eq!(problems(&text), ["error: a copy over the key_file of `b`"]);
     }

@@ -195,6 +195,11 @@ pub enum KeySource {
 }
 
 impl KeySource {
+    /// Whether a copy with the key in it may take the file's place: of several, another key would be lost.
+    pub fn is_one_file(&self) -> bool {
+        matches!(self, KeySource::Keys(files) if files.len() == 1)
+    }
+
     /// The files to read, and the key of the configuration that names them.
     pub fn files(&self) -> (&'static str, &[PathBuf]) {
         match self {
