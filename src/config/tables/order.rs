@@ -247,18 +247,22 @@ impl Orders {
 
     /// The finished orders. `accounts` holds one name for each.
     pub(crate) fn settle(self, polling: &Polling, accounts: impl Iterator<Item = Arc<str>>) -> Vec<Order> {
+        let mut list = self.list;
+        // Finished in place: with {name} in [defaults] each order has settings of its own.
+        drop(self.known);
+        if let Some(first) = self.shared.first() {
+            list.iter_mut().for_each(|order| order.settings = first.settings.clone());
+        }
         let mut same: HashSet<Arc<OrderSettings>> = HashSet::new();
-        let settle = |shared: &Shared| {
-            let cadence = cadence(&polling.overrides, &shared.overrides);
-            let settings = Arc::new(OrderSettings { cadence, ..(*shared.settings).clone() });
-            let known = same.get(&settings).cloned();
+        let settle = |mut shared: Shared| {
+            Arc::make_mut(&mut shared.settings).cadence = cadence(&polling.overrides, &shared.overrides);
+            let known = same.get(&shared.settings).cloned();
             known.unwrap_or_else(|| {
-                same.insert(settings.clone());
-                settings
+                same.insert(shared.settings.clone());
+                shared.settings
             })
         };
-        let settings: Vec<Arc<OrderSettings>> = self.shared.iter().map(settle).collect();
-        let mut list = self.list;
+        let settings: Vec<Arc<OrderSettings>> = self.shared.into_iter().map(settle).collect();
         list.shrink_to_fit();
         for ((order, origin), account) in list.iter_mut().zip(self.origins).zip(accounts) {
             order.account = account;
