@@ -62,18 +62,19 @@ fn listener() -> Result<UnixListener, String> {
 /// may hold the pipe open, and is waited for a moment only.
 fn run(program: &str, arguments: &[&str]) -> io::Result<(ExitStatus, String)> {
     let (reader, writer) = io::pipe()?;
+    let last = Arc::new(Mutex::new(LastLine::default()));
+    let (ended, end) = mpsc::channel();
+    let shared = last.clone();
+    // First, since what a command prints must be read.
+    std::thread::Builder::new().spawn(move || {
+        pass_on(reader, &shared);
+        let _ = ended.send(());
+    })?;
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     let mut child = command.spawn()?;
     // The command holds the writing ends, until it is dropped.
     drop(command);
-    let last = Arc::new(Mutex::new(LastLine::default()));
-    let (ended, end) = mpsc::channel();
-    let shared = last.clone();
-    std::thread::spawn(move || {
-        pass_on(reader, &shared);
-        let _ = ended.send(());
-    });
     let status = child.wait()?;
     let _ = end.recv_timeout(DRAIN);
     let last = last.lock().unwrap_or_else(PoisonError::into_inner).text();

@@ -43,12 +43,12 @@ impl Silence {
         let before = tcgetattr(io::stdin())?;
         let shown = before.clone();
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
-        std::thread::spawn(move || {
+        std::thread::Builder::new().spawn(move || {
             if let Some(signal) = signals.forever().next() {
                 let _ = tcsetattr(io::stdin(), OptionalActions::Now, &shown);
                 let _ = emulate_default_handler(signal);
             }
-        });
+        })?;
         let mut silent = before.clone();
         silent.local_modes.remove(LocalModes::ECHO);
         tcsetattr(io::stdin(), OptionalActions::Now, &silent)?;
