@@ -42,6 +42,7 @@ pub(super) fn check(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     account::note_shared_logins(&draft.accounts, diagnostics);
     let accounts = order_accounts(diagnostics, draft);
     hooks(diagnostics, draft);
+    companions(diagnostics, draft);
     same_numbers(diagnostics, draft, &accounts);
     intervals(diagnostics, draft, &accounts);
     responses(diagnostics, draft, &accounts);
@@ -134,6 +135,22 @@ fn hooks(diagnostics: &Diagnostics<'_>, draft: &Draft) {
         draft.hooks.iter().filter(|hook| !used.contains(&*hook.name)).for_each(|hook| {
             diagnostics.add(hook::unused(hook));
         });
+    }
+}
+
+/// Each would take away what the other asks its companion.
+fn companions(diagnostics: &Diagnostics<'_>, draft: &Draft) {
+    let mut known: HashMap<&str, Span> = HashMap::new();
+    for hook::Draft { name_at, hook, .. } in &draft.hooks {
+        let Some(Action::Follow(companion)) = hook.as_ref().map(|hook| &hook.action) else { continue };
+        if let Some(first) = known.insert(&companion.name, *name_at) {
+            Diagnostic::error(format!("two hooks follow the companion `{}`", companion.name), *name_at)
+                .again_after(first)
+                .help(
+                    "name one hook in all orders that it serves, or give each companion a --name of its own",
+                )
+                .add_to(diagnostics);
+        }
     }
 }
 

@@ -337,6 +337,27 @@ fn a_hook_for_nobody() {
 }
 
 #[test]
+fn two_hooks_of_one_companion() {
+    let hook = |name: &str, follow: &str| format!("[[hook]]\nname = \"{name}\"\nfollow = \"{follow}\"\n");
+    let hooks = hook("a", "web") + &hook("b", "/run/follow/web") + &hook("c", "edge");
+    let order = ORDER.to_owned() + "hooks = [\"a\", \"b\", \"c\"]\n";
+    assert_snapshot!(said(&format!("{ACCOUNT}{order}{hooks}")), @r#"
+    error: two hooks follow the companion `web`
+      --> config.toml:15:8
+       |
+    12 | name = "a"
+       |        --- first here
+    ...
+    15 | name = "b"
+       |        ^^^ again here
+       |
+       = help: name one hook in all orders that it serves, or give each companion a --name of its own
+
+    config.toml: 1 error
+    "#);
+}
+
+#[test]
 fn two_accounts_with_one_login() {
     let other = ACCOUNT.replace("main", "other");
     assert_snapshot!(said(&format!("{ACCOUNT}{other}{}account = \"main\"\n", ORDER)), @r#"
