@@ -132,5 +132,7 @@ fn what_a_hostile_container_writes_neither_hangs_nor_misleads() {
     assert!(said(&|| fs::write(&report, vec![b' '; 1 << 20]).unwrap()).contains("larger than"));
     let lie = "{\"version\":1,\"name\":\"\\u001b[31m\",\"instance\":\"1\",\"time\":\"x\",\"ok\":true,\
                \"generations\":{\"www\":\"20200101T000000Z-0\"}}";
-    assert!(said(&|| fs::write(&report, lie).unwrap()).contains("last reported www 20200101T000000Z-0"));
+    assert!(said(&|| fs::write(&report, lie).unwrap()).contains("give it --name edge"));
+    let stale = lie.replace("\\u001b[31m", "edge");
+    assert!(said(&|| fs::write(&report, &stale).unwrap()).contains("last reported www 20200101T000000Z-0"));
 }

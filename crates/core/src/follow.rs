@@ -106,9 +106,21 @@ pub enum Verdict {
 }
 
 /// Judges a report. `wanted` is what the links lead to now, by order: an older generation does not count.
-pub fn judge(report: &Report, request: &Request, wanted: &BTreeMap<String, String>) -> Verdict {
+/// `companion` is the one that was asked.
+pub fn judge(
+    report: &Report,
+    companion: &str,
+    request: &Request,
+    wanted: &BTreeMap<String, String>,
+) -> Verdict {
     let answers = report.answers.as_ref() == Some(&request.id);
     let (name, time) = (Untrusted::new(&report.name), Untrusted::new(&report.time));
+    // It looks for requests under its own name.
+    if report.name != companion {
+        return Verdict::Wait(format!(
+            "the report is that of companion {name}, and {companion} is asked; give it --name {companion}"
+        ));
+    }
     if answers && !report.ok {
         return Verdict::Failed;
     }
@@ -131,7 +143,11 @@ pub fn judge(report: &Report, request: &Request, wanted: &BTreeMap<String, Strin
     match (answers, report.ok) {
         (true, _) => Verdict::Done,
         (false, true) if !request.again => Verdict::Done,
-        (false, _) => Verdict::Wait(format!("companion {name} did not answer; its last report is of {time}")),
+        (false, _) => {
+            let why = report.why.as_ref().filter(|_| !report.ok);
+            let why = why.map(|why| format!(" and says: {why}")).unwrap_or_default();
+            Verdict::Wait(format!("companion {name} did not answer; its last report is of {time}{why}"))
+        }
     }
 }
 
@@ -158,7 +174,7 @@ mod tests {
     }
 
     fn judged(report: &Report, again: bool) -> Verdict {
-        judge(report, &request(again), &[("www".to_owned(), "new".to_owned())].into())
+        judge(report, "web", &request(again), &[("www".to_owned(), "new".to_owned())].into())
     }
 
     fn waits(verdict: &Verdict, word: &str) -> bool {
@@ -179,6 +195,18 @@ mod tests {
         assert!(waits(&judged(&report(false, "new", None), false), "did not answer"));
         assert!(waits(&judged(&report(false, "new", Some("before")), false), "did not answer"));
         assert_eq!(judged(&report(false, "new", Some("now")), false), Verdict::Failed);
+    }
+
+    #[test]
+    fn the_report_of_another_companion_does_not_count() {
+        let other = Report { name: "edge".into(), ..report(true, "new", None) };
+        assert!(waits(&judged(&other, false), "give it --name web"));
+    }
+
+    #[test]
+    fn an_old_failure_is_told_while_there_is_no_answer() {
+        let ended = Report { why: Some(Untrusted::new("it ended")), ..report(false, "new", None) };
+        assert!(waits(&judged(&ended, false), "and says: it ended"));
     }
 
     #[test]

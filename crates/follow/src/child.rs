@@ -1,7 +1,7 @@
 //! Programs that are started, and the last line that they print.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, PipeReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -36,26 +36,29 @@ pub(crate) fn server(words: &[OsString]) -> Result<Pid, String> {
 pub(crate) fn program(words: &[String]) -> Result<Program, String> {
     let failed = |error: io::Error| format!("{} cannot be started: {}", words[0], cause(&error));
     let (reader, writer) = io::pipe().map_err(failed)?;
-    let mut command = command(words);
-    command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(failed)?).stderr(writer);
-    let pid = spawn(command)?;
     let last_line = Arc::new(Mutex::new(None));
     let (read, reading) = channel();
     let last = last_line.clone();
-    std::thread::spawn(move || {
-        let _read: Sender<()> = read;
-        let mut reader = BufReader::new(reader);
-        let mut line = Vec::new();
-        while let Ok(1..) = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
-            let _ = io::stderr().write_all(&line);
-            let text = String::from_utf8_lossy(&line).trim().to_owned();
-            if !text.is_empty() {
-                *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-            }
-            line.clear();
-        }
-    });
+    // First, since a program that is started must be read; it ends with the last writer.
+    std::thread::Builder::new().spawn(move || pass_on(reader, &last, read)).map_err(failed)?;
+    let mut command = command(words);
+    command.stdin(Stdio::null()).stdout(writer.try_clone().map_err(failed)?).stderr(writer);
+    let pid = spawn(command)?;
     Ok(Program { pid, last_line, reading })
+}
+
+/// What a program prints, to standard error, and its last line; `_read` is dropped at the end.
+fn pass_on(reader: PipeReader, last: &Mutex<Option<String>>, _read: Sender<()>) {
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    while let Ok(1..) = reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {
+        let _ = io::stderr().write_all(&line);
+        let text = String::from_utf8_lossy(&line).trim().to_owned();
+        if !text.is_empty() {
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+        }
+        line.clear();
+    }
 }
 
 impl Program {

@@ -76,9 +76,13 @@ fn signal(text: &str) -> Result<HookSignal, String> {
 }
 
 fn host(text: &str) -> Result<String, &'static str> {
-    match text.contains('/') || text.is_empty() {
-        true => Err("it is not a host name; write DIR before --placeholder"),
-        false => Ok(text.to_owned()),
+    let is_in_names = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*' | ':');
+    match text {
+        _ if text.contains('/') || text.is_empty() => {
+            Err("it is not a host name; write DIR before --placeholder")
+        }
+        _ if !text.chars().all(is_in_names) => Err("it is not a host name in ASCII; write others as xn--..."),
+        _ => Ok(text.to_owned()),
     }
 }
 
@@ -218,6 +222,7 @@ mod tests {
             ("/certs/www --signal KILL -- x", "one of HUP"),
             ("/certs/www --signal HUP --run x -- x", "cannot be used with"),
             ("--placeholder a /certs/www -- x", "write DIR before --placeholder"),
+            ("/certs/www --placeholder 'exa mple' -- x", "not a host name in ASCII"),
             ("/certs/www --name A -- x", "names are 1 to 100"),
             ("/certs/www --report /run/A -- x", "give a --name"),
             ("/a/www /b/www -- x", "two directories have the name www"),

@@ -1,7 +1,7 @@
 //! The loop: a look each second, signals, exits.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -39,14 +39,18 @@ pub(crate) fn run(plan: &Plan) -> u8 {
     if let Err(stopped) = wait_for_certificates(plan, &signals) {
         return stopped;
     }
-    let pid = match child::server(&plan.server) {
-        Ok(pid) => pid,
+    // Before the server reads it: what is swapped meanwhile is a change.
+    let view = survey(plan, View::new()).0;
+    match child::server(&plan.server) {
+        Ok(pid) => Companion::new(plan, pid, view).stay(&signals),
         Err(why) => {
             say(&why);
-            return NOT_STARTED;
+            let mut desk = Desk::new(plan.report.clone(), plan.request.clone());
+            let written = desk.write(&report(plan, &desk, &view, None, Some(&Failure::new(why))));
+            written.unwrap_or_else(|why| say(&why));
+            NOT_STARTED
         }
-    };
-    Companion::new(plan, pid).stay(&signals)
+    }
 }
 
 /// Signals in their order, from a thread of their own: those that are passed on, and exits of children.
@@ -93,7 +97,7 @@ fn wait_for_certificates(plan: &Plan, signals: &Receiver<i32>) -> Result<(), u8>
         }
         match signals.recv_timeout(LOOK) {
             Ok(SIGCHLD) => while child::ended().is_some() {},
-            Ok(signal) if is_stop(signal) || signal == Signal::QUIT.as_raw() => {
+            Ok(signal) if is_stop(signal) || stops_a_wait(signal) => {
                 return Err(Ending::Signal(signal).code());
             }
             Ok(_) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
@@ -102,8 +106,51 @@ fn wait_for_certificates(plan: &Plan, signals: &Receiver<i32>) -> Result<(), u8>
     Ok(())
 }
 
+/// A server that gets one of these ends; nginx's image stops with QUIT.
 fn is_stop(signal: i32) -> bool {
-    [Signal::TERM, Signal::INT].iter().any(|stop| stop.as_raw() == signal)
+    [Signal::TERM, Signal::INT, Signal::QUIT].iter().any(|stop| stop.as_raw() == signal)
+}
+
+/// Images of httpd stop with WINCH, those of HAProxy with USR1. Before there is a server they mean nothing else, but WINCH
+/// at a terminal.
+fn stops_a_wait(signal: i32) -> bool {
+    signal == Signal::USR1.as_raw() || signal == Signal::WINCH.as_raw() && !io::stdin().is_terminal()
+}
+
+/// What the directories hold; of one that holds nothing at the moment, what it held `before`, and why.
+fn survey(plan: &Plan, before: View) -> (View, Vec<String>) {
+    let (mut view, mut gone) = (before, Vec::new());
+    for dir in &plan.dirs {
+        match Content::of(&dir.path) {
+            Ok(content) => {
+                let generation = content.generation(&dir.path);
+                view.insert(dir.name.clone(), (content, generation));
+            }
+            Err(why) => gone.push(why),
+        }
+    }
+    (view, gone)
+}
+
+fn report(
+    plan: &Plan,
+    desk: &Desk,
+    view: &View,
+    answers: Option<&String>,
+    failure: Option<&Failure>,
+) -> Report {
+    let generations = view.iter().map(|(name, (_, generation))| (name.clone(), generation.clone()));
+    Report {
+        version: VERSION,
+        name: plan.name.clone(),
+        instance: desk.instance.clone(),
+        time: clock::date(),
+        ok: failure.is_none(),
+        generations: generations.collect(),
+        answers: answers.cloned(),
+        why: failure.map(|failure| Untrusted::new(&failure.why)),
+        last_line: failure.and_then(|failure| failure.last_line.as_deref()).map(Untrusted::new),
+    }
 }
 
 struct Companion<'a> {
@@ -118,31 +165,31 @@ struct Companion<'a> {
     answered: Option<String>,
     /// The server was told to stop: there will be no more reloads.
     stopping: bool,
+    /// It was sent a signal, which may have told it to end.
+    was_signalled: bool,
     next_look: Instant,
     /// What was said last of the directories, and of the report: once is enough.
     said: BTreeMap<&'static str, String>,
 }
 
 impl<'a> Companion<'a> {
-    fn new(plan: &'a Plan, server: Pid) -> Companion<'a> {
+    fn new(plan: &'a Plan, server: Pid, view: View) -> Companion<'a> {
         let now = clock::now();
-        let mut companion = Companion {
+        say(&format!("process {} started{}", server.as_raw_nonzero(), words_of(&view)));
+        Companion {
             plan,
             desk: Desk::new(plan.report.clone(), plan.request.clone()),
             server,
-            attempt: None,
+            // What the server reads at its start is there; whether it copes with it, is seen.
+            attempt: Some(Attempt { view, stage: Stage::Settle, until: now + SETTLE, answers: None }),
             past: None,
             request: None,
             answered: None,
             stopping: false,
+            was_signalled: false,
             next_look: now,
             said: BTreeMap::new(),
-        };
-        let view = companion.view();
-        say(&format!("process {} started{}", server.as_raw_nonzero(), words_of(&view)));
-        // What the server reads at its start is there; whether it copes with it, is seen.
-        companion.attempt = Some(Attempt { view, stage: Stage::Settle, until: now + SETTLE, answers: None });
-        companion
+        }
     }
 
     fn stay(mut self, signals: &Receiver<i32>) -> u8 {
@@ -173,6 +220,7 @@ impl<'a> Companion<'a> {
 
     fn pass_on(&mut self, signal: i32) {
         self.stopping |= is_stop(signal);
+        self.was_signalled = true;
         // One that has just ended is collected next.
         if let Some(signal) = Signal::from_named_raw(signal) {
             let _ = kill_process(self.server, signal);
@@ -183,10 +231,14 @@ impl<'a> Companion<'a> {
         if let Some(Attempt { stage: Stage::Test(program) | Stage::Reload(program), .. }) = &self.attempt {
             program.kill();
         }
-        if !self.stopping {
+        let was_told = self.stopping || self.was_signalled && ending == Ending::Exit(0);
+        if !was_told {
             say(&format!("the server ended: {ending}"));
             let view = match (self.attempt.take(), self.past.take()) {
-                (Some(attempt), _) => attempt.view,
+                (Some(attempt), _) => {
+                    self.answered = attempt.answers.or_else(|| self.answered.take());
+                    attempt.view
+                }
                 (None, Some(past)) => past.view,
                 (None, None) => View::new(),
             };
@@ -195,24 +247,14 @@ impl<'a> Companion<'a> {
         ending.code()
     }
 
-    /// What the directories hold; of one that holds nothing at the moment, what it held before.
+    /// What the directories hold now.
     fn view(&mut self) -> View {
-        let plan = self.plan;
-        let mut view = match (&self.attempt, &self.past) {
+        let before = match (&self.attempt, &self.past) {
             (Some(attempt), _) => attempt.view.clone(),
             (None, Some(past)) => past.view.clone(),
             (None, None) => View::new(),
         };
-        let mut gone = Vec::new();
-        for dir in &plan.dirs {
-            match Content::of(&dir.path) {
-                Ok(content) => {
-                    let generation = content.generation(&dir.path);
-                    view.insert(dir.name.clone(), (content, generation));
-                }
-                Err(why) => gone.push(why),
-            }
-        }
+        let (view, mut gone) = survey(self.plan, before);
         if !gone.is_empty() {
             gone.push("the server keeps what it has".to_owned());
         }
@@ -223,13 +265,16 @@ impl<'a> Companion<'a> {
     fn look(&mut self, now: Instant) {
         let request = self.desk.request();
         self.request = request.filter(|request| self.answered.as_ref() != Some(&request.id));
-        if self.attempt.is_some() || self.stopping {
+        if self.attempt.is_some() {
             return;
         }
         let view = self.view();
         let Some(past) = &self.past else { return };
         match past.next(&view, self.request.as_ref(), now) {
             Next::Nothing => {}
+            Next::Attempt if self.stopping => {
+                self.say_once("stop", "the server was told to stop, and is not reloaded any more".to_owned());
+            }
             Next::Attempt => self.begin(view, now),
             Next::Answer => {
                 self.answered = self.request.take().map(|request| request.id);
@@ -387,18 +432,7 @@ impl<'a> Companion<'a> {
         });
         let failure = rival.as_ref().or(failure);
         self.say_once("rival", rival.as_ref().map(|rival| rival.why.clone()).unwrap_or_default());
-        let generations = view.iter().map(|(name, (_, generation))| (name.clone(), generation.clone()));
-        let report = Report {
-            version: VERSION,
-            name: self.plan.name.clone(),
-            instance: self.desk.instance.clone(),
-            time: clock::date(),
-            ok: failure.is_none(),
-            generations: generations.collect(),
-            answers: self.answered.clone(),
-            why: failure.map(|failure| Untrusted::new(&failure.why)),
-            last_line: failure.and_then(|failure| failure.last_line.as_deref()).map(Untrusted::new),
-        };
+        let report = report(self.plan, &self.desk, view, self.answered.as_ref(), failure);
         let written = self.desk.write(&report);
         self.say_once("report", written.err().unwrap_or_default());
     }

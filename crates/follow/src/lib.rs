@@ -10,7 +10,7 @@
 //!                     placeholder  a self-signed certificate until the first one is there
 //! ```
 //!
-//! It looks once a second and watches nothing: that costs a dozen system calls, needs no watches of the kernel, and
+//! It looks once a second and watches nothing: that costs less than 40 system calls, needs no watches of the kernel, and
 //! works on every mount. A bind mount, an overlay or a network file system may not tell of a change.
 //!
 //! As process 1 it passes signals on, collects the exits of orphans, and ends as the server ends. It never ends the

@@ -19,8 +19,8 @@ const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 const CERTIFICATES: [&str; 3] = ["cert.pem", "chain.pem", "fullchain.pem"];
 const KEY: &str = "privkey.pem";
 
-/// Makes `.www/placeholder` beside the link `www` and lets the link lead there, unless it leads elsewhere meanwhile.
-/// The daemon takes both over with the first certificate.
+/// Makes `.www/placeholder` beside the link `www` and lets the link lead there, unless something else has come there. The
+/// daemon takes both over with the first certificate.
 pub(crate) fn make(link: &Path, names: &[String]) -> Result<(), String> {
     let failed =
         |what: &str, error: &io::Error| format!("cannot make a placeholder: {what}: {}", cause(error));
@@ -29,6 +29,14 @@ pub(crate) fn make(link: &Path, names: &[String]) -> Result<(), String> {
     };
     let store_name = format!(".{}", name.to_string_lossy());
     let store = parent.join(&store_name);
+    let target = Path::new(&store_name).join(PLACEHOLDER);
+    // One of an earlier start.
+    let has_ours = || fs::read_link(link).is_ok_and(|found| found == target);
+    let in_the_way =
+        || format!("cannot make a placeholder: {} is there, and is not replaced; remove it", link.display());
+    if link.symlink_metadata().is_ok() && !has_ours() {
+        return Err(in_the_way());
+    }
     let (certificate, key) = certificate(names)?;
     let made = make_store(parent, &store);
     made.map_err(|error| failed(&store.display().to_string(), &error))?;
@@ -44,11 +52,13 @@ pub(crate) fn make(link: &Path, names: &[String]) -> Result<(), String> {
         write(&dir.join(KEY), key.as_bytes(), 0o600)
     };
     files().map_err(|error: io::Error| failed(&dir.display().to_string(), &error))?;
-    match symlink(Path::new(&store_name).join(PLACEHOLDER), link) {
-        // The first certificate has just come, or this is the link of an earlier start.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(failed(&link.display().to_string(), &error)),
-        Ok(()) => Ok(()),
+    match symlink(&target, link) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(failed(&link.display().to_string(), &error))
+        }
+        // The first certificate may have come just now.
+        Err(_) if !has_ours() && !link.exists() => Err(in_the_way()),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -235,6 +235,7 @@ fn it_ends_as_the_server_ends() {
     assert_eq!(place.report()["why"], "the server ended: exit code 5");
     place.follow(&["--", "./nowhere"]);
     assert_eq!(place.ended(), Some(127));
+    assert_eq!(place.report()["why"], "./nowhere cannot be started: no such file or directory");
     place.until_said("./nowhere cannot be started: no such file or directory");
     fs::remove_file(place.path("www")).unwrap();
     place.follow(&["--wait", "--", "./server"]).until_said("waiting for the first certificate");
@@ -242,12 +243,93 @@ fn it_ends_as_the_server_ends() {
     assert_eq!(place.ended(), Some(128 + 15), "there was no server to pass it to");
 }
 
+/// Container engines stop nginx with QUIT, HAProxy with USR1 and httpd with WINCH.
+#[test]
+fn a_server_that_is_told_to_stop_and_does_is_no_failure() {
+    let mut place = Place::new();
+    place.script("polite", "#!/bin/sh\ntrap 'exit 0' QUIT USR1 WINCH\nwhile :; do sleep 1 & wait $!; done\n");
+    place.install("one");
+    for signal in [Signal::QUIT, Signal::USR1, Signal::WINCH] {
+        let _ = fs::remove_file(place.path("follow-report@web"));
+        place.follow(&["--", "./polite"]).until_reported("one", true);
+        place.signal(signal);
+        assert_eq!(place.ended(), Some(0), "{signal:?}");
+        assert_eq!(place.report()["ok"], true, "{signal:?}: {}", place.report());
+    }
+    fs::remove_file(place.path("www")).unwrap();
+    for signal in [Signal::QUIT, Signal::USR1, Signal::WINCH] {
+        fs::write(place.path("said"), "").unwrap();
+        place.follow(&["--wait", "--", "./polite"]).until_said("waiting for the first certificate");
+        place.signal(signal);
+        assert_eq!(place.ended(), Some(128 + signal.as_raw()), "{signal:?}");
+    }
+}
+
+#[test]
+fn a_server_that_a_reload_ends_is_told_to_who_asked() {
+    let mut place = Place::new();
+    place.script("brittle", "#!/bin/sh\ntrap 'exit 11' HUP\nwhile :; do sleep 1 & wait $!; done\n");
+    place.install("one");
+    place.follow(&["--", "./brittle"]).until_reported("one", true);
+    place.ask("rehearsal", true);
+    assert_eq!(place.ended(), Some(11));
+    let report = place.report();
+    assert_eq!(
+        (&report["answers"], &report["why"]),
+        (&json!("rehearsal"), &json!("the server ended: exit code 11"))
+    );
+}
+
+#[test]
+fn a_command_that_no_thread_can_read_is_a_failed_reload() {
+    // Limits do not hold root; a user of its own has no other threads.
+    if !rustix::process::geteuid().is_root() {
+        return println!("skipped: needs root to be another user");
+    }
+    let mut place = Place::new();
+    fs::set_permissions(place.dir.path(), PermissionsExt::from_mode(0o777)).unwrap();
+    place.install("one");
+    let binary = place.path("companion");
+    fs::copy(env!("CARGO_BIN_EXE_certcollectd-follow"), &binary).unwrap();
+    let log = fs::File::options().create(true).append(true).open(place.path("said")).unwrap();
+    let mut command = Command::new("setpriv");
+    // The companion, its thread for signals, the server, and one more.
+    command.args(["--reuid=48213", "--regid=48213", "--clear-groups", "prlimit", "--nproc=4:4"]);
+    command.arg(&binary).args(["www", "--run", "true", "--", "sleep", "3600"]);
+    command.current_dir(place.dir.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    place.companions.push(command.spawn().unwrap());
+    place.until_reported("one", true);
+    place.install("two");
+    place.until_reported("two", false);
+    let why = place.report()["why"].to_string();
+    assert!(why.contains("true cannot be started"), "{why}");
+    place.signal(Signal::TERM);
+    assert_eq!(place.ended(), Some(128 + 15), "it still stands between the server and its container");
+}
+
+#[test]
+fn what_is_in_the_way_of_a_placeholder_stays() {
+    let mut place = Place::new();
+    fs::create_dir(place.path("www")).unwrap();
+    place.follow(&["--placeholder", "www.example.com", "--", "./server"]);
+    place.until_said("www is there, and is not replaced");
+    fs::remove_dir(place.path("www")).unwrap();
+    place.point_at(".www/gone");
+    place.follow(&["--placeholder", "www.example.com", "--name", "other", "--", "./server"]);
+    place.until("the other says so, too", |place| {
+        place.text("said").matches("www is there, and is not replaced").count() == 2
+    });
+    assert!(!place.text("said").contains("a placeholder is served"), "{}", place.text("said"));
+    assert!(!place.path(".www/placeholder").exists(), "and no key is left");
+}
+
 #[test]
 fn each_signal_is_passed_on_and_who_ignores_it_is_left_to_the_sender() {
     let mut place = Place::new();
     place.script(
         "stubborn",
-        "#!/bin/sh\ntrap 'echo term >>log' TERM\ntrap 'echo usr1 >>log; exit 0' USR1\necho start >>log\n\
+        "#!/bin/sh\ntrap 'echo term >>log' TERM\ntrap 'echo usr1 >>log; exit 0' USR1\n\
+         trap 'echo reload >>log' HUP\necho start >>log\n\
          while :; do sleep 1 & wait $!; done\n",
     );
     place.install("one");
@@ -257,6 +339,7 @@ fn each_signal_is_passed_on_and_who_ignores_it_is_left_to_the_sender() {
         place.until("it arrives", |place| place.lines("log").len() == 1 + times);
     }
     place.install("two");
+    place.until_said("told to stop, and is not reloaded any more");
     place.signal(Signal::USR1);
     assert_eq!(place.ended(), Some(0));
     assert_eq!(place.lines("log"), ["start", "term", "term", "usr1"]);

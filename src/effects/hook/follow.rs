@@ -43,6 +43,7 @@ pub(super) async fn ask(run: &HookRun, companion: &Companion, groups: ProcessGro
     let desk = Arc::new(Desk {
         report: companion.report(dir),
         request: follow::request_file(dir, &companion.name),
+        companion: companion.name.clone(),
         installed: installed.collect(),
         wanted: Request { version: VERSION, id: random_name(), again: run.rehearsal },
         begun,
@@ -103,6 +104,7 @@ async fn wait(desk: &Arc<Desk>, delay: &mut Delay) -> HookResult {
 
 /// The files of one run.
 struct Desk {
+    companion: String,
     report: PathBuf,
     request: PathBuf,
     /// Orders, their links, and the generations that the hook is owed for.
@@ -126,7 +128,7 @@ impl Desk {
 
     fn look(&self) -> Result<(Verdict, Report), Reason> {
         let report = self.read()?;
-        let verdict = judge(&report, &self.wanted, &self.current());
+        let verdict = judge(&report, &self.companion, &self.wanted, &self.current());
         Ok((verdict, report))
     }
 
