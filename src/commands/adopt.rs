@@ -20,6 +20,7 @@ use crate::config::file::{self, Level, Source};
 use crate::config::orders_csv::{self, ListedOrder};
 use crate::effects::errno::cause;
 use crate::effects::files::read_file;
+use crate::effects::install::keys::candidate;
 use crate::effects::install::takeover::lay_out;
 use crate::effects::new_files::NewFile;
 use crate::effects::ownership::user_name;
@@ -30,8 +31,9 @@ use crate::sources::{clock, control};
 use crate::takeover::entry::{copy_lines, entry, hooks};
 use crate::takeover::plan::{Number, Plan, Planned, PlannedCopy, plan};
 use crate::takeover::{self, Server, Survey};
-use certcollectd_core::cert::Fingerprint;
-use certcollectd_core::config::{Config, count};
+use certcollectd_core::cert::san::covers;
+use certcollectd_core::cert::{Fingerprint, PublicKeys};
+use certcollectd_core::config::{Config, KeySource, count};
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::id::OrderId;
 use certcollectd_core::engine::install::{InstallError, Stage};
@@ -485,6 +487,11 @@ fn wanted<'a>(
         if refused.contains(&name) || installed.contains(&name) {
             return false;
         }
+        if let Some(why) = is_another(known, order) {
+            print_error(&format!("{name}: not taken over: what is served at its paths {why}"));
+            refused.insert(name);
+            return false;
+        }
         let link = config.install_dir.join(&*name);
         let is_free = !link.is_symlink() || leads_to(&link, order);
         if !is_free {
@@ -498,6 +505,18 @@ fn wanted<'a>(
         is_free
     });
     Ok((wanted, refused))
+}
+
+/// Why what was found is not this order's, as far as its entry tells: its names, its key.
+fn is_another(known: &certcollectd_core::config::Order, order: &Planned) -> Option<String> {
+    let missing = known.domains.iter().find(|domain| !covers(order.leaf.names(), domain));
+    if let Some(domain) = missing {
+        return Some(format!("does not cover {domain}"));
+    }
+    let KeySource::Keys(paths) = &known.key else { return None };
+    let keys: Vec<PublicKeys> = paths.iter().filter_map(|path| candidate(path).key.ok()).collect();
+    let fits = keys.is_empty() || keys.iter().any(|key| key.matches(&order.leaf));
+    (!fits).then(|| "does not fit its key_file".to_owned())
 }
 
 /// Whether a link of ours leads to a generation of the order's certificate.

@@ -511,6 +511,28 @@ fn take(setting: &Setting, numbers: &[(&str, &str)], more: &[&str]) -> (i32, Str
 }
 
 #[test]
+fn a_configured_order_takes_over_only_what_is_its_own() {
+    let setting = setting();
+    let (certificate, other) = (setting.path("tls/site.crt"), rcgen::KeyPair::generate().unwrap());
+    put(&certificate, &issue(&setting, "7", "other.example.com"));
+    put(&setting.path("tls/site.key"), &setting.key.serialize_pem());
+    put(&setting.path("other.key"), &other.serialize_pem());
+    for (line, why) in [
+        ("domains = [\"www.example.com\"]".to_owned(), "does not cover www.example.com"),
+        (format!("key_file = \"{}\"", setting.path("other.key").display()), "does not fit its key_file"),
+    ] {
+        let entry = format!(
+            "[[order]]\nname = \"www\"\norder_number = \"7\"\n{line}\n[[order.copy]]\nfrom = \"fullchain\"\nto = \"{}\"\n",
+            certificate.display()
+        );
+        setting.write("orders.d/www.toml", &entry);
+        let (code, said) = adopt(&setting, &["--apply", setting.path("tls").to_str().unwrap()]);
+        assert!(code == 1 && said.contains(why), "{code} {said}");
+        assert!(!setting.path("out/www").is_symlink(), "{said}");
+    }
+}
+
+#[test]
 fn trust_anchors_beside_a_certificate_are_left_alone() {
     let setting = setting();
     let all = issue(&setting, "7", "www.example.com");
