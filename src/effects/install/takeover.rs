@@ -1,10 +1,11 @@
 //! Laying out a takeover: the certificates that are served as a generation, with the link to it. What is served
 //! is not touched.
 
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Gid, Uid, chownat, fchown};
+use rustix::fs::{FileType, Gid, Mode, OFlags, Uid, fchown, fstat, openat};
 
 use super::activate::activate;
 use super::dir::Dir;
@@ -36,7 +37,7 @@ pub fn lay_out(install_dir: &Path, wanted: &Stage, served: &[&[u8]]) -> Result<S
         staged.files.push(InstalledFile { name, digest: Fingerprint::of(content), mode: Files::MODE });
     }
     generation.sync()?;
-    give_to_daemon(install_dir, &store, &generation, &staged.files)?;
+    give_to_daemon(install_dir, &wanted.files, &store, &generation, &staged.files)?;
     activate(
         install_dir,
         &Activate {
@@ -53,9 +54,11 @@ pub fn lay_out(install_dir: &Path, wanted: &Stage, served: &[&[u8]]) -> Result<S
     Ok(staged)
 }
 
-/// Made by root, it belongs to whoever `install_dir` belongs to: the daemon writes the next one.
+/// Made by root, it belongs to whoever `install_dir` belongs to, unless the configuration names another: the daemon
+/// writes the next one.
 fn give_to_daemon(
     install_dir: &Path,
+    wanted: &Files,
     store: &Dir,
     generation: &Dir,
     files: &[InstalledFile],
@@ -64,13 +67,49 @@ fn give_to_daemon(
     if !rustix::process::geteuid().is_root() || found.uid() == 0 {
         return Ok(());
     }
-    let (uid, gid) = (Some(Uid::from_raw(found.uid())), Some(Gid::from_raw(found.gid())));
+    let (uid, gid) = (Uid::from_raw(found.uid()), Gid::from_raw(found.gid()));
     for file in files {
-        chownat(generation, &*file.name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
-            .map_err(|why| failed("set the owner of", &generation.path().join(&file.name), why))?;
+        let name = &*file.name;
+        let (owner, group) = match is_as_found(name) {
+            true => (Some(uid), Some(gid)),
+            false => (wanted.owner.is_none().then_some(uid), wanted.group.is_none().then_some(gid)),
+        };
+        give(generation, name, owner, group)
+            .map_err(|why| failed("set the owner of", &generation.path().join(name), why))?;
     }
     for dir in [generation, store] {
-        fchown(dir, uid, gid).map_err(|why| failed("set the owner of", dir.path(), why))?;
+        fchown(dir, Some(uid), Some(gid)).map_err(|why| failed("set the owner of", dir.path(), why))?;
     }
     Ok(())
+}
+
+/// Gives a file of ours away. One that was put in its place, such as a hard link to somebody else's, stays as it is.
+fn give(dir: &Dir, name: &str, owner: Option<Uid>, group: Option<Gid>) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = openat(dir, name, flags, Mode::empty())?;
+    let stat = fstat(&file)?;
+    if stat.st_nlink != 1 || FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return Err(io::Error::other("it is not the file that was written"));
+    }
+    Ok(fchown(&file, owner, group)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hard_link_is_not_given_away() {
+        let temp = tempfile::tempdir().unwrap();
+        std::fs::write(temp.path().join("ours"), "x").unwrap();
+        std::fs::write(temp.path().join("theirs"), "x").unwrap();
+        std::fs::hard_link(temp.path().join("theirs"), temp.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("theirs", temp.path().join("symlink")).unwrap();
+        let dir = Dir::open(temp.path()).unwrap();
+        let me = Some(rustix::process::geteuid());
+        assert!(give(&dir, "ours", me, None).is_ok());
+        for name in ["link", "symlink", "missing"] {
+            assert!(give(&dir, name, me, None).is_err(), "{name}");
+        }
+    }
 }
