@@ -9,7 +9,7 @@
 //! - `cross`: what holds between tables
 //! - `file`: all files to the configuration
 //! - `fragment`: one included file beside the others
-//! - `orders_csv`: a list of orders, which becomes a configuration
+//! - `orders_csv`, `write`: a list of orders, which becomes a configuration
 //!
 //! `reference` describes it to people and editors, from `keys` and the example file.
 
@@ -27,6 +27,7 @@ pub mod placeholder;
 pub mod reference;
 mod tables;
 mod value;
+pub mod write;
 
 pub(crate) use cross::ONE_KEY;
 pub use parse::locate;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::plan::{Number, Planned, PlannedCopy};
+use crate::config::write::{order_path, quoted};
 use certcollectd_core::config::Config;
 
 /// The text of the order's file.
@@ -24,7 +25,7 @@ pub fn entry(order: &Planned, account: Option<&str>, config: Option<&Config>) ->
         line("domains", format!("[{}]", domains.join(", ")));
     }
     if let Some(key) = &order.key {
-        line("key_file", path(&key.to_string_lossy()));
+        line("key_file", order_path(key));
     }
     let hooks = hooks(order, config);
     if !hooks.is_empty() {
@@ -40,7 +41,7 @@ pub fn copy_lines(copy: &PlannedCopy) -> String {
     format!(
         "\n[[order.copy]]\nfrom  = {}\nto    = {}\nowner = {}\ngroup = {}\nmode  = \"{:04o}\"\n",
         quoted(copy.from.as_str()),
-        path(&copy.to.to_string_lossy()),
+        order_path(&copy.to),
         quoted(&copy.owner),
         quoted(&copy.group),
         copy.mode
@@ -51,14 +52,4 @@ pub fn copy_lines(copy: &PlannedCopy) -> String {
 pub fn hooks<'a>(order: &Planned, config: Option<&'a Config>) -> Vec<&'a str> {
     let known = |name: &&str| config.and_then(|config| config.hook(name)).map(|hook| &*hook.name);
     order.servers.iter().filter_map(|server| server.hooks().iter().find_map(&known)).collect()
-}
-
-/// A TOML string: what JSON escapes, TOML does alike, but for one character.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
-}
-
-/// The same of a path, in which braces are doubled: single ones are placeholders.
-fn path(text: &str) -> String {
-    quoted(&text.replace('{', "{{").replace('}', "}}"))
 }

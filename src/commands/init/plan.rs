@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::config::orders_csv::ListedOrder;
 use crate::config::placeholder;
+use crate::config::write::quoted;
 use crate::effects::new_files::NewFile;
 use certcollectd_core::config::name::{InvalidValue, shown};
 
@@ -266,11 +267,6 @@ fn next(answers: &Answers) -> Vec<(String, String)> {
 
 fn path(path: &Path) -> String {
     quoted(&path.display().to_string())
-}
-
-/// A basic string of TOML, which knows all the escapes of JSON.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 #[cfg(test)]
