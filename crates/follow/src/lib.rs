@@ -6,7 +6,7 @@
 //!                     link         which generation each DIR leads to, and what is in it
 //!                     attempt      one start or reload: test, reload, a moment to see whether the server lives
 //!                     child        programs, and the last line that they print
-//!                     report       the report for the daemon, its request
+//!                     report       the report for the daemon, its request; file: how they are written and read
 //!                     placeholder  a self-signed certificate until the first one is there
 //! ```
 //!
@@ -27,6 +27,7 @@ mod child;
 pub mod cli;
 mod clock;
 mod companion;
+pub mod file;
 mod link;
 mod placeholder;
 mod report;

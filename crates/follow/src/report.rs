@@ -1,14 +1,12 @@
 //! The report for the daemon, and its request: small files that are replaced whole.
 
-use std::fs::{self, File, Permissions};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
-use certcollectd_core::follow::{self, MAX_FILE, Report, Request};
-use rustix::fs::OFlags;
+use certcollectd_core::follow::{self, Report, Request};
 
+use crate::file::{read, replace};
 use crate::link::cause;
 
 /// Where results are told.
@@ -41,11 +39,9 @@ impl Desk {
 
     /// Replaces the report.
     pub(crate) fn write(&mut self, report: &Report) -> Result<(), String> {
-        let new = new_name(&self.report, &self.instance);
-        let written = replace(&self.report, &new, &follow::write(report));
+        let written = replace(&self.report, &self.instance, &follow::write(report));
         self.has_written |= written.is_ok();
         written.map_err(|error| {
-            let _ = fs::remove_file(&new);
             let remedy = match error.kind() {
                 io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
                     "; mount a directory that this user may write to and that the daemon sees, and pass --report FILE \
@@ -56,33 +52,4 @@ impl Desk {
             format!("cannot write the report {}: {}{remedy}", self.report.display(), cause(&error))
         })
     }
-}
-
-fn new_name(path: &Path, instance: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{instance}"))
-}
-
-fn replace(path: &Path, new: &Path, content: &[u8]) -> io::Result<()> {
-    match fs::remove_file(new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = File::create_new(new)?;
-    // The daemon is another user.
-    file.set_permissions(Permissions::from_mode(0o644))?;
-    file.write_all(content)?;
-    fs::rename(new, path)
-}
-
-/// Reads a small regular file; a link, or what would keep us waiting, is refused.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut content = Vec::new();
-    file.take(MAX_FILE as u64 + 1).read_to_end(&mut content)?;
-    if content.len() > MAX_FILE { Err(io::Error::other("it is too large")) } else { Ok(content) }
 }

@@ -1,14 +1,11 @@
 //! Hooks that a companion in the web server's container carries out: asked in one file, answered in another.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, Permissions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::fs::OFlags;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{sleep, timeout};
 
@@ -16,11 +13,12 @@ use super::reap::ProcessGroups;
 use crate::effects::access::{self, Reason, Wish};
 use crate::effects::blocking::apart;
 use crate::effects::errno::cause;
-use crate::effects::files::{random_name, read_whole};
+use crate::effects::files::random_name;
 use certcollectd_core::api::Untrusted;
 use certcollectd_core::config::Companion;
 use certcollectd_core::engine::hooks::run::{HookResult, HookRun};
-use certcollectd_core::follow::{self, MAX_FILE, Report, Request, VERSION, Verdict, judge};
+use certcollectd_core::follow::{self, Report, Request, VERSION, Verdict, judge};
+use certcollectd_follow::file;
 
 /// Between two looks at the report. The companion looks once a second.
 const LOOK: Duration = Duration::from_millis(200);
@@ -116,7 +114,7 @@ struct Desk {
 
 impl Desk {
     fn ask(&self) -> Result<(), String> {
-        replace(&self.request, &follow::write(&self.wanted)).map_err(|error| {
+        file::replace(&self.request, &random_name(), &follow::write(&self.wanted)).map_err(|error| {
             format!("it cannot be asked: cannot write {}: {}", self.request.display(), cause(&error))
         })
     }
@@ -134,7 +132,7 @@ impl Desk {
 
     fn read(&self) -> Result<Report, Reason> {
         let shown = self.report.display();
-        let bytes = open(&self.report).and_then(|file| read_whole(file, MAX_FILE)).map_err(|error| {
+        let bytes = file::read(&self.report).map_err(|error| {
             let Reason { cause, remedy } = access::reason(&self.report, Wish::Read, &error);
             Reason { cause: format!("its report {shown} cannot be read: {cause}"), remedy }
         })?;
@@ -147,54 +145,5 @@ impl Desk {
         let of = |dir: &Path| Some(fs::read_link(dir).ok()?.file_name()?.to_str()?.to_owned());
         let current = self.installed.iter();
         current.map(|(order, dir, owed)| (order.clone(), of(dir).unwrap_or_else(|| owed.clone()))).collect()
-    }
-}
-
-/// Opens a file that others may write: no link is followed, and nothing keeps us waiting.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
-}
-
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_string_lossy();
-    let new = path.with_file_name(format!(".{name}.{}", random_name()));
-    let write = || {
-        let mut file = File::create_new(&new)?;
-        // The companion is another user.
-        file.set_permissions(Permissions::from_mode(0o644))?;
-        file.write_all(content)?;
-        fs::rename(&new, path)
-    };
-    write().inspect_err(|_| {
-        let _ = fs::remove_file(&new);
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use super::*;
-
-    #[test]
-    fn what_is_no_plain_file_is_refused_without_waiting() {
-        let temp = tempfile::tempdir().unwrap();
-        let path = |name: &str| temp.path().join(name);
-        fs::write(path("file"), "x").unwrap();
-        assert!(open(&path("file")).is_ok());
-        symlink("file", path("link")).unwrap();
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            path("fifo"),
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::RWXU,
-            0,
-        )
-        .unwrap();
-        for name in ["link", "fifo", "missing", "."] {
-            assert!(open(&path(name)).is_err(), "{name}");
-        }
     }
 }
