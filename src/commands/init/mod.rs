@@ -75,7 +75,7 @@ pub fn init(config: &Path, options: Options) -> Result<(), Exit> {
             "{} is there already, and init overwrites nothing. Edit it, or write another one with --config FILE",
             config.display()
         );
-        return Err(nothing_written(Exit::Usage, &why));
+        return Err(nothing_written(&why));
     }
     let yes = options.yes;
     let answers = answers(options)?;
@@ -92,13 +92,13 @@ pub fn init(config: &Path, options: Options) -> Result<(), Exit> {
                 "{} is there already, with another content. Move it away if it is not needed",
                 file.path.display()
             );
-            return Err(nothing_written(Exit::Usage, &why));
+            return Err(nothing_written(&why));
         }
         missing.push(file);
     }
     print(&plan.shown);
     if !yes && !is_confirmed() {
-        return Err(nothing_written(Exit::Usage, "not confirmed; answer y, or use --yes"));
+        return Err(nothing_written("not confirmed; answer y, or use --yes"));
     }
     write(&missing)?;
     make_dirs(&plan, &place);
@@ -108,8 +108,8 @@ pub fn init(config: &Path, options: Options) -> Result<(), Exit> {
     finish(&place.config, &plan)
 }
 
-fn nothing_written(exit: Exit, why: &str) -> Exit {
-    fail(exit, &format!("{why}. Nothing was written").replace(".. ", ". "))
+fn nothing_written(why: &str) -> Exit {
+    fail(Exit::Usage, &format!("{why}. Nothing was written"))
 }
 
 /// From the options, and from a person at a terminal for what they leave open.
@@ -127,9 +127,9 @@ fn answers(options: Options) -> Result<Answers, Exit> {
     .collect();
     if !has_person && !open.is_empty() {
         let why = format!("{} missing, and there is no terminal to ask at", open.join(", "));
-        return Err(nothing_written(Exit::Usage, &why));
+        return Err(nothing_written(&why));
     }
-    let usage = |why: String| nothing_written(Exit::Usage, &why);
+    let usage = |why: String| nothing_written(&why);
     let absolute = |dir: Option<PathBuf>| {
         let whole = dir.map(std::path::absolute).transpose();
         whole.map_err(|error| usage(format!("--state-dir or --install-dir: {}", cause(&error))))
@@ -155,8 +155,7 @@ fn answers(options: Options) -> Result<Answers, Exit> {
         let server = server.map_or_else(|| ask::server(installed_server()), Ok)?;
         Ok(Answers { login, password, orders, keys, server, state_dir, install_dir })
     };
-    asked()
-        .map_err(|error| nothing_written(Exit::Usage, &format!("the answer was not read: {}", cause(&error))))
+    asked().map_err(|error| nothing_written(&format!("the answer was not read: {}", cause(&error))))
 }
 
 /// The content of a file, or of standard input, without the end of its line.
@@ -247,7 +246,7 @@ fn verify(path: &Path, plan: &Plan) -> Result<(), Exit> {
         Ok(_) => Ok(()),
         Err(problems) => {
             print_error(problems.render(&[source], has_colours()).trim_end());
-            Err(nothing_written(Exit::Usage, "the answers make no sound configuration"))
+            Err(nothing_written("the answers make no sound configuration"))
         }
     }
 }
@@ -276,7 +275,7 @@ fn write(files: &[&NewFile]) -> Result<(), Exit> {
             _ => "",
         };
         let why = format!("{} cannot be written: {}{why}", file.path.display(), cause(&error));
-        return Err(nothing_written(Exit::Usage, &why));
+        return Err(nothing_written(&why));
     }
     Ok(())
 }
