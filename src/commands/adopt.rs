@@ -28,7 +28,7 @@ use crate::effects::store::load::Reader;
 use crate::effects::survey::{USUAL, survey};
 use crate::sources::files::LoadedConfig;
 use crate::sources::{clock, control};
-use crate::takeover::entry::{copy_lines, entry, hooks};
+use crate::takeover::entry::{copy_lines, entry, hooks, lacking_lines};
 use crate::takeover::plan::{Number, Plan, Planned, PlannedCopy, plan};
 use crate::takeover::{self, Server, Survey};
 use certcollectd_core::cert::san::covers;
@@ -67,7 +67,7 @@ pub fn adopt(path: &Path, wish: Wish<'_>) -> Result<(), Exit> {
     };
     let survey = survey(&paths);
     let installed = config.map(installed).unwrap_or_default();
-    let plan = plan(&survey, config, &installed, &listed, clock::now().unix());
+    let plan = plan(&survey, config, &installed, &listed, account.as_deref(), clock::now().unix());
     print(&shown(&plan, &survey, config));
     if plan.orders.is_empty() {
         return Err(fail(
@@ -93,7 +93,7 @@ pub fn adopt(path: &Path, wish: Wish<'_>) -> Result<(), Exit> {
         }
     };
     advise(&plan, config);
-    let is_complete = config.is_none_or(|config| name_missing_copies(&plan, config));
+    let is_complete = config.is_none_or(|config| name_what_lacks(&plan, config));
     result.and(if is_complete { Ok(()) } else { Err(Exit::Failed) })
 }
 
@@ -108,18 +108,22 @@ fn installed(config: &Config) -> BTreeMap<Fingerprint, String> {
         .collect()
 }
 
-/// An entry that is there is not written to: prints the copies that it lacks. `false` if there are any.
-fn name_missing_copies(plan: &Plan, config: &Config) -> bool {
+/// An entry that is there is not written to: prints what it lacks. `false` if files would keep the old certificate.
+fn name_what_lacks(plan: &Plan, config: &Config) -> bool {
     let mut is_complete = true;
     for order in plan.orders.iter().filter(|order| order.is_configured) {
         let Some(known) = config.orders.iter().find(|known| *known.name == *order.name) else { continue };
         let lacks = |copy: &&PlannedCopy| known.copies.iter().all(|known| known.to != copy.to);
-        let lines: String = order.copies.iter().filter(lacks).map(copy_lines).collect();
+        let copies: String = order.copies.iter().filter(lacks).map(copy_lines).collect();
+        let lines = lacking_lines(order, known, config);
         if !lines.is_empty() {
+            print_error(&format!("{}: its entry lacks this. Add to its [[order]]:\n\n{lines}", order.name));
+        }
+        if !copies.is_empty() {
             is_complete = false;
             print_error(&format!(
                 "{}: its entry does not write all files with its certificate; these would keep the old one. Add below \
-                 its [[order]]:\n{lines}",
+                 its [[order]]:\n{copies}",
                 order.name
             ));
         }

@@ -1,10 +1,8 @@
 //! The entry that a planned order gets in the configuration.
 
-use std::fmt::Write;
-
 use super::plan::{Number, Planned, PlannedCopy};
 use crate::config::write::{order_path, quoted};
-use certcollectd_core::config::Config;
+use certcollectd_core::config::{Config, KeySource, Order};
 
 /// The text of the order's file.
 pub fn entry(order: &Planned, account: Option<&str>, config: Option<&Config>) -> String {
@@ -14,26 +12,44 @@ pub fn entry(order: &Planned, account: Option<&str>, config: Option<&Config>) ->
     };
     let place = order.copies.first().map(|copy| copy.place.to_string()).unwrap_or_default();
     let mut text = format!("# Taken over from {}.\n[[order]]\n", place.replace(char::is_control, " "));
-    let mut line = |name: &str, value: String| _ = writeln!(text, "{name:<12} = {value}");
+    let mut line = |name: &str, value: String| text.push_str(&setting(name, &value));
     line("name", quoted(&order.name));
     if let Some(account) = account {
         line("account", quoted(account));
     }
     line("order_number", quoted(number));
     if !order.domains.is_empty() {
-        let domains: Vec<String> = order.domains.iter().map(|domain| quoted(domain)).collect();
-        line("domains", format!("[{}]", domains.join(", ")));
+        line("domains", list(&order.domains));
     }
     if let Some(key) = &order.key {
         line("key_file", order_path(key));
     }
     let hooks = hooks(order, config);
     if !hooks.is_empty() {
-        let hooks: Vec<String> = hooks.iter().map(|hook| quoted(hook)).collect();
-        line("hooks", format!("[{}]", hooks.join(", ")));
+        line("hooks", list(&hooks));
     }
     text.extend(order.copies.iter().map(copy_lines));
     text
+}
+
+/// What the entry of a configured order leaves open, and was found.
+pub fn lacking_lines(order: &Planned, known: &Order, config: &Config) -> String {
+    let key = order.key.as_ref().filter(|_| known.key == KeySource::None);
+    let mut text: String = key.map(|key| setting("key_file", &order_path(key))).unwrap_or_default();
+    let hooks = hooks(order, Some(config));
+    if known.settings.hooks.is_empty() && !hooks.is_empty() {
+        text.push_str(&setting("hooks", &list(&hooks)));
+    }
+    text
+}
+
+fn setting(name: &str, value: &str) -> String {
+    format!("{name:<12} = {value}\n")
+}
+
+fn list(values: &[impl AsRef<str>]) -> String {
+    let values: Vec<String> = values.iter().map(|value| quoted(value.as_ref())).collect();
+    format!("[{}]", values.join(", "))
 }
 
 /// One copy of an entry.

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::{FoundFile, Mention, Place, Problem, Role, Server, Survey, shown};
 use crate::config::orders_csv::ListedOrder;
+use certcollectd_core::api::order::OrderRef;
+use certcollectd_core::cert::san::covers;
 use certcollectd_core::cert::{Certificate, Fingerprint, SanName, chain};
 use certcollectd_core::config::{Config, FileKind, Files, is_name, normal_domain};
 
@@ -66,12 +68,14 @@ pub struct PlannedCopy {
     pub place: Place,
 }
 
-/// Makes the plan. `config` is what is configured already, `installed` what its orders have.
+/// Makes the plan. `config` is what is configured already, `installed` what its orders have, `account` whose the
+/// numbers are, where there are several.
 pub fn plan(
     survey: &Survey,
     config: Option<&Config>,
     installed: &BTreeMap<Fingerprint, String>,
     listed: &[ListedOrder],
+    account: Option<&str>,
     unix: i64,
 ) -> Plan {
     let mut left_alone = survey.problems.clone();
@@ -129,6 +133,9 @@ pub fn plan(
         }
     }
     let unused = give_numbers(&mut orders, listed);
+    if let Some(config) = config {
+        find_by_number(&mut orders, config, account);
+    }
     // Without a number nothing says that an order stands behind it.
     orders.retain(|order| {
         let stays =
@@ -537,4 +544,22 @@ fn give_numbers(orders: &mut [Planned], listed: &[ListedOrder]) -> Vec<String> {
     }
     let unused = listed.iter().zip(&meant).filter(|(_, meant)| meant.is_empty());
     unused.map(|(row, _)| row.name.clone()).collect()
+}
+
+/// An order that is configured under the number already, as `init` writes it, gets no second entry.
+fn find_by_number(orders: &mut [Planned], config: &Config, account: Option<&str>) {
+    let mut known: BTreeSet<String> =
+        orders.iter().filter(|order| order.is_configured).map(|order| order.name.clone()).collect();
+    for order in orders.iter_mut().filter(|order| !order.is_configured) {
+        let Number::Known(number) = &order.number else { continue };
+        let same = config.orders.iter().find(|configured| {
+            matches!(&configured.handle, OrderRef::OrderNumber(text) if **text == **number)
+                && account.is_none_or(|account| *configured.account == *account)
+                && configured.domains.iter().all(|domain| covers(order.leaf.names(), domain))
+        });
+        if let Some(configured) = same.filter(|configured| known.insert(configured.name.to_string())) {
+            order.is_configured = true;
+            order.name = configured.name.to_string();
+        }
+    }
 }

@@ -693,3 +693,36 @@ fn a_further_file_of_a_configured_order_is_not_lost_in_silence() {
     assert_eq!(setting.read("orders.d/www.example.com.toml"), entry);
     assert_eq!(std::fs::read_dir(setting.path("orders.d")).unwrap().count(), 1);
 }
+
+#[test]
+fn an_order_that_is_configured_by_its_number_gets_no_second_entry() {
+    let setting = setting();
+    put(&setting.path("tls/www.pem"), &issue(&setting, "7", "www.example.com"));
+    put(&setting.path("tls/www.key"), &setting.key.serialize_pem());
+    put(
+        &setting.path("site.conf"),
+        "server {\n  ssl_certificate tls/www.pem;\n  ssl_certificate_key tls/www.key;\n}\n",
+    );
+    // As `init` writes it: no key, no copies, a name of its own.
+    let entry = "[[order]]\nname = \"shop\"\norder_number = \"7\"\ndomains = [\"www.example.com\"]\n";
+    setting.write("orders.d/shop.toml", entry);
+    setting.write("numbers.csv", "name,order_number,domains\nshop,7,www.example.com\n");
+    let (numbers, site) = (setting.path("numbers.csv"), setting.path("site.conf"));
+    let arguments = ["--apply", "--numbers", numbers.to_str().unwrap(), site.to_str().unwrap()];
+    let (code, said) = adopt(&setting, &arguments);
+    assert!(code == 1 && said.contains("shop: taken over; it was configured already"), "{code} {said}");
+    assert_eq!(setting.phase("shop"), "guarding");
+    assert_eq!(std::fs::read_dir(setting.path("orders.d")).unwrap().count(), 1);
+    // What it says is lacking completes the entry.
+    let lines: Vec<&str> = said.lines().collect();
+    let block = |from: &str, until: &str| {
+        let start = lines.iter().position(|line| line.starts_with(from)).unwrap_or_else(|| panic!("{said}"));
+        let text = lines[start..].iter().take_while(|line| !line.starts_with(until));
+        text.map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let (settings, copy) = (block("key_file", "shop"), block("[[order.copy]]", "\n"));
+    assert!(settings.contains("hooks        = [\"nginx\"]"), "{said}");
+    setting.write("orders.d/shop.toml", &format!("{entry}{settings}{copy}"));
+    let (code, said) = adopt(&setting, &arguments);
+    assert!(code == 0 && !said.contains("lacks"), "{code} {said}");
+}
