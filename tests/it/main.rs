@@ -45,6 +45,8 @@ mod fragment;
 mod handles;
 /// A first configuration.
 mod init;
+/// The manifests for Kubernetes, and the hook that writes its Secrets.
+mod kubernetes;
 /// The manual: every page renders, and knows what the code knows.
 mod manual;
 /// What a monitoring system is told when nobody is at work any more.
