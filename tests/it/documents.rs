@@ -184,3 +184,60 @@ fn each_dependency_is_accounted_for() {
     assert!(used.len() > 40, "{used:?}");
     assert_eq!(told, used);
 }
+
+/// What a program of ours can print, as its sources have it: without test code, string continuations joined.
+fn sentences() -> String {
+    let mut dirs: Vec<PathBuf> =
+        ["src", "crates/core/src", "crates/follow/src"].map(|dir| root().join(dir)).into();
+    let mut all = String::new();
+    while let Some(dir) = dirs.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && path.file_name().is_some_and(|name| name != "tests.rs")
+            {
+                let text = std::fs::read_to_string(&path).unwrap();
+                all.push_str(text.split("#[cfg(test)]\nmod tests {").next().unwrap());
+            }
+        }
+    }
+    let mut pieces = all.split("\\\n");
+    let first = pieces.next().unwrap().to_owned();
+    pieces.fold(first, |joined, piece| joined + piece.trim_start()).replace("\\\"", "\"")
+}
+
+/// Whether the pieces of a message between its gaps stand in this order, near each other.
+fn is_said(sentences: &str, message: &str) -> bool {
+    const GAP: usize = 200;
+    let mut pieces = message.split('…').filter(|piece| !piece.trim().is_empty());
+    let first = pieces.next().unwrap();
+    let rest: Vec<&str> = pieces.collect();
+    sentences.match_indices(first).any(|(at, _)| {
+        let mut from = at + first.len();
+        rest.iter().all(|piece| {
+            let near = sentences[from..].find(piece).filter(|gap| *gap <= GAP);
+            near.is_some_and(|gap| {
+                from += gap + piece.len();
+                true
+            })
+        })
+    })
+}
+
+/// In the first column of each table of the page stands a message in backticks.
+#[test]
+fn troubleshooting_quotes_what_is_said() {
+    let sentences = sentences();
+    assert!(!is_said(&sentences, "account … is closed: …; this is said nowhere"));
+    let page = read("docs/troubleshooting.md");
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let messages: Vec<&str> = rows.map(|row| row.split('`').nth(1).unwrap()).collect();
+    let rows = page.lines().filter(|line| line.starts_with('|')).count();
+    let heads = 2 * page.lines().filter(|line| line.starts_with("| --- ")).count();
+    assert_eq!(messages.len() + heads, rows, "each row begins with its message");
+    assert!(messages.len() > 80, "the messages are found: {}", messages.len());
+    let wrong: Vec<&&str> = messages.iter().filter(|message| !is_said(&sentences, message)).collect();
+    assert!(wrong.is_empty(), "docs/troubleshooting.md quotes what no source says: {wrong:#?}");
+}
