@@ -1,6 +1,6 @@
 //! `init`: from options or answers to a configuration that works; and what is not written.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -49,6 +49,47 @@ fn run(mut command: Command, typed: &str) -> (i32, String) {
     // One that asks nothing may be gone by now.
     let _ = child.stdin.take().unwrap().write_all(typed.as_bytes());
     said(&child.wait_with_output().unwrap())
+}
+
+/// At a terminal of its own: Ctrl-C while the password is typed. `script` is of util-linux.
+#[test]
+fn an_interrupt_at_the_password_leaves_terminal_and_disk_as_they_were() {
+    let setting = setting();
+    let path = |name: &str| setting.path(name).display().to_string();
+    let config = path("etc/certcollectd.toml");
+    let line = format!(
+        "trap : INT; {} init --config {config} --login {LOGIN} --orders {} --server none --state-dir {} \
+         --install-dir {}; echo \"ended with $?\"; stty -a",
+        env!("CARGO_BIN_EXE_certcollectd"),
+        path("orders.csv"),
+        path("state"),
+        path("out"),
+    );
+    let mut child = Command::new("script")
+        .args(["--quiet", "--command", &line, "/dev/null"])
+        .env("SHELL", "/bin/sh")
+        .env_remove("CERTCOLLECTD_CONFIG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut typed, mut shown) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut said = Vec::new();
+    while !said.ends_with(b"Password (not shown): ") {
+        let mut byte = [0];
+        shown.read_exact(&mut byte).unwrap_or_else(|why| panic!("{why}: {}", said.escape_ascii()));
+        said.push(byte[0]);
+    }
+    typed.write_all(b"half-typed\x03").unwrap();
+    shown.read_to_end(&mut said).unwrap();
+    child.wait().unwrap();
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("ended with 130"), "{said}");
+    assert!(said.split_whitespace().any(|word| word == "echo"), "typing is shown again: {said}");
+    assert!(!said.contains("half-typed"), "{said}");
+    for name in ["etc", "state", "out"] {
+        assert!(!setting.path(name).exists(), "{name} was written");
+    }
 }
 
 fn mode(path: &Path) -> u32 {
