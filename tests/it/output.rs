@@ -59,6 +59,22 @@ fn what_is_worse_than_not_being_heard_keeps_its_exit_code() {
     assert!(code == Some(3) && said.contains("standard output"), "{code:?} {said}");
 }
 
+/// It finds nothing here, which is an exit code of its own.
+#[test]
+fn what_adopt_cannot_print_is_told_beside_what_it_found() {
+    let setting = setting();
+    let arguments = ["adopt", "/dev/null"];
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let (code, said) = run(&setting, &arguments, full.into());
+    assert_eq!(code, Some(1), "{said}");
+    assert_eq!(said.matches("cannot write to standard output").count(), 1, "{said}");
+    assert!(said.contains("nothing was written"), "{said}");
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let (code, said) = run(&setting, &arguments, writer.into());
+    assert!(code == Some(1) && !said.contains("standard output"), "{code:?} {said}");
+}
+
 #[test]
 fn who_closes_a_pipe_has_read_enough() {
     let setting = setting();
