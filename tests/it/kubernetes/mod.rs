@@ -1,5 +1,8 @@
 //! `packaging/kubernetes` without a cluster: the manifests against the schemas of Kubernetes' API, and what these leave open.
 
+/// The hook that writes a Secret.
+mod secret;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -178,6 +181,28 @@ fn check_configuration(file: &str) {
 fn the_sidecar_holds_together() {
     check_pods(&["sidecar.yaml", "secret.yaml"]);
     check_configuration("sidecar.yaml");
+}
+
+#[test]
+fn the_daemon_that_writes_a_secret_holds_together() {
+    check_pods(&["tls-secret.yaml", "secret.yaml"]);
+    check_configuration("tls-secret.yaml");
+    let all = all(&["tls-secret.yaml", "secret.yaml"]);
+    let named = |kind: &str| &all[&(kind.to_owned(), "certcollectd".to_owned())];
+    // The one Secret that it may write is the one that its hook writes, and not that of its own password.
+    let rules = json!([{
+        "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["www-tls"], "verbs": ["patch", "create"],
+    }]);
+    assert_eq!(named("Role")["rules"], rules);
+    let binding = named("RoleBinding");
+    assert_eq!(binding["roleRef"]["name"], named("Role")["metadata"]["name"]);
+    assert_eq!(binding["subjects"], json!([{ "kind": "ServiceAccount", "name": "certcollectd" }]));
+    assert_eq!(named("Deployment")["spec"]["template"]["spec"]["serviceAccountName"], "certcollectd");
+    let configuration = named("ConfigMap")["data"]["certcollectd.toml"].as_str().unwrap();
+    let configuration: toml::Table = configuration.parse().unwrap();
+    let run = configuration["hook"][0]["run"].as_array().unwrap();
+    let run: Vec<&str> = run.iter().map(|word| word.as_str().unwrap()).collect();
+    assert_eq!(run, ["/usr/lib/certcollectd/tls-secret", "www-tls"]);
 }
 
 /// Applied as it is, nobody logs in with a password that is none.
