@@ -481,4 +481,5 @@ fn where_nobody_can_become_another_user_the_volume_is_given_away() {
         setting.path("state").display()
     );
     assert!(text.contains(&remedy) && text.contains("or run the container as user 4000123"), "{text}");
+    assert!(text.contains("name a new directory in it as state_dir"), "{text}");
 }

@@ -146,7 +146,8 @@ fn remedy(dir: &Path, owner: u32, me: u32) -> String {
             format!("run this command as that user, for instance with `{program} -u {}`", sudo_user(owner))
         }
         Some(_) | None => format!(
-            "give the volume to user {me}, which this runs as: chown {me}:{} {}, or run the container as user {owner}",
+            "give the volume to user {me}, which this runs as: chown {me}:{} {}, or run the container as user {owner}; \
+             where that cannot be, as in Kubernetes, name a new directory in it as state_dir",
             rustix::process::getegid().as_raw(),
             dir.display()
         ),
