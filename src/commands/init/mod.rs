@@ -28,6 +28,8 @@ use crate::effects::preflight::SYSTEMD;
 /// The unit's configuration, and where its drop-ins are.
 const UNIT_CONFIG: &str = "/etc/certcollectd/certcollectd.toml";
 const UNIT: &str = "certcollectd.service";
+/// Where the package puts the schema for editors.
+const SCHEMA: &str = "/usr/share/certcollectd/schema.json";
 /// Where systemd looks for units; systemd.unit(5).
 const UNIT_DIRS: [&str; 5] = [
     "/etc/systemd/system",
@@ -196,6 +198,7 @@ fn place(config: PathBuf, answers: &Answers) -> Place {
     Place {
         groups: if is_unit { groups_of(&answers.keys) } else { Vec::new() },
         owner: user.map(|user| (user.uid.as_raw(), user.gid.as_raw())),
+        schema: Path::new(SCHEMA).is_file().then_some(SCHEMA),
         drop_in: is_unit.then(|| Path::new(UNIT_DIRS[0]).join(format!("{UNIT}.d")).join("init.conf")),
         config,
     }

@@ -51,6 +51,8 @@ pub(super) struct Place {
     pub(super) owner: Option<(u32, u32)>,
     /// Groups that may read the keys.
     pub(super) groups: Vec<String>,
+    /// The schema for editors, if it is installed.
+    pub(super) schema: Option<&'static str>,
 }
 
 /// A directory that the service's user must have.
@@ -192,7 +194,8 @@ fn password_file(config: &Path) -> PathBuf {
 }
 
 fn config(place: &Place, answers: &Answers, password: &Path) -> String {
-    let mut text = String::from("# All settings: config/certcollectd.toml, `man certcollectd.toml`\n");
+    let mut text = place.schema.map(|schema| format!("#:schema {schema}\n\n")).unwrap_or_default();
+    text.push_str("# All settings: config/certcollectd.toml, `man certcollectd.toml`\n");
     for (key, dir) in [("state_dir", &answers.state_dir), ("install_dir", &answers.install_dir)] {
         if let Some(dir) = dir {
             let _ = writeln!(text, "{key} = {}", path(dir));
@@ -295,6 +298,7 @@ mod tests {
             drop_in: Some("/etc/systemd/system/certcollectd.service.d/init.conf".into()),
             owner: Some((990, 990)),
             groups: vec!["ssl-cert".into()],
+            schema: Some("/usr/share/certcollectd/schema.json"),
         }
     }
 
@@ -313,14 +317,19 @@ mod tests {
         );
         assert!(config.content.contains("password   = { credential = \"sectigo\" }"), "{}", *config.content);
         assert!(config.content.contains("combined = \"combined.pem\""), "{}", *config.content);
+        let schema = "#:schema /usr/share/certcollectd/schema.json\n";
+        assert!(config.content.starts_with(schema), "an editor reads the first line: {}", *config.content);
+        let manifest = include_str!("../../../Cargo.toml");
+        assert!(manifest.contains("\"usr/share/certcollectd/schema.json\""), "where the package puts it");
         assert!(plan.is_for_unit && plan.has_drop_in && !plan.shown.contains("secret"));
     }
 
     #[test]
     fn without_the_service_the_daemons_user_owns_the_password() {
-        let place = Place { drop_in: None, ..place() };
+        let place = Place { drop_in: None, schema: None, ..place() };
         let plan = plan(&place, &answers());
         let [password, config] = plan.files.as_slice() else { panic!("{}", plan.shown) };
+        assert!(!config.content.contains("#:schema"), "{}", *config.content);
         assert_eq!((password.mode, password.owner), (0o600, Some((990, 990))));
         assert!(
             config.content.contains("password   = { file = \"/etc/certcollectd/password\" }"),
