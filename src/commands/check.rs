@@ -18,7 +18,7 @@ use crate::config::locate::{self, Finding, Key};
 use crate::effects::call::{self, credential};
 use crate::effects::errno::cause;
 use crate::effects::hook::{executable, web};
-use crate::effects::install::{keys, probe};
+use crate::effects::install::{keys, write_test};
 use crate::effects::preflight::User;
 use crate::effects::store::error::{obstacle, try_write};
 use crate::effects::store::load::Reader;
@@ -87,7 +87,7 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
     check_state_dir(&config, &mut report);
     let service = check_rights(&found.sources, &config, &mut report);
     let hindrances =
-        if service.is_some() { probe::probe_for_another(&config) } else { probe::probe(&config) };
+        if service.is_some() { write_test::run_for_another(&config) } else { write_test::run(&config) };
     for problem in hindrances {
         report.error(problem.about, problem.error.to_string(), "");
     }
@@ -188,7 +188,7 @@ fn check_entries(fragment: &Fragment, config: &Config, report: &mut Report) {
     if service != User::me() {
         report.findings.extend(preflight::look_as(config, &[], &service));
     }
-    for problem in probe::probe_for_another(config) {
+    for problem in write_test::run_for_another(config) {
         report.error(problem.about, problem.error.to_string(), "");
     }
     report.findings.retain(|finding| finding.about.as_ref().is_some_and(|about| fragment.holds(about)));

@@ -15,7 +15,7 @@ use crate::config::file::Level;
 use crate::config::invisible;
 use crate::config::locate::{self, Key};
 use crate::effects::call::credential;
-use crate::effects::install::probe;
+use crate::effects::install::write_test;
 use crate::effects::preflight;
 use crate::effects::preflight::User;
 use crate::sources::files::{self, LoadedConfig};
@@ -162,7 +162,7 @@ fn look(found: &LoadedConfig) -> Vec<Finding> {
             fails: finding.level == Level::Error,
         });
     }
-    for problem in probe::probe(&found.config) {
+    for problem in write_test::run(&found.config) {
         let what = if problem.about == Key::top("install_dir") { "nothing" } else { "not everything" };
         findings.push(Finding {
             account: None,

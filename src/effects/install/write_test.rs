@@ -1,4 +1,4 @@
-//! A rehearsal of the installation in each output directory: what fails here would fail later.
+//! A test installation in each output directory: what fails here would fail later.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -13,15 +13,15 @@ use crate::effects::ownership::Ownership;
 use certcollectd_core::config::Config;
 use certcollectd_core::engine::install::InstallError;
 
-/// A rehearsal's directory is named so, and its link with [`LINK`] behind that.
-const PROBE: &str = ".certcollectd-probe-";
+/// A test's directory is named so, and its link with [`LINK`] behind that.
+const PREFIX: &str = ".certcollectd-probe-";
 const LINK: &str = ".link";
 /// Maximum number of directory entries searched for leftovers.
 const MAX_ENTRIES: usize = 100_000;
 
 /// What would fail, and what of the configuration it is about.
 #[derive(Debug)]
-pub struct ProbeError {
+pub struct WriteTestError {
     /// The step that failed.
     pub error: InstallError,
     /// The directory, the owner or the copy.
@@ -30,19 +30,19 @@ pub struct ProbeError {
 
 /// Tries every output directory of a configuration once, and every owner in it; leaves nothing behind but an
 /// `install_dir` that was missing.
-pub fn probe(config: &Config) -> Vec<ProbeError> {
-    probe_all(config, true)
+pub fn run(config: &Config) -> Vec<WriteTestError> {
+    run_all(config, true)
 }
 
-/// As [`probe`] by someone who is not the daemon's user, and must not make a directory that would not be the daemon's.
-pub fn probe_for_another(config: &Config) -> Vec<ProbeError> {
-    probe_all(config, config.install_dir.exists())
+/// As [`run`] by someone who is not the daemon's user, and must not make a directory that would not be the daemon's.
+pub fn run_for_another(config: &Config) -> Vec<WriteTestError> {
+    run_all(config, config.install_dir.exists())
 }
 
 /// A directory, and the owner and group of the files in it.
 type Output<'a> = (PathBuf, Option<&'a str>, Option<&'a str>);
 
-fn probe_all(config: &Config, has_install_dir: bool) -> Vec<ProbeError> {
+fn run_all(config: &Config, has_install_dir: bool) -> Vec<WriteTestError> {
     let mut dirs: BTreeMap<Output<'_>, [Key; 3]> = BTreeMap::new();
     let mut single: Vec<(&Path, Key)> = Vec::new();
     for order in &config.orders {
@@ -73,7 +73,7 @@ fn probe_all(config: &Config, has_install_dir: bool) -> Vec<ProbeError> {
             *known.entry(name).or_insert_with(|| {
                 let unknown = Ownership::lookup(owner, group).err();
                 let is_known = unknown.is_none();
-                problems.extend(unknown.map(|error| ProbeError { error, about }));
+                problems.extend(unknown.map(|error| WriteTestError { error, about }));
                 is_known
             })
         };
@@ -86,8 +86,8 @@ fn probe_all(config: &Config, has_install_dir: bool) -> Vec<ProbeError> {
         if is_install_dir && !has_install_dir {
             continue;
         }
-        if let Err(error) = probe_dir(&dir, is_install_dir, owner, group) {
-            problems.push(ProbeError { error, about });
+        if let Err(error) = test_dir(&dir, is_install_dir, owner, group) {
+            problems.push(WriteTestError { error, about });
             broken = Some(dir);
         }
     }
@@ -95,7 +95,7 @@ fn probe_all(config: &Config, has_install_dir: bool) -> Vec<ProbeError> {
     problems
 }
 
-fn probe_dir(
+fn test_dir(
     path: &Path,
     is_install_dir: bool,
     owner: Option<&str>,
@@ -106,7 +106,7 @@ fn probe_dir(
     clear_leftovers(&base);
     // Between making and locking it, another process may have taken ours for a leftover; not twice.
     for last in [false, true] {
-        let name = format!("{PROBE}{}", random_name());
+        let name = format!("{PREFIX}{}", random_name());
         let inner = base.make(&name, 0o700)?;
         // Held until the handle is closed, however that comes about: says that this one is no leftover.
         let _ = fs::flock(&inner, FlockOperation::NonBlockingLockExclusive);
@@ -120,14 +120,14 @@ fn probe_dir(
     Ok(())
 }
 
-/// What a process that was killed in the middle of its probe left behind.
+/// What a process that was killed in the middle of its test left behind.
 fn clear_leftovers(base: &Dir) {
     for name in base.list(MAX_ENTRIES).unwrap_or_default() {
-        let Some(probe) = name.strip_prefix(PROBE) else { continue };
-        let probe = format!("{PROBE}{}", probe.trim_end_matches(LINK));
-        match base.enter(&probe) {
+        let Some(left) = name.strip_prefix(PREFIX) else { continue };
+        let left = format!("{PREFIX}{}", left.trim_end_matches(LINK));
+        match base.enter(&left) {
             Ok(inner) if fs::flock(&inner, FlockOperation::NonBlockingLockExclusive).is_err() => {}
-            _ => remove(base, &probe),
+            _ => remove(base, &left),
         }
     }
 }
@@ -139,7 +139,7 @@ fn remove(base: &Dir, name: &str) {
 
 /// The steps of an installation: a file with its owner, a link, and its rename into the directory.
 fn walk_through(base: &Dir, inner: &Dir, name: &str, owner: Ownership) -> Result<(), InstallError> {
-    let file = inner.create("file", b"probe\n", 0o600, owner)?;
+    let file = inner.create("file", b"test\n", 0o600, owner)?;
     inner.sync_file("file", &file)?;
     fs::symlinkat(format!("{name}/file"), inner, "link")
         .map_err(|why| failed("make a link in", inner.path(), why))?;
@@ -148,7 +148,7 @@ fn walk_through(base: &Dir, inner: &Dir, name: &str, owner: Ownership) -> Result
 }
 
 /// A file that is a mount of its own cannot be replaced; its directory has to be mounted instead.
-fn mounted_files(paths: Vec<(&Path, Key)>) -> Vec<ProbeError> {
+fn mounted_files(paths: Vec<(&Path, Key)>) -> Vec<WriteTestError> {
     if paths.is_empty() {
         return Vec::new();
     }
@@ -159,7 +159,10 @@ fn mounted_files(paths: Vec<(&Path, Key)>) -> Vec<ProbeError> {
     paths
         .into_iter()
         .filter(|(path, _)| is_mounted(path))
-        .map(|(path, about)| ProbeError { error: failed("replace", path, rustix::io::Errno::BUSY), about })
+        .map(|(path, about)| WriteTestError {
+            error: failed("replace", path, rustix::io::Errno::BUSY),
+            about,
+        })
         .collect()
 }
 
@@ -168,20 +171,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_killed_probe_left_is_removed_and_a_living_one_stays() {
+    fn what_a_killed_test_left_is_removed_and_a_living_one_stays() {
         let temp = tempfile::tempdir().unwrap();
         for dead in ["1", "2"] {
-            let dir = temp.path().join(format!("{PROBE}{dead}"));
+            let dir = temp.path().join(format!("{PREFIX}{dead}"));
             std::fs::create_dir(&dir).unwrap();
-            std::fs::write(dir.join("file"), "probe\n").unwrap();
+            std::fs::write(dir.join("file"), "test\n").unwrap();
         }
-        std::os::unix::fs::symlink("x", temp.path().join(format!("{PROBE}1{LINK}"))).unwrap();
-        std::os::unix::fs::symlink("x", temp.path().join(format!("{PROBE}3{LINK}"))).unwrap();
+        std::os::unix::fs::symlink("x", temp.path().join(format!("{PREFIX}1{LINK}"))).unwrap();
+        std::os::unix::fs::symlink("x", temp.path().join(format!("{PREFIX}3{LINK}"))).unwrap();
         std::fs::write(temp.path().join("site.pem"), "not ours").unwrap();
         let base = Dir::open(temp.path()).unwrap();
-        let living = base.make(format!("{PROBE}4"), 0o700).unwrap();
+        let living = base.make(format!("{PREFIX}4"), 0o700).unwrap();
         fs::flock(&living, FlockOperation::NonBlockingLockExclusive).unwrap();
-        probe_dir(temp.path(), true, None, None).unwrap();
-        assert_eq!(base.list(100).unwrap(), [&format!("{PROBE}4"), "site.pem"]);
+        test_dir(temp.path(), true, None, None).unwrap();
+        assert_eq!(base.list(100).unwrap(), [&format!("{PREFIX}4"), "site.pem"]);
     }
 }
