@@ -210,7 +210,7 @@ fn a_probe_that_does_not_tell_of_the_login_is_spent_and_opens_nothing() {
         let row = world.account_row("main");
         let code = answer.split('\n').next().unwrap();
         let refusal = row["closed"]["text"].as_str().expect("it stays closed").to_owned();
-        let unclear = row["closed"]["unclear"].as_str().expect("the probe told nothing");
+        let unclear = row["closed"]["unclear"].as_str().expect("the trial call told nothing");
         assert!(refusal.contains("login refused") && unclear.contains(code), "{refusal} {unclear}");
         let tells = |said: &&str| {
             said.contains("stays closed") && said.contains(code) && said.contains("resume --account main")

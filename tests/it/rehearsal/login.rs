@@ -140,7 +140,7 @@ fn one_login_after_a_refusal_over_restarts_reloads_and_kills() {
     setting.write("password", "wrong");
     // A changed one, still wrong: one login. The right one: the account opens.
     setting.write("password", "wrong again");
-    setting.until("one probe", |setting| setting.all_calls() == 2);
+    setting.until("one trial call", |setting| setting.all_calls() == 2);
     setting.write("password", PASSWORD);
     setting.until("the account is open", |setting| setting.status()["accounts"][0]["state"] == "open");
     setting.until("everything is collected", |setting| {

@@ -11,7 +11,7 @@ pub enum Command {
     Poll(String),
     /// Resume an order that needed attention.
     Resume(String),
-    /// Let one probe through on a closed account, with another password than the one that was refused.
+    /// Let one trial call through on a closed account, with another password than the one that was refused.
     ResumeAccount(String),
     /// The same with whatever password is there.
     ResumeSamePassword(String),

@@ -41,7 +41,7 @@ words! {
         Accepted = "accepted",
         AccountClosed = "account-closed",
         AccountOpen = "account-open",
-        AccountProbe = "account-probe",
+        AccountTrial = "account-probe",
         Adopted = "adopted",
         Attention = "attention",
         CallLimit = "call-limit",

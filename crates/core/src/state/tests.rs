@@ -147,7 +147,7 @@ fn full_account() -> AccountRecord {
             spent: vec![CredentialTag(1), CredentialTag(2)],
         }),
         login: Some(u64::MAX),
-        probe: true,
+        trial: true,
         paused_until: Some(Time(2)),
         paused_why: Some("limit".into()),
         paused_for: Some(Cause::Unheard),

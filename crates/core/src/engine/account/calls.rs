@@ -21,13 +21,13 @@ impl Accounts<'_> {
     pub(crate) fn begin_call(&mut self, gate: usize, purpose: Purpose, request: Request) {
         let limit = self.config.calls.request_timeout;
         let state = &mut self.gates[gate];
-        let probe = state.record.closed.is_some();
-        state.record.probe = false;
+        let trial = state.record.closed.is_some();
+        state.record.trial = false;
         state.record.called = Some(self.now.time);
         state.record.calling = true;
         state.record.ends = Some(self.now.time + limit);
         state.record.calls += 1;
-        state.in_flight = Some(InFlight { purpose, probe });
+        state.in_flight = Some(InFlight { purpose, trial });
         let account = state.name.clone();
         self.touch_gate(gate);
         self.outbox.start(Effect::Call(Call { account, request }));
@@ -54,12 +54,12 @@ impl Accounts<'_> {
         let in_flight = self.end_call(gate)?;
         match in_flight.purpose {
             Purpose::Poll { order, asked } => {
-                self.gates[gate].record.probe = in_flight.probe;
+                self.gates[gate].record.trial = in_flight.trial;
                 self.order(order).poll_unsent(gate, &asked);
                 Some(order)
             }
             Purpose::SideCall(side_call) => {
-                self.gates[gate].record.probe = in_flight.probe;
+                self.gates[gate].record.trial = in_flight.trial;
                 self.side_call_dropped(gate, side_call);
                 None
             }

@@ -63,7 +63,7 @@ impl Gate {
         if self.in_flight.is_some()
             || self.removed
             || self.held
-            || (self.record.closed.is_some() && !self.record.probe)
+            || (self.record.closed.is_some() && !self.record.trial)
         {
             return None;
         }
@@ -105,7 +105,7 @@ impl Gate {
         if self.removed {
             return Some("its account is no longer configured".into());
         }
-        if let Some(closed) = record.closed.as_ref().filter(|_| !record.probe) {
+        if let Some(closed) = record.closed.as_ref().filter(|_| !record.trial) {
             let remedy = config.account(name).map(|account| account.when_refused()).unwrap_or_default();
             return Some(format!("account {name} is closed: {}; {remedy}", closed.describe()));
         }
@@ -147,7 +147,7 @@ impl Gate {
         }
         self.record.closed =
             Some(Closed { since, text, unclear: None, again, refused: self.sent, tried: None, spent });
-        self.record.probe = false;
+        self.record.trial = false;
     }
 
     /// The one call that was let through did not show whether the login is accepted.
@@ -160,7 +160,7 @@ impl Gate {
     /// The vendor took the login.
     pub fn open(&mut self) {
         self.record.closed = None;
-        self.record.probe = false;
+        self.record.trial = false;
     }
 }
 
@@ -196,7 +196,7 @@ pub(crate) fn gate_of(gates: &[Gate], account: &str) -> Option<usize> {
 pub struct InFlight {
     pub purpose: Purpose,
     /// Whether it is the one call that a closed account is allowed.
-    pub probe: bool,
+    pub trial: bool,
 }
 
 /// What a call is for.
@@ -325,7 +325,7 @@ mod tests {
         let mut gate = gate(AccountRecord::default());
         gate.close(77, "refused".into());
         assert_eq!(gate.next_call(GAP), None);
-        gate.record.probe = true;
+        gate.record.trial = true;
         assert!(gate.next_call(GAP).is_some());
         gate.close(99, "refused again".into());
         assert_eq!(gate.next_call(GAP), None);

@@ -41,31 +41,31 @@ impl Accounts<'_> {
     ) -> Option<(usize, Purpose, News)> {
         let gate = self.gate_of_call(account)?;
         self.gates[gate].sent = credential;
-        let InFlight { purpose, probe } = self.end_call(gate)?;
+        let InFlight { purpose, trial } = self.end_call(gate)?;
         self.count_outcome(gate, outcome.as_ref().map(|_| ()));
         let news = match outcome {
             Err(failure) if failure.unsent() => {
-                self.gates[gate].record.probe = probe;
+                self.gates[gate].record.trial = trial;
                 let told = self.unreachable(gate, &failure);
                 News::Unsent(failure, told)
             }
             Err(failure) => {
-                if probe {
+                if trial {
                     self.probe_unclear(gate, &failure.to_string());
                 }
                 News::Unheard(failure)
             }
-            Ok(answer) => self.hear(gate, purpose.endpoint(), probe, &answer),
+            Ok(answer) => self.hear(gate, purpose.endpoint(), trial, &answer),
         };
         Some((gate, purpose, news))
     }
 
     /// Decodes an answer and applies what it says about the account.
-    fn hear(&mut self, gate: usize, endpoint: Endpoint, probe: bool, answer: &Answer) -> News {
+    fn hear(&mut self, gate: usize, endpoint: Endpoint, trial: bool, answer: &Answer) -> News {
         // A bug in reading one answer must affect that order only.
         let decoded = catch_unwind(AssertUnwindSafe(|| reply::decode(endpoint, answer)));
         let Ok(decoded) = decoded else {
-            if probe {
+            if trial {
                 self.probe_unclear(gate, "an internal error while reading the answer");
             }
             return News::Unreadable(None);
@@ -80,7 +80,7 @@ impl Accounts<'_> {
                 } else {
                     self.garbled(gate, &unreadable.to_string());
                 }
-                if probe {
+                if trial {
                     self.probe_unclear(gate, &unreadable.to_string());
                 }
                 News::Unreadable(Some(unreadable.to_string()))

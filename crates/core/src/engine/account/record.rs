@@ -17,8 +17,8 @@ pub struct AccountRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
     /// One call may go out although the account is closed.
-    #[serde(skip_serializing_if = "is_default")]
-    pub probe: bool,
+    #[serde(rename = "probe", skip_serializing_if = "is_default")]
+    pub trial: bool,
     /// Identifies login and address, see [`login_of`]; absent in older states.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub login: Option<u64>,
@@ -80,7 +80,7 @@ impl AccountRecord {
     /// When an order that is due may be called about: not within a pause, not while a call without an answer may still
     /// arrive, and never while the account is closed.
     pub fn earliest_call(&self, due: Time) -> Option<Time> {
-        let open = self.closed.is_none() || self.probe;
+        let open = self.closed.is_none() || self.trial;
         let due = due.max(self.may_arrive_until());
         open.then(|| self.paused_until.map_or(due, |until| until.max(due)))
     }

@@ -45,7 +45,7 @@ impl Accounts<'_> {
             self.outbox.save_first();
             return self.outbox.reply(token, true, &format!("account {account} is open; pauses were ended"));
         }
-        if same_password || self.gates[gate].record.probe {
+        if same_password || self.gates[gate].record.trial {
             return self.let_operator_through(gate, vec![token]);
         }
         self.gates[gate].resuming.push(token);
@@ -57,7 +57,7 @@ impl Accounts<'_> {
         self.let_one_through(gate);
         let account = self.gates[gate].name.clone();
         let text = format!("account {account}: the operator lets one call through");
-        self.note_account(Level::Info, NoteKind::AccountProbe, gate, text);
+        self.note_account(Level::Info, NoteKind::AccountTrial, gate, text);
         self.answer_with_probe(gate, tokens);
     }
 
@@ -85,7 +85,7 @@ impl Accounts<'_> {
         self.domains_tagged(gate, tag);
         let resuming = std::mem::take(&mut self.gates[gate].resuming);
         // A credential whose call has not left yet was not tried.
-        let unsent = self.gates[gate].record.probe;
+        let unsent = self.gates[gate].record.trial;
         let Some(closed) = &mut self.gates[gate].record.closed else {
             resuming.into_iter().for_each(|token| {
                 self.outbox.reply(token, true, &format!("account {account} is open now"));
@@ -113,7 +113,7 @@ impl Accounts<'_> {
                 let text = format!(
                     "account {account}: the credential was changed; one call is let through to try it"
                 );
-                self.note_account(Level::Info, NoteKind::AccountProbe, gate, text);
+                self.note_account(Level::Info, NoteKind::AccountTrial, gate, text);
                 self.let_one_through(gate);
             }
         }
@@ -210,7 +210,7 @@ impl Accounts<'_> {
 
     /// Opens a closed account, or one that rests, for one call, and makes that call with the order that has waited longest.
     pub(crate) fn let_one_through(&mut self, gate: usize) {
-        self.gates[gate].record.probe = self.gates[gate].record.closed.is_some();
+        self.gates[gate].record.trial = self.gates[gate].record.closed.is_some();
         self.gates[gate].unpause();
         self.touch_gate(gate);
         self.outbox.save_first();

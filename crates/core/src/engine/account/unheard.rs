@@ -161,7 +161,7 @@ impl Accounts<'_> {
                 "account {}: the credential was changed; one call is let through to try it",
                 self.gates[gate].name
             );
-            self.note_account(Level::Info, NoteKind::AccountProbe, gate, text);
+            self.note_account(Level::Info, NoteKind::AccountTrial, gate, text);
             self.let_one_through(gate);
         }
     }
