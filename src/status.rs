@@ -9,6 +9,7 @@ mod metrics;
 mod missing;
 mod nagios;
 mod page;
+mod probes;
 mod table;
 mod words;
 
@@ -33,6 +34,7 @@ pub use absent::Absent;
 pub use explain::{Explanation, HistoryEntry};
 pub use exposition::Exposition;
 pub use nagios::{Verdict, verdict};
+pub use probes::ProbeStatus;
 pub use table::columns;
 pub use words::{AccountState, HookState};
 
@@ -85,6 +87,8 @@ pub struct OrderStatus {
     pub certificate: Option<CertificateStatus>,
     /// Hooks of the installed generation, owed and done.
     pub hooks: Vec<HookStatus>,
+    /// Whether what is installed is served: one entry for each address that was asked.
+    pub probes: Vec<ProbeStatus>,
     /// Whether its replacement was made is unknown: what is known, and what the operator must do.
     pub replacement: Option<String>,
     /// Trouble on this machine.
@@ -100,6 +104,8 @@ pub struct OrderStatus {
     /// Whether an older generation is in place after a rollback: until `accept`, or a certificate newer than the one
     /// that was rolled back.
     pub rolled_back: bool,
+    /// Whether that was done because the newer certificate was not served.
+    pub rolled_back_by_probe: bool,
     /// End of the product term, RFC 3339: no re-issue reaches beyond it.
     pub subscription_ends: Option<String>,
     #[serde(skip)]
@@ -263,6 +269,14 @@ impl Status {
 }
 
 impl OrderStatus {
+    /// `10.0.0.7:443 still serves …, though the reload succeeded`, if something is not served.
+    fn unserved(&self) -> Option<String> {
+        let text = probes::unserved(&self.probes)?;
+        let reloaded =
+            self.hooks.iter().any(|hook| hook.event == "installed" && hook.state == HookState::Done);
+        Some(text + if reloaded { ", though the reload succeeded" } else { "" })
+    }
+
     /// `no longer covers mail.example.com`, if that was not accepted.
     fn coverage(&self) -> Option<String> {
         let names = cert::listed(self.uncovered.iter().map(String::as_str));
@@ -365,6 +379,7 @@ impl OrderStatus {
             }),
             certificate: record.installed.as_ref().map(|installed| CertificateStatus::new(installed, now)),
             hooks: record.debts.iter().map(|debt| HookStatus::new(debt, now)).collect(),
+            probes: probes::probes(order, own.probed.as_deref()),
             replacement: replacement_of(order, same, account),
             trouble: own.trouble.as_ref().map(|trouble| trouble.text.to_string()),
             drift: own.drift.as_ref().map(ToString::to_string),
@@ -381,6 +396,7 @@ impl OrderStatus {
             reissue_since: own.reissue.map(|since| when(since, now)),
             barred,
             rolled_back: own.rolled_back_from.is_some(),
+            rolled_back_by_probe: own.probed.as_ref().is_some_and(|probed| probed.rollback.is_some()),
             next_in: due.map(|time| (time.0 - now.time.0) / 1000),
         }
     }

@@ -27,7 +27,7 @@ fn split<'a>(text: &'a str, help: &str) -> Result<Url<'a>, InvalidValue> {
 }
 
 /// `host` or `host:port`, in lower case.
-fn host_port(authority: &str, help: &str) -> Result<String, InvalidValue> {
+pub(super) fn host_port(authority: &str, help: &str) -> Result<String, InvalidValue> {
     let no_user = "remove the part before the @";
     refuse_if(has_user_info(authority), "contains a user name or password", no_user)?;
     let (host, port) = match authority.strip_prefix('[') {

@@ -9,7 +9,7 @@ use super::kind::Kind::{
 };
 use super::value::{MOST_TRIES, near};
 use certcollectd_core::api::{Product, Response};
-use certcollectd_core::config::{FileKind, HookEvent, LogFormat, Severity};
+use certcollectd_core::config::{FileKind, HookEvent, LogFormat, OnProbeFailure, Severity, StartTls};
 
 /// One kind of table and the keys it takes.
 #[derive(Debug, PartialEq, Eq)]
@@ -119,6 +119,7 @@ const ORDER_KEYS: &[Key] = &[
     key("files", Table(&FILES)),
     key("verify", Table(&VERIFY)),
     key("copy", Tables(&COPY)),
+    key("probe", Tables(&PROBE)),
 ];
 const OWN_KEYS: usize = 4;
 
@@ -166,6 +167,18 @@ pub(super) static COPY: Keys = Keys {
     ],
 };
 
+pub(super) static PROBE: Keys = Keys {
+    title: "[[order.probe]]",
+    keys: &[
+        need("connect", Text),
+        key("server_name", Text),
+        key("starttls", Word(&StartTls::WORDS)),
+        key("within", Duration),
+        key("every", Duration),
+        key("on_failure", Word(&OnProbeFailure::WORDS)),
+    ],
+};
+
 pub(super) static DEFAULTS: Keys = Keys { title: "[defaults]", keys: ORDER_KEYS.split_at(OWN_KEYS).1 };
 
 pub(super) static DEFAULTS_FILES: Keys = Keys { title: "[defaults.files]", keys: FILES.keys };
@@ -173,6 +186,8 @@ pub(super) static DEFAULTS_FILES: Keys = Keys { title: "[defaults.files]", keys:
 pub(super) static DEFAULTS_VERIFY: Keys = Keys { title: "[defaults.verify]", keys: VERIFY.keys };
 
 pub(super) static DEFAULTS_COPY: Keys = Keys { title: "[[defaults.copy]]", keys: COPY.keys };
+
+pub(super) static DEFAULTS_PROBE: Keys = Keys { title: "[[defaults.probe]]", keys: PROBE.keys };
 
 pub(super) static HOOK: Keys = Keys {
     title: "[[hook]]",
@@ -208,13 +223,14 @@ pub(super) static LOG: Keys =
     Keys { title: "[log]", keys: &[key("format", Word(&LogFormat::WORDS)), key("level", Text)] };
 
 /// All tables, the top of the file first. Those of [`DEFAULTS_TABLES`] come besides.
-pub static TABLES: [&Keys; 15] = [
-    &TOP, &POLLING, &ACCOUNT, &PASSWORD, &ORDER, &FILES, &VERIFY, &COPY, &HOOK, &SIGNAL, &REQUEST, &HTTP,
-    &PUSH, &DNS, &LOG,
+pub static TABLES: [&Keys; 16] = [
+    &TOP, &POLLING, &ACCOUNT, &PASSWORD, &ORDER, &FILES, &VERIFY, &COPY, &PROBE, &HOOK, &SIGNAL, &REQUEST,
+    &HTTP, &PUSH, &DNS, &LOG,
 ];
 
 /// `[defaults]` and its tables, which repeat keys of `[[order]]` and its tables.
-pub static DEFAULTS_TABLES: [&Keys; 4] = [&DEFAULTS, &DEFAULTS_FILES, &DEFAULTS_VERIFY, &DEFAULTS_COPY];
+pub static DEFAULTS_TABLES: [&Keys; 5] =
+    [&DEFAULTS, &DEFAULTS_FILES, &DEFAULTS_VERIFY, &DEFAULTS_COPY, &DEFAULTS_PROBE];
 
 /// What other programs call a key: their word, ours.
 static OTHER_WORDS: [(&str, &str); 18] = [
@@ -239,7 +255,7 @@ static OTHER_WORDS: [(&str, &str); 18] = [
 ];
 
 /// Most keys that a table takes.
-pub(super) const MOST_KEYS: usize = 19;
+pub(super) const MOST_KEYS: usize = 20;
 
 impl Keys {
     pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {

@@ -14,6 +14,7 @@ pub mod install;
 pub mod new_files;
 pub mod ownership;
 pub mod preflight;
+pub mod probe;
 pub mod store;
 pub mod survey;
 
@@ -36,6 +37,9 @@ use certcollectd_core::engine::id::{OrderId, RunId};
 /// lookups, credentials, the configuration, the start of hooks.
 const DISK_AT_ONCE: usize = 8;
 
+/// Maximum number of orders whose servers are asked in parallel.
+const PROBES_AT_ONCE: usize = 64;
+
 /// The effects under way.
 #[derive(Debug)]
 pub struct Effects {
@@ -44,6 +48,7 @@ pub struct Effects {
     callers: call::Callers,
     groups: reap::ProcessGroups,
     disk: Arc<Semaphore>,
+    probes: Arc<Semaphore>,
     running: JoinSet<Event>,
     /// What to report of a task that panicked.
     kinds: HashMap<Id, Kind>,
@@ -57,6 +62,7 @@ enum Kind {
     Files(OrderId),
     Tidy(OrderId),
     Hook(RunId),
+    Probe(OrderId),
 }
 
 impl Effects {
@@ -67,6 +73,7 @@ impl Effects {
             callers: call::Callers::default(),
             groups: reap::ProcessGroups::default(),
             disk: Arc::new(Semaphore::new(DISK_AT_ONCE)),
+            probes: Arc::new(Semaphore::new(PROBES_AT_ONCE)),
             running: JoinSet::new(),
             kinds: HashMap::new(),
         }
@@ -78,9 +85,12 @@ impl Effects {
         self.config = config;
     }
 
-    /// Whether nothing is under way but calls and looks at passwords, which a stop need not wait for.
+    /// Whether nothing is under way but calls, looks at passwords and probes, which a stop need not wait for.
     pub fn only_calls(&self) -> bool {
-        self.kinds.values().all(|kind| matches!(kind, Kind::Call(_) | Kind::TagCredential(_)))
+        self.kinds.values().all(|kind| match kind {
+            Kind::Call(_) | Kind::TagCredential(_) | Kind::Probe(_) => true,
+            Kind::Files(_) | Kind::Tidy(_) | Kind::Hook(_) => false,
+        })
     }
 
     /// Collects the exit of processes that hooks left behind.
@@ -130,6 +140,14 @@ impl Effects {
                 let groups = self.groups.clone();
                 self.spawn(Kind::Hook(run.run), async move {
                     Event::HookEnded { run: run.run, result: hook::run(&run, groups).await }
+                });
+            }
+            Effect::Probe(run) => {
+                let turns = self.probes.clone();
+                self.spawn(Kind::Probe(run.order), async move {
+                    let _turn = turns.acquire().await;
+                    let answers = probe::run(&run).await;
+                    Event::Probed { run, answers }
                 });
             }
             Effect::Save(_) | Effect::Report(_) | Effect::Reply { .. } => {}
@@ -186,7 +204,7 @@ impl Effects {
                 Event::Answered { account, outcome, credential: None }
             }
             Kind::TagCredential(account) => Event::CredentialTagged { account, tag: None },
-            Kind::Files(order) => Event::Panicked { order },
+            Kind::Files(order) | Kind::Probe(order) => Event::Panicked { order },
             Kind::Tidy(order) => Event::Tidied { order, problem: Some(why) },
             Kind::Hook(run) => Event::HookEnded { run, result: HookResult::failed(why) },
         }

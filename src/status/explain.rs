@@ -168,14 +168,21 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
             )
         }),
         order.rolled_back.then(|| {
-            "It was rolled back: an older generation is in place, and the newer certificate is held back."
-                .to_owned()
+            let why = if order.rolled_back_by_probe { ", because the newer certificate was not served" } else { "" };
+            format!("It was rolled back{why}: an older generation is in place, and the newer certificate is held back.")
         }),
     ];
     for hook in order.hooks.iter().filter(|hook| hook.state != HookState::Done) {
         let last = hook.last.as_deref().unwrap_or("not tried yet");
         let next = hook.next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
         lines.push(Some(format!("Hook {} is owed for {}: {last}{next}.", hook.hook, hook.event)));
+    }
+    for probe in order.probes.iter().filter(|probe| !probe.ok) {
+        lines.push(Some(format!("The probe of {} {}, asked at {}.", probe.address, probe.last, probe.at)));
+    }
+    if !order.probes.is_empty() && order.probes.iter().all(|probe| probe.ok) {
+        let served = count(order.probes.len(), "probe");
+        lines.push(Some(format!("It is served, as {served} found last.")));
     }
     let capital = |told: &String| format!("{}.", told.replacen("a replacement", "A replacement", 1));
     let covers = |coverage| format!("The installed certificate {coverage}, which the previous one covered.");
@@ -243,6 +250,12 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
     if order.coverage().is_some() {
         lines.push(format!(
             "If the names were dropped on purpose: `certcollectd accept {name}`; otherwise order a re-issue with them."
+        ));
+    }
+    if let Some(unserved) = order.unserved() {
+        lines.push(format!(
+            "Look at that server: {unserved}. `certcollectd rehearse {name}` runs the hooks again; the probe is repeated by \
+             itself."
         ));
     }
     if order.rolled_back {

@@ -15,7 +15,7 @@ const fn gauge<T>(
     (Kind::Gauge, name, help, value)
 }
 
-const OF_ORDERS: [Metric<OrderStatus>; 14] = [
+const OF_ORDERS: [Metric<OrderStatus>; 16] = [
     gauge(
         "certificate_not_before_seconds",
         "Start of the installed certificate's validity, UNIX time",
@@ -47,6 +47,7 @@ const OF_ORDERS: [Metric<OrderStatus>; 14] = [
         "1 while the operator must act or something fails on this machine",
         |order, _| {
             let fails = order.trouble.is_some() || order.lost.is_some() || failures(order) > 0;
+            let fails = fails || order.unserved().is_some() || order.rolled_back_by_probe;
             Some((fails || order.phase.needs_person() || order.revocation_announced.is_some()).into())
         },
     ),
@@ -61,6 +62,19 @@ const OF_ORDERS: [Metric<OrderStatus>; 14] = [
         "order_files_lost",
         "1 while readers do not find the installed files, or that cannot be told",
         |order, _| Some(order.lost.is_some().into()),
+    ),
+    gauge(
+        "order_probe_failures",
+        "Addresses that do not serve the installed certificate, of those that probes ask",
+        |order, _| {
+            let wrong = order.probes.iter().filter(|probe| !probe.ok).count();
+            (!order.probes.is_empty()).then(|| number(wrong))
+        },
+    ),
+    gauge(
+        "order_probe_rolled_back",
+        "1 while a newer certificate is held back because it was not served",
+        |order, _| Some(order.rolled_back_by_probe.into()),
     ),
     gauge("order_drift", "1 while installed files differ from what was installed", |order, _| {
         Some(order.drift.is_some().into())

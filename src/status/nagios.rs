@@ -66,7 +66,8 @@ pub fn verdict(status: &Status) -> (Verdict, String) {
     }
     for order in &status.orders {
         if let Some((verdict, why)) = look_at(order, status.unix) {
-            find(verdict, format!("{} {why}", order.name));
+            let blank = if why.starts_with(':') { "" } else { " " };
+            find(verdict, format!("{}{blank}{why}", order.name));
         }
     }
     for finding in status.vitals.iter().flat_map(|vitals| &vitals.findings) {
@@ -132,6 +133,10 @@ fn look_at(order: &OrderStatus, unix: i64) -> Option<(Verdict, String)> {
             let hours = count(late / 3600, "hour");
             warning(&format!("should have been polled {hours} ago: is the daemon running?"))
         }),
+        order.unserved().map(|unserved| (Verdict::Critical, format!(": {unserved}"))),
+        order
+            .rolled_back_by_probe
+            .then(|| warning("was rolled back, because the newer certificate is not served (probe)")),
         order.coverage().map(|coverage| (Verdict::Warning, coverage)),
         order.drift.as_ref().map(|_| warning("has modified files")),
         order.subscription().filter(|_| order.term_is_near()).map(|term| (Verdict::Warning, term)),

@@ -1,7 +1,8 @@
 //! The status as text.
 
 use super::{
-    AccountState, AccountStatus, Announcement, CertificateStatus, HookState, HookStatus, OrderStatus, Status,
+    AccountState, AccountStatus, Announcement, CertificateStatus, HookState, HookStatus, OrderStatus,
+    ProbeStatus, Status,
 };
 use std::time::Duration;
 
@@ -86,6 +87,8 @@ fn note(order: &OrderStatus) -> String {
         reason.clone()
     } else if let Some(hook) = failing {
         format!("hook {} {}", hook.hook, hook.last.as_deref().unwrap_or("failed"))
+    } else if let Some(unserved) = order.unserved() {
+        unserved
     } else if owed > 0 {
         format!("{} owed", count(owed, "hook"))
     } else if let Some(drift) = &order.drift {
@@ -93,7 +96,9 @@ fn note(order: &OrderStatus) -> String {
     } else if let Some(coverage) = order.coverage() {
         format!("{coverage}; `certcollectd accept {}` if that is right", order.name)
     } else if order.rolled_back {
-        format!("rolled back; `certcollectd accept {}` installs the newer certificate", order.name)
+        let why =
+            if order.rolled_back_by_probe { ", because the newer certificate is not served" } else { "" };
+        format!("rolled back{why}; `certcollectd accept {}` installs the newer certificate", order.name)
     } else if let Some(replacement) = &order.replacement {
         replacement.clone()
     } else if let Some(misfit) = order.misfit() {
@@ -194,6 +199,11 @@ fn details(order: &OrderStatus) -> String {
         let next = next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
         let tries = if *tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") };
         ("hook", Some(format!("{hook} ({event}): {state}, {tries}, {last}{next}")))
+    }));
+    lines.extend(order.probes.iter().map(|probe| {
+        let ProbeStatus { connect, address, last, at, .. } = probe;
+        let of = if connect == address { String::new() } else { format!(" of {connect}") };
+        ("probe", Some(format!("{address}{of} {last}, asked {at}")))
     }));
     lines.extend([
         ("replacement", order.replacement.clone()),

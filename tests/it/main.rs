@@ -61,6 +61,8 @@ mod output;
 mod panics;
 /// Output paths in bad company.
 mod paths;
+/// Whether what is installed is served.
+mod probe;
 /// Suites for `tests/proof`: too long, or too demanding, for every day.
 mod proof;
 /// What is made from the tables of the configuration: schema, reference, manual.

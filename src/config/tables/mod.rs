@@ -8,4 +8,5 @@ pub(super) mod order;
 pub(super) mod output;
 pub(super) mod params;
 pub(super) mod polling;
+pub(super) mod probe;
 pub(super) mod secret;

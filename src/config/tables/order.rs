@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::defaults::Defaults;
 use super::polling::{CadenceOverrides, OverrideSpans, Polling, cadence, overrides};
-use super::{account, output, params};
+use super::{account, output, params, probe};
 use crate::config::keys;
 use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
@@ -13,7 +13,7 @@ use crate::config::placeholder::order_path;
 use crate::config::value::{self, NAME_HELP};
 use certcollectd_core::api::{OrderRef, Product, Response};
 use certcollectd_core::config::name::{domain, email};
-use certcollectd_core::config::{Cadence, FileCopy, KeySource, Order, OrderSettings, standard_policy};
+use certcollectd_core::config::{Cadence, FileCopy, KeySource, Order, OrderSettings, Probe, standard_policy};
 
 /// Digits of a `certificateID` (CollectSSL, request parameters).
 const CERTIFICATE_ID_DIGITS: usize = 16;
@@ -174,6 +174,7 @@ impl Orders {
             verify,
             trust_anchors,
             hooks,
+            probes: probes(table, product, name),
         };
         let copy_keys = if table.own("copy").is_some() { &keys::COPY } else { &keys::DEFAULTS_COPY };
         let mut copies: Vec<(FileCopy, Span)> = Vec::new();
@@ -270,6 +271,22 @@ impl Orders {
         }
         list
     }
+}
+
+fn probes(table: &Table<'_>, product: Product, name: Option<&str>) -> Box<[Probe]> {
+    let is_inherited = table.own("probe").is_none();
+    let keys = if is_inherited { &keys::DEFAULTS_PROBE } else { &keys::PROBE };
+    let mut probes: Vec<Probe> = Vec::new();
+    table.tables("probe", keys, |table| {
+        let Some(probe) = probe::probe(table, product, is_inherited, name) else { return };
+        if probes.iter().any(|known| known.label() == probe.label()) {
+            Diagnostic::error(format!("two probes of {}", probe.label()), table.at)
+                .help("remove one of them, or give each its server_name")
+                .add_to(table.diagnostics());
+        }
+        probes.push(probe);
+    });
+    probes.into()
 }
 
 const DOMAINS_HELP: &str = "a list of names, such as domains = [\"www.example.com\"]";

@@ -3,7 +3,7 @@
 use certcollectd::config::file::{TABLES, read};
 use certcollectd_core::api::{OrderRef, Product};
 use certcollectd_core::config::{
-    Account, Action, Cadence, Calls, Config, Files, Hook, KeySource, Log, Policy, Push, SecretSource,
+    Account, Action, Cadence, Calls, Config, Files, Hook, KeySource, Log, Policy, Probe, Push, SecretSource,
 };
 
 use super::{EXAMPLE, MINIMAL, config, source};
@@ -64,6 +64,11 @@ fn the_example_names_the_defaults_of_the_code() {
     assert_eq!(settings.files, Files::default());
     assert_eq!(settings.verify, Policy::default());
     assert_eq!(settings.trust_anchors, None);
+    let probe = &settings.probes[0];
+    assert_eq!(
+        (probe.within, probe.every, probe.on_failure),
+        (Probe::WITHIN, Probe::EVERY, Probe::ON_FAILURE)
+    );
     let hook = &as_shipped.hooks[0];
     assert_eq!((&hook.on[..], hook.timeout, hook.merge), (&Hook::ON[..], Hook::TIMEOUT, Hook::MERGE));
     assert_eq!(as_shipped.push.unwrap().path, Push::PATH);

@@ -208,6 +208,128 @@ fn addresses_of_the_vendor() {
 }
 
 #[test]
+fn probes() {
+    assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}
+[[order.probe]]
+connect = \"www.example.com\"
+server_name = \"*.example.com\"
+starttls = \"SMTP\"
+within = \"11m\"
+every = \"100ms\"
+on_failure = \"roll-back\"
+[[order.probe]]
+port = 443
+[[order]]
+name = \"mark\"
+product = \"mark\"
+order_number = \"2\"
+domains = [\"example.com\"]
+[[order.probe]]
+connect = \"127.0.0.1:443\"
+[[order]]
+name = \"twice\"
+order_number = \"3\"
+domains = [\"example.com\"]
+[[order.probe]]
+connect = \"unix:/run/web-{{name}}.sock\"
+[[order.probe]]
+connect = \"unix:/run/web-{{name}}.sock\"
+[[order.probe]]
+connect = \"unix:/run/{{nmae}}.sock\"
+")), @r#"
+    error: `connect` has no port
+      --> config.toml:12:11
+       |
+    12 | connect = "www.example.com"
+       |           ^^^^^^^^^^^^^^^^^
+       |
+       = help: a host and a port, such as "127.0.0.1:443", or "unix:" and the path of a socket
+
+    error: `server_name` is a wildcard
+      --> config.toml:13:15
+       |
+    13 | server_name = "*.example.com"
+       |               ^^^^^^^^^^^^^^^
+       |
+       = help: a name that the certificate covers, such as "www.example.com"
+
+    error: `starttls` has an unknown value
+      --> config.toml:14:12
+       |
+    14 | starttls = "SMTP"
+       |            ^^^^^^
+       |
+       = help: one of "smtp", "imap", "pop3", "ldap", "postgres"
+
+    error: `within` is too long: at most 10m
+      --> config.toml:15:10
+       |
+    15 | within = "11m"
+       |          ^^^^^
+       |
+       = help: a duration is text with a unit, such as "3h", "1d12h" or "250ms"
+
+    error: `every` is too short: at least 1s
+      --> config.toml:16:9
+       |
+    16 | every = "100ms"
+       |         ^^^^^^^
+       |
+       = help: a duration is text with a unit, such as "3h", "1d12h" or "250ms"
+
+    error: `on_failure` has an unknown value
+      --> config.toml:17:14
+       |
+    17 | on_failure = "roll-back"
+       |              ^^^^^^^^^^^ did you mean "rollback"?
+       |
+       = help: one of "warn", "rollback"
+
+    error: [[order.probe]] needs `connect`
+      --> config.toml:18:1
+       |
+    18 | [[order.probe]]
+       | ^^^^^^^^^^^^^^^ missing here
+       |
+       = help: a host and a port, such as "127.0.0.1:443", or "unix:" and the path of a socket
+
+    error: unknown key `port` in [[order.probe]]
+      --> config.toml:19:1
+       |
+    19 | port = ******
+       | ^^^^
+       |
+       = help: keys of [[order.probe]]: connect, server_name, starttls, within, every, on_failure
+
+    error: [[order.probe]] with product = "mark"
+      --> config.toml:25:1
+       |
+    25 | [[order.probe]]
+       | ^^^^^^^^^^^^^^^
+       |
+       = help: no TLS server presents such a certificate; only for product = "ssl"
+
+    error: two probes of unix:/run/web-twice.sock
+      --> config.toml:33:1
+       |
+    33 | [[order.probe]]
+       | ^^^^^^^^^^^^^^^
+       |
+       = help: remove one of them, or give each its server_name
+
+    error: `connect` has the unknown placeholder "{nmae}"
+      --> config.toml:36:11
+       |
+    36 | connect = "unix:/run/{nmae}.sock"
+       |           ^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: {name} stands for the order's name; a brace of the path itself is doubled: {{ or }}
+
+    config.toml: 11 errors
+    "#);
+}
+
+#[test]
 fn hooks() {
     assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}
 [[hook]]
@@ -321,7 +443,7 @@ on = [\"failed\", \"failed\"]
     25 | on = ["instaled"]
        |       ^^^^^^^^^^ did you mean "installed"?
        |
-       = help: one of "installed", "failed", "expiring"
+       = help: one of "installed", "failed", "expiring", "probe-failed", "recovered"
 
     warning: no order uses the hook `e`
       --> config.toml:27:8

@@ -14,6 +14,8 @@ mod hints;
 mod hooks;
 /// A mistake of ours in one order's work.
 mod panics;
+/// Whether what is installed is served.
+mod probes;
 /// Another configuration in the middle of work.
 mod reload;
 mod resume;

@@ -46,6 +46,10 @@ words! {
         Failed = "failed",
         /// The installed certificate nears its end and no newer one is there.
         Expiring = "expiring",
+        /// What was installed is not served, as a probe has found.
+        ProbeFailed = "probe-failed",
+        /// What was told with `ProbeFailed` is over.
+        Recovered = "recovered",
     }
 }
 

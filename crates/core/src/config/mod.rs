@@ -6,6 +6,7 @@ mod action;
 mod layout;
 mod login;
 pub mod name;
+mod probe;
 mod signal;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use action::{Action, Companion, Hook, HookEvent};
 pub use layout::{FileCopy, FileKind, Files};
 pub use login::{Account, Params, ProxyLogin, SecretSource};
 pub use name::{is_name, normal_domain};
+pub use probe::{OnProbeFailure, Probe, StartTls, Target};
 pub use signal::HookSignal;
 
 use crate::api::{OrderRef, Product, Response};
@@ -179,6 +181,8 @@ pub struct OrderSettings {
     pub trust_anchors: Option<PathBuf>,
     /// Names of the hooks, in the order in which they run.
     pub hooks: Vec<Arc<str>>,
+    /// Where it should be served.
+    pub probes: Box<[Probe]>,
 }
 
 /// Where the order's private key, or its substitute, is found.

@@ -64,6 +64,7 @@ impl Adopted {
                 verify: standard_policy(Product::Smime),
                 trust_anchors: None,
                 hooks: Vec::new(),
+                probes: Box::default(),
             })
         });
         config::Order {

@@ -16,6 +16,7 @@ use crate::engine::hooks::run::{HookResult, HookRun};
 use crate::engine::id::{OrderId, RunId, Token};
 use crate::engine::install::{Activate, Inspect, Inspection, InstallError, Quarantine, Stage, StagedFiles};
 use crate::engine::note::Note;
+use crate::engine::probe::{ProbeAnswer, ProbeRun};
 
 /// Everything that makes the engine act.
 #[derive(Debug)]
@@ -54,6 +55,12 @@ pub enum Event {
         order: OrderId,
         /// Readers see the new generation, or why not.
         result: Result<(), InstallError>,
+    },
+    /// [`Effect::Probe`] ended.
+    Probed {
+        run: Box<ProbeRun>,
+        /// One list for each probe, in their order.
+        answers: Vec<Vec<ProbeAnswer>>,
     },
     /// [`Effect::Sweep`] or [`Effect::Quarantine`] ended.
     Tidied {
@@ -119,6 +126,8 @@ pub enum Effect {
         /// The generation that stays whatever its age.
         current: String,
     },
+    /// Ask servers until they serve what is installed, or their time is over.
+    Probe(Box<ProbeRun>),
     /// Put a refused bundle where the operator can look at it.
     Quarantine(Box<Quarantine>),
     RunHook(Box<HookRun>),

@@ -25,6 +25,7 @@ pub mod loaded;
 pub mod note;
 pub mod order;
 pub mod outbox;
+pub mod probe;
 pub mod push;
 pub mod schedule;
 pub mod takeover;
@@ -181,6 +182,7 @@ impl Engine {
                     self.accounts().settle_collected(gate, &leaf);
                 }
             }
+            Event::Probed { run, answers } => self.order(run.order).probed(&run, answers),
             Event::Tidied { order, problem } => self.order(order).tidied(problem),
             Event::Panicked { order } => self.order(order).panicked(),
             Event::HookEnded { run, result } => self.hooks().hook_ended(run, result),

@@ -69,6 +69,8 @@ words! {
         NotYetValid = "not-yet-valid",
         OtherName = "other-name",
         PauseOver = "pause-over",
+        ProbeFailed = "probe-failed",
+        ProbeGood = "probe-good",
         PaymentPending = "payment-pending",
         Pending = "pending",
         Push = "push",

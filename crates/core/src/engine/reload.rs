@@ -15,7 +15,7 @@ use crate::engine::order::bundle::Bundle;
 use crate::engine::order::deploy;
 use crate::engine::order::floor::{LastAsked, become_another, keep_floor};
 use crate::engine::order::phase::{Phase, Trigger, transition};
-use crate::engine::order::record::OrderRecord;
+use crate::engine::order::record::{OrderRecord, ProbeRollback};
 use crate::engine::order::state::{Busy, OrderState, Pending, PollOutcome};
 use crate::engine::same_number::Threats;
 use crate::engine::schedule::LONGEST_SCHEDULE;
@@ -81,6 +81,10 @@ impl Engine {
         let pending = Pending {
             verify: bundle.is_some() && record.staged.is_none() && !record.phase.is_stopped(),
             look: record.installed.as_ref().is_some_and(|installed| installed.spec != deploy::spec_of(order)),
+            rollback: record
+                .probed
+                .as_ref()
+                .is_some_and(|probed| probed.rollback == Some(ProbeRollback::Wanted)),
             ..Pending::default()
         };
         let gate = self
@@ -104,12 +108,14 @@ impl Engine {
             timed: None,
             ready: false,
             look_from: None,
+            probe_from: None,
             hold_until: None,
             removed: false,
             quiet: false,
             tally: Tally::default(),
         });
         self.orders.names.insert(order.name.clone(), id);
+        self.order(id).schedule_probes();
         let due = self.order(id).due_after_poll();
         let record = &mut self.orders.state_mut(id).record;
         if record.due != due || fresh || another {
@@ -246,6 +252,7 @@ impl Engine {
         if self.orders.state(id).busy != Busy::Calling {
             self.order(id).set_due();
         }
+        self.order(id).schedule_probes();
         self.order(id).touch();
     }
 

@@ -143,6 +143,10 @@ impl Engine {
                 self.orders.state_mut(order).pending.sweep = true;
                 Some(order)
             }
+            Effect::Probe(run) => {
+                self.order(run.order).schedule_probes();
+                Some(run.order)
+            }
             Effect::Quarantine(quarantine) => {
                 self.orders.state_mut(quarantine.order).pending.quarantine = true;
                 Some(quarantine.order)

@@ -14,8 +14,10 @@ use crate::engine::account::record::{Closed, Refused};
 use crate::engine::account::sent::{Outcome, Replacement};
 use crate::engine::install::InstalledFile;
 use crate::engine::order::phase::Phase;
-use crate::engine::order::record::{Announced, Pushed};
-use crate::engine::order::record::{Debt, Domains, Former, Generation, Heard, Trouble};
+use crate::engine::order::record::{
+    Announced, Debt, Domains, Former, Generation, Heard, ProbeRecord, ProbeRollback, Probed, Pushed, Served,
+    Trouble,
+};
 
 const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
 
@@ -28,6 +30,26 @@ fn announced() -> Announced {
 }
 
 /// A record in which no field has its default.
+fn probed() -> Probed {
+    Probed {
+        probes: vec![ProbeRecord {
+            label: "127.0.0.1:443".into(),
+            leaf: Fingerprint::from_bytes([11; 32]),
+            next: Time(23),
+            failures: 2,
+            served: vec![Served {
+                address: "127.0.0.1:443".into(),
+                at: 24,
+                leaf: Some(Fingerprint::from_bytes([12; 32])),
+                wrong: Some("still serves another".into()),
+            }],
+        }],
+        fresh: true,
+        rollback: Some(ProbeRollback::Wanted),
+        told: true,
+    }
+}
+
 fn full() -> OrderRecord {
     let generation = |name: &str| Generation {
         name: name.into(),
@@ -126,6 +148,7 @@ fn full() -> OrderRecord {
             certificate: Some("99".into()),
             revocation: Some(announced()),
         })),
+        probed: Some(Box::new(probed())),
         trouble: Some(Box::new(Trouble { text: "disk full".into(), tries: 18, next: Time(19) })),
         drift: Some("cert.pem was changed".into()),
         lost: Some("readers do not find chain.pem".into()),
@@ -408,7 +431,9 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         ("waiting", Phase::Waiting),
     ];
     let phases = phases.map(|(name, phase)| (name, OrderRecord { phase, ..fresh() }));
-    phases.into_iter().chain([("full", full()), ("sparse", sparse)]).collect()
+    let unprobed = OrderRecord { probed: None, ..full() };
+    let probed = OrderRecord { probed: Some(Box::new(probed())), ..fresh() };
+    phases.into_iter().chain([("full", unprobed), ("probed", probed), ("sparse", sparse)]).collect()
 }
 
 /// What each golden account was written from.

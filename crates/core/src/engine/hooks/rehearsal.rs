@@ -22,7 +22,9 @@ impl Hooks<'_> {
         // Installing files or running a hook can take long; everything else is waited for.
         let is_in_the_way = match self.orders.state(id).busy {
             Busy::Local(Work::Stage | Work::Activate) | Busy::Hook => true,
-            Busy::Local(Work::Verify | Work::Look | Work::RollBack | Work::Quarantine | Work::Sweep)
+            Busy::Local(
+                Work::Verify | Work::Look | Work::RollBack | Work::Quarantine | Work::Sweep | Work::Probe,
+            )
             | Busy::Idle
             | Busy::Calling => false,
         };

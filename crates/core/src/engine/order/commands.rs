@@ -124,6 +124,7 @@ impl Order<'_> {
         };
         // Rolled back from: collected again, then installed.
         record.accepted = Some(rolled_back);
+        self.forget_probe_rollback();
         let text = "the operator accepted the rolled-back certificate again";
         self.note(Level::Info, NoteKind::Accepted, text.into());
         self.touch();

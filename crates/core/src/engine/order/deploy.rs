@@ -88,6 +88,7 @@ impl Order<'_> {
                 let certificates = self.state.bundle.certificates().cloned().unwrap_or_default();
                 Effect::Quarantine(Box::new(Quarantine { order: self.id, name, certificates, reason }))
             }
+            Work::Probe => return self.start_probes(),
             Work::Sweep => {
                 self.state.pending.sweep = false;
                 let Some(installed) = &self.state.record.installed else { return };
@@ -172,7 +173,9 @@ impl Order<'_> {
         match was {
             Busy::Local(Work::RollBack) => self.roll_back(inspection),
             Busy::Local(Work::Verify) => self.judge(&inspection, on_record),
-            Busy::Local(Work::Look | Work::Stage | Work::Activate | Work::Quarantine | Work::Sweep)
+            Busy::Local(
+                Work::Look | Work::Stage | Work::Activate | Work::Quarantine | Work::Sweep | Work::Probe,
+            )
             | Busy::Idle
             | Busy::Calling
             | Busy::Hook => self.look_at_files(&inspection),
@@ -243,6 +246,7 @@ impl Order<'_> {
         );
         let state = &mut *self.state;
         let old = old.map(|old| old.fingerprint);
+        let is_newer = old != Some(generation.fingerprint);
         state.record.rolled_back_from = if rolled_back {
             // Two steps back: the vendor still offers the one from which the first step was made.
             state.record.rolled_back_from.or(old)
@@ -257,6 +261,7 @@ impl Order<'_> {
         state.record.uncovered = uncovered;
         state.record.installed = Some(Box::new(generation));
         state.pending.sweep = true;
+        self.prepare_probes(is_newer, accepted, rolled_back);
         self.revocation_answered(rolled_back);
         self.drop_bundle();
         self.note(Level::Info, NoteKind::Installed, text);
@@ -332,6 +337,7 @@ impl Order<'_> {
             Busy::Local(Work::Verify) => "reading the keys for its certificate",
             Busy::Local(Work::Stage) => "writing its files",
             Busy::Local(Work::Activate) => "putting its files into place",
+            Busy::Local(Work::Probe) => "asking whether it is served",
             Busy::Local(Work::Look | Work::RollBack | Work::Quarantine | Work::Sweep)
             | Busy::Idle
             | Busy::Calling

@@ -16,6 +16,7 @@ pub mod lifetime;
 pub mod names;
 pub mod phase;
 pub(crate) mod polls;
+pub(crate) mod probes;
 pub mod record;
 pub(crate) mod rollback;
 pub(crate) mod state;

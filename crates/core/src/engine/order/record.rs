@@ -90,6 +90,9 @@ pub struct OrderRecord {
     /// What push notifications have left behind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pushed: Option<Box<Pushed>>,
+    /// Whether what is installed is served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probed: Option<Box<Probed>>,
     /// The local failure that keeps a bundle from being installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Box<Trouble>>,
@@ -138,6 +141,7 @@ impl OrderRecord {
             warned: 0,
             term_warned: None,
             pushed: None,
+            probed: None,
             trouble: None,
             drift: None,
             lost: None,
@@ -159,6 +163,10 @@ impl OrderRecord {
         self.debts.iter_mut().flat_map(|debt| &mut debt.next).for_each(&future);
         self.pushed.iter_mut().flat_map(|pushed| &mut pushed.hinted).for_each(&future);
         self.trouble.iter_mut().for_each(|trouble| future(&mut trouble.next));
+        self.probed
+            .iter_mut()
+            .flat_map(|probed| &mut probed.probes)
+            .for_each(|probe| future(&mut probe.next));
     }
 
     /// Since when a certificate is waited for: the first one, or another one.
@@ -398,6 +406,88 @@ pub struct Pushed {
     /// The announced revocation of the certificate, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revocation: Option<Announced>,
+}
+
+/// Whether what is installed is served, as the probes have found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Probed {
+    #[serde(skip_serializing_if = "is_default")]
+    pub probes: Vec<ProbeRecord>,
+    /// A certificate was installed without the operator's word, and there is no verdict on it yet: a probe may still roll
+    /// it back.
+    #[serde(skip_serializing_if = "is_default")]
+    pub fresh: bool,
+    /// The certificate after this one was rolled back for a probe's sake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<ProbeRollback>,
+    /// The failure was told.
+    #[serde(skip_serializing_if = "is_default")]
+    pub told: bool,
+}
+
+impl Probed {
+    /// Whether the last answers show that something is not served.
+    pub fn is_failing(&self) -> bool {
+        self.probes.iter().flat_map(|probe| &probe.served).any(|served| served.wrong.is_some())
+    }
+
+    /// Whether the operator should look.
+    pub fn needs_person(&self) -> bool {
+        self.rollback.is_some() || self.is_failing()
+    }
+}
+
+words! {
+    /// How far a rollback for a probe's sake has come.
+    #[derive(Serialize, Deserialize)]
+    #[serde(try_from = "String", into = "&'static str")]
+    pub enum ProbeRollback {
+        Wanted = "wanted",
+        /// Readers see the generation before.
+        Done = "done",
+    }
+}
+
+impl TryFrom<String> for ProbeRollback {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<ProbeRollback, String> {
+        ProbeRollback::named(&word).ok_or_else(|| format!("there is no rollback {word:?}"))
+    }
+}
+
+/// One probe, and what it found last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProbeRecord {
+    /// See [`config::Probe::label`].
+    pub label: Box<str>,
+    /// The certificate that it was asked about.
+    pub leaf: Fingerprint,
+    /// When it is asked next.
+    #[serde(rename = "next_ms")]
+    pub next: Time,
+    /// Verdicts in a row that something is wrong.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub failures: u32,
+    /// One entry for each address.
+    pub served: Vec<Served>,
+}
+
+/// What one address serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Served {
+    pub address: Box<str>,
+    /// When it answered, or did not, UNIX seconds.
+    pub at: i64,
+    /// The certificate that it presented.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leaf: Option<Fingerprint>,
+    /// What is wrong with that, in words that go on after its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrong: Option<Box<str>>,
 }
 
 /// For another number, hints are dropped; what is installed stays, and so does its alarm.

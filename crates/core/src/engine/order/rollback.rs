@@ -1,4 +1,4 @@
-//! Rollback to the previous generation, on command.
+//! Rollback to the previous generation, on command or for a probe's sake.
 
 use crate::cert::KeyCandidate;
 use crate::config::{FileCopy, KeySource};
@@ -46,6 +46,10 @@ impl Order<'_> {
             let text = "there is no complete earlier generation to roll back to";
             return self.refuse_rollback(text);
         };
+        let is_probes = self.is_for_probe();
+        if is_probes && leaf.not_after() <= self.now.unix() {
+            return self.refuse_rollback("the certificate before it has expired");
+        }
         let key = match &self.entry().key {
             KeySource::Keys(paths) => {
                 let fits = |known: &KeyCandidate| known.key.as_ref().is_ok_and(|key| key.matches(&leaf));
@@ -68,11 +72,12 @@ impl Order<'_> {
         self.state.record.rollback = true;
         self.state.record.staged = Some(Box::new(generation));
         self.change_phase(Trigger::Staged, None);
-        self.note(
-            Level::Warn,
-            NoteKind::Rollback,
-            format!("rolling back to generation {name} at the operator's request"),
-        );
+        let why = if is_probes {
+            "because the newer certificate is not served; `certcollectd accept` installs it again"
+        } else {
+            "at the operator's request"
+        };
+        self.note(Level::Warn, NoteKind::Rollback, format!("rolling back to generation {name} {why}"));
         self.outbox.save_first();
     }
 
@@ -83,12 +88,19 @@ impl Order<'_> {
         self.state.pending.look = true;
         self.set_due();
         let text = format!("{why}; the rollback was cancelled");
+        if !self.is_for_probe() {
+            self.note(Level::Error, NoteKind::Rollback, text.clone());
+        }
         self.refuse_rollback(&text);
-        self.note(Level::Error, NoteKind::Rollback, text);
         self.outbox.save_first();
     }
 
     fn refuse_rollback(&mut self, why: &str) {
+        if self.forget_probe_rollback() {
+            let text = format!("the installed certificate stays, although it is not served: {why}");
+            self.note(Level::Error, NoteKind::Rollback, text);
+            self.touch();
+        }
         self.outbox.refuse_waiters(self.id, why);
     }
 }

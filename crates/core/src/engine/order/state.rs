@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::api::code::{Class, Row};
 use crate::engine::order::bundle::Bundle;
 use crate::engine::order::lifetime::next_warning;
-use crate::engine::order::phase::Phase;
+use crate::engine::order::phase::{Phase, Standing};
 use crate::engine::order::record::OrderRecord;
 use crate::engine::tally::{Counted, Tally};
 use crate::engine::time::{Now, Time};
@@ -33,6 +33,8 @@ pub(crate) enum Work {
     Look,
     Quarantine,
     Sweep,
+    /// Ask whether it is served.
+    Probe,
 }
 
 /// What the last call about an order brought, for commands waiting for it.
@@ -104,6 +106,8 @@ pub(crate) struct OrderState {
     pub(crate) ready: bool,
     /// When the installed files are checked next, without a poll.
     pub(crate) look_from: Option<Time>,
+    /// When the next of its probes is due.
+    pub(crate) probe_from: Option<Time>,
     /// Until when a certificate that is not yet valid is waited for.
     pub(crate) hold_until: Option<Time>,
     /// The configuration no longer has it.
@@ -145,7 +149,9 @@ impl OrderState {
         if self.pending.sweep && record.owed().next().is_none() {
             return Some((Time::MIN, Work::Sweep));
         }
-        None
+        // Not while another certificate is on its way, nor before its hooks have worked.
+        let settled = record.phase != Phase::Collected && record.standing() == Standing::Installed;
+        self.probe_from.filter(|_| settled && !self.quiet).map(|from| (from, Work::Probe))
     }
 
     /// From when on it wants to be called about, not after `horizon`.
@@ -179,8 +185,9 @@ impl OrderState {
         let record = &self.record;
         let failing = record.owed().any(|debt| debt.outcome.is_some());
         let alarmed = record.phase == Phase::Guarding && record.revocation().is_some();
+        let unserved = record.probed.as_ref().is_some_and(|probed| probed.needs_person());
         let held_up = record.trouble.is_some() || record.lost.is_some() || failing;
-        let standing = if record.phase.needs_person() || held_up || alarmed {
+        let standing = if record.phase.needs_person() || held_up || alarmed || unserved {
             Counted::Attention
         } else if record.phase == Phase::Guarding {
             Counted::InOrder
