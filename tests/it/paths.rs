@@ -88,7 +88,7 @@ fn install(install_dir: &Path, copy: &Path, round: u64) -> bool {
         relinks: false,
     };
     let done = activate::activate(install_dir, &wanted).is_ok();
-    let purpose = InspectPurpose::RollBack { key: KeySource::None };
+    let purpose = InspectPurpose::RollBack { key: KeySource::None, unserved: None };
     let look = Inspect { expected: staged.files, copies: wanted.copies.clone(), purpose, ..guard(files()) };
     let _ = inspect::inspect(install_dir, &look);
     done

@@ -473,8 +473,11 @@ impl World {
             }
         }
         let Some(current) = &disk.link else { return found };
-        if matches!(inspect.purpose, InspectPurpose::RollBack { .. }) {
-            let older = disk.generations.range::<String, _>(..current).next_back();
+        if let InspectPurpose::RollBack { unserved, .. } = inspect.purpose {
+            let mut older = disk.generations.range::<String, _>(..current).rev();
+            let older = older.find(|(_, generation)| {
+                generation.certificates.iter().all(|known| Some(known.fingerprint()) != unserved)
+            });
             found.previous = older.map(|(name, generation)| {
                 let files = generation.files.iter().map(|(name, content)| file(name, content)).collect();
                 (name.clone(), generation.certificates.clone(), files)

@@ -104,8 +104,8 @@ fn look(install_dir: &Path, inspect: &Inspect, found: &mut Inspection) {
     if found.certificates.is_empty() {
         found.certificates = kept(&store, inspect);
     }
-    if let InspectPurpose::RollBack { .. } = inspect.purpose {
-        found.previous = previous(&store, found.link.generation(), &inspect.files);
+    if let InspectPurpose::RollBack { unserved, .. } = inspect.purpose {
+        found.previous = previous(&store, found.link.generation(), &inspect.files, unserved);
     }
 }
 
@@ -378,6 +378,7 @@ fn previous(
     store: &Dir,
     current: Option<&str>,
     files: &Files,
+    unserved: Option<Fingerprint>,
 ) -> Option<(String, Vec<Certificate>, Vec<InstalledFile>)> {
     let current = current?;
     let mut names = store.list(MAX_GENERATIONS).ok()?;
@@ -403,6 +404,8 @@ fn previous(
         }
         let mut seen = HashSet::new();
         pool.retain(|certificate: &Certificate| seen.insert(certificate.fingerprint()));
-        pool.iter().any(|certificate| !certificate.is_ca()).then_some((name, pool, found))
+        let serves = pool.iter().any(|certificate| !certificate.is_ca());
+        let is_unserved = pool.iter().any(|certificate| Some(certificate.fingerprint()) == unserved);
+        (serves && !is_unserved).then_some((name, pool, found))
     })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use certcollectd_core::cert::Fingerprint;
-use certcollectd_core::config::{Config, HookEvent, OnProbeFailure, Probe, Target};
+use certcollectd_core::config::{Config, FileKind, HookEvent, OnProbeFailure, Probe, Target};
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::probe::{Presented, ProbeAnswer};
@@ -150,6 +150,28 @@ fn a_new_certificate_is_rolled_back_once_and_stays_so_until_it_is_accepted() {
     world.presents.clear();
     world.pass(2 * HOUR);
     assert_eq!(told(&world), ["probe-failed", "recovered"]);
+}
+
+#[test]
+fn another_generation_of_the_same_certificate_is_no_way_back() {
+    let mut world = World::new(with_probe(OnProbeFailure::Rollback));
+    two_issues(&mut world);
+    world.pass(HOUR);
+    let first = world.seen("www");
+    world.hook_results.insert("reload".into(), vec![failed("exit code 1")]);
+    world.pass(DAY + 3 * HOUR);
+    assert_ne!(world.seen("www"), first);
+    // Other files: the second one again, in a generation of its own, before anybody knows whether it is served.
+    let mut config = with_probe(OnProbeFailure::Rollback);
+    world::change(&mut config.orders[0], |settings| {
+        settings.files = settings.files.clone().with(FileKind::Der, Some("cert.der"));
+    });
+    world.reload(config);
+    world.pass(DAY);
+    world.presents.insert(SERVER.into(), another(START + 5 * 86_400));
+    world.hook_results.clear();
+    world.pass(2 * HOUR);
+    assert_eq!(world.seen("www"), first, "{:#?}", world.notes);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::{Effect, Event};
 use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::id::Token;
+use certcollectd_core::engine::probe::ProbeAnswer;
 use certcollectd_core::engine::time::Time;
 
 use super::{At, Begun, ORDERS, STOCK, Sim};
@@ -23,6 +24,16 @@ impl Sim {
             Effect::RunHook(run) => {
                 let result = if fails { HookResult::failed("exit code 1") } else { HookResult::Done };
                 self.world.hook_results.insert(run.hook.name.to_string(), vec![result]);
+            }
+            Effect::Probe(run) => {
+                self.world.presents.clear();
+                for (probe, _) in run.probes.iter().filter(|_| fails) {
+                    let gone = ProbeAnswer {
+                        address: probe.connect.to_string().into(),
+                        outcome: Err("is not there".into()),
+                    };
+                    self.world.presents.insert(probe.label(), vec![gone]);
+                }
             }
             _ => {}
         }

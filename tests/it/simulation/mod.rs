@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use certcollectd_core::api::Failure;
-use certcollectd_core::config::Config;
+use certcollectd_core::config::{Config, OnProbeFailure, Probe, Target};
 use certcollectd_core::engine::account::call::Call;
 use certcollectd_core::engine::account::record::CredentialTag;
 use certcollectd_core::engine::changes::Changes;
@@ -164,8 +164,10 @@ fn config(seed: u64) -> Config {
     config.hooks.push(world::hook("copy"));
     for order in &mut config.orders {
         order.domains = Box::new([format!("{}.example.com", order.name).into()]);
+        let probes = probes(&order.name);
         world::change(order, |settings| {
             settings.hooks.extend(["reload".into(), "copy".into()]);
+            settings.probes = probes;
             if seed % 2 == 1 {
                 // A spread hides how near to its floor an order is asked about.
                 settings.cadence.spread_permille = 0;
@@ -173,6 +175,23 @@ fn config(seed: u64) -> Config {
         });
     }
     config
+}
+
+/// One order is rolled back where it is not served, one is only told of, and one is not asked about.
+fn probes(order: &str) -> Box<[Probe]> {
+    let on_failure = match order {
+        "www" => OnProbeFailure::Rollback,
+        "mail" => OnProbeFailure::Warn,
+        _ => return Box::default(),
+    };
+    Box::new([Probe {
+        connect: Target::Host("10.0.0.7".into(), 443),
+        server_name: None,
+        starttls: None,
+        within: Probe::WITHIN,
+        every: 6 * HOUR,
+        on_failure,
+    }])
 }
 
 impl Sim {
@@ -275,6 +294,12 @@ impl Sim {
 
     /// An order that is on record as guarded has had each of its hooks run for what is installed.
     fn settled(&self, changes: &Changes) {
+        for (name, record) in &changes.orders {
+            // Nobody accepts anything here.
+            let back = record.installed.as_ref().map(|installed| installed.fingerprint);
+            let returns = record.rolled_back_from.is_some() && record.rolled_back_from == back;
+            self.ensure(!returns, &format!("{name}: what was rolled back has returned"));
+        }
         for (name, record) in changes.orders.iter().filter(|(_, record)| record.phase == Phase::Guarding) {
             let Some(installed) = &record.installed else { self.fail(&format!("{name} guards nothing")) };
             for hook in ["reload", "copy"] {
@@ -291,6 +316,7 @@ impl Sim {
         let latency = match &effect {
             Effect::Call(_) => Duration::from_millis(50 + self.dice.below(20_000)),
             Effect::RunHook(_) => Duration::from_millis(self.dice.below(60_000)),
+            Effect::Probe(_) => Duration::from_millis(self.dice.below(30_000)),
             _ => Duration::from_millis(self.dice.below(50)),
         };
         let end = self.world.now.time + latency;

@@ -40,13 +40,17 @@ pub enum InspectPurpose {
     /// To see whether its files are still what was installed.
     Look,
     /// To put the generation before the current one back.
-    RollBack { key: KeySource },
+    RollBack {
+        key: KeySource,
+        /// The certificate that must not be in it; nothing where that does not matter.
+        unserved: Option<Fingerprint>,
+    },
 }
 
 impl InspectPurpose {
     pub fn key(&self) -> Option<&KeySource> {
         match self {
-            InspectPurpose::Verify { key, .. } | InspectPurpose::RollBack { key } => Some(key),
+            InspectPurpose::Verify { key, .. } | InspectPurpose::RollBack { key, unserved: _ } => Some(key),
             InspectPurpose::Look => None,
         }
     }

@@ -65,7 +65,9 @@ impl Order<'_> {
             Work::RollBack => {
                 self.state.pending.rollback = false;
                 let key = self.entry().key.clone();
-                Effect::Inspect(Box::new(self.inspection(InspectPurpose::RollBack { key })))
+                let installed = self.state.record.installed.as_ref().filter(|_| self.is_for_probe());
+                let unserved = installed.map(|installed| installed.fingerprint);
+                Effect::Inspect(Box::new(self.inspection(InspectPurpose::RollBack { key, unserved })))
             }
             Work::Verify => {
                 self.state.pending.verify = false;
