@@ -431,7 +431,18 @@ fn check_hook(hook: &Hook, install_dir: &Path, report: &mut Report) {
                         may write it, see docs/hooks.md";
             (Level::Warning, about(&["follow"]), why, help)
         }
-        Action::Http { url, .. } => {
+        Action::Http(call) => {
+            for (name, source) in call.secrets() {
+                let owner = format!("hook {}", hook.name);
+                check_secret(
+                    source,
+                    |_| None,
+                    (&owner, &format!("the header {name}")),
+                    &about(&["http", "headers"]),
+                    report,
+                );
+            }
+            let url = &call.url;
             let Some(why) = web::obstacle(url) else { return };
             let why = format!("{url} cannot be called: {why}");
             (Level::Error, about(&["http", "url"]), why, ROOTS)

@@ -409,7 +409,13 @@ fn inputs<'a>(diagnostics: &Diagnostics<'a>, draft: &'a Draft) -> HashMap<&'a Pa
             Action::Signal { pid_file, .. } => {
                 inputs.insert(pid_file, Input::Other("the pid_file of a hook"));
             }
-            Action::Http { .. } => {}
+            Action::Http(call) => {
+                for (_, source) in call.secrets() {
+                    if let SecretSource::File(path) = source {
+                        inputs.insert(path, Input::Other("a header of a hook"));
+                    }
+                }
+            }
             Action::Follow(companion) => {
                 if let Some(report) = &companion.report {
                     inputs.insert(report, Input::Other("the report of a hook's companion"));

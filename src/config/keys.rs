@@ -4,8 +4,8 @@
 //! The schema, the manual page and `docs/configuration.md` are made from both, see `reference`.
 
 use super::kind::Kind::{
-    self, Count, Digits, Duration, DurationOrOff, FileName, Flag, List, Listen, Mode, Name, OneOrList,
-    Parameters, Path, Principal, Share, Signal, Table, Tables, Text, Url, Variable, Word,
+    self, Count, Digits, Duration, DurationOrOff, FileName, Flag, Headers, List, Listen, Mode, Name,
+    OneOrList, Parameters, Path, Principal, Share, Signal, Table, Tables, Text, Url, Variable, Word,
 };
 use super::value::{MOST_TRIES, near};
 use certcollectd_core::api::{Product, Response};
@@ -207,8 +207,10 @@ pub(super) static HOOK: Keys = Keys {
 pub(super) static SIGNAL: Keys =
     Keys { title: "signal = { … }", keys: &[need("pid_file", Path), need("name", Signal)] };
 
-pub(super) static REQUEST: Keys =
-    Keys { title: "http = { … }", keys: &[need("url", Url), key("method", Text)] };
+pub(super) static REQUEST: Keys = Keys {
+    title: "http = { … }",
+    keys: &[need("url", Url), key("method", Text), key("headers", Headers), key("body", Text)],
+};
 
 pub(super) static HTTP: Keys = Keys { title: "[http]", keys: &[need("listen", Listen)] };
 

@@ -43,6 +43,8 @@ pub enum Kind {
     OneOrList(&'static Kind),
     /// Names of the operator's choice, each with a text.
     Parameters,
+    /// Names of headers, each with a text, or with where it is kept.
+    Headers,
     /// A table that may be given once.
     Table(&'static Keys),
     /// A list of tables.
@@ -73,7 +75,8 @@ impl Kind {
             | Kind::Signal
             | Kind::List(_)
             | Kind::OneOrList(_)
-            | Kind::Parameters => None,
+            | Kind::Parameters
+            | Kind::Headers => None,
         }
     }
 }

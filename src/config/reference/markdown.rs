@@ -1,7 +1,7 @@
 //! The reference for people: each table and each of its keys.
 
 use super::example::Example;
-use crate::config::keys::{DEFAULTS, Key, Keys, ORDER, TABLES};
+use crate::config::keys::{DEFAULTS, Key, Keys, ORDER, PASSWORD, TABLES};
 use crate::config::kind::Kind;
 use crate::config::value::MOST_SPREAD;
 use certcollectd_core::config::HookSignal;
@@ -91,6 +91,7 @@ fn kind(of: &Kind) -> String {
         Kind::List(element) => format!("list of {}", kind(element)),
         Kind::OneOrList(element) => format!("{0}, or a list of them", kind(element)),
         Kind::Parameters => "table of texts".into(),
+        Kind::Headers => format!("table of texts, or of `{}`", PASSWORD.title),
         Kind::Table(keys) | Kind::Tables(keys) => format!("`{}`", keys.title),
     }
 }

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::example::Example;
-use crate::config::keys::{Key, Keys, TABLES};
+use crate::config::keys::{Key, Keys, PASSWORD, TABLES};
 use crate::config::kind::Kind;
 use crate::config::value::MOST_SPREAD;
 use certcollectd_core::config::HookSignal;
@@ -72,6 +72,10 @@ fn kind(example: &Example, of: &Kind) -> Value {
             json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
         }
         Kind::Parameters => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::Headers => {
+            let kept = table(example, &PASSWORD);
+            json!({ "type": "object", "additionalProperties": { "anyOf": [{ "type": "string" }, kept] } })
+        }
         Kind::Table(keys) => table(example, keys),
         Kind::Tables(keys) => json!({ "type": "array", "items": table(example, keys) }),
     }

@@ -4,14 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::account::url;
+use super::secret;
 use crate::config::address::{hook_url, method, socket_path};
 use crate::config::keys;
 use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
 use crate::config::value::{
-    DURATION_HELP, InvalidValue, SHORTEST, did_you_mean, duration, file_path, refuse_if,
+    DURATION_HELP, InvalidValue, SHORTEST, did_you_mean, duration, file_path, refuse_if, shown,
 };
-use certcollectd_core::config::{Action, Companion, Hook, HookEvent, HookSignal, name};
+use certcollectd_core::api::Untrusted;
+use certcollectd_core::config::{
+    Action, Companion, HeaderValue, Hook, HookEvent, HookSignal, HttpCall, Template, TemplateError, Variable,
+    name,
+};
 
 /// Longest time for a hook: one that needs more waits for something that will not come.
 const LONGEST: std::time::Duration = std::time::Duration::from_secs(24 * 3600);
@@ -143,7 +148,87 @@ fn http(table: &Table<'_>) -> Option<Action> {
     table.need("url", "write http = { url = \"http://127.0.0.1:8080/reload\" }");
     let url = url(table, "url", hook_url);
     let method = table.parse("method", "such as \"POST\"", method);
-    Some(Action::Http { url: url?, method: method.unwrap_or_else(|| Action::METHOD.to_owned()) })
+    let headers = table.get("headers").map(|item| headers(&item)).unwrap_or_default();
+    let body = table.parse("body", BODY_HELP, body);
+    let method = method.unwrap_or_else(|| Action::METHOD.to_owned());
+    Some(Action::Http(HttpCall { url: url?, method, headers: headers.into(), body }))
+}
+
+const HEADERS_HELP: &str =
+    "names and values, such as headers = { Authorization = { file = \"/etc/certcollectd/token\" } }";
+
+/// Most headers of a call, and characters of a value.
+const MOST_HEADERS: usize = 32;
+const MOST_IN_VALUE: usize = 1024;
+
+/// What the call has of its own.
+const OWN_HEADERS: [&str; 4] = ["host", "content-length", "transfer-encoding", "connection"];
+
+/// Words in the names of headers that say who is calling.
+const SECRET_WORDS: [&str; 5] = ["auth", "token", "key", "secret", "cookie"];
+
+fn headers(item: &Item<'_>) -> Vec<(Box<str>, HeaderValue)> {
+    let Some(entries) = item.entries() else {
+        item.wrong_type("a table", HEADERS_HELP);
+        return Vec::new();
+    };
+    let mut found: Vec<(Box<str>, HeaderValue)> = Vec::new();
+    for (name, entry) in entries {
+        if found.len() == MOST_HEADERS {
+            item.refuse(&format!("has more than {MOST_HEADERS} entries"), "remove what is not needed");
+            break;
+        }
+        let is_twice = found.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
+        let named = refuse_if(is_twice, "is given twice", "upper and lower case make no difference");
+        if let Err(wrong) = named.and_then(|()| header_name(name)) {
+            let what = format!("the header `{}` {}", Untrusted::new(name), wrong.what);
+            entry.hide();
+            Diagnostic::error(what, entry.key_at).help(wrong.help).add_to(entry.diagnostics());
+            continue;
+        }
+        let lower = name.to_ascii_lowercase();
+        let is_secret = entry.value.is_table() || SECRET_WORDS.iter().any(|word| lower.contains(word));
+        let value = match is_secret {
+            true => secret::kept(&entry, name).map(HeaderValue::Secret),
+            false => entry.parse(HEADERS_HELP, header_value).map(|text| HeaderValue::Text(text.into())),
+        };
+        found.extend(value.map(|value| (name.into(), value)));
+    }
+    found
+}
+
+fn header_name(name: &str) -> Result<(), InvalidValue> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let is_name = (1..=100).contains(&name.len()) && name.bytes().all(is_token);
+    refuse_if(!is_name, "has no valid name", "such as Authorization or X-Priority")?;
+    let is_own = OWN_HEADERS.iter().any(|own| own.eq_ignore_ascii_case(name));
+    refuse_if(is_own, "is sent by certcollectd itself", "remove it")
+}
+
+fn header_value(text: &str) -> Result<&str, InvalidValue> {
+    let is_value = text.len() <= MOST_IN_VALUE && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    refuse_if(!is_value, "is no value of a header", "at most 1024 printable ASCII characters")?;
+    Ok(text)
+}
+
+const BODY_HELP: &str = "a text such as body = '{\"text\": \"{{summary}}\"}'";
+
+/// Bytes of a body as it is written.
+const MOST_IN_BODY: usize = 64 * 1024;
+
+fn body(text: &str) -> Result<Template, InvalidValue> {
+    refuse_if(text.len() > MOST_IN_BODY, "is longer than 64 KiB", BODY_HELP)?;
+    Template::parse(text).map_err(|error| match error {
+        TemplateError::Unclosed => InvalidValue::new("has a `{{` without its `}}`", BODY_HELP),
+        TemplateError::Unknown(name) => {
+            let help = format!(
+                "{} variables are {}",
+                did_you_mean(&name, Variable::WORDS.into_iter()),
+                Variable::WORDS.join(", ")
+            );
+            InvalidValue::new(format!("has the unknown variable {}", shown(&name)), help.trim_start())
+        }
+    })
 }
 
 const COMPANION_HELP: &str = "the name of the companion, such as \"web\", or the absolute path of its report, if it has one of its own";

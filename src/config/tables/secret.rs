@@ -16,11 +16,20 @@ fn forms(key: &str) -> String {
 
 /// `password` of a table that has one, or a key of its kind.
 pub(crate) fn password(item: &Item<'_>) -> Option<SecretSource> {
-    let help = format!("write {}", forms(item.name));
+    kept(item, item.name)
+}
+
+/// Where something secret is kept; `name` is the operator's word for it.
+pub(crate) fn kept(item: &Item<'_>, name: &str) -> Option<SecretSource> {
+    let help = format!("write {}", forms(name));
     if !item.value.is_table() {
         item.hide();
-        Diagnostic::error(format!("`{}` must say where the password is kept", item.name), item.at)
-            .label("a password does not belong in this file")
+        let (what, label) = match name == item.name {
+            true => ("the password", "a password does not belong in this file"),
+            false => ("it", "a secret does not belong in this file"),
+        };
+        Diagnostic::error(format!("`{name}` must say where {what} is kept"), item.at)
+            .label(label)
             .help(help)
             .add_to(item.diagnostics());
         return None;

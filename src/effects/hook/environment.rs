@@ -2,16 +2,43 @@
 
 use std::ffi::OsString;
 
+use certcollectd_core::config::Variable;
 use certcollectd_core::engine::hooks::run::{HookRun, Subject};
 use certcollectd_core::engine::time::rfc3339;
 
 /// Maximum length of an inherited variable in bytes; for a longer one the default is used.
 const MAX_INHERITED: usize = 8 * 1024;
 
-/// The environment of a hook: nothing but this, and the mark of the run. Several orders: names and domains are
-/// separated by spaces, everything else stands on a line for each order, in the order of the names; what certbot tells its
-/// hooks is about one certificate, and is not told.
-pub(super) fn environment(run: &HookRun) -> Vec<(&'static str, OsString)> {
+/// Name and value.
+pub(super) type Entry = (String, OsString);
+
+/// The environment of a hook: nothing but this, and the mark of the run. What certbot tells its hooks is about one
+/// certificate, and is told of one order only.
+pub(super) fn environment(run: &HookRun) -> Vec<Entry> {
+    let inherited = |name, default: &str| {
+        std::env::var_os(name).filter(|value| value.len() <= MAX_INHERITED).unwrap_or_else(|| default.into())
+    };
+    let mut environment: Vec<Entry> = vec![
+        ("PATH".into(), inherited("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
+        ("LANG".into(), inherited("LANG", "C.UTF-8")),
+    ];
+    let told = Variable::ALL.into_iter().filter(|variable| run.rehearsal || *variable != Variable::Rehearsal);
+    environment.extend(told.map(|variable| {
+        let name = format!("CERTCOLLECTD_{}", variable.as_str().to_ascii_uppercase());
+        (name, value(run, variable))
+    }));
+    if run.subjects.len() == 1 {
+        environment.extend([
+            ("RENEWED_LINEAGE".into(), value(run, Variable::Dir)),
+            ("RENEWED_DOMAINS".into(), value(run, Variable::Domains)),
+        ]);
+    }
+    environment
+}
+
+/// Several orders: names and domains are separated by spaces, everything else stands on a line for each order, in the
+/// order of the names.
+pub(super) fn value(run: &HookRun, variable: Variable) -> OsString {
     let lines = |of: &dyn Fn(&Subject) -> OsString| {
         let mut all = OsString::new();
         for (at, subject) in run.subjects.iter().enumerate() {
@@ -22,45 +49,35 @@ pub(super) fn environment(run: &HookRun) -> Vec<(&'static str, OsString)> {
         }
         all
     };
-    let names: Vec<&str> = run.subjects.iter().map(|subject| &*subject.order).collect();
-    let mut domains: Vec<&str> = Vec::new();
-    for domain in run.subjects.iter().flat_map(|subject| &subject.domains) {
-        if !domains.contains(&domain.as_str()) {
-            domains.push(domain);
+    match variable {
+        Variable::Event => run.event.as_str().into(),
+        Variable::Order => {
+            let names: Vec<&str> = run.subjects.iter().map(|subject| &*subject.order).collect();
+            names.join(" ").into()
         }
+        Variable::OrderNumber => lines(&|subject| subject.number.clone().into()),
+        Variable::Product => lines(&|subject| subject.product.into()),
+        Variable::Dir => lines(&|subject| subject.dir.clone().into()),
+        Variable::Cert => lines(&|subject| subject.cert.clone().into()),
+        Variable::Chain => lines(&|subject| subject.chain.clone().into()),
+        Variable::Fullchain => lines(&|subject| subject.fullchain.clone().into()),
+        Variable::Domains => {
+            let mut domains: Vec<&str> = Vec::new();
+            for domain in run.subjects.iter().flat_map(|subject| &subject.domains) {
+                if !domains.contains(&domain.as_str()) {
+                    domains.push(domain);
+                }
+            }
+            domains.join(" ").into()
+        }
+        Variable::Serial => lines(&|subject| subject.serial.clone().into()),
+        Variable::Fingerprint => lines(&|subject| subject.fingerprint.clone().into()),
+        Variable::NotAfter => lines(&|subject| subject.not_after.map(rfc3339).unwrap_or_default().into()),
+        Variable::Generation => lines(&|subject| subject.generation.clone().into()),
+        Variable::Summary => lines(&|subject| subject.summary.clone().into()),
+        Variable::Next => lines(&|subject| subject.next.clone().into()),
+        Variable::Rehearsal => if run.rehearsal { "1" } else { "" }.into(),
     }
-    let domains = OsString::from(domains.join(" "));
-    let dir = lines(&|subject| subject.dir.clone().into());
-    let inherited = |name, default: &str| {
-        std::env::var_os(name).filter(|value| value.len() <= MAX_INHERITED).unwrap_or_else(|| default.into())
-    };
-    let mut environment = vec![
-        ("PATH", inherited("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
-        ("LANG", inherited("LANG", "C.UTF-8")),
-        ("CERTCOLLECTD_EVENT", run.event.as_str().into()),
-        ("CERTCOLLECTD_ORDER", names.join(" ").into()),
-        ("CERTCOLLECTD_ORDER_NUMBER", lines(&|subject| subject.number.clone().into())),
-        ("CERTCOLLECTD_PRODUCT", lines(&|subject| subject.product.into())),
-        ("CERTCOLLECTD_DIR", dir.clone()),
-        ("CERTCOLLECTD_CERT", lines(&|subject| subject.cert.clone().into())),
-        ("CERTCOLLECTD_CHAIN", lines(&|subject| subject.chain.clone().into())),
-        ("CERTCOLLECTD_FULLCHAIN", lines(&|subject| subject.fullchain.clone().into())),
-        ("CERTCOLLECTD_DOMAINS", domains.clone()),
-        ("CERTCOLLECTD_SERIAL", lines(&|subject| subject.serial.clone().into())),
-        ("CERTCOLLECTD_FINGERPRINT", lines(&|subject| subject.fingerprint.clone().into())),
-        (
-            "CERTCOLLECTD_NOT_AFTER",
-            lines(&|subject| subject.not_after.map(rfc3339).unwrap_or_default().into()),
-        ),
-        ("CERTCOLLECTD_GENERATION", lines(&|subject| subject.generation.clone().into())),
-    ];
-    if run.subjects.len() == 1 {
-        environment.extend([("RENEWED_LINEAGE", dir), ("RENEWED_DOMAINS", domains)]);
-    }
-    if run.rehearsal {
-        environment.push(("CERTCOLLECTD_REHEARSAL", "1".into()));
-    }
-    environment
 }
 
 #[cfg(test)]
@@ -100,8 +117,9 @@ mod tests {
             .map(|name| if name.starts_with('_') { format!("CERTCOLLECTD{name}") } else { name.to_owned() })
             .collect();
         let run = run(vec!["www.example.com".into()]);
-        let given = environment(&run).into_iter().map(|(name, _)| name).chain([super::super::program::MARK]);
-        let given = given.filter(|name| !matches!(*name, "PATH" | "LANG")).map(str::to_owned).collect();
+        let given = environment(&run).into_iter().map(|(name, _)| name);
+        let given = given.chain([super::super::program::MARK.to_owned()]);
+        let given = given.filter(|name| !matches!(&**name, "PATH" | "LANG")).collect();
         assert_eq!(told, given);
     }
 

@@ -52,7 +52,7 @@ pub async fn run(run: &HookRun, groups: ProcessGroups) -> HookResult {
             };
             timeout(limit, apart(send)).await
         }
-        Action::Http { url, method } => timeout(limit, web::call(url, method)).await,
+        Action::Http(call) => timeout(limit, web::call(call, run)).await,
         Action::Socket(path) => timeout(limit, socket::ask(path)).await,
     };
     ended.unwrap_or_else(|_| HookResult::failed(over(limit)))

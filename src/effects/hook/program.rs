@@ -1,7 +1,6 @@
 //! Hooks that are programs: each in a process group of its own, ended with all that it left behind when its time is up.
 
 use std::collections::VecDeque;
-use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::panic::resume_unwind;
@@ -16,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::environment::environment;
+use super::environment::{Entry, environment};
 use super::executable::{find_program, startable};
 use super::reap::{self, ProcessGroups};
 use super::{NOT_FOR_ME, over};
@@ -44,7 +43,7 @@ pub(super) const MARK: &str = "CERTCOLLECTD_RUN";
 pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGroups) -> HookResult {
     let mark = random_name();
     let mut environment = environment(run);
-    environment.push((MARK, (&mark).into()));
+    environment.push((MARK.into(), (&mark).into()));
     let (mut child, pid) = match start(arguments, environment, run, &groups).await {
         Ok(started) => started,
         Err(why) => return HookResult::failed(why),
@@ -88,7 +87,7 @@ pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGrou
 /// kernel does not come back before it has read the program.
 async fn start(
     arguments: &[String],
-    environment: Vec<(&'static str, OsString)>,
+    environment: Vec<Entry>,
     run: &HookRun,
     groups: &ProcessGroups,
 ) -> Result<(Child, i32), String> {
@@ -124,7 +123,7 @@ async fn start(
     }
 }
 
-fn spawn(arguments: &[String], environment: Vec<(&'static str, OsString)>) -> Result<Child, String> {
+fn spawn(arguments: &[String], environment: Vec<Entry>) -> Result<Child, String> {
     let (name, rest) = arguments.split_first().ok_or("no program is configured")?;
     let path = find_program(name)?;
     let spawned = Command::new(&path)

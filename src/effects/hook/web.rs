@@ -4,13 +4,17 @@ use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, ClientBuilder, Method, redirect, retry};
 
 use super::advised;
+use super::environment::value;
 use super::socket::cannot_connect;
-use crate::effects::call::transport;
+use crate::effects::blocking::apart;
+use crate::effects::call::{credential, transport};
 use certcollectd_core::api::Untrusted;
-use certcollectd_core::engine::hooks::run::HookResult;
+use certcollectd_core::config::{self, HttpCall};
+use certcollectd_core::engine::hooks::run::{HookResult, HookRun};
 
 const UNIX: &str = "http+unix://";
 const HTTPS: &str = "https://";
@@ -35,10 +39,17 @@ pub fn obstacle(url: &str) -> Option<String> {
 }
 
 /// Makes the call. Any 2xx is success; no redirect is followed, no proxy of the environment is used.
-pub(super) async fn call(url: &str, method: &str) -> HookResult {
-    let Ok(method) = Method::from_bytes(method.as_bytes()) else {
-        return HookResult::failed(format!("there is no method {method}"));
+pub(super) async fn call(call: &HttpCall, run: &HookRun) -> HookResult {
+    let url = &*call.url;
+    let Ok(method) = Method::from_bytes(call.method.as_bytes()) else {
+        return HookResult::failed(format!("there is no method {}", call.method));
     };
+    let headers = match headers(call).await {
+        Ok(headers) => headers,
+        Err(why) => return HookResult::failed(why),
+    };
+    let text = |variable| value(run, variable).to_string_lossy().into_owned();
+    let body = call.body.as_ref().map(|body| body.render(text)).unwrap_or_default();
     let mut builder = client(url);
     let mut socket = None;
     let target = match url.strip_prefix(UNIX) {
@@ -59,7 +70,9 @@ pub(super) async fn call(url: &str, method: &str) -> HookResult {
             return HookResult::failed(format!("{} cannot be called: {}", shown(url), unmade(error)));
         }
     };
-    match client.request(method, target).header("content-length", "0").send().await {
+    let length = body.len();
+    let request = client.request(method, target).header("content-length", length).headers(headers).body(body);
+    match request.send().await {
         Ok(answer) if answer.status().is_success() => HookResult::Done,
         Ok(answer) => {
             let status = answer.status();
@@ -78,6 +91,34 @@ pub(super) async fn call(url: &str, method: &str) -> HookResult {
             _ => HookResult::failed(format!("{} cannot be called: {}", shown(url), said(error))),
         },
     }
+}
+
+/// The headers of a call, with their secrets. A body is JSON unless a header says otherwise.
+async fn headers(call: &HttpCall) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    if call.body.is_some() {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    }
+    for (name, value) in &call.headers {
+        let key =
+            HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("there is no header {name}"))?;
+        let value = match value {
+            config::HeaderValue::Text(text) => HeaderValue::from_str(text),
+            config::HeaderValue::Secret(source) => {
+                let source = source.clone();
+                let secret = apart(move || credential::read(&source)).await?;
+                HeaderValue::from_str(&secret).map(|mut value| {
+                    value.set_sensitive(true);
+                    value
+                })
+            }
+        };
+        headers.insert(
+            key,
+            value.map_err(|_| format!("the header {name} has characters that no header takes"))?,
+        );
+    }
+    Ok(headers)
 }
 
 /// The server of a URL, without path and query.

@@ -44,6 +44,15 @@ pub(super) fn look(config: &Config, files: &[&Path], service: &User, found: &mut
             looked.at_readers(&path, &what, 0o040, about);
         }
     }
+    for hook in &config.hooks {
+        for (header, secret) in hook.secrets() {
+            let Ok(Some(path)) = credential::path(secret) else { continue };
+            let about = || Some(Key::hook(&hook.name, &["http", "headers"]));
+            let what = format!("the header {header} of hook {}", hook.name);
+            looked.at(&path, &what, about);
+            looked.at_readers(&path, &what, 0o040, about);
+        }
+    }
     if let Some(password) = config.push.as_ref().and_then(|push| push.password.as_ref())
         && let Ok(Some(path)) = credential::path(password)
     {

@@ -275,6 +275,14 @@ pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Ve
             need(path, Right::Read, Level::Error, Some(about), &format!("account {name}: ca_file"));
         }
     }
+    for hook in &config.hooks {
+        for (header, secret) in hook.secrets() {
+            if let SecretSource::File(path) = secret {
+                let about = Key::hook(&hook.name, &["http", "headers"]);
+                need(path, Right::Read, Level::Error, Some(about), &format!("hook {}: {header}", hook.name));
+            }
+        }
+    }
     for order in &config.orders {
         let name = &order.name;
         let verify = &order.settings.verify;
@@ -319,7 +327,7 @@ pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Ve
                     need(path, Right::Write, Level::Error, Some(about), &format!("hook {name}"));
                 }
             }
-            Action::Http { .. } => {}
+            Action::Http(_) => {}
             Action::Follow(companion) => {
                 let report = companion.report(&config.install_dir);
                 if report.exists() {

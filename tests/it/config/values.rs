@@ -208,6 +208,119 @@ fn addresses_of_the_vendor() {
 }
 
 #[test]
+fn calls_of_hooks() {
+    assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}
+[[hook]]
+name = \"chat\"
+[hook.http]
+url = \"https://chat.example.com\"
+headers = {{ Authorization = \"Bearer abc\", Host = \"x\", \"a b\" = \"c\", X-Odd = \"ä\", X-Twice = \"x\", x-twice = \"y\", X-Api-Key = {{ value = \"abc\" }} }}
+body = \"{{{{summry}}}}\"
+[[hook]]
+name = \"pager\"
+http = {{ url = \"https://pager.example.com\", headers = [\"a\"], body = \"{{{{event}}\" }}
+")), @r#"
+    warning: no order uses the hook `chat`
+      --> config.toml:12:8
+       |
+    12 | name = "chat"
+       |        ^^^^^^
+       |
+       = help: add hooks = ["chat"] to the orders that need it
+
+    error: `Authorization` must say where it is kept
+      --> config.toml:15:29
+       |
+    15 | headers = { Authorization = ******, Host = ******, "a b" = ******, X-Odd = "ä", X-Twice = "x", x-twice = ******, X-Api-Key = { value...
+       |                             ^^^^^^ a secret does not belong in this file
+       |
+       = help: write Authorization = { file = "/run/secrets/sectigo" }, or { credential = "sectigo" } for a systemd credential, or { env = "NAME" } for an environment variable
+
+    error: the header `Host` is sent by certcollectd itself
+      --> config.toml:15:37
+       |
+    15 | headers = { Authorization = ******, Host = ******, "a b" = ******, X-Odd = "ä", X-Twice = "x", x-twice = ******, X-Api-Key = { value...
+       |                                     ^^^^
+       |
+       = help: remove it
+
+    error: the header `a b` has no valid name
+      --> config.toml:15:52
+       |
+    15 | headers = { Authorization = ******, Host = ******, "a b" = ******, X-Odd = "ä", X-Twice = "x", x-twice = ******, X-Api-Key = { value...
+       |                                                    ^^^^^
+       |
+       = help: such as Authorization or X-Priority
+
+    error: an entry of `headers` is no value of a header
+      --> config.toml:15:76
+       |
+    15 | headers = { Authorization = ******, Host = ******, "a b" = ******, X-Odd = "ä", X-Twice = "x", x-twice = ******, X-Api-Key = { value...
+       |                                                                            ^^^
+       |
+       = help: at most 1024 printable ASCII characters
+
+    error: the header `x-twice` is given twice
+      --> config.toml:15:96
+       |
+    15 | headers = { Authorization = ******, Host = ******, "a b" = ******, X-Odd = "ä", X-Twice = "x", x-twice = ******, X-Api-Key = { value...
+       |                                                                                                ^^^^^^^
+       |
+       = help: upper and lower case make no difference
+
+    error: password = { … } needs one of `file`, `credential`, `env`
+      --> config.toml:15:126
+       |
+    15 | ...dd = "ä", X-Twice = "x", x-twice = ******, X-Api-Key = { value = ****** } }
+       |                                                           ^^^^^^^^^^^^^^^^^^
+       |
+       = help: write X-Api-Key = { file = "/run/secrets/sectigo" }, or { credential = "sectigo" } for a systemd credential, or { env = "NAME" } for an environment variable
+
+    error: unknown key `value` in password = { … }
+      --> config.toml:15:128
+       |
+    15 | ..., X-Odd = "ä", X-Twice = "x", x-twice = ******, X-Api-Key = { value = ****** } }
+       |                                                                  ^^^^^
+       |
+       = help: keys of password = { … }: file, credential, env
+
+    error: `body` has the unknown variable "summry"
+      --> config.toml:16:8
+       |
+    16 | body = "{{summry}}"
+       |        ^^^^^^^^^^^^
+       |
+       = help: did you mean "summary"? variables are event, order, order_number, product, dir, cert, chain, fullchain, domains, serial, fingerprint, not_after, generation, summary, next, rehearsal
+
+    warning: no order uses the hook `pager`
+      --> config.toml:18:8
+       |
+    18 | name = "pager"
+       |        ^^^^^^^
+       |
+       = help: add hooks = ["pager"] to the orders that need it
+
+    error: `headers` must be a table
+      --> config.toml:19:55
+       |
+    19 | http = { url = "https://pager.example.com", headers = ["a"], body = "{{event}" }
+       |                                                       ^^^^^ this is a list
+       |
+       = help: names and values, such as headers = { Authorization = { file = "/etc/certcollectd/token" } }
+
+    error: `body` has a `{{` without its `}}`
+      --> config.toml:19:69
+       |
+    19 | http = { url = "https://pager.example.com", headers = ["a"], body = "{{event}" }
+       |                                                                     ^^^^^^^^^^
+       |
+       = help: a text such as body = '{"text": "{{summary}}"}'
+
+    config.toml: 10 errors, 2 warnings
+    "#);
+}
+
+#[test]
 fn probes() {
     assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}
 [[order.probe]]

@@ -141,6 +141,72 @@ fn signal_http_and_socket_hooks_work() {
     target.wait().unwrap();
 }
 
+/// The whole of one request.
+fn request(mut stream: std::net::TcpStream) -> String {
+    use std::io::{Read, Write};
+    let mut text = String::new();
+    let mut buffer = [0; 4096];
+    let is_whole = |text: &str| {
+        let (head, body) = text.split_once("\r\n\r\n")?;
+        let length = head
+            .lines()
+            .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok());
+        Some(body.len() >= length.unwrap_or(0))
+    };
+    while is_whole(&text) != Some(true) {
+        let count = stream.read(&mut buffer).unwrap();
+        assert!(count > 0, "it breaks off: {text}");
+        text.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
+    }
+    stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
+    text
+}
+
+#[test]
+fn a_call_tells_somebody_what_has_happened_and_who_calls() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\nhooks = [\"chat\"]\n{OWN_ROOT}"));
+    setting.write("token", "Bearer s3cret-t0ken\n");
+    let web = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = web.local_addr().unwrap();
+    let web = std::thread::spawn(move || request(web.accept().unwrap().0));
+    setting.table(&format!(
+        "[[hook]]\nname = \"chat\"\n[hook.http]\nurl = \"http://{address}/\"\nmethod = \"put\"\n\
+         headers = {{ X-Priority = \"1\", Authorization = {{ file = \"$DIR/token\" }} }}\n\
+         body = '{{\"text\": \"{{{{summary}}}} {{{{ event }}}}\", \"dir\": \"{{{{dir}}}}\", \"next\": \"{{{{next}}}}\"}}'"
+    ));
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    let text = web.join().unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let head = head.to_ascii_lowercase();
+    assert!(head.starts_with("put / http/1.1\r\n"), "{head}");
+    for line in ["x-priority: 1", "authorization: bearer s3cret-t0ken", "content-type: application/json"] {
+        assert_eq!(head.lines().filter(|known| *known == line).count(), 1, "{line}: {head}");
+    }
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    let told = body["text"].as_str().unwrap();
+    assert!(told.starts_with("www: a certificate is installed that is valid until 20"), "{told}");
+    assert!(told.ends_with(" installed"), "{told}");
+    assert_eq!(body["dir"], setting.installed("www").display().to_string());
+    assert_eq!(body["next"], "");
+    let all = setting.call(&["status", "--json"]).1 + &said;
+    assert!(!all.contains("s3cret"), "the secret is nowhere: {all}");
+}
+
+#[test]
+fn a_call_whose_secret_cannot_be_read_is_owed() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\nhooks = [\"chat\"]\n{OWN_ROOT}"));
+    setting.table(
+        "[[hook]]\nname = \"chat\"\n[hook.http]\nurl = \"http://127.0.0.1:9/\"\nheaders = { X-Token = { file = \"$DIR/none\" } }",
+    );
+    let (code, said) = setting.once(&[]);
+    assert!(code == 4 && said.contains("/none: no such file"), "{code} {said}");
+    let (code, said) = setting.call(&["check"]);
+    assert!(code == 2 && said.contains("hook chat: the header X-Token"), "{code} {said}");
+}
+
 #[test]
 fn every_signal_that_a_configuration_may_name_is_sent() {
     let mut setting = Setting::new();

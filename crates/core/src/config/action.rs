@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::HookSignal;
+use super::{HookSignal, SecretSource, Template};
 use crate::follow::report_file;
 
 /// `[[hook]]`: something that must happen after an event, and is owed until it has worked.
@@ -28,11 +28,20 @@ impl Hook {
     pub const ON: [HookEvent; 1] = [HookEvent::Installed];
     pub const MERGE: bool = true;
 
+    /// Everything secret that it sends, by the name of the header.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &SecretSource)> {
+        let call = match &self.action {
+            Action::Http(call) => Some(call),
+            Action::Run(_) | Action::Signal { .. } | Action::Socket(_) | Action::Follow(_) => None,
+        };
+        call.into_iter().flat_map(HttpCall::secrets)
+    }
+
     /// The program that it runs, if it runs one.
     pub fn program(&self) -> Option<&str> {
         match &self.action {
             Action::Run(arguments) => arguments.first().map(String::as_str),
-            Action::Signal { .. } | Action::Http { .. } | Action::Socket(_) | Action::Follow(_) => None,
+            Action::Signal { .. } | Action::Http(_) | Action::Socket(_) | Action::Follow(_) => None,
         }
     }
 }
@@ -67,12 +76,42 @@ pub enum Action {
     Run(Vec<String>),
     /// Send a signal to the process whose number stands in a file, which is read at each try.
     Signal { pid_file: PathBuf, signal: HookSignal },
-    /// One HTTP call, over `http://`, `https://` or `http+unix://`; a 2xx answer is success. The method is in upper case.
-    Http { url: String, method: String },
+    /// One HTTP call; a 2xx answer is success.
+    Http(HttpCall),
     /// Connect to a unix socket and read one exit status.
     Socket(PathBuf),
     /// Wait until a companion in the server's container has reported the reload.
     Follow(Companion),
+}
+
+/// An HTTP call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpCall {
+    /// `http://`, `https://` or `http+unix://`.
+    pub url: String,
+    /// In upper case.
+    pub method: String,
+    /// Sent along; a name occurs once, whatever its case.
+    pub headers: Box<[(Box<str>, HeaderValue)]>,
+    pub body: Option<Template>,
+}
+
+/// What stands behind the name of a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderValue {
+    Text(Box<str>),
+    /// Read for each call; the whole value.
+    Secret(SecretSource),
+}
+
+impl HttpCall {
+    /// The headers that are secret, by name.
+    pub fn secrets(&self) -> impl Iterator<Item = (&str, &SecretSource)> {
+        self.headers.iter().filter_map(|(name, value)| match value {
+            HeaderValue::Secret(source) => Some((&**name, source)),
+            HeaderValue::Text(_) => None,
+        })
+    }
 }
 
 /// A companion: `certcollectd follow` in the web server's container.

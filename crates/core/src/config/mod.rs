@@ -8,17 +8,19 @@ mod login;
 pub mod name;
 mod probe;
 mod signal;
+mod template;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use action::{Action, Companion, Hook, HookEvent};
+pub use action::{Action, Companion, HeaderValue, Hook, HookEvent, HttpCall};
 pub use layout::{FileCopy, FileKind, Files};
 pub use login::{Account, Params, ProxyLogin, SecretSource};
 pub use name::{is_name, normal_domain};
 pub use probe::{OnProbeFailure, Probe, StartTls, Target};
 pub use signal::HookSignal;
+pub use template::{Template, TemplateError, Variable};
 
 use crate::api::{OrderRef, Product, Response};
 pub use crate::cert::{Policy, Severity};

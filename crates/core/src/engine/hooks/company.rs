@@ -41,23 +41,23 @@ impl Hooks<'_> {
         ready.wait_until = wait;
         let ready = &self.ledger.ready[key];
         if wait.is_none() {
-            let company = self.company(hook, &ready.together, hook.merge);
+            let company = self.company((hook, key.1), &ready.together, hook.merge);
             if !company.orders.is_empty() {
                 return company;
             }
         }
         let at_fault =
             hook.merge && self.ledger.in_vain.get(&key.0).is_some_and(|orders| orders.len() >= IN_VAIN);
-        Company { apart: !at_fault, ..self.company(hook, &ready.apart, at_fault) }
+        Company { apart: !at_fault, ..self.company((hook, key.1), &ready.apart, at_fault) }
     }
 
     /// The idle ones among these: one, or as many as fit into one environment. The others are left for the next run.
-    fn company(&self, hook: &Hook, ready: &BTreeSet<OrderId>, merge: bool) -> Company {
+    fn company(&self, (hook, event): (&Hook, HookEvent), ready: &BTreeSet<OrderId>, merge: bool) -> Company {
         let has_environment = matches!(hook.action, Action::Run(_));
         let mut left = MAX_ENVIRONMENT;
         let mut company = Company::default();
         for id in ready.iter().copied().filter(|id| self.orders.state(*id).busy == Busy::Idle) {
-            let subject = self.subject(id);
+            let subject = self.subject(id, event);
             let takes = if has_environment { subject.environment_size() } else { 0 };
             if !company.orders.is_empty() && (!merge || takes > left) {
                 break;
@@ -144,8 +144,16 @@ impl Subject {
         let domains: usize = self.domains.iter().map(|domain| domain.len() + 1).sum();
         let paths = [&self.dir, &self.dir, &self.cert, &self.chain, &self.fullchain];
         let paths: usize = paths.iter().map(|path| path.as_os_str().len() + 1).sum();
-        let texts =
-            [&*self.order, &self.number, self.product, &self.serial, &self.fingerprint, &self.generation];
+        let texts = [
+            &*self.order,
+            &self.number,
+            self.product,
+            &self.serial,
+            &self.fingerprint,
+            &self.generation,
+            &self.summary,
+            &self.next,
+        ];
         let texts: usize = texts.iter().map(|text| text.len() + 1).sum();
         let date = "2026-11-28T00:00:00Z\n".len();
         2 * domains + paths + texts + date
@@ -156,13 +164,14 @@ impl Subject {
         while self.environment_size() > MAX_ENVIRONMENT {
             let domains: usize = self.domains.iter().map(|domain| 2 * (domain.len() + 1)).sum();
             let path = |path: &std::path::Path| path.as_os_str().len();
-            let values: [Value; 8] = [
+            let values: [Value; 9] = [
                 ("DOMAINS", domains, |subject| subject.domains.clear()),
                 ("DIR", 2 * path(&self.dir), |subject| subject.dir.clear()),
                 ("CERT", path(&self.cert), |subject| subject.cert.clear()),
                 ("CHAIN", path(&self.chain), |subject| subject.chain.clear()),
                 ("FULLCHAIN", path(&self.fullchain), |subject| subject.fullchain.clear()),
                 ("ORDER_NUMBER", self.number.len(), |subject| subject.number.clear()),
+                ("SUMMARY", self.summary.len(), |subject| subject.summary.clear()),
                 ("SERIAL", self.serial.len(), |subject| subject.serial.clear()),
                 ("GENERATION", self.generation.len(), |subject| subject.generation.clear()),
             ];

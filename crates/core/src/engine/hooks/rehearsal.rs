@@ -78,7 +78,7 @@ impl Hooks<'_> {
         let hook = self.ledger.rehearsals[at].left.remove(0);
         let event = hook.on.first().copied().unwrap_or(HookEvent::Installed);
         self.ledger.rehearsals[at].current = Some(hook.name.clone());
-        let company = Company { orders: vec![id], subjects: vec![self.subject(id)], apart: true };
+        let company = Company { orders: vec![id], subjects: vec![self.subject(id, event)], apart: true };
         let run = self.run_hook(hook, event, company, true);
         self.ledger.rehearsals[at].run = Some(run);
     }

@@ -44,6 +44,10 @@ pub struct Subject {
     pub not_after: Option<i64>,
     /// The generation's name.
     pub generation: String,
+    /// What has happened, in our words.
+    pub summary: String,
+    /// The one command to run next; empty if there is nothing to do.
+    pub next: String,
     /// What was left out because it is too long: variables without their `CERTCOLLECTD_`.
     pub omitted: Vec<&'static str>,
 }

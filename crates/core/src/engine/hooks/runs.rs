@@ -11,6 +11,7 @@ use crate::engine::event::Effect;
 use crate::engine::hooks::Hooks;
 use crate::engine::hooks::ledger::{Company, Key, Ready, Running};
 use crate::engine::hooks::run::{HookResult, HookRun, Subject};
+use crate::engine::hooks::told::told;
 use crate::engine::id::{OrderId, RunId};
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::state::Busy;
@@ -132,12 +133,14 @@ impl Hooks<'_> {
     }
 
     /// What a hook gets about an order.
-    pub(crate) fn subject(&self, id: OrderId) -> Subject {
+    pub(crate) fn subject(&self, id: OrderId, event: HookEvent) -> Subject {
         let entry = self.entry(id);
         let dir = self.config.install_dir.join(&*entry.name);
         let files = &entry.settings.files;
         let path = |kind| files.name(kind).map(|name| dir.join(name)).unwrap_or_default();
-        let installed = self.orders.state(id).record.installed.as_deref();
+        let record = &self.orders.state(id).record;
+        let installed = record.installed.as_deref();
+        let (summary, next) = told(&entry.name, record, event, self.now);
         Subject {
             order: entry.name.clone(),
             number: entry.handle.text().to_owned(),
@@ -153,6 +156,8 @@ impl Hooks<'_> {
             not_after: installed.map(|installed| installed.not_after),
             generation: installed.map(|installed| installed.name.to_string()).unwrap_or_default(),
             dir,
+            summary,
+            next,
             omitted: Vec::new(),
         }
         .fit()
