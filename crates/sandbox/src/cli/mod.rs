@@ -1,6 +1,8 @@
 //! A sandbox as a program in the foreground: its options, its output at the start, and its end.
 
+mod ask;
 mod desk;
+mod key;
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -11,6 +13,7 @@ use clap::Args;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
+pub use self::ask::{Ask, ask};
 use self::desk::Desk;
 use crate::{Error, Handle, Options, Sandbox, Scenario};
 
@@ -32,6 +35,9 @@ pub struct Arguments {
     /// Accounts, orders, dials and faults to start with, as TOML or JSON; without it, those of the demo
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
+    /// Private key of all TLS orders of the scenario that have none, as PEM; made if it is not there
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
     /// Print an example scenario and exit
     #[arg(long)]
     pub example: bool,
@@ -64,7 +70,10 @@ pub fn run(arguments: &Arguments, print: Print) -> Result<(), Failure> {
         return print(Scenario::EXAMPLE).map_err(Failure::Failed);
     }
     let scenario = arguments.scenario.as_deref().map_or_else(|| Ok(Scenario::demo()), read_scenario);
-    let scenario = scenario.map_err(Failure::Usage)?;
+    let mut scenario = scenario.map_err(Failure::Usage)?;
+    if let Some(path) = &arguments.key {
+        key::give(path, &mut scenario.order).map_err(Failure::Failed)?;
+    }
     let options = Options {
         listen: arguments.listen,
         control: arguments.control,
