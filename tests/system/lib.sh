@@ -49,7 +49,7 @@ check() {
 }
 
 # must TEXT COMMAND...: like check, and without it there is nothing more to look at.
-must() { local before=$FAILED; check "$@"; [ "$FAILED" = "$before" ] || finish; }
+must() { local failed_so_far=$FAILED; check "$@"; [ "$FAILED" = "$failed_so_far" ] || finish; }
 
 # refused TEXT COMMAND...: it must fail.
 refused() {
