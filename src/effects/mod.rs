@@ -37,9 +37,6 @@ use certcollectd_core::engine::id::{OrderId, RunId};
 /// lookups, credentials, the configuration, the start of hooks.
 const DISK_AT_ONCE: usize = 8;
 
-/// Maximum number of orders whose servers are asked in parallel.
-const PROBES_AT_ONCE: usize = 64;
-
 /// The effects under way.
 #[derive(Debug)]
 pub struct Effects {
@@ -48,7 +45,7 @@ pub struct Effects {
     callers: call::Callers,
     groups: reap::ProcessGroups,
     disk: Arc<Semaphore>,
-    probes: Arc<Semaphore>,
+    probes: Arc<probe::Turns>,
     running: JoinSet<Event>,
     /// What to report of a task that panicked.
     kinds: HashMap<Id, Kind>,
@@ -73,7 +70,7 @@ impl Effects {
             callers: call::Callers::default(),
             groups: reap::ProcessGroups::default(),
             disk: Arc::new(Semaphore::new(DISK_AT_ONCE)),
-            probes: Arc::new(Semaphore::new(PROBES_AT_ONCE)),
+            probes: Arc::default(),
             running: JoinSet::new(),
             kinds: HashMap::new(),
         }
@@ -145,8 +142,7 @@ impl Effects {
             Effect::Probe(run) => {
                 let turns = self.probes.clone();
                 self.spawn(Kind::Probe(run.order), async move {
-                    let _turn = turns.acquire().await;
-                    let answers = probe::run(&run).await;
+                    let answers = probe::run(&run, &turns).await;
                     Event::Probed { run, answers }
                 });
             }

@@ -294,3 +294,16 @@ fn servers_that_cannot_be_asked_are_told_apart() {
     }
     drop(tarpit);
 }
+
+#[test]
+fn a_stop_does_not_wait_for_a_probe() {
+    let tarpit = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = tarpit.local_addr().unwrap();
+    let mut setting = setting("", &format!("[[order.probe]]\nconnect = \"{address}\"\nwithin = \"10m\"\n"));
+    setting.start();
+    let _client = tarpit.accept().unwrap();
+    assert_eq!(setting.stop(), Some(0));
+    let order = setting.order_status("www");
+    assert_eq!(order["probes"].as_array().map(Vec::len), Some(0), "it had not ended");
+    assert!(!setting.path("told").exists());
+}

@@ -5,14 +5,17 @@
 mod handshake;
 mod starttls;
 
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use self::handshake::Offer;
-use crate::effects::errno;
+use crate::effects::{blocking, errno};
 use certcollectd_core::api::Untrusted;
 use certcollectd_core::config::{Probe, StartTls, Target};
 use certcollectd_core::engine::probe::{Expected, Presented, ProbeAnswer, ProbeRun};
@@ -26,9 +29,30 @@ const ONE_TRY: Duration = Duration::from_secs(10);
 /// Addresses of one name.
 const MOST_ADDRESSES: usize = 64;
 
-/// Asks all probes of a run at once; one list of answers for each.
-pub async fn run(run: &ProbeRun) -> Vec<Vec<ProbeAnswer>> {
-    join_all(run.probes.iter().map(|(probe, name)| ask(probe, name, &run.expected))).await
+/// Name lookups in parallel, each with a thread of its own that nothing can cancel.
+const LOOKUPS_AT_ONCE: usize = 4;
+/// Addresses that are asked in parallel: each has a file descriptor, of which a process has 1,024 by default.
+const CONNECTIONS_AT_ONCE: usize = 128;
+
+/// How much of it goes on at once, over all orders. Waiting for its turn costs a probe none of its time.
+#[derive(Debug)]
+pub struct Turns {
+    lookups: Arc<Semaphore>,
+    connections: Semaphore,
+}
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns {
+            lookups: Arc::new(Semaphore::new(LOOKUPS_AT_ONCE)),
+            connections: Semaphore::new(CONNECTIONS_AT_ONCE),
+        }
+    }
+}
+
+/// Asks all probes of a run; one list of answers for each.
+pub async fn run(run: &ProbeRun, turns: &Turns) -> Vec<Vec<ProbeAnswer>> {
+    join_all(run.probes.iter().map(|(probe, name)| ask(probe, name, &run.expected, turns))).await
 }
 
 /// Where to connect to.
@@ -39,42 +63,52 @@ enum Address {
 }
 
 /// Every address behind the target, each until it is right or the time is over.
-async fn ask(probe: &Probe, name: &str, expected: &Expected) -> Vec<ProbeAnswer> {
-    let end = sleep(probe.within).deadline();
-    let addresses = match addresses(&probe.connect, end).await {
+async fn ask(probe: &Probe, name: &str, expected: &Expected, turns: &Turns) -> Vec<ProbeAnswer> {
+    let addresses = match addresses(&probe.connect, probe.within, turns).await {
         Ok(addresses) => addresses,
         Err(why) => {
             return vec![ProbeAnswer { address: probe.connect.to_string().into(), outcome: Err(why) }];
         }
     };
-    join_all(addresses.iter().map(|address| ask_one(address, probe, name, expected, end))).await
+    join_all(addresses.iter().map(|address| ask_one(address, probe, name, expected, turns))).await
 }
 
 /// The addresses of a name; it may come to have some while there is time.
-async fn addresses(target: &Target, end: Instant) -> Result<Vec<Address>, String> {
+async fn addresses(target: &Target, within: Duration, turns: &Turns) -> Result<Vec<Address>, String> {
     let (host, port) = match target {
         Target::Unix(path) => return Ok(vec![Address::Unix(path.clone())]),
         Target::Host(host, port) => (&**host, *port),
     };
-    let look_up = async || match lookup_host((host, port)).await {
-        Ok(found) => {
-            let mut found: Vec<_> = found.collect();
-            found.sort();
-            found.dedup();
-            found.truncate(MOST_ADDRESSES);
-            match found.is_empty() {
-                true => Err("cannot be resolved: the name has no address".to_owned()),
-                false => Ok(found.into_iter().map(Address::Tcp).collect()),
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![Address::Tcp((address, port).into())]);
+    }
+    let look_up = async || {
+        let host = host.to_owned();
+        let look = move || (host.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
+        let mut found = match blocking::attempt(&turns.lookups, look).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                let text = error.to_string();
+                let why = Untrusted::new(text.rsplit(": ").next().unwrap_or_default());
+                return Err(format!("cannot be resolved: {why}"));
             }
-        }
-        Err(error) => {
-            let text = error.to_string();
-            let why = Untrusted::new(text.rsplit(": ").next().unwrap_or_default());
-            Err(format!("cannot be resolved: {why}"))
+            Err(_) => return Err("cannot be resolved: internal error, please report it".to_owned()),
+        };
+        found.sort();
+        found.dedup();
+        found.truncate(MOST_ADDRESSES);
+        match found.is_empty() {
+            true => Err("cannot be resolved: the name has no address".to_owned()),
+            false => Ok(found.into_iter().map(Address::Tcp).collect()),
         }
     };
-    let last = repeat(end, look_up, Result::is_ok).await;
-    last.unwrap_or_else(|| Err("cannot be resolved: the lookup did not end in time".into()))
+    // The first lookup waits for its turn, however long that takes.
+    let first = look_up().await;
+    if first.is_ok() {
+        return first;
+    }
+    let last = repeat(sleep(within).deadline(), look_up, Result::is_ok).await;
+    last.unwrap_or(first)
 }
 
 /// What one address presents, as soon as it is right; at the end of its time, what it presented last.
@@ -83,8 +117,10 @@ async fn ask_one(
     probe: &Probe,
     name: &str,
     expected: &Expected,
-    end: Instant,
+    turns: &Turns,
 ) -> ProbeAnswer {
+    let _turn = turns.connections.acquire().await;
+    let end = sleep(probe.within).deadline();
     let shown = match address {
         Address::Tcp(address) => address.to_string(),
         Address::Unix(path) => format!("unix:{}", path.display()),
