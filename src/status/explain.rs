@@ -178,7 +178,7 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
         lines.push(Some(format!("Hook {} is owed for {}: {last}{next}.", hook.hook, hook.event)));
     }
     for probe in order.probes.iter().filter(|probe| !probe.ok) {
-        lines.push(Some(format!("The probe of {} {}, asked at {}.", probe.address, probe.last, probe.at)));
+        lines.push(Some(format!("{} {}, as a probe found at {}.", probe.address, probe.last, probe.at)));
     }
     if !order.probes.is_empty() && order.probes.iter().all(|probe| probe.ok) {
         let served = count(order.probes.len(), "probe");
