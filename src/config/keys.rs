@@ -27,14 +27,20 @@ pub struct Key {
     pub kind: Kind,
     /// Whether the table is incomplete without it.
     pub is_needed: bool,
+    /// Whether the table needs exactly one of its keys that say so.
+    pub is_one_of: bool,
 }
 
 const fn key(name: &'static str, kind: Kind) -> Key {
-    Key { name, kind, is_needed: false }
+    Key { name, kind, is_needed: false, is_one_of: false }
 }
 
 const fn need(name: &'static str, kind: Kind) -> Key {
-    Key { name, kind, is_needed: true }
+    Key { name, kind, is_needed: true, is_one_of: false }
+}
+
+const fn one(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, is_needed: false, is_one_of: true }
 }
 
 pub(super) static TOP: Keys = Keys {
@@ -95,15 +101,15 @@ pub(super) static ACCOUNT: Keys = Keys {
 
 pub(super) static PASSWORD: Keys = Keys {
     title: "password = { … }",
-    keys: &[key("file", Path), key("credential", Text), key("env", Variable)],
+    keys: &[one("file", Path), one("credential", Text), one("env", Variable)],
 };
 
 /// First the keys that are one order's own.
 const ORDER_KEYS: &[Key] = &[
     need("name", Name),
-    key("order_number", Text),
-    key("certificate_id", Digits),
-    key("base_order_number", Digits),
+    one("order_number", Text),
+    one("certificate_id", Digits),
+    one("base_order_number", Digits),
     key("account", Name),
     key("product", Word(&Product::WORDS)),
     key("domains", List(&Text)),
@@ -194,11 +200,11 @@ pub(super) static HOOK: Keys = Keys {
     keys: &[
         need("name", Name),
         key("on", List(&Word(&HookEvent::WORDS))),
-        key("run", List(&Text)),
-        key("signal", Table(&SIGNAL)),
-        key("http", Table(&REQUEST)),
-        key("socket", Path),
-        key("follow", Text),
+        one("run", List(&Text)),
+        one("signal", Table(&SIGNAL)),
+        one("http", Table(&REQUEST)),
+        one("socket", Path),
+        one("follow", Text),
         key("timeout", Duration),
         key("merge", Flag),
     ],
@@ -262,6 +268,11 @@ pub(super) const MOST_KEYS: usize = 20;
 impl Keys {
     pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {
         self.keys.iter().map(|key| key.name)
+    }
+
+    /// Those of which the table needs exactly one.
+    pub(super) fn one_of(&self) -> Vec<&'static str> {
+        self.keys.iter().filter(|key| key.is_one_of).map(|key| key.name).collect()
     }
 
     pub(super) fn index(&self, name: &str) -> Option<usize> {

@@ -159,11 +159,15 @@ fn the_schema_and_the_reader_agree_about_values() {
         ("[order.files]", "mode = \"4755\""),
         ("[order.files]", "owner = \"a b\""),
         ("[order.verify]", "trust = \"error\""),
-        ("[[hook]]", "on = [\"issued\"]"),
+        ("[[order]]", "certificate_id = \"12\""),
+        ("[[hook]]", "timeout = \"5s\""),
+        ("[[hook]]", "run = [\"true\"]\nfollow = \"web\""),
+        ("[[hook]]", "http = { url = \"http://h/\", headers = { X-Key = { file = \"/a\", env = \"B\" } } }"),
+        ("[[hook]]", "run = [\"true\"]\non = [\"issued\"]"),
         ("[[hook]]", "run = \"systemctl reload nginx\""),
         ("[[hook]]", "signal = { pid_file = \"/run/x.pid\", name = \"KILL\" }"),
         ("[[hook]]", "signal = { pid_file = \"/run/x.pid\" }"),
-        ("[[hook]]", "merge = \"no\""),
+        ("[[hook]]", "run = [\"true\"]\nmerge = \"no\""),
         ("[log]", "format = \"xml\""),
     ];
     for (title, setting) in wrong {

@@ -34,6 +34,10 @@ fn table(example: &Example, keys: &Keys) -> Value {
     if !needed.is_empty() {
         schema["required"] = json!(needed);
     }
+    let one_of: Vec<Value> = keys.one_of().into_iter().map(|name| json!({ "required": [name] })).collect();
+    if !one_of.is_empty() {
+        schema["oneOf"] = json!(one_of);
+    }
     schema
 }
 

@@ -37,8 +37,7 @@ pub(crate) fn hook(table: &Table<'_>) -> Option<Draft> {
     let (name, name_at) = table.name("a name of your own, such as name = \"nginx\"");
     let on = events(table);
     let help = "what to do, such as run = [\"systemctl\", \"reload\", \"nginx\"]";
-    let action =
-        table.one_of(&["run", "signal", "http", "socket", "follow"], help).and_then(|item| action(&item));
+    let action = table.one_of(&keys::HOOK.one_of(), help).and_then(|item| action(&item));
     if let (Some(Action::Follow(_)), Some(item)) = (&action, table.get("on"))
         && on != Hook::ON
     {

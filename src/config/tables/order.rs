@@ -294,7 +294,7 @@ const DOMAINS_HELP: &str = "a list of names, such as domains = [\"www.example.co
 /// How the vendor knows the order.
 fn handle(table: &Table<'_>, product: Product, product_item: Option<Item<'_>>) -> Option<(OrderRef, Span)> {
     let help = "the number that the vendor gave the order, such as order_number = \"123456789\"";
-    let item = table.one_of(&["order_number", "certificate_id", "base_order_number"], help)?;
+    let item = table.one_of(&keys::ORDER.one_of(), help)?;
     if item.name != "order_number" && product != Product::Ssl {
         let problem = Diagnostic::error(
             format!("`{}` with product = \"{}\"", item.name, product.as_str()),

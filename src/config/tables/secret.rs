@@ -35,8 +35,7 @@ pub(crate) fn kept(item: &Item<'_>, name: &str) -> Option<SecretSource> {
         return None;
     }
     let table = item.table(&keys::PASSWORD)?;
-    let forms: Vec<&str> = keys::PASSWORD.names().collect();
-    let form = table.one_of(&forms, &help)?;
+    let form = table.one_of(&keys::PASSWORD.one_of(), &help)?;
     match form.name {
         "file" => guarded(&form, &help, file_path).map(SecretSource::File),
         "credential" => guarded(&form, &help, credential).map(SecretSource::Credential),
