@@ -446,7 +446,7 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
         Command::Demo { keep } => demo::demo(keep),
         Command::Init(options) => init::init(config, options),
         Command::Completions { shell, words } if words.is_empty() => complete::script(Cli::command(), shell),
-        Command::Completions { words, .. } => complete::names(&Cli::command(), &words, config),
+        Command::Completions { shell, words } => complete::names(&Cli::command(), shell, words, config),
         Command::Man { dir } => generate::man(Cli::command(), &dir),
     }
 }

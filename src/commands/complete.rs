@@ -83,7 +83,10 @@ fn with_names(script: &str) -> String {
 }
 
 /// `completions SHELL -- WORD...`: prints the names that the last word may become, one a line.
-pub fn names(line: &Command, words: &[String], default: &Path) -> Result<(), Exit> {
+pub fn names(line: &Command, shell: Shell, mut words: Vec<String>, default: &Path) -> Result<(), Exit> {
+    if shell == Shell::Bash {
+        words.iter_mut().for_each(unquote);
+    }
     let Some((last, before)) = words.split_last() else { return Ok(()) };
     let begin = last.strip_prefix('=').unwrap_or(last);
     let found: BTreeSet<String> = match wanted(line, before) {
@@ -97,6 +100,13 @@ pub fn names(line: &Command, words: &[String], default: &Path) -> Result<(), Exi
         print(&fitting.join("\n"));
     }
     Ok(())
+}
+
+/// bash hands words over as they were typed, with their quotes.
+fn unquote(word: &mut String) {
+    if let Some([plain]) = shlex::split(word).as_deref() {
+        plain.clone_into(word);
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

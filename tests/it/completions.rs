@@ -181,6 +181,22 @@ fn zsh_completes_a_line_at_a_terminal() {
     assert!(said.contains("mail is ssl order 2 on account main."), "{said}");
 }
 
+/// The words as bash has them: with their quotes.
+#[test]
+fn bash_leaves_quotes_around_a_path() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("our orders")).unwrap();
+    let text = CONFIGURATION.replace("include = [\"orders.d/*.toml\"]\n", "");
+    let config = dir.path().join("our orders/c.toml");
+    std::fs::write(config, text.replace("DIR", dir.path().to_str().unwrap())).unwrap();
+    for path in [r#""our orders/c.toml""#, r"our\ orders/c.toml", r#"our" "orders/c.toml"#] {
+        let Some(found) = bash(dir.path(), &["certcollectd", "--config", path, "explain", "ma"]) else {
+            return;
+        };
+        assert_eq!(found, set(&["mail"]), "{path}");
+    }
+}
+
 /// The words as bash cuts them: at each equals sign.
 #[test]
 fn bash_cuts_at_equals_signs() {
