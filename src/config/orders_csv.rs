@@ -78,7 +78,7 @@ fn fields(line: &[u8]) -> Result<StringRecord, String> {
         return Err("has a carriage return inside; end each line alike".into());
     }
     if text.matches('"').count() % 2 == 1 {
-        return Err("a quote is not closed".into());
+        return Err("a quote is not closed on this line".into());
     }
     let mut reader = ReaderBuilder::new()
         .has_headers(false)
