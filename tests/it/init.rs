@@ -51,17 +51,14 @@ fn run(mut command: Command, typed: &str) -> (i32, String) {
     said(&child.wait_with_output().unwrap())
 }
 
-/// At a terminal of its own: Ctrl-C while the password is typed. `script` is of util-linux.
-#[test]
-fn an_interrupt_at_the_password_leaves_terminal_and_disk_as_they_were() {
-    let setting = setting();
+/// At a terminal of its own, with these options besides `--config` and the directories: each answer is typed once its
+/// question is shown. What was shown, with the exit code and the terminal's modes. `script` is of util-linux.
+fn at_terminal(setting: &Setting, options: &str, answers: &[(&str, &[u8])]) -> String {
     let path = |name: &str| setting.path(name).display().to_string();
-    let config = path("etc/certcollectd.toml");
     let line = format!(
-        "trap : INT; {} init --config {config} --login {LOGIN} --orders {} --server none --state-dir {} \
-         --install-dir {}; echo \"ended with $?\"; stty -a",
+        "trap : INT; {} init --config {} --state-dir {} --install-dir {} {options}; echo \"ended with $?\"; stty -a",
         env!("CARGO_BIN_EXE_certcollectd"),
-        path("orders.csv"),
+        path("etc/certcollectd.toml"),
         path("state"),
         path("out"),
     );
@@ -75,21 +72,46 @@ fn an_interrupt_at_the_password_leaves_terminal_and_disk_as_they_were() {
         .unwrap();
     let (mut typed, mut shown) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
     let mut said = Vec::new();
-    while !said.ends_with(b"Password (not shown): ") {
-        let mut byte = [0];
-        shown.read_exact(&mut byte).unwrap_or_else(|why| panic!("{why}: {}", said.escape_ascii()));
-        said.push(byte[0]);
+    for (question, answer) in answers {
+        while !said.ends_with(question.as_bytes()) {
+            let mut byte = [0];
+            shown.read_exact(&mut byte).unwrap_or_else(|why| panic!("{why}: {}", said.escape_ascii()));
+            said.push(byte[0]);
+        }
+        typed.write_all(answer).unwrap();
     }
-    typed.write_all(b"half-typed\x03").unwrap();
     shown.read_to_end(&mut said).unwrap();
     child.wait().unwrap();
-    let said = String::from_utf8_lossy(&said);
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[test]
+fn an_interrupt_at_the_password_leaves_terminal_and_disk_as_they_were() {
+    let setting = setting();
+    let options = format!("--login {LOGIN} --orders {} --server none", setting.path("orders.csv").display());
+    let said = at_terminal(&setting, &options, &[("Password (not shown): ", b"half-typed\x03")]);
     assert!(said.contains("ended with 130"), "{said}");
     assert!(said.split_whitespace().any(|word| word == "echo"), "typing is shown again: {said}");
     assert!(!said.contains("half-typed"), "{said}");
     for name in ["etc", "state", "out"] {
         assert!(!setting.path(name).exists(), "{name} was written");
     }
+}
+
+#[test]
+fn an_answer_that_is_not_utf_8_is_asked_again() {
+    let setting = setting();
+    let options = format!("--orders {} --server none", setting.path("orders.csv").display());
+    let answers: [(&str, &[u8]); 5] = [
+        ("Login name at the vendor: ", b"m\xe9\n"),
+        ("UTF-8.\r\nLogin name at the vendor: ", b"me\n"),
+        ("Password (not shown): ", b"p\xe9\n"),
+        ("UTF-8.\r\nPassword (not shown): ", b"secret\n"),
+        ("Write this? [y/N] ", b"y\n"),
+    ];
+    let said = at_terminal(&setting, &options, &answers);
+    assert!(said.contains("ended with 0"), "{said}");
+    assert_eq!(std::fs::read_to_string(setting.path("etc/password")).unwrap().trim_end(), "secret");
 }
 
 fn mode(path: &Path) -> u32 {
@@ -185,7 +207,7 @@ fn wrong_input_is_told_and_nothing_written() {
         (b"www,1\nwww,2\n", &["orders.csv, line 2", "of line 1 already"]),
         (b"www,1\nmail,1\n", &["orders.csv, line 2", "the order number \"1\""]),
         (b"www,1,b\xfccher.example\n", &["orders.csv, line 1", "UTF-8"]),
-        (b"www,1,\"www.example.com\nmail,2,x\n", &["a quote is not closed"]),
+        (b"www,1,\"www.example.com\nmail,2,x\n", &["line 1: a quote is not closed on this line"]),
         (b"\xef\xbb\xbfname,order_number,domains\n", &["there is no order in it"]),
     ];
     for (list, words) in cases {

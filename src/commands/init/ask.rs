@@ -22,10 +22,12 @@ pub(super) fn password() -> io::Result<Zeroizing<String>> {
         print!("Password (not shown): ");
         io::stdout().flush()?;
         let mut typed = Zeroizing::new(String::with_capacity(plan::MAX_PASSWORD));
-        if io::stdin().read_line(&mut typed)? == 0 {
-            return Err(ended());
-        }
+        let is_text = line(&mut typed)?;
         println!();
+        if !is_text {
+            println!("  It {NO_TEXT}.");
+            continue;
+        }
         match plan::password(typed.trim_end_matches(['\n', '\r'])) {
             Ok(password) => return Ok(password),
             Err(why) => println!("  It {why}."),
@@ -105,13 +107,27 @@ fn until_valid<T>(question: &str, valid: impl Fn(&str) -> Result<T, String>) -> 
 }
 
 fn ask(question: &str) -> io::Result<String> {
-    print!("{question}");
-    io::stdout().flush()?;
-    let mut answer = String::new();
-    if io::stdin().read_line(&mut answer)? == 0 {
-        return Err(ended());
+    loop {
+        print!("{question}");
+        io::stdout().flush()?;
+        let mut answer = String::new();
+        if line(&mut answer)? {
+            return Ok(answer.trim().to_owned());
+        }
+        println!("  It {NO_TEXT}.");
     }
-    Ok(answer.trim().to_owned())
+}
+
+const NO_TEXT: &str = "is not UTF-8; set the terminal to UTF-8";
+
+/// Reads a line; `false` where it is not UTF-8.
+fn line(into: &mut String) -> io::Result<bool> {
+    match io::stdin().read_line(into) {
+        Ok(0) => Err(ended()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 fn ended() -> io::Error {
