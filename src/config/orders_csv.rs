@@ -42,6 +42,10 @@ pub fn read(bytes: &[u8]) -> Result<Vec<ListedOrder>, Vec<String>> {
                 let mut fields = fields.iter();
                 match (fields.next(), fields.next()) {
                     (Some(name), Some(number)) => list.add(("line", line), name, number, fields),
+                    (Some(all), None) if all.contains([';', '\t']) => Err(vec![format!(
+                        "{} is one field; separate fields by commas, not by semicolons or tabs; {FORM}",
+                        shown(all)
+                    )]),
                     (name, _) => {
                         Err(vec![format!("{} is all there is; {FORM}", shown(name.unwrap_or_default()))])
                     }
@@ -229,6 +233,7 @@ mod tests {
         assert_eq!(read("x\n".repeat(100_000).as_bytes()).unwrap_err().len(), 101);
         assert!(read(b"").unwrap_err()[0].contains("there is no order in it"));
         assert!(read(b"name,order_number,domains\n").is_err());
-        assert!(read(b"www;1;www.example.com\n").unwrap_err()[0].contains("is all there is"));
+        assert!(read(b"www\n").unwrap_err()[0].contains("is all there is"));
+        assert!(read(b"www;1;www.example.com\n").unwrap_err()[0].contains("separate fields by commas"));
     }
 }

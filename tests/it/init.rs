@@ -203,7 +203,8 @@ fn nothing_is_overwritten() {
 #[test]
 fn wrong_input_is_told_and_nothing_written() {
     let setting = setting();
-    let cases: [(&[u8], &[&str]); 5] = [
+    let cases: [(&[u8], &[&str]); 6] = [
+        (b"name;order_number\nwww;1\n", &["orders.csv, line 2", "separate fields by commas"]),
         (b"www,1\nwww,2\n", &["orders.csv, line 2", "of line 1 already"]),
         (b"www,1\nmail,1\n", &["orders.csv, line 2", "the order number \"1\""]),
         (b"www,1,b\xfccher.example\n", &["orders.csv, line 1", "UTF-8"]),
