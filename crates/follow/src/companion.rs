@@ -271,6 +271,8 @@ impl<'a> Companion<'a> {
         let view = self.view();
         let Some(past) = &self.past else { return };
         match past.next(&view, self.request.as_ref(), now) {
+            // Both may have written at once, and the one that knows of the other first.
+            Next::Nothing if self.hides_rivalry() => self.report_past(),
             Next::Nothing => {}
             Next::Attempt if self.stopping => {
                 self.say_once("stop", "the server was told to stop, and is not reloaded any more".to_owned());
@@ -424,17 +426,18 @@ impl<'a> Companion<'a> {
     }
 
     fn report(&mut self, view: &View, failure: Option<&Failure>) {
-        let rival = self.desk.has_rival().then(|| {
-            let name = &self.plan.name;
-            Failure::new(format!(
-                "another companion has the name {name} and reports here, too; give each its own --name"
-            ))
-        });
+        let rival = self.desk.rival().map(|_| Failure::new(rivalry(self.plan)));
         let failure = rival.as_ref().or(failure);
         self.say_once("rival", rival.as_ref().map(|rival| rival.why.clone()).unwrap_or_default());
         let report = report(self.plan, &self.desk, view, self.answered.as_ref(), failure);
         let written = self.desk.write(&report);
         self.say_once("report", written.err().unwrap_or_default());
+    }
+
+    /// Whether the report there is another companion's, and does not say that there are two.
+    fn hides_rivalry(&self) -> bool {
+        let known = rivalry(self.plan);
+        self.desk.rival().is_some_and(|report| report.why.is_none_or(|why| why.as_str() != known))
     }
 
     /// Says what is new about a matter.
@@ -446,6 +449,10 @@ impl<'a> Companion<'a> {
             self.said.insert(matter, text);
         }
     }
+}
+
+fn rivalry(plan: &Plan) -> String {
+    format!("another companion has the name {} and reports here, too; give each its own --name", plan.name)
 }
 
 fn words_of(view: &View) -> String {

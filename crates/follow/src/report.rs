@@ -31,10 +31,10 @@ impl Desk {
         follow::read(&read(&self.request).ok()?).ok()
     }
 
-    /// Whether another companion has reported here since this one did.
-    pub(crate) fn has_rival(&self) -> bool {
-        let written = || read(&self.report).ok().and_then(|bytes| follow::read::<Report>(&bytes).ok());
-        self.has_written && written().is_some_and(|report| report.instance != self.instance)
+    /// What another companion has reported here since this one did.
+    pub(crate) fn rival(&self) -> Option<Report> {
+        let written = || follow::read::<Report>(&read(&self.report).ok()?).ok();
+        written().filter(|report| self.has_written && report.instance != self.instance)
     }
 
     /// Replaces the report.

@@ -441,6 +441,21 @@ fn two_companions_of_one_name_are_told_apart() {
     assert_eq!(place.report()["ok"], false);
 }
 
+/// Both have reloaded, and the one that has seen nobody wrote last.
+#[test]
+fn a_report_of_another_companion_does_not_stay_unnoticed() {
+    let mut place = Place::new();
+    place.install("one");
+    place.follow(&["--", "./server"]).until_reported("one", true);
+    let mut report = place.report();
+    report["instance"] = "0123456789abcdef".into();
+    fs::write(place.path("follow-report@web"), report.to_string()).unwrap();
+    place.until("it is noticed", |place| {
+        place.report()["why"].to_string().contains("another companion has the name web")
+    });
+    assert_eq!(place.report()["ok"], false);
+}
+
 #[test]
 fn certificates_are_served_through_a_volume_of_kubernetes() {
     let mut place = Place::new();
