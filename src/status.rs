@@ -5,6 +5,7 @@
 mod absent;
 mod explain;
 mod exposition;
+mod findings;
 mod metrics;
 mod missing;
 mod nagios;
@@ -15,24 +16,22 @@ mod words;
 
 use serde::Serialize;
 
-use certcollectd_core::cert;
 use certcollectd_core::config::{Account, Config, Order, Severity};
 use certcollectd_core::engine::account::record::AccountRecord;
 use certcollectd_core::engine::account::record::Cause;
 use certcollectd_core::engine::account::sent::{self, Replacement};
+use certcollectd_core::engine::finding::{self, Finding, FindingKind};
 use certcollectd_core::engine::loaded::Loaded;
-use certcollectd_core::engine::order::lifetime::TERM_WARNING;
 use certcollectd_core::engine::order::names;
 use certcollectd_core::engine::order::phase::Phase;
-use certcollectd_core::engine::order::record::{
-    Announced, Debt, Generation, Heard, Mood, OrderRecord, order_number,
-};
+use certcollectd_core::engine::order::record::{Announced, Debt, Generation, OrderRecord, order_number};
 use certcollectd_core::engine::time::{Now, Time, day, rfc3339};
 use certcollectd_core::engine::vitals::Vitals;
 
 pub use absent::Absent;
 pub use explain::{Explanation, HistoryEntry};
 pub use exposition::Exposition;
+pub use findings::Found;
 pub use nagios::{Verdict, verdict};
 pub use probes::ProbeStatus;
 pub use table::columns;
@@ -47,8 +46,6 @@ pub struct Status {
     pub orders: Vec<OrderStatus>,
     /// One entry for each configured account.
     pub accounts: Vec<AccountStatus>,
-    /// What does not work on this machine and is retried automatically; known while a daemon runs.
-    pub findings: Vec<String>,
     #[serde(skip)]
     vitals: Option<Vitals>,
     /// Orders that hold an installed certificate and are no longer configured, by name.
@@ -108,6 +105,8 @@ pub struct OrderStatus {
     pub rolled_back_by_probe: bool,
     /// End of the product term, RFC 3339: no re-issue reaches beyond it.
     pub subscription_ends: Option<String>,
+    /// What is not in order with it, the most urgent first.
+    pub findings: Vec<Finding>,
     #[serde(skip)]
     term_left: Option<i64>,
     /// It is unknown which certificate in quarantine is the order's.
@@ -116,9 +115,6 @@ pub struct OrderStatus {
     /// Since when a certificate is pending, the first one or a re-issue, UNIX seconds.
     #[serde(skip)]
     waits_since: Option<i64>,
-    /// What lasts, and since when, UNIX seconds.
-    #[serde(skip)]
-    mood: Option<(Mood, i64)>,
     /// A poll would be due, but the account is closed.
     #[serde(skip)]
     barred: bool,
@@ -201,6 +197,8 @@ pub struct AccountStatus {
     pub reason: Option<String>,
     /// What the operator does about a refused login, a password that cannot be read, or a pause.
     pub advice: Option<String>,
+    /// What is not in order with it, the most urgent first.
+    pub findings: Vec<Finding>,
     /// What a pause is for: `password`, `connection`, `garbled`, `retry-after`, `call-limit` or `unanswered`.
     pub cause: Option<&'static str>,
     /// Calls in a row without an answer.
@@ -215,8 +213,6 @@ pub struct AccountStatus {
     lacks_password: bool,
     #[serde(skip)]
     answered: Option<i64>,
-    #[serde(skip)]
-    rests: bool,
     /// Seconds until a pause ends.
     #[serde(skip)]
     paused_for: Option<i64>,
@@ -238,7 +234,6 @@ impl Status {
             at: rfc3339(now.unix()),
             orders: orders.collect(),
             accounts: accounts.collect(),
-            findings: Vec::new(),
             vitals: None,
             absent: absent::absent(config, loaded, now),
             state_lost: None,
@@ -248,8 +243,6 @@ impl Status {
 
     /// Adds what a running daemon knows of itself.
     pub fn with(mut self, vitals: &Vitals) -> Status {
-        let unsaved = vitals.unsaved().map(|why| format!("{why}; the log and `certcollectd check` say why"));
-        self.findings = unsaved.into_iter().chain(vitals.findings.iter().cloned()).collect();
         self.vitals = Some(vitals.clone());
         self
     }
@@ -269,18 +262,20 @@ impl Status {
 }
 
 impl OrderStatus {
+    /// What is found of this kind, in words that go on after its name.
+    fn found(&self, kind: FindingKind) -> Option<&str> {
+        let finding = self.findings.iter().find(|finding| finding.kind == kind)?;
+        Some(finding.what.trim_start_matches(": "))
+    }
+
     /// `10.0.0.7:443 still serves …, though the reload succeeded`, if something is not served.
-    fn unserved(&self) -> Option<String> {
-        let text = probes::unserved(&self.probes)?;
-        let reloaded =
-            self.hooks.iter().any(|hook| hook.event == "installed" && hook.state == HookState::Done);
-        Some(text + if reloaded { ", though the reload succeeded" } else { "" })
+    fn unserved(&self) -> Option<&str> {
+        self.found(FindingKind::ProbeFailed)
     }
 
     /// `no longer covers mail.example.com`, if that was not accepted.
-    fn coverage(&self) -> Option<String> {
-        let names = cert::listed(self.uncovered.iter().map(String::as_str));
-        (!names.is_empty()).then(|| format!("no longer covers {names}"))
+    fn coverage(&self) -> Option<&str> {
+        self.found(FindingKind::NamesUncovered)
     }
 
     /// `subscription ends 2027-05-02`, if the vendor has said so.
@@ -298,14 +293,8 @@ impl OrderStatus {
     }
 
     /// `is for … at the vendor`, if that matches none of its domains.
-    fn misfit(&self) -> Option<String> {
-        let name = self.other_name.as_ref()?;
-        Some(format!("is for {name} at the vendor, which matches none of its domains"))
-    }
-
-    /// Whether it ends so soon that a warning was given.
-    fn term_is_near(&self) -> bool {
-        self.certificate.is_some() && self.term_left.is_some_and(|left| left <= TERM_WARNING)
+    fn misfit(&self) -> Option<&str> {
+        self.found(FindingKind::OtherName)
     }
 }
 
@@ -338,12 +327,12 @@ fn when(time: Time, now: Now) -> String {
 }
 
 impl OrderStatus {
-    fn new(order: &Order, record: Option<&OrderRecord>, account: &AccountRecord, now: Now) -> Self {
+    fn new(order: &Order, record_of_name: Option<&OrderRecord>, account: &AccountRecord, now: Now) -> Self {
         let handle = order.handle.identity();
         // A record of another number under the same name counts only for what is installed.
-        let same = record.filter(|record| *record.handle == *handle);
+        let same = record_of_name.filter(|record| *record.handle == *handle);
         let blank;
-        let (own, record) = match (same, record) {
+        let (own, record) = match (same, record_of_name) {
             (Some(own), Some(record)) => (own, record),
             (own, record) => {
                 blank = OrderRecord::new(order.account.clone(), handle.as_str().into(), now);
@@ -387,10 +376,10 @@ impl OrderStatus {
             lost: record.lost.as_ref().map(ToString::to_string),
             uncovered: uncovered.iter().map(ToString::to_string).collect(),
             subscription_ends: term_end.map(rfc3339),
+            findings: finding::of_order(order, record_of_name, account, now),
             term_left: term_end.map(|end| end.saturating_sub(now.unix())),
             leafless: own.leafless,
             waits_since: waits_since.map(|since| now.wall_of(since).div_euclid(1000)),
-            mood: heard.map(Heard::mood),
             fqdn: heard.and_then(|heard| heard.details.fqdn.as_ref()).map(ToString::to_string),
             other_name: waits_since.and_then(|_| names::misfit(order, own)).map(ToString::to_string),
             reissue_since: own.reissue.map(|since| when(since, now)),
@@ -465,13 +454,13 @@ impl AccountStatus {
             when,
             reason,
             advice: if lacks_password { Some(account.password.remedy()) } else { advice },
+            findings: finding::of_account(account, record, !replacements.is_empty(), now),
             cause: record.paused_for.filter(|_| state == AccountState::Paused).map(Cause::as_str),
             unanswered: record.unheard.as_ref().map_or(0, |unheard| unheard.calls),
             calls: record.calls,
             replacements,
             revocation_announced: announced.map(Announcement::new),
             answered: record.answered,
-            rests: closed.is_none() && record.rests(now.time),
             paused_for: paused.map(|until| (until.0 - now.time.0) / 1000),
             lacks_password,
         }

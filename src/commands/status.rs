@@ -25,11 +25,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 pub fn status(path: &Path, name: Option<&str>, json: bool) -> Result<(), Exit> {
     let (config, invalid) = load_some(path)?;
     let (status, exit) = look(&config, invalid.as_ref(), name)?;
-    print(&if json {
-        serde_json::to_string_pretty(&status).expect("strings, numbers and lists")
-    } else {
-        in_words(&status, name)
-    });
+    print(&if json { status.json() } else { in_words(&status, name) });
     exit
 }
 

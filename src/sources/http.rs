@@ -49,10 +49,7 @@ async fn answer(request: &Parts, inbox: &Inbox, looks: &Arc<Semaphore>) -> Answe
             let text = status(&snapshot).metrics(exposition);
             respond(StatusCode::OK, exposition.content_type(), text)
         }
-        "/api/v1/status" => {
-            let json = serde_json::to_string_pretty(&status(&snapshot)).expect("strings, numbers and lists");
-            respond(StatusCode::OK, "application/json", json)
-        }
+        "/api/v1/status" => respond(StatusCode::OK, "application/json", status(&snapshot).json()),
         "/healthz" if snapshot.vitals.failed_saves > 0 => unavailable("the state cannot be saved"),
         "/healthz" => line(StatusCode::OK, "ok"),
         "/readyz" => readiness(snapshot, looks).await,

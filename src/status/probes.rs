@@ -50,11 +50,3 @@ impl ProbeStatus {
         }
     }
 }
-
-/// `10.0.0.7:443 still serves …`, for each address that does not serve what is installed.
-pub(super) fn unserved(probes: &[ProbeStatus]) -> Option<String> {
-    let wrong =
-        probes.iter().filter(|probe| !probe.ok).map(|probe| format!("{} {}", probe.address, probe.last));
-    let wrong: Vec<String> = wrong.collect();
-    (!wrong.is_empty()).then(|| wrong.join("; "))
-}

@@ -22,7 +22,12 @@ impl Status {
 
     /// What concerns no single order, each with its class on the page.
     pub(super) fn notices(&self) -> Vec<(&'static str, String)> {
-        let here = self.findings.iter().cloned().chain(self.told_absent());
+        let vitals = self.vitals.as_ref();
+        let unsaved = vitals.and_then(|vitals| {
+            Some(format!("{}; the log and `certcollectd check` say why", vitals.unsaved()?))
+        });
+        let here = vitals.into_iter().flat_map(|vitals| vitals.findings.iter().cloned());
+        let here = unsaved.into_iter().chain(here).chain(self.told_absent());
         let mut notices = accounts(&self.accounts);
         notices.extend(here.map(|notice| ("attention", notice)));
         notices
@@ -88,7 +93,7 @@ fn note(order: &OrderStatus) -> String {
     } else if let Some(hook) = failing {
         format!("hook {} {}", hook.hook, hook.last.as_deref().unwrap_or("failed"))
     } else if let Some(unserved) = order.unserved() {
-        unserved
+        unserved.to_owned()
     } else if owed > 0 {
         format!("{} owed", count(owed, "hook"))
     } else if let Some(drift) = &order.drift {
@@ -102,7 +107,7 @@ fn note(order: &OrderStatus) -> String {
     } else if let Some(replacement) = &order.replacement {
         replacement.clone()
     } else if let Some(misfit) = order.misfit() {
-        misfit
+        misfit.to_owned()
     } else if let Some(reissue) = order.reissue() {
         reissue
     } else if order.phase == Phase::Waiting {

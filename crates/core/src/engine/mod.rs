@@ -17,6 +17,7 @@ pub mod adopted;
 pub mod changes;
 pub mod command;
 pub mod event;
+pub mod finding;
 pub mod forget;
 pub mod hooks;
 pub mod id;

@@ -149,10 +149,8 @@ impl Order<'_> {
 
     fn unserved_words(&self) -> String {
         let record = &self.state.record;
-        let done = record.debts.iter().any(|debt| debt.event == HookEvent::Installed && debt.next.is_none());
-        let probed = record.probed.as_deref();
-        let mut text = probed.map(unserved).unwrap_or_default();
-        if done {
+        let mut text = record.probed.as_deref().map(unserved).unwrap_or_default();
+        if record.is_reloaded() {
             text.push_str(", though the reload succeeded");
         }
         text

@@ -182,6 +182,11 @@ impl OrderRecord {
         }
     }
 
+    /// Whether a hook has worked for what is installed.
+    pub(crate) fn is_reloaded(&self) -> bool {
+        self.debts.iter().any(|debt| debt.event == HookEvent::Installed && debt.next.is_none())
+    }
+
     /// Hooks that have not worked yet.
     pub fn owed(&self) -> impl Iterator<Item = &Debt> {
         self.debts.iter().filter(|debt| debt.next.is_some())
