@@ -11,6 +11,7 @@ mod missing;
 mod nagios;
 mod page;
 mod probes;
+mod summary;
 mod table;
 mod words;
 
@@ -34,6 +35,7 @@ pub use exposition::Exposition;
 pub use findings::Found;
 pub use nagios::{Verdict, verdict};
 pub use probes::ProbeStatus;
+pub use summary::{Need, Summary};
 pub use table::columns;
 pub use words::{AccountState, HookState};
 

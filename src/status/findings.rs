@@ -26,13 +26,17 @@ struct Whole<'a> {
 }
 
 impl Status {
+    /// About the daemon itself.
+    pub(super) fn of_daemon(&self) -> Vec<Finding> {
+        finding::of_daemon(self.state_lost.as_deref(), self.vitals.as_ref(), self.orders.len())
+    }
+
     /// Of those as urgent, accounts come before orders, and what concerns this machine comes last.
     pub fn found(&self) -> Vec<Found<'_>> {
-        let daemon = finding::of_daemon(self.state_lost.as_deref(), self.vitals.as_ref(), self.orders.len());
         let of_the_daemon = |finding| Found { order: None, account: None, finding };
         // While its state is gone, the rest may be wrong.
         let (first, last): (Vec<_>, Vec<_>) =
-            daemon.into_iter().partition(|finding| finding.urgency == Urgency::Critical);
+            self.of_daemon().into_iter().partition(|finding| finding.urgency == Urgency::Critical);
         let accounts = self.accounts.iter().flat_map(|account| {
             let about = |finding: &Finding| Found {
                 order: None,

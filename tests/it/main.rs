@@ -57,6 +57,8 @@ mod network;
 mod newcomer;
 /// What a command prints, where it cannot be printed.
 mod output;
+/// The page for people.
+mod page;
 /// A mistake of ours while one order is handled.
 mod panics;
 /// Output paths in bad company.
