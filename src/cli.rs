@@ -1,13 +1,15 @@
 //! The command line: every argument, and which command is called with it.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::Error as Usage;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::commands::exit::Exit;
 use crate::commands::{
@@ -17,6 +19,7 @@ use crate::commands::{
 #[cfg(feature = "sandbox")]
 use crate::commands::{demo, sandbox};
 use crate::effects::files::keep_owners_rights;
+use crate::terminal::{self, Colours};
 use certcollectd_core::api::Replace;
 use certcollectd_core::config::Dns;
 use certcollectd_core::engine::command::{self, ReplaceCommand, Target};
@@ -31,6 +34,9 @@ struct Cli {
     /// The configuration file
     #[arg(long, global = true, env = "CERTCOLLECTD_CONFIG", default_value = CONFIG, value_name = "FILE")]
     config: PathBuf,
+    /// Colours: on a terminal without NO_COLOR, always, or never
+    #[arg(long, global = true, default_value = Colours::Auto.as_str(), value_name = "WHEN", value_parser = colours())]
+    color: Colours,
     /// What to do
     #[command(subcommand)]
     command: Command,
@@ -328,6 +334,11 @@ enum Doctor {
     },
 }
 
+fn colours() -> impl TypedValueParser<Value = Colours> {
+    PossibleValuesParser::new(Colours::WORDS)
+        .map(|word| Colours::named(&word).expect("only these words are possible"))
+}
+
 fn duration(text: &str) -> Result<Duration, &'static str> {
     humantime::parse_duration(text).map_err(|_| "write it with its unit, as in 90s, 30m or 1h30m")
 }
@@ -357,14 +368,31 @@ pub fn main() -> ExitCode {
     if std::env::args_os().take_while(|argument| argument != "--").any(|argument| argument == "--json") {
         print::for_a_machine();
     }
-    let outcome = match Cli::try_parse() {
+    let outcome = match read() {
         Ok(cli) => {
+            terminal::choose(cli.color);
             keep_owners_rights();
             carry_out(cli)
         }
         Err(error) => explain_usage(&error),
     };
     ExitCode::from(print::outcome(outcome))
+}
+
+/// Help and what is wrong with the arguments have the colours that one of them asks for.
+fn read() -> Result<Cli, Usage> {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let words = || arguments.iter().map_while(|argument| argument.to_str().filter(|word| *word != "--"));
+    let behind = words().skip_while(|word| *word != "--color").nth(1);
+    let color = words().find_map(|word| word.strip_prefix("--color=")).or(behind);
+    let color = match color.and_then(Colours::named).unwrap_or(Colours::Auto) {
+        Colours::Auto => ColorChoice::Auto,
+        Colours::Always => ColorChoice::Always,
+        Colours::Never => ColorChoice::Never,
+    };
+    let mut command = Cli::command().color(color);
+    let matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// Help and version are asked for and go to standard output; everything else is a usage error.

@@ -31,10 +31,11 @@
 //! | `sources` | `config`, `effects`, `status` | clock, signals, file notifications, config and credential files (read), listening sockets |
 //! | `takeover` | `config` | nothing: what `adopt` reads and plans |
 //! | `effects` | `config`, `takeover` | network out, disk, child processes |
-//! | `telemetry` | – | stderr, journal, notify socket |
+//! | `terminal` | – | the terminal's size, `NO_COLOR` |
+//! | `telemetry` | `terminal` | stderr, journal, notify socket |
 //! | `daemon` | `sources`, `effects`, `telemetry` | only through these |
 //! | `commands` | everything above | stdout, config file |
-//! | `cli` | `commands`, and what arguments name | arguments, exit code |
+//! | `cli` | `commands`, `terminal`, and what arguments name | arguments, exit code |
 //! | `main` | `cli` | nothing |
 //!
 //! `tests/it/architecture.rs` holds the imports, and who reads the clock, against the code.
@@ -53,3 +54,4 @@ pub mod sources;
 pub mod status;
 pub mod takeover;
 pub mod telemetry;
+pub mod terminal;

@@ -1,7 +1,6 @@
 //! Logging, the service manager, and how a process that holds a password protects itself.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::IsTerminal;
 use std::os::fd::AsFd;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
@@ -12,6 +11,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
+use crate::terminal;
 use certcollectd_core::config::{Log, LogFormat, count};
 use certcollectd_core::engine::note::{Level, Note};
 use certcollectd_core::engine::tally::Summary;
@@ -31,7 +31,7 @@ pub fn start_logging(log: &Log) {
     let quiet = targets(QUIET).expect("targets and levels");
     let base = || fmt::layer().with_writer(std::io::stderr).with_target(false);
     // In text the message says it all; the fields repeat it for machines.
-    let text = || base().with_ansi(std::io::stderr().is_terminal());
+    let text = || base().with_ansi(terminal::has_colours(&std::io::stderr()));
     let sentence = || {
         fmt::format::debug_fn(|writer, field, value| match field.name() {
             "message" => write!(writer, "{value:?}"),

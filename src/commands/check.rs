@@ -1,7 +1,7 @@
 //! `check`: reports now what would fail later. Makes no call unless asked to.
 
 use std::collections::BTreeSet;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -95,7 +95,7 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
         check_logins(path, &config, &mut report);
     }
     let located = locate::located(&found.sources, &report.findings);
-    let text = located.paragraphs(&found.sources, std::io::stderr().is_terminal());
+    let text = located.paragraphs(&found.sources, print::has_colours());
     if !text.is_empty() {
         print_error(&format!("{}\n", text.trim_end()));
     }

@@ -1,13 +1,14 @@
 //! Output of commands: the one way to standard output, and the exit code when it cannot be written.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::exit::Exit;
 use crate::effects::errno::cause;
+use crate::terminal;
 
 /// Output was lost. Sticky: half of an output is none.
 static LOST: AtomicBool = AtomicBool::new(false);
@@ -26,7 +27,7 @@ pub fn for_a_machine() {
 
 /// Whether messages on standard error may have colours: with `--json` they have none.
 pub fn has_colours() -> bool {
-    io::stderr().is_terminal() && errors().is_none()
+    terminal::has_colours(&io::stderr()) && errors().is_none()
 }
 
 /// Prints to standard output; `false` if it cannot be written. The failure is

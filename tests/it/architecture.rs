@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 
 /// The import tables of `src/lib.rs` and `crates/core/src/lib.rs`: a part, and the other parts of its crate that it may use.
 /// What one crate may use of another is the compiler's matter.
-const DAEMON: [(&str, &[&str]); 10] = [
+const DAEMON: [(&str, &[&str]); 11] = [
     ("config", &[]),
     ("status", &[]),
     ("sources", &["config", "effects", "status"]),
     ("takeover", &["config"]),
     ("effects", &["config", "takeover"]),
-    ("telemetry", &[]),
+    ("terminal", &[]),
+    ("telemetry", &["terminal"]),
     ("daemon", &["effects", "sources", "telemetry"]),
-    ("commands", &["config", "daemon", "effects", "sources", "status", "takeover", "telemetry"]),
-    ("cli", &["commands", "effects"]),
+    ("commands", &["config", "daemon", "effects", "sources", "status", "takeover", "telemetry", "terminal"]),
+    ("cli", &["commands", "effects", "terminal"]),
     ("main", &[]),
 ];
 const CORE: [(&str, &[&str]); 7] = [

@@ -90,6 +90,8 @@ mod shapes;
 mod side_calls;
 /// The engine in a world made from a seed: the promises as invariants.
 mod simulation;
+/// The screens of `status`, and what is drawn while something lasts.
+mod status;
 /// The state file: damaged, newer, restored.
 mod store;
 /// The product term: shown, and warned of before it ends.

@@ -1,0 +1,4 @@
+//! What a person reads on a screen of any size.
+
+/// Colours, on a terminal and elsewhere.
+mod colours;
