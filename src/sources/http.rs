@@ -9,7 +9,7 @@ use hyper::{Method, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::listener::{self, Answer, Asked, line, respond, unavailable};
+use super::listener::{self, Answer, Asked, line, no_method, respond, unavailable};
 use super::{Inbox, Message, Snapshot, ask, clock};
 use crate::effects::blocking;
 use crate::effects::install::in_place;
@@ -32,7 +32,7 @@ pub async fn listen(http: &Http, inbox: Inbox) {
 
 async fn answer(request: &Parts, inbox: &Inbox, looks: &Arc<Semaphore>) -> Answer {
     if !matches!(request.method, Method::GET | Method::HEAD) {
-        return line(StatusCode::METHOD_NOT_ALLOWED, "GET only");
+        return no_method("GET, HEAD");
     }
     let path = request.uri.path();
     if !PATHS.contains(&path) {

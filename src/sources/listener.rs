@@ -16,7 +16,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -27,6 +27,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, spawn_local};
 use tokio::time::{sleep, timeout};
 
+use super::refusal::Refusing;
 use super::{Inbox, Message};
 
 /// Connections at once on an address.
@@ -146,7 +147,10 @@ where
     A: AsyncFn(Asked) -> Answer + 'static,
 {
     let its = place.clone();
+    let asked = Rc::new(Cell::new(false));
+    let stream = Refusing::new(stream, asked.clone());
     let service = service_fn(move |request: Request<Incoming>| {
+        asked.set(true);
         let (answer, place) = (answer.clone(), its.clone());
         async move {
             let (parts, body) = request.into_parts();
@@ -283,24 +287,42 @@ impl Drop for Place {
     }
 }
 
-/// An answer with a body. Nothing here is to be kept by caches, framed, or guessed at.
+/// What every answer says: it is not to be kept, framed, guessed at or read by another site, and no link out of it tells
+/// where it was.
+pub(super) const STRICT: [(&str, &str); 6] = [
+    ("cache-control", "no-store"),
+    (
+        "content-security-policy",
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("referrer-policy", "no-referrer"),
+    ("x-content-type-options", "nosniff"),
+];
+
+/// An answer with a body.
 pub(super) fn respond(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert("cache-control", HeaderValue::from_static("no-store"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    headers.insert(
-        "content-security-policy",
-        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'"),
-    );
+    for (name, value) in STRICT {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
     response
 }
 
 /// An answer of one line.
 pub(super) fn line(status: StatusCode, text: &str) -> Answer {
     respond(status, "text/plain; charset=utf-8", format!("{text}\n"))
+}
+
+/// The method is none of these.
+pub(super) fn no_method(allowed: &'static str) -> Answer {
+    let mut answer = line(StatusCode::METHOD_NOT_ALLOWED, &format!("only {allowed}"));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    answer
 }
 
 /// Not now, and why.

@@ -7,6 +7,7 @@ pub mod http;
 mod listener;
 mod mounts;
 pub mod push;
+mod refusal;
 pub mod signal;
 pub mod threads;
 pub mod watch;

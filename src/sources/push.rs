@@ -10,7 +10,7 @@ use hyper::{Method, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::listener::{self, Answer, Asked, Unread, line, unavailable};
+use super::listener::{self, Answer, Asked, Unread, line, no_method, unavailable};
 use super::{Inbox, Message};
 use crate::effects::blocking;
 use crate::effects::call::credential;
@@ -64,7 +64,7 @@ async fn answer(asked: Asked, door: &Door, inbox: &Inbox) -> Answer {
                 return line(StatusCode::REQUEST_TIMEOUT, "the request is incomplete");
             }
         },
-        _ => return line(StatusCode::METHOD_NOT_ALLOWED, "GET or POST"),
+        _ => return no_method("GET, POST"),
     };
     let Some(mut hint) = hint else { return line(StatusCode::BAD_REQUEST, "no order is named") };
     hint.proven = proven;
