@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags, Row};
 
 use super::error::{StoreError, damaged, failed};
 use super::file::{BUSY, PLAIN, boot_id, check_header, check_pages, no_version, version};
+use super::save::real;
 use certcollectd_core::engine::adopted::Adopted;
 use certcollectd_core::engine::loaded::{Loaded, Remembered};
 use certcollectd_core::engine::time::Now;
@@ -82,6 +83,15 @@ impl Reader {
             ..0 => Err(no_version(&path, version)),
             newer => Err(StoreError::Newer(path, newer)),
         }
+    }
+
+    /// For a thread of the process that has the file open for writing: only SQLite opens and closes it here. Closing it in
+    /// any other way would drop the locks that SQLite holds on it for the whole process.
+    pub fn beside(dir: &Path) -> Result<Reader, StoreError> {
+        let path = real(dir)?.join("state.db");
+        let opened = open_to_read(&path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let (connection, _) = opened.map_err(|why| damaged(&path, why))?;
+        Ok(Reader { connection, path, resting: false })
     }
 
     /// Everything the file holds.
