@@ -9,7 +9,7 @@ mod findings;
 mod metrics;
 mod missing;
 mod nagios;
-mod page;
+pub mod page;
 mod probes;
 mod summary;
 mod table;

@@ -1,9 +1,9 @@
-//! The listener for machines and people: `/metrics`, `/healthz`, `/readyz`, `/api/v1/status` and a page.
+//! The listener for machines and people: `/metrics`, `/healthz`, `/readyz`, `/api/v1/status`, and pages.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::header::ACCEPT;
+use hyper::header::{ACCEPT, CONTENT_SECURITY_POLICY, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, StatusCode};
 use tokio::sync::Semaphore;
@@ -13,62 +13,141 @@ use super::listener::{self, Answer, Asked, line, no_method, respond, unavailable
 use super::{Inbox, Message, Snapshot, ask, clock};
 use crate::effects::blocking;
 use crate::effects::install::in_place;
-use crate::status::{Exposition, Status};
+use crate::effects::store::load::{HistoryLine, Reader};
+use crate::status::page::{self, View};
+use crate::status::{Explanation, Exposition, HistoryEntry, Status};
 use certcollectd_core::config::Http;
+use certcollectd_core::engine::time::rfc3339;
 
-/// Timeout for an answer of the loop.
+/// Timeout for an answer of the loop, and for a look at the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What is served; the page for people comes first.
-const PATHS: [&str; 5] = ["/", "/metrics", "/healthz", "/readyz", "/api/v1/status"];
+const PATHS: [&str; 6] = ["/", "/orders/NAME", "/metrics", "/healthz", "/readyz", "/api/v1/status"];
+
+/// What an answer takes besides the loop's.
+struct Server {
+    inbox: Inbox,
+    /// One thread on a hung mount is enough.
+    looks: Arc<Semaphore>,
+    /// One long list at a time is put into words, on a thread of its own.
+    writing: Arc<Semaphore>,
+}
 
 /// Serves as soon as the address can be bound.
 pub async fn listen(http: &Http, inbox: Inbox) {
-    // One thread on a hung mount is enough.
-    let (looks, its) = (blocking::permit(), inbox.clone());
-    let answer = async move |asked: Asked| answer(&asked.parts, &its, &looks).await;
+    let server = Server { inbox: inbox.clone(), looks: blocking::permit(), writing: blocking::permit() };
+    let answer = async move |asked: Asked| server.answer(&asked.parts).await;
     listener::listen("[http]", http.listen, inbox, answer).await;
 }
 
-async fn answer(request: &Parts, inbox: &Inbox, looks: &Arc<Semaphore>) -> Answer {
-    if !matches!(request.method, Method::GET | Method::HEAD) {
-        return no_method("GET, HEAD");
-    }
-    let path = request.uri.path();
-    if !PATHS.contains(&path) {
-        return line(StatusCode::NOT_FOUND, &format!("there are: {}", PATHS.join(" ")));
-    }
-    let Ok(Some(snapshot)) = timeout(PATIENCE, ask(inbox, Message::Snapshot)).await else {
-        return unavailable("the loop does not answer");
-    };
-    match path {
-        "/metrics" => {
-            let accept = request.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-            let accept = accept.collect::<Vec<_>>().join(",");
-            let exposition = Exposition::accepted(&accept);
-            let text = status(&snapshot).metrics(exposition);
-            respond(StatusCode::OK, exposition.content_type(), text)
+impl Server {
+    async fn answer(&self, request: &Parts) -> Answer {
+        if !matches!(request.method, Method::GET | Method::HEAD) {
+            return no_method("GET, HEAD");
         }
-        "/api/v1/status" => respond(StatusCode::OK, "application/json", status(&snapshot).json()),
-        "/healthz" if snapshot.vitals.failed_saves > 0 => unavailable("the state cannot be saved"),
-        "/healthz" => line(StatusCode::OK, "ok"),
-        "/readyz" => readiness(snapshot, looks).await,
-        _ => respond(StatusCode::OK, "text/html; charset=utf-8", status(&snapshot).page()),
+        let path = request.uri.path();
+        let order = path.strip_prefix("/orders/").map(str::to_owned);
+        if order.is_none() && !PATHS.contains(&path) {
+            return line(StatusCode::NOT_FOUND, &format!("there are: {}", PATHS.join(" ")));
+        }
+        let Ok(Some(snapshot)) = timeout(PATIENCE, ask(&self.inbox, Message::Snapshot)).await else {
+            return unavailable("the loop does not answer");
+        };
+        match path {
+            "/healthz" if snapshot.vitals.failed_saves > 0 => unavailable("the state cannot be saved"),
+            "/healthz" => line(StatusCode::OK, "ok"),
+            "/readyz" => self.readiness(snapshot).await,
+            "/metrics" => {
+                let accept = request.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+                let exposition = Exposition::accepted(&accept.collect::<Vec<_>>().join(","));
+                let write = move || status(&snapshot).metrics(exposition);
+                self.write(write, |text| respond(StatusCode::OK, exposition.content_type(), text)).await
+            }
+            "/api/v1/status" => {
+                let write = move || status(&snapshot).json();
+                self.write(write, |text| respond(StatusCode::OK, "application/json", text)).await
+            }
+            _ => {
+                let view = View::of(request.uri.query().unwrap_or_default());
+                match order {
+                    Some(name) => self.order(snapshot, name, view).await,
+                    None => self.write(move || status(&snapshot).page(view), html).await,
+                }
+            }
+        }
+    }
+
+    /// Writes something long without keeping the loop waiting.
+    async fn write<T: Send + 'static>(
+        &self,
+        write: impl FnOnce() -> T + Send + 'static,
+        answer: impl FnOnce(T) -> Answer,
+    ) -> Answer {
+        match blocking::attempt(&self.writing, write).await {
+            Ok(written) => answer(written),
+            Err(_) => {
+                unavailable("that cannot be shown, because of a mistake in certcollectd; the log has it")
+            }
+        }
+    }
+
+    /// The page of an order, if there is one of that name.
+    async fn order(&self, snapshot: Snapshot, name: String, view: View) -> Answer {
+        if !snapshot.config.orders.iter().any(|order| *order.name == *name) {
+            return html_with(StatusCode::NOT_FOUND, page::no_order());
+        }
+        let history = self.history(&snapshot, &name).await;
+        let write = move || {
+            let (now, is_read) = (clock::now(), history.is_some());
+            let history = history.unwrap_or_default();
+            let explanation = Explanation::new(&snapshot.config, &snapshot.loaded, &name, history, now)?;
+            Some(explanation.page(&rfc3339(now.unix()), is_read, view))
+        };
+        self.write(write, |page| match page {
+            Some(page) => html(page),
+            None => html_with(StatusCode::NOT_FOUND, page::no_order()),
+        })
+        .await
+    }
+
+    /// What the state file has of an order's history, if it can be read in time.
+    async fn history(&self, snapshot: &Snapshot, name: &str) -> Option<Vec<HistoryEntry>> {
+        let (dir, name) = (snapshot.config.state_dir.clone(), name.to_owned());
+        let looking =
+            blocking::attempt(&self.looks, move || Reader::beside(&dir).and_then(|file| file.history(&name)));
+        let Ok(Ok(Ok(lines))) = timeout(PATIENCE, looking).await else { return None };
+        let entry =
+            |HistoryLine { at, level, kind, text }| HistoryEntry { at: rfc3339(at), level, kind, text };
+        Some(lines.into_iter().map(entry).collect())
+    }
+
+    /// Ready means that every order that ever was installed still is. One that waits for its first certificate
+    /// takes no one out of service.
+    async fn readiness(&self, snapshot: Snapshot) -> Answer {
+        let looking =
+            blocking::attempt(&self.looks, move || in_place::absent(&snapshot.config, &snapshot.loaded));
+        let Ok(Ok(missing)) = timeout(PATIENCE, looking).await else {
+            return unavailable("installed files could not be checked in time; is their mount hanging?");
+        };
+        let Some(first) = missing.first() else { return line(StatusCode::OK, "ok") };
+        let more =
+            if missing.len() > 1 { format!(", and {} more", missing.len() - 1) } else { String::new() };
+        unavailable(&format!(
+            "{first} was installed and is no longer in place{more}; `certcollectd status` says what is done about it"
+        ))
     }
 }
 
-/// Ready means that every order that ever was installed still is. One that waits for its first certificate
-/// takes no one out of service.
-async fn readiness(snapshot: Snapshot, looks: &Arc<Semaphore>) -> Answer {
-    let looking = blocking::attempt(looks, move || in_place::absent(&snapshot.config, &snapshot.loaded));
-    let Ok(Ok(missing)) = timeout(PATIENCE, looking).await else {
-        return unavailable("installed files could not be checked in time; is their mount hanging?");
-    };
-    let Some(first) = missing.first() else { return line(StatusCode::OK, "ok") };
-    let more = if missing.len() > 1 { format!(", and {} more", missing.len() - 1) } else { String::new() };
-    unavailable(&format!(
-        "{first} was installed and is no longer in place{more}; `certcollectd status` says what is done about it"
-    ))
+fn html(page: String) -> Answer {
+    html_with(StatusCode::OK, page)
+}
+
+fn html_with(status: StatusCode, page: String) -> Answer {
+    let mut answer = respond(status, "text/html; charset=utf-8", page);
+    let policy = HeaderValue::from_static(page::policy());
+    answer.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    answer
 }
 
 fn status(snapshot: &Snapshot) -> Status {

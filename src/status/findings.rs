@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::Status;
-use certcollectd_core::engine::finding::{self, Finding, Urgency};
+use super::{HookState, OrderStatus, Status};
+use certcollectd_core::engine::finding::{self, Finding, FindingKind, Urgency};
 
 /// A finding, and what it is about; about the daemon itself if neither is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,5 +71,48 @@ impl Status {
         let findings = self.found().into_iter().map(|found| found.finding.text).collect();
         let whole = Whole { status: self, findings };
         serde_json::to_string_pretty(&whole).expect("strings, numbers and lists")
+    }
+}
+
+impl OrderStatus {
+    /// What is known of a finding besides its sentence.
+    pub fn known_of(&self, kind: FindingKind) -> Option<&str> {
+        match kind {
+            FindingKind::Quarantined
+            | FindingKind::Attention
+            | FindingKind::Rejected
+            | FindingKind::Revoked => self.reason.as_deref(),
+            FindingKind::FilesLost => self.lost.as_deref(),
+            FindingKind::NotInstalled => self.trouble.as_deref(),
+            FindingKind::FilesModified => self.drift.as_deref(),
+            FindingKind::ReplacementUnknown => self.replacement.as_deref(),
+            FindingKind::HookFailing => {
+                let failing = self.hooks.iter().filter(|hook| hook.state == HookState::Failing);
+                failing.min_by_key(|hook| Reverse(hook.tries))?.last.as_deref()
+            }
+            FindingKind::StateLost
+            | FindingKind::StateUnsaved
+            | FindingKind::ConfigInvalid
+            | FindingKind::Local
+            | FindingKind::NoOrder
+            | FindingKind::OrderAbsent
+            | FindingKind::AccountClosed
+            | FindingKind::PasswordUnreadable
+            | FindingKind::AccountRests
+            | FindingKind::VendorUnreachable
+            | FindingKind::StrangerRevoked
+            | FindingKind::AccountReplacement
+            | FindingKind::RevocationAnnounced
+            | FindingKind::Expiring
+            | FindingKind::PollLate
+            | FindingKind::ProbeFailed
+            | FindingKind::ProbeRolledBack
+            | FindingKind::NamesUncovered
+            | FindingKind::SubscriptionEnding
+            | FindingKind::OtherName
+            | FindingKind::WaitingLong
+            | FindingKind::Unpaid
+            | FindingKind::NoUsableAnswer => None,
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The announcement of a revocation: an alarm until the order has a newer certificate.
 
+use certcollectd::status::page::View;
 use certcollectd::status::{Exposition, Status, Verdict, verdict};
 use certcollectd_core::api::push::{Hint, parse};
 use certcollectd_core::config::HookEvent;
@@ -64,9 +65,14 @@ fn it_is_an_alarm_until_a_newer_certificate_is_in_place() {
         world.reboot(DAY);
         alarmed(&world);
         let shown = status(&world);
-        for text in [shown.table(), shown.details(), shown.page(), shown.metrics(Exposition::Text)] {
-            let tells = ["revocation announced", "order_revocation_announced{order=\"www\"} 1"];
-            assert!(tells.iter().any(|tells| text.contains(tells)), "{text}");
+        let page = "Is about to be revoked: re-issue it now (";
+        for (text, tells) in [
+            (shown.table(), "revocation announced"),
+            (shown.details(), "revocation announced"),
+            (shown.page(View::default()), page),
+            (shown.metrics(Exposition::Text), "order_revocation_announced{order=\"www\"} 1"),
+        ] {
+            assert!(text.contains(tells), "{tells}: {text}");
         }
         world.say("www", [issued(-1, 90)]);
         world.pass(2 * DAY);

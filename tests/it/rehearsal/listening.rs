@@ -48,7 +48,7 @@ fn make_room() {
 }
 
 /// One request in plain text; status line, headers and body.
-fn ask(address: &str, request: &str) -> String {
+pub(crate) fn ask(address: &str, request: &str) -> String {
     let mut stream = begin(address, request);
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -109,7 +109,7 @@ fn metrics_health_and_status_are_served() {
     let body: serde_json::Value = serde_json::from_str(&status[status.find("\r\n\r\n").unwrap()..]).unwrap();
     assert_eq!(body["orders"][0]["phase"], "guarding");
     let page = get(&address, "/");
-    assert!(page.contains("<td>www</td>") && page.contains("content-security-policy"), "{page}");
+    assert!(page.contains("href=\"orders/www\"") && page.contains("content-security-policy"), "{page}");
     assert!(get(&address, "/etc/passwd").starts_with("HTTP/1.1 404"));
     assert!(
         ask(&address, "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").starts_with("HTTP/1.1 405")
@@ -160,7 +160,7 @@ fn an_announced_revocation_is_an_alarm_over_restarts() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(get(&http, "/metrics").contains("certcollectd_order_revocation_announced{order=\"www\"} 1"));
-    assert!(get(&http, "/").contains("revocation announced"));
+    assert!(get(&http, "/").contains("Is about to be revoked: re-issue it now"));
     setting.kill();
     assert_eq!(setting.call(&["status", "--nagios"]).0, 2);
     setting.start_again();

@@ -17,7 +17,7 @@ use certcollectd_sandbox::{CertificateSpec, Fault, FaultSpec, Flaw, OrderSpec, P
 
 use crate::setting::{Setting, openssl_verifies};
 
-fn ssl(number: &str) -> OrderSpec {
+pub(crate) fn ssl(number: &str) -> OrderSpec {
     OrderSpec::new(Product::Ssl, number, &["www.example.com"])
 }
 
@@ -25,10 +25,10 @@ fn mark(number: &str) -> OrderSpec {
     OrderSpec::new(Product::Mark, number, &["example.com"])
 }
 
-const KEY: &str = "key_file = \"$DIR/key.pem\"";
+pub(crate) const KEY: &str = "key_file = \"$DIR/key.pem\"";
 
 /// The keys of an order that is verified against the sandbox's own root, which no platform has.
-const OWN_ROOT: &str = "[order.verify]\ntrust = \"off\"";
+pub(crate) const OWN_ROOT: &str = "[order.verify]\ntrust = \"off\"";
 
 #[test]
 fn pending_twice_then_issued_both_products() {
