@@ -224,6 +224,7 @@ impl Daemon {
             Message::Configured { config, warnings } => self.reconfigure(config, &warnings),
             Message::Misconfigured(text) => {
                 self.vitals.misconfigured = true;
+                self.handle(Event::Misconfigured);
                 tracing::error!("the new configuration is invalid; the previous one stays in force:\n{text}");
                 telemetry::ready();
             }
@@ -286,6 +287,7 @@ impl Daemon {
             }
         } else {
             self.vitals.misconfigured = true;
+            self.handle(Event::Misconfigured);
             tracing::error!(
                 "the new configuration has another state_dir; the previous one stays in force until a restart"
             );
@@ -334,6 +336,7 @@ impl Daemon {
                     compared = true;
                 }
                 Effect::Report(note) => telemetry::report(&note),
+                Effect::Tell(_) => self.effects.start(effect, unix),
                 Effect::Reply { token, reply } => {
                     if let Some(sender) = self.replies.remove(&token) {
                         // The requester may have gone away.

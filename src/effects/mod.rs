@@ -133,7 +133,7 @@ impl Effects {
                 let result = sweep::quarantine(&config.state_dir, &refused);
                 Event::Tidied { order: refused.order, problem: result.err().map(|error| error.to_string()) }
             }),
-            Effect::RunHook(run) => {
+            Effect::RunHook(run) | Effect::Tell(run) => {
                 let groups = self.groups.clone();
                 self.spawn(Kind::Hook(run.run), async move {
                     Event::HookEnded { run: run.run, result: hook::run(&run, groups).await }

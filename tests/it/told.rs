@@ -97,7 +97,8 @@ fn an_installed_order_whose_certificate_is_revoked_alarms() {
         assert_eq!(world.phase("www"), "revoked", "{answer:?}");
         assert_eq!(world.seen("www"), seen, "what is installed stays");
         assert_eq!(nagios(&world).0, Verdict::Critical);
-        assert_eq!(world.ran.iter().filter(|ran| ran.hook == "page").count(), 1);
+        let told = world.ran.iter().filter(|ran| ran.hook == "page");
+        assert_eq!(told.count(), 4, "at once, after 1, 6 and 24 hours");
     }
 }
 

@@ -167,6 +167,8 @@ pub struct Ran {
     pub event: HookEvent,
     pub orders: Vec<String>,
     pub generations: Vec<String>,
+    /// Summary and next command, a line for each order.
+    pub told: Vec<(String, String)>,
     pub rehearsal: bool,
 }
 
@@ -383,7 +385,7 @@ impl World {
             }
             Effect::Sweep { order, .. } => Some(Event::Tidied { order, problem: None }),
             Effect::Quarantine(refused) => Some(Event::Tidied { order: refused.order, problem: None }),
-            Effect::RunHook(run) => {
+            Effect::RunHook(run) | Effect::Tell(run) => {
                 let result = self.run(&run);
                 (!self.hooks_hang).then_some(Event::HookEnded { run: run.run, result })
             }
@@ -542,6 +544,7 @@ impl World {
             event: run.event,
             orders: run.subjects.iter().map(|subject| subject.order.to_string()).collect(),
             generations: run.subjects.iter().map(|subject| subject.generation.clone()).collect(),
+            told: run.subjects.iter().map(|told| (told.summary.clone(), told.next.clone())).collect(),
             rehearsal: run.rehearsal,
         });
         if run.subjects.iter().any(|subject| self.spoilt.iter().any(|name| **name == *subject.order)) {

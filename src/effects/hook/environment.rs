@@ -52,9 +52,11 @@ pub(super) fn value(run: &HookRun, variable: Variable) -> OsString {
     match variable {
         Variable::Event => run.event.as_str().into(),
         Variable::Order => {
-            let names: Vec<&str> = run.subjects.iter().map(|subject| &*subject.order).collect();
+            let names = run.subjects.iter().map(|subject| &*subject.order).filter(|name| !name.is_empty());
+            let names: Vec<&str> = names.collect();
             names.join(" ").into()
         }
+        Variable::Account => lines(&|subject| (*subject.account).into()),
         Variable::OrderNumber => lines(&|subject| subject.number.clone().into()),
         Variable::Product => lines(&|subject| subject.product.into()),
         Variable::Dir => lines(&|subject| subject.dir.clone().into()),

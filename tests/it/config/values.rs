@@ -290,7 +290,7 @@ http = {{ url = \"https://pager.example.com\", headers = [\"a\"], body = \"{{{{e
     16 | body = "{{summry}}"
        |        ^^^^^^^^^^^^
        |
-       = help: did you mean "summary"? variables are event, order, order_number, product, dir, cert, chain, fullchain, domains, serial, fingerprint, not_after, generation, summary, next, rehearsal
+       = help: did you mean "summary"? variables are event, order, account, order_number, product, dir, cert, chain, fullchain, domains, serial, fingerprint, not_after, generation, summary, next, rehearsal
 
     warning: no order uses the hook `pager`
       --> config.toml:18:8
@@ -556,7 +556,7 @@ on = [\"failed\", \"failed\"]
     25 | on = ["instaled"]
        |       ^^^^^^^^^^ did you mean "installed"?
        |
-       = help: one of "installed", "failed", "expiring", "probe-failed", "recovered"
+       = help: one of "installed", "failed", "expiring", "probe-failed", "recovered", "revoked"
 
     warning: no order uses the hook `e`
       --> config.toml:27:8

@@ -2,6 +2,7 @@
 
 /// The account gate.
 mod account;
+mod alarms;
 /// From a verified bundle to files in place.
 mod chain;
 /// Names that a re-issue left out.

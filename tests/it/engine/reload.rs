@@ -213,7 +213,7 @@ fn a_hook_that_stops_listening_to_one_event_is_still_owed_for_another() {
     let mut world = World::new(config.clone());
     world.hook_results.insert("reload".into(), vec![HookResult::Done, super::failed("exit 1")]);
     world.say("www", [issued(-1, 90)]);
-    world.pass(HOUR);
+    world.pass(HOUR / 2);
     assert_eq!((world.phase("www"), world.ran.len()), ("quarantined".into(), 1));
     config.orders[0].domains = Box::new([]);
     world.reload(config.clone());

@@ -151,7 +151,7 @@ fn an_announced_revocation_is_an_alarm_over_restarts() {
     );
     setting.until("it is an alarm", |setting| setting.call(&["status", "--nagios"]).0 == 2);
     post("/push?eventtype=PREREVOCATIONNOTIFICATION&ORDERNUMBER=1", form, "");
-    setting.until("the hook ran", |setting| setting.holds("paged", "failed\n"));
+    setting.until("one hook ran for each", |setting| setting.holds("paged", "failed\nfailed\n"));
     let (code, said) = setting.call(&["explain", "www"]);
     assert_eq!(code, 0, "{said}");
     for part in
@@ -171,7 +171,7 @@ fn an_announced_revocation_is_an_alarm_over_restarts() {
     assert_eq!(setting.call(&["status", "--nagios"]).0, 1, "the other one is told for a week");
     assert_eq!(setting.call(&["resume", "--account", "main"]).0, 0);
     assert_eq!(setting.call(&["status", "--nagios"]).0, 0);
-    assert_eq!(setting.read("paged"), "failed\n");
+    assert_eq!(setting.read("paged"), "failed\nfailed\n");
     assert_eq!(setting.stop(), Some(0));
 }
 

@@ -21,7 +21,7 @@ impl Sim {
         match effect {
             Effect::Stage(_) if fails => self.world.failing_stages = 1,
             Effect::Activate(_) if fails => self.world.failing_swaps = 1,
-            Effect::RunHook(run) => {
+            Effect::RunHook(run) | Effect::Tell(run) => {
                 let result = if fails { HookResult::failed("exit code 1") } else { HookResult::Done };
                 self.world.hook_results.insert(run.hook.name.to_string(), vec![result]);
             }
@@ -45,8 +45,9 @@ impl Sim {
         self.note(format!("killed {when}"));
         self.hang_up();
         for (_, begun) in std::mem::take(&mut self.pending) {
-            if let Begun::Other(effect @ (Effect::Stage(_) | Effect::Activate(_) | Effect::RunHook(_))) =
-                begun
+            if let Begun::Other(
+                effect @ (Effect::Stage(_) | Effect::Activate(_) | Effect::RunHook(_) | Effect::Tell(_)),
+            ) = begun
                 && self.dice.one_in(2)
             {
                 self.world.one(effect);

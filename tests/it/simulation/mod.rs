@@ -315,7 +315,7 @@ impl Sim {
     fn begin(&mut self, effect: Effect) {
         let latency = match &effect {
             Effect::Call(_) => Duration::from_millis(50 + self.dice.below(20_000)),
-            Effect::RunHook(_) => Duration::from_millis(self.dice.below(60_000)),
+            Effect::RunHook(_) | Effect::Tell(_) => Duration::from_millis(self.dice.below(60_000)),
             Effect::Probe(_) => Duration::from_millis(self.dice.below(30_000)),
             _ => Duration::from_millis(self.dice.below(50)),
         };

@@ -28,6 +28,14 @@ impl Hook {
     pub const ON: [HookEvent; 1] = [HookEvent::Installed];
     pub const MERGE: bool = true;
 
+    /// The event with which it is told of this one, if it is.
+    pub fn listens(&self, event: HookEvent) -> Option<HookEvent> {
+        if self.on.contains(&event) {
+            return Some(event);
+        }
+        (event == HookEvent::Revoked && self.on.contains(&HookEvent::Failed)).then_some(HookEvent::Failed)
+    }
+
     /// Everything secret that it sends, by the name of the header.
     pub fn secrets(&self) -> impl Iterator<Item = (&str, &SecretSource)> {
         let call = match &self.action {
@@ -51,14 +59,16 @@ words! {
     #[serde(try_from = "String", into = "&'static str")]
     pub enum HookEvent {
         Installed = "installed",
-        /// The order now needs the operator: rejected, revoked, quarantined, attention.
+        /// The operator must act: the order was refused, the account is closed, something on this machine fails.
         Failed = "failed",
         /// The installed certificate nears its end and no newer one is there.
         Expiring = "expiring",
         /// What was installed is not served, as a probe has found.
         ProbeFailed = "probe-failed",
-        /// What was told with `ProbeFailed` is over.
+        /// What was told with `Failed`, `Revoked` or `ProbeFailed` is over.
         Recovered = "recovered",
+        /// The vendor revoked the certificate, or is about to. A hook that listens to `Failed` alone gets it as that.
+        Revoked = "revoked",
     }
 }
 

@@ -6,6 +6,8 @@ words! {
         Event = "event",
         /// Names of orders, separated by spaces.
         Order = "order",
+        /// The order's, or what a message is about.
+        Account = "account",
         OrderNumber = "order_number",
         Product = "product",
         Dir = "dir",

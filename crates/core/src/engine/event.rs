@@ -72,7 +72,7 @@ pub enum Event {
     Panicked {
         order: OrderId,
     },
-    /// [`Effect::RunHook`] ended.
+    /// [`Effect::RunHook`] or [`Effect::Tell`] ended.
     HookEnded {
         run: RunId,
         result: HookResult,
@@ -94,6 +94,8 @@ pub enum Event {
         token: Token,
         command: Command,
     },
+    /// The configuration on disk was changed and is invalid.
+    Misconfigured,
     /// The configuration was reloaded and is sound.
     Configured {
         config: Arc<Config>,
@@ -131,6 +133,8 @@ pub enum Effect {
     /// Put a refused bundle where the operator can look at it.
     Quarantine(Box<Quarantine>),
     RunHook(Box<HookRun>),
+    /// Run a hook that tells of an account or of the daemon itself; relies on no save.
+    Tell(Box<HookRun>),
     /// Tell people and machines.
     Report(Note),
     /// Answer an operator's request.

@@ -3,10 +3,10 @@
 
 use std::cmp::Reverse;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::cert;
-use crate::config::{Account, Order, Severity, count};
+use crate::config::{Account, HookEvent, Order, Severity, count};
 use crate::engine::account::record::{AccountRecord, Cause};
 use crate::engine::account::sent;
 use crate::engine::note::ALARM_AFTER;
@@ -36,8 +36,8 @@ words! {
 
 words! {
     /// What can be found: the name of it for machines.
-    #[derive(Serialize)]
-    #[serde(into = "&'static str")]
+    #[derive(Serialize, Deserialize)]
+    #[serde(try_from = "String", into = "&'static str")]
     pub enum FindingKind {
         /// The daemon's files were removed or replaced under it.
         StateLost = "state-lost",
@@ -81,7 +81,65 @@ words! {
     }
 }
 
+impl TryFrom<String> for FindingKind {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<FindingKind, String> {
+        FindingKind::named(&word).ok_or_else(|| format!("there is no finding {word:?}"))
+    }
+}
+
 impl FindingKind {
+    /// With which event hooks tell it, as long as it lasts. What has a calendar or an event of its own is told by that.
+    pub(crate) fn event(self) -> Option<HookEvent> {
+        match self {
+            FindingKind::StateLost
+            | FindingKind::StateUnsaved
+            | FindingKind::ConfigInvalid
+            | FindingKind::AccountClosed
+            | FindingKind::PasswordUnreadable
+            | FindingKind::AccountRests
+            | FindingKind::VendorUnreachable
+            | FindingKind::Quarantined
+            | FindingKind::Attention
+            | FindingKind::Rejected
+            | FindingKind::FilesLost
+            | FindingKind::HookFailing
+            | FindingKind::NotInstalled => Some(HookEvent::Failed),
+            FindingKind::StrangerRevoked | FindingKind::Revoked | FindingKind::RevocationAnnounced => {
+                Some(HookEvent::Revoked)
+            }
+            FindingKind::Local
+            | FindingKind::NoOrder
+            | FindingKind::OrderAbsent
+            | FindingKind::AccountReplacement
+            | FindingKind::Expiring
+            | FindingKind::PollLate
+            | FindingKind::ProbeFailed
+            | FindingKind::ProbeRolledBack
+            | FindingKind::NamesUncovered
+            | FindingKind::FilesModified
+            | FindingKind::SubscriptionEnding
+            | FindingKind::ReplacementUnknown
+            | FindingKind::OtherName
+            | FindingKind::WaitingLong
+            | FindingKind::Unpaid
+            | FindingKind::NoUsableAnswer => None,
+        }
+    }
+
+    /// Whether it is often over within seconds, without a person.
+    pub(crate) fn mends_itself(self) -> bool {
+        matches!(
+            self,
+            FindingKind::StateUnsaved
+                | FindingKind::ConfigInvalid
+                | FindingKind::PasswordUnreadable
+                | FindingKind::FilesLost
+                | FindingKind::NotInstalled
+        )
+    }
+
     /// The command that comes next, about the order or account of this name.
     fn next(self, name: &str) -> String {
         match self {
@@ -134,14 +192,30 @@ pub struct Finding {
     /// The sentence behind that name.
     #[serde(skip)]
     pub what: String,
+    /// All of it in our own words, for messages.
+    #[serde(skip)]
+    pub own: String,
 }
 
 impl Finding {
     /// `name` is the order's or account's, as commands take it; `subject` what the sentence is about.
     fn new(kind: FindingKind, urgency: Urgency, name: &str, subject: &str, what: impl Into<String>) -> Self {
+        Finding::quoting(kind, urgency, (name, subject), what, "")
+    }
+
+    /// The same, and at its end what somebody else said.
+    fn quoting(
+        kind: FindingKind,
+        urgency: Urgency,
+        (name, subject): (&str, &str),
+        what: impl Into<String>,
+        said: &str,
+    ) -> Self {
         let what: String = what.into();
         let blank = if what.starts_with(':') || subject.is_empty() { "" } else { " " };
-        Finding { kind, urgency, text: format!("{subject}{blank}{what}"), next: kind.next(name), what }
+        let own = format!("{subject}{blank}{what}");
+        let (text, what) = (format!("{own}{said}"), format!("{what}{said}"));
+        Finding { kind, urgency, text, next: kind.next(name), what, own }
     }
 }
 
@@ -191,17 +265,19 @@ pub fn of_account(account: &Account, record: &AccountRecord, nameless: bool, now
         let what = format!("cannot be read: {}", account.password.remedy());
         let subject = format!("the password of {subject}");
         findings.push(Finding::new(FindingKind::PasswordUnreadable, Urgency::Critical, name, &subject, what));
-    } else if let Some(until) = record.paused_until.filter(|until| *until > now.time) {
-        let until = rfc3339(now.wall_of(until).div_euclid(1000));
-        if record.rests(now.time) {
-            let calls = record.unheard.as_ref().map_or(0, |unheard| unheard.calls);
-            let what = format!("rests until {until}: {calls} calls in a row without an answer");
-            findings.push(find(FindingKind::AccountRests, Urgency::Warning, what));
-        } else if record.pauses >= ALARM_AFTER && record.paused_for.is_some_and(Cause::is_of_the_way) {
-            let tries = count(record.pauses, "time");
-            let what = format!("cannot reach the vendor: it failed {tries} in a row, next try {until}");
-            findings.push(find(FindingKind::VendorUnreachable, Urgency::Warning, what));
-        }
+    } else if record.paused_for == Some(Cause::Unheard) && record.unheard.is_some() {
+        // Until one is answered, a pause that is over has mended nothing.
+        let calls = record.unheard.as_ref().map_or(0, |unheard| unheard.calls);
+        let what = match paused_until(record, now) {
+            Some(until) => format!("rests until {until}: {calls} calls in a row without an answer"),
+            None => format!("had no answer to {calls} calls in a row"),
+        };
+        findings.push(find(FindingKind::AccountRests, Urgency::Warning, what));
+    } else if record.pauses >= ALARM_AFTER && record.paused_for == Some(Cause::Connection) {
+        let tries = count(record.pauses, "time");
+        let next = paused_until(record, now).map(|until| format!(", next try {until}")).unwrap_or_default();
+        let what = format!("cannot reach the vendor: it failed {tries} in a row{next}");
+        findings.push(find(FindingKind::VendorUnreachable, Urgency::Warning, what));
     }
     if nameless {
         let what = "has a replacement with unknown outcome".to_owned();
@@ -218,6 +294,11 @@ pub fn of_account(account: &Account, record: &AccountRecord, nameless: bool, now
     findings
 }
 
+fn paused_until(record: &AccountRecord, now: Now) -> Option<String> {
+    let until = record.paused_until.filter(|until| *until > now.time)?;
+    Some(rfc3339(now.wall_of(until).div_euclid(1000)))
+}
+
 /// About an order. A record of another number under the same name counts only for what is installed.
 pub fn of_order(
     order: &Order,
@@ -228,53 +309,59 @@ pub fn of_order(
     let Some(record) = record else { return Vec::new() };
     let same = Some(record).filter(|record| *record.handle == *order.handle.identity());
     let mut findings = Vec::new();
-    let mut find = |kind, urgency, what: String| {
-        findings.push(Finding::new(kind, urgency, &order.name, &order.name, what));
+    let mut find = |kind, urgency, what: String, said: &str| {
+        findings.push(Finding::quoting(kind, urgency, (&order.name, &order.name), what, said));
     };
     if let Some((kind, phase)) = same.and_then(|record| Some((stop(record)?, record.phase))) {
-        find(kind, Urgency::Critical, phase.predicate().into());
+        find(kind, Urgency::Critical, phase.predicate().into(), "");
     }
     if record.lost.is_some() {
-        find(FindingKind::FilesLost, Urgency::Critical, "lacks installed files".into());
+        find(FindingKind::FilesLost, Urgency::Critical, "lacks installed files".into(), "");
     }
     if let Some(announced) = record.revocation() {
-        let what = format!("is about to be revoked: re-issue it now ({})", announced.text);
-        find(FindingKind::RevocationAnnounced, Urgency::Critical, what);
+        let what = "is about to be revoked: re-issue it now";
+        let said = format!(" ({})", announced.text);
+        find(FindingKind::RevocationAnnounced, Urgency::Critical, what.into(), &said);
     }
     if let Some(installed) = record.installed.as_deref() {
         let (left, life) = (installed.not_after - now.unix(), installed.life());
         if left <= near(life) {
             let urgency = if left <= last_days(life) { Urgency::Critical } else { Urgency::Warning };
-            find(FindingKind::Expiring, urgency, format!("has {} left", count(left.div_euclid(DAY), "day")));
+            find(
+                FindingKind::Expiring,
+                urgency,
+                format!("has {} left", count(left.div_euclid(DAY), "day")),
+                "",
+            );
         }
     }
     let failing = record.owed().filter(|debt| debt.outcome.is_some());
     if let Some(debt) = failing.min_by_key(|debt| Reverse(debt.tries)) {
         let urgency = if debt.tries >= ALARM_AFTER { Urgency::Critical } else { Urgency::Warning };
         let what = format!("hook {} failed {}", debt.hook, count(debt.tries, "time"));
-        find(FindingKind::HookFailing, urgency, what);
+        find(FindingKind::HookFailing, urgency, what, "");
     }
     if same.is_some_and(|record| record.trouble.is_some()) {
-        find(FindingKind::NotInstalled, Urgency::Critical, "cannot be installed".into());
+        find(FindingKind::NotInstalled, Urgency::Critical, "cannot be installed".into(), "");
     }
     if let Some(late) = same.and_then(|record| lateness(record, account, now)) {
         let what =
             format!("should have been polled {} ago: is the daemon running?", count(late / 3600, "hour"));
-        find(FindingKind::PollLate, Urgency::Warning, what);
+        find(FindingKind::PollLate, Urgency::Warning, what, "");
     }
     let probed = same.and_then(|record| record.probed.as_deref());
     if let Some(unserved) = probed.and_then(|probed| unserved(order, record, probed)) {
-        find(FindingKind::ProbeFailed, Urgency::Critical, format!(": {unserved}"));
+        find(FindingKind::ProbeFailed, Urgency::Critical, format!(": {unserved}"), "");
     }
     if probed.is_some_and(|probed| probed.rollback.is_some()) {
         let what = "was rolled back, because the newer certificate is not served (probe)";
-        find(FindingKind::ProbeRolledBack, Urgency::Warning, what.into());
+        find(FindingKind::ProbeRolledBack, Urgency::Warning, what.into(), "");
     }
     if let Some(names) = uncovered(order, record) {
-        find(FindingKind::NamesUncovered, Urgency::Warning, format!("no longer covers {names}"));
+        find(FindingKind::NamesUncovered, Urgency::Warning, format!("no longer covers {names}"), "");
     }
     if same.is_some_and(|record| record.drift.is_some()) {
-        find(FindingKind::FilesModified, Urgency::Warning, "has modified files".into());
+        find(FindingKind::FilesModified, Urgency::Warning, "has modified files".into(), "");
     }
     let heard = same.and_then(|record| record.heard.as_deref());
     if let Some(end) = heard.and_then(|heard| heard.details.term_end) {
@@ -282,28 +369,33 @@ pub fn of_order(
         if record.installed.is_some() && left <= TERM_WARNING {
             let verb = if left > 0 { "ends" } else { "ended" };
             let what = format!("subscription {verb} {}", day(&rfc3339(end)));
-            find(FindingKind::SubscriptionEnding, Urgency::Warning, what);
+            find(FindingKind::SubscriptionEnding, Urgency::Warning, what, "");
         }
     }
     if order_number(order, same)
         .is_some_and(|number| sent::open(&account.replacements).any(|known| *known.number == *number))
     {
         let what = "has a replacement with unknown outcome";
-        find(FindingKind::ReplacementUnknown, Urgency::Warning, what.into());
+        find(FindingKind::ReplacementUnknown, Urgency::Warning, what.into(), "");
     }
     let waits_since = same.and_then(OrderRecord::waits_since);
     let other_name = same.filter(|_| waits_since.is_some()).and_then(|record| names::misfit(order, record));
     if let Some(name) = other_name {
         let what = format!("is for {name} at the vendor, which matches none of its domains");
-        find(FindingKind::OtherName, Urgency::Warning, what);
+        find(FindingKind::OtherName, Urgency::Warning, what, "");
     }
     if waits_since.is_some_and(|since| now.unix() - now.wall_of(since).div_euclid(1000) > LONG_WAIT) {
         let reissue = same.is_some_and(|record| record.reissue.is_some());
         let what = if reissue { "has a re-issue that has" } else { "has" };
-        find(FindingKind::WaitingLong, Urgency::Warning, format!("{what} been waiting for more than a week"));
+        find(
+            FindingKind::WaitingLong,
+            Urgency::Warning,
+            format!("{what} been waiting for more than a week"),
+            "",
+        );
     }
     if let Some((kind, what)) = heard.and_then(|heard| lasting(heard, now)) {
-        find(kind, Urgency::Warning, what);
+        find(kind, Urgency::Warning, what, "");
     }
     sort(&mut findings);
     findings

@@ -14,6 +14,7 @@
 
 pub mod account;
 pub mod adopted;
+pub mod alarm;
 pub mod changes;
 pub mod command;
 pub mod event;
@@ -34,6 +35,7 @@ pub mod tally;
 pub mod time;
 pub mod vitals;
 
+mod notices;
 mod operator;
 mod orders;
 mod reload;
@@ -58,8 +60,9 @@ use crate::engine::hooks::ledger::Ledger;
 use crate::engine::id::OrderId;
 use crate::engine::loaded::{Loaded, Remembered};
 use crate::engine::note::{Level, Note, NoteKind};
-use crate::engine::order::Order;
+use crate::engine::notices::Notices;
 use crate::engine::order::state::Busy;
+use crate::engine::order::{Order, alarms};
 use crate::engine::orders::Orders;
 use crate::engine::outbox::Outbox;
 use crate::engine::push::Recent;
@@ -78,6 +81,7 @@ pub struct Engine {
     orders: Orders,
     gates: Vec<Gate>,
     ledger: Ledger,
+    notices: Notices,
     /// Push notifications that were kept lately.
     recent: Recent,
     stopping: bool,
@@ -106,6 +110,7 @@ impl Engine {
             config,
             gates: Vec::new(),
             ledger: Ledger::default(),
+            notices: Notices::default(),
             recent: Recent::default(),
             stopping: false,
             tallies: Tallies::default(),
@@ -186,12 +191,20 @@ impl Engine {
             Event::Probed { run, answers } => self.order(run.order).probed(&run, answers),
             Event::Tidied { order, problem } => self.order(order).tidied(problem),
             Event::Panicked { order } => self.order(order).panicked(),
-            Event::HookEnded { run, result } => self.hooks().hook_ended(run, result),
+            Event::HookEnded { run, result } => {
+                if let Some((hook, key)) = self.hooks().hook_ended(run, &result) {
+                    self.notice_told(&hook, &key, &result);
+                }
+            }
             Event::SaveFailed { changes, dropped, error } => self.save_failed(*changes, dropped, &error),
             Event::StateBack => self.state_back(),
             Event::Hinted { hint } => self.hinted(&hint),
             Event::Commanded { token, command } => self.commanded(token, command),
-            Event::Configured { config } => self.configured(config),
+            Event::Misconfigured => self.notices.misconfigured = true,
+            Event::Configured { config } => {
+                self.notices.misconfigured = false;
+                self.configured(config);
+            }
             Event::Stopping => self.begin_shutdown(),
         }
         self.outbox.release(now);
@@ -210,6 +223,7 @@ impl Engine {
             self.start_calls();
         }
         self.catch_up(later);
+        self.give_notice();
         self.drain_effects()
     }
 
@@ -221,7 +235,8 @@ impl Engine {
         let hooks = self.ledger.next_wake();
         let work = [timers, calls, hooks].into_iter().flatten().min().filter(|_| !self.stopping);
         let work = work.map(|time| held.map_or(time, |held| time.max(held)));
-        [work, self.outbox.flush_at()].into_iter().flatten().min()
+        let notice = self.next_notice().filter(|_| !self.stopping);
+        [work, notice, self.outbox.flush_at()].into_iter().flatten().min()
     }
 
     /// Whether nothing is under way outside the engine and nothing waits to be saved.
@@ -231,7 +246,9 @@ impl Engine {
 
     /// Whether anything is under way outside the engine.
     fn is_busy(&self) -> bool {
-        !self.orders.busy.is_empty() || self.gates.iter().any(|gate| gate.in_flight.is_some())
+        !self.orders.busy.is_empty()
+            || !self.ledger.running.is_empty()
+            || self.gates.iter().any(|gate| gate.in_flight.is_some())
     }
 
     /// All records, without bundles; costs a pass over all orders.
@@ -333,9 +350,21 @@ impl Engine {
     /// `earliest`), its tally, and the commands waiting for it.
     fn catch_up(&mut self, earliest: Time) {
         for id in std::mem::take(&mut self.orders.changed) {
+            self.raise_alarms(id);
             self.reindex(id, earliest);
             self.recount(id);
             self.answer_waiters(id);
+        }
+    }
+
+    fn raise_alarms(&mut self, id: OrderId) {
+        let state = self.orders.state(id);
+        if state.removed || state.quiet {
+            return;
+        }
+        let (entry, gate) = (&self.config.orders[state.entry], &self.gates[state.gate].record);
+        if let Some(alarms) = alarms::due(entry, &state.record, gate, self.now) {
+            self.order(id).raise_alarms(alarms);
         }
     }
 

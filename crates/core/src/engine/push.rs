@@ -10,7 +10,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use crate::api::push::Hint;
-use crate::config::HookEvent;
 use crate::engine::Engine;
 use crate::engine::id::OrderId;
 use crate::engine::note::{Level, NoteKind};
@@ -98,7 +97,6 @@ impl Engine {
                     hint.why
                 );
                 self.order(id).note(Level::Error, NoteKind::RevocationAnnounced, text);
-                self.order(id).owe_hooks(HookEvent::Failed);
                 self.outbox.save_first();
                 continue;
             }

@@ -114,7 +114,7 @@ impl Engine {
     fn take_back(&mut self, effect: Effect) {
         let idle = match effect {
             Effect::Save(_) => None,
-            Effect::Report(_) | Effect::TagCredential { .. } => {
+            Effect::Report(_) | Effect::TagCredential { .. } | Effect::Tell(_) => {
                 self.outbox.say(effect);
                 None
             }

@@ -12,6 +12,8 @@ use crate::engine::account::record::CredentialTag;
 use crate::engine::account::record::Unheard;
 use crate::engine::account::record::{Closed, Refused};
 use crate::engine::account::sent::{Outcome, Replacement};
+use crate::engine::alarm::{Alarm, Notice};
+use crate::engine::finding::FindingKind;
 use crate::engine::install::InstalledFile;
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::{
@@ -140,6 +142,7 @@ fn full() -> OrderRecord {
             outcome: Some("failed: exit code 1".into()),
             ended: Some(16),
         }],
+        alarms: vec![alarm()],
         warned: 2,
         term_warned: Some(20),
         pushed: Some(Box::new(Pushed {
@@ -154,6 +157,20 @@ fn full() -> OrderRecord {
         lost: Some("readers do not find chain.pem".into()),
         uncovered: Box::new(["mail.example.com".into()]),
         leafless: true,
+    }
+}
+
+fn alarm() -> Alarm {
+    Alarm { kind: FindingKind::Attention, since: 23, cause: u64::MAX, told: 2, next: Time(24) }
+}
+
+fn notice() -> Notice {
+    Notice {
+        alarm: alarm(),
+        over: true,
+        owed: vec![("mail".into(), HookEvent::Recovered)],
+        failures: 3,
+        retry: Some(Time(25)),
     }
 }
 
@@ -189,6 +206,7 @@ fn full_account() -> AccountRecord {
             login: u64::MAX,
         }),
         announced: Some(Box::new(announced())),
+        notices: vec![notice()],
         replacements: [
             Outcome::Unknown(None),
             Outcome::Unknown(Some("timeout".into())),
@@ -431,9 +449,11 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         ("waiting", Phase::Waiting),
     ];
     let phases = phases.map(|(name, phase)| (name, OrderRecord { phase, ..fresh() }));
-    let unprobed = OrderRecord { probed: None, ..full() };
+    let unprobed = OrderRecord { probed: None, alarms: Vec::new(), ..full() };
+    let alarmed = OrderRecord { alarms: vec![alarm()], ..fresh() };
     let probed = OrderRecord { probed: Some(Box::new(probed())), ..fresh() };
-    phases.into_iter().chain([("full", unprobed), ("probed", probed), ("sparse", sparse)]).collect()
+    let others = [("alarmed", alarmed), ("full", unprobed), ("probed", probed), ("sparse", sparse)];
+    phases.into_iter().chain(others).collect()
 }
 
 /// What each golden account was written from.
@@ -471,7 +491,10 @@ fn accounts() -> Vec<(&'static str, AccountRecord)> {
     ];
     let causes = causes
         .map(|(name, cause)| (name, AccountRecord { paused_for: Some(cause), ..AccountRecord::default() }));
-    let others = [("fresh", AccountRecord::default()), ("full", full_account()), ("sparse", sparse)];
+    let quiet = AccountRecord { notices: Vec::new(), ..full_account() };
+    let noticed = AccountRecord { notices: vec![notice()], ..AccountRecord::default() };
+    let others =
+        [("fresh", AccountRecord::default()), ("full", quiet), ("noticed", noticed), ("sparse", sparse)];
     causes.into_iter().chain(others).collect()
 }
 

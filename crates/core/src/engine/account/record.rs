@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Account;
 use crate::engine::account::sent::Replacement;
+use crate::engine::alarm::Notice;
 use crate::engine::order::record::Announced;
 use crate::engine::row::is_default;
 use crate::engine::schedule;
@@ -59,6 +60,9 @@ pub struct AccountRecord {
     /// The announcement of a revocation that is about no order known here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub announced: Option<Box<Announced>>,
+    /// What a person is told about while it lasts.
+    #[serde(skip_serializing_if = "is_default")]
+    pub notices: Vec<Notice>,
     /// S/MIME replacements that were sent, oldest first: what must not be sent twice by mistake.
     #[serde(skip_serializing_if = "is_default")]
     pub replacements: Vec<Replacement>,
@@ -70,6 +74,7 @@ impl AccountRecord {
         self.called.iter_mut().for_each(past);
         [&mut self.paused_until, &mut self.ends].into_iter().flatten().for_each(&future);
         self.unheard.iter_mut().for_each(|unheard| future(&mut unheard.until));
+        self.notices.iter_mut().for_each(|notice| notice.rebase(&future));
     }
 
     /// Whether the account is paused because its password cannot be read.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Action, Hook, HookEvent};
+use crate::config::{Action, Hook, HookEvent, count};
 use crate::engine::hooks::Hooks;
 use crate::engine::hooks::ledger::{Company, Key, Ready};
 use crate::engine::hooks::run::Subject;
@@ -21,6 +21,11 @@ const MOMENT: Duration = Duration::from_secs(5);
 /// program with a string of 128 KiB, nor, where its stack is limited, with 128 KiB in all
 /// (execve(2)); what the hook starts needs room as well.
 const MAX_ENVIRONMENT: usize = 64 * 1024;
+/// Maximum number of orders that a message names; the others are counted.
+const MAX_NAMED: usize = 50;
+/// So many messages of a hook may follow each other as they come; what comes within a merge window of them shares the
+/// next one.
+const MESSAGES: usize = 3;
 /// Number of orders for which the hook, run for each alone, failed in a row. Then the hook itself
 /// is at fault, and the other orders share a run to find out.
 const IN_VAIN: usize = 8;
@@ -30,6 +35,10 @@ const JOINERS_LOOKED_AT: usize = 256;
 impl Hooks<'_> {
     /// Whether the hook failed for this order before, so that it gets a run of its own.
     pub(crate) fn runs_apart(record: &OrderRecord, (hook, event): &Key) -> bool {
+        // That a message cannot be delivered is not the fault of what it is about.
+        if *event != HookEvent::Installed {
+            return false;
+        }
         let mut debts = record.owed().filter(|debt| debt.hook == *hook && debt.event == *event);
         debts.any(|debt| debt.outcome.is_some())
     }
@@ -51,20 +60,41 @@ impl Hooks<'_> {
         Company { apart: !at_fault, ..self.company((hook, key.1), &ready.apart, at_fault) }
     }
 
-    /// The idle ones among these: one, or as many as fit into one environment. The others are left for the next run.
+    /// The idle ones among these: one, or as many as fit into one environment. The others are left for the next run; by a
+    /// message they are counted, so that one cause is one message.
     fn company(&self, (hook, event): (&Hook, HookEvent), ready: &BTreeSet<OrderId>, merge: bool) -> Company {
         let has_environment = matches!(hook.action, Action::Run(_));
         let mut left = MAX_ENVIRONMENT;
         let mut company = Company::default();
+        let mut counted = 0;
         for id in ready.iter().copied().filter(|id| self.orders.state(*id).busy == Busy::Idle) {
+            if counted > 0 {
+                company.orders.push(id);
+                counted += 1;
+                continue;
+            }
             let subject = self.subject(id, event);
             let takes = if has_environment { subject.environment_size() } else { 0 };
-            if !company.orders.is_empty() && (!merge || takes > left) {
+            if !company.orders.is_empty() && !merge {
+                break;
+            }
+            let is_full = takes > left || company.orders.len() >= MAX_NAMED;
+            if !company.orders.is_empty() && event != HookEvent::Installed && is_full {
+                company.orders.push(id);
+                counted = 1;
+                continue;
+            }
+            if !company.orders.is_empty() && takes > left {
                 break;
             }
             left = left.saturating_sub(takes);
             company.orders.push(id);
             company.subjects.push(subject);
+        }
+        if counted > 0 {
+            let summary = format!("and {} more", count(counted, "order"));
+            let next = "certcollectd status".to_owned();
+            company.subjects.push(Subject { summary, next, ..Subject::default() });
         }
         company
     }
@@ -73,8 +103,11 @@ impl Hooks<'_> {
     /// else due does not wait.
     fn wait_for_company(&mut self, key: &Key) -> Option<Time> {
         let ready = self.ledger.ready.get(key)?;
+        if key.1 != HookEvent::Installed {
+            return self.gather(key, ready.since);
+        }
         let end = ready.since + self.config.calls.merge_window;
-        if ready.together.is_empty() || key.1 != HookEvent::Installed || self.now.time >= end {
+        if ready.together.is_empty() || self.now.time >= end {
             return None;
         }
         // An operator who waits for one order's poll does not wait for a sweep.
@@ -88,6 +121,26 @@ impl Hooks<'_> {
         let soon = (*ready.all_polled_since.get_or_insert(self.now.time) + MOMENT).min(end);
         let ready = &self.ledger.ready[key];
         (self.now.time < soon && self.more_may_be_deployed(&key.0, ready, soon)).then_some(soon)
+    }
+
+    /// Until when a message waits, because others may be about to say the same, or many were sent just now.
+    fn gather(&self, key: &Key, since: Time) -> Option<Time> {
+        let moment = if self.orders.states.len() > 1 { MOMENT } else { Duration::ZERO };
+        let sent = self.ledger.messages.get(key).filter(|sent| sent.len() >= MESSAGES);
+        let rest = sent.and_then(|sent| sent.front()).map(|sent| *sent + self.config.calls.merge_window);
+        let until = rest.map_or(since + moment, |rest| rest.max(since + moment));
+        (self.now.time < until).then_some(until)
+    }
+
+    /// A message is sent.
+    pub(crate) fn count_message(&mut self, key: &Key) {
+        if key.1 != HookEvent::Installed {
+            let sent = self.ledger.messages.entry(key.clone()).or_default();
+            sent.push_back(self.now.time);
+            if sent.len() > MESSAGES {
+                sent.pop_front();
+            }
+        }
     }
 
     /// Whether this order uses the hook and does not wait for its run already.
@@ -146,6 +199,7 @@ impl Subject {
         let paths: usize = paths.iter().map(|path| path.as_os_str().len() + 1).sum();
         let texts = [
             &*self.order,
+            &*self.account,
             &self.number,
             self.product,
             &self.serial,

@@ -1,12 +1,17 @@
 //! The hook ledger: what waits for a run, what runs, and the rehearsals under way.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use crate::config::{Hook, HookEvent};
 use crate::engine::hooks::run::Subject;
 use crate::engine::id::{OrderId, RunId, Token};
+use crate::engine::notices::NoticeKey;
 use crate::engine::time::{Now, Time};
+
+/// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
+/// block the others.
+pub(crate) const MAX_PARALLEL: usize = 4;
 
 /// What waits for a run, and what runs.
 #[derive(Debug, Default)]
@@ -17,6 +22,8 @@ pub(crate) struct Ledger {
     pub(crate) rehearsals: Vec<Rehearsal>,
     /// The orders for which a hook failed in runs of their own, since its last success.
     pub(crate) in_vain: BTreeMap<Arc<str>, BTreeSet<OrderId>>,
+    /// When messages of a hook were begun lately, the last ones.
+    pub(crate) messages: BTreeMap<Key, VecDeque<Time>>,
 }
 
 impl Ledger {
@@ -34,7 +41,16 @@ pub(crate) struct Running {
     pub(crate) key: Key,
     pub(crate) orders: Vec<OrderId>,
     pub(crate) apart: bool,
-    pub(crate) rehearsal: bool,
+    pub(crate) purpose: RunPurpose,
+}
+
+/// What a run is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RunPurpose {
+    /// It is owed.
+    Debts,
+    Rehearsal,
+    Notice(NoticeKey),
 }
 
 /// A hook, and the event that it is owed for.

@@ -5,7 +5,7 @@ pub(crate) mod ledger;
 pub(crate) mod rehearsal;
 pub mod run;
 pub(crate) mod runs;
-mod told;
+pub(crate) mod told;
 
 use crate::config;
 use crate::config::Config;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{Hook, HookEvent};
 use crate::engine::hooks::Hooks;
-use crate::engine::hooks::ledger::{Company, Rehearsal};
+use crate::engine::hooks::ledger::{Company, Rehearsal, RunPurpose};
 use crate::engine::hooks::run::{HookResult, outcome};
 use crate::engine::id::{OrderId, RunId, Token};
 use crate::engine::order::state::{Busy, Work};
@@ -79,7 +79,7 @@ impl Hooks<'_> {
         let event = hook.on.first().copied().unwrap_or(HookEvent::Installed);
         self.ledger.rehearsals[at].current = Some(hook.name.clone());
         let company = Company { orders: vec![id], subjects: vec![self.subject(id, event)], apart: true };
-        let run = self.run_hook(hook, event, company, true);
+        let run = self.run_hook(hook, event, company, RunPurpose::Rehearsal);
         self.ledger.rehearsals[at].run = Some(run);
     }
 

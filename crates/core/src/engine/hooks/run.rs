@@ -13,7 +13,7 @@ pub struct HookRun {
     pub run: RunId,
     pub hook: Arc<Hook>,
     pub event: HookEvent,
-    /// For whom; at least one.
+    /// For whom; at least one. In a message about an account or the daemon, one without an order.
     pub subjects: Vec<Subject>,
     pub rehearsal: bool,
 }
@@ -22,6 +22,7 @@ pub struct HookRun {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Subject {
     pub order: Arc<str>,
+    pub account: Arc<str>,
     /// The number it is known by at the vendor.
     pub number: String,
     /// `ssl`, `mark` or `smime`.

@@ -9,17 +9,14 @@ use crate::config;
 use crate::config::{Action, FileKind, Hook, HookEvent};
 use crate::engine::event::Effect;
 use crate::engine::hooks::Hooks;
-use crate::engine::hooks::ledger::{Company, Key, Ready, Running};
+use crate::engine::hooks::ledger::{Company, Key, MAX_PARALLEL, Ready, RunPurpose, Running};
 use crate::engine::hooks::run::{HookResult, HookRun, Subject};
 use crate::engine::hooks::told::told;
 use crate::engine::id::{OrderId, RunId};
 use crate::engine::note::{Level, NoteKind};
+use crate::engine::notices::NoticeKey;
 use crate::engine::order::state::Busy;
 use crate::engine::time::Time;
-
-/// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
-/// block the others.
-const MAX_PARALLEL: usize = 4;
 
 impl Hooks<'_> {
     /// Hooks that an order no longer has are no longer owed.
@@ -96,7 +93,8 @@ impl Hooks<'_> {
         for id in &company.orders {
             self.order(*id).run_started(key);
         }
-        self.run_hook(hook, key.1, company, false);
+        self.count_message(key);
+        self.run_hook(hook, key.1, company, RunPurpose::Debts);
     }
 
     pub(crate) fn run_hook(
@@ -104,7 +102,7 @@ impl Hooks<'_> {
         hook: Arc<Hook>,
         event: HookEvent,
         company: Company,
-        rehearsal: bool,
+        purpose: RunPurpose,
     ) -> RunId {
         let Company { orders, subjects, apart } = company;
         let run = RunId(self.ledger.next_run);
@@ -125,9 +123,8 @@ impl Hooks<'_> {
         for id in &orders {
             self.orders.state_mut(*id).busy = Busy::Hook;
         }
-        self.ledger
-            .running
-            .insert(run, Running { key: (hook.name.clone(), event), orders, apart, rehearsal });
+        let rehearsal = purpose == RunPurpose::Rehearsal;
+        self.ledger.running.insert(run, Running { key: (hook.name.clone(), event), orders, apart, purpose });
         self.outbox.start(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal })));
         run
     }
@@ -140,9 +137,11 @@ impl Hooks<'_> {
         let path = |kind| files.name(kind).map(|name| dir.join(name)).unwrap_or_default();
         let record = &self.orders.state(id).record;
         let installed = record.installed.as_deref();
-        let (summary, next) = told(&entry.name, record, event, self.now);
+        let account = &self.gates[self.orders.state(id).gate].record;
+        let (summary, next) = told(entry, record, account, event, self.now);
         Subject {
             order: entry.name.clone(),
+            account: entry.account.clone(),
             number: entry.handle.text().to_owned(),
             product: entry.settings.product.as_str(),
             cert: path(FileKind::Cert),
@@ -169,32 +168,36 @@ impl Hooks<'_> {
         for id in &running.orders {
             self.order(*id).run_dropped(&running.key);
         }
-        if running.rehearsal {
+        if running.purpose == RunPurpose::Rehearsal {
             self.rehearsed(run, &HookResult::failed("the state cannot be saved"));
         }
     }
 
-    pub(crate) fn hook_ended(&mut self, run: RunId, result: HookResult) {
-        let Some(running) = self.ledger.running.remove(&run) else { return };
+    /// Returns what the hook was told about, if that was no order's.
+    pub(crate) fn hook_ended(&mut self, run: RunId, result: &HookResult) -> Option<(Arc<str>, NoticeKey)> {
+        let running = self.ledger.running.remove(&run)?;
         for id in &running.orders {
             self.orders.state_mut(*id).busy = Busy::Idle;
         }
-        if running.rehearsal {
-            self.rehearsed(run, &result);
-        } else {
-            self.count_in_vain(&running, &result);
-            for id in &running.orders {
-                if !self.orders.state(*id).removed {
-                    self.order(*id).record_result(&running.key, running.orders.len(), &result);
+        match running.purpose {
+            RunPurpose::Notice(key) => return Some((running.key.0, key)),
+            RunPurpose::Rehearsal => self.rehearsed(run, result),
+            RunPurpose::Debts => {
+                self.count_in_vain(&running, result);
+                for id in &running.orders {
+                    if !self.orders.state(*id).removed {
+                        self.order(*id).record_result(&running.key, running.orders.len(), result);
+                    }
                 }
+                self.outbox.save_first();
             }
-            self.outbox.save_first();
         }
         for id in running.orders {
             if !self.orders.state(id).removed {
                 self.queue_debts(id);
             }
         }
+        None
     }
 
     /// Tells a hook that is at fault from orders that are: see [`crate::engine::hooks::company`].

@@ -2,29 +2,44 @@
 
 use std::time::Duration;
 
-use crate::config::HookEvent;
-use crate::engine::order::phase::Phase;
-use crate::engine::order::probes::unserved;
+use crate::config::{HookEvent, Order};
+use crate::engine::account::record::AccountRecord;
+use crate::engine::finding::{self, Finding, FindingKind};
 use crate::engine::order::record::OrderRecord;
 use crate::engine::time::{Now, day, in_words, rfc3339};
 
 /// A sentence, and a command; without a command there is nothing to do. No text of the vendor's is in it.
-pub(crate) fn told(name: &str, record: &OrderRecord, event: HookEvent, now: Now) -> (String, String) {
-    let explain = || format!("certcollectd explain {name}");
+pub(crate) fn told(
+    order: &Order,
+    record: &OrderRecord,
+    account: &AccountRecord,
+    event: HookEvent,
+    now: Now,
+) -> (String, String) {
+    let name = &order.name;
+    let explain = format!("certcollectd explain {name}");
     let installed = record.installed.as_deref();
+    // The most urgent of those that it tells, or what is left of it when it could be told late only.
+    let found = |is_meant: &dyn Fn(FindingKind) -> bool, else_text: &str| {
+        let found = finding::of_order(order, Some(record), account, now);
+        let found = found.into_iter().find(|finding| is_meant(finding.kind));
+        match found {
+            Some(Finding { own, next, .. }) => (own, next),
+            None => (format!("{name} {else_text}"), explain.clone()),
+        }
+    };
     match event {
         HookEvent::Installed => {
             let end = installed.map(|installed| rfc3339(installed.not_after)).unwrap_or_default();
             (format!("{name}: a certificate is installed that is valid until {}", day(&end)), String::new())
         }
         HookEvent::Failed => {
-            let threatened = record.phase == Phase::Guarding && record.revocation().is_some();
-            let text = if threatened {
-                format!("{name}: the vendor announces that it will revoke the installed certificate")
-            } else {
-                format!("{name} {}", record.phase.predicate())
-            };
-            (text, explain())
+            let text = format!("needed somebody, and {} now", record.phase.predicate());
+            found(&|kind| kind.event().is_some(), &text)
+        }
+        HookEvent::Revoked => {
+            let text = format!("was about to be revoked, and {} now", record.phase.predicate());
+            found(&|kind| kind.event() == Some(HookEvent::Revoked), &text)
         }
         HookEvent::Expiring => {
             let left = installed.map_or(0, |installed| installed.not_after - now.unix());
@@ -36,13 +51,14 @@ pub(crate) fn told(name: &str, record: &OrderRecord, event: HookEvent, now: Now)
             } else {
                 format!("{name}: the installed certificate expired {when} ago, and there is no newer one")
             };
-            (text, explain())
+            (text, explain)
         }
         HookEvent::ProbeFailed => {
-            let wrong = record.probed.as_deref().map(unserved).filter(|wrong| !wrong.is_empty());
-            let wrong = wrong.unwrap_or_else(|| "the installed certificate is not served".into());
-            (format!("{name}: {wrong}"), explain())
+            found(&|kind| kind == FindingKind::ProbeFailed, "was not served, and is served again")
         }
-        HookEvent::Recovered => (format!("{name} is in order again"), String::new()),
+        HookEvent::Recovered => {
+            let text = if installed.is_some() { "is in order again" } else { "waits for the vendor again" };
+            (format!("{name} {text}"), String::new())
+        }
     }
 }

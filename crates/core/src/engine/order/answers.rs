@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use crate::api::code::{Class, Row};
 use crate::api::{Failure, Reply, Untrusted, code, reply};
 use crate::cert;
-use crate::config::HookEvent;
 use crate::engine::account::gate::Asked;
 use crate::engine::account::login::News;
 use crate::engine::note;
@@ -240,7 +239,6 @@ impl Order<'_> {
                 | Phase::Attention => NoteKind::Attention,
             };
             self.note(Level::Error, kind, format!("{text}{next}"));
-            self.owe_hooks(HookEvent::Failed);
         }
         self.outbox.save_first();
     }

@@ -16,17 +16,12 @@ impl Order<'_> {
     /// Enters the order's hooks for an event; what was owed for the same event before is replaced.
     pub(crate) fn owe_hooks(&mut self, event: HookEvent) {
         let now = self.now;
-        let wanted: Vec<Arc<str>> = self
-            .entry()
-            .settings
-            .hooks
-            .iter()
-            .filter(|name| self.config.hook(name).is_some_and(|hook| hook.on.contains(&event)))
-            .cloned()
-            .collect();
+        let hooks = &self.entry().settings.hooks;
+        let listens = |name: &Arc<str>| Some((name.clone(), self.config.hook(name)?.listens(event)?));
+        let wanted: Vec<(Arc<str>, HookEvent)> = hooks.iter().filter_map(listens).collect();
         let record = &mut self.state.record;
-        record.debts.retain(|debt| debt.event != event || wanted.contains(&debt.hook));
-        for hook in wanted {
+        record.debts.retain(|debt| debt.event != event || hooks.contains(&debt.hook));
+        for (hook, event) in wanted {
             let fresh = Debt {
                 hook: hook.clone(),
                 event,
@@ -98,7 +93,10 @@ impl Order<'_> {
         let (hook, event) = (&key.0, key.1.as_str());
         let (shared, next) = match orders {
             0 | 1 => (String::new(), ""),
-            _ => (format!(" in a run for {orders} orders"), ", each in a run of its own"),
+            _ if key.1 == HookEvent::Installed => {
+                (format!(" in a run for {orders} orders"), ", each in a run of its own")
+            }
+            _ => (format!(" in a message about {orders} orders"), ""),
         };
         match result {
             HookResult::Done | HookResult::NotForMe => {

@@ -1,5 +1,6 @@
 //! One order: everything decided about it, through a view that reaches no other order.
 
+pub(crate) mod alarms;
 pub(crate) mod answers;
 pub(crate) mod bundle;
 pub(crate) mod commands;

@@ -127,7 +127,7 @@ impl Order<'_> {
             if was_told && !probed.told {
                 let text = "every probe finds the installed certificate again".to_owned();
                 self.note(Level::Info, NoteKind::ProbeGood, text);
-                self.owe_hooks(HookEvent::Recovered);
+                self.tell_recovery();
             }
             return;
         }

@@ -11,6 +11,7 @@ use crate::api::reply::Details;
 use crate::cert::Fingerprint;
 use crate::config;
 use crate::config::HookEvent;
+use crate::engine::alarm::Alarm;
 use crate::engine::install::InstalledFile;
 use crate::engine::order::phase::{Phase, Standing};
 use crate::engine::row::is_default;
@@ -81,6 +82,9 @@ pub struct OrderRecord {
     /// Hooks owed, and those done for the current generation.
     #[serde(rename = "hooks", default, skip_serializing_if = "is_default")]
     pub debts: Vec<Debt>,
+    /// What a person is told about while it lasts.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub alarms: Vec<Alarm>,
     /// How many of the warnings ahead of the certificate's end were given.
     #[serde(rename = "expiry_warnings", default, skip_serializing_if = "is_default")]
     pub warned: u8,
@@ -138,6 +142,7 @@ impl OrderRecord {
             accepted: None,
             rolled_back_from: None,
             debts: Vec::new(),
+            alarms: Vec::new(),
             warned: 0,
             term_warned: None,
             pushed: None,
@@ -161,6 +166,7 @@ impl OrderRecord {
         self.domains.iter_mut().for_each(|domains| past(&mut domains.asked));
         self.due.iter_mut().for_each(&future);
         self.debts.iter_mut().flat_map(|debt| &mut debt.next).for_each(&future);
+        self.alarms.iter_mut().for_each(|alarm| future(&mut alarm.next));
         self.pushed.iter_mut().flat_map(|pushed| &mut pushed.hinted).for_each(&future);
         self.trouble.iter_mut().for_each(|trouble| future(&mut trouble.next));
         self.probed

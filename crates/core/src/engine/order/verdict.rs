@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::api::{Product, Untrusted};
 use crate::cert::{Certificate, Expectation, Fingerprint, KeyExpectation, Severity, Verdict};
-use crate::config::{FileKind, HookEvent, KeySource};
+use crate::config::{FileKind, KeySource};
 use crate::engine::install::{Inspection, InstalledFile, Material};
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::bundle::Bundle;
@@ -158,7 +158,6 @@ impl Order<'_> {
             );
             self.note(Level::Error, NoteKind::Quarantined, text);
             self.state.pending.quarantine = true;
-            self.owe_hooks(HookEvent::Failed);
         }
         if self.state.record.due.is_none() {
             self.set_due();

@@ -1,0 +1,87 @@
+//! What a person is told about an order while it lasts, and that it is over.
+
+use crate::config::{HookEvent, Order as Entry};
+use crate::engine::account::record::AccountRecord;
+use crate::engine::alarm::Alarm;
+use crate::engine::finding::{self, FindingKind, Urgency};
+use crate::engine::note::ALARM_AFTER;
+use crate::engine::order::Order;
+use crate::engine::order::record::OrderRecord;
+use crate::engine::schedule::stable_hash;
+use crate::engine::time::Now;
+
+/// The alarms of an order as they should be now, if that is a change or one of them is due.
+pub(crate) fn due(
+    entry: &Entry,
+    record: &OrderRecord,
+    account: &AccountRecord,
+    now: Now,
+) -> Option<Vec<Alarm>> {
+    let is_quiet = !record.phase.needs_person()
+        && record.revocation().is_none()
+        && record.trouble.is_none()
+        && record.lost.is_none()
+        && record.owed().all(|debt| debt.outcome.is_none());
+    let alarms: Vec<Alarm> = if is_quiet {
+        Vec::new()
+    } else {
+        let findings = finding::of_order(entry, Some(record), account, now);
+        let loud = findings.iter().filter(|finding| {
+            let is_told = finding.urgency == Urgency::Critical && finding.kind.event().is_some();
+            is_told && (finding.kind != FindingKind::HookFailing || is_unreloaded(record))
+        });
+        loud.map(|finding| standing(record, finding.kind, now)).collect()
+    };
+    (alarms != record.alarms || alarms.iter().any(|alarm| alarm.is_due(now))).then_some(alarms)
+}
+
+/// Whether a hook keeps failing that puts the certificate into use. That of one which tells people is no news for them.
+fn is_unreloaded(record: &OrderRecord) -> bool {
+    record
+        .owed()
+        .any(|debt| debt.event == HookEvent::Installed && debt.outcome.is_some() && debt.tries >= ALARM_AFTER)
+}
+
+/// The alarm that is on record, or a new one. Another reason is another alarm.
+fn standing(record: &OrderRecord, kind: FindingKind, now: Now) -> Alarm {
+    let reason = record.reason.as_deref().filter(|_| record.phase.needs_person());
+    let cause = match kind {
+        FindingKind::Quarantined | FindingKind::Attention | FindingKind::Rejected | FindingKind::Revoked => {
+            reason.map_or(0, |reason| stable_hash(reason, "", 0))
+        }
+        _ => 0,
+    };
+    let known = record.alarms.iter().find(|alarm| alarm.kind == kind && alarm.cause == cause);
+    known.cloned().unwrap_or_else(|| Alarm::new(kind, cause, now))
+}
+
+impl Order<'_> {
+    /// Takes in what has begun and what is over; tells what is due.
+    pub(crate) fn raise_alarms(&mut self, mut alarms: Vec<Alarm>) {
+        let mut events = Vec::new();
+        for alarm in alarms.iter_mut().filter(|alarm| alarm.is_due(self.now)) {
+            alarm.tell(self.now);
+            events.extend(alarm.kind.event());
+        }
+        events.sort();
+        events.dedup();
+        let was_told = self.state.record.alarms.iter().any(|alarm| alarm.told > 0);
+        self.state.record.alarms = alarms;
+        for event in events {
+            self.owe_hooks(event);
+        }
+        self.touch();
+        if was_told {
+            self.tell_recovery();
+        }
+    }
+
+    /// Tells that all that was told is over, if it is.
+    pub(crate) fn tell_recovery(&mut self) {
+        let record = &self.state.record;
+        let unserved = record.probed.as_ref().is_some_and(|probed| probed.told);
+        if record.alarms.is_empty() && !unserved {
+            self.owe_hooks(HookEvent::Recovered);
+        }
+    }
+}
