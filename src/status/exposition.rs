@@ -28,13 +28,16 @@ pub(super) struct Family {
     name: &'static str,
     kind: Kind,
     help: &'static str,
-    samples: Vec<(Option<(&'static str, String)>, i64)>,
+    samples: Vec<(Labels, i64)>,
 }
+
+/// Names and values.
+pub(super) type Labels = Vec<(&'static str, String)>;
 
 impl Family {
     /// One sample. The name is without prefix and suffix, the help without a full stop.
     pub(super) fn only(kind: Kind, name: &'static str, help: &'static str, value: i64) -> Family {
-        Family { name, kind, help, samples: vec![(None, value)] }
+        Family::of(kind, name, help, vec![(Vec::new(), value)])
     }
 
     /// As [`Family::only`], with one sample for each value of a label.
@@ -45,8 +48,18 @@ impl Family {
         label: &'static str,
         values: impl IntoIterator<Item = (&'a str, i64)>,
     ) -> Family {
-        let samples = values.into_iter().map(|(of, value)| (Some((label, of.to_owned())), value));
-        Family { name, kind, help, samples: samples.collect() }
+        let samples = values.into_iter().map(|(of, value)| (vec![(label, of.to_owned())], value));
+        Family::of(kind, name, help, samples.collect())
+    }
+
+    /// As [`Family::only`], with these samples; no labels may occur twice.
+    pub(super) fn of(
+        kind: Kind,
+        name: &'static str,
+        help: &'static str,
+        samples: Vec<(Labels, i64)>,
+    ) -> Family {
+        Family { name, kind, help, samples }
     }
 
     fn write(&self, exposition: Exposition, text: &mut String) -> std::fmt::Result {
@@ -65,12 +78,14 @@ impl Family {
         };
         writeln!(text, "# HELP certcollectd_{name}{family} {help}.")?;
         writeln!(text, "# TYPE certcollectd_{name}{family} {word}")?;
-        for (label, value) in samples {
+        for (labels, value) in samples {
             write!(text, "certcollectd_{name}{suffix}")?;
-            if let Some((label, of)) = label {
-                write!(text, "{{{label}=\"{}\"}}", escaped(of))?;
+            for (at, (label, of)) in labels.iter().enumerate() {
+                let before = if at == 0 { '{' } else { ',' };
+                write!(text, "{before}{label}=\"{}\"", escaped(of))?;
             }
-            writeln!(text, " {value}")?;
+            let after = if labels.is_empty() { "" } else { "}" };
+            writeln!(text, "{after} {value}")?;
         }
         Ok(())
     }
@@ -172,6 +187,7 @@ mod tests {
             Family::only(Kind::Gauge, "failures", "Failures", -1),
             Family::each(Kind::Counter, "calls", "Calls", "account", [("a\"b\\c\nd", 3)]),
             Family::each(Kind::Info, "build", "The program", "version", [("1", 1)]),
+            Family::of(Kind::Gauge, "found", "Found", vec![(vec![("a", "1".into()), ("b", "2".into())], 4)]),
         ];
         assert_eq!(
             Exposition::Text.document(&families),
@@ -179,7 +195,9 @@ mod tests {
              # HELP certcollectd_calls_total Calls.\n# TYPE certcollectd_calls_total counter\n\
              certcollectd_calls_total{account=\"a\\\"b\\\\c\\nd\"} 3\n\
              # HELP certcollectd_build_info The program.\n# TYPE certcollectd_build_info gauge\n\
-             certcollectd_build_info{version=\"1\"} 1\n"
+             certcollectd_build_info{version=\"1\"} 1\n\
+             # HELP certcollectd_found Found.\n# TYPE certcollectd_found gauge\n\
+             certcollectd_found{a=\"1\",b=\"2\"} 4\n"
         );
         assert_eq!(
             Exposition::OpenMetrics.document(&families),
@@ -187,7 +205,9 @@ mod tests {
              # HELP certcollectd_calls Calls.\n# TYPE certcollectd_calls counter\n\
              certcollectd_calls_total{account=\"a\\\"b\\\\c\\nd\"} 3\n\
              # HELP certcollectd_build The program.\n# TYPE certcollectd_build info\n\
-             certcollectd_build_info{version=\"1\"} 1\n# EOF\n"
+             certcollectd_build_info{version=\"1\"} 1\n\
+             # HELP certcollectd_found Found.\n# TYPE certcollectd_found gauge\n\
+             certcollectd_found{a=\"1\",b=\"2\"} 4\n# EOF\n"
         );
     }
 }

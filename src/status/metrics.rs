@@ -1,7 +1,10 @@
 //! The status as metrics. Rebuilt for each scrape, so nothing must be kept in sync.
 
-use super::exposition::{Exposition, Family, Kind};
+use std::collections::BTreeMap;
+
+use super::exposition::{Exposition, Family, Kind, Labels};
 use super::{AccountState, AccountStatus, HookState, OrderStatus, Status};
+use certcollectd_core::engine::finding::{FindingKind, Urgency};
 use certcollectd_core::engine::order::phase::Phase;
 
 /// A metric with one sample for each order or account: kind, name, help, and the value, if there is one.
@@ -125,6 +128,10 @@ const OF_ACCOUNTS: [Metric<AccountStatus>; 8] = [
     (Kind::Counter, "account_calls", "Calls on the account", |account, _| i64::try_from(account.calls).ok()),
 ];
 
+fn labels(kind: FindingKind, urgency: Urgency) -> [(&'static str, String); 2] {
+    [("finding", kind.to_string()), ("urgency", urgency.to_string())]
+}
+
 fn failures(order: &OrderStatus) -> i64 {
     let failing = order.hooks.iter().filter(|hook| hook.state == HookState::Failing);
     failing.map(|hook| hook.tries.into()).max().unwrap_or(0)
@@ -151,8 +158,42 @@ impl Status {
             let values = all.filter_map(|account| Some((&*account.name, value(account, self)?)));
             Family::each(kind, name, help, "account", values)
         });
-        let families = self.of_the_process().into_iter().chain([phases]).chain(of_orders).chain(of_accounts);
-        exposition.document(&families.collect::<Vec<_>>())
+        let families = self.of_the_process().into_iter().chain(self.of_findings()).chain([phases]);
+        exposition.document(&families.chain(of_orders).chain(of_accounts).collect::<Vec<_>>())
+    }
+
+    /// What is not in order. No sentence of a finding becomes a label: there is no end to what it may say.
+    fn of_findings(&self) -> [Family; 3] {
+        let found = self.found();
+        let mut each: BTreeMap<Labels, i64> = BTreeMap::new();
+        let mut of_kind: BTreeMap<(Urgency, FindingKind), i64> = BTreeMap::new();
+        for found in &found {
+            let (kind, urgency) = (found.finding.kind, found.finding.urgency);
+            *of_kind.entry((urgency, kind)).or_default() += 1;
+            let about = [("order", found.order), ("account", found.account)];
+            let about = about.into_iter().filter_map(|(label, of)| Some((label, of?.to_owned())));
+            *each.entry(labels(kind, urgency).into_iter().chain(about).collect()).or_default() += 1;
+        }
+        let kinds = Urgency::ALL.into_iter().flat_map(|urgency| FindingKind::ALL.map(|kind| (urgency, kind)));
+        let by_kind = kinds.map(|(urgency, kind)| {
+            let found = of_kind.get(&(urgency, kind)).copied().unwrap_or(0);
+            (labels(kind, urgency).to_vec(), found)
+        });
+        [
+            Family::of(
+                Kind::Gauge,
+                "finding",
+                "What is not in order: `certcollectd status` has the sentence and the next command",
+                each.into_iter().collect(),
+            ),
+            Family::only(Kind::Gauge, "findings", "Things that are not in order", number(found.len())),
+            Family::of(
+                Kind::Gauge,
+                "findings_by_kind",
+                "Things that are not in order, by kind and urgency",
+                by_kind.collect(),
+            ),
+        ]
     }
 
     fn of_the_process(&self) -> Vec<Family> {
@@ -172,11 +213,6 @@ impl Status {
                     "state_save_failures",
                     "Saves of the state that failed in a row",
                     vitals.failed_saves.into(),
-                ),
-                gauge(
-                    "findings",
-                    "Things that do not work on this machine and are tried again: listeners, passwords, directories",
-                    number(vitals.findings.len()),
                 ),
                 gauge(
                     "config_last_reload_success",

@@ -49,6 +49,8 @@ mod init;
 mod kubernetes;
 /// The manual: every page renders, and knows what the code knows.
 mod manual;
+/// What monitoring systems read.
+mod metrics;
 /// What a monitoring system is told when nobody is at work any more.
 mod nagios;
 /// A network that does its worst, between the real binary and the vendor.
