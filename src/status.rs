@@ -56,6 +56,9 @@ pub struct Status {
     pub state_lost: Option<String>,
     #[serde(skip)]
     unix: i64,
+    /// Whether metrics have series of each order.
+    #[serde(skip)]
+    per_order: bool,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -240,6 +243,7 @@ impl Status {
             absent: absent::absent(config, loaded, now),
             state_lost: None,
             unix: now.unix(),
+            per_order: config.metrics.per_order,
         }
     }
 

@@ -9,7 +9,7 @@ use super::tables::listener::Bound;
 use super::tables::order::Orders;
 use super::tables::polling::{CadenceOverrides, Polling, cadence};
 use super::tables::{account, hook};
-use certcollectd_core::config::{Config, Dns, Http, Log, Push};
+use certcollectd_core::config::{Config, Dns, Http, Log, Metrics, Push};
 
 #[derive(Default)]
 pub(super) struct Draft {
@@ -27,6 +27,7 @@ pub(super) struct Draft {
     pub(super) hook_tables: usize,
     pub(super) http: Bound<Http>,
     pub(super) push: Bound<Push>,
+    pub(super) metrics: Metrics,
     pub(super) dns: Dns,
     pub(super) log: Log,
     /// The tables that may be given once, and where they were.
@@ -59,6 +60,7 @@ impl Draft {
             hooks: self.hooks.into_iter().filter_map(|draft| draft.hook).map(Arc::new).collect(),
             http: self.http.map(|(http, _)| http),
             push: self.push.map(|(push, _)| push),
+            metrics: self.metrics,
             dns: self.dns,
             log: self.log,
         }

@@ -19,7 +19,7 @@ use super::parse::reader::{Chunk, Item, Table};
 use super::parse::syntax::LONGEST_CHUNK;
 use super::parse::{sensitive, syntax};
 use super::tables::defaults::Defaults;
-use super::tables::{account, hook, listener, polling};
+use super::tables::{account, hook, listener, metrics, polling};
 use super::value::{InvalidValue, refuse, refuse_if};
 use super::{cross, keys, value};
 use certcollectd_core::config::Config;
@@ -239,6 +239,9 @@ fn read_main(draft: &mut Draft, top: &Table<'_>) {
     }
     if let Some(table) = once(draft, top, "push", &keys::PUSH) {
         draft.push = listener::push(&table);
+    }
+    if let Some(table) = once(draft, top, "metrics", &keys::METRICS) {
+        draft.metrics = metrics::metrics(&table);
     }
     if let Some(table) = once(draft, top, "dns", &keys::DNS) {
         draft.dns = listener::dns(&table);

@@ -56,6 +56,7 @@ pub(super) static TOP: Keys = Keys {
         key("hook", Tables(&HOOK)),
         key("http", Table(&HTTP)),
         key("push", Table(&PUSH)),
+        key("metrics", Table(&METRICS)),
         key("dns", Table(&DNS)),
         key("log", Table(&LOG)),
     ],
@@ -225,15 +226,17 @@ pub(super) static PUSH: Keys = Keys {
     keys: &[need("listen", Listen), key("path", Path), key("user", Text), key("password", Table(&PASSWORD))],
 };
 
+pub(super) static METRICS: Keys = Keys { title: "[metrics]", keys: &[key("per_order", Flag)] };
+
 pub(super) static DNS: Keys = Keys { title: "[dns]", keys: &[key("resolver", List(&Text))] };
 
 pub(super) static LOG: Keys =
     Keys { title: "[log]", keys: &[key("format", Word(&LogFormat::WORDS)), key("level", Text)] };
 
 /// All tables, the top of the file first. Those of [`DEFAULTS_TABLES`] come besides.
-pub static TABLES: [&Keys; 16] = [
+pub static TABLES: [&Keys; 17] = [
     &TOP, &POLLING, &ACCOUNT, &PASSWORD, &ORDER, &FILES, &VERIFY, &COPY, &PROBE, &HOOK, &SIGNAL, &REQUEST,
-    &HTTP, &PUSH, &DNS, &LOG,
+    &HTTP, &PUSH, &METRICS, &DNS, &LOG,
 ];
 
 /// `[defaults]` and its tables, which repeat keys of `[[order]]` and its tables.

@@ -54,10 +54,7 @@ const OF_ORDERS: [Metric<OrderStatus>; 16] = [
             Some((fails || order.phase.needs_person() || order.revocation_announced.is_some()).into())
         },
     ),
-    gauge("order_hooks_owed", "Hooks that have not worked yet", |order, _| {
-        let owed = order.hooks.iter().filter(|hook| hook.state != HookState::Done);
-        Some(number(owed.count()))
-    }),
+    gauge("order_hooks_owed", "Hooks that have not worked yet", |order, _| Some(hooks_owed(order))),
     gauge("order_hook_failures", "Failures in a row of the hook that has failed most often", |order, _| {
         Some(failures(order))
     }),
@@ -128,8 +125,39 @@ const OF_ACCOUNTS: [Metric<AccountStatus>; 8] = [
     (Kind::Counter, "account_calls", "Calls on the account", |account, _| i64::try_from(account.calls).ok()),
 ];
 
+/// Over all orders, with the series of each or without: name, help, and the value, if there is one.
+const OF_ALL_ORDERS: [(&str, &str, fn(&Status) -> Option<i64>); 5] = [
+    ("certificates", "Installed certificates of configured orders", |status| {
+        Some(number(status.orders.iter().filter(|order| order.certificate.is_some()).count()))
+    }),
+    (
+        "certificates_not_after_min_seconds",
+        "The first end of an installed certificate, UNIX time",
+        |status| {
+            let ends = status.orders.iter().filter_map(|order| Some(order.certificate.as_ref()?.left));
+            ends.min().map(|left| status.unix + left)
+        },
+    ),
+    (
+        "orders_waiting_since_min_seconds",
+        "Since when the longest wait for a certificate lasts, UNIX time",
+        |status| status.orders.iter().filter_map(|order| order.waits_since).min(),
+    ),
+    ("orders_subscription_end_min_seconds", "The first end of a product term, UNIX time", |status| {
+        let ends = status.orders.iter().filter_map(|order| order.term_left);
+        ends.min().map(|left| status.unix.saturating_add(left))
+    }),
+    ("hooks_owed", "Hooks that have not worked yet", |status| {
+        Some(status.orders.iter().map(hooks_owed).sum())
+    }),
+];
+
 fn labels(kind: FindingKind, urgency: Urgency) -> [(&'static str, String); 2] {
     [("finding", kind.to_string()), ("urgency", urgency.to_string())]
+}
+
+fn hooks_owed(order: &OrderStatus) -> i64 {
+    number(order.hooks.iter().filter(|hook| hook.state != HookState::Done).count())
 }
 
 fn failures(order: &OrderStatus) -> i64 {
@@ -149,7 +177,11 @@ impl Status {
             (phase.as_str(), number(found))
         });
         let phases = Family::each(Kind::Gauge, "orders", "Orders in each phase", "phase", phases);
-        let of_orders = OF_ORDERS.map(|(kind, name, help, value)| {
+        let of_all_orders = OF_ALL_ORDERS
+            .into_iter()
+            .filter_map(|(name, help, value)| Some(Family::only(Kind::Gauge, name, help, value(self)?)));
+        let of_orders: &[Metric<OrderStatus>] = if self.per_order { &OF_ORDERS } else { &[] };
+        let of_orders = of_orders.iter().map(|&(kind, name, help, value)| {
             let values = self.orders.iter().filter_map(|order| Some((&*order.name, value(order, self)?)));
             Family::each(kind, name, help, "order", values)
         });
@@ -158,7 +190,8 @@ impl Status {
             let values = all.filter_map(|account| Some((&*account.name, value(account, self)?)));
             Family::each(kind, name, help, "account", values)
         });
-        let families = self.of_the_process().into_iter().chain(self.of_findings()).chain([phases]);
+        let families =
+            self.of_the_process().into_iter().chain(self.of_findings()).chain([phases]).chain(of_all_orders);
         exposition.document(&families.chain(of_orders).chain(of_accounts).collect::<Vec<_>>())
     }
 
@@ -170,6 +203,9 @@ impl Status {
         for found in &found {
             let (kind, urgency) = (found.finding.kind, found.finding.urgency);
             *of_kind.entry((urgency, kind)).or_default() += 1;
+            if found.order.is_some() && !self.per_order {
+                continue;
+            }
             let about = [("order", found.order), ("account", found.account)];
             let about = about.into_iter().filter_map(|(label, of)| Some((label, of?.to_owned())));
             *each.entry(labels(kind, urgency).into_iter().chain(about).collect()).or_default() += 1;

@@ -1,13 +1,14 @@
-//! What monitoring systems read: a sample for each finding, and totals that are always there.
+//! What monitoring systems read: a sample for each finding, totals that are always there, and no more series than wanted.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use certcollectd::status::{Exposition, Status};
 use certcollectd_core::engine::finding::{FindingKind, Urgency};
 use certcollectd_core::engine::vitals::Vitals;
 
 use crate::certs;
-use crate::world::{self, HOUR, START, Say, World};
+use crate::world::{self, DAY, HOUR, START, Say, World};
 
 fn status(world: &World) -> Status {
     Status::new(&world.config, &world.load(), world.now)
@@ -80,4 +81,33 @@ fn no_series_comes_twice() {
         .filter_map(|line| line.split(' ').next())
         .collect();
     assert_eq!(series.iter().collect::<BTreeSet<_>>().len(), series.len(), "{text}");
+}
+
+#[test]
+fn totals_do_without_the_series_of_orders() {
+    let mut config = world::config(&["fine", "soon", "slow", "odd"]);
+    config.metrics.per_order = false;
+    let mut world = World::new(config);
+    world.say("fine", [issued(60)]);
+    world.say("soon", [issued(2)]);
+    world.say("slow", [Say::text("errorCode=0")]);
+    world.say("odd", [rejected()]);
+    world.pass(DAY);
+    let text = status(&world).metrics(Exposition::Text);
+    assert!(!text.contains("order=\""), "{text}");
+    assert_eq!(samples(&text, "findings"), ["findings 2"]);
+    assert_eq!(samples(&text, "finding"), Vec::<&str>::new());
+    let end = START + 2 * 86_400;
+    assert_eq!(samples(&text, "certificates"), ["certificates 2"]);
+    assert_eq!(
+        samples(&text, "certificates_not_after_min_seconds"),
+        [format!("certificates_not_after_min_seconds {end}")]
+    );
+    let since = samples(&text, "orders_waiting_since_min_seconds");
+    assert_eq!(since.len(), 1, "{text}");
+    Arc::make_mut(&mut world.config).metrics.per_order = true;
+    let all = status(&world).metrics(Exposition::Text);
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        assert!(all.lines().any(|other| other == line), "{line} is there with the orders' series, too");
+    }
 }

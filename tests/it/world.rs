@@ -59,6 +59,7 @@ pub fn config(orders: &[&str]) -> Config {
         hooks: Vec::new(),
         http: None,
         push: None,
+        metrics: Default::default(),
         dns: Default::default(),
         log: Log { format: LogFormat::Text, level: "info".into() },
     }

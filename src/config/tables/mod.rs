@@ -4,6 +4,7 @@ pub(super) mod account;
 pub(super) mod defaults;
 pub(super) mod hook;
 pub(super) mod listener;
+pub(super) mod metrics;
 pub(super) mod order;
 pub(super) mod output;
 pub(super) mod params;

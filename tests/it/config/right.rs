@@ -203,6 +203,14 @@ fn included_files_add_to_the_main_one() {
 }
 
 #[test]
+fn series_of_orders_can_be_left_out() {
+    let per_order = |text: &str| config(&format!("{text}{ACCOUNT}{ORDER}")).metrics.per_order;
+    assert!(per_order(""));
+    assert!(per_order("[metrics]\n"));
+    assert!(!per_order("[metrics]\nper_order = false\n"));
+}
+
+#[test]
 fn resolvers_with_a_port_and_without() {
     let text = "[dns]\nresolver = [\"192.0.2.53\", \"192.0.2.54:5353\", \"2001:db8::1\", \"[2001:db8::2]:54\", \"[2001:db8::3]\"]\n";
     let dns = config(&format!("{text}{ACCOUNT}{ORDER}")).dns;

@@ -786,6 +786,21 @@ fn resolvers() {
 }
 
 #[test]
+fn metrics() {
+    assert_snapshot!(said_of("[metrics]\nper_order = \"no\"\n"), @r#"
+    error: `per_order` must be true or false
+     --> config.toml:2:13
+      |
+    2 | per_order = "no"
+      |             ^^^^ this is text
+      |
+      = help: write per_order = true, without quotes
+
+    config.toml: 1 error
+    "#);
+}
+
+#[test]
 fn a_push_listener_that_anybody_can_reach_asks_for_a_password() {
     let open = "[push] requires no password and is reachable from other hosts";
     let login = "\nuser = \"a\"\npassword = { env = \"B\" }\n";

@@ -46,6 +46,8 @@ pub struct Config {
     pub http: Option<Http>,
     /// The optional listener for the vendor's push notifications.
     pub push: Option<Push>,
+    /// What monitoring systems read.
+    pub metrics: Metrics,
     /// Whom `doctor` asks.
     pub dns: Dns,
     /// How to log.
@@ -244,6 +246,19 @@ pub struct Push {
 
 impl Push {
     pub const PATH: &'static str = "/push";
+}
+
+/// `[metrics]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// Whether each order has series of its own.
+    pub per_order: bool,
+}
+
+impl Default for Metrics {
+    fn default() -> Metrics {
+        Metrics { per_order: true }
+    }
 }
 
 /// `[dns]`.
