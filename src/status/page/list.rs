@@ -3,8 +3,7 @@
 use maud::{Markup, html};
 
 use super::parts::{
-    badge, clipped, commands, findings, lifetime, mark, next_poll, owed, pager, prose, sentence, served,
-    urgent,
+    badge, clipped, commands, findings, lifetime, mark, next_poll, owed, pager, prose, served, urgent,
 };
 use super::{Frame, Shown, View};
 use crate::status::{Found, HookState, Need, OrderStatus, Status, Summary};
@@ -73,16 +72,16 @@ impl Status {
                     @for found in found.iter().take(ALERTS) {
                         @let mark = urgent(found.finding.urgency);
                         li.(mark.0) {
-                            p { (badge(mark)) " " (prose(&sentence(&found.finding.text), 600)) }
-                            @if let Some(why) = self.why(found) { p.said { (prose(&sentence(why), 300)) } }
+                            p { (badge(mark)) " " span.what { (prose(&found.finding.text, 600)) } }
+                            @if let Some(why) = self.why(found) { p.said { (prose(why, 300)) } }
                             p.next { "Next: " code { (found.finding.next) } }
                         }
                     }
                     @for account in resting {
                         li.waits {
                             p {
-                                (badge(("waits", "waits"))) " Account " (account.name) " is "
-                                (prose(&super::parts::standing(account), 400))
+                                (badge(("waits", "waits"))) " "
+                                span.what { "account " (account.name) " is " (prose(&super::parts::standing(account), 400)) }
                             }
                             @if let Some(advice) = &account.advice { p.said { (prose(advice, 300)) } }
                         }
@@ -120,12 +119,13 @@ impl Status {
 
 fn header(summary: Summary, view: View) -> Markup {
     html! {
-        h1 {
+        h1.sum {
             @for (at, need) in Need::ALL.into_iter().enumerate() {
-                @if at > 0 { " · " }
-                @let link = View { show: Some(need), page: 1, ..view }.link(HOME);
+                @if at > 0 { span { " · " } }
+                @let (part, link) = (summary.part(need), View { show: Some(need), page: 1, ..view }.link(HOME));
+                @let (number, words) = part.split_once(' ').unwrap_or((&part, ""));
                 @let current = (view.show == Some(need)).then_some("true");
-                a.(class(need)).none[summary.of(need) == 0] href=(link) aria-current=[current] { (summary.part(need)) }
+                a.(class(need)).none[summary.of(need) == 0] href=(link) aria-current=[current] { b { (number) } " " (words) }
             }
         }
     }
@@ -191,7 +191,7 @@ fn what(order: &OrderStatus) -> Markup {
         (findings(shown, &|finding| order.known_of(finding.kind).map(str::to_owned)))
         @if more > 0 { p.dim { "And " (more) " more on its page" } }
         (commands(shown))
-        @for hook in owed.iter().take(2) { p { (prose(&sentence(hook), 250)) } }
+        @for hook in owed.iter().take(2) { p.owed { (prose(hook, 250)) } }
         @if owed.len() > 2 { p.dim { "And " (count(owed.len() - 2, "hook")) " more" } }
         @for remark in remarks(order) { p.dim { (prose(&remark, 250)) } }
     }
@@ -218,5 +218,5 @@ fn remarks(order: &OrderStatus) -> Vec<String> {
     let term = order.subscription().filter(|_| !is_found(FindingKind::SubscriptionEnding));
     let names = order.certificate.as_ref().map(|known| listed(known.names.iter().map(String::as_str)));
     let name = names.or_else(|| order.fqdn.clone()).map(|names| format!("for {names}"));
-    [waiting, back, served, term, name].into_iter().flatten().map(|remark| sentence(&remark)).collect()
+    [waiting, back, served, term, name].into_iter().flatten().collect()
 }

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::parts::{badge, bar, clipped, commands, date, left, mark, moment, pager, prose, sentence, urgent};
+use super::parts::{badge, bar, clipped, commands, date, left, mark, moment, pager, prose, urgent};
 use super::{Frame, Shown, View};
 use crate::status::{CertificateStatus, Explanation, HistoryEntry, HookStatus, OrderStatus, ProbeStatus};
 
@@ -98,8 +98,8 @@ fn wrong(order: &OrderStatus) -> Markup {
                 @for finding in &order.findings {
                     @let mark = urgent(finding.urgency);
                     li.(mark.0) {
-                        p { (badge(mark)) " " b { (prose(&sentence(&finding.what), 600)) } }
-                        @if let Some(known) = order.known_of(finding.kind) { p.said { (prose(&sentence(known), 600)) } }
+                        p { (badge(mark)) " " b.what { (prose(finding.what.trim_start_matches(": "), 600)) } }
+                        @if let Some(known) = order.known_of(finding.kind) { p.said { (prose(known, 600)) } }
                     }
                 }
             }

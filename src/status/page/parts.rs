@@ -80,8 +80,8 @@ pub(super) fn span(seconds: i64) -> String {
 /// `in 3 h 20 min`, and why not.
 pub(super) fn next_poll(order: &OrderStatus) -> String {
     match order.next_in {
-        None if order.barred => "not while the account is closed".into(),
-        None if order.phase.is_stopped() => "not before it is resumed".into(),
+        None if order.barred => "not while its account is closed".into(),
+        None if order.phase.is_stopped() => "when resumed".into(),
         None if order.last_poll.is_none() => "at the start".into(),
         None => "none".into(),
         Some(..=0) => "now".into(),
@@ -134,19 +134,12 @@ pub(super) fn lifetime(certificate: &CertificateStatus) -> Markup {
     }
 }
 
-/// What goes on behind a name, as a sentence of its own.
-pub(super) fn sentence(what: &str) -> String {
-    let what = what.trim_start_matches(": ");
-    let (first, rest) = what.split_at(what.chars().next().map_or(0, char::len_utf8));
-    first.to_uppercase() + rest
-}
-
 /// Findings, each with what is known of it.
 pub(super) fn findings(findings: &[Finding], known: &dyn Fn(&Finding) -> Option<String>) -> Markup {
     html! {
         @for finding in findings {
-            p.what { (prose(&sentence(&finding.what), 400)) }
-            @if let Some(known) = known(finding) { p.said { (prose(&sentence(&known), 300)) } }
+            p.what { (prose(finding.what.trim_start_matches(": "), 400)) }
+            @if let Some(known) = known(finding) { p.said { (prose(&known, 300)) } }
         }
     }
 }
@@ -160,7 +153,7 @@ pub(super) fn commands(findings: &[Finding]) -> Markup {
         }
     }
     html! {
-        @for command in commands { p.next { "Next: " code { (command) } } }
+        @for next in commands { p.next { "Next: " code { (next) } } }
     }
 }
 

@@ -65,7 +65,7 @@ fn it_is_an_alarm_until_a_newer_certificate_is_in_place() {
         world.reboot(DAY);
         alarmed(&world);
         let shown = status(&world);
-        let page = "Is about to be revoked: re-issue it now (";
+        let page = "is about to be revoked: re-issue it now (";
         for (text, tells) in [
             (shown.table(), "revocation announced"),
             (shown.details(), "revocation announced"),

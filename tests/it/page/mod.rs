@@ -63,7 +63,7 @@ fn what_is_no_order_can_need_a_person_too() {
     let both = status(&world).with(&vitals);
     assert_eq!(both.summary().to_string(), "2 need you · 1 waits · 0 in order");
     let page = both.page(View::default());
-    let places = ["The state cannot be saved", "Account main is closed", "href=\"orders/www\""]
+    let places = ["the state cannot be saved", "account main is closed", "href=\"orders/www\""]
         .map(|part| page.find(part).unwrap_or_else(|| panic!("{part}: {page}")));
     assert!(places.is_sorted(), "{places:?}");
     for command in ["certcollectd check", "certcollectd resume --account main"] {
@@ -75,14 +75,14 @@ fn what_is_no_order_can_need_a_person_too() {
 fn a_row_has_what_is_wrong_and_the_command_that_comes_next() {
     let page = mixed::status(12).page(View::default());
     for part in [
-        "Has 1 day left",
-        "Hook haproxy failed",
+        "has 1 day left",
+        "hook haproxy failed",
         "unable to load &quot;/etc/haproxy/shop.pem&quot;",
         "<code>certcollectd explain shop</code>",
         "10.0.0.7:443 still serves 5f5f5f5f5f5f5f5f…",
-        "Subscription ends 2026-12-12",
+        "subscription ends 2026-12-12",
         "ssl 100000014 on second",
-        "Served at 1 address",
+        "served at 1 address",
         "No certificate yet",
         "valid from 2026-11-18 to 2027-02-16, 86 days left",
     ] {

@@ -153,6 +153,6 @@ fn an_orders_page_has_its_history_and_leaves_the_state_locked() {
     assert!(page.contains("installed generation"), "{page}");
     assert!(page.contains("<h1>www <span class=\"badge fine\">in order</span></h1>"), "{page}");
     assert_eq!(locks(&setting, "state/state.db"), locked, "another process must not take the log away");
-    assert!(get(&http, "/").contains("0 need you · 1 waits · 1 in order"));
+    assert!(get(&http, "/").contains("<title>0 need you · 1 waits · 1 in order"));
     assert_eq!(setting.stop(), Some(0));
 }

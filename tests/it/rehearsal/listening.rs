@@ -160,7 +160,7 @@ fn an_announced_revocation_is_an_alarm_over_restarts() {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert!(get(&http, "/metrics").contains("certcollectd_order_revocation_announced{order=\"www\"} 1"));
-    assert!(get(&http, "/").contains("Is about to be revoked: re-issue it now"));
+    assert!(get(&http, "/").contains("is about to be revoked: re-issue it now"));
     setting.kill();
     assert_eq!(setting.call(&["status", "--nagios"]).0, 2);
     setting.start_again();
