@@ -1,6 +1,6 @@
 //! `init`: from options or answers to a configuration that works; and what is not written.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use certcollectd_sandbox::{OrderSpec, Product};
 
 use crate::setting::{LOGIN, PASSWORD, Setting, said};
+use crate::terminal;
 
 /// A setting with two orders at the vendor, and a list of both.
 fn setting() -> Setting {
@@ -52,7 +53,7 @@ fn run(mut command: Command, typed: &str) -> (i32, String) {
 }
 
 /// At a terminal of its own, with these options besides `--config` and the directories: each answer is typed once its
-/// question is shown. What was shown, with the exit code and the terminal's modes. `script` is of util-linux.
+/// question is shown. What was shown, with the exit code and the terminal's modes.
 fn at_terminal(setting: &Setting, options: &str, answers: &[(&str, &[u8])]) -> String {
     let path = |name: &str| setting.path(name).display().to_string();
     let line = format!(
@@ -62,27 +63,7 @@ fn at_terminal(setting: &Setting, options: &str, answers: &[(&str, &[u8])]) -> S
         path("state"),
         path("out"),
     );
-    let mut child = Command::new("script")
-        .args(["--quiet", "--command", &line, "/dev/null"])
-        .env("SHELL", "/bin/sh")
-        .env_remove("CERTCOLLECTD_CONFIG")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut typed, mut shown) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let mut said = Vec::new();
-    for (question, answer) in answers {
-        while !said.ends_with(question.as_bytes()) {
-            let mut byte = [0];
-            shown.read_exact(&mut byte).unwrap_or_else(|why| panic!("{why}: {}", said.escape_ascii()));
-            said.push(byte[0]);
-        }
-        typed.write_all(answer).unwrap();
-    }
-    shown.read_to_end(&mut said).unwrap();
-    child.wait().unwrap();
-    String::from_utf8_lossy(&said).into_owned()
+    terminal::at_terminal(&line, answers)
 }
 
 #[test]

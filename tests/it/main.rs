@@ -98,6 +98,8 @@ mod status;
 mod store;
 /// The product term: shown, and warned of before it ends.
 mod term;
+/// A terminal for the real binary.
+mod terminal;
 /// What the vendor says reaches a person; files are guarded during a re-issue.
 mod told;
 /// The state taken away from under a daemon at work.

@@ -1,8 +1,7 @@
-use std::process::Command;
-
 use certcollectd_sandbox::{OrderSpec, Product};
 
 use crate::setting::{Setting, said};
+use crate::terminal;
 
 const ESCAPE: &str = "\u{1b}[";
 
@@ -22,14 +21,7 @@ fn at_terminal(setting: &Setting, line: &str) -> String {
         setting.path("certcollectd.toml").display()
     );
     let line = line.replace("certcollectd", &own);
-    let output = Command::new("script")
-        .args(["--quiet", "--command", &line, "/dev/null"])
-        .env("SHELL", "/bin/sh")
-        .env("TERM", "xterm")
-        .env_remove("NO_COLOR")
-        .output()
-        .unwrap();
-    said(&output).1
+    terminal::at_terminal(&line, &[])
 }
 
 #[test]
