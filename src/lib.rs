@@ -31,7 +31,7 @@
 //! | `sources` | `config`, `effects`, `status` | clock, signals, file notifications, config and credential files (read), listening sockets |
 //! | `takeover` | `config` | nothing: what `adopt` reads and plans |
 //! | `effects` | `config`, `takeover` | network out, disk, child processes |
-//! | `terminal` | – | the terminal's size, `NO_COLOR` |
+//! | `terminal` | – | the terminal: its size, a screen of its own; `NO_COLOR` |
 //! | `telemetry` | `terminal` | stderr, journal, notify socket |
 //! | `daemon` | `sources`, `effects`, `telemetry` | only through these |
 //! | `commands` | everything above | stdout, config file |

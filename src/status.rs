@@ -6,11 +6,13 @@ mod absent;
 mod explain;
 mod exposition;
 mod findings;
+mod fit;
 mod metrics;
 mod missing;
 mod nagios;
 pub mod page;
 mod probes;
+mod screen;
 mod summary;
 mod table;
 mod words;
@@ -35,6 +37,7 @@ pub use exposition::Exposition;
 pub use findings::Found;
 pub use nagios::{Verdict, verdict};
 pub use probes::ProbeStatus;
+pub use screen::Screen;
 pub use summary::{Need, Summary};
 pub use table::columns;
 pub use words::{AccountState, HookState};
@@ -296,11 +299,6 @@ impl OrderStatus {
         self.reissue_since.as_ref()?;
         let said = self.vendor.as_ref().map_or("", |vendor| &vendor.text);
         Some(format!("re-issue waits: {said}"))
-    }
-
-    /// `is for … at the vendor`, if that matches none of its domains.
-    fn misfit(&self) -> Option<&str> {
-        self.found(FindingKind::OtherName)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `status`: what the state file says, whether or not the daemon runs.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use crate::effects::store::error::StoreError;
 use crate::effects::store::presence;
 use crate::sources::clock;
 use crate::sources::files::InvalidConfig;
-use crate::status::{Status, Verdict, verdict};
+use crate::status::{Screen, Status, Verdict, verdict};
+use crate::terminal;
 use certcollectd_core::config::Config;
 use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::vitals::Vitals;
@@ -25,7 +27,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 pub fn status(path: &Path, name: Option<&str>, json: bool) -> Result<(), Exit> {
     let (config, invalid) = load_some(path)?;
     let (status, exit) = look(&config, invalid.as_ref(), name)?;
-    print(&if json { status.json() } else { in_words(&status, name) });
+    print(&if json { status.json() } else { in_words(&status, name, &screen()) });
     exit
 }
 
@@ -36,7 +38,7 @@ pub fn watch(path: &Path, name: Option<&str>) -> Result<(), Exit> {
         // Clear the screen, go to its corner.
         let is_read = print(&format!(
             "\u{1b}[2J\u{1b}[H{}\n{} (every {} s; end with Ctrl-C)",
-            in_words(&status, name),
+            in_words(&status, name, &screen()),
             status.at,
             AGAIN.as_secs()
         ));
@@ -68,7 +70,7 @@ pub fn nagios(path: &Path, name: Option<&str>) -> Result<(), Exit> {
     })?;
     let status = narrowed(status, invalid.as_ref(), name).map_err(|why| fail(Exit::Unknown, &why))?;
     let (verdict, line) = verdict(&status);
-    // Only a critical finding is worse than an incomplete view.
+    // Only a critical finding is worse than an incomplete screen.
     if let Some(invalid) = invalid.filter(|_| !matches!(verdict, Verdict::Critical)) {
         return Err(unknown(&format!("the configuration is invalid: {}", invalid.first)));
     }
@@ -80,8 +82,18 @@ pub fn nagios(path: &Path, name: Option<&str>) -> Result<(), Exit> {
     }
 }
 
-fn in_words(status: &Status, name: Option<&str>) -> String {
-    if name.is_some() { status.details() } else { status.table() }
+fn in_words(status: &Status, name: Option<&str>, screen: &Screen) -> String {
+    if name.is_some() { status.details(screen) } else { status.table(screen) }
+}
+
+/// What standard output shows.
+fn screen() -> Screen {
+    let size = terminal::size(&io::stdout());
+    Screen {
+        columns: size.map(|size| size.columns),
+        rows: size.map(|size| size.rows),
+        colours: terminal::has_colours(&io::stdout()),
+    }
 }
 
 /// What is shown, and how the command ends then.

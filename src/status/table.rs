@@ -4,22 +4,20 @@ use super::{
     AccountState, AccountStatus, Announcement, CertificateStatus, HookState, HookStatus, OrderStatus,
     ProbeStatus, Status,
 };
+use anstyle::Style;
+
+use super::fit::{width, wrapped};
+use super::screen::Screen;
 use std::time::Duration;
 
 use certcollectd_core::config::count;
+use certcollectd_core::engine::finding::{Finding, FindingKind};
 use certcollectd_core::engine::order::phase::Phase;
 use certcollectd_core::engine::time::{day, in_words};
 
 pub(super) const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
 
 impl Status {
-    /// For people: one line for each order, then everything else.
-    pub fn table(&self) -> String {
-        let rows = std::iter::once(HEADINGS.map(str::to_owned)).chain(self.orders.iter().map(row));
-        let notices = self.notices().into_iter().map(|(_, notice)| format!("\n{notice}\n"));
-        lost(self) + &columns(&rows.collect::<Vec<_>>()) + &notices.collect::<String>()
-    }
-
     /// What concerns no single order, each with its class on the page.
     pub(super) fn notices(&self) -> Vec<(&'static str, String)> {
         let vitals = self.vitals.as_ref();
@@ -37,21 +35,21 @@ impl Status {
 /// Rows below each other, each column as wide as its longest cell.
 pub fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let widths: [usize; N] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or_default());
+        std::array::from_fn(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or_default());
     let line = |row: &[String; N]| {
-        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}  "));
+        let cells = row.iter().zip(widths).map(|(cell, wide)| {
+            let blanks = " ".repeat(wide - width(cell));
+            format!("{cell}{blanks}  ")
+        });
         cells.collect::<String>().trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()
 }
 
-/// Comes before everything else: the rest may be wrong.
-fn lost(status: &Status) -> String {
-    status.state_lost.as_ref().map(|why| format!("{why}\n\n")).unwrap_or_default()
-}
-
-pub(super) fn row(order: &OrderStatus) -> [String; 5] {
-    [order.name.clone(), order.phase.as_str().to_owned(), next_poll(order), certificate(order), note(order)]
+/// What is under each heading; the certificate with the day on which it ends, or only what is left.
+pub(super) fn row(order: &OrderStatus, is_long: bool) -> [String; 5] {
+    let (phase, certificate) = (order.phase.as_str().to_owned(), certificate(order, is_long));
+    [order.name.clone(), phase, next_poll(order), certificate, note(order)]
 }
 
 fn next_poll(order: &OrderStatus) -> String {
@@ -68,10 +66,11 @@ fn span(seconds: i64) -> String {
     in_words(Duration::from_secs(seconds.unsigned_abs()))
 }
 
-fn certificate(order: &OrderStatus) -> String {
+fn certificate(order: &OrderStatus, is_long: bool) -> String {
     match &order.certificate {
         None => "-".into(),
         Some(installed) if installed.left <= 0 => format!("ended {} ago", span(installed.left)),
+        Some(installed) if !is_long => span(installed.left),
         Some(installed) => {
             format!("until {} ({} left)", day(&installed.not_after), span(installed.left))
         }
@@ -80,34 +79,13 @@ fn certificate(order: &OrderStatus) -> String {
 
 /// The most pressing thing.
 fn note(order: &OrderStatus) -> String {
-    let failing = order.hooks.iter().find(|hook| hook.state == HookState::Failing);
     let owed = order.hooks.iter().filter(|hook| hook.state != HookState::Done).count();
-    if let Some(announced) = &order.revocation_announced {
-        format!("revocation announced: re-issue it now ({})", announced.text)
-    } else if let Some(trouble) = &order.trouble {
-        trouble.clone()
-    } else if let Some(lost) = &order.lost {
-        lost.clone()
-    } else if let (Some(reason), true) = (&order.reason, order.phase.needs_person()) {
-        reason.clone()
-    } else if let Some(hook) = failing {
-        format!("hook {} {}", hook.hook, hook.last.as_deref().unwrap_or("failed"))
-    } else if let Some(unserved) = order.unserved() {
-        unserved.to_owned()
+    if let Some(finding) = order.findings.first() {
+        in_full(order, finding)
     } else if owed > 0 {
         format!("{} owed", count(owed, "hook"))
-    } else if let Some(drift) = &order.drift {
-        drift.clone()
-    } else if let Some(coverage) = order.coverage() {
-        format!("{coverage}; `certcollectd accept {}` if that is right", order.name)
     } else if order.rolled_back {
-        let why =
-            if order.rolled_back_by_probe { ", because the newer certificate is not served" } else { "" };
-        format!("rolled back{why}; `certcollectd accept {}` installs the newer certificate", order.name)
-    } else if let Some(replacement) = &order.replacement {
-        replacement.clone()
-    } else if let Some(misfit) = order.misfit() {
-        misfit.to_owned()
+        format!("rolled back; `certcollectd accept {}` installs the newer certificate", order.name)
     } else if let Some(reissue) = order.reissue() {
         reissue
     } else if order.phase == Phase::Waiting {
@@ -115,6 +93,57 @@ fn note(order: &OrderStatus) -> String {
     } else {
         order.subscription().unwrap_or_default()
     }
+}
+
+/// A finding with its reason, or with what to do about it.
+fn in_full(order: &OrderStatus, finding: &Finding) -> String {
+    let what = finding.what.trim_start_matches(": ");
+    let full = match finding.kind {
+        FindingKind::RevocationAnnounced => {
+            let announced = order.revocation_announced.as_ref();
+            announced.map(|it| format!("revocation announced: re-issue it now ({})", it.text))
+        }
+        FindingKind::NotInstalled => order.trouble.clone(),
+        FindingKind::FilesLost => order.lost.clone(),
+        FindingKind::Quarantined | FindingKind::Attention | FindingKind::Rejected | FindingKind::Revoked => {
+            order.reason.clone()
+        }
+        FindingKind::HookFailing => {
+            let failing = order.hooks.iter().filter(|hook| hook.state == HookState::Failing);
+            let worst = failing.max_by_key(|hook| hook.tries);
+            worst.map(|hook| format!("hook {} {}", hook.hook, hook.last.as_deref().unwrap_or("failed")))
+        }
+        FindingKind::FilesModified => order.drift.clone(),
+        FindingKind::NamesUncovered => {
+            Some(format!("{what}; `certcollectd accept {}` if that is right", order.name))
+        }
+        FindingKind::ProbeRolledBack => Some(format!(
+            "rolled back, because the newer certificate is not served; `certcollectd accept {}` installs it",
+            order.name
+        )),
+        FindingKind::ReplacementUnknown => order.replacement.clone(),
+        FindingKind::WaitingLong => order.vendor.as_ref().map(|vendor| format!("{what}: {}", vendor.text)),
+        FindingKind::Expiring
+        | FindingKind::PollLate
+        | FindingKind::ProbeFailed
+        | FindingKind::SubscriptionEnding
+        | FindingKind::OtherName
+        | FindingKind::Unpaid
+        | FindingKind::NoUsableAnswer
+        | FindingKind::StateLost
+        | FindingKind::StateUnsaved
+        | FindingKind::ConfigInvalid
+        | FindingKind::Local
+        | FindingKind::NoOrder
+        | FindingKind::OrderAbsent
+        | FindingKind::AccountClosed
+        | FindingKind::PasswordUnreadable
+        | FindingKind::AccountRests
+        | FindingKind::VendorUnreachable
+        | FindingKind::StrangerRevoked
+        | FindingKind::AccountReplacement => None,
+    };
+    full.unwrap_or_else(|| what.to_owned())
 }
 
 fn accounts(accounts: &[AccountStatus]) -> Vec<(&'static str, String)> {
@@ -157,14 +186,24 @@ pub(super) fn stranger(account: &AccountStatus, announced: &Announcement) -> Str
 
 impl Status {
     /// For people: everything about each order.
-    pub fn details(&self) -> String {
-        let orders = self.orders.iter().map(details);
-        let notices = accounts(&self.accounts).into_iter().map(|(_, notice)| format!("\n{notice}\n"));
-        std::iter::once(lost(self)).chain(orders).chain(notices).collect()
+    pub fn details(&self, screen: &Screen) -> String {
+        let orders = self.orders.iter().map(|order| details(order, screen));
+        let notices = accounts(&self.accounts).into_iter().map(|(_, notice)| notice);
+        let notices = notices.map(|notice| format!("\n{}\n", wrapped(&notice, screen.columns, 0)));
+        std::iter::once(self.lost(screen)).chain(orders).chain(notices).collect()
+    }
+
+    /// Comes before everything else: the rest may be wrong.
+    pub(super) fn lost(&self, screen: &Screen) -> String {
+        let why = self.state_lost.as_ref().map(|why| format!("{}\n\n", wrapped(why, screen.columns, 0)));
+        why.unwrap_or_default()
     }
 }
 
-fn details(order: &OrderStatus) -> String {
+/// Columns of the names in [`details`].
+const NAMES: usize = 14;
+
+fn details(order: &OrderStatus, screen: &Screen) -> String {
     let OrderStatus { name, account, product, order_number, polls, .. } = order;
     let but = if order.other_name.is_some() { ", which matches none of its domains" } else { "" };
     let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
@@ -175,11 +214,17 @@ fn details(order: &OrderStatus) -> String {
         ("for", order.fqdn.as_ref().map(|fqdn| format!("{fqdn}{but}"))),
         ("phase", Some(format!("{}{since}", order.phase))),
         ("because", order.reason.clone()),
+    ];
+    lines.extend(order.findings.iter().map(|finding| {
+        let what = finding.what.trim_start_matches(": ");
+        ("needs you", Some(format!("{what}; next: {}", finding.next)))
+    }));
+    lines.extend([
         ("re-issue", order.reissue_since.as_ref().map(|since| format!("waits since {since}"))),
         ("vendor", order.vendor.as_ref().map(|vendor| format!("{} (at {})", vendor.text, vendor.at))),
         ("polls", Some(format!("{polls}, last {last}"))),
         ("next poll", Some(order.next_poll.clone().unwrap_or_else(|| none.to_owned()))),
-    ];
+    ]);
     if let Some(installed) = &order.certificate {
         let CertificateStatus { serial, fingerprint, not_before, not_after, names, .. } = installed;
         let left = count(installed.days_left, "day");
@@ -217,6 +262,10 @@ fn details(order: &OrderStatus) -> String {
         ("lost", order.lost.clone()),
         ("drift", order.drift.clone()),
     ]);
-    let shown = lines.into_iter().filter_map(|(name, value)| Some(format!("{name:<14}{}\n", value?)));
+    let shown = lines.into_iter().filter_map(|(name, value)| {
+        let style = if name == "needs you" { order.style() } else { Style::new() };
+        let name = screen.paint(style, &format!("{name:<NAMES$}"));
+        Some(format!("{name}{}\n", wrapped(&value?, screen.columns, NAMES)))
+    });
     shown.collect()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certcollectd::status::{AccountState, Status};
+use certcollectd::status::{AccountState, Screen, Status};
 use certcollectd_core::api::code::{TABLE, classify};
 use certcollectd_core::api::{Answer, Product, RetryAfter, reply};
 use insta::assert_snapshot;
@@ -91,7 +91,7 @@ fn a_closed_account_tells_what_to_do() {
     world.say("www", [as_form(-16)]);
     world.pass(Duration::from_secs(15));
     let status = Status::new(&world.config, &world.load(), world.now);
-    let text = status.table();
+    let text = status.table(&Screen::default());
     let account = text.lines().find(|line| line.starts_with("account ")).expect("a line about the account");
     assert_snapshot!(account, @r##"account main is closed since 2026-11-20T09:12:00Z: login refused: wrong login, locked account, expired password or blocked source address (code -16: "Incorrect login details, account is locked, password has expired or your source IP is blocked."); fix the cause at the vendor's web site; for a new password: write it into /secret (it is tried at once); if the current one is right: `certcollectd resume --account main --same-password` lets one call through"##);
 }

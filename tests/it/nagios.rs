@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certcollectd::status::{Status, Verdict, verdict};
+use certcollectd::status::{Screen, Status, Verdict, verdict};
 use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::engine::vitals::Vitals;
@@ -106,5 +106,9 @@ fn a_state_that_cannot_be_saved_is_critical() {
     let (worst, line) = verdict(&status);
     assert_eq!(worst, Verdict::Critical);
     assert_snapshot!(line, @"CERTCOLLECTD CRITICAL - the state cannot be saved, so nothing is called or installed; `certcollectd check` says why | orders=1 guarding=0 problems=1");
-    assert!(status.table().contains("\nthe state cannot be saved"), "{}", status.table());
+    assert!(
+        status.table(&Screen::default()).contains("\nthe state cannot be saved"),
+        "{}",
+        status.table(&Screen::default())
+    );
 }

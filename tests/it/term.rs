@@ -1,6 +1,6 @@
 //! The product term: shown, and a person is told before it ends, because no re-issue outlasts it.
 
-use certcollectd::status::{Status, Verdict, verdict};
+use certcollectd::status::{Screen, Status, Verdict, verdict};
 use certcollectd_core::config::HookEvent;
 use certcollectd_core::engine::note::Level;
 use insta::assert_snapshot;
@@ -47,9 +47,11 @@ fn the_end_of_the_term_is_shown_and_warned_of_once() {
     world.pass(9 * DAY);
     assert_eq!(warnings(&world), [""; 0]);
     assert_eq!(verdict(&status(&world)).0, Verdict::Ok);
-    assert_snapshot!(status(&world).table(), @r##"
+    assert_snapshot!(status(&world).table(&Screen::default()), @r##"
     ORDER  PHASE     NEXT POLL      CERTIFICATE                      NOTE
     www    guarding  in 15 h 2 min  until 2027-01-05 (37 days left)  subscription ends 2026-12-30
+
+    0 need you · 0 wait · 1 in order
     "##);
     world.pass(DAY + HOUR);
     assert_eq!(warnings(&world).len(), 1);
@@ -59,9 +61,9 @@ fn the_end_of_the_term_is_shown_and_warned_of_once() {
     assert_eq!(worst, Verdict::Warning);
     assert_snapshot!(line, @r##"CERTCOLLECTD WARNING - www subscription ends 2026-12-30 | orders=1 guarding=1 problems=1 days_left=35"##);
     assert!(
-        status(&world).details().contains("subscription ends 2026-12-30"),
+        status(&world).details(&Screen::default()).contains("subscription ends 2026-12-30"),
         "{}",
-        status(&world).details()
+        status(&world).details(&Screen::default())
     );
     // Neither a restart nor the same date again is news.
     world.restart();
@@ -91,9 +93,9 @@ fn a_term_that_has_ended_is_said_in_the_past() {
     world.pass(DAY);
     assert_snapshot!(warnings(&world).join("\n"), @r##"the subscription ended at 2026-11-20T08:12:00Z: there will be no re-issue; renew it, or place a new order"##);
     assert!(
-        status(&world).details().contains("subscription ended 2026-11-20"),
+        status(&world).details(&Screen::default()).contains("subscription ended 2026-11-20"),
         "{}",
-        status(&world).details()
+        status(&world).details(&Screen::default())
     );
 }
 
@@ -105,7 +107,7 @@ fn an_absurd_date_is_no_date() {
         world.pass(DAY);
         assert_eq!(world.phase("www"), "guarding", "{end}");
         assert_eq!(warnings(&world), [""; 0], "{end}");
-        assert!(!status(&world).details().contains("subscription"), "{end}");
+        assert!(!status(&world).details(&Screen::default()).contains("subscription"), "{end}");
     }
 }
 
@@ -116,5 +118,5 @@ fn an_order_that_is_still_pending_is_not_warned_of_its_term() {
     world.say("www", [Say::text(&format!("errorCode=0&productTermEndDate={end}"))]);
     world.pass(12 * DAY);
     assert_eq!(warnings(&world), [""; 0]);
-    assert!(status(&world).details().contains("subscription ended"));
+    assert!(status(&world).details(&Screen::default()).contains("subscription ended"));
 }

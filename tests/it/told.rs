@@ -3,7 +3,7 @@
 use std::fs::{remove_dir_all, remove_file};
 use std::time::Duration;
 
-use certcollectd::status::{Explanation, Status, Verdict, verdict};
+use certcollectd::status::{Explanation, Screen, Status, Verdict, verdict};
 use certcollectd_core::engine::command::{Command, ReplaceCommand, Target};
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product, State, Step};
@@ -36,7 +36,7 @@ fn status(world: &World) -> Status {
 }
 
 fn note(world: &World) -> String {
-    status(world).table().lines().nth(1).unwrap().to_owned()
+    status(world).table(&Screen::default()).lines().nth(1).unwrap().to_owned()
 }
 
 fn nagios(world: &World) -> (Verdict, String) {
@@ -117,7 +117,11 @@ fn a_re_issue_that_waits_is_told_like_a_first_order() {
     assert_eq!(world.seen("www"), seen);
     assert_eq!(missing(&world), ["www.example.com: CNAME not seen yet; DNS team"]);
     assert!(note(&world).contains("re-issue waits: being processed by Sectigo (0)"), "{}", note(&world));
-    assert!(status(&world).details().contains("re-issue"), "{}", status(&world).details());
+    assert!(
+        status(&world).details(&Screen::default()).contains("re-issue"),
+        "{}",
+        status(&world).details(&Screen::default())
+    );
     assert_eq!(nagios(&world).0, Verdict::Ok, "not before a first order would warn");
     let asked_then = asked(&world);
     world.restart();
@@ -438,7 +442,12 @@ fn is_open(world: &World) -> bool {
     let open = status.orders[0].replacement.is_some();
     assert_eq!(named, open);
     assert_eq!(worst == Verdict::Warning && line.contains(UNCLEAR), open, "{line}");
-    assert_eq!(status.table().contains("certcollectd resume jane"), open, "{}", status.table());
+    assert_eq!(
+        status.table(&Screen::default()).contains("certcollectd resume jane"),
+        open,
+        "{}",
+        status.table(&Screen::default())
+    );
     assert!(status.orders[1].replacement.is_none());
     open
 }
@@ -498,7 +507,7 @@ fn a_lost_replacement_of_an_order_without_a_name_is_told_with_its_account() {
     world.command(Command::Replace(command));
     world.pass(DAY);
     world.restart();
-    let shown = status(&world).table();
+    let shown = status(&world).table(&Screen::default());
     assert!(shown.contains("a replacement of order 6") && shown.contains("resume --account main"), "{shown}");
     let (worst, line) = nagios(&world);
     assert!(worst == Verdict::Warning && line.contains(UNCLEAR), "{line}");

@@ -1,6 +1,6 @@
 //! Orders that leave the configuration, and what is left of them at the operator's word.
 
-use certcollectd::status::{Status, Verdict, verdict};
+use certcollectd::status::{Screen, Status, Verdict, verdict};
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::Event;
 use certcollectd_core::engine::note::Level;
@@ -32,7 +32,7 @@ fn an_installed_order_that_goes_is_warned_of_with_its_number_until_it_is_back() 
         let (worst, line) = told(&world);
         assert_eq!(worst, Verdict::Warning);
         assert!(line.contains("www (order www, until 2027-") && !line.contains("new ("), "{line}");
-        let shown = Status::new(&world.config, &world.load(), world.now).table();
+        let shown = Status::new(&world.config, &world.load(), world.now).table(&Screen::default());
         assert!(shown.contains("`certcollectd forget www`"), "{shown}");
         let live = Status::new(&world.config, &world.engine.records(), world.now);
         assert_eq!(live.absent.len(), 1, "the daemon itself says so");

@@ -1,7 +1,7 @@
 //! The announcement of a revocation: an alarm until the order has a newer certificate.
 
 use certcollectd::status::page::View;
-use certcollectd::status::{Exposition, Status, Verdict, verdict};
+use certcollectd::status::{Exposition, Screen, Status, Verdict, verdict};
 use certcollectd_core::api::push::{Hint, parse};
 use certcollectd_core::config::HookEvent;
 use certcollectd_core::engine::command::Command;
@@ -67,8 +67,8 @@ fn it_is_an_alarm_until_a_newer_certificate_is_in_place() {
         let shown = status(&world);
         let page = "is about to be revoked: re-issue it now (";
         for (text, tells) in [
-            (shown.table(), "revocation announced"),
-            (shown.details(), "revocation announced"),
+            (shown.table(&Screen::default()), "revocation announced"),
+            (shown.details(&Screen::default()), "revocation announced"),
             (shown.page(View::default()), page),
             (shown.metrics(Exposition::Text), "order_revocation_announced{order=\"www\"} 1"),
         ] {

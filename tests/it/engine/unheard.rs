@@ -470,7 +470,7 @@ fn the_floor_of_a_former_number_counts_from_the_latest_arrival() {
 
 #[test]
 fn how_it_rests_is_told() {
-    use certcollectd::status::{AccountState, Exposition, Status, Verdict, verdict};
+    use certcollectd::status::{AccountState, Exposition, Screen, Status, Verdict, verdict};
     let mut world = deaf(&EIGHT);
     world.pass(HOUR);
     let status = Status::new(&world.config, &world.load(), world.now);
@@ -482,7 +482,11 @@ fn how_it_rests_is_told() {
     let (found, line) = verdict(&status);
     assert_eq!(found, Verdict::Warning);
     assert!(line.contains("account main rests until 2026-"), "{line}");
-    assert!(status.table().contains("`certcollectd resume --account main` ends that"), "{}", status.table());
+    assert!(
+        status.table(&Screen::default()).contains("`certcollectd resume --account main` ends that"),
+        "{}",
+        status.table(&Screen::default())
+    );
     let metrics = status.metrics(Exposition::Text);
     for line in ["account_paused{account=\"main\"} 1", "account_unanswered_calls{account=\"main\"} 2"] {
         assert!(metrics.contains(line), "{metrics}");

@@ -2,3 +2,5 @@
 
 /// Colours, on a terminal and elsewhere.
 mod colours;
+/// The table, as wide and as high as the screen.
+mod screen;
