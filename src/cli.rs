@@ -14,7 +14,7 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use crate::commands::exit::Exit;
 use crate::commands::{
     adopt, bridge, check, complete, doctor, domains, explain, follow, generate, health, init, order, print,
-    run, smime, status,
+    run, smime, status, watch,
 };
 #[cfg(feature = "sandbox")]
 use crate::commands::{demo, sandbox};
@@ -81,7 +81,7 @@ enum Command {
         /// Print JSON
         #[arg(long, conflicts_with_all = ["watch", "nagios"])]
         json: bool,
-        /// Refresh every two seconds
+        /// Refresh every two seconds, on a terminal in place
         #[arg(long, conflicts_with = "nagios")]
         watch: bool,
         /// One line and exit code 0, 1, 2 or 3 for monitoring
@@ -415,7 +415,7 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
         Command::Check { fragment: Some(file), .. } => check::fragment(config, &file),
         Command::Check { login, .. } => check::check(config, login),
         Command::Status { name, nagios: true, .. } => status::nagios(config, name.as_deref()),
-        Command::Status { name, watch: true, .. } => status::watch(config, name.as_deref()),
+        Command::Status { name, watch: true, .. } => watch::watch(config, name.as_deref()),
         Command::Status { name, json, .. } => status::status(config, name.as_deref(), json),
         Command::Poll(Named { name, json }) => ask(command::Command::Poll(name), json),
         Command::Resume { name, account, same_password, json } => {

@@ -31,3 +31,4 @@ mod socket;
 pub mod status;
 mod store;
 mod unknown;
+pub mod watch;

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::block_on::block_on;
 use super::exit::Exit;
@@ -21,32 +20,11 @@ use certcollectd_core::config::Config;
 use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::vitals::Vitals;
 
-/// How often `--watch` refreshes.
-const AGAIN: Duration = Duration::from_secs(2);
-
 pub fn status(path: &Path, name: Option<&str>, json: bool) -> Result<(), Exit> {
     let (config, invalid) = load_some(path)?;
-    let (status, exit) = look(&config, invalid.as_ref(), name)?;
+    let (status, exit) = look(&config, invalid.as_ref(), name).map_err(|(exit, why)| fail(exit, &why))?;
     print(&if json { status.json() } else { in_words(&status, name, &screen()) });
     exit
-}
-
-pub fn watch(path: &Path, name: Option<&str>) -> Result<(), Exit> {
-    let (config, invalid) = load_some(path)?;
-    loop {
-        let (status, exit) = look(&config, invalid.as_ref(), name)?;
-        // Clear the screen, go to its corner.
-        let is_read = print(&format!(
-            "\u{1b}[2J\u{1b}[H{}\n{} (every {} s; end with Ctrl-C)",
-            in_words(&status, name, &screen()),
-            status.at,
-            AGAIN.as_secs()
-        ));
-        if !is_read {
-            return exit;
-        }
-        std::thread::sleep(AGAIN);
-    }
 }
 
 /// `status --nagios`.
@@ -82,12 +60,12 @@ pub fn nagios(path: &Path, name: Option<&str>) -> Result<(), Exit> {
     }
 }
 
-fn in_words(status: &Status, name: Option<&str>, screen: &Screen) -> String {
+pub(super) fn in_words(status: &Status, name: Option<&str>, screen: &Screen) -> String {
     if name.is_some() { status.details(screen) } else { status.table(screen) }
 }
 
 /// What standard output shows.
-fn screen() -> Screen {
+pub(super) fn screen() -> Screen {
     let size = terminal::size(&io::stdout());
     Screen {
         columns: size.map(|size| size.columns),
@@ -97,16 +75,20 @@ fn screen() -> Screen {
 }
 
 /// What is shown, and how the command ends then.
-fn look(
+pub(super) type Shown = (Status, Result<(), Exit>);
+
+/// Why nothing is shown.
+pub(super) type Failure = (Exit, String);
+
+pub(super) fn look(
     config: &Arc<Config>,
     invalid: Option<&InvalidConfig>,
     name: Option<&str>,
-) -> Result<(Status, Result<(), Exit>), Exit> {
-    let status =
-        read(config).map_err(|(Trouble::Lost(why) | Trouble::Unread(why))| fail(Exit::Failed, &why))?;
+) -> Result<Shown, Failure> {
+    let status = read(config).map_err(|(Trouble::Lost(why) | Trouble::Unread(why))| (Exit::Failed, why))?;
     // Where no daemon ever ran, every order waits to be asked about.
     let status = status.unwrap_or_else(|| Status::new(config, &Loaded::default(), clock::now()));
-    let status = narrowed(status, invalid, name).map_err(|why| fail(Exit::Usage, &why))?;
+    let status = narrowed(status, invalid, name).map_err(|why| (Exit::Usage, why))?;
     let exit = shown(status.state_lost.as_ref(), invalid);
     Ok((status, exit))
 }

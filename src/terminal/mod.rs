@@ -1,5 +1,7 @@
 //! What a terminal can show: whether in colour, and how much of it.
 
+pub mod full_screen;
+
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::sync::OnceLock;

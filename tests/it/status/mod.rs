@@ -4,3 +4,5 @@
 mod colours;
 /// The table, as wide and as high as the screen.
 mod screen;
+/// The picture that is drawn again and again.
+mod watch;

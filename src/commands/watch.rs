@@ -1,0 +1,90 @@
+//! `status --watch`: the same picture again and again, on a screen of its own; elsewhere one block below the other.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use super::exit::Exit;
+use super::load::load_some;
+use super::print::{fail, print, printed};
+use super::status::{Failure, Shown, in_words, look, screen};
+use crate::effects::errno::cause;
+use crate::sources::files::InvalidConfig;
+use crate::terminal::{self, full_screen::FullScreen};
+
+/// How often the picture is drawn anew.
+const AGAIN: Duration = Duration::from_secs(2);
+
+pub fn watch(path: &Path, name: Option<&str>) -> Result<(), Exit> {
+    let (config, invalid) = load_some(path)?;
+    let look = || look(&config, invalid.as_ref(), name);
+    let watched = if terminal::size(&io::stdout()).is_some() {
+        on_screen(look, invalid.as_ref(), name)
+    } else {
+        in_blocks(look, name)
+    };
+    // Only now is the screen the one on which a message stays.
+    watched.unwrap_or_else(|(exit, why)| Err(fail(exit, &why)))
+}
+
+fn on_screen(
+    look: impl Fn() -> Result<Shown, Failure>,
+    invalid: Option<&InvalidConfig>,
+    name: Option<&str>,
+) -> Result<Result<(), Exit>, Failure> {
+    let cannot = |error: io::Error| (Exit::Failed, format!("cannot draw on the terminal: {}", cause(&error)));
+    let canvas = FullScreen::enter().map_err(cannot)?;
+    loop {
+        let (status, exit) = look()?;
+        let mut screen = screen();
+        let rows = screen.rows.unwrap_or(usize::MAX);
+        let wrong = invalid.map(|invalid| format!("the configuration is invalid: {}", invalid.first));
+        let head = wrong.map(|wrong| screen.cut(&wrong) + "\n").unwrap_or_default();
+        screen.rows = screen.rows.map(|rows| rows.saturating_sub(head.lines().count()));
+        let body = head + &in_words(&status, name, &screen);
+        let foot = screen.cut(&format!("{}, every {} s; Ctrl-C ends", status.at, AGAIN.as_secs()));
+        if !printed(canvas.draw(&picture(&body, &foot, rows), rows)) {
+            return Ok(exit);
+        }
+        canvas.wait(AGAIN);
+    }
+}
+
+/// The foot is always there; of what is above it, as much as there is room for.
+fn picture(body: &str, foot: &str, rows: usize) -> String {
+    let lines: Vec<&str> = body.lines().collect();
+    let room = rows.saturating_sub(1);
+    let (shown, rest) = match lines.len() {
+        all if all <= room => (all, ""),
+        _ if room == 0 => (0, ""),
+        _ => (room - 1, "…\n"),
+    };
+    let shown: String = lines[..shown].iter().map(|line| format!("{line}\n")).collect();
+    format!("{shown}{rest}{foot}")
+}
+
+fn in_blocks(
+    look: impl Fn() -> Result<Shown, Failure>,
+    name: Option<&str>,
+) -> Result<Result<(), Exit>, Failure> {
+    loop {
+        let (status, exit) = look()?;
+        let block = in_words(&status, name, &screen());
+        if !print(&format!("{block}{} (every {} s)\n\n", status.at, AGAIN.as_secs())) {
+            return Ok(exit);
+        }
+        std::thread::sleep(AGAIN);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::picture;
+
+    #[test]
+    fn the_foot_is_the_last_line_of_the_screen_at_most() {
+        assert_eq!(picture("a\nb\n", "foot", 3), "a\nb\nfoot");
+        assert_eq!(picture("a\nb\nc\n", "foot", 3), "a\n…\nfoot");
+        assert_eq!(picture("a\n", "foot", 1), "foot");
+    }
+}
