@@ -16,6 +16,7 @@ use tokio::time::sleep;
 use crate::effects::Effects;
 use crate::effects::install::keys;
 use crate::effects::store::save::Store;
+use crate::sources::textfile::{self, Textfile};
 use crate::sources::{Message, Snapshot, clock};
 use crate::telemetry;
 use certcollectd_core::config::Config;
@@ -80,6 +81,8 @@ pub struct Daemon {
     vitals: Vitals,
     /// Is told whenever another configuration is in force.
     pub lookout: Option<std::sync::mpsc::Sender<()>>,
+    /// The metrics as a file.
+    textfile: Textfile,
     watchdog: Option<Duration>,
     /// The state's files are missing or replaced.
     lost: bool,
@@ -103,6 +106,7 @@ impl Daemon {
             told: None,
             vitals: Vitals { configured_at: clock::now().unix(), ..Vitals::default() },
             lookout: None,
+            textfile: Textfile::default(),
             watchdog: sd_notify::watchdog_enabled().map(|interval| interval / 3),
             lost: false,
             looked: None,
@@ -129,6 +133,7 @@ impl Daemon {
             if self.is_over(&goal, start, reply.is_some()) {
                 break;
             }
+            self.write_textfile();
             if self.watchdog.is_some() {
                 telemetry::alive();
             }
@@ -144,10 +149,14 @@ impl Daemon {
                     None => std::future::pending().await,
                 },
                 event = self.effects.next() => self.handle(event),
+                news = self.textfile.next() => self.find(news),
                 () = sleep(nap) => self.handle(Event::Woke),
             }
         }
         answers.abort();
+        if self.has_textfile() {
+            self.textfile.finish(self.snapshot()).await;
+        }
         Outcome { summary: self.engine.summary(), reply, unsaved: self.engine.cannot_save() }
     }
 
@@ -195,7 +204,8 @@ impl Daemon {
         let stop = self.stopping_since.map_or(SLICE, |since| until(since + LAST_CALL));
         let lost = if self.lost { LOST_LOOK } else { SLICE };
         let alive = self.watchdog.unwrap_or(SLICE);
-        wake.min(stop).min(lost).min(alive).clamp(MILLISECOND, SLICE)
+        let textfile = if self.has_textfile() { self.textfile.wait(now.time) } else { SLICE };
+        wake.min(textfile).min(stop).min(lost).min(alive).clamp(MILLISECOND, SLICE)
     }
 
     /// Notices that the state was removed, or is back, while there is nothing to save.
@@ -232,16 +242,11 @@ impl Daemon {
             Message::Hint(hint) => self.handle(Event::Hinted { hint }),
             Message::Snapshot(sender) => {
                 self.look_at_store();
-                let config = self.engine.config().clone();
-                let vitals = self.vitals();
                 // The requester may have gone away.
-                let _ = sender.send(Snapshot { config, loaded: self.engine.records(), vitals });
+                let _ = sender.send(self.snapshot());
             }
             Message::Ping(sender) => _ = sender.send(self.vitals()),
-            Message::Finding { text, holds } => {
-                self.vitals.set_finding(text, holds);
-                self.tell_status();
-            }
+            Message::Finding { text, holds } => self.find(vec![(text, holds)]),
             Message::Command(command, sender) => self.command(command, sender),
         }
     }
@@ -282,6 +287,7 @@ impl Daemon {
             self.handle(Event::Configured { config });
             self.vitals.configured_at = clock::now().unix();
             self.vitals.misconfigured = false;
+            self.textfile.renew();
             if let Some(lookout) = &self.lookout {
                 let _ = lookout.send(());
             }
@@ -306,6 +312,35 @@ impl Daemon {
         let effects = self.engine.handle(event, clock::now());
         self.carry_out(effects);
         self.tell_status();
+    }
+
+    fn has_textfile(&self) -> bool {
+        self.engine.config().metrics.textfile.is_some()
+    }
+
+    /// The file needs no wake-ups of its own but one after a minute without any.
+    fn write_textfile(&mut self) {
+        let now = clock::now().time;
+        let news = if self.has_textfile() { self.textfile.look(now) } else { self.textfile.end() };
+        self.find(news);
+        if self.has_textfile() && self.textfile.is_due(now) {
+            self.textfile.begin(self.snapshot());
+        }
+    }
+
+    fn find(&mut self, news: Vec<textfile::News>) {
+        for (text, holds) in news {
+            self.vitals.set_finding(text, holds);
+            self.tell_status();
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            config: self.engine.config().clone(),
+            loaded: self.engine.records(),
+            vitals: self.vitals(),
+        }
     }
 
     fn vitals(&self) -> Vitals {

@@ -18,6 +18,7 @@ use crate::config::locate::{self, Finding, Key};
 use crate::effects::call::{self, credential};
 use crate::effects::errno::cause;
 use crate::effects::hook::{executable, web};
+use crate::effects::install::dir::Dir;
 use crate::effects::install::{keys, write_test};
 use crate::effects::preflight::User;
 use crate::effects::store::error::{obstacle, try_write};
@@ -85,6 +86,7 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
         check_hook(hook, &config.install_dir, &mut report);
     }
     check_state_dir(&config, &mut report);
+    check_textfile(&config, &mut report);
     let service = check_rights(&found.sources, &config, &mut report);
     let hindrances =
         if service.is_some() { write_test::run_for_another(&config) } else { write_test::run(&config) };
@@ -505,6 +507,23 @@ fn check_state_dir(config: &Config, report: &mut Report) {
             }
         }
     }
+}
+
+/// The directory of the metrics' file; what the daemon's user may do there is looked at besides.
+fn check_textfile(config: &Config, report: &mut Report) {
+    let Some(dir) = config.metrics.textfile.as_deref().and_then(Path::parent) else { return };
+    let error = Dir::open(dir).map(drop).map_err(|error| error.to_string());
+    let Err(why) = error
+        .and_then(|()| try_write(dir).map_err(|why| format!("cannot write to {}: {why}", dir.display())))
+    else {
+        return;
+    };
+    report.error(
+        Key::within("metrics", "textfile"),
+        format!("the metrics will not be written: {why}"),
+        "it is the directory that node_exporter was given as --collector.textfile.directory; create it, and let the \
+         daemon's user write there",
+    );
 }
 
 /// One call for each account, through its gate: about the first of its orders.

@@ -226,7 +226,8 @@ pub(super) static PUSH: Keys = Keys {
     keys: &[need("listen", Listen), key("path", Path), key("user", Text), key("password", Table(&PASSWORD))],
 };
 
-pub(super) static METRICS: Keys = Keys { title: "[metrics]", keys: &[key("per_order", Flag)] };
+pub(super) static METRICS: Keys =
+    Keys { title: "[metrics]", keys: &[key("per_order", Flag), key("textfile", Path)] };
 
 pub(super) static DNS: Keys = Keys { title: "[dns]", keys: &[key("resolver", List(&Text))] };
 

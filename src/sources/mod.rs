@@ -9,6 +9,7 @@ mod mounts;
 pub mod push;
 mod refusal;
 pub mod signal;
+pub mod textfile;
 pub mod threads;
 pub mod watch;
 

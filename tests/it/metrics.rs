@@ -6,8 +6,10 @@ use std::sync::Arc;
 use certcollectd::status::{Exposition, Status};
 use certcollectd_core::engine::finding::{FindingKind, Urgency};
 use certcollectd_core::engine::vitals::Vitals;
+use certcollectd_sandbox::{OrderSpec, Product, Step};
 
 use crate::certs;
+use crate::setting::Setting;
 use crate::world::{self, DAY, HOUR, START, Say, World};
 
 fn status(world: &World) -> Status {
@@ -110,4 +112,78 @@ fn totals_do_without_the_series_of_orders() {
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         assert!(all.lines().any(|other| other == line), "{line} is there with the orders' series, too");
     }
+}
+
+/// What the file says of a series.
+fn in_file(setting: &Setting, sample: &str) -> bool {
+    std::fs::read_to_string(setting.path("node/certcollectd.prom"))
+        .is_ok_and(|text| text.lines().any(|line| line == format!("certcollectd_{sample}")))
+}
+
+fn spec() -> OrderSpec {
+    OrderSpec::new(Product::Ssl, "1", &["www.example.com"])
+}
+
+const TEXTFILE: &str = "[metrics]\ntextfile = \"$DIR/node/certcollectd.prom\"";
+
+#[test]
+fn a_file_for_node_exporter_is_whole_and_follows_what_happens() {
+    use std::os::unix::fs::MetadataExt;
+    let mut setting = Setting::new();
+    let spec = spec().with_script(vec![Step::pending(1_000_000)]);
+    setting.order("www", spec, "key_file = \"$DIR/key.pem\"\n[order.verify]\ntrust = \"off\"");
+    setting.table(TEXTFILE);
+    std::fs::create_dir(setting.path("node")).unwrap();
+    setting.start();
+    setting.until("it is written", |setting| in_file(setting, "orders{phase=\"guarding\"} 0"));
+    setting.vendor().vendor().issue("1", None).unwrap();
+    setting.until("it follows", |setting| in_file(setting, "orders{phase=\"guarding\"} 1"));
+    let file = std::fs::metadata(setting.path("node/certcollectd.prom")).unwrap();
+    assert_eq!(file.mode() & 0o7777, 0o644);
+    // Nothing may be written any more: that is found, told once, and over when it works again.
+    std::fs::rename(setting.path("node"), setting.path("aside")).unwrap();
+    let is_found =
+        |setting: &Setting| setting.status()["findings"].as_array().is_some_and(|all| !all.is_empty());
+    setting.until("that it fails is found", is_found);
+    let (_, line) = setting.call(&["status", "--nagios"]);
+    assert!(line.contains("the metrics are not written: cannot open") && line.contains("/node"), "{line}");
+    std::fs::rename(setting.path("aside"), setting.path("node")).unwrap();
+    setting.until("it is over", |setting| !is_found(setting) && in_file(setting, "findings 0"));
+    assert_eq!(setting.log().matches("the metrics are not written").count(), 2, "told, and that it is fixed");
+    assert_eq!(setting.stop(), Some(0));
+    let left = std::fs::read_dir(setting.path("node")).unwrap().count();
+    assert_eq!(left, 1, "nothing lies beside it");
+}
+
+#[test]
+fn a_file_for_node_exporter_comes_and_goes_with_the_configuration() {
+    let mut setting = Setting::new();
+    std::fs::create_dir(setting.path("node")).unwrap();
+    let spec = spec().with_script(vec![Step::pending(1_000_000)]);
+    setting.order("www", spec, "key_file = \"$DIR/key.pem\"");
+    setting.start();
+    setting.until_up(1);
+    setting.table(TEXTFILE);
+    setting.write_configuration();
+    setting.until("it is written", |setting| in_file(setting, "orders{phase=\"waiting\"} 1"));
+    assert_eq!(setting.stop(), Some(0));
+}
+
+#[test]
+fn once_writes_the_file_at_its_end() {
+    let mut setting = Setting::new();
+    setting.order("www", spec(), "key_file = \"$DIR/key.pem\"\n[order.verify]\ntrust = \"off\"");
+    setting.table(TEXTFILE);
+    setting.write_configuration();
+    let (code, said) = setting.call(&["check"]);
+    assert!(
+        code == 2 && said.contains("the metrics will not be written") && said.contains("textfile"),
+        "{said}"
+    );
+    std::fs::create_dir(setting.path("node")).unwrap();
+    let (code, said) = setting.call(&["check"]);
+    assert_eq!(code, 0, "{said}");
+    let (code, said) = setting.once(&[]);
+    assert_eq!(code, 0, "{said}");
+    assert!(in_file(&setting, "orders{phase=\"guarding\"} 1"), "{}", setting.read("node/certcollectd.prom"));
 }

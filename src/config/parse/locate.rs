@@ -31,6 +31,10 @@ impl Key {
         Key { table: None, path: vec![name], value: None }
     }
 
+    pub fn within(table: &'static str, name: &'static str) -> Key {
+        Key { table: None, path: vec![table, name], value: None }
+    }
+
     pub fn account(name: &str, path: &[&'static str]) -> Key {
         Key::of("account", name, path)
     }

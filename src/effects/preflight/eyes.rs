@@ -262,6 +262,10 @@ pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Ve
     // What is not there is made, in what is there.
     let dir = config.install_dir.ancestors().find(|dir| dir.exists()).unwrap_or(&config.install_dir);
     need(dir, Right::Change, Level::Error, Some(Key::top("install_dir")), "install_dir");
+    if let Some(dir) = config.metrics.textfile.as_deref().and_then(Path::parent) {
+        let about = Key::within("metrics", "textfile");
+        need(dir, Right::Change, Level::Error, Some(about), "the metrics");
+    }
     for account in &config.accounts {
         let name = &account.name;
         for (key, secret) in account.secrets() {

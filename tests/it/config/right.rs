@@ -203,11 +203,13 @@ fn included_files_add_to_the_main_one() {
 }
 
 #[test]
-fn series_of_orders_can_be_left_out() {
+fn metrics_to_a_file_and_without_series_of_orders() {
     let per_order = |text: &str| config(&format!("{text}{ACCOUNT}{ORDER}")).metrics.per_order;
     assert!(per_order(""));
     assert!(per_order("[metrics]\n"));
     assert!(!per_order("[metrics]\nper_order = false\n"));
+    let textfile = config(&format!("[metrics]\ntextfile = \"/m/a.prom\"\n{ACCOUNT}{ORDER}")).metrics.textfile;
+    assert_eq!(textfile.as_deref(), Some(std::path::Path::new("/m/a.prom")));
 }
 
 #[test]

@@ -787,7 +787,7 @@ fn resolvers() {
 
 #[test]
 fn metrics() {
-    assert_snapshot!(said_of("[metrics]\nper_order = \"no\"\n"), @r#"
+    assert_snapshot!(said_of("[metrics]\nper_order = \"no\"\ntextfile = \"/etc/ssl/www.key\"\n"), @r#"
     error: `per_order` must be true or false
      --> config.toml:2:13
       |
@@ -796,7 +796,15 @@ fn metrics() {
       |
       = help: write per_order = true, without quotes
 
-    config.toml: 1 error
+    error: `textfile` does not end in .prom
+     --> config.toml:3:12
+      |
+    3 | textfile = "/etc/ssl/www.key"
+      |            ^^^^^^^^^^^^^^^^^^
+      |
+      = help: node_exporter reads no other files
+
+    config.toml: 2 errors
     "#);
 }
 

@@ -253,11 +253,13 @@ impl Push {
 pub struct Metrics {
     /// Whether each order has series of its own.
     pub per_order: bool,
+    /// The file for the textfile collector of node_exporter; ends in `.prom`.
+    pub textfile: Option<PathBuf>,
 }
 
 impl Default for Metrics {
     fn default() -> Metrics {
-        Metrics { per_order: true }
+        Metrics { per_order: true, textfile: None }
     }
 }
 
