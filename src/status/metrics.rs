@@ -125,8 +125,11 @@ const OF_ACCOUNTS: [Metric<AccountStatus>; 8] = [
     (Kind::Counter, "account_calls", "Calls on the account", |account, _| i64::try_from(account.calls).ok()),
 ];
 
-/// Over all orders, with the series of each or without: name, help, and the value, if there is one.
-const OF_ALL_ORDERS: [(&str, &str, fn(&Status) -> Option<i64>); 5] = [
+/// A metric over all orders: name, help, and the value, if there is one.
+type Total = (&'static str, &'static str, fn(&Status) -> Option<i64>);
+
+/// With the series of each order or without.
+const OF_ALL_ORDERS: [Total; 5] = [
     ("certificates", "Installed certificates of configured orders", |status| {
         Some(number(status.orders.iter().filter(|order| order.certificate.is_some()).count()))
     }),
@@ -177,9 +180,10 @@ impl Status {
             (phase.as_str(), number(found))
         });
         let phases = Family::each(Kind::Gauge, "orders", "Orders in each phase", "phase", phases);
-        let of_all_orders = OF_ALL_ORDERS
-            .into_iter()
-            .filter_map(|(name, help, value)| Some(Family::only(Kind::Gauge, name, help, value(self)?)));
+        let of_all_orders = OF_ALL_ORDERS.map(|(name, help, value)| {
+            let sample = value(self).map(|value| (Labels::new(), value));
+            Family::of(Kind::Gauge, name, help, sample.into_iter().collect())
+        });
         let of_orders: &[Metric<OrderStatus>] = if self.per_order { &OF_ORDERS } else { &[] };
         let of_orders = of_orders.iter().map(|&(kind, name, help, value)| {
             let values = self.orders.iter().filter_map(|order| Some((&*order.name, value(order, self)?)));
