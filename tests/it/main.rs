@@ -51,6 +51,8 @@ mod kubernetes;
 mod manual;
 /// What monitoring systems read.
 mod metrics;
+/// The examples for monitoring systems, against what there is.
+mod monitoring;
 /// What a monitoring system is told when nobody is at work any more.
 mod nagios;
 /// A network that does its worst, between the real binary and the vendor.

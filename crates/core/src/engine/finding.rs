@@ -141,7 +141,7 @@ impl FindingKind {
     }
 
     /// The command that comes next, about the order or account of this name.
-    fn next(self, name: &str) -> String {
+    pub fn next(self, name: &str) -> String {
         match self {
             FindingKind::StateLost
             | FindingKind::StateUnsaved
