@@ -11,7 +11,7 @@ use super::draft::Draft;
 use super::parse::diagnostic::{Diagnostic, Diagnostics, Span};
 use super::tables::order::{CopyOrigin, Origin};
 use super::tables::polling::{cadence, check as check_overrides};
-use super::tables::{account, hook, listener};
+use super::tables::{account, hook, listener, window};
 use super::value::{did_you_mean, plain, shown};
 use certcollectd_core::api::{OrderRef, Product, Response};
 use certcollectd_core::config::{Account, Action, Cadence, Config, FileKind, KeySource, Order, SecretSource};
@@ -39,9 +39,11 @@ pub(super) fn check(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     }
     same_names(diagnostics, "accounts", draft.accounts.iter().map(|draft| (&draft.name, draft.name_at)));
     same_names(diagnostics, "hooks", draft.hooks.iter().map(|draft| (&draft.name, draft.name_at)));
+    same_names(diagnostics, "windows", draft.windows.iter().map(|draft| (&draft.name, draft.name_at)));
     account::note_shared_logins(&draft.accounts, diagnostics);
     let accounts = order_accounts(diagnostics, draft);
     hooks(diagnostics, draft);
+    windows(diagnostics, draft);
     companions(diagnostics, draft);
     same_numbers(diagnostics, draft, &accounts);
     intervals(diagnostics, draft, &accounts);
@@ -134,6 +136,28 @@ fn hooks(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     if are_read && are_found && draft.orders.tables > 0 {
         draft.hooks.iter().filter(|hook| !used.contains(&*hook.name)).for_each(|hook| {
             diagnostics.add(hook::unused(hook));
+        });
+    }
+}
+
+fn windows(diagnostics: &Diagnostics<'_>, draft: &Draft) {
+    let known: HashSet<&str> = draft.windows.iter().map(|window| &*window.name).collect();
+    let are_known = diagnostics.is_complete() && draft.window_tables == draft.windows.len();
+    let mut used: HashSet<&str> = HashSet::new();
+    let mut are_found = true;
+    for shared in &draft.orders.shared {
+        for (name, at) in shared.settings.windows.iter().zip(&shared.windows) {
+            used.insert(name);
+            if are_known && !known.contains(&**name) {
+                are_found = false;
+                diagnostics.add(unknown("window", name, *at, known.iter().copied()));
+            }
+        }
+    }
+    let are_read = diagnostics.is_complete() && !draft.orders.has_unread_windows;
+    if are_read && are_found && draft.orders.tables > 0 {
+        draft.windows.iter().filter(|window| !used.contains(&*window.name)).for_each(|draft| {
+            diagnostics.add(window::unused(draft));
         });
     }
 }

@@ -8,8 +8,8 @@ use super::parse::diagnostic::Span;
 use super::tables::listener::Bound;
 use super::tables::order::Orders;
 use super::tables::polling::{CadenceOverrides, Polling, cadence};
-use super::tables::{account, hook};
-use certcollectd_core::config::{Config, Dns, Http, Log, Metrics, Push};
+use super::tables::{account, hook, window};
+use certcollectd_core::config::{Config, Dns, Freeze, Http, Log, Metrics, Push};
 
 #[derive(Default)]
 pub(super) struct Draft {
@@ -25,6 +25,10 @@ pub(super) struct Draft {
     pub(super) hooks: Vec<hook::Draft>,
     /// How many there were, the unreadable ones included.
     pub(super) hook_tables: usize,
+    pub(super) windows: Vec<window::Draft>,
+    /// How many there were, the unreadable ones included.
+    pub(super) window_tables: usize,
+    pub(super) freezes: Vec<Freeze>,
     pub(super) http: Bound<Http>,
     pub(super) push: Bound<Push>,
     pub(super) metrics: Metrics,
@@ -58,6 +62,8 @@ impl Draft {
             orders: self.orders.settle(&self.polling, accounts.into_iter()),
             accounts: self.accounts.into_iter().filter_map(|draft| draft.account).map(Arc::new).collect(),
             hooks: self.hooks.into_iter().filter_map(|draft| draft.hook).map(Arc::new).collect(),
+            windows: self.windows.into_iter().filter_map(|draft| draft.window).map(Arc::new).collect(),
+            freezes: self.freezes,
             http: self.http.map(|(http, _)| http),
             push: self.push.map(|(push, _)| push),
             metrics: self.metrics,

@@ -19,7 +19,7 @@ use super::parse::reader::{Chunk, Item, Table};
 use super::parse::syntax::LONGEST_CHUNK;
 use super::parse::{sensitive, syntax};
 use super::tables::defaults::Defaults;
-use super::tables::{account, hook, listener, metrics, polling};
+use super::tables::{account, hook, listener, metrics, polling, window};
 use super::value::{InvalidValue, refuse, refuse_if};
 use super::{cross, keys, value};
 use certcollectd_core::config::Config;
@@ -230,6 +230,13 @@ fn read_main(draft: &mut Draft, top: &Table<'_>) {
             element.parse("a pattern in quotes", pattern)
         });
     }
+    if let Some(item) = top.get("freeze") {
+        draft.freezes.extend(window::freezes(&item));
+    }
+    top.tables("window", &keys::WINDOW, |table| {
+        draft.window_tables += 1;
+        draft.windows.extend(window::window(table));
+    });
     if let Some(table) = once(draft, top, "polling", &keys::POLLING) {
         draft.polling = polling::polling(&table);
     }

@@ -4,12 +4,12 @@
 //! The schema, the manual page and `docs/configuration.md` are made from both, see `reference`.
 
 use super::kind::Kind::{
-    self, Count, Digits, Duration, DurationOrOff, FileName, Flag, Headers, List, Listen, Mode, Name,
+    self, Clock, Count, Digits, Duration, DurationOrOff, FileName, Flag, Headers, List, Listen, Mode, Name,
     OneOrList, Parameters, Path, Principal, Share, Signal, Table, Tables, Text, Url, Variable, Word,
 };
 use super::value::{MOST_TRIES, near};
 use certcollectd_core::api::{Product, Response};
-use certcollectd_core::config::{FileKind, HookEvent, LogFormat, OnProbeFailure, Severity, StartTls};
+use certcollectd_core::config::{Day, FileKind, HookEvent, LogFormat, OnProbeFailure, Severity, StartTls};
 
 /// One kind of table and the keys it takes.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,11 +49,13 @@ pub(super) static TOP: Keys = Keys {
         key("state_dir", Path),
         key("install_dir", Path),
         key("include", List(&Text)),
+        key("freeze", List(&Text)),
         key("polling", Table(&POLLING)),
         key("account", Tables(&ACCOUNT)),
         key("defaults", Table(&DEFAULTS)),
         key("order", Tables(&ORDER)),
         key("hook", Tables(&HOOK)),
+        key("window", Tables(&WINDOW)),
         key("http", Table(&HTTP)),
         key("push", Table(&PUSH)),
         key("metrics", Table(&METRICS)),
@@ -117,6 +119,8 @@ const ORDER_KEYS: &[Key] = &[
     key("key_file", OneOrList(&Path)),
     key("csr_file", Path),
     key("hooks", List(&Name)),
+    key("windows", List(&Name)),
+    key("window_margin", Duration),
     key("response", Word(&Response::WORDS)),
     key("params", Parameters),
     key("interval", Duration),
@@ -219,6 +223,17 @@ pub(super) static REQUEST: Keys = Keys {
     keys: &[need("url", Url), key("method", Text), key("headers", Headers), key("body", Text)],
 };
 
+pub(super) static WINDOW: Keys = Keys {
+    title: "[[window]]",
+    keys: &[
+        need("name", Name),
+        key("days", List(&Word(&Day::WORDS))),
+        need("from", Clock),
+        need("to", Clock),
+        need("timezone", Text),
+    ],
+};
+
 pub(super) static HTTP: Keys = Keys { title: "[http]", keys: &[need("listen", Listen)] };
 
 pub(super) static PUSH: Keys = Keys {
@@ -235,9 +250,9 @@ pub(super) static LOG: Keys =
     Keys { title: "[log]", keys: &[key("format", Word(&LogFormat::WORDS)), key("level", Text)] };
 
 /// All tables, the top of the file first. Those of [`DEFAULTS_TABLES`] come besides.
-pub static TABLES: [&Keys; 17] = [
+pub static TABLES: [&Keys; 18] = [
     &TOP, &POLLING, &ACCOUNT, &PASSWORD, &ORDER, &FILES, &VERIFY, &COPY, &PROBE, &HOOK, &SIGNAL, &REQUEST,
-    &HTTP, &PUSH, &METRICS, &DNS, &LOG,
+    &WINDOW, &HTTP, &PUSH, &METRICS, &DNS, &LOG,
 ];
 
 /// `[defaults]` and its tables, which repeat keys of `[[order]]` and its tables.
@@ -267,7 +282,7 @@ static OTHER_WORDS: [(&str, &str); 18] = [
 ];
 
 /// Most keys that a table takes.
-pub(super) const MOST_KEYS: usize = 20;
+pub(super) const MOST_KEYS: usize = 22;
 
 impl Keys {
     pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {

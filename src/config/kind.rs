@@ -18,6 +18,8 @@ pub enum Kind {
     Duration,
     /// A duration with its unit, or `"off"`.
     DurationOrOff,
+    /// A time of the day, `HH:MM`.
+    Clock,
     /// Permissions, octal.
     Mode,
     /// A user or a group, by name or by number.
@@ -63,6 +65,7 @@ impl Kind {
             | Kind::FileName
             | Kind::Duration
             | Kind::DurationOrOff
+            | Kind::Clock
             | Kind::Mode
             | Kind::Principal
             | Kind::Url

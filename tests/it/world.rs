@@ -57,6 +57,8 @@ pub fn config(orders: &[&str]) -> Config {
         accounts: vec![account("main")],
         orders: orders.iter().map(|name| order(name)).collect(),
         hooks: Vec::new(),
+        windows: Vec::new(),
+        freezes: Vec::new(),
         http: None,
         push: None,
         metrics: Default::default(),
@@ -90,6 +92,8 @@ pub fn settings() -> OrderSettings {
         trust_anchors: None,
         hooks: Vec::new(),
         probes: Box::default(),
+        windows: Box::default(),
+        window_margin: OrderSettings::WINDOW_MARGIN,
     }
 }
 

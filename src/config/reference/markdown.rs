@@ -78,6 +78,7 @@ fn kind(of: &Kind) -> String {
         Kind::FileName => "file name, or `false`".into(),
         Kind::Duration => "duration".into(),
         Kind::DurationOrOff => "duration, or `\"off\"`".into(),
+        Kind::Clock => "time of the day, `HH:MM`".into(),
         Kind::Mode => "octal mode".into(),
         Kind::Principal => "name or number".into(),
         Kind::Url => "URL".into(),

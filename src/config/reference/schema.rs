@@ -57,6 +57,7 @@ fn kind(example: &Example, of: &Kind) -> Value {
         Kind::FileName => json!({ "anyOf": [text("^[^/]+$"), { "const": false }] }),
         Kind::Duration => text(DURATION),
         Kind::DurationOrOff => json!({ "anyOf": [text(DURATION), { "const": "off" }] }),
+        Kind::Clock => text("^([01][0-9]|2[0-3]):[0-5][0-9]$|^24:00$"),
         Kind::Mode => text("^0{0,3}[0-7]{0,2}[0145]$"),
         Kind::Principal => text(r"^[A-Za-z0-9_.@\\$+][A-Za-z0-9_.@\\$+-]*$"),
         Kind::Url => text("^[A-Za-z0-9+]+://[^ ]+$"),

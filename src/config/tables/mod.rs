@@ -11,3 +11,4 @@ pub(super) mod params;
 pub(super) mod polling;
 pub(super) mod probe;
 pub(super) mod secret;
+pub(super) mod window;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::defaults::Defaults;
 use super::polling::{CadenceOverrides, OverrideSpans, Polling, cadence, overrides};
@@ -10,7 +11,7 @@ use crate::config::keys;
 use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
 use crate::config::placeholder::order_path;
-use crate::config::value::{self, NAME_HELP};
+use crate::config::value::{self, DURATION_HELP, LONGEST, NAME_HELP, duration};
 use certcollectd_core::api::{OrderRef, Product, Response};
 use certcollectd_core::config::name::{domain, email};
 use certcollectd_core::config::{Cadence, FileCopy, KeySource, Order, OrderSettings, Probe, standard_policy};
@@ -35,6 +36,8 @@ pub(crate) struct Orders {
     pub(crate) tables: usize,
     /// Whether an order names hooks that could not be read.
     pub(crate) has_unread_hooks: bool,
+    /// Whether an order names windows that could not be read.
+    pub(crate) has_unread_windows: bool,
     /// The account that `[defaults]` names.
     pub(crate) default_account: Option<(Arc<str>, Span)>,
     /// Where `[defaults]` names a key.
@@ -82,6 +85,7 @@ pub(crate) struct Shared {
     pub(crate) overrides: CadenceOverrides,
     pub(crate) override_spans: OverrideSpans,
     pub(crate) hooks: Vec<Span>,
+    pub(crate) windows: Vec<Span>,
 }
 
 impl Orders {
@@ -162,6 +166,9 @@ impl Orders {
         let files = table.table_over("files", &keys::FILES, defaults.files.as_ref());
         let verify = table.table_over("verify", &keys::VERIFY, defaults.verify.as_ref());
         let (hooks, hook_spans) = self.hooks(table);
+        let (windows, window_spans) = self.windows(table);
+        let margin =
+            table.parse("window_margin", DURATION_HELP, |text| duration(text, Duration::ZERO, LONGEST));
         let (verify, trust_anchors) = verify
             .map(|table| output::verify(&table, product, has_any_key, has_domains || is_open, name))
             .unwrap_or_else(|| (standard_policy(product), None));
@@ -175,12 +182,14 @@ impl Orders {
             trust_anchors,
             hooks,
             probes: probes(table, product, name),
+            windows: windows.into(),
+            window_margin: margin.unwrap_or(OrderSettings::WINDOW_MARGIN),
         };
         let copy_keys = if table.own("copy").is_some() { &keys::COPY } else { &keys::DEFAULTS_COPY };
         let mut copies: Vec<(FileCopy, Span)> = Vec::new();
         table.tables("copy", copy_keys, |copy| copies.extend(output::copy(copy, table, has_key, name)));
         let key = key(key_file, csr_file, name);
-        let settings = self.share(settings, overrides, override_spans, hook_spans);
+        let settings = self.share(settings, overrides, override_spans, [hook_spans, window_spans]);
         Body { product, account, domains, key, inherits_key, copies, settings }
     }
 
@@ -199,17 +208,35 @@ impl Orders {
     }
 
     fn hooks(&mut self, table: &Table<'_>) -> (Vec<Arc<str>>, Vec<Span>) {
-        let Some(item) = table.get("hooks") else { return Default::default() };
+        let (hooks, spans, is_read) =
+            self.names(table, "hooks", "names of hooks, such as hooks = [\"nginx\"]");
+        self.has_unread_hooks |= !is_read;
+        (hooks, spans)
+    }
+
+    fn windows(&mut self, table: &Table<'_>) -> (Vec<Arc<str>>, Vec<Span>) {
+        let help = "names of [[window]] tables, such as windows = [\"night\"]";
+        let (windows, spans, is_read) = self.names(table, "windows", help);
+        self.has_unread_windows |= !is_read;
+        (windows, spans)
+    }
+
+    /// Names of other tables, and whether all of them could be read.
+    fn names(
+        &mut self,
+        table: &Table<'_>,
+        key: &'static str,
+        help: &str,
+    ) -> (Vec<Arc<str>>, Vec<Span>, bool) {
+        let Some(item) = table.get(key) else { return (Vec::new(), Vec::new(), true) };
         let mut spans = Vec::new();
-        let mut read = 0;
-        let hooks = item.list("names of hooks, such as hooks = [\"nginx\"]", |element| {
-            let name = element.text("the name of a [[hook]] in quotes")?;
+        let names = item.list(help, |element| {
+            let name = element.text("a name in quotes")?;
             spans.push(element.at);
-            read += 1;
             Some(self.word(name))
         });
-        self.has_unread_hooks |= item.elements().is_none_or(|elements| elements.len() != read);
-        (hooks, spans)
+        let is_read = item.elements().is_some_and(|elements| elements.len() == spans.len());
+        (names, spans, is_read)
     }
 
     /// One `Arc` for each name, however many orders use it.
@@ -227,7 +254,7 @@ impl Orders {
         settings: OrderSettings,
         overrides: CadenceOverrides,
         override_spans: OverrideSpans,
-        hooks: Vec<Span>,
+        [hooks, windows]: [Vec<Span>; 2],
     ) -> u32 {
         // Neighbours are mostly alike.
         if let Some(last) = self.origins.last().map(|origin| origin.settings)
@@ -241,7 +268,7 @@ impl Orders {
         let next = self.shared.len() as u32;
         let index = *self.known.entry((settings.clone(), overrides)).or_insert(next);
         if index == next {
-            self.shared.push(Shared { settings, overrides, override_spans, hooks });
+            self.shared.push(Shared { settings, overrides, override_spans, hooks, windows });
         }
         index
     }

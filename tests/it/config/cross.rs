@@ -337,6 +337,42 @@ fn a_hook_for_nobody() {
 }
 
 #[test]
+fn a_window_for_nobody_and_one_that_nobody_made() {
+    let window = "[[window]]\nname = \"night\"\nfrom = \"02:00\"\nto = \"05:00\"\ntimezone = \"UTC\"\n";
+    assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}{window}")), @r#"
+    warning: no order uses the window `night`
+      --> config.toml:11:8
+       |
+    11 | name = "night"
+       |        ^^^^^^^
+       |
+       = help: add windows = ["night"] to the orders that it is for, or to [defaults]
+
+    config.toml: 1 warning
+    "#);
+    assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}windows = [\"nigth\"]\n{window}{window}")), @r#"
+    error: there is no window with the name "nigth"
+      --> config.toml:10:12
+       |
+    10 | windows = ["nigth"]
+       |            ^^^^^^^ did you mean "night"?
+       |
+       = help: known: night
+
+    error: two windows with the name `night`
+      --> config.toml:17:8
+       |
+    12 | name = "night"
+       |        ------- first here
+    ...
+    17 | name = "night"
+       |        ^^^^^^^ again here
+
+    config.toml: 2 errors
+    "#);
+}
+
+#[test]
 fn two_hooks_of_one_companion() {
     let hook = |name: &str, follow: &str| format!("[[hook]]\nname = \"{name}\"\nfollow = \"{follow}\"\n");
     let hooks = hook("a", "web") + &hook("b", "/run/follow/web") + &hook("c", "edge");

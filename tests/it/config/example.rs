@@ -3,7 +3,8 @@
 use certcollectd::config::file::{TABLES, read};
 use certcollectd_core::api::{OrderRef, Product};
 use certcollectd_core::config::{
-    Account, Action, Cadence, Calls, Config, Files, Hook, KeySource, Log, Policy, Probe, Push, SecretSource,
+    Account, Action, Cadence, Calls, Config, Files, Hook, KeySource, Log, OrderSettings, Policy, Probe, Push,
+    SecretSource,
 };
 
 use super::{EXAMPLE, MINIMAL, config, source};
@@ -69,6 +70,7 @@ fn the_example_names_the_defaults_of_the_code() {
         (probe.within, probe.every, probe.on_failure),
         (Probe::WITHIN, Probe::EVERY, Probe::ON_FAILURE)
     );
+    assert_eq!((settings.windows.len(), settings.window_margin), (0, OrderSettings::WINDOW_MARGIN));
     let hook = &as_shipped.hooks[0];
     assert_eq!((&hook.on[..], hook.timeout, hook.merge), (&Hook::ON[..], Hook::TIMEOUT, Hook::MERGE));
     assert_eq!(as_shipped.push.unwrap().path, Push::PATH);
@@ -147,6 +149,7 @@ fn each_setting_that_the_example_suggests_is_valid() {
                 let is_alternative = message.starts_with("both `")
                     || message.ends_with("is given twice")
                     || message.contains("` without `")
+                    || message.starts_with("there is no window with the name")
                     || message.starts_with("`key` needs") && line.contains("csr_file");
                 assert!(is_alternative, "{line}: {message}");
             }

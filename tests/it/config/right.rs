@@ -4,9 +4,66 @@ use std::sync::Arc;
 
 use certcollectd::config::file::{Source, includes, read};
 use certcollectd_core::api::OrderRef;
-use certcollectd_core::config::{Action, FileKind, KeySource, SecretSource, Severity};
+use certcollectd_core::config::{Action, Day, FileKind, KeySource, SecretSource, Severity};
 
 use super::{ACCOUNT, ORDER, config, said};
+
+#[test]
+fn windows_are_read() {
+    let config = config(
+        r#"
+        freeze = ["2026-12-18/2027-01-04"]
+        [[account]]
+        name = "main"
+        login_name = "x"
+        password = { env = "X" }
+        [defaults]
+        windows = ["night"]
+        window_margin = "2d"
+        [[order]]
+        name = "a"
+        order_number = "1"
+        domains = ["a.example"]
+        [[order]]
+        name = "b"
+        order_number = "2"
+        domains = ["b.example"]
+        windows = ["night", "noon"]
+        window_margin = "0s"
+        [[order]]
+        name = "c"
+        order_number = "3"
+        domains = ["c.example"]
+        windows = []
+        [[window]]
+        name = "night"
+        days = ["fri"]
+        from = "22:00"
+        to = "05:00"
+        timezone = "europe/berlin"
+        [[window]]
+        name = "noon"
+        from = "00:00"
+        to = "24:00"
+        timezone = "UTC"
+        "#,
+    );
+    let named: Vec<(Vec<&str>, u64)> = config
+        .orders
+        .iter()
+        .map(|order| {
+            let windows = order.settings.windows.iter().map(|name| &**name).collect();
+            (windows, order.settings.window_margin.as_secs())
+        })
+        .collect();
+    assert_eq!(named, [(vec!["night"], 172_800), (vec!["night", "noon"], 0), (vec![], 172_800)]);
+    let night = config.window("night").unwrap();
+    assert_eq!((&night.days[..], night.zone.name), (&[Day::Fri][..], "Europe/Berlin"));
+    assert_eq!([night.from, night.to].map(|time| time.to_string()), ["22:00", "05:00"]);
+    let noon = config.window("noon").unwrap();
+    assert_eq!(noon.days, Day::ALL, "every day");
+    assert_eq!(config.freezes[0].to_string(), "2026-12-18/2027-01-04");
+}
 
 #[test]
 fn everything_that_can_be_set_is_read() {

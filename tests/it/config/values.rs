@@ -321,6 +321,142 @@ http = {{ url = \"https://pager.example.com\", headers = [\"a\"], body = \"{{{{e
 }
 
 #[test]
+fn windows() {
+    let text = format!(
+        "freeze = [\"2026-12-18\", \"2027-01-04/2026-12-18\", \"2027-02-29/2027-03-01\"]\n{ACCOUNT}{ORDER}
+windows = [\"nigth\"]
+window_margin = \"400d\"
+[[window]]
+name = \"night\"
+days = [\"mon\", \"Tuesday\"]
+from = \"24:00\"
+to = \"5:00\"
+timezone = \"Europe/Berlim\"
+[[window]]
+name = \"none\"
+days = []
+from = \"02:00\"
+to = \"02:00\"
+timezone = \"UTC\"
+[[window]]
+name = \"night\"
+from = \"02:00\"
+to = \"05:00\"
+"
+    );
+    assert_snapshot!(said(&text), @r#"
+    error: an entry of `freeze` is not two days with a slash between them
+     --> config.toml:1:11
+      |
+    1 | freeze = ["2026-12-18", "2027-01-04/2026-12-18", "2027-02-29/2027-03-01"]
+      |           ^^^^^^^^^^^^
+      |
+      = help: the first and the last day, such as freeze = ["2026-12-18/2027-01-04"]
+
+    error: an entry of `freeze` ends before it begins
+     --> config.toml:1:25
+      |
+    1 | freeze = ["2026-12-18", "2027-01-04/2026-12-18", "2027-02-29/2027-03-01"]
+      |                         ^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: the first and the last day, such as freeze = ["2026-12-18/2027-01-04"]
+
+    error: an entry of `freeze` has a day that does not exist
+     --> config.toml:1:50
+      |
+    1 | freeze = ["2026-12-18", "2027-01-04/2026-12-18", "2027-02-29/2027-03-01"]
+      |                                                  ^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: the first and the last day, such as freeze = ["2026-12-18/2027-01-04"]
+
+    error: there is no window with the name "nigth"
+      --> config.toml:12:12
+       |
+    12 | windows = ["nigth"]
+       |            ^^^^^^^ did you mean "night"?
+       |
+       = help: known: night, none
+
+    error: `window_margin` is too long: at most 366d
+      --> config.toml:13:17
+       |
+    13 | window_margin = "400d"
+       |                 ^^^^^^
+       |
+       = help: a duration is text with a unit, such as "3h", "1d12h" or "250ms"
+
+    error: an entry of `days` has an unknown value
+      --> config.toml:16:16
+       |
+    16 | days = ["mon", "Tuesday"]
+       |                ^^^^^^^^^
+       |
+       = help: one of "mon", "tue", "wed", "thu", "fri", "sat", "sun"
+
+    error: `from` is the end of a day
+      --> config.toml:17:8
+       |
+    17 | from = "24:00"
+       |        ^^^^^^^
+       |
+       = help: write "00:00", and the day on which that is
+
+    error: `to` is not a time from "00:00" to "24:00"
+      --> config.toml:18:6
+       |
+    18 | to = "5:00"
+       |      ^^^^^^
+       |
+       = help: a time of the day as text, such as "02:00"
+
+    error: `timezone` is not a known time zone: "Europe/Berlim"
+      --> config.toml:19:12
+       |
+    19 | timezone = "Europe/Berlim"
+       |            ^^^^^^^^^^^^^^^
+       |
+       = help: did you mean "Europe/Berlin"? a name of the IANA database, such as timezone = "Europe/Berlin" or "UTC"
+
+    error: `days` is an empty list
+      --> config.toml:22:8
+       |
+    22 | days = []
+       |        ^^
+       |
+       = help: omit it for every day
+
+    error: `to` is the same as `from`
+      --> config.toml:24:6
+       |
+    24 | to = "02:00"
+       |      ^^^^^^^
+       |
+       = help: a whole day is from = "00:00" and to = "24:00"
+
+    error: [[window]] needs `timezone`
+      --> config.toml:26:1
+       |
+    26 | [[window]]
+       | ^^^^^^^^^^ missing here
+       |
+       = help: a name of the IANA database, such as timezone = "Europe/Berlin" or "UTC"
+
+    error: two windows with the name `night`
+      --> config.toml:27:8
+       |
+    27 | name = "night"
+       |        ^^^^^^^ again here
+       |
+      ::: config.toml:15:8
+       |
+    15 | name = "night"
+       |        ------- first here
+
+    config.toml: 13 errors
+    "#);
+}
+
+#[test]
 fn probes() {
     assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}
 [[order.probe]]

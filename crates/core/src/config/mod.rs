@@ -9,6 +9,7 @@ pub mod name;
 mod probe;
 mod signal;
 mod template;
+mod window;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use name::{is_name, normal_domain};
 pub use probe::{OnProbeFailure, Probe, StartTls, Target};
 pub use signal::HookSignal;
 pub use template::{Template, TemplateError, Variable};
+pub use window::{Clock, Day, Freeze, FreezeError, Window, Zone};
 
 use crate::api::{OrderRef, Product, Response};
 pub use crate::cert::{Policy, Severity};
@@ -42,6 +44,10 @@ pub struct Config {
     pub orders: Vec<Order>,
     /// Names are unique.
     pub hooks: Vec<Arc<Hook>>,
+    /// Names are unique.
+    pub windows: Vec<Arc<Window>>,
+    /// When no order is installed.
+    pub freezes: Vec<Freeze>,
     /// The optional listener for metrics, health and status.
     pub http: Option<Http>,
     /// The optional listener for the vendor's push notifications.
@@ -64,6 +70,10 @@ impl Config {
 
     pub fn hook(&self, name: &str) -> Option<&Arc<Hook>> {
         self.hooks.iter().find(|hook| *hook.name == *name)
+    }
+
+    pub fn window(&self, name: &str) -> Option<&Window> {
+        self.windows.iter().find(|window| *window.name == *name).map(|window| &**window)
     }
 }
 
@@ -187,6 +197,14 @@ pub struct OrderSettings {
     pub hooks: Vec<Arc<str>>,
     /// Where it should be served.
     pub probes: Box<[Probe]>,
+    /// Names of the windows in which it is installed; with none, at any time.
+    pub windows: Box<[Arc<str>]>,
+    /// It is installed whatever its windows say once the installed certificate ends within this.
+    pub window_margin: Duration,
+}
+
+impl OrderSettings {
+    pub const WINDOW_MARGIN: Duration = Duration::from_secs(7 * 24 * 3600);
 }
 
 /// Where the order's private key, or its substitute, is found.

@@ -65,6 +65,8 @@ impl Adopted {
                 trust_anchors: None,
                 hooks: Vec::new(),
                 probes: Box::default(),
+                windows: Box::default(),
+                window_margin: OrderSettings::WINDOW_MARGIN,
             })
         });
         config::Order {
