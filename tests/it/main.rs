@@ -11,6 +11,8 @@ mod alone;
 mod architecture;
 /// The reload behind a socket.
 mod bridge;
+/// When windows open, against the clock on the wall.
+mod calendar;
 /// Certificates made for tests.
 mod certs;
 /// What would fail on the day, said today.

@@ -15,6 +15,7 @@
 pub mod account;
 pub mod adopted;
 pub mod alarm;
+pub mod calendar;
 pub mod changes;
 pub mod command;
 pub mod event;
@@ -310,6 +311,7 @@ impl Engine {
                     self.order(id).touch();
                 }
             }
+            self.orders.judge_windows();
             // Warnings stand in the timers by what the clock showed.
             self.orders.changed.extend(self.orders.ids());
         }
