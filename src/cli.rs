@@ -114,8 +114,18 @@ enum Command {
     /// Install a quarantined or rolled back certificate, or acknowledge an alarm
     #[command(after_help = "Example: certcollectd accept www\n\n\
         With no certificate held back, it acknowledges an announced revocation and the warning that the certificate no \
-        longer covers a name.")]
-    Accept(Named),
+        longer covers a name. What is accepted still waits for a window of the order; with --now it does not, nor does what \
+        was waiting for one.")]
+    Accept {
+        /// Name of the order in the configuration
+        name: String,
+        /// Install it although none of the order's windows is open
+        #[arg(long)]
+        now: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Go back to the previous generation, and run the hooks
     #[command(after_help = "Example: certcollectd rollback www")]
     Rollback(Named),
@@ -426,7 +436,8 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
             };
             ask(command, json)
         }
-        Command::Accept(Named { name, json }) => ask(command::Command::Accept(name), json),
+        Command::Accept { name, now: false, json } => ask(command::Command::Accept(name), json),
+        Command::Accept { name, now: true, json } => ask(command::Command::AcceptNow(name), json),
         Command::Rollback(Named { name, json }) => ask(command::Command::Rollback(name), json),
         Command::Rehearse(Named { name, json }) => ask(command::Command::Rehearse(name), json),
         Command::Health { json } => health::health(config, json),

@@ -15,6 +15,7 @@ mod probes;
 mod screen;
 mod summary;
 mod table;
+mod window;
 mod words;
 
 use serde::Serialize;
@@ -40,6 +41,7 @@ pub use probes::ProbeStatus;
 pub use screen::Screen;
 pub use summary::{Need, Summary};
 pub use table::columns;
+pub use window::WindowStatus;
 pub use words::{AccountState, HookState};
 
 /// Everything that `status --json` shows.
@@ -94,6 +96,8 @@ pub struct OrderStatus {
     pub hooks: Vec<HookStatus>,
     /// Whether what is installed is served: one entry for each address that was asked.
     pub probes: Vec<ProbeStatus>,
+    /// What waits to be installed until a window opens.
+    pub window: Option<WindowStatus>,
     /// Whether its replacement was made is unknown: what is known, and what the operator must do.
     pub replacement: Option<String>,
     /// Trouble on this machine.
@@ -232,7 +236,7 @@ impl Status {
         let account = |name: &str| loaded.accounts.get(name).unwrap_or(&blank);
         let orders = config.orders.iter().map(|order| {
             let record = loaded.orders.get(&order.name).map(|known| &known.record);
-            OrderStatus::new(order, record, account(&order.account), now)
+            OrderStatus::new(config, order, record, account(&order.account), now)
         });
         let accounts = config.accounts.iter().map(|known| {
             let record = account(&known.name);
@@ -331,7 +335,13 @@ fn when(time: Time, now: Now) -> String {
 }
 
 impl OrderStatus {
-    fn new(order: &Order, record_of_name: Option<&OrderRecord>, account: &AccountRecord, now: Now) -> Self {
+    fn new(
+        config: &Config,
+        order: &Order,
+        record_of_name: Option<&OrderRecord>,
+        account: &AccountRecord,
+        now: Now,
+    ) -> Self {
         let handle = order.handle.identity();
         // A record of another number under the same name counts only for what is installed.
         let same = record_of_name.filter(|record| *record.handle == *handle);
@@ -373,6 +383,7 @@ impl OrderStatus {
             certificate: record.installed.as_ref().map(|installed| CertificateStatus::new(installed, now)),
             hooks: record.debts.iter().map(|debt| HookStatus::new(debt, now)).collect(),
             probes: probes::probes(order, own.probed.as_deref()),
+            window: same.and_then(|record| WindowStatus::new(config, order, record, now)),
             replacement: replacement_of(order, same, account),
             trouble: own.trouble.as_ref().map(|trouble| trouble.text.to_string()),
             drift: own.drift.as_ref().map(ToString::to_string),

@@ -138,6 +138,7 @@ fn named(command: &Command) -> Option<Named<'_>> {
         Command::Poll(name)
         | Command::Resume(name)
         | Command::Accept(name)
+        | Command::AcceptNow(name)
         | Command::Rollback(name)
         | Command::Rehearse(name)
         | Command::Domains(Target::Order(name))

@@ -247,6 +247,9 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
         )),
         Phase::Waiting | Phase::Collected | Phase::Deploying | Phase::Guarding => {}
     }
+    if let Some(window) = &order.window {
+        lines.push(window.sentence(name));
+    }
     if order.coverage().is_some() {
         lines.push(format!(
             "If the names were dropped on purpose: `certcollectd accept {name}`; otherwise order a re-issue with them."

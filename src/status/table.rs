@@ -2,7 +2,7 @@
 
 use super::{
     AccountState, AccountStatus, Announcement, CertificateStatus, HookState, HookStatus, OrderStatus,
-    ProbeStatus, Status,
+    ProbeStatus, Status, WindowStatus,
 };
 use anstyle::Style;
 
@@ -84,6 +84,8 @@ fn note(order: &OrderStatus) -> String {
         in_full(order, finding)
     } else if owed > 0 {
         format!("{} owed", count(owed, "hook"))
+    } else if let Some(window) = &order.window {
+        window.brief().to_owned()
     } else if order.rolled_back {
         format!("rolled back; `certcollectd accept {}` installs the newer certificate", order.name)
     } else if let Some(reissue) = order.reissue() {
@@ -255,7 +257,11 @@ fn details(order: &OrderStatus, screen: &Screen) -> String {
         let of = if connect == address { String::new() } else { format!(" of {connect}") };
         ("probe", Some(format!("{address}{of} {last}, asked {at}")))
     }));
+    let waits = |window: &WindowStatus| {
+        format!("{}: serial {}, valid until {}", window.brief(), window.serial, window.not_after)
+    };
     lines.extend([
+        ("window", order.window.as_ref().map(waits)),
         ("replacement", order.replacement.clone()),
         ("trouble", order.trouble.clone()),
         ("coverage", order.coverage().map(uncovered)),

@@ -33,6 +33,8 @@ mod takeover;
 mod unheard;
 /// Keys that cannot be read.
 mod unread;
+/// What waits for its time of the day.
+mod windows;
 
 use std::time::Duration;
 

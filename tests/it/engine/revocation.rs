@@ -11,7 +11,7 @@ use certcollectd_core::engine::time::Now;
 use super::{SECOND, issued, with_hook};
 use crate::world::{self, DAY, HOUR, Say, World};
 
-fn announced(rest: &str, proven: bool) -> Hint {
+pub(super) fn announced(rest: &str, proven: bool) -> Hint {
     let body = format!("eventType=PreRevocationNotification&revocationDate=2026-12-01&{rest}");
     Hint { proven, ..parse(b"", body.as_bytes()).unwrap() }
 }

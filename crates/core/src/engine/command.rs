@@ -17,6 +17,8 @@ pub enum Command {
     ResumeSamePassword(String),
     /// Install what is in quarantine, or what was rolled back from.
     Accept(String),
+    /// The same, and it goes into place whatever the windows of the order say.
+    AcceptNow(String),
     /// Put the generation before the current one back.
     Rollback(String),
     Rehearse(String),

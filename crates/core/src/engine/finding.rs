@@ -13,6 +13,7 @@ use crate::engine::note::ALARM_AFTER;
 use crate::engine::order::lifetime::{TERM_WARNING, last_days, near};
 use crate::engine::order::names;
 use crate::engine::order::record::{Heard, Mood, OrderRecord, ProbeRecord, Probed, order_number};
+use crate::engine::order::window::margin_begins;
 use crate::engine::time::{Now, Time, day, rfc3339};
 use crate::engine::vitals::Vitals;
 
@@ -325,7 +326,10 @@ pub fn of_order(
     }
     if let Some(installed) = record.installed.as_deref() {
         let (left, life) = (installed.not_after - now.unix(), installed.life());
-        if left <= near(life) {
+        let margin = margin_begins(installed.not_after, order.settings.window_margin);
+        // What waits for a window is there in time, or is late itself.
+        let is_waiting = same.is_some_and(OrderRecord::is_held) && now.unix() < margin;
+        if left <= near(life) && !is_waiting {
             let urgency = if left <= last_days(life) { Urgency::Critical } else { Urgency::Warning };
             find(
                 FindingKind::Expiring,

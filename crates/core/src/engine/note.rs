@@ -55,6 +55,7 @@ words! {
         Found = "found",
         Garbled = "garbled",
         Guarded = "guarded",
+        Held = "held",
         HookDone = "hook-done",
         HookDropped = "hook-dropped",
         HookFailed = "hook-failed",

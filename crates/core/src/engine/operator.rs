@@ -15,7 +15,8 @@ impl Engine {
         }
         let (name, carry_out): (_, fn(&mut Engine, Token, OrderId)) = match &command {
             Command::Poll(name) => (name, |engine, token, id| engine.order(id).poll_now(token)),
-            Command::Accept(name) => (name, |engine, token, id| engine.order(id).accept(token)),
+            Command::Accept(name) => (name, |engine, token, id| engine.order(id).accept(token, false)),
+            Command::AcceptNow(name) => (name, |engine, token, id| engine.order(id).accept(token, true)),
             Command::Rollback(name) => (name, |engine, token, id| engine.order(id).want_rollback(token)),
             Command::Resume(name) => (name, Engine::resume),
             Command::Rehearse(name) => (name, |engine, token, id| engine.hooks().rehearse(token, id)),

@@ -93,6 +93,13 @@ impl Orders {
         last_asked
     }
 
+    /// Looks anew whether what waits for a window may be installed.
+    pub(crate) fn judge_windows(&mut self) {
+        for state in &mut self.states {
+            state.shut_until = None;
+        }
+    }
+
     /// What happened to the installed files while no process ran is found at a start, without a call. With
     /// very many orders the looks follow one another.
     pub(crate) fn look_at_all(&mut self, now: Time) {

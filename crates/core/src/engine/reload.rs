@@ -110,6 +110,7 @@ impl Engine {
             look_from: None,
             probe_from: None,
             hold_until: None,
+            shut_until: None,
             removed: false,
             quiet: false,
             tally: Tally::default(),
@@ -156,6 +157,9 @@ impl Engine {
                     self.hooks().drop_hooks(id);
                 }
             }
+        }
+        if old.windows != config.windows || old.freezes != config.freezes {
+            self.orders.judge_windows();
         }
         self.add_orders();
         self.give_up_adopted(&written);
@@ -243,10 +247,9 @@ impl Engine {
             }
         }
         let files = before.settings.files != after.settings.files || before.copies != after.copies;
-        if files
-            && self.orders.state(id).record.installed.is_some()
-            && self.orders.state(id).record.phase != Phase::Collected
-        {
+        self.orders.state_mut(id).shut_until = None;
+        let record = &self.orders.state(id).record;
+        if files && record.installed.is_some() && (record.phase != Phase::Collected || record.is_held()) {
             self.orders.state_mut(id).pending.look = true;
         }
         if self.orders.state(id).busy != Busy::Calling {

@@ -17,8 +17,8 @@ use crate::engine::finding::FindingKind;
 use crate::engine::install::InstalledFile;
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::{
-    Announced, Debt, Domains, Former, Generation, Heard, ProbeRecord, ProbeRollback, Probed, Pushed, Served,
-    Trouble,
+    Announced, Debt, Domains, Former, Generation, Heard, Held, ProbeRecord, ProbeRollback, Probed, Pushed,
+    Served, Trouble,
 };
 
 const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
@@ -155,6 +155,9 @@ fn full() -> OrderRecord {
         trouble: Some(Box::new(Trouble { text: "disk full".into(), tries: 18, next: Time(19) })),
         drift: Some("cert.pem was changed".into()),
         lost: Some("readers do not find chain.pem".into()),
+        held: Some(Box::new(held())),
+        at_once: Some(Fingerprint::from_bytes([2; 32])),
+        revoked: Some(Fingerprint::from_bytes([3; 32])),
         uncovered: Box::new(["mail.example.com".into()]),
         leafless: true,
     }
@@ -172,6 +175,10 @@ fn notice() -> Notice {
         failures: 3,
         retry: Some(Time(25)),
     }
+}
+
+fn held() -> Held {
+    Held { leaf: Fingerprint::from_bytes([5; 32]), serial: "0c".into(), not_after: 24, since: 23 }
 }
 
 /// As [`full`].
@@ -449,10 +456,19 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         ("waiting", Phase::Waiting),
     ];
     let phases = phases.map(|(name, phase)| (name, OrderRecord { phase, ..fresh() }));
-    let unprobed = OrderRecord { probed: None, alarms: Vec::new(), ..full() };
+    let unprobed =
+        OrderRecord { probed: None, alarms: Vec::new(), held: None, at_once: None, revoked: None, ..full() };
     let alarmed = OrderRecord { alarms: vec![alarm()], ..fresh() };
+    let held = OrderRecord {
+        phase: Phase::Collected,
+        held: Some(Box::new(held())),
+        at_once: Some(Fingerprint::from_bytes([2; 32])),
+        revoked: Some(Fingerprint::from_bytes([3; 32])),
+        ..fresh()
+    };
     let probed = OrderRecord { probed: Some(Box::new(probed())), ..fresh() };
-    let others = [("alarmed", alarmed), ("full", unprobed), ("probed", probed), ("sparse", sparse)];
+    let others =
+        [("alarmed", alarmed), ("full", unprobed), ("held", held), ("probed", probed), ("sparse", sparse)];
     phases.into_iter().chain(others).collect()
 }
 

@@ -198,6 +198,16 @@ impl Order<'_> {
         if self.is_in_place(&bundle) {
             return self.nothing_new(bundle);
         }
+        if self.keeps_waiting(&bundle) {
+            self.state.pending.look = self.state.record.installed.is_some();
+            self.set_due();
+            let text = format!("nothing newer than the certificate that waits; {}", self.next_poll());
+            return self.log(Level::Info, NoteKind::Guarded, text);
+        }
+        if self.state.record.is_held() {
+            let text = "a newer certificate takes the place of the one that waits for a window";
+            self.note(Level::Info, NoteKind::Held, text.into());
+        }
         self.set_bundle(Bundle::Unjudged(bundle));
         self.state.record.trouble = None;
         self.state.pending.look = false;
@@ -210,6 +220,10 @@ impl Order<'_> {
     fn stop(&mut self, trigger: Trigger, text: String, advice: &str) {
         self.state.record.due = None;
         self.state.record.reissue = None;
+        if trigger == Trigger::Revoked {
+            self.state.record.revoked =
+                self.state.record.installed.as_ref().map(|installed| installed.fingerprint);
+        }
         if matches!(trigger, Trigger::Rejected | Trigger::Revoked) && !self.state.record.rollback {
             // Certificates on hold or in quarantine are now useless. A rollback that the operator asked for continues.
             let state = &mut *self.state;

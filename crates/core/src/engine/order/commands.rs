@@ -1,5 +1,6 @@
 //! Commands for one order.
 
+use crate::cert::Fingerprint;
 use crate::engine::id::Token;
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
@@ -58,6 +59,7 @@ impl Order<'_> {
         if let Some(trouble) = &record.trouble {
             lines.push(format!("trouble: {}", trouble.text));
         }
+        lines.extend(self.waits_for());
         for debt in record.owed() {
             let outcome = debt.outcome.as_deref().unwrap_or("not tried yet");
             lines.push(format!("hook {} is owed: {outcome}", debt.hook));
@@ -66,7 +68,7 @@ impl Order<'_> {
         lines.join("\n")
     }
 
-    pub(crate) fn accept(&mut self, token: Token) {
+    pub(crate) fn accept(&mut self, token: Token, now: bool) {
         let name = self.state.name.clone();
         let state = &mut *self.state;
         let record = &mut state.record;
@@ -82,13 +84,20 @@ impl Order<'_> {
             let text = format!("{name} is waiting for installation, not for acceptance: {}", trouble.text);
             return self.outbox.reply(token, false, &text);
         }
+        if let Some(held) = record.held.as_ref().map(|held| held.leaf).filter(|_| record.is_held()) {
+            return self.accept_held(token, held, now);
+        }
         if record.staged.is_some() || record.phase == Phase::Collected {
             return self.outbox.reply(token, false, &being_deployed(&name));
         }
         let is_known = record.phase == Phase::Quarantined && !record.leafless;
         let leaf = state.bundle.certificates().filter(|_| is_known);
         if let Some(leaf) = leaf.and_then(|bundle| bundle.first()) {
-            record.accepted = Some(leaf.fingerprint());
+            let leaf = leaf.fingerprint();
+            record.accepted = Some(leaf);
+            if now {
+                record.at_once = Some(leaf);
+            }
             state.pending.verify = true;
             state.hold_until = None;
             let text = "the operator accepted the quarantined certificate";
@@ -124,6 +133,9 @@ impl Order<'_> {
         };
         // Rolled back from: collected again, then installed.
         record.accepted = Some(rolled_back);
+        if now {
+            record.at_once = Some(rolled_back);
+        }
         self.forget_probe_rollback();
         let text = "the operator accepted the rolled-back certificate again";
         self.note(Level::Info, NoteKind::Accepted, text.into());
@@ -135,6 +147,22 @@ impl Order<'_> {
             return self.outbox.reply(token, false, &text);
         }
         self.ask_now(token);
+    }
+}
+
+impl Order<'_> {
+    /// Its certificate waits for a window: only the word for now is an answer to that.
+    fn accept_held(&mut self, token: Token, leaf: Fingerprint, now: bool) {
+        if !now {
+            let name = &self.state.name;
+            let text = format!("{name}: nothing to accept; {}", self.waits_for().unwrap_or_default());
+            return self.outbox.reply(token, false, &text);
+        }
+        self.hurry(leaf);
+        let text = "the operator wants the certificate that waits for a window installed now";
+        self.note(Level::Warn, NoteKind::Accepted, text.into());
+        self.outbox.save_first();
+        self.wait_for(token, false);
     }
 }
 

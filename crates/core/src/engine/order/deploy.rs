@@ -31,6 +31,10 @@ impl Order<'_> {
         state.pending.verify = verify;
         state.pending.quarantine &= matches!(bundle, Bundle::Unjudged(_) | Bundle::Refused(_));
         state.hold_until = None;
+        state.shut_until = None;
+        let holds =
+            |leaf| bundle.certificates().is_some_and(|all| all.iter().any(|one| one.fingerprint() == leaf));
+        state.record.held.take_if(|held| !holds(held.leaf));
         state.bundle = bundle;
         if std::mem::replace(&mut state.record.bundled, kept) || kept {
             self.outbox.unsaved.bundles.insert(self.id);
@@ -42,6 +46,7 @@ impl Order<'_> {
         let certificates = self.state.bundle.certificates().cloned().unwrap_or_default();
         self.state.bundle = Bundle::Passed(certificates, Box::new(material));
         self.state.hold_until = None;
+        self.state.shut_until = None;
     }
 
     /// The same certificates are verified again, even if they passed before.
@@ -82,6 +87,7 @@ impl Order<'_> {
                 self.state.look_from = None;
                 Effect::Inspect(Box::new(self.inspection(InspectPurpose::Look)))
             }
+            Work::Stage if self.is_held_back() => return,
             Work::Stage => Effect::Stage(Box::new(self.staging())),
             Work::Quarantine => {
                 self.state.pending.quarantine = false;
@@ -257,6 +263,8 @@ impl Order<'_> {
             state.record.rolled_back_from.filter(|_| old == Some(generation.fingerprint))
         };
         state.record.accepted = None;
+        state.record.at_once.take_if(|leaf| *leaf == generation.fingerprint);
+        state.record.revoked = state.record.revoked.filter(|leaf| *leaf == generation.fingerprint);
         state.record.warned = 0;
         state.record.drift = None;
         state.record.lost = None;
@@ -265,7 +273,7 @@ impl Order<'_> {
         state.pending.sweep = true;
         self.prepare_probes(is_newer, accepted, rolled_back);
         self.revocation_answered(rolled_back);
-        self.drop_bundle();
+        self.wait_on();
         self.note(Level::Info, NoteKind::Installed, text);
         if !left.is_empty() {
             let text = format!(

@@ -38,7 +38,7 @@ impl Order<'_> {
     /// Reports the warnings that are due; of several that were missed, one.
     pub(crate) fn warn_of_expiry(&mut self) {
         let record = &self.state.record;
-        let Some(installed) = record.installed.as_deref() else { return };
+        let Some(installed) = record.installed.as_deref().filter(|_| !record.is_held()) else { return };
         let due = |stage: &u8| warning_at(installed, *stage).is_some_and(|at| at <= self.now.unix());
         let warned = (record.warned..EXPIRY_WARNINGS).take_while(due).last().map(|stage| stage + 1);
         let Some(warned) = warned else { return };

@@ -34,6 +34,7 @@ pub(crate) fn become_another(record: &mut OrderRecord, order: &config::Order, ha
     record.lost.clone_from(&old.lost);
     record.uncovered.clone_from(&old.uncovered);
     record.warned = old.warned;
+    record.revoked = old.revoked;
     record.debts.clone_from(&old.debts);
     remember_former(record, &old);
 }

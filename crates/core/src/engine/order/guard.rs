@@ -144,7 +144,7 @@ impl Order<'_> {
     pub(crate) fn schedule_look(&mut self) {
         let state = &mut *self.state;
         let record = &state.record;
-        let rests = record.installed.is_some() && record.staged.is_none() && record.phase.is_polled();
+        let rests = record.installed.is_some() && record.staged.is_none() && record.is_polled();
         state.pending.look |= rests && !state.pending.verify;
     }
 

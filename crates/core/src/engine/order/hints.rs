@@ -55,7 +55,7 @@ impl Order<'_> {
     pub(crate) fn want_poll(&mut self) {
         let state = &*self.state;
         let record = &state.record;
-        if !record.phase.is_polled() || state.urgent || record.hint().is_some() {
+        if !record.is_polled() || state.urgent || record.hint().is_some() {
             return;
         }
         let idle = record.pushed.as_ref().map_or(0, |pushed| pushed.idle).min(MAX_DOUBLINGS);
@@ -106,6 +106,7 @@ impl Order<'_> {
         let now = self.now;
         let record = &mut self.state.record;
         let leaf = record.installed.as_ref().map(|installed| installed.fingerprint);
+        self.state.shut_until = None;
         let known = record.pushed().revocation.take();
         let news = known.is_none();
         record.pushed().revocation = Some(Announced {

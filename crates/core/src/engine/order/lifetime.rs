@@ -47,7 +47,8 @@ pub(crate) fn unwarned_term(record: &OrderRecord) -> Option<i64> {
 /// When the next warning is due.
 pub(crate) fn next_warning(record: &OrderRecord, now: Now) -> Option<Time> {
     let installed = record.installed.as_deref()?;
-    let expiry = warning_at(installed, record.warned);
+    // One that waits for a window comes in time.
+    let expiry = warning_at(installed, record.warned).filter(|_| !record.is_held());
     let term = unwarned_term(record).map(|end| end - TERM_WARNING);
     Some(now.time_of([expiry, term].into_iter().flatten().min()?))
 }

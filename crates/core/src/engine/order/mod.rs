@@ -23,6 +23,7 @@ pub(crate) mod rollback;
 pub(crate) mod state;
 pub(crate) mod unread;
 pub(crate) mod verdict;
+pub mod window;
 
 use crate::config;
 use crate::config::Config;

@@ -49,11 +49,14 @@ impl Order<'_> {
         let at = self.now.wall_of(polled).div_euclid(1000);
         let waited = polled.since(record.waiting_since);
         let class = record.heard.as_ref().and_then(|heard| heard.class());
-        let guard = schedule::guarded(cadence, lifetime::is_near(record.installed.as_deref(), at));
+        let is_urgent = !record.is_held() && lifetime::is_near(record.installed.as_deref(), at);
+        let guard = schedule::guarded(cadence, is_urgent);
         let delay = match record.phase {
             Phase::Attention | Phase::Rejected | Phase::Revoked => return None,
             // Without a guard nothing installed is asked about, whatever the last answer was.
-            Phase::Guarding | Phase::Deploying | Phase::Collected if record.installed.is_some() => {
+            Phase::Guarding | Phase::Deploying | Phase::Collected
+                if record.installed.is_some() || record.is_held() =>
+            {
                 let guard = guard?;
                 if record.failures > 0 {
                     schedule::backed_off(cadence, record.failures).min(guard)

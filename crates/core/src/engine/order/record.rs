@@ -107,6 +107,15 @@ pub struct OrderRecord {
     /// repaired.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<Box<str>>,
+    /// The certificate that waits for a window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<Box<Held>>,
+    /// A certificate that the operator wants installed whatever the windows say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at_once: Option<Fingerprint>,
+    /// The installed certificate, if the vendor has revoked it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<Fingerprint>,
     /// Names that a certificate before covered and the installed one does not, until the operator accepts that.
     #[serde(default, skip_serializing_if = "is_default")]
     pub uncovered: Box<[Box<str>]>,
@@ -150,6 +159,9 @@ impl OrderRecord {
             trouble: None,
             drift: None,
             lost: None,
+            held: None,
+            at_once: None,
+            revoked: None,
             uncovered: Box::default(),
             leafless: false,
         }
@@ -202,7 +214,7 @@ impl OrderRecord {
 impl OrderRecord {
     /// From when on a push notification wants it polled, unless polling has ended meanwhile.
     pub fn hint(&self) -> Option<Time> {
-        self.pushed.as_ref()?.hinted.filter(|_| self.phase.is_polled())
+        self.pushed.as_ref()?.hinted.filter(|_| self.is_polled())
     }
 
     /// When it should be polled next, apart from its account.
@@ -361,6 +373,20 @@ impl Generation {
     pub fn life(&self) -> i64 {
         self.not_after - self.not_before
     }
+}
+
+/// A verified certificate that waits for a window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// SHA-256 of it.
+    pub leaf: Fingerprint,
+    /// Its serial number, lower-case hexadecimal.
+    pub serial: Box<str>,
+    /// UNIX seconds.
+    pub not_after: i64,
+    /// Since when it waits, UNIX seconds.
+    pub since: i64,
 }
 
 /// A hook that is owed, or was done for the current generation.

@@ -17,7 +17,9 @@ impl Order<'_> {
         if state.record.installed.is_none() {
             return self.outbox.reply(token, false, &format!("{name} has nothing installed"));
         }
-        if state.record.staged.is_some() || state.record.phase == Phase::Collected {
+        if state.record.staged.is_some()
+            || (state.record.phase == Phase::Collected && !state.record.is_held())
+        {
             return self.outbox.reply(token, false, &being_deployed(&name));
         }
         if state.pending.broken {

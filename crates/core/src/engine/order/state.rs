@@ -110,6 +110,8 @@ pub(crate) struct OrderState {
     pub(crate) probe_from: Option<Time>,
     /// Until when a certificate that is not yet valid is waited for.
     pub(crate) hold_until: Option<Time>,
+    /// Until when no window is open for what is collected, as far as is known.
+    pub(crate) shut_until: Option<Time>,
     /// The configuration no longer has it.
     pub(crate) removed: bool,
     /// This process does not act on it.
@@ -134,9 +136,18 @@ impl OrderState {
         if self.pending.verify && !self.bundle.is_none() {
             return Some((self.hold_until.unwrap_or(Time::MIN).max(retry), Work::Verify));
         }
-        if record.phase == Phase::Collected && self.bundle.material().is_some() {
-            return Some((retry, Work::Stage));
+        let is_ready = record.phase == Phase::Collected && self.bundle.material().is_some();
+        let stage = is_ready.then(|| (retry.max(self.shut_until.unwrap_or(Time::MIN)), Work::Stage));
+        if self.shut_until.is_none() && stage.is_some() {
+            return stage;
         }
+        // While it waits for a window, what is installed is looked after.
+        [stage, self.upkeep()].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// What is owed to the installed certificate.
+    fn upkeep(&self) -> Option<(Time, Work)> {
+        let record = &self.record;
         if self.pending.look {
             return Some((Time::MIN, Work::Look));
         }
@@ -150,7 +161,8 @@ impl OrderState {
             return Some((Time::MIN, Work::Sweep));
         }
         // Not while another certificate is on its way, nor before its hooks have worked.
-        let settled = record.phase != Phase::Collected && record.standing() == Standing::Installed;
+        let settled = (record.phase != Phase::Collected || record.is_held())
+            && record.standing() == Standing::Installed;
         self.probe_from.filter(|_| settled && !self.quiet).map(|from| (from, Work::Probe))
     }
 
@@ -162,7 +174,7 @@ impl OrderState {
         if self.urgent {
             return Some(Time::MIN);
         }
-        let due = self.record.due.filter(|_| self.record.phase.is_polled());
+        let due = self.record.due.filter(|_| self.record.is_polled());
         let wanted = [self.record.hint(), due].into_iter().flatten().min().filter(|_| !self.quiet);
         wanted.filter(|wanted| horizon.is_none_or(|horizon| *wanted <= horizon))
     }
