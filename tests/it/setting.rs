@@ -10,6 +10,8 @@ use rcgen::KeyPair;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::status::schema;
+
 pub const LOGIN: &str = "tester";
 /// Searched for in everything that the daemon leaves behind, so it must not occur by chance.
 pub const PASSWORD: &str = "cAnArY&p+s=%w0rd";
@@ -200,10 +202,12 @@ impl Setting {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    /// `status --json`.
+    /// `status --json`, which keeps what its schema promises.
     pub fn status(&self) -> Value {
         let output = self.command(&["status", "--json"]).output().unwrap();
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output).1))
+        let status = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(&output).1));
+        schema::keeps(&status);
+        status
     }
 
     /// One order of `status --json`.

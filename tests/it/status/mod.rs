@@ -2,6 +2,8 @@
 
 /// Colours, on a terminal and elsewhere.
 mod colours;
+/// What `status --json` promises.
+pub mod schema;
 /// The table, as wide and as high as the screen.
 mod screen;
 /// The picture that is drawn again and again.
