@@ -88,6 +88,16 @@ pub struct Daemon {
     lost: bool,
     /// When that was last checked while there was nothing to save.
     looked: Option<Time>,
+    pub onlooker: Option<Box<dyn Onlooker>>,
+}
+
+/// Somebody at a terminal, who sees what becomes of it.
+pub trait Onlooker: std::fmt::Debug {
+    /// These records hold from now on.
+    fn saved(&mut self, changes: &Changes, now: Now);
+
+    /// Looks; how long until it wants to look again.
+    fn look(&mut self, now: Now) -> Duration;
 }
 
 impl Daemon {
@@ -110,6 +120,7 @@ impl Daemon {
             watchdog: sd_notify::watchdog_enabled().map(|interval| interval / 3),
             lost: false,
             looked: None,
+            onlooker: None,
         }
     }
 
@@ -137,6 +148,7 @@ impl Daemon {
             if self.watchdog.is_some() {
                 telemetry::alive();
             }
+            let look = self.onlooker.as_mut().map_or(SLICE, |onlooker| onlooker.look(clock::now()));
             let nap = match &goal {
                 Goal::Settled(Some(wait)) => {
                     self.nap().min((start.time + *wait).since(clock::now().time).max(MILLISECOND))
@@ -150,7 +162,7 @@ impl Daemon {
                 },
                 event = self.effects.next() => self.handle(event),
                 news = self.textfile.next() => self.find(news),
-                () = sleep(nap) => self.handle(Event::Woke),
+                () = sleep(nap.min(look)) => self.handle(Event::Woke),
             }
         }
         answers.abort();
@@ -367,6 +379,9 @@ impl Daemon {
                     if let Err(error) = self.store.save(&changes) {
                         let dropped = effects.collect();
                         return self.unsaved(changes, dropped, error.to_string());
+                    }
+                    if let Some(onlooker) = &mut self.onlooker {
+                        onlooker.saved(&changes, clock::now());
                     }
                     compared = true;
                 }

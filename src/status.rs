@@ -3,6 +3,7 @@
 //! Built from the configuration and the state file, so it is right while the daemon is down.
 
 mod absent;
+mod brief;
 mod explain;
 mod exposition;
 mod findings;
@@ -34,6 +35,7 @@ use certcollectd_core::engine::time::{Now, Time, day, rfc3339};
 use certcollectd_core::engine::vitals::Vitals;
 
 pub use absent::Absent;
+pub use brief::{Brief, Pressing};
 pub use explain::{Explanation, HistoryEntry};
 pub use exposition::Exposition;
 pub use findings::Found;

@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use crate::terminal;
+use crate::terminal::{self, progress::Aside};
 use certcollectd_core::config::{Log, LogFormat, count};
 use certcollectd_core::engine::note::{Level, Note};
 use certcollectd_core::engine::tally::Summary;
@@ -29,7 +29,7 @@ pub fn start_logging(log: &Log) {
         .unwrap_or_else(|| log.level.clone());
     let filter = targets(&wanted).unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
     let quiet = targets(QUIET).expect("targets and levels");
-    let base = || fmt::layer().with_writer(std::io::stderr).with_target(false);
+    let base = || fmt::layer().with_writer(|| Aside).with_target(false);
     // In text the message says it all; the fields repeat it for machines.
     let text = || base().with_ansi(terminal::has_colours(&std::io::stderr()));
     let sentence = || {

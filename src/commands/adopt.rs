@@ -31,6 +31,7 @@ use crate::sources::{clock, control};
 use crate::takeover::entry::{copy_lines, entry, hooks, lacking_lines};
 use crate::takeover::plan::{Number, Plan, Planned, PlannedCopy, plan};
 use crate::takeover::{self, Server, Survey};
+use crate::terminal::progress::Progress;
 use certcollectd_core::cert::san::covers;
 use certcollectd_core::cert::{Fingerprint, PublicKeys};
 use certcollectd_core::config::{Config, KeySource, count};
@@ -65,7 +66,10 @@ pub fn adopt(path: &Path, wish: Wish<'_>) -> Result<(), Exit> {
         [] => usual()?,
         paths => paths.to_vec(),
     };
+    let progress = Progress::new("reading", 0);
+    progress.stage("what is served");
     let survey = survey(&paths);
+    drop(progress);
     let installed = config.map(installed).unwrap_or_default();
     let plan = plan(&survey, config, &installed, &listed, account.as_deref(), clock::now().unix());
     print(&shown(&plan, &survey, config));
@@ -541,7 +545,9 @@ fn names(list: &serde_json::Value) -> impl Iterator<Item = String> {
 fn lay_out_all(config: &Config, wanted: &[Wanted<'_>]) -> (Vec<Takeover>, BTreeSet<String>) {
     let mut takeovers = Vec::new();
     let mut refused = BTreeSet::new();
+    let progress = Progress::new("taking over", wanted.len());
     for (known, order) in wanted {
+        progress.step();
         match take(config, known, order) {
             Ok(takeover) => takeovers.push(takeover),
             Err(error) => {

@@ -28,6 +28,7 @@ use crate::effects::store::presence::Trust;
 use crate::effects::store::save::foreign_owner;
 use crate::effects::{access, preflight};
 use crate::sources::{clock, control, files, watch};
+use crate::terminal::progress::Progress;
 use certcollectd_core::config::{
     Account, Action, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity, count,
 };
@@ -77,9 +78,12 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
     if let Some(source) = config.push.as_ref().and_then(|push| push.password.as_ref()) {
         check_secret(source, |_| None, ("[push]", "the password"), &Key::top("push"), &mut report);
     }
+    let progress = Progress::new("checking", config.orders.len());
     for order in &config.orders {
         check_keys(order, &mut report);
+        progress.step();
     }
+    progress.stage("files and hooks");
     asked::look(&config, |about, text, help| report.warning(about, text, help));
     check_anchors(&config, &mut report);
     for hook in &config.hooks {
@@ -87,15 +91,19 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
     }
     check_state_dir(&config, &mut report);
     check_textfile(&config, &mut report);
+    progress.stage("permissions");
     let service = check_rights(&found.sources, &config, &mut report);
+    progress.stage("directories");
     let hindrances =
         if service.is_some() { write_test::run_for_another(&config) } else { write_test::run(&config) };
     for problem in hindrances {
         report.error(problem.about, problem.error.to_string(), "");
     }
     if login && report.count(Level::Error) == 0 {
+        progress.stage("logins");
         check_logins(path, &config, &mut report);
     }
+    drop(progress);
     let located = locate::located(&found.sources, &report.findings);
     let text = located.paragraphs(&found.sources, print::has_colours());
     if !text.is_empty() {

@@ -16,6 +16,7 @@ pub mod follow;
 pub mod generate;
 pub mod health;
 pub mod init;
+mod live;
 mod load;
 mod lookout;
 mod manual;

@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::exit::Exit;
 use crate::effects::errno::cause;
-use crate::terminal;
+use crate::terminal::{self, progress::aside};
 
 /// Output was lost. Sticky: half of an output is none.
 static LOST: AtomicBool = AtomicBool::new(false);
@@ -77,7 +77,7 @@ pub fn fail(exit: Exit, text: &str) -> Exit {
 /// Prints an error.
 pub fn print_error(text: &str) {
     tell_machine(text);
-    let _ = writeln!(io::stderr(), "{text}");
+    let _ = aside(|| writeln!(io::stderr(), "{text}"));
 }
 
 /// Keeps an error for the JSON document, with `--json`.

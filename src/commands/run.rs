@@ -8,10 +8,11 @@ use tokio::sync::mpsc;
 
 use super::block_on::block_on;
 use super::exit::Exit;
+use super::live::Live;
 use super::lookout;
 use super::prepare::{give_up, listen_to_signals, prepare};
 use super::store::{UNSAVED, load_engine, open_store, take_lock};
-use crate::daemon::{Daemon, Goal};
+use crate::daemon::{Daemon, Goal, Onlooker};
 use crate::effects::store::save::Store;
 use crate::sources::files::LoadedConfig;
 use crate::sources::{INBOX, clock, control, http, push, watch};
@@ -85,7 +86,10 @@ pub fn once(path: &Path, wait: Option<Duration>) -> Result<(), Exit> {
             engine.poll_only_until(clock::now().time);
         }
         lookout::once(&Arc::new(found));
-        let outcome = Daemon::new(engine, store, inbox).run(Goal::Settled(wait)).await;
+        let live = Live::new(engine.config(), engine.records(), wait, clock::now());
+        let mut daemon = Daemon::new(engine, store, inbox);
+        daemon.onlooker = live.map(|live| Box::new(live) as Box<dyn Onlooker>);
+        let outcome = daemon.run(Goal::Settled(wait)).await;
         let summary = outcome.summary;
         if outcome.unsaved {
             Err(give_up(Exit::Failed, UNSAVED))

@@ -1,6 +1,7 @@
 //! What a terminal can show: whether in colour, and how much of it.
 
 pub mod full_screen;
+pub mod progress;
 
 use std::io::IsTerminal;
 use std::os::fd::AsFd;

@@ -2,6 +2,8 @@
 
 /// Colours, on a terminal and elsewhere.
 mod colours;
+/// What is drawn while something lasts.
+mod live;
 /// What `status --json` promises.
 pub mod schema;
 /// The table, as wide and as high as the screen.
