@@ -257,7 +257,10 @@ impl Daemon {
                 // The requester may have gone away.
                 let _ = sender.send(self.snapshot());
             }
-            Message::Ping(sender) => _ = sender.send(self.vitals()),
+            Message::Ping(sender) => {
+                self.look_at_store();
+                let _ = sender.send(self.vitals());
+            }
             Message::Finding { text, holds } => self.find(vec![(text, holds)]),
             Message::Command(command, sender) => self.command(command, sender),
         }
