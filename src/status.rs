@@ -236,9 +236,20 @@ pub struct AccountStatus {
 
 impl Status {
     pub fn new(config: &Config, loaded: &Loaded, now: Now) -> Status {
+        Status::some(config, loaded, now, |_| true)
+    }
+
+    /// One order and its account only.
+    pub fn one(config: &Config, loaded: &Loaded, now: Now, name: &str) -> Status {
+        let mut status = Status::some(config, loaded, now, |order| *order.name == *name);
+        status.keep(name);
+        status
+    }
+
+    fn some(config: &Config, loaded: &Loaded, now: Now, wanted: impl Fn(&Order) -> bool) -> Status {
         let blank = AccountRecord::default();
         let account = |name: &str| loaded.accounts.get(name).unwrap_or(&blank);
-        let orders = config.orders.iter().map(|order| {
+        let orders = config.orders.iter().filter(|order| wanted(order)).map(|order| {
             let record = loaded.orders.get(&order.name).map(|known| &known.record);
             OrderStatus::new(config, order, record, account(&order.account), now)
         });

@@ -67,8 +67,7 @@ impl Explanation {
         history: Vec<HistoryEntry>,
         now: Now,
     ) -> Option<Explanation> {
-        let mut status = Status::new(config, loaded, now);
-        status.keep(name);
+        let mut status = Status::one(config, loaded, now, name);
         let order = status.orders.pop()?;
         let account = status.accounts.into_iter().find(|account| account.name == order.account);
         let record = loaded.orders.get(name).map(|known| &known.record);
