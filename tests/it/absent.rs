@@ -91,7 +91,7 @@ fn orders_that_vanish_are_warned_of_until_they_are_forgotten() {
     setting.start_again().until_up(2);
     setting.until("it listens again", |setting| setting.log().matches("[http] listens").count() == 2);
     let http = address_of(&setting, "[http]");
-    setting.until("the page says so", |_| get(&http, "/").contains("`certcollectd forget shop`"));
+    setting.until("the page says so", |_| get(&http, "/").contains("<code>certcollectd forget shop</code>"));
     assert!(get(&http, "/metrics").contains("certcollectd_orders_absent 1\n"));
     assert!(
         setting.log().contains("WARN 1 order is installed but no longer configured"),
