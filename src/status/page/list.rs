@@ -202,8 +202,9 @@ fn remarks(order: &OrderStatus) -> Vec<String> {
     let said = order.vendor.as_ref().map(|vendor| vendor.text.clone());
     let waiting = match order.phase {
         Phase::Waiting => Some(said.unwrap_or_else(|| "not asked yet".into())),
-        Phase::Collected => Some("collected, and not in place yet".into()),
-        Phase::Deploying
+        Phase::Collected if order.window.is_none() => Some("collected, and not in place yet".into()),
+        Phase::Collected
+        | Phase::Deploying
         | Phase::Guarding
         | Phase::Quarantined
         | Phase::Attention
@@ -218,5 +219,6 @@ fn remarks(order: &OrderStatus) -> Vec<String> {
     let term = order.subscription().filter(|_| !is_found(FindingKind::SubscriptionEnding));
     let names = order.certificate.as_ref().map(|known| listed(known.names.iter().map(String::as_str)));
     let name = names.or_else(|| order.fqdn.clone()).map(|names| format!("for {names}"));
-    [waiting, back, served, term, name].into_iter().flatten().collect()
+    let window = order.window.as_ref().map(|window| window.brief().to_owned());
+    [waiting, window, back, served, term, name].into_iter().flatten().collect()
 }

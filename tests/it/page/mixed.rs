@@ -5,7 +5,7 @@ use std::sync::Arc;
 use certcollectd::status::Status;
 use certcollectd_core::api::{OrderRef, Untrusted};
 use certcollectd_core::cert::Fingerprint;
-use certcollectd_core::config::{Config, OnProbeFailure, Order, Probe, Target};
+use certcollectd_core::config::{Clock, Config, Day, OnProbeFailure, Order, Probe, Target, Window, Zone};
 use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::probe::{Presented, ProbeAnswer};
@@ -66,6 +66,11 @@ pub fn world() -> World {
     for (at, host) in [(1, "10.0.0.7"), (9, "10.0.0.8")] {
         world::change(&mut config.orders[at], |settings| settings.probes = Box::new([probe(host)]));
     }
+    let clock = |text| Clock::read(text).unwrap();
+    let (days, zone) = (vec![Day::Tue], Zone::named("Europe/Berlin").unwrap());
+    let night = Window { name: "night".into(), days, from: clock("02:00"), to: clock("05:00"), zone };
+    config.windows.push(night.into());
+    world::change(&mut config.orders[7], |settings| settings.windows = Box::new(["night".into()]));
     config.orders[6].domains = ["www.example.com", "example.com"].map(Into::into).into();
     let mut world = World::new(config);
     let failed = HookResult::Failed {
@@ -90,6 +95,7 @@ pub fn world() -> World {
         ("mail", 61, ""),
         ("status-page", 12, ""),
         ("wiki", 70, &*term),
+        ("new-site", 80, ""),
         ("cdn", 48, ""),
         ("api", 33, ""),
         ("blog", 77, ""),

@@ -84,6 +84,7 @@ fn a_row_has_what_is_wrong_and_the_command_that_comes_next() {
         "ssl 100000014 on second",
         "served at 1 address",
         "No certificate yet",
+        "installs Tue 02:00 in window night",
         "valid from 2026-11-18 to 2027-02-16, 86 days left",
     ] {
         assert!(page.contains(part), "{part}: {page}");
