@@ -10,6 +10,8 @@ use serde_json::Value;
 
 use crate::world::{self, World};
 
+const PAGE: &str = "../../docs/monitoring.md";
+
 fn file(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/monitoring").join(name);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -68,6 +70,7 @@ fn each_kind_of_finding_has_its_alert() {
                 "{kind} is about {about}"
             );
         }
+        assert!(file(PAGE).contains(&format!("`{kind}`")), "{kind} is in {PAGE}");
         let test = format!("alertname: {}\n", value(rule, "alert"));
         assert!(file("alerts.test.yaml").contains(&test), "{kind} is tested");
     }
@@ -77,7 +80,7 @@ fn each_kind_of_finding_has_its_alert() {
 fn no_series_is_named_that_does_not_exist() {
     let families = families();
     assert!(families.len() > 30, "{families:?}");
-    for name in ["alerts.yaml", "alerts.test.yaml", "dashboard.json"] {
+    for name in ["alerts.yaml", "alerts.test.yaml", "dashboard.json", PAGE] {
         let unknown: Vec<_> = named(&file(name)).difference(&families).cloned().collect();
         assert!(unknown.is_empty(), "{name} names {unknown:?}");
     }
