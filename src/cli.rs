@@ -13,8 +13,8 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 
 use crate::commands::exit::Exit;
 use crate::commands::{
-    adopt, bridge, check, complete, doctor, domains, explain, follow, generate, health, init, order, print,
-    run, smime, status, watch,
+    adopt, bridge, check, complete, doctor, domains, explain, follow, forecast, generate, health, init,
+    order, print, run, smime, status, watch,
 };
 #[cfg(feature = "sandbox")]
 use crate::commands::{demo, sandbox};
@@ -201,6 +201,16 @@ enum Command {
     #[command(after_help = "Example: certcollectd explain www\n\n\
         Exit codes: 0 shown, 1 the state cannot be read or was removed, 2 usage error, or shown although the configuration is invalid.")]
     Explain(Named),
+    /// Forecast the next 400 days: what happens by itself, and what somebody must do by when
+    #[command(after_help = "Example: certcollectd forecast\n\n\
+        From lifetimes, product terms, windows and the limits that public certificates are issued under; works while the \
+        daemon is down. docs/forecast.md says what it supposes.\n\
+        Exit codes: 0 shown, 1 the state cannot be read or was removed, 2 usage error, or shown although the configuration is invalid.")]
+    Forecast {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Ask the vendor for the state of each domain of an order (GetMDCDomainDetails)
     #[command(
         after_help = "Examples: certcollectd domains www\n          certcollectd domains --order 123456789 --account main"
@@ -453,6 +463,7 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
         Command::Forget { name, json } => order::forget(config, name, json),
         Command::Follow(arguments) => follow::follow(&arguments),
         Command::Bridge { unit, command } => bridge::bridge(unit.as_deref(), &command),
+        Command::Forecast { json } => forecast::forecast(config, json),
         Command::Explain(Named { name, json }) => explain::explain(config, &name, json),
         Command::Domains { name, order, account, json } => {
             let number = order.unwrap_or_default();

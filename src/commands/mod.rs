@@ -13,6 +13,7 @@ pub mod domains;
 pub mod exit;
 pub mod explain;
 pub mod follow;
+pub mod forecast;
 pub mod generate;
 pub mod health;
 pub mod init;

@@ -18,12 +18,13 @@ const DAEMON: [(&str, &[&str]); 11] = [
     ("cli", &["commands", "effects", "terminal"]),
     ("main", &[]),
 ];
-const CORE: [(&str, &[&str]); 7] = [
+const CORE: [(&str, &[&str]); 8] = [
     ("api", &[]),
     ("cert", &[]),
     ("config", &["api", "cert", "follow"]),
     ("engine", &["api", "cert", "config"]),
     ("follow", &["api"]),
+    ("forecast", &["api", "config", "engine"]),
     ("state", &["api", "cert", "config", "engine"]),
     ("words", &[]),
 ];

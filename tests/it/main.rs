@@ -41,6 +41,8 @@ mod earlier;
 mod engine;
 /// A companion in a web server's container, and the daemon.
 mod follow;
+/// What will happen when.
+mod forecast;
 /// `check --fragment FILE`: one included file by itself.
 mod fragment;
 /// Order number, certificate ID, base order number: one of them, end to end.

@@ -15,7 +15,7 @@ fn setting() -> Setting {
 }
 
 /// Every command that prints without a daemon or a call.
-const PRINTERS: [&[&str]; 11] = [
+const PRINTERS: [&[&str]; 13] = [
     &["--help"],
     &["--version"],
     &["status", "--help"],
@@ -26,6 +26,8 @@ const PRINTERS: [&[&str]; 11] = [
     &["status", "--watch"],
     &["explain", "www"],
     &["explain", "www", "--json"],
+    &["forecast"],
+    &["forecast", "--json"],
     &["completions", "bash"],
 ];
 

@@ -11,6 +11,7 @@
 //! | [`config`] | [`api`], [`cert`], [`follow`] |
 //! | [`engine`] | [`api`], [`cert`], [`config`] |
 //! | [`follow`] | [`api`] |
+//! | [`forecast`] | [`api`], [`config`], [`engine`] |
 //! | [`state`] | all of them |
 //! | `words` | – |
 
@@ -24,4 +25,5 @@ pub mod cert;
 pub mod config;
 pub mod engine;
 pub mod follow;
+pub mod forecast;
 pub mod state;
