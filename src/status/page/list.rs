@@ -20,7 +20,7 @@ const ALERTS: usize = 12;
 const FINDINGS: usize = 2;
 
 /// The way from this page to itself.
-const HOME: &str = "./";
+pub(super) const HOME: &str = "./";
 
 impl Status {
     /// The part of the list that is asked for.

@@ -53,7 +53,9 @@ impl Frame<'_> {
                 body {
                     a.skip href={ "#" (id) } { (skip) }
                     header {
-                        p.brand { a href=(self.home) { "certcollectd" } }
+                        p.brand {
+                            a href=(self.home) { "certcollectd" @if self.home != list::HOME { ": all orders" } }
+                        }
                         (header)
                     }
                     main { (main) }

@@ -2,9 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::parts::{badge, bar, clipped, commands, date, left, mark, moment, pager, prose, urgent};
+use super::parts::{badge, bar, clipped, commands, date, exactly, left, mark, moment, pager, prose, urgent};
 use super::{Frame, Shown, View};
-use crate::status::{CertificateStatus, Explanation, HistoryEntry, HookStatus, OrderStatus, ProbeStatus};
+use crate::status::{
+    CertificateStatus, Explanation, HistoryEntry, HookState, HookStatus, OrderStatus, ProbeStatus,
+};
 
 /// Names, addresses and hooks of an order that are shown.
 const SHOWN: usize = 50;
@@ -163,7 +165,7 @@ fn hooks(hooks: &[HookStatus]) -> Markup {
                         li {
                             b { (hook.hook) } " for " (hook.event) ": " (hook.state) ", " (tries(hook.tries))
                             @if let Some(next) = &hook.next_try { ", the next at " (moment(next)) }
-                            @if let Some(last) = &hook.last { p.said { (prose(last, 400)) } }
+                            @if let Some(last) = hook.last.as_ref().filter(|_| hook.state != HookState::Done) { p.said { (prose(last, 400)) } }
                         }
                     }
                 }
@@ -205,7 +207,7 @@ fn event(line: &HistoryEntry) -> Markup {
     };
     html! {
         li {
-            span.dim { (moment(&line.at)) } " "
+            span.dim { (exactly(&line.at)) } " "
             span { @if let Some(mark) = level { (badge(mark)) " " } (prose(&line.text, 500)) }
         }
     }

@@ -68,6 +68,11 @@ pub(super) fn moment(time: &str) -> Markup {
     html! { time datetime=(time) { (short.as_deref().unwrap_or(time)) " UTC" } }
 }
 
+/// The same to the second.
+pub(super) fn exactly(time: &str) -> Markup {
+    html! { time datetime=(time) { (time.replacen('T', " ", 1).replacen('Z', " UTC", 1)) } }
+}
+
 /// Its day.
 pub(super) fn date(time: &str) -> Markup {
     html! { time datetime=(time) { (day(time)) } }

@@ -203,7 +203,7 @@ fn an_order_has_a_page_with_what_explain_says() {
             let line = line.replace('`', "");
             assert!(said.contains(&line[..line.len().min(150)]), "{line}: {said}");
         }
-        assert!(page.contains("<a href=\"../\">certcollectd</a>"), "{page}");
+        assert!(page.contains("<a href=\"../\">certcollectd: all orders</a>"), "{page}");
         let unread = known.page("2026-11-21T14:32:00Z", false, View::default());
         assert!(unread.contains("It cannot be read now"), "{unread}");
     }
