@@ -1,6 +1,7 @@
-//! `check`: the form that answers are asked for in, and orders whose certificate nothing pins.
+//! `check`: the form that answers are asked for in, orders whose certificate nothing pins, and names that probes ask for.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use crate::config::locate::Key;
 use certcollectd_core::config::Config;
@@ -17,6 +18,20 @@ pub(super) fn look(config: &Config, mut warn: impl FnMut(Key, String, &str)) {
                     "order {name}: nothing pins its certificate: with a typo in the number, someone else's is installed"
                 ),
                 "name its domains, or its key_file or csr_file",
+            );
+        }
+        for probe in &order.settings.probes {
+            // For an address no name is sent.
+            let is_other = |name: &&str| name.parse::<IpAddr>().is_err() && !order.expects(name);
+            let Some(asked) = probe.server_name.as_deref().filter(is_other) else { continue };
+            warn(
+                Key::order(name, &["probe", "server_name"]).with(asked),
+                format!(
+                    "order {name}: the probe of {} asks for {asked}, which domains does not cover",
+                    probe.connect
+                ),
+                "correct server_name, or add the name to domains; asked for another name, a server may show another \
+                 certificate, which counts as a failure",
             );
         }
         let product = order.settings.product;

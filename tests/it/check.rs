@@ -483,3 +483,32 @@ fn where_nobody_can_become_another_user_the_volume_is_given_away() {
     assert!(text.contains(&remedy) && text.contains("or run the container as user 4000123"), "{text}");
     assert!(text.contains("name a new directory in it as state_dir"), "{text}");
 }
+
+#[test]
+fn a_probe_that_asks_for_a_name_of_no_certificate_here() {
+    let mut setting = Setting::new();
+    let spec = OrderSpec::new(Product::Ssl, "1", &["www.example.com"]);
+    let probe = |name: &str| {
+        format!(
+            "[[order.probe]]\nconnect = \"127.0.0.1:443\"\nserver_name = \"{name}\"\n[order.verify]\ntrust = \"off\""
+        )
+    };
+    let domains = "domains = [\"www.example.com\", \"*.shop.example.com\"]";
+    let mut said = |keys: &str, name: &str| {
+        setting.clear_tables();
+        setting.order("www", spec.clone(), &format!("key_file = \"$DIR/key.pem\"\n{keys}\n{}", probe(name)));
+        setting.write_configuration();
+        setting.call(&["check"])
+    };
+    for covered in ["www.example.com", "a.shop.example.com", "127.0.0.1"] {
+        let (code, said) = said(domains, covered);
+        assert!(code == 0 && said.contains("0 warnings"), "{covered}: {said}");
+    }
+    assert!(said("", "other.example.com").1.contains("0 warnings"), "nothing says what it is for");
+    for other in ["example.com", "shop.example.com", "a.b.shop.example.com"] {
+        let (code, said) = said(domains, other);
+        let sentence =
+            format!("order www: the probe of 127.0.0.1:443 asks for {other}, which domains does not cover");
+        assert!(code == 0 && said.contains(&sentence) && said.contains("server_name = "), "{other}: {said}");
+    }
+}

@@ -25,6 +25,8 @@ pub use template::{Template, TemplateError, Variable};
 pub use window::{Clock, Day, Freeze, FreezeError, Window, Zone};
 
 use crate::api::{OrderRef, Product, Response};
+use crate::cert::SanName;
+use crate::cert::san::covers;
 pub use crate::cert::{Policy, Severity};
 
 /// The whole configuration, after all included files were read and all names were resolved.
@@ -173,6 +175,16 @@ pub struct Order {
 }
 
 impl Order {
+    /// Whether a certificate for its domains covers a name, as far as they say it.
+    pub fn expects(&self, name: &str) -> bool {
+        let san = |domain: &str| match domain.parse() {
+            Ok(address) => SanName::Ip(address),
+            Err(_) => SanName::Dns(domain.to_owned()),
+        };
+        let names: Vec<SanName> = self.domains.iter().map(|domain| san(domain)).collect();
+        names.is_empty() || covers(&names, name)
+    }
+
     /// Whether nothing says what the certificate must be for: any certificate of the number is installed.
     pub fn is_unpinned(&self) -> bool {
         self.domains.is_empty() && self.key == KeySource::None
