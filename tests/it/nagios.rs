@@ -72,6 +72,18 @@ fn the_worst_that_can_be_said_of_an_order_decides() {
 }
 
 #[test]
+fn a_certificate_that_is_over_is_said_in_the_past() {
+    let mut world = World::new(world::config(&["www"]));
+    let key = rcgen::KeyPair::generate().unwrap();
+    let leaf = certs::leaf(&key, &["www.example.com"], START - 77 * 86_400, START + 13 * 86_400);
+    world.say("www", [Say::Body(200, certs::issued(&leaf))]);
+    world.pass(16 * DAY);
+    let (worst, line) = later(&world, 0);
+    assert_eq!(worst, Verdict::Critical);
+    assert!(line.contains("www has a certificate that ended 3 days ago"), "{line}");
+}
+
+#[test]
 fn where_the_daemon_never_ran_nothing_is_known() {
     let mut setting = Setting::new();
     setting.order("www", OrderSpec::new(Product::Ssl, "1", &["www.example.com"]), "");

@@ -2,6 +2,7 @@
 //! alert and message.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,7 @@ use crate::engine::order::lifetime::{TERM_WARNING, last_days, near};
 use crate::engine::order::names;
 use crate::engine::order::record::{Heard, Mood, OrderRecord, ProbeRecord, Probed, order_number};
 use crate::engine::order::window::margin_begins;
-use crate::engine::time::{Now, Time, day, rfc3339};
+use crate::engine::time::{Now, Time, day, in_words, rfc3339};
 use crate::engine::vitals::Vitals;
 
 const DAY: i64 = 24 * 3600;
@@ -331,12 +332,14 @@ pub fn of_order(
         let is_waiting = same.is_some_and(OrderRecord::is_held) && now.unix() < margin;
         if left <= near(life) && !is_waiting {
             let urgency = if left <= last_days(life) { Urgency::Critical } else { Urgency::Warning };
-            find(
-                FindingKind::Expiring,
-                urgency,
-                format!("has {} left", count(left.div_euclid(DAY), "day")),
-                "",
-            );
+            let what = match left {
+                1.. => format!("has {} left", count(left.div_euclid(DAY), "day")),
+                _ => {
+                    let ago = in_words(Duration::from_secs(left.unsigned_abs()));
+                    format!("has a certificate that ended {ago} ago")
+                }
+            };
+            find(FindingKind::Expiring, urgency, what, "");
         }
     }
     let failing = record.owed().filter(|debt| debt.outcome.is_some());
