@@ -87,6 +87,19 @@ pub(super) fn wrapped(text: &str, columns: Option<usize>, indent: usize) -> Stri
     lines
 }
 
+/// Of a text in lines, the first ones; an ellipsis stands for the rest.
+pub(super) fn first_lines(text: &str, columns: Option<usize>, most: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    let Some((last, before)) = lines.get(..most).and_then(<[&str]>::split_last) else {
+        return text.to_owned();
+    };
+    if lines.len() == most {
+        return text.to_owned();
+    }
+    let last = shortened(&format!("{last} {ELLIPSIS}"), columns.unwrap_or(usize::MAX));
+    before.iter().map(|line| format!("{line}\n")).collect::<String>() + &last
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +134,14 @@ mod tests {
         }
         assert_eq!(cuts[9], "a…");
         assert_eq!(cuts[10], r"a\u{202e}…", "{cuts:?}");
+    }
+
+    #[test]
+    fn what_is_below_the_first_lines_is_an_ellipsis() {
+        assert_eq!(first_lines("a\nb\nc", Some(9), 2), "a\nb …");
+        assert_eq!(first_lines("a\nbbb\nc", Some(3), 2), "a\nbb…");
+        assert_eq!(first_lines("a\nb", Some(9), 2), "a\nb");
+        assert_eq!(first_lines("a", Some(9), 2), "a");
     }
 
     #[test]

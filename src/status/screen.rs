@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 
-use super::fit::{shortened, width, wrapped};
+use super::fit::{first_lines, shortened, width, wrapped};
 use super::table::{self, HEADINGS};
 use super::{Need, OrderStatus, Status};
 use certcollectd_core::engine::finding::Urgency;
@@ -24,6 +24,8 @@ const NOTE: usize = 48;
 const NAME_SHARE: usize = 3;
 /// So many lines of orders are shown, however low the screen is.
 const LEAST_LINES: usize = 6;
+/// So many lines of what concerns no single order are shown.
+const LEAST_OF_NOTICE: usize = 2;
 
 /// Not on a screen, every order is shown.
 const ALL_OF_THEM: &str = "certcollectd status | less";
@@ -50,13 +52,27 @@ struct Layout {
 impl Status {
     /// What each order does, what else needs somebody, the next command, and a line that sums up.
     pub fn table(&self, screen: &Screen) -> String {
-        let head = self.lost(screen);
-        let notices = self.notices();
-        let notices = notices.iter().map(|(_, notice)| format!("\n{}\n", wrapped(notice, screen.columns, 0)));
-        let notices = notices.collect::<String>();
         let plain = Screen { colours: false, ..*screen };
-        let taken = [&head, &notices, &self.foot(&plain)].map(|text| screen.lines(text)).iter().sum();
-        head + &self.orders_on(screen, taken) + &notices + &self.foot(screen)
+        let head = self.lost(screen);
+        let ends = screen.lines(&head) + screen.lines(&self.foot(&plain));
+        let room = screen.rows.map(|rows| rows.saturating_sub(ends + LEAST_LINES + 2));
+        let taken = ends + screen.lines(&self.notices_on(&plain, room));
+        let orders = self.orders_on(screen, taken);
+        head + &orders + &self.notices_on(screen, room) + &self.foot(screen)
+    }
+
+    /// What concerns no single order, each in as many lines as there are for it.
+    fn notices_on(&self, screen: &Screen, room: Option<usize>) -> String {
+        let notices = self.notices();
+        // One line before each is empty.
+        let each = room.map_or(usize::MAX, |room| (room / notices.len().max(1)).saturating_sub(1));
+        let each = each.max(LEAST_OF_NOTICE);
+        let shown = notices.iter().map(|(urgency, notice)| {
+            let text = first_lines(&wrapped(notice, screen.columns, 0), screen.columns, each);
+            let (first, rest) = text.split_at(text.find('\n').unwrap_or(text.len()));
+            format!("\n{}{rest}\n", screen.paint(urgency.map_or(Style::new(), style_of), first))
+        });
+        shown.collect()
     }
 
     /// The next command, if one is needed, and the line that sums up.
@@ -117,10 +133,9 @@ fn more(orders: &[&OrderStatus], screen: &Screen) -> String {
     let counts = Need::ALL.map(|need| (of(need), need));
     let counts = counts.into_iter().filter(|(count, _)| *count > 0);
     let counts: Vec<String> = counts.map(|(count, need)| format!("{count} {need}")).collect();
-    let (all, counts) = (orders.len(), counts.join(", "));
-    let line = format!("{all} more ({counts}): {ALL_OF_THEM}");
+    let line = format!("{}: {ALL_OF_THEM}", counts.join(", ").replacen(' ', " more ", 1));
     let is_long = screen.columns.is_some_and(|columns| width(&line) > columns);
-    let line = if is_long { format!("{all} more: {ALL_OF_THEM}") } else { line };
+    let line = if is_long { format!("{} more: {ALL_OF_THEM}", orders.len()) } else { line };
     screen.paint(QUIET, &line) + "\n"
 }
 

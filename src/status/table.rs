@@ -11,24 +11,21 @@ use super::screen::Screen;
 use std::time::Duration;
 
 use certcollectd_core::config::count;
-use certcollectd_core::engine::finding::{Finding, FindingKind};
+use certcollectd_core::engine::finding::{Finding, FindingKind, Urgency};
 use certcollectd_core::engine::order::phase::Phase;
 use certcollectd_core::engine::time::{day, in_words};
 
 pub(super) const HEADINGS: [&str; 5] = ["ORDER", "PHASE", "NEXT POLL", "CERTIFICATE", "NOTE"];
 
 impl Status {
-    /// What concerns no single order, each with its class on the page.
-    pub(super) fn notices(&self) -> Vec<(&'static str, String)> {
-        let vitals = self.vitals.as_ref();
-        let unsaved = vitals.and_then(|vitals| {
-            Some(format!("{}; the log and `certcollectd check` say why", vitals.unsaved()?))
-        });
-        let here = vitals.into_iter().flat_map(|vitals| vitals.findings.iter().cloned());
-        let here = unsaved.into_iter().chain(here).chain(self.told_absent());
-        let mut notices = accounts(&self.accounts);
-        notices.extend(here.map(|notice| ("attention", notice)));
-        notices
+    /// What concerns no single order; without an urgency it needs nobody.
+    pub(super) fn notices(&self) -> Vec<(Option<Urgency>, String)> {
+        let here = self.of_daemon().into_iter();
+        // That comes before everything else.
+        let here = here.filter(|finding| finding.kind != FindingKind::StateLost);
+        let here = here.map(|finding| (Some(finding.urgency), finding.text));
+        let absent = self.told_absent().map(|notice| (Some(Urgency::Warning), notice));
+        accounts(&self.accounts).into_iter().chain(here).chain(absent).collect()
     }
 }
 
@@ -148,7 +145,7 @@ fn in_full(order: &OrderStatus, finding: &Finding) -> String {
     full.unwrap_or_else(|| what.to_owned())
 }
 
-fn accounts(accounts: &[AccountStatus]) -> Vec<(&'static str, String)> {
+fn accounts(accounts: &[AccountStatus]) -> Vec<(Option<Urgency>, String)> {
     let mut notices = Vec::new();
     for account in accounts.iter().filter(|account| account.state != AccountState::Open) {
         let word = if account.state == AccountState::Closed { "since" } else { "until" };
@@ -159,14 +156,15 @@ fn accounts(accounts: &[AccountStatus]) -> Vec<(&'static str, String)> {
         let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
         let (name, state) = (&account.name, account.state);
         let notice = format!("account {name} is {state} {word} {when}: {reason}{advice}");
-        notices.push((state.as_str(), notice));
+        let urgency = account.findings.first().map(|finding| finding.urgency);
+        notices.push((urgency, notice));
     }
     let replacements = accounts.iter().flat_map(|account| &account.replacements);
-    notices.extend(replacements.map(|replacement| ("attention", replacement.clone())));
+    notices.extend(replacements.map(|replacement| (Some(Urgency::Warning), replacement.clone())));
     for account in accounts {
         if let Some(announced) = &account.revocation_announced {
-            let class = if announced.proven { "closed" } else { "paused" };
-            notices.push((class, stranger(account, announced)));
+            let urgency = if announced.proven { Urgency::Critical } else { Urgency::Warning };
+            notices.push((Some(urgency), stranger(account, announced)));
         }
     }
     notices

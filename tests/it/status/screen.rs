@@ -1,4 +1,5 @@
 use certcollectd::status::{Screen, Status};
+use certcollectd_core::engine::vitals::Vitals;
 use insta::assert_snapshot;
 use rcgen::KeyPair;
 use unicode_width::UnicodeWidthStr;
@@ -144,4 +145,33 @@ fn one_order_is_told_in_full_however_narrow() {
     let wide = text.lines().find(|line| line.width() > 40);
     assert_eq!(wide, None, "{text}");
     assert!(words(&text).contains("next: certcollectd explain customer-0002"), "{text}");
+}
+
+#[test]
+fn an_account_leaves_room_for_orders_and_is_told_in_full_where_there_is_more() {
+    let mut world = World::new(world::config(&["www", "mail"]));
+    world.say("www", [Say::text("errorCode=-16&errorMessage=Incorrect+login+details")]);
+    world.pass(HOUR);
+    let status = Status::new(&world.config, &world.load(), world.now);
+    let (low, high) = (status.table(&screen(40, 16)), status.table(&screen(40, 60)));
+    assert!(low.lines().count() < 16, "{low}");
+    for shown in [&low, &high] {
+        let at = |what: &str| shown.find(what).unwrap_or_else(|| panic!("{what}: {shown}"));
+        assert!(at("www ") < at("account main is closed"), "{shown}");
+        assert!(at("account main is closed") < at("resume --account main"), "{shown}");
+        assert!(shown.ends_with("1 needs you · 2 wait · 0 in order\n"), "{shown}");
+    }
+    let tells_all = |shown: &str| shown.split_whitespace().any(|word| word == "through");
+    assert!(tells_all(&high) && !tells_all(&low), "{low}{high}");
+}
+
+#[test]
+fn what_fails_here_is_named_where_it_counts() {
+    let world = World::new(world::config(&[]));
+    let status = Status::new(&world.config, &world.load(), world.now);
+    let vitals = Vitals { misconfigured: true, ..Vitals::default() };
+    let shown = status.with(&vitals).table(&screen(80, 24));
+    assert!(shown.contains("no order is configured"), "{shown}");
+    assert!(shown.contains("the configuration was changed and is invalid"), "{shown}");
+    assert!(shown.ends_with("2 need you · 0 wait · 0 in order\n"), "{shown}");
 }
