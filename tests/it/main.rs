@@ -110,5 +110,7 @@ mod terminal;
 mod told;
 /// The state taken away from under a daemon at work.
 mod vanish;
+/// A freeze and the real binary.
+mod windows;
 /// A world for the engine: clock, vendor, disk, hooks and state, all of them able to fail.
 mod world;
