@@ -74,7 +74,7 @@ impl Sim {
     pub(super) fn chaos(&mut self) {
         let name = *self.dice.pick(&ORDERS);
         let day = usize::try_from((self.world.now.time.0 - 1_000_000) / 86_400_000).unwrap() + 1;
-        match self.dice.below(21) {
+        match self.dice.below(22) {
             0 => self.kill("at random"),
             // A clock that is set and a power cut before that was saved: nobody could know of both.
             1 if self.world.rows.offsets.get(&self.world.boot.to_string())
@@ -173,6 +173,7 @@ impl Sim {
                 self.note(format!("vendor: slower than anybody waits for {} s", long.as_secs()));
                 self.deaf_until = self.world.now.time + long;
             }
+            20 => self.hurry(),
             _ => self.edit(name),
         }
     }

@@ -11,6 +11,8 @@
 mod chaos;
 /// The vendor's side.
 mod vendor;
+/// Installations at their time.
+mod windows;
 /// Calls that nobody hears of any more.
 mod wire;
 
@@ -132,6 +134,9 @@ struct Sim {
     /// Logins that the vendor refused, heard or not.
     refused_logins: u64,
     words: u64,
+    /// What was put into place while a window was open, and in spite of that.
+    opened: u64,
+    forced: u64,
     kills: u64,
     swaps: HashMap<&'static str, Vec<String>>,
     ran_well: HashMap<String, u32>,
@@ -174,6 +179,7 @@ fn config(seed: u64) -> Config {
             }
         });
     }
+    windows::add(&mut config, seed);
     config
 }
 
@@ -220,6 +226,8 @@ impl Sim {
             late: 0,
             refused_logins: 0,
             words: 0,
+            opened: 0,
+            forced: 0,
             kills: 0,
             swaps: HashMap::new(),
             ran_well: HashMap::new(),
@@ -313,6 +321,7 @@ impl Sim {
     }
 
     fn begin(&mut self, effect: Effect) {
+        self.look_at_window(&effect);
         let latency = match &effect {
             Effect::Call(_) => Duration::from_millis(50 + self.dice.below(20_000)),
             Effect::RunHook(_) | Effect::Tell(_) => Duration::from_millis(self.dice.below(60_000)),
@@ -478,6 +487,8 @@ impl Sim {
             refused: self.refused_logins,
             kills: self.kills,
             installed,
+            opened: self.opened,
+            forced: self.forced,
             hooks: self.world.ran.len() as u64,
         }
     }
@@ -535,12 +546,14 @@ fn the_promises_hold_in_every_world() {
             all.refused += one.refused;
             all.kills += one.kills;
             all.installed += one.installed;
+            all.opened += one.opened;
+            all.forced += one.forced;
             all.hooks += one.hooks;
         }
     });
     println!(
-        "PROOF-FIGURE {seeds} worlds of {days} days: {} calls, {} of them late, {} refused logins, {} kills, {} installations, {} hook runs, no promise broken",
-        all.calls, all.late, all.refused, all.kills, all.installed, all.hooks
+        "PROOF-FIGURE {seeds} worlds of {days} days: {} calls, {} of them late, {} refused logins, {} kills, {} installations, {} outside a window for a reason, {} hook runs, no promise broken",
+        all.calls, all.late, all.refused, all.kills, all.installed, all.forced, all.hooks
     );
     // A world in which nothing happens keeps every promise.
     assert!(
@@ -549,6 +562,8 @@ fn the_promises_hold_in_every_world() {
             && all.refused > 5 * seeds
             && all.kills > 10 * seeds
             && all.installed > 5 * seeds
+            && all.opened > seeds
+            && all.forced > seeds / 8
             && all.hooks > 10 * seeds,
         "{all:?}"
     );
@@ -562,5 +577,7 @@ struct Totals {
     refused: u64,
     kills: u64,
     installed: u64,
+    opened: u64,
+    forced: u64,
     hooks: u64,
 }
