@@ -42,7 +42,8 @@ pub fn print(text: &str) -> bool {
 /// Bypasses the library's buffer, which drops errors at the end of the process.
 fn write(text: &str) -> io::Result<()> {
     let out = io::stdout().lock();
-    File::from(out.as_fd().try_clone_to_owned()?).write_all(text.as_bytes())
+    let mut file = File::from(out.as_fd().try_clone_to_owned()?);
+    aside(|| file.write_all(text.as_bytes()))
 }
 
 /// Records the result of a write to standard output; `true` if it succeeded. A closed pipe is no

@@ -17,7 +17,7 @@ const NEXT_LINE: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(250);
 
 const COUNTED: &str = "{prefix} {bar:20} {pos} of {len}";
-const UNCOUNTED: &str = "{prefix} {spinner} {msg}";
+const UNCOUNTED: &str = "{prefix} {msg} {spinner}";
 
 /// What is drawn at the moment: what else goes to standard error must go around it.
 static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
@@ -27,7 +27,7 @@ pub fn is_drawable() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// Does something that writes to standard error, without tearing what is drawn there.
+/// Does something that writes to the terminal, without tearing what is drawn there.
 pub fn aside<T>(write: impl FnOnce() -> T) -> T {
     let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match drawn {

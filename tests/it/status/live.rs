@@ -70,6 +70,9 @@ fn check_shows_what_takes_long() {
     assert!(shown.contains("checking") && shown.contains("logins"), "{shown:?}");
     let (_, end) = shown.rsplit_once("logins").unwrap();
     assert!(end.contains("2 orders, 1 account, 0 hooks: 0 errors"), "{shown:?}");
+    // It is cleared before another line begins.
+    let is_torn = |(at, _): (usize, _)| !shown[..at].ends_with("\u{1b}[2K") && !shown[..at].ends_with("\r\n");
+    assert!(!shown.match_indices("account main: the login").any(is_torn), "{shown:?}");
     let (code, said) = setting.call(&["check", "--login"]);
     assert!(code == 0 && !said.contains("checking"), "{said}");
 }
