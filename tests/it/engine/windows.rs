@@ -12,6 +12,7 @@ use certcollectd_core::engine::time::Now;
 
 use super::{certificate, issued, with_hook};
 use crate::certs;
+use crate::status::schema;
 use crate::world::{self, DAY, HOUR, Say, World};
 
 // The world begins on Friday, 20 November 2026, at 09:12 UTC.
@@ -372,6 +373,7 @@ fn a_freeze_is_shown() {
     assert_eq!(window.opens.as_deref(), Some("2027-01-01T00:00:00Z"));
     assert_eq!(window.freeze.as_deref(), Some("2026-11-01/2026-12-31"));
     assert_eq!(window.brief(), "installs 2027-01-01 after the freeze");
+    schema::keeps(&serde_json::from_str(&status.json()).unwrap());
 }
 
 #[test]
