@@ -16,8 +16,9 @@ use crate::effects::install::in_place;
 use crate::effects::store::load::{HistoryLine, Reader};
 use crate::status::page::{self, View};
 use crate::status::{Explanation, Exposition, HistoryEntry, Status};
-use certcollectd_core::config::Http;
+use certcollectd_core::config::{Config, Http};
 use certcollectd_core::engine::time::rfc3339;
+use certcollectd_core::forecast;
 
 /// Timeout for an answer of the loop, and for a look at the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -25,7 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const NO_ANSWER: &str = "the loop does not answer";
 
 /// What is served; the page for people comes first.
-const PATHS: [&str; 6] = ["/", "/orders/NAME", "/metrics", "/healthz", "/readyz", "/api/v1/status"];
+const PATHS: [&str; 7] =
+    ["/", "/orders/NAME", "/forecast", "/metrics", "/healthz", "/readyz", "/api/v1/status"];
 
 /// What an answer takes besides the loop's.
 struct Server {
@@ -74,6 +76,14 @@ impl Server {
             _ => {
                 let view = View::of(request.uri.query().unwrap_or_default());
                 match order {
+                    None if path == "/forecast" => {
+                        let write = move || {
+                            let forecast =
+                                forecast::forecast(&snapshot.config, &snapshot.loaded, clock::now());
+                            page::forecast(&forecast, view)
+                        };
+                        self.write(write, html).await
+                    }
                     Some(name) => self.order(snapshot, name, view).await,
                     None => self.write(move || status(&snapshot).page(view), html).await,
                 }
@@ -114,7 +124,8 @@ impl Server {
             let (now, is_read) = (clock::now(), history.is_some());
             let history = history.unwrap_or_default();
             let explanation = Explanation::new(&snapshot.config, &snapshot.loaded, &name, history, now)?;
-            Some(explanation.page(&rfc3339(now.unix()), is_read, view))
+            let alone = alone(&snapshot.config, &name);
+            Some(explanation.page(&forecast::forecast(&alone, &snapshot.loaded, now), is_read, view))
         };
         self.write(write, |page| match page {
             Some(page) => html(page),
@@ -149,6 +160,13 @@ impl Server {
             "{first} was installed and is no longer in place{more}; `certcollectd status` says what is done about it"
         ))
     }
+}
+
+/// The configuration with no other order.
+fn alone(config: &Config, name: &str) -> Config {
+    let mut config = config.clone();
+    config.orders.retain(|order| *order.name == *name);
+    config
 }
 
 fn html(page: String) -> Answer {

@@ -30,7 +30,7 @@ CONTRAST = """(() => {
   while (walk.nextNode()) {
     const text = walk.currentNode.data.trim(), e = walk.currentNode.parentElement;
     if (!text || !e.checkVisibility()) continue;
-    const back = behind(e), fore = rgb(getComputedStyle(e).color);
+    const back = behind(e), look = getComputedStyle(e), fore = rgb(e instanceof SVGElement ? look.fill : look.color);
     if (!back || fore[3] != 1) { bad.push(`${text}: its colours cannot be told`); continue }
     const [a, b] = [light(fore), light(back)].sort((a, b) => b - a), ratio = (a + .05) / (b + .05);
     seen++; if (ratio < LEAST) bad.push(`${text}: ${ratio.toFixed(2)}`);
@@ -129,7 +129,7 @@ browser = Browser()
 try:
     browser.tell("Log.enable")
     worst = min(STATUS["orders"], key=need)["name"]
-    for path in "/", "/?page=2", "/?show=needs-you", f"/orders/{worst}", "/orders/nobody-has-this-name":
+    for path in "/", "/?page=2", "/?show=needs-you", f"/orders/{worst}", "/forecast", "/orders/nobody-has-this-name":
         for width in WIDTHS:
             for scheme in SCHEMES:
                 browser.shape(width, scheme, script=False)

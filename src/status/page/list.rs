@@ -20,7 +20,7 @@ const ALERTS: usize = 12;
 const FINDINGS: usize = 2;
 
 /// The way from this page to itself.
-pub(super) const HOME: &str = "./";
+const HOME: &str = "./";
 
 impl Status {
     /// The part of the list that is asked for.
@@ -46,6 +46,7 @@ impl Status {
         let frame = Frame {
             title: &summary.to_string(),
             home: HOME,
+            is_list: true,
             skip: ("orders", "Skip to the orders"),
             shown: Some(Shown {
                 at: &self.at,

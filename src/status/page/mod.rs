@@ -1,6 +1,7 @@
 //! The status as pages for a browser: a list of the orders, and each order on a page of its own. No script; what is
 //! shown is escaped by its type.
 
+mod ahead;
 mod list;
 mod order;
 mod parts;
@@ -9,6 +10,7 @@ mod view;
 
 use maud::{DOCTYPE, Markup, html};
 
+pub use ahead::forecast;
 pub use order::no_order;
 pub use style::policy;
 pub use view::View;
@@ -20,6 +22,7 @@ const AGAIN: u32 = 60;
 struct Frame<'a> {
     title: &'a str,
     home: &'a str,
+    is_list: bool,
     skip: (&'a str, &'a str),
     shown: Option<Shown<'a>>,
 }
@@ -54,7 +57,7 @@ impl Frame<'_> {
                     a.skip href={ "#" (id) } { (skip) }
                     header {
                         p.brand {
-                            a href=(self.home) { "certcollectd" @if self.home != list::HOME { ": all orders" } }
+                            a href=(self.home) { "certcollectd" @if !self.is_list { ": all orders" } }
                         }
                         (header)
                     }
@@ -79,7 +82,7 @@ fn footer(shown: &Shown<'_>, home: &str) -> Markup {
                 }
             }
             p {
-                "An order by its name: " code { "/orders/NAME" } ". For machines: "
+                a href={ (home) "forecast" } { "What is to come" } ". An order by its name: " code { "/orders/NAME" } ". For machines: "
                 a href={ (home) "metrics" } { "metrics" } ", "
                 a href={ (home) "api/v1/status" } { "status as JSON" } "."
             }

@@ -2,11 +2,14 @@
 
 use maud::{Markup, html};
 
+use super::ahead::timeline;
 use super::parts::{badge, bar, clipped, commands, date, exactly, left, mark, moment, pager, prose, urgent};
 use super::{Frame, Shown, View};
 use crate::status::{
     CertificateStatus, Explanation, HistoryEntry, HookState, HookStatus, OrderStatus, ProbeStatus,
 };
+use certcollectd_core::engine::time::rfc3339;
+use certcollectd_core::forecast::Forecast;
 
 /// Names, addresses and hooks of an order that are shown.
 const SHOWN: usize = 50;
@@ -17,8 +20,8 @@ const LINES: usize = 50;
 const HOME: &str = "../";
 
 impl Explanation {
-    /// As it was at `at`, RFC 3339. Of the view only the page counts: that of the history, if that could be read.
-    pub fn page(&self, at: &str, is_read: bool, view: View) -> String {
+    /// With what is to come for this order. Of the view only the page counts: that of the history, if that could be read.
+    pub fn page(&self, forecast: &Forecast, is_read: bool, view: View) -> String {
         let order = &self.order;
         let pages = self.history.len().div_ceil(LINES).max(1);
         let view = View { page: view.page.min(pages), show: None, ..view };
@@ -38,14 +41,16 @@ impl Explanation {
                 (clipped(&status.name, 100)) " " (status.value) ": " (status.means)
             }))
             } }
+            (timeline(forecast))
             (self.past(is_read, view, pages))
         };
         let frame = Frame {
             title: &format!("{}: {}", order.name, mark(order).1),
             home: HOME,
+            is_list: false,
             skip: ("now", "Skip to how it stands"),
             shown: Some(Shown {
-                at,
+                at: &rfc3339(forecast.from),
                 live: view.live,
                 other: &View { live: !view.live, ..view }.link(&order.name),
             }),
@@ -73,8 +78,13 @@ impl Explanation {
 
 /// What is said of a name that no order has. The name is not repeated.
 pub fn no_order() -> String {
-    let frame =
-        Frame { title: "No such order", home: HOME, skip: ("now", "Skip to what to do"), shown: None };
+    let frame = Frame {
+        title: "No such order",
+        home: HOME,
+        is_list: false,
+        skip: ("now", "Skip to what to do"),
+        shown: None,
+    };
     let main = html! {
         p #now tabindex="-1" { "No order of that name is configured here. " a href=(HOME) { "All orders" } }
     };

@@ -5,8 +5,10 @@ mod served;
 
 use certcollectd::status::page::{View, no_order, policy};
 use certcollectd::status::{Explanation, HistoryEntry, Need, Status};
+use certcollectd_core::config::Config;
 use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::vitals::Vitals;
+use certcollectd_core::forecast::{Event, Who, forecast};
 
 use crate::certs;
 use crate::world::{self, DAY, HOUR, START, Say, World};
@@ -173,8 +175,9 @@ fn foreign_text_is_text() {
         Explanation::new(&world.config, &world.load(), name, lines, world.now).unwrap()
     };
     let mut pages = vec![status(&world).with(&vitals).page(View::default())];
+    let ahead = forecast(&world.config, &world.load(), world.now);
     for name in &names[..2] {
-        pages.push(explained(name).page("2026-11-20T09:12:00Z", true, View::default()));
+        pages.push(explained(name).page(&ahead, true, View::default()));
     }
     for page in pages {
         assert!(page.contains("&lt;script&gt;"), "{page}");
@@ -196,7 +199,8 @@ fn an_order_has_a_page_with_what_explain_says() {
         };
         let history: Vec<HistoryEntry> = history.map(|note| entry(&note.text)).collect();
         let known = Explanation::new(&config, &loaded, name, history, world.now).unwrap();
-        let page = known.page("2026-11-21T14:32:00Z", true, View::default());
+        let ahead = forecast(&alone(&config, name), &loaded, world.now);
+        let page = known.page(&ahead, true, View::default());
         let said = text_of(&page);
         let history = known.history.iter().map(|line| &line.text);
         for line in known.standing.iter().chain(&known.next).chain(history) {
@@ -204,8 +208,43 @@ fn an_order_has_a_page_with_what_explain_says() {
             assert!(said.contains(&line[..line.len().min(150)]), "{line}: {said}");
         }
         assert!(page.contains("<a href=\"../\">certcollectd: all orders</a>"), "{page}");
-        let unread = known.page("2026-11-21T14:32:00Z", false, View::default());
+        let unread = known.page(&ahead, false, View::default());
         assert!(unread.contains("It cannot be read now"), "{unread}");
+    }
+}
+
+fn alone(config: &Config, name: &str) -> Config {
+    let mut config = config.clone();
+    config.orders.retain(|order| *order.name == *name);
+    config
+}
+
+#[test]
+fn what_is_to_come_is_drawn_and_told() {
+    let (config, loaded, world) = mixed::many(12);
+    let ahead = forecast(&config, &loaded, world.now);
+    let page = certcollectd::status::page::forecast(&ahead, View::default());
+    assert!(page.contains("<h1>The next 400 days</h1>"), "{page}");
+    let yours = |event: &&Event| event.who != Who::Daemon;
+    let number = ahead.orders.iter().flat_map(|order| &order.events).filter(yours).count();
+    assert!(number > 10 && page.contains(&format!("What somebody must do: {number}, at most ")), "{page}");
+    for part in
+        ["href=\"orders/wiki\"", "2026-12-12", "role=\"img\"", ">Dec</text>", "of 8640 that are possible"]
+    {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    let one = forecast(&alone(&config, "wiki"), &loaded, world.now);
+    let known = Explanation::new(&config, &loaded, "wiki", Vec::new(), world.now).unwrap();
+    let said = text_of(&known.page(&one, true, View::default()));
+    for event in &one.orders[0].events {
+        assert!(said.contains(&event.what.replace('`', "")), "{}: {said}", event.what);
+    }
+    let (config, loaded, world) = mixed::many(10_000);
+    let ahead = forecast(&config, &loaded, world.now);
+    for page in ["", "page=7"] {
+        let text = certcollectd::status::page::forecast(&ahead, view(page));
+        assert!(text.len() < LIMIT, "{} bytes", text.len());
+        assert!(text.contains("aria-label=\"Pages\""));
     }
 }
 

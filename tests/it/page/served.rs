@@ -48,6 +48,7 @@ fn every_answer_is_strict() {
         (200, "HEAD / HTTP/1.1"),
         (200, "GET /?page=2&show=waits&live HTTP/1.1"),
         (200, "GET /orders/www HTTP/1.1"),
+        (200, "GET /forecast HTTP/1.1"),
         (200, "GET /metrics HTTP/1.1"),
         (200, "GET /healthz HTTP/1.1"),
         (200, "GET /readyz HTTP/1.1"),
