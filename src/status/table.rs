@@ -87,10 +87,19 @@ fn note(order: &OrderStatus) -> String {
         format!("rolled back; `certcollectd accept {}` installs the newer certificate", order.name)
     } else if let Some(reissue) = order.reissue() {
         reissue
-    } else if order.phase == Phase::Waiting {
-        order.vendor.as_ref().map_or_else(|| "not asked yet".into(), |vendor| vendor.text.clone())
     } else {
-        order.subscription().unwrap_or_default()
+        match order.phase {
+            Phase::Waiting => {
+                order.vendor.as_ref().map_or_else(|| "not asked yet".into(), |vendor| vendor.text.clone())
+            }
+            Phase::Guarding => order.subscription().unwrap_or_default(),
+            Phase::Collected
+            | Phase::Deploying
+            | Phase::Quarantined
+            | Phase::Attention
+            | Phase::Rejected
+            | Phase::Revoked => String::new(),
+        }
     }
 }
 
