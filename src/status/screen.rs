@@ -102,10 +102,12 @@ impl Status {
         if orders.is_empty() {
             return String::new();
         }
-        let (rows, layout) = laid_out(&orders, screen);
-        let mut text = layout.heading(screen);
         // The heading has a line, and the prompt below.
         let room = screen.rows.map(|rows| rows.saturating_sub(taken + 2).max(LEAST_LINES));
+        // What is surely out of sight has no say in the layout.
+        let near = room.map_or(orders.len(), |room| orders.len().min(room + 1));
+        let (rows, layout) = laid_out(&orders[..near], screen);
+        let mut text = layout.heading(screen);
         let shown = room.map_or(rows.len(), |room| fitting(&rows, &layout, room));
         text.extend(rows[..shown].iter().map(|row| row.shown(&layout, screen)));
         if shown < rows.len() {
