@@ -339,7 +339,7 @@ impl Daemon {
         let news = if self.has_textfile() { self.textfile.look(now) } else { self.textfile.end() };
         self.find(news);
         if self.has_textfile() && self.textfile.is_due(now) {
-            self.textfile.begin(self.snapshot());
+            self.textfile.begin(now, self.snapshot());
         }
     }
 

@@ -59,21 +59,20 @@ impl Textfile {
         self.begun = None;
     }
 
-    /// Begins to write it, where the configuration names one.
-    pub fn begin(&mut self, snapshot: Snapshot) {
-        self.begun = Some(clock::now().time);
+    /// Begins to write it, where the configuration names one; the snapshot was begun at this time.
+    pub fn begin(&mut self, begun: Time, snapshot: Snapshot) {
+        self.begun = Some(begun);
         self.gap = GAP;
         self.writing.spawn_blocking(move || {
-            let begun = clock::now();
             let written = match &snapshot.config.metrics.textfile {
                 Some(path) => {
                     let status =
-                        Status::new(&snapshot.config, &snapshot.loaded, begun).with(&snapshot.vitals);
+                        Status::new(&snapshot.config, &snapshot.loaded, clock::now()).with(&snapshot.vitals);
                     write(path, &status.metrics(Exposition::Text))
                 }
                 None => Ok(()),
             };
-            (clock::now().time.since(begun.time), written)
+            (clock::now().time.since(begun), written)
         });
     }
 
@@ -112,7 +111,7 @@ impl Textfile {
     pub async fn finish(&mut self, snapshot: Snapshot) {
         let last = async {
             while self.writing.join_next().await.is_some() {}
-            self.begin(snapshot);
+            self.begin(clock::now().time, snapshot);
             self.next().await
         };
         let _ = timeout(PATIENCE, last).await;
