@@ -6,8 +6,11 @@ use serde_json::Value;
 use crate::setting::Setting;
 
 /// One order, issued at once, under a freeze of everything.
-fn frozen() -> Setting {
+fn frozen(polling: &str) -> Setting {
     let mut setting = Setting::new();
+    if !polling.is_empty() {
+        setting.polling(polling);
+    }
     let spec = OrderSpec::new(Product::Ssl, "1", &["www.example.com"]);
     setting.order("www", spec, "[order.verify]\ntrust = \"off\"");
     let text = format!("freeze = [\"2020-01-01/9999-12-31\"]\n{}", setting.configuration());
@@ -23,7 +26,8 @@ fn window(setting: &Setting) -> Value {
 
 #[test]
 fn once_leaves_with_3_and_the_word_for_now_installs_directly() {
-    let setting = frozen();
+    // Nothing is due again meanwhile.
+    let setting = frozen("interval = \"1h\"\n");
     let (code, said) = setting.call(&["once"]);
     assert_eq!(code, 3, "{said}");
     assert!(!setting.installed("www").exists());
@@ -48,7 +52,7 @@ fn once_leaves_with_3_and_the_word_for_now_installs_directly() {
 
 #[test]
 fn a_daemon_shows_what_waits_and_a_reload_without_the_freeze_installs_it() {
-    let mut setting = frozen();
+    let mut setting = frozen("");
     setting.start_again();
     setting.until_phase("www", "collected");
     setting.until("it waits", |setting| window(setting)["freeze"] == "2020-01-01/9999-12-31");
