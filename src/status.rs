@@ -14,6 +14,7 @@ mod missing;
 mod nagios;
 pub mod page;
 mod probes;
+mod rehearsal;
 mod schema;
 mod screen;
 mod summary;
@@ -43,6 +44,7 @@ pub use findings::Found;
 pub use forecast::{forecast_json, forecast_text};
 pub use nagios::{Verdict, verdict};
 pub use probes::ProbeStatus;
+pub use rehearsal::RehearsalStatus;
 pub use schema::schema;
 pub use screen::Screen;
 pub use summary::{Need, Summary};
@@ -104,6 +106,8 @@ pub struct OrderStatus {
     pub probes: Vec<ProbeStatus>,
     /// What waits to be installed until a window opens.
     pub window: Option<WindowStatus>,
+    /// The rehearsals of its hooks, if there were any or one is due by the calendar.
+    pub rehearsal: Option<RehearsalStatus>,
     /// Whether its replacement was made is unknown: what is known, and what the operator must do.
     pub replacement: Option<String>,
     /// Trouble on this machine.
@@ -401,6 +405,7 @@ impl OrderStatus {
             hooks: record.debts.iter().map(|debt| HookStatus::new(debt, now)).collect(),
             probes: probes::probes(order, own.probed.as_deref()),
             window: same.and_then(|record| WindowStatus::new(config, order, record, now)),
+            rehearsal: own.rehearsed.as_deref().map(|rehearsed| RehearsalStatus::new(rehearsed, now)),
             replacement: replacement_of(order, same, account),
             trouble: own.trouble.as_ref().map(|trouble| trouble.text.to_string()),
             drift: own.drift.as_ref().map(ToString::to_string),

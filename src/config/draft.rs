@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::parse::diagnostic::Span;
 use super::tables::listener::Bound;
@@ -32,6 +33,7 @@ pub(super) struct Draft {
     pub(super) http: Bound<Http>,
     pub(super) push: Bound<Push>,
     pub(super) metrics: Metrics,
+    pub(super) rehearsal: Option<Duration>,
     pub(super) dns: Dns,
     pub(super) log: Log,
     /// The tables that may be given once, and where they were.
@@ -67,6 +69,7 @@ impl Draft {
             http: self.http.map(|(http, _)| http),
             push: self.push.map(|(push, _)| push),
             metrics: self.metrics,
+            rehearsal: self.rehearsal,
             dns: self.dns,
             log: self.log,
         }

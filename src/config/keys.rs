@@ -56,6 +56,7 @@ pub(super) static TOP: Keys = Keys {
         key("order", Tables(&ORDER)),
         key("hook", Tables(&HOOK)),
         key("window", Tables(&WINDOW)),
+        key("rehearsal", Table(&REHEARSAL)),
         key("http", Table(&HTTP)),
         key("push", Table(&PUSH)),
         key("metrics", Table(&METRICS)),
@@ -243,6 +244,8 @@ pub(super) static PUSH: Keys = Keys {
 
 pub(super) static METRICS: Keys =
     Keys { title: "[metrics]", keys: &[key("per_order", Flag), key("textfile", Path)] };
+
+pub(super) static REHEARSAL: Keys = Keys { title: "[rehearsal]", keys: &[key("every", Duration)] };
 
 pub(super) static DNS: Keys = Keys { title: "[dns]", keys: &[key("resolver", List(&Text))] };
 

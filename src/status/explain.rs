@@ -11,6 +11,7 @@ use super::{
 use certcollectd_core::api::code::Progress;
 use certcollectd_core::api::reply::Details;
 use certcollectd_core::config::{Config, count};
+use certcollectd_core::engine::finding::FindingKind;
 use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::order::phase::Phase;
 use certcollectd_core::engine::order::record::Mood;
@@ -183,6 +184,11 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
         let served = count(order.probes.len(), "probe");
         lines.push(Some(format!("It is served, as {served} found last.")));
     }
+    if let Some(failed) = order.found(FindingKind::RehearsalFailed) {
+        let mut failed = failed.to_owned();
+        failed[..1].make_ascii_uppercase();
+        lines.push(Some(format!("{failed}. What is installed is served as before.")));
+    }
     let capital = |told: &String| format!("{}.", told.replacen("a replacement", "A replacement", 1));
     let covers = |coverage| format!("The installed certificate {coverage}, which the previous one covered.");
     let term = |end: &String| match (day(end), order.term_left) {
@@ -258,6 +264,11 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
         lines.push(format!(
             "Look at that server: {unserved}. `certcollectd rehearse {name}` runs the hooks again; the probe is repeated by \
              itself."
+        ));
+    }
+    if order.found(FindingKind::RehearsalFailed).is_some() {
+        lines.push(format!(
+            "Once the hook is mended: `certcollectd rehearse {name}` runs it again, and ends this."
         ));
     }
     if order.rolled_back {

@@ -110,6 +110,7 @@ impl OrderStatus {
             | FindingKind::NamesUncovered
             | FindingKind::SubscriptionEnding
             | FindingKind::OtherName
+            | FindingKind::RehearsalFailed
             | FindingKind::WaitingLong
             | FindingKind::Unpaid
             | FindingKind::NoUsableAnswer => None,

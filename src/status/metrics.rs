@@ -18,7 +18,7 @@ const fn gauge<T>(
     (Kind::Gauge, name, help, value)
 }
 
-const OF_ORDERS: [Metric<OrderStatus>; 16] = [
+const OF_ORDERS: [Metric<OrderStatus>; 18] = [
     gauge(
         "certificate_not_before_seconds",
         "Start of the installed certificate's validity, UNIX time",
@@ -76,6 +76,12 @@ const OF_ORDERS: [Metric<OrderStatus>; 16] = [
         "1 while a newer certificate is held back because it was not served",
         |order, _| Some(order.rolled_back_by_probe.into()),
     ),
+    gauge("order_rehearsal_failed", "1 while the last rehearsal of the order's hooks failed", |order, _| {
+        Some(order.rehearsal.as_ref()?.failed.is_some().into())
+    }),
+    gauge("order_rehearsal_seconds", "When the order's hooks were rehearsed last, UNIX time", |order, _| {
+        order.rehearsal.as_ref()?.ended
+    }),
     gauge("order_drift", "1 while installed files differ from what was installed", |order, _| {
         Some(order.drift.is_some().into())
     }),

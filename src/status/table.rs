@@ -2,7 +2,7 @@
 
 use super::{
     AccountState, AccountStatus, Announcement, CertificateStatus, HookState, HookStatus, OrderStatus,
-    ProbeStatus, Status, WindowStatus,
+    ProbeStatus, RehearsalStatus, Status, WindowStatus,
 };
 use anstyle::Style;
 
@@ -136,6 +136,7 @@ fn in_full(order: &OrderStatus, finding: &Finding) -> String {
         | FindingKind::ProbeFailed
         | FindingKind::SubscriptionEnding
         | FindingKind::OtherName
+        | FindingKind::RehearsalFailed
         | FindingKind::Unpaid
         | FindingKind::NoUsableAnswer
         | FindingKind::StateLost
@@ -269,6 +270,7 @@ fn details(order: &OrderStatus, screen: &Screen) -> String {
     };
     lines.extend([
         ("window", order.window.as_ref().map(waits)),
+        ("rehearsal", order.rehearsal.as_ref().map(RehearsalStatus::words)),
         ("replacement", order.replacement.clone()),
         ("trouble", order.trouble.clone()),
         ("coverage", order.coverage().map(uncovered)),

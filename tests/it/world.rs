@@ -62,6 +62,7 @@ pub fn config(orders: &[&str]) -> Config {
         http: None,
         push: None,
         metrics: Default::default(),
+        rehearsal: None,
         dns: Default::default(),
         log: Log { format: LogFormat::Text, level: "info".into() },
     }

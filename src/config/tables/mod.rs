@@ -10,5 +10,6 @@ pub(super) mod output;
 pub(super) mod params;
 pub(super) mod polling;
 pub(super) mod probe;
+pub(super) mod rehearsal;
 pub(super) mod secret;
 pub(super) mod window;

@@ -270,6 +270,13 @@ fn metrics_to_a_file_and_without_series_of_orders() {
 }
 
 #[test]
+fn rehearsals_by_the_calendar() {
+    let text = format!("[rehearsal]\nevery = \"30d\"\n{ACCOUNT}{ORDER}");
+    assert_eq!(config(&text).rehearsal, Some(std::time::Duration::from_secs(30 * 86_400)));
+    assert_eq!(config(&format!("{ACCOUNT}{ORDER}")).rehearsal, None);
+}
+
+#[test]
 fn resolvers_with_a_port_and_without() {
     let text = "[dns]\nresolver = [\"192.0.2.53\", \"192.0.2.54:5353\", \"2001:db8::1\", \"[2001:db8::2]:54\", \"[2001:db8::3]\"]\n";
     let dns = config(&format!("{text}{ACCOUNT}{ORDER}")).dns;

@@ -763,6 +763,51 @@ on = [\"failed\", \"failed\"]
 }
 
 #[test]
+fn rehearsals() {
+    assert_snapshot!(said_of("[rehearsal]\nevery = 30\n"), @r#"
+    error: `every` must be text
+     --> config.toml:2:9
+      |
+    2 | every = 30
+      |         ^^ this is an integer
+      |
+      = help: a duration is text with a unit, such as "3h", "1d12h" or "250ms"
+
+    config.toml: 1 error
+    "#);
+    assert_snapshot!(said_of("[rehearsal]\n"), @r#"
+    error: [rehearsal] needs `every`
+     --> config.toml:1:1
+      |
+    1 | [rehearsal]
+      | ^^^^^^^^^^^ missing here
+      |
+      = help: how often, such as every = "30d"
+
+    config.toml: 1 error
+    "#);
+    assert_snapshot!(said_of("[rehearsal]\nevery = \"0s\"\nhooks = [\"nginx\"]\n"), @r#"
+    error: `every` is too short: at least 1s
+     --> config.toml:2:9
+      |
+    2 | every = "0s"
+      |         ^^^^
+      |
+      = help: a duration is text with a unit, such as "3h", "1d12h" or "250ms"
+
+    error: unknown key `hooks` in [rehearsal]
+     --> config.toml:3:1
+      |
+    3 | hooks = ["nginx"]
+      | ^^^^^
+      |
+      = help: `hooks` belongs to [[order]]
+
+    config.toml: 2 errors
+    "#);
+}
+
+#[test]
 fn listeners() {
     assert_snapshot!(said_of("[http]\n\
         listen = \"localhost:9797\"\n\

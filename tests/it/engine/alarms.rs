@@ -213,3 +213,17 @@ fn a_vendor_that_cannot_be_reached_is_told_after_three_tries() {
     assert!(all[0].1.starts_with("account main cannot reach the vendor"), "{all:?}");
     assert_eq!(all[1..], [(HookEvent::Recovered, "account main is in order again".into())]);
 }
+
+#[test]
+fn another_number_ends_what_was_told_of_the_one_before() {
+    let mut config = telling(&["www"], &LASTING);
+    let mut world = World::new(config.clone());
+    world.say("www", [Say::text("errorCode=-20&errorMessage=Rejected")]);
+    world.pass(HOUR / 2);
+    assert_eq!(told(&world), [(HookEvent::Failed, "www is rejected".into())]);
+    config.orders[0].handle = certcollectd_core::api::OrderRef::OrderNumber("2".into());
+    world.say("2", [Say::text("errorCode=0")]);
+    world.reload(config);
+    world.pass(HOUR / 2);
+    assert_eq!(told(&world)[1..], [(HookEvent::Recovered, "www waits for the vendor again".into())]);
+}

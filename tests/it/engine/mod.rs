@@ -18,6 +18,7 @@ mod panics;
 /// Whether what is installed is served.
 mod probes;
 /// Another configuration in the middle of work.
+mod rehearsals;
 mod reload;
 mod resume;
 mod revocation;

@@ -50,6 +50,8 @@ pub struct Config {
     pub windows: Vec<Arc<Window>>,
     /// When no order is installed.
     pub freezes: Vec<Freeze>,
+    /// How often hooks are rehearsed; nothing means only when an operator says so.
+    pub rehearsal: Option<Duration>,
     /// The optional listener for metrics, health and status.
     pub http: Option<Http>,
     /// The optional listener for the vendor's push notifications.

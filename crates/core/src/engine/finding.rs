@@ -78,6 +78,8 @@ words! {
         /// The vendor's name for the order is none of its domains.
         OtherName = "other-name",
         WaitingLong = "waiting-long",
+        /// A hook failed when it was rehearsed.
+        RehearsalFailed = "rehearsal-failed",
         Unpaid = "unpaid",
         NoUsableAnswer = "no-usable-answer",
     }
@@ -107,6 +109,7 @@ impl FindingKind {
             | FindingKind::Rejected
             | FindingKind::FilesLost
             | FindingKind::HookFailing
+            | FindingKind::RehearsalFailed
             | FindingKind::NotInstalled => Some(HookEvent::Failed),
             FindingKind::StrangerRevoked | FindingKind::Revoked | FindingKind::RevocationAnnounced => {
                 Some(HookEvent::Revoked)
@@ -158,6 +161,7 @@ impl FindingKind {
             | FindingKind::AccountReplacement => format!("certcollectd resume --account {name}"),
             FindingKind::OrderAbsent => format!("certcollectd forget {name}"),
             FindingKind::PollLate => "certcollectd health".into(),
+            FindingKind::RehearsalFailed => format!("certcollectd rehearse {name}"),
             FindingKind::Quarantined
             | FindingKind::Attention
             | FindingKind::Rejected
@@ -378,6 +382,16 @@ pub fn of_order(
             let what = format!("subscription {verb} {}", day(&rfc3339(end)));
             find(FindingKind::SubscriptionEnding, Urgency::Warning, what, "");
         }
+    }
+    let rehearsed = same.and_then(|record| record.rehearsed.as_deref());
+    if let Some(failed) = rehearsed.and_then(|rehearsed| rehearsed.failed.as_deref()) {
+        let said = format!(": {failed}");
+        find(
+            FindingKind::RehearsalFailed,
+            Urgency::Warning,
+            ": the rehearsal of its hooks failed".into(),
+            &said,
+        );
     }
     if order_number(order, same)
         .is_some_and(|number| sent::open(&account.replacements).any(|known| *known.number == *number))

@@ -418,7 +418,10 @@ impl Engine {
             self.order(id).warn_of_term();
             match self.orders.state(id).local_work().filter(|(at, _)| *at <= self.now.time) {
                 Some((_, work)) => self.order(id).start_local(work),
-                None => self.hooks().queue_debts(id),
+                None => {
+                    self.hooks().queue_debts(id);
+                    self.hooks().rehearse_by_calendar(id);
+                }
             }
         }
     }

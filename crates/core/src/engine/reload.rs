@@ -117,6 +117,7 @@ impl Engine {
         });
         self.orders.names.insert(order.name.clone(), id);
         self.order(id).schedule_probes();
+        self.order(id).schedule_rehearsal();
         let due = self.order(id).due_after_poll();
         let record = &mut self.orders.state_mut(id).record;
         if record.due != due || fresh || another {
@@ -155,6 +156,7 @@ impl Engine {
                         self.reconfigure(id, before, after);
                     }
                     self.hooks().drop_hooks(id);
+                    self.order(id).schedule_rehearsal();
                 }
             }
         }

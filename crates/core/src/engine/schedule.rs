@@ -62,6 +62,13 @@ pub fn spread(delay: Duration, cadence: &Cadence, seed: u64) -> Duration {
     delay + Duration::from_millis(u64::try_from(extra).unwrap_or(u64::MAX))
 }
 
+/// Somewhere between two durations, the same each time for a name.
+pub fn within(least: Duration, most: Duration, name: &str) -> Duration {
+    let share = mix(stable_hash(name, "", 0)) >> 32;
+    let room = most.saturating_sub(least).as_millis() * u128::from(share) / u128::from(u32::MAX);
+    least + Duration::from_millis(u64::try_from(room).unwrap_or(u64::MAX))
+}
+
 /// A seed for [`spread`] from what names an order and counts its polls.
 pub fn stable_hash(name: &str, number: &str, polls: u64) -> u64 {
     // FNV-1a: short, fixed for all time, good enough to spread; the standard hasher promises no stability.

@@ -18,7 +18,7 @@ use crate::engine::install::InstalledFile;
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::{
     Announced, Debt, Domains, Former, Generation, Heard, Held, ProbeRecord, ProbeRollback, Probed, Pushed,
-    Served, Trouble,
+    Rehearsed, Served, Trouble,
 };
 
 const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
@@ -152,6 +152,7 @@ fn full() -> OrderRecord {
             revocation: Some(announced()),
         })),
         probed: Some(Box::new(probed())),
+        rehearsed: Some(Box::new(rehearsed())),
         trouble: Some(Box::new(Trouble { text: "disk full".into(), tries: 18, next: Time(19) })),
         drift: Some("cert.pem was changed".into()),
         lost: Some("readers do not find chain.pem".into()),
@@ -161,6 +162,10 @@ fn full() -> OrderRecord {
         uncovered: Box::new(["mail.example.com".into()]),
         leafless: true,
     }
+}
+
+fn rehearsed() -> Rehearsed {
+    Rehearsed { next: Some(Time(26)), at: Some(27), failed: Some("hook nginx: failed".into()) }
 }
 
 fn alarm() -> Alarm {
@@ -456,8 +461,16 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         ("waiting", Phase::Waiting),
     ];
     let phases = phases.map(|(name, phase)| (name, OrderRecord { phase, ..fresh() }));
-    let unprobed =
-        OrderRecord { probed: None, alarms: Vec::new(), held: None, at_once: None, revoked: None, ..full() };
+    let unprobed = OrderRecord {
+        probed: None,
+        alarms: Vec::new(),
+        rehearsed: None,
+        held: None,
+        at_once: None,
+        revoked: None,
+        ..full()
+    };
+    let rehearsed = OrderRecord { rehearsed: Some(Box::new(rehearsed())), ..fresh() };
     let alarmed = OrderRecord { alarms: vec![alarm()], ..fresh() };
     let held = OrderRecord {
         phase: Phase::Collected,
@@ -467,8 +480,14 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         ..fresh()
     };
     let probed = OrderRecord { probed: Some(Box::new(probed())), ..fresh() };
-    let others =
-        [("alarmed", alarmed), ("full", unprobed), ("held", held), ("probed", probed), ("sparse", sparse)];
+    let others = [
+        ("alarmed", alarmed),
+        ("full", unprobed),
+        ("held", held),
+        ("probed", probed),
+        ("rehearsed", rehearsed),
+        ("sparse", sparse),
+    ];
     phases.into_iter().chain(others).collect()
 }
 

@@ -122,11 +122,32 @@ pub(crate) struct Company {
 /// A rehearsal under way: its hooks run one after the other.
 #[derive(Debug)]
 pub(crate) struct Rehearsal {
-    pub(crate) token: Token,
+    /// Who waits for it; nobody if it is due by the calendar.
+    pub(crate) token: Option<Token>,
     pub(crate) order: OrderId,
     pub(crate) run: Option<RunId>,
-    pub(crate) current: Option<Arc<str>>,
+    pub(crate) current: Option<Arc<Hook>>,
     pub(crate) left: Vec<Arc<Hook>>,
     pub(crate) results: Vec<String>,
     pub(crate) ok: bool,
+    /// A hook that puts a certificate into use was among them, and so far has run.
+    pub(crate) reloads: bool,
+    /// The first of those that failed, and how.
+    pub(crate) failed: Option<String>,
+}
+
+impl Rehearsal {
+    pub(crate) fn new(token: Option<Token>, order: OrderId, left: Vec<Arc<Hook>>) -> Rehearsal {
+        Rehearsal {
+            token,
+            order,
+            run: None,
+            current: None,
+            left,
+            results: Vec::new(),
+            ok: true,
+            reloads: false,
+            failed: None,
+        }
+    }
 }

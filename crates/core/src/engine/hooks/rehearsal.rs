@@ -1,8 +1,10 @@
-//! Rehearsals: an order's hooks run one after the other against what is installed.
+//! Rehearsals: an order's hooks run one after the other against what is installed, by an operator's word or by the
+//! calendar.
 
 use std::sync::Arc;
 
 use crate::config::{Hook, HookEvent};
+use crate::engine::calendar::Calendar;
 use crate::engine::hooks::Hooks;
 use crate::engine::hooks::ledger::{Company, Rehearsal, RunPurpose};
 use crate::engine::hooks::run::{HookResult, outcome};
@@ -41,15 +43,27 @@ impl Hooks<'_> {
         if left.is_empty() {
             return self.outbox.reply(token, true, &format!("{name} has no hooks"));
         }
-        self.ledger.rehearsals.push(Rehearsal {
-            token,
-            order: id,
-            run: None,
-            current: None,
-            left,
-            results: Vec::new(),
-            ok: true,
-        });
+        self.ledger.rehearsals.push(Rehearsal::new(Some(token), id, left));
+    }
+
+    /// The same where it is due, for the hooks that put a certificate into use.
+    pub(crate) fn rehearse_by_calendar(&mut self, id: OrderId) {
+        let state = self.orders.state(id);
+        let is_due = state.rehearsal().is_some_and(|at| at <= self.now.time);
+        if !is_due || state.ready || state.removed || state.busy != Busy::Idle {
+            return;
+        }
+        // A reload that fails is no better in a freeze than a certificate that is wrong.
+        let opening = Calendar::of(self.config, self.entry(id)).opening(self.now.unix());
+        if !opening.is_open() {
+            let wait = opening.wait(self.now.unix());
+            return self.order(id).postpone_rehearsal(wait);
+        }
+        let hooks = self.entry(id).settings.hooks.iter().filter_map(|hook| self.config.hook(hook));
+        let left = hooks.filter(|hook| hook.on.contains(&HookEvent::Installed)).cloned().collect();
+        self.order(id).rehearsal_begun();
+        self.ledger.rehearsals.push(Rehearsal::new(None, id, left));
+        self.start_rehearsals(false);
     }
 
     /// A rehearsal begins once nothing else is under way for its order.
@@ -60,8 +74,9 @@ impl Hooks<'_> {
         };
         while let Some(at) = self.ledger.rehearsals.iter().position(|rehearsal| begins(self, rehearsal)) {
             if stopping {
-                let token = self.ledger.rehearsals.remove(at).token;
-                self.outbox.reply(token, false, "certcollectd is stopping");
+                if let Some(token) = self.ledger.rehearsals.remove(at).token {
+                    self.outbox.reply(token, false, "certcollectd is stopping");
+                }
             } else {
                 self.rehearse_on(at);
             }
@@ -72,12 +87,19 @@ impl Hooks<'_> {
         let id = self.ledger.rehearsals[at].order;
         if self.ledger.rehearsals[at].left.is_empty() {
             let done = self.ledger.rehearsals.remove(at);
-            self.outbox.reply(done.token, done.ok, &done.results.join("\n"));
+            if let Some(token) = done.token {
+                self.outbox.reply(token, done.ok, &done.results.join("\n"));
+            }
+            if done.reloads && !self.orders.state(id).removed {
+                self.order(id).rehearsed(done.failed);
+            }
             return;
         }
         let hook = self.ledger.rehearsals[at].left.remove(0);
-        let event = hook.on.first().copied().unwrap_or(HookEvent::Installed);
-        self.ledger.rehearsals[at].current = Some(hook.name.clone());
+        let is_reload = hook.on.contains(&HookEvent::Installed);
+        let first = hook.on.first().copied();
+        let event = if is_reload { HookEvent::Installed } else { first.unwrap_or(HookEvent::Installed) };
+        self.ledger.rehearsals[at].current = Some(hook.clone());
         let company = Company { orders: vec![id], subjects: vec![self.subject(id, event)], apart: true };
         let run = self.run_hook(hook, event, company, RunPurpose::Rehearsal);
         self.ledger.rehearsals[at].run = Some(run);
@@ -105,9 +127,17 @@ impl Hooks<'_> {
             return;
         };
         let rehearsal = &mut self.ledger.rehearsals[at];
-        let name = rehearsal.current.take().unwrap_or_default();
-        rehearsal.ok &= !matches!(result, HookResult::Failed { .. });
-        rehearsal.results.push(format!("hook {name}: {}", outcome(result)));
+        let Some(hook) = rehearsal.current.take() else { return };
+        let failed = matches!(result, HookResult::Failed { .. });
+        let text = format!("hook {}: {}", hook.name, outcome(result));
+        rehearsal.ok &= !failed;
+        if hook.on.contains(&HookEvent::Installed) {
+            rehearsal.reloads = true;
+            if failed {
+                rehearsal.failed.get_or_insert_with(|| text.clone());
+            }
+        }
+        rehearsal.results.push(text);
         self.rehearse_on(at);
     }
 }

@@ -21,14 +21,18 @@ pub(crate) fn due(
         && record.revocation().is_none()
         && record.trouble.is_none()
         && record.lost.is_none()
+        && record.rehearsed.as_ref().is_none_or(|rehearsed| rehearsed.failed.is_none())
         && record.owed().all(|debt| debt.outcome.is_none());
     let alarms: Vec<Alarm> = if is_quiet {
         Vec::new()
     } else {
         let findings = finding::of_order(entry, Some(record), account, now);
         let loud = findings.iter().filter(|finding| {
-            let is_told = finding.urgency == Urgency::Critical && finding.kind.event().is_some();
-            is_told && (finding.kind != FindingKind::HookFailing || is_unreloaded(record))
+            let is_told =
+                finding.urgency == Urgency::Critical || finding.kind == FindingKind::RehearsalFailed;
+            is_told
+                && finding.kind.event().is_some()
+                && (finding.kind != FindingKind::HookFailing || is_unreloaded(record))
         });
         loud.map(|finding| standing(record, finding.kind, now)).collect()
     };

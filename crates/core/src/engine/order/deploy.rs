@@ -294,6 +294,7 @@ impl Order<'_> {
         let owing = self.state.record.owed().any(|debt| debt.event == HookEvent::Installed);
         if !owing && self.state.record.staged.is_none() && self.state.record.phase == Phase::Deploying {
             self.change_phase(Trigger::HooksDone, None);
+            self.schedule_rehearsal();
             self.set_due();
         }
     }

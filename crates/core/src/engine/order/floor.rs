@@ -36,6 +36,7 @@ pub(crate) fn become_another(record: &mut OrderRecord, order: &config::Order, ha
     record.warned = old.warned;
     record.revoked = old.revoked;
     record.debts.clone_from(&old.debts);
+    record.alarms.clone_from(&old.alarms);
     remember_former(record, &old);
 }
 

@@ -19,6 +19,7 @@ pub mod phase;
 pub(crate) mod polls;
 pub(crate) mod probes;
 pub mod record;
+pub(crate) mod rehearsals;
 pub(crate) mod rollback;
 pub(crate) mod state;
 pub(crate) mod unread;

@@ -97,6 +97,9 @@ pub struct OrderRecord {
     /// Whether what is installed is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probed: Option<Box<Probed>>,
+    /// The rehearsals of its hooks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearsed: Option<Box<Rehearsed>>,
     /// The local failure that keeps a bundle from being installed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Box<Trouble>>,
@@ -156,6 +159,7 @@ impl OrderRecord {
             term_warned: None,
             pushed: None,
             probed: None,
+            rehearsed: None,
             trouble: None,
             drift: None,
             lost: None,
@@ -181,6 +185,7 @@ impl OrderRecord {
         self.alarms.iter_mut().for_each(|alarm| future(&mut alarm.next));
         self.pushed.iter_mut().flat_map(|pushed| &mut pushed.hinted).for_each(&future);
         self.trouble.iter_mut().for_each(|trouble| future(&mut trouble.next));
+        self.rehearsed.iter_mut().flat_map(|rehearsed| &mut rehearsed.next).for_each(&future);
         self.probed
             .iter_mut()
             .flat_map(|probed| &mut probed.probes)
@@ -425,6 +430,21 @@ pub struct Trouble {
     /// Next try.
     #[serde(rename = "next_ms")]
     pub next: Time,
+}
+
+/// How the hooks of an order were rehearsed last, and when they are next.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rehearsed {
+    /// The next one by the calendar.
+    #[serde(rename = "next_ms", skip_serializing_if = "Option::is_none")]
+    pub next: Option<Time>,
+    /// When the last one ended, UNIX seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<i64>,
+    /// Which hook failed in it, and how.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Box<str>>,
 }
 
 /// What push notifications have left behind at an order.

@@ -187,7 +187,8 @@ impl OrderState {
         let work = self.local_work().map(|(at, _)| at);
         let debts = self.record.owed().filter_map(|debt| debt.next).min().filter(|_| !self.ready);
         let alarms = self.record.alarms.iter().map(|alarm| alarm.next).min();
-        [work, debts, alarms, next_warning(&self.record, now)].into_iter().flatten().min()
+        let rehearsal = self.rehearsal().filter(|_| !self.ready);
+        [work, debts, alarms, rehearsal, next_warning(&self.record, now)].into_iter().flatten().min()
     }
 
     /// What it adds to the counts.
