@@ -245,7 +245,7 @@ pub(super) static PUSH: Keys = Keys {
 pub(super) static METRICS: Keys =
     Keys { title: "[metrics]", keys: &[key("per_order", Flag), key("textfile", Path)] };
 
-pub(super) static REHEARSAL: Keys = Keys { title: "[rehearsal]", keys: &[key("every", Duration)] };
+pub(super) static REHEARSAL: Keys = Keys { title: "[rehearsal]", keys: &[need("every", Duration)] };
 
 pub(super) static DNS: Keys = Keys { title: "[dns]", keys: &[key("resolver", List(&Text))] };
 

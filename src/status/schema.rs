@@ -66,6 +66,11 @@ fn order() -> Value {
             list(probe()),
             "Whether what is installed is served: one entry for each address that was asked",
         ),
+        (
+            "rehearsal",
+            or_null(rehearsal()),
+            "The rehearsals of its hooks, if there were any or one is due by the calendar",
+        ),
         ("window", or_null(window()), "What waits to be installed until a window opens"),
         (
             "replacement",
@@ -140,6 +145,15 @@ fn probe() -> Value {
         ("serves", or_null(hexadecimal()), "SHA-256 of the certificate that it presented"),
         ("at", time(), "When it was asked"),
         ("last", text(), "What it said, in words that go on after its name"),
+    ])
+}
+
+fn rehearsal() -> Value {
+    object(vec![
+        ("at", or_null(time()), "When the last one ended"),
+        ("ok", or_null(flag()), "Whether every hook worked in it"),
+        ("failed", or_null(text()), "Which hook failed in it, and how"),
+        ("next", or_null(time()), "The next one by the calendar"),
     ])
 }
 
