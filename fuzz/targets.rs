@@ -54,7 +54,13 @@ fn reply(data: &[u8]) {
     ];
     let endpoint = endpoints[usize::from(*endpoint) % endpoints.len()];
     let status = [200, 200, 200, 201, 302, 401, 429, 500][usize::from(*status) % 8];
-    let answer = Answer { status, content_type: None, retry_after: None, body: Bytes::copy_from_slice(body) };
+    let answer = Answer {
+        status,
+        content_type: None,
+        retry_after: None,
+        date: None,
+        body: Bytes::copy_from_slice(body),
+    };
     let Ok(reply) = reply::decode(endpoint, &answer) else { return };
     assert!(status < 500, "an error page is no answer");
     if let Some(message) = &reply.message {

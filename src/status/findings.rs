@@ -100,6 +100,7 @@ impl OrderStatus {
             | FindingKind::PasswordUnreadable
             | FindingKind::AccountRests
             | FindingKind::VendorUnreachable
+            | FindingKind::ClockWrong
             | FindingKind::StrangerRevoked
             | FindingKind::AccountReplacement
             | FindingKind::RevocationAnnounced

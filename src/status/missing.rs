@@ -189,7 +189,7 @@ mod tests {
 
     fn details(endpoint: Endpoint, body: &str) -> Details {
         let body = bytes::Bytes::copy_from_slice(body.as_bytes());
-        let answer = Answer { status: 200, content_type: None, retry_after: None, body };
+        let answer = Answer { status: 200, content_type: None, retry_after: None, date: None, body };
         decode(endpoint, &answer).unwrap().details
     }
 

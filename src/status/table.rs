@@ -149,6 +149,7 @@ fn in_full(order: &OrderStatus, finding: &Finding) -> String {
         | FindingKind::PasswordUnreadable
         | FindingKind::AccountRests
         | FindingKind::VendorUnreachable
+        | FindingKind::ClockWrong
         | FindingKind::StrangerRevoked
         | FindingKind::AccountReplacement => None,
     };

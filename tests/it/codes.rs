@@ -110,7 +110,7 @@ fn every_code_in_both_forms() {
             Say::Body(_, body) => body.into(),
             other => panic!("{other:?}"),
         };
-        let answer = Answer { status: 200, content_type: None, retry_after: None, body };
+        let answer = Answer { status: 200, content_type: None, retry_after: None, date: None, body };
         let endpoint = Product::Ssl.endpoint();
         let class = classify(endpoint, &reply::decode(endpoint, &answer).unwrap()).class;
         text += &format!("{code} {class:?}: {told}");

@@ -188,7 +188,8 @@ fn every_file_has_a_row_and_an_origin() {
 
 /// Everything that was understood, in one line.
 fn reading(endpoint: Endpoint, body: Vec<u8>) -> String {
-    let answer = Answer { status: 200, content_type: None, retry_after: None, body: Bytes::from(body) };
+    let answer =
+        Answer { status: 200, content_type: None, retry_after: None, date: None, body: Bytes::from(body) };
     let reply = match reply::decode(endpoint, &answer) {
         Ok(reply) => reply,
         Err(unreadable) => return unreadable.to_string(),

@@ -230,6 +230,8 @@ pub struct World {
     pub saves: usize,
     /// So many of the next saves fail.
     pub failing_saves: usize,
+    /// By how much the machine's clock is ahead of the vendor's, in seconds.
+    pub clock_ahead: i64,
     /// So many of the next stagings, and of the next swaps, fail.
     pub failing_stages: usize,
     pub failing_swaps: usize,
@@ -272,6 +274,7 @@ impl World {
             credential: Some(CredentialTag(1)),
             saves: 0,
             failing_saves: 0,
+            clock_ahead: 0,
             failing_stages: 0,
             failing_swaps: 0,
             panicking: None,
@@ -424,14 +427,16 @@ impl World {
     fn ask(&mut self, number: &str) -> Result<Answer, Failure> {
         let script = self.vendor.entry(number.to_owned()).or_insert_with(|| vec![Say::text("errorCode=0")]);
         let say = if script.len() > 1 { script.remove(0) } else { script[0].clone() };
+        let date = Some(self.now.unix() - self.clock_ahead);
         match say {
             Say::Body(status, body) => {
-                Ok(Answer { status, content_type: None, retry_after: None, body: Bytes::from(body) })
+                Ok(Answer { status, content_type: None, retry_after: None, date, body: Bytes::from(body) })
             }
             Say::Later(status, retry_after, body) => Ok(Answer {
                 status,
                 content_type: None,
                 retry_after: Some(retry_after),
+                date: None,
                 body: Bytes::from(body),
             }),
             Say::Fail(failure) => Err(failure),

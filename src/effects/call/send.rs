@@ -6,7 +6,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 use reqwest::Client;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
 use zeroize::Zeroizing;
 
 use super::client::{Made, Prepared, build};
@@ -16,7 +16,7 @@ use super::redact::redact;
 use super::transport::{self, Cause, Route};
 use crate::effects::blocking;
 use certcollectd_core::api::code::{self, Class};
-use certcollectd_core::api::{Answer, Endpoint, Failure, Request, RetryAfter, Untrusted, reply};
+use certcollectd_core::api::{Answer, Endpoint, Failure, Request, RetryAfter, Untrusted, http_date, reply};
 use certcollectd_core::cert::Fingerprint;
 use certcollectd_core::config::ProxyLogin;
 use certcollectd_core::engine::account::record::CredentialTag;
@@ -176,7 +176,7 @@ impl Arrived {
             return None;
         }
         let body = redact(self.body.freeze(), password);
-        let answer = Answer { status: self.status, content_type: None, retry_after: None, body };
+        let answer = Answer { status: self.status, content_type: None, retry_after: None, date: None, body };
         let reply = reply::decode(endpoint, &answer).ok()?;
         (code::classify(endpoint, &reply).class == Class::AccountClosed).then_some(answer)
     }
@@ -236,6 +236,7 @@ async fn read(
     }
     let content_type = text(CONTENT_TYPE);
     let retry_after = headers.get(RETRY_AFTER).and_then(|value| RetryAfter::parse(value.to_str().ok()?));
+    let date = headers.get(DATE).and_then(|value| http_date(value.to_str().ok()?));
     let claimed = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if claimed.is_some_and(|length| length > MAX_BODY as u64) {
         return Err(Unanswered::Failed(Failure::TooLarge(MAX_BODY)));
@@ -249,7 +250,7 @@ async fn read(
         arrived.body.extend_from_slice(&chunk);
     }
     let body = redact(std::mem::take(&mut arrived.body).freeze(), password);
-    Ok(Answer { status, content_type, retry_after, body })
+    Ok(Answer { status, content_type, retry_after, date, body })
 }
 
 /// Sorts the client's errors on an open connection by what the vendor can have seen.

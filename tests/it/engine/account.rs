@@ -19,6 +19,7 @@ fn a_refused_login_is_saved_before_anything_else() {
         status: 200,
         content_type: None,
         retry_after: None,
+        date: None,
         body: bytes::Bytes::from_static(b"-16\nno"),
     });
     let list = effects(&mut world, Event::Answered { account: "main".into(), outcome, credential: None });

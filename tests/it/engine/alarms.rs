@@ -227,3 +227,26 @@ fn another_number_ends_what_was_told_of_the_one_before() {
     world.pass(HOUR / 2);
     assert_eq!(told(&world)[1..], [(HookEvent::Recovered, "www waits for the vendor again".into())]);
 }
+
+#[test]
+fn a_clock_that_is_far_off_the_vendors_is_told() {
+    for (ahead, side) in [(3 * 3600, "ahead of"), (-3 * 3600, "behind")] {
+        let mut world = World::new(telling(&["www"], &LASTING));
+        world.say("www", [issued(-1, 90)]);
+        world.clock_ahead = 600;
+        world.pass(HOUR);
+        assert!(messages(&world).is_empty(), "as far as dates are tolerated");
+        world.clock_ahead = ahead;
+        world.pass(2 * DAY);
+        let expected = format!("account main: this machine's clock is 3 h {side} the vendor's");
+        assert_eq!(told(&world)[0], (HookEvent::Failed, expected));
+        assert_eq!(messages(&world)[0].told[0].1, "timedatectl");
+        world.clock_ahead = 0;
+        world.pass(2 * DAY);
+        let last = told(&world).pop().unwrap();
+        assert_eq!(
+            last,
+            (HookEvent::Recovered, "this machine's clock agrees with the vendor's again".into())
+        );
+    }
+}

@@ -12,6 +12,8 @@ pub struct Answer {
     pub content_type: Option<Untrusted>,
     /// The `Retry-After` header, if there was one that can be read.
     pub retry_after: Option<RetryAfter>,
+    /// The `Date` header in UNIX seconds, if there was one that can be read (RFC 9110 section 6.6.1).
+    pub date: Option<i64>,
     /// The whole body, within the size limit.
     pub body: Bytes,
 }
@@ -32,10 +34,15 @@ impl RetryAfter {
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
             return value.parse().ok().map(RetryAfter::Seconds);
         }
-        let date = httpdate::parse_http_date(value).ok()?;
-        let seconds = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
-        i64::try_from(seconds).ok().map(RetryAfter::At)
+        http_date(value).map(RetryAfter::At)
     }
+}
+
+/// A date of HTTP in UNIX seconds.
+pub fn http_date(value: &str) -> Option<i64> {
+    let date = httpdate::parse_http_date(value).ok()?;
+    let seconds = date.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs();
+    i64::try_from(seconds).ok()
 }
 
 /// Why a call brought no answer that could be read. None of the texts holds anything of the request.

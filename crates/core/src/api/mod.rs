@@ -12,7 +12,7 @@ pub mod reply;
 pub mod request;
 pub mod untrusted;
 
-pub use answer::{Answer, Failure, RetryAfter};
+pub use answer::{Answer, Failure, RetryAfter, http_date};
 pub use order::{OrderRef, Product};
 pub use reply::Reply;
 pub use request::{Endpoint, Replace, Request, Response};

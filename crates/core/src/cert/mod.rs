@@ -47,8 +47,8 @@ pub use san::SanName;
 pub use signature::{SignatureCheck, check as signed_by};
 pub use unpack::{UnpackError, unpack, unpack_all};
 pub use verify::{
-    Anchors, AnchorsError, Check, Expectation, Finding, Installed, KeyCandidate, KeyExpectation,
-    MAX_ANCHORS_INPUT, Policy, Purpose, Severity, Verdict, judge, listed, read_roots,
+    Anchors, AnchorsError, CLOCK_TOLERANCE, Check, Expectation, Finding, Installed, KeyCandidate,
+    KeyExpectation, MAX_ANCHORS_INPUT, Policy, Purpose, Severity, Verdict, judge, listed, read_roots,
 };
 
 /// Maximum number of octets of a serial number shown.

@@ -56,6 +56,8 @@ words! {
         /// Calls in a row without an answer.
         AccountRests = "account-rests",
         VendorUnreachable = "vendor-unreachable",
+        /// This machine's clock and the vendor's are far apart.
+        ClockWrong = "clock-wrong",
         /// A certificate that belongs to no order here is to be revoked.
         StrangerRevoked = "stranger-revocation-announced",
         AccountReplacement = "account-replacement-unknown",
@@ -104,6 +106,7 @@ impl FindingKind {
             | FindingKind::PasswordUnreadable
             | FindingKind::AccountRests
             | FindingKind::VendorUnreachable
+            | FindingKind::ClockWrong
             | FindingKind::Quarantined
             | FindingKind::Attention
             | FindingKind::Rejected
@@ -161,6 +164,7 @@ impl FindingKind {
             | FindingKind::AccountReplacement => format!("certcollectd resume --account {name}"),
             FindingKind::OrderAbsent => format!("certcollectd forget {name}"),
             FindingKind::PollLate => "certcollectd health".into(),
+            FindingKind::ClockWrong => "timedatectl".into(),
             FindingKind::RehearsalFailed => format!("certcollectd rehearse {name}"),
             FindingKind::Quarantined
             | FindingKind::Attention
@@ -285,6 +289,9 @@ pub fn of_account(account: &Account, record: &AccountRecord, nameless: bool, now
         let what = format!("cannot reach the vendor: it failed {tries} in a row{next}");
         findings.push(find(FindingKind::VendorUnreachable, Urgency::Warning, what));
     }
+    if let Some(ahead) = record.clock_ahead {
+        findings.push(find(FindingKind::ClockWrong, Urgency::Warning, format!(": {}", clocks(ahead))));
+    }
     if nameless {
         let what = "has a replacement with unknown outcome".to_owned();
         findings.push(find(FindingKind::AccountReplacement, Urgency::Warning, what));
@@ -298,6 +305,13 @@ pub fn of_account(account: &Account, record: &AccountRecord, nameless: bool, now
     }
     sort(&mut findings);
     findings
+}
+
+/// `this machine's clock is 3h ahead of the vendor's`.
+pub(crate) fn clocks(ahead: i64) -> String {
+    let side = if ahead > 0 { "ahead of" } else { "behind" };
+    let by = in_words(Duration::from_secs(ahead.unsigned_abs()));
+    format!("this machine's clock is {by} {side} the vendor's")
 }
 
 fn paused_until(record: &AccountRecord, now: Now) -> Option<String> {

@@ -218,7 +218,8 @@ impl Engine {
 
 fn of_gate(gate: &Gate, config: &Config, now: Now) -> Vec<Finding> {
     let record = &gate.record;
-    let is_quiet = record.closed.is_none() && record.paused_for.is_none() && record.announced.is_none();
+    let is_quiet = record.closed.is_none() && record.paused_for.is_none();
+    let is_quiet = is_quiet && record.announced.is_none() && record.clock_ahead.is_none();
     match config.account(&gate.name) {
         Some(account) if !is_quiet && !gate.removed => finding::of_account(account, record, false, now),
         Some(_) | None => Vec::new(),
@@ -231,6 +232,7 @@ fn recovery(account: Option<&str>, kind: FindingKind) -> String {
         (Some(account), FindingKind::AccountClosed) => {
             format!("account {account} is open again: the vendor accepts the login")
         }
+        (Some(_), FindingKind::ClockWrong) => "this machine's clock agrees with the vendor's again".into(),
         (Some(account), FindingKind::StrangerRevoked) => {
             format!("account {account}: the announced revocation is no longer an alarm")
         }

@@ -211,6 +211,7 @@ fn full_account() -> AccountRecord {
         unheard: Some(Unheard { calls: 2, until: Time(10), tag: Some(CredentialTag(11)) }),
         calls: 5,
         answered: Some(9),
+        clock_ahead: Some(-601),
         details_refused: Some(Refused {
             since: 6,
             text: "Permission denied!".into(),
@@ -526,8 +527,9 @@ fn accounts() -> Vec<(&'static str, AccountRecord)> {
     ];
     let causes = causes
         .map(|(name, cause)| (name, AccountRecord { paused_for: Some(cause), ..AccountRecord::default() }));
-    let quiet = AccountRecord { notices: Vec::new(), ..full_account() };
-    let noticed = AccountRecord { notices: vec![notice()], ..AccountRecord::default() };
+    let quiet = AccountRecord { notices: Vec::new(), clock_ahead: None, ..full_account() };
+    let noticed =
+        AccountRecord { notices: vec![notice()], clock_ahead: Some(601), ..AccountRecord::default() };
     let others =
         [("fresh", AccountRecord::default()), ("full", quiet), ("noticed", noticed), ("sparse", sparse)];
     causes.into_iter().chain(others).collect()

@@ -1,7 +1,7 @@
 use super::*;
 
 fn answer(status: u16, body: &[u8]) -> Answer {
-    Answer { status, content_type: None, retry_after: None, body: Bytes::copy_from_slice(body) }
+    Answer { status, content_type: None, retry_after: None, date: None, body: Bytes::copy_from_slice(body) }
 }
 
 fn ok(body: &str) -> Reply {

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use crate::api::code::{Class, Row};
 use crate::api::{Answer, Endpoint, Failure, Reply, RetryAfter, code, reply};
+use crate::cert::CLOCK_TOLERANCE;
 use crate::config::Cadence;
 use crate::engine::account::Accounts;
 use crate::engine::account::gate::{InFlight, Purpose};
 use crate::engine::account::record::{Cause, CredentialTag};
 use crate::engine::event::Effect;
+use crate::engine::finding::clocks;
 use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
 use crate::engine::time::{in_words, rfc3339};
 use crate::engine::wording::described;
@@ -87,11 +89,29 @@ impl Accounts<'_> {
             }
             Ok(reply) => {
                 self.gates[gate].record.answered = Some(self.now.unix());
+                self.compare_clocks(gate, answer.date);
                 let row = code::classify(endpoint, &reply);
                 self.login_result(gate, row, &reply);
                 News::Reply(row, Box::new(reply))
             }
         }
+    }
+
+    /// Dates of certificates and windows go by this machine's clock; the vendor's is a second opinion.
+    fn compare_clocks(&mut self, gate: usize, date: Option<i64>) {
+        let ahead = date.map(|date| self.now.unix().saturating_sub(date));
+        let ahead = ahead.filter(|ahead| ahead.abs() > CLOCK_TOLERANCE);
+        let before = std::mem::replace(&mut self.gates[gate].record.clock_ahead, ahead);
+        if before.is_some() == ahead.is_some() {
+            return;
+        }
+        let (level, text) = match ahead {
+            Some(ahead) => (Level::Warn, format!("{}; set it, or one of both goes wrong", clocks(ahead))),
+            None => (Level::Info, "this machine's clock agrees with the vendor's again".to_owned()),
+        };
+        let text = format!("account {}: {text}", self.gates[gate].name);
+        self.note_account(level, NoteKind::Clock, gate, text);
+        self.touch_gate(gate);
     }
 
     /// Applies what the reply says about the account, whatever it says about the order.

@@ -53,6 +53,9 @@ pub struct AccountRecord {
     /// Time of the last readable answer, UNIX seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered: Option<i64>,
+    /// By how much this machine's clock was ahead of the vendor's last answer, in seconds; only while that is too much.
+    #[serde(rename = "clock_ahead", skip_serializing_if = "Option::is_none")]
+    pub clock_ahead: Option<i64>,
     /// Set while GetMDCDomainDetails is not open to the account, so that the daemon does not call it on its
     /// own.
     #[serde(skip_serializing_if = "Option::is_none")]
