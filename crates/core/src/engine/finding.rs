@@ -437,7 +437,7 @@ pub fn of_order(
 }
 
 /// What its phase asks of the operator.
-fn stop(record: &OrderRecord) -> Option<FindingKind> {
+pub(crate) fn stop(record: &OrderRecord) -> Option<FindingKind> {
     use crate::engine::order::phase::Phase;
     match record.phase {
         Phase::Quarantined => Some(FindingKind::Quarantined),

@@ -48,13 +48,8 @@ fn is_unreloaded(record: &OrderRecord) -> bool {
 
 /// The alarm that is on record, or a new one. Another reason is another alarm.
 fn standing(record: &OrderRecord, kind: FindingKind, now: Now) -> Alarm {
-    let reason = record.reason.as_deref().filter(|_| record.phase.needs_person());
-    let cause = match kind {
-        FindingKind::Quarantined | FindingKind::Attention | FindingKind::Rejected | FindingKind::Revoked => {
-            reason.map_or(0, |reason| stable_hash(reason, "", 0))
-        }
-        _ => 0,
-    };
+    let reason = record.reason.as_deref().filter(|_| finding::stop(record) == Some(kind));
+    let cause = reason.map_or(0, |reason| stable_hash(reason, "", 0));
     let known = record.alarms.iter().find(|alarm| alarm.kind == kind && alarm.cause == cause);
     known.cloned().unwrap_or_else(|| Alarm::new(kind, cause, now))
 }
