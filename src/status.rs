@@ -299,7 +299,7 @@ impl OrderStatus {
     /// What is found of this kind, in words that go on after its name.
     fn found(&self, kind: FindingKind) -> Option<&str> {
         let finding = self.findings.iter().find(|finding| finding.kind == kind)?;
-        Some(finding.what.trim_start_matches(": "))
+        Some(finding.predicate())
     }
 
     /// `10.0.0.7:443 still serves …, though the reload succeeded`, if something is not served.
@@ -461,6 +461,11 @@ impl HookStatus {
             next_try: debt.next.map(|time| when(time, now)),
             last: debt.outcome.as_ref().map(ToString::to_string),
         }
+    }
+
+    /// `2 tries`.
+    fn tried(&self) -> String {
+        if self.tries == 1 { "1 try".to_owned() } else { format!("{} tries", self.tries) }
     }
 }
 

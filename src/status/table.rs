@@ -105,7 +105,7 @@ fn note(order: &OrderStatus) -> String {
 
 /// A finding with its reason, or with what to do about it.
 fn in_full(order: &OrderStatus, finding: &Finding) -> String {
-    let what = finding.what.trim_start_matches(": ");
+    let what = finding.predicate();
     let full = match finding.kind {
         FindingKind::RevocationAnnounced => {
             let announced = order.revocation_announced.as_ref();
@@ -227,7 +227,7 @@ fn details(order: &OrderStatus, screen: &Screen) -> String {
         ("because", order.reason.clone()),
     ];
     lines.extend(order.findings.iter().map(|finding| {
-        let what = finding.what.trim_start_matches(": ");
+        let what = finding.predicate();
         ("needs you", Some(format!("{what}; next: {}", finding.next)))
     }));
     lines.extend([
@@ -255,10 +255,10 @@ fn details(order: &OrderStatus, screen: &Screen) -> String {
         ("term", order.subscription()),
     ]);
     lines.extend(order.hooks.iter().map(|known| {
-        let HookStatus { hook, event, state, tries, next_try, last } = known;
+        let HookStatus { hook, event, state, tries: _, next_try, last } = known;
         let last = last.as_deref().unwrap_or("not tried yet");
         let next = next_try.as_deref().map(|next| format!(", next try {next}")).unwrap_or_default();
-        let tries = if *tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") };
+        let tries = known.tried();
         ("hook", Some(format!("{hook} ({event}): {state}, {tries}, {last}{next}")))
     }));
     lines.extend(order.probes.iter().map(|probe| {

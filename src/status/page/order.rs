@@ -110,7 +110,7 @@ fn wrong(order: &OrderStatus) -> Markup {
                 @for finding in &order.findings {
                     @let mark = urgent(finding.urgency);
                     li.(mark.0) {
-                        p { (badge(mark)) " " b.what { (prose(finding.what.trim_start_matches(": "), 600)) } }
+                        p { (badge(mark)) " " b.what { (prose(finding.predicate(), 600)) } }
                         @if let Some(known) = order.known_of(finding.kind) { p.said { (prose(known, 600)) } }
                     }
                 }
@@ -173,7 +173,7 @@ fn hooks(hooks: &[HookStatus]) -> Markup {
                 ul.plain {
                     @for hook in hooks.iter().take(SHOWN) {
                         li {
-                            b { (hook.hook) } " for " (hook.event) ": " (hook.state) ", " (tries(hook.tries))
+                            b { (hook.hook) } " for " (hook.event) ": " (hook.state) ", " (hook.tried())
                             @if let Some(next) = &hook.next_try { ", the next at " (moment(next)) }
                             @if let Some(last) = hook.last.as_ref().filter(|_| hook.state != HookState::Done) { p.said { (prose(last, 400)) } }
                         }
@@ -183,10 +183,6 @@ fn hooks(hooks: &[HookStatus]) -> Markup {
             }
         }
     }
-}
-
-fn tries(number: u32) -> String {
-    if number == 1 { "1 try".into() } else { format!("{number} tries") }
 }
 
 fn probes(probes: &[ProbeStatus]) -> Markup {

@@ -143,7 +143,7 @@ pub(super) fn lifetime(certificate: &CertificateStatus) -> Markup {
 pub(super) fn findings(findings: &[Finding], known: &dyn Fn(&Finding) -> Option<String>) -> Markup {
     html! {
         @for finding in findings {
-            p.what { (prose(finding.what.trim_start_matches(": "), 400)) }
+            p.what { (prose(finding.predicate(), 400)) }
             @if let Some(known) = known(finding) { p.said { (prose(&known, 300)) } }
         }
     }
@@ -169,8 +169,8 @@ pub(super) fn owed(hook: &HookStatus) -> Option<String> {
         HookState::Owed => "is owed",
         HookState::Failing => "fails",
     };
-    let HookStatus { hook: name, event, tries, .. } = hook;
-    let tries = if *tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") };
+    let HookStatus { hook: name, event, .. } = hook;
+    let tries = hook.tried();
     let last = hook.last.as_deref().map(|last| format!(": {last}")).unwrap_or_default();
     let next = hook.next_try.as_deref().map(|next| format!(", the next at {next}")).unwrap_or_default();
     Some(format!("hook {name} {how} for {event} after {tries}{next}{last}"))

@@ -229,6 +229,13 @@ impl Finding {
     }
 }
 
+impl Finding {
+    /// What stands behind the name, by itself.
+    pub fn predicate(&self) -> &str {
+        self.what.trim_start_matches(": ")
+    }
+}
+
 /// The most urgent first; of those as urgent, in the order in which they were found.
 pub fn sort(findings: &mut [Finding]) {
     findings.sort_by_key(|finding| Reverse(finding.urgency));
