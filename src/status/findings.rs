@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use super::{HookState, OrderStatus, Status};
+use super::{HookState, HookStatus, OrderStatus, Status};
 use certcollectd_core::engine::finding::{self, Finding, FindingKind, Urgency};
 
 /// A finding, and what it is about; about the daemon itself if neither is there.
@@ -75,6 +75,12 @@ impl Status {
 }
 
 impl OrderStatus {
+    /// The hook that has failed most often, the first of those, as its finding names it.
+    pub(super) fn failing(&self) -> Option<&HookStatus> {
+        let failing = self.hooks.iter().filter(|hook| hook.state == HookState::Failing);
+        failing.min_by_key(|hook| Reverse(hook.tries))
+    }
+
     /// What is known of a finding besides its sentence.
     pub fn known_of(&self, kind: FindingKind) -> Option<&str> {
         match kind {
@@ -86,10 +92,7 @@ impl OrderStatus {
             FindingKind::NotInstalled => self.trouble.as_deref(),
             FindingKind::FilesModified => self.drift.as_deref(),
             FindingKind::ReplacementUnknown => self.replacement.as_deref(),
-            FindingKind::HookFailing => {
-                let failing = self.hooks.iter().filter(|hook| hook.state == HookState::Failing);
-                failing.min_by_key(|hook| Reverse(hook.tries))?.last.as_deref()
-            }
+            FindingKind::HookFailing => self.failing()?.last.as_deref(),
             FindingKind::StateLost
             | FindingKind::StateUnsaved
             | FindingKind::ConfigInvalid

@@ -170,8 +170,7 @@ fn hooks_owed(order: &OrderStatus) -> i64 {
 }
 
 fn failures(order: &OrderStatus) -> i64 {
-    let failing = order.hooks.iter().filter(|hook| hook.state == HookState::Failing);
-    failing.map(|hook| hook.tries.into()).max().unwrap_or(0)
+    order.failing().map_or(0, |hook| hook.tries.into())
 }
 
 fn number(of: usize) -> i64 {

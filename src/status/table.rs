@@ -111,17 +111,18 @@ fn in_full(order: &OrderStatus, finding: &Finding) -> String {
             let announced = order.revocation_announced.as_ref();
             announced.map(|it| format!("revocation announced: re-issue it now ({})", it.text))
         }
-        FindingKind::NotInstalled => order.trouble.clone(),
-        FindingKind::FilesLost => order.lost.clone(),
-        FindingKind::Quarantined | FindingKind::Attention | FindingKind::Rejected | FindingKind::Revoked => {
-            order.reason.clone()
-        }
+        FindingKind::Quarantined
+        | FindingKind::Attention
+        | FindingKind::Rejected
+        | FindingKind::Revoked
+        | FindingKind::NotInstalled
+        | FindingKind::FilesLost
+        | FindingKind::FilesModified
+        | FindingKind::ReplacementUnknown => order.known_of(finding.kind).map(str::to_owned),
         FindingKind::HookFailing => {
-            let failing = order.hooks.iter().filter(|hook| hook.state == HookState::Failing);
-            let worst = failing.max_by_key(|hook| hook.tries);
-            worst.map(|hook| format!("hook {} {}", hook.hook, hook.last.as_deref().unwrap_or("failed")))
+            let failing = order.failing();
+            failing.map(|hook| format!("hook {} {}", hook.hook, hook.last.as_deref().unwrap_or("failed")))
         }
-        FindingKind::FilesModified => order.drift.clone(),
         FindingKind::NamesUncovered => {
             Some(format!("{what}; `certcollectd accept {}` if that is right", order.name))
         }
@@ -129,7 +130,6 @@ fn in_full(order: &OrderStatus, finding: &Finding) -> String {
             "rolled back, because the newer certificate is not served; `certcollectd accept {}` installs it",
             order.name
         )),
-        FindingKind::ReplacementUnknown => order.replacement.clone(),
         FindingKind::WaitingLong => order.vendor.as_ref().map(|vendor| format!("{what}: {}", vendor.text)),
         FindingKind::Expiring
         | FindingKind::PollLate

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use certcollectd::status::{Explanation, Screen, Status, Verdict, verdict};
 use certcollectd_core::engine::command::{Command, ReplaceCommand, Target};
+use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product, State, Step};
 use insta::assert_snapshot;
@@ -515,6 +516,23 @@ fn a_lost_replacement_of_an_order_without_a_name_is_told_with_its_account() {
     world.command(Command::ResumeAccount("main".into()));
     world.pass(HOUR);
     assert_eq!(nagios(&world).0, Verdict::Ok);
+}
+
+#[test]
+fn of_two_hooks_that_failed_as_often_each_screen_names_the_same() {
+    let mut config = world::config(&["www"]);
+    for hook in ["first", "second"] {
+        config.hooks.push(world::hook(hook));
+        world::change(&mut config.orders[0], |settings| settings.hooks.push(hook.into()));
+    }
+    let mut world = World::new(config);
+    for hook in ["first", "second"] {
+        world.hook_results.insert(hook.into(), vec![HookResult::failed(format!("{hook} says no"))]);
+    }
+    world.say("www", [issued(0, "")]);
+    world.pass(Duration::from_secs(1));
+    assert!(nagios(&world).1.contains("hook first failed 1 time"), "{}", nagios(&world).1);
+    assert!(note(&world).contains("hook first failed: first says no"), "{}", note(&world));
 }
 
 /// Name and value of what went along with the last call, without what each such call has.
