@@ -22,6 +22,8 @@ mod table;
 mod window;
 mod words;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use certcollectd_core::config::{Account, Config, Order, Severity};
@@ -33,7 +35,7 @@ use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::order::names;
 use certcollectd_core::engine::order::phase::Phase;
 use certcollectd_core::engine::order::record::{Announced, Debt, Generation, OrderRecord, order_number};
-use certcollectd_core::engine::time::{Now, Time, day, rfc3339};
+use certcollectd_core::engine::time::{Now, Time, day, in_words, rfc3339};
 use certcollectd_core::engine::vitals::Vitals;
 
 pub use absent::Absent;
@@ -445,6 +447,12 @@ impl CertificateStatus {
             left,
         }
     }
+
+    /// `40 days left`, `ended 3 days ago`.
+    fn left(&self) -> String {
+        let span = in_words(Duration::from_secs(self.left.unsigned_abs()));
+        if self.left > 0 { format!("{span} left") } else { format!("ended {span} ago") }
+    }
 }
 
 impl HookStatus {
@@ -506,5 +514,16 @@ impl AccountStatus {
             paused_for: paused.map(|until| (until.0 - now.time.0) / 1000),
             lacks_password,
         }
+    }
+
+    /// `account main is paused until …: …`, if it is not open.
+    fn standing(&self) -> Option<String> {
+        let word = match self.state {
+            AccountState::Open => return None,
+            AccountState::Closed => "since",
+            AccountState::Paused => "until",
+        };
+        let (when, reason) = (self.when.as_deref()?, self.reason.as_deref().unwrap_or("-"));
+        Some(format!("account {} is {} {word} {when}: {reason}", self.name, self.state))
     }
 }

@@ -157,9 +157,10 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
             format!("The vendor's last answer, of {at}: {}.", text.trim_end_matches('.'))
         }),
         order.certificate.as_ref().map(
-            |CertificateStatus { serial, not_after, days_left, names, .. }| {
-                let (left, names) = (count(*days_left, "day"), names.join(" "));
-                format!("Installed is serial {serial}, valid until {not_after}, {left} left, for {names}.")
+            |certificate| {
+                let CertificateStatus { serial, not_after, names, .. } = certificate;
+                let (left, names) = (certificate.left(), names.join(" "));
+                format!("Installed is serial {serial}, valid until {not_after}, {left}, for {names}.")
             },
         ),
         announced.map(|Announcement { at, text, .. }| {
@@ -204,14 +205,7 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
         order.subscription_ends.as_ref().map(term),
     ]);
     if let Some(account) = account {
-        let AccountStatus { name, state, .. } = account;
-        let when = account.when.as_deref().unwrap_or("-");
-        let reason = account.reason.as_deref().unwrap_or("-");
-        lines.push(match state {
-            AccountState::Open => None,
-            AccountState::Closed => Some(format!("Account {name} is {state} since {when}: {reason}.")),
-            AccountState::Paused => Some(format!("Account {name} is {state} until {when}: {reason}.")),
-        });
+        lines.push(account.standing().map(|told| format!("{}.", told.replacen("account", "Account", 1))));
         let announced = account.revocation_announced.as_ref();
         lines.push(announced.map(|announced| format!("On {}.", stranger(account, announced))));
     }

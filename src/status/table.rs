@@ -1,8 +1,8 @@
 //! The status as text.
 
 use super::{
-    AccountState, AccountStatus, Announcement, CertificateStatus, HookState, HookStatus, OrderStatus,
-    ProbeStatus, RehearsalStatus, Status, WindowStatus,
+    AccountStatus, Announcement, CertificateStatus, HookState, HookStatus, OrderStatus, ProbeStatus,
+    RehearsalStatus, Status, WindowStatus,
 };
 use anstyle::Style;
 
@@ -158,15 +158,11 @@ fn in_full(order: &OrderStatus, finding: &Finding) -> String {
 
 fn accounts(accounts: &[AccountStatus]) -> Vec<(Option<Urgency>, String)> {
     let mut notices = Vec::new();
-    for account in accounts.iter().filter(|account| account.state != AccountState::Open) {
-        let word = if account.state == AccountState::Closed { "since" } else { "until" };
-        let when = account.when.as_deref().unwrap_or("-");
-        let reason = account.reason.as_deref().unwrap_or_default();
+    for (account, standing) in accounts.iter().filter_map(|account| Some((account, account.standing()?))) {
         // What to do about a password that cannot be read is part of the reason.
         let advice = account.advice.as_ref().filter(|_| !account.lacks_password);
         let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
-        let (name, state) = (&account.name, account.state);
-        let notice = format!("account {name} is {state} {word} {when}: {reason}{advice}");
+        let notice = format!("{standing}{advice}");
         let urgency = account.findings.first().map(|finding| finding.urgency);
         notices.push((urgency, notice));
     }
@@ -238,10 +234,10 @@ fn details(order: &OrderStatus, screen: &Screen) -> String {
     ]);
     if let Some(installed) = &order.certificate {
         let CertificateStatus { serial, fingerprint, not_before, not_after, names, .. } = installed;
-        let left = count(installed.days_left, "day");
+        let left = installed.left();
         lines.extend([
             ("certificate", Some(format!("serial {serial}, sha256 {fingerprint}"))),
-            ("valid", Some(format!("{not_before} to {not_after}, {left} left"))),
+            ("valid", Some(format!("{not_before} to {not_after}, {left}"))),
             ("names", Some(names.join(" "))),
             ("generation", Some(format!("{}, installed {}", installed.generation, installed.installed_at))),
         ]);

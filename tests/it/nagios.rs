@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use certcollectd::status::{Screen, Status, Verdict, verdict};
+use certcollectd::status::{Explanation, Screen, Status, Verdict, verdict};
 use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::engine::vitals::Vitals;
@@ -81,6 +81,11 @@ fn a_certificate_that_is_over_is_said_in_the_past() {
     let (worst, line) = later(&world, 0);
     assert_eq!(worst, Verdict::Critical);
     assert!(line.contains("www has a certificate that ended 3 days ago"), "{line}");
+    let details = Status::new(&world.config, &world.load(), world.now).details(&Screen::default());
+    assert!(details.contains("2026-12-03T09:12:00Z, ended 3 days ago"), "{details}");
+    let explained =
+        Explanation::new(&world.config, &world.load(), "www", Vec::new(), world.now).unwrap().text();
+    assert!(explained.contains("valid until 2026-12-03T09:12:00Z, ended 3 days ago, for"), "{explained}");
 }
 
 #[test]

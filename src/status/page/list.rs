@@ -82,7 +82,7 @@ impl Status {
                         li.waits {
                             p {
                                 (badge(("waits", "waits"))) " "
-                                span.what { "account " (account.name) " is " (prose(&super::parts::standing(account), 400)) }
+                                span.what { (prose(&account.standing().unwrap_or_default(), 400)) }
                             }
                             @if let Some(advice) = &account.advice { p.said { (prose(advice, 300)) } }
                         }

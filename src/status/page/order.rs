@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::ahead::timeline;
-use super::parts::{badge, bar, clipped, commands, date, exactly, left, mark, moment, pager, prose, urgent};
+use super::parts::{badge, bar, clipped, commands, date, exactly, mark, moment, pager, prose, urgent};
 use super::{Frame, Shown, View};
 use crate::status::{
     CertificateStatus, Explanation, HistoryEntry, HookState, HookStatus, OrderStatus, ProbeStatus,
@@ -146,7 +146,7 @@ fn installed(certificate: &CertificateStatus) -> Markup {
         section aria-labelledby="certificate" {
             h2 #certificate { "Certificate" }
             div.life-of {
-                p.ends { (date(not_before)) span { (left(certificate)) } (date(not_after)) }
+                p.ends { (date(not_before)) span { (certificate.left()) } (date(not_after)) }
                 (bar(certificate))
             }
             dl.facts {

@@ -6,8 +6,7 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::View;
-use crate::status::{AccountStatus, CertificateStatus, HookState, HookStatus, Need, OrderStatus};
-use certcollectd_core::config::count;
+use crate::status::{CertificateStatus, HookState, HookStatus, Need, OrderStatus};
 use certcollectd_core::engine::finding::{Finding, Urgency};
 use certcollectd_core::engine::order::lifetime::near;
 use certcollectd_core::engine::time::{day, in_words};
@@ -94,15 +93,6 @@ pub(super) fn next_poll(order: &OrderStatus) -> String {
     }
 }
 
-/// `40 days left`.
-pub(super) fn left(certificate: &CertificateStatus) -> String {
-    if certificate.left <= 0 {
-        format!("ended {} ago", span(certificate.left))
-    } else {
-        format!("{} left", span(certificate.left))
-    }
-}
-
 /// The whole of a bar.
 const WIDTH: i64 = 1000;
 
@@ -119,7 +109,7 @@ pub(super) fn bar(certificate: &CertificateStatus) -> Markup {
         "valid from {} to {}, {}",
         day(&certificate.not_before),
         day(&certificate.not_after),
-        left(certificate)
+        certificate.left()
     );
     html! {
         svg.bar role="img" aria-label=(label) viewBox={ "0 0 " (WIDTH) " 12" } preserveAspectRatio="none" {
@@ -135,7 +125,7 @@ pub(super) fn bar(certificate: &CertificateStatus) -> Markup {
 pub(super) fn lifetime(certificate: &CertificateStatus) -> Markup {
     html! {
         (bar(certificate))
-        p { (left(certificate)) " " span.dim { "until " (date(&certificate.not_after)) } }
+        p { (certificate.left()) " " span.dim { "until " (date(&certificate.not_after)) } }
     }
 }
 
@@ -187,15 +177,6 @@ pub(super) fn served(order: &OrderStatus) -> Option<String> {
         0 => None,
         all if all == good => Some(format!("served at {}", of(all))),
         all => Some(format!("served at {good} of {}", of(all))),
-    }
-}
-
-/// What an account is, if it is not open.
-pub(super) fn standing(account: &AccountStatus) -> String {
-    let calls = count(i64::try_from(account.calls).unwrap_or(i64::MAX), "call");
-    match (&account.when, &account.reason) {
-        (Some(when), Some(reason)) => format!("{} {when}: {reason}", account.state),
-        (_, _) => format!("{}, {calls}", account.state),
     }
 }
 
