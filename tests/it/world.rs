@@ -20,7 +20,7 @@ use certcollectd_core::engine::account::record::CredentialTag;
 use certcollectd_core::engine::command::{Command, CommandReply};
 use certcollectd_core::engine::event::{Effect, Event};
 use certcollectd_core::engine::hooks::run::{HookResult, HookRun};
-use certcollectd_core::engine::id::Token;
+use certcollectd_core::engine::id::{RunId, Token};
 use certcollectd_core::engine::install::{
     Activate, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Link, Stage, StagedFiles,
 };
@@ -220,8 +220,10 @@ pub struct World {
     pub hook_results: HashMap<String, Vec<HookResult>>,
     /// Every run fails in which one of these orders takes part.
     pub spoilt: Vec<String>,
-    /// No run of a hook comes to its end.
+    /// No run of a hook comes to its end by itself.
     pub hooks_hang: bool,
+    /// Those that have not.
+    pub hanging: Vec<(RunId, HookResult)>,
     /// What addresses present, by probe; one that is not named presents what is in place.
     pub presents: HashMap<String, Vec<ProbeAnswer>>,
     /// Labels of the probes that were asked, in their order.
@@ -269,6 +271,7 @@ impl World {
             hook_results: HashMap::new(),
             spoilt: Vec::new(),
             hooks_hang: false,
+            hanging: Vec::new(),
             presents: HashMap::new(),
             probed: Vec::new(),
             credential: Some(CredentialTag(1)),
@@ -396,7 +399,11 @@ impl World {
             Effect::Quarantine(refused) => Some(Event::Tidied { order: refused.order, problem: None }),
             Effect::RunHook(run) | Effect::Tell(run) => {
                 let result = self.run(&run);
-                (!self.hooks_hang).then_some(Event::HookEnded { run: run.run, result })
+                if self.hooks_hang {
+                    self.hanging.push((run.run, result));
+                    return None;
+                }
+                Some(Event::HookEnded { run: run.run, result })
             }
             Effect::Probe(run) => {
                 let answers = run.probes.iter().map(|(probe, _)| self.present(probe, &run)).collect();
@@ -565,6 +572,14 @@ impl World {
             None => HookResult::Done,
             Some(results) if results.len() > 1 => results.remove(0),
             Some(results) => results[0].clone(),
+        }
+    }
+
+    /// Runs of hooks come to their ends, those that hang and those to come.
+    pub fn end_hooks(&mut self) {
+        self.hooks_hang = false;
+        for (run, result) in std::mem::take(&mut self.hanging) {
+            self.handle(Event::HookEnded { run, result });
         }
     }
 

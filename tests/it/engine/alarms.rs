@@ -250,3 +250,36 @@ fn a_clock_that_is_far_off_the_vendors_is_told() {
         );
     }
 }
+
+/// An account that the vendor has closed, with a message about it under way.
+fn told_of_a_closed_account() -> World {
+    let mut world = World::new(telling(&["www"], &LASTING));
+    world.say("www", [Say::text("errorCode=-16&errorMessage=Incorrect+login+details"), issued(-1, 90)]);
+    world.credential = Some(CredentialTag(1));
+    world.sent_credential = Some(CredentialTag(1));
+    world.hooks_hang = true;
+    world.pass(MINUTE);
+    assert_eq!(told(&world).len(), 1);
+    world
+}
+
+#[test]
+fn the_loop_sleeps_while_a_message_is_sent() {
+    let world = told_of_a_closed_account();
+    let wake = world.engine.next_wake();
+    assert!(wake.is_none_or(|wake| wake.since(world.now.time) >= MINUTE), "{wake:?}");
+}
+
+#[test]
+fn an_account_that_is_open_before_its_message_was_sent_is_told_to_be() {
+    let mut world = told_of_a_closed_account();
+    world.credential = Some(CredentialTag(2));
+    world.sent_credential = Some(CredentialTag(2));
+    world.handle(Event::CredentialTouched { account: "main".into() });
+    world.pass(MINUTE);
+    assert_eq!(told(&world).len(), 1, "one run of a hook at once");
+    world.end_hooks();
+    world.pass(MINUTE);
+    let expected = (HookEvent::Recovered, "account main is open again: the vendor accepts the login".into());
+    assert_eq!(told(&world).split_off(1), [expected]);
+}

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::HookEvent;
 use crate::engine::finding::FindingKind;
+use crate::engine::hooks::ledger::Key;
 use crate::engine::row::is_default;
 use crate::engine::schedule;
 use crate::engine::time::{Now, Time};
@@ -85,17 +86,20 @@ impl Notice {
         self.retry = None;
     }
 
-    /// When something is to be done about it.
-    pub(crate) fn next(&self) -> Option<Time> {
+    /// When something is to be done about it. A hook that cannot run now is looked at when another run has ended.
+    pub(crate) fn next(&self, can_run: impl Fn(&str) -> bool) -> Option<Time> {
         let message = (!self.over).then_some(self.alarm.next);
-        let owed = (!self.owed.is_empty()).then(|| self.retry.unwrap_or(Time::MIN));
-        [message, owed].into_iter().flatten().min()
+        let owed = self.owed.iter().any(|(hook, _)| can_run(hook));
+        [message, owed.then(|| self.retry.unwrap_or(Time::MIN))].into_iter().flatten().min()
     }
 
-    /// How a hook of it ended.
-    pub(crate) fn told(&mut self, hook: &str, worked: bool, now: Now) {
+    /// How a hook of it ended, unless it has another message by now.
+    pub(crate) fn told(&mut self, told: &Key, worked: bool, now: Now) {
+        if !self.owed.contains(told) {
+            return;
+        }
         if worked {
-            self.owed.retain(|(owed, _)| **owed != *hook);
+            self.owed.retain(|owed| owed != told);
             self.failures = 0;
         } else {
             self.failures += 1;

@@ -193,8 +193,8 @@ impl Engine {
             Event::Tidied { order, problem } => self.order(order).tidied(problem),
             Event::Panicked { order } => self.order(order).panicked(),
             Event::HookEnded { run, result } => {
-                if let Some((hook, key)) = self.hooks().hook_ended(run, &result) {
-                    self.notice_told(&hook, &key, &result);
+                if let Some((told, key)) = self.hooks().hook_ended(run, &result) {
+                    self.notice_told(&told, &key, &result);
                 }
             }
             Event::SaveFailed { changes, dropped, error } => self.save_failed(*changes, dropped, &error),

@@ -9,7 +9,7 @@ use crate::engine::account::gate::Gate;
 use crate::engine::alarm::Notice;
 use crate::engine::event::Effect;
 use crate::engine::finding::{self, Finding, FindingKind};
-use crate::engine::hooks::ledger::{MAX_PARALLEL, RunPurpose, Running};
+use crate::engine::hooks::ledger::{Key, RunPurpose, Running};
 use crate::engine::hooks::run::{HookResult, HookRun, Subject, outcome};
 use crate::engine::id::RunId;
 use crate::engine::note::{Level, Note, NoteKind};
@@ -39,7 +39,8 @@ impl Engine {
     /// When a message is due.
     pub(crate) fn next_notice(&self) -> Option<Time> {
         let accounts = self.gates.iter().filter(|gate| !gate.removed).flat_map(|gate| &gate.record.notices);
-        accounts.chain(&self.notices.daemon).filter_map(Notice::next).min()
+        let can_run = |hook: &str| self.ledger.has_room_for(hook);
+        accounts.chain(&self.notices.daemon).filter_map(|notice| notice.next(can_run)).min()
     }
 
     /// Notices what has begun and what is over, and tells what is due.
@@ -159,11 +160,10 @@ impl Engine {
             let key = NoticeKey { account: account.clone(), kind };
             for (name, event) in owed {
                 let Some(hook) = self.config.hook(&name).cloned() else {
-                    self.notices(owner)[at].told(&name, true, now);
+                    self.notices(owner)[at].told(&(name, event), true, now);
                     continue;
                 };
-                let running = &self.ledger.running;
-                if running.len() >= MAX_PARALLEL || running.values().any(|running| running.key.0 == name) {
+                if !self.ledger.has_room_for(&name) {
                     continue;
                 }
                 self.tell(hook, event, &key, subject.clone());
@@ -188,7 +188,7 @@ impl Engine {
     }
 
     /// A hook of a notice has ended.
-    pub(crate) fn notice_told(&mut self, hook: &str, key: &NoticeKey, result: &HookResult) {
+    pub(crate) fn notice_told(&mut self, told: &Key, key: &NoticeKey, result: &HookResult) {
         let owner = match &key.account {
             None => None,
             Some(account) => match self.accounts().gate_of(account) {
@@ -202,12 +202,13 @@ impl Engine {
             HookResult::Failed { .. } => false,
         };
         for notice in self.notices(owner).iter_mut().filter(|notice| notice.alarm.kind == key.kind) {
-            notice.told(hook, worked, now);
+            notice.told(told, worked, now);
         }
         self.notices(owner).retain(|notice| !notice.over || !notice.owed.is_empty());
         self.touch_notices(owner);
         let about = key.account.as_deref().map(|account| format!(" of account {account}"));
-        let text = format!("hook {hook} ({}{}): {}", key.kind, about.unwrap_or_default(), outcome(result));
+        let text =
+            format!("hook {} ({}{}): {}", told.0, key.kind, about.unwrap_or_default(), outcome(result));
         let (level, kind) =
             if worked { (Level::Info, NoteKind::HookDone) } else { (Level::Warn, NoteKind::HookFailed) };
         let account = key.account.clone();

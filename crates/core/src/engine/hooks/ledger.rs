@@ -11,7 +11,7 @@ use crate::engine::time::{Now, Time};
 
 /// Maximum number of hooks running in parallel, so that one hanging until its timeout does not
 /// block the others.
-pub(crate) const MAX_PARALLEL: usize = 4;
+const MAX_PARALLEL: usize = 4;
 
 /// What waits for a run, and what runs.
 #[derive(Debug, Default)]
@@ -29,6 +29,11 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) fn next_wake(&self) -> Option<Time> {
         self.ready.values().filter_map(|ready| ready.wait_until).min()
+    }
+
+    /// Whether a run of this hook may begin now: none runs twice at once.
+    pub(crate) fn has_room_for(&self, hook: &str) -> bool {
+        self.running.len() < MAX_PARALLEL && self.running.values().all(|running| *running.key.0 != *hook)
     }
 
     pub(crate) fn has_work(&self) -> bool {

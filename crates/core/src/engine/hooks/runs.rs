@@ -9,7 +9,7 @@ use crate::config;
 use crate::config::{Action, FileKind, Hook, HookEvent};
 use crate::engine::event::Effect;
 use crate::engine::hooks::Hooks;
-use crate::engine::hooks::ledger::{Company, Key, MAX_PARALLEL, Ready, RunPurpose, Running};
+use crate::engine::hooks::ledger::{Company, Key, Ready, RunPurpose, Running};
 use crate::engine::hooks::run::{HookResult, HookRun, Subject};
 use crate::engine::hooks::told::told;
 use crate::engine::id::{OrderId, RunId};
@@ -68,8 +68,7 @@ impl Hooks<'_> {
 
     /// Starts a run that may start.
     pub(crate) fn start(&mut self, key: &Key) {
-        let running = &self.ledger.running;
-        if running.len() >= MAX_PARALLEL || running.values().any(|running| running.key.0 == key.0) {
+        if !self.ledger.has_room_for(&key.0) {
             // Looked at again when a run ends.
             if let Some(ready) = self.ledger.ready.get_mut(key) {
                 ready.wait_until = None;
@@ -174,13 +173,13 @@ impl Hooks<'_> {
     }
 
     /// Returns what the hook was told about, if that was no order's.
-    pub(crate) fn hook_ended(&mut self, run: RunId, result: &HookResult) -> Option<(Arc<str>, NoticeKey)> {
+    pub(crate) fn hook_ended(&mut self, run: RunId, result: &HookResult) -> Option<(Key, NoticeKey)> {
         let running = self.ledger.running.remove(&run)?;
         for id in &running.orders {
             self.orders.state_mut(*id).busy = Busy::Idle;
         }
         match running.purpose {
-            RunPurpose::Notice(key) => return Some((running.key.0, key)),
+            RunPurpose::Notice(key) => return Some((running.key, key)),
             RunPurpose::Rehearsal => self.rehearsed(run, result),
             RunPurpose::Debts => {
                 self.count_in_vain(&running, result);
