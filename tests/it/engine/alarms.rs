@@ -283,3 +283,37 @@ fn an_account_that_is_open_before_its_message_was_sent_is_told_to_be() {
     let expected = (HookEvent::Recovered, "account main is open again: the vendor accepts the login".into());
     assert_eq!(told(&world).split_off(1), [expected]);
 }
+
+#[test]
+fn that_all_is_over_is_told_last() {
+    let mut world = World::new(telling(&["www"], &LASTING));
+    world.say("www", [Say::text("errorCode=-3&errorMessage=no"), Say::text("errorCode=0")]);
+    world.hook_results.insert("tell".into(), vec![failed("no route")]);
+    world.pass(10 * MINUTE);
+    world.command(Command::Resume("www".into()));
+    world.pass(MINUTE);
+    let before = told(&world).len();
+    world.hook_results.clear();
+    world.pass(2 * HOUR);
+    let events: Vec<HookEvent> = told(&world).split_off(before).into_iter().map(|(event, _)| event).collect();
+    assert_eq!(events, LASTING);
+}
+
+#[test]
+fn nobody_is_told_that_it_is_over_when_it_has_begun_anew() {
+    let mut world = World::new(telling(&["www"], &LASTING));
+    world.say("www", [Say::text("errorCode=-3&errorMessage=no")]);
+    world.pass(10 * MINUTE);
+    world.say("www", [Say::text("errorCode=0"), Say::text("errorCode=-3&errorMessage=no")]);
+    world.hook_results.insert("tell".into(), vec![failed("no route")]);
+    world.command(Command::Resume("www".into()));
+    world.pass(MINUTE);
+    assert_eq!(told(&world).last().unwrap().0, HookEvent::Recovered);
+    world.command(Command::Poll("www".into()));
+    world.pass(MINUTE);
+    let before = told(&world).len();
+    world.hook_results.clear();
+    world.pass(HOUR / 2);
+    let events: Vec<HookEvent> = told(&world).split_off(before).into_iter().map(|(event, _)| event).collect();
+    assert_eq!((world.phase("www").as_str(), &events[..]), ("attention", &[HookEvent::Failed][..]));
+}

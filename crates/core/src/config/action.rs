@@ -72,6 +72,16 @@ words! {
     }
 }
 
+impl HookEvent {
+    /// Whether `Recovered` tells that it is over.
+    pub(crate) fn lasts(self) -> bool {
+        match self {
+            HookEvent::Failed | HookEvent::ProbeFailed | HookEvent::Revoked => true,
+            HookEvent::Installed | HookEvent::Expiring | HookEvent::Recovered => false,
+        }
+    }
+}
+
 impl TryFrom<String> for HookEvent {
     type Error = String;
 

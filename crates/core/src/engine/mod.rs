@@ -353,6 +353,9 @@ impl Engine {
     fn catch_up(&mut self, earliest: Time) {
         for id in std::mem::take(&mut self.orders.changed) {
             self.raise_alarms(id);
+            if std::mem::take(&mut self.orders.states[id.0 as usize].pending.unready) {
+                self.hooks().unready(id);
+            }
             self.reindex(id, earliest);
             self.recount(id);
             self.answer_waiters(id);

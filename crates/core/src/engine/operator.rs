@@ -49,7 +49,7 @@ impl Engine {
         let state = self.orders.state(id);
         let at_rest = state.busy == Busy::Idle && !state.ready;
         let work = self.orders.state(id).local_work().is_some_and(|(at, _)| at <= self.now.time);
-        let debts = state.record.owed().any(|debt| debt.next.is_some_and(|next| next <= self.now.time));
+        let debts = state.record.payable().any(|debt| debt.next.is_some_and(|next| next <= self.now.time));
         if !at_rest || work || debts {
             return;
         }

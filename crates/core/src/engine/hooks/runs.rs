@@ -48,7 +48,7 @@ impl Hooks<'_> {
         if state.ready || state.removed || state.busy != Busy::Idle {
             return;
         }
-        let due = state.record.owed().find(|debt| debt.next.is_some_and(|next| next <= self.now.time));
+        let due = state.record.payable().find(|debt| debt.next.is_some_and(|next| next <= self.now.time));
         let Some(key) = due.map(|debt| (debt.hook.clone(), debt.event)) else { return };
         if self.config.hook(&key.0).is_none() {
             return self.order(id).forgive(&key.0, key.1);

@@ -13,14 +13,17 @@ use crate::engine::time::in_words;
 use crate::engine::{note, schedule};
 
 impl Order<'_> {
-    /// Enters the order's hooks for an event; what was owed for the same event before is replaced.
+    /// Enters the order's hooks for an event; what was owed for the same event before is replaced, and
+    /// what has begun is not over.
     pub(crate) fn owe_hooks(&mut self, event: HookEvent) {
         let now = self.now;
         let hooks = &self.entry().settings.hooks;
         let listens = |name: &Arc<str>| Some((name.clone(), self.config.hook(name)?.listens(event)?));
         let wanted: Vec<(Arc<str>, HookEvent)> = hooks.iter().filter_map(listens).collect();
         let record = &mut self.state.record;
-        record.debts.retain(|debt| debt.event != event || hooks.contains(&debt.hook));
+        let is_untrue = |debt: &Debt| event.lasts() && debt.event == HookEvent::Recovered;
+        self.state.pending.unready |= record.owed().any(is_untrue);
+        record.debts.retain(|debt| !is_untrue(debt) && (debt.event != event || hooks.contains(&debt.hook)));
         for (hook, event) in wanted {
             let fresh = Debt {
                 hook: hook.clone(),

@@ -214,6 +214,12 @@ impl OrderRecord {
     pub fn owed(&self) -> impl Iterator<Item = &Debt> {
         self.debts.iter().filter(|debt| debt.next.is_some())
     }
+
+    /// Those of them whose turn it is: a hook is told that all is over after it was told what.
+    pub(crate) fn payable(&self) -> impl Iterator<Item = &Debt> {
+        let is_open = |hook: &str| self.owed().any(|debt| *debt.hook == *hook && debt.event.lasts());
+        self.owed().filter(move |debt| debt.event != HookEvent::Recovered || !is_open(&debt.hook))
+    }
 }
 
 impl OrderRecord {

@@ -79,6 +79,8 @@ pub(crate) struct Pending {
     pub(crate) quarantine: bool,
     /// The bundle could not be judged, because a file of this machine could not be read; that is the trouble on record.
     pub(crate) unread: bool,
+    /// It may wait for the run of a hook that it no longer owes.
+    pub(crate) unready: bool,
     /// A bug aborted local work. Nothing is retried until the operator resumes the order; after a restart,
     /// only a staged generation is.
     pub(crate) broken: bool,
@@ -185,7 +187,7 @@ impl OrderState {
             return None;
         }
         let work = self.local_work().map(|(at, _)| at);
-        let debts = self.record.owed().filter_map(|debt| debt.next).min().filter(|_| !self.ready);
+        let debts = self.record.payable().filter_map(|debt| debt.next).min().filter(|_| !self.ready);
         let alarms = self.record.alarms.iter().map(|alarm| alarm.next).min();
         let rehearsal = self.rehearsal().filter(|_| !self.ready);
         [work, debts, alarms, rehearsal, next_warning(&self.record, now)].into_iter().flatten().min()
