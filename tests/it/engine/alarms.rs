@@ -8,6 +8,7 @@ use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::Event;
 use certcollectd_core::engine::hooks::run::HookResult;
 
+use super::revocation::announced;
 use super::{SECOND, failed, issued};
 use crate::world::{self, DAY, HOUR, Ran, Say, World};
 
@@ -316,4 +317,19 @@ fn nobody_is_told_that_it_is_over_when_it_has_begun_anew() {
     world.pass(HOUR / 2);
     let events: Vec<HookEvent> = told(&world).split_off(before).into_iter().map(|(event, _)| event).collect();
     assert_eq!((world.phase("www").as_str(), &events[..]), ("attention", &[HookEvent::Failed][..]));
+}
+
+#[test]
+fn what_comes_while_a_message_is_sent_is_told_after_it() {
+    let mut world = World::new(telling(&["www"], &LASTING));
+    world.say("www", [issued(-1, 90), Say::text("errorCode=-3&errorMessage=no")]);
+    world.pass(HOUR);
+    world.hooks_hang = true;
+    world.command(Command::Poll("www".into()));
+    world.pass(MINUTE);
+    assert_eq!(told(&world).len(), 1);
+    world.handle(Event::Hinted { hint: announced("orderNumber=www", true) });
+    world.end_hooks();
+    world.pass(MINUTE);
+    assert_eq!(told(&world).len(), 2, "{:?}", told(&world));
 }

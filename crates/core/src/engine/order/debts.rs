@@ -87,7 +87,8 @@ impl Order<'_> {
     pub(crate) fn record_result(&mut self, key: &Key, orders: usize, result: &HookResult) {
         let now = self.now;
         let kept = if self.state.record.installed.is_some() { "the files stay installed, " } else { "" };
-        let Some(debt) = self.debt(key) else { return };
+        // One that came to be owed anew meanwhile has a run of its own.
+        let Some(debt) = self.debt(key).filter(|debt| debt.started) else { return };
         let outcome = outcome(result);
         debt.started = false;
         debt.ended = Some(now.unix());
