@@ -304,6 +304,19 @@ impl OrderStatus {
         Some(finding.predicate())
     }
 
+    /// Why no poll is scheduled.
+    fn unpolled(&self) -> &'static str {
+        if self.barred {
+            "not while its account is closed"
+        } else if self.phase.is_stopped() {
+            "when resumed"
+        } else if self.last_poll.is_none() {
+            "at the start"
+        } else {
+            "none"
+        }
+    }
+
     /// `10.0.0.7:443 still serves …, though the reload succeeded`, if something is not served.
     fn unserved(&self) -> Option<&str> {
         self.found(FindingKind::ProbeFailed)

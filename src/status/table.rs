@@ -215,7 +215,6 @@ fn details(order: &OrderStatus, screen: &Screen) -> String {
     let but = if order.other_name.is_some() { ", which matches none of its domains" } else { "" };
     let since = order.since.as_deref().map(|since| format!(" since {since}")).unwrap_or_default();
     let last = order.last_poll.as_deref().unwrap_or("never");
-    let none = if order.barred { "none while the account is closed" } else { "none" };
     let mut lines = vec![
         ("order", Some(format!("{name} ({product} {order_number} on account {account})"))),
         ("for", order.fqdn.as_ref().map(|fqdn| format!("{fqdn}{but}"))),
@@ -230,7 +229,7 @@ fn details(order: &OrderStatus, screen: &Screen) -> String {
         ("re-issue", order.reissue_since.as_ref().map(|since| format!("waits since {since}"))),
         ("vendor", order.vendor.as_ref().map(|vendor| format!("{} (at {})", vendor.text, vendor.at))),
         ("polls", Some(format!("{polls}, last {last}"))),
-        ("next poll", Some(order.next_poll.clone().unwrap_or_else(|| none.to_owned()))),
+        ("next poll", Some(order.next_poll.clone().unwrap_or_else(|| order.unpolled().to_owned()))),
     ]);
     if let Some(installed) = &order.certificate {
         let CertificateStatus { serial, fingerprint, not_before, not_after, names, .. } = installed;

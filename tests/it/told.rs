@@ -6,6 +6,7 @@ use std::time::Duration;
 use certcollectd::status::{Explanation, Screen, Status, Verdict, verdict};
 use certcollectd_core::engine::command::{Command, ReplaceCommand, Target};
 use certcollectd_core::engine::hooks::run::HookResult;
+use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_sandbox::{CertificateSpec, OrderSpec, Product, State, Step};
 use insta::assert_snapshot;
@@ -516,6 +517,15 @@ fn a_lost_replacement_of_an_order_without_a_name_is_told_with_its_account() {
     world.command(Command::ResumeAccount("main".into()));
     world.pass(HOUR);
     assert_eq!(nagios(&world).0, Verdict::Ok);
+}
+
+#[test]
+fn what_was_never_asked_about_is_polled_at_the_start_on_each_screen() {
+    let world = World::new(world::config(&["www"]));
+    let status = Status::new(&world.config, &Loaded::default(), world.now);
+    let screen = Screen::default();
+    assert!(status.table(&screen).contains("www    waiting  at the start"), "{}", status.table(&screen));
+    assert!(status.details(&screen).contains("next poll     at the start"), "{}", status.details(&screen));
 }
 
 #[test]

@@ -84,10 +84,7 @@ pub(super) fn span(seconds: i64) -> String {
 /// `in 3 h 20 min`, and why not.
 pub(super) fn next_poll(order: &OrderStatus) -> String {
     match order.next_in {
-        None if order.barred => "not while its account is closed".into(),
-        None if order.phase.is_stopped() => "when resumed".into(),
-        None if order.last_poll.is_none() => "at the start".into(),
-        None => "none".into(),
+        None => order.unpolled().into(),
         Some(..=0) => "now".into(),
         Some(seconds) => format!("in {}", span(seconds)),
     }
