@@ -66,6 +66,25 @@ fn the_hooks_of_each_order_are_rehearsed_once_a_period_and_not_all_at_once() {
 }
 
 #[test]
+fn those_that_are_due_at_once_follow_each_other() {
+    let names: Vec<String> = (0..20).map(|at| format!("o{at}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = World::new(rehearsing(&names));
+    for name in &names {
+        world.say(name, [issued(-1, 400)]);
+    }
+    world.pass(HOUR);
+    // All of them are due then.
+    world.reload(Config { rehearsal: Some(HOUR), ..(*world.config).clone() });
+    world.hooks_hang = true;
+    world.pass(HOUR + HOUR / 2);
+    assert_eq!(rehearsals(&world).len(), 1, "a hook never runs twice at once");
+    world.end_hooks();
+    let ran: BTreeSet<String> = rehearsals(&world).into_iter().map(|(_, what)| what).collect();
+    assert_eq!(ran.len(), names.len());
+}
+
+#[test]
 fn a_failed_one_is_told_like_a_failed_hook_and_is_no_outage() {
     let mut world = World::new(rehearsing(&["www"]));
     world.say("www", [issued(-1, 400)]);

@@ -62,15 +62,24 @@ impl Hooks<'_> {
         let hooks = self.entry(id).settings.hooks.iter().filter_map(|hook| self.config.hook(hook));
         let left = hooks.filter(|hook| hook.on.contains(&HookEvent::Installed)).cloned().collect();
         self.order(id).rehearsal_begun();
+        // The one before still waits for its turn.
+        if self.ledger.rehearsals.iter().any(|rehearsal| rehearsal.order == id) {
+            return;
+        }
         self.ledger.rehearsals.push(Rehearsal::new(None, id, left));
         self.start_rehearsals(false);
     }
 
-    /// A rehearsal begins once nothing else is under way for its order.
+    /// A rehearsal begins, and goes on, once nothing else is under way for its order and its next hook may run. By the
+    /// calendar it has time: what is owed comes first.
     pub(crate) fn start_rehearsals(&mut self, stopping: bool) {
         let begins = |engine: &Hooks, rehearsal: &Rehearsal| {
             let idle = engine.orders.state(rehearsal.order).busy == Busy::Idle;
-            rehearsal.run.is_none() && (idle || stopping)
+            let is_free = |hook: &Arc<Hook>| {
+                let is_owed = engine.ledger.ready.keys().any(|(owed, _)| *owed == hook.name);
+                engine.ledger.has_room_for(&hook.name) && (rehearsal.token.is_some() || !is_owed)
+            };
+            rehearsal.run.is_none() && (stopping || idle && rehearsal.left.first().is_none_or(is_free))
         };
         while let Some(at) = self.ledger.rehearsals.iter().position(|rehearsal| begins(self, rehearsal)) {
             if stopping {
@@ -138,6 +147,9 @@ impl Hooks<'_> {
             }
         }
         rehearsal.results.push(text);
-        self.rehearse_on(at);
+        rehearsal.run = None;
+        if rehearsal.left.is_empty() {
+            self.rehearse_on(at);
+        }
     }
 }
