@@ -143,6 +143,7 @@ fn full() -> OrderRecord {
             ended: Some(16),
         }],
         alarms: vec![alarm()],
+        alarmed: true,
         warned: 2,
         term_warned: Some(20),
         pushed: Some(Box::new(Pushed {
@@ -465,6 +466,7 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
     let unprobed = OrderRecord {
         probed: None,
         alarms: Vec::new(),
+        alarmed: false,
         rehearsed: None,
         held: None,
         at_once: None,
@@ -472,7 +474,7 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         ..full()
     };
     let rehearsed = OrderRecord { rehearsed: Some(Box::new(rehearsed())), ..fresh() };
-    let alarmed = OrderRecord { alarms: vec![alarm()], ..fresh() };
+    let alarmed = OrderRecord { alarms: vec![alarm()], alarmed: true, ..fresh() };
     let held = OrderRecord {
         phase: Phase::Collected,
         held: Some(Box::new(held())),

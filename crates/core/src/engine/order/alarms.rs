@@ -64,13 +64,13 @@ impl Order<'_> {
         }
         events.sort();
         events.dedup();
-        let was_told = self.state.record.alarms.iter().any(|alarm| alarm.told > 0);
+        self.state.record.alarmed |= !events.is_empty();
         self.state.record.alarms = alarms;
         for event in events {
             self.owe_hooks(event);
         }
         self.touch();
-        if was_told {
+        if self.state.record.alarmed {
             self.tell_recovery();
         }
     }
@@ -80,6 +80,7 @@ impl Order<'_> {
         let record = &self.state.record;
         let unserved = record.probed.as_ref().is_some_and(|probed| probed.told);
         if record.alarms.is_empty() && !unserved {
+            self.state.record.alarmed = false;
             self.owe_hooks(HookEvent::Recovered);
         }
     }

@@ -37,6 +37,7 @@ pub(crate) fn become_another(record: &mut OrderRecord, order: &config::Order, ha
     record.revoked = old.revoked;
     record.debts.clone_from(&old.debts);
     record.alarms.clone_from(&old.alarms);
+    record.alarmed = old.alarmed;
     remember_former(record, &old);
 }
 

@@ -85,6 +85,9 @@ pub struct OrderRecord {
     /// What a person is told about while it lasts.
     #[serde(default, skip_serializing_if = "is_default")]
     pub alarms: Vec<Alarm>,
+    /// Somebody was told of one, and not yet that all of them are over.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub alarmed: bool,
     /// How many of the warnings ahead of the certificate's end were given.
     #[serde(rename = "expiry_warnings", default, skip_serializing_if = "is_default")]
     pub warned: u8,
@@ -155,6 +158,7 @@ impl OrderRecord {
             rolled_back_from: None,
             debts: Vec::new(),
             alarms: Vec::new(),
+            alarmed: false,
             warned: 0,
             term_warned: None,
             pushed: None,
