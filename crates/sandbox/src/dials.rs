@@ -17,6 +17,7 @@ pub(super) struct Dials {
     pub(super) replacement_script: Vec<Step>,
     pub(super) login_words: LoginWords,
     pub(super) ignore_empty: bool,
+    pub(super) clock_ahead: i32,
 }
 
 /// New positions for some of the dials; shown, all of them are there.
@@ -39,6 +40,8 @@ pub struct DialSettings {
     pub login_words: Option<LoginWords>,
     /// Whether a parameter with an empty value counts as not sent; at the start it is invalid, as nothing says otherwise.
     pub ignore_empty: Option<bool>,
+    /// How many seconds the answers' Date header is ahead of this machine's clock, or behind if negative; 0 at the start.
+    pub clock_ahead: Option<i32>,
 }
 
 impl Dials {
@@ -55,6 +58,7 @@ impl Dials {
         self.replacement_script = new.replacement_script.unwrap_or_else(|| self.replacement_script.clone());
         self.login_words = new.login_words.unwrap_or(self.login_words);
         self.ignore_empty = new.ignore_empty.unwrap_or(self.ignore_empty);
+        self.clock_ahead = new.clock_ahead.unwrap_or(self.clock_ahead);
         Ok(())
     }
 
@@ -67,6 +71,7 @@ impl Dials {
             replacement_script: Some(self.replacement_script()),
             login_words: Some(self.login_words),
             ignore_empty: Some(self.ignore_empty),
+            clock_ahead: Some(self.clock_ahead),
         }
     }
 

@@ -227,7 +227,11 @@ impl Vendor {
             done.unwrap_or_else(|refusal| refuse(endpoint, format, &refusal, &shape))
         });
         let code = answer.as_ref().and_then(|answer| answer.code);
-        let (answer, plan) = chosen.spoil(answer, now);
+        let (mut answer, plan) = chosen.spoil(answer, now);
+        if self.dials.clock_ahead != 0 {
+            let date = Time::from_unix(real.unix() + i64::from(self.dials.clock_ahead));
+            answer.headers.push(("date", date.http_date()));
+        }
         self.record.answered(&ticket, code, answer.status, chosen.names());
         Outgoing { answer, delay: chosen.delay(), plan, ticket }
     }

@@ -84,6 +84,16 @@ fn an_empty_value_is_invalid_or_not_sent_as_the_dial_says() {
 }
 
 #[test]
+fn the_date_of_an_answer_is_off_as_the_dial_says() {
+    let mut vendor = vendor();
+    let collect =
+        |vendor: &mut Vendor| post_at(vendor, SSL, "orderNumber=1&queryType=0", Time::from_unix(784_111_777));
+    assert_eq!(collect(&mut vendor).headers, [], "the server writes the real one");
+    vendor.set_dials(DialSettings { clock_ahead: Some(-3600), ..Default::default() }).unwrap();
+    assert_eq!(collect(&mut vendor).headers, [("date", "Sun, 06 Nov 1994 07:49:37 GMT".to_owned())]);
+}
+
+#[test]
 fn a_wrong_login_is_worded_as_the_dial_says() {
     let wrong = "loginName=demo&loginPassword=x&orderNumber=1&queryType=0";
     for (words, expected) in [
