@@ -21,8 +21,15 @@ pub struct Found<'a> {
 struct Whole<'a> {
     #[serde(flatten)]
     status: &'a Status,
+    machine: Machine,
     /// Everything that is not in order, a sentence each, the most urgent first.
     findings: Vec<String>,
+}
+
+/// What is no order's and no account's.
+#[derive(Serialize)]
+struct Machine {
+    findings: Vec<Finding>,
 }
 
 impl Status {
@@ -69,7 +76,8 @@ impl Status {
     /// For machines.
     pub fn json(&self) -> String {
         let findings = self.found().into_iter().map(|found| found.finding.text).collect();
-        let whole = Whole { status: self, findings };
+        let machine = Machine { findings: self.of_daemon() };
+        let whole = Whole { status: self, machine, findings };
         serde_json::to_string_pretty(&whole).expect("strings, numbers and lists")
     }
 }

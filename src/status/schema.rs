@@ -35,6 +35,15 @@ fn status() -> Value {
             or_null(text()),
             "The daemon's files are missing or replaced: what it says. The rest is then not what it knows",
         ),
+        (
+            "machine",
+            object(vec![(
+                "findings",
+                list(finding()),
+                "What is not in order with it, the most urgent first",
+            )]),
+            "The daemon itself and the machine that it runs on",
+        ),
         ("findings", list(text()), "Everything that is not in order, a sentence each, the most urgent first"),
     ])
 }

@@ -2,9 +2,11 @@ use certcollectd::status::{Screen, Status};
 use certcollectd_core::engine::vitals::Vitals;
 use insta::assert_snapshot;
 use rcgen::KeyPair;
+use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr;
 
 use crate::certs;
+use crate::status::schema::keeps;
 use crate::world::{self, HOUR, START, Say, World};
 
 fn issued(days: i64) -> Say {
@@ -170,8 +172,15 @@ fn what_fails_here_is_named_where_it_counts() {
     let world = World::new(world::config(&[]));
     let status = Status::new(&world.config, &world.load(), world.now);
     let vitals = Vitals { misconfigured: true, ..Vitals::default() };
-    let shown = status.with(&vitals).table(&screen(80, 24));
+    let status = status.with(&vitals);
+    let shown = status.table(&screen(80, 24));
     assert!(shown.contains("no order is configured"), "{shown}");
     assert!(shown.contains("the configuration was changed and is invalid"), "{shown}");
     assert!(shown.ends_with("2 need you · 0 wait · 0 in order\n"), "{shown}");
+    let json: Value = serde_json::from_str(&status.json()).unwrap();
+    keeps(&json);
+    let found = json["machine"]["findings"].as_array().unwrap().iter();
+    let found: Vec<_> = found.map(|found| (&found["finding"], &found["next"])).collect();
+    let next = json!("certcollectd check");
+    assert_eq!(found, [(&json!("config-invalid"), &next), (&json!("no-order"), &next)]);
 }
