@@ -230,6 +230,18 @@ fn another_number_ends_what_was_told_of_the_one_before() {
 }
 
 #[test]
+fn what_a_stranger_announces_is_told_in_our_words() {
+    let mut world = World::new(telling(&["www"], &LASTING));
+    world.say("www", [issued(-1, 90)]);
+    world.pass(HOUR);
+    world.handle(Event::Hinted { hint: announced("orderNumber=call+555", false) });
+    world.pass(MINUTE);
+    let expected = "account main: the revocation of a certificate of no order here is announced";
+    assert_eq!(told(&world), [(HookEvent::Failed, expected.into())]);
+    assert_eq!(messages(&world)[0].told[0].1, "certcollectd resume --account main");
+}
+
+#[test]
 fn a_clock_that_is_far_off_the_vendors_is_told() {
     for (ahead, side) in [(3 * 3600, "ahead of"), (-3 * 3600, "behind")] {
         let mut world = World::new(telling(&["www"], &LASTING));

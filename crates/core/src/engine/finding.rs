@@ -306,9 +306,9 @@ pub fn of_account(account: &Account, record: &AccountRecord, nameless: bool, now
     if let Some(announced) = record.announced.as_deref().filter(|announced| announced.is_shown(now.unix())) {
         // Without a password, anyone may have sent it.
         let urgency = if announced.proven { Urgency::Critical } else { Urgency::Warning };
-        let what =
-            format!(": the revocation of a certificate of no order here is announced ({})", announced.text);
-        findings.push(find(FindingKind::StrangerRevoked, urgency, what));
+        let what = ": the revocation of a certificate of no order here is announced";
+        let (kind, said) = (FindingKind::StrangerRevoked, format!(" ({})", announced.text));
+        findings.push(Finding::quoting(kind, urgency, (name, &subject), what, &said));
     }
     sort(&mut findings);
     findings
