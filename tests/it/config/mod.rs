@@ -10,6 +10,8 @@ mod damage;
 mod defaults;
 /// The files in `config/` are valid, complete, and agree with the code.
 mod example;
+/// Values of hooks that are of the right kind and still wrong.
+mod hooks;
 /// The same for orders.
 mod order;
 /// What is written is what is meant.
