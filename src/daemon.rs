@@ -245,7 +245,6 @@ impl Daemon {
             Message::Reload => self.reread(),
             Message::Configured { config, warnings } => self.reconfigure(config, &warnings),
             Message::Misconfigured(text) => {
-                self.vitals.misconfigured = true;
                 self.handle(Event::Misconfigured);
                 tracing::error!("the new configuration is invalid; the previous one stays in force:\n{text}");
                 telemetry::ready();
@@ -301,13 +300,11 @@ impl Daemon {
             keys::tell_of_unreadable(config.clone());
             self.handle(Event::Configured { config });
             self.vitals.configured_at = clock::now().unix();
-            self.vitals.misconfigured = false;
             self.textfile.renew();
             if let Some(lookout) = &self.lookout {
                 let _ = lookout.send(());
             }
         } else {
-            self.vitals.misconfigured = true;
             self.handle(Event::Misconfigured);
             tracing::error!(
                 "the new configuration has another state_dir; the previous one stays in force until a restart"
@@ -359,7 +356,8 @@ impl Daemon {
     }
 
     fn vitals(&self) -> Vitals {
-        Vitals { failed_saves: self.engine.failed_saves(), ..self.vitals.clone() }
+        let (failed_saves, misconfigured) = (self.engine.failed_saves(), self.engine.is_misconfigured());
+        Vitals { failed_saves, misconfigured, ..self.vitals.clone() }
     }
 
     /// Tells the service manager when something changed.

@@ -342,11 +342,6 @@ impl OrderStatus {
     }
 }
 
-/// The advice for a replacement that is open.
-fn told(replacement: &Replacement, settle: &str) -> String {
-    format!("{}; when you know what became of it: `certcollectd resume {settle}`", replacement.told())
-}
-
 /// The open replacements of an account whose order has no name here.
 fn nameless(config: &Config, loaded: &Loaded, account: &str, record: &AccountRecord) -> Vec<String> {
     let is_named = |known: &Replacement| {
@@ -357,13 +352,13 @@ fn nameless(config: &Config, loaded: &Loaded, account: &str, record: &AccountRec
     };
     let settle = format!("--account {account}");
     let open = sent::open(&record.replacements);
-    open.filter(|known| !is_named(known)).map(|known| told(known, &settle)).collect()
+    open.filter(|known| !is_named(known)).map(|known| known.advice(&settle)).collect()
 }
 
 fn replacement_of(order: &Order, record: Option<&OrderRecord>, account: &AccountRecord) -> Option<String> {
     let number = order_number(order, record)?;
     let found = sent::open(&account.replacements).find(|known| *known.number == *number)?;
-    Some(told(found, &order.name))
+    Some(found.advice(&order.name))
 }
 
 fn when(time: Time, now: Now) -> String {

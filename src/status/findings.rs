@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use serde::Serialize;
 
 use super::{HookState, HookStatus, OrderStatus, Status};
-use certcollectd_core::engine::finding::{self, Finding, FindingKind, Urgency};
+use certcollectd_core::engine::finding::{self, Finding, Urgency};
 
 /// A finding, and what it is about; about the daemon itself if neither is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,45 +87,5 @@ impl OrderStatus {
     pub(super) fn failing(&self) -> Option<&HookStatus> {
         let failing = self.hooks.iter().filter(|hook| hook.state == HookState::Failing);
         failing.min_by_key(|hook| Reverse(hook.tries))
-    }
-
-    /// What is known of a finding besides its sentence.
-    pub fn known_of(&self, kind: FindingKind) -> Option<&str> {
-        match kind {
-            FindingKind::Quarantined
-            | FindingKind::Attention
-            | FindingKind::Rejected
-            | FindingKind::Revoked => self.reason.as_deref(),
-            FindingKind::FilesLost => self.lost.as_deref(),
-            FindingKind::NotInstalled => self.trouble.as_deref(),
-            FindingKind::FilesModified => self.drift.as_deref(),
-            FindingKind::ReplacementUnknown => self.replacement.as_deref(),
-            FindingKind::HookFailing => self.failing()?.last.as_deref(),
-            FindingKind::StateLost
-            | FindingKind::StateUnsaved
-            | FindingKind::ConfigInvalid
-            | FindingKind::Local
-            | FindingKind::NoOrder
-            | FindingKind::OrderAbsent
-            | FindingKind::AccountClosed
-            | FindingKind::PasswordUnreadable
-            | FindingKind::AccountRests
-            | FindingKind::VendorUnreachable
-            | FindingKind::ClockWrong
-            | FindingKind::StrangerRevoked
-            | FindingKind::AccountReplacement
-            | FindingKind::RevocationAnnounced
-            | FindingKind::Expiring
-            | FindingKind::PollLate
-            | FindingKind::ProbeFailed
-            | FindingKind::ProbeRolledBack
-            | FindingKind::NamesUncovered
-            | FindingKind::SubscriptionEnding
-            | FindingKind::OtherName
-            | FindingKind::RehearsalFailed
-            | FindingKind::WaitingLong
-            | FindingKind::Unpaid
-            | FindingKind::NoUsableAnswer => None,
-        }
     }
 }

@@ -11,7 +11,7 @@ use super::screen::Screen;
 use std::time::Duration;
 
 use certcollectd_core::config::count;
-use certcollectd_core::engine::finding::{Finding, FindingKind, Urgency};
+use certcollectd_core::engine::finding::{FindingKind, Urgency};
 use certcollectd_core::engine::order::phase::Phase;
 use certcollectd_core::engine::time::{day, in_words};
 
@@ -78,7 +78,9 @@ fn certificate(order: &OrderStatus, is_long: bool) -> String {
 fn note(order: &OrderStatus) -> String {
     let owed = order.hooks.iter().filter(|hook| hook.state != HookState::Done).count();
     if let Some(finding) = order.findings.first() {
-        in_full(order, finding)
+        // The column before says the phase.
+        let is_said = finding.predicate() == order.phase.predicate();
+        finding.known.clone().filter(|_| is_said).unwrap_or_else(|| finding.in_full())
     } else if owed > 0 {
         format!("{} owed", count(owed, "hook"))
     } else if let Some(window) = &order.window {
@@ -101,59 +103,6 @@ fn note(order: &OrderStatus) -> String {
             | Phase::Revoked => String::new(),
         }
     }
-}
-
-/// A finding with its reason, or with what to do about it.
-fn in_full(order: &OrderStatus, finding: &Finding) -> String {
-    let what = finding.predicate();
-    let full = match finding.kind {
-        FindingKind::RevocationAnnounced => {
-            let announced = order.revocation_announced.as_ref();
-            announced.map(|it| format!("revocation announced: re-issue it now ({})", it.text))
-        }
-        FindingKind::Quarantined
-        | FindingKind::Attention
-        | FindingKind::Rejected
-        | FindingKind::Revoked
-        | FindingKind::NotInstalled
-        | FindingKind::FilesLost
-        | FindingKind::FilesModified
-        | FindingKind::ReplacementUnknown => order.known_of(finding.kind).map(str::to_owned),
-        FindingKind::HookFailing => {
-            let failing = order.failing();
-            failing.map(|hook| format!("hook {} {}", hook.hook, hook.last.as_deref().unwrap_or("failed")))
-        }
-        FindingKind::NamesUncovered => {
-            Some(format!("{what}; `certcollectd accept {}` if that is right", order.name))
-        }
-        FindingKind::ProbeRolledBack => Some(format!(
-            "rolled back, because the newer certificate is not served; `certcollectd accept {}` installs it",
-            order.name
-        )),
-        FindingKind::WaitingLong => order.vendor.as_ref().map(|vendor| format!("{what}: {}", vendor.text)),
-        FindingKind::Expiring
-        | FindingKind::PollLate
-        | FindingKind::ProbeFailed
-        | FindingKind::SubscriptionEnding
-        | FindingKind::OtherName
-        | FindingKind::RehearsalFailed
-        | FindingKind::Unpaid
-        | FindingKind::NoUsableAnswer
-        | FindingKind::StateLost
-        | FindingKind::StateUnsaved
-        | FindingKind::ConfigInvalid
-        | FindingKind::Local
-        | FindingKind::NoOrder
-        | FindingKind::OrderAbsent
-        | FindingKind::AccountClosed
-        | FindingKind::PasswordUnreadable
-        | FindingKind::AccountRests
-        | FindingKind::VendorUnreachable
-        | FindingKind::ClockWrong
-        | FindingKind::StrangerRevoked
-        | FindingKind::AccountReplacement => None,
-    };
-    full.unwrap_or_else(|| what.to_owned())
 }
 
 fn accounts(accounts: &[AccountStatus]) -> Vec<(Option<Urgency>, String)> {

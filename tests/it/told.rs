@@ -542,7 +542,7 @@ fn of_two_hooks_that_failed_as_often_each_screen_names_the_same() {
     world.say("www", [issued(0, "")]);
     world.pass(Duration::from_secs(1));
     assert!(nagios(&world).1.contains("hook first failed 1 time"), "{}", nagios(&world).1);
-    assert!(note(&world).contains("hook first failed: first says no"), "{}", note(&world));
+    assert!(note(&world).contains("hook first failed 1 time: first says no"), "{}", note(&world));
 }
 
 /// Name and value of what went along with the last call, without what each such call has.

@@ -189,7 +189,7 @@ fn what(order: &OrderStatus) -> Markup {
     let failing = |hook: &HookState| *hook == HookState::Failing && !shown.is_empty();
     let owed: Vec<String> = hooks.filter(|hook| !failing(&hook.state)).filter_map(owed).collect();
     html! {
-        (findings(shown, &|finding| order.known_of(finding.kind).map(str::to_owned)))
+        (findings(shown))
         @if more > 0 { p.dim { "And " (more) " more on its page" } }
         (commands(shown))
         @for hook in owed.iter().take(2) { p.owed { (prose(hook, 250)) } }

@@ -111,7 +111,7 @@ fn wrong(order: &OrderStatus) -> Markup {
                     @let mark = urgent(finding.urgency);
                     li.(mark.0) {
                         p { (badge(mark)) " " b.what { (prose(finding.predicate(), 600)) } }
-                        @if let Some(known) = order.known_of(finding.kind) { p.said { (prose(known, 600)) } }
+                        @if let Some(known) = &finding.known { p.said { (prose(known, 600)) } }
                     }
                 }
             }

@@ -127,11 +127,11 @@ pub(super) fn lifetime(certificate: &CertificateStatus) -> Markup {
 }
 
 /// Findings, each with what is known of it.
-pub(super) fn findings(findings: &[Finding], known: &dyn Fn(&Finding) -> Option<String>) -> Markup {
+pub(super) fn findings(findings: &[Finding]) -> Markup {
     html! {
         @for finding in findings {
             p.what { (prose(finding.predicate(), 400)) }
-            @if let Some(known) = known(finding) { p.said { (prose(&known, 300)) } }
+            @if let Some(known) = &finding.known { p.said { (prose(known, 300)) } }
         }
     }
 }

@@ -212,7 +212,7 @@ fn a_vendor_that_cannot_be_reached_is_told_after_three_tries() {
     world.pass(3 * HOUR);
     let all = told(&world);
     assert!(all[0].1.starts_with("account main cannot reach the vendor"), "{all:?}");
-    assert_eq!(all[1..], [(HookEvent::Recovered, "account main is in order again".into())]);
+    assert_eq!(all[1..], [(HookEvent::Recovered, "account main reaches the vendor again".into())]);
 }
 
 #[test]

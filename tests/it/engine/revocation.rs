@@ -65,11 +65,11 @@ fn it_is_an_alarm_until_a_newer_certificate_is_in_place() {
         world.reboot(DAY);
         alarmed(&world);
         let shown = status(&world);
-        let page = "is about to be revoked: re-issue it now (";
+        let threat = "is about to be revoked: re-issue it now (";
         for (text, tells) in [
-            (shown.table(&Screen::default()), "revocation announced"),
+            (shown.table(&Screen::default()), threat),
             (shown.details(&Screen::default()), "revocation announced"),
-            (shown.page(View::default()), page),
+            (shown.page(View::default()), threat),
             (shown.metrics(Exposition::Text), "order_revocation_announced{order=\"www\"} 1"),
         ] {
             assert!(text.contains(tells), "{tells}: {text}");

@@ -15,8 +15,6 @@ use crate::engine::time::{Now, Time};
 const HOUR: Duration = Duration::from_secs(3600);
 /// From each message to the next, the last again and again.
 const AGAIN: [Duration; 4] = [HOUR, HOUR.saturating_mul(5), HOUR.saturating_mul(18), HOUR.saturating_mul(24)];
-/// What often mends itself is told if it is still there after this.
-const GRACE: Duration = Duration::from_secs(30);
 
 /// One thing that lasts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,8 +36,7 @@ pub struct Alarm {
 
 impl Alarm {
     pub(crate) fn new(kind: FindingKind, cause: u64, now: Now) -> Alarm {
-        let grace = if kind.mends_itself() { GRACE } else { Duration::ZERO };
-        Alarm { kind, since: now.unix(), cause, told: 0, next: now.time + grace }
+        Alarm { kind, since: now.unix(), cause, told: 0, next: now.time + kind.grace() }
     }
 
     pub(crate) fn is_due(&self, now: Now) -> bool {

@@ -95,97 +95,88 @@ impl TryFrom<String> for FindingKind {
     }
 }
 
+const FAILED: Option<HookEvent> = Some(HookEvent::Failed);
+const REVOKED: Option<HookEvent> = Some(HookEvent::Revoked);
+const AT_ONCE: Duration = Duration::ZERO;
+/// What often mends itself is told if it is still there after this.
+const GRACE: Duration = Duration::from_secs(30);
+
+const CHECK: &str = "certcollectd check";
+const EXPLAIN: &str = "certcollectd explain {}";
+const RESUME: &str = "certcollectd resume --account {}";
+
+const OVER: &str = "{} is in order again";
+
 impl FindingKind {
-    /// With which event hooks tell it, as long as it lasts. What has a calendar or an event of its own is told by that.
-    pub(crate) fn event(self) -> Option<HookEvent> {
+    /// With which event hooks tell it as long as it lasts, and after which time; the command that comes next; and what is
+    /// told when it is over. `{}` stands for the name of the order or account. What has a calendar or an event of its own
+    /// is told by that.
+    fn row(self) -> (Option<HookEvent>, Duration, &'static str, &'static str) {
         match self {
-            FindingKind::StateLost
-            | FindingKind::StateUnsaved
-            | FindingKind::ConfigInvalid
-            | FindingKind::AccountClosed
-            | FindingKind::PasswordUnreadable
-            | FindingKind::AccountRests
-            | FindingKind::VendorUnreachable
-            | FindingKind::ClockWrong
-            | FindingKind::Quarantined
-            | FindingKind::Attention
-            | FindingKind::Rejected
-            | FindingKind::FilesLost
-            | FindingKind::HookFailing
-            | FindingKind::RehearsalFailed
-            | FindingKind::NotInstalled => Some(HookEvent::Failed),
-            FindingKind::StrangerRevoked | FindingKind::Revoked | FindingKind::RevocationAnnounced => {
-                Some(HookEvent::Revoked)
+            FindingKind::StateLost => (FAILED, AT_ONCE, CHECK, "the state can be saved again"),
+            FindingKind::StateUnsaved => (FAILED, GRACE, CHECK, "the state can be saved again"),
+            FindingKind::ConfigInvalid => {
+                (FAILED, GRACE, CHECK, "the configuration is sound again, and in force")
             }
-            FindingKind::Local
-            | FindingKind::NoOrder
-            | FindingKind::OrderAbsent
-            | FindingKind::AccountReplacement
-            | FindingKind::Expiring
-            | FindingKind::PollLate
-            | FindingKind::ProbeFailed
-            | FindingKind::ProbeRolledBack
-            | FindingKind::NamesUncovered
-            | FindingKind::FilesModified
-            | FindingKind::SubscriptionEnding
-            | FindingKind::ReplacementUnknown
-            | FindingKind::OtherName
-            | FindingKind::WaitingLong
-            | FindingKind::Unpaid
-            | FindingKind::NoUsableAnswer => None,
+            FindingKind::Local => (None, AT_ONCE, CHECK, OVER),
+            FindingKind::NoOrder => (None, AT_ONCE, CHECK, OVER),
+            FindingKind::OrderAbsent => (None, AT_ONCE, "certcollectd forget {}", OVER),
+            FindingKind::AccountClosed => {
+                (FAILED, AT_ONCE, RESUME, "account {} is open again: the vendor accepts the login")
+            }
+            FindingKind::PasswordUnreadable => {
+                (FAILED, GRACE, CHECK, "the password of account {} can be read again")
+            }
+            FindingKind::AccountRests => (FAILED, AT_ONCE, RESUME, "account {} has an answer again"),
+            FindingKind::VendorUnreachable => {
+                (FAILED, AT_ONCE, RESUME, "account {} reaches the vendor again")
+            }
+            FindingKind::ClockWrong => {
+                (FAILED, AT_ONCE, "timedatectl", "this machine's clock agrees with the vendor's again")
+            }
+            FindingKind::StrangerRevoked => {
+                (REVOKED, AT_ONCE, RESUME, "account {}: the announced revocation is no longer an alarm")
+            }
+            FindingKind::AccountReplacement => (None, AT_ONCE, RESUME, OVER),
+            FindingKind::Quarantined => (FAILED, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::Attention => (FAILED, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::Rejected => (FAILED, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::Revoked => (REVOKED, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::FilesLost => (FAILED, GRACE, EXPLAIN, OVER),
+            FindingKind::RevocationAnnounced => (REVOKED, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::Expiring => (None, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::HookFailing => (FAILED, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::NotInstalled => (FAILED, GRACE, EXPLAIN, OVER),
+            FindingKind::PollLate => (None, AT_ONCE, "certcollectd health", OVER),
+            FindingKind::ProbeFailed => (None, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::ProbeRolledBack => (None, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::NamesUncovered => (None, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::FilesModified => (None, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::SubscriptionEnding => (None, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::ReplacementUnknown => (None, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::OtherName => (None, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::WaitingLong => (None, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::RehearsalFailed => (FAILED, AT_ONCE, "certcollectd rehearse {}", OVER),
+            FindingKind::Unpaid => (None, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::NoUsableAnswer => (None, AT_ONCE, EXPLAIN, OVER),
         }
     }
 
-    /// Whether it is often over within seconds, without a person.
-    pub(crate) fn mends_itself(self) -> bool {
-        matches!(
-            self,
-            FindingKind::StateUnsaved
-                | FindingKind::ConfigInvalid
-                | FindingKind::PasswordUnreadable
-                | FindingKind::FilesLost
-                | FindingKind::NotInstalled
-        )
+    pub(crate) fn event(self) -> Option<HookEvent> {
+        self.row().0
+    }
+
+    pub(crate) fn grace(self) -> Duration {
+        self.row().1
     }
 
     /// The command that comes next, about the order or account of this name.
     pub fn next(self, name: &str) -> String {
-        match self {
-            FindingKind::StateLost
-            | FindingKind::StateUnsaved
-            | FindingKind::ConfigInvalid
-            | FindingKind::Local
-            | FindingKind::NoOrder
-            | FindingKind::PasswordUnreadable => "certcollectd check".into(),
-            FindingKind::AccountClosed
-            | FindingKind::AccountRests
-            | FindingKind::VendorUnreachable
-            | FindingKind::StrangerRevoked
-            | FindingKind::AccountReplacement => format!("certcollectd resume --account {name}"),
-            FindingKind::OrderAbsent => format!("certcollectd forget {name}"),
-            FindingKind::PollLate => "certcollectd health".into(),
-            FindingKind::ClockWrong => "timedatectl".into(),
-            FindingKind::RehearsalFailed => format!("certcollectd rehearse {name}"),
-            FindingKind::Quarantined
-            | FindingKind::Attention
-            | FindingKind::Rejected
-            | FindingKind::Revoked
-            | FindingKind::FilesLost
-            | FindingKind::RevocationAnnounced
-            | FindingKind::Expiring
-            | FindingKind::HookFailing
-            | FindingKind::NotInstalled
-            | FindingKind::ProbeFailed
-            | FindingKind::ProbeRolledBack
-            | FindingKind::NamesUncovered
-            | FindingKind::FilesModified
-            | FindingKind::SubscriptionEnding
-            | FindingKind::ReplacementUnknown
-            | FindingKind::OtherName
-            | FindingKind::WaitingLong
-            | FindingKind::Unpaid
-            | FindingKind::NoUsableAnswer => format!("certcollectd explain {name}"),
-        }
+        self.row().2.replace("{}", name)
+    }
+
+    pub(crate) fn over(self, name: &str) -> String {
+        self.row().3.replace("{}", name)
     }
 }
 
@@ -205,40 +196,49 @@ pub struct Finding {
     /// All of it in our own words, for messages.
     #[serde(skip)]
     pub own: String,
+    /// What is known besides: the reason, or what to do.
+    #[serde(skip)]
+    pub known: Option<String>,
 }
 
 impl Finding {
     /// `name` is the order's or account's, as commands take it; `subject` what the sentence is about.
     fn new(kind: FindingKind, urgency: Urgency, name: &str, subject: &str, what: impl Into<String>) -> Self {
-        Finding::quoting(kind, urgency, (name, subject), what, "")
-    }
-
-    /// The same, and at its end what somebody else said.
-    fn quoting(
-        kind: FindingKind,
-        urgency: Urgency,
-        (name, subject): (&str, &str),
-        what: impl Into<String>,
-        said: &str,
-    ) -> Self {
         let what: String = what.into();
         let blank = if what.starts_with(':') || subject.is_empty() { "" } else { " " };
-        let own = format!("{subject}{blank}{what}");
-        let (text, what) = (format!("{own}{said}"), format!("{what}{said}"));
-        Finding { kind, urgency, text, next: kind.next(name), what, own }
+        let text = format!("{subject}{blank}{what}");
+        Finding { kind, urgency, own: text.clone(), text, next: kind.next(name), what, known: None }
     }
-}
 
-impl Finding {
+    /// At its end, what somebody else said.
+    fn quoting(mut self, said: &str) -> Self {
+        self.text.push_str(said);
+        self.what.push_str(said);
+        self
+    }
+
+    fn knowing(mut self, known: Option<&str>) -> Self {
+        self.known = known.map(str::to_owned);
+        self
+    }
+
     /// What stands behind the name, by itself.
     pub fn predicate(&self) -> &str {
         self.what.trim_start_matches(": ")
     }
+
+    /// The same, with what is known besides.
+    pub fn in_full(&self) -> String {
+        match &self.known {
+            Some(known) => format!("{}: {known}", self.predicate()),
+            None => self.predicate().to_owned(),
+        }
+    }
 }
 
-/// The most urgent first; of those as urgent, in the order in which they were found.
-pub fn sort(findings: &mut [Finding]) {
-    findings.sort_by_key(|finding| Reverse(finding.urgency));
+/// The most urgent first; of those as urgent, as their kinds are declared.
+fn sort(findings: &mut [Finding]) {
+    findings.sort_by_key(|finding| (Reverse(finding.urgency), finding.kind));
 }
 
 /// About the daemon itself; `lost` is what is known of missing files of its state.
@@ -307,8 +307,8 @@ pub fn of_account(account: &Account, record: &AccountRecord, nameless: bool, now
         // Without a password, anyone may have sent it.
         let urgency = if announced.proven { Urgency::Critical } else { Urgency::Warning };
         let what = ": the revocation of a certificate of no order here is announced";
-        let (kind, said) = (FindingKind::StrangerRevoked, format!(" ({})", announced.text));
-        findings.push(Finding::quoting(kind, urgency, (name, &subject), what, &said));
+        let said = format!(" ({})", announced.text);
+        findings.push(find(FindingKind::StrangerRevoked, urgency, what.into()).quoting(&said));
     }
     sort(&mut findings);
     findings
@@ -326,6 +326,45 @@ fn paused_until(record: &AccountRecord, now: Now) -> Option<String> {
     Some(rfc3339(now.wall_of(until).div_euclid(1000)))
 }
 
+/// Of an order, what hooks tell while it lasts, and a hook that has failed fewer times than that.
+pub(crate) fn told_of_order(order: &Order, record: &OrderRecord) -> Vec<Finding> {
+    let same = Some(record).filter(|record| *record.handle == *order.handle.identity());
+    let mut findings = Vec::new();
+    let about = |kind, urgency, what: &str| Finding::new(kind, urgency, &order.name, &order.name, what);
+    if let Some((kind, phase)) = same.and_then(|record| Some((stop(record)?, record.phase))) {
+        findings.push(about(kind, Urgency::Critical, phase.predicate()).knowing(record.reason.as_deref()));
+    }
+    if let Some(lost) = record.lost.as_deref() {
+        let finding = about(FindingKind::FilesLost, Urgency::Critical, "lacks installed files");
+        findings.push(finding.knowing(Some(lost)));
+    }
+    if let Some(announced) = record.revocation() {
+        let what = "is about to be revoked: re-issue it now";
+        let said = format!(" ({})", announced.text);
+        findings.push(about(FindingKind::RevocationAnnounced, Urgency::Critical, what).quoting(&said));
+    }
+    let failing = record.owed().filter(|debt| debt.outcome.is_some());
+    if let Some(debt) = failing.min_by_key(|debt| Reverse(debt.tries)) {
+        let urgency = if debt.tries >= ALARM_AFTER { Urgency::Critical } else { Urgency::Warning };
+        let what = format!("hook {} failed {}", debt.hook, count(debt.tries, "time"));
+        let known = debt.outcome.as_deref().map(|outcome| outcome.trim_start_matches("failed: "));
+        findings.push(about(FindingKind::HookFailing, urgency, &what).knowing(known));
+    }
+    if let Some(trouble) = same.and_then(|record| record.trouble.as_deref()) {
+        let finding = about(FindingKind::NotInstalled, Urgency::Critical, "cannot be installed");
+        findings.push(finding.knowing(Some(&trouble.text)));
+    }
+    let rehearsed = same.and_then(|record| record.rehearsed.as_deref());
+    if let Some(failed) = rehearsed.and_then(|rehearsed| rehearsed.failed.as_deref()) {
+        let said = format!(": {failed}");
+        findings.push(
+            about(FindingKind::RehearsalFailed, Urgency::Warning, ": the rehearsal of its hooks failed")
+                .quoting(&said),
+        );
+    }
+    findings
+}
+
 /// About an order. A record of another number under the same name counts only for what is installed.
 pub fn of_order(
     order: &Order,
@@ -335,21 +374,8 @@ pub fn of_order(
 ) -> Vec<Finding> {
     let Some(record) = record else { return Vec::new() };
     let same = Some(record).filter(|record| *record.handle == *order.handle.identity());
-    let mut findings = Vec::new();
-    let mut find = |kind, urgency, what: String, said: &str| {
-        findings.push(Finding::quoting(kind, urgency, (&order.name, &order.name), what, said));
-    };
-    if let Some((kind, phase)) = same.and_then(|record| Some((stop(record)?, record.phase))) {
-        find(kind, Urgency::Critical, phase.predicate().into(), "");
-    }
-    if record.lost.is_some() {
-        find(FindingKind::FilesLost, Urgency::Critical, "lacks installed files".into(), "");
-    }
-    if let Some(announced) = record.revocation() {
-        let what = "is about to be revoked: re-issue it now";
-        let said = format!(" ({})", announced.text);
-        find(FindingKind::RevocationAnnounced, Urgency::Critical, what.into(), &said);
-    }
+    let mut findings = told_of_order(order, record);
+    let about = |kind, urgency, what: &str| Finding::new(kind, urgency, &order.name, &order.name, what);
     if let Some(installed) = record.installed.as_deref() {
         let (left, life) = (installed.not_after - now.unix(), installed.life());
         let margin = margin_begins(installed.not_after, order.settings.window_margin);
@@ -364,36 +390,31 @@ pub fn of_order(
                     format!("has a certificate that ended {ago} ago")
                 }
             };
-            find(FindingKind::Expiring, urgency, what, "");
+            findings.push(about(FindingKind::Expiring, urgency, &what));
         }
-    }
-    let failing = record.owed().filter(|debt| debt.outcome.is_some());
-    if let Some(debt) = failing.min_by_key(|debt| Reverse(debt.tries)) {
-        let urgency = if debt.tries >= ALARM_AFTER { Urgency::Critical } else { Urgency::Warning };
-        let what = format!("hook {} failed {}", debt.hook, count(debt.tries, "time"));
-        find(FindingKind::HookFailing, urgency, what, "");
-    }
-    if same.is_some_and(|record| record.trouble.is_some()) {
-        find(FindingKind::NotInstalled, Urgency::Critical, "cannot be installed".into(), "");
     }
     if let Some(late) = same.and_then(|record| lateness(record, account, now)) {
         let what =
             format!("should have been polled {} ago: is the daemon running?", count(late / 3600, "hour"));
-        find(FindingKind::PollLate, Urgency::Warning, what, "");
+        findings.push(about(FindingKind::PollLate, Urgency::Warning, &what));
     }
     let probed = same.and_then(|record| record.probed.as_deref());
     if let Some(unserved) = probed.and_then(|probed| unserved(order, record, probed)) {
-        find(FindingKind::ProbeFailed, Urgency::Critical, format!(": {unserved}"), "");
+        findings.push(about(FindingKind::ProbeFailed, Urgency::Critical, &format!(": {unserved}")));
     }
     if probed.is_some_and(|probed| probed.rollback.is_some()) {
         let what = "was rolled back, because the newer certificate is not served (probe)";
-        find(FindingKind::ProbeRolledBack, Urgency::Warning, what.into(), "");
+        let known = format!("`certcollectd accept {}` installs it", order.name);
+        findings.push(about(FindingKind::ProbeRolledBack, Urgency::Warning, what).knowing(Some(&known)));
     }
     if let Some(names) = uncovered(order, record) {
-        find(FindingKind::NamesUncovered, Urgency::Warning, format!("no longer covers {names}"), "");
+        let what = format!("no longer covers {names}");
+        let known = format!("`certcollectd accept {}` if that is right", order.name);
+        findings.push(about(FindingKind::NamesUncovered, Urgency::Warning, &what).knowing(Some(&known)));
     }
-    if same.is_some_and(|record| record.drift.is_some()) {
-        find(FindingKind::FilesModified, Urgency::Warning, "has modified files".into(), "");
+    if let Some(drift) = same.and_then(|record| record.drift.as_deref()) {
+        let finding = about(FindingKind::FilesModified, Urgency::Warning, "has modified files");
+        findings.push(finding.knowing(Some(drift)));
     }
     let heard = same.and_then(|record| record.heard.as_deref());
     if let Some(end) = heard.and_then(|heard| heard.details.term_end) {
@@ -401,43 +422,34 @@ pub fn of_order(
         if record.installed.is_some() && left <= TERM_WARNING {
             let verb = if left > 0 { "ends" } else { "ended" };
             let what = format!("subscription {verb} {}", day(&rfc3339(end)));
-            find(FindingKind::SubscriptionEnding, Urgency::Warning, what, "");
+            findings.push(about(FindingKind::SubscriptionEnding, Urgency::Warning, &what));
         }
     }
-    let rehearsed = same.and_then(|record| record.rehearsed.as_deref());
-    if let Some(failed) = rehearsed.and_then(|rehearsed| rehearsed.failed.as_deref()) {
-        let said = format!(": {failed}");
-        find(
-            FindingKind::RehearsalFailed,
-            Urgency::Warning,
-            ": the rehearsal of its hooks failed".into(),
-            &said,
-        );
-    }
-    if order_number(order, same)
-        .is_some_and(|number| sent::open(&account.replacements).any(|known| *known.number == *number))
-    {
+    let number = order_number(order, same);
+    let open =
+        number.and_then(|number| sent::open(&account.replacements).find(|known| *known.number == *number));
+    if let Some(replacement) = open {
         let what = "has a replacement with unknown outcome";
-        find(FindingKind::ReplacementUnknown, Urgency::Warning, what.into(), "");
+        let known = replacement.advice(&order.name);
+        findings.push(about(FindingKind::ReplacementUnknown, Urgency::Warning, what).knowing(Some(&known)));
     }
     let waits_since = same.and_then(OrderRecord::waits_since);
     let other_name = same.filter(|_| waits_since.is_some()).and_then(|record| names::misfit(order, record));
     if let Some(name) = other_name {
         let what = format!("is for {name} at the vendor, which matches none of its domains");
-        find(FindingKind::OtherName, Urgency::Warning, what, "");
+        findings.push(about(FindingKind::OtherName, Urgency::Warning, &what));
     }
     if waits_since.is_some_and(|since| now.unix() - now.wall_of(since).div_euclid(1000) > LONG_WAIT) {
         let reissue = same.is_some_and(|record| record.reissue.is_some());
         let what = if reissue { "has a re-issue that has" } else { "has" };
-        find(
+        findings.push(about(
             FindingKind::WaitingLong,
             Urgency::Warning,
-            format!("{what} been waiting for more than a week"),
-            "",
-        );
+            &format!("{what} been waiting for more than a week"),
+        ));
     }
     if let Some((kind, what)) = heard.and_then(|heard| lasting(heard, now)) {
-        find(kind, Urgency::Warning, what, "");
+        findings.push(about(kind, Urgency::Warning, &what));
     }
     sort(&mut findings);
     findings

@@ -267,6 +267,11 @@ impl Engine {
         }
     }
 
+    /// The configuration on disk was changed and is invalid.
+    pub fn is_misconfigured(&self) -> bool {
+        self.notices.misconfigured
+    }
+
     /// Saves that failed in a row.
     pub fn failed_saves(&self) -> u32 {
         self.outbox.failed_saves()
@@ -367,8 +372,8 @@ impl Engine {
         if state.removed || state.quiet {
             return;
         }
-        let (entry, gate) = (&self.config.orders[state.entry], &self.gates[state.gate].record);
-        if let Some(alarms) = alarms::due(entry, &state.record, gate, self.now) {
+        let entry = &self.config.orders[state.entry];
+        if let Some(alarms) = alarms::due(entry, &state.record, self.now) {
             self.order(id).raise_alarms(alarms);
         }
     }

@@ -45,12 +45,16 @@ impl Engine {
 
     /// Notices what has begun and what is over, and tells what is due.
     pub(crate) fn give_notice(&mut self) {
-        let owners: Vec<Owner> = std::iter::once(None).chain((0..self.gates.len()).map(Some)).collect();
-        for owner in owners {
-            let findings = self.told_findings(owner);
-            self.update_notices(owner, &findings);
-            self.start_notices(owner, &findings);
+        self.give_notice_of(None);
+        for gate in 0..self.gates.len() {
+            self.give_notice_of(Some(gate));
         }
+    }
+
+    fn give_notice_of(&mut self, owner: Owner) {
+        let findings = self.told_findings(owner);
+        self.update_notices(owner, &findings);
+        self.start_notices(owner, &findings);
     }
 
     /// What is to be told of an owner.
@@ -146,17 +150,13 @@ impl Engine {
             if notice.owed.is_empty() || notice.retry.is_some_and(|retry| retry > now.time) {
                 continue;
             }
-            let (kind, over, owed) = (notice.alarm.kind, notice.over, notice.owed.clone());
-            let found = findings.iter().find(|finding| finding.kind == kind);
-            let subject = match found {
-                Some(found) => {
-                    Subject { summary: found.own.clone(), next: found.next.clone(), ..Subject::default() }
-                }
-                None => Subject { summary: recovery(account.as_deref(), kind), ..Subject::default() },
+            let (kind, owed) = (notice.alarm.kind, notice.owed.clone());
+            // What is over was not found.
+            let (summary, next) = match findings.iter().find(|finding| finding.kind == kind) {
+                Some(Finding { own, next, .. }) => (own.clone(), next.clone()),
+                None => (kind.over(account.as_deref().unwrap_or_default()), String::new()),
             };
-            if over != found.is_none() {
-                continue;
-            }
+            let subject = Subject { summary, next, ..Subject::default() };
             let key = NoticeKey { account: account.clone(), kind };
             for (name, event) in owed {
                 let Some(hook) = self.config.hook(&name).cloned() else {
@@ -218,27 +218,6 @@ impl Engine {
 }
 
 fn of_gate(gate: &Gate, config: &Config, now: Now) -> Vec<Finding> {
-    let record = &gate.record;
-    let is_quiet = record.closed.is_none() && record.paused_for.is_none();
-    let is_quiet = is_quiet && record.announced.is_none() && record.clock_ahead.is_none();
-    match config.account(&gate.name) {
-        Some(account) if !is_quiet && !gate.removed => finding::of_account(account, record, false, now),
-        Some(_) | None => Vec::new(),
-    }
-}
-
-/// What is told of that which is over.
-fn recovery(account: Option<&str>, kind: FindingKind) -> String {
-    match (account, kind) {
-        (Some(account), FindingKind::AccountClosed) => {
-            format!("account {account} is open again: the vendor accepts the login")
-        }
-        (Some(_), FindingKind::ClockWrong) => "this machine's clock agrees with the vendor's again".into(),
-        (Some(account), FindingKind::StrangerRevoked) => {
-            format!("account {account}: the announced revocation is no longer an alarm")
-        }
-        (Some(account), _) => format!("account {account} is in order again"),
-        (None, FindingKind::ConfigInvalid) => "the configuration is sound again, and in force".into(),
-        (None, _) => "the state can be saved again".into(),
-    }
+    let account = config.account(&gate.name).filter(|_| !gate.removed);
+    account.map(|account| finding::of_account(account, &gate.record, false, now)).unwrap_or_default()
 }

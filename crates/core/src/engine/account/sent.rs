@@ -36,6 +36,11 @@ impl Replacement {
         };
         unclear(&Untrusted::new(&self.number).to_string(), &rfc3339(self.at), why)
     }
+
+    /// The same, and how `resume` ends that: `settle` is what it is given.
+    pub fn advice(&self, settle: &str) -> String {
+        format!("{}; when you know what became of it: `certcollectd resume {settle}`", self.told())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -68,28 +68,27 @@ impl Hooks<'_> {
         let mut company = Company::default();
         let mut counted = 0;
         for id in ready.iter().copied().filter(|id| self.orders.state(*id).busy == Busy::Idle) {
-            if counted > 0 {
-                company.orders.push(id);
-                counted += 1;
-                continue;
-            }
-            let subject = self.subject(id, event);
-            let takes = if has_environment { subject.environment_size() } else { 0 };
-            if !company.orders.is_empty() && !merge {
+            let is_first = company.orders.is_empty();
+            if !is_first && !merge {
                 break;
             }
-            let is_full = takes > left || company.orders.len() >= MAX_NAMED;
-            if !company.orders.is_empty() && event != HookEvent::Installed && is_full {
-                company.orders.push(id);
-                counted = 1;
-                continue;
+            let is_message = event != HookEvent::Installed;
+            if counted == 0 {
+                let subject = self.subject(id, event);
+                let takes = if has_environment { subject.environment_size() } else { 0 };
+                let is_full = takes > left || (is_message && company.orders.len() >= MAX_NAMED);
+                if is_first || !is_full {
+                    left = left.saturating_sub(takes);
+                    company.orders.push(id);
+                    company.subjects.push(subject);
+                    continue;
+                }
+                if !is_message {
+                    break;
+                }
             }
-            if !company.orders.is_empty() && takes > left {
-                break;
-            }
-            left = left.saturating_sub(takes);
+            counted += 1;
             company.orders.push(id);
-            company.subjects.push(subject);
         }
         if counted > 0 {
             let summary = format!("and {} more", count(counted, "order"));

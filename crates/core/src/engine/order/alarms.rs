@@ -1,9 +1,8 @@
 //! What a person is told about an order while it lasts, and that it is over.
 
 use crate::config::{HookEvent, Order as Entry};
-use crate::engine::account::record::AccountRecord;
 use crate::engine::alarm::Alarm;
-use crate::engine::finding::{self, FindingKind, Urgency};
+use crate::engine::finding::{self, Finding, FindingKind};
 use crate::engine::note::ALARM_AFTER;
 use crate::engine::order::Order;
 use crate::engine::order::record::OrderRecord;
@@ -11,31 +10,13 @@ use crate::engine::schedule::stable_hash;
 use crate::engine::time::Now;
 
 /// The alarms of an order as they should be now, if that is a change or one of them is due.
-pub(crate) fn due(
-    entry: &Entry,
-    record: &OrderRecord,
-    account: &AccountRecord,
-    now: Now,
-) -> Option<Vec<Alarm>> {
-    let is_quiet = !record.phase.needs_person()
-        && record.revocation().is_none()
-        && record.trouble.is_none()
-        && record.lost.is_none()
-        && record.rehearsed.as_ref().is_none_or(|rehearsed| rehearsed.failed.is_none())
-        && record.owed().all(|debt| debt.outcome.is_none());
-    let alarms: Vec<Alarm> = if is_quiet {
-        Vec::new()
-    } else {
-        let findings = finding::of_order(entry, Some(record), account, now);
-        let loud = findings.iter().filter(|finding| {
-            let is_told =
-                finding.urgency == Urgency::Critical || finding.kind == FindingKind::RehearsalFailed;
-            is_told
-                && finding.kind.event().is_some()
-                && (finding.kind != FindingKind::HookFailing || is_unreloaded(record))
-        });
-        loud.map(|finding| standing(record, finding.kind, now)).collect()
+pub(crate) fn due(entry: &Entry, record: &OrderRecord, now: Now) -> Option<Vec<Alarm>> {
+    let is_loud = |finding: &Finding| match finding.kind {
+        FindingKind::HookFailing => is_unreloaded(record),
+        kind => kind.event().is_some(),
     };
+    let loud = finding::told_of_order(entry, record).into_iter().filter(is_loud);
+    let alarms: Vec<Alarm> = loud.map(|finding| standing(record, finding.kind, now)).collect();
     (alarms != record.alarms || alarms.iter().any(|alarm| alarm.is_due(now))).then_some(alarms)
 }
 
