@@ -429,7 +429,7 @@ impl OrderStatus {
             waits_since: waits_since.map(|since| now.wall_of(since).div_euclid(1000)),
             fqdn: heard.and_then(|heard| heard.details.fqdn.as_ref()).map(ToString::to_string),
             other_name: waits_since.and_then(|_| names::misfit(order, own)).map(ToString::to_string),
-            reissue_since: own.reissue.map(|since| when(since, now)),
+            reissue_since: own.reissue_since.map(|since| when(since, now)),
             barred,
             rolled_back: own.rolled_back_from.is_some(),
             rolled_back_by_probe: own.probed.as_ref().is_some_and(|probed| probed.rollback.is_some()),

@@ -75,7 +75,7 @@ impl Explanation {
         let heard = record.and_then(|record| record.heard.as_deref());
         let domains =
             record.and_then(|record| record.domains.as_deref()).and_then(|known| known.heard.as_ref());
-        let reissue = record.and_then(|record| record.reissue);
+        let reissue = record.and_then(|record| record.reissue_since);
         let waits = reissue.is_some()
             || record.is_none_or(|record| matches!(record.phase, Phase::Waiting | Phase::Attention));
         // What was proven for the previous certificate does not count for another one.

@@ -194,7 +194,7 @@ impl Course<'_> {
         if let Some(term) = term {
             self.end_of_term(term);
         }
-        let pending = record.is_some_and(|record| record.reissue.is_some());
+        let pending = record.is_some_and(|record| record.reissue_since.is_some());
         self.renewals(current, term.unwrap_or(i64::MAX), stopped.is_some(), pending);
     }
 

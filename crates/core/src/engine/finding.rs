@@ -440,7 +440,7 @@ pub fn of_order(
         findings.push(about(FindingKind::OtherName, Urgency::Warning, &what));
     }
     if waits_since.is_some_and(|since| now.unix() - now.wall_of(since).div_euclid(1000) > LONG_WAIT) {
-        let reissue = same.is_some_and(|record| record.reissue.is_some());
+        let reissue = same.is_some_and(|record| record.reissue_since.is_some());
         let what = if reissue { "has a re-issue that has" } else { "has" };
         findings.push(about(
             FindingKind::WaitingLong,

@@ -89,7 +89,7 @@ fn full() -> OrderRecord {
         polls: 7,
         failures: 8,
         unknowns: 9,
-        reissue: Some(Time(4)),
+        reissue_since: Some(Time(4)),
         number: Some("13".into()),
         heard: Some(Box::new(Heard {
             at: 10,

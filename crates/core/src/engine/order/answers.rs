@@ -133,9 +133,9 @@ impl Order<'_> {
         // "Issued, but not in the answer" is said of the installed certificate.
         let record = &mut self.state.record;
         if record.installed.is_some() && row.class != Class::Available {
-            record.reissue.get_or_insert(now.time);
+            record.reissue_since.get_or_insert(now.time);
         }
-        let reissue = if record.reissue.is_some() { "a re-issue waits: " } else { "" };
+        let reissue = if record.reissue_since.is_some() { "a re-issue waits: " } else { "" };
         let advice = advice(row);
         let code = reply.code;
         let before = self.state.record.heard.as_ref();
@@ -186,7 +186,7 @@ impl Order<'_> {
             Ok(Ok(bundle)) => bundle,
         };
         self.understood();
-        self.state.record.reissue = None;
+        self.state.record.reissue_since = None;
         self.certificate_named(reply.certificate_id.as_deref());
         self.heard(Some(reply.code), "issued".into(), reply.details);
         if self.state.record.rollback {
@@ -219,7 +219,7 @@ impl Order<'_> {
     /// The operator must act: the order is no longer polled.
     fn stop(&mut self, trigger: Trigger, text: String, advice: &str) {
         self.state.record.due = None;
-        self.state.record.reissue = None;
+        self.state.record.reissue_since = None;
         if trigger == Trigger::Revoked {
             self.state.record.revoked =
                 self.state.record.installed.as_ref().map(|installed| installed.fingerprint);

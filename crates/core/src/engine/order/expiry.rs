@@ -44,7 +44,7 @@ impl Order<'_> {
         let Some(warned) = warned else { return };
         let end = installed.not_after;
         let left = end - self.now.unix();
-        let act = match record.reissue {
+        let act = match record.reissue_since {
             Some(_) => "its re-issue is still pending: see `certcollectd explain`",
             None => "have it re-issued",
         };

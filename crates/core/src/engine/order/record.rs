@@ -53,7 +53,7 @@ pub struct OrderRecord {
     pub unknowns: u32,
     /// Since when a re-issue has been pending at the vendor.
     #[serde(rename = "reissue_ms", skip_serializing_if = "Option::is_none")]
-    pub reissue: Option<Time>,
+    pub reissue_since: Option<Time>,
     /// The order number as answers name it, where the order is asked about by another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<Box<str>>,
@@ -146,7 +146,7 @@ impl OrderRecord {
             polls: 0,
             failures: 0,
             unknowns: 0,
-            reissue: None,
+            reissue_since: None,
             number: None,
             heard: None,
             domains: None,
@@ -178,7 +178,7 @@ impl OrderRecord {
     /// Converts its schedule times: those in the past, and those to come.
     pub fn rebase(&mut self, past: impl Fn(&mut Time), future: impl Fn(&mut Time)) {
         past(&mut self.waiting_since);
-        [&mut self.polled, &mut self.reissue].into_iter().flatten().for_each(&past);
+        [&mut self.polled, &mut self.reissue_since].into_iter().flatten().for_each(&past);
         for former in &mut self.former {
             past(&mut former.polled);
             former.asked.iter_mut().for_each(&past);
@@ -198,7 +198,7 @@ impl OrderRecord {
 
     /// Since when a certificate is waited for: the first one, or another one.
     pub fn waits_since(&self) -> Option<Time> {
-        if self.phase == Phase::Waiting { Some(self.waiting_since) } else { self.reissue }
+        if self.phase == Phase::Waiting { Some(self.waiting_since) } else { self.reissue_since }
     }
 
     pub fn standing(&self) -> Standing {
