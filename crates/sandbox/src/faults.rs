@@ -15,7 +15,7 @@
 //!
 //! `reached` says whether the call comes through to the order book before its answer is spoilt: whether a
 //! poll is counted, an order replaced, a wrong login punished. Without it, the pages of a front end
-//! (`html`, `http-status`, `redirect`) do not come through and everything else does.
+//! (`html`, `http-status`, `redirect`) and `code` do not come through and everything else does.
 
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use super::answer::Answer;
 use super::clock::Time;
 use super::pack::gzip;
 use super::params::Endpoint;
+use super::refusal::Refusal;
 use super::shape::Dice;
 use super::wire::{Length, Plan};
 
@@ -91,6 +92,13 @@ pub enum Fault {
     Empty,
     /// A body of bytes without meaning.
     Garbage { bytes: usize },
+    /// A code of the vendor's, in the form that was asked for.
+    Code {
+        code: i32,
+        /// Without it, the documented one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<String>,
+    },
     /// The connection is closed instead of an answer.
     Close,
     /// The body ends too early.
@@ -208,8 +216,11 @@ impl FaultSpec {
     }
 
     fn reached(&self) -> bool {
-        let front_end = matches!(self.fault, Fault::Html | Fault::HttpStatus { .. } | Fault::Redirect { .. });
-        self.reached.unwrap_or(!front_end)
+        let refuses = matches!(
+            self.fault,
+            Fault::Html | Fault::HttpStatus { .. } | Fault::Redirect { .. } | Fault::Code { .. }
+        );
+        self.reached.unwrap_or(!refuses)
     }
 }
 
@@ -312,6 +323,13 @@ impl Chosen {
     /// Whether the call comes through to the order book.
     pub(super) fn reached(&self) -> bool {
         self.main.as_ref().is_none_or(|(_, _, reached)| *reached)
+    }
+
+    /// The refusal that takes the place of what the order book said.
+    pub(super) fn refusal(&self, endpoint: Endpoint) -> Option<Refusal> {
+        let (Fault::Code { code, message }, ..) = self.main.as_ref()? else { return None };
+        let known = Refusal::of(endpoint, *code);
+        Some(Refusal { message: message.clone().unwrap_or(known.message), ..known })
     }
 
     pub(super) fn delay(&self) -> Duration {

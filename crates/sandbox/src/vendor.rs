@@ -220,12 +220,14 @@ impl Vendor {
         let shape = self.shape(order.as_deref());
         let account = form.get("loginName");
         let chosen = self.faults.choose(Subject { endpoint, account, order: order.as_deref() });
-        let answer = chosen.reached().then(|| {
-            let format = Format::of(endpoint, &form, &shape);
+        let format = Format::of(endpoint, &form, &shape);
+        let said = chosen.reached().then(|| {
             let work = Work { endpoint, form: &form, format, shape: &shape, now };
             let done = check_transport(incoming, endpoint).and_then(|()| self.work(work, &ticket, &chosen));
             done.unwrap_or_else(|refusal| refuse(endpoint, format, &refusal, &shape))
         });
+        let refusal = chosen.refusal(endpoint);
+        let answer = refusal.map(|refusal| refuse(endpoint, format, &refusal, &shape)).or(said);
         let code = answer.as_ref().and_then(|answer| answer.code);
         let (mut answer, plan) = chosen.spoil(answer, now);
         if self.dials.clock_ahead != 0 {
