@@ -1,6 +1,6 @@
 //! The bytes of an answer: lines, URL-encoded pairs, JSON and binary bodies in a given [`Shape`].
 //!
-//! It knows forms, not meanings; what is said is put together in `collect`, `domains` and `smime`.
+//! It knows forms, not meanings; what is said is put together in `collect`, `domains`, `reissue` and `smime`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -162,9 +162,9 @@ impl Format {
             (Endpoint::CollectSsl, _) => Format::Lines,
             (Endpoint::DomainDetails, Some("2")) => Format::Json,
             (Endpoint::DomainDetails, _) => Format::Form,
-            (Endpoint::ReplaceSmime, Some("1")) => Format::Form,
+            (Endpoint::ReplaceSsl | Endpoint::ReplaceSmime, Some("1")) => Format::Form,
             (Endpoint::ReplaceSmime, Some("2")) => Format::Json,
-            (Endpoint::ReplaceSmime, _) => Format::Lines,
+            (Endpoint::ReplaceSsl | Endpoint::ReplaceSmime, _) => Format::Lines,
             // The two kinds of CollectMC page disagree on the form of its errors.
             (Endpoint::CollectMc, _) if shape.form_errors => Format::Form,
             (Endpoint::CollectMc | Endpoint::CollectSmime | Endpoint::ResendSmime, _) => Format::Lines,

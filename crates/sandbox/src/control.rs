@@ -21,7 +21,7 @@ pub(super) struct Reply {
 
 /// Every command: method and path, and what it does. `N`, `NAME` and `ID` stand for an order number, a login name, a
 /// number of a fault.
-const COMMANDS: [(&str, &str); 30] = [
+const COMMANDS: [(&str, &str); 31] = [
     ("GET /", "addresses, time, names of shapes, and these commands"),
     ("GET /ca", "all CA certificates as PEM; `api` is what a client must trust"),
     ("POST /clock", "advances the clock"),
@@ -37,6 +37,7 @@ const COMMANDS: [(&str, &str); 30] = [
     ("POST /orders/N/advance", "goes to the next step of the script"),
     ("POST /orders/N/issue", "issues the first certificate"),
     ("POST /orders/N/reissue", "issues another certificate"),
+    ("POST /orders/N/prove", "takes the domains of a re-issue as proven"),
     ("POST /orders/N/reject", "-20 from here on"),
     ("POST /orders/N/revoke", "-21 from here on"),
     ("GET /orders/N/certificate", "the present certificate"),
@@ -151,6 +152,7 @@ fn route(
             changed(vendor.set_script(number, script), &vendor, number)
         }
         ("POST", ["orders", number, "advance"]) => changed(vendor.advance(number), &vendor, number),
+        ("POST", ["orders", number, "prove"]) => changed(vendor.prove(number), &vendor, number),
         ("POST", ["orders", number, "reject"]) => changed(vendor.reject(number), &vendor, number),
         ("POST", ["orders", number, "revoke"]) => changed(vendor.revoke(number), &vendor, number),
         ("POST", ["orders", number, "issue"]) => {
@@ -237,6 +239,7 @@ fn order(vendor: &Vendor, number: &str) -> Result<Json, Failure> {
         "step": order.step() + 1,
         "steps": order.spec.script.len(),
         "polls": order.polls,
+        "unproven": order.asked.as_ref().map(|asked| &asked.unproven),
         "certificate_id": order.certificate_id(),
         "certificates": order.certificates.iter().map(|one| one.id.as_str()).collect::<Vec<_>>(),
     }))

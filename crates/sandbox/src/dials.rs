@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::accounts::CallLimit;
+use super::proof::Proof;
 use super::refusal::LoginWords;
+use super::reissue::ReusedToken;
 use super::script::{Step, check_script};
 use super::shape::Choice;
 
@@ -15,6 +17,10 @@ pub(super) struct Dials {
     pub(super) call_limit: CallLimit,
     pub(super) extra_arguments: Vec<String>,
     pub(super) replacement_script: Vec<Step>,
+    pub(super) reissue_script: Vec<Step>,
+    pub(super) proof: Proof,
+    pub(super) reused_token: ReusedToken,
+    pub(super) related_orders: bool,
     pub(super) login_words: LoginWords,
     pub(super) ignore_empty: bool,
     pub(super) clock_ahead: i32,
@@ -31,11 +37,20 @@ pub struct DialSettings {
     pub lockout_after: Option<u32>,
     /// More calls of one account than this are answered with -42; no limit at the start.
     pub call_limit: Option<CallLimit>,
-    /// Parameters that AutoReplaceSMIME takes besides those whose names are known: its page lost the
-    /// names of a language and three template ids. None at the start.
+    /// Parameters that AutoReplaceSSL and AutoReplaceSMIME take besides those whose names are known: the page of the
+    /// latter lost the names of a language and three template ids. None at the start.
     pub extra_arguments: Option<Vec<String>>,
     /// Script of the orders that AutoReplaceSMIME makes; pending once, then issued, at the start.
     pub replacement_script: Option<Vec<Step>>,
+    /// Script of an order from AutoReplaceSSL on; pending once, then issued, at the start.
+    pub reissue_script: Option<Vec<Step>>,
+    /// Whether the domains of a re-issue count as proven, before which its script does not begin; `good` at the start.
+    pub proof: Option<Proof>,
+    /// What follows from a request token that was used before; `rejected-later` at the start.
+    pub reused_token: Option<ReusedToken>,
+    /// Whether AutoReplaceSSL without `exactOrder=Y` acts on another order of the family (`base_order_number`); it does
+    /// not at the start.
+    pub related_orders: Option<bool>,
     /// How a refused login is worded; `four-causes` at the start.
     pub login_words: Option<LoginWords>,
     /// Whether a parameter with an empty value counts as not sent; at the start it is invalid, as nothing says otherwise.
@@ -51,11 +66,18 @@ impl Dials {
         if let Some(script) = &new.replacement_script {
             check_script(script).map_err(|reason| format!("replacement_{reason}"))?;
         }
+        if let Some(script) = &new.reissue_script {
+            check_script(script).map_err(|reason| format!("reissue_{reason}"))?;
+        }
         self.shape = shape.unwrap_or_else(|| self.shape.clone());
         self.lockout_after = new.lockout_after.unwrap_or(self.lockout_after);
         self.call_limit = new.call_limit.unwrap_or(self.call_limit);
         self.extra_arguments = new.extra_arguments.unwrap_or_else(|| self.extra_arguments.clone());
         self.replacement_script = new.replacement_script.unwrap_or_else(|| self.replacement_script.clone());
+        self.reissue_script = new.reissue_script.unwrap_or_else(|| self.reissue_script.clone());
+        self.proof = new.proof.unwrap_or(self.proof);
+        self.reused_token = new.reused_token.unwrap_or(self.reused_token);
+        self.related_orders = new.related_orders.unwrap_or(self.related_orders);
         self.login_words = new.login_words.unwrap_or(self.login_words);
         self.ignore_empty = new.ignore_empty.unwrap_or(self.ignore_empty);
         self.clock_ahead = new.clock_ahead.unwrap_or(self.clock_ahead);
@@ -69,6 +91,10 @@ impl Dials {
             call_limit: Some(self.call_limit),
             extra_arguments: Some(self.extra_arguments.clone()),
             replacement_script: Some(self.replacement_script()),
+            reissue_script: Some(self.reissue_script()),
+            proof: Some(self.proof),
+            reused_token: Some(self.reused_token),
+            related_orders: Some(self.related_orders),
             login_words: Some(self.login_words),
             ignore_empty: Some(self.ignore_empty),
             clock_ahead: Some(self.clock_ahead),
@@ -76,12 +102,17 @@ impl Dials {
     }
 
     pub(super) fn replacement_script(&self) -> Vec<Step> {
-        if self.replacement_script.is_empty() {
-            vec![Step::pending(1), Step::issued()]
-        } else {
-            self.replacement_script.clone()
-        }
+        or_usual(&self.replacement_script)
     }
+
+    pub(super) fn reissue_script(&self) -> Vec<Step> {
+        or_usual(&self.reissue_script)
+    }
+}
+
+/// Without steps of its own, a new certificate is pending once.
+fn or_usual(script: &[Step]) -> Vec<Step> {
+    if script.is_empty() { vec![Step::pending(1), Step::issued()] } else { script.to_vec() }
 }
 
 #[cfg(test)]

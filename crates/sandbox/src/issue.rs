@@ -163,13 +163,15 @@ impl CertificateSpec {
 }
 
 impl Authorities {
-    /// Issues a certificate for `product` at `now`. `before` is the order's present certificate.
+    /// Issues a certificate for `product` at `now`. `before` is the order's present certificate, `latest` a moment in UNIX
+    /// seconds that it must not outlive.
     pub(super) fn issue(
         &self,
         product: Product,
         domains: &[String],
         spec: &CertificateSpec,
         before: Option<&Issued>,
+        latest: Option<i64>,
         now: Time,
     ) -> Result<Issued, String> {
         spec.check()?;
@@ -177,6 +179,7 @@ impl Authorities {
         let (public_key, key_pem) = choose_key(spec, before)?;
         let subject_key = if has(Flaw::OtherKey) { fresh_key(spec.key_type)?.0 } else { public_key.clone() };
         let (not_before, not_after) = validity(spec, before, now)?;
+        let not_after = latest.map_or(not_after, |latest| not_after.min(latest));
         let mut names = spec.names.clone().unwrap_or_else(|| domains.to_vec());
         if has(Flaw::MissingName) {
             names.pop();

@@ -61,7 +61,7 @@ impl PublicKey {
         PublicKey::from_csr(&der)
     }
 
-    fn from_csr(der: &[u8]) -> Result<PublicKey, String> {
+    pub(super) fn from_csr(der: &[u8]) -> Result<PublicKey, String> {
         let (_, request) = X509CertificationRequest::from_der(der)
             .map_err(|error| format!("the CSR cannot be read: {error}"))?;
         PublicKey::from_spki(request.certification_request_info.subject_pki.raw)

@@ -1,7 +1,7 @@
 //! The vendor as the documents describe it, and as production behaves: a server to rehearse against.
 //!
-//! It answers CollectSSL, CollectMC, CollectSMIME, GetMDCDomainDetails, AutoReplaceSMIME and
-//! ResendCollectionEmailSMIME over TLS, from an order book that is scripted, and issues real certificates
+//! It answers CollectSSL, CollectMC, CollectSMIME, GetMDCDomainDetails, AutoReplaceSSL, AutoReplaceSMIME
+//! and ResendCollectionEmailSMIME over TLS, from an order book that is scripted, and issues real certificates
 //! from authorities that it makes at its start. It is strict where the vendor is, it varies what the
 //! documents leave open ([`shape`]), it breaks answers on purpose ([`faults`]), and it remembers what was
 //! asked of it ([`record`]). A second port takes commands.
@@ -47,8 +47,10 @@ mod mark;
 pub mod orders;
 mod pack;
 mod params;
+pub mod proof;
 pub mod record;
 mod refusal;
+pub mod reissue;
 pub mod scenario;
 pub mod script;
 mod server;
@@ -73,8 +75,10 @@ pub use dials::DialSettings;
 pub use faults::{ActiveFault, Fault, FaultSpec};
 pub use issue::{CertificateSpec, Flaw, Issued, KeyType};
 pub use orders::{Book, Certificate, Order};
-pub use record::{Call, Counters, Tally};
+pub use proof::Proof;
+pub use record::{Call, Counters, Reissues, Tally};
 pub use refusal::LoginWords;
+pub use reissue::{Asked, ReusedToken};
 pub use scenario::Scenario;
 pub use script::{Dcv, DcvState, OrderSpec, Product, State, Step};
 pub use vendor::Vendor;

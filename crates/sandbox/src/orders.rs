@@ -2,7 +2,7 @@
 //!
 //! Pure state: it has no clock, no socket and no file. Every function that needs the time is given it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use super::Error;
 use super::ca::Authorities;
 use super::clock::{DAY, Time};
 use super::issue::{CertificateSpec, Issued};
+use super::proof::Token;
+use super::reissue::Asked;
 use super::script::{Dcv, DcvState, OrderSpec, Product, State, Step, check_script};
 
 /// First certificate ID where none was given.
@@ -31,8 +33,10 @@ pub struct Order {
     pub polls: u64,
     /// What was issued, oldest first.
     pub certificates: Vec<Certificate>,
-    /// The ID that the next certificate gets unless its own specification names one.
-    reserved_id: String,
+    /// What AutoReplaceSSL asked for and is not issued yet.
+    pub asked: Option<Asked>,
+    /// The ID that the certificate under way gets unless its own specification names one.
+    reserved_id: Option<String>,
     step: usize,
     step_began: Time,
     step_polls: u32,
@@ -106,6 +110,20 @@ pub struct Book {
     by_certificate: HashMap<String, String>,
     ids_given: u64,
     numbers_given: u64,
+    /// Request tokens of all calls that were taken: each is good for one.
+    tokens: HashSet<Token>,
+}
+
+/// How AutoReplaceSSL was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// The order that it changed.
+    pub(super) number: String,
+    pub(super) certificate_id: String,
+    /// Whether it changed an order in flight instead of asking for a certificate.
+    pub(super) edit: bool,
+    /// Whether its token had been used before.
+    pub(super) reused: bool,
 }
 
 impl Book {
@@ -127,7 +145,8 @@ impl Book {
             created: now,
             polls: 0,
             certificates: Vec::new(),
-            reserved_id,
+            asked: None,
+            reserved_id: Some(reserved_id),
             step: 0,
             step_began: now,
             step_polls: 0,
@@ -140,9 +159,9 @@ impl Book {
     /// Takes an order out of the book; whether it was there.
     pub fn remove(&mut self, number: &str) -> bool {
         let Some(order) = self.orders.remove(number) else { return false };
-        self.by_certificate.remove(&order.reserved_id);
-        for certificate in &order.certificates {
-            self.by_certificate.remove(&certificate.id);
+        let issued = order.certificates.iter().map(|certificate| &certificate.id);
+        for id in issued.chain(&order.reserved_id) {
+            self.by_certificate.remove(id);
         }
         true
     }
@@ -196,6 +215,7 @@ impl Book {
             (true, false) | (false, true) => {}
         }
         let spec = spec.unwrap_or_else(|| order.spec.certificate.clone());
+        let spec = order.asked.as_ref().map_or_else(|| spec.clone(), |asked| asked.certificate(spec.clone()));
         let certificate = self.make(number, &spec, ca, now)?;
         self.set_script(number, vec![Step::issued()], now)?;
         self.order(number)?.step_issued = true;
@@ -218,8 +238,55 @@ impl Book {
         Ok(replacement)
     }
 
-    /// Finds what a call names. A base order number finds the order of the family that was issued
-    /// last, and where none was, the one that was put in last.
+    /// Whether a token was used before.
+    pub(super) fn used(&self, token: &Token) -> bool {
+        self.tokens.contains(token)
+    }
+
+    /// Takes what AutoReplaceSSL asks for. An issued order begins `script`; one in flight goes on with its own and
+    /// exchanges what it is about. With a token that was used before, the order will be rejected.
+    pub(super) fn take(
+        &mut self,
+        standing: &Standing,
+        mut asked: Asked,
+        script: Vec<Step>,
+        now: Time,
+    ) -> Result<Taken, Error> {
+        let number = standing.number.clone();
+        let edit = matches!(standing.status, Status::Pending);
+        let reused = !self.tokens.insert(asked.token.clone());
+        if reused {
+            asked.unproven.clear();
+        }
+        let reserved = self.order(&number)?.reserved_id.clone();
+        let certificate_id = reserved.unwrap_or_else(|| self.next_id());
+        self.by_certificate.insert(certificate_id.clone(), number.clone());
+        let order = self.order(&number)?;
+        order.reserved_id = Some(certificate_id.clone());
+        order.spec.domains.clone_from(&asked.names);
+        order.asked = Some(asked);
+        if reused {
+            self.set_script(&number, vec![Step::pending(1), Step::error(-20)], now)?;
+        } else if !edit {
+            self.set_script(&number, script, now)?;
+        }
+        Ok(Taken { number, certificate_id, edit, reused })
+    }
+
+    /// Notes that control of these domains is proven, or of all. With the last one, the script of the order begins.
+    pub(super) fn prove(&mut self, number: &str, domains: Option<&[String]>, now: Time) -> Result<(), Error> {
+        let order = self.order(number)?;
+        let Some(asked) = order.asked.as_mut().filter(|asked| !asked.unproven.is_empty()) else {
+            return Err(Error::Refused(format!("order {number} waits for no proof")));
+        };
+        asked.unproven.retain(|domain| domains.is_some_and(|proven| !proven.contains(domain)));
+        if asked.unproven.is_empty() {
+            order.enter(0, now);
+        }
+        Ok(())
+    }
+
+    /// Finds what a call names. A base order number finds an order of its family.
     pub(super) fn find(&self, reference: Reference<'_>) -> Option<Found> {
         match reference {
             Reference::OrderNumber(number) => {
@@ -227,22 +294,35 @@ impl Book {
             }
             Reference::CertificateId(id) => {
                 let number = self.by_certificate.get(id)?;
-                let certificates = &self.orders.get(number)?.certificates;
+                let order = self.orders.get(number)?;
+                let certificates = &order.certificates;
                 let at = certificates.iter().position(|certificate| certificate.id == id);
-                let replaced = at.filter(|at| at + 1 < certificates.len());
+                let replaced = at.filter(|at| at + 1 < certificates.len() || order.reserved_id.is_some());
                 Some(Found { number: number.clone(), replaced })
             }
-            Reference::BaseOrderNumber(base) => {
-                let family = self.orders.values().filter(|order| {
-                    order.spec.base_order_number.as_deref() == Some(base) || order.spec.order_number == base
-                });
-                let newest = family.max_by_key(|order| {
-                    let issued = order.certificates.last().map(|newest| newest.issued.not_before);
-                    (issued, order.created, order.spec.order_number.clone())
-                })?;
-                Some(Found { number: newest.spec.order_number.clone(), replaced: None })
-            }
+            Reference::BaseOrderNumber(base) => self.family(base, None),
         }
+    }
+
+    /// Another order of the same family, the one that was issued last.
+    pub(super) fn relative(&self, number: &str) -> Option<Found> {
+        let spec = &self.get(number)?.spec;
+        let base = spec.base_order_number.as_deref().unwrap_or(number);
+        self.family(base, Some(number))
+    }
+
+    /// The order of a family that was issued last, and where none was, the one that was put in last.
+    fn family(&self, base: &str, without: Option<&str>) -> Option<Found> {
+        let family = self.orders.values().filter(|order| {
+            let number = order.spec.order_number.as_str();
+            let member = order.spec.base_order_number.as_deref() == Some(base) || number == base;
+            member && Some(number) != without
+        });
+        let newest = family.max_by_key(|order| {
+            let issued = order.certificates.last().map(|newest| newest.issued.not_before);
+            (issued, order.created, order.spec.order_number.clone())
+        })?;
+        Some(Found { number: newest.spec.order_number.clone(), replaced: None })
     }
 
     /// What the order says at `now`. With `counted` the answer uses up one poll of the current step.
@@ -254,14 +334,15 @@ impl Book {
         now: Time,
     ) -> Result<Standing, Error> {
         let order = self.order(&found.number)?;
+        if order.unproven() {
+            order.polls += u64::from(counted);
+            return Ok(order.standing(Step::default(), found.replaced, None));
+        }
         order.settle(now);
         let step = order.current().clone();
         let issue = match step.state {
             State::Issued if order.step_issued => None,
-            State::Issued if order.certificates.is_empty() => {
-                Some(step.certificate.clone().unwrap_or_else(|| order.spec.certificate.clone()))
-            }
-            State::Issued => step.certificate.clone(),
+            State::Issued => order.to_issue(&step),
             State::Pending | State::Available | State::Error => None,
         };
         order.step_issued = true;
@@ -292,14 +373,16 @@ impl Book {
         }
         let order = self.order(number)?;
         let before = order.certificates.last().map(|newest| newest.issued.clone());
+        // A re-issue ends with the product term at the latest.
+        let latest = order.asked.as_ref().and(before.as_ref()).map(|_| order.term().1 - 1);
         let issued = ca
-            .issue(order.spec.product, &order.spec.domains, spec, before.as_deref(), now)
+            .issue(order.spec.product, &order.spec.domains, spec, before.as_deref(), latest, now)
             .map_err(|reason| Error::Refused(format!("order {number}: {reason}")))?;
-        let reserved = order.certificates.is_empty().then(|| order.reserved_id.clone());
-        let id = match (&spec.certificate_id, reserved) {
-            (Some(id), _) => id.clone(),
-            (None, Some(reserved)) => reserved,
-            (None, None) => self.next_id(),
+        order.asked = None;
+        let reserved = order.reserved_id.take();
+        let id = match spec.certificate_id.clone().or(reserved) {
+            Some(id) => id,
+            None => self.next_id(),
         };
         self.by_certificate.insert(id.clone(), number.into());
         let certificate = Certificate { id, issued: Arc::new(issued) };
@@ -350,7 +433,38 @@ impl Order {
 
     /// The certificate ID it answers to: that of the present certificate, or the one reserved.
     pub fn certificate_id(&self) -> &str {
-        self.certificates.last().map_or(&self.reserved_id, |newest| &newest.id)
+        let newest = self.certificates.last().map(|newest| &newest.id);
+        self.reserved_id.as_ref().or(newest).map_or("", String::as_str)
+    }
+
+    /// Whether a re-issue waits for the proof of a domain, and does not fail anyway.
+    fn unproven(&self) -> bool {
+        let open = self.asked.as_ref().is_some_and(|asked| !asked.unproven.is_empty());
+        open && self.current().state != State::Error
+    }
+
+    /// What a step that begins to be issued makes; without anything, the present certificate stays.
+    fn to_issue(&self, step: &Step) -> Option<CertificateSpec> {
+        let wanted = step.certificate.clone();
+        match &self.asked {
+            Some(asked) => {
+                let days = self.spec.certificate.days;
+                let usual = || CertificateSpec { days, ..CertificateSpec::default() };
+                Some(asked.certificate(wanted.unwrap_or_else(usual)))
+            }
+            None if self.certificates.is_empty() => {
+                Some(wanted.unwrap_or_else(|| self.spec.certificate.clone()))
+            }
+            None => wanted,
+        }
+    }
+
+    /// Start and end of the product term, UNIX seconds. The page's example spans exactly one year, from midnight to
+    /// midnight.
+    fn term(&self) -> (i64, i64) {
+        let first = self.certificates.first().map(|first| first.issued.not_before);
+        let start = first.unwrap_or_else(|| self.created.midnight().unix());
+        (start, start + self.spec.term_days.map_or(TERM_DAYS, i64::from) * DAY)
     }
 
     /// Leaves every step that is over.
@@ -395,11 +509,6 @@ impl Order {
             }
         };
         let dcv = if step.dcv.is_empty() { self.default_dcv(&status) } else { step.dcv.clone() };
-        let start = self
-            .certificates
-            .first()
-            .map_or_else(|| self.created.midnight().unix(), |first| first.issued.not_before);
-        let days = self.spec.term_days.map_or(TERM_DAYS, i64::from);
         Standing {
             number: self.spec.order_number.clone(),
             certificate_id: replaced.map_or_else(|| self.certificate_id().into(), |old| old.id.clone()),
@@ -408,8 +517,7 @@ impl Order {
             status,
             step,
             dcv,
-            // The page's example spans exactly one year, from midnight to midnight.
-            term: (start, start + days * DAY),
+            term: self.term(),
         }
     }
 
@@ -418,7 +526,15 @@ impl Order {
             Status::Pending => DcvState::InProgress,
             Status::Available(_) | Status::Issued(_) | Status::Error { .. } => DcvState::Validated,
         };
-        self.spec.domains.iter().map(|domain| Dcv::by_cname(domain, state)).collect()
+        let of = |domain: &String| match &self.asked {
+            Some(asked) => {
+                let open = asked.unproven.contains(domain);
+                let state = if open { DcvState::InProgress } else { DcvState::Validated };
+                Dcv { domain: domain.clone(), method: Some(asked.method.clone()), state }
+            }
+            None => Dcv::by_cname(domain, state),
+        };
+        self.spec.domains.iter().map(of).collect()
     }
 }
 

@@ -15,16 +15,18 @@ pub(super) enum Endpoint {
     CollectMc,
     CollectSmime,
     DomainDetails,
+    ReplaceSsl,
     ReplaceSmime,
     ResendSmime,
 }
 
 impl Endpoint {
-    pub(super) const ALL: [Endpoint; 6] = [
+    pub(super) const ALL: [Endpoint; 7] = [
         Endpoint::CollectSsl,
         Endpoint::CollectMc,
         Endpoint::CollectSmime,
         Endpoint::DomainDetails,
+        Endpoint::ReplaceSsl,
         Endpoint::ReplaceSmime,
         Endpoint::ResendSmime,
     ];
@@ -41,6 +43,7 @@ impl Endpoint {
             Endpoint::CollectMc => "CollectMC",
             Endpoint::CollectSmime => "CollectSMIME",
             Endpoint::DomainDetails => "GetMDCDomainDetails",
+            Endpoint::ReplaceSsl => "AutoReplaceSSL",
             Endpoint::ReplaceSmime => "AutoReplaceSMIME",
             Endpoint::ResendSmime => "ResendCollectionEmailSMIME",
         }
@@ -69,6 +72,7 @@ impl Endpoint {
             Endpoint::CollectMc => COLLECT_MC,
             Endpoint::CollectSmime => COLLECT_SMIME,
             Endpoint::DomainDetails => DOMAIN_DETAILS,
+            Endpoint::ReplaceSsl => REPLACE_SSL,
             Endpoint::ReplaceSmime => REPLACE_SMIME,
             Endpoint::ResendSmime => RESEND_SMIME,
         }
@@ -89,6 +93,10 @@ enum Kind {
     Text(usize),
     /// "integer", with its maximum number of digits.
     Digits(usize),
+    /// An integer that may be below zero, with its maximum number of digits.
+    Signed(usize),
+    /// ASCII letters and digits, with their maximum number.
+    Alphanumeric(usize),
     /// One of these, letter for letter.
     OneOf(&'static [&'static str]),
 }
@@ -150,6 +158,31 @@ const DOMAIN_DETAILS: &[Rule] = &[
     optional("responseFormat", Kind::OneOf(&["1", "2"])),
 ];
 
+/// AutoReplaceSSL page, whose stored copy ends inside its table: what it lacks is what clients in production send.
+const REPLACE_SSL: &[Rule] = &[
+    required("orderNumber", INTEGER),
+    required("csr", Kind::Text(32_767)),
+    optional("exactOrder", YES_NO),
+    optional("serverSoftware", Kind::Signed(3)),
+    optional("domainNames", Kind::Text(32_767)),
+    optional("primaryDomainName", Kind::Text(64)),
+    optional("maxSubjectCNs", INTEGER),
+    optional("dcvMethod", Kind::OneOf(&["EMAIL", "HTTP_CSR_HASH", "HTTPS_CSR_HASH", "CNAME_CSR_HASH"])),
+    optional("dcvEmailAddress", Kind::Text(255)),
+    optional("dcvEmailAddresses", Kind::Text(32_767)),
+    optional("uniqueValue", Kind::Alphanumeric(20)),
+    optional("isCustomerValidated", YES_NO),
+    optional("showCertificateID", YES_NO),
+    optional("prioritiseCSRValues", YES_NO),
+    optional("foreignOrderNumber", Kind::Text(64)),
+    optional("emailAddress", Kind::Text(255)),
+    optional("countryName", Kind::Text(2)),
+    optional("joiLocalityName", Kind::Text(128)),
+    optional("joiStateOrProvinceName", Kind::Text(128)),
+    optional("joiCountryName", Kind::Text(2)),
+    optional("responseFormat", Kind::OneOf(&["0", "1"])),
+];
+
 /// AutoReplaceSMIME page. PREFER_SHA1 is not on the page's list today, but its text falls back to it.
 const REPLACE_SMIME: &[Rule] = &[
     required("orderNumber", Kind::Text(128)),
@@ -191,6 +224,13 @@ impl Form {
     /// The names in the order in which they were sent.
     pub(super) fn names(&self) -> Vec<String> {
         self.pairs.iter().map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Everything but the login, by the names as sent.
+    pub(super) fn fields(&self) -> BTreeMap<String, String> {
+        let secret =
+            |name: &str| [LOGIN_NAME, LOGIN_PASSWORD].iter().any(|rule| name.eq_ignore_ascii_case(rule.name));
+        self.pairs.iter().filter(|(name, _)| !secret(name)).cloned().collect()
     }
 
     /// Login name and password, or which of them is missing or too long.
@@ -267,6 +307,12 @@ impl Kind {
             Kind::Digits(most) => {
                 !value.is_empty() && value.len() <= most && value.bytes().all(|byte| byte.is_ascii_digit())
             }
+            Kind::Signed(most) => Kind::Digits(most).fits(value.strip_prefix('-').unwrap_or(value)),
+            Kind::Alphanumeric(most) => {
+                !value.is_empty()
+                    && value.len() <= most
+                    && value.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            }
             Kind::OneOf(values) => values.contains(&value),
         }
     }
@@ -305,6 +351,22 @@ mod tests {
         check(Endpoint::CollectMc, "orderNumber=1&x=1", "-2 'x' is an unrecognized argument!");
         check(Endpoint::ResendSmime, "orderNumber=1&responseFormat=1", "-2 Unrecognised argument!");
         check(Endpoint::ReplaceSmime, "orderNumber=1&csr=AA&emailtemplateid=7", "fine");
+    }
+
+    #[test]
+    fn a_reissue_takes_what_its_table_has() {
+        let csr = "orderNumber=1&csr=AA";
+        check(Endpoint::ReplaceSsl, csr, "fine");
+        check(Endpoint::ReplaceSsl, "orderNumber=1", "-3 The 'csr' argument is missing!");
+        check(Endpoint::ReplaceSsl, &format!("{csr}&serverSoftware=-1&uniqueValue=aB3"), "fine");
+        for wrong in
+            ["serverSoftware=none", "uniqueValue=a-b", "uniqueValue=123456789012345678901", "dcvMethod=DNS"]
+        {
+            let name = wrong.split('=').next().unwrap();
+            let expected = format!("-4 The value of the '{name}' argument is invalid!");
+            check(Endpoint::ReplaceSsl, &format!("{csr}&{wrong}"), &expected);
+        }
+        check(Endpoint::ReplaceSsl, &format!("{csr}&test=Y"), "-2 'test' is an unrecognized argument!");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 
 use super::clock::Time;
+use super::orders::Taken;
 
 /// Calls that are remembered one by one; older ones are only counted.
 const CALLS_KEPT: usize = 10_000;
@@ -30,6 +31,9 @@ pub struct Call {
     pub order: Option<String>,
     /// Names of the parameters as sent, in that order.
     pub parameters: Vec<String>,
+    /// With AutoReplaceSSL, where the order book took it: what was sent, without the login.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
     /// Whether the URL had a query, where secrets have no business.
     pub query: bool,
     /// Vendor's code of the answer; `None` where the answer had none.
@@ -62,6 +66,19 @@ pub struct Tally {
     last_end: Option<Time>,
 }
 
+/// What AutoReplaceSSL came to for one order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Reissues {
+    /// Calls that made an issued order ask for another certificate, whatever became of their answers.
+    pub accepted: u64,
+    /// Calls that were answered below zero and changed nothing.
+    pub refused: u64,
+    /// Calls that changed an order in flight.
+    pub edits: u64,
+    /// Calls whose request token had been used before.
+    pub reused_tokens: u64,
+}
+
 /// Sums over all calls since the last reset.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Counters {
@@ -75,6 +92,8 @@ pub struct Counters {
     pub accounts: BTreeMap<String, Tally>,
     /// Calls that collect, by order number: the vendor's floor is about these.
     pub orders: BTreeMap<String, Tally>,
+    /// AutoReplaceSSL, by the number of the order that it changed or was about.
+    pub reissues: BTreeMap<String, Reissues>,
 }
 
 #[derive(Debug, Default)]
@@ -129,6 +148,25 @@ impl Record {
         if let Some(call) = self.call_mut(ticket) {
             (call.code, call.status, call.faults) = (code, status, faults);
         }
+    }
+
+    /// A call of AutoReplaceSSL was taken.
+    pub(super) fn reissued(&mut self, ticket: &Ticket, taken: &Taken, fields: BTreeMap<String, String>) {
+        let order = self.reissues(&taken.number);
+        if taken.edit {
+            order.edits += 1;
+        } else {
+            order.accepted += 1;
+        }
+        order.reused_tokens += u64::from(taken.reused);
+        if let Some(call) = self.call_mut(ticket) {
+            call.fields = fields;
+        }
+    }
+
+    /// The counters of one order's re-issues.
+    pub(super) fn reissues(&mut self, order: &str) -> &mut Reissues {
+        self.counters.reissues.entry(order.into()).or_default()
     }
 
     pub(super) fn login_refused(&mut self, ticket: &Ticket) {

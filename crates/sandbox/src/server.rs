@@ -180,6 +180,11 @@ async fn answer(
         tls,
         connection,
     };
+    let search = handle.vendor().search(&incoming);
+    if let Some(search) = search {
+        let proven = search.found().await;
+        handle.vendor().found(&search, &proven);
+    }
     let outgoing = handle.vendor().call(incoming, now());
     let flight = Flight { handle, ticket: outgoing.ticket };
     if !outgoing.delay.is_zero() {

@@ -17,13 +17,15 @@ use super::faults::{Chosen, Fault, Faults, Subject};
 use super::issue::CertificateSpec;
 use super::orders::{Book, Certificate, Found, Reference, Standing, Status};
 use super::params::{Args, Endpoint, Form};
+use super::proof::{Proof, Search};
 use super::record::{Call, Record, Ticket};
 use super::refusal::Refusal;
+use super::reissue::ReusedToken;
 use super::scenario::Scenario;
 use super::script::{OrderSpec, Product, Step};
 use super::shape::Shape;
 use super::wire::Plan;
-use super::{domains, smime};
+use super::{domains, reissue, smime};
 
 pub struct Vendor {
     /// By how much the sandbox's time is ahead of the real one.
@@ -49,6 +51,19 @@ pub(super) struct Incoming<'a> {
     /// Whether it came over TLS.
     pub(super) tls: bool,
     pub(super) connection: u64,
+}
+
+impl Incoming<'_> {
+    fn form(&self) -> Form {
+        // A body of another type is no form: the vendor's framework sees no parameters in it.
+        let mut form = match self.content_type {
+            Some(value) if is_form(value) => Form::parse(self.body),
+            Some(_) | None => Form::default(),
+        };
+        // Some clients put everything into the URL of their POST, and the vendor takes it.
+        form.add(self.query.unwrap_or_default().as_bytes());
+        form
+    }
 }
 
 /// What the server is to send.
@@ -157,6 +172,33 @@ impl Vendor {
         self.set_script(number, vec![Step::error(-21)])
     }
 
+    /// Takes the domains of an order's re-issue as proven.
+    pub fn prove(&mut self, number: &str) -> Result<(), Error> {
+        self.book.prove(number, None, self.now())
+    }
+
+    /// What is to be looked up in the DNS before this call is answered.
+    pub(super) fn search(&self, incoming: &Incoming<'_>) -> Option<Search> {
+        let Proof::Dns(server) = self.dials.proof else { return None };
+        let form = incoming.form();
+        let (_, reference) = Reference::of(|name| form.get(name))?;
+        let number = self.book.find(reference)?.number;
+        let asked = self.book.get(&number)?.asked.as_ref()?;
+        let domains = asked.unproven.clone();
+        let wanted = asked.method == "CNAME_CSR_HASH" && !domains.is_empty();
+        wanted.then(|| Search { server, token: asked.token.clone(), number, domains })
+    }
+
+    /// What a search found; for nothing, if another call has changed the order meanwhile.
+    pub(super) fn found(&mut self, search: &Search, proven: &[String]) {
+        let asked = self.book.get(&search.number).and_then(|order| order.asked.as_ref());
+        if asked.is_some_and(|asked| asked.token == search.token) {
+            let now = self.now();
+            // The control port may have been faster.
+            let _ = self.book.prove(&search.number, Some(proven), now);
+        }
+    }
+
     pub fn authorities(&self) -> AuthorityPem {
         self.ca.as_pem()
     }
@@ -187,13 +229,7 @@ impl Vendor {
     /// Answers a call. `real` is the real time.
     pub(super) fn call(&mut self, incoming: Incoming<'_>, real: Time) -> Outgoing {
         let endpoint = Endpoint::at(incoming.path);
-        // A body of another type is no form: the vendor's framework sees no parameters in it.
-        let mut form = match incoming.content_type {
-            Some(value) if is_form(value) => Form::parse(incoming.body),
-            Some(_) | None => Form::default(),
-        };
-        // Some clients put everything into the URL of their POST, and the vendor takes it.
-        form.add(incoming.query.unwrap_or_default().as_bytes());
+        let form = incoming.form();
         let login = form.get("loginName").zip(form.get("loginPassword"));
         // The order that it names, if it is in the book: for records, faults and shapes, before anything is checked.
         let named = endpoint.and_then(|_| Reference::of(|name| form.get(name)));
@@ -226,9 +262,13 @@ impl Vendor {
             let done = check_transport(incoming, endpoint).and_then(|()| self.work(work, &ticket, &chosen));
             done.unwrap_or_else(|refusal| refuse(endpoint, format, &refusal, &shape))
         });
+        let taken = said.as_ref().is_some_and(|answer| answer.code == Some(0));
         let refusal = chosen.refusal(endpoint);
         let answer = refusal.map(|refusal| refuse(endpoint, format, &refusal, &shape)).or(said);
         let code = answer.as_ref().and_then(|answer| answer.code);
+        if endpoint == Endpoint::ReplaceSsl && !taken && code.is_some_and(|code| code < 0) {
+            order.iter().for_each(|order| self.record.reissues(order).refused += 1);
+        }
         let (mut answer, plan) = chosen.spoil(answer, now);
         if self.dials.clock_ahead != 0 {
             let date = Time::from_unix(real.unix() + i64::from(self.dials.clock_ahead));
@@ -254,8 +294,10 @@ impl Vendor {
             self.record.login_refused(ticket);
             return Err(Refusal::login(self.dials.login_words));
         }
-        let extra: &[String] =
-            if endpoint == Endpoint::ReplaceSmime { &self.dials.extra_arguments } else { &[] };
+        let extra: &[String] = match endpoint {
+            Endpoint::ReplaceSsl | Endpoint::ReplaceSmime => &self.dials.extra_arguments,
+            _ => &[],
+        };
         let args = Args::check(endpoint, form, extra, self.dials.ignore_empty)?;
         if !self.accounts.within(name, self.dials.call_limit, now) {
             return Err(Refusal::of(endpoint, -42));
@@ -273,6 +315,7 @@ impl Vendor {
                 let (_, standing) = self.look(work, name, &args)?;
                 Ok(domains::answer(&standing, args.yes("showStatusDetails"), work.format, work.shape))
             }
+            Endpoint::ReplaceSsl => self.replace_ssl(work, name, &args, ticket),
             Endpoint::ReplaceSmime => self.replace(work, name, &args, agreement),
             Endpoint::ResendSmime => {
                 let (found, standing) = self.look(work, name, &args)?;
@@ -310,6 +353,33 @@ impl Vendor {
         query.answer(&standing, with_data, work.shape, &self.ca.signer)
     }
 
+    fn replace_ssl(
+        &mut self,
+        work: Work<'_>,
+        name: &str,
+        args: &Args,
+        ticket: &Ticket,
+    ) -> Result<Answer, Refusal> {
+        let mut found = self.own_order(work.endpoint, name, args)?;
+        if self.dials.related_orders && !args.yes("exactOrder") {
+            found = self.book.relative(&found.number).unwrap_or(found);
+        }
+        let standing = self.book.ask(&found, false, &self.ca, work.now)?;
+        let order = self.book.get(&found.number).ok_or_else(|| Refusal::invalid("orderNumber"))?;
+        let mut asked = reissue::asked(args, order, &standing, work.now.unix())?;
+        if self.dials.reused_token == ReusedToken::Refused && self.book.used(&asked.token) {
+            self.record.reissues(&found.number).reused_tokens += 1;
+            return Err(Refusal::of(work.endpoint, -20));
+        }
+        if self.dials.proof == Proof::Good {
+            asked.unproven.clear();
+        }
+        let script = self.dials.reissue_script();
+        let taken = self.book.take(&standing, asked, script, work.now)?;
+        self.record.reissued(ticket, &taken, work.form.fields());
+        Ok(reissue::taken(args, &taken.certificate_id, work.format, work.shape))
+    }
+
     fn replace(
         &mut self,
         work: Work<'_>,
@@ -344,7 +414,7 @@ impl Vendor {
         let spec = &self.book.get(&found.number).ok_or_else(wrong)?.spec;
         let owned = spec.account.as_deref().is_none_or(|owner| owner == name);
         let product = match endpoint {
-            Endpoint::CollectSsl | Endpoint::DomainDetails => Product::Ssl,
+            Endpoint::CollectSsl | Endpoint::DomainDetails | Endpoint::ReplaceSsl => Product::Ssl,
             Endpoint::CollectMc => Product::Mark,
             Endpoint::CollectSmime | Endpoint::ReplaceSmime | Endpoint::ResendSmime => Product::Smime,
         };

@@ -8,6 +8,7 @@ mod containers;
 mod control;
 mod network;
 mod refusals;
+mod reissuing;
 mod replacing;
 
 use std::io::Write as _;
@@ -24,6 +25,7 @@ const SSL: &str = "/products/download/CollectSSL";
 const MC: &str = "/products/download/CollectMC";
 const SMIME: &str = "/products/download/CollectSMIME";
 const DETAILS: &str = "/products/!GetMDCDomainDetails";
+const REISSUE: &str = "/products/!AutoReplaceSSL";
 const REPLACE: &str = "/products/!AutoReplaceSMIME";
 const RESEND: &str = "/products/!ResendCollectionEmailSMIME";
 
