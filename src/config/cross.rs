@@ -14,7 +14,9 @@ use super::tables::polling::{cadence, check as check_overrides};
 use super::tables::{account, hook, listener, window};
 use super::value::{did_you_mean, plain, shown};
 use certcollectd_core::api::{OrderRef, Product, Response};
-use certcollectd_core::config::{Account, Action, Cadence, Config, FileKind, KeySource, Order, SecretSource};
+use certcollectd_core::config::{
+    Account, Action, Cadence, Config, FileKind, Hook, KeySource, Order, SecretSource,
+};
 
 /// Maximum number of names listed where none is similar.
 const LISTED: usize = 10;
@@ -118,25 +120,41 @@ fn unknown<'a>(kind: &str, name: &str, at: Span, known: impl Iterator<Item = &'a
 }
 
 fn hooks(diagnostics: &Diagnostics<'_>, draft: &Draft) {
-    let known: HashSet<&str> = draft.hooks.iter().map(|hook| &*hook.name).collect();
+    let known: HashMap<&str, &hook::Draft> = draft.hooks.iter().map(|hook| (&*hook.name, hook)).collect();
     let are_known = diagnostics.is_complete() && draft.hook_tables == draft.hooks.len();
     let mut used: HashSet<&str> = HashSet::new();
+    // One for proofs runs only where dcv_hook names it.
+    let mut proving: HashSet<&str> = HashSet::new();
     let mut are_found = true;
+    let mut find = |name: &str, at: Span| {
+        let found = known.get(name).copied();
+        if are_known && found.is_none() {
+            are_found = false;
+            diagnostics.add(unknown("hook", name, at, known.keys().copied()));
+        }
+        found
+    };
     for shared in &draft.orders.shared {
         for (name, at) in shared.settings.hooks.iter().zip(&shared.hooks) {
             used.insert(name);
-            if are_known && !known.contains(&**name) {
-                are_found = false;
-                diagnostics.add(unknown("hook", name, *at, known.iter().copied()));
+            find(name, *at);
+        }
+        let dcv_hook = shared.settings.reissue.as_ref().and_then(|reissue| reissue.dcv_hook.as_ref());
+        if let Some((name, at)) = dcv_hook.zip(shared.dcv_hook) {
+            proving.insert(name);
+            if let Some(problem) = find(name, at).and_then(|hook| hook::not_for_proofs(hook, at)) {
+                diagnostics.add(problem);
             }
         }
     }
     // A hook that is not used may be the one that was meant by an unknown name.
     let are_read = diagnostics.is_complete() && !draft.orders.has_unread_hooks;
     if are_read && are_found && draft.orders.tables > 0 {
-        draft.hooks.iter().filter(|hook| !used.contains(&*hook.name)).for_each(|hook| {
-            diagnostics.add(hook::unused(hook));
-        });
+        let is_used = |draft: &hook::Draft| match draft.hook.as_ref().is_some_and(Hook::is_for_proofs) {
+            true => proving.contains(&*draft.name),
+            false => used.contains(&*draft.name) || proving.contains(&*draft.name),
+        };
+        draft.hooks.iter().filter(|hook| !is_used(hook)).for_each(|hook| diagnostics.add(hook::unused(hook)));
     }
 }
 
@@ -299,8 +317,7 @@ fn key_files(diagnostics: &Diagnostics<'_>, draft: &Draft) {
         if origin.inherits_key && is_default_said {
             continue;
         }
-        let (what, paths) = order.key.files();
-        for path in paths {
+        for (what, path) in order.inputs() {
             if let Some(name) = installed(draft, install, path) {
                 is_default_said |= origin.inherits_key;
                 let default = draft.orders.default_key.filter(|_| origin.inherits_key);
@@ -369,7 +386,8 @@ fn copies(diagnostics: &Diagnostics<'_>, draft: &Draft) {
                     let foreign = [Some(*order), *other].into_iter().flatten().find(|order| *order != owner);
                     let name = &orders.list[foreign.unwrap_or(owner)].name;
                     let key = &orders.list[owner].key;
-                    let holds_it = kind_of(origin) == FileKind::Combined && matches!(key, KeySource::Keys(_));
+                    let holds_it = kind_of(origin) == FileKind::Combined
+                        && matches!(key, KeySource::Keys(paths) if paths.iter().any(|key| key == path));
                     if foreign.is_some() || !holds_it {
                         refuse(format!("a copy over the {what} of `{name}`"), ELSEWHERE);
                     } else if !key.is_one_file() {
@@ -395,8 +413,7 @@ fn inputs<'a>(diagnostics: &Diagnostics<'a>, draft: &'a Draft) -> HashMap<&'a Pa
         diagnostics.sources.iter().map(|source| (&*source.path, Input::Other("a file of the configuration"))),
     );
     for (index, order) in draft.orders.list.iter().enumerate() {
-        let (what, paths) = order.key.files();
-        for path in paths {
+        for (what, path) in order.inputs() {
             match inputs.entry(path) {
                 Entry::Vacant(free) => _ = free.insert(Input::Order(what, index, None)),
                 Entry::Occupied(mut known) => match known.get_mut() {

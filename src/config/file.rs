@@ -19,7 +19,7 @@ use super::parse::reader::{Chunk, Item, Table};
 use super::parse::syntax::LONGEST_CHUNK;
 use super::parse::{sensitive, syntax};
 use super::tables::defaults::Defaults;
-use super::tables::{account, hook, listener, metrics, polling, rehearsal, window};
+use super::tables::{account, hook, listener, metrics, polling, rehearsal, reissue, window};
 use super::value::{InvalidValue, refuse, refuse_if};
 use super::{cross, keys, value};
 use certcollectd_core::config::Config;
@@ -243,6 +243,9 @@ fn read_main(draft: &mut Draft, top: &Table<'_>) {
     once(draft, top, "defaults", &keys::DEFAULTS);
     if let Some(table) = once(draft, top, "rehearsal", &keys::REHEARSAL) {
         draft.rehearsal = rehearsal::every(&table);
+    }
+    if let Some(table) = once(draft, top, "reissues", &keys::REISSUES) {
+        draft.reissues = reissue::reissues(&table);
     }
     if let Some(table) = once(draft, top, "http", &keys::HTTP) {
         draft.http = listener::http(&table);

@@ -7,9 +7,12 @@ use super::kind::Kind::{
     self, Clock, Count, Digits, Duration, DurationOrOff, FileName, Flag, Headers, List, Listen, Mode, Name,
     OneOrList, Parameters, Path, Principal, Share, Signal, Table, Tables, Text, Url, Variable, Word,
 };
+use super::tables::reissue::WHEN;
 use super::value::{MOST_TRIES, near};
 use certcollectd_core::api::{Product, Response};
-use certcollectd_core::config::{Day, FileKind, HookEvent, LogFormat, OnProbeFailure, Severity, StartTls};
+use certcollectd_core::config::{
+    CsrSource, Day, Dcv, FileKind, HookEvent, LogFormat, OnProbeFailure, Reissues, Severity, StartTls,
+};
 
 /// One kind of table and the keys it takes.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,6 +60,7 @@ pub(super) static TOP: Keys = Keys {
         key("hook", Tables(&HOOK)),
         key("window", Tables(&WINDOW)),
         key("rehearsal", Table(&REHEARSAL)),
+        key("reissues", Table(&REISSUES)),
         key("http", Table(&HTTP)),
         key("push", Table(&PUSH)),
         key("metrics", Table(&METRICS)),
@@ -132,6 +136,7 @@ const ORDER_KEYS: &[Key] = &[
     key("verify", Table(&VERIFY)),
     key("copy", Tables(&COPY)),
     key("probe", Tables(&PROBE)),
+    key("reissue", Table(&REISSUE)),
 ];
 const OWN_KEYS: usize = 4;
 
@@ -191,6 +196,18 @@ pub(super) static PROBE: Keys = Keys {
     ],
 };
 
+pub(super) static REISSUE: Keys = Keys {
+    title: "[order.reissue]",
+    keys: &[
+        key("when", Word(&WHEN)),
+        key("csr", Word(&CsrSource::WORDS)),
+        key("csr_command", List(&Text)),
+        key("csr_timeout", Duration),
+        key("dcv", Word(&Dcv::WORDS)),
+        key("dcv_hook", Name),
+    ],
+};
+
 pub(super) static DEFAULTS: Keys = Keys { title: "[defaults]", keys: ORDER_KEYS.split_at(OWN_KEYS).1 };
 
 pub(super) static DEFAULTS_FILES: Keys = Keys { title: "[defaults.files]", keys: FILES.keys };
@@ -200,6 +217,8 @@ pub(super) static DEFAULTS_VERIFY: Keys = Keys { title: "[defaults.verify]", key
 pub(super) static DEFAULTS_COPY: Keys = Keys { title: "[[defaults.copy]]", keys: COPY.keys };
 
 pub(super) static DEFAULTS_PROBE: Keys = Keys { title: "[[defaults.probe]]", keys: PROBE.keys };
+
+pub(super) static DEFAULTS_REISSUE: Keys = Keys { title: "[defaults.reissue]", keys: REISSUE.keys };
 
 pub(super) static HOOK: Keys = Keys {
     title: "[[hook]]",
@@ -247,20 +266,23 @@ pub(super) static METRICS: Keys =
 
 pub(super) static REHEARSAL: Keys = Keys { title: "[rehearsal]", keys: &[need("every", Duration)] };
 
+pub(super) static REISSUES: Keys =
+    Keys { title: "[reissues]", keys: &[key("per_day", Count(Reissues::MOST))] };
+
 pub(super) static DNS: Keys = Keys { title: "[dns]", keys: &[key("resolver", List(&Text))] };
 
 pub(super) static LOG: Keys =
     Keys { title: "[log]", keys: &[key("format", Word(&LogFormat::WORDS)), key("level", Text)] };
 
 /// All tables, the top of the file first. Those of [`DEFAULTS_TABLES`] come besides.
-pub static TABLES: [&Keys; 18] = [
-    &TOP, &POLLING, &ACCOUNT, &PASSWORD, &ORDER, &FILES, &VERIFY, &COPY, &PROBE, &HOOK, &SIGNAL, &REQUEST,
-    &WINDOW, &HTTP, &PUSH, &METRICS, &DNS, &LOG,
+pub static TABLES: [&Keys; 20] = [
+    &TOP, &POLLING, &ACCOUNT, &PASSWORD, &ORDER, &FILES, &VERIFY, &COPY, &PROBE, &REISSUE, &HOOK, &SIGNAL,
+    &REQUEST, &WINDOW, &REISSUES, &HTTP, &PUSH, &METRICS, &DNS, &LOG,
 ];
 
 /// `[defaults]` and its tables, which repeat keys of `[[order]]` and its tables.
-pub static DEFAULTS_TABLES: [&Keys; 5] =
-    [&DEFAULTS, &DEFAULTS_FILES, &DEFAULTS_VERIFY, &DEFAULTS_COPY, &DEFAULTS_PROBE];
+pub static DEFAULTS_TABLES: [&Keys; 6] =
+    [&DEFAULTS, &DEFAULTS_FILES, &DEFAULTS_VERIFY, &DEFAULTS_COPY, &DEFAULTS_PROBE, &DEFAULTS_REISSUE];
 
 /// What other programs call a key: their word, ours.
 static OTHER_WORDS: [(&str, &str); 18] = [
@@ -285,7 +307,7 @@ static OTHER_WORDS: [(&str, &str); 18] = [
 ];
 
 /// Most keys that a table takes.
-pub(super) const MOST_KEYS: usize = 22;
+pub(super) const MOST_KEYS: usize = 23;
 
 impl Keys {
     pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {

@@ -63,6 +63,7 @@ pub fn config(orders: &[&str]) -> Config {
         push: None,
         metrics: Default::default(),
         rehearsal: None,
+        reissues: Default::default(),
         dns: Default::default(),
         log: Log { format: LogFormat::Text, level: "info".into() },
     }
@@ -95,6 +96,7 @@ pub fn settings() -> OrderSettings {
         probes: Box::default(),
         windows: Box::default(),
         window_margin: OrderSettings::WINDOW_MARGIN,
+        reissue: None,
     }
 }
 
@@ -106,6 +108,7 @@ pub fn order(name: &str) -> Order {
         handle: OrderRef::OrderNumber(name.into()),
         domains: Box::new([]),
         key: KeySource::None,
+        csr_file: None,
         copies: Box::new([]),
         settings: Arc::new(settings()),
     }

@@ -144,19 +144,6 @@ impl<'a> Table<'a> {
         others.is_empty().then_some(first)
     }
 
-    /// Two keys of which only one may be given: the table's own replaces the other of the table below.
-    pub(crate) fn either(&self, names: [&'static str; 2]) -> [Option<Item<'a>>; 2] {
-        match names.map(|name| self.get(name)) {
-            [Some(one), Some(other)] if one.is_inherited == other.is_inherited => {
-                self.note_both(&one, &other);
-                [Some(one), Some(other)]
-            }
-            [one, Some(other)] if !other.is_inherited => [one.filter(|one| !one.is_inherited), Some(other)],
-            [Some(one), _] => [Some(one), None],
-            [None, other] => [None, other],
-        }
-    }
-
     /// Two keys of which only one may be given.
     pub(crate) fn note_both(&self, first: &Item<'_>, second: &Item<'_>) {
         let (first, second) =
@@ -403,6 +390,20 @@ impl<'a> Item<'a> {
                 None
             }
         }
+    }
+
+    /// A whole number from 1 to `most`.
+    pub(crate) fn count(&self, most: u32) -> Option<u32> {
+        let help = format!("a whole number from 1 to {most}, without quotes");
+        if !self.value.is_integer() {
+            self.wrong_type("an integer", &help);
+            return None;
+        }
+        let count = self.as_number().filter(|count| (1.0..=f64::from(most)).contains(count));
+        if count.is_none() {
+            self.refuse("is out of range", help);
+        }
+        count.map(|count| count as u32)
     }
 
     /// One word of a short list.

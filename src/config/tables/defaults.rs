@@ -10,6 +10,7 @@ pub(crate) struct Defaults<'a> {
     pub(crate) order: Option<Table<'a>>,
     pub(crate) files: Option<Table<'a>>,
     pub(crate) verify: Option<Table<'a>>,
+    pub(crate) reissue: Option<Table<'a>>,
     /// Whether an order may inherit what could not be read.
     pub(crate) has_gap: bool,
 }
@@ -19,6 +20,7 @@ impl<'a> Defaults<'a> {
         let table = |name, keys| order.as_ref().and_then(|order| order.table(name, keys));
         let files = table("files", &keys::DEFAULTS_FILES);
         let verify = table("verify", &keys::DEFAULTS_VERIFY);
-        Defaults { order, files, verify, has_gap }
+        let reissue = table("reissue", &keys::DEFAULTS_REISSUE);
+        Defaults { order, files, verify, reissue, has_gap }
     }
 }

@@ -47,7 +47,11 @@ pub(crate) fn hook(table: &Table<'_>) -> Option<Draft> {
         );
     }
     let timeout = table.parse("timeout", DURATION_HELP, |text| duration(text, SHORTEST, LONGEST));
-    let merge = table.flag("merge").unwrap_or(Hook::MERGE);
+    let is_for_proofs = on.iter().any(|event| event.is_of_a_proof());
+    let merge = table.flag("merge");
+    if is_for_proofs {
+        check_proofs(table, &on, action.as_ref(), merge);
+    }
 
     let name = name?;
     let hook = action.map(|action| Hook {
@@ -55,9 +59,30 @@ pub(crate) fn hook(table: &Table<'_>) -> Option<Draft> {
         on,
         action,
         timeout: timeout.unwrap_or(Hook::TIMEOUT),
-        merge,
+        merge: merge.unwrap_or(Hook::MERGE) && !is_for_proofs,
     });
     Some(Draft { name, name_at, hook })
+}
+
+/// A hook that publishes and removes proofs does nothing else, for one order at a time.
+fn check_proofs(table: &Table<'_>, on: &[HookEvent], action: Option<&Action>, merge: Option<bool>) {
+    if let Some(item) = table.get("on").filter(|_| on.iter().any(|event| !event.is_of_a_proof())) {
+        item.refuse(
+            "mixes the proof of a re-issue with other events",
+            "on = [\"dcv-publish\", \"dcv-remove\"]; give the other events a hook of their own",
+        );
+    }
+    if let Some(item) = table.get("merge").filter(|_| merge == Some(true)) {
+        item.refuse("is true, and each order has a proof of its own", "remove it");
+    }
+    let deaf = match action {
+        Some(Action::Signal { .. }) => "signal",
+        Some(Action::Socket(_)) => "socket",
+        Some(Action::Run(_) | Action::Http(_) | Action::Follow(_)) | None => return,
+    };
+    if let Some(item) = table.get(deaf) {
+        item.refuse("does not tell what to publish", "use run, whose program is told it in its environment");
+    }
 }
 
 fn events(table: &Table<'_>) -> Vec<HookEvent> {
@@ -82,19 +107,30 @@ fn action(item: &Item<'_>) -> Option<Action> {
 
 fn run(item: &Item<'_>) -> Option<Action> {
     let help = "the program and its arguments, one by one: run = [\"systemctl\", \"reload\", \"nginx\"]";
+    arguments(item, help, |text| Ok(text.to_owned())).map(Action::Run)
+}
+
+/// A program and its arguments, each as `expand` makes it; never empty.
+pub(crate) fn arguments(
+    item: &Item<'_>,
+    help: &str,
+    expand: impl Fn(&str) -> Result<String, InvalidValue>,
+) -> Option<Vec<String>> {
     let Some(elements) = item.elements() else {
         let pieces: Vec<&str> =
             item.value.as_str().map(|text| text.split_whitespace().collect()).unwrap_or_default();
-        let help =
-            if pieces.is_empty() { help.to_owned() } else { format!("one argument each: run = {pieces:?}") };
+        let help = match pieces.is_empty() {
+            true => help.to_owned(),
+            false => format!("one argument each: {} = {pieces:?}", item.name),
+        };
         item.wrong_type("a list", &format!("{help}; no shell is involved"));
         return None;
     };
     let mut arguments = Vec::new();
     let mut is_sound = true;
     for (index, element) in elements.enumerate() {
-        let read = |text: &str| if index == 0 { program(text) } else { argument(text) };
-        match element.parse(help, read) {
+        let check = |text: String| if index == 0 { program(&text) } else { argument(&text) };
+        match element.parse(help, |text| expand(text).and_then(check)) {
             Some(text) => arguments.push(text),
             None => is_sound = false,
         }
@@ -109,7 +145,7 @@ fn run(item: &Item<'_>) -> Option<Action> {
         item.refuse(&what, "put it into a script and run that");
         return None;
     }
-    is_sound.then_some(Action::Run(arguments))
+    is_sound.then_some(arguments)
 }
 
 fn program(text: &str) -> Result<String, InvalidValue> {
@@ -243,10 +279,25 @@ fn companion(text: &str) -> Result<Companion, InvalidValue> {
     Ok(Companion { name: name.into_owned(), report })
 }
 
+/// What is wrong with a hook that `dcv_hook` names there.
+pub(crate) fn not_for_proofs(draft: &Draft, named_at: Span) -> Option<Diagnostic> {
+    let hook = draft.hook.as_ref()?;
+    let listens = Hook::ON_PROOFS.iter().all(|event| hook.on.contains(event));
+    (!listens).then(|| {
+        Diagnostic::error(format!("the hook `{}` does not publish and remove proofs", draft.name), named_at)
+            .also(draft.name_at, "this hook")
+            .help("it needs on = [\"dcv-publish\", \"dcv-remove\"]")
+    })
+}
+
 /// Hooks that no order names never run, which is seldom meant.
 pub(crate) fn unused(draft: &Draft) -> Diagnostic {
-    Diagnostic::warning(format!("no order uses the hook `{}`", draft.name), draft.name_at)
-        .help(format!("add hooks = [\"{}\"] to the orders that need it", draft.name))
+    let is_for_proofs = draft.hook.as_ref().is_some_and(Hook::is_for_proofs);
+    let help = match is_for_proofs {
+        true => format!("add dcv_hook = \"{}\" to [order.reissue] of the orders that need it", draft.name),
+        false => format!("add hooks = [\"{}\"] to the orders that need it", draft.name),
+    };
+    Diagnostic::warning(format!("no order uses the hook `{}`", draft.name), draft.name_at).help(help)
 }
 
 #[cfg(test)]

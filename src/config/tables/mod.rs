@@ -11,5 +11,6 @@ pub(super) mod params;
 pub(super) mod polling;
 pub(super) mod probe;
 pub(super) mod rehearsal;
+pub(super) mod reissue;
 pub(super) mod secret;
 pub(super) mod window;

@@ -1,12 +1,13 @@
 //! `[[order]]`: reading one, and keeping 100,000 of them small.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::defaults::Defaults;
 use super::polling::{CadenceOverrides, OverrideSpans, Polling, cadence, overrides};
-use super::{account, output, params, probe};
+use super::{account, output, params, probe, reissue};
 use crate::config::keys;
 use crate::config::parse::diagnostic::{Diagnostic, Span};
 use crate::config::parse::reader::{Item, Table};
@@ -66,6 +67,7 @@ struct Body<'a> {
     domains: Box<[Box<str>]>,
     key: KeySource,
     inherits_key: bool,
+    csr_file: Option<PathBuf>,
     copies: Vec<(FileCopy, Span)>,
     /// Index into [`Orders::shared`].
     settings: u32,
@@ -86,6 +88,7 @@ pub(crate) struct Shared {
     pub(crate) override_spans: OverrideSpans,
     pub(crate) hooks: Vec<Span>,
     pub(crate) windows: Vec<Span>,
+    pub(crate) dcv_hook: Option<Span>,
 }
 
 impl Orders {
@@ -96,7 +99,7 @@ impl Orders {
         self.body(&table, defaults, None);
         self.default_account =
             table.get("account").and_then(|item| Some((item.value.as_str()?.into(), item.at)));
-        self.default_key = table.either(KEY_KEYS).into_iter().flatten().next().map(|item| item.at);
+        self.default_key = KEY_KEYS.into_iter().find_map(|name| table.get(name)).map(|item| item.at);
     }
 
     pub(crate) fn read<'a>(&mut self, table: &Table<'a>, defaults: &'a Defaults<'a>) {
@@ -133,6 +136,7 @@ impl Orders {
             handle,
             domains: body.domains,
             key: body.key,
+            csr_file: body.csr_file,
             copies: body.copies.into_iter().map(|(copy, _)| copy).collect(),
             settings,
         });
@@ -172,6 +176,12 @@ impl Orders {
         let (verify, trust_anchors) = verify
             .map(|table| output::verify(&table, product, has_any_key, has_domains || is_open, name))
             .unwrap_or_else(|| (standard_policy(product), None));
+        let has = reissue::Has { csr_file: is_open || csr_file.is_some(), key_file: has_key };
+        let is_own = table.own("reissue").is_some();
+        let reissue = table
+            .table_over("reissue", &keys::REISSUE, defaults.reissue.as_ref())
+            .and_then(|table| reissue::reissue(&table, product, has, is_own, name));
+        let (reissue, dcv_hook) = reissue.unzip();
         let settings = OrderSettings {
             product,
             cadence: Cadence::default(),
@@ -184,13 +194,15 @@ impl Orders {
             probes: probes(table, product, name),
             windows: windows.into(),
             window_margin: margin.unwrap_or(OrderSettings::WINDOW_MARGIN),
+            reissue,
         };
         let copy_keys = if table.own("copy").is_some() { &keys::COPY } else { &keys::DEFAULTS_COPY };
         let mut copies: Vec<(FileCopy, Span)> = Vec::new();
         table.tables("copy", copy_keys, |copy| copies.extend(output::copy(copy, table, has_key, name)));
-        let key = key(key_file, csr_file, name);
-        let settings = self.share(settings, overrides, override_spans, [hook_spans, window_spans]);
-        Body { product, account, domains, key, inherits_key, copies, settings }
+        let (key, csr_file) = key(key_file, csr_file, name);
+        let spans = (hook_spans, window_spans, dcv_hook.flatten());
+        let settings = self.share(settings, overrides, override_spans, spans);
+        Body { product, account, domains, key, inherits_key, csr_file, copies, settings }
     }
 
     fn note_name(&mut self, table: &Table<'_>, name: &Arc<str>, at: Span) {
@@ -254,7 +266,7 @@ impl Orders {
         settings: OrderSettings,
         overrides: CadenceOverrides,
         override_spans: OverrideSpans,
-        [hooks, windows]: [Vec<Span>; 2],
+        (hooks, windows, dcv_hook): (Vec<Span>, Vec<Span>, Option<Span>),
     ) -> u32 {
         // Neighbours are mostly alike.
         if let Some(last) = self.origins.last().map(|origin| origin.settings)
@@ -268,7 +280,7 @@ impl Orders {
         let next = self.shared.len() as u32;
         let index = *self.known.entry((settings.clone(), overrides)).or_insert(next);
         if index == next {
-            self.shared.push(Shared { settings, overrides, override_spans, hooks, windows });
+            self.shared.push(Shared { settings, overrides, override_spans, hooks, windows, dcv_hook });
         }
         index
     }
@@ -382,26 +394,34 @@ fn covered(element: &Item<'_>, product: Product) -> Option<Box<str>> {
 
 const KEY_KEYS: [&str; 2] = ["key_file", "csr_file"];
 
-/// Its key or its request. An empty list takes back what `[defaults]` names.
+/// Its key and its request. A request alone takes the place of an inherited key; an empty list takes back what
+/// `[defaults]` names.
 fn key_items<'a>(table: &Table<'a>) -> [Option<Item<'a>>; 2] {
     let has_default = KEY_KEYS.into_iter().any(|name| table.inherited(name).is_some());
-    match table.either(KEY_KEYS) {
-        [Some(key), None] if has_default && key.is_empty_list() && !key.is_inherited => [None, None],
-        items => items,
+    let [key, csr] = KEY_KEYS.map(|name| table.get(name));
+    let is_inherited = |item: &Option<Item<'_>>| item.is_some_and(|item| item.is_inherited);
+    match key {
+        Some(key) if has_default && key.is_empty_list() && !key.is_inherited => {
+            [None, csr.filter(|csr| !csr.is_inherited)]
+        }
+        _ if is_inherited(&key) && !is_inherited(&csr) && csr.is_some() => [None, csr],
+        _ => [key, csr],
     }
 }
 
-fn key(key: Option<Item<'_>>, csr: Option<Item<'_>>, name: Option<&str>) -> KeySource {
-    if let Some(item) = key {
-        let help = "the path of a PEM file in quotes, or a list of them";
-        let read = |item: &Item<'_>| item.parse(help, |text| order_path(text, name));
-        let is_list = item.value.is_array();
-        let files = if is_list { item.list(help, read) } else { read(&item).into_iter().collect() };
-        if item.is_empty_list() {
-            item.refuse("is an empty list", "omit it if the key is not on this machine");
-        }
-        return KeySource::Keys(files.into());
-    }
+/// The order's key, and its request, which stands for the key where there is no other.
+fn key(key: Option<Item<'_>>, csr: Option<Item<'_>>, name: Option<&str>) -> (KeySource, Option<PathBuf>) {
     let read = |item: Item<'_>| item.parse("the path of a PEM file in quotes", |text| order_path(text, name));
-    csr.and_then(read).map_or(KeySource::None, KeySource::Csr)
+    let csr = csr.and_then(read);
+    let Some(item) = key else {
+        return (csr.clone().map_or(KeySource::None, KeySource::Csr), csr);
+    };
+    let help = "the path of a PEM file in quotes, or a list of them";
+    let read = |item: &Item<'_>| item.parse(help, |text| order_path(text, name));
+    let is_list = item.value.is_array();
+    let files = if is_list { item.list(help, read) } else { read(&item).into_iter().collect() };
+    if item.is_empty_list() {
+        item.refuse("is an empty list", "omit it if the key is not on this machine");
+    }
+    (KeySource::Keys(files.into()), csr)
 }

@@ -64,7 +64,7 @@ pub(crate) fn polling(table: &Table<'_>) -> Polling {
     let gap = wait("call_gap", Duration::ZERO, LONGEST_GAP);
     let merge = wait("merge_window", Duration::ZERO, LONGEST_MERGE);
     let settle = wait("settle", SHORTEST_SETTLE, Calls::LONGEST_SETTLE);
-    let tries = table.get("unknown_tries").and_then(|item| tries(&item));
+    let tries = table.get("unknown_tries").and_then(|item| item.count(MOST_TRIES));
     let calls = Calls {
         call_gap: gap.unwrap_or(standard.call_gap),
         connect_timeout,
@@ -117,19 +117,6 @@ fn spread(item: &Item<'_>) -> Option<u16> {
         return None;
     };
     value::spread(share).map_err(|wrong| item.refuse(&wrong.what, wrong.help)).ok()
-}
-
-fn tries(item: &Item<'_>) -> Option<u32> {
-    let help = "a whole number from 1 to 1000, without quotes";
-    if !item.value.is_integer() {
-        item.wrong_type("an integer", help);
-        return None;
-    }
-    let tries = item.as_number().filter(|tries| (1.0..=f64::from(MOST_TRIES)).contains(tries));
-    if tries.is_none() {
-        item.refuse("is out of range", help);
-    }
-    tries.map(|tries| tries as u32)
 }
 
 /// What holds for an order: its own word, else that of `[polling]`, else the default. Whatever is shorter than

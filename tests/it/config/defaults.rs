@@ -203,13 +203,13 @@ fn a_mistake_is_told_once_at_its_line() {
       |
       = help: {name} stands for the order's name; a brace of the path itself is doubled: {{ or }}
 
-    error: both `key_file` and `csr_file` in [defaults]
-     --> config.toml:7:1
+    error: `csr_file` has a single `{`
+     --> config.toml:7:12
       |
-    6 | key_file = "/k/{nmae}.key"
-      | -------- the other one
     7 | csr_file = "/k/{name"
-      | ^^^^^^^^ only one of them is allowed
+      |            ^^^^^^^^^^
+      |
+      = help: {name} stands for the order's name; a brace of the path itself is doubled: {{ or }}
 
     error: there is no hook with the name "ngnx"
      --> config.toml:8:10

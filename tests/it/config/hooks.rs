@@ -231,7 +231,7 @@ on = [\"failed\", \"failed\"]
     25 | on = ["instaled"]
        |       ^^^^^^^^^^ did you mean "installed"?
        |
-       = help: one of "installed", "failed", "expiring", "probe-failed", "recovered", "revoked"
+       = help: one of "installed", "failed", "expiring", "probe-failed", "recovered", "revoked", "dcv-publish", "dcv-remove"
 
     warning: no order uses the hook `e`
       --> config.toml:27:8

@@ -14,6 +14,8 @@ mod example;
 mod hooks;
 /// The same for orders.
 mod order;
+/// How an order is re-issued.
+mod reissue;
 /// What is written is what is meant.
 mod right;
 /// No message shows a password, wherever it was written.

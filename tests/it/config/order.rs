@@ -133,14 +133,6 @@ fn domains_and_keys() {
       |
       = help: begin with a slash; the daemon has no working directory
 
-    error: both `key_file` and `csr_file` in [[order]]
-     --> config.toml:6:1
-      |
-    5 | key_file = "a.key"
-      | -------- the other one
-    6 | csr_file = "/a.csr"
-      | ^^^^^^^^ only one of them is allowed
-
     error: an entry of `domains` is not an e-mail address
       --> config.toml:11:12
        |
@@ -157,7 +149,7 @@ fn domains_and_keys() {
        |
        = help: omit it if the key is not on this machine
 
-    config.toml: 8 errors, 1 warning
+    config.toml: 7 errors, 1 warning
     "#);
 }
 

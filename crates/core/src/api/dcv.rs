@@ -15,6 +15,20 @@ use md5::{Digest, Md5};
 pub const CAA_NAMES: [&str; 5] =
     ["sectigo.com", "comodoca.com", "comodo.com", "usertrust.com", "trust-provider.com"];
 
+words! {
+    /// How control of the names is proven for a re-issue.
+    pub enum Dcv {
+        /// A CNAME record for each name.
+        Cname = "cname",
+        /// A file on each name's web server, over port 80.
+        Http = "http",
+        /// The same over port 443.
+        Https = "https",
+        /// Nothing is published: the vendor still accepts an earlier proof.
+        Reuse = "reuse",
+    }
+}
+
 /// What proves control of a domain, as far as it follows from the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {

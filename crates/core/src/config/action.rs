@@ -27,6 +27,8 @@ impl Hook {
     pub const TIMEOUT: Duration = Duration::from_secs(60);
     pub const ON: [HookEvent; 1] = [HookEvent::Installed];
     pub const MERGE: bool = true;
+    /// What a hook is on that publishes proofs and removes them.
+    pub const ON_PROOFS: [HookEvent; 2] = [HookEvent::DcvPublish, HookEvent::DcvRemove];
 
     /// The event with which it is told of this one, if it is.
     pub fn listens(&self, event: HookEvent) -> Option<HookEvent> {
@@ -34,6 +36,11 @@ impl Hook {
             return Some(event);
         }
         (event == HookEvent::Revoked && self.on.contains(&HookEvent::Failed)).then_some(HookEvent::Failed)
+    }
+
+    /// Whether it publishes and removes proofs.
+    pub fn is_for_proofs(&self) -> bool {
+        self.on.iter().any(|event| event.is_of_a_proof())
     }
 
     /// Everything secret that it sends, by the name of the header.
@@ -69,6 +76,10 @@ words! {
         Recovered = "recovered",
         /// The vendor revoked the certificate, or is about to. A hook that listens to `Failed` alone gets it as that.
         Revoked = "revoked",
+        /// A re-issue waits until the records of its proof can be seen.
+        DcvPublish = "dcv-publish",
+        /// The records of a proof are no longer needed.
+        DcvRemove = "dcv-remove",
     }
 }
 
@@ -77,7 +88,25 @@ impl HookEvent {
     pub(crate) fn lasts(self) -> bool {
         match self {
             HookEvent::Failed | HookEvent::ProbeFailed | HookEvent::Revoked => true,
-            HookEvent::Installed | HookEvent::Expiring | HookEvent::Recovered => false,
+            HookEvent::Installed
+            | HookEvent::Expiring
+            | HookEvent::Recovered
+            | HookEvent::DcvPublish
+            | HookEvent::DcvRemove => false,
+        }
+    }
+
+    /// Whether it is about the proof for a re-issue: owed by one order to the hook that `dcv_hook` names, never merged,
+    /// never rehearsed.
+    pub fn is_of_a_proof(self) -> bool {
+        match self {
+            HookEvent::DcvPublish | HookEvent::DcvRemove => true,
+            HookEvent::Installed
+            | HookEvent::Failed
+            | HookEvent::Expiring
+            | HookEvent::ProbeFailed
+            | HookEvent::Recovered
+            | HookEvent::Revoked => false,
         }
     }
 }

@@ -7,11 +7,12 @@ mod layout;
 mod login;
 pub mod name;
 mod probe;
+mod reissue;
 mod signal;
 mod template;
 mod window;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,10 +21,12 @@ pub use layout::{FileCopy, FileKind, Files};
 pub use login::{Account, Params, ProxyLogin, SecretSource};
 pub use name::{is_name, normal_domain};
 pub use probe::{OnProbeFailure, Probe, StartTls, Target};
+pub use reissue::{CsrSource, Reissue, Reissues};
 pub use signal::HookSignal;
 pub use template::{Template, TemplateError, Variable};
 pub use window::{Clock, Day, Freeze, FreezeError, Window, Zone};
 
+pub use crate::api::dcv::Dcv;
 use crate::api::{OrderRef, Product, Response};
 use crate::cert::SanName;
 use crate::cert::san::covers;
@@ -52,6 +55,8 @@ pub struct Config {
     pub freezes: Vec<Freeze>,
     /// How often hooks are rehearsed; nothing means only when an operator says so.
     pub rehearsal: Option<Duration>,
+    /// How often the vendor is asked for re-issues.
+    pub reissues: Reissues,
     /// The optional listener for metrics, health and status.
     pub http: Option<Http>,
     /// The optional listener for the vendor's push notifications.
@@ -170,6 +175,8 @@ pub struct Order {
     pub domains: Box<[Box<str>]>,
     /// The private key that the certificate must fit.
     pub key: KeySource,
+    /// The request for a re-issue; beside key files it says nothing about the key.
+    pub csr_file: Option<PathBuf>,
     /// Further real files that are renamed into place after the swap.
     pub copies: Box<[FileCopy]>,
     /// Everything else; orders that say the same share one value.
@@ -185,6 +192,14 @@ impl Order {
         };
         let names: Vec<SanName> = self.domains.iter().map(|domain| san(domain)).collect();
         names.is_empty() || covers(&names, name)
+    }
+
+    /// The files that its key and its request are read from, and the key of the configuration that names each.
+    pub fn inputs(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let (what, files) = self.key.files();
+        let beside = self.csr_file.iter().filter(|path| !files.contains(path));
+        let beside = beside.map(|path| ("csr_file", path.as_path()));
+        files.iter().map(move |path| (what, path.as_path())).chain(beside)
     }
 
     /// Whether nothing says what the certificate must be for: any certificate of the number is installed.
@@ -215,10 +230,24 @@ pub struct OrderSettings {
     pub windows: Box<[Arc<str>]>,
     /// It is installed whatever its windows say once the installed certificate ends within this.
     pub window_margin: Duration,
+    /// `None` where nothing says how it is re-issued.
+    pub reissue: Option<Reissue>,
 }
 
 impl OrderSettings {
     pub const WINDOW_MARGIN: Duration = Duration::from_secs(7 * 24 * 3600);
+
+    /// The hooks that may owe this event: those of the order, or the one that `dcv_hook` names.
+    pub fn hooks_for(&self, event: HookEvent) -> &[Arc<str>] {
+        match event.is_of_a_proof() {
+            true => self
+                .reissue
+                .as_ref()
+                .and_then(|reissue| reissue.dcv_hook.as_ref())
+                .map_or(&[], std::slice::from_ref),
+            false => &self.hooks,
+        }
+    }
 }
 
 /// Where the order's private key, or its substitute, is found.

@@ -67,6 +67,7 @@ impl Adopted {
                 probes: Box::default(),
                 windows: Box::default(),
                 window_margin: OrderSettings::WINDOW_MARGIN,
+                reissue: None,
             })
         });
         config::Order {
@@ -75,6 +76,7 @@ impl Adopted {
             handle: self.handle(),
             domains: lender.map(|order| order.domains.clone()).unwrap_or_default(),
             key: self.request.clone().map_or(KeySource::None, KeySource::Request),
+            csr_file: None,
             copies: Box::default(),
             settings,
         }

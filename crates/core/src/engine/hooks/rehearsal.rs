@@ -38,8 +38,8 @@ impl Hooks<'_> {
             );
         }
         let configured = &self.entry(id).settings.hooks;
-        let left: Vec<Arc<Hook>> =
-            configured.iter().filter_map(|hook| self.config.hook(hook)).cloned().collect();
+        let known = configured.iter().filter_map(|hook| self.config.hook(hook));
+        let left: Vec<Arc<Hook>> = known.filter(|hook| !hook.is_for_proofs()).cloned().collect();
         if left.is_empty() {
             return self.outbox.reply(token, true, &format!("{name} has no hooks"));
         }

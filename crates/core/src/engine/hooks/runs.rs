@@ -30,7 +30,7 @@ impl Hooks<'_> {
             .iter()
             .filter(|debt| {
                 let listens = self.config.hook(&debt.hook).is_some_and(|hook| hook.on.contains(&debt.event));
-                !listens || !entry.settings.hooks.contains(&debt.hook)
+                !listens || !entry.settings.hooks_for(debt.event).contains(&debt.hook)
             })
             .map(|debt| (debt.hook.clone(), debt.event))
             .collect();

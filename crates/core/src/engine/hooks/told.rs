@@ -56,6 +56,12 @@ pub(crate) fn told(
         HookEvent::ProbeFailed => {
             found(&|kind| kind == FindingKind::ProbeFailed, "was not served, and is served again")
         }
+        HookEvent::DcvPublish => {
+            (format!("{name}: a re-issue waits until the proof for its names can be seen"), explain)
+        }
+        HookEvent::DcvRemove => {
+            (format!("{name}: the proof for the last re-issue is no longer needed"), String::new())
+        }
         HookEvent::Recovered => {
             let text = if installed.is_some() { "is in order again" } else { "waits for the vendor again" };
             (format!("{name} {text}"), String::new())

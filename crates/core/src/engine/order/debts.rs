@@ -17,7 +17,7 @@ impl Order<'_> {
     /// what has begun is not over.
     pub(crate) fn owe_hooks(&mut self, event: HookEvent) {
         let now = self.now;
-        let hooks = &self.entry().settings.hooks;
+        let hooks = self.entry().settings.hooks_for(event);
         let listens = |name: &Arc<str>| Some((name.clone(), self.config.hook(name)?.listens(event)?));
         let wanted: Vec<(Arc<str>, HookEvent)> = hooks.iter().filter_map(listens).collect();
         let record = &mut self.state.record;
