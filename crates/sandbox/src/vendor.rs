@@ -17,7 +17,7 @@ use super::faults::{Chosen, Fault, Faults, Subject};
 use super::issue::CertificateSpec;
 use super::orders::{Book, Certificate, Found, Reference, Standing, Status};
 use super::params::{Args, Endpoint, Form};
-use super::proof::{Proof, Search};
+use super::proof::{Place, Proof, Search};
 use super::record::{Call, Record, Ticket};
 use super::refusal::Refusal;
 use super::reissue::ReusedToken;
@@ -177,16 +177,18 @@ impl Vendor {
         self.book.prove(number, None, self.now())
     }
 
-    /// What is to be looked up in the DNS before this call is answered.
+    /// The proof that is to be looked for before this call is answered.
     pub(super) fn search(&self, incoming: &Incoming<'_>) -> Option<Search> {
-        let Proof::Dns(server) = self.dials.proof else { return None };
+        if matches!(self.dials.proof, Proof::Good | Proof::Never) {
+            return None;
+        }
         let form = incoming.form();
         let (_, reference) = Reference::of(|name| form.get(name))?;
         let number = self.book.find(reference)?.number;
         let asked = self.book.get(&number)?.asked.as_ref()?;
         let domains = asked.unproven.clone();
-        let wanted = asked.method == "CNAME_CSR_HASH" && !domains.is_empty();
-        wanted.then(|| Search { server, token: asked.token.clone(), number, domains })
+        let at = Place::of(self.dials.proof, &asked.method).filter(|_| !domains.is_empty())?;
+        Some(Search { at, token: asked.token.clone(), number, domains })
     }
 
     /// What a search found; for nothing, if another call has changed the order meanwhile.

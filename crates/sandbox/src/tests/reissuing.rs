@@ -337,32 +337,95 @@ fn name_server(owner: String, target: String) -> SocketAddr {
     address
 }
 
+/// The vendor at its port, with this dial; what it is told by a client.
+struct Live {
+    handle: crate::Handle,
+    client: reqwest::Client,
+    running: tokio::task::JoinHandle<Result<(), crate::Error>>,
+}
+
+impl Live {
+    fn new(proof: Proof) -> Live {
+        let mut options = Options { scenario: scenario(), ..Options::default() };
+        options.scenario.dials.proof = Some(proof);
+        let sandbox = Sandbox::start(options).unwrap();
+        let handle = sandbox.handle();
+        let running = tokio::spawn(sandbox.run(std::future::pending()));
+        let root = reqwest::Certificate::from_pem(handle.ca_pem().as_bytes()).unwrap();
+        let client = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
+        Live { handle, client, running }
+    }
+
+    async fn call(&self, path: &str, body: &str) -> String {
+        let request = self.client.post(format!("{}{path}", self.handle.base_url()));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        request.body(format!("{LOGIN}&{body}")).send().await.unwrap().text().await.unwrap()
+    }
+
+    async fn poll(&self) -> String {
+        self.call(SSL, "orderNumber=1&queryType=0").await
+    }
+
+    async fn ask(&self, body: &str) {
+        let said = self.call(REISSUE, body).await;
+        assert!(said.starts_with("errorCode=0&"), "{said}");
+    }
+
+    async fn stop(self) {
+        self.handle.stop();
+        self.running.await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_proof_is_looked_up_at_a_name_server() {
     let request = csr(&["www.example.com"]);
-    let token = |unique| Token::new(&crate::reissue::csr_der(&request).unwrap(), Some(unique));
-    let mut owners = token("right").owners("www.example.com");
+    let token = Token::new(&crate::reissue::csr_der(&request).unwrap(), Some("right"));
+    let mut owners = token.owners("www.example.com");
     // A parent's record proves both names, and a token of another unique value neither.
-    let server = name_server(owners.remove(1), token("right").target().to_uppercase());
-    let mut options = Options { scenario: scenario(), ..Options::default() };
-    options.scenario.dials.proof = Some(Proof::Dns(server));
-    let sandbox = Sandbox::start(options).unwrap();
-    let handle = sandbox.handle();
-    let running = tokio::spawn(sandbox.run(std::future::pending()));
-    let root = reqwest::Certificate::from_pem(handle.ca_pem().as_bytes()).unwrap();
-    let client = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
-    let call = async |path: &str, body: String| {
-        let request = client.post(format!("{}{path}", handle.base_url()));
-        let request = request.header("content-type", "application/x-www-form-urlencoded");
-        request.body(format!("{LOGIN}&{body}")).send().await.unwrap().text().await.unwrap()
-    };
-    let poll = async || call(SSL, "orderNumber=1&queryType=0".into()).await;
-    assert_eq!(poll().await, "1\n");
-    assert!(call(REISSUE, body("1", &request, "wrong", "")).await.starts_with("errorCode=0&"));
-    assert_eq!([poll().await, poll().await], ["0\n", "0\n"]);
-    assert!(call(REISSUE, body("1", &request, "right", "")).await.starts_with("errorCode=0&"));
-    assert_eq!([poll().await, poll().await], ["0\n", "1\n"]);
-    assert_eq!(counted(&handle.vendor(), "1"), [1, 0, 1, 0]);
-    handle.stop();
-    running.await.unwrap().unwrap();
+    let vendor = Live::new(Proof::Dns(name_server(owners.remove(1), token.target().to_uppercase())));
+    assert_eq!(vendor.poll().await, "1\n");
+    vendor.ask(&body("1", &request, "wrong", "")).await;
+    assert_eq!([vendor.poll().await, vendor.poll().await], ["0\n", "0\n"]);
+    vendor.ask(&body("1", &request, "right", "")).await;
+    assert_eq!([vendor.poll().await, vendor.poll().await], ["0\n", "1\n"]);
+    assert_eq!(counted(&vendor.handle.vendor(), "1"), [1, 0, 1, 0]);
+    vendor.stop().await;
+}
+
+/// A web server that has one file, under each name.
+fn web_server(path: String, content: String) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut buffer = [0; 4096];
+            let length = std::io::Read::read(&mut stream, &mut buffer).unwrap();
+            let asked = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            let status = if asked.contains(&path) { "200 OK" } else { "404 Not Found" };
+            write!(stream, "HTTP/1.0 {status}\r\n\r\n{content}").unwrap();
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_proof_is_looked_for_at_a_web_server() {
+    let request = csr(&["www.example.com"]);
+    let hash = hex_of(&crate::reissue::csr_der(&request).unwrap());
+    let path = Token::new(&crate::reissue::csr_der(&request).unwrap(), None).path();
+    let vendor = Live::new(Proof::Web(web_server(path, format!("{hash}\nsectigo.com\nright\n"))));
+    assert_eq!(vendor.poll().await, "1\n");
+    let by_file = |unique| body("1", &request, unique, "").replace("CNAME_CSR", "HTTP_CSR");
+    vendor.ask(&by_file("wrong")).await;
+    assert_eq!([vendor.poll().await, vendor.poll().await], ["0\n", "0\n"]);
+    vendor.ask(&body("1", &request, "other", "")).await;
+    assert_eq!(vendor.poll().await, "0\n", "a file is no record");
+    vendor.ask(&by_file("right")).await;
+    assert_eq!([vendor.poll().await, vendor.poll().await], ["0\n", "1\n"]);
+    vendor.stop().await;
+}
+
+fn hex_of(der: &[u8]) -> String {
+    crate::issue::hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref())
 }
