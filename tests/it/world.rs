@@ -178,6 +178,9 @@ pub struct Ran {
     pub generations: Vec<String>,
     /// Summary and next command, a line for each order.
     pub told: Vec<(String, String)>,
+    pub keys: Vec<String>,
+    /// From the run to the moment until which its first message holds, seconds.
+    pub holds: i64,
     pub rehearsal: bool,
 }
 
@@ -566,6 +569,8 @@ impl World {
             orders: run.subjects.iter().map(|subject| subject.order.to_string()).collect(),
             generations: run.subjects.iter().map(|subject| subject.generation.clone()).collect(),
             told: run.subjects.iter().map(|told| (told.summary.clone(), told.next.clone())).collect(),
+            keys: run.subjects.iter().map(|told| told.key.clone()).collect(),
+            holds: run.subjects[0].until.map_or(0, |until| until - run.at),
             rehearsal: run.rehearsal,
         });
         if run.subjects.iter().any(|subject| self.spoilt.iter().any(|name| **name == *subject.order)) {

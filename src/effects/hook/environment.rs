@@ -78,6 +78,9 @@ pub(super) fn value(run: &HookRun, variable: Variable) -> OsString {
         Variable::Generation => lines(&|subject| subject.generation.clone().into()),
         Variable::Summary => lines(&|subject| subject.summary.clone().into()),
         Variable::Next => lines(&|subject| subject.next.clone().into()),
+        Variable::Key => lines(&|subject| subject.key.clone().into()),
+        Variable::Time => rfc3339(run.at).into(),
+        Variable::Until => lines(&|subject| subject.until.map(rfc3339).unwrap_or_default().into()),
         Variable::Rehearsal => if run.rehearsal { "1" } else { "" }.into(),
     }
 }
@@ -104,6 +107,7 @@ mod tests {
             event: certcollectd_core::config::HookEvent::Installed,
             subjects: vec![Subject { domains, ..Subject::default() }],
             rehearsal: true,
+            at: 0,
         }
     }
 

@@ -80,7 +80,10 @@ fn a_closed_account_is_one_message_however_many_orders_it_has() {
         [(HookEvent::Recovered, "account main is open again: the vendor accepts the login".into())]
     );
     world.pass(DAY);
-    assert_eq!(messages(&world).len(), 4);
+    let all = messages(&world);
+    assert_eq!(all.len(), 4);
+    assert!(all.iter().all(|ran| ran.keys == ["certcollectd/account/main/account-closed"]), "{all:?}");
+    assert_eq!(all.iter().map(|ran| ran.holds > 0).collect::<Vec<_>>(), [true, true, true, false]);
 }
 
 #[test]
@@ -98,6 +101,38 @@ fn what_lasts_is_told_again_after_1_6_and_24_hours_and_then_each_day() {
     world.pass(DAY);
     let last = told(&world).split_off(6);
     assert_eq!(last, [(HookEvent::Recovered, "www waits for the vendor again".into())]);
+}
+
+#[test]
+fn a_message_and_the_one_that_it_is_over_have_one_key_and_one_holds_until_the_next() {
+    let mut world = World::new(telling(&["www"], &LASTING));
+    world.say("www", [Say::text("errorCode=-3&errorMessage=no")]);
+    world.pass(2 * HOUR);
+    world.restart();
+    world.pass(2 * DAY - 2 * HOUR - MINUTE);
+    world.say("www", [Say::text("errorCode=0")]);
+    world.command(Command::Resume("www".into()));
+    world.pass(HOUR);
+    let all = messages(&world);
+    let hours: Vec<i64> = all.iter().map(|ran| ran.holds / 3600).collect();
+    assert_eq!(hours, [2, 6, 19, 25, 0]);
+    for pair in all.windows(2) {
+        let next = i64::try_from(pair[1].at.since(pair[0].at).as_secs()).unwrap();
+        assert!(next < pair[0].holds, "{pair:?}");
+    }
+    assert_eq!((all[4].event, all[4].holds), (HookEvent::Recovered, 0));
+    assert!(all.iter().all(|ran| ran.keys == ["certcollectd/order/www"]), "{all:?}");
+}
+
+#[test]
+fn what_is_rehearsed_has_a_key_of_its_own() {
+    let mut world = World::new(telling(&["www"], &LASTING));
+    world.say("www", [issued(-1, 90)]);
+    world.pass(MINUTE);
+    world.command(Command::Rehearse("www".into()));
+    world.pass(MINUTE);
+    let told = world.ran.iter().find(|ran| ran.hook == "tell" && ran.rehearsal).unwrap();
+    assert_eq!((&*told.keys[0], told.holds), ("certcollectd/order/www/rehearsal", 3600));
 }
 
 #[test]

@@ -25,6 +25,12 @@ words! {
         Summary = "summary",
         /// The one command to run next, for each order; empty if there is nothing to do.
         Next = "next",
+        /// The same in the message of a trouble and in the one that it is over.
+        Key = "key",
+        /// When the run began, RFC 3339.
+        Time = "time",
+        /// How long the message holds without another one, RFC 3339.
+        Until = "until",
         /// `1` in a rehearsal.
         Rehearsal = "rehearsal",
     }

@@ -11,6 +11,7 @@ use crate::engine::event::Effect;
 use crate::engine::finding::{self, Finding, FindingKind};
 use crate::engine::hooks::ledger::{Key, RunPurpose, Running};
 use crate::engine::hooks::run::{HookResult, HookRun, Subject, outcome};
+use crate::engine::hooks::told;
 use crate::engine::id::RunId;
 use crate::engine::note::{Level, Note, NoteKind};
 use crate::engine::time::{Now, Time};
@@ -156,7 +157,14 @@ impl Engine {
                 Some(Finding { own, next, .. }) => (own.clone(), next.clone()),
                 None => (kind.over(account.as_deref().unwrap_or_default()), String::new()),
             };
-            let subject = Subject { summary, next, ..Subject::default() };
+            let until = told::holds((!notice.over).then_some(&notice.alarm), now);
+            let subject = Subject {
+                summary,
+                next,
+                key: told::notice_key(account.as_deref(), kind),
+                until: Some(until),
+                ..Subject::default()
+            };
             let key = NoticeKey { account: account.clone(), kind };
             for (name, event) in owed {
                 let Some(hook) = self.config.hook(&name).cloned() else {
@@ -184,7 +192,8 @@ impl Engine {
         self.ledger.running.insert(run, running);
         let subject = Subject { account: key.account.clone().unwrap_or_default(), ..subject };
         let subjects = vec![subject.fit()];
-        self.outbox.say(Effect::Tell(Box::new(HookRun { run, hook, event, subjects, rehearsal: false })));
+        let at = self.now.unix();
+        self.outbox.say(Effect::Tell(Box::new(HookRun { run, hook, event, subjects, rehearsal: false, at })));
     }
 
     /// A hook of a notice has ended.

@@ -206,10 +206,11 @@ impl Subject {
             &self.generation,
             &self.summary,
             &self.next,
+            &self.key,
         ];
         let texts: usize = texts.iter().map(|text| text.len() + 1).sum();
-        let date = "2026-11-28T00:00:00Z\n".len();
-        2 * domains + paths + texts + date
+        let dates = 2 * "2026-11-28T00:00:00Z\n".len();
+        2 * domains + paths + texts + dates
     }
 
     /// Leaves out the longest values until the rest fits into an environment.

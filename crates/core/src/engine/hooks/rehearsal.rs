@@ -8,6 +8,7 @@ use crate::engine::calendar::Calendar;
 use crate::engine::hooks::Hooks;
 use crate::engine::hooks::ledger::{Company, Rehearsal, RunPurpose};
 use crate::engine::hooks::run::{HookResult, outcome};
+use crate::engine::hooks::told;
 use crate::engine::id::{OrderId, RunId, Token};
 use crate::engine::order::state::{Busy, Work};
 
@@ -109,7 +110,8 @@ impl Hooks<'_> {
         let first = hook.on.first().copied();
         let event = if is_reload { HookEvent::Installed } else { first.unwrap_or(HookEvent::Installed) };
         self.ledger.rehearsals[at].current = Some(hook.clone());
-        let company = Company { orders: vec![id], subjects: vec![self.subject(id, event)], apart: true };
+        let subject = told::rehearsed(self.subject(id, event), self.now);
+        let company = Company { orders: vec![id], subjects: vec![subject], apart: true };
         let run = self.run_hook(hook, event, company, RunPurpose::Rehearsal);
         self.ledger.rehearsals[at].run = Some(run);
     }

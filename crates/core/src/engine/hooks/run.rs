@@ -16,6 +16,8 @@ pub struct HookRun {
     /// For whom; at least one. In a message about an account or the daemon, one without an order.
     pub subjects: Vec<Subject>,
     pub rehearsal: bool,
+    /// When it began, UNIX seconds.
+    pub at: i64,
 }
 
 /// What a hook gets about one order. Empty where there is no value.
@@ -49,6 +51,10 @@ pub struct Subject {
     pub summary: String,
     /// The one command to run next; empty if there is nothing to do.
     pub next: String,
+    /// The same in the message of a trouble and in the one that it is over.
+    pub key: String,
+    /// How long the message holds without another one, UNIX seconds.
+    pub until: Option<i64>,
     /// What was left out because it is too long: variables without their `CERTCOLLECTD_`.
     pub omitted: Vec<&'static str>,
 }

@@ -11,7 +11,7 @@ use crate::engine::event::Effect;
 use crate::engine::hooks::Hooks;
 use crate::engine::hooks::ledger::{Company, Key, Ready, RunPurpose, Running};
 use crate::engine::hooks::run::{HookResult, HookRun, Subject};
-use crate::engine::hooks::told::told;
+use crate::engine::hooks::told::{self, told};
 use crate::engine::id::{OrderId, RunId};
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::notices::NoticeKey;
@@ -123,8 +123,9 @@ impl Hooks<'_> {
             self.orders.state_mut(*id).busy = Busy::Hook;
         }
         let rehearsal = purpose == RunPurpose::Rehearsal;
+        let at = self.now.unix();
         self.ledger.running.insert(run, Running { key: (hook.name.clone(), event), orders, apart, purpose });
-        self.outbox.start(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal })));
+        self.outbox.start(Effect::RunHook(Box::new(HookRun { run, hook, event, subjects, rehearsal, at })));
         run
     }
 
@@ -156,6 +157,8 @@ impl Hooks<'_> {
             dir,
             summary,
             next,
+            key: told::key(&entry.name, event),
+            until: Some(told::until(record, event, self.now)),
             omitted: Vec::new(),
         }
         .fit()

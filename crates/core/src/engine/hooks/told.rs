@@ -4,9 +4,72 @@ use std::time::Duration;
 
 use crate::config::{HookEvent, Order};
 use crate::engine::account::record::AccountRecord;
+use crate::engine::alarm::Alarm;
 use crate::engine::finding::{self, Finding, FindingKind};
+use crate::engine::hooks::run::Subject;
 use crate::engine::order::record::OrderRecord;
 use crate::engine::time::{Now, day, in_words, rfc3339};
+
+/// A message may be late by this, because its hook is tried again, at the latest, after an hour.
+const LATE: Duration = Duration::from_secs(3600);
+/// Nothing ends what is told in steps, and a step is news for a day.
+const STEP: Duration = Duration::from_secs(24 * 3600);
+/// What is told once holds until it is over: longer than a certificate lives on after it was not served.
+const ONCE: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// What joins the messages about an order: one key, since one message tells that all of it is over. `expiring` has its
+/// own, since none does.
+pub(crate) fn key(order: &str, event: HookEvent) -> String {
+    let part = match event {
+        HookEvent::Expiring => "/expiring",
+        HookEvent::Installed
+        | HookEvent::Failed
+        | HookEvent::ProbeFailed
+        | HookEvent::Recovered
+        | HookEvent::Revoked
+        | HookEvent::DcvPublish
+        | HookEvent::DcvRemove => "",
+    };
+    format!("certcollectd/order/{order}{part}")
+}
+
+/// The same for what is told of an account, or of the daemon itself.
+pub(crate) fn notice_key(account: Option<&str>, kind: FindingKind) -> String {
+    match account {
+        Some(account) => format!("certcollectd/account/{account}/{kind}"),
+        None => format!("certcollectd/daemon/{kind}"),
+    }
+}
+
+/// How long a message about an order holds without another one, UNIX seconds.
+pub(crate) fn until(record: &OrderRecord, event: HookEvent, now: Now) -> i64 {
+    match event {
+        HookEvent::Failed | HookEvent::Revoked => holds(&record.alarms, now),
+        HookEvent::Expiring => after(STEP, now),
+        HookEvent::ProbeFailed => after(ONCE, now),
+        HookEvent::Installed | HookEvent::Recovered | HookEvent::DcvPublish | HookEvent::DcvRemove => {
+            now.unix()
+        }
+    }
+}
+
+/// Until one of these was told again; what is over holds no longer.
+pub(crate) fn holds<'a>(alarms: impl IntoIterator<Item = &'a Alarm>, now: Now) -> i64 {
+    let told = alarms.into_iter().filter(|alarm| alarm.told > 0);
+    let next = told.map(|alarm| now.wall_of(alarm.next + LATE).div_euclid(1000)).min();
+    next.unwrap_or_default().max(now.unix())
+}
+
+fn after(span: Duration, now: Now) -> i64 {
+    now.wall_of(now.time + span).div_euclid(1000)
+}
+
+/// A rehearsal touches no message that counts, and is seen for as long as it may take to look.
+pub(crate) fn rehearsed(mut subject: Subject, now: Now) -> Subject {
+    subject.key.push_str("/rehearsal");
+    subject.until = subject.until.max(Some(after(LATE, now)));
+    subject
+}
 
 /// A sentence, and a command; without a command there is nothing to do. No text of the vendor's is in it.
 pub(crate) fn told(
