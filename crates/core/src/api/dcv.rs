@@ -3,12 +3,15 @@
 //! Sources: the request token, <https://docs.sectigo.com/sps/domain-control-validation/request-token>; the CNAME
 //! record, <https://www.sectigo.com/faqs/detail/complete-dv-using-cname-method>; the file,
 //! <https://www.sectigo.com/knowledge-base/detail/complete-domain-validation-using-http-http-s-method>. An order may add
-//! a unique value as a third part of the token; it is not in the request, so it cannot be computed.
+//! a unique value as a third part of the token. It is not in the request; for a re-issue of ours it is [`unique_value`].
 
 pub mod survey;
 
+use std::fmt::Display;
+
 use aws_lc_rs::digest;
 use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
 
 /// The names in CAA records by which the vendor may issue, as the vendor's statement is quoted at
 /// <https://ssl247.com/knowledge-base/detail/internal-caa-records/ka01n000000xnreqao>.
@@ -17,6 +20,8 @@ pub const CAA_NAMES: [&str; 5] =
 
 words! {
     /// How control of the names is proven for a re-issue.
+    #[derive(Serialize, Deserialize)]
+    #[serde(try_from = "String", into = "&'static str")]
     pub enum Dcv {
         /// A CNAME record for each name.
         Cname = "cname",
@@ -29,6 +34,25 @@ words! {
     }
 }
 
+impl TryFrom<String> for Dcv {
+    type Error = String;
+
+    fn try_from(word: String) -> Result<Dcv, String> {
+        Dcv::named(&word).ok_or_else(|| format!("there is no way {word:?} to prove control"))
+    }
+}
+
+impl Dcv {
+    /// The vendor's word for it. A call must name a method even where nothing is published for it.
+    pub fn method(self) -> &'static str {
+        match self {
+            Dcv::Cname | Dcv::Reuse => "CNAME_CSR_HASH",
+            Dcv::Http => "HTTP_CSR_HASH",
+            Dcv::Https => "HTTPS_CSR_HASH",
+        }
+    }
+}
+
 /// What proves control of a domain, as far as it follows from the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
@@ -36,15 +60,19 @@ pub struct Token {
     pub name: String,
     /// SHA-256 of the DER request, upper-case hexadecimal.
     pub hash: String,
+    /// `uniqueValue`, where it is known.
+    pub unique: Option<String>,
 }
 
 /// What a record that was found proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Match {
-    /// The token, without a unique value.
+    /// The token as it is.
     Exact,
-    /// The token with a unique value in it, which only the order knows.
+    /// The token with a unique value in it, and only the order knows which.
     WithUniqueValue,
+    /// The same request's token with another unique value than the one that is known, or with none: an earlier proof.
+    Older,
     /// Some other request's token, or none.
     Other,
 }
@@ -52,19 +80,31 @@ pub enum Match {
 impl Token {
     /// The token of a certificate request in DER.
     pub fn of(csr: &[u8]) -> Token {
-        Token { name: hex(&Md5::digest(csr)), hash: hex(digest::digest(&digest::SHA256, csr).as_ref()) }
+        let hash = hex(digest::digest(&digest::SHA256, csr).as_ref());
+        Token { name: hex(&Md5::digest(csr)), hash, unique: None }
+    }
+
+    /// The same with the unique value that goes with it.
+    pub fn with_unique(csr: &[u8], unique: &str) -> Token {
+        Token { unique: Some(unique.to_owned()), ..Token::of(csr) }
     }
 
     /// The names at which the vendor looks for the record: the domain and each of its parents, the domain
     /// first. The last of them may be a public suffix, which holds no such record.
     pub fn record_names(&self, domain: &str) -> Vec<String> {
-        authorization_names(domain).into_iter().map(|name| format!("_{}.{name}", self.name)).collect()
+        authorization_names(domain).iter().map(|name| self.record_name(name)).collect()
+    }
+
+    /// The name of the record at a domain, which is no wildcard.
+    pub fn record_name(&self, domain: &str) -> String {
+        format!("_{}.{domain}", self.name)
     }
 
     /// Where the record points: the hash in two labels of 32 characters, because a label has at most 63.
     pub fn record_target(&self) -> String {
         let (first, last) = self.hash.split_at(32);
-        format!("{first}.{last}.sectigo.com")
+        let unique = self.unique.as_ref().map(|unique| format!("{unique}.")).unwrap_or_default();
+        format!("{first}.{last}.{unique}sectigo.com")
     }
 
     /// What a record that was found proves. Case does not count in names.
@@ -75,14 +115,21 @@ impl Token {
             return Match::Other;
         };
         // The vendor's former name is still answered for.
-        match rest.strip_suffix("sectigo.com").or_else(|| rest.strip_suffix("comodoca.com")) {
-            Some("") => Match::Exact,
-            Some(unique)
-                if unique.ends_with('.')
-                    && unique.trim_end_matches('.').bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
-            {
-                Match::WithUniqueValue
-            }
+        let Some(found) = rest.strip_suffix("sectigo.com").or_else(|| rest.strip_suffix("comodoca.com"))
+        else {
+            return Match::Other;
+        };
+        let found = found.strip_suffix('.').map_or((found, false), |unique| (unique, true));
+        let is_ours =
+            |found: &str| self.unique.as_deref().is_some_and(|unique| unique.eq_ignore_ascii_case(found));
+        match found {
+            ("", false) if self.unique.is_none() => Match::Exact,
+            ("", false) => Match::Older,
+            (unique, true) if is_ours(unique) => Match::Exact,
+            (unique, true) if is_unique_value(unique) => match self.unique {
+                Some(_) => Match::Older,
+                None => Match::WithUniqueValue,
+            },
             _ => Match::Other,
         }
     }
@@ -92,10 +139,43 @@ impl Token {
         format!("/.well-known/pki-validation/{}.txt", self.name)
     }
 
-    /// What the file must hold; a unique value would be a third line.
-    pub fn file_content(&self) -> String {
-        format!("{}\nsectigo.com\n", self.hash)
+    /// The file's name alone.
+    pub fn file_name(&self) -> String {
+        format!("{}.txt", self.name)
     }
+
+    /// What the file must hold; a unique value is its third line.
+    pub fn file_content(&self) -> String {
+        let unique = self.unique.as_ref().map(|unique| format!("{unique}\n")).unwrap_or_default();
+        format!("{}\nsectigo.com\n{unique}", self.hash)
+    }
+}
+
+/// Characters of `uniqueValue` that the vendor takes [doc: request-token].
+pub const UNIQUE_CHARS: usize = 20;
+
+/// Whether the vendor takes this as `uniqueValue`.
+pub fn is_unique_value(text: &str) -> bool {
+    (1..=UNIQUE_CHARS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// A unique value that is never made twice for one order, and is the same again after a restart: of the state's identity,
+/// the order's number, the hashes of the request and of the installed certificate, and how many were made before.
+/// Small letters and digits, because DNS does not keep the case.
+pub fn unique_value(
+    identity: &str,
+    order_number: &str,
+    csr: impl Display,
+    leaf: Option<impl Display>,
+    number: u32,
+) -> String {
+    /// Base32 in small letters: five bits of each octet.
+    const SYMBOLS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+    let leaf = leaf.map(|leaf| leaf.to_string()).unwrap_or_default();
+    let seed = format!("{identity}\n{order_number}\n{csr}\n{leaf}\n{number}");
+    let hash = digest::digest(&digest::SHA256, seed.as_bytes());
+    let symbol = |octet: &u8| char::from(SYMBOLS[usize::from(octet % 32)]);
+    hash.as_ref().iter().take(UNIQUE_CHARS).map(symbol).collect()
 }
 
 /// The domain without a wildcard, and each parent that has at least two labels.
@@ -212,6 +292,50 @@ mod tests {
         check(&format!("{hash}.a.b.sectigo.com."), Match::Other);
         check("sectigo.com.", Match::Other);
         check(&format!("0{}.sectigo.com.", &hash[1..]), Match::Other);
+    }
+
+    #[test]
+    fn a_unique_value_is_the_third_part() {
+        let token = Token::with_unique(b"abc", "Ab12");
+        let hash = "BA7816BF8F01CFEA414140DE5DAE2223.B00361A396177A9CB410FF61F20015AD";
+        assert_eq!(token.record_target(), format!("{hash}.Ab12.sectigo.com"));
+        assert_eq!(token.record_name("a.example.com"), "_900150983CD24FB0D6963F7D28E17F72.a.example.com");
+        assert_eq!(
+            token.file_content(),
+            "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD\nsectigo.com\nAb12\n"
+        );
+        let check = |target: &str, expected: Match| assert_eq!(token.matches(target), expected, "{target}");
+        check(&format!("{hash}.ab12.sectigo.com."), Match::Exact);
+        check(&format!("{hash}.AB12.comodoca.com"), Match::Exact);
+        check(&format!("{hash}.sectigo.com."), Match::Older);
+        check(&format!("{hash}.ab1.sectigo.com."), Match::Older);
+        check(&format!("{hash}.ab12x.sectigo.com."), Match::Older);
+        check(&format!("{hash}..sectigo.com."), Match::Other);
+        check(&format!("{hash}.x.ab12.sectigo.com."), Match::Other);
+        check(&format!("{hash}.{}.sectigo.com.", "a".repeat(21)), Match::Other);
+        check(&format!("{hash}.ab12sectigo.com."), Match::Other);
+        check(&format!("0{}.ab12.sectigo.com.", &hash[1..]), Match::Other);
+    }
+
+    #[test]
+    fn unique_values_are_the_same_again_and_never_twice() {
+        let value = |identity, number, csr, leaf, running| unique_value(identity, number, csr, leaf, running);
+        let first = value("id", "123", "csr", Some("leaf"), 0);
+        // printf 'id\n123\ncsr\nleaf\n0' | sha256sum, each of the first 20 octets modulo 32 in base32
+        assert_eq!(first, "4fu2d2krcy3hrwx32ft7");
+        assert!(is_unique_value(&first));
+        let all = [
+            value("id", "123", "csr", Some("leaf"), 1),
+            value("id", "123", "csr", None, 0),
+            value("id", "123", "csr2", Some("leaf"), 0),
+            value("id", "124", "csr", Some("leaf"), 0),
+            value("ie", "123", "csr", Some("leaf"), 0),
+            value("id", "123", "csr", Some("leaf"), 0),
+        ];
+        assert_eq!(all.iter().filter(|value| **value == first).count(), 1);
+        for text in ["", "a-b", "a b", "é", &"a".repeat(21)] {
+            assert!(!is_unique_value(text), "{text}");
+        }
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn cname(subject: &Subject, token: &Token, seen: &[Seen]) -> Vec<Finding> {
             (_, Some(_)) => {
                 "; it matches the request, but the vendor does not document whether it follows a second CNAME"
             }
-            (Match::Exact | Match::Other, None) => ", as it should",
+            (Match::Exact | Match::Older | Match::Other, None) => ", as it should",
         };
         return vec![Finding::new("cname", State::Ok, text)];
     }
