@@ -51,6 +51,7 @@ fn reply(data: &[u8]) {
         Endpoint::DomainDetails,
         Endpoint::ReplaceSmime,
         Endpoint::ResendSmime,
+        Endpoint::ReplaceSsl,
     ];
     let endpoint = endpoints[usize::from(*endpoint) % endpoints.len()];
     let status = [200, 200, 200, 201, 302, 401, 429, 500][usize::from(*status) % 8];
@@ -213,7 +214,7 @@ fn push(data: &[u8]) {
 fn key(data: &[u8]) {
     let _ = cert::key::from_private_key_pem(data);
     if let Ok(csr) = cert::csr::read(data) {
-        let _ = (csr.names().len(), csr.signature());
+        let _ = (csr.names().len(), csr.signature(), csr.common_name(), csr.unfit());
     }
     let _ = Anchors::from_pem(data);
 }

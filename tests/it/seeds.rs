@@ -25,7 +25,7 @@ enum As {
     Request(Endpoint),
 }
 use As::{Answer as Whole, Part, Push};
-use Endpoint::{CollectMc, CollectSmime, CollectSsl, DomainDetails, ReplaceSmime, ResendSmime};
+use Endpoint::{CollectMc, CollectSmime, CollectSsl, DomainDetails, ReplaceSmime, ReplaceSsl, ResendSmime};
 
 const CHAIN: &str = "2 Ready; root inter leaf";
 /// The words that the pages write where base64 would stand are base64 too, of rubbish.
@@ -76,6 +76,17 @@ const ROWS: &[(&str, As, &str)] = &[
     ("push-caa.txt", Push, "123456789: failed before signing (status 3), \"CAA check failed\""),
     ("push-get.txt", Push, "123456789: issued, not yet collected (status 9)"),
     ("push-post.txt", Push, "123456789: issued, not yet collected (status 9)"),
+    (
+        "reissue-form-error.txt",
+        Whole(ReplaceSsl),
+        "-12 Report \"The CSR has an invalid signature!\" about csr",
+    ),
+    (
+        "reissue-form.txt",
+        Whole(ReplaceSsl),
+        "0 Done; certificate 987654; unique value Ab12Cd34Ef56Gh78Ij90; expectedDeliveryTime=0",
+    ),
+    ("reissue-lines.txt", Whole(ReplaceSsl), "0 Done"),
     ("replace-form.txt", Whole(ReplaceSmime), "0 Done; order 7654321"),
     ("replace-json.txt", Whole(ReplaceSmime), "0 Done; order 7654321"),
     ("replace-lines.txt", Whole(ReplaceSmime), "0 Done; order 7654321"),
@@ -217,6 +228,7 @@ fn said(reply: &Reply) -> Vec<String> {
     let mut said = Vec::new();
     said.extend(reply.order_number.as_ref().map(|number| format!("order {number}")));
     said.extend(reply.certificate_id.as_ref().map(|number| format!("certificate {number}")));
+    said.extend(reply.unique_value.as_ref().map(|value| format!("unique value {value}")));
     if let (Some(start), Some(end)) = (details.term_start, details.term_end) {
         said.push(format!("term {start} to {end}"));
     }
@@ -263,6 +275,7 @@ fn request(endpoint: Endpoint, sample: &str) -> String {
         CollectSmime => vec![Request::collect(Product::Smime, &number, None)],
         DomainDetails => vec![Request::domain_details("1")],
         ReplaceSmime => vec![Request::replace_smime(&Replace { revoke_old: true, ..Replace::default() })],
+        ReplaceSsl => unreachable!("no page shows one"),
         ResendSmime => vec![Request::resend_smime("1")],
     };
     assert!(sample.contains(endpoint.path()), "{sample}");

@@ -150,8 +150,8 @@ impl Row {
         match self.class {
             Class::Ready | Class::Available | Class::Waiting | Class::WaitingSlowly | Class::Done => true,
             Class::Rejected | Class::Revoked | Class::Permission => true,
-            // The key size and the name are part of an argument.
-            Class::Report => !matches!(self.code, -13 | -35),
+            // The request and its names are arguments.
+            Class::Report => !matches!(self.code, -13..=-5 | -19 | -18 | -35 | -40),
             // GetMDCDomainDetails has no other word for -16, and a refused login may be told with it as well.
             Class::EndpointRefused => false,
             Class::AccountClosed | Class::AccountPaused | Class::Ours => false,
@@ -230,6 +230,42 @@ pub const TABLE: [Row; 27] = [
     row(-40, Class::Unknown, "the vendor believes the key is compromised", "have a new key certified"),
 ];
 
+/// What AutoReplaceSSL means by codes that mean something else elsewhere, or nothing. The vendor's own table was not seen;
+/// these are from clients in production [client: checkdomain, SSL.com].
+const ON_REPLACE_SSL: [Row; 19] = [
+    row(1, Class::Done, "taken, and payment is required", "pay for the order"),
+    row(-5, Class::Report, "the request is for a wildcard, and the order is not", CSR),
+    row(-6, Class::Report, "the request lacks the order's wildcard", CSR),
+    row(-7, Class::Report, "the request's country is not a valid one", CSR),
+    row(-8, Class::Report, "the request lacks a field", CSR),
+    row(-9, Class::Report, "the request is not valid base64", CSR),
+    row(-10, Class::Report, "the request cannot be decoded", CSR),
+    row(-11, Class::Report, "the request's algorithm is not supported", CSR),
+    row(-12, Class::Report, "the request's signature is wrong", CSR),
+    row(-13, Class::Report, "the key size in the request is not supported", CSR),
+    row(-15, Class::Report, "the account has not enough credit", "add credit at the vendor's web site"),
+    row(-18, Class::Report, "a name is not fully qualified", CSR),
+    row(-19, Class::Report, "a name cannot be reached from the internet", CSR),
+    row(-20, Class::Report, "the order was rejected", "place a new order"),
+    row(-21, Class::Report, "the certificate was revoked", "place a new order"),
+    row(-22, Class::Report, "payment is pending", "pay for the order"),
+    row(
+        -26,
+        Class::Report,
+        "another certificate of the order is being issued right now",
+        "wait until it is installed",
+    ),
+    row(-35, Class::Report, "a name may not be an IP address", CSR),
+    row(
+        -40,
+        Class::Report,
+        "the vendor believes the request's key is compromised",
+        "make a new key and a request for it; replace that key wherever it is used",
+    ),
+];
+
+const CSR: &str = "make another request for the installed names";
+
 const UNKNOWN: Row =
     row(i32::MIN, Class::Unknown, "a code that the vendor does not document", "see the vendor's message");
 
@@ -240,7 +276,9 @@ pub fn row_of(code: i32) -> Row {
 
 /// The row for a whole reply: some codes mean something else at one endpoint or in one wording.
 pub fn classify(endpoint: Endpoint, reply: &Reply) -> Row {
-    let row = row_of(reply.code);
+    let of_call =
+        ON_REPLACE_SSL.iter().find(|row| endpoint == Endpoint::ReplaceSsl && row.code == reply.code);
+    let row = of_call.copied().unwrap_or_else(|| row_of(reply.code));
     // The status of the certificate weighs more than that of the order, which stays 2 after a revocation.
     if endpoint.collects() && row.class.leaves_open() && reply.details.is_revoked() {
         return Row { means: "the certificate was revoked: its certificateStatus says so", ..row_of(-21) };
@@ -340,7 +378,9 @@ mod tests {
 
     #[test]
     fn zero_is_success_where_nothing_is_collected() {
-        for endpoint in [Endpoint::DomainDetails, Endpoint::ReplaceSmime, Endpoint::ResendSmime] {
+        for endpoint in
+            [Endpoint::DomainDetails, Endpoint::ReplaceSmime, Endpoint::ReplaceSsl, Endpoint::ResendSmime]
+        {
             assert_eq!(classify(endpoint, &reply(0, "")).class, Class::Done);
         }
     }
@@ -405,6 +445,24 @@ mod tests {
         let means = |endpoint| classify(endpoint, &reply(-35, "")).means;
         assert!(means(Endpoint::CollectSsl).contains("expired"));
         assert!(means(Endpoint::ReplaceSmime).contains("IP address"));
+    }
+
+    #[test]
+    fn of_a_re_issue_each_code_says_whether_it_was_made() {
+        let class = |code| classify(Endpoint::ReplaceSsl, &reply(code, "some words")).class;
+        assert_eq!([class(0), class(1)], [Class::Done, Class::Done]);
+        // It may have been made.
+        let open: Vec<i32> =
+            (-200..0).filter(|code| matches!(class(*code), Class::Transient | Class::Unknown)).collect();
+        let refused = [
+            -1, -2, -3, -4, -5, -6, -7, -8, -9, -10, -11, -12, -13, -15, -16, -17, -18, -19, -20, -21, -22,
+            -26, -35, -40, -42, -90, -91, -122, -123, -124, -125,
+        ];
+        assert!(refused.iter().all(|code| !open.contains(code)), "{open:?}");
+        assert_eq!(open.len() + refused.len(), 200);
+        assert!([-14, -23, -36, -160].iter().all(|code| open.contains(code)));
+        let advice = classify(Endpoint::ReplaceSsl, &reply(-40, "")).advice;
+        assert!(advice.starts_with("make a new key"), "{advice}");
     }
 
     #[test]

@@ -15,5 +15,5 @@ pub mod untrusted;
 pub use answer::{Answer, Failure, RetryAfter, http_date};
 pub use order::{OrderRef, Product};
 pub use reply::Reply;
-pub use request::{Endpoint, Replace, Request, Response};
+pub use request::{Endpoint, Replace, ReplaceSsl, Request, Response, Several};
 pub use untrusted::Untrusted;

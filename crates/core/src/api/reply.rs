@@ -28,6 +28,8 @@ pub struct Reply {
     pub order_number: Option<String>,
     /// The certificate ID that the answer names, if it does.
     pub certificate_id: Option<String>,
+    /// The unique value that the vendor looks for, if the answer names one.
+    pub unique_value: Option<String>,
     /// Certificates, still in whatever wrapping they came.
     pub parts: Vec<Bytes>,
     /// Everything else that was said.

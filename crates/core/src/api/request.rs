@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::dcv::Dcv;
 use super::order::{OrderRef, Product};
 
 words! {
@@ -23,6 +24,8 @@ words! {
         DomainDetails = "GetMDCDomainDetails",
         /// Not idempotent, never repeated blindly.
         ReplaceSmime = "AutoReplaceSMIME",
+        /// Not idempotent: while a certificate is under way it changes the order instead.
+        ReplaceSsl = "AutoReplaceSSL",
         ResendSmime = "ResendCollectionEmailSMIME",
     }
 }
@@ -36,6 +39,7 @@ impl Endpoint {
             Endpoint::CollectSmime => "/products/download/CollectSMIME",
             Endpoint::DomainDetails => "/products/!GetMDCDomainDetails",
             Endpoint::ReplaceSmime => "/products/!AutoReplaceSMIME",
+            Endpoint::ReplaceSsl => "/products/!AutoReplaceSSL",
             Endpoint::ResendSmime => "/products/!ResendCollectionEmailSMIME",
         }
     }
@@ -249,6 +253,43 @@ impl Request {
         request.with("responseFormat", "1").along(more)
     }
 
+    /// Has a TLS order's certificate issued anew, under the order's own number. Not idempotent. `exactOrder` keeps the vendor
+    /// from a related order.
+    pub fn replace_ssl(replace: &ReplaceSsl) -> Self {
+        let mut request = Request::new(Endpoint::ReplaceSsl)
+            .with("orderNumber", &replace.order_number)
+            .with("csr", &replace.csr)
+            .with("exactOrder", "Y")
+            // -1 is none of the vendor's list.
+            .with("serverSoftware", "-1")
+            .with("isCustomerValidated", "Y")
+            .with("dcvMethod", replace.dcv.method())
+            .with("uniqueValue", &replace.unique);
+        if let Some(several) = &replace.several {
+            request = request.with("domainNames", &several.names.join(","));
+            if let Some(primary) = &several.primary {
+                request = request.with("primaryDomainName", primary);
+            }
+        }
+        let more = replace.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        request.with("showCertificateID", "Y").with("responseFormat", "1").along(more)
+    }
+
+    /// Whether [`Request::replace_ssl`] sets this parameter itself. The vendor folds the case of names.
+    pub fn is_own_of_replacement(name: &str) -> bool {
+        let all = ReplaceSsl {
+            order_number: String::new(),
+            csr: String::new(),
+            dcv: Dcv::Cname,
+            unique: String::new(),
+            several: Some(Several { names: Vec::new(), primary: Some(String::new()) }),
+            parameters: Vec::new(),
+        };
+        let fields = Request::replace_ssl(&all).fields;
+        let mut own = LOGIN.into_iter().chain(fields.iter().map(|(known, _)| &**known));
+        own.any(|known| known.eq_ignore_ascii_case(name))
+    }
+
     fn new(endpoint: Endpoint) -> Self {
         Request { endpoint, fields: Vec::new() }
     }
@@ -310,6 +351,30 @@ impl Replace {
     /// Values of `signatureHash` \[doc\].
     pub const SIGNATURE_HASHES: [&'static str; 5] =
         ["NO_PREFERENCE", "INFER_FROM_CSR", "PREFER_SHA2", "PREFER_SHA1", "REQUIRE_SHA2"];
+}
+
+/// What AutoReplaceSSL is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplaceSsl {
+    /// The order whose certificate is issued anew; it keeps the number.
+    pub order_number: String,
+    /// PKCS#10, DER in base64.
+    pub csr: String,
+    pub dcv: Dcv,
+    /// `uniqueValue`, see [`super::dcv::unique_value`].
+    pub unique: String,
+    /// Only for a multi-domain order: what is left out is lost.
+    pub several: Option<Several>,
+    /// Further parameters, name and value, passed through as they are.
+    pub parameters: Vec<(String, String)>,
+}
+
+/// The names of a multi-domain certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Several {
+    pub names: Vec<String>,
+    /// The common name, where the certificate has one.
+    pub primary: Option<String>,
 }
 
 #[cfg(test)]
@@ -403,5 +468,47 @@ mod tests {
         assert!(most.len() <= most.capacity());
         let name = OrderRef::BaseOrderNumber("1".into());
         assert_eq!(name.parameter(), "baseOrderNumber");
+    }
+
+    #[test]
+    fn a_re_issue_sends_its_fields_in_their_order() {
+        let mut replace = ReplaceSsl {
+            order_number: "5".into(),
+            csr: "MII+".into(),
+            dcv: Dcv::Https,
+            unique: "u1".into(),
+            several: None,
+            parameters: Vec::new(),
+        };
+        let head = |method: &str| {
+            format!(
+                "{LOGIN}&orderNumber=5&csr=MII%2B&exactOrder=Y&serverSoftware=-1&isCustomerValidated=Y\
+                 &dcvMethod={method}_CSR_HASH&uniqueValue=u1"
+            )
+        };
+        let tail = "&showCertificateID=Y&responseFormat=1";
+        check(&Request::replace_ssl(&replace), &format!("{}{tail}", head("HTTPS")));
+        for (dcv, method) in [(Dcv::Cname, "CNAME"), (Dcv::Http, "HTTP"), (Dcv::Reuse, "CNAME")] {
+            replace.dcv = dcv;
+            check(&Request::replace_ssl(&replace), &format!("{}{tail}", head(method)));
+        }
+        let names = || vec!["a.example".into(), "b.example".into()];
+        replace.several = Some(Several { names: names(), primary: None });
+        let list = "&domainNames=a.example%2Cb.example";
+        check(&Request::replace_ssl(&replace), &format!("{}{list}{tail}", head("CNAME")));
+        replace.several = Some(Several { names: names(), primary: Some("b.example".into()) });
+        replace.parameters = vec![("foreignOrderNumber".into(), "x y".into())];
+        check(
+            &Request::replace_ssl(&replace),
+            &format!("{}{list}&primaryDomainName=b.example{tail}&foreignOrderNumber=x+y", head("CNAME")),
+        );
+    }
+
+    #[test]
+    fn no_parameter_of_a_re_issue_is_named_twice() {
+        for own in ["loginName", "ORDERNUMBER", "csr", "domainnames", "primaryDomainName", "uniqueValue"] {
+            assert!(Request::is_own_of_replacement(own), "{own}");
+        }
+        assert!(!Request::is_own_of_replacement("foreignOrderNumber"));
     }
 }

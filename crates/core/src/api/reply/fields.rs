@@ -9,6 +9,7 @@ use super::{
     is_number, moment,
 };
 use crate::api::Untrusted;
+use crate::api::dcv::is_unique_value;
 
 /// Whether a body is a URL-encoded answer: the key `errorCode` stands at its start or after a `&`.
 pub(super) fn is_urlencoded(body: &[u8]) -> bool {
@@ -125,6 +126,7 @@ impl Gather {
             "erroritem" => self.reply.item = words(),
             "ordernumber" => self.reply.order_number = number(),
             "certificateid" => self.reply.certificate_id = number(),
+            "uniquevalue" => self.reply.unique_value = Some(text()).filter(|text| is_unique_value(text)),
             "certificatestatus" => details.certificate_status = words(),
             "validationstatus" => details.validation_status = words(),
             "fqdn" => details.fqdn = words(),
