@@ -9,6 +9,7 @@ use super::key::{KeyError, PublicKey};
 use super::pem;
 use super::san::{self, SanName};
 use super::signature::{SignatureCheck, Signed};
+use super::strength;
 
 /// A certificate request, as far as a certificate can be compared with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,9 @@ pub struct Csr {
     der: Box<[u8]>,
     public_key: PublicKey,
     names: Box<[SanName]>,
+    common_name: Option<Box<str>>,
+    /// Whether it asks for something that is not among its names and its common name.
+    asks_for_more: bool,
     signature: SignatureCheck,
 }
 
@@ -32,6 +36,43 @@ impl Csr {
     /// The names asked for: those of subjectAltName, else the common name if it is a DNS name.
     pub fn names(&self) -> &[SanName] {
         &self.names
+    }
+
+    /// The subject's common name in lower case, if it is a DNS name. A vendor may go by it whatever subjectAltName says.
+    pub fn common_name(&self) -> Option<&str> {
+        self.common_name.as_deref()
+    }
+
+    /// Why the vendor would not take it, or what it would make of it is not known, in words that go on after "the request".
+    pub fn unfit(&self) -> Option<String> {
+        let what_next = "make a new key and a request for it";
+        match strength::kind(self.public_key.spki()) {
+            Ok(strength::Kind::Fit) => {}
+            Ok(strength::Kind::Weak(why)) => {
+                return Some(format!("is for a key that is too weak: its {why}; {what_next}"));
+            }
+            Ok(strength::Kind::Other) | Err(_) => {
+                return Some(format!(
+                    "is for a key that public authorities do not certify: only RSA from 2048 bits, P-256 and P-384; {what_next}"
+                ));
+            }
+        }
+        if self.asks_for_more {
+            return Some(
+                "asks for names that cannot be read; make one for host names only, with one common name"
+                    .to_owned(),
+            );
+        }
+        match &self.signature {
+            SignatureCheck::Good => None,
+            SignatureCheck::Bad => Some(
+                "is not signed with its own key, or was changed since; make it again with that key"
+                    .to_owned(),
+            ),
+            SignatureCheck::Unsupported(what) => Some(format!(
+                "has a signature that cannot be checked: {what}; make it again, signed with SHA-256"
+            )),
+        }
     }
 
     /// Whether the request was signed with its own key and not changed since.
@@ -62,16 +103,29 @@ fn read_der(der: &[u8]) -> Result<Csr, KeyError> {
     let Ok(([], parsed)) = X509CertificationRequest::from_der(der) else { return Err(KeyError::Malformed) };
     let info = &parsed.certification_request_info;
     let signed = Signed::read(der).map_err(|_| KeyError::Malformed)?;
-    let asked = parsed.requested_extensions().into_iter().flatten().find_map(|extension| match extension {
-        ParsedExtension::SubjectAlternativeName(names) => Some(san::read(&names.general_names)),
-        _ => None,
-    });
-    let names = asked.unwrap_or_else(|| {
-        let common_name = info.subject.iter_common_name().next().and_then(|name| name.as_str().ok());
-        common_name.and_then(san::read_common_name).into_iter().collect()
-    });
+    let mut asked =
+        parsed.requested_extensions().into_iter().flatten().filter_map(|extension| match extension {
+            ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+            _ => None,
+        });
+    let common_name = san::common_name(&info.subject);
+    let first = asked.next();
+    let names: Box<[SanName]> = match first {
+        Some(names) => san::read(names),
+        None => common_name.iter().cloned().map(SanName::Dns).collect(),
+    };
+    let asks_for_more = asked.next().is_some()
+        || first.is_some_and(|first| first.len() != names.len())
+        || info.subject.iter_common_name().count() != usize::from(common_name.is_some());
     let spki = info.subject_pki.raw;
-    Ok(Csr { der: der.into(), public_key: PublicKey::from_spki(spki)?, names, signature: signed.check(spki) })
+    Ok(Csr {
+        der: der.into(),
+        public_key: PublicKey::from_spki(spki)?,
+        names,
+        common_name: common_name.map(String::into_boxed_str),
+        asks_for_more,
+        signature: signed.check(spki),
+    })
 }
 
 /// Whether this DER has the shape of a request: its version, a small number, comes first of all.
@@ -86,6 +140,8 @@ pub(super) fn looks_like_one(der: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+
     use super::super::{fixtures, key};
     use super::*;
 
@@ -110,5 +166,52 @@ mod tests {
         assert_eq!(read(b""), Err(KeyError::NoRequest));
         assert_eq!(read(fixtures::certificate("leaf").der()), Err(KeyError::Malformed));
         assert_eq!(read(fixtures::certificate("leaf").to_pem().as_bytes()), Err(KeyError::NoRequest));
+    }
+
+    #[test]
+    fn a_request_is_fit_for_its_key_and_signature() {
+        let request = |pem: &str, change: &dyn Fn(&mut CertificateParams)| {
+            let mut params = CertificateParams::new(["www.example.com".to_owned()]).unwrap();
+            params.distinguished_name = DistinguishedName::new();
+            change(&mut params);
+            let key = KeyPair::from_pem(pem).unwrap();
+            read(params.serialize_request(&key).unwrap().der()).unwrap()
+        };
+        let key = |name| str::from_utf8(fixtures::file(name)).unwrap();
+        let unnamed = |_: &mut CertificateParams| {};
+        assert_eq!(request(key("rsa.pkcs8.key"), &unnamed).unfit(), None);
+        assert_eq!(request(key("leaf.pkcs8.key"), &unnamed).unfit(), None);
+        let p384 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_pem();
+        assert_eq!(request(&p384, &unnamed).unfit(), None);
+        let other = "is for a key that public authorities do not certify: only RSA from 2048 bits, P-256 and P-384; make a \
+                     new key and a request for it";
+        let ed25519 = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap().serialize_pem();
+        for odd in [key("p521.key"), &ed25519] {
+            assert_eq!(request(odd, &unnamed).unfit().as_deref(), Some(other));
+        }
+        let mut der = fixtures::file("leaf.csr.der").to_vec();
+        let at = der.windows(3).position(|bytes| bytes == b"www").unwrap();
+        der[at] = b'v';
+        assert_eq!(
+            read(&der).unwrap().unfit().as_deref(),
+            Some("is not signed with its own key, or was changed since; make it again with that key")
+        );
+        let more = "asks for names that cannot be read; make one for host names only, with one common name";
+        let by_subject = |params: &mut CertificateParams| {
+            params.distinguished_name.push(DnType::CommonName, "evil.example.");
+        };
+        let by_extension = |params: &mut CertificateParams| {
+            let name = rcgen::string::Ia5String::try_from("evil.example.").unwrap();
+            params.subject_alt_names.push(rcgen::SanType::DnsName(name));
+        };
+        for odd in [&by_subject as &dyn Fn(&mut CertificateParams), &by_extension] {
+            assert_eq!(request(key("rsa.pkcs8.key"), odd).unfit().as_deref(), Some(more));
+        }
+        let named = request(key("rsa.pkcs8.key"), &|params| {
+            params.distinguished_name.push(DnType::CommonName, "Other.Example.com");
+        });
+        assert_eq!(named.unfit(), None);
+        assert_eq!(named.common_name(), Some("other.example.com"));
+        assert_eq!(named.names(), [SanName::Dns("www.example.com".into())]);
     }
 }

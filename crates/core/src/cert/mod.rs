@@ -37,7 +37,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::oid_registry;
 use x509_parser::prelude::FromDer;
-use x509_parser::x509::X509Version;
+use x509_parser::x509::{X509Name, X509Version};
 
 pub use chain::{Chain, Completeness};
 pub use csr::Csr;
@@ -159,6 +159,12 @@ impl Certificate {
     /// The subject's name, DER, with tag and length.
     pub fn subject(&self) -> &[u8] {
         &self.0.der[self.0.subject.clone()]
+    }
+
+    /// The subject's first common name in lower case, if it is a DNS name.
+    pub fn common_name(&self) -> Option<String> {
+        let (_, subject) = X509Name::from_der(self.subject()).ok()?;
+        san::common_name(&subject)
     }
 
     /// The issuer's name, DER, with tag and length.

@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use x509_parser::extensions::GeneralName;
+use x509_parser::x509::X509Name;
 
 /// Names of one certificate that are kept. The vendor's products end at 250.
 pub const MAX_NAMES: usize = 2000;
@@ -76,9 +77,10 @@ fn read_one(name: &GeneralName<'_>) -> Option<SanName> {
     }
 }
 
-/// Reads what a certificate request asks for as common name, where it names nothing else.
-pub(super) fn read_common_name(text: &str) -> Option<SanName> {
-    is_dns(text).then(|| SanName::Dns(text.to_ascii_lowercase()))
+/// The first common name of a subject in lower case, if it is a DNS name.
+pub(super) fn common_name(subject: &X509Name<'_>) -> Option<String> {
+    let text = subject.iter_common_name().next()?.as_str().ok()?;
+    is_dns(text).then(|| text.to_ascii_lowercase())
 }
 
 fn address(domain: &str) -> Option<IpAddr> {

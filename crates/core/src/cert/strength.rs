@@ -21,6 +21,32 @@ pub(super) fn weakness(spki: &[u8]) -> Option<String> {
     look(spki).unwrap_or_else(|_| Some("public key cannot be read".to_owned()))
 }
 
+/// What public authorities make of a key.
+pub(super) enum Kind {
+    /// Certified by all of them (CA/Browser Forum Baseline Requirements, section 6.1.1.1 and 6.1.5; few take P-521).
+    Fit,
+    /// Of such a kind, but what is said here is wrong with it.
+    Weak(String),
+    Other,
+}
+
+pub(super) fn kind(spki: &[u8]) -> Result<Kind, BerError> {
+    let read = Spki::read(spki)?;
+    let curve = read.parameters.filter(|parameters| parameters.tag == ber::OID);
+    let is_fit = match ber::dotted(read.kind).as_str() {
+        "1.2.840.113549.1.1.1" => true,
+        "1.2.840.10045.2.1" => curve.is_some_and(|curve| {
+            matches!(ber::dotted(curve.content).as_str(), "1.2.840.10045.3.1.7" | "1.3.132.0.34")
+        }),
+        _ => false,
+    };
+    Ok(match look(spki)? {
+        Some(why) => Kind::Weak(why),
+        None if is_fit => Kind::Fit,
+        None => Kind::Other,
+    })
+}
+
 fn look(spki: &[u8]) -> Result<Option<String>, BerError> {
     let spki = Spki::read(spki)?;
     if let Some(rsa) = spki.rsa() {

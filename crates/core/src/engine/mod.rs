@@ -30,6 +30,7 @@ pub mod order;
 pub mod outbox;
 pub mod probe;
 pub mod push;
+pub mod reissue;
 pub mod schedule;
 pub mod takeover;
 pub mod tally;

@@ -1,0 +1,3 @@
+//! Re-issues of a TLS order under its own number, asked for by an operator's word.
+
+pub mod names;
