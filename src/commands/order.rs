@@ -148,6 +148,8 @@ fn named(command: &Command) -> Option<Named<'_>> {
         Command::Forget(_) | Command::TakeOver(_) | Command::CheckTakeOver(_) => None,
         Command::Domains(Target::Number { account, .. })
         | Command::Resend(Target::Number { account, .. }) => account.as_deref().map(Named::Account),
+        Command::Reissue(command) => Some(Named::Order(&command.order)),
+        Command::ResumeReissues(account) => account.as_deref().map(Named::Account),
         Command::Replace(command) => command.account.as_deref().map(Named::Account),
     }
 }

@@ -146,6 +146,7 @@ impl Effects {
                     Event::Probed { run, answers }
                 });
             }
+            Effect::ReadRequest(_) | Effect::Survey(_) => {}
             Effect::Save(_) | Effect::Report(_) | Effect::Reply { .. } => {}
         }
     }

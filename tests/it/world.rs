@@ -28,6 +28,7 @@ use certcollectd_core::engine::loaded::{Loaded, Remembered};
 use certcollectd_core::engine::note::{Level, Note};
 use certcollectd_core::engine::order::contents;
 use certcollectd_core::engine::probe::{Expected, Presented, ProbeAnswer, ProbeRun};
+use certcollectd_core::engine::proof::{NameSeen, RequestFound, RequestSource, Survey};
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::state::{self, Origin};
 
@@ -234,6 +235,12 @@ pub struct World {
     pub presents: HashMap<String, Vec<ProbeAnswer>>,
     /// Labels of the probes that were asked, in their order.
     pub probed: Vec<String>,
+    /// Requests that an order's csr_file or csr_command brings.
+    pub requests: HashMap<String, Result<Vec<u8>, String>>,
+    /// What looks for a proof of control see, one after the other, the last again and again; none: all is seen.
+    pub surveys: HashMap<String, Vec<Survey>>,
+    /// Names of orders whose proof was looked for.
+    pub surveyed: Vec<String>,
     pub credential: Option<CredentialTag>,
     pub saves: usize,
     /// So many of the next saves fail.
@@ -280,6 +287,9 @@ impl World {
             hanging: Vec::new(),
             presents: HashMap::new(),
             probed: Vec::new(),
+            requests: HashMap::new(),
+            surveys: HashMap::new(),
+            surveyed: Vec::new(),
             credential: Some(CredentialTag(1)),
             saves: 0,
             failing_saves: 0,
@@ -414,6 +424,29 @@ impl World {
             Effect::Probe(run) => {
                 let answers = run.probes.iter().map(|(probe, _)| self.present(probe, &run)).collect();
                 Some(Event::Probed { run, answers })
+            }
+            Effect::ReadRequest(run) => {
+                let request = match run.source {
+                    RequestSource::Given(bytes) => Ok(bytes.into()),
+                    RequestSource::File(_) | RequestSource::Command { .. } => {
+                        self.requests.get(&*run.name).cloned().unwrap_or_else(|| Err("there is none".into()))
+                    }
+                };
+                let keys = self.keys.get(&*run.name).cloned().unwrap_or_default();
+                let found = Box::new(RequestFound { request: Some(request), keys });
+                Some(Event::RequestRead { order: run.order, found })
+            }
+            Effect::Survey(run) => {
+                let name = run.name.to_string();
+                self.surveyed.push(name.clone());
+                let seen = |name: &str| NameSeen { name: name.into(), lacks: None, caa: None };
+                let all = Survey { names: run.names.iter().map(|name| seen(name)).collect() };
+                let survey = match self.surveys.get_mut(&name) {
+                    None => all,
+                    Some(list) if list.len() > 1 => list.remove(0),
+                    Some(list) => list[0].clone(),
+                };
+                Some(Event::Surveyed { order: run.order, survey })
             }
             Effect::Report(note) => {
                 self.notes.push(note);
@@ -627,7 +660,7 @@ impl World {
 
     pub fn load(&self) -> Loaded {
         let origin = |boot: u64| Origin::of(&boot.to_string(), &self.boot.to_string(), &self.rows.offsets);
-        let mut loaded = Loaded::default();
+        let mut loaded = Loaded { identity: "state".into(), ..Loaded::default() };
         for (name, (boot, text)) in &self.rows.orders {
             let record = state::read_order(name, text, origin(*boot), self.now).unwrap();
             let bundle = self

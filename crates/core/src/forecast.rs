@@ -15,6 +15,7 @@ use crate::engine::order::lifetime::{TERM_WARNING, near};
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::OrderRecord;
 use crate::engine::order::window::margin_begins;
+use crate::engine::reissue::record::{Reissue, Stage};
 use crate::engine::schedule;
 use crate::engine::time::{Now, day, rfc3339};
 
@@ -105,9 +106,21 @@ const LIMITS: [(i64, i64, i64); 4] = [
 ];
 
 /// The longest life and the longest use of a validation for what is issued then, in seconds.
-fn limits(issued: i64) -> (i64, i64) {
+pub(crate) fn limits(issued: i64) -> (i64, i64) {
     let held = LIMITS.iter().rfind(|(from, ..)| *from <= issued);
     held.map_or((i64::MAX, i64::MAX), |(_, life, reuse)| (life * DAY, reuse * DAY))
+}
+
+/// What a re-issue that was asked for here wants of a person.
+fn wants_person(reissue: &Reissue) -> Option<(EventKind, &'static str)> {
+    match reissue.stage {
+        Stage::Preparing if !reissue.proven => {
+            Some((EventKind::Validate, "publish the proof of control that its re-issue waits for"))
+        }
+        Stage::Unclear => Some((EventKind::Reissue, "find out whether its re-issue was made")),
+        Stage::Refused => Some((EventKind::Reissue, "mend what the vendor refused its re-issue for")),
+        Stage::Preparing | Stage::Intended | Stage::Open | Stage::Closed => None,
+    }
 }
 
 /// What the state and the configuration lead to.
@@ -193,6 +206,10 @@ impl Course<'_> {
         let term = record.and_then(|record| record.heard.as_ref()?.details.term_end);
         if let Some(term) = term {
             self.end_of_term(term);
+        }
+        let reissue = record.and_then(|record| record.reissue.as_deref());
+        if let Some((kind, what)) = reissue.and_then(wants_person) {
+            self.add(self.from, kind, Who::You, what.to_owned());
         }
         let pending = record.is_some_and(|record| record.reissue_since.is_some());
         self.renewals(current, term.unwrap_or(i64::MAX), stopped.is_some(), pending);

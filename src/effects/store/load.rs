@@ -13,6 +13,7 @@ use rusqlite::{Connection, OpenFlags, Row};
 use super::error::{StoreError, damaged, failed};
 use super::file::{BUSY, PLAIN, boot_id, check_header, check_pages, no_version, version};
 use super::save::real;
+use certcollectd_core::cert::Fingerprint;
 use certcollectd_core::engine::adopted::Adopted;
 use certcollectd_core::engine::loaded::{Loaded, Remembered};
 use certcollectd_core::engine::time::Now;
@@ -201,7 +202,16 @@ pub(super) fn load(connection: &Connection, path: &Path, boot: &str, now: Now) -
         Ok(())
     })?;
     loaded.adopted = load_adopted(connection, path)?;
+    each(connection, path, "SELECT value FROM meta WHERE key = 'salt'", |row| {
+        loaded.identity = identity(&row.get::<_, String>(0)?);
+        Ok(())
+    })?;
     Ok(loaded)
+}
+
+/// What tells this state from every other. The salt itself guards credentials and goes nowhere.
+fn identity(salt: &str) -> Arc<str> {
+    Fingerprint::of(format!("certcollectd state {salt}").as_bytes()).to_string().into()
 }
 
 /// The version that brought adopted orders.

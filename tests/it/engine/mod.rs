@@ -19,6 +19,7 @@ mod panics;
 mod probes;
 /// Another configuration in the middle of work.
 mod rehearsals;
+mod reissue;
 mod reload;
 mod resume;
 mod revocation;

@@ -102,6 +102,11 @@ impl PublicKeys {
         self.0.iter().any(|key| key.matches(certificate))
     }
 
+    /// Whether this is one of them.
+    pub fn hold(&self, wanted: &PublicKey) -> bool {
+        self.0.contains(wanted)
+    }
+
     /// The first of them; there is at least one.
     pub fn first(&self) -> &PublicKey {
         &self.0[0]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api::Replace;
+use crate::config::Dcv;
 use crate::engine::takeover::Takeover;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,10 @@ pub enum Command {
     /// Have the collection mail of an S/MIME order sent again.
     Resend(Target),
     Replace(Box<ReplaceCommand>),
+    /// Have the certificate of a TLS order issued anew under its number.
+    Reissue(Box<ReissueCommand>),
+    /// Let re-issues go on that were stopped because the last ones were in vain: of an account, or of all.
+    ResumeReissues(Option<String>),
 }
 
 /// Which order of the vendor's a command is about.
@@ -47,6 +52,23 @@ pub enum Target {
         /// On which account; needed where there are several and no configured order has the number.
         account: Option<String>,
     },
+}
+
+/// What `reissue` wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReissueCommand {
+    pub order: String,
+    /// The request, DER in base64 without armour; nothing where the configuration says whence.
+    pub csr: Option<String>,
+    pub dcv: Option<Dcv>,
+    /// `uniqueValue`, at most 20 letters and digits; nothing where one is to be made.
+    pub unique: Option<String>,
+    /// Show all of it, and send and save nothing.
+    pub dry_run: bool,
+    /// Although it is unclear whether an earlier one was made, or it was refused.
+    pub again: bool,
+    /// Further parameters, name and value.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// What `smime replace` wants.
@@ -77,6 +99,13 @@ impl CommandReply {
     pub const ACCEPTED: &str = "accepted";
     /// Its value where the vendor refused the login.
     pub const REFUSED: &str = "refused";
+    /// The key in [`CommandReply::data`] that says what a re-issue waits for: `proof`.
+    pub const WAITS: &str = "waits_for";
+
+    /// Whether it is about a re-issue of which nothing was sent, for want of its proof alone.
+    pub fn waits_for_proof(&self) -> bool {
+        self.data[CommandReply::WAITS] == "proof"
+    }
 
     pub fn new(ok: bool, text: impl Into<String>) -> Self {
         CommandReply { ok, text: text.into(), data: serde_json::Value::Null }

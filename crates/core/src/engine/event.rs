@@ -17,6 +17,7 @@ use crate::engine::id::{OrderId, RunId, Token};
 use crate::engine::install::{Activate, Inspect, Inspection, InstallError, Quarantine, Stage, StagedFiles};
 use crate::engine::note::Note;
 use crate::engine::probe::{ProbeAnswer, ProbeRun};
+use crate::engine::proof::{RequestFound, RequestRun, Survey, SurveyRun};
 
 /// Everything that makes the engine act.
 #[derive(Debug)]
@@ -61,6 +62,16 @@ pub enum Event {
         run: Box<ProbeRun>,
         /// One list for each probe, in their order.
         answers: Vec<Vec<ProbeAnswer>>,
+    },
+    /// [`Effect::ReadRequest`] ended.
+    RequestRead {
+        order: OrderId,
+        found: Box<RequestFound>,
+    },
+    /// [`Effect::Survey`] ended.
+    Surveyed {
+        order: OrderId,
+        survey: Survey,
     },
     /// [`Effect::Sweep`] or [`Effect::Quarantine`] ended.
     Tidied {
@@ -130,6 +141,10 @@ pub enum Effect {
     },
     /// Ask servers until they serve what is installed, or their time is over.
     Probe(Box<ProbeRun>),
+    /// Read the request for a re-issue, or have it made.
+    ReadRequest(Box<RequestRun>),
+    /// Look for the proof of control where the vendor will.
+    Survey(Box<SurveyRun>),
     /// Put a refused bundle where the operator can look at it.
     Quarantine(Box<Quarantine>),
     RunHook(Box<HookRun>),

@@ -15,6 +15,7 @@ use crate::engine::order::lifetime::{TERM_WARNING, last_days, near};
 use crate::engine::order::names;
 use crate::engine::order::record::{Heard, Mood, OrderRecord, ProbeRecord, Probed, order_number};
 use crate::engine::order::window::margin_begins;
+use crate::engine::reissue::record::{Reissue, Stage};
 use crate::engine::time::{Now, Time, day, in_words, rfc3339};
 use crate::engine::vitals::Vitals;
 
@@ -77,6 +78,11 @@ words! {
         FilesModified = "files-modified",
         SubscriptionEnding = "subscription-ending",
         ReplacementUnknown = "replacement-unknown",
+        /// It is unclear whether the vendor made a re-issue.
+        ReissueUnclear = "reissue-unclear",
+        ReissueRefused = "reissue-refused",
+        /// A re-issue has waited for its proof of control for a day.
+        ReissueUnproven = "reissue-unproven",
         /// The vendor's name for the order is none of its domains.
         OtherName = "other-name",
         WaitingLong = "waiting-long",
@@ -154,6 +160,9 @@ impl FindingKind {
             FindingKind::FilesModified => (None, AT_ONCE, EXPLAIN, OVER),
             FindingKind::SubscriptionEnding => (None, AT_ONCE, EXPLAIN, OVER),
             FindingKind::ReplacementUnknown => (None, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::ReissueUnclear => (FAILED, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::ReissueRefused => (FAILED, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::ReissueUnproven => (FAILED, AT_ONCE, EXPLAIN, OVER),
             FindingKind::OtherName => (None, AT_ONCE, EXPLAIN, OVER),
             FindingKind::WaitingLong => (None, AT_ONCE, EXPLAIN, OVER),
             FindingKind::RehearsalFailed => (FAILED, AT_ONCE, "certcollectd rehearse {}", OVER),
@@ -327,7 +336,7 @@ fn paused_until(record: &AccountRecord, now: Now) -> Option<String> {
 }
 
 /// Of an order, what hooks tell while it lasts, and a hook that has failed fewer times than that.
-pub(crate) fn told_of_order(order: &Order, record: &OrderRecord) -> Vec<Finding> {
+pub(crate) fn told_of_order(order: &Order, record: &OrderRecord, now: Now) -> Vec<Finding> {
     let same = Some(record).filter(|record| *record.handle == *order.handle.identity());
     let mut findings = Vec::new();
     let about = |kind, urgency, what: &str| Finding::new(kind, urgency, &order.name, &order.name, what);
@@ -362,7 +371,28 @@ pub(crate) fn told_of_order(order: &Order, record: &OrderRecord) -> Vec<Finding>
                 .quoting(&said),
         );
     }
+    let reissue = same.and_then(|record| record.reissue.as_deref());
+    if let Some((kind, what)) = reissue.and_then(|known| standing_of(known, now)) {
+        let known = reissue.and_then(|known| known.said.as_deref().or(known.held.as_deref()));
+        findings.push(about(kind, Urgency::Warning, what).knowing(known));
+    }
     findings
+}
+
+/// What a re-issue asks of the operator.
+fn standing_of(known: &Reissue, now: Now) -> Option<(FindingKind, &'static str)> {
+    match known.stage {
+        Stage::Unclear => Some((
+            FindingKind::ReissueUnclear,
+            "was to be re-issued, and it is unclear whether that was done",
+        )),
+        Stage::Refused => Some((FindingKind::ReissueRefused, "was not re-issued: the vendor refused it")),
+        Stage::Preparing if !known.proven && now.unix() - known.since > DAY => Some((
+            FindingKind::ReissueUnproven,
+            "is not re-issued: the proof of control has been missing for a day",
+        )),
+        Stage::Preparing | Stage::Intended | Stage::Open | Stage::Closed => None,
+    }
 }
 
 /// About an order. A record of another number under the same name counts only for what is installed.
@@ -374,7 +404,7 @@ pub fn of_order(
 ) -> Vec<Finding> {
     let Some(record) = record else { return Vec::new() };
     let same = Some(record).filter(|record| *record.handle == *order.handle.identity());
-    let mut findings = told_of_order(order, record);
+    let mut findings = told_of_order(order, record, now);
     let about = |kind, urgency, what: &str| Finding::new(kind, urgency, &order.name, &order.name, what);
     if let Some(installed) = record.installed.as_deref() {
         let (left, life) = (installed.not_after - now.unix(), installed.life());

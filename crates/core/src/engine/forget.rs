@@ -57,11 +57,12 @@ pub fn why_not<'a>(
     })
 }
 
-/// A record with only the times at which its number, and its former ones, were asked about.
+/// A record with only the times at which its number, and its former ones, were asked about, and the tokens that are spent.
 fn stripped(record: &OrderRecord, now: Now) -> OrderRecord {
     let mut bare = OrderRecord::new(record.account.clone(), record.handle.clone(), now);
     bare.polled = record.polled;
     bare.former.clone_from(&record.former);
+    bare.tokens.clone_from(&record.tokens);
     bare.domains =
         record.domains.as_ref().map(|domains| Box::new(Domains { asked: domains.asked, heard: None }));
     bare.due = None;

@@ -25,4 +25,6 @@ pub struct Loaded {
     pub accounts: HashMap<Arc<str>, AccountRecord>,
     /// Orders from replacements that are not configured, by name.
     pub adopted: Vec<Adopted>,
+    /// What tells this state from every other: no secret, and nothing random in the engine.
+    pub identity: Arc<str>,
 }

@@ -106,6 +106,7 @@ impl Engine {
             orders: Orders {
                 states: Vec::with_capacity(config.orders.len()),
                 names: HashMap::with_capacity(config.orders.len()),
+                identity: loaded.identity,
                 adopted: loaded.adopted,
                 archive: loaded.orders,
                 ..Orders::default()
@@ -191,6 +192,8 @@ impl Engine {
                     self.accounts().settle_collected(gate, &leaf);
                 }
             }
+            Event::RequestRead { order, found } => self.order(order).request_read(*found),
+            Event::Surveyed { order, survey } => self.order(order).surveyed(&survey),
             Event::Probed { run, answers } => self.order(run.order).probed(&run, answers),
             Event::Tidied { order, problem } => self.order(order).tidied(problem),
             Event::Panicked { order } => self.order(order).panicked(),
@@ -266,6 +269,7 @@ impl Engine {
                 .collect(),
             accounts: self.gates.iter().map(|gate| (gate.name.clone(), gate.record.clone())).collect(),
             adopted: self.orders.adopted.clone(),
+            identity: self.orders.identity.clone(),
         }
     }
 
@@ -366,6 +370,7 @@ impl Engine {
             self.reindex(id, earliest);
             self.recount(id);
             self.answer_waiters(id);
+            self.answer_askers(id);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Commands: carried out, and answered.
 
 use crate::engine::Engine;
-use crate::engine::command::{Command, CommandReply};
+use crate::engine::command::{Command, CommandReply, ReissueCommand};
 use crate::engine::event::Effect;
 use crate::engine::id::{OrderId, Token};
 use crate::engine::note::{Level, NoteKind};
@@ -29,6 +29,12 @@ impl Engine {
             Command::Forget(name) => return self.forget(token, name),
             Command::Domains(target) => return self.accounts().want_domains(token, target),
             Command::Resend(target) => return self.accounts().want_resend(token, target),
+            Command::Reissue(command) => {
+                return self.want_reissue(token, ReissueCommand::clone(command));
+            }
+            Command::ResumeReissues(account) => {
+                return self.accounts().resume_reissues(token, account.as_deref());
+            }
             Command::Replace(command) => return self.accounts().want_replacement(token, command.clone()),
         };
         let Some(id) = self.orders.find(name) else {
@@ -39,6 +45,23 @@ impl Engine {
             );
         };
         carry_out(self, token, id);
+    }
+
+    fn want_reissue(&mut self, token: Token, command: ReissueCommand) {
+        match self.orders.find(&command.order) {
+            Some(id) => self.order(id).want_reissue(token, command),
+            None => {
+                let name = crate::api::Untrusted::new(&command.order);
+                self.outbox.reply(token, false, &format!("no order named {name} is configured"));
+            }
+        }
+    }
+
+    /// Replies to the commands that wait for an order's re-issue.
+    pub(crate) fn answer_askers(&mut self, id: OrderId) {
+        if self.orders.state(id).reissuing.is_some() {
+            self.order(id).answer_askers();
+        }
     }
 
     /// Replies to the commands that wait for an order, once it has nothing left to do at present.

@@ -22,6 +22,8 @@ const STEP: Duration = Duration::from_millis(2);
 
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
+    /// What tells this state from every other, see [`crate::engine::loaded::Loaded::identity`].
+    pub(crate) identity: Arc<str>,
     pub(crate) states: Vec<OrderState>,
     pub(crate) names: HashMap<Arc<str>, OrderId>,
     /// When what is due on this machine is due.
@@ -63,8 +65,9 @@ impl Orders {
         gates: &'a [Gate],
         outbox: &'a mut Outbox,
     ) -> Order<'a> {
-        let state = self.state_mut(id);
-        Order { id, now, config, gate: &gates[state.gate], state, outbox }
+        self.changed.insert(id);
+        let state = &mut self.states[id.0 as usize];
+        Order { id, now, config, gate: &gates[state.gate], state, identity: &self.identity, outbox }
     }
 
     /// See [`order_number`].

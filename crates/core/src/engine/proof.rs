@@ -42,6 +42,8 @@ pub struct RequestFound {
 #[derive(Debug, Clone)]
 pub struct SurveyRun {
     pub order: OrderId,
+    /// The order's.
+    pub name: Arc<str>,
     /// Not [`Dcv::Reuse`].
     pub dcv: Dcv,
     /// The request, DER.

@@ -114,10 +114,15 @@ impl Engine {
             removed: false,
             quiet: false,
             tally: Tally::default(),
+            reissuing: None,
         });
         self.orders.names.insert(order.name.clone(), id);
         self.order(id).schedule_probes();
         self.order(id).schedule_rehearsal();
+        if self.order(id).reissue_interrupted() {
+            self.gates[gate].record.reissues.in_vain += 1;
+            self.accounts().touch_gate(gate);
+        }
         let due = self.order(id).due_after_poll();
         let record = &mut self.orders.state_mut(id).record;
         if record.due != due || fresh || another {
@@ -218,7 +223,9 @@ impl Engine {
             // The command that wanted it polled now meant the other number.
             self.orders.state_mut(id).urgent = false;
             let name = self.orders.name_of(id);
-            self.outbox.refuse_waiters(id, &format!("{name} now names another order"));
+            let why = format!("{name} now names another order");
+            self.outbox.refuse_waiters(id, &why);
+            self.order(id).refuse_askers(&why);
             self.order(id).note(
                 Level::Info,
                 NoteKind::Reconfigured,
@@ -266,7 +273,9 @@ impl Engine {
         let name = self.orders.name_of(id);
         self.order(id).tell_removed();
         self.hooks().unready(id);
-        self.outbox.refuse_waiters(id, &format!("{name} is no longer configured"));
+        let why = format!("{name} is no longer configured");
+        self.outbox.refuse_waiters(id, &why);
+        self.order(id).refuse_askers(&why);
         self.hooks().end_rehearsals(id);
         let state = self.orders.state_mut(id);
         state.removed = true;

@@ -147,6 +147,9 @@ impl Engine {
                 self.order(run.order).schedule_probes();
                 Some(run.order)
             }
+            // Still wanted.
+            Effect::Survey(run) => Some(run.order),
+            Effect::ReadRequest(run) => Some(run.order),
             Effect::Quarantine(quarantine) => {
                 self.orders.state_mut(quarantine.order).pending.quarantine = true;
                 Some(quarantine.order)

@@ -27,6 +27,9 @@ const HOOK_CAP: Duration = Duration::from_secs(3600);
 /// Local trouble (a full disk, a missing right): first and longest delay between tries.
 const LOCAL_START: Duration = Duration::from_secs(10);
 const LOCAL_CAP: Duration = Duration::from_secs(600);
+/// A proof of control that is not seen yet: DNS takes its time.
+const PROOF_START: Duration = Duration::from_secs(5);
+const PROOF_CAP: Duration = Duration::from_secs(300);
 /// An unreadable key: it should be in use within half a minute of becoming readable.
 const UNREAD_CAP: Duration = Duration::from_secs(20);
 
@@ -101,6 +104,11 @@ pub fn retry_after(asked: Duration) -> Duration {
 /// Until the next try of a hook that has failed `tries` (at least one) times: 1, 2, 4, ... 60 minutes.
 pub fn hook(tries: u32) -> Duration {
     doubled(HOOK_START, tries.saturating_sub(1), HOOK_CAP)
+}
+
+/// Until the proof of control is looked for again, after `looks` (at least one): 5 s, 10 s, ... 5 minutes.
+pub fn proof(looks: u32) -> Duration {
+    doubled(PROOF_START, looks.saturating_sub(1), PROOF_CAP)
 }
 
 /// Until the next try after `tries` (at least one) failures on this machine: 10 s, 20 s, ... 10 minutes.

@@ -20,6 +20,7 @@ use crate::engine::order::record::{
     Announced, Debt, Domains, Former, Generation, Heard, Held, ProbeRecord, ProbeRollback, Probed, Pushed,
     Rehearsed, Served, Trouble,
 };
+use crate::engine::reissue::record::{Reissue, Reissues, Stage, UsedToken};
 
 const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
 
@@ -60,6 +61,7 @@ fn full() -> OrderRecord {
         serial: "0a0b".into(),
         not_before: 1,
         not_after: 2,
+        common_name: None,
         names: Box::new(["a.example".into(), "b.example".into()]),
         chain: Some(Box::new([Fingerprint::from_bytes([8; 32])])),
         root: Some(Fingerprint::from_bytes([6; 32])),
@@ -90,6 +92,8 @@ fn full() -> OrderRecord {
         failures: 8,
         unknowns: 9,
         reissue_since: Some(Time(4)),
+        reissue: Some(Box::new(reissue())),
+        tokens: vec![UsedToken { csr: Fingerprint::from_bytes([7; 32]), unique: "a1".into() }],
         number: Some("13".into()),
         heard: Some(Box::new(Heard {
             at: 10,
@@ -183,6 +187,29 @@ fn notice() -> Notice {
     }
 }
 
+fn reissue() -> Reissue {
+    Reissue {
+        stage: Stage::Unclear,
+        since: 28,
+        csr: "MII=".into(),
+        unique: "a1".into(),
+        dcv: crate::config::Dcv::Cname,
+        replaces: Fingerprint::from_bytes([1; 32]),
+        parameters: vec![("a".into(), "b".into())],
+        again: true,
+        records: vec![("_a.example".into(), "b.sectigo.com".into())],
+        proven: true,
+        look: Some(Time(29)),
+        looks: 3,
+        held: Some("held".into()),
+        sent: Some(30),
+        said: Some("said".into()),
+        code: Some(-14),
+        certificate: Some("77".into()),
+        unchanged: 2,
+    }
+}
+
 fn held() -> Held {
     Held { leaf: Fingerprint::from_bytes([5; 32]), serial: "0c".into(), not_after: 24, since: 23 }
 }
@@ -221,6 +248,7 @@ fn full_account() -> AccountRecord {
         }),
         announced: Some(Box::new(announced())),
         notices: vec![notice()],
+        reissues: Reissues { sent: vec![26, 27], in_vain: 1 },
         replacements: [
             Outcome::Unknown(None),
             Outcome::Unknown(Some("timeout".into())),
@@ -429,12 +457,19 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         serial: "0a".into(),
         not_before: 1,
         not_after: 2,
+        common_name: None,
         names: Box::default(),
         chain: None,
         root: None,
         key: None,
         files: Vec::new(),
         spec: 0,
+    };
+    let reissued = OrderRecord {
+        reissue: Some(Box::new(reissue())),
+        tokens: vec![UsedToken { csr: Fingerprint::from_bytes([7; 32]), unique: "a1".into() }],
+        installed: Some(Box::new(Generation { common_name: Some("a.example".into()), ..generation.clone() })),
+        ..fresh()
     };
     let sparse = OrderRecord {
         due: None,
@@ -471,6 +506,8 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         held: None,
         at_once: None,
         revoked: None,
+        reissue: None,
+        tokens: Vec::new(),
         ..full()
     };
     let rehearsed = OrderRecord { rehearsed: Some(Box::new(rehearsed())), ..fresh() };
@@ -489,6 +526,7 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         ("held", held),
         ("probed", probed),
         ("rehearsed", rehearsed),
+        ("reissued", reissued),
         ("sparse", sparse),
     ];
     phases.into_iter().chain(others).collect()
@@ -529,11 +567,23 @@ fn accounts() -> Vec<(&'static str, AccountRecord)> {
     ];
     let causes = causes
         .map(|(name, cause)| (name, AccountRecord { paused_for: Some(cause), ..AccountRecord::default() }));
-    let quiet = AccountRecord { notices: Vec::new(), clock_ahead: None, ..full_account() };
+    let quiet = AccountRecord {
+        notices: Vec::new(),
+        clock_ahead: None,
+        reissues: Reissues::default(),
+        ..full_account()
+    };
+    let reissued =
+        AccountRecord { reissues: Reissues { sent: vec![26, 27], in_vain: 1 }, ..AccountRecord::default() };
     let noticed =
         AccountRecord { notices: vec![notice()], clock_ahead: Some(601), ..AccountRecord::default() };
-    let others =
-        [("fresh", AccountRecord::default()), ("full", quiet), ("noticed", noticed), ("sparse", sparse)];
+    let others = [
+        ("fresh", AccountRecord::default()),
+        ("full", quiet),
+        ("noticed", noticed),
+        ("reissued", reissued),
+        ("sparse", sparse),
+    ];
     causes.into_iter().chain(others).collect()
 }
 

@@ -8,6 +8,7 @@ use crate::engine::account::gate::{Asked, InFlight, Purpose};
 use crate::engine::account::login::News;
 use crate::engine::event::Effect;
 use crate::engine::id::OrderId;
+use crate::engine::order::answers::Polled;
 use crate::engine::order::state::Busy;
 
 impl Accounts<'_> {
@@ -79,8 +80,14 @@ impl Accounts<'_> {
             news if !meant => self.answered_too_late(gate, id, asked, news),
             news => {
                 let seen = self.seen_by(&news);
-                if self.order(id).polled(asked, news, seen) {
-                    self.wish_for_domains(id);
+                let was_unclear = self.order(id).is_reissue_unclear();
+                match self.order(id).polled(asked, news, seen) {
+                    Polled::Waits => self.wish_for_domains(id),
+                    Polled::Unchanged => self.ask_after_look(gate, id),
+                    Polled::Other => {}
+                }
+                if was_unclear && !self.order(id).is_reissue_unclear() {
+                    self.reissue_cleared(gate);
                 }
             }
         }

@@ -134,6 +134,13 @@ impl Gate {
         })
     }
 
+    /// Whether a re-issue of this order is about to be asked for, or under way.
+    pub(crate) fn is_asking(&self, id: OrderId) -> bool {
+        let is_it =
+            |side_call: &SideCall| matches!(side_call.kind, Kind::Reissue { order, .. } if order == id);
+        self.side_calls.iter().any(is_it) || self.has_in_flight(is_it)
+    }
+
     pub fn close(&mut self, at: i64, text: Box<str>) {
         let before = self.record.closed.take();
         let since = before.as_ref().map_or(at, |closed| closed.since);
@@ -261,15 +268,29 @@ pub struct SideCall {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Kind {
-    Domains { number: String, order: Option<OrderId> },
-    Resend { number: String },
+    Domains {
+        number: String,
+        order: Option<OrderId>,
+    },
+    Resend {
+        number: String,
+    },
     Replace(Box<ReplaceCommand>),
+    Reissue {
+        order: OrderId,
+        /// When the poll ended that looked first.
+        looked: Option<Time>,
+    },
 }
 
 impl SideCall {
     /// Domain details, for a command or for the daemon; kept in the order's record if it is configured.
     pub fn domains(number: &str, order: Option<OrderId>, token: Option<Token>) -> Self {
         SideCall { kind: Kind::Domains { number: number.to_owned(), order }, token }
+    }
+
+    pub(crate) fn reissue(order: OrderId, looked: Option<Time>) -> Self {
+        SideCall { kind: Kind::Reissue { order, looked }, token: None }
     }
 
     pub fn resend(number: &str, token: Token) -> Self {
@@ -284,7 +305,7 @@ impl SideCall {
     pub(crate) fn replaced_number(&self) -> Option<&str> {
         match &self.kind {
             Kind::Replace(command) => Some(&command.replace.order_number),
-            Kind::Domains { .. } | Kind::Resend { .. } => None,
+            Kind::Domains { .. } | Kind::Resend { .. } | Kind::Reissue { .. } => None,
         }
     }
 
@@ -293,6 +314,7 @@ impl SideCall {
             Kind::Domains { .. } => Endpoint::DomainDetails,
             Kind::Resend { .. } => Endpoint::ResendSmime,
             Kind::Replace(_) => Endpoint::ReplaceSmime,
+            Kind::Reissue { .. } => Endpoint::ReplaceSsl,
         }
     }
 }

@@ -90,6 +90,11 @@ impl Accounts<'_> {
         }
         if let Some(why) = self.gates[gate].why_shut(self.config, self.outbox, self.now) {
             for side_call in std::mem::take(&mut self.gates[gate].side_calls) {
+                if let Kind::Reissue { order, .. } = side_call.kind
+                    && !self.orders.state(order).removed
+                {
+                    self.order(order).hold_reissue(why.clone());
+                }
                 self.tell_asker(&side_call, &format!("nothing was sent: {why}"));
             }
         }
@@ -115,16 +120,19 @@ impl Accounts<'_> {
             }
             Kind::Resend { number } => Request::resend_smime(number),
             Kind::Replace(command) => self.intend(gate, command),
+            Kind::Reissue { order, looked } => match self.intend_reissue(gate, *order, *looked) {
+                Some(request) => request,
+                None => return,
+            },
         };
         self.begin_call(gate, Purpose::SideCall(side_call), request);
     }
 
     /// The save before the call failed, so the call was not made.
     pub(crate) fn side_call_dropped(&mut self, gate: usize, side_call: SideCall) {
-        if let Kind::Replace(command) = &side_call.kind {
-            self.not_replaced(gate, command);
-        }
-        self.tell_asker(&side_call, "nothing was sent: the state cannot be saved; see the log");
+        let why = "the state cannot be saved; see the log";
+        self.side_call_unsent(gate, &side_call, why);
+        self.tell_asker(&side_call, &format!("nothing was sent: {why}"));
     }
 
     /// Handles the end of a side call. Returns an order to be collected from now on.
@@ -136,9 +144,7 @@ impl Accounts<'_> {
     ) -> Option<Adopted> {
         match news {
             News::Unsent(failure, _) => {
-                if let Kind::Replace(command) = &side_call.kind {
-                    self.not_replaced(gate, command);
-                }
+                self.side_call_unsent(gate, &side_call, &failure.to_string());
                 self.tell_asker(&side_call, &format!("nothing was sent: {failure}"));
             }
             News::Unheard(failure) => self.side_call_lost(gate, &side_call, &failure.to_string()),
@@ -151,10 +157,20 @@ impl Accounts<'_> {
         None
     }
 
+    /// The vendor certainly saw nothing of it.
+    fn side_call_unsent(&mut self, gate: usize, side_call: &SideCall, why: &str) {
+        match &side_call.kind {
+            Kind::Replace(command) => self.not_replaced(gate, command),
+            Kind::Reissue { order, .. } => self.reissue_unsent(gate, *order, why),
+            Kind::Domains { .. } | Kind::Resend { .. } => {}
+        }
+    }
+
     /// The call may have reached the vendor, but no answer was understood.
     fn side_call_lost(&mut self, gate: usize, side_call: &SideCall, why: &str) {
         match &side_call.kind {
             Kind::Replace(command) => self.replacement_unclear(gate, command, side_call.token, why),
+            Kind::Reissue { order, .. } => self.reissue_unclear(gate, *order, None, why),
             Kind::Domains { number, order } => {
                 self.domains_unknown(side_call.token, *order, number, why);
                 self.tell_asker(side_call, &format!("the domains of order {number} are unknown: {why}"));
@@ -179,6 +195,7 @@ impl Accounts<'_> {
             Kind::Replace(command) => {
                 return self.replacement_answered(gate, command, side_call.token, (row, reply));
             }
+            Kind::Reissue { order, .. } => self.reissue_answered(gate, *order, row, reply),
             Kind::Resend { number } => match side_call.token {
                 Some(token) if !is_error(reply.code) => {
                     self.outbox.reply(

@@ -26,7 +26,14 @@ impl Hooks<'_> {
         let is_in_the_way = match self.orders.state(id).busy {
             Busy::Local(Work::Stage | Work::Activate) | Busy::Hook => true,
             Busy::Local(
-                Work::Verify | Work::Look | Work::RollBack | Work::Quarantine | Work::Sweep | Work::Probe,
+                Work::Verify
+                | Work::Look
+                | Work::RollBack
+                | Work::Quarantine
+                | Work::Sweep
+                | Work::Probe
+                | Work::ReadRequest
+                | Work::Survey,
             )
             | Busy::Idle
             | Busy::Calling => false,

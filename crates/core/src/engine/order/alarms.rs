@@ -15,7 +15,7 @@ pub(crate) fn due(entry: &Entry, record: &OrderRecord, now: Now) -> Option<Vec<A
         FindingKind::HookFailing => is_unreloaded(record),
         kind => kind.event().is_some(),
     };
-    let loud = finding::told_of_order(entry, record).into_iter().filter(is_loud);
+    let loud = finding::told_of_order(entry, record, now).into_iter().filter(is_loud);
     let alarms: Vec<Alarm> = loud.map(|finding| standing(record, finding.kind, now)).collect();
     (alarms != record.alarms || alarms.iter().any(|alarm| alarm.is_due(now))).then_some(alarms)
 }

@@ -17,6 +17,16 @@ use crate::engine::order::{Order, names};
 use crate::engine::time::Time;
 use crate::engine::wording::{READING, advice, described, internal_error};
 
+/// What a poll showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Polled {
+    /// The certificate is still pending.
+    Waits,
+    /// The vendor has what is installed, and nothing newer.
+    Unchanged,
+    Other,
+}
+
 impl Order<'_> {
     /// The call may have reached the vendor, but brought nothing useful: no readable answer, or a code for a passing
     /// problem.
@@ -36,12 +46,12 @@ impl Order<'_> {
         }
     }
 
-    /// How its poll ended, and when the vendor has seen the last of it. Whether the answer says that the certificate still
-    /// waits.
-    pub(crate) fn polled(&mut self, asked: &Asked, news: News, seen: Time) -> bool {
+    /// How its poll ended, and when the vendor has seen the last of it. What the answer
+    /// showed.
+    pub(crate) fn polled(&mut self, asked: &Asked, news: News, seen: Time) -> Polled {
         self.state.record.polled = Some(seen);
         let known = asked.before.hinted.map(|_| self.known_state());
-        let mut waits = false;
+        let mut showed = Polled::Other;
         match news {
             News::Unheard(Failure::Internal(_)) => self.stop_after_bug("calling the vendor"),
             News::Unsent(failure, _) | News::Unheard(failure) => self.no_news(None, failure.to_string()),
@@ -49,35 +59,36 @@ impl Order<'_> {
             News::Unreadable(None) => self.stop_after_bug(READING),
             News::Reply(row, reply) => {
                 self.state.poll_outcome = PollOutcome::of(row);
-                waits = self.take_reply(row, *reply);
+                showed = self.take_reply(row, *reply);
             }
         }
         if let Some(known) = known {
             self.hint_followed(&known);
         }
-        waits
+        showed
     }
 
-    /// Applies what the answer says about the order; whether the certificate is still pending.
-    fn take_reply(&mut self, row: Row, reply: Reply) -> bool {
+    /// Applies what the answer says about the order.
+    fn take_reply(&mut self, row: Row, reply: Reply) -> Polled {
         if let (crate::api::OrderRef::OrderNumber(ours), Some(theirs)) =
             (&self.entry().handle, &reply.order_number)
             && **ours != **theirs
         {
             let theirs = Untrusted::new(theirs);
             self.no_news(None, format!("the answer is about another order ({theirs})"));
-            return false;
+            return Polled::Other;
         }
         self.learn_number(reply.order_number.as_deref());
         if !matches!(row.class, Class::Ready | Class::Transient | Class::Unknown) {
             self.understood();
         }
         match row.class {
-            Class::Ready => self.issued(reply),
-            Class::Available if !reply.parts.is_empty() => self.issued(reply),
+            Class::Ready => return self.issued(reply),
+            Class::Available if !reply.parts.is_empty() => return self.issued(reply),
             Class::Available | Class::Waiting | Class::WaitingSlowly => {
                 self.still_waiting(row, reply);
-                return true;
+                self.reissue_under_way();
+                return Polled::Waits;
             }
             Class::Transient => self.no_news(Some(reply.code), described(row, &reply)),
             Class::AccountClosed | Class::AccountPaused => {
@@ -87,11 +98,14 @@ impl Order<'_> {
             Class::Ours | Class::Permission | Class::EndpointRefused | Class::Done | Class::Report => {
                 self.given_up(Trigger::Stuck, row, reply);
             }
-            Class::Rejected => self.given_up(Trigger::Rejected, row, reply),
+            Class::Rejected => {
+                self.reissue_rejected(reply.code, &described(row, &reply));
+                self.given_up(Trigger::Rejected, row, reply);
+            }
             Class::Revoked => self.given_up(Trigger::Revoked, row, reply),
             Class::Unknown => self.not_understood(row, reply),
         }
-        false
+        Polled::Other
     }
 
     /// Asking again would change nothing.
@@ -171,17 +185,22 @@ impl Order<'_> {
     }
 
     /// The vendor says that the certificate is in the answer.
-    fn issued(&mut self, reply: Reply) {
+    fn issued(&mut self, reply: Reply) -> Polled {
         if reply.parts.is_empty() {
             let text = "the vendor reports it as issued, but no certificate is in the answer";
-            return self.no_news(None, text.into());
+            self.no_news(None, text.into());
+            return Polled::Other;
         }
         let parts = || reply.parts.iter().map(|part| &part[..]);
         let unpacked = catch_unwind(AssertUnwindSafe(|| cert::unpack_all(parts())));
         let bundle = match unpacked {
-            Err(_) => return self.stop_after_bug("unpacking the certificates"),
+            Err(_) => {
+                self.stop_after_bug("unpacking the certificates");
+                return Polled::Other;
+            }
             Ok(Err(why)) => {
-                return self.no_news(None, format!("the vendor reports it as issued, but {why}"));
+                self.no_news(None, format!("the vendor reports it as issued, but {why}"));
+                return Polled::Other;
             }
             Ok(Ok(bundle)) => bundle,
         };
@@ -193,16 +212,19 @@ impl Order<'_> {
             // The older generation first, from the bundle that is kept for it. What is newer still is offered again.
             self.set_due();
             let text = format!("issued; checked after the rollback; {}", self.next_poll());
-            return self.log(Level::Info, NoteKind::Guarded, text);
+            self.log(Level::Info, NoteKind::Guarded, text);
+            return Polled::Other;
         }
         if self.is_in_place(&bundle) {
-            return self.nothing_new(bundle);
+            self.nothing_new(bundle);
+            return Polled::Unchanged;
         }
         if self.keeps_waiting(&bundle) {
             self.state.pending.look = self.state.record.installed.is_some();
             self.set_due();
             let text = format!("nothing newer than the certificate that waits; {}", self.next_poll());
-            return self.log(Level::Info, NoteKind::Guarded, text);
+            self.log(Level::Info, NoteKind::Guarded, text);
+            return Polled::Other;
         }
         if self.state.record.is_held() {
             let text = "a newer certificate takes the place of the one that waits for a window";
@@ -214,6 +236,7 @@ impl Order<'_> {
         self.set_due();
         self.touch();
         self.outbox.save_first();
+        Polled::Other
     }
 
     /// The operator must act: the order is no longer polled.

@@ -25,16 +25,7 @@ impl Order<'_> {
         self.state.pending.unready |= record.owed().any(is_untrue);
         record.debts.retain(|debt| !is_untrue(debt) && (debt.event != event || hooks.contains(&debt.hook)));
         for (hook, event) in wanted {
-            let fresh = Debt {
-                hook: hook.clone(),
-                event,
-                since: now.unix(),
-                tries: 0,
-                next: Some(now.time),
-                started: false,
-                outcome: None,
-                ended: None,
-            };
+            let fresh = Debt::new(hook.clone(), event, now);
             match record.debts.iter_mut().find(|debt| debt.hook == hook && debt.event == event) {
                 Some(debt) => *debt = fresh,
                 None => record.debts.push(fresh),

@@ -97,6 +97,14 @@ impl Order<'_> {
                 Effect::Quarantine(Box::new(Quarantine { order: self.id, name, certificates, reason }))
             }
             Work::Probe => return self.start_probes(),
+            Work::ReadRequest => match self.read_request() {
+                Some(effect) => effect,
+                None => return,
+            },
+            Work::Survey => match self.survey() {
+                Some(effect) => effect,
+                None => return,
+            },
             Work::Sweep => {
                 self.state.pending.sweep = false;
                 let Some(installed) = &self.state.record.installed else { return };
@@ -182,7 +190,14 @@ impl Order<'_> {
             Busy::Local(Work::RollBack) => self.roll_back(inspection),
             Busy::Local(Work::Verify) => self.judge(&inspection, on_record),
             Busy::Local(
-                Work::Look | Work::Stage | Work::Activate | Work::Quarantine | Work::Sweep | Work::Probe,
+                Work::Look
+                | Work::Stage
+                | Work::Activate
+                | Work::Quarantine
+                | Work::Sweep
+                | Work::Probe
+                | Work::ReadRequest
+                | Work::Survey,
             )
             | Busy::Idle
             | Busy::Calling
@@ -273,6 +288,9 @@ impl Order<'_> {
         state.pending.sweep = true;
         self.prepare_probes(is_newer, accepted, rolled_back);
         self.revocation_answered(rolled_back);
+        if !rolled_back {
+            self.reissue_over();
+        }
         self.wait_on();
         self.note(Level::Info, NoteKind::Installed, text);
         if !left.is_empty() {
@@ -349,6 +367,8 @@ impl Order<'_> {
             Busy::Local(Work::Stage) => "writing its files",
             Busy::Local(Work::Activate) => "putting its files into place",
             Busy::Local(Work::Probe) => "asking whether it is served",
+            Busy::Local(Work::ReadRequest) => "reading the request for its re-issue",
+            Busy::Local(Work::Survey) => "looking for the proof of control",
             Busy::Local(Work::Look | Work::RollBack | Work::Quarantine | Work::Sweep)
             | Busy::Idle
             | Busy::Calling
@@ -359,6 +379,7 @@ impl Order<'_> {
             return;
         }
         self.state.pending.broken = true;
+        self.refuse_askers("an internal error; please report it");
         self.stop_after_bug(doing);
     }
 
@@ -428,6 +449,7 @@ pub(crate) fn generation(
         serial: leaf.serial_text().into(),
         not_before: leaf.not_before(),
         not_after: leaf.not_after(),
+        common_name: leaf.common_name().map(Into::into),
         names: leaf.names().iter().map(|name| name.to_string().into()).collect(),
         chain: Some(material.chain.iter().map(Certificate::fingerprint).collect()),
         root: material.root.as_ref().map(Certificate::fingerprint),

@@ -35,6 +35,7 @@ pub(crate) fn become_another(record: &mut OrderRecord, order: &config::Order, ha
     record.uncovered.clone_from(&old.uncovered);
     record.warned = old.warned;
     record.revoked = old.revoked;
+    record.tokens.clone_from(&old.tokens);
     record.debts.clone_from(&old.debts);
     record.alarms.clone_from(&old.alarms);
     record.alarmed = old.alarmed;

@@ -180,6 +180,8 @@ impl Order<'_> {
             .record
             .rolled_back_from
             .is_some_and(|known| bundle.iter().any(|certificate| certificate.fingerprint() == known));
+        self.learn_common_name(&bundle);
+        self.reissue_unchanged();
         // A refused re-issue that the vendor no longer offers goes with it.
         self.set_bundle(if held_back { Bundle::None } else { Bundle::ForRestore(bundle) });
         self.state.pending.look = true;

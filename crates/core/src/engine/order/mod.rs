@@ -44,6 +44,7 @@ pub(crate) struct Order<'a> {
     pub(crate) config: &'a Config,
     pub(crate) state: &'a mut OrderState,
     pub(crate) gate: &'a Gate,
+    pub(crate) identity: &'a str,
     pub(crate) outbox: &'a mut Outbox,
 }
 

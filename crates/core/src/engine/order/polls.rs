@@ -53,6 +53,13 @@ impl Order<'_> {
         let guard = schedule::guarded(cadence, is_urgent);
         let delay = match record.phase {
             Phase::Attention | Phase::Rejected | Phase::Revoked => return None,
+            // Even without a guard: only polls show what becomes of a re-issue.
+            Phase::Guarding | Phase::Deploying if record.failures == 0 && self.watches_reissue() => {
+                schedule::pending(cadence, self.reissue_age())
+            }
+            Phase::Guarding | Phase::Deploying if self.watches_reissue() => {
+                schedule::backed_off(cadence, record.failures)
+            }
             // Without a guard nothing installed is asked about, whatever the last answer was.
             Phase::Guarding | Phase::Deploying | Phase::Collected
                 if record.installed.is_some() || record.is_held() =>

@@ -14,6 +14,7 @@ use crate::config::HookEvent;
 use crate::engine::alarm::Alarm;
 use crate::engine::install::InstalledFile;
 use crate::engine::order::phase::{Phase, Standing};
+use crate::engine::reissue::record::{Reissue, UsedToken};
 use crate::engine::row::is_default;
 use crate::engine::time::{Now, Time};
 
@@ -54,6 +55,12 @@ pub struct OrderRecord {
     /// Since when a re-issue has been pending at the vendor.
     #[serde(rename = "reissue_ms", skip_serializing_if = "Option::is_none")]
     pub reissue_since: Option<Time>,
+    /// The re-issue that was asked for here, or is being prepared; the last one stays known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reissue: Option<Box<Reissue>>,
+    /// Tokens that went out with a call, for good.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tokens: Vec<UsedToken>,
     /// The order number as answers name it, where the order is asked about by another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<Box<str>>,
@@ -147,6 +154,8 @@ impl OrderRecord {
             failures: 0,
             unknowns: 0,
             reissue_since: None,
+            reissue: None,
+            tokens: Vec::new(),
             number: None,
             heard: None,
             domains: None,
@@ -185,6 +194,7 @@ impl OrderRecord {
         }
         self.domains.iter_mut().for_each(|domains| past(&mut domains.asked));
         self.due.iter_mut().for_each(&future);
+        self.reissue.iter_mut().flat_map(|reissue| &mut reissue.look).for_each(&future);
         self.debts.iter_mut().flat_map(|debt| &mut debt.next).for_each(&future);
         self.alarms.iter_mut().for_each(|alarm| future(&mut alarm.next));
         self.pushed.iter_mut().flat_map(|pushed| &mut pushed.hinted).for_each(&future);
@@ -368,6 +378,9 @@ pub struct Generation {
     pub not_before: i64,
     /// UNIX seconds.
     pub not_after: i64,
+    /// The leaf's common name; nothing where an earlier version wrote it, or there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub common_name: Option<Box<str>>,
     /// Names in the leaf.
     pub names: Box<[Box<str>]>,
     /// SHA-256 of each intermediate, the leaf's issuer first; nothing where an earlier version wrote it.
@@ -427,6 +440,14 @@ pub struct Debt {
     /// When the last try ended, UNIX seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<i64>,
+}
+
+impl Debt {
+    /// Due at once.
+    pub(crate) fn new(hook: Arc<str>, event: HookEvent, now: Now) -> Debt {
+        let (since, next) = (now.unix(), Some(now.time));
+        Debt { hook, event, since, tries: 0, next, started: false, outcome: None, ended: None }
+    }
 }
 
 /// Trouble on this machine, retried automatically.

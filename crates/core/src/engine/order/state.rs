@@ -8,6 +8,7 @@ use crate::engine::order::bundle::Bundle;
 use crate::engine::order::lifetime::next_warning;
 use crate::engine::order::phase::{Phase, Standing};
 use crate::engine::order::record::OrderRecord;
+use crate::engine::reissue::prepare::Reissuing;
 use crate::engine::tally::{Counted, Tally};
 use crate::engine::time::{Now, Time};
 
@@ -35,6 +36,10 @@ pub(crate) enum Work {
     Sweep,
     /// Ask whether it is served.
     Probe,
+    /// Read the request for a re-issue.
+    ReadRequest,
+    /// Look for the proof that a re-issue needs.
+    Survey,
 }
 
 /// What the last call about an order brought, for commands waiting for it.
@@ -119,6 +124,7 @@ pub(crate) struct OrderState {
     /// This process does not act on it.
     pub(crate) quiet: bool,
     pub(crate) tally: Tally,
+    pub(crate) reissuing: Option<Box<Reissuing>>,
 }
 
 impl OrderState {
@@ -144,7 +150,7 @@ impl OrderState {
             return stage;
         }
         // While it waits for a window, what is installed is looked after.
-        [stage, self.upkeep()].into_iter().flatten().min_by_key(|(at, _)| *at)
+        [stage, self.upkeep(), self.reissue_work()].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 
     /// What is owed to the installed certificate.

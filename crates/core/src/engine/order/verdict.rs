@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::api::{Product, Untrusted};
-use crate::cert::{Certificate, Expectation, Fingerprint, KeyExpectation, Severity, Verdict};
+use crate::cert::{Certificate, Expectation, Fingerprint, KeyExpectation, PublicKey, Severity, Verdict};
 use crate::config::{FileKind, KeySource};
 use crate::engine::install::{Inspection, InstalledFile, Material};
 use crate::engine::note::{Level, NoteKind};
@@ -15,6 +15,7 @@ use crate::engine::order::phase::{Phase, Trigger};
 use crate::engine::order::record::Generation;
 use crate::engine::order::unread::unread;
 use crate::engine::order::{Order, contents};
+use crate::engine::reissue::gate;
 use crate::engine::time::rfc3339;
 use crate::{cert, config};
 
@@ -33,6 +34,7 @@ impl Order<'_> {
             not_before: installed.not_before,
             not_after: installed.not_after,
         });
+        let request = gate::open_request(&self.state.record);
         let covered = self.promised(found_leaf(inspection), on_record);
         let verdict = catch_unwind(AssertUnwindSafe(|| {
             let on_disk = found_leaf(inspection).map(|leaf| cert::Installed {
@@ -42,11 +44,14 @@ impl Order<'_> {
             });
             cert::judge(
                 &bundle,
-                &expectation(entry, inspection, installed.or(on_disk), &covered),
+                &expectation(entry, inspection, installed.or(on_disk), &covered, request.as_ref()),
                 self.now.unix(),
             )
         }));
-        let Ok(verdict) = verdict else { return self.stop_after_bug("verifying the certificate") };
+        let Ok(mut verdict) = verdict else { return self.stop_after_bug("verifying the certificate") };
+        if let Some(leaf) = &verdict.leaf {
+            verdict.findings.extend(gate::findings(&self.state.record, leaf));
+        }
         let overridden =
             verdict.leaf.as_ref().is_some_and(|leaf| self.state.record.accepted == Some(leaf.fingerprint()));
         match &verdict.leaf {
@@ -230,6 +235,7 @@ impl Order<'_> {
         state.record.lost = None;
         state.record.warned = 0;
         self.revocation_answered(false);
+        self.reissue_over();
         self.drop_bundle();
         self.change_phase(Trigger::InPlace, None);
         self.set_due();
@@ -243,10 +249,15 @@ fn expectation<'a>(
     inspection: &'a Inspection,
     installed: Option<cert::Installed>,
     covered: &'a [Box<str>],
+    request: Option<&'a PublicKey>,
 ) -> Expectation<'a> {
     let key = match (&entry.key, &inspection.csr) {
         (KeySource::None, _) => KeyExpectation::None,
         (KeySource::Keys(_), _) => KeyExpectation::Candidates(&inspection.keys),
+        // The certificate of a re-issue that is open has its request's key.
+        (KeySource::Csr(_) | KeySource::Request(_), _) if request.is_some() => {
+            KeyExpectation::Csr(request.ok_or_else(String::new))
+        }
         (KeySource::Csr(_) | KeySource::Request(_), Some(csr)) => {
             KeyExpectation::Csr(csr.as_ref().map_err(Clone::clone))
         }

@@ -9,7 +9,7 @@ use crate::cert::{Csr, SanName};
 /// The request's names, its common name among them, are installed ones and hold the installed common name. What else is
 /// installed need not be in it: of a single name the vendor adds the `www.` or the bare name itself; of a multi-domain order
 /// all names are sent beside the request, because what is left out is lost.
-pub fn compare(
+pub(crate) fn compare(
     csr: &Csr,
     common_name: Option<&str>,
     installed: &[Box<str>],

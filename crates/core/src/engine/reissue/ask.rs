@@ -1,0 +1,245 @@
+//! The one call, in the same turn of the account as the poll that looked first.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::api::code::{Class, Row, is_error};
+use crate::api::{ReplaceSsl, Reply, Request};
+use crate::cert::{self, Fingerprint};
+use crate::engine::account::Accounts;
+use crate::engine::account::gate::SideCall;
+use crate::engine::id::OrderId;
+use crate::engine::note::{Level, NoteKind};
+use crate::engine::order::Order;
+use crate::engine::reissue::plan::Plan;
+use crate::engine::reissue::record::{Stage, UsedToken};
+use crate::engine::time::Time;
+use crate::engine::wording::{described, refusal};
+
+const DAY: i64 = 24 * 3600;
+
+impl Accounts<'_> {
+    /// A poll has just shown that the vendor has what is installed: the next call of the account is the re-issue.
+    pub(crate) fn ask_after_look(&mut self, gate: usize, id: OrderId) {
+        let looked = self.gates[gate].record.called;
+        if self.order(id).looks_first() {
+            self.gates[gate].side_calls.push_front(SideCall::reissue(id, looked));
+        }
+    }
+
+    /// The turn has come: saves the intent and says what is sent, unless something speaks against it by now.
+    pub(crate) fn intend_reissue(
+        &mut self,
+        gate: usize,
+        id: OrderId,
+        looked: Option<Time>,
+    ) -> Option<Request> {
+        if self.orders.state(id).removed
+            || self.orders.state(id).gate != gate
+            || !self.order(id).looks_first()
+        {
+            return None;
+        }
+        if self.gates[gate].record.called != looked {
+            self.order(id).hold_reissue("another call came after the poll that looked first".into());
+            return None;
+        }
+        let replace = self.order(id).intend_reissue()?;
+        let unix = self.now.unix();
+        let sent = &mut self.gates[gate].record.reissues.sent;
+        sent.retain(|at| *at > unix - DAY);
+        sent.push(unix);
+        self.touch_gate(gate);
+        Some(Request::replace_ssl(&replace))
+    }
+
+    /// The vendor certainly saw nothing of it.
+    pub(crate) fn reissue_unsent(&mut self, gate: usize, id: OrderId, why: &str) {
+        if self.orders.state(id).removed {
+            // On record it is intended, and reads as unclear.
+            return;
+        }
+        self.gates[gate].record.reissues.sent.pop();
+        self.touch_gate(gate);
+        self.order(id).reissue_unsent(why);
+        self.outbox.save_first();
+    }
+
+    /// It was sent, and no answer was understood.
+    pub(crate) fn reissue_unclear(&mut self, gate: usize, id: OrderId, code: Option<i32>, why: &str) {
+        if self.orders.state(id).removed {
+            // On record it is intended, and reads as unclear.
+            return;
+        }
+        self.gates[gate].record.reissues.in_vain += 1;
+        self.touch_gate(gate);
+        self.order(id).reissue_unclear(code, why);
+        self.outbox.save_first();
+    }
+
+    pub(crate) fn reissue_answered(&mut self, gate: usize, id: OrderId, row: Row, reply: &Reply) {
+        if self.orders.state(id).removed {
+            // On record it is intended, and reads as unclear.
+            return;
+        }
+        if !is_error(reply.code) {
+            self.gates[gate].record.reissues.in_vain = 0;
+            self.touch_gate(gate);
+            self.order(id).reissue_taken(reply);
+            return self.outbox.save_first();
+        }
+        match row.class {
+            // They say nothing of how far the vendor got.
+            Class::Transient | Class::Unknown => {
+                self.reissue_unclear(gate, id, Some(reply.code), &described(row, reply));
+            }
+            Class::Ready
+            | Class::Available
+            | Class::Waiting
+            | Class::WaitingSlowly
+            | Class::AccountClosed
+            | Class::AccountPaused
+            | Class::EndpointRefused
+            | Class::Ours
+            | Class::Permission
+            | Class::Rejected
+            | Class::Revoked
+            | Class::Done
+            | Class::Report => {
+                self.gates[gate].record.reissues.in_vain += 1;
+                self.touch_gate(gate);
+                self.order(id).reissue_refused(reply.code, &refusal("the vendor says", row, reply));
+                self.outbox.save_first();
+            }
+        }
+    }
+
+    /// What polls have shown of a re-issue that was unclear ends the row of those in vain.
+    pub(crate) fn reissue_cleared(&mut self, gate: usize) {
+        if self.gates[gate].record.reissues.in_vain > 0 {
+            self.gates[gate].record.reissues.in_vain = 0;
+            self.touch_gate(gate);
+        }
+    }
+
+    /// The operator knows why re-issues were in vain: `resume --reissues`.
+    pub(crate) fn resume_reissues(&mut self, token: crate::engine::id::Token, account: Option<&str>) {
+        let gates: Vec<usize> = match account {
+            Some(name) => self.gate_of(name).filter(|gate| !self.gates[*gate].removed).into_iter().collect(),
+            None => (0..self.gates.len()).filter(|gate| !self.gates[*gate].removed).collect(),
+        };
+        let mut names = Vec::new();
+        for gate in gates {
+            if self.gates[gate].record.reissues.is_stopped() {
+                names.push(self.gates[gate].name.to_string());
+                let text =
+                    format!("account {}: re-issues go on at the operator's word", self.gates[gate].name);
+                self.note_account(Level::Info, NoteKind::Resumed, gate, text);
+            }
+            self.reissue_cleared(gate);
+        }
+        self.outbox.save_first();
+        let text = match names.is_empty() {
+            true => "no account's re-issues were stopped".to_owned(),
+            false => format!("re-issues go on: account {}", names.join(", ")),
+        };
+        self.outbox.reply(token, true, &text);
+    }
+}
+
+impl Order<'_> {
+    pub(crate) fn looks_first(&self) -> bool {
+        self.state.record.reissue.as_ref().is_some_and(|known| known.looks_first())
+    }
+
+    /// All is ready, and nothing goes out: why.
+    pub(crate) fn hold_reissue(&mut self, why: String) {
+        let Some(known) = self.state.record.reissue.as_deref_mut() else { return };
+        if known.held.as_deref() == Some(&*why) {
+            return;
+        }
+        known.held = Some(why.as_str().into());
+        self.note(Level::Warn, NoteKind::Reissue, format!("the re-issue was not sent: {why}"));
+        self.touch();
+    }
+
+    /// From here on, no answer means an unknown outcome.
+    fn intend_reissue(&mut self) -> Option<ReplaceSsl> {
+        let known = self.state.record.reissue.as_deref()?.clone();
+        let der = STANDARD.decode(&*known.csr).ok()?;
+        let csr = cert::csr::read(&der).ok()?;
+        let plan = Plan::new(self.entry(), &self.state.record, &csr, known);
+        let again = plan.reissue.again;
+        let why = self.facts(Some(&plan.token), plan.wrong_names.as_deref(), again).first();
+        if let Some(why) = why {
+            self.hold_reissue(why);
+            return None;
+        }
+        let unix = self.now.unix();
+        self.state
+            .record
+            .tokens
+            .push(UsedToken { csr: Fingerprint::of(&der), unique: plan.reissue.unique.clone() });
+        if let Some(known) = self.state.record.reissue.as_deref_mut() {
+            known.enter(Stage::Intended, unix);
+            known.sent = Some(unix);
+        }
+        let text = "the vendor is asked for a re-issue".to_owned();
+        self.note(Level::Info, NoteKind::Reissue, text);
+        self.touch();
+        Some(plan.replace_ssl())
+    }
+
+    fn reissue_unsent(&mut self, why: &str) {
+        let unix = self.now.unix();
+        self.state.record.tokens.pop();
+        if let Some(known) = self.state.record.reissue.as_deref_mut() {
+            known.enter(Stage::Preparing, unix);
+            known.sent = None;
+        }
+        self.hold_reissue(why.to_owned());
+        self.set_due();
+    }
+
+    fn reissue_unclear(&mut self, code: Option<i32>, why: &str) {
+        self.reissue_said(Stage::Unclear, code, why);
+        let name = self.state.name.clone();
+        let text = format!(
+            "it is unclear whether the re-issue was made: {why}; it is not repeated; the polls show what became of it: \
+             `certcollectd explain {name}`"
+        );
+        self.note(Level::Error, NoteKind::ReissueUnclear, text);
+    }
+
+    fn reissue_taken(&mut self, reply: &Reply) {
+        let now = self.now.time;
+        if let Some(known) = self.state.record.reissue.as_deref_mut() {
+            known.certificate =
+                reply.certificate_id.as_deref().map(|id| crate::api::Untrusted::new(id).to_string().into());
+        }
+        self.state.record.reissue_since.get_or_insert(now);
+        self.reissue_said(Stage::Open, Some(reply.code), "the vendor took it");
+        let text = format!("the vendor took the re-issue; {}", self.next_poll());
+        self.note(Level::Info, NoteKind::Reissue, text);
+    }
+
+    pub(crate) fn reissue_refused(&mut self, code: i32, why: &str) {
+        self.reissue_said(Stage::Refused, Some(code), why);
+        let name = self.state.name.clone();
+        let text = format!(
+            "the re-issue was refused: {why}; what is installed stays; once that is mended: `certcollectd reissue {name} --again`"
+        );
+        self.note(Level::Error, NoteKind::ReissueRefused, text);
+    }
+
+    fn reissue_said(&mut self, stage: Stage, code: Option<i32>, said: &str) {
+        let unix = self.now.unix();
+        if let Some(known) = self.state.record.reissue.as_deref_mut() {
+            known.enter(stage, unix);
+            known.code = code;
+            known.said = Some(said.into());
+        }
+        self.set_due();
+        self.touch();
+    }
+}

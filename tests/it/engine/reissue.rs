@@ -1,0 +1,492 @@
+//! Re-issues that are asked for here: proven first, sent once, never repeated.
+
+use certcollectd_core::api::Endpoint;
+use certcollectd_core::cert::{self, KeyCandidate};
+use certcollectd_core::config::{CsrSource, Dcv, HookEvent, KeySource, Reissue};
+use certcollectd_core::engine::command::{CommandReply, ReissueCommand};
+use certcollectd_core::engine::id::Token;
+use certcollectd_core::engine::proof::{NameSeen, Survey};
+use rcgen::CertificateParams;
+
+use super::*;
+
+const NAMES: &[&str] = &["www.example.com"];
+const REPLACE: &str = "AutoReplaceSSL www";
+
+/// A guarded order with a certificate of 90 days, 80 of which are over, and a request for the same key.
+struct Case {
+    world: World,
+    key: KeyPair,
+}
+
+fn leaf(key: &KeyPair, names: &[&str], from_days: i64, days: i64) -> Say {
+    let from = START + from_days * 86_400;
+    Say::Body(200, certs::issued(&certs::leaf(key, names, from, from + days * 86_400)))
+}
+
+fn request(key: &KeyPair, names: &[&str]) -> Vec<u8> {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names.clone()).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, names[0].as_str());
+    params.serialize_request(key).unwrap().der().to_vec()
+}
+
+impl Case {
+    fn new() -> Case {
+        Case::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut certcollectd_core::config::Config)) -> Case {
+        let mut config = world::config(&["www"]);
+        let mut dns = (*world::hook("dns")).clone();
+        dns.on = vec![HookEvent::DcvPublish, HookEvent::DcvRemove];
+        config.hooks.push(dns.into());
+        config.orders[0].csr_file = Some("/www.csr".into());
+        world::change(&mut config.orders[0], |settings| {
+            settings.reissue =
+                Some(Reissue { csr: CsrSource::File, dcv: Some(Dcv::Cname), dcv_hook: Some("dns".into()) });
+        });
+        change(&mut config);
+        let key = KeyPair::generate().unwrap();
+        let mut world = World::new(config);
+        world.say("www", [leaf(&key, NAMES, -80, 90)]);
+        world.pass(SECOND);
+        assert_eq!(world.phase("www"), "guarding", "{:#?}", world.notes);
+        world.requests.insert("www".into(), Ok(request(&key, NAMES)));
+        world.say(REPLACE, [Say::text("errorCode=0&certificateID=77")]);
+        Case { world, key }
+    }
+
+    fn reissue(&mut self) -> Token {
+        self.reissue_with(|_| {})
+    }
+
+    fn reissue_with(&mut self, change: impl FnOnce(&mut ReissueCommand)) -> Token {
+        let mut command = ReissueCommand {
+            order: "www".into(),
+            csr: None,
+            dcv: None,
+            unique: None,
+            dry_run: false,
+            again: false,
+            parameters: Vec::new(),
+        };
+        change(&mut command);
+        self.world.command(Command::Reissue(Box::new(command)))
+    }
+
+    /// Calls of AutoReplaceSSL that went out.
+    fn sent(&self) -> usize {
+        self.world.side_calls.iter().filter(|call| call.number == REPLACE).count()
+    }
+
+    fn stage(&self) -> String {
+        self.world.record("www")["reissue"]["stage"].as_str().unwrap_or("none").to_owned()
+    }
+
+    fn reply(&self, token: Token) -> &CommandReply {
+        self.world.reply(token)
+    }
+
+    fn ran(&self, event: HookEvent) -> usize {
+        self.world.ran.iter().filter(|ran| ran.event == event).count()
+    }
+
+    /// Nothing was sent, for this reason.
+    fn stops(&mut self, token: Token, why: &str) {
+        let reply = self.reply(token);
+        assert!(!reply.ok && reply.text.contains(why), "{}", reply.text);
+        assert!(!reply.waits_for_proof(), "{reply:?}");
+        assert_eq!(self.sent(), 0);
+    }
+}
+
+fn missing() -> Survey {
+    let lacks = Some("there is no such record".to_owned());
+    Survey { names: vec![NameSeen { name: "www.example.com".into(), lacks, caa: None }] }
+}
+
+fn seen() -> Survey {
+    Survey { names: vec![NameSeen { name: "www.example.com".into(), lacks: None, caa: None }] }
+}
+
+#[test]
+fn it_is_proven_then_looked_at_then_asked_for_once_and_installed() {
+    let mut case = Case::new();
+    let polls = case.world.calls.len();
+    let token = case.reissue();
+    case.world.pass(20 * SECOND);
+    assert!(case.reply(token).ok, "{}", case.reply(token).text);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "open"));
+    assert_eq!(case.ran(HookEvent::DcvPublish), 1);
+    assert_eq!(case.world.surveyed.len(), 1);
+    assert_eq!(case.world.calls.len(), polls + 1, "one poll looked first");
+    let request = case.world.request.clone().unwrap();
+    assert_eq!(request.endpoint, Endpoint::ReplaceSsl);
+    let unique = request.fields.iter().find(|(name, _)| name == "uniqueValue").unwrap().1.clone();
+    assert!(unique.len() == 20 && unique.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{unique}");
+
+    // While the vendor is at work, it is polled like an order that waits.
+    case.world.say("www", [Say::text("errorCode=0")]);
+    case.world.pass(10 * HOUR);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "open"));
+    assert!(case.world.calls.len() >= polls + 3, "{}", case.world.calls.len());
+    assert_eq!(case.world.phase("www"), "guarding");
+    let before = case.world.seen("www");
+    case.world.say("www", [leaf(&case.key, NAMES, 0, 90)]);
+    case.world.pass(DAY);
+    assert_ne!(case.world.seen("www"), before);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "closed"));
+    assert_eq!(case.ran(HookEvent::DcvRemove), 1, "the record goes once its certificate is in place");
+}
+
+#[test]
+fn without_its_proof_nothing_is_sent_and_a_person_is_told_what_to_publish() {
+    let mut case = Case::with(|config| {
+        world::change(&mut config.orders[0], |settings| settings.reissue.as_mut().unwrap().dcv_hook = None);
+    });
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    let token = case.reissue();
+    let reply = case.reply(token);
+    assert!(!reply.ok && reply.waits_for_proof(), "{reply:?}");
+    assert!(reply.text.contains("_") && reply.text.contains(".www.example.com. CNAME "), "{}", reply.text);
+    case.world.pass(HOUR);
+    assert_eq!((case.sent(), case.stage().as_str()), (0, "preparing"));
+    let looks = case.world.surveyed.len();
+    assert!((15..25).contains(&looks), "5 s doubling to 5 min within an hour: {looks}");
+    // The same command looks at once, and what is seen lets the request go out.
+    case.world.surveys.insert("www".into(), vec![seen()]);
+    let token = case.reissue();
+    case.world.pass(20 * SECOND);
+    assert_eq!(case.world.surveyed.len(), looks + 1);
+    assert!(case.reply(token).ok, "{}", case.reply(token).text);
+    assert_eq!(case.sent(), 1);
+}
+
+#[test]
+fn it_goes_on_by_itself_over_a_restart_with_the_same_request() {
+    let mut case = Case::new();
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    case.reissue();
+    let before = case.world.record("www")["reissue"].clone();
+    case.world.restart();
+    case.world.requests.insert("www".into(), Err("it must not be read again".into()));
+    case.world.surveys.insert("www".into(), vec![seen()]);
+    case.world.pass(HOUR);
+    assert_eq!(case.sent(), 1);
+    let after = case.world.record("www")["reissue"].clone();
+    assert_eq!([&before["csr"], &before["unique"]], [&after["csr"], &after["unique"]]);
+}
+
+#[test]
+fn a_day_without_proof_needs_a_person() {
+    let mut case = Case::new();
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    case.reissue();
+    case.world.pass(DAY + HOUR);
+    let record = case.world.record("www");
+    let alarms = record["alarms"].to_string();
+    assert!(alarms.contains("reissue-unproven"), "{alarms}");
+    assert_eq!((case.sent(), case.stage().as_str()), (0, "preparing"));
+}
+
+#[test]
+fn nothing_goes_out_unless_a_poll_shows_what_is_installed() {
+    let new = KeyPair::generate().unwrap();
+    for (says, held) in [
+        (Say::text("errorCode=0"), "under way"),
+        (Say::text("errorCode=-22&errorMessage=x"), "under way"),
+        (Say::text("errorCode=-26&errorMessage=x"), "under way"),
+        (Say::text("errorCode=-14&errorMessage=x"), ""),
+        (Say::Fail(world::silence()), ""),
+        (Say::Body(503, b"busy".to_vec()), ""),
+        (leaf(&new, NAMES, 0, 90), ""),
+    ] {
+        let mut case = Case::new();
+        case.world.say("www", [says.clone()]);
+        let token = case.reissue();
+        case.world.pass(5 * DAY);
+        assert_eq!(case.sent(), 0, "{says:?}");
+        let reply = case.reply(token);
+        assert!(
+            !reply.ok && reply.text.contains("nothing was sent") && reply.text.contains(held),
+            "{}",
+            reply.text
+        );
+    }
+}
+
+#[test]
+fn an_answer_that_is_not_understood_is_unclear_and_never_asked_again() {
+    for says in [
+        Say::Fail(world::silence()),
+        Say::Fail(Failure::Broken("the connection was closed".into())),
+        Say::Body(503, b"busy".to_vec()),
+        Say::Body(429, b"".to_vec()),
+        Say::Body(302, b"".to_vec()),
+        Say::text("<html>"),
+        Say::text(""),
+        Say::text("errorCode=-14&errorMessage=An unknown error"),
+        Say::text("errorCode=-777&errorMessage=x"),
+    ] {
+        let mut case = Case::new();
+        case.world.say(REPLACE, [says.clone()]);
+        let token = case.reissue();
+        case.world.pass(10 * DAY);
+        assert_eq!((case.sent(), case.stage().as_str()), (1, "unclear"), "{says:?}");
+        assert!(!case.reply(token).ok, "{says:?}");
+        let token = case.reissue();
+        assert!(case.reply(token).text.contains("--again"), "{}", case.reply(token).text);
+        case.world.pass(DAY);
+        assert_eq!(case.sent(), 1, "{says:?}");
+    }
+}
+
+#[test]
+fn polls_show_that_an_unclear_one_was_made() {
+    let mut case = Case::new();
+    case.world.say(REPLACE, [Say::Fail(world::silence())]);
+    case.reissue();
+    case.world.pass(HOUR);
+    assert_eq!(case.stage(), "unclear");
+    case.world.say("www", [Say::text("errorCode=0")]);
+    case.world.pass(DAY);
+    assert_eq!(case.stage(), "open");
+    assert_eq!(case.world.account_row("main")["reissues"]["in_vain"], serde_json::Value::Null);
+    case.world.say("www", [leaf(&case.key, NAMES, 0, 90)]);
+    case.world.pass(DAY);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "closed"));
+}
+
+#[test]
+fn the_operators_word_asks_once_more_with_another_token() {
+    let mut case = Case::new();
+    case.world.say(REPLACE, [Say::Fail(world::silence()), Say::text("errorCode=0")]);
+    case.reissue();
+    case.world.pass(DAY);
+    let first = case.world.record("www")["reissue"]["unique"].clone();
+    let token = case.reissue_with(|command| command.again = true);
+    case.world.pass(HOUR);
+    assert!(case.reply(token).ok, "{}", case.reply(token).text);
+    assert_eq!((case.sent(), case.stage().as_str()), (2, "open"));
+    assert_ne!(case.world.record("www")["reissue"]["unique"], first, "a token is good for one call");
+}
+
+#[test]
+fn a_refusal_is_told_and_not_repeated() {
+    for code in [-10, -15, -26, -40] {
+        let mut case = Case::new();
+        case.world.say(REPLACE, [Say::text(&format!("errorCode={code}&errorMessage=no"))]);
+        let token = case.reissue();
+        case.world.pass(3 * DAY);
+        assert_eq!((case.sent(), case.stage().as_str()), (1, "refused"), "{code}");
+        assert!(case.reply(token).text.contains("refused"), "{}", case.reply(token).text);
+        assert_eq!(case.world.record("www")["reissue"]["code"], code);
+    }
+}
+
+#[test]
+fn a_refused_login_closes_the_account() {
+    let mut case = Case::new();
+    case.world.say(REPLACE, [Say::text("errorCode=-16&errorMessage=no")]);
+    case.reissue();
+    case.world.pass(HOUR);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "refused"));
+    assert!(case.world.account_row("main")["closed"].is_object());
+}
+
+#[test]
+fn an_intent_without_its_answer_is_unclear_after_a_restart() {
+    let mut case = Case::new();
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    case.reissue();
+    case.world.surveys.insert("www".into(), vec![seen()]);
+    case.reissue();
+    // To the moment at which the call goes out, whose answer nobody hears.
+    let mut intents = 0;
+    while intents == 0 {
+        let wake = case.world.engine.next_wake().unwrap();
+        case.world.now = Now {
+            wall: case.world.now.wall + (wake.0 - case.world.now.time.0).max(0),
+            time: wake.max(case.world.now.time),
+        };
+        for effect in case.world.engine.handle(Event::Woke, case.world.now) {
+            match effect {
+                Effect::Save(changes) => case.world.save(&changes),
+                Effect::Call(call) if call.request.endpoint == Endpoint::ReplaceSsl => intents += 1,
+                other => {
+                    if let Some(event) = case.world.one(other) {
+                        case.world.handle(event);
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(case.stage(), "intended", "saved before the call");
+    let before = case.sent();
+    case.world.restart();
+    case.world.pass(5 * DAY);
+    assert_eq!((case.sent(), case.stage().as_str()), (before, "unclear"));
+}
+
+#[test]
+fn what_cannot_be_saved_is_not_sent() {
+    let mut case = Case::new();
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    case.reissue();
+    case.world.surveys.insert("www".into(), vec![seen()]);
+    case.world.failing_saves = 50;
+    case.world.pass(HOUR);
+    assert_eq!(case.sent(), 0);
+    assert_ne!(case.stage(), "unclear");
+    case.world.failing_saves = 0;
+    case.world.pass(DAY);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "open"));
+}
+
+#[test]
+fn each_rule_stops_it() {
+    let mut case = Case::new();
+    case.world.requests.insert("www".into(), Ok(request(&case.key, &["shop.example.org"])));
+    let token = case.reissue();
+    case.stops(token, "shop.example.org");
+
+    let mut case = Case::with(|config| {
+        world::change(&mut config.orders[0], |settings| {
+            settings.product = certcollectd_core::api::Product::Mark
+        });
+    });
+    let token = case.reissue_with(|command| command.dcv = Some(Dcv::Reuse));
+    let reply = case.reply(token);
+    assert!(!reply.ok && reply.text.contains("product mark"), "{}", reply.text);
+
+    let mut case = Case::new();
+    case.world.pass(Duration::ZERO);
+    case.world.say("www", [leaf(&case.key, NAMES, 0, 90)]);
+    case.world.pass(12 * HOUR);
+    case.world.command(Command::Poll("www".into()));
+    let token = case.reissue();
+    case.stops(token, "younger than 24 hours");
+
+    let mut case = Case::with(|config| config.reissues.per_day = 0);
+    let token = case.reissue();
+    case.stops(token, "per_day");
+
+    let mut case = Case::new();
+    case.world.say("www", [Say::text("errorCode=-16&errorMessage=no")]);
+    let token = case.reissue();
+    case.world.pass(HOUR);
+    case.stops(token, "closed");
+    let token = case.reissue();
+    case.stops(token, "closed");
+
+    let mut case = Case::new();
+    case.world.say("www", [leaf(&case.key, NAMES, -80, 400)]);
+    case.world.command(Command::Poll("www".into()));
+    case.world.pass(HOUR);
+    let token = case.reissue();
+    case.stops(token, "fewer than 7");
+}
+
+#[test]
+fn a_key_that_is_no_candidate_is_found_before_anything_is_sent() {
+    let mut case = Case::with(|config| {
+        config.orders[0].key = KeySource::Keys(Box::new(["/www.key".into()]));
+    });
+    let candidate = |key: &KeyPair| KeyCandidate {
+        label: "/www.key".into(),
+        key: cert::key::from_private_key_pem(key.serialize_pem().as_bytes())
+            .map_err(|error| error.to_string()),
+    };
+    let other = KeyPair::generate().unwrap();
+    case.world.keys.insert("www".into(), vec![candidate(&other)]);
+    let token = case.reissue();
+    case.stops(token, "none of the keys in key_file");
+    case.world.keys.insert("www".into(), vec![candidate(&case.key)]);
+    let token = case.reissue();
+    case.world.pass(HOUR);
+    assert!(case.reply(token).ok, "{}", case.reply(token).text);
+}
+
+#[test]
+fn two_in_vain_stop_the_account_until_the_operators_word() {
+    let mut case = Case::with(|config| {
+        let mut other = config.orders[0].clone();
+        other.name = "b".into();
+        other.handle = certcollectd_core::api::OrderRef::OrderNumber("b".into());
+        config.orders.push(other);
+    });
+    case.world.say(REPLACE, [Say::text("errorCode=-15&errorMessage=no")]);
+    for again in [false, true] {
+        case.reissue_with(|command| command.again = again);
+        case.world.pass(DAY);
+    }
+    assert_eq!(case.sent(), 2);
+    let token = case.reissue_with(|command| command.again = true);
+    assert!(case.reply(token).text.contains("resume --reissues"), "{}", case.reply(token).text);
+    case.world.restart();
+    let token = case.reissue_with(|command| command.again = true);
+    assert!(
+        case.reply(token).text.contains("resume --reissues"),
+        "over restarts: {}",
+        case.reply(token).text
+    );
+    let token = case.world.command(Command::ResumeReissues(None));
+    assert!(case.reply(token).ok);
+    case.world.say(REPLACE, [Say::text("errorCode=0")]);
+    let token = case.reissue_with(|command| command.again = true);
+    case.world.pass(HOUR);
+    assert!(case.reply(token).ok, "{}", case.reply(token).text);
+}
+
+#[test]
+fn what_comes_back_must_be_what_was_asked_for() {
+    let other = KeyPair::generate().unwrap();
+    let check = |says: fn(&KeyPair, &KeyPair) -> Say, why: &str| {
+        let mut case = Case::new();
+        case.reissue();
+        case.world.pass(HOUR);
+        assert_eq!(case.stage(), "open");
+        let before = case.world.seen("www");
+        case.world.say("www", [says(&case.key, &other)]);
+        case.world.pass(DAY);
+        assert_eq!(case.world.phase("www"), "quarantined", "{why}");
+        assert_eq!(case.world.seen("www"), before);
+        let reason = case.world.record("www")["reason"].to_string();
+        assert!(reason.contains(why), "{reason}");
+    };
+    check(|_, other| leaf(other, NAMES, 0, 90), "not that of the re-issue");
+    check(|key, _| leaf(key, &["shop.example.org"], 0, 90), "does not cover www.example.com");
+    check(|key, _| leaf(key, NAMES, 0, 10), "no later than the installed one");
+}
+
+#[test]
+fn a_dry_run_shows_everything_and_changes_nothing() {
+    let mut case = Case::new();
+    let rows = case.world.rows.orders["www"].1.clone();
+    let token = case.reissue_with(|command| command.dry_run = true);
+    let reply = case.reply(token).clone();
+    assert!(reply.ok, "{}", reply.text);
+    for part in ["orderNumber", "uniqueValue", "CNAME", "days later", "younger than 24 hours"] {
+        assert!(reply.text.contains(part), "{part}: {}", reply.text);
+    }
+    assert!(!reply.text.contains("login\n") && !reply.text.contains("loginPassword"));
+    case.world.pass(HOUR);
+    assert_eq!((case.sent(), case.ran(HookEvent::DcvPublish)), (0, 0));
+    assert_eq!(case.world.rows.orders["www"].1, rows);
+    // What it showed is what is sent.
+    let unique = reply.data["fields"]["uniqueValue"].as_str().unwrap().to_owned();
+    case.reissue();
+    case.world.pass(HOUR);
+    let request = case.world.request.clone().unwrap();
+    assert!(request.fields.iter().any(|(name, value)| name == "uniqueValue" && *value == unique));
+}
+
+#[test]
+fn a_dry_run_says_that_the_proof_is_missing() {
+    let mut case = Case::new();
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    let token = case.reissue_with(|command| command.dry_run = true);
+    assert!(case.reply(token).waits_for_proof(), "{:?}", case.reply(token));
+}
