@@ -14,15 +14,15 @@ use clap::{Args, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand
 use crate::commands::exit::Exit;
 use crate::commands::{
     adopt, bridge, check, complete, doctor, domains, explain, follow, forecast, generate, health, init,
-    order, print, run, smime, status, watch,
+    order, print, reissue, run, smime, status, watch,
 };
 #[cfg(feature = "sandbox")]
 use crate::commands::{demo, sandbox};
 use crate::effects::files::keep_owners_rights;
 use crate::terminal::{self, Colours};
-use certcollectd_core::api::Replace;
-use certcollectd_core::config::Dns;
-use certcollectd_core::engine::command::{self, ReplaceCommand, Target};
+use certcollectd_core::api::{Replace, Request};
+use certcollectd_core::config::{Dcv, Dns};
+use certcollectd_core::engine::command::{self, ReissueCommand, ReplaceCommand, Target};
 
 const CONFIG: &str = "/etc/certcollectd/certcollectd.toml";
 
@@ -91,7 +91,7 @@ enum Command {
     /// Poll an order now, ahead of its interval
     #[command(after_help = "Example: certcollectd poll www")]
     Poll(Named),
-    /// Resume an order that needed attention, or allow one call on a closed or resting account
+    /// Resume an order that needed attention, allow one call on a closed or resting account, or let re-issues go on
     #[command(
         after_help = "Examples: certcollectd resume www\n          certcollectd resume --account main\n\n\
         On a closed account the refused password is not sent again without --same-password. \
@@ -99,7 +99,7 @@ enum Command {
     )]
     Resume {
         /// Name of the order in the configuration
-        #[arg(required_unless_present = "account")]
+        #[arg(required_unless_present_any = ["account", "reissues"])]
         name: Option<String>,
         /// Name of an account in the configuration that is closed, rests or pauses
         #[arg(long, conflicts_with = "name", value_name = "NAME")]
@@ -107,6 +107,9 @@ enum Command {
         /// Send the refused password once more, for instance after the account was unlocked
         #[arg(long, requires = "account", conflicts_with = "name")]
         same_password: bool,
+        /// Let re-issues go on after two in a row that were refused or are unclear; of one account, or of all
+        #[arg(long, conflicts_with_all = ["name", "same_password"])]
+        reissues: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -232,6 +235,37 @@ enum Command {
     /// S/MIME orders: replace a certificate, resend the collection mail
     #[command(subcommand)]
     Smime(Smime),
+    /// Have the certificate of a TLS order issued anew under its number (AutoReplaceSSL): proven first, asked once
+    #[command(
+        after_help = "Examples: certcollectd reissue www --dry-run\n          certcollectd reissue www --csr new.csr --dcv cname\n\n\
+        Exit codes: 0 the vendor took it, or with --dry-run would be sent it now; 1 stopped, refused or unclear: it says which; \
+        2 usage error; 3 being prepared: nothing was sent yet, the proof of control is missing. A call is never repeated."
+    )]
+    Reissue {
+        /// Name of the order in the configuration
+        name: String,
+        /// The certificate request, PEM or DER, - for standard input; else the one of [order.reissue] or csr_file
+        #[arg(long, value_name = "FILE")]
+        csr: Option<PathBuf>,
+        /// How control of the names is proven
+        #[arg(long, value_name = "METHOD", value_parser = dcv())]
+        dcv: Option<Dcv>,
+        /// The unique value of the proof, 1 to 20 letters and digits, never used before; else one is made
+        #[arg(long, value_name = "VALUE", value_parser = unique)]
+        unique: Option<String>,
+        /// Show all that would be sent, what stops it and what DNS shows; send and save nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Ask although it is unclear whether the last one was made, or it was refused
+        #[arg(long)]
+        again: bool,
+        /// Another vendor parameter, passed through unchanged; can be repeated
+        #[arg(long = "param", value_name = "NAME=VALUE", value_parser = reissue_parameter)]
+        parameters: Vec<(String, String)>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Find out what keeps an order from being issued
     #[command(after_help = "Example: certcollectd doctor dcv www")]
     #[command(subcommand)]
@@ -371,6 +405,25 @@ fn resolver(text: &str) -> Result<SocketAddr, &'static str> {
 const OWN: [&str; 7] =
     ["loginName", "loginPassword", "orderNumber", "csr", "signatureHash", "revokeOldOrder", "responseFormat"];
 
+fn dcv() -> impl TypedValueParser<Value = Dcv> {
+    PossibleValuesParser::new(Dcv::WORDS)
+        .map(|word| Dcv::named(&word).expect("only these words are possible"))
+}
+
+fn unique(text: &str) -> Result<String, &'static str> {
+    let fits = (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if fits { Ok(text.to_owned()) } else { Err("1 to 20 letters and digits") }
+}
+
+fn reissue_parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) =
+        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write it as NAME=VALUE")?;
+    if Request::is_own_of_replacement(name) {
+        return Err(format!("{name} is set by certcollectd itself"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 fn parameter(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
     if name.is_empty() {
@@ -438,7 +491,10 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
         Command::Status { name, watch: true, .. } => watch::watch(config, name.as_deref()),
         Command::Status { name, json, .. } => status::status(config, name.as_deref(), json),
         Command::Poll(Named { name, json }) => ask(command::Command::Poll(name), json),
-        Command::Resume { name, account, same_password, json } => {
+        Command::Resume { account, reissues: true, json, .. } => {
+            ask(command::Command::ResumeReissues(account), json)
+        }
+        Command::Resume { name, account, same_password, reissues: false, json } => {
             let command = match (name, account.unwrap_or_default()) {
                 (Some(name), _) => command::Command::Resume(name),
                 (None, account) if same_password => command::Command::ResumeSamePassword(account),
@@ -484,6 +540,10 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
             let replace =
                 Replace { order_number: order, csr: String::new(), signature_hash, revoke_old, parameters };
             smime::replace(config, &csr, ReplaceCommand { account, replace, adopt, again }, json)
+        }
+        Command::Reissue { name, csr, dcv, unique, dry_run, again, parameters, json } => {
+            let command = ReissueCommand { order: name, csr: None, dcv, unique, dry_run, again, parameters };
+            reissue::reissue(config, csr.as_deref(), command, json)
         }
         Command::Smime(Smime::Resend { order, account, json }) => {
             let target = Target::Number { number: order, account };

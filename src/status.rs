@@ -15,6 +15,7 @@ mod nagios;
 pub mod page;
 mod probes;
 mod rehearsal;
+mod reissue;
 mod schema;
 mod screen;
 mod summary;
@@ -47,6 +48,7 @@ pub use forecast::{forecast_json, forecast_text};
 pub use nagios::{Verdict, verdict};
 pub use probes::ProbeStatus;
 pub use rehearsal::RehearsalStatus;
+pub use reissue::ReissueStatus;
 pub use schema::schema;
 pub use screen::Screen;
 pub use summary::{Need, Summary};
@@ -95,6 +97,8 @@ pub struct OrderStatus {
     pub other_name: Option<String>,
     /// Since when a re-issue has been pending, RFC 3339.
     pub reissue_since: Option<String>,
+    /// The last re-issue that was asked for here, or is being prepared.
+    pub reissue: Option<ReissueStatus>,
     /// Last call about it, RFC 3339.
     pub last_poll: Option<String>,
     /// Next scheduled call about it, RFC 3339; nothing while its account is closed.
@@ -335,7 +339,10 @@ impl OrderStatus {
     }
 
     /// `re-issue waits: …`, if one does.
-    fn reissue(&self) -> Option<String> {
+    fn waiting_reissue(&self) -> Option<String> {
+        if let Some(brief) = self.reissue.as_ref().and_then(ReissueStatus::brief) {
+            return Some(brief.to_owned());
+        }
         self.reissue_since.as_ref()?;
         let said = self.vendor.as_ref().map_or("", |vendor| &vendor.text);
         Some(format!("re-issue waits: {said}"))
@@ -429,6 +436,7 @@ impl OrderStatus {
             waits_since: waits_since.map(|since| now.wall_of(since).div_euclid(1000)),
             fqdn: heard.and_then(|heard| heard.details.fqdn.as_ref()).map(ToString::to_string),
             other_name: waits_since.and_then(|_| names::misfit(order, own)).map(ToString::to_string),
+            reissue: ReissueStatus::new(own, now),
             reissue_since: own.reissue_since.map(|since| when(since, now)),
             barred,
             rolled_back: own.rolled_back_from.is_some(),

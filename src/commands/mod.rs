@@ -25,6 +25,7 @@ pub mod order;
 mod order_number;
 mod prepare;
 pub mod print;
+pub mod reissue;
 pub mod run;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

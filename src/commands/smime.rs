@@ -34,12 +34,12 @@ fn complete(mut command: ReplaceCommand, csr: &Path) -> Result<ReplaceCommand, S
             certcollectd_core::api::Untrusted::new(name)
         ));
     }
-    command.replace.csr = request(csr)?;
+    command.replace.csr = certificate_request(csr)?;
     Ok(command)
 }
 
 /// The request in base64 without armour, as it is sent.
-fn request(path: &Path) -> Result<String, String> {
+pub(super) fn certificate_request(path: &Path) -> Result<String, String> {
     let from_file = path.as_os_str() != "-";
     let shown = if from_file { path.display().to_string() } else { "standard input".to_owned() };
     let mut bytes = Vec::new();

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::missing::{self, Missing};
 use super::table::stranger;
 use super::{
-    AccountState, AccountStatus, Announcement, CertificateStatus, HookState, OrderStatus, Status,
-    VendorStatus,
+    AccountState, AccountStatus, Announcement, CertificateStatus, HookState, OrderStatus, ReissueStatus,
+    Status, VendorStatus,
 };
 use certcollectd_core::api::code::Progress;
 use certcollectd_core::api::reply::Details;
@@ -152,6 +152,7 @@ fn standing(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String>
     let mut lines = vec![
         Some(format!("{phase}{because}.")),
         reissue.map(|since| format!("Its re-issue has been pending since {since}.")),
+        order.reissue.as_ref().and_then(ReissueStatus::standing),
         order.fqdn.as_ref().map(|name| format!("At the vendor it is for {name}.")),
         order.vendor.as_ref().map(|VendorStatus { at, text, .. }| {
             format!("The vendor's last answer, of {at}: {}.", text.trim_end_matches('.'))
@@ -245,6 +246,9 @@ fn next(order: &OrderStatus, account: Option<&AccountStatus>) -> Vec<String> {
             "Look at the quarantine in the state directory; `certcollectd accept {name}` installs it anyway."
         )),
         Phase::Waiting | Phase::Collected | Phase::Deploying | Phase::Guarding => {}
+    }
+    if let Some(reissue) = &order.reissue {
+        lines.extend(reissue.next(name));
     }
     if let Some(window) = &order.window {
         lines.push(window.sentence(name));

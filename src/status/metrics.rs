@@ -199,9 +199,19 @@ impl Status {
             let values = all.filter_map(|account| Some((&*account.name, value(account, self)?)));
             Family::each(kind, name, help, "account", values)
         });
+        let stages = self.orders.iter().filter(|_| self.per_order).filter_map(|order| {
+            let stage = order.reissue.as_ref()?.stage;
+            Some((vec![("order", order.name.clone()), ("stage", stage.to_owned())], 1))
+        });
+        let stages = Family::of(
+            Kind::Gauge,
+            "reissue_stage",
+            "How far the order's last re-issue has come, by its label",
+            stages.collect(),
+        );
         let families =
             self.of_the_process().into_iter().chain(self.of_findings()).chain([phases]).chain(of_all_orders);
-        exposition.document(&families.chain(of_orders).chain(of_accounts).collect::<Vec<_>>())
+        exposition.document(&families.chain(of_orders).chain([stages]).chain(of_accounts).collect::<Vec<_>>())
     }
 
     /// What is not in order. No sentence of a finding becomes a label: there is no end to what it may say.

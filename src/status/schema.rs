@@ -4,10 +4,11 @@ use serde_json::{Map, Value, json};
 
 use super::{AccountState, HookState};
 use certcollectd_core::api::Product;
-use certcollectd_core::config::HookEvent;
+use certcollectd_core::config::{Dcv, HookEvent};
 use certcollectd_core::engine::account::record::Cause;
 use certcollectd_core::engine::finding::{FindingKind, Urgency};
 use certcollectd_core::engine::order::phase::Phase;
+use certcollectd_core::engine::reissue::record::Stage;
 
 /// `config/status.schema.json`.
 pub fn schema() -> String {
@@ -64,6 +65,7 @@ fn order() -> Value {
             "The same, if it matches none of the order's domains: the number may be someone else's",
         ),
         ("reissue_since", or_null(time()), "Since when a re-issue has been pending"),
+        ("reissue", or_null(reissue()), "The last re-issue that was asked for here, or is being prepared"),
         ("last_poll", or_null(time()), "Last call about it"),
         ("next_poll", or_null(time()), "Next call about it; null while its account is closed"),
         ("polls", number(), "Calls about it so far"),
@@ -163,6 +165,25 @@ fn rehearsal() -> Value {
         ("ok", or_null(flag()), "Whether every hook worked in it"),
         ("failed", or_null(text()), "Which hook failed in it, and how"),
         ("next", or_null(time()), "The next one by the calendar"),
+    ])
+}
+
+fn reissue() -> Value {
+    object(vec![
+        ("stage", words(&Stage::WORDS), "How far it has come"),
+        ("since", time(), "Since when"),
+        ("sent_at", or_null(time()), "When the vendor was asked; null while nothing was sent"),
+        ("proven", flag(), "Whether the proof of control was seen, or none is needed"),
+        ("dcv", words(&Dcv::WORDS), "How control is proven"),
+        ("unique", text(), "The unique value of the proof"),
+        (
+            "records",
+            list(json!({ "type": "array", "items": text(), "minItems": 2, "maxItems": 2 })),
+            "Name and target of each record that proves control",
+        ),
+        ("held", or_null(text()), "Why nothing was sent yet"),
+        ("code", or_null(json!({ "type": "integer" })), "The vendor's code"),
+        ("said", or_null(text()), "What the vendor answered, or why that is not known"),
     ])
 }
 
