@@ -25,6 +25,7 @@ impl Sim {
                 let result = if fails { HookResult::failed("exit code 1") } else { HookResult::Done };
                 self.world.hook_results.insert(run.hook.name.to_string(), vec![result]);
             }
+            Effect::Survey(run) => self.spoil_survey(&run.name, fails),
             Effect::Probe(run) => {
                 self.world.presents.clear();
                 for (probe, _) in run.probes.iter().filter(|_| fails) {
@@ -74,7 +75,7 @@ impl Sim {
     pub(super) fn chaos(&mut self) {
         let name = *self.dice.pick(&ORDERS);
         let day = usize::try_from((self.world.now.time.0 - 1_000_000) / 86_400_000).unwrap() + 1;
-        match self.dice.below(22) {
+        match self.dice.below(24) {
             0 => self.kill("at random"),
             // A clock that is set and a power cut before that was saved: nobody could know of both.
             1 if self.world.rows.offsets.get(&self.world.boot.to_string())
@@ -174,6 +175,7 @@ impl Sim {
                 self.deaf_until = self.world.now.time + long;
             }
             20 => self.hurry(),
+            21 | 22 => self.want_reissue(name),
             _ => self.edit(name),
         }
     }
@@ -218,7 +220,7 @@ impl Sim {
     }
 
     /// The number that an entry has today, if there is such an entry.
-    fn number_of(&self, name: &str) -> String {
+    pub(super) fn number_of(&self, name: &str) -> String {
         let order = self.world.config.orders.iter().find(|order| &*order.name == name);
         order.map_or_else(|| "nothing".to_owned(), |order| order.handle.text().to_owned())
     }

@@ -9,6 +9,8 @@
 
 /// What goes wrong, and what operators do.
 mod chaos;
+/// Re-issues that operators ask for.
+mod reissues;
 /// The vendor's side.
 mod vendor;
 /// Installations at their time.
@@ -30,7 +32,7 @@ use certcollectd_core::engine::event::{Effect, Event};
 use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::order::phase::Phase;
 use certcollectd_core::engine::time::Time;
-use rcgen::KeyPair;
+use rcgen::{CertificateParams, KeyPair};
 
 use wire::{Distant, Sent, Unheard, Way};
 
@@ -69,9 +71,17 @@ const CALL_GAP: Duration = Duration::from_secs(10);
 /// A certificate for each of so many days from the start on.
 const STOCK: usize = 420;
 
-/// DER certificates by order and day, made once for all seeds.
-fn stock() -> &'static HashMap<&'static str, Vec<Vec<u8>>> {
-    static STOCKED: OnceLock<HashMap<&'static str, Vec<Vec<u8>>>> = OnceLock::new();
+/// What the vendor has for an order.
+struct Stock {
+    /// DER certificates, one for each day.
+    leaves: Vec<Vec<u8>>,
+    /// The request for their key, DER.
+    request: Vec<u8>,
+}
+
+/// By order, made once for all seeds.
+fn stock() -> &'static HashMap<&'static str, Stock> {
+    static STOCKED: OnceLock<HashMap<&'static str, Stock>> = OnceLock::new();
     STOCKED.get_or_init(|| {
         let make = |name: &'static str| {
             let key = KeyPair::generate().unwrap();
@@ -79,7 +89,10 @@ fn stock() -> &'static HashMap<&'static str, Vec<Vec<u8>>> {
             let leaf = |day: i64| {
                 certs::leaf(&key, &[&domain], START + day * 86_400, START + (day + LIFE_DAYS) * 86_400)
             };
-            (name, (0..i64::try_from(STOCK).unwrap()).map(|day| leaf(day - 1)).collect())
+            let leaves = (0..i64::try_from(STOCK).unwrap()).map(|day| leaf(day - 1)).collect();
+            let params = CertificateParams::new(vec![domain.clone()]).unwrap();
+            let request = params.serialize_request(&key).unwrap().der().to_vec();
+            (name, Stock { leaves, request })
         };
         ORDERS.into_iter().map(make).collect()
     })
@@ -143,6 +156,15 @@ struct Sim {
     quiet: bool,
     trace: VecDeque<String>,
     token: u64,
+    /// Looks before their time that a word for a re-issue allows, by number.
+    looks: HashMap<String, u32>,
+    /// Words for a re-issue, and calls for one.
+    reissue_words: u64,
+    reissues: u64,
+    /// Re-issues that the vendor made.
+    reissued: u64,
+    /// Unique values that went out.
+    tokens: HashSet<String>,
 }
 
 enum Begun {
@@ -234,6 +256,11 @@ impl Sim {
             quiet: false,
             trace: VecDeque::new(),
             token: 0,
+            looks: HashMap::new(),
+            reissue_words: 0,
+            reissues: 0,
+            reissued: 0,
+            tokens: HashSet::new(),
         };
         sim.tell(Event::Started);
         sim
@@ -272,6 +299,7 @@ impl Sim {
                     && self.dice.one_in(50)
                 {
                     let number = world::asked(&call.request);
+                    self.count_reissue(&call.request);
                     self.die_calling(&number);
                     return self.kill(&format!("with a call for {number} on its way"));
                 }
@@ -331,6 +359,7 @@ impl Sim {
         let end = self.world.now.time + latency;
         match effect {
             Effect::Call(call) => {
+                self.count_reissue(&call.request);
                 let sent = self.send(&world::asked(&call.request));
                 let (answer, accepted) = self.answer(&sent);
                 let end = match answer {
@@ -340,7 +369,7 @@ impl Sim {
                 let way = self.way(&answer);
                 match way {
                     Way::None => {}
-                    Way::Direct => self.arrive(&sent),
+                    Way::Direct => self.arrive(&sent, true),
                     Way::Unknown => self.lose(sent.clone(), end + self.world.config.calls.settle),
                 }
                 self.pending.push((end, Begun::Call { call, answer, sent, way, accepted }));
@@ -365,6 +394,7 @@ impl Sim {
                 if way == Way::None {
                     // Nothing was sent, so the word for it holds.
                     self.give_back(&sent);
+                    self.uncount_reissue(&call.request);
                 }
                 if way == Way::Direct {
                     self.leave();
@@ -489,17 +519,23 @@ impl Sim {
             installed,
             opened: self.opened,
             forced: self.forced,
+            reissues: self.reissues,
+            reissued: self.reissued,
             hooks: self.world.ran.len() as u64,
         }
     }
 
     fn at_its_end(&self, day: usize) {
         for name in ORDERS {
+            let stage = self.world.record(name)["reissue"]["stage"].as_str().unwrap_or("none").to_owned();
+            let over = !["intended", "unclear", "open"].contains(&&*stage);
+            self.ensure(over, &format!("{name}: its re-issue ends {stage}"));
             let phase = self.world.phase(name);
             self.ensure(phase == "guarding", &format!("{name} ends {phase}: {}", self.world.record(name)));
             let seen = self.world.seen(name);
             let wanted =
-                certcollectd_core::cert::Certificate::from_der(&stock()[name][day.min(STOCK - 1)]).unwrap();
+                certcollectd_core::cert::Certificate::from_der(&stock()[name].leaves[day.min(STOCK - 1)])
+                    .unwrap();
             self.ensure(seen == Some(wanted.serial_hex()), &format!("{name} shows {seen:?}"));
             let last = self.swaps[name].last().expect("it was installed");
             for hook in ["reload", "copy"] {
@@ -548,12 +584,22 @@ fn the_promises_hold_in_every_world() {
             all.installed += one.installed;
             all.opened += one.opened;
             all.forced += one.forced;
+            all.reissues += one.reissues;
+            all.reissued += one.reissued;
             all.hooks += one.hooks;
         }
     });
     println!(
-        "PROOF-FIGURE {seeds} worlds of {days} days: {} calls, {} of them late, {} refused logins, {} kills, {} installations, {} outside a window for a reason, {} hook runs, no promise broken",
-        all.calls, all.late, all.refused, all.kills, all.installed, all.forced, all.hooks
+        "PROOF-FIGURE {seeds} worlds of {days} days: {} calls, {} of them late, {} refused logins, {} kills, {} installations, {} outside a window for a reason, {} re-issues asked for, {} made, {} hook runs, no promise broken",
+        all.calls,
+        all.late,
+        all.refused,
+        all.kills,
+        all.installed,
+        all.forced,
+        all.reissues,
+        all.reissued,
+        all.hooks
     );
     // A world in which nothing happens keeps every promise.
     assert!(
@@ -564,6 +610,8 @@ fn the_promises_hold_in_every_world() {
             && all.installed > 5 * seeds
             && all.opened > seeds
             && all.forced > seeds / 8
+            && all.reissues > seeds / 4
+            && all.reissued > seeds / 8
             && all.hooks > 10 * seeds,
         "{all:?}"
     );
@@ -579,5 +627,7 @@ struct Totals {
     installed: u64,
     opened: u64,
     forced: u64,
+    reissues: u64,
+    reissued: u64,
     hooks: u64,
 }

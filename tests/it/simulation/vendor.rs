@@ -1,9 +1,12 @@
 //! The vendor's side: which calls arrive, whether they are allowed, and what it says.
 
+use std::time::Duration;
+
 use certcollectd_core::api::Failure;
 use certcollectd_core::config::Cadence;
 use certcollectd_core::engine::account::record::CredentialTag;
 
+use super::reissues::REPLACE;
 use super::wire::Sent;
 use super::{At, CALL_GAP, DETAILS, ORDERS, Sim, stock};
 use crate::certs;
@@ -11,7 +14,7 @@ use crate::world::{self, Say};
 
 impl Sim {
     /// The vendor sees a call come in.
-    pub(super) fn arrive(&mut self, sent: &Sent) {
+    pub(super) fn arrive(&mut self, sent: &Sent, is_direct: bool) {
         let number = &sent.number;
         self.note(format!("call for {number}"));
         self.calls += 1;
@@ -27,14 +30,20 @@ impl Sim {
             self.fail("a login after a refusal");
         }
         if let Some(last) = self.last_arrival.insert(number.clone(), now) {
-            let least = if number.starts_with(DETAILS) { Cadence::MAX_INTERVAL } else { Cadence::INTERVAL };
+            let least = match number {
+                number if number.starts_with(DETAILS) => Cadence::MAX_INTERVAL,
+                number if number.starts_with(REPLACE) => Duration::ZERO,
+                _ => Cadence::INTERVAL,
+            };
             let early = now.since(last) < least;
-            if early && !sent.words.early {
+            if early && !sent.words.early && !self.looks_first(number) {
                 self.fail(&format!("{number} was polled after {:?}", now.since(last)));
             }
         }
         if !self.takes(sent) {
             self.refuse(sent);
+        } else if number.starts_with(REPLACE) {
+            self.replace(sent, is_direct);
         }
     }
 
@@ -102,13 +111,16 @@ impl Sim {
             ];
             return self.dice.pick(&answers).clone();
         }
+        if number.starts_with(REPLACE) {
+            return self.words_on_reissue(number);
+        }
         let name = ORDERS.into_iter().find(|name| *name == number).expect("an order");
         match self.orders[name] {
             At::Pending => self
                 .dice
                 .pick(&[Say::text("0\n"), Say::text("errorCode=0"), Say::text("-26\nbeing issued")])
                 .clone(),
-            At::Issued(day) => Say::Body(200, certs::issued(&stock()[name][day])),
+            At::Issued(day) => Say::Body(200, certs::issued(&stock()[name].leaves[day])),
             At::Rejected => Say::text("-20\nrejected"),
             At::Wrong => Say::text("-4\nThe value of the 'orderNumber' argument is invalid!"),
         }

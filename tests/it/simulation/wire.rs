@@ -146,7 +146,7 @@ impl Sim {
                 Distant::Arrives(sent) => {
                     self.late += 1;
                     self.note(format!("late, sent {:?} ago:", self.world.now.time.since(sent.began)));
-                    self.arrive(&sent);
+                    self.arrive(&sent, false);
                     // As if it had never been under way: how long it takes is not the point.
                     self.in_flight -= 1;
                 }
