@@ -11,7 +11,7 @@ use crate::api::Product;
 use crate::config::{Config, Order, count};
 use crate::engine::calendar::{Calendar, Opening};
 use crate::engine::loaded::Loaded;
-use crate::engine::order::lifetime::{TERM_WARNING, near};
+use crate::engine::order::lifetime::{TERM_WARNING, limits, near};
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::OrderRecord;
 use crate::engine::order::window::margin_begins;
@@ -92,23 +92,6 @@ pub struct Forecast {
     pub orders: Vec<OrderForecast>,
     pub accounts: Vec<AccountForecast>,
     pub warnings: Vec<String>,
-}
-
-/// How many days a public TLS certificate may live, and how many days a validation of its domains may be used, if it is
-/// issued from this day on, UNIX seconds: CA/Browser Forum Ballot SC-081v3, Baseline Requirements for TLS 6.3.2 and
-/// 4.2.1.
-const LIMITS: [(i64, i64, i64); 4] = [
-    (i64::MIN, 398, 398),
-    // 15 March 2026, 2027 and 2029.
-    (1_773_532_800, 200, 200),
-    (1_805_068_800, 100, 100),
-    (1_868_227_200, 47, 10),
-];
-
-/// The longest life and the longest use of a validation for what is issued then, in seconds.
-pub(crate) fn limits(issued: i64) -> (i64, i64) {
-    let held = LIMITS.iter().rfind(|(from, ..)| *from <= issued);
-    held.map_or((i64::MAX, i64::MAX), |(_, life, reuse)| (life * DAY, reuse * DAY))
 }
 
 /// What a re-issue that was asked for here wants of a person.

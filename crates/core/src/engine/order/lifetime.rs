@@ -1,4 +1,4 @@
-//! When a certificate nears its end, and when the warnings ahead of it and of the end of the subscription are due.
+//! How long certificates may live, when one nears its end, and when the warnings ahead of it and of the end of the subscription are due.
 
 use crate::engine::order::record::{Generation, OrderRecord};
 use crate::engine::time::{Now, Time};
@@ -11,6 +11,23 @@ pub const EXPIRY_WARNINGS: u8 = 3;
 pub const TERM_WARNING: i64 = 30 * DAY;
 
 const DAY: i64 = 24 * 3600;
+
+/// How many days a public TLS certificate may live, and how many days a validation of its domains may be used, if it is
+/// issued from this day on, UNIX seconds: CA/Browser Forum Ballot SC-081v3, Baseline Requirements for TLS 6.3.2 and
+/// 4.2.1.
+const LIMITS: [(i64, i64, i64); 4] = [
+    (i64::MIN, 398, 398),
+    // 15 March 2026, 2027 and 2029.
+    (1_773_532_800, 200, 200),
+    (1_805_068_800, 100, 100),
+    (1_868_227_200, 47, 10),
+];
+
+/// The longest life and the longest use of a validation for what is issued then, in seconds.
+pub(crate) fn limits(issued: i64) -> (i64, i64) {
+    let held = LIMITS.iter().rfind(|(from, ..)| *from <= issued);
+    held.map_or((i64::MAX, i64::MAX), |(_, life, reuse)| (life * DAY, reuse * DAY))
+}
 
 /// How long before its end a certificate counts as near it, in seconds: a quarter of its life, at most 14 days.
 /// A 47-day certificate is re-issued with 11 days to go, a 200-day one with two weeks.

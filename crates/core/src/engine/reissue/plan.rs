@@ -6,13 +6,13 @@ use crate::cert::{Csr, Fingerprint};
 use crate::config;
 use crate::config::Dcv;
 use crate::engine::command::CommandReply;
+use crate::engine::order::lifetime::limits;
 use crate::engine::order::record::OrderRecord;
 use crate::engine::proof::Survey;
 use crate::engine::reissue::names;
 use crate::engine::reissue::record::{Reissue, UsedToken};
 use crate::engine::reissue::stop::Facts;
 use crate::engine::time::{Now, day, rfc3339};
-use crate::forecast;
 
 /// Characters of a value that a dry run shows.
 const SHOWN: usize = 64;
@@ -92,7 +92,7 @@ impl Plan {
                 gain.div_euclid(24 * 3600),
                 day(&rfc3339(installed.not_after))
             ));
-            let (_, reuse) = forecast::limits(now.unix());
+            let (_, reuse) = limits(now.unix());
             let due = now.unix() - installed.not_before > reuse;
             lines.push(match due {
                 true => "Proof: a fresh one is due: what was proven for the installed certificate is too old"

@@ -5,11 +5,11 @@ use crate::api::code::Class;
 use crate::api::{OrderRef, Product};
 use crate::config;
 use crate::config::Reissues as Budget;
+use crate::engine::order::lifetime::limits;
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::{Heard, OrderRecord};
 use crate::engine::reissue::record::{Reissues, Stage, UsedToken};
 use crate::engine::time::{Now, day, rfc3339};
-use crate::forecast;
 
 const DAY: i64 = 24 * 3600;
 /// A certificate younger than this is not replaced, in seconds.
@@ -212,7 +212,7 @@ impl Facts<'_> {
     pub(crate) fn expected(&self) -> Option<(i64, i64)> {
         let installed = self.record.installed.as_deref()?;
         let unix = self.now.unix();
-        let (longest, _) = forecast::limits(unix);
+        let (longest, _) = limits(unix);
         let end = unix + installed.life().min(longest);
         let end = self.term_end().map_or(end, |term| end.min(term));
         Some((end, end - installed.not_after))
