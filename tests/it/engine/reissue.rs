@@ -17,6 +17,8 @@ const REPLACE: &str = "AutoReplaceSSL www";
 struct Case {
     world: World,
     key: KeyPair,
+    /// What the vendor says of the installed certificate.
+    installed: Say,
 }
 
 fn leaf(key: &KeyPair, names: &[&str], from_days: i64, days: i64) -> Say {
@@ -50,12 +52,13 @@ impl Case {
         change(&mut config);
         let key = KeyPair::generate().unwrap();
         let mut world = World::new(config);
-        world.say("www", [leaf(&key, NAMES, -80, 90)]);
+        let installed = leaf(&key, NAMES, -80, 90);
+        world.say("www", [installed.clone()]);
         world.pass(SECOND);
         assert_eq!(world.phase("www"), "guarding", "{:#?}", world.notes);
         world.requests.insert("www".into(), Ok(request(&key, NAMES)));
         world.say(REPLACE, [Say::text("errorCode=0&certificateID=77")]);
-        Case { world, key }
+        Case { world, key, installed }
     }
 
     fn reissue(&mut self) -> Token {
@@ -489,4 +492,138 @@ fn a_dry_run_says_that_the_proof_is_missing() {
     case.world.surveys.insert("www".into(), vec![missing()]);
     let token = case.reissue_with(|command| command.dry_run = true);
     assert!(case.reply(token).waits_for_proof(), "{:?}", case.reply(token));
+}
+
+/// Each state that was ever written, as a backup that is restored while the vendor is further.
+#[test]
+fn no_old_state_asks_a_second_time() {
+    let mut case = Case::new();
+    let mut kept = vec![case.world.rows.clone()];
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    case.reissue();
+    kept.push(case.world.rows.clone());
+    case.world.surveys.insert("www".into(), vec![seen()]);
+    case.world.say("www", [case.installed.clone(), Say::text("errorCode=0")]);
+    for _ in 0..300 {
+        case.world.pass(SECOND);
+        kept.push(case.world.rows.clone());
+    }
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "open"));
+    kept.dedup_by(|one, other| one.orders == other.orders);
+    let stages: Vec<bool> = ["preparing", "intended", "open"]
+        .map(|stage| kept.iter().any(|rows| rows.orders["www"].1.contains(stage)))
+        .into();
+    assert_eq!(stages, [true, false, true], "an intent and its answer come within one second here");
+    let intended = {
+        let mut rows =
+            kept.iter().rfind(|rows| rows.orders["www"].1.contains("\"preparing\"")).unwrap().clone();
+        let row = &mut rows.orders.get_mut("www").unwrap().1;
+        *row = row.replace("\"preparing\"", "\"intended\"");
+        rows
+    };
+    kept.push(intended);
+    for rows in kept {
+        for is_made in [false, true] {
+            let what = rows.orders["www"].1.clone();
+            let from = (case.world.now.unix() - START) / 86_400;
+            let says = if is_made { leaf(&case.key, NAMES, from, 90) } else { Say::text("errorCode=0") };
+            case.world.rows = rows.clone();
+            case.world.say("www", [says]);
+            case.world.restart();
+            case.world.command(Command::Poll("www".into()));
+            case.world.pass(HOUR);
+            assert_eq!(case.sent(), 1, "{is_made} {what}");
+            case.reissue();
+            case.world.pass(HOUR);
+            case.reissue_with(|command| command.again = true);
+            case.world.pass(HOUR);
+            assert_eq!(case.sent(), 1, "{is_made} {what}");
+        }
+    }
+}
+
+#[test]
+fn a_push_notification_wakes_the_poll_that_an_open_one_waits_for() {
+    let mut case = Case::new();
+    case.reissue();
+    case.world.pass(HOUR);
+    assert_eq!(case.stage(), "open");
+    case.world.say("www", [leaf(&case.key, NAMES, 0, 90)]);
+    let hint = certcollectd_core::api::push::Hint {
+        numbers: vec!["www".into()],
+        why: "issued".into(),
+        ..Default::default()
+    };
+    case.world.handle(Event::Hinted { hint });
+    case.world.pass(60 * SECOND);
+    assert_eq!(case.stage(), "closed");
+}
+
+#[test]
+fn a_hook_that_cannot_publish_is_owed_and_told() {
+    let mut case = Case::new();
+    case.world.hook_results.insert("dns".into(), vec![failed("exit code 1"), HookResult::Done]);
+    let token = case.reissue();
+    let reply = case.reply(token);
+    assert!(
+        reply.waits_for_proof() && reply.text.contains("hook dns: failed: exit code 1"),
+        "{}",
+        reply.text
+    );
+    assert!(case.world.surveyed.is_empty(), "what is not published is not looked for");
+    case.world.pass(HOUR);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "open"));
+    assert_eq!(case.ran(HookEvent::DcvPublish), 2);
+}
+
+#[test]
+fn the_budget_holds_whatever_the_clock_shows() {
+    let mut case = Case::with(|config| config.reissues.per_day = 1);
+    case.world.say(REPLACE, [Say::text("errorCode=-15&errorMessage=no"), Say::text("errorCode=0")]);
+    case.reissue();
+    case.world.pass(HOUR);
+    assert_eq!(case.sent(), 1);
+    // A clock that is set back puts the call into the future; it counts all the same.
+    case.world.now.wall -= 48 * 3600 * 1000;
+    case.world.handle(Event::Woke);
+    let token = case.reissue_with(|command| command.again = true);
+    assert!(case.reply(token).text.contains("per_day"), "{}", case.reply(token).text);
+    case.world.now.wall += 48 * 3600 * 1000;
+    case.world.pass(DAY);
+    case.reissue_with(|command| command.again = true);
+    case.world.pass(HOUR);
+    assert_eq!(case.sent(), 2);
+}
+
+#[test]
+fn a_request_with_several_names_sends_the_installed_list() {
+    let names = ["www.example.com", "example.com", "shop.example.com"];
+    let mut case = Case::new();
+    case.world.say("www", [leaf(&case.key, &names, -79, 90)]);
+    case.world.command(Command::Poll("www".into()));
+    case.world.pass(HOUR);
+    case.world.requests.insert("www".into(), Ok(request(&case.key, &["www.example.com"])));
+    let token = case.reissue();
+    case.world.pass(HOUR);
+    assert!(case.reply(token).ok, "{}", case.reply(token).text);
+    let fields = case.world.request.clone().unwrap().fields;
+    let field = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    assert_eq!(field("domainNames"), Some("www.example.com,example.com,shop.example.com"));
+    assert_eq!(field("primaryDomainName"), Some("www.example.com"));
+}
+
+#[test]
+fn an_order_that_leaves_the_configuration_answers_who_waits() {
+    let mut case = Case::new();
+    case.world.say("www", [Say::Fail(world::silence())]);
+    let token = case.reissue();
+    let mut config = (*case.world.config).clone();
+    let mut other = config.orders[0].clone();
+    other.name = "other".into();
+    other.handle = certcollectd_core::api::OrderRef::OrderNumber("other".into());
+    config.orders = vec![other];
+    case.world.reload(config);
+    case.world.pass(DAY);
+    assert!(!case.reply(token).ok);
+    assert_eq!(case.sent(), 0);
 }

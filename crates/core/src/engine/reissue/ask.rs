@@ -165,7 +165,9 @@ impl Order<'_> {
 
     /// From here on, no answer means an unknown outcome.
     fn intend_reissue(&mut self) -> Option<ReplaceSsl> {
-        let known = self.state.record.reissue.as_deref()?.clone();
+        // Files that another program served may have been taken over since.
+        self.reissue_over();
+        let known = self.state.record.reissue.as_deref().filter(|known| known.looks_first())?.clone();
         let der = STANDARD.decode(&*known.csr).ok()?;
         let csr = cert::csr::read(&der).ok()?;
         let plan = Plan::new(self.entry(), &self.state.record, &csr, known);
