@@ -627,3 +627,30 @@ fn an_order_that_leaves_the_configuration_answers_who_waits() {
     assert!(!case.reply(token).ok);
     assert_eq!(case.sent(), 0);
 }
+
+#[test]
+fn a_request_that_the_vendor_would_not_take_is_not_sent() {
+    let mut case = Case::new();
+    let check = |case: &mut Case, bytes: Result<Vec<u8>, String>, why: &str| {
+        case.world.requests.insert("www".into(), bytes);
+        let token = case.reissue();
+        case.stops(token, why);
+        assert_eq!(case.stage(), "none");
+    };
+    check(&mut case, Err("/www.csr: it does not exist".into()), "/www.csr: it does not exist");
+    check(&mut case, Ok(b"-----BEGIN NONSENSE".to_vec()), "cannot be used");
+    let good = request(&case.key, NAMES);
+    let mut altered = good.clone();
+    let at = altered.windows(3).position(|bytes| bytes == b"www").unwrap();
+    altered[at] = b'v';
+    check(&mut case, Ok(altered), "is not signed with its own key, or was changed");
+    let pem = |der: &[u8]| {
+        let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, der);
+        format!("-----BEGIN CERTIFICATE REQUEST-----\n{text}\n-----END CERTIFICATE REQUEST-----\n")
+    };
+    check(&mut case, Ok((pem(&good) + &pem(&good)).into_bytes()), "cannot be used");
+    let names: Vec<String> = (0..900).map(|at| format!("a-rather-long-name-{at}.www.example.com")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let long = request(&case.key, &names);
+    check(&mut case, Ok(long), "at most 32767");
+}

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::api::Replace;
 use crate::api::dcv::{self, Token as ProofToken};
 use crate::cert::{self, Csr, Fingerprint};
 use crate::config::{CsrSource, Dcv, HookEvent, KeySource};
@@ -163,7 +164,13 @@ impl Order<'_> {
         let bytes = found.request.unwrap_or_else(|| Err("the request was not read".into()))?;
         let csr = cert::csr::read(&bytes).map_err(|why| format!("the request cannot be used: {why}"))?;
         if let Some(why) = csr.unfit() {
-            return Err(format!("the request cannot be used: {why}"));
+            return Err(format!("the request {why}"));
+        }
+        let (length, most) = (STANDARD.encode(csr.der()).len(), Replace::MAX_CSR);
+        if length > most {
+            return Err(format!(
+                "the request has {length} characters in base64, and the vendor takes at most {most}"
+            ));
         }
         let entry = self.entry();
         if let KeySource::Keys(paths) = &entry.key {
