@@ -190,7 +190,7 @@ fn a_day_without_proof_needs_a_person() {
     case.world.pass(DAY + HOUR);
     let record = case.world.record("www");
     let alarms = record["alarms"].to_string();
-    assert!(alarms.contains("reissue-unproven"), "{alarms}");
+    assert!(alarms.contains("reissue-held"), "{alarms}");
     assert_eq!((case.sent(), case.stage().as_str()), (0, "preparing"));
 }
 

@@ -81,8 +81,8 @@ words! {
         /// It is unclear whether the vendor made a re-issue.
         ReissueUnclear = "reissue-unclear",
         ReissueRefused = "reissue-refused",
-        /// A re-issue has waited for its proof of control for a day.
-        ReissueUnproven = "reissue-unproven",
+        /// A re-issue has waited for a day: for its proof of control, or for what stops it.
+        ReissueHeld = "reissue-held",
         /// The vendor's name for the order is none of its domains.
         OtherName = "other-name",
         WaitingLong = "waiting-long",
@@ -162,7 +162,7 @@ impl FindingKind {
             FindingKind::ReplacementUnknown => (None, AT_ONCE, EXPLAIN, OVER),
             FindingKind::ReissueUnclear => (FAILED, AT_ONCE, EXPLAIN, OVER),
             FindingKind::ReissueRefused => (FAILED, AT_ONCE, EXPLAIN, OVER),
-            FindingKind::ReissueUnproven => (FAILED, AT_ONCE, EXPLAIN, OVER),
+            FindingKind::ReissueHeld => (FAILED, AT_ONCE, EXPLAIN, OVER),
             FindingKind::OtherName => (None, AT_ONCE, EXPLAIN, OVER),
             FindingKind::WaitingLong => (None, AT_ONCE, EXPLAIN, OVER),
             FindingKind::RehearsalFailed => (FAILED, AT_ONCE, "certcollectd rehearse {}", OVER),
@@ -387,11 +387,15 @@ fn standing_of(known: &Reissue, now: Now) -> Option<(FindingKind, &'static str)>
             "was to be re-issued, and it is unclear whether that was done",
         )),
         Stage::Refused => Some((FindingKind::ReissueRefused, "was not re-issued: the vendor refused it")),
-        Stage::Preparing if !known.proven && now.unix() - known.since > DAY => Some((
-            FindingKind::ReissueUnproven,
-            "is not re-issued: the proof of control has been missing for a day",
+        Stage::Preparing if now.unix() - known.since <= DAY => None,
+        Stage::Preparing if known.proven => {
+            Some((FindingKind::ReissueHeld, "was to be re-issued, and that has been held up for a day"))
+        }
+        Stage::Preparing => Some((
+            FindingKind::ReissueHeld,
+            "was to be re-issued, and the proof of control has been missing for a day",
         )),
-        Stage::Preparing | Stage::Intended | Stage::Open | Stage::Closed => None,
+        Stage::Intended | Stage::Open | Stage::Closed => None,
     }
 }
 

@@ -196,7 +196,6 @@ fn reissue() -> Reissue {
         dcv: crate::config::Dcv::Cname,
         replaces: Fingerprint::from_bytes([1; 32]),
         parameters: vec![("a".into(), "b".into())],
-        again: true,
         records: vec![("_a.example".into(), "b.sectigo.com".into())],
         proven: true,
         look: Some(Time(29)),

@@ -1,8 +1,5 @@
 //! The one call, in the same turn of the account as the poll that looked first.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::api::code::{Class, Row, is_error};
 use crate::api::{ReplaceSsl, Reply, Request};
 use crate::cert::{self, Fingerprint};
@@ -168,11 +165,10 @@ impl Order<'_> {
         // Files that another program served may have been taken over since.
         self.reissue_over();
         let known = self.state.record.reissue.as_deref().filter(|known| known.looks_first())?.clone();
-        let der = STANDARD.decode(&*known.csr).ok()?;
+        let der = known.request();
         let csr = cert::csr::read(&der).ok()?;
         let plan = Plan::new(self.entry(), &self.state.record, &csr, known);
-        let again = plan.reissue.again;
-        let why = self.facts(Some(&plan.token), plan.wrong_names.as_deref(), again).first();
+        let why = self.facts(Some(&plan.token), plan.wrong_names.as_deref(), false).first();
         if let Some(why) = why {
             self.hold_reissue(why);
             return None;
@@ -186,7 +182,7 @@ impl Order<'_> {
             known.enter(Stage::Intended, unix);
             known.sent = Some(unix);
         }
-        let text = "the vendor is asked for a re-issue".to_owned();
+        let text = format!("the vendor is asked for a re-issue, {}", plan.reissue.described());
         self.note(Level::Info, NoteKind::Reissue, text);
         self.touch();
         Some(plan.replace_ssl())

@@ -1,7 +1,7 @@
 //! What must hold of a re-issued certificate, whatever the order's policy says.
 
 use crate::cert::verify::listed;
-use crate::cert::{self, Certificate, Check, Finding, Fingerprint, Severity};
+use crate::cert::{self, Certificate, Check, Finding, Severity};
 use crate::engine::order::record::OrderRecord;
 use crate::engine::reissue::record::Stage;
 use crate::engine::time::rfc3339;
@@ -10,13 +10,14 @@ use crate::engine::time::rfc3339;
 /// is no later. While it is unclear whether it was made, somebody else may have asked for another one.
 pub(crate) fn findings(record: &OrderRecord, leaf: &Certificate) -> Vec<Finding> {
     let awaited = record.reissue.as_deref().filter(|known| known.stage.is_awaited());
-    let (Some(known), Some(installed)) = (awaited, record.installed.as_deref()) else { return Vec::new() };
+    let (Some(_), Some(installed)) = (awaited, record.installed.as_deref()) else { return Vec::new() };
     if leaf.fingerprint() == installed.fingerprint {
         return Vec::new();
     }
     let mut findings = Vec::new();
     let mut block = |check, text: String| findings.push(Finding { check, level: Severity::Block, text });
-    if known.stage == Stage::Open && key_of(&known.csr) != Some(Fingerprint::of(leaf.spki())) {
+    let key = open_request(record);
+    if key.is_some_and(|key| key.spki() != leaf.spki()) {
         block(Check::Key, "the certificate's key is not that of the re-issue's request".to_owned());
     }
     let lost =
@@ -40,16 +41,5 @@ pub(crate) fn findings(record: &OrderRecord, leaf: &Certificate) -> Vec<Finding>
 /// The key that the certificate of an open re-issue has to have.
 pub(crate) fn open_request(record: &OrderRecord) -> Option<cert::PublicKey> {
     let known = record.reissue.as_deref().filter(|known| known.stage == Stage::Open)?;
-    request_key(&known.csr)
-}
-
-/// The public key of a request in base64.
-fn request_key(csr: &str) -> Option<cert::PublicKey> {
-    use base64::Engine as _;
-    let der = base64::engine::general_purpose::STANDARD.decode(csr).ok()?;
-    Some(cert::csr::read(&der).ok()?.public_key().clone())
-}
-
-fn key_of(csr: &str) -> Option<Fingerprint> {
-    Some(Fingerprint::of(request_key(csr)?.spki()))
+    Some(cert::csr::read(&known.request()).ok()?.public_key().clone())
 }

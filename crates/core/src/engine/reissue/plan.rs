@@ -149,11 +149,15 @@ impl Plan {
 }
 
 impl Reissue {
+    /// What is sent, for the history: no two calls have the same.
+    pub(crate) fn described(&self) -> String {
+        let der = self.request();
+        format!("with request {} and unique value {}", Fingerprint::of(&der), self.unique)
+    }
+
     /// What a person, or a hook, has to publish; lines.
     pub fn to_publish(&self) -> String {
-        use base64::Engine as _;
-        let der = base64::engine::general_purpose::STANDARD.decode(&*self.csr).unwrap_or_default();
-        let token = ProofToken::with_unique(&der, &self.unique);
+        let token = ProofToken::with_unique(&self.request(), &self.unique);
         match self.dcv {
             Dcv::Cname => {
                 let records: Vec<String> = self

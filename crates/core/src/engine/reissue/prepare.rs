@@ -26,9 +26,16 @@ pub(crate) struct Reissuing {
     /// A command whose request is read.
     wish: Option<Wish>,
     /// What a dry run would prepare, while the proof is looked for.
-    draft: Option<(Token, Plan)>,
+    draft: Option<Draft>,
     /// Commands that wait for what becomes of it.
     askers: Vec<Token>,
+}
+
+#[derive(Debug)]
+struct Draft {
+    token: Token,
+    plan: Plan,
+    again: bool,
 }
 
 #[derive(Debug)]
@@ -150,7 +157,7 @@ impl Order<'_> {
             Err(why) => return self.refuse_reissue(wish.token, &why),
         };
         if wish.command.dry_run {
-            return self.survey_draft(wish.token, plan);
+            return self.survey_draft(Draft { token: wish.token, plan, again: wish.command.again });
         }
         let facts = self.facts(Some(&plan.token), plan.wrong_names.as_deref(), wish.command.again);
         match facts.first() {
@@ -224,7 +231,6 @@ impl Order<'_> {
             dcv: wish.dcv,
             replaces: installed.map_or_else(|| Fingerprint::from_bytes([0; 32]), |known| known.fingerprint),
             parameters: wish.command.parameters.clone(),
-            again: wish.command.again,
             records,
             proven: wish.dcv == Dcv::Reuse,
             look: Some(self.now.time).filter(|_| wish.dcv != Dcv::Reuse),
@@ -240,7 +246,7 @@ impl Order<'_> {
 
     /// From here on it goes on by itself, restarts included, until the vendor has heard of it.
     fn begin_reissue(&mut self, token: Token, reissue: Reissue) {
-        let needs_proof = !reissue.proven;
+        let (needs_proof, what) = (!reissue.proven, reissue.described());
         self.state.record.reissue = Some(Box::new(reissue));
         self.state.reissuing().askers.push(token);
         if needs_proof {
@@ -248,8 +254,9 @@ impl Order<'_> {
         } else {
             self.state.urgent = true;
         }
-        let text = "a re-issue is being prepared at the operator's request; nothing is sent yet";
-        self.note(Level::Info, NoteKind::Reissue, text.into());
+        let text =
+            format!("a re-issue is being prepared at the operator's request, {what}; nothing is sent yet");
+        self.note(Level::Info, NoteKind::Reissue, text);
         self.touch();
         self.outbox.save_first();
     }
@@ -280,13 +287,13 @@ impl Order<'_> {
 
     pub(crate) fn survey(&self) -> Option<Effect> {
         let draft = self.state.reissuing.as_ref().and_then(|reissuing| reissuing.draft.as_ref());
-        let reissue = draft.map(|(_, plan)| &plan.reissue).or(self.state.record.reissue.as_deref())?;
+        let reissue = draft.map(|draft| &draft.plan.reissue).or(self.state.record.reissue.as_deref())?;
         let installed = self.state.record.installed.as_deref()?;
         Some(Effect::Survey(Box::new(SurveyRun {
             order: self.id,
             name: self.state.name.clone(),
             dcv: reissue.dcv,
-            csr: STANDARD.decode(&*reissue.csr).unwrap_or_default().into(),
+            csr: reissue.request().into(),
             unique: reissue.unique.clone(),
             names: proven_names(&installed.names),
         })))
@@ -294,10 +301,8 @@ impl Order<'_> {
 
     pub(crate) fn surveyed(&mut self, survey: &Survey) {
         self.state.busy = Busy::Idle;
-        if let Some((token, plan)) =
-            self.state.reissuing.as_mut().and_then(|reissuing| reissuing.draft.take())
-        {
-            return self.show(token, &plan, Some(survey));
+        if let Some(draft) = self.state.reissuing.as_mut().and_then(|reissuing| reissuing.draft.take()) {
+            return self.show(&draft, Some(survey));
         }
         let now = self.now;
         let name = self.state.name.clone();
@@ -332,29 +337,29 @@ impl Order<'_> {
     }
 
     /// A dry run: what DNS shows of the proof, without anything saved.
-    fn survey_draft(&mut self, token: Token, plan: Plan) {
-        if plan.reissue.proven || self.state.record.installed.is_none() {
-            return self.show(token, &plan, None);
+    fn survey_draft(&mut self, draft: Draft) {
+        if draft.plan.reissue.proven || self.state.record.installed.is_none() {
+            return self.show(&draft, None);
         }
-        self.state.reissuing().draft = Some((token, plan));
+        self.state.reissuing().draft = Some(draft);
     }
 
     /// A dry run of what is being prepared.
     fn show_known(&mut self, token: Token, known: Reissue) {
-        let der = STANDARD.decode(&*known.csr).unwrap_or_default();
-        match cert::csr::read(&der) {
+        match cert::csr::read(&known.request()) {
             Ok(csr) => {
                 let plan = Plan::new(self.entry(), &self.state.record, &csr, known);
-                self.survey_draft(token, plan);
+                self.survey_draft(Draft { token, plan, again: false });
             }
             Err(why) => self.refuse_reissue(token, &format!("the saved request cannot be read: {why}")),
         }
     }
 
-    fn show(&mut self, token: Token, plan: &Plan, survey: Option<&Survey>) {
-        let facts = self.facts(Some(&plan.token), plan.wrong_names.as_deref(), plan.reissue.again);
+    fn show(&mut self, draft: &Draft, survey: Option<&Survey>) {
+        let Draft { token, plan, again } = draft;
+        let facts = self.facts(Some(&plan.token), plan.wrong_names.as_deref(), *again);
         let reply = plan.dry_run(&facts, survey, self.now);
-        self.outbox.say(Effect::Reply { token, reply });
+        self.outbox.say(Effect::Reply { token: *token, reply });
     }
 
     /// What the rules look at; see [`Facts`].
@@ -390,7 +395,7 @@ impl Order<'_> {
         let due = |at: Time| at <= self.now.time;
         let works = state.local_work().is_some_and(|(at, _)| due(at));
         let owes = state.record.payable().any(|debt| debt.next.is_some_and(due));
-        let asks = (state.urgent || self.gate.is_asking(self.id)) && shut.is_none();
+        let asks = (state.urgent && shut.is_none()) || self.gate.is_asking(self.id);
         if state.busy != Busy::Idle || state.ready || works || owes || asks || reissuing.wish.is_some() {
             return;
         }
@@ -404,7 +409,7 @@ impl Order<'_> {
     /// Nothing comes of what commands wait for.
     pub(crate) fn refuse_askers(&mut self, why: &str) {
         let Some(reissuing) = self.state.reissuing.take() else { return };
-        let drafted = reissuing.draft.map(|(token, _)| token);
+        let drafted = reissuing.draft.map(|draft| draft.token);
         let wished = reissuing.wish.map(|wish| wish.token);
         for token in reissuing.askers.into_iter().chain(drafted).chain(wished) {
             self.outbox.reply(token, false, &format!("no re-issue is asked for: {why}"));

@@ -1,5 +1,7 @@
 //! What is remembered of an order's re-issue, restarts included.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::cert::Fingerprint;
@@ -62,9 +64,6 @@ pub struct Reissue {
     /// Further parameters, name and value.
     #[serde(default, skip_serializing_if = "is_default")]
     pub parameters: Vec<(String, String)>,
-    /// The operator's word for a call although an earlier one may have been made.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub again: bool,
     /// What proves control, name and target of each record; nothing where no record is to be published.
     #[serde(default, skip_serializing_if = "is_default")]
     pub records: Vec<(Box<str>, Box<str>)>,
@@ -98,6 +97,11 @@ pub struct Reissue {
 }
 
 impl Reissue {
+    /// The request in DER; empty where it cannot be read.
+    pub(crate) fn request(&self) -> Vec<u8> {
+        STANDARD.decode(&*self.csr).unwrap_or_default()
+    }
+
     pub(crate) fn enter(&mut self, stage: Stage, unix: i64) {
         self.stage = stage;
         self.since = unix;
