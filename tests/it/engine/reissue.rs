@@ -654,3 +654,19 @@ fn a_request_that_the_vendor_would_not_take_is_not_sent() {
     let long = request(&case.key, &names);
     check(&mut case, Ok(long), "at most 32767");
 }
+
+#[test]
+fn a_process_that_ends_when_nothing_is_due_asks_first() {
+    let mut case = Case::new();
+    let start = case.world.now;
+    case.reissue();
+    let polls = case.world.calls.len();
+    while case.world.calls.len() == polls {
+        case.world.pass(SECOND);
+    }
+    assert_eq!(case.sent(), 0, "the call waits for its gap");
+    assert!(case.world.engine.is_occupied(start));
+    case.world.pass(20 * SECOND);
+    assert_eq!(case.sent(), 1);
+    assert!(!case.world.engine.is_occupied(start));
+}

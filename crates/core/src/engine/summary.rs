@@ -38,7 +38,8 @@ impl Engine {
         let calls = self.gates.iter().any(|gate| {
             let due = gate.queue.first().is_some_and(|(due, _)| *due <= cutoff.time);
             let paused = gate.record.paused_until.is_some_and(|until| until > cutoff.time + gap);
-            due && !paused && gate.opens(gap).is_some()
+            let asks = !gate.side_calls.is_empty();
+            (due || asks) && !paused && gate.opens(gap).is_some()
         });
         work || calls
     }
