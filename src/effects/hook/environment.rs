@@ -10,18 +10,23 @@ use certcollectd_core::engine::time::rfc3339;
 const MAX_INHERITED: usize = 8 * 1024;
 
 /// Name and value.
-pub(super) type Entry = (String, OsString);
+pub(in crate::effects) type Entry = (String, OsString);
+
+/// What every program gets.
+pub(in crate::effects) fn bare() -> Vec<Entry> {
+    let inherited = |name, default: &str| {
+        std::env::var_os(name).filter(|value| value.len() <= MAX_INHERITED).unwrap_or_else(|| default.into())
+    };
+    vec![
+        ("PATH".into(), inherited("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
+        ("LANG".into(), inherited("LANG", "C.UTF-8")),
+    ]
+}
 
 /// The environment of a hook: nothing but this, and the mark of the run. What certbot tells its hooks is about one
 /// certificate, and is told of one order only.
 pub(super) fn environment(run: &HookRun) -> Vec<Entry> {
-    let inherited = |name, default: &str| {
-        std::env::var_os(name).filter(|value| value.len() <= MAX_INHERITED).unwrap_or_else(|| default.into())
-    };
-    let mut environment: Vec<Entry> = vec![
-        ("PATH".into(), inherited("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")),
-        ("LANG".into(), inherited("LANG", "C.UTF-8")),
-    ];
+    let mut environment = bare();
     let told = Variable::ALL.into_iter().filter(|variable| run.rehearsal || *variable != Variable::Rehearsal);
     environment.extend(told.map(|variable| {
         let name = format!("CERTCOLLECTD_{}", variable.as_str().to_ascii_uppercase());

@@ -30,7 +30,7 @@ pub(super) async fn ask(run: &HookRun, companion: &Companion, groups: ProcessGro
         return HookResult::failed("the directory of its order is not known");
     };
     // Kept until the kernel is done: a mount that hangs costs one thread.
-    let begun = match groups.begin(&run.hook).await {
+    let begun = match groups.begin(&run.hook.name, run.hook.timeout).await {
         Ok(begun) => Arc::new(begun),
         Err(why) => return HookResult::failed(why),
     };

@@ -4,10 +4,10 @@
 //! it comes, logged line by line up to a limit, and not waited for once the program has ended: a service that
 //! a hook starts may keep the pipe open forever.
 
-mod environment;
+pub(super) mod environment;
 pub mod executable;
 mod follow;
-mod program;
+pub(super) mod program;
 pub mod reap;
 mod signal;
 mod socket;
@@ -41,7 +41,7 @@ pub async fn run(run: &HookRun, groups: ProcessGroups) -> HookResult {
         Action::Run(arguments) => return program::run(run, arguments, groups).await,
         Action::Follow(companion) => return follow::ask(run, companion, groups).await,
         Action::Signal { pid_file, signal } => {
-            let begun = match groups.begin(&run.hook).await {
+            let begun = match groups.begin(&run.hook.name, run.hook.timeout).await {
                 Ok(begun) => begun,
                 Err(why) => return HookResult::failed(why),
             };

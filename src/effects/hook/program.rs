@@ -40,27 +40,91 @@ const LAST_LINES: usize = 3;
 /// do, since an earlier run may have started a service that is to stay.
 pub(super) const MARK: &str = "CERTCOLLECTD_RUN";
 
+/// What is run, and how long it may take.
+pub(in crate::effects) struct Job {
+    /// One of a name runs at a time.
+    pub(in crate::effects) name: Arc<str>,
+    /// The program and its arguments.
+    pub(in crate::effects) arguments: Vec<String>,
+    /// All that it gets, without [`MARK`].
+    pub(in crate::effects) environment: Vec<Entry>,
+    pub(in crate::effects) limit: Duration,
+}
+
+/// How a program ended.
+pub(in crate::effects) enum Ending {
+    Exited(ExitStatus),
+    /// Its time was up, and its whole process tree was ended.
+    OverTime,
+    Unknown(io::Error),
+}
+
+impl Ending {
+    /// Why it did not work, in words; nothing where it did.
+    pub(in crate::effects) fn failure(&self, limit: Duration) -> Option<String> {
+        Some(match self {
+            Ending::Exited(status) => match (status.code(), status.signal()) {
+                (Some(0), _) => return None,
+                (Some(code), _) => format!("exit code {code}"),
+                (None, Some(signal)) => format!("ended by signal {signal}"),
+                (None, None) => "ended in an unknown way".into(),
+            },
+            Ending::OverTime => over(limit),
+            Ending::Unknown(error) => format!("its exit status cannot be read: {error}"),
+        })
+    }
+}
+
+/// What takes a program's output as it comes.
+pub(in crate::effects) trait Sink: 'static {
+    fn take(&mut self, bytes: &[u8]);
+}
+
 pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGroups) -> HookResult {
-    let mark = random_name();
-    let mut environment = environment(run);
-    environment.push((MARK.into(), (&mark).into()));
-    let (mut child, pid) = match start(arguments, environment, run, &groups).await {
-        Ok(started) => started,
+    let limit = run.hook.timeout;
+    let job = Job {
+        name: run.hook.name.clone(),
+        arguments: arguments.to_vec(),
+        environment: environment(run),
+        limit,
+    };
+    let output = Output::shared(format!("hook {}", run.hook.name), Some(&run.hook.name));
+    let ending = match carry_out(job, (output.clone(), output.clone()), &groups).await {
+        Ok(ending) => ending,
         Err(why) => return HookResult::failed(why),
     };
-    let output = Arc::new(Mutex::new(Output::new(&run.hook.name)));
+    let last_words = output.lock().expect("no holder panics").finish();
+    match ending.failure(limit) {
+        None => HookResult::Done,
+        Some(_) if matches!(&ending, Ending::Exited(status) if status.code() == Some(NOT_FOR_ME)) => {
+            HookResult::NotForMe
+        }
+        Some(why) => HookResult::Failed { why, last_words, remedy: None },
+    }
+}
+
+/// Runs a program to its end; `outputs` take what it prints, and its errors. `Err` where it could not be started.
+pub(in crate::effects) async fn carry_out<Out: Sink, Errors: Sink>(
+    mut job: Job,
+    (out, errors): (Arc<Mutex<Out>>, Arc<Mutex<Errors>>),
+    groups: &ProcessGroups,
+) -> Result<Ending, String> {
+    let mark = random_name();
+    job.environment.push((MARK.into(), (&mark).into()));
+    let limit = job.limit;
+    let (mut child, pid) = start(job, groups).await?;
     let readers = [
-        child.stdout.take().map(|pipe| tokio::task::spawn_local(drain(pipe, output.clone()))),
-        child.stderr.take().map(|pipe| tokio::task::spawn_local(drain(pipe, output.clone()))),
+        child.stdout.take().map(|pipe| tokio::task::spawn_local(drain(pipe, out))),
+        child.stderr.take().map(|pipe| tokio::task::spawn_local(drain(pipe, errors))),
     ];
     // Without a status, its time was up.
-    let status = match timeout(run.hook.timeout, child.wait()).await {
+    let status = match timeout(limit, child.wait()).await {
         Ok(status) => status.map(Some),
         Err(_) => end(&mut child, pid).await.map(|_| None),
     };
     groups.ended(pid);
     if matches!(status, Ok(None)) {
-        reap::end_strays(&groups, MARK, &mark).await;
+        reap::end_strays(groups, MARK, &mark).await;
     }
     for reader in readers.into_iter().flatten() {
         let abort = reader.abort_handle();
@@ -68,34 +132,21 @@ pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGrou
             abort.abort();
         }
     }
-    let last_words = output.lock().expect("no holder panics").finish();
-    let why = match status {
-        Ok(Some(status)) => match (status.code(), status.signal()) {
-            (Some(0), _) => return HookResult::Done,
-            (Some(NOT_FOR_ME), _) => return HookResult::NotForMe,
-            (Some(code), _) => format!("exit code {code}"),
-            (None, Some(signal)) => format!("ended by signal {signal}"),
-            (None, None) => "ended in an unknown way".into(),
-        },
-        Ok(None) => over(run.hook.timeout),
-        Err(error) => format!("its exit status cannot be read: {error}"),
-    };
-    HookResult::Failed { why, last_words, remedy: None }
+    Ok(match status {
+        Ok(Some(status)) => Ending::Exited(status),
+        Ok(None) => Ending::OverTime,
+        Err(error) => Ending::Unknown(error),
+    })
 }
 
 /// Starts a program in a process group of its own; its number comes along. On a thread apart: on a mount that hangs the
 /// kernel does not come back before it has read the program.
-async fn start(
-    arguments: &[String],
-    environment: Vec<Entry>,
-    run: &HookRun,
-    groups: &ProcessGroups,
-) -> Result<(Child, i32), String> {
-    let limit = run.hook.timeout;
-    let begun = groups.begin(&run.hook).await?;
-    let (arguments, known) = (arguments.to_vec(), groups.starting());
+async fn start(job: Job, groups: &ProcessGroups) -> Result<(Child, i32), String> {
+    let limit = job.limit;
+    let begun = groups.begin(&job.name, limit).await?;
+    let known = groups.starting();
     let mut starting = spawn_blocking(move || {
-        let child = spawn(&arguments, environment)?;
+        let child = spawn(&job.arguments, job.environment)?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or_default();
         known.done(pid);
         Ok((child, pid))
@@ -183,26 +234,56 @@ async fn end(child: &mut Child, pid: i32) -> io::Result<ExitStatus> {
         .unwrap_or_else(|_| Err(io::Error::other("it was killed and does not exit; it hangs in the kernel")))
 }
 
-/// What a hook prints, on its way to the log.
-struct Output {
-    hook: Arc<str>,
+/// What a program prints, on its way to the log.
+pub(in crate::effects) struct Output {
+    /// Who prints, in words.
+    who: String,
+    hook: Option<Arc<str>>,
     left: usize,
     line: Vec<u8>,
     last: VecDeque<Untrusted>,
 }
 
 impl Output {
-    fn new(hook: &Arc<str>) -> Self {
-        Output { hook: hook.clone(), left: MAX_OUTPUT, line: Vec::new(), last: VecDeque::new() }
+    pub(in crate::effects) fn shared(who: String, hook: Option<&Arc<str>>) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(Output::new(who, hook)))
     }
 
+    fn new(who: String, hook: Option<&Arc<str>>) -> Self {
+        Output { who, hook: hook.cloned(), left: MAX_OUTPUT, line: Vec::new(), last: VecDeque::new() }
+    }
+
+    /// The last lines are remembered however much came before them: that is where the error stands.
+    fn end_line(&mut self) {
+        let mut line = std::mem::take(&mut self.line);
+        if !line.trim_ascii().is_empty() {
+            let words = Untrusted::from_bytes(&line);
+            if self.left > 0 {
+                tracing::info!(hook = self.hook.as_deref(), output = %words, "{} says: {words}", self.who);
+            }
+            self.last.push_back(words);
+            if self.last.len() > LAST_LINES {
+                self.last.pop_front();
+            }
+        }
+        line.clear();
+        self.line = line;
+    }
+
+    pub(in crate::effects) fn finish(&mut self) -> Vec<Untrusted> {
+        self.end_line();
+        self.last.drain(..).collect()
+    }
+}
+
+impl Sink for Output {
     fn take(&mut self, bytes: &[u8]) {
         for byte in bytes {
             if self.left == 1 {
                 tracing::info!(
-                    hook = &*self.hook,
-                    "hook {} printed more than {MAX_OUTPUT} bytes; the rest is not logged",
-                    self.hook
+                    hook = self.hook.as_deref(),
+                    "{} printed more than {MAX_OUTPUT} bytes; the rest is not logged",
+                    self.who
                 );
             }
             self.left = self.left.saturating_sub(1);
@@ -214,31 +295,9 @@ impl Output {
             }
         }
     }
-
-    /// The last lines are remembered however much came before them: that is where the error stands.
-    fn end_line(&mut self) {
-        let mut line = std::mem::take(&mut self.line);
-        if !line.trim_ascii().is_empty() {
-            let words = Untrusted::from_bytes(&line);
-            if self.left > 0 {
-                tracing::info!(hook = &*self.hook, output = %words, "hook {} says: {words}", self.hook);
-            }
-            self.last.push_back(words);
-            if self.last.len() > LAST_LINES {
-                self.last.pop_front();
-            }
-        }
-        line.clear();
-        self.line = line;
-    }
-
-    fn finish(&mut self) -> Vec<Untrusted> {
-        self.end_line();
-        self.last.drain(..).collect()
-    }
 }
 
-async fn drain(mut pipe: impl AsyncRead + Unpin, output: Arc<Mutex<Output>>) {
+async fn drain<Output: Sink>(mut pipe: impl AsyncRead + Unpin, output: Arc<Mutex<Output>>) {
     let mut buffer = [0; 8192];
     while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
         output.lock().expect("no holder panics").take(&buffer[..count]);
@@ -251,7 +310,7 @@ mod tests {
 
     #[test]
     fn the_last_words_are_the_last_ones_however_much_was_said() {
-        let mut output = Output::new(&"reload".into());
+        let mut output = Output::new("hook reload".into(), None);
         for _ in 0..3 {
             output.take(&[b"chatter\n".repeat(MAX_OUTPUT / 8), b"and more".to_vec()].concat());
         }
@@ -259,6 +318,6 @@ mod tests {
         let words = output.finish();
         let words: Vec<&str> = words.iter().map(Untrusted::as_str).collect();
         assert_eq!(words, ["chatter", "and more", "cannot bind: address in use"]);
-        assert!(Output::new(&"quiet".into()).finish().is_empty());
+        assert!(Output::new("hook quiet".into(), None).finish().is_empty());
     }
 }

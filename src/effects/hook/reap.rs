@@ -9,7 +9,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::effects::blocking;
-use certcollectd_core::config::Hook;
 
 /// Why a hook is not begun once more.
 const HANGS: &str =
@@ -37,9 +36,9 @@ impl ProcessGroups {
 
     /// The permit for starting or sending something of this hook, kept until the kernel is done with it: what
     /// hangs on a mount would be done twice later on, and cost a thread each time.
-    pub async fn begin(&self, hook: &Hook) -> Result<OwnedSemaphorePermit, String> {
-        let permit = self.running().permits.entry(hook.name.clone()).or_insert_with(blocking::permit).clone();
-        let begun = timeout(hook.timeout, permit.acquire_owned()).await.map_err(|_| HANGS.to_owned())?;
+    pub async fn begin(&self, name: &Arc<str>, limit: Duration) -> Result<OwnedSemaphorePermit, String> {
+        let permit = self.running().permits.entry(name.clone()).or_insert_with(blocking::permit).clone();
+        let begun = timeout(limit, permit.acquire_owned()).await.map_err(|_| HANGS.to_owned())?;
         Ok(begun.expect("it is never closed"))
     }
 
