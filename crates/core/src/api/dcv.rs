@@ -77,6 +77,16 @@ pub enum Match {
     Other,
 }
 
+impl Match {
+    /// Whether the vendor may take it as the proof.
+    pub fn is_proof(self) -> bool {
+        match self {
+            Match::Exact | Match::WithUniqueValue => true,
+            Match::Older | Match::Other => false,
+        }
+    }
+}
+
 impl Token {
     /// The token of a certificate request in DER.
     pub fn of(csr: &[u8]) -> Token {

@@ -198,12 +198,32 @@ pub fn control(subject: &Subject, token: Option<&Token>, seen: &[Seen]) -> Vec<F
 }
 
 fn cname(subject: &Subject, token: &Token, seen: &[Seen]) -> Vec<Finding> {
-    if let Some(proof) = seen.iter().find(|seen| seen.proves(token) != Match::Other) {
-        let mut text = format!("CNAME {} points to {}", proof.name, shown(&proof.found));
-        if let Some(further) = &proof.further {
+    let (state, text) = match record(token, seen) {
+        Ok(text) => return vec![Finding::new("cname", State::Ok, text)],
+        Err(lack) => lack,
+    };
+    let name = token.record_names(&subject.domain).into_iter().next().unwrap_or_default();
+    let text = format!("{text}; it should be\n{name}. CNAME {}.", token.record_target());
+    let mut findings = vec![Finding::new("cname", state, text)];
+    if subject.way() == Way::Unknown {
+        let file = file(subject, Some(token), "http");
+        let text = format!("if the order is validated by a file instead: {}", file.text);
+        findings.push(Finding { state: State::Note, text, ..file });
+    }
+    findings
+}
+
+/// The record that proves control, in words, or what is there instead.
+pub fn record(token: &Token, seen: &[Seen]) -> Result<String, (State, String)> {
+    let points = |seen: &Seen| {
+        let mut text = format!("{} points to {}", seen.name, shown(&seen.found));
+        if let Some(further @ Found::Records(_)) = &seen.further {
             text += &format!(" and on to {}", shown(further));
         }
-        text += match (proof.proves(token), &proof.further) {
+        text
+    };
+    if let Some(proof) = seen.iter().find(|seen| seen.proves(token).is_proof()) {
+        let comment = match (proof.proves(token), &proof.further) {
             (Match::WithUniqueValue, _) => {
                 "; it matches the request, but only the vendor knows whether its unique value is the order's"
             }
@@ -213,9 +233,15 @@ fn cname(subject: &Subject, token: &Token, seen: &[Seen]) -> Vec<Finding> {
             }
             (Match::Exact | Match::Older | Match::Other, None) => ", as it should",
         };
-        return vec![Finding::new("cname", State::Ok, text)];
+        return Ok(format!("CNAME {}{comment}", points(proof)));
     }
-    let failed = seen.iter().find(|seen| matches!(seen.found, Found::Failed(_)));
+    if let Some(older) = seen.iter().find(|seen| seen.proves(token) == Match::Older) {
+        let text = format!(
+            "CNAME {}: that belongs to an earlier proof with this request, and its unique value is an older one",
+            points(older)
+        );
+        return Err((State::Missing, text));
+    }
     let tell = |seen: &Seen| match &seen.found {
         Found::Records(_) => {
             let further = match &seen.further {
@@ -228,22 +254,27 @@ fn cname(subject: &Subject, token: &Token, seen: &[Seen]) -> Vec<Finding> {
         Found::NoName => format!("{} does not exist", seen.name),
         Found::Failed(why) => format!("{}: {why}", seen.name),
     };
-    let (state, text) = match failed {
-        Some(seen) => (State::Unknown, format!("CNAME {}", tell(seen))),
-        None => {
-            let told: Vec<String> = seen.iter().map(tell).collect();
-            (State::Missing, format!("no CNAME that matches the request: {}", told.join("; ")))
-        }
-    };
-    let name = token.record_names(&subject.domain).into_iter().next().unwrap_or_default();
-    let text = format!("{text}; it should be\n{name}. CNAME {}.", token.record_target());
-    let mut findings = vec![Finding::new("cname", state, text)];
-    if subject.way() == Way::Unknown {
-        let file = file(subject, Some(token), "http");
-        let text = format!("if the order is validated by a file instead: {}", file.text);
-        findings.push(Finding { state: State::Note, text, ..file });
+    if let Some(failed) = seen.iter().find(|seen| matches!(seen.found, Found::Failed(_))) {
+        return Err((State::Unknown, format!("CNAME {}", tell(failed))));
     }
-    findings
+    let told: Vec<String> = seen.iter().map(tell).collect();
+    Err((State::Missing, format!("no CNAME that matches the request: {}", told.join("; "))))
+}
+
+/// What is wrong with the content of the file that proves control, if anything is.
+pub fn content(token: &Token, found: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(found);
+    let lines = |text: &str| -> Vec<String> {
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_ascii_lowercase).collect()
+    };
+    let (found, wanted) = (lines(text.trim_start_matches('\u{feff}')), lines(&token.file_content()));
+    if found == wanted {
+        return None;
+    }
+    Some(match found.first() == wanted.first() {
+        true => "holds an earlier proof with this request: its unique value is an older one",
+        false => "holds something else than the proof",
+    })
 }
 
 fn shown(found: &Found<String>) -> String {
@@ -396,5 +427,44 @@ mod tests {
         assert_eq!(state("*.example.com", Some(&token)), State::Missing);
         assert_eq!(state("example.com", None), State::Unknown);
         assert_eq!(state("192.0.2.1", Some(&token)), State::Note);
+    }
+
+    #[test]
+    fn an_earlier_proof_is_told_from_none() {
+        let ours = Token::with_unique(b"abc", "new1");
+        let at = |target: String| Seen {
+            name: "_x.example.com".into(),
+            found: Found::Records(vec![target]),
+            further: None,
+        };
+        assert!(record(&ours, &[at(ours.record_target())]).is_ok());
+        for older in [Token::of(b"abc"), Token::with_unique(b"abc", "old1")] {
+            let (state, text) = record(&ours, &[at(older.record_target())]).unwrap_err();
+            assert_eq!(state, State::Missing);
+            assert!(text.ends_with("and its unique value is an older one"), "{text}");
+        }
+        let (_, text) = record(&ours, &[at(Token::of(b"b").record_target())]).unwrap_err();
+        assert!(text.contains("points elsewhere"), "{text}");
+        // Higher up there may be the right one.
+        assert!(record(&ours, &[at(Token::of(b"abc").record_target()), at(ours.record_target())]).is_ok());
+    }
+
+    #[test]
+    fn a_file_is_compared_line_by_line() {
+        let ours = Token::with_unique(b"abc", "new1");
+        let content = |text: &str| content(&ours, text.as_bytes());
+        let file = ours.file_content();
+        for same in
+            [file.as_str(), file.trim_end(), &file.replace('\n', "\r\n"), &format!("\u{feff}{file}\n")]
+        {
+            assert_eq!(content(same), None, "{same:?}");
+        }
+        let older = "holds an earlier proof with this request: its unique value is an older one";
+        for token in [Token::of(b"abc"), Token::with_unique(b"abc", "old1")] {
+            assert_eq!(content(&token.file_content()), Some(older));
+        }
+        for other in ["", "<html>", &Token::of(b"b").file_content(), &format!("x\n{file}")] {
+            assert_eq!(content(other), Some("holds something else than the proof"), "{other}");
+        }
     }
 }
