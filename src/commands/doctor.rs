@@ -13,11 +13,12 @@ use super::print::{fail, print};
 use super::unknown::unknown;
 use crate::effects::dns::Dns;
 use crate::effects::install::keys;
+use crate::effects::proof;
 use crate::effects::store::error::StoreError;
 use crate::effects::store::load::Reader;
 use crate::sources::clock;
-use certcollectd_core::api::dcv::survey::{self, Finding, Found, Seen, Subject};
-use certcollectd_core::api::dcv::{Match, Token};
+use certcollectd_core::api::dcv::Token;
+use certcollectd_core::api::dcv::survey::{self, Finding, Subject};
 use certcollectd_core::api::{Product, Untrusted};
 use certcollectd_core::cert::SanName;
 use certcollectd_core::config::{Config, KeySource, Order};
@@ -53,7 +54,11 @@ pub fn dcv(path: &Path, name: &str, resolver: Option<SocketAddr>, json: bool) ->
         let dns = Dns::new(&servers)?;
         let mut all = Vec::with_capacity(subjects.len());
         for subject in subjects {
-            let findings = look(&dns, &subject, token.as_ref()).await;
+            let seen = proof::records(&dns, &subject, token.as_ref()).await;
+            let mut findings = survey::control(&subject, token.as_ref(), &seen);
+            if subject.is_name() {
+                findings.push(survey::caa(&subject, &proof::caa(&dns, &subject).await));
+            }
             all.push((subject, findings));
         }
         Ok((dns.describe().to_owned(), all))
@@ -94,48 +99,6 @@ fn subjects(config: &Config, order: &Order, requested: &[String]) -> Result<Vec<
     let collected = record.and_then(|record| record.heard.as_deref());
     let told: Vec<_> = named.into_iter().chain(collected).map(|heard| &heard.details).collect();
     Ok(survey::subjects(&told, &order.domains, requested))
-}
-
-async fn look(dns: &Dns, subject: &Subject, token: Option<&Token>) -> Vec<Finding> {
-    let mut seen = Vec::new();
-    if let Some(token) = token.filter(|_| subject.wants_cname()) {
-        for name in token.record_names(&subject.domain) {
-            let found = dns.cname(&name).await;
-            let one = follow(dns, token, name, found).await;
-            let proven = one.proves(token) != Match::Other;
-            seen.push(one);
-            if proven {
-                break;
-            }
-        }
-    }
-    let mut findings = survey::control(subject, token, &seen);
-    if subject.is_name() {
-        let mut climbed = Vec::new();
-        for name in subject.caa_names() {
-            let found = dns.caa(&name).await;
-            let more = matches!(found, Found::NoRecord | Found::NoName);
-            climbed.push((name, found));
-            if !more {
-                break;
-            }
-        }
-        findings.push(survey::caa(subject, &climbed));
-    }
-    findings
-}
-
-/// Where a record points that does not prove anything itself, one step further: a zone may hand the
-/// names of its proofs to another one.
-async fn follow(dns: &Dns, token: &Token, name: String, found: Found<String>) -> Seen {
-    let mut seen = Seen { name, found, further: None };
-    if let Found::Records(targets) = &seen.found
-        && let Some(target) = targets.first()
-        && seen.proves(token) == Match::Other
-    {
-        seen.further = Some(dns.cname(target).await);
-    }
-    seen
 }
 
 /// As people read it.

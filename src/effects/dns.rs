@@ -1,7 +1,7 @@
-//! DNS lookups, each with a timeout, for `doctor`. What was found is judged in `api::dcv::survey`.
+//! DNS lookups, each with a timeout. What was found is judged in `api::dcv::survey`.
 
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -65,6 +65,30 @@ impl Dns {
             _ => None,
         };
         self.look_up(name, RecordType::CNAME, target).await
+    }
+
+    /// The addresses of a name, those of IPv4 first.
+    pub async fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, String> {
+        let address = |data: &RData| match data {
+            RData::A(address) => Some(IpAddr::V4(address.0)),
+            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+            _ => None,
+        };
+        let mut all = Vec::new();
+        let mut failed = None;
+        for kind in [RecordType::A, RecordType::AAAA] {
+            match self.look_up(name, kind, address).await {
+                Found::Records(found) => all.extend(found),
+                Found::NoRecord => {}
+                Found::NoName => return Err("the name does not exist".into()),
+                Found::Failed(why) => failed = Some(why),
+            }
+        }
+        match (all.is_empty(), failed) {
+            (false, _) => Ok(all),
+            (true, Some(why)) => Err(why),
+            (true, None) => Err("the name has no address".into()),
+        }
     }
 
     /// The CAA records of a name; a CNAME in between is followed by the resolver (RFC 8659 section 3).

@@ -15,6 +15,7 @@ pub mod new_files;
 pub mod ownership;
 pub mod preflight;
 pub mod probe;
+pub mod proof;
 pub mod request;
 pub mod store;
 pub mod survey;

@@ -102,6 +102,8 @@ mod simulation;
 mod status;
 /// The state file: damaged, newer, restored.
 mod store;
+/// What is seen of the proof for a re-issue.
+mod survey;
 /// The product term: shown, and warned of before it ends.
 mod term;
 /// A terminal for the real binary.
