@@ -48,6 +48,7 @@ pub struct Effects {
     groups: reap::ProcessGroups,
     disk: Arc<Semaphore>,
     probes: Arc<probe::Turns>,
+    surveys: Arc<proof::Turns>,
     running: JoinSet<Event>,
     /// What to report of a task that panicked.
     kinds: HashMap<Id, Kind>,
@@ -62,6 +63,8 @@ enum Kind {
     Tidy(OrderId),
     Hook(RunId),
     Probe(OrderId),
+    Request(OrderId),
+    Survey(OrderId),
 }
 
 impl Effects {
@@ -73,6 +76,7 @@ impl Effects {
             groups: reap::ProcessGroups::default(),
             disk: Arc::new(Semaphore::new(DISK_AT_ONCE)),
             probes: Arc::default(),
+            surveys: Arc::default(),
             running: JoinSet::new(),
             kinds: HashMap::new(),
         }
@@ -84,11 +88,11 @@ impl Effects {
         self.config = config;
     }
 
-    /// Whether nothing is under way but calls, looks at passwords and probes, which a stop need not wait for.
+    /// Whether nothing is under way but calls, and looks at passwords, servers and proofs, which a stop need not wait for.
     pub fn only_calls(&self) -> bool {
         self.kinds.values().all(|kind| match kind {
-            Kind::Call(_) | Kind::TagCredential(_) | Kind::Probe(_) => true,
-            Kind::Files(_) | Kind::Tidy(_) | Kind::Hook(_) => false,
+            Kind::Call(_) | Kind::TagCredential(_) | Kind::Probe(_) | Kind::Survey(_) => true,
+            Kind::Files(_) | Kind::Tidy(_) | Kind::Hook(_) | Kind::Request(_) => false,
         })
     }
 
@@ -148,7 +152,20 @@ impl Effects {
                     Event::Probed { run, answers }
                 });
             }
-            Effect::ReadRequest(_) | Effect::Survey(_) => {}
+            Effect::ReadRequest(run) => {
+                let (groups, disk) = (self.groups.clone(), self.disk.clone());
+                self.spawn(Kind::Request(run.order), async move {
+                    let found = Box::new(request::read(&run, &groups, &disk).await);
+                    Event::RequestRead { order: run.order, found }
+                });
+            }
+            Effect::Survey(run) => {
+                let (config, turns) = (self.config.clone(), self.surveys.clone());
+                self.spawn(Kind::Survey(run.order), async move {
+                    let survey = proof::survey(&run, &config.dns.resolver, &turns).await;
+                    Event::Surveyed { order: run.order, survey }
+                });
+            }
             Effect::Save(_) | Effect::Report(_) | Effect::Reply { .. } => {}
         }
     }
@@ -203,7 +220,9 @@ impl Effects {
                 Event::Answered { account, outcome, credential: None }
             }
             Kind::TagCredential(account) => Event::CredentialTagged { account, tag: None },
-            Kind::Files(order) | Kind::Probe(order) => Event::Panicked { order },
+            Kind::Files(order) | Kind::Probe(order) | Kind::Request(order) | Kind::Survey(order) => {
+                Event::Panicked { order }
+            }
             Kind::Tidy(order) => Event::Tidied { order, problem: Some(why) },
             Kind::Hook(run) => Event::HookEnded { run, result: HookResult::failed(why) },
         }
