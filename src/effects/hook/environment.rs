@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use certcollectd_core::config::Variable;
-use certcollectd_core::engine::hooks::run::{HookRun, Subject};
+use certcollectd_core::engine::hooks::run::{HookRun, Proof, Subject};
 use certcollectd_core::engine::time::rfc3339;
 
 /// Maximum length of an inherited variable in bytes; for a longer one the default is used.
@@ -27,7 +27,7 @@ pub(in crate::effects) fn bare() -> Vec<Entry> {
 /// certificate, and is told of one order only.
 pub(super) fn environment(run: &HookRun) -> Vec<Entry> {
     let mut environment = bare();
-    let told = Variable::ALL.into_iter().filter(|variable| run.rehearsal || *variable != Variable::Rehearsal);
+    let told = Variable::ALL.into_iter().filter(|variable| is_told(run, *variable));
     environment.extend(told.map(|variable| {
         let name = format!("CERTCOLLECTD_{}", variable.as_str().to_ascii_uppercase());
         (name, value(run, variable))
@@ -39,6 +39,36 @@ pub(super) fn environment(run: &HookRun) -> Vec<Entry> {
         ]);
     }
     environment
+}
+
+/// Whether a program gets this variable at all.
+fn is_told(run: &HookRun, variable: Variable) -> bool {
+    let has_file =
+        || run.subjects.iter().flat_map(|subject| &subject.proof).any(|proof| proof.file.is_some());
+    match variable {
+        Variable::Rehearsal => run.rehearsal,
+        Variable::DcvMethod | Variable::DcvRecords => run.event.is_of_a_proof(),
+        Variable::DcvFileName | Variable::DcvFileContent => has_file(),
+        Variable::Event
+        | Variable::Order
+        | Variable::Account
+        | Variable::OrderNumber
+        | Variable::Product
+        | Variable::Dir
+        | Variable::Cert
+        | Variable::Chain
+        | Variable::Fullchain
+        | Variable::Domains
+        | Variable::Serial
+        | Variable::Fingerprint
+        | Variable::NotAfter
+        | Variable::Generation
+        | Variable::Summary
+        | Variable::Next
+        | Variable::Key
+        | Variable::Time
+        | Variable::Until => true,
+    }
 }
 
 /// Several orders: names and domains are separated by spaces, everything else stands on a line for each order, in the
@@ -53,6 +83,9 @@ pub(super) fn value(run: &HookRun, variable: Variable) -> OsString {
             all.push(of(subject));
         }
         all
+    };
+    let proof = |of: &dyn for<'a> Fn(&'a Proof) -> Option<&'a str>| {
+        lines(&|subject| subject.proof.as_deref().and_then(of).unwrap_or_default().into())
     };
     match variable {
         Variable::Event => run.event.as_str().into(),
@@ -86,6 +119,10 @@ pub(super) fn value(run: &HookRun, variable: Variable) -> OsString {
         Variable::Key => lines(&|subject| subject.key.clone().into()),
         Variable::Time => rfc3339(run.at).into(),
         Variable::Until => lines(&|subject| subject.until.map(rfc3339).unwrap_or_default().into()),
+        Variable::DcvMethod => proof(&|proof| Some(proof.method)),
+        Variable::DcvRecords => proof(&|proof| Some(&proof.records)),
+        Variable::DcvFileName => proof(&|proof| Some(&proof.file.as_ref()?.0)),
+        Variable::DcvFileContent => proof(&|proof| Some(&proof.file.as_ref()?.1)),
         Variable::Rehearsal => if run.rehearsal { "1" } else { "" }.into(),
     }
 }
@@ -95,13 +132,13 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use certcollectd_core::config::Action;
+    use certcollectd_core::config::{Action, HookEvent};
 
     /// A run of the longest command that the configuration takes, for one order.
     fn run(domains: Vec<String>) -> HookRun {
         let hook = certcollectd_core::config::Hook {
             name: "reload".into(),
-            on: vec![certcollectd_core::config::HookEvent::Installed],
+            on: vec![HookEvent::Installed],
             action: Action::Run(vec!["x".repeat(32 * 1024)]),
             timeout: certcollectd_core::config::Hook::TIMEOUT,
             merge: true,
@@ -109,7 +146,7 @@ mod tests {
         HookRun {
             run: certcollectd_core::engine::id::RunId(0),
             hook: Arc::new(hook),
-            event: certcollectd_core::config::HookEvent::Installed,
+            event: HookEvent::Installed,
             subjects: vec![Subject { domains, ..Subject::default() }],
             rehearsal: true,
             at: 0,
@@ -122,16 +159,28 @@ mod tests {
         let page = include_str!("../../../docs/hooks.md");
         let table = page.split("| variable |").nth(1).unwrap().split("\n\n").next().unwrap();
         let cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
-        let told: std::collections::BTreeSet<String> = cells
+        let rows: std::collections::BTreeSet<String> = cells
             .flat_map(|cell| cell.split(", "))
             .map(|name| name.trim_matches('`'))
             .map(|name| if name.starts_with('_') { format!("CERTCOLLECTD{name}") } else { name.to_owned() })
             .collect();
-        let run = run(vec!["www.example.com".into()]);
+        let mut run = run(vec!["www.example.com".into()]);
+        let without = environment(&run);
+        assert!(!without.iter().any(|(name, _)| name.contains("_DCV_")), "only with the events of a proof");
+        let mut proof = Proof { method: "CNAME_CSR_HASH", records: "a b\nc d".into(), file: None };
+        run.event = HookEvent::DcvRemove;
+        run.subjects[0].proof = Some(Box::new(proof.clone()));
+        let of_records = environment(&run);
+        let told = |name: &str| of_records.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        assert_eq!(told("CERTCOLLECTD_DCV_RECORDS"), Some(&"a b\nc d".into()));
+        assert_eq!(told("CERTCOLLECTD_DCV_METHOD"), Some(&"CNAME_CSR_HASH".into()));
+        assert_eq!(told("CERTCOLLECTD_DCV_FILE_NAME"), None);
+        proof.file = Some(("a.txt".into(), "b\nc\n".into()));
+        run.subjects[0].proof = Some(Box::new(proof));
         let given = environment(&run).into_iter().map(|(name, _)| name);
         let given = given.chain([super::super::program::MARK.to_owned()]);
         let given = given.filter(|name| !matches!(&**name, "PATH" | "LANG")).collect();
-        assert_eq!(told, given);
+        assert_eq!(rows, given);
     }
 
     #[test]

@@ -87,7 +87,7 @@ http = {{ url = \"https://pager.example.com\", headers = [\"a\"], body = \"{{{{e
     16 | body = "{{summry}}"
        |        ^^^^^^^^^^^^
        |
-       = help: did you mean "summary"? variables are event, order, account, order_number, product, dir, cert, chain, fullchain, domains, serial, fingerprint, not_after, generation, summary, next, key, time, until, rehearsal
+       = help: did you mean "summary"? variables are event, order, account, order_number, product, dir, cert, chain, fullchain, domains, serial, fingerprint, not_after, generation, summary, next, key, time, until, rehearsal, dcv_method, dcv_records, dcv_file_name, dcv_file_content
 
     warning: no order uses the hook `pager`
       --> config.toml:18:8

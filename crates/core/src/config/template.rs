@@ -33,6 +33,12 @@ words! {
         Until = "until",
         /// `1` in a rehearsal.
         Rehearsal = "rehearsal",
+        /// The vendor's word for how control is proven; the four of a proof are told with its two events only.
+        DcvMethod = "dcv_method",
+        /// A line for each record: its name and its target.
+        DcvRecords = "dcv_records",
+        DcvFileName = "dcv_file_name",
+        DcvFileContent = "dcv_file_content",
     }
 }
 

@@ -210,7 +210,8 @@ impl Subject {
         ];
         let texts: usize = texts.iter().map(|text| text.len() + 1).sum();
         let dates = 2 * "2026-11-28T00:00:00Z\n".len();
-        2 * domains + paths + texts + dates
+        let proof = self.proof.as_ref().map_or(0, |proof| proof.size());
+        2 * domains + paths + texts + dates + proof
     }
 
     /// Leaves out the longest values until the rest fits into an environment.
@@ -218,7 +219,8 @@ impl Subject {
         while self.environment_size() > MAX_ENVIRONMENT {
             let domains: usize = self.domains.iter().map(|domain| 2 * (domain.len() + 1)).sum();
             let path = |path: &std::path::Path| path.as_os_str().len();
-            let values: [Value; 9] = [
+            let records = self.proof.as_ref().map_or(0, |proof| proof.records.len());
+            let values: [Value; 10] = [
                 ("DOMAINS", domains, |subject| subject.domains.clear()),
                 ("DIR", 2 * path(&self.dir), |subject| subject.dir.clear()),
                 ("CERT", path(&self.cert), |subject| subject.cert.clear()),
@@ -228,6 +230,11 @@ impl Subject {
                 ("SUMMARY", self.summary.len(), |subject| subject.summary.clear()),
                 ("SERIAL", self.serial.len(), |subject| subject.serial.clear()),
                 ("GENERATION", self.generation.len(), |subject| subject.generation.clear()),
+                ("DCV_RECORDS", records, |subject| {
+                    if let Some(proof) = &mut subject.proof {
+                        proof.records.clear();
+                    }
+                }),
             ];
             let longest = values.into_iter().max_by_key(|(_, size, _)| *size);
             let Some((name, 1.., clear)) = longest else { break };
@@ -241,6 +248,7 @@ impl Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::hooks::run::Proof;
 
     #[test]
     fn what_one_program_cannot_be_told_is_left_out_the_longest_first() {
@@ -267,5 +275,17 @@ mod tests {
         let fit = subject.fit();
         assert!(fit.environment_size() <= MAX_ENVIRONMENT);
         assert_eq!(fit.omitted, ["DIR", "SERIAL", "CERT"]);
+    }
+
+    #[test]
+    fn of_a_proof_the_records_are_left_out_last() {
+        let proof = Proof { records: "a b\n".repeat(10_000), ..Proof::default() };
+        let domains: Vec<String> = (0..2000).map(|at| format!("host-{at}.example.com")).collect();
+        let subject = Subject { proof: Some(Box::new(proof.clone())), domains, ..Subject::default() };
+        let fit = subject.clone().fit();
+        assert_eq!((&fit.omitted[..], fit.proof.as_deref()), (&["DOMAINS"][..], Some(&proof)));
+        let long = Proof { records: "a b\n".repeat(20_000), ..Proof::default() };
+        let fit = Subject { proof: Some(Box::new(long)), ..Subject::default() }.fit();
+        assert_eq!(fit.omitted, ["DCV_RECORDS"]);
     }
 }

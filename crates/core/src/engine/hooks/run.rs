@@ -3,9 +3,14 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::api::Untrusted;
-use crate::config::{Hook, HookEvent};
+use crate::api::dcv::Token;
+use crate::config::{Dcv, Hook, HookEvent};
 use crate::engine::id::RunId;
+use crate::engine::reissue::record::Reissue;
 
 /// One run of a hook, for one or several orders.
 #[derive(Debug, Clone)]
@@ -55,8 +60,42 @@ pub struct Subject {
     pub key: String,
     /// How long the message holds without another one, UNIX seconds.
     pub until: Option<i64>,
+    /// What to publish or to remove, with the two events of a proof.
+    pub proof: Option<Box<Proof>>,
     /// What was left out because it is too long: variables without their `CERTCOLLECTD_`.
     pub omitted: Vec<&'static str>,
+}
+
+/// What proves control of an order's names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Proof {
+    /// `CNAME_CSR_HASH`, `HTTP_CSR_HASH` or `HTTPS_CSR_HASH`.
+    pub method: &'static str,
+    /// Name and target of each CNAME record, on a line each.
+    pub records: String,
+    /// Name and content of the file, where that is the proof.
+    pub file: Option<(String, String)>,
+}
+
+impl Proof {
+    pub(crate) fn of(reissue: &Reissue) -> Proof {
+        let lines: Vec<String> =
+            reissue.records.iter().map(|(name, target)| format!("{name} {target}")).collect();
+        let file = || {
+            let token = Token::with_unique(&STANDARD.decode(&*reissue.csr).ok()?, &reissue.unique);
+            Some((token.file_name(), token.file_content()))
+        };
+        let file = match reissue.dcv {
+            Dcv::Http | Dcv::Https => file(),
+            Dcv::Cname | Dcv::Reuse => None,
+        };
+        Proof { method: reissue.dcv.method(), records: lines.join("\n"), file }
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        let file = self.file.as_ref().map_or(0, |(name, content)| name.len() + content.len());
+        self.method.len() + self.records.len() + file
+    }
 }
 
 /// How a hook ended.

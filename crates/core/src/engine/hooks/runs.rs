@@ -10,7 +10,7 @@ use crate::config::{Action, FileKind, Hook, HookEvent};
 use crate::engine::event::Effect;
 use crate::engine::hooks::Hooks;
 use crate::engine::hooks::ledger::{Company, Key, Ready, RunPurpose, Running};
-use crate::engine::hooks::run::{HookResult, HookRun, Subject};
+use crate::engine::hooks::run::{HookResult, HookRun, Proof, Subject};
 use crate::engine::hooks::told::{self, told};
 use crate::engine::id::{OrderId, RunId};
 use crate::engine::note::{Level, NoteKind};
@@ -110,9 +110,13 @@ impl Hooks<'_> {
             for (id, subject) in
                 orders.iter().zip(&subjects).filter(|(_, subject)| !subject.omitted.is_empty())
             {
+                let elsewhere = match event.is_of_a_proof() {
+                    true => format!("`certcollectd explain {}` shows it", subject.order),
+                    false => "the installed files have it".to_owned(),
+                };
                 let text = format!(
                     "hook {}: CERTCOLLECTD_{} is left empty, because it is too long for a program's \
-                     environment; the installed files have it",
+                     environment; {elsewhere}",
                     hook.name,
                     subject.omitted.join(", _")
                 );
@@ -159,6 +163,7 @@ impl Hooks<'_> {
             next,
             key: told::key(&entry.name, event),
             until: Some(told::until(record, event, self.now)),
+            proof: record.reissue.as_deref().filter(|_| event.is_of_a_proof()).map(Proof::of).map(Box::new),
             omitted: Vec::new(),
         }
         .fit()
