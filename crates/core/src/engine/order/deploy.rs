@@ -288,11 +288,11 @@ impl Order<'_> {
         state.pending.sweep = true;
         self.prepare_probes(is_newer, accepted, rolled_back);
         self.revocation_answered(rolled_back);
+        self.wait_on();
+        self.note(Level::Info, NoteKind::Installed, text);
         if !rolled_back {
             self.reissue_over();
         }
-        self.wait_on();
-        self.note(Level::Info, NoteKind::Installed, text);
         if !left.is_empty() {
             let text = format!(
                 "there is no root certificate, so {} stays unchanged until the vendor sends one",
