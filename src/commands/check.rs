@@ -17,7 +17,7 @@ use crate::config::invisible;
 use crate::config::locate::{self, Finding, Key};
 use crate::effects::call::{self, credential};
 use crate::effects::errno::cause;
-use crate::effects::hook::{executable, web};
+use crate::effects::hook::{executable, kept, web};
 use crate::effects::install::dir::Dir;
 use crate::effects::install::{keys, write_test};
 use crate::effects::preflight::User;
@@ -30,7 +30,8 @@ use crate::effects::{access, preflight};
 use crate::sources::{clock, control, files, watch};
 use crate::terminal::progress::Progress;
 use certcollectd_core::config::{
-    Account, Action, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity, count,
+    Account, Action, CallPart, CallValue, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity,
+    count,
 };
 use certcollectd_core::engine::command::{Command, CommandReply};
 
@@ -304,22 +305,7 @@ fn check_secret(
 ) {
     let who = format!("{owner}: {what}");
     match credential::read(source) {
-        // Only the service manager can pass it; a check by hand has no access, and needs none.
-        Err(_) if credential::is_out_of_reach(source) => report.warning(
-            about.clone(),
-            format!("{who} was not checked: systemd passes it to the unit only"),
-            &format!("the daemon reports at start if it cannot read it; {}", how_to_try(source)),
-        ),
-        Err(why) => {
-            let help = match source {
-                SecretSource::File(path) => next_step(
-                    path,
-                    &format!("write the password into it: install -m 600 /dev/stdin {}", path.display()),
-                ),
-                SecretSource::Credential(_) | SecretSource::Env(_) => source.remedy(),
-            };
-            report.error(about.clone(), format!("{who} cannot be read: {why}"), &help);
-        }
+        Err(why) => unread(source, &why, (owner, what), about, report),
         Ok(secret) => {
             if let Some(limit) = longer(&secret) {
                 let text = format!("{who} is longer than {limit}");
@@ -337,6 +323,42 @@ fn check_secret(
                 report.warning(about.clone(), format!("{owner}: {exposed}"), "");
             }
         }
+    }
+}
+
+/// A secret that cannot be read, or not here.
+fn unread(source: &SecretSource, why: &str, (owner, what): (&str, &str), about: &Key, report: &mut Report) {
+    // Only the service manager can pass it; a check by hand has no access, and needs none.
+    if credential::is_out_of_reach(source) {
+        return report.warning(
+            about.clone(),
+            format!("{owner}: {what} was not checked: systemd passes it to the unit only"),
+            &format!("the daemon reports at start if it cannot read it; {}", how_to_try(source)),
+        );
+    }
+    let help = match source {
+        SecretSource::File(path) => {
+            next_step(path, &format!("write {what} into it: install -m 600 /dev/stdin {}", path.display()))
+        }
+        SecretSource::Credential(_) | SecretSource::Env(_) => source.remedy(),
+    };
+    report.error(about.clone(), format!("{owner}: {what} cannot be read: {why}"), &help);
+}
+
+/// What of a call is secret.
+fn check_part(part: CallPart<'_>, source: &SecretSource, owner: &str, about: &Key, report: &mut Report) {
+    let what = part.to_string();
+    let read = match part {
+        CallPart::Header(_) => {
+            return check_secret(source, |_| None, (owner, &what), about, report);
+        }
+        CallPart::Url => kept::url(source).map(drop),
+        CallPart::Body => kept::body(source).map(drop),
+    };
+    if let Err(why) = read {
+        unread(source, &why, (owner, &what), about, report);
+    } else if let Some(exposed) = credential::exposure(source) {
+        report.warning(about.clone(), format!("{owner}: {exposed}"), "");
     }
 }
 
@@ -442,19 +464,16 @@ fn check_hook(hook: &Hook, install_dir: &Path, report: &mut Report) {
             (Level::Warning, about(&["follow"]), why, help)
         }
         Action::Http(call) => {
-            for (name, source) in call.secrets() {
-                let owner = format!("hook {}", hook.name);
-                check_secret(
-                    source,
-                    |_| None,
-                    (&owner, &format!("the header {name}")),
-                    &about(&["http", "headers"]),
-                    report,
-                );
+            for (part, source) in call.secrets() {
+                let key = Key::hook(&hook.name, &["http", part.key()]);
+                check_part(part, source, &format!("hook {}", hook.name), &key, report);
             }
-            let url = &call.url;
-            let Some(why) = web::obstacle(url) else { return };
-            let why = format!("{url} cannot be called: {why}");
+            let why = match &call.url {
+                CallValue::Plain(url) => web::obstacle(url),
+                CallValue::Secret(source) => kept::url(source).ok().and_then(|url| web::obstacle(&url)),
+            };
+            let Some(why) = why else { return };
+            let why = format!("{} cannot be called: {why}", web::shown(&call.url));
             (Level::Error, about(&["http", "url"]), why, ROOTS)
         }
     };

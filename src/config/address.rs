@@ -131,6 +131,14 @@ pub(super) fn hook_url(text: &str) -> Result<String, InvalidValue> {
     Ok(text.to_owned())
 }
 
+/// Whether a hook may call it, over TCP.
+pub fn is_web_address(text: &str) -> bool {
+    let is_web = ["http://", "https://"]
+        .iter()
+        .any(|scheme| text.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
+    is_web && hook_url(text).is_ok()
+}
+
 /// The method of a hook's call, in upper case.
 pub(super) fn method(text: &str) -> Result<String, InvalidValue> {
     let is_method = (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic());

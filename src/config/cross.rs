@@ -15,7 +15,7 @@ use super::tables::{account, hook, listener, window};
 use super::value::{did_you_mean, plain, shown};
 use certcollectd_core::api::{OrderRef, Product, Response};
 use certcollectd_core::config::{
-    Account, Action, Cadence, Config, FileKind, Hook, KeySource, Order, SecretSource,
+    Account, Action, Cadence, CallPart, Config, FileKind, Hook, KeySource, Order, SecretSource,
 };
 
 /// Maximum number of names listed where none is similar.
@@ -451,9 +451,14 @@ fn inputs<'a>(diagnostics: &Diagnostics<'a>, draft: &'a Draft) -> HashMap<&'a Pa
                 inputs.insert(pid_file, Input::Other("the pid_file of a hook"));
             }
             Action::Http(call) => {
-                for (_, source) in call.secrets() {
+                for (part, source) in call.secrets() {
                     if let SecretSource::File(path) = source {
-                        inputs.insert(path, Input::Other("a header of a hook"));
+                        let what = match part {
+                            CallPart::Url => "the url of a hook",
+                            CallPart::Header(_) => "a header of a hook",
+                            CallPart::Body => "the body of a hook",
+                        };
+                        inputs.insert(path, Input::Other(what));
                     }
                 }
             }

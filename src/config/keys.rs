@@ -4,8 +4,8 @@
 //! The schema, the manual page and `docs/configuration.md` are made from both, see `reference`.
 
 use super::kind::Kind::{
-    self, Clock, Count, Digits, Duration, DurationOrOff, FileName, Flag, Headers, List, Listen, Mode, Name,
-    OneOrList, Parameters, Path, Principal, Share, Signal, Table, Tables, Text, Url, Variable, Word,
+    self, Clock, Count, Digits, Duration, DurationOrOff, FileName, Flag, Headers, Kept, List, Listen, Mode,
+    Name, OneOrList, Parameters, Path, Principal, Share, Signal, Table, Tables, Text, Url, Variable, Word,
 };
 use super::tables::reissue::WHEN;
 use super::value::{MOST_TRIES, near};
@@ -240,7 +240,7 @@ pub(super) static SIGNAL: Keys =
 
 pub(super) static REQUEST: Keys = Keys {
     title: "http = { … }",
-    keys: &[need("url", Url), key("method", Text), key("headers", Headers), key("body", Text)],
+    keys: &[need("url", Kept(&Url)), key("method", Text), key("headers", Headers), key("body", Kept(&Text))],
 };
 
 pub(super) static WINDOW: Keys = Keys {

@@ -45,6 +45,8 @@ pub enum Kind {
     OneOrList(&'static Kind),
     /// Names of the operator's choice, each with a text.
     Parameters,
+    /// The kind, or where it is kept.
+    Kept(&'static Kind),
     /// Names of headers, each with a text, or with where it is kept.
     Headers,
     /// A table that may be given once.
@@ -79,6 +81,7 @@ impl Kind {
             | Kind::List(_)
             | Kind::OneOrList(_)
             | Kind::Parameters
+            | Kind::Kept(_)
             | Kind::Headers => None,
         }
     }

@@ -29,5 +29,6 @@ mod tables;
 mod value;
 pub mod write;
 
+pub use address::is_web_address;
 pub(crate) use cross::ONE_KEY;
 pub use parse::locate;

@@ -92,6 +92,7 @@ fn kind(of: &Kind) -> String {
         Kind::List(element) => format!("list of {}", kind(element)),
         Kind::OneOrList(element) => format!("{0}, or a list of them", kind(element)),
         Kind::Parameters => "table of texts".into(),
+        Kind::Kept(plain) => format!("{}, or `{}`", kind(plain), PASSWORD.title),
         Kind::Headers => format!("table of texts, or of `{}`", PASSWORD.title),
         Kind::Table(keys) | Kind::Tables(keys) => format!("`{}`", keys.title),
     }

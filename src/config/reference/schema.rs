@@ -77,6 +77,7 @@ fn kind(example: &Example, of: &Kind) -> Value {
             json!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
         }
         Kind::Parameters => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::Kept(plain) => json!({ "anyOf": [kind(example, plain), table(example, &PASSWORD)] }),
         Kind::Headers => {
             let kept = table(example, &PASSWORD);
             json!({ "type": "object", "additionalProperties": { "anyOf": [{ "type": "string" }, kept] } })

@@ -14,8 +14,8 @@ use crate::config::value::{
 };
 use certcollectd_core::api::Untrusted;
 use certcollectd_core::config::{
-    Action, Companion, HeaderValue, Hook, HookEvent, HookSignal, HttpCall, Template, TemplateError, Variable,
-    name,
+    Action, CallHeader, CallValue, Companion, Hook, HookEvent, HookSignal, HttpCall, SecretSource, Template,
+    TemplateError, Variable, name,
 };
 
 /// Longest time for a hook: one that needs more waits for something that will not come.
@@ -181,12 +181,24 @@ fn signal_name(text: &str) -> Result<HookSignal, InvalidValue> {
 
 fn http(table: &Table<'_>) -> Option<Action> {
     table.need("url", "write http = { url = \"http://127.0.0.1:8080/reload\" }");
-    let url = url(table, "url", hook_url);
+    let url = match kept(table, "url") {
+        Some(source) => source.map(CallValue::Secret),
+        None => url(table, "url", hook_url).map(CallValue::Plain),
+    };
     let method = table.parse("method", "such as \"POST\"", method);
     let headers = table.get("headers").map(|item| headers(&item)).unwrap_or_default();
-    let body = table.parse("body", BODY_HELP, body);
+    let body = match kept(table, "body") {
+        Some(source) => source.map(CallValue::Secret),
+        None => table.parse("body", BODY_HELP, body).map(CallValue::Plain),
+    };
     let method = method.unwrap_or_else(|| Action::METHOD.to_owned());
     Some(Action::Http(HttpCall { url: url?, method, headers: headers.into(), body }))
+}
+
+/// Where the value of a key is kept, if it does not stand there itself; nothing inside if that is wrong.
+fn kept(table: &Table<'_>, key: &'static str) -> Option<Option<SecretSource>> {
+    let item = table.get(key).filter(|item| item.value.is_table())?;
+    Some(secret::kept(&item, key))
 }
 
 const HEADERS_HELP: &str =
@@ -202,12 +214,12 @@ const OWN_HEADERS: [&str; 4] = ["host", "content-length", "transfer-encoding", "
 /// Words in the names of headers that say who is calling.
 const SECRET_WORDS: [&str; 5] = ["auth", "token", "key", "secret", "cookie"];
 
-fn headers(item: &Item<'_>) -> Vec<(Box<str>, HeaderValue)> {
+fn headers(item: &Item<'_>) -> Vec<CallHeader> {
     let Some(entries) = item.entries() else {
         item.wrong_type("a table", HEADERS_HELP);
         return Vec::new();
     };
-    let mut found: Vec<(Box<str>, HeaderValue)> = Vec::new();
+    let mut found: Vec<CallHeader> = Vec::new();
     for (name, entry) in entries {
         if found.len() == MOST_HEADERS {
             item.refuse(&format!("has more than {MOST_HEADERS} entries"), "remove what is not needed");
@@ -224,8 +236,8 @@ fn headers(item: &Item<'_>) -> Vec<(Box<str>, HeaderValue)> {
         let lower = name.to_ascii_lowercase();
         let is_secret = entry.value.is_table() || SECRET_WORDS.iter().any(|word| lower.contains(word));
         let value = match is_secret {
-            true => secret::kept(&entry, name).map(HeaderValue::Secret),
-            false => entry.parse(HEADERS_HELP, header_value).map(|text| HeaderValue::Text(text.into())),
+            true => secret::kept(&entry, name).map(CallValue::Secret),
+            false => entry.parse(HEADERS_HELP, header_value).map(|text| CallValue::Plain(text.into())),
         };
         found.extend(value.map(|value| (name.into(), value)));
     }

@@ -38,28 +38,38 @@ pub fn is_out_of_reach(source: &SecretSource) -> bool {
     matches!(source, SecretSource::Credential(_)) && path(source).is_err()
 }
 
-/// Reads a secret. The error names the source and the cause, never the content.
+/// Reads a secret of one line. The error names the source and the cause, never the content.
 pub fn read(source: &SecretSource) -> Result<Zeroizing<String>, String> {
+    let text = read_text(source, MAX_SECRET)?;
+    let line = text.strip_suffix('\n').map_or(&**text, |line| line.strip_suffix('\r').unwrap_or(line));
+    match line {
+        "" => Err(format!("{} is empty", source.describe())),
+        line if line.contains(['\n', '\r', '\0']) => {
+            Err(format!("{} contains more than one line", source.describe()))
+        }
+        line => Ok(Zeroizing::new(line.to_owned())),
+    }
+}
+
+/// Reads a secret text of so many bytes at most.
+pub fn read_text(source: &SecretSource, most: usize) -> Result<Zeroizing<String>, String> {
     let shown = source.describe();
     let text = match path(source)? {
-        Some(path) => read_file(&path).map_err(|why| format!("{shown}: {why}"))?,
+        Some(path) => read_file(&path, most).map_err(|why| format!("{shown}: {why}"))?,
         None => {
             let SecretSource::Env(name) = source else { unreachable!("only the environment has no path") };
             Zeroizing::new(std::env::var(name).map_err(|_| format!("{shown} is not set, or not UTF-8"))?)
         }
     };
     // Editors put a mark at the start of what they take for UTF-8; no person means it.
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
-    match line {
-        "" => Err(format!("{shown} is empty")),
-        line if line.contains(['\n', '\r', '\0']) => Err(format!("{shown} contains more than one line")),
-        line => Ok(Zeroizing::new(line.to_owned())),
-    }
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => Zeroizing::new(rest.to_owned()),
+        None => text,
+    })
 }
 
-fn read_file(path: &Path) -> Result<Zeroizing<String>, String> {
-    let bytes = files::read_file(path, MAX_SECRET).map_err(|error| errno::cause(&error))?;
+fn read_file(path: &Path, most: usize) -> Result<Zeroizing<String>, String> {
+    let bytes = files::read_file(path, most).map_err(|error| errno::cause(&error))?;
     if is_utf_16(&bytes) {
         return Err(
             "it is UTF-16 text, as some editors on Windows write it; save it as UTF-8, for instance with \

@@ -7,6 +7,7 @@
 pub(super) mod environment;
 pub mod executable;
 mod follow;
+pub mod kept;
 pub(super) mod program;
 pub mod reap;
 mod signal;

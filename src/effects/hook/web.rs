@@ -1,19 +1,22 @@
 //! HTTP hooks: one call to a server of the operator's, over TCP or a unix socket.
 
+use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, ClientBuilder, Method, redirect, retry};
+use zeroize::Zeroizing;
 
 use super::advised;
 use super::environment::value;
+use super::kept;
 use super::socket::cannot_connect;
 use crate::effects::blocking::apart;
 use crate::effects::call::{credential, transport};
 use certcollectd_core::api::Untrusted;
-use certcollectd_core::config::{self, HttpCall};
+use certcollectd_core::config::{CallValue, HttpCall, Template};
 use certcollectd_core::engine::hooks::run::{HookResult, HookRun};
 
 const UNIX: &str = "http+unix://";
@@ -40,7 +43,7 @@ pub fn obstacle(url: &str) -> Option<String> {
 
 /// Makes the call. Any 2xx is success; no redirect is followed, no proxy of the environment is used.
 pub(super) async fn call(call: &HttpCall, run: &HookRun) -> HookResult {
-    let url = &*call.url;
+    let shown = shown(&call.url);
     let Ok(method) = Method::from_bytes(call.method.as_bytes()) else {
         return HookResult::failed(format!("there is no method {}", call.method));
     };
@@ -49,11 +52,15 @@ pub(super) async fn call(call: &HttpCall, run: &HookRun) -> HookResult {
         Err(why) => return HookResult::failed(why),
     };
     let text = |variable| value(run, variable).to_string_lossy().into_owned();
-    let body = call.body.as_ref().map(|body| body.render(text)).unwrap_or_default();
-    let mut builder = client(url);
+    let (url, body) = match (url(call).await, body(call).await) {
+        (Ok(url), Ok(body)) => (url, body),
+        (Err(why), _) | (_, Err(why)) => return HookResult::failed(why),
+    };
+    let body = body.as_deref().map(|body| body.render(text)).unwrap_or_default();
+    let mut builder = client(&url);
     let mut socket = None;
     let target = match url.strip_prefix(UNIX) {
-        None => url.to_owned(),
+        None => url.to_string(),
         Some(rest) => match split_unix(rest) {
             Ok((found, path)) => {
                 builder = builder.unix_socket(found.clone());
@@ -67,7 +74,7 @@ pub(super) async fn call(call: &HttpCall, run: &HookRun) -> HookResult {
     let client = match builder.build() {
         Ok(client) => client,
         Err(error) => {
-            return HookResult::failed(format!("{} cannot be called: {}", shown(url), unmade(error)));
+            return HookResult::failed(format!("{} cannot be called: {}", shown, unmade(error)));
         }
     };
     let length = body.len();
@@ -77,18 +84,18 @@ pub(super) async fn call(call: &HttpCall, run: &HookRun) -> HookResult {
         Ok(answer) => {
             let status = answer.status();
             HookResult::Failed {
-                why: format!("HTTP status {} from {}", status.as_u16(), shown(url)),
-                last_words: first_words(answer).await.into_iter().collect(),
+                why: format!("HTTP status {} from {}", status.as_u16(), shown),
+                last_words: words(call, answer).await,
                 remedy: None,
             }
         }
         Err(error) => match (&socket, system_error(&error)) {
             (Some(socket), Some(cause)) if error.is_connect() => cannot_connect(socket, cause).await,
             (None, Some(cause)) if cause.kind() == ErrorKind::ConnectionRefused => advised(
-                format!("cannot connect to {}: nothing listens there", shown(url)),
+                format!("cannot connect to {}: nothing listens there", shown),
                 "is the server running?",
             ),
-            _ => HookResult::failed(format!("{} cannot be called: {}", shown(url), said(error))),
+            _ => HookResult::failed(format!("{} cannot be called: {}", shown, said(error))),
         },
     }
 }
@@ -103,8 +110,8 @@ async fn headers(call: &HttpCall) -> Result<HeaderMap, String> {
         let key =
             HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("there is no header {name}"))?;
         let value = match value {
-            config::HeaderValue::Text(text) => HeaderValue::from_str(text),
-            config::HeaderValue::Secret(source) => {
+            CallValue::Plain(text) => HeaderValue::from_str(text),
+            CallValue::Secret(source) => {
                 let source = source.clone();
                 let secret = apart(move || credential::read(&source)).await?;
                 HeaderValue::from_str(&secret).map(|mut value| {
@@ -121,8 +128,35 @@ async fn headers(call: &HttpCall) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-/// The server of a URL, without path and query.
-fn shown(url: &str) -> String {
+/// Where the call goes.
+async fn url(call: &HttpCall) -> Result<Zeroizing<String>, String> {
+    match &call.url {
+        CallValue::Plain(url) => Ok(Zeroizing::new(url.clone())),
+        CallValue::Secret(source) => {
+            let source = source.clone();
+            apart(move || kept::url(&source)).await
+        }
+    }
+}
+
+/// What it says, before its variables have values.
+async fn body(call: &HttpCall) -> Result<Option<Cow<'_, Template>>, String> {
+    match &call.body {
+        None => Ok(None),
+        Some(CallValue::Plain(body)) => Ok(Some(Cow::Borrowed(body))),
+        Some(CallValue::Secret(source)) => {
+            let source = source.clone();
+            apart(move || kept::body(&source)).await.map(|body| Some(Cow::Owned(body)))
+        }
+    }
+}
+
+/// The address as people see it: the server of a URL, without path and query; or where it is kept.
+pub fn shown(url: &CallValue<String>) -> String {
+    let url = match url {
+        CallValue::Plain(url) => &**url,
+        CallValue::Secret(source) => return format!("the url in {}", source.describe()),
+    };
     let Some((scheme, rest)) = url.split_once("://") else { return Untrusted::new(url).to_string() };
     let end = if scheme == "http+unix" { rest.find('?') } else { rest.find(['/', '?']) };
     format!("{scheme}://{}", Untrusted::new(&rest[..end.unwrap_or(rest.len())]))
@@ -135,10 +169,15 @@ fn system_error(error: &reqwest::Error) -> Option<std::io::Error> {
     numbers.last().map(std::io::Error::from_raw_os_error)
 }
 
-/// What a refusal says in its first bytes: Docker, for one, gives its reason there.
-async fn first_words(mut answer: reqwest::Response) -> Option<Untrusted> {
-    let chunk = answer.chunk().await.ok()??;
-    Some(Untrusted::from_bytes(&chunk)).filter(|words| !words.as_str().is_empty())
+/// What a refusal says in its first bytes: Docker, for one, gives its reason there. A server may repeat what it was sent,
+/// so the answer to a secret is not shown.
+async fn words(call: &HttpCall, mut answer: reqwest::Response) -> Vec<Untrusted> {
+    if call.secrets().next().is_some() {
+        return Vec::new();
+    }
+    let chunk = answer.chunk().await.ok().flatten().unwrap_or_default();
+    let words = Untrusted::from_bytes(&chunk);
+    if words.as_str().is_empty() { Vec::new() } else { vec![words] }
 }
 
 fn unmade(error: reqwest::Error) -> String {

@@ -45,10 +45,10 @@ pub(super) fn look(config: &Config, files: &[&Path], service: &User, found: &mut
         }
     }
     for hook in &config.hooks {
-        for (header, secret) in hook.secrets() {
+        for (part, secret) in hook.secrets() {
             let Ok(Some(path)) = credential::path(secret) else { continue };
-            let about = || Some(Key::hook(&hook.name, &["http", "headers"]));
-            let what = format!("the header {header} of hook {}", hook.name);
+            let about = || Some(Key::hook(&hook.name, &["http", part.key()]));
+            let what = format!("{part} of hook {}", hook.name);
             looked.at(&path, &what, about);
             looked.at_readers(&path, &what, 0o040, about);
         }

@@ -280,10 +280,10 @@ pub(super) fn look(config: &Config, files: &[&Path], user: &User, found: &mut Ve
         }
     }
     for hook in &config.hooks {
-        for (header, secret) in hook.secrets() {
+        for (part, secret) in hook.secrets() {
             if let SecretSource::File(path) = secret {
-                let about = Key::hook(&hook.name, &["http", "headers"]);
-                need(path, Right::Read, Level::Error, Some(about), &format!("hook {}: {header}", hook.name));
+                let about = Key::hook(&hook.name, &["http", part.key()]);
+                need(path, Right::Read, Level::Error, Some(about), &format!("hook {}: {part}", hook.name));
             }
         }
     }

@@ -118,6 +118,23 @@ http = {{ url = \"https://pager.example.com\", headers = [\"a\"], body = \"{{{{e
 }
 
 #[test]
+fn an_address_or_a_body_that_is_kept_elsewhere_is_no_text() {
+    for key in ["url", "body"] {
+        let call = |value: &str| {
+            let url = if key == "url" { "" } else { "url = \"https://chat.example.com\"\n" };
+            let hook = format!("[[hook]]\nname = \"chat\"\n[hook.http]\n{url}{key} = {value}\n");
+            said(&format!("{ACCOUNT}{ORDER}{hook}"))
+        };
+        let kept = call("{ file = \"/etc/certcollectd/chat\" }");
+        assert!(!kept.contains("error"), "{kept}");
+        for wrong in ["{ value = \"s3cret\" }", "{ file = \"s3cret\" }", "{ env = \"a s3cret\" }"] {
+            let text = call(wrong);
+            assert!(text.contains("error: ") && !text.contains("s3cret"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn hooks() {
     assert_snapshot!(said(&format!("{ACCOUNT}{ORDER}
 [[hook]]

@@ -142,7 +142,12 @@ fn signal_http_and_socket_hooks_work() {
 }
 
 /// The whole of one request.
-fn request(mut stream: std::net::TcpStream) -> String {
+fn request(stream: std::net::TcpStream) -> String {
+    answered(stream, |_| "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n".to_owned())
+}
+
+/// The same, with an answer to it.
+fn answered(mut stream: std::net::TcpStream, answer: impl Fn(&str) -> String) -> String {
     use std::io::{Read, Write};
     let mut text = String::new();
     let mut buffer = [0; 4096];
@@ -158,7 +163,7 @@ fn request(mut stream: std::net::TcpStream) -> String {
         assert!(count > 0, "it breaks off: {text}");
         text.push_str(std::str::from_utf8(&buffer[..count]).unwrap());
     }
-    stream.write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
+    stream.write_all(answer(&text).as_bytes()).unwrap();
     text
 }
 
@@ -192,6 +197,79 @@ fn a_call_tells_somebody_what_has_happened_and_who_calls() {
     assert_eq!(body["next"], "");
     let all = setting.call(&["status", "--json"]).1 + &said;
     assert!(!all.contains("s3cret"), "the secret is nowhere: {all}");
+}
+
+#[test]
+fn an_address_and_a_body_may_be_secret_and_are_seen_by_the_server_only() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\nhooks = [\"chat\"]\n{OWN_ROOT}"));
+    let web = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = web.local_addr().unwrap();
+    setting.write("url", &format!("http://{address}/s3cret-path\n"));
+    setting
+        .write("body", "{\"routing_key\": \"s3cret-key\",\n\"key\": \"{{key}}\", \"time\": \"{{time}}\"}\n");
+    // The first answer repeats all that it was sent.
+    let web = std::thread::spawn(move || {
+        let echo = |text: &str| {
+            format!("HTTP/1.1 400 No\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{text}", text.len())
+        };
+        answered(web.accept().unwrap().0, echo);
+        request(web.accept().unwrap().0)
+    });
+    setting.table(
+        "[[hook]]\nname = \"chat\"\n[hook.http]\nurl = { file = \"$DIR/url\" }\nbody = { file = \"$DIR/body\" }",
+    );
+    let (code, said) = setting.once(&[]);
+    assert!(
+        code == 4
+            && said.contains(&format!("HTTP status 400 from the url in {}", setting.path("url").display())),
+        "{said}"
+    );
+    let (code, resumed) = setting.call(&["resume", "www"]);
+    assert_eq!(code, 0, "{resumed}");
+    let (code, again) = setting.once(&[]);
+    assert_eq!(code, 0, "{again}");
+    let text = web.join().unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("POST /s3cret-path HTTP/1.1\r\n"), "{head}");
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(
+        (&body["routing_key"], &body["key"]),
+        (&"s3cret-key".into(), &"certcollectd/order/www".into())
+    );
+    assert!(body["time"].as_str().unwrap().ends_with('Z'), "{body}");
+    let (code, checked) = setting.call(&["check"]);
+    assert_eq!(code, 0, "{checked}");
+    let all = checked + &said + &resumed + &again + &setting.call(&["status", "--json"]).1;
+    let all = all + &setting.call(&["explain", "www"]).1;
+    assert!(!all.contains("s3cret"), "{all}");
+    for entry in std::fs::read_dir(setting.path("state")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = std::fs::read(&path).unwrap();
+            assert!(memchr::memmem::find(&bytes, b"s3cret").is_none(), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_secret_of_a_call_is_said_by_check_and_when_it_is_sent() {
+    let mut setting = Setting::new();
+    setting.order("www", ssl("1"), &format!("{KEY}\nhooks = [\"chat\", \"pager\"]\n{OWN_ROOT}"));
+    setting.write("url", "s3cret\n");
+    setting.write("body", "{{s3cret}}");
+    setting.table("[[hook]]\nname = \"chat\"\nhttp = { url = { file = \"$DIR/url\" } }");
+    setting.table(
+        "[[hook]]\nname = \"pager\"\nhttp = { url = \"http://127.0.0.1:9/\", body = { file = \"$DIR/body\" } }",
+    );
+    let (failed, said) = setting.once(&[]);
+    let (code, checked) = setting.call(&["check"]);
+    assert_eq!((code, failed), (2, 4), "{checked}{said}");
+    for all in [&checked, &said] {
+        assert!(all.contains("/url holds no address"), "{all}");
+        assert!(all.contains("/body has an unknown variable"), "{all}");
+        assert!(!all.contains("s3cret"), "{all}");
+    }
 }
 
 #[test]

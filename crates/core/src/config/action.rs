@@ -1,5 +1,6 @@
 //! What happens after an event.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,8 +44,8 @@ impl Hook {
         self.on.iter().any(|event| event.is_of_a_proof())
     }
 
-    /// Everything secret that it sends, by the name of the header.
-    pub fn secrets(&self) -> impl Iterator<Item = (&str, &SecretSource)> {
+    /// Everything secret that it sends.
+    pub fn secrets(&self) -> impl Iterator<Item = (CallPart<'_>, &SecretSource)> {
         let call = match &self.action {
             Action::Http(call) => Some(call),
             Action::Run(_) | Action::Signal { .. } | Action::Socket(_) | Action::Follow(_) => None,
@@ -136,30 +137,72 @@ pub enum Action {
 /// An HTTP call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpCall {
-    /// `http://`, `https://` or `http+unix://`.
-    pub url: String,
+    /// `http://`, `https://` or, if it is no secret, `http+unix://`.
+    pub url: CallValue<String>,
     /// In upper case.
     pub method: String,
     /// Sent along; a name occurs once, whatever its case.
-    pub headers: Box<[(Box<str>, HeaderValue)]>,
-    pub body: Option<Template>,
+    pub headers: Box<[CallHeader]>,
+    pub body: Option<CallValue<Template>>,
 }
 
-/// What stands behind the name of a header.
+/// Name and value.
+pub type CallHeader = (Box<str>, CallValue<Box<str>>);
+
+/// A part of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HeaderValue {
-    Text(Box<str>),
+pub enum CallValue<T> {
+    Plain(T),
     /// Read for each call; the whole value.
     Secret(SecretSource),
 }
 
+impl<T> CallValue<T> {
+    fn secret(&self) -> Option<&SecretSource> {
+        match self {
+            CallValue::Secret(source) => Some(source),
+            CallValue::Plain(_) => None,
+        }
+    }
+}
+
+/// Which part of a call is secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallPart<'a> {
+    Url,
+    /// By its name.
+    Header(&'a str),
+    Body,
+}
+
+impl CallPart<'_> {
+    /// The key of the configuration.
+    pub fn key(self) -> &'static str {
+        match self {
+            CallPart::Url => "url",
+            CallPart::Header(_) => "headers",
+            CallPart::Body => "body",
+        }
+    }
+}
+
+impl fmt::Display for CallPart<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CallPart::Url => f.write_str("the url"),
+            CallPart::Header(name) => write!(f, "the header {name}"),
+            CallPart::Body => f.write_str("the body"),
+        }
+    }
+}
+
 impl HttpCall {
-    /// The headers that are secret, by name.
-    pub fn secrets(&self) -> impl Iterator<Item = (&str, &SecretSource)> {
-        self.headers.iter().filter_map(|(name, value)| match value {
-            HeaderValue::Secret(source) => Some((&**name, source)),
-            HeaderValue::Text(_) => None,
-        })
+    /// What of it is secret.
+    pub fn secrets(&self) -> impl Iterator<Item = (CallPart<'_>, &SecretSource)> {
+        let headers = self.headers.iter().map(|(name, value)| (CallPart::Header(name), value.secret()));
+        let url = [(CallPart::Url, self.url.secret())];
+        let body = self.body.iter().map(|body| (CallPart::Body, body.secret()));
+        url.into_iter().chain(headers).chain(body).filter_map(|(part, source)| Some((part, source?)))
     }
 }
 

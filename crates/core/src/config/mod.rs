@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use action::{Action, Companion, HeaderValue, Hook, HookEvent, HttpCall};
+pub use action::{Action, CallHeader, CallPart, CallValue, Companion, Hook, HookEvent, HttpCall};
 pub use layout::{FileCopy, FileKind, Files};
 pub use login::{Account, Params, ProxyLogin, SecretSource};
 pub use name::{is_name, normal_domain};
