@@ -670,3 +670,44 @@ fn a_process_that_ends_when_nothing_is_due_asks_first() {
     assert_eq!(case.sent(), 1);
     assert!(!case.world.engine.is_occupied(start));
 }
+
+/// What people and machines see at each stage: the metric, the exit code of `--nagios`, and what `explain` says.
+#[test]
+fn each_stage_is_seen_everywhere() {
+    use certcollectd::status::{Explanation, Exposition, Status, Verdict, verdict};
+    let look = |case: &Case| {
+        let (loaded, now) = (case.world.load(), case.world.now);
+        let status = Status::new(&case.world.config, &loaded, now);
+        let metrics = status.metrics(Exposition::Text);
+        let series = metrics.lines().filter(|line| line.starts_with("certcollectd_reissue_stage"));
+        let series: Vec<String> = series.map(str::to_owned).collect();
+        let explained = Explanation::new(&case.world.config, &loaded, "www", Vec::new(), now).unwrap().text();
+        let json = serde_json::to_value(&status).unwrap()["orders"][0]["reissue"].clone();
+        (series, verdict(&status), explained, json)
+    };
+    let stage =
+        |stage: &str| vec![format!("certcollectd_reissue_stage{{order=\"www\",stage=\"{stage}\"}} 1")];
+    let mut case = Case::new();
+    let (series, _, _, json) = look(&case);
+    assert!(series.is_empty() && json.is_null());
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    case.reissue();
+    case.world.pass(SECOND);
+    let (series, _, explained, json) = look(&case);
+    assert_eq!(series, stage("preparing"));
+    assert_eq!(json["stage"], "preparing");
+    let record = json["records"][0].clone();
+    let line = format!("{}. CNAME {}.", record[0].as_str().unwrap(), record[1].as_str().unwrap());
+    assert!(explained.contains(&line), "{explained}");
+    case.world.surveys.insert("www".into(), vec![seen()]);
+    case.world.say(REPLACE, [Say::text("errorCode=-14&errorMessage=An unknown error")]);
+    case.world.pass(HOUR);
+    let (series, (verdict, line), explained, json) = look(&case);
+    assert_eq!(series, stage("unclear"));
+    assert_eq!((verdict, &json["code"]), (Verdict::Warning, &(-14).into()));
+    assert!(line.contains("it is unclear whether that was done"), "{line}");
+    assert!(explained.contains("-14") && explained.contains("--again"), "{explained}");
+    case.world.say("www", [Say::text("errorCode=0")]);
+    case.world.pass(DAY);
+    assert_eq!(look(&case).0, stage("open"));
+}
