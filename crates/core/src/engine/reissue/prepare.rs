@@ -120,8 +120,7 @@ impl Order<'_> {
                 entry.name
             )),
             Some(CsrSource::Command { argv, timeout }) => {
-                let argv = argv.iter().map(|word| word.replace("{name}", &entry.name).into()).collect();
-                Ok(RequestSource::Command { argv, timeout: *timeout })
+                Ok(RequestSource::Command { argv: argv.clone(), timeout: *timeout })
             }
             Some(CsrSource::File) | None => match &entry.csr_file {
                 Some(path) => Ok(RequestSource::File(path.clone())),
@@ -295,7 +294,7 @@ impl Order<'_> {
             dcv: reissue.dcv,
             csr: reissue.request().into(),
             unique: reissue.unique.clone(),
-            names: proven_names(&installed.names),
+            names: installed.names.clone(),
         })))
     }
 
