@@ -68,6 +68,11 @@ words! {
         Revoked = "revoked",
         FilesLost = "files-lost",
         RevocationAnnounced = "revocation-announced",
+        /// It is unclear whether the vendor made a re-issue.
+        ReissueUnclear = "reissue-unclear",
+        ReissueRefused = "reissue-refused",
+        /// A re-issue has waited for a day: for its proof of control, or for what stops it.
+        ReissueHeld = "reissue-held",
         Expiring = "expiring",
         HookFailing = "hook-failing",
         NotInstalled = "not-installed",
@@ -78,11 +83,6 @@ words! {
         FilesModified = "files-modified",
         SubscriptionEnding = "subscription-ending",
         ReplacementUnknown = "replacement-unknown",
-        /// It is unclear whether the vendor made a re-issue.
-        ReissueUnclear = "reissue-unclear",
-        ReissueRefused = "reissue-refused",
-        /// A re-issue has waited for a day: for its proof of control, or for what stops it.
-        ReissueHeld = "reissue-held",
         /// The vendor's name for the order is none of its domains.
         OtherName = "other-name",
         WaitingLong = "waiting-long",
