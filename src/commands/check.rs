@@ -30,8 +30,8 @@ use crate::effects::{access, preflight};
 use crate::sources::{clock, control, files, watch};
 use crate::terminal::progress::Progress;
 use certcollectd_core::config::{
-    Account, Action, CallPart, CallValue, Config, Hook, KeySource, Order, ProxyLogin, SecretSource, Severity,
-    count,
+    Account, Action, CallPart, CallValue, Config, CsrSource, Hook, KeySource, Order, ProxyLogin,
+    SecretSource, Severity, count,
 };
 use certcollectd_core::engine::command::{Command, CommandReply};
 
@@ -82,6 +82,7 @@ pub fn check(path: &Path, login: bool) -> Result<(), Exit> {
     let progress = Progress::new("checking", config.orders.len());
     for order in &config.orders {
         check_keys(order, &mut report);
+        check_csr_command(order, &mut report);
         progress.step();
     }
     progress.stage("files and hooks");
@@ -188,6 +189,7 @@ fn check_entries(fragment: &Fragment, config: &Config, report: &mut Report) {
     }
     for order in &config.orders {
         check_keys(order, report);
+        check_csr_command(order, report);
     }
     asked::look(config, |about, text, help| report.warning(about, text, help));
     check_anchors(config, report);
@@ -387,6 +389,11 @@ fn check_keys(order: &Order, report: &mut Report) {
         let text = format!("order {name}: {what}");
         report.add(level(order.settings.verify.key), about, text, &next_step(path, missing));
     };
+    if let (KeySource::Keys(_), Some(path)) = (&order.key, &order.csr_file)
+        && let Err(why) = keys::request(path)
+    {
+        unread(Key::order(name, &["csr_file"]), format!("csr_file {why}"), path);
+    }
     match &order.key {
         KeySource::None | KeySource::Request(_) => {}
         KeySource::Csr(path) => {
@@ -420,6 +427,20 @@ fn check_anchors(config: &Config, report: &mut Report) {
                 settings.trust_anchors.as_ref().map(|path| next_step(path, missing)).unwrap_or_default();
             report.add(level(settings.verify.trust), about, why, &help);
         }
+    }
+}
+
+/// Whether a request could be made for a re-issue.
+fn check_csr_command(order: &Order, report: &mut Report) {
+    let Some(CsrSource::Command { argv, .. }) = order.settings.reissue.as_ref().map(|reissue| &reissue.csr)
+    else {
+        return;
+    };
+    let program = argv.first().map_or("", |program| &**program);
+    if let Err(why) = executable::find_program(program) {
+        let about = Key::order(&order.name, &["reissue", "csr_command"]).with(program);
+        let help = "the first entry is the program, with its path unless it is in a usual directory";
+        report.error(about, format!("order {}: csr_command: {why}", order.name), help);
     }
 }
 

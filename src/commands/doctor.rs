@@ -21,7 +21,9 @@ use certcollectd_core::api::dcv::Token;
 use certcollectd_core::api::dcv::survey::{self, Finding, Subject};
 use certcollectd_core::api::{Product, Untrusted};
 use certcollectd_core::cert::SanName;
-use certcollectd_core::config::{Config, KeySource, Order};
+use certcollectd_core::config::{Config, Dcv, KeySource, Order};
+use certcollectd_core::engine::order::record::OrderRecord;
+use certcollectd_core::engine::reissue::record::Stage;
 
 pub fn dcv(path: &Path, name: &str, resolver: Option<SocketAddr>, json: bool) -> Result<(), Exit> {
     let config = load(path)?.config;
@@ -37,11 +39,18 @@ pub fn dcv(path: &Path, name: &str, resolver: Option<SocketAddr>, json: bool) ->
         );
         return Err(fail(Exit::Usage, &why));
     }
-    let request =
-        request(order).map_err(|why| fail(Exit::Usage, &format!("order {}: csr_file {why}", order.name)))?;
-    let (token, requested) = request.map_or((None, Vec::new()), |(token, names)| (Some(token), names));
     let failed = |why: String| fail(Exit::Failed, &why);
-    let subjects = subjects(&config, order, &requested).map_err(|why| failed(why.to_string()))?;
+    let record = remembered(&config, order).map_err(|why| failed(why.to_string()))?;
+    let (token, subjects) = match record.as_ref().and_then(reissue) {
+        Some((token, subjects)) => (Some(token), subjects),
+        None => {
+            let request = request(order)
+                .map_err(|why| fail(Exit::Usage, &format!("order {}: csr_file {why}", order.name)))?;
+            let (token, requested) =
+                request.map_or((None, Vec::new()), |(token, names)| (Some(token), names));
+            (token, subjects(record.as_ref(), order, &requested))
+        }
+    };
     if subjects.is_empty() {
         let why = format!(
             "order {}: no domain is known; give it `domains` or a csr_file, or wait for its first poll",
@@ -74,12 +83,45 @@ fn is_fine(all: &Looked) -> bool {
     all.iter().all(|(_, findings)| findings.iter().all(|finding| finding.state.is_fine()))
 }
 
+/// What the state remembers of the order, where it is still the same one.
+fn remembered(config: &Config, order: &Order) -> Result<Option<OrderRecord>, StoreError> {
+    let Some(reader) = Reader::open(&config.state_dir)? else { return Ok(None) };
+    let mut loaded = reader.load(clock::now())?;
+    let record = loaded.orders.remove(&order.name).map(|known| known.record);
+    Ok(record.filter(|record| *record.handle == *order.handle.identity()))
+}
+
+/// Of a re-issue that is not over, whose unique value is known: its token, and the names to be proven.
+fn reissue(record: &OrderRecord) -> Option<(Token, Vec<Subject>)> {
+    let known = record.reissue.as_deref()?;
+    let is_over = match known.stage {
+        Stage::Preparing | Stage::Intended | Stage::Unclear | Stage::Open => false,
+        Stage::Refused | Stage::Closed => true,
+    };
+    let is_published = match known.dcv {
+        Dcv::Cname | Dcv::Http | Dcv::Https => true,
+        Dcv::Reuse => false,
+    };
+    if is_over || !is_published {
+        return None;
+    }
+    let names = record.installed.as_deref()?.names.iter().take(survey::MAX_DOMAINS);
+    let subjects = names.map(|name| Subject {
+        domain: name.to_string(),
+        method: Some(known.dcv.method().to_owned()),
+        validated: false,
+    });
+    Some((Token::with_unique(&known.request(), &known.unique), subjects.collect()))
+}
+
 /// The token of the order's request and the DNS names in it, where the order has a request.
 fn request(order: &Order) -> Result<Option<(Token, Vec<String>)>, String> {
-    let csr = match &order.key {
-        KeySource::Csr(path) => keys::request(path)?,
-        KeySource::Request(text) => keys::sent_request(text)?,
-        KeySource::None | KeySource::Keys(_) => return Ok(None),
+    let csr = match (&order.key, &order.csr_file) {
+        (KeySource::Request(text), _) => keys::sent_request(text)?,
+        (KeySource::Csr(path), _) | (KeySource::Keys(_) | KeySource::None, Some(path)) => {
+            keys::request(path)?
+        }
+        (KeySource::None | KeySource::Keys(_), None) => return Ok(None),
     };
     let names = csr.names().iter().filter_map(|name| match name {
         SanName::Dns(name) => Some(name.clone()),
@@ -89,16 +131,11 @@ fn request(order: &Order) -> Result<Option<(Token, Vec<String>)>, String> {
 }
 
 /// The order's domains, from what the state remembers of the vendor's words, else from the configuration.
-fn subjects(config: &Config, order: &Order, requested: &[String]) -> Result<Vec<Subject>, StoreError> {
-    let reader = Reader::open(&config.state_dir)?;
-    let loaded = reader.map(|reader| reader.load(clock::now())).transpose()?.unwrap_or_default();
-    let handle = order.handle.identity();
-    let record =
-        loaded.orders.get(&order.name).map(|known| &known.record).filter(|record| *record.handle == *handle);
+fn subjects(record: Option<&OrderRecord>, order: &Order, requested: &[String]) -> Vec<Subject> {
     let named = record.and_then(|record| record.domains.as_deref()).and_then(|known| known.heard.as_ref());
     let collected = record.and_then(|record| record.heard.as_deref());
     let told: Vec<_> = named.into_iter().chain(collected).map(|heard| &heard.details).collect();
-    Ok(survey::subjects(&told, &order.domains, requested))
+    survey::subjects(&told, &order.domains, requested)
 }
 
 /// As people read it.

@@ -120,6 +120,20 @@ fn what_lies_in_the_place_of_a_copy() {
 }
 
 #[test]
+fn what_a_re_issue_would_be_made_of() {
+    let absent = setting("csr_file = \"$DIR/absent.csr\"");
+    expect(&absent, 2, &["order www: csr_file ", "absent.csr: it does not exist", "1 error"]);
+    let setting = with_tables("[order.reissue]\ncsr = \"command\"\ncsr_command = [\"/absent/csr\"]");
+    expect(
+        &setting,
+        2,
+        &["order www: csr_command: /absent/csr", "the first entry is the program", "1 error"],
+    );
+    let setting = with_tables("[order.reissue]\ncsr = \"command\"\ncsr_command = [\"true\"]");
+    expect(&setting, 0, &["0 errors, 0 warnings"]);
+}
+
+#[test]
 fn a_copy_takes_the_place_of_no_second_key() {
     let order = |keys: &str, to: &str| {
         let mut setting = Setting::new();

@@ -109,11 +109,12 @@ fn inputs(config: &Config, files: &[&Path]) -> HashMap<(u64, u64), Vec<Input>> {
     }
     for (at, order) in config.orders.iter().enumerate() {
         let name = &order.name;
-        let (key, paths) = order.key.files();
-        let key_of = matches!(order.key, KeySource::Keys(_)).then_some(at);
-        for id in paths.iter().filter_map(|path| identity(path)) {
-            let what = format!("the {key} of order {name}");
-            inputs.entry(id).or_default().push(Input { what, key_of });
+        for (key, path) in order.inputs() {
+            let is_key = matches!(&order.key, KeySource::Keys(keys) if keys.iter().any(|key| key == path));
+            let input = Input { what: format!("the {key} of order {name}"), key_of: is_key.then_some(at) };
+            if let Some(id) = identity(path) {
+                inputs.entry(id).or_default().push(input);
+            }
         }
         let anchors = order.settings.trust_anchors.clone();
         all.extend(anchors.map(|path| (path, "a file of trust_anchors".to_owned())));

@@ -98,7 +98,7 @@ pub struct Reissue {
 
 impl Reissue {
     /// The request in DER; empty where it cannot be read.
-    pub(crate) fn request(&self) -> Vec<u8> {
+    pub fn request(&self) -> Vec<u8> {
         STANDARD.decode(&*self.csr).unwrap_or_default()
     }
 
