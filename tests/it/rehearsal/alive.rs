@@ -165,7 +165,7 @@ fn without_roots_only_tls_stands_still() {
     let (code, checked) = said(&without(&setting, &["check"]).output().unwrap());
     assert_eq!(code, 2, "{checked}");
     for words in
-        ["hook tls: https://127.0.0.1:1/reload cannot be called", "account main: the vendor cannot be called"]
+        ["hook tls: https://127.0.0.1:1 cannot be called", "account main: the vendor cannot be called"]
     {
         assert!(checked.contains(words), "{checked}");
     }
