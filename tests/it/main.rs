@@ -82,6 +82,8 @@ mod rehearsal;
 /// The rehearsal server as a newcomer meets it.
 #[cfg(feature = "sandbox")]
 mod rehearsal_server;
+/// Re-issues: one call for each intent.
+mod reissue;
 /// An account that the configuration calls something else from now on.
 mod renamed;
 /// A start from each phase, whatever lies on the disk.
