@@ -24,6 +24,8 @@ suite power "a power cut at any moment loses nothing, with state and output on t
     tests proof::power::
 suite blocks "whatever single writes a power cut lets through, nothing is lost" \
     tests proof::blocks::
+suite reissue "kill -9 at every system call of a re-issue, and power cuts: one re-issue at the vendor for each intent" \
+    tests proof::reissue::
 suite errors "each error at each call on a file is survived, named, and over when the fault is over" \
     tests proof::disk::each_error_at_each_call_is_survived
 suite full "a disk that is really full, in bytes or in inodes, is survived and told" \

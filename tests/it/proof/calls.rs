@@ -8,14 +8,14 @@ use certcollectd_sandbox::CertificateSpec;
 use super::{INTERVAL, Nth, at_its_end, figure, for_each, go_on, look, number, setting, skip, until_due};
 
 /// Killed by the tracer: 128 + 9.
-const KILLED: i32 = 137;
+pub(super) const KILLED: i32 = 137;
 
-fn kill_at(at: u64) -> Vec<String> {
+pub(super) fn kill_at(at: u64) -> Vec<String> {
     ["--kill", "--at", &(at + 1).to_string()].map(str::to_owned).to_vec()
 }
 
 /// What was hit, for the failure's text.
-fn last_call(setting: &crate::setting::Setting) -> String {
+pub(super) fn last_call(setting: &crate::setting::Setting) -> String {
     setting.read("calls").lines().last().unwrap_or("nothing").to_owned()
 }
 

@@ -22,6 +22,8 @@ mod calls;
 mod disk;
 /// Power cuts: file systems that are shut down in the middle of work.
 mod power;
+/// Re-issues: kills and power cuts.
+mod reissue;
 
 /// The least time between two polls in a [`setting`].
 const INTERVAL: Duration = Duration::from_millis(300);

@@ -29,9 +29,9 @@ const LOOK: Duration = Duration::from_millis(5);
 const LATEST_MS: u64 = 300;
 
 /// A file system in a file, mounted while this lives.
-struct Image {
+pub(super) struct Image {
     file: PathBuf,
-    at: PathBuf,
+    pub(super) at: PathBuf,
     options: &'static str,
     mounted: bool,
 }
@@ -47,7 +47,7 @@ const KINDS: [Kind; 4] =
     [EXT4, EXT4_WRITEBACK, ("ext4 noauto_da_alloc", "mkfs.ext4", "loop,noauto_da_alloc"), XFS];
 
 impl Image {
-    fn make(kind: Kind, file: PathBuf, at: PathBuf) -> Result<Image, String> {
+    pub(super) fn make(kind: Kind, file: PathBuf, at: PathBuf) -> Result<Image, String> {
         std::fs::create_dir_all(&at).unwrap();
         let xfs = kind.1 == "mkfs.xfs";
         let size = if xfs { XFS_MB } else { IMAGE_MB } << 20;
@@ -60,7 +60,7 @@ impl Image {
     }
 
     /// Replays the journal, as the kernel does at the boot after a cut.
-    fn mount(&mut self) -> Result<(), String> {
+    pub(super) fn mount(&mut self) -> Result<(), String> {
         run("mount", &["-o", self.options, self.file.to_str().unwrap(), self.at.to_str().unwrap()])?;
         self.mounted = true;
         Ok(())
@@ -68,7 +68,7 @@ impl Image {
 
     /// Until the file system is gone: where anybody still holds it, the next mount would not be a new one of
     /// what is on the disk, but this one, shut down as it is.
-    fn unmount(&mut self) -> Result<(), String> {
+    pub(super) fn unmount(&mut self) -> Result<(), String> {
         if !std::mem::take(&mut self.mounted) {
             return Ok(());
         }
@@ -115,7 +115,7 @@ if sys.argv[2] != 'nobody': os.kill(int(sys.argv[2]), 9)
 for file in files: fcntl.ioctl(file, 0x8004587d, struct.pack('I', 2))";
 
 /// Cuts the power of a process and of these file systems, in this order, after so many milliseconds.
-fn cut(after: u64, process: Option<u32>, paths: [&Path; 2]) -> Result<(), String> {
+pub(super) fn cut(after: u64, process: Option<u32>, paths: [&Path; 2]) -> Result<(), String> {
     let seconds = (after as f64 / 1000.0).to_string();
     let process = process.map_or_else(|| "nobody".to_owned(), |id| id.to_string());
     run("python3", &["-c", CUT, &seconds, &process, paths[0].to_str().unwrap(), paths[1].to_str().unwrap()])
@@ -232,7 +232,7 @@ impl Cycles {
 }
 
 /// Why file systems cannot be cut here, if they cannot.
-fn obstacle(kind: Kind) -> Option<String> {
+pub(super) fn obstacle(kind: Kind) -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("only root mounts file systems".into());
     }
