@@ -10,6 +10,8 @@ use rcgen::CertificateParams;
 
 use super::*;
 
+mod never;
+
 const NAMES: &[&str] = &["www.example.com"];
 const REPLACE: &str = "AutoReplaceSSL www";
 

@@ -1,5 +1,7 @@
 //! The one call, in the same turn of the account as the poll that looked first.
 
+use std::time::Duration;
+
 use crate::api::code::{Class, Row, is_error};
 use crate::api::{ReplaceSsl, Reply, Request};
 use crate::cert::{self, Fingerprint};
@@ -14,6 +16,9 @@ use crate::engine::time::Time;
 use crate::engine::wording::{described, refusal};
 
 const DAY: i64 = 24 * 3600;
+/// How much later than the account's gap allows the call may go out after the poll that looked first. A process that was
+/// stopped, or a machine that slept, looks again.
+const LOOK_HOLDS: Duration = Duration::from_secs(60);
 
 impl Accounts<'_> {
     /// A poll has just shown that the vendor has what is installed: the next call of the account is the re-issue.
@@ -39,6 +44,11 @@ impl Accounts<'_> {
         }
         if self.gates[gate].record.called != looked {
             self.order(id).hold_reissue("another call came after the poll that looked first".into());
+            return None;
+        }
+        let longest = self.config.calls.call_gap + LOOK_HOLDS;
+        if looked.is_none_or(|looked| self.now.time.since(looked) > longest) {
+            self.order(id).hold_reissue("the poll that looked first is too long ago".into());
             return None;
         }
         let replace = self.order(id).intend_reissue()?;
