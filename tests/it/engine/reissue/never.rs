@@ -19,3 +19,73 @@ fn a_look_is_good_for_the_call_right_behind_it_only() {
     case.world.pass(DAY);
     assert_eq!((case.sent(), case.stage().as_str()), (1, "open"), "another look, and then the call");
 }
+
+/// To the moment at which the call goes out, whose answer has not come yet.
+fn to_the_call(case: &mut Case) {
+    loop {
+        let wake = case.world.engine.next_wake().unwrap();
+        case.world.now = Now {
+            wall: case.world.now.wall + (wake.0 - case.world.now.time.0).max(0),
+            time: wake.max(case.world.now.time),
+        };
+        for effect in case.world.engine.handle(Event::Woke, case.world.now) {
+            match effect {
+                Effect::Save(changes) => case.world.save(&changes),
+                Effect::Call(call) if call.request.endpoint == Endpoint::ReplaceSsl => return,
+                other => {
+                    if let Some(event) = case.world.one(other) {
+                        case.world.handle(event);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn answer(case: &mut Case, text: &str) {
+    let outcome = Ok(certcollectd_core::api::Answer {
+        status: 200,
+        content_type: None,
+        retry_after: None,
+        date: None,
+        body: bytes::Bytes::from(text.as_bytes().to_vec()),
+    });
+    case.world.handle(Event::Answered { account: "main".into(), outcome, credential: None });
+}
+
+#[test]
+fn a_call_in_flight_is_not_replaced_by_another_intent() {
+    let mut case = Case::new();
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    case.reissue();
+    case.world.surveys.insert("www".into(), vec![seen()]);
+    case.reissue();
+    to_the_call(&mut case);
+    let first = case.world.record("www")["reissue"]["unique"].clone();
+    let token = case.reissue_with(|command| {
+        command.again = true;
+        command.dcv = Some(Dcv::Reuse);
+    });
+    assert!(case.reply(token).text.contains("nothing was sent"), "{}", case.reply(token).text);
+    answer(&mut case, "errorCode=0");
+    case.world.pass(DAY);
+    assert_eq!(case.world.record("www")["reissue"]["unique"], first);
+    assert_eq!(case.stage(), "open");
+}
+
+#[test]
+fn an_answer_does_not_reach_another_number() {
+    let mut case = Case::new();
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    case.reissue();
+    case.world.surveys.insert("www".into(), vec![seen()]);
+    case.reissue();
+    to_the_call(&mut case);
+    let mut config = (*case.world.config).clone();
+    config.orders[0].handle = certcollectd_core::api::OrderRef::OrderNumber("other".into());
+    case.world.reload(config);
+    answer(&mut case, "errorCode=0");
+    case.world.pass(SECOND * 2);
+    let record = case.world.record("www");
+    assert!(record["reissue_ms"].is_null() && record["reissue"].is_null(), "{record:#}");
+}

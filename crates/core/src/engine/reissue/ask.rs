@@ -13,7 +13,7 @@ use crate::engine::order::Order;
 use crate::engine::reissue::plan::Plan;
 use crate::engine::reissue::record::{Stage, UsedToken};
 use crate::engine::time::Time;
-use crate::engine::wording::{described, refusal};
+use crate::engine::wording::{described, refusal, said};
 
 const DAY: i64 = 24 * 3600;
 /// How much later than the account's gap allows the call may go out after the poll that looked first. A process that was
@@ -60,10 +60,29 @@ impl Accounts<'_> {
         Some(Request::replace_ssl(&replace))
     }
 
+    /// Whether the order still has the intent whose call has ended. One that was removed has it on record, where it reads as
+    /// unclear; one whose entry names another order by now has none.
+    fn still_intends(&mut self, gate: usize, id: OrderId, outcome: &str) -> bool {
+        let state = self.orders.state(id);
+        if state.removed {
+            return false;
+        }
+        let is_intended = state.record.reissue.as_ref().is_some_and(|known| known.stage == Stage::Intended);
+        if is_intended && state.gate == gate {
+            return true;
+        }
+        let text = format!(
+            "a re-issue was asked for before the entry of {} was changed to another order: {outcome}; the vendor's web site shows \
+             what became of it",
+            state.name
+        );
+        self.note_account(Level::Warn, NoteKind::LateAnswer, gate, text);
+        false
+    }
+
     /// The vendor certainly saw nothing of it.
     pub(crate) fn reissue_unsent(&mut self, gate: usize, id: OrderId, why: &str) {
-        if self.orders.state(id).removed {
-            // On record it is intended, and reads as unclear.
+        if !self.still_intends(gate, id, &format!("nothing was sent: {why}")) {
             return;
         }
         self.gates[gate].record.reissues.sent.pop();
@@ -74,8 +93,7 @@ impl Accounts<'_> {
 
     /// It was sent, and no answer was understood.
     pub(crate) fn reissue_unclear(&mut self, gate: usize, id: OrderId, code: Option<i32>, why: &str) {
-        if self.orders.state(id).removed {
-            // On record it is intended, and reads as unclear.
+        if !self.still_intends(gate, id, why) {
             return;
         }
         self.gates[gate].record.reissues.in_vain += 1;
@@ -85,8 +103,7 @@ impl Accounts<'_> {
     }
 
     pub(crate) fn reissue_answered(&mut self, gate: usize, id: OrderId, row: Row, reply: &Reply) {
-        if self.orders.state(id).removed {
-            // On record it is intended, and reads as unclear.
+        if !self.still_intends(gate, id, &said(reply)) {
             return;
         }
         if !is_error(reply.code) {

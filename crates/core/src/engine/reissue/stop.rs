@@ -150,14 +150,18 @@ impl Facts<'_> {
                 match earlier.stage {
                     Stage::Preparing | Stage::Closed => None,
                     Stage::Open => Some(format!("the re-issue of {at} is open: its certificate is waited for")),
-                    Stage::Intended | Stage::Unclear if !self.again => Some(format!(
+                    // Only within this process: after a restart it is unclear.
+                    Stage::Intended => {
+                        Some("the vendor is being asked for it at this moment; try again in a minute".to_owned())
+                    }
+                    Stage::Unclear if !self.again => Some(format!(
                         "it is unclear whether the re-issue of {at} was made; look at the vendor's web site first; {again}"
                     )),
                     Stage::Refused if !self.again => {
                         let said = earlier.said.as_deref().unwrap_or("no reason is known");
                         Some(format!("the re-issue of {at} was refused: {said}; once that is mended: {again}"))
                     }
-                    Stage::Intended | Stage::Unclear | Stage::Refused => None,
+                    Stage::Unclear | Stage::Refused => None,
                 }
             }
             StopRule::Young => {
