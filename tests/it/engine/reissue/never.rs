@@ -89,3 +89,35 @@ fn an_answer_does_not_reach_another_number() {
     let record = case.world.record("www");
     assert!(record["reissue_ms"].is_null() && record["reissue"].is_null(), "{record:#}");
 }
+
+#[test]
+fn a_dry_run_is_answered_whatever_the_order_waits_for() {
+    let mut case = Case::new();
+    case.world.failing_swaps = 1000;
+    case.world.say("www", [leaf(&case.key, NAMES, 0, 90)]);
+    case.world.command(Command::Poll("www".into()));
+    case.world.pass(HOUR);
+    let token = case.reissue_with(|command| command.dry_run = true);
+    case.world.pass(SECOND * 30);
+    assert!(case.world.replies.iter().any(|(known, _)| *known == token), "staged");
+
+    let mut case = Case::new();
+    case.world.failing_stages = 1000;
+    case.world.say("www", [leaf(&case.key, NAMES, 0, 90)]);
+    case.world.command(Command::Poll("www".into()));
+    case.world.pass(HOUR);
+    let token = case.reissue_with(|command| command.dry_run = true);
+    case.world.pass(SECOND * 30);
+    assert!(case.world.replies.iter().any(|(known, _)| *known == token), "collected");
+
+    let mut case = Case::new();
+    case.world.say("www", [leaf(&case.key, NAMES, 30, 90)]);
+    case.world.command(Command::Poll("www".into()));
+    case.world.pass(HOUR);
+    let token = case.reissue_with(|command| command.dry_run = true);
+    case.world.pass(SECOND * 30);
+    assert!(case.world.replies.iter().any(|(known, _)| *known == token), "not yet valid");
+    let token = case.reissue_with(|command| command.dcv = Some(Dcv::Reuse));
+    case.world.pass(SECOND * 30);
+    assert!(case.world.replies.iter().any(|(known, _)| *known == token), "not yet valid");
+}

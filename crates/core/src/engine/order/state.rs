@@ -134,6 +134,10 @@ impl OrderState {
         if self.pending.broken {
             return None;
         }
+        // A command waits for it, and must not wait for a full disk or for a certificate whose time has not come.
+        if let Some(work) = self.reissue_asked() {
+            return Some((Time::MIN, work));
+        }
         let retry = record.trouble.as_ref().map_or(Time::MIN, |trouble| trouble.next);
         if record.staged.is_some() {
             return Some((retry, Work::Activate));

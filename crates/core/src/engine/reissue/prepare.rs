@@ -47,16 +47,15 @@ struct Wish {
 }
 
 impl OrderState {
+    /// What a command for a re-issue waits for.
+    pub(crate) fn reissue_asked(&self) -> Option<Work> {
+        let reissuing = self.reissuing.as_ref()?;
+        let read = reissuing.wish.is_some().then_some(Work::ReadRequest);
+        read.or_else(|| reissuing.draft.is_some().then_some(Work::Survey))
+    }
+
     /// What a re-issue owes outside, and from when on.
     pub(crate) fn reissue_work(&self) -> Option<(Time, Work)> {
-        if let Some(reissuing) = &self.reissuing {
-            if reissuing.wish.is_some() {
-                return Some((Time::MIN, Work::ReadRequest));
-            }
-            if reissuing.draft.is_some() {
-                return Some((Time::MIN, Work::Survey));
-            }
-        }
         let known = self.record.reissue.as_deref()?;
         let is_published = !self.record.owed().any(|debt| debt.event == HookEvent::DcvPublish);
         let looks = known.stage == Stage::Preparing && !known.proven && is_published;
