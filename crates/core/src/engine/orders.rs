@@ -14,6 +14,7 @@ use crate::engine::order::floor::LastAsked;
 use crate::engine::order::record::{Former, order_number};
 use crate::engine::order::state::OrderState;
 use crate::engine::outbox::Outbox;
+use crate::engine::reissue::record::UsedTokens;
 use crate::engine::time::{Now, Time};
 
 /// Number of orders inspected at once when the daemon starts; the others follow, one per [`STEP`].
@@ -94,6 +95,18 @@ impl Orders {
             }
         }
         last_asked
+    }
+
+    /// The tokens that calls were sent with, by account and number. They are the number's, whatever the order is called today.
+    pub(crate) fn used_tokens(&self) -> UsedTokens {
+        let archived = self.archive.values().map(|known| &known.record);
+        let present = self.states.iter().map(|state| &state.record);
+        let mut used = UsedTokens::new();
+        for record in archived.chain(present).filter(|record| !record.tokens.is_empty()) {
+            let number = (record.account.clone(), record.handle.clone());
+            used.entry(number).or_default().extend(record.tokens.iter().cloned());
+        }
+        used
     }
 
     /// Looks anew whether what waits for a window may be installed.

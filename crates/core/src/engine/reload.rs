@@ -17,6 +17,7 @@ use crate::engine::order::floor::{LastAsked, become_another, keep_floor};
 use crate::engine::order::phase::{Phase, Trigger, transition};
 use crate::engine::order::record::{OrderRecord, ProbeRollback};
 use crate::engine::order::state::{Busy, OrderState, Pending, PollOutcome};
+use crate::engine::reissue::record::{UsedTokens, keep_tokens};
 use crate::engine::same_number::Threats;
 use crate::engine::schedule::LONGEST_SCHEDULE;
 use crate::engine::tally::Tally;
@@ -27,9 +28,10 @@ impl Engine {
     pub(crate) fn add_orders(&mut self) {
         let config = self.config.clone();
         let (last_asked, threats) = (self.orders.last_asked(), self.orders.threats());
+        let used = self.orders.used_tokens();
         for (entry, order) in config.orders.iter().enumerate() {
             if self.orders.find(&order.name).is_none() {
-                self.add_order(entry, order, (&last_asked, &threats));
+                self.add_order(entry, order, (&last_asked, &threats, &used));
             }
         }
         self.accounts().count_lost_calls();
@@ -40,7 +42,7 @@ impl Engine {
         &mut self,
         entry: usize,
         order: &config::Order,
-        (last_asked, threats): (&LastAsked, &Threats),
+        (last_asked, threats, used): (&LastAsked, &Threats, &UsedTokens),
     ) {
         let handle: Box<str> = order.handle.identity().into();
         let known = self.orders.archive.remove(&order.name);
@@ -58,6 +60,7 @@ impl Engine {
         }
         if fresh || another {
             keep_floor(&mut record, last_asked);
+            keep_tokens(&mut record, used);
         }
         record.polled = record.polled.map(|polled| polled.min(self.now.time + LONGEST_CALL));
         for debt in &mut record.debts {
@@ -213,12 +216,13 @@ impl Engine {
             && same_account
             && before.settings.product == after.settings.product;
         if !same_number {
-            let last_asked = self.orders.last_asked();
+            let (last_asked, used) = (self.orders.last_asked(), self.orders.used_tokens());
             self.hooks().unready(id);
             self.order(id).drop_bundle();
             let record = &mut self.orders.state_mut(id).record;
             become_another(record, after, &handle, now);
             keep_floor(record, &last_asked);
+            keep_tokens(record, &used);
             self.orders.state_mut(id).pending = Pending::default();
             // The command that wanted it polled now meant the other number.
             self.orders.state_mut(id).urgent = false;

@@ -121,3 +121,22 @@ fn a_dry_run_is_answered_whatever_the_order_waits_for() {
     case.world.pass(SECOND * 30);
     assert!(case.world.replies.iter().any(|(known, _)| *known == token), "not yet valid");
 }
+
+#[test]
+fn a_renamed_order_does_not_use_a_token_again() {
+    let mut case = Case::new();
+    case.world.say(REPLACE, [Say::text("errorCode=-15&errorMessage=no"), Say::text("errorCode=0")]);
+    case.reissue();
+    case.world.pass(HOUR);
+    assert_eq!(case.sent(), 1);
+    let unique = case.world.record("www")["reissue"]["unique"].clone();
+    let mut config = (*case.world.config).clone();
+    config.orders[0].name = "web".into();
+    case.world.requests.insert("web".into(), case.world.requests["www"].clone());
+    case.world.reload(config);
+    case.world.pass(DAY);
+    assert_eq!(case.world.phase("web"), "guarding");
+    case.reissue_with(|command| command.order = "web".into());
+    case.world.pass(HOUR);
+    assert_ne!(case.world.record("web")["reissue"]["unique"], unique);
+}

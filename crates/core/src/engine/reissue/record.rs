@@ -1,11 +1,15 @@
 //! What is remembered of an order's re-issue, restarts included.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::cert::Fingerprint;
 use crate::config::Dcv;
+use crate::engine::order::record::OrderRecord;
 use crate::engine::row::is_default;
 use crate::engine::time::Time;
 
@@ -133,6 +137,19 @@ pub struct UsedToken {
     /// SHA-256 of the request, DER.
     pub csr: Fingerprint,
     pub unique: Box<str>,
+}
+
+/// Tokens that calls were sent with, by account and number.
+pub(crate) type UsedTokens = HashMap<(Arc<str>, Box<str>), Vec<UsedToken>>;
+
+/// Takes over what was sent about the record's number under other names.
+pub(crate) fn keep_tokens(record: &mut OrderRecord, used: &UsedTokens) {
+    let known = used.get(&(record.account.clone(), record.handle.clone()));
+    for token in known.into_iter().flatten() {
+        if !record.tokens.contains(token) {
+            record.tokens.push(token.clone());
+        }
+    }
 }
 
 /// The calls of an account, for its budget.
