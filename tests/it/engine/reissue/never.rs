@@ -140,3 +140,24 @@ fn a_renamed_order_does_not_use_a_token_again() {
     case.world.pass(HOUR);
     assert_ne!(case.world.record("web")["reissue"]["unique"], unique);
 }
+
+#[test]
+fn an_order_that_needs_a_person_is_not_polled_for_its_re_issue() {
+    let mut case = Case::new();
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    case.reissue();
+    case.world.say("www", [Say::text("errorCode=-2&errorMessage=no")]);
+    case.world.command(Command::Poll("www".into()));
+    case.world.pass(HOUR);
+    assert_eq!(case.world.phase("www"), "attention");
+    let polls = case.world.calls.len();
+    case.world.say("www", [case.installed.clone()]);
+    case.world.surveys.insert("www".into(), vec![seen()]);
+    let token = case.reissue();
+    case.world.pass(DAY);
+    assert_eq!((case.world.calls.len(), case.sent()), (polls, 0));
+    case.stops(token, "certcollectd resume www");
+    case.world.command(Command::Resume("www".into()));
+    case.world.pass(DAY);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "open"));
+}

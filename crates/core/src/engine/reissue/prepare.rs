@@ -259,6 +259,11 @@ impl Order<'_> {
         self.outbox.save_first();
     }
 
+    /// The poll that looks first is wanted now, unless the order is not polled until a person has resumed it.
+    fn look_soon(&mut self) {
+        self.state.urgent |= self.state.record.is_polled();
+    }
+
     /// Has the hook that publishes the proof, or removes it, run for this order.
     pub(crate) fn owe_proof(&mut self, event: HookEvent) {
         let debts = &mut self.state.record.debts;
@@ -272,7 +277,7 @@ impl Order<'_> {
         self.state.reissuing().askers.push(token);
         let Some(known) = self.state.record.reissue.as_deref_mut() else { return };
         if known.proven {
-            self.state.urgent = true;
+            self.look_soon();
         } else {
             known.look = Some(now);
             for debt in self.state.record.debts.iter_mut().filter(|debt| debt.event == HookEvent::DcvPublish)
@@ -313,7 +318,7 @@ impl Order<'_> {
             known.proven = true;
             known.look = None;
             known.held = None;
-            self.state.urgent = true;
+            self.look_soon();
             let text = "the proof of control is seen for every name; the vendor is asked once a poll shows what is installed";
             self.note(Level::Info, NoteKind::Reissue, text.into());
             return self.touch();
@@ -444,9 +449,11 @@ impl Order<'_> {
             ),
             Stage::Refused => (false, format!("{name}: the re-issue was refused: {said}")),
             Stage::Preparing if known.proven => {
+                let stops = self.facts(None, None, false).first();
                 let why = shut
                     .as_deref()
                     .or(held)
+                    .or(stops.as_deref())
                     .unwrap_or("no poll has shown yet that the vendor has what is installed");
                 (false, format!("nothing was sent: {why}; it goes on by itself once that is over"))
             }
