@@ -19,7 +19,7 @@ use certcollectd_core::engine::Engine;
 use certcollectd_core::engine::account::record::CredentialTag;
 use certcollectd_core::engine::command::{Command, CommandReply};
 use certcollectd_core::engine::event::{Effect, Event};
-use certcollectd_core::engine::hooks::run::{HookResult, HookRun};
+use certcollectd_core::engine::hooks::run::{HookResult, HookRun, Proof};
 use certcollectd_core::engine::id::{RunId, Token};
 use certcollectd_core::engine::install::{
     Activate, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Link, Stage, StagedFiles,
@@ -180,6 +180,8 @@ pub struct Ran {
     /// Summary and next command, a line for each order.
     pub told: Vec<(String, String)>,
     pub keys: Vec<String>,
+    /// What is to be published or removed.
+    pub proofs: Vec<Option<Proof>>,
     /// From the run to the moment until which its first message holds, seconds.
     pub holds: i64,
     pub rehearsal: bool,
@@ -603,6 +605,7 @@ impl World {
             generations: run.subjects.iter().map(|subject| subject.generation.clone()).collect(),
             told: run.subjects.iter().map(|told| (told.summary.clone(), told.next.clone())).collect(),
             keys: run.subjects.iter().map(|told| told.key.clone()).collect(),
+            proofs: run.subjects.iter().map(|told| told.proof.as_deref().cloned()).collect(),
             holds: run.subjects[0].until.map_or(0, |until| until - run.at),
             rehearsal: run.rehearsal,
         });

@@ -1,5 +1,6 @@
 //! Re-issues that are asked for here: proven first, sent once, never repeated.
 
+use base64::Engine as _;
 use certcollectd_core::api::Endpoint;
 use certcollectd_core::cert::{self, KeyCandidate};
 use certcollectd_core::config::{CsrSource, Dcv, HookEvent, KeySource, Reissue};
@@ -45,6 +46,8 @@ impl Case {
         let mut config = world::config(&["www"]);
         let mut dns = (*world::hook("dns")).clone();
         dns.on = vec![HookEvent::DcvPublish, HookEvent::DcvRemove];
+        // As the configuration has it for such hooks.
+        dns.merge = false;
         config.hooks.push(dns.into());
         config.orders[0].csr_file = Some("/www.csr".into());
         world::change(&mut config.orders[0], |settings| {
@@ -576,6 +579,77 @@ fn a_hook_that_cannot_publish_is_owed_and_told() {
     case.world.pass(HOUR);
     assert_eq!((case.sent(), case.stage().as_str()), (1, "open"));
     assert_eq!(case.ran(HookEvent::DcvPublish), 2);
+}
+
+#[test]
+fn the_hook_is_told_what_to_publish_and_the_same_to_remove() {
+    let mut case = Case::new();
+    case.reissue();
+    case.world.pass(20 * SECOND);
+    let request = case.world.request.clone().unwrap();
+    assert_eq!(request.endpoint, Endpoint::ReplaceSsl);
+    case.world.say("www", [leaf(&case.key, NAMES, 0, 90)]);
+    case.world.pass(DAY);
+    let proofs: Vec<_> =
+        case.world.ran.iter().filter(|ran| ran.hook == "dns").map(|ran| &ran.proofs).collect();
+    let [publish, remove] = &proofs[..] else { panic!("{proofs:?}") };
+    assert_eq!(publish, remove);
+    let proof = publish[0].as_ref().unwrap();
+    let field = |name: &str| request.fields.iter().find(|(known, _)| known == name).unwrap().1.clone();
+    let der = base64::engine::general_purpose::STANDARD.decode(field("csr")).unwrap();
+    let token = certcollectd_core::api::dcv::Token::with_unique(&der, &field("uniqueValue"));
+    assert_eq!(proof.method, "CNAME_CSR_HASH");
+    assert_eq!(proof.records, format!("{} {}", token.record_name("www.example.com"), token.record_target()));
+    assert_eq!(proof.file, None);
+}
+
+#[test]
+fn a_file_is_told_where_files_are_the_proof() {
+    let mut case = Case::new();
+    case.reissue_with(|command| command.dcv = Some(Dcv::Http));
+    let proof = case.world.ran.last().unwrap().proofs[0].clone().unwrap();
+    assert_eq!((proof.method, proof.records.as_str()), ("HTTP_CSR_HASH", ""));
+    let (name, content) = proof.file.unwrap();
+    assert!(name.ends_with(".txt") && content.lines().count() == 3, "{name}: {content}");
+}
+
+#[test]
+fn a_hook_for_proofs_runs_for_one_order_and_in_no_rehearsal() {
+    let mut case = Case::with(|config| {
+        let mut shop = world::order("shop");
+        shop.settings = config.orders[0].settings.clone();
+        shop.csr_file = Some("/shop.csr".into());
+        config.orders.push(shop);
+        for order in &mut config.orders {
+            world::change(order, |settings| settings.hooks = vec!["dns".into()]);
+        }
+    });
+    case.world.say("shop", [leaf(&case.key, NAMES, -80, 90)]);
+    case.world.requests.insert("shop".into(), Ok(request(&case.key, NAMES)));
+    case.world.pass(60 * SECOND);
+    let token = case.world.command(Command::Rehearse("www".into()));
+    assert_eq!(case.reply(token).text, "www has no hooks");
+    assert!(case.world.ran.is_empty(), "{:#?}", case.world.ran);
+    case.reissue();
+    case.reissue_with(|command| command.order = "shop".into());
+    case.world.pass(60 * SECOND);
+    let ran: Vec<_> =
+        case.world.ran.iter().filter(|ran| ran.hook == "dns").map(|ran| &ran.orders[..]).collect();
+    assert_eq!(ran, [["www"], ["shop"]]);
+}
+
+#[test]
+fn a_hook_for_proofs_that_is_no_longer_named_is_not_owed() {
+    let mut case = Case::new();
+    case.world.hook_results.insert("dns".into(), vec![failed("exit code 1")]);
+    case.reissue();
+    assert_eq!(case.ran(HookEvent::DcvPublish), 1);
+    let mut config = (*case.world.config).clone();
+    world::change(&mut config.orders[0], |settings| settings.reissue.as_mut().unwrap().dcv_hook = None);
+    case.world.reload(config);
+    case.world.pass(HOUR);
+    assert_eq!(case.ran(HookEvent::DcvPublish), 1, "it is dropped");
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "open"), "what is seen is enough");
 }
 
 #[test]
