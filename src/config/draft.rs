@@ -10,7 +10,7 @@ use super::tables::listener::Bound;
 use super::tables::order::Orders;
 use super::tables::polling::{CadenceOverrides, Polling, cadence};
 use super::tables::{account, hook, window};
-use certcollectd_core::config::{Config, Dns, Freeze, Http, Log, Metrics, Push, Reissues};
+use certcollectd_core::config::{Config, Dns, Freeze, Http, Log, Metrics, Push, ReissueBudget};
 
 #[derive(Default)]
 pub(super) struct Draft {
@@ -34,7 +34,7 @@ pub(super) struct Draft {
     pub(super) push: Bound<Push>,
     pub(super) metrics: Metrics,
     pub(super) rehearsal: Option<Duration>,
-    pub(super) reissues: Reissues,
+    pub(super) reissues: ReissueBudget,
     pub(super) dns: Dns,
     pub(super) log: Log,
     /// The tables that may be given once, and where they were.

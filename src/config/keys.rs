@@ -11,7 +11,7 @@ use super::tables::reissue::WHEN;
 use super::value::{MOST_TRIES, near};
 use certcollectd_core::api::{Product, Response};
 use certcollectd_core::config::{
-    CsrSource, Day, Dcv, FileKind, HookEvent, LogFormat, OnProbeFailure, Reissues, Severity, StartTls,
+    CsrSource, Day, Dcv, FileKind, HookEvent, LogFormat, OnProbeFailure, ReissueBudget, Severity, StartTls,
 };
 
 /// One kind of table and the keys it takes.
@@ -267,7 +267,7 @@ pub(super) static METRICS: Keys =
 pub(super) static REHEARSAL: Keys = Keys { title: "[rehearsal]", keys: &[need("every", Duration)] };
 
 pub(super) static REISSUES: Keys =
-    Keys { title: "[reissues]", keys: &[key("per_day", Count(Reissues::MOST))] };
+    Keys { title: "[reissues]", keys: &[key("per_day", Count(ReissueBudget::MOST))] };
 
 pub(super) static DNS: Keys = Keys { title: "[dns]", keys: &[key("resolver", List(&Text))] };
 

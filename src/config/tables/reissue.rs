@@ -9,7 +9,7 @@ use crate::config::parse::reader::{Item, Table};
 use crate::config::placeholder::expand;
 use crate::config::value::{DURATION_HELP, NAME_HELP, SHORTEST, duration};
 use certcollectd_core::api::Product;
-use certcollectd_core::config::{CsrSource, Dcv, Reissue, Reissues};
+use certcollectd_core::config::{CsrSource, Dcv, ReissueBudget, ReissueSettings};
 
 /// The longest `csr_timeout`: a program that needs more waits for somebody.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -36,7 +36,7 @@ pub(crate) fn reissue(
     has: Has,
     is_own: bool,
     order: Option<&str>,
-) -> Option<(Reissue, Option<Span>)> {
+) -> Option<(ReissueSettings, Option<Span>)> {
     when(table);
     let words = [("file", false), ("command", true)];
     let csr = table.get("csr");
@@ -102,7 +102,7 @@ pub(crate) fn reissue(
         Some(false) | None => CsrSource::File,
     };
     let (hook, hook_at) = hook.unzip();
-    Some((Reissue { csr, dcv, dcv_hook: hook }, hook_at))
+    Some((ReissueSettings { csr, dcv, dcv_hook: hook }, hook_at))
 }
 
 /// The one word that there is so far.
@@ -137,7 +137,7 @@ fn hook(table: &Table<'_>, dcv: Option<Dcv>) -> Option<(Arc<str>, Span)> {
     None
 }
 
-pub(crate) fn reissues(table: &Table<'_>) -> Reissues {
-    let per_day = table.get("per_day").and_then(|item| item.count(Reissues::MOST));
-    per_day.map_or_else(Reissues::default, |per_day| Reissues { per_day })
+pub(crate) fn reissues(table: &Table<'_>) -> ReissueBudget {
+    let per_day = table.get("per_day").and_then(|item| item.count(ReissueBudget::MOST));
+    per_day.map_or_else(ReissueBudget::default, |per_day| ReissueBudget { per_day })
 }

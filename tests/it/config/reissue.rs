@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use certcollectd_core::config::{CsrSource, Dcv, HookEvent, KeySource, Order, Reissue, Reissues};
+use certcollectd_core::config::{
+    CsrSource, Dcv, HookEvent, KeySource, Order, ReissueBudget, ReissueSettings,
+};
 use insta::assert_snapshot;
 
 use super::{ACCOUNT, ORDER, config, said, said_of, said_of_order};
@@ -16,7 +18,7 @@ fn order(name: &str, text: &str) -> String {
     format!("\n[[order]]\nname = \"{name}\"\norder_number = \"{number}\"\n{text}")
 }
 
-fn reissue<'a>(orders: &'a [Order], name: &str) -> Option<&'a Reissue> {
+fn reissue<'a>(orders: &'a [Order], name: &str) -> Option<&'a ReissueSettings> {
     orders.iter().find(|order| *order.name == *name).unwrap().settings.reissue.as_ref()
 }
 
@@ -36,19 +38,22 @@ fn requests_and_proofs_are_read() {
         order("d", "key_file = \"/d.key\"\ncsr_file = \"/d.csr\"\n"),
     ];
     let config = config(&format!("[reissues]\nper_day = 7\n{ACCOUNT}{}{DNS}", orders.concat()));
-    let file =
-        |dcv, hook: Option<&str>| Reissue { csr: CsrSource::File, dcv, dcv_hook: hook.map(Into::into) };
+    let file = |dcv, hook: Option<&str>| ReissueSettings {
+        csr: CsrSource::File,
+        dcv,
+        dcv_hook: hook.map(Into::into),
+    };
     assert_eq!(reissue(&config.orders, "a"), Some(&file(None, None)));
     assert_eq!(reissue(&config.orders, "b"), Some(&file(Some(Dcv::Http), Some("dns"))));
     let command = CsrSource::Command {
         argv: ["/bin/csr".into(), "c".into(), "{x}".into()].into(),
         timeout: Duration::from_secs(300),
     };
-    let expected = Reissue { csr: command, dcv: Some(Dcv::Reuse), dcv_hook: None };
+    let expected = ReissueSettings { csr: command, dcv: Some(Dcv::Reuse), dcv_hook: None };
     assert_eq!(reissue(&config.orders, "c"), Some(&expected));
     assert_eq!(reissue(&config.orders, "d"), None, "absent is never");
     assert_eq!(config.reissues.per_day, 7);
-    assert_eq!(Reissues::default().per_day, 20);
+    assert_eq!(ReissueBudget::default().per_day, 20);
     let hook = config.hook("dns").unwrap();
     assert_eq!((&hook.on[..], hook.merge), (&[HookEvent::DcvPublish, HookEvent::DcvRemove][..], false));
     let settings = &config.orders[1].settings;
@@ -97,12 +102,12 @@ fn a_default_is_used_where_it_can_be() {
         argv: ["csr".into(), name.into()].into(),
         timeout: CsrSource::TIMEOUT,
     };
-    let cname = |csr| Reissue { csr, dcv: Some(Dcv::Cname), dcv_hook: Some("dns".into()) };
+    let cname = |csr| ReissueSettings { csr, dcv: Some(Dcv::Cname), dcv_hook: Some("dns".into()) };
     assert_eq!(reissue(&orders, "key"), Some(&cname(command("key"))));
     assert_eq!(reissue(&orders, "keyless"), None);
     assert_eq!(reissue(&orders, "mark"), None);
     assert_eq!(reissue(&orders, "file"), Some(&cname(CsrSource::File)));
-    let reuse = Reissue { csr: command("reuse"), dcv: Some(Dcv::Reuse), dcv_hook: None };
+    let reuse = ReissueSettings { csr: command("reuse"), dcv: Some(Dcv::Reuse), dcv_hook: None };
     assert_eq!(reissue(&orders, "reuse"), Some(&reuse));
 }
 

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use certcollectd_core::api::Endpoint;
 use certcollectd_core::cert::{self, KeyCandidate};
-use certcollectd_core::config::{CsrSource, Dcv, HookEvent, KeySource, Reissue};
+use certcollectd_core::config::{CsrSource, Dcv, HookEvent, KeySource, ReissueSettings};
 use certcollectd_core::engine::command::{CommandReply, ReissueCommand};
 use certcollectd_core::engine::id::Token;
 use certcollectd_core::engine::proof::{NameSeen, Survey};
@@ -51,8 +51,11 @@ impl Case {
         config.hooks.push(dns.into());
         config.orders[0].csr_file = Some("/www.csr".into());
         world::change(&mut config.orders[0], |settings| {
-            settings.reissue =
-                Some(Reissue { csr: CsrSource::File, dcv: Some(Dcv::Cname), dcv_hook: Some("dns".into()) });
+            settings.reissue = Some(ReissueSettings {
+                csr: CsrSource::File,
+                dcv: Some(Dcv::Cname),
+                dcv_hook: Some("dns".into()),
+            });
         });
         change(&mut config);
         let key = KeyPair::generate().unwrap();

@@ -21,7 +21,7 @@ pub use layout::{FileCopy, FileKind, Files};
 pub use login::{Account, Params, ProxyLogin, SecretSource};
 pub use name::{is_name, normal_domain};
 pub use probe::{OnProbeFailure, Probe, StartTls, Target};
-pub use reissue::{CsrSource, Reissue, Reissues};
+pub use reissue::{CsrSource, ReissueBudget, ReissueSettings};
 pub use signal::HookSignal;
 pub use template::{Template, TemplateError, Variable};
 pub use window::{Clock, Day, Freeze, FreezeError, Window, Zone};
@@ -56,7 +56,7 @@ pub struct Config {
     /// How often hooks are rehearsed; nothing means only when an operator says so.
     pub rehearsal: Option<Duration>,
     /// How often the vendor is asked for re-issues.
-    pub reissues: Reissues,
+    pub reissues: ReissueBudget,
     /// The optional listener for metrics, health and status.
     pub http: Option<Http>,
     /// The optional listener for the vendor's push notifications.
@@ -231,7 +231,7 @@ pub struct OrderSettings {
     /// It is installed whatever its windows say once the installed certificate ends within this.
     pub window_margin: Duration,
     /// `None` where nothing says how it is re-issued.
-    pub reissue: Option<Reissue>,
+    pub reissue: Option<ReissueSettings>,
 }
 
 impl OrderSettings {

@@ -7,7 +7,7 @@ use crate::api::dcv::Dcv;
 
 /// How an order is re-issued under its number.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Reissue {
+pub struct ReissueSettings {
     pub csr: CsrSource,
     /// `None` leaves it to the command.
     pub dcv: Option<Dcv>,
@@ -31,18 +31,18 @@ impl CsrSource {
 
 /// `[reissues]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reissues {
+pub struct ReissueBudget {
     /// Most calls for re-issues within 24 hours, for each account.
     pub per_day: u32,
 }
 
-impl Reissues {
-    /// The most that [`Reissues::per_day`] may be.
+impl ReissueBudget {
+    /// The most that [`ReissueBudget::per_day`] may be.
     pub const MOST: u32 = 10_000;
 }
 
-impl Default for Reissues {
-    fn default() -> Reissues {
-        Reissues { per_day: 20 }
+impl Default for ReissueBudget {
+    fn default() -> ReissueBudget {
+        ReissueBudget { per_day: 20 }
     }
 }

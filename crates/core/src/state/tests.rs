@@ -20,7 +20,7 @@ use crate::engine::order::record::{
     Announced, Debt, Domains, Former, Generation, Heard, Held, ProbeRecord, ProbeRollback, Probed, Pushed,
     Rehearsed, Served, Trouble,
 };
-use crate::engine::reissue::record::{Reissue, Reissues, Stage, UsedToken};
+use crate::engine::reissue::record::{Reissue, ReissueCalls, Stage, UsedToken};
 
 const NOW: Now = Now { time: Time(5_000_000), wall: 1_795_165_920_000 };
 
@@ -247,7 +247,7 @@ fn full_account() -> AccountRecord {
         }),
         announced: Some(Box::new(announced())),
         notices: vec![notice()],
-        reissues: Reissues { sent: vec![26, 27], in_vain: 1 },
+        reissues: ReissueCalls { sent: vec![26, 27], in_vain: 1 },
         replacements: [
             Outcome::Unknown(None),
             Outcome::Unknown(Some("timeout".into())),
@@ -569,11 +569,13 @@ fn accounts() -> Vec<(&'static str, AccountRecord)> {
     let quiet = AccountRecord {
         notices: Vec::new(),
         clock_ahead: None,
-        reissues: Reissues::default(),
+        reissues: ReissueCalls::default(),
         ..full_account()
     };
-    let reissued =
-        AccountRecord { reissues: Reissues { sent: vec![26, 27], in_vain: 1 }, ..AccountRecord::default() };
+    let reissued = AccountRecord {
+        reissues: ReissueCalls { sent: vec![26, 27], in_vain: 1 },
+        ..AccountRecord::default()
+    };
     let noticed =
         AccountRecord { notices: vec![notice()], clock_ahead: Some(601), ..AccountRecord::default() };
     let others = [

@@ -6,7 +6,7 @@ use crate::config::Account;
 use crate::engine::account::sent::Replacement;
 use crate::engine::alarm::Notice;
 use crate::engine::order::record::Announced;
-use crate::engine::reissue::record::Reissues;
+use crate::engine::reissue::record::ReissueCalls;
 use crate::engine::row::is_default;
 use crate::engine::schedule;
 use crate::engine::time::Time;
@@ -69,7 +69,7 @@ pub struct AccountRecord {
     pub notices: Vec<Notice>,
     /// Re-issues that were sent lately.
     #[serde(skip_serializing_if = "is_default")]
-    pub reissues: Reissues,
+    pub reissues: ReissueCalls,
     /// S/MIME replacements that were sent, oldest first: what must not be sent twice by mistake.
     #[serde(skip_serializing_if = "is_default")]
     pub replacements: Vec<Replacement>,

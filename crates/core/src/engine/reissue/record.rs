@@ -155,7 +155,7 @@ pub(crate) fn keep_tokens(record: &mut OrderRecord, used: &UsedTokens) {
 /// The calls of an account, for its budget.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Reissues {
+pub struct ReissueCalls {
     /// When calls were sent in the last day, UNIX seconds.
     #[serde(skip_serializing_if = "is_default")]
     pub sent: Vec<i64>,
@@ -164,7 +164,7 @@ pub struct Reissues {
     pub in_vain: u32,
 }
 
-impl Reissues {
+impl ReissueCalls {
     /// So many in a row stop the account's re-issues until the operator's word.
     pub const MOST_IN_VAIN: u32 = 2;
 
@@ -174,6 +174,6 @@ impl Reissues {
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.in_vain >= Reissues::MOST_IN_VAIN
+        self.in_vain >= ReissueCalls::MOST_IN_VAIN
     }
 }

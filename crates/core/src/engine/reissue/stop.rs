@@ -4,11 +4,11 @@
 use crate::api::code::Class;
 use crate::api::{OrderRef, Product};
 use crate::config;
-use crate::config::Reissues as Budget;
+use crate::config::ReissueBudget;
 use crate::engine::order::lifetime::limits;
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::{Heard, OrderRecord};
-use crate::engine::reissue::record::{Reissues, Stage, UsedToken};
+use crate::engine::reissue::record::{ReissueCalls, Stage, UsedToken};
 use crate::engine::time::{Now, day, rfc3339};
 
 const DAY: i64 = 24 * 3600;
@@ -73,8 +73,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) record: &'a OrderRecord,
     /// Why no call can be made on the account.
     pub(crate) shut: Option<String>,
-    pub(crate) sent: &'a Reissues,
-    pub(crate) budget: Budget,
+    pub(crate) sent: &'a ReissueCalls,
+    pub(crate) budget: ReissueBudget,
     /// What is to be sent: the token, and what is wrong with the names of the request; nothing while it is not known.
     pub(crate) token: Option<&'a UsedToken>,
     pub(crate) names: Option<&'a str>,
