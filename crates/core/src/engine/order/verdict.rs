@@ -15,7 +15,7 @@ use crate::engine::order::phase::{Phase, Trigger};
 use crate::engine::order::record::Generation;
 use crate::engine::order::unread::unread;
 use crate::engine::order::{Order, contents};
-use crate::engine::reissue::gate;
+use crate::engine::reissue::demands;
 use crate::engine::time::rfc3339;
 use crate::{cert, config};
 
@@ -34,7 +34,7 @@ impl Order<'_> {
             not_before: installed.not_before,
             not_after: installed.not_after,
         });
-        let request = gate::open_request(&self.state.record);
+        let request = demands::open_request(&self.state.record);
         let covered = self.promised(found_leaf(inspection), on_record);
         let verdict = catch_unwind(AssertUnwindSafe(|| {
             let on_disk = found_leaf(inspection).map(|leaf| cert::Installed {
@@ -50,7 +50,7 @@ impl Order<'_> {
         }));
         let Ok(mut verdict) = verdict else { return self.stop_after_bug("verifying the certificate") };
         if let Some(leaf) = &verdict.leaf {
-            verdict.findings.extend(gate::findings(&self.state.record, leaf));
+            verdict.findings.extend(demands::findings(&self.state.record, leaf));
         }
         let overridden =
             verdict.leaf.as_ref().is_some_and(|leaf| self.state.record.accepted == Some(leaf.fingerprint()));

@@ -23,7 +23,7 @@
 //! installed certificate, and the intent is on disk before it.
 
 pub(crate) mod ask;
-pub(crate) mod gate;
+pub(crate) mod demands;
 pub(crate) mod names;
 pub(crate) mod plan;
 pub(crate) mod prepare;
