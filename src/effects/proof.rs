@@ -14,7 +14,7 @@ use certcollectd_core::api::Untrusted;
 use certcollectd_core::api::dcv::survey::{self, Found, MAX_DOMAINS, Seen, State, Subject};
 use certcollectd_core::api::dcv::{Caa, Match, Token};
 use certcollectd_core::config::Dcv;
-use certcollectd_core::engine::proof::{NameSeen, Survey, SurveyRun};
+use certcollectd_core::engine::reissue::run::{NameSeen, Survey, SurveyRun};
 
 /// Surveys in parallel: a name server that does not answer takes its time.
 const AT_ONCE: usize = 8;

@@ -13,7 +13,7 @@ use super::hook::reap::ProcessGroups;
 use super::install::keys;
 use certcollectd_core::cert;
 use certcollectd_core::config::KeySource;
-use certcollectd_core::engine::proof::{RequestFound, RequestRun, RequestSource};
+use certcollectd_core::engine::reissue::run::{RequestFound, RequestRun, RequestSource};
 
 /// Bytes that a program may print: a request with 250 names has some 10 KiB.
 const MOST_PRINTED: usize = 64 * 1024;

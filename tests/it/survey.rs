@@ -4,7 +4,7 @@ use certcollectd::effects::proof::{Turns, survey};
 use certcollectd_core::api::dcv::Token;
 use certcollectd_core::config::Dcv;
 use certcollectd_core::engine::id::OrderId;
-use certcollectd_core::engine::proof::{Survey, SurveyRun};
+use certcollectd_core::engine::reissue::run::{Survey, SurveyRun};
 use hickory_proto::op::ResponseCode;
 
 use crate::dns::{Says, Server, caa, cname};

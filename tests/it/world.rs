@@ -28,7 +28,7 @@ use certcollectd_core::engine::loaded::{Loaded, Remembered};
 use certcollectd_core::engine::note::{Level, Note};
 use certcollectd_core::engine::order::contents;
 use certcollectd_core::engine::probe::{Expected, Presented, ProbeAnswer, ProbeRun};
-use certcollectd_core::engine::proof::{NameSeen, RequestFound, RequestSource, Survey};
+use certcollectd_core::engine::reissue::run::{NameSeen, RequestFound, RequestSource, Survey};
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::state::{self, Origin};
 

@@ -6,7 +6,7 @@ use certcollectd_core::cert::{self, KeyCandidate};
 use certcollectd_core::config::{CsrSource, Dcv, HookEvent, KeySource, ReissueSettings};
 use certcollectd_core::engine::command::{CommandReply, ReissueCommand};
 use certcollectd_core::engine::id::Token;
-use certcollectd_core::engine::proof::{NameSeen, Survey};
+use certcollectd_core::engine::reissue::run::{NameSeen, Survey};
 use rcgen::CertificateParams;
 
 use super::*;

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use certcollectd_core::api::dcv::Dcv;
 use certcollectd_core::api::{Endpoint, Request};
 use certcollectd_core::engine::command::{Command, ReissueCommand};
-use certcollectd_core::engine::proof::{NameSeen, Survey};
+use certcollectd_core::engine::reissue::run::{NameSeen, Survey};
 
 use super::wire::Sent;
 use super::{At, ORDERS, Sim, stock};

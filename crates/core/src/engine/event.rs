@@ -17,7 +17,7 @@ use crate::engine::id::{OrderId, RunId, Token};
 use crate::engine::install::{Activate, Inspect, Inspection, InstallError, Quarantine, Stage, StagedFiles};
 use crate::engine::note::Note;
 use crate::engine::probe::{ProbeAnswer, ProbeRun};
-use crate::engine::proof::{RequestFound, RequestRun, Survey, SurveyRun};
+use crate::engine::reissue::run::{RequestFound, RequestRun, Survey, SurveyRun};
 
 /// Everything that makes the engine act.
 #[derive(Debug)]

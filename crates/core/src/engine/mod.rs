@@ -29,7 +29,6 @@ pub mod note;
 pub mod order;
 pub mod outbox;
 pub mod probe;
-pub mod proof;
 pub mod push;
 pub mod reissue;
 pub mod schedule;

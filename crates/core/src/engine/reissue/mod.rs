@@ -28,5 +28,6 @@ pub(crate) mod names;
 pub(crate) mod plan;
 pub(crate) mod prepare;
 pub mod record;
+pub mod run;
 pub mod stop;
 pub(crate) mod watch;

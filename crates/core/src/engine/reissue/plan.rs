@@ -8,9 +8,9 @@ use crate::config::Dcv;
 use crate::engine::command::CommandReply;
 use crate::engine::order::lifetime::limits;
 use crate::engine::order::record::OrderRecord;
-use crate::engine::proof::Survey;
 use crate::engine::reissue::names;
 use crate::engine::reissue::record::{Reissue, UsedToken};
+use crate::engine::reissue::run::Survey;
 use crate::engine::reissue::stop::Facts;
 use crate::engine::time::{Now, day, rfc3339};
 
