@@ -23,6 +23,7 @@
 //! installed certificate, and the intent is on disk before it.
 
 pub(crate) mod ask;
+pub(crate) mod askers;
 pub(crate) mod demands;
 pub(crate) mod names;
 pub(crate) mod plan;

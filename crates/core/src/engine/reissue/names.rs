@@ -1,5 +1,5 @@
-//! Whether a request asks for what is installed. The vendor does not refuse one that asks for something else: it takes the
-//! order to another name.
+//! Whether a request asks for the installed names, and which of them are proven. The vendor does not refuse one that asks
+//! for something else: it takes the order to another name.
 
 use crate::api::Several;
 use crate::cert::{Csr, SanName};
@@ -50,6 +50,18 @@ pub(crate) fn compare(
 fn added_to(name: &str) -> String {
     let bare = name.strip_prefix("*.").or_else(|| name.strip_prefix("www."));
     bare.map_or_else(|| format!("www.{name}"), str::to_owned)
+}
+
+/// The names whose control is proven: each once, without its wildcard; addresses have no record.
+pub(crate) fn proven_names(names: &[Box<str>]) -> Box<[Box<str>]> {
+    let mut list: Vec<Box<str>> = Vec::new();
+    for name in names {
+        let name = name.strip_prefix("*.").unwrap_or(name);
+        if name.parse::<std::net::IpAddr>().is_err() && !list.iter().any(|known| **known == *name) {
+            list.push(name.into());
+        }
+    }
+    list.into()
 }
 
 #[cfg(test)]
