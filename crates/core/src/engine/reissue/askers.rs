@@ -34,9 +34,9 @@ impl Order<'_> {
     /// Nothing comes of what commands wait for.
     pub(crate) fn refuse_askers(&mut self, why: &str) {
         let Some(reissuing) = self.state.reissuing.take() else { return };
-        let drafted = reissuing.draft.map(|draft| draft.token);
+        let dry = reissuing.dry_run.map(|dry_run| dry_run.token);
         let wished = reissuing.wish.map(|wish| wish.token);
-        for token in reissuing.askers.into_iter().chain(drafted).chain(wished) {
+        for token in reissuing.askers.into_iter().chain(dry).chain(wished) {
             self.outbox.reply(token, false, &format!("no re-issue is asked for: {why}"));
         }
     }

@@ -27,13 +27,13 @@ pub(crate) struct Reissuing {
     /// A command whose request is read.
     pub(super) wish: Option<Wish>,
     /// What a dry run would prepare, while the proof is looked for.
-    pub(super) draft: Option<Draft>,
+    pub(super) dry_run: Option<DryRun>,
     /// Commands that wait for what becomes of it.
     pub(super) askers: Vec<Token>,
 }
 
 #[derive(Debug)]
-pub(super) struct Draft {
+pub(super) struct DryRun {
     pub(super) token: Token,
     plan: Plan,
     again: bool,
@@ -52,7 +52,7 @@ impl OrderState {
     pub(crate) fn reissue_asked(&self) -> Option<Work> {
         let reissuing = self.reissuing.as_ref()?;
         let read = reissuing.wish.is_some().then_some(Work::ReadRequest);
-        read.or_else(|| reissuing.draft.is_some().then_some(Work::Survey))
+        read.or_else(|| reissuing.dry_run.is_some().then_some(Work::Survey))
     }
 
     /// What a re-issue owes outside, and from when on.
@@ -71,7 +71,7 @@ impl OrderState {
 impl Order<'_> {
     pub(crate) fn want_reissue(&mut self, token: Token, command: ReissueCommand) {
         let name = self.state.name.clone();
-        if self.state.reissuing.as_ref().is_some_and(|busy| busy.wish.is_some() || busy.draft.is_some()) {
+        if self.state.reissuing.as_ref().is_some_and(|busy| busy.wish.is_some() || busy.dry_run.is_some()) {
             let text = format!("{name}: another `reissue` is at work; try again when it has answered");
             return self.outbox.reply(token, false, &text);
         }
@@ -156,7 +156,7 @@ impl Order<'_> {
             Err(why) => return self.refuse_reissue(wish.token, &why),
         };
         if wish.command.dry_run {
-            return self.survey_draft(Draft { token: wish.token, plan, again: wish.command.again });
+            return self.look_and_show(DryRun { token: wish.token, plan, again: wish.command.again });
         }
         let facts = self.facts(Some(&plan.token), plan.wrong_names.as_deref(), wish.command.again);
         match facts.first() {
@@ -290,8 +290,9 @@ impl Order<'_> {
     }
 
     pub(crate) fn survey(&self) -> Option<Effect> {
-        let draft = self.state.reissuing.as_ref().and_then(|reissuing| reissuing.draft.as_ref());
-        let reissue = draft.map(|draft| &draft.plan.reissue).or(self.state.record.reissue.as_deref())?;
+        let dry_run = self.state.reissuing.as_ref().and_then(|reissuing| reissuing.dry_run.as_ref());
+        let reissue =
+            dry_run.map(|dry_run| &dry_run.plan.reissue).or(self.state.record.reissue.as_deref())?;
         let installed = self.state.record.installed.as_deref()?;
         Some(Effect::Survey(Box::new(SurveyRun {
             order: self.id,
@@ -305,8 +306,8 @@ impl Order<'_> {
 
     pub(crate) fn surveyed(&mut self, survey: &Survey) {
         self.state.busy = Busy::Idle;
-        if let Some(draft) = self.state.reissuing.as_mut().and_then(|reissuing| reissuing.draft.take()) {
-            return self.show(&draft, Some(survey));
+        if let Some(dry_run) = self.state.reissuing.as_mut().and_then(|reissuing| reissuing.dry_run.take()) {
+            return self.show(&dry_run, Some(survey));
         }
         let now = self.now;
         let name = self.state.name.clone();
@@ -341,11 +342,11 @@ impl Order<'_> {
     }
 
     /// A dry run: what DNS shows of the proof, without anything saved.
-    fn survey_draft(&mut self, draft: Draft) {
-        if draft.plan.reissue.proven || self.state.record.installed.is_none() {
-            return self.show(&draft, None);
+    fn look_and_show(&mut self, dry_run: DryRun) {
+        if dry_run.plan.reissue.proven || self.state.record.installed.is_none() {
+            return self.show(&dry_run, None);
         }
-        self.state.reissuing().draft = Some(draft);
+        self.state.reissuing().dry_run = Some(dry_run);
     }
 
     /// A dry run of what is being prepared.
@@ -353,14 +354,14 @@ impl Order<'_> {
         match cert::csr::read(&known.request()) {
             Ok(csr) => {
                 let plan = Plan::new(self.entry(), &self.state.record, &csr, known);
-                self.survey_draft(Draft { token, plan, again: false });
+                self.look_and_show(DryRun { token, plan, again: false });
             }
             Err(why) => self.refuse_reissue(token, &format!("the saved request cannot be read: {why}")),
         }
     }
 
-    fn show(&mut self, draft: &Draft, survey: Option<&Survey>) {
-        let Draft { token, plan, again } = draft;
+    fn show(&mut self, dry_run: &DryRun, survey: Option<&Survey>) {
+        let DryRun { token, plan, again } = dry_run;
         let facts = self.facts(Some(&plan.token), plan.wrong_names.as_deref(), *again);
         let reply = plan.dry_run(&facts, survey, self.now);
         self.outbox.say(Effect::Reply { token: *token, reply });
@@ -386,6 +387,7 @@ impl Order<'_> {
         }
     }
 }
+
 /// Whether a command wants what is being prepared already.
 fn goes_on(command: &ReissueCommand, known: &Reissue) -> bool {
     command.csr.as_deref().is_none_or(|csr| csr == &*known.csr)
