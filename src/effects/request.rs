@@ -35,7 +35,7 @@ pub async fn read(run: &RequestRun, groups: &ProcessGroups, disk: &Arc<Semaphore
         }
         KeySource::None | KeySource::Csr(_) | KeySource::Request(_) => Vec::new(),
     };
-    RequestFound { request: Some(request), keys }
+    RequestFound { request, keys }
 }
 
 fn from_file(path: &Path) -> Result<Vec<u8>, String> {
@@ -125,7 +125,7 @@ mod tests {
     /// What a shell script brings.
     fn by(script: &str, limit: Duration) -> Result<Vec<u8>, String> {
         let argv = ["sh", "-c", script].map(Into::into).into();
-        found(RequestSource::Command { argv, timeout: limit }, KeySource::None).request.unwrap()
+        found(RequestSource::Command { argv, timeout: limit }, KeySource::None).request
     }
 
     const LONG: Duration = Duration::from_secs(60);
@@ -144,8 +144,8 @@ mod tests {
         std::fs::write(&path, &pem).unwrap();
         let shown = path.display();
         assert_eq!(by(&format!("echo text around it; cat {shown}; echo done >&2"), LONG).as_ref(), Ok(&der));
-        assert_eq!(found(RequestSource::File(path), KeySource::None).request, Some(Ok(der.clone())));
-        assert_eq!(found(RequestSource::Given(der.clone().into()), KeySource::None).request, Some(Ok(der)));
+        assert_eq!(found(RequestSource::File(path), KeySource::None).request, Ok(der.clone()));
+        assert_eq!(found(RequestSource::Given(der.clone().into()), KeySource::None).request, Ok(der));
     }
 
     #[test]
@@ -183,10 +183,9 @@ mod tests {
             "it must print one request in PEM, and what it printed is none: it contains no certificate request",
         );
         let absent = RequestSource::Command { argv: ["/absent/csr".into()].into(), timeout: LONG };
-        let why = found(absent, KeySource::None).request.unwrap().unwrap_err();
+        let why = found(absent, KeySource::None).request.unwrap_err();
         assert!(why.starts_with("csr_command of www: /absent/csr"), "{why}");
-        let why =
-            found(RequestSource::File("/absent.csr".into()), KeySource::None).request.unwrap().unwrap_err();
+        let why = found(RequestSource::File("/absent.csr".into()), KeySource::None).request.unwrap_err();
         assert!(why.starts_with("csr_file /absent.csr: "), "{why}");
     }
 

@@ -435,7 +435,7 @@ impl World {
                     }
                 };
                 let keys = self.keys.get(&*run.name).cloned().unwrap_or_default();
-                let found = Box::new(RequestFound { request: Some(request), keys });
+                let found = Box::new(RequestFound { request, keys });
                 Some(Event::RequestRead { order: run.order, found })
             }
             Effect::Survey(run) => {

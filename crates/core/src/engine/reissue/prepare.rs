@@ -167,8 +167,8 @@ impl Order<'_> {
 
     /// What a request leads to, if it is one that the vendor may see.
     fn plan(&self, wish: &Wish, found: RequestFound) -> Result<Plan, String> {
-        let bytes = found.request.unwrap_or_else(|| Err("the request was not read".into()))?;
-        let csr = cert::csr::read(&bytes).map_err(|why| format!("the request cannot be used: {why}"))?;
+        let csr =
+            cert::csr::read(&found.request?).map_err(|why| format!("the request cannot be used: {why}"))?;
         if let Some(why) = csr.unfit() {
             return Err(format!("the request {why}"));
         }

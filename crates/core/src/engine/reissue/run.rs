@@ -30,10 +30,10 @@ pub enum RequestSource {
 }
 
 /// What [`crate::engine::event::Effect::ReadRequest`] brought.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct RequestFound {
     /// The request as it was read, or why there is none, in words.
-    pub request: Option<Result<Vec<u8>, String>>,
+    pub request: Result<Vec<u8>, String>,
     /// The key files of [`RequestRun::key`].
     pub keys: Vec<KeyCandidate>,
 }
