@@ -146,7 +146,7 @@ impl Token {
 
     /// Where the file must be, below `http://` or `https://` and the domain. Not for wildcards.
     pub fn file_path(&self) -> String {
-        format!("/.well-known/pki-validation/{}.txt", self.name)
+        format!("/.well-known/pki-validation/{}", self.file_name())
     }
 
     /// The file's name alone.

@@ -3,9 +3,6 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::api::Untrusted;
 use crate::api::dcv::Token;
 use crate::config::{Dcv, Hook, HookEvent};
@@ -81,12 +78,11 @@ impl Proof {
     pub(crate) fn of(reissue: &Reissue) -> Proof {
         let lines: Vec<String> =
             reissue.records.iter().map(|(name, target)| format!("{name} {target}")).collect();
-        let file = || {
-            let token = Token::with_unique(&STANDARD.decode(&*reissue.csr).ok()?, &reissue.unique);
-            Some((token.file_name(), token.file_content()))
-        };
         let file = match reissue.dcv {
-            Dcv::Http | Dcv::Https => file(),
+            Dcv::Http | Dcv::Https => {
+                let token = Token::with_unique(&reissue.request(), &reissue.unique);
+                Some((token.file_name(), token.file_content()))
+            }
             Dcv::Cname | Dcv::Reuse => None,
         };
         Proof { method: reissue.dcv.method(), records: lines.join("\n"), file }

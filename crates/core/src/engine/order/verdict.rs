@@ -251,19 +251,16 @@ fn expectation<'a>(
     covered: &'a [Box<str>],
     request: Option<&'a PublicKey>,
 ) -> Expectation<'a> {
-    let key = match (&entry.key, &inspection.csr) {
-        (KeySource::None, _) => KeyExpectation::None,
-        (KeySource::Keys(_), _) => KeyExpectation::Candidates(&inspection.keys),
+    let requested = || match (request, &inspection.csr) {
         // The certificate of a re-issue that is open has its request's key.
-        (KeySource::Csr(_) | KeySource::Request(_), _) if request.is_some() => {
-            KeyExpectation::Csr(request.ok_or_else(String::new))
-        }
-        (KeySource::Csr(_) | KeySource::Request(_), Some(csr)) => {
-            KeyExpectation::Csr(csr.as_ref().map_err(Clone::clone))
-        }
-        (KeySource::Csr(_) | KeySource::Request(_), None) => {
-            KeyExpectation::Csr(Err("it was not read".into()))
-        }
+        (Some(key), _) => Ok(key),
+        (None, Some(csr)) => csr.as_ref().map_err(Clone::clone),
+        (None, None) => Err("it was not read".into()),
+    };
+    let key = match &entry.key {
+        KeySource::None => KeyExpectation::None,
+        KeySource::Keys(_) => KeyExpectation::Candidates(&inspection.keys),
+        KeySource::Csr(_) | KeySource::Request(_) => KeyExpectation::Csr(requested()),
     };
     Expectation {
         policy: entry.settings.verify,

@@ -268,7 +268,7 @@ impl Order<'_> {
     /// Has the hook that publishes the proof, or removes it, run for this order.
     pub(crate) fn owe_proof(&mut self, event: HookEvent) {
         let debts = &mut self.state.record.debts;
-        debts.retain(|debt| !matches!(debt.event, HookEvent::DcvPublish | HookEvent::DcvRemove));
+        debts.retain(|debt| !debt.event.is_of_a_proof());
         self.owe_hooks(event);
     }
 
