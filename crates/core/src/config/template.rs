@@ -25,7 +25,7 @@ words! {
         Summary = "summary",
         /// The one command to run next, for each order; empty if there is nothing to do.
         Next = "next",
-        /// The same in the message of a trouble and in the one that it is over.
+        /// Joins the message of a trouble and the one that it is over.
         Key = "key",
         /// When the run began, RFC 3339.
         Time = "time",
@@ -33,7 +33,7 @@ words! {
         Until = "until",
         /// `1` in a rehearsal.
         Rehearsal = "rehearsal",
-        /// The vendor's word for how control is proven; the four of a proof are told with its two events only.
+        /// The vendor's word for how control is proven; like the three below, only with the two events of a proof.
         DcvMethod = "dcv_method",
         /// A line for each record: its name and its target.
         DcvRecords = "dcv_records",

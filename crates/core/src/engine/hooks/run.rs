@@ -53,7 +53,7 @@ pub struct Subject {
     pub summary: String,
     /// The one command to run next; empty if there is nothing to do.
     pub next: String,
-    /// The same in the message of a trouble and in the one that it is over.
+    /// Joins the message of a trouble and the one that it is over.
     pub key: String,
     /// How long the message holds without another one, UNIX seconds.
     pub until: Option<i64>,

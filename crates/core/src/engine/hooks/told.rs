@@ -10,15 +10,15 @@ use crate::engine::hooks::run::Subject;
 use crate::engine::order::record::OrderRecord;
 use crate::engine::time::{Now, day, in_words, rfc3339};
 
-/// A message may be late by this, because its hook is tried again, at the latest, after an hour.
+/// A message may be late by this: its hook is tried again after an hour at the latest.
 const LATE: Duration = Duration::from_secs(3600);
-/// Nothing ends what is told in steps, and a step is news for a day.
+/// What is told in steps has no end; each step is news for a day.
 const STEP: Duration = Duration::from_secs(24 * 3600);
-/// What is told once holds until it is over: longer than a certificate lives on after it was not served.
+/// What is told once holds until it is over: a year at most.
 const ONCE: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// What joins the messages about an order: one key, since one message tells that all of it is over. `expiring` has its
-/// own, since none does.
+/// What joins the messages about an order: one key, because one message ends them all; and one for `expiring`, which no
+/// message ends.
 pub(crate) fn key(order: &str, event: HookEvent) -> String {
     let part = match event {
         HookEvent::Expiring => "/expiring",
@@ -64,7 +64,7 @@ fn after(span: Duration, now: Now) -> i64 {
     now.wall_of(now.time + span).div_euclid(1000)
 }
 
-/// A rehearsal touches no message that counts, and is seen for as long as it may take to look.
+/// A rehearsal touches no message that counts, and holds long enough to be looked at.
 pub(crate) fn rehearsed(mut subject: Subject, now: Now) -> Subject {
     subject.key.push_str("/rehearsal");
     subject.until = subject.until.max(Some(after(LATE, now)));

@@ -46,8 +46,7 @@ impl Order<'_> {
         }
     }
 
-    /// How its poll ended, and when the vendor has seen the last of it. What the answer
-    /// showed.
+    /// How its poll ended, and when the vendor has seen the last of it; says what the answer showed.
     pub(crate) fn polled(&mut self, asked: &Asked, news: News, seen: Time) -> Polled {
         self.state.record.polled = Some(seen);
         let known = asked.before.hinted.map(|_| self.known_state());

@@ -1,4 +1,5 @@
-//! How long certificates may live, when one nears its end, and when the warnings ahead of it and of the end of the subscription are due.
+//! How long certificates may live, when one nears its end, and when the warnings ahead of that and of the end of the
+//! subscription are due.
 
 use crate::engine::order::record::{Generation, OrderRecord};
 use crate::engine::time::{Now, Time};

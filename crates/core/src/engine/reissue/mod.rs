@@ -13,9 +13,11 @@
 //!            -> unclear    no answer was understood, or the process ended
 //!            -> refused    it certainly was not made
 //!            -> preparing  nothing was sent
-//! unclear    -> open, closed   only by what polls show
-//! open       -> closed     another certificate is installed
-//!            -> refused    the vendor rejected it afterwards
+//! unclear    -> open       a poll shows that a certificate is under way
+//!            -> refused    a poll shows that the order was rejected
+//! open       -> refused    likewise
+//! both       -> closed     another certificate is installed
+//! refused    -> preparing  by the operator's `--again`, as from unclear
 //! ```
 //!
 //! AutoReplaceSSL is not idempotent: a second call while one is under way edits the order, and a token that was used makes
