@@ -6,6 +6,7 @@ mod block_on;
 pub mod bridge;
 pub mod check;
 pub mod complete;
+mod csr;
 #[cfg(feature = "sandbox")]
 pub mod demo;
 pub mod doctor;

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use super::csr::certificate_request;
 use super::exit::Exit;
 use super::order::{self, ask};
 use super::print::fail;
-use super::smime::certificate_request;
 use certcollectd_core::engine::command::{Command, CommandReply, ReissueCommand};
 
 /// `reissue`, for the request in the file `csr` if there is one.
