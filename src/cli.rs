@@ -20,6 +20,7 @@ use crate::commands::{
 use crate::commands::{demo, sandbox};
 use crate::effects::files::keep_owners_rights;
 use crate::terminal::{self, Colours};
+use certcollectd_core::api::dcv::is_unique_value;
 use certcollectd_core::api::{Replace, Request};
 use certcollectd_core::config::{Dcv, Dns};
 use certcollectd_core::engine::command::{self, ReissueCommand, ReplaceCommand, Target};
@@ -341,7 +342,7 @@ enum Smime {
         #[arg(long, value_name = "HASH", value_parser = Replace::SIGNATURE_HASHES)]
         signature_hash: Option<String>,
         /// Another vendor parameter, passed through unchanged; can be repeated
-        #[arg(long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+        #[arg(long = "param", value_name = "NAME=VALUE", value_parser = smime_parameter)]
         parameters: Vec<(String, String)>,
         /// Collect the new order from now on, under this name
         #[arg(long, value_name = "NAME")]
@@ -401,35 +402,33 @@ fn resolver(text: &str) -> Result<SocketAddr, &'static str> {
     Dns::address(text).ok_or("an IP address, with a port or without: 192.0.2.53, [2001:db8::53]:5353")
 }
 
-/// Parameters that have arguments of their own, or that an operator has no business setting.
-const OWN: [&str; 7] =
-    ["loginName", "loginPassword", "orderNumber", "csr", "signatureHash", "revokeOldOrder", "responseFormat"];
-
 fn dcv() -> impl TypedValueParser<Value = Dcv> {
     PossibleValuesParser::new(Dcv::WORDS)
         .map(|word| Dcv::named(&word).expect("only these words are possible"))
 }
 
 fn unique(text: &str) -> Result<String, &'static str> {
-    let fits = (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if fits { Ok(text.to_owned()) } else { Err("1 to 20 letters and digits") }
+    is_unique_value(text).then(|| text.to_owned()).ok_or("1 to 20 letters and digits")
+}
+
+/// Parameters that have arguments of their own, or that an operator has no business setting.
+const OWN: [&str; 7] =
+    ["loginName", "loginPassword", "orderNumber", "csr", "signatureHash", "revokeOldOrder", "responseFormat"];
+
+fn smime_parameter(text: &str) -> Result<(String, String), String> {
+    parameter(text, |name| OWN.iter().any(|own| own.eq_ignore_ascii_case(name)))
 }
 
 fn reissue_parameter(text: &str) -> Result<(String, String), String> {
-    let (name, value) =
-        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write it as NAME=VALUE")?;
-    if Request::is_own_of_replacement(name) {
-        return Err(format!("{name} is set by certcollectd itself"));
-    }
-    Ok((name.to_owned(), value.to_owned()))
+    parameter(text, Request::is_own_of_replacement)
 }
 
-fn parameter(text: &str) -> Result<(String, String), String> {
+fn parameter(text: &str, is_own: impl Fn(&str) -> bool) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
     if name.is_empty() {
         return Err("the name is empty".into());
     }
-    if OWN.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+    if is_own(name) {
         return Err(format!("{name} is set by certcollectd itself"));
     }
     Ok((name.to_owned(), value.to_owned()))
@@ -567,11 +566,11 @@ mod tests {
 
     #[test]
     fn parameters_are_passed_through_but_for_our_own() {
-        assert_eq!(parameter("emailTemplateID=7"), Ok(("emailTemplateID".into(), "7".into())));
-        assert_eq!(parameter("a=b=c"), Ok(("a".into(), "b=c".into())));
-        assert_eq!(parameter("a="), Ok(("a".into(), String::new())));
+        assert_eq!(smime_parameter("emailTemplateID=7"), Ok(("emailTemplateID".into(), "7".into())));
+        assert_eq!(smime_parameter("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(smime_parameter("a="), Ok(("a".into(), String::new())));
         for wrong in ["a", "=b", "CSR=x", "loginpassword=x", "responseformat=2"] {
-            assert!(parameter(wrong).is_err(), "{wrong}");
+            assert!(smime_parameter(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -162,7 +162,7 @@ impl Token {
 }
 
 /// Characters of `uniqueValue` that the vendor takes [doc: request-token].
-pub const UNIQUE_CHARS: usize = 20;
+const UNIQUE_CHARS: usize = 20;
 
 /// Whether the vendor takes this as `uniqueValue`.
 pub fn is_unique_value(text: &str) -> bool {
