@@ -338,8 +338,8 @@ impl OrderStatus {
         Some(format!("subscription {verb} {day}"))
     }
 
-    /// `re-issue waits: …`, if one does.
-    fn waiting_reissue(&self) -> Option<String> {
+    /// How a re-issue stands that was asked for here, else `re-issue waits: …` if one does.
+    fn reissue_note(&self) -> Option<String> {
         if let Some(brief) = self.reissue.as_ref().and_then(ReissueStatus::brief) {
             return Some(brief.to_owned());
         }

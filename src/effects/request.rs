@@ -13,6 +13,7 @@ use super::hook::reap::ProcessGroups;
 use super::install::keys;
 use certcollectd_core::cert;
 use certcollectd_core::config::KeySource;
+use certcollectd_core::engine::hooks::run::last_output;
 use certcollectd_core::engine::reissue::run::{RequestFound, RequestRun, RequestSource};
 
 /// Bytes that a program may print: a request with 250 names has some 10 KiB.
@@ -61,16 +62,8 @@ async fn made(
     let printed = Arc::new(Mutex::new(Printed::default()));
     let errors = Output::shared(who.clone(), None);
     let failed = |why: &str| {
-        let words: Vec<String> = errors
-            .lock()
-            .expect("no holder panics")
-            .finish()
-            .iter()
-            .map(|line| format!("\"{line}\""))
-            .collect();
-        let words =
-            if words.is_empty() { String::new() } else { format!("; last output: {}", words.join(", ")) };
-        format!("{who}: {why}{words}")
+        let words = errors.lock().expect("no holder panics").finish();
+        format!("{who}: {why}{}", last_output(&words))
     };
     let ending =
         carry_out(job, (printed.clone(), errors.clone()), groups).await.map_err(|why| failed(&why))?;

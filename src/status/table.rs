@@ -87,7 +87,7 @@ fn note(order: &OrderStatus) -> String {
         window.brief().to_owned()
     } else if order.rolled_back {
         format!("rolled back; `certcollectd accept {}` installs the newer certificate", order.name)
-    } else if let Some(reissue) = order.waiting_reissue() {
+    } else if let Some(reissue) = order.reissue_note() {
         reissue
     } else {
         match order.phase {

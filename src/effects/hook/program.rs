@@ -103,10 +103,11 @@ pub(super) async fn run(run: &HookRun, arguments: &[String], groups: ProcessGrou
     }
 }
 
-/// Runs a program to its end; `outputs` take what it prints, and its errors. `Err` where it could not be started.
-pub(in crate::effects) async fn carry_out<Out: Sink, Errors: Sink>(
+/// Runs a program to its end; `out` takes what it prints, `errors` what it prints as errors. `Err` where it could not be
+/// started.
+pub(in crate::effects) async fn carry_out(
     mut job: Job,
-    (out, errors): (Arc<Mutex<Out>>, Arc<Mutex<Errors>>),
+    (out, errors): (Arc<Mutex<impl Sink>>, Arc<Mutex<impl Sink>>),
     groups: &ProcessGroups,
 ) -> Result<Ending, String> {
     let mark = random_name();
@@ -297,10 +298,10 @@ impl Sink for Output {
     }
 }
 
-async fn drain<Output: Sink>(mut pipe: impl AsyncRead + Unpin, output: Arc<Mutex<Output>>) {
+async fn drain(mut pipe: impl AsyncRead + Unpin, sink: Arc<Mutex<impl Sink>>) {
     let mut buffer = [0; 8192];
     while let Ok(count @ 1..) = pipe.read(&mut buffer).await {
-        output.lock().expect("no holder panics").take(&buffer[..count]);
+        sink.lock().expect("no holder panics").take(&buffer[..count]);
     }
 }
 

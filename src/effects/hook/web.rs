@@ -74,7 +74,7 @@ pub(super) async fn call(call: &HttpCall, run: &HookRun) -> HookResult {
     let client = match builder.build() {
         Ok(client) => client,
         Err(error) => {
-            return HookResult::failed(format!("{} cannot be called: {}", shown, unmade(error)));
+            return HookResult::failed(format!("{shown} cannot be called: {}", unmade(error)));
         }
     };
     let length = body.len();
@@ -84,18 +84,17 @@ pub(super) async fn call(call: &HttpCall, run: &HookRun) -> HookResult {
         Ok(answer) => {
             let status = answer.status();
             HookResult::Failed {
-                why: format!("HTTP status {} from {}", status.as_u16(), shown),
-                last_words: words(call, answer).await,
+                why: format!("HTTP status {} from {shown}", status.as_u16()),
+                last_words: first_words(call, answer).await,
                 remedy: None,
             }
         }
         Err(error) => match (&socket, system_error(&error)) {
             (Some(socket), Some(cause)) if error.is_connect() => cannot_connect(socket, cause).await,
-            (None, Some(cause)) if cause.kind() == ErrorKind::ConnectionRefused => advised(
-                format!("cannot connect to {}: nothing listens there", shown),
-                "is the server running?",
-            ),
-            _ => HookResult::failed(format!("{} cannot be called: {}", shown, said(error))),
+            (None, Some(cause)) if cause.kind() == ErrorKind::ConnectionRefused => {
+                advised(format!("cannot connect to {shown}: nothing listens there"), "is the server running?")
+            }
+            _ => HookResult::failed(format!("{shown} cannot be called: {}", said(error))),
         },
     }
 }
@@ -171,7 +170,7 @@ fn system_error(error: &reqwest::Error) -> Option<std::io::Error> {
 
 /// What a refusal says in its first bytes: Docker, for one, gives its reason there. A server may repeat what it was sent,
 /// so the answer to a secret is not shown.
-async fn words(call: &HttpCall, mut answer: reqwest::Response) -> Vec<Untrusted> {
+async fn first_words(call: &HttpCall, mut answer: reqwest::Response) -> Vec<Untrusted> {
     if call.secrets().next().is_some() {
         return Vec::new();
     }

@@ -210,7 +210,7 @@ fn remarks(order: &OrderStatus) -> Vec<String> {
         | Phase::Quarantined
         | Phase::Attention
         | Phase::Rejected
-        | Phase::Revoked => order.waiting_reissue(),
+        | Phase::Revoked => order.reissue_note(),
     };
     let back = order.rolled_back && !order.rolled_back_by_probe;
     let back = back

@@ -123,13 +123,18 @@ pub(crate) fn outcome(result: &HookResult) -> String {
         HookResult::Done => "done".into(),
         HookResult::NotForMe => "not for this hook (exit code 42)".into(),
         HookResult::Failed { why, last_words, remedy } => {
-            let quoted: Vec<String> = last_words.iter().map(|line| format!("\"{line}\"")).collect();
-            let words = match quoted[..] {
-                [] => String::new(),
-                _ => format!("; last output: {}", quoted.join(", ")),
-            };
+            let words = last_output(last_words);
             let remedy = remedy.iter().map(|remedy| format!("; {remedy}")).collect::<String>();
             format!("failed: {why}{words}{remedy}")
         }
     }
+}
+
+/// What a program printed last, behind why it failed; nothing if it was silent.
+pub fn last_output(words: &[Untrusted]) -> String {
+    if words.is_empty() {
+        return String::new();
+    }
+    let quoted: Vec<String> = words.iter().map(|line| format!("\"{line}\"")).collect();
+    format!("; last output: {}", quoted.join(", "))
 }
