@@ -71,7 +71,7 @@ impl OrderState {
 impl Order<'_> {
     pub(crate) fn want_reissue(&mut self, token: Token, command: ReissueCommand) {
         let name = self.state.name.clone();
-        if self.state.reissuing.as_ref().is_some_and(|busy| busy.wish.is_some() || busy.dry_run.is_some()) {
+        if self.state.reissue_asked().is_some() {
             let text = format!("{name}: another `reissue` is at work; try again when it has answered");
             return self.outbox.reply(token, false, &text);
         }
