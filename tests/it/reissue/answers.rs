@@ -109,9 +109,9 @@ fn a_call_that_was_not_taken_and_whose_answer_is_lost_waits_for_a_person() {
 }
 
 /// Codes that say that it was not made.
-const REFUSALS: [i32; 24] = [
-    -1, -2, -3, -4, -5, -6, -7, -8, -9, -10, -11, -12, -13, -15, -17, -18, -19, -20, -21, -26, -35, -40, -90,
-    -91,
+const REFUSALS: [i32; 26] = [
+    -1, -2, -3, -4, -5, -6, -7, -8, -9, -10, -11, -12, -13, -15, -17, -18, -19, -20, -21, -22, -26, -35, -40,
+    -42, -90, -91,
 ];
 
 #[test]

@@ -5,6 +5,8 @@
 mod answers;
 /// The state, the lock, the account, the configuration.
 mod intent;
+/// The proof of control.
+mod proven;
 
 use std::sync::LazyLock;
 
