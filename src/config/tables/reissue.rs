@@ -29,7 +29,7 @@ pub(crate) struct Has {
 
 /// `[order.reissue]` over the defaults, and where its hook is named; without `order`, its name, it is
 /// `[defaults.reissue]`. `is_own` says whether the order has the table itself: a default need not be of use to every
-/// order.
+/// order, and a request can be given with the command.
 pub(crate) fn reissue(
     table: &Table<'_>,
     product: Product,
@@ -76,10 +76,12 @@ pub(crate) fn reissue(
         }
     }
     let csr = match is_command {
+        // Its request comes with the command then.
+        Some(true) if !has.key_file && !is_own => CsrSource::File,
         Some(true) if !has.key_file => {
             let help =
                 "set the order's key_file to where the program keeps the new key, which may be one of a list";
-            is_own.then(|| refuse("csr = \"command\" without `key_file`", csr_at, help));
+            refuse("csr = \"command\" without `key_file`", csr_at, help);
             return None;
         }
         Some(true) if command.is_none() => {
@@ -90,13 +92,9 @@ pub(crate) fn reissue(
             argv: argv?.into_iter().map(String::into_boxed_str).collect(),
             timeout: timeout.unwrap_or(CsrSource::TIMEOUT),
         },
-        Some(false) | None if !has.csr_file => {
-            let what = match csr {
-                Some(_) => "csr = \"file\" without `csr_file`",
-                None => "[order.reissue] without `csr_file`",
-            };
+        Some(false) if !has.csr_file && is_own => {
             let help = "name the order's request there, beside its key_file; or use csr = \"command\"";
-            is_own.then(|| refuse(what, csr_at, help));
+            refuse("csr = \"file\" without `csr_file`", csr_at, help);
             return None;
         }
         Some(false) | None => CsrSource::File,

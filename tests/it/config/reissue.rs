@@ -104,7 +104,7 @@ fn a_default_is_used_where_it_can_be() {
     };
     let cname = |csr| ReissueSettings { csr, dcv: Some(Dcv::Cname), dcv_hook: Some("dns".into()) };
     assert_eq!(reissue(&orders, "key"), Some(&cname(command("key"))));
-    assert_eq!(reissue(&orders, "keyless"), None);
+    assert_eq!(reissue(&orders, "keyless"), Some(&cname(CsrSource::File)), "for a request by --csr");
     assert_eq!(reissue(&orders, "mark"), None);
     assert_eq!(reissue(&orders, "file"), Some(&cname(CsrSource::File)));
     let reuse = ReissueSettings { csr: command("reuse"), dcv: Some(Dcv::Reuse), dcv_hook: None };
@@ -119,7 +119,7 @@ fn what_cannot_be_asked_for() {
         order("c", "[order.reissue]\ncsr = \"command\"\ncsr_command = [\"csr\"]\n"),
         order("d", "key_file = \"/d\"\n[order.reissue]\ncsr = \"command\"\n"),
         order("e", "csr_file = \"/e\"\n[order.reissue]\ncsr_command = [\"csr\"]\ncsr_timeout = \"2h\"\n"),
-        order("g", "key_file = \"/g\"\n[order.reissue]\nwhen = \"always\"\n"),
+        order("g", "[order.reissue]\nwhen = \"always\"\n"),
         order(
             "f",
             "key_file = \"/f\"\n[order.reissue]\ncsr = \"command\"\ncsr_command = [\"./csr\", \"{nmae}\"]\n",
@@ -190,39 +190,31 @@ fn what_cannot_be_asked_for() {
        |
        = help: a duration is text with a unit, such as "3h", "1d12h" or "250ms"
 
-    error: [order.reissue] without `csr_file`
-      --> config.toml:42:1
-       |
-    42 | [order.reissue]
-       | ^^^^^^^^^^^^^^^
-       |
-       = help: name the order's request there, beside its key_file; or use csr = "command"
-
     error: `when` has an unknown value
-      --> config.toml:43:8
+      --> config.toml:42:8
        |
-    43 | when = "always"
+    42 | when = "always"
        |        ^^^^^^^^
        |
        = help: one of "manual"
 
     error: an entry of `csr_command` names a program by a relative path
-      --> config.toml:51:16
+      --> config.toml:50:16
        |
-    51 | csr_command = ["./csr", "{nmae}"]
+    50 | csr_command = ["./csr", "{nmae}"]
        |                ^^^^^^^
        |
        = help: the name of a program in PATH, or its absolute path
 
     error: an entry of `csr_command` has the unknown placeholder "{nmae}"
-      --> config.toml:51:25
+      --> config.toml:50:25
        |
-    51 | csr_command = ["./csr", "{nmae}"]
+    50 | csr_command = ["./csr", "{nmae}"]
        |                         ^^^^^^^^
        |
        = help: {name} stands for the order's name; a brace of the path itself is doubled: {{ or }}
 
-    config.toml: 12 errors
+    config.toml: 11 errors
     "#);
 }
 
