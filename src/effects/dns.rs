@@ -1,7 +1,9 @@
 //! DNS lookups, each with a timeout. What was found is judged in `api::dcv::survey`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
@@ -21,6 +23,10 @@ const TRY: Duration = Duration::from_secs(2);
 const RETRIES: usize = 1;
 /// Timeout of one lookup with all that it leads to, TCP after a truncated answer and CNAMEs included.
 const LIMIT: Duration = Duration::from_secs(10);
+/// Of name servers.
+const PORT: u16 = 53;
+/// Name servers of one zone that are asked.
+const MOST_SERVERS: usize = 3;
 /// Consecutive unanswered lookups after which no more are made.
 const SILENT: u32 = 3;
 
@@ -28,6 +34,8 @@ pub struct Dns {
     resolver: TokioResolver,
     silent: Cell<u32>,
     shown: String,
+    /// Name servers of zones, once they were looked up.
+    sources: RefCell<HashMap<String, Option<Rc<Dns>>>>,
 }
 
 impl Dns {
@@ -50,7 +58,7 @@ impl Dns {
         options.edns0 = true;
         options.use_hosts_file = ResolveHosts::Never;
         let resolver = builder.build().map_err(|error| format!("the resolver cannot be set up: {error}"))?;
-        Ok(Dns { resolver, silent: Cell::new(0), shown })
+        Ok(Dns { resolver, silent: Cell::new(0), shown, sources: RefCell::default() })
     }
 
     /// Who is asked, in words.
@@ -65,6 +73,33 @@ impl Dns {
             _ => None,
         };
         self.look_up(name, RecordType::CNAME, target).await
+    }
+
+    /// The name servers of the zone that a name is in, to be asked themselves; nothing where they cannot be found.
+    pub async fn source_of(&self, name: &str) -> Option<Rc<Dns>> {
+        let host = |data: &RData| match data {
+            RData::NS(host) => Some(host.0.to_ascii().trim_end_matches('.').to_owned()),
+            _ => None,
+        };
+        let mut zone = name;
+        // A zone of one label is nobody's to change.
+        while let Some((_, parent)) = zone.split_once('.').filter(|(_, parent)| parent.contains('.')) {
+            zone = parent;
+            let known = self.sources.borrow().get(zone).cloned();
+            if let Some(known) = known {
+                return known;
+            }
+            let Found::Records(hosts) = self.look_up(zone, RecordType::NS, host).await else { continue };
+            let mut servers = Vec::new();
+            for host in hosts.iter().take(MOST_SERVERS) {
+                let found = self.addresses(host).await.unwrap_or_default();
+                servers.extend(found.into_iter().take(1).map(|address| SocketAddr::new(address, PORT)));
+            }
+            let source = if servers.is_empty() { None } else { Dns::new(&servers).ok().map(Rc::new) };
+            self.sources.borrow_mut().insert(zone.to_owned(), source.clone());
+            return source;
+        }
+        None
     }
 
     /// The addresses of a name, those of IPv4 first.
