@@ -106,6 +106,19 @@ fn wants_person(reissue: &Reissue) -> Option<(EventKind, &'static str)> {
     }
 }
 
+/// Who is at the next re-issue, if somebody is.
+fn at_work(record: &OrderRecord) -> Option<Who> {
+    if record.reissue_since.is_some() {
+        return Some(Who::Vendor);
+    }
+    match record.reissue.as_deref()?.stage {
+        Stage::Preparing => Some(Who::Daemon),
+        // It may have been made: nobody should ask once more.
+        Stage::Intended | Stage::Unclear | Stage::Open => Some(Who::Vendor),
+        Stage::Refused | Stage::Closed => None,
+    }
+}
+
 /// What the state and the configuration lead to.
 pub fn forecast(config: &Config, loaded: &Loaded, now: Now) -> Forecast {
     let (from, until) = (now.unix(), now.unix() + REACH * DAY);
@@ -194,7 +207,7 @@ impl Course<'_> {
         if let Some((kind, what)) = reissue.and_then(wants_person) {
             self.add(self.from, kind, Who::You, what.to_owned());
         }
-        let pending = record.is_some_and(|record| record.reissue_since.is_some());
+        let pending = record.and_then(at_work);
         self.renewals(current, term.unwrap_or(i64::MAX), stopped.is_some(), pending);
     }
 
@@ -212,8 +225,14 @@ impl Course<'_> {
         }
     }
 
-    /// One re-issue after the other, until the term ends or a person is needed.
-    fn renewals(&mut self, (mut begins, mut ends): (i64, i64), term: i64, is_stopped: bool, pending: bool) {
+    /// One re-issue after the other, until the term ends or a person is needed; `pending`: who is at the first one.
+    fn renewals(
+        &mut self,
+        (mut begins, mut ends): (i64, i64),
+        term: i64,
+        is_stopped: bool,
+        pending: Option<Who>,
+    ) {
         let mut validated = begins;
         for which in 0..MOST {
             let life = ends - begins;
@@ -233,11 +252,9 @@ impl Course<'_> {
                 return self.add(ends.max(self.from), EventKind::Expires, Who::You, what);
             }
             let end = rfc3339(ends);
-            let (who, what) = match which {
-                0 if pending => {
-                    (Who::Vendor, format!("its pending re-issue is needed: it ends {}", day(&end)))
-                }
-                _ => (Who::You, format!("have it re-issued at the vendor: it ends {}", day(&end))),
+            let (who, what) = match pending.filter(|_| which == 0) {
+                Some(who) => (who, format!("its pending re-issue is needed: it ends {}", day(&end))),
+                None => (Who::You, format!("have it re-issued at the vendor: it ends {}", day(&end))),
             };
             self.add(due, EventKind::Reissue, who, what);
             if due - validated > reuse {

@@ -766,14 +766,24 @@ fn each_stage_is_seen_everywhere() {
     };
     let stage =
         |stage: &str| vec![format!("certcollectd_reissue_stage{{order=\"www\",stage=\"{stage}\"}} 1")];
+    // Who must see to it that the certificate is issued anew in time.
+    let next = |case: &Case| {
+        let ahead =
+            certcollectd_core::forecast::forecast(&case.world.config, &case.world.load(), case.world.now);
+        let is_needed = |what: &str| what.starts_with("its pending") || what.starts_with("have it");
+        let event = ahead.orders[0].events.iter().find(|event| is_needed(&event.what)).unwrap();
+        event.who.as_str()
+    };
     let mut case = Case::new();
     let (series, _, _, json) = look(&case);
     assert!(series.is_empty() && json.is_null());
+    assert_eq!(next(&case), "you");
     case.world.surveys.insert("www".into(), vec![missing()]);
     case.reissue();
     case.world.pass(SECOND);
     let (series, _, explained, json) = look(&case);
     assert_eq!(series, stage("preparing"));
+    assert_eq!(next(&case), "certcollectd");
     assert_eq!(json["stage"], "preparing");
     let record = json["records"][0].clone();
     let line = format!("{}. CNAME {}.", record[0].as_str().unwrap(), record[1].as_str().unwrap());
@@ -783,6 +793,7 @@ fn each_stage_is_seen_everywhere() {
     case.world.pass(HOUR);
     let (series, (verdict, line), explained, json) = look(&case);
     assert_eq!(series, stage("unclear"));
+    assert_eq!(next(&case), "vendor", "nobody should ask once more");
     assert_eq!((verdict, &json["code"]), (Verdict::Warning, &(-14).into()));
     assert!(line.contains("it is unclear whether that was done"), "{line}");
     assert!(explained.contains("-14") && explained.contains("--again"), "{explained}");
