@@ -6,6 +6,7 @@ use certcollectd_core::cert::{self, KeyCandidate};
 use certcollectd_core::config::{CsrSource, Dcv, HookEvent, KeySource, ReissueSettings};
 use certcollectd_core::engine::command::{CommandReply, ReissueCommand};
 use certcollectd_core::engine::id::Token;
+use certcollectd_core::engine::note::NoteKind;
 use certcollectd_core::engine::reissue::run::{NameSeen, Survey};
 use rcgen::CertificateParams;
 
@@ -251,6 +252,22 @@ fn an_answer_that_is_not_understood_is_unclear_and_never_asked_again() {
         assert!(case.reply(token).text.contains("--again"), "{}", case.reply(token).text);
         case.world.pass(DAY);
         assert_eq!(case.sent(), 1, "{says:?}");
+    }
+}
+
+#[test]
+fn a_warning_of_the_end_does_not_ask_for_a_second_one() {
+    let mut case = Case::new();
+    case.world.say(REPLACE, [Say::Fail(world::silence())]);
+    case.reissue();
+    let before = case.world.notes.len();
+    case.world.pass(9 * DAY);
+    assert_eq!(case.stage(), "unclear");
+    let warned = case.world.notes[before..].iter().filter(|note| note.kind == NoteKind::Expiring);
+    let texts: Vec<String> = warned.map(|note| note.text.clone()).collect();
+    assert!(!texts.is_empty());
+    for text in texts {
+        assert!(text.ends_with("its re-issue is not over: see `certcollectd explain www`"), "{text}");
     }
 }
 

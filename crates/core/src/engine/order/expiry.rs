@@ -44,9 +44,10 @@ impl Order<'_> {
         let Some(warned) = warned else { return };
         let end = installed.not_after;
         let left = end - self.now.unix();
-        let act = match record.reissue_since {
-            Some(_) => "its re-issue is still pending: see `certcollectd explain`",
-            None => "have it re-issued",
+        let is_asked = record.reissue.as_ref().is_some_and(|known| !known.stage.is_over());
+        let act = match is_asked || record.reissue_since.is_some() {
+            true => format!("its re-issue is not over: see `certcollectd explain {}`", self.state.name),
+            false => "have it re-issued".to_owned(),
         };
         self.state.record.warned = warned;
         self.touch();

@@ -49,6 +49,13 @@ impl Stage {
             Stage::Preparing | Stage::Refused | Stage::Closed => false,
         }
     }
+
+    pub fn is_over(self) -> bool {
+        match self {
+            Stage::Preparing | Stage::Intended | Stage::Unclear | Stage::Open | Stage::Refused => false,
+            Stage::Closed => true,
+        }
+    }
 }
 
 /// A re-issue of an order; of several, the last.
