@@ -341,7 +341,7 @@ impl OrderStatus {
     /// How a re-issue stands that was asked for here, else `re-issue waits: …` if one does.
     fn reissue_note(&self) -> Option<String> {
         if let Some(brief) = self.reissue.as_ref().and_then(ReissueStatus::brief) {
-            return Some(brief.to_owned());
+            return Some(format!("re-issue: {brief}"));
         }
         self.reissue_since.as_ref()?;
         let said = self.vendor.as_ref().map_or("", |vendor| &vendor.text);

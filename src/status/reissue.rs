@@ -61,15 +61,15 @@ impl ReissueStatus {
         })
     }
 
-    /// A few words for a table; nothing once it is over.
+    /// A few words for a table, behind `re-issue`; nothing once it is over.
     pub(super) fn brief(&self) -> Option<&'static str> {
         match self.kind {
-            Stage::Preparing if self.proven => Some("re-issue: ready, waits for a poll"),
-            Stage::Preparing => Some("re-issue: waits for its proof"),
-            Stage::Intended => Some("re-issue: being asked for"),
-            Stage::Unclear => Some("re-issue: unclear whether it was made"),
-            Stage::Open => Some("re-issue: under way at the vendor"),
-            Stage::Refused => Some("re-issue: refused"),
+            Stage::Preparing if self.proven => Some("ready, waits for a poll"),
+            Stage::Preparing => Some("waits for its proof"),
+            Stage::Intended => Some("being asked for"),
+            Stage::Unclear => Some("unclear whether it was made"),
+            Stage::Open => Some("under way at the vendor"),
+            Stage::Refused => Some("refused"),
             Stage::Closed => None,
         }
     }

@@ -174,8 +174,11 @@ fn details(order: &OrderStatus, screen: &Screen) -> String {
         let what = finding.predicate();
         ("needs you", Some(format!("{what}; next: {}", finding.next)))
     }));
+    let asked =
+        order.reissue.as_ref().and_then(|known| Some(format!("{}, since {}", known.brief()?, known.since)));
+    let waits = order.reissue_since.as_ref().map(|since| format!("waits since {since}"));
     lines.extend([
-        ("re-issue", order.reissue_since.as_ref().map(|since| format!("waits since {since}"))),
+        ("re-issue", asked.or(waits)),
         ("vendor", order.vendor.as_ref().map(|vendor| format!("{} (at {})", vendor.text, vendor.at))),
         ("polls", Some(format!("{polls}, last {last}"))),
         ("next poll", Some(order.next_poll.clone().unwrap_or_else(|| order.unpolled().to_owned()))),
