@@ -139,6 +139,14 @@ fn it_is_proven_then_looked_at_then_asked_for_once_and_installed() {
     let unique = request.fields.iter().find(|(name, _)| name == "uniqueValue").unwrap().1.clone();
     assert!(unique.len() == 20 && unique.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{unique}");
 
+    // The last answer, before the call, was "issued": that is not said of what is under way now.
+    let token = case.reissue();
+    let said = &case.reply(token).text;
+    assert!(
+        said.ends_with("a certificate of www is under way at the vendor; a second call would change it"),
+        "{said}"
+    );
+
     // While the vendor is at work, it is polled like an order that waits.
     case.world.say("www", [Say::text("errorCode=0")]);
     case.world.pass(10 * HOUR);
@@ -770,7 +778,7 @@ fn a_process_that_ends_when_nothing_is_due_asks_first() {
 /// What people and machines see at each stage: the metric, the exit code of `--nagios`, and what `explain` says.
 #[test]
 fn each_stage_is_seen_everywhere() {
-    use certcollectd::status::{Explanation, Exposition, Status, Verdict, verdict};
+    use certcollectd::status::{Explanation, Exposition, Screen, Status, Verdict, verdict};
     let look = |case: &Case| {
         let (loaded, now) = (case.world.load(), case.world.now);
         let status = Status::new(&case.world.config, &loaded, now);
@@ -791,6 +799,10 @@ fn each_stage_is_seen_everywhere() {
         let event = ahead.orders[0].events.iter().find(|event| is_needed(&event.what)).unwrap();
         event.who.as_str()
     };
+    let details = |case: &Case| {
+        let status = Status::new(&case.world.config, &case.world.load(), case.world.now);
+        status.details(&Screen::default())
+    };
     let mut case = Case::new();
     let (series, _, _, json) = look(&case);
     assert!(series.is_empty() && json.is_null());
@@ -801,6 +813,7 @@ fn each_stage_is_seen_everywhere() {
     let (series, _, explained, json) = look(&case);
     assert_eq!(series, stage("preparing"));
     assert_eq!(next(&case), "certcollectd");
+    assert!(details(&case).contains("\nre-issue      waits for its proof, since "), "{}", details(&case));
     assert_eq!(json["stage"], "preparing");
     let record = json["records"][0].clone();
     let line = format!("{}. CNAME {}.", record[0].as_str().unwrap(), record[1].as_str().unwrap());
@@ -811,6 +824,11 @@ fn each_stage_is_seen_everywhere() {
     let (series, (verdict, line), explained, json) = look(&case);
     assert_eq!(series, stage("unclear"));
     assert_eq!(next(&case), "vendor", "nobody should ask once more");
+    assert!(
+        details(&case).contains("\nre-issue      unclear whether it was made, since "),
+        "{}",
+        details(&case)
+    );
     assert_eq!((verdict, &json["code"]), (Verdict::Warning, &(-14).into()));
     assert!(line.contains("it is unclear whether that was done"), "{line}");
     assert!(explained.contains("-14") && explained.contains("--again"), "{explained}");

@@ -105,6 +105,9 @@ impl Plan {
         }
         lines.push(String::new());
         lines.push(self.reissue.to_publish().trim_end().to_owned());
+        if survey.is_some() {
+            lines.push("What is seen of it now:".into());
+        }
         for seen in survey.iter().flat_map(|survey| &survey.names) {
             let what = seen.lacks.as_deref().unwrap_or("the proof is seen");
             let caa = seen.caa.as_deref().map(|caa| format!("; {caa}")).unwrap_or_default();

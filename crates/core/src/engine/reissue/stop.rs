@@ -128,7 +128,7 @@ impl Facts<'_> {
             },
             StopRule::Revoked => {
                 let is_revoked = installed.is_some_and(|known| record.revoked == Some(known.fingerprint));
-                is_revoked.then(|| format!("the vendor has revoked the certificate of {name}"))
+                is_revoked.then(|| format!("the vendor has revoked the certificate of {name}: a new order is needed"))
             }
             StopRule::RolledBack => (record.rollback || record.rolled_back_from.is_some()).then(|| {
                 format!(
@@ -139,7 +139,8 @@ impl Facts<'_> {
                 let heard = record.heard.as_deref();
                 let is_pending = heard.and_then(Heard::class).is_some_and(Class::is_in_progress);
                 (is_pending || record.reissue_since.is_some()).then(|| {
-                    let said = heard.map(|heard| format!(" ({})", heard.text)).unwrap_or_default();
+                    let said = heard.filter(|_| is_pending).map(|heard| format!(" ({})", heard.text));
+                    let said = said.unwrap_or_default();
                     format!("a certificate of {name} is under way at the vendor{said}; a second call would change it")
                 })
             }
