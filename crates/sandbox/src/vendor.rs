@@ -298,7 +298,11 @@ impl Vendor {
         }
         let extra: &[String] = match endpoint {
             Endpoint::ReplaceSsl | Endpoint::ReplaceSmime => &self.dials.extra_arguments,
-            _ => &[],
+            Endpoint::CollectSsl
+            | Endpoint::CollectMc
+            | Endpoint::CollectSmime
+            | Endpoint::DomainDetails
+            | Endpoint::ResendSmime => &[],
         };
         let args = Args::check(endpoint, form, extra, self.dials.ignore_empty)?;
         if !self.accounts.within(name, self.dials.call_limit, now) {
