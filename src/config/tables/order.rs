@@ -176,7 +176,11 @@ impl Orders {
         let (verify, trust_anchors) = verify
             .map(|table| output::verify(&table, product, has_any_key, has_domains || is_open, name))
             .unwrap_or_else(|| (standard_policy(product), None));
-        let has = reissue::Has { csr_file: is_open || csr_file.is_some(), key_file: has_key };
+        let has = reissue::Has {
+            csr_file: is_open || csr_file.is_some(),
+            key_file: has_key,
+            wildcard: domains.iter().any(|domain| domain.starts_with("*.")),
+        };
         let is_own = table.own("reissue").is_some();
         let reissue = table
             .table_over("reissue", &keys::REISSUE, defaults.reissue.as_ref())

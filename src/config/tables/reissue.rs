@@ -25,6 +25,8 @@ pub(crate) const WHEN: [&str; 1] = ["manual"];
 pub(crate) struct Has {
     pub(crate) csr_file: bool,
     pub(crate) key_file: bool,
+    /// Among the names that its certificate must cover.
+    pub(crate) wildcard: bool,
 }
 
 /// `[order.reissue]` over the defaults, and where its hook is named; without `order`, its name, it is
@@ -99,6 +101,13 @@ pub(crate) fn reissue(
         }
         Some(false) | None => CsrSource::File,
     };
+    if let Some(item) =
+        table.get("dcv").filter(|_| has.wildcard && matches!(dcv, Some(Dcv::Http | Dcv::Https)))
+    {
+        Diagnostic::warning("`dcv` is a file, and a wildcard cannot be proven by one", item.at)
+            .help("use dcv = \"cname\" for orders with a wildcard")
+            .add_to(table.diagnostics());
+    }
     let (hook, hook_at) = hook.unzip();
     Some((ReissueSettings { csr, dcv, dcv_hook: hook }, hook_at))
 }

@@ -230,6 +230,7 @@ fn what_cannot_be_proven() {
         with("d", "dcv = \"cname\"\ndcv_hook = \"nginx\"\n"),
         with("e", "dcv = \"cname\"\ndcv_hook = \"half\"\n"),
         with("f", "dcv = \"email\"\ndcv_hook = \"dns\"\n"),
+        order("g", "domains = [\"*.example.com\"]\ncsr_file = \"/g\"\n[order.reissue]\ndcv = \"https\"\n"),
         other.to_owned(),
         half.to_owned(),
         DNS.to_owned(),
@@ -265,9 +266,9 @@ fn what_cannot_be_proven() {
     31 | dcv_hook = "nginx"
        |            ^^^^^^^
        |
-      ::: config.toml:50:8
+      ::: config.toml:58:8
        |
-    50 | name = "nginx"
+    58 | name = "nginx"
        |        ------- this hook
        |
        = help: it needs on = ["dcv-publish", "dcv-remove"]
@@ -278,9 +279,9 @@ fn what_cannot_be_proven() {
     39 | dcv_hook = "half"
        |            ^^^^^^
        |
-      ::: config.toml:54:8
+      ::: config.toml:62:8
        |
-    54 | name = "half"
+    62 | name = "half"
        |        ------ this hook
        |
        = help: it needs on = ["dcv-publish", "dcv-remove"]
@@ -293,7 +294,15 @@ fn what_cannot_be_proven() {
        |
        = help: one of "cname", "http", "https", "reuse"
 
-    config.toml: 6 errors
+    warning: `dcv` is a file, and a wildcard cannot be proven by one
+      --> config.toml:55:7
+       |
+    55 | dcv = "https"
+       |       ^^^^^^^
+       |
+       = help: use dcv = "cname" for orders with a wildcard
+
+    config.toml: 6 errors, 1 warning
     "#);
 }
 
