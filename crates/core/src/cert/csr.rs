@@ -1,7 +1,10 @@
 //! What a certificate request (PKCS#10, RFC 2986) asks for.
 
-use x509_parser::certification_request::X509CertificationRequest;
-use x509_parser::extensions::ParsedExtension;
+use x509_parser::asn1_rs::oid;
+use x509_parser::certification_request::{X509CertificationRequest, X509CertificationRequestInfo};
+use x509_parser::cri_attributes::ParsedCriAttribute;
+use x509_parser::extensions::{ParsedExtension, X509Extension};
+use x509_parser::oid_registry::{OID_PKCS9_EXTENSION_REQUEST, OID_X509_EXT_SUBJECT_ALT_NAME, Oid};
 use x509_parser::prelude::FromDer;
 
 use super::ber::{self, Reader};
@@ -103,18 +106,20 @@ fn read_der(der: &[u8]) -> Result<Csr, KeyError> {
     let Ok(([], parsed)) = X509CertificationRequest::from_der(der) else { return Err(KeyError::Malformed) };
     let info = &parsed.certification_request_info;
     let signed = Signed::read(der).map_err(|_| KeyError::Malformed)?;
-    let mut asked =
-        parsed.requested_extensions().into_iter().flatten().filter_map(|extension| match extension {
-            ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
-            _ => None,
-        });
+    let asked = asked_extensions(info);
+    let sans =
+        || asked.into_iter().flatten().filter(|extension| extension.oid == OID_X509_EXT_SUBJECT_ALT_NAME);
+    let first = sans().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
+        _ => None,
+    });
     let common_name = san::common_name(&info.subject);
-    let first = asked.next();
     let names: Box<[SanName]> = match first {
         Some(names) => san::read(names),
         None => common_name.iter().cloned().map(SanName::Dns).collect(),
     };
-    let asks_for_more = asked.next().is_some()
+    let asks_for_more = asked.is_none()
+        || sans().count() != usize::from(first.is_some())
         || first.is_some_and(|first| first.len() != names.len())
         || info.subject.iter_common_name().count() != usize::from(common_name.is_some());
     let spki = info.subject_pki.raw;
@@ -126,6 +131,23 @@ fn read_der(der: &[u8]) -> Result<Csr, KeyError> {
         asks_for_more,
         signature: signed.check(spki),
     })
+}
+
+/// The extensions that it asks for; nothing where they are in several places, of which a vendor may read another one, or in
+/// Microsoft's.
+fn asked_extensions<'a>(info: &'a X509CertificationRequestInfo<'a>) -> Option<&'a [X509Extension<'a>]> {
+    const EXTENSIONS: [Oid<'static>; 2] = [OID_PKCS9_EXTENSION_REQUEST, oid!(1.3.6.1.4.1.311.2.1.14)];
+    let mut held = info.iter_attributes().filter(|attribute| EXTENSIONS.contains(&attribute.oid));
+    let Some(only) = held.next() else { return Some(&[]) };
+    match only.parsed_attribute() {
+        // Of several values, the parser takes the first.
+        ParsedCriAttribute::ExtensionRequest(asked)
+            if ber::whole(only.value).is_ok() && held.next().is_none() =>
+        {
+            Some(&asked.extensions)
+        }
+        _ => None,
+    }
 }
 
 /// Whether this DER has the shape of a request: its version, a small number, comes first of all.
@@ -213,5 +235,45 @@ mod tests {
         assert_eq!(named.unfit(), None);
         assert_eq!(named.common_name(), Some("other.example.com"));
         assert_eq!(named.names(), [SanName::Dns("www.example.com".into())]);
+    }
+    /// A short element of DER.
+    fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
+        [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
+    }
+
+    /// A subjectAltName for this name, in a SEQUENCE of extensions.
+    fn extensions(name: &str) -> Vec<u8> {
+        let names = wrap(ber::SEQUENCE, &wrap(0x82, name.as_bytes()));
+        let extension = [&[6, 3, 0x55, 0x1d, 0x11][..], &wrap(4, &names)].concat();
+        wrap(ber::SEQUENCE, &wrap(ber::SEQUENCE, &extension))
+    }
+
+    #[test]
+    fn names_in_a_second_place_are_not_overlooked() {
+        const USUAL: &[u64] = &[1, 2, 840, 113549, 1, 9, 14];
+        const MICROSOFT: &[u64] = &[1, 3, 6, 1, 4, 1, 311, 2, 1, 14];
+        let (good, evil) = (extensions("www.example.com"), extensions("evil.example"));
+        let key = KeyPair::generate().unwrap();
+        let with = |attributes: &[(&'static [u64], &[&[u8]])]| {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = DistinguishedName::new();
+            params.distinguished_name.push(DnType::CommonName, "www.example.com");
+            let attributes = attributes
+                .iter()
+                .map(|(oid, values)| rcgen::Attribute { oid, values: wrap(0x31, &values.concat()) });
+            let request = params.serialize_request_with_attributes(&key, attributes.collect()).unwrap();
+            read(request.der()).unwrap()
+        };
+        let whole = with(&[(USUAL, &[&good])]);
+        assert_eq!((whole.unfit(), whole.names()), (None, &[SanName::Dns("www.example.com".into())][..]));
+        assert_eq!(with(&[]).unfit(), None);
+        for odd in [
+            with(&[(USUAL, &[&good]), (USUAL, &[&evil])]),
+            with(&[(USUAL, &[&good, &evil])]),
+            with(&[(USUAL, &[&good]), (MICROSOFT, &[&evil])]),
+            with(&[(MICROSOFT, &[&evil])]),
+        ] {
+            assert!(odd.unfit().is_some_and(|why| why.contains("names that cannot be read")), "{odd:?}");
+        }
     }
 }
