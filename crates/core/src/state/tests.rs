@@ -206,6 +206,7 @@ fn reissue() -> Reissue {
         code: Some(-14),
         certificate: Some("77".into()),
         unchanged: 2,
+        earlier: None,
     }
 }
 
@@ -470,6 +471,14 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         installed: Some(Box::new(Generation { common_name: Some("a.example".into()), ..generation.clone() })),
         ..fresh()
     };
+    let again = OrderRecord {
+        reissue: Some(Box::new(Reissue {
+            stage: Stage::Preparing,
+            earlier: Some(Box::new(Reissue { look: None, ..reissue() })),
+            ..reissue()
+        })),
+        ..fresh()
+    };
     let sparse = OrderRecord {
         due: None,
         former: vec![Former {
@@ -526,6 +535,7 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         ("probed", probed),
         ("rehearsed", rehearsed),
         ("reissued", reissued),
+        ("reissued again", again),
         ("sparse", sparse),
     ];
     phases.into_iter().chain(others).collect()

@@ -161,3 +161,36 @@ fn an_order_that_needs_a_person_is_not_polled_for_its_re_issue() {
     case.world.pass(DAY);
     assert_eq!((case.sent(), case.stage().as_str()), (1, "open"));
 }
+
+#[test]
+fn one_that_was_made_after_all_is_not_asked_for_again() {
+    let lost = || {
+        let mut case = Case::new();
+        case.world.say(REPLACE, [Say::Fail(world::silence()), Say::text("errorCode=0")]);
+        case.reissue();
+        case.world.pass(30 * SECOND);
+        assert_eq!(case.stage(), "unclear");
+        case.world.surveys.insert("www".into(), vec![missing()]);
+        let first = case.world.record("www")["reissue"]["unique"].clone();
+        case.reissue_with(|command| command.again = true);
+        assert_eq!(case.stage(), "preparing");
+        assert_ne!(case.world.record("www")["reissue"]["unique"], first);
+        case.world.restart();
+        (case, first)
+    };
+    let (mut case, first) = lost();
+    case.world.say("www", [Say::text("errorCode=0")]);
+    case.world.command(Command::Poll("www".into()));
+    case.world.pass(HOUR);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "open"));
+    assert_eq!(case.world.record("www")["reissue"]["unique"], first);
+    assert_eq!(case.ran(HookEvent::DcvPublish), 3, "its own proof is published again");
+    // What it brings is compared with what was installed, whatever was prepared since.
+    let (mut case, _) = lost();
+    let before = case.world.seen("www");
+    case.world.say("www", [leaf(&case.key, &["shop.example.org"], 0, 90)]);
+    case.world.command(Command::Poll("www".into()));
+    case.world.pass(HOUR);
+    assert_eq!(case.world.phase("www"), "quarantined");
+    assert_eq!(case.world.seen("www"), before);
+}

@@ -3,13 +3,13 @@
 use crate::cert::verify::listed;
 use crate::cert::{self, Certificate, Check, Finding, Severity};
 use crate::engine::order::record::OrderRecord;
-use crate::engine::reissue::record::Stage;
+use crate::engine::reissue::record::{Reissue, Stage};
 use crate::engine::time::rfc3339;
 
 /// What blocks this certificate while a re-issue is awaited: another key than its request's, names that are lost, an end that
 /// is no later. While it is unclear whether it was made, somebody else may have asked for another one.
 pub(crate) fn findings(record: &OrderRecord, leaf: &Certificate) -> Vec<Finding> {
-    let awaited = record.reissue.as_deref().filter(|known| known.stage.is_awaited());
+    let awaited = record.reissue.as_deref().and_then(Reissue::awaited);
     let (Some(_), Some(installed)) = (awaited, record.installed.as_deref()) else { return Vec::new() };
     if leaf.fingerprint() == installed.fingerprint {
         return Vec::new();

@@ -8,6 +8,7 @@
 //! preparing  the request is at hand, the proof is published and looked for
 //!            -> intended   the proof is seen, and a poll just said that the vendor has what is installed
 //!            -> closed     the vendor has another certificate: nothing was sent
+//!            -> open       it was to follow an unclear one, and a poll shows that that one was made
 //! intended   saved before the call
 //!            -> open       the vendor took it
 //!            -> unclear    no answer was understood, or the process ended

@@ -240,12 +240,18 @@ impl Order<'_> {
             code: None,
             certificate: None,
             unchanged: 0,
+            earlier: None,
         }
     }
 
     /// From here on it goes on by itself, restarts included, until the vendor has heard of it.
-    fn begin_reissue(&mut self, token: Token, reissue: Reissue) {
+    fn begin_reissue(&mut self, token: Token, mut reissue: Reissue) {
         let (needs_proof, what) = (!reissue.proven, reissue.described());
+        reissue.earlier = match self.state.record.reissue.take() {
+            Some(before) if before.stage == Stage::Unclear => Some(before),
+            Some(before) => before.earlier,
+            None => None,
+        };
         self.state.record.reissue = Some(Box::new(reissue));
         self.state.reissuing().askers.push(token);
         if needs_proof {

@@ -105,6 +105,9 @@ pub struct Reissue {
     /// Polls since it was sent that showed the certificate which it is to replace.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unchanged: u32,
+    /// Until it is sent: the one before, of which it is unclear whether it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<Box<Reissue>>,
 }
 
 impl Reissue {
@@ -117,6 +120,12 @@ impl Reissue {
         self.stage = stage;
         self.since = unix;
         self.held = None;
+        self.earlier = None;
+    }
+
+    /// The one that the vendor may have made, and whose certificate is not in place.
+    pub(crate) fn awaited(&self) -> Option<&Reissue> {
+        if self.stage.is_awaited() { Some(self) } else { self.earlier.as_deref() }
     }
 
     /// Whether polls have shown the certificate of before for so long that it was most likely not made.

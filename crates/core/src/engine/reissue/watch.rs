@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cert::Certificate;
-use crate::config::HookEvent;
+use crate::config::{Dcv, HookEvent};
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::reissue::record::Stage;
@@ -51,6 +51,15 @@ impl Order<'_> {
     pub(crate) fn reissue_under_way(&mut self) {
         let unix = self.now.unix();
         let Some(known) = self.state.record.reissue.as_deref_mut() else { return };
+        if let Some(earlier) = known.earlier.take() {
+            // It is not asked for again. Its proof is what counts, and may have made way for another one.
+            let republished = earlier.dcv != Dcv::Reuse;
+            *known = *earlier;
+            if republished {
+                self.owe_proof(HookEvent::DcvPublish);
+            }
+        }
+        let Some(known) = self.state.record.reissue.as_deref_mut() else { return };
         match known.stage {
             Stage::Intended | Stage::Unclear => {
                 known.enter(Stage::Open, unix);
@@ -93,7 +102,7 @@ impl Order<'_> {
         if !is_open || known.replaces == installed {
             return;
         }
-        let was_sent = known.sent.is_some();
+        let was_sent = known.sent.is_some() || known.earlier.is_some();
         known.enter(Stage::Closed, unix);
         let text = if was_sent {
             "the re-issue is complete: its certificate is in place"
