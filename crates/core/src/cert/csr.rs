@@ -6,6 +6,7 @@ use x509_parser::cri_attributes::ParsedCriAttribute;
 use x509_parser::extensions::{ParsedExtension, X509Extension};
 use x509_parser::oid_registry::{OID_PKCS9_EXTENSION_REQUEST, OID_X509_EXT_SUBJECT_ALT_NAME, Oid};
 use x509_parser::prelude::FromDer;
+use x509_parser::x509::X509Name;
 
 use super::ber::{self, Reader};
 use super::key::{KeyError, PublicKey};
@@ -113,7 +114,7 @@ fn read_der(der: &[u8]) -> Result<Csr, KeyError> {
         ParsedExtension::SubjectAlternativeName(names) => Some(&names.general_names),
         _ => None,
     });
-    let common_name = san::common_name(&info.subject);
+    let (common_name, odd_subject) = common_name(&info.subject);
     let names: Box<[SanName]> = match first {
         Some(names) => san::read(names),
         None => common_name.iter().cloned().map(SanName::Dns).collect(),
@@ -121,7 +122,7 @@ fn read_der(der: &[u8]) -> Result<Csr, KeyError> {
     let asks_for_more = asked.is_none()
         || sans().count() != usize::from(first.is_some())
         || first.is_some_and(|first| first.len() != names.len())
-        || info.subject.iter_common_name().count() != usize::from(common_name.is_some());
+        || odd_subject;
     let spki = info.subject_pki.raw;
     Ok(Csr {
         der: der.into(),
@@ -148,6 +149,21 @@ fn asked_extensions<'a>(info: &'a X509CertificationRequestInfo<'a>) -> Option<&'
         }
         _ => None,
     }
+}
+
+/// The subject's host name, and whether it has another one, or one that cannot be read. What no host can be called is the
+/// name of something else.
+fn common_name(subject: &X509Name<'_>) -> (Option<String>, bool) {
+    let mut host = None;
+    let mut is_odd = false;
+    for name in subject.iter_common_name() {
+        match name.as_str() {
+            Ok(text) if san::is_dns(text) => is_odd |= host.replace(text.to_ascii_lowercase()).is_some(),
+            Ok(text) if !text.contains('.') || text.contains(char::is_whitespace) => {}
+            Ok(_) | Err(_) => is_odd = true,
+        }
+    }
+    (host, is_odd)
 }
 
 /// Whether this DER has the shape of a request: its version, a small number, comes first of all.
@@ -229,6 +245,15 @@ mod tests {
         for odd in [&by_subject as &dyn Fn(&mut CertificateParams), &by_extension] {
             assert_eq!(request(key("rsa.pkcs8.key"), odd).unfit().as_deref(), Some(more));
         }
+        let twice = |params: &mut CertificateParams| {
+            params.distinguished_name.push(DnType::CommonName, "www.example.com");
+            params.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 3]), "evil.example");
+        };
+        assert_eq!(request(key("rsa.pkcs8.key"), &twice).unfit().as_deref(), Some(more));
+        let no_host = request(key("rsa.pkcs8.key"), &|params| {
+            params.distinguished_name.push(DnType::CommonName, "rcgen self signed cert");
+        });
+        assert_eq!((no_host.unfit(), no_host.common_name()), (None, None));
         let named = request(key("rsa.pkcs8.key"), &|params| {
             params.distinguished_name.push(DnType::CommonName, "Other.Example.com");
         });

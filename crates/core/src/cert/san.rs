@@ -89,7 +89,7 @@ fn address(domain: &str) -> Option<IpAddr> {
 }
 
 /// Letters, digits, hyphens and, because it occurs, underscores; `*` as a whole left-most label.
-fn is_dns(text: &str) -> bool {
+pub(super) fn is_dns(text: &str) -> bool {
     let labels = text.strip_prefix("*.").unwrap_or(text);
     text.len() <= 253
         && labels.split('.').all(|label| {
