@@ -218,6 +218,9 @@ impl Engine {
         if !same_number {
             let (last_asked, used) = (self.orders.last_asked(), self.orders.used_tokens());
             self.hooks().unready(id);
+            let why = format!("{} now names another order", self.orders.name_of(id));
+            self.outbox.refuse_waiters(id, &why);
+            self.order(id).refuse_askers(&why);
             self.order(id).drop_bundle();
             let record = &mut self.orders.state_mut(id).record;
             become_another(record, after, &handle, now);
@@ -226,10 +229,6 @@ impl Engine {
             self.orders.state_mut(id).pending = Pending::default();
             // The command that wanted it polled now meant the other number.
             self.orders.state_mut(id).urgent = false;
-            let name = self.orders.name_of(id);
-            let why = format!("{name} now names another order");
-            self.outbox.refuse_waiters(id, &why);
-            self.order(id).refuse_askers(&why);
             self.order(id).note(
                 Level::Info,
                 NoteKind::Reconfigured,

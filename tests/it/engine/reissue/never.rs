@@ -79,11 +79,12 @@ fn an_answer_does_not_reach_another_number() {
     case.world.surveys.insert("www".into(), vec![missing()]);
     case.reissue();
     case.world.surveys.insert("www".into(), vec![seen()]);
-    case.reissue();
+    let token = case.reissue();
     to_the_call(&mut case);
     let mut config = (*case.world.config).clone();
     config.orders[0].handle = certcollectd_core::api::OrderRef::OrderNumber("other".into());
     case.world.reload(config);
+    assert!(case.reply(token).text.contains("it is unclear"), "{}", case.reply(token).text);
     answer(&mut case, "errorCode=0");
     case.world.pass(SECOND * 2);
     let record = case.world.record("www");

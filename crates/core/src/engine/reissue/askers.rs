@@ -36,8 +36,18 @@ impl Order<'_> {
         let Some(reissuing) = self.state.reissuing.take() else { return };
         let dry = reissuing.dry_run.map(|dry_run| dry_run.token);
         let wished = reissuing.wish.map(|wish| wish.token);
-        for token in reissuing.askers.into_iter().chain(dry).chain(wished) {
+        for token in dry.into_iter().chain(wished) {
             self.outbox.reply(token, false, &format!("no re-issue is asked for: {why}"));
+        }
+        let stage = self.state.record.reissue.as_ref().map(|known| known.stage);
+        let what = match stage {
+            Some(Stage::Intended) => {
+                "it is unclear whether the vendor makes the re-issue, for which it is being asked"
+            }
+            _ => "no re-issue is asked for",
+        };
+        for token in reissuing.askers {
+            self.outbox.reply(token, false, &format!("{what}: {why}"));
         }
     }
 
