@@ -420,7 +420,11 @@ fn smime_parameter(text: &str) -> Result<(String, String), String> {
 }
 
 fn reissue_parameter(text: &str) -> Result<(String, String), String> {
-    parameter(text, Request::is_own_of_replacement)
+    let (name, value) = parameter(text, Request::is_own_of_replacement)?;
+    if name.to_ascii_lowercase().contains("revoke") {
+        return Err(format!("{name}: a re-issue never revokes; do that on the vendor's web site"));
+    }
+    Ok((name, value))
 }
 
 fn parameter(text: &str, is_own: impl Fn(&str) -> bool) -> Result<(String, String), String> {
@@ -571,6 +575,10 @@ mod tests {
         assert_eq!(smime_parameter("a="), Ok(("a".into(), String::new())));
         for wrong in ["a", "=b", "CSR=x", "loginpassword=x", "responseformat=2"] {
             assert!(smime_parameter(wrong).is_err(), "{wrong}");
+        }
+        assert!(reissue_parameter("foreignOrderNumber=7").is_ok());
+        for wrong in ["a", "ORDERNUMBER=5", "revokeOldOrder=Y", "REVOKE=Y"] {
+            assert!(reissue_parameter(wrong).is_err(), "{wrong}");
         }
     }
 }
