@@ -195,3 +195,28 @@ fn one_that_was_made_after_all_is_not_asked_for_again() {
     assert_eq!(case.world.phase("www"), "quarantined");
     assert_eq!(case.world.seen("www"), before);
 }
+
+#[test]
+fn what_relies_on_an_earlier_proof_publishes_and_removes_nothing() {
+    let mut case = Case::new();
+    case.reissue_with(|command| command.dcv = Some(Dcv::Reuse));
+    case.world.pass(HOUR);
+    case.world.say("www", [leaf(&case.key, NAMES, 0, 90)]);
+    case.world.pass(DAY);
+    assert_eq!(case.stage(), "closed");
+    assert_eq!((case.ran(HookEvent::DcvPublish), case.ran(HookEvent::DcvRemove)), (0, 0));
+}
+
+#[test]
+fn a_unique_value_in_other_letters_is_the_same_record() {
+    let mut case = Case::new();
+    case.world.say(REPLACE, [Say::text("errorCode=-15&errorMessage=no")]);
+    case.reissue_with(|command| command.unique = Some("abc123".into()));
+    case.world.pass(HOUR);
+    assert_eq!(case.sent(), 1);
+    let token = case.reissue_with(|command| {
+        command.again = true;
+        command.unique = Some("ABC123".into());
+    });
+    assert!(case.reply(token).text.contains("was sent before"), "{}", case.reply(token).text);
+}

@@ -188,7 +188,7 @@ impl Facts<'_> {
             StopRule::Names => self.names.map(str::to_owned),
             StopRule::Token => {
                 let token = self.token?;
-                record.tokens.iter().any(|known| known.unique == token.unique).then(|| {
+                record.tokens.iter().any(|known| known.unique.eq_ignore_ascii_case(&token.unique)).then(|| {
                     format!("the unique value {} was sent before, and a token is good for one call", token.unique)
                 })
             }

@@ -102,7 +102,9 @@ impl Order<'_> {
         if !is_open || known.replaces == installed {
             return;
         }
-        let was_sent = known.sent.is_some() || known.earlier.is_some();
+        let is_published = known.dcv != Dcv::Reuse;
+        known.sent = known.sent.or(known.earlier.as_ref().and_then(|earlier| earlier.sent));
+        let was_sent = known.sent.is_some();
         known.enter(Stage::Closed, unix);
         let text = if was_sent {
             "the re-issue is complete: its certificate is in place"
@@ -111,7 +113,9 @@ impl Order<'_> {
             "another certificate is in place; the re-issue that was being prepared was not sent"
         };
         self.note(Level::Info, NoteKind::Reissue, text.into());
-        self.owe_proof(HookEvent::DcvRemove);
+        if is_published {
+            self.owe_proof(HookEvent::DcvRemove);
+        }
         self.touch();
     }
 }
