@@ -132,7 +132,8 @@ fn each_refusal_is_told_and_kept() {
             "{explained}"
         );
         assert_eq!(setting.call(&["status", "--nagios"]).0, 1, "{code}: a warning");
-        asks_no_more(&setting, &fault);
+        let (exit, said) = setting.call(&["reissue", "www"]);
+        assert_eq!((exit, asked(&setting)), (1, 1), "{code}: {said}");
         assert_eq!(setting.read("out/www/cert.pem"), before);
         assert_eq!(counted(&setting, "1"), Reissues { refused: 1, ..Reissues::default() }, "{code}");
     }
