@@ -103,7 +103,7 @@ impl Order<'_> {
             return;
         }
         let is_published = known.dcv != Dcv::Reuse;
-        known.sent = known.sent.or(known.earlier.as_ref().and_then(|earlier| earlier.sent));
+        known.sent = known.sent.or_else(|| known.earlier.as_ref()?.sent);
         let was_sent = known.sent.is_some();
         known.enter(Stage::Closed, unix);
         let text = if was_sent {
