@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Client, redirect, retry};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::call::transport;
 use super::dns::Dns;
@@ -18,6 +18,9 @@ use certcollectd_core::engine::reissue::run::{NameSeen, Survey, SurveyRun};
 
 /// Surveys in parallel: a name server that does not answer takes its time.
 const AT_ONCE: usize = 8;
+/// A look for all names of an order. A name server that does not answer takes some 12 s for each, and meanwhile the order is
+/// not polled.
+const LONGEST: Duration = Duration::from_secs(120);
 /// One file from one address.
 const ONE_TRY: Duration = Duration::from_secs(10);
 /// Addresses of one name that are asked for the file.
@@ -37,7 +40,11 @@ impl Default for Turns {
 
 /// What is seen of each name.
 pub async fn survey(run: &SurveyRun, servers: &[SocketAddr], turns: &Turns) -> Survey {
-    let _turn = turns.0.acquire().await.expect("it is never closed");
+    survey_until(run, servers, turns, Instant::now() + LONGEST).await
+}
+
+async fn survey_until(run: &SurveyRun, servers: &[SocketAddr], turns: &Turns, end: Instant) -> Survey {
+    let turn = timeout_at(end, turns.0.acquire()).await;
     let token = Token::with_unique(&run.csr, &run.unique);
     let mut names = Vec::with_capacity(run.names.len());
     // A resolver of its own, so that none of it remembers the last look.
@@ -48,7 +55,13 @@ pub async fn survey(run: &SurveyRun, servers: &[SocketAddr], turns: &Turns) -> S
             Ok(_) if at >= MAX_DOMAINS => {
                 (Some(format!("not looked at, because there are more than {MAX_DOMAINS} names")), None)
             }
-            Ok(dns) => one(dns, name, run.dcv, &token).await,
+            Ok(_) if turn.is_err() => {
+                (Some("not looked at yet, because the proofs of many other orders are".to_owned()), None)
+            }
+            Ok(dns) => timeout_at(end, one(dns, name, run.dcv, &token)).await.unwrap_or_else(|_| {
+                let limit = LONGEST.as_secs();
+                (Some(format!("not looked at, because a look for all names ends after {limit} s")), None)
+            }),
         };
         names.push(NameSeen { name: name.clone(), lacks, caa });
     }
@@ -240,6 +253,7 @@ mod tests {
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
+    use certcollectd_core::engine::id::OrderId;
 
     fn block_on<T>(future: impl Future<Output = T>) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -299,6 +313,29 @@ mod tests {
             let shown = format!("{scheme}://127.0.0.1{} at 127.0.0.1", token.file_path());
             (seen.map_err(|why| why.replace(&shown, "FILE")), asked.lines().next().unwrap().to_owned())
         })
+    }
+
+    #[test]
+    fn a_look_ends_whoever_does_not_answer() {
+        block_on(async {
+            let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let server = silent.local_addr().unwrap();
+            let run = SurveyRun {
+                order: OrderId(0),
+                name: "www".into(),
+                dcv: Dcv::Cname,
+                csr: b"abc".as_slice().into(),
+                unique: "new1".into(),
+                names: (0..100).map(|at| format!("a{at}.example.com").into()).collect(),
+            };
+            let soon = || Instant::now() + Duration::from_millis(100);
+            let survey = survey_until(&run, &[server], &Turns::default(), soon()).await;
+            assert!(survey.names.len() == 100 && survey.names.iter().all(|seen| seen.lacks.is_some()));
+            let taken = Turns(Semaphore::new(0));
+            let survey = survey_until(&run, &[server], &taken, soon()).await;
+            let why = survey.missing().unwrap();
+            assert!(why.contains("not looked at yet, because the proofs of many other orders are"), "{why}");
+        });
     }
 
     #[test]
