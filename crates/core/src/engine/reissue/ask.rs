@@ -7,7 +7,7 @@ use crate::api::{ReplaceSsl, Reply, Request};
 use crate::cert::{self, Fingerprint};
 use crate::engine::account::Accounts;
 use crate::engine::account::gate::SideCall;
-use crate::engine::id::OrderId;
+use crate::engine::id::{OrderId, Token};
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::reissue::plan::Plan;
@@ -147,7 +147,7 @@ impl Accounts<'_> {
     }
 
     /// The operator knows why re-issues were in vain: `resume --reissues`.
-    pub(crate) fn resume_reissues(&mut self, token: crate::engine::id::Token, account: Option<&str>) {
+    pub(crate) fn resume_reissues(&mut self, token: Token, account: Option<&str>) {
         let gates: Vec<usize> = match account {
             Some(name) => self.gate_of(name).filter(|gate| !self.gates[*gate].removed).into_iter().collect(),
             None => (0..self.gates.len()).filter(|gate| !self.gates[*gate].removed).collect(),
@@ -183,7 +183,10 @@ impl Order<'_> {
             return;
         }
         known.held = Some(why.as_str().into());
-        self.note(Level::Warn, NoteKind::Reissue, format!("the re-issue was not sent: {why}"));
+        let text = format!(
+            "the re-issue was not sent: {why}; the next poll that shows what is installed decides again"
+        );
+        self.note(Level::Warn, NoteKind::Reissue, text);
         self.touch();
     }
 
