@@ -260,6 +260,9 @@ enum Command {
         /// Ask although it is unclear whether the last one was made, or it was refused
         #[arg(long)]
         again: bool,
+        /// Have the one that is being prepared not sent
+        #[arg(long, conflicts_with_all = ["csr", "dcv", "unique", "dry_run", "again", "parameters"])]
+        withdraw: bool,
         /// Another vendor parameter, passed through unchanged; can be repeated
         #[arg(long = "param", value_name = "NAME=VALUE", value_parser = reissue_parameter)]
         parameters: Vec<(String, String)>,
@@ -544,7 +547,10 @@ fn carry_out(cli: Cli) -> Result<(), Exit> {
                 Replace { order_number: order, csr: String::new(), signature_hash, revoke_old, parameters };
             smime::replace(config, &csr, ReplaceCommand { account, replace, adopt, again }, json)
         }
-        Command::Reissue { name, csr, dcv, unique, dry_run, again, parameters, json } => {
+        Command::Reissue { name, withdraw: true, json, .. } => {
+            ask(command::Command::WithdrawReissue(name), json)
+        }
+        Command::Reissue { name, csr, dcv, unique, dry_run, again, parameters, withdraw: false, json } => {
             let command = ReissueCommand { order: name, csr: None, dcv, unique, dry_run, again, parameters };
             reissue::reissue(config, csr.as_deref(), command, json)
         }

@@ -141,6 +141,7 @@ fn named(command: &Command) -> Option<Named<'_>> {
         | Command::AcceptNow(name)
         | Command::Rollback(name)
         | Command::Rehearse(name)
+        | Command::WithdrawReissue(name)
         | Command::Domains(Target::Order(name))
         | Command::Resend(Target::Order(name)) => Some(Named::Order(name)),
         Command::ResumeAccount(name) | Command::ResumeSamePassword(name) => Some(Named::Account(name)),

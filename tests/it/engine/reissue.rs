@@ -836,3 +836,37 @@ fn each_stage_is_seen_everywhere() {
     case.world.pass(DAY);
     assert_eq!(look(&case).0, stage("open"));
 }
+
+#[test]
+fn what_is_being_prepared_can_be_withdrawn() {
+    let mut case = Case::new();
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    case.reissue();
+    let token = case.world.command(Command::WithdrawReissue("www".into()));
+    assert!(case.reply(token).ok, "{}", case.reply(token).text);
+    case.world.surveys.insert("www".into(), vec![seen()]);
+    case.world.pass(2 * DAY);
+    assert_eq!((case.sent(), case.stage().as_str()), (0, "closed"));
+    assert_eq!(case.ran(HookEvent::DcvRemove), 1);
+    // What was sent cannot be taken back.
+    case.reissue();
+    case.world.pass(HOUR);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "open"));
+    let token = case.world.command(Command::WithdrawReissue("www".into()));
+    assert!(!case.reply(token).ok && case.stage() == "open", "{}", case.reply(token).text);
+}
+
+#[test]
+fn what_is_withdrawn_leaves_the_unclear_one_before_it() {
+    let mut case = Case::new();
+    case.world.say(REPLACE, [Say::Fail(world::silence())]);
+    case.reissue();
+    case.world.pass(HOUR);
+    case.world.surveys.insert("www".into(), vec![missing()]);
+    case.reissue_with(|command| command.again = true);
+    assert_eq!(case.stage(), "preparing");
+    let token = case.world.command(Command::WithdrawReissue("www".into()));
+    assert!(case.reply(token).ok, "{}", case.reply(token).text);
+    case.world.pass(HOUR);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "unclear"));
+}

@@ -36,6 +36,8 @@ pub enum Command {
     Replace(Box<ReplaceCommand>),
     /// Have the certificate of a TLS order issued anew under its number.
     Reissue(Box<ReissueCommand>),
+    /// Have a re-issue that is being prepared not sent.
+    WithdrawReissue(String),
     /// Let re-issues go on that were stopped because the last ones were in vain: of an account, or of all.
     ResumeReissues(Option<String>),
 }

@@ -19,6 +19,9 @@ impl Engine {
             Command::AcceptNow(name) => (name, |engine, token, id| engine.order(id).accept(token, true)),
             Command::Rollback(name) => (name, |engine, token, id| engine.order(id).want_rollback(token)),
             Command::Resume(name) => (name, Engine::resume),
+            Command::WithdrawReissue(name) => {
+                (name, |engine, token, id| engine.order(id).withdraw_reissue(token))
+            }
             Command::Rehearse(name) => (name, |engine, token, id| engine.hooks().rehearse(token, id)),
             Command::ResumeAccount(account) => return self.accounts().resume_account(token, account, false),
             Command::ResumeSamePassword(account) => {

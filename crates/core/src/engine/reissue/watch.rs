@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::cert::Certificate;
 use crate::config::{Dcv, HookEvent};
+use crate::engine::id::Token;
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::reissue::record::Stage;
@@ -47,18 +48,49 @@ impl Order<'_> {
         installed.common_name = held.next().and_then(Certificate::common_name).map(Into::into);
     }
 
+    /// The one before counts again, of which it is unclear whether it was made. Its proof may have made way for another one.
+    fn take_up_earlier(&mut self) -> bool {
+        let Some(known) = self.state.record.reissue.as_deref_mut() else { return false };
+        let Some(earlier) = known.earlier.take() else { return false };
+        let republished = earlier.dcv != Dcv::Reuse;
+        *known = *earlier;
+        if republished {
+            self.owe_proof(HookEvent::DcvPublish);
+        }
+        true
+    }
+
+    /// The operator no longer wants what is being prepared: `reissue --withdraw`.
+    pub(crate) fn withdraw_reissue(&mut self, token: Token) {
+        let (unix, name) = (self.now.unix(), self.state.name.clone());
+        let known = self.state.record.reissue.as_deref_mut();
+        let Some(known) = known.filter(|known| known.stage == Stage::Preparing) else {
+            let text =
+                format!("{name} has no re-issue that is being prepared; what was sent cannot be taken back");
+            return self.outbox.reply(token, false, &text);
+        };
+        let is_published = known.dcv != Dcv::Reuse;
+        if !self.take_up_earlier()
+            && let Some(known) = self.state.record.reissue.as_deref_mut()
+        {
+            known.enter(Stage::Closed, unix);
+            known.held = Some("the operator has withdrawn it".into());
+            if is_published {
+                self.owe_proof(HookEvent::DcvRemove);
+            }
+        }
+        let text = "the re-issue that was being prepared is withdrawn; nothing was sent";
+        self.note(Level::Info, NoteKind::Reissue, text.into());
+        self.touch();
+        self.outbox.save_first();
+        self.outbox.reply(token, true, &format!("{name}: {text}"));
+    }
+
     /// The vendor says that a certificate is under way.
     pub(crate) fn reissue_under_way(&mut self) {
         let unix = self.now.unix();
-        let Some(known) = self.state.record.reissue.as_deref_mut() else { return };
-        if let Some(earlier) = known.earlier.take() {
-            // It is not asked for again. Its proof is what counts, and may have made way for another one.
-            let republished = earlier.dcv != Dcv::Reuse;
-            *known = *earlier;
-            if republished {
-                self.owe_proof(HookEvent::DcvPublish);
-            }
-        }
+        // It is not asked for again.
+        self.take_up_earlier();
         let Some(known) = self.state.record.reissue.as_deref_mut() else { return };
         match known.stage {
             Stage::Intended | Stage::Unclear => {
