@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::{Client, redirect, retry};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::call::transport;
 use super::dns::Dns;
@@ -40,7 +40,7 @@ impl Default for Turns {
 
 /// What is seen of each name.
 pub async fn survey(run: &SurveyRun, servers: &[SocketAddr], turns: &Turns) -> Survey {
-    survey_until(run, servers, turns, Instant::now() + LONGEST).await
+    survey_until(run, servers, turns, sleep(LONGEST).deadline()).await
 }
 
 async fn survey_until(run: &SurveyRun, servers: &[SocketAddr], turns: &Turns, end: Instant) -> Survey {
@@ -328,7 +328,7 @@ mod tests {
                 unique: "new1".into(),
                 names: (0..100).map(|at| format!("a{at}.example.com").into()).collect(),
             };
-            let soon = || Instant::now() + Duration::from_millis(100);
+            let soon = || sleep(Duration::from_millis(100)).deadline();
             let survey = survey_until(&run, &[server], &Turns::default(), soon()).await;
             assert!(survey.names.len() == 100 && survey.names.iter().all(|seen| seen.lacks.is_some()));
             let taken = Turns(Semaphore::new(0));
