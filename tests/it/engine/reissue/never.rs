@@ -220,3 +220,23 @@ fn a_unique_value_in_other_letters_is_the_same_record() {
     });
     assert!(case.reply(token).text.contains("was sent before"), "{}", case.reply(token).text);
 }
+
+#[test]
+fn one_that_was_taken_and_withdrawn_is_not_waited_for_for_ever() {
+    let mut case = Case::new();
+    case.reissue();
+    case.world.pass(HOUR);
+    let waits = Say::text("errorCode=0");
+    case.world.say("www", [case.installed.clone(), waits.clone(), case.installed.clone(), waits]);
+    case.world.pass(4 * DAY);
+    assert_eq!(case.stage(), "open");
+    case.world.say("www", [case.installed.clone()]);
+    case.world.pass(3 * DAY);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "unclear"), "nothing is repeated by itself");
+    let token = case.reissue();
+    assert!(case.reply(token).text.contains("--again"), "{}", case.reply(token).text);
+    let token = case.reissue_with(|command| command.again = true);
+    case.world.pass(HOUR);
+    assert!(case.reply(token).ok, "{}", case.reply(token).text);
+    assert_eq!(case.sent(), 2);
+}

@@ -102,7 +102,7 @@ pub struct Reissue {
     /// `certificateID` of what is made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub certificate: Option<Box<str>>,
-    /// Polls since it was sent that showed the certificate which it is to replace.
+    /// Polls in a row, since it was sent, that showed the certificate which it is to replace.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unchanged: u32,
     /// Until it is sent: the one before, of which it is unclear whether it was made.
@@ -130,9 +130,17 @@ impl Reissue {
 
     /// Whether polls have shown the certificate of before for so long that it was most likely not made.
     pub fn looks_unmade(&self, unix: i64) -> bool {
+        self.stage == Stage::Unclear && self.is_long_unchanged(unix)
+    }
+
+    /// Whether it is no longer made, although the vendor took it: nothing else would ever end the wait.
+    pub(crate) fn is_withdrawn(&self, unix: i64) -> bool {
+        self.stage == Stage::Open && self.is_long_unchanged(unix)
+    }
+
+    fn is_long_unchanged(&self, unix: i64) -> bool {
         const DAY: i64 = 24 * 3600;
-        let lately = self.sent.is_some_and(|sent| unix - sent > DAY);
-        self.stage == Stage::Unclear && lately && self.unchanged >= 2
+        self.sent.is_some_and(|sent| unix - sent > DAY) && self.unchanged >= 2
     }
 
     /// Whether all is ready and only a poll has to show that the vendor has what is installed.

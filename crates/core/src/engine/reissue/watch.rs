@@ -92,6 +92,7 @@ impl Order<'_> {
         // It is not asked for again.
         self.take_up_earlier();
         let Some(known) = self.state.record.reissue.as_deref_mut() else { return };
+        known.unchanged = 0;
         match known.stage {
             Stage::Intended | Stage::Unclear => {
                 known.enter(Stage::Open, unix);
@@ -109,11 +110,24 @@ impl Order<'_> {
 
     /// A poll shows the installed certificate, and nothing newer.
     pub(crate) fn reissue_unchanged(&mut self) {
+        let unix = self.now.unix();
         let Some(known) = self.state.record.reissue.as_deref_mut() else { return };
-        if known.stage.is_awaited() {
-            known.unchanged = known.unchanged.saturating_add(1);
-            self.touch();
+        if !known.stage.is_awaited() {
+            return;
         }
+        known.unchanged = known.unchanged.saturating_add(1);
+        if known.is_withdrawn(unix) {
+            let why = "the vendor had taken it, and has gone back to the installed certificate";
+            known.enter(Stage::Unclear, unix);
+            known.said = Some(why.into());
+            let name = self.state.name.clone();
+            let text = format!(
+                "it is unclear what became of the re-issue: {why}; look at the vendor's web site; if it was withdrawn there: \
+                 `certcollectd reissue {name} --again`"
+            );
+            self.note(Level::Error, NoteKind::ReissueUnclear, text);
+        }
+        self.touch();
     }
 
     /// The vendor rejected the order.
