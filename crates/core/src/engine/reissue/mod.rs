@@ -17,7 +17,7 @@
 //! unclear    -> open       a poll shows that a certificate is under way
 //!            -> refused    a poll shows that the order was rejected
 //! open       -> refused    likewise
-//!            -> unclear    for a day, polls in a row have shown the certificate of before
+//!            -> unclear    after a day, two polls in a row show the certificate of before
 //! both       -> closed     another certificate is installed
 //! refused    -> preparing  by the operator's `--again`, as from unclear
 //! ```
