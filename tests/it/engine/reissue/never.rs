@@ -240,3 +240,17 @@ fn one_that_was_taken_and_withdrawn_is_not_waited_for_for_ever() {
     assert!(case.reply(token).ok, "{}", case.reply(token).text);
     assert_eq!(case.sent(), 2);
 }
+
+#[test]
+fn what_stops_it_now_is_told_and_not_what_did_before() {
+    let mut case = Case::new();
+    case.world.say("www", [Say::text("errorCode=0")]);
+    let token = case.reissue_with(|command| command.dcv = Some(Dcv::Reuse));
+    case.world.pass(HOUR);
+    case.stops(token, "under way at the vendor");
+    case.world.say("www", [Say::text("errorCode=-20&errorMessage=no")]);
+    case.world.command(Command::Poll("www".into()));
+    case.world.pass(HOUR);
+    let token = case.reissue();
+    case.stops(token, "certcollectd resume www");
+}

@@ -84,8 +84,9 @@ impl Order<'_> {
                 let stops = self.facts(None, None, false).first();
                 let why = shut
                     .as_deref()
-                    .or(held)
+                    // What held it at the last look may be over.
                     .or(stops.as_deref())
+                    .or(held)
                     .unwrap_or("no poll has shown yet that the vendor has what is installed");
                 (false, format!("nothing was sent: {why}; it goes on by itself once that is over"))
             }
