@@ -254,3 +254,15 @@ fn what_stops_it_now_is_told_and_not_what_did_before() {
     let token = case.reissue();
     case.stops(token, "certcollectd resume www");
 }
+
+#[test]
+fn what_a_person_published_is_seen_although_the_hook_fails() {
+    let mut case = Case::new();
+    case.world.hook_results.insert("dns".into(), vec![failed("exit code 1")]);
+    case.reissue();
+    assert!(case.world.surveyed.is_empty());
+    let token = case.reissue();
+    case.world.pass(HOUR);
+    assert!(case.reply(token).ok, "{}", case.reply(token).text);
+    assert_eq!((case.sent(), case.stage().as_str()), (1, "open"));
+}

@@ -58,8 +58,9 @@ impl OrderState {
     /// What a re-issue owes outside, and from when on.
     pub(crate) fn reissue_work(&self) -> Option<(Time, Work)> {
         let known = self.record.reissue.as_deref()?;
-        let is_published = !self.record.owed().any(|debt| debt.event == HookEvent::DcvPublish);
-        let looks = known.stage == Stage::Preparing && !known.proven && is_published;
+        // Where the hook fails again and again, a person may have published it.
+        let is_hooked = self.record.owed().any(|debt| debt.event == HookEvent::DcvPublish && debt.tries < 2);
+        let looks = known.stage == Stage::Preparing && !known.proven && !is_hooked;
         Some((known.look.filter(|_| looks)?, Work::Survey))
     }
 
