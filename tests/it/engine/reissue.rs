@@ -870,3 +870,31 @@ fn what_is_withdrawn_leaves_the_unclear_one_before_it() {
     case.world.pass(HOUR);
     assert_eq!((case.sent(), case.stage().as_str()), (1, "unclear"));
 }
+
+#[test]
+fn what_was_published_for_the_one_before_is_removed_in_the_end() {
+    let mut case = Case::new();
+    case.world.say(REPLACE, [Say::Fail(world::silence()), Say::text("errorCode=0")]);
+    case.reissue();
+    case.world.pass(DAY);
+    let published = case.world.record("www")["reissue"]["records"].clone();
+    assert!(!published.as_array().unwrap().is_empty());
+    case.reissue_with(|command| {
+        command.again = true;
+        command.dcv = Some(Dcv::Reuse);
+    });
+    case.world.pass(HOUR);
+    assert_eq!((case.sent(), case.stage().as_str()), (2, "open"));
+    assert_eq!(case.world.record("www")["reissue"]["records"], published);
+    case.world.say("www", [leaf(&case.key, NAMES, 1, 90)]);
+    case.world.pass(DAY);
+    assert_eq!((case.stage().as_str(), case.ran(HookEvent::DcvRemove)), ("closed", 1));
+    // The next one by itself publishes nothing, and removes nothing.
+    case.world.pass(70 * DAY);
+    case.reissue_with(|command| command.dcv = Some(Dcv::Reuse));
+    case.world.pass(HOUR);
+    case.world.say("www", [leaf(&case.key, NAMES, 73, 90)]);
+    case.world.pass(DAY);
+    assert_eq!((case.sent(), case.stage().as_str()), (3, "closed"));
+    assert_eq!((case.ran(HookEvent::DcvPublish), case.ran(HookEvent::DcvRemove)), (1, 1));
+}

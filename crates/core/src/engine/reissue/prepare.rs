@@ -248,6 +248,16 @@ impl Order<'_> {
     /// From here on it goes on by itself, restarts included, until the vendor has heard of it.
     fn begin_reissue(&mut self, token: Token, mut reissue: Reissue) {
         let (needs_proof, what) = (!reissue.proven, reissue.described());
+        if let Some(before) = self
+            .state
+            .record
+            .reissue
+            .as_deref()
+            .filter(|before| reissue.dcv == Dcv::Reuse && before.stage != Stage::Closed)
+        {
+            // What was published for the one before is removed with this one.
+            reissue.records.clone_from(&before.records);
+        }
         reissue.earlier = match self.state.record.reissue.take() {
             Some(before) if before.stage == Stage::Unclear => Some(before),
             Some(before) => before.earlier,

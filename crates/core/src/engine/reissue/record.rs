@@ -75,7 +75,8 @@ pub struct Reissue {
     /// Further parameters, name and value.
     #[serde(default, skip_serializing_if = "is_default")]
     pub parameters: Vec<(String, String)>,
-    /// What proves control, name and target of each record; nothing where no record is to be published.
+    /// What proves control, name and target of each record; nothing where no record was to be published, for this one or the
+    /// one before.
     #[serde(default, skip_serializing_if = "is_default")]
     pub records: Vec<(Box<str>, Box<str>)>,
     /// The proof was seen, or none is needed.
@@ -121,6 +122,11 @@ impl Reissue {
         self.since = unix;
         self.held = None;
         self.earlier = None;
+    }
+
+    /// Whether a proof was to be published, for this one or for the one before.
+    pub(crate) fn is_published(&self) -> bool {
+        self.dcv != Dcv::Reuse || !self.records.is_empty()
     }
 
     /// The one that the vendor may have made, and whose certificate is not in place.

@@ -69,7 +69,7 @@ impl Order<'_> {
                 format!("{name} has no re-issue that is being prepared; what was sent cannot be taken back");
             return self.outbox.reply(token, false, &text);
         };
-        let is_published = known.dcv != Dcv::Reuse;
+        let is_published = known.is_published();
         if !self.take_up_earlier()
             && let Some(known) = self.state.record.reissue.as_deref_mut()
         {
@@ -148,7 +148,7 @@ impl Order<'_> {
         if !is_open || known.replaces == installed {
             return;
         }
-        let is_published = known.dcv != Dcv::Reuse;
+        let is_published = known.is_published();
         known.sent = known.sent.or_else(|| known.earlier.as_ref()?.sent);
         let was_sent = known.sent.is_some();
         known.enter(Stage::Closed, unix);
