@@ -105,6 +105,28 @@ impl Case {
         self.world.ran.iter().filter(|ran| ran.event == event).count()
     }
 
+    /// To the moment at which the call goes out, whose answer has not come yet.
+    fn to_the_call(&mut self) {
+        loop {
+            let wake = self.world.engine.next_wake().unwrap();
+            self.world.now = Now {
+                wall: self.world.now.wall + (wake.0 - self.world.now.time.0).max(0),
+                time: wake.max(self.world.now.time),
+            };
+            for effect in self.world.engine.handle(Event::Woke, self.world.now) {
+                match effect {
+                    Effect::Save(changes) => self.world.save(&changes),
+                    Effect::Call(call) if call.request.endpoint == Endpoint::ReplaceSsl => return,
+                    other => {
+                        if let Some(event) = self.world.one(other) {
+                            self.world.handle(event);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// Nothing was sent, for this reason.
     fn stops(&mut self, token: Token, why: &str) {
         let reply = self.reply(token);
@@ -339,26 +361,8 @@ fn an_intent_without_its_answer_is_unclear_after_a_restart() {
     case.reissue();
     case.world.surveys.insert("www".into(), vec![seen()]);
     case.reissue();
-    // To the moment at which the call goes out, whose answer nobody hears.
-    let mut intents = 0;
-    while intents == 0 {
-        let wake = case.world.engine.next_wake().unwrap();
-        case.world.now = Now {
-            wall: case.world.now.wall + (wake.0 - case.world.now.time.0).max(0),
-            time: wake.max(case.world.now.time),
-        };
-        for effect in case.world.engine.handle(Event::Woke, case.world.now) {
-            match effect {
-                Effect::Save(changes) => case.world.save(&changes),
-                Effect::Call(call) if call.request.endpoint == Endpoint::ReplaceSsl => intents += 1,
-                other => {
-                    if let Some(event) = case.world.one(other) {
-                        case.world.handle(event);
-                    }
-                }
-            }
-        }
-    }
+    // Nobody hears the answer.
+    case.to_the_call();
     assert_eq!(case.stage(), "intended", "saved before the call");
     let before = case.sent();
     case.world.restart();

@@ -20,28 +20,6 @@ fn a_look_is_good_for_the_call_right_behind_it_only() {
     assert_eq!((case.sent(), case.stage().as_str()), (1, "open"), "another look, and then the call");
 }
 
-/// To the moment at which the call goes out, whose answer has not come yet.
-fn to_the_call(case: &mut Case) {
-    loop {
-        let wake = case.world.engine.next_wake().unwrap();
-        case.world.now = Now {
-            wall: case.world.now.wall + (wake.0 - case.world.now.time.0).max(0),
-            time: wake.max(case.world.now.time),
-        };
-        for effect in case.world.engine.handle(Event::Woke, case.world.now) {
-            match effect {
-                Effect::Save(changes) => case.world.save(&changes),
-                Effect::Call(call) if call.request.endpoint == Endpoint::ReplaceSsl => return,
-                other => {
-                    if let Some(event) = case.world.one(other) {
-                        case.world.handle(event);
-                    }
-                }
-            }
-        }
-    }
-}
-
 fn answer(case: &mut Case, text: &str) {
     let outcome = Ok(certcollectd_core::api::Answer {
         status: 200,
@@ -60,7 +38,7 @@ fn a_call_in_flight_is_not_replaced_by_another_intent() {
     case.reissue();
     case.world.surveys.insert("www".into(), vec![seen()]);
     case.reissue();
-    to_the_call(&mut case);
+    case.to_the_call();
     let first = case.world.record("www")["reissue"]["unique"].clone();
     let token = case.reissue_with(|command| {
         command.again = true;
@@ -80,7 +58,7 @@ fn an_answer_does_not_reach_another_number() {
     case.reissue();
     case.world.surveys.insert("www".into(), vec![seen()]);
     let token = case.reissue();
-    to_the_call(&mut case);
+    case.to_the_call();
     let mut config = (*case.world.config).clone();
     config.orders[0].handle = certcollectd_core::api::OrderRef::OrderNumber("other".into());
     case.world.reload(config);
@@ -265,4 +243,19 @@ fn what_a_person_published_is_seen_although_the_hook_fails() {
     case.world.pass(HOUR);
     assert!(case.reply(token).ok, "{}", case.reply(token).text);
     assert_eq!((case.sent(), case.stage().as_str()), (1, "open"));
+}
+
+#[test]
+fn one_that_could_not_be_sent_leaves_the_unclear_one_before_it() {
+    let mut case = Case::new();
+    case.world.say(REPLACE, [Say::Fail(world::silence()), Say::Fail(Failure::Connect("refused".into()))]);
+    case.reissue();
+    case.world.pass(DAY);
+    assert_eq!(case.stage(), "unclear");
+    case.reissue_with(|command| command.again = true);
+    case.world.pass(60 * SECOND);
+    assert_eq!(case.stage(), "preparing");
+    case.world.command(Command::WithdrawReissue("www".into()));
+    case.world.pass(SECOND);
+    assert_eq!(case.stage(), "unclear", "nobody knows of the first one what became of it");
 }

@@ -121,7 +121,11 @@ impl Reissue {
         self.stage = stage;
         self.since = unix;
         self.held = None;
-        self.earlier = None;
+        match stage {
+            // Nothing is known to have been sent yet: what was unclear before still counts.
+            Stage::Preparing | Stage::Intended => {}
+            Stage::Unclear | Stage::Open | Stage::Refused | Stage::Closed => self.earlier = None,
+        }
     }
 
     /// Whether a proof was to be published, for this one or for the one before.
