@@ -306,6 +306,32 @@ impl Order<'_> {
         self.touch();
     }
 
+    /// The operator no longer wants what is being prepared: `reissue --withdraw`.
+    pub(crate) fn withdraw_reissue(&mut self, token: Token) {
+        let (unix, name) = (self.now.unix(), self.state.name.clone());
+        let known = self.state.record.reissue.as_deref_mut();
+        let Some(known) = known.filter(|known| known.stage == Stage::Preparing) else {
+            let text =
+                format!("{name} has no re-issue that is being prepared; what was sent cannot be taken back");
+            return self.outbox.reply(token, false, &text);
+        };
+        let is_published = known.is_published();
+        if !self.take_up_earlier()
+            && let Some(known) = self.state.record.reissue.as_deref_mut()
+        {
+            known.enter(Stage::Closed, unix);
+            known.held = Some("the operator has withdrawn it".into());
+            if is_published {
+                self.owe_proof(HookEvent::DcvRemove);
+            }
+        }
+        let text = "the re-issue that was being prepared is withdrawn; nothing was sent";
+        self.note(Level::Info, NoteKind::Reissue, text.into());
+        self.touch();
+        self.outbox.save_first();
+        self.outbox.reply(token, true, &format!("{name}: {text}"));
+    }
+
     pub(crate) fn survey(&self) -> Option<Effect> {
         let dry_run = self.state.reissuing.as_ref().and_then(|reissuing| reissuing.dry_run.as_ref());
         let reissue =

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::cert::Certificate;
 use crate::config::{Dcv, HookEvent};
-use crate::engine::id::Token;
 use crate::engine::note::{Level, NoteKind};
 use crate::engine::order::Order;
 use crate::engine::reissue::record::Stage;
@@ -49,7 +48,7 @@ impl Order<'_> {
     }
 
     /// The one before counts again, of which it is unclear whether it was made. Its proof may have made way for another one.
-    fn take_up_earlier(&mut self) -> bool {
+    pub(super) fn take_up_earlier(&mut self) -> bool {
         let Some(known) = self.state.record.reissue.as_deref_mut() else { return false };
         let Some(earlier) = known.earlier.take() else { return false };
         let republished = earlier.dcv != Dcv::Reuse;
@@ -58,32 +57,6 @@ impl Order<'_> {
             self.owe_proof(HookEvent::DcvPublish);
         }
         true
-    }
-
-    /// The operator no longer wants what is being prepared: `reissue --withdraw`.
-    pub(crate) fn withdraw_reissue(&mut self, token: Token) {
-        let (unix, name) = (self.now.unix(), self.state.name.clone());
-        let known = self.state.record.reissue.as_deref_mut();
-        let Some(known) = known.filter(|known| known.stage == Stage::Preparing) else {
-            let text =
-                format!("{name} has no re-issue that is being prepared; what was sent cannot be taken back");
-            return self.outbox.reply(token, false, &text);
-        };
-        let is_published = known.is_published();
-        if !self.take_up_earlier()
-            && let Some(known) = self.state.record.reissue.as_deref_mut()
-        {
-            known.enter(Stage::Closed, unix);
-            known.held = Some("the operator has withdrawn it".into());
-            if is_published {
-                self.owe_proof(HookEvent::DcvRemove);
-            }
-        }
-        let text = "the re-issue that was being prepared is withdrawn; nothing was sent";
-        self.note(Level::Info, NoteKind::Reissue, text.into());
-        self.touch();
-        self.outbox.save_first();
-        self.outbox.reply(token, true, &format!("{name}: {text}"));
     }
 
     /// The vendor says that a certificate is under way.
