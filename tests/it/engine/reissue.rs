@@ -108,7 +108,7 @@ impl Case {
     }
 
     /// To the moment at which the call goes out, whose answer has not come yet.
-    fn to_the_call(&mut self) {
+    fn pass_to_the_call(&mut self) {
         loop {
             let wake = self.world.engine.next_wake().unwrap();
             self.world.now = Now {
@@ -364,7 +364,7 @@ fn an_intent_without_its_answer_is_unclear_after_a_restart() {
     case.world.surveys.insert("www".into(), vec![seen()]);
     case.reissue();
     // Nobody hears the answer.
-    case.to_the_call();
+    case.pass_to_the_call();
     assert_eq!(case.stage(), "intended", "saved before the call");
     let before = case.sent();
     case.world.restart();

@@ -38,7 +38,7 @@ fn a_call_in_flight_is_not_replaced_by_another_intent() {
     case.reissue();
     case.world.surveys.insert("www".into(), vec![seen()]);
     case.reissue();
-    case.to_the_call();
+    case.pass_to_the_call();
     let first = case.world.record("www")["reissue"]["unique"].clone();
     let token = case.reissue_with(|command| {
         command.again = true;
@@ -58,7 +58,7 @@ fn an_answer_does_not_reach_another_number() {
     case.reissue();
     case.world.surveys.insert("www".into(), vec![seen()]);
     let token = case.reissue();
-    case.to_the_call();
+    case.pass_to_the_call();
     let mut config = (*case.world.config).clone();
     config.orders[0].handle = certcollectd_core::api::OrderRef::OrderNumber("other".into());
     case.world.reload(config);
