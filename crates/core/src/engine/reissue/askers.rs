@@ -39,12 +39,11 @@ impl Order<'_> {
         for token in dry.into_iter().chain(wished) {
             self.outbox.reply(token, false, &format!("no re-issue is asked for: {why}"));
         }
-        let stage = self.state.record.reissue.as_ref().map(|known| known.stage);
-        let what = match stage {
-            Some(Stage::Intended) => {
-                "it is unclear whether the vendor makes the re-issue, for which it is being asked"
-            }
-            _ => "no re-issue is asked for",
+        let is_asked = self.state.record.reissue.as_ref().is_some_and(|known| known.stage == Stage::Intended);
+        let what = if is_asked {
+            "it is unclear whether the vendor makes the re-issue, for which it is being asked"
+        } else {
+            "no re-issue is asked for"
         };
         for token in reissuing.askers {
             self.outbox.reply(token, false, &format!("{what}: {why}"));
