@@ -98,7 +98,7 @@ impl ReissueStatus {
                 }
             )),
             Stage::Open => {
-                Some(format!("The vendor took the re-issue of {sent}; its certificate is waited for."))
+                Some(format!("The re-issue of {sent} is open: {said}; its certificate is waited for."))
             }
             Stage::Refused => Some(format!("The re-issue of {sent} was refused: {said}.")),
             Stage::Closed if self.sent_at.is_some() => Some(format!(

@@ -600,3 +600,21 @@ fn what_is_withdrawn_leaves_the_unclear_one_before_it() {
     case.world.pass(HOUR);
     assert_eq!((case.sent(), case.stage().as_str()), (1, "unclear"));
 }
+
+#[test]
+fn another_unique_value_of_the_vendor_is_told() {
+    for (answer, told) in [
+        ("errorCode=0&certificateID=77&uniqueValue=Other1", Some("unique value Other1")),
+        ("errorCode=0&certificateID=77&uniqueValue=abc123", None),
+        ("errorCode=0&certificateID=77", None),
+    ] {
+        let mut case = Case::new();
+        case.world.say(REPLACE, [Say::text(answer)]);
+        case.reissue_with(|command| command.unique = Some("ABC123".into()));
+        case.world.pass(HOUR);
+        let said = case.world.record("www")["reissue"]["said"].to_string();
+        assert!(said.contains("as certificate 77"), "{said}");
+        assert_eq!(said.contains("it looks for"), told.is_some(), "{said}");
+        assert!(told.is_none_or(|told| said.contains(told)), "{said}");
+    }
+}

@@ -204,7 +204,6 @@ fn reissue() -> Reissue {
         sent: Some(30),
         said: Some("said".into()),
         code: Some(-14),
-        certificate: Some("77".into()),
         unchanged: 2,
         earlier: None,
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::api::code::{Class, Row, is_error};
-use crate::api::{ReplaceSsl, Reply, Request};
+use crate::api::{ReplaceSsl, Reply, Request, Untrusted};
 use crate::cert::{self, Fingerprint};
 use crate::engine::account::Accounts;
 use crate::engine::account::gate::SideCall;
@@ -241,13 +241,20 @@ impl Order<'_> {
 
     fn reissue_taken(&mut self, reply: &Reply) {
         let now = self.now.time;
-        if let Some(known) = self.state.record.reissue.as_deref_mut() {
-            known.certificate =
-                reply.certificate_id.as_deref().map(|id| crate::api::Untrusted::new(id).to_string().into());
-        }
         self.state.record.reissue_since.get_or_insert(now);
-        self.reissue_said(Stage::Open, Some(reply.code), "the vendor took it");
-        let text = format!("the vendor took the re-issue; {}", self.next_poll());
+        let known = self.state.record.reissue.as_deref();
+        let other = reply
+            .unique_value
+            .as_deref()
+            .filter(|value| known.is_some_and(|known| !known.unique.eq_ignore_ascii_case(value)));
+        let named =
+            reply.certificate_id.as_deref().map(|id| format!(", as certificate {}", Untrusted::new(id)));
+        let other = other.map(|value| {
+            format!("; it looks for the unique value {value} and not for the one that was sent: publish that")
+        });
+        let more = named.unwrap_or_default() + &other.unwrap_or_default();
+        self.reissue_said(Stage::Open, Some(reply.code), &format!("the vendor took it{more}"));
+        let text = format!("the vendor took the re-issue{more}; {}", self.next_poll());
         self.note(Level::Info, NoteKind::Reissue, text);
     }
 

@@ -239,7 +239,6 @@ impl Order<'_> {
             sent: None,
             said: None,
             code: None,
-            certificate: None,
             unchanged: 0,
             earlier: None,
         }

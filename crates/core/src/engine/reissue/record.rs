@@ -100,9 +100,6 @@ pub struct Reissue {
     /// The vendor's code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<i32>,
-    /// `certificateID` of what is made.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub certificate: Option<Box<str>>,
     /// Polls in a row, since it was sent, that showed the certificate which it is to replace.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unchanged: u32,
