@@ -618,3 +618,22 @@ fn another_unique_value_of_the_vendor_is_told() {
         assert!(told.is_none_or(|told| said.contains(told)), "{said}");
     }
 }
+
+#[test]
+fn a_refused_one_is_over_once_another_certificate_is_in_place() {
+    let mut case = Case::new();
+    case.world.say(REPLACE, [Say::text("errorCode=-15&errorMessage=no")]);
+    case.reissue();
+    case.world.pass(DAY);
+    assert_eq!(case.stage(), "refused");
+    let alarms = |case: &Case| case.world.record("www")["alarms"].to_string();
+    assert!(alarms(&case).contains("reissue-refused"));
+    // By somebody at the vendor's web site.
+    case.world.say("www", [leaf(&case.key, NAMES, 1, 90)]);
+    case.world.command(Command::Poll("www".into()));
+    case.world.pass(HOUR);
+    assert_eq!(case.stage(), "closed");
+    assert!(!alarms(&case).contains("reissue-refused"), "{}", alarms(&case));
+    assert!(case.world.record("www")["reissue"]["sent"].is_null(), "it was not made by that request");
+    assert_eq!(case.ran(HookEvent::DcvRemove), 1, "what was published for it goes");
+}

@@ -7,7 +7,6 @@
 //! ```text
 //! preparing  the request is at hand, the proof is published and looked for
 //!            -> intended   the proof is seen, and a poll just said that the vendor has what is installed
-//!            -> closed     the vendor has another certificate: nothing was sent
 //!            -> open       it was to follow an unclear one, and a poll shows that that one was made
 //! intended   saved before the call
 //!            -> open       the vendor took it
@@ -18,8 +17,8 @@
 //!            -> refused    a poll shows that the order was rejected
 //! open       -> refused    likewise
 //!            -> unclear    after a day, two polls in a row show the certificate of before
-//! both       -> closed     another certificate is installed
 //! refused    -> preparing  by the operator's `--again`, as from unclear
+//! all        -> closed     another certificate is installed, or from preparing by `--withdraw`
 //! ```
 //!
 //! AutoReplaceSSL is not idempotent: a second call while one is under way edits the order, and a token that was used makes

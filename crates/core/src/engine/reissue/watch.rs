@@ -117,11 +117,14 @@ impl Order<'_> {
             return;
         };
         let Some(known) = self.state.record.reissue.as_deref_mut() else { return };
-        let is_open = known.stage.is_awaited() || known.stage == Stage::Preparing;
-        if !is_open || known.replaces == installed {
+        if known.stage == Stage::Closed || known.replaces == installed {
             return;
         }
         let is_published = known.is_published();
+        if known.stage == Stage::Refused {
+            // This certificate comes of another request.
+            known.sent = None;
+        }
         known.sent = known.sent.or_else(|| known.earlier.as_ref()?.sent);
         let was_sent = known.sent.is_some();
         known.enter(Stage::Closed, unix);
@@ -129,7 +132,7 @@ impl Order<'_> {
             "the re-issue is complete: its certificate is in place"
         } else {
             known.held = Some("the vendor had issued another certificate meanwhile".into());
-            "another certificate is in place; the re-issue that was being prepared was not sent"
+            "another certificate is in place; the re-issue that was wanted is over without one of its own"
         };
         self.note(Level::Info, NoteKind::Reissue, text.into());
         if is_published {
