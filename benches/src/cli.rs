@@ -1,0 +1,68 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Measures certcollectd, beside what one would use in its place.
+#[derive(Debug, Parser)]
+#[command(name = "certcollectd-bench")]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Plays the vendor until it is ended; its first lines say where.
+    Mock(Mock),
+    /// Writes a configuration for N orders and prints its path.
+    Config(Config),
+}
+
+#[derive(Debug, Args)]
+pub struct Mock {
+    /// Where its files go: ca.pem, roots.pem, order.key, base_url, control
+    #[arg(long, default_value = "bench-mock")]
+    pub dir: PathBuf,
+    /// The API's port; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    pub port: u16,
+    /// The control port's port; 0 takes a free one
+    #[arg(long, default_value_t = 0)]
+    pub control_port: u16,
+    /// An order is issued once it was polled more often than this; without it, never
+    #[arg(long)]
+    pub ready_after: Option<u64>,
+    /// Time before each answer
+    #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
+    pub delay: Duration,
+    /// Each answer ends its connection
+    #[arg(long)]
+    pub close: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Config {
+    /// How many orders
+    pub orders: u64,
+    /// The folder of the mock's files
+    #[arg(long, default_value = "bench-mock")]
+    pub mock: PathBuf,
+    /// Where to: etc/certcollectd.toml, state, certs, log
+    #[arg(long, default_value = "bench-site")]
+    pub dir: PathBuf,
+    /// Time between two polls of an order
+    #[arg(long, default_value = "1ms")]
+    pub interval: String,
+    /// Time between two calls
+    #[arg(long, default_value = "0s")]
+    pub call_gap: String,
+    /// ssl orders that are installed, in place of mark orders that wait
+    #[arg(long)]
+    pub ssl: bool,
+    /// The hook of each order: a program and its arguments
+    #[arg(long, num_args = 1.., allow_hyphen_values = true)]
+    pub hook: Option<Vec<String>>,
+}

@@ -1,0 +1,28 @@
+//! The clock of all measurements.
+
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// A moment, in nanoseconds of CLOCK_MONOTONIC, which all processes share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Moment(u64);
+
+impl Moment {
+    pub fn since(self, earlier: Moment) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    pub fn from_nanoseconds(nanoseconds: u64) -> Moment {
+        Moment(nanoseconds)
+    }
+
+    pub fn nanoseconds(self) -> u64 {
+        self.0
+    }
+}
+
+pub fn now() -> Moment {
+    let now = clock_gettime(ClockId::Monotonic);
+    Moment(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
+}
