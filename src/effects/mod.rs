@@ -28,6 +28,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use self::call::credential;
 use self::hook::reap;
+use self::install::roots::Roots;
 use self::install::{activate, inspect, spare, stage, sweep};
 use certcollectd_core::api::Failure;
 use certcollectd_core::config::Config;
@@ -47,6 +48,7 @@ pub struct Effects {
     callers: call::Callers,
     groups: reap::ProcessGroups,
     disk: Arc<Semaphore>,
+    roots: Arc<Roots>,
     probes: Arc<probe::Turns>,
     surveys: Arc<proof::Turns>,
     running: JoinSet<Event>,
@@ -75,6 +77,7 @@ impl Effects {
             callers: call::Callers::default(),
             groups: reap::ProcessGroups::default(),
             disk: Arc::new(Semaphore::new(DISK_AT_ONCE)),
+            roots: Arc::default(),
             probes: Arc::default(),
             surveys: Arc::default(),
             running: JoinSet::new(),
@@ -115,11 +118,15 @@ impl Effects {
                     Event::CredentialTagged { account, tag }
                 });
             }
-            Effect::Inspect(inspect) => self.on_disk(Kind::Files(inspect.order), move |config| {
-                let mut inspection = Box::new(inspect::inspect(&config.install_dir, &inspect));
-                spare::tend(&config.state_dir, &inspect, &mut inspection);
-                Event::Inspected { order: inspect.order, inspection }
-            }),
+            Effect::Inspect(inspect) => {
+                let roots = self.roots.clone();
+                self.on_disk(Kind::Files(inspect.order), move |config| {
+                    let mut inspection =
+                        Box::new(inspect::inspect(&config.install_dir, &inspect, &roots, unix));
+                    spare::tend(&config.state_dir, &inspect, &mut inspection);
+                    Event::Inspected { order: inspect.order, inspection }
+                });
+            }
             Effect::Stage(stage) => self.on_disk(Kind::Files(stage.order), move |config| {
                 let result = stage::stage(&config.install_dir, &stage);
                 Event::Staged { order: stage.order, result }

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use certcollectd::effects::install::roots::Roots;
 use certcollectd::effects::install::{activate, inspect, stage};
 use certcollectd_core::cert::Certificate;
 use certcollectd_core::config::{FileCopy, FileKind, Files, KeySource};
@@ -90,7 +91,7 @@ fn install(install_dir: &Path, copy: &Path, round: u64) -> bool {
     let done = activate::activate(install_dir, &wanted).is_ok();
     let purpose = InspectPurpose::RollBack { key: KeySource::None, unserved: None };
     let look = Inspect { expected: staged.files, copies: wanted.copies.clone(), purpose, ..guard(files()) };
-    let _ = inspect::inspect(install_dir, &look);
+    let _ = inspect::inspect(install_dir, &look, &Roots::default(), 0);
     done
 }
 
@@ -245,12 +246,12 @@ fn a_hard_link_in_a_generation_is_not_put_right() {
     std::fs::remove_file(out.join("www/cert.pem")).unwrap();
     std::fs::hard_link(&victim, out.join("www/cert.pem")).unwrap();
     let look = guard(files());
-    let found = inspect::inspect(&out, &look);
+    let found = inspect::inspect(&out, &look, &Roots::default(), 0);
     assert_eq!(portrait(&victim).1 & 0o7777, 0o600, "somebody else's file was made readable");
     assert!(found.repaired.is_empty(), "{:?}", found.repaired);
     // Our own file next to it is.
     std::fs::set_permissions(out.join("www/fullchain.pem"), PermissionsExt::from_mode(0o666)).unwrap();
-    let found = inspect::inspect(&out, &look);
+    let found = inspect::inspect(&out, &look, &Roots::default(), 0);
     assert_eq!(found.repaired, ["fullchain.pem had mode 0666"]);
 }
 
@@ -270,7 +271,7 @@ fn directories_that_their_owner_cannot_enter_are_opened_again() {
         (generation, 0o510, false),
     ] {
         std::fs::set_permissions(&closed, PermissionsExt::from_mode(mode)).unwrap();
-        let found = inspect::inspect(&out, &guard(files()));
+        let found = inspect::inspect(&out, &guard(files()), &Roots::default(), 0);
         let (told, now): (Vec<String>, u32) = match mended {
             true => (vec![format!("{} had mode {mode:04o}", closed.display())], 0o755),
             false => (Vec::new(), mode),
@@ -322,7 +323,7 @@ fn files_stay_whose_they_are_while_their_owner_cannot_be_looked_up() {
     let mut files = files();
     files.owner = Some("nosuchuser".into());
     let look = guard(files);
-    let found = inspect::inspect(&out, &look);
+    let found = inspect::inspect(&out, &look, &Roots::default(), 0);
     assert_eq!(std::fs::metadata(&file).unwrap().uid(), STRANGER);
     assert_eq!(found.repaired, ["cert.pem had mode 0666"]);
     assert!(found.uncorrected.iter().any(|why| why.contains("nosuchuser")), "{:?}", found.uncorrected);

@@ -2,30 +2,29 @@
 
 use std::collections::HashSet;
 use std::path::Path;
-use std::sync::Arc;
 
 use rustix::fs::{Gid, Mode, Uid};
 
 use super::copies::copy_mode;
 use super::dir::Dir;
 use super::error::failed;
-use super::keys::{anchors, candidate_of, key, read_request, request_of, sent_request};
+use super::keys::{candidate_of, key, read_request, request_of, sent_request};
 use super::layout::{self, MAX_FILE, store_name};
+use super::roots::Roots;
 use super::stage;
 use super::takeover::is_as_found;
 use crate::effects::files::read_file;
 use crate::effects::ownership::Ownership;
 use certcollectd_core::cert::{self, Certificate, Fingerprint};
 use certcollectd_core::config::{FileCopy, FileKind, Files, KeySource};
-use certcollectd_core::engine::install::{
-    AnchorSource, Inspect, InspectPurpose, Inspection, InstalledFile, Link,
-};
+use certcollectd_core::engine::install::{Inspect, InspectPurpose, Inspection, InstalledFile, Link};
 use certcollectd_core::engine::order::contents;
 
 /// Maximum number of generations searched for an older one.
 const MAX_GENERATIONS: usize = 1000;
 
-pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
+/// Looks, at `unix`.
+pub fn inspect(install_dir: &Path, inspect: &Inspect, roots: &Roots, unix: i64) -> Inspection {
     let mut found = Inspection::default();
     match inspect.purpose.key() {
         Some(KeySource::Keys(paths)) => {
@@ -46,11 +45,7 @@ pub fn inspect(install_dir: &Path, inspect: &Inspect) -> Inspection {
         Some(KeySource::None) | None => {}
     }
     if let InspectPurpose::Verify { anchors: Some(source), .. } = &inspect.purpose {
-        let file = match source {
-            AnchorSource::Platform => None,
-            AnchorSource::File(path) => Some(path.as_path()),
-        };
-        found.anchors = Some(anchors(file).map(Arc::new));
+        found.anchors = Some(roots.get(source, unix));
     }
     look(install_dir, inspect, &mut found);
     found

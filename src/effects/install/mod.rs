@@ -8,6 +8,7 @@ pub mod in_place;
 pub mod inspect;
 pub mod keys;
 pub(super) mod layout;
+pub mod roots;
 pub(super) mod spare;
 pub mod stage;
 pub mod sweep;
