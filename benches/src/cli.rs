@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::gates;
+
 /// Measures certcollectd, beside what one would use in its place.
 #[derive(Debug, Parser)]
 #[command(name = "certcollectd-bench")]
@@ -19,6 +21,14 @@ pub enum Command {
     Mock(Mock),
     /// Writes a configuration for N orders and prints its path.
     Config(Config),
+    /// Holds counts that noise cannot move against their stored numbers
+    Gates(gates::Arguments),
+    /// Runs a program as on a kernel that does not tell the auxiliary vector, for valgrind
+    #[command(hide = true)]
+    WithoutAuxv {
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]

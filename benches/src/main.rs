@@ -8,11 +8,11 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use certcollectd_bench::cli::{self, Cli, Command};
-use certcollectd_bench::{mock, site};
+use certcollectd_bench::{gates, mock, site};
 
 fn main() -> ExitCode {
     match run(Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(problem) => {
             eprintln!("certcollectd-bench: {problem}");
             ExitCode::FAILURE
@@ -20,12 +20,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> io::Result<()> {
+fn run(cli: Cli) -> io::Result<ExitCode> {
     match cli.command {
-        Some(Command::Mock(options)) => play(&options),
-        Some(Command::Config(options)) => write(options),
-        None => Err(io::Error::other("which measurement? try --help")),
+        Some(Command::Mock(options)) => play(&options)?,
+        Some(Command::Config(options)) => write(options)?,
+        Some(Command::Gates(arguments)) => return Ok(gates::gates(&arguments)),
+        Some(Command::WithoutAuxv { words }) => return Ok(gates::without_auxv(&words)),
+        None => return Err(io::Error::other("which measurement? try --help")),
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Plays the vendor; the control port says more than these lines.

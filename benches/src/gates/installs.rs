@@ -1,0 +1,34 @@
+//! Syncs and renames of an install: the difference of runs with few and with more orders that are issued.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::setting::Setting;
+use super::strace::{self, Scope, Trace};
+use super::{Counts, Found};
+use crate::mock::Manner;
+use crate::site::Plan;
+
+const FEW: u64 = 2;
+const MORE: u64 = 12;
+
+pub(super) fn count(binary: &Path) -> Counts {
+    let names = ["install-syncs", "install-renames"];
+    if let Some(why) = strace::missing() {
+        return Ok(names.map(|name| (name, Found::Skipped(why.clone()))).into());
+    }
+    let one = run(binary, MORE)?.each(run(binary, FEW)?, (MORE - FEW) as f64);
+    Ok(BTreeMap::from_iter(names.into_iter().zip([one.syncs, one.renames].map(Found::Count))))
+}
+
+fn run(binary: &Path, orders: u64) -> Result<Trace, String> {
+    // Each order's install is over before the next one is asked for: no save is shared, and no run of the hook.
+    let plan =
+        Plan { interval: "3h".into(), call_gap: "500ms".into(), merge: false, ..Plan::installing(orders) };
+    let setting = Setting::new(&plan, Manner { ready_after: Some(0), ..Manner::default() })?;
+    let mut daemon = setting.start(binary, &strace::words(&setting, Scope::Writes))?;
+    let pid = daemon.pid();
+    daemon.until("all hooks have run", || setting.said("(installed): done") as u64 >= orders)?;
+    daemon.stop()?;
+    strace::read(&setting, pid)
+}

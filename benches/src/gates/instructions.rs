@@ -1,0 +1,62 @@
+//! User instructions: the difference of two runs of different length under valgrind.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::setting::Setting;
+use super::{Counts, Found};
+use crate::mock::Manner;
+use crate::site::Plan;
+
+/// Polls of the shorter and of the longer run.
+const SHORT: u64 = 300;
+const LONG: u64 = 1_300;
+
+pub(super) fn count(binary: &Path) -> Counts {
+    let names = ["poll-instructions", "start-instructions"];
+    if let Some(why) = missing() {
+        return Ok(names.map(|name| (name, Found::Skipped(why.clone()))).into());
+    }
+    let (short, begun) = run(binary, SHORT)?;
+    let (long, ended) = run(binary, LONG)?;
+    let poll = (long - short) / (ended - begun);
+    let start = short - poll * begun;
+    Ok(BTreeMap::from_iter(names.into_iter().zip([poll, start].map(Found::Count))))
+}
+
+/// Why valgrind cannot be used here.
+fn missing() -> Option<String> {
+    match Command::new("valgrind").args(["--tool=none", "-q", "true"]).output() {
+        Ok(output) if output.status.success() => None,
+        Ok(output) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            Some(format!("valgrind does not work here: {}", said.lines().last().unwrap_or("it says nothing")))
+        }
+        Err(error) => Some(format!("valgrind: {error}")),
+    }
+}
+
+/// Instructions, in so many polls.
+fn run(binary: &Path, polls: u64) -> Result<(f64, f64), String> {
+    let setting = Setting::new(&Plan::waiting(100), Manner::default())?;
+    let log = setting.folder.path().join("valgrind");
+    let this = std::env::current_exe().map_err(|error| format!("where this program is: {error}"))?;
+    let mut words = vec![this.display().to_string(), "without-auxv".into()];
+    words.extend(
+        ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
+            .map(String::from),
+    );
+    words.push(format!("--log-file={}", log.display()));
+    let mut daemon = setting.start(binary, &words)?;
+    daemon.until_polled(polls)?;
+    daemon.stop()?;
+    let text = fs::read_to_string(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+    let counted =
+        text.lines().find_map(|line| line.split_once("I   refs:").or_else(|| line.split_once("I refs:")));
+    let counted =
+        counted.map(|(_, number)| number.trim().replace(',', "")).and_then(|number| number.parse().ok());
+    let counted = counted.ok_or_else(|| format!("valgrind counted nothing: {text}"))?;
+    Ok((counted, setting.mock.totals().polls as f64))
+}
