@@ -58,7 +58,7 @@ fn write(options: cli::Config) -> io::Result<()> {
     } else {
         site::Plan::waiting(options.orders)
     };
-    let hook = options.hook.or(base.hook.clone());
+    let hook = options.hook.or_else(|| base.hook.clone());
     let plan = site::Plan { interval: options.interval, call_gap: options.call_gap, hook, ..base };
     println!("{}", site::Site::write(&options.dir, &files, &plan)?.config.display());
     Ok(())
