@@ -92,3 +92,31 @@ fn version_2_is_read() {
         early.as_object_mut().unwrap().remove("csr_file").unwrap();
     });
 }
+
+#[test]
+fn version_3_is_read() {
+    check(include_str!("golden/state/version-3.sql"), &["orders", "accounts", "adopted"], |_| {});
+}
+
+/// A row that is not what was written is not given a new sum, and the file stays as it is.
+#[test]
+fn a_flipped_bit_is_noticed_before_anything_is_brought_up_to_date() {
+    for (table, change) in [
+        ("orders", "record = replace(record, 'guarding', 'guardinG')"),
+        ("accounts", "record = replace(record, 'refused', 'refuseD')"),
+        ("bundles", "sum = sum + 1"),
+        ("adopted", "record = replace(record, '12', '13')"),
+    ] {
+        let temp = tempfile::tempdir().unwrap();
+        let connection = Connection::open(temp.path().join("state.db")).unwrap();
+        connection.execute_batch(include_str!("golden/state/version-3.sql")).unwrap();
+        assert_ne!(connection.execute(&format!("UPDATE {table} SET {change}"), []).unwrap(), 0);
+        drop(connection);
+        let lock = Lock::take(temp.path()).unwrap();
+        let error = Store::open_in_boot(temp.path(), lock, "boot-1".to_owned()).unwrap_err().to_string();
+        assert!(error.contains("checksum"), "{table}: {error}");
+        let connection = Connection::open(temp.path().join("state.db")).unwrap();
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        assert_eq!(version, 3, "{table}");
+    }
+}

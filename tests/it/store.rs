@@ -346,7 +346,11 @@ fn a_state_of_another_boot_keeps_its_schedule() {
     let connection = rusqlite::Connection::open(temp.path().join("state.db")).unwrap();
     connection.execute("UPDATE boots SET boot = 'another', offset_ms = offset_ms - 600000", []).unwrap();
     let text: String = connection.query_row("SELECT record FROM orders", [], |row| row.get(0)).unwrap();
-    let sum = certcollectd_core::state::sum("orders", &[b"www", b"another", text.as_bytes()]);
+    let sum = certcollectd_core::state::sum(
+        certcollectd_core::state::VERSION,
+        "orders",
+        &[b"www", b"another", text.as_bytes()],
+    );
     connection.execute("UPDATE orders SET boot = 'another', sum = ?1", [sum]).unwrap();
     drop(connection);
     let loaded = open(temp.path()).unwrap().load(now).unwrap();

@@ -8,12 +8,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::error::{StoreError, damaged, failed};
 use super::file::{BUSY, PLAIN, boot_id, check_header, check_pages, no_version, version};
 use super::save::real;
-use certcollectd_core::cert::Fingerprint;
+use certcollectd_core::cert::{Certificate, Fingerprint};
 use certcollectd_core::engine::adopted::Adopted;
 use certcollectd_core::engine::loaded::{Loaded, Remembered};
 use certcollectd_core::engine::time::Now;
@@ -179,31 +180,32 @@ pub(super) fn load(connection: &Connection, path: &Path, boot: &str, now: Now) -
         offsets.insert(row.get(0)?, row.get(1)?);
         Ok(())
     })?;
+    let version = version(connection, path)?;
     let mut loaded = Loaded::default();
     each(connection, path, "SELECT name, boot, record, sum FROM accounts", |row| {
-        let (name, text, origin) = checked("accounts", "account", row, boot, &offsets)?;
-        let record = state::read_account(&name, &text, origin, now)?;
+        let (name, text, origin) = checked(version, "accounts", "account", row, boot, &offsets)?;
+        let record = state::read_account(name, text, origin, now)?;
         loaded.accounts.insert(Arc::from(name), record);
         Ok(())
     })?;
-    let mut bundles = HashMap::new();
+    let mut bundles: HashMap<String, Vec<Certificate>> = HashMap::new();
     each(connection, path, "SELECT name, certificates, sum FROM bundles", |row| {
-        let (name, bytes, sum): (String, Vec<u8>, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        check_sum("bundles", format_args!("the bundle of order {name}"), &[name.as_bytes(), &bytes], sum)?;
-        let bundle = state::read_bundle(&name, &bytes)?;
-        bundles.insert(name, bundle);
+        let (name, bytes, sum) = (text(row, 0)?, row.get_ref(1)?.as_blob()?, row.get(2)?);
+        let what = format_args!("the bundle of order {name}");
+        check_sum(version, "bundles", what, &[name.as_bytes(), bytes], sum)?;
+        bundles.insert(name.to_owned(), state::read_bundle(name, bytes)?);
         Ok(())
     })?;
     each(connection, path, "SELECT name, boot, record, sum FROM orders", |row| {
-        let (name, text, origin) = checked("orders", "order", row, boot, &offsets)?;
-        let record = state::read_order(&name, &text, origin, now)?;
-        let bundle = bundles.remove(&name).filter(|_| record.bundled);
+        let (name, text, origin) = checked(version, "orders", "order", row, boot, &offsets)?;
+        let record = state::read_order(name, text, origin, now)?;
+        let bundle = bundles.remove(name).filter(|_| record.bundled);
         loaded.orders.insert(Arc::from(name), Remembered { record, bundle });
         Ok(())
     })?;
     loaded.adopted = load_adopted(connection, path)?;
     each(connection, path, "SELECT value FROM meta WHERE key = 'salt'", |row| {
-        loaded.identity = identity(&row.get::<_, String>(0)?);
+        loaded.identity = identity(text(row, 0)?);
         Ok(())
     })?;
     Ok(loaded)
@@ -220,33 +222,42 @@ const ADOPTED_SINCE: i64 = 2;
 fn load_adopted(connection: &Connection, path: &Path) -> Result<Vec<Adopted>, StoreError> {
     let mut adopted = Vec::new();
     // A reader may come before the first start of a new program has brought the file up to date.
-    if version(connection, path)? < ADOPTED_SINCE {
+    let version = version(connection, path)?;
+    if version < ADOPTED_SINCE {
         return Ok(adopted);
     }
     each(connection, path, "SELECT name, record, sum FROM adopted", |row| {
-        let (name, text, sum): (String, String, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        check_sum(
-            "adopted",
-            format_args!("the adopted order {name}"),
-            &[name.as_bytes(), text.as_bytes()],
-            sum,
-        )?;
-        adopted.push(state::read_adopted(&name, &text)?);
+        let (name, record, sum) = (text(row, 0)?, text(row, 1)?, row.get(2)?);
+        let what = format_args!("the adopted order {name}");
+        check_sum(version, "adopted", what, &[name.as_bytes(), record.as_bytes()], sum)?;
+        adopted.push(state::read_adopted(name, record)?);
         Ok(())
     })?;
     Ok(adopted)
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Unread {
+pub(super) enum Unread {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
+    #[error("{0}")]
+    Value(#[from] FromSqlError),
     #[error(transparent)]
     Row(#[from] RowError),
 }
 
+impl Unread {
+    pub(super) fn at(self, path: &Path) -> StoreError {
+        match self {
+            Unread::Sqlite(why) => damaged(path, why),
+            Unread::Value(why) => StoreError::damaged(path, why.to_string()),
+            Unread::Row(why) => StoreError::damaged(path, why.to_string()),
+        }
+    }
+}
+
 /// Reads row by row, up to the first that cannot be read.
-fn each(
+pub(super) fn each(
     connection: &Connection,
     path: &Path,
     sql: &str,
@@ -260,26 +271,34 @@ fn each(
         }
         Ok(())
     };
-    all().map_err(|why| match why {
-        Unread::Sqlite(why) => damaged(path, why),
-        Unread::Row(why) => StoreError::damaged(path, why.to_string()),
-    })
+    all().map_err(|why: Unread| why.at(path))
 }
 
-fn check_sum(table: &str, what: fmt::Arguments<'_>, parts: &[&[u8]], sum: i64) -> Result<(), RowError> {
-    if sum == state::sum(table, parts) { Ok(()) } else { Err(RowError::Sum(what.to_string())) }
+/// A text of the row, which stays in SQLite's memory.
+pub(super) fn text<'row>(row: &'row Row<'_>, column: usize) -> Result<&'row str, Unread> {
+    Ok(row.get_ref(column)?.as_str()?)
 }
 
-fn checked(
+pub(super) fn check_sum(
+    version: i64,
+    table: &str,
+    what: fmt::Arguments<'_>,
+    parts: &[&[u8]],
+    sum: i64,
+) -> Result<(), RowError> {
+    if sum == state::sum(version, table, parts) { Ok(()) } else { Err(RowError::Sum(what.to_string())) }
+}
+
+fn checked<'row>(
+    version: i64,
     table: &str,
     what: &str,
-    row: &Row<'_>,
+    row: &'row Row<'_>,
     present: &str,
     offsets: &HashMap<String, i64>,
-) -> Result<(String, String, Origin), Unread> {
-    let (name, boot, text): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let parts = [name.as_bytes(), boot.as_bytes(), text.as_bytes()];
-    check_sum(table, format_args!("the record of {what} {name}"), &parts, row.get(3)?)?;
-    let origin = Origin::of(&boot, present, offsets);
-    Ok((name, text, origin))
+) -> Result<(&'row str, &'row str, Origin), Unread> {
+    let (name, boot, record) = (text(row, 0)?, text(row, 1)?, text(row, 2)?);
+    let parts = [name.as_bytes(), boot.as_bytes(), record.as_bytes()];
+    check_sum(version, table, format_args!("the record of {what} {name}"), &parts, row.get(3)?)?;
+    Ok((name, record, Origin::of(boot, present, offsets)))
 }

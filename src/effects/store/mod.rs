@@ -7,3 +7,4 @@ pub mod load;
 pub mod lock;
 pub mod presence;
 pub mod save;
+mod upgrade;

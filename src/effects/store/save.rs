@@ -17,6 +17,7 @@ use super::file::{
 };
 use super::load::load;
 use super::lock::Lock;
+use super::upgrade::upgrade;
 use crate::effects::files::random_name;
 use crate::effects::install::spare;
 use crate::effects::ownership::user_name;
@@ -25,7 +26,7 @@ use certcollectd_core::engine::loaded::Loaded;
 use certcollectd_core::engine::note::NoteKind;
 use certcollectd_core::engine::note::{Level, Note};
 use certcollectd_core::engine::time::Now;
-use certcollectd_core::state::{self, HISTORY_LIMIT, MIGRATIONS, PUSH_LIMIT, VERSION};
+use certcollectd_core::state::{self, HISTORY_LIMIT, PUSH_LIMIT, VERSION};
 
 /// More boots than this are looked through for those of which nothing is left.
 const BOOTS_KEPT: u32 = 64;
@@ -101,57 +102,96 @@ impl Store {
     }
 
     fn write(&mut self, changes: &Changes) -> Result<(), rusqlite::Error> {
-        let boot = &self.boot;
-        let transaction = self.connection.transaction()?;
-        if let Some(offset) = changes.offset {
-            let sql = "INSERT INTO boots VALUES (?1, ?2) ON CONFLICT (boot) DO UPDATE SET offset_ms = ?2";
-            execute(&transaction, sql, params![boot, offset])?;
-            forget_boots(&transaction, boot)?;
+        let connection = &self.connection;
+        execute(connection, "BEGIN IMMEDIATE", [])?;
+        let written = write(connection, &self.boot, changes);
+        let ended = written.and_then(|()| execute(connection, "COMMIT", []));
+        if ended.is_err() && !connection.is_autocommit() {
+            // The error that matters is the first.
+            let _ = execute(connection, "ROLLBACK", []);
         }
-        for (name, record) in &changes.accounts {
-            let text = state::write(record);
-            let condition = if record.closed.is_some() { "closed" } else { "open" };
-            let sum = state::sum("accounts", &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]);
-            let sql = "REPLACE INTO accounts (name, state, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)";
-            execute(&transaction, sql, params![&**name, condition, boot, text, sum])?;
-        }
-        for (name, record) in &changes.orders {
-            let text = state::write(record);
-            let sum = state::sum("orders", &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]);
-            let sql = "REPLACE INTO orders (name, phase, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)";
-            execute(&transaction, sql, params![&**name, record.phase.as_str(), boot, text, sum])?;
-        }
-        for (name, bundle) in &changes.bundles {
-            let Some(bundle) = bundle else {
-                execute(&transaction, "DELETE FROM bundles WHERE name = ?1", [&**name])?;
-                continue;
-            };
-            let bytes = state::write_bundle(bundle);
-            let sum = state::sum("bundles", &[name.as_bytes(), &bytes]);
-            let sql = "REPLACE INTO bundles (name, certificates, sum) VALUES (?1, ?2, ?3)";
-            execute(&transaction, sql, params![&**name, bytes, sum])?;
-        }
-        for (name, adopted) in &changes.adopted {
-            let Some(adopted) = adopted else {
-                execute(&transaction, "DELETE FROM adopted WHERE name = ?1", [&**name])?;
-                continue;
-            };
-            let text = state::write(adopted);
-            let sum = state::sum("adopted", &[name.as_bytes(), text.as_bytes()]);
-            let sql = "REPLACE INTO adopted (name, record, sum) VALUES (?1, ?2, ?3)";
-            execute(&transaction, sql, params![&**name, text, sum])?;
-        }
-        for name in &changes.forgotten {
-            execute(&transaction, "DELETE FROM bundles WHERE name = ?1", [&**name])?;
-            let subject = format!("order {name}");
-            execute(&transaction, "DELETE FROM history WHERE subject = ?1", [subject])?;
-        }
-        for note in &changes.history {
-            write_history(&transaction, note)?;
-        }
-        transaction.commit()?;
-        Ok(())
+        ended
     }
+}
+
+fn write(connection: &Connection, boot: &str, changes: &Changes) -> Result<(), rusqlite::Error> {
+    if let Some(offset) = changes.offset {
+        let sql = "INSERT INTO boots VALUES (?1, ?2) ON CONFLICT (boot) DO UPDATE SET offset_ms = ?2";
+        execute(connection, sql, params![boot, offset])?;
+        forget_boots(connection, boot)?;
+    }
+    for (name, record) in &changes.accounts {
+        let condition = if record.closed.is_some() { "closed" } else { "open" };
+        put(connection, &ACCOUNTS, name, condition, boot, &state::write(record))?;
+    }
+    for (name, record) in &changes.orders {
+        put(connection, &ORDERS, name, record.phase.as_str(), boot, &state::write(record))?;
+    }
+    for (name, bundle) in &changes.bundles {
+        let Some(bundle) = bundle else {
+            execute(connection, "DELETE FROM bundles WHERE name = ?1", [&**name])?;
+            continue;
+        };
+        let bytes = state::write_bundle(bundle);
+        let sum = state::sum(VERSION, "bundles", &[name.as_bytes(), &bytes]);
+        let sql = "REPLACE INTO bundles (name, certificates, sum) VALUES (?1, ?2, ?3)";
+        execute(connection, sql, params![&**name, bytes, sum])?;
+    }
+    for (name, adopted) in &changes.adopted {
+        let Some(adopted) = adopted else {
+            execute(connection, "DELETE FROM adopted WHERE name = ?1", [&**name])?;
+            continue;
+        };
+        let text = state::write(adopted);
+        let sum = state::sum(VERSION, "adopted", &[name.as_bytes(), text.as_bytes()]);
+        let sql = "REPLACE INTO adopted (name, record, sum) VALUES (?1, ?2, ?3)";
+        execute(connection, sql, params![&**name, text, sum])?;
+    }
+    for name in &changes.forgotten {
+        execute(connection, "DELETE FROM bundles WHERE name = ?1", [&**name])?;
+        let subject = format!("order {name}");
+        execute(connection, "DELETE FROM history WHERE subject = ?1", [subject])?;
+    }
+    for note in &changes.history {
+        write_history(connection, note)?;
+    }
+    Ok(())
+}
+
+/// A table of records, with the statements that write one.
+pub(super) struct Records {
+    pub(super) table: &'static str,
+    change: &'static str,
+    insert: &'static str,
+}
+
+pub(super) const ACCOUNTS: Records = Records {
+    table: "accounts",
+    change: "UPDATE accounts SET state = ?2, boot = ?3, record = ?4, sum = ?5 WHERE name = ?1",
+    insert: "INSERT INTO accounts (name, state, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
+};
+
+pub(super) const ORDERS: Records = Records {
+    table: "orders",
+    change: "UPDATE orders SET phase = ?2, boot = ?3, record = ?4, sum = ?5 WHERE name = ?1",
+    insert: "INSERT INTO orders (name, phase, boot, record, sum) VALUES (?1, ?2, ?3, ?4, ?5)",
+};
+
+/// Changes a row in its place, or adds it. A replacement would take it out of its tree first.
+pub(super) fn put(
+    connection: &Connection,
+    records: &Records,
+    name: &str,
+    condition: &str,
+    boot: &str,
+    text: &str,
+) -> Result<(), rusqlite::Error> {
+    let sum = state::sum(VERSION, records.table, &[name.as_bytes(), boot.as_bytes(), text.as_bytes()]);
+    let values = params![name, condition, boot, text, sum];
+    if connection.prepare_cached(records.change)?.execute(values)? == 0 {
+        execute(connection, records.insert, values)?;
+    }
+    Ok(())
 }
 
 /// The state file, checked and ready to be written, with its path and its salt.
@@ -176,7 +216,10 @@ fn connect(dir: &Path) -> Result<(Connection, PathBuf, Vec<u8>), StoreError> {
         return Err(no_version(&path, version));
     }
     check_pages(&connection, &path)?;
-    prepare(&mut connection, dir, version).map_err(|why| damaged(&path, why))?;
+    prepare(&connection, dir).map_err(|why| damaged(&path, why))?;
+    if version < VERSION {
+        upgrade(&mut connection, &path, version)?;
+    }
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(|why| failed("sync", dir, why))?;
     let salt = salt(&connection).map_err(|why| damaged(&path, why))?;
     leave_log(&connection, false);
@@ -261,21 +304,17 @@ pub(super) fn real(dir: &Path) -> Result<PathBuf, StoreError> {
     std::fs::canonicalize(dir).map_err(|why| failed("use", dir, why))
 }
 
-fn prepare(connection: &mut Connection, dir: &Path, version: i64) -> Result<(), rusqlite::Error> {
+/// Settings of a new file, and of each use of one.
+fn prepare(connection: &Connection, dir: &Path) -> Result<(), rusqlite::Error> {
     let mode = if is_on(dir, &NETWORK) { "TRUNCATE" } else { "WAL" };
+    // The least that there is: a save writes whole pages, and a record that waits fills about half of one. A file
+    // that has pages already keeps theirs.
+    connection.execute_batch("PRAGMA page_size = 512")?;
     connection.query_row(&format!("PRAGMA journal_mode = {mode}"), [], |_| Ok(()))?;
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304; PRAGMA cache_size = -2000;",
     )?;
     connection.set_prepared_statement_cache_capacity(32);
-    if version < VERSION {
-        let transaction = connection.transaction()?;
-        for step in &MIGRATIONS[usize::try_from(version).unwrap_or(0)..] {
-            transaction.execute_batch(step)?;
-        }
-        transaction.pragma_update(None, "user_version", VERSION)?;
-        transaction.commit()?;
-    }
     Ok(())
 }
 
