@@ -3,6 +3,7 @@
 use certcollectd_core::engine::command::Command;
 use certcollectd_core::engine::event::{Effect, Event};
 
+use super::effects;
 use crate::world::{self, HOUR, Say, World};
 
 /// The first login is refused, and that cannot be saved.
@@ -60,4 +61,55 @@ fn nothing_is_reported_as_done_that_is_not_on_record() {
     world.pass(HOUR);
     let token = world.command(Command::ResumeAccount("main".into()));
     assert!(world.reply(token).ok, "{}", world.reply(token).text);
+}
+
+fn many() -> Vec<String> {
+    (0..600).map(|at| format!("o{at}")).collect()
+}
+
+/// Started with [`many`] new orders: how many rows the first save has, and whether the order that is called about is
+/// among them.
+fn started() -> (World, usize, bool) {
+    let names = many();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = World::new(world::config(&names));
+    let list = effects(&mut world, Event::Started);
+    let [Effect::Save(changes), .., Effect::Call(_)] = &list[..] else { panic!("{list:?}") };
+    let asked = changes.orders.iter().filter(|(_, record)| record.polls == 1).count();
+    world.save(changes);
+    (world, changes.orders.len(), asked == 1)
+}
+
+/// With very many orders the first call does not wait until all of them are on record.
+#[test]
+fn new_orders_are_on_record_a_few_at_a_time() {
+    let (mut world, rows, asked) = started();
+    assert!((256..=257).contains(&rows) && asked, "{rows}");
+    world.pass(std::time::Duration::from_secs(5));
+    assert_eq!(world.rows.orders.len(), 600);
+}
+
+#[test]
+fn a_stop_puts_all_orders_on_record() {
+    let (mut world, _, _) = started();
+    world.handle(Event::Stopping);
+    assert_eq!(world.rows.orders.len(), 600);
+}
+
+/// The row under its old name can be forgotten at any time.
+#[test]
+fn what_an_order_has_from_its_old_name_is_on_record_at_once() {
+    let mut world = World::new(world::config(&["old"]));
+    world.pass(HOUR);
+    let names = many();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut config = world::config(&names);
+    let last = config.orders.last_mut().unwrap();
+    let mut renamed = last.clone();
+    renamed.handle = world.engine.config().orders[0].handle.clone();
+    *last = renamed;
+    let list = effects(&mut world, Event::Configured { config: config.into() });
+    let Effect::Save(changes) = &list[0] else { panic!("{list:?}") };
+    let (_, record) = changes.orders.iter().find(|(name, _)| **name == *"o599").expect("its row");
+    assert!(record.polled.is_some());
 }

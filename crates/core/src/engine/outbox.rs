@@ -22,6 +22,9 @@ const PATIENCE: u32 = 3;
 /// Between two tries to save what would be forgotten with the end of the process.
 const LAST_TRIES: Duration = Duration::from_secs(1);
 
+/// Maximum number of rows that a save takes along for nobody's sake.
+const ALONG: usize = 256;
+
 /// Maximum number of history lines kept while the state cannot be saved.
 const MAX_UNSAVED: usize = 1000;
 
@@ -29,6 +32,9 @@ const MAX_UNSAVED: usize = 1000;
 #[derive(Debug, Default)]
 pub(crate) struct Unsaved {
     pub(crate) orders: BTreeSet<OrderId>,
+    /// Orders whose rows a start would work out again as they are. With very many, the first call does not wait for
+    /// them; readers of the state do.
+    pub(crate) derived: BTreeSet<OrderId>,
     /// By index into the gates.
     pub(crate) accounts: BTreeSet<usize>,
     pub(crate) bundles: BTreeSet<OrderId>,
@@ -191,10 +197,17 @@ impl Outbox {
     }
 
     /// The rows to be saved are taken; the history with them.
-    pub(crate) fn take(&mut self) -> (Unsaved, Vec<Note>) {
+    pub(crate) fn take(&mut self, stopping: bool, now: Now) -> (Unsaved, Vec<Note>) {
         self.flush_at = None;
         let mut unsaved = std::mem::take(&mut self.unsaved);
         let history = std::mem::take(&mut unsaved.history);
+        let mut derived = std::mem::take(&mut unsaved.derived);
+        derived.retain(|id| !unsaved.orders.contains(id));
+        if let Some(rest) = derived.iter().nth(ALONG).copied().filter(|_| !stopping) {
+            self.unsaved.derived = derived.split_off(&rest);
+            self.flush_soon(now);
+        }
+        unsaved.orders.extend(derived);
         (unsaved, history)
     }
 

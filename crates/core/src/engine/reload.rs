@@ -128,9 +128,15 @@ impl Engine {
         }
         let due = self.order(id).due_after_poll();
         let record = &mut self.orders.state_mut(id).record;
-        if record.due != due || fresh || another {
-            record.due = due;
+        let changed = record.due != due;
+        record.due = due;
+        // What it has from another name's row is lost with that row.
+        let inherits =
+            fresh && (record.polled.is_some() || record.pushed.is_some() || !record.tokens.is_empty());
+        if another || inherits {
             self.order(id).touch();
+        } else if changed || fresh {
+            self.order(id).touch_derived();
         }
     }
 
@@ -297,7 +303,8 @@ impl Engine {
         }
         self.orders.archive.insert(name.clone(), remembered);
         self.orders.names.remove(&name);
-        if self.outbox.unsaved.orders.remove(&id) {
+        let derived = self.outbox.unsaved.derived.remove(&id);
+        if self.outbox.unsaved.orders.remove(&id) || derived {
             self.outbox.unsaved.archived.insert(name);
         }
         self.outbox.unsaved.bundles.remove(&id);

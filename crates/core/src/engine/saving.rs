@@ -38,7 +38,7 @@ impl Engine {
     }
 
     fn take_changes(&mut self) -> Changes {
-        let (unsaved, history) = self.outbox.take();
+        let (unsaved, history) = self.outbox.take(self.stopping, self.now);
         let row = |id: OrderId| (self.orders.name_of(id), self.orders.state(id).record.clone());
         let archived = unsaved.archived.into_iter().filter_map(|name| {
             let record = self.orders.archive.get(&name)?.record.clone();

@@ -59,6 +59,12 @@ impl<'a> Order<'a> {
         self.outbox.flush_soon(self.now);
     }
 
+    /// Marks the record as changed in a way that a start arrives at again.
+    pub(crate) fn touch_derived(&mut self) {
+        self.outbox.unsaved.derived.insert(self.id);
+        self.outbox.flush_soon(self.now);
+    }
+
     /// Logged and remembered.
     pub(crate) fn note(&mut self, level: Level, kind: NoteKind, text: String) {
         let note = self.compose(level, kind, text);
