@@ -27,15 +27,30 @@ impl Engine {
     /// Adds every configured order that is not there yet.
     pub(crate) fn add_orders(&mut self) {
         let config = self.config.clone();
-        let (last_asked, threats) = (self.orders.last_asked(), self.orders.threats());
-        let used = self.orders.used_tokens();
+        let (last_asked, threats, used) = if self.knows_all(&config) {
+            Default::default()
+        } else {
+            (self.orders.last_asked(), self.orders.threats(), self.orders.used_tokens())
+        };
         for (entry, order) in config.orders.iter().enumerate() {
             if self.orders.find(&order.name).is_none() {
                 self.add_order(entry, order, (&last_asked, &threats, &used));
             }
         }
+        // As large as the whole state at a start.
+        self.orders.archive.shrink_to_fit();
         self.accounts().count_lost_calls();
         self.accounts().leave_old_ways();
+    }
+
+    /// Whether each order is here, or was remembered under its name and number.
+    fn knows_all(&self, config: &Config) -> bool {
+        config.orders.iter().all(|order| {
+            self.orders.find(&order.name).is_some()
+                || self.orders.archive.get(&order.name).is_some_and(|known| {
+                    known.record.account == order.account && *known.record.handle == *order.handle.identity()
+                })
+        })
     }
 
     fn add_order(
