@@ -10,9 +10,30 @@ use crate::gates;
 /// Measures certcollectd, beside what one would use in its place.
 #[derive(Debug, Parser)]
 #[command(name = "certcollectd-bench")]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// Rows to measure; without names, all
+    pub rows: Vec<String>,
+    /// Names all rows
+    #[arg(long)]
+    pub list: bool,
+    /// Fewer rounds and orders: minutes, and wider spreads
+    #[arg(long)]
+    pub short: bool,
+    /// The program to measure; without it, one is built by `cargo build --release --no-default-features`
+    #[arg(long)]
+    pub program: Option<PathBuf>,
+    /// A document whose table is renewed; the picture goes beside it, as .svg
+    #[arg(long)]
+    pub write: Option<PathBuf>,
+    /// Where state and certificates on disk go
+    #[arg(long, default_value = "target/bench")]
+    pub disk: PathBuf,
+    /// A folder on a tmpfs
+    #[arg(long, default_value = "/dev/shm")]
+    pub memory: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -21,6 +42,9 @@ pub enum Command {
     Mock(Mock),
     /// Writes a configuration for N orders and prints its path.
     Config(Config),
+    /// One of what the daemon is measured beside; prints its figures
+    #[command(subcommand)]
+    Reference(Reference),
     /// Holds counts that noise cannot move against their stored numbers
     Gates(gates::Arguments),
     /// Runs a program as on a kernel that does not tell the auxiliary vector, for valgrind
@@ -28,6 +52,46 @@ pub enum Command {
     WithoutAuxv {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Reference {
+    /// A loop of rustls on a blocking socket
+    Raw {
+        #[arg(long)]
+        mock: PathBuf,
+        #[arg(long)]
+        polls: u64,
+        #[arg(long, default_value_t = 100)]
+        orders: u64,
+        /// A file to which a line is appended and synced for each poll
+        #[arg(long)]
+        record: Option<PathBuf>,
+    },
+    /// A loop of reqwest
+    Reqwest {
+        #[arg(long)]
+        mock: PathBuf,
+        #[arg(long)]
+        polls: u64,
+        #[arg(long, default_value_t = 100)]
+        orders: u64,
+    },
+    /// Polls, verifies, writes four files, runs a hook
+    Cycle {
+        #[arg(long)]
+        mock: PathBuf,
+        #[arg(long)]
+        folder: PathBuf,
+        #[arg(long)]
+        orders: u64,
+        /// Time between two calls
+        #[arg(long, default_value = "0s", value_parser = humantime::parse_duration)]
+        gap: Duration,
+        /// One hook at the end
+        #[arg(long)]
+        one_hook: bool,
     },
 }
 

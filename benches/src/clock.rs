@@ -26,3 +26,9 @@ pub fn now() -> Moment {
     let now = clock_gettime(ClockId::Monotonic);
     Moment(now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64)
 }
+
+/// Time that this process has spent on the CPU.
+pub fn own_cpu() -> Duration {
+    let cpu = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(cpu.tv_sec.cast_unsigned(), cpu.tv_nsec as u32)
+}

@@ -1,7 +1,9 @@
 //! A place for one daemon: its configuration, its state, what it installs.
 
 use std::fmt::Write as _;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::mock::{Files, domain};
@@ -64,7 +66,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// Writes a configuration below `folder`.
+    /// Writes a configuration below `folder`, or another one in its place.
     pub fn write(folder: &Path, mock: &Files, plan: &Plan) -> io::Result<Site> {
         let folder = std::path::absolute(folder)?;
         let site = Site {
@@ -78,6 +80,7 @@ impl Site {
         }
         let password = folder.join("etc/password");
         std::fs::write(&password, PASSWORD)?;
+        std::fs::set_permissions(&password, Permissions::from_mode(0o600))?;
         std::fs::write(&site.config, text(&site, mock, plan, &password)?)?;
         Ok(site)
     }

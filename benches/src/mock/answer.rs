@@ -45,7 +45,7 @@ pub(super) fn pending(endpoint: Endpoint, order: u64) -> String {
 }
 
 /// Issued, each certificate on its own, in the URL-encoded form.
-pub(super) fn issued(authority: &Authority, order: u64) -> String {
+pub fn issued(authority: &Authority, order: u64) -> String {
     let mut form = Serializer::new(String::new());
     form.append_pair("errorCode", "2");
     form.append_pair("orderNumber", &order.to_string());

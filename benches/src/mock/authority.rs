@@ -78,7 +78,7 @@ fn keys<const N: usize>() -> Result<[KeyPair; N], Error> {
 }
 
 /// A certificate as PEM.
-pub(super) fn pem(der: &[u8]) -> String {
+pub fn pem(der: &[u8]) -> String {
     use base64::Engine as _;
     let text = base64::engine::general_purpose::STANDARD.encode(der);
     let lines: Vec<&str> =

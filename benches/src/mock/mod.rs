@@ -7,14 +7,17 @@ mod control;
 mod count;
 mod serve;
 
+use std::fs::Permissions;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
-pub use authority::{Authority, domain};
+pub use answer::issued;
+pub use authority::{Authority, domain, pem};
 pub use count::{Counts, Totals};
 
 /// How the mock behaves; the control port changes it while it runs.
@@ -117,7 +120,8 @@ impl Mock {
         std::fs::write(files.control(), format!("http://{}\n", self.control))?;
         std::fs::write(files.ca(), authority.api_root_pem())?;
         std::fs::write(files.roots(), authority.root_pem())?;
-        std::fs::write(files.key(), authority.order_key_pem())
+        std::fs::write(files.key(), authority.order_key_pem())?;
+        std::fs::set_permissions(files.key(), Permissions::from_mode(0o600))
     }
 
     pub fn base_url(&self) -> String {

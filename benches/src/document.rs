@@ -1,0 +1,38 @@
+//! A table in a document, between two markers, and the picture beside it.
+
+use std::io;
+use std::path::Path;
+
+use crate::figure::{Figure, markdown};
+
+const BEGIN: &str = "<!-- measured: begin -->\n";
+const END: &str = "<!-- measured: end -->";
+
+/// Puts the table in place of what stands between the markers.
+pub fn write(path: &Path, rows: &[(&str, Vec<Figure>)], conditions: &str) -> io::Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    let missing = || io::Error::other(format!("{} lacks the markers {BEGIN:?} and {END:?}", path.display()));
+    let (head, rest) = text.split_once(BEGIN).ok_or_else(missing)?;
+    let (_, tail) = rest.split_once(END).ok_or_else(missing)?;
+    let table = markdown(rows);
+    std::fs::write(path, format!("{head}{BEGIN}\n{conditions}\n\n{table}\n{END}{tail}"))
+}
+
+/// What was measured, and on what.
+pub fn conditions(is_release: bool, short: bool) -> String {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let info = read("/proc/cpuinfo");
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("", |rest| rest.trim_matches([' ', ':', '\t']));
+    let cores = info.matches("processor\t").count();
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let load = read("/proc/loadavg");
+    let load = load.split(' ').next().unwrap_or_default();
+    let program = if is_release { "the release build" } else { "another build (`--program`)" };
+    let rounds = if short { "`--short`" } else { "all rounds" };
+    let kernel = kernel.trim();
+    // Within 100 columns.
+    format!("{model}, {cores} cores,\nLinux {kernel}, load average {load} at the end; {program}, {rounds}.")
+}

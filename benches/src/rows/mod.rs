@@ -1,0 +1,59 @@
+//! The rows of the table, a file each.
+
+mod burst;
+mod drain;
+mod growth;
+mod idle;
+mod install;
+mod install_counts;
+mod poll_counts;
+mod poll_cpu;
+mod poll_slow;
+mod room;
+mod size;
+mod start;
+mod verdict;
+
+use std::io;
+
+use crate::bench::Bench;
+use crate::figure::Figure;
+
+#[derive(Clone, Copy)]
+pub struct Row {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub run: fn(&Bench) -> io::Result<Vec<Figure>>,
+}
+
+pub const ROWS: [Row; 13] = [
+    Row {
+        name: "poll-counts",
+        about: "instructions, system calls, syncs, bytes of a poll",
+        run: poll_counts::run,
+    },
+    Row {
+        name: "poll-cpu",
+        about: "CPU of a poll, beside reqwest and a raw loop with a record",
+        run: poll_cpu::run,
+    },
+    Row {
+        name: "poll-slow",
+        about: "CPU of a poll answered in 100 ms, beside bash and Python",
+        run: poll_slow::run,
+    },
+    Row {
+        name: "install",
+        about: "from the first \"2\" to the hook's end, beside a bare cycle",
+        run: install::run,
+    },
+    Row { name: "install-counts", about: "syncs from the \"2\" to the hook's end", run: install_counts::run },
+    Row { name: "verdict", about: "an answer decoded and judged", run: verdict::run },
+    Row { name: "growth", about: "memory and CPU of a poll by the number of orders", run: growth::run },
+    Row { name: "start", about: "from the start to the first poll; status, check", run: start::run },
+    Row { name: "idle", about: "wake-ups while nothing is due", run: idle::run },
+    Row { name: "drain", about: "100,000 due orders, each asked once", run: drain::run },
+    Row { name: "burst", about: "1,000 orders issued at once", run: burst::run },
+    Row { name: "size", about: "the program without the sandbox", run: size::run },
+    Row { name: "room", about: "how many orders one account can hold", run: room::run },
+];

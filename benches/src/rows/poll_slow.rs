@@ -1,0 +1,67 @@
+//! CPU of a poll whose answer takes 100 ms: caches are cold then, and each poll sleeps.
+
+use std::io::{self, Write as _};
+use std::process::Command;
+use std::time::Duration;
+
+use crate::bench::{Bench, Place, has, numbers};
+use crate::figure::Figure;
+use crate::mock::{Manner, Mock};
+use crate::site::{FIRST, Plan};
+
+const LOOP: &str = include_str!("../reference/loop.sh");
+const REQUESTS: &str = include_str!("../reference/requests.py");
+
+pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
+    let mock = bench.mock(Manner { delay: Duration::from_millis(100), ..Manner::default() })?;
+    let tools = bench.folder(Place::Memory)?;
+    for (name, text) in [("loop.sh", LOOP), ("requests_loop.py", REQUESTS)] {
+        std::fs::File::create(tools.join(name))?.write_all(text.as_bytes())?;
+    }
+    let polls = bench.many(60, 15).to_string();
+    let first = FIRST.to_string();
+    let python =
+        Command::new("python3").args(["-c", "import requests"]).output().is_ok_and(|it| it.status.success());
+    let (mut bash, mut requests, mut reqwest) = (vec![], vec![], vec![]);
+    for _ in 0..bench.rounds().min(3) {
+        let daemon = slow_daemon(bench, &mock)?;
+        reqwest.push(daemon / bench.reference(&mock, &["reqwest", "--polls", &polls])?[0]);
+        let (base_url, files) = (mock.base_url(), &mock.files);
+        if has("curl") && has("openssl") {
+            let mut script = Command::new("bash");
+            script
+                .arg(tools.join("loop.sh"))
+                .args([&base_url])
+                .arg(files.ca())
+                .arg(files.roots())
+                .arg(&tools);
+            bash.push(numbers(script.args([&first, "100", &polls]))?[0] / daemon);
+        }
+        if python {
+            let mut script = Command::new("python3");
+            script.arg(tools.join("requests_loop.py")).arg(&base_url).arg(files.ca());
+            requests.push(numbers(script.args([&first, "100", &polls]))?[0] / daemon);
+        }
+    }
+    let missing = |values: Vec<f64>, what: &str, tool: &str| match values.is_empty() {
+        true => Figure::skipped(what, format!("{tool} is not installed")),
+        false => Figure::new(what, None, "x", values),
+    };
+    Ok(vec![
+        missing(bash, "bash + curl: so many times the daemon's CPU", "curl or openssl").at_least(40.0),
+        missing(requests, "Python requests: so many times the daemon's CPU", "requests"),
+        Figure::new("the daemon's CPU, to a bare reqwest loop", None, "x", reqwest),
+    ])
+}
+
+fn slow_daemon(bench: &Bench, mock: &Mock) -> io::Result<f64> {
+    let site = bench.site(Place::Disk, mock, &Plan::waiting(100))?;
+    let daemon = bench.polling(&site, mock, 3)?;
+    let (cpu, polls) = (daemon.cpu()?, mock.totals().polls);
+    // Ticks of 10 ms: some hundred polls are needed.
+    std::thread::sleep(Duration::from_secs(bench.many(20, 5)));
+    let (cpu, polls) = (daemon.cpu()? - cpu, mock.totals().polls - polls);
+    daemon.stop()?;
+    // Never less than half a tick: nothing was seen then.
+    Ok(cpu.as_secs_f64().max(0.005) / polls.max(1) as f64)
+}

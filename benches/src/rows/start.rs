@@ -1,0 +1,77 @@
+//! From the start of the program to its first poll, and how long commands take.
+
+use std::io;
+use std::process::{Command, Stdio};
+
+use crate::bench::{Bench, LONG, Place};
+use crate::clock;
+use crate::daemon::wait;
+use crate::figure::Figure;
+use crate::mock::{Manner, Mock};
+use crate::site::{Plan, Site};
+
+pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
+    let mock = bench.mock(Manner::default())?;
+    let (mut few, mut check, mut status) = (vec![], vec![], vec![]);
+    for _ in 0..2 * bench.rounds() {
+        let site = bench.site(Place::Disk, &mock, &Plan::idle(10))?;
+        mock.reset();
+        let daemon = bench.daemon(&site)?;
+        wait(LONG, "the first poll", || Ok(mock.totals().polls > 0))?;
+        let first = mock.counts(|counts| counts.first_poll).unwrap_or_default();
+        few.push(first.since(daemon.started).as_secs_f64() * 1e3);
+        check.push(command(bench, "check", &site)?);
+        status.push(command(bench, "status", &site)?);
+        daemon.stop()?;
+    }
+    let many = bench.many(100_000, 10_000);
+    let (mut fresh, mut known) = (vec![], vec![]);
+    for _ in 0..bench.rounds().min(3) {
+        let [first, second] = twice(bench, &mock, many)?;
+        fresh.push(first);
+        known.push(second);
+    }
+    let goal = |goal: f64| (many == 100_000).then_some(goal);
+    Ok(vec![
+        Figure::new("start to first poll, 10 orders", 15.0, "ms", few),
+        Figure::new(format!("start to first poll, {many} orders, fresh"), goal(0.3), "CPU-s", fresh),
+        Figure::new("the same, with its state and a new interval", goal(0.45), "CPU-s", known),
+        Figure::new("check, 10 orders", 10.0, "ms", check),
+        Figure::new("status, 10 orders", 10.0, "ms", status),
+    ])
+}
+
+/// Milliseconds of a command.
+fn command(bench: &Bench, name: &str, site: &Site) -> io::Result<f64> {
+    let begin = clock::now();
+    let mut command = Command::new(&bench.program);
+    command
+        .args([name, "--config"])
+        .arg(&site.config)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let status = command.status()?;
+    let took = clock::now().since(begin).as_secs_f64() * 1e3;
+    // 1 is a finding: warnings are no concern here.
+    if status.code().is_some_and(|code| code <= 1) {
+        Ok(took)
+    } else {
+        Err(io::Error::other(format!("{name}: {status}")))
+    }
+}
+
+/// CPU seconds until the first poll: of a first start, and of one with its state and another interval.
+fn twice(bench: &Bench, mock: &Mock, orders: u64) -> io::Result<[f64; 2]> {
+    let folder = bench.folder(Place::Memory)?;
+    let start = |plan: &Plan| {
+        let site = Site::write(&folder, &mock.files, plan)?;
+        mock.reset();
+        let daemon = bench.daemon(&site)?;
+        wait(LONG, "the first poll", || Ok(mock.totals().polls > 0))?;
+        let cpu = daemon.cpu()?.as_secs_f64();
+        daemon.stop()?;
+        Ok::<_, io::Error>(cpu)
+    };
+    Ok([start(&Plan::idle(orders))?, start(&Plan { call_gap: "10s".into(), ..Plan::waiting(orders) })?])
+}
