@@ -39,7 +39,7 @@ use certcollectd_core::engine::order::record::{Announced, Debt, Generation, Orde
 use certcollectd_core::engine::time::{Now, Time, day, in_words, rfc3339};
 use certcollectd_core::engine::vitals::Vitals;
 
-pub use absent::Absent;
+pub use absent::{Absent, told_absent};
 pub use brief::{Brief, Pressing};
 pub use explain::{Explanation, HistoryEntry};
 pub use exposition::Exposition;

@@ -16,7 +16,7 @@ use crate::daemon::{Daemon, Goal, Onlooker};
 use crate::effects::store::save::Store;
 use crate::sources::files::LoadedConfig;
 use crate::sources::{INBOX, clock, control, http, push, watch};
-use crate::status::Status;
+use crate::status::told_absent;
 use crate::telemetry;
 use certcollectd_core::config::count;
 
@@ -43,7 +43,7 @@ async fn serve(path: &Path, found: LoadedConfig, store: Store) -> Result<(), Exi
     if let Err(error) = watch::start(path, found, sender.clone()) {
         tracing::warn!("the configuration is not watched, so reload after each change: {error}");
     }
-    if let Some(line) = Status::new(engine.config(), &engine.records(), clock::now()).told_absent() {
+    if let Some(line) = told_absent(engine.config(), &engine.unconfigured(), clock::now()) {
         tracing::warn!("{line}");
     }
     let summary = engine.summary();

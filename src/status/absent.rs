@@ -34,6 +34,9 @@ impl Absent {
 
 /// Sorted by name. An order whose number is configured under another name is not absent.
 pub(super) fn absent(config: &Config, loaded: &Loaded, now: Now) -> Vec<Absent> {
+    if loaded.orders.is_empty() {
+        return Vec::new();
+    }
     let names: HashSet<&str> = config.orders.iter().map(|order| &*order.name).collect();
     let numbers: HashSet<(&str, String)> =
         config.orders.iter().map(|order| (&*order.account, order.handle.identity())).collect();
@@ -58,15 +61,24 @@ pub(super) fn absent(config: &Config, loaded: &Loaded, now: Now) -> Vec<Absent> 
 impl Status {
     /// One sentence about the orders that are installed but no longer configured, if there are any.
     pub fn told_absent(&self) -> Option<String> {
-        let first = self.absent.first()?;
-        let named: Vec<String> = self.absent.iter().map(Absent::describe).collect();
-        let named = listed(named.iter().map(String::as_str));
-        let (are, them) = if self.absent.len() == 1 { ("is", "it") } else { ("are", "them") };
-        Some(format!(
-            "{} {are} installed but no longer configured, and so unguarded: {named}; put {them} back into the \
-             configuration, or run `certcollectd forget {}`",
-            count(self.absent.len(), "order"),
-            first.name
-        ))
+        told(&self.absent)
     }
+}
+
+/// As [`Status::told_absent`], of the records of orders that are not configured.
+pub fn told_absent(config: &Config, unconfigured: &Loaded, now: Now) -> Option<String> {
+    told(&absent(config, unconfigured, now))
+}
+
+fn told(absent: &[Absent]) -> Option<String> {
+    let first = absent.first()?;
+    let named: Vec<String> = absent.iter().map(Absent::describe).collect();
+    let named = listed(named.iter().map(String::as_str));
+    let (are, them) = if absent.len() == 1 { ("is", "it") } else { ("are", "them") };
+    Some(format!(
+        "{} {are} installed but no longer configured, and so unguarded: {named}; put {them} back into the \
+         configuration, or run `certcollectd forget {}`",
+        count(absent.len(), "order"),
+        first.name
+    ))
 }

@@ -272,6 +272,14 @@ impl Engine {
         }
     }
 
+    /// The records of orders that are not configured, without bundles.
+    pub fn unconfigured(&self) -> Loaded {
+        let records = self.orders.archive.iter();
+        let records = records
+            .map(|(name, known)| (name.clone(), Remembered { record: known.record.clone(), bundle: None }));
+        Loaded { orders: records.collect(), ..Loaded::default() }
+    }
+
     /// The configuration on disk was changed and is invalid.
     pub fn is_misconfigured(&self) -> bool {
         self.notices.misconfigured
