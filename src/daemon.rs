@@ -5,12 +5,14 @@
 //! undone.
 
 use std::collections::HashMap;
+use std::panic::resume_unwind;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::spawn_local;
 use tokio::time::sleep;
 
 use crate::effects::Effects;
@@ -124,11 +126,17 @@ impl Daemon {
         }
     }
 
-    /// Runs the loop until the goal is reached.
-    pub async fn run(mut self, goal: Goal) -> Outcome {
+    /// Runs the loop until the goal is reached, as a task: each wake-up of what the runtime itself blocks on goes
+    /// through the kernel.
+    pub async fn run(self, goal: Goal) -> Outcome {
+        let ended = spawn_local(self.go_round(goal)).await;
+        ended.unwrap_or_else(|error| resume_unwind(error.into_panic()))
+    }
+
+    async fn go_round(mut self, goal: Goal) -> Outcome {
         let start = clock::now();
         keys::tell_of_unreadable(self.engine.config().clone());
-        let answers = tokio::task::spawn_local(self.store.answer());
+        let answers = spawn_local(self.store.answer());
         self.handle(Event::Started);
         let (sender, mut answer) = oneshot::channel();
         if let Goal::Answered(command) = &goal {
@@ -273,7 +281,7 @@ impl Daemon {
             return;
         }
         let turn = self.rereading.clone();
-        tokio::task::spawn_local(async move {
+        spawn_local(async move {
             let _turn = turn.acquire().await;
             let message = crate::sources::watch::reread(path).await;
             let _ = inbox.send(message).await;
