@@ -104,7 +104,7 @@ pub trait Onlooker: std::fmt::Debug {
 
 impl Daemon {
     pub fn new(engine: Engine, store: Store, inbox: mpsc::Receiver<Message>) -> Daemon {
-        let effects = Effects::new(engine.config().clone(), store.salt());
+        let effects = Effects::new(engine.config().clone(), store.salt(), || clock::now().time);
         Daemon {
             engine,
             store,

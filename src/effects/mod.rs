@@ -35,14 +35,19 @@ use certcollectd_core::config::Config;
 use certcollectd_core::engine::event::{Effect, Event};
 use certcollectd_core::engine::hooks::run::HookResult;
 use certcollectd_core::engine::id::{OrderId, RunId};
+use certcollectd_core::engine::time::Time;
 
 /// Maximum number of disk operations in parallel. What else may hang has threads of its own: name
 /// lookups, credentials, the configuration, the start of hooks.
 const DISK_AT_ONCE: usize = 8;
 
+/// Reads the time since boot.
+pub type Clock = fn() -> Time;
+
 /// The effects under way.
 #[derive(Debug)]
 pub struct Effects {
+    clock: Clock,
     config: Arc<Config>,
     salt: Arc<[u8]>,
     callers: call::Callers,
@@ -70,8 +75,9 @@ enum Kind {
 }
 
 impl Effects {
-    pub fn new(config: Arc<Config>, salt: &[u8]) -> Effects {
+    pub fn new(config: Arc<Config>, salt: &[u8], clock: Clock) -> Effects {
         Effects {
+            clock,
             config,
             salt: salt.into(),
             callers: call::Callers::default(),
@@ -180,7 +186,7 @@ impl Effects {
     fn call(&mut self, call: certcollectd_core::engine::account::call::Call) {
         let account = call.account;
         let known = self.config.account(&account).cloned();
-        let prepared = known.map(|known| self.callers.prepare(&known, &self.config.calls));
+        let prepared = known.map(|known| self.callers.prepare(&known, &self.config.calls, self.clock));
         let salt = self.salt.clone();
         self.spawn(Kind::Call(account.clone()), async move {
             let (outcome, credential) = match prepared {
@@ -245,7 +251,7 @@ mod tests {
         let text =
             "[[account]]\nname = \"main\"\nlogin_name = \"x\"\npassword = { env = \"X\" }\n".to_owned();
         let (config, _) = read(&[Source { path: "/c.toml".into(), text }]).expect("it is sound");
-        Effects::new(Arc::new(config), b"salt")
+        Effects::new(Arc::new(config), b"salt", || Time(0))
     }
 
     /// Runs on as many threads as there is work on the disk at once, and one more.

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::transport;
 use crate::effects::access::{self, Wish};
+use crate::effects::Clock;
 use crate::effects::blocking;
 use crate::effects::files::read_file;
 use certcollectd_core::api::Failure;
@@ -48,6 +49,7 @@ pub struct Prepared {
     pub(super) account: Arc<Account>,
     pub(super) calls: Calls,
     pub(super) permit: Arc<Semaphore>,
+    pub(super) clock: Clock,
 }
 
 impl Callers {
@@ -68,10 +70,10 @@ impl Callers {
     }
 
     /// Looks up what a call on this account needs; what needs files is read when it is made.
-    pub fn prepare(&mut self, account: &Arc<Account>, calls: &Calls) -> Prepared {
+    pub fn prepare(&mut self, account: &Arc<Account>, calls: &Calls, clock: Clock) -> Prepared {
         let client = self.clients.entry(account.name.clone()).or_default().clone();
         let permit = self.permit(&account.name);
-        Prepared { client, account: account.clone(), calls: *calls, permit }
+        Prepared { client, account: account.clone(), calls: *calls, permit, clock }
     }
 
     /// The permit for reading a file of this account.

@@ -120,7 +120,7 @@ impl Prepared {
         let mut arrived = Arrived::default();
         let route = Route::new(&self.account, self.calls.connect_timeout);
         let call = post(&client, &url, body, password, &mut arrived, &route);
-        let limit = Limit::new(self.calls.request_timeout);
+        let limit = Limit::new(self.calls.request_timeout, self.clock);
         let answer = match limit.hold(call).await {
             Some(Ok(late)) if limit.is_out() => {
                 // A whole answer that came after the end counts as little as half of one.
