@@ -13,9 +13,10 @@ use reqwest::{Certificate, Client, Proxy, redirect, retry};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::near::Near;
 use super::transport;
-use crate::effects::access::{self, Wish};
 use crate::effects::Clock;
+use crate::effects::access::{self, Wish};
 use crate::effects::blocking;
 use crate::effects::files::read_file;
 use certcollectd_core::api::Failure;
@@ -29,7 +30,16 @@ const IDLE: Duration = Duration::from_secs(90);
 #[derive(Debug, Default)]
 pub struct Callers {
     clients: HashMap<Arc<str>, Kept>,
-    permits: HashMap<Arc<str>, Arc<Semaphore>>,
+    files: HashMap<Arc<str>, Files>,
+}
+
+/// How an account's files are read.
+#[derive(Debug, Clone)]
+pub(super) struct Files {
+    /// One reader at a time.
+    pub(super) permit: Arc<Semaphore>,
+    pub(super) password: Near,
+    pub(super) proxy_password: Near,
 }
 
 /// An account's client, once it was made.
@@ -48,7 +58,7 @@ pub struct Prepared {
     pub(super) client: Kept,
     pub(super) account: Arc<Account>,
     pub(super) calls: Calls,
-    pub(super) permit: Arc<Semaphore>,
+    pub(super) files: Files,
     pub(super) clock: Clock,
 }
 
@@ -59,7 +69,7 @@ impl Callers {
         let same =
             |name: &Arc<str>| before.account(name).is_some() && before.account(name) == after.account(name);
         self.clients.retain(|name, _| before.calls == after.calls && same(name));
-        self.permits.retain(|name, _| same(name));
+        self.files.retain(|name, _| same(name));
     }
 
     /// After a call without an answer the next one is made on a connection of its own, and what the kernel
@@ -72,13 +82,22 @@ impl Callers {
     /// Looks up what a call on this account needs; what needs files is read when it is made.
     pub fn prepare(&mut self, account: &Arc<Account>, calls: &Calls, clock: Clock) -> Prepared {
         let client = self.clients.entry(account.name.clone()).or_default().clone();
-        let permit = self.permit(&account.name);
-        Prepared { client, account: account.clone(), calls: *calls, permit, clock }
+        let files = self.files(&account.name);
+        Prepared { client, account: account.clone(), calls: *calls, files, clock }
     }
 
     /// The permit for reading a file of this account.
     pub fn permit(&mut self, account: &Arc<str>) -> Arc<Semaphore> {
-        self.permits.entry(account.clone()).or_insert_with(blocking::permit).clone()
+        self.files(account).permit
+    }
+
+    fn files(&mut self, account: &Arc<str>) -> Files {
+        let new = || Files {
+            permit: blocking::permit(),
+            password: Near::default(),
+            proxy_password: Near::default(),
+        };
+        self.files.entry(account.clone()).or_insert_with(new).clone()
     }
 }
 

@@ -3,6 +3,7 @@
 //! The daemon holds no password between calls. A copy made by the HTTP client while it sends cannot be wiped
 //! by us; the process is not dumpable, so other processes cannot read it.
 
+use std::fs::{File, Metadata};
 use std::num::NonZeroU32;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,9 @@ use certcollectd_core::engine::account::record::CredentialTag;
 const MAX_SECRET: usize = 4096;
 /// The tag is kept to 16 bits; the rounds only make it useless for guessing in bulk.
 const ROUNDS: NonZeroU32 = NonZeroU32::new(20_000).expect("not zero");
+
+/// Editors put it at the start of what they take for UTF-8; no person means it.
+const MARK: char = '\u{feff}';
 
 /// The file behind a source, if it is one.
 pub fn path(source: &SecretSource) -> Result<Option<PathBuf>, String> {
@@ -40,8 +44,29 @@ pub fn is_out_of_reach(source: &SecretSource) -> bool {
 
 /// Reads a secret of one line. The error names the source and the cause, never the content.
 pub fn read(source: &SecretSource) -> Result<Zeroizing<String>, String> {
-    let text = read_text(source, MAX_SECRET)?;
-    let line = text.strip_suffix('\n').map_or(&**text, |line| line.strip_suffix('\r').unwrap_or(line));
+    one_line(source, &read_text(source, MAX_SECRET)?)
+}
+
+/// Opens the file of a source that has one.
+pub(super) fn open(source: &SecretSource) -> Result<(File, Metadata), String> {
+    let path = path(source)?.expect("it is in a file");
+    files::open_file(&path).map_err(|error| format!("{}: {}", source.describe(), errno::cause(&error)))
+}
+
+/// As [`read`], from the file behind the source, which is so large.
+pub(super) fn read_opened(
+    source: &SecretSource,
+    file: &File,
+    size: u64,
+) -> Result<Zeroizing<String>, String> {
+    let text = files::read_sized(file, size, MAX_SECRET).map_err(|error| errno::cause(&error));
+    let text =
+        text.and_then(|bytes| text_of(&bytes)).map_err(|why| format!("{}: {why}", source.describe()))?;
+    one_line(source, text.strip_prefix(MARK).unwrap_or(&text))
+}
+
+fn one_line(source: &SecretSource, text: &str) -> Result<Zeroizing<String>, String> {
+    let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     match line {
         "" => Err(format!("{} is empty", source.describe())),
         line if line.contains(['\n', '\r', '\0']) => {
@@ -61,23 +86,25 @@ pub fn read_text(source: &SecretSource, most: usize) -> Result<Zeroizing<String>
             Zeroizing::new(std::env::var(name).map_err(|_| format!("{shown} is not set, or not UTF-8"))?)
         }
     };
-    // Editors put a mark at the start of what they take for UTF-8; no person means it.
-    Ok(match text.strip_prefix('\u{feff}') {
+    Ok(match text.strip_prefix(MARK) {
         Some(rest) => Zeroizing::new(rest.to_owned()),
         None => text,
     })
 }
 
 fn read_file(path: &Path, most: usize) -> Result<Zeroizing<String>, String> {
-    let bytes = files::read_file(path, most).map_err(|error| errno::cause(&error))?;
-    if is_utf_16(&bytes) {
+    text_of(&files::read_file(path, most).map_err(|error| errno::cause(&error))?)
+}
+
+fn text_of(bytes: &[u8]) -> Result<Zeroizing<String>, String> {
+    if is_utf_16(bytes) {
         return Err(
             "it is UTF-16 text, as some editors on Windows write it; save it as UTF-8, for instance with \
                     `iconv -f UTF-16 -t UTF-8`"
                 .into(),
         );
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 
@@ -125,7 +152,10 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join("secret");
         std::fs::write(&path, content).unwrap();
-        let found = read(&SecretSource::File(path));
+        let source = SecretSource::File(path);
+        let opened = open(&source).and_then(|(file, found)| read_opened(&source, &file, found.size()));
+        let found = read(&source);
+        assert_eq!(found, opened);
         match (found, expected) {
             (Ok(found), Ok(expected)) => assert_eq!(*found, expected),
             (Err(found), Err(expected)) => {
@@ -144,6 +174,7 @@ mod tests {
         check(b" hunter 2 \n", Ok(" hunter 2 "));
         check("h\u{fc}nter\n".as_bytes(), Ok("h\u{fc}nter"));
         check("\u{feff}hunter2\r\n".as_bytes(), Ok("hunter2"));
+        check("\u{feff}\u{feff}hunter2".as_bytes(), Ok("\u{feff}hunter2"));
     }
 
     #[test]

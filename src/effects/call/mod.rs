@@ -7,6 +7,7 @@
 mod client;
 pub mod credential;
 mod limit;
+mod near;
 mod redact;
 mod send;
 pub(super) mod transport;

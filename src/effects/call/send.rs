@@ -70,11 +70,12 @@ impl Prepared {
 
     /// What lies in files: the password, read for each call, and the roots, with which the client is made.
     async fn read(&self) -> Result<(Client, Zeroizing<String>), Failure> {
-        let account = self.account.clone();
-        let password = blocking::with_timeout(&self.permit, move || credential::read(&account.password))
+        let source = &self.account.password;
+        let password = self.files.password.read(source, &self.files.permit);
+        let password = password
             .await
-            .unwrap_or_else(|why| Err(format!("{}: {why}", self.account.password.describe())))
-            .map_err(|why| Failure::Credential(format!("{why}; {}", self.account.password.when_unread())))?;
+            .unwrap_or_else(|why| Err(format!("{}: {why}", source.describe())))
+            .map_err(|why| Failure::Credential(format!("{why}; {}", source.when_unread())))?;
         let proxy_password = self.proxy_password().await?;
         let digest = proxy_password.as_ref().map(|password| Fingerprint::of(password.as_bytes()));
         if let Some(made) = self.kept().as_ref().filter(|made| made.proxy_password == digest) {
@@ -82,7 +83,7 @@ impl Prepared {
         }
         let (account, calls) = (self.account.clone(), self.calls);
         let work = move || build(&account, &calls, proxy_password.as_ref().map(|password| password.as_str()));
-        let client = blocking::with_timeout(&self.permit, work).await.unwrap_or_else(|why| {
+        let client = blocking::with_timeout(&self.files.permit, work).await.unwrap_or_else(|why| {
             let file = self.account.ca_file.as_ref().map(|path| format!("ca_file {}: ", path.display()));
             Err(Failure::Setup(format!("{}{why}", file.unwrap_or_default())))
         })?;
@@ -96,13 +97,13 @@ impl Prepared {
 
     /// The password of the proxy, read for each call like the account's: a changed one counts at once.
     async fn proxy_password(&self) -> Result<Option<Zeroizing<String>>, Failure> {
-        let Some(ProxyLogin { password: source, .. }) = self.account.proxy_login.clone() else {
+        let Some(ProxyLogin { password: source, .. }) = &self.account.proxy_login else {
             return Ok(None);
         };
         let shown = source.describe();
         let advice = source.when_unread();
         let longest = ProxyLogin::LONGEST;
-        match blocking::with_timeout(&self.permit, move || credential::read(&source)).await {
+        match self.files.proxy_password.read(source, &self.files.permit).await {
             Ok(Ok(password)) if password.len() <= longest => Ok(Some(password)),
             Ok(Ok(_)) => Err(format!("{shown} is longer than {longest} bytes")),
             Ok(Err(why)) => Err(why),

@@ -21,7 +21,7 @@ const MAX_PID_FILE: u64 = 4096;
 pub(super) fn send(pid_file: &Path, signal: HookSignal) -> HookResult {
     let shown = pid_file.display();
     let mut text = String::new();
-    let read = open_file(pid_file).and_then(|file| file.take(MAX_PID_FILE).read_to_string(&mut text));
+    let read = open_file(pid_file).and_then(|(file, _)| file.take(MAX_PID_FILE).read_to_string(&mut text));
     if let Err(error) = read {
         let Reason { cause, remedy } = access::reason(pid_file, Wish::Read, &error);
         let remedy = remedy.unwrap_or_else(|| "is the service running, and is that its file?".into());
