@@ -5,6 +5,8 @@
 //! byte in its own way, because every encoder leaves other characters alone. The whole of it may stand there
 //! in base64 or hexadecimal, at any place within something longer.
 
+use std::cell::OnceCell;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -19,34 +21,69 @@ const MAX_QUOTES: usize = 16;
 /// A backslash as an escape; the first two stand after one.
 const ESCAPED: [&[u8]; 4] = [b"u005c", b"x5c", b"&#92;", b"&#x5c;"];
 
-/// The body with stars where the password stood. Lengths stay as they are.
-pub(super) fn redact(body: Bytes, password: &str) -> Bytes {
-    if password.len() < MIN_ECHO {
-        return body;
+/// Redacts one password. What that takes is made at the first text in which it could stand.
+pub(super) struct Redactor<'a> {
+    password: &'a str,
+    /// The shortest text in which it could stand.
+    shortest: usize,
+    /// By the byte: whether the password, spelled in any way, may begin with it.
+    begins: OnceCell<[bool; 256]>,
+    whole: OnceCell<Vec<Zeroizing<Vec<u8>>>>,
+}
+
+impl<'a> Redactor<'a> {
+    pub(super) fn new(password: &'a str) -> Redactor<'a> {
+        // Each character is written as one byte at least, backslashes excepted. In base64 it is longer, also where the
+        // characters at both ends are left out, and so is the parameter's name with a value.
+        let spelled = password.chars().filter(|character| *character != '\\').count();
+        let shortest = spelled.min(NAME.len() + 2);
+        Redactor { password, shortest, begins: OnceCell::new(), whole: OnceCell::new() }
     }
-    let mut clean: Option<Vec<u8>> = None;
-    let mut blot = |from: usize, to: usize| {
-        clean.get_or_insert_with(|| body.to_vec())[from..to].fill(b'*');
-    };
-    let mut at = 0;
-    while at < body.len() {
-        match spelled(&body, at, password) {
-            Some(end) => {
-                blot(at, end);
-                at = end;
+
+    /// The body with stars where the password stood. Lengths stay as they are.
+    pub(super) fn redact(&self, body: Bytes) -> Bytes {
+        if self.password.len() < MIN_ECHO || body.len() < self.shortest {
+            return body;
+        }
+        let mut clean: Option<Vec<u8>> = None;
+        let mut blot = |from: usize, to: usize| {
+            clean.get_or_insert_with(|| body.to_vec())[from..to].fill(b'*');
+        };
+        let begins = self.begins.get_or_init(|| beginnings(self.password));
+        let mut at = 0;
+        while let Some(skipped) = body[at..].iter().position(|byte| begins[usize::from(*byte)]) {
+            at += skipped;
+            match spelled(&body, at, self.password) {
+                Some(end) => {
+                    blot(at, end);
+                    at = end;
+                }
+                None => at += 1,
             }
-            None => at += 1,
         }
-    }
-    for secret in as_a_whole(password).iter().filter(|secret| secret.len() >= MIN_ECHO) {
-        for at in memchr::memmem::find_iter(&body, secret.as_slice()) {
-            blot(at, at + secret.len());
+        for secret in self.whole.get_or_init(|| as_a_whole(self.password)) {
+            for at in memchr::memmem::find_iter(&body, secret.as_slice()) {
+                blot(at, at + secret.len());
+            }
         }
+        for (from, to) in values(&body) {
+            blot(from, to);
+        }
+        clean.map_or(body, Bytes::from)
     }
-    for (from, to) in values(&body) {
-        blot(from, to);
+}
+
+/// The first character itself, or what can stand before it: backslashes, and what begins an escape.
+fn beginnings(password: &str) -> [bool; 256] {
+    let mut begins = [false; 256];
+    let first = password.chars().find(|character| *character != '\\').unwrap_or('\\');
+    let mut bytes = [0; 4];
+    let as_it_is = first.encode_utf8(&mut bytes).as_bytes()[0];
+    for byte in [as_it_is, b'\\', b'%', b'&'] {
+        begins[usize::from(byte)] = true;
     }
-    clean.map_or(body, Bytes::from)
+    begins[usize::from(b'+')] |= first == ' ';
+    begins
 }
 
 /// The parameter's name; its value is redacted whatever it is, because an echo may be truncated.
@@ -193,10 +230,14 @@ fn as_a_whole(password: &str) -> Vec<Zeroizing<Vec<u8>>> {
             forms.push(Zeroizing::new(text.as_bytes()[first..last].to_vec()));
         }
     }
-    let lower: Zeroizing<String> =
-        Zeroizing::new(password.bytes().map(|byte| format!("{byte:02x}")).collect());
-    forms.push(Zeroizing::new(lower.to_ascii_uppercase().into_bytes()));
-    forms.push(Zeroizing::new(lower.as_bytes().to_vec()));
+    for digits in [b"0123456789abcdef", b"0123456789ABCDEF"] {
+        let digits =
+            password.bytes().flat_map(|byte| [byte >> 4, byte & 15].map(|half| digits[usize::from(half)]));
+        let mut form = Zeroizing::new(Vec::with_capacity(2 * password.len()));
+        form.extend(digits);
+        forms.push(form);
+    }
+    forms.retain(|form| form.len() >= MIN_ECHO);
     forms
 }
 
@@ -204,8 +245,12 @@ fn as_a_whole(password: &str) -> Vec<Zeroizing<Vec<u8>>> {
 mod tests {
     use super::*;
 
+    fn redact(body: &[u8], password: &str) -> Bytes {
+        Redactor::new(password).redact(Bytes::copy_from_slice(body))
+    }
+
     fn check(body: &str, password: &str, expected: &str) {
-        let clean = redact(Bytes::copy_from_slice(body.as_bytes()), password);
+        let clean = redact(body.as_bytes(), password);
         assert_eq!(String::from_utf8_lossy(&clean), expected);
     }
 
@@ -218,6 +263,9 @@ mod tests {
         );
         check("errorMessage=p%26ss%3Dw%2Brd", "p&ss=w+rd", "errorMessage=***************");
         check("nothing of it", "p&ss=w+rd", "nothing of it");
+        check("p&ss=w+rd", "p&ss=w+rd", "*********");
+        check(r"p\a\s\s\w", r"p\a\s\s\w", "*********");
+        check("loginpassword=h", "hunter2 hunter2 hunter2", "loginpassword=*");
         // So short that it may be part of a certificate.
         check("MIIC", "MIIC", "MIIC");
     }
@@ -254,7 +302,7 @@ mod tests {
             for after in ["", "1", "12"] {
                 let text = format!("{before}correct horse?>{after}");
                 for packed in [STANDARD_NO_PAD.encode(&text), URL_SAFE_NO_PAD.encode(&text)] {
-                    let clean = redact(Bytes::from(packed.clone()), "correct horse?>");
+                    let clean = redact(packed.as_bytes(), "correct horse?>");
                     let left = clean.iter().filter(|byte| **byte != b'*').count();
                     assert!(left <= before.len() + after.len() + 5, "{packed} {clean:?}");
                 }
@@ -267,7 +315,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_input_panics_and_the_password_is_gone(body: Vec<u8>, password in "[ -~]{6,20}") {
-            let clean = redact(Bytes::from(body.clone()), &password);
+            let clean = redact(&body, &password);
             proptest::prop_assert_eq!(clean.len(), body.len());
             proptest::prop_assert!(!clean.windows(password.len()).any(|part| part == password.as_bytes()));
         }

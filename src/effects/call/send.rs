@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::client::{Made, Prepared, build};
 use super::credential;
 use super::limit::Limit;
-use super::redact::redact;
+use super::redact::Redactor;
 use super::transport::{self, Cause, Route};
 use crate::effects::blocking;
 use certcollectd_core::api::code::{self, Class};
@@ -114,13 +114,14 @@ impl Prepared {
 
     async fn call(self, client: Client, request: &Request, password: &str) -> Result<Answer, Failure> {
         let body = request.body(&self.account.login_name, password);
+        let redactor = Redactor::new(password);
         let url = format!("{}{}", self.account.base_url, request.endpoint.path());
         tracing::debug!("account {}: calling {}", self.account.name, request.endpoint);
         // The client's own limit begins with the connection, and stands still while the machine is suspended; this one
         // covers the wait for a name server, too, and goes on.
         let mut arrived = Arrived::default();
         let route = Route::new(&self.account, self.calls.connect_timeout);
-        let call = post(&client, &url, body, password, &mut arrived, &route);
+        let call = post(&client, &url, body, &redactor, &mut arrived, &route);
         let limit = Limit::new(self.calls.request_timeout, self.clock);
         let answer = match limit.hold(call).await {
             Some(Ok(late)) if limit.is_out() => {
@@ -142,7 +143,7 @@ impl Prepared {
             Unanswered::NoWay(cause) => route.failure(&cause),
             Unanswered::Failed(failure) => failure,
         });
-        let answer = answer.or_else(|failure| arrived.refusal(request.endpoint, password).ok_or(failure));
+        let answer = answer.or_else(|failure| arrived.refusal(request.endpoint, &redactor).ok_or(failure));
         let (account, endpoint) = (&self.account.name, request.endpoint);
         match &answer {
             Ok(answer) => {
@@ -171,12 +172,12 @@ struct Arrived {
 
 impl Arrived {
     /// Half an answer decides nothing, but for a refused login: to call again after that may lock the account.
-    fn refusal(self, endpoint: Endpoint, password: &str) -> Option<Answer> {
+    fn refusal(self, endpoint: Endpoint, redactor: &Redactor<'_>) -> Option<Answer> {
         // There, what follows the code decides what it means.
         if endpoint == Endpoint::DomainDetails || !names_refusal(&self.body) {
             return None;
         }
-        let body = redact(self.body.freeze(), password);
+        let body = redactor.redact(self.body.freeze());
         let answer = Answer { status: self.status, content_type: None, retry_after: None, date: None, body };
         let reply = reply::decode(endpoint, &answer).ok()?;
         (code::classify(endpoint, &reply).class == Class::AccountClosed).then_some(answer)
@@ -196,7 +197,7 @@ async fn post(
     client: &Client,
     url: &str,
     body: Zeroizing<Vec<u8>>,
-    password: &str,
+    redactor: &Redactor<'_>,
     arrived: &mut Arrived,
     route: &Route,
 ) -> Result<Answer, Unanswered> {
@@ -211,13 +212,13 @@ async fn post(
             Some(cause) => Unanswered::NoWay(cause),
             None => failure(error),
         })?;
-    read(response, password, arrived).await
+    read(response, redactor, arrived).await
 }
 
 /// Reads the answer, with the password redacted wherever the server repeats it.
 async fn read(
     mut response: reqwest::Response,
-    password: &str,
+    redactor: &Redactor<'_>,
     arrived: &mut Arrived,
 ) -> Result<Answer, Unanswered> {
     let headers = response.headers();
@@ -227,7 +228,7 @@ async fn read(
     }
     let text = |name| {
         headers.get(name).map(|value: &HeaderValue| {
-            Untrusted::from_bytes(&redact(Bytes::copy_from_slice(value.as_bytes()), password))
+            Untrusted::from_bytes(&redactor.redact(Bytes::copy_from_slice(value.as_bytes())))
         })
     };
     if let Some(coding) =
@@ -250,7 +251,7 @@ async fn read(
         }
         arrived.body.extend_from_slice(&chunk);
     }
-    let body = redact(std::mem::take(&mut arrived.body).freeze(), password);
+    let body = redactor.redact(std::mem::take(&mut arrived.body).freeze());
     Ok(Answer { status, content_type, retry_after, date, body })
 }
 
