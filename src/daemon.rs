@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::spawn_local;
-use tokio::time::sleep;
 
 use crate::effects::Effects;
 use crate::effects::install::keys;
 use crate::effects::store::save::Store;
+use crate::sources::alarm::Alarm;
 use crate::sources::textfile::{self, Textfile};
 use crate::sources::{Message, Snapshot, clock};
 use crate::telemetry;
@@ -31,7 +31,7 @@ use certcollectd_core::engine::tally::Summary;
 use certcollectd_core::engine::time::{Now, Time};
 use certcollectd_core::engine::vitals::Vitals;
 
-/// No sleep is longer: the timer stands still while the machine is suspended, the schedule does not.
+/// No sleep is longer: so often the state's files are looked at, and the wall clock, which somebody may set.
 const SLICE: Duration = Duration::from_secs(60);
 /// The clock's resolution. A shorter sleep would spin until the clock moves on.
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -135,6 +135,7 @@ impl Daemon {
 
     async fn go_round(mut self, goal: Goal) -> Outcome {
         let start = clock::now();
+        let alarm = Alarm::unset();
         keys::tell_of_unreadable(self.engine.config().clone());
         let answers = spawn_local(self.store.answer());
         self.handle(Event::Started);
@@ -170,7 +171,7 @@ impl Daemon {
                 },
                 event = self.effects.next() => self.handle(event),
                 news = self.textfile.next() => self.find(news),
-                () = sleep(nap.min(look)) => self.handle(Event::Woke),
+                () = alarm.within(nap.min(look)) => self.handle(Event::Woke),
             }
         }
         answers.abort();

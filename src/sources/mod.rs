@@ -1,5 +1,6 @@
 //! Everything that can happen outside becomes a message to the loop.
 
+pub mod alarm;
 pub mod clock;
 pub mod control;
 pub mod files;
