@@ -2,33 +2,39 @@
 //!
 //! Directories are watched, not files: an editor or Kubernetes puts a new file into the place of the old one,
 //! and a watch on the old one goes deaf. Any event means "look again"; what counts is whether a file is another
-//! one. Because some mounts report no events at all, everything is looked at once a minute as well.
+//! one. Because some mounts report no events at all, everything there is looked at once a minute as well. Our own
+//! reading of a password is none of these events: each call would wake this thread.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use notify::{ErrorKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{ErrorKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use rustix::io::Errno;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::SendError;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
+use super::alarm::Alarm;
 use super::files::{self, InvalidConfig, LoadedConfig, Stamp, stamp_of};
 use super::{Inbox, Message};
 use crate::config::file;
 use crate::effects::call::credential;
 use crate::effects::errno::cause;
+use crate::effects::files::is_own;
 
 /// Debounce after the last event: an editor writes in several steps.
 const SETTLE: Duration = Duration::from_millis(300);
 /// A file that never settles is read after this many waits.
 const SETTLE_AT_MOST: u32 = 10;
-/// Interval of the checks without any event.
+/// Interval of the checks without any event, where some may be missing.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// The same where each change is told: but for another mount, or another directory further up.
+const LOOK_ANYWAY: Duration = Duration::from_secs(300);
 
 /// This one, the one that receives events, one that reads, and one left for the effects.
 const THREADS: usize = 4;
@@ -41,7 +47,8 @@ struct Watch {
     /// What `include` names and cannot read. Removing it can be the fix.
     missed: Vec<String>,
     credentials: HashMap<(Arc<str>, PathBuf), Stamp>,
-    dirs: BTreeSet<PathBuf>,
+    /// Each with what was watched under that name; nothing where it could not be.
+    dirs: BTreeMap<PathBuf, Option<Place>>,
     watcher: Option<RecommendedWatcher>,
     /// The warning that the system has no more watches was logged.
     is_exhausted: bool,
@@ -54,7 +61,7 @@ struct Watch {
 pub fn start(path: &Path, found: Arc<LoadedConfig>, inbox: Inbox) -> io::Result<()> {
     super::threads::spare(THREADS)?;
     let path = path.to_owned();
-    let runtime = Builder::new_current_thread().enable_time().build()?;
+    let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
     std::thread::Builder::new().name("watch".into()).spawn(move || {
         let watch = Watch::new(&path, &found, inbox.clone());
         // What changed before there was anything to compare with.
@@ -67,16 +74,30 @@ pub fn start(path: &Path, found: Arc<LoadedConfig>, inbox: Inbox) -> io::Result<
     Ok(())
 }
 
+/// A directory, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    dev: u64,
+    ino: u64,
+    is_own: bool,
+}
+
+impl Place {
+    fn of(dir: &Path) -> Option<Place> {
+        let found = std::fs::metadata(dir).ok()?;
+        let is_own = rustix::fs::statfs(dir).is_ok_and(|found| is_own(&found));
+        Some(Place { dev: found.dev(), ino: found.ino(), is_own })
+    }
+}
+
 impl Watch {
     fn new(path: &Path, found: &LoadedConfig, inbox: Inbox) -> Watch {
         let (sender, events) = mpsc::channel(1);
         // A full channel says already that there is something to look at.
-        let on_event = move |event: notify::Result<notify::Event>| {
-            if !event.is_ok_and(|event| event.kind.is_access()) {
-                let _ = sender.try_send(());
-            }
+        let on_event = move |_: notify::Result<notify::Event>| {
+            let _ = sender.try_send(());
         };
-        let watcher = notify::recommended_watcher(on_event);
+        let watcher = RecommendedWatcher::new(on_event, changes());
         if let Err(error) = &watcher {
             tracing::warn!("{}", words(error));
         }
@@ -86,7 +107,7 @@ impl Watch {
             files: Vec::new(),
             missed: Vec::new(),
             credentials: HashMap::new(),
-            dirs: BTreeSet::new(),
+            dirs: BTreeMap::new(),
             watcher: watcher.ok(),
             is_exhausted: false,
             events,
@@ -99,11 +120,19 @@ impl Watch {
     /// Watches until the loop is gone. The first look is for what changed before anything was watched: between the
     /// reading of the configuration and now, the lock may have been waited for.
     async fn run(mut self) {
+        let alarm = Alarm::unset();
         while self.look().await.is_ok() {
-            if timeout(LOOK_AGAIN, self.events.recv()).await.is_ok() {
-                self.settle().await;
+            let pause = if self.is_told_all() { LOOK_ANYWAY } else { LOOK_AGAIN };
+            tokio::select! {
+                _ = self.events.recv() => self.settle().await,
+                () = alarm.within(pause) => {}
             }
         }
+    }
+
+    /// Whether every change in these directories would be told.
+    fn is_told_all(&self) -> bool {
+        self.dirs.values().all(|watched| watched.is_some_and(|place| place.is_own))
     }
 
     async fn settle(&mut self) {
@@ -117,6 +146,7 @@ impl Watch {
 
     /// Checks whether anything changed, and reports it.
     async fn look(&mut self) -> Result<(), SendError<Message>> {
+        self.watch_dirs(self.dirs.keys().cloned().collect());
         let (files, missed) = stamps(&self.path, &self.patterns);
         if files != self.files || missed != self.missed {
             self.files = files;
@@ -175,7 +205,7 @@ impl Watch {
                 *stamp = *read;
             }
         }
-        let dirs = &self.dirs | &self.dirs_of_files();
+        let dirs = self.dirs.keys().cloned().chain(self.dirs_of_files()).collect();
         self.watch_dirs(dirs);
     }
 
@@ -186,27 +216,49 @@ impl Watch {
         self.files.iter().flat_map(|(path, _)| dirs_of(path)).chain(included).collect()
     }
 
+    /// Watches these directories, and no others. One that was replaced is another one.
     fn watch_dirs(&mut self, dirs: BTreeSet<PathBuf>) {
-        if let Some(watcher) = &mut self.watcher {
-            for gone in self.dirs.difference(&dirs) {
-                let _ = watcher.unwatch(gone);
+        let Some(watcher) = &mut self.watcher else {
+            self.dirs = dirs.into_iter().map(|dir| (dir, None)).collect();
+            return;
+        };
+        let mut before = std::mem::take(&mut self.dirs);
+        for dir in dirs {
+            let known = before.remove(&dir);
+            // Before it is watched: what is put there afterwards is found to be another one.
+            let found = Place::of(&dir);
+            if known.is_some_and(|known| known == found && known.is_some()) {
+                self.dirs.insert(dir, found);
+                continue;
             }
-            for new in dirs.difference(&self.dirs) {
-                if let Err(error) = watcher.watch(new, RecursiveMode::NonRecursive) {
-                    if matches!(error.kind, ErrorKind::MaxFilesWatch)
-                        && !std::mem::replace(&mut self.is_exhausted, true)
-                    {
-                        tracing::warn!("{}", words(&error));
-                    }
+            if known.is_some() {
+                let _ = watcher.unwatch(&dir);
+            }
+            let watched = watcher.watch(&dir, RecursiveMode::NonRecursive);
+            if let Err(error) = &watched {
+                if matches!(error.kind, ErrorKind::MaxFilesWatch)
+                    && !std::mem::replace(&mut self.is_exhausted, true)
+                {
+                    tracing::warn!("{}", words(error));
+                }
+                if known.is_none() {
                     tracing::debug!(
                         "{} cannot be watched and is checked once a minute: {error}",
-                        new.display()
+                        dir.display()
                     );
                 }
             }
+            self.dirs.insert(dir, found.filter(|_| watched.is_ok()));
         }
-        self.dirs = dirs;
+        for gone in before.keys() {
+            let _ = watcher.unwatch(gone);
+        }
     }
+}
+
+/// What changes something; not that somebody opens or closes a file.
+fn changes() -> notify::Config {
+    notify::Config::default().with_event_kinds(EventKindMask::CORE)
 }
 
 /// Why changes in a directory would be noticed late if this process watched it.
@@ -321,6 +373,45 @@ mod tests {
         assert!(matches!(told(included), Some(Message::Configured { .. })));
         let new = |dir: &Path| std::fs::write(dir.join("more.d/b.toml"), "not = sound").unwrap();
         assert!(matches!(told(new), Some(Message::Misconfigured(_))));
+    }
+
+    #[test]
+    fn our_own_reading_is_no_event() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (secret, marker) = (scratch.path().join("secret"), scratch.path().join("marker"));
+        std::fs::write(&secret, "x").unwrap();
+        let (sender, events) = std::sync::mpsc::channel();
+        let on_event = move |event: notify::Result<notify::Event>| sender.send(event).unwrap();
+        let mut watcher = RecommendedWatcher::new(on_event, changes()).unwrap();
+        watcher.watch(scratch.path(), RecursiveMode::NonRecursive).unwrap();
+        std::fs::read(&secret).unwrap();
+        std::fs::write(&marker, "x").unwrap();
+        assert_eq!(events.recv().unwrap().unwrap().paths, [marker]);
+    }
+
+    #[test]
+    fn a_directory_that_was_replaced_is_watched_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (path, more) = (scratch.path().join("c.toml"), scratch.path().join("more.d"));
+        std::fs::create_dir(&more).unwrap();
+        std::fs::write(&path, SOUND).unwrap();
+        let found = files::read(&path, false).unwrap();
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (sender, _inbox) = mpsc::channel(8);
+            let mut watch = Watch::new(&path, &found, sender);
+            let first = Place::of(&more);
+            assert_eq!(watch.dirs[&more], first);
+            // Another one beside it, or the number of the first could be used again.
+            std::fs::rename(&more, scratch.path().join("old.d")).unwrap();
+            watch.look().await.unwrap();
+            assert_eq!(watch.dirs[&more], None);
+            assert!(!watch.is_told_all());
+            std::fs::create_dir(&more).unwrap();
+            watch.look().await.unwrap();
+            assert_eq!(watch.dirs[&more], Place::of(&more));
+            assert_ne!(watch.dirs[&more], first);
+        });
     }
 
     #[test]
