@@ -15,6 +15,8 @@ use crate::site::Site;
 pub struct Calls {
     pub polls: u64,
     pub calls: u64,
+    /// Those of the calls that wait or wake: how many there are depends on what else the machine does.
+    pub waits: u64,
     pub syncs: u64,
     pub renames: u64,
     /// Bytes written into the state's folder.
@@ -43,19 +45,26 @@ pub fn calls(bench: &Bench, site: &Site, mock: &Mock, polls: u64) -> io::Result<
     wait(LONG, "polls under strace", || Ok(mock.totals().polls >= before + polls))?;
     let pid = daemon.pid();
     daemon.stop()?;
-    let text = complete(&trace, pid)?;
-    let mut calls = count(&text, &site.state.to_string_lossy());
-    calls.polls = mock.totals().polls - before;
-    Ok(calls)
+    Ok(Calls { polls: mock.totals().polls - before, ..counted(&trace, pid, site)? })
+}
+
+/// What a daemon that has ended did, without its polls.
+pub fn counted(trace: &Path, pid: u32, site: &Site) -> io::Result<Calls> {
+    Ok(count(&complete(trace, pid)?, &site.state.to_string_lossy()))
 }
 
 /// The whole trace, once the tracer has written the end of this process.
 pub fn complete(trace: &Path, pid: u32) -> io::Result<String> {
-    let last = [format!("{pid} +++ exited"), format!("{pid} +++ killed")];
+    let pid = pid.to_string();
+    // A number below 10,000 is followed by more than one blank.
+    let is_last = |line: &str| {
+        let (who, what) = line.split_once(' ').unwrap_or_default();
+        who == pid && what.trim_start().starts_with("+++ ")
+    };
     let read = || Ok::<_, io::Error>(String::from_utf8_lossy(&std::fs::read(trace)?).into_owned());
     wait(Duration::from_secs(60), "the end of the trace", || {
         let text = read()?;
-        Ok(text.lines().rev().take(50).any(|line| last.iter().any(|last| line.starts_with(last))))
+        Ok(text.lines().rev().take(50).any(is_last))
     })?;
     read()
 }
@@ -70,6 +79,7 @@ fn count(trace: &str, state: &str) -> Calls {
             continue;
         }
         calls.calls += 1;
+        calls.waits += u64::from(is_wait(call));
         calls.syncs += u64::from(is_sync(call));
         calls.renames += u64::from(call.starts_with("rename"));
         if (call.starts_with("pwrite64(") || call.starts_with("write(")) && call.contains(state) {
@@ -77,6 +87,10 @@ fn count(trace: &str, state: &str) -> Calls {
         }
     }
     calls
+}
+
+fn is_wait(call: &str) -> bool {
+    call.starts_with("futex(") || call.starts_with("epoll_wait(") || call.contains("<anon_inode:[eventfd")
 }
 
 pub fn is_sync(call: &str) -> bool {
@@ -89,9 +103,8 @@ fn asked_bytes(call: &str) -> u64 {
     behind_data.split(|c: char| !c.is_ascii_digit()).find_map(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// User instructions of a daemon that polls so often; and the polls.
-pub fn instructions(bench: &Bench, site: &Site, mock: &Mock, polls: u64) -> io::Result<(u64, u64)> {
-    let summary = site.log.join("valgrind");
+/// The words before a program whose instructions are counted.
+pub fn valgrind(myself: &Path, summary: &Path) -> Vec<OsString> {
     let words = [
         "without-auxv",
         "valgrind",
@@ -99,22 +112,31 @@ pub fn instructions(bench: &Bench, site: &Site, mock: &Mock, polls: u64) -> io::
         "--cache-sim=no",
         "--cachegrind-out-file=/dev/null",
     ];
-    let mut wrapper: Vec<OsString> = vec![bench.myself.clone().into()];
+    let mut wrapper: Vec<OsString> = vec![myself.into()];
     wrapper.extend(words.map(OsString::from));
     let mut log = OsString::from("--log-file=");
-    log.push(&summary);
+    log.push(summary);
     wrapper.push(log);
-    let before = mock.totals().polls;
-    let daemon = Daemon::start(&bench.program, site, &wrapper)?;
-    wait(LONG, "polls under valgrind", || Ok(mock.totals().polls >= before + polls))?;
-    daemon.stop()?;
-    let text = std::fs::read_to_string(&summary)?;
+    wrapper
+}
+
+/// What valgrind has counted of a program that has ended.
+pub fn user_instructions(summary: &Path) -> io::Result<u64> {
+    let text = std::fs::read_to_string(summary)?;
     let line = text.lines().find_map(|line| line.split_once("I ")?.1.split_once("refs:"));
     let number = line.map(|(_, number)| number.replace(',', ""));
     let instructions = number.and_then(|number| number.trim().parse().ok());
-    let instructions =
-        instructions.ok_or_else(|| io::Error::other(format!("valgrind counted nothing: {text}")))?;
-    Ok((instructions, mock.totals().polls - before))
+    instructions.ok_or_else(|| io::Error::other(format!("valgrind counted nothing: {text}")))
+}
+
+/// User instructions of a daemon that polls so often; and the polls.
+pub fn instructions(bench: &Bench, site: &Site, mock: &Mock, polls: u64) -> io::Result<(u64, u64)> {
+    let summary = site.log.join("valgrind");
+    let before = mock.totals().polls;
+    let daemon = Daemon::start(&bench.program, site, &valgrind(&bench.myself, &summary))?;
+    wait(LONG, "polls under valgrind", || Ok(mock.totals().polls >= before + polls))?;
+    daemon.stop()?;
+    Ok((user_instructions(&summary)?, mock.totals().polls - before))
 }
 
 #[cfg(test)]
@@ -126,8 +148,10 @@ mod tests {
         let trace = "7 pwrite64(4</s/state.db-wal>, \"\\1\\2, 3\"..., 4096, 82400) = 4096\n\
                      7 fsync(4</s/state.db-wal> <unfinished ...>\n8 write(2</log>, \"a\", 1) = 1\n\
                      7 <... fsync resumed>) = 0\n8 write(5</s/x>, \"a\", 24) = 24\n\
-                     8 renameat2(AT_FDCWD</>, \"a\", AT_FDCWD</>, \"b\", 0) = 0\n7 +++ exited with 0 +++\n";
+                     8 renameat2(AT_FDCWD</>, \"a\", AT_FDCWD</>, \"b\", 0) = 0\n8 futex(0x7f, 1) = 1\n\
+                     8 write(5<anon_inode:[eventfd:3]>, \"a\", 8) = 8\n7 +++ exited with 0 +++\n";
         let calls = count(trace, "/s");
-        assert_eq!((calls.calls, calls.syncs, calls.renames, calls.state_bytes), (5, 1, 1, 4120));
+        assert_eq!((calls.calls, calls.waits, calls.syncs, calls.renames), (7, 2, 1, 1));
+        assert_eq!(calls.state_bytes, 4120);
     }
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::setting::Setting;
-use super::strace::{self, Scope, Trace};
-use super::{Counts, Found};
+use super::{Counts, Found, strace};
 use crate::mock::Manner;
 use crate::site::Plan;
+use crate::trace::Calls;
 
 const FEW: u64 = 2;
 const MORE: u64 = 12;
@@ -17,18 +17,18 @@ pub(super) fn count(binary: &Path) -> Counts {
     if let Some(why) = strace::missing() {
         return Ok(names.map(|name| (name, Found::Skipped(why.clone()))).into());
     }
-    let one = run(binary, MORE)?.each(run(binary, FEW)?, (MORE - FEW) as f64);
-    Ok(BTreeMap::from_iter(names.into_iter().zip([one.syncs, one.renames].map(Found::Count))))
+    let (few, more) = (run(binary, FEW)?, run(binary, MORE)?);
+    let each = |more: u64, few: u64| Found::Count(more.saturating_sub(few) as f64 / (MORE - FEW) as f64);
+    let found = [each(more.syncs, few.syncs), each(more.renames, few.renames)];
+    Ok(BTreeMap::from_iter(names.into_iter().zip(found)))
 }
 
-fn run(binary: &Path, orders: u64) -> Result<Trace, String> {
+fn run(binary: &Path, orders: u64) -> Result<Calls, String> {
     // Each order's install is over before the next one is asked for: no save is shared, and no run of the hook.
     let plan =
         Plan { interval: "3h".into(), call_gap: "500ms".into(), merge: false, ..Plan::installing(orders) };
     let setting = Setting::new(&plan, Manner { ready_after: Some(0), ..Manner::default() })?;
-    let mut daemon = setting.start(binary, &strace::words(&setting, Scope::Writes))?;
-    let pid = daemon.pid();
+    let mut daemon = setting.start(binary, &strace::words(&setting))?;
     daemon.until("all hooks have run", || setting.said("(installed): done") as u64 >= orders)?;
-    daemon.stop()?;
-    strace::read(&setting, pid)
+    strace::stop(&setting, daemon)
 }

@@ -1,7 +1,6 @@
 //! User instructions: the difference of two runs of different length under valgrind.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,6 +8,7 @@ use super::setting::Setting;
 use super::{Counts, Found};
 use crate::mock::Manner;
 use crate::site::Plan;
+use crate::trace;
 
 /// Polls of the shorter and of the longer run.
 const SHORT: u64 = 300;
@@ -41,22 +41,11 @@ fn missing() -> Option<String> {
 /// Instructions, in so many polls.
 fn run(binary: &Path, polls: u64) -> Result<(f64, f64), String> {
     let setting = Setting::new(&Plan::waiting(100), Manner::default())?;
-    let log = setting.folder.path().join("valgrind");
+    let summary = setting.folder.path().join("valgrind");
     let this = std::env::current_exe().map_err(|error| format!("where this program is: {error}"))?;
-    let mut words = vec![this.display().to_string(), "without-auxv".into()];
-    words.extend(
-        ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
-            .map(String::from),
-    );
-    words.push(format!("--log-file={}", log.display()));
-    let mut daemon = setting.start(binary, &words)?;
+    let mut daemon = setting.start(binary, &trace::valgrind(&this, &summary))?;
     daemon.until_polled(polls)?;
     daemon.stop()?;
-    let text = fs::read_to_string(&log).map_err(|error| format!("{}: {error}", log.display()))?;
-    let counted =
-        text.lines().find_map(|line| line.split_once("I   refs:").or_else(|| line.split_once("I refs:")));
-    let counted =
-        counted.map(|(_, number)| number.trim().replace(',', "")).and_then(|number| number.parse().ok());
-    let counted = counted.ok_or_else(|| format!("valgrind counted nothing: {text}"))?;
-    Ok((counted, setting.mock.totals().polls as f64))
+    let counted = trace::user_instructions(&summary).map_err(|error| error.to_string())?;
+    Ok((counted as f64, setting.mock.totals().polls as f64))
 }

@@ -1,5 +1,6 @@
 //! A mock vendor and a daemon that asks it.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -46,10 +47,10 @@ impl Setting {
     }
 
     /// Starts the daemon, as it is or behind a program that looks at it.
-    pub(super) fn start(&self, binary: &Path, behind: &[String]) -> Result<Daemon<'_>, String> {
+    pub(super) fn start(&self, binary: &Path, behind: &[OsString]) -> Result<Daemon<'_>, String> {
         let binary = fs::canonicalize(binary).map_err(|error| format!("{}: {error}", binary.display()))?;
-        let mut words: Vec<String> = behind.to_vec();
-        words.push(binary.display().to_string());
+        let mut words: Vec<OsString> = behind.to_vec();
+        words.push(binary.into());
         let log =
             File::options().create(true).append(true).open(self.log()).map_err(|error| error.to_string())?;
         let child = Command::new(&words[0])
@@ -63,7 +64,7 @@ impl Setting {
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
-            .map_err(|error| format!("{}: {error}", words[0]))?;
+            .map_err(|error| format!("{}: {error}", words[0].display()))?;
         Ok(Daemon { child: Some(child), setting: self })
     }
 

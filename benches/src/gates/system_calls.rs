@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::setting::Setting;
-use super::strace::{self, Scope, Trace};
-use super::{Counts, Found};
+use super::{Counts, Found, strace};
 use crate::mock::Manner;
 use crate::site::Plan;
+use crate::trace::Calls;
 
 /// How many orders are few, and many.
 const FEW: u64 = 100;
@@ -22,40 +22,29 @@ pub(super) fn count(binary: &Path) -> Counts {
     if let Some(why) = strace::missing() {
         return Ok(names.map(|name| (name, Found::Skipped(why.clone()))).into());
     }
-    let few = difference(binary, FEW, Scope::All)?;
-    let many = difference(binary, MANY, Scope::Writes)?;
+    let few = [run(binary, FEW, SHORT)?, run(binary, FEW, LONG)?];
+    let many = [run(binary, MANY, SHORT)?, run(binary, MANY, LONG)?];
+    let each = |[short, long]: [Run; 2], of: fn(Calls) -> u64| long.calls.per_poll(short.calls, of);
     let found = [
-        few.trace.calls,
-        few.trace.syncs,
-        few.trace.renames,
-        few.trace.state_bytes,
-        many.trace.state_bytes,
-        few.connections,
+        each(few, |calls| calls.calls - calls.waits),
+        each(few, |calls| calls.syncs),
+        each(few, |calls| calls.renames),
+        each(few, |calls| calls.state_bytes),
+        each(many, |calls| calls.state_bytes),
+        few[1].connections as f64,
     ];
     Ok(BTreeMap::from_iter(names.into_iter().zip(found.map(Found::Count))))
 }
 
-struct Difference {
-    /// Of one poll.
-    trace: Trace,
-    /// Of the longer run.
-    connections: f64,
+#[derive(Clone, Copy)]
+struct Run {
+    calls: Calls,
+    connections: u64,
 }
 
-fn difference(binary: &Path, orders: u64, scope: Scope) -> Result<Difference, String> {
-    let (short, begun, _) = run(binary, orders, scope, SHORT)?;
-    let (long, ended, connections) = run(binary, orders, scope, LONG)?;
-    let polls = (ended - begun) as f64;
-    Ok(Difference { trace: long.each(short, polls), connections: connections as f64 })
-}
-
-/// What was traced, in so many polls over so many connections.
-fn run(binary: &Path, orders: u64, scope: Scope, polls: u64) -> Result<(Trace, u64, u64), String> {
+fn run(binary: &Path, orders: u64, polls: u64) -> Result<Run, String> {
     let setting = Setting::new(&Plan::waiting(orders), Manner::default())?;
-    let mut daemon = setting.start(binary, &strace::words(&setting, scope))?;
-    let pid = daemon.pid();
+    let mut daemon = setting.start(binary, &strace::words(&setting))?;
     daemon.until_polled(polls)?;
-    daemon.stop()?;
-    let totals = setting.mock.totals();
-    Ok((strace::read(&setting, pid)?, totals.polls, totals.connections))
+    Ok(Run { calls: strace::stop(&setting, daemon)?, connections: setting.mock.totals().connections })
 }
