@@ -203,8 +203,8 @@ fn a_disk_that_is_really_full_is_survived() {
         ("out", "size=8m,nr_inodes=5"),
         ("out", "size=8m,nr_inodes=7"),
         ("copies", "size=8m,nr_inodes=1"),
-        ("state", "size=100k,nr_inodes=100"),
-        ("state", "size=160k,nr_inodes=100"),
+        ("state", "size=44k,nr_inodes=100"),
+        ("state", "size=64k,nr_inodes=100"),
         ("state", "size=8m,nr_inodes=3"),
     ] {
         let mut setting = setting();
