@@ -582,6 +582,7 @@ fn take(
         generation: generation_name(&order.leaf, now),
         material: material.clone(),
         files: known.settings.files.clone(),
+        copies: Box::default(),
     };
     let staged = lay_out(&config.install_dir, &stage, &served)?;
     Ok(Takeover::new(known, &staged.generation, &material, staged.files))

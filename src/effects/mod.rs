@@ -29,7 +29,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use self::call::credential;
 use self::hook::reap;
 use self::install::roots::Roots;
-use self::install::{activate, inspect, spare, stage, sweep};
+use self::install::{activate, inspect, spare, sweep};
 use certcollectd_core::api::Failure;
 use certcollectd_core::config::Config;
 use certcollectd_core::engine::event::{Effect, Event};
@@ -65,7 +65,7 @@ pub struct Effects {
 enum Kind {
     Call(Arc<str>),
     TagCredential(Arc<str>),
-    /// To look at its files, to stage or to activate them.
+    /// To look at its files, to write them or to put them into place.
     Files(OrderId),
     Tidy(OrderId),
     Hook(RunId),
@@ -133,14 +133,17 @@ impl Effects {
                     Event::Inspected { order: inspect.order, inspection }
                 });
             }
-            Effect::Stage(stage) => self.on_disk(Kind::Files(stage.order), move |config| {
-                let result = stage::stage(&config.install_dir, &stage);
-                Event::Staged { order: stage.order, result }
+            Effect::Install(stage) => self.on_disk(Kind::Files(stage.order), move |config| {
+                let result = activate::install(&config.install_dir, &stage);
+                if result.as_ref().is_ok_and(|written| written.placed.is_ok()) {
+                    spare::keep(&config.state_dir, &stage.name, &stage.material);
+                }
+                Event::Installed { order: stage.order, result }
             }),
             Effect::Activate(activate) => self.on_disk(Kind::Files(activate.order), move |config| {
                 let result = activate::activate(&config.install_dir, &activate);
                 if result.is_ok() {
-                    spare::keep(&config.state_dir, &activate);
+                    spare::keep(&config.state_dir, &activate.name, &activate.material);
                 }
                 Event::Activated { order: activate.order, result }
             }),

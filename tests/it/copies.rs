@@ -28,6 +28,7 @@ fn install(dir: &Path, generation: &str, key: &KeyPair, found: &KeyPair) -> Resu
         generation: generation.into(),
         material: material.clone(),
         files: files.clone(),
+        copies: Box::default(),
     };
     let staged = stage::stage(&dir.join("out"), &staged)?;
     std::fs::write(file, found.serialize_pem()).unwrap();

@@ -74,6 +74,7 @@ fn install(install_dir: &Path, copy: &Path, round: u64) -> bool {
         generation: format!("20261120T091200Z-{round:016x}"),
         material: material.clone(),
         files: files(),
+        copies: Box::default(),
     };
     let Ok(staged) = stage::stage(install_dir, &wanted) else { return false };
     let copy =

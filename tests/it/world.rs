@@ -23,6 +23,7 @@ use certcollectd_core::engine::hooks::run::{HookResult, HookRun, Proof};
 use certcollectd_core::engine::id::{RunId, Token};
 use certcollectd_core::engine::install::{
     Activate, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Link, Stage, StagedFiles,
+    Written,
 };
 use certcollectd_core::engine::loaded::{Loaded, Remembered};
 use certcollectd_core::engine::note::{Level, Note};
@@ -381,7 +382,7 @@ impl World {
     pub fn one(&mut self, effect: Effect) -> Option<Event> {
         let work = match &effect {
             Effect::Inspect(inspect) => Some((Work::Inspect, inspect.order, &inspect.name)),
-            Effect::Stage(stage) => Some((Work::Stage, stage.order, &stage.name)),
+            Effect::Install(stage) => Some((Work::Stage, stage.order, &stage.name)),
             Effect::Activate(activate) => Some((Work::Activate, activate.order, &activate.name)),
             _ => None,
         };
@@ -389,6 +390,12 @@ impl World {
             && panicking == (&**name, work)
         {
             return Some(Event::Panicked { order });
+        }
+        if let (Effect::Install(stage), Some(panicking)) = (&effect, self.panicking)
+            && panicking == (&*stage.name, Work::Activate)
+        {
+            let _ = self.stage(stage);
+            return Some(Event::Panicked { order: stage.order });
         }
         match effect {
             Effect::Save(_) => None,
@@ -409,7 +416,9 @@ impl World {
                 let inspection = Box::new(self.inspect(&inspect));
                 Some(Event::Inspected { order: inspect.order, inspection })
             }
-            Effect::Stage(stage) => Some(Event::Staged { order: stage.order, result: self.stage(&stage) }),
+            Effect::Install(stage) => {
+                Some(Event::Installed { order: stage.order, result: self.install(&stage) })
+            }
             Effect::Activate(activate) => {
                 Some(Event::Activated { order: activate.order, result: self.activate(&activate) })
             }
@@ -545,6 +554,21 @@ impl World {
             });
         }
         found
+    }
+
+    pub fn install(&mut self, stage: &Stage) -> Result<Written, InstallError> {
+        let staged = self.stage(stage)?;
+        let placed = self.activate(&Activate {
+            order: stage.order,
+            name: stage.name.clone(),
+            generation: staged.generation.clone(),
+            expected: staged.files.clone(),
+            material: stage.material.clone(),
+            files: stage.files.clone(),
+            copies: stage.copies.clone(),
+            relinks: false,
+        });
+        Ok(Written { staged, placed })
     }
 
     pub fn stage(&mut self, stage: &Stage) -> Result<StagedFiles, InstallError> {

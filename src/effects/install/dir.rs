@@ -129,6 +129,19 @@ impl Dir {
     /// Makes a directory in it, with this mode whatever the umask, and opens it. One that is there already is
     /// opened if it is a true directory that belongs to root or to us.
     pub fn make(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<Dir, InstallError> {
+        let (dir, is_new) = self.make_unsynced(name, mode)?;
+        if is_new {
+            self.sync()?;
+        }
+        Ok(dir)
+    }
+
+    /// As [`Dir::make`], and says whether it is new; that it is there is not durable then.
+    pub(super) fn make_unsynced(
+        &self,
+        name: impl AsRef<OsStr>,
+        mode: u32,
+    ) -> Result<(Dir, bool), InstallError> {
         let name = name.as_ref();
         let path = self.path.join(name);
         let made = match fs::mkdirat(self, name, Mode::from_raw_mode(mode)) {
@@ -140,12 +153,11 @@ impl Dir {
         if made {
             fs::fchmod(&dir, Mode::from_raw_mode(mode))
                 .map_err(|why| failed("set the mode of", &path, why))?;
-            self.sync()?;
         } else {
             let stat = fs::fstat(&dir).map_err(|why| failed("look at", &path, why))?;
             trusted_owner(stat.st_uid, &path, "directory")?;
         }
-        Ok(dir)
+        Ok((dir, made))
     }
 
     /// Opens a directory in it; not through a link.

@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use certcollectd_core::cert::{self, Certificate};
-use certcollectd_core::engine::install::{Activate, Inspect, InspectPurpose, Inspection, Link};
+use certcollectd_core::engine::install::{Inspect, InspectPurpose, Inspection, Link, Material};
 
 /// Below the state directory.
 const DIR: &str = "installed";
@@ -18,11 +18,10 @@ const DIR: &str = "installed";
 const NEW: &str = "new";
 
 /// After an installation: its certificates.
-pub(crate) fn keep(state_dir: &Path, activate: &Activate) {
-    let material = &activate.material;
+pub(crate) fn keep(state_dir: &Path, name: &str, material: &Material) {
     let all: Vec<&Certificate> =
         std::iter::once(&material.leaf).chain(&material.chain).chain(&material.root).collect();
-    put(state_dir, &activate.name, &all);
+    put(state_dir, name, &all);
 }
 
 /// After a look at an order's files: what is gone is found here, and what is missing here is saved again.

@@ -19,7 +19,13 @@ use certcollectd_core::engine::order::contents;
 /// owner and mode, write-back of all, sync of each, sync of the directory, rename, sync of the parent, read back.
 pub fn stage(install_dir: &Path, stage: &Stage) -> Result<StagedFiles, InstallError> {
     let base = Dir::open_or_make(install_dir, DIR_MODE)?;
-    let store = base.make(store_name(&stage.name), DIR_MODE)?;
+    stage_in(&base, stage).map(|(_, staged)| staged)
+}
+
+/// As [`stage`], in an open directory; the store comes along. That a new store is there becomes durable with the link in
+/// front of it: without the one the other shows readers nothing, as before, and what is missing is written again.
+pub(super) fn stage_in(base: &Dir, stage: &Stage) -> Result<(Dir, StagedFiles), InstallError> {
+    let (store, _) = base.make_unsynced(store_name(&stage.name), DIR_MODE)?;
     clear_leftovers(&store)?;
     let owner = Ownership::lookup(stage.files.owner.as_deref(), stage.files.group.as_deref())?;
     let staging = format!("{STAGING}{}", random_name());
@@ -29,7 +35,7 @@ pub fn stage(install_dir: &Path, stage: &Stage) -> Result<StagedFiles, InstallEr
         // What failed to sync is thrown away as a whole; the next try starts from memory.
         let _ = store.remove_dir(&staging);
     }
-    result
+    Ok((store, result?))
 }
 
 fn fill(
@@ -38,7 +44,8 @@ fn fill(
     stage: &Stage,
     owner: Ownership,
 ) -> Result<Vec<InstalledFile>, InstallError> {
-    let dir = store.make(staging, 0o700)?;
+    // What a crash leaves of it is swept, so it is durable only under its final name.
+    let (dir, _) = store.make_unsynced(staging, 0o700)?;
     let mut written = Vec::new();
     let mut files = Vec::new();
     for (kind, name, mode) in contents::wanted(&stage.files) {
@@ -170,7 +177,14 @@ mod tests {
             .with(FileKind::Pkcs7, Some("chain.p7b"))
             .with(FileKind::Der, Some("cert.der"));
         let material = Material { leaf, chain: Vec::new(), root: None, key: Some(file) };
-        let stage = Stage { order: OrderId(0), name: "www".into(), generation: NAME.into(), material, files };
+        let stage = Stage {
+            order: OrderId(0),
+            name: "www".into(),
+            generation: NAME.into(),
+            material,
+            files,
+            copies: Box::default(),
+        };
         let store = Dir::open_or_make(&dir.path().join(".www"), DIR_MODE).unwrap();
         let files = fill(&store, STAGED, &stage, Ownership::default()).unwrap();
         Written { dir, store, stage, files }

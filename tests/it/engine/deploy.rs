@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use certcollectd_core::config::{FileKind, Files};
 use certcollectd_core::engine::command::Command;
+use certcollectd_core::engine::event::{Effect, Event};
 
 use certcollectd_core::cert::Certificate;
 
@@ -308,4 +309,78 @@ fn what_cannot_be_looked_at_is_an_alarm_until_it_can() {
     assert_eq!(world.calls.len(), calls);
     assert!(world.record("www")["lost"].is_null());
     assert_eq!((world.seen("www").unwrap(), world.ran.len()), (installed, 1));
+}
+
+/// The process ends when readers see the new files, and before that is on record.
+fn dies_when_placed(world: &mut World) {
+    let mut events = vec![Event::Started];
+    while let Some(event) = events.pop() {
+        for effect in world.engine.handle(event, world.now) {
+            match effect {
+                Effect::Save(changes) => world.save(&changes),
+                Effect::Install(stage) => {
+                    world.install(&stage).unwrap();
+                    return;
+                }
+                effect => events.extend(world.one(effect)),
+            }
+        }
+    }
+    panic!("nothing was installed");
+}
+
+#[test]
+fn a_crash_between_the_swap_and_its_record_owes_the_hooks() {
+    let mut world = World::new(with_hook("www"));
+    world.say("www", [issued(-1, 90)]);
+    dies_when_placed(&mut world);
+    let placed = world.disks["www"].link.clone().expect("readers see it");
+    assert_eq!(world.record("www")["placing"], *placed, "as is on record");
+    assert!(world.record("www")["installed"].is_null() && world.ran.is_empty());
+    world.restart();
+    world.pass(HOUR);
+    assert_eq!((world.phase("www").as_str(), world.ran.len()), ("guarding", 1));
+    assert_eq!(world.disks["www"].link.as_ref(), Some(&placed), "and is not written again");
+    assert_eq!(world.ran[0].generations, [placed]);
+    assert!(world.record("www")["placing"].is_null());
+    // Nothing of it is left to be mistaken for an interrupted installation later.
+    world.restart();
+    world.pass(HOUR);
+    assert_eq!(world.ran.len(), 1);
+}
+
+#[test]
+fn a_crash_before_the_swap_installs_what_is_on_record_without_a_call() {
+    let mut world = World::new(with_hook("www"));
+    world.say("www", [issued(-1, 90)]);
+    world.failing_swaps = 1;
+    world.pass(Duration::from_millis(1));
+    let record = world.record("www");
+    assert!(world.seen("www").is_none() && !record["staged"].is_null(), "{record}");
+    world.restart();
+    let calls = world.calls.len();
+    world.pass(HOUR);
+    assert_eq!((world.phase("www").as_str(), world.ran.len(), world.calls.len()), ("guarding", 1, calls));
+}
+
+#[test]
+fn an_answer_is_saved_even_where_the_key_cannot_be_looked_at() {
+    let mut world = World::new(with_hook("www"));
+    world.say("www", [issued(-1, 90)]);
+    // The look at the key hangs: its event does not come.
+    let mut events = vec![Event::Started];
+    while let Some(event) = events.pop() {
+        for effect in world.engine.handle(event, world.now) {
+            match effect {
+                Effect::Save(changes) => world.save(&changes),
+                Effect::Inspect(_) => {}
+                effect => events.extend(world.one(effect)),
+            }
+        }
+    }
+    assert!(world.rows.bundles.is_empty(), "it waits for what follows from it");
+    let wake = world.engine.next_wake().unwrap();
+    assert!(wake.since(world.now.time) <= Duration::from_millis(50));
+    world.pass(Duration::from_millis(60));
+    assert_eq!(world.rows.bundles.len(), 1);
 }

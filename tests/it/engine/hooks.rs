@@ -353,7 +353,7 @@ fn a_rehearsal_waits_for_what_is_under_way() {
     let mut next = wanted(&mut world, answer);
     let at = next.iter().position(|effect| matches!(effect, Effect::RunHook(run) if run.rehearsal));
     let run = next.remove(at.unwrap_or_else(|| panic!("{next:?}")));
-    assert!(!next.iter().any(|effect| matches!(effect, Effect::Inspect(_) | Effect::Stage(_))), "{next:?}");
+    assert!(!next.iter().any(|effect| matches!(effect, Effect::Inspect(_) | Effect::Install(_))), "{next:?}");
     let done = world.one(run).unwrap();
     world.handle(done);
     assert_eq!(world.reply(Token(99)).text, "hook reload: done");

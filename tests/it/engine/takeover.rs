@@ -24,6 +24,7 @@ fn laid_out(world: &mut World, config: &Config, name: &str, leaf: &[u8]) -> Take
         generation: generation_name(&leaf, world.now),
         material: material.clone(),
         files: entry.settings.files.clone(),
+        copies: Box::default(),
     };
     let staged = world.stage(&stage).unwrap();
     let activate = Activate {

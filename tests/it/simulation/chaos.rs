@@ -19,7 +19,8 @@ impl Sim {
     pub(super) fn spoil(&mut self, effect: &Effect) {
         let fails = !self.quiet && self.dice.one_in(5);
         match effect {
-            Effect::Stage(_) if fails => self.world.failing_stages = 1,
+            Effect::Install(_) if fails && self.dice.one_in(2) => self.world.failing_stages = 1,
+            Effect::Install(_) if fails => self.world.failing_swaps = 1,
             Effect::Activate(_) if fails => self.world.failing_swaps = 1,
             Effect::RunHook(run) | Effect::Tell(run) => {
                 let result = if fails { HookResult::failed("exit code 1") } else { HookResult::Done };
@@ -47,10 +48,13 @@ impl Sim {
         self.hang_up();
         for (_, begun) in std::mem::take(&mut self.pending) {
             if let Begun::Other(
-                effect @ (Effect::Stage(_) | Effect::Activate(_) | Effect::RunHook(_) | Effect::Tell(_)),
+                effect @ (Effect::Install(_) | Effect::Activate(_) | Effect::RunHook(_) | Effect::Tell(_)),
             ) = begun
                 && self.dice.one_in(2)
             {
+                // Between a generation and the link to it as well.
+                let cut = matches!(effect, Effect::Install(_)) && self.dice.one_in(2);
+                self.world.failing_swaps += usize::from(cut);
                 self.world.one(effect);
                 self.look();
             }

@@ -44,7 +44,7 @@ pub(super) fn add(config: &mut Config, seed: u64) {
 impl Sim {
     /// Looks at what is about to be put into place.
     pub(super) fn look_at_window(&mut self, effect: &Effect) {
-        let Effect::Stage(stage) = effect else { return };
+        let Effect::Install(stage) = effect else { return };
         if !has_windows(self.seed) {
             return;
         }

@@ -14,7 +14,7 @@ use crate::engine::changes::Changes;
 use crate::engine::command::{Command, CommandReply};
 use crate::engine::hooks::run::{HookResult, HookRun};
 use crate::engine::id::{OrderId, RunId, Token};
-use crate::engine::install::{Activate, Inspect, Inspection, InstallError, Quarantine, Stage, StagedFiles};
+use crate::engine::install::{Activate, Inspect, Inspection, InstallError, Quarantine, Stage, Written};
 use crate::engine::note::Note;
 use crate::engine::probe::{ProbeAnswer, ProbeRun};
 use crate::engine::reissue::run::{RequestFound, RequestRun, Survey, SurveyRun};
@@ -47,10 +47,11 @@ pub enum Event {
         order: OrderId,
         inspection: Box<Inspection>,
     },
-    Staged {
+    /// [`Effect::Install`] ended.
+    Installed {
         order: OrderId,
-        /// What is there now, complete and durable, but not visible to readers.
-        result: Result<StagedFiles, InstallError>,
+        /// What was written, or why readers see what they saw before.
+        result: Result<Written, InstallError>,
     },
     Activated {
         order: OrderId,
@@ -79,7 +80,7 @@ pub enum Event {
         /// What did not work, in words.
         problem: Option<String>,
     },
-    /// [`Effect::Inspect`], [`Effect::Stage`] or [`Effect::Activate`] ended in a panic.
+    /// [`Effect::Inspect`], [`Effect::Install`] or [`Effect::Activate`] ended in a panic.
     Panicked {
         order: OrderId,
     },
@@ -128,9 +129,9 @@ pub enum Effect {
     },
     /// Look at keys, trust anchors and what is installed.
     Inspect(Box<Inspect>),
-    /// Write a new generation beside the current one; readers do not see it yet.
-    Stage(Box<Stage>),
-    /// Let readers see a staged generation; then the copies.
+    /// Write a new generation beside the current one, then let readers see it; then the copies.
+    Install(Box<Stage>),
+    /// Let readers see a generation that was written before; then the copies.
     Activate(Box<Activate>),
     /// Remove generations that are neither current nor young.
     Sweep {

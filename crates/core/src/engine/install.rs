@@ -160,6 +160,17 @@ pub struct Stage {
     pub generation: String,
     pub material: Material,
     pub files: Files,
+    /// Real files elsewhere, for readers once it is in place.
+    pub copies: Box<[FileCopy]>,
+}
+
+/// A generation that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// What is there now, complete and durable.
+    pub staged: StagedFiles,
+    /// Readers see it, or why not.
+    pub placed: Result<(), InstallError>,
 }
 
 /// A generation to put into place.

@@ -51,6 +51,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::api::{Answer, Failure};
+use crate::cert::Certificate;
 use crate::config::Config;
 use crate::engine::account::Accounts;
 use crate::engine::account::gate::{Gate, Purpose, Turn, gate_of};
@@ -184,12 +185,13 @@ impl Engine {
                 let on_record = self.orders.names_under_old_name(order);
                 self.order(order).inspected(*inspection, &on_record);
             }
-            Event::Staged { order, result } => self.order(order).staged(result),
+            Event::Installed { order, result } => {
+                let leaf = self.order(order).installed(result);
+                self.in_place(order, leaf);
+            }
             Event::Activated { order, result } => {
-                if let Some(leaf) = self.order(order).activated(result) {
-                    let gate = self.orders.state(order).gate;
-                    self.accounts().settle_collected(gate, &leaf);
-                }
+                let leaf = self.order(order).activated(result);
+                self.in_place(order, leaf);
             }
             Event::RequestRead { order, found } => self.order(order).request_read(*found),
             Event::Surveyed { order, survey } => self.order(order).surveyed(&survey),
@@ -358,6 +360,14 @@ impl Engine {
 
     fn order(&mut self, id: OrderId) -> Order<'_> {
         self.orders.order(id, self.now, &self.config, &self.gates, &mut self.outbox)
+    }
+
+    /// Readers see a certificate, if one was put into place.
+    fn in_place(&mut self, order: OrderId, leaf: Option<Certificate>) {
+        if let Some(leaf) = leaf {
+            let gate = self.orders.state(order).gate;
+            self.accounts().settle_collected(gate, &leaf);
+        }
     }
 
     /// Logs and remembers something about the process as a whole.

@@ -16,6 +16,9 @@ use crate::engine::time::{Now, Time};
 /// pending poll costs one sync, shared by its result and the due time of the next.
 const LAZY_SAVE: Duration = Duration::from_secs(1);
 
+/// What an answer brought is saved after this, unless what follows from it is known sooner and saved along with it.
+const SOON: Duration = Duration::from_millis(50);
+
 /// Consecutive failed saves after which a process that should end does: the cause may outlast it.
 const PATIENCE: u32 = 3;
 
@@ -79,7 +82,7 @@ impl Outbox {
         self.effects.push(effect);
     }
 
-    /// A report, a reply, or a look at a credential.
+    /// A report, a reply, or a look at files or at a credential.
     pub(crate) fn say(&mut self, effect: Effect) {
         self.messages.push(effect);
     }
@@ -118,6 +121,12 @@ impl Outbox {
         if self.flush_at.is_none() {
             self.flush_at = Some(self.held_until.unwrap_or(now.time + LAZY_SAVE));
         }
+    }
+
+    /// As [`Outbox::flush_soon`], for what would take hours to get again.
+    pub(crate) fn flush_at_once(&mut self, now: Now) {
+        let soon = self.held_until.unwrap_or(now.time + SOON);
+        self.flush_at = Some(self.flush_at.map_or(soon, |at| at.min(soon)));
     }
 
     /// What changed must be durable before anything else happens.

@@ -16,7 +16,7 @@ use crate::engine::order::deploy;
 use crate::engine::order::floor::{LastAsked, become_another, keep_floor};
 use crate::engine::order::phase::{Phase, Trigger, transition};
 use crate::engine::order::record::{OrderRecord, ProbeRollback};
-use crate::engine::order::state::{Busy, OrderState, Pending, PollOutcome};
+use crate::engine::order::state::{Busy, OrderState, Pending, PollOutcome, Work};
 use crate::engine::reissue::record::{UsedTokens, keep_tokens};
 use crate::engine::same_number::Threats;
 use crate::engine::schedule::LONGEST_SCHEDULE;
@@ -274,7 +274,12 @@ impl Engine {
             && !self.orders.state(id).bundle.is_none()
             && self.orders.state(id).record.staged.is_none()
         {
-            self.order(id).rejudge_bundle();
+            if self.orders.state(id).busy == Busy::Local(Work::Stage) {
+                // It is on its way to readers. If that fails it is verified before the next try.
+                self.orders.state_mut(id).pending.verify = true;
+            } else {
+                self.order(id).rejudge_bundle();
+            }
             if let Some(trouble) = &mut self.orders.state_mut(id).record.trouble {
                 trouble.next = now.time;
             }

@@ -137,7 +137,11 @@ impl Engine {
                 }
                 Some(id)
             }
-            Effect::Stage(stage) => Some(stage.order),
+            Effect::Install(stage) => {
+                let id = stage.order;
+                self.orders.state_mut(id).record.placing = None;
+                Some(id)
+            }
             Effect::Activate(activate) => Some(activate.order),
             Effect::Sweep { order, .. } => {
                 self.orders.state_mut(order).pending.sweep = true;

@@ -131,6 +131,7 @@ fn full() -> OrderRecord {
             }),
         })),
         installed: Some(Box::new(generation("one"))),
+        placing: Some("two".into()),
         staged: Some(Box::new(generation("two"))),
         rollback: true,
         bundled: true,
@@ -525,6 +526,7 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         revoked: None,
         reissue: None,
         tokens: Vec::new(),
+        placing: None,
         ..full()
     };
     let rehearsed = OrderRecord { rehearsed: Some(Box::new(rehearsed())), ..fresh() };
@@ -536,11 +538,18 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         revoked: Some(Fingerprint::from_bytes([3; 32])),
         ..fresh()
     };
+    let placing = OrderRecord {
+        phase: Phase::Collected,
+        bundled: true,
+        placing: Some("20261120T091200Z-5f3a9c0112345678".into()),
+        ..fresh()
+    };
     let probed = OrderRecord { probed: Some(Box::new(probed())), ..fresh() };
     let others = [
         ("alarmed", alarmed),
         ("full", unprobed),
         ("held", held),
+        ("placing", placing),
         ("probed", probed),
         ("rehearsed", rehearsed),
         ("reissued", reissued),

@@ -234,7 +234,7 @@ impl Order<'_> {
         self.state.pending.look = false;
         self.set_due();
         self.touch();
-        self.outbox.save_first();
+        self.outbox.flush_at_once(self.now);
         Polled::Other
     }
 

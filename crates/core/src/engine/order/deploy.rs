@@ -6,7 +6,7 @@ use crate::config::{FileCopy, FileKind, HookEvent, KeySource};
 use crate::engine::event::Effect;
 use crate::engine::install::{
     Activate, AnchorSource, Inspect, InspectPurpose, Inspection, InstallError, InstalledFile, Material,
-    Quarantine, Stage, StagedFiles,
+    Quarantine, Stage, Written,
 };
 use crate::engine::note::{ALARM_AFTER, Level, NoteKind};
 use crate::engine::order::bundle::Bundle;
@@ -88,7 +88,12 @@ impl Order<'_> {
                 Effect::Inspect(Box::new(self.inspection(InspectPurpose::Look)))
             }
             Work::Stage if self.is_held_back() => return,
-            Work::Stage => Effect::Stage(Box::new(self.staging())),
+            Work::Stage => {
+                let stage = self.staging();
+                self.state.record.placing = Some((&*stage.generation).into());
+                self.touch();
+                Effect::Install(Box::new(stage))
+            }
             Work::Quarantine => {
                 self.state.pending.quarantine = false;
                 let record = &self.state.record;
@@ -112,7 +117,11 @@ impl Order<'_> {
             }
         };
         self.state.busy = Busy::Local(work);
-        self.outbox.start(effect);
+        match effect {
+            // It changes nothing that a restart would have to know of, and what it is about is saved with what follows.
+            Effect::Inspect(_) => self.outbox.say(effect),
+            effect => self.outbox.start(effect),
+        }
     }
 
     fn inspection(&self, purpose: InspectPurpose) -> Inspect {
@@ -144,6 +153,7 @@ impl Order<'_> {
             order: self.id,
             name: entry.name.clone(),
             generation: generation_name(&material.leaf, self.state.record.installed.as_deref(), self.now),
+            copies: self.copies_of(&material),
             material,
             files: entry.settings.files.clone(),
         }
@@ -159,12 +169,16 @@ impl Order<'_> {
         }
     }
 
+    fn copies_of(&self, material: &Material) -> Box<[FileCopy]> {
+        self.entry().copies.iter().filter(|copy| can_be_made(copy, material)).cloned().collect()
+    }
+
     fn activation(&self) -> Option<Activate> {
         let record = &self.state.record;
         let staged = record.staged.as_ref()?;
         let entry = self.entry();
         let material = self.staged_material()?;
-        let copies = entry.copies.iter().filter(|copy| can_be_made(copy, &material)).cloned().collect();
+        let copies = self.copies_of(&material);
         Some(Activate {
             order: self.id,
             name: entry.name.clone(),
@@ -210,24 +224,34 @@ impl Order<'_> {
         self.state.record.trouble = None;
     }
 
-    pub(crate) fn staged(&mut self, result: Result<StagedFiles, InstallError>) {
+    /// Gives back the certificate that is in place now.
+    pub(crate) fn installed(&mut self, result: Result<Written, InstallError>) -> Option<Certificate> {
         self.state.busy = Busy::Idle;
+        self.state.record.placing = None;
         if self.state.removed {
-            return;
+            return None;
         }
         match (result, self.state.bundle.material()) {
-            (Ok(staged), Some(material)) => {
+            (Ok(Written { staged, placed }), Some(material)) => {
                 let generation = generation(self.entry(), &staged.generation, material, staged.files);
-                let record = &mut self.state.record;
-                record.staged = Some(Box::new(generation));
-                record.trouble = None;
-                self.change_phase(Trigger::Staged, None);
-                self.outbox.save_first();
+                self.about_to_place(generation);
+                return self.activated(placed);
             }
-            // The configuration changed meanwhile; a later sweep removes what was staged.
-            (Ok(_), None) => {}
+            // It is another order now; a later sweep removes what was written.
+            (Ok(_), None) => self.state.pending.look = self.state.record.installed.is_some(),
             (Err(error), _) => self.trouble(&error),
         }
+        None
+    }
+
+    /// A complete generation was written, by this process or by one that ended before it was on record.
+    pub(crate) fn about_to_place(&mut self, generation: Generation) {
+        let record = &mut self.state.record;
+        record.placing = None;
+        record.staged = Some(Box::new(generation));
+        record.trouble = None;
+        self.change_phase(Trigger::Staged, None);
+        self.outbox.save_first();
     }
 
     /// Gives back the certificate that is in place now.
@@ -379,6 +403,10 @@ impl Order<'_> {
             return;
         }
         self.state.pending.broken = true;
+        if self.state.record.placing.is_some() {
+            // Whether readers see it is found out when it is verified again.
+            self.rejudge_bundle();
+        }
         self.refuse_askers("an internal error; please report it");
         self.stop_after_bug(doing);
     }

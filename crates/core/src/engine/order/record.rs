@@ -72,7 +72,11 @@ pub struct OrderRecord {
     /// What readers see.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub installed: Option<Box<Generation>>,
-    /// What is about to be put into place.
+    /// The name of the generation that is being written and put into place; what is found there under this name after a
+    /// crash was put there by us, and its hooks are owed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placing: Option<Box<str>>,
+    /// What was written and is about to be put into place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staged: Option<Box<Generation>>,
     /// Whether the staged generation is an older one, from a rollback.
@@ -138,6 +142,12 @@ pub struct OrderRecord {
 }
 
 impl OrderRecord {
+    /// Whether this generation was being put into place; a name that was taken already has got a number at its end.
+    pub(crate) fn is_being_placed(&self, generation: &str) -> bool {
+        let rest = self.placing.as_deref().and_then(|name| generation.strip_prefix(name));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+
     /// An order that was never asked about.
     pub fn new(account: Arc<str>, handle: Box<str>, now: Now) -> Self {
         OrderRecord {
@@ -160,6 +170,7 @@ impl OrderRecord {
             heard: None,
             domains: None,
             installed: None,
+            placing: None,
             staged: None,
             rollback: false,
             bundled: false,

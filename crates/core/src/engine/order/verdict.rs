@@ -2,6 +2,7 @@
 //! quarantine with the reasons while the working certificate stays.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::api::{Product, Untrusted};
@@ -49,6 +50,9 @@ impl Order<'_> {
             )
         }));
         let Ok(mut verdict) = verdict else { return self.stop_after_bug("verifying the certificate") };
+        if let Some(generation) = self.placed_before(&verdict, inspection) {
+            return self.about_to_place(generation);
+        }
         if let Some(leaf) = &verdict.leaf {
             verdict.findings.extend(demands::findings(&self.state.record, leaf));
         }
@@ -90,11 +94,12 @@ impl Order<'_> {
             let by = if overridden { " (accepted by the operator)" } else { "" };
             self.note(Level::Warn, NoteKind::Verdict, format!("{finding}{by}"));
         }
-        let key = verdict.key.and_then(|index| match &self.entry().key {
-            KeySource::Keys(paths) => paths.get(index).cloned(),
-            KeySource::None | KeySource::Csr(_) | KeySource::Request(_) => None,
-        });
-        let material = Material { leaf, chain: verdict.chain.intermediates, root: verdict.chain.root, key };
+        let material = Material {
+            leaf,
+            chain: verdict.chain.intermediates,
+            root: verdict.chain.root,
+            key: self.key_at(verdict.key),
+        };
         if let Some(generation) = self.already_there(&material, inspection) {
             return self.record_as_installed(generation);
         }
@@ -193,6 +198,31 @@ impl Order<'_> {
             self.note(Level::Info, NoteKind::NotYetValid, text);
         }
         self.touch();
+    }
+
+    /// The file of a key candidate.
+    fn key_at(&self, index: Option<usize>) -> Option<PathBuf> {
+        match &self.entry().key {
+            KeySource::Keys(paths) => paths.get(index?).cloned(),
+            KeySource::None | KeySource::Csr(_) | KeySource::Request(_) => None,
+        }
+    }
+
+    /// What readers see already of an installation during which the process ended: its hooks are owed, whatever the
+    /// verdict is by now.
+    fn placed_before(&self, verdict: &Verdict, inspection: &Inspection) -> Option<Generation> {
+        if !self.state.record.is_being_placed(inspection.link.generation()?) {
+            return None;
+        }
+        let key = self.key_at(verdict.key);
+        if key.is_none() && matches!(&self.entry().key, KeySource::Keys(paths) if !paths.is_empty()) {
+            // It cannot be read just now, and copies may need it.
+            return None;
+        }
+        let chain = verdict.chain.clone();
+        let material =
+            Material { leaf: verdict.leaf.clone()?, chain: chain.intermediates, root: chain.root, key };
+        self.already_there(&material, inspection)
     }
 
     /// After a loss of the state, or under one restored from a backup: what readers see is another generation than
