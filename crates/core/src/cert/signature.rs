@@ -26,7 +26,7 @@ pub(super) struct Signed<'a> {
     pub(super) message: &'a [u8],
     /// Content of the AlgorithmIdentifier.
     algorithm: &'a [u8],
-    signature: &'a [u8],
+    pub(super) signature: &'a [u8],
 }
 
 impl<'a> Signed<'a> {

@@ -5,6 +5,7 @@
 //! asks what a strict client would say, and the rest is here.
 
 mod leaf;
+mod proven;
 mod trust;
 
 use std::fmt;

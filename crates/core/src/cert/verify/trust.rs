@@ -7,7 +7,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{
     EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter, KeyUsage, anchor_from_trusted_cert,
 };
@@ -18,7 +18,7 @@ use x509_parser::prelude::FromDer;
 use super::super::pem::{self, PemError};
 use super::super::signature::{SignatureCheck, Signed};
 use super::super::{Certificate, Chain, ber, strength};
-use super::{CLOCK_TOLERANCE, Expectation, Purpose};
+use super::{CLOCK_TOLERANCE, Expectation, Purpose, proven};
 
 /// Bytes of a file with roots. The usual bundle has 150 roots and 250 KB.
 pub const MAX_ANCHORS_INPUT: usize = 8 << 20;
@@ -128,10 +128,13 @@ pub(super) fn check(
         Purpose::Mark | Purpose::Email => Usage::Any,
     };
     let der = CertificateDer::from(leaf.der());
+    let links = proven::links(leaf, chain);
+    let table = webpki::ALL_VERIFICATION_ALGS.iter();
+    let table: Vec<_> = table.map(|inner| proven::Algorithm { inner: *inner, links: &links }).collect();
+    let algorithms: Vec<_> = table.iter().map(|known| known as &dyn SignatureVerificationAlgorithm).collect();
     let verify = |anchors: &[TrustAnchor<'_>]| {
         EndEntityCert::try_from(&der).and_then(|leaf| {
-            let algorithms = webpki::ALL_VERIFICATION_ALGS;
-            leaf.verify_for_usage(algorithms, anchors, &intermediates, time, &usage, None, None).map(|_| ())
+            leaf.verify_for_usage(&algorithms, anchors, &intermediates, time, &usage, None, None).map(|_| ())
         })
     };
     verify(&anchors.0).map_err(|error| match error {
