@@ -108,7 +108,7 @@ fn installed(config: &Config) -> BTreeMap<Fingerprint, String> {
     let known = loaded.into_iter().flat_map(|loaded| loaded.orders);
     known
         .filter(|(name, _)| config.orders.iter().any(|order| order.name == *name))
-        .filter_map(|(name, known)| Some((known.record.installed?.fingerprint, name.to_string())))
+        .filter_map(|(name, known)| Some((known.record.installed.as_ref()?.fingerprint, name.to_string())))
         .collect()
 }
 

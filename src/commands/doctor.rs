@@ -134,7 +134,7 @@ fn request(order: &Order) -> Result<Option<(Token, Vec<String>)>, String> {
 fn subjects(record: Option<&OrderRecord>, order: &Order, requested: &[String]) -> Vec<Subject> {
     let named = record.and_then(|record| record.domains.as_deref()).and_then(|known| known.heard.as_ref());
     let collected = record.and_then(|record| record.heard.as_deref());
-    let told: Vec<_> = named.into_iter().chain(collected).map(|heard| &heard.details).collect();
+    let told: Vec<_> = named.into_iter().chain(collected).map(|heard| &*heard.details).collect();
     survey::subjects(&told, &order.domains, requested)
 }
 

@@ -81,7 +81,7 @@ impl Explanation {
         // What was proven for the previous certificate does not count for another one.
         let begun = reissue.map(|since| now.wall_of(since).div_euclid(1000));
         let domains = domains.filter(|heard| begun.is_none_or(|begun| heard.at >= begun));
-        let [collected, named] = [heard, domains].map(|heard| heard.map(|heard| &heard.details));
+        let [collected, named] = [heard, domains].map(|heard| heard.map(|heard| &*heard.details));
         let mut missing = if waits { missing::missing(collected, named) } else { Vec::new() };
         if waits && heard.is_some_and(|heard| Mood::of(heard.code) == Mood::Unpaid) {
             missing.insert(0, missing::unpaid());

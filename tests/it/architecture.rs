@@ -18,13 +18,14 @@ const DAEMON: [(&str, &[&str]); 11] = [
     ("cli", &["commands", "effects", "terminal"]),
     ("main", &[]),
 ];
-const CORE: [(&str, &[&str]); 8] = [
-    ("api", &[]),
+const CORE: [(&str, &[&str]); 9] = [
+    ("api", &["rare"]),
     ("cert", &[]),
-    ("config", &["api", "cert", "follow"]),
-    ("engine", &["api", "cert", "config"]),
+    ("config", &["api", "cert", "follow", "rare"]),
+    ("engine", &["api", "cert", "config", "rare"]),
     ("follow", &["api"]),
     ("forecast", &["api", "config", "engine"]),
+    ("rare", &[]),
     ("state", &["api", "cert", "config", "engine"]),
     ("words", &[]),
 ];

@@ -6,12 +6,13 @@
 //!
 //! | part | uses |
 //! | --- | --- |
-//! | [`api`] | – |
+//! | [`api`] | [`rare`] |
 //! | [`cert`] | – |
-//! | [`config`] | [`api`], [`cert`], [`follow`] |
-//! | [`engine`] | [`api`], [`cert`], [`config`] |
+//! | [`config`] | [`api`], [`cert`], [`follow`], [`rare`] |
+//! | [`engine`] | [`api`], [`cert`], [`config`], [`rare`] |
 //! | [`follow`] | [`api`] |
 //! | [`forecast`] | [`api`], [`config`], [`engine`] |
+//! | [`rare`] | – |
 //! | [`state`] | all of them |
 //! | `words` | – |
 
@@ -26,4 +27,5 @@ pub mod config;
 pub mod engine;
 pub mod follow;
 pub mod forecast;
+pub mod rare;
 pub mod state;

@@ -7,6 +7,8 @@
 mod fields;
 mod lines;
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -15,6 +17,7 @@ use super::code::{ATTACHED, Class, LOGIN_REFUSED, classify, is_error};
 use super::order::OrderRef;
 use super::request::Endpoint;
 use super::untrusted::Untrusted;
+use crate::rare::Bare;
 
 /// What the vendor said, decoded once.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,6 +73,17 @@ pub struct Details {
     /// Keys that no document names, kept for diagnosis; bounded.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<(Untrusted, Untrusted)>,
+}
+
+impl Bare for Details {
+    fn bare() -> &'static Details {
+        static BARE: LazyLock<Details> = LazyLock::new(Details::default);
+        &BARE
+    }
+
+    fn is_bare(&self) -> bool {
+        *self == *Details::bare()
+    }
 }
 
 impl Details {

@@ -386,6 +386,7 @@ impl Engine {
             }
             self.reindex(id, earliest);
             self.recount(id);
+            self.orders.states[id.0 as usize].tidy();
             self.answer_waiters(id);
             self.answer_askers(id);
         }

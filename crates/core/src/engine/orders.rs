@@ -111,8 +111,12 @@ impl Orders {
 
     /// Looks anew whether what waits for a window may be installed.
     pub(crate) fn judge_windows(&mut self) {
-        for state in &mut self.states {
-            state.shut_until = None;
+        self.ids().for_each(|id| self.judge_window(id));
+    }
+
+    pub(crate) fn judge_window(&mut self, id: OrderId) {
+        if let Some(underway) = self.states[id.0 as usize].underway.present() {
+            underway.shut_until = None;
         }
     }
 

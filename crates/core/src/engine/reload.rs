@@ -16,7 +16,7 @@ use crate::engine::order::deploy;
 use crate::engine::order::floor::{LastAsked, become_another, keep_floor};
 use crate::engine::order::phase::{Phase, Trigger, transition};
 use crate::engine::order::record::{OrderRecord, ProbeRollback};
-use crate::engine::order::state::{Busy, OrderState, Pending, PollOutcome, Work};
+use crate::engine::order::state::{Busy, OrderState, Pending, PollOutcome, Underway, Work};
 use crate::engine::reissue::record::{UsedTokens, keep_tokens};
 use crate::engine::same_number::Threats;
 use crate::engine::schedule::LONGEST_SCHEDULE;
@@ -117,7 +117,6 @@ impl Engine {
             entry,
             gate,
             record,
-            bundle: bundle.map_or(Bundle::None, Bundle::Unjudged),
             busy: Busy::Idle,
             pending,
             urgent: false,
@@ -125,14 +124,14 @@ impl Engine {
             queued: None,
             timed: None,
             ready: false,
-            look_from: None,
-            probe_from: None,
-            hold_until: None,
-            shut_until: None,
             removed: false,
             quiet: false,
             tally: Tally::default(),
-            reissuing: None,
+            underway: Underway {
+                bundle: bundle.map_or(Bundle::None, Bundle::Unjudged),
+                ..Underway::default()
+            }
+            .into(),
         });
         self.orders.names.insert(order.name.clone(), id);
         self.order(id).schedule_probes();
@@ -153,6 +152,7 @@ impl Engine {
         } else if changed || fresh {
             self.order(id).touch_derived();
         }
+        self.orders.state_mut(id).tidy();
     }
 
     pub(crate) fn configured(&mut self, config: Arc<Config>) {
@@ -285,7 +285,7 @@ impl Engine {
             }
         }
         let files = before.settings.files != after.settings.files || before.copies != after.copies;
-        self.orders.state_mut(id).shut_until = None;
+        self.orders.judge_window(id);
         let record = &self.orders.state(id).record;
         if files && record.installed.is_some() && (record.phase != Phase::Collected || record.is_held()) {
             self.orders.state_mut(id).pending.look = true;

@@ -24,8 +24,8 @@ pub struct Summary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Tally {
     pub(crate) standing: Counted,
-    pub(crate) owed: usize,
-    pub(crate) gate: usize,
+    pub(crate) owed: u32,
+    pub(crate) gate: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,13 +58,14 @@ impl Tallies {
 
     fn apply(&mut self, tally: Tally, add: bool) {
         let change = |count: &mut usize, by: usize| *count = if add { *count + by } else { *count - by };
-        if self.waiting.len() <= tally.gate {
-            self.waiting.resize(tally.gate + 1, 0);
+        let gate = tally.gate as usize;
+        if self.waiting.len() <= gate {
+            self.waiting.resize(gate + 1, 0);
         }
-        change(&mut self.owed, tally.owed);
+        change(&mut self.owed, tally.owed as usize);
         match tally.standing {
             Counted::Not => {}
-            Counted::Waiting => change(&mut self.waiting[tally.gate], 1),
+            Counted::Waiting => change(&mut self.waiting[gate], 1),
             Counted::InOrder => change(&mut self.in_order, 1),
             Counted::Attention => change(&mut self.attention, 1),
         }

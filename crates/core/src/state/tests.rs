@@ -18,7 +18,7 @@ use crate::engine::install::InstalledFile;
 use crate::engine::order::phase::Phase;
 use crate::engine::order::record::{
     Announced, Debt, Domains, Former, Generation, Heard, Held, ProbeRecord, ProbeRollback, Probed, Pushed,
-    Rehearsed, Served, Trouble,
+    Rehearsed, Seldom, Served, Trouble,
 };
 use crate::engine::reissue::record::{Reissue, ReissueCalls, Stage, UsedToken};
 
@@ -78,23 +78,12 @@ fn full() -> OrderRecord {
         handle: "orderNumber 12".into(),
         phase: Phase::Quarantined,
         since: 3,
-        reason: Some("key: does not fit".into()),
         waiting_since: Time(4),
         polled: Some(Time(5)),
-        former: vec![Former {
-            account: "main".into(),
-            handle: "orderNumber 11".into(),
-            polled: Time(2),
-            asked: Some(Time(1)),
-        }],
         due: Some(Time(6)),
         polls: 7,
         failures: 8,
         unknowns: 9,
-        reissue_since: Some(Time(4)),
-        reissue: Some(Box::new(reissue())),
-        tokens: vec![UsedToken { csr: Fingerprint::from_bytes([7; 32]), unique: "a1".into() }],
-        number: Some("13".into()),
         heard: Some(Box::new(Heard {
             at: 10,
             since: Some(9),
@@ -115,58 +104,74 @@ fn full() -> OrderRecord {
                 statuses: vec![("dcvStatus", 2)],
                 caa: Some(Untrusted::new("a\nb")),
                 others: vec![(Untrusted::new("x"), Untrusted::new("y"))],
-            },
+            }
+            .into(),
         })),
-        domains: Some(Box::new(Domains {
-            asked: Time(20),
-            heard: Some(Heard {
-                at: 21,
-                since: None,
-                code: Some(0),
-                text: "1 of 1".into(),
-                details: Details {
-                    dcv: vec![Dcv { domain: Untrusted::new("a.example"), method: None, status: None }],
-                    ..Details::default()
-                },
-            }),
-        })),
-        installed: Some(Box::new(generation("one"))),
-        placing: Some("two".into()),
-        staged: Some(Box::new(generation("two"))),
-        rollback: true,
         bundled: true,
-        accepted: Some(Fingerprint::from_bytes([1; 32])),
-        rolled_back_from: Some(Fingerprint::from_bytes([2; 32])),
-        debts: vec![Debt {
-            hook: "nginx".into(),
-            event: HookEvent::Expiring,
-            since: 13,
-            tries: 14,
-            next: Some(Time(15)),
-            started: true,
-            outcome: Some("failed: exit code 1".into()),
-            ended: Some(16),
-        }],
-        alarms: vec![alarm()],
-        alarmed: true,
-        warned: 2,
-        term_warned: Some(20),
-        pushed: Some(Box::new(Pushed {
-            hinted: Some(Time(22)),
-            idle: 3,
-            certificate: Some("99".into()),
-            revocation: Some(announced()),
-        })),
-        probed: Some(Box::new(probed())),
-        rehearsed: Some(Box::new(rehearsed())),
-        trouble: Some(Box::new(Trouble { text: "disk full".into(), tries: 18, next: Time(19) })),
-        drift: Some("cert.pem was changed".into()),
-        lost: Some("readers do not find chain.pem".into()),
-        held: Some(Box::new(held())),
-        at_once: Some(Fingerprint::from_bytes([2; 32])),
-        revoked: Some(Fingerprint::from_bytes([3; 32])),
-        uncovered: Box::new(["mail.example.com".into()]),
-        leafless: true,
+        seldom: Seldom {
+            reason: Some("key: does not fit".into()),
+            former: vec![Former {
+                account: "main".into(),
+                handle: "orderNumber 11".into(),
+                polled: Time(2),
+                asked: Some(Time(1)),
+            }],
+            reissue_since: Some(Time(4)),
+            reissue: Some(Box::new(reissue())),
+            tokens: vec![UsedToken { csr: Fingerprint::from_bytes([7; 32]), unique: "a1".into() }],
+            number: Some("13".into()),
+            domains: Some(Box::new(Domains {
+                asked: Time(20),
+                heard: Some(Heard {
+                    at: 21,
+                    since: None,
+                    code: Some(0),
+                    text: "1 of 1".into(),
+                    details: Details {
+                        dcv: vec![Dcv { domain: Untrusted::new("a.example"), method: None, status: None }],
+                        ..Details::default()
+                    }
+                    .into(),
+                }),
+            })),
+            installed: Some(Box::new(generation("one"))),
+            placing: Some("two".into()),
+            staged: Some(Box::new(generation("two"))),
+            rollback: true,
+            accepted: Some(Fingerprint::from_bytes([1; 32])),
+            rolled_back_from: Some(Fingerprint::from_bytes([2; 32])),
+            debts: vec![Debt {
+                hook: "nginx".into(),
+                event: HookEvent::Expiring,
+                since: 13,
+                tries: 14,
+                next: Some(Time(15)),
+                started: true,
+                outcome: Some("failed: exit code 1".into()),
+                ended: Some(16),
+            }],
+            alarms: vec![alarm()],
+            alarmed: true,
+            warned: 2,
+            term_warned: Some(20),
+            pushed: Some(Box::new(Pushed {
+                hinted: Some(Time(22)),
+                idle: 3,
+                certificate: Some("99".into()),
+                revocation: Some(announced()),
+            })),
+            probed: Some(Box::new(probed())),
+            rehearsed: Some(Box::new(rehearsed())),
+            trouble: Some(Box::new(Trouble { text: "disk full".into(), tries: 18, next: Time(19) })),
+            drift: Some("cert.pem was changed".into()),
+            lost: Some("readers do not find chain.pem".into()),
+            held: Some(Box::new(held())),
+            at_once: Some(Fingerprint::from_bytes([2; 32])),
+            revoked: Some(Fingerprint::from_bytes([3; 32])),
+            uncovered: Box::new(["mail.example.com".into()]),
+            leafless: true,
+        }
+        .into(),
     }
 }
 
@@ -456,7 +461,7 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
     let debts = [HookEvent::Installed, HookEvent::Failed, HookEvent::Expiring].map(debt).into();
     let statuses = STATUSES.into_iter().zip(-7..).collect();
     let details = Details { statuses, caa: Some(Untrusted::new("a\\b\u{e9}'\"")), ..Details::default() };
-    let heard = Heard { at: 5, since: None, code: None, text: "it's".into(), details };
+    let heard = Heard { at: 5, since: None, code: None, text: "it's".into(), details: details.into() };
     let revocation = Announced { at: 1, text: "soon".into(), leaf: None, proven: false };
     let pushed = Pushed { revocation: Some(revocation), ..Pushed::default() };
     let domains = Domains { asked: Time(1), heard: None };
@@ -476,33 +481,48 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
         spec: 0,
     };
     let reissued = OrderRecord {
-        reissue: Some(Box::new(reissue())),
-        tokens: vec![UsedToken { csr: Fingerprint::from_bytes([7; 32]), unique: "a1".into() }],
-        installed: Some(Box::new(Generation { common_name: Some("a.example".into()), ..generation.clone() })),
+        seldom: Seldom {
+            reissue: Some(Box::new(reissue())),
+            tokens: vec![UsedToken { csr: Fingerprint::from_bytes([7; 32]), unique: "a1".into() }],
+            installed: Some(Box::new(Generation {
+                common_name: Some("a.example".into()),
+                ..generation.clone()
+            })),
+            ..Seldom::default()
+        }
+        .into(),
         ..fresh()
     };
     let again = OrderRecord {
-        reissue: Some(Box::new(Reissue {
-            stage: Stage::Preparing,
-            earlier: Some(Box::new(Reissue { look: None, ..reissue() })),
-            ..reissue()
-        })),
+        seldom: Seldom {
+            reissue: Some(Box::new(Reissue {
+                stage: Stage::Preparing,
+                earlier: Some(Box::new(Reissue { look: None, ..reissue() })),
+                ..reissue()
+            })),
+            ..Seldom::default()
+        }
+        .into(),
         ..fresh()
     };
     let sparse = OrderRecord {
         due: None,
-        former: vec![Former {
-            account: "main".into(),
-            handle: "certificateID 2".into(),
-            polled: Time(-1),
-            asked: None,
-        }],
         heard: Some(Box::new(heard)),
-        domains: Some(Box::new(domains)),
-        staged: Some(Box::new(generation.clone())),
-        installed: Some(Box::new(Generation { chain: Some(Box::default()), ..generation })),
-        pushed: Some(Box::new(pushed)),
-        debts,
+        seldom: Seldom {
+            former: vec![Former {
+                account: "main".into(),
+                handle: "certificateID 2".into(),
+                polled: Time(-1),
+                asked: None,
+            }],
+            domains: Some(Box::new(domains)),
+            staged: Some(Box::new(generation.clone())),
+            installed: Some(Box::new(Generation { chain: Some(Box::default()), ..generation })),
+            pushed: Some(Box::new(pushed)),
+            debts,
+            ..Seldom::default()
+        }
+        .into(),
         ..fresh()
     };
     let phases = [
@@ -517,34 +537,52 @@ fn orders() -> Vec<(&'static str, OrderRecord)> {
     ];
     let phases = phases.map(|(name, phase)| (name, OrderRecord { phase, ..fresh() }));
     let unprobed = OrderRecord {
-        probed: None,
-        alarms: Vec::new(),
-        alarmed: false,
-        rehearsed: None,
-        held: None,
-        at_once: None,
-        revoked: None,
-        reissue: None,
-        tokens: Vec::new(),
-        placing: None,
+        seldom: Seldom {
+            probed: None,
+            alarms: Vec::new(),
+            alarmed: false,
+            rehearsed: None,
+            held: None,
+            at_once: None,
+            revoked: None,
+            reissue: None,
+            tokens: Vec::new(),
+            placing: None,
+            ..(*full().seldom).clone()
+        }
+        .into(),
         ..full()
     };
-    let rehearsed = OrderRecord { rehearsed: Some(Box::new(rehearsed())), ..fresh() };
-    let alarmed = OrderRecord { alarms: vec![alarm()], alarmed: true, ..fresh() };
+    let rehearsed = OrderRecord {
+        seldom: Seldom { rehearsed: Some(Box::new(rehearsed())), ..Seldom::default() }.into(),
+        ..fresh()
+    };
+    let alarmed = OrderRecord {
+        seldom: Seldom { alarms: vec![alarm()], alarmed: true, ..Seldom::default() }.into(),
+        ..fresh()
+    };
     let held = OrderRecord {
         phase: Phase::Collected,
-        held: Some(Box::new(held())),
-        at_once: Some(Fingerprint::from_bytes([2; 32])),
-        revoked: Some(Fingerprint::from_bytes([3; 32])),
+        seldom: Seldom {
+            held: Some(Box::new(held())),
+            at_once: Some(Fingerprint::from_bytes([2; 32])),
+            revoked: Some(Fingerprint::from_bytes([3; 32])),
+            ..Seldom::default()
+        }
+        .into(),
+        ..fresh()
+    };
+    let probed = OrderRecord {
+        seldom: Seldom { probed: Some(Box::new(probed())), ..Seldom::default() }.into(),
         ..fresh()
     };
     let placing = OrderRecord {
         phase: Phase::Collected,
         bundled: true,
-        placing: Some("20261120T091200Z-5f3a9c0112345678".into()),
+        seldom: Seldom { placing: Some("20261120T091200Z-5f3a9c0112345678".into()), ..Seldom::default() }
+            .into(),
         ..fresh()
     };
-    let probed = OrderRecord { probed: Some(Box::new(probed())), ..fresh() };
     let others = [
         ("alarmed", alarmed),
         ("full", unprobed),

@@ -13,9 +13,10 @@ use crate::engine::order::bundle::Bundle;
 use crate::engine::order::phase::{Phase, Trigger};
 use crate::engine::order::record::{Heard, Mood};
 use crate::engine::order::state::PollOutcome;
-use crate::engine::order::{Order, names};
+use crate::engine::order::{Order, names, usual};
 use crate::engine::time::Time;
 use crate::engine::wording::{READING, advice, described, internal_error};
+use crate::rare::Rare;
 
 /// What a poll showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -293,15 +294,15 @@ impl Order<'_> {
             Some(old) if code.is_none_or(code::is_error) && details == reply::Details::default() => {
                 old.details
             }
-            Some(old) => reply::Details {
+            Some(old) => Rare::from(reply::Details {
                 term_start: details.term_start.or(old.details.term_start),
                 term_end: details.term_end.or(old.details.term_end),
                 ..details
-            },
-            None => details,
+            }),
+            None => Rare::from(details),
         };
         self.state.record.heard =
-            Some(Box::new(Heard { at: self.now.unix(), since, code, text: text.into(), details }));
+            Some(Box::new(Heard { at: self.now.unix(), since, code, text: usual::shared(&text), details }));
         self.touch();
     }
 }

@@ -91,7 +91,7 @@ impl Order<'_> {
             return self.outbox.reply(token, false, &being_deployed(&name));
         }
         let is_known = record.phase == Phase::Quarantined && !record.leafless;
-        let leaf = state.bundle.certificates().filter(|_| is_known);
+        let leaf = state.underway.bundle.certificates().filter(|_| is_known);
         if let Some(leaf) = leaf.and_then(|bundle| bundle.first()) {
             let leaf = leaf.fingerprint();
             record.accepted = Some(leaf);
@@ -99,7 +99,7 @@ impl Order<'_> {
                 record.at_once = Some(leaf);
             }
             state.pending.verify = true;
-            state.hold_until = None;
+            state.underway.hold_until = None;
             let text = "the operator accepted the quarantined certificate";
             self.note(Level::Warn, NoteKind::Accepted, text.into());
             self.outbox.save_first();

@@ -18,7 +18,13 @@ impl Order<'_> {
     /// What the vendor said of its domains, in words, and whether one of them is still open.
     pub(crate) fn domains_heard(&mut self, text: &str, is_open: bool, reply: &Reply) {
         let (now, details) = (self.now, reply.details.clone());
-        let heard = Heard { at: now.unix(), since: None, code: Some(reply.code), text: text.into(), details };
+        let heard = Heard {
+            at: now.unix(),
+            since: None,
+            code: Some(reply.code),
+            text: text.into(),
+            details: details.into(),
+        };
         let known = self.domains_record();
         known.asked = now.time;
         let before = known.heard.replace(heard);

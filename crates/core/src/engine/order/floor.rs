@@ -44,9 +44,9 @@ pub(crate) fn become_another(record: &mut OrderRecord, order: &config::Order, ha
 
 /// Carries over when the numbers were asked about that an earlier record of the order was about.
 pub(crate) fn remember_former(record: &mut OrderRecord, old: &OrderRecord) {
-    record.former.clone_from(&old.former);
-    record.former.extend(Former::of(old));
-    record.former.retain(|former| former.account != record.account || former.handle != record.handle);
-    record.former.sort_by_key(|former| std::cmp::Reverse(former.polled));
-    record.former.truncate(FORMER);
+    let mut former: Vec<Former> = old.former.iter().cloned().chain(Former::of(old)).collect();
+    former.retain(|former| former.account != record.account || former.handle != record.handle);
+    former.sort_by_key(|former| std::cmp::Reverse(former.polled));
+    former.truncate(FORMER);
+    record.former = former;
 }

@@ -97,7 +97,7 @@ impl Order<'_> {
     /// Only the link to the installed generation is missing. Restoring it needs no key or other file of the operator.
     fn link_again(&mut self, bundle: Vec<Certificate>, material: Material) {
         self.set_bundle(Bundle::Passed(bundle, Box::new(material)));
-        self.state.record.staged.clone_from(&self.state.record.installed);
+        self.state.record.staged = self.state.record.installed.clone();
         self.change_phase(Trigger::Staged, None);
         let text = "installed files are missing: no link leads to them; it is restored";
         self.note(Level::Warn, NoteKind::Rewrite, text.into());

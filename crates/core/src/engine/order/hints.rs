@@ -104,9 +104,9 @@ impl Order<'_> {
     /// Sets the alarm of an order; whether that is news.
     pub(crate) fn revocation_of(&mut self, hint: &Hint) -> bool {
         let now = self.now;
+        self.state.shut_until = None;
         let record = &mut self.state.record;
         let leaf = record.installed.as_ref().map(|installed| installed.fingerprint);
-        self.state.shut_until = None;
         let known = record.pushed().revocation.take();
         let news = known.is_none();
         record.pushed().revocation = Some(Announced {
@@ -121,7 +121,7 @@ impl Order<'_> {
 
     /// Another certificate is in place. Going back to an older one is no answer to an announced revocation.
     pub(crate) fn revocation_answered(&mut self, rolled_back: bool) {
-        let record = &mut self.state.record;
+        let record = &mut *self.state.record.seldom;
         let (Some(pushed), Some(installed)) = (&mut record.pushed, &record.installed) else { return };
         let Some(announced) = pushed.revocation.as_mut().filter(|_| !rolled_back) else { return };
         if announced.is_over_with(installed) {

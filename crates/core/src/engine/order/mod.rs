@@ -23,6 +23,7 @@ pub(crate) mod rehearsals;
 pub(crate) mod rollback;
 pub(crate) mod state;
 pub(crate) mod unread;
+pub(crate) mod usual;
 pub(crate) mod verdict;
 pub mod window;
 

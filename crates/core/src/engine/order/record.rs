@@ -1,7 +1,8 @@
 //! What is remembered of an order, restarts included: its row in the state.
 
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -14,11 +15,13 @@ use crate::config::HookEvent;
 use crate::engine::alarm::Alarm;
 use crate::engine::install::InstalledFile;
 use crate::engine::order::phase::{Phase, Standing};
+use crate::engine::order::usual;
 use crate::engine::reissue::record::{Reissue, UsedToken};
 use crate::engine::row::is_default;
 use crate::engine::time::{Now, Time};
+use crate::rare::{Bare, Rare};
 
-/// What is remembered of an order, restarts included.
+/// What is remembered of an order, restarts included. 100,000 wait, so what a waiting order has not is [`Seldom`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OrderRecord {
@@ -29,18 +32,12 @@ pub struct OrderRecord {
     pub phase: Phase,
     /// Since when it stands there, UNIX seconds.
     pub since: i64,
-    /// Why it stands there, in our words, where that is not plain from the phase.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Box<str>>,
     /// Since when it has been waiting for the vendor.
     #[serde(rename = "waiting_since_ms")]
     pub waiting_since: Time,
     /// End of the last call that may have reached the vendor; until its end is known, the latest time at which it can arrive.
     #[serde(rename = "polled_ms", skip_serializing_if = "Option::is_none")]
     pub polled: Option<Time>,
-    /// Numbers that the entry named before, and when they were asked about: the vendor's floor is the number's.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub former: Vec<Former>,
     /// Next scheduled poll.
     #[serde(rename = "due_ms", skip_serializing_if = "Option::is_none")]
     pub due: Option<Time>,
@@ -52,6 +49,28 @@ pub struct OrderRecord {
     /// Answers in a row with an unknown code.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unknowns: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Box<Heard>>,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub bundled: bool,
+    /// The rest, which is read as if it stood here.
+    #[serde(flatten)]
+    pub seldom: Rare<Seldom>,
+}
+
+/// In bytes, see [`OrderState`](crate::engine::order::state::OrderState).
+const _: () = assert!(size_of::<OrderRecord>() <= 112 && size_of::<Heard>() <= 56);
+
+/// What an order has once it was issued or something went wrong.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Seldom {
+    /// Why it stands there, in our words, where that is not plain from the phase.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Box<str>>,
+    /// Numbers that the entry named before, and when they were asked about: the vendor's floor is the number's.
+    #[serde(skip_serializing_if = "is_default")]
+    pub former: Vec<Former>,
     /// Since when a re-issue has been pending at the vendor.
     #[serde(rename = "reissue_ms", skip_serializing_if = "Option::is_none")]
     pub reissue_since: Option<Time>,
@@ -59,13 +78,11 @@ pub struct OrderRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reissue: Option<Box<Reissue>>,
     /// Tokens that went out with a call, for good.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub tokens: Vec<UsedToken>,
     /// The order number as answers name it, where the order is asked about by another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<Box<str>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub heard: Option<Box<Heard>>,
     /// What is known of its domains from GetMDCDomainDetails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domains: Option<Box<Domains>>,
@@ -80,10 +97,8 @@ pub struct OrderRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub staged: Option<Box<Generation>>,
     /// Whether the staged generation is an older one, from a rollback.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub rollback: bool,
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub bundled: bool,
     /// The bundle whose refusals the operator overrode, by its leaf.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Fingerprint>,
@@ -91,16 +106,16 @@ pub struct OrderRecord {
     #[serde(rename = "refused", skip_serializing_if = "Option::is_none")]
     pub rolled_back_from: Option<Fingerprint>,
     /// Hooks owed, and those done for the current generation.
-    #[serde(rename = "hooks", default, skip_serializing_if = "is_default")]
+    #[serde(rename = "hooks", skip_serializing_if = "is_default")]
     pub debts: Vec<Debt>,
     /// What a person is told about while it lasts.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub alarms: Vec<Alarm>,
     /// Somebody was told of one, and not yet that all of them are over.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub alarmed: bool,
     /// How many of the warnings ahead of the certificate's end were given.
-    #[serde(rename = "expiry_warnings", default, skip_serializing_if = "is_default")]
+    #[serde(rename = "expiry_warnings", skip_serializing_if = "is_default")]
     pub warned: u8,
     /// The end of the product term that was warned of, UNIX seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,11 +149,36 @@ pub struct OrderRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Fingerprint>,
     /// Names that a certificate before covered and the installed one does not, until the operator accepts that.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub uncovered: Box<[Box<str>]>,
     /// It is unknown which certificate in quarantine is the order's, so there is none to accept.
-    #[serde(default, skip_serializing_if = "is_default")]
+    #[serde(skip_serializing_if = "is_default")]
     pub leafless: bool,
+}
+
+impl Bare for Seldom {
+    fn bare() -> &'static Seldom {
+        static BARE: LazyLock<Seldom> = LazyLock::new(Seldom::default);
+        &BARE
+    }
+
+    fn is_bare(&self) -> bool {
+        *self == *Seldom::bare()
+    }
+}
+
+impl Deref for OrderRecord {
+    type Target = Seldom;
+
+    fn deref(&self) -> &Seldom {
+        &self.seldom
+    }
+}
+
+impl DerefMut for OrderRecord {
+    fn deref_mut(&mut self) -> &mut Seldom {
+        &mut self.seldom
+    }
 }
 
 impl OrderRecord {
@@ -155,66 +195,38 @@ impl OrderRecord {
             handle,
             phase: Phase::Waiting,
             since: now.unix(),
-            reason: None,
             waiting_since: now.time,
             polled: None,
-            former: Vec::new(),
             due: Some(now.time),
             polls: 0,
             failures: 0,
             unknowns: 0,
-            reissue_since: None,
-            reissue: None,
-            tokens: Vec::new(),
-            number: None,
             heard: None,
-            domains: None,
-            installed: None,
-            placing: None,
-            staged: None,
-            rollback: false,
             bundled: false,
-            accepted: None,
-            rolled_back_from: None,
-            debts: Vec::new(),
-            alarms: Vec::new(),
-            alarmed: false,
-            warned: 0,
-            term_warned: None,
-            pushed: None,
-            probed: None,
-            rehearsed: None,
-            trouble: None,
-            drift: None,
-            lost: None,
-            held: None,
-            at_once: None,
-            revoked: None,
-            uncovered: Box::default(),
-            leafless: false,
+            seldom: Rare::default(),
         }
     }
 
     /// Converts its schedule times: those in the past, and those to come.
     pub fn rebase(&mut self, past: impl Fn(&mut Time), future: impl Fn(&mut Time)) {
         past(&mut self.waiting_since);
-        [&mut self.polled, &mut self.reissue_since].into_iter().flatten().for_each(&past);
-        for former in &mut self.former {
+        self.polled.iter_mut().for_each(&past);
+        self.due.iter_mut().for_each(&future);
+        let Some(seldom) = self.seldom.present() else { return };
+        seldom.reissue_since.iter_mut().for_each(&past);
+        for former in &mut seldom.former {
             past(&mut former.polled);
             former.asked.iter_mut().for_each(&past);
         }
-        self.domains.iter_mut().for_each(|domains| past(&mut domains.asked));
-        self.due.iter_mut().for_each(&future);
-        self.reissue.iter_mut().flat_map(|reissue| &mut reissue.look).for_each(&future);
-        self.debts.iter_mut().flat_map(|debt| &mut debt.next).for_each(&future);
-        self.alarms.iter_mut().for_each(|alarm| future(&mut alarm.next));
-        self.pushed.iter_mut().flat_map(|pushed| &mut pushed.hinted).for_each(&future);
-        self.trouble.iter_mut().for_each(|trouble| future(&mut trouble.next));
-        self.rehearsed.iter_mut().flat_map(|rehearsed| &mut rehearsed.next).for_each(&future);
-        self.probed
-            .iter_mut()
-            .flat_map(|probed| &mut probed.probes)
-            .for_each(|probe| future(&mut probe.next));
+        seldom.domains.iter_mut().for_each(|domains| past(&mut domains.asked));
+        seldom.reissue.iter_mut().flat_map(|reissue| &mut reissue.look).for_each(&future);
+        seldom.debts.iter_mut().flat_map(|debt| &mut debt.next).for_each(&future);
+        seldom.alarms.iter_mut().for_each(|alarm| future(&mut alarm.next));
+        seldom.pushed.iter_mut().flat_map(|pushed| &mut pushed.hinted).for_each(&future);
+        seldom.trouble.iter_mut().for_each(|trouble| future(&mut trouble.next));
+        seldom.rehearsed.iter_mut().flat_map(|rehearsed| &mut rehearsed.next).for_each(&future);
+        let probed = seldom.probed.iter_mut().flat_map(|probed| &mut probed.probes);
+        probed.for_each(|probe| future(&mut probe.next));
     }
 
     /// Since when a certificate is waited for: the first one, or another one.
@@ -269,8 +281,9 @@ impl OrderRecord {
 
     /// Takes the hint out, because it is followed or means another number.
     pub(crate) fn take_hint(&mut self) -> Option<Time> {
-        let hint = self.pushed.as_mut()?.hinted.take();
-        self.pushed.take_if(|pushed| **pushed == Pushed::default());
+        let pushed = &mut self.seldom.present()?.pushed;
+        let hint = pushed.as_mut()?.hinted.take();
+        pushed.take_if(|pushed| **pushed == Pushed::default());
         hint
     }
 }
@@ -324,10 +337,11 @@ pub struct Heard {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<i32>,
     /// The news in our words, the vendor's quoted.
-    pub text: Box<str>,
+    #[serde(deserialize_with = "usual::read")]
+    pub text: Arc<str>,
     /// Everything else the answer said.
     #[serde(flatten)]
-    pub details: Details,
+    pub details: Rare<Details>,
 }
 
 impl Heard {

@@ -85,7 +85,7 @@ impl Order<'_> {
         let until = (self.now.time + opening.wait(self.now.unix()).min(LOOK_AGAIN))
             .min(forced.unwrap_or(self.now.time + LOOK_AGAIN))
             .max(self.now.time + SHORTEST);
-        self.state.shut_until = Some(until);
+        self.state.underway.shut_until = Some(until);
         if record.held.as_ref().is_some_and(|known| known.leaf == held.leaf) {
             return;
         }
