@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use certcollectd_core::api::{OrderRef, Product};
 use certcollectd_core::config::{
-    Account, Cadence, Calls, Config, Files, KeySource, Log, LogFormat, Order, OrderSettings, Policy,
-    SecretSource,
+    Account, Cadence, Calls, Config, Files, Log, LogFormat, Order, OrderSettings, Own, Policy, SecretSource,
 };
 use certcollectd_core::engine::Engine;
 use certcollectd_core::engine::event::{Effect, Event};
@@ -135,10 +134,7 @@ fn config(rule: Rule, orders: u64) -> Config {
         name: number.to_string().into(),
         account: "bench".into(),
         handle: OrderRef::OrderNumber(number.to_string().into()),
-        domains: Box::new([]),
-        key: KeySource::None,
-        csr_file: None,
-        copies: Box::new([]),
+        own: Own::default().into(),
         settings: settings.clone(),
     };
     Config {

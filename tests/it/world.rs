@@ -13,7 +13,7 @@ use certcollectd_core::api::{Answer, Failure, OrderRef, Product, Request, RetryA
 use certcollectd_core::cert::{self, Certificate};
 use certcollectd_core::config::{
     Account, Action, Cadence, Calls, Config, Files, Hook, HookEvent, KeySource, Log, LogFormat, Order,
-    OrderSettings, Policy, Probe, SecretSource, Severity,
+    OrderSettings, Own, Policy, Probe, SecretSource, Severity,
 };
 use certcollectd_core::engine::Engine;
 use certcollectd_core::engine::account::record::CredentialTag;
@@ -108,10 +108,7 @@ pub fn order(name: &str) -> Order {
         name: name.into(),
         account: "main".into(),
         handle: OrderRef::OrderNumber(name.into()),
-        domains: Box::new([]),
-        key: KeySource::None,
-        csr_file: None,
-        copies: Box::new([]),
+        own: Own::default().into(),
         settings: Arc::new(settings()),
     }
 }

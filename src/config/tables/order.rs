@@ -15,7 +15,9 @@ use crate::config::placeholder::order_path;
 use crate::config::value::{self, DURATION_HELP, LONGEST, NAME_HELP, duration};
 use certcollectd_core::api::{OrderRef, Product, Response};
 use certcollectd_core::config::name::{domain, email};
-use certcollectd_core::config::{Cadence, FileCopy, KeySource, Order, OrderSettings, Probe, standard_policy};
+use certcollectd_core::config::{
+    Cadence, FileCopy, KeySource, Order, OrderSettings, Own, Probe, standard_policy,
+};
 
 /// Digits of a `certificateID` (CollectSSL, request parameters).
 const CERTIFICATE_ID_DIGITS: usize = 16;
@@ -64,11 +66,10 @@ pub(crate) struct Origin {
 struct Body<'a> {
     product: Product,
     account: Option<&'a str>,
-    domains: Box<[Box<str>]>,
-    key: KeySource,
+    own: Own,
     inherits_key: bool,
-    csr_file: Option<PathBuf>,
-    copies: Vec<(FileCopy, Span)>,
+    /// Where each of its copies was written.
+    copies: Vec<Span>,
     /// Index into [`Orders::shared`].
     settings: u32,
 }
@@ -120,7 +121,7 @@ impl Orders {
         }
         let order = self.list.len() as u32;
         let copies = body.copies.iter().zip(0..);
-        self.copies.extend(copies.map(|((_, to), copy)| CopyOrigin { order, copy, to: *to }));
+        self.copies.extend(copies.map(|(to, copy)| CopyOrigin { order, copy, to: *to }));
         self.origins.push(Origin {
             name: name_at,
             handle: handle_at,
@@ -130,16 +131,7 @@ impl Orders {
         });
         let account = self.word(body.account.unwrap_or_default());
         let settings = self.shared[body.settings as usize].settings.clone();
-        self.list.push(Order {
-            name,
-            account,
-            handle,
-            domains: body.domains,
-            key: body.key,
-            csr_file: body.csr_file,
-            copies: body.copies.into_iter().map(|(copy, _)| copy).collect(),
-            settings,
-        });
+        self.list.push(Order { name, account, handle, own: body.own.into(), settings });
     }
 
     /// All that an order says besides its name and number. Without a name it is that of `[defaults]`.
@@ -206,7 +198,9 @@ impl Orders {
         let (key, csr_file) = key(key_file, csr_file, name);
         let spans = (hook_spans, window_spans, dcv_hook.flatten());
         let settings = self.share(settings, overrides, override_spans, spans);
-        Body { product, account, domains, key, inherits_key, csr_file, copies, settings }
+        let (copies, spans): (Vec<_>, _) = copies.into_iter().unzip();
+        let own = Own { domains, key, csr_file, copies: copies.into() };
+        Body { product, account, own, inherits_key, copies: spans, settings }
     }
 
     fn note_name(&mut self, table: &Table<'_>, name: &Arc<str>, at: Span) {

@@ -116,7 +116,7 @@ fn the_order_s_way_to_a_key_replaces_the_other() {
         [[order]]\nname = \"c\"\norder_number = \"3\"\nkey_file = \"/c.key\"\n\
         [[order]]\nname = \"d\"\norder_number = \"4\"\nkey_file = []\n";
     let keys = |default: &str| -> Vec<KeySource> {
-        both(default, orders).orders.into_iter().map(|order| order.key).collect()
+        both(default, orders).orders.into_iter().map(|order| order.key.clone()).collect()
     };
     let [a, b, c, d] = &keys("[defaults]\nkey_file = \"/{name}.key\"\n")[..] else { panic!("four orders") };
     let csr = KeySource::Csr("/b.csr".into());

@@ -12,8 +12,9 @@ mod signal;
 mod template;
 mod window;
 
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 pub use action::{Action, CallHeader, CallPart, CallValue, Companion, Hook, HookEvent, HttpCall};
@@ -31,6 +32,7 @@ use crate::api::{OrderRef, Product, Response};
 use crate::cert::SanName;
 use crate::cert::san::covers;
 pub use crate::cert::{Policy, Severity};
+use crate::rare::{Bare, Rare};
 
 /// The whole configuration, after all included files were read and all names were resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -171,6 +173,18 @@ pub struct Order {
     pub name: Arc<str>,
     pub account: Arc<str>,
     pub handle: OrderRef,
+    /// What it says of itself besides, which is read as if it stood here.
+    pub own: Rare<Own>,
+    /// Everything else; orders that say the same share one value.
+    pub settings: Arc<OrderSettings>,
+}
+
+/// In bytes: with 100,000 orders, each of them is 0.1 MB.
+const _: () = assert!(size_of::<Order>() <= 72);
+
+/// What an order has to itself, where more is said of it than its name and number.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Own {
     /// Names that the certificate must cover; lower case, A-labels.
     pub domains: Box<[Box<str>]>,
     /// The private key that the certificate must fit.
@@ -179,8 +193,31 @@ pub struct Order {
     pub csr_file: Option<PathBuf>,
     /// Further real files that are renamed into place after the swap.
     pub copies: Box<[FileCopy]>,
-    /// Everything else; orders that say the same share one value.
-    pub settings: Arc<OrderSettings>,
+}
+
+impl Bare for Own {
+    fn bare() -> &'static Own {
+        static BARE: LazyLock<Own> = LazyLock::new(Own::default);
+        &BARE
+    }
+
+    fn is_bare(&self) -> bool {
+        *self == *Own::bare()
+    }
+}
+
+impl Deref for Order {
+    type Target = Own;
+
+    fn deref(&self) -> &Own {
+        &self.own
+    }
+}
+
+impl DerefMut for Order {
+    fn deref_mut(&mut self) -> &mut Own {
+        &mut self.own
+    }
 }
 
 impl Order {
@@ -251,9 +288,10 @@ impl OrderSettings {
 }
 
 /// Where the order's private key, or its substitute, is found.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub enum KeySource {
     /// Not known here: the key check is skipped.
+    #[default]
     None,
     /// Candidate key files, of which one must match.
     Keys(Box<[PathBuf]>),

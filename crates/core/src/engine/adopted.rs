@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{OrderRef, Product};
 use crate::config;
-use crate::config::{Config, FileKind, Files, KeySource, OrderSettings, Params, standard_policy};
+use crate::config::{Config, FileKind, Files, KeySource, OrderSettings, Own, Params, standard_policy};
 
 /// An order that the vendor created to replace another one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,10 +74,12 @@ impl Adopted {
             name: self.name.clone(),
             account: self.account.clone(),
             handle: self.handle(),
-            domains: lender.map(|order| order.domains.clone()).unwrap_or_default(),
-            key: self.request.clone().map_or(KeySource::None, KeySource::Request),
-            csr_file: None,
-            copies: Box::default(),
+            own: Own {
+                domains: lender.map(|order| order.domains.clone()).unwrap_or_default(),
+                key: self.request.clone().map_or(KeySource::None, KeySource::Request),
+                ..Own::default()
+            }
+            .into(),
             settings,
         }
     }
