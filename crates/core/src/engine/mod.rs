@@ -15,6 +15,7 @@
 pub mod account;
 pub mod adopted;
 pub mod alarm;
+pub(crate) mod by_name;
 pub mod calendar;
 pub mod changes;
 pub mod command;
@@ -47,7 +48,6 @@ mod saving;
 mod summary;
 mod wording;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::api::{Answer, Failure};
@@ -57,6 +57,7 @@ use crate::engine::account::Accounts;
 use crate::engine::account::gate::{Gate, Purpose, Turn, gate_of};
 use crate::engine::account::record::CredentialTag;
 use crate::engine::adopted::joined;
+use crate::engine::by_name::ByName;
 use crate::engine::event::{Effect, Event};
 use crate::engine::hooks::Hooks;
 use crate::engine::hooks::ledger::Ledger;
@@ -105,7 +106,7 @@ impl Engine {
             now,
             orders: Orders {
                 states: Vec::with_capacity(config.orders.len()),
-                names: HashMap::with_capacity(config.orders.len()),
+                by_name: ByName::with_capacity(config.orders.len()),
                 identity: loaded.identity,
                 adopted: loaded.adopted,
                 archive: loaded.orders,
@@ -141,7 +142,7 @@ impl Engine {
         }
         engine.add_orders();
         for name in std::mem::take(&mut engine.outbox.unsaved.archived) {
-            match engine.orders.names.get(&name).copied() {
+            match engine.orders.find(&name) {
                 Some(id) => engine.order(id).touch(),
                 None => _ = engine.outbox.unsaved.archived.insert(name),
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::engine::account::gate::Gate;
 use crate::engine::adopted::Adopted;
+use crate::engine::by_name::ByName;
 use crate::engine::id::OrderId;
 use crate::engine::loaded::Remembered;
 use crate::engine::order::Order;
@@ -26,7 +27,7 @@ pub(crate) struct Orders {
     /// What tells this state from every other, see [`crate::engine::loaded::Loaded::identity`].
     pub(crate) identity: Arc<str>,
     pub(crate) states: Vec<OrderState>,
-    pub(crate) names: HashMap<Arc<str>, OrderId>,
+    pub(crate) by_name: ByName,
     /// When what is due on this machine is due.
     pub(crate) timers: BTreeSet<(Time, OrderId)>,
     /// Orders that are doing something outside.
@@ -79,7 +80,7 @@ impl Orders {
 
     /// The configured order of this name.
     pub(crate) fn find(&self, name: &str) -> Option<OrderId> {
-        self.names.get(name).copied().filter(|id| !self.state(*id).removed)
+        self.by_name.find(name, &self.states).filter(|id| !self.state(*id).removed)
     }
 
     /// The vendor's floor belongs to the number, whatever the order is called today.

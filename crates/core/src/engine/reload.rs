@@ -133,7 +133,7 @@ impl Engine {
             }
             .into(),
         });
-        self.orders.names.insert(order.name.clone(), id);
+        self.orders.by_name.insert(id, &self.orders.states);
         self.order(id).schedule_probes();
         self.order(id).schedule_rehearsal();
         if self.order(id).reissue_interrupted() {
@@ -322,7 +322,7 @@ impl Engine {
             self.orders.timers.remove(&(timed, id));
         }
         self.orders.archive.insert(name.clone(), remembered);
-        self.orders.names.remove(&name);
+        self.orders.by_name.remove(&name, &self.orders.states);
         let derived = self.outbox.unsaved.derived.remove(&id);
         if self.outbox.unsaved.orders.remove(&id) || derived {
             self.outbox.unsaved.archived.insert(name);

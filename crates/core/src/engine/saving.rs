@@ -71,8 +71,8 @@ impl Engine {
     pub(crate) fn save_failed(&mut self, changes: Changes, dropped: Vec<Effect>, error: &str) {
         let wait = self.outbox.retry_later(changes.history, self.stopping, self.now);
         for (name, _) in &changes.orders {
-            match self.orders.names.get(name) {
-                Some(id) => _ = self.outbox.unsaved.orders.insert(*id),
+            match self.orders.find(name) {
+                Some(id) => _ = self.outbox.unsaved.orders.insert(id),
                 None => _ = self.outbox.unsaved.archived.insert(name.clone()),
             }
         }
@@ -83,7 +83,7 @@ impl Engine {
             }
         }
         for (name, _) in &changes.bundles {
-            self.outbox.unsaved.bundles.extend(self.orders.names.get(name));
+            self.outbox.unsaved.bundles.extend(self.orders.find(name));
         }
         self.outbox.unsaved.adopted.extend(changes.adopted.into_iter().map(|(name, _)| name));
         self.outbox.unsaved.forgotten.extend(changes.forgotten);
