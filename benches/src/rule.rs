@@ -81,7 +81,7 @@ pub fn simulate(rule: Rule, orders: u64) -> Seen {
                         events.push_back(Event::CredentialTagged { account, tag: None });
                     }
                     Effect::Save(_)
-                    | Effect::Stage(_)
+                    | Effect::Install(_)
                     | Effect::Activate(_)
                     | Effect::Sweep { .. }
                     | Effect::Quarantine(_)
