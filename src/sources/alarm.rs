@@ -58,8 +58,9 @@ impl Alarm {
         if is_pending {
             return true;
         }
-        self.end.set(now + time);
-        set(timer, time).is_ok()
+        let is_set = set(timer, time).is_ok();
+        self.end.set(if is_set { now + time } else { Time::MIN });
+        is_set
     }
 }
 
@@ -114,6 +115,16 @@ mod tests {
             // The runtime knows of the end now.
             let _ = timer.readable().await.unwrap();
             assert!(!ends_at_once(&alarm, Duration::from_secs(3600)).await);
+        });
+    }
+
+    #[test]
+    fn a_timer_that_cannot_be_set_is_not_waited_for() {
+        block_on(async {
+            let (alarm, null) = (Alarm::unset(), std::fs::File::open("/dev/null").unwrap().into());
+            for _ in 0..2 {
+                assert!(!alarm.set(&null, Duration::from_secs(3600)));
+            }
         });
     }
 
