@@ -109,9 +109,9 @@ pub fn email(text: &str) -> Result<Box<str>, InvalidValue> {
     Ok(format!("{}@{host}", local.to_ascii_lowercase()).into())
 }
 
-/// A name as [`Order::domains`] holds it, if it is one.
+/// A name as [`Own::domains`] holds it, if it is one.
 ///
-/// [`Order::domains`]: super::Order::domains
+/// [`Own::domains`]: super::Own::domains
 pub fn normal_domain(text: &str) -> Option<Box<str>> {
     domain(text).ok()
 }
