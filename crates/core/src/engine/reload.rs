@@ -286,8 +286,11 @@ impl Engine {
         }
         let files = before.settings.files != after.settings.files || before.copies != after.copies;
         self.orders.judge_window(id);
-        let record = &self.orders.state(id).record;
-        if files && record.installed.is_some() && (record.phase != Phase::Collected || record.is_held()) {
+        let state = self.orders.state(id);
+        let is_installed = state.record.installed.is_some()
+            && (state.record.phase != Phase::Collected || state.record.is_held());
+        // What is on its way to readers was begun as the entry was before.
+        if files && (is_installed || state.busy == Busy::Local(Work::Stage)) {
             self.orders.state_mut(id).pending.look = true;
         }
         if self.orders.state(id).busy != Busy::Calling {
