@@ -73,12 +73,16 @@ pub(super) struct Verdict {
 
 impl Verdict {
     pub(super) fn holds(&self) -> bool {
-        self.stored.is_some_and(|stored| self.count <= stored * 1.1)
+        self.stored.is_some_and(|stored| self.count <= self.most(stored))
+    }
+
+    fn most(&self, stored: f64) -> f64 {
+        (stored * 1.1).max(stored + self.gate.phase)
     }
 
     /// So much better that the stored number no longer says how it is.
     pub(super) fn is_stale(&self) -> bool {
-        self.stored.is_some_and(|stored| self.count < stored * 0.9)
+        self.stored.is_some_and(|stored| self.count < (stored * 0.9).min(stored - self.gate.phase))
     }
 }
 
@@ -92,7 +96,7 @@ impl fmt::Display for Verdict {
         let word = if self.holds() { "ok      " } else { "FAILED  " };
         write!(f, "{word} {name}: {count}, stored {}", grouped(stored))?;
         if !self.holds() {
-            write!(f, ", at most {}", grouped(stored * 1.1))?;
+            write!(f, ", at most {}", grouped(self.most(stored)))?;
         } else if self.is_stale() {
             write!(f, "; better by more than a tenth, please renew it")?;
         }
@@ -151,6 +155,14 @@ mod tests {
         assert!(verdict(0.0, 0.0).holds());
         assert!(!verdict(0.0, 0.01).holds());
         assert!(!Verdict { gate: &GATES[0], count: 0.0, stored: None }.holds());
+    }
+
+    #[test]
+    fn a_minute_may_begin_at_any_moment() {
+        let gate = table::gate("wake-ups").unwrap();
+        let verdict = |count| Verdict { gate, count, stored: Some(2.0) };
+        assert!(verdict(4.0).holds() && !verdict(0.0).is_stale());
+        assert!(!verdict(5.0).holds());
     }
 
     #[test]
