@@ -311,16 +311,16 @@ fn what_cannot_be_looked_at_is_an_alarm_until_it_can() {
     assert_eq!((world.seen("www").unwrap(), world.ran.len()), (installed, 1));
 }
 
-/// The process ends when readers see the new files, and before that is on record.
-fn dies_when_placed(world: &mut World) {
+/// Until readers see the new files; the event that says so, which the engine has not heard.
+fn until_placed(world: &mut World) -> Event {
     let mut events = vec![Event::Started];
     while let Some(event) = events.pop() {
         for effect in world.engine.handle(event, world.now) {
             match effect {
                 Effect::Save(changes) => world.save(&changes),
                 Effect::Install(stage) => {
-                    world.install(&stage).unwrap();
-                    return;
+                    let written = world.install(&stage).unwrap();
+                    return Event::Installed { order: stage.order, result: Ok(written) };
                 }
                 effect => events.extend(world.one(effect)),
             }
@@ -333,7 +333,8 @@ fn dies_when_placed(world: &mut World) {
 fn a_crash_between_the_swap_and_its_record_owes_the_hooks() {
     let mut world = World::new(with_hook("www"));
     world.say("www", [issued(-1, 90)]);
-    dies_when_placed(&mut world);
+    // The process ends before that is on record.
+    until_placed(&mut world);
     let placed = world.disks["www"].link.clone().expect("readers see it");
     assert_eq!(world.record("www")["placing"], *placed, "as is on record");
     assert!(world.record("www")["installed"].is_null() && world.ran.is_empty());
@@ -347,6 +348,22 @@ fn a_crash_between_the_swap_and_its_record_owes_the_hooks() {
     world.restart();
     world.pass(HOUR);
     assert_eq!(world.ran.len(), 1);
+}
+
+#[test]
+fn what_was_written_before_a_reload_is_written_again_as_it_says() {
+    let mut config = with_hook("www");
+    let mut world = World::new(config.clone());
+    world.say("www", [issued(-1, 90)]);
+    let placed = until_placed(&mut world);
+    world::change(&mut config.orders[0], |settings| {
+        settings.files = Files::default().with(FileKind::Chain, Some("ca.pem"));
+    });
+    world.reload(config);
+    world.handle(placed);
+    world.pass(Duration::from_secs(10));
+    let files = world.record("www")["installed"]["files"].to_string();
+    assert!(files.contains("ca.pem") && world.phase("www") == "guarding", "{files}");
 }
 
 #[test]

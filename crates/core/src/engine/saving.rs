@@ -139,7 +139,9 @@ impl Engine {
             }
             Effect::Install(stage) => {
                 let id = stage.order;
-                self.orders.state_mut(id).record.placing = None;
+                let state = self.orders.state_mut(id);
+                state.record.placing = None;
+                state.written_for = None;
                 Some(id)
             }
             Effect::Activate(activate) => Some(activate.order),

@@ -91,6 +91,7 @@ impl Order<'_> {
             Work::Stage => {
                 let stage = self.staging();
                 self.state.record.placing = Some((&*stage.generation).into());
+                self.state.written_for = Some(spec_of(self.entry()));
                 self.touch();
                 Effect::Install(Box::new(stage))
             }
@@ -228,12 +229,14 @@ impl Order<'_> {
     pub(crate) fn installed(&mut self, result: Result<Written, InstallError>) -> Option<Certificate> {
         self.state.busy = Busy::Idle;
         self.state.record.placing = None;
+        let written_for = self.state.written_for.take();
         if self.state.removed {
             return None;
         }
         match (result, self.state.bundle.material()) {
             (Ok(Written { staged, placed }), Some(material)) => {
-                let generation = generation(self.entry(), &staged.generation, material, staged.files);
+                let mut generation = generation(self.entry(), &staged.generation, material, staged.files);
+                generation.spec = written_for.unwrap_or(generation.spec);
                 self.about_to_place(generation);
                 return self.activated(placed);
             }

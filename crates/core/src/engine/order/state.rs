@@ -137,6 +137,8 @@ pub(crate) struct Underway {
     /// Until when no window is open for what is collected, as far as is known.
     pub(crate) shut_until: Option<Time>,
     pub(crate) reissuing: Option<Box<Reissuing>>,
+    /// The spec of the generation that is being written: the entry may ask for other files by the time it is there.
+    pub(crate) written_for: Option<u64>,
 }
 
 impl Bare for Underway {
@@ -146,9 +148,12 @@ impl Bare for Underway {
     }
 
     fn is_bare(&self) -> bool {
-        let Underway { bundle, look_from, probe_from, hold_until, shut_until, reissuing } = self;
+        let Underway { bundle, look_from, probe_from, hold_until, shut_until, reissuing, written_for } = self;
         let times = [look_from, probe_from, hold_until, shut_until];
-        bundle.is_none() && reissuing.is_none() && times.into_iter().all(Option::is_none)
+        bundle.is_none()
+            && reissuing.is_none()
+            && written_for.is_none()
+            && times.into_iter().all(Option::is_none)
     }
 }
 
