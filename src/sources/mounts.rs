@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
+
 use crate::config::file::{Level, Source};
 use crate::config::locate::Finding;
 
@@ -23,6 +25,13 @@ pub(super) fn warnings(sources: &[Source]) -> Vec<Finding> {
             help: Some("mount its directory instead".into()),
         })
         .collect()
+}
+
+/// Whether something is mounted just there: what is written into such a file on the host is no event of the directory that
+/// it is seen in. A kernel before 5.8 does not say.
+pub(super) fn is_mount(path: &Path) -> bool {
+    let found = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::empty());
+    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// The fifth field of each line of mountinfo, proc(5).
@@ -46,6 +55,13 @@ fn unescape(point: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_where_something_is_mounted_is_told_from_what_is_in_it() {
+        assert!(is_mount(Path::new("/proc")));
+        assert!(!is_mount(Path::new("/proc/version")));
+        assert!(!is_mount(Path::new("/proc/none-such")));
+    }
 
     #[test]
     fn the_fifth_field_is_the_mount_point() {

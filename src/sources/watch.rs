@@ -21,7 +21,7 @@ use tokio::time::sleep;
 
 use super::alarm::Alarm;
 use super::files::{self, InvalidConfig, LoadedConfig, Stamp, stamp_of};
-use super::{Inbox, Message};
+use super::{Inbox, Message, mounts};
 use crate::config::file;
 use crate::effects::call::credential;
 use crate::effects::errno::cause;
@@ -33,7 +33,8 @@ const SETTLE: Duration = Duration::from_millis(300);
 const SETTLE_AT_MOST: u32 = 10;
 /// Interval of the checks without any event, where some may be missing.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
-/// The same where each change is told: but for another mount, or another directory further up.
+/// The same where each change is told: but for another mount, or another directory further up. A file that is mounted by
+/// itself is not among what its directory tells.
 const LOOK_ANYWAY: Duration = Duration::from_secs(300);
 
 /// This one, the one that receives events, one that reads, and one left for the effects.
@@ -130,9 +131,12 @@ impl Watch {
         }
     }
 
-    /// Whether every change in these directories would be told.
+    /// Whether every change of the files would be told by their directories.
     fn is_told_all(&self) -> bool {
+        let files = self.files.iter().map(|(path, _)| path);
+        let credentials = self.credentials.keys().map(|(_, path)| path);
         self.dirs.values().all(|watched| watched.is_some_and(|place| place.is_own))
+            && !files.chain(credentials).any(|path| mounts::is_mount(path))
     }
 
     async fn settle(&mut self) {
