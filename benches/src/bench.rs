@@ -10,7 +10,7 @@ use std::time::Duration;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-use crate::daemon::{Daemon, wait};
+use crate::daemon::Daemon;
 use crate::mock::{Manner, Mock};
 use crate::site::{Plan, Site};
 
@@ -90,9 +90,9 @@ impl Bench {
 
     /// Starts one and waits until it has polled so often.
     pub fn polling(&self, site: &Site, mock: &Mock, polls: u64) -> io::Result<Daemon> {
-        let daemon = self.daemon(site)?;
         let before = mock.totals().polls;
-        wait(LONG, "polls", || Ok(mock.totals().polls >= before + polls))?;
+        let mut daemon = self.daemon(site)?;
+        daemon.until_polled(mock, before + polls)?;
         Ok(daemon)
     }
 
@@ -111,9 +111,6 @@ impl Bench {
         numbers(Command::new(&self.myself).args(words))
     }
 }
-
-/// More than anything here takes on a busy machine.
-pub const LONG: Duration = Duration::from_secs(900);
 
 /// Runs a program to its end; what it printed, as numbers.
 pub fn numbers(command: &mut Command) -> io::Result<Vec<f64>> {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -12,12 +12,17 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::clock::{self, Moment};
+use crate::mock::Mock;
 use crate::process;
 use crate::site::Site;
+
+/// More than anything here takes, under valgrind and on a busy machine too.
+pub const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A line of the log, and when it came.
 pub type Line = (Moment, String);
 
+/// It runs; dropped, it is killed.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
@@ -56,10 +61,17 @@ impl Daemon {
         path: PathBuf,
     ) -> io::Result<Daemon> {
         let mut words = wrapper.iter().cloned().chain([program.into(), "run".into(), "--config".into()]);
-        let mut command = Command::new(words.next().expect("at least the program"));
-        command.args(words).arg(&site.config).env_remove("RUST_LOG");
+        let first = words.next().expect("at least the program");
+        let mut command = Command::new(&first);
+        command.args(words).arg(&site.config);
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let started = clock::now();
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .map_err(|error| io::Error::other(format!("{}: {error}", first.display())))?;
         Ok(Daemon { child, log: path, started })
     }
 
@@ -76,15 +88,66 @@ impl Daemon {
         Ok(kill_process(pid, signal)?)
     }
 
-    /// How many lines of the log hold `words`.
-    pub fn said(&self, words: &str) -> io::Result<usize> {
-        Ok(std::fs::read_to_string(&self.log)?.matches(words).count())
+    /// How often its log says something.
+    pub fn said(&self, words: &str) -> usize {
+        std::fs::read_to_string(&self.log).unwrap_or_default().matches(words).count()
+    }
+
+    /// Waits for something while the daemon lives.
+    pub fn until(
+        &mut self,
+        what: &str,
+        mut is_so: impl FnMut(&Daemon) -> io::Result<bool>,
+    ) -> io::Result<()> {
+        wait(what, || match self.child.try_wait()? {
+            Some(status) => Err(self.ended(status, what)),
+            None => is_so(self),
+        })
+    }
+
+    /// Until the vendor has seen so many polls.
+    pub fn until_polled(&mut self, mock: &Mock, polls: u64) -> io::Result<()> {
+        self.until(&format!("{polls} polls"), |_| Ok(mock.totals().polls >= polls))
+    }
+
+    /// Until it was up so many times, by its log.
+    pub fn until_up(&mut self, times: usize) -> io::Result<()> {
+        self.until("it is up", |daemon| Ok(daemon.said(" is up with ") >= times))
+    }
+
+    /// Until it has had nothing to do for two seconds.
+    pub fn until_idle(&mut self) -> io::Result<()> {
+        const CALM: Duration = Duration::from_secs(2);
+        let (mut seen, mut since) = (process::sleeps(self.pid())?, clock::now());
+        self.until("it is idle", |daemon| {
+            let now = process::sleeps(daemon.pid())?;
+            if now != seen {
+                (seen, since) = (now, clock::now());
+            }
+            Ok(clock::now().since(since) > CALM)
+        })
     }
 
     /// Ends it in order; what a tool around it still writes is complete then.
     pub fn stop(mut self) -> io::Result<()> {
         self.signal(Signal::TERM)?;
-        wait(Duration::from_secs(120), "its end", || Ok(self.child.try_wait()?.is_some()))
+        let mut status = None;
+        wait("its end", || {
+            status = self.child.try_wait()?;
+            Ok(status.is_some())
+        })?;
+        match status.filter(|status| !status.success()) {
+            Some(status) => Err(self.ended(status, "it was told to")),
+            None => Ok(()),
+        }
+    }
+
+    /// With the end of its log, for whoever looks for a cause.
+    fn ended(&self, status: ExitStatus, before: &str) -> io::Error {
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines[lines.len().saturating_sub(8)..].join("\n");
+        io::Error::other(format!("the daemon ended with {status}, before: {before}\n{last}"))
     }
 }
 
@@ -96,12 +159,12 @@ impl Drop for Daemon {
     }
 }
 
-/// Waits for a condition, at most so long.
-pub fn wait(most: Duration, what: &str, mut holds: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+/// Waits until something is so.
+pub fn wait(what: &str, mut is_so: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
     let begin = clock::now();
-    while !holds()? {
-        if clock::now().since(begin) > most {
-            return Err(io::Error::other(format!("waited {most:?} in vain for {what}")));
+    while !is_so()? {
+        if clock::now().since(begin) > PATIENCE {
+            return Err(io::Error::other(format!("after {} s still not: {what}", PATIENCE.as_secs())));
         }
         thread::sleep(Duration::from_millis(2));
     }

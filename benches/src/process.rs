@@ -1,5 +1,7 @@
 //! What the kernel says of a process.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::time::Duration;
@@ -19,15 +21,23 @@ pub fn resident(pid: u32) -> io::Result<u64> {
     field(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
-/// How often its threads have gone to sleep, and so were woken.
-pub fn sleeps(pid: u32) -> io::Result<u64> {
-    let mut sum = 0;
+/// How often each of its threads has gone to sleep.
+pub fn sleeps(pid: u32) -> io::Result<HashMap<OsString, u64>> {
+    let mut threads = HashMap::new();
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = task?;
+        let status = task.path().join("status");
         // A thread that has just ended says nothing.
-        let status = task?.path().join("status");
-        sum += field(&status.to_string_lossy(), "voluntary_ctxt_switches:").unwrap_or(0);
+        if let Ok(sleeps) = field(&status.to_string_lossy(), "voluntary_ctxt_switches:") {
+            threads.insert(task.file_name(), sleeps);
+        }
     }
-    Ok(sum)
+    Ok(threads)
+}
+
+/// How often threads were woken in between. One that has ended was for work, and had none.
+pub fn woken(before: &HashMap<OsString, u64>, after: &HashMap<OsString, u64>) -> u64 {
+    after.iter().map(|(thread, now)| now - before.get(thread).copied().unwrap_or_default()).sum()
 }
 
 fn field(path: &str, name: &str) -> io::Result<u64> {

@@ -3,9 +3,8 @@
 use std::ffi::OsString;
 use std::io;
 use std::path::Path;
-use std::time::Duration;
 
-use crate::bench::{Bench, LONG};
+use crate::bench::Bench;
 use crate::daemon::{Daemon, wait};
 use crate::mock::Mock;
 use crate::site::Site;
@@ -41,8 +40,8 @@ pub fn strace(to: &Path) -> Vec<OsString> {
 pub fn calls(bench: &Bench, site: &Site, mock: &Mock, polls: u64) -> io::Result<Calls> {
     let trace = site.log.join("trace");
     let before = mock.totals().polls;
-    let daemon = Daemon::start(&bench.program, site, &strace(&trace))?;
-    wait(LONG, "polls under strace", || Ok(mock.totals().polls >= before + polls))?;
+    let mut daemon = Daemon::start(&bench.program, site, &strace(&trace))?;
+    daemon.until_polled(mock, before + polls)?;
     let pid = daemon.pid();
     daemon.stop()?;
     Ok(Calls { polls: mock.totals().polls - before, ..counted(&trace, pid, site)? })
@@ -62,7 +61,7 @@ pub fn complete(trace: &Path, pid: u32) -> io::Result<String> {
         who == pid && what.trim_start().starts_with("+++ ")
     };
     let read = || Ok::<_, io::Error>(String::from_utf8_lossy(&std::fs::read(trace)?).into_owned());
-    wait(Duration::from_secs(60), "the end of the trace", || {
+    wait("the trace has ended", || {
         let text = read()?;
         Ok(text.lines().rev().take(50).any(is_last))
     })?;
@@ -133,8 +132,8 @@ pub fn user_instructions(summary: &Path) -> io::Result<u64> {
 pub fn instructions(bench: &Bench, site: &Site, mock: &Mock, polls: u64) -> io::Result<(u64, u64)> {
     let summary = site.log.join("valgrind");
     let before = mock.totals().polls;
-    let daemon = Daemon::start(&bench.program, site, &valgrind(&bench.myself, &summary))?;
-    wait(LONG, "polls under valgrind", || Ok(mock.totals().polls >= before + polls))?;
+    let mut daemon = Daemon::start(&bench.program, site, &valgrind(&bench.myself, &summary))?;
+    daemon.until_polled(mock, before + polls)?;
     daemon.stop()?;
     Ok((user_instructions(&summary)?, mock.totals().polls - before))
 }

@@ -1,6 +1,7 @@
 //! Syncs and renames of an install: the difference of runs with few and with more orders that are issued.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use super::setting::Setting;
@@ -23,12 +24,12 @@ pub(super) fn count(binary: &Path) -> Counts {
     Ok(BTreeMap::from_iter(names.into_iter().zip(found)))
 }
 
-fn run(binary: &Path, orders: u64) -> Result<Calls, String> {
+fn run(binary: &Path, orders: u64) -> io::Result<Calls> {
     // Each order's install is over before the next one is asked for: no save is shared, and no run of the hook.
     let plan =
         Plan { interval: "3h".into(), call_gap: "500ms".into(), merge: false, ..Plan::installing(orders) };
     let setting = Setting::new(&plan, Manner { ready_after: Some(0), ..Manner::default() })?;
     let mut daemon = setting.start(binary, &strace::words(&setting))?;
-    daemon.until("all hooks have run", || setting.said("(installed): done") as u64 >= orders)?;
+    daemon.until("all hooks have run", |daemon| Ok(daemon.said("(installed): done") as u64 >= orders))?;
     strace::stop(&setting, daemon)
 }

@@ -1,6 +1,7 @@
 //! User instructions: the difference of two runs of different length under valgrind.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::process::Command;
 
@@ -39,13 +40,11 @@ fn missing() -> Option<String> {
 }
 
 /// Instructions, in so many polls.
-fn run(binary: &Path, polls: u64) -> Result<(f64, f64), String> {
+fn run(binary: &Path, polls: u64) -> io::Result<(f64, f64)> {
     let setting = Setting::new(&Plan::waiting(100), Manner::default())?;
     let summary = setting.folder.path().join("valgrind");
-    let this = std::env::current_exe().map_err(|error| format!("where this program is: {error}"))?;
-    let mut daemon = setting.start(binary, &trace::valgrind(&this, &summary))?;
-    daemon.until_polled(polls)?;
+    let mut daemon = setting.start(binary, &trace::valgrind(&std::env::current_exe()?, &summary))?;
+    daemon.until_polled(&setting.mock, polls)?;
     daemon.stop()?;
-    let counted = trace::user_instructions(&summary).map_err(|error| error.to_string())?;
-    Ok((counted as f64, setting.mock.totals().polls as f64))
+    Ok((trace::user_instructions(&summary)? as f64, setting.mock.totals().polls as f64))
 }

@@ -1,12 +1,13 @@
 //! Resident memory of a daemon whose orders were all asked once and wait.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::setting::Setting;
-use super::{Counts, Found, quiet};
+use super::{Counts, Found};
 use crate::mock::Manner;
+use crate::process;
 use crate::site::Plan;
 
 pub(super) fn count(binary: &Path) -> Counts {
@@ -17,29 +18,18 @@ pub(super) fn count(binary: &Path) -> Counts {
 }
 
 /// KiB after all were asked, and after a restart.
-fn run(binary: &Path, orders: u64) -> Result<[f64; 2], String> {
+fn run(binary: &Path, orders: u64) -> io::Result<[f64; 2]> {
     let plan = Plan { call_gap: "0s".into(), ..Plan::idle(orders) };
     let setting = Setting::new(&plan, Manner::default())?;
     let mut daemon = setting.start(binary, &[])?;
-    daemon.until_polled(orders)?;
-    let pid = daemon.pid();
-    quiet::settled(pid)?;
-    let fresh = resident(pid)?;
+    daemon.until_polled(&setting.mock, orders)?;
+    daemon.until_idle()?;
+    let fresh = process::resident(daemon.pid())? as f64;
     daemon.stop()?;
     let mut daemon = setting.start(binary, &[])?;
     daemon.until_up(2)?;
-    let pid = daemon.pid();
-    quiet::settled(pid)?;
-    let restarted = resident(pid)?;
+    daemon.until_idle()?;
+    let restarted = process::resident(daemon.pid())? as f64;
     daemon.stop()?;
     Ok([fresh, restarted])
-}
-
-/// VmRSS, KiB.
-fn resident(pid: u32) -> Result<f64, String> {
-    let path = format!("/proc/{pid}/status");
-    let status = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
-    number.ok_or_else(|| format!("{path} has no VmRSS"))
 }

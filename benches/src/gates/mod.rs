@@ -13,6 +13,7 @@ mod table;
 mod without_auxv;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
@@ -54,7 +55,7 @@ enum Found {
 }
 
 /// The counts of a measure by the names of their gates; or what went wrong.
-type Counts = Result<BTreeMap<&'static str, Found>, String>;
+type Counts = io::Result<BTreeMap<&'static str, Found>>;
 
 /// Counts what the arguments name, prints a line for each, and says whether all of them hold.
 pub fn gates(arguments: &Arguments) -> ExitCode {
@@ -85,7 +86,7 @@ fn run(arguments: &Arguments) -> Result<bool, String> {
         for gate in gates {
             let found = match &counts {
                 Ok(counts) => counts.get(gate.name).cloned().ok_or_else(|| "it was not counted".to_owned()),
-                Err(problem) => Err(problem.clone()),
+                Err(problem) => Err(problem.to_string()),
             };
             match found {
                 Ok(Found::Count(count)) if arguments.renew => {
@@ -144,7 +145,7 @@ fn measured(arguments: &Arguments, chosen: &dyn Fn(&str) -> bool) -> Vec<(Measur
             all.push((measure, counts));
         }
         if let Some(quiet) = quiet {
-            all.push((Measure::Quiet, quiet.join().unwrap_or_else(|_| Err("it panicked".into()))));
+            all.push((Measure::Quiet, quiet.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")))));
         }
         all
     })

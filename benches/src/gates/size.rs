@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use super::{Counts, Found};
@@ -17,7 +18,9 @@ pub(super) fn count(binary: &Path, without_sandbox: &Path) -> Counts {
     Ok(BTreeMap::from([("size", without), ("size-with-sandbox", with)]))
 }
 
-fn bytes(path: &Path) -> Result<f64, String> {
-    let length = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?.len();
-    Ok(length as f64)
+fn bytes(path: &Path) -> io::Result<f64> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.len() as f64),
+        Err(error) => Err(io::Error::other(format!("{}: {error}", path.display()))),
+    }
 }

@@ -1,9 +1,11 @@
 //! A daemon under strace.
 
+use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::setting::{Daemon, Setting};
+use super::setting::Setting;
+use crate::daemon::Daemon;
 use crate::trace::{self, Calls};
 
 /// Why strace cannot be used here.
@@ -29,9 +31,9 @@ pub(super) fn words(setting: &Setting) -> Vec<std::ffi::OsString> {
 }
 
 /// Ends a daemon, and says what it did.
-pub(super) fn stop(setting: &Setting, daemon: Daemon<'_>) -> Result<Calls, String> {
+pub(super) fn stop(setting: &Setting, daemon: Daemon) -> io::Result<Calls> {
     let pid = daemon.pid();
     daemon.stop()?;
-    let calls = trace::counted(&file(setting), pid, &setting.site).map_err(|error| error.to_string())?;
+    let calls = trace::counted(&file(setting), pid, &setting.site)?;
     Ok(Calls { polls: setting.mock.totals().polls, ..calls })
 }

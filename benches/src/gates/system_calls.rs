@@ -1,6 +1,7 @@
 //! System calls, syncs, renames and bytes of pending polls: differences of runs of different length.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use super::setting::Setting;
@@ -42,9 +43,9 @@ struct Run {
     connections: u64,
 }
 
-fn run(binary: &Path, orders: u64, polls: u64) -> Result<Run, String> {
+fn run(binary: &Path, orders: u64, polls: u64) -> io::Result<Run> {
     let setting = Setting::new(&Plan::waiting(orders), Manner::default())?;
     let mut daemon = setting.start(binary, &strace::words(&setting))?;
-    daemon.until_polled(polls)?;
+    daemon.until_polled(&setting.mock, polls)?;
     Ok(Run { calls: strace::stop(&setting, daemon)?, connections: setting.mock.totals().connections })
 }

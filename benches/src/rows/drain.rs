@@ -2,8 +2,7 @@
 
 use std::io;
 
-use crate::bench::{Bench, LONG, Place};
-use crate::daemon::wait;
+use crate::bench::{Bench, Place};
 use crate::figure::Figure;
 use crate::mock::Manner;
 use crate::site::Plan;
@@ -14,9 +13,9 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
     for (place, name, goal) in [(Place::Memory, "in memory", 6.0), (Place::Disk, "on disk", 15.0)] {
         let mock = bench.mock(Manner::default())?;
         let site = bench.site(place, &mock, &Plan { call_gap: "0s".into(), ..Plan::idle(orders) })?;
-        let daemon = bench.polling(&site, &mock, 1)?;
+        let mut daemon = bench.polling(&site, &mock, 1)?;
         let (cpu, polls) = (daemon.cpu()?, mock.totals().polls);
-        wait(LONG, "all orders", || Ok(mock.totals().polls >= orders))?;
+        daemon.until_polled(&mock, orders)?;
         let each = (daemon.cpu()? - cpu).as_secs_f64() / (mock.totals().polls - polls).max(1) as f64;
         daemon.stop()?;
         let what = format!("drain of 100,000 due orders, state {name}, from {orders}");

@@ -1,12 +1,11 @@
 //! Memory, and CPU of a poll, by the number of orders; the picture is made from this.
 
 use std::io;
-use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::bench::{Bench, LONG, Place};
-use crate::daemon::{Daemon, wait};
+use crate::bench::{Bench, Place};
+use crate::daemon::Daemon;
 use crate::figure::Figure;
 use crate::mock::{Manner, Mock};
 use crate::picture;
@@ -50,36 +49,32 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
 /// KiB with `orders` waiting: fresh, after a restart with their rows, after four reloads.
 fn lives(bench: &Bench, mock: &Mock, orders: u64) -> io::Result<[f64; 3]> {
     let site = bench.site(Place::Memory, mock, &Plan::idle(orders))?;
-    let daemon = up(bench, &site, 1)?;
-    let fresh = settled(&daemon)?;
+    let mut daemon = up(bench, &site, 1)?;
+    let fresh = settled(&mut daemon)?;
     daemon.stop()?;
-    let daemon = up(bench, &site, 2)?;
-    let restarted = settled(&daemon)?;
+    let mut daemon = up(bench, &site, 2)?;
+    let restarted = settled(&mut daemon)?;
     for reload in 1..=4 {
         daemon.signal(Signal::HUP)?;
-        wait(LONG, "a reload", || Ok(daemon.said("the configuration was reloaded")? >= reload))?;
+        daemon
+            .until("it has reloaded", |daemon| Ok(daemon.said("the configuration was reloaded") >= reload))?;
     }
-    let reloaded = settled(&daemon)?;
+    let reloaded = settled(&mut daemon)?;
     daemon.stop()?;
     Ok([fresh, restarted, reloaded])
 }
 
-/// A daemon that is up, as its log says it for the `time`-th time.
+/// A daemon that is up for the `time`-th time.
 fn up(bench: &Bench, site: &Site, time: usize) -> io::Result<Daemon> {
-    let daemon = bench.daemon(site)?;
-    wait(LONG, "the daemon to be up", || Ok(daemon.said(" is up with ")? >= time))?;
+    let mut daemon = bench.daemon(site)?;
+    daemon.until_up(time)?;
     Ok(daemon)
 }
 
-/// KiB, once nothing has changed for half a second.
-fn settled(daemon: &Daemon) -> io::Result<f64> {
-    let mut last = 0;
-    wait(LONG, "its memory to settle", || {
-        std::thread::sleep(Duration::from_millis(500));
-        let now = process::resident(daemon.pid())?;
-        Ok(std::mem::replace(&mut last, now) == now)
-    })?;
-    Ok(last as f64)
+/// KiB, once it has nothing to do.
+fn settled(daemon: &mut Daemon) -> io::Result<f64> {
+    daemon.until_idle()?;
+    Ok(process::resident(daemon.pid())? as f64)
 }
 
 /// CPU of a poll, a list of rounds for each size. All daemons live at once, one of them runs.

@@ -3,8 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::bench::{Bench, LONG, Place};
-use crate::daemon::wait;
+use crate::bench::{Bench, Place};
 use crate::figure::Figure;
 use crate::mock::Manner;
 use crate::process;
@@ -16,13 +15,9 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
     for orders in [10, bench.many(10_000, 1_000)] {
         let mock = bench.mock(Manner::default())?;
         let site = bench.site(Place::Disk, &mock, &Plan { call_gap: "0s".into(), ..Plan::idle(orders) })?;
-        let daemon = bench.polling(&site, &mock, orders)?;
-        // The GetMDCDomainDetails calls that follow, and threads that wait for more work, end.
-        wait(LONG, "quiet", || {
-            let before = process::sleeps(daemon.pid())?;
-            std::thread::sleep(Duration::from_secs(12));
-            Ok(process::sleeps(daemon.pid())? - before <= 12)
-        })?;
+        let mut daemon = bench.polling(&site, &mock, orders)?;
+        // GetMDCDomainDetails calls follow.
+        daemon.until_idle()?;
         daemons.push((orders, daemon));
     }
     let sleeps =
@@ -30,7 +25,10 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
     let before = sleeps()?;
     std::thread::sleep(Duration::from_secs(seconds));
     let after = sleeps()?;
-    let rates = before.iter().zip(&after).map(|(before, after)| (after - before) as f64 / seconds as f64);
+    let rates = before
+        .iter()
+        .zip(&after)
+        .map(|(before, after)| process::woken(before, after) as f64 / seconds as f64);
     Ok(daemons
         .iter()
         .zip(rates)

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use crate::bench::{Bench, LONG, Place};
+use crate::bench::{Bench, Place};
 use crate::clock::Moment;
-use crate::daemon::Line;
+use crate::daemon::{Line, PATIENCE};
 use crate::figure::{Figure, quantile};
 use crate::mock::{Manner, Mock};
 use crate::site::{FIRST, Plan};
@@ -66,17 +66,23 @@ fn daemon(bench: &Bench, mock: &Mock, orders: u64) -> io::Result<Vec<f64>> {
 
 /// When the hook of each order had worked, by the log.
 pub(super) fn ends(lines: &Receiver<Line>, orders: u64) -> io::Result<HashMap<u64, Moment>> {
-    let mut ends = HashMap::new();
+    let (mut ends, mut last) = (HashMap::new(), String::new());
     while (ends.len() as u64) < orders {
-        let (moment, line) = lines
-            .recv_timeout(LONG)
-            .map_err(|_| io::Error::other(format!("{} of {orders} orders were installed", ends.len())))?;
+        let (moment, line) = lines.recv_timeout(PATIENCE).map_err(|error| {
+            let why = match error {
+                RecvTimeoutError::Disconnected => "the daemon ended",
+                RecvTimeoutError::Timeout => "the daemon said nothing more",
+            };
+            let done = ends.len();
+            io::Error::other(format!("{why}; {done} of {orders} hooks had worked; its last line: {last}"))
+        })?;
         if let Some((head, rest)) = line.split_once(": hook reload (installed)")
             && rest.ends_with("done")
             && let Some(number) = head.rsplit_once("www").and_then(|(_, number)| number.parse().ok())
         {
             ends.entry(number).or_insert(moment);
         }
+        last = line;
     }
     Ok(ends)
 }

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::bench::{Bench, LONG, Place, has};
-use crate::daemon::{Daemon, wait};
+use crate::bench::{Bench, Place, has};
+use crate::daemon::Daemon;
 use crate::figure::Figure;
 use crate::mock::Manner;
 use crate::site::Plan;
@@ -24,8 +24,8 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
         let site =
             bench.site(Place::Disk, &mock, &Plan { interval: "10ms".into(), ..Plan::installing(1) })?;
         let path = site.log.join("trace");
-        let daemon = Daemon::start(&bench.program, &site, &trace::strace(&path))?;
-        wait(LONG, "the hook", || Ok(daemon.said("hook reload (installed): done")? > 0))?;
+        let mut daemon = Daemon::start(&bench.program, &site, &trace::strace(&path))?;
+        daemon.until("the hook has run", |daemon| Ok(daemon.said("hook reload (installed): done") > 0))?;
         let pid = daemon.pid();
         daemon.stop()?;
         let (synced, renamed) = count(&trace::complete(&path, pid)?, mock.api.port());

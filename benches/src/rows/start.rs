@@ -3,9 +3,8 @@
 use std::io;
 use std::process::{Command, Stdio};
 
-use crate::bench::{Bench, LONG, Place};
+use crate::bench::{Bench, Place};
 use crate::clock;
-use crate::daemon::wait;
 use crate::figure::Figure;
 use crate::mock::{Manner, Mock};
 use crate::site::{Plan, Site};
@@ -16,8 +15,8 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
     for _ in 0..2 * bench.rounds() {
         let site = bench.site(Place::Disk, &mock, &Plan::idle(10))?;
         mock.reset();
-        let daemon = bench.daemon(&site)?;
-        wait(LONG, "the first poll", || Ok(mock.totals().polls > 0))?;
+        let mut daemon = bench.daemon(&site)?;
+        daemon.until_polled(&mock, 1)?;
         let first = mock.counts(|counts| counts.first_poll).unwrap_or_default();
         few.push(first.since(daemon.started).as_secs_f64() * 1e3);
         check.push(command(bench, "check", &site)?);
@@ -67,8 +66,8 @@ fn twice(bench: &Bench, mock: &Mock, orders: u64) -> io::Result<[f64; 2]> {
     let start = |plan: &Plan| {
         let site = Site::write(&folder, &mock.files, plan)?;
         mock.reset();
-        let daemon = bench.daemon(&site)?;
-        wait(LONG, "the first poll", || Ok(mock.totals().polls > 0))?;
+        let mut daemon = bench.daemon(&site)?;
+        daemon.until_polled(mock, 1)?;
         let cpu = daemon.cpu()?.as_secs_f64();
         daemon.stop()?;
         Ok::<_, io::Error>(cpu)
