@@ -19,6 +19,9 @@ use crate::site::Site;
 /// More than anything here takes, under valgrind and on a busy machine too.
 pub const PATIENCE: Duration = Duration::from_secs(900);
 
+/// Its environment is what a daemon that is measured gets, and PATH.
+const UNIT: &str = include_str!("../../systemd/certcollectd.service");
+
 /// A line of the log, and when it came.
 pub type Line = (Moment, String);
 
@@ -64,7 +67,7 @@ impl Daemon {
         let first = words.next().expect("at least the program");
         let mut command = Command::new(&first);
         command.args(words).arg(&site.config);
-        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).envs(environment(UNIT));
         let started = clock::now();
         let child = command
             .stdin(Stdio::null())
@@ -159,6 +162,12 @@ impl Drop for Daemon {
     }
 }
 
+/// What a unit says in `Environment=`, which has no quotes there.
+fn environment(unit: &str) -> impl Iterator<Item = (&str, &str)> {
+    let lines = unit.lines().filter_map(|line| line.strip_prefix("Environment="));
+    lines.flat_map(str::split_whitespace).filter_map(|word| word.split_once('='))
+}
+
 /// Waits until something is so.
 pub fn wait(what: &str, mut is_so: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
     let begin = clock::now();
@@ -169,4 +178,15 @@ pub fn wait(what: &str, mut is_so: impl FnMut() -> io::Result<bool>) -> io::Resu
         thread::sleep(Duration::from_millis(2));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_says_how_memory_is_given_back() {
+        let found: Vec<_> = environment(UNIT).collect();
+        assert_eq!(found, [("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "131072")]);
+    }
 }
