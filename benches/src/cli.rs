@@ -68,6 +68,9 @@ pub enum Reference {
         /// A file to which a line is appended and synced for each poll
         #[arg(long)]
         record: Option<PathBuf>,
+        /// Connects for each poll, and resumes the session
+        #[arg(long)]
+        reconnect: bool,
     },
     /// A loop of reqwest
     Reqwest {

@@ -96,8 +96,8 @@ fn build() -> io::Result<PathBuf> {
 
 fn refer(which: Reference) -> io::Result<()> {
     match which {
-        Reference::Raw { mock, polls, orders, record } => {
-            reference::raw(&mock, polls, orders, record.as_deref())
+        Reference::Raw { mock, polls, orders, record, reconnect } => {
+            reference::raw(&mock, polls, orders, record.as_deref(), reconnect)
         }
         Reference::Reqwest { mock, polls, orders } => reference::reqwest(&mock, polls, orders),
         Reference::Cycle { mock, folder, orders, gap, one_hook } => {

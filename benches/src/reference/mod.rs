@@ -16,12 +16,15 @@ use crate::site::FIRST;
 use request::Target;
 
 /// Polls `orders` orders in turn, `polls` times in all, with a line appended and synced for each where `record` names a
-/// file. Prints seconds of CPU and of time per poll.
-pub fn raw(mock: &Path, polls: u64, orders: u64, record: Option<&Path>) -> io::Result<()> {
+/// file, and each on a connection of its own where that is said. Prints seconds of CPU and of time per poll.
+pub fn raw(mock: &Path, polls: u64, orders: u64, record: Option<&Path>, reconnect: bool) -> io::Result<()> {
     let target = Target::read(&Files::new(mock))?;
     let mut record = record.map(cycle::Record::open).transpose()?;
     let mut client = raw::Client::connect(&target)?;
     measure(polls, |number| {
+        if reconnect && number > 0 {
+            client.reconnect(&target)?;
+        }
         client.poll(&target, FIRST + number % orders)?;
         match &mut record {
             Some(record) => record.append("polled"),

@@ -12,6 +12,8 @@ use rustls_pki_types::pem::PemObject as _;
 use super::request::{PATH, Target, form};
 
 pub(super) struct Client {
+    /// Remembers sessions, so that the next connection resumes one.
+    config: Arc<ClientConfig>,
     stream: StreamOwned<ClientConnection, TcpStream>,
     /// The last answer: head and body.
     answer: Vec<u8>,
@@ -27,11 +29,14 @@ impl Client {
             .map_err(io::Error::other)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
-        let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
-        let socket = TcpStream::connect(&target.address)?;
-        socket.set_nodelay(true)?;
-        Ok(Client { stream: StreamOwned::new(connection, socket), answer: Vec::with_capacity(16 * 1024) })
+        let config = Arc::new(config);
+        let stream = open(&config, target)?;
+        Ok(Client { config, stream, answer: Vec::with_capacity(16 * 1024) })
+    }
+
+    pub(super) fn reconnect(&mut self, target: &Target) -> io::Result<()> {
+        self.stream = open(&self.config, target)?;
+        Ok(())
     }
 
     /// Asks about an order; returns the body.
@@ -58,6 +63,14 @@ impl Client {
             }
         }
     }
+}
+
+fn open(config: &Arc<ClientConfig>, target: &Target) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let name = ServerName::try_from("localhost").map_err(io::Error::other)?;
+    let connection = ClientConnection::new(config.clone(), name).map_err(io::Error::other)?;
+    let socket = TcpStream::connect(&target.address)?;
+    socket.set_nodelay(true)?;
+    Ok(StreamOwned::new(connection, socket))
 }
 
 /// Where the body begins, once all of it is there.

@@ -6,6 +6,7 @@ mod growth;
 mod idle;
 mod install;
 mod install_counts;
+mod poll_close;
 mod poll_counts;
 mod poll_cpu;
 mod poll_slow;
@@ -26,7 +27,7 @@ pub struct Row {
     pub run: fn(&Bench) -> io::Result<Vec<Figure>>,
 }
 
-pub const ROWS: [Row; 13] = [
+pub const ROWS: [Row; 14] = [
     Row {
         name: "poll-counts",
         about: "instructions, system calls, syncs, bytes of a poll",
@@ -41,6 +42,11 @@ pub const ROWS: [Row; 13] = [
         name: "poll-slow",
         about: "CPU of a poll answered in 100 ms, beside bash and Python",
         run: poll_slow::run,
+    },
+    Row {
+        name: "poll-close",
+        about: "CPU of a poll when each answer ends its connection",
+        run: poll_close::run,
     },
     Row {
         name: "install",

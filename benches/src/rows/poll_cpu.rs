@@ -32,7 +32,8 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
     ])
 }
 
-fn daemon(bench: &Bench, mock: &crate::mock::Mock, place: Place) -> io::Result<f64> {
+/// Seconds of CPU per poll of 100 orders.
+pub(super) fn daemon(bench: &Bench, mock: &crate::mock::Mock, place: Place) -> io::Result<f64> {
     let site = bench.site(place, mock, &Plan::waiting(100))?;
     let daemon = bench.polling(&site, mock, 300)?;
     let each = bench.cpu_per_poll(&daemon, mock)?;
