@@ -21,6 +21,10 @@ pub fn resident(pid: u32) -> io::Result<u64> {
     field(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
+pub fn open_files(pid: u32) -> io::Result<u64> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64)
+}
+
 /// How often each of its threads has gone to sleep.
 pub fn sleeps(pid: u32) -> io::Result<HashMap<OsString, u64>> {
     let mut threads = HashMap::new();

@@ -2,6 +2,7 @@
 
 mod burst;
 mod drain;
+mod drift;
 mod growth;
 mod idle;
 mod install;
@@ -27,7 +28,7 @@ pub struct Row {
     pub run: fn(&Bench) -> io::Result<Vec<Figure>>,
 }
 
-pub const ROWS: [Row; 14] = [
+pub const ROWS: [Row; 15] = [
     Row {
         name: "poll-counts",
         about: "instructions, system calls, syncs, bytes of a poll",
@@ -56,6 +57,7 @@ pub const ROWS: [Row; 14] = [
     Row { name: "install-counts", about: "syncs from the \"2\" to the hook's end", run: install_counts::run },
     Row { name: "verdict", about: "an answer decoded and judged", run: verdict::run },
     Row { name: "growth", about: "memory and CPU of a poll by the number of orders", run: growth::run },
+    Row { name: "drift", about: "memory, open files, connections after many polls", run: drift::run },
     Row { name: "start", about: "from the start to the first poll; status, check", run: start::run },
     Row { name: "idle", about: "wake-ups while nothing is due", run: idle::run },
     Row { name: "drain", about: "100,000 due orders, each asked once", run: drain::run },
