@@ -9,6 +9,7 @@ use crate::figure::Figure;
 use crate::mock::{Manner, Mock};
 use crate::site::{FIRST, Plan};
 
+const TOOLS: &str = "curl or openssl";
 const LOOP: &str = include_str!("../reference/loop.sh");
 const REQUESTS: &str = include_str!("../reference/requests.py");
 
@@ -18,14 +19,19 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
     for (name, text) in [("loop.sh", LOOP), ("requests_loop.py", REQUESTS)] {
         std::fs::File::create(tools.join(name))?.write_all(text.as_bytes())?;
     }
+    let record = bench.folder(Place::Disk)?.join("record");
+    let record = record.to_string_lossy();
     let polls = bench.many(60, 15).to_string();
     let first = FIRST.to_string();
     let python =
         Command::new("python3").args(["-c", "import requests"]).output().is_ok_and(|it| it.status.success());
     let (mut bash, mut requests, mut reqwest) = (vec![], vec![], vec![]);
+    let (mut raw, mut most) = (vec![], vec![]);
     for _ in 0..bench.rounds().min(3) {
         let daemon = slow_daemon(bench, &mock)?;
         reqwest.push(daemon / bench.reference(&mock, &["reqwest", "--polls", &polls])?[0]);
+        let synced = bench.reference(&mock, &["raw", "--polls", &polls, "--record", &record])?[0];
+        raw.push(daemon / synced);
         let (base_url, files) = (mock.base_url(), &mock.files);
         if has("curl") && has("openssl") {
             let mut script = Command::new("bash");
@@ -35,7 +41,9 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
                 .arg(files.ca())
                 .arg(files.roots())
                 .arg(&tools);
-            bash.push(numbers(script.args([&first, "100", &polls]))?[0] / daemon);
+            let script = numbers(script.args([&first, "100", &polls]))?[0];
+            bash.push(script / daemon);
+            most.push(script / synced);
         }
         if python {
             let mut script = Command::new("python3");
@@ -48,9 +56,15 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
         false => Figure::new(what, None, "x", values),
     };
     Ok(vec![
-        missing(bash, "bash + curl: so many times the daemon's CPU", "curl or openssl").at_least(40.0),
+        missing(bash, "bash + curl: so many times the daemon's CPU", TOOLS).at_least(40.0),
+        missing(
+            most,
+            "the same of a raw loop with append + fdatasync: no program with a record reaches more",
+            TOOLS,
+        ),
         missing(requests, "Python requests: so many times the daemon's CPU", "requests"),
         Figure::new("the daemon's CPU, to a bare reqwest loop", None, "x", reqwest),
+        Figure::new("the daemon's CPU, to a raw loop with append + fdatasync", None, "x", raw),
     ])
 }
 
