@@ -6,14 +6,12 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
-/// Time on the CPU, children that were waited for included. Ticks of 10 ms: look at seconds.
+use nix::time::ClockId;
+use nix::unistd::Pid;
+
+/// Time on the CPU of all its threads, those that have ended included; not that of hooks.
 pub fn cpu(pid: u32) -> io::Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name of the program may hold blanks; what follows its bracket is numbers, utime the twelfth of them.
-    let numbers = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 =
-        numbers.split_whitespace().skip(11).take(4).filter_map(|text| text.parse::<u64>().ok()).sum();
-    Ok(Duration::from_secs(ticks) / u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100))
+    Ok(ClockId::pid_cpu_clock_id(Pid::from_raw(pid.cast_signed()))?.now()?.into())
 }
 
 /// Resident memory, in KiB.
@@ -49,4 +47,25 @@ fn field(path: &str, name: &str) -> io::Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
         .ok_or_else(|| io::Error::other(format!("{path} has no {name}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+
+    #[test]
+    fn a_thread_that_has_ended_still_counts() {
+        let myself = std::process::id();
+        let (own, seen) = (clock::own_cpu(), cpu(myself).unwrap());
+        std::thread::spawn(|| {
+            let begin = clock::own_cpu();
+            while clock::own_cpu() - begin < Duration::from_millis(3) {}
+        })
+        .join()
+        .unwrap();
+        let seen = cpu(myself).unwrap() - seen;
+        let own = clock::own_cpu() - own;
+        assert!((Duration::from_millis(3)..=own).contains(&seen), "{seen:?} of {own:?}");
+    }
 }

@@ -21,16 +21,17 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
     }
     let record = bench.folder(Place::Disk)?.join("record");
     let record = record.to_string_lossy();
-    let polls = bench.many(60, 15).to_string();
+    let polls = bench.many(60, 15);
+    let times = polls.to_string();
     let first = FIRST.to_string();
     let python =
         Command::new("python3").args(["-c", "import requests"]).output().is_ok_and(|it| it.status.success());
     let (mut bash, mut requests, mut reqwest) = (vec![], vec![], vec![]);
     let (mut raw, mut most) = (vec![], vec![]);
     for _ in 0..bench.rounds().min(3) {
-        let daemon = slow_daemon(bench, &mock)?;
-        reqwest.push(daemon / bench.reference(&mock, &["reqwest", "--polls", &polls])?[0]);
-        let synced = bench.reference(&mock, &["raw", "--polls", &polls, "--record", &record])?[0];
+        let daemon = slow_daemon(bench, &mock, polls)?;
+        reqwest.push(daemon / bench.reference(&mock, &["reqwest", "--polls", &times])?[0]);
+        let synced = bench.reference(&mock, &["raw", "--polls", &times, "--record", &record])?[0];
         raw.push(daemon / synced);
         let (base_url, files) = (mock.base_url(), &mock.files);
         if has("curl") && has("openssl") {
@@ -41,14 +42,14 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
                 .arg(files.ca())
                 .arg(files.roots())
                 .arg(&tools);
-            let script = numbers(script.args([&first, "100", &polls]))?[0];
+            let script = numbers(script.args([&first, "100", &times]))?[0];
             bash.push(script / daemon);
             most.push(script / synced);
         }
         if python {
             let mut script = Command::new("python3");
             script.arg(tools.join("requests_loop.py")).arg(&base_url).arg(files.ca());
-            requests.push(numbers(script.args([&first, "100", &polls]))?[0] / daemon);
+            requests.push(numbers(script.args([&first, "100", &times]))?[0] / daemon);
         }
     }
     let missing = |values: Vec<f64>, what: &str, tool: &str| match values.is_empty() {
@@ -68,14 +69,13 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
     ])
 }
 
-fn slow_daemon(bench: &Bench, mock: &Mock) -> io::Result<f64> {
+/// Seconds of CPU per poll.
+fn slow_daemon(bench: &Bench, mock: &Mock, polls: u64) -> io::Result<f64> {
     let site = bench.site(Place::Disk, mock, &Plan::waiting(100))?;
-    let daemon = bench.polling(&site, mock, 3)?;
-    let (cpu, polls) = (daemon.cpu()?, mock.totals().polls);
-    // Ticks of 10 ms: some hundred polls are needed.
-    std::thread::sleep(Duration::from_secs(bench.many(20, 5)));
-    let (cpu, polls) = (daemon.cpu()? - cpu, mock.totals().polls - polls);
+    let mut daemon = bench.polling(&site, mock, 3)?;
+    let (cpu, before) = (daemon.cpu()?, mock.totals().polls);
+    daemon.until_polled(mock, before + polls)?;
+    let (cpu, polls) = (daemon.cpu()? - cpu, mock.totals().polls - before);
     daemon.stop()?;
-    // Never less than half a tick: nothing was seen then.
-    Ok(cpu.as_secs_f64().max(0.005) / polls.max(1) as f64)
+    Ok(cpu.as_secs_f64() / polls as f64)
 }
