@@ -18,17 +18,19 @@ impl Untrusted {
 
     /// Escapes everything but printable ASCII, and the backslash, as Rust would; cuts.
     pub fn new(text: &str) -> Self {
-        let mut kept = String::new();
-        for character in text.trim().chars() {
-            let escaped = match character {
-                ' '..='[' | ']'..='~' => character.to_string(),
-                _ => character.escape_default().to_string(),
-            };
-            if kept.len() + escaped.len() > Self::LIMIT - 3 {
+        let text = text.trim();
+        let mut kept = String::with_capacity(text.len().min(Self::LIMIT));
+        for character in text.chars() {
+            let is_plain = matches!(character, ' '..='[' | ']'..='~');
+            let length = if is_plain { 1 } else { character.escape_default().len() };
+            if kept.len() + length > Self::LIMIT - 3 {
                 kept.push_str("...");
                 break;
             }
-            kept.push_str(&escaped);
+            match is_plain {
+                true => kept.push(character),
+                false => kept.extend(character.escape_default()),
+            }
         }
         Untrusted(kept.into_boxed_str())
     }
