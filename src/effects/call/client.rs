@@ -9,17 +9,17 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::HeaderValue;
-use reqwest::{Certificate, Client, Proxy, redirect, retry};
+use reqwest::{Certificate, Client, Proxy, Url, redirect, retry};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::near::Near;
-use super::transport;
+use super::transport::{self, Route};
 use crate::effects::Clock;
 use crate::effects::access::{self, Wish};
 use crate::effects::blocking;
 use crate::effects::files::read_file;
-use certcollectd_core::api::Failure;
+use certcollectd_core::api::{Endpoint, Failure};
 use certcollectd_core::cert::{self, Fingerprint, MAX_ANCHORS_INPUT};
 use certcollectd_core::config::{Account, Calls, Config};
 
@@ -45,11 +45,39 @@ pub(super) struct Files {
 /// An account's client, once it was made.
 pub(super) type Kept = Arc<Mutex<Option<Made>>>;
 
-/// A client, and what tells another password of the proxy from the one that it was made with.
-#[derive(Debug)]
+/// A client, with what else the calls of an account have in common.
+#[derive(Debug, Clone)]
 pub(super) struct Made {
     pub(super) client: Client,
+    /// Tells another password of the proxy from the one that the client was made with.
     pub(super) proxy_password: Option<Fingerprint>,
+    pub(super) route: Arc<Route>,
+    urls: Arc<[(Endpoint, Url)]>,
+}
+
+impl Made {
+    pub(super) fn new(
+        account: &Account,
+        calls: &Calls,
+        proxy_password: Option<&str>,
+    ) -> Result<Made, Failure> {
+        let url = |endpoint: Endpoint| {
+            let url = Url::parse(&format!("{}{}", account.base_url, endpoint.path()));
+            let wrong = |error| Failure::Setup(format!("base_url {}: {error}", account.base_url));
+            Ok((endpoint, url.map_err(wrong)?))
+        };
+        Ok(Made {
+            client: build(account, calls, proxy_password)?,
+            proxy_password: proxy_password.map(|password| Fingerprint::of(password.as_bytes())),
+            route: Arc::new(Route::new(account, calls.connect_timeout)),
+            urls: Endpoint::ALL.into_iter().map(url).collect::<Result<_, Failure>>()?,
+        })
+    }
+
+    pub(super) fn url(&self, endpoint: Endpoint) -> Url {
+        let found = self.urls.iter().find(|(known, _)| *known == endpoint);
+        found.map(|(_, url)| url.clone()).expect("each endpoint has one")
+    }
 }
 
 /// All that one call needs, so that it can run on its own.
@@ -101,11 +129,7 @@ impl Callers {
     }
 }
 
-pub(super) fn build(
-    account: &Account,
-    calls: &Calls,
-    proxy_password: Option<&str>,
-) -> Result<Client, Failure> {
+fn build(account: &Account, calls: &Calls, proxy_password: Option<&str>) -> Result<Client, Failure> {
     let mut builder = Client::builder()
         .user_agent(concat!("certcollectd/", env!("CARGO_PKG_VERSION")))
         .https_only(true)
@@ -173,4 +197,40 @@ pub fn roots(path: &Path) -> Result<Vec<Certificate>, Failure> {
         .iter()
         .map(|root| Certificate::from_der(root).map_err(|error| wrong(transport::chain(&error))))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use certcollectd_core::config::SecretSource;
+
+    fn made(base_url: &str) -> Result<Made, Failure> {
+        let account = Account {
+            name: "main".into(),
+            login_name: "login".into(),
+            password: SecretSource::File("/nowhere".into()),
+            base_url: base_url.into(),
+            ca_file: None,
+            proxy: None,
+            proxy_login: None,
+            response: None,
+            params: Box::default(),
+        };
+        Made::new(&account, &Calls::default(), None)
+    }
+
+    #[test]
+    fn each_endpoint_is_below_the_base_url() {
+        let base = "https://vendor.example:8443/api";
+        let made = made(base).unwrap();
+        for endpoint in Endpoint::ALL {
+            assert_eq!(made.url(endpoint).as_str(), format!("{base}{}", endpoint.path()));
+        }
+    }
+
+    #[test]
+    fn a_base_url_that_no_client_takes_is_named() {
+        let failure = made("https://256.256.256.256").unwrap_err();
+        assert_eq!(failure, Failure::Setup("base_url https://256.256.256.256: invalid IPv4 address".into()));
+    }
 }

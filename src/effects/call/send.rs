@@ -5,11 +5,11 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
-use reqwest::Client;
+use reqwest::RequestBuilder;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderValue, RETRY_AFTER};
 use zeroize::Zeroizing;
 
-use super::client::{Made, Prepared, build};
+use super::client::{Made, Prepared};
 use super::credential;
 use super::limit::Limit;
 use super::redact::Redactor;
@@ -49,12 +49,12 @@ impl Prepared {
         request: &Request,
         salt: Arc<[u8]>,
     ) -> (Result<Answer, Failure>, Option<CredentialTag>) {
-        let (client, password) = match self.read().await {
+        let (made, password) = match self.read().await {
             Ok(read) => read,
             Err(failure) => return (Err(failure), None),
         };
         let account = self.account.clone();
-        let outcome = self.call(client, request, &password).await;
+        let outcome = self.call(&made, request, &password).await;
         let suspicious = match &outcome {
             Ok(answer) => may_refuse(request.endpoint, answer),
             Err(failure) => !failure.unsent(),
@@ -69,7 +69,7 @@ impl Prepared {
     }
 
     /// What lies in files: the password, read for each call, and the roots, with which the client is made.
-    async fn read(&self) -> Result<(Client, Zeroizing<String>), Failure> {
+    async fn read(&self) -> Result<(Made, Zeroizing<String>), Failure> {
         let source = &self.account.password;
         let password = self.files.password.read(source, &self.files.permit);
         let password = password
@@ -79,16 +79,17 @@ impl Prepared {
         let proxy_password = self.proxy_password().await?;
         let digest = proxy_password.as_ref().map(|password| Fingerprint::of(password.as_bytes()));
         if let Some(made) = self.kept().as_ref().filter(|made| made.proxy_password == digest) {
-            return Ok((made.client.clone(), password));
+            return Ok((made.clone(), password));
         }
         let (account, calls) = (self.account.clone(), self.calls);
-        let work = move || build(&account, &calls, proxy_password.as_ref().map(|password| password.as_str()));
-        let client = blocking::with_timeout(&self.files.permit, work).await.unwrap_or_else(|why| {
+        let work =
+            move || Made::new(&account, &calls, proxy_password.as_ref().map(|password| password.as_str()));
+        let made = blocking::with_timeout(&self.files.permit, work).await.unwrap_or_else(|why| {
             let file = self.account.ca_file.as_ref().map(|path| format!("ca_file {}: ", path.display()));
             Err(Failure::Setup(format!("{}{why}", file.unwrap_or_default())))
         })?;
-        *self.kept() = Some(Made { client: client.clone(), proxy_password: digest });
-        Ok((client, password))
+        *self.kept() = Some(made.clone());
+        Ok((made, password))
     }
 
     fn kept(&self) -> MutexGuard<'_, Option<Made>> {
@@ -112,16 +113,16 @@ impl Prepared {
         .map_err(|why| Failure::Setup(format!("the password of the proxy cannot be read: {why}; {advice}")))
     }
 
-    async fn call(self, client: Client, request: &Request, password: &str) -> Result<Answer, Failure> {
+    async fn call(self, made: &Made, request: &Request, password: &str) -> Result<Answer, Failure> {
         let body = request.body(&self.account.login_name, password);
         let redactor = Redactor::new(password);
-        let url = format!("{}{}", self.account.base_url, request.endpoint.path());
         tracing::debug!("account {}: calling {}", self.account.name, request.endpoint);
         // The client's own limit begins with the connection, and stands still while the machine is suspended; this one
         // covers the wait for a name server, too, and goes on.
         let mut arrived = Arrived::default();
-        let route = Route::new(&self.account, self.calls.connect_timeout);
-        let call = post(&client, &url, body, &redactor, &mut arrived, &route);
+        let route = &*made.route;
+        let post_to = made.client.post(made.url(request.endpoint));
+        let call = post(post_to, body, &redactor, &mut arrived, route);
         let limit = Limit::new(self.calls.request_timeout, self.clock);
         let answer = match limit.hold(call).await {
             Some(Ok(late)) if limit.is_out() => {
@@ -194,16 +195,14 @@ enum Unanswered {
 }
 
 async fn post(
-    client: &Client,
-    url: &str,
+    request: RequestBuilder,
     body: Zeroizing<Vec<u8>>,
     redactor: &Redactor<'_>,
     arrived: &mut Arrived,
     route: &Route,
 ) -> Result<Answer, Unanswered> {
-    let response = client
-        .post(url)
-        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+    let response = request
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
         // It is wiped when the last of its holders lets go.
         .body(Bytes::from_owner(body))
         .send()
