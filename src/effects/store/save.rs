@@ -270,13 +270,18 @@ fn write_history(connection: &Connection, note: &Note) -> Result<(), rusqlite::E
     };
     let sql = "INSERT INTO history (subject, at, level, kind, text) VALUES (?1, ?2, ?3, ?4, ?5)";
     execute(connection, sql, params![subject, note.at, level, note.kind.as_str(), note.text])?;
-    let sql = "DELETE FROM history WHERE subject = ?1 AND id <= \
-               (SELECT id FROM history WHERE subject = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
-    execute(connection, sql, params![subject, HISTORY_LIMIT])?;
+    // The limits stand in the text: SQLite parses a statement anew each time that a bound one is given.
+    let sql = format!(
+        "DELETE FROM history WHERE subject = ?1 AND id <= \
+         (SELECT id FROM history WHERE subject = ?1 ORDER BY id DESC LIMIT 1 OFFSET {HISTORY_LIMIT})"
+    );
+    execute(connection, &sql, params![subject])?;
     if note.kind == NoteKind::Push {
-        let sql = "DELETE FROM history WHERE subject = ?1 AND kind = ?2 AND id <= \
-                   (SELECT id FROM history WHERE subject = ?1 AND kind = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)";
-        execute(connection, sql, params![subject, NoteKind::Push.as_str(), PUSH_LIMIT])?;
+        let sql = format!(
+            "DELETE FROM history WHERE subject = ?1 AND kind = ?2 AND id <= \
+             (SELECT id FROM history WHERE subject = ?1 AND kind = ?2 ORDER BY id DESC LIMIT 1 OFFSET {PUSH_LIMIT})"
+        );
+        execute(connection, &sql, params![subject, NoteKind::Push.as_str()])?;
     }
     Ok(())
 }
