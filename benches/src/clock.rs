@@ -1,6 +1,6 @@
 //! The clock of all measurements.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -31,4 +31,11 @@ pub fn now() -> Moment {
 pub fn own_cpu() -> Duration {
     let cpu = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(cpu.tv_sec.cast_unsigned(), cpu.tv_nsec as u32)
+}
+
+/// The date, in UTC.
+pub fn today() -> String {
+    let now = clock_gettime(ClockId::Realtime);
+    let now = UNIX_EPOCH + Duration::from_secs(now.tv_sec.cast_unsigned());
+    humantime::format_rfc3339_seconds(now).to_string().chars().take(10).collect()
 }

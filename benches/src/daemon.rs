@@ -120,14 +120,18 @@ impl Daemon {
 
     /// Until it has had nothing to do for two seconds.
     pub fn until_idle(&mut self) -> io::Result<()> {
-        const CALM: Duration = Duration::from_secs(2);
+        self.until_calm(Duration::from_secs(2))
+    }
+
+    /// Until none of its threads was woken for so long.
+    pub fn until_calm(&mut self, calm: Duration) -> io::Result<()> {
         let (mut seen, mut since) = (process::sleeps(self.pid())?, clock::now());
         self.until("it is idle", |daemon| {
             let now = process::sleeps(daemon.pid())?;
             if now != seen {
                 (seen, since) = (now, clock::now());
             }
-            Ok(clock::now().since(since) > CALM)
+            Ok(clock::now().since(since) > calm)
         })
     }
 

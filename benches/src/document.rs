@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use crate::clock;
 use crate::figure::{Figure, markdown};
 
 const BEGIN: &str = "<!-- measured: begin -->\n";
@@ -18,8 +19,14 @@ pub fn write(path: &Path, rows: &[(&str, Vec<Figure>)], conditions: &str) -> io:
     std::fs::write(path, format!("{head}{BEGIN}\n{conditions}\n\n{table}\n{END}{tail}"))
 }
 
-/// What was measured, and on what.
-pub fn conditions(is_release: bool, short: bool) -> String {
+/// The load average of the last minute.
+pub fn load() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// What was measured, and on what; `before` is the load when it began.
+pub fn conditions(is_release: bool, short: bool, before: &str) -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let info = read("/proc/cpuinfo");
     let model = info
@@ -28,11 +35,14 @@ pub fn conditions(is_release: bool, short: bool) -> String {
         .map_or("", |rest| rest.trim_matches([' ', ':', '\t']));
     let cores = info.matches("processor\t").count();
     let kernel = read("/proc/sys/kernel/osrelease");
-    let load = read("/proc/loadavg");
-    let load = load.split(' ').next().unwrap_or_default();
-    let program = if is_release { "the release build" } else { "another build (`--program`)" };
+    let day = clock::today();
+    let load = load();
+    let program = if is_release { "the release build without the sandbox" } else { "`--program`" };
     let rounds = if short { "`--short`" } else { "all rounds" };
     let kernel = kernel.trim();
     // Within 100 columns.
-    format!("{model}, {cores} cores,\nLinux {kernel}, load average {load} at the end; {program}, {rounds}.")
+    format!(
+        "{day}: {model}, {cores} cores, Linux {kernel};\n\
+         load average {before} at the beginning, {load} at the end; {program}, {rounds}."
+    )
 }

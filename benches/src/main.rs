@@ -53,6 +53,7 @@ fn measure(cli: &Cli) -> io::Result<()> {
     let (disk, memory) =
         (tempfile::tempdir_in(std::path::absolute(&cli.disk)?)?, tempfile::tempdir_in(&cli.memory)?);
     pin()?;
+    let load = document::load();
     let bench = Bench::new(program, disk.path(), memory.path(), cli.short)?;
     let (mut rows, mut broken) = (Vec::new(), Vec::new());
     for row in ROWS.iter().filter(|row| named(row)) {
@@ -71,7 +72,7 @@ fn measure(cli: &Cli) -> io::Result<()> {
         return Err(io::Error::other(format!("not measured: {}", broken.join(", "))));
     }
     if let Some(path) = &cli.write {
-        document::write(path, &rows, &document::conditions(cli.program.is_none(), cli.short))?;
+        document::write(path, &rows, &document::conditions(cli.program.is_none(), cli.short, &load))?;
         if let Some(picture) = bench.picture.take() {
             std::fs::write(path.with_extension("svg"), picture)?;
         }

@@ -2,12 +2,17 @@
 
 use std::io;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::bench::{Bench, Place};
 use crate::clock;
+use crate::daemon::Daemon;
 use crate::figure::Figure;
 use crate::mock::{Manner, Mock};
 use crate::site::{Plan, Site};
+
+/// In turn, in each round; the best is what neither the machine nor a poll has disturbed.
+const TRIES: u32 = 5;
 
 pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
     let mock = bench.mock(Manner::default())?;
@@ -19,8 +24,13 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
         daemon.until_polled(&mock, 1)?;
         let first = mock.counts(|counts| counts.first_poll).unwrap_or_default();
         few.push(first.since(daemon.started).as_secs_f64() * 1e3);
-        check.push(command(bench, "check", &site)?);
-        status.push(command(bench, "status", &site)?);
+        let (mut least_check, mut least_status) = (f64::INFINITY, f64::INFINITY);
+        for _ in 0..TRIES {
+            least_check = least_check.min(command(bench, &mut daemon, "check", &site)?);
+            least_status = least_status.min(command(bench, &mut daemon, "status", &site)?);
+        }
+        check.push(least_check);
+        status.push(least_status);
         daemon.stop()?;
     }
     let many = bench.many(100_000, 10_000);
@@ -35,13 +45,14 @@ pub(super) fn run(bench: &Bench) -> io::Result<Vec<Figure>> {
         Figure::new("start to first poll, 10 orders", 15.0, "ms", few),
         Figure::new(format!("start to first poll, {many} orders, fresh"), goal(0.3), "CPU-s", fresh),
         Figure::new("the same, with its state and a new interval", goal(0.45), "CPU-s", known),
-        Figure::new("check, 10 orders", 10.0, "ms", check),
-        Figure::new("status, 10 orders", 10.0, "ms", status),
+        Figure::new("check, 10 orders, best of a round", 10.0, "ms", check),
+        Figure::new("status, 10 orders, best of a round", 10.0, "ms", status),
     ])
 }
 
-/// Milliseconds of a command.
-fn command(bench: &Bench, name: &str, site: &Site) -> io::Result<f64> {
+/// Milliseconds of a command beside a daemon that rests: an answer to an earlier one is over and done with.
+fn command(bench: &Bench, daemon: &mut Daemon, name: &str, site: &Site) -> io::Result<f64> {
+    daemon.until_calm(Duration::from_millis(100))?;
     let begin = clock::now();
     let mut command = Command::new(&bench.program);
     command
