@@ -1,6 +1,7 @@
 //! Memory, and CPU of a poll, by the number of orders; the picture is made from this.
 
 use std::io;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -71,9 +72,9 @@ fn up(bench: &Bench, site: &Site, time: usize) -> io::Result<Daemon> {
     Ok(daemon)
 }
 
-/// KiB, once it has nothing to do.
+/// KiB, once it rests. Rows of new orders are saved some hundred a second, for minutes; between two saves it rests.
 fn settled(daemon: &mut Daemon) -> io::Result<f64> {
-    daemon.until_idle()?;
+    daemon.until_calm(Duration::from_millis(500))?;
     Ok(process::resident(daemon.pid())? as f64)
 }
 
