@@ -18,11 +18,12 @@ const DAEMON: [(&str, &[&str]); 11] = [
     ("cli", &["commands", "effects", "terminal"]),
     ("main", &[]),
 ];
-const CORE: [(&str, &[&str]); 9] = [
+const CORE: [(&str, &[&str]); 10] = [
     ("api", &["rare"]),
     ("cert", &[]),
     ("config", &["api", "cert", "follow", "rare"]),
     ("engine", &["api", "cert", "config", "rare"]),
+    ("fleet", &["engine"]),
     ("follow", &["api"]),
     ("forecast", &["api", "config", "engine"]),
     ("rare", &[]),

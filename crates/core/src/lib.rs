@@ -10,6 +10,7 @@
 //! | [`cert`] | – |
 //! | [`config`] | [`api`], [`cert`], [`follow`], [`rare`] |
 //! | [`engine`] | [`api`], [`cert`], [`config`], [`rare`] |
+//! | [`fleet`] | [`engine`] |
 //! | [`follow`] | [`api`] |
 //! | [`forecast`] | [`api`], [`config`], [`engine`] |
 //! | [`rare`] | – |
@@ -25,6 +26,7 @@ pub mod api;
 pub mod cert;
 pub mod config;
 pub mod engine;
+pub mod fleet;
 pub mod follow;
 pub mod forecast;
 pub mod rare;

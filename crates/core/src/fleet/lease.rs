@@ -1,0 +1,400 @@
+//! Which collector leads, and until when it may begin a call.
+//!
+//! The lease is a row with a heartbeat, judged by each process with its own clock of the time since boot. No clock of the
+//! store or of another host takes part, and no lock or lease of the store: only compare-and-set. The leader counts
+//! from the moment before its beat was sent, the others from the moment after they received the row. So the leader's time is
+//! over first, whatever is lost or delayed, as long as no two clocks run apart by more than [`DRIFT`].
+//!
+//! The term and the process that took it are a second row, the fence: whatever the leader writes is written on the condition
+//! that the fence is still its own.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::time::{Now, Time};
+
+/// A candidate waits so much longer than the lease: the rates of two clocks differ by less.
+const DRIFT: Duration = Duration::from_millis(1);
+/// A clock further from the leader's than this would move due times.
+pub const MOST_SKEW: Duration = Duration::from_secs(10);
+
+/// How long things last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From a beat until its sender must not call any more.
+    pub lease: Duration,
+    /// Between two beats.
+    pub beat: Duration,
+    /// From the beginning of a call until nothing of it can reach the vendor any more, and a margin.
+    pub call: Duration,
+}
+
+impl Limits {
+    /// How often the others look at the row, and the leader after a beat whose fate it does not know.
+    fn look(&self) -> Duration {
+        self.beat / 4
+    }
+
+    /// How long the same row must have been there for another process to take over.
+    fn patience(&self) -> Duration {
+        self.lease + DRIFT * u32::try_from(self.lease.as_secs()).unwrap_or(u32::MAX)
+    }
+}
+
+/// A process that may lead: another one after each start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The host's name in the fleet.
+    pub host: Box<str>,
+    /// Random.
+    pub process: Box<str>,
+}
+
+/// The row that beats.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beat {
+    /// The host that leads.
+    pub host: Box<str>,
+    pub process: Box<str>,
+    pub term: u64,
+    /// Counts the beats of this term.
+    pub beat: u64,
+    /// What the leader's clock showed, UNIX milliseconds.
+    pub at_ms: i64,
+    /// The leader has ended in order: nobody needs to wait.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub released: bool,
+}
+
+/// The row that changes with the leader only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fence {
+    pub term: u64,
+    pub process: Box<str>,
+}
+
+/// Both rows, read together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    pub beat: Option<Beat>,
+    pub fence: Option<Fence>,
+}
+
+impl Rows {
+    fn term(&self) -> u64 {
+        let beat = self.beat.as_ref().map_or(0, |beat| beat.term);
+        self.fence.as_ref().map_or(0, |fence| fence.term).max(beat)
+    }
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Read both rows, then [`Lease::looked`].
+    Look,
+    /// One compare-and-set, then [`Lease::wrote`].
+    Write(Write),
+    /// Come back then.
+    Wait(Time),
+}
+
+/// Both rows are written if both are as expected; otherwise neither.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    pub expected: Rows,
+    pub beat: Beat,
+    pub fence: Fence,
+}
+
+/// What became of a [`Write`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// The store says that it is durable.
+    Done,
+    /// The rows were not as expected, the store did not take it, or nobody knows.
+    Perhaps,
+}
+
+/// The store shows less than it showed before: it was restored from a copy, or is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WentBack {
+    /// The highest term that was seen.
+    pub seen: u64,
+    /// The term that it shows now.
+    pub found: u64,
+}
+
+/// One process's view of the lease.
+#[derive(Debug)]
+pub struct Lease {
+    me: Candidate,
+    limits: Limits,
+    standing: Standing,
+    /// The highest term that was seen, by this process or one before it.
+    highest: u64,
+    /// Not a candidate before this: it has stepped down.
+    stands_from: Time,
+    skew: Option<Duration>,
+    went_back: Option<WentBack>,
+}
+
+#[derive(Debug)]
+enum Standing {
+    Standby(Option<Seen>),
+    Leading(Tenure),
+}
+
+/// The rows that are there, in another's term or in nobody's.
+#[derive(Debug)]
+struct Seen {
+    rows: Rows,
+    /// When they were first received as they are.
+    since: Time,
+    looked: Now,
+}
+
+#[derive(Debug)]
+struct Tenure {
+    /// The last beat that is known to be in the store; none after one whose fate is unknown.
+    known: Option<Beat>,
+    fence: Fence,
+    /// The last beat that was acknowledged.
+    acknowledged: u64,
+    /// The last one that was sent.
+    sent: u64,
+    next: Time,
+    /// Nothing of a call may reach the vendor after this.
+    deadline: Time,
+}
+
+impl Lease {
+    /// `highest` is the highest term that a process before this one has seen here.
+    pub fn new(me: Candidate, limits: Limits, highest: u64) -> Lease {
+        let standing = Standing::Standby(None);
+        Lease { me, limits, standing, highest, stands_from: Time::MIN, skew: None, went_back: None }
+    }
+
+    /// The term in which this process leads.
+    pub fn term(&self, now: Time) -> Option<u64> {
+        self.tenure().filter(|tenure| now < tenure.deadline).map(|tenure| tenure.fence.term)
+    }
+
+    /// The condition of everything that the leader writes.
+    pub fn fence(&self) -> Option<&Fence> {
+        self.tenure().map(|tenure| &tenure.fence)
+    }
+
+    /// The last moment at which a call may begin.
+    pub fn calls_until(&self) -> Option<Time> {
+        self.tenure().map(|tenure| tenure.deadline - self.limits.call)
+    }
+
+    pub fn highest(&self) -> u64 {
+        self.highest
+    }
+
+    /// How far this machine's clock is from the leader's at least; unknown until a beat was seen to come.
+    pub fn skew(&self) -> Option<Duration> {
+        self.skew
+    }
+
+    pub fn went_back(&self) -> Option<WentBack> {
+        self.went_back
+    }
+
+    /// Who leads, by the rows that were seen last.
+    pub fn leader(&self) -> Option<&Beat> {
+        let beat = match &self.standing {
+            Standing::Standby(seen) => seen.as_ref()?.rows.beat.as_ref()?,
+            Standing::Leading(tenure) => tenure.known.as_ref()?,
+        };
+        Some(beat).filter(|beat| !beat.released)
+    }
+
+    fn tenure(&self) -> Option<&Tenure> {
+        match &self.standing {
+            Standing::Leading(tenure) => Some(tenure),
+            Standing::Standby(_) => None,
+        }
+    }
+
+    /// What to do now; one thing at a time.
+    pub fn step(&mut self, now: Now) -> Step {
+        if self.tenure().is_some_and(|tenure| now.time >= tenure.deadline) {
+            self.standing = Standing::Standby(None);
+        }
+        match &mut self.standing {
+            Standing::Leading(tenure) if now.time < tenure.next => {
+                Step::Wait(tenure.next.min(tenure.deadline))
+            }
+            Standing::Leading(tenure) => match &tenure.known {
+                None => Step::Look,
+                Some(known) => Step::Write(beat(&self.limits, tenure, known.clone(), false, now)),
+            },
+            Standing::Standby(None) => Step::Look,
+            Standing::Standby(Some(seen)) => {
+                let released = seen.rows.beat.as_ref().is_some_and(|beat| beat.released);
+                let over = if released { now.time } else { seen.since + self.limits.patience() };
+                let from = over.max(self.stands_from);
+                let may = self.went_back.is_none() && self.skew.is_none_or(|skew| skew <= MOST_SKEW);
+                let look = seen.looked.time + self.limits.look();
+                if now.time >= look {
+                    Step::Look
+                } else if !may || from > now.time {
+                    let from = Some(from).filter(|from| may && *from < look);
+                    Step::Wait(from.unwrap_or(look))
+                } else {
+                    Step::Write(take_over(&self.me, &seen.rows, self.highest + 1, now))
+                }
+            }
+        }
+    }
+
+    /// What the store holds, received at `now`.
+    pub fn looked(&mut self, rows: Rows, now: Now) {
+        let found = rows.term();
+        if found < self.highest {
+            return self.stop(found);
+        }
+        self.highest = found;
+        match &mut self.standing {
+            Standing::Leading(tenure) => match rows.beat {
+                // Ours, sent late or never acknowledged.
+                Some(beat)
+                    if rows.fence.as_ref() == Some(&tenure.fence)
+                        && beat.process == self.me.process
+                        && beat.beat <= tenure.sent =>
+                {
+                    if beat.beat < tenure.acknowledged {
+                        return self.stop(found);
+                    }
+                    tenure.known = Some(beat);
+                }
+                _ => self.standing = Standing::Standby(None),
+            },
+            Standing::Standby(Some(seen)) if seen.rows == rows => seen.looked = now,
+            Standing::Standby(before) => {
+                if let Some(before) = before {
+                    if is_earlier(&before.rows, &rows) {
+                        return self.stop(found);
+                    }
+                    if let Some(beat) = &rows.beat {
+                        self.skew = Some(skew(beat.at_ms, before.looked.wall, now.wall));
+                    }
+                }
+                *before = Some(Seen { rows, since: now.time, looked: now });
+            }
+        }
+    }
+
+    /// What became of a write that was sent at `sent`; `now` is when that was known.
+    pub fn wrote(&mut self, write: &Write, outcome: Written, sent: Time, now: Time) {
+        let deadline = sent + self.limits.lease;
+        match (&mut self.standing, outcome) {
+            (Standing::Leading(_) | Standing::Standby(_), Written::Done) if write.beat.released => {
+                self.stands_from = now + self.limits.lease;
+                self.standing = Standing::Standby(None);
+            }
+            // It has ended in between: what belonged to it is given up.
+            (Standing::Leading(tenure), Written::Done) if now >= tenure.deadline => {
+                self.standing = Standing::Standby(None);
+            }
+            (Standing::Leading(tenure), Written::Done) => {
+                tenure.acknowledged = write.beat.beat;
+                tenure.known = Some(write.beat.clone());
+                tenure.deadline = deadline;
+                tenure.next = sent + self.limits.beat;
+            }
+            (Standing::Leading(tenure), Written::Perhaps) => {
+                tenure.known = None;
+                tenure.next = now;
+            }
+            (Standing::Standby(_), Written::Done) => {
+                self.highest = write.fence.term;
+                self.standing = Standing::Leading(Tenure {
+                    known: Some(write.beat.clone()),
+                    fence: write.fence.clone(),
+                    acknowledged: write.beat.beat,
+                    sent: write.beat.beat,
+                    next: sent + self.limits.beat,
+                    deadline,
+                });
+            }
+            // If it is there all the same, it is a row like any other.
+            (Standing::Standby(seen), Written::Perhaps) => *seen = None,
+        }
+    }
+
+    /// The store could not be read: not before the next look.
+    pub fn unreadable(&mut self, now: Time) {
+        match &mut self.standing {
+            Standing::Leading(tenure) => tenure.next = now + self.limits.look(),
+            Standing::Standby(Some(seen)) => seen.looked.time = now,
+            Standing::Standby(None) => {}
+        }
+    }
+
+    /// The last write of a leader that has nothing under way: whoever comes next need not wait.
+    pub fn release(&mut self, now: Now) -> Option<Write> {
+        let limits = self.limits;
+        match &mut self.standing {
+            Standing::Leading(tenure) if now.time < tenure.deadline => {
+                let known = tenure.known.clone()?;
+                Some(beat(&limits, tenure, known, true, now))
+            }
+            Standing::Leading(_) | Standing::Standby(_) => None,
+        }
+    }
+
+    /// A person says that what the store shows now is to be gone on with.
+    pub fn accept_restore(&mut self) {
+        if let Some(back) = self.went_back.take() {
+            self.highest = back.found;
+            self.standing = Standing::Standby(None);
+        }
+    }
+
+    fn stop(&mut self, found: u64) {
+        self.went_back = Some(WentBack { seen: self.highest, found });
+        self.standing = Standing::Standby(None);
+    }
+}
+
+fn beat(limits: &Limits, tenure: &mut Tenure, known: Beat, released: bool, now: Now) -> Write {
+    tenure.sent += 1;
+    tenure.next = now.time + limits.beat;
+    Write {
+        beat: Beat { beat: tenure.sent, at_ms: now.wall, released, ..known.clone() },
+        fence: tenure.fence.clone(),
+        expected: Rows { beat: Some(known), fence: Some(tenure.fence.clone()) },
+    }
+}
+
+fn take_over(me: &Candidate, rows: &Rows, term: u64, now: Now) -> Write {
+    let (host, process) = (me.host.clone(), me.process.clone());
+    Write {
+        expected: rows.clone(),
+        fence: Fence { term, process: process.clone() },
+        beat: Beat { host, process, term, beat: 1, at_ms: now.wall, released: false },
+    }
+}
+
+/// Whether `now` is from before `then`.
+fn is_earlier(then: &Rows, now: &Rows) -> bool {
+    match (&then.beat, &now.beat) {
+        (Some(then), Some(now)) => {
+            then.term == now.term && then.process == now.process && now.beat < then.beat
+        }
+        (Some(_), None) => true,
+        (None, _) => false,
+    }
+}
+
+/// How far `at` is from the time between two looks, in which it was written.
+fn skew(at: i64, before: i64, now: i64) -> Duration {
+    let apart = (before - at).max(at - now).max(0);
+    Duration::from_millis(apart.unsigned_abs())
+}

@@ -1,0 +1,655 @@
+//! The lease in worlds made from a seed: three candidates, a store that loses, delays and restores, clocks of different
+//! rates, processes that are killed or stand still between any two steps.
+//!
+//! `LEASE_SEEDS` lengthens it, `LEASE_SEED` runs one seed. A failure prints its seed and its last events.
+
+use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
+
+use certcollectd_core::engine::time::{Now, Time};
+use certcollectd_core::fleet::lease::{
+    Beat, Candidate, Fence, Lease, Limits, Rows, Step, WentBack, Write, Written,
+};
+
+/// Numbers from a seed (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let a = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let b = (a ^ (a >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        b ^ (b >> 31)
+    }
+
+    fn below(&mut self, end: i64) -> i64 {
+        (self.next() % end.unsigned_abs().max(1)) as i64
+    }
+
+    fn one_in(&mut self, times: u64) -> bool {
+        self.next().is_multiple_of(times)
+    }
+}
+
+const SECOND: i64 = 1000;
+const LEASE: i64 = 180 * SECOND;
+const BEAT: i64 = 20 * SECOND;
+/// The limit of a call, how much longer its bytes may travel, and the margin.
+const CALL: i64 = 60 * SECOND;
+const SETTLE: i64 = 20 * SECOND;
+const MARGIN: i64 = 5 * SECOND;
+/// Between two polls of the order, at least.
+const FLOOR: i64 = 300 * SECOND;
+/// How many orders there are.
+const ORDERS: usize = 4;
+/// Length of a world.
+const END: i64 = 3 * 3600 * SECOND;
+/// The time limit of a request to the store.
+const REQUEST: i64 = 5 * SECOND;
+
+/// What is left out on purpose, to see that it would be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// As it is built.
+    Whole,
+    /// Nothing ends a process that stood still between the check and the write.
+    NoTimer,
+    /// A call may begin up to the deadline, as if nothing of it could arrive later.
+    NoMargin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// A process looks what to do.
+    Turn,
+    /// A request for the store arrives; the number is where it is kept.
+    Arrives(usize),
+    /// Its answer reaches the process, or its time limit.
+    Answers(usize),
+    /// The bytes of a call leave.
+    Leaves,
+    /// A call has ended for its process.
+    CallEnds,
+    Starts,
+}
+
+/// Time, then a number that keeps the order of what is at the same time; the process and its life.
+type Entry = std::cmp::Reverse<(i64, u64, usize, u32, What)>;
+
+#[derive(Debug, Clone)]
+enum Asked {
+    Look,
+    Lease(Write),
+    /// The next due time of an order, on record before its call.
+    Due(Fence, usize, i64),
+}
+
+#[derive(Debug)]
+struct Request {
+    asked: Asked,
+    life: u32,
+    /// On the clock of the process.
+    sent: Now,
+    /// What the store said, and what it held then.
+    answer: Option<(bool, Rows, [i64; ORDERS])>,
+    lost: bool,
+}
+
+#[derive(Debug)]
+struct Process {
+    life: u32,
+    is_up: bool,
+    lease: Lease,
+    /// Milliseconds of its clock for a million of real ones, and what it showed at the beginning.
+    rate: i64,
+    offset: i64,
+    wall: i64,
+    /// A request is under way.
+    waits: bool,
+    /// A call that was checked, or is under way.
+    call: Option<Call>,
+    /// When the orders are due: what the store held at the takeover, and what this process wrote since.
+    due: Option<[i64; ORDERS]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    order: usize,
+    term: u64,
+    /// The last moment at which it may leave.
+    until: Time,
+}
+
+/// What the vendor saw: the order, the term, and from when to when something of it could be there.
+#[derive(Debug, Clone, Copy)]
+struct Heard {
+    order: usize,
+    term: u64,
+    begins: i64,
+    ends: i64,
+}
+
+#[derive(Debug, Default)]
+struct Sum {
+    calls: u64,
+    terms: u64,
+    ended_by_timer: u64,
+    overlaps: u64,
+    stale: u64,
+    early: u64,
+}
+
+impl Sum {
+    fn broken(&self) -> u64 {
+        self.overlaps + self.stale + self.early
+    }
+}
+
+struct World {
+    dice: Dice,
+    rule: Rule,
+    now: i64,
+    next: u64,
+    queue: BinaryHeap<Entry>,
+    processes: Vec<Process>,
+    requests: Vec<Request>,
+    rows: Rows,
+    due: [i64; ORDERS],
+    heard: Vec<Heard>,
+    sum: Sum,
+    told: VecDeque<String>,
+    highest: Vec<u64>,
+}
+
+fn candidate(index: usize, life: u32) -> Candidate {
+    Candidate { host: format!("collector-{index}").into(), process: format!("{index}-{life}").into() }
+}
+
+fn limits(rule: Rule) -> Limits {
+    let of = |millis: i64| Duration::from_millis(millis.unsigned_abs());
+    let call = match rule {
+        Rule::Whole | Rule::NoTimer => CALL + SETTLE + MARGIN,
+        Rule::NoMargin => 0,
+    };
+    Limits { lease: of(LEASE), beat: of(BEAT), call: of(call) }
+}
+
+impl World {
+    fn new(seed: u64, rule: Rule) -> World {
+        let mut dice = Dice(seed);
+        let processes = (0..3)
+            .map(|index| Process {
+                life: 0,
+                is_up: false,
+                lease: Lease::new(candidate(index, 0), limits(rule), 0),
+                rate: 999_600 + dice.below(800),
+                offset: dice.below(1_000_000 * SECOND),
+                wall: 1_800_000_000_000 + dice.below(4 * SECOND),
+                waits: false,
+                call: None,
+                due: None,
+            })
+            .collect();
+        let mut world = World {
+            dice,
+            rule,
+            now: 0,
+            next: 0,
+            queue: BinaryHeap::new(),
+            processes,
+            requests: Vec::new(),
+            rows: Rows::default(),
+            due: [0; ORDERS],
+            heard: Vec::new(),
+            sum: Sum::default(),
+            told: VecDeque::new(),
+            highest: vec![0; 3],
+        };
+        for index in 0..3 {
+            world.at(0, index, What::Starts);
+        }
+        world
+    }
+
+    fn at(&mut self, delay: i64, index: usize, what: What) {
+        self.next += 1;
+        let life = self.processes[index].life;
+        self.queue.push(std::cmp::Reverse((self.now + delay.max(0), self.next, index, life, what)));
+    }
+
+    fn clock(&self, index: usize) -> Now {
+        let process = &self.processes[index];
+        let passed = self.now * process.rate / 1_000_000;
+        Now { time: Time(process.offset + passed), wall: process.wall + self.now }
+    }
+
+    /// Real time until a process's clock shows a moment.
+    fn until(&self, index: usize, time: Time) -> i64 {
+        let left = time.0 - self.clock(index).time.0;
+        left * 1_000_000 / self.processes[index].rate + 1
+    }
+
+    fn tell(&mut self, text: String) {
+        if self.told.len() == 40 {
+            self.told.pop_front();
+        }
+        self.told.push_back(format!("{:>9} {text}", self.now));
+    }
+
+    fn run(mut self) -> (Sum, VecDeque<String>) {
+        while let Some(std::cmp::Reverse((time, _, index, life, what))) = self.queue.pop() {
+            // The log ends with what broke.
+            if time > END || (self.rule == Rule::Whole && self.sum.broken() > 0) {
+                break;
+            }
+            self.now = time;
+            // What has left a process goes on without it.
+            let of_the_process = !matches!(what, What::Arrives(_));
+            if of_the_process && self.processes[index].life != life {
+                continue;
+            }
+            // It stands still, for moments or for longer than a lease; its clock does not.
+            if of_the_process && what != What::Starts && self.dice.one_in(60) {
+                let most = if self.dice.one_in(3) { 2 * LEASE } else { 30 * SECOND };
+                let still = self.dice.below(most);
+                self.tell(format!("{index} stands still for {still} before {what:?}"));
+                self.stand_still(index, still, what);
+                continue;
+            }
+            self.happens(index, what);
+            if of_the_process && self.processes[index].is_up && self.dice.one_in(400) {
+                self.tell(format!("{index} is killed"));
+                self.end(index);
+            }
+        }
+        (self.sum, self.told)
+    }
+
+    fn stand_still(&mut self, index: usize, still: i64, what: What) {
+        // All that it would do meanwhile, it does afterwards.
+        let later = self.now + still;
+        let entries: Vec<Entry> = self.queue.drain().collect();
+        for std::cmp::Reverse((time, number, owner, life, other)) in entries {
+            let mine = owner == index && !matches!(other, What::Arrives(_) | What::Starts);
+            let time = if mine { time.max(later) } else { time };
+            self.queue.push(std::cmp::Reverse((time, number, owner, life, other)));
+        }
+        self.at(still, index, what);
+    }
+
+    fn end(&mut self, index: usize) {
+        let pause = self.dice.below(60 * SECOND);
+        let process = &mut self.processes[index];
+        process.life += 1;
+        process.is_up = false;
+        process.call = None;
+        process.waits = false;
+        self.highest[index] = process.lease.highest();
+        self.at(pause, index, What::Starts);
+    }
+
+    fn happens(&mut self, index: usize, what: What) {
+        match what {
+            What::Starts => {
+                let process = &mut self.processes[index];
+                let me = candidate(index, process.life);
+                process.lease = Lease::new(me, limits(self.rule), self.highest[index]);
+                (process.is_up, process.due) = (true, None);
+                self.at(0, index, What::Turn);
+            }
+            What::Turn => self.turn(index),
+            What::Arrives(request) => self.arrives(index, request),
+            What::Answers(request) => self.answers(index, request),
+            What::Leaves => self.leaves(index),
+            What::CallEnds => {
+                self.processes[index].call = None;
+                self.call(index);
+            }
+        }
+    }
+
+    fn turn(&mut self, index: usize) {
+        if self.processes[index].waits {
+            return;
+        }
+        let now = self.clock(index);
+        match self.processes[index].lease.step(now) {
+            Step::Wait(time) => {
+                let wait = self.until(index, time);
+                self.at(wait, index, What::Turn);
+            }
+            Step::Look => self.ask(index, Asked::Look),
+            Step::Write(write) => self.ask(index, Asked::Lease(write)),
+        }
+    }
+
+    fn ask(&mut self, index: usize, asked: Asked) {
+        let sent = self.clock(index);
+        let lost = self.dice.one_in(12);
+        let way = match self.dice.below(20) {
+            0 => self.dice.below(90 * SECOND),
+            1..4 => self.dice.below(6 * SECOND),
+            _ => self.dice.below(40),
+        };
+        if matches!(asked, Asked::Look | Asked::Lease(_)) {
+            self.processes[index].waits = true;
+        }
+        let life = self.processes[index].life;
+        self.requests.push(Request { asked, life, sent, answer: None, lost: self.dice.one_in(12) });
+        let request = self.requests.len() - 1;
+        if !lost {
+            self.at(way, index, What::Arrives(request));
+        }
+        self.at(REQUEST, index, What::Answers(request));
+    }
+
+    /// The store is linearizable: one after the other, each whole or not at all.
+    fn arrives(&mut self, index: usize, request: usize) {
+        let asked = self.requests[request].asked.clone();
+        let done = match asked {
+            Asked::Look => true,
+            Asked::Lease(write) => {
+                let as_expected = self.rows == write.expected;
+                if as_expected {
+                    if self.rows.fence.as_ref() != Some(&write.fence) {
+                        self.sum.terms += 1;
+                    }
+                    self.rows = Rows { beat: Some(write.beat), fence: Some(write.fence) };
+                }
+                as_expected
+            }
+            Asked::Due(fence, order, due) => {
+                let as_expected = self.rows.fence.as_ref() == Some(&fence);
+                if as_expected {
+                    self.due[order] = self.due[order].max(due);
+                }
+                as_expected
+            }
+        };
+        let answer = (done, self.rows.clone(), self.due);
+        self.requests[request].answer = Some(answer);
+        let back = self.dice.below(40);
+        // Nobody waits for it once its process has ended.
+        if !self.requests[request].lost && self.requests[request].life == self.processes[index].life {
+            self.at(back, index, What::Answers(request));
+        }
+    }
+
+    fn answers(&mut self, index: usize, request: usize) {
+        let now = self.clock(index);
+        let found = &mut self.requests[request];
+        // Its time limit, after its answer.
+        if found.sent.time == Time::MIN {
+            return;
+        }
+        let sent = std::mem::replace(&mut found.sent, Now { time: Time::MIN, wall: 0 });
+        let in_time = now.time.since(sent.time) < Duration::from_millis(REQUEST.unsigned_abs());
+        let answer = if found.lost { None } else { found.answer.clone().filter(|_| in_time) };
+        let asked = found.asked.clone();
+        let process = &mut self.processes[index];
+        match asked {
+            Asked::Look => {
+                match answer {
+                    Some((_, rows, _)) => process.lease.looked(rows, now),
+                    None => process.lease.unreadable(now.time),
+                }
+                process.waits = false;
+            }
+            Asked::Lease(write) => {
+                let outcome = match answer {
+                    Some((true, ..)) => Written::Done,
+                    Some((false, ..)) | None => Written::Perhaps,
+                };
+                if let (Written::Done, Some((.., due))) = (outcome, &answer)
+                    && process.lease.term(now.time).is_none()
+                {
+                    // What a takeover is built on is read after it.
+                    process.due = Some(*due);
+                }
+                process.lease.wrote(&write, outcome, sent.time, now.time);
+                process.waits = false;
+            }
+            Asked::Due(_, order, _) => {
+                match answer {
+                    Some((true, _, due)) => {
+                        if let Some(known) = &mut process.due {
+                            known[order] = due[order];
+                        }
+                        self.check(index, sent.time);
+                    }
+                    Some((false, ..)) | None => process.call = None,
+                }
+                return;
+            }
+        }
+        self.at(0, index, What::Turn);
+        self.call(index);
+    }
+
+    /// A call for an order that is due: first its next due time is put on record.
+    fn call(&mut self, index: usize) {
+        let now = self.clock(index);
+        let real = self.now;
+        let process = &self.processes[index];
+        let may = process.lease.calls_until().is_some_and(|until| now.time < until);
+        let (Some(term), Some(due)) = (process.lease.term(now.time), process.due) else { return };
+        let Some(order) = due.iter().position(|due| real >= *due) else { return };
+        let Some(fence) = process.lease.fence().cloned() else { return };
+        if process.call.is_none() && may {
+            self.processes[index].call = Some(Call { order, term, until: now.time });
+            self.ask(index, Asked::Due(fence, order, real + CALL + SETTLE + FLOOR));
+        }
+    }
+
+    /// Right before the bytes leave: the timer is set, then the moment is looked at.
+    fn check(&mut self, index: usize, begun: Time) {
+        let now = self.clock(index);
+        let process = &mut self.processes[index];
+        let limit = begun + Duration::from_millis(CALL.unsigned_abs());
+        let until = process.lease.calls_until().map(|until| until.min(limit));
+        let Some(until) = until.filter(|until| now.time < *until) else {
+            process.call = None;
+            return;
+        };
+        if let Some(call) = &mut process.call {
+            call.until = until;
+            self.at(0, index, What::Leaves);
+        }
+    }
+
+    fn leaves(&mut self, index: usize) {
+        let now = self.clock(index);
+        let Some(Call { order, term, until }) = self.processes[index].call else { return };
+        if now.time >= until && self.rule != Rule::NoTimer {
+            self.sum.ended_by_timer += 1;
+            self.tell(format!("{index} is ended by the timer in term {term}"));
+            return self.end(index);
+        }
+        // It takes up to its limit until it is over, and what was not answered may arrive later.
+        let takes = match self.dice.below(6) {
+            0 => CALL,
+            1 => self.dice.below(CALL),
+            _ => self.dice.below(SECOND),
+        };
+        let ends = if takes == CALL { CALL + self.dice.below(SETTLE) } else { takes };
+        self.tell(format!("{index} calls for {order} in term {term}, until {}", self.now + ends));
+        let call = Heard { order, term, begins: self.now, ends: self.now + ends };
+        self.sum.calls += 1;
+        for other in self.heard.iter().rev().take(8) {
+            let overlap = other.begins < call.ends && call.begins < other.ends;
+            self.sum.overlaps += u64::from(overlap && other.term != call.term);
+            self.sum.stale += u64::from(other.term > call.term);
+            self.sum.early += u64::from(call.order == other.order && call.begins < other.begins + FLOOR);
+        }
+        self.heard.push(call);
+        self.at(takes, index, What::CallEnds);
+    }
+}
+
+fn worlds(seeds: u64, first: u64, rule: Rule) -> Sum {
+    let mut all = Sum::default();
+    for seed in first..first + seeds {
+        let (sum, told) = World::new(seed, rule).run();
+        if rule == Rule::Whole && sum.broken() > 0 {
+            let told: Vec<String> = told.into_iter().collect();
+            panic!("LEASE_SEED={seed}: {sum:?}\n{}", told.join("\n"));
+        }
+        all.calls += sum.calls;
+        all.terms += sum.terms;
+        all.ended_by_timer += sum.ended_by_timer;
+        all.overlaps += sum.overlaps;
+        all.stale += sum.stale;
+        all.early += sum.early;
+    }
+    all
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn no_two_leaders_call_and_no_order_is_asked_about_early() {
+    let seeds = number("LEASE_SEEDS").unwrap_or(500);
+    let (first, seeds) = number("LEASE_SEED").map_or((0, seeds), |seed| (seed, 1));
+    let sum = worlds(seeds, first, Rule::Whole);
+    println!("PROOF-FIGURE {seeds} worlds: {sum:?}");
+    assert!(seeds == 1 || (sum.terms > seeds && sum.calls > seeds && sum.ended_by_timer > 0), "{sum:?}");
+}
+
+/// Two mistakes that the worlds must be able to see.
+#[test]
+fn worlds_see_what_a_lease_without_its_rules_does() {
+    for rule in [Rule::NoTimer, Rule::NoMargin] {
+        let sum = worlds(300, 0, rule);
+        println!("{rule:?}: {sum:?}");
+        assert!(sum.overlaps > 0, "{rule:?}: {sum:?}");
+    }
+}
+
+fn at(seconds: i64) -> Now {
+    Now { time: Time(seconds * SECOND), wall: 1_800_000_000_000 + seconds * SECOND }
+}
+
+fn lease(index: usize) -> Lease {
+    Lease::new(candidate(index, 0), limits(Rule::Whole), 0)
+}
+
+/// Looks at the store until there is something to write; when that was, and what.
+fn until_written(lease: &mut Lease, rows: &Rows, mut now: i64) -> (i64, Write) {
+    loop {
+        match lease.step(at(now)) {
+            Step::Look => lease.looked(rows.clone(), at(now)),
+            Step::Wait(time) => now = (time.0 + SECOND - 1) / SECOND,
+            Step::Write(write) => return (now, write),
+        }
+    }
+}
+
+fn stored(write: &Write) -> Rows {
+    Rows { beat: Some(write.beat.clone()), fence: Some(write.fence.clone()) }
+}
+
+/// One that leads since second 181, and its rows.
+fn leader() -> (Lease, Rows) {
+    let mut lease = lease(0);
+    let (now, write) = until_written(&mut lease, &Rows::default(), 0);
+    assert_eq!(now, 181, "no row is a row that was seen");
+    lease.wrote(&write, Written::Done, at(now).time, at(now).time);
+    let rows = stored(&write);
+    (lease, rows)
+}
+
+#[test]
+fn who_ended_in_order_is_followed_at_once() {
+    let (mut first, _) = leader();
+    let release = first.release(at(190)).unwrap();
+    first.wrote(&release, Written::Done, at(190).time, at(190).time);
+    assert_eq!(first.term(at(190).time), None);
+    let (now, write) = until_written(&mut lease(1), &stored(&release), 200);
+    assert_eq!((now, write.fence.term), (200, 2));
+    // It does not take back at once what it gave away.
+    assert_eq!(until_written(&mut first, &stored(&release), 190).0, 190 + LEASE / SECOND);
+}
+
+#[test]
+fn a_call_may_begin_while_nothing_of_it_can_outlast_the_lease() {
+    let (lease, _) = leader();
+    assert_eq!(lease.calls_until(), Some(at(181 + 180 - 85).time));
+    assert_eq!(lease.term(at(181 + 179).time), Some(1));
+    assert_eq!(lease.term(at(181 + 180).time), None);
+}
+
+#[test]
+fn a_beat_that_arrived_though_nobody_said_so_is_gone_on_from() {
+    let (mut lease, rows) = leader();
+    let (now, write) = until_written(&mut lease, &rows, 181);
+    assert_eq!(now, 201);
+    lease.wrote(&write, Written::Perhaps, at(now).time, at(now + 5).time);
+    // The deadline stays that of the beat before.
+    assert_eq!(lease.calls_until(), Some(at(181 + 180 - 85).time));
+    let (now, next) = until_written(&mut lease, &stored(&write), now + 5);
+    assert_eq!((now, next.beat.beat, next.expected), (206, 3, stored(&write)));
+}
+
+#[test]
+fn a_leader_whose_rows_are_another_ones_leads_no_more() {
+    let (mut first, rows) = leader();
+    let (now, write) = until_written(&mut first, &rows, 181);
+    first.wrote(&write, Written::Perhaps, at(now).time, at(now).time);
+    let (_, other) = until_written(&mut lease(1), &rows, 0);
+    first.looked(stored(&other), at(now + 1));
+    assert_eq!((first.term(at(now + 1).time), first.fence()), (None, None));
+}
+
+#[test]
+fn a_store_from_before_stops_everybody_until_a_person_says_so() {
+    let (mut leader, rows) = leader();
+    let mut candidate = lease(1);
+    candidate.looked(rows.clone(), at(190));
+    let mut later = rows.clone();
+    later.beat.as_mut().unwrap().beat = 9;
+    candidate.looked(later, at(200));
+    // Put back: the same term, an earlier beat.
+    candidate.looked(rows.clone(), at(210));
+    assert_eq!(candidate.went_back(), Some(WentBack { seen: 1, found: 1 }));
+    // Put back: no term at all.
+    let (now, write) = until_written(&mut leader, &rows, 181);
+    leader.wrote(&write, Written::Perhaps, at(now).time, at(now).time);
+    leader.looked(Rows::default(), at(now));
+    assert_eq!(leader.went_back(), Some(WentBack { seen: 1, found: 0 }));
+    for mut stopped in [leader, candidate] {
+        for second in 0..600 {
+            match stopped.step(at(300 + second)) {
+                Step::Look => stopped.looked(Rows::default(), at(300 + second)),
+                Step::Wait(_) => {}
+                Step::Write(write) => panic!("{write:?}"),
+            }
+        }
+        stopped.accept_restore();
+        until_written(&mut stopped, &Rows::default(), 900);
+    }
+}
+
+#[test]
+fn a_clock_too_far_from_the_leaders_is_no_candidates() {
+    let (_, rows) = leader();
+    let beat = rows.beat.clone().unwrap();
+    // Written between two looks five seconds apart: what is known is a span.
+    for (ahead, stands) in [(0, true), (-9, true), (14, true), (-11, false), (16, false)] {
+        let mut candidate = lease(1);
+        candidate.looked(rows.clone(), at(200));
+        let at_ms = at(200 + ahead).wall;
+        let next = Rows { beat: Some(Beat { beat: 2, at_ms, ..beat.clone() }), ..rows.clone() };
+        candidate.looked(next.clone(), at(205));
+        let wrote = (0..400).any(|second| match candidate.step(at(205 + second)) {
+            Step::Look => {
+                candidate.looked(next.clone(), at(205 + second));
+                false
+            }
+            Step::Wait(_) => false,
+            Step::Write(_) => true,
+        });
+        assert_eq!(wrote, stands, "{ahead} s: {:?}", candidate.skew());
+    }
+}
