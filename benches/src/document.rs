@@ -43,6 +43,6 @@ pub fn conditions(is_release: bool, short: bool, before: &str) -> String {
     // Within 100 columns.
     format!(
         "{day}: {model}, {cores} cores, Linux {kernel};\n\
-         load average {before} at the beginning, {load} at the end; {program}, {rounds}."
+         load average {before} at the beginning, {load} at the end;\n{program}, {rounds}."
     )
 }
