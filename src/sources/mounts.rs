@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags};
+use rustix::io::Errno;
 
 use crate::config::file::{Level, Source};
 use crate::config::locate::Finding;
@@ -28,10 +29,16 @@ pub(super) fn warnings(sources: &[Source]) -> Vec<Finding> {
 }
 
 /// Whether something is mounted just there: what is written into such a file on the host is no event of the directory that
-/// it is seen in. A kernel before 5.8 does not say.
-pub(super) fn is_mount(path: &Path) -> bool {
-    let found = rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::empty());
-    found.is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+/// it is seen in. Where the kernel does not say, as before 5.8, it may be.
+pub(super) fn may_be_mount(path: &Path) -> bool {
+    match rustix::fs::statx(CWD, path, AtFlags::empty(), StatxFlags::empty()) {
+        Ok(found) => {
+            !found.stx_attributes_mask.contains(StatxAttributes::MOUNT_ROOT)
+                || found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT)
+        }
+        Err(Errno::NOENT) => false,
+        Err(_) => true,
+    }
 }
 
 /// The fifth field of each line of mountinfo, proc(5).
@@ -58,9 +65,9 @@ mod tests {
 
     #[test]
     fn a_place_where_something_is_mounted_is_told_from_what_is_in_it() {
-        assert!(is_mount(Path::new("/proc")));
-        assert!(!is_mount(Path::new("/proc/version")));
-        assert!(!is_mount(Path::new("/proc/none-such")));
+        assert!(may_be_mount(Path::new("/proc")));
+        assert!(!may_be_mount(Path::new("/proc/version")));
+        assert!(!may_be_mount(Path::new("/proc/none-such")));
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Watch {
         let files = self.files.iter().map(|(path, _)| path);
         let credentials = self.credentials.keys().map(|(_, path)| path);
         self.dirs.values().all(|watched| watched.is_some_and(|place| place.is_own))
-            && !files.chain(credentials).any(|path| mounts::is_mount(path))
+            && !files.chain(credentials).any(|path| mounts::may_be_mount(path))
     }
 
     async fn settle(&mut self) {
