@@ -1,4 +1,4 @@
-//! The lease in worlds made from a seed: three candidates, a store that loses, delays and restores, clocks of different
+//! The lease in worlds made from a seed: three candidates, a store that loses, and delays, clocks of different
 //! rates, processes that are killed or stand still between any two steps.
 //!
 //! `LEASE_SEEDS` lengthens it, `LEASE_SEED` runs one seed. A failure prints its seed and its last events.
@@ -137,11 +137,13 @@ struct Sum {
     overlaps: u64,
     stale: u64,
     early: u64,
+    /// Moments at which two processes led.
+    leaders: u64,
 }
 
 impl Sum {
     fn broken(&self) -> u64 {
-        self.overlaps + self.stale + self.early
+        self.overlaps + self.stale + self.early + self.leaders
     }
 }
 
@@ -257,6 +259,11 @@ impl World {
                 continue;
             }
             self.happens(index, what);
+            let leads = |&other: &usize| {
+                let process = &self.processes[other];
+                process.is_up && process.lease.term(self.clock(other).time).is_some()
+            };
+            self.sum.leaders += u64::from((0..3).filter(leads).count() > 1);
             if of_the_process && self.processes[index].is_up && self.dice.one_in(400) {
                 self.tell(format!("{index} is killed"));
                 self.end(index);
@@ -500,6 +507,7 @@ fn worlds(seeds: u64, first: u64, rule: Rule) -> Sum {
         all.overlaps += sum.overlaps;
         all.stale += sum.stale;
         all.early += sum.early;
+        all.leaders += sum.leaders;
     }
     all
 }
@@ -514,10 +522,13 @@ fn no_two_leaders_call_and_no_order_is_asked_about_early() {
     let (first, seeds) = number("LEASE_SEED").map_or((0, seeds), |seed| (seed, 1));
     let sum = worlds(seeds, first, Rule::Whole);
     println!("PROOF-FIGURE {seeds} worlds: {sum:?}");
-    assert!(seeds == 1 || (sum.terms > seeds && sum.calls > seeds && sum.ended_by_timer > 0), "{sum:?}");
+    assert!(
+        seeds == 1 || (sum.terms > 5 * seeds && sum.calls > 30 * seeds && sum.ended_by_timer > 0),
+        "{sum:?}"
+    );
 }
 
-/// Two mistakes that the worlds must be able to see.
+/// Mistakes that the worlds must be able to see.
 #[test]
 fn worlds_see_what_a_lease_without_its_rules_does() {
     for rule in [Rule::NoTimer, Rule::NoMargin] {
@@ -555,7 +566,8 @@ fn leader() -> (Lease, Rows) {
     let mut lease = lease(0);
     let (now, write) = until_written(&mut lease, &Rows::default(), 0);
     assert_eq!(now, 181, "no row is a row that was seen");
-    lease.wrote(&write, Written::Done, at(now).time, at(now).time);
+    // The answer takes its time; what counts is when the beat was sent.
+    lease.wrote(&write, Written::Done, at(now).time, at(now + 4).time);
     let rows = stored(&write);
     (lease, rows)
 }
@@ -589,7 +601,7 @@ fn a_beat_that_arrived_though_nobody_said_so_is_gone_on_from() {
     // The deadline stays that of the beat before.
     assert_eq!(lease.calls_until(), Some(at(181 + 180 - 85).time));
     let (now, next) = until_written(&mut lease, &stored(&write), now + 5);
-    assert_eq!((now, next.beat.beat, next.expected), (206, 3, stored(&write)));
+    assert_eq!((now, next.beat.beat, next.expected), (211, 3, stored(&write)));
 }
 
 #[test]
@@ -597,7 +609,7 @@ fn a_leader_whose_rows_are_another_ones_leads_no_more() {
     let (mut first, rows) = leader();
     let (now, write) = until_written(&mut first, &rows, 181);
     first.wrote(&write, Written::Perhaps, at(now).time, at(now).time);
-    let (_, other) = until_written(&mut lease(1), &rows, 0);
+    let (_, other) = until_written(&mut lease(1), &rows, 190);
     first.looked(stored(&other), at(now + 1));
     assert_eq!((first.term(at(now + 1).time), first.fence()), (None, None));
 }
@@ -650,6 +662,6 @@ fn a_clock_too_far_from_the_leaders_is_no_candidates() {
             Step::Wait(_) => false,
             Step::Write(_) => true,
         });
-        assert_eq!(wrote, stands, "{ahead} s: {:?}", candidate.skew());
+        assert_eq!(wrote, stands, "{ahead} s: {:?}", candidate.skew(at(205)));
     }
 }

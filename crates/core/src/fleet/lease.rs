@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::time::{Now, Time};
 
-/// A candidate waits so much longer than the lease: the rates of two clocks differ by less.
+/// A candidate waits so much longer for each second of the lease: the rates of two clocks differ by less.
 const DRIFT: Duration = Duration::from_millis(1);
 /// A clock further from the leader's than this would move due times.
 pub const MOST_SKEW: Duration = Duration::from_secs(10);
@@ -38,7 +38,8 @@ impl Limits {
 
     /// How long the same row must have been there for another process to take over.
     fn patience(&self) -> Duration {
-        self.lease + DRIFT * u32::try_from(self.lease.as_secs()).unwrap_or(u32::MAX)
+        let seconds = u32::try_from(self.lease.as_secs() + 1).unwrap_or(u32::MAX);
+        self.lease.saturating_add(DRIFT.saturating_mul(seconds))
     }
 }
 
@@ -137,7 +138,11 @@ pub struct Lease {
     highest: u64,
     /// Not a candidate before this: it has stepped down.
     stands_from: Time,
-    skew: Option<Duration>,
+    /// The next look at the store is not before this.
+    looks_from: Time,
+    /// What the leader's clock showed at the moment zero of this one, by the last two beats that were seen to come: the
+    /// least and the most. One that was long on its way says too little.
+    leader_clock: [Option<(i64, i64)>; 2],
     went_back: Option<WentBack>,
 }
 
@@ -154,6 +159,8 @@ struct Seen {
     /// When they were first received as they are.
     since: Time,
     looked: Now,
+    /// Nothing was written since that look.
+    is_fresh: bool,
 }
 
 #[derive(Debug)]
@@ -174,7 +181,16 @@ impl Lease {
     /// `highest` is the highest term that a process before this one has seen here.
     pub fn new(me: Candidate, limits: Limits, highest: u64) -> Lease {
         let standing = Standing::Standby(None);
-        Lease { me, limits, standing, highest, stands_from: Time::MIN, skew: None, went_back: None }
+        Lease {
+            me,
+            limits,
+            standing,
+            highest,
+            stands_from: Time::MIN,
+            looks_from: Time::MIN,
+            leader_clock: [None; 2],
+            went_back: None,
+        }
     }
 
     /// The term in which this process leads.
@@ -196,9 +212,14 @@ impl Lease {
         self.highest
     }
 
-    /// How far this machine's clock is from the leader's at least; unknown until a beat was seen to come.
-    pub fn skew(&self) -> Option<Duration> {
-        self.skew
+    /// How far this machine's clock is from the leader's at least; unknown until a beat was seen.
+    pub fn skew(&self, now: Now) -> Option<Duration> {
+        let apart = |&(least, most): &(i64, i64)| {
+            let offset = now.offset();
+            let apart = least.saturating_sub(offset).max(offset.saturating_sub(most)).max(0);
+            Duration::from_millis(apart.unsigned_abs())
+        };
+        self.leader_clock.iter().flatten().map(apart).min()
     }
 
     pub fn went_back(&self) -> Option<WentBack> {
@@ -234,27 +255,39 @@ impl Lease {
                 None => Step::Look,
                 Some(known) => Step::Write(beat(&self.limits, tenure, known.clone(), false, now)),
             },
-            Standing::Standby(None) => Step::Look,
-            Standing::Standby(Some(seen)) => {
-                let released = seen.rows.beat.as_ref().is_some_and(|beat| beat.released);
-                let over = if released { now.time } else { seen.since + self.limits.patience() };
-                let from = over.max(self.stands_from);
-                let may = self.went_back.is_none() && self.skew.is_none_or(|skew| skew <= MOST_SKEW);
-                let look = seen.looked.time + self.limits.look();
-                if now.time >= look {
-                    Step::Look
-                } else if !may || from > now.time {
-                    let from = Some(from).filter(|from| may && *from < look);
-                    Step::Wait(from.unwrap_or(look))
-                } else {
-                    Step::Write(take_over(&self.me, &seen.rows, self.highest + 1, now))
-                }
-            }
+            Standing::Standby(_) => self.stand_by(now),
         }
+    }
+
+    fn stand_by(&self, now: Now) -> Step {
+        let skewed = self.skew(now).is_some_and(|skew| skew > MOST_SKEW);
+        let from = match &self.standing {
+            Standing::Standby(Some(seen)) if !skewed && self.went_back.is_none() => {
+                let from = self.may_take_over(seen);
+                let is_fresh = seen.is_fresh && now.time.since(seen.looked.time) < self.limits.look();
+                if from <= now.time && is_fresh {
+                    return Step::Write(take_over(&self.me, &seen.rows, self.highest, now));
+                }
+                Some(from).filter(|from| *from > now.time && is_fresh)
+            }
+            Standing::Standby(_) | Standing::Leading(_) => None,
+        };
+        if self.looks_from <= now.time {
+            return Step::Look;
+        }
+        Step::Wait(from.map_or(self.looks_from, |from| from.min(self.looks_from)))
+    }
+
+    /// From when on these rows may be replaced.
+    fn may_take_over(&self, seen: &Seen) -> Time {
+        let released = seen.rows.beat.as_ref().is_some_and(|beat| beat.released);
+        let over = if released { seen.since } else { seen.since + self.limits.patience() };
+        over.max(self.stands_from)
     }
 
     /// What the store holds, received at `now`.
     pub fn looked(&mut self, rows: Rows, now: Now) {
+        self.looks_from = now.time + self.limits.look();
         let found = rows.term();
         if found < self.highest {
             return self.stop(found);
@@ -275,29 +308,34 @@ impl Lease {
                 }
                 _ => self.standing = Standing::Standby(None),
             },
-            Standing::Standby(Some(seen)) if seen.rows == rows => seen.looked = now,
+            Standing::Standby(Some(seen)) if seen.rows == rows => {
+                (seen.looked, seen.is_fresh) = (now, true);
+            }
             Standing::Standby(before) => {
-                if let Some(before) = before {
-                    if is_earlier(&before.rows, &rows) {
-                        return self.stop(found);
-                    }
-                    if let Some(beat) = &rows.beat {
-                        self.skew = Some(skew(beat.at_ms, before.looked.wall, now.wall));
-                    }
+                if before.as_ref().is_some_and(|before| is_earlier(&before.rows, &rows)) {
+                    return self.stop(found);
                 }
-                *before = Some(Seen { rows, since: now.time, looked: now });
+                if let Some(beat) = &rows.beat {
+                    let least = before.as_ref().map_or(i64::MIN, |before| before.looked.time.0);
+                    // It was written between the two looks, or before the first.
+                    let most = if least == i64::MIN { i64::MAX } else { beat.at_ms.saturating_sub(least) };
+                    let least = beat.at_ms.saturating_sub(now.time.0);
+                    let before = self.leader_clock[0].filter(|(_, most)| *most != i64::MAX);
+                    self.leader_clock = [Some((least, most)), before];
+                }
+                *before = Some(Seen { rows, since: now.time, looked: now, is_fresh: true });
             }
         }
     }
 
     /// What became of a write that was sent at `sent`; `now` is when that was known.
     pub fn wrote(&mut self, write: &Write, outcome: Written, sent: Time, now: Time) {
+        if write.beat.released {
+            // It leads no more, whatever became of that.
+            return;
+        }
         let deadline = sent + self.limits.lease;
         match (&mut self.standing, outcome) {
-            (Standing::Leading(_) | Standing::Standby(_), Written::Done) if write.beat.released => {
-                self.stands_from = now + self.limits.lease;
-                self.standing = Standing::Standby(None);
-            }
             // It has ended in between: what belonged to it is given up.
             (Standing::Leading(tenure), Written::Done) if now >= tenure.deadline => {
                 self.standing = Standing::Standby(None);
@@ -310,7 +348,7 @@ impl Lease {
             }
             (Standing::Leading(tenure), Written::Perhaps) => {
                 tenure.known = None;
-                tenure.next = now;
+                tenure.next = now + self.limits.look();
             }
             (Standing::Standby(_), Written::Done) => {
                 self.highest = write.fence.term;
@@ -324,28 +362,37 @@ impl Lease {
                 });
             }
             // If it is there all the same, it is a row like any other.
-            (Standing::Standby(seen), Written::Perhaps) => *seen = None,
-        }
-    }
-
-    /// The store could not be read: not before the next look.
-    pub fn unreadable(&mut self, now: Time) {
-        match &mut self.standing {
-            Standing::Leading(tenure) => tenure.next = now + self.limits.look(),
-            Standing::Standby(Some(seen)) => seen.looked.time = now,
-            Standing::Standby(None) => {}
-        }
-    }
-
-    /// The last write of a leader that has nothing under way: whoever comes next need not wait.
-    pub fn release(&mut self, now: Now) -> Option<Write> {
-        let limits = self.limits;
-        match &mut self.standing {
-            Standing::Leading(tenure) if now.time < tenure.deadline => {
-                let known = tenure.known.clone()?;
-                Some(beat(&limits, tenure, known, true, now))
+            (Standing::Standby(seen), Written::Perhaps) => {
+                self.looks_from = now + self.limits.look();
+                if let Some(seen) = seen {
+                    seen.is_fresh = false;
+                }
             }
-            Standing::Leading(_) | Standing::Standby(_) => None,
+        }
+    }
+
+    /// The store could not be read.
+    pub fn unreadable(&mut self, now: Time) {
+        self.looks_from = now + self.limits.look();
+        if let Standing::Leading(tenure) = &mut self.standing {
+            tenure.next = self.looks_from;
+        }
+    }
+
+    /// Leads no more from now on; nothing may be under way. Gives the write after which whoever comes next need not wait,
+    /// if it can be made; nothing depends on its end.
+    pub fn release(&mut self, now: Now) -> Option<Write> {
+        let ended = std::mem::replace(&mut self.standing, Standing::Standby(None));
+        match ended {
+            Standing::Leading(mut tenure) => {
+                self.stands_from = now.time + self.limits.lease;
+                let known = tenure.known.clone().filter(|_| now.time < tenure.deadline)?;
+                Some(beat(&self.limits, &mut tenure, known, true, now))
+            }
+            Standing::Standby(seen) => {
+                self.standing = Standing::Standby(seen);
+                None
+            }
         }
     }
 
@@ -373,7 +420,8 @@ fn beat(limits: &Limits, tenure: &mut Tenure, known: Beat, released: bool, now: 
     }
 }
 
-fn take_over(me: &Candidate, rows: &Rows, term: u64, now: Now) -> Write {
+fn take_over(me: &Candidate, rows: &Rows, highest: u64, now: Now) -> Write {
+    let term = highest.saturating_add(1);
     let (host, process) = (me.host.clone(), me.process.clone());
     Write {
         expected: rows.clone(),
@@ -386,15 +434,9 @@ fn take_over(me: &Candidate, rows: &Rows, term: u64, now: Now) -> Write {
 fn is_earlier(then: &Rows, now: &Rows) -> bool {
     match (&then.beat, &now.beat) {
         (Some(then), Some(now)) => {
-            then.term == now.term && then.process == now.process && now.beat < then.beat
+            then.term == now.term && (then.process != now.process || now.beat < then.beat)
         }
         (Some(_), None) => true,
         (None, _) => false,
     }
-}
-
-/// How far `at` is from the time between two looks, in which it was written.
-fn skew(at: i64, before: i64, now: i64) -> Duration {
-    let apart = (before - at).max(at - now).max(0);
-    Duration::from_millis(apart.unsigned_abs())
 }
