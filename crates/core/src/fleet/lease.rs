@@ -3,7 +3,7 @@
 //! The lease is a row with a heartbeat, judged by each process with its own clock of the time since boot. No clock of the
 //! store or of another host takes part, and no lock or lease of the store: only compare-and-set. The leader counts
 //! from the moment before its beat was sent, the others from the moment after they received the row. So the leader's time is
-//! over first, whatever is lost or delayed, as long as no two clocks run apart by more than [`DRIFT`].
+//! over first, whatever is lost or delayed, as long as no two clocks run apart by more than a thousandth.
 //!
 //! The term and the process that took it are a second row, the fence: whatever the leader writes is written on the condition
 //! that the fence is still its own.
