@@ -51,6 +51,8 @@ mod handles;
 mod init;
 /// The manifests for Kubernetes, and the hook that writes its Secrets.
 mod kubernetes;
+/// Which collector leads, in worlds made from seeds.
+mod lease;
 /// The manual: every page renders, and knows what the code knows.
 mod manual;
 /// What monitoring systems read.

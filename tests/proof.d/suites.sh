@@ -36,6 +36,8 @@ suite vanish "the state taken away from under a daemon at work: nothing is done 
     tests vanish::
 suite simulation "in every simulated world the promises hold after each event" \
     tests simulation::
+suite lease "whatever is lost, late, killed or stands still: no two collectors call at once, none early" \
+    tests lease::
 suite network "a network that does its worst: no order lost, no account closed, nobody polled early" \
     tests network::
 suite fuzz "no input makes the program panic, hang or eat memory" \

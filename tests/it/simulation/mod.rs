@@ -55,7 +55,7 @@ impl Dice {
     }
 
     /// True once in so many throws.
-    fn one_in(&mut self, times: u64) -> bool {
+    pub fn one_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 

@@ -158,7 +158,7 @@ struct Seen {
     rows: Rows,
     /// When they were first received as they are.
     since: Time,
-    looked: Now,
+    looked: Time,
     /// Nothing was written since that look.
     is_fresh: bool,
 }
@@ -212,7 +212,7 @@ impl Lease {
         self.highest
     }
 
-    /// How far this machine's clock is from the leader's at least; unknown until a beat was seen.
+    /// How far this machine's clock is from the leader's at least; unknown until a beat was seen to come.
     pub fn skew(&self, now: Now) -> Option<Duration> {
         let apart = |&(least, most): &(i64, i64)| {
             let offset = now.offset();
@@ -264,7 +264,7 @@ impl Lease {
         let from = match &self.standing {
             Standing::Standby(Some(seen)) if !skewed && self.went_back.is_none() => {
                 let from = self.may_take_over(seen);
-                let is_fresh = seen.is_fresh && now.time.since(seen.looked.time) < self.limits.look();
+                let is_fresh = seen.is_fresh && now.time.since(seen.looked) < self.limits.look();
                 if from <= now.time && is_fresh {
                     return Step::Write(take_over(&self.me, &seen.rows, self.highest, now));
                 }
@@ -309,21 +309,20 @@ impl Lease {
                 _ => self.standing = Standing::Standby(None),
             },
             Standing::Standby(Some(seen)) if seen.rows == rows => {
-                (seen.looked, seen.is_fresh) = (now, true);
+                (seen.looked, seen.is_fresh) = (now.time, true);
             }
             Standing::Standby(before) => {
-                if before.as_ref().is_some_and(|before| is_earlier(&before.rows, &rows)) {
-                    return self.stop(found);
+                if let Some(before) = before {
+                    if is_earlier(&before.rows, &rows) {
+                        return self.stop(found);
+                    }
+                    // It was written between the two looks.
+                    if let Some(beat) = &rows.beat {
+                        let at = |time: Time| beat.at_ms.saturating_sub(time.0);
+                        self.leader_clock = [Some((at(now.time), at(before.looked))), self.leader_clock[0]];
+                    }
                 }
-                if let Some(beat) = &rows.beat {
-                    let least = before.as_ref().map_or(i64::MIN, |before| before.looked.time.0);
-                    // It was written between the two looks, or before the first.
-                    let most = if least == i64::MIN { i64::MAX } else { beat.at_ms.saturating_sub(least) };
-                    let least = beat.at_ms.saturating_sub(now.time.0);
-                    let before = self.leader_clock[0].filter(|(_, most)| *most != i64::MAX);
-                    self.leader_clock = [Some((least, most)), before];
-                }
-                *before = Some(Seen { rows, since: now.time, looked: now, is_fresh: true });
+                *before = Some(Seen { rows, since: now.time, looked: now.time, is_fresh: true });
             }
         }
     }
