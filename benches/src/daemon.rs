@@ -123,11 +123,11 @@ impl Daemon {
         self.until_calm(Duration::from_secs(2))
     }
 
-    /// Until none of its threads was woken for so long.
+    /// Until it has used no CPU for so long.
     pub fn until_calm(&mut self, calm: Duration) -> io::Result<()> {
-        let (mut seen, mut since) = (process::sleeps(self.pid())?, clock::now());
+        let (mut seen, mut since) = (self.cpu()?, clock::now());
         self.until("it is idle", |daemon| {
-            let now = process::sleeps(daemon.pid())?;
+            let now = daemon.cpu()?;
             if now != seen {
                 (seen, since) = (now, clock::now());
             }

@@ -68,14 +68,14 @@ fn measure(cli: &Cli) -> io::Result<()> {
             }
         }
     }
+    if !broken.is_empty() {
+        return Err(io::Error::other(format!("not measured: {}", broken.join(", "))));
+    }
     if let Some(path) = &cli.write {
         document::write(path, &rows, &document::conditions(cli.program.is_none(), cli.short, &load))?;
         if let Some(picture) = bench.picture.take() {
             std::fs::write(path.with_extension("svg"), picture)?;
         }
-    }
-    if !broken.is_empty() {
-        return Err(io::Error::other(format!("not measured: {}", broken.join(", "))));
     }
     Ok(())
 }
