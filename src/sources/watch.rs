@@ -2,7 +2,7 @@
 //!
 //! Directories are watched, not files: an editor or Kubernetes puts a new file into the place of the old one,
 //! and a watch on the old one goes deaf. Any event means "look again"; what counts is whether a file is another
-//! one. Because some mounts report no events at all, everything there is looked at once a minute as well. Our own
+//! one. Because some mounts report no events at all, everything there is looked at without any as well. Our own
 //! reading of a password is none of these events: each call would wake this thread.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
