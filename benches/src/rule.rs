@@ -129,6 +129,7 @@ fn config(rule: Rule, orders: u64) -> Config {
         windows: Box::default(),
         window_margin: OrderSettings::WINDOW_MARGIN,
         reissue: None,
+        group: None,
     });
     let order = |number: u64| Order {
         name: number.to_string().into(),
@@ -164,5 +165,6 @@ fn config(rule: Rule, orders: u64) -> Config {
         reissues: Default::default(),
         dns: Default::default(),
         log: Log { format: LogFormat::Text, level: "info".into() },
+        fleet: None,
     }
 }

@@ -74,6 +74,7 @@ impl Draft {
             reissues: self.reissues,
             dns: self.dns,
             log: self.log,
+            fleet: None,
         }
     }
 }

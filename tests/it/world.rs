@@ -68,6 +68,7 @@ pub fn config(orders: &[&str]) -> Config {
         reissues: Default::default(),
         dns: Default::default(),
         log: Log { format: LogFormat::Text, level: "info".into() },
+        fleet: None,
     }
 }
 
@@ -99,6 +100,7 @@ pub fn settings() -> OrderSettings {
         windows: Box::default(),
         window_margin: OrderSettings::WINDOW_MARGIN,
         reissue: None,
+        group: None,
     }
 }
 

@@ -191,6 +191,7 @@ impl Orders {
             windows: windows.into(),
             window_margin: margin.unwrap_or(OrderSettings::WINDOW_MARGIN),
             reissue,
+            group: None,
         };
         let copy_keys = if table.own("copy").is_some() { &keys::COPY } else { &keys::DEFAULTS_COPY };
         let mut copies: Vec<(FileCopy, Span)> = Vec::new();

@@ -3,6 +3,7 @@
 //! The daemon reads the text form, and knows everything that can be wrong with it.
 
 mod action;
+pub mod fleet;
 mod layout;
 mod login;
 pub mod name;
@@ -18,6 +19,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 pub use action::{Action, CallHeader, CallPart, CallValue, Companion, Hook, HookEvent, HttpCall};
+pub use fleet::Fleet;
 pub use layout::{FileCopy, FileKind, Files};
 pub use login::{Account, Params, ProxyLogin, SecretSource};
 pub use name::{is_name, normal_domain};
@@ -45,7 +47,7 @@ pub struct Config {
     pub calls: Calls,
     /// How often an order is asked about that says nothing else.
     pub cadence: Cadence,
-    /// At least one; names are unique.
+    /// At least one; names are unique. A follower has [`Account::fleet`] alone.
     pub accounts: Vec<Arc<Account>>,
     /// In the order in which they were written; names are unique.
     pub orders: Vec<Order>,
@@ -69,6 +71,8 @@ pub struct Config {
     pub dns: Dns,
     /// How to log.
     pub log: Log,
+    /// The hosts that share the certificates.
+    pub fleet: Option<Fleet>,
 }
 
 impl Config {
@@ -269,6 +273,8 @@ pub struct OrderSettings {
     pub window_margin: Duration,
     /// `None` where nothing says how it is re-issued.
     pub reissue: Option<ReissueSettings>,
+    /// The fleet's hosts that install it; `None` without a fleet.
+    pub group: Option<Arc<str>>,
 }
 
 impl OrderSettings {

@@ -68,6 +68,7 @@ impl Adopted {
                 windows: Box::default(),
                 window_margin: OrderSettings::WINDOW_MARGIN,
                 reissue: None,
+                group: None,
             })
         });
         config::Order {
