@@ -519,7 +519,7 @@ impl AccountStatus {
             state,
             when,
             reason,
-            advice: if lacks_password { Some(account.password.remedy()) } else { advice },
+            advice: if lacks_password { Some(account.password_remedy()) } else { advice },
             findings: finding::of_account(account, record, !replacements.is_empty(), now),
             cause: record.paused_for.filter(|_| state == AccountState::Paused).map(Cause::as_str),
             unanswered: record.unheard.as_ref().map_or(0, |unheard| unheard.calls),

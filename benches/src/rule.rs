@@ -146,7 +146,7 @@ fn config(rule: Rule, orders: u64) -> Config {
         accounts: vec![Arc::new(Account {
             name: "bench".into(),
             login_name: "bench".into(),
-            password: SecretSource::File("/secret".into()),
+            password: Some(SecretSource::File("/secret".into())),
             base_url: Account::BASE_URL.into(),
             ca_file: None,
             proxy: None,

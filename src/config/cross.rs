@@ -432,7 +432,7 @@ fn inputs<'a>(diagnostics: &Diagnostics<'a>, draft: &'a Draft) -> HashMap<&'a Pa
         if let Some(path) = &account.ca_file {
             inputs.insert(path, Input::Other("the ca_file of an account"));
         }
-        if let SecretSource::File(path) = &account.password {
+        if let Some(SecretSource::File(path)) = &account.password {
             inputs.insert(path, Input::Other("the password of an account"));
         }
     }

@@ -76,7 +76,7 @@ pub fn account(name: &str) -> Arc<Account> {
     Arc::new(Account {
         name: name.into(),
         login_name: "login".into(),
-        password: SecretSource::File("/secret".into()),
+        password: Some(SecretSource::File("/secret".into())),
         base_url: Account::BASE_URL.into(),
         ca_file: None,
         proxy: None,

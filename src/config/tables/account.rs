@@ -46,7 +46,7 @@ pub(crate) fn account(table: &Table<'_>) -> Option<Draft> {
         (Some(login_name), Some(password)) => Some(Account {
             name: name.clone(),
             login_name,
-            password,
+            password: Some(password),
             base_url: base_url.unwrap_or_else(|| Account::BASE_URL.to_owned()),
             ca_file,
             proxy,

@@ -208,7 +208,7 @@ mod tests {
         let account = Account {
             name: "main".into(),
             login_name: "login".into(),
-            password: SecretSource::File("/nowhere".into()),
+            password: Some(SecretSource::File("/nowhere".into())),
             base_url: base_url.into(),
             ca_file: None,
             proxy: None,

@@ -129,7 +129,7 @@ pub fn exposure(source: &SecretSource) -> Option<String> {
 
 /// The tag of an account's present credential; `None` if it cannot be read.
 pub fn tag(account: &Account, salt: &[u8]) -> Option<CredentialTag> {
-    Some(tag_of(&account.login_name, &read(&account.password).ok()?, salt))
+    Some(tag_of(&account.login_name, &read(account.password.as_ref()?).ok()?, salt))
 }
 
 /// The tag of this very credential. Takes a few milliseconds, by intent.
@@ -219,7 +219,7 @@ mod tests {
         let account = |login: &str| Account {
             name: "main".into(),
             login_name: login.into(),
-            password: SecretSource::File(path.clone()),
+            password: Some(SecretSource::File(path.clone())),
             base_url: Account::BASE_URL.into(),
             ca_file: None,
             proxy: None,

@@ -70,7 +70,9 @@ impl Prepared {
 
     /// What lies in files: the password, read for each call, and the roots, with which the client is made.
     async fn read(&self) -> Result<(Made, Zeroizing<String>), Failure> {
-        let source = &self.account.password;
+        let Some(source) = &self.account.password else {
+            return Err(Failure::Credential(format!("account {} has none", self.account.name)));
+        };
         let password = self.files.password.read(source, &self.files.permit);
         let password = password
             .await

@@ -21,7 +21,7 @@ fn the_minimal_file_is_enough() {
     assert_eq!(config.log, Log::default());
     let [account] = &config.accounts[..] else { panic!("one account") };
     assert_eq!(account.base_url, Account::BASE_URL);
-    assert_eq!(account.password, SecretSource::File("/run/secrets/sectigo".into()));
+    assert_eq!(account.password, Some(SecretSource::File("/run/secrets/sectigo".into())));
     let [order] = &config.orders[..] else { panic!("one order") };
     assert_eq!((&*order.name, &*order.account), ("www", "main"));
     assert_eq!(order.handle, OrderRef::OrderNumber("123456789".into()));

@@ -175,7 +175,7 @@ fn everything_that_can_be_set_is_read() {
     assert_eq!(b.settings.cadence.guard_interval.unwrap().as_secs(), 2 * 86_400);
     assert_eq!(*c.domains, ["jane@example.com".into()]);
     assert_eq!(config.accounts[0].base_url, "https://127.0.0.1:8443");
-    assert_eq!(config.accounts[1].password, SecretSource::Env("PASSWORD".into()));
+    assert_eq!(config.accounts[1].password, Some(SecretSource::Env("PASSWORD".into())));
     let Action::Signal { signal, .. } = &config.hooks[1].action else { panic!("a signal") };
     assert_eq!(signal.as_str(), "USR1");
     assert_eq!(config.push.unwrap().user.as_deref(), Some("sectigo"));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::Fleet;
 use crate::api::Response;
 
 /// One login at the vendor.
@@ -12,8 +13,9 @@ pub struct Account {
     pub name: Arc<str>,
     /// `loginName`, at most 64 characters, case sensitive.
     pub login_name: String,
-    /// Where the password is read from; the password itself is never part of the configuration.
-    pub password: SecretSource,
+    /// Where the password is read from; the password itself is never part of the configuration. `None` is an account
+    /// that is never called: [`Account::fleet`].
+    pub password: Option<SecretSource>,
     /// `https://host[:port][/path]` without a trailing slash, a query or user information.
     pub base_url: String,
     /// PEM file with extra roots for the vendor's TLS.
@@ -36,20 +38,43 @@ impl Account {
     pub const VENDOR_HOSTS: [&'static str; 3] =
         ["secure.trust-provider.com", "secure.sectigo.com", "secure.comodo.net"];
 
+    /// What the orders of a follower stand under: it is never called and has no credential.
+    pub fn fleet() -> Account {
+        Account {
+            name: Fleet::ACCOUNT.into(),
+            login_name: String::new(),
+            password: None,
+            base_url: Account::BASE_URL.to_owned(),
+            ca_file: None,
+            proxy: None,
+            proxy_login: None,
+            response: None,
+            params: Box::default(),
+        }
+    }
+
     /// What the operator can do about a refused login.
     pub fn when_refused(&self) -> String {
         format!(
             "fix the cause at the vendor's web site; for a new password: {}; if the current one is right: \
              `certcollectd resume --account {} --same-password` lets one call through",
-            self.password.remedy(),
+            self.password_remedy(),
             self.name
         )
+    }
+
+    /// How to replace its password.
+    pub fn password_remedy(&self) -> String {
+        match &self.password {
+            Some(source) => source.remedy(),
+            None => "this account has none".to_owned(),
+        }
     }
 
     /// Everything secret that its calls need, with the key that names it.
     pub fn secrets(&self) -> impl Iterator<Item = (&'static str, &SecretSource)> {
         let proxy = self.proxy_login.as_ref().map(|login| ("proxy_password", &login.password));
-        std::iter::once(("password", &self.password)).chain(proxy)
+        self.password.iter().map(|password| ("password", password)).chain(proxy)
     }
 }
 

@@ -288,7 +288,7 @@ pub fn of_account(account: &Account, record: &AccountRecord, nameless: bool, now
         let what = format!("is closed: {}", account.when_refused());
         findings.push(find(FindingKind::AccountClosed, Urgency::Critical, what));
     } else if record.lacks_password() {
-        let what = format!("cannot be read: {}", account.password.remedy());
+        let what = format!("cannot be read: {}", account.password_remedy());
         let subject = format!("the password of {subject}");
         findings.push(Finding::new(FindingKind::PasswordUnreadable, Urgency::Critical, name, &subject, what));
     } else if record.paused_for == Some(Cause::Unheard) && record.unheard.is_some() {
