@@ -17,6 +17,7 @@ pub mod preflight;
 pub mod probe;
 pub mod proof;
 pub mod request;
+pub mod shared;
 pub mod store;
 pub mod survey;
 

@@ -1,0 +1,206 @@
+//! A store that several hosts share: rows that change all together or not at all, and only if others are as expected.
+//!
+//! Keys are those of the fleet (`lease`, `rows/orders/www`); the configured prefix is put in front of them here, and
+//! taken off. Nothing is compared by revision: a store that was restored from a backup gives the same ones again.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use certcollectd_core::config::SecretSource;
+
+/// Puts and deletes in one [`Commit`], at most; as many keys in one [`Shared::get`].
+pub const MOST_ROWS: usize = 100;
+
+/// How the store is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// `https://host:port` or `http://host:port`, at least one. The first is asked until it fails: 200 hosts with the same
+    /// order all ask the same one.
+    pub endpoints: Vec<String>,
+    /// In front of every key, `certcollectd/main/` for instance.
+    pub prefix: String,
+    /// PEM file with the only roots that are trusted for the store; `None` means the system's.
+    pub ca_file: Option<PathBuf>,
+    pub certificate: Option<ClientCertificate>,
+    pub login: Option<StoreLogin>,
+    /// For one request to one endpoint.
+    pub timeout: Duration,
+    /// A watch that brings nothing for so long is lost: nothing tells a quiet store from a frozen one.
+    pub watch_idle: Duration,
+}
+
+/// PEM files, read again for each new client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
+}
+
+/// A user of the store, and where the password is read from for each log-in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreLogin {
+    pub user: String,
+    pub password: SecretSource,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    pub key: String,
+    pub value: Vec<u8>,
+}
+
+/// A moment in the store's history; it says nothing once the store was restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Revision(pub u64);
+
+/// Rows as they were at one moment, in the order of their keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    pub rows: Vec<Row>,
+    pub revision: Revision,
+}
+
+/// What a row must be; with `None` there must be none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compare {
+    pub key: String,
+    pub value: Option<Vec<u8>>,
+}
+
+/// All of it happens, or nothing. [`MOST_ROWS`] puts and deletes at most; no key twice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Commit {
+    pub expected: Vec<Compare>,
+    pub puts: Vec<Row>,
+    pub deletes: Vec<String>,
+}
+
+/// What became of a [`Commit`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Committed {
+    /// The store says that it is durable.
+    Done,
+    /// A row was not as expected, and nothing was written.
+    Fenced,
+    /// Surely not written.
+    Refused(Trouble),
+    /// It may have been written, or may still be: read the rows, or commit again what can be repeated.
+    Unknown(Trouble),
+}
+
+/// Why the store does not do what it was asked for; the text says with whom, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// No endpoint answers, or none has a quorum.
+    Away(String),
+    /// It has no space, and writes nothing until somebody makes some.
+    Full(String),
+    /// A log-in or a right is missing.
+    Denied(String),
+    /// What somebody has to set right here: a file, an address, a request that the store does not take.
+    Other(String),
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Away(text) | Trouble::Full(text) | Trouble::Denied(text) | Trouble::Other(text) => {
+                f.write_str(text)
+            }
+        }
+    }
+}
+
+/// One row that is new.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Put(Row),
+    Deleted(String),
+}
+
+/// What a [`Watch`] brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// In the order in which they happened. Those of one large commit may come in parts.
+    Changes(Vec<Change>),
+    /// The end of the watch, and why: list anew, then watch from there.
+    Lost(String),
+}
+
+/// An endpoint, for `check`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndpointReport {
+    pub endpoint: String,
+    /// The store's version; `None` if the endpoint cannot be reached.
+    pub version: Option<String>,
+    /// What is in the way, each with the one thing to do; empty if nothing is.
+    pub problems: Vec<String>,
+}
+
+/// The store. It is dropped to close it.
+#[derive(Debug)]
+pub struct Shared {
+    engine: Engine,
+}
+
+/// What keeps the rows.
+#[derive(Debug, Clone)]
+enum Engine {
+    Etcd(Arc<StoreSettings>),
+}
+
+impl Engine {
+    fn missing(&self) -> String {
+        let Engine::Etcd(settings) = self;
+        format!("{}: this version cannot speak with a store", settings.endpoints.join(", "))
+    }
+}
+
+impl Shared {
+    /// Reads nothing and reaches nobody yet: the store may be away when the daemon starts.
+    pub fn connect(settings: StoreSettings) -> Shared {
+        Shared { engine: Engine::Etcd(settings.into()) }
+    }
+
+    /// All rows whose keys begin like this, linearizable and at one revision.
+    pub async fn list(&self, _prefix: &str) -> Result<Listing, Trouble> {
+        Err(Trouble::Other(self.engine.missing()))
+    }
+
+    /// The values of these rows at one moment, linearizable, in the order asked for; `None` where there is no row.
+    /// [`MOST_ROWS`] at most.
+    pub async fn get(&self, _keys: &[&str]) -> Result<Vec<Option<Vec<u8>>>, Trouble> {
+        Err(Trouble::Other(self.engine.missing()))
+    }
+
+    /// Asks one endpoint only, unless it cannot be connected to: what may have been written is not written again.
+    pub async fn commit(&self, _commit: &Commit) -> Committed {
+        Committed::Refused(Trouble::Other(self.engine.missing()))
+    }
+
+    /// What changes after this revision among the rows whose keys begin like this.
+    pub fn watch(&self, _prefix: &str, _from: Revision) -> Watch {
+        Watch { engine: self.engine.clone() }
+    }
+
+    /// Each endpoint by itself, in the order of the settings.
+    pub async fn check(&self) -> Vec<EndpointReport> {
+        Vec::new()
+    }
+}
+
+/// Changes as they happen.
+#[derive(Debug)]
+pub struct Watch {
+    engine: Engine,
+}
+
+impl Watch {
+    /// Waits for the next news; the wait may be given up and begun again, and nothing is missed. After
+    /// [`News::Lost`] there is nothing but that.
+    pub async fn next(&mut self) -> News {
+        News::Lost(self.engine.missing())
+    }
+}
