@@ -10,7 +10,7 @@
 //! | [`cert`] | – |
 //! | [`config`] | [`api`], [`cert`], [`follow`], [`rare`] |
 //! | [`engine`] | [`api`], [`cert`], [`config`], [`rare`] |
-//! | [`fleet`] | [`engine`] |
+//! | [`fleet`] | [`api`], [`cert`], [`config`], [`engine`] |
 //! | [`follow`] | [`api`] |
 //! | [`forecast`] | [`api`], [`config`], [`engine`] |
 //! | [`rare`] | – |

@@ -3,6 +3,8 @@
 //!
 //! | part | decides |
 //! | --- | --- |
+//! | [`keys`] | what each row is called |
 //! | [`lease`] | which collector leads, and until when it may begin a call |
 
+pub mod keys;
 pub mod lease;
