@@ -3,8 +3,14 @@
 //!
 //! | part | decides |
 //! | --- | --- |
+//! | [`form`] | whether a row is one: whole, strict, bounded |
 //! | [`keys`] | what each row is called |
 //! | [`lease`] | which collector leads, and until when it may begin a call |
+//! | [`published`] | what is published of an order, and which generation is news |
+//! | [`report`] | what a host tells about itself |
 
+pub mod form;
 pub mod keys;
 pub mod lease;
+pub mod published;
+pub mod report;
