@@ -3,6 +3,8 @@
 /// The account gate.
 mod account;
 mod alarms;
+/// Leave to call.
+mod calls_until;
 /// From a verified bundle to files in place.
 mod chain;
 /// Names that a re-issue left out.

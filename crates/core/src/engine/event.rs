@@ -18,6 +18,7 @@ use crate::engine::install::{Activate, Inspect, Inspection, InstallError, Quaran
 use crate::engine::note::Note;
 use crate::engine::probe::{ProbeAnswer, ProbeRun};
 use crate::engine::reissue::run::{RequestFound, RequestRun, Survey, SurveyRun};
+use crate::engine::time::Time;
 
 /// Everything that makes the engine act.
 #[derive(Debug)]
@@ -111,6 +112,10 @@ pub enum Event {
     /// The configuration was reloaded and is sound.
     Configured {
         config: Arc<Config>,
+    },
+    /// No call may begin after this: another host may call from then on.
+    CallsUntil {
+        last: Time,
     },
     /// Start nothing new; finish what is under way.
     Stopping,

@@ -93,6 +93,8 @@ pub struct Engine {
     offset: Option<i64>,
     /// What is due later is left to another process.
     horizon: Option<Time>,
+    /// No call begins after this.
+    calls_until: Time,
     outbox: Outbox,
 }
 
@@ -121,6 +123,7 @@ impl Engine {
             tallies: Tallies::default(),
             offset: None,
             horizon: None,
+            calls_until: Time::MAX,
             outbox: Outbox::default(),
         };
         engine.outbox.unsaved.adopted.extend(renamed.adopted);
@@ -165,6 +168,11 @@ impl Engine {
     /// polled, and a process that should end never would.
     pub fn poll_only_until(&mut self, horizon: Time) {
         self.horizon = Some(horizon);
+    }
+
+    /// No call begins after this, until an [`Event::CallsUntil`] says another time.
+    pub fn call_only_until(&mut self, last: Time) {
+        self.calls_until = last;
     }
 
     /// Handles one event; returns what to do, in order.
@@ -213,6 +221,7 @@ impl Engine {
                 self.notices.misconfigured = false;
                 self.configured(config);
             }
+            Event::CallsUntil { last } => self.calls_until = last,
             Event::Stopping => self.begin_shutdown(),
         }
         self.outbox.release(now);
@@ -240,6 +249,7 @@ impl Engine {
         let held = self.outbox.held_until();
         let timers = self.orders.timers.first().map(|(time, _)| *time);
         let calls = self.gates.iter().filter_map(|gate| gate.next_call(self.config.calls.call_gap)).min();
+        let calls = calls.filter(|time| self.now.time.max(*time) <= self.calls_until);
         let hooks = self.ledger.next_wake();
         let work = [timers, calls, hooks].into_iter().flatten().min().filter(|_| !self.stopping);
         let work = work.map(|time| held.map_or(time, |held| time.max(held)));
@@ -488,7 +498,9 @@ impl Engine {
             self.accounts().refuse_side_calls(gate);
             self.accounts().refuse_waiters(gate);
             self.catch_up(self.now.time + TICK);
-            while let Some(turn) = self.gates[gate].next_turn(gap, self.now.time) {
+            while self.now.time <= self.calls_until
+                && let Some(turn) = self.gates[gate].next_turn(gap, self.now.time)
+            {
                 match turn {
                     Turn::SideCall => self.accounts().start_next_side_call(gate),
                     Turn::Poll(id) => self.accounts().start_call(gate, id),

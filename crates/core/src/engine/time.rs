@@ -17,6 +17,9 @@ impl Time {
     /// Before everything.
     pub const MIN: Time = Time(i64::MIN);
 
+    /// After everything.
+    pub const MAX: Time = Time(i64::MAX);
+
     /// After [`Time::MIN`], before everything else: what a push notification wants at once.
     pub const SOON: Time = Time(i64::MIN + 1);
 
