@@ -13,6 +13,7 @@ use reqwest::{Certificate, Client, Proxy, Url, redirect, retry};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::leave::Leave;
 use super::near::Near;
 use super::transport::{self, Route};
 use crate::effects::Clock;
@@ -31,6 +32,8 @@ const IDLE: Duration = Duration::from_secs(90);
 pub struct Callers {
     clients: HashMap<Arc<str>, Kept>,
     files: HashMap<Arc<str>, Files>,
+    /// Nothing where no other host calls for these accounts.
+    pub leave: Option<Leave>,
 }
 
 /// How an account's files are read.
@@ -88,6 +91,7 @@ pub struct Prepared {
     pub(super) calls: Calls,
     pub(super) files: Files,
     pub(super) clock: Clock,
+    pub(super) leave: Option<Leave>,
 }
 
 impl Callers {
@@ -111,7 +115,8 @@ impl Callers {
     pub fn prepare(&mut self, account: &Arc<Account>, calls: &Calls, clock: Clock) -> Prepared {
         let client = self.clients.entry(account.name.clone()).or_default().clone();
         let files = self.files(&account.name);
-        Prepared { client, account: account.clone(), calls: *calls, files, clock }
+        let leave = self.leave.clone();
+        Prepared { client, account: account.clone(), calls: *calls, files, clock, leave }
     }
 
     /// The permit for reading a file of this account.

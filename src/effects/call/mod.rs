@@ -6,6 +6,7 @@
 
 mod client;
 pub mod credential;
+mod leave;
 mod limit;
 mod near;
 mod redact;
@@ -13,4 +14,5 @@ mod send;
 pub(super) mod transport;
 
 pub use client::{Callers, Prepared, obstacle, roots};
+pub use leave::Leave;
 pub use send::{MAX_BODY, MAX_HEADERS};

@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::client::{Made, Prepared};
 use super::credential;
+use super::leave::{Leaving, NotSent};
 use super::limit::Limit;
 use super::redact::Redactor;
 use super::transport::{self, Cause, Route};
@@ -124,6 +125,15 @@ impl Prepared {
         let mut arrived = Arrived::default();
         let route = &*made.route;
         let post_to = made.client.post(made.url(request.endpoint));
+        // It is wiped when the last of its holders lets go.
+        let body = Bytes::from_owner(body);
+        let body = match &self.leave {
+            None => reqwest::Body::from(body),
+            Some(leave) => {
+                let limit = self.calls.request_timeout;
+                reqwest::Body::wrap(Leaving::new(body, leave.clone(), limit, self.clock))
+            }
+        };
         let call = post(post_to, body, &redactor, &mut arrived, route);
         let limit = Limit::new(self.calls.request_timeout, self.clock);
         let answer = match limit.hold(call).await {
@@ -198,15 +208,14 @@ enum Unanswered {
 
 async fn post(
     request: RequestBuilder,
-    body: Zeroizing<Vec<u8>>,
+    body: reqwest::Body,
     redactor: &Redactor<'_>,
     arrived: &mut Arrived,
     route: &Route,
 ) -> Result<Answer, Unanswered> {
     let response = request
         .header(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))
-        // It is wiped when the last of its holders lets go.
-        .body(Bytes::from_owner(body))
+        .body(body)
         .send()
         .await
         .map_err(|error| match transport::cause(&error, route) {
@@ -260,6 +269,9 @@ async fn read(
 fn failure(error: reqwest::Error) -> Unanswered {
     // The URL says nothing that helps at night, and one day someone will put a secret into one.
     let error = error.without_url();
+    if let Some(not_sent) = transport::causes(&error).find_map(|cause| cause.downcast_ref::<NotSent>()) {
+        return Unanswered::Failed(Failure::Setup(not_sent.to_string()));
+    }
     if let Some(why) = transport::broken(&error) {
         return Unanswered::Broken(why.to_owned());
     }
