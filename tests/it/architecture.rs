@@ -23,7 +23,7 @@ const CORE: [(&str, &[&str]); 10] = [
     ("cert", &[]),
     ("config", &["api", "cert", "follow", "rare"]),
     ("engine", &["api", "cert", "config", "rare"]),
-    ("fleet", &["api", "cert", "config", "engine"]),
+    ("fleet", &["api", "cert", "config", "engine", "state"]),
     ("follow", &["api"]),
     ("forecast", &["api", "config", "engine"]),
     ("rare", &[]),

@@ -4,7 +4,8 @@
 //! | --- | --- | --- |
 //! | `lease`, `term` | [`lease::Beat`](super::lease::Beat), [`lease::Fence`](super::lease::Fence) | collectors |
 //! | `meta` | [`Meta`](super::published::Meta) | collectors |
-//! | `rows/<table>/<name>` | a row of the state | the leader |
+//! | `rows/<table>/<name>` | a row of the state, see [`rows`](super::rows) | the leader |
+//! | `rows/salt` | the salt of credential tags | the first leader |
 //! | `pub/<group>/<order>` | [`Publication`](super::published::Publication) | the leader |
 //! | `chain/<SHA-256>` | a certificate, DER | the leader |
 //! | `go/<group>/<order>` | how far that may spread | the leader |
@@ -36,7 +37,6 @@ crate::words! {
     pub enum Table {
         Accounts = "accounts",
         Orders = "orders",
-        Boots = "boots",
         Adopted = "adopted",
         Bundles = "bundles",
     }
@@ -48,13 +48,31 @@ pub enum Key<'a> {
     Lease,
     Term,
     Meta,
-    Row { table: Table, name: &'a str },
-    Publication { group: &'a str, order: &'a str },
+    /// The salt of the fleet's credential tags, a secret of the collectors.
+    Salt,
+    Row {
+        table: Table,
+        name: &'a str,
+    },
+    Publication {
+        group: &'a str,
+        order: &'a str,
+    },
     Chain(Fingerprint),
-    Go { group: &'a str, order: &'a str },
-    Seen { host: &'a str },
-    Report { host: &'a str, order: &'a str },
-    Hint { number: &'a str },
+    Go {
+        group: &'a str,
+        order: &'a str,
+    },
+    Seen {
+        host: &'a str,
+    },
+    Report {
+        host: &'a str,
+        order: &'a str,
+    },
+    Hint {
+        number: &'a str,
+    },
 }
 
 impl<'a> Key<'a> {
@@ -74,6 +92,7 @@ impl<'a> Key<'a> {
             };
         };
         match first {
+            "rows" if rest == "salt" => Some(Key::Salt),
             "rows" => {
                 let (table, row) = two(rest)?;
                 Some(Key::Row { table: Table::named(table)?, name: row })
@@ -102,6 +121,7 @@ impl fmt::Display for Key<'_> {
             Key::Lease => f.write_str("lease"),
             Key::Term => f.write_str("term"),
             Key::Meta => f.write_str("meta"),
+            Key::Salt => write!(f, "{ROWS}salt"),
             Key::Row { table, name } => write!(f, "{ROWS}{table}/{name}"),
             Key::Publication { group, order } => write!(f, "{PUBLICATIONS}{group}/{order}"),
             Key::Chain(digest) => write!(f, "{CHAINS}{digest}"),

@@ -8,9 +8,11 @@
 //! | [`lease`] | which collector leads, and until when it may begin a call |
 //! | [`published`] | what is published of an order, and which generation is news |
 //! | [`report`] | what a host tells about itself |
+//! | [`rows`] | what the leader remembers, as rows that another machine can read |
 
 pub mod form;
 pub mod keys;
 pub mod lease;
 pub mod published;
 pub mod report;
+pub mod rows;
