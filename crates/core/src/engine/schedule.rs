@@ -126,7 +126,7 @@ fn doubled(start: Duration, times: u32, cap: Duration) -> Duration {
 }
 
 /// The finaliser of SplitMix64: neighbouring seeds give unrelated numbers.
-fn mix(seed: u64) -> u64 {
+pub(crate) fn mix(seed: u64) -> u64 {
     let a = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let b = (a ^ (a >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     b ^ (b >> 31)

@@ -8,7 +8,7 @@
 //! | `rows/salt` | the salt of credential tags | the first leader |
 //! | `pub/<group>/<order>` | [`Publication`](super::published::Publication) | the leader |
 //! | `chain/<SHA-256>` | a certificate, DER | the leader |
-//! | `go/<group>/<order>` | how far that may spread | the leader |
+//! | `go/<group>/<order>` | [`Go`](super::rollout::Go) | the leader |
 //! | `hosts/<host>/seen` | [`Seen`](super::report::Seen) | that host |
 //! | `hosts/<host>/orders/<order>` | [`Report`](super::report::Report) | that host |
 //! | `hints/<number>` | that a push notification named the order | collectors |

@@ -8,6 +8,7 @@
 //! | [`lease`] | which collector leads, and until when it may begin a call |
 //! | [`published`] | what is published of an order, and which generation is news |
 //! | [`report`] | what a host tells about itself |
+//! | [`rollout`] | how a generation spreads over the hosts |
 //! | [`rows`] | what the leader remembers, as rows that another machine can read |
 
 pub mod form;
@@ -15,4 +16,5 @@ pub mod keys;
 pub mod lease;
 pub mod published;
 pub mod report;
+pub mod rollout;
 pub mod rows;
