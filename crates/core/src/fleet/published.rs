@@ -22,7 +22,7 @@ pub const FORMAT: u32 = 1;
 pub const MOST_OCTETS: usize = 64 * 1024;
 /// Certificates above the leaf.
 pub const MOST_CHAIN: usize = 8;
-/// A generation further above the one before is no news: else one row with the highest number would end the counting.
+/// A generation further above the one before is no news: else a forged one with the highest number would end the counting.
 pub const FURTHEST: u64 = 1 << 32;
 
 /// Why a row is not taken. What was installed stays.
@@ -191,19 +191,25 @@ fn chain(digests: &[String], leaf: &Certificate) -> Result<Vec<Fingerprint>, Ref
     digests.iter().map(read).collect()
 }
 
-/// Whether a generation is newer than the highest that this host has accepted. Only what was accepted raises that one.
+/// Whether a generation is newer than the highest that was accepted here, or the first. Only what was accepted raises that one.
 pub fn is_news(seen: Option<u64>, generation: u64) -> bool {
-    let seen = seen.unwrap_or(0);
-    generation > seen && generation - seen <= FURTHEST
+    seen.is_none_or(|seen| generation > seen && generation - seen <= FURTHEST)
 }
 
-/// The generation to publish next: one above the highest that this collector has seen, that is in the store, or that a host
-/// reports. One that no host would have taken as news does not count: a host may lie.
-pub fn next_generation(seen: Option<u64>, others: impl IntoIterator<Item = u64>) -> u64 {
-    let mut others: Vec<u64> = others.into_iter().collect();
-    others.sort_unstable();
-    let climb = |highest: u64, other: u64| if is_news(Some(highest), other) { other } else { highest };
-    others.into_iter().fold(seen.unwrap_or(0), climb).saturating_add(1)
+/// The generation to publish next. `seen` is the highest that this collector has seen, `stored` the one in the store, `reported`
+/// what hosts say that they have.
+///
+/// It is above all that a host can have accepted, and news for every host that has the last one, whatever one of them says. If a
+/// forgery went as far as it can, the one after this is above it.
+pub fn next_generation(
+    seen: Option<u64>,
+    stored: Option<u64>,
+    reported: impl IntoIterator<Item = u64>,
+) -> u64 {
+    let last = stored.filter(|stored| is_news(seen, *stored)).or(seen);
+    let highest = reported.into_iter().filter(|reported| is_news(last, *reported)).max();
+    let next = highest.or(last).unwrap_or(0).saturating_add(1);
+    last.map_or(next, |last| next.min(last.saturating_add(FURTHEST)))
 }
 
 /// The row `meta`: which fleet this is.
