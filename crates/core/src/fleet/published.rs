@@ -251,3 +251,241 @@ impl Meta {
         form::written(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::cert::{SignatureCheck, signed_by};
+
+    const LEAF: &[u8] = include_bytes!("../../../../tests/data/cert/leaf.der");
+    const INTER: &[u8] = include_bytes!("../../../../tests/data/cert/inter.der");
+    const CROSS: &[u8] = include_bytes!("../../../../tests/data/cert/cross.der");
+
+    fn certificate(der: &[u8]) -> Certificate {
+        Certificate::from_der(der).unwrap()
+    }
+
+    fn bundle() -> Bundle {
+        Bundle { leaf: certificate(LEAF), chain: vec![certificate(INTER), certificate(CROSS)] }
+    }
+
+    fn good() -> Publication {
+        Publication::new("www", 7, &bundle(), Untrusted::new("re-issued")).unwrap()
+    }
+
+    fn stored(digest: Fingerprint) -> Option<&'static [u8]> {
+        [INTER, CROSS].into_iter().find(|der| Fingerprint::of(der) == digest)
+    }
+
+    /// The good row with another value in one place.
+    fn with(field: &str, value: Value) -> Vec<u8> {
+        let mut row: Value = serde_json::from_slice(&good().to_row()).unwrap();
+        row[field] = value;
+        row.to_string().into_bytes()
+    }
+
+    fn refused(row: &[u8]) -> String {
+        Publication::read("www", row).unwrap_err().to_string()
+    }
+
+    /// Whether this is the good one, or nothing that a host could take for it.
+    fn is_harmless(read: Result<Publication, Refusal>) -> bool {
+        let Ok(read) = read else { return true };
+        let Ok(found) = read.bundle(stored) else { return true };
+        found == bundle()
+            || found.leaf != bundle().leaf
+                && signed_by(&found.leaf, &certificate(INTER)) != SignatureCheck::Good
+    }
+
+    #[test]
+    fn what_is_published_is_read_again() {
+        let publication = good();
+        let row = publication.to_row();
+        assert_eq!(Publication::read("www", &row), Ok(publication.clone()));
+        assert_eq!(publication.bundle(stored), Ok(bundle()));
+        let chain: Vec<_> = [INTER, CROSS].map(|der| Fingerprint::of(der).to_string()).into();
+        let expected = json!({
+            "format": 1, "order": "www", "generation": 7, "leaf": STANDARD.encode(LEAF), "chain": chain,
+            "not_before": rfc3339(certificate(LEAF).not_before()),
+            "not_after": rfc3339(certificate(LEAF).not_after()), "reason": "re-issued",
+        });
+        assert_eq!(serde_json::from_slice::<Value>(&row).unwrap(), expected);
+    }
+
+    #[test]
+    fn each_thing_that_is_wrong_has_its_sentence() {
+        let inter = Fingerprint::of(INTER).to_string();
+        let many: Vec<_> = (0..9).map(|number| Fingerprint::of(&[number]).to_string()).collect();
+        for (row, expected) in [
+            (with("format", json!(2)), "it has format 2, and this program reads format 1"),
+            (with("more", json!(1)), "unknown field `more`"),
+            (with("order", json!("mail\u{1b}")), r"it is for the order mail\u{1b}, and stands"),
+            (with("generation", json!(0)), "its generation is 0"),
+            (with("generation", json!(-1)), "invalid value: integer `-1`"),
+            (with("leaf", json!("????")), "its leaf is not base64"),
+            (with("leaf", json!("AAAA")), "its leaf cannot be read: it is not a well-formed"),
+            (
+                with("not_after", json!("2099-01-01T00:00:00Z")),
+                "to 2099-01-01T00:00:00Z, and the certificate says",
+            ),
+            (with("not_before", json!("\n")), "valid from  to"),
+            (with("chain", json!(many)), "its chain has 9 certificates"),
+            (
+                with("chain", json!([inter.to_uppercase()])),
+                "which is not a SHA-256 in lower-case hexadecimal",
+            ),
+            (with("chain", json!([inter, inter])), "twice"),
+            (with("chain", json!([Fingerprint::of(LEAF).to_string()])), "twice"),
+            (with("reason", json!("x".repeat(MOST_OCTETS))), "and at most 65536 are read"),
+            (b"{\"format\": 1, \"format\": 1}".to_vec(), "duplicate field `format`"),
+            ([&good().to_row()[..], b"{}"].concat(), "trailing characters"),
+            (b"[]".to_vec(), "invalid length 0"),
+        ] {
+            let text = refused(&row);
+            assert!(text.contains(expected), "{text}\n{expected}");
+            assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_chain_is_what_its_digests_say() {
+        let publication = good();
+        let [inter, cross] = [INTER, CROSS].map(Fingerprint::of);
+        assert_eq!(publication.bundle(|_| None), Err(Refusal::Missing(inter)));
+        let swapped = Refusal::OtherDigest { said: inter, found: cross };
+        assert_eq!(publication.bundle(|_| Some(CROSS)), Err(swapped));
+        let long = vec![0; MOST_OCTETS + 1];
+        let read = read_chain(Fingerprint::of(&long), &long);
+        assert!(matches!(read, Err(Refusal::LongLink(_, Malformed::TooLong { .. }))), "{read:?}");
+        let read = read_chain(Fingerprint::of(b"text"), b"text");
+        assert_eq!(read, Err(Refusal::Link(Fingerprint::of(b"text"), CertError::Malformed)));
+        assert_eq!(read_chain(inter, INTER), Ok(certificate(INTER)));
+    }
+
+    #[test]
+    fn nothing_is_published_that_no_host_takes() {
+        let twice = Bundle { chain: vec![certificate(INTER); 2], ..bundle() };
+        let refused = Publication::new("www", 7, &twice, Untrusted::new(""));
+        assert_eq!(refused, Err(Refusal::Twice(Fingerprint::of(INTER))));
+        assert_eq!(Publication::new("www", 0, &bundle(), Untrusted::new("")), Err(Refusal::Generation));
+    }
+
+    #[test]
+    fn a_field_that_is_altered_or_missing_is_noticed() {
+        let others = [
+            json!(null),
+            json!(true),
+            json!(-1),
+            json!(1.5),
+            json!(8),
+            json!(""),
+            json!("x"),
+            json!(["x"]),
+            json!({}),
+            json!([Fingerprint::of(LEAF).to_string()]),
+            json!(STANDARD.encode(INTER)),
+        ];
+        let row: Value = serde_json::from_slice(&good().to_row()).unwrap();
+        for (field, value) in row.as_object().unwrap() {
+            for other in &others {
+                let read = Publication::read("www", &with(field, other.clone()));
+                // These two are the leader's word; what is installed does not come from them.
+                let same = match field.as_str() {
+                    "generation" => read.as_ref().is_ok_and(|read| read.generation == 8),
+                    "reason" => read.is_ok(),
+                    _ => false,
+                };
+                assert!(
+                    same || is_harmless(read.clone()) && (other == value || read.is_err()),
+                    "{field}: {other}"
+                );
+            }
+            let mut less = row.clone();
+            less.as_object_mut().unwrap().remove(field);
+            assert!(refused(less.to_string().as_bytes()).contains("missing field"), "{field}");
+        }
+    }
+
+    #[test]
+    fn a_higher_generation_is_news() {
+        for (seen, generation, is) in [
+            (None, 1, true),
+            (None, u64::MAX, true),
+            (Some(7), 7 + FURTHEST, true),
+            (Some(7), 8 + FURTHEST, false),
+            (Some(7), 7, false),
+            (Some(7), 6, false),
+            (Some(7), 8, true),
+            (Some(7), u64::MAX, false),
+            (Some(u64::MAX), u64::MAX, false),
+            (Some(u64::MAX - 1), u64::MAX, true),
+        ] {
+            assert_eq!(is_news(seen, generation), is, "{seen:?} {generation}");
+        }
+    }
+
+    #[test]
+    fn the_next_generation_is_above_all_that_count() {
+        assert_eq!(next_generation(None, None, []), 1);
+        assert_eq!(next_generation(Some(7), Some(3), [3]), 8);
+        assert_eq!(next_generation(Some(3), Some(7), [3]), 8);
+        assert_eq!(next_generation(None, None, [9, 3, 7]), 10);
+        // One host lies.
+        assert_eq!(next_generation(Some(7), Some(7), [7, u64::MAX]), 8);
+        // A forgery in the store, which hosts have accepted or not.
+        assert_eq!(next_generation(Some(7), Some(1007), [7]), 1008);
+        assert_eq!(next_generation(Some(7), Some(u64::MAX), [7, 1007]), 1008);
+        // The furthest one takes two steps, because the others can take no longer one.
+        assert_eq!(next_generation(Some(7), Some(7), [7 + FURTHEST]), 7 + FURTHEST);
+        assert_eq!(next_generation(Some(7), Some(7 + FURTHEST), [7 + FURTHEST]), 8 + FURTHEST);
+    }
+
+    #[test]
+    fn a_fleet_is_known_by_its_id() {
+        let meta = Meta::new([0xab; 16]);
+        assert_eq!(Meta::read(&meta.to_row()), Ok(meta.clone()));
+        assert_eq!(meta.to_row(), format!("{{\"format\":1,\"id\":\"{}\"}}", "ab".repeat(16)).into_bytes());
+        let read = |text: &str| Meta::read(text.as_bytes()).unwrap_err().to_string();
+        assert!(read("{\"format\": 2, \"id\": [], \"more\": 1}").contains("has format 2"));
+        assert!(read("{\"format\": 1, \"id\": \"\\u001b\"}").contains(r"\u{1b} is no id of a fleet"));
+        assert!(read(&format!("{{\"format\": 1, \"id\": \"{}\"}}", "AB".repeat(16))).contains("is no id"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(Publication::read("www", &bytes).is_err());
+            prop_assert!(Meta::read(&bytes).is_err());
+            prop_assert!(read_chain(Fingerprint::of(&bytes), &bytes).is_err());
+        }
+
+        #[test]
+        fn an_octet_that_is_altered_does_no_harm(at in any::<prop::sample::Index>(), octet in any::<u8>()) {
+            let mut row = good().to_row();
+            let at = at.index(row.len());
+            row[at] = octet;
+            prop_assert!(is_harmless(Publication::read("www", &row)));
+        }
+
+        #[test]
+        fn a_row_that_is_cut_is_refused(at in any::<prop::sample::Index>()) {
+            let row = good().to_row();
+            prop_assert!(Publication::read("www", &row[..at.index(row.len())]).is_err());
+        }
+
+        #[test]
+        fn no_report_keeps_the_next_generation_from_the_others(
+            last in 1..u64::MAX / 2, reported in prop::collection::vec(any::<u64>(), 0..8), near in 1..FURTHEST,
+        ) {
+            let reported = || reported.iter().copied().chain([last + near]);
+            let next = next_generation(Some(last), Some(last), reported());
+            prop_assert!(is_news(Some(last), next));
+            for accepted in reported().filter(|one| *one > last && *one < last + FURTHEST) {
+                prop_assert!(is_news(Some(accepted), next));
+            }
+        }
+    }
+}

@@ -92,3 +92,61 @@ impl Seen {
         form::written(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_report_is_read_again() {
+        for state in State::ALL {
+            let reason = Untrusted::new("nginx -t: \u{1b}[31mno");
+            let report = Report { generation: 7, state, reason, at: Moment(1_800_000_000) };
+            assert_eq!(Report::read(&report.to_row()), Ok(report));
+        }
+        let text = r#"{"generation":7,"state":"waits-for-key","reason":"","at":"2027-01-15T08:00:00Z"}"#;
+        let report = Report::read(text.as_bytes()).unwrap();
+        assert_eq!((report.state, report.to_row()), (State::WaitsForKey, text.into()));
+    }
+
+    #[test]
+    fn a_sign_of_life_is_read_again() {
+        let text = r#"{"at":"2027-01-15T08:00:00Z","groups":["web-eu","mail"],"version":"0.1.0"}"#;
+        let seen = Seen::read(text.as_bytes()).unwrap();
+        assert_eq!(seen.groups, ["web-eu".into(), "mail".into()]);
+        assert_eq!(seen.to_row(), text.as_bytes());
+    }
+
+    #[test]
+    fn what_a_host_writes_is_bounded_and_escaped() {
+        let report = |state: &str, generation: &str, reason: &str| {
+            let text = format!(
+                r#"{{"generation":{generation},"state":"{state}","reason":"{reason}","at":"2027-01-15T08:00:00Z"}}"#
+            );
+            Report::read(text.as_bytes())
+        };
+        let shown = report("done", "7", r"\u001b[2J\n<0>").unwrap().reason;
+        assert_eq!(shown.as_str(), r"\u{1b}[2J\n<0>");
+        for (read, expected) in [
+            (report("done", "0", ""), "its generation is 0"),
+            (report("asleep", "7", ""), "the state of a report is none that this program knows"),
+            (report("done", "7", &"x".repeat(MOST_OCTETS)), "at most 16384 are read"),
+        ] {
+            let text = read.unwrap_err().to_string();
+            assert!(text.contains(expected), "{text}");
+        }
+        let groups = r#"{"at":"2027-01-15T08:00:00Z","groups":["web/../x"],"version":""}"#;
+        let text = Seen::read(groups.as_bytes()).unwrap_err().to_string();
+        assert!(text.contains("web/../x is no name of a group"), "{text}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(Report::read(&bytes).is_err());
+            prop_assert!(Seen::read(&bytes).is_err());
+        }
+    }
+}
