@@ -64,7 +64,7 @@ pub(crate) fn login(table: &Table<'_>, keys: [&'static str; 2]) -> (Option<Strin
     if let (Some(one), None) | (None, Some(one)) = (&user, &secret) {
         let other = keys[usize::from(user.is_some())];
         Diagnostic::error(format!("`{}` without `{other}`", one.name), one.key_at)
-            .help("basic authentication needs both; omit both to disable it")
+            .help("a login needs both; omit both to disable it")
             .add_to(table.diagnostics());
     }
     let user = user.and_then(|item| {

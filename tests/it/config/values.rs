@@ -548,7 +548,7 @@ fn listeners() {
     6 | user = "a:b"
       | ^^^^
       |
-      = help: basic authentication needs both; omit both to disable it
+      = help: a login needs both; omit both to disable it
 
     error: `user` is not a user name
      --> config.toml:6:8
@@ -582,7 +582,7 @@ fn listeners() {
     5 | password = ******
       | ^^^^^^^^
       |
-      = help: basic authentication needs both; omit both to disable it
+      = help: a login needs both; omit both to disable it
 
     error: `password` must say where the password is kept
      --> config.toml:5:12
