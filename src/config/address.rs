@@ -2,10 +2,11 @@
 //!
 //! A URL can carry a password, so no message here repeats one.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::value::{InvalidValue, file_path, refuse, refuse_if};
 use certcollectd_core::api::Endpoint;
+use certcollectd_core::config::fleet::StoreKind;
 
 /// Bytes that the kernel takes as the path of a unix socket, its closing zero left out.
 const SOCKET_PATH_BYTES: usize = 107;
@@ -144,6 +145,44 @@ pub(super) fn method(text: &str) -> Result<String, InvalidValue> {
     let is_method = (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic());
     refuse_if(!is_method, "is not an HTTP method", "such as \"POST\" or \"PUT\"")?;
     Ok(text.to_ascii_uppercase())
+}
+
+/// Where a fleet's store is reached: scheme, host and port, and for PostgreSQL a database.
+pub(super) fn store_endpoint(text: &str, store: StoreKind) -> Result<Box<str>, InvalidValue> {
+    let help = match store {
+        StoreKind::Etcd => "write it like \"https://10.0.0.1:2379\"",
+        StoreKind::Postgres => "write it like \"postgres://10.0.0.1:5432/certcollectd\"",
+    };
+    let url = split(text, help)?;
+    let is_known = match store {
+        StoreKind::Etcd => matches!(url.scheme.as_str(), "http" | "https"),
+        StoreKind::Postgres => url.scheme == "postgres",
+    };
+    refuse_if(!is_known, "has a scheme that is not the store's", help)?;
+    let login = "remove the part before the @; use user and password of [fleet] instead";
+    refuse_if(has_user_info(url.authority), "contains a user name or password", login)?;
+    let host = host_port(url.authority, help)?;
+    refuse_if(host.len() == host_of(text).len(), "has no port", help)?;
+    let database = match store {
+        StoreKind::Etcd => {
+            refuse_if(!matches!(url.rest, "" | "/"), "has more than a host and a port", help)?;
+            ""
+        }
+        StoreKind::Postgres => {
+            let name = url.rest.strip_prefix('/').unwrap_or_default();
+            refuse_if(name.is_empty(), "names no database", help)?;
+            refuse_if(name.contains(['/', '?', '#', '%']), "has more than the name of a database", help)?;
+            url.rest
+        }
+    };
+    Ok(format!("{}://{host}{database}", url.scheme).into())
+}
+
+/// Whether the host of a URL is this one.
+pub(super) fn is_loopback(url: &str) -> bool {
+    let host = host_of(url);
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// Whether a URL may hold a password, so that it is better not shown.

@@ -6,14 +6,16 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::address::host_of;
+use super::address::{host_of, is_loopback};
 use super::draft::Draft;
 use super::parse::diagnostic::{Diagnostic, Diagnostics, Span};
+use super::tables::fleet::{COLLECTORS_HELP, Part};
 use super::tables::order::{CopyOrigin, Origin};
 use super::tables::polling::{cadence, check as check_overrides};
 use super::tables::{account, hook, listener, window};
 use super::value::{did_you_mean, plain, shown};
 use certcollectd_core::api::{OrderRef, Product, Response};
+use certcollectd_core::config::fleet::{Collector, Role};
 use certcollectd_core::config::{
     Account, Action, Cadence, CallPart, Config, FileKind, Hook, KeySource, Order, SecretSource,
 };
@@ -29,27 +31,43 @@ pub(crate) const ONE_KEY: &str =
 
 /// All of it.
 pub(super) fn check(diagnostics: &Diagnostics<'_>, draft: &Draft) {
-    if draft.account_tables == 0 && diagnostics.is_complete() {
+    let part = draft.orders.fleet.part;
+    if draft.account_tables == 0 && diagnostics.is_complete() && matches!(part, Part::Alone | Part::Collector)
+    {
         Diagnostic::error("there is no [[account]]", Span::whole(0))
             .help("add one with name, login_name and password; config/minimal.toml shows how")
             .add_to(diagnostics);
     }
     if draft.orders.tables == 0 && diagnostics.is_complete() {
         Diagnostic::warning("there is no [[order]], so there is nothing to do", Span::whole(0))
-            .help("add one with name and order_number")
+            .help(match part {
+                Part::Follower => "add one with name and group",
+                Part::Alone | Part::Unknown | Part::Collector => "add one with name and order_number",
+            })
             .add_to(diagnostics);
     }
     same_names(diagnostics, "accounts", draft.accounts.iter().map(|draft| (&draft.name, draft.name_at)));
     same_names(diagnostics, "hooks", draft.hooks.iter().map(|draft| (&draft.name, draft.name_at)));
     same_names(diagnostics, "windows", draft.windows.iter().map(|draft| (&draft.name, draft.name_at)));
     account::note_shared_logins(&draft.accounts, diagnostics);
-    let accounts = order_accounts(diagnostics, draft);
+    let accounts = match part {
+        Part::Follower => vec![None; draft.orders.list.len()],
+        Part::Alone | Part::Unknown | Part::Collector => order_accounts(diagnostics, draft),
+    };
     hooks(diagnostics, draft);
     windows(diagnostics, draft);
     companions(diagnostics, draft);
     same_numbers(diagnostics, draft, &accounts);
     intervals(diagnostics, draft, &accounts);
     responses(diagnostics, draft, &accounts);
+    match part {
+        Part::Alone | Part::Unknown => {}
+        Part::Collector => {
+            lease(diagnostics, draft);
+            idle_hooks(diagnostics, draft);
+        }
+        Part::Follower => of_collectors(diagnostics, draft),
+    }
     if let Some(problem) = listener::conflict(&draft.http, &draft.push) {
         diagnostics.add(problem);
     }
@@ -275,6 +293,57 @@ fn responses(diagnostics: &Diagnostics<'_>, draft: &Draft, accounts: &[Option<us
     }
 }
 
+/// A call begins only if it is over for certain before the lease is.
+fn lease(diagnostics: &Diagnostics<'_>, draft: &Draft) {
+    let Some(fleet) = &draft.fleet else { return };
+    let Some(Role::Collector(collector)) = fleet.fleet.as_ref().map(|fleet| &fleet.role) else { return };
+    let calls = &draft.polling.calls;
+    let Collector { lease, beat, margin, .. } = collector;
+    let call = calls.request_timeout + calls.settle + *margin;
+    let parts = format!(
+        "request_timeout ({}), settle ({}) and margin ({})",
+        plain(calls.request_timeout),
+        plain(calls.settle),
+        plain(*margin)
+    );
+    let accounts: Vec<&Account> = draft.accounts.iter().filter_map(|draft| draft.account.as_ref()).collect();
+    let is_local = accounts.iter().all(|account| is_loopback(&account.base_url));
+    let (least, help) = match is_local {
+        true => (call + *beat, format!("beat ({}), {parts}: or no call may ever begin", plain(*beat))),
+        false => {
+            (call * 2, format!("twice {parts}: calls go on for half of it while the store does not answer"))
+        }
+    };
+    if *lease < least {
+        Diagnostic::error("`lease` is too short for the calls that it covers", fleet.lease_at)
+            .label(plain(*lease))
+            .help(format!("at least {}, which is {help}", plain(least)))
+            .add_to(diagnostics);
+    }
+}
+
+/// Hooks that wait for an installation, which a collector never does.
+fn idle_hooks(diagnostics: &Diagnostics<'_>, draft: &Draft) {
+    let is_idle = |hook: &Hook| hook.on.iter().all(|event| event.needs_installation());
+    for hook::Draft { name, name_at, hook } in &draft.hooks {
+        if hook.as_ref().is_some_and(is_idle) {
+            Diagnostic::warning(format!("the hook `{name}` never runs on a collector"), *name_at)
+                .help("a collector installs nothing; it may be on failed, expiring, revoked or recovered")
+                .add_to(diagnostics);
+        }
+    }
+}
+
+/// What a follower's file must not say: it goes to all hosts, and holds no secret.
+fn of_collectors(diagnostics: &Diagnostics<'_>, draft: &Draft) {
+    let tables = ["polling", "reissues", "push"];
+    let tables = tables.iter().filter_map(|name| Some((format!("[{name}]"), *draft.once.get(name)?)));
+    let accounts = draft.accounts.iter().map(|account| ("an [[account]]".to_owned(), account.name_at));
+    for (what, at) in tables.chain(accounts) {
+        Diagnostic::error(format!("{what} on a follower"), at).help(COLLECTORS_HELP).add_to(diagnostics);
+    }
+}
+
 fn folders(diagnostics: &Diagnostics<'_>, draft: &Draft) {
     let (state, install) = (draft.state_dir(), draft.install_dir());
     let what = if state == install {
@@ -394,6 +463,7 @@ fn copies(diagnostics: &Diagnostics<'_>, draft: &Draft) {
                         refuse(format!("a copy over one of several key files of `{name}`"), ONE_KEY);
                     }
                 }
+                Input::Fleet(key) => refuse(format!("a copy over the {key} of [fleet]"), ELSEWHERE),
                 Input::Other(what) => refuse(format!("a copy over {what}"), ELSEWHERE),
             }
         }
@@ -404,6 +474,8 @@ fn copies(diagnostics: &Diagnostics<'_>, draft: &Draft) {
 enum Input {
     /// The order, and another one that reads it as well.
     Order(&'static str, usize, Option<usize>),
+    /// By the key of `[fleet]`.
+    Fleet(&'static str),
     Other(&'static str),
 }
 
@@ -418,7 +490,7 @@ fn inputs<'a>(diagnostics: &Diagnostics<'a>, draft: &'a Draft) -> HashMap<&'a Pa
                 Entry::Vacant(free) => _ = free.insert(Input::Order(what, index, None)),
                 Entry::Occupied(mut known) => match known.get_mut() {
                     Input::Order(_, first, other) if *first != index => *other = Some(index),
-                    Input::Order(..) | Input::Other(_) => {}
+                    Input::Order(..) | Input::Fleet(_) | Input::Other(_) => {}
                 },
             }
         }
@@ -438,6 +510,12 @@ fn inputs<'a>(diagnostics: &Diagnostics<'a>, draft: &'a Draft) -> HashMap<&'a Pa
     }
     if let Some(SecretSource::File(path)) = draft.push.as_ref().and_then(|(push, _)| push.password.as_ref()) {
         inputs.insert(path, Input::Other("the password of [push]"));
+    }
+    if let Some(fleet) = draft.fleet.as_ref().and_then(|draft| draft.fleet.as_ref()) {
+        inputs.extend(fleet.files().map(|(key, path)| (path, Input::Fleet(key))));
+        if let Some(SecretSource::File(path)) = fleet.password() {
+            inputs.insert(path, Input::Fleet("password"));
+        }
     }
     for hook in draft.hooks.iter().filter_map(|draft| draft.hook.as_ref()) {
         match &hook.action {

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::parse::diagnostic::Span;
+use super::tables::fleet::Part;
 use super::tables::listener::Bound;
 use super::tables::order::Orders;
 use super::tables::polling::{CadenceOverrides, Polling, cadence};
-use super::tables::{account, hook, window};
+use super::tables::{account, fleet, hook, window};
 use certcollectd_core::config::{Config, Dns, Freeze, Http, Log, Metrics, Push, ReissueBudget};
 
 #[derive(Default)]
@@ -37,6 +38,7 @@ pub(super) struct Draft {
     pub(super) reissues: ReissueBudget,
     pub(super) dns: Dns,
     pub(super) log: Log,
+    pub(super) fleet: Option<fleet::Draft>,
     /// The tables that may be given once, and where they were.
     pub(super) once: HashMap<&'static str, Span>,
 }
@@ -51,7 +53,10 @@ impl Draft {
     }
 
     /// Nothing is missing when there were no errors.
-    pub(super) fn settle(self) -> Config {
+    pub(super) fn settle(mut self) -> Config {
+        if self.orders.fleet.part == Part::Follower {
+            self.accounts = vec![account::Draft::fleet()];
+        }
         let (state_dir, install_dir) = (self.state_dir().to_owned(), self.install_dir().to_owned());
         let names: HashSet<Arc<str>> = self.accounts.iter().map(|draft| draft.name.clone()).collect();
         let only = self.accounts.first().map(|draft| draft.name.clone()).unwrap_or_default();
@@ -74,7 +79,7 @@ impl Draft {
             reissues: self.reissues,
             dns: self.dns,
             log: self.log,
-            fleet: None,
+            fleet: self.fleet.and_then(|draft| draft.fleet),
         }
     }
 }

@@ -19,7 +19,8 @@ use super::parse::reader::{Chunk, Item, Table};
 use super::parse::syntax::LONGEST_CHUNK;
 use super::parse::{sensitive, syntax};
 use super::tables::defaults::Defaults;
-use super::tables::{account, hook, listener, metrics, polling, rehearsal, reissue, window};
+use super::tables::fleet::Membership;
+use super::tables::{account, fleet, hook, listener, metrics, polling, rehearsal, reissue, window};
 use super::value::{InvalidValue, refuse, refuse_if};
 use super::{cross, keys, value};
 use certcollectd_core::config::Config;
@@ -133,15 +134,26 @@ pub(super) fn read_all(sources: &[Source], unread: &[Unread]) -> (Draft, Diagnos
 
 fn draft_of(diagnostics: &Diagnostics<'_>) -> Draft {
     let main = diagnostics.sources.first().map_or("", |source| source.text.as_str());
-    let (part, has_gap) = if main.len() > LONGEST { (None, true) } else { syntax::part_with_defaults(main) };
+    let part_with = |table| if main.len() > LONGEST { (None, true) } else { syntax::part_with(table, main) };
+    let is_unread = diagnostics.lacks(Span::whole(0));
+    let mut draft = Draft::default();
+    let (part, has_gap) = part_with("fleet");
+    let has_gap = has_gap || is_unread;
+    // `read_main` says what is wrong with it.
+    let unheard = Diagnostics::new(diagnostics.sources);
+    let found = part.and_then(|part| {
+        let chunk = Chunk { diagnostics: &unheard, source: 0, base: part.base };
+        Table::find(chunk, "fleet", &keys::FLEET, part.tree().get_ref()).map(|table| fleet::fleet(&table))
+    });
+    draft.orders.fleet = Membership::new(found, has_gap);
+    let (part, has_gap) = part_with("defaults");
     let tree = part.as_ref().map(|part| (part.base, part.tree()));
     // Where there is a second, `read_main` says so.
     let order = tree.as_ref().and_then(|(base, tree)| {
         let chunk = Chunk { diagnostics, source: 0, base: *base };
         Table::find(chunk, "defaults", &keys::DEFAULTS, tree.get_ref())
     });
-    let defaults = Defaults::new(order, has_gap || diagnostics.lacks(Span::whole(0)));
-    let mut draft = Draft::default();
+    let defaults = Defaults::new(order, has_gap || is_unread);
     draft.orders.read_defaults(&defaults);
     for (index, source) in diagnostics.sources.iter().enumerate() {
         read_source(&mut draft, &defaults, diagnostics, index as u32, &source.text);
@@ -241,6 +253,9 @@ fn read_main(draft: &mut Draft, top: &Table<'_>) {
         draft.polling = polling::polling(&table);
     }
     once(draft, top, "defaults", &keys::DEFAULTS);
+    if let Some(table) = once(draft, top, "fleet", &keys::FLEET) {
+        draft.fleet = Some(fleet::fleet(&table));
+    }
     if let Some(table) = once(draft, top, "rehearsal", &keys::REHEARSAL) {
         draft.rehearsal = rehearsal::every(&table);
     }

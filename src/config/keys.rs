@@ -5,11 +5,14 @@
 
 use super::kind::Kind::{
     self, Clock, Count, Digits, Duration, DurationOrOff, FileName, Flag, Headers, Kept, List, Listen, Mode,
-    Name, OneOrList, Parameters, Path, Principal, Share, Signal, Table, Tables, Text, Url, Variable, Word,
+    Name, OneOrList, Parameters, Path, Portion, Principal, Share, Signal, Table, Tables, Text, Url, Variable,
+    Word,
 };
+use super::tables::fleet::MOST_AT_ONCE;
 use super::tables::reissue::WHEN;
 use super::value::{MOST_TRIES, near};
 use certcollectd_core::api::{Product, Response};
+use certcollectd_core::config::fleet::{Role, StoreKind};
 use certcollectd_core::config::{
     CsrSource, Day, Dcv, FileKind, HookEvent, LogFormat, OnProbeFailure, ReissueBudget, Severity, StartTls,
 };
@@ -66,6 +69,7 @@ pub(super) static TOP: Keys = Keys {
         key("metrics", Table(&METRICS)),
         key("dns", Table(&DNS)),
         key("log", Table(&LOG)),
+        key("fleet", Table(&FLEET)),
     ],
 };
 
@@ -119,6 +123,7 @@ const ORDER_KEYS: &[Key] = &[
     one("certificate_id", Digits),
     one("base_order_number", Digits),
     key("account", Name),
+    key("group", Name),
     key("product", Word(&Product::WORDS)),
     key("domains", List(&Text)),
     key("key_file", OneOrList(&Path)),
@@ -274,10 +279,41 @@ pub(super) static DNS: Keys = Keys { title: "[dns]", keys: &[key("resolver", Lis
 pub(super) static LOG: Keys =
     Keys { title: "[log]", keys: &[key("format", Word(&LogFormat::WORDS)), key("level", Text)] };
 
+pub(super) static FLEET: Keys = Keys {
+    title: "[fleet]",
+    keys: &[
+        need("role", Word(&Role::WORDS)),
+        key("name", Name),
+        key("groups", List(&Name)),
+        need("store", Word(&StoreKind::WORDS)),
+        need("endpoints", List(&Url)),
+        key("ca_file", Path),
+        key("cert_file", Path),
+        key("key_file", Path),
+        key("user", Text),
+        key("password", Table(&PASSWORD)),
+        key("prefix", Text),
+        key("lease", Duration),
+        key("beat", Duration),
+        key("margin", Duration),
+        key("wave", Tables(&WAVE)),
+    ],
+};
+
+pub(super) static WAVE: Keys = Keys {
+    title: "[[fleet.wave]]",
+    keys: &[
+        one("hosts", List(&Name)),
+        one("share", Portion),
+        key("soak", Duration),
+        key("at_once", Count(MOST_AT_ONCE)),
+    ],
+};
+
 /// All tables, the top of the file first. Those of [`DEFAULTS_TABLES`] come besides.
-pub static TABLES: [&Keys; 20] = [
+pub static TABLES: [&Keys; 22] = [
     &TOP, &POLLING, &ACCOUNT, &PASSWORD, &ORDER, &FILES, &VERIFY, &COPY, &PROBE, &REISSUE, &HOOK, &SIGNAL,
-    &REQUEST, &WINDOW, &REISSUES, &HTTP, &PUSH, &METRICS, &DNS, &LOG,
+    &REQUEST, &WINDOW, &REISSUES, &HTTP, &PUSH, &METRICS, &DNS, &LOG, &FLEET, &WAVE,
 ];
 
 /// `[defaults]` and its tables, which repeat keys of `[[order]]` and its tables.
@@ -307,7 +343,7 @@ static OTHER_WORDS: [(&str, &str); 18] = [
 ];
 
 /// Most keys that a table takes.
-pub(super) const MOST_KEYS: usize = 23;
+pub(super) const MOST_KEYS: usize = 24;
 
 impl Keys {
     pub fn names(&self) -> impl Iterator<Item = &'static str> + Clone + use<> {

@@ -33,6 +33,8 @@ pub enum Kind {
     ///
     /// [`value::MOST_SPREAD`]: super::value::MOST_SPREAD
     Share,
+    /// A number from 0.001 to 1.
+    Portion,
     /// A whole number from 1 to so many.
     Count(u32),
     Flag,
@@ -74,6 +76,7 @@ impl Kind {
             | Kind::Listen
             | Kind::Variable
             | Kind::Share
+            | Kind::Portion
             | Kind::Count(_)
             | Kind::Flag
             | Kind::Word(_)

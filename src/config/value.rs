@@ -46,6 +46,9 @@ pub(super) const MOST_TRIES: u32 = 1000;
 /// Most by which an interval may be stretched.
 pub(super) const MOST_SPREAD: f64 = 0.5;
 
+/// The least share of hosts.
+pub(super) const LEAST_PORTION: f64 = 0.001;
+
 /// Text with a unit, between two bounds.
 pub(super) fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration, InvalidValue> {
     let help = DURATION_HELP;
@@ -120,6 +123,26 @@ pub(super) fn spread(share: f64) -> Result<u16, InvalidValue> {
     refuse_if(!(0.0..=MOST_SPREAD).contains(&share), "is out of range", help)?;
     // At most 500, so nothing is cut.
     Ok((share * 1000.0).round() as u16)
+}
+
+/// The share of a fleet's hosts, in thousandths.
+pub(super) fn wave_share(share: f64) -> Result<u16, InvalidValue> {
+    let help = "a number from 0.001 to 1: 0.1 is a tenth of the hosts, 1.0 all of them";
+    refuse_if(!(LEAST_PORTION..=1.0).contains(&share), "is out of range", help)?;
+    // At most 1000, so nothing is cut.
+    Ok((share * 1000.0).round() as u16)
+}
+
+/// What the keys in a fleet's store begin with; ends with a slash.
+pub(super) fn prefix(text: &str) -> Result<Box<str>, InvalidValue> {
+    let help = "1 to 100 letters, digits and . _ - /, such as \"certcollectd/main/\"";
+    let is_allowed = |c: char| matches!(c, 'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' | '/');
+    let bare = text.strip_suffix('/').unwrap_or(text);
+    refuse_if(bare.is_empty(), "is empty", help)?;
+    refuse_if(!bare.chars().all(is_allowed), "has a character that keys must not have", help)?;
+    refuse_if(bare.contains("//") || bare.ends_with('/'), "has an empty part", help)?;
+    refuse_if(bare.len() > NAME_CHARS, "is too long", help)?;
+    Ok(format!("{bare}/").into())
 }
 
 /// An absolute path without detours, so that two ways to write one place compare equal.

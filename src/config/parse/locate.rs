@@ -104,7 +104,7 @@ fn find<'a>(sources: &[Source], keys: impl Iterator<Item = Option<&'a Key>>) -> 
             wanted.entry((kind, name)).or_default().push(index);
         }
     }
-    let part = sources.first().and_then(|main| syntax::part_with_defaults(&main.text).0);
+    let part = sources.first().and_then(|main| syntax::part_with("defaults", &main.text).0);
     let tree = part.as_ref().map(|part| (part.base, part.tree()));
     let defaults = tree.as_ref().and_then(|(base, tree)| Some((*base, tree.get_ref().get("defaults")?)));
     for (number, source) in (0..).zip(sources) {

@@ -49,30 +49,30 @@ pub(crate) struct Recovered {
     pub(crate) gaps: Vec<Range<usize>>,
 }
 
-/// The part of the text that holds `defaults`.
-pub(crate) struct DefaultsPart<'a> {
+/// The part of a text that holds a table of its top.
+pub(crate) struct Part<'a> {
     /// Where it begins.
     pub(crate) base: usize,
     /// Its text, with blanks where it was damaged.
     text: Cow<'a, str>,
 }
 
-impl DefaultsPart<'_> {
+impl Part<'_> {
     pub(crate) fn tree(&self) -> Spanned<DeTable<'_>> {
         DeTable::parse_recoverable(&self.text).0
     }
 }
 
-/// The first part that holds `defaults`, and whether some of what could hold it could not be read. It may stand below
+/// The first part that holds the table, and whether some of what could hold it could not be read. It may stand below
 /// the orders that it is for. Of the parts one tree at a time is in memory.
-pub(crate) fn part_with_defaults(text: &str) -> (Option<DefaultsPart<'_>>, bool) {
+pub(crate) fn part_with<'a>(table: &str, text: &'a str) -> (Option<Part<'a>>, bool) {
     let mut has_gap = false;
-    if !may_hold_defaults(text) {
+    if !may_hold(table, text) {
         return (None, has_gap);
     }
     for range in chunks(text) {
         let (base, chunk) = (range.start, &text[range]);
-        if !may_hold_defaults(chunk) {
+        if !may_hold(table, chunk) {
             continue;
         }
         if chunk.len() > LONGEST_CHUNK {
@@ -81,13 +81,13 @@ pub(crate) fn part_with_defaults(text: &str) -> (Option<DefaultsPart<'_>>, bool)
         }
         let (tree, errors) = DeTable::parse_recoverable(chunk);
         let part = if errors.is_empty() {
-            let is_there = tree.get_ref().contains_key("defaults");
-            is_there.then_some(DefaultsPart { base, text: Cow::Borrowed(chunk) })
+            let is_there = tree.get_ref().contains_key(table);
+            is_there.then_some(Part { base, text: Cow::Borrowed(chunk) })
         } else {
             drop(tree);
             has_gap = true;
-            let part = recover(chunk).text.map(|text| DefaultsPart { base, text: Cow::Owned(text) });
-            part.filter(|part| part.tree().get_ref().contains_key("defaults"))
+            let part = recover(chunk).text.map(|text| Part { base, text: Cow::Owned(text) });
+            part.filter(|part| part.tree().get_ref().contains_key(table))
         };
         if part.is_some() {
             return (part, has_gap);
@@ -97,11 +97,11 @@ pub(crate) fn part_with_defaults(text: &str) -> (Option<DefaultsPart<'_>>, bool)
 }
 
 /// Whether a line could begin with the key, which may be written with escapes.
-fn may_hold_defaults(text: &str) -> bool {
+fn may_hold(table: &str, text: &str) -> bool {
     text.lines().any(|line| {
         let line = line.trim_start_matches(['\u{feff}', ' ', '\t', '[']);
         let key = line.trim_start_matches(['"', '\'']);
-        key.starts_with("defaults") || key.len() < line.len() && key.contains('\\')
+        key.starts_with(table) || key.len() < line.len() && key.contains('\\')
     })
 }
 
@@ -392,11 +392,11 @@ mod tests {
     #[test]
     fn the_part_with_the_defaults_is_found_among_those_that_mention_them() {
         let orders = "[[order]]\nname = \"x\" # see [defaults], C:\\\n".repeat(3 * CHUNK / 40);
-        let (chunks, (part, has_gap)) = (chunks(&orders).len(), part_with_defaults(&orders));
+        let (chunks, (part, has_gap)) = (chunks(&orders).len(), part_with("defaults", &orders));
         assert!(chunks > 2 && part.is_none() && !has_gap);
         for table in ["[defaults]", "\t[ \"defaults\" ]", "['defaults']", "[\"d\\u0065faults\"]"] {
             let text = format!("{orders}{table}\nhooks = []\n{orders}");
-            let (part, has_gap) = part_with_defaults(&text);
+            let (part, has_gap) = part_with("defaults", &text);
             let part = part.unwrap_or_else(|| panic!("{table} is not found"));
             assert!(part.tree().get_ref().contains_key("defaults") && !has_gap, "{table}");
             assert!(
@@ -407,9 +407,9 @@ mod tests {
             );
         }
         for text in ["\u{feff}defaults.hooks = []", "[x]\n\"a\" = \"\\n\"\n[ defaults . files ]"] {
-            assert!(part_with_defaults(text).0.is_some(), "{text}");
+            assert!(part_with("defaults", text).0.is_some(), "{text}");
         }
-        let (part, has_gap) = part_with_defaults("[defaults]\nhooks = x\nkey_file = \"/k\"\n");
+        let (part, has_gap) = part_with("defaults", "[defaults]\nhooks = x\nkey_file = \"/k\"\n");
         assert!(part.is_some() && has_gap);
     }
 

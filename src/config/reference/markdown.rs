@@ -3,7 +3,7 @@
 use super::example::Example;
 use crate::config::keys::{DEFAULTS, Key, Keys, ORDER, PASSWORD, TABLES};
 use crate::config::kind::Kind;
-use crate::config::value::MOST_SPREAD;
+use crate::config::value::{LEAST_PORTION, MOST_SPREAD};
 use certcollectd_core::config::HookSignal;
 
 /// Where changes belong.
@@ -85,6 +85,7 @@ fn kind(of: &Kind) -> String {
         Kind::Listen => "address and port".into(),
         Kind::Variable => "name of a variable".into(),
         Kind::Share => format!("number from 0 to {MOST_SPREAD}"),
+        Kind::Portion => format!("number from {LEAST_PORTION} to 1"),
         Kind::Count(most) => format!("whole number from 1 to {most}"),
         Kind::Flag => "`true` or `false`".into(),
         Kind::Word(of) => words(of, " or "),

@@ -5,9 +5,9 @@
 use serde_json::{Map, Value, json};
 
 use super::example::Example;
-use crate::config::keys::{Key, Keys, PASSWORD, TABLES};
+use crate::config::keys::{Key, Keys, ORDER, PASSWORD, TABLES};
 use crate::config::kind::Kind;
-use crate::config::value::MOST_SPREAD;
+use crate::config::value::{LEAST_PORTION, MOST_SPREAD};
 use certcollectd_core::config::HookSignal;
 use certcollectd_core::config::name::NAME_CHARS;
 
@@ -34,7 +34,12 @@ fn table(example: &Example, keys: &Keys) -> Value {
     if !needed.is_empty() {
         schema["required"] = json!(needed);
     }
-    let one_of: Vec<Value> = keys.one_of().into_iter().map(|name| json!({ "required": [name] })).collect();
+    let mut one_of: Vec<Value> =
+        keys.one_of().into_iter().map(|name| json!({ "required": [name] })).collect();
+    if *keys == ORDER {
+        // A follower's has none.
+        one_of.push(json!({ "not": { "anyOf": one_of } }));
+    }
     if !one_of.is_empty() {
         schema["oneOf"] = json!(one_of);
     }
@@ -64,6 +69,7 @@ fn kind(example: &Example, of: &Kind) -> Value {
         Kind::Listen => text(r"^([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$"),
         Kind::Variable => text("^[A-Za-z_][A-Za-z0-9_]*$"),
         Kind::Share => json!({ "type": "number", "minimum": 0, "maximum": MOST_SPREAD }),
+        Kind::Portion => json!({ "type": "number", "minimum": LEAST_PORTION, "maximum": 1 }),
         Kind::Count(most) => json!({ "type": "integer", "minimum": 1, "maximum": most }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Word(words) => json!({ "type": "string", "enum": words }),

@@ -27,6 +27,21 @@ pub(crate) struct Draft {
     pub(crate) account: Option<Account>,
 }
 
+impl Draft {
+    /// That of a follower, which is written nowhere.
+    pub(crate) fn fleet() -> Draft {
+        let account = Account::fleet();
+        let at = Span::whole(0);
+        Draft {
+            name: account.name.clone(),
+            name_at: at,
+            login_at: at,
+            response_at: None,
+            account: Some(account),
+        }
+    }
+}
+
 pub(crate) fn account(table: &Table<'_>) -> Option<Draft> {
     let (name, name_at) = table.name("a name of your own, such as name = \"main\"");
     let login =

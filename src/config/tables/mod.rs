@@ -2,6 +2,7 @@
 
 pub(super) mod account;
 pub(super) mod defaults;
+pub(super) mod fleet;
 pub(super) mod hook;
 pub(super) mod listener;
 pub(super) mod metrics;

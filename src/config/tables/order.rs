@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::defaults::Defaults;
+use super::fleet::{COLLECTORS_HELP, Membership, Part};
 use super::polling::{CadenceOverrides, OverrideSpans, Polling, cadence, overrides};
 use super::{account, output, params, probe, reissue};
 use crate::config::keys;
@@ -16,7 +17,8 @@ use crate::config::value::{self, DURATION_HELP, LONGEST, NAME_HELP, duration};
 use certcollectd_core::api::{OrderRef, Product, Response};
 use certcollectd_core::config::name::{domain, email};
 use certcollectd_core::config::{
-    Cadence, FileCopy, KeySource, Order, OrderSettings, Own, Probe, standard_policy,
+    Cadence, FileCopy, KeySource, Order, OrderSettings, Own, Policy, Probe, Severity, follower_policy,
+    standard_policy,
 };
 
 /// Digits of a `certificateID` (CollectSSL, request parameters).
@@ -45,6 +47,8 @@ pub(crate) struct Orders {
     pub(crate) default_account: Option<(Arc<str>, Span)>,
     /// Where `[defaults]` names a key.
     pub(crate) default_key: Option<Span>,
+    /// What `[fleet]` makes of them.
+    pub(crate) fleet: Membership,
     known: HashMap<(Arc<OrderSettings>, CadenceOverrides), u32>,
     by_name: HashMap<Arc<str>, Span>,
     words: HashSet<Arc<str>>,
@@ -112,10 +116,17 @@ impl Orders {
             self.note_name(table, name, name_at);
         }
         let body = self.body(table, defaults, name.as_deref());
-        let handle = handle(table, body.product, table.get("product"));
+        let handle = match self.fleet.part {
+            Part::Alone | Part::Collector => handle(table, body.product, table.get("product")),
+            // The vendor's word for it stays with the collectors.
+            Part::Follower | Part::Unknown => {
+                name.as_deref().map(|name| (OrderRef::OrderNumber(name.into()), name_at))
+            }
+        };
         // Whatever is missing here was said above, and there will be no configuration.
         let (Some(name), Some((handle, handle_at))) = (name, handle) else { return };
-        let account_at = table.get("account").map(|item| item.at);
+        let account_at =
+            table.get("account").filter(|_| self.fleet.part != Part::Follower).map(|item| item.at);
         if account_at.is_some() && body.account.is_none() {
             return;
         }
@@ -142,6 +153,8 @@ impl Orders {
             .unwrap_or(Product::Ssl);
         // The orders of `[defaults]` may be of any.
         let is_any = name.is_none() && product_item.is_none();
+        let part = self.fleet.part;
+        note_other_hosts(table, part);
         let account = table.get("account").and_then(|item| item.text(NAME_HELP));
         let read_name = |element: &Item<'_>| {
             if is_any { element.text("a name in quotes").map(Box::from) } else { covered(element, product) }
@@ -159,15 +172,26 @@ impl Orders {
         let inherits_key = key_file.or(csr_file).is_some_and(|item| item.is_inherited);
 
         let (overrides, override_spans) = overrides(table);
-        let files = table.table_over("files", &keys::FILES, defaults.files.as_ref());
+        // A collector installs nothing.
+        let installs = part != Part::Collector;
+        let files = table.table_over("files", &keys::FILES, defaults.files.as_ref()).filter(|_| installs);
         let verify = table.table_over("verify", &keys::VERIFY, defaults.verify.as_ref());
         let (hooks, hook_spans) = self.hooks(table);
-        let (windows, window_spans) = self.windows(table);
+        let (windows, window_spans) = if installs { self.windows(table) } else { Default::default() };
         let margin =
             table.parse("window_margin", DURATION_HELP, |text| duration(text, Duration::ZERO, LONGEST));
+        let standard = match part {
+            Part::Follower => follower_policy(),
+            Part::Alone | Part::Unknown | Part::Collector => standard_policy(product),
+        };
         let (verify, trust_anchors) = verify
-            .map(|table| output::verify(&table, product, has_any_key, has_domains || is_open, name))
-            .unwrap_or_else(|| (standard_policy(product), None));
+            .map(|table| output::verify(&table, standard, product, has_any_key, has_domains || is_open, name))
+            .unwrap_or((standard, None));
+        if part == Part::Follower
+            && let Some(name) = name
+        {
+            note_trust(table, &verify, trust_anchors.is_some(), product, name);
+        }
         let has = reissue::Has {
             csr_file: is_open || csr_file.is_some(),
             key_file: has_key,
@@ -178,6 +202,7 @@ impl Orders {
             .table_over("reissue", &keys::REISSUE, defaults.reissue.as_ref())
             .and_then(|table| reissue::reissue(&table, product, has, is_own, name));
         let (reissue, dcv_hook) = reissue.unzip();
+        let group = self.fleet.group(table, name, is_open);
         let settings = OrderSettings {
             product,
             cadence: Cadence::default(),
@@ -187,15 +212,17 @@ impl Orders {
             verify,
             trust_anchors,
             hooks,
-            probes: probes(table, product, name),
+            probes: if installs { probes(table, product, name) } else { Box::default() },
             windows: windows.into(),
             window_margin: margin.unwrap_or(OrderSettings::WINDOW_MARGIN),
             reissue,
-            group: None,
+            group: group.map(|group| self.word(&group)),
         };
         let copy_keys = if table.own("copy").is_some() { &keys::COPY } else { &keys::DEFAULTS_COPY };
         let mut copies: Vec<(FileCopy, Span)> = Vec::new();
-        table.tables("copy", copy_keys, |copy| copies.extend(output::copy(copy, table, has_key, name)));
+        if installs {
+            table.tables("copy", copy_keys, |copy| copies.extend(output::copy(copy, table, has_key, name)));
+        }
         let (key, csr_file) = key(key_file, csr_file, name);
         let spans = (hook_spans, window_spans, dcv_hook.flatten());
         let settings = self.share(settings, overrides, override_spans, spans);
@@ -325,6 +352,62 @@ fn probes(table: &Table<'_>, product: Product, name: Option<&str>) -> Box<[Probe
         probes.push(probe);
     });
     probes.into()
+}
+
+/// What is said of an order here and is for other hosts of the fleet.
+fn note_other_hosts(table: &Table<'_>, part: Part) {
+    let items = |names: &[&'static str]| -> Vec<Item<'_>> {
+        names.iter().filter_map(|name| table.get(name)).collect()
+    };
+    match part {
+        Part::Alone | Part::Unknown => {}
+        Part::Follower => items(&VENDOR_KEYS).into_iter().for_each(|item| {
+            Diagnostic::error(format!("`{}` on a follower", item.name), item.key_at)
+                .help(COLLECTORS_HELP)
+                .add_to(table.diagnostics());
+        }),
+        Part::Collector => items(&INSTALL_KEYS).into_iter().for_each(|item| {
+            Diagnostic::warning(format!("`{}` on a collector has no effect", item.name), item.key_at)
+                .help("a collector installs nothing; this belongs to the [[order]] of the followers")
+                .add_to(table.diagnostics());
+        }),
+    }
+}
+
+/// The keys of an order that are about asking the vendor.
+const VENDOR_KEYS: [&str; 11] = [
+    "order_number",
+    "certificate_id",
+    "base_order_number",
+    "account",
+    "response",
+    "params",
+    "interval",
+    "max_interval",
+    "guard_interval",
+    "spread",
+    "reissue",
+];
+
+/// The keys of an order that are about putting it into place.
+const INSTALL_KEYS: [&str; 5] = ["files", "copy", "probe", "windows", "window_margin"];
+
+/// A follower that trusts any root installs whatever its store holds over its own key.
+fn note_trust(table: &Table<'_>, verify: &Policy, has_anchors: bool, product: Product, name: &str) {
+    let trust = table.table("verify", &keys::VERIFY).and_then(|table| table.get("trust"));
+    if verify.trust != Severity::Block {
+        let at = trust.map_or(table.at, |item| item.at);
+        Diagnostic::warning("a follower whose `trust` is not \"block\"", at)
+            .help(
+                "whoever may write to the store can make it install a certificate of their own CA; for a \
+                 private root, name that in trust_anchors",
+            )
+            .add_to(table.diagnostics());
+    } else if product == Product::Mark && !has_anchors {
+        Diagnostic::error(format!("the order `{name}` needs `trust_anchors`"), table.at)
+            .help("the roots of mark certificates are in no system's store; name theirs in [order.verify]")
+            .add_to(table.diagnostics());
+    }
 }
 
 const DOMAINS_HELP: &str = "a list of names, such as domains = [\"www.example.com\"]";

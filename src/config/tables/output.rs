@@ -7,7 +7,7 @@ use crate::config::parse::reader::{Item, Table};
 use crate::config::placeholder::{expand, order_path};
 use crate::config::value::{MODE_HELP, file_name, mode, principal};
 use certcollectd_core::api::Product;
-use certcollectd_core::config::{FileCopy, FileKind, Files, Policy, Severity, standard_policy};
+use certcollectd_core::config::{FileCopy, FileKind, Files, Policy, Severity};
 
 const PRINCIPAL_HELP: &str = "a name or a number in quotes, such as \"root\" or \"33\"";
 
@@ -93,15 +93,15 @@ fn owner(table: &Table<'_>, name: &'static str) -> Option<String> {
     item.parse(PRINCIPAL_HELP, |text| principal(text).map(|()| text.to_owned()))
 }
 
-/// `[order.verify]` over the defaults of the product, and `trust_anchors`.
+/// `[order.verify]` over what holds without it, and `trust_anchors`.
 pub(crate) fn verify(
     table: &Table<'_>,
+    standard: Policy,
     product: Product,
     has_key: bool,
     has_domains: bool,
     order: Option<&str>,
 ) -> (Policy, Option<PathBuf>) {
-    let standard = standard_policy(product);
     let words = Severity::ALL.map(|severity| (severity.as_str(), severity));
     let severity = |name, default| {
         let item = table.get(name);

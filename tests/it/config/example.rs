@@ -102,6 +102,7 @@ fn the_example_shows_every_key() {
                     || line == format!("[[{name}]]")
                     || line == format!("[order.{name}]")
                     || line == format!("[[order.{name}]]")
+                    || line == format!("[[fleet.{name}]]")
             });
             assert!(shown.contains(&(title, name)) || is_table, "`{name}` of {title} is not in the example");
         }

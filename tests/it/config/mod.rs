@@ -10,6 +10,8 @@ mod damage;
 mod defaults;
 /// The files in `config/` are valid, complete, and agree with the code.
 mod example;
+/// `[fleet]`, and what it makes of the rest of the file.
+mod fleet;
 /// Values of hooks that are of the right kind and still wrong.
 mod hooks;
 /// The same for orders.

@@ -97,6 +97,19 @@ impl HookEvent {
         }
     }
 
+    /// Whether it comes only after something was installed on this machine.
+    pub fn needs_installation(self) -> bool {
+        match self {
+            HookEvent::Installed | HookEvent::ProbeFailed => true,
+            HookEvent::Failed
+            | HookEvent::Expiring
+            | HookEvent::Recovered
+            | HookEvent::Revoked
+            | HookEvent::DcvPublish
+            | HookEvent::DcvRemove => false,
+        }
+    }
+
     /// Whether it is about the proof for a re-issue: owed by one order to the hook that `dcv_hook` names, never merged,
     /// never rehearsed.
     pub fn is_of_a_proof(self) -> bool {

@@ -1,6 +1,6 @@
 //! `[fleet]`: several hosts that share the certificates of one account.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ pub struct Fleet {
     /// What the others call this host; see [`Fleet::host`].
     pub name: Option<Box<str>>,
     pub role: Role,
-    /// Names of the groups whose orders it takes; for a collector, all that there are. At least one; each once.
+    /// Names of the groups whose orders it takes, at least one; for a collector all that there may be, or none where it
+    /// does not say. Each once.
     pub groups: Box<[Arc<str>]>,
     pub store: StoreKind,
     /// At least one, all of the store's scheme, in lower case: `https://host:port` or `postgres://host:port/database`.
@@ -42,6 +43,19 @@ impl Fleet {
         }
         let lower = system.to_ascii_lowercase();
         name(&lower).map(|()| lower.into())
+    }
+
+    /// The files that are read to reach the store, but for the password's, and the key that names each.
+    pub fn files(&self) -> impl Iterator<Item = (&'static str, &Path)> {
+        let client = self.client_cert.iter();
+        let client = client.flat_map(|cert| [("cert_file", &cert.cert_file), ("key_file", &cert.key_file)]);
+        let ca = self.ca_file.iter().map(|path| ("ca_file", path));
+        ca.chain(client).map(|(key, path)| (key, path.as_path()))
+    }
+
+    /// Of its user at the store, if it logs in.
+    pub fn password(&self) -> Option<&SecretSource> {
+        self.login.as_ref().map(|login| &login.password)
     }
 
     pub fn is_follower(&self) -> bool {

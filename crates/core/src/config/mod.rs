@@ -332,6 +332,11 @@ pub fn standard_policy(product: Product) -> Policy {
     }
 }
 
+/// As [`standard_policy`], for a follower, of any product: what the store says is trusted for nothing.
+pub fn follower_policy() -> Policy {
+    Policy { trust: Severity::Block, ..Policy::default() }
+}
+
 /// `[http]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Http {
