@@ -25,6 +25,8 @@ use crate::engine::time::Time;
 pub enum Event {
     /// The state was loaded; check what is owed.
     Started,
+    /// As [`Event::Started`], with a state that another machine may have written last.
+    TookOver,
     /// The time from `next_wake` has come, or may have.
     Woke,
     Answered {

@@ -183,7 +183,17 @@ impl Engine {
         }
         self.notice_clock();
         match event {
-            Event::Started => self.started(),
+            Event::Started => {
+                self.started();
+                // A closed account whose credential may have changed while no process ran.
+                for gate in 0..self.gates.len() {
+                    self.accounts().check_credential(gate);
+                }
+            }
+            Event::TookOver => {
+                self.started();
+                self.accounts().find_credentials();
+            }
             Event::Woke => {}
             Event::Answered { account, outcome, credential } => {
                 self.answered(&account, outcome, credential);
@@ -257,6 +267,15 @@ impl Engine {
         [work, notice, self.outbox.flush_at()].into_iter().flatten().min()
     }
 
+    /// Until when something of a call may still reach the vendor, if what is under way is given up now.
+    pub fn arrives_until(&self) -> Time {
+        let calls = self.gates.iter().map(|gate| match gate.in_flight {
+            Some(_) => self.now.time + self.config.calls.settle,
+            None => gate.record.may_arrive_until(),
+        });
+        calls.max().unwrap_or(Time::MIN)
+    }
+
     /// Whether nothing is under way outside the engine and nothing waits to be saved.
     pub fn is_idle(&self) -> bool {
         !self.is_busy() && self.outbox.flush_at().is_none()
@@ -310,10 +329,6 @@ impl Engine {
     fn started(&mut self) {
         self.orders.look_at_all(self.now.time);
         self.orders.changed.extend(self.orders.ids());
-        // A closed account whose credential may have changed while no process ran.
-        for gate in 0..self.gates.len() {
-            self.accounts().check_credential(gate);
-        }
     }
 
     /// The wall clock was set: reschedules what depends on dates, and saves the new offset.

@@ -34,10 +34,22 @@ pub struct Gate {
     pub wishes: BTreeSet<OrderId>,
     /// The credential of the last answered call, if known.
     pub sent: Option<CredentialTag>,
+    /// The credential that lay here when another machine's record of a refusal was taken over.
+    pub found: Found,
     /// Commands that want a call let through, until the credential has been compared with the refused one.
     pub resuming: Vec<Token>,
     pub in_flight: Option<InFlight>,
     pub removed: bool,
+}
+
+/// Whether a credential has been looked at since a closed account was taken over from another machine. What was there by
+/// then is no change, however it differs from what was refused there: several machines could each try an old one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// The record is this machine's own.
+    Never,
+    Asked,
+    Credential(CredentialTag),
 }
 
 impl Gate {
@@ -52,6 +64,7 @@ impl Gate {
             side_calls: VecDeque::new(),
             wishes: BTreeSet::new(),
             sent: None,
+            found: Found::Never,
             resuming: Vec::new(),
             in_flight: None,
             removed: false,

@@ -5,7 +5,7 @@
 
 use crate::config::Account;
 use crate::engine::account::Accounts;
-use crate::engine::account::gate::Purpose;
+use crate::engine::account::gate::{Found, Purpose};
 use crate::engine::account::record::{Cause, CredentialTag};
 use crate::engine::event::Effect;
 use crate::engine::id::Token;
@@ -86,6 +86,15 @@ impl Accounts<'_> {
         let resuming = std::mem::take(&mut self.gates[gate].resuming);
         // A credential whose call has not left yet was not tried.
         let unsent = self.gates[gate].record.trial;
+        let is_as_found = match (self.gates[gate].found, tag) {
+            (Found::Never, _) => false,
+            (Found::Asked, None) => true,
+            (Found::Asked, Some(tag)) => {
+                self.gates[gate].found = Found::Credential(tag);
+                true
+            }
+            (Found::Credential(found), tag) => tag == Some(found),
+        };
         let Some(closed) = &mut self.gates[gate].record.closed else {
             resuming.into_iter().for_each(|token| {
                 self.outbox.reply(token, true, &format!("account {account} is open now"));
@@ -107,6 +116,7 @@ impl Accounts<'_> {
                 self.touch_gate(gate);
                 self.outbox.save_first();
             }
+            Compared::New if is_as_found && resuming.is_empty() => {}
             Compared::New => {
                 closed.spend(closed.tried.filter(|_| !unsent));
                 closed.tried = tag;
@@ -196,6 +206,16 @@ impl Accounts<'_> {
         if record.closed.is_none() && may_help {
             self.gates[gate].unpause();
             self.touch_gate(gate);
+        }
+    }
+
+    /// Looks at what lies here for accounts that another machine has closed.
+    pub(crate) fn find_credentials(&mut self) {
+        for gate in 0..self.gates.len() {
+            if self.gates[gate].record.closed.is_some() {
+                self.gates[gate].found = Found::Asked;
+                self.check_credential(gate);
+            }
         }
     }
 
